@@ -1,0 +1,1 @@
+"""Ask Cloudflare Workers AI from a notebook cell."""

@@ -1,0 +1,186 @@
+"""The values that travel between the floors: frozen, comparable, without input or output."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .markdown import without_remote_content
+
+Basis = Literal["billed", "estimated", "replayed"]
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One chat request, as far as it decides the answer.
+
+    `model` is a full catalogue name; `messages` are OpenAI messages in order. A field that is None
+    is not sent. `extra` holds further fields of the body, as JSON values, and wins over the rest.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    think: bool | None = None
+    stream: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one whole call used so far: tokens, and neurons with the origin of that figure.
+
+    `cached_tokens` is a part of `prompt_tokens`. `neurons` is None where no figure is known.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    neurons: float | None = None
+    basis: Basis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """A piece of the model's reasoning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One whole call of a tool; `arguments` is JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Why the answer ended: stop, length, tool_calls, content_filter, error or unknown."""
+
+    reason: str
+
+
+Delta = Text | Thought | ToolCall | Usage | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, whole or as far as it came.
+
+    `finish` is the Finish reason, or "interrupted" or "cut" when the answer did not reach its end.
+    `seconds` and `first_token_seconds` are measured here, from sending the request; the second is
+    None when no token came. `local` is True when a model on this machine answered.
+    """
+
+    model: str
+    text: str = ""
+    thought: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish: str = "unknown"
+    usage: Usage = Usage()
+    seconds: float = 0.0
+    first_token_seconds: float | None = None
+    request_id: str | None = None
+    local: bool = False
+
+    @property
+    def neurons(self) -> float | None:
+        """Neurons of this call, or None where no figure is known; `basis` says where from."""
+        return self.usage.neurons
+
+    @property
+    def basis(self) -> Basis | None:
+        """Origin of `neurons`: billed, estimated or replayed."""
+        return self.usage.basis
+
+    def json(self) -> Any:
+        """Return the answer's text parsed as JSON; ValueError when it is not JSON."""
+        return json.loads(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return without_remote_content(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of the catalogue. Prices are neurons per 1,000 tokens; None where unknown."""
+
+    name: str
+    task: str = ""
+    neurons_in: float | None = None
+    neurons_out: float | None = None
+    neurons_cached: float | None = None
+    context_window: int | None = None
+    vision: bool = False
+    tools: bool = False
+    reasoning: bool = False
+    paid_plan_only: bool = False
+    retires: str | None = None
+
+    @property
+    def short(self) -> str:
+        """The name without its author: what people type and footers show."""
+        return self.name.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A list of models with its date (ISO) and its source: live, cached or shipped."""
+
+    models: tuple[Model, ...]
+    date: str
+    source: Literal["live", "cached", "shipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCheck:
+    """What Cloudflare says of a token.
+
+    `owner` is "user" or "account"; `can_read` tells whether it may list the models (Workers AI -
+    Read). That it may run them shows only when one is asked. `expires_on` is ISO, or None.
+    """
+
+    status: str
+    owner: Literal["user", "account"]
+    can_read: bool
+    expires_on: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Vectors in the order of the texts they were asked for."""
+
+    model: str
+    vectors: tuple[tuple[float, ...], ...]
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class RawResult:
+    """What a native task answered: JSON's `result`, or bytes with their content type.
+
+    Exactly one of `result` and `content` is set. `neurons` is the billed figure, if reported.
+    """
+
+    result: Any = None
+    content: bytes | None = None
+    content_type: str = ""
+    neurons: float | None = None
