@@ -1,1 +1,81 @@
-"""Ask Cloudflare Workers AI from a notebook cell."""
+"""Ask Cloudflare Workers AI from a notebook cell: `%load_ext cfai_magics`, then `%%cfai`.
+
+The names below are the door for Python code. Each is imported when first used, so that loading
+stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from .api import ask, embed, stream
+    from .errors import CfaiError
+    from .session import Session
+    from .values import Answer, Embeddings, Model, Request, Usage
+    from .workers_ai import WorkersAI
+
+__all__ = [
+    "Answer",
+    "CfaiError",
+    "Embeddings",
+    "Model",
+    "Request",
+    "Session",
+    "Usage",
+    "WorkersAI",
+    "__version__",
+    "ask",
+    "embed",
+    "load_ipython_extension",
+    "stream",
+    "unload_ipython_extension",
+]
+
+_HOMES = {
+    "Answer": "values",
+    "CfaiError": "errors",
+    "Embeddings": "values",
+    "Model": "values",
+    "Request": "values",
+    "Session": "session",
+    "Usage": "values",
+    "WorkersAI": "workers_ai",
+    "ask": "api",
+    "embed": "api",
+    "stream": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("cfai-magics")
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """Load into IPython: silent, quick, without the network."""
+    from .extension import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """Unload from IPython, leaving its tables as they were."""
+    from .extension import unload
+
+    unload(shell)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "cfai-magics"}]

@@ -1,29 +1,29 @@
 """Everything that can go wrong and that the user can act on, each with its next step.
 
-    CfaiError
-    ├── SetupError                  nothing was sent
-    │   ├── NoCredentials           no account id or no token is known
-    │   ├── BadOption               an option, a name or a value that does not fit
-    │   ├── TokenOnLine             an API token was typed where the history keeps it
-    │   ├── NotAnAccountId          the account id is not 32 hexadecimal characters
-    │   ├── StoreError              a credential could not be kept or forgotten
-    │   └── LocalModelError         the local model can't be fetched, verified or started
-    ├── WorkersAIError              something was sent, and this came back
-    │   ├── AuthenticationError     the token is wrong or expired, or belongs to another account
-    │   ├── PermissionDenied        the token is valid but may not do this
-    │   ├── AccountNotFound         the address names no account
-    │   ├── UnknownModel            no such model
-    │   ├── PaidPlanOnly            the model is closed to the free plan
-    │   ├── AllowanceUsedUp         the day's free neurons are used up
-    │   ├── RateLimited             too many requests in this minute
-    │   ├── NoCapacity              the model is busy
-    │   ├── ContextTooLong          prompt and max_tokens exceed the model's window
-    │   ├── BadInput                the request was refused as it stands
-    │   ├── RequestTimeout          no answer in time
-    │   ├── ConnectionFailed        the server could not be reached
-    │   ├── ServerError             the server failed
-    │   └── CutStream               the answer ended before its end
-    └── Interrupted                 the user stopped the answer
+CfaiError
+├── SetupError                  nothing was sent
+│   ├── NoCredentials           no account id or no token is known
+│   ├── BadOption               an option, a name or a value that does not fit
+│   ├── TokenOnLine             an API token was typed where the history keeps it
+│   ├── NotAnAccountId          the account id is not 32 hexadecimal characters
+│   ├── StoreError              a credential could not be kept or forgotten
+│   └── LocalModelError         the local model can't be fetched, verified or started
+├── WorkersAIError              something was sent, and this came back
+│   ├── AuthenticationError     the token is wrong or expired, or belongs to another account
+│   ├── PermissionDenied        the token is valid but may not do this
+│   ├── AccountNotFound         the address names no account
+│   ├── UnknownModel            no such model
+│   ├── PaidPlanOnly            the model is closed to the free plan
+│   ├── AllowanceUsedUp         the day's free neurons are used up
+│   ├── RateLimited             too many requests in this minute
+│   ├── NoCapacity              the model is busy
+│   ├── ContextTooLong          prompt and max_tokens exceed the model's window
+│   ├── BadInput                the request was refused as it stands
+│   ├── RequestTimeout          no answer in time
+│   ├── ConnectionFailed        the server could not be reached
+│   ├── ServerError             the server failed
+│   └── CutStream               the answer ended before its end
+└── Interrupted                 the user stopped the answer
 """
 
 from typing import Any, ClassVar
@@ -33,7 +33,8 @@ class CfaiError(Exception):
     """An error with one line of cause and one line of what to do next.
 
     In a notebook it shows as that one line, and the cell still fails.
-    `text` is what had arrived of the answer; `answer` is the same as an Answer where one was begun.
+    `model` is the model asked, where the error is about one; `text` is what had arrived of the
+    answer, and `answer` the same as an Answer where one was begun.
     """
 
     default_hint: ClassVar[str] = ""
@@ -55,6 +56,7 @@ class CfaiError(Exception):
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after
+        self.model = ""
         self.text = ""
         self.answer: Any = None
 

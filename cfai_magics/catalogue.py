@@ -1,0 +1,110 @@
+"""Owns the list of models: cached on disk with its date, else the one shipped with the package."""
+
+import csv
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+
+from .errors import BadOption, UnknownModel
+from .values import Catalogue, Model
+
+SHIPPED_DATE = "2026-10-09"
+CACHE_NAME = "catalogue.json"
+
+
+def shipped() -> Catalogue:
+    """Return the list that came with the package."""
+    rates: dict[str, dict[str, float]] = defaultdict(dict)
+    for row in _rows("neurons.csv"):
+        rates[row["model"]][row["unit"]] = float(row["neurons_per_unit"])
+    models = tuple(_model(row, rates.get(row["name"], {})) for row in _rows("models.csv"))
+    return Catalogue(models, SHIPPED_DATE, "shipped")
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = files("cfai_magics").joinpath("data", name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _model(row: Mapping[str, str], rates: Mapping[str, float]) -> Model:
+    def per_thousand(kind: str) -> float | None:
+        rate = rates.get(f"M {kind} tokens")
+        return None if rate is None else rate / 1000
+
+    return Model(
+        name=row["name"],
+        task=row["task"],
+        neurons_in=per_thousand("input"),
+        neurons_out=per_thousand("output"),
+        neurons_cached=per_thousand("cached input"),
+        context_window=int(row["context_window"]) if row["context_window"] else None,
+        vision=row["vision"] == "yes",
+        tools=row["tools"] == "yes",
+        reasoning=row["reasoning"] == "yes",
+        paid_plan_only=row["paid_plan_only"] == "yes",
+        retires=row["retires"] or None,
+    )
+
+
+def cached(home: Path) -> Catalogue | None:
+    """Return the list kept in the folder, or None when there is none that can be read."""
+    try:
+        kept = json.loads((home / CACHE_NAME).read_text(encoding="utf-8"))
+        models = tuple(Model(**item) for item in kept["models"])
+        return Catalogue(models, str(kept["date"]), "cached")
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def keep(home: Path, models: Iterable[Model], date: str) -> Catalogue:
+    """Write the list into the folder, whole or not at all, and return it as live."""
+    catalogue = Catalogue(tuple(models), date, "live")
+    home.mkdir(parents=True, exist_ok=True)
+    partial = home / f".{CACHE_NAME}.{os.getpid()}"
+    body = {"date": date, "models": [asdict(model) for model in catalogue.models]}
+    partial.write_text(json.dumps(body, indent=1), encoding="utf-8")
+    partial.replace(home / CACHE_NAME)
+    return catalogue
+
+
+def resolve(name: str, catalogue: Catalogue) -> Model:
+    """Return the model a user means by a name.
+
+    A full name (@cf/… or @hf/…) stands as typed, listed or not; a short one is enough where
+    exactly one listed name ends in it. Raises UnknownModel or BadOption.
+    """
+    if name.startswith("@"):
+        return next((m for m in catalogue.models if m.name == name), Model(name))
+    ending = [m for m in catalogue.models if m.short == name] or [
+        m for m in catalogue.models if name and m.name.endswith(name)
+    ]
+    if len(ending) == 1:
+        return ending[0]
+    if ending:
+        names = ", ".join(m.name for m in ending)
+        raise BadOption(f"Several models end in {name!r}: {names}", "Type more of the name.")
+    raise unknown(name, catalogue)
+
+
+def unknown(name: str, catalogue: Catalogue) -> UnknownModel:
+    """Return the error for a name that is no model, with the nearest names that are."""
+    near = nearest(name, catalogue)
+    hint = f"Nearest: {', '.join(near)}. " if near else ""
+    return UnknownModel(
+        f"There is no model {name!r} in the list of {catalogue.date}",
+        hint + UnknownModel.default_hint,
+    )
+
+
+def nearest(name: str, catalogue: Catalogue) -> list[str]:
+    """Return up to three short names that look like the given one, or hold it."""
+    wanted = name.rpartition("/")[2].lower()
+    shorts = {model.short.lower(): model.short for model in catalogue.models}
+    close = get_close_matches(wanted, shorts, n=3, cutoff=0.5)
+    holding = [short for short in shorts if wanted and wanted in short]
+    return [shorts[short] for short in dict.fromkeys(close + holding)][:3]

@@ -1,0 +1,176 @@
+"""Owns the table of commands and their options, for the magics and for the shell."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from ..errors import BadOption
+from ..values import Answer, Delta
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+
+class Live(Protocol):
+    """Shows one answer while it comes."""
+
+    def add(self, delta: Delta) -> None:
+        """Show the next delta."""
+
+    def notice(self, line: str) -> None:
+        """Tell why nothing is coming yet."""
+
+    def end(self, answer: Answer | None) -> None:
+        """Show the answer as it stands at its end; None when there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a command needs of the place it was called from: a notebook, a terminal or the shell.
+
+    `live(format, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
+    `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it. A door
+    that `remembers` keeps choices in the settings file, as it has no kernel to keep them in.
+    """
+
+    session: "Session"
+    live: Callable[[str, str], Live]
+    say: Callable[[str], None]
+    progress: Callable[[str], Callable[[int, int], None]]
+    prompt: Callable[[str], str]
+    keep: Callable[[str, Answer], None]
+    remembers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option or argument of a command, as argparse takes it."""
+
+    flags: tuple[str, ...]
+    keywords: Mapping[str, Any]
+
+
+def option(*flags: str, **keywords: Any) -> Option:
+    """Return an Option; the arguments are those of ArgumentParser.add_argument."""
+    return Option(flags, keywords)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: where its function lives, one line about it, its options."""
+
+    target: str
+    summary: str
+    options: tuple[Option, ...] = field(default=())
+
+
+ASK_OPTIONS = (
+    option("-m", "--model", default="", metavar="NAME", help="model; the end of its name will do"),
+    option("-s", "--system", default="", metavar="TEXT", help="system prompt"),
+    option("-t", "--temperature", type=float, metavar="T", help="0 is the most predictable"),
+    option("--max-tokens", type=int, metavar="N", help="most tokens of the answer (2048)"),
+    option("--top-p", type=float, metavar="P", help="sample from the likeliest tokens only"),
+    option("--seed", type=int, metavar="N", help="same seed, same choices, where the model can"),
+    option("--stop", action="append", metavar="TEXT", help="end the answer here; repeatable"),
+    option(
+        *("-p", "--param"),
+        action="append",
+        metavar="K=V",
+        help="any further field of the request, V as JSON or text; repeatable",
+    ),
+    option("-o", "--output", default="", metavar="NAME", help="variable for the Answer"),
+    option(
+        *("-f", "--format"),
+        choices=("markdown", "text", "raw"),
+        help="rendered, as plain text, or the JSON as Workers AI sent it",
+    ),
+    option("--think", action="store_true", help="let a reasoning model think first; costs tokens"),
+    option("--no-stream", action="store_true", help="wait for the whole answer"),
+    option("--footer", choices=("full", "short", "off"), help="the line under the answer"),
+)
+
+COMMANDS: Mapping[str, Command] = {
+    "ask": Command(
+        "ask:ask",
+        "ask one question",
+        (option("prompt", nargs="+", help="the question"), *ASK_OPTIONS),
+    ),
+    "login": Command("account:login", "ask for account id and API token, verify and keep them"),
+    "logout": Command("account:logout", "forget account id and API token"),
+    "status": Command("account:status", "show account, model, and where they come from"),
+    "models": Command(
+        "models:models",
+        "list the models with their prices",
+        (
+            option("words", nargs="*", help="only with these words; also free, vision, tools"),
+            option(
+                "--refresh", action="store_true", help="ask Cloudflare even if the list is new"
+            ),
+        ),
+    ),
+    "use": Command(
+        "models:use",
+        "make a model the default",
+        (
+            option("model", help="its name, or the end of it"),
+            option("--keep", action="store_true", help="also for later kernels"),
+        ),
+    ),
+    "local": Command(
+        "local:local",
+        "answer from a small model on this machine; off ends that, serve only serves it",
+        (
+            option("what", nargs="?", default="small", help="off, serve, or a GGUF file's path"),
+            option("path", nargs="?", default="", help="with serve: a GGUF file's path"),
+            option("--port", type=int, default=0, help="with serve: the port"),
+        ),
+    ),
+    "demo": Command("demo:demo", "open the quickstart notebook with the small model"),
+    "help": Command("help:help_", "list the commands"),
+}
+
+
+class Help(str):
+    """Help text: shown as it is, not as a quoted string."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class _Parser(ArgumentParser):
+    """Argparse that raises our one-line error instead of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadOption(f"{self.prog}: {message}", f"{self.prog} -h shows what it takes.")
+
+
+def parser(name: str, prog: str) -> ArgumentParser:
+    """Return the parser of one command, called `prog` in its help."""
+    command = COMMANDS[name]
+    made = _Parser(prog=f"{prog} {name}", description=command.summary, add_help=False)
+    for each in command.options:
+        made.add_argument(*each.flags, **each.keywords)
+    return made
+
+
+def run(name: str, words: Sequence[str], door: Door, prog: str) -> object:
+    """Run a command with its words and return what it has to show."""
+    if name not in COMMANDS:
+        raise BadOption(f"There is no command {name!r}", f"{prog} help lists the commands.")
+    made = parser(name, prog)
+    if {"-h", "--help"} & set(words):
+        return Help(made.format_help())
+    return function(name)(door, made.parse_args(list(words)))
+
+
+def function(name: str) -> Callable[[Door, Namespace], object]:
+    """Return the function of a command, importing its module now."""
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    found: Callable[[Door, Namespace], object] = getattr(
+        import_module(f".{module}", __name__), attribute
+    )
+    return found

@@ -1,0 +1,105 @@
+"""The main command: one prompt in, one answer shown and kept."""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import BadOption, CfaiError, Interrupted
+from ..session import OnRetry
+from ..values import Answer, Message, Request
+from . import Door, Live
+
+PARAMETERS_WITH_OPTIONS = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
+
+
+def ask(door: Door, options: Namespace) -> None:
+    """Ask the question made of the words on the line."""
+    answer(door, " ".join(options.prompt), options)
+
+
+def answer(door: Door, prompt: str, options: Namespace) -> Answer:
+    """Ask the prompt with the options of ASK_OPTIONS, show the answer as it comes and keep it."""
+    _check(prompt, options)
+    settings = door.session.settings
+    shown_as = options.format or settings.format
+    request = _request(door, prompt, options, streamed=shown_as != "raw")
+    live = door.live(shown_as, options.footer or settings.footer)
+    with _kept(door, options.output, live):
+        return _shown(door, request, live, options.output)
+
+
+def _shown(door: Door, request: Request, live: Live, name: str) -> Answer:
+    with door.session.stream(request, _telling(live)) as stream:
+        try:
+            for delta in stream:
+                live.add(delta)
+        except KeyboardInterrupt:
+            error = Interrupted("The answer was interrupted")
+            error.answer = stream.answer
+            raise error from None
+        live.end(stream.answer)
+        door.keep(name, stream.answer)
+        return stream.answer
+
+
+@contextmanager
+def _kept(door: Door, name: str, live: Live) -> Iterator[None]:
+    """Show and keep what had arrived when an answer does not reach its end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        live.end(None)
+        raise Interrupted("Interrupted before the first word") from None
+    except CfaiError as error:
+        live.end(error.answer)
+        if error.answer is not None:
+            door.keep(name, error.answer)
+        raise
+
+
+def _telling(live: Live) -> OnRetry:
+    def tell(error: CfaiError, seconds: float, next_try: int) -> None:
+        live.notice(f"{error.cause}; try {next_try} follows in {seconds:.0f} s")
+
+    return tell
+
+
+def _check(prompt: str, options: Namespace) -> None:
+    if not prompt.strip():
+        raise BadOption("The question is empty", "Write it below the %%cfai line.")
+    if options.output and not options.output.isidentifier():
+        raise BadOption(f"-o {options.output} is no variable name", "Use letters, digits and _.")
+    if options.max_tokens is not None and options.max_tokens < 1:
+        raise BadOption(f"--max-tokens {options.max_tokens} leaves no answer", "Use 1 or more.")
+
+
+def _request(door: Door, prompt: str, options: Namespace, *, streamed: bool) -> Request:
+    system = options.system or door.session.settings.system
+    messages: list[Message] = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": prompt})
+    return door.session.request(
+        messages,
+        options.model,
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        seed=options.seed,
+        stop=tuple(options.stop or ()),
+        think=options.think,
+        stream=streamed and not options.no_stream,
+        extra=dict(map(_parameter, options.param or ())),
+    )
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise BadOption(f"-p {text} is not K=V", "Write for example -p top_k=40.")
+    if key in PARAMETERS_WITH_OPTIONS:
+        raise BadOption(f"-p {key} is not taken", f"Use {PARAMETERS_WITH_OPTIONS[key]}.")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

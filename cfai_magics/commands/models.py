@@ -1,0 +1,84 @@
+"""The commands about models: list them with their prices, choose the default."""
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+
+from ..errors import CfaiError
+from ..render.formats import Table
+from ..session import Session
+from ..settings import keep_settings
+from ..values import Catalogue, Model
+from . import Door
+
+TRAITS: Mapping[str, Callable[[Model], bool]] = {
+    "free": lambda model: not model.paid_plan_only,
+    "paid": lambda model: model.paid_plan_only,
+    "vision": lambda model: model.vision,
+    "tools": lambda model: model.tools,
+    "reasoning": lambda model: model.reasoning,
+}
+COLUMNS = (
+    *("name", "task", "neurons/1k in", "neurons/1k out", "window"),
+    *("vision", "tools", "reasoning", "plan"),
+)
+
+
+def models(door: Door, options: Namespace) -> Table:
+    """Return the table of models, narrowed to those with all of the words."""
+    catalogue, remark = _newest(door.session, refresh=options.refresh)
+    words = [word.lower() for word in options.words]
+    found = [model for model in catalogue.models if all(_fits(model, word) for word in words)]
+    note = f"{len(found)} of {len(catalogue.models)} models; {remark}"
+    return Table(COLUMNS, tuple(map(_row, found)), note)
+
+
+def _newest(session: Session, *, refresh: bool) -> tuple[Catalogue, str]:
+    """Return the list, asked anew when it is not of today, and where it is from."""
+    known = session.catalogue()
+    if known.source != "shipped" and _is_of_today(known) and not refresh:
+        return known, f"list of {known.date}."
+    try:
+        return session.fetch_catalogue(), "list of today."
+    except CfaiError as error:
+        origin = "the shipped list" if known.source == "shipped" else "the kept list"
+        return known, f"{origin}, of {known.date}, as no newer one could be had: {error.cause}."
+
+
+def _is_of_today(catalogue: Catalogue) -> bool:
+    return date.fromisoformat(catalogue.date) >= datetime.now(UTC).date()
+
+
+def _fits(model: Model, word: str) -> bool:
+    if word in TRAITS:
+        return TRAITS[word](model)
+    return word in f"{model.name} {model.task}".lower()
+
+
+def _row(model: Model) -> tuple[str, ...]:
+    return (
+        model.name,
+        model.task,
+        _neurons(model.neurons_in),
+        _neurons(model.neurons_out),
+        f"{model.context_window:,}" if model.context_window else "",
+        "yes" if model.vision else "",
+        "yes" if model.tools else "",
+        "yes" if model.reasoning else "",
+        ("paid" if model.paid_plan_only else "free")
+        + (f", retires {model.retires}" if model.retires else ""),
+    )
+
+
+def _neurons(rate: float | None) -> str:
+    return "" if rate is None else f"{rate:,.2f}"
+
+
+def use(door: Door, options: Namespace) -> str:
+    """Make a model the default, for this kernel or for good."""
+    name = door.session.catalogue_model(options.model).name
+    door.session.settings.model = name
+    kept = options.keep or door.remembers
+    if kept:
+        keep_settings(door.session.home, {"model": name})
+    return f"Questions now go to {name}{', also in later kernels' if kept else ''}."

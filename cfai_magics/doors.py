@@ -1,0 +1,72 @@
+"""Owns what each place offers a command: a notebook, IPython in a terminal, the shell."""
+
+import json
+import sys
+from collections.abc import Callable
+from getpass import getpass
+from typing import Any
+
+from .commands import Door, Live
+from .errors import SetupError
+from .render.live import NotebookLive, RawLive, TextLive
+from .render.output import Output, notebook_progress, terminal_progress
+from .session import Session
+from .values import Answer
+
+Keep = Callable[[str, Answer], None]
+Tell = Callable[[str], None]
+
+
+def notebook_door(session: Session, keep: Keep) -> Door:
+    """Return the door of a kernel: answers are displayed, the receipt in the quiet colour."""
+
+    def live(shown_as: str, footer: str) -> Live:
+        if shown_as == "markdown":
+            return NotebookLive(footer)
+        return _plain_live(shown_as, footer, lambda line: Output().tell(line))
+
+    return Door(session, live, print, notebook_progress, _prompt, keep)
+
+
+def terminal_door(session: Session, keep: Keep) -> Door:
+    """Return the door of IPython in a terminal: everything is printed."""
+
+    def live(shown_as: str, footer: str) -> Live:
+        return _plain_live(shown_as, footer, print)
+
+    return Door(session, live, print, terminal_progress, _prompt, keep)
+
+
+def shell_door(session: Session) -> Door:
+    """Return the door of the shell: the answer on stdout, all that is told about it on stderr."""
+
+    def tell(line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+
+    def live(shown_as: str, footer: str) -> Live:
+        return _plain_live(shown_as, footer, tell)
+
+    def keep(_name: str, _answer: Answer) -> None:
+        """Nothing outlives a shell command."""
+
+    return Door(session, live, tell, terminal_progress, _prompt, keep, remembers=True)
+
+
+def _plain_live(shown_as: str, footer: str, tell: Tell) -> Live:
+    if shown_as == "raw":
+        return RawLive(footer, tell, _print_json)
+    return TextLive(footer, tell)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _prompt(question: str) -> str:
+    try:
+        return getpass(question)
+    except (EOFError, NotImplementedError) as error:  # IPython's StdinNotImplementedError is one
+        raise SetupError(
+            "Nobody can be asked here",
+            "Set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN, or run cfai login in a terminal.",
+        ) from error

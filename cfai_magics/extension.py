@@ -1,0 +1,33 @@
+"""Owns loading into IPython, and leaving without a trace."""
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from .magics import CfaiMagics
+from .settings import home, load_settings
+
+NAME = CfaiMagics.__name__
+KINDS = ("line", "cell")
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register `%cfai`, `%%cfai` and `%config Cfai`; loading twice is loading once."""
+    if NAME in shell.magics_manager.registry:
+        return
+    settings = load_settings(home(), shell.config)
+    magics = CfaiMagics(shell, settings)
+    magics.displaced = {kind: shell.magics_manager.magics[kind].get("cfai") for kind in KINDS}
+    shell.register_magics(magics)
+    shell.configurables.append(settings)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take everything back that load put into the shell."""
+    magics = shell.magics_manager.registry.pop(NAME, None)
+    if magics is None:
+        return
+    magics.close()
+    for kind, earlier in magics.displaced.items():
+        del shell.magics_manager.magics[kind]["cfai"]
+        if earlier is not None:
+            shell.magics_manager.magics[kind]["cfai"] = earlier
+    shell.configurables.remove(magics.settings)

@@ -1,0 +1,111 @@
+"""Owns `%cfai` and `%%cfai`: reads the line and hands over to a command."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments
+
+from .commands import ASK_OPTIONS, run
+from .errors import BadOption, TokenOnLine
+from .settings import Cfai, home
+from .values import Answer
+from .words import split_words
+
+if TYPE_CHECKING:
+    from .commands import Door
+    from .session import Session
+
+REVOKE = (
+    "The history and this notebook hold it now: revoke it on the dashboard's API Tokens page, "
+    "make a new one, and give it to %cfai login alone, which asks for it unseen."
+)
+
+
+def with_ask_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare ASK_OPTIONS on a cell magic: for its help, its completion and its parser."""
+    for option in reversed(ASK_OPTIONS):
+        function = argument(*option.flags, **option.keywords)(function)
+    declared: Callable[..., Any] = magic_arguments()(function)
+    return declared
+
+
+@magics_class
+class CfaiMagics(Magics):
+    """The two magics, and the session they share with `cfai_magics.ask`."""
+
+    def __init__(self, shell: InteractiveShell, settings: Cfai) -> None:
+        super().__init__(shell=shell)
+        self._shell = shell
+        self.settings = settings
+        self.displaced: Mapping[str, Any] = {}
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> "Session":
+        """The session of this shell, begun when first needed: loading stays light."""
+        if self._session is None:
+            from .session import Session
+
+            self._session = Session(self.settings, home())
+        return self._session
+
+    def close(self) -> None:
+        """Close the session, if one was begun."""
+        if self._session is not None:
+            self._session.close()
+
+    @no_var_expand
+    @line_magic("cfai")
+    def command(self, line: str) -> object:
+        """Run a command: `%cfai status`, `%cfai models`; `%cfai help` lists them."""
+        words = split_words(line) or ["status"]
+        _refuse_token(line, logging_in=words[0] == "login" and len(words) > 1)
+        return run(words[0], words[1:], self._door(), "%cfai")
+
+    @no_var_expand
+    @cell_magic("cfai")
+    @with_ask_options
+    def cell(self, line: str, cell: str) -> None:
+        """Send the cell's text to a model of Cloudflare Workers AI and stream the answer below.
+
+        The text goes out as typed. The Answer is kept in `_cfai`, and with -o in a variable.
+        """
+        _refuse_token(line)
+        options = self._options(split_words(line))
+        from .commands.ask import answer
+
+        answer(self._door(), self._typed(cell), options)
+
+    def _options(self, words: list[str]) -> Namespace:
+        parser: ArgumentParser = self.cell.parser  # magic_arguments put it there
+        try:
+            return parser.parse_args(words)
+        except UsageError as error:
+            raise BadOption(f"%%cfai: {error}") from None
+
+    def _typed(self, cell: str) -> str:
+        """Return the cell's text as typed: IPython ends it with a line break of its own."""
+        history = self._shell.history_manager
+        typed = history.input_hist_raw[-1].partition("\n")[2] if history else ""
+        return typed if f"{typed}\n" == cell else cell
+
+    def _door(self) -> "Door":
+        from .doors import notebook_door, terminal_door
+
+        door = notebook_door if hasattr(self._shell, "kernel") else terminal_door
+        return door(self.session, self._keep)
+
+    def _keep(self, name: str, answer: Answer) -> None:
+        kept = {"_cfai": answer, **({name: answer} if name else {})}
+        self._shell.push(kept, interactive=False)
+
+
+def _refuse_token(line: str, *, logging_in: bool = False) -> None:
+    from .credentials import token_in
+
+    if logging_in or token_in(line):
+        raise TokenOnLine("An API token does not belong on this line, and was not used", REVOKE)

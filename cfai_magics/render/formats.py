@@ -1,0 +1,78 @@
+"""Tables and numbers as text, Markdown and HTML."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+FOOTER_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under column names, with a note below: readable in every front end."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __str__(self) -> str:
+        lines = (self.columns, *self.rows)
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        texts = [_aligned(line, widths) for line in lines]
+        return "\n".join([*texts, *([self.note] if self.note else [])])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head = _cells("th", self.columns)
+        body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in self.rows)
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return table + (muted(self.note) if self.note else "")
+
+
+def _aligned(line: Sequence[str], widths: Iterable[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _cells(tag: str, row: Iterable[str]) -> str:
+    return "".join(
+        f'<{tag} style="text-align: left" dir="auto">{escape(cell)}</{tag}>' for cell in row
+    )
+
+
+def muted(text: str) -> str:
+    """Return text as an HTML line in the front end's quiet colour."""
+    lines = "<br>".join(escape(line) for line in text.splitlines())
+    return f'<div style="{FOOTER_STYLE}">{lines}</div>'
+
+
+def folded(summary: str, text: str) -> str:
+    """Return text as HTML that opens when its summary is clicked."""
+    style = "white-space: pre-wrap; font-family: inherit"
+    return (
+        f"<details><summary>{escape(summary)}</summary>"
+        f'<pre style="{style}">{escape(text)}</pre></details>'
+    )
+
+
+def neurons(amount: float) -> str:
+    """Return a number of neurons with as many digits as matter."""
+    if amount == 0 or amount >= 100:  # noqa: PLR2004 - from here on a tenth says nothing
+        return f"{amount:,.0f}"
+    return f"{amount:.1f}" if amount >= 1 else f"{amount:.2g}"
+
+
+def seconds(amount: float) -> str:
+    """Return a duration in seconds, to the tenth below a minute."""
+    return f"{amount:.1f} s" if amount < 60 else f"{amount:,.0f} s"  # noqa: PLR2004 - a minute
+
+
+def bar(done: int, total: int, width: int = 30) -> str:
+    """Return how far something is, in bytes, as text."""
+    share = done / total if total else 0.0
+    filled = "█" * round(share * width)
+    return f"{filled:░<{width}} {share:.0%} of {total / 1e6:,.0f} MB".replace("%", " %")

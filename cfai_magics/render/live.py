@@ -1,0 +1,189 @@
+"""The one streaming display: an answer shown while it comes, in a notebook or a terminal."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from ..markdown import split_finished, without_remote_content
+from ..values import Answer, Delta, Text, Thought
+from .formats import folded, seconds
+from .output import Bundle, Output, Publish, publish
+from .receipt import receipt
+
+SHORTEST_PAUSE = 1 / 10  # s between two updates of an output
+BYTES_PER_SECOND = 12_000  # of updates, so that a long open block is sent less often
+MESSAGE_BYTES = 700  # what a Jupyter message weighs beside its text
+SETTLE_AT = 1_500  # characters: an open part this long hands its finished blocks up
+THINKING_PAUSE = 0.5  # s between two updates of the line that tells of thinking
+
+
+class NotebookLive:
+    """Shows an answer in at most three outputs: folded thoughts, the answer, the open part.
+
+    Markdown outputs are only ever replaced whole, so what has settled stands in one output that
+    is seldom sent, and the open part below it in another that is sent often. At the end the first
+    holds the whole answer and the second the receipt. No output of anybody else is touched.
+    """
+
+    def __init__(
+        self,
+        footer: str,
+        publish: Publish = publish,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._footer = footer
+        self._clock = clock
+        self._thinking = Output(publish)
+        self._settled = Output(publish)
+        self._below = Output(publish)
+        self._settled_text = ""
+        self._open_text = ""
+        self._thought = ""
+        self._started = clock()
+        self._next_update = 0.0
+        self._thoughts_done = False
+
+    def add(self, delta: Delta) -> None:
+        """Take in the next delta and show it, unless the last update was only just sent."""
+        if isinstance(delta, Text):
+            self._open_text += delta.text
+            self._end_thoughts()
+        elif isinstance(delta, Thought):
+            self._begin_thoughts()
+            self._thought += delta.text
+        else:
+            return
+        if self._clock() >= self._next_update:
+            self._update()
+
+    def _update(self) -> None:
+        if self._open_text:
+            size = self._show_text()
+            pause = max(SHORTEST_PAUSE, (size + MESSAGE_BYTES) / BYTES_PER_SECOND)
+        else:
+            self._thinking.tell(f"Thinking… {len(self._thought):,} characters")
+            pause = THINKING_PAUSE
+        self._next_update = self._clock() + pause
+
+    def _show_text(self) -> int:
+        """Show the open part, having handed up what is finished; return the characters sent."""
+        settled = self._settle() if len(self._open_text) > SETTLE_AT else 0
+        output = self._below if self._settled_text else self._settled
+        if self._open_text:
+            output.show(_markdown(self._open_text))
+        return settled + len(self._open_text)
+
+    def _settle(self) -> int:
+        if self._footer == "off":  # then no second output remains to hold the open part
+            return 0
+        finished, self._open_text = split_finished(self._open_text)
+        if not finished:
+            return 0
+        self._settled_text += finished
+        self._settled.show(_markdown(self._settled_text))
+        return len(self._settled_text)
+
+    def _begin_thoughts(self) -> None:
+        if self._settled.shown and not self._thinking.shown and not self._settled_text:
+            # A notice stands there: thoughts take its place, so that the answer comes below them.
+            self._thinking, self._settled = self._settled, self._thinking
+
+    def _end_thoughts(self) -> None:
+        if self._thought and not self._thoughts_done:
+            self._thoughts_done = True
+            self._show_thoughts()
+
+    def _show_thoughts(self) -> None:
+        summary = f"Thought for {seconds(self._clock() - self._started)}"
+        plain = f"({summary}, {len(self._thought):,} characters)"
+        self._thinking.show({"text/html": folded(summary, self._thought), "text/plain": plain})
+
+    def notice(self, line: str) -> None:
+        """Tell why nothing is coming yet, where the answer will stand."""
+        self._settled.tell(line)
+
+    def end(self, answer: Answer | None) -> None:
+        """Show the whole answer and the receipt under it."""
+        if answer is None:
+            if self._settled.shown:
+                self._settled.tell("No answer came.")
+            return
+        if answer.thought:
+            self._show_thoughts()
+        if answer.text:
+            self._settled.show({**_markdown(answer.text), "text/plain": answer.text})
+        if self._footer != "off":
+            self._below.tell(receipt(answer, self._footer))
+
+
+def _markdown(text: str) -> Bundle:
+    return {"text/markdown": without_remote_content(text)}
+
+
+class TextLive:
+    """Shows an answer as plain text while it comes: in a terminal, or where text was asked for."""
+
+    def __init__(
+        self, footer: str, tell: Callable[[str], None], out: TextIO | None = None
+    ) -> None:
+        self._footer = footer
+        self._tell = tell
+        self._out = out or sys.stdout
+        self._thought = 0
+        self._text = False
+
+    def add(self, delta: Delta) -> None:
+        """Write the next piece of the answer."""
+        if isinstance(delta, Text):
+            if self._thought and not self._text:
+                self._tell(f"(thought: {self._thought:,} characters, kept in _cfai.thought)")
+            self._text = True
+            self._write(delta.text)
+        elif isinstance(delta, Thought):
+            self._thought += len(delta.text)
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        if self._out.isatty():  # elsewhere the stream itself gathers pieces into fewer messages
+            self._out.flush()
+
+    def notice(self, line: str) -> None:
+        """Tell why nothing is coming yet."""
+        self._tell(line)
+
+    def end(self, answer: Answer | None) -> None:
+        """Write the receipt under the answer."""
+        if answer is None:
+            return
+        if self._text:
+            self._write("\n")
+            self._out.flush()
+        if self._footer != "off":
+            self._tell(receipt(answer, self._footer))
+
+
+class RawLive:
+    """Shows nothing until the end, then the JSON as Workers AI sent it."""
+
+    def __init__(
+        self, footer: str, tell: Callable[[str], None], show: Callable[[Any], None]
+    ) -> None:
+        self._footer = footer
+        self._tell = tell
+        self._show = show
+
+    def add(self, delta: Delta) -> None:
+        """Wait for the end."""
+
+    def notice(self, line: str) -> None:
+        """Tell why nothing is coming yet."""
+        self._tell(line)
+
+    def end(self, answer: Answer | None) -> None:
+        """Show the JSON, and the receipt under it."""
+        if answer is None:
+            return
+        self._show(answer.raw)
+        if self._footer != "off":
+            self._tell(receipt(answer, self._footer))

@@ -1,0 +1,69 @@
+"""One output of a cell that can be replaced, and a bar that shows how far something is."""
+
+import sys
+from collections.abc import Callable, Mapping
+from secrets import token_hex
+from typing import TextIO
+
+from .formats import bar, muted
+
+Bundle = Mapping[str, str]
+Publish = Callable[[Bundle, str, bool], None]
+BAR_STEPS = 100
+
+
+def publish(bundle: Bundle, display_id: str, update: bool) -> None:  # noqa: FBT001 - a Publish
+    """Send a MIME bundle to the front end, as a new output or in place of an earlier one."""
+    from IPython.display import publish_display_data
+
+    publish_display_data(dict(bundle), transient={"display_id": display_id}, update=update)
+
+
+class Output:
+    """One output of a cell: shown at the first call, replaced at each later one."""
+
+    def __init__(self, publish: Publish = publish) -> None:
+        self._publish = publish
+        self._id = f"cfai-{token_hex(6)}"  # fresh for each run: front ends match by id
+        self.shown = False
+
+    def show(self, bundle: Bundle) -> None:
+        """Show the bundle here."""
+        self._publish(bundle, self._id, self.shown)
+        self.shown = True
+
+    def tell(self, text: str) -> None:
+        """Show lines here in the quiet colour."""
+        self.show({"text/html": muted(text), "text/plain": text})
+
+
+class Progress:
+    """A bar written at every full per cent: `progress(done, total)`, both in bytes."""
+
+    def __init__(self, title: str, write: Callable[[str], None]) -> None:
+        self._title = title
+        self._write = write
+        self._step = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far it is."""
+        step = BAR_STEPS * done // total if total else 0
+        if step != self._step:
+            self._step = step
+            self._write(f"{self._title} {bar(done, total)}")
+
+
+def notebook_progress(title: str) -> Progress:
+    """Return a bar in an output of its own."""
+    return Progress(title, Output().tell)
+
+
+def terminal_progress(title: str, out: TextIO | None = None) -> Progress:
+    """Return a bar that stays on one line of the terminal and leaves it when full."""
+    stream = out or sys.stderr
+
+    def write(line: str) -> None:
+        stream.write(f"\r{line}" + ("\n" if "100 %" in line else ""))
+        stream.flush()
+
+    return Progress(title, write)

@@ -1,0 +1,70 @@
+"""Gathers the deltas of one call into one answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from .pricing import guessed_prompt_tokens, guessed_tokens
+from .values import Answer, Delta, Finish, Request, Text, Thought, ToolCall, Usage
+
+
+class Gathering:
+    """One answer while it comes; `answer()` gives it at any time, as far as it came."""
+
+    def __init__(self, request: Request, clock: Callable[[], float], *, local: bool) -> None:
+        self._request = request
+        self._clock = clock
+        self._local = local
+        self._started = clock()
+        self._first: float | None = None
+        self._texts: list[str] = []
+        self._thoughts: list[str] = []
+        self._tool_calls: list[ToolCall] = []
+        self._finish = "unknown"
+        self.usage: Usage | None = None
+
+    def add(self, delta: Delta) -> None:
+        """Take in the next delta."""
+        if isinstance(delta, Text):
+            self._note_first()
+            self._texts.append(delta.text)
+        elif isinstance(delta, Thought):
+            self._note_first()
+            self._thoughts.append(delta.text)
+        elif isinstance(delta, ToolCall):
+            self._tool_calls.append(delta)
+        elif isinstance(delta, Usage):
+            self.usage = delta
+        elif isinstance(delta, Finish):
+            self._finish = delta.reason
+
+    def _note_first(self) -> None:
+        if self._first is None:
+            self._first = self._clock() - self._started
+
+    @property
+    def begun(self) -> bool:
+        """Whether a token of the answer has arrived."""
+        return self._first is not None
+
+    def guessed_usage(self) -> Usage:
+        """Return the tokens of what was sent and what has arrived, guessed from their length."""
+        arrived = "".join(self._thoughts) + "".join(self._texts)
+        return Usage(guessed_prompt_tokens(self._request.messages), guessed_tokens(arrived))
+
+    def answer(self, usage: Usage, finish: str | None = None, **known: Any) -> Answer:
+        """Return what has arrived as an Answer; `finish` overrides the model's own.
+
+        `known` are further fields of Answer.
+        """
+        return Answer(
+            model=self._request.model,
+            text="".join(self._texts),
+            thought="".join(self._thoughts),
+            tool_calls=tuple(self._tool_calls),
+            finish=finish or self._finish,
+            usage=usage,
+            seconds=self._clock() - self._started,
+            first_token_seconds=self._first,
+            local=self._local,
+            **known,
+        )

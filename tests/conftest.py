@@ -1,0 +1,66 @@
+"""Every test has a home, an environment and a shell of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from cfai_magics.session import Session
+from cfai_magics.settings import Cfai
+from tests.standin import Standin
+
+CLOUDFLARE_VARIABLES = ("CLOUDFLARE_", "CFAI_", "CF_")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of state of the test's own, and nothing of the machine's in the environment."""
+    for name in list(os.environ):
+        if name.startswith(CLOUDFLARE_VARIABLES) and name != "CFAI_TEST_MODELS":
+            monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    monkeypatch.setenv("CFAI_HOME", str(folder))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    # The real keyring of the person who runs the tests is nobody's business here.
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    return folder
+
+
+@pytest.fixture
+def cloudflare() -> Iterator[Standin]:
+    """A Cloudflare on this machine."""
+    with Standin() as server:
+        yield server
+
+
+@pytest.fixture
+def account(cloudflare: Standin, monkeypatch: pytest.MonkeyPatch) -> Standin:
+    """The same, with its account and token in the environment."""
+    for name, value in cloudflare.environ().items():
+        monkeypatch.setenv(name, value)
+    return cloudflare
+
+
+@pytest.fixture
+def session(account: Standin, home: Path) -> Iterator[Session]:
+    """A session with that account."""
+    made = Session(Cfai(), home)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[InteractiveShell]:
+    """IPython as in a terminal without one, with nothing loaded."""
+    config = Config()
+    config.HistoryManager.hist_file = ":memory:"
+    config.InteractiveShell.colors = "nocolor"
+    InteractiveShell.clear_instance()
+    made = InteractiveShell.instance(config=config)
+    yield made
+    if made.history_manager is not None:
+        made.history_manager.end_session()
+    InteractiveShell.clear_instance()

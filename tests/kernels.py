@@ -1,0 +1,119 @@
+"""A real kernel for tests: cells in, outputs as a front end keeps them."""
+
+import os
+import queue
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+PATIENCE = 60  # s before a kernel that says nothing counts as hung
+
+
+@dataclass
+class Cell:
+    """What one cell left behind: outputs by nbformat's rules, and how it ended."""
+
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    ids: dict[str, int] = field(default_factory=dict)
+    traceback: list[str] = field(default_factory=list)
+    ename: str = ""
+    done: bool = False
+
+    @property
+    def text(self) -> str:
+        """All that is shown, as plain text."""
+        return "\n".join(_plain(output) for output in self.outputs)
+
+    def mime(self, kind: str) -> list[str]:
+        """All bundles of a MIME type."""
+        return [o["data"][kind] for o in self.outputs if kind in o.get("data", {})]
+
+
+def _plain(output: dict[str, Any]) -> str:
+    return output["text"] if "text" in output else output["data"].get("text/plain", "")
+
+
+class Kernel:
+    """One running kernel."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager = manager
+        self.client = client
+
+    def run(self, code: str) -> Cell:
+        """Run a cell to its end."""
+        return self.finish(self.start(code))
+
+    def start(self, code: str) -> tuple[str, Cell]:
+        """Begin a cell and return at once."""
+        return self.client.execute(code), Cell()
+
+    def finish(self, running: tuple[str, Cell]) -> Cell:
+        """Read on until the cell has ended."""
+        _, cell = running
+        while not cell.done:
+            self.step(running)
+        return cell
+
+    def step(self, running: tuple[str, Cell]) -> None:
+        """Read one message of the cell."""
+        request, cell = running
+        message = self.client.get_iopub_msg(timeout=PATIENCE)
+        if message["parent_header"].get("msg_id") == request:
+            _take_in(cell, message["msg_type"], message["content"])
+
+    def until_shown(self, running: tuple[str, Cell], text: str) -> None:
+        """Read on until the text is on the screen."""
+        shown = running[1]
+        deadline = time.monotonic() + PATIENCE
+        while text not in shown.text + "".join(shown.mime("text/markdown")):
+            assert not shown.done, shown
+            assert time.monotonic() < deadline
+            self.step(running)
+
+    def quiet(self) -> bool:
+        """Whether nothing more comes."""
+        try:
+            self.client.get_iopub_msg(timeout=0.3)
+        except queue.Empty:
+            return True
+        return False
+
+
+def _take_in(cell: Cell, kind: str, content: dict[str, Any]) -> None:
+    if kind == "status" and content["execution_state"] == "idle":
+        cell.done = True
+    elif kind == "error":
+        cell.traceback, cell.ename = content["traceback"], content["ename"]
+    elif kind == "stream":
+        cell.outputs.append({"name": content["name"], "text": content["text"]})
+    elif kind in {"display_data", "execute_result"}:
+        display_id = content.get("transient", {}).get("display_id")
+        if display_id:
+            cell.ids[display_id] = len(cell.outputs)
+        cell.outputs.append({"data": content["data"]})
+    elif kind == "update_display_data":
+        cell.outputs[cell.ids[content["transient"]["display_id"]]] = {"data": content["data"]}
+    elif kind == "clear_output":
+        raise AssertionError("outputs of others may be among what was cleared")
+
+
+@contextmanager
+def running_kernel(**environ: str) -> Iterator[Kernel]:
+    """Start a kernel with these additions to the environment, and end it."""
+    manager = KernelManager()
+    manager.start_kernel(env={**os.environ, **environ})
+    client = manager.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=PATIENCE)
+        yield Kernel(manager, client)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()

@@ -1,0 +1,219 @@
+"""The streaming display, against a front end that keeps what it was sent."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from cfai_magics.render.live import SETTLE_AT, NotebookLive, RawLive, TextLive
+from cfai_magics.values import Answer, Finish, Text, Thought, Usage
+
+PARAGRAPH = "A paragraph of some words that says nothing much. " * 4
+
+
+@dataclass
+class FrontEnd:
+    """Outputs as a notebook keeps them, and how much was sent to get there."""
+
+    outputs: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    messages: int = 0
+    characters: int = 0
+
+    def publish(self, bundle: Mapping[str, str], display_id: str, update: bool) -> None:  # noqa: FBT001
+        assert update == (display_id in self.outputs)
+        self.outputs[display_id] = dict(bundle)
+        self.messages += 1
+        self.characters += sum(map(len, bundle.values()))
+
+    @property
+    def shown(self) -> list[str]:
+        return [
+            bundle.get("text/markdown", bundle["text/plain"]) for bundle in self.outputs.values()
+        ]
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stream(live: NotebookLive, clock: Clock, text: str, pause: float) -> None:
+    for start in range(0, len(text), 5):
+        live.add(Text(text[start : start + 5]))
+        clock.now += pause
+
+
+@pytest.fixture
+def front_end() -> FrontEnd:
+    return FrontEnd()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def live(front_end: FrontEnd, clock: Clock) -> NotebookLive:
+    return NotebookLive("full", front_end.publish, clock)
+
+
+def test_an_answer_ends_as_one_markdown_output_and_one_receipt(
+    live: NotebookLive, front_end: FrontEnd, clock: Clock
+) -> None:
+    text = "\n\n".join(f"{number}. {PARAGRAPH}" for number in range(60))
+    stream(live, clock, text, 0.004)
+    live.end(Answer("@cf/x/m", text=text, finish="stop"))
+    answer, receipt = front_end.outputs.values()
+    assert answer == {"text/markdown": text, "text/plain": text}
+    assert receipt["text/plain"].startswith("m · ")
+    assert set(receipt) == {"text/html", "text/plain"}
+
+
+def test_all_that_came_is_on_the_screen_after_each_update(
+    live: NotebookLive, front_end: FrontEnd, clock: Clock
+) -> None:
+    text = "\n\n".join(PARAGRAPH for _ in range(40))
+    for start in range(0, len(text), 50):
+        clock.now += 10
+        live.add(Text(text[start : start + 50]))
+        assert "".join(front_end.shown) == text[: start + 50]
+
+
+def test_updates_are_sent_at_most_twelve_times_a_second(
+    live: NotebookLive, front_end: FrontEnd, clock: Clock
+) -> None:
+    stream(live, clock, "word " * 1_000, 0.004)
+    assert 10 < front_end.messages <= 12 * clock.now
+
+
+def test_what_is_sent_grows_in_step_with_the_answer(clock: Clock) -> None:
+    sent = []
+    for paragraphs in (100, 200):
+        front_end = FrontEnd()
+        live = NotebookLive("full", front_end.publish, clock)
+        stream(live, clock, "\n\n".join([PARAGRAPH] * paragraphs), 0.004)
+        sent.append(front_end.characters)
+    assert sent[1] < 3 * sent[0]
+
+
+def test_a_long_open_block_is_sent_less_often(front_end: FrontEnd, clock: Clock) -> None:
+    live = NotebookLive("full", front_end.publish, clock)
+    stream(live, clock, "```\n" + "x = 1\n" * 5_000, 0.004)
+    assert front_end.characters < 15_000 * clock.now
+
+
+def test_finished_blocks_move_up_and_only_the_open_one_is_sent_again(
+    live: NotebookLive, front_end: FrontEnd, clock: Clock
+) -> None:
+    stream(live, clock, f"{PARAGRAPH}\n\n" * (SETTLE_AT // len(PARAGRAPH) + 2) + "last", 1.0)
+    settled, below = front_end.shown
+    assert settled.endswith("\n\n")
+    assert below.endswith("last")
+    assert len(below) < SETTLE_AT
+
+
+def test_thoughts_stand_folded_above_the_answer(
+    live: NotebookLive, front_end: FrontEnd, clock: Clock
+) -> None:
+    live.add(Thought("First <b>this</b>"))
+    assert front_end.shown == ["Thinking… 17 characters"]
+    clock.now += 3
+    live.add(Text("So."))
+    live.end(Answer("m", text="So.", thought="First <b>this</b>", finish="stop"))
+    thoughts, answer, _ = front_end.outputs.values()
+    assert thoughts["text/html"].startswith("<details><summary>Thought for 3.0 s</summary>")
+    assert "First &lt;b&gt;this&lt;/b&gt;" in thoughts["text/html"]
+    assert answer["text/markdown"] == "So."
+
+
+def test_a_notice_gives_way_to_the_answer(live: NotebookLive, front_end: FrontEnd) -> None:
+    live.notice("No capacity; try 2 follows in 3 s")
+    live.add(Text("Here."))
+    live.end(Answer("m", text="Here.", finish="stop"))
+    assert front_end.shown[0] == "Here."
+    assert len(front_end.outputs) == 2
+
+
+def test_a_notice_gives_way_to_thoughts_above_the_answer(
+    live: NotebookLive, front_end: FrontEnd
+) -> None:
+    live.notice("No capacity; try 2 follows in 3 s")
+    live.add(Thought("Hm"))
+    live.add(Text("Here."))
+    live.end(Answer("m", text="Here.", thought="Hm", finish="stop"))
+    assert [text.partition(" ")[0] for text in front_end.shown] == ["(Thought", "Here.", "m"]
+
+
+def test_no_answer_leaves_no_notice_that_says_otherwise(
+    live: NotebookLive, front_end: FrontEnd
+) -> None:
+    live.end(None)
+    assert front_end.outputs == {}
+    live.notice("No capacity; try 2 follows in 3 s")
+    live.end(None)
+    assert front_end.shown == ["No answer came."]
+
+
+def test_without_a_footer_the_answer_is_the_only_output(front_end: FrontEnd, clock: Clock) -> None:
+    live = NotebookLive("off", front_end.publish, clock)
+    text = f"{PARAGRAPH}\n\n" * 20
+    stream(live, clock, text, 0.1)
+    live.end(Answer("m", text=text, finish="stop"))
+    assert front_end.shown == [text]
+
+
+def test_nothing_remote_is_shown_even_while_it_comes(
+    live: NotebookLive, front_end: FrontEnd, clock: Clock
+) -> None:
+    stream(live, clock, "See ![a](https://example.com/track.png) here.", 1.0)
+    assert "![a](" not in front_end.shown[0]
+
+
+def test_deltas_that_are_no_text_show_nothing(live: NotebookLive, front_end: FrontEnd) -> None:
+    live.add(Usage(1, 2))
+    live.add(Finish("stop"))
+    assert front_end.outputs == {}
+
+
+def test_text_is_written_as_it_comes_and_the_receipt_is_told() -> None:
+    out, told = io.StringIO(), []
+    live = TextLive("short", told.append, out)
+    live.notice("waiting")
+    live.add(Thought("Hm"))
+    live.add(Text("One "))
+    live.add(Text("two"))
+    assert out.getvalue() == "One two"
+    live.end(Answer("m", text="One two", finish="stop", seconds=1.0))
+    assert out.getvalue() == "One two\n"
+    assert told == [
+        "waiting",
+        "(thought: 2 characters, kept in _cfai.thought)",
+        "neurons not reported · 1.0 s",
+    ]
+
+
+def test_text_without_an_answer_or_footer_tells_nothing() -> None:
+    told: list[str] = []
+    TextLive("full", told.append, io.StringIO()).end(None)
+    TextLive("off", told.append, io.StringIO()).end(Answer("m"))
+    assert told == []
+
+
+def test_raw_shows_the_json_as_it_was_sent() -> None:
+    shown, told = [], []
+    live = RawLive("short", told.append, shown.append)
+    live.notice("waiting")
+    live.add(Text("Hi"))
+    live.end(None)
+    assert shown == []
+    live.end(Answer("m", text="Hi", finish="stop", raw={"choices": []}))
+    assert json.dumps(shown) == '[{"choices": []}]'
+    assert told == ["waiting", "neurons not reported · 0.0 s"]

@@ -1,0 +1,54 @@
+"""The line under an answer."""
+
+from dataclasses import replace
+
+import pytest
+
+from cfai_magics.render.receipt import receipt
+from cfai_magics.values import Answer, ToolCall, Usage
+
+ANSWER = Answer(
+    "@cf/google/gemma-4-26b-a4b-it",
+    text="Because.",
+    finish="stop",
+    usage=Usage(214, 388, neurons=12.527, basis="billed"),
+    seconds=1.94,
+    first_token_seconds=0.31,
+)
+
+
+def test_a_full_receipt_tells_model_tokens_neurons_and_time() -> None:
+    line = "gemma-4-26b-a4b-it · 214→388 tokens · 12.5 neurons billed · 1.9 s (0.3 s to first)"
+    assert receipt(ANSWER, "full") == line
+
+
+def test_a_short_receipt_tells_neurons_and_time() -> None:
+    assert receipt(ANSWER, "short") == "12.5 neurons billed · 1.9 s"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"usage": Usage(1, 2, neurons=3.0, basis="estimated")}, "3.0 neurons estimated"),
+        ({"usage": Usage(1, 2)}, "neurons not reported"),
+        ({"local": True, "model": "SmolLM2"}, "SmolLM2 on this machine · 214→388 tokens · no neu"),
+        ({"finish": "length"}, "Cut at 388 tokens by the limit: raise --max-tokens"),
+        ({"finish": "length", "text": ""}, "All 388 tokens went into thinking, which is billed"),
+        ({"finish": "stop", "text": ""}, "The answer is empty."),
+        ({"text": "", "thought": "hm"}, "The answer is empty, but the thinking above is billed."),
+        ({"finish": "interrupted"}, "Interrupted: this is what had arrived."),
+        ({"finish": "cut", "text": ""}, "Cut off before its end"),
+        ({"tool_calls": (ToolCall("1", "add", "{}"),)}, "The model asks to call: add."),
+        ({"usage": Usage(1, 2, neurons=1234.6, basis="billed")}, "1,235 neurons billed"),
+        ({"usage": Usage(1, 2, neurons=0.0032, basis="billed")}, "0.0032 neurons billed"),
+        ({"seconds": 75.0}, "75 s"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_receipt_says_what_the_reader_should_know(changes: dict[str, object], told: str) -> None:
+    assert told in receipt(replace(ANSWER, **changes), "full")
+
+
+def test_an_interrupted_answer_counts_its_tokens_as_about() -> None:
+    cut = replace(ANSWER, finish="cut", usage=Usage(10, 20, neurons=1.0, basis="estimated"))
+    assert "about 10→20 tokens" in receipt(cut, "full")

@@ -1,0 +1,152 @@
+"""Cloudflare's refusals: the known codes with their texts, and the shapes they come in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Literal
+from uuid import uuid4
+
+from .reply import Reply, dumped, plain
+
+Shape = Literal["A", "B", "C", "D", "html", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error to answer with.
+
+    Shapes: "A" the API's envelope, "B" OpenAI's style as vLLM writes it, "C" the gateway's and
+    the binding's, "D" the envelope with JSON text for a message, "html" an error page, "empty".
+    """
+
+    status: int = 500
+    code: int = 3043
+    message: str = "Internal server error"
+    shape: Shape = "A"
+
+    @classmethod
+    def of(cls, code: int, shape: Shape = "A", message: str = "") -> "Fault":
+        """Return the recorded error of this code; KeyError where none is known."""
+        status, text = RECORDED[code]
+        return cls(status, code, message or text, shape)
+
+
+class Refusal(Exception):
+    """A route ends with this error."""
+
+    def __init__(self, fault: Fault, *also: tuple[int, str]) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+        self.also = also
+
+
+def refusal(code: int, message: str = "") -> Refusal:
+    """Return the recorded refusal of this code, with its own message where one is given."""
+    return Refusal(Fault.of(code, message=message))
+
+
+def reply(fault: Fault, *also: tuple[int, str], headers: Mapping[str, str] | None = None) -> Reply:
+    """Return the answer for a fault; only what reached Workers AI bears a request id."""
+    request_id = str(uuid4())
+    named = {} if is_front_door(fault.code) else {"cf-ai-req-id": request_id}
+    sent = {**named, **(headers or {})}
+    if fault.shape == "html":
+        page = HTML_PAGE.format(status=fault.status, message=fault.message)
+        return Reply(page.encode(), fault.status, "text/html; charset=UTF-8", sent)
+    if fault.shape == "empty":
+        return Reply(b"", fault.status, "text/plain", sent)
+    return plain(body(fault, request_id, *also), fault.status, sent)
+
+
+def body(fault: Fault, request_id: str, *also: tuple[int, str]) -> dict[str, Any]:
+    """Return a fault's JSON; `also` are further errors of the front door's list."""
+    if fault.shape == "B":
+        error = {"code": "invalid_prompt", "message": worded(fault, request_id)}
+        return {"error": error}
+    if fault.shape == "C":
+        return gateway_body(fault, request_id)
+    if fault.shape == "D":
+        nested = {"detail": [{"type": "invalid", "loc": ["body"], "msg": fault.message}]}
+        fault = replace(fault, message=dumped(nested).decode())
+    if is_front_door(fault.code):
+        listed = [(fault.code, fault.message), *also]
+        errors = [{"code": code, "message": message} for code, message in listed]
+        return {"result": None, "success": False, "errors": errors, "messages": []}
+    errors = [{"message": worded(fault, request_id), "code": fault.code}]
+    return {"errors": errors, "success": False, "result": {}, "messages": []}
+
+
+def gateway_body(fault: Fault, request_id: str) -> dict[str, Any]:
+    """Return shape C."""
+    return {
+        "name": "AiError",
+        "internalCode": fault.code,
+        "httpCode": fault.status,
+        "message": f"{fault.code}: {fault.message}",
+        "description": fault.message,
+        "requestId": request_id,
+    }
+
+
+def worded(fault: Fault, request_id: str) -> str:
+    """Return the message as Workers AI wraps it: the prefix twice where the model failed."""
+    prefix = "AiError: AiError: " if 3040 < fault.code < 3050 else "AiError: "
+    return f"{prefix}{fault.message} ({request_id})"
+
+
+def is_front_door(code: int) -> bool:
+    """Tell whether api.cloudflare.com refuses with this code before Workers AI is reached."""
+    return code in {1000, 9109, 10000} or 6000 <= code < 8000
+
+
+HTML_PAGE = (
+    "<!DOCTYPE html>\n<html><head><title>api.cloudflare.com | {status}</title></head>\n"
+    "<body><h1>Error {status}</h1><p>{message}</p></body></html>\n"
+)
+USED_UP = (
+    "you have used up your daily free allocation of 10,000 neurons, please upgrade to "
+    "Cloudflare's Workers Paid plan if you would like to continue usage."
+)
+RECORDED = MappingProxyType(
+    {
+        1000: (401, "Invalid API Token"),
+        3003: (400, "Missing headers or body"),
+        3006: (413, "Request too large"),
+        3007: (408, "Request timeout"),
+        3008: (408, "Request was aborted"),
+        3010: (413, "The estimated number of input and maximum output tokens is too large."),
+        3021: (429, "rate limiting: inference request per min rate reached"),
+        3023: (403, "Service unavailable for account"),
+        3030: (400, "Sequence too long"),
+        3036: (429, USED_UP[0].upper() + USED_UP[1:].replace(", please", ". Please")),
+        3040: (429, "Capacity temporarily exceeded, please try again."),
+        3041: (403, "The account is not allowed to access this model"),
+        3042: (404, "Invalid model ID"),
+        3043: (500, "Internal server error"),
+        3046: (408, "Request timeout"),
+        4006: (429, USED_UP),
+        5004: (400, "Invalid data, base64 encoding is invalid"),
+        5005: (405, "The model does not support LoRa inference"),
+        5006: (400, "Bad input"),
+        5007: (400, "No such model or task"),
+        5016: (
+            403,
+            "Model Agreement: Prior to using this model, you must submit the prompt 'agree'.",
+        ),
+        5018: (403, "The account is not allowed to access this model"),
+        5019: (405, "Request trying to use deprecated SDK version"),
+        5021: (413, "The estimated number of input and maximum output tokens is too large."),
+        5024: (400, "JSON Mode couldn't be met"),
+        5028: (400, "Model has been deprecated"),
+        5035: (403, "Model is not available on the Workers Free plan"),
+        7000: (400, "No route for that URI"),
+        7001: (405, "Method not supported for requested URI."),
+        7003: (404, "Could not route, perhaps your object identifier is invalid?"),
+        8001: (400, "Invalid input"),
+        8005: (500, "Internal server error"),
+        8006: (400, "Invalid tool call"),
+        8007: (400, "Input prompt contains NSFW content"),
+        9109: (401, "Invalid access token"),
+        10000: (401, "Authentication error"),
+    }
+)

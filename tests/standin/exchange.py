@@ -1,0 +1,46 @@
+"""One request on its way through: what came, and the cloud it came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .accounts import Accounts
+from .catalogue import Catalogue
+from .ledger import Clock, Ledger
+from .log import Log
+from .received import Received
+from .script import Script
+from .switches import Switches
+
+
+@dataclass(slots=True)
+class Cloud:
+    """All that outlives a request; only `script` is ever replaced."""
+
+    accounts: Accounts
+    catalogue: Catalogue
+    ledger: Ledger
+    log: Log
+    clock: Clock
+    script: Script
+    batches: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request with the switches that were in force when it came, and the path's parts."""
+
+    cloud: Cloud
+    script: Script
+    received: Received
+    parts: Mapping[str, str]
+
+    @property
+    def switches(self) -> Switches:
+        """The switches in force for this request."""
+        return self.script.switches
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body as a JSON object; an empty one where it is none."""
+        return self.received.json if isinstance(self.received.json, dict) else {}

@@ -1,0 +1,124 @@
+"""Which request goes where, and who may send it."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from . import (
+    analytics,
+    batch,
+    chat,
+    control,
+    embeddings,
+    errors,
+    listing,
+    markdown,
+    native,
+    responses,
+    verification,
+)
+from .accounts import EDIT, READ, check_account_id
+from .errors import Fault, Refusal, refusal
+from .exchange import Cloud, Exchange
+from .received import Received
+from .reply import Reply
+from .script import Script
+
+Handler = Callable[[Exchange], Awaitable[Reply]]
+BASE = "/client/v4"
+ACCOUNT = "/accounts/(?P<account>[^/]+)"
+OF_AN_ACCOUNT = re.compile(f"{BASE}{ACCOUNT}/.*")
+
+
+class Route(NamedTuple):
+    """One address; where a permission is named, the token must have it on the account."""
+
+    method: str
+    pattern: re.Pattern[str]
+    handler: Handler
+    permission: str = ""
+
+
+def route(method: str, pattern: str, handler: Handler, permission: str = "") -> Route:
+    """Return a route below the base."""
+    return Route(method, re.compile(BASE + pattern), handler, permission)
+
+
+async def unsupported(exchange: Exchange) -> Reply:
+    """Refuse an address that is known but takes no such method."""
+    raise method_not_supported(exchange.received.method)
+
+
+ROUTES = (
+    route("POST", f"{ACCOUNT}/ai/v1/chat/completions", chat.chat_completions, EDIT),
+    route("POST", f"{ACCOUNT}/ai/v1/embeddings", embeddings.openai_embeddings, EDIT),
+    route("POST", f"{ACCOUNT}/ai/v1/responses", responses.responses, EDIT),
+    route("GET", f"{ACCOUNT}/ai/v1/models", unsupported),
+    route("POST", f"{ACCOUNT}/ai/run", native.run_in_body, EDIT),
+    route("POST", f"{ACCOUNT}/ai/run/(?P<model>.+)", batch.queue_or_run, EDIT),
+    route("GET", f"{ACCOUNT}/ai/models/search", listing.search, READ),
+    route("GET", f"{ACCOUNT}/ai/models/schema", listing.schema, READ),
+    route("POST", f"{ACCOUNT}/ai/tomarkdown", markdown.to_markdown, EDIT),
+    route("GET", f"{ACCOUNT}/ai/tomarkdown/supported", markdown.supported, READ),
+    route("GET", f"{ACCOUNT}/tokens/verify", verification.account_token),
+    route("GET", "/user/tokens/verify", verification.user_token),
+    route("GET", "/accounts", verification.accounts),
+    route("POST", "/graphql", analytics.graphql),
+)
+
+
+async def answer(cloud: Cloud, received: Received) -> Reply:
+    """Answer one request; every refusal becomes its recorded answer here."""
+    if received.path.startswith(control.PREFIX):
+        return control.control(cloud, received)
+    cloud.log.arrived(received)
+    script = cloud.script
+    headers = wait(script.switches.retry_after)
+    fault = script.fault(received.path)
+    if fault is not None:
+        return errors.reply(fault, headers=headers)
+    try:
+        return await routed(cloud, script, received)
+    except Refusal as refused:
+        return errors.reply(refused.fault, *refused.also, headers=headers)
+
+
+def wait(retry_after: str | None) -> dict[str, str]:
+    """Return the header that names a time to wait, where a switch gives one."""
+    return {} if retry_after is None else {"retry-after": retry_after}
+
+
+async def routed(cloud: Cloud, script: Script, received: Received) -> Reply:
+    """Find the route, check who asks, and hand over."""
+    account = OF_AN_ACCOUNT.fullmatch(received.path)
+    if account is not None:
+        check_account_id(account["account"], received.path)
+    found, parts = matching(received)
+    if found.permission:
+        cloud.accounts.may(received.token, parts["account"], found.permission)
+    return await found.handler(Exchange(cloud, script, received, parts))
+
+
+def matching(received: Received) -> tuple[Route, dict[str, str]]:
+    """Return the route of a request, with the named parts of its path."""
+    tried = [(one, one.pattern.fullmatch(received.path)) for one in ROUTES]
+    matches = [(one, match.groupdict()) for one, match in tried if match]
+    if not matches:
+        raise no_route(received.path)
+    for one, parts in matches:
+        if one.method == received.method:
+            return one, parts
+    raise method_not_supported(received.method)
+
+
+def no_route(path: str) -> Refusal:
+    """Return the refusal of an unknown address."""
+    if not path.endswith("/ai/v1"):
+        return refusal(7000)
+    message = f"Could not route to {path}, perhaps your object identifier is invalid?"
+    return Refusal(Fault(400, 7003, message), (7000, "No route for that URI"))
+
+
+def method_not_supported(method: str) -> Refusal:
+    """Return the refusal of a method."""
+    return refusal(7001, f"{method} not supported for requested URI.")

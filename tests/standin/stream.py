@@ -1,0 +1,127 @@
+"""Sends a stream's events in time, and lets them go wrong where a switch says so."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import chain, cycle
+from typing import NamedTuple
+from uuid import uuid4
+
+from . import sse
+from .chunks import Event
+from .errors import Fault, body
+from .ledger import Tab
+from .reply import HangUp, Piece
+from .switches import Switches
+
+# The loop serves others, and hears of clients that left, at least this often.
+FRAMES_BETWEEN_REST = 16
+
+
+class Frame(NamedTuple):
+    """An event as bytes, with the number of tokens it carries."""
+
+    data: bytes
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When the n-th token is due: by an absolute schedule, so that no delay adds up."""
+
+    start: float
+    tokens_per_second: float
+
+    async def wait(self, sent: int) -> None:
+        """Wait until one more token than `sent` is due."""
+        if self.tokens_per_second:
+            due = self.start + sent / self.tokens_per_second
+            delay = due - asyncio.get_running_loop().time()
+            if delay > 0:
+                await asyncio.sleep(delay)
+
+
+async def streamed(
+    events: Iterable[Event], switches: Switches, call: AbstractContextManager[Tab], total: int
+) -> AsyncGenerator[Piece, None]:
+    """Yield the pieces of a stream's body; the call is billed before its last piece leaves."""
+    with call as tab:
+        await asyncio.sleep(switches.delay_before_first)
+        pace = Pace(asyncio.get_running_loop().time(), switches.tokens_per_second)
+        for number, (frame, last) in enumerate(with_last(frames(events, switches))):
+            check_drop(switches, tab)
+            if frame.tokens:
+                await pace.wait(tab.completion)
+            tab.completion += frame.tokens
+            if last:
+                settle(switches, tab, total)
+            for piece in pieces(frame.data, switches, last=last):
+                yield piece
+                if switches.split_utf8:
+                    await asyncio.sleep(0)
+            if number % FRAMES_BETWEEN_REST == 0:
+                await asyncio.sleep(0)
+
+
+def settle(switches: Switches, tab: Tab, total: int) -> None:
+    """Bill the call in full, or as far as it came where it ends with an error."""
+    if switches.error_in_stream_after is None:
+        tab.completion = total
+    tab.settle()
+
+
+def check_drop(switches: Switches, tab: Tab) -> None:
+    """Hang up where a switch says so."""
+    limit = switches.drop_connection_after
+    if limit is not None and tab.completion >= limit:
+        raise HangUp
+
+
+def frames(events: Iterable[Event], switches: Switches) -> Iterator[Frame]:
+    """Yield all frames: the events, what is strewn between them, and the end."""
+    cut = cut_by_error(events, switches)
+    wordings = (Frame(sse.frame(event.data), event.tokens) for event in cut)
+    ends = switches.done and switches.error_in_stream_after is None
+    end = [Frame(sse.DONE)] if ends else []
+    strewn = strew(chain(wordings, end), switches)
+    if not switches.crlf:
+        return strewn
+    return (Frame(sse.with_crlf(frame.data), frame.tokens) for frame in strewn)
+
+
+def cut_by_error(events: Iterable[Event], switches: Switches) -> Iterator[Event]:
+    """Yield events until the token at which the switches put an error, then that error."""
+    limit, sent = switches.error_in_stream_after, 0
+    for event in events:
+        if limit is not None and sent + event.tokens > limit:
+            break
+        sent += event.tokens
+        yield event
+    if limit is not None:
+        yield Event(body(switches.error or Fault(), str(uuid4())))
+
+
+def strew(frames: Iterable[Frame], switches: Switches) -> Iterator[Frame]:
+    """Yield comments and junk before every frame, as far as they are asked for."""
+    junk = cycle(sse.JUNK)
+    for frame in frames:
+        if switches.comments:
+            yield Frame(sse.COMMENT)
+        if switches.junk_frames:
+            yield Frame(next(junk))
+        yield frame
+
+
+def with_last(frames: Iterator[Frame]) -> Iterator[tuple[Frame, bool]]:
+    """Yield every frame with whether it is the last one."""
+    waiting = next(frames, None)
+    while waiting is not None:
+        frame, waiting = waiting, next(frames, None)
+        yield frame, waiting is None
+
+
+def pieces(data: bytes, switches: Switches, *, last: bool) -> list[Piece]:
+    """Return a frame as pieces to send: one, or cut inside its characters."""
+    cut = sse.cut_inside_characters(data) if switches.split_utf8 else [data]
+    return [*(Piece(one) for one in cut[:-1]), Piece(cut[-1], last)]

@@ -1,0 +1,127 @@
+"""No token in anything that a person may hand on: notebooks, outputs, exports, history, logs."""
+
+import stat
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tests.kernels import Cell, Kernel, running_kernel
+from tests.standin import Standin
+
+CELLS = (
+    "%xmode Verbose",
+    "import logging; logging.basicConfig(filename='debug.log', level=logging.DEBUG)",
+    "%load_ext cfai_magics",
+    "%cfai status",
+    "%%cfai\nHello",
+    "_cfai",
+    "from cfai_magics.api import current_session\nsession = current_session()",
+    "session, vars(session), session.client(), vars(session.client()), session.store.find()",
+    "%config Cfai",
+    "%cfai models gemma --refresh",
+    "%%cfai -m @cf/no/such\nHello",
+    "session.client().stream(request=None).__enter__()",  # a bug: its traceback shows locals
+    "session.client().run('@cf/x', object())",
+    "%cfai use gemma-4-26b-a4b-it --keep",
+    "%history",
+    "%unload_ext cfai_magics",
+)
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_no_token_is_in_anything_a_session_leaves_behind(account: Standin, tmp_path: Path) -> None:
+    notebook = new_notebook(cells=[new_code_cell(source) for source in CELLS])
+    NotebookClient(
+        notebook, allow_errors=True, timeout=120, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    nbformat.write(notebook, tmp_path / "lesson.ipynb")
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    (tmp_path / "lesson.html").write_text(html, encoding="utf-8")
+    errors = [o for cell in notebook.cells for o in cell.outputs if o.output_type == "error"]
+    assert len(errors) >= 2, "the tracebacks that might show it were not made"
+    left = files_below(tmp_path)
+    names = {path.name for path in left}
+    assert {"debug.log", "history.sqlite", "settings.toml", "catalogue.json"} <= names
+    for path in left:
+        assert account.token.encode() not in path.read_bytes(), path
+
+
+def answer_prompts(kernel: Kernel, code: str, *answers: str) -> str:
+    """Run a cell that asks, type the answers, and return all that came back."""
+    request = kernel.client.execute(code, allow_stdin=True)
+    for answer in answers:
+        prompt = kernel.client.get_stdin_msg(timeout=60)
+        assert prompt["content"]["password"] is True
+        kernel.client.input(answer)
+    return repr(kernel.finish((request, Cell())))
+
+
+def test_login_asks_unseen_verifies_and_keeps(
+    cloudflare: Standin, home: Path, tmp_path: Path
+) -> None:
+    with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        assert kernel.run("%%cfai\nHi").ename == "NoCredentials"
+        told = answer_prompts(kernel, "%cfai login", cloudflare.account_id, cloudflare.token)
+        assert "The token is active and belongs to a user" in told
+        assert cloudflare.token not in told
+        assert cloudflare.account_id not in told
+        assert kernel.run("%%cfai\nHi").mime("text/markdown")
+        assert f"…{cloudflare.account_id[-4:]}" in kernel.run("%cfai status").text
+        kernel.run("%cfai logout")
+        assert kernel.run("%%cfai\nHi").ename == "NoCredentials"
+
+
+def test_what_login_keeps_is_for_the_owner_alone(cloudflare: Standin, home: Path) -> None:
+    with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        answer_prompts(kernel, "%cfai login", cloudflare.account_id, cloudflare.token)
+    holding = [p for p in files_below(home) if cloudflare.token.encode() in p.read_bytes()]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in holding] == [0o600]
+
+
+@pytest.mark.parametrize("place", ["account id", "token"])
+def test_a_wrong_login_is_refused_and_nothing_is_kept(
+    cloudflare: Standin, home: Path, place: str
+) -> None:
+    with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        if place == "account id":
+            told = answer_prompts(kernel, "%cfai login", cloudflare.token)
+            assert "looks like an API token" in told
+        else:
+            wrong = cloudflare.token[:-4] + "0000"
+            told = answer_prompts(kernel, "%cfai login", cloudflare.account_id, wrong)
+            assert "AuthenticationError" in told
+        assert cloudflare.token not in told
+    assert not [p for p in files_below(home) if cloudflare.token.encode() in p.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["%cfai login {token}", "%cfai login short", "%%cfai -p api_token={token}\nHi"],
+)
+def test_a_token_on_a_magic_line_is_refused_with_a_warning(account: Standin, line: str) -> None:
+    with running_kernel() as kernel:
+        kernel.run("%load_ext cfai_magics")
+        cell = kernel.run(line.format(token=account.token))
+    assert cell.ename == "TokenOnLine"
+    assert "revoke it" in cell.traceback[0]
+    assert account.token not in repr(cell)
+    assert account.requests == ()
+
+
+def test_where_nobody_can_be_asked_login_says_what_to_do(account: Standin) -> None:
+    with running_kernel() as kernel:
+        kernel.run("%load_ext cfai_magics")
+        kernel.client.allow_stdin = False
+        cell = kernel.run("%cfai login")
+    assert cell.ename == "SetupError"
+    assert "CLOUDFLARE_API_TOKEN" in cell.traceback[0]

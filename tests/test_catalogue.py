@@ -1,0 +1,70 @@
+"""Names of models, and where the list of them comes from."""
+
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.catalogue import CACHE_NAME, cached, keep, nearest, resolve, shipped
+from cfai_magics.errors import BadOption, UnknownModel
+from cfai_magics.settings import DEFAULT_MODEL
+from cfai_magics.values import Catalogue, Model
+
+LIST = Catalogue(
+    (Model("@cf/a/one-1b"), Model("@cf/b/two-1b"), Model("@cf/c/two-1b-it")), "", "live"
+)
+
+
+def test_the_shipped_list_holds_the_default_model_with_price_and_window() -> None:
+    model = resolve(DEFAULT_MODEL, shipped())
+    assert (model.neurons_in, model.neurons_out) == (9.091, 27.273)
+    assert (model.context_window, model.vision, model.tools) == (256_000, True, True)
+
+
+def test_every_shipped_name_is_full_and_stands_once() -> None:
+    names = [model.name for model in shipped().models]
+    assert all(name.startswith(("@cf/", "@hf/")) for name in names)
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("typed", "full"),
+    [
+        pytest.param("one-1b", "@cf/a/one-1b", id="the last part"),
+        pytest.param("b/two-1b", "@cf/b/two-1b", id="author and last part"),
+        pytest.param("it", "@cf/c/two-1b-it", id="an ending"),
+        pytest.param("two-1b", "@cf/b/two-1b", id="a last part wins over an ending"),
+        pytest.param("@cf/x/unlisted", "@cf/x/unlisted", id="a full name stands as typed"),
+        pytest.param("@hf/x/unlisted", "@hf/x/unlisted", id="also of @hf"),
+    ],
+)
+def test_a_short_name_is_enough_where_one_name_ends_in_it(typed: str, full: str) -> None:
+    assert resolve(typed, LIST).name == full
+
+
+def test_an_ambiguous_name_is_refused_with_the_candidates() -> None:
+    with pytest.raises(BadOption, match=r"@cf/a/one-1b, @cf/b/two-1b"):
+        resolve("1b", LIST)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_ones() -> None:
+    with pytest.raises(UnknownModel, match=r"Nearest: gemma-4-26b-a4b-it"):
+        resolve("gemma-4-26b", shipped())
+
+
+def test_nearest_knows_full_names_and_parts() -> None:
+    assert nearest("@cf/google/gemma-4-26b-a4b", shipped())[0] == "gemma-4-26b-a4b-it"
+    assert "whisper" in nearest("whisp", shipped())
+    assert nearest("", LIST) == []
+
+
+def test_a_kept_list_comes_back_with_its_date(tmp_path: Path) -> None:
+    assert cached(tmp_path) is None
+    live = keep(tmp_path, LIST.models, "2026-11-23")
+    assert live.source == "live"
+    assert cached(tmp_path) == Catalogue(LIST.models, "2026-11-23", "cached")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"models": [{"x": 1}], "date": "d"}'])
+def test_a_damaged_list_counts_as_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / CACHE_NAME).write_text(text)
+    assert cached(tmp_path) is None

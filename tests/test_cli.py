@@ -1,0 +1,89 @@
+"""The shell's door, as a process of its own and as a function."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cfai_magics import __version__
+from cfai_magics.cli import main
+from tests.standin import Standin
+
+
+def test_ask_answers_on_stdout_and_tells_the_rest_on_stderr(account: Standin) -> None:
+    account.switch(answer="Blue scatters most.")
+    run = subprocess.run(
+        [sys.executable, "-m", "cfai_magics", "ask", "why", "blue?", "--max-tokens", "50"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == "Blue scatters most.\n"
+    assert "neurons billed" in run.stderr
+    assert account.requests[-1].json["messages"] == [{"role": "user", "content": "why blue?"}]
+
+
+def test_no_account_is_one_line_that_names_shell_commands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["ask", "Hi"]) == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "cfai login" in told
+    assert "%cfai" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        pytest.param([], 0, "list the commands", id="nothing"),
+        pytest.param(["--help"], 0, "list the commands", id="help"),
+        pytest.param(["--version"], 0, __version__, id="version"),
+        pytest.param(["ask", "-h"], 0, "usage: cfai ask", id="help of a command"),
+        pytest.param(["nonsense"], 1, "There is no command 'nonsense'", id="an unknown command"),
+        pytest.param(["ask"], 1, "required: prompt", id="a missing word"),
+        pytest.param(["models", "gemma-4"], 0, "gemma-4-26b-a4b-it", id="models offline"),
+        pytest.param(["logout"], 0, "", id="logout with nothing kept"),
+        pytest.param(["local", "no.gguf"], 1, "no.gguf", id="a missing model file"),
+    ],
+)
+def test_each_call_ends_with_its_code_and_its_words(
+    words: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == code
+    captured = capsys.readouterr()
+    assert told in captured.out + captured.err
+
+
+def test_use_is_remembered(home: Path, account: Standin) -> None:
+    assert main(["use", "llama-3.2-3b-instruct"]) == 0
+    assert main(["ask", "Hi"]) == 0
+    assert account.requests[-1].json["model"] == "@cf/meta/llama-3.2-3b-instruct"
+
+
+def test_models_falls_back_to_the_shipped_list_and_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["models"]) == 0
+    assert (
+        "the shipped list, of 2026-10-09, as no newer one could be had" in capsys.readouterr().out
+    )
+
+
+def test_models_asks_cloudflare_once_a_day(
+    account: Standin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "free", "vision"]) == 0
+    assert "list of today" in capsys.readouterr().out
+    asked = len(account.requests)
+    assert asked > 0
+    assert main(["models"]) == 0
+    assert len(account.requests) == asked
+    assert main(["models", "--refresh"]) == 0
+    assert len(account.requests) == 2 * asked
+
+
+def test_raw_prints_the_json(account: Standin, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "Hi", "-f", "raw", "--footer", "off"]) == 0
+    assert '"object": "chat.completion"' in capsys.readouterr().out

@@ -1,0 +1,261 @@
+"""`%%cfai` in a real kernel, against the stand-in."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kernels import Kernel, running_kernel
+from tests.standin import Standin
+
+ANSWER = "# Sky\n\nBlue *scatters* most.\n"
+PROMPT = (
+    '{"a": 1}\n  const f = (x: {y: number}) => `${x.y}`;\n$\\frac{1}{2}$ {% raw %} it\'s "so"\n'
+)
+
+
+@pytest.fixture(scope="module")
+def module_cloudflare() -> Iterator[Standin]:
+    with Standin() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def module_kernel(
+    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kernel]:
+    home = str(tmp_path_factory.mktemp("home"))
+    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
+        assert kernel.run("%load_ext cfai_magics").outputs == []
+        yield kernel
+
+
+@pytest.fixture
+def cloudflare(module_cloudflare: Standin) -> Standin:
+    module_cloudflare.clear()
+    module_cloudflare.reset()
+    module_cloudflare.switch(answer=ANSWER)
+    return module_cloudflare
+
+
+@pytest.fixture
+def kernel(module_kernel: Kernel, cloudflare: Standin) -> Kernel:
+    return module_kernel
+
+
+def test_an_answer_is_one_markdown_output_and_one_receipt(kernel: Kernel) -> None:
+    cell = kernel.run("%%cfai\nWhy is the sky blue?")
+    answer, receipt = cell.outputs
+    assert answer["data"] == {"text/markdown": ANSWER, "text/plain": ANSWER}
+    assert "neurons billed" in receipt["data"]["text/plain"]
+    assert receipt["data"]["text/plain"].startswith("gemma-4-26b-a4b-it · ")
+
+
+def test_the_receipt_shows_what_was_billed(kernel: Kernel, cloudflare: Standin) -> None:
+    before = cloudflare.billed
+    kernel.run("%%cfai\nWhy?")
+    assert kernel.run("print(_cfai.neurons, _cfai.basis)").text.split() == [
+        str(cloudflare.billed - before),
+        "billed",
+    ]
+
+
+def test_the_body_arrives_byte_for_byte(kernel: Kernel, cloudflare: Standin) -> None:
+    kernel.run(f"%%cfai\n{PROMPT}")
+    assert cloudflare.requests[-1].json["messages"] == [{"role": "user", "content": PROMPT}]
+
+
+def test_a_cell_sends_only_what_was_asked_for(kernel: Kernel, cloudflare: Standin) -> None:
+    kernel.run("%%cfai\nHi")
+    received = cloudflare.requests[-1]
+    assert received.path.endswith("/ai/v1/chat/completions")
+    assert received.json == {
+        "model": "@cf/google/gemma-4-26b-a4b-it",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 2048,
+        "stream": True,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+
+
+def test_every_option_reaches_the_request(kernel: Kernel, cloudflare: Standin) -> None:
+    line = (
+        '-m llama-3.2-3b-instruct -s "Don\'t shout" -t 0.5 --max-tokens 9 --top-p 0.9 --seed 7 '
+        "--stop END --stop it's -p top_k=40 -p note=text --no-stream"
+    )
+    kernel.run(f"%%cfai {line}\nHi")
+    assert cloudflare.requests[-1].json == {
+        "model": "@cf/meta/llama-3.2-3b-instruct",
+        "messages": [
+            {"role": "system", "content": "Don't shout"},
+            {"role": "user", "content": "Hi"},
+        ],
+        "max_tokens": 9,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "seed": 7,
+        "stop": ["END", "it's"],
+        "stream": False,
+        "top_k": 40,
+        "note": "text",
+    }
+
+
+def test_the_answer_is_kept_under_both_names(kernel: Kernel) -> None:
+    kernel.run("%%cfai -o why\nWhy?")
+    shown = kernel.run("print(why is _cfai, why.model, why.finish); why")
+    assert shown.outputs[0]["text"] == "True @cf/google/gemma-4-26b-a4b-it stop\n"
+    assert shown.mime("text/markdown") == [ANSWER]
+
+
+def test_thoughts_stand_folded_above_the_answer(kernel: Kernel, cloudflare: Standin) -> None:
+    cloudflare.switch(thought="First, <light>.")
+    cell = kernel.run("%%cfai --think\nWhy?")
+    assert cloudflare.requests[-1].json["chat_template_kwargs"] == {"enable_thinking": True}
+    thoughts, answer, _ = (output["data"] for output in cell.outputs)
+    assert "First, &lt;light&gt;." in thoughts["text/html"]
+    assert answer["text/markdown"] == ANSWER
+
+
+def test_text_is_written_and_raw_is_the_json(kernel: Kernel, cloudflare: Standin) -> None:
+    text, receipt = kernel.run("%%cfai -f text\nWhy?").outputs
+    assert text["text"] == f"{ANSWER}\n"
+    assert "neurons billed" in receipt["data"]["text/plain"]
+    raw = kernel.run("%%cfai -f raw --footer off\nWhy?").outputs
+    assert len(raw) == 1
+    assert '"chat.completion"' in raw[0]["text"]
+    assert cloudflare.requests[-1].json["stream"] is False
+
+
+def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -> None:
+    cell = kernel.run(
+        "for n in range(2):\n"
+        "    print('question', n)\n"
+        "    get_ipython().run_cell_magic('cfai', '--footer short', 'Why?')\n"
+    )
+    assert [output.get("text", "answer") for output in cell.outputs] == [
+        *("question 0\n", "answer", "answer"),
+        *("question 1\n", "answer", "answer"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "ename", "told"),
+    [
+        ("%%cfai --nonsense\nHi", "BadOption", "unrecognized arguments: --nonsense"),
+        ("%%cfai stray words\nHi", "BadOption", "stray words"),
+        ("%%cfai -m nosuchmodel\nHi", "UnknownModel", "nosuchmodel"),
+        ("%%cfai -m gemma-4-26b-a4b\nHi", "UnknownModel", "Nearest: gemma-4-26b-a4b-it"),
+        ("%%cfai -p x\nHi", "BadOption", "K=V"),
+        ("%%cfai -p model=x\nHi", "BadOption", "Use -m"),
+        ("%%cfai -o not-a-name\nHi", "BadOption", "no variable name"),
+        ("%%cfai --max-tokens 0\nHi", "BadOption", "leaves no answer"),
+        ("%%cfai -t hot\nHi", "BadOption", "invalid float value"),
+        ("%%cfai\n \n", "BadOption", "The question is empty"),
+        ("%cfai nonsense", "BadOption", "%cfai help lists the commands"),
+        ("%cfai use", "BadOption", "the following arguments are required: model"),
+    ],
+)
+def test_bad_input_is_one_line_and_sends_nothing(
+    kernel: Kernel, cloudflare: Standin, code: str, ename: str, told: str
+) -> None:
+    cell = kernel.run(code)
+    assert cell.ename == ename
+    assert len(cell.traceback) == 1
+    assert told in cell.traceback[0]
+    assert cell.outputs == []
+    assert cloudflare.requests == ()
+
+
+def test_a_refused_call_fails_the_cell_in_one_line(kernel: Kernel, cloudflare: Standin) -> None:
+    cloudflare.switch(error=(429, 4006, "you have used up your daily free allocation"))
+    cell = kernel.run("%%cfai\nHi")
+    assert cell.ename == "AllowanceUsedUp"
+    assert len(cell.traceback) == 1
+    assert "00:00 UTC" in cell.traceback[0]
+    assert "%cfai local" in cell.traceback[0]
+    assert len(cloudflare.requests) == 1
+
+
+def test_a_model_unknown_to_cloudflare_is_told_with_the_nearest(kernel: Kernel) -> None:
+    cell = kernel.run("%%cfai -m @cf/google/gemma-4-26b-a4b-i\nHi")
+    assert cell.ename == "UnknownModel"
+    assert "Nearest: gemma-4-26b-a4b-it" in cell.traceback[0]
+
+
+def test_a_cut_stream_keeps_its_text_and_fails_the_cell(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    cloudflare.switch(done=False)
+    cell = kernel.run("%%cfai -o cut\nHi")
+    assert cell.ename == "CutStream"
+    answer, receipt = cell.outputs
+    assert answer["data"]["text/markdown"] == ANSWER
+    assert "Cut off before its end" in receipt["data"]["text/plain"]
+    assert kernel.run("print(cut.text, end='')").text == ANSWER
+
+
+def test_an_interrupt_closes_the_connection_and_keeps_the_text(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    cloudflare.switch(answer="word " * 5_000, tokens_per_second=50)
+    before = cloudflare.disconnects
+    running = kernel.start("%%cfai\nGo on")
+    kernel.until_shown(running, "word word")
+    kernel.manager.interrupt_kernel()
+    cell = kernel.finish(running)
+    assert cell.ename == "Interrupted"
+    assert len(cell.traceback) == 1
+    assert "Interrupted: this is what had arrived." in cell.text
+    assert "neurons estimated" in cell.text
+    deadline = time.monotonic() + 5
+    while cloudflare.disconnects == before:
+        assert time.monotonic() < deadline, "the connection is still open"
+        time.sleep(0.02)
+    cloudflare.switch(answer=ANSWER, tokens_per_second=0)
+    assert kernel.run("print(_cfai.finish, _cfai.text[:9])").text == "interrupted word word\n"
+    assert kernel.run("%%cfai\nHi").mime("text/markdown") == [ANSWER]
+
+
+def test_an_interrupt_before_the_first_word_is_told(kernel: Kernel, cloudflare: Standin) -> None:
+    cloudflare.switch(delay_before_first=30.0)
+    running = kernel.start("%%cfai\nHi")
+    while not cloudflare.requests:
+        time.sleep(0.02)
+    kernel.manager.interrupt_kernel()
+    assert kernel.finish(running).ename == "Interrupted"
+
+
+def test_the_help_lists_the_options(kernel: Kernel) -> None:
+    assert kernel.run("%cfai models -h").text.startswith("usage: %cfai models")
+    payload = kernel.client.execute_interactive("%%cfai?", timeout=60, output_hook=lambda _: None)
+    text = payload["content"]["payload"][0]["data"]["text/plain"]
+    assert "--max-tokens" in text
+    assert "Send the cell's text" in text
+
+
+def test_commands_show_tables(kernel: Kernel, cloudflare: Standin) -> None:
+    status = kernel.run("%cfai").text
+    assert f"…{cloudflare.account_id[-4:]}, from the environment" in status
+    assert cloudflare.account_id not in status
+    models = kernel.run("%cfai models gemma-4 vision")
+    assert "gemma-4-26b-a4b-it" in models.text
+    assert "<table>" in models.mime("text/html")[0]
+    use = kernel.run("%cfai use llama-3.2-3b-instruct").text
+    assert "@cf/meta/llama-3.2-3b-instruct" in use
+    kernel.run("%%cfai\nHi")
+    assert cloudflare.requests[-1].json["model"] == "@cf/meta/llama-3.2-3b-instruct"
+    kernel.run("%config Cfai.model = 'gemma-4-26b-a4b-it'")
+    kernel.run("%%cfai\nHi")
+    assert cloudflare.requests[-1].json["model"] == "@cf/google/gemma-4-26b-a4b-it"
+
+
+def test_the_python_interface_uses_the_same_session(kernel: Kernel, cloudflare: Standin) -> None:
+    cell = kernel.run(
+        "from cfai_magics import ask, embed, stream\n"
+        "print(ask('Hi', model='llama-3.2-3b-instruct', max_tokens=5).model)\n"
+        "with stream('Hi') as pieces:\n    print(''.join(pieces) == pieces.answer.text)\n"
+        "print(len(embed(map(str, range(250))).vectors))\n"
+    )
+    assert cell.text.split() == ["@cf/meta/llama-3.2-3b-instruct", "True", "250"]
+    assert [len(r.json["input"]) for r in cloudflare.requests[-3:]] == [100, 100, 50]

@@ -1,0 +1,53 @@
+"""Settings: where they come from and how they are kept."""
+
+from pathlib import Path
+
+import pytest
+from traitlets.config import Config
+
+from cfai_magics import settings
+from cfai_magics.errors import BadOption
+from cfai_magics.settings import DEFAULT_MODEL, Cfai, keep_settings, load_settings
+
+
+def test_home_is_where_the_environment_says(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.home() == home
+    monkeypatch.delenv("CFAI_HOME")
+    assert settings.home().name == "cfai"
+
+
+def test_without_a_file_the_defaults_stand(tmp_path: Path) -> None:
+    assert load_settings(tmp_path).model == DEFAULT_MODEL
+
+
+def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+    keep_settings(tmp_path, {"model": 'a "quoted" name'})
+    keep_settings(tmp_path, {"temperature": 0.5})
+    loaded = load_settings(tmp_path)
+    assert (loaded.model, loaded.temperature) == ('a "quoted" name', 0.5)
+
+
+def test_ipythons_configuration_wins_over_the_file(tmp_path: Path) -> None:
+    keep_settings(tmp_path, {"model": "file", "max_tokens": 7})
+    loaded = load_settings(tmp_path, Config({"Cfai": {"model": "config"}}))
+    assert (loaded.model, loaded.max_tokens) == ("config", 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param('modle = "x"', "names no setting: modle", id="a wrong name"),
+        pytest.param("model = ", "can't be read", id="no TOML"),
+        pytest.param('max_tokens = "many"', "max_tokens", id="a wrong kind of value"),
+        pytest.param("max_tokens = 0", "max_tokens", id="a value out of range"),
+    ],
+)
+def test_a_wrong_file_is_one_clear_line(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "settings.toml").write_text(text)
+    with pytest.raises(BadOption, match=told) as caught:
+        load_settings(tmp_path)
+    assert "settings.toml" in str(caught.value)
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert all(trait.help for trait in Cfai.class_traits(config=True).values())

@@ -1,0 +1,60 @@
+"""IPython in a real terminal."""
+
+import sys
+from collections.abc import Iterator
+
+import pexpect
+import pytest
+
+from tests.standin import Standin
+
+PROMPT = r"In \[\d+\]: "
+
+
+@pytest.fixture
+def terminal(account: Standin) -> Iterator[pexpect.spawn]:
+    arguments = ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=nocolor"]
+    child = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=60, echo=False)
+    child.expect(PROMPT)
+    child.sendline("%load_ext cfai_magics")
+    child.expect(PROMPT)
+    assert child.before.strip() == "", "loading is silent"
+    yield child
+    child.close(force=True)
+
+
+def test_deltas_are_printed_and_the_receipt_under_them(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    account.switch(answer="Blue **scatters** most.")
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '', 'Why?')")
+    terminal.expect(PROMPT)
+    lines = terminal.before.strip().splitlines()
+    assert lines[0] == "Blue **scatters** most."
+    assert "neurons billed" in lines[1]
+    assert len(lines) == 2
+
+
+def test_an_error_is_one_line(terminal: pexpect.spawn) -> None:
+    terminal.sendline("%cfai nonsense")
+    terminal.expect(PROMPT)
+    assert terminal.before.strip().splitlines() == [
+        "BadOption: There is no command 'nonsense'. %cfai help lists the commands."
+    ]
+
+
+def test_ctrl_c_keeps_the_text_and_the_next_question_works(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    account.switch(answer="word " * 5_000, tokens_per_second=50)
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '', 'Go on')")
+    terminal.expect("word word")
+    terminal.sendintr()
+    terminal.expect("Interrupted: The answer was interrupted")
+    terminal.expect(PROMPT)
+    account.switch(answer="Here again.", tokens_per_second=0)
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '', 'And now?')")
+    terminal.expect("Here again.")
+    terminal.expect(PROMPT)
+    terminal.sendline("print(len(_cfai.text))")
+    terminal.expect("11")
