@@ -1,0 +1,70 @@
+"""How to read the pages of /ai/models/search."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..values import Model
+
+PAGE_SIZE = 100
+USD_PER_NEURON = 0.000011
+RATES = {
+    "per M input tokens": "neurons_in",
+    "per M output tokens": "neurons_out",
+    "per M cached input tokens": "neurons_cached",
+}
+
+
+def is_last_page(reply: Any, page: int) -> bool:
+    """Whether no page follows this one."""
+    result = reply.get("result") or []
+    total = (reply.get("result_info") or {}).get("total_count")
+    if isinstance(total, int):
+        return not result or page * PAGE_SIZE >= total
+    return len(result) < PAGE_SIZE
+
+
+def models(reply: Any) -> list[Model]:
+    """Return the models of one page; an item without a name is skipped."""
+    items = reply.get("result") or []
+    return [_model(item) for item in items if isinstance(item, dict) and item.get("name")]
+
+
+def _model(item: Mapping[str, Any]) -> Model:
+    properties = {
+        each["property_id"]: each.get("value")
+        for each in item.get("properties") or []
+        if isinstance(each, dict) and "property_id" in each
+    }
+    return Model(
+        name=item["name"],
+        task=(item.get("task") or {}).get("name") or "",
+        context_window=_whole(
+            properties.get("context_window") or properties.get("max_input_tokens")
+        ),
+        vision=_true(properties.get("vision")),
+        tools=_true(properties.get("function_calling")),
+        reasoning=_true(properties.get("reasoning")),
+        paid_plan_only=_true(properties.get("require_workers_paid")),
+        retires=properties.get("planned_deprecation_date") or None,
+        **_rates(properties.get("price")),
+    )
+
+
+def _rates(prices: Any) -> dict[str, float]:
+    """Return neurons per 1,000 tokens, out of US dollars per million."""
+    return {
+        RATES[price["unit"]]: price["price"] / USD_PER_NEURON / 1000
+        for price in prices or []
+        if isinstance(price, dict) and price.get("unit") in RATES
+    }
+
+
+def _true(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None

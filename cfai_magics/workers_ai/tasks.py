@@ -1,0 +1,59 @@
+"""What to send for embeddings and native tasks, and how to read the replies."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..errors import ServerError
+from ..values import RawResult
+from .wire import unwrapped
+
+BATCH = 100  # texts a request, the most that Workers AI takes
+
+
+def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the texts in the batches to send."""
+    for start in range(0, len(texts), BATCH):
+        yield texts[start : start + BATCH]
+
+
+def embeddings_body(model: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Return the JSON body for one batch."""
+    return {"model": model, "input": list(texts)}
+
+
+def vectors(reply: Any, count: int) -> list[tuple[float, ...]]:
+    """Return the vectors of a reply in the order of the texts; ServerError when they don't fit."""
+    items = reply.get("data") if isinstance(reply, dict) else None
+    try:
+        placed = {item.get("index", place): item for place, item in enumerate(items or [])}
+        return [tuple(map(float, placed[place]["embedding"])) for place in range(count)]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ServerError(f"The reply does not hold one vector for each of {count} texts") from None
+
+
+def run_path(model: str) -> str:
+    """Return the path of a native task: the model's name stands in it raw."""
+    return f"/ai/run/{model}"
+
+
+def raw_result(
+    content: bytes, content_type: str, parsed: Any, headers: Mapping[str, str]
+) -> RawResult:
+    """Return what a native task answered: JSON without its envelope, or bytes as they came."""
+    neurons = header_neurons(headers)
+    if parsed is None:
+        return RawResult(content=content, content_type=content_type, neurons=neurons)
+    result = unwrapped(parsed)
+    usage = result.get("usage") if isinstance(result, dict) else None
+    told = usage.get("neurons") if isinstance(usage, dict) else None
+    return RawResult(
+        result=result, content_type=content_type, neurons=neurons if told is None else told
+    )
+
+
+def header_neurons(headers: Mapping[str, str]) -> float | None:
+    """Return the billed neurons of the reply's header, if it bears them."""
+    try:
+        return float(headers["cf-ai-neurons"])
+    except (KeyError, ValueError):
+        return None
