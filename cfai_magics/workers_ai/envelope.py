@@ -40,8 +40,10 @@ TEXTS = (
     (re.compile(r"daily free allocation|free allocation of", re.I), errors.AllowanceUsedUp),
     (re.compile(r"per min rate", re.I), errors.RateLimited),
     (re.compile(r"capacity temporarily exceeded", re.I), errors.NoCapacity),
-    (re.compile(r"sequence too long|max context reached|context window", re.I),
-     errors.ContextTooLong),
+    (
+        re.compile(r"sequence too long|max context reached|context window", re.I),
+        errors.ContextTooLong,
+    ),
     (re.compile(r"request timeout", re.I), errors.RequestTimeout),
     (re.compile(r"no such model", re.I), errors.UnknownModel),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..errors import ServerError
 from ..values import RawResult
-from .wire import unwrapped
+from .wire import unwrapped, usage_of
 
 BATCH = 100  # texts a request, the most that Workers AI takes
 
@@ -28,7 +28,9 @@ def vectors(reply: Any, count: int) -> list[tuple[float, ...]]:
         placed = {item.get("index", place): item for place, item in enumerate(items or [])}
         return [tuple(map(float, placed[place]["embedding"])) for place in range(count)]
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise ServerError(f"The reply does not hold one vector for each of {count} texts") from None
+        raise ServerError(
+            f"The reply does not hold one vector for each of {count} texts"
+        ) from None
 
 
 def run_path(model: str) -> str:
@@ -36,19 +38,26 @@ def run_path(model: str) -> str:
     return f"/ai/run/{model}"
 
 
-def raw_result(
-    content: bytes, content_type: str, parsed: Any, headers: Mapping[str, str]
-) -> RawResult:
-    """Return what a native task answered: JSON without its envelope, or bytes as they came."""
+def multipart(payload: Mapping[str, Any] | bytes, files: Any) -> dict[str, Any]:
+    """Return what httpx takes to send fields and files as a form; nothing without files."""
+    if files is None:
+        return {}
+    fields = payload if isinstance(payload, Mapping) else {}
+    return {"files": {**{name: (None, str(value)) for name, value in fields.items()}, **files}}
+
+
+def json_result(reply: Any, content_type: str, headers: Mapping[str, str]) -> RawResult:
+    """Return what a native task answered as JSON, without Cloudflare's envelope."""
+    result = unwrapped(reply)
+    told = result.get("usage") if isinstance(result, dict) else None
+    usage = usage_of(told, header_neurons(headers))
+    return RawResult(result=result, content_type=content_type, neurons=usage.neurons)
+
+
+def bytes_result(content: bytes, content_type: str, headers: Mapping[str, str]) -> RawResult:
+    """Return what a native task answered as bytes: an image, or sound."""
     neurons = header_neurons(headers)
-    if parsed is None:
-        return RawResult(content=content, content_type=content_type, neurons=neurons)
-    result = unwrapped(parsed)
-    usage = result.get("usage") if isinstance(result, dict) else None
-    told = usage.get("neurons") if isinstance(usage, dict) else None
-    return RawResult(
-        result=result, content_type=content_type, neurons=neurons if told is None else told
-    )
+    return RawResult(content=content, content_type=content_type, neurons=neurons)
 
 
 def header_neurons(headers: Mapping[str, str]) -> float | None:

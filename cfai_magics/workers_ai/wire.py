@@ -1,10 +1,10 @@
 """Turns the frames of every dialect that Workers AI sends into one stream of deltas."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..values import Delta, Finish, Text, Thought, ToolCall, Usage
+from ..values import Delta, Finish, Text, Thought, Usage
 from .thinking import ThinkTags
 from .tool_calls import ToolCalls
 
@@ -44,29 +44,23 @@ class Reader:
         """Whether any usage was told."""
         return self._usage is not None
 
-    def read(self, frame: Any) -> Iterator[Delta]:
-        """Yield the text and thoughts of one frame; a frame that makes no sense has none."""
+    def read(self, frame: Any) -> Iterable[Delta]:
+        """Return the text and thoughts of one frame; a frame that makes no sense has none."""
         if not isinstance(frame, dict):
-            return
+            return ()
         choice = _first_choice(frame.get("choices"))
-        yield from self._read_choice(choice, frame)
+        said = choice.get("delta") or choice.get("message")
+        said = said if isinstance(said, dict) else {}
+        self._note(choice, said.get("tool_calls") or frame.get("tool_calls"))
         usage = frame.get("usage")
         if usage:
             self._count(usage, native="choices" not in frame)
-
-    def _read_choice(self, choice: Mapping[str, Any], frame: Mapping[str, Any]) -> Iterator[Delta]:
-        said = choice.get("delta") or choice.get("message") or {}
-        if not isinstance(said, dict):
-            said = {}
         thought = said.get("reasoning_content") or said.get("reasoning")
-        if thought and isinstance(thought, str):
-            yield Thought(thought)
-        text = said.get("content") or choice.get("text")
-        if not text:
-            text = _native_text(frame.get("response"))
+        text = said.get("content") or choice.get("text") or _native_text(frame.get("response"))
+        deltas: list[Delta] = [Thought(thought)] if thought and isinstance(thought, str) else []
         if text and isinstance(text, str):
-            yield from self._tags.cut(text)
-        self._note(choice, said.get("tool_calls") or frame.get("tool_calls"))
+            deltas += self._tags.cut(text)
+        return deltas
 
     def _note(self, choice: Mapping[str, Any], calls: Any) -> None:
         if calls:
@@ -85,7 +79,7 @@ class Reader:
             neurons = told.neurons if told.neurons is not None or not known else known.neurons
             self._usage = _billed(told, neurons)
         else:
-            self._usage = _added(known, told)
+            self._usage = added(known, told)
 
     def end(self, neurons: float | None = None) -> Iterator[Delta]:
         """Yield what is known only at the end: tool calls, the usage, why it ended.
@@ -156,11 +150,18 @@ def _billed(usage: Usage, neurons: float | None) -> Usage:
     return replace(usage, neurons=neurons, basis=None if neurons is None else "billed")
 
 
-def _added(known: Usage, told: Usage) -> Usage:
+def usage_of(told: Any, neurons: float | None) -> Usage:
+    """Return the usage of a whole call; `neurons` is the header's, where the body tells none."""
+    usage = _usage(told) or Usage()
+    return _billed(usage, neurons if usage.neurons is None else usage.neurons)
+
+
+def added(known: Usage, told: Usage) -> Usage:
+    """Return the sum of two usages."""
     figures = (known.neurons, told.neurons)
     neurons = None if figures == (None, None) else sum(figure or 0.0 for figure in figures)
     return Usage(
-        known.prompt_tokens,
+        known.prompt_tokens + told.prompt_tokens,
         known.completion_tokens + told.completion_tokens,
         known.cached_tokens + told.cached_tokens,
         neurons,
@@ -178,6 +179,3 @@ def unwrapped(body: Any) -> Any:
 def is_empty(answer: Any) -> bool:
     """Whether an answer holds nothing at all, as some models send in place of a stream."""
     return not answer or (isinstance(answer, dict) and not (answer.keys() - {"usage"}))
-
-
-__all__ = ["Reader", "ToolCall", "is_empty", "unwrapped"]

@@ -1,0 +1,162 @@
+"""One chat call while its answer comes in."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, islice
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from ..errors import CfaiError, ConnectionFailed, CutStream, WorkersAIError
+from ..values import Delta, Text, Usage
+from .connection import json_of
+from .envelope import refusal_in
+from .sse import Event, events
+from .tasks import header_neurons
+from .transport import our_errors
+from .wire import Reader, is_empty, unwrapped
+
+Begun = tuple[list[Delta], Iterator[Delta]]
+Send = Callable[[Mapping[str, Any]], httpx.Response]  # takes changes of the body
+Tried = Callable[[Callable[[], Begun]], Begun]
+
+END = b"[DONE]"
+OPEN_BRACE = b"{"
+
+
+class ChatStream:
+    """The deltas of one call, in a `with` block or closed by hand; sending waits for the first.
+
+    Iterating raises the errors of the call; what had arrived as text stands in their `text`. A
+    stream that stops before its end raises CutStream.
+    """
+
+    def __init__(self, send: Send, tried: Tried, model: str) -> None:
+        self._send = send
+        self._tried = tried
+        self._model = model
+        self._response: httpx.Response | None = None
+        self._reader = Reader()
+        self._texts: list[str] = []
+        self.body: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, in the middle of the answer too."""
+        if self._response is not None:
+            self._response.close()
+
+    @property
+    def usage(self) -> Usage:
+        """What the call used so far, as far as it was told."""
+        return self._reader.usage
+
+    @property
+    def request_id(self) -> str | None:
+        """Cloudflare's id of the call, for its support."""
+        headers = self._response.headers if self._response is not None else {}
+        return headers.get("cf-ai-req-id") or headers.get("cf-ray")
+
+    def __iter__(self) -> Iterator[Delta]:
+        try:
+            first, others = self._tried(self._begun)
+            for delta in chain(first, others):
+                if isinstance(delta, Text):
+                    self._texts.append(delta.text)
+                yield delta
+        except CfaiError as error:
+            error.text = "".join(self._texts)
+            error.model = self._model
+            raise
+        finally:
+            self.close()
+
+    def _begun(self) -> Begun:
+        """Send, and wait for the first delta: up to here a refusal may be tried again."""
+        self.close()
+        self._reader = Reader()
+        deltas = self._deltas()
+        return list(islice(deltas, 1)), deltas
+
+    def _deltas(self) -> Iterator[Delta]:
+        response = self._response = self._send({})
+        if _is_json(response):
+            body = json_of(response)
+            if is_empty(unwrapped(body)):
+                body = self._asked_again()
+            yield from self._whole(body)
+        else:
+            yield from self._streamed(response)
+
+    def _asked_again(self) -> Any:
+        """Ask without streaming: some models answer a stream request with an empty result."""
+        self.close()
+        self._response = self._send({"stream": False})
+        return json_of(self._response)
+
+    def _whole(self, body: Any) -> Iterator[Delta]:
+        self.body = body
+        _raise_refusal(body)
+        yield from self._reader.read(unwrapped(body))
+        yield from self._end()
+
+    def _end(self) -> Iterator[Delta]:
+        headers = self._response.headers if self._response is not None else {}
+        return self._reader.end(header_neurons(headers))
+
+    def _streamed(self, response: httpx.Response) -> Iterator[Delta]:
+        read = self._reader.read
+        for event in self._events(response):
+            if event.data == END:
+                yield from self._end()
+                return
+            frame = _frame(event.data)
+            if frame is not None:
+                _raise_refusal(frame, named=event.name)
+                yield from read(frame)
+        yield from self._reader.held()
+        raise CutStream("The answer broke off")
+
+    def _events(self, response: httpx.Response) -> Iterator[Event]:
+        try:
+            with our_errors():
+                yield from events(response.iter_bytes())
+        except ConnectionFailed as error:
+            if self._texts:
+                raise CutStream(f"The answer broke off: {error.cause}") from None
+            raise
+
+
+def _is_json(response: httpx.Response) -> bool:
+    return "application/json" in response.headers.get("content-type", "")
+
+
+def _frame(data: bytes) -> Any:
+    """Return a frame's JSON; None for anything that is no JSON object."""
+    if not data.lstrip().startswith(OPEN_BRACE):
+        return None
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def _raise_refusal(frame: Any, named: str = "message") -> None:
+    if "choices" in frame and not frame.get("error"):
+        return
+    error: WorkersAIError | None = refusal_in(frame)
+    if error is None and named == "error":
+        error = refusal_in({"error": frame.get("message") or frame})
+    if error is not None:
+        raise error

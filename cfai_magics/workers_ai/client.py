@@ -1,0 +1,192 @@
+"""The client of Workers AI: its endpoints as methods that take and return values."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from ..errors import AuthenticationError, BadOption, NotAnAccountId, PermissionDenied
+from ..stream import Gathering
+from ..values import Answer, Embeddings, Model, RawResult, Request, TokenCheck, Usage
+from . import account, catalogue, chat, tasks
+from .chat_stream import ChatStream
+from .connection import Connection, OnRetry, content_of, json_content, json_of
+from .wire import added, usage_of
+
+CLOUDFLARE = "https://api.cloudflare.com/client/v4"
+ACCOUNT_ID_LENGTH = 32
+HEX = frozenset("0123456789abcdef")
+TIMEOUT = 240.0  # s: models themselves give up after 120 to 235 s
+
+
+class WorkersAI:
+    """Cloudflare Workers AI over HTTP: one account, one connection pool.
+
+    `timeout` is in seconds, for the next piece of an answer. Use it in a `with` block, or close it.
+    Every method raises the errors of `cfai_magics.errors` and no other.
+    """
+
+    def __init__(
+        self,
+        account_id: str,
+        api_token: str,
+        *,
+        base_url: str = CLOUDFLARE,
+        timeout: float = TIMEOUT,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX:
+            raise NotAnAccountId("What stands for the account id is none")
+        self._root = base_url.rstrip("/")
+        self._account_id = account_id
+        self._openai = f"{self._root}/accounts/{account_id}/ai/v1"
+        self._connection = Connection(api_token, timeout, transport, sleep)
+
+    @classmethod
+    def openai_compatible(
+        cls,
+        base_url: str,
+        api_key: str,
+        *,
+        timeout: float = TIMEOUT,
+        transport: httpx.BaseTransport | None = None,
+    ) -> Self:
+        """Return a client of another server with OpenAI's routes, such as llama.cpp's own.
+
+        It has stream, chat and embed; what only Cloudflare offers raises BadOption.
+        """
+        made = cls("0" * ACCOUNT_ID_LENGTH, api_key, timeout=timeout, transport=transport)
+        made._account_id = ""
+        made._openai = base_url.rstrip("/")
+        return made
+
+    def __repr__(self) -> str:
+        return f"WorkersAI(…{self._account_id[-4:]})" if self._account_id else "WorkersAI(other)"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
+
+    def stream(self, request: Request, on_retry: OnRetry | None = None) -> ChatStream:
+        """Return the answer's deltas as they come; nothing is sent before the first is asked for.
+
+        A refusal is tried again where that is worth it, as long as nothing has arrived;
+        `on_retry(error, seconds, next_try)` is called before a wait once that takes over 2 s.
+        """
+        body = chat.body(request)
+        url = f"{self._openai}/chat/completions"
+        return ChatStream(
+            lambda changes: self._connection.send(
+                "POST", url, request.model, **json_content({**body, **changes})
+            ),
+            lambda send: self._connection.tried(send, on_retry),
+            request.model,
+        )
+
+    def chat(self, request: Request, on_retry: OnRetry | None = None) -> Answer:
+        """Return the whole answer."""
+        gathering = Gathering(request, time.monotonic, local=not self._account_id)
+        with self.stream(request, on_retry) as deltas:
+            for delta in deltas:
+                gathering.add(delta)
+            return gathering.answer(deltas.usage, request_id=deltas.request_id, raw=deltas.body)
+
+    def embed(self, texts: Sequence[str], model: str) -> Embeddings:
+        """Return one vector a text, in their order; a request holds 100 texts."""
+        vectors: list[tuple[float, ...]] = []
+        usage = Usage()
+        for batch in tasks.batches(texts):
+            body = json_content(tasks.embeddings_body(model, batch))
+            reply, headers = self._connection.ask(
+                "POST", f"{self._openai}/embeddings", model, **body
+            )
+            vectors += tasks.vectors(reply, len(batch))
+            usage = added(usage, usage_of(reply.get("usage"), tasks.header_neurons(headers)))
+        return Embeddings(model, tuple(vectors), usage)
+
+    def models(self) -> tuple[Model, ...]:
+        """Return the catalogue, every page of it."""
+        found: list[Model] = []
+        page = 1
+        while True:
+            reply = self._search(page, catalogue.PAGE_SIZE)
+            found += catalogue.models(reply)
+            if catalogue.is_last_page(reply, page):
+                return tuple(found)
+            page += 1
+
+    def _search(self, page: int, per_page: int) -> Any:
+        path = f"{self._account()}/ai/models/search?page={page}&per_page={per_page}"
+        return self._connection.ask("GET", path)[0]
+
+    def check_token(self) -> TokenCheck:
+        """Ask Cloudflare what the token is: its owner, its state, and whether it may list models.
+
+        Raises AuthenticationError when it is no valid token of this account.
+        """
+        self._account()
+        paths = {"user": account.USER_PATH, "account": account.account_path(self._account_id)}
+        owner = "user"
+        try:
+            reply, _ = self._connection.ask("GET", self._root + paths[owner])
+        except AuthenticationError:
+            owner = "account"
+            reply, _ = self._connection.ask("GET", self._root + paths[owner])
+        return account.token_check(reply, owner, can_read=self._can_read())
+
+    def _can_read(self) -> bool:
+        try:
+            self._search(1, 1)
+        except PermissionDenied:
+            return False
+        return True
+
+    def run(
+        self,
+        model: str,
+        payload: Mapping[str, Any] | bytes,
+        *,
+        content_type: str | None = None,
+        files: Mapping[str, Any] | None = None,
+    ) -> RawResult:
+        """Run a native task and return its reply in its raw form.
+
+        `payload` is sent as JSON; bytes are sent as they are, with their `content_type`; with
+        `files`, as httpx takes them, all goes as multipart/form-data, which the flux-2 models want.
+        """
+        url = self._account() + tasks.run_path(quote(model, safe="@/"))
+        sent = tasks.multipart(payload, files) or _content(payload, content_type)
+        response = self._connection.tried(
+            lambda: self._connection.send("POST", url, model, **sent)
+        )
+        kind = response.headers.get("content-type", "")
+        if "json" in kind:
+            return tasks.json_result(json_of(response), kind, response.headers)
+        return tasks.bytes_result(content_of(response), kind, response.headers)
+
+    def _account(self) -> str:
+        if not self._account_id:
+            raise BadOption("This server has no Workers AI account", "%cfai local off ends it.")
+        return f"{self._root}/accounts/{self._account_id}"
+
+
+def _content(payload: Mapping[str, Any] | bytes, content_type: str | None) -> dict[str, Any]:
+    if isinstance(payload, bytes):
+        headers = {"Content-Type": content_type} if content_type else {}
+        return {"content": payload, "headers": headers}
+    return json_content(payload)

@@ -1,0 +1,127 @@
+"""Sends requests and waits for their replies: one pool, tried again where that is worth it."""
+
+import json
+import time
+from collections.abc import Callable, Generator, Mapping
+from random import random
+from typing import Any, TypeVar
+
+import httpx
+from tenacity import RetryCallState, Retrying
+
+from ..errors import CfaiError
+from .envelope import refusal
+from .retry import is_worth_another, seconds_before
+from .transport import our_errors
+
+CONNECT_TIMEOUT = 10.0  # s
+TELL_AFTER = 2.0  # s of trying: from then on the user is told
+
+OnRetry = Callable[[CfaiError, float, int], None]
+Sent = TypeVar("Sent")
+
+
+class _Bearer(httpx.Auth):
+    """Puts the token into the request's header, and into nothing that prints."""
+
+    def __init__(self, token: str) -> None:
+        self.__header = f"Bearer {token}"
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = self.__header
+        yield request
+
+    def __repr__(self) -> str:
+        return "<an API token>"
+
+
+class Connection:
+    """One connection pool with one token. Every method raises our errors and no other."""
+
+    def __init__(
+        self,
+        token: str,
+        timeout: float,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        from .. import __version__
+
+        self._sleep = sleep
+        # No redirects are followed, so that the token never travels to another host.
+        self._http = httpx.Client(
+            auth=_Bearer(token),
+            headers={"User-Agent": f"cfai-magics/{__version__}"},
+            timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
+            transport=transport,
+            follow_redirects=False,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def send(self, method: str, url: str, model: str = "", **sent: Any) -> httpx.Response:
+        """Send once; return the reply with its body unread, or raise what it refuses with.
+
+        `sent` is what httpx takes as the body; `model` is named in the errors.
+        """
+        with our_errors():
+            response = self._http.send(self._http.build_request(method, url, **sent), stream=True)
+        if response.is_success:
+            return response
+        error = refusal(response.status_code, response.headers, content_of(response))
+        error.model = model
+        raise error
+
+    def ask(
+        self, method: str, url: str, model: str = "", **sent: Any
+    ) -> tuple[Any, httpx.Headers]:
+        """Send, again where that is worth it; return the reply's JSON and headers."""
+        response = self.tried(lambda: self.send(method, url, model, **sent))
+        return json_of(response), response.headers
+
+    def tried(self, send: Callable[[], Sent], on_retry: OnRetry | None = None) -> Sent:
+        """Call `send` until it succeeds, or raises what is not worth another try."""
+        begun = time.monotonic()
+
+        def tell(state: RetryCallState) -> None:
+            wait = state.next_action.sleep if state.next_action else 0.0
+            if on_retry and time.monotonic() - begun + wait > TELL_AFTER:
+                on_retry(_failure(state), wait, state.attempt_number + 1)
+
+        return Retrying(
+            retry=lambda state: is_worth_another(_failure(state), state.attempt_number),
+            wait=lambda state: seconds_before(_failure(state), state.attempt_number, random),
+            before_sleep=tell,
+            sleep=self._sleep,
+            reraise=True,
+        )(send)
+
+
+def _failure(state: RetryCallState) -> Any:
+    return state.outcome.exception() if state.outcome else None
+
+
+def json_content(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what httpx takes to send this JSON."""
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return {"content": content, "headers": {"Content-Type": "application/json"}}
+
+
+def content_of(response: httpx.Response) -> bytes:
+    """Return a reply's whole body, and give the connection back."""
+    try:
+        with our_errors():
+            return response.read()
+    finally:
+        response.close()
+
+
+def json_of(response: httpx.Response) -> Any:
+    """Return a reply's JSON; raises an error when it is none."""
+    content = content_of(response)
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise refusal(response.status_code, response.headers, content) from None
