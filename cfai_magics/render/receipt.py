@@ -54,8 +54,8 @@ def remarks(answer: Answer) -> list[str]:
         found.append(f"Cut at {tokens} by the limit: raise --max-tokens for the rest.")
     elif answer.finish == "length":
         found.append(
-            f"All {tokens} went into thinking, which is billed, and none were left for the answer: "
-            "raise --max-tokens, or ask without --think."
+            f"All {tokens} went into thinking, which is billed, and none were left for the "
+            "answer: raise --max-tokens, or ask without --think."
         )
     elif not (answer.text or answer.tool_calls or answer.finish in ENDINGS):
         billed = ", but the thinking above is billed" if answer.thought else ""

@@ -25,7 +25,7 @@ TIMEOUT = 240.0  # s: models themselves give up after 120 to 235 s
 class WorkersAI:
     """Cloudflare Workers AI over HTTP: one account, one connection pool.
 
-    `timeout` is in seconds, for the next piece of an answer. Use it in a `with` block, or close it.
+    `timeout` is in seconds, for the next piece of an answer. Use a `with` block, or close it.
     Every method raises the errors of `cfai_magics.errors` and no other.
     """
 
@@ -167,7 +167,7 @@ class WorkersAI:
         """Run a native task and return its reply in its raw form.
 
         `payload` is sent as JSON; bytes are sent as they are, with their `content_type`; with
-        `files`, as httpx takes them, all goes as multipart/form-data, which the flux-2 models want.
+        `files`, as httpx takes them, all goes as multipart/form-data, as the flux-2 models want.
         """
         url = self._account() + tasks.run_path(quote(model, safe="@/"))
         sent = tasks.multipart(payload, files) or _content(payload, content_type)

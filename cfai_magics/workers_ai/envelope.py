@@ -37,23 +37,26 @@ STATUSES: Mapping[int, type[WorkersAIError]] = {
     429: errors.RateLimited,
 }
 TEXTS = (
-    (re.compile(r"daily free allocation|free allocation of", re.I), errors.AllowanceUsedUp),
-    (re.compile(r"per min rate", re.I), errors.RateLimited),
-    (re.compile(r"capacity temporarily exceeded", re.I), errors.NoCapacity),
     (
-        re.compile(r"sequence too long|max context reached|context window", re.I),
+        re.compile(r"daily free allocation|free allocation of", re.IGNORECASE),
+        errors.AllowanceUsedUp,
+    ),
+    (re.compile(r"per min rate", re.IGNORECASE), errors.RateLimited),
+    (re.compile(r"capacity temporarily exceeded", re.IGNORECASE), errors.NoCapacity),
+    (
+        re.compile(r"sequence too long|max context reached|context window", re.IGNORECASE),
         errors.ContextTooLong,
     ),
-    (re.compile(r"request timeout", re.I), errors.RequestTimeout),
-    (re.compile(r"no such model", re.I), errors.UnknownModel),
+    (re.compile(r"request timeout", re.IGNORECASE), errors.RequestTimeout),
+    (re.compile(r"no such model", re.IGNORECASE), errors.UnknownModel),
 )
 PLAIN = {
     7003: "The account id in the address is not one that Cloudflare knows",
     7000: "There is no such model",
 }
 PREFIX = re.compile(r"^(?:(?:AiError|Ai|Error):\s*)+")
-REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s*$", re.I)
-TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.I | re.S)
+REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s*$", re.IGNORECASE)
+TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 LONGEST = 300  # characters of a cause
 SERVER_SIDE = 500
 FORBIDDEN = 403
@@ -161,7 +164,7 @@ def _kind(code: int | None, status: int | None, message: str) -> type[WorkersAIE
     for pattern, kind in TEXTS:
         if pattern.search(message):
             return kind
-    if code in CLASSES:
+    if code is not None and code in CLASSES:
         return CLASSES[code]
     if status is None or status >= SERVER_SIDE:
         return errors.ServerError

@@ -21,7 +21,8 @@ def events(chunks: Iterable[bytes]) -> Iterator[Event]:
     Splitting bytes, not text, leaves characters cut in two alone, and the line separators that
     JSON may hold. What follows the last empty line is no event.
     """
-    name, data = "", []
+    name = ""
+    data: list[bytes] = []
     for line in _lines(chunks):
         if not line:
             if data:

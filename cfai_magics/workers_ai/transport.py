@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from ..errors import ConnectionFailed, CfaiError, RequestTimeout
+from ..errors import CfaiError, ConnectionFailed, RequestTimeout
 
 
 def translated(error: Exception) -> CfaiError:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..values import Delta, Finish, Text, Thought, Usage
+from ..values import Delta, Finish, Thought, Usage
 from .thinking import ThinkTags
 from .tool_calls import ToolCalls
 
@@ -23,9 +23,9 @@ FINISHES: Mapping[str, str] = {
 class Reader:
     """Reads the frames of one answer; `usage` is that of the call so far.
 
-    Workers AI tells usage in each frame as what was added, or (until 2025) as the total so far, and
-    in a last native frame as the total. A total counts the prompt's tokens and an addition does
-    not, so a usage with prompt tokens replaces what is known, and one without is added.
+    Workers AI tells usage in each frame as what was added, or (until 2025) as the total so far,
+    and in a last native frame as the total. A total counts the prompt's tokens and an addition
+    does not: a usage with prompt tokens replaces what is known, and one without is added.
     """
 
     def __init__(self) -> None:
@@ -126,17 +126,17 @@ def _usage(told: Any) -> Usage | None:
     if not isinstance(told, dict):
         return None
     details = told.get("prompt_tokens_details")
-    neurons = told.get("neurons")
     return Usage(
         prompt_tokens=_whole(told.get("prompt_tokens")),
         completion_tokens=_whole(told.get("completion_tokens")),
         cached_tokens=_whole(details.get("cached_tokens")) if isinstance(details, dict) else 0,
-        neurons=float(neurons) if _is_number(neurons) else None,
+        neurons=_figure(told.get("neurons")),
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _figure(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None
 
 
 def _whole(value: Any) -> int:

@@ -1,0 +1,264 @@
+"""Finds, keeps and forgets account id and API token: the only module that sees a secret."""
+
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from .errors import BadOption, NoCredentials, NotAnAccountId, StoreError
+
+ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
+TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
+SERVICE = "cfai-magics"
+ENTRY = "credentials"
+FILE_NAME = "credentials.json"
+
+ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
+NEW_TOKEN = re.compile(r"(?<![\w-])cf[a-z]{1,2}t_[\w-]{16,}")
+# Tokens of the older kind have 40 characters; upper case, lower case and digits tell them from
+# hashes, names and paths.
+OLD_TOKEN = re.compile(
+    r"(?<![\w/@.-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{40}(?![\w/.-])"
+)
+
+
+class Secret:
+    """A token that shows itself to nobody but the caller of reveal."""
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        self.__value = value
+
+    def reveal(self) -> str:
+        """Return the token itself."""
+        return self.__value
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other.reveal() == self.__value
+
+    def __hash__(self) -> int:
+        return hash(self.__value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not written anywhere")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An account and its token; `source` names where they were found."""
+
+    account_id: str
+    api_token: Secret
+    source: str
+
+    @property
+    def account_tail(self) -> str:
+        """The last 4 characters of the account id: what may be shown of it."""
+        return self.account_id[-4:]
+
+    def __repr__(self) -> str:
+        return f"Credentials(…{self.account_tail}, from {self.source})"
+
+
+def looks_like_account_id(text: str) -> bool:
+    """Whether a text has the form of an account id: 32 hexadecimal characters."""
+    return bool(ACCOUNT_ID.fullmatch(text.lower()))
+
+
+def token_in(text: str) -> bool:
+    """Whether something in the text has the form of an API token."""
+    return bool(NEW_TOKEN.search(text) or OLD_TOKEN.search(text))
+
+
+def valid_account_id(text: str) -> str:
+    """Return an account id as typed, without spaces around it; NotAnAccountId when it is none."""
+    typed = text.strip()
+    if looks_like_account_id(typed):
+        return typed.lower()
+    if token_in(typed):
+        raise NotAnAccountId("That looks like an API token, not an account id")
+    raise NotAnAccountId("That is no account id")
+
+
+def valid_token(text: str) -> Secret:
+    """Return an API token as typed, without spaces around it; BadOption when it can't be one."""
+    typed = text.strip()
+    if not typed:
+        raise BadOption("No API token was given", "Run %cfai login again.")
+    if looks_like_account_id(typed):
+        raise BadOption(
+            "That looks like an account id, not an API token", "Run %cfai login again."
+        )
+    if re.search(r"[^!-~]", typed):
+        raise BadOption(
+            "An API token holds no spaces or special characters", "Copy it again, all of it."
+        )
+    return Secret(typed)
+
+
+class Vault(Protocol):
+    """A system's keyring: one text under one name."""
+
+    name: str
+
+    def get(self) -> str | None:
+        """Return what is kept, or None."""
+
+    def put(self, text: str) -> None:
+        """Keep the text; StoreError when it can't be kept."""
+
+    def delete(self) -> None:
+        """Forget what is kept."""
+
+
+class Keyring:
+    """The system's keyring by the library of that name; without one it holds nothing."""
+
+    name = "the system's keyring"
+
+    def get(self) -> str | None:
+        """Return what is kept, or None, also where no keyring works."""
+        try:
+            import keyring
+
+            return keyring.get_password(SERVICE, ENTRY)
+        except Exception:  # noqa: BLE001 - each backend has errors of its own
+            return None
+
+    def put(self, text: str) -> None:
+        """Keep the text; StoreError when no keyring works."""
+        try:
+            import keyring
+
+            keyring.set_password(SERVICE, ENTRY, text)
+        except Exception as error:
+            raise StoreError("No keyring works here") from error
+
+    def delete(self) -> None:
+        """Forget what is kept."""
+        import keyring
+
+        keyring.delete_password(SERVICE, ENTRY)
+
+
+class CredentialStore:
+    """Where credentials are found and kept: the environment, the keyring, a file of one's own."""
+
+    def __init__(
+        self,
+        home: Path,
+        environ: Mapping[str, str] = os.environ,
+        vault: Vault | None = None,
+    ) -> None:
+        self._path = home / FILE_NAME
+        self._environ = environ
+        self._vault = vault or Keyring()
+
+    def find(self) -> Credentials:
+        """Return the credentials in use: the environment wins, then the keyring, then the file.
+
+        Raises NoCredentials when the account id or the token is in none of them.
+        """
+        account_id, account_source = self._account_in_environment(), ACCOUNT_VARIABLE
+        token, token_source = self._token_in_environment(), TOKEN_VARIABLE
+        if not (account_id and token):
+            kept, source = self._kept()
+            if not account_id:
+                account_id, account_source = str(kept.get("account_id", "")), source
+            if not token and kept.get("api_token"):
+                token, token_source = Secret(str(kept["api_token"])), source
+        if not account_id or not token:
+            missing = "account id" if token else "API token" if account_id else "account"
+            raise NoCredentials(f"No Cloudflare {missing} is set")
+        return Credentials(account_id, token, _sources(account_source, token_source))
+
+    def _account_in_environment(self) -> str:
+        typed = self._environ.get(ACCOUNT_VARIABLE, "").strip()
+        if not typed:
+            return ""
+        try:
+            return valid_account_id(typed)
+        except NotAnAccountId as error:
+            raise NotAnAccountId(
+                f"{ACCOUNT_VARIABLE} in the environment holds something else: {error.cause}"
+            ) from None
+
+    def _token_in_environment(self) -> Secret | None:
+        typed = self._environ.get(TOKEN_VARIABLE, "").strip()
+        return Secret(typed) if typed else None
+
+    def _kept(self) -> tuple[dict[str, Any], str]:
+        """Return what is kept, and where."""
+        in_vault = _parsed(self._vault.get())
+        if in_vault:
+            return in_vault, self._vault.name
+        if not self._path.exists():
+            return {}, ""
+        mode = stat.S_IMODE(self._path.stat().st_mode)
+        if os.name == "posix" and mode & 0o077:
+            self._path.chmod(0o600)
+        return _parsed(self._path.read_text(encoding="utf-8")), f"the file {self._path}"
+
+    def keep(self, account_id: str, token: Secret) -> str:
+        """Keep the credentials and return the name of the place: the keyring, else the file."""
+        text = json.dumps({"account_id": account_id, "api_token": token.reveal()})
+        try:
+            self._vault.put(text)
+        except StoreError:
+            self._write(text)
+            return f"the file {self._path}, which only you can read"
+        self._path.unlink(missing_ok=True)
+        return self._vault.name
+
+    def _write(self, text: str) -> None:
+        partial = self._path.with_name(f".{FILE_NAME}.{os.getpid()}")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(
+                os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+            ) as f:
+                f.write(text)
+            partial.replace(self._path)
+        except OSError as error:
+            raise StoreError(
+                f"The credentials can't be kept in {self._path}: {error.strerror}",
+                f"Set {ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} instead.",
+            ) from None
+
+    def forget(self) -> list[str]:
+        """Forget what is kept; return what was done, a sentence a place."""
+        done = []
+        if self._vault.get() is not None:
+            self._vault.delete()
+            done.append(f"Forgotten from {self._vault.name}.")
+        if self._path.exists():
+            self._path.unlink()
+            done.append(f"Forgotten from the file {self._path}.")
+        if any(self._environ.get(name) for name in (ACCOUNT_VARIABLE, TOKEN_VARIABLE)):
+            done.append(f"{ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} still stand in the environment.")
+        return done or ["Nothing was kept."]
+
+
+def _sources(account: str, token: str) -> str:
+    in_environment = [source.startswith("CLOUDFLARE_") for source in (account, token)]
+    if all(in_environment):
+        return "the environment"
+    if account == token:
+        return account
+    return f"{account} (account id) and {token} (token)"
+
+
+def _parsed(text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
