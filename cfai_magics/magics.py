@@ -88,10 +88,16 @@ class CfaiMagics(Magics):
             raise BadOption(f"%%cfai: {error}") from None
 
     def _typed(self, cell: str) -> str:
-        """Return the cell's text as typed: IPython ends it with a line break of its own."""
+        """Return the cell's text as typed: IPython touches what ends it."""
+        typed = self._source().partition("\n")[2]
+        return typed if typed.rstrip() == cell.rstrip() else cell
+
+    def _source(self) -> str:
+        """Return the running cell as the front end sent it; in a terminal, as it was typed."""
+        if hasattr(self._shell, "get_parent"):
+            return str(self._shell.get_parent().get("content", {}).get("code", ""))
         history = self._shell.history_manager
-        typed = history.input_hist_raw[-1].partition("\n")[2] if history else ""
-        return typed if f"{typed}\n" == cell else cell
+        return history.input_hist_raw[-1] if history else ""
 
     def _door(self) -> "Door":
         from .doors import notebook_door, terminal_door

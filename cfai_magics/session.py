@@ -14,7 +14,7 @@ from .credentials import Credentials, CredentialStore
 from .errors import CfaiError, UnknownModel
 from .pricing import with_price
 from .settings import Cfai
-from .stream import Gathering
+from .gathering import Gathering
 from .values import (
     Answer,
     Catalogue,

@@ -1,12 +1,11 @@
 """`%%cfai` in a real kernel, against the stand-in."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.kernels import Kernel, running_kernel
-from tests.standin import Standin
+from tests.standin import Fault, Standin, Switches
 
 ANSWER = "# Sky\n\nBlue *scatters* most.\n"
 PROMPT = (
@@ -33,8 +32,7 @@ def module_kernel(
 @pytest.fixture
 def cloudflare(module_cloudflare: Standin) -> Standin:
     module_cloudflare.clear()
-    module_cloudflare.reset()
-    module_cloudflare.switch(answer=ANSWER)
+    module_cloudflare.switches = Switches(answer=ANSWER)
     return module_cloudflare
 
 
@@ -60,9 +58,10 @@ def test_the_receipt_shows_what_was_billed(kernel: Kernel, cloudflare: Standin) 
     ]
 
 
-def test_the_body_arrives_byte_for_byte(kernel: Kernel, cloudflare: Standin) -> None:
-    kernel.run(f"%%cfai\n{PROMPT}")
-    assert cloudflare.requests[-1].json["messages"] == [{"role": "user", "content": PROMPT}]
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", " \n", "\r\n"], ids=repr)
+def test_the_body_arrives_byte_for_byte(kernel: Kernel, cloudflare: Standin, end: str) -> None:
+    kernel.run(f"%%cfai\n{PROMPT}{end}")
+    assert cloudflare.requests[-1].json["messages"] == [{"role": "user", "content": PROMPT + end}]
 
 
 def test_a_cell_sends_only_what_was_asked_for(kernel: Kernel, cloudflare: Standin) -> None:
@@ -168,7 +167,7 @@ def test_bad_input_is_one_line_and_sends_nothing(
 
 
 def test_a_refused_call_fails_the_cell_in_one_line(kernel: Kernel, cloudflare: Standin) -> None:
-    cloudflare.switch(error=(429, 4006, "you have used up your daily free allocation"))
+    cloudflare.switch(error=Fault.of(4006))
     cell = kernel.run("%%cfai\nHi")
     assert cell.ename == "AllowanceUsedUp"
     assert len(cell.traceback) == 1
@@ -208,10 +207,7 @@ def test_an_interrupt_closes_the_connection_and_keeps_the_text(
     assert len(cell.traceback) == 1
     assert "Interrupted: this is what had arrived." in cell.text
     assert "neurons estimated" in cell.text
-    deadline = time.monotonic() + 5
-    while cloudflare.disconnects == before:
-        assert time.monotonic() < deadline, "the connection is still open"
-        time.sleep(0.02)
+    assert cloudflare.wait_for(lambda c: c.disconnects > before), "the connection is still open"
     cloudflare.switch(answer=ANSWER, tokens_per_second=0)
     assert kernel.run("print(_cfai.finish, _cfai.text[:9])").text == "interrupted word word\n"
     assert kernel.run("%%cfai\nHi").mime("text/markdown") == [ANSWER]
@@ -220,8 +216,7 @@ def test_an_interrupt_closes_the_connection_and_keeps_the_text(
 def test_an_interrupt_before_the_first_word_is_told(kernel: Kernel, cloudflare: Standin) -> None:
     cloudflare.switch(delay_before_first=30.0)
     running = kernel.start("%%cfai\nHi")
-    while not cloudflare.requests:
-        time.sleep(0.02)
+    assert cloudflare.wait_for(lambda c: c.requests != ())
     kernel.manager.interrupt_kernel()
     assert kernel.finish(running).ename == "Interrupted"
 
@@ -257,5 +252,6 @@ def test_the_python_interface_uses_the_same_session(kernel: Kernel, cloudflare: 
         "with stream('Hi') as pieces:\n    print(''.join(pieces) == pieces.answer.text)\n"
         "print(len(embed(map(str, range(250))).vectors))\n"
     )
+    assert cell.traceback == []
     assert cell.text.split() == ["@cf/meta/llama-3.2-3b-instruct", "True", "250"]
     assert [len(r.json["input"]) for r in cloudflare.requests[-3:]] == [100, 100, 50]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from ..errors import AuthenticationError, BadOption, NotAnAccountId, PermissionDenied
-from ..stream import Gathering
+from ..gathering import Gathering
 from ..values import Answer, Embeddings, Model, RawResult, Request, TokenCheck, Usage
 from . import account, catalogue, chat, tasks
 from .chat_stream import ChatStream
@@ -89,6 +89,8 @@ class WorkersAI:
         `on_retry(error, seconds, next_try)` is called before a wait once that takes over 2 s.
         """
         body = chat.body(request)
+        if request.stream and not self._account_id:
+            body["stream_options"] = {"include_usage": True}  # Cloudflare tells it unasked
         url = f"{self._openai}/chat/completions"
         return ChatStream(
             lambda changes: self._connection.send(

@@ -152,10 +152,17 @@ def _cleaned(message: str) -> tuple[str, str | None]:
     nested = _json(message)
     if isinstance(nested, dict):
         said = _read(nested)
-        message = said.message if said else str(nested.get("message") or message)
+        message = said.message if said else _detail(nested) or message
     found = REQUEST_ID.search(message)
     message = PREFIX.sub("", REQUEST_ID.sub("", message)).strip()
     return " ".join(message.split())[:LONGEST], found[1] if found else None
+
+
+def _detail(nested: Mapping[str, Any]) -> str:
+    """Return what JSON text in the place of a message tells: a validator's list, or a message."""
+    listed = nested.get("detail")
+    first = listed[0] if isinstance(listed, list) and listed else None
+    return str((first.get("msg") if isinstance(first, dict) else nested.get("message")) or "")
 
 
 def _kind(code: int | None, status: int | None, message: str) -> type[WorkersAIError]:

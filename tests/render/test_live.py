@@ -30,7 +30,7 @@ class FrontEnd:
     @property
     def shown(self) -> list[str]:
         return [
-            bundle.get("text/markdown", bundle["text/plain"]) for bundle in self.outputs.values()
+            bundle.get("text/markdown") or bundle["text/plain"] for bundle in self.outputs.values()
         ]
 
 
