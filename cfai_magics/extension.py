@@ -30,4 +30,5 @@ def unload(shell: InteractiveShell) -> None:
         del shell.magics_manager.magics[kind]["cfai"]
         if earlier is not None:
             shell.magics_manager.magics[kind]["cfai"] = earlier
-    shell.configurables.remove(magics.settings)
+    for ours in (magics, magics.settings):
+        shell.configurables.remove(ours)

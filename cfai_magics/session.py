@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 from . import catalogue as model_list
 from .credentials import Credentials, CredentialStore
 from .errors import CfaiError, UnknownModel
+from .gathering import Gathering
 from .pricing import with_price
 from .settings import Cfai
-from .gathering import Gathering
 from .values import (
     Answer,
     Catalogue,

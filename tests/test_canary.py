@@ -20,7 +20,8 @@ CELLS = (
     "%%cfai\nHello",
     "_cfai",
     "from cfai_magics.api import current_session\nsession = current_session()",
-    "session, vars(session), session.client(), vars(session.client()), session.store.find()",
+    "session, session.client(), vars(session.client()), session.store, session.store.find()",
+    "vars(session.client()._connection), session.client()._connection._http.auth",
     "%config Cfai",
     "%cfai models gemma --refresh",
     "%%cfai -m @cf/no/such\nHello",
@@ -48,9 +49,19 @@ def test_no_token_is_in_anything_a_session_leaves_behind(account: Standin, tmp_p
     assert len(errors) >= 2, "the tracebacks that might show it were not made"
     left = files_below(tmp_path)
     names = {path.name for path in left}
-    assert {"debug.log", "history.sqlite", "settings.toml", "catalogue.json"} <= names
+    assert {"debug.log", "settings.toml", "catalogue.json"} <= names
     for path in left:
         assert account.token.encode() not in path.read_bytes(), path
+
+
+def test_no_token_is_in_ipythons_history(account: Standin, tmp_path: Path) -> None:
+    with running_kernel() as kernel:
+        for source in CELLS:
+            kernel.run(source)
+        kernel.run("get_ipython().history_manager.writeout_cache()")
+        (history,) = (tmp_path / "ipython").rglob("history.sqlite")
+    assert b"%cfai status" in history.read_bytes()
+    assert account.token.encode() not in history.read_bytes()
 
 
 def answer_prompts(kernel: Kernel, code: str, *answers: str) -> str:

@@ -32,7 +32,10 @@ def browser() -> Iterator[Browser]:
 def lesson(
     request: pytest.FixtureRequest, account: Standin, tmp_path: Path, browser: Browser
 ) -> Iterator[NotebookPage]:
-    notebook = new_notebook(cells=[new_code_cell(source) for source in CELLS])
+    notebook = new_notebook(
+        cells=[new_code_cell(source) for source in CELLS],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
     nbformat.write(notebook, tmp_path / "lesson.ipynb")
     context = browser.new_context()
     with jupyter(request.param, tmp_path) as address:
