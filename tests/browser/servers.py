@@ -13,8 +13,10 @@ from pathlib import Path
 from shutil import which
 
 from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import TimeoutError as NotShown
 
 PATIENCE = 120  # s before a server or page that says nothing counts as hung
+TRIES, SHORT = 20, 3000  # ms
 QUIET_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -90,10 +92,18 @@ class NotebookPage:
         )
 
     def run(self, index: int) -> None:
-        """Run the code cell with this index as a person would."""
+        """Run a code cell that has not run yet, again if the page was too busy to notice."""
         cell = self.page.locator(".jp-CodeCell").nth(index)
-        cell.locator(".cm-content").first.click()
-        self.page.keyboard.press("Control+Enter")
+        unrun = cell.locator(".jp-InputPrompt").get_by_text("[ ]:")
+        for _ in range(TRIES):
+            cell.locator(".cm-content").first.click()
+            self.page.keyboard.press("Control+Enter")
+            try:
+                unrun.wait_for(state="detached", timeout=SHORT)
+            except NotShown:
+                continue
+            return
+        raise AssertionError(f"cell {index} does not run")
 
     def outputs(self, index: int) -> list[str]:
         """What is shown below a code cell, output by output, as text."""

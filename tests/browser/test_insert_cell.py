@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import TimeoutError as NotShown
 
-from tests.browser.servers import NotebookPage, chromium, jupyter
+from tests.browser.servers import SHORT, TRIES, NotebookPage, chromium, jupyter
 
 BUILT = Path(__file__).parents[2] / "cfai_magics" / "labextension"
 COMMAND = "cfai:insert-cell"
@@ -20,7 +20,6 @@ APPLICATIONS = {
     "jupyterlab": ("doc/tree", "jupyter_lab_config.json", "LabApp"),
     "notebook": ("notebooks", "jupyter_notebook_config.json", "JupyterNotebookApp"),
 }
-TRIES, SHORT = 20, 3000  # ms
 CELLS = ".jp-Notebook .jp-Cell"
 READY = "() => jupyterapp.restored.then(() => null)"
 ENABLED = f"() => jupyterapp.commands.isEnabled('{COMMAND}')"
