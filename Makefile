@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 EMPTY := .venv-empty
+IPYTHON8 := .venv-ipython8
 PY := $(VENV)/bin/python
 SOURCES := pyproject.toml hatch_build.py \
   $(addprefix labextension/,package.json tsconfig.json yarn.lock) \
@@ -10,7 +11,7 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm, and node where the machine has none, come from the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix check test build ui notebooks demo
+.PHONY: install fix check test test-ipython8 build ui notebooks demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -45,6 +46,16 @@ test: install
 	$(PY) -m coverage run -m pytest
 	$(PY) -m coverage report
 	cd labextension && jlpm test
+
+# What touches IPython itself is tested on the major version before too.
+$(IPYTHON8)/installed: pyproject.toml
+	$(PYTHON) -m venv $(IPYTHON8)
+	CFAI_NO_LABEXTENSION=1 $(IPYTHON8)/bin/python -m pip install -q -e ".[test]" "ipython<9" "ipykernel<7"
+	touch $@
+
+test-ipython8: $(IPYTHON8)/installed
+	$(IPYTHON8)/bin/python -m pytest tests/test_kernel.py tests/test_canary.py tests/test_house_rules.py \
+	  tests/test_terminal.py
 
 # The wheel is tried as a user installs it: an empty environment, and no other program on PATH.
 build: install

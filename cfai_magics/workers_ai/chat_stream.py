@@ -12,7 +12,7 @@ from ..errors import CfaiError, ConnectionFailed, CutStream, WorkersAIError
 from ..values import Delta, Text, Usage
 from .connection import json_of
 from .envelope import refusal_in
-from .sse import Event, events
+from .sse import MESSAGE, Event, events
 from .tasks import header_neurons
 from .transport import our_errors
 from .wire import Reader, is_empty, unwrapped
@@ -22,7 +22,7 @@ Send = Callable[[Mapping[str, Any]], httpx.Response]  # takes changes of the bod
 Tried = Callable[[Callable[[], Begun]], Begun]
 
 END = b"[DONE]"
-OPEN_BRACE = b"{"
+RAW_DECODE = json.JSONDecoder().raw_decode
 
 
 class ChatStream:
@@ -117,13 +117,13 @@ class ChatStream:
 
     def _streamed(self, response: httpx.Response) -> Iterator[Delta]:
         read = self._reader.read
-        for event in self._events(response):
-            if event.data == END:
+        for name, data in self._events(response):
+            if data == END:
                 yield from self._end()
                 return
-            frame = _frame(event.data)
+            frame = _frame(data)
             if frame is not None:
-                _raise_refusal(frame, named=event.name)
+                _raise_refusal(frame, name)
                 yield from read(frame)
         yield from self._reader.held()
         raise CutStream("The answer broke off")
@@ -144,15 +144,16 @@ def _is_json(response: httpx.Response) -> bool:
 
 def _frame(data: bytes) -> Any:
     """Return a frame's JSON; None for anything that is no JSON object."""
-    if not data.lstrip().startswith(OPEN_BRACE):
+    text = data.decode("utf-8", "replace").lstrip()
+    if not text.startswith("{"):
         return None
     try:
-        return json.loads(data)
+        return RAW_DECODE(text)[0]  # loads spends a third more on looking at both ends
     except ValueError:
         return None
 
 
-def _raise_refusal(frame: Any, named: str = "message") -> None:
+def _raise_refusal(frame: Any, named: str = MESSAGE) -> None:
     if "choices" in frame and not frame.get("error"):
         return
     error: WorkersAIError | None = refusal_in(frame)

@@ -14,7 +14,7 @@ from ..values import Answer, Embeddings, Model, RawResult, Request, TokenCheck, 
 from . import account, catalogue, chat, tasks
 from .chat_stream import ChatStream
 from .connection import Connection, OnRetry, content_of, json_content, json_of
-from .wire import added, usage_of
+from .usage import added, usage_of
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
 ACCOUNT_ID_LENGTH = 32

@@ -5,7 +5,8 @@ from typing import Any
 
 from ..errors import ServerError
 from ..values import RawResult
-from .wire import unwrapped, usage_of
+from .usage import usage_of
+from .wire import unwrapped
 
 BATCH = 100  # texts a request, the most that Workers AI takes
 

@@ -1,6 +1,6 @@
 """Tells thoughts from text where a model puts them into its text as <think>…</think>."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..values import Text, Thought
 
@@ -14,11 +14,11 @@ class ThinkTags:
         self._waiting = ""
         self._state = "start"
 
-    def cut(self, text: str) -> Iterator[Text | Thought]:
-        """Yield the next piece of text as what it is, holding back what may become a tag."""
-        if self._state == "text":
-            yield Text(text)
-            return
+    def cut(self, text: str) -> Iterable[Text | Thought]:
+        """Return the next piece of text as what it is, holding back what may become a tag."""
+        return (Text(text),) if self._state == "text" else self._cut(text)
+
+    def _cut(self, text: str) -> Iterator[Text | Thought]:
         self._waiting += text
         if self._state == "start":
             self._begin()

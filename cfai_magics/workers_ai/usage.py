@@ -1,0 +1,87 @@
+"""Adds up what a call used, as Workers AI tells it: in each frame, at the end, or in a header."""
+
+from typing import Any
+
+from ..values import Basis, Usage
+
+NUMBERS = (int, float)
+
+
+class Meter:
+    """The usage of one call so far.
+
+    Workers AI tells usage in each frame as what was added, or (until 2025) as the total so far,
+    and in a last native frame as the total. A total counts the prompt's tokens and an addition
+    does not: a usage with prompt tokens replaces what is known, and one without is added.
+    """
+
+    def __init__(self) -> None:
+        self._prompt = 0
+        self._completion = 0
+        self._cached = 0
+        self._neurons: float | None = None
+        self.told = False
+
+    @property
+    def usage(self) -> Usage:
+        """What the call used so far."""
+        neurons = self._neurons
+        basis: Basis | None = None if neurons is None else "billed"
+        return Usage(self._prompt, self._completion, self._cached, neurons, basis)
+
+    def count(self, told: Any, *, is_total: bool) -> None:
+        """Take in one usage object; `is_total` where it tells of the whole call in any case."""
+        if not isinstance(told, dict):
+            return
+        prompt = _whole(told.get("prompt_tokens"))
+        completion = _whole(told.get("completion_tokens"))
+        details = told.get("prompt_tokens_details")
+        cached = _whole(details.get("cached_tokens")) if isinstance(details, dict) else 0
+        neurons = _figure(told.get("neurons"))
+        if prompt or (is_total and completion) or not self.told:
+            self._prompt, self._completion, self._cached = prompt, completion, cached
+            self._neurons = self._neurons if neurons is None else neurons
+        else:
+            self._completion += completion
+            self._cached += cached
+            if neurons is not None:
+                self._neurons = (self._neurons or 0.0) + neurons
+        self.told = True
+
+    def end(self, neurons: float | None) -> None:
+        """Take the figure of the reply's header, where the frames bore none."""
+        if neurons is not None and self._neurons is None:
+            self._neurons = neurons
+            self.told = True
+
+
+def usage_of(told: Any, neurons: float | None) -> Usage:
+    """Return the usage of a whole call; `neurons` is the header's, where the body tells none."""
+    meter = Meter()
+    meter.count(told, is_total=True)
+    meter.end(neurons)
+    return meter.usage
+
+
+def added(known: Usage, told: Usage) -> Usage:
+    """Return the sum of two usages."""
+    figures = (known.neurons, told.neurons)
+    neurons = None if figures == (None, None) else sum(figure or 0.0 for figure in figures)
+    return Usage(
+        known.prompt_tokens + told.prompt_tokens,
+        known.completion_tokens + told.completion_tokens,
+        known.cached_tokens + told.cached_tokens,
+        neurons,
+        None if neurons is None else "billed",
+    )
+
+
+def _figure(value: Any) -> float | None:
+    return float(value) if isinstance(value, NUMBERS) and not isinstance(value, bool) else None
+
+
+def _whole(value: Any) -> int:
+    try:
+        return int(value or 0)
+    except (TypeError, ValueError, OverflowError):
+        return 0
