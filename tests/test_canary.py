@@ -54,7 +54,10 @@ def test_no_token_is_in_anything_a_session_leaves_behind(account: Standin, tmp_p
         assert account.token.encode() not in path.read_bytes(), path
 
 
-def test_no_token_is_in_ipythons_history(account: Standin, tmp_path: Path) -> None:
+def test_no_token_is_in_ipythons_history(
+    account: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with running_kernel() as kernel:
         for source in CELLS:
             kernel.run(source)
