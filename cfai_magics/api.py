@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from types import TracebackType
 from typing import Any, Self
 
 from .session import AnswerStream, Session
@@ -25,13 +24,8 @@ class TextStream:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._deltas.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._deltas.close()
 
     @property
     def answer(self) -> Answer:
