@@ -43,7 +43,9 @@ check: install
 	cd labextension && jlpm lint && jlpm typecheck
 
 test: install
+	$(PY) -m coverage erase
 	$(PY) -m coverage run -m pytest
+	$(PY) -m coverage combine -q
 	$(PY) -m coverage report
 	cd labextension && jlpm test
 

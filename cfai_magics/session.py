@@ -130,6 +130,7 @@ class Session:
         `model` may be a short name; the fields are those of Request. Raises UnknownModel or
         BadOption before anything is sent.
         """
+        self._start_if_local()
         chosen = self.model(model or self.settings.model)
         if fields.get("max_tokens") is None:
             fields["max_tokens"] = self.settings.max_tokens
@@ -156,6 +157,7 @@ class Session:
 
     def embed(self, texts: Iterable[str], model: str = "") -> Embeddings:
         """Return one vector a text, in their order."""
+        self._start_if_local()
         chosen = self.model(model or EMBEDDING_MODEL)
         try:
             embeddings = self.client().embed(tuple(texts), chosen.name)
@@ -199,8 +201,7 @@ class Session:
 
     def client(self) -> "WorkersAI":
         """Return the client for the present credentials or local server, made once for each."""
-        if self.settings.local and self.server is None:
-            self.start_local(self.settings.local)
+        self._start_if_local()
         key = hash((id(self.server), *map(self.environ.get, ENVIRONMENT)))
         if self._client is None or key != self._client_key:
             self._drop_client()
@@ -242,6 +243,11 @@ class Session:
         self._drop_client()
 
     # --- the model on this machine
+
+    def _start_if_local(self) -> None:
+        """Start the model on this machine where the settings name one and none runs yet."""
+        if self.settings.local and self.server is None:
+            self.start_local(self.settings.local)
 
     def start_local(self, which: str, progress: Progress | None = None) -> None:
         """Answer from here on with a model on this machine: LOCAL_MODEL, or a GGUF file's path."""

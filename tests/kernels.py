@@ -115,5 +115,5 @@ def running_kernel(**environ: str) -> Iterator[Kernel]:
         yield Kernel(manager, client)
     finally:
         client.stop_channels()
-        manager.shutdown_kernel(now=True)
+        manager.shutdown_kernel()
         manager.cleanup_resources()

@@ -53,7 +53,6 @@ def status(door: Door, _options: Namespace) -> Table:
     catalogue = session.catalogue()
     rows = (
         *_where(session),
-        ("model", session.model(session.settings.model).name),
         ("max tokens", f"{session.settings.max_tokens:,}"),
         ("model list", f"{catalogue.source}, of {catalogue.date}"),
         ("state kept in", str(session.home)),
@@ -67,10 +66,11 @@ def _where(session: Session) -> list[tuple[str, str]]:
     if session.settings.local:
         local = f"this machine ({session.settings.local}); %cfai local off ends it"
         return [("answers from", local)]
+    model = ("model", session.model(session.settings.model).name)
     address = session.environ.get(BASE_URL_VARIABLE)
     rows = [("address", f"{address} from {BASE_URL_VARIABLE}")] if address else []
     try:
         found = session.store.find()
     except NoCredentials as error:
-        return [*rows, ("account", str(error))]
-    return [*rows, ("account", f"…{found.account_tail}, from {found.source}")]
+        return [*rows, ("account", str(error)), model]
+    return [*rows, ("account", f"…{found.account_tail}, from {found.source}"), model]

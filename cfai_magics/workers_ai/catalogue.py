@@ -16,17 +16,29 @@ RATES = {
 
 def is_last_page(reply: Any, page: int) -> bool:
     """Whether no page follows this one."""
-    result = reply.get("result") or []
-    total = (reply.get("result_info") or {}).get("total_count")
+    result = _items(reply)
+    info = reply.get("result_info") if result else None
+    total = info.get("total_count") if isinstance(info, dict) else None
     if isinstance(total, int):
-        return not result or page * PAGE_SIZE >= total
+        return page * PAGE_SIZE >= total
     return len(result) < PAGE_SIZE
 
 
 def models(reply: Any) -> list[Model]:
-    """Return the models of one page; an item without a name is skipped."""
-    items = reply.get("result") or []
-    return [_model(item) for item in items if isinstance(item, dict) and item.get("name")]
+    """Return the models of one page; an item that makes no sense is skipped."""
+    return [model for model in map(_model_if_any, _items(reply)) if model]
+
+
+def _items(reply: Any) -> list[Any]:
+    result = reply.get("result") if isinstance(reply, dict) else None
+    return result if isinstance(result, list) else []
+
+
+def _model_if_any(item: Any) -> Model | None:
+    try:
+        return _model(item) if item["name"] and isinstance(item["name"], str) else None
+    except (AttributeError, KeyError, TypeError, OverflowError):
+        return None
 
 
 def _model(item: Mapping[str, Any]) -> Model:
@@ -37,7 +49,7 @@ def _model(item: Mapping[str, Any]) -> Model:
     }
     return Model(
         name=item["name"],
-        task=(item.get("task") or {}).get("name") or "",
+        task=str((item.get("task") or {}).get("name") or ""),
         context_window=_whole(
             properties.get("context_window") or properties.get("max_input_tokens")
         ),
@@ -66,5 +78,5 @@ def _true(value: Any) -> bool:
 def _whole(value: Any) -> int | None:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -8,7 +8,7 @@ from typing import Any, Self
 import httpx
 
 from ..errors import CfaiError, ConnectionFailed, CutStream, WorkersAIError
-from ..values import Delta, Text, Usage
+from ..values import Delta, Request, Text, Usage
 from .connection import json_of
 from .envelope import refusal_in
 from .sse import MESSAGE, Event, events
@@ -31,11 +31,12 @@ class ChatStream:
     stream that stops before its end raises CutStream.
     """
 
-    def __init__(self, send: Send, tried: Tried, model: str) -> None:
+    def __init__(self, send: Send, tried: Tried, request: Request) -> None:
         self._send = send
         self._tried = tried
-        self._model = model
+        self._request = request
         self._response: httpx.Response | None = None
+        self._arriving = False
         self._reader = Reader()
         self._texts: list[str] = []
         self.body: Any = None
@@ -65,13 +66,14 @@ class ChatStream:
     def __iter__(self) -> Iterator[Delta]:
         try:
             first, others = self._tried(self._begun)
+            self._arriving = True
             for delta in chain(first, others):
                 if isinstance(delta, Text):
                     self._texts.append(delta.text)
                 yield delta
         except CfaiError as error:
             error.text = "".join(self._texts)
-            error.model = self._model
+            error.model = self._request.model
             raise
         finally:
             self.close()
@@ -86,24 +88,28 @@ class ChatStream:
     def _deltas(self) -> Iterator[Delta]:
         response = self._response = self._send({})
         if _is_json(response):
-            body = json_of(response)
-            if is_empty(unwrapped(body)):
-                body = self._asked_again()
-            yield from self._whole(body)
+            yield from self._whole(response)
         else:
             yield from self._streamed(response)
 
-    def _asked_again(self) -> Any:
+    def _whole(self, response: httpx.Response) -> Iterator[Delta]:
+        answer = self._told(response)
+        if self._request.stream and is_empty(answer):
+            answer = self._told(self._asked_again())
+        yield from self._reader.read(answer)
+        yield from self._end()
+
+    def _told(self, response: httpx.Response) -> Any:
+        """Return the answer that a reply's JSON holds, or raise what it refuses with."""
+        self.body = json_of(response)
+        _raise_refusal(self.body)
+        return unwrapped(self.body)
+
+    def _asked_again(self) -> httpx.Response:
         """Ask without streaming: some models answer a stream request with an empty result."""
         self.close()
-        self._response = self._send({"stream": False})
-        return json_of(self._response)
-
-    def _whole(self, body: Any) -> Iterator[Delta]:
-        self.body = body
-        _raise_refusal(body)
-        yield from self._reader.read(unwrapped(body))
-        yield from self._end()
+        response = self._response = self._send({"stream": False})
+        return response
 
     def _end(self) -> Iterator[Delta]:
         headers = self._response.headers if self._response is not None else {}
@@ -127,7 +133,7 @@ class ChatStream:
             with our_errors():
                 yield from events(response.iter_bytes())
         except ConnectionFailed as error:
-            if self._texts:
+            if self._arriving:
                 raise CutStream(f"The answer broke off: {error.cause}") from None
             raise
 
@@ -143,12 +149,12 @@ def _frame(data: bytes) -> Any:
         return None
     try:
         return RAW_DECODE(text)[0]  # loads spends a third more on looking at both ends
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _raise_refusal(frame: Any, named: str = MESSAGE) -> None:
-    if "choices" in frame and not frame.get("error"):
+    if not isinstance(frame, dict) or ("choices" in frame and not frame.get("error")):
         return
     error: WorkersAIError | None = refusal_in(frame)
     if error is None and named == "error":

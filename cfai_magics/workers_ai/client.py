@@ -1,5 +1,6 @@
 """The client of Workers AI: its endpoints as methods that take and return values."""
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
@@ -18,6 +19,7 @@ from .usage import added, usage_of
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
 ACCOUNT_ID_LENGTH = 32
 HEX = frozenset("0123456789abcdef")
+TOKEN = re.compile(r"[!-~]+")  # what a header can bear; httpx would name the rest in its error
 TIMEOUT = 240.0  # s: models themselves give up after 120 to 235 s
 
 
@@ -40,6 +42,11 @@ class WorkersAI:
     ) -> None:
         if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX:
             raise NotAnAccountId("What stands for the account id is none")
+        if not TOKEN.fullmatch(api_token):
+            raise BadOption(
+                "What stands for the API token is none",
+                "Run %cfai login again, or check CLOUDFLARE_API_TOKEN.",
+            )
         self._root = base_url.rstrip("/")
         self._account_id = account_id
         self._openai = f"{self._root}/accounts/{account_id}/ai/v1"
@@ -91,7 +98,7 @@ class WorkersAI:
                 "POST", url, request.model, **json_content({**body, **changes})
             ),
             lambda send: self._connection.tried(send, on_retry),
-            request.model,
+            request,
         )
 
     def chat(self, request: Request, on_retry: OnRetry | None = None) -> Answer:

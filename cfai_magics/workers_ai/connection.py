@@ -12,7 +12,7 @@ from tenacity import RetryCallState, Retrying
 from ..errors import CfaiError
 from .envelope import refusal
 from .retry import is_worth_another, seconds_before
-from .transport import our_errors
+from .transport import our_errors, our_setup_errors
 
 CONNECT_TIMEOUT = 10.0  # s
 TELL_AFTER = 2.0  # s of trying: from then on the user is told
@@ -48,14 +48,14 @@ class Connection:
         from .. import __version__
 
         self._sleep = sleep
-        # No redirects are followed, so that the token never travels to another host.
-        self._http = httpx.Client(
-            auth=_Bearer(token),
-            headers={"User-Agent": f"cfai-magics/{__version__}"},
-            timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
-            transport=transport,
-            follow_redirects=False,
-        )
+        with our_setup_errors():
+            self._http = httpx.Client(
+                auth=_Bearer(token),
+                headers={"User-Agent": f"cfai-magics/{__version__}"},
+                timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
+                transport=transport,
+                follow_redirects=False,  # so that the token never travels to another host
+            )
 
     def close(self) -> None:
         """Close all connections."""
@@ -104,8 +104,9 @@ def _failure(state: RetryCallState) -> Any:
 
 
 def json_content(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what httpx takes to send this JSON."""
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    """Return what httpx takes to send this JSON; half a surrogate pair becomes "?"."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    content = text.encode(errors="replace")
     return {"content": content, "headers": {"Content-Type": "application/json"}}
 
 
@@ -123,5 +124,5 @@ def json_of(response: httpx.Response) -> Any:
     content = content_of(response)
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise refusal(response.status_code, response.headers, content) from None

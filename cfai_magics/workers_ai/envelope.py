@@ -57,6 +57,7 @@ PLAIN = {
 PREFIX = re.compile(r"^(?:(?:AiError|Ai|Error):\s*)+")
 REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s*$", re.IGNORECASE)
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+NO_REASON = "Cloudflare gave no reason"
 LONGEST = 300  # characters of a cause
 SERVER_SIDE = 500
 FORBIDDEN = 403
@@ -85,7 +86,7 @@ def refusal_in(frame: Any) -> WorkersAIError | None:
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -116,19 +117,19 @@ def _read(value: Any) -> _Said | None:
         return _item(found[0])
     if found:
         return _item(found)
-    return _Said(None, "Cloudflare gave no reason") if value.get("success") is False else None
+    return _Said(None, NO_REASON) if value.get("success") is False else None
 
 
 def _item(item: Any) -> _Said:
     if not isinstance(item, dict):
-        return _Said(None, str(item))
+        return _Said(None, str(item or ""))
     return _Said(_whole(item.get("code")), str(item.get("message") or ""))
 
 
 def _whole(value: Any) -> int | None:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -136,7 +137,7 @@ def _error(said: _Said, status: int | None, headers: Mapping[str, str]) -> Worke
     message, in_message = _cleaned(said.message)
     kind = _kind(said.code, status, message)
     return kind(
-        PLAIN.get(said.code or 0) or message or f"The server answered with HTTP {status}",
+        PLAIN.get(said.code or 0) or message or _reason(status),
         code=said.code,
         status=status,
         request_id=headers.get("cf-ai-req-id")
@@ -147,15 +148,26 @@ def _error(said: _Said, status: int | None, headers: Mapping[str, str]) -> Worke
     )
 
 
+def _reason(status: int | None) -> str:
+    return f"The server answered with HTTP {status}" if status else NO_REASON
+
+
 def _cleaned(message: str) -> tuple[str, str | None]:
     """Return the message without its wrappings, and the request id that stood in it."""
+    message, request_id = _bare(message)
     nested = _json(message)
     if isinstance(nested, dict):
         said = _read(nested)
-        message = said.message if said else _detail(nested) or message
+        message, inner_id = _bare(said.message if said else _detail(nested) or message)
+        request_id = request_id or inner_id
+    return " ".join(message.split())[:LONGEST], request_id
+
+
+def _bare(message: str) -> tuple[str, str | None]:
+    """Return the message without prefix and request id, and the latter."""
     found = REQUEST_ID.search(message)
-    message = PREFIX.sub("", REQUEST_ID.sub("", message)).strip()
-    return " ".join(message.split())[:LONGEST], found[1] if found else None
+    bare = PREFIX.sub("", REQUEST_ID.sub("", message)).strip()
+    return bare, found[1] if found else None
 
 
 def _detail(nested: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..errors import ServerError
 from ..values import RawResult
-from .usage import usage_of
+from .usage import figure_of, usage_of
 from .wire import unwrapped
 
 BATCH = 100  # texts a request, the most that Workers AI takes
@@ -28,7 +28,7 @@ def vectors(reply: Any, count: int) -> list[tuple[float, ...]]:
     try:
         placed = {item.get("index", place): item for place, item in enumerate(items or [])}
         return [tuple(map(float, placed[place]["embedding"])) for place in range(count)]
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         raise ServerError(
             f"The reply does not hold one vector for each of {count} texts"
         ) from None
@@ -64,6 +64,6 @@ def bytes_result(content: bytes, content_type: str, headers: Mapping[str, str]) 
 def header_neurons(headers: Mapping[str, str]) -> float | None:
     """Return the billed neurons of the reply's header, if it bears them."""
     try:
-        return float(headers["cf-ai-neurons"])
+        return figure_of(float(headers["cf-ai-neurons"]))
     except (KeyError, ValueError):
         return None

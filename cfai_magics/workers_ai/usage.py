@@ -5,6 +5,7 @@ from typing import Any
 from ..values import Basis, Usage
 
 NUMBERS = (int, float)
+MOST_NEURONS = 1e12  # ten million dollars: infinity and nonsense are no bill
 
 
 class Meter:
@@ -37,7 +38,7 @@ class Meter:
         completion = _whole(told.get("completion_tokens"))
         details = told.get("prompt_tokens_details")
         cached = _whole(details.get("cached_tokens")) if isinstance(details, dict) else 0
-        neurons = _figure(told.get("neurons"))
+        neurons = figure_of(told.get("neurons"))
         if prompt or (is_total and completion) or not self.told:
             self._prompt, self._completion, self._cached = prompt, completion, cached
             self._neurons = self._neurons if neurons is None else neurons
@@ -76,8 +77,10 @@ def added(known: Usage, told: Usage) -> Usage:
     )
 
 
-def _figure(value: Any) -> float | None:
-    return float(value) if isinstance(value, NUMBERS) and not isinstance(value, bool) else None
+def figure_of(value: Any) -> float | None:
+    """Return a number of neurons; None for what can be none."""
+    is_number = isinstance(value, NUMBERS) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < MOST_NEURONS else None
 
 
 def _whole(value: Any) -> int:
