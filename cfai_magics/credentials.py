@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -20,9 +21,9 @@ FILE_NAME = "credentials.json"
 ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
 NEW_TOKEN = re.compile(r"(?<![\w-])cf[a-z]{1,2}t_[\w-]{16,}")
 # Tokens of the older kind have 40 characters; upper case, lower case and digits tell them from
-# hashes, names and paths.
+# hashes, names and paths, and the signs of base64 around them from pictures.
 OLD_TOKEN = re.compile(
-    r"(?<![\w/@.-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{40}(?![\w/.-])"
+    r"(?<![\w/@.+-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{40}(?![\w/.+=-])"
 )
 
 
@@ -116,7 +117,7 @@ class Vault(Protocol):
         """Keep the text; StoreError when it can't be kept."""
 
     def delete(self) -> None:
-        """Forget what is kept."""
+        """Forget what is kept; StoreError when it stays."""
 
 
 class Keyring:
@@ -143,10 +144,15 @@ class Keyring:
             raise StoreError("No keyring works here") from error
 
     def delete(self) -> None:
-        """Forget what is kept."""
-        import keyring
+        """Forget what is kept; StoreError when the keyring does not let it go."""
+        try:
+            import keyring
 
-        keyring.delete_password(SERVICE, ENTRY)
+            keyring.delete_password(SERVICE, ENTRY)
+        except Exception as error:
+            raise StoreError(
+                "The keyring does not forget the credentials", "Delete cfai-magics there by hand."
+            ) from error
 
 
 class CredentialStore:
@@ -202,32 +208,42 @@ class CredentialStore:
             return in_vault, self._vault.name
         if not self._path.exists():
             return {}, ""
-        mode = stat.S_IMODE(self._path.stat().st_mode)
-        if os.name == "posix" and mode & 0o077:
-            self._path.chmod(0o600)
-        return _parsed(self._path.read_text(encoding="utf-8")), f"the file {self._path}"
+        try:
+            mode = stat.S_IMODE(self._path.stat().st_mode)
+            if os.name == "posix" and mode & 0o077:
+                self._path.chmod(0o600)
+            kept = self._path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise StoreError(
+                f"The credentials in {self._path} can't be read: {error.strerror}",
+                "Delete it and run %cfai login again.",
+            ) from None
+        return _parsed(kept), f"the file {self._path}"
 
     def keep(self, account_id: str, token: Secret) -> str:
         """Keep the credentials and return the name of the place: the keyring, else the file."""
-        text = json.dumps({"account_id": account_id, "api_token": token.reveal()})
+        text = Secret(json.dumps({"account_id": account_id, "api_token": token.reveal()}))
         try:
-            self._vault.put(text)
+            self._vault.put(text.reveal())
         except StoreError:
             self._write(text)
             return f"the file {self._path}, which only you can read"
         self._path.unlink(missing_ok=True)
         return self._vault.name
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: Secret) -> None:
         partial = self._path.with_name(f".{FILE_NAME}.{os.getpid()}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            partial.unlink(missing_ok=True)  # left by a process of the same number that was killed
             with os.fdopen(
                 os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
             ) as f:
-                f.write(text)
+                f.write(text.reveal())
             partial.replace(self._path)
         except OSError as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise StoreError(
                 f"The credentials can't be kept in {self._path}: {error.strerror}",
                 f"Set {ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} instead.",
@@ -236,12 +252,12 @@ class CredentialStore:
     def forget(self) -> list[str]:
         """Forget what is kept; return what was done, a sentence a place."""
         done = []
-        if self._vault.get() is not None:
-            self._vault.delete()
-            done.append(f"Forgotten from {self._vault.name}.")
         if self._path.exists():
             self._path.unlink()
             done.append(f"Forgotten from the file {self._path}.")
+        if self._vault.get() is not None:
+            self._vault.delete()
+            done.append(f"Forgotten from {self._vault.name}.")
         if any(self._environ.get(name) for name in (ACCOUNT_VARIABLE, TOKEN_VARIABLE)):
             done.append(f"{ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} still stand in the environment.")
         return done or ["Nothing was kept."]

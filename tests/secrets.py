@@ -1,0 +1,22 @@
+"""Account ids and tokens made at run time, so that none stands in a file."""
+
+import secrets
+import string
+
+
+def account_id() -> str:
+    """Return 32 hexadecimal characters."""
+    return secrets.token_hex(16)
+
+
+def token() -> str:
+    """Return a token of the newer kind."""
+    return f"cfut_{secrets.token_hex(24)}"
+
+
+def older_token() -> str:
+    """Return a token of the older kind: 40 characters of three sorts at least."""
+    ends = "".join(map(secrets.choice, (string.digits, string.ascii_lowercase)))
+    letters = string.ascii_letters + string.digits + "-_"
+    middle = "".join(secrets.choice(letters) for _ in range(37))
+    return f"{ends}{middle}{secrets.choice(string.ascii_uppercase)}"

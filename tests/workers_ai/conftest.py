@@ -1,0 +1,26 @@
+"""A client of the stand-in that waits for nothing."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cfai_magics.workers_ai import WorkersAI
+from tests.standin import Standin
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """The waits of the client, in seconds, in place of waiting."""
+    return []
+
+
+@pytest.fixture
+def client(cloudflare: Standin, pauses: list[float]) -> Iterator[WorkersAI]:
+    """A client of the stand-in's account."""
+    with WorkersAI(
+        cloudflare.account_id,
+        cloudflare.token,
+        base_url=cloudflare.base_url,
+        sleep=pauses.append,
+    ) as made:
+        yield made

@@ -1,0 +1,180 @@
+"""One chat call while its answer comes: what it tells, and how it can end."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from cfai_magics import errors
+from cfai_magics.values import Finish, Text, Thought, Usage
+from cfai_magics.workers_ai import ChatStream, WorkersAI
+from tests.standin import Fault, Standin
+from tests.workers_ai.calls import DONE, GEMMA, REQUEST, Script, event, streamed, told
+
+WHOLE = replace(REQUEST, stream=False)
+
+
+def test_nothing_is_sent_before_the_first_delta_is_asked_for(
+    cloudflare: Standin, client: WorkersAI
+) -> None:
+    with client.stream(REQUEST) as stream:
+        assert (stream.usage, stream.request_id) == (Usage(), None)
+        assert cloudflare.requests == ()
+        assert isinstance(next(iter(stream)), Text)
+        assert stream.request_id is not None
+
+
+def test_deltas_come_in_the_order_of_the_frames() -> None:
+    frames = (
+        {"choices": [{"delta": {"reasoning": "Hm"}}]},
+        {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]},
+        {"response": "", "usage": {"prompt_tokens": 1, "completion_tokens": 2, "neurons": 0.5}},
+    )
+    with Script(streamed(*map(event, frames), DONE)).client() as client:
+        assert list(client.stream(REQUEST)) == [
+            *(Thought("Hm"), Text("Hi"), Usage(1, 2, 0, 0.5, "billed"), Finish("stop"))
+        ]
+
+
+def left_by_break(stream: ChatStream) -> None:
+    for delta in stream:
+        assert delta == Text("One ")
+        break
+
+
+def left_by_closing(stream: ChatStream) -> None:
+    for delta in stream:
+        assert delta == Text("One ")
+        stream.close()
+
+
+def left_by_an_interrupt(stream: ChatStream) -> None:
+    for delta in stream:
+        assert delta == Text("One ")
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("leave", "error"),
+    [
+        (left_by_break, None),
+        (left_by_closing, errors.CutStream),
+        (left_by_an_interrupt, KeyboardInterrupt),
+    ],
+)
+def test_leaving_in_the_middle_disconnects(
+    leave: Callable[[ChatStream], None],
+    error: type[BaseException] | None,
+    cloudflare: Standin,
+    client: WorkersAI,
+) -> None:
+    cloudflare.switch(answer="One two three.", tokens_per_second=0.001)
+    with pytest.raises(error) if error else nullcontext(), client.stream(REQUEST) as stream:
+        leave(stream)
+    assert cloudflare.wait_for(lambda server: server.disconnects == 1)
+    assert cloudflare.calls[-1].completion_tokens == 1
+
+
+def test_json_may_answer_a_request_for_a_stream(cloudflare: Standin, client: WorkersAI) -> None:
+    cloudflare.switch(json_for_stream=True, answer="Whole.")
+    answer = client.chat(REQUEST)
+    assert (answer.text, answer.finish) == ("Whole.", "stop")
+    assert answer.raw["choices"][0]["message"]["content"] == "Whole."
+    assert len(cloudflare.requests) == 1
+
+
+def test_an_empty_answer_to_a_request_for_a_stream_is_asked_for_as_a_whole(
+    cloudflare: Standin, client: WorkersAI
+) -> None:
+    cloudflare.switch(empty_json_for_stream=True, answer="Whole.")
+    assert client.chat(REQUEST).text == "Whole."
+    assert [one.json["stream"] for one in cloudflare.requests] == [True, False]
+
+
+@pytest.mark.parametrize("body", ["{}", "null", '{"result": {}, "success": true}'])
+def test_an_answer_that_stays_empty_is_asked_for_once_more_at_most(body: str) -> None:
+    kind = {"content-type": "application/json"}
+    script = Script(*(httpx.Response(200, headers=kind, text=body) for _ in range(3)))
+    with script.client() as client:
+        assert client.chat(REQUEST).text == ""
+        assert len(script.requests) == 2
+        assert client.chat(WHOLE).text == ""
+        assert len(script.requests) == 3
+
+
+def test_a_refusal_under_status_200_is_raised_at_once() -> None:
+    body = {"success": False, "errors": [{"code": 4006, "message": "no"}], "result": {}}
+    script = Script(httpx.Response(200, json=body))
+    with script.client() as client, pytest.raises(errors.AllowanceUsedUp):
+        client.chat(REQUEST)
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+def test_a_page_in_the_place_of_an_answer_is_an_error(kind: str) -> None:
+    page = httpx.Response(200, headers={"content-type": kind}, text="<title>Log in</title>")
+    with Script(page).client() as client, pytest.raises(errors.WorkersAIError):
+        client.chat(REQUEST)
+
+
+def test_a_stream_without_its_end_is_cut_and_its_text_kept(
+    cloudflare: Standin, client: WorkersAI
+) -> None:
+    cloudflare.switch(answer="One two", done=False)
+    with pytest.raises(errors.CutStream) as caught:
+        client.chat(REQUEST)
+    assert (caught.value.text, caught.value.model) == ("One two", GEMMA)
+    assert len(cloudflare.requests) == 1
+
+
+def test_text_that_was_held_back_is_told_before_a_cut() -> None:
+    with Script(streamed(told("<thi"))).client() as client:
+        deltas: list[object] = []
+        with pytest.raises(errors.CutStream) as caught:
+            deltas.extend(client.stream(REQUEST))
+    assert caught.value.text == "<thi"
+
+
+def test_a_dropped_connection_cuts_the_stream(cloudflare: Standin, client: WorkersAI) -> None:
+    cloudflare.switch(answer="One two three.", drop_connection_after=2)
+    with pytest.raises(errors.CutStream) as caught:
+        client.chat(REQUEST)
+    assert caught.value.text == "One two "
+    assert len(cloudflare.requests) == 1
+
+
+@pytest.mark.parametrize(("code", "shape"), [(3043, "A"), (3046, "B"), (3040, "C")])
+def test_an_error_inside_a_stream_is_raised_with_the_text_so_far(
+    code: int, shape: str, cloudflare: Standin, client: WorkersAI
+) -> None:
+    fault = Fault.of(code, shape)  # type: ignore[arg-type]
+    cloudflare.switch(answer="One two three.", error=fault, error_in_stream_after=2)
+    with pytest.raises(errors.WorkersAIError, match=fault.message.rstrip(".")) as caught:
+        client.chat(REQUEST)
+    assert caught.value.text == "One two "
+    assert len(cloudflare.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"message": "Overloaded"}',
+        '{"error": "Overloaded"}',
+        '{"code": 1, "message": "Overloaded"}',
+    ],
+)
+def test_an_event_named_error_is_one(data: str) -> None:
+    stream = streamed(told("One"), f"event: error\ndata: {data}\n\n".encode(), DONE)
+    with Script(stream).client() as client, pytest.raises(errors.ServerError) as caught:
+        client.chat(REQUEST)
+    assert (caught.value.cause, caught.value.text) == ("Overloaded", "One")
+
+
+def test_an_error_beside_choices_is_one_and_null_is_none() -> None:
+    fine, broken = ({"choices": [], "error": error} for error in (None, {"message": "no"}))
+    script = Script(streamed(event(fine), told("One"), event(broken), DONE))
+    with script.client() as client, pytest.raises(errors.ServerError, match="no") as caught:
+        client.chat(REQUEST)
+    assert caught.value.text == "One"

@@ -1,0 +1,230 @@
+"""Everything but chat: embeddings, models, tokens, native tasks, and other servers."""
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from cfai_magics import errors
+from cfai_magics.values import Model, Usage
+from cfai_magics.workers_ai import WorkersAI
+from tests.standin import Standin
+from tests.standin.accounts import EDIT, EVERYTHING
+from tests.standin.catalogue import Catalogue
+from tests.standin.catalogue import Model as Listed
+from tests.workers_ai.calls import Script
+
+BGE = "@cf/baai/bge-m3"
+
+
+def with_token(cloudflare: Standin, token: str) -> WorkersAI:
+    return WorkersAI(cloudflare.account_id, token, base_url=cloudflare.base_url)
+
+
+def vectors(*items: Any, **more: Any) -> httpx.Response:
+    return httpx.Response(200, json={"object": "list", "data": [*items], **more})
+
+
+# --- embeddings
+
+
+def test_embeddings_go_in_batches_of_a_hundred_and_keep_their_order(
+    cloudflare: Standin, client: WorkersAI
+) -> None:
+    texts = [f"text {number}" for number in range(201)]
+    found = client.embed(texts, BGE)
+    assert [len(one.json["input"]) for one in cloudflare.requests] == [100, 100, 1]
+    assert len(found.vectors) == 201
+    for place in (0, 99, 100, 200):
+        assert found.vectors[place] == client.embed([texts[place]], BGE).vectors[0]
+    assert found.model == BGE
+
+
+def test_embeddings_are_billed_by_the_header(cloudflare: Standin, client: WorkersAI) -> None:
+    cloudflare.switch(embeddings_usage=True)
+    usage = client.embed(["word" * 8000] * 3, BGE).usage
+    assert usage.prompt_tokens == cloudflare.calls[-1].prompt_tokens == 24_000
+    assert usage.neurons == pytest.approx(cloudflare.billed, abs=0.005)
+    assert usage.basis == "billed"
+
+
+def test_the_usage_of_all_batches_is_added() -> None:
+    items = [{"index": at, "embedding": [1.0]} for at in range(100)]
+    told = {"prompt_tokens": 3, "neurons": 0.5}
+    script = Script(vectors(*items, usage=told), vectors(items[0], usage={"prompt_tokens": 4}))
+    with script.client() as client:
+        found = client.embed(["text"] * 101, BGE)
+    assert found.usage == Usage(7, 0, 0, 0.5, "billed")
+    with Script(vectors(items[0])).client() as client:
+        assert client.embed(["text"], BGE).usage == Usage()
+
+
+def test_nothing_to_embed_is_nothing_sent(cloudflare: Standin, client: WorkersAI) -> None:
+    assert client.embed([], BGE).vectors == ()
+    assert cloudflare.requests == ()
+
+
+@pytest.mark.parametrize(
+    ("items", "found"),
+    [
+        (
+            [
+                {"index": 2, "embedding": [2]},
+                {"index": 0, "embedding": [0]},
+                {"index": 1, "embedding": [1]},
+            ],
+            ((0.0,), (1.0,), (2.0,)),
+        ),
+        ([{"embedding": [0]}, {"embedding": [1]}, {"embedding": [2]}], ((0.0,), (1.0,), (2.0,))),
+        ([{"index": 0, "embedding": [0]}, {"index": 1, "embedding": [1]}], None),
+        ([{"index": 0, "embedding": [0]}] * 3, None),
+        ([{"index": at, "embedding": ["x"]} for at in range(3)], None),
+        ([{"index": at, "embedding": [10**400]} for at in range(3)], None),
+        ([{"index": [at], "embedding": [0]} for at in range(3)], None),
+        ([None, 1, "x"], None),
+    ],
+    ids=["shuffled", "unnumbered", "too few", "doubled", "text", "huge", "unhashable", "junk"],
+)
+def test_each_vector_belongs_to_its_text_or_none_does(
+    items: list[Any], found: tuple[tuple[float, ...], ...] | None
+) -> None:
+    with Script(vectors(*items)).client() as client:
+        if found is not None:
+            assert client.embed(["a", "b", "c"], BGE).vectors == found
+            return
+        with pytest.raises(errors.ServerError, match="one vector for each of 3 texts"):
+            client.embed(["a", "b", "c"], BGE)
+
+
+# --- models
+
+
+@pytest.mark.parametrize(("count", "pages"), [(1, 1), (100, 1), (101, 2), (250, 3)])
+def test_the_list_of_models_has_every_page(count: int, pages: int) -> None:
+    models = [Listed(f"@cf/someone/model-{number}", "Text Generation") for number in range(count)]
+    with Standin(models=models) as cloudflare, with_token(cloudflare, cloudflare.token) as client:
+        assert [model.name for model in client.models()] == [model.name for model in models]
+        asked = [one.query for one in cloudflare.requests]
+    assert asked == [{"page": str(page), "per_page": "100"} for page in range(1, pages + 1)]
+
+
+def test_without_a_total_a_short_page_is_the_last() -> None:
+    pages = [{"result": [{"name": f"m{at}"} for at in range(size)]} for size in (100, 100, 3)]
+    script = Script(*(httpx.Response(200, json=page) for page in pages))
+    with script.client() as client:
+        assert len(client.models()) == 203
+    assert len(script.requests) == 3
+
+
+def test_the_models_are_those_of_the_catalogue(cloudflare: Standin, client: WorkersAI) -> None:
+    listed = {model.name: model for model in Catalogue()}
+    for model in client.models():
+        known = listed[model.name]
+        assert (model.task, model.vision, model.tools) == (known.task, known.vision, known.tools)
+        assert model.reasoning == bool(known.reasoning)
+        assert model.paid_plan_only == (known.access == "paid")
+        assert model.context_window == (known.window or known.max_input or None)
+        assert (model.retires or "") == known.retires
+        dollars = known.prices.get("M input tokens")
+        in_dollars = None if model.neurons_in is None else model.neurons_in * 0.000011 * 1000
+        assert in_dollars == (None if dollars is None else pytest.approx(dollars))
+
+
+@pytest.mark.parametrize(
+    ("item", "found"),
+    [
+        ({"name": "m"}, Model("m")),
+        ({"name": "m", "task": None, "properties": None}, Model("m")),
+        ({"name": "m", "properties": [None, {}, {"property_id": "vision", "value": "True"}]},
+         Model("m", vision=True)),
+        ({"name": "m", "properties": [{"property_id": "context_window", "value": "wide"}]},
+         Model("m")),
+        ({"name": "m", "properties": [{"property_id": "context_window", "value": 1e999}]},
+         Model("m")),
+        ({"name": "m", "properties": [{"property_id": "max_input_tokens", "value": "512"}]},
+         Model("m", context_window=512)),
+        ({"name": "m", "properties": [
+            {"property_id": "price", "value": [
+                None,
+                {"unit": "per M input tokens", "price": 0.11, "currency": "USD"},
+                {"unit": "per M output tokens", "price": 0.22},
+                {"unit": "per M cached input tokens", "price": 0.011},
+                {"unit": "per 512 by 512 tile", "price": 9},
+            ]},
+        ]}, Model("m", neurons_in=10.0, neurons_out=20.0, neurons_cached=1.0)),
+        ({"name": "m", "properties": 7}, None),
+        ({"name": ""}, None),
+        ({"name": 7}, None),
+        ({"id": "only"}, None),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_a_listed_model_is_read_or_left_out(item: Any, found: Model | None) -> None:
+    reply = httpx.Response(200, text=json.dumps({"result": [item, {"name": "last"}]}))
+    with Script(reply).client() as client:
+        *first, last = client.models()
+    assert last == Model("last")
+    assert [approximate(model) for model in first] == ([] if found is None else [found])
+
+
+def approximate(model: Model) -> Model:
+    """Return the model with prices that may be compared."""
+    names = ("neurons_in", "neurons_out", "neurons_cached")
+    figures = {name: getattr(model, name) for name in names}
+    return replace(model, **{name: one and round(one, 6) for name, one in figures.items()})
+
+
+# --- tokens
+
+
+@pytest.mark.parametrize(
+    ("issue", "owner", "can_read"),
+    [
+        (lambda cloudflare: cloudflare.token, "user", True),
+        (lambda cloudflare: cloudflare.read_only_token, "user", True),
+        (lambda cloudflare: cloudflare.account_token, "account", True),
+        (lambda cloudflare: cloudflare.issue_token((EDIT,)), "user", False),
+        (lambda cloudflare: cloudflare.issue_token((EDIT,), "account"), "account", False),
+    ],
+    ids=["user", "read-only", "account", "read-less", "account, read-less"],
+)
+def test_a_token_tells_its_owner_and_whether_it_may_read(
+    issue: Callable[[Standin], str], owner: str, *, can_read: bool, cloudflare: Standin
+) -> None:
+    with with_token(cloudflare, issue(cloudflare)) as client:
+        found = client.check_token()
+    assert (found.status, found.owner, found.can_read) == ("active", owner, can_read)
+    assert found.expires_on is None
+
+
+@pytest.mark.parametrize("status", ["disabled", "expired"])
+def test_a_token_that_is_no_longer_active_is_refused(status: str, cloudflare: Standin) -> None:
+    token = cloudflare.issue_token(EVERYTHING, status=status)
+    with with_token(cloudflare, token) as client, pytest.raises(errors.AuthenticationError):
+        client.check_token()
+
+
+def test_an_unknown_token_is_refused(cloudflare: Standin) -> None:
+    token = secrets.token_hex(20)
+    with with_token(cloudflare, token) as client, pytest.raises(errors.AuthenticationError):
+        client.check_token()
+    verified = ["/user/tokens/verify", f"/accounts/{cloudflare.account_id}/tokens/verify"]
+    assert [one.path.removeprefix("/client/v4") for one in cloudflare.requests] == verified
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "expires_on"),
+    [({"status": "active", "expires_on": "2027-01-01"}, "active", "2027-01-01"),
+     ({}, "unknown", None), (None, "unknown", None), ("text", "unknown", None)],
+    ids=str,
+)  # fmt: skip
+def test_what_is_said_of_a_token_is_read(result: Any, status: str, expires_on: str | None) -> None:
+    script = Script(httpx.Response(200, json={"result": result, "success": True}))
+    with script.client() as client:
+        found = client.check_token()
+    assert (found.status, found.expires_on) == (status, expires_on)
+    assert script.requests[0].url.path.endswith("/user/tokens/verify")

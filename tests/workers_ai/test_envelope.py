@@ -1,0 +1,219 @@
+"""Every recorded refusal becomes one error with its class, its figures and its cause."""
+
+import json
+from typing import Any, Literal
+from uuid import uuid4
+
+import pytest
+
+from cfai_magics import errors
+from cfai_magics.errors import WorkersAIError
+from cfai_magics.workers_ai.envelope import refusal, refusal_in
+from tests.standin import Fault
+from tests.standin.errors import RECORDED, gateway_body, is_front_door, reply
+
+CLASSES: dict[type[WorkersAIError], tuple[int, ...]] = {
+    errors.AuthenticationError: (1000, 9109, 10000),
+    errors.PermissionDenied: (3023, 3041, 5016, 5018),
+    errors.AccountNotFound: (7003,),
+    errors.UnknownModel: (3042, 5007, 5028, 7000),
+    errors.PaidPlanOnly: (5035,),
+    errors.AllowanceUsedUp: (3036, 4006),
+    errors.RateLimited: (3021,),
+    errors.NoCapacity: (3040,),
+    errors.ContextTooLong: (3010, 3030, 5021),
+    errors.BadInput: (3003, 3006, 5004, 5005, 5006, 5019, 5024, 7001, 8001, 8006, 8007),
+    errors.RequestTimeout: (3007, 3008, 3046),
+    errors.ServerError: (3043, 8005),
+}
+KINDS = {code: kind for kind, codes in CLASSES.items() for code in codes}
+PLAIN = {
+    7000: "There is no such model",
+    7003: "The account id in the address is not one that Cloudflare knows",
+}
+REQUEST_ID = str(uuid4())
+
+
+def answered(fault: Fault) -> tuple[WorkersAIError, str | None]:
+    """Return the error of a recorded answer, and the request id in its header."""
+    made = reply(fault)
+    assert isinstance(made.body, bytes)
+    headers = {"cf-ray": "8a1b-FRA", **made.headers}
+    return refusal(made.status, headers, made.body), made.headers.get("cf-ai-req-id")
+
+
+def enveloped(message: str, code: int = 5006, **more: Any) -> bytes:
+    item = {"message": message, "code": code}
+    return json.dumps({"errors": [item], "success": False, **more}).encode()
+
+
+def test_every_recorded_code_has_its_class() -> None:
+    assert set(KINDS) == set(RECORDED)
+
+
+@pytest.mark.parametrize("code", RECORDED)
+@pytest.mark.parametrize("shape", ["A", "C", "D"])
+def test_a_recorded_error_has_its_class_its_figures_and_its_cause(
+    code: int, shape: Literal["A", "C", "D"]
+) -> None:
+    error, request_id = answered(Fault.of(code, shape))
+    status, message = RECORDED[code]
+    assert type(error) is KINDS[code]
+    assert (error.status, error.code) == (status, code)
+    assert error.cause == PLAIN.get(code, message)
+    if not is_front_door(code):
+        assert error.request_id == request_id
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (3021, errors.RateLimited),
+        (3036, errors.AllowanceUsedUp),
+        (3040, errors.NoCapacity),
+        (3043, errors.ServerError),
+        (3046, errors.RequestTimeout),
+        (4006, errors.AllowanceUsedUp),
+        (5006, errors.BadInput),
+        (5007, errors.UnknownModel),
+        (5021, errors.ContextTooLong),
+        (10000, errors.AuthenticationError),
+    ],
+)
+def test_without_a_code_the_text_and_the_status_tell(
+    code: int, kind: type[WorkersAIError]
+) -> None:
+    error, request_id = answered(Fault.of(code, "B"))
+    assert type(error) is kind
+    assert (error.status, error.code, error.cause) == (RECORDED[code][0], None, RECORDED[code][1])
+    assert error.request_id == (request_id or error.request_id)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (302, errors.BadInput),
+        (400, errors.BadInput),
+        (401, errors.AuthenticationError),
+        (403, errors.PermissionDenied),
+        (404, errors.BadInput),
+        (408, errors.RequestTimeout),
+        (413, errors.ContextTooLong),
+        (422, errors.BadInput),
+        (429, errors.RateLimited),
+        (500, errors.ServerError),
+        (530, errors.ServerError),
+    ],
+)
+def test_an_html_page_or_nothing_at_all_is_told_by_its_status(
+    status: int, kind: type[WorkersAIError]
+) -> None:
+    page, empty = (answered(Fault(status, 0, "Oops", shape))[0] for shape in ("html", "empty"))
+    assert type(page) is type(empty) is kind
+    assert page.cause == f"api.cloudflare.com | {status}"
+    assert empty.cause == f"The server answered with HTTP {status}"
+    assert (page.status, page.code) == (empty.status, empty.code) == (status, None)
+
+
+def test_the_first_of_several_errors_counts() -> None:
+    listed = [{"code": 7003, "message": "Could not route"}, {"code": 7000, "message": "No route"}]
+    error = refusal(404, {}, json.dumps({"errors": listed}).encode())
+    assert (type(error), error.code) == (errors.AccountNotFound, 7003)
+
+
+def test_a_token_that_may_not_do_it_is_not_a_wrong_token() -> None:
+    body = enveloped("Authentication error", 10000)
+    assert type(refusal(403, {}, body)) is errors.PermissionDenied
+    assert type(refusal(401, {}, body)) is errors.AuthenticationError
+
+
+def test_the_gateways_own_refusal_is_read() -> None:
+    inner = [{"code": 2009, "message": "Unauthorized"}]
+    body = {"success": False, "error": inner, "name": "AiGatewayError", "httpCode": 401}
+    error = refusal(401, {}, json.dumps({**body, "internalCode": 2009}).encode())
+    assert (type(error), error.code) == (errors.AuthenticationError, 2009)
+    assert error.cause == "Unauthorized"
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({"cf-ai-req-id": "first", "cf-ray": "last"}, "first"),
+        ({"cf-ray": "last"}, REQUEST_ID),
+        ({}, REQUEST_ID),
+    ],
+    ids=str,
+)
+def test_the_request_id_is_the_one_nearest_to_the_model(
+    headers: dict[str, str], found: str
+) -> None:
+    assert refusal(500, headers, enveloped(f"no ({REQUEST_ID})")).request_id == found
+    gateway = json.dumps(gateway_body(Fault.of(3043), REQUEST_ID)).encode()
+    assert refusal(500, headers, gateway).request_id == found
+    assert refusal(500, {"cf-ray": "last"}, b"").request_id == "last"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 -0000", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    headers = {} if value is None else {"retry-after": value}
+    assert refusal(429, headers, b"").retry_after == seconds
+
+
+def test_a_date_to_come_is_so_many_seconds_away() -> None:
+    headers = {"retry-after": "Thu, 21 Oct 2999 07:28:00 GMT"}
+    years = (refusal(429, headers, b"").retry_after or 0.0) / (365 * 24 * 3600)
+    assert 100 < years < 1000
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind", "code", "status"),
+    [
+        (
+            {"errors": [{"code": 3043, "message": "no"}], "result": {}},
+            errors.ServerError,
+            3043,
+            None,
+        ),
+        ({"error": {"message": "AiError: Request timeout"}}, errors.RequestTimeout, None, None),
+        (gateway_body(Fault.of(4006), "id"), errors.AllowanceUsedUp, 4006, 429),
+        ({"success": False}, errors.ServerError, None, None),
+    ],
+    ids=["A", "B", "C", "no reason"],
+)
+def test_a_refusal_inside_a_stream_is_recognised(
+    frame: Any, kind: type[WorkersAIError], code: int | None, status: int | None
+) -> None:
+    error = refusal_in(frame)
+    assert error is not None
+    assert (type(error), error.code, error.status) == (kind, code, status)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        None,
+        7,
+        "error",
+        [],
+        {},
+        {"error": None},
+        {"errors": []},
+        {"success": True},
+        {"errors": "x"},
+    ],
+    ids=repr,
+)
+def test_what_is_no_refusal_is_none(frame: Any) -> None:
+    assert refusal_in(frame) is None

@@ -1,0 +1,166 @@
+"""Whatever the bytes: nothing but our own errors, and no text lost or told twice."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfai_magics.errors import CfaiError, CutStream
+from cfai_magics.values import Delta, Finish, Text, Thought, ToolCall, Usage
+from tests.workers_ai.calls import DONE, REQUEST, Script, cuts, gathered, streamed, told
+from tests.workers_ai.nonsense import DEEP, FRAMES, JSON
+
+LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
+# No "<": what may become a tag is the business of test_thinking.py.
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<"), min_size=1)
+
+
+class Piece(NamedTuple):
+    """Lines of one event, and what they tell."""
+
+    lines: str
+    text: str = ""
+    thought: str = ""
+
+
+def data(frame: Any) -> str:
+    return f"data: {json.dumps(frame, ensure_ascii=False)}\n\n"
+
+
+def chunk(**delta: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": None}], "p": "pf8t"}
+
+
+TEXTS: tuple[Callable[[str], dict[str, Any]], ...] = (
+    lambda word: chunk(content=word),
+    lambda word: chunk(content=word, reasoning_content=None) | {"usage": {"completion_tokens": 1}},
+    lambda word: {"choices": [{"delta": {"content": word}}]},
+    lambda word: {"choices": [{"delta": {"content": word}}], "response": word, "tool_calls": []},
+    lambda word: {"response": word, "p": "abdefgh"},
+    lambda word: {"choices": [{"index": 0, "text": word}]},
+    lambda word: {"choices": [{"index": 0, "message": {"content": word}}]},
+)
+THOUGHTS: tuple[Callable[[str], dict[str, Any]], ...] = (
+    lambda word: chunk(reasoning_content=word),
+    lambda word: chunk(reasoning=word, content=None),
+)
+# Frames that tell nothing: valid, of the wrong type, or nonsense.
+SILENT = st.one_of(
+    st.sampled_from(
+        [
+            *(chunk(), chunk(content=""), chunk(role="assistant"), {"choices": []}, {}),
+            *({"response": ""}, {"response": None}, {"response": True}, {"type": "ping"}),
+            *({"choices": None}, {"choices": 5}, {"choices": "text"}, {"choices": {"0": "a"}}),
+            *({"choices": [None, 5, "text", []]}, {"choices": [{"delta": 5}]}),
+            *({"choices": [{"delta": ["a"]}]}, {"choices": [{"index": 1, "text": "other"}]}),
+            *(
+                chunk(content=5),
+                chunk(content={"a": 1}),
+                chunk(reasoning=[1]),
+                chunk(content=True),
+            ),
+        ]
+    ),
+    st.builds(lambda value: {"choices": [], "usage": value}, JSON),
+    st.builds(lambda value: {"response": "", "tool_calls": value}, JSON),
+    st.builds(lambda value: {"unknown": value, "p": value, "id": value}, JSON),
+    st.builds(lambda value: {"choices": [{"delta": {}, "finish_reason": value}]}, JSON),
+)
+NOISE = st.one_of(
+    st.sampled_from(
+        [
+            *(": keep-alive\n\n", "event: ping\ndata: {}\n\n", "id: 7\nretry: 100\n\n", "\n\n"),
+            *("data: null\n\n", "data: not json\n\n", "data:\n\n", "data\n\n", "unknown\n\n"),
+            *('data: "text"\n\n', "data: [1,2]\n\n", 'data: {"response":\n\n', "data: NaN\n\n"),
+            *("event: delta\n\n", "data: {]\n\n", 'data: ["content"]\n\n', ": \n"),
+        ]
+    ),
+    SILENT.map(data),
+)
+TOLD = st.one_of(
+    st.builds(lambda make, word: Piece(data(make(word)), word), st.sampled_from(TEXTS), WORDS),
+    st.builds(
+        lambda make, word: Piece(data(make(word)), "", word), st.sampled_from(THOUGHTS), WORDS
+    ),
+    NOISE.map(Piece),
+)
+STREAMS = st.lists(TOLD, max_size=12)
+
+
+def answer_of(script: Script) -> Any:
+    with script.client() as client, client.stream(REQUEST) as stream:
+        return gathered(stream)
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(STREAMS, LINE_ENDS, st.data())
+def test_no_text_is_lost_and_none_is_told_twice(
+    pieces: list[Piece], line_end: str, draw: st.DataObject
+) -> None:
+    content = "".join(piece.lines for piece in pieces).replace("\n", line_end).encode() + DONE
+    answer = answer_of(Script(streamed(*draw.draw(cuts(content)))))
+    assert answer.text == "".join(piece.text for piece in pieces)
+    assert answer.thought == "".join(piece.thought for piece in pieces)
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(STREAMS, LINE_ENDS, st.data())
+def test_a_stream_cut_anywhere_keeps_what_had_come(
+    pieces: list[Piece], line_end: str, draw: st.DataObject
+) -> None:
+    came = pieces[: draw.draw(st.integers(0, len(pieces)))]
+    content = "".join(piece.lines for piece in came).replace("\n", line_end).encode()
+    rest = TEXTS[0]("lost")
+    content += data(rest).encode()[: draw.draw(st.integers(0, len(data(rest)) - 2))]
+    with pytest.raises(CutStream) as caught:
+        answer_of(Script(streamed(*draw.draw(cuts(content)))))
+    assert caught.value.text == "".join(piece.text for piece in came)
+
+
+def error_of(stream: Iterable[Delta], deltas: list[Delta]) -> CfaiError | None:
+    """Return the error that ends the stream, if any; the deltas before it are gathered."""
+    try:
+        deltas.extend(stream)
+    except CfaiError as error:
+        return error
+    return None
+
+
+EVENTS = st.one_of(
+    *(FRAMES.map(data), NOISE),
+    st.builds(lambda frame: "event: error\n" + data(frame), FRAMES),
+)
+
+
+@settings(deadline=None, derandomize=True, max_examples=400)
+@given(st.lists(EVENTS, max_size=8), st.data())
+def test_a_stream_of_nonsense_ends_in_deltas_or_in_our_own_error(
+    frames: list[str], draw: st.DataObject
+) -> None:
+    content = "".join(frames).encode(errors="replace") + DONE
+    pieces = draw.draw(cuts(content))
+    deltas: list[Any] = []
+    with Script(*(streamed(*pieces) for _ in range(5))).client() as client:
+        error = error_of(client.stream(REQUEST), deltas)
+    assert {*map(type, deltas)} <= {Text, Thought, ToolCall, Usage, Finish}
+    if error is None:
+        assert isinstance(deltas[-1], Finish)
+    else:
+        assert error.text == gathered(deltas).text
+        assert "HTTP None" not in str(error)
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(st.lists(st.binary(max_size=40), max_size=8))
+def test_bytes_that_are_no_stream_end_in_our_own_error(pieces: list[bytes]) -> None:
+    with pytest.raises(CfaiError):
+        answer_of(Script(streamed(*pieces)))
+
+
+@pytest.mark.parametrize("content", DEEP.values(), ids=DEEP)
+def test_a_frame_too_deep_to_read_is_skipped(content: bytes) -> None:
+    script = Script(streamed(b"data: ", content, b"\n\n", told("Hi"), DONE))
+    assert answer_of(script).text == "Hi"

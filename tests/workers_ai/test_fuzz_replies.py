@@ -1,0 +1,58 @@
+"""Whatever a reply holds, every method returns a value or raises one of our own errors."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfai_magics.errors import CfaiError
+from cfai_magics.workers_ai import WorkersAI
+from tests.workers_ai.calls import GEMMA, REQUEST, Script
+from tests.workers_ai.nonsense import BODIES, DEEP
+
+METHODS: dict[str, Callable[[WorkersAI], object]] = {
+    "stream": lambda client: list(client.stream(REQUEST)),
+    "chat": lambda client: client.chat(REQUEST),
+    "embed": lambda client: client.embed(["Hi"], GEMMA),
+    "models": lambda client: client.models(),
+    "check_token": lambda client: client.check_token(),
+    "run": lambda client: client.run(GEMMA, {}),
+}
+STATUSES = st.sampled_from([200, 200, 200, 201, 302, 400, 401, 403, 404, 429, 500, 530])
+CONTENTS = st.one_of(
+    BODIES.map(lambda body: json.dumps(body).encode()),
+    st.binary(max_size=20),
+    st.sampled_from([b"NaN", b"1" * 5_000, b"", b"\xff", b"<title>502</title>"]),
+)
+HEADERS = st.fixed_dictionaries(
+    {"content-type": st.just("application/json")},
+    optional={
+        "cf-ai-neurons": st.sampled_from(["1.98", "", "many", "nan", "1e999"]),
+        "retry-after": st.sampled_from(["7", "", "soon", "nan", "1e999", "-1"]),
+    },
+)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(CONTENTS, HEADERS, STATUSES)
+def test_a_reply_of_nonsense_is_a_value_or_our_own_error(
+    method: str, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    replies = (httpx.Response(status, headers=headers, content=content) for _ in range(10))
+    with Script(*replies).client() as client, suppress(CfaiError):
+        METHODS[method](client)
+
+
+@pytest.mark.parametrize("content", DEEP.values(), ids=DEEP)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("status", [200, 400])
+def test_json_too_deep_to_read_is_no_answer(method: str, content: bytes, status: int) -> None:
+    kind = {"content-type": "application/json"}
+    replies = (httpx.Response(status, headers=kind, content=content) for _ in range(10))
+    with Script(*replies).client() as client, pytest.raises(CfaiError):
+        METHODS[method](client)

@@ -1,0 +1,131 @@
+"""Bytes become events by the rules of the WHATWG, however the network cuts them."""
+
+import codecs
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfai_magics.workers_ai.sse import Event, events
+from tests.workers_ai.calls import cut_at, cuts
+
+BOM = codecs.BOM_UTF8
+
+
+def messages(*data: str) -> list[Event]:
+    return [Event("message", one.encode()) for one in data]
+
+
+@pytest.mark.parametrize(
+    ("stream", "found"),
+    [
+        # The examples of the standard, section 9.2.6.
+        ("data: YHOO\ndata: +2\ndata: 10\n\n", messages("YHOO\n+2\n10")),
+        (
+            ": test\n\ndata: first one\nid: 1\n\ndata:second one\nid\n\ndata:  third one\n\n",
+            messages("first one", "second one", " third one"),
+        ),
+        ("data\n\ndata\ndata\n\ndata:", messages("", "\n")),
+        ("data:test\n\ndata: test\n\n", messages("test", "test")),
+        ("event: add\ndata: 73857293\n\n", [Event("add", b"73857293")]),
+        # And what they leave out.
+        ("", []),
+        ("\n\n\n", []),
+        (": one comment\n:another\n", []),
+        ("data: a\n: between\ndata: b\n\n", messages("a\nb")),
+        ("event: lost\n\ndata: a\n\n", messages("a")),
+        ("event: one\nevent: two\ndata: a\n\n", [Event("two", b"a")]),
+        ("event: one\nevent\ndata: a\n\n", messages("a")),
+        ("event:  padded \ndata: a\n\n", [Event(" padded ", b"a")]),
+        ("event:gr\N{LATIN SMALL LETTER U WITH DIAERESIS}n\ndata\n\n", [Event("grün", b"")]),
+        ("data: a\nevent: late\n\ndata: b\n\n", [Event("late", b"a"), *messages("b")]),
+        ("data: a\nretry: 100\nid: 7\nunknown: x\nunknown\n\n", messages("a")),
+        ("Data: a\n data: b\ndataset: c\n\n", []),
+        ("data: a: b\n\n", messages("a: b")),
+        (
+            "data: a\u2028b\u2029c\u0085d\x0b\x0c\x1c\n\n",
+            messages("a\u2028b\u2029c\u0085d\x0b\x0c\x1c"),
+        ),
+        ("data: a\n\ndata: unfinished\n", messages("a")),
+        ("data: a\n\ndata: unfinished", messages("a")),
+        ("data: a", []),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"], ids=repr)
+@pytest.mark.parametrize("mark", [b"", BOM], ids=["", "BOM"])
+def test_a_stream_holds_the_events_of_the_standard(
+    stream: str, found: list[Event], line_end: str, mark: bytes
+) -> None:
+    content = mark + stream.replace("\n", line_end).encode()
+    assert list(events([content])) == found
+    assert list(events(content[at : at + 1] for at in range(len(content)))) == found
+
+
+def test_a_second_byte_order_mark_belongs_to_the_line() -> None:
+    assert list(events([BOM + BOM + b"data: a\n\ndata: b\n\n"])) == messages("b")
+    assert list(events([b"data: a\n\n", BOM + b"data: b\n\n"])) == messages("a")
+
+
+def test_line_ends_may_change_within_a_stream() -> None:
+    stream = b"data: a\r\ndata: b\rdata: c\n\r\ndata: d\r\rdata: e\n\n"
+    assert list(events([stream])) == messages("a\nb\nc", "d", "e")
+
+
+def test_an_event_is_there_as_soon_as_its_empty_line_is() -> None:
+    fed: list[bytes] = []
+
+    def chunks() -> object:
+        for chunk in (b"data: a\n", b"\n", b"data: b\n\n", b"data: c\n\n"):
+            fed.append(chunk)
+            yield chunk
+
+    found = events(chunks())
+    assert [(next(found), len(fed)) for _ in range(3)] == list(
+        zip(messages("a", "b", "c"), (2, 3, 4), strict=True)
+    )
+
+
+def test_the_bytes_of_a_character_may_come_apart() -> None:
+    stream = "data: Grüße, 世界 👋🏽\n\n".encode()
+    for at in range(len(stream)):
+        assert list(events(cut_at(stream, [at]))) == messages("Grüße, 世界 👋🏽")
+
+
+def as_the_standard_has_it(stream: bytes) -> list[Event]:
+    """The standard's section 9.2.6, word for word, on a stream that is there as a whole."""
+    found, name, data = [], b"", b""
+    for line in re.split(b"\r\n|\n|\r", stream.removeprefix(BOM))[:-1]:
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if not line:
+            if data:
+                found.append(Event(name.decode() or "message", data.removesuffix(b"\n")))
+            name, data = b"", b""
+        elif field == b"data":
+            data += value + b"\n"
+        elif field == b"event":
+            name = value
+    return found
+
+
+PIECES = (
+    *(b"data: ", b"data:", b"data", b"event: ", b"event", b":", b"id: 7", b"retry", b"?"),
+    *(b"\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b" ", BOM, b"{}", "世".encode()),
+    *(b"data: {}\n\n", b"data: [DONE]\n\n", b": keep-alive\n\n", b"event: error\ndata: x\n\n"),
+)
+STREAMS = st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join)
+
+
+@settings(deadline=None, derandomize=True, max_examples=400)
+@given(STREAMS.flatmap(lambda stream: st.tuples(st.just(stream), cuts(stream))))
+def test_any_cut_of_the_bytes_gives_the_same_events(case: tuple[bytes, list[bytes]]) -> None:
+    stream, chunks = case
+    assert list(events(chunks)) == as_the_standard_has_it(stream)
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(st.lists(st.sampled_from(PIECES), max_size=30))
+def test_chunks_that_end_with_an_event_give_the_same_events_too(chunks: list[bytes]) -> None:
+    assert list(events(chunks)) == as_the_standard_has_it(b"".join(chunks))
