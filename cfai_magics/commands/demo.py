@@ -38,11 +38,16 @@ def _notebook(folder: Path) -> Path:
 
 
 def _lab(notebook: Path) -> str:
-    # The kernel is the one this package is installed in.
-    command = [sys.executable, "-m", "jupyterlab", notebook.name]
+    # The kernel is the one this package is installed in. Root is who one is in most containers,
+    # and JupyterLab listens to this machine alone.
+    root = ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+    command = [sys.executable, "-m", "jupyterlab", *root, notebook.name]
     lab = subprocess.Popen(command, cwd=notebook.parent, env=os.environ)  # noqa: S603 - our own
     try:
-        lab.wait()
+        code = lab.wait()
     except KeyboardInterrupt:
         lab.wait()
+        return "JupyterLab has ended."
+    if code:
+        raise SetupError(f"JupyterLab ended with code {code}", "What it said stands above.")
     return "JupyterLab has ended."

