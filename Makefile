@@ -11,7 +11,7 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm, and node where the machine has none, come from the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix check test test-ipython8 build ui notebooks demo
+.PHONY: install fix check test test-ipython8 build browser ui notebooks demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -42,7 +42,7 @@ check: install
 	$(VENV)/bin/lint-imports
 	cd labextension && jlpm lint && jlpm typecheck
 
-test: install
+test: install browser
 	$(PY) -m coverage erase
 	$(PY) -m coverage run -m pytest
 	$(PY) -m coverage combine -q
@@ -69,7 +69,14 @@ build: install
 	PATH= $(EMPTY)/bin/jupyter-labextension list 2>&1 | grep "cfai-magics.*enabled.*OK"
 	rm -rf $(EMPTY)
 
-ui: install
+# Tests drive the system's Chromium; root can install it, others get Playwright's own.
+browser: install
+	command -v chromium || command -v chromium-browser || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else $(VENV)/bin/playwright install chromium; fi
+
+ui: install browser
 	$(PY) -m pytest tests/browser
 
 notebooks: install

@@ -132,8 +132,8 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 
-class Help(str):
-    """Help text: shown as it is, not as a quoted string."""
+class Lines(str):
+    """What a command says: a notebook shows it as it is, not as a quoted string."""
 
     __slots__ = ()
 
@@ -163,8 +163,9 @@ def run(name: str, words: Sequence[str], door: Door, prog: str) -> object:
         raise BadOption(f"There is no command {name!r}", f"{prog} help lists the commands.")
     made = parser(name, prog)
     if {"-h", "--help"} & set(words):
-        return Help(made.format_help())
-    return function(name)(door, made.parse_args(list(words)))
+        return Lines(made.format_help())
+    said = function(name)(door, made.parse_args(list(words)))
+    return Lines(said) if isinstance(said, str) else said
 
 
 def function(name: str) -> Callable[[Door, Namespace], object]:
