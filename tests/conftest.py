@@ -8,18 +8,20 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from cfai_magics.local import fetch_model
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
 from tests.standin import Standin
 
 CLOUDFLARE_VARIABLES = ("CLOUDFLARE_", "CFAI_", "CF_")
+MODELS_VARIABLE = "CFAI_TEST_MODELS"
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of state of the test's own, and nothing of the machine's in the environment."""
     for name in list(os.environ):
-        if name.startswith(CLOUDFLARE_VARIABLES) and name != "CFAI_TEST_MODELS":
+        if name.startswith(CLOUDFLARE_VARIABLES) and name != MODELS_VARIABLE:
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
     monkeypatch.setenv("CFAI_HOME", str(folder))
@@ -64,3 +66,10 @@ def shell(tmp_path: Path) -> Iterator[InteractiveShell]:
     if made.history_manager is not None:
         made.history_manager.end_session()
     InteractiveShell.clear_instance()
+
+
+@pytest.fixture(scope="session")
+def small_model() -> Path:
+    """The weights of the small real model, fetched once for all runs on a machine."""
+    folder = os.environ.get(MODELS_VARIABLE) or Path.home() / ".cache" / "cfai-magics-tests"
+    return fetch_model(Path(folder))

@@ -16,7 +16,9 @@ def local(door: Door, options: Namespace) -> str:
         door.session.stop_local()
         kept = ""
     else:
-        kept = options.what if options.what == LOCAL_MODEL else str(Path(options.what).resolve())
+        kept = options.what
+        if kept != LOCAL_MODEL:
+            kept = str(Path(kept).expanduser().absolute())
         door.session.start_local(kept, door.progress("Fetching the small model"))
     if door.remembers:
         keep_settings(door.session.home, {"local": kept})

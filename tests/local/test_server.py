@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,13 @@ from cfai_magics.workers_ai import WorkersAI
 ASKED = ({"role": "user", "content": "Count to five."},)
 QUESTION = Request("any", ASKED, temperature=0, max_tokens=24)
 PATIENCE = 30  # s for a process to end
+
+
+@pytest.fixture(scope="module")
+def server(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """Llama.cpp's own server with the small real model."""
+    with LocalServer.start(small_model, log_dir=tmp_path_factory.mktemp("logs")) as started:
+        yield started
 
 
 def post(server: LocalServer, **headers: str) -> httpx.Response:

@@ -1,0 +1,101 @@
+"""Login, logout and status, asked as from a terminal."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.commands import Door, run
+from cfai_magics.doors import shell_door
+from cfai_magics.errors import AuthenticationError, BadOption, NotAnAccountId, SetupError
+from cfai_magics.session import BASE_URL_VARIABLE, Session
+from cfai_magics.settings import Cfai
+from tests.secrets import token
+from tests.standin import Standin
+from tests.standin.accounts import EVERYTHING
+
+
+@pytest.fixture
+def session(cloudflare: Standin, home: Path) -> Iterator[Session]:
+    """A session that knows where Cloudflare is, and no account."""
+    made = Session(Cfai(), home, environ={BASE_URL_VARIABLE: cloudflare.base_url})
+    yield made
+    made.close()
+
+
+def door_that_types(session: Session, *typed: str) -> Door:
+    answers = iter(typed)
+    return replace(shell_door(session), prompt=lambda _question: next(answers), say=print)
+
+
+def ask(session: Session, name: str, *typed: str) -> str:
+    return str(run(name, [], door_that_types(session, *typed), "cfai"))
+
+
+def test_login_tells_how_verifies_and_names_where_it_keeps(
+    session: Session, cloudflare: Standin, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = ask(session, "login", f" {cloudflare.account_id}\n", f" {cloudflare.token} ")
+    assert "Workers AI API Token" in capsys.readouterr().out
+    assert said.startswith("The token is active")
+    assert f"Kept in the file {home / 'credentials.json'}" in said
+    assert (home / "credentials.json").stat().st_mode & 0o777 == 0o600
+    assert cloudflare.token not in said
+    status = ask(session, "status")
+    assert f"…{cloudflare.account_id[-4:]}, from the file" in status
+    assert cloudflare.account_id not in status
+    assert session.ask(session.request([{"role": "user", "content": "Hi"}])).text
+
+
+def test_a_token_of_the_account_itself_is_told(session: Session, cloudflare: Standin) -> None:
+    made = cloudflare.issue_token(EVERYTHING, owner="account")
+    assert "belongs to the account" in ask(session, "login", cloudflare.account_id, made)
+
+
+def test_a_token_that_may_not_list_is_told_and_kept(session: Session, cloudflare: Standin) -> None:
+    made = cloudflare.issue_token(permissions=())
+    said = ask(session, "login", cloudflare.account_id, made)
+    assert "lacks the permission Workers AI - Read" in said
+
+
+def test_a_wrong_token_is_refused_and_not_kept(session: Session, cloudflare: Standin) -> None:
+    with pytest.raises(AuthenticationError):
+        ask(session, "login", cloudflare.account_id, token())
+    assert ask(session, "logout") == "Nothing was kept."
+
+
+def test_a_token_as_account_id_is_named_as_such(session: Session, cloudflare: Standin) -> None:
+    with pytest.raises(NotAnAccountId, match="token") as caught:
+        ask(session, "login", cloudflare.token)
+    assert cloudflare.token not in str(caught.value)
+    assert cloudflare.requests == ()
+
+
+def test_an_account_id_as_token_is_named_as_such(session: Session, cloudflare: Standin) -> None:
+    with pytest.raises(BadOption, match="account id"):
+        ask(session, "login", cloudflare.account_id, cloudflare.account_id)
+    assert cloudflare.requests == ()
+
+
+def test_logout_forgets(session: Session, cloudflare: Standin) -> None:
+    ask(session, "login", cloudflare.account_id, cloudflare.token)
+    assert ask(session, "logout").startswith("Forgotten from the file")
+    assert "account        No " in ask(session, "status")
+
+
+def test_login_where_nobody_can_be_asked_is_one_line(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("cfai_magics.doors.getpass", closed)
+    with pytest.raises(SetupError, match="Nobody can be asked here"):
+        run("login", [], shell_door(session), "cfai")
+
+
+def test_status_names_an_address_of_ones_own(session: Session, cloudflare: Standin) -> None:
+    assert f"{cloudflare.base_url} from {BASE_URL_VARIABLE}" in ask(session, "status")
+    assert os.environ.get(BASE_URL_VARIABLE) is None

@@ -1,0 +1,83 @@
+"""`cfai demo`: the model ready, then JupyterLab on the quickstart notebook."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.cli import main
+from cfai_magics.commands import demo
+
+FAKE_LAB = """
+import sys
+from pathlib import Path
+Path(__file__).with_name("called").write_text("\\n".join(sys.argv[1:]))
+raise SystemExit({code})
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path, small_model: Path) -> Path:
+    """A `jupyterlab` that only notes what it was called with; the model is fetched already."""
+    (home / "models").mkdir(parents=True)
+    (home / "models" / small_model.name).symlink_to(small_model)
+    module = tmp_path / "modules" / "jupyterlab.py"
+    module.parent.mkdir()
+    module.write_text(FAKE_LAB.format(code=0))
+    monkeypatch.setenv("PYTHONPATH", str(module.parent))
+    return module
+
+
+def called(lab: Path) -> list[str]:
+    return lab.with_name("called").read_text().splitlines()
+
+
+def test_the_repository_s_own_notebook_is_opened(lab: Path) -> None:
+    assert main(["demo"]) == 0
+    root = ["--allow-root"] if os.getuid() == 0 else []
+    assert called(lab) == [*root, "quickstart.ipynb"]
+
+
+def test_an_installed_package_opens_a_copy_and_keeps_one_that_is_there(
+    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "lib" / "cfai_magics" / "commands" / "demo.py"
+    monkeypatch.setattr(demo, "__file__", str(installed))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    shipped = Path(str(demo.files("cfai_magics"))) / "data" / demo.QUICKSTART
+    if not shipped.exists():  # a checkout: the wheel's build puts it there
+        data = tmp_path / "installed" / "data"
+        data.mkdir(parents=True)
+        own = Path(__file__).parents[2] / "notebooks" / demo.QUICKSTART
+        (data / demo.QUICKSTART).write_bytes(own.read_bytes())
+        monkeypatch.setattr(demo, "files", lambda _package: data.parent)
+    assert main(["demo"]) == 0
+    copy = work / "cfai-quickstart.ipynb"
+    assert called(lab)[-1] == copy.name
+    copy.write_text("mine")
+    assert main(["demo"]) == 0
+    assert copy.read_text() == "mine"
+
+
+def test_a_lab_that_fails_fails_the_demo(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.write_text(FAKE_LAB.format(code=3))
+    assert main(["demo"]) == 1
+    assert "JupyterLab ended with code 3" in capsys.readouterr().err
+
+
+def test_without_jupyterlab_nothing_is_fetched(home: Path) -> None:
+    code = (
+        "import sys; sys.modules['jupyterlab'] = None\n"
+        "from cfai_magics.cli import main\n"
+        "raise SystemExit(main(['demo']))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "pip install jupyterlab" in ended.stderr
+    assert not (home / "models").exists()

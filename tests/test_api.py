@@ -1,0 +1,54 @@
+"""`from cfai_magics import ask, stream, embed`, without a notebook."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import cfai_magics
+from cfai_magics import api
+from cfai_magics.errors import BadOption
+from tests.standin import Standin
+
+
+@pytest.fixture(autouse=True)
+def _own_session(account: Standin) -> Iterator[None]:
+    """A session of the test's own."""
+    assert account.base_url
+    api._own_session.cache_clear()
+    yield
+    api._own_session().close()
+    api._own_session.cache_clear()
+
+
+def test_ask_returns_the_whole_answer(account: Standin) -> None:
+    account.switch(answer="Blue scatters most.")
+    answer = cfai_magics.ask("Why?", system="Be brief.", max_tokens=9, temperature=0)
+    assert answer.text == "Blue scatters most."
+    assert (answer.neurons, answer.basis) == (account.billed, "billed")
+    sent = account.requests[-1].json
+    assert [message["role"] for message in sent["messages"]] == ["system", "user"]
+    assert (sent["max_tokens"], sent["temperature"]) == (9, 0)
+
+
+def test_stream_yields_the_text_in_pieces_and_keeps_the_answer(account: Standin) -> None:
+    account.switch(answer="one two three four")
+    with cfai_magics.stream("Count") as pieces:
+        told = list(pieces)
+    assert len(told) > 1
+    assert "".join(told) == pieces.answer.text == "one two three four"
+
+
+def test_embed_returns_a_vector_a_text() -> None:
+    embeddings = cfai_magics.embed(["sun", "moon"])
+    assert len(embeddings.vectors) == 2
+    assert embeddings.usage.basis is not None
+
+
+def test_the_session_is_one_for_the_process() -> None:
+    assert api.current_session() is api.current_session()
+
+
+def test_unknown_fields_are_named(account: Standin) -> None:
+    with pytest.raises((BadOption, TypeError), match="temprature"):
+        cfai_magics.ask("Why?", temprature=1)
+    assert account.requests == ()
