@@ -35,6 +35,8 @@ def _start(told: dict[str, Any]) -> Any:
     params.model.path = told["model"]
     params.model_alias = {told["name"]}
     params.n_ctx = told["context"]
+    for name, value in told["sampling"].items():
+        setattr(params.sampling, name, value)
     params.port = told["port"]
     params.hostnames = ["127.0.0.1"]
     params.api_keys = [told["key"]]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from ..errors import LocalModelError
+from .model import default_sampling
 
 CONTEXT = 4096  # tokens
 PATIENCE = 120.0  # s to load a model
@@ -59,6 +60,7 @@ class LocalServer:
             "model": str(model),
             "name": name,
             "context": context,
+            "sampling": dict(default_sampling(model)),
             "port": port,
             "key": key.reveal(),  # by the pipe: arguments and environments can be read by others
             "log": str(log_dir / LOG_NAME),

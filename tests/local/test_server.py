@@ -50,6 +50,15 @@ def test_it_streams_an_answer_with_its_usage(server: LocalServer) -> None:
     assert stream.usage.neurons is None
 
 
+def test_the_small_model_samples_as_its_makers_recommend(server: LocalServer) -> None:
+    allowed = {"Authorization": f"Bearer {server.api_key.reveal()}"}
+    address = server.base_url.replace("/v1", "/props")
+    props = httpx.get(address, headers=allowed, timeout=PATIENCE).json()
+    sampling = props["default_generation_settings"]["params"]
+    assert sampling["temperature"] == pytest.approx(0.2)
+    assert sampling["top_p"] == pytest.approx(0.9)
+
+
 def test_it_embeds_texts(server: LocalServer) -> None:
     with client(server) as asking:
         vectors = asking.embed(("sun", "moon", "sun"), "any").vectors
