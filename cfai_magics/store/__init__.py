@@ -1,0 +1,1 @@
+"""What outlives a kernel, in SQLite: the ledger of calls."""

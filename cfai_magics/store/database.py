@@ -1,0 +1,137 @@
+"""Opens one SQLite file: shared by kernels, brought up to date by named migrations, locked."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
+from ..errors import StoreError
+
+PATIENCE = 30.0  # s that a kernel waits while others write
+Migration = tuple[str, str]  # its name, and its SQL
+
+
+class Database:
+    """One file, opened when first used, with one connection that all threads share in turn.
+
+    `migrations` run in their order, each once for a file and together with the note that it ran.
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[Migration]) -> None:
+        self.path = path
+        self._migrations = migrations
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection inside one immediate transaction, which an error takes back.
+
+        Raises StoreError where the file can't be opened, read or written.
+        """
+        with self._lock, self._our_errors():
+            connection = self._opened()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for reading: what other kernels have written so far is seen."""
+        with self._lock, self._our_errors():
+            yield self._opened()
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = _retrying(self._connected)
+        return self._connection
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            # In WAL mode, what a killed process committed is safe without waiting for a disk.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        if self._version(connection) == len(self._migrations):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for number in range(self._version(connection), len(self._migrations)):
+                for statement in _statements(self._migrations[number][1]):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(self._migrations):
+            raise StoreError(
+                f"{self.path} was written by a newer cfai-magics",
+                "Update this one: pip install --upgrade cfai-magics.",
+            )
+        return version
+
+    @contextmanager
+    def _our_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"{self.path} can't be used: {error}",
+                "Make room or rights there, or set CFAI_HOME to another folder. A damaged file "
+                "may be moved away: a new one is begun.",
+            ) from None
+
+
+def _retrying(connect: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
+    """Open; again while another kernel turns the new file to WAL, for which SQLite won't wait."""
+    attempts = Retrying(
+        retry=retry_if_exception(_is_busy),
+        stop=stop_after_delay(PATIENCE),
+        wait=wait_random(0.01, 0.05),
+        reraise=True,
+    )
+    return attempts(connect)
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script: executescript would commit in between."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
