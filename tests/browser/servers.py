@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import TimeoutError as NotShown
 
 PATIENCE = 120  # s before a server or page that says nothing counts as hung
+TO_END = 20  # s before a server that was told to end is killed
 TRIES, SHORT = 20, 3000  # ms
 QUIET_FLAGS = (
     "--no-sandbox",
@@ -45,8 +46,16 @@ def jupyter(application: str, root: Path) -> Iterator[str]:
             _wait_for(f"{address}/api?token={token}", server)
             yield f"{address}/{{}}?token={token}"
         finally:
-            server.terminate()
-            server.wait(timeout=PATIENCE)
+            _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(timeout=TO_END)
+    except subprocess.TimeoutExpired:  # it waits for a kernel that is too busy to answer
+        server.kill()
+        server.wait()
 
 
 def _free_port() -> int:
@@ -82,6 +91,9 @@ class NotebookPage:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        # On a busy machine, Lab may tell in a dialog that the server was slow to answer.
+        dialog = page.locator(".jp-Dialog")
+        page.add_locator_handler(dialog, lambda: dialog.locator(".jp-mod-accept").first.click())
 
     def open(self, address: str) -> None:
         """Open the notebook and wait for its kernel."""
