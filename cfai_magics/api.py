@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Self
 
-from .session import AnswerStream, Session
+from .answer_stream import AnswerStream
+from .session import Session
 from .settings import home, load_settings
 from .values import Answer, Embeddings, Message, Request, Text
 

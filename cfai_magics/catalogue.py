@@ -9,8 +9,10 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from .errors import BadOption, UnknownModel
+from .units import prices
 from .values import Catalogue, Model
 
 SHIPPED_DATE = "2026-10-09"
@@ -19,10 +21,10 @@ CACHE_NAME = "catalogue.json"
 
 def shipped() -> Catalogue:
     """Return the list that came with the package."""
-    rates: dict[str, dict[str, float]] = defaultdict(dict)
+    listed: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for row in _rows("neurons.csv"):
-        rates[row["model"]][row["unit"]] = float(row["neurons_per_unit"])
-    models = tuple(_model(row, rates.get(row["name"], {})) for row in _rows("models.csv"))
+        listed[row["model"]].append((row["unit"], float(row["neurons_per_unit"])))
+    models = tuple(_model(row, prices(listed[row["name"]])) for row in _rows("models.csv"))
     return Catalogue(models, SHIPPED_DATE, "shipped")
 
 
@@ -31,23 +33,17 @@ def _rows(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def _model(row: Mapping[str, str], rates: Mapping[str, float]) -> Model:
-    def per_thousand(kind: str) -> float | None:
-        rate = rates.get(f"M {kind} tokens")
-        return None if rate is None else rate / 1000
-
+def _model(row: Mapping[str, str], priced: Mapping[str, Any]) -> Model:
     return Model(
         name=row["name"],
         task=row["task"],
-        neurons_in=per_thousand("input"),
-        neurons_out=per_thousand("output"),
-        neurons_cached=per_thousand("cached input"),
         context_window=int(row["context_window"]) if row["context_window"] else None,
         vision=row["vision"] == "yes",
         tools=row["tools"] == "yes",
         reasoning=row["reasoning"] == "yes",
         paid_plan_only=row["paid_plan_only"] == "yes",
         retires=row["retires"] or None,
+        **priced,
     )
 
 

@@ -6,7 +6,8 @@ CfaiError
 │   ├── BadOption               an option, a name or a value that does not fit
 │   ├── TokenOnLine             an API token was typed where the history keeps it
 │   ├── NotAnAccountId          the account id is not 32 hexadecimal characters
-│   ├── StoreError              a credential could not be kept or forgotten
+│   ├── StoreError              something could not be kept, read or forgotten
+│   ├── BudgetExceeded          a budget has no room for this call
 │   └── LocalModelError         the local model can't be fetched, verified or started
 ├── WorkersAIError              something was sent, and this came back
 │   ├── AuthenticationError     the token is wrong or expired, or belongs to another account
@@ -23,6 +24,7 @@ CfaiError
 │   ├── ConnectionFailed        the server could not be reached
 │   ├── ServerError             the server failed
 │   └── CutStream               the answer ended before its end
+├── BudgetReached               the answer was cut at the end of a budget
 └── Interrupted                 the user stopped the answer
 """
 
@@ -112,7 +114,11 @@ class NotAnAccountId(SetupError):
 
 
 class StoreError(SetupError):
-    """A credential could not be kept or forgotten."""
+    """Something could not be kept, read or forgotten."""
+
+
+class BudgetExceeded(SetupError):
+    """A budget has no room for this call."""
 
 
 class LocalModelError(SetupError):
@@ -162,9 +168,17 @@ class PaidPlanOnly(WorkersAIError):
 class AllowanceUsedUp(WorkersAIError):
     """The day's free neurons are used up."""
 
+    @classmethod
+    def hint_with(cls, when: str) -> str:
+        """Return the next step, with when the allowance is renewed."""
+        return (
+            f"They are renewed at 00:00 UTC{when}; until then nothing is sent. %cfai local "
+            "answers from a small model on this machine. If the account has another plan since "
+            "then: %cfai budget reopen."
+        )
+
     default_hint = (
-        "It is renewed at 00:00 UTC; until then every call is refused. %cfai local answers "
-        "from a small model on this machine."
+        "They are renewed at 00:00 UTC; %cfai local answers from a small model on this machine."
     )
 
 
@@ -217,6 +231,14 @@ class CutStream(WorkersAIError):
     """The answer ended before its end; what had arrived is kept."""
 
     default_hint = "The text so far is kept; run the cell again for the whole answer."
+
+
+class BudgetReached(CfaiError):
+    """The answer was cut at the end of a budget; what had arrived is kept."""
+
+    default_hint = (
+        "The text so far is kept. %cfai budget shows what is left, %cfai budget N raises."
+    )
 
 
 class Interrupted(CfaiError):

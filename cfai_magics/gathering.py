@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .pricing import guessed_prompt_tokens, guessed_tokens
+from .pricing import guessed_prompt_tokens, tokens_of
 from .values import Answer, Delta, Finish, Request, Text, Thought, ToolCall, Usage
 
 
@@ -13,6 +13,7 @@ class Gathering:
     def __init__(self, request: Request, clock: Callable[[], float], *, local: bool) -> None:
         self._request = request
         self._clock = clock
+        self._prompt_tokens = guessed_prompt_tokens(request.messages)
         self._local = local
         self._started = clock()
         self._first: float | None = None
@@ -20,15 +21,18 @@ class Gathering:
         self._thoughts: list[str] = []
         self._tool_calls: list[ToolCall] = []
         self._finish = "unknown"
+        self._characters = 0
         self.usage: Usage | None = None
 
     def add(self, delta: Delta) -> None:
         """Take in the next delta."""
         if isinstance(delta, Text):
             self._note_first()
+            self._characters += len(delta.text)
             self._texts.append(delta.text)
         elif isinstance(delta, Thought):
             self._note_first()
+            self._characters += len(delta.text)
             self._thoughts.append(delta.text)
         elif isinstance(delta, ToolCall):
             self._tool_calls.append(delta)
@@ -48,8 +52,7 @@ class Gathering:
 
     def guessed_usage(self) -> Usage:
         """Return the tokens of what was sent and what has arrived, guessed from their length."""
-        arrived = "".join(self._thoughts) + "".join(self._texts)
-        return Usage(guessed_prompt_tokens(self._request.messages), guessed_tokens(arrived))
+        return Usage(self._prompt_tokens, tokens_of(self._characters))
 
     def answer(self, usage: Usage, finish: str | None = None, **known: Any) -> Answer:
         """Return what has arrived as an Answer; `finish` overrides the model's own.

@@ -1,5 +1,6 @@
 """Owns `%cfai` and `%%cfai`: reads the line and hands over to a command."""
 
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 from .commands import ASK_OPTIONS, run
 from .errors import BadOption, TokenOnLine
+from .notebook import notebook_name
 from .settings import Cfai, home
 from .values import Answer
 from .words import split_words
@@ -102,6 +104,7 @@ class CfaiMagics(Magics):
     def _door(self) -> "Door":
         from .doors import notebook_door, terminal_door
 
+        self.session.notebook = notebook_name(os.environ, self._shell.user_ns)
         door = notebook_door if hasattr(self._shell, "kernel") else terminal_door
         return door(self.session, self._keep)
 

@@ -44,6 +44,18 @@ class Usage:
     neurons: float | None = None
     basis: Basis | None = None
 
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum; where one of two figures is no bill, neither is their sum."""
+        known = [each for each in (self, other) if each.neurons is not None]
+        bases = {each.basis for each in known}
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            sum(each.neurons or 0.0 for each in known) if known else None,
+            (bases.pop() if len(bases) == 1 else "estimated") if known else None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -78,14 +90,54 @@ class Finish:
 Delta = Text | Thought | ToolCall | Usage | Finish
 
 
+Status = Literal["ok", "interrupted", "failed", "refused", "replayed"]
+Scope = Literal["day", "session", "notebook", "cell", "free"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A budget as it stands, in neurons; `spent` is billed, estimated and reserved together."""
+
+    scope: Scope
+    neurons: float
+    spent: float = 0.0
+
+    @property
+    def room(self) -> float:
+        """What is left of it."""
+        return self.neurons - self.spent
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a UTC day stands for one account, in neurons: the three never overlap.
+
+    `limit` is the day's budget, or where none is set the free allowance. `closed` is True when
+    Cloudflare said that the allowance is used up. `seconds_left` is the time until 00:00 UTC.
+    """
+
+    billed: float
+    estimated: float
+    reserved: float
+    limit: float
+    seconds_left: float
+    closed: bool = False
+
+    @property
+    def spent(self) -> float:
+        """What is billed and estimated together."""
+        return self.billed + self.estimated
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer, whole or as far as it came.
 
-    `finish` is the Finish reason, or "interrupted" or "cut" when the answer did not reach its end.
-    `seconds` and `first_token_seconds` are measured here, from sending the request; the second is
-    None when no token came. `local` is True when a model on this machine answered. `raw` is the
-    JSON as it was sent, when the call was not streamed.
+    `finish` is the Finish reason, or "interrupted", "cut" or "budget" when it did not reach its
+    end. `seconds` and `first_token_seconds` are measured here, from sending the request; the
+    second is None when no token came. `local` is True when a model on this machine answered.
+    `notes` are lines about this call for its reader, and `standing` is where the day stood after
+    it. `raw` is the JSON as it was sent, when the call was not streamed.
     """
 
     model: str
@@ -98,6 +150,8 @@ class Answer:
     first_token_seconds: float | None = None
     request_id: str | None = None
     local: bool = False
+    notes: tuple[str, ...] = ()
+    standing: Standing | None = None
     raw: Any = field(default=None, repr=False)
 
     @property
@@ -123,7 +177,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model of the catalogue. Prices are neurons per 1,000 tokens; None where unknown."""
+    """One model of the catalogue. Prices are neurons per 1,000 tokens; None where unknown.
+
+    `units` are the prices of what is not tokens, in neurons by unit: see `units.py`.
+    """
 
     name: str
     task: str = ""
@@ -136,6 +193,7 @@ class Model:
     reasoning: bool = False
     paid_plan_only: bool = False
     retires: str | None = None
+    units: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def short(self) -> str:

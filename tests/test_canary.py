@@ -20,13 +20,14 @@ CELLS = (
     "%%cfai\nHello",
     "_cfai",
     "from cfai_magics.api import current_session\nsession = current_session()",
-    "session, session.client(), vars(session.client()), session.store, session.store.find()",
-    "vars(session.client()._connection), session.client()._connection._http.auth",
+    "session, vars(session), session.route, session.route.store, session.route.store.find()",
+    "client = session.route.client()\nclient, vars(client), vars(client._connection)",
+    "client._connection._http.auth",
     "%config Cfai",
     "%cfai models gemma --refresh",
     "%%cfai -m @cf/no/such\nHello",
-    "session.client().stream(request=None).__enter__()",  # a bug: its traceback shows locals
-    "session.client().run('@cf/x', object())",
+    "session.route.client().stream(request=None).__enter__()",  # a bug: its traceback shows locals
+    "session.route.client().run('@cf/x', object())",
     "%cfai use gemma-4-26b-a4b-it --keep",
     "%history",
     "%unload_ext cfai_magics",

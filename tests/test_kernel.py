@@ -37,8 +37,9 @@ def cloudflare(module_cloudflare: Standin) -> Standin:
 
 
 @pytest.fixture
-def kernel(module_kernel: Kernel, cloudflare: Standin) -> Kernel:
-    return module_kernel
+def kernel(module_kernel: Kernel, cloudflare: Standin) -> Iterator[Kernel]:
+    yield module_kernel
+    module_kernel.run("%cfai budget reopen")
 
 
 def test_an_answer_is_one_markdown_output_and_one_receipt(kernel: Kernel) -> None:

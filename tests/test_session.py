@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.errors import AllowanceUsedUp, BadOption, CutStream, UnknownModel
-from cfai_magics.session import LOCAL_MODEL, Session
+from cfai_magics.route import LOCAL_MODEL
+from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
 from cfai_magics.values import Message
 from tests.secrets import token
@@ -70,10 +71,10 @@ def test_an_unknown_embedding_model_is_told_with_the_nearest(session: Session) -
 def test_other_credentials_are_used_at_once(
     session: Session, account: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = session.client()
-    assert session.client() is first
+    first = session.route.client()
+    assert session.route.client() is first
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", account.issue_token(()))
-    assert session.client() is not first
+    assert session.route.client() is not first
 
 
 def test_a_token_with_a_line_break_is_told_before_anything_is_sent(
@@ -107,7 +108,7 @@ def test_a_setting_that_names_the_local_model_starts_it(home: Path, small_model:
         )
         vectors = session.embed(["sun"]).vectors
         assert len(vectors[0]) == 576
-        server = session.server
+        server = session.route.server
     finally:
         session.close()
     assert server is not None

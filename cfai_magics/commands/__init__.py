@@ -88,6 +88,7 @@ ASK_OPTIONS = (
     ),
     option("--think", action="store_true", help="let a reasoning model think first; costs tokens"),
     option("--no-stream", action="store_true", help="wait for the whole answer"),
+    option("--max-neurons", type=float, metavar="N", help="a limit for this cell alone"),
     option("--footer", choices=("full", "short", "off"), help="the line under the answer"),
 )
 
@@ -116,6 +117,15 @@ COMMANDS: Mapping[str, Command] = {
         (
             option("model", help="its name, or the end of it"),
             option("--keep", action="store_true", help="also for later kernels"),
+        ),
+    ),
+    "budget": Command(
+        "budget:budget",
+        "set a limit of neurons that stops calls, or show those that hold",
+        (
+            option("amount", nargs="?", help="neurons; off; or reopen, after a change of plan"),
+            option("--session", action="store_true", help="for this kernel, until it ends"),
+            option("--notebook", action="store_true", help="for this notebook, each day"),
         ),
     ),
     "local": Command(

@@ -6,7 +6,8 @@ from .. import __version__
 from ..credentials import Credentials, valid_account_id, valid_token
 from ..errors import NoCredentials
 from ..render.formats import Table
-from ..session import BASE_URL_VARIABLE, Session
+from ..route import BASE_URL_VARIABLE
+from ..session import Session
 from ..values import TokenCheck
 from . import Door
 
@@ -23,9 +24,9 @@ def login(door: Door, _options: Namespace) -> str:
         door.say(line)
     account_id = valid_account_id(door.prompt("Account ID: "))
     token = valid_token(door.prompt("API token: "))
-    check = door.session.check(Credentials(account_id, token, "the prompt"))
-    kept_in = door.session.store.keep(account_id, token)
-    door.session.credentials_changed()
+    check = door.session.route.check(Credentials(account_id, token, "the prompt"))
+    kept_in = door.session.route.store.keep(account_id, token)
+    door.session.route.credentials_changed()
     return f"{_verdict(check)} Kept in {kept_in}. %cfai status shows what is in use."
 
 
@@ -42,8 +43,8 @@ def _verdict(check: TokenCheck) -> str:
 
 def logout(door: Door, _options: Namespace) -> str:
     """Forget account id and token, wherever they are kept."""
-    forgotten = door.session.store.forget()
-    door.session.credentials_changed()
+    forgotten = door.session.route.store.forget()
+    door.session.route.credentials_changed()
     return " ".join(forgotten)
 
 
@@ -67,10 +68,10 @@ def _where(session: Session) -> list[tuple[str, str]]:
         local = f"this machine ({session.settings.local}); %cfai local off ends it"
         return [("answers from", local)]
     model = ("model", session.model(session.settings.model).name)
-    address = session.environ.get(BASE_URL_VARIABLE)
+    address = session.route.environ.get(BASE_URL_VARIABLE)
     rows = [("address", f"{address} from {BASE_URL_VARIABLE}")] if address else []
     try:
-        found = session.store.find()
+        found = session.route.store.find()
     except NoCredentials as error:
         return [*rows, ("account", str(error)), model]
     return [*rows, ("account", f"…{found.account_tail}, from {found.source}"), model]

@@ -27,15 +27,16 @@ def answer(door: Door, prompt: str, options: Namespace) -> Answer:
     request = _request(door, prompt, options, streamed=shown_as != "raw")
     live = door.live(shown_as, options.footer or settings.footer)
     with _kept(door, options.output, live):
-        return _shown(door, request, live, options.output)
+        return _shown(door, request, live, options.output, options.max_neurons)
 
 
-def _shown(door: Door, request: Request, live: Live, name: str) -> Answer:
-    with door.session.stream(request, _telling(live)) as stream:
+def _shown(door: Door, request: Request, live: Live, name: str, most: float | None) -> Answer:
+    with door.session.stream(request, _telling(live), most) as stream:
         try:
             for delta in stream:
                 live.add(delta)
         except KeyboardInterrupt:
+            stream.close()
             error = Interrupted("The answer was interrupted")
             error.answer = stream.answer
             raise error from None
@@ -71,6 +72,8 @@ def _check(prompt: str, options: Namespace) -> None:
         raise BadOption("The question is empty", "Write it below the %%cfai line.")
     if options.output and not options.output.isidentifier():
         raise BadOption(f"-o {options.output} is no variable name", "Use letters, digits and _.")
+    if options.max_neurons is not None and not options.max_neurons > 0:
+        raise BadOption(f"--max-neurons {options.max_neurons} is no limit", "Use more than 0.")
     if options.max_tokens is not None and options.max_tokens < 1:
         raise BadOption(f"--max-tokens {options.max_tokens} leaves no answer", "Use 1 or more.")
 

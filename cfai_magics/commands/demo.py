@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import SetupError
-from ..session import LOCAL_MODEL
+from ..route import LOCAL_MODEL
 from . import Door
 
 QUICKSTART = "quickstart.ipynb"
@@ -20,7 +20,7 @@ def demo(door: Door, _options: Namespace) -> str:
     """Fetch the small model, open JupyterLab on the quickstart notebook, return when it ends."""
     if find_spec("jupyterlab") is None:
         raise SetupError("JupyterLab is not installed", "pip install jupyterlab, then cfai demo.")
-    door.session.local_model(LOCAL_MODEL, door.progress("Fetching the small model"))
+    door.session.route.local_model(LOCAL_MODEL, door.progress("Fetching the small model"))
     notebook = _notebook(Path.cwd())
     door.say(f"Opening {notebook} in JupyterLab; Ctrl-C ends it.")
     return _lab(notebook)

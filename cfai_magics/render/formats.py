@@ -71,6 +71,12 @@ def seconds(amount: float) -> str:
     return f"{amount:.1f} s" if amount < 60 else f"{amount:,.0f} s"  # noqa: PLR2004 - a minute
 
 
+def duration(amount: float) -> str:
+    """Return a time given in seconds in hours and minutes."""
+    hours, minutes = divmod(int(amount // 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 def bar(done: int, total: int, width: int = 30) -> str:
     """Return how far something is, in bytes, as text."""
     share = done / total if total else 0.0

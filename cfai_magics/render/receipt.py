@@ -1,13 +1,13 @@
 """The line under an answer: what it took, and what the reader should know of it."""
 
 from ..values import Answer
-from .formats import neurons, seconds
+from .formats import duration, neurons, seconds
 
 
 def receipt(answer: Answer, style: str) -> str:
     """Return the line under an answer, full or short, with remarks on lines of their own."""
     parts = (
-        [_model(answer), _tokens(answer), _neurons(answer), _time(answer)]
+        [_model(answer), _tokens(answer), _neurons(answer), _time(answer), *_today(answer)]
         if style == "full"
         else [_neurons(answer), seconds(answer.seconds)]
     )
@@ -39,16 +39,27 @@ def _time(answer: Answer) -> str:
     return total if first is None else f"{total} ({seconds(first)} to first)"
 
 
+def _today(answer: Answer) -> list[str]:
+    """Return where the day stands, and how much of that is only estimated."""
+    day = answer.standing
+    if day is None:
+        return []
+    part = f" ({neurons(day.estimated)} estimated)" if day.estimated else ""
+    left = duration(day.seconds_left)
+    return [f"today {neurons(day.spent)}{part} of {day.limit:,.0f}, resets in {left}"]
+
+
 ENDINGS = {
     "interrupted": "Interrupted: this is what had arrived.",
     "cut": "Cut off before its end: this is what had arrived.",
+    "budget": "Cut at the end of the budget: this is what had arrived.",
     "content_filter": "Ended by the model's content filter.",
 }
 
 
 def remarks(answer: Answer) -> list[str]:
     """Return what the reader should know: cut, interrupted, empty, or from a small model."""
-    found = [ENDINGS[answer.finish]] if answer.finish in ENDINGS else []
+    found = [*answer.notes, *([ENDINGS[answer.finish]] if answer.finish in ENDINGS else [])]
     tokens = f"{answer.usage.completion_tokens:,} tokens"
     if answer.finish == "length" and answer.text:
         found.append(f"Cut at {tokens} by the limit: raise --max-tokens for the rest.")

@@ -3,15 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..units import USD_PER_NEURON, prices
 from ..values import Model
 
 PAGE_SIZE = 100
-USD_PER_NEURON = 0.000011
-RATES = {
-    "per M input tokens": "neurons_in",
-    "per M output tokens": "neurons_out",
-    "per M cached input tokens": "neurons_cached",
-}
 
 
 def is_last_page(reply: Any, page: int) -> bool:
@@ -58,17 +53,17 @@ def _model(item: Mapping[str, Any]) -> Model:
         reasoning=_true(properties.get("reasoning")),
         paid_plan_only=_true(properties.get("require_workers_paid")),
         retires=properties.get("planned_deprecation_date") or None,
-        **_rates(properties.get("price")),
+        **_prices(properties.get("price")),
     )
 
 
-def _rates(prices: Any) -> dict[str, float]:
-    """Return neurons per 1,000 tokens, out of US dollars per million."""
-    return {
-        RATES[price["unit"]]: price["price"] / USD_PER_NEURON / 1000
-        for price in prices or []
-        if isinstance(price, dict) and price.get("unit") in RATES
-    }
+def _prices(listed: Any) -> dict[str, Any]:
+    """Return the prices of a model, out of US dollars by unit."""
+    return prices(
+        (str(item["unit"]).removeprefix("per "), item["price"] / USD_PER_NEURON)
+        for item in listed or []
+        if isinstance(item, dict) and {"unit", "price"} <= item.keys()
+    )
 
 
 def _true(value: Any) -> bool:

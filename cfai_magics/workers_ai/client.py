@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from ..values import Answer, Embeddings, Model, RawResult, Request, TokenCheck, 
 from . import account, catalogue, chat, tasks
 from .chat_stream import ChatStream
 from .connection import Connection, OnRetry, content_of, json_content, json_of
-from .usage import added, usage_of
+from .usage import usage_of
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
 ACCOUNT_ID_LENGTH = 32
@@ -113,14 +113,21 @@ class WorkersAI:
         """Return one vector a text, in their order; a request holds 100 texts."""
         vectors: list[tuple[float, ...]] = []
         usage = Usage()
+        for batch in self.embed_batches(texts, model):
+            vectors += batch.vectors
+            usage += batch.usage
+        return Embeddings(model, tuple(vectors), usage)
+
+    def embed_batches(self, texts: Sequence[str], model: str) -> Iterator[Embeddings]:
+        """Yield the vectors of 100 texts at a time, with what each request used."""
         for batch in tasks.batches(texts):
             body = json_content(tasks.embeddings_body(model, batch))
             reply, headers = self._connection.ask(
                 "POST", f"{self._openai}/embeddings", model, **body
             )
-            vectors += tasks.vectors(reply, len(batch))
-            usage = added(usage, usage_of(reply.get("usage"), tasks.header_neurons(headers)))
-        return Embeddings(model, tuple(vectors), usage)
+            found = tasks.vectors(reply, len(batch))
+            usage = usage_of(reply.get("usage"), tasks.header_neurons(headers))
+            yield Embeddings(model, tuple(found), usage)
 
     def models(self) -> tuple[Model, ...]:
         """Return the catalogue, every page of it."""

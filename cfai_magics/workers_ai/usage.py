@@ -64,19 +64,6 @@ def usage_of(told: Any, neurons: float | None) -> Usage:
     return meter.usage
 
 
-def added(known: Usage, told: Usage) -> Usage:
-    """Return the sum of two usages."""
-    figures = (known.neurons, told.neurons)
-    neurons = None if figures == (None, None) else sum(figure or 0.0 for figure in figures)
-    return Usage(
-        known.prompt_tokens + told.prompt_tokens,
-        known.completion_tokens + told.completion_tokens,
-        known.cached_tokens + told.cached_tokens,
-        neurons,
-        None if neurons is None else "billed",
-    )
-
-
 def figure_of(value: Any) -> float | None:
     """Return a number of neurons; None for what can be none."""
     is_number = isinstance(value, NUMBERS) and not isinstance(value, bool)

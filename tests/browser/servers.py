@@ -92,8 +92,10 @@ class NotebookPage:
     def __init__(self, page: Page) -> None:
         self.page = page
         # On a busy machine, Lab may tell in a dialog that the server was slow to answer.
-        dialog = page.locator(".jp-Dialog")
-        page.add_locator_handler(dialog, lambda: dialog.locator(".jp-mod-accept").first.click())
+        page.add_locator_handler(
+            page.locator(".jp-Dialog"),
+            lambda dialog: dialog.locator(".jp-mod-accept").first.click(),
+        )
 
     def open(self, address: str) -> None:
         """Open the notebook and wait for its kernel."""

@@ -10,7 +10,8 @@ import pytest
 from cfai_magics.commands import Door, run
 from cfai_magics.doors import shell_door
 from cfai_magics.errors import AuthenticationError, BadOption, NotAnAccountId, SetupError
-from cfai_magics.session import BASE_URL_VARIABLE, Session
+from cfai_magics.route import BASE_URL_VARIABLE
+from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
 from tests.secrets import token
 from tests.standin import Standin

@@ -60,7 +60,7 @@ def test_a_kernel_goes_local_and_back_and_leaves_no_process(
         cell = kernel.run("%%cfai -o said --max-tokens 9\nHi")
         assert "SmolLM2-135M-Instruct on this machine · " in cell.text
         assert account.requests == ()
-        pid = "get_ipython().magics_manager.registry['CfaiMagics'].session.server._process"
+        pid = "get_ipython().magics_manager.registry['CfaiMagics'].session.route.server._process"
         kernel.run(f"process = {pid}")
         assert kernel.run("print(process.poll())").text == "None\n"
         assert "Workers AI again" in kernel.run("%cfai local off").text

@@ -21,7 +21,7 @@ class FrontEnd:
     messages: int = 0
     characters: int = 0
 
-    def publish(self, bundle: Mapping[str, str], display_id: str, update: bool) -> None:  # noqa: FBT001
+    def publish(self, bundle: Mapping[str, str], display_id: str, update: bool) -> None:
         assert update == (display_id in self.outputs)
         self.outputs[display_id] = dict(bundle)
         self.messages += 1

@@ -155,7 +155,8 @@ def test_the_models_are_those_of_the_catalogue(cloudflare: Standin, client: Work
                 {"unit": "per M cached input tokens", "price": 0.011},
                 {"unit": "per 512 by 512 tile", "price": 9},
             ]},
-        ]}, Model("m", neurons_in=10.0, neurons_out=20.0, neurons_cached=1.0)),
+        ]}, Model("m", neurons_in=10.0, neurons_out=20.0, neurons_cached=1.0,
+                 units={"tile": 818181.818182})),
         ({"name": "m", "properties": 7}, None),
         ({"name": ""}, None),
         ({"name": 7}, None),
@@ -175,7 +176,9 @@ def approximate(model: Model) -> Model:
     """Return the model with prices that may be compared."""
     names = ("neurons_in", "neurons_out", "neurons_cached")
     figures = {name: getattr(model, name) for name in names}
-    return replace(model, **{name: one and round(one, 6) for name, one in figures.items()})
+    units = {name: round(one, 6) for name, one in model.units.items()}
+    rounded = {name: one and round(one, 6) for name, one in figures.items()}
+    return replace(model, units=units, **rounded)
 
 
 # --- tokens

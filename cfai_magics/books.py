@@ -1,0 +1,147 @@
+"""Books each call: reserved in the ledger before it is sent, settled once when it has ended."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from . import budget, pricing
+from .errors import AllowanceUsedUp, BudgetReached
+from .pricing import Cost, Rates
+from .render.formats import duration
+from .store.ledger import Ledger, Outcome, Place
+from .values import Limit, Model, Request, Standing, Status, Usage
+
+FREE = Rates(0.0, 0.0, 0.0)  # on this machine
+
+
+class Books:
+    """One session's way to the ledger; `place` tells whose a call is and where it is made."""
+
+    def __init__(self, ledger: Ledger, place: Callable[[], Place]) -> None:
+        self.ledger = ledger
+        self.place = place
+
+    def rates(self, model: Model, *, local: bool = False) -> Rates | None:
+        """Return a model's rates, calibrated on what its calls were billed; None if unknown."""
+        if local:
+            return FREE
+        return pricing.rates(model, self.ledger.history.bills(model.name))
+
+    def cost(self, request: Request, model: Model, *, local: bool = False) -> Cost | None:
+        """Return what a request may cost; None where the model has no known price."""
+        known = self.rates(model, local=local)
+        if known is None:
+            return None
+        return pricing.cost(request, pricing.list_rates(model) or known, known)
+
+    def standing(self) -> Standing:
+        """Return where today stands for the account in use."""
+        return self.ledger.standing(self.place().account)
+
+    def limits(self, standing: Standing) -> list[Limit]:
+        """Return the budgets that hold here, or for the day the free allowance."""
+        limits = self.ledger.limits(self.place())
+        if any(limit.scope == "day" for limit in limits):
+            return limits
+        return [*limits, Limit("free", standing.limit, standing.spent + standing.reserved)]
+
+    def close_day(self) -> None:
+        """Note that the account's allowance is used up until 00:00 UTC."""
+        self.ledger.close_day(self.place().account)
+
+    def closed(self, cause: str) -> AllowanceUsedUp:
+        """Return the error for a day that is closed, with the time until it is renewed."""
+        left = duration(self.standing().seconds_left)
+        return AllowanceUsedUp(cause, AllowanceUsedUp.hint_with(f", in {left}"))
+
+
+class Booking:
+    """One call in the ledger. `cost` is None where no price is known; `most` is --max-neurons."""
+
+    def __init__(
+        self,
+        books: Books,
+        model: Model,
+        cost: Cost | None,
+        *,
+        most: float | None = None,
+        local: bool = False,
+    ) -> None:
+        self._books = books
+        self._model = model
+        self._cost = cost
+        self._most = most
+        self._local = local
+        self._rates = books.rates(model, local=local)
+        self._number: int | None = None
+        self._cap: Limit | None = None
+        self._notes: list[str] = []
+        self.standing: Standing | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines about this call for its reader."""
+        return tuple(self._notes)
+
+    @property
+    def capped(self) -> bool:
+        """Whether the call has to be watched while it runs."""
+        return self._cap is not None
+
+    def reserve(self) -> int:
+        """Reserve what the call may cost, and return the most tokens its answer may have.
+
+        Raises BudgetExceeded or AllowanceUsedUp, without anything having been sent.
+        """
+        admission: budget.Admission | None = None
+
+        def fit(limits: Sequence[Limit], closed: bool) -> float:  # noqa: FBT001 - a ledger's Fit
+            nonlocal admission
+            if closed:
+                raise self._books.closed("The free neurons of today are used up; nothing was sent")
+            limits = [*limits, *self._own_limit()]
+            admission = budget.admitted(self._cost, limits)
+            self._cap = min(limits, key=lambda limit: limit.room, default=None)
+            self._cap = self._cap and replace(self._cap, spent=0.0, neurons=admission.neurons)
+            return admission.neurons
+
+        place = self._books.place()
+        task = self._model.task or "Text Generation"
+        self._number = self._books.ledger.reserve(place, self._model.name, task, fit)
+        assert admission is not None  # noqa: S101 - reserve calls fit, or raises
+        line = budget.lowered(admission, self._cost.max_tokens if self._cost else 0)
+        self._notes += [line] if line else []
+        return admission.max_tokens
+
+    def _own_limit(self) -> list[Limit]:
+        return [] if self._most is None else [Limit("cell", self._most)]
+
+    def check(self, usage: Usage) -> None:
+        """Raise BudgetReached where the call would pass its limit with one more token."""
+        if self._cap is None:
+            return
+        per_token = self._cost.per_token if self._cost else 0.0
+        if (self.priced(usage).neurons or 0.0) + per_token > self._cap.neurons + 1e-9:
+            raise BudgetReached(f"Cut at the end of {budget.NAMES[self._cap.scope]}")
+
+    def priced(self, usage: Usage) -> Usage:
+        """Return the usage with its billed neurons, or an estimate where there are none."""
+        return usage if self._local else pricing.with_price(self._rates, usage)
+
+    def settle(
+        self, status: Status, usage: Usage, seconds: float, first: float | None = None
+    ) -> None:
+        """Put what the call cost in the place of what was reserved; a second time does nothing."""
+        number, self._number = self._number, None
+        if number is None:
+            return
+        if self._local:
+            usage = replace(usage, neurons=0.0, basis="billed")
+        self._books.ledger.settle(number, Outcome(status, usage, seconds, first))
+        if self._local:
+            return
+        if usage.basis == "estimated" and self._rates and self._rates.calls:
+            self._notes.append(
+                f"Estimated by what the last {self._rates.calls} calls of this model were billed."
+            )
+        self.standing = self._books.standing()
+        self._notes += budget.warnings(self._books.limits(self.standing))

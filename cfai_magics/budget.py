@@ -1,0 +1,95 @@
+"""Owns the rules of budgets: may this call go ahead, with how many tokens, and what to warn of."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .errors import BudgetExceeded
+from .pricing import Cost
+from .values import Limit
+
+FEWEST_TOKENS = 16  # an answer with less room than that is not worth its prompt
+WARN_AT = 0.8
+NAMES = {
+    "day": "today's budget",
+    "session": "this session's budget",
+    "notebook": "this notebook's budget for today",
+    "cell": "--max-neurons",
+    "free": "today's free allowance",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A call that may go ahead: the neurons to reserve, and the most tokens its answer may have.
+
+    `lowered_by` is the limit for which max_tokens was lowered, if it was.
+    """
+
+    neurons: float
+    max_tokens: int
+    lowered_by: Limit | None = None
+
+
+def admitted(cost: Cost | None, limits: Sequence[Limit]) -> Admission:
+    """Return how a call may go ahead under all limits, or raise BudgetExceeded.
+
+    A call without a known price (None) gets all the room there is, and is cut at its end.
+    """
+    tightest = min(limits, key=lambda limit: limit.room, default=None)
+    if cost is None:
+        return _unpriced(tightest)
+    if tightest is None or cost.high <= tightest.room:
+        return Admission(cost.high, cost.max_tokens)
+    for_answer = tightest.room - cost.prompt
+    tokens = int(for_answer / cost.per_token) if cost.per_token > 0 else 0
+    if for_answer < 0 or tokens < min(FEWEST_TOKENS, cost.max_tokens) or not cost.max_tokens:
+        raise refused(cost, tightest)
+    return Admission(cost.prompt + tokens * cost.per_token, tokens, tightest)
+
+
+def _unpriced(tightest: Limit | None) -> Admission:
+    if tightest is None:
+        return Admission(0.0, 0)
+    if tightest.room <= 0:
+        raise BudgetExceeded(f"{_left(tightest)}", _way_on(tightest))
+    return Admission(tightest.room, 0)
+
+
+def refused(cost: Cost, limit: Limit) -> BudgetExceeded:
+    """Return the error for a call that does not fit: nothing of it is sent."""
+    needed = cost.prompt + min(FEWEST_TOKENS, cost.max_tokens) * cost.per_token
+    return BudgetExceeded(
+        f"{_left(limit)}, and this call needs up to {needed:,.1f} for even a short answer",
+        _way_on(limit),
+    )
+
+
+def _left(limit: Limit) -> str:
+    name = NAMES[limit.scope]
+    if limit.scope == "cell":
+        return f"{name} leaves {limit.room:,.1f} neurons"
+    return f"Of {name} of {limit.neurons:,.0f} neurons {max(0.0, limit.room):,.1f} are left"
+
+
+def _way_on(limit: Limit) -> str:
+    ways = {"cell": "Raise --max-neurons", "day": "Raise it with %cfai budget N"}
+    way = ways.get(limit.scope, f"Raise it with %cfai budget --{limit.scope} N")
+    return f"{way}, shorten the question, or ask a cheaper model. Nothing was sent."
+
+
+def lowered(admission: Admission, wanted: int) -> str:
+    """Return the line that tells of a lowered max_tokens; an empty one where it was not."""
+    if admission.lowered_by is None:
+        return ""
+    name = NAMES[admission.lowered_by.scope]
+    return f"max_tokens was lowered from {wanted:,} to {admission.max_tokens:,} to fit {name}."
+
+
+def warnings(limits: Iterable[Limit]) -> list[str]:
+    """Return a line for each limit of which at least 80 % are used."""
+    return [
+        f"{limit.spent / limit.neurons:.0%} of {NAMES[limit.scope]} of {limit.neurons:,.0f} "
+        "neurons is used.".replace("%", " %")
+        for limit in limits
+        if limit.neurons > 0 and limit.spent >= WARN_AT * limit.neurons
+    ]

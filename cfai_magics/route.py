@@ -1,0 +1,145 @@
+"""Finds where a call goes: to Cloudflare with the present credentials, or to a local server."""
+
+import os
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .credentials import Credentials, CredentialStore
+from .settings import Cfai
+from .values import TokenCheck
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .local import LocalServer
+    from .workers_ai import WorkersAI
+
+BASE_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
+ENVIRONMENT = ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", BASE_URL_VARIABLE)
+LOCAL_MODEL = "small"  # the value of Cfai.local that stands for the model we fetch ourselves
+LOCAL_ACCOUNT = "local"
+
+Progress = Callable[[int, int], None]
+
+
+class Route:
+    """The way of one session's calls: a client for Workers AI, or for a model on this machine."""
+
+    def __init__(
+        self,
+        settings: Cfai,
+        home: Path,
+        environ: Mapping[str, str] = os.environ,
+        transport: "httpx.BaseTransport | None" = None,
+    ) -> None:
+        self.store = CredentialStore(home, environ)
+        self.environ = environ
+        self.server: LocalServer | None = None
+        self._settings = settings
+        self._home = home
+        self._transport = transport
+        self._client: WorkersAI | None = None
+        self._client_key: int | None = None
+        self._account = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether a model on this machine answers."""
+        return self.server is not None
+
+    def account(self) -> str:
+        """Return the account that pays, hashed; "local" on this machine.
+
+        Raises NoCredentials where there is none.
+        """
+        self.client()
+        return self._account
+
+    def client(self) -> "WorkersAI":
+        """Return the client for the present credentials or local server, made once for each."""
+        self.start_if_local()
+        key = hash((id(self.server), *map(self.environ.get, ENVIRONMENT)))
+        if self._client is None or key != self._client_key:
+            self._drop_client()
+            self._client, self._client_key = self._new_client(), key
+        return self._client
+
+    def _new_client(self) -> "WorkersAI":
+        from .workers_ai import WorkersAI
+
+        if self.server is not None:
+            self._account = LOCAL_ACCOUNT
+            return WorkersAI.openai_compatible(
+                self.server.base_url, self.server.api_key.reveal(), timeout=self._settings.timeout
+            )
+        found = self.store.find()
+        self._account = hashed(found.account_id)
+        return self._client_with(found)
+
+    def _client_with(self, credentials: Credentials) -> "WorkersAI":
+        from .workers_ai import CLOUDFLARE, WorkersAI
+
+        return WorkersAI(
+            credentials.account_id,
+            credentials.api_token.reveal(),
+            base_url=self.environ.get(BASE_URL_VARIABLE) or CLOUDFLARE,
+            timeout=self._settings.timeout,
+            transport=self._transport,
+        )
+
+    def _drop_client(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+
+    def check(self, credentials: Credentials) -> TokenCheck:
+        """Ask Cloudflare what it says of these credentials."""
+        with self._client_with(credentials) as client:
+            return client.check_token()
+
+    def credentials_changed(self) -> None:
+        """Find the credentials anew at the next call."""
+        self._drop_client()
+
+    def start_if_local(self) -> None:
+        """Start the model on this machine where the settings name one and none runs yet."""
+        if self._settings.local and self.server is None:
+            self.start_local(self._settings.local)
+
+    def start_local(self, which: str, progress: Progress | None = None) -> None:
+        """Answer from here on with a model on this machine: LOCAL_MODEL, or a GGUF file's path."""
+        from .local import LocalServer
+
+        path = self.local_model(which, progress)
+        self.stop_local()
+        self.server = LocalServer.start(path, log_dir=self._home / "logs")
+        self._settings.local = which
+
+    def local_model(self, which: str, progress: Progress | None = None) -> Path:
+        """Return the file of the model, fetching the small one where it is missing."""
+        from .local import fetch_model, find_model
+
+        if which == LOCAL_MODEL:
+            return fetch_model(self._home / "models", progress)
+        return find_model(Path(which))
+
+    def stop_local(self) -> None:
+        """Answer from Workers AI again."""
+        if self.server is not None:
+            self.server.stop()
+        self.server = None
+        self._settings.local = ""
+
+    def close(self) -> None:
+        """Close the connections and stop the local server."""
+        self._drop_client()
+        if self.server is not None:
+            self.server.stop()
+            self.server = None
+
+
+def hashed(account_id: str) -> str:
+    """Return what stands for an account in the ledger: not the id itself."""
+    return sha256(account_id.encode()).hexdigest()[:16]

@@ -1,0 +1,74 @@
+"""Looks back over the ledger: sums by model, notebook, day or task, bills, and the calls."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..values import Usage
+from .database import Database
+from .days import DAY, day_of
+
+Group = Literal["model", "notebook", "day", "task"]
+SUMS = "sum(calls), sum(tokens_in), sum(tokens_out), sum(billed), sum(estimated), sum(reserved)"
+BILLS_LOOKED_AT = 50
+AT_ONCE = 1_000  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The sum of some calls: `name` is the model, notebook, day or task they share."""
+
+    name: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    billed: float
+    estimated: float
+    reserved: float
+
+    @property
+    def neurons(self) -> float:
+        """What is billed and estimated together."""
+        return self.billed + self.estimated
+
+
+class History:
+    """What the ledger knows of the past; `days` are the last ones with today, None all."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def totals(self, by: Group, days: int | None = None, account: str = "") -> list[Total]:
+        """Return the sums by model, notebook, day or task; of one account where it is named."""
+        order = "name" if by == "day" else "sum(billed + estimated) DESC, name"
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {by} AS name, {SUMS} FROM totals"  # noqa: S608 - a Group
+                f" WHERE day >= ? AND (account = ? OR ? = '') GROUP BY {by} ORDER BY {order}",
+                (self._since(days), account, account),
+            ).fetchall()
+        return [Total(*row) for row in rows]
+
+    def bills(self, model: str) -> list[Usage]:
+        """Return the newest billed usages of a model, at most 50."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT tokens_in, tokens_out, tokens_cached, neurons FROM calls"
+                " WHERE model = ? AND status = 'ok' AND basis = 'billed'"
+                " ORDER BY id DESC LIMIT ?",
+                (model, BILLS_LOOKED_AT),
+            ).fetchall()
+        return [Usage(sent, came, cached, paid, "billed") for sent, came, cached, paid in rows]
+
+    def calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
+        """Yield the calls themselves by column, oldest first; open it is one reading."""
+        with self._database.reading() as connection:
+            cursor = connection.execute(
+                "SELECT * FROM calls WHERE day >= ? ORDER BY id", (self._since(days),)
+            )
+            while rows := cursor.fetchmany(AT_ONCE):
+                yield from (dict(row) for row in rows)
+
+    def _since(self, days: int | None) -> str:
+        return "" if days is None else day_of(self._clock() - (days - 1) * DAY)

@@ -1,0 +1,217 @@
+"""The ledger of all calls: what each cost, what is reserved, and which budgets hold."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from sqlite3 import Connection
+
+from ..values import Limit, Scope, Standing, Status, Usage
+from .database import Database
+from .days import day_of, seconds_to_midnight
+from .history import History
+from .presence import Presence
+from .schema import MIGRATIONS
+
+FILE_NAME = "ledger.sqlite"
+FREE_NEURONS = 10_000.0  # a day and account, on either plan
+Fit = Callable[[Sequence[Limit], bool], float]
+SPENT = {
+    "day": "SELECT total(billed + estimated + reserved) FROM totals"
+    " WHERE day = :day AND account = :account",
+    "session": "SELECT total(billed + estimated + reserved) FROM totals WHERE kernel = :kernel",
+    "notebook": "SELECT total(billed + estimated + reserved) FROM totals"
+    " WHERE day = :day AND account = :account AND notebook = :notebook",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whose call it is and where it comes from; `account` is hashed, names may be empty."""
+
+    account: str
+    notebook: str = ""
+    thread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended: its status, usage with neurons, and times in seconds."""
+
+    status: Status
+    usage: Usage
+    seconds: float | None = None
+    first_token_seconds: float | None = None
+
+
+class Ledger:
+    """One file for all kernels; `clock` gives seconds since 1970. No text of a call is in it."""
+
+    def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
+        self._database = Database(home / FILE_NAME, MIGRATIONS)
+        self._presence = Presence(home / "kernels")
+        self._clock = clock
+        self.history = History(self._database, clock)
+
+    @property
+    def kernel(self) -> str:
+        """The name under which this kernel's calls stand."""
+        return self._presence.name
+
+    def close(self) -> None:
+        """Close the file, and leave the kernels that are there."""
+        self._database.close()
+        self._presence.leave()
+
+    # --- calls
+
+    def reserve(
+        self,
+        place: Place,
+        model: str,
+        task: str,
+        fit: Fit,
+    ) -> int:
+        """Reserve what `fit` says of the limits as they stand, and return the call's number.
+
+        `fit` is also told whether Cloudflare has closed the day for this account.
+
+        All in one transaction: no other kernel's call comes in between. What `fit` raises refuses
+        the call, which then stands in the ledger as refused.
+        """
+        self._presence.hold()
+        refusal: Exception | None = None
+        with self._database.transaction() as connection:
+            self._settle_lost(connection)
+            try:
+                closed = self._is_closed(connection, place.account)
+                neurons, status = fit(self._limits(connection, place), closed), "reserved"
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is raised below
+                refusal, neurons, status = error, 0.0, "refused"
+            number = self._insert(connection, place, (model, task, status), neurons)
+        if refusal is not None:
+            raise refusal
+        return number
+
+    def _insert(
+        self, connection: Connection, place: Place, what: tuple[str, str, str], neurons: float
+    ) -> int:
+        model, task, status = what
+        basis = "estimated" if status == "reserved" else "billed"
+        now = self._clock()
+        row = (now, day_of(now), place.account, model, task, status, basis, neurons)
+        where = (place.notebook, self.kernel, place.thread)
+        inserted = connection.execute(
+            "INSERT INTO calls (started, day, account, model, task, status, basis, neurons,"
+            " notebook, kernel, thread) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row + where,
+        )
+        return int(inserted.lastrowid or 0)
+
+    def settle(self, number: int, outcome: Outcome) -> None:
+        """Put what a call really cost in place of what was reserved for it."""
+        usage = outcome.usage
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE calls SET status = ?, basis = ?, neurons = ?, tokens_in = ?,"
+                " tokens_cached = ?, tokens_out = ?, seconds = ?, first_token_seconds = ?"
+                " WHERE id = ?",
+                (
+                    *(outcome.status, usage.basis or "estimated", usage.neurons or 0.0),
+                    *(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens),
+                    *(outcome.seconds, outcome.first_token_seconds, number),
+                ),
+            )
+
+    def _settle_lost(self, connection: Connection) -> None:
+        """Settle what kernels reserved that are no more: as an estimate, of all that was reserved.
+
+        How far such a call came nobody knows, and a budget must not be passed.
+        """
+        kernels = connection.execute(
+            "SELECT DISTINCT kernel FROM calls WHERE status = 'reserved'"
+        ).fetchall()
+        for (kernel,) in kernels:
+            if not self._presence.is_there(kernel):
+                connection.execute(
+                    "UPDATE calls SET status = 'interrupted', basis = 'estimated'"
+                    " WHERE status = 'reserved' AND kernel = ?",
+                    (kernel,),
+                )
+
+    # --- budgets
+
+    def _limits(self, connection: Connection, place: Place) -> list[Limit]:
+        found: list[Limit] = []
+        for scope, name in self._scopes(place.notebook):
+            budget = self._budget(connection, scope, name)
+            if budget is not None:
+                today = day_of(self._clock())
+                values = {"day": today, "kernel": self.kernel, **asdict(place)}
+                spent = connection.execute(SPENT[scope], values).fetchone()[0]
+                found.append(Limit(scope, budget, float(spent)))
+        return found
+
+    def _scopes(self, notebook: str) -> tuple[tuple[Scope, str], ...]:
+        """Return the scopes of budgets, each with the name under which its own stands."""
+        return ("day", ""), ("session", self.kernel), ("notebook", notebook)
+
+    def _budget(self, connection: Connection, scope: Scope, name: str) -> float | None:
+        row = connection.execute(
+            "SELECT neurons FROM budgets WHERE scope = ? AND name = ?", (scope, name)
+        ).fetchone()
+        return None if row is None else float(row[0])
+
+    def limits(self, place: Place) -> list[Limit]:
+        """Return the budgets that hold here, as they stand."""
+        with self._database.reading() as connection:
+            return self._limits(connection, place)
+
+    def set_budget(self, scope: Scope, neurons: float | None, notebook: str = "") -> None:
+        """Set a budget for all kernels, this session or a notebook; None takes it away."""
+        name = dict(self._scopes(notebook))[scope]
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM budgets WHERE scope = ? AND name = ?", (scope, name))
+            if neurons is not None:
+                connection.execute("INSERT INTO budgets VALUES (?, ?, ?)", (scope, name, neurons))
+
+    # --- days
+
+    def close_day(self, account: str) -> None:
+        """Note that this account's allowance is used up until 00:00 UTC."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO closed_days VALUES (?, ?)", (day_of(self._clock()), account)
+            )
+
+    def reopen_day(self, account: str) -> None:
+        """Take that back, for an account that has changed its plan."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM closed_days WHERE account = ?", (account,))
+
+    def _is_closed(self, connection: Connection, account: str) -> bool:
+        today = day_of(self._clock())
+        query = "SELECT count(*) FROM closed_days WHERE day = ? AND account = ?"
+        return _number(connection, query, today, account) > 0
+
+    def standing(self, account: str) -> Standing:
+        """Return where today stands for an account."""
+        now = self._clock()
+        with self._database.reading() as connection:
+            if _number(connection, "SELECT count(*) FROM calls WHERE status = 'reserved'"):
+                with self._database.transaction() as writing:
+                    self._settle_lost(writing)
+            sums = connection.execute(
+                "SELECT total(billed), total(estimated), total(reserved) FROM totals"
+                " WHERE day = ? AND account = ?",
+                (day_of(now), account),
+            ).fetchone()
+            closed = self._is_closed(connection, account)
+            budget = self._budget(connection, "day", "")
+        billed, estimated, reserved = sums
+        limit = FREE_NEURONS if budget is None else budget
+        return Standing(billed, estimated, reserved, limit, seconds_to_midnight(now), closed)
+
+
+def _number(connection: Connection, query: str, *values: str) -> float:
+    return float(connection.execute(query, values).fetchone()[0])

@@ -1,0 +1,60 @@
+"""Tells which kernels are still there: each holds the lock of a file of its own while it lives."""
+
+import secrets
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ..errors import StoreError
+
+
+class Presence:
+    """Our own kernel's lock, and a look at those of the others.
+
+    The system lets go of a lock when its process ends, however it ends. `name` is our own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: FileLock | None = None
+        self.name = secrets.token_hex(8)
+
+    def hold(self) -> None:
+        """Hold this kernel's lock from here on; doing so twice does no harm."""
+        if self._held is not None:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            held = FileLock(self._path(self.name))
+            held.acquire(timeout=0)
+        except OSError as error:
+            raise StoreError(
+                f"{self._folder} can't be used: {error}",
+                "Make room or rights there, or set CFAI_HOME to another folder.",
+            ) from None
+        self._held = held
+
+    def is_there(self, name: str) -> bool:
+        """Whether the kernel of this name still lives."""
+        if name == self.name:
+            return True
+        lock = FileLock(self._path(name))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        except OSError:  # it can't be told: better to count a call twice than not at all
+            return True
+        lock.release()
+        self._path(name).unlink(missing_ok=True)
+        return False
+
+    def leave(self) -> None:
+        """Let go of this kernel's lock."""
+        if self._held is not None:
+            self._held.release()
+            self._path(self.name).unlink(missing_ok=True)
+            self._held = None
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.lock"
