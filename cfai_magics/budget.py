@@ -40,9 +40,9 @@ def admitted(cost: Cost | None, limits: Sequence[Limit]) -> Admission:
         return _unpriced(tightest)
     if tightest is None or cost.high <= tightest.room:
         return Admission(cost.high, cost.max_tokens)
-    for_answer = tightest.room - cost.prompt
-    tokens = int(for_answer / cost.per_token) if cost.per_token > 0 else 0
-    if for_answer < 0 or tokens < min(FEWEST_TOKENS, cost.max_tokens) or not cost.max_tokens:
+    for_answer = max(0.0, tightest.room - cost.prompt)
+    tokens = int(min(cost.max_tokens, for_answer / cost.per_token)) if cost.per_token else 0
+    if tokens < min(FEWEST_TOKENS, cost.max_tokens) or not tokens:
         raise refused(cost, tightest)
     return Admission(cost.prompt + tokens * cost.per_token, tokens, tightest)
 

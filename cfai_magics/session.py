@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import catalogue as model_list
 from .answer_stream import AnswerStream
 from .books import Booking, Books
-from .errors import AllowanceUsedUp, CfaiError, UnknownModel
+from .errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from .gathering import Gathering
 from .pricing import guessed_tokens
 from .route import Route
@@ -51,10 +51,15 @@ class Session:
         self.route = Route(settings, home, environ, transport)
         self.books = Books(Ledger(home, wall_clock), self._place)
         self._clock = clock
+        self._wall_clock = wall_clock
         self._catalogue: Catalogue | None = None
 
     def _place(self) -> Place:
-        return Place(self.route.account(), self.notebook)
+        try:
+            account = self.route.account()
+        except NoCredentials:  # nothing can be sent then, but budgets and sums can be looked at
+            account = ""
+        return Place(account, self.notebook)
 
     def close(self) -> None:
         """Close the connections and the ledger, and stop the local server."""
@@ -130,6 +135,13 @@ class Session:
         finally:
             booking.settle(status, usage, self._clock() - started)
         return Embeddings(chosen.name, tuple(vectors), usage)
+
+    def fetch_account_usage(self) -> dict[str, float]:
+        """Ask Cloudflare what the account used today, by model; the ledger keeps the sum."""
+        client = self.route.client()
+        told = client.neurons_by_model(datetime.fromtimestamp(self._wall_clock(), UTC))
+        self.books.ledger.note_account(self.books.place().account, sum(told.values()))
+        return told
 
     def _explained(self, error: CfaiError) -> CfaiError:
         """Return the error with what only the session knows: names, and what day it is."""

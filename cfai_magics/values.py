@@ -109,11 +109,20 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountFigure:
+    """The neurons that Cloudflare said an account used today, told so many seconds after 1970."""
+
+    neurons: float
+    told: float
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Where a UTC day stands for one account, in neurons: the three never overlap.
 
     `limit` is the day's budget, or where none is set the free allowance. `closed` is True when
     Cloudflare said that the allowance is used up. `seconds_left` is the time until 00:00 UTC.
+    `account` is what Cloudflare itself counted, where it was asked today.
     """
 
     billed: float
@@ -122,6 +131,7 @@ class Standing:
     limit: float
     seconds_left: float
     closed: bool = False
+    account: AccountFigure | None = None
 
     @property
     def spent(self) -> float:

@@ -128,6 +128,30 @@ COMMANDS: Mapping[str, Command] = {
             option("--notebook", action="store_true", help="for this notebook, each day"),
         ),
     ),
+    "usage": Command(
+        "usage:usage",
+        "show what was used, by model, notebook, day or task",
+        (
+            option(
+                "period",
+                nargs="?",
+                default="today",
+                choices=("today", "7d", "30d", "all"),
+                help="today, 7d, 30d or all",
+            ),
+            option("--by", choices=("model", "notebook", "day", "task"), help="what to sum by"),
+            option("--account", action="store_true", help="Cloudflare's own figures for today"),
+            option("--csv", action="store_true", help="every call as a line of CSV"),
+        ),
+    ),
+    "plan": Command(
+        "plan:plan",
+        "tell what a notebook will cost a class",
+        (
+            option("path", nargs="?", default="", help="the notebook; this one where it is known"),
+            option("--students", type=int, default=1, metavar="N", help="who run all of it once"),
+        ),
+    ),
     "local": Command(
         "local:local",
         "answer from a small model on this machine; off ends that, serve only serves it",
@@ -163,6 +187,14 @@ def parser(name: str, prog: str) -> ArgumentParser:
     command = COMMANDS[name]
     made = _Parser(prog=f"{prog} {name}", description=command.summary, add_help=False)
     for each in command.options:
+        made.add_argument(*each.flags, **each.keywords)
+    return made
+
+
+def ask_parser() -> ArgumentParser:
+    """Return the parser of a cell's line: the options of asking, without a prompt."""
+    made = _Parser(prog="%%cfai", add_help=False)
+    for each in ASK_OPTIONS:
         made.add_argument(*each.flags, **each.keywords)
     return made
 

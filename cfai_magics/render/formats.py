@@ -66,6 +66,11 @@ def neurons(amount: float) -> str:
     return f"{amount:.1f}" if amount >= 1 else f"{amount:.2g}"
 
 
+def between(low: float, high: float) -> str:
+    """Return a range of neurons."""
+    return f"{neurons(low)} to {neurons(high)}"
+
+
 def seconds(amount: float) -> str:
     """Return a duration in seconds, to the tenth below a minute."""
     return f"{amount:.1f} s" if amount < 60 else f"{amount:,.0f} s"  # noqa: PLR2004 - a minute

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
-from ..values import Limit, Scope, Standing, Status, Usage
+from ..values import AccountFigure, Limit, Scope, Standing, Status, Usage
 from .database import Database
 from .days import day_of, seconds_to_midnight
 from .history import History
@@ -189,6 +189,15 @@ class Ledger:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM closed_days WHERE account = ?", (account,))
 
+    def note_account(self, account: str, neurons: float) -> None:
+        """Keep what Cloudflare said that the account has used today."""
+        now = self._clock()
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO account_figures VALUES (?, ?, ?, ?)",
+                (day_of(now), account, neurons, now),
+            )
+
     def _is_closed(self, connection: Connection, account: str) -> bool:
         today = day_of(self._clock())
         query = "SELECT count(*) FROM closed_days WHERE day = ? AND account = ?"
@@ -208,9 +217,15 @@ class Ledger:
             ).fetchone()
             closed = self._is_closed(connection, account)
             budget = self._budget(connection, "day", "")
-        billed, estimated, reserved = sums
+            told = connection.execute(
+                "SELECT neurons, told FROM account_figures WHERE day = ? AND account = ?",
+                (day_of(now), account),
+            ).fetchone()
         limit = FREE_NEURONS if budget is None else budget
-        return Standing(billed, estimated, reserved, limit, seconds_to_midnight(now), closed)
+        figure = AccountFigure(told["neurons"], told["told"]) if told else None
+        billed, estimated, reserved = sums
+        left = seconds_to_midnight(now)
+        return Standing(billed, estimated, reserved, limit, left, closed, figure)
 
 
 def _number(connection: Connection, query: str, *values: str) -> float:

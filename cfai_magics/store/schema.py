@@ -80,6 +80,15 @@ CREATE TABLE budgets (
   PRIMARY KEY (scope, name)
 ) WITHOUT ROWID;
 
+-- What Cloudflare itself said an account has used, when it was last asked.
+CREATE TABLE account_figures (
+  day TEXT NOT NULL,
+  account TEXT NOT NULL,
+  neurons REAL NOT NULL,
+  told REAL NOT NULL,                      -- seconds since 1970
+  PRIMARY KEY (day, account)
+) WITHOUT ROWID;
+
 CREATE TABLE closed_days (
   day TEXT NOT NULL,
   account TEXT NOT NULL,

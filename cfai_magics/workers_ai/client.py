@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ import httpx
 from ..errors import AuthenticationError, BadOption, NotAnAccountId, PermissionDenied
 from ..gathering import Gathering
 from ..values import Answer, Embeddings, Model, RawResult, Request, TokenCheck, Usage
-from . import account, catalogue, chat, tasks
+from . import account, analytics, catalogue, chat, tasks
 from .chat_stream import ChatStream
 from .connection import Connection, OnRetry, content_of, json_content, json_of
 from .usage import usage_of
@@ -165,6 +166,20 @@ class WorkersAI:
         except PermissionDenied:
             return False
         return True
+
+    def neurons_by_model(self, day: datetime) -> dict[str, float]:
+        """Return the neurons that the account used on a UTC day, by model, as Cloudflare counts.
+
+        They come some minutes late. Raises PermissionDenied without Account Analytics - Read.
+        """
+        self._account()
+        body = json_content(analytics.body(self._account_id, day))
+        try:
+            reply, _ = self._connection.ask("POST", self._root + analytics.PATH, **body)
+        except PermissionDenied as error:
+            error.hint = analytics.PERMISSION
+            raise
+        return analytics.neurons_by_model(reply)
 
     def run(
         self,

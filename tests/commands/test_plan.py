@@ -1,0 +1,109 @@
+"""What a lesson will cost a class, told before anybody runs it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.commands import Door, run
+from cfai_magics.errors import BadOption
+from cfai_magics.pricing import cost, list_rates
+from cfai_magics.render.formats import Table
+from cfai_magics.session import Session
+from cfai_magics.values import Request
+from tests.standin import Standin
+
+CELLS = (
+    ("code", "%load_ext cfai_magics"),
+    ("code", "%%cfai --max-tokens 100\nWhy is the sky blue?"),
+    ("markdown", "%%cfai\nNo question."),
+    ("code", "%%cfai -m llama-3.3-70b-instruct-fp8-fast -s 'Be brief.'\nTell me all."),
+    ("code", "%%cfai -m @cf/no/price\nHi"),
+    ("code", "%%cfai --nonsense\nHi"),
+)
+
+
+@pytest.fixture
+def plan(session: Session) -> Callable[..., Table]:
+    def shown(*words: str) -> Table:
+        door = Door(session, *[None] * 5)  # type: ignore[arg-type]
+        table = run("plan", words, door, "%cfai")
+        assert isinstance(table, Table)
+        return table
+
+    return shown
+
+
+@pytest.fixture
+def lesson(tmp_path: Path) -> str:
+    path = tmp_path / "lesson.ipynb"
+    cells = [{"cell_type": kind, "source": text.splitlines(keepends=True)} for kind, text in CELLS]
+    path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    return str(path)
+
+
+def test_every_asking_cell_is_listed_with_what_it_may_cost(
+    plan: Callable[..., Table], lesson: str, account: Standin
+) -> None:
+    rows = plan(lesson).rows
+    assert [row[0] for row in rows] == ["2", "4", "5", "6"]
+    assert rows[0][2:4] == ("gemma-4-26b-a4b-it", "0.064 to 3.1")
+    assert rows[1][4].endswith("dominates")
+    assert rows[2][3] == "price has no known price"
+    assert "unrecognized arguments: --nonsense" in rows[3][3]
+    assert account.requests == ()
+
+
+def test_the_class_is_the_students_times_the_cells(
+    plan: Callable[..., Table], lesson: str, session: Session
+) -> None:
+    model = session.catalogue_model("llama-3.3-70b-instruct-fp8-fast")
+    rates = list_rates(model)
+    assert rates is not None
+    messages = ({"content": "Be brief."}, {"content": "Tell me all."})
+    high = cost(Request(model.name, messages, max_tokens=2048), rates).high
+    note = plan(lesson, "--students", "30").note
+    first, against, cheaper, _ = note.splitlines()
+    assert first.startswith("30 students: ")
+    assert f"to {30 * (high + 3.1):,.0f}"[:6] in first
+    assert "free days" in against
+    assert cheaper.startswith("Cheaper models, all cells: granite-4.0-h-micro ")
+    assert "guard" not in cheaper
+
+
+def test_one_students_cheap_lesson_is_a_part_of_a_day(
+    plan: Callable[..., Table], tmp_path: Path
+) -> None:
+    path = tmp_path / "one.ipynb"
+    cell = {"cell_type": "code", "source": "%%cfai --max-tokens 10\nHi"}
+    path.write_text(json.dumps({"cells": [cell]}))
+    assert "at the most 0 % of a free day" in plan(str(path)).note
+
+
+def test_the_notebook_at_hand_is_meant_where_it_is_known(
+    plan: Callable[..., Table], lesson: str, session: Session
+) -> None:
+    with pytest.raises(BadOption, match="which notebook"):
+        plan()
+    session.notebook = lesson
+    assert len(plan().rows) == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "can't be read"), ("{", "is no notebook"), ('{"cells": []}', "No cell")],
+)
+def test_what_holds_no_question_is_told(
+    plan: Callable[..., Table], tmp_path: Path, content: str | None, told: str
+) -> None:
+    path = tmp_path / "other.ipynb"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(BadOption, match=told):
+        plan(str(path))
+
+
+def test_a_class_has_students(plan: Callable[..., Table], lesson: str) -> None:
+    with pytest.raises(BadOption, match="no class"):
+        plan(lesson, "--students", "0")
