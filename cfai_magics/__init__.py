@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import ask, embed, stream
+    from .api import ask, embed, run, stream
     from .errors import CfaiError
     from .session import Session
     from .values import Answer, Embeddings, Model, Request, Usage
@@ -29,6 +29,7 @@ __all__ = [
     "ask",
     "embed",
     "load_ipython_extension",
+    "run",
     "stream",
     "unload_ipython_extension",
 ]
@@ -44,6 +45,7 @@ _HOMES = {
     "WorkersAI": "workers_ai",
     "ask": "api",
     "embed": "api",
+    "run": "api",
     "stream": "api",
 }
 

@@ -1,13 +1,14 @@
-"""The Python interface: ask, stream and embed, on the session that the magics use."""
+"""The Python interface: ask, stream, embed and run, on the session that the magics use."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Self
 
 from .answer_stream import AnswerStream
+from .books import Payload
 from .session import Session
 from .settings import home, load_settings
-from .values import Answer, Embeddings, Message, Request, Text
+from .values import Answer, Embeddings, Message, RawResult, Request, Text
 
 
 class TextStream:
@@ -53,6 +54,14 @@ def stream(prompt: str, *, model: str = "", system: str = "", **fields: Any) -> 
 def embed(texts: Iterable[str], *, model: str = "") -> Embeddings:
     """Return one vector a text, in their order; requests hold 100 texts each."""
     return current_session().embed(texts, model)
+
+
+def run(model: str, payload: Payload, **how: Any) -> RawResult:
+    """Run one of Workers AI's native tasks, and return its reply in its raw form.
+
+    `payload` is what the task takes as JSON, or bytes; `how` is that of WorkersAI.run.
+    """
+    return current_session().run(model, payload, **how)
 
 
 def _request(

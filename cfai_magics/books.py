@@ -1,15 +1,19 @@
 """Books each call: reserved in the ledger before it is sent, settled once when it has ended."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from . import budget, pricing
 from .errors import AllowanceUsedUp, BudgetReached
 from .pricing import Cost, Rates
 from .render.formats import duration
 from .store.ledger import Ledger, Outcome, Place
-from .values import Limit, Model, Request, Standing, Status, Usage
+from .units import work_price
+from .values import Limit, Model, RawResult, Request, Standing, Status, Usage
+from .workers_ai.work import text_of, tokens_asked, work_of
 
+Payload = Mapping[str, Any] | bytes
 FREE = Rates(0.0, 0.0, 0.0)  # on this machine
 
 
@@ -32,6 +36,27 @@ class Books:
         if known is None:
             return None
         return pricing.cost(request, pricing.list_rates(model) or known, known)
+
+    def task_cost(self, model: Model, payload: Payload) -> Cost | None:
+        """Return what a native task may cost; None where the price or the length is unknown."""
+        if pricing.list_rates(model) is not None:
+            text = ({"content": text_of(payload)},)
+            return self.cost(Request(model.name, text, max_tokens=tokens_asked(payload)), model)
+        if "audio minute" in model.units:
+            return None
+        price = work_price(model, work_of(payload))
+        return None if price is None else Cost(price, price, 0.0, 0)
+
+    def priced_task(self, model: Model, payload: Payload, result: RawResult) -> Usage:
+        """Return what a native task used: as billed, else by its tokens or by its work."""
+        usage = result.usage
+        if usage.neurons is None and pricing.list_rates(model) is not None:
+            tokens = usage.prompt_tokens or pricing.guessed_tokens(text_of(payload))
+            return pricing.with_price(self.rates(model), replace(usage, prompt_tokens=tokens))
+        price = work_price(model, work_of(payload, result.result))
+        if usage.neurons is not None or price is None:
+            return usage
+        return replace(usage, neurons=price, basis="estimated")
 
     def standing(self) -> Standing:
         """Return where today stands for the account in use."""

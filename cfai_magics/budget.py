@@ -59,7 +59,7 @@ def refused(cost: Cost, limit: Limit) -> BudgetExceeded:
     """Return the error for a call that does not fit: nothing of it is sent."""
     needed = cost.prompt + min(FEWEST_TOKENS, cost.max_tokens) * cost.per_token
     return BudgetExceeded(
-        f"{_left(limit)}, and this call needs up to {needed:,.1f} for even a short answer",
+        f"{_left(limit)}, and this call may cost {needed:,.1f} even with a short answer",
         _way_on(limit),
     )
 

@@ -2,22 +2,33 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue as model_list
 from .answer_stream import AnswerStream
-from .books import Booking, Books
+from .books import Booking, Books, Payload
 from .errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from .gathering import Gathering
 from .pricing import guessed_tokens
 from .route import Route
 from .settings import Cfai
 from .store.ledger import Ledger, Place
-from .values import Answer, Catalogue, Embeddings, Message, Model, Request, Status, Usage
+from .values import (
+    Answer,
+    Catalogue,
+    Embeddings,
+    Message,
+    Model,
+    RawResult,
+    Request,
+    Status,
+    Usage,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -117,24 +128,40 @@ class Session:
         chosen, wanted = self.model(model or EMBEDDING_MODEL), tuple(texts)
         asked = Request(chosen.name, tuple({"content": text} for text in wanted))
         cost = self.books.cost(asked, chosen, local=local)
-        booking = Booking(self.books, chosen, cost, local=local)
-        booking.reserve()
-        started, usage = self._clock(), Usage()
-        status: Status = "interrupted"
         vectors: list[tuple[float, ...]] = []
-        try:
+        with self._booked(Booking(self.books, chosen, cost, local=local)) as call:
             for batch in client.embed_batches(wanted, chosen.name):
                 texts = wanted[len(vectors) : len(vectors) + len(batch.vectors)]
                 told = batch.usage if batch.usage.prompt_tokens else _guessed(batch.usage, texts)
-                usage += booking.priced(told)
+                call.usage += call.booking.priced(told)
                 vectors += batch.vectors
+        return Embeddings(chosen.name, tuple(vectors), call.usage)
+
+    def run(self, model: str, payload: Payload, **how: Any) -> RawResult:
+        """Run a native task and return its reply in its raw form; `how` is WorkersAI.run's."""
+        client, chosen = self.route.client(), self.catalogue_model(model)
+        with self._booked(
+            Booking(self.books, chosen, self.books.task_cost(chosen, payload))
+        ) as call:
+            result = client.run(chosen.name, payload, **how)
+            call.usage = self.books.priced_task(chosen, payload, result)
+        return replace(result, usage=call.usage)
+
+    @contextmanager
+    def _booked(self, booking: Booking) -> Iterator["_Call"]:
+        """Reserve, let the call be made, and settle by the usage it notes, however it ends."""
+        call = _Call(booking)
+        booking.reserve()
+        started = self._clock()
+        status: Status = "interrupted"
+        try:
+            yield call
             status = "ok"
         except CfaiError as error:
             status = "failed"
             raise self._explained(error) from None
         finally:
-            booking.settle(status, usage, self._clock() - started)
-        return Embeddings(chosen.name, tuple(vectors), usage)
+            booking.settle(status, call.usage, self._clock() - started)
 
     def fetch_account_usage(self) -> dict[str, float]:
         """Ask Cloudflare what the account used today, by model; the ledger keeps the sum."""
@@ -177,6 +204,14 @@ class Session:
         today = datetime.now(UTC).date().isoformat()
         self._catalogue = model_list.keep(self.home, models, today)
         return self._catalogue
+
+
+@dataclass
+class _Call:
+    """One call that is not streamed, while it is made."""
+
+    booking: Booking
+    usage: Usage = field(default_factory=Usage)
 
 
 def _guessed(told: Usage, texts: Iterable[str]) -> Usage:

@@ -247,10 +247,20 @@ class Embeddings:
 class RawResult:
     """What a native task answered: JSON's `result`, or bytes with their content type.
 
-    Exactly one of `result` and `content` is set. `neurons` is the billed figure, if reported.
+    Exactly one of `result` and `content` is set.
     """
 
     result: Any = None
     content: bytes | None = None
     content_type: str = ""
-    neurons: float | None = None
+    usage: Usage = Usage()
+
+    @property
+    def neurons(self) -> float | None:
+        """Neurons of this call, or None where no figure is known; `basis` says where from."""
+        return self.usage.neurons
+
+    @property
+    def basis(self) -> Basis | None:
+        """Origin of `neurons`: billed, estimated or replayed."""
+        return self.usage.basis

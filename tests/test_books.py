@@ -222,6 +222,39 @@ def test_an_estimate_learns_from_the_bills_and_says_so(session: Session, account
     assert answer.notes == ("Estimated by what the last 3 calls of this model were billed.",)
 
 
+@pytest.mark.parametrize(
+    ("model", "payload", "rel"),
+    [
+        pytest.param("flux-1-schnell", {"prompt": "a cat", "steps": 4}, 1e-3, id="image"),
+        pytest.param("bge-small-en-v1.5", {"text": ["Hi", "there"]}, 0.2, id="embeddings"),
+        pytest.param(
+            "bge-reranker-base", {"query": "a", "contexts": [{"text": "b"}]}, 0.5, id="rank"
+        ),
+        pytest.param("aura-1", {"text": "Good morning"}, 1e-3, id="speech"),
+    ],
+)
+@pytest.mark.parametrize("told", [True, False], ids=["billed", "estimated"])
+def test_a_native_task_is_booked_in_its_own_unit(
+    session: Session, account: Standin, model: str, payload: dict[str, Any], rel: float, told: bool
+) -> None:
+    if not told:
+        account.switch(omit_neurons_header=True, omit_neurons_body=True)
+    result = session.run(model, payload)
+    (row,) = rows(session)
+    assert (row["status"], row["basis"]) == ("ok", "billed" if told else "estimated")
+    assert result.neurons == row["neurons"] == pytest.approx(account.billed, rel=rel, abs=0.005)
+    assert row["task"] == session.catalogue_model(model).task
+
+
+def test_a_task_that_does_not_fit_is_refused_and_not_sent(
+    session: Session, account: Standin
+) -> None:
+    session.books.ledger.set_budget("day", 100)
+    with pytest.raises(BudgetExceeded, match=r"this call may cost 172\.8"):
+        session.run("flux-1-schnell", {"prompt": "a cat"})
+    assert account.requests == ()
+
+
 def test_texts_to_embed_are_booked_as_one_call(session: Session, account: Standin) -> None:
     account.switch(embeddings_usage=True, omit_neurons_header=True)
     embeddings = session.embed([f"text {n}" for n in range(250)])

@@ -19,7 +19,7 @@ TRAITS: Mapping[str, Callable[[Model], bool]] = {
     "reasoning": lambda model: model.reasoning,
 }
 COLUMNS = (
-    *("name", "task", "neurons/1k in", "neurons/1k out", "window"),
+    *("name", "task", "neurons/1k in", "neurons/1k out", "neurons by unit", "window"),
     *("vision", "tools", "reasoning", "plan"),
 )
 
@@ -61,6 +61,7 @@ def _row(model: Model) -> tuple[str, ...]:
         model.task,
         _neurons(model.neurons_in),
         _neurons(model.neurons_out),
+        ", ".join(f"{rate:,g}/{unit}" for unit, rate in model.units.items()),
         f"{model.context_window:,}" if model.context_window else "",
         "yes" if model.vision else "",
         "yes" if model.tools else "",

@@ -52,13 +52,13 @@ def json_result(reply: Any, content_type: str, headers: Mapping[str, str]) -> Ra
     result = unwrapped(reply)
     told = result.get("usage") if isinstance(result, dict) else None
     usage = usage_of(told, header_neurons(headers))
-    return RawResult(result=result, content_type=content_type, neurons=usage.neurons)
+    return RawResult(result=result, content_type=content_type, usage=usage)
 
 
 def bytes_result(content: bytes, content_type: str, headers: Mapping[str, str]) -> RawResult:
     """Return what a native task answered as bytes: an image, or sound."""
-    neurons = header_neurons(headers)
-    return RawResult(content=content, content_type=content_type, neurons=neurons)
+    usage = usage_of(None, header_neurons(headers))
+    return RawResult(content=content, content_type=content_type, usage=usage)
 
 
 def header_neurons(headers: Mapping[str, str]) -> float | None:

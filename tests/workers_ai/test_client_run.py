@@ -90,7 +90,7 @@ def test_bytes_come_out_with_their_type(
 def test_a_figure_that_is_none_is_not_told(neurons: str) -> None:
     headers = {"content-type": "image/png", "cf-ai-neurons": neurons}
     with Script(httpx.Response(200, headers=headers, content=b"x")).client() as client:
-        assert client.run(GEMMA, {}) == RawResult(None, b"x", "image/png", None)
+        assert client.run(GEMMA, {}) == RawResult(None, b"x", "image/png")
 
 
 @pytest.mark.parametrize(
