@@ -40,11 +40,10 @@ def admitted(cost: Cost | None, limits: Sequence[Limit]) -> Admission:
         return _unpriced(tightest)
     if tightest is None or cost.high <= tightest.room:
         return Admission(cost.high, cost.max_tokens)
-    for_answer = max(0.0, tightest.room - cost.prompt)
-    tokens = int(min(cost.max_tokens, for_answer / cost.per_token)) if cost.per_token else 0
-    if tokens < min(FEWEST_TOKENS, cost.max_tokens) or not tokens:
+    fitting = cost.within(tightest.room)
+    if fitting.max_tokens < min(FEWEST_TOKENS, cost.max_tokens) or not fitting.max_tokens:
         raise refused(cost, tightest)
-    return Admission(cost.prompt + tokens * cost.per_token, tokens, tightest)
+    return Admission(fitting.high, fitting.max_tokens, tightest)
 
 
 def _unpriced(tightest: Limit | None) -> Admission:

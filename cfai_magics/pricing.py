@@ -142,6 +142,12 @@ class Cost:
         """The most it may cost."""
         return self.prompt + self.per_token * self.max_tokens
 
+    def within(self, limit: float) -> "Cost":
+        """Return the cost under a limit, which lets the answer have fewer tokens."""
+        room = max(0.0, limit - self.prompt)
+        tokens = int(min(self.max_tokens, room / self.per_token)) if self.per_token else 0
+        return replace(self, max_tokens=tokens)
+
 
 def cost(request: Request, listed: Rates, calibrated: Rates | None = None) -> Cost:
     """Return what a request may cost; a calibration may raise the most, and never lowers it."""

@@ -63,6 +63,8 @@ def _priced(session: Session, cell: AskingCell) -> _Priced:
         return _Priced(cell, trouble=error.cause)
     request = _request(session, cell.options, cell.text, model)
     found = session.books.cost(request, model)
+    if found and cell.options.max_neurons:
+        found = found.within(cell.options.max_neurons)
     return _Priced(cell, request, found, "" if found else f"{model.short} has no known price")
 
 

@@ -55,6 +55,15 @@ def test_every_asking_cell_is_listed_with_what_it_may_cost(
     assert account.requests == ()
 
 
+def test_a_limit_on_a_cell_is_the_most_it_may_cost(
+    plan: Callable[..., Table], tmp_path: Path
+) -> None:
+    path = tmp_path / "limited.ipynb"
+    cell = {"cell_type": "code", "source": "%%cfai --max-neurons 5\nHi"}
+    path.write_text(json.dumps({"cells": [cell]}))
+    assert plan(str(path)).rows[0][3].endswith("to 5.0")
+
+
 def test_the_class_is_the_students_times_the_cells(
     plan: Callable[..., Table], lesson: str, session: Session
 ) -> None:
