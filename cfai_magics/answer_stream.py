@@ -95,7 +95,8 @@ class AnswerStream:
         told = self._gathering.usage or (self._chat.usage if self._chat else Usage())
         if told.prompt_tokens:
             return told
-        return replace(self._gathering.guessed_usage(), neurons=told.neurons)
+        guessed = self._gathering.guessed_usage()
+        return replace(guessed, neurons=told.neurons, basis=told.basis)
 
     @property
     def answer(self) -> Answer:

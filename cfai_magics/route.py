@@ -60,7 +60,7 @@ class Route:
     def client(self) -> "WorkersAI":
         """Return the client for the present credentials or local server, made once for each."""
         self.start_if_local()
-        key = hash((id(self.server), *map(self.environ.get, ENVIRONMENT)))
+        key = hash((self._settings.timeout, *map(self.environ.get, ENVIRONMENT)))
         if self._client is None or key != self._client_key:
             self._drop_client()
             self._client, self._client_key = self._new_client(), key
@@ -104,8 +104,8 @@ class Route:
         self._drop_client()
 
     def start_if_local(self) -> None:
-        """Start the model on this machine where the settings name one and none runs yet."""
-        if self._settings.local and self.server is None:
+        """Start the model on this machine where the settings name one and none runs."""
+        if self._settings.local and not (self.server and self.server.running):
             self.start_local(self._settings.local)
 
     def start_local(self, which: str, progress: Progress | None = None) -> None:
@@ -113,7 +113,7 @@ class Route:
         from .local import LocalServer
 
         path = self.local_model(which, progress)
-        self.stop_local()
+        self.close()
         self.server = LocalServer.start(path, log_dir=self._home / "logs")
         self._settings.local = which
 
@@ -127,9 +127,7 @@ class Route:
 
     def stop_local(self) -> None:
         """Answer from Workers AI again."""
-        if self.server is not None:
-            self.server.stop()
-        self.server = None
+        self.close()
         self._settings.local = ""
 
     def close(self) -> None:

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.errors import AllowanceUsedUp, BadOption, CutStream, UnknownModel
+from cfai_magics.errors import (
+    AllowanceUsedUp,
+    BadOption,
+    CutStream,
+    LocalModelError,
+    RequestTimeout,
+    UnknownModel,
+)
 from cfai_magics.route import LOCAL_MODEL
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
@@ -113,6 +120,60 @@ def test_a_setting_that_names_the_local_model_starts_it(home: Path, small_model:
         session.close()
     assert server is not None
     assert not server.running
+
+
+def test_a_local_server_that_died_is_started_again(home: Path, small_model: Path) -> None:
+    session = Session(Cfai(local=str(small_model)), home)
+    try:
+        session.route.client()
+        assert session.route.server is not None
+        session.route.server.stop()
+        assert session.ask(session.request(HI, max_tokens=5)).local
+    finally:
+        session.close()
+
+
+def test_a_local_model_that_cannot_start_leaves_the_choice_as_it_was(
+    home: Path, small_model: Path, tmp_path: Path, account: Standin
+) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF")
+    session = Session(Cfai(local=str(small_model)), home)
+    try:
+        session.route.client()
+        with pytest.raises(LocalModelError, match="broken"):
+            session.route.start_local(str(broken))
+        assert session.ask(session.request(HI, max_tokens=5)).local
+    finally:
+        session.close()
+    assert account.requests == ()
+
+
+def test_what_stays_on_this_machine_passes_through_no_proxy(
+    home: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    session = Session(Cfai(local=str(small_model)), home)
+    try:
+        assert session.ask(session.request(HI, max_tokens=5)).local
+    finally:
+        session.close()
+
+
+def test_a_timeout_set_later_counts_at_once(session: Session, account: Standin) -> None:
+    session.ask(session.request(HI))
+    session.settings.timeout = 1.0
+    account.switch(delay_before_first=30.0)
+    with pytest.raises(RequestTimeout):
+        session.ask(session.request(HI))
+
+
+def test_the_figure_of_the_reply_s_header_is_a_bill(session: Session, account: Standin) -> None:
+    account.switch(omit_usage=True, json_for_stream=True)
+    answer = session.ask(session.request(HI))
+    assert answer.basis == "billed"
+    assert answer.usage.prompt_tokens > 0
 
 
 def test_a_failure_bears_the_id_of_its_request(session: Session, account: Standin) -> None:

@@ -64,9 +64,11 @@ class WorkersAI:
     ) -> Self:
         """Return a client of another server with OpenAI's routes, such as llama.cpp's own.
 
-        It has stream, chat and embed; what only Cloudflare offers raises BadOption.
+        It has stream, chat and embed; what only Cloudflare offers raises BadOption. The proxies
+        that the environment names are not used: what stays on this machine passes through none.
         """
-        made = cls("0" * ACCOUNT_ID_LENGTH, api_key, timeout=timeout, transport=transport)
+        direct = transport or httpx.HTTPTransport()
+        made = cls("0" * ACCOUNT_ID_LENGTH, api_key, timeout=timeout, transport=direct)
         made._account_id = ""
         made._openai = base_url.rstrip("/")
         return made
