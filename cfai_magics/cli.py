@@ -4,7 +4,7 @@ import sys
 
 from . import __version__
 from .commands import run
-from .errors import CfaiError
+from .errors import CfaiError, Interrupted
 
 INTERRUPTED = 130  # as shells count
 
@@ -18,28 +18,24 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(words or ["help"])
     except CfaiError as error:
+        from .doors import for_shell
+
         print(for_shell(f"cfai: {error}"), file=sys.stderr)
-        return 1
+        return INTERRUPTED if isinstance(error, Interrupted) else 1
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
 def _run(words: list[str]) -> int:
-    from .doors import shell_door
+    from .doors import for_shell, shell_door
     from .session import Session
     from .settings import home, load_settings
 
-    name = "help" if words[0] in {"-h", "--help"} else words[0]
     session = Session(load_settings(home()), home())
     try:
-        result = run(name, words[1:], shell_door(session), "cfai")
+        result = run(words[0], words[1:], shell_door(session), "cfai")
     finally:
         session.close()
     if result is not None:
         print(for_shell(str(result)))
     return 0
-
-
-def for_shell(text: str) -> str:
-    """Return a text that names magics with the names of the shell's commands instead."""
-    return text.replace("%%cfai", "cfai ask").replace("%cfai", "cfai")

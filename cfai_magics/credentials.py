@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from .errors import BadOption, NoCredentials, NotAnAccountId, StoreError
+from .errors import BadOption, NoCredentials, NotAnAccountId, StoreError, TokenOnLine
 
 ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
 TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
@@ -77,6 +77,12 @@ def looks_like_account_id(text: str) -> bool:
 def token_in(text: str) -> bool:
     """Whether something in the text has the form of an API token."""
     return bool(NEW_TOKEN.search(text) or OLD_TOKEN.search(text))
+
+
+def refuse_token(line: str) -> None:
+    """Raise TokenOnLine where something on the line has the form of an API token."""
+    if token_in(line):
+        raise TokenOnLine("An API token does not belong on this line, and was not used")
 
 
 def valid_account_id(text: str) -> str:

@@ -7,7 +7,7 @@ from getpass import getpass
 from typing import Any
 
 from .commands import Door, Live
-from .errors import SetupError
+from .errors import Interrupted, SetupError
 from .render.live import NotebookLive, RawLive, TextLive
 from .render.output import Output, notebook_progress, terminal_progress
 from .session import Session
@@ -15,6 +15,15 @@ from .values import Answer
 
 Keep = Callable[[str, Answer], None]
 Tell = Callable[[str], None]
+
+IN_THE_SHELL = (
+    (" (in a shell: cfai login)", ""),
+    (" What had arrived is kept in _cfai.", ""),
+    (", kept in _cfai.thought", ""),
+    ("%%cfai?", "cfai ask -h"),
+    ("%%cfai", "cfai ask"),
+    ("%cfai", "cfai"),
+)
 
 
 def notebook_door(session: Session, keep: Keep) -> Door:
@@ -41,7 +50,7 @@ def shell_door(session: Session) -> Door:
     """Return the door of the shell: the answer on stdout, all that is told about it on stderr."""
 
     def tell(line: str) -> None:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(for_shell(f"{line}\n"))
 
     def live(shown_as: str, footer: str) -> Live:
         return _plain_live(shown_as, footer, tell)
@@ -50,6 +59,13 @@ def shell_door(session: Session) -> Door:
         """Nothing outlives a shell command."""
 
     return Door(session, live, tell, terminal_progress, _prompt, keep, remembers=True)
+
+
+def for_shell(text: str) -> str:
+    """Return a text about magics as it holds for the shell's commands."""
+    for magic, command in IN_THE_SHELL:
+        text = text.replace(magic, command)
+    return text
 
 
 def _plain_live(shown_as: str, footer: str, tell: Tell) -> Live:
@@ -65,6 +81,8 @@ def _print_json(value: Any) -> None:
 def _prompt(question: str) -> str:
     try:
         return getpass(question)
+    except KeyboardInterrupt:
+        raise Interrupted("Nothing was answered", "Nothing was sent or kept.") from None
     except (EOFError, NotImplementedError) as error:  # IPython's StdinNotImplementedError is one
         raise SetupError(
             "Nobody can be asked here",

@@ -103,6 +103,12 @@ class BadOption(SetupError):
 class TokenOnLine(SetupError):
     """An API token was typed where the history keeps it."""
 
+    default_hint = (
+        "It stands in the history now, and in this notebook if it is one: revoke it on the "
+        "dashboard's API Tokens page, make a new one, and give it to %cfai login alone, which "
+        "asks for it unseen."
+    )
+
 
 class NotAnAccountId(SetupError):
     """The account id is not 32 hexadecimal characters."""
@@ -244,4 +250,4 @@ class BudgetReached(CfaiError):
 class Interrupted(CfaiError):
     """The user stopped the answer; what had arrived is kept."""
 
-    default_hint = "The text so far is kept in _cfai."
+    default_hint = "What had arrived is kept in _cfai."

@@ -11,7 +11,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from .commands import ASK_OPTIONS, run
-from .errors import BadOption, TokenOnLine
+from .errors import BadOption
 from .notebook import notebook_name
 from .settings import Cfai, home
 from .values import Answer
@@ -20,11 +20,6 @@ from .words import split_words
 if TYPE_CHECKING:
     from .commands import Door
     from .session import Session
-
-REVOKE = (
-    "The history and this notebook hold it now: revoke it on the dashboard's API Tokens page, "
-    "make a new one, and give it to %cfai login alone, which asks for it unseen."
-)
 
 
 def with_ask_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +60,6 @@ class CfaiMagics(Magics):
     def command(self, line: str) -> object:
         """Run a command: `%cfai status`, `%cfai models`; `%cfai help` lists them."""
         words = split_words(line) or ["status"]
-        _refuse_token(line, logging_in=words[0] == "login" and len(words) > 1)
         return run(words[0], words[1:], self._door(), "%cfai")
 
     @no_var_expand
@@ -76,10 +70,11 @@ class CfaiMagics(Magics):
 
         The text goes out as typed. The Answer is kept in `_cfai`, and with -o in a variable.
         """
-        _refuse_token(line)
-        options = self._options(split_words(line))
         from .commands.ask import answer
+        from .credentials import refuse_token
 
+        refuse_token(line)
+        options = self._options(split_words(line))
         answer(self._door(), self._typed(cell), options)
 
     def _options(self, words: list[str]) -> Namespace:
@@ -111,10 +106,3 @@ class CfaiMagics(Magics):
     def _keep(self, name: str, answer: Answer) -> None:
         kept = {"_cfai": answer, **({name: answer} if name else {})}
         self._shell.push(kept, interactive=False)
-
-
-def _refuse_token(line: str, *, logging_in: bool = False) -> None:
-    from .credentials import token_in
-
-    if logging_in or token_in(line):
-        raise TokenOnLine("An API token does not belong on this line, and was not used", REVOKE)

@@ -1,5 +1,6 @@
 """The shell's door, as a process of its own and as a function."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,8 +31,34 @@ def test_no_account_is_one_line_that_names_shell_commands(
     assert main(["ask", "Hi"]) == 1
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert "cfai login" in told
+    assert told.count("cfai login") == 1
     assert "%cfai" not in told
+
+
+@pytest.mark.parametrize("words", [["{}"], ["login", "{}"], ["ask", "Hi", "-s", "{}"]], ids=str)
+def test_a_token_among_the_words_is_refused_and_not_repeated(
+    words: list[str], account: Standin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word.format(account.token) for word in words]) == 1
+    told = capsys.readouterr().err
+    assert "revoke it" in told
+    assert account.token not in told
+    assert account.requests == ()
+
+
+def test_ctrl_c_ends_with_the_code_that_shells_know(account: Standin) -> None:
+    account.switch(answer="word " * 5_000, tokens_per_second=50)
+    command = [sys.executable, "-m", "cfai_magics", "ask", "Go on"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(9) == "word word"
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == "cfai: The answer was interrupted."
 
 
 @pytest.mark.parametrize(
@@ -46,6 +73,7 @@ def test_no_account_is_one_line_that_names_shell_commands(
         pytest.param(["models", "gemma-4"], 0, "gemma-4-26b-a4b-it", id="models offline"),
         pytest.param(["logout"], 0, "", id="logout with nothing kept"),
         pytest.param(["local", "no.gguf"], 1, "no.gguf", id="a missing model file"),
+        pytest.param(["help"], 0, "cfai ask -h lists the options", id="where options are listed"),
     ],
 )
 def test_each_call_ends_with_its_code_and_its_words(

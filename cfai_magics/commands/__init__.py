@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from ..errors import BadOption
+from ..errors import BadOption, TokenOnLine
 from ..values import Answer, Delta
 
 if TYPE_CHECKING:
@@ -166,6 +166,9 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 
+HELP = frozenset(("-h", "--help"))
+
+
 class Lines(str):
     """What a command says: a notebook shows it as it is, not as a quoted string."""
 
@@ -201,13 +204,23 @@ def ask_parser() -> ArgumentParser:
 
 def run(name: str, words: Sequence[str], door: Door, prog: str) -> object:
     """Run a command with its words and return what it has to show."""
+    name = "help" if name in HELP else name
+    _refuse_token(name, words)
     if name not in COMMANDS:
         raise BadOption(f"There is no command {name!r}", f"{prog} help lists the commands.")
     made = parser(name, prog)
-    if {"-h", "--help"} & set(words):
+    if HELP & set(words):
         return Lines(made.format_help())
     said = function(name)(door, made.parse_args(list(words)))
     return Lines(said) if isinstance(said, str) else said
+
+
+def _refuse_token(name: str, words: Sequence[str]) -> None:
+    from ..credentials import refuse_token
+
+    refuse_token(" ".join((name, *words)))
+    if name == "login" and set(words) - HELP:
+        raise TokenOnLine("What login asks for does not belong on this line, and was not used")
 
 
 def function(name: str) -> Callable[[Door, Namespace], object]:

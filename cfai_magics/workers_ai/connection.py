@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 from tenacity import RetryCallState, Retrying
 
-from ..errors import CfaiError
+from ..errors import BadOption, CfaiError
 from .envelope import refusal
 from .retry import is_worth_another, seconds_before
 from .transport import our_errors, our_setup_errors
@@ -104,8 +104,14 @@ def _failure(state: RetryCallState) -> Any:
 
 
 def json_content(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what httpx takes to send this JSON; half a surrogate pair becomes "?"."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    """Return what httpx takes to send this JSON; half a surrogate pair becomes "?".
+
+    Raises BadOption for NaN and infinity, which JSON does not know.
+    """
+    try:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        raise BadOption("NaN and infinity are no numbers that can be sent") from None
     content = text.encode(errors="replace")
     return {"content": content, "headers": {"Content-Type": "application/json"}}
 
