@@ -149,6 +149,9 @@ def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -
         ("%%cfai -p x\nHi", "BadOption", "K=V"),
         ("%%cfai -p model=x\nHi", "BadOption", "Use -m"),
         ("%%cfai -o not-a-name\nHi", "BadOption", "no variable name"),
+        ("%%cfai -o class\nHi", "BadOption", "no variable name"),
+        ("%%cfai -t nan\nHi", "BadOption", "NaN"),
+        ("%%cfai -p min_p=-Infinity\nHi", "BadOption", "infinity"),
         ("%%cfai --max-tokens 0\nHi", "BadOption", "leaves no answer"),
         ("%%cfai -t hot\nHi", "BadOption", "invalid float value"),
         ("%%cfai\n \n", "BadOption", "The question is empty"),
@@ -219,11 +222,28 @@ def test_an_interrupt_before_the_first_word_is_told(kernel: Kernel, cloudflare: 
     running = kernel.start("%%cfai\nHi")
     assert cloudflare.wait_for(lambda c: c.requests != ())
     kernel.manager.interrupt_kernel()
-    assert kernel.finish(running).ename == "Interrupted"
+    cell = kernel.finish(running)
+    assert cell.ename == "Interrupted"
+    assert "before the first word" in cell.traceback[0]
+    assert "nothing had arrived" in cell.text
+
+
+def test_an_interrupt_between_two_tries_leaves_no_promise_of_another(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    cloudflare.switch(error=Fault.of(3040), retry_after="50")
+    running = kernel.start("%%cfai\nHi")
+    kernel.until_shown(running, "Capacity temporarily exceeded, please try again; try 2 follows")
+    kernel.manager.interrupt_kernel()
+    cell = kernel.finish(running)
+    assert "follows" not in cell.text
+    assert "No answer came." in cell.text
 
 
 def test_the_help_lists_the_options(kernel: Kernel) -> None:
     assert kernel.run("%cfai models -h").text.startswith("usage: %cfai models")
+    assert kernel.run("%cfai login --help").text.startswith("usage: %cfai login")
+    assert "list the commands" in kernel.run("%cfai -h").text
     payload = kernel.client.execute_interactive("%%cfai?", timeout=60, output_hook=lambda _: None)
     text = payload["content"]["payload"][0]["data"]["text/plain"]
     assert "--max-tokens" in text

@@ -4,6 +4,7 @@ import json
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from keyword import iskeyword
 from typing import Any
 
 from ..errors import BadOption, CfaiError, Interrupted
@@ -37,12 +38,19 @@ def _shown(door: Door, request: Request, live: Live, name: str, most: float | No
                 live.add(delta)
         except KeyboardInterrupt:
             stream.close()
-            error = Interrupted("The answer was interrupted")
-            error.answer = stream.answer
-            raise error from None
+            raise _interrupted(stream.answer) from None
         live.end(stream.answer)
         door.keep(name, stream.answer)
         return stream.answer
+
+
+def _interrupted(answer: Answer) -> Interrupted:
+    if answer.text or answer.thought:
+        error = Interrupted("The answer was interrupted")
+    else:
+        error = Interrupted("Interrupted before the first word", "Nothing had arrived.")
+    error.answer = answer
+    return error
 
 
 @contextmanager
@@ -52,7 +60,7 @@ def _kept(door: Door, name: str, live: Live) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         live.end(None)
-        raise Interrupted("Interrupted before the first word") from None
+        raise Interrupted("Interrupted before the first word", "Nothing had arrived.") from None
     except CfaiError as error:
         live.end(error.answer)
         if error.answer is not None:
@@ -62,7 +70,7 @@ def _kept(door: Door, name: str, live: Live) -> Iterator[None]:
 
 def _telling(live: Live) -> OnRetry:
     def tell(error: CfaiError, seconds: float, next_try: int) -> None:
-        live.notice(f"{error.cause}; try {next_try} follows in {seconds:.0f} s")
+        live.notice(f"{error.cause.rstrip('.')}; try {next_try} follows in {seconds:.0f} s")
 
     return tell
 
@@ -70,7 +78,7 @@ def _telling(live: Live) -> OnRetry:
 def _check(prompt: str, options: Namespace) -> None:
     if not prompt.strip():
         raise BadOption("The question is empty", "Write it below the %%cfai line.")
-    if options.output and not options.output.isidentifier():
+    if options.output and (not options.output.isidentifier() or iskeyword(options.output)):
         raise BadOption(f"-o {options.output} is no variable name", "Use letters, digits and _.")
     if options.max_neurons is not None and not options.max_neurons > 0:
         raise BadOption(f"--max-neurons {options.max_neurons} is no limit", "Use more than 0.")

@@ -15,6 +15,8 @@ SHORTEST_PAUSE = 1 / 10  # s between two updates of an output
 BYTES_PER_SECOND = 12_000  # of updates, so that a long open block is sent less often
 MESSAGE_BYTES = 700  # what a Jupyter message weighs beside its text
 SETTLE_AT = 1_500  # characters: an open part this long hands its finished blocks up
+# What would command a terminal instead of being shown in it.
+CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
 THINKING_PAUSE = 0.5  # s between two updates of the line that tells of thinking
 
 
@@ -113,6 +115,8 @@ class NotebookLive:
             self._show_thoughts()
         if answer.text:
             self._settled.show({**_markdown(answer.text), "text/plain": answer.text})
+        elif self._settled.shown:  # a notice stands there, of a try that will not follow
+            self._settled.tell("No answer came.")
         if self._footer != "off":
             self._below.tell(receipt(answer, self._footer))
 
@@ -144,8 +148,9 @@ class TextLive:
             self._thought += len(delta.text)
 
     def _write(self, text: str) -> None:
-        self._out.write(text)
-        if self._out.isatty():  # elsewhere the stream itself gathers pieces into fewer messages
+        in_terminal = self._out.isatty()
+        self._out.write(text.translate(CONTROLS) if in_terminal else text)
+        if in_terminal or self._out is sys.__stdout__:  # a kernel's gathers pieces by itself
             self._out.flush()
 
     def notice(self, line: str) -> None:
@@ -184,6 +189,7 @@ class RawLive:
         """Show the JSON, and the receipt under it."""
         if answer is None:
             return
-        self._show(answer.raw)
+        if answer.raw is not None:
+            self._show(answer.raw)
         if self._footer != "off":
             self._tell(receipt(answer, self._footer))

@@ -59,16 +59,18 @@ def _account(figure: AccountFigure) -> str:
 
 
 ENDINGS = {
-    "interrupted": "Interrupted: this is what had arrived.",
-    "cut": "Cut off before its end: this is what had arrived.",
-    "budget": "Cut at the end of the budget: this is what had arrived.",
+    "interrupted": "Interrupted: {} had arrived.",
+    "cut": "Cut off before its end: {} had arrived.",
+    "budget": "Cut at the end of the budget: {} had arrived.",
     "content_filter": "Ended by the model's content filter.",
 }
 
 
 def remarks(answer: Answer) -> list[str]:
     """Return what the reader should know: cut, interrupted, empty, or from a small model."""
-    found = [*answer.notes, *([ENDINGS[answer.finish]] if answer.finish in ENDINGS else [])]
+    arrived = "this is what" if answer.text or answer.thought else "nothing"
+    ending = ENDINGS.get(answer.finish, "").format(arrived)
+    found = [*answer.notes, *([ending] if ending else [])]
     tokens = f"{answer.usage.completion_tokens:,} tokens"
     if answer.finish == "length" and answer.text:
         found.append(f"Cut at {tokens} by the limit: raise --max-tokens for the rest.")

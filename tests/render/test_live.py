@@ -217,3 +217,19 @@ def test_raw_shows_the_json_as_it_was_sent() -> None:
     live.end(Answer("m", text="Hi", finish="stop", raw={"choices": []}))
     assert json.dumps(shown) == '[{"choices": []}]'
     assert told == ["waiting", "neurons not reported · 0.0 s"]
+
+
+def test_a_terminal_is_not_commanded_by_an_answer() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    TextLive("off", print, out).add(Text("\x1b]0;title\x07red\x9b31m\n\tté"))
+    assert out.getvalue() == "]0;titlered31m\n\tté"
+
+
+def test_raw_shows_no_json_where_none_came() -> None:
+    shown: list[object] = []
+    RawLive("off", print, shown.append).end(Answer("m", finish="interrupted"))
+    assert shown == []

@@ -37,6 +37,7 @@ def test_a_short_receipt_tells_neurons_and_time() -> None:
         ({"finish": "stop", "text": ""}, "The answer is empty."),
         ({"text": "", "thought": "hm"}, "The answer is empty, but the thinking above is billed."),
         ({"finish": "interrupted"}, "Interrupted: this is what had arrived."),
+        ({"finish": "interrupted", "text": ""}, "Interrupted: nothing had arrived."),
         ({"finish": "cut", "text": ""}, "Cut off before its end"),
         ({"tool_calls": (ToolCall("1", "add", "{}"),)}, "The model asks to call: add."),
         ({"usage": Usage(1, 2, neurons=1234.6, basis="billed")}, "1,235 neurons billed"),
