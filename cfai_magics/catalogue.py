@@ -5,7 +5,9 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
+from datetime import date
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -52,19 +54,23 @@ def cached(home: Path) -> Catalogue | None:
     try:
         kept = json.loads((home / CACHE_NAME).read_text(encoding="utf-8"))
         models = tuple(Model(**item) for item in kept["models"])
-        return Catalogue(models, str(kept["date"]), "cached")
+        return Catalogue(models, date.fromisoformat(kept["date"]).isoformat(), "cached")
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def keep(home: Path, models: Iterable[Model], date: str) -> Catalogue:
-    """Write the list into the folder, whole or not at all, and return it as live."""
-    catalogue = Catalogue(tuple(models), date, "live")
-    home.mkdir(parents=True, exist_ok=True)
+def keep(home: Path, models: Iterable[Model], today: str) -> Catalogue:
+    """Write the list into the folder, whole or not at all, and return it as live.
+
+    Where the folder takes nothing, the list serves this session alone.
+    """
+    catalogue = Catalogue(tuple(models), today, "live")
     partial = home / f".{CACHE_NAME}.{os.getpid()}"
-    body = {"date": date, "models": [asdict(model) for model in catalogue.models]}
-    partial.write_text(json.dumps(body, indent=1), encoding="utf-8")
-    partial.replace(home / CACHE_NAME)
+    body = {"date": today, "models": [asdict(model) for model in catalogue.models]}
+    with suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(body, indent=1), encoding="utf-8")
+        partial.replace(home / CACHE_NAME)
     return catalogue
 
 
@@ -98,9 +104,10 @@ def unknown(name: str, catalogue: Catalogue) -> UnknownModel:
 
 
 def nearest(name: str, catalogue: Catalogue) -> list[str]:
-    """Return up to three short names that look like the given one, or hold it."""
+    """Return up to three short names of other models that look like the given one, or hold it."""
     wanted = name.rpartition("/")[2].lower()
-    shorts = {model.short.lower(): model.short for model in catalogue.models}
+    others = [model for model in catalogue.models if model.name != name]
+    shorts = {model.short.lower(): model.short for model in others}
     close = get_close_matches(wanted, shorts, n=3, cutoff=0.5)
     holding = [short for short in shorts if wanted and wanted in short]
     return [shorts[short] for short in dict.fromkeys(close + holding)][:3]

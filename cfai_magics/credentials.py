@@ -259,7 +259,7 @@ class CredentialStore:
         """Forget what is kept; return what was done, a sentence a place."""
         done = []
         if self._path.exists():
-            self._path.unlink()
+            self._unlink()
             done.append(f"Forgotten from the file {self._path}.")
         if self._vault.get() is not None:
             self._vault.delete()
@@ -267,6 +267,14 @@ class CredentialStore:
         if any(self._environ.get(name) for name in (ACCOUNT_VARIABLE, TOKEN_VARIABLE)):
             done.append(f"{ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} still stand in the environment.")
         return done or ["Nothing was kept."]
+
+    def _unlink(self) -> None:
+        try:
+            self._path.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"{self._path} can't be deleted: {error.strerror}", "Delete it by hand."
+            ) from None
 
 
 def _sources(account: str, token: str) -> str:

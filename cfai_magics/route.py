@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .credentials import Credentials, CredentialStore
+from .errors import CfaiError
 from .settings import Cfai
 from .values import TokenCheck
 
@@ -21,6 +22,7 @@ ENVIRONMENT = ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", BASE_URL_VARIABL
 LOCAL_MODEL = "small"  # the value of Cfai.local that stands for the model we fetch ourselves
 LOCAL_ACCOUNT = "local"
 
+OnRetry = Callable[[CfaiError, float, int], None]
 Progress = Callable[[int, int], None]
 
 
@@ -94,10 +96,10 @@ class Route:
             self._client.close()
         self._client = None
 
-    def check(self, credentials: Credentials) -> TokenCheck:
+    def check(self, credentials: Credentials, on_retry: OnRetry | None = None) -> TokenCheck:
         """Ask Cloudflare what it says of these credentials."""
         with self._client_with(credentials) as client:
-            return client.check_token()
+            return client.check_token(on_retry)
 
     def credentials_changed(self) -> None:
         """Find the credentials anew at the next call."""

@@ -15,7 +15,7 @@ from .books import Booking, Books, Payload
 from .errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from .gathering import Gathering
 from .pricing import guessed_tokens
-from .route import Route
+from .route import OnRetry, Route
 from .settings import Cfai
 from .store.ledger import Ledger, Place
 from .values import (
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import httpx
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
-
-OnRetry = Callable[[CfaiError, float, int], None]
 
 
 class Session:
@@ -198,9 +196,9 @@ class Session:
             self._catalogue = model_list.cached(self.home) or model_list.shipped()
         return self._catalogue
 
-    def fetch_catalogue(self) -> Catalogue:
+    def fetch_catalogue(self, on_retry: OnRetry | None = None) -> Catalogue:
         """Ask Cloudflare for the list of models and keep it on disk."""
-        models = self.route.client().models()
+        models = self.route.client().models(on_retry)
         today = datetime.now(UTC).date().isoformat()
         self._catalogue = model_list.keep(self.home, models, today)
         return self._catalogue

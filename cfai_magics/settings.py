@@ -9,7 +9,7 @@ from typing import Any
 from traitlets import CFloat, Enum, Float, Int, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
-from .errors import BadOption
+from .errors import BadOption, SetupError
 
 DEFAULT_MODEL = "@cf/google/gemma-4-26b-a4b-it"
 FILE_NAME = "settings.toml"
@@ -53,14 +53,21 @@ class Cfai(Configurable):
 def load_settings(folder: Path, config: Config | None = None) -> Cfai:
     """Return the settings of the folder's settings.toml, under those of IPython's configuration.
 
-    Raises BadOption when the file can't be read as settings.
+    Raises BadOption when one of them is not as a setting has to be.
     """
     kept = Config({"Cfai": kept_settings(folder)})
+    try:
+        Cfai(config=kept)
+    except TraitError as error:
+        raise BadOption(f"In {folder / FILE_NAME}: {error}", "Correct or delete it.") from None
     kept.merge(config or Config())
     try:
         return Cfai(config=kept)
     except TraitError as error:
-        raise BadOption(f"In {folder / FILE_NAME}: {error}", "Correct or delete it.") from None
+        raise BadOption(
+            f"In IPython's configuration: {error}",
+            "Correct ipython_config.py; what %config set ends with the kernel.",
+        ) from None
 
 
 def kept_settings(folder: Path) -> dict[str, Any]:
@@ -85,9 +92,15 @@ def kept_settings(folder: Path) -> dict[str, Any]:
 def keep_settings(folder: Path, changes: Mapping[str, str | float]) -> None:
     """Write the changes into the folder's settings.toml, beside what it holds."""
     kept = kept_settings(folder) | dict(changes)
-    folder.mkdir(parents=True, exist_ok=True)
     # A JSON string, number or boolean is also TOML.
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in sorted(kept.items())]
     partial = folder / f".{FILE_NAME}.{os.getpid()}"
-    partial.write_text("".join(lines), encoding="utf-8")
-    partial.replace(folder / FILE_NAME)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.write_text("".join(lines), encoding="utf-8")
+        partial.replace(folder / FILE_NAME)
+    except OSError as error:
+        raise SetupError(
+            f"{folder / FILE_NAME} can't be written: {error.strerror}",
+            "Set CFAI_HOME to a folder that can be.",
+        ) from None

@@ -55,6 +55,7 @@ def test_nearest_knows_full_names_and_parts() -> None:
     assert nearest("@cf/google/gemma-4-26b-a4b", shipped())[0] == "gemma-4-26b-a4b-it"
     assert "whisper" in nearest("whisp", shipped())
     assert nearest("", LIST) == []
+    assert nearest("@cf/c/two-1b-it", LIST)[0] == "two-1b", "not itself: it is not to be had"
 
 
 def test_a_kept_list_comes_back_with_its_date(tmp_path: Path) -> None:
@@ -64,7 +65,15 @@ def test_a_kept_list_comes_back_with_its_date(tmp_path: Path) -> None:
     assert cached(tmp_path) == Catalogue(LIST.models, "2026-11-23", "cached")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"models": [{"x": 1}], "date": "d"}'])
+def test_a_folder_that_takes_nothing_costs_only_the_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert keep(tmp_path / "file" / "home", LIST.models, "2026-11-23").models == LIST.models
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"models": [{"x": 1}], "date": "d"}', '{"models": [], "date": "yesterday"}'],
+)
 def test_a_damaged_list_counts_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / CACHE_NAME).write_text(text)
     assert cached(tmp_path) is None

@@ -6,7 +6,7 @@ import pytest
 from traitlets.config import Config
 
 from cfai_magics import settings
-from cfai_magics.errors import BadOption
+from cfai_magics.errors import BadOption, SetupError
 from cfai_magics.settings import DEFAULT_MODEL, Cfai, keep_settings, load_settings
 
 
@@ -51,3 +51,15 @@ def test_a_wrong_file_is_one_clear_line(tmp_path: Path, text: str, told: str) ->
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert all(trait.help for trait in Cfai.class_traits(config=True).values())
+
+
+def test_a_wrong_value_of_ipython_s_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="IPython's configuration") as caught:
+        load_settings(tmp_path, Config({"Cfai": {"max_tokens": 0}}))
+    assert "settings.toml" not in str(caught.value)
+
+
+def test_a_folder_that_takes_nothing_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SetupError, match="can't be written"):
+        keep_settings(tmp_path / "file" / "home", {"model": "m"})

@@ -4,8 +4,8 @@ from argparse import Namespace
 
 from .. import __version__
 from ..credentials import Credentials, valid_account_id, valid_token
-from ..errors import NoCredentials
-from ..render.formats import Table
+from ..errors import SetupError
+from ..render.formats import Table, next_try
 from ..route import BASE_URL_VARIABLE
 from ..session import Session
 from ..values import TokenCheck
@@ -24,9 +24,10 @@ def login(door: Door, _options: Namespace) -> str:
         door.say(line)
     account_id = valid_account_id(door.prompt("Account ID: "))
     token = valid_token(door.prompt("API token: "))
-    check = door.session.route.check(Credentials(account_id, token, "the prompt"))
-    kept_in = door.session.route.store.keep(account_id, token)
-    door.session.route.credentials_changed()
+    credentials, route = Credentials(account_id, token, "the prompt"), door.session.route
+    check = route.check(credentials, lambda *what: door.say(next_try(*what)))
+    kept_in = route.store.keep(account_id, token)
+    route.credentials_changed()
     return f"{_verdict(check)} Kept in {kept_in}. %cfai status shows what is in use."
 
 
@@ -72,6 +73,6 @@ def _where(session: Session) -> list[tuple[str, str]]:
     rows = [("address", f"{address} from {BASE_URL_VARIABLE}")] if address else []
     try:
         found = session.route.store.find()
-    except NoCredentials as error:
+    except SetupError as error:
         return [*rows, ("account", str(error)), model]
     return [*rows, ("account", f"…{found.account_tail}, from {found.source}"), model]

@@ -8,7 +8,7 @@ from keyword import iskeyword
 from typing import Any
 
 from ..errors import BadOption, CfaiError, Interrupted
-from ..session import OnRetry
+from ..render.formats import next_try
 from ..values import Answer, Message, Request
 from . import Door, Live
 
@@ -32,7 +32,7 @@ def answer(door: Door, prompt: str, options: Namespace) -> Answer:
 
 
 def _shown(door: Door, request: Request, live: Live, name: str, most: float | None) -> Answer:
-    with door.session.stream(request, _telling(live), most) as stream:
+    with door.session.stream(request, lambda *what: live.notice(next_try(*what)), most) as stream:
         try:
             for delta in stream:
                 live.add(delta)
@@ -66,13 +66,6 @@ def _kept(door: Door, name: str, live: Live) -> Iterator[None]:
         if error.answer is not None:
             door.keep(name, error.answer)
         raise
-
-
-def _telling(live: Live) -> OnRetry:
-    def tell(error: CfaiError, seconds: float, next_try: int) -> None:
-        live.notice(f"{error.cause.rstrip('.')}; try {next_try} follows in {seconds:.0f} s")
-
-    return tell
 
 
 def _check(prompt: str, options: Namespace) -> None:

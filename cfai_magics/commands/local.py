@@ -29,9 +29,11 @@ def local(door: Door, options: Namespace) -> str:
 def _told(session: Session) -> str:
     if session.route.server is None:
         return "Questions go to Workers AI again."
+    small = session.settings.local == LOCAL_MODEL
+    warning = "Its answers are real, but those of a small model. " if small else ""
     return (
         f"Questions now go to {session.route.server.model_name} on this machine: no account, no "
-        "neurons. Its answers are real, but those of a small model. %cfai local off ends it."
+        f"neurons. {warning}%cfai local off ends it."
     )
 
 

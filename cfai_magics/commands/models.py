@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
 from ..errors import CfaiError
-from ..render.formats import Table
-from ..session import Session
+from ..render.formats import Table, next_try
 from ..settings import keep_settings
 from ..values import Catalogue, Model
 from . import Door
@@ -26,23 +25,25 @@ COLUMNS = (
 
 def models(door: Door, options: Namespace) -> Table:
     """Return the table of models, narrowed to those with all of the words."""
-    catalogue, remark = _newest(door.session, refresh=options.refresh)
+    catalogue, remark = _newest(door, refresh=options.refresh)
     words = [word.lower() for word in options.words]
     found = [model for model in catalogue.models if all(_fits(model, word) for word in words)]
     note = f"{len(found)} of {len(catalogue.models)} models; {remark}"
     return Table(COLUMNS, tuple(map(_row, found)), note)
 
 
-def _newest(session: Session, *, refresh: bool) -> tuple[Catalogue, str]:
+def _newest(door: Door, *, refresh: bool) -> tuple[Catalogue, str]:
     """Return the list, asked anew when it is not of today, and where it is from."""
-    known = session.catalogue()
+    known = door.session.catalogue()
     if known.source != "shipped" and _is_of_today(known) and not refresh:
         return known, f"list of {known.date}."
     try:
-        return session.fetch_catalogue(), "list of today."
+        newest = door.session.fetch_catalogue(lambda *what: door.say(next_try(*what)))
     except CfaiError as error:
         origin = "the shipped list" if known.source == "shipped" else "the kept list"
-        return known, f"{origin}, of {known.date}, as no newer one could be had: {error.cause}."
+        why = error.cause.rstrip(".")
+        return known, f"{origin}, of {known.date}, as no newer one could be had: {why}."
+    return newest, "list of today."
 
 
 def _is_of_today(catalogue: Catalogue) -> bool:

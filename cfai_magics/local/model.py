@@ -160,8 +160,8 @@ def _reason(said: list[str]) -> str:
         return "this Python has no pip"
     if any("connection" in line.lower() or "resolve" in line.lower() for line in said):
         return "the package index could not be reached"
-    wrong = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR")]
-    return (wrong or said or ["pip said nothing"])[-1]
+    wrong = [line.removeprefix("ERROR:").strip() for line in said if line.startswith("ERROR")]
+    return ([line for line in wrong if line] or said or ["pip said nothing"])[-1]
 
 
 def _next(said: list[str]) -> str:

@@ -54,7 +54,7 @@ class LocalServer:
                 "What runs a model here is not installed",
                 'pip install "cfai-magics[local]", then try again.',
             )
-        log_dir.mkdir(parents=True, exist_ok=True)
+        _made(log_dir)
         key, name = ApiKey(secrets.token_urlsafe(24)), model.stem.partition(".Q")[0]
         told = {
             "model": str(model),
@@ -84,6 +84,16 @@ class LocalServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _made(log_dir: Path) -> None:
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalModelError(
+            f"There is no place for the log in {log_dir}: {error.strerror}",
+            "Set CFAI_HOME to another folder.",
+        ) from None
 
 
 def _spawn() -> "subprocess.Popen[bytes]":

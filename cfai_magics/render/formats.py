@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from ..errors import CfaiError
+
 FOOTER_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
 
 
@@ -80,6 +82,11 @@ def duration(amount: float) -> str:
     """Return a time given in seconds in hours and minutes."""
     hours, minutes = divmod(int(amount // 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def next_try(error: CfaiError, pause: float, number: int) -> str:
+    """Return the line that tells why nothing has come yet, and when it is tried again."""
+    return f"{error.cause.rstrip('.')}; try {number} follows in {pause:.0f} s"
 
 
 def bar(done: int, total: int, width: int = 30) -> str:

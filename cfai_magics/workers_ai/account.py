@@ -1,10 +1,12 @@
 """What to ask about a token, and how to read the reply."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..values import TokenCheck
 
 USER_PATH = "/user/tokens/verify"
+ENDED = frozenset(("disabled", "expired"))
 
 
 def account_path(account_id: str) -> str:
@@ -14,11 +16,19 @@ def account_path(account_id: str) -> str:
 
 def token_check(reply: Any, owner: str, *, can_read: bool) -> TokenCheck:
     """Return what a verify reply says of the token."""
-    result = reply.get("result") if isinstance(reply, dict) else None
-    result = result if isinstance(result, dict) else {}
     return TokenCheck(
-        status=str(result.get("status") or "unknown"),
+        status=state(reply),
         owner="account" if owner == "account" else "user",
         can_read=can_read,
-        expires_on=result.get("expires_on"),
+        expires_on=_result(reply).get("expires_on"),
     )
+
+
+def state(reply: Any) -> str:
+    """Return the state of the token that a verify reply tells: active, disabled or expired."""
+    return str(_result(reply).get("status") or "unknown")
+
+
+def _result(reply: Any) -> Mapping[str, Any]:
+    result = reply.get("result") if isinstance(reply, dict) else None
+    return result if isinstance(result, dict) else {}

@@ -132,34 +132,37 @@ class WorkersAI:
             usage = usage_of(reply.get("usage"), tasks.header_neurons(headers))
             yield Embeddings(model, tuple(found), usage)
 
-    def models(self) -> tuple[Model, ...]:
-        """Return the catalogue, every page of it."""
+    def models(self, on_retry: OnRetry | None = None) -> tuple[Model, ...]:
+        """Return the catalogue, every page of it; `on_retry` as for stream."""
         found: list[Model] = []
         page = 1
         while True:
-            reply = self._search(page, catalogue.PAGE_SIZE)
+            reply = self._search(page, catalogue.PAGE_SIZE, on_retry)
             found += catalogue.models(reply)
             if catalogue.is_last_page(reply, page):
                 return tuple(found)
             page += 1
 
-    def _search(self, page: int, per_page: int) -> Any:
+    def _search(self, page: int, per_page: int, on_retry: OnRetry | None = None) -> Any:
         path = f"{self._account()}/ai/models/search?page={page}&per_page={per_page}"
-        return self._connection.ask("GET", path)[0]
+        return self._connection.ask("GET", path, on_retry=on_retry)[0]
 
-    def check_token(self) -> TokenCheck:
+    def check_token(self, on_retry: OnRetry | None = None) -> TokenCheck:
         """Ask Cloudflare what the token is: its owner, its state, and whether it may list models.
 
-        Raises AuthenticationError when it is no valid token of this account.
+        Raises AuthenticationError when it is no valid token of this account; `on_retry` as for
+        stream.
         """
         self._account()
         paths = {"user": account.USER_PATH, "account": account.account_path(self._account_id)}
         owner = "user"
         try:
-            reply, _ = self._connection.ask("GET", self._root + paths[owner])
+            reply, _ = self._connection.ask("GET", self._root + paths[owner], on_retry=on_retry)
         except AuthenticationError:
             owner = "account"
-            reply, _ = self._connection.ask("GET", self._root + paths[owner])
+            reply, _ = self._connection.ask("GET", self._root + paths[owner], on_retry=on_retry)
+        if account.state(reply) in account.ENDED:
+            raise AuthenticationError(f"The token is {account.state(reply)}")
         return account.token_check(reply, owner, can_read=self._can_read())
 
     def _can_read(self) -> bool:

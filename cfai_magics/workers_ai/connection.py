@@ -75,10 +75,15 @@ class Connection:
         raise error
 
     def ask(
-        self, method: str, url: str, model: str = "", **sent: Any
+        self,
+        method: str,
+        url: str,
+        model: str = "",
+        on_retry: OnRetry | None = None,
+        **sent: Any,
     ) -> tuple[Any, httpx.Headers]:
         """Send, again where that is worth it; return the reply's JSON and headers."""
-        response = self.tried(lambda: self.send(method, url, model, **sent))
+        response = self.tried(lambda: self.send(method, url, model, **sent), on_retry)
         return json_of(response), response.headers
 
     def tried(self, send: Callable[[], Sent], on_retry: OnRetry | None = None) -> Sent:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.commands import Door, run
+from cfai_magics.credentials import ACCOUNT_VARIABLE
 from cfai_magics.doors import shell_door
 from cfai_magics.errors import AuthenticationError, BadOption, NotAnAccountId, SetupError
 from cfai_magics.route import BASE_URL_VARIABLE
@@ -65,6 +66,23 @@ def test_a_wrong_token_is_refused_and_not_kept(session: Session, cloudflare: Sta
     with pytest.raises(AuthenticationError):
         ask(session, "login", cloudflare.account_id, token())
     assert ask(session, "logout") == "Nothing was kept."
+
+
+@pytest.mark.parametrize("status", ["disabled", "expired"])
+def test_a_token_that_has_ended_is_named_as_such(
+    session: Session, cloudflare: Standin, status: str
+) -> None:
+    made = cloudflare.issue_token(EVERYTHING, status=status)
+    with pytest.raises(AuthenticationError, match=status):
+        ask(session, "login", cloudflare.account_id, made)
+    assert ask(session, "logout") == "Nothing was kept."
+
+
+def test_status_tells_what_is_wrong_with_the_account(home: Path) -> None:
+    broken = Session(Cfai(), home, environ={ACCOUNT_VARIABLE: token()})
+    status = ask(broken, "status")
+    assert "looks like an API token" in status
+    assert "version" in status
 
 
 def test_a_token_as_account_id_is_named_as_such(session: Session, cloudflare: Standin) -> None:

@@ -160,6 +160,16 @@ def test_the_user_hears_of_a_wait_that_takes_longer_than_two_seconds(
     assert told == heard
 
 
+@pytest.mark.parametrize("name", ["models", "check_token"])
+def test_the_user_hears_of_a_wait_for_the_list_or_the_token_too(name: str) -> None:
+    told: list[str] = []
+    found = httpx.Response(200, json={"result": [], "success": True})
+    script = Script(refused(429, 3040, **{"retry-after": "7"}), found)
+    with script.client() as client:
+        getattr(client, name)(lambda error, *_: told.append(error.cause))
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_redirect_is_not_followed_and_the_token_does_not_travel(status: int, call: str) -> None:
