@@ -47,12 +47,31 @@ TEXTS = (
         re.compile(r"sequence too long|max context reached|context window", re.IGNORECASE),
         errors.ContextTooLong,
     ),
+    (re.compile(r"on the workers free plan", re.IGNORECASE), errors.PaidPlanOnly),
     (re.compile(r"request timeout", re.IGNORECASE), errors.RequestTimeout),
     (re.compile(r"no such model", re.IGNORECASE), errors.UnknownModel),
 )
 PLAIN = {
     7003: "The account id in the address is not one that Cloudflare knows",
     7000: "There is no such model",
+}
+# Where the next step is another one than that of its class, by code, or status without one.
+HINTS: Mapping[int, str] = {
+    **dict.fromkeys(
+        (5018, 3041, 3023),
+        "Cloudflare has closed it to this account: choose another model with -m.",
+    ),
+    5016: (
+        "The model asks for consent to its licence once an account: read it on the model's page, "
+        'then send {"prompt": "agree"} to the model with WorkersAI(...).run(model, ...).'
+    ),
+    **dict.fromkeys(
+        (301, 302, 307, 308, 404),
+        "Check CLOUDFLARE_API_BASE_URL: there is no Workers AI at this address.",
+    ),
+    3006: "Shorten the prompt.",
+    8007: "Word the prompt differently, or choose another model with -m.",
+    5028: "It is retired. %cfai models --refresh lists the models there are.",
 }
 PREFIX = re.compile(r"^(?:(?:AiError|Ai|Error):\s*)+")
 REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s*$", re.IGNORECASE)
@@ -138,6 +157,7 @@ def _error(said: _Said, status: int | None, headers: Mapping[str, str]) -> Worke
     kind = _kind(said.code, status, message)
     return kind(
         PLAIN.get(said.code or 0) or message or _reason(status),
+        HINTS.get(said.code or status or 0, ""),
         code=said.code,
         status=status,
         request_id=headers.get("cf-ai-req-id")

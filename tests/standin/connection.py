@@ -146,6 +146,11 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+def phrase(status: int) -> str:
+    """Return the words of a status; Cloudflare has some of its own, such as 524."""
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else "<none>"
+
+
 def head_of(reply: Reply, framing: dict[str, str], *, keep: bool) -> bytes:
     """Return a reply's status line and headers."""
     headers = {
@@ -156,6 +161,6 @@ def head_of(reply: Reply, framing: dict[str, str], *, keep: bool) -> bytes:
         "cf-ray": f"{secrets.token_hex(8)}-FRA",
         **reply.headers,
     }
-    first = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"
+    first = f"HTTP/1.1 {reply.status} {phrase(reply.status)}"
     lines = [first, *(f"{name}: {value}" for name, value in headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -158,6 +158,11 @@ def test_each_shape_has_its_keys(cloudflare: Standin, api: Api) -> None:
     assert answered("empty").content == b""
 
 
+def test_the_statuses_of_cloudflare_s_own_can_be_asked_for(cloudflare: Standin, api: Api) -> None:
+    cloudflare.switch(error=Fault(524, 0, "A timeout occurred", "html"))
+    assert api.chat().status_code == 524
+
+
 @pytest.mark.parametrize("code", RECORDED)
 def test_every_known_code_can_be_asked_for(code: int, cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(error=Fault.of(code))

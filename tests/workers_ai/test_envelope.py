@@ -77,6 +77,7 @@ def test_a_recorded_error_has_its_class_its_figures_and_its_cause(
         (5006, errors.BadInput),
         (5007, errors.UnknownModel),
         (5021, errors.ContextTooLong),
+        (5035, errors.PaidPlanOnly),
         (10000, errors.AuthenticationError),
     ],
 )
@@ -113,6 +114,22 @@ def test_an_html_page_or_nothing_at_all_is_told_by_its_status(
     assert page.cause == f"api.cloudflare.com | {status}"
     assert empty.cause == f"The server answered with HTTP {status}"
     assert (page.status, page.code) == (empty.status, empty.code) == (status, None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "hint"),
+    [
+        (Fault.of(5016), '"prompt": "agree"'),
+        (Fault.of(5018), "choose another model"),
+        (Fault.of(5028), "%cfai models --refresh"),
+        (Fault.of(3006), "Shorten the prompt"),
+        (Fault.of(8007), "Word the prompt differently"),
+        (Fault(404, 0, "Not found", "html"), "CLOUDFLARE_API_BASE_URL"),
+    ],
+    ids=str,
+)
+def test_the_next_step_is_one_that_helps(fault: Fault, hint: str) -> None:
+    assert hint in answered(fault)[0].hint
 
 
 def test_the_first_of_several_errors_counts() -> None:
