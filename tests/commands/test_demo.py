@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def called(lab: Path) -> list[str]:
 def test_the_repository_s_own_notebook_is_opened(lab: Path) -> None:
     assert main(["demo"]) == 0
     root = ["--allow-root"] if os.getuid() == 0 else []
-    assert called(lab) == [*root, "quickstart.ipynb"]
+    assert called(lab) == [*root, "--LabApp.default_url=/lab/tree/quickstart.ipynb"]
 
 
 def test_an_installed_package_opens_a_copy_and_keeps_one_that_is_there(
@@ -57,7 +58,7 @@ def test_an_installed_package_opens_a_copy_and_keeps_one_that_is_there(
         monkeypatch.setattr(demo, "files", lambda _package: data.parent)
     assert main(["demo"]) == 0
     copy = work / "cfai-quickstart.ipynb"
-    assert called(lab)[-1] == copy.name
+    assert called(lab)[-1].endswith(f"/lab/tree/{copy.name}")
     copy.write_text("mine")
     assert main(["demo"]) == 0
     assert copy.read_text() == "mine"
@@ -81,3 +82,18 @@ def test_without_jupyterlab_nothing_is_fetched(home: Path) -> None:
     assert ended.returncode == 1
     assert "pip install jupyterlab" in ended.stderr
     assert not (home / "models").exists()
+
+
+def test_the_lab_ends_with_the_demo(lab: Path) -> None:
+    lab.write_text(
+        "import os, time\nfrom pathlib import Path\n"
+        "Path(__file__).with_name('called').write_text(str(os.getpid()))\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-m", "cfai_magics", "demo"]) as process:
+        called = lab.with_name("called")
+        while not (called.exists() and called.read_text()):
+            time.sleep(0.05)
+        process.terminate()
+    assert process.returncode == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(called.read_text()), 0)
