@@ -73,6 +73,7 @@ def test_ctrl_c_ends_with_the_code_that_shells_know(account: Standin) -> None:
         pytest.param(["models", "gemma-4"], 0, "gemma-4-26b-a4b-it", id="models offline"),
         pytest.param(["logout"], 0, "", id="logout with nothing kept"),
         pytest.param(["local", "no.gguf"], 1, "no.gguf", id="a missing model file"),
+        pytest.param(["local", "serve", "--port", "99999"], 1, "no port", id="no port"),
         pytest.param(["help"], 0, "cfai ask -h lists the options", id="where options are listed"),
     ],
 )

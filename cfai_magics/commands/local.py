@@ -3,10 +3,13 @@
 from argparse import Namespace
 from pathlib import Path
 
+from ..errors import BadOption
 from ..route import LOCAL_MODEL
 from ..session import Session
 from ..settings import keep_settings
 from . import Door
+
+HIGHEST_PORT = 65_535
 
 
 def local(door: Door, options: Namespace) -> str:
@@ -40,6 +43,8 @@ def _told(session: Session) -> str:
 def _serve(door: Door, options: Namespace) -> str:
     from ..local import serve
 
+    if not 0 <= options.port <= HIGHEST_PORT:
+        raise BadOption(f"--port {options.port} is no port", f"Use 1 to {HIGHEST_PORT}.")
     progress = door.progress("Fetching the small model")
     path = door.session.route.local_model(options.path or LOCAL_MODEL, progress)
     serve(path, port=options.port, log_dir=door.session.home / "logs", announce=door.say)

@@ -63,7 +63,8 @@ def terminal_progress(title: str, out: TextIO | None = None) -> Progress:
     stream = out or sys.stderr
 
     def write(line: str) -> None:
-        stream.write(f"\r{line}" + ("\n" if "100 %" in line else ""))
+        # The cursor goes back at once, so that an error does not begin behind the bar.
+        stream.write(line + ("\n" if "100 %" in line else "\r"))
         stream.flush()
 
     return Progress(title, write)
