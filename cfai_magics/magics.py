@@ -14,12 +14,12 @@ from .commands import ASK_OPTIONS, run
 from .errors import BadOption
 from .notebook import notebook_name
 from .settings import Cfai, home
-from .values import Answer
 from .words import split_words
 
 if TYPE_CHECKING:
     from .commands import Door
     from .session import Session
+    from .values import Answer
 
 
 def with_ask_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,6 +103,6 @@ class CfaiMagics(Magics):
         door = notebook_door if hasattr(self._shell, "kernel") else terminal_door
         return door(self.session, self._keep)
 
-    def _keep(self, name: str, answer: Answer) -> None:
+    def _keep(self, name: str, answer: "Answer") -> None:
         kept = {"_cfai": answer, **({name: answer} if name else {})}
         self._shell.push(kept, interactive=False)

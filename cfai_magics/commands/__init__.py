@@ -7,22 +7,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..errors import BadOption, TokenOnLine
-from ..values import Answer, Delta
 
 if TYPE_CHECKING:
     from ..session import Session
+    from ..values import Answer, Delta
 
 
 class Live(Protocol):
     """Shows one answer while it comes."""
 
-    def add(self, delta: Delta) -> None:
+    def add(self, delta: "Delta") -> None:
         """Show the next delta."""
 
     def notice(self, line: str) -> None:
         """Tell why nothing is coming yet."""
 
-    def end(self, answer: Answer | None) -> None:
+    def end(self, answer: "Answer | None") -> None:
         """Show the answer as it stands at its end; None when there was none."""
 
 
@@ -40,7 +40,7 @@ class Door:
     say: Callable[[str], None]
     progress: Callable[[str], Callable[[int, int], None]]
     prompt: Callable[[str], str]
-    keep: Callable[[str, Answer], None]
+    keep: "Callable[[str, Answer], None]"
     remembers: bool = False
 
 
