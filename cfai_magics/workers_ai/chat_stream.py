@@ -144,9 +144,11 @@ def _is_json(response: httpx.Response) -> bool:
 
 def _frame(data: bytes) -> Any:
     """Return a frame's JSON; None for anything that is no JSON object."""
-    text = data.decode("utf-8", "replace").lstrip()
+    text = data.decode("utf-8", "replace")
     if not text.startswith("{"):
-        return None
+        text = text.lstrip()
+        if not text.startswith("{"):
+            return None
     try:
         return RAW_DECODE(text)[0]  # loads spends a third more on looking at both ends
     except (ValueError, RecursionError):

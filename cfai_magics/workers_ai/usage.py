@@ -71,6 +71,8 @@ def figure_of(value: Any) -> float | None:
 
 
 def _whole(value: Any) -> int:
+    if type(value) is int:  # nearly always: the rest costs as much as all else here
+        return value
     try:
         return int(value or 0)
     except (TypeError, ValueError, OverflowError):
