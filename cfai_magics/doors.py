@@ -12,6 +12,7 @@ from .render.live import NotebookLive, RawLive, TextLive
 from .render.output import Output, notebook_progress, terminal_progress
 from .session import Session
 from .values import Answer
+from .workspace import Workspace
 
 Keep = Callable[[str, Answer], None]
 Tell = Callable[[str], None]
@@ -26,7 +27,7 @@ IN_THE_SHELL = (
 )
 
 
-def notebook_door(session: Session, keep: Keep) -> Door:
+def notebook_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
     """Return the door of a kernel: answers are displayed, the receipt in the quiet colour."""
 
     def live(shown_as: str, footer: str) -> Live:
@@ -34,16 +35,16 @@ def notebook_door(session: Session, keep: Keep) -> Door:
             return NotebookLive(footer)
         return _plain_live(shown_as, footer, lambda line: Output().tell(line))
 
-    return Door(session, live, print, notebook_progress, _prompt, keep)
+    return Door(session, live, print, notebook_progress, _prompt, keep, workspace)
 
 
-def terminal_door(session: Session, keep: Keep) -> Door:
+def terminal_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
     """Return the door of IPython in a terminal: everything is printed."""
 
     def live(shown_as: str, footer: str) -> Live:
         return _plain_live(shown_as, footer, print)
 
-    return Door(session, live, print, terminal_progress, _prompt, keep)
+    return Door(session, live, print, terminal_progress, _prompt, keep, workspace)
 
 
 def shell_door(session: Session) -> Door:

@@ -4,6 +4,7 @@ CfaiError
 ├── SetupError                  nothing was sent
 │   ├── NoCredentials           no account id or no token is known
 │   ├── BadOption               an option, a name or a value that does not fit
+│   ├── VariableError           a {{…}} of the prompt can't be filled
 │   ├── TokenOnLine             an API token was typed where the history keeps it
 │   ├── NotAnAccountId          the account id is not 32 hexadecimal characters
 │   ├── StoreError              something could not be kept, read or forgotten
@@ -98,6 +99,10 @@ class BadOption(SetupError):
     """An option, a name or a value that does not fit."""
 
     default_hint = "%%cfai? lists the options, %cfai help the commands."
+
+
+class VariableError(SetupError):
+    """A {{…}} of the prompt can't be filled."""
 
 
 class TokenOnLine(SetupError):

@@ -18,6 +18,7 @@ def load(shell: InteractiveShell) -> None:
     magics.displaced = {kind: shell.magics_manager.magics[kind].get("cfai") for kind in KINDS}
     shell.register_magics(magics)
     shell.configurables.append(settings)
+    magics.workspace.begin()
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -25,6 +26,7 @@ def unload(shell: InteractiveShell) -> None:
     magics = shell.magics_manager.registry.pop(NAME, None)
     if magics is None:
         return
+    magics.workspace.end()
     magics.close()
     for kind, earlier in magics.displaced.items():
         del shell.magics_manager.magics[kind]["cfai"]

@@ -15,6 +15,7 @@ from .errors import BadOption
 from .notebook import notebook_name
 from .settings import Cfai, home
 from .words import split_words
+from .workspace import Workspace
 
 if TYPE_CHECKING:
     from .commands import Door
@@ -38,6 +39,7 @@ class CfaiMagics(Magics):
         super().__init__(shell=shell)
         self._shell = shell
         self.settings = settings
+        self.workspace = Workspace(shell)
         self.displaced: Mapping[str, Any] = {}
         self._session: Session | None = None
 
@@ -68,7 +70,8 @@ class CfaiMagics(Magics):
     def cell(self, line: str, cell: str) -> None:
         """Send the cell's text to a model of Cloudflare Workers AI and stream the answer below.
 
-        The text goes out as typed. The Answer is kept in `_cfai`, and with -o in a variable.
+        {{expression}} stands for its value; everything else goes out as typed. The Answer is kept
+        in `_cfai`, and with -o in a variable.
         """
         from .commands.ask import answer
         from .credentials import refuse_token
@@ -101,7 +104,7 @@ class CfaiMagics(Magics):
 
         self.session.notebook = notebook_name(os.environ, self._shell.user_ns)
         door = notebook_door if hasattr(self._shell, "kernel") else terminal_door
-        return door(self.session, self._keep)
+        return door(self.session, self._keep, self.workspace)
 
     def _keep(self, name: str, answer: "Answer") -> None:
         kept = {"_cfai": answer, **({name: answer} if name else {})}

@@ -39,6 +39,12 @@ class Cfai(Configurable):
     format = Enum(
         ("markdown", "text", "raw"), default_value="markdown", help="How answers are shown."
     ).tag(config=True)
+    table_rows = Int(30, min=0, help="Most rows of a table that {{…}} puts into a prompt.").tag(
+        config=True
+    )
+    value_characters = Int(
+        20_000, min=100, help="Most characters of one value that {{…}} puts into a prompt."
+    ).tag(config=True)
     footer = Enum(
         ("full", "short", "off"), default_value="full", help="The line under an answer."
     ).tag(config=True)

@@ -26,13 +26,21 @@ class Live(Protocol):
         """Show the answer as it stands at its end; None when there was none."""
 
 
+class Workspace(Protocol):
+    """What a running IPython offers a command."""
+
+    def evaluate(self, expression: str) -> Any:
+        """Return what an expression gives in the user's namespace."""
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """What a command needs of the place it was called from: a notebook, a terminal or the shell.
 
     `live(format, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
     `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it. A door
-    that `remembers` keeps choices in the settings file, as it has no kernel to keep them in.
+    that `remembers` keeps choices in the settings file, as it has no kernel to keep them in, and
+    no `workspace` either.
     """
 
     session: "Session"
@@ -40,7 +48,8 @@ class Door:
     say: Callable[[str], None]
     progress: Callable[[str], Callable[[int, int], None]]
     prompt: Callable[[str], str]
-    keep: "Callable[[str, Answer], None]"
+    keep: Callable[[str, Answer], None]
+    workspace: Workspace | None = None
     remembers: bool = False
 
 
@@ -69,6 +78,7 @@ class Command:
 ASK_OPTIONS = (
     option("-m", "--model", default="", metavar="NAME", help="model; the end of its name will do"),
     option("-s", "--system", default="", metavar="TEXT", help="system prompt"),
+    option("--raw", action="store_true", help="send {{…}} as typed too"),
     option("-t", "--temperature", type=float, metavar="T", help="0 is the most predictable"),
     option("--max-tokens", type=int, metavar="N", help="most tokens of the answer (2048)"),
     option("--top-p", type=float, metavar="P", help="sample from the likeliest tokens only"),

@@ -4,12 +4,14 @@ import json
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from keyword import iskeyword
+from dataclasses import replace
 from typing import Any
 
 from ..errors import BadOption, CfaiError, Interrupted
-from ..render.formats import next_try
-from ..values import Answer, Message, Request
+from ..prompt import Part, Prompt, question
+from ..session import OnRetry
+from ..spelling import Limits
+from ..values import Answer, Request
 from . import Door, Live
 
 PARAMETERS_WITH_OPTIONS = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
@@ -25,22 +27,42 @@ def answer(door: Door, prompt: str, options: Namespace) -> Answer:
     _check(prompt, options)
     settings = door.session.settings
     shown_as = options.format or settings.format
-    request = _request(door, prompt, options, streamed=shown_as != "raw")
+    composed = _composed(door, prompt, options)
+    request = _request(door, composed, options, streamed=shown_as != "raw")
     live = door.live(shown_as, options.footer or settings.footer)
-    with _kept(door, options.output, live):
-        return _shown(door, request, live, options.output, options.max_neurons)
+    with _kept(door, options.output, live, composed):
+        answer = _remarked(_shown(door, request, live, options.max_neurons), composed)
+        live.end(answer)
+        door.keep(options.output, answer)
+        return answer
 
 
-def _shown(door: Door, request: Request, live: Live, name: str, most: float | None) -> Answer:
-    with door.session.stream(request, lambda *what: live.notice(next_try(*what)), most) as stream:
+def _composed(door: Door, prompt: str, options: Namespace) -> Prompt:
+    """Return the prompt, its variables filled, before anything is sent."""
+    settings = door.session.settings
+    evaluate = door.workspace.evaluate if door.workspace and not options.raw else None
+    limits = Limits(settings.table_rows, settings.value_characters)
+    system = options.system or settings.system
+    return Prompt(
+        question(prompt, evaluate, limits),
+        (Part("system", system),) if system else (),
+    )
+
+
+def _remarked(answer: Answer, prompt: Prompt) -> Answer:
+    return replace(answer, notes=(*answer.notes, *prompt.question.remarks))
+
+
+def _shown(door: Door, request: Request, live: Live, most: float | None) -> Answer:
+    with door.session.stream(request, _telling(live), most) as stream:
         try:
             for delta in stream:
                 live.add(delta)
         except KeyboardInterrupt:
             stream.close()
-            raise _interrupted(stream.answer) from None
-        live.end(stream.answer)
-        door.keep(name, stream.answer)
+            error = Interrupted("The answer was interrupted")
+            error.answer = stream.answer
+            raise error from None
         return stream.answer
 
 
@@ -54,7 +76,7 @@ def _interrupted(answer: Answer) -> Interrupted:
 
 
 @contextmanager
-def _kept(door: Door, name: str, live: Live) -> Iterator[None]:
+def _kept(door: Door, name: str, live: Live, prompt: Prompt) -> Iterator[None]:
     """Show and keep what had arrived when an answer does not reach its end."""
     try:
         yield
@@ -62,6 +84,8 @@ def _kept(door: Door, name: str, live: Live) -> Iterator[None]:
         live.end(None)
         raise Interrupted("Interrupted before the first word", "Nothing had arrived.") from None
     except CfaiError as error:
+        if error.answer is not None:
+            error.answer = _remarked(error.answer, prompt)
         live.end(error.answer)
         if error.answer is not None:
             door.keep(name, error.answer)
@@ -79,12 +103,9 @@ def _check(prompt: str, options: Namespace) -> None:
         raise BadOption(f"--max-tokens {options.max_tokens} leaves no answer", "Use 1 or more.")
 
 
-def _request(door: Door, prompt: str, options: Namespace, *, streamed: bool) -> Request:
-    system = options.system or door.session.settings.system
-    messages: list[Message] = [{"role": "system", "content": system}] if system else []
-    messages.append({"role": "user", "content": prompt})
+def _request(door: Door, prompt: Prompt, options: Namespace, *, streamed: bool) -> Request:
     return door.session.request(
-        messages,
+        prompt.messages,
         options.model,
         max_tokens=options.max_tokens,
         temperature=options.temperature,

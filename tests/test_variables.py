@@ -1,0 +1,156 @@
+"""Variables in the prompt, from a real kernel's namespace."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernels import Kernel, running_kernel
+from tests.standin import Standin
+
+
+@pytest.fixture(scope="module")
+def module_cloudflare() -> Iterator[Standin]:
+    with Standin() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def module_kernel(
+    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kernel]:
+    home = str(tmp_path_factory.mktemp("home"))
+    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        yield kernel
+
+
+@pytest.fixture
+def cloudflare(module_cloudflare: Standin) -> Standin:
+    module_cloudflare.clear()
+    return module_cloudflare
+
+
+@pytest.fixture
+def kernel(module_kernel: Kernel, cloudflare: Standin) -> Kernel:
+    return module_kernel
+
+
+def sent(cloudflare: Standin) -> str:
+    content = cloudflare.requests[-1].json["messages"][-1]["content"]
+    assert isinstance(content, str)
+    return content
+
+
+def number(kernel: Kernel) -> int:
+    """The number of the next cell."""
+    reply = kernel.client.execute_interactive("", timeout=60, output_hook=lambda _: None)
+    return int(reply["content"]["execution_count"]) + 1
+
+
+def test_a_field_stands_for_its_value_and_the_rest_is_as_typed(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    kernel.run("who = 'Ada'; price = 1234.5")
+    kernel.run('%%cfai\nI am {{who}} ({who}), {{price:,.2f}} {"a": {"b": 1}} {% if %}\n')
+    assert sent(cloudflare) == 'I am Ada ({who}), 1,234.50 {"a": {"b": 1}} {% if %}\n'
+
+
+def test_names_in_comprehensions_and_functions_are_found(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    kernel.run("k = 2\ndef twice(n): return n * k")
+    kernel.run("%%cfai\n{{[twice(n) + k for n in range(2)]}}")
+    assert sent(cloudflare) == "[2, 4]"
+
+
+def test_raw_sends_double_braces_too(kernel: Kernel, cloudflare: Standin) -> None:
+    kernel.run("%%cfai --raw\n{{nope}} {{1 +}}")
+    assert sent(cloudflare) == "{{nope}} {{1 +}}"
+
+
+@pytest.mark.parametrize("text", ["{{nope}}", "{{1/0}}", "{{Out[99999]}}", "{{Err[99999]}}"])
+def test_what_cannot_be_filled_is_one_line_and_sends_nothing(
+    kernel: Kernel, cloudflare: Standin, text: str
+) -> None:
+    cell = kernel.run(f"%%cfai\nHi {text}")
+    assert cell.ename == "VariableError"
+    assert text in cell.traceback[0]
+    assert len(cell.traceback) == 1
+    assert cloudflare.requests == ()
+
+
+def test_cells_outputs_and_errors_bear_the_numbers_the_notebook_shows(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    first = number(kernel)
+    kernel.run("%time 6 * 7  # as typed")
+    kernel.run("6 * 7")
+    kernel.run("def f(n):\n    return 1 / n\nf(0)")
+    kernel.run("pass")
+    kernel.run(f"%%cfai\n{{{{In[{first}]}}}}|{{{{Out[{first + 1}]}}}}|{{{{Err[{first + 2}]}}}}")
+    source, value, traceback = sent(cloudflare).split("|")
+    assert source == "%time 6 * 7  # as typed"
+    assert value == "42"
+    assert traceback.splitlines()[0] == "Traceback (most recent call last):"
+    assert f'File "In[{first + 2}]", line 3' in traceback
+    assert "return 1 / n" in traceback
+    assert traceback.endswith("ZeroDivisionError: division by zero")
+    assert "IPython" not in traceback
+    kernel.run("%%cfai\n{{Err}}")
+    assert sent(cloudflare) == traceback
+
+
+def test_the_last_error_may_be_one_of_syntax(kernel: Kernel, cloudflare: Standin) -> None:
+    kernel.run("x = = 1")
+    kernel.run("%%cfai\n{{Err}}")
+    assert "SyntaxError: invalid syntax" in sent(cloudflare)
+
+
+def test_errors_of_ours_are_not_the_last_error(kernel: Kernel, cloudflare: Standin) -> None:
+    kernel.run("int('a')")
+    kernel.run("%%cfai --nonsense\nHi")
+    kernel.run("%%cfai\n{{Err}}")
+    assert sent(cloudflare).endswith("ValueError: invalid literal for int() with base 10: 'a'")
+
+
+def test_names_of_the_users_own_win(kernel: Kernel, cloudflare: Standin) -> None:
+    kernel.run("Err = 'mine'")
+    kernel.run("%%cfai\n{{Err}}")
+    assert sent(cloudflare) == "mine"
+    kernel.run("del Err")
+
+
+def test_what_is_shortened_or_sent_as_typed_is_told_under_the_answer(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    kernel.run("import pandas as pd\ndf = pd.DataFrame({'n': range(100)})")
+    cell = kernel.run("%%cfai\n{{df}} {{df.head(}}")
+    assert "[the first 30 of 100 rows]" in sent(cloudflare)
+    assert "{{df}}: only the first 30 of 100 rows were sent; %config Cfai.table_rows" in cell.text
+    assert "Sent as typed: {{df.head(}} is no Python expression." in cell.text
+    kernel.run("%config Cfai.table_rows = 100")
+    assert "only the first" not in kernel.run("%%cfai\n{{df}}").text
+
+
+def test_an_answer_stands_for_its_text(kernel: Kernel, cloudflare: Standin) -> None:
+    cloudflare.switch(answer="**Blue**")
+    kernel.run("%%cfai -o why\nWhy?")
+    kernel.run("%%cfai\nShorter: {{why}}")
+    assert sent(cloudflare) == "Shorter: **Blue**"
+
+
+def test_an_error_in_another_file_names_it_from_home(
+    account: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def f():\n    raise ValueError('no') from KeyError(1)\n")
+    with running_kernel() as kernel:
+        kernel.run("%load_ext cfai_magics")
+        kernel.run("import mine; mine.f()")
+        kernel.run("%%cfai\n{{Err}}")
+    told = sent(account)
+    assert 'File "~/mine.py", line 2, in f' in told
+    assert "The above exception was the direct cause" in told
+    assert str(tmp_path) not in told
