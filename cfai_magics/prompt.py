@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .conversation import Turn
 from .spelling import Limits, spelled
 from .template import Field, evaluated, read
 from .values import Message
@@ -69,6 +70,8 @@ class Prompt:
 
     question: Question
     system: tuple[Part, ...] = ()
+    history: tuple[Turn, ...] = ()
+    left_out: int = 0  # turns of the thread that had no room
 
     @property
     def messages(self) -> list[Message]:
@@ -76,4 +79,5 @@ class Prompt:
         system = "\n\n".join(part.text for part in self.system)
         asked = "".join(part.text for part in self.question.parts)
         messages: list[Message] = [{"role": "system", "content": system}] if system else []
+        messages += [message for turn in self.history for message in turn.messages]
         return [*messages, {"role": "user", "content": asked}]

@@ -109,7 +109,7 @@ def _plain(value: Any) -> Any:
         return list(value)
     if isinstance(value, Mapping):
         return dict(value)
-    shows_itself = type(value).__str__ is not object.__str__
+    shows_itself = "__str__" in vars(type(value))
     if is_dataclass(value) and not isinstance(value, type) and not shows_itself:
         return asdict(value)
     if "model_dump" in dir(type(value)):  # pydantic

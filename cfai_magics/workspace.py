@@ -1,10 +1,18 @@
 """Owns what a running IPython offers a command: its names, its cells, what failed in them."""
 
-from typing import Any
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
 from .failures import Failures
+from .notebook import notebook_name
+
+if TYPE_CHECKING:
+    from .continuing import LeftOut
 
 
 class Workspace:
@@ -13,6 +21,9 @@ class Workspace:
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
         self.failures = Failures(shell.compile.format_code_name)
+        self.left_out: LeftOut | None = None
+        self._thread = ""
+        self._asked = ("", 0)  # which execution asked last, and how often it did
 
     def begin(self) -> None:
         """Take note from here on of what fails."""
@@ -30,6 +41,37 @@ class Workspace:
             names["In"] = history.input_hist_raw  # the cells as typed
         with self._shell.builtin_trap:
             return eval(expression, names)  # noqa: S307 - as if it were typed in a cell
+
+    @property
+    def thread(self) -> str:
+        """The thread that -c continues: at first one of this notebook's own."""
+        return self._thread or self._notebook()
+
+    @thread.setter
+    def thread(self, name: str) -> None:
+        self._thread = name
+
+    def _notebook(self) -> str:
+        """Return the notebook's path, if the front end tells it; else a name for this kernel."""
+        path = notebook_name(os.environ, self._shell.user_ns)
+        if path:
+            return path.replace(str(Path.home()), "~", 1)
+        self._thread = f"kernel {os.getpid()} of {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+        return self._thread
+
+    def cell(self) -> str:
+        """Return the running cell's id and which call of it this is: a loop makes several."""
+        parent = self._parent()
+        cell = str(parent.get("metadata", {}).get("cellId") or "")
+        execution = str(parent.get("header", {}).get("msg_id"))
+        last, count = self._asked
+        self._asked = (execution, count + 1 if last == execution else 1)
+        return f"{cell} {self._asked[1]}" if cell else ""
+
+    def _parent(self) -> Mapping[str, Any]:
+        """Return the message that asked for this execution; a terminal has none."""
+        get_parent = getattr(self._shell, "get_parent", None)
+        return get_parent() if get_parent else {}
 
     def source(self, number: int) -> str:
         """Return the cell that bears a number, as typed; "" where there is none."""

@@ -45,13 +45,17 @@ class Kernel:
         self.manager = manager
         self.client = client
 
-    def run(self, code: str) -> Cell:
+    def run(self, code: str, cell_id: str = "") -> Cell:
         """Run a cell to its end."""
-        return self.finish(self.start(code))
+        return self.finish(self.start(code, cell_id))
 
-    def start(self, code: str) -> tuple[str, Cell]:
-        """Begin a cell and return at once."""
-        return self.client.execute(code), Cell()
+    def start(self, code: str, cell_id: str = "") -> tuple[str, Cell]:
+        """Begin a cell and return at once; front ends tell its id."""
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+        metadata = {"cellId": cell_id} if cell_id else {}
+        message = self.client.session.msg("execute_request", content, metadata=metadata)
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"], Cell()
 
     def finish(self, running: tuple[str, Cell]) -> Cell:
         """Read on until the cell has ended."""

@@ -116,3 +116,14 @@ def test_models_asks_cloudflare_once_a_day(
 def test_raw_prints_the_json(account: Standin, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "Hi", "-f", "raw", "--footer", "off"]) == 0
     assert '"object": "chat.completion"' in capsys.readouterr().out
+
+
+def test_a_shell_continues_a_thread(account: Standin, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "one", "-c"]) == 0
+    assert main(["ask", "two", "-c"]) == 0
+    assert [m["content"] for m in account.requests[-1].json["messages"]][::2] == ["one", "two"]
+    assert "Thread main: this is turn 2." in capsys.readouterr().err
+    assert main(["thread", "show", "main"]) == 0
+    assert "> one" in capsys.readouterr().out
+    assert main(["thread", "use", "main"]) == 1
+    assert "Name the thread with -c NAME: a shell has none in use." in capsys.readouterr().err

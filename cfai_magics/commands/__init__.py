@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from ..errors import BadOption, TokenOnLine
 
 if TYPE_CHECKING:
+    from ..continuing import LeftOut
     from ..session import Session
     from ..values import Answer, Delta
 
@@ -27,7 +28,16 @@ class Live(Protocol):
 
 
 class Workspace(Protocol):
-    """What a running IPython offers a command."""
+    """What a running IPython offers a command.
+
+    `thread` is the one that -c continues; `left_out` is the turn that it did not take up last.
+    """
+
+    thread: str
+    left_out: "LeftOut | None"
+
+    def cell(self) -> str:
+        """Return what tells this call of this cell from all others; "" where nothing does."""
 
     def evaluate(self, expression: str) -> Any:
         """Return what an expression gives in the user's namespace."""
@@ -78,6 +88,13 @@ class Command:
 ASK_OPTIONS = (
     option("-m", "--model", default="", metavar="NAME", help="model; the end of its name will do"),
     option("-s", "--system", default="", metavar="TEXT", help="system prompt"),
+    option(
+        *("-c", "--thread"),
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="continue this notebook's conversation, or the one named",
+    ),
     option("--raw", action="store_true", help="send {{…}} as typed too"),
     option("-t", "--temperature", type=float, metavar="T", help="0 is the most predictable"),
     option("--max-tokens", type=int, metavar="N", help="most tokens of the answer (2048)"),
@@ -169,6 +186,22 @@ COMMANDS: Mapping[str, Command] = {
             option("what", nargs="?", default="small", help="off, serve, or a GGUF file's path"),
             option("path", nargs="?", default="", help="with serve: a GGUF file's path"),
             option("--port", type=int, default=0, help="with serve: the port"),
+        ),
+    ),
+    "thread": Command(
+        "threads:thread",
+        "list, show, use, fork, reset, export the conversations of -c; keep an unfinished turn",
+        (
+            option(
+                "what",
+                nargs="?",
+                default="list",
+                choices=("list", "show", "use", "fork", "reset", "export", "keep"),
+                help="list if nothing is said; all others go for the thread in use",
+            ),
+            option("name", nargs="?", default="", help="another thread; with fork, the new one"),
+            option("--at", type=int, metavar="N", help="with fork: up to turn N"),
+            option("--to", default="", metavar="FILE", help="with export: a .md or .json file"),
         ),
     ),
     "demo": Command("demo:demo", "open the quickstart notebook with the small model"),

@@ -4,16 +4,19 @@ import json
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ..continuing import LeftOut, Place, continued, counts, history_told, keep, turn_of
+from ..conversation import Turn
 from ..errors import BadOption, CfaiError, Interrupted
 from ..prompt import Part, Prompt, question
 from ..session import OnRetry
 from ..spelling import Limits
-from ..values import Answer, Request
+from ..values import Answer, Model, Request
 from . import Door, Live
 
+SHELLS_THREAD = "main"  # where no notebook gives the conversation its name
 PARAMETERS_WITH_OPTIONS = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
 
 
@@ -27,18 +30,66 @@ def answer(door: Door, prompt: str, options: Namespace) -> Answer:
     _check(prompt, options)
     settings = door.session.settings
     shown_as = options.format or settings.format
-    composed = _composed(door, prompt, options)
-    request = _request(door, composed, options, streamed=shown_as != "raw")
+    asking = _asking(door, prompt, options, streamed=shown_as != "raw")
     live = door.live(shown_as, options.footer or settings.footer)
-    with _kept(door, options.output, live, composed):
-        answer = _remarked(_shown(door, request, live, options.max_neurons), composed)
+    with _kept(asking, options.output, live):
+        answer = asking.taken_up(_shown(asking, live))
         live.end(answer)
         door.keep(options.output, answer)
         return answer
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One question, ready to be sent; `place` is where it goes in a thread."""
+
+    door: Door
+    prompt: Prompt
+    request: Request
+    model: Model
+    place: Place | None
+    most: float | None
+
+    def told(self, answer: Answer) -> Answer:
+        """Return the answer with what the reader should know of its prompt."""
+        history = history_told(self.prompt, answer, self.model)
+        return replace(answer, notes=(*answer.notes, *history, *self.prompt.question.remarks))
+
+    def taken_up(self, answer: Answer) -> Answer:
+        """Take question and answer up into the thread, and return the answer with that told."""
+        answer = self.told(answer)
+        if self.place is None:
+            return answer
+        turn = turn_of(self.prompt, answer, self.place)
+        if not counts(answer):
+            return replace(answer, notes=(*answer.notes, self._left_out(turn, self.place)))
+        try:
+            return replace(answer, notes=(*keep(turn, self.place), *answer.notes))
+        except CfaiError as error:  # the answer is there, whatever befell the thread
+            error.answer = answer
+            raise
+
+    def _left_out(self, turn: Turn, place: Place) -> str:
+        told = f"Thread {place.thread}: this turn is left out"
+        if self.door.workspace is None or not turn.answer:
+            return f"{told}."
+        self.door.workspace.left_out = LeftOut(place, turn)
+        return f"{told}; %cfai thread keep takes it up."
+
+
+def _asking(door: Door, prompt: str, options: Namespace, *, streamed: bool) -> _Asking:
+    """Return the question as it will be sent, its variables filled; nothing is sent yet."""
+    composed = _composed(door, prompt, options)
+    request = _request(door, composed, options, streamed=streamed)
+    model = door.session.model(request.model)
+    place = _place(door, options)
+    if place:
+        composed = continued(composed, request, model, place)
+        request = replace(request, messages=tuple(composed.messages))
+    return _Asking(door, composed, request, model, place, options.max_neurons)
+
+
 def _composed(door: Door, prompt: str, options: Namespace) -> Prompt:
-    """Return the prompt, its variables filled, before anything is sent."""
     settings = door.session.settings
     evaluate = door.workspace.evaluate if door.workspace and not options.raw else None
     limits = Limits(settings.table_rows, settings.value_characters)
@@ -49,12 +100,17 @@ def _composed(door: Door, prompt: str, options: Namespace) -> Prompt:
     )
 
 
-def _remarked(answer: Answer, prompt: Prompt) -> Answer:
-    return replace(answer, notes=(*answer.notes, *prompt.question.remarks))
+def _place(door: Door, options: Namespace) -> Place | None:
+    """Return where the question goes in a thread; None where it stands alone."""
+    if options.thread is None:
+        return None
+    here = door.workspace
+    thread = options.thread or (here.thread if here else SHELLS_THREAD)
+    return Place(door.session.home, thread, here.cell() if here else "")
 
 
-def _shown(door: Door, request: Request, live: Live, most: float | None) -> Answer:
-    with door.session.stream(request, _telling(live), most) as stream:
+def _shown(asking: _Asking, live: Live) -> Answer:
+    with asking.door.session.stream(asking.request, _telling(live), asking.most) as stream:
         try:
             for delta in stream:
                 live.add(delta)
@@ -76,7 +132,7 @@ def _interrupted(answer: Answer) -> Interrupted:
 
 
 @contextmanager
-def _kept(door: Door, name: str, live: Live, prompt: Prompt) -> Iterator[None]:
+def _kept(asking: _Asking, name: str, live: Live) -> Iterator[None]:
     """Show and keep what had arrived when an answer does not reach its end."""
     try:
         yield
@@ -84,12 +140,23 @@ def _kept(door: Door, name: str, live: Live, prompt: Prompt) -> Iterator[None]:
         live.end(None)
         raise Interrupted("Interrupted before the first word", "Nothing had arrived.") from None
     except CfaiError as error:
-        if error.answer is not None:
-            error.answer = _remarked(error.answer, prompt)
-        live.end(error.answer)
-        if error.answer is not None:
-            door.keep(name, error.answer)
+        _keep_what_came(asking, name, live, error)
         raise
+
+
+def _keep_what_came(asking: _Asking, name: str, live: Live, error: CfaiError) -> None:
+    if error.answer is not None and not counts(error.answer):
+        error.answer = asking.taken_up(error.answer)
+    live.end(error.answer)
+    if error.answer is not None:
+        asking.door.keep(name, error.answer)
+
+
+def _telling(live: Live) -> OnRetry:
+    def tell(error: CfaiError, seconds: float, next_try: int) -> None:
+        live.notice(f"{error.cause}; try {next_try} follows in {seconds:.0f} s")
+
+    return tell
 
 
 def _check(prompt: str, options: Namespace) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from ..errors import CfaiError
+from ..markdown import without_remote_content
 
 FOOTER_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
 
@@ -34,6 +34,22 @@ class Table:
         body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in self.rows)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return table + (muted(self.note) if self.note else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Markdown:
+    """A text of Markdown that may hold a model's words: nothing in it is loaded or run."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return without_remote_content(self.text)
 
 
 def _aligned(line: Sequence[str], widths: Iterable[int]) -> str:
