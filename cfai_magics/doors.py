@@ -1,14 +1,14 @@
 """Owns what each place offers a command: a notebook, IPython in a terminal, the shell."""
 
-import json
 import sys
 from collections.abc import Callable
 from getpass import getpass
-from typing import Any
 
 from .commands import Door, Live
-from .errors import Interrupted, SetupError
-from .render.live import NotebookLive, RawLive, TextLive
+from .errors import SetupError
+from .forms import Form
+from .render.forms import plain, pretty
+from .render.live import NotebookLive, TextLive, WholeLive
 from .render.output import Output, notebook_progress, terminal_progress
 from .session import Session
 from .values import Answer
@@ -30,10 +30,10 @@ IN_THE_SHELL = (
 def notebook_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
     """Return the door of a kernel: answers are displayed, the receipt in the quiet colour."""
 
-    def live(shown_as: str, footer: str) -> Live:
-        if shown_as == "markdown":
-            return NotebookLive(footer)
-        return _plain_live(shown_as, footer, lambda line: Output().tell(line))
+    def live(form: Form, footer: str) -> Live:
+        if form.name in {"text", "raw"}:
+            return _plain_live(form, footer, lambda line: Output().tell(line))
+        return NotebookLive(footer, form)
 
     return Door(session, live, print, notebook_progress, _prompt, keep, workspace)
 
@@ -41,8 +41,8 @@ def notebook_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
 def terminal_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
     """Return the door of IPython in a terminal: everything is printed."""
 
-    def live(shown_as: str, footer: str) -> Live:
-        return _plain_live(shown_as, footer, print)
+    def live(form: Form, footer: str) -> Live:
+        return _plain_live(form, footer, print)
 
     return Door(session, live, print, terminal_progress, _prompt, keep, workspace)
 
@@ -53,8 +53,8 @@ def shell_door(session: Session) -> Door:
     def tell(line: str) -> None:
         sys.stderr.write(for_shell(f"{line}\n"))
 
-    def live(shown_as: str, footer: str) -> Live:
-        return _plain_live(shown_as, footer, tell)
+    def live(form: Form, footer: str) -> Live:
+        return _plain_live(form, footer, tell)
 
     def keep(_name: str, _answer: Answer) -> None:
         """Nothing outlives a shell command."""
@@ -62,21 +62,15 @@ def shell_door(session: Session) -> Door:
     return Door(session, live, tell, terminal_progress, _prompt, keep, remembers=True)
 
 
-def for_shell(text: str) -> str:
-    """Return a text about magics as it holds for the shell's commands."""
-    for magic, command in IN_THE_SHELL:
-        text = text.replace(magic, command)
-    return text
+def _plain_live(form: Form, footer: str, tell: Tell) -> Live:
+    if form.name in {"markdown", "text"}:
+        return TextLive(footer, tell)
+    return WholeLive(footer, tell, lambda answer: _print(answer, form))
 
 
-def _plain_live(shown_as: str, footer: str, tell: Tell) -> Live:
-    if shown_as == "raw":
-        return RawLive(footer, tell, _print_json)
-    return TextLive(footer, tell)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+def _print(answer: Answer, form: Form) -> None:
+    text = pretty(answer.raw) if form.name == "raw" else plain(answer, form)
+    sys.stdout.write(f"{text}\n")
 
 
 def _prompt(question: str) -> str:

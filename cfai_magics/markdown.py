@@ -2,7 +2,7 @@
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -27,6 +27,47 @@ def _parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark").enable("table")
+
+
+class Code(NamedTuple):
+    """One code block: its language, "" where none is named, and its text."""
+
+    language: str
+    text: str
+
+
+class Cells(NamedTuple):
+    """A table as text."""
+
+    columns: list[str]
+    rows: list[list[str]]
+
+
+def first_code(text: str) -> Code | None:
+    """Return the first fenced code block of Markdown; None where there is none."""
+    if "```" not in text and "~~~" not in text:
+        return None
+    for token in _parser().parse(text):
+        if token.type == "fence":
+            return Code((token.info.split() or [""])[0], token.content)
+    return None
+
+
+def first_table(text: str) -> Cells | None:
+    """Return the first table of Markdown; None where there is none."""
+    lines: list[list[str]] = []
+    for token in _parser().parse(text):
+        if token.type == "tr_open":
+            lines.append([])
+        elif token.type == "inline" and lines:
+            lines[-1].append("".join(_shown(child) for child in token.children or ()))
+        elif token.type == "table_close":
+            return Cells(lines[0], lines[1:])
+    return None
+
+
+def _shown(token: "Token") -> str:
+    return " " if token.type.endswith("break") else token.content
 
 
 def split_finished(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from .spelling import Limits, spelled
 from .template import Field, evaluated, read
 from .values import Message
 
-Kind = Literal["system", "cell", "variable"]
+Kind = Literal["system", "form", "cell", "variable"]
 Evaluate = Callable[[str], Any]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .markdown import without_remote_content
+from .markdown import first_code, without_remote_content
 
 Basis = Literal["billed", "estimated", "replayed"]
 Message = Mapping[str, Any]
@@ -147,7 +147,8 @@ class Answer:
     end. `seconds` and `first_token_seconds` are measured here, from sending the request; the
     second is None when no token came. `local` is True when a model on this machine answered.
     `notes` are lines about this call for its reader, and `standing` is where the day stood after
-    it. `raw` is the JSON as it was sent, when the call was not streamed.
+    it. `raw` is the JSON as it was sent, when the call was not streamed. `parsed` is what the form
+    asked for makes of the text: a JSON value, a DataFrame, code.
     """
 
     model: str
@@ -163,6 +164,7 @@ class Answer:
     notes: tuple[str, ...] = ()
     standing: Standing | None = None
     raw: Any = field(default=None, repr=False)
+    parsed: Any = field(default=None, repr=False, compare=False)
 
     @property
     def neurons(self) -> float | None:
@@ -175,8 +177,19 @@ class Answer:
         return self.usage.basis
 
     def json(self) -> Any:
-        """Return the answer's text parsed as JSON; ValueError when it is not JSON."""
-        return json.loads(self.text)
+        """Return the answer's text, or its first code block, as JSON; ValueError if it is none."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            if self.code is None:
+                raise
+        return json.loads(self.code)
+
+    @property
+    def code(self) -> str | None:
+        """The first code block of the text; None where there is none."""
+        found = first_code(self.text)
+        return found.text if found else None
 
     def __str__(self) -> str:
         return self.text

@@ -42,6 +42,16 @@ class Workspace:
         with self._shell.builtin_trap:
             return eval(expression, names)  # noqa: S307 - as if it were typed in a cell
 
+    def insert(self, code: str) -> str:
+        """Offer code in a new cell below, or at the next prompt; nothing runs by itself.
+
+        No front end tells whether it makes one (Colab, for one, does not): so the hint.
+        """
+        self._shell.set_next_input(code.rstrip("\n"))
+        if hasattr(self._shell, "kernel"):
+            return "The code is in a new cell below, not run; if there is none, copy it from here."
+        return "The code is at the next prompt; Enter runs it."
+
     @property
     def thread(self) -> str:
         """The thread that -c continues: at first one of this notebook's own."""

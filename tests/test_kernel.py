@@ -276,3 +276,34 @@ def test_the_python_interface_uses_the_same_session(kernel: Kernel, cloudflare: 
     assert cell.traceback == []
     assert cell.text.split() == ["@cf/meta/llama-3.2-3b-instruct", "True", "250"]
     assert [len(r.json["input"]) for r in cloudflare.requests[-3:]] == [100, 100, 50]
+
+
+def test_code_is_shown_and_offered_in_a_new_cell(kernel: Kernel, cloudflare: Standin) -> None:
+    cloudflare.switch(answer="```python\nx = 1\n```")
+    reply = kernel.client.execute_interactive(
+        "%%cfai -f code\nOne.", timeout=60, output_hook=lambda _: None
+    )
+    (payload,) = reply["content"]["payload"]
+    assert payload["source"] == "set_next_input"
+    assert (payload["text"], payload["replace"]) == ("x = 1", False)
+    assert "nothing else" in cloudflare.requests[-1].json["messages"][0]["content"]
+    cell = kernel.run("%%cfai -f code\nOne.")
+    assert cell.mime("text/markdown") == ["```python\nx = 1\n```"]
+    assert "if there is none, copy it from here" in cell.text
+    assert kernel.run("'x' in dir()").text == "False", "it was run"
+
+
+def test_json_and_the_first_block_are_parsed(kernel: Kernel, cloudflare: Standin) -> None:
+    cloudflare.switch(answer='```json\n{"a": [1]}\n```')
+    kernel.run("%%cfai -f json -o found\nOne.")
+    assert kernel.run("found.parsed == found.json() == {'a': [1]}").text == "True"
+    cloudflare.switch(answer="Nothing of the kind.")
+    cell = kernel.run("%%cfai -f json\nOne.")
+    assert cell.mime("text/markdown") == ["Nothing of the kind."]
+    assert "The answer is no JSON" in cell.text
+    cloudflare.switch(answer="So:\n```sql\nselect 1\n```\nDone.")
+    cell = kernel.run("%%cfai -x -o query\nOne.")
+    assert cell.mime("text/markdown") == ["```sql\nselect 1\n```"]
+    assert kernel.run("print(query.parsed, end='')").text == "select 1\n"
+    assert "messages" in cloudflare.requests[-1].json
+    assert len(cloudflare.requests[-1].json["messages"]) == 1, "-x tells the model nothing"

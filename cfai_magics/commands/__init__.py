@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from ..errors import BadOption, TokenOnLine
+from ..errors import BadOption
+from ..forms import NAMES, Form
+from ..values import Answer, Delta
 
 if TYPE_CHECKING:
     from ..continuing import LeftOut
@@ -39,6 +41,9 @@ class Workspace(Protocol):
     def cell(self) -> str:
         """Return what tells this call of this cell from all others; "" where nothing does."""
 
+    def insert(self, code: str) -> str:
+        """Offer code in a new cell, which does not run; return what to tell of that."""
+
     def evaluate(self, expression: str) -> Any:
         """Return what an expression gives in the user's namespace."""
 
@@ -47,14 +52,14 @@ class Workspace(Protocol):
 class Door:
     """What a command needs of the place it was called from: a notebook, a terminal or the shell.
 
-    `live(format, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
+    `live(form, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
     `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it. A door
     that `remembers` keeps choices in the settings file, as it has no kernel to keep them in, and
     no `workspace` either.
     """
 
     session: "Session"
-    live: Callable[[str, str], Live]
+    live: Callable[[Form, str], Live]
     say: Callable[[str], None]
     progress: Callable[[str], Callable[[int, int], None]]
     prompt: Callable[[str], str]
@@ -110,9 +115,10 @@ ASK_OPTIONS = (
     option("-o", "--output", default="", metavar="NAME", help="variable for the Answer"),
     option(
         *("-f", "--format"),
-        choices=("markdown", "text", "raw"),
-        help="rendered, as plain text, or the JSON as Workers AI sent it",
+        choices=NAMES,
+        help="form of the answer; raw is the JSON as Workers AI sent it",
     ),
+    option("-x", "--extract", action="store_true", help="show only the first code block"),
     option("--think", action="store_true", help="let a reasoning model think first; costs tokens"),
     option("--no-stream", action="store_true", help="wait for the whole answer"),
     option("--max-neurons", type=float, metavar="N", help="a limit for this cell alone"),

@@ -10,6 +10,7 @@ from typing import Any
 from ..continuing import LeftOut, Place, continued, counts, history_told, keep, turn_of
 from ..conversation import Turn
 from ..errors import BadOption, CfaiError, Interrupted
+from ..forms import Form, form_for, formed
 from ..prompt import Part, Prompt, question
 from ..session import OnRetry
 from ..spelling import Limits
@@ -29,11 +30,11 @@ def answer(door: Door, prompt: str, options: Namespace) -> Answer:
     """Ask the prompt with the options of ASK_OPTIONS, show the answer as it comes and keep it."""
     _check(prompt, options)
     settings = door.session.settings
-    shown_as = options.format or settings.format
-    asking = _asking(door, prompt, options, streamed=shown_as != "raw")
-    live = door.live(shown_as, options.footer or settings.footer)
+    form = form_for(options.format or settings.format, extract=options.extract)
+    asking = _asking(door, prompt, options, form)
+    live = door.live(form, options.footer or settings.footer)
     with _kept(asking, options.output, live):
-        answer = asking.taken_up(_shown(asking, live))
+        answer = asking.formed(asking.taken_up(_shown(asking, live)))
         live.end(answer)
         door.keep(options.output, answer)
         return answer
@@ -44,11 +45,20 @@ class _Asking:
     """One question, ready to be sent; `place` is where it goes in a thread."""
 
     door: Door
+    form: Form
     prompt: Prompt
     request: Request
     model: Model
     place: Place | None
     most: float | None
+
+    def formed(self, answer: Answer) -> Answer:
+        """Return the answer with what its form makes of it; code is offered in a new cell."""
+        answer = formed(answer, self.form)
+        if self.form.name != "code" or self.door.workspace is None or not answer.parsed:
+            return answer
+        told = self.door.workspace.insert(answer.parsed)
+        return replace(answer, notes=(told, *answer.notes))
 
     def told(self, answer: Answer) -> Answer:
         """Return the answer with what the reader should know of its prompt."""
@@ -77,27 +87,27 @@ class _Asking:
         return f"{told}; %cfai thread keep takes it up."
 
 
-def _asking(door: Door, prompt: str, options: Namespace, *, streamed: bool) -> _Asking:
+def _asking(door: Door, prompt: str, options: Namespace, form: Form) -> _Asking:
     """Return the question as it will be sent, its variables filled; nothing is sent yet."""
-    composed = _composed(door, prompt, options)
-    request = _request(door, composed, options, streamed=streamed)
+    composed = _composed(door, prompt, options, form)
+    request = _request(door, composed, options, streamed=form.name != "raw")
     model = door.session.model(request.model)
     place = _place(door, options)
     if place:
         composed = continued(composed, request, model, place)
         request = replace(request, messages=tuple(composed.messages))
-    return _Asking(door, composed, request, model, place, options.max_neurons)
+    return _Asking(door, form, composed, request, model, place, options.max_neurons)
 
 
-def _composed(door: Door, prompt: str, options: Namespace) -> Prompt:
+def _composed(door: Door, prompt: str, options: Namespace, form: Form) -> Prompt:
     settings = door.session.settings
     evaluate = door.workspace.evaluate if door.workspace and not options.raw else None
     limits = Limits(settings.table_rows, settings.value_characters)
-    system = options.system or settings.system
-    return Prompt(
-        question(prompt, evaluate, limits),
-        (Part("system", system),) if system else (),
+    system = (
+        Part("system", options.system or settings.system),
+        Part("form", form.instruction, form.name),
     )
+    return Prompt(question(prompt, evaluate, limits), tuple(part for part in system if part.text))
 
 
 def _place(door: Door, options: Namespace) -> Place | None:

@@ -1,11 +1,12 @@
 """Tables and numbers as text, Markdown and HTML."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from ..markdown import without_remote_content
 
+Bundle = Mapping[str, str]  # MIME types with their texts
 FOOTER_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
 
 

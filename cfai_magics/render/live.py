@@ -3,12 +3,14 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import TextIO
 
-from ..markdown import split_finished, without_remote_content
+from ..forms import FORMS, Form
+from ..markdown import split_finished
 from ..values import Answer, Delta, Text, Thought
 from .formats import folded, seconds
-from .output import Bundle, Output, Publish, publish
+from .forms import while_coming, whole
+from .output import Output, Publish, publish
 from .receipt import receipt
 
 SHORTEST_PAUSE = 1 / 10  # s between two updates of an output
@@ -31,10 +33,12 @@ class NotebookLive:
     def __init__(
         self,
         footer: str,
+        form: Form = FORMS["markdown"],
         publish: Publish = publish,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._footer = footer
+        self._form = form
         self._clock = clock
         self._thinking = Output(publish)
         self._settled = Output(publish)
@@ -73,7 +77,7 @@ class NotebookLive:
         settled = self._settle() if len(self._open_text) > SETTLE_AT else 0
         output = self._below if self._settled_text else self._settled
         if self._open_text:
-            output.show(_markdown(self._open_text))
+            output.show(while_coming(self._open_text, self._form))
         return settled + len(self._open_text)
 
     def _settle(self) -> int:
@@ -83,7 +87,7 @@ class NotebookLive:
         if not finished:
             return 0
         self._settled_text += finished
-        self._settled.show(_markdown(self._settled_text))
+        self._settled.show(while_coming(self._settled_text, self._form))
         return len(self._settled_text)
 
     def _begin_thoughts(self) -> None:
@@ -114,15 +118,9 @@ class NotebookLive:
         if answer.thought:
             self._show_thoughts()
         if answer.text:
-            self._settled.show({**_markdown(answer.text), "text/plain": answer.text})
-        elif self._settled.shown:  # a notice stands there, of a try that will not follow
-            self._settled.tell("No answer came.")
+            self._settled.show(whole(answer, self._form))
         if self._footer != "off":
             self._below.tell(receipt(answer, self._footer))
-
-
-def _markdown(text: str) -> Bundle:
-    return {"text/markdown": without_remote_content(text)}
 
 
 class TextLive:
@@ -168,11 +166,11 @@ class TextLive:
             self._tell(receipt(answer, self._footer))
 
 
-class RawLive:
-    """Shows nothing until the end, then the JSON as Workers AI sent it."""
+class WholeLive:
+    """Shows nothing until the end, then the answer as a whole."""
 
     def __init__(
-        self, footer: str, tell: Callable[[str], None], show: Callable[[Any], None]
+        self, footer: str, tell: Callable[[str], None], show: Callable[[Answer], None]
     ) -> None:
         self._footer = footer
         self._tell = tell
@@ -186,10 +184,9 @@ class RawLive:
         self._tell(line)
 
     def end(self, answer: Answer | None) -> None:
-        """Show the JSON, and the receipt under it."""
+        """Show the answer, and the receipt under it."""
         if answer is None:
             return
-        if answer.raw is not None:
-            self._show(answer.raw)
+        self._show(answer)
         if self._footer != "off":
             self._tell(receipt(answer, self._footer))

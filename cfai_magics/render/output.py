@@ -1,13 +1,12 @@
 """One output of a cell that can be replaced, and a bar that shows how far something is."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from secrets import token_hex
 from typing import TextIO
 
-from .formats import bar, muted
+from .formats import Bundle, bar, muted
 
-Bundle = Mapping[str, str]
 Publish = Callable[[Bundle, str, bool], None]
 BAR_STEPS = 100
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cfai_magics.render.live import SETTLE_AT, NotebookLive, RawLive, TextLive
+from cfai_magics.render.live import SETTLE_AT, NotebookLive, TextLive, WholeLive
 from cfai_magics.values import Answer, Finish, Text, Thought, Usage
 
 PARAGRAPH = "A paragraph of some words that says nothing much. " * 4
@@ -62,7 +62,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def live(front_end: FrontEnd, clock: Clock) -> NotebookLive:
-    return NotebookLive("full", front_end.publish, clock)
+    return NotebookLive("full", publish=front_end.publish, clock=clock)
 
 
 def test_an_answer_ends_as_one_markdown_output_and_one_receipt(
@@ -98,14 +98,14 @@ def test_what_is_sent_grows_in_step_with_the_answer(clock: Clock) -> None:
     sent = []
     for paragraphs in (100, 200):
         front_end = FrontEnd()
-        live = NotebookLive("full", front_end.publish, clock)
+        live = NotebookLive("full", publish=front_end.publish, clock=clock)
         stream(live, clock, "\n\n".join([PARAGRAPH] * paragraphs), 0.004)
         sent.append(front_end.characters)
     assert sent[1] < 3 * sent[0]
 
 
 def test_a_long_open_block_is_sent_less_often(front_end: FrontEnd, clock: Clock) -> None:
-    live = NotebookLive("full", front_end.publish, clock)
+    live = NotebookLive("full", publish=front_end.publish, clock=clock)
     stream(live, clock, "```\n" + "x = 1\n" * 5_000, 0.004)
     assert front_end.characters < 15_000 * clock.now
 
@@ -163,7 +163,7 @@ def test_no_answer_leaves_no_notice_that_says_otherwise(
 
 
 def test_without_a_footer_the_answer_is_the_only_output(front_end: FrontEnd, clock: Clock) -> None:
-    live = NotebookLive("off", front_end.publish, clock)
+    live = NotebookLive("off", publish=front_end.publish, clock=clock)
     text = f"{PARAGRAPH}\n\n" * 20
     stream(live, clock, text, 0.1)
     live.end(Answer("m", text=text, finish="stop"))
@@ -209,7 +209,7 @@ def test_text_without_an_answer_or_footer_tells_nothing() -> None:
 
 def test_raw_shows_the_json_as_it_was_sent() -> None:
     shown, told = [], []
-    live = RawLive("short", told.append, shown.append)
+    live = WholeLive("short", told.append, lambda answer: shown.append(answer.raw))
     live.notice("waiting")
     live.add(Text("Hi"))
     live.end(None)
