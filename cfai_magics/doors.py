@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from getpass import getpass
 
-from .commands import Door, Live
+from .door import Door, Live
 from .errors import SetupError
 from .forms import Form
 from .render.forms import plain, pretty

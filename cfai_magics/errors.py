@@ -25,6 +25,7 @@ CfaiError
 │   ├── ConnectionFailed        the server could not be reached
 │   ├── ServerError             the server failed
 │   └── CutStream               the answer ended before its end
+├── SchemaMismatch              the answer does not fit the schema, nor did a second one
 ├── BudgetReached               the answer was cut at the end of a budget
 └── Interrupted                 the user stopped the answer
 """
@@ -242,6 +243,15 @@ class CutStream(WorkersAIError):
     """The answer ended before its end; what had arrived is kept."""
 
     default_hint = "The text so far is kept; run the cell again for the whole answer."
+
+
+class SchemaMismatch(CfaiError):
+    """The answer does not fit the schema, nor did a second one; it is kept."""
+
+    default_hint = (
+        "The text is kept in _cfai. Simplify the schema, raise --max-tokens, or choose a larger "
+        "model with -m."
+    )
 
 
 class BudgetReached(CfaiError):

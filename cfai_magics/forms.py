@@ -12,7 +12,7 @@ from .values import Answer
 ONLY = "Answer with {} and nothing else: no introduction, no explanation."
 
 
-class _Unfit(ValueError):
+class Unfit(ValueError):
     """The answer is not of its form; the message says so to the reader."""
 
 
@@ -38,7 +38,7 @@ def _code(text: str) -> str:
 def _block(text: str) -> str:
     found = first_code(text)
     if found is None:
-        raise _Unfit("There is no code block in the answer; this is all of it.")
+        raise Unfit("There is no code block in the answer; this is all of it.")
     return found.text
 
 
@@ -46,7 +46,7 @@ def _json(text: str) -> Any:
     try:
         return json_in(text)
     except ValueError as error:
-        raise _Unfit(f"The answer is no JSON: {error}.") from None
+        raise Unfit(f"The answer is no JSON: {error}.") from None
 
 
 def json_in(text: str) -> Any:
@@ -65,7 +65,7 @@ def _source(text: str) -> str:
 def _table(text: str) -> Any:
     found = first_table(text) or first_table(_source(text))
     if found is None:
-        raise _Unfit("There is no table in the answer.")
+        raise Unfit("There is no table in the answer.")
     import pandas as pd
 
     frame = pd.DataFrame(found.rows, columns=found.columns)
@@ -115,5 +115,5 @@ def formed(answer: Answer, form: Form) -> Answer:
         return answer
     try:
         return replace(answer, parsed=form.parse(answer.text))
-    except _Unfit as unfit:
+    except Unfit as unfit:
         return replace(answer, notes=(*answer.notes, str(unfit)))

@@ -18,7 +18,7 @@ from .words import split_words
 from .workspace import Workspace
 
 if TYPE_CHECKING:
-    from .commands import Door
+    from .door import Door
     from .session import Session
     from .values import Answer
 

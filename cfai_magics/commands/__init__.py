@@ -4,68 +4,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
+from ..door import Door
 from ..errors import BadOption
-from ..forms import NAMES, Form
-from ..values import Answer, Delta
-
-if TYPE_CHECKING:
-    from ..continuing import LeftOut
-    from ..session import Session
-    from ..values import Answer, Delta
-
-
-class Live(Protocol):
-    """Shows one answer while it comes."""
-
-    def add(self, delta: "Delta") -> None:
-        """Show the next delta."""
-
-    def notice(self, line: str) -> None:
-        """Tell why nothing is coming yet."""
-
-    def end(self, answer: "Answer | None") -> None:
-        """Show the answer as it stands at its end; None when there was none."""
-
-
-class Workspace(Protocol):
-    """What a running IPython offers a command.
-
-    `thread` is the one that -c continues; `left_out` is the turn that it did not take up last.
-    """
-
-    thread: str
-    left_out: "LeftOut | None"
-
-    def cell(self) -> str:
-        """Return what tells this call of this cell from all others; "" where nothing does."""
-
-    def insert(self, code: str) -> str:
-        """Offer code in a new cell, which does not run; return what to tell of that."""
-
-    def evaluate(self, expression: str) -> Any:
-        """Return what an expression gives in the user's namespace."""
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """What a command needs of the place it was called from: a notebook, a terminal or the shell.
-
-    `live(form, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
-    `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it. A door
-    that `remembers` keeps choices in the settings file, as it has no kernel to keep them in, and
-    no `workspace` either.
-    """
-
-    session: "Session"
-    live: Callable[[Form, str], Live]
-    say: Callable[[str], None]
-    progress: Callable[[str], Callable[[int, int], None]]
-    prompt: Callable[[str], str]
-    keep: Callable[[str, Answer], None]
-    workspace: Workspace | None = None
-    remembers: bool = False
+from ..forms import NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +60,12 @@ ASK_OPTIONS = (
         *("-f", "--format"),
         choices=NAMES,
         help="form of the answer; raw is the JSON as Workers AI sent it",
+    ),
+    option(
+        "--schema",
+        default="",
+        metavar="NAME",
+        help="answer by a JSON Schema: a dict, a pydantic model or a JSON file",
     ),
     option("-x", "--extract", action="store_true", help="show only the first code block"),
     option("--think", action="store_true", help="let a reasoning model think first; costs tokens"),

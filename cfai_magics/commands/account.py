@@ -4,12 +4,12 @@ from argparse import Namespace
 
 from .. import __version__
 from ..credentials import Credentials, valid_account_id, valid_token
-from ..errors import SetupError
-from ..render.formats import Table, next_try
+from ..door import Door
+from ..errors import NoCredentials
+from ..render.formats import Table
 from ..route import BASE_URL_VARIABLE
 from ..session import Session
 from ..values import TokenCheck
-from . import Door
 
 HOW_TO = (
     "On the Cloudflare dashboard open Workers AI, then Use REST API.",

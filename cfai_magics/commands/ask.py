@@ -1,22 +1,23 @@
 """The main command: one prompt in, one answer shown and kept."""
 
 import json
+import re
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from ..continuing import LeftOut, Place, continued, counts, history_told, keep, turn_of
-from ..conversation import Turn
-from ..errors import BadOption, CfaiError, Interrupted
-from ..forms import Form, form_for, formed
+from ..asking import Asking
+from ..continuing import Place, continued
+from ..door import Door
+from ..errors import BadOption
+from ..forms import FORMS, Form, form_for
 from ..prompt import Part, Prompt, question
-from ..session import OnRetry
+from ..schema import Schema, read_schema, schema_of, streams
 from ..spelling import Limits
 from ..values import Answer, Model, Request
-from . import Door, Live
 
+NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 SHELLS_THREAD = "main"  # where no notebook gives the conversation its name
 PARAMETERS_WITH_OPTIONS = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
 
@@ -29,74 +30,58 @@ def ask(door: Door, options: Namespace) -> None:
 def answer(door: Door, prompt: str, options: Namespace) -> Answer:
     """Ask the prompt with the options of ASK_OPTIONS, show the answer as it comes and keep it."""
     _check(prompt, options)
-    settings = door.session.settings
-    form = form_for(options.format or settings.format, extract=options.extract)
-    asking = _asking(door, prompt, options, form)
-    live = door.live(form, options.footer or settings.footer)
-    with _kept(asking, options.output, live):
-        answer = asking.formed(asking.taken_up(_shown(asking, live)))
-        live.end(answer)
-        door.keep(options.output, answer)
-        return answer
+    asking = _asking(door, prompt, options)
+    return asking.ask(options.footer or door.session.settings.footer, options.output)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    """One question, ready to be sent; `place` is where it goes in a thread."""
-
-    door: Door
-    form: Form
-    prompt: Prompt
-    request: Request
-    model: Model
-    place: Place | None
-    most: float | None
-
-    def formed(self, answer: Answer) -> Answer:
-        """Return the answer with what its form makes of it; code is offered in a new cell."""
-        answer = formed(answer, self.form)
-        if self.form.name != "code" or self.door.workspace is None or not answer.parsed:
-            return answer
-        told = self.door.workspace.insert(answer.parsed)
-        return replace(answer, notes=(told, *answer.notes))
-
-    def told(self, answer: Answer) -> Answer:
-        """Return the answer with what the reader should know of its prompt."""
-        history = history_told(self.prompt, answer, self.model)
-        return replace(answer, notes=(*answer.notes, *history, *self.prompt.question.remarks))
-
-    def taken_up(self, answer: Answer) -> Answer:
-        """Take question and answer up into the thread, and return the answer with that told."""
-        answer = self.told(answer)
-        if self.place is None:
-            return answer
-        turn = turn_of(self.prompt, answer, self.place)
-        if not counts(answer):
-            return replace(answer, notes=(*answer.notes, self._left_out(turn, self.place)))
-        try:
-            return replace(answer, notes=(*keep(turn, self.place), *answer.notes))
-        except CfaiError as error:  # the answer is there, whatever befell the thread
-            error.answer = answer
-            raise
-
-    def _left_out(self, turn: Turn, place: Place) -> str:
-        told = f"Thread {place.thread}: this turn is left out"
-        if self.door.workspace is None or not turn.answer:
-            return f"{told}."
-        self.door.workspace.left_out = LeftOut(place, turn)
-        return f"{told}; %cfai thread keep takes it up."
-
-
-def _asking(door: Door, prompt: str, options: Namespace, form: Form) -> _Asking:
+def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
     """Return the question as it will be sent, its variables filled; nothing is sent yet."""
+    schema = _schema(door, options.schema)
+    form = _form(door, options, schema)
     composed = _composed(door, prompt, options, form)
-    request = _request(door, composed, options, streamed=form.name != "raw")
+    request = _request(door, composed, options)
     model = door.session.model(request.model)
+    request = _in_form(request, form, schema, model, local=door.session.route.is_local)
     place = _place(door, options)
     if place:
         composed = continued(composed, request, model, place)
         request = replace(request, messages=tuple(composed.messages))
-    return _Asking(door, form, composed, request, model, place, options.max_neurons)
+    return Asking(door, form, composed, request, model, place, options.max_neurons, schema)
+
+
+def _schema(door: Door, name: str) -> Schema | None:
+    """Return the schema that a name stands for in the notebook, or as a file; None without one."""
+    if not name:
+        return None
+    if door.workspace and NAME.fullmatch(name):
+        try:
+            return schema_of(name, door.workspace.evaluate(name))
+        except (NameError, AttributeError):
+            pass  # then it is a file's
+    path = Path(name).expanduser()
+    if path.is_file():
+        return read_schema(path)
+    raise BadOption(f"--schema {name} is no name here, and no file", "Define it first.")
+
+
+def _form(door: Door, options: Namespace, schema: Schema | None) -> Form:
+    if schema is None:
+        return form_for(options.format or door.session.settings.format, extract=options.extract)
+    if options.format not in {None, "json"} or options.extract:
+        raise BadOption("--schema goes only with -f json", "Leave -f and -x out.")
+    return replace(FORMS["json"], instruction=schema.instruction, parse=schema.parse)
+
+
+def _in_form(
+    request: Request, form: Form, schema: Schema | None, model: Model, *, local: bool
+) -> Request:
+    """Return the request as its form has it sent: the schema as a field, streamed where it may."""
+    if schema is None:
+        return replace(request, stream=request.stream and form.name != "raw")
+    field = {"response_format": schema.response_format(local=local)}
+    return replace(
+        request, stream=request.stream and streams(model), extra={**field, **request.extra}
+    )
 
 
 def _composed(door: Door, prompt: str, options: Namespace, form: Form) -> Prompt:
@@ -105,7 +90,7 @@ def _composed(door: Door, prompt: str, options: Namespace, form: Form) -> Prompt
     limits = Limits(settings.table_rows, settings.value_characters)
     system = (
         Part("system", options.system or settings.system),
-        Part("form", form.instruction, form.name),
+        Part("form", form.instruction, options.schema or form.name),
     )
     return Prompt(question(prompt, evaluate, limits), tuple(part for part in system if part.text))
 
@@ -119,56 +104,6 @@ def _place(door: Door, options: Namespace) -> Place | None:
     return Place(door.session.home, thread, here.cell() if here else "")
 
 
-def _shown(asking: _Asking, live: Live) -> Answer:
-    with asking.door.session.stream(asking.request, _telling(live), asking.most) as stream:
-        try:
-            for delta in stream:
-                live.add(delta)
-        except KeyboardInterrupt:
-            stream.close()
-            error = Interrupted("The answer was interrupted")
-            error.answer = stream.answer
-            raise error from None
-        return stream.answer
-
-
-def _interrupted(answer: Answer) -> Interrupted:
-    if answer.text or answer.thought:
-        error = Interrupted("The answer was interrupted")
-    else:
-        error = Interrupted("Interrupted before the first word", "Nothing had arrived.")
-    error.answer = answer
-    return error
-
-
-@contextmanager
-def _kept(asking: _Asking, name: str, live: Live) -> Iterator[None]:
-    """Show and keep what had arrived when an answer does not reach its end."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        live.end(None)
-        raise Interrupted("Interrupted before the first word", "Nothing had arrived.") from None
-    except CfaiError as error:
-        _keep_what_came(asking, name, live, error)
-        raise
-
-
-def _keep_what_came(asking: _Asking, name: str, live: Live, error: CfaiError) -> None:
-    if error.answer is not None and not counts(error.answer):
-        error.answer = asking.taken_up(error.answer)
-    live.end(error.answer)
-    if error.answer is not None:
-        asking.door.keep(name, error.answer)
-
-
-def _telling(live: Live) -> OnRetry:
-    def tell(error: CfaiError, seconds: float, next_try: int) -> None:
-        live.notice(f"{error.cause}; try {next_try} follows in {seconds:.0f} s")
-
-    return tell
-
-
 def _check(prompt: str, options: Namespace) -> None:
     if not prompt.strip():
         raise BadOption("The question is empty", "Write it below the %%cfai line.")
@@ -180,7 +115,7 @@ def _check(prompt: str, options: Namespace) -> None:
         raise BadOption(f"--max-tokens {options.max_tokens} leaves no answer", "Use 1 or more.")
 
 
-def _request(door: Door, prompt: Prompt, options: Namespace, *, streamed: bool) -> Request:
+def _request(door: Door, prompt: Prompt, options: Namespace) -> Request:
     return door.session.request(
         prompt.messages,
         options.model,
@@ -190,7 +125,7 @@ def _request(door: Door, prompt: Prompt, options: Namespace, *, streamed: bool) 
         seed=options.seed,
         stop=tuple(options.stop or ()),
         think=options.think,
-        stream=streamed and not options.no_stream,
+        stream=not options.no_stream,
         extra=dict(map(_parameter, options.param or ())),
     )
 

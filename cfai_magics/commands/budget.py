@@ -2,11 +2,11 @@
 
 from argparse import Namespace
 
+from ..door import Door
 from ..errors import BadOption
 from ..render.formats import Table, duration, neurons
 from ..session import Session
 from ..values import Limit, Scope
-from . import Door
 
 NAMES = {
     "day": "today, all kernels",

@@ -2,8 +2,9 @@
 
 from argparse import Namespace
 
+from ..door import Door
 from ..render.formats import Table
-from . import COMMANDS, Door
+from . import COMMANDS
 
 
 def help_(_door: Door, _options: Namespace) -> Table:

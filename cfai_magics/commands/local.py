@@ -3,11 +3,10 @@
 from argparse import Namespace
 from pathlib import Path
 
-from ..errors import BadOption
+from ..door import Door
 from ..route import LOCAL_MODEL
 from ..session import Session
 from ..settings import keep_settings
-from . import Door
 
 HIGHEST_PORT = 65_535
 

@@ -4,11 +4,11 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
+from ..door import Door
 from ..errors import CfaiError
 from ..render.formats import Table, next_try
 from ..settings import keep_settings
 from ..values import Catalogue, Model
-from . import Door
 
 TRAITS: Mapping[str, Callable[[Model], bool]] = {
     "free": lambda model: not model.paid_plan_only,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from .. import continuing
 from ..conversation import Turn, on_old_answers
+from ..door import Door, Workspace
 from ..errors import BadOption
 from ..render.formats import Markdown, Table, neurons
 from ..store.threads import Threads
-from . import Door, Workspace
 
 LIST = "%cfai thread lists them."
 Run = Callable[[Door, Threads, Namespace], object]

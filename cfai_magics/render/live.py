@@ -109,6 +109,12 @@ class NotebookLive:
         """Tell why nothing is coming yet, where the answer will stand."""
         self._settled.tell(line)
 
+    def again(self, line: str) -> None:
+        """Begin anew in the same outputs, and tell why."""
+        self._settled_text = self._open_text = self._thought = ""
+        self._thoughts_done = False
+        self._settled.tell(line)
+
     def end(self, answer: Answer | None) -> None:
         """Show the whole answer and the receipt under it."""
         if answer is None:
@@ -155,6 +161,13 @@ class TextLive:
         """Tell why nothing is coming yet."""
         self._tell(line)
 
+    def again(self, line: str) -> None:
+        """Begin anew below what is written, and tell why."""
+        if self._text:
+            self._write("\n")
+        self._thought, self._text = 0, False
+        self._tell(line)
+
     def end(self, answer: Answer | None) -> None:
         """Write the receipt under the answer."""
         if answer is None:
@@ -181,6 +194,10 @@ class WholeLive:
 
     def notice(self, line: str) -> None:
         """Tell why nothing is coming yet."""
+        self._tell(line)
+
+    def again(self, line: str) -> None:
+        """Tell why another answer is waited for."""
         self._tell(line)
 
     def end(self, answer: Answer | None) -> None:

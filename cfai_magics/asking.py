@@ -1,0 +1,198 @@
+"""Owns the way of one question: sent, shown while it is answered, taken up, kept."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from .continuing import LeftOut, Place, counts, history_told, keep, turn_of
+from .conversation import Turn
+from .door import Door, Live
+from .errors import BadInput, CfaiError, Interrupted, SchemaMismatch
+from .forms import Form, Unfit, formed
+from .prompt import Prompt
+from .render.formats import neurons
+from .schema import Schema
+from .session import OnRetry
+from .values import Answer, Model, Request
+
+LEAST = 1e-9  # neurons: a limit that lets nothing through
+REPAIR = "Your answer does not fit: {}. Answer again, only with JSON that fits the schema."
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One question, ready to be sent.
+
+    `place` is where it goes in a thread, None where it stands alone; `most` the neurons it may
+    cost; `schema` what its answer has to fit.
+    """
+
+    door: Door
+    form: Form
+    prompt: Prompt
+    request: Request
+    model: Model
+    place: Place | None = None
+    most: float | None = None
+    schema: Schema | None = None
+
+    def ask(self, footer: str, name: str) -> Answer:
+        """Send it, show the answer as it comes, and keep it under a name."""
+        live = self.door.live(self.form, footer)
+        with self._kept(name, live):
+            answer = self._by_schema(live) if self.schema else self._shown(live, self.request)
+            answer = self._formed(self._taken_up(answer))
+            live.end(answer)
+            self.door.keep(name, answer)
+            return answer
+
+    def _shown(self, live: Live, request: Request, most: float | None = None) -> Answer:
+        most = self.most if most is None else most
+        with self.door.session.stream(request, _telling(live), most) as stream:
+            try:
+                for delta in stream:
+                    live.add(delta)
+            except KeyboardInterrupt:
+                stream.close()
+                error = Interrupted("The answer was interrupted")
+                error.answer = stream.answer
+                raise error from None
+            return stream.answer
+
+    @contextmanager
+    def _kept(self, name: str, live: Live) -> Iterator[None]:
+        """Show and keep what had arrived when an answer does not reach its end."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            live.end(None)
+            raise Interrupted("Interrupted before the first word") from None
+        except CfaiError as error:
+            if error.answer is not None and not counts(error.answer):
+                error.answer = self._taken_up(error.answer)
+            live.end(error.answer)
+            if error.answer is not None:
+                self.door.keep(name, error.answer)
+            raise
+
+    # --- by a schema
+
+    def _by_schema(self, live: Live) -> Answer:
+        """Return the answer that fits the schema, asked for again where the first does not.
+
+        Raises SchemaMismatch, which bears the answer, where neither does.
+        """
+        first = self._constrained(live)
+        fault = self._fault(first)
+        if fault is None:
+            return first
+        if first.finish == "length":
+            raise _mismatch(first, f"it was cut at {first.usage.completion_tokens:,} tokens")
+        answer = self._repaired(first, fault, live)
+        fault = self._fault(answer)
+        if fault is not None:
+            raise _mismatch(answer, fault)
+        return answer
+
+    def _constrained(self, live: Live) -> Answer:
+        """Ask with the schema as a field of the request; without where a model refuses that."""
+        try:
+            return self._shown(live, self.request)
+        except BadInput as error:
+            if error.answer is not None or "response_format" not in self.request.extra:
+                raise
+            live.again(f"{error.cause}: asking without the field for the schema.")
+            extra = {k: v for k, v in self.request.extra.items() if k != "response_format"}
+            return self._shown(live, replace(self.request, extra=extra))
+
+    def _fault(self, answer: Answer) -> str | None:
+        """Return why the answer does not fit the schema; None where it does."""
+        try:
+            self.form.parse(answer.text)
+        except Unfit as unfit:
+            return str(unfit)
+        return None
+
+    def _repaired(self, first: Answer, fault: str, live: Live) -> Answer:
+        """Ask once more with the first answer and its fault; the cost of both is the answer's."""
+        live.again(f"The answer does not fit the schema ({fault}); asking once more.")
+        said = {"role": "assistant", "content": first.text}
+        told = {"role": "user", "content": REPAIR.format(fault)}
+        request = replace(self.request, messages=(*self.request.messages, said, told))
+        try:
+            second = self._shown(live, request, self._left_after(first))
+        except CfaiError as error:
+            answer = _both(first, error.answer, fault) if error.answer else first
+            error.answer = answer if answer.text else replace(answer, text=first.text)
+            raise
+        return _both(first, second, fault)
+
+    def _left_after(self, first: Answer) -> float | None:
+        """Return what is left of the cell's own limit."""
+        if self.most is None:
+            return None
+        return max(self.most - (first.neurons or 0.0), LEAST)
+
+    # --- what becomes of the answer
+
+    def _formed(self, answer: Answer) -> Answer:
+        """Return the answer with what its form makes of it; code is offered in a new cell."""
+        answer = formed(answer, self.form)
+        if self.form.name != "code" or self.door.workspace is None or not answer.parsed:
+            return answer
+        told = self.door.workspace.insert(answer.parsed)
+        return replace(answer, notes=(told, *answer.notes))
+
+    def _told(self, answer: Answer) -> Answer:
+        """Return the answer with what the reader should know of its prompt."""
+        history = history_told(self.prompt, answer, self.model)
+        return replace(answer, notes=(*answer.notes, *history, *self.prompt.question.remarks))
+
+    def _taken_up(self, answer: Answer) -> Answer:
+        """Take question and answer up into the thread, and return the answer with that told."""
+        answer = self._told(answer)
+        if self.place is None:
+            return answer
+        turn = turn_of(self.prompt, answer, self.place)
+        if not counts(answer):
+            return replace(answer, notes=(*answer.notes, self._left_out(turn, self.place)))
+        try:
+            return replace(answer, notes=(*keep(turn, self.place), *answer.notes))
+        except CfaiError as error:  # the answer is there, whatever befell the thread
+            error.answer = answer
+            raise
+
+    def _left_out(self, turn: Turn, place: Place) -> str:
+        told = f"Thread {place.thread}: this turn is left out"
+        if self.door.workspace is None or not turn.answer:
+            return f"{told}."
+        self.door.workspace.left_out = LeftOut(place, turn)
+        return f"{told}; %cfai thread keep takes it up."
+
+
+def _telling(live: Live) -> OnRetry:
+    def tell(error: CfaiError, seconds: float, next_try: int) -> None:
+        live.notice(f"{error.cause}; try {next_try} follows in {seconds:.0f} s")
+
+    return tell
+
+
+def _mismatch(answer: Answer, fault: str) -> SchemaMismatch:
+    error = SchemaMismatch(f"The answer does not fit the schema: {fault}")
+    error.answer = answer
+    return error
+
+
+def _both(first: Answer, second: Answer, fault: str) -> Answer:
+    """Return the second answer with the usage and time of both, and what it took itself."""
+    used = second.usage
+    cost = "" if used.neurons is None else f", {neurons(used.neurons)} neurons {used.basis}"
+    tokens = f"{used.prompt_tokens:,}→{used.completion_tokens:,} tokens"
+    told = f"The first answer did not fit the schema ({fault}): asking again took {tokens}{cost}."
+    return replace(
+        second,
+        usage=first.usage + used,
+        seconds=first.seconds + second.seconds,
+        first_token_seconds=first.first_token_seconds,
+        notes=(*first.notes, *second.notes, told),
+    )

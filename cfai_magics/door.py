@@ -1,0 +1,67 @@
+"""Owns what a command is given of the place it was called from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .forms import Form
+from .values import Answer, Delta
+
+if TYPE_CHECKING:
+    from .continuing import LeftOut
+    from .session import Session
+
+
+class Live(Protocol):
+    """Shows one answer while it comes."""
+
+    def add(self, delta: Delta) -> None:
+        """Show the next delta."""
+
+    def notice(self, line: str) -> None:
+        """Tell why nothing is coming yet."""
+
+    def again(self, line: str) -> None:
+        """Begin anew, in the same place, and tell why."""
+
+    def end(self, answer: Answer | None) -> None:
+        """Show the answer as it stands at its end; None when there was none."""
+
+
+class Workspace(Protocol):
+    """What a running IPython offers a command.
+
+    `thread` is the one that -c continues; `left_out` is the turn that it did not take up last.
+    """
+
+    thread: str
+    left_out: "LeftOut | None"
+
+    def cell(self) -> str:
+        """Return what tells this call of this cell from all others; "" where nothing does."""
+
+    def insert(self, code: str) -> str:
+        """Offer code in a new cell, which does not run; return what to tell of that."""
+
+    def evaluate(self, expression: str) -> Any:
+        """Return what an expression gives in the user's namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a command needs of the place it was called from: a notebook, a terminal or the shell.
+
+    `live(form, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
+    `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it. A door
+    that `remembers` keeps choices in the settings file, as it has no kernel to keep them in, and
+    no `workspace` either.
+    """
+
+    session: "Session"
+    live: Callable[[Form, str], Live]
+    say: Callable[[str], None]
+    progress: Callable[[str], Callable[[int, int], None]]
+    prompt: Callable[[str], str]
+    keep: Callable[[str, Answer], None]
+    workspace: Workspace | None = None
+    remembers: bool = False
