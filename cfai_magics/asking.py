@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from .continuing import LeftOut, Place, counts, history_told, keep, turn_of
+from .continuing import LeftOut, Place, counts, keep, turn_of
 from .conversation import Turn
+from .costing import history_told, images_told
 from .door import Door, Live
 from .errors import BadInput, CfaiError, Interrupted, SchemaMismatch
 from .forms import Form, Unfit, formed
 from .prompt import Prompt
-from .render.formats import neurons
+from .render.formats import neurons, next_try
 from .schema import Schema
-from .session import OnRetry
 from .values import Answer, Model, Request
 
 LEAST = 1e-9  # neurons: a limit that lets nothing through
@@ -48,15 +48,17 @@ class Asking:
 
     def _shown(self, live: Live, request: Request, most: float | None = None) -> Answer:
         most = self.most if most is None else most
-        with self.door.session.stream(request, _telling(live), most) as stream:
+
+        def tell(error: CfaiError, pause: float, number: int) -> None:
+            live.notice(next_try(error, pause, number))
+
+        with self.door.session.stream(request, tell, most) as stream:
             try:
                 for delta in stream:
                     live.add(delta)
             except KeyboardInterrupt:
                 stream.close()
-                error = Interrupted("The answer was interrupted")
-                error.answer = stream.answer
-                raise error from None
+                raise _interrupted(stream.answer) from None
             return stream.answer
 
     @contextmanager
@@ -66,7 +68,9 @@ class Asking:
             yield
         except KeyboardInterrupt:
             live.end(None)
-            raise Interrupted("Interrupted before the first word") from None
+            raise Interrupted(
+                "Interrupted before the first word", "Nothing had arrived."
+            ) from None
         except CfaiError as error:
             if error.answer is not None and not counts(error.answer):
                 error.answer = self._taken_up(error.answer)
@@ -146,7 +150,9 @@ class Asking:
     def _told(self, answer: Answer) -> Answer:
         """Return the answer with what the reader should know of its prompt."""
         history = history_told(self.prompt, answer, self.model)
-        return replace(answer, notes=(*answer.notes, *history, *self.prompt.question.remarks))
+        images = images_told(self.prompt, answer, self.model)
+        told = (*history, *images, *self.prompt.question.remarks)
+        return replace(answer, notes=(*answer.notes, *told))
 
     def _taken_up(self, answer: Answer) -> Answer:
         """Take question and answer up into the thread, and return the answer with that told."""
@@ -170,11 +176,13 @@ class Asking:
         return f"{told}; %cfai thread keep takes it up."
 
 
-def _telling(live: Live) -> OnRetry:
-    def tell(error: CfaiError, seconds: float, next_try: int) -> None:
-        live.notice(f"{error.cause}; try {next_try} follows in {seconds:.0f} s")
-
-    return tell
+def _interrupted(answer: Answer | None) -> Interrupted:
+    if answer and (answer.text or answer.thought):
+        error = Interrupted("The answer was interrupted")
+    else:
+        error = Interrupted("Interrupted before the first word", "Nothing had arrived.")
+    error.answer = answer
+    return error
 
 
 def _mismatch(answer: Answer, fault: str) -> SchemaMismatch:

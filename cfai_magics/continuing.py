@@ -1,16 +1,15 @@
 """Owns how a question joins its thread: which turns go before it, and what is told and kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from .conversation import Turn, before, fitting, on_old_answers
-from .pricing import guessed_prompt_tokens, list_rates
+from .pricing import guessed_prompt_tokens, tokens_of
 from .prompt import Prompt
-from .render.formats import neurons
 from .store.threads import Threads
-from .values import Answer, Model, Request, Usage
+from .values import Answer, Message, Model, Request
 
 WHOLE = {"stop", "length", "tool_calls", "unknown"}  # what an answer that counts ends with
 NAMED = 5  # turns that a remark names
@@ -39,10 +38,22 @@ def continued(prompt: Prompt, request: Request, model: Model, place: Place) -> P
         earlier = before(threads.turns(place.thread), place.cell)
     if model.context_window is None:
         return replace(prompt, history=earlier)
-    asked = guessed_prompt_tokens(tuple(prompt.messages))
+    asked = window_tokens(prompt.messages)
     room = model.context_window - (request.max_tokens or 0) - asked
-    kept = fitting(earlier, room, lambda messages: guessed_prompt_tokens(tuple(messages)))
+    kept = fitting(earlier, room, window_tokens)
     return replace(prompt, history=kept, left_out=len(earlier) - len(kept))
+
+
+def window_tokens(messages: Iterable[Message]) -> int:
+    """Return how many tokens Cloudflare takes messages for when it looks whether they fit.
+
+    It counts the base64 of images as text.
+    """
+    messages = tuple(messages)
+    contents = [message["content"] for message in messages]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    images = sum(len(part.get("image_url", {}).get("url", "")) for part in parts)
+    return guessed_prompt_tokens(messages) + tokens_of(images)
 
 
 def turn_of(prompt: Prompt, answer: Answer, place: Place) -> Turn:
@@ -89,30 +100,3 @@ def _named(turns: Sequence[Turn]) -> str:
 
 def _cells(turns: Sequence[Turn]) -> str:
     return "its cell" if len(turns) == 1 else "their cells"
-
-
-def history_told(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return how many earlier turns were sent, what they cost, and how many had no room."""
-    told = []
-    if prompt.history:
-        count = len(prompt.history)
-        earlier = "1 earlier turn was" if count == 1 else f"{count} earlier turns were"
-        told.append(f"{earlier} sent along: {_share(prompt, answer, model)}.")
-    if prompt.left_out:
-        were = "turn was" if prompt.left_out == 1 else f"{prompt.left_out} turns were"
-        told.append(
-            f"The oldest {were} left out: the model's window of {model.context_window:,} tokens "
-            "holds no more."
-        )
-    return told
-
-
-def _share(prompt: Prompt, answer: Answer, model: Model) -> str:
-    """Return the tokens and neurons of the earlier turns: their share of the text of all."""
-    earlier = tuple(message for turn in prompt.history for message in turn.messages)
-    whole = guessed_prompt_tokens(tuple(prompt.messages)) or 1
-    sent = answer.usage.prompt_tokens or whole
-    tokens = round(sent * guessed_prompt_tokens(earlier) / whole)
-    rates = None if answer.local else list_rates(model)
-    told = f", {neurons(rates.neurons(Usage(tokens)))} neurons estimated" if rates else ""
-    return f"about {tokens:,} of the {sent:,} tokens in{told}"

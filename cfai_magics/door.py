@@ -43,6 +43,9 @@ class Workspace(Protocol):
     def insert(self, code: str) -> str:
         """Offer code in a new cell, which does not run; return what to tell of that."""
 
+    def last_picture(self) -> bytes | None:
+        """Return the figure or image shown last; None where there was none."""
+
     def evaluate(self, expression: str) -> Any:
         """Return what an expression gives in the user's namespace."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from getpass import getpass
 
 from .door import Door, Live
-from .errors import SetupError
+from .errors import Interrupted, SetupError
 from .forms import Form
 from .render.forms import plain, pretty
 from .render.live import NotebookLive, TextLive, WholeLive
@@ -66,6 +66,13 @@ def _plain_live(form: Form, footer: str, tell: Tell) -> Live:
     if form.name in {"markdown", "text"}:
         return TextLive(footer, tell)
     return WholeLive(footer, tell, lambda answer: _print(answer, form))
+
+
+def for_shell(text: str) -> str:
+    """Return a text about magics as it holds for the shell's commands."""
+    for magic, command in IN_THE_SHELL:
+        text = text.replace(magic, command)
+    return text
 
 
 def _print(answer: Answer, form: Form) -> None:

@@ -5,6 +5,7 @@ CfaiError
 │   ├── NoCredentials           no account id or no token is known
 │   ├── BadOption               an option, a name or a value that does not fit
 │   ├── VariableError           a {{…}} of the prompt can't be filled
+│   ├── NoVision                the model does not see images
 │   ├── TokenOnLine             an API token was typed where the history keeps it
 │   ├── NotAnAccountId          the account id is not 32 hexadecimal characters
 │   ├── StoreError              something could not be kept, read or forgotten
@@ -104,6 +105,12 @@ class BadOption(SetupError):
 
 class VariableError(SetupError):
     """A {{…}} of the prompt can't be filled."""
+
+
+class NoVision(SetupError):
+    """The model does not see images."""
+
+    default_hint = "%cfai models vision lists those that do."
 
 
 class TokenOnLine(SetupError):

@@ -96,7 +96,6 @@ FORMS: Mapping[str, Form] = {
         Form("table", ONLY.format("one Markdown table"), _table),
     )
 }
-NAMES = tuple(name for name in FORMS if name != "block")
 WITHOUT_EXTRACT = {"raw", "json", "html", "latex", "table"}
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from traitlets import CFloat, Enum, Float, Int, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
-from .errors import BadOption
-from .forms import NAMES
+from .errors import BadOption, SetupError
 
 DEFAULT_MODEL = "@cf/google/gemma-4-26b-a4b-it"
 FILE_NAME = "settings.toml"
+FORMS = ("markdown", "text", "raw", "code", "json", "html", "latex", "table")
 
 
 def home() -> Path:
@@ -37,7 +37,7 @@ class Cfai(Configurable):
         None, allow_none=True, help="Temperature sent where a cell gives none; None sends none."
     ).tag(config=True)
     max_tokens = Int(2048, min=1, help="Most tokens an answer may have.").tag(config=True)
-    format = Enum(NAMES, default_value="markdown", help="Form of answers.").tag(config=True)
+    format = Enum(FORMS, default_value="markdown", help="Form of answers.").tag(config=True)
     table_rows = Int(30, min=0, help="Most rows of a table that {{…}} puts into a prompt.").tag(
         config=True
     )

@@ -1,6 +1,8 @@
 """Owns what a running IPython offers a command: its names, its cells, what failed in them."""
 
+import base64
 import os
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from .failures import Failures
+from .images import is_picture, picture_of
 from .notebook import notebook_name
 
 if TYPE_CHECKING:
@@ -22,16 +25,23 @@ class Workspace:
         self._shell = shell
         self.failures = Failures(shell.compile.format_code_name)
         self.left_out: LeftOut | None = None
+        self._last_picture: Any = None  # base64 as it was shown, or the object
         self._thread = ""
         self._asked = ("", 0)  # which execution asked last, and how often it did
 
     def begin(self) -> None:
         """Take note from here on of what fails."""
         self._shell.events.register("post_run_cell", self.failures.note)
+        self._shell.events.register("post_run_cell", self._note_result)
+        if hasattr(self._shell.display_pub, "register_hook"):  # a kernel's
+            self._shell.display_pub.register_hook(self._note_display)
 
     def end(self) -> None:
         """Take no more notes."""
         self._shell.events.unregister("post_run_cell", self.failures.note)
+        self._shell.events.unregister("post_run_cell", self._note_result)
+        if hasattr(self._shell.display_pub, "unregister_hook"):
+            self._shell.display_pub.unregister_hook(self._note_display)
 
     def evaluate(self, expression: str) -> Any:
         """Return what the user's expression gives in the user's namespace."""
@@ -51,6 +61,27 @@ class Workspace:
         if hasattr(self._shell, "kernel"):
             return "The code is in a new cell below, not run; if there is none, copy it from here."
         return "The code is at the next prompt; Enter runs it."
+
+    def _note_result(self, result: Any) -> None:
+        """Keep what a cell ends with, should it be a picture."""
+        if result.result is not None and is_picture(result.result):
+            self._last_picture = result.result
+
+    def _note_display(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Keep the picture of a message to the front end, and pass that on as it is."""
+        data = message.get("content", {}).get("data", {})
+        picture = data.get("image/png") or data.get("image/jpeg")
+        if picture:
+            self._last_picture = picture
+        return message
+
+    def last_picture(self) -> bytes | None:
+        """Return the figure or image shown last, or in a terminal pyplot's present figure."""
+        last = self._last_picture
+        if last is None:
+            pyplot = sys.modules.get("matplotlib.pyplot")
+            last = pyplot.gcf() if pyplot and pyplot.get_fignums() else None
+        return base64.b64decode(last) if isinstance(last, str) else picture_of(last)
 
     @property
     def thread(self) -> str:

@@ -95,7 +95,11 @@ def _take_in(cell: Cell, kind: str, content: dict[str, Any]) -> None:
     elif kind == "error":
         cell.traceback, cell.ename = content["traceback"], content["ename"]
     elif kind == "stream":
-        cell.outputs.append({"name": content["name"], "text": content["text"]})
+        last = cell.outputs[-1] if cell.outputs else {}
+        if last.get("name") == content["name"]:  # a busy kernel sends a line in pieces
+            last["text"] += content["text"]
+        else:
+            cell.outputs.append({"name": content["name"], "text": content["text"]})
     elif kind in {"display_data", "execute_result"}:
         display_id = content.get("transient", {}).get("display_id")
         if display_id:

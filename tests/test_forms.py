@@ -2,6 +2,7 @@
 
 import pytest
 
+from cfai_magics import settings
 from cfai_magics.errors import BadOption
 from cfai_magics.forms import FORMS, form_for, formed
 from cfai_magics.values import Answer
@@ -79,3 +80,7 @@ def test_extract_goes_only_with_forms_that_may_hold_code(name: str) -> None:
         form_for(name, extract=True)
     assert form_for("text", extract=True).name == "block"
     assert form_for("code", extract=True).name == "code"
+
+
+def test_every_form_can_be_set_and_named() -> None:
+    assert set(settings.FORMS) == set(FORMS) - {"block"}

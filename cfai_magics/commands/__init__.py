@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from ..door import Door
-from ..errors import BadOption
-from ..forms import NAMES
+from ..errors import BadOption, TokenOnLine
+from ..settings import FORMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,12 @@ ASK_OPTIONS = (
         metavar="NAME",
         help="continue this notebook's conversation, or the one named",
     ),
+    option(
+        "--image",
+        action="append",
+        metavar="WHAT",
+        help="send an image: a file, an address, a variable, or last; repeatable",
+    ),
     option("--raw", action="store_true", help="send {{…}} as typed too"),
     option("-t", "--temperature", type=float, metavar="T", help="0 is the most predictable"),
     option("--max-tokens", type=int, metavar="N", help="most tokens of the answer (2048)"),
@@ -58,7 +64,7 @@ ASK_OPTIONS = (
     option("-o", "--output", default="", metavar="NAME", help="variable for the Answer"),
     option(
         *("-f", "--format"),
-        choices=NAMES,
+        choices=FORMS,
         help="form of the answer; raw is the JSON as Workers AI sent it",
     ),
     option(

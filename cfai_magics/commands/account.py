@@ -5,8 +5,8 @@ from argparse import Namespace
 from .. import __version__
 from ..credentials import Credentials, valid_account_id, valid_token
 from ..door import Door
-from ..errors import NoCredentials
-from ..render.formats import Table
+from ..errors import SetupError
+from ..render.formats import Table, next_try
 from ..route import BASE_URL_VARIABLE
 from ..session import Session
 from ..values import TokenCheck

@@ -4,13 +4,15 @@ import json
 import re
 from argparse import Namespace
 from dataclasses import replace
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 from ..asking import Asking
+from ..attachments import attached
 from ..continuing import Place, continued
 from ..door import Door
-from ..errors import BadOption
+from ..errors import BadOption, NoVision
 from ..forms import FORMS, Form, form_for
 from ..prompt import Part, Prompt, question
 from ..schema import Schema, read_schema, schema_of, streams
@@ -18,6 +20,7 @@ from ..spelling import Limits
 from ..values import Answer, Model, Request
 
 NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+NAMED = 5  # models that see, at most
 SHELLS_THREAD = "main"  # where no notebook gives the conversation its name
 PARAMETERS_WITH_OPTIONS = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
 
@@ -38,10 +41,15 @@ def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
     """Return the question as it will be sent, its variables filled; nothing is sent yet."""
     schema = _schema(door, options.schema)
     form = _form(door, options, schema)
-    composed = _composed(door, prompt, options, form)
-    request = _request(door, composed, options)
+    request = _request(door, options)
     model = door.session.model(request.model)
     request = _in_form(request, form, schema, model, local=door.session.route.is_local)
+    if options.image:
+        _check_sight(door, model)
+    composed = _composed(door, prompt, options, form)
+    if composed.images:
+        _check_sight(door, model)
+    request = replace(request, messages=tuple(composed.messages))
     place = _place(door, options)
     if place:
         composed = continued(composed, request, model, place)
@@ -92,7 +100,24 @@ def _composed(door: Door, prompt: str, options: Namespace, form: Form) -> Prompt
         Part("system", options.system or settings.system),
         Part("form", form.instruction, options.schema or form.name),
     )
-    return Prompt(question(prompt, evaluate, limits), tuple(part for part in system if part.text))
+    asked = question(prompt, evaluate, limits)
+    images = [attached(word, door.workspace) for word in options.image or ()]
+    parts = tuple(Part("image", name=image.name, image=image) for image in images)
+    return Prompt(
+        replace(asked, parts=(*asked.parts, *parts)), tuple(part for part in system if part.text)
+    )
+
+
+def _check_sight(door: Door, model: Model) -> None:
+    """Refuse images for a model that does not see; of one in no list, nobody knows."""
+    if door.session.route.is_local:
+        raise NoVision(f"{model.short} on this machine does not see images", "%cfai local off.")
+    if model.vision or not model.task:
+        return
+    seeing = [each for each in door.session.catalogue().models if each.vision and not each.retires]
+    free = sorted(seeing, key=lambda each: each.paid_plan_only)[:NAMED]
+    names = ", ".join(f"{e.short}{' (paid plan)' if e.paid_plan_only else ''}" for e in free)
+    raise NoVision(f"{model.short} does not see images", names and f"These do: {names}.")
 
 
 def _place(door: Door, options: Namespace) -> Place | None:
@@ -115,9 +140,10 @@ def _check(prompt: str, options: Namespace) -> None:
         raise BadOption(f"--max-tokens {options.max_tokens} leaves no answer", "Use 1 or more.")
 
 
-def _request(door: Door, prompt: Prompt, options: Namespace) -> Request:
+def _request(door: Door, options: Namespace) -> Request:
+    """Return the request without its messages."""
     return door.session.request(
-        prompt.messages,
+        (),
         options.model,
         max_tokens=options.max_tokens,
         temperature=options.temperature,

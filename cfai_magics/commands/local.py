@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from ..door import Door
+from ..errors import BadOption
 from ..route import LOCAL_MODEL
 from ..session import Session
 from ..settings import keep_settings

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..door import Door
 from ..errors import BadOption, CfaiError
 from ..lesson import AskingCell, asking_cells
 from ..pricing import Cost, cost, list_rates
@@ -13,7 +14,7 @@ from ..session import Session
 from ..store.ledger import FREE_NEURONS
 from ..units import dollars
 from ..values import Message, Model, Request
-from . import Door, ask_parser
+from . import ask_parser
 
 DOMINATES = 0.25  # of all
 CHEAPER_SHOWN = 3

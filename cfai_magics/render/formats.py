@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from ..errors import CfaiError
 from ..markdown import without_remote_content
 
 Bundle = Mapping[str, str]  # MIME types with their texts

@@ -125,6 +125,8 @@ class NotebookLive:
             self._show_thoughts()
         if answer.text:
             self._settled.show(whole(answer, self._form))
+        elif self._settled.shown:  # a notice stands there, of a try that will not follow
+            self._settled.tell("No answer came.")
         if self._footer != "off":
             self._below.tell(receipt(answer, self._footer))
 
@@ -204,6 +206,7 @@ class WholeLive:
         """Show the answer, and the receipt under it."""
         if answer is None:
             return
-        self._show(answer)
+        if answer.text or answer.raw is not None:
+            self._show(answer)
         if self._footer != "off":
             self._tell(receipt(answer, self._footer))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.commands import run
+from cfai_magics.credentials import ACCOUNT_VARIABLE
 from cfai_magics.door import Door
 from cfai_magics.doors import shell_door
 from cfai_magics.errors import AuthenticationError, BadOption, NotAnAccountId, SetupError

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cfai_magics.commands import Door, run
+from cfai_magics.commands import run
+from cfai_magics.door import Door
 from cfai_magics.errors import BadOption
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.commands import Door, run
+from cfai_magics.commands import run
+from cfai_magics.door import Door
 from cfai_magics.errors import BadOption
 from cfai_magics.pricing import cost, list_rates
 from cfai_magics.render.formats import Table

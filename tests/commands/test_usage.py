@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cfai_magics.commands import Door, run
+from cfai_magics.commands import run
+from cfai_magics.door import Door
 from cfai_magics.errors import BadOption, PermissionDenied
 from cfai_magics.render.chart import VEGA_LITE
 from cfai_magics.render.report import UsageReport

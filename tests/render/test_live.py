@@ -231,5 +231,5 @@ def test_a_terminal_is_not_commanded_by_an_answer() -> None:
 
 def test_raw_shows_no_json_where_none_came() -> None:
     shown: list[object] = []
-    RawLive("off", print, shown.append).end(Answer("m", finish="interrupted"))
+    WholeLive("off", print, shown.append).end(Answer("m", finish="interrupted"))
     assert shown == []
