@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from .continuing import LeftOut, Place, counts, keep, turn_of
 from .conversation import Turn
-from .costing import history_told, images_told
+from .costing import Sent
 from .door import Door, Live
 from .errors import BadInput, CfaiError, Interrupted, SchemaMismatch
 from .forms import Form, Unfit, formed
+from .notes import history_told, images_told
 from .prompt import Prompt
 from .render.formats import neurons, next_try
 from .schema import Schema
@@ -24,7 +25,7 @@ class Asking:
     """One question, ready to be sent.
 
     `place` is where it goes in a thread, None where it stands alone; `most` the neurons it may
-    cost; `schema` what its answer has to fit.
+    cost; `schema` what its answer has to fit; with `shows_sent`, what was sent is shown below.
     """
 
     door: Door
@@ -35,6 +36,7 @@ class Asking:
     place: Place | None = None
     most: float | None = None
     schema: Schema | None = None
+    shows_sent: bool = False
 
     def ask(self, footer: str, name: str) -> Answer:
         """Send it, show the answer as it comes, and keep it under a name."""
@@ -42,9 +44,18 @@ class Asking:
         with self._kept(name, live):
             answer = self._by_schema(live) if self.schema else self._shown(live, self.request)
             answer = self._formed(self._taken_up(answer))
-            live.end(answer)
-            self.door.keep(name, answer)
+            self._end(live, name, answer)
             return answer
+
+    def _end(self, live: Live, name: str, answer: Answer) -> None:
+        """Show the answer as it stands at its end, keep it, and what was sent for it."""
+        live.end(answer)
+        self.door.keep(name, answer)
+        sent = Sent(self.prompt, answer, self.model)
+        if self.door.workspace:
+            self.door.workspace.sent = sent
+        if self.shows_sent:
+            self.door.show_sent(sent)
 
     def _shown(self, live: Live, request: Request, most: float | None = None) -> Answer:
         most = self.most if most is None else most
@@ -74,9 +85,10 @@ class Asking:
         except CfaiError as error:
             if error.answer is not None and not counts(error.answer):
                 error.answer = self._taken_up(error.answer)
-            live.end(error.answer)
-            if error.answer is not None:
-                self.door.keep(name, error.answer)
+            if error.answer is None:
+                live.end(None)
+            else:
+                self._end(live, name, error.answer)
             raise
 
     # --- by a schema

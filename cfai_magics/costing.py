@@ -1,11 +1,9 @@
 """Owns which part of a prompt took which tokens, and what they cost: estimated from the whole."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .pricing import guessed_tokens, list_rates
+from .pricing import Rates, guessed_tokens, list_rates
 from .prompt import Part, Prompt
-from .render.formats import neurons
 from .values import Answer, Model, Usage
 
 
@@ -13,9 +11,36 @@ from .values import Answer, Model, Usage
 class Share:
     """What one part of a call took: its tokens, and its neurons where there is a price."""
 
-    part: Part
+    part: Part | None  # None is the answer
     tokens: int
     neurons: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent with one question, and the answer it was sent for."""
+
+    prompt: Prompt
+    answer: Answer
+    model: Model
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """The parts and the answer, whose neurons together are those of the call."""
+        rates = _rates(self.answer, self.model)
+        tokens = self.answer.usage.completion_tokens
+        cost = rates.neurons(Usage(completion_tokens=tokens)) if rates else None
+        found = (*shares(self.prompt, self.answer, self.model), Share(None, tokens, cost))
+        whole = sum(share.neurons or 0.0 for share in found)
+        if not whole or self.answer.neurons is None:
+            return found
+        factor = self.answer.neurons / whole
+        return tuple(replace(each, neurons=(each.neurons or 0.0) * factor) for each in found)
+
+    def part_of_cost(self, share: Share) -> float | None:
+        """Return which part of the cost a share is, from 0 to 1; None where there is no price."""
+        whole = sum(each.neurons or 0.0 for each in self.shares)
+        return share.neurons / whole if share.neurons is not None and whole else None
 
 
 def shares(prompt: Prompt, answer: Answer, model: Model) -> tuple[Share, ...]:
@@ -33,7 +58,7 @@ def shares(prompt: Prompt, answer: Answer, model: Model) -> tuple[Share, ...]:
         of_texts, of_images = 1.0, (billed - texts) / images
     else:
         of_texts = of_images = billed / (sum(guessed) or 1)
-    rates = None if answer.local else list_rates(model)
+    rates = _rates(answer, model)
 
     def share(part: Part, size: int) -> Share:
         tokens = round(size * (of_images if part.image else of_texts))
@@ -42,40 +67,9 @@ def shares(prompt: Prompt, answer: Answer, model: Model) -> tuple[Share, ...]:
     return tuple(map(share, parts, guessed))
 
 
+def _rates(answer: Answer, model: Model) -> Rates | None:
+    return None if answer.local else list_rates(model)
+
+
 def _guessed(part: Part) -> int:
     return part.image.tokens if part.image else guessed_tokens(part.text)
-
-
-def history_told(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return how many earlier turns were sent, what they cost, and how many had no room."""
-    told = []
-    if prompt.history:
-        count = len(prompt.history)
-        earlier = "1 earlier turn was" if count == 1 else f"{count} earlier turns were"
-        taken = [each for each in shares(prompt, answer, model) if each.part.kind == "history"]
-        told.append(f"{earlier} sent along: {_cost(taken, answer)}.")
-    if prompt.left_out:
-        were = "turn was" if prompt.left_out == 1 else f"{prompt.left_out} turns were"
-        told.append(
-            f"The oldest {were} left out: the model's window of {model.context_window:,} tokens "
-            "holds no more."
-        )
-    return told
-
-
-def _cost(taken: Iterable[Share], answer: Answer) -> str:
-    taken = tuple(taken)
-    tokens = sum(each.tokens for each in taken)
-    told = f"about {tokens:,} of the {answer.usage.prompt_tokens:,} tokens in"
-    if any(each.neurons is None for each in taken):
-        return told
-    return f"{told}, {neurons(sum(each.neurons or 0.0 for each in taken))} neurons estimated"
-
-
-def images_told(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return how big each image of the question was sent, and what it cost."""
-    return [
-        f"Image {each.part.name}: {each.part.image.size}, {_cost([each], answer)}."
-        for each in shares(prompt, answer, model)
-        if each.part.image and each.part.kind == "image"
-    ]

@@ -9,6 +9,8 @@ from .values import Answer, Delta
 
 if TYPE_CHECKING:
     from .continuing import LeftOut
+    from .costing import Sent
+    from .failures import Failure
     from .session import Session
 
 
@@ -31,11 +33,19 @@ class Live(Protocol):
 class Workspace(Protocol):
     """What a running IPython offers a command.
 
-    `thread` is the one that -c continues; `left_out` is the turn that it did not take up last.
+    `thread` is the one that -c continues; `left_out` is the turn that it did not take up last;
+    `sent` is what was sent last.
     """
 
     thread: str
     left_out: "LeftOut | None"
+    sent: "Sent | None"
+
+    def failure(self, number: int | None) -> "Failure | None":
+        """Return what failed in the cell of this number, or last; None where nothing did."""
+
+    def source(self, number: int) -> str:
+        """Return the cell of this number as typed; "" where there is none."""
 
     def cell(self) -> str:
         """Return what tells this call of this cell from all others; "" where nothing does."""
@@ -55,9 +65,9 @@ class Door:
     """What a command needs of the place it was called from: a notebook, a terminal or the shell.
 
     `live(form, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
-    `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it. A door
-    that `remembers` keeps choices in the settings file, as it has no kernel to keep them in, and
-    no `workspace` either.
+    `prompt` asks for a secret; `show_sent` shows what was sent, folded; `keep(name, answer)` puts
+    an answer where the user finds it. A door that `remembers` keeps choices in the settings file,
+    as it has no kernel to keep them in, and no `workspace` either.
     """
 
     session: "Session"
@@ -65,6 +75,7 @@ class Door:
     say: Callable[[str], None]
     progress: Callable[[str], Callable[[int, int], None]]
     prompt: Callable[[str], str]
+    show_sent: Callable[["Sent"], None]
     keep: Callable[[str, Answer], None]
     workspace: Workspace | None = None
     remembers: bool = False

@@ -1,6 +1,7 @@
 """Owns what failed in this kernel: each failed cell with its traceback, by the number it bears."""
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,10 @@ class Failure:
     source: str
     traceback: str
 
-    def __str__(self) -> str:
-        return self.traceback
+    @property
+    def last_line(self) -> str:
+        """The traceback's last line, which names the error."""
+        return self.traceback.rpartition("\n")[2]
 
 
 class Failures:
@@ -32,13 +35,15 @@ class Failures:
     def __init__(self, name_of: NameOf) -> None:
         self._name_of = name_of
         self._kept: dict[int, Failure] = {}
+        self._seen: BaseException | None = getattr(sys, "last_value", None)
 
     def note(self, result: Any) -> None:
         """Keep what failed; IPython calls this after each cell (post_run_cell).
 
         The number is the result's own: the shell's counter is one further on some versions.
         """
-        error = result.error_before_exec or result.error_in_exec
+        shown = self._newly_shown()
+        error = result.error_before_exec or result.error_in_exec or shown
         ours = isinstance(error, (CfaiError, KeyboardInterrupt, SystemExit))
         if error is None or ours or not result.execution_count:
             return
@@ -47,6 +52,12 @@ class Failures:
         self._kept[result.execution_count] = Failure(
             result.execution_count, result.info.raw_cell, told
         )
+
+    def _newly_shown(self) -> BaseException | None:
+        """Return what a magic such as IPython 8's %%time caught and showed itself."""
+        last = getattr(sys, "last_value", None)
+        newly, self._seen = (None if last is self._seen else last), last
+        return newly
 
     def find(self, number: int | None = None) -> Failure | None:
         """Return the failure of a cell, or the last of all; None where there is none."""

@@ -10,7 +10,7 @@ from .spelling import Limits, Spelled, spelled
 from .template import Field, evaluated, read
 from .values import Message
 
-Kind = Literal["system", "form", "history", "cell", "variable", "image"]
+Kind = Literal["system", "form", "history", "cell", "traceback", "variable", "image"]
 Evaluate = Callable[[str], Any]
 
 

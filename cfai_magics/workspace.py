@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from .failures import Failures
+from .failures import Failure, Failures
 from .images import is_picture, picture_of
 from .notebook import notebook_name
 
 if TYPE_CHECKING:
     from .continuing import LeftOut
+    from .costing import Sent
 
 
 class Workspace:
@@ -25,6 +26,7 @@ class Workspace:
         self._shell = shell
         self.failures = Failures(shell.compile.format_code_name)
         self.left_out: LeftOut | None = None
+        self.sent: Sent | None = None
         self._last_picture: Any = None  # base64 as it was shown, or the object
         self._thread = ""
         self._asked = ("", 0)  # which execution asked last, and how often it did
@@ -113,6 +115,10 @@ class Workspace:
         """Return the message that asked for this execution; a terminal has none."""
         get_parent = getattr(self._shell, "get_parent", None)
         return get_parent() if get_parent else {}
+
+    def failure(self, number: int | None) -> Failure | None:
+        """Return what failed in the cell of this number, or last; None where nothing did."""
+        return self.failures.find(number)
 
     def source(self, number: int) -> str:
         """Return the cell that bears a number, as typed; "" where there is none."""

@@ -95,11 +95,7 @@ def _take_in(cell: Cell, kind: str, content: dict[str, Any]) -> None:
     elif kind == "error":
         cell.traceback, cell.ename = content["traceback"], content["ename"]
     elif kind == "stream":
-        last = cell.outputs[-1] if cell.outputs else {}
-        if last.get("name") == content["name"]:  # a busy kernel sends a line in pieces
-            last["text"] += content["text"]
-        else:
-            cell.outputs.append({"name": content["name"], "text": content["text"]})
+        _write(cell, content["name"], content["text"])
     elif kind in {"display_data", "execute_result"}:
         display_id = content.get("transient", {}).get("display_id")
         if display_id:
@@ -109,6 +105,15 @@ def _take_in(cell: Cell, kind: str, content: dict[str, Any]) -> None:
         cell.outputs[cell.ids[content["transient"]["display_id"]]] = {"data": content["data"]}
     elif kind == "clear_output":
         raise AssertionError("outputs of others may be among what was cleared")
+
+
+def _write(cell: Cell, name: str, text: str) -> None:
+    """Add to a stream, as front ends do: a busy kernel sends a line in pieces."""
+    last = cell.outputs[-1] if cell.outputs else {}
+    if last.get("name") == name:
+        last["text"] += text
+    else:
+        cell.outputs.append({"name": name, "text": text})
 
 
 @contextmanager

@@ -127,3 +127,16 @@ def test_a_shell_continues_a_thread(account: Standin, capsys: pytest.CaptureFixt
     assert "> one" in capsys.readouterr().out
     assert main(["thread", "use", "main"]) == 1
     assert "Name the thread with -c NAME: a shell has none in use." in capsys.readouterr().err
+
+
+def test_a_shell_shows_what_was_sent_when_asked(
+    account: Standin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", "why?", "--sent"]) == 0
+    told = capsys.readouterr().err
+    assert "share of cost" in told
+    assert "--- cell\nwhy?" in told
+    assert main(["sent"]) == 1
+    assert "In a shell, ask with --sent." in capsys.readouterr().err
+    assert main(["fix"]) == 1
+    assert "A shell has no cells" in capsys.readouterr().err

@@ -77,9 +77,14 @@ ASK_OPTIONS = (
     option("--think", action="store_true", help="let a reasoning model think first; costs tokens"),
     option("--no-stream", action="store_true", help="wait for the whole answer"),
     option("--max-neurons", type=float, metavar="N", help="a limit for this cell alone"),
+    option("--sent", action="store_true", help="show what was sent, part by part, folded"),
     option("--footer", choices=("full", "short", "off"), help="the line under the answer"),
 )
 
+FAILED = (
+    option("number", nargs="?", type=int, help="its number: 3 is In[3]; the last that failed"),
+    option("-m", "--model", default="", metavar="NAME", help="model; the end of its name will do"),
+)
 COMMANDS: Mapping[str, Command] = {
     "ask": Command(
         "ask:ask",
@@ -165,6 +170,11 @@ COMMANDS: Mapping[str, Command] = {
             option("--to", default="", metavar="FILE", help="with export: a .md or .json file"),
         ),
     ),
+    "fix": Command(
+        "fix:fix", "send a failed cell with its traceback, offer the corrected one below", FAILED
+    ),
+    "explain": Command("fix:explain", "explain a failed cell, or what a cell does", FAILED),
+    "sent": Command("sent:sent", "show what was sent last, with tokens and cost of each part"),
     "demo": Command("demo:demo", "open the quickstart notebook with the small model"),
     "help": Command("help:help_", "list the commands"),
 }

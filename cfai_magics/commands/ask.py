@@ -54,7 +54,8 @@ def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
     if place:
         composed = continued(composed, request, model, place)
         request = replace(request, messages=tuple(composed.messages))
-    return Asking(door, form, composed, request, model, place, options.max_neurons, schema)
+    most, sent = options.max_neurons, options.sent
+    return Asking(door, form, composed, request, model, place, most, schema, sent)
 
 
 def _schema(door: Door, name: str) -> Schema | None:

@@ -1,0 +1,207 @@
+"""`%cfai fix`, `%cfai explain` and `%cfai sent` in a real kernel."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kernels import Cell, Kernel, running_kernel
+from tests.standin import Standin
+
+BROKEN = "def mean(values):\n    return sum(values) / len(values)\n\nmean([])"
+FIXED = "It divided by zero.\n\n```python\nprint('fixed')\n```"
+SECRET = "my notes are nobody's business"
+
+
+@pytest.fixture(scope="module")
+def module_cloudflare() -> Iterator[Standin]:
+    with Standin() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def module_kernel(
+    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kernel]:
+    home = str(tmp_path_factory.mktemp("home"))
+    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        kernel.run("%config Cfai.system = 'Speak like a pirate'")
+        kernel.run(f"secret = {SECRET!r}")
+        yield kernel
+
+
+@pytest.fixture
+def account(module_cloudflare: Standin) -> Standin:
+    module_cloudflare.clear()
+    module_cloudflare.switch(answer=None)
+    return module_cloudflare
+
+
+@pytest.fixture
+def kernel(module_kernel: Kernel, account: Standin) -> Kernel:
+    return module_kernel
+
+
+def fail(kernel: Kernel, code: str = BROKEN) -> int:
+    """Run a cell that fails; return the number it bears."""
+    kernel.run(code)
+    reply = kernel.client.execute_interactive("", timeout=60, output_hook=lambda _: None)
+    return int(reply["content"]["execution_count"])
+
+
+def sent(account: Standin) -> list[str]:
+    return [message["content"] for message in account.requests[-1].json["messages"]]
+
+
+def box(cell: Cell) -> str:
+    (html,) = [html for html in cell.mime("text/html") if html.startswith("<details>")]
+    return html
+
+
+def test_fix_sends_the_failed_cell_and_its_traceback_and_nothing_else(
+    kernel: Kernel, account: Standin
+) -> None:
+    number = fail(kernel)
+    kernel.run("other = 'not sent'")
+    account.switch(answer=FIXED)
+    cell = kernel.run("%cfai fix")
+    system, asked = sent(account)
+    assert "correct Python cells" in system
+    assert asked.startswith(f"The cell:\n\n{BROKEN}\n\nIt failed with:\n\nTraceback")
+    assert f'File "In[{number}]", line 2, in mean' in asked
+    assert asked.rstrip().endswith("ZeroDivisionError: division by zero")
+    for secret in ("pirate", SECRET, "not sent", "IPython"):
+        assert secret not in system + asked
+    assert cell.mime("text/markdown") == [FIXED]
+    shown = box(cell)
+    assert f"In[{number}]" in shown
+    assert "return sum(values) / len(values)" in shown
+
+
+def test_fix_offers_the_corrected_cell_below_and_runs_nothing(
+    kernel: Kernel, account: Standin
+) -> None:
+    fail(kernel)
+    account.switch(answer=FIXED)
+    told: list[str] = []
+    reply = kernel.client.execute_interactive(
+        "%cfai fix", timeout=60, output_hook=lambda message: told.append(str(message))
+    )
+    (payload,) = reply["content"]["payload"]
+    assert (payload["source"], payload["text"]) == ("set_next_input", "print('fixed')")
+    assert payload["replace"] is False
+    assert not [text for text in told if "'text': 'fixed" in text]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("x = = 1", "SyntaxError"),
+        ("%%time\n1 / 0", "ZeroDivisionError"),
+        ("%nonsense", "UsageError"),
+        ("import json\njson.loads('{')", "JSONDecodeError"),
+        ("raise ValueError('no') from KeyError('k')", "ValueError: no"),
+        ("async def f():\n    raise OSError('gone')\nawait f()", "OSError: gone"),
+        ("raise ExceptionGroup('two', [ValueError(1), TypeError(2)])", "TypeError: 2"),
+    ],
+)
+def test_it_works_after_errors_in_any_cell(
+    kernel: Kernel, account: Standin, code: str, error: str
+) -> None:
+    fail(kernel, code)
+    assert kernel.run("%cfai fix").ename == ""
+    assert code in sent(account)[1]
+    assert error in sent(account)[1]
+
+
+def test_a_number_names_another_failed_cell(kernel: Kernel, account: Standin) -> None:
+    number = fail(kernel)
+    fail(kernel, "int('a')")
+    kernel.run(f"%cfai fix {number}")
+    assert "ZeroDivisionError" in sent(account)[1]
+    kernel.run(f"%cfai explain {number}")
+    assert "explain errors" in sent(account)[0]
+    assert "ZeroDivisionError" in sent(account)[1]
+    kernel.run("%cfai explain -m llama-3.2-3b-instruct")
+    assert "invalid literal" in sent(account)[1]
+    assert account.requests[-1].json["model"] == "@cf/meta/llama-3.2-3b-instruct"
+
+
+def test_a_cell_that_did_not_fail_is_explained_alone(kernel: Kernel, account: Standin) -> None:
+    number = fail(kernel) + 1
+    kernel.run("total = sum(range(10))  # adds up")
+    kernel.run(f"%cfai explain {number}")
+    assert "explain Python cells" in sent(account)[0]
+    assert sent(account)[1] == "total = sum(range(10))  # adds up"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("fix 99999", "In[99999] did not fail"),
+        ("explain 99999", "In[99999] did not fail"),
+        ("fix nonsense", "invalid int value"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_sends_nothing(
+    kernel: Kernel, account: Standin, command: str, told: str
+) -> None:
+    cell = kernel.run(f"%cfai {command}")
+    assert cell.ename == "BadOption"
+    assert told in cell.traceback[0]
+    assert account.requests == ()
+
+
+def test_before_any_cell_failed_or_asked_both_are_one_line(account: Standin) -> None:
+    with running_kernel() as kernel:
+        kernel.run("%load_ext cfai_magics")
+        assert "No cell has failed so far" in kernel.run("%cfai fix").traceback[0]
+        assert "No cell has failed so far" in kernel.run("%cfai explain").traceback[0]
+        assert "Nothing was sent from here yet" in kernel.run("%cfai sent").traceback[0]
+    assert account.requests == ()
+
+
+# --- what was sent
+
+
+def test_what_was_sent_is_shown_part_by_part_with_its_share_of_the_cost(
+    kernel: Kernel, account: Standin
+) -> None:
+    kernel.run("rows = list(range(400)); from PIL import Image; dot = Image.new('RGB', (90, 90))")
+    kernel.run("%%cfai -c sent\nRemember <b>this</b>.")
+    kernel.run("%%cfai -c sent -f json --image dot\nCount {{rows}}, please.")
+    shown = kernel.run("%cfai sent")
+    rows = [line.split() for line in shown.text.splitlines()[1:9]]
+    kinds = ["system", "form", "history", "cell", "variable", "cell", "image", "answer"]
+    assert [row[0] for row in rows] == kinds
+    tokens = account.requests[-1].json
+    assert tokens["messages"][0]["content"].startswith("Speak like a pirate")
+    shares = [int(row[-2]) for row in rows]
+    assert sum(shares) == pytest.approx(100, abs=4)
+    costs = [float(row[-3]) for row in rows]
+    neurons = float(kernel.run("print(_cfai.neurons)").text)
+    assert sum(costs) == pytest.approx(neurons, rel=0.05)
+    html = box(shown)
+    assert "Remember &lt;b&gt;this&lt;/b&gt;." in html
+    assert "<b>this" not in html
+    assert 'src="data:image/png;base64,' in html
+    assert "[0, 1, 2" in html
+
+
+def test_the_parts_together_are_the_tokens_of_the_prompt(kernel: Kernel) -> None:
+    kernel.run("%%cfai\nOne {{[1, 2, 3]!r}} two {{secret}}")
+    rows = [line.split() for line in kernel.run("%cfai sent").text.splitlines()[1:6]]
+    tokens = sum(int(row[-4]) for row in rows)
+    assert tokens == pytest.approx(int(kernel.run("print(_cfai.usage.prompt_tokens)").text), abs=3)
+
+
+def test_sent_puts_the_box_below_the_answer(kernel: Kernel, account: Standin) -> None:
+    account.switch(answer="Here.")
+    cell = kernel.run("%%cfai --sent\nWhat?")
+    assert [sorted(output["data"]) for output in cell.outputs] == [
+        ["text/markdown", "text/plain"],
+        ["text/html", "text/plain"],
+        ["text/html", "text/plain"],
+    ]
+    assert "What was sent: 2 parts, " in box(cell)
+    assert cell.outputs[2]["data"]["text/plain"].startswith("part")
