@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 
 from .continuing import LeftOut, Place, counts, keep, turn_of
 from .conversation import Turn
-from .costing import Sent
+from .costing import Sent, guessed_prompt_tokens, shares
+from .credentials import without_tokens
 from .door import Door, Live
 from .errors import BadInput, CfaiError, Interrupted, SchemaMismatch
 from .forms import Form, Unfit, formed
 from .notes import history_told, images_told
 from .prompt import Prompt
 from .render.formats import neurons, next_try
+from .render.preview import Preview, shown
 from .schema import Schema
-from .values import Answer, Model, Request
+from .values import Answer, Model, Request, Usage
+from .workers_ai import chat
 
 LEAST = 1e-9  # neurons: a limit that lets nothing through
 REPAIR = "Your answer does not fit: {}. Answer again, only with JSON that fits the schema."
@@ -47,6 +50,19 @@ class Asking:
             self._end(live, name, answer)
             return answer
 
+    def preview(self) -> Preview:
+        """Return what would be sent and what it may cost; nothing is."""
+        session, local = self.door.session, self.door.session.route.is_local
+        cost = session.books.cost(self.request, self.model, local=local)
+        guessed = Answer(self.model.name, usage=Usage(guessed_prompt_tokens(self.prompt)))
+        body = chat.body(self.request, cloudflare=not local)
+        return Preview(
+            shown(body, without_tokens),
+            shares(self.prompt, guessed, self.model),
+            cost,
+            session.books.remarks(self.model, cost, self.most),
+        )
+
     def _end(self, live: Live, name: str, answer: Answer) -> None:
         """Show the answer as it stands at its end, keep it, and what was sent for it."""
         live.end(answer)
@@ -63,7 +79,8 @@ class Asking:
         def tell(error: CfaiError, pause: float, number: int) -> None:
             live.notice(next_try(error, pause, number))
 
-        with self.door.session.stream(request, tell, most) as stream:
+        thread = self.place.thread if self.place else ""
+        with self.door.session.stream(request, tell, most, thread) as stream:
             try:
                 for delta in stream:
                     live.add(delta)

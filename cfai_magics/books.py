@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import budget, pricing
-from .errors import AllowanceUsedUp, BudgetReached
+from .errors import AllowanceUsedUp, BudgetExceeded, BudgetReached
 from .pricing import Cost, Rates
 from .render.formats import duration
 from .store.ledger import Ledger, Outcome, Place
@@ -58,6 +58,18 @@ class Books:
             return usage
         return replace(usage, neurons=price, basis="estimated")
 
+    def remarks(self, model: Model, cost: Cost | None, most: float | None) -> tuple[str, ...]:
+        """Return what to say of an estimate: what it learned from, and which limit it passes."""
+        known = self.rates(model)
+        told = [budget.calibrated(known)] if known and known.calls else []
+        limits = [*self.ledger.limits(self.place()), *([Limit("cell", most)] if most else [])]
+        try:
+            admission = budget.admitted(cost, limits)
+        except BudgetExceeded as error:
+            return (*told, str(error))
+        line = budget.lowered(admission, cost.max_tokens if cost else 0)
+        return (*told, *([line] if line else []))
+
     def standing(self) -> Standing:
         """Return where today stands for the account in use."""
         return self.ledger.standing(self.place().account)
@@ -90,7 +102,9 @@ class Booking:
         *,
         most: float | None = None,
         local: bool = False,
+        thread: str = "",
     ) -> None:
+        self._thread = thread
         self._books = books
         self._model = model
         self._cost = cost
@@ -129,7 +143,7 @@ class Booking:
             self._cap = self._cap and replace(self._cap, spent=0.0, neurons=admission.neurons)
             return admission.neurons
 
-        place = self._books.place()
+        place = replace(self._books.place(), thread=self._thread)
         task = self._model.task or "Text Generation"
         self._number = self._books.ledger.reserve(place, self._model.name, task, fit)
         assert admission is not None  # noqa: S101 - reserve calls fit, or raises
@@ -165,8 +179,6 @@ class Booking:
         if self._local:
             return
         if usage.basis == "estimated" and self._rates and self._rates.calls:
-            self._notes.append(
-                f"Estimated by what the last {self._rates.calls} calls of this model were billed."
-            )
+            self._notes.append(budget.calibrated(self._rates))
         self.standing = self._books.standing()
         self._notes += budget.warnings(self._books.limits(self.standing))

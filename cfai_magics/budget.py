@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .errors import BudgetExceeded
-from .pricing import Cost
+from .pricing import Cost, Rates
 from .values import Limit
 
 FEWEST_TOKENS = 16  # an answer with less room than that is not worth its prompt
@@ -82,6 +82,11 @@ def lowered(admission: Admission, wanted: int) -> str:
         return ""
     name = NAMES[admission.lowered_by.scope]
     return f"max_tokens was lowered from {wanted:,} to {admission.max_tokens:,} to fit {name}."
+
+
+def calibrated(rates: Rates) -> str:
+    """Return the line that tells what an estimate has learned from."""
+    return f"Estimated by what the last {rates.calls} calls of this model were billed."
 
 
 def warnings(limits: Iterable[Limit]) -> list[str]:

@@ -71,5 +71,10 @@ def _rates(answer: Answer, model: Model) -> Rates | None:
     return None if answer.local else list_rates(model)
 
 
+def guessed_prompt_tokens(prompt: Prompt) -> int:
+    """Return about how many tokens a prompt has, images included."""
+    return sum(map(_guessed, prompt.parts))
+
+
 def _guessed(part: Part) -> int:
     return part.image.tokens if part.image else guessed_tokens(part.text)

@@ -18,6 +18,7 @@ SERVICE = "cfai-magics"
 ENTRY = "credentials"
 FILE_NAME = "credentials.json"
 
+HIDDEN = "<API token, not shown>"
 ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
 NEW_TOKEN = re.compile(r"(?<![\w-])cf[a-z]{1,2}t_[\w-]{16,}")
 # Tokens of the older kind have 40 characters; upper case, lower case and digits tell them from
@@ -83,6 +84,11 @@ def refuse_token(line: str) -> None:
     """Raise TokenOnLine where something on the line has the form of an API token."""
     if token_in(line):
         raise TokenOnLine("An API token does not belong on this line, and was not used")
+
+
+def without_tokens(text: str) -> str:
+    """Return the text with whatever has the form of an API token replaced."""
+    return OLD_TOKEN.sub(HIDDEN, NEW_TOKEN.sub(HIDDEN, text))
 
 
 def valid_account_id(text: str) -> str:

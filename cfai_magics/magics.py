@@ -67,7 +67,7 @@ class CfaiMagics(Magics):
     @no_var_expand
     @cell_magic("cfai")
     @with_ask_options
-    def cell(self, line: str, cell: str) -> None:
+    def cell(self, line: str, cell: str) -> object:
         """Send the cell's text to a model of Cloudflare Workers AI and stream the answer below.
 
         {{expression}} stands for its value; everything else goes out as typed. The Answer is kept
@@ -78,7 +78,8 @@ class CfaiMagics(Magics):
 
         refuse_token(line)
         options = self._options(split_words(line))
-        answer(self._door(), self._typed(cell), options)
+        answered = answer(self._door(), self._typed(cell), options)
+        return answered if options.dry_run else None
 
     def _options(self, words: list[str]) -> Namespace:
         parser: ArgumentParser = self.cell.parser  # magic_arguments put it there

@@ -97,17 +97,19 @@ class Session:
         request: Request,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
+        thread: str = "",
     ) -> AnswerStream:
         """Return the answer as it comes: booked when it begins, and settled however it ends.
 
-        `max_neurons` is a limit for this call alone, beside the budgets.
+        `max_neurons` is a limit for this call alone, beside the budgets; `thread` the name of the
+        conversation, for the ledger.
         """
         client, local = self.route.client(), self.route.is_local
         model = self.model(request.model)
         cost = self.books.cost(request, model, local=local)
         return AnswerStream(
             request,
-            Booking(self.books, model, cost, most=max_neurons, local=local),
+            Booking(self.books, model, cost, most=max_neurons, local=local, thread=thread),
             lambda admitted: client.stream(admitted, on_retry=on_retry),
             lambda asked: Gathering(asked, self._clock, local=local),
             self._explained,

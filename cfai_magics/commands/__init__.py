@@ -77,6 +77,9 @@ ASK_OPTIONS = (
     option("--think", action="store_true", help="let a reasoning model think first; costs tokens"),
     option("--no-stream", action="store_true", help="wait for the whole answer"),
     option("--max-neurons", type=float, metavar="N", help="a limit for this cell alone"),
+    option(
+        "--dry-run", action="store_true", help="show what it would send and cost, send nothing"
+    ),
     option("--sent", action="store_true", help="show what was sent, part by part, folded"),
     option("--footer", choices=("full", "short", "off"), help="the line under the answer"),
 )

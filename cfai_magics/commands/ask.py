@@ -15,6 +15,7 @@ from ..door import Door
 from ..errors import BadOption, NoVision
 from ..forms import FORMS, Form, form_for
 from ..prompt import Part, Prompt, question
+from ..render.preview import Preview
 from ..schema import Schema, read_schema, schema_of, streams
 from ..spelling import Limits
 from ..values import Answer, Model, Request
@@ -25,15 +26,21 @@ SHELLS_THREAD = "main"  # where no notebook gives the conversation its name
 PARAMETERS_WITH_OPTIONS = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
 
 
-def ask(door: Door, options: Namespace) -> None:
-    """Ask the question made of the words on the line."""
-    answer(door, " ".join(options.prompt), options)
+def ask(door: Door, options: Namespace) -> Preview | None:
+    """Ask the question made of the words on the line; or, with --dry-run, only show it."""
+    answered = answer(door, " ".join(options.prompt), options)
+    return answered if isinstance(answered, Preview) else None
 
 
-def answer(door: Door, prompt: str, options: Namespace) -> Answer:
-    """Ask the prompt with the options of ASK_OPTIONS, show the answer as it comes and keep it."""
+def answer(door: Door, prompt: str, options: Namespace) -> Answer | Preview:
+    """Ask the prompt with the options of ASK_OPTIONS, show the answer as it comes and keep it.
+
+    With --dry-run nothing is asked or kept, and what would be sent is returned.
+    """
     _check(prompt, options)
     asking = _asking(door, prompt, options)
+    if options.dry_run:
+        return asking.preview()
     return asking.ask(options.footer or door.session.settings.footer, options.output)
 
 

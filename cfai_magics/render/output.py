@@ -28,8 +28,8 @@ class Output:
 
     def show(self, bundle: Bundle) -> None:
         """Show the bundle here."""
-        self._publish(bundle, self._id, self.shown)
-        self.shown = True
+        update, self.shown = self.shown, True  # before: an interrupt may come in between
+        self._publish(bundle, self._id, update)
 
     def tell(self, text: str) -> None:
         """Show lines here in the quiet colour."""

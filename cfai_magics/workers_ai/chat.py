@@ -5,7 +5,7 @@ from typing import Any
 from ..values import Message, Request
 
 
-def body(request: Request) -> dict[str, Any]:
+def body(request: Request, *, cloudflare: bool = True) -> dict[str, Any]:
     """Return the JSON body of a chat request; what is None is not in it."""
     fields: dict[str, Any] = {
         "model": request.model,
@@ -17,6 +17,8 @@ def body(request: Request) -> dict[str, Any]:
         "seed": request.seed,
         "stop": list(request.stop) or None,
     }
+    if request.stream and not cloudflare:
+        fields["stream_options"] = {"include_usage": True}  # Cloudflare tells it unasked
     if request.think is not None:
         fields["chat_template_kwargs"] = {"enable_thinking": request.think}
     return {name: value for name, value in fields.items() if value is not None} | dict(

@@ -92,9 +92,7 @@ class WorkersAI:
         A refusal is tried again where that is worth it, as long as nothing has arrived;
         `on_retry(error, seconds, next_try)` is called before a wait once that takes over 2 s.
         """
-        body = chat.body(request)
-        if request.stream and not self._account_id:
-            body["stream_options"] = {"include_usage": True}  # Cloudflare tells it unasked
+        body = chat.body(request, cloudflare=bool(self._account_id))
         url = f"{self._openai}/chat/completions"
         return ChatStream(
             lambda changes: self._connection.send(

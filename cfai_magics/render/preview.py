@@ -1,0 +1,82 @@
+"""What a question would send and cost, shown without sending it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..costing import Share
+from ..pricing import Cost
+from .formats import Table, between, folded
+
+COLUMNS = ("part", "tokens", "share")
+IMAGE_SHOWN = 40  # characters of an image's data
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be sent: the JSON as `request`, the tokens of its parts, neurons low to high.
+
+    `cost` is None where no price is known; `notes` are lines about the estimate.
+    """
+
+    request: Mapping[str, Any]
+    shares: tuple[Share, ...]
+    cost: Cost | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def neurons(self) -> str:
+        """From the least to the most that the call may cost."""
+        if self.cost is None:
+            return "neurons unknown: the model has no known price"
+        return f"{between(self.cost.low, self.cost.high)} neurons estimated"
+
+    @property
+    def table(self) -> Table:
+        """The tokens of system, history, variables, cell and so on, with their share."""
+        kinds: dict[str, int] = {}
+        for share in self.shares:
+            kind = share.part.kind if share.part else "answer"
+            kinds[kind] = kinds.get(kind, 0) + share.tokens
+        whole = sum(kinds.values()) or 1
+        rows = [
+            (kind, f"{n:,}", f"{n / whole:.0%}".replace("%", " %")) for kind, n in kinds.items()
+        ]
+        note = "\n".join(
+            [f"Nothing was sent. {self.neurons}, with at the most {self._most()}.", *self.notes]
+        )
+        return Table(COLUMNS, (*rows, ("all", f"{sum(kinds.values()):,}", "")), note)
+
+    def _most(self) -> str:
+        return (
+            f"{self.cost.max_tokens:,} tokens of answer" if self.cost else "what max_tokens says"
+        )
+
+    @property
+    def json(self) -> str:
+        """The request as text."""
+        return json.dumps(self.request, indent=2, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        return f"{self.json}\n\n{self.table}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        box = folded("The request, as JSON", self.json).replace("<details>", "<details open>", 1)
+        return f"{box}{self.table._repr_html_()}"
+
+
+def shown(value: Any, hide: Callable[[str], str]) -> Any:
+    """Return a JSON value as it may be shown: images shortened, secrets hidden by `hide`."""
+    if isinstance(value, str) and value.startswith("data:") and len(value) > IMAGE_SHOWN:
+        return f"{value[:IMAGE_SHOWN]}… ({len(value):,} characters)"
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, Mapping):
+        return {key: shown(each, hide) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [shown(each, hide) for each in value]
+    return value
