@@ -19,6 +19,7 @@ from .schema import Schema
 from .values import Answer, Model, Request, Usage
 from .workers_ai import chat
 
+OFFERED = {"code", "correction"}  # forms whose code goes into a new cell
 LEAST = 1e-9  # neurons: a limit that lets nothing through
 REPAIR = "Your answer does not fit: {}. Answer again, only with JSON that fits the schema."
 
@@ -71,7 +72,7 @@ class Asking:
         if self.door.workspace:
             self.door.workspace.sent = sent
         if self.shows_sent:
-            self.door.show_sent(sent)
+            live.sent(sent)
 
     def _shown(self, live: Live, request: Request, most: float | None = None) -> Answer:
         most = self.most if most is None else most
@@ -171,7 +172,7 @@ class Asking:
     def _formed(self, answer: Answer) -> Answer:
         """Return the answer with what its form makes of it; code is offered in a new cell."""
         answer = formed(answer, self.form)
-        if self.form.name != "code" or self.door.workspace is None or not answer.parsed:
+        if self.form.name not in OFFERED or not self.door.workspace or not answer.parsed:
             return answer
         told = self.door.workspace.insert(answer.parsed)
         return replace(answer, notes=(told, *answer.notes))

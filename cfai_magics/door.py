@@ -29,6 +29,9 @@ class Live(Protocol):
     def end(self, answer: Answer | None) -> None:
         """Show the answer as it stands at its end; None when there was none."""
 
+    def sent(self, sent: "Sent") -> None:
+        """Show what was sent for it, below."""
+
 
 class Workspace(Protocol):
     """What a running IPython offers a command.
@@ -65,9 +68,9 @@ class Door:
     """What a command needs of the place it was called from: a notebook, a terminal or the shell.
 
     `live(form, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
-    `prompt` asks for a secret; `show_sent` shows what was sent, folded; `keep(name, answer)` puts
-    an answer where the user finds it. A door that `remembers` keeps choices in the settings file,
-    as it has no kernel to keep them in, and no `workspace` either.
+    `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it. A door
+    that `remembers` keeps choices in the settings file, as it has no kernel to keep them in, and
+    no `workspace` either.
     """
 
     session: "Session"
@@ -75,7 +78,6 @@ class Door:
     say: Callable[[str], None]
     progress: Callable[[str], Callable[[int, int], None]]
     prompt: Callable[[str], str]
-    show_sent: Callable[["Sent"], None]
     keep: Callable[[str, Answer], None]
     workspace: Workspace | None = None
     remembers: bool = False

@@ -4,14 +4,12 @@ import sys
 from collections.abc import Callable
 from getpass import getpass
 
-from .costing import Sent
 from .door import Door, Live
 from .errors import Interrupted, SetupError
 from .forms import Form
 from .render.forms import plain, pretty
 from .render.live import NotebookLive, TextLive, WholeLive
 from .render.output import Output, notebook_progress, terminal_progress
-from .render.sent import SentBox
 from .session import Session
 from .values import Answer
 from .workspace import Workspace
@@ -37,7 +35,7 @@ def notebook_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
             return _plain_live(form, footer, lambda line: Output().tell(line))
         return NotebookLive(footer, form)
 
-    return Door(session, live, print, notebook_progress, _prompt, _show_folded, keep, workspace)
+    return Door(session, live, print, notebook_progress, _prompt, keep, workspace)
 
 
 def terminal_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
@@ -46,10 +44,7 @@ def terminal_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
     def live(form: Form, footer: str) -> Live:
         return _plain_live(form, footer, print)
 
-    def show_sent(sent: Sent) -> None:
-        print(SentBox(sent, whole=False))  # noqa: T201 - a terminal
-
-    return Door(session, live, print, terminal_progress, _prompt, show_sent, keep, workspace)
+    return Door(session, live, print, terminal_progress, _prompt, keep, workspace)
 
 
 def shell_door(session: Session) -> Door:
@@ -61,22 +56,14 @@ def shell_door(session: Session) -> Door:
     def live(form: Form, footer: str) -> Live:
         return _plain_live(form, footer, tell)
 
-    def show_sent(sent: Sent) -> None:
-        tell(str(SentBox(sent)))
-
     def keep(_name: str, _answer: Answer) -> None:
         """Nothing outlives a shell command."""
 
-    return Door(session, live, tell, terminal_progress, _prompt, show_sent, keep, remembers=True)
-
-
-def _show_folded(sent: Sent) -> None:
-    box = SentBox(sent, whole=False)
-    Output().show({"text/html": box._repr_html_(), "text/plain": str(box)})
+    return Door(session, live, tell, terminal_progress, _prompt, keep, remembers=True)
 
 
 def _plain_live(form: Form, footer: str, tell: Tell) -> Live:
-    if form.name in {"markdown", "text"}:
+    if form.name in {"markdown", "text", "correction"}:
         return TextLive(footer, tell)
     return WholeLive(footer, tell, lambda answer: _print(answer, form))
 

@@ -84,6 +84,7 @@ FORMS: Mapping[str, Form] = {
         Form("text"),
         Form("raw"),
         Form("block", parse=_block),  # -x
+        Form("correction", parse=_block),  # %cfai fix: words and code
         Form("code", ONLY.format("one fenced block of Python code"), _code, "python"),
         Form("json", ONLY.format("JSON"), _json, "json"),
         Form(

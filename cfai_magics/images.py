@@ -135,9 +135,14 @@ def _read(data: bytes) -> tuple[str, int, int] | None:
     return None
 
 
+def decoded(text: str) -> bytes:
+    """Return the bytes that base64 holds."""
+    return base64.b64decode(text)
+
+
 def image_at(url: str) -> Image:
     """Return the image that a data address holds, as it is."""
-    data = base64.b64decode(url.partition(",")[2])
+    data = decoded(url.partition(",")[2])
     kind, width, height = _read(data) or ("webp", LONGEST_SIDE, LONGEST_SIDE)
     return Image("", data, kind, width, height)
 

@@ -184,8 +184,9 @@ class Session:
 
     def model(self, name: str) -> Model:
         """Return the model a name stands for; on this machine, whatever model runs here."""
-        if self.route.server is not None:
-            return Model(self.route.server.model_name)
+        server = self.route.server
+        if server is not None:
+            return Model(server.model_name, context_window=server.context)
         return self.catalogue_model(name)
 
     def catalogue_model(self, name: str) -> Model:

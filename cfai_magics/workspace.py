@@ -1,6 +1,5 @@
 """Owns what a running IPython offers a command: its names, its cells, what failed in them."""
 
-import base64
 import os
 import sys
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from .failures import Failure, Failures
-from .images import is_picture, picture_of
 from .notebook import notebook_name
 
 if TYPE_CHECKING:
@@ -66,7 +64,11 @@ class Workspace:
 
     def _note_result(self, result: Any) -> None:
         """Keep what a cell ends with, should it be a picture."""
-        if result.result is not None and is_picture(result.result):
+        if result.result is None:
+            return
+        from .images import is_picture
+
+        if is_picture(result.result):
             self._last_picture = result.result
 
     def _note_display(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -79,11 +81,13 @@ class Workspace:
 
     def last_picture(self) -> bytes | None:
         """Return the figure or image shown last, or in a terminal pyplot's present figure."""
+        from .images import decoded, picture_of
+
         last = self._last_picture
         if last is None:
             pyplot = sys.modules.get("matplotlib.pyplot")
             last = pyplot.gcf() if pyplot and pyplot.get_fignums() else None
-        return base64.b64decode(last) if isinstance(last, str) else picture_of(last)
+        return decoded(last) if isinstance(last, str) else picture_of(last)
 
     @property
     def thread(self) -> str:

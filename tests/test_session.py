@@ -113,6 +113,7 @@ def test_a_setting_that_names_the_local_model_starts_it(home: Path, small_model:
             None,
             True,
         )
+        assert session.model("").context_window == 4_096
         vectors = session.embed(["sun"]).vectors
         assert len(vectors[0]) == 576
         server = session.route.server

@@ -58,3 +58,34 @@ def test_ctrl_c_keeps_the_text_and_the_next_question_works(
     terminal.expect(PROMPT)
     terminal.sendline("print(len(_cfai.text))")
     terminal.expect("11")
+
+
+def test_code_is_printed_and_offered_at_the_next_prompt(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    account.switch(answer="So:\n\n```python\nx = 6 * 7\n```\n")
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '-f code', 'Multiply.')")
+    terminal.expect("The code is at the next prompt; Enter runs it.")
+    assert "x = 6 * 7" in terminal.before
+    assert "So:" not in terminal.before
+    terminal.sendline("")
+    terminal.expect(PROMPT)
+
+
+def test_a_failed_cell_is_corrected_and_explained(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    terminal.sendline("1 / 0")
+    terminal.expect(PROMPT)
+    account.switch(answer="By zero.\n\n```python\n1 / 1\n```")
+    terminal.sendline("%cfai fix")
+    terminal.expect("By zero.")
+    terminal.expect("The code is at the next prompt; Enter runs it.")
+    terminal.sendline("")
+    terminal.expect(PROMPT)
+    terminal.sendline("%cfai explain")
+    terminal.expect("neurons billed")
+    asked = account.requests[-1].json["messages"][1]["content"]
+    assert "1 / 0" in asked
+    assert asked.rstrip().endswith("ZeroDivisionError: division by zero")
+    assert 'File "In[' in asked

@@ -4,11 +4,13 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..door import Door
 from ..errors import BadOption, TokenOnLine
 from ..settings import FORMS
+
+if TYPE_CHECKING:
+    from ..door import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ def ask_parser() -> ArgumentParser:
     return made
 
 
-def run(name: str, words: Sequence[str], door: Door, prog: str) -> object:
+def run(name: str, words: Sequence[str], door: "Door", prog: str) -> object:
     """Run a command with its words and return what it has to show."""
     name = "help" if name in HELP else name
     _refuse_token(name, words)
@@ -240,7 +242,7 @@ def _refuse_token(name: str, words: Sequence[str]) -> None:
         raise TokenOnLine("What login asks for does not belong on this line, and was not used")
 
 
-def function(name: str) -> Callable[[Door, Namespace], object]:
+def function(name: str) -> Callable[["Door", Namespace], object]:
     """Return the function of a command, importing its module now."""
     module, _, attribute = COMMANDS[name].target.partition(":")
     found: Callable[[Door, Namespace], object] = getattr(

@@ -119,7 +119,8 @@ def _composed(door: Door, prompt: str, options: Namespace, form: Form) -> Prompt
 def _check_sight(door: Door, model: Model) -> None:
     """Refuse images for a model that does not see; of one in no list, nobody knows."""
     if door.session.route.is_local:
-        raise NoVision(f"{model.short} on this machine does not see images", "%cfai local off.")
+        told = f"{model.short} on this machine does not see images"
+        raise NoVision(told, "%cfai local off leads back to models that do.")
     if model.vision or not model.task:
         return
     seeing = [each for each in door.session.catalogue().models if each.vision and not each.retires]

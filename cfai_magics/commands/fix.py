@@ -27,7 +27,7 @@ def fix(door: Door, options: Namespace) -> None:
     failure = _workspace(door).failure(options.number)
     if failure is None:
         raise BadOption(_none_failed(options.number), "Run the cell that fails first.")
-    _ask(door, options, CORRECT, _failed(failure), FORMS["code"])
+    _ask(door, options, CORRECT, _failed(failure), FORMS["correction"])
 
 
 def explain(door: Door, options: Namespace) -> None:

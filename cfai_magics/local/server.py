@@ -36,12 +36,18 @@ class LocalServer:
     """A running server on the loopback address with a random key; `stop` ends it."""
 
     def __init__(
-        self, process: "subprocess.Popen[bytes]", address: str, key: ApiKey, name: str
+        self,
+        process: "subprocess.Popen[bytes]",
+        address: str,
+        key: ApiKey,
+        name: str,
+        context: int = CONTEXT,
     ) -> None:
         self._process = process
         self.base_url = f"{address}/v1"
         self.api_key = key
         self.model_name = name
+        self.context = context
 
     @classmethod
     def start(cls, model: Path, *, log_dir: Path, context: int = CONTEXT, port: int = 0) -> Self:
@@ -66,7 +72,7 @@ class LocalServer:
             "log": str(log_dir / LOG_NAME),
         }
         process = _spawn()
-        return cls(process, _ready(process, told), key, name)
+        return cls(process, _ready(process, told), key, name, context)
 
     @property
     def running(self) -> bool:

@@ -106,6 +106,7 @@ def _table(answer: Answer) -> Bundle:
 SHOWN: Mapping[str, Callable[[Answer], Bundle]] = {
     "block": _block,
     "code": _code,
+    "correction": _code,
     "json": _json,
     "html": _html,
     "latex": _latex,

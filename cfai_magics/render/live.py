@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from ..costing import Sent
 from ..forms import FORMS, Form
 from ..markdown import split_finished
 from ..values import Answer, Delta, Text, Thought
@@ -12,6 +13,7 @@ from .formats import folded, seconds
 from .forms import while_coming, whole
 from .output import Output, Publish, publish
 from .receipt import receipt
+from .sent import SentBox, folded_box
 
 SHORTEST_PAUSE = 1 / 10  # s between two updates of an output
 BYTES_PER_SECOND = 12_000  # of updates, so that a long open block is sent less often
@@ -39,6 +41,7 @@ class NotebookLive:
     ) -> None:
         self._footer = footer
         self._form = form
+        self._publish = publish
         self._clock = clock
         self._thinking = Output(publish)
         self._settled = Output(publish)
@@ -130,6 +133,10 @@ class NotebookLive:
         if self._footer != "off":
             self._below.tell(receipt(answer, self._footer))
 
+    def sent(self, sent: Sent) -> None:
+        """Show what was sent, folded, in an output of its own."""
+        Output(self._publish).show(folded_box(sent))
+
 
 class TextLive:
     """Shows an answer as plain text while it comes: in a terminal, or where text was asked for."""
@@ -180,6 +187,10 @@ class TextLive:
         if self._footer != "off":
             self._tell(receipt(answer, self._footer))
 
+    def sent(self, sent: Sent) -> None:
+        """Tell what was sent."""
+        self._tell(str(SentBox(sent)))
+
 
 class WholeLive:
     """Shows nothing until the end, then the answer as a whole."""
@@ -210,3 +221,7 @@ class WholeLive:
             self._show(answer)
         if self._footer != "off":
             self._tell(receipt(answer, self._footer))
+
+    def sent(self, sent: Sent) -> None:
+        """Tell what was sent."""
+        self._tell(str(SentBox(sent)))

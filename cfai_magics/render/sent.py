@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from html import escape
 
 from ..costing import Sent, Share
-from .formats import Table, folded, neurons
+from .formats import Bundle, Table, folded, neurons
 
 COLUMNS = ("part", "what", "tokens", "neurons", "share of cost")
 FIRST_WORDS = 48  # characters of a part in the table
@@ -46,6 +46,12 @@ class SentBox:
         parts = "".join(map(_opened, self.sent.shares))
         table = self.table._repr_html_()
         return f"<details><summary>{escape(self.summary)}</summary>{table}{parts}</details>"
+
+
+def folded_box(sent: Sent) -> Bundle:
+    """Return what was sent as an output: folded, and as text the table alone."""
+    box = SentBox(sent, whole=False)
+    return {"text/html": box._repr_html_(), "text/plain": str(box)}
 
 
 def _row(share: Share, sent: Sent) -> tuple[str, ...]:

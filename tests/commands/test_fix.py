@@ -205,3 +205,11 @@ def test_sent_puts_the_box_below_the_answer(kernel: Kernel, account: Standin) ->
     ]
     assert "What was sent: 2 parts, " in box(cell)
     assert cell.outputs[2]["data"]["text/plain"].startswith("part")
+
+
+def test_an_answer_without_code_offers_no_cell(kernel: Kernel, account: Standin) -> None:
+    fail(kernel)
+    account.switch(answer="I don't know.")
+    cell = kernel.run("%cfai fix")
+    assert "There is no code block in the answer" in cell.text
+    assert "new cell below" not in cell.text

@@ -233,3 +233,27 @@ def test_raw_shows_no_json_where_none_came() -> None:
     shown: list[object] = []
     WholeLive("off", print, shown.append).end(Answer("m", finish="interrupted"))
     assert shown == []
+
+
+def test_beginning_anew_replaces_what_was_shown(
+    live: NotebookLive, front_end: FrontEnd, clock: Clock
+) -> None:
+    stream(live, clock, f"{PARAGRAPH}\n\n" * 20, 1.0)
+    live.again("It does not fit; asking once more.")
+    assert front_end.shown[0] == "It does not fit; asking once more."
+    clock.now += 10
+    live.add(Text("Anew."))
+    live.end(Answer("m", text="Anew.", finish="stop"))
+    assert front_end.shown[0] == "Anew."
+    assert len(front_end.outputs) == 2
+
+
+def test_beginning_anew_in_text_starts_a_new_line() -> None:
+    out, told = io.StringIO(), []
+    live = TextLive("off", told.append, out)
+    live.add(Text("One"))
+    live.again("Once more.")
+    live.add(Text("Two"))
+    live.end(Answer("m", text="Two", finish="stop"))
+    assert out.getvalue() == "One\nTwo\n"
+    assert told == ["Once more."]
