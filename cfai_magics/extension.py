@@ -2,6 +2,7 @@
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from .completion import Completion
 from .magics import CfaiMagics
 from .settings import home, load_settings
 
@@ -19,6 +20,7 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.configurables.append(settings)
     magics.workspace.begin()
+    shell.Completer.custom_matchers.append(Completion(lambda: magics.session).match)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -34,3 +36,5 @@ def unload(shell: InteractiveShell) -> None:
             shell.magics_manager.magics[kind]["cfai"] = earlier
     for ours in (magics, magics.settings):
         shell.configurables.remove(ours)
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [m for m in matchers if not isinstance(getattr(m, "__self__", None), Completion)]

@@ -89,3 +89,14 @@ def test_a_failed_cell_is_corrected_and_explained(
     assert "1 / 0" in asked
     assert asked.rstrip().endswith("ZeroDivisionError: division by zero")
     assert 'File "In[' in asked
+
+
+def test_tab_completes_the_name_of_a_model(account: Standin) -> None:
+    arguments = ["-m", "IPython", "--no-banner", "--colors=nocolor"]
+    child = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=60)
+    child.expect("In .*: ")
+    child.send("%load_ext cfai_magics\r")
+    child.expect(r"In .*\[.*2.*: ")
+    child.send("%cfai use gemma-4\t")
+    child.expect("gemma-4-26b-a4b-it")
+    child.close(force=True)
