@@ -32,6 +32,8 @@ export default defineConfig([
     },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
+      // Lumino's signals take a method and its object: connect(this._onChanged, this).
+      '@typescript-eslint/unbound-method': 'off',
       curly: 'error',
       eqeqeq: 'error',
       'max-lines': ['error', 200],

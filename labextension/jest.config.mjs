@@ -1,4 +1,4 @@
-// Pure files only: what a person sees is tested in a real browser, see tests/ui.
+// Pure files only: what a person sees is tested in a real browser, see tests/browser.
 export default {
   roots: ['<rootDir>/src'],
   testEnvironment: 'node',

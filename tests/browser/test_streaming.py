@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser
 
-from tests.browser.servers import NotebookPage, chromium, jupyter
+from tests.browser.servers import NotebookPage, jupyter
 from tests.standin import Standin
 
 SENTENCE = "Light from the sun holds every colour, and the air scatters the short waves most. "
@@ -20,12 +20,6 @@ CELLS = (
     "print('mine')\nget_ipython().run_cell_magic('cfai', '', 'And at night?')",
 )
 TREES = {"jupyterlab": "lab/tree/lesson.ipynb", "notebook": "notebooks/lesson.ipynb"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(params=TREES)

@@ -1,0 +1,118 @@
+"""JupyterLab and Notebook 7 with this checkout's extension, and what tests do in their pages."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_notebook
+from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as NotShown
+
+from tests.browser.servers import SHORT, TRIES, NotebookPage, jupyter
+from tests.standin import Standin
+
+BUILT = Path(__file__).parents[2] / "cfai_magics" / "labextension"
+# Where an application shows a notebook, and how its configuration calls it.
+APPLICATIONS = {
+    "jupyterlab": ("doc/tree", "jupyter_lab_config.json", "LabApp"),
+    "notebook": ("notebooks", "jupyter_notebook_config.json", "JupyterNotebookApp"),
+}
+NOTIFICATIONS = "@jupyterlab/apputils-extension/notification"
+SETTINGS = ".jupyter/lab/user-settings"
+CELLS = ".jp-Notebook .jp-Cell"
+READY = "() => jupyterapp.restored.then(() => null)"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A folder served by an application, and the Cloudflare that its kernels would ask."""
+
+    root: Path
+    address: str
+    cloudflare: Standin
+
+    def open(self, page: Page, name: str, cells: Sequence[Any]) -> Path:
+        """Save a notebook of these cells and open it, with the first of them current."""
+        self.cloudflare.clear()
+        path = self.root / f"{name}.ipynb"
+        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+        nbformat.write(new_notebook(cells=cells, metadata=spec), path)
+        NotebookPage(page).open(self.address.format(path.name))
+        page.evaluate(READY)
+        make_current(page.locator(CELLS).first)
+        return path
+
+
+@contextmanager
+def application(
+    name: str,
+    root: Path,
+    settings: Mapping[str, object] | None = None,
+    disabled: Sequence[str] = (),
+) -> Iterator[Served]:
+    """Serve the folder with these settings, by plug-in, and without the plug-ins disabled."""
+    assert (BUILT / "package.json").exists(), "the JupyterLab part is not built: make install"
+    place, file, section = APPLICATIONS[name]
+    write(root / ".jupyter" / file, {section: {"expose_app_in_browser": True}})
+    news = {"checkForUpdates": False, "fetchNews": "false"}
+    for plugin, content in {NOTIFICATIONS: news, **(settings or {})}.items():
+        write(root / SETTINGS / f"{plugin}.jupyterlab-settings", content)
+    off = {"disabledExtensions": dict.fromkeys(disabled, True)}
+    write(root / ".jupyter" / "labconfig" / "page_config.json", off)
+    (root / "share" / "labextensions").mkdir(parents=True)
+    (root / "share" / "labextensions" / "cfai-magics").symlink_to(BUILT)
+    with Standin() as cloudflare, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("JUPYTER_PATH", str(root / "share"))
+        environment.setenv("CFAI_HOME", str(root / "home"))
+        for variable, value in cloudflare.environ().items():
+            environment.setenv(variable, value)
+        with jupyter(name, root) as address:
+            yield Served(root, address.replace("{}", f"{place}/{{}}"), cloudflare)
+
+
+def make_current(cell: Locator) -> None:
+    """Click beside a cell's text, again if what loads late takes the focus."""
+    for _ in range(TRIES):
+        cell.click(position={"x": 40, "y": 10})
+        try:
+            expect(cell).to_be_focused(timeout=SHORT)
+        except AssertionError:
+            continue
+        return
+    raise AssertionError("the cell does not take the focus")
+
+
+def write(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def saved(page: Page, path: Path) -> list[str]:
+    """The cells' text as the file has it, once saved."""
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells]
+
+
+def choose_in_palette(page: Page, label: str) -> None:
+    """Choose as a person does, again if what loads late takes the focus: that closes it."""
+    for _ in range(TRIES):
+        page.keyboard.press("Control+Shift+C")
+        try:
+            page.get_by_role("textbox", name="SEARCH").fill(label, timeout=SHORT)
+            page.get_by_role("menuitem", name=label).click(timeout=SHORT)
+        except NotShown:
+            page.keyboard.press("Escape")
+        else:
+            return
+    raise AssertionError(f"the palette does not offer {label!r}")
+
+
+def editor(page: Page, index: int) -> Locator:
+    """Where the text of a code cell is typed."""
+    return page.locator(".jp-CodeCell").nth(index).locator(".cm-content")
