@@ -1,6 +1,6 @@
-import { ASK_SCHEMA, askSource, readAsk } from '../palette/cell';
+import { ASK_SCHEMA, question, readAsk } from '../palette/cell';
 
-describe('askSource', () => {
+describe('question', () => {
   it.each([
     ['nothing said: an empty question', {}, '%%cfai\n'],
     ['a prompt', { prompt: 'Why?' }, '%%cfai\nWhy?'],
@@ -15,7 +15,32 @@ describe('askSource', () => {
       "%%cfai -m gemma-4\nit's {x}\n$y"
     ]
   ])('writes %s', (_, ask, source) => {
-    expect(askSource(ask)).toBe(source);
+    expect(question(ask)).toEqual({ source, cursor: source.length });
+  });
+
+  it('quotes what it is about below the question, where the cursor stays', () => {
+    const quotes = [
+      { text: 'x = 1', language: 'python' },
+      { text: 'A *note*', language: '' }
+    ];
+    const { source, cursor } = question({ prompt: 'Why?' }, quotes);
+    expect(source).toBe(
+      '%%cfai\nWhy?\n\n```python\nx = 1\n```\n\n```\nA *note*\n```'
+    );
+    expect(source.slice(0, cursor)).toBe('%%cfai\nWhy?');
+  });
+
+  it('fences what has fences of its own with longer ones', () => {
+    const text = '````\n```x```\n````';
+    const { source } = question({}, [{ text, language: '' }]);
+    expect(source).toBe(`%%cfai\n\n\n\`\`\`\`\`\n${text}\n\`\`\`\`\``);
+  });
+
+  it('has nothing filled into what it quotes', () => {
+    const quotes = [{ text: 'f"{{x}}"', language: 'python' }];
+    expect(question({ model: 'gemma-4' }, quotes).source).toMatch(
+      /^%%cfai -m gemma-4 --raw\n/
+    );
   });
 });
 

@@ -41,10 +41,40 @@ export function readAsk(args: ReadonlyPartialJSONObject): IAsk {
   return { model, prompt };
 }
 
-/** The source of a cell that asks. */
-export function askSource({ model, prompt = '' }: IAsk): string {
-  const line = model === undefined ? '%%cfai' : `%%cfai -m ${model}`;
-  return `${line}\n${prompt}`;
+/** A cell that asks: its source, and where in it the question ends. */
+export interface IQuestion {
+  readonly source: string;
+  readonly cursor: number;
+}
+
+/** A text to ask about, with the language it is in, as Markdown names languages. */
+export interface IQuote {
+  readonly text: string;
+  readonly language: string;
+}
+
+/** Write a cell that asks, about the quoted texts where there are some. */
+export function question(
+  { model, prompt = '' }: IAsk,
+  quotes: readonly IQuote[] = []
+): IQuestion {
+  const words = ['%%cfai'];
+  if (model !== undefined) {
+    words.push('-m', model);
+  }
+  // What a quoted text has in double braces is its own, not for the kernel to fill in.
+  if (quotes.some(({ text }) => text.includes('{{'))) {
+    words.push('--raw');
+  }
+  const asked = `${words.join(' ')}\n${prompt}`;
+  const source = [asked, ...quotes.map(fenced)].join('\n\n');
+  return { source, cursor: asked.length };
+}
+
+function fenced({ text, language }: IQuote): string {
+  const runs = text.match(/`{3,}/g) ?? [];
+  const fence = '`'.repeat(Math.max(3, ...runs.map(run => run.length + 1)));
+  return `${fence}${language}\n${text}\n${fence}`;
 }
 
 function isModelName(value: unknown): value is string {

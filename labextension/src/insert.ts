@@ -1,11 +1,12 @@
 import { Notebook } from '@jupyterlab/notebook';
 
-/** Put a code cell below the current one and the cursor at its end. */
-export async function insertCellBelow(
+/** Put a code cell into the notebook, and the cursor into its text. */
+export async function insertCell(
   notebook: Notebook,
-  source: string
+  index: number,
+  source: string,
+  cursor = source.length
 ): Promise<void> {
-  const index = notebook.activeCellIndex + 1;
   notebook.model?.sharedModel.insertCell(index, {
     cell_type: 'code',
     source,
@@ -18,8 +19,8 @@ export async function insertCellBelow(
   const cell = notebook.activeCell;
   await cell?.ready;
   notebook.mode = 'edit';
-  const end = cell?.editor?.getPositionAt(source.length);
-  if (end !== undefined) {
-    cell?.editor?.setCursorPosition(end);
+  const position = cell?.editor?.getPositionAt(cursor);
+  if (position !== undefined) {
+    cell?.editor?.setCursorPosition(position);
   }
 }

@@ -1,0 +1,114 @@
+"""The commands that write %%cfai cells, as a person and as another extension use them."""
+
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell
+from playwright.sync_api import Page, expect
+
+from tests.browser.applications import CELLS, Served, choose_in_palette, editor, saved
+
+INSERT = "cfai:insert-cell"
+ABOUT = "cfai:ask-about-selection"
+EXPLAIN = "cfai:explain-error"
+LABELS = {
+    INSERT: "Insert a %%cfai cell",
+    ABOUT: "Ask about the selection",
+    EXPLAIN: "Explain the last error",
+}
+
+
+@pytest.fixture
+def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
+    """A saved notebook of two cells, open, with the first of them current."""
+    cells = [new_markdown_cell("# First"), new_code_cell("'last'")]
+    return served.open(page, request.node.originalname, cells)
+
+
+def execute(page: Page, command: str, **arguments: object) -> None:
+    page.evaluate(f"args => jupyterapp.commands.execute('{command}', args)", arguments)
+
+
+def test_the_palette_puts_a_cell_below_the_current_one_ready_to_type(
+    page: Page, notebook: Path
+) -> None:
+    choose_in_palette(page, LABELS[INSERT])
+    made = page.locator(CELLS).nth(1).get_by_role("textbox")
+    expect(made).to_be_focused()
+    page.keyboard.type("Why?")
+    expect(made).to_have_text("%%cfaiWhy?")
+    assert saved(page, notebook) == ["# First", "%%cfai\nWhy?", "'last'"]
+
+
+def test_the_menu_of_a_cell_offers_it(page: Page, notebook: Path) -> None:
+    page.locator(CELLS).first.click(button="right")
+    page.get_by_role("menuitem", name=LABELS[INSERT]).click()
+    expect(page.locator(CELLS)).to_have_count(3)
+    assert saved(page, notebook) == ["# First", "%%cfai\n", "'last'"]
+
+
+def test_another_extension_may_say_the_model_and_the_prompt(page: Page, notebook: Path) -> None:
+    execute(page, INSERT, model="gemma-4", prompt="Name {one}\nfish.")
+    assert saved(page, notebook)[1] == "%%cfai -m gemma-4\nName {one}\nfish."
+
+
+@pytest.mark.parametrize("command", LABELS)
+def test_the_run_menu_offers_it(page: Page, notebook: Path, command: str) -> None:
+    page.locator(".lm-MenuBar-item").get_by_text("Run", exact=True).click()
+    page.get_by_text("Workers AI", exact=True).hover()
+    page.locator(".lm-Menu").get_by_text(LABELS[command]).click()
+    expect(page.locator(CELLS)).to_have_count(3)
+    assert "cfai" in saved(page, notebook)[1]
+
+
+@pytest.mark.parametrize(("keys", "wanted"), [("N", "%%cfai\n"), ("E", "%cfai explain")])
+def test_a_shortcut_does_it(page: Page, notebook: Path, keys: str, wanted: str) -> None:
+    page.keyboard.press(f"Alt+Shift+{keys}")
+    expect(page.locator(CELLS)).to_have_count(3)
+    assert saved(page, notebook) == ["# First", wanted, "'last'"]
+
+
+def test_the_selected_cells_are_quoted_below_the_question(page: Page, notebook: Path) -> None:
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("Alt+Shift+Q")
+    expect(page.locator(CELLS)).to_have_count(3)
+    page.keyboard.type("What are these?")
+    question = "%%cfai\nWhat are these?\n\n```\n# First\n```\n\n```python\n'last'\n```"
+    assert saved(page, notebook) == ["# First", "'last'", question]
+
+
+def test_the_selected_text_is_quoted_alone(page: Page, notebook: Path) -> None:
+    editor(page, 0).click()
+    page.keyboard.press("End")
+    for _ in "st'":
+        page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Alt+Shift+Q")
+    expect(page.locator(CELLS)).to_have_count(3)
+    assert saved(page, notebook)[2] == "%%cfai\n\n\n```python\nst'\n```"
+
+
+def test_explaining_names_the_cell_that_another_extension_says(
+    page: Page, notebook: Path, served: Served
+) -> None:
+    execute(page, EXPLAIN, cell=3)
+    assert saved(page, notebook)[1] == "%cfai explain 3"
+    assert served.cloudflare.requests == (), "nothing is sent before the user runs it"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [(INSERT, {"model", "prompt"}), (ABOUT, {"model", "prompt"}), (EXPLAIN, {"cell"})],
+)
+def test_its_arguments_are_described(
+    page: Page, notebook: Path, command: str, arguments: set[str]
+) -> None:
+    described = page.evaluate(f"() => jupyterapp.commands.describedBy('{command}')")
+    assert set(described["args"]["properties"]) == arguments
+
+
+@pytest.mark.parametrize("command", LABELS)
+def test_it_rests_while_no_notebook_is_open(page: Page, notebook: Path, command: str) -> None:
+    enabled = f"() => jupyterapp.commands.isEnabled('{command}')"
+    assert page.evaluate(enabled) is True
+    page.evaluate("() => jupyterapp.shell.currentWidget.dispose()")
+    assert page.evaluate(enabled) is False

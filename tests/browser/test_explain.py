@@ -1,0 +1,71 @@
+"""The button under a failed cell."""
+
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.applications import CELLS, Served, saved
+from tests.browser.servers import NotebookPage
+
+SOURCES = ("%load_ext cfai_magics", "n = 0", "1 / n", "%cfai nonsense", "raise KeyboardInterrupt")
+LONG = 60_000  # ms
+
+
+@pytest.fixture
+def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
+    path = served.open(page, request.node.originalname, [new_code_cell(cell) for cell in SOURCES])
+    prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
+    for index in range(len(SOURCES)):  # one by one: an error takes those waiting with it
+        NotebookPage(page).run(index)
+        expect(prompts.nth(index)).to_have_text(f"[{index + 1}]:", timeout=LONG)
+    expect(button(page)).to_be_visible()
+    return path
+
+
+def button(page: Page) -> Locator:
+    return page.get_by_role("button", name="Explain with Workers AI")
+
+
+def test_it_inserts_a_cell_and_sends_nothing(page: Page, notebook: Path, served: Served) -> None:
+    button(page).click()
+    expect(page.locator(CELLS)).to_have_count(6)
+    assert saved(page, notebook)[2:4] == ["1 / n", "%cfai explain 3"]
+    inserted = page.locator(CELLS).nth(3)
+    expect(inserted.get_by_role("textbox")).to_be_focused()
+    expect(inserted.locator(".jp-InputPrompt")).to_have_text("[ ]:")
+    assert served.cloudflare.requests == ()
+    page.keyboard.press("Shift+Enter")
+    expect(inserted.get_by_text("neurons billed")).to_be_visible(timeout=LONG)
+    (sent,) = served.cloudflare.requests
+    assert "ZeroDivisionError" in str(sent.json)
+
+
+def test_it_stands_under_errors_of_the_users_code_alone(page: Page, notebook: Path) -> None:
+    expect(button(page)).to_have_count(1)
+    expect(page.locator(CELLS).nth(2).locator(button(page))).to_be_visible()
+
+
+def test_the_keyboard_reaches_it(page: Page, notebook: Path) -> None:
+    page.locator(CELLS).nth(2).locator(".jp-InputPrompt").click()
+    for _ in range(20):
+        if button(page).evaluate("element => element === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    expect(button(page)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(CELLS)).to_have_count(6)
+    assert saved(page, notebook)[3] == "%cfai explain 3"
+
+
+def test_it_goes_when_the_cell_is_put_right(page: Page, notebook: Path) -> None:
+    page.locator(CELLS).nth(2).get_by_role("textbox").fill("1")
+    page.keyboard.press("Control+Enter")
+    expect(button(page)).to_have_count(0)
+
+
+def test_it_goes_with_the_kernel_that_knows_the_error(page: Page, notebook: Path) -> None:
+    page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    expect(button(page)).to_have_count(0)
+    expect(page.get_by_text("ZeroDivisionError").first).to_be_visible()
