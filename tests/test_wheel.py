@@ -78,6 +78,7 @@ def files(wheel: Path) -> dict[str, bytes]:
         "cfai_magics/data/models.csv",
         "cfai_magics/data/neurons.csv",
         "cfai_magics/data/quickstart.ipynb",
+        "cfai_magics/locale/zh_CN/LC_MESSAGES/cfai_magics.json",
         f"{LAB}/install.json",
         f"{LAB}/package.json",
         f"{LAB}/static/style.js",
