@@ -1,0 +1,28 @@
+"""The plug-ins stand each for itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import Page, expect
+
+from tests.browser.applications import application, editor
+
+SOURCES = Path(__file__).parents[2] / "labextension"
+PLUGINS = {f"cfai-magics:{path.parent.name}" for path in SOURCES.glob("src/*/plugin.ts")}
+ACTIVE = "ids => ids.filter(id => jupyterapp.isPluginActivated(id))"
+
+
+@pytest.mark.parametrize("plugin", sorted(PLUGINS))
+def test_any_can_be_disabled_alone(plugin: str, page: Page, tmp_path: Path) -> None:
+    with application("jupyterlab", tmp_path, disabled=[plugin]) as served:
+        served.open(page, "lesson", [new_code_cell("")])
+        expect(editor(page, 0)).to_have_attribute("data-language", "python")  # its kernel is there
+        assert set(page.evaluate(ACTIVE, sorted(PLUGINS))) == PLUGINS - {plugin}
+
+
+def test_a_schema_is_named_for_its_plugin_and_takes_nothing_it_does_not_know() -> None:
+    for path in SOURCES.glob("schema/*.json"):
+        assert f"cfai-magics:{path.stem}" in PLUGINS
+        assert json.loads(path.read_text(encoding="utf-8"))["additionalProperties"] is False
