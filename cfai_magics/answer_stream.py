@@ -108,6 +108,7 @@ class AnswerStream:
             usage,
             self._ended,
             request_id=self._chat.request_id if self._chat else None,
+            via=self._chat.via if self._chat else "",
             raw=self._chat.body if self._chat else None,
             notes=self._booking.notes,
             standing=self._booking.standing,

@@ -29,7 +29,8 @@ class Asking:
     """One question, ready to be sent.
 
     `place` is where it goes in a thread, None where it stands alone; `most` the neurons it may
-    cost; `schema` what its answer has to fit; with `shows_sent`, what was sent is shown below.
+    cost; `schema` what its answer has to fit; with `shows_sent`, what was sent is shown below;
+    `gateway` names an AI Gateway for it.
     """
 
     door: Door
@@ -41,6 +42,7 @@ class Asking:
     most: float | None = None
     schema: Schema | None = None
     shows_sent: bool = False
+    gateway: str = ""
 
     def ask(self, footer: str, name: str) -> Answer:
         """Send it, show the answer as it comes, and keep it under a name."""
@@ -53,10 +55,11 @@ class Asking:
 
     def preview(self) -> Preview:
         """Return what would be sent and what it may cost; nothing is."""
-        session, local = self.door.session, self.door.session.route.is_local
-        cost = session.books.cost(self.request, self.model, local=local)
+        session = self.door.session
+        session.check(self.request)
+        cost = session.cost(self.request, self.model)
         guessed = Answer(self.model.name, usage=Usage(guessed_prompt_tokens(self.prompt)))
-        body = chat.body(self.request, cloudflare=not local)
+        body = chat.body(self.request, cloudflare=session.route.is_cloudflare)
         return Preview(
             shown(body, without_tokens),
             shares(self.prompt, guessed, self.model),
@@ -81,7 +84,7 @@ class Asking:
             live.notice(next_try(error, pause, number))
 
         thread = self.place.thread if self.place else ""
-        with self.door.session.stream(request, tell, most, thread) as stream:
+        with self.door.session.stream(request, tell, most, thread, self.gateway) as stream:
             try:
                 for delta in stream:
                     live.add(delta)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from . import budget, pricing
-from .errors import AllowanceUsedUp, BudgetExceeded, BudgetReached
+from .errors import AllowanceUsedUp, BudgetExceeded
 from .pricing import Cost, Rates
 from .render.formats import duration
 from .store.ledger import Ledger, Outcome, Place
@@ -13,6 +13,7 @@ from .units import work_price
 from .values import Limit, Model, RawResult, Request, Standing, Status, Usage
 from .workers_ai.work import text_of, tokens_asked, work_of
 
+Way = Literal["account", "local", "elsewhere"]  # who answers: Workers AI, this machine, another
 Payload = Mapping[str, Any] | bytes
 FREE = Rates(0.0, 0.0, 0.0)  # on this machine
 
@@ -92,7 +93,10 @@ class Books:
 
 
 class Booking:
-    """One call in the ledger. `cost` is None where no price is known; `most` is --max-neurons."""
+    """One call in the ledger. `cost` is None where no price is known; `most` is --max-neurons.
+
+    A call that goes `elsewhere` says nothing of a day of this account.
+    """
 
     def __init__(
         self,
@@ -101,7 +105,7 @@ class Booking:
         cost: Cost | None,
         *,
         most: float | None = None,
-        local: bool = False,
+        way: Way = "account",
         thread: str = "",
     ) -> None:
         self._thread = thread
@@ -109,8 +113,9 @@ class Booking:
         self._model = model
         self._cost = cost
         self._most = most
-        self._local = local
-        self._rates = books.rates(model, local=local)
+        self._local = way == "local"
+        self._elsewhere = way == "elsewhere"
+        self._rates = books.rates(model, local=self._local)
         self._number: int | None = None
         self._cap: Limit | None = None
         self._notes: list[str] = []
@@ -124,7 +129,7 @@ class Booking:
     @property
     def capped(self) -> bool:
         """Whether the call has to be watched while it runs."""
-        return self._cap is not None
+        return self._cap is not None and (self._cost is None or self._cost.high > 0)
 
     def reserve(self) -> int:
         """Reserve what the call may cost, and return the most tokens its answer may have.
@@ -160,7 +165,7 @@ class Booking:
             return
         per_token = self._cost.per_token if self._cost else 0.0
         if (self.priced(usage).neurons or 0.0) + per_token > self._cap.neurons + 1e-9:
-            raise BudgetReached(f"Cut at the end of {budget.NAMES[self._cap.scope]}")
+            raise budget.reached(self._cap)
 
     def priced(self, usage: Usage) -> Usage:
         """Return the usage with its billed neurons, or an estimate where there are none."""
@@ -176,7 +181,7 @@ class Booking:
         if self._local:
             usage = replace(usage, neurons=0.0, basis="billed")
         self._books.ledger.settle(number, Outcome(status, usage, seconds, first))
-        if self._local:
+        if self._local or self._elsewhere:
             return
         if usage.basis == "estimated" and self._rates and self._rates.calls:
             self._notes.append(budget.calibrated(self._rates))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .errors import BudgetExceeded
+from .errors import BudgetExceeded, BudgetReached
 from .pricing import Cost, Rates
 from .values import Limit
 
@@ -16,6 +16,17 @@ NAMES = {
     "cell": "--max-neurons",
     "free": "today's free allowance",
 }
+OF_COURSE = {
+    "day": "the course's budget for a day",
+    "session": "the course's budget for a session",
+    "notebook": "the course's budget for a notebook and day",
+    "cell": "the course's budget for a call",
+}
+
+
+def name_of(limit: Limit) -> str:
+    """Return what a limit is called."""
+    return (OF_COURSE if limit.of_course else NAMES)[limit.scope]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +75,31 @@ def refused(cost: Cost, limit: Limit) -> BudgetExceeded:
 
 
 def _left(limit: Limit) -> str:
-    name = NAMES[limit.scope]
+    name = name_of(limit)
     if limit.scope == "cell":
-        return f"{name} leaves {limit.room:,.1f} neurons"
+        return f"{name[0].upper()}{name[1:]} leaves {limit.room:,.1f} neurons"
     return f"Of {name} of {limit.neurons:,.0f} neurons {max(0.0, limit.room):,.1f} are left"
 
 
 def _way_on(limit: Limit) -> str:
+    if limit.of_course:
+        return "Shorten the question, or ask a cheaper model. Nothing was sent."
     ways = {"cell": "Raise --max-neurons", "day": "Raise it with %cfai budget N"}
     way = ways.get(limit.scope, f"Raise it with %cfai budget --{limit.scope} N")
     return f"{way}, shorten the question, or ask a cheaper model. Nothing was sent."
+
+
+def reached(limit: Limit) -> BudgetReached:
+    """Return the error for an answer that was cut at the end of a limit."""
+    hint = "The text so far is kept." if limit.of_course else ""
+    return BudgetReached(f"Cut at the end of {name_of(limit)}", hint)
 
 
 def lowered(admission: Admission, wanted: int) -> str:
     """Return the line that tells of a lowered max_tokens; an empty one where it was not."""
     if admission.lowered_by is None:
         return ""
-    name = NAMES[admission.lowered_by.scope]
+    name = name_of(admission.lowered_by)
     return f"max_tokens was lowered from {wanted:,} to {admission.max_tokens:,} to fit {name}."
 
 
@@ -92,7 +111,7 @@ def calibrated(rates: Rates) -> str:
 def warnings(limits: Iterable[Limit]) -> list[str]:
     """Return a line for each limit of which at least 80 % are used."""
     return [
-        f"{limit.spent / limit.neurons:.0%} of {NAMES[limit.scope]} of {limit.neurons:,.0f} "
+        f"{limit.spent / limit.neurons:.0%} of {name_of(limit)} of {limit.neurons:,.0f} "
         "neurons is used.".replace("%", " %")
         for limit in limits
         if limit.neurons > 0 and limit.spent >= WARN_AT * limit.neurons

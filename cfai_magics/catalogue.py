@@ -81,7 +81,7 @@ def resolve(name: str, catalogue: Catalogue) -> Model:
     exactly one listed name ends in it. Raises UnknownModel or BadOption.
     """
     if name.startswith("@"):
-        return next((m for m in catalogue.models if m.name == name), Model(name))
+        return as_typed(name, catalogue)
     ending = [m for m in catalogue.models if m.short == name] or [
         m for m in catalogue.models if name and m.name.endswith(name)
     ]
@@ -91,6 +91,11 @@ def resolve(name: str, catalogue: Catalogue) -> Model:
         names = ", ".join(m.name for m in ending)
         raise BadOption(f"Several models end in {name!r}: {names}", "Type more of the name.")
     raise unknown(name, catalogue)
+
+
+def as_typed(name: str, catalogue: Catalogue) -> Model:
+    """Return the model of exactly this name, listed or not."""
+    return next((m for m in catalogue.models if m.name == name), Model(name))
 
 
 def unknown(name: str, catalogue: Catalogue) -> UnknownModel:

@@ -8,24 +8,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from .errors import BadOption, NoCredentials, NotAnAccountId, StoreError, TokenOnLine
+from .secret_forms import NEW_TOKEN, OLD_TOKEN, looks_like_account_id, token_in
+from .vault import Keyring, Vault
 
 ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
 TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
-SERVICE = "cfai-magics"
-ENTRY = "credentials"
 FILE_NAME = "credentials.json"
-
 HIDDEN = "<API token, not shown>"
-ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
-NEW_TOKEN = re.compile(r"(?<![\w-])cf[a-z]{1,2}t_[\w-]{16,}")
-# Tokens of the older kind have 40 characters; upper case, lower case and digits tell them from
-# hashes, names and paths, and the signs of base64 around them from pictures.
-OLD_TOKEN = re.compile(
-    r"(?<![\w/@.+-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{40}(?![\w/.+=-])"
-)
 
 
 class Secret:
@@ -70,16 +62,6 @@ class Credentials:
         return f"Credentials(…{self.account_tail}, from {self.source})"
 
 
-def looks_like_account_id(text: str) -> bool:
-    """Whether a text has the form of an account id: 32 hexadecimal characters."""
-    return bool(ACCOUNT_ID.fullmatch(text.lower()))
-
-
-def token_in(text: str) -> bool:
-    """Whether something in the text has the form of an API token."""
-    return bool(NEW_TOKEN.search(text) or OLD_TOKEN.search(text))
-
-
 def refuse_token(line: str) -> None:
     """Raise TokenOnLine where something on the line has the form of an API token."""
     if token_in(line):
@@ -115,56 +97,6 @@ def valid_token(text: str) -> Secret:
             "An API token holds no spaces or special characters", "Copy it again, all of it."
         )
     return Secret(typed)
-
-
-class Vault(Protocol):
-    """A system's keyring: one text under one name."""
-
-    name: str
-
-    def get(self) -> str | None:
-        """Return what is kept, or None."""
-
-    def put(self, text: str) -> None:
-        """Keep the text; StoreError when it can't be kept."""
-
-    def delete(self) -> None:
-        """Forget what is kept; StoreError when it stays."""
-
-
-class Keyring:
-    """The system's keyring by the library of that name; without one it holds nothing."""
-
-    name = "the system's keyring"
-
-    def get(self) -> str | None:
-        """Return what is kept, or None, also where no keyring works."""
-        try:
-            import keyring
-
-            return keyring.get_password(SERVICE, ENTRY)
-        except Exception:  # noqa: BLE001 - each backend has errors of its own
-            return None
-
-    def put(self, text: str) -> None:
-        """Keep the text; StoreError when no keyring works."""
-        try:
-            import keyring
-
-            keyring.set_password(SERVICE, ENTRY, text)
-        except Exception as error:
-            raise StoreError("No keyring works here") from error
-
-    def delete(self) -> None:
-        """Forget what is kept; StoreError when the keyring does not let it go."""
-        try:
-            import keyring
-
-            keyring.delete_password(SERVICE, ENTRY)
-        except Exception as error:
-            raise StoreError(
-                "The keyring does not forget the credentials", "Delete cfai-magics there by hand."
-            ) from error
 
 
 class CredentialStore:
@@ -232,9 +164,29 @@ class CredentialStore:
             ) from None
         return _parsed(kept), f"the file {self._path}"
 
+    def server_key(self, base_url: str) -> Secret:
+        """Return the key kept for another server at this very address; an empty one if none."""
+        kept, _ = self._kept()
+        fits = kept.get("server") == base_url
+        return Secret(str(kept.get("server_key") or "") if fits else "")
+
     def keep(self, account_id: str, token: Secret) -> str:
         """Keep the credentials and return the name of the place: the keyring, else the file."""
-        text = Secret(json.dumps({"account_id": account_id, "api_token": token.reveal()}))
+        return self._keep(self._with({"account_id": Secret(account_id), "api_token": token}))
+
+    def keep_server_key(self, base_url: str, key: Secret) -> str:
+        """Keep another server's key, bound to its address, and return the name of the place."""
+        return self._keep(self._with({"server": Secret(base_url), "server_key": key}))
+
+    def _with(self, changes: Mapping[str, Secret]) -> Secret:
+        """Return the text of what is kept, with the changes."""
+        try:
+            kept, _ = self._kept()
+        except StoreError:
+            kept = {}
+        return Secret(json.dumps(kept | {name: new.reveal() for name, new in changes.items()}))
+
+    def _keep(self, text: Secret) -> str:
         try:
             self._vault.put(text.reveal())
         except StoreError:

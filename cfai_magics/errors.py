@@ -10,6 +10,7 @@ CfaiError
 │   ├── NotAnAccountId          the account id is not 32 hexadecimal characters
 │   ├── StoreError              something could not be kept, read or forgotten
 │   ├── BudgetExceeded          a budget has no room for this call
+│   ├── CourseRule              the course's file does not allow it
 │   └── LocalModelError         the local model can't be fetched, verified or started
 ├── WorkersAIError              something was sent, and this came back
 │   ├── AuthenticationError     the token is wrong or expired, or belongs to another account
@@ -18,6 +19,7 @@ CfaiError
 │   ├── UnknownModel            no such model
 │   ├── PaidPlanOnly            the model is closed to the free plan
 │   ├── AllowanceUsedUp         the day's free neurons are used up
+│   ├── GatewayLimit            a spend limit of the AI Gateway is reached
 │   ├── RateLimited             too many requests in this minute
 │   ├── NoCapacity              the model is busy
 │   ├── ContextTooLong          prompt and max_tokens exceed the model's window
@@ -140,6 +142,12 @@ class BudgetExceeded(SetupError):
     """A budget has no room for this call."""
 
 
+class CourseRule(SetupError):
+    """The course's file does not allow it."""
+
+    default_hint = "Nothing was sent. %cfai status shows what the course's file sets."
+
+
 class LocalModelError(SetupError):
     """The local model can't be fetched, verified or started."""
 
@@ -198,6 +206,15 @@ class AllowanceUsedUp(WorkersAIError):
 
     default_hint = (
         "They are renewed at 00:00 UTC; %cfai local answers from a small model on this machine."
+    )
+
+
+class GatewayLimit(WorkersAIError):
+    """A spend limit or the credits of the AI Gateway are used up."""
+
+    default_hint = (
+        "Whoever keeps the gateway sets that, for each student or course by the metadata; the "
+        "limit begins anew when its time is over."
     )
 
 

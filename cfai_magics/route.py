@@ -1,4 +1,4 @@
-"""Finds where a call goes: to Cloudflare with the present credentials, or to a local server."""
+"""Finds where a call goes: to Cloudflare, directly or by a gateway, elsewhere, or nowhere out."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -6,8 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .credentials import Credentials, CredentialStore
-from .errors import CfaiError
+from .credentials import ACCOUNT_VARIABLE, TOKEN_VARIABLE, Credentials, CredentialStore
+from .elsewhere import KEY_VARIABLE, Server, key_for, server_in_use
+from .errors import BadOption, CfaiError
+from .gateway import DIRECT, Gateway, gateway_metadata, gateway_name
 from .settings import Cfai
 from .values import TokenCheck
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from .workers_ai import WorkersAI
 
 BASE_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
-ENVIRONMENT = ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", BASE_URL_VARIABLE)
+ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, BASE_URL_VARIABLE, KEY_VARIABLE)
 LOCAL_MODEL = "small"  # the value of Cfai.local that stands for the model we fetch ourselves
 LOCAL_ACCOUNT = "local"
 
@@ -43,13 +45,23 @@ class Route:
         self._home = home
         self._transport = transport
         self._client: WorkersAI | None = None
-        self._client_key: int | None = None
+        self._client_key: object = None
         self._account = ""
 
     @property
     def is_local(self) -> bool:
         """Whether a model on this machine answers."""
         return self.server is not None
+
+    @property
+    def is_cloudflare(self) -> bool:
+        """Whether Workers AI itself answers."""
+        return not self.is_local and self.elsewhere is None
+
+    @property
+    def elsewhere(self) -> Server | None:
+        """The other server that answers, where one does: neither Workers AI nor this machine."""
+        return None if self.is_local else server_in_use(self._settings, self.environ)
 
     def account(self) -> str:
         """Return the account that pays, hashed; "local" on this machine.
@@ -59,26 +71,65 @@ class Route:
         self.client()
         return self._account
 
+    def gateway(self, named: str = "") -> Gateway | None:
+        """Return the gateway of a call: as named for it, else the course's or the settings' own.
+
+        "off" names none, to go directly.
+        Raises BadOption where one is named that questions can't go through, as they go elsewhere.
+        """
+        course = self._settings.course
+        if named:
+            course.check_setting("gateway", named)
+        name = named or course.gateway or self._settings.gateway
+        if not name or name == DIRECT or (self.is_local and not named):
+            return None
+        if self.is_local or self.elsewhere:
+            raise BadOption(
+                f"Gateway {name} leads to Workers AI, but another server is to answer",
+                "%cfai status shows which it is and where that is set.",
+            )
+        metadata = gateway_metadata({**self._settings.metadata, **course.metadata})
+        return Gateway(gateway_name(name), metadata)
+
     def client(self) -> "WorkersAI":
-        """Return the client for the present credentials or local server, made once for each."""
+        """Return the client for the present credentials or server, made once for each."""
         self.start_if_local()
-        key = hash((self._settings.timeout, *map(self.environ.get, ENVIRONMENT)))
+        elsewhere = self.elsewhere
+        key = (self._settings.timeout, elsewhere, *map(self.environ.get, ENVIRONMENT))
         if self._client is None or key != self._client_key:
             self._drop_client()
-            self._client, self._client_key = self._new_client(), key
+            self._client, self._client_key = self._new_client(elsewhere), key
         return self._client
 
-    def _new_client(self) -> "WorkersAI":
-        from .workers_ai import WorkersAI
-
+    def _new_client(self, elsewhere: Server | None) -> "WorkersAI":
         if self.server is not None:
-            self._account = LOCAL_ACCOUNT
-            return WorkersAI.openai_compatible(
-                self.server.base_url, self.server.api_key.reveal(), timeout=self._settings.timeout
-            )
+            return self._local_client(self.server)
+        if elsewhere is not None:
+            return self._client_elsewhere(elsewhere)
         found = self.store.find()
         self._account = hashed(found.account_id)
         return self._client_with(found)
+
+    def _local_client(self, server: "LocalServer") -> "WorkersAI":
+        from .workers_ai import WorkersAI
+
+        self._account = LOCAL_ACCOUNT
+        return WorkersAI.openai_compatible(
+            server.base_url, server.api_key.reveal(), timeout=self._settings.timeout
+        )
+
+    def _client_elsewhere(self, server: Server) -> "WorkersAI":
+        from .workers_ai import WorkersAI
+
+        self._account = hashed(server.base_url)
+        return WorkersAI.openai_compatible(
+            server.base_url,
+            key_for(server, self.store, self.environ).reveal(),
+            timeout=self._settings.timeout,
+            transport=self._transport,
+            proxies=True,
+            via=server.name,
+        )
 
     def _client_with(self, credentials: Credentials) -> "WorkersAI":
         from .workers_ai import CLOUDFLARE, WorkersAI
@@ -90,6 +141,10 @@ class Route:
             timeout=self._settings.timeout,
             transport=self._transport,
         )
+
+    def explained(self, error: CfaiError) -> CfaiError:
+        """Return the error of a call with the next step that fits the way it went."""
+        return error if self.elsewhere is None else self.elsewhere.explained(error)
 
     def _drop_client(self) -> None:
         if self._client is not None:
@@ -114,6 +169,7 @@ class Route:
         """Answer from here on with a model on this machine: LOCAL_MODEL, or a GGUF file's path."""
         from .local import LocalServer
 
+        self._settings.course.check_setting("local", which)
         path = self.local_model(which, progress)
         self.close()
         self.server = LocalServer.start(path, log_dir=self._home / "logs")
@@ -129,6 +185,7 @@ class Route:
 
     def stop_local(self) -> None:
         """Answer from Workers AI again."""
+        self._settings.course.check_setting("local", "")
         self.close()
         self._settings.local = ""
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalogue as model_list
 from .answer_stream import AnswerStream
-from .books import Booking, Books, Payload
+from .books import Booking, Books, Payload, Way
 from .errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from .gathering import Gathering
-from .pricing import guessed_tokens
+from .pricing import Cost, guessed_tokens, list_rates
 from .route import OnRetry, Route
 from .settings import Cfai
 from .store.ledger import Ledger, Place
@@ -58,7 +58,7 @@ class Session:
         self.home = home
         self.notebook = ""
         self.route = Route(settings, home, environ, transport)
-        self.books = Books(Ledger(home, wall_clock), self._place)
+        self.books = Books(Ledger(home, wall_clock, settings.course.budgets), self._place)
         self._clock = clock
         self._wall_clock = wall_clock
         self._catalogue: Catalogue | None = None
@@ -98,22 +98,45 @@ class Session:
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
         thread: str = "",
+        gateway: str = "",
     ) -> AnswerStream:
         """Return the answer as it comes: booked when it begins, and settled however it ends.
 
         `max_neurons` is a limit for this call alone, beside the budgets; `thread` the name of the
-        conversation, for the ledger.
+        conversation, for the ledger; `gateway` as for Route.gateway.
         """
         client, local = self.route.client(), self.route.is_local
+        way = self.route.gateway(gateway)
+        self.check(request)
         model = self.model(request.model)
-        cost = self.books.cost(request, model, local=local)
+        cost = self.cost(request, model)
         return AnswerStream(
             request,
-            Booking(self.books, model, cost, most=max_neurons, local=local, thread=thread),
-            lambda admitted: client.stream(admitted, on_retry=on_retry),
+            self._booking(model, cost, max_neurons, thread),
+            lambda admitted: client.stream(admitted, on_retry, way),
             lambda asked: Gathering(asked, self._clock, local=local),
             self._explained,
         )
+
+    def check(self, request: Request) -> None:
+        """Raise CourseRule where the course's file does not allow the request."""
+        self.settings.course.check(request, local=self.route.is_local)
+
+    def cost(self, request: Request, model: Model) -> Cost | None:
+        """Return what a request may cost, wherever it goes; None where nobody knows."""
+        return self.books.cost(request, model, local=self._is_free(model))
+
+    def _is_free(self, model: Model) -> bool:
+        """Whether nothing is billed in neurons: here, or elsewhere by a model of another sort."""
+        unlisted = self.route.elsewhere is not None and list_rates(model) is None
+        return self.route.is_local or unlisted
+
+    def _booking(
+        self, model: Model, cost: Cost | None, most: float | None = None, thread: str = ""
+    ) -> Booking:
+        way: Way = "elsewhere" if self.route.elsewhere else "account"
+        way = "local" if self.route.is_local else way
+        return Booking(self.books, model, cost, most=most, thread=thread, way=way)
 
     def ask(self, request: Request, max_neurons: float | None = None) -> Answer:
         """Send the request and return its whole answer."""
@@ -126,11 +149,14 @@ class Session:
         """Return one vector a text, in their order; what all may cost is reserved first."""
         client, local = self.route.client(), self.route.is_local
         chosen, wanted = self.model(model or EMBEDDING_MODEL), tuple(texts)
+        if not local:
+            self.settings.course.check_model(chosen.name)
         asked = Request(chosen.name, tuple({"content": text} for text in wanted))
-        cost = self.books.cost(asked, chosen, local=local)
+        cost = self.cost(asked, chosen)
+        way = self.route.gateway()
         vectors: list[tuple[float, ...]] = []
-        with self._booked(Booking(self.books, chosen, cost, local=local)) as call:
-            for batch in client.embed_batches(wanted, chosen.name):
+        with self._booked(self._booking(chosen, cost)) as call:
+            for batch in client.embed_batches(wanted, chosen.name, way):
                 texts = wanted[len(vectors) : len(vectors) + len(batch.vectors)]
                 told = batch.usage if batch.usage.prompt_tokens else _guessed(batch.usage, texts)
                 call.usage += call.booking.priced(told)
@@ -140,10 +166,12 @@ class Session:
     def run(self, model: str, payload: Payload, **how: Any) -> RawResult:
         """Run a native task and return its reply in its raw form; `how` is WorkersAI.run's."""
         client, chosen = self.route.client(), self.catalogue_model(model)
+        way = self.route.gateway()
+        self.settings.course.check_task(chosen, payload)
         with self._booked(
             Booking(self.books, chosen, self.books.task_cost(chosen, payload))
         ) as call:
-            result = client.run(chosen.name, payload, **how)
+            result = client.run(chosen.name, payload, gateway=way, **how)
             call.usage = self.books.priced_task(chosen, payload, result)
         return replace(result, usage=call.usage)
 
@@ -178,15 +206,20 @@ class Session:
         if isinstance(error, AllowanceUsedUp) and error.status is not None:
             self.books.close_day()
             error.hint = self.books.closed(error.cause).hint
-        return error
+        return self.route.explained(error)
 
     # --- models
 
     def model(self, name: str) -> Model:
-        """Return the model a name stands for; on this machine, whatever model runs here."""
+        """Return the model a name stands for; on this machine, whatever model runs here.
+
+        Another server has names of its own: they stand as typed.
+        """
         server = self.route.server
         if server is not None:
             return Model(server.model_name, context_window=server.context)
+        if self.route.elsewhere is not None:
+            return model_list.as_typed(name, self.catalogue())
         return self.catalogue_model(name)
 
     def catalogue_model(self, name: str) -> Model:

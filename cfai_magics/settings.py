@@ -4,12 +4,15 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from traitlets import CFloat, Enum, Float, Int, TraitError, Unicode
+from traitlets import Bunch, CFloat, Dict, Enum, Float, Int, TraitError, Unicode, validate
 from traitlets.config import Config, Configurable
 
-from .errors import BadOption, SetupError
+from .course import NO_COURSE, Course
+from .course_file import find_course
+from .errors import BadOption, CourseRule, SetupError
 
 DEFAULT_MODEL = "@cf/google/gemma-4-26b-a4b-it"
 FILE_NAME = "settings.toml"
@@ -26,8 +29,16 @@ def home() -> Path:
     return user_data_path("cfai", appauthor=False)
 
 
+class SettingRefused(CourseRule, TraitError):
+    """A setting that would loosen what the course's file holds: it stays as it was."""
+
+
 class Cfai(Configurable):
     """Ask Cloudflare Workers AI from a notebook cell."""
+
+    # What the course's file holds, and where each setting that is not the default came from.
+    course: Course = NO_COURSE
+    origins: Mapping[str, tuple[Any, str]] = MappingProxyType({})
 
     model = Unicode(
         DEFAULT_MODEL, help="Model asked where a cell names none; a short name will do."
@@ -50,29 +61,69 @@ class Cfai(Configurable):
     local = Unicode(
         "", help='"small" or a GGUF file\'s path: answer from that model on this machine.'
     ).tag(config=True)
+    gateway = Unicode(
+        "", help="AI Gateway of the account through which questions go; empty is directly."
+    ).tag(config=True)
+    metadata: "Dict[str, str | float | bool]" = Dict(
+        help="What that gateway counts and limits by: for example student and course."
+    ).tag(config=True)
+    base_url = Unicode(
+        "", help="Address of another OpenAI-compatible server that answers instead, with its /v1."
+    ).tag(config=True)
     timeout = Float(240.0, min=1.0, help="Seconds to wait for the next piece of an answer.").tag(
         config=True
     )
 
+    @validate("model", "system", "temperature", "max_tokens", "local", "gateway", "base_url")
+    def _as_the_course_allows(self, proposal: Bunch) -> Any:
+        try:
+            self.course.check_setting(proposal["trait"].name, proposal["value"])
+        except CourseRule as error:
+            raise SettingRefused(error.cause, error.hint) from None
+        return proposal["value"]
 
-def load_settings(folder: Path, config: Config | None = None) -> Cfai:
-    """Return the settings of the folder's settings.toml, under those of IPython's configuration.
+    def origin(self, name: str) -> str:
+        """Return where a setting's present value comes from."""
+        value = getattr(self, name)
+        then, origin = self.origins.get(name, (self.traits()[name].default_value, "default"))
+        return origin if value == then else "this kernel"
 
-    Raises BadOption when one of them is not as a setting has to be.
+
+def load_settings(
+    folder: Path, config: Config | None = None, working_directory: Path | None = None
+) -> Cfai:
+    """Return the settings: the folder's settings.toml, IPython's configuration, the course's file.
+
+    Each wins over those before it. The course's file is looked for in the working directory and
+    above, once: what it holds does not end when a cell goes elsewhere. Raises BadOption when one
+    of them is not as a setting has to be.
     """
-    kept = Config({"Cfai": kept_settings(folder)})
-    try:
-        Cfai(config=kept)
-    except TraitError as error:
-        raise BadOption(f"In {folder / FILE_NAME}: {error}", "Correct or delete it.") from None
-    kept.merge(config or Config())
-    try:
-        return Cfai(config=kept)
-    except TraitError as error:
-        raise BadOption(
-            f"In IPython's configuration: {error}",
+    course = find_course(working_directory or Path.cwd())
+    ours = (config or Config()).get("Cfai", {})
+    layers = (
+        (kept_settings(folder), str(folder / FILE_NAME), "Correct or delete it."),
+        (
+            ours,
+            "IPython's configuration",
             "Correct ipython_config.py; what %config set ends with the kernel.",
-        ) from None
+        ),
+        (course.settings, str(course.path), "Correct it; nothing is sent before."),
+    )
+    merged = Config()
+    origins: dict[str, tuple[Any, str]] = {}
+    for values, where, mend in layers:
+        merged.merge(Config({"Cfai": dict(values)}))
+        settings = _with(merged, where, mend)
+        origins |= {name: (getattr(settings, name), where) for name in values}
+    settings.course, settings.origins = course, origins
+    return settings
+
+
+def _with(config: Config, where: str, mend: str) -> Cfai:
+    try:
+        return Cfai(config=config)
+    except TraitError as error:
+        raise BadOption(f"In {where}: {error}", mend) from None
 
 
 def kept_settings(folder: Path) -> dict[str, Any]:
@@ -97,8 +148,7 @@ def kept_settings(folder: Path) -> dict[str, Any]:
 def keep_settings(folder: Path, changes: Mapping[str, str | float]) -> None:
     """Write the changes into the folder's settings.toml, beside what it holds."""
     kept = kept_settings(folder) | dict(changes)
-    # A JSON string, number or boolean is also TOML.
-    lines = [f"{name} = {json.dumps(value)}\n" for name, value in sorted(kept.items())]
+    lines = [f"{name} = {_toml(value)}\n" for name, value in sorted(kept.items())]
     partial = folder / f".{FILE_NAME}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,3 +159,11 @@ def keep_settings(folder: Path, changes: Mapping[str, str | float]) -> None:
             f"{folder / FILE_NAME} can't be written: {error.strerror}",
             "Set CFAI_HOME to a folder that can be.",
         ) from None
+
+
+def _toml(value: Any) -> str:
+    """Return a value as TOML: a JSON string, number or boolean is one, a table has = for its :."""
+    if isinstance(value, dict):
+        items = (f"{json.dumps(name)} = {_toml(item)}" for name, item in value.items())
+        return f"{{ {', '.join(items)} }}"
+    return json.dumps(value)

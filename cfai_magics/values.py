@@ -96,11 +96,15 @@ Scope = Literal["day", "session", "notebook", "cell", "free"]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A budget as it stands, in neurons; `spent` is billed, estimated and reserved together."""
+    """A budget as it stands, in neurons; `spent` is billed, estimated and reserved together.
+
+    `of_course` is True where the course's file sets it.
+    """
 
     scope: Scope
     neurons: float
     spent: float = 0.0
+    of_course: bool = False
 
     @property
     def room(self) -> float:
@@ -147,8 +151,9 @@ class Answer:
     end. `seconds` and `first_token_seconds` are measured here, from sending the request; the
     second is None when no token came. `local` is True when a model on this machine answered.
     `notes` are lines about this call for its reader, and `standing` is where the day stood after
-    it. `raw` is the JSON as it was sent, when the call was not streamed. `parsed` is what the form
-    asked for makes of the text: a JSON value, a DataFrame, code.
+    it. `via` names the gateway and its cache's part, or the other server. `raw` is the JSON as it
+    was sent, when the call was not streamed. `parsed` is what the form asked for makes of the
+    text: a JSON value, a DataFrame, code.
     """
 
     model: str
@@ -161,6 +166,7 @@ class Answer:
     first_token_seconds: float | None = None
     request_id: str | None = None
     local: bool = False
+    via: str = ""
     notes: tuple[str, ...] = ()
     standing: Standing | None = None
     raw: Any = field(default=None, repr=False)

@@ -83,6 +83,9 @@ ASK_OPTIONS = (
         "--dry-run", action="store_true", help="show what it would send and cost, send nothing"
     ),
     option("--sent", action="store_true", help="show what was sent, part by part, folded"),
+    option(
+        "--gateway", default="", metavar="NAME", help="AI Gateway to go through; off goes directly"
+    ),
     option("--footer", choices=("full", "short", "off"), help="the line under the answer"),
 )
 
@@ -90,15 +93,21 @@ FAILED = (
     option("number", nargs="?", type=int, help="its number: 3 is In[3]; the last that failed"),
     option("-m", "--model", default="", metavar="NAME", help="model; the end of its name will do"),
 )
+SERVER_HELP = "use another OpenAI-compatible server, and ask for its key; off ends that"
+
 COMMANDS: Mapping[str, Command] = {
     "ask": Command(
         "ask:ask",
         "ask one question",
         (option("prompt", nargs="+", help="the question"), *ASK_OPTIONS),
     ),
-    "login": Command("account:login", "ask for account id and API token, verify and keep them"),
+    "login": Command(
+        "account:login",
+        "ask for account id and API token, verify and keep them",
+        (option("--server", default="", metavar="ADDRESS", help=SERVER_HELP),),
+    ),
     "logout": Command("account:logout", "forget account id and API token"),
-    "status": Command("account:status", "show account, model, and where they come from"),
+    "status": Command("status:status", "show what is in use, and where each value comes from"),
     "models": Command(
         "models:models",
         "list the models with their prices",
@@ -238,8 +247,14 @@ def _refuse_token(name: str, words: Sequence[str]) -> None:
     from ..credentials import refuse_token
 
     refuse_token(" ".join((name, *words)))
-    if name == "login" and set(words) - HELP:
+    if name == "login" and not _belongs_to_login(words):
         raise TokenOnLine("What login asks for does not belong on this line, and was not used")
+
+
+def _belongs_to_login(words: Sequence[str]) -> bool:
+    """Whether the words are those that login takes: an option with its value, or nothing."""
+    option_and_value = len(words) == 2 and words[0] == "--server"  # noqa: PLR2004
+    return option_and_value or not set(words) - HELP
 
 
 def function(name: str) -> Callable[["Door", Namespace], object]:

@@ -1,14 +1,12 @@
-"""The commands about the account: log in, log out, show what is in use."""
+"""The commands about the account: log in, log out."""
 
 from argparse import Namespace
 
-from .. import __version__
-from ..credentials import Credentials, valid_account_id, valid_token
+from ..credentials import Credentials, Secret, valid_account_id, valid_token
 from ..door import Door
-from ..errors import SetupError
-from ..render.formats import Table, next_try
-from ..route import BASE_URL_VARIABLE
-from ..session import Session
+from ..elsewhere import server_address
+from ..render.formats import next_try
+from ..settings import keep_settings
 from ..values import TokenCheck
 
 HOW_TO = (
@@ -18,17 +16,41 @@ HOW_TO = (
 )
 
 
-def login(door: Door, _options: Namespace) -> str:
-    """Ask for account id and token, verify them at Cloudflare and keep them."""
+def login(door: Door, options: Namespace) -> str:
+    """Ask for account id and token, or another server's key, and keep them."""
+    if options.server:
+        return _server(door, options.server)
+    credentials = _asked(door)
+    route = door.session.route
+    check = route.check(credentials, lambda *what: door.say(next_try(*what)))
+    kept_in = route.store.keep(credentials.account_id, credentials.api_token)
+    route.credentials_changed()
+    return f"{_verdict(check)} Kept in {kept_in}. %cfai status shows what is in use."
+
+
+def _asked(door: Door) -> Credentials:
     for line in HOW_TO:
         door.say(line)
     account_id = valid_account_id(door.prompt("Account ID: "))
-    token = valid_token(door.prompt("API token: "))
-    credentials, route = Credentials(account_id, token, "the prompt"), door.session.route
-    check = route.check(credentials, lambda *what: door.say(next_try(*what)))
-    kept_in = route.store.keep(account_id, token)
-    route.credentials_changed()
-    return f"{_verdict(check)} Kept in {kept_in}. %cfai status shows what is in use."
+    return Credentials(account_id, valid_token(door.prompt("API token: ")), "the prompt")
+
+
+def _server(door: Door, named: str) -> str:
+    """Answer from another server from here on, also in later kernels; "off" ends that."""
+    session = door.session
+    address = "" if named == "off" else server_address(named)
+    session.settings.base_url = address
+    if address:
+        typed = door.prompt(f"API key for {address} (empty for none): ").strip()
+        kept_in = session.route.store.keep_server_key(address, Secret(typed))
+    keep_settings(session.home, {"base_url": address})
+    session.route.credentials_changed()
+    if not address:
+        return "Questions go to Workers AI again."
+    return (
+        f"Questions now go to {address}, with models' names as it has them; its key is kept in "
+        f"{kept_in}. Neurons show only where it tells them. %cfai login --server off ends it."
+    )
 
 
 OWNERS = {"user": "a user", "account": "the account"}
@@ -47,32 +69,3 @@ def logout(door: Door, _options: Namespace) -> str:
     forgotten = door.session.route.store.forget()
     door.session.route.credentials_changed()
     return " ".join(forgotten)
-
-
-def status(door: Door, _options: Namespace) -> Table:
-    """Return what is in use and where it comes from."""
-    session = door.session
-    catalogue = session.catalogue()
-    rows = (
-        *_where(session),
-        ("max tokens", f"{session.settings.max_tokens:,}"),
-        ("model list", f"{catalogue.source}, of {catalogue.date}"),
-        ("state kept in", str(session.home)),
-        ("version", __version__),
-    )
-    return Table(("setting", "value"), rows)
-
-
-def _where(session: Session) -> list[tuple[str, str]]:
-    """Return the rows that tell where a question would go now."""
-    if session.settings.local:
-        local = f"this machine ({session.settings.local}); %cfai local off ends it"
-        return [("answers from", local)]
-    model = ("model", session.model(session.settings.model).name)
-    address = session.route.environ.get(BASE_URL_VARIABLE)
-    rows = [("address", f"{address} from {BASE_URL_VARIABLE}")] if address else []
-    try:
-        found = session.route.store.find()
-    except SetupError as error:
-        return [*rows, ("account", str(error)), model]
-    return [*rows, ("account", f"…{found.account_tail}, from {found.source}"), model]

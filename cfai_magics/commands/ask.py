@@ -50,7 +50,8 @@ def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
     form = _form(door, options, schema)
     request = _request(door, options)
     model = door.session.model(request.model)
-    request = _in_form(request, form, schema, model, local=door.session.route.is_local)
+    plain = not door.session.route.is_cloudflare and not model.task
+    request = _in_form(request, form, schema, model, local=plain)
     if options.image:
         _check_sight(door, model)
     composed = _composed(door, prompt, options, form)
@@ -62,7 +63,8 @@ def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
         composed = continued(composed, request, model, place)
         request = replace(request, messages=tuple(composed.messages))
     most, sent = options.max_neurons, options.sent
-    return Asking(door, form, composed, request, model, place, most, schema, sent)
+    way = options.gateway
+    return Asking(door, form, composed, request, model, place, most, schema, sent, way)
 
 
 def _schema(door: Door, name: str) -> Schema | None:

@@ -13,6 +13,7 @@ NAMES = {
     "session": "this session",
     "notebook": "this notebook, today",
     "free": "today's free allowance",
+    "cell": "a call",
 }
 
 
@@ -66,4 +67,5 @@ def _table(session: Session) -> Table:
 
 def _row(limit: Limit) -> tuple[str, ...]:
     left = neurons(max(0.0, limit.room))
-    return NAMES[limit.scope], f"{limit.neurons:,.0f}", neurons(limit.spent), left
+    whose = ", of the course" if limit.of_course else ""
+    return NAMES[limit.scope] + whose, f"{limit.neurons:,.0f}", neurons(limit.spent), left

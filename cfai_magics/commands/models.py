@@ -83,4 +83,8 @@ def use(door: Door, options: Namespace) -> str:
     kept = options.keep or door.remembers
     if kept:
         keep_settings(door.session.home, {"model": name})
-    return f"Questions now go to {name}{', also in later kernels' if kept else ''}."
+    later = ", also in later kernels" if kept else ""
+    course = door.session.settings.course
+    if later and "model" in course.settings:
+        later += f", but not where {course.path} sets the course's model"
+    return f"Questions now go to {name}{later}."

@@ -60,6 +60,7 @@ def _priced(session: Session, cell: AskingCell) -> _Priced:
         return _Priced(cell, trouble=cell.trouble)
     try:
         model = session.catalogue_model(cell.options.model or session.settings.model)
+        session.settings.course.check_model(model.name)
     except CfaiError as error:
         return _Priced(cell, trouble=error.cause)
     request = _request(session, cell.options, cell.text, model)

@@ -9,7 +9,7 @@ from .formats import duration, neurons, seconds
 def receipt(answer: Answer, style: str) -> str:
     """Return the line under an answer, full or short, with remarks on lines of their own."""
     parts = (
-        [_model(answer), _tokens(answer), _neurons(answer), _time(answer), *_today(answer)]
+        [_model(answer), _tokens(answer), _neurons(answer), _time(answer), *_way(answer)]
         if style == "full"
         else [_neurons(answer), seconds(answer.seconds)]
     )
@@ -39,6 +39,10 @@ def _time(answer: Answer) -> str:
     total = seconds(answer.seconds)
     first = answer.first_token_seconds
     return total if first is None else f"{total} ({seconds(first)} to first)"
+
+
+def _way(answer: Answer) -> list[str]:
+    return [*([answer.via] if answer.via else []), *_today(answer)]
 
 
 def _today(answer: Answer) -> list[str]:

@@ -51,11 +51,11 @@ class History:
         return [Total(*row) for row in rows]
 
     def bills(self, model: str) -> list[Usage]:
-        """Return the newest billed usages of a model, at most 50."""
+        """Return the newest billed usages of a model, at most 50; copies from a cache are none."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT tokens_in, tokens_out, tokens_cached, neurons FROM calls"
-                " WHERE model = ? AND status = 'ok' AND basis = 'billed'"
+                " WHERE model = ? AND status = 'ok' AND basis = 'billed' AND neurons > 0"
                 " ORDER BY id DESC LIMIT ?",
                 (model, BILLS_LOOKED_AT),
             ).fetchall()

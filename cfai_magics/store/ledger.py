@@ -22,6 +22,7 @@ SPENT = {
     "session": "SELECT total(billed + estimated + reserved) FROM totals WHERE kernel = :kernel",
     "notebook": "SELECT total(billed + estimated + reserved) FROM totals"
     " WHERE day = :day AND account = :account AND notebook = :notebook",
+    "cell": "SELECT 0.0",
 }
 
 
@@ -45,12 +46,21 @@ class Outcome:
 
 
 class Ledger:
-    """One file for all kernels; `clock` gives seconds since 1970. No text of a call is in it."""
+    """One file for all kernels; `clock` gives seconds since 1970. No text of a call is in it.
 
-    def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
+    `course` are budgets that hold beside those in the file, and stand in none.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        clock: Callable[[], float] = time.time,
+        course: Sequence[tuple[Scope, float]] = (),
+    ) -> None:
         self._database = Database(home / FILE_NAME, MIGRATIONS)
         self._presence = Presence(home / "kernels")
         self._clock = clock
+        self._course = tuple(course)
         self.history = History(self._database, clock)
 
     @property
@@ -142,15 +152,20 @@ class Ledger:
     # --- budgets
 
     def _limits(self, connection: Connection, place: Place) -> list[Limit]:
-        found: list[Limit] = []
-        for scope, name in self._scopes(place.notebook):
-            budget = self._budget(connection, scope, name)
-            if budget is not None:
-                today = day_of(self._clock())
-                values = {"day": today, "kernel": self.kernel, **asdict(place)}
-                spent = connection.execute(SPENT[scope], values).fetchone()[0]
-                found.append(Limit(scope, budget, float(spent)))
-        return found
+        own = [
+            (scope, self._budget(connection, scope, name))
+            for scope, name in self._scopes(place.notebook)
+        ]
+        found = [(scope, budget, False) for scope, budget in own if budget is not None]
+        found += [(scope, budget, True) for scope, budget in self._course]
+        return [
+            Limit(scope, budget, self._spent(connection, scope, place), of_course)
+            for scope, budget, of_course in found
+        ]
+
+    def _spent(self, connection: Connection, scope: Scope, place: Place) -> float:
+        values = {"day": day_of(self._clock()), "kernel": self.kernel, **asdict(place)}
+        return float(connection.execute(SPENT[scope], values).fetchone()[0])
 
     def _scopes(self, notebook: str) -> tuple[tuple[Scope, str], ...]:
         """Return the scopes of budgets, each with the name under which its own stands."""
@@ -216,12 +231,13 @@ class Ledger:
                 (day_of(now), account),
             ).fetchone()
             closed = self._is_closed(connection, account)
-            budget = self._budget(connection, "day", "")
+            own = self._budget(connection, "day", "")
             told = connection.execute(
                 "SELECT neurons, told FROM account_figures WHERE day = ? AND account = ?",
                 (day_of(now), account),
             ).fetchone()
-        limit = FREE_NEURONS if budget is None else budget
+        days = [budget for scope, budget in self._course if scope == "day"]
+        limit = min([*days, *([] if own is None else [own])], default=FREE_NEURONS)
         figure = AccountFigure(told["neurons"], told["told"]) if told else None
         billed, estimated, reserved = sums
         left = seconds_to_midnight(now)

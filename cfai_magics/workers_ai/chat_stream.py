@@ -8,12 +8,13 @@ from typing import Any, Self
 import httpx
 
 from ..errors import CfaiError, ConnectionFailed, CutStream, WorkersAIError
+from ..gateway import from_cache, told_by
 from ..values import Delta, Request, Text, Usage
 from .connection import json_of
 from .envelope import refusal_in
 from .sse import MESSAGE, Event, events
-from .tasks import header_neurons
 from .transport import our_errors
+from .usage import header_neurons
 from .wire import Reader, is_empty, unwrapped
 
 Begun = tuple[list[Delta], Iterator[Delta]]
@@ -28,13 +29,14 @@ class ChatStream:
     """The deltas of one call, in a `with` block or closed by hand; sending waits for the first.
 
     Iterating raises the errors of the call; what had arrived as text stands in their `text`. A
-    stream that stops before its end raises CutStream.
+    stream that stops before its end raises CutStream. `via` names what lies between.
     """
 
-    def __init__(self, send: Send, tried: Tried, request: Request) -> None:
+    def __init__(self, send: Send, tried: Tried, request: Request, via: str = "") -> None:
         self._send = send
         self._tried = tried
         self._request = request
+        self._via = via
         self._response: httpx.Response | None = None
         self._arriving = False
         self._reader = Reader()
@@ -60,8 +62,16 @@ class ChatStream:
     @property
     def request_id(self) -> str | None:
         """Cloudflare's id of the call, for its support."""
-        headers = self._response.headers if self._response is not None else {}
-        return headers.get("cf-ai-req-id") or headers.get("cf-ray")
+        return self._headers.get("cf-ai-req-id") or self._headers.get("cf-ray")
+
+    @property
+    def via(self) -> str:
+        """What lies between: "gateway NAME" with its cache's part in it, or another server."""
+        return self._via + told_by(self._headers) if self._via else ""
+
+    @property
+    def _headers(self) -> Mapping[str, str]:
+        return self._response.headers if self._response is not None else {}
 
     def __iter__(self) -> Iterator[Delta]:
         try:
@@ -87,6 +97,8 @@ class ChatStream:
 
     def _deltas(self) -> Iterator[Delta]:
         response = self._response = self._send({})
+        if from_cache(response.headers):
+            self._reader.is_copy()
         if _is_json(response):
             yield from self._whole(response)
         else:
@@ -112,8 +124,7 @@ class ChatStream:
         return response
 
     def _end(self) -> Iterator[Delta]:
-        headers = self._response.headers if self._response is not None else {}
-        return self._reader.end(header_neurons(headers))
+        return self._reader.end(header_neurons(self._headers))
 
     def _streamed(self, response: httpx.Response) -> Iterator[Delta]:
         read = self._reader.read

@@ -10,11 +10,12 @@ from urllib.parse import quote
 import httpx
 
 from ..errors import AuthenticationError, BadOption, NotAnAccountId, PermissionDenied
+from ..gateway import Gateway, through
 from ..gathering import Gathering
 from ..values import Answer, Embeddings, Model, RawResult, Request, TokenCheck, Usage
 from . import account, analytics, catalogue, chat, tasks
 from .chat_stream import ChatStream
-from .connection import Connection, OnRetry, content_of, json_content, json_of
+from .connection import NO_TOKEN, Connection, OnRetry, content_of, json_content, json_of
 from .usage import usage_of
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
@@ -51,6 +52,7 @@ class WorkersAI:
         self._root = base_url.rstrip("/")
         self._account_id = account_id
         self._openai = f"{self._root}/accounts/{account_id}/ai/v1"
+        self._via = ""
         self._connection = Connection(api_token, timeout, transport, sleep)
 
     @classmethod
@@ -61,16 +63,22 @@ class WorkersAI:
         *,
         timeout: float = TIMEOUT,
         transport: httpx.BaseTransport | None = None,
+        proxies: bool = False,
+        via: str = "",
     ) -> Self:
         """Return a client of another server with OpenAI's routes, such as llama.cpp's own.
 
         It has stream, chat and embed; what only Cloudflare offers raises BadOption. The proxies
-        that the environment names are not used: what stays on this machine passes through none.
+        that the environment names are used only with `proxies`: what stays on this machine passes
+        through none. An empty `api_key` sends none; `via` is what its answers name as their way.
         """
-        direct = transport or httpx.HTTPTransport()
-        made = cls("0" * ACCOUNT_ID_LENGTH, api_key, timeout=timeout, transport=direct)
+        if api_key and not TOKEN.fullmatch(api_key):
+            raise BadOption("What stands for the API key is none", "Check CFAI_API_KEY.")
+        way = transport or (None if proxies else httpx.HTTPTransport())
+        made = cls("0" * ACCOUNT_ID_LENGTH, api_key or NO_TOKEN, timeout=timeout, transport=way)
         made._account_id = ""
         made._openai = base_url.rstrip("/")
+        made._via = via
         return made
 
     def __repr__(self) -> str:
@@ -86,7 +94,9 @@ class WorkersAI:
         """Close the connections."""
         self._connection.close()
 
-    def stream(self, request: Request, on_retry: OnRetry | None = None) -> ChatStream:
+    def stream(
+        self, request: Request, on_retry: OnRetry | None = None, gateway: Gateway | None = None
+    ) -> ChatStream:
         """Return the answer's deltas as they come; nothing is sent before the first is asked for.
 
         A refusal is tried again where that is worth it, as long as nothing has arrived;
@@ -96,10 +106,11 @@ class WorkersAI:
         url = f"{self._openai}/chat/completions"
         return ChatStream(
             lambda changes: self._connection.send(
-                "POST", url, request.model, **json_content({**body, **changes})
+                "POST", url, request.model, **through(gateway, json_content({**body, **changes}))
             ),
             lambda send: self._connection.tried(send, on_retry),
             request,
+            gateway.shown if gateway else self._via,
         )
 
     def chat(self, request: Request, on_retry: OnRetry | None = None) -> Answer:
@@ -119,15 +130,17 @@ class WorkersAI:
             usage += batch.usage
         return Embeddings(model, tuple(vectors), usage)
 
-    def embed_batches(self, texts: Sequence[str], model: str) -> Iterator[Embeddings]:
+    def embed_batches(
+        self, texts: Sequence[str], model: str, gateway: Gateway | None = None
+    ) -> Iterator[Embeddings]:
         """Yield the vectors of 100 texts at a time, with what each request used."""
         for batch in tasks.batches(texts):
-            body = json_content(tasks.embeddings_body(model, batch))
+            body = through(gateway, json_content(tasks.embeddings_body(model, batch)))
             reply, headers = self._connection.ask(
                 "POST", f"{self._openai}/embeddings", model, **body
             )
             found = tasks.vectors(reply, len(batch))
-            usage = usage_of(reply.get("usage"), tasks.header_neurons(headers))
+            usage = usage_of(reply.get("usage"), headers)
             yield Embeddings(model, tuple(found), usage)
 
     def models(self, on_retry: OnRetry | None = None) -> tuple[Model, ...]:
@@ -191,6 +204,7 @@ class WorkersAI:
         *,
         content_type: str | None = None,
         files: Mapping[str, Any] | None = None,
+        gateway: Gateway | None = None,
     ) -> RawResult:
         """Run a native task and return its reply in its raw form.
 
@@ -198,7 +212,8 @@ class WorkersAI:
         `files`, as httpx takes them, all goes as multipart/form-data, as the flux-2 models want.
         """
         url = self._account() + tasks.run_path(quote(model, safe="@/"))
-        sent = tasks.multipart(payload, files) or _content(payload, content_type)
+        content = tasks.multipart(payload, files) or _content(payload, content_type)
+        sent = through(gateway, content)
         response = self._connection.tried(
             lambda: self._connection.send("POST", url, model, **sent)
         )
@@ -209,7 +224,10 @@ class WorkersAI:
 
     def _account(self) -> str:
         if not self._account_id:
-            raise BadOption("This server has no Workers AI account", "%cfai local off ends it.")
+            raise BadOption(
+                "The server that answers now has no Workers AI account",
+                "%cfai status shows which it is and where that is set.",
+            )
         return f"{self._root}/accounts/{self._account_id}"
 
 

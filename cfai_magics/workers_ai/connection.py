@@ -15,6 +15,7 @@ from .retry import is_worth_another, seconds_before
 from .transport import our_errors, our_setup_errors
 
 CONNECT_TIMEOUT = 10.0  # s
+NO_TOKEN = "none"  # for a server that asks for no key: no header is sent  # noqa: S105
 TELL_AFTER = 2.0  # s of trying: from then on the user is told
 
 OnRetry = Callable[[CfaiError, float, int], None]
@@ -36,7 +37,7 @@ class _Bearer(httpx.Auth):
 
 
 class Connection:
-    """One connection pool with one token. Every method raises our errors and no other."""
+    """One connection pool with one token, or NO_TOKEN. It raises our errors and no other."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Connection:
         self._sleep = sleep
         with our_setup_errors():
             self._http = httpx.Client(
-                auth=_Bearer(token),
+                auth=None if token == NO_TOKEN else _Bearer(token),
                 headers={"User-Agent": f"cfai-magics/{__version__}"},
                 timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
                 transport=transport,

@@ -18,6 +18,7 @@ CLASSES: Mapping[int, type[WorkersAIError]] = {
     **dict.fromkeys((7000, 5007, 5028, 3042, 2008), errors.UnknownModel),
     5035: errors.PaidPlanOnly,
     **dict.fromkeys((4006, 3036), errors.AllowanceUsedUp),
+    2021: errors.GatewayLimit,
     3021: errors.RateLimited,
     3040: errors.NoCapacity,
     **dict.fromkeys((5021, 3010), errors.ContextTooLong),
@@ -37,6 +38,7 @@ STATUSES: Mapping[int, type[WorkersAIError]] = {
     429: errors.RateLimited,
 }
 TEXTS = (
+    (re.compile(r"\bspend(ing)? limit", re.IGNORECASE), errors.GatewayLimit),
     (
         re.compile(r"daily free allocation|free allocation of", re.IGNORECASE),
         errors.AllowanceUsedUp,
@@ -68,6 +70,14 @@ HINTS: Mapping[int, str] = {
     **dict.fromkeys(
         (301, 302, 307, 308, 404),
         "Check CLOUDFLARE_API_BASE_URL: there is no Workers AI at this address.",
+    ),
+    2001: (
+        "The dashboard's AI Gateway page lists the gateways of the account; --gateway off goes "
+        "directly, %config Cfai.gateway shows what is set."
+    ),
+    2009: (
+        "The gateway asks for a token with the permission AI Gateway - Run: give it to the token "
+        "on the dashboard's API Tokens page."
     ),
     3006: "Shorten the prompt.",
     8007: "Word the prompt differently, or choose another model with -m.",

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..errors import ServerError
 from ..values import RawResult
-from .usage import figure_of, usage_of
+from .usage import usage_of
 from .wire import unwrapped
 
 BATCH = 100  # texts a request, the most that Workers AI takes
@@ -51,19 +51,11 @@ def json_result(reply: Any, content_type: str, headers: Mapping[str, str]) -> Ra
     """Return what a native task answered as JSON, without Cloudflare's envelope."""
     result = unwrapped(reply)
     told = result.get("usage") if isinstance(result, dict) else None
-    usage = usage_of(told, header_neurons(headers))
+    usage = usage_of(told, headers)
     return RawResult(result=result, content_type=content_type, usage=usage)
 
 
 def bytes_result(content: bytes, content_type: str, headers: Mapping[str, str]) -> RawResult:
     """Return what a native task answered as bytes: an image, or sound."""
-    usage = usage_of(None, header_neurons(headers))
+    usage = usage_of(None, headers)
     return RawResult(content=content, content_type=content_type, usage=usage)
-
-
-def header_neurons(headers: Mapping[str, str]) -> float | None:
-    """Return the billed neurons of the reply's header, if it bears them."""
-    try:
-        return figure_of(float(headers["cf-ai-neurons"]))
-    except (KeyError, ValueError):
-        return None

@@ -1,7 +1,9 @@
 """Adds up what a call used, as Workers AI tells it: in each frame, at the end, or in a header."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from ..gateway import from_cache
 from ..values import Basis, Usage
 
 NUMBERS = (int, float)
@@ -22,11 +24,12 @@ class Meter:
         self._cached = 0
         self._neurons: float | None = None
         self.told = False
+        self.from_cache = False  # a gateway's: then nothing is billed, whatever the copy tells
 
     @property
     def usage(self) -> Usage:
         """What the call used so far."""
-        neurons = self._neurons
+        neurons = 0.0 if self.from_cache else self._neurons
         basis: Basis | None = None if neurons is None else "billed"
         return Usage(self._prompt, self._completion, self._cached, neurons, basis)
 
@@ -56,12 +59,21 @@ class Meter:
             self.told = True
 
 
-def usage_of(told: Any, neurons: float | None) -> Usage:
-    """Return the usage of a whole call; `neurons` is the header's, where the body tells none."""
+def usage_of(told: Any, headers: Mapping[str, str]) -> Usage:
+    """Return the usage of a whole call, from its body and, where that tells none, its headers."""
     meter = Meter()
+    meter.from_cache = from_cache(headers)
     meter.count(told, is_total=True)
-    meter.end(neurons)
+    meter.end(header_neurons(headers))
     return meter.usage
+
+
+def header_neurons(headers: Mapping[str, str]) -> float | None:
+    """Return the billed neurons of the reply's header, if it bears them."""
+    try:
+        return figure_of(float(headers["cf-ai-neurons"]))
+    except (KeyError, ValueError):
+        return None
 
 
 def figure_of(value: Any) -> float | None:

@@ -29,6 +29,10 @@ class Reader:
         self._tags = ThinkTags()
         self._tool_calls = ToolCalls()
 
+    def is_copy(self) -> None:
+        """Note that the answer is a copy out of a gateway's cache."""
+        self._meter.from_cache = True
+
     @property
     def usage(self) -> Usage:
         """What the call used so far."""

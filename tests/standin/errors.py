@@ -110,6 +110,9 @@ USED_UP = (
 RECORDED = MappingProxyType(
     {
         1000: (401, "Invalid API Token"),
+        2001: (400, "Please configure AI Gateway in the Cloudflare dashboard"),
+        2009: (401, "Unauthorized"),
+        2021: (402, "No credits left"),
         3003: (400, "Missing headers or body"),
         3006: (413, "Request too large"),
         3007: (408, "Request timeout"),

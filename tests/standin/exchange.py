@@ -14,6 +14,14 @@ from .switches import Switches
 
 
 @dataclass(slots=True)
+class GatewayRecords:
+    """What the account's gateways remember: copies of answers, and calls by metadata."""
+
+    copies: dict[tuple[str, bytes], Any] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Cloud:
     """All that outlives a request; only `script` is ever replaced."""
 
@@ -24,6 +32,7 @@ class Cloud:
     clock: Clock
     script: Script
     batches: dict[str, Any] = field(default_factory=dict)
+    gateway: GatewayRecords = field(default_factory=GatewayRecords)
 
 
 @dataclass(frozen=True, slots=True)

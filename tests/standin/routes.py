@@ -11,6 +11,7 @@ from . import (
     control,
     embeddings,
     errors,
+    gateway,
     listing,
     markdown,
     native,
@@ -96,7 +97,10 @@ async def routed(cloud: Cloud, script: Script, received: Received) -> Reply:
     found, parts = matching(received)
     if found.permission:
         cloud.accounts.may(received.token, parts["account"], found.permission)
-    return await found.handler(Exchange(cloud, script, received, parts))
+    exchange = Exchange(cloud, script, received, parts)
+    if found.permission == EDIT and gateway.NAME in received.headers:
+        return await gateway.through(exchange, found.handler)
+    return await found.handler(exchange)
 
 
 def matching(received: Received) -> tuple[Route, dict[str, str]]:

@@ -26,6 +26,8 @@ class Switches:
         first event. `tokens_per_second`: 0 is as fast as possible.
     `busy`: no capacity. `retired`: further models that are gone. `batch_polls`: how often a batch
         is asked for in vain. `analytics_lag`: hides the newest seconds from GraphQL.
+    `gateways`: the AI Gateways by name. `gateway_caches`: they answer the same request by a copy.
+        `gateway_calls`: how many calls a spend limit lets each set of metadata have.
     """
 
     answer: Answer | None = None
@@ -64,6 +66,9 @@ class Switches:
     daily_neurons: float = 10_000
     calls_per_minute: int | None = None
     analytics_lag: float = 0.0
+    gateways: Sequence[str] = ("default",)
+    gateway_caches: bool = False
+    gateway_calls: int | None = None
 
     def __post_init__(self) -> None:
         if self.dialect not in DIALECTS:

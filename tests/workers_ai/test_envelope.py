@@ -13,16 +13,17 @@ from tests.standin import Fault
 from tests.standin.errors import RECORDED, gateway_body, is_front_door, reply
 
 CLASSES: dict[type[WorkersAIError], tuple[int, ...]] = {
-    errors.AuthenticationError: (1000, 9109, 10000),
+    errors.AuthenticationError: (1000, 2009, 9109, 10000),
     errors.PermissionDenied: (3023, 3041, 5016, 5018),
     errors.AccountNotFound: (7003,),
     errors.UnknownModel: (3042, 5007, 5028, 7000),
     errors.PaidPlanOnly: (5035,),
     errors.AllowanceUsedUp: (3036, 4006),
     errors.RateLimited: (3021,),
+    errors.GatewayLimit: (2021,),
     errors.NoCapacity: (3040,),
     errors.ContextTooLong: (3010, 3030, 5021),
-    errors.BadInput: (3003, 3006, 5004, 5005, 5006, 5019, 5024, 7001, 8001, 8006, 8007),
+    errors.BadInput: (2001, 3003, 3006, 5004, 5005, 5006, 5019, 5024, 7001, 8001, 8006, 8007),
     errors.RequestTimeout: (3007, 3008, 3046),
     errors.ServerError: (3043, 8005),
 }
