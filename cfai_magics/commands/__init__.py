@@ -93,6 +93,7 @@ FAILED = (
     option("number", nargs="?", type=int, help="its number: 3 is In[3]; the last that failed"),
     option("-m", "--model", default="", metavar="NAME", help="model; the end of its name will do"),
 )
+FROM_HELP = "take both from simple-one-api's config.json instead of asking"
 SERVER_HELP = "use another OpenAI-compatible server, and ask for its key; off ends that"
 
 COMMANDS: Mapping[str, Command] = {
@@ -104,7 +105,10 @@ COMMANDS: Mapping[str, Command] = {
     "login": Command(
         "account:login",
         "ask for account id and API token, verify and keep them",
-        (option("--server", default="", metavar="ADDRESS", help=SERVER_HELP),),
+        (
+            option("--from", dest="file", default="", metavar="FILE", help=FROM_HELP),
+            option("--server", default="", metavar="ADDRESS", help=SERVER_HELP),
+        ),
     ),
     "logout": Command("account:logout", "forget account id and API token"),
     "status": Command("status:status", "show what is in use, and where each value comes from"),
@@ -189,6 +193,17 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "explain": Command("fix:explain", "explain a failed cell, or what a cell does", FAILED),
     "sent": Command("sent:sent", "show what was sent last, with tokens and cost of each part"),
+    "export": Command(
+        "export:export",
+        "write simple-one-api's config.json for the account in use",
+        (
+            option("what", choices=("simple-one-api",), help="the program it is for"),
+            option("path", nargs="?", default="", help="the file; else one in our own folder"),
+            option(
+                "--anyway", action="store_true", help="also beside notebooks: it holds a token"
+            ),
+        ),
+    ),
     "demo": Command("demo:demo", "open the quickstart notebook with the small model"),
     "help": Command("help:help_", "list the commands"),
 }
@@ -253,7 +268,7 @@ def _refuse_token(name: str, words: Sequence[str]) -> None:
 
 def _belongs_to_login(words: Sequence[str]) -> bool:
     """Whether the words are those that login takes: an option with its value, or nothing."""
-    option_and_value = len(words) == 2 and words[0] == "--server"  # noqa: PLR2004
+    option_and_value = len(words) == 2 and words[0] in ("--from", "--server")  # noqa: PLR2004
     return option_and_value or not set(words) - HELP
 
 

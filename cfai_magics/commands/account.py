@@ -1,10 +1,13 @@
 """The commands about the account: log in, log out."""
 
 from argparse import Namespace
+from pathlib import Path
 
+from .. import simple_one_api
 from ..credentials import Credentials, Secret, valid_account_id, valid_token
 from ..door import Door
 from ..elsewhere import server_address
+from ..errors import BadOption
 from ..render.formats import next_try
 from ..settings import keep_settings
 from ..values import TokenCheck
@@ -20,7 +23,7 @@ def login(door: Door, options: Namespace) -> str:
     """Ask for account id and token, or another server's key, and keep them."""
     if options.server:
         return _server(door, options.server)
-    credentials = _asked(door)
+    credentials = _from_file(options.file) if options.file else _asked(door)
     route = door.session.route
     check = route.check(credentials, lambda *what: door.say(next_try(*what)))
     kept_in = route.store.keep(credentials.account_id, credentials.api_token)
@@ -33,6 +36,17 @@ def _asked(door: Door) -> Credentials:
         door.say(line)
     account_id = valid_account_id(door.prompt("Account ID: "))
     return Credentials(account_id, valid_token(door.prompt("API token: ")), "the prompt")
+
+
+def _from_file(named: str) -> Credentials:
+    found = simple_one_api.credentials_in(simple_one_api.read(Path(named).expanduser()))
+    if found is None:
+        raise BadOption(
+            f"{named} names no Cloudflare account",
+            "Its openai services have a server_url with /accounts/ID/ai where they do.",
+        )
+    account_id, token = found
+    return Credentials(valid_account_id(account_id), valid_token(token), named)
 
 
 def _server(door: Door, named: str) -> str:
