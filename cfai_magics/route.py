@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,6 +156,11 @@ class Route:
         """Ask Cloudflare what it says of these credentials."""
         with self._client_with(credentials) as client:
             return client.check_token(on_retry)
+
+    def neurons_by_model(self, day: datetime) -> dict[str, float]:
+        """Ask Cloudflare what the account used, wherever questions go now."""
+        with self._client_with(self.store.find()) as client:
+            return client.neurons_by_model(day)
 
     def credentials_changed(self) -> None:
         """Find the credentials anew at the next call."""

@@ -205,6 +205,11 @@ COMMANDS: Mapping[str, Command] = {
         ),
     ),
     "demo": Command("demo:demo", "open the quickstart notebook with the small model"),
+    "doctor": Command(
+        "doctor:doctor",
+        "look whether all is well, and tell what to do",
+        (option("path", nargs="?", default="", help="a notebook to look into for secrets"),),
+    ),
     "help": Command("help:help_", "list the commands"),
 }
 

@@ -61,6 +61,11 @@ class History:
             ).fetchall()
         return [Usage(sent, came, cached, paid, "billed") for sent, came, cached, paid in rows]
 
+    def count(self) -> int:
+        """Return how many calls there are."""
+        with self._database.reading() as connection:
+            return int(connection.execute("SELECT count(*) FROM calls").fetchone()[0])
+
     def calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield the calls themselves by column, oldest first; open it is one reading."""
         with self._database.reading() as connection:

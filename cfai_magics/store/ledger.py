@@ -64,6 +64,17 @@ class Ledger:
         self.history = History(self._database, clock)
 
     @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
+    def trouble(self) -> str:
+        """Return what SQLite finds wrong with the file; an empty text where it is whole."""
+        with self._database.transaction() as connection:
+            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        return "" if found == "ok" else found
+
+    @property
     def kernel(self) -> str:
         """The name under which this kernel's calls stand."""
         return self._presence.name

@@ -1,0 +1,182 @@
+"""The command that looks whether all is well: a line for each part, with what to do."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+
+from ..door import Door
+from ..errors import CfaiError, NoCredentials
+from ..notebook import front_end
+from ..render.formats import Table
+from ..secret_scan import Finding, findings
+from ..session import Session
+
+PACKAGES = ("cfai-magics", "ipython", "ipykernel", "jupyterlab", "notebook", "ipywidgets", "httpx")
+LABEXTENSION = Path("share", "jupyter", "labextensions", "cfai-magics", "package.json")
+OLD_LIST = 30  # days
+SHOWN = 5  # findings
+REVOKE = (
+    "Revoke it on the dashboard's API Tokens page, take it out of the notebook, and run %cfai "
+    "login with a new one."
+)
+Line = tuple[str, str]  # what was found, and what to do; nothing where all is well
+
+
+def doctor(door: Door, options: Namespace) -> Table:
+    """Return what was found of each part, and what to do where something is wrong."""
+    session = door.session
+    checks: dict[str, Callable[[], Line]] = {
+        "versions": _versions,
+        "front end": lambda: _front_end(session),
+        "answers from": lambda: _route(session),
+        "course": lambda: _course(session),
+        "credentials": lambda: _if_needed(session, _credentials),
+        "token": lambda: _if_needed(session, _token),
+        "ledger": lambda: _ledger(session),
+        "model list": lambda: _model_list(session),
+        "model": lambda: _model(session),
+        "notebook": lambda: _notebook(session, options.path),
+    }
+    rows = tuple((name, *_looked(check)) for name, check in checks.items())
+    troubles = sum(1 for *_, mend in rows if mend)
+    return Table(("part", "found", "what to do"), rows, _summary(troubles))
+
+
+def _looked(check: Callable[[], Line]) -> Line:
+    try:
+        return check()
+    except CfaiError as error:
+        reference = f" ({error.reference})" if error.reference else ""
+        return error.cause.rstrip(".") + reference, error.hint
+
+
+def _summary(troubles: int) -> str:
+    if not troubles:
+        return "All is well."
+    return "One part needs a look." if troubles == 1 else f"{troubles} parts need a look."
+
+
+def _versions() -> Line:
+    installed = (f"{name} {found}" for name in PACKAGES if (found := _version(name)))
+    return f"Python {python_version()}, {', '.join(installed)}", ""
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _front_end(session: Session) -> Line:
+    from IPython.core.getipython import get_ipython
+
+    name = front_end(session.route.environ, get_ipython())
+    if (Path(sys.prefix) / LABEXTENSION).exists():
+        return f"{name}; the JupyterLab part is installed in this environment", ""
+    return f"{name}; the JupyterLab part is not installed in this environment", (
+        "Nothing, unless JupyterLab runs from it: then install cfai-magics again, with "
+        "CFAI_NO_LABEXTENSION unset."
+    )
+
+
+def _route(session: Session) -> Line:
+    if session.settings.local:
+        return f"this machine ({session.settings.local})", ""
+    if session.route.elsewhere is not None:
+        server = session.route.elsewhere
+        return f"{server.base_url}, from {server.source}", ""
+    gateway = session.route.gateway()
+    return f"Workers AI{f' through {gateway.shown}' if gateway else ''}", ""
+
+
+def _course(session: Session) -> Line:
+    path = session.settings.course.path
+    return (f"held by {path}" if path else "no course's file here or above"), ""
+
+
+def _if_needed(session: Session, check: Callable[[Session], Line]) -> Line:
+    try:
+        return check(session)
+    except NoCredentials:
+        if session.settings.local or session.route.elsewhere:
+            return "none, and none is needed", ""
+        raise
+
+
+def _credentials(session: Session) -> Line:
+    found = session.route.store.find()
+    return f"account …{found.account_tail}, from {found.source}", ""
+
+
+def _token(session: Session) -> Line:
+    """Return what Cloudflare says of the token; that it may run models, no request tells."""
+    found = session.route.store.find()
+    check = session.route.check(found)
+    until = f" until {check.expires_on}" if check.expires_on else ""
+    told = f"{check.status}{until}, of the {check.owner}"
+    if not check.can_read:
+        return f"{told}; it may not list models", (
+            "Give it the permission Workers AI - Read on the dashboard's API Tokens page."
+        )
+    return f"{told}; it may list models, and {_analytics(session)} the account's usage", ""
+
+
+def _analytics(session: Session) -> str:
+    try:
+        session.route.neurons_by_model(datetime.now(UTC))
+    except CfaiError:
+        return "may not read"
+    return "may read"
+
+
+def _ledger(session: Session) -> Line:
+    ledger = session.books.ledger
+    trouble = ledger.trouble()
+    if trouble:
+        return f"{ledger.path} is damaged: {trouble}", (
+            "Close all kernels and move it away: a new one is begun, and its sums are lost."
+        )
+    return f"{ledger.path} is whole, with {ledger.history.count():,} calls", ""
+
+
+def _model_list(session: Session) -> Line:
+    known = session.catalogue()
+    age = (datetime.now(UTC).date() - date.fromisoformat(known.date)).days
+    found = f"{known.source}, of {known.date}, {age} days old"
+    return found, "%cfai models --refresh" if age > OLD_LIST else ""
+
+
+def _model(session: Session) -> Line:
+    model = session.model(session.settings.model)
+    if model.retires is None:
+        return model.name, ""
+    return f"{model.name}, which retires on {model.retires}", "%cfai use another one."
+
+
+def _notebook(session: Session, named: str) -> Line:
+    path = Path(named or session.notebook).expanduser()
+    if not (named or session.notebook):
+        return "not looked at: nobody tells which one", "%cfai doctor lesson.ipynb looks into one."
+    found = findings(path, list(_secrets(session)))
+    if not found:
+        return f"no secret in {path}", ""
+    return f"{path} holds {_listed(found)}", REVOKE
+
+
+def _listed(found: list[Finding]) -> str:
+    told = [f"{each.what} in {each.place}" for each in found[:SHOWN]]
+    more = len(found) - SHOWN
+    return "; ".join([*told, *([f"and {more} more"] if more > 0 else [])])
+
+
+def _secrets(session: Session) -> Iterator[tuple[str, str]]:
+    """Yield the secrets in use, by name."""
+    try:
+        yield "the API token in use", session.route.store.find().api_token.reveal()
+    except CfaiError:
+        return

@@ -1,0 +1,164 @@
+"""The doctor looks at each part, and tells what to do."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cfai_magics import catalogue
+from cfai_magics.commands import run
+from cfai_magics.doors import shell_door
+from cfai_magics.notebook import front_end
+from cfai_magics.session import Session
+from cfai_magics.settings import Cfai, load_settings
+from cfai_magics.values import Message
+from tests.secrets import token
+from tests.standin import Standin
+from tests.standin.accounts import EVERYTHING, READ
+
+HI: list[Message] = [{"role": "user", "content": "Hi"}]
+Look = Callable[..., dict[str, tuple[str, str]]]
+
+
+@pytest.fixture
+def look() -> Look:
+    def rows(session: Session, *words: str) -> dict[str, tuple[str, str]]:
+        table = run("doctor", words, shell_door(session), "cfai")
+        return {name: (found, mend) for name, found, mend in table.rows}  # type: ignore[attr-defined]
+
+    return rows
+
+
+def test_where_all_is_well_nothing_is_to_do(
+    session: Session, account: Standin, look: Look
+) -> None:
+    session.fetch_catalogue()
+    session.ask(session.request(HI))
+    found = look(session)
+    assert [name for name, (_, mend) in found.items() if mend] == ["notebook"]
+    assert "cfai-magics" in found["versions"][0]
+    assert "a shell" in found["front end"][0]
+    assert found["answers from"][0] == "Workers AI"
+    assert found["credentials"][0] == f"account …{account.account_id[-4:]}, from the environment"
+    assert found["token"][0].startswith("active, of the user; it may list models, and may read")
+    assert "is whole, with 1 calls" in found["ledger"][0]
+    assert account.token not in str(found)
+    assert account.account_id not in str(found)
+
+
+def test_looking_costs_nothing(session: Session, account: Standin, look: Look) -> None:
+    look(session)
+    assert account.billed == 0
+
+
+def test_without_an_account_the_rest_is_looked_at(
+    home: Path, look: Look, cloudflare: Standin
+) -> None:
+    found = look(Session(Cfai(), home, environ={}))
+    for name in ("credentials", "token"):
+        assert "cfai login" in found[name][1]
+    assert "is whole" in found["ledger"][0]
+    assert cloudflare.requests == ()
+
+
+@pytest.mark.parametrize(
+    ("issued", "told", "mend"),
+    [
+        ((EVERYTHING, "user", "expired"), "expired", "cfai login"),
+        (((),), "may not list models", "Workers AI - Read"),
+        (((READ,),), "may not read the account's usage", ""),
+    ],
+)
+def test_what_the_token_may_do_is_told(
+    account: Standin, home: Path, look: Look, issued: tuple[Any, ...], told: str, mend: str
+) -> None:
+    environ = account.environ() | {"CLOUDFLARE_API_TOKEN": account.issue_token(*issued)}
+    found = look(Session(Cfai(), home, environ=environ))["token"]
+    assert told in found[0]
+    assert mend in found[1]
+    assert bool(mend) == bool(found[1])
+
+
+def test_a_damaged_ledger_is_told(home: Path, account: Standin, look: Look) -> None:
+    home.mkdir()
+    (home / "ledger.sqlite").write_bytes(b"no database at all" * 1_000)
+    found = look(Session(Cfai(), home))["ledger"]
+    assert "can't be used" in found[0]
+    assert "moved away" in found[1]
+
+
+def test_a_ledger_with_a_damaged_page_is_told(home: Path, session: Session, look: Look) -> None:
+    for _ in range(3):
+        session.ask(session.request(HI))
+    session.close()
+    path = home / "ledger.sqlite"
+    content = bytearray(path.read_bytes())
+    content[4096 * 2 : 4096 * 3] = b"\xff" * 4096
+    path.write_bytes(content)
+    found = look(Session(Cfai(), home))["ledger"]
+    assert found[1]
+
+
+def test_an_old_list_and_a_retiring_model_are_told(
+    session: Session, home: Path, look: Look
+) -> None:
+    shipped = catalogue.shipped().models
+    retiring = replace(shipped[0], retires="2027-01-01")
+    catalogue.keep(home, (retiring, *shipped[1:]), "2024-01-01")
+    session.settings.model = retiring.name
+    found = look(session)
+    assert found["model list"][1] == "%cfai models --refresh"
+    assert f"retires on {retiring.retires}" in found["model"][0]
+
+
+def test_a_secret_in_a_notebook_is_told_without_it(
+    session: Session, account: Standin, tmp_path: Path, look: Look
+) -> None:
+    path, other = tmp_path / "lesson.ipynb", token()
+    cells = [{"source": f"t = '{secret}'"} for secret in [account.token, *[other] * 6]]
+    path.write_text(json.dumps({"cells": cells}))
+    found = look(session, str(path))["notebook"]
+    assert "the API token in use in cell 1; what looks like an API token in cell 2" in found[0]
+    assert "and 2 more" in found[0]
+    assert "Revoke" in found[1]
+    assert other not in str(found)
+    path.write_text(json.dumps({"cells": [{"source": "1"}]}))
+    assert look(session, str(path))["notebook"] == (f"no secret in {path}", "")
+    assert "can't be read" in look(session, str(tmp_path / "none.ipynb"))["notebook"][0]
+
+
+def test_where_answers_come_from_is_told(home: Path, account: Standin, look: Look) -> None:
+    for settings, told in (
+        (Cfai(local="small"), "this machine (small)"),
+        (Cfai(base_url="http://127.0.0.1:9/v1"), "http://127.0.0.1:9/v1"),
+        (Cfai(gateway="class"), "Workers AI through gateway class"),
+    ):
+        assert told in look(Session(settings, home))["answers from"][0]
+
+
+def test_no_account_is_missed_where_answers_come_from_elsewhere(home: Path, look: Look) -> None:
+    for settings in (Cfai(local="small"), Cfai(base_url="http://127.0.0.1:9/v1")):
+        found = look(Session(settings, home, environ={}))
+        assert found["credentials"] == ("none, and none is needed", "")
+        assert found["token"] == ("none, and none is needed", "")
+
+
+def test_the_course_s_file_is_named(
+    home: Path, account: Standin, tmp_path: Path, look: Look
+) -> None:
+    (tmp_path / "cfai.toml").write_text("max_tokens = 5")
+    found = look(Session(load_settings(home, None, tmp_path), home))["course"]
+    assert str(tmp_path / "cfai.toml") in found[0]
+
+
+def test_the_front_end_is_named() -> None:
+    class Kernel:
+        kernel = None
+
+    assert front_end({}, None) == "a shell"
+    assert front_end({}, object()) == "IPython in a terminal"
+    assert front_end({}, Kernel()) == "a kernel of Jupyter"
+    assert front_end({"VSCODE_PID": "1"}, Kernel()) == "a kernel of VS Code"
