@@ -252,7 +252,8 @@ def test_the_help_lists_the_options(kernel: Kernel) -> None:
 
 def test_commands_show_tables(kernel: Kernel, cloudflare: Standin) -> None:
     status = kernel.run("%cfai").text
-    assert f"…{cloudflare.account_id[-4:]}, from the environment" in status
+    (account,) = (line for line in status.splitlines() if line.startswith("account"))
+    assert account.split(maxsplit=2)[1:] == [f"…{cloudflare.account_id[-4:]}", "the environment"]
     assert cloudflare.account_id not in status
     models = kernel.run("%cfai models gemma-4 vision")
     assert "gemma-4-26b-a4b-it" in models.text
