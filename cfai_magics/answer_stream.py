@@ -58,8 +58,7 @@ class AnswerStream:
             self._chat = self._send(self._admitted())
             for delta in self._chat:
                 self._gathering.add(delta)
-                if self._booking.capped:
-                    self._booking.check(self._usage())
+                self._booking.progress(self._usage)
                 yield delta
             self._ended = None
             self._settle("ok")

@@ -10,7 +10,8 @@ from .pricing import Cost, Rates
 from .render.formats import duration
 from .store.ledger import Ledger, Outcome, Place
 from .units import work_price
-from .values import Limit, Model, RawResult, Request, Standing, Status, Usage
+from .values import Limit, Model, RawResult, Request, Running, Standing, Status, Usage
+from .watchers import Watchers
 from .workers_ai.work import text_of, tokens_asked, work_of
 
 Way = Literal["account", "local", "elsewhere"]  # who answers: Workers AI, this machine, another
@@ -21,9 +22,10 @@ FREE = Rates(0.0, 0.0, 0.0)  # on this machine
 class Books:
     """One session's way to the ledger; `place` tells whose a call is and where it is made."""
 
-    def __init__(self, ledger: Ledger, place: Callable[[], Place]) -> None:
+    def __init__(self, ledger: Ledger, place: Callable[[], Place], watchers: Watchers) -> None:
         self.ledger = ledger
         self.place = place
+        self.watchers = watchers
 
     def rates(self, model: Model, *, local: bool = False) -> Rates | None:
         """Return a model's rates, calibrated on what its calls were billed; None if unknown."""
@@ -126,11 +128,6 @@ class Booking:
         """Lines about this call for its reader."""
         return tuple(self._notes)
 
-    @property
-    def capped(self) -> bool:
-        """Whether the call has to be watched while it runs."""
-        return self._cap is not None and (self._cost is None or self._cost.high > 0)
-
     def reserve(self) -> int:
         """Reserve what the call may cost, and return the most tokens its answer may have.
 
@@ -154,18 +151,28 @@ class Booking:
         assert admission is not None  # noqa: S101 - reserve calls fit, or raises
         line = budget.lowered(admission, self._cost.max_tokens if self._cost else 0)
         self._notes += [line] if line else []
+        self._books.watchers.begun(self._number, self._model.name)
         return admission.max_tokens
 
     def _own_limit(self) -> list[Limit]:
         return [] if self._most is None else [Limit("cell", self._most)]
 
-    def check(self, usage: Usage) -> None:
-        """Raise BudgetReached where the call would pass its limit with one more token."""
-        if self._cap is None:
-            return
+    def progress(self, usage: Callable[[], Usage]) -> None:
+        """Tell how far the call is, and hold it to its limit; `usage` is asked where it is needed.
+
+        Raises BudgetReached where one more token would pass the limit.
+        """
+        if self._number is not None:
+            self._books.watchers.progress(
+                self._number, lambda: Running(self._model.name, self.priced(usage()))
+            )
+        if self._cap is not None and (self._cost is None or self._cost.high > 0):
+            self._check(self._cap, usage())
+
+    def _check(self, cap: Limit, usage: Usage) -> None:
         per_token = self._cost.per_token if self._cost else 0.0
-        if (self.priced(usage).neurons or 0.0) + per_token > self._cap.neurons + 1e-9:
-            raise budget.reached(self._cap)
+        if (self.priced(usage).neurons or 0.0) + per_token > cap.neurons + 1e-9:
+            raise budget.reached(cap)
 
     def priced(self, usage: Usage) -> Usage:
         """Return the usage with its billed neurons, or an estimate where there are none."""
@@ -180,7 +187,10 @@ class Booking:
             return
         if self._local:
             usage = replace(usage, neurons=0.0, basis="billed")
-        self._books.ledger.settle(number, Outcome(status, usage, seconds, first))
+        try:
+            self._books.ledger.settle(number, Outcome(status, usage, seconds, first))
+        finally:
+            self._books.watchers.ended(number)
         if self._local or self._elsewhere:
             return
         if usage.basis == "estimated" and self._rates and self._rates.calls:

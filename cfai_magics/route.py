@@ -38,6 +38,7 @@ class Route:
         home: Path,
         environ: Mapping[str, str] = os.environ,
         transport: "httpx.BaseTransport | None" = None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = CredentialStore(home, environ)
         self.environ = environ
@@ -48,6 +49,8 @@ class Route:
         self._client: WorkersAI | None = None
         self._client_key: object = None
         self._account = ""
+        self._found: tuple[int, Credentials] | None = None
+        self._on_change = on_change
 
     @property
     def is_local(self) -> bool:
@@ -102,12 +105,27 @@ class Route:
             self._client, self._client_key = self._new_client(elsewhere), key
         return self._client
 
+    def credentials(self) -> Credentials:
+        """Return the credentials in use, looked for once; NoCredentials where there are none."""
+        key = hash(tuple(map(self.environ.get, ENVIRONMENT)))
+        if self._found is None or self._found[0] != key:
+            self._found = key, self.store.find()
+        return self._found[1]
+
+    def payer(self) -> str:
+        """Return the account that would pay, as `account` does, but begin nothing for it."""
+        if self._settings.local:
+            return LOCAL_ACCOUNT
+        if self.elsewhere is not None:
+            return hashed(self.elsewhere.base_url)
+        return hashed(self.credentials().account_id)
+
     def _new_client(self, elsewhere: Server | None) -> "WorkersAI":
         if self.server is not None:
             return self._local_client(self.server)
         if elsewhere is not None:
             return self._client_elsewhere(elsewhere)
-        found = self.store.find()
+        found = self.credentials()
         self._account = hashed(found.account_id)
         return self._client_with(found)
 
@@ -163,8 +181,9 @@ class Route:
             return client.neurons_by_model(day)
 
     def credentials_changed(self) -> None:
-        """Find the credentials anew at the next call."""
-        self._drop_client()
+        """Find the credentials anew at the next call; one that runs comes to its end."""
+        self._found = self._client_key = None
+        self._on_change()
 
     def start_if_local(self) -> None:
         """Start the model on this machine where the settings name one and none runs."""

@@ -3,11 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import catalogue as model_list
 from .answer_stream import AnswerStream
@@ -26,14 +26,24 @@ from .values import (
     Model,
     RawResult,
     Request,
+    Running,
+    Standing,
     Status,
     Usage,
 )
+from .watchers import Callback, Unwatch, Watchers
 
 if TYPE_CHECKING:
     import httpx
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
+
+
+class Attached(Protocol):
+    """What lives as long as a session: closed with it."""
+
+    def close(self) -> None:
+        """Free everything."""
 
 
 class Session:
@@ -57,8 +67,13 @@ class Session:
         self.settings = settings
         self.home = home
         self.notebook = ""
-        self.route = Route(settings, home, environ, transport)
-        self.books = Books(Ledger(home, wall_clock, settings.course.budgets), self._place)
+        ledger = Ledger(home, wall_clock, settings.course.budgets)
+        # Others' entries in the ledger change what is seen; so does each minute, for clocks.
+        self.watchers = Watchers(lambda: (ledger.version(), int(wall_clock() // 60)))
+        self.route = Route(settings, home, environ, transport, self.watchers.tell)
+        self.books = Books(ledger, self._place, self.watchers)
+        self.attached: dict[str, Attached] = {}
+        settings.observe(self._setting_changed)
         self._clock = clock
         self._wall_clock = wall_clock
         self._catalogue: Catalogue | None = None
@@ -71,9 +86,39 @@ class Session:
         return Place(account, self.notebook)
 
     def close(self) -> None:
-        """Close the connections and the ledger, and stop the local server."""
+        """Close what is attached, the connections and the ledger, and stop the local server."""
+        for each in list(self.attached.values()):
+            each.close()
+        with suppress(ValueError):  # closed before
+            self.settings.unobserve(self._setting_changed)
+        self.watchers.close()
         self.route.close()
         self.books.ledger.close()
+
+    # --- watching
+
+    def watch(self, callback: Callback) -> Unwatch:
+        """Call back whenever a setting, the account, today's sums or a running call changes.
+
+        It is called without arguments, on the thread that made the change: read `settings`,
+        `standing()` and `running` then. Call what is returned to end that.
+        """
+        return self.watchers.add(callback)
+
+    def _setting_changed(self, _change: object) -> None:
+        self.watchers.tell()
+
+    @property
+    def running(self) -> tuple[Running, ...]:
+        """The calls that run just now, with what each has used so far."""
+        return self.watchers.running
+
+    def standing(self) -> Standing:
+        """Return where today stands for the account that would pay; begin nothing for it.
+
+        Raises NoCredentials where there is none.
+        """
+        return self.books.ledger.standing(self.route.payer())
 
     # --- asking
 
@@ -237,6 +282,7 @@ class Session:
         models = self.route.client().models(on_retry)
         today = datetime.now(UTC).date().isoformat()
         self._catalogue = model_list.keep(self.home, models, today)
+        self.watchers.tell()
         return self._catalogue
 
 

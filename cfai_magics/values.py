@@ -144,6 +144,14 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A call while it runs: the model it asks, and what it has used so far."""
+
+    model: str
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One answer, whole or as far as it came.
 

@@ -48,6 +48,12 @@ class Database:
         with self._lock, self._our_errors():
             yield self._opened()
 
+    def version(self) -> tuple[int, int]:
+        """Return what is another value whenever we or others have written to the file."""
+        with self.reading() as connection:
+            others = int(connection.execute("PRAGMA data_version").fetchone()[0])
+            return others, connection.total_changes
+
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         with self._lock:

@@ -66,6 +66,17 @@ class History:
         with self._database.reading() as connection:
             return int(connection.execute("SELECT count(*) FROM calls").fetchone()[0])
 
+    def last(self, account: str) -> Usage | None:
+        """Return what the newest whole answer of an account used; None where it is long ago."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT tokens_in, tokens_out, tokens_cached, neurons, basis FROM calls"
+                " WHERE id > (SELECT max(id) FROM calls) - ? AND account = ?"
+                " AND status = 'ok' AND task = 'Text Generation' ORDER BY id DESC LIMIT 1",
+                (AT_ONCE, account),
+            ).fetchone()
+        return None if row is None else Usage(*row)
+
     def calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield the calls themselves by column, oldest first; open it is one reading."""
         with self._database.reading() as connection:

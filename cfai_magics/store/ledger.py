@@ -79,6 +79,10 @@ class Ledger:
         """The name under which this kernel's calls stand."""
         return self._presence.name
 
+    def version(self) -> object:
+        """Return what is another value whenever this or another kernel has written here."""
+        return self._database.version()
+
     def close(self) -> None:
         """Close the file, and leave the kernels that are there."""
         self._database.close()
