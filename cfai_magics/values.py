@@ -252,12 +252,13 @@ class TokenCheck:
     """What Cloudflare says of a token.
 
     `owner` is "user" or "account"; `can_read` tells whether it may list the models (Workers AI -
-    Read). That it may run them shows only when one is asked. `expires_on` is ISO, or None.
+    Read), `can_run` whether it may ask them (Workers AI - Edit). `expires_on` is ISO, or None.
     """
 
     status: str
     owner: Literal["user", "account"]
     can_read: bool
+    can_run: bool
     expires_on: str | None = None
 
 

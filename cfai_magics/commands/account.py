@@ -8,15 +8,9 @@ from ..credentials import Credentials, Secret, valid_account_id, valid_token
 from ..door import Door
 from ..elsewhere import server_address
 from ..errors import BadOption
+from ..login import HOW_TO, log_in
 from ..render.formats import next_try
 from ..settings import keep_settings
-from ..values import TokenCheck
-
-HOW_TO = (
-    "On the Cloudflare dashboard open Workers AI, then Use REST API.",
-    "Create a Workers AI API Token there (permissions Workers AI - Read and Edit).",
-    "Copy the Account ID from the same page.",
-)
 
 
 def login(door: Door, options: Namespace) -> str:
@@ -24,11 +18,8 @@ def login(door: Door, options: Namespace) -> str:
     if options.server:
         return _server(door, options.server)
     credentials = _from_file(options.file) if options.file else _asked(door)
-    route = door.session.route
-    check = route.check(credentials, lambda *what: door.say(next_try(*what)))
-    kept_in = route.store.keep(credentials.account_id, credentials.api_token)
-    route.credentials_changed()
-    return f"{_verdict(check)} Kept in {kept_in}. %cfai status shows what is in use."
+    told = log_in(door.session.route, credentials, lambda *what: door.say(next_try(*what)))
+    return f"{told} %cfai status shows what is in use."
 
 
 def _asked(door: Door) -> Credentials:
@@ -65,17 +56,6 @@ def _server(door: Door, named: str) -> str:
         f"Questions now go to {address}, with models' names as it has them; its key is kept in "
         f"{kept_in}. Neurons show only where it tells them. %cfai login --server off ends it."
     )
-
-
-OWNERS = {"user": "a user", "account": "the account"}
-
-
-def _verdict(check: TokenCheck) -> str:
-    until = f" until {check.expires_on}" if check.expires_on else ""
-    verdict = f"The token is {check.status}{until} and belongs to {OWNERS[check.owner]}."
-    if check.can_read:
-        return verdict
-    return f"{verdict} It lacks the permission Workers AI - Read: models can't be listed."
 
 
 def logout(door: Door, _options: Namespace) -> str:

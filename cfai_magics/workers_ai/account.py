@@ -6,6 +6,8 @@ from typing import Any
 from ..values import TokenCheck
 
 USER_PATH = "/user/tokens/verify"
+# Cloudflare looks at the permissions first, and answers then that there is no such model.
+NO_QUESTION = {"model": "@cf/none/none", "messages": [{"role": "user", "content": "-"}]}
 ENDED = frozenset(("disabled", "expired"))
 
 
@@ -14,12 +16,13 @@ def account_path(account_id: str) -> str:
     return f"/accounts/{account_id}/tokens/verify"
 
 
-def token_check(reply: Any, owner: str, *, can_read: bool) -> TokenCheck:
+def token_check(reply: Any, owner: str, *, can_read: bool, can_run: bool) -> TokenCheck:
     """Return what a verify reply says of the token."""
     return TokenCheck(
         status=state(reply),
         owner="account" if owner == "account" else "user",
         can_read=can_read,
+        can_run=can_run,
         expires_on=_result(reply).get("expires_on"),
     )
 

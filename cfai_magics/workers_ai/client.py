@@ -9,7 +9,13 @@ from urllib.parse import quote
 
 import httpx
 
-from ..errors import AuthenticationError, BadOption, NotAnAccountId, PermissionDenied
+from ..errors import (
+    AuthenticationError,
+    BadOption,
+    NotAnAccountId,
+    PermissionDenied,
+    WorkersAIError,
+)
 from ..gateway import Gateway, through
 from ..gathering import Gathering
 from ..values import Answer, Embeddings, Model, RawResult, Request, TokenCheck, Usage
@@ -159,7 +165,7 @@ class WorkersAI:
         return self._connection.ask("GET", path, on_retry=on_retry)[0]
 
     def check_token(self, on_retry: OnRetry | None = None) -> TokenCheck:
-        """Ask Cloudflare what the token is: its owner, its state, and whether it may list models.
+        """Ask Cloudflare what the token is: its owner, its state, and what it may do.
 
         Raises AuthenticationError when it is no valid token of this account; `on_retry` as for
         stream.
@@ -174,13 +180,27 @@ class WorkersAI:
             reply, _ = self._connection.ask("GET", self._root + paths[owner], on_retry=on_retry)
         if account.state(reply) in account.ENDED:
             raise AuthenticationError(f"The token is {account.state(reply)}")
-        return account.token_check(reply, owner, can_read=self._can_read())
+        return account.token_check(
+            reply, owner, can_read=self._can_read(), can_run=self._can_run()
+        )
 
     def _can_read(self) -> bool:
         try:
             self._search(1, 1)
         except PermissionDenied:
             return False
+        return True
+
+    def _can_run(self) -> bool:
+        """Whether models may be asked: one is asked that there is not, which costs nothing."""
+        try:
+            self._connection.ask(
+                "POST", f"{self._openai}/chat/completions", **json_content(account.NO_QUESTION)
+            )
+        except (PermissionDenied, AuthenticationError):  # either was seen for a token without Edit
+            return False
+        except WorkersAIError:
+            return True
         return True
 
     def neurons_by_model(self, day: datetime) -> dict[str, float]:

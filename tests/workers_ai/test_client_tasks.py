@@ -185,23 +185,25 @@ def approximate(model: Model) -> Model:
 
 
 @pytest.mark.parametrize(
-    ("issue", "owner", "can_read"),
+    ("issue", "owner", "may"),
     [
-        (lambda cloudflare: cloudflare.token, "user", True),
-        (lambda cloudflare: cloudflare.read_only_token, "user", True),
-        (lambda cloudflare: cloudflare.account_token, "account", True),
-        (lambda cloudflare: cloudflare.issue_token((EDIT,)), "user", False),
-        (lambda cloudflare: cloudflare.issue_token((EDIT,), "account"), "account", False),
+        (lambda cloudflare: cloudflare.token, "user", (True, True)),
+        (lambda cloudflare: cloudflare.read_only_token, "user", (True, False)),
+        (lambda cloudflare: cloudflare.account_token, "account", (True, True)),
+        (lambda cloudflare: cloudflare.issue_token((EDIT,)), "user", (False, True)),
+        (lambda cloudflare: cloudflare.issue_token((EDIT,), "account"), "account", (False, True)),
     ],
     ids=["user", "read-only", "account", "read-less", "account, read-less"],
 )
-def test_a_token_tells_its_owner_and_whether_it_may_read(
-    issue: Callable[[Standin], str], owner: str, *, can_read: bool, cloudflare: Standin
+def test_a_token_tells_its_owner_and_what_it_may_do(
+    issue: Callable[[Standin], str], owner: str, may: tuple[bool, bool], cloudflare: Standin
 ) -> None:
     with with_token(cloudflare, issue(cloudflare)) as client:
         found = client.check_token()
-    assert (found.status, found.owner, found.can_read) == ("active", owner, can_read)
+    assert (found.status, found.owner) == ("active", owner)
+    assert (found.can_read, found.can_run) == may
     assert found.expires_on is None
+    assert cloudflare.billed == 0
 
 
 @pytest.mark.parametrize("status", ["disabled", "expired"])
