@@ -145,14 +145,15 @@ def kept_settings(folder: Path) -> dict[str, Any]:
     return kept
 
 
-def keep_settings(folder: Path, changes: Mapping[str, str | float]) -> None:
-    """Write the changes into the folder's settings.toml, beside what it holds."""
-    kept = kept_settings(folder) | dict(changes)
+def keep_settings(folder: Path, changes: Mapping[str, str | float | None]) -> None:
+    """Write the changes into the folder's settings.toml, beside what it holds; None takes away."""
+    merged = kept_settings(folder) | dict(changes)
+    kept = {name: value for name, value in merged.items() if value is not None}
     lines = [f"{name} = {_toml(value)}\n" for name, value in sorted(kept.items())]
     partial = folder / f".{FILE_NAME}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial.write_text("".join(lines), encoding="utf-8")
+        partial.write_text("".join(lines), encoding="utf-8", errors="replace")
         partial.replace(folder / FILE_NAME)
     except OSError as error:
         raise SetupError(
@@ -162,8 +163,11 @@ def keep_settings(folder: Path, changes: Mapping[str, str | float]) -> None:
 
 
 def _toml(value: Any) -> str:
-    """Return a value as TOML: a JSON string, number or boolean is one, a table has = for its :."""
+    """Return a value as TOML: a JSON string, number or boolean is one, a table has = for its :.
+
+    A character that JSON may write as two halves stands as it is: TOML refuses halves.
+    """
     if isinstance(value, dict):
-        items = (f"{json.dumps(name)} = {_toml(item)}" for name, item in value.items())
+        items = (f"{_toml(name)} = {_toml(item)}" for name, item in value.items())
         return f"{{ {', '.join(items)} }}"
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

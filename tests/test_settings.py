@@ -63,3 +63,12 @@ def test_a_folder_that_takes_nothing_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SetupError, match="can't be written"):
         keep_settings(tmp_path / "file" / "home", {"model": "m"})
+
+
+def test_any_text_is_kept_as_it_is_and_none_takes_away(tmp_path: Path) -> None:
+    text = 'Say "hello" 👋\n\ttab, \\ and \x7f.'
+    keep_settings(tmp_path, {"system": text, "temperature": 0.5})
+    assert load_settings(tmp_path).system == text
+    keep_settings(tmp_path, {"temperature": None})
+    kept = load_settings(tmp_path)
+    assert (kept.system, kept.temperature) == (text, None)
