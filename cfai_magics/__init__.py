@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import ask, embed, run, stream
+    from .api import ask, embed, panel, run, stream
     from .errors import CfaiError
     from .session import Session
     from .values import Answer, Embeddings, Model, Request, Usage
@@ -29,6 +29,7 @@ __all__ = [
     "ask",
     "embed",
     "load_ipython_extension",
+    "panel",
     "run",
     "stream",
     "unload_ipython_extension",
@@ -45,6 +46,7 @@ _HOMES = {
     "WorkersAI": "workers_ai",
     "ask": "api",
     "embed": "api",
+    "panel": "api",
     "run": "api",
     "stream": "api",
 }

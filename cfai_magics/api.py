@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .answer_stream import AnswerStream
 from .books import Payload
 from .session import Session
 from .settings import home, load_settings
 from .values import Answer, Embeddings, Message, RawResult, Request, Text
+
+if TYPE_CHECKING:
+    from .widgets.panel import Panel
 
 
 class TextStream:
@@ -62,6 +65,13 @@ def run(model: str, payload: Payload, **how: Any) -> RawResult:
     `payload` is what the task takes as JSON, or bytes; `how` is that of WorkersAI.run.
     """
     return current_session().run(model, payload, **how)
+
+
+def panel() -> "Panel":
+    """Return the panel of the session: show it in a notebook; `close` frees it."""
+    from .widgets.panel import open_panel
+
+    return open_panel(current_session())
 
 
 def _request(

@@ -87,6 +87,7 @@ class Books:
     def close_day(self) -> None:
         """Note that the account's allowance is used up until 00:00 UTC."""
         self.ledger.close_day(self.place().account)
+        self.watchers.tell()
 
     def closed(self, cause: str) -> AllowanceUsedUp:
         """Return the error for a day that is closed, with the time until it is renewed."""

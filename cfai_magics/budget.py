@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .errors import BudgetExceeded, BudgetReached
+from .errors import BadOption, BudgetExceeded, BudgetReached
 from .pricing import Cost, Rates
 from .values import Limit
 
@@ -27,6 +27,19 @@ OF_COURSE = {
 def name_of(limit: Limit) -> str:
     """Return what a limit is called."""
     return (OF_COURSE if limit.of_course else NAMES)[limit.scope]
+
+
+def amount_in(text: str) -> float:
+    """Return the neurons that a text names; BadOption where it names none."""
+    try:
+        amount = float(text.replace(",", ""))
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < float("inf"):
+        raise BadOption(
+            f"{text} is no number of neurons", "Write %cfai budget 2000, or off, or reopen."
+        )
+    return amount
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import date
@@ -19,6 +19,13 @@ from .values import Catalogue, Model
 
 SHIPPED_DATE = "2026-10-09"
 CACHE_NAME = "catalogue.json"
+TRAITS: Mapping[str, Callable[[Model], bool]] = {
+    "free": lambda model: not model.paid_plan_only,
+    "paid": lambda model: model.paid_plan_only,
+    "vision": lambda model: model.vision,
+    "tools": lambda model: model.tools,
+    "reasoning": lambda model: model.reasoning,
+}
 
 
 def shipped() -> Catalogue:
@@ -72,6 +79,13 @@ def keep(home: Path, models: Iterable[Model], today: str) -> Catalogue:
         partial.write_text(json.dumps(body, indent=1), encoding="utf-8")
         partial.replace(home / CACHE_NAME)
     return catalogue
+
+
+def fits(model: Model, word: str) -> bool:
+    """Whether a word, in lower case, is a trait of the model or stands in its name or task."""
+    if word in TRAITS:
+        return TRAITS[word](model)
+    return word in f"{model.name} {model.task}".lower()
 
 
 def resolve(name: str, catalogue: Catalogue) -> Model:

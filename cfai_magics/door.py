@@ -70,7 +70,7 @@ class Door:
     `live(form, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
     `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it. A door
     that `remembers` keeps choices in the settings file, as it has no kernel to keep them in, and
-    no `workspace` either.
+    no `workspace` either; `widgets` tells whether it shows those.
     """
 
     session: "Session"
@@ -81,3 +81,4 @@ class Door:
     keep: Callable[[str, Answer], None]
     workspace: Workspace | None = None
     remembers: bool = False
+    widgets: bool = False

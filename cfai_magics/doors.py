@@ -35,7 +35,7 @@ def notebook_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
             return _plain_live(form, footer, lambda line: Output().tell(line))
         return NotebookLive(footer, form)
 
-    return Door(session, live, print, notebook_progress, _prompt, keep, workspace)
+    return Door(session, live, print, notebook_progress, _prompt, keep, workspace, widgets=True)
 
 
 def terminal_door(session: Session, keep: Keep, workspace: Workspace) -> Door:

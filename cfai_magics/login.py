@@ -18,7 +18,9 @@ def log_in(route: Route, credentials: Credentials, on_retry: OnRetry | None = No
     check = route.check(credentials, on_retry)
     kept_in = route.store.keep(credentials.account_id, credentials.api_token)
     route.credentials_changed()
-    return f"{verdict(check)} Kept in {kept_in}."
+    in_use = route.credentials().source
+    before = "" if in_use in kept_in else f" Used before it: {in_use}."
+    return f"{verdict(check)} Kept in {kept_in}.{before}"
 
 
 def verdict(check: TokenCheck) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from . import catalogue as model_list
 from .answer_stream import AnswerStream
@@ -31,19 +31,12 @@ from .values import (
     Status,
     Usage,
 )
-from .watchers import Callback, Unwatch, Watchers
+from .watchers import Attached, Callback, Unwatch, Watchers
 
 if TYPE_CHECKING:
     import httpx
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
-
-
-class Attached(Protocol):
-    """What lives as long as a session: closed with it."""
-
-    def close(self) -> None:
-        """Free everything."""
 
 
 class Session:
@@ -104,6 +97,10 @@ class Session:
         `standing()` and `running` then. Call what is returned to end that.
         """
         return self.watchers.add(callback)
+
+    def now(self) -> datetime:
+        """Return the time by this session's clock, in UTC."""
+        return datetime.fromtimestamp(self._wall_clock(), UTC)
 
     def _setting_changed(self, _change: object) -> None:
         self.watchers.tell()
@@ -239,7 +236,7 @@ class Session:
     def fetch_account_usage(self) -> dict[str, float]:
         """Ask Cloudflare what the account used today, by model; the ledger keeps the sum."""
         client = self.route.client()
-        told = client.neurons_by_model(datetime.fromtimestamp(self._wall_clock(), UTC))
+        told = client.neurons_by_model(self.now())
         self.books.ledger.note_account(self.books.place().account, sum(told.values()))
         return told
 

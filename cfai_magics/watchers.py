@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import count
+from typing import Protocol
 
 from .errors import CfaiError
 from .values import Running
@@ -15,6 +16,13 @@ EVERY = 1.0  # s between two looks at what others have changed
 Callback = Callable[[], None]
 Unwatch = Callable[[], None]
 _log = logging.getLogger(__name__)
+
+
+class Attached(Protocol):
+    """What watches a session as long as that lives: closed with it."""
+
+    def close(self) -> None:
+        """Free everything."""
 
 
 class Watchers:

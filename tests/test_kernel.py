@@ -294,6 +294,14 @@ def test_code_is_shown_and_offered_in_a_new_cell(kernel: Kernel, cloudflare: Sta
     assert kernel.run("'x' in dir()").text == "False", "it was run"
 
 
+def test_the_panel_is_widgets_and_text(kernel: Kernel, cloudflare: Standin) -> None:
+    cell = kernel.run("%cfai panel")
+    assert cell.mime("application/vnd.jupyter.widget-view+json")
+    assert "of 10,000 neurons used" in cell.text
+    assert kernel.run("import cfai_magics; cfai_magics.panel() is _").text == "True"
+    assert kernel.run("cfai_magics.panel().close(); get_ipython().ev('1')").ename == ""
+
+
 def test_json_and_the_first_block_are_parsed(kernel: Kernel, cloudflare: Standin) -> None:
     cloudflare.switch(answer='```json\n{"a": [1]}\n```')
     kernel.run("%%cfai -f json -o found\nOne.")

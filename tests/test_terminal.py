@@ -100,3 +100,9 @@ def test_tab_completes_the_name_of_a_model(account: Standin) -> None:
     child.send("%cfai use gemma-4\t")
     child.expect("gemma-4-26b-a4b-it")
     child.close(force=True)
+
+
+def test_the_panel_is_text(terminal: pexpect.spawn, account: Standin) -> None:
+    terminal.sendline("%cfai panel")
+    terminal.expect("neurons used")
+    terminal.expect(PROMPT)

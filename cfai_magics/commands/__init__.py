@@ -122,6 +122,7 @@ COMMANDS: Mapping[str, Command] = {
             ),
         ),
     ),
+    "panel": Command("panel:panel", "open the panel: account, model, settings, neurons today"),
     "use": Command(
         "models:use",
         "make a model the default",

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from ..budget import amount_in
 from ..door import Door
 from ..errors import BadOption
 from ..render.formats import Table, duration, neurons
@@ -26,7 +27,7 @@ def budget(door: Door, options: Namespace) -> Table | str:
     if options.amount is None:
         return _table(session)
     scope = _scope(door, options)
-    amount = None if options.amount == "off" else _amount(options.amount)
+    amount = None if options.amount == "off" else amount_in(options.amount)
     session.books.ledger.set_budget(scope, amount, session.notebook)
     return _table(session)
 
@@ -39,18 +40,6 @@ def _scope(door: Door, options: Namespace) -> Scope:
     if options.notebook and not door.session.notebook:
         raise BadOption("Nobody tells here which notebook this is", "Use --session instead.")
     return "session" if options.session else "notebook" if options.notebook else "day"
-
-
-def _amount(text: str) -> float:
-    try:
-        amount = float(text.replace(",", ""))
-    except ValueError:
-        amount = -1.0
-    if not 0 <= amount < float("inf"):
-        raise BadOption(
-            f"{text} is no number of neurons", "Write %cfai budget 2000, or off, or reopen."
-        )
-    return amount
 
 
 def _table(session: Session) -> Table:

@@ -114,7 +114,7 @@ def _credentials(session: Session) -> Line:
 
 
 def _token(session: Session) -> Line:
-    """Return what Cloudflare says of the token; that it may run models, no request tells."""
+    """Return what Cloudflare says of the token."""
     found = session.route.store.find()
     check = session.route.check(found)
     until = f" until {check.expires_on}" if check.expires_on else ""
@@ -123,7 +123,11 @@ def _token(session: Session) -> Line:
         return f"{told}; it may not list models", (
             "Give it the permission Workers AI - Read on the dashboard's API Tokens page."
         )
-    return f"{told}; it may list models, and {_analytics(session)} the account's usage", ""
+    if not check.can_run:
+        return f"{told}; it may not ask models", (
+            "Give it the permission Workers AI - Edit on the dashboard's API Tokens page."
+        )
+    return f"{told}; it may list and ask models, and {_analytics(session)} the account's usage", ""
 
 
 def _analytics(session: Session) -> str:

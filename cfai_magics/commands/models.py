@@ -1,22 +1,15 @@
 """The commands about models: list them with their prices, choose the default."""
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
+from ..catalogue import fits
 from ..door import Door
 from ..errors import CfaiError
 from ..render.formats import Table, next_try
 from ..settings import keep_settings
 from ..values import Catalogue, Model
 
-TRAITS: Mapping[str, Callable[[Model], bool]] = {
-    "free": lambda model: not model.paid_plan_only,
-    "paid": lambda model: model.paid_plan_only,
-    "vision": lambda model: model.vision,
-    "tools": lambda model: model.tools,
-    "reasoning": lambda model: model.reasoning,
-}
 COLUMNS = (
     *("name", "task", "neurons/1k in", "neurons/1k out", "neurons by unit", "window"),
     *("vision", "tools", "reasoning", "plan"),
@@ -27,7 +20,7 @@ def models(door: Door, options: Namespace) -> Table:
     """Return the table of models, narrowed to those with all of the words."""
     catalogue, remark = _newest(door, refresh=options.refresh)
     words = [word.lower() for word in options.words]
-    found = [model for model in catalogue.models if all(_fits(model, word) for word in words)]
+    found = [model for model in catalogue.models if all(fits(model, word) for word in words)]
     note = f"{len(found)} of {len(catalogue.models)} models; {remark}"
     return Table(COLUMNS, tuple(map(_row, found)), note)
 
@@ -48,12 +41,6 @@ def _newest(door: Door, *, refresh: bool) -> tuple[Catalogue, str]:
 
 def _is_of_today(catalogue: Catalogue) -> bool:
     return date.fromisoformat(catalogue.date) >= datetime.now(UTC).date()
-
-
-def _fits(model: Model, word: str) -> bool:
-    if word in TRAITS:
-        return TRAITS[word](model)
-    return word in f"{model.name} {model.task}".lower()
 
 
 def _row(model: Model) -> tuple[str, ...]:

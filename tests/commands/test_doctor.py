@@ -17,7 +17,7 @@ from cfai_magics.settings import Cfai, load_settings
 from cfai_magics.values import Message
 from tests.secrets import token
 from tests.standin import Standin
-from tests.standin.accounts import EVERYTHING, READ
+from tests.standin.accounts import EDIT, EVERYTHING, READ
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 Look = Callable[..., dict[str, tuple[str, str]]]
@@ -43,7 +43,9 @@ def test_where_all_is_well_nothing_is_to_do(
     assert "a shell" in found["front end"][0]
     assert found["answers from"][0] == "Workers AI"
     assert found["credentials"][0] == f"account …{account.account_id[-4:]}, from the environment"
-    assert found["token"][0].startswith("active, of the user; it may list models, and may read")
+    assert found["token"][0].startswith(
+        "active, of the user; it may list and ask models, and may read"
+    )
     assert "is whole, with 1 calls" in found["ledger"][0]
     assert account.token not in str(found)
     assert account.account_id not in str(found)
@@ -69,7 +71,8 @@ def test_without_an_account_the_rest_is_looked_at(
     [
         ((EVERYTHING, "user", "expired"), "expired", "cfai login"),
         (((),), "may not list models", "Workers AI - Read"),
-        (((READ,),), "may not read the account's usage", ""),
+        (((READ,),), "may not ask models", "Workers AI - Edit"),
+        (((READ, EDIT),), "may not read the account's usage", ""),
     ],
 )
 def test_what_the_token_may_do_is_told(

@@ -1,0 +1,329 @@
+"""The panel in a real browser: entered, chosen, counted, saved with its state, and searched."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
+
+from cfai_magics.route import hashed
+from cfai_magics.store.ledger import Ledger, Outcome, Place
+from cfai_magics.values import Basis, Usage
+from tests.browser.servers import PATIENCE, NotebookPage, chromium, jupyter
+from tests.standin import Standin
+
+CELLS = (
+    "%load_ext cfai_magics",
+    "%cfai panel",
+    "%%cfai\nWhy is the sky blue?",
+    "%cfai panel",
+    "%cfai use llama-3.2-1b-instruct",
+    "import time\nfor _ in range(600):\n    time.sleep(0.1)",
+)
+PANEL, QUESTION, SECOND, USE, BUSY = 1, 2, 3, 4, 5
+SETTINGS = {
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
+    "@jupyterlab/apputils-extension/notification": {
+        "checkForUpdates": False,
+        "fetchNews": "false",
+    },
+}
+SCREENSHOTS = os.environ.get("CFAI_SCREENSHOTS")  # a folder to look at them in
+# All that a page can keep, as one text.
+KEPT_BY_PAGE = """async () => {
+  const all = [JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie];
+  const done = request => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  for (const { name } of await indexedDB.databases()) {
+    const database = await done(indexedDB.open(name));
+    for (const store of database.objectStoreNames) {
+      const open = database.transaction(store).objectStore(store);
+      all.push(name, JSON.stringify([await done(open.getAllKeys()), await done(open.getAll())]));
+    }
+    database.close();
+  }
+  return all.join('\\n');
+}"""
+
+
+class Wire:
+    """Every message between the page and the kernel."""
+
+    def __init__(self, page: Page) -> None:
+        self.to_kernel: list[bytes] = []
+        self.to_page: list[bytes] = []
+        page.on("websocket", self._listen)
+
+    def _listen(self, socket: WebSocket) -> None:
+        for event, kept in (("framesent", self.to_kernel), ("framereceived", self.to_page)):
+            socket.on(event, lambda frame, kept=kept: kept.append(_bytes(frame)))  # type: ignore[call-overload]
+
+
+def _bytes(frame: str | bytes) -> bytes:
+    return frame.encode() if isinstance(frame, str) else bytes(frame)
+
+
+class Lesson(NotebookPage):
+    """A notebook with a panel, its file, and its wire."""
+
+    def __init__(self, page: Page, path: Path) -> None:
+        super().__init__(page)
+        self.path = path
+        self.wire = Wire(page)
+
+    def panel(self, cell: int = PANEL) -> Locator:
+        return self.page.locator(".jp-CodeCell").nth(cell).locator(".cfai-panel")
+
+    def log_in(self, account: Standin) -> None:
+        panel = self.panel()
+        panel.get_by_label("Account ID").fill(account.account_id)
+        panel.get_by_label("API token").fill(account.token)
+        panel.get_by_role("button", name="Verify").click()
+        expect(panel.get_by_text("The token is active")).to_be_visible(timeout=PATIENCE * 1000)
+
+    def saved(self, having: str) -> str:
+        """Save, and return the file once it holds what it must."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            self.page.keyboard.press("Control+s")
+            self.page.wait_for_timeout(500)
+            text = self.path.read_text(encoding="utf-8")
+            if having in text:
+                return text
+        raise AssertionError(f"{having} was not saved")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def lesson(
+    request: pytest.FixtureRequest,
+    cloudflare: Standin,
+    tmp_path: Path,
+    browser: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Lesson]:
+    """JupyterLab that saves the state of widgets, and a notebook with the panel open."""
+    monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", cloudflare.base_url)
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    root = tmp_path / "served"
+    comms = {"commsOverSubshells": getattr(request, "param", "perCommTarget")}
+    kernels = "@jupyterlab/apputils-extension/kernels-settings"
+    for name, values in {**SETTINGS, kernels: comms}.items():
+        write(root / f".jupyter/lab/user-settings/{name}.jupyterlab-settings", values)
+    write(root / ".jupyter/jupyter_lab_config.json", {"LabApp": {"expose_app_in_browser": True}})
+    write_notebook(root / "lesson.ipynb")
+    context = browser.new_context(viewport={"width": 1280, "height": 1400})
+    with jupyter("jupyterlab", root) as address:
+        page = Lesson(context.new_page(), root / "lesson.ipynb")
+        page.open(address.format("lab/tree/lesson.ipynb"))
+        page.run(0)
+        page.run(PANEL)
+        page.panel().wait_for(timeout=PATIENCE * 1000)
+        yield page
+        context.close()
+
+
+def write_notebook(path: Path) -> None:
+    notebook = new_notebook(
+        cells=[new_code_cell(source) for source in CELLS],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(notebook, path)
+
+
+def write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_from_the_token_to_a_counted_answer_and_no_token_anywhere(
+    lesson: Lesson, cloudflare: Standin
+) -> None:
+    panel = lesson.panel()
+    lesson.log_in(cloudflare)
+    assert panel.get_by_label("API token").input_value() == ""
+    panel.get_by_label("Search models").fill("3.2 3b")
+    panel.get_by_role("listbox").select_option(index=0)
+    expect(panel.get_by_text("Questions go to @cf/meta/llama-3.2-3b-instruct")).to_be_visible()
+    cloudflare.switch(answer="word " * 500, tokens_per_second=100)
+    figure = panel.locator(".cfai-big")
+    assert figure.inner_text() == "0"
+    lesson.run(QUESTION)
+    seen = figures_until(figure, lambda: "neurons billed" in "".join(lesson.outputs(QUESTION)))
+    assert len(seen) >= 3, "it moves while the answer comes"
+    assert seen == sorted(seen)
+    expect(panel.locator(".cfai-legend")).to_contain_text(f"billed {cloudflare.billed:.1f}")
+    assert cloudflare.requests[-1].json["model"] == "@cf/meta/llama-3.2-3b-instruct"
+
+    saved = lesson.saved("neurons billed")
+    assert "PasswordModel" in saved, "the state of the widgets is there"
+    assert cloudflare.account_id[-4:] in saved
+    searched = {
+        "the file": saved,
+        "the page's storage": lesson.page.evaluate(KEPT_BY_PAGE),
+        "what the kernel sent": b"\n".join(lesson.wire.to_page).decode(errors="replace"),
+        "the page": lesson.page.content(),
+    }
+    assert len(searched["what the kernel sent"]) > 100_000
+    for place, text in searched.items():
+        assert cloudflare.token not in text, place
+        assert cloudflare.account_id not in text, place
+    submitted = [m for m in lesson.wire.to_kernel if cloudflare.token.encode() in m]
+    assert len(submitted) == 1
+
+
+def figures_until(figure: Locator, ended: Callable[[], bool]) -> list[float]:
+    """Return the different figures shown one after the other until something has ended."""
+    seen: list[float] = []
+    deadline = time.monotonic() + PATIENCE
+    while not ended() and time.monotonic() < deadline:
+        shown = float(figure.inner_text().replace(",", ""))
+        if shown not in seen:
+            seen.append(shown)
+        figure.page.wait_for_timeout(50)
+    return seen
+
+
+@pytest.mark.parametrize("lesson", ["perCommTarget", "disabled"], indirect=True)
+def test_a_token_entered_while_a_cell_runs_is_not_saved_either(
+    lesson: Lesson, cloudflare: Standin
+) -> None:
+    lesson.run(BUSY)
+    field = lesson.panel().get_by_label("API token")
+    field.fill(cloudflare.token)
+    field.press("Tab")
+    saved = lesson.saved("PasswordModel")
+    assert cloudflare.token not in saved
+    assert [m for m in lesson.wire.to_kernel if cloudflare.token.encode() in m]
+    assert cloudflare.token.encode() not in b"".join(lesson.wire.to_page)
+    lesson.page.evaluate("() => jupyterapp.commands.execute('notebook:interrupt-kernel')")
+    expect(field).to_have_value("", timeout=PATIENCE * 1000)
+    expect(field).to_have_attribute("placeholder", "received: press Verify")
+
+
+def test_other_kernels_show_also_while_a_cell_runs(
+    lesson: Lesson, cloudflare: Standin, home: Path
+) -> None:
+    lesson.log_in(cloudflare)
+    lesson.run(BUSY)
+    other = Ledger(home)
+    place = Place(hashed(cloudflare.account_id))
+    number = other.reserve(place, "@cf/x/other", "Text Generation", lambda *_: 9_000.0)
+    legend = lesson.panel().locator(".cfai-legend")
+    expect(legend).to_contain_text("reserved 9,000", timeout=PATIENCE * 1000)
+    other.settle(number, Outcome("ok", Usage(10, 10, 0, 8_500.0, "billed")))
+    expect(legend).to_contain_text("billed 8,500", timeout=PATIENCE * 1000)
+    expect(lesson.panel()).to_contain_text("85 % · running low")
+    assert lesson.page.get_by_text("[*]:").count() == 1, "the cell still runs"
+    lesson.page.evaluate("() => jupyterapp.commands.execute('notebook:interrupt-kernel')")
+    other.close()
+
+
+def test_all_outputs_and_use_are_in_step(lesson: Lesson, cloudflare: Standin) -> None:
+    lesson.run(SECOND)
+    second = lesson.panel(SECOND)
+    second.wait_for(timeout=PATIENCE * 1000)
+    lesson.panel().get_by_label("Temperature").fill("0.5")
+    lesson.panel().get_by_label("Temperature").press("Tab")
+    expect(second.get_by_label("Temperature")).to_have_value("0.5")
+    lesson.run(USE)
+    for panel in (lesson.panel(), second):
+        expect(panel.get_by_text("Questions go to @cf/meta/llama-3.2-1b-instruct")).to_be_visible()
+
+
+def test_it_works_in_notebook_7_too(
+    cloudflare: Standin, tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", cloudflare.base_url)
+    path = tmp_path / "served" / "lesson.ipynb"
+    path.parent.mkdir()
+    write_notebook(path)
+    with jupyter("notebook", path.parent) as address:
+        lesson = Lesson(browser.new_page(), path)
+        lesson.open(address.format("notebooks/lesson.ipynb"))
+        lesson.run(0)
+        lesson.run(PANEL)
+        lesson.log_in(cloudflare)
+        expect(lesson.panel().locator(".cfai-big")).to_have_text("0")
+        assert cloudflare.token.encode() not in b"".join(lesson.wire.to_page)
+        lesson.page.close()
+
+
+LONG_NAME = "@cf/an-author/" + "a-model-with-a-very-long-name-" * 4
+LOOKS = (  # theme, zoom, neurons booked before it, and what the gauge then says
+    ("JupyterLab Light", 1, 3_000, "50 % · enough left"),
+    ("JupyterLab Dark", 1, 3_300, "83 % · running low"),
+    ("JupyterLab Light", 2, 800, "91 % · running low"),
+    ("JupyterLab Dark", 2, 1_000, "101 % · used up"),
+)
+CLIPPED = """panel => [panel, ...panel.querySelectorAll('.cfai-section, .widget-html, button')]
+  .filter(part => part.scrollWidth > part.clientWidth + 1).map(part => part.className)"""
+LABELS = (
+    *("Account ID", "API token", "Verify", "Forget", "Budget for today, all kernels (neurons)"),
+    *("Search models", "Task", "Free plan", "Vision", "Tools", "Reasoning", "Update the list"),
+    *("System prompt", "Temperature (0 to 5)", "Most tokens of an answer", "Keep as my default"),
+)
+FOCUSED = """() => {
+  const { activeElement: it } = document;
+  const label = it.labels?.length ? it.labels[0].innerText : it.innerText;
+  return (it.closest('.cfai-panel') ? label : '').trim();
+}"""
+
+
+def test_the_keyboard_reaches_everything_and_everything_is_labelled(
+    lesson: Lesson, cloudflare: Standin
+) -> None:
+    lesson.log_in(cloudflare)
+    lesson.panel().get_by_role("button", name="Change").click()
+    lesson.panel().get_by_role("button", name="Forget").focus()
+    reached = []
+    for _ in range(len(LABELS) + 6):
+        reached.append(lesson.page.evaluate(FOCUSED))
+        lesson.page.keyboard.press("Tab")
+    assert [label for label in LABELS if label not in reached] == []
+    assert [label for label in reached if label.split()[:3] == ["model", "in", "out"]]
+
+
+def test_it_looks_well_in_both_themes_and_at_200_per_cent(
+    lesson: Lesson, cloudflare: Standin, home: Path, tmp_path: Path
+) -> None:
+    folder = Path(SCREENSHOTS or tmp_path)
+    lesson.page.screenshot(path=folder / "panel-newcomer.png")
+    lesson.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
+    lesson.log_in(cloudflare)
+    cloudflare.switch(answer="word " * 300)
+    lesson.run(QUESTION)
+    lesson.wait_for_text(QUESTION, "neurons billed")
+    other, place = Ledger(home), Place(hashed(cloudflare.account_id))
+    book(other, place, 2_000, "estimated")
+    other.reserve(place, LONG_NAME, "Text Generation", lambda *_: 800.0)
+    for theme, zoom, neurons, chip in LOOKS:
+        book(other, place, neurons, "billed")
+        expect(lesson.panel()).to_contain_text(chip, timeout=PATIENCE * 1000)
+        lesson.page.evaluate(
+            "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme
+        )
+        lesson.page.set_viewport_size({"width": 1280 // zoom, "height": 2000})
+        lesson.page.wait_for_timeout(1_000)
+        name = f"panel-{theme.split()[1].lower()}-{zoom * 100}.png"
+        lesson.panel().screenshot(path=folder / name)
+        assert lesson.panel().evaluate(CLIPPED) == [], name
+    other.close()
+
+
+def book(ledger: Ledger, place: Place, neurons: float, basis: Basis) -> None:
+    number = ledger.reserve(place, LONG_NAME, "Text Generation", lambda *_: neurons)
+    ledger.settle(number, Outcome("ok", Usage(900, 9_000, 0, neurons, basis)))

@@ -1,0 +1,162 @@
+"""The panel as a whole: in step, and gone without a trace."""
+
+import gc
+import threading
+import weakref
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ipywidgets.widgets.widget import _instances
+
+import cfai_magics
+from cfai_magics.api import _own_session
+from cfai_magics.commands import run
+from cfai_magics.doors import shell_door
+from cfai_magics.session import Session
+from cfai_magics.settings import Cfai, load_settings
+from cfai_magics.widgets.panel import Panel, open_panel
+from tests.standin import Standin
+from tests.test_watchers import Told, watching_threads
+from tests.widgets.conftest import enter
+
+COURSE = """
+model = "gpt-oss-20b"
+system = "Hints only."
+locked = ["model", "system"]
+[budget]
+day = 50
+"""
+WIDGETS = "application/vnd.jupyter.widget-view+json"
+
+
+def test_all_panels_of_a_session_are_in_step(session: Session, sent: list[str]) -> None:
+    first, second = Panel(session), Panel(session)
+    names = [name for _, name in first.models.choice.options]
+    enter(first.models.choice, index=names.index("@cf/openai/gpt-oss-20b"))
+    enter(second.options.system, value="Short.")
+    enter(first.counter.budget, value="500")
+    assert second.models.choice.value == "@cf/openai/gpt-oss-20b"
+    assert first.options.system.value == "Short."
+    assert "of 500 neurons" in second.counter.gauge.value
+    first.close()
+    second.close()
+
+
+def test_only_what_differs_is_sent(panel: Panel, sent: list[str]) -> None:
+    before = len(sent)
+    panel.show()
+    panel.session.watchers.tell()
+    assert len(sent) == before
+
+
+def test_a_hundred_panels_made_and_closed_leave_nothing(session: Session, sent: list[str]) -> None:
+    Panel(session).close()  # what is made once for all
+    widgets, threads = len(_instances), threading.active_count()
+    gone = []
+    for _ in range(100):
+        panel = Panel(session)
+        gone.append(weakref.ref(panel))
+        panel.close()
+        panel.close()
+    del panel
+    gc.collect()
+    assert len(_instances) == widgets
+    assert not session.watchers._callbacks
+    assert not session.attached
+    assert [ref for ref in gone if ref() is not None] == []
+    assert Told().until(lambda: not watching_threads())
+    assert threading.active_count() <= threads
+    opened = sum('"comm_open"' in message for message in sent)
+    closed = sum('"comm_close"' in message for message in sent)
+    assert opened == closed > 100
+
+
+def test_the_command_shows_the_same_panel_until_it_is_closed(
+    session: Session, sent: list[str]
+) -> None:
+    door = replace(shell_door(session), widgets=True)
+    panel = run("panel", [], door, "%cfai")
+    assert isinstance(panel, Panel)
+    assert run("panel", [], door, "%cfai") is panel
+    bundle = panel._repr_mimebundle_()
+    assert bundle[WIDGETS]["model_id"] == panel.box.model_id
+    assert bundle["text/plain"] == str(panel)
+    panel.close()
+    again = open_panel(session)
+    assert again is not panel
+    session.close()
+    assert not session.attached
+    assert not session.watchers._callbacks
+
+
+def test_where_no_widgets_are_shown_it_is_text(session: Session, account: Standin) -> None:
+    session.settings.temperature = 0.5
+    told = str(run("panel", [], shell_door(session), "cfai"))
+    assert f"…{account.account_id[-4:]}, from the environment" in told
+    assert "@cf/google/gemma-4-26b-a4b-it" in told
+    assert "0 of 10,000 neurons used (0 billed, 0 estimated), 0 reserved" in told
+    assert "00:00 UTC" in told
+    assert account.token not in told
+    assert account.account_id not in told
+    assert not session.attached
+
+
+def test_the_text_tells_of_no_account_and_of_a_local_model(home: Path) -> None:
+    session = Session(Cfai(), home, environ={})
+    assert "No Cloudflare account is set" in str(run("panel", [], shell_door(session), "cfai"))
+    session.settings.local = "small"
+    assert "this machine" in str(run("panel", [], shell_door(session), "cfai"))
+    session.close()
+
+
+def test_panel_is_on_the_door(
+    account: Standin, sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _own_session.cache_clear()
+    panel = cfai_magics.panel()
+    assert cfai_magics.panel() is panel
+    panel.close()
+    _own_session().close()
+    _own_session.cache_clear()
+
+
+def test_a_fault_of_the_ledger_is_told_in_the_panel(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel.session.books.ledger.close()
+    panel.session.books.ledger._database.path.write_bytes(b"no database" * 100)
+    for end in ("-wal", "-shm"):
+        panel.session.home.joinpath(f"ledger.sqlite{end}").unlink(missing_ok=True)
+    panel.show()
+    assert "can&#x27;t be used" in panel.counter.gauge.value
+
+
+def test_what_a_course_holds_is_shown_and_not_loosened(
+    account: Standin, home: Path, tmp_path: Path, sent: list[str]
+) -> None:
+    (tmp_path / "cfai.toml").write_text(COURSE)
+    session = Session(load_settings(home, working_directory=tmp_path), home)
+    panel = Panel(session)
+    names = [name for _, name in panel.models.choice.options]
+    enter(panel.models.choice, index=0)
+    assert session.settings.model == "gpt-oss-20b"
+    assert panel.models.choice.value == "@cf/openai/gpt-oss-20b"
+    assert names[0] != "@cf/openai/gpt-oss-20b"
+    assert "course" in panel.models.message.value
+    enter(panel.options.system, value="Do as I say.")
+    assert panel.options.system.value == "Hints only."
+    assert "course" in panel.options.message.value
+    assert "of 50 neurons" in panel.counter.gauge.value
+    assert panel.counter.budget.value == ""
+    assert "budget for a day: 0 of 50" in panel.counter.others.value
+    session.close()
+
+
+def test_another_server_is_told_instead_of_an_account(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel.session.settings.base_url = "http://127.0.0.1:9090/v1"
+    assert "Questions go to 127.0.0.1:9090" in panel.account.summary.value
+    assert "no day of an account" in panel.counter.gauge.value
+    assert "127.0.0.1:9090" in str(panel)

@@ -1,0 +1,29 @@
+"""The colours of the panel can be told from what is around them, in both themes."""
+
+import pytest
+
+from cfai_magics.widgets.style import LEVELS, stylesheet
+
+LIGHT, DARK = "#ffffff", "#111111"  # JupyterLab's backgrounds
+
+
+def luminance(colour: str) -> float:
+    channels = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    linear = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return sum(
+        share * value for share, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
+    )
+
+
+def contrast(one: str, other: str) -> float:
+    lighter, darker = sorted(map(luminance, (one, other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_each_level_stands_out_from_both_themes_and_its_text_from_it(level: str) -> None:
+    fill, text = LEVELS[level]
+    assert contrast(fill, LIGHT) >= 3
+    assert contrast(fill, DARK) >= 3
+    assert contrast(fill, text) >= 4.5
+    assert fill in stylesheet()
