@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser
 
-from tests.browser.servers import NotebookPage, chromium, jupyter
+from tests.browser.servers import NotebookPage, jupyter
 from tests.standin import Standin
 
 CELLS = (
@@ -29,12 +29,6 @@ HOSTILE = """<html><head><title>t</title>
 <iframe src="{0}/frame"></iframe><object data="{0}/object"></object><embed src="{0}/embed">
 <video src="{0}/video" autoplay></video><svg><image href="{0}/svg"/></svg>
 <form action="{0}/form"><input autofocus onfocus="this.form.submit()"></form></body></html>"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(params=TREES)
