@@ -267,7 +267,7 @@ def test_the_shell_holds_to_it_too(
 
 
 def test_status_shows_what_it_holds(begin: Begin, tmp_path: Path) -> None:
-    door = Door(begin(TEXT + "[budget]\nday = 2000\ncall = 50"), *[None] * 6)  # type: ignore[arg-type]
+    door = Door(begin(TEXT + "[budget]\nday = 2000\ncall = 50"), *[None] * 5)  # type: ignore[arg-type]
     status = str(run("status", [], door, "%cfai"))
     path = str(tmp_path / "course" / "cfai.toml")
     for held in ("allowed models", "2,000 for a day, 50 for a call", "local, max_tokens"):
@@ -278,7 +278,7 @@ def test_status_shows_what_it_holds(begin: Begin, tmp_path: Path) -> None:
 
 
 def test_use_says_where_the_course_decides(begin: Begin) -> None:
-    door = Door(begin(TEXT), *[None] * 6, remembers=True)  # type: ignore[arg-type]
+    door = Door(begin(TEXT), *[None] * 5, remembers=True)  # type: ignore[arg-type]
     assert "but not where" in str(run("use", ["gemma-4-26b-a4b-it"], door, "cfai"))
 
 

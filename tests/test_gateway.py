@@ -142,7 +142,7 @@ def test_it_is_kept_and_status_shows_where_it_comes_from(account: Standin, home:
     (home / "settings.toml").write_text('gateway = "class"\nmetadata = { "student" = "ada" }')
     keep_settings(home, {"max_tokens": 7})
     session = Session(load_settings(home), home)
-    door = Door(session, *[None] * 6)  # type: ignore[arg-type]
+    door = Door(session, *[None] * 5)  # type: ignore[arg-type]
     status = str(run("status", [], door, "%cfai"))
     for name, value in (("gateway", "class"), ("metadata student", "ada")):
         line = next(line for line in status.splitlines() if line.startswith(name))

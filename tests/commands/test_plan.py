@@ -28,7 +28,7 @@ CELLS = (
 @pytest.fixture
 def plan(session: Session) -> Callable[..., Table]:
     def shown(*words: str) -> Table:
-        door = Door(session, *[None] * 6)  # type: ignore[arg-type]
+        door = Door(session, *[None] * 5)  # type: ignore[arg-type]
         table = run("plan", words, door, "%cfai")
         assert isinstance(table, Table)
         return table
