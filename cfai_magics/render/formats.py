@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html import escape
 
 from ..errors import CfaiError
 from ..markdown import without_remote_content
+from ..values import AccountFigure
 
 Bundle = Mapping[str, str]  # MIME types with their texts
 FOOTER_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
@@ -84,6 +86,11 @@ def neurons(amount: float) -> str:
     if amount == 0 or amount >= 100:  # noqa: PLR2004 - from here on a tenth says nothing
         return f"{amount:,.0f}"
     return f"{amount:.1f}" if amount >= 1 else f"{amount:.2g}"
+
+
+def counted(figure: AccountFigure) -> str:
+    """Return what Cloudflare itself counted for an account, and when it said so."""
+    return f"{neurons(figure.neurons)} at {datetime.fromtimestamp(figure.told, UTC):%H:%M} UTC"
 
 
 def between(low: float, high: float) -> str:

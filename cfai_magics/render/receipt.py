@@ -1,9 +1,7 @@
 """The line under an answer: what it took, and what the reader should know of it."""
 
-from datetime import UTC, datetime
-
-from ..values import AccountFigure, Answer
-from .formats import duration, neurons, seconds
+from ..values import Answer
+from .formats import counted, duration, neurons, seconds
 
 
 def receipt(answer: Answer, style: str) -> str:
@@ -52,14 +50,8 @@ def _today(answer: Answer) -> list[str]:
         return []
     part = f" ({neurons(day.estimated)} estimated)" if day.estimated else ""
     left = duration(day.seconds_left)
-    told = f" ({_account(day.account)})" if day.account else ""
+    told = f" (account {counted(day.account)})" if day.account else ""
     return [f"today {neurons(day.spent)}{part} of {day.limit:,.0f}{told}, resets in {left}"]
-
-
-def _account(figure: AccountFigure) -> str:
-    """Return what Cloudflare itself counted, with the time: other programs' calls are in it."""
-    told = datetime.fromtimestamp(figure.told, UTC)
-    return f"account {neurons(figure.neurons)} at {told:%H:%M} UTC"
 
 
 ENDINGS = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 
-from ..render.formats import Table, duration, neurons
+from ..render.formats import Table, counted, duration, neurons
 from ..store.history import Total
 from ..values import Running, Standing
 
@@ -60,8 +60,15 @@ def gauge(reading: Reading, now: datetime) -> str:
         f" <span>of {day.limit:,.0f} neurons used today</span>"
         f' <span class="cfai-chip">{percent} · {words}</span></div>'
         f"{_bar(reading, percent)}{_legend(reading)}"
-        f'<div class="cfai-clock">{escape(reset_clock(day, now))}</div></div>'
+        f'<div class="cfai-clock">{escape(reset_clock(day, now))}{_account(day)}</div></div>'
     )
+
+
+def _account(day: Standing) -> str:
+    """Return what Cloudflare itself counted, other programs' calls too, where it was asked."""
+    if day.account is None:
+        return ""
+    return f"<br>Cloudflare's own figure: {counted(day.account)}, with other programs' calls."
 
 
 def _parts(reading: Reading) -> tuple[tuple[str, str, float], ...]:

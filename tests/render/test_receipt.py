@@ -1,11 +1,12 @@
 """The line under an answer."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from cfai_magics.render.receipt import receipt
-from cfai_magics.values import Answer, ToolCall, Usage
+from cfai_magics.values import AccountFigure, Answer, Standing, ToolCall, Usage
 
 ANSWER = Answer(
     "@cf/google/gemma-4-26b-a4b-it",
@@ -48,6 +49,16 @@ def test_a_short_receipt_tells_neurons_and_time() -> None:
 )
 def test_a_receipt_says_what_the_reader_should_know(changes: dict[str, object], told: str) -> None:
     assert told in receipt(replace(ANSWER, **changes), "full")
+
+
+def test_a_full_receipt_ends_with_where_the_day_stands() -> None:
+    told = datetime(2026, 11, 25, 14, 5, tzinfo=UTC).timestamp()
+    day = Standing(3_000, 120, 0, 10_000, 4 * 3600 + 12 * 60, account=AccountFigure(3_500, told))
+    line = receipt(replace(ANSWER, standing=replace(day, estimated=0, account=None)), "full")
+    assert line.endswith(" · today 3,000 of 10,000, resets in 4 h 12 min")
+    assert "today 3,120 (120 estimated) of 10,000 (account 3,500 at 14:05 UTC)" in receipt(
+        replace(ANSWER, standing=day), "full"
+    )
 
 
 def test_an_interrupted_answer_counts_its_tokens_as_about() -> None:

@@ -3,12 +3,13 @@
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from cfai_magics.store.history import Total
-from cfai_magics.values import Running, Standing, Usage
+from cfai_magics.values import AccountFigure, Running, Standing, Usage
 from cfai_magics.widgets.gauge import Reading, by_model, gauge, reset_clock
 
 NOW = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
@@ -93,3 +94,10 @@ def test_models_of_today_stand_in_a_table_as_text() -> None:
     assert "<b>bold" not in shown
     assert "1,000 → 2,000" in shown
     assert by_model([]) == ""
+
+
+def test_cloudflares_own_figure_stands_beside_the_ledgers() -> None:
+    assert "Cloudflare's own figure" not in gauge(Reading(day(1)), NOW)
+    figure = AccountFigure(3_500, datetime(2026, 11, 25, 14, 5, tzinfo=UTC).timestamp())
+    shown = gauge(Reading(replace(day(1), account=figure)), NOW)
+    assert "Cloudflare's own figure: 3,500 at 14:05 UTC, with other programs' calls." in shown
