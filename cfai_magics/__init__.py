@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from .answers import Answers
     from .api import ask, embed, panel, run, stream
     from .errors import CfaiError
     from .session import Session
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Answers",
     "CfaiError",
     "Embeddings",
     "Model",
@@ -37,6 +39,7 @@ __all__ = [
 
 _HOMES = {
     "Answer": "values",
+    "Answers": "answers",
     "CfaiError": "errors",
     "Embeddings": "values",
     "Model": "values",

@@ -39,6 +39,7 @@ class AnswerStream:
         self._explained = explained
         self._chat: ChatStream | None = None
         self._ended: str | None = "interrupted"  # until the stream says otherwise
+        self._interrupted = False  # by another thread
         self._billed_for_nothing = True  # whether a prompt without an answer may be billed
 
     def __enter__(self) -> Self:
@@ -53,9 +54,15 @@ class AnswerStream:
             self._chat.close()
         self._settle("interrupted")
 
+    def interrupt(self) -> None:
+        """Let an error that comes from now on count as the user's interruption."""
+        self._interrupted = True
+
     def __iter__(self) -> Iterator[Delta]:
         try:
-            self._chat = self._send(self._admitted())
+            admitted = self._admitted()
+            self._gathering.begin()
+            self._chat = self._send(admitted)
             for delta in self._chat:
                 self._gathering.add(delta)
                 self._booking.progress(self._usage)
@@ -75,6 +82,8 @@ class AnswerStream:
         return with_most_tokens(self._request, tokens)
 
     def _failed(self, error: CfaiError) -> CfaiError:
+        if self._interrupted:
+            return error
         self._ended = ENDINGS.get(type(error), "cut")
         self._billed_for_nothing = isinstance(error, RequestTimeout | CutStream)
         if not isinstance(error, SetupError):
@@ -84,10 +93,7 @@ class AnswerStream:
 
     def _settle(self, status: Status) -> None:
         answer = self.answer
-        usage = answer.usage
-        if self._ended and not self._gathering.begun and not self._billed_for_nothing:
-            usage = replace(usage, prompt_tokens=0, completion_tokens=0, neurons=0.0)
-        self._booking.settle(status, usage, answer.seconds, answer.first_token_seconds)
+        self._booking.settle(status, answer.usage, answer.seconds, answer.first_token_seconds)
 
     def _usage(self) -> Usage:
         """Return what is used so far, guessed where it is not told yet."""
@@ -101,6 +107,9 @@ class AnswerStream:
     def answer(self) -> Answer:
         """What has arrived: as billed where the call came to its end, else as an estimate."""
         usage = self._booking.priced(self._usage())
+        nothing = self._chat is None or not self._billed_for_nothing
+        if self._ended and not self._gathering.begun and nothing:
+            usage = replace(usage, prompt_tokens=0, completion_tokens=0, neurons=0.0)
         if self._ended and usage.neurons is not None:
             usage = replace(usage, basis="estimated")
         return self._gathering.answer(

@@ -84,6 +84,10 @@ class Books:
             return limits
         return [*limits, Limit("free", standing.limit, standing.spent + standing.reserved)]
 
+    def warnings(self, standing: Standing) -> list[str]:
+        """Return a line for each limit that is nearly used up."""
+        return budget.warnings(self.limits(standing))
+
     def close_day(self) -> None:
         """Note that the account's allowance is used up until 00:00 UTC."""
         self.ledger.close_day(self.place().account)
@@ -98,7 +102,8 @@ class Books:
 class Booking:
     """One call in the ledger. `cost` is None where no price is known; `most` is --max-neurons.
 
-    A call that goes `elsewhere` says nothing of a day of this account.
+    A call that goes `elsewhere` says nothing of a day of this account. One that is reserved
+    together with others leaves it to them to tell where the day stands.
     """
 
     def __init__(
@@ -111,15 +116,17 @@ class Booking:
         way: Way = "account",
         thread: str = "",
     ) -> None:
-        self._thread = thread
-        self._books = books
-        self._model = model
-        self._cost = cost
+        self.books = books
+        self.model = model
+        self.cost = cost
+        self.thread = thread
+        self._alone = True
         self._most = most
         self._local = way == "local"
         self._elsewhere = way == "elsewhere"
         self._rates = books.rates(model, local=self._local)
         self._number: int | None = None
+        self._tokens = 0
         self._cap: Limit | None = None
         self._notes: list[str] = []
         self.standing: Standing | None = None
@@ -134,29 +141,25 @@ class Booking:
 
         Raises BudgetExceeded or AllowanceUsedUp, without anything having been sent.
         """
-        admission: budget.Admission | None = None
+        if self._number is None:
+            reserve_together([self])
+        if self._number is not None:
+            self.books.watchers.begun(self._number, self.model.name)
+        return self._tokens
 
-        def fit(limits: Sequence[Limit], closed: bool) -> float:  # noqa: FBT001 - a ledger's Fit
-            nonlocal admission
-            if closed:
-                raise self._books.closed("The free neurons of today are used up; nothing was sent")
-            limits = [*limits, *self._own_limit()]
-            admission = budget.admitted(self._cost, limits)
-            self._cap = min(limits, key=lambda limit: limit.room, default=None)
-            self._cap = self._cap and replace(self._cap, spent=0.0, neurons=admission.neurons)
-            return admission.neurons
-
-        place = replace(self._books.place(), thread=self._thread)
-        task = self._model.task or "Text Generation"
-        self._number = self._books.ledger.reserve(place, self._model.name, task, fit)
-        assert admission is not None  # noqa: S101 - reserve calls fit, or raises
-        line = budget.lowered(admission, self._cost.max_tokens if self._cost else 0)
-        self._notes += [line] if line else []
-        self._books.watchers.begun(self._number, self._model.name)
-        return admission.max_tokens
-
-    def _own_limit(self) -> list[Limit]:
+    def own_limit(self) -> list[Limit]:
+        """Return the limit that holds for this call alone, if there is one."""
         return [] if self._most is None else [Limit("cell", self._most)]
+
+    def admit(
+        self, number: int, admission: budget.Admission, tightest: Limit | None, *, alone: bool
+    ) -> None:
+        """Take note of what is reserved for the call, and under which limit."""
+        self._alone = alone
+        self._number, self._tokens = number, admission.max_tokens
+        self._cap = tightest and replace(tightest, spent=0.0, neurons=admission.neurons)
+        line = budget.lowered(admission, self.cost.max_tokens if self.cost else 0)
+        self._notes += [line] if line else []
 
     def progress(self, usage: Callable[[], Usage]) -> None:
         """Tell how far the call is, and hold it to its limit; `usage` is asked where it is needed.
@@ -164,14 +167,14 @@ class Booking:
         Raises BudgetReached where one more token would pass the limit.
         """
         if self._number is not None:
-            self._books.watchers.progress(
-                self._number, lambda: Running(self._model.name, self.priced(usage()))
+            self.books.watchers.progress(
+                self._number, lambda: Running(self.model.name, self.priced(usage()))
             )
-        if self._cap is not None and (self._cost is None or self._cost.high > 0):
+        if self._cap is not None and (self.cost is None or self.cost.high > 0):
             self._check(self._cap, usage())
 
     def _check(self, cap: Limit, usage: Usage) -> None:
-        per_token = self._cost.per_token if self._cost else 0.0
+        per_token = self.cost.per_token if self.cost else 0.0
         if (self.priced(usage).neurons or 0.0) + per_token > cap.neurons + 1e-9:
             raise budget.reached(cap)
 
@@ -189,12 +192,38 @@ class Booking:
         if self._local:
             usage = replace(usage, neurons=0.0, basis="billed")
         try:
-            self._books.ledger.settle(number, Outcome(status, usage, seconds, first))
+            self.books.ledger.settle(number, Outcome(status, usage, seconds, first))
         finally:
-            self._books.watchers.ended(number)
+            self.books.watchers.ended(number)
         if self._local or self._elsewhere:
             return
         if usage.basis == "estimated" and self._rates and self._rates.calls:
             self._notes.append(budget.calibrated(self._rates))
-        self.standing = self._books.standing()
-        self._notes += budget.warnings(self._books.limits(self.standing))
+        if self._alone:
+            self.standing = self.books.standing()
+            self._notes += self.books.warnings(self.standing)
+
+
+def reserve_together(bookings: Sequence[Booking]) -> None:
+    """Reserve what all these calls of one cell may cost, as one sum; the limit of the first holds.
+
+    Raises BudgetExceeded or AllowanceUsedUp where it does not fit: then nothing is reserved.
+    """
+    first = bookings[0]
+    admissions: list[budget.Admission] = []
+    tightest: Limit | None = None
+
+    def fit(limits: Sequence[Limit], closed: bool) -> list[float]:  # noqa: FBT001 - a ledger's Fit
+        nonlocal tightest
+        if closed:
+            raise first.books.closed("The free neurons of today are used up; nothing was sent")
+        limits = [*limits, *first.own_limit()]
+        tightest = min(limits, key=lambda limit: limit.room, default=None)
+        admissions[:] = budget.admitted_together([each.cost for each in bookings], limits)
+        return [admission.neurons for admission in admissions]
+
+    place = replace(first.books.place(), thread=first.thread)
+    calls = [(each.model.name, each.model.task or "Text Generation") for each in bookings]
+    numbers = first.books.ledger.reserve_all(place, calls, fit)
+    for booking, number, admission in zip(bookings, numbers, admissions, strict=True):
+        booking.admit(number, admission, tightest, alone=len(bookings) == 1)

@@ -1,7 +1,9 @@
 """Owns the rules of budgets: may this call go ahead, with how many tokens, and what to warn of."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 from .errors import BadOption, BudgetExceeded, BudgetReached
 from .pricing import Cost, Rates
@@ -54,8 +56,8 @@ class Admission:
     lowered_by: Limit | None = None
 
 
-def admitted(cost: Cost | None, limits: Sequence[Limit]) -> Admission:
-    """Return how a call may go ahead under all limits, or raise BudgetExceeded.
+def admitted(cost: Cost | None, limits: Sequence[Limit], what: str = "this call") -> Admission:
+    """Return how a call may go ahead under all limits, or raise BudgetExceeded for `what`.
 
     A call without a known price (None) gets all the room there is, and is cut at its end.
     """
@@ -66,8 +68,34 @@ def admitted(cost: Cost | None, limits: Sequence[Limit]) -> Admission:
         return Admission(cost.high, cost.max_tokens)
     fitting = cost.within(tightest.room)
     if fitting.max_tokens < min(FEWEST_TOKENS, cost.max_tokens) or not fitting.max_tokens:
-        raise refused(cost, tightest)
+        raise refused(cost, tightest, what)
     return Admission(fitting.high, fitting.max_tokens, tightest)
+
+
+def admitted_together(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> list[Admission]:
+    """Return how calls may go ahead that are reserved as one sum, or raise BudgetExceeded.
+
+    Where only shorter answers fit, all have the same fewer tokens. Calls without a known price
+    share the room that the others leave.
+    """
+    if len(costs) == 1:
+        return [admitted(costs[0], limits)]
+    known = [cost for cost in costs if cost is not None]
+    what = f"these {len(costs)} calls"
+    whole = admitted(reduce(add, known), limits, what) if known else Admission(0.0, 0)
+    left = [replace(limit, spent=limit.spent + whole.neurons) for limit in limits]
+    unknown = len(costs) - len(known)
+    rest = admitted(None, left).neurons / unknown if unknown else 0.0
+    return [_part(cost, whole, rest) for cost in costs]
+
+
+def _part(cost: Cost | None, whole: Admission, rest: float) -> Admission:
+    """Return one call's part of what all together may have."""
+    if cost is None:
+        return Admission(rest, 0)
+    own = replace(cost, max_tokens=min(cost.max_tokens, whole.max_tokens))
+    lowered_by = whole.lowered_by if own.max_tokens < cost.max_tokens else None
+    return Admission(own.high, own.max_tokens, lowered_by)
 
 
 def _unpriced(tightest: Limit | None) -> Admission:
@@ -78,11 +106,11 @@ def _unpriced(tightest: Limit | None) -> Admission:
     return Admission(tightest.room, 0)
 
 
-def refused(cost: Cost, limit: Limit) -> BudgetExceeded:
+def refused(cost: Cost, limit: Limit, what: str = "this call") -> BudgetExceeded:
     """Return the error for a call that does not fit: nothing of it is sent."""
     needed = cost.prompt + min(FEWEST_TOKENS, cost.max_tokens) * cost.per_token
     return BudgetExceeded(
-        f"{_left(limit)}, and this call may cost {needed:,.1f} even with a short answer",
+        f"{_left(limit)}, and {what} may cost {needed:,.1f} even with a short answer",
         _way_on(limit),
     )
 

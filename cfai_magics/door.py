@@ -1,6 +1,6 @@
 """Owns what a command is given of the place it was called from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -8,6 +8,7 @@ from .forms import Form
 from .values import Answer, Delta
 
 if TYPE_CHECKING:
+    from .answers import Answers, Variant
     from .continuing import LeftOut
     from .costing import Sent
     from .failures import Failure
@@ -31,6 +32,25 @@ class Live(Protocol):
 
     def sent(self, sent: "Sent") -> None:
         """Show what was sent for it, below."""
+
+
+class LiveGrid(Protocol):
+    """Shows several answers while they come, each by its number."""
+
+    def add(self, number: int, delta: Delta) -> None:
+        """Show the next delta of an answer."""
+
+    def notice(self, number: int, line: str) -> None:
+        """Tell why nothing is coming of an answer yet."""
+
+    def ended(self, number: int, answer: Answer, error: str) -> None:
+        """Show an answer as it stands at its end, with why it failed, if it did."""
+
+    def end(self, answers: "Answers", receipt: str) -> None:
+        """Show all answers as they stand at their end, and the receipt."""
+
+    def sent(self, sent: "Sent") -> None:
+        """Show what was sent, below."""
 
 
 class Workspace(Protocol):
@@ -68,9 +88,10 @@ class Door:
     """What a command needs of the place it was called from: a notebook, a terminal or the shell.
 
     `live(form, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
-    `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it. A door
-    that `remembers` keeps choices in the settings file, as it has no kernel to keep them in, and
-    no `workspace` either; `widgets` tells whether it shows those.
+    `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it;
+    `grid(variants, form, footer)` shows several answers. A door that `remembers` keeps choices in
+    the settings file, as it has no kernel to keep them in, and no `workspace` either; `widgets`
+    tells whether it shows those.
     """
 
     session: "Session"
@@ -78,7 +99,8 @@ class Door:
     say: Callable[[str], None]
     progress: Callable[[str], Callable[[int, int], None]]
     prompt: Callable[[str], str]
-    keep: Callable[[str, Answer], None]
+    keep: Callable[[str, "Answer | Answers"], None]
+    grid: Callable[["Sequence[Variant]", Form, str], LiveGrid]
     workspace: Workspace | None = None
     remembers: bool = False
     widgets: bool = False

@@ -1,20 +1,22 @@
 """Owns what each place offers a command: a notebook, IPython in a terminal, the shell."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from getpass import getpass
 
-from .door import Door, Live
+from .answers import Answers, Variant
+from .door import Door, Live, LiveGrid
 from .errors import Interrupted, SetupError
 from .forms import Form
 from .render.forms import plain, pretty
+from .render.grid import NotebookGrid, TextGrid
 from .render.live import NotebookLive, TextLive, WholeLive
 from .render.output import Output, notebook_progress, terminal_progress
 from .session import Session
 from .values import Answer
 from .workspace import Workspace
 
-Keep = Callable[[str, Answer], None]
+Keep = Callable[[str, Answer | Answers], None]
 Tell = Callable[[str], None]
 
 IN_THE_SHELL = (
@@ -35,7 +37,12 @@ def notebook_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
             return _plain_live(form, footer, lambda line: Output().tell(line))
         return NotebookLive(footer, form)
 
-    return Door(session, live, print, notebook_progress, _prompt, keep, workspace, widgets=True)
+    def grid(variants: Sequence[Variant], form: Form, footer: str) -> LiveGrid:
+        return NotebookGrid(variants, footer, form)
+
+    return Door(
+        *(session, live, print, notebook_progress, _prompt, keep, grid, workspace), widgets=True
+    )
 
 
 def terminal_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
@@ -44,7 +51,10 @@ def terminal_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
     def live(form: Form, footer: str) -> Live:
         return _plain_live(form, footer, print)
 
-    return Door(session, live, print, terminal_progress, _prompt, keep, workspace)
+    def grid(variants: Sequence[Variant], _form: Form, footer: str) -> LiveGrid:
+        return TextGrid(variants, footer, print)
+
+    return Door(session, live, print, terminal_progress, _prompt, keep, grid, workspace)
 
 
 def shell_door(session: Session) -> Door:
@@ -56,10 +66,13 @@ def shell_door(session: Session) -> Door:
     def live(form: Form, footer: str) -> Live:
         return _plain_live(form, footer, tell)
 
-    def keep(_name: str, _answer: Answer) -> None:
+    def keep(_name: str, _answer: Answer | Answers) -> None:
         """Nothing outlives a shell command."""
 
-    return Door(session, live, tell, terminal_progress, _prompt, keep, remembers=True)
+    def grid(variants: Sequence[Variant], _form: Form, footer: str) -> LiveGrid:
+        return TextGrid(variants, footer, tell)
+
+    return Door(session, live, tell, terminal_progress, _prompt, keep, grid, remembers=True)
 
 
 def _plain_live(form: Form, footer: str, tell: Tell) -> Live:

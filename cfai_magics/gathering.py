@@ -24,6 +24,10 @@ class Gathering:
         self._characters = 0
         self.usage: Usage | None = None
 
+    def begin(self) -> None:
+        """Count the time from here on: the request is sent now."""
+        self._started = self._clock()
+
     def add(self, delta: Delta) -> None:
         """Take in the next delta."""
         if isinstance(delta, Text):

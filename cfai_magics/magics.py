@@ -18,6 +18,7 @@ from .words import split_words
 from .workspace import Workspace
 
 if TYPE_CHECKING:
+    from .answers import Answers
     from .door import Door
     from .session import Session
     from .values import Answer
@@ -107,6 +108,6 @@ class CfaiMagics(Magics):
         door = notebook_door if hasattr(self._shell, "kernel") else terminal_door
         return door(self.session, self._keep, self.workspace)
 
-    def _keep(self, name: str, answer: "Answer") -> None:
+    def _keep(self, name: str, answer: "Answer | Answers") -> None:
         kept = {"_cfai": answer, **({name: answer} if name else {})}
         self._shell.push(kept, interactive=False)

@@ -132,6 +132,15 @@ class Cost:
     per_token: float
     max_tokens: int
 
+    def __add__(self, other: "Cost") -> "Cost":
+        """Return the cost of both calls as one sum, under the larger max_tokens for both."""
+        return Cost(
+            self.prompt + other.prompt,
+            self.least + other.least,
+            self.per_token + other.per_token,
+            max(self.max_tokens, other.max_tokens),
+        )
+
     @property
     def low(self) -> float:
         """The least it may cost: the prompt at its fewest tokens, and one token of answer."""

@@ -105,6 +105,11 @@ class Route:
             self._client, self._client_key = self._new_client(elsewhere), key
         return self._client
 
+    def own_client(self) -> "WorkersAI":
+        """Return a client like `client`'s that its caller shares with nobody, and closes."""
+        self.start_if_local()
+        return self._new_client(self.elsewhere)
+
     def credentials(self) -> Credentials:
         """Return the credentials in use, looked for once; NoCredentials where there are none."""
         key = hash(tuple(map(self.environ.get, ENVIRONMENT)))

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalogue as model_list
 from .answer_stream import AnswerStream
-from .books import Booking, Books, Payload, Way
+from .books import Booking, Books, Payload, Way, reserve_together
 from .errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from .gathering import Gathering
+from .parallel import Parallel
 from .pricing import Cost, guessed_tokens, list_rates
 from .route import OnRetry, Route
 from .settings import Cfai
@@ -35,6 +36,8 @@ from .watchers import Attached, Callback, Unwatch, Watchers
 
 if TYPE_CHECKING:
     import httpx
+
+    from .workers_ai import ChatStream
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
@@ -147,15 +150,47 @@ class Session:
         `max_neurons` is a limit for this call alone, beside the budgets; `thread` the name of the
         conversation, for the ledger; `gateway` as for Route.gateway.
         """
-        client, local = self.route.client(), self.route.is_local
-        way = self.route.gateway(gateway)
+        client, way = self.route.client(), self.route.gateway(gateway)
+        booking = self._admissible(request, max_neurons, thread)
+        return self._stream(
+            request, booking, lambda admitted: client.stream(admitted, on_retry, way)
+        )
+
+    def parallel(
+        self, requests: Sequence[Request], max_neurons: float | None = None, gateway: str = ""
+    ) -> Parallel:
+        """Return the answers to all requests as they come, side by side.
+
+        What all may cost is reserved as one sum before the first is sent; `max_neurons` is a
+        limit for that sum.
+        """
+        client, way = self.route.own_client(), self.route.gateway(gateway)
+        bookings = [self._admissible(each, max_neurons) for each in requests]
+
+        def begin(number: int, on_retry: OnRetry) -> AnswerStream:
+            return self._stream(
+                *(requests[number], bookings[number]),
+                lambda admitted: client.stream(admitted, on_retry, way),
+            )
+
+        return Parallel(len(requests), begin, lambda: reserve_together(bookings), client)
+
+    def _admissible(
+        self, request: Request, most: float | None = None, thread: str = ""
+    ) -> Booking:
+        """Return the booking of a request that the course allows."""
         self.check(request)
         model = self.model(request.model)
-        cost = self.cost(request, model)
+        return self._booking(model, self.cost(request, model), most, thread)
+
+    def _stream(
+        self, request: Request, booking: Booking, send: Callable[[Request], "ChatStream"]
+    ) -> AnswerStream:
+        local = self.route.is_local
         return AnswerStream(
             request,
-            self._booking(model, cost, max_neurons, thread),
-            lambda admitted: client.stream(admitted, on_retry, way),
+            booking,
+            send,
             lambda asked: Gathering(asked, self._clock, local=local),
             self._explained,
         )

@@ -190,6 +190,14 @@ class Answer:
         """Origin of `neurons`: billed, estimated or replayed."""
         return self.usage.basis
 
+    @property
+    def tokens_per_second(self) -> float | None:
+        """The pace from the first token on; None where the answer came all at once."""
+        if self.first_token_seconds is None or self.raw is not None:
+            return None
+        coming = self.seconds - self.first_token_seconds
+        return self.usage.completion_tokens / coming if coming > 0 else None
+
     def json(self) -> Any:
         """Return the answer's text, or its first code block, as JSON; ValueError if it is none."""
         try:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cfai_magics.budget import Admission, admitted, lowered, warnings
+from cfai_magics.budget import Admission, admitted, admitted_together, lowered, warnings
 from cfai_magics.errors import BudgetExceeded
 from cfai_magics.pricing import Cost
 from cfai_magics.values import Limit
@@ -67,3 +67,37 @@ def test_from_80_per_cent_on_there_is_a_warning() -> None:
         "80 % of today's budget of 1,000 neurons is used.",
         "120 % of this session's budget of 50 neurons is used.",
     ]
+
+
+def test_calls_that_fit_together_go_as_they_are() -> None:
+    assert admitted_together([COST, COST], [day(220.0)]) == [Admission(110.0, 1_000)] * 2
+
+
+@pytest.mark.parametrize("room", [50.0, 219.0, 11.0 + 1.1 * 16.5])
+def test_calls_that_do_not_all_get_fewer_tokens_and_pass_no_limit(room: float) -> None:
+    dear = Cost(prompt=1.0, least=1.0, per_token=1.0, max_tokens=1_000)
+    limit = day(1_000, 1_000 - room)
+    found = admitted_together([COST, dear], [day(9_000), limit])
+    assert {each.max_tokens for each in found} == {int((room - 11) / 1.1)}
+    assert sum(each.neurons for each in found) <= limit.room
+    assert all(each.lowered_by == limit for each in found)
+
+
+def test_calls_whose_prompts_leave_no_room_are_refused_together() -> None:
+    with pytest.raises(BudgetExceeded, match="these 4 calls may cost"):
+        admitted_together([COST] * 2 + [COST] * 2, [day(40.0)])
+
+
+def test_unpriced_calls_share_what_the_priced_leave() -> None:
+    found = admitted_together([None, COST, None], [day(150.0)])
+    assert [each.neurons for each in found] == [20.0, 110.0, 20.0]
+    assert admitted_together([None, None], []) == [Admission(0.0, 0)] * 2
+    with pytest.raises(BudgetExceeded):
+        admitted_together([None, COST], [day(110.0)])
+
+
+def test_together_an_answer_is_no_longer_than_its_own_limit() -> None:
+    short = Cost(prompt=0.0, least=0.0, per_token=0.1, max_tokens=10)
+    found = admitted_together([COST, short], [day(61.0)])
+    assert [each.max_tokens for each in found] == [255, 10]
+    assert found[1].lowered_by is None

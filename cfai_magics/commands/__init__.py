@@ -35,8 +35,18 @@ class Command:
     options: tuple[Option, ...] = field(default=())
 
 
+def numbers(text: str) -> tuple[float, ...]:
+    """Return the numbers of a list with commas."""
+    return tuple(map(float, text.split(",")))
+
+
 ASK_OPTIONS = (
-    option("-m", "--model", default="", metavar="NAME", help="model; the end of its name will do"),
+    option(
+        *("-m", "--model"),
+        action="append",
+        metavar="NAME",
+        help="model; the end of its name will do; several answer side by side",
+    ),
     option("-s", "--system", default="", metavar="TEXT", help="system prompt"),
     option(
         *("-c", "--thread"),
@@ -52,7 +62,14 @@ ASK_OPTIONS = (
         help="send an image: a file, an address, a variable, or last; repeatable",
     ),
     option("--raw", action="store_true", help="send {{…}} as typed too"),
-    option("-t", "--temperature", type=float, metavar="T", help="0 is the most predictable"),
+    option(
+        *("-t", "--temperature"),
+        type=numbers,
+        default=(),
+        metavar="T",
+        help="0 is the most predictable; 0,0.7,1.3 asks at each of them",
+    ),
+    option("-n", "--times", type=int, default=1, metavar="N", help="ask N times, side by side"),
     option("--max-tokens", type=int, metavar="N", help="most tokens of the answer (2048)"),
     option("--top-p", type=float, metavar="P", help="sample from the likeliest tokens only"),
     option("--seed", type=int, metavar="N", help="same seed, same choices, where the model can"),

@@ -8,8 +8,10 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
+from ..answers import Answers, Variant, variants
 from ..asking import Asking
 from ..attachments import attached
+from ..comparing import Comparing
 from ..continuing import Place, continued
 from ..door import Door
 from ..errors import BadOption, NoVision
@@ -21,6 +23,7 @@ from ..spelling import Limits
 from ..values import Answer, Model, Request
 
 NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+MOST_ANSWERS = 60  # of one cell
 NAMED = 5  # models that see, at most
 SHELLS_THREAD = "main"  # where no notebook gives the conversation its name
 PARAMETERS_WITH_OPTIONS = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
@@ -32,13 +35,14 @@ def ask(door: Door, options: Namespace) -> Preview | None:
     return answered if isinstance(answered, Preview) else None
 
 
-def answer(door: Door, prompt: str, options: Namespace) -> Answer | Preview:
+def answer(door: Door, prompt: str, options: Namespace) -> Answer | Answers | Preview:
     """Ask the prompt with the options of ASK_OPTIONS, show the answer as it comes and keep it.
 
     With --dry-run nothing is asked or kept, and what would be sent is returned.
     """
     _check(prompt, options)
-    asking = _asking(door, prompt, options)
+    several = max(len(options.model or ()), len(options.temperature), options.times) > 1
+    asking = (_comparing if several else _asking)(door, prompt, options)
     if options.dry_run:
         return asking.preview()
     return asking.ask(options.footer or door.session.settings.footer, options.output)
@@ -48,7 +52,7 @@ def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
     """Return the question as it will be sent, its variables filled; nothing is sent yet."""
     schema = _schema(door, options.schema)
     form = _form(door, options, schema)
-    request = _request(door, options)
+    request = _request(door, options, *(options.model or [""]), *(options.temperature or [None]))
     model = door.session.model(request.model)
     plain = not door.session.route.is_cloudflare and not model.task
     request = _in_form(request, form, schema, model, local=plain)
@@ -65,6 +69,45 @@ def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
     most, sent = options.max_neurons, options.sent
     way = options.gateway
     return Asking(door, form, composed, request, model, place, most, schema, sent, way)
+
+
+def _comparing(door: Door, prompt: str, options: Namespace) -> Comparing:
+    """Return the question as it will be sent in several ways; nothing is sent yet."""
+    _check_several(door, options)
+    form = _form(door, options, None)
+    asked = variants(options.model or [""], options.temperature or [None], options.times)
+    requests = [_request(door, options, each.model, each.temperature) for each in asked]
+    models = [door.session.model(request.model) for request in requests]
+    named = [
+        Variant(request.model, request.temperature, each.number)
+        for request, each in zip(requests, asked, strict=True)
+    ]
+    if len(set(named)) < len(named):
+        raise BadOption("A model or temperature is named twice", "-n 2 asks each of them twice.")
+    composed = _composed(door, prompt, options, form)
+    if composed.images:
+        for model in models:
+            _check_sight(door, model)
+    sent = [replace(request, messages=tuple(composed.messages)) for request in requests]
+    most, shows_sent = options.max_neurons, options.sent
+    ways = tuple(named), tuple(sent), tuple(models)
+    return Comparing(door, form, composed, *ways, most, shows_sent, options.gateway)
+
+
+def _check_several(door: Door, options: Namespace) -> None:
+    """Refuse what makes no sense for several answers at once."""
+    form = options.format or door.session.settings.format
+    if form not in {"markdown", "text"} or options.extract or options.schema:
+        raise BadOption(
+            "Several answers are shown as Markdown or text", "Leave -x and --schema out; -f text."
+        )
+    if options.thread is not None:
+        raise BadOption("A conversation goes on from one answer", "Leave -c out.")
+    if len(options.model or ()) > 1 and door.session.route.is_local:
+        raise BadOption("On this machine one model answers", "%cfai local off, or one -m.")
+    count = max(1, len(options.model or ())) * max(1, len(options.temperature)) * options.times
+    if count > MOST_ANSWERS:
+        raise BadOption(f"That makes {count:,} answers", f"At most {MOST_ANSWERS} come at once.")
 
 
 def _schema(door: Door, name: str) -> Schema | None:
@@ -147,17 +190,19 @@ def _check(prompt: str, options: Namespace) -> None:
         raise BadOption(f"-o {options.output} is no variable name", "Use letters, digits and _.")
     if options.max_neurons is not None and not options.max_neurons > 0:
         raise BadOption(f"--max-neurons {options.max_neurons} is no limit", "Use more than 0.")
+    if options.times < 1:
+        raise BadOption(f"-n {options.times} asks nothing", "Use 1 or more.")
     if options.max_tokens is not None and options.max_tokens < 1:
         raise BadOption(f"--max-tokens {options.max_tokens} leaves no answer", "Use 1 or more.")
 
 
-def _request(door: Door, options: Namespace) -> Request:
+def _request(door: Door, options: Namespace, model: str, temperature: float | None) -> Request:
     """Return the request without its messages."""
     return door.session.request(
         (),
-        options.model,
+        model,
         max_tokens=options.max_tokens,
-        temperature=options.temperature,
+        temperature=temperature,
         top_p=options.top_p,
         seed=options.seed,
         stop=tuple(options.stop or ()),

@@ -3,6 +3,8 @@
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 from ..door import Door
@@ -27,10 +29,10 @@ COLUMNS = ("cell", "question", "model", "neurons, one student", "share")
 
 @dataclass(frozen=True, slots=True)
 class _Priced:
-    """A cell with its request and what that may cost; without a price `trouble` says why."""
+    """A cell with its requests and what they may cost; without a price `trouble` says why."""
 
     cell: AskingCell
-    request: Request | None = None
+    requests: tuple[Request, ...] = ()
     cost: Cost | None = None
     trouble: str = ""
 
@@ -58,16 +60,31 @@ def _path(session: Session, named: str) -> Path:
 def _priced(session: Session, cell: AskingCell) -> _Priced:
     if cell.options is None:
         return _Priced(cell, trouble=cell.trouble)
+    options = cell.options
     try:
-        model = session.catalogue_model(cell.options.model or session.settings.model)
-        session.settings.course.check_model(model.name)
+        models = [session.catalogue_model(name) for name in _models(session, options)]
+        for model in models:
+            session.settings.course.check_model(model.name)
     except CfaiError as error:
         return _Priced(cell, trouble=error.cause)
-    request = _request(session, cell.options, cell.text, model)
-    found = session.books.cost(request, model)
-    if found and cell.options.max_neurons:
-        found = found.within(cell.options.max_neurons)
-    return _Priced(cell, request, found, "" if found else f"{model.short} has no known price")
+    costs: list[Cost] = []
+    for model in models:
+        found = session.books.cost(_request(session, options, cell.text, model), model)
+        if found is None:
+            return _Priced(cell, trouble=f"{model.short} has no known price")
+        costs.append(found)
+    whole = reduce(add, costs)
+    if options.max_neurons:
+        whole = whole.within(options.max_neurons)
+    requests = (_request(session, options, cell.text, model) for model in models)
+    return _Priced(cell, tuple(requests), whole)
+
+
+def _models(session: Session, options: Namespace) -> list[str]:
+    """Return the model of every answer that a cell asks for."""
+    names: list[str] = options.model or [session.settings.model]
+    times: int = max(1, len(options.temperature)) * max(1, options.times)
+    return names * times
 
 
 def _request(session: Session, options: Namespace, text: str, model: Model) -> Request:
@@ -83,17 +100,24 @@ def _request(session: Session, options: Namespace, text: str, model: Model) -> R
 def _row(priced: _Priced, total: float) -> tuple[str, ...]:
     question = " ".join(priced.cell.text.split())
     question = question if len(question) <= 40 else f"{question[:39]}…"  # noqa: PLR2004 - a line
-    if priced.cost is None or priced.request is None:
+    if priced.cost is None:
         return str(priced.cell.number), question, "", priced.trouble, ""
     share = priced.cost.high / total if total else 0.0
     mark = ", dominates" if share >= DOMINATES else ""
     return (
         str(priced.cell.number),
         question,
-        priced.request.model.rpartition("/")[2],
+        _named(priced.requests),
         between(priced.cost.low, priced.cost.high),
         f"{share:.0%}".replace("%", " %") + mark,
     )
+
+
+def _named(requests: Sequence[Request]) -> str:
+    """Return the models of a cell, with how often each is asked."""
+    names = [request.model.rpartition("/")[2] for request in requests]
+    counts = {name: names.count(name) for name in names}
+    return ", ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
 
 
 def _notes(session: Session, cells: Sequence[_Priced], students: int) -> list[str]:
@@ -127,7 +151,7 @@ def _against_the_free_day(high: float) -> str:
 
 def _cheaper(session: Session, cells: Sequence[_Priced], students: int, high: float) -> list[str]:
     """Return a line that names the models with which the same lesson would cost less."""
-    requests = [cell.request for cell in cells if cell.request and cell.cost]
+    requests = [request for cell in cells if cell.cost for request in cell.requests]
     found: list[tuple[float, float, str]] = []
     for model in session.catalogue().models:
         listed = list_rates(model)

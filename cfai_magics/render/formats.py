@@ -10,6 +10,7 @@ from ..markdown import without_remote_content
 from ..values import AccountFigure
 
 Bundle = Mapping[str, str]  # MIME types with their texts
+LEAST = 1e-9  # neurons
 FOOTER_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
 
 
@@ -83,7 +84,9 @@ def folded(summary: str, text: str) -> str:
 
 def neurons(amount: float) -> str:
     """Return a number of neurons with as many digits as matter."""
-    if amount == 0 or amount >= 100:  # noqa: PLR2004 - from here on a tenth says nothing
+    if abs(amount) < LEAST:  # what sums of fractions leave behind is nothing
+        return "0"
+    if amount >= 100:  # noqa: PLR2004 - from here on a tenth says nothing
         return f"{amount:,.0f}"
     return f"{amount:.1f}" if amount >= 1 else f"{amount:.2g}"
 

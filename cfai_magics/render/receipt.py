@@ -1,6 +1,9 @@
 """The line under an answer: what it took, and what the reader should know of it."""
 
-from ..values import Answer
+from collections.abc import Sequence
+
+from ..answers import Answers
+from ..values import Answer, Standing, Usage
 from .formats import counted, duration, neurons, seconds
 
 
@@ -12,6 +15,40 @@ def receipt(answer: Answer, style: str) -> str:
         else [_neurons(answer), seconds(answer.seconds)]
     )
     return "\n".join([" · ".join(parts), *remarks(answer)])
+
+
+def figures(answer: Answer) -> str:
+    """Return the row under one of several answers: tokens, neurons, time to first, pace."""
+    pace = answer.tokens_per_second
+    first = answer.first_token_seconds
+    came_whole = answer.raw is not None
+    parts = [
+        _tokens(answer),
+        _neurons(answer),
+        *([f"{seconds(first)} to first"] if first is not None and not came_whole else []),
+        f"{pace:,.0f} tokens/s" if pace else seconds(answer.seconds),
+    ]
+    return " · ".join(parts)
+
+
+def receipt_of_all(
+    answers: Answers, standing: Standing | None, notes: Sequence[str], style: str
+) -> str:
+    """Return the line under several answers: what they took together, and how many are alike."""
+    usage = answers.usage
+    came = sum(count for _, count in answers.distinct.values())
+    count = f"{came} of {len(answers)} answers" if came < len(answers) else f"{came} answers"
+    if len(answers.distinct) == 1 and came > 1:
+        count += f", {next(iter(answers.distinct.values()))[0]} distinct"
+    cost = "no neurons" if answers[0].local else _cost(usage)
+    tokens = f"{usage.prompt_tokens:,}→{usage.completion_tokens:,} tokens"
+    via = [answers[0].via] if answers[0].via else []
+    parts = (
+        [count, tokens, f"{cost} together", seconds(answers.seconds), *via, *_day(standing)]
+        if style == "full"
+        else [count, cost, seconds(answers.seconds)]
+    )
+    return "\n".join([" · ".join(parts), *notes])
 
 
 def _model(answer: Answer) -> str:
@@ -28,9 +65,13 @@ def _tokens(answer: Answer) -> str:
 def _neurons(answer: Answer) -> str:
     if answer.local:
         return "no neurons"
-    if answer.neurons is None:
+    return _cost(answer.usage)
+
+
+def _cost(usage: Usage) -> str:
+    if usage.neurons is None:
         return "neurons not reported"
-    return f"{neurons(answer.neurons)} neurons {answer.basis}"
+    return f"{neurons(usage.neurons)} neurons {usage.basis}"
 
 
 def _time(answer: Answer) -> str:
@@ -40,12 +81,11 @@ def _time(answer: Answer) -> str:
 
 
 def _way(answer: Answer) -> list[str]:
-    return [*([answer.via] if answer.via else []), *_today(answer)]
+    return [*([answer.via] if answer.via else []), *_day(answer.standing)]
 
 
-def _today(answer: Answer) -> list[str]:
+def _day(day: Standing | None) -> list[str]:
     """Return where the day stands, and how much of that is only estimated."""
-    day = answer.standing
     if day is None:
         return []
     part = f" ({neurons(day.estimated)} estimated)" if day.estimated else ""

@@ -16,6 +16,7 @@ from .schema import MIGRATIONS
 FILE_NAME = "ledger.sqlite"
 FREE_NEURONS = 10_000.0  # a day and account, on either plan
 Fit = Callable[[Sequence[Limit], bool], float]
+FitAll = Callable[[Sequence[Limit], bool], Sequence[float]]
 SPENT = {
     "day": "SELECT total(billed + estimated + reserved) FROM totals"
     " WHERE day = :day AND account = :account",
@@ -104,19 +105,32 @@ class Ledger:
         All in one transaction: no other kernel's call comes in between. What `fit` raises refuses
         the call, which then stands in the ledger as refused.
         """
+        alone = [(model, task)]
+        return self.reserve_all(place, alone, lambda limits, closed: [fit(limits, closed)])[0]
+
+    def reserve_all(
+        self, place: Place, calls: Sequence[tuple[str, str]], fit: FitAll
+    ) -> list[int]:
+        """Reserve for several calls, each a model and a task, as one: all of them, or none.
+
+        `fit` returns what to reserve for each; otherwise as `reserve`.
+        """
         self._presence.hold()
         refusal: Exception | None = None
         with self._database.transaction() as connection:
             self._settle_lost(connection)
             try:
                 closed = self._is_closed(connection, place.account)
-                neurons, status = fit(self._limits(connection, place), closed), "reserved"
+                amounts, status = fit(self._limits(connection, place), closed), "reserved"
             except Exception as error:  # noqa: BLE001 - whatever it is, it is raised below
-                refusal, neurons, status = error, 0.0, "refused"
-            number = self._insert(connection, place, (model, task, status), neurons)
+                refusal, amounts, status = error, [0.0] * len(calls), "refused"
+            numbers = [
+                self._insert(connection, place, (model, task, status), neurons)
+                for (model, task), neurons in zip(calls, amounts, strict=True)
+            ]
         if refusal is not None:
             raise refusal
-        return number
+        return numbers
 
     def _insert(
         self, connection: Connection, place: Place, what: tuple[str, str, str], neurons: float

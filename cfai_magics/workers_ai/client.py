@@ -100,6 +100,10 @@ class WorkersAI:
         """Close the connections."""
         self._connection.close()
 
+    def hang_up(self) -> None:
+        """End at once what other threads wait for; nothing more can be sent, and close remains."""
+        self._connection.hang_up()
+
     def stream(
         self, request: Request, on_retry: OnRetry | None = None, gateway: Gateway | None = None
     ) -> ChatStream:

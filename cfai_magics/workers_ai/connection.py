@@ -3,13 +3,17 @@
 import json
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from random import random
+from socket import SHUT_RDWR, socket
+from threading import Event, Lock, current_thread, main_thread
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import httpx
 from tenacity import RetryCallState, Retrying
 
-from ..errors import BadOption, CfaiError
+from ..errors import BadOption, CfaiError, ConnectionFailed
 from .envelope import refusal
 from .retry import is_worth_another, seconds_before
 from .transport import our_errors, our_setup_errors
@@ -49,6 +53,9 @@ class Connection:
         from .. import __version__
 
         self._sleep = sleep
+        self._sockets: WeakSet[socket] = WeakSet()
+        self._lock = Lock()
+        self._hung_up = Event()
         with our_setup_errors():
             self._http = httpx.Client(
                 auth=None if token == NO_TOKEN else _Bearer(token),
@@ -62,11 +69,47 @@ class Connection:
         """Close all connections."""
         self._http.close()
 
+    def hang_up(self) -> None:
+        """End at once what other threads wait for, and let nothing more be sent.
+
+        Closing a socket does not wake a thread that reads from it; shutting it down does.
+        """
+        with self._lock:
+            self._hung_up.set()
+            for each in self._sockets:
+                _shut_down(each)
+
+    def _is_worth_another(self, state: RetryCallState) -> bool:
+        worth_it = is_worth_another(_failure(state), state.attempt_number)
+        return worth_it and not self._hung_up.is_set()
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before another try; on other threads than the main one, until hung up."""
+        if current_thread() is main_thread():
+            self._sleep(seconds)  # which an interrupt ends, on Windows too
+        else:
+            self._hung_up.wait(seconds)
+
+    def _note_socket(self, _event: str, info: Mapping[str, Any]) -> None:
+        """Keep the socket of a connection that has just been made (httpx's trace)."""
+        made = info.get("return_value")
+        if made is None or not hasattr(made, "get_extra_info"):
+            return
+        found = made.get_extra_info("socket")
+        with self._lock:
+            if isinstance(found, socket):
+                self._sockets.add(found)
+                if self._hung_up.is_set():
+                    _shut_down(found)
+
     def send(self, method: str, url: str, model: str = "", **sent: Any) -> httpx.Response:
         """Send once; return the reply with its body unread, or raise what it refuses with.
 
         `sent` is what httpx takes as the body; `model` is named in the errors.
         """
+        if self._hung_up.is_set():
+            raise ConnectionFailed("The connection was hung up")
+        sent["extensions"] = {"trace": self._note_socket}
         with our_errors():
             response = self._http.send(self._http.build_request(method, url, **sent), stream=True)
         if response.is_success:
@@ -97,12 +140,17 @@ class Connection:
                 on_retry(_failure(state), wait, state.attempt_number + 1)
 
         return Retrying(
-            retry=lambda state: is_worth_another(_failure(state), state.attempt_number),
+            retry=self._is_worth_another,
             wait=lambda state: seconds_before(_failure(state), state.attempt_number, random),
             before_sleep=tell,
-            sleep=self._sleep,
+            sleep=self._pause,
             reraise=True,
         )(send)
+
+
+def _shut_down(each: socket) -> None:
+    with suppress(OSError):  # it is not connected any more
+        socket.shutdown(each, SHUT_RDWR)  # not SSLSocket's, which the reading thread would notice
 
 
 def _failure(state: RetryCallState) -> Any:

@@ -15,7 +15,7 @@ from tests.standin import Standin
 @pytest.fixture
 def budget(session: Session) -> Callable[[str], str]:
     def shown(line: str, *, shell: bool = False) -> str:
-        door = Door(session, *[None] * 5, remembers=shell)  # type: ignore[arg-type]
+        door = Door(session, *[None] * 6, remembers=shell)  # type: ignore[arg-type]
         return str(run("budget", line.split(), door, "%cfai"))
 
     return shown
@@ -60,7 +60,7 @@ def test_a_notebook_nobody_names_has_no_budget(budget: Callable[[str], str]) -> 
 
 
 def test_a_shell_command_has_no_session(session: Session) -> None:
-    door = Door(session, *[None] * 5, remembers=True)  # type: ignore[arg-type]
+    door = Door(session, *[None] * 6, remembers=True)  # type: ignore[arg-type]
     with pytest.raises(BadOption, match="session of its own"):
         run("budget", ["5", "--session"], door, "cfai")
 
@@ -72,6 +72,6 @@ def test_it_is_shown_and_set_without_an_account(
 
     assert isinstance(home, Path)
     session = Session(Cfai(), home)
-    door = Door(session, *[None] * 5)  # type: ignore[arg-type]
+    door = Door(session, *[None] * 6)  # type: ignore[arg-type]
     assert "2,000" in str(run("budget", ["2000"], door, "%cfai"))
     session.close()

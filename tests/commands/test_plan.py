@@ -28,7 +28,7 @@ CELLS = (
 @pytest.fixture
 def plan(session: Session) -> Callable[..., Table]:
     def shown(*words: str) -> Table:
-        door = Door(session, *[None] * 5)  # type: ignore[arg-type]
+        door = Door(session, *[None] * 6)  # type: ignore[arg-type]
         table = run("plan", words, door, "%cfai")
         assert isinstance(table, Table)
         return table
@@ -117,3 +117,20 @@ def test_what_holds_no_question_is_told(
 def test_a_class_has_students(plan: Callable[..., Table], lesson: str) -> None:
     with pytest.raises(BadOption, match="no class"):
         plan(lesson, "--students", "0")
+
+
+def test_a_cell_that_asks_several_models_several_times_costs_them_all(
+    plan: Callable[..., Table], tmp_path: Path
+) -> None:
+    def high(line: str) -> float:
+        path = tmp_path / "several.ipynb"
+        cell = {"cell_type": "code", "source": f"%%cfai --max-tokens 1000 {line}\nHi"}
+        path.write_text(json.dumps({"cells": [cell]}))
+        return float(plan(str(path)).rows[0][3].split()[-1])
+
+    gemma, llama = high("-m gemma-4-26b-a4b-it"), high("-m llama-3.2-3b-instruct")
+    both = high("-m gemma-4-26b-a4b-it -m llama-3.2-3b-instruct -n 3 -t 0,1")
+    assert both == pytest.approx(6 * (gemma + llama), rel=0.02)
+    assert plan(str(tmp_path / "several.ipynb")).rows[0][2] == (
+        "6 × gemma-4-26b-a4b-it, 6 × llama-3.2-3b-instruct"
+    )

@@ -31,7 +31,7 @@ def spent(session: Session, account: Standin) -> Session:
 @pytest.fixture
 def usage(spent: Session) -> Callable[[str], object]:
     def shown(line: str) -> object:
-        door = Door(spent, *[None] * 5)  # type: ignore[arg-type]
+        door = Door(spent, *[None] * 6)  # type: ignore[arg-type]
         return run("usage", line.split(), door, "%cfai")
 
     return shown
@@ -117,7 +117,7 @@ def test_without_the_permission_it_is_named(
 
 
 def test_an_empty_ledger_says_so(session: Session) -> None:
-    door = Door(session, *[None] * 5)  # type: ignore[arg-type]
+    door = Door(session, *[None] * 6)  # type: ignore[arg-type]
     assert "0 calls" in str(run("usage", [], door, "%cfai"))
     assert str(run("usage", ["--csv"], door, "%cfai")) == ""
 

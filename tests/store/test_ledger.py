@@ -208,3 +208,22 @@ def test_the_newest_bills_of_a_model_are_kept_for_its_price(ledger: Ledger) -> N
     ledger.settle(book(ledger), Outcome("ok", Usage(neurons=7.0, basis="estimated")))
     ledger.settle(book(ledger, model="other"), billed(9))
     assert [usage.neurons for usage in ledger.history.bills("m")] == list(range(59, 9, -1))
+
+
+def test_several_calls_are_reserved_all_or_none(ledger: Ledger) -> None:
+    ledger.set_budget("day", 25.0)
+    calls = [("m", "Text Generation"), ("n", "Text Generation")]
+
+    def fit(limits: Sequence[Limit], closed: bool) -> list[float]:
+        wanting(20.0)(limits, closed)
+        return [5.0, 15.0]
+
+    first, second = ledger.reserve_all(ME, calls, fit)
+    assert ledger.standing("account").reserved == 20.0
+    ledger.settle(second, billed(1.0))
+    assert ledger.standing("account").reserved == 5.0
+    with pytest.raises(BudgetExceeded):
+        ledger.reserve_all(ME, calls, fit)
+    assert ledger.standing("account").reserved == 5.0
+    ledger.settle(first, billed(1.0))
+    assert [call["status"] for call in ledger.history.calls()] == ["ok", "ok"] + ["refused"] * 2
