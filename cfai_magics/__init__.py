@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from .answers import Answers
-    from .api import ask, embed, panel, run, stream
+    from .api import ask, embed, panel, run, similarity, stream
     from .errors import CfaiError
+    from .results import Embeddings
     from .session import Session
-    from .values import Answer, Embeddings, Model, Request, Usage
+    from .values import Answer, Model, Request, Usage
     from .workers_ai import WorkersAI
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "load_ipython_extension",
     "panel",
     "run",
+    "similarity",
     "stream",
     "unload_ipython_extension",
 ]
@@ -41,7 +43,7 @@ _HOMES = {
     "Answer": "values",
     "Answers": "answers",
     "CfaiError": "errors",
-    "Embeddings": "values",
+    "Embeddings": "results",
     "Model": "values",
     "Request": "values",
     "Session": "session",
@@ -51,6 +53,7 @@ _HOMES = {
     "embed": "api",
     "panel": "api",
     "run": "api",
+    "similarity": "api",
     "stream": "api",
 }
 

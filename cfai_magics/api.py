@@ -1,14 +1,16 @@
-"""The Python interface: ask, stream, embed and run, on the session that the magics use."""
+"""The Python interface: ask, stream, embed, similarity, run, on the session of the magics."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from .answer_stream import AnswerStream
-from .books import Payload
+from .render.heatmap import HeatMap
+from .results import Embeddings, RawResult
 from .session import Session
 from .settings import home, load_settings
-from .values import Answer, Embeddings, Message, RawResult, Request, Text
+from .values import Answer, Message, Request, Text
+from .workers_ai.work import Payload
 
 if TYPE_CHECKING:
     from .widgets.panel import Panel
@@ -57,6 +59,12 @@ def stream(prompt: str, *, model: str = "", system: str = "", **fields: Any) -> 
 def embed(texts: Iterable[str], *, model: str = "") -> Embeddings:
     """Return one vector a text, in their order; requests hold 100 texts each."""
     return current_session().embed(texts, model)
+
+
+def similarity(texts: Iterable[str], *, model: str = "") -> HeatMap:
+    """Return how near each text is to each: a heat map in a notebook, and its `matrix`."""
+    found = embed(texts, model=model)
+    return HeatMap(found.texts, found.similarities())
 
 
 def run(model: str, payload: Payload, **how: Any) -> RawResult:

@@ -1,21 +1,21 @@
 """Books each call: reserved in the ledger before it is sent, settled once when it has ended."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from . import budget, pricing
 from .errors import AllowanceUsedUp, BudgetExceeded
 from .pricing import Cost, Rates
 from .render.formats import duration
+from .results import RawResult
 from .store.ledger import Ledger, Outcome, Place
 from .units import work_price
-from .values import Limit, Model, RawResult, Request, Running, Standing, Status, Usage
+from .values import Limit, Model, Request, Running, Standing, Status, Usage
 from .watchers import Watchers
-from .workers_ai.work import text_of, tokens_asked, work_of
+from .workers_ai.work import Job, answer_of, is_free, text_of, tokens_asked, work_of
 
 Way = Literal["account", "local", "elsewhere"]  # who answers: Workers AI, this machine, another
-Payload = Mapping[str, Any] | bytes
 FREE = Rates(0.0, 0.0, 0.0)  # on this machine
 
 
@@ -40,23 +40,25 @@ class Books:
             return None
         return pricing.cost(request, pricing.list_rates(model) or known, known)
 
-    def task_cost(self, model: Model, payload: Payload) -> Cost | None:
+    def task_cost(self, model: Model, job: Job) -> Cost | None:
         """Return what a native task may cost; None where the price or the length is unknown."""
+        if is_free(job):
+            return Cost(0.0, 0.0, 0.0, 0)
         if pricing.list_rates(model) is not None:
-            text = ({"content": text_of(payload)},)
-            return self.cost(Request(model.name, text, max_tokens=tokens_asked(payload)), model)
-        if "audio minute" in model.units:
+            text = ({"content": text_of(job.fields)},)
+            return self.cost(Request(model.name, text, max_tokens=tokens_asked(job.fields)), model)
+        work = work_of(job)
+        if "audio minute" in model.units and not work.seconds:
             return None
-        price = work_price(model, work_of(payload))
+        price = work_price(model, work)
         return None if price is None else Cost(price, price, 0.0, 0)
 
-    def priced_task(self, model: Model, payload: Payload, result: RawResult) -> Usage:
+    def priced_task(self, model: Model, job: Job, result: RawResult) -> Usage:
         """Return what a native task used: as billed, else by its tokens or by its work."""
         usage = result.usage
-        if usage.neurons is None and pricing.list_rates(model) is not None:
-            tokens = usage.prompt_tokens or pricing.guessed_tokens(text_of(payload))
-            return pricing.with_price(self.rates(model), replace(usage, prompt_tokens=tokens))
-        price = work_price(model, work_of(payload, result.result))
+        if pricing.list_rates(model) is not None:
+            return pricing.with_price(self.rates(model), _with_tokens(usage, job, result))
+        price = 0.0 if is_free(job) else work_price(model, work_of(job, result))
         if usage.neurons is not None or price is None:
             return usage
         return replace(usage, neurons=price, basis="estimated")
@@ -97,6 +99,15 @@ class Books:
         """Return the error for a day that is closed, with the time until it is renewed."""
         left = duration(self.standing().seconds_left)
         return AllowanceUsedUp(cause, AllowanceUsedUp.hint_with(f", in {left}"))
+
+
+def _with_tokens(usage: Usage, job: Job, result: RawResult) -> Usage:
+    """Return the usage of a task billed by tokens, guessed where the reply tells none."""
+    if usage.prompt_tokens:
+        return usage
+    sent, came = text_of(job.fields), answer_of(result.result)
+    guess = pricing.guessed_tokens
+    return replace(usage, prompt_tokens=guess(sent), completion_tokens=guess(came))
 
 
 class Booking:

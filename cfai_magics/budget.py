@@ -109,8 +109,9 @@ def _unpriced(tightest: Limit | None) -> Admission:
 def refused(cost: Cost, limit: Limit, what: str = "this call") -> BudgetExceeded:
     """Return the error for a call that does not fit: nothing of it is sent."""
     needed = cost.prompt + min(FEWEST_TOKENS, cost.max_tokens) * cost.per_token
+    short = " even with a short answer" if cost.max_tokens else ""
     return BudgetExceeded(
-        f"{_left(limit)}, and {what} may cost {needed:,.1f} even with a short answer",
+        f"{_left(limit)}, and {what} may cost {needed:,.1f}{short}",
         _way_on(limit),
     )
 

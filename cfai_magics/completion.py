@@ -12,7 +12,8 @@ from IPython.core.completer import (
     context_matcher,
 )
 
-from .commands import ASK_OPTIONS, COMMANDS, Option
+from .commands import COMMANDS
+from .options import ASK_OPTIONS, Option
 from .words import split_words
 
 if TYPE_CHECKING:

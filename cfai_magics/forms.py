@@ -21,12 +21,14 @@ class Form:
     """One form: what the system prompt says of it, and how `parsed` is made of an answer's text.
 
     `fence` is the language an answer is shown in while it comes, where it is no Markdown itself.
+    `show` makes the MIME types of what a native task made, whose text is its description.
     """
 
     name: str
     instruction: str = ""
     parse: Callable[[str], Any] = lambda _: None
     fence: str = ""
+    show: Callable[[Answer], Mapping[str, Any]] | None = None
 
 
 def _code(text: str) -> str:

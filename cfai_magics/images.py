@@ -140,6 +140,12 @@ def decoded(text: str) -> bytes:
     return base64.b64decode(text)
 
 
+def picture_size(data: bytes) -> tuple[int, int] | None:
+    """Return the width and height of a PNG or JPEG; None for anything else."""
+    known = _read(data)
+    return known and known[1:]
+
+
 def image_at(url: str) -> Image:
     """Return the image that a data address holds, as it is."""
     data = decoded(url.partition(",")[2])
@@ -185,4 +191,5 @@ PICTURES: dict[tuple[str, str], Callable[[Any], bytes | None]] = {
     ("matplotlib", "Axes"): lambda axes: _figure(axes.get_figure()),
     ("PIL", "Image"): lambda picture: _encoded(picture)[1],
     ("IPython", "Image"): _shown,
+    ("cfai_magics", "Picture"): lambda picture: picture.data,
 }

@@ -10,9 +10,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from .commands import ASK_OPTIONS, run
+from .commands import run
 from .errors import BadOption
 from .notebook import notebook_name
+from .options import ASK_OPTIONS
 from .settings import Cfai, home
 from .words import split_words
 from .workspace import Workspace

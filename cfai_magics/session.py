@@ -2,37 +2,35 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue as model_list
 from .answer_stream import AnswerStream
-from .books import Booking, Books, Payload, Way, reserve_together
+from .books import Booking, Books, Way, reserve_together
+from .calls import TO_MARKDOWN, Calls, Files
 from .errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from .gathering import Gathering
 from .parallel import Parallel
-from .pricing import Cost, guessed_tokens, list_rates
+from .pricing import Cost, list_rates
+from .results import Embeddings, RawResult
 from .route import OnRetry, Route
 from .settings import Cfai
 from .store.ledger import Ledger, Place
 from .values import (
     Answer,
     Catalogue,
-    Embeddings,
     Message,
     Model,
-    RawResult,
     Request,
     Running,
     Standing,
-    Status,
-    Usage,
 )
 from .watchers import Attached, Callback, Unwatch, Watchers
+from .workers_ai.work import Payload
 
 if TYPE_CHECKING:
     import httpx
@@ -72,6 +70,7 @@ class Session:
         settings.observe(self._setting_changed)
         self._clock = clock
         self._wall_clock = wall_clock
+        self._calls = Calls(self.books, self.route, clock, self._explained)
         self._catalogue: Catalogue | None = None
 
     def _place(self) -> Place:
@@ -222,51 +221,30 @@ class Session:
                 pass
             return stream.answer
 
-    def embed(self, texts: Iterable[str], model: str = "") -> Embeddings:
-        """Return one vector a text, in their order; what all may cost is reserved first."""
-        client, local = self.route.client(), self.route.is_local
+    def embed(self, texts: Iterable[str], model: str = "", **how: Any) -> Embeddings:
+        """Return one vector a text, in their order; `how` is on_retry and max_neurons."""
         chosen, wanted = self.model(model or EMBEDDING_MODEL), tuple(texts)
-        if not local:
+        if not self.route.is_local:
             self.settings.course.check_model(chosen.name)
         asked = Request(chosen.name, tuple({"content": text} for text in wanted))
         cost = self.cost(asked, chosen)
-        way = self.route.gateway()
-        vectors: list[tuple[float, ...]] = []
-        with self._booked(self._booking(chosen, cost)) as call:
-            for batch in client.embed_batches(wanted, chosen.name, way):
-                texts = wanted[len(vectors) : len(vectors) + len(batch.vectors)]
-                told = batch.usage if batch.usage.prompt_tokens else _guessed(batch.usage, texts)
-                call.usage += call.booking.priced(told)
-                vectors += batch.vectors
-        return Embeddings(chosen.name, tuple(vectors), call.usage)
+        return self._calls.embed(
+            wanted, chosen.name, lambda most: self._booking(chosen, cost, most), **how
+        )
 
     def run(self, model: str, payload: Payload, **how: Any) -> RawResult:
-        """Run a native task and return its reply in its raw form; `how` is WorkersAI.run's."""
-        client, chosen = self.route.client(), self.catalogue_model(model)
-        way = self.route.gateway()
-        self.settings.course.check_task(chosen, payload)
-        with self._booked(
-            Booking(self.books, chosen, self.books.task_cost(chosen, payload))
-        ) as call:
-            result = client.run(chosen.name, payload, gateway=way, **how)
-            call.usage = self.books.priced_task(chosen, payload, result)
-        return replace(result, usage=call.usage)
+        """Run a native task and return its reply in its raw form.
 
-    @contextmanager
-    def _booked(self, booking: Booking) -> Iterator["_Call"]:
-        """Reserve, let the call be made, and settle by the usage it notes, however it ends."""
-        call = _Call(booking)
-        booking.reserve()
-        started = self._clock()
-        status: Status = "interrupted"
-        try:
-            yield call
-            status = "ok"
-        except CfaiError as error:
-            status = "failed"
-            raise self._explained(error) from None
-        finally:
-            booking.settle(status, call.usage, self._clock() - started)
+        `how` is WorkersAI.run's, and max_neurons.
+        """
+        chosen = self.catalogue_model(model)
+        self.settings.course.check_task(chosen, payload)
+        return self._calls.run(chosen, payload, **how)
+
+    def to_markdown(self, files: Files, **how: Any) -> RawResult:
+        """Convert documents, given as (name, bytes, MIME type), to Markdown."""
+        self.settings.course.check_model(TO_MARKDOWN.name)
+        return self._calls.to_markdown(files, **how)
 
     def fetch_account_usage(self) -> dict[str, float]:
         """Ask Cloudflare what the account used today, by model; the ledger keeps the sum."""
@@ -316,16 +294,3 @@ class Session:
         self._catalogue = model_list.keep(self.home, models, today)
         self.watchers.tell()
         return self._catalogue
-
-
-@dataclass
-class _Call:
-    """One call that is not streamed, while it is made."""
-
-    booking: Booking
-    usage: Usage = field(default_factory=Usage)
-
-
-def _guessed(told: Usage, texts: Iterable[str]) -> Usage:
-    """Return the usage of embeddings, whose tokens Cloudflare may leave out."""
-    return replace(told, prompt_tokens=sum(map(guessed_tokens, texts)))

@@ -32,6 +32,7 @@ UNITS = (
     (re.compile(r"^M images"), "M images"),
     (re.compile(r"^inference request"), "request"),
 )
+WORDS = {"tile": "512×512 tile", "step": "step and tile"}  # what is not plain without the list
 DEFAULT_SIDE = 1024  # pixels of an image where the request names no size
 
 
@@ -109,6 +110,14 @@ def _megapixels(units: Mapping[str, float], work: Work) -> float:
 
 def _of(units: Mapping[str, float], name: str) -> float:
     return units.get(name, 0.0)
+
+
+def unit_prices(model: Model) -> str:
+    """Return a model's prices in the units that they are in; "" where none is known."""
+    tokens = {"input": model.neurons_in, "output": model.neurons_out}
+    found = [f"{price:,.4g} per 1,000 {name} tokens" for name, price in tokens.items() if price]
+    found += [f"{price:,.6g} per {WORDS.get(unit, unit)}" for unit, price in model.units.items()]
+    return f"{', '.join(found)} (neurons)" if found else ""
 
 
 def dollars(neurons: float) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .markdown import first_code, without_remote_content
+from .media import Media
 
 Basis = Literal["billed", "estimated", "replayed"]
 Message = Mapping[str, Any]
@@ -161,7 +162,8 @@ class Answer:
     `notes` are lines about this call for its reader, and `standing` is where the day stood after
     it. `via` names the gateway and its cache's part, or the other server. `raw` is the JSON as it
     was sent, when the call was not streamed. `parsed` is what the form asked for makes of the
-    text: a JSON value, a DataFrame, code.
+    text: a JSON value, a DataFrame, code; of a native task it is what that made: an image, a
+    sound, a list, vectors. `work` is then how much it was, in its own unit.
     """
 
     model: str
@@ -179,6 +181,7 @@ class Answer:
     standing: Standing | None = None
     raw: Any = field(default=None, repr=False)
     parsed: Any = field(default=None, repr=False, compare=False)
+    work: str = ""
 
     @property
     def neurons(self) -> float | None:
@@ -216,8 +219,13 @@ class Answer:
     def __str__(self) -> str:
         return self.text
 
-    def _repr_markdown_(self) -> str:
+    def _repr_markdown_(self) -> str | None:
+        if isinstance(self.parsed, Media):  # front ends would prefer the words to the image
+            return None
         return without_remote_content(self.text)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return self.parsed._repr_mimebundle_() if isinstance(self.parsed, Media) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,35 +276,3 @@ class TokenCheck:
     can_read: bool
     can_run: bool
     expires_on: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Embeddings:
-    """Vectors in the order of the texts they were asked for."""
-
-    model: str
-    vectors: tuple[tuple[float, ...], ...]
-    usage: Usage = Usage()
-
-
-@dataclass(frozen=True, slots=True)
-class RawResult:
-    """What a native task answered: JSON's `result`, or bytes with their content type.
-
-    Exactly one of `result` and `content` is set.
-    """
-
-    result: Any = None
-    content: bytes | None = None
-    content_type: str = ""
-    usage: Usage = Usage()
-
-    @property
-    def neurons(self) -> float | None:
-        """Neurons of this call, or None where no figure is known; `basis` says where from."""
-        return self.usage.neurons
-
-    @property
-    def basis(self) -> Basis | None:
-        """Origin of `neurons`: billed, estimated or replayed."""
-        return self.usage.basis

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 import cfai_magics
@@ -42,6 +43,31 @@ def test_embed_returns_a_vector_a_text() -> None:
     embeddings = cfai_magics.embed(["sun", "moon"])
     assert len(embeddings.vectors) == 2
     assert embeddings.usage.basis is not None
+
+
+def test_vectors_are_what_numpy_takes() -> None:
+    embeddings = cfai_magics.embed(["sun", "moon"])
+    assert embeddings.array.shape == np.asarray(embeddings).shape == embeddings.shape == (2, 1024)
+    assert np.float32 == np.asarray(embeddings, dtype=np.float32).dtype
+    assert list(embeddings)[1] == embeddings[1] == embeddings.vectors[1]
+    assert repr(embeddings).startswith("<Embeddings: 2 vectors of 1,024 numbers by bge-m3")
+    assert np.asarray(cfai_magics.embed([])).shape == (0, 0)
+
+
+def test_the_nearness_of_texts_is_a_table_that_needs_no_colours() -> None:
+    heat = cfai_magics.similarity(["the cat sat", "a cat sat", "<b>tax</b>"])
+    assert heat.matrix[0][0] == pytest.approx(1.0)
+    assert heat.matrix[0][1] == heat.matrix[1][0] > heat.matrix[0][2]
+    assert f">{heat.matrix[0][1]:.2f}</td>" in heat._repr_html_()
+    assert "<b>" not in heat._repr_html_()
+    assert f"{heat.matrix[0][1]:.2f}" in str(heat)
+
+
+def test_more_texts_than_the_eye_takes_are_told() -> None:
+    heat = cfai_magics.similarity([f"text {number}" for number in range(45)])
+    assert "The first 40 of 45 texts; .matrix holds all." in str(heat)
+    assert heat._repr_html_().count("<tr>") == 41
+    assert len(heat.matrix) == 45
 
 
 def test_the_session_is_one_for_the_process() -> None:

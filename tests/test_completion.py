@@ -8,8 +8,9 @@ from IPython.core.completer import Completion, provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
 from cfai_magics.catalogue import keep
-from cfai_magics.commands import ASK_OPTIONS, COMMANDS
+from cfai_magics.commands import COMMANDS
 from cfai_magics.conversation import Turn
+from cfai_magics.options import ASK_OPTIONS
 from cfai_magics.store.threads import Threads
 from cfai_magics.values import Model
 from tests.kernels import running_kernel
@@ -51,7 +52,7 @@ def texts(shell: InteractiveShell, code: str, cursor: int | None = None) -> list
         ("%%cfai -", FLAGS),
         ("%%cfai -m", ["-m"]),
         ("%%cfai -c ", FLAGS),
-        ("%%cfai --to", ["--top-p"]),
+        ("%%cfai --to", ["--top-p", "--to"]),
         ("%%cfai --think --s", [flag for flag in FLAGS if flag.startswith("--s")]),
         ("%%cfai -f ma", ["markdown"]),
         ("%%cfai --footer=s", ["short"]),

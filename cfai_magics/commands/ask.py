@@ -1,12 +1,10 @@
 """The main command: one prompt in, one answer shown and kept."""
 
-import json
 import re
 from argparse import Namespace
 from dataclasses import replace
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
 
 from ..answers import Answers, Variant, variants
 from ..asking import Asking
@@ -16,36 +14,50 @@ from ..continuing import Place, continued
 from ..door import Door
 from ..errors import BadOption, NoVision
 from ..forms import FORMS, Form, form_for
+from ..given import parameters
 from ..prompt import Part, Prompt, question
-from ..render.preview import Preview
+from ..render.preview import Preview, TaskPreview
 from ..schema import Schema, read_schema, schema_of, streams
 from ..spelling import Limits
+from ..tasking import tasking
 from ..values import Answer, Model, Request
+from . import ask_parser
 
 NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 MOST_ANSWERS = 60  # of one cell
 NAMED = 5  # models that see, at most
 SHELLS_THREAD = "main"  # where no notebook gives the conversation its name
-PARAMETERS_WITH_OPTIONS = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
 
 
-def ask(door: Door, options: Namespace) -> Preview | None:
+def ask(door: Door, options: Namespace) -> Preview | TaskPreview | None:
     """Ask the question made of the words on the line; or, with --dry-run, only show it."""
     answered = answer(door, " ".join(options.prompt), options)
-    return answered if isinstance(answered, Preview) else None
+    return None if isinstance(answered, Answer | Answers) else answered
 
 
-def answer(door: Door, prompt: str, options: Namespace) -> Answer | Answers | Preview:
+def answer(
+    door: Door, prompt: str, options: Namespace
+) -> Answer | Answers | Preview | TaskPreview:
     """Ask the prompt with the options of ASK_OPTIONS, show the answer as it comes and keep it.
 
     With --dry-run nothing is asked or kept, and what would be sent is returned.
     """
     _check(prompt, options)
+    footer = options.footer or door.session.settings.footer
+    if options.task:
+        task = tasking(door, prompt, options, _typed(options))
+        return task.preview() if options.dry_run else task.run(footer, options.output)
     several = max(len(options.model or ()), len(options.temperature), options.times) > 1
     asking = (_comparing if several else _asking)(door, prompt, options)
     if options.dry_run:
         return asking.preview()
-    return asking.ask(options.footer or door.session.settings.footer, options.output)
+    return asking.ask(footer, options.output)
+
+
+def _typed(options: Namespace) -> set[str]:
+    """Return the names of the options that the line holds."""
+    defaults = vars(ask_parser().parse_args([]))
+    return {name for name, value in vars(options).items() if value != defaults.get(name, value)}
 
 
 def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
@@ -186,6 +198,9 @@ def _place(door: Door, options: Namespace) -> Place | None:
 def _check(prompt: str, options: Namespace) -> None:
     if not prompt.strip():
         raise BadOption("The question is empty", "Write it below the %%cfai line.")
+    misplaced = [name for name in ("save", "source", "target") if getattr(options, name)]
+    if misplaced and not options.task:
+        raise BadOption("--save, --from and --to go with --task only", "Leave them out.")
     if options.output and (not options.output.isidentifier() or iskeyword(options.output)):
         raise BadOption(f"-o {options.output} is no variable name", "Use letters, digits and _.")
     if options.max_neurons is not None and not options.max_neurons > 0:
@@ -208,17 +223,5 @@ def _request(door: Door, options: Namespace, model: str, temperature: float | No
         stop=tuple(options.stop or ()),
         think=options.think,
         stream=not options.no_stream,
-        extra=dict(map(_parameter, options.param or ())),
+        extra=parameters(options),
     )
-
-
-def _parameter(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise BadOption(f"-p {text} is not K=V", "Write for example -p top_k=40.")
-    if key in PARAMETERS_WITH_OPTIONS:
-        raise BadOption(f"-p {key} is not taken", f"Use {PARAMETERS_WITH_OPTIONS[key]}.")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value

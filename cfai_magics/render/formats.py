@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from typing import Any
 
 from ..errors import CfaiError
 from ..markdown import without_remote_content
 from ..values import AccountFigure
 
-Bundle = Mapping[str, str]  # MIME types with their texts
+Bundle = Mapping[str, Any]  # MIME types with their texts
 LEAST = 1e-9  # neurons
 FOOTER_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
 

@@ -44,6 +44,8 @@ def while_coming(text: str, form: Form) -> Bundle:
 
 def whole(answer: Answer, form: Form) -> Bundle:
     """Return the whole answer as its form shows it; as Markdown where it is not of its form."""
+    if form.show is not None and answer.parsed is not None:
+        return {"text/plain": answer.text, **form.show(answer)}
     shown = SHOWN.get(form.name)
     if shown is None or answer.parsed is None:
         return {**markdown(answer.text), "text/plain": answer.text}
@@ -52,7 +54,7 @@ def whole(answer: Answer, form: Form) -> Bundle:
 
 def plain(answer: Answer, form: Form) -> str:
     """Return the whole answer as text."""
-    if answer.parsed is None:
+    if answer.parsed is None or form.show is not None:
         return answer.text
     if form.name == "json":
         return pretty(answer.parsed)

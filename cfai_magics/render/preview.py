@@ -7,10 +7,11 @@ from typing import Any
 
 from ..costing import Share
 from ..pricing import Cost
-from .formats import Table, between, folded
+from .formats import Table, between, folded, muted
 
 COLUMNS = ("part", "tokens", "share")
 IMAGE_SHOWN = 40  # characters of an image's data
+LONGEST_WORD = 200  # characters without a space: more are no language
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,54 @@ class Preview:
         return f"{box}{self.table._repr_html_()}"
 
 
+@dataclass(frozen=True, slots=True)
+class TaskPreview:
+    """What a native task would send and cost: the JSON, the amount in its own unit, its prices."""
+
+    request: Mapping[str, Any]
+    amount: str
+    price: str
+    prices: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def json(self) -> str:
+        """The request as text."""
+        return json.dumps(self.request, indent=2, ensure_ascii=False)
+
+    @property
+    def told(self) -> str:
+        """What it would cost, by which prices."""
+        lines = [f"Nothing was sent. {self.amount}: {self.price}."]
+        lines += [f"Prices of the model: {self.prices}."] if self.prices else []
+        return "\n".join([*lines, *self.notes])
+
+    def __str__(self) -> str:
+        return f"{self.json}\n\n{self.told}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        box = folded("The request, as JSON", self.json).replace("<details>", "<details open>", 1)
+        return f"{box}{muted(self.told)}"
+
+
 def shown(value: Any, hide: Callable[[str], str]) -> Any:
     """Return a JSON value as it may be shown: images shortened, secrets hidden by `hide`."""
-    if isinstance(value, str) and value.startswith("data:") and len(value) > IMAGE_SHOWN:
+    if isinstance(value, str) and len(value) > IMAGE_SHOWN and is_data(value):
         return f"{value[:IMAGE_SHOWN]}… ({len(value):,} characters)"
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, Mapping):
         return {key: shown(each, hide) for key, each in value.items()}
+    if isinstance(value, list) and len(value) > IMAGE_SHOWN and isinstance(value[0], int):
+        return f"{len(value):,} bytes"
     if isinstance(value, list | tuple):
         return [shown(each, hide) for each in value]
     return value
+
+
+def is_data(text: str) -> bool:
+    """Whether a text is an image's or sound's data: an address that holds it, or bare base64."""
+    return text.startswith("data:") or (len(text) > LONGEST_WORD and " " not in text)

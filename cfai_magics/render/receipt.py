@@ -57,6 +57,8 @@ def _model(answer: Answer) -> str:
 
 
 def _tokens(answer: Answer) -> str:
+    if answer.work:
+        return answer.work
     usage = answer.usage
     mark = "about " if usage.basis == "estimated" and answer.finish in ENDINGS else ""
     return f"{mark}{usage.prompt_tokens:,}→{usage.completion_tokens:,} tokens"

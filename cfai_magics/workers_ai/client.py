@@ -18,7 +18,8 @@ from ..errors import (
 )
 from ..gateway import Gateway, through
 from ..gathering import Gathering
-from ..values import Answer, Embeddings, Model, RawResult, Request, TokenCheck, Usage
+from ..results import Embeddings, RawResult
+from ..values import Answer, Model, Request, TokenCheck, Usage
 from . import account, analytics, catalogue, chat, tasks
 from .chat_stream import ChatStream
 from .connection import NO_TOKEN, Connection, OnRetry, content_of, json_content, json_of
@@ -141,13 +142,17 @@ class WorkersAI:
         return Embeddings(model, tuple(vectors), usage)
 
     def embed_batches(
-        self, texts: Sequence[str], model: str, gateway: Gateway | None = None
+        self,
+        texts: Sequence[str],
+        model: str,
+        on_retry: OnRetry | None = None,
+        gateway: Gateway | None = None,
     ) -> Iterator[Embeddings]:
         """Yield the vectors of 100 texts at a time, with what each request used."""
         for batch in tasks.batches(texts):
             body = through(gateway, json_content(tasks.embeddings_body(model, batch)))
             reply, headers = self._connection.ask(
-                "POST", f"{self._openai}/embeddings", model, **body
+                "POST", f"{self._openai}/embeddings", model, on_retry, **body
             )
             found = tasks.vectors(reply, len(batch))
             usage = usage_of(reply.get("usage"), headers)
@@ -229,22 +234,36 @@ class WorkersAI:
         content_type: str | None = None,
         files: Mapping[str, Any] | None = None,
         gateway: Gateway | None = None,
+        on_retry: OnRetry | None = None,
     ) -> RawResult:
         """Run a native task and return its reply in its raw form.
 
         `payload` is sent as JSON; bytes are sent as they are, with their `content_type`; with
-        `files`, as httpx takes them, all goes as multipart/form-data, as the flux-2 models want.
+        `files`, as httpx takes them, all goes as multipart/form-data, as the flux-2 models want;
+        `on_retry` as for stream.
         """
         url = self._account() + tasks.run_path(quote(model, safe="@/"))
         content = tasks.multipart(payload, files) or _content(payload, content_type)
         sent = through(gateway, content)
         response = self._connection.tried(
-            lambda: self._connection.send("POST", url, model, **sent)
+            lambda: self._connection.send("POST", url, model, **sent), on_retry
         )
         kind = response.headers.get("content-type", "")
         if "json" in kind:
             return tasks.json_result(json_of(response), kind, response.headers)
         return tasks.bytes_result(content_of(response), kind, response.headers)
+
+    def to_markdown(
+        self,
+        files: Sequence[tuple[str, bytes, str]],
+        on_retry: OnRetry | None = None,
+        gateway: Gateway | None = None,
+    ) -> RawResult:
+        """Return documents as Markdown; they are given as (name, bytes, MIME type)."""
+        form = through(gateway, {"files": [("files", file) for file in files]})
+        url = f"{self._account()}/ai/tomarkdown"
+        reply, headers = self._connection.ask("POST", url, on_retry=on_retry, **form)
+        return tasks.json_result(reply, "application/json", headers)
 
     def _account(self) -> str:
         if not self._account_id:

@@ -1,0 +1,130 @@
+"""Calls that come back whole, of native tasks: booked before, and settled however they end."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .books import Booking, Books
+from .errors import CfaiError, RequestTimeout
+from .pricing import guessed_tokens
+from .results import Embeddings, RawResult
+from .route import OnRetry, Route
+from .values import Model, Status, Usage
+from .workers_ai.tasks import BATCH
+from .workers_ai.work import Job, Payload
+
+Files = Sequence[tuple[str, bytes, str]]
+TO_MARKDOWN = Model("tomarkdown", "Markdown Conversion")  # it has a path, and no name in the list
+
+
+@dataclass
+class _Call:
+    """One call while it is made: what it used, and an estimate of what no reply came for yet."""
+
+    usage: Usage = field(default_factory=Usage)
+    sent: Usage = field(default_factory=Usage)
+
+
+class Calls:
+    """One session's calls of native tasks; `explained` adds to an error what the session knows."""
+
+    def __init__(
+        self,
+        books: Books,
+        route: Route,
+        clock: Callable[[], float],
+        explained: Callable[[CfaiError], CfaiError],
+    ) -> None:
+        self._books = books
+        self._route = route
+        self._clock = clock
+        self._explained = explained
+
+    def embed(
+        self,
+        texts: tuple[str, ...],
+        model: str,
+        booked: Callable[[float | None], Booking],
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+    ) -> Embeddings:
+        """Return one vector a text; what all may cost is reserved before the first request."""
+        booking, vectors = booked(max_neurons), list[tuple[float, ...]]()
+        way = self._route.gateway()
+        batches = self._route.client().embed_batches(texts, model, on_retry, way)
+        with self._booked(booking) as call:
+            call.sent = booking.priced(_guessed(Usage(), texts[:BATCH]))
+            for batch in batches:
+                done = len(vectors) + len(batch.vectors)
+                told = batch.usage
+                if not told.prompt_tokens:
+                    told = _guessed(told, texts[len(vectors) : done])
+                call.usage += booking.priced(told)
+                vectors += batch.vectors
+                call.sent = booking.priced(_guessed(Usage(), texts[done : done + BATCH]))
+        notes, day = booking.notes, booking.standing
+        return Embeddings(model, tuple(vectors), call.usage, texts, notes, day)
+
+    def run(
+        self,
+        model: Model,
+        payload: Payload,
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+        **how: Any,
+    ) -> RawResult:
+        """Return the reply of a native task, with what it used; `how` is WorkersAI.run's."""
+        client, way = self._route.client(), self._route.gateway()
+        return self._whole(
+            model,
+            Job(model.name, payload, **how),
+            max_neurons,
+            lambda: client.run(model.name, payload, on_retry=on_retry, gateway=way, **how),
+        )
+
+    def to_markdown(
+        self,
+        files: Files,
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+    ) -> RawResult:
+        """Return documents as Markdown."""
+        client, way = self._route.client(), self._route.gateway()
+        job = Job(TO_MARKDOWN.name, {}, files={file[0]: file for file in files})
+        return self._whole(
+            TO_MARKDOWN, job, max_neurons, lambda: client.to_markdown(files, on_retry, way)
+        )
+
+    def _whole(
+        self, model: Model, job: Job, most: float | None, send: Callable[[], RawResult]
+    ) -> RawResult:
+        booking = Booking(self._books, model, self._books.task_cost(model, job), most=most)
+        with self._booked(booking) as call:
+            call.sent = self._books.priced_task(model, job, RawResult())
+            result = send()
+            call.usage = self._books.priced_task(model, job, result)
+        return replace(result, usage=call.usage, notes=booking.notes, standing=booking.standing)
+
+    @contextmanager
+    def _booked(self, booking: Booking) -> Iterator[_Call]:
+        """Reserve, let the call be made, and settle by the usage it notes, however it ends."""
+        call = _Call()
+        booking.reserve()
+        started = self._clock()
+        status: Status = "interrupted"
+        unread = True  # what has been sent may be billed, though no reply was read
+        try:
+            yield call
+            status, unread = "ok", False
+        except CfaiError as error:
+            status, unread = "failed", isinstance(error, RequestTimeout)
+            raise self._explained(error) from None
+        finally:
+            used = call.usage + call.sent if unread else call.usage
+            booking.settle(status, used, self._clock() - started)
+
+
+def _guessed(told: Usage, texts: Iterable[str]) -> Usage:
+    """Return the usage of embeddings, whose tokens Cloudflare may leave out."""
+    return replace(told, prompt_tokens=sum(map(guessed_tokens, texts)))
