@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -86,6 +86,25 @@ def fits(model: Model, word: str) -> bool:
     if word in TRAITS:
         return TRAITS[word](model)
     return word in f"{model.name} {model.task}".lower()
+
+
+class Known:
+    """The list of models as one session knows it: fetched, else as kept, else as shipped."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._catalogue: Catalogue | None = None
+
+    def all(self) -> Catalogue:
+        """Return the list without asking the network."""
+        if self._catalogue is None:
+            self._catalogue = cached(self._home) or shipped()
+        return self._catalogue
+
+    def take(self, models: Iterable[Model]) -> Catalogue:
+        """Take what was fetched for the list, and keep it on disk with its date."""
+        self._catalogue = keep(self._home, models, datetime.now(UTC).date().isoformat())
+        return self._catalogue
 
 
 def resolve(name: str, catalogue: Catalogue) -> Model:

@@ -11,6 +11,7 @@ from .credentials import ACCOUNT_VARIABLE, TOKEN_VARIABLE, Credentials, Credenti
 from .elsewhere import KEY_VARIABLE, Server, key_for, server_in_use
 from .errors import BadOption, CfaiError
 from .gateway import DIRECT, Gateway, gateway_metadata, gateway_name
+from .pacing import Wait
 from .settings import Cfai
 from .values import TokenCheck
 
@@ -39,6 +40,7 @@ class Route:
         environ: Mapping[str, str] = os.environ,
         transport: "httpx.BaseTransport | None" = None,
         on_change: Callable[[], None] = lambda: None,
+        turn: Callable[[str, str], Wait | None] = lambda _account, _model: None,
     ) -> None:
         self.store = CredentialStore(home, environ)
         self.environ = environ
@@ -51,6 +53,7 @@ class Route:
         self._account = ""
         self._found: tuple[int, Credentials] | None = None
         self._on_change = on_change
+        self._turn = turn
 
     @property
     def is_local(self) -> bool:
@@ -158,13 +161,16 @@ class Route:
     def _client_with(self, credentials: Credentials) -> "WorkersAI":
         from .workers_ai import CLOUDFLARE, WorkersAI
 
-        return WorkersAI(
+        made = WorkersAI(
             credentials.account_id,
             credentials.api_token.reveal(),
             base_url=self.environ.get(BASE_URL_VARIABLE) or CLOUDFLARE,
             timeout=self._settings.timeout,
             transport=self._transport,
         )
+        account = hashed(credentials.account_id)
+        made.take_turns(lambda model: self._turn(account, model))
+        return made
 
     def explained(self, error: CfaiError) -> CfaiError:
         """Return the error of a call with the next step that fits the way it went."""

@@ -20,6 +20,7 @@ from .results import Embeddings, RawResult
 from .route import OnRetry, Route
 from .settings import Cfai
 from .store.ledger import Ledger, Place
+from .turns import Turns
 from .values import (
     Answer,
     Catalogue,
@@ -64,14 +65,16 @@ class Session:
         ledger = Ledger(home, wall_clock, settings.course.budgets)
         # Others' entries in the ledger change what is seen; so does each minute, for clocks.
         self.watchers = Watchers(lambda: (ledger.version(), int(wall_clock() // 60)))
-        self.route = Route(settings, home, environ, transport, self.watchers.tell)
+        self._turns = Turns(home, wall_clock, self.catalogue_model)
+        ways = (self.watchers.tell, self._turns.take)
+        self.route = Route(settings, home, environ, transport, *ways)
         self.books = Books(ledger, self._place, self.watchers)
         self.attached: dict[str, Attached] = {}
         settings.observe(self._setting_changed)
         self._clock = clock
         self._wall_clock = wall_clock
         self._calls = Calls(self.books, self.route, clock, self._explained)
-        self._catalogue: Catalogue | None = None
+        self._models = model_list.Known(home)
 
     def _place(self) -> Place:
         try:
@@ -89,6 +92,7 @@ class Session:
         self.watchers.close()
         self.route.close()
         self.books.ledger.close()
+        self._turns.close()
 
     # --- watching
 
@@ -283,14 +287,10 @@ class Session:
 
     def catalogue(self) -> Catalogue:
         """Return the list of models without asking the network."""
-        if self._catalogue is None:
-            self._catalogue = model_list.cached(self.home) or model_list.shipped()
-        return self._catalogue
+        return self._models.all()
 
     def fetch_catalogue(self, on_retry: OnRetry | None = None) -> Catalogue:
         """Ask Cloudflare for the list of models and keep it on disk."""
-        models = self.route.client().models(on_retry)
-        today = datetime.now(UTC).date().isoformat()
-        self._catalogue = model_list.keep(self.home, models, today)
+        fetched = self._models.take(self.route.client().models(on_retry))
         self.watchers.tell()
-        return self._catalogue
+        return fetched

@@ -137,7 +137,9 @@ def test_a_model_without_a_price_is_cut_by_what_it_reports(
     session.books.ledger.set_budget("day", 5.0)
     model = session.model("gemma-4-26b-a4b-it")
     unpriced = [m for m in session.catalogue().models if m.name != model.name]
-    session._catalogue = type(session.catalogue())(tuple(unpriced), "2026-10-09", "shipped")
+    session._models._catalogue = type(session.catalogue())(
+        tuple(unpriced), "2026-10-09", "shipped"
+    )
     with pytest.raises(BudgetReached):
         ask(session, model=model.name)
     assert rows(session)[0]["neurons"] <= 5.1

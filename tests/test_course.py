@@ -208,7 +208,7 @@ def test_an_answer_is_cut_at_the_end_of_a_course_s_budget(begin: Begin, account:
     session = begin("[budget]\ncall = 4")
     account.switch(answer="word " * 4_000)
     unpriced = [m for m in session.catalogue().models if m.name != GEMMA]
-    session._catalogue = Catalogue(tuple(unpriced), "2026-10-09", "shipped")
+    session._models._catalogue = Catalogue(tuple(unpriced), "2026-10-09", "shipped")
     with pytest.raises(BudgetReached, match="end of the course's budget for a call") as caught:
         session.ask(session.request(HI, GEMMA))
     assert "budget N" not in str(caught.value)

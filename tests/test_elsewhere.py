@@ -125,7 +125,7 @@ def test_a_model_of_another_sort_is_given_no_neurons(
     keyed(monkeypatch, other)
     other.switch(omit_neurons_body=True, omit_neurons_header=True)
     catalogue = elsewhere.catalogue()
-    elsewhere._catalogue = replace(
+    elsewhere._models._catalogue = replace(
         catalogue, models=tuple(model for model in catalogue.models if model.name != LLAMA)
     )
     elsewhere.books.ledger.set_budget("day", 1)

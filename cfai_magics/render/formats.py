@@ -115,7 +115,10 @@ def duration(amount: float) -> str:
 
 def next_try(error: CfaiError, pause: float, number: int) -> str:
     """Return the line that tells why nothing has come yet, and when it is tried again."""
-    return f"{error.cause.rstrip('.')}; try {number} follows in {pause:.0f} s"
+    cause = error.cause.rstrip(".")
+    if number == 1:  # it waits for its turn
+        return f"{cause}; this one is sent in {pause:.0f} s"
+    return f"{cause}; try {number} follows in {pause:.0f} s"
 
 
 def bar(done: int, total: int, width: int = 30) -> str:

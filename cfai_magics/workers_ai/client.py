@@ -22,7 +22,15 @@ from ..results import Embeddings, RawResult
 from ..values import Answer, Model, Request, TokenCheck, Usage
 from . import account, analytics, catalogue, chat, tasks
 from .chat_stream import ChatStream
-from .connection import NO_TOKEN, Connection, OnRetry, content_of, json_content, json_of
+from .connection import (
+    NO_TOKEN,
+    Connection,
+    OnRetry,
+    Turn,
+    content_of,
+    json_content,
+    json_of,
+)
 from .usage import usage_of
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
@@ -101,6 +109,10 @@ class WorkersAI:
         """Close the connections."""
         self._connection.close()
 
+    def take_turns(self, turn: Turn) -> None:
+        """Let each request to a model wait first, as long as `turn` says of it."""
+        self._connection.turn = turn
+
     def hang_up(self) -> None:
         """End at once what other threads wait for; nothing more can be sent, and close remains."""
         self._connection.hang_up()
@@ -119,7 +131,7 @@ class WorkersAI:
             lambda changes: self._connection.send(
                 "POST", url, request.model, **through(gateway, json_content({**body, **changes}))
             ),
-            lambda send: self._connection.tried(send, on_retry),
+            lambda send: self._connection.tried(send, on_retry, request.model),
             request,
             gateway.shown if gateway else self._via,
         )
@@ -246,7 +258,7 @@ class WorkersAI:
         content = tasks.multipart(payload, files) or _content(payload, content_type)
         sent = through(gateway, content)
         response = self._connection.tried(
-            lambda: self._connection.send("POST", url, model, **sent), on_retry
+            lambda: self._connection.send("POST", url, model, **sent), on_retry, model
         )
         kind = response.headers.get("content-type", "")
         if "json" in kind:

@@ -13,7 +13,8 @@ from weakref import WeakSet
 import httpx
 from tenacity import RetryCallState, Retrying
 
-from ..errors import BadOption, CfaiError, ConnectionFailed
+from ..errors import BadOption, CfaiError, ConnectionFailed, RateLimited
+from ..pacing import Wait
 from .envelope import refusal
 from .retry import is_worth_another, seconds_before
 from .transport import our_errors, our_setup_errors
@@ -22,8 +23,15 @@ CONNECT_TIMEOUT = 10.0  # s
 NO_TOKEN = "none"  # for a server that asks for no key: no header is sent  # noqa: S105
 TELL_AFTER = 2.0  # s of trying: from then on the user is told
 
+MOST = 100  # connections at once
+
 OnRetry = Callable[[CfaiError, float, int], None]
+Turn = Callable[[str], Wait | None]  # of a request to a model, taken before each try
 Sent = TypeVar("Sent")
+
+
+def no_turn(_model: str) -> None:
+    """Let every request go at once."""
 
 
 class _Bearer(httpx.Auth):
@@ -53,6 +61,7 @@ class Connection:
         from .. import __version__
 
         self._sleep = sleep
+        self.turn: Turn = no_turn
         self._sockets: WeakSet[socket] = WeakSet()
         self._lock = Lock()
         self._hung_up = Event()
@@ -62,6 +71,7 @@ class Connection:
                 headers={"User-Agent": f"cfai-magics/{__version__}"},
                 timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
                 transport=transport,
+                limits=httpx.Limits(max_connections=MOST, max_keepalive_connections=MOST),
                 follow_redirects=False,  # so that the token never travels to another host
             )
 
@@ -127,12 +137,21 @@ class Connection:
         **sent: Any,
     ) -> tuple[Any, httpx.Headers]:
         """Send, again where that is worth it; return the reply's JSON and headers."""
-        response = self.tried(lambda: self.send(method, url, model, **sent), on_retry)
+        response = self.tried(lambda: self.send(method, url, model, **sent), on_retry, model)
         return json_of(response), response.headers
 
-    def tried(self, send: Callable[[], Sent], on_retry: OnRetry | None = None) -> Sent:
-        """Call `send` until it succeeds, or raises what is not worth another try."""
+    def tried(
+        self, send: Callable[[], Sent], on_retry: OnRetry | None = None, model: str = ""
+    ) -> Sent:
+        """Call `send` until it succeeds, or raises what is not worth another try.
+
+        Each try waits for its turn first, where a model is named.
+        """
         begun = time.monotonic()
+
+        def in_turn() -> Sent:
+            self._await_turn(model, on_retry)
+            return send()
 
         def tell(state: RetryCallState) -> None:
             wait = state.next_action.sleep if state.next_action else 0.0
@@ -145,7 +164,15 @@ class Connection:
             before_sleep=tell,
             sleep=self._pause,
             reraise=True,
-        )(send)
+        )(in_turn)
+
+    def _await_turn(self, model: str, on_retry: OnRetry | None) -> None:
+        wait = self.turn(model) if model else None
+        if wait is None:
+            return
+        if on_retry and wait.seconds > TELL_AFTER:
+            on_retry(RateLimited(wait.cause), wait.seconds, 1)
+        self._pause(wait.seconds)
 
 
 def _shut_down(each: socket) -> None:

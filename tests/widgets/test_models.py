@@ -117,7 +117,7 @@ def test_an_update_that_fails_says_why(fresh: Panel) -> None:
 def test_names_from_elsewhere_stay_text_and_retirement_is_told(panel: Panel) -> None:
     hostile = Model("@cf/x/<img src=x onerror=alert(1)>", "Text Generation", retires="2027-03-01")
     catalogue.keep(panel.session.home, [hostile], "2026-11-25")
-    panel.session._catalogue = None
+    panel.session._models._catalogue = None
     panel.session.settings.model = hostile.name
     assert "<img" not in panel.models.detail.value
     assert "&lt;img" in panel.models.detail.value
