@@ -11,12 +11,12 @@ from traitlets.config import Config
 import cfai_magics
 from cfai_magics import cli
 from cfai_magics.commands import run
-from cfai_magics.door import Door
 from cfai_magics.doors import shell_door
 from cfai_magics.errors import BadOption, BudgetExceeded, BudgetReached, CourseRule
 from cfai_magics.session import Session
 from cfai_magics.settings import keep_settings, load_settings
 from cfai_magics.values import Catalogue, Message
+from tests.doors import bare_door
 from tests.standin import Standin
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
@@ -267,7 +267,7 @@ def test_the_shell_holds_to_it_too(
 
 
 def test_status_shows_what_it_holds(begin: Begin, tmp_path: Path) -> None:
-    door = Door(begin(TEXT + "[budget]\nday = 2000\ncall = 50"), *[None] * 5)  # type: ignore[arg-type]
+    door = bare_door(begin(TEXT + "[budget]\nday = 2000\ncall = 50"))
     status = str(run("status", [], door, "%cfai"))
     path = str(tmp_path / "course" / "cfai.toml")
     for held in ("allowed models", "2,000 for a day, 50 for a call", "local, max_tokens"):
@@ -278,7 +278,7 @@ def test_status_shows_what_it_holds(begin: Begin, tmp_path: Path) -> None:
 
 
 def test_use_says_where_the_course_decides(begin: Begin) -> None:
-    door = Door(begin(TEXT), *[None] * 5, remembers=True)  # type: ignore[arg-type]
+    door = bare_door(begin(TEXT), remembers=True)
     assert "but not where" in str(run("use", ["gemma-4-26b-a4b-it"], door, "cfai"))
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from cfai_magics import cli
 from cfai_magics.commands import run
-from cfai_magics.door import Door
 from cfai_magics.errors import BadInput, BadOption, CourseRule, GatewayLimit
 from cfai_magics.render.receipt import receipt
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai, keep_settings, load_settings
 from cfai_magics.values import Message
+from tests.doors import bare_door
 from tests.standin import Standin
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
@@ -142,7 +142,7 @@ def test_it_is_kept_and_status_shows_where_it_comes_from(account: Standin, home:
     (home / "settings.toml").write_text('gateway = "class"\nmetadata = { "student" = "ada" }')
     keep_settings(home, {"max_tokens": 7})
     session = Session(load_settings(home), home)
-    door = Door(session, *[None] * 5)  # type: ignore[arg-type]
+    door = bare_door(session)
     status = str(run("status", [], door, "%cfai"))
     for name, value in (("gateway", "class"), ("metadata student", "ada")):
         line = next(line for line in status.splitlines() if line.startswith(name))

@@ -5,17 +5,17 @@ from collections.abc import Callable
 import pytest
 
 from cfai_magics.commands import run
-from cfai_magics.door import Door
 from cfai_magics.errors import BadOption
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
+from tests.doors import bare_door
 from tests.standin import Standin
 
 
 @pytest.fixture
 def budget(session: Session) -> Callable[[str], str]:
     def shown(line: str, *, shell: bool = False) -> str:
-        door = Door(session, *[None] * 6, remembers=shell)  # type: ignore[arg-type]
+        door = bare_door(session, remembers=shell)
         return str(run("budget", line.split(), door, "%cfai"))
 
     return shown
@@ -60,7 +60,7 @@ def test_a_notebook_nobody_names_has_no_budget(budget: Callable[[str], str]) -> 
 
 
 def test_a_shell_command_has_no_session(session: Session) -> None:
-    door = Door(session, *[None] * 6, remembers=True)  # type: ignore[arg-type]
+    door = bare_door(session, remembers=True)
     with pytest.raises(BadOption, match="session of its own"):
         run("budget", ["5", "--session"], door, "cfai")
 
@@ -72,6 +72,6 @@ def test_it_is_shown_and_set_without_an_account(
 
     assert isinstance(home, Path)
     session = Session(Cfai(), home)
-    door = Door(session, *[None] * 6)  # type: ignore[arg-type]
+    door = bare_door(session)
     assert "2,000" in str(run("budget", ["2000"], door, "%cfai"))
     session.close()

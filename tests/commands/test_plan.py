@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.commands import run
-from cfai_magics.door import Door
 from cfai_magics.errors import BadOption
 from cfai_magics.pricing import cost, list_rates
 from cfai_magics.render.formats import Table
 from cfai_magics.session import Session
 from cfai_magics.values import Request
+from tests.doors import bare_door
 from tests.standin import Standin
 
 CELLS = (
@@ -28,7 +28,7 @@ CELLS = (
 @pytest.fixture
 def plan(session: Session) -> Callable[..., Table]:
     def shown(*words: str) -> Table:
-        door = Door(session, *[None] * 6)  # type: ignore[arg-type]
+        door = bare_door(session)
         table = run("plan", words, door, "%cfai")
         assert isinstance(table, Table)
         return table

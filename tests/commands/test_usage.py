@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from cfai_magics.commands import run
-from cfai_magics.door import Door
 from cfai_magics.errors import BadOption, PermissionDenied
 from cfai_magics.render.chart import VEGA_LITE
 from cfai_magics.render.report import UsageReport
 from cfai_magics.session import Session
+from tests.doors import bare_door
 from tests.standin import Standin
 
 
@@ -31,7 +31,7 @@ def spent(session: Session, account: Standin) -> Session:
 @pytest.fixture
 def usage(spent: Session) -> Callable[[str], object]:
     def shown(line: str) -> object:
-        door = Door(spent, *[None] * 6)  # type: ignore[arg-type]
+        door = bare_door(spent)
         return run("usage", line.split(), door, "%cfai")
 
     return shown
@@ -117,7 +117,7 @@ def test_without_the_permission_it_is_named(
 
 
 def test_an_empty_ledger_says_so(session: Session) -> None:
-    door = Door(session, *[None] * 6)  # type: ignore[arg-type]
+    door = bare_door(session)
     assert "0 calls" in str(run("usage", [], door, "%cfai"))
     assert str(run("usage", ["--csv"], door, "%cfai")) == ""
 
