@@ -6,7 +6,7 @@ from typing import Literal
 
 from . import budget, pricing
 from .errors import AllowanceUsedUp, BudgetExceeded
-from .pricing import Cost, Rates
+from .pricing import Cost, Extent, Rates
 from .render.formats import duration
 from .results import RawResult
 from .store.ledger import Ledger, Outcome, Place
@@ -33,7 +33,7 @@ class Books:
             return FREE
         return pricing.rates(model, self.ledger.history.bills(model.name))
 
-    def cost(self, request: Request, model: Model, *, local: bool = False) -> Cost | None:
+    def cost(self, request: Request | Extent, model: Model, *, local: bool = False) -> Cost | None:
         """Return what a request may cost; None where the model has no known price."""
         known = self.rates(model, local=local)
         if known is None:

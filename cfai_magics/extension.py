@@ -2,6 +2,7 @@
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from .bridge import Bridge
 from .completion import Completion
 from .magics import CfaiMagics
 from .settings import home, load_settings
@@ -20,6 +21,9 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.configurables.append(settings)
     magics.workspace.begin()
+    magics.bridge = Bridge(lambda: magics.session)
+    if hasattr(shell, "kernel"):
+        magics.bridge.open()
     shell.Completer.custom_matchers.append(Completion(lambda: magics.session).match)
 
 
@@ -29,6 +33,8 @@ def unload(shell: InteractiveShell) -> None:
     if magics is None:
         return
     magics.workspace.end()
+    if magics.bridge is not None:
+        magics.bridge.close()
     magics.close()
     for kind, earlier in magics.displaced.items():
         del shell.magics_manager.magics[kind]["cfai"]

@@ -1,6 +1,7 @@
 """Owns `%cfai` and `%%cfai`: reads the line and hands over to a command."""
 
 import os
+import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from .workspace import Workspace
 
 if TYPE_CHECKING:
     from .answers import Answers
+    from .bridge import Bridge
     from .door import Door
     from .session import Session
     from .values import Answer
@@ -43,16 +45,19 @@ class CfaiMagics(Magics):
         self.settings = settings
         self.workspace = Workspace(shell)
         self.displaced: Mapping[str, Any] = {}
+        self.bridge: Bridge | None = None
+        self._beginning = threading.Lock()  # a cell and JupyterLab may ask at once
         self._session: Session | None = None
 
     @property
     def session(self) -> "Session":
         """The session of this shell, begun when first needed: loading stays light."""
-        if self._session is None:
-            from .session import Session
+        with self._beginning:
+            if self._session is None:
+                from .session import Session
 
-            self._session = Session(self.settings, home())
-        return self._session
+                self._session = Session(self.settings, home())
+            return self._session
 
     def close(self) -> None:
         """Close the session, if one was begun."""

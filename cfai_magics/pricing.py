@@ -34,16 +34,24 @@ def guessed_prompt_tokens(messages: Iterable[Message]) -> int:
 
 def fewest_prompt_tokens(messages: Sequence[Message]) -> int:
     """Return how many tokens the messages have at least, in all likelihood."""
-    return sum(math.ceil(len(text) / MOST_CHARACTERS_PER_TOKEN) for text in _texts(messages))
+    return _fewest(len(text) for text in _texts(messages))
+
+
+def _fewest(characters: Iterable[int]) -> int:
+    return sum(math.ceil(count / MOST_CHARACTERS_PER_TOKEN) for count in characters)
 
 
 def most_prompt_tokens(messages: Sequence[Message]) -> int:
     """Return how many tokens the messages have at most: what has to be reserved for them."""
     size = sum(len(text.encode(errors="replace")) for text in _texts(messages))
     images = sum(1 for part in _parts(messages) if part.get("type") == "image_url")
+    return _most(size, len(messages), images)
+
+
+def _most(size: int, messages: int, images: int) -> int:
     return (
         math.ceil(size / FEWEST_BYTES_PER_TOKEN)
-        + TOKENS_PER_MESSAGE * (len(messages) + 1)
+        + TOKENS_PER_MESSAGE * (messages + 1)
         + TOKENS_PER_IMAGE * images
     )
 
@@ -158,18 +166,51 @@ class Cost:
         return replace(self, max_tokens=tokens)
 
 
-def cost(request: Request, listed: Rates, calibrated: Rates | None = None) -> Cost:
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """All of a request that its price depends on.
+
+    `fewest` and `most` are tokens of the prompt, `max_tokens` the most of each answer.
+    """
+
+    fewest: int
+    most: int
+    max_tokens: int
+    answers: int = 1
+
+    @classmethod
+    def of_sizes(
+        cls, texts: Sequence[tuple[int, int]], *, images: int = 0, max_tokens: int = 0
+    ) -> "Extent":
+        """Return the extent of a request with a message for each text: its characters, bytes."""
+        size = sum(weight for _, weight in texts)
+        fewest = _fewest(count for count, _ in texts)
+        return cls(fewest, _most(size, len(texts), images), max_tokens)
+
+
+def extent(request: Request) -> Extent:
+    """Return the extent of a request."""
+    return Extent(
+        fewest_prompt_tokens(request.messages),
+        most_prompt_tokens(request.messages) + _most_tokens_beside(request),
+        most_tokens(request),
+        _answers(request),
+    )
+
+
+def cost(request: Request | Extent, listed: Rates, calibrated: Rates | None = None) -> Cost:
     """Return what a request may cost; a calibration may raise the most, and never lowers it."""
+    asked = request if isinstance(request, Extent) else extent(request)
     known = calibrated or listed
     prompt, completion = (
         max(listed.prompt, known.prompt),
         max(listed.completion, known.completion),
     )
     return Cost(
-        prompt=(most_prompt_tokens(request.messages) + _most_tokens_beside(request)) * prompt,
-        least=fewest_prompt_tokens(request.messages) * min(known.prompt, known.cached),
-        per_token=completion * _answers(request),
-        max_tokens=most_tokens(request),
+        prompt=asked.most * prompt,
+        least=asked.fewest * min(known.prompt, known.cached),
+        per_token=completion * asked.answers,
+        max_tokens=asked.max_tokens,
     )
 
 

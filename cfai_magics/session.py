@@ -15,7 +15,7 @@ from .calls import TO_MARKDOWN, Calls, Files
 from .errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from .gathering import Gathering
 from .parallel import Parallel
-from .pricing import Cost, list_rates
+from .pricing import Cost, Extent, list_rates
 from .results import Embeddings, RawResult
 from .route import OnRetry, Route
 from .settings import Cfai
@@ -202,7 +202,7 @@ class Session:
         """Raise CourseRule where the course's file does not allow the request."""
         self.settings.course.check(request, local=self.route.is_local)
 
-    def cost(self, request: Request, model: Model) -> Cost | None:
+    def cost(self, request: Request | Extent, model: Model) -> Cost | None:
         """Return what a request may cost, wherever it goes; None where nobody knows."""
         return self.books.cost(request, model, local=self._is_free(model))
 

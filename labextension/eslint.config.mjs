@@ -37,7 +37,7 @@ export default defineConfig([
       curly: 'error',
       eqeqeq: 'error',
       'max-lines': ['error', 200],
-      'no-console': 'error'
+      'no-console': ['error', { allow: ['warn'] }]
     }
   },
   {

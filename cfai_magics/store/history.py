@@ -12,6 +12,7 @@ Group = Literal["model", "notebook", "day", "task"]
 SUMS = "sum(calls), sum(tokens_in), sum(tokens_out), sum(billed), sum(estimated), sum(reserved)"
 BILLS_LOOKED_AT = 50
 AT_ONCE = 1_000  # rows
+HOURS = 24  # of a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,20 @@ class History:
                 (self._since(days), account, account),
             ).fetchall()
         return [Total(*row) for row in rows]
+
+    def hours(self, account: str) -> list[float]:
+        """Return the neurons that an account used in each hour (UTC) of today."""
+        now = self._clock()
+        found = [0.0] * HOURS
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT CAST(started % :day / 3600 AS INTEGER), sum(neurons) FROM calls"
+                " WHERE day = :today AND account = :account AND status <> 'reserved' GROUP BY 1",
+                {"day": int(DAY), "today": day_of(now), "account": account},
+            ).fetchall()
+        for hour, neurons in rows:
+            found[hour] = neurons
+        return found
 
     def bills(self, model: str) -> list[Usage]:
         """Return the newest billed usages of a model, at most 50; copies from a cache are none."""

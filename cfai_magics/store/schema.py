@@ -96,4 +96,10 @@ CREATE TABLE closed_days (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = (("calls, totals, budgets, closed days", CALLS),)
+# For the chart of a day, which must not read the years before it.
+CALLS_BY_DAY = "CREATE INDEX calls_by_day ON calls (day, account);"
+
+MIGRATIONS = (
+    ("calls, totals, budgets, closed days", CALLS),
+    ("calls by day", CALLS_BY_DAY),
+)

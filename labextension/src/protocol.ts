@@ -1,0 +1,177 @@
+import { PartialJSONObject, PartialJSONValue } from '@lumino/coreutils';
+
+/** The name of the comm, and its id: see cfai_magics/bridge.py, the other end. */
+export const TARGET = 'cfai-magics';
+export const VERSION = 1;
+
+/** Where a day stands, in neurons; the four parts never overlap. */
+export interface IDay {
+  readonly billed: number;
+  readonly estimated: number;
+  readonly running: number;
+  readonly reserved: number;
+  readonly limit: number;
+  readonly closed: boolean;
+  /** In seconds since 1970, as all times here. */
+  readonly resets: number;
+  /** What Cloudflare itself counted, where it was asked today. */
+  readonly account: { readonly neurons: number; readonly told: number } | null;
+}
+
+export interface IState {
+  readonly type: 'state';
+  readonly payer: 'account' | 'local' | 'elsewhere' | 'nobody' | 'unknown';
+  readonly model: string;
+  readonly day: IDay | null;
+}
+
+export interface IToday {
+  readonly models: readonly {
+    readonly name: string;
+    readonly calls: number;
+    readonly neurons: number;
+  }[];
+  /** Neurons in each hour, in UTC. */
+  readonly hours: readonly number[];
+  readonly budgets: readonly {
+    readonly scope: string;
+    readonly neurons: number;
+    readonly spent: number;
+  }[];
+}
+
+/** A model that chats; prices are neurons for 1,000 tokens, null where unknown. */
+export interface IModel {
+  readonly name: string;
+  readonly in: number | null;
+  readonly out: number | null;
+  readonly paid: boolean;
+  readonly traits: readonly string[];
+}
+
+export interface IModels {
+  readonly date: string;
+  readonly models: readonly IModel[];
+}
+
+export interface IEstimate {
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** What may be asked of a cell: sizes and a listed model, never its text. */
+export interface ICellAsks extends PartialJSONObject {
+  model: string;
+  /** Characters and bytes of each text that would be sent. */
+  texts: [number, number][];
+  system: boolean;
+  images: number;
+  max_tokens: number | null;
+  max_neurons: number | null;
+}
+
+/** What can be asked of the kernel, and what it then tells. */
+export interface IQuestions {
+  readonly today: { asks: PartialJSONObject; tells: IToday };
+  readonly models: { asks: PartialJSONObject; tells: IModels };
+  readonly use: { asks: { model: string }; tells: object };
+  readonly estimate: { asks: ICellAsks; tells: IEstimate };
+}
+
+/** The answer to a question, whose id it bears; its shape is that of the question's type. */
+export interface IReply {
+  readonly type: keyof IQuestions;
+  readonly id: string;
+}
+
+export interface IRefusal {
+  readonly type: 'refused';
+  readonly id: string;
+  readonly why: string;
+}
+
+export type FromKernel =
+  { readonly type: 'hello' } | IState | IReply | IRefusal;
+
+/** The one guard at the entrance: what is no message of this version is null. */
+export function read(data: PartialJSONValue | undefined): FromKernel | null {
+  if (
+    !isObject(data) ||
+    data.version !== VERSION ||
+    typeof data.type !== 'string'
+  ) {
+    return null;
+  }
+  return CHECKS[data.type]?.(data) ? (data as unknown as FromKernel) : null;
+}
+
+type Check = (value: PartialJSONObject) => boolean;
+
+const isNumber = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isFinite(value);
+const isPrice = (value: unknown): boolean => value === null || isNumber(value);
+const isText = (value: unknown): boolean => typeof value === 'string';
+const all = (value: unknown, check: Check): boolean =>
+  Array.isArray(value) &&
+  value.every(
+    item =>
+      isObject(item as PartialJSONValue) && check(item as PartialJSONObject)
+  );
+const numbers = (value: PartialJSONObject, ...names: string[]): boolean =>
+  names.every(name => isNumber(value[name]));
+
+const CHECKS: Readonly<Record<string, Check | undefined>> = {
+  hello: () => true,
+  state: ({ payer, model, day }) =>
+    isText(payer) &&
+    isText(model) &&
+    (day === null || (isObject(day) && isDay(day))),
+  today: ({ id, models, hours, budgets }) =>
+    isText(id) &&
+    all(
+      models,
+      each => isText(each.name) && numbers(each, 'calls', 'neurons')
+    ) &&
+    Array.isArray(hours) &&
+    hours.every(isNumber) &&
+    all(
+      budgets,
+      each => isText(each.scope) && numbers(each, 'neurons', 'spent')
+    ),
+  models: ({ id, models }) =>
+    isText(id) &&
+    all(
+      models,
+      each =>
+        isText(each.name) &&
+        isPrice(each.in) &&
+        isPrice(each.out) &&
+        Array.isArray(each.traits)
+    ),
+  use: ({ id }) => isText(id),
+  estimate: ({ id, low, high }) => isText(id) && isPrice(low) && isPrice(high),
+  refused: ({ id, why }) => isText(id) && isText(why)
+};
+
+function isDay(day: PartialJSONObject): boolean {
+  const { account } = day;
+  return (
+    numbers(
+      day,
+      'billed',
+      'estimated',
+      'running',
+      'reserved',
+      'limit',
+      'resets'
+    ) &&
+    (account === null ||
+      (isObject(account) && numbers(account, 'neurons', 'told')))
+  );
+}
+
+function isObject(
+  value: PartialJSONValue | undefined
+): value is PartialJSONObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

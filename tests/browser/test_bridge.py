@@ -1,0 +1,125 @@
+"""The comm between kernels and pages: reload, restart, several notebooks, two tabs, versions."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import ConsoleMessage, Error, Page, expect
+
+from tests.browser.applications import Served
+from tests.browser.servers import PATIENCE, NotebookPage
+
+LOAD = "%load_ext cfai_magics"
+# What the bridge of the notebook in front tells, as the part of a plug-in gets it.
+STATE = """async () => {
+  if (!window.jupyterapp?.shell?.currentWidget?.sessionContext) {
+    return undefined;
+  }
+  const bridges = await jupyterapp.resolveRequiredService(
+    [...jupyterapp.pluginRegistry._plugins.values()]
+      .find(plugin => plugin.id === 'cfai-magics:bridge').provides);
+  return bridges.of(jupyterapp.shell.currentWidget.sessionContext)?.state ?? null;
+}"""
+CELLS = (LOAD, "%cfai use llama-3.2-1b-instruct", "%%cfai\nTell a story.", "1")
+INTERRUPT = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()"
+RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+ODD = """from comm import get_comm_manager
+for _ in range(3):
+    get_comm_manager().comms["cfai-magics"].send({"version": 2, "type": "state"})"""
+
+
+def wait_for_state(page: Page, condition: str) -> None:
+    """Wait until the state is such, `state` being null where there is no bridge."""
+    code = f"async () => {{ const state = await ({STATE})(); return Boolean({condition}); }}"
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(Error):  # a page that is just being loaded anew
+            if page.evaluate(code):
+                return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"never {condition}, but {page.evaluate(STATE)}")
+
+
+@pytest.fixture
+def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
+    path = served.open(page, request.node.originalname, [new_code_cell(cell) for cell in CELLS])
+    NotebookPage(page).run(0)
+    wait_for_state(page, "state?.day?.limit === 10000")
+    return path
+
+
+def test_a_page_hears_what_changes_in_the_kernel(page: Page, notebook: Path) -> None:
+    NotebookPage(page).run(1)
+    wait_for_state(page, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
+
+
+def test_it_is_there_again_after_a_reload_also_while_an_answer_comes(
+    page: Page, notebook: Path, served: Served
+) -> None:
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    served.cloudflare.switch(answer="word " * 3000, tokens_per_second=100)
+    NotebookPage(page).run(2)
+    wait_for_state(page, "state?.day?.running > 0")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    wait_for_state(page, "state?.day?.running > 0")
+    page.evaluate(INTERRUPT)
+    wait_for_state(page, "state?.day?.running === 0 && state.day.estimated > 0")
+    page.reload()
+    wait_for_state(page, "state?.day?.estimated > 0")
+
+
+def test_it_goes_with_the_kernel_and_comes_with_the_extension(page: Page, notebook: Path) -> None:
+    page.evaluate(RESTART)
+    wait_for_state(page, "state === null")
+    cell = page.locator(".jp-CodeCell").first
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    wait_for_state(page, "state?.day?.limit === 10000")
+
+
+def test_two_tabs_hear_the_same(page: Page, notebook: Path) -> None:
+    other = page.context.new_page()
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    NotebookPage(other).open(page.url)
+    wait_for_state(other, "state?.day?.limit === 10000")
+    NotebookPage(page).run(1)
+    for each in (page, other):
+        wait_for_state(each, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
+
+
+def test_another_version_is_ignored_with_one_line(page: Page, notebook: Path) -> None:
+    lines: list[ConsoleMessage] = []
+    page.on("console", lines.append)
+    page.evaluate(
+        "code => jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+        ".requestExecute({ code }).done.then(() => null)",
+        ODD,
+    )
+    wait_for_state(page, "state?.day?.limit === 10000")
+    assert [line.type for line in lines if "cfai-magics" in line.text] == ["warning"]
+
+
+def test_a_page_shows_the_notebook_in_front(
+    page: Page, notebook: Path, served: Served, request: pytest.FixtureRequest
+) -> None:
+    if "jupyterlab" not in request.node.callspec.id:
+        pytest.skip("Notebook 7 shows each notebook in a tab of its own")
+    NotebookPage(page).run(1)
+    wait_for_state(page, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
+    second = served.root / "second.ipynb"
+    second.write_text(notebook.read_text())
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:open', {path: 'second.ipynb'})")
+    wait_for_state(page, "state === null")
+    expect(page.locator(".jp-NotebookPanel:visible")).to_have_count(1)
+    panel = page.locator(".jp-NotebookPanel:visible")
+    panel.locator(".jp-CodeCell .cm-content").first.click()
+    page.keyboard.press("Control+Enter")
+    wait_for_state(page, "state?.model?.includes('gemma')")
+    page.evaluate("""() => {
+      const [first] = [...jupyterapp.shell.widgets('main')];
+      jupyterapp.shell.activateById(first.id);
+    }""")
+    wait_for_state(page, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
