@@ -1,5 +1,6 @@
 """Owns the options of asking: for a cell's line, for the shell, for the table in the README."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,10 @@ def option(*flags: str, **keywords: Any) -> Option:
 
 def numbers(text: str) -> tuple[float, ...]:
     """Return the numbers of a list with commas."""
-    return tuple(map(float, text.split(",")))
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError:
+        raise ArgumentTypeError(f"{text} is no number, and no list such as 0,0.7") from None
 
 
 TASKS = (

@@ -153,7 +153,7 @@ def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -
         ("%%cfai -t nan\nHi", "BadOption", "NaN"),
         ("%%cfai -p min_p=-Infinity\nHi", "BadOption", "infinity"),
         ("%%cfai --max-tokens 0\nHi", "BadOption", "leaves no answer"),
-        ("%%cfai -t hot\nHi", "BadOption", "invalid float value"),
+        ("%%cfai -t hot\nHi", "BadOption", "hot is no number"),
         ("%%cfai\n \n", "BadOption", "The question is empty"),
         ("%cfai nonsense", "BadOption", "%cfai help lists the commands"),
         ("%cfai use", "BadOption", "the following arguments are required: model"),
