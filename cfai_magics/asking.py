@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from .calling import Calling
 from .continuing import LeftOut, Place, counts, keep, turn_of
 from .conversation import Turn
 from .costing import Sent, guessed_prompt_tokens, shares
@@ -12,7 +13,7 @@ from .door import Door, Live
 from .errors import BadInput, CfaiError, Interrupted, SchemaMismatch
 from .forms import Form, Unfit, formed
 from .notes import history_told, images_told
-from .prompt import Prompt
+from .prompt import Part, Prompt
 from .render.formats import neurons, next_try
 from .render.preview import Preview, shown
 from .schema import Schema
@@ -43,15 +44,27 @@ class Asking:
     schema: Schema | None = None
     shows_sent: bool = False
     gateway: str = ""
+    calling: Calling | None = None
 
     def ask(self, footer: str, name: str) -> Answer:
         """Send it, show the answer as it comes, and keep it under a name."""
         live = self.door.live(self.form, footer)
         with self._kept(name, live):
-            answer = self._by_schema(live) if self.schema else self._shown(live, self.request)
+            answer = self._answered(live)
             answer = self._formed(self._taken_up(answer))
             self._end(live, name, answer)
             return answer
+
+    def _answered(self, live: Live) -> Answer:
+        if self.schema:
+            return self._by_schema(live)
+        if self.calling is None:
+            return self._shown(live, self.request)
+        return self.calling.answered(
+            live,
+            self.request,
+            lambda request, used: self._shown(live, request, self._left_after(used)),
+        )
 
     def preview(self) -> Preview:
         """Return what would be sent and what it may cost; nothing is."""
@@ -64,14 +77,22 @@ class Asking:
             shown(body, without_tokens),
             shares(self.prompt, guessed, self.model),
             cost,
-            session.books.remarks(self.model, cost, self.most),
+            (*session.books.remarks(self.model, cost, self.most), *self._steps_told()),
         )
+
+    def _steps_told(self) -> list[str]:
+        if self.calling is None:
+            return []
+        most = self.calling.most_steps
+        return [f"This is the first step: each call of a function leads to another, up to {most}."]
 
     def _end(self, live: Live, name: str, answer: Answer) -> None:
         """Show the answer as it stands at its end, keep it, and what was sent for it."""
         live.end(answer)
         self.door.keep(name, answer)
-        sent = Sent(self.prompt, answer, self.model)
+        calls = tuple(Part("call", f"{c.arguments}\n{c.result}", c.name) for c in answer.called)
+        prompt = replace(self.prompt, beside=(*self.prompt.beside, *calls))
+        sent = Sent(prompt, answer, self.model)
         if self.door.workspace:
             self.door.workspace.sent = sent
         if self.shows_sent:
@@ -157,18 +178,18 @@ class Asking:
         told = {"role": "user", "content": REPAIR.format(fault)}
         request = replace(self.request, messages=(*self.request.messages, said, told))
         try:
-            second = self._shown(live, request, self._left_after(first))
+            second = self._shown(live, request, self._left_after(first.usage))
         except CfaiError as error:
             answer = _both(first, error.answer, fault) if error.answer else first
             error.answer = answer if answer.text else replace(answer, text=first.text)
             raise
         return _both(first, second, fault)
 
-    def _left_after(self, first: Answer) -> float | None:
+    def _left_after(self, used: Usage) -> float | None:
         """Return what is left of the cell's own limit."""
         if self.most is None:
             return None
-        return max(self.most - (first.neurons or 0.0), LEAST)
+        return max(self.most - (used.neurons or 0.0), LEAST)
 
     # --- what becomes of the answer
 

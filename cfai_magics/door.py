@@ -27,6 +27,9 @@ class Live(Protocol):
     def again(self, line: str) -> None:
         """Begin anew, in the same place, and tell why."""
 
+    def step(self, line: str) -> None:
+        """Tell a line below what has come so far; what comes then stands below that."""
+
     def end(self, answer: Answer | None) -> None:
         """Show the answer as it stands at its end; None when there was none."""
 
@@ -57,12 +60,17 @@ class Workspace(Protocol):
     """What a running IPython offers a command.
 
     `thread` is the one that -c continues; `left_out` is the turn that it did not take up last;
-    `sent` is what was sent last.
+    `sent` is what was sent last; `approved` are the functions that models may call, by name.
     """
 
     thread: str
     left_out: "LeftOut | None"
     sent: "Sent | None"
+    approved: dict[str, Any]
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to answer a question."""
 
     def failure(self, number: int | None) -> "Failure | None":
         """Return what failed in the cell of this number, or last; None where nothing did."""
@@ -88,10 +96,10 @@ class Door:
     """What a command needs of the place it was called from: a notebook, a terminal or the shell.
 
     `live(form, footer)` shows an answer, `say` a line, `progress(title)` how far something is;
-    `prompt` asks for a secret; `keep(name, answer)` puts an answer where the user finds it;
-    `grid(variants, form, footer)` shows several answers. A door that `remembers` keeps choices in
-    the settings file, as it has no kernel to keep them in, and no `workspace` either; `widgets`
-    tells whether it shows those.
+    `prompt` asks for a secret, `confirm` whether something may be done; `keep(name, answer)` puts
+    an answer where the user finds it; `grid(variants, form, footer)` shows several answers. A door
+    that `remembers` keeps choices in the settings file, as it has no kernel to keep them in, and
+    no `workspace` either; `widgets` tells whether it shows those.
     """
 
     session: "Session"
@@ -99,6 +107,7 @@ class Door:
     say: Callable[[str], None]
     progress: Callable[[str], Callable[[int, int], None]]
     prompt: Callable[[str], str]
+    confirm: Callable[[str], bool]
     keep: Callable[[str, "Answer | Answers"], None]
     grid: Callable[["Sequence[Variant]", Form, str], LiveGrid]
     workspace: Workspace | None = None

@@ -41,7 +41,8 @@ def notebook_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
         return NotebookGrid(variants, footer, form)
 
     return Door(
-        *(session, live, print, notebook_progress, _prompt, keep, grid, workspace), widgets=True
+        *(session, live, print, notebook_progress, _prompt, _confirm, keep, grid, workspace),
+        widgets=True,
     )
 
 
@@ -54,7 +55,7 @@ def terminal_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
     def grid(variants: Sequence[Variant], _form: Form, footer: str) -> LiveGrid:
         return TextGrid(variants, footer, print)
 
-    return Door(session, live, print, terminal_progress, _prompt, keep, grid, workspace)
+    return Door(session, live, print, terminal_progress, _prompt, _confirm, keep, grid, workspace)
 
 
 def shell_door(session: Session) -> Door:
@@ -72,7 +73,9 @@ def shell_door(session: Session) -> Door:
     def grid(variants: Sequence[Variant], _form: Form, footer: str) -> LiveGrid:
         return TextGrid(variants, footer, tell)
 
-    return Door(session, live, tell, terminal_progress, _prompt, keep, grid, remembers=True)
+    return Door(
+        session, live, tell, terminal_progress, _prompt, _confirm, keep, grid, remembers=True
+    )
 
 
 def _plain_live(form: Form, footer: str, tell: Tell) -> Live:
@@ -91,6 +94,15 @@ def for_shell(text: str) -> str:
 def _print(answer: Answer, form: Form) -> None:
     text = pretty(answer.raw) if form.name == "raw" else plain(answer, form)
     sys.stdout.write(f"{text}\n")
+
+
+def _confirm(question: str) -> bool:
+    """Ask whether something may be done; where nobody can be asked, it may not."""
+    try:
+        answer = input(f"{question} [y/N] ")
+    except (EOFError, NotImplementedError):  # IPython's StdinNotImplementedError is one
+        return False
+    return answer.strip().lower() in {"y", "yes"}
 
 
 def _prompt(question: str) -> str:

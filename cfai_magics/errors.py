@@ -6,6 +6,7 @@ CfaiError
 │   ├── BadOption               an option, a name or a value that does not fit
 │   ├── VariableError           a {{…}} of the prompt can't be filled
 │   ├── NoVision                the model does not see images
+│   ├── NoTools                 the model calls no functions
 │   ├── TokenOnLine             an API token was typed where the history keeps it
 │   ├── NotAnAccountId          the account id is not 32 hexadecimal characters
 │   ├── StoreError              something could not be kept, read or forgotten
@@ -29,6 +30,7 @@ CfaiError
 │   ├── ServerError             the server failed
 │   └── CutStream               the answer ended before its end
 ├── SchemaMismatch              the answer does not fit the schema, nor did a second one
+├── TooManySteps                the model goes on calling functions
 ├── BudgetReached               the answer was cut at the end of a budget
 └── Interrupted                 the user stopped the answer
 """
@@ -112,7 +114,9 @@ class VariableError(SetupError):
 class NoVision(SetupError):
     """The model does not see images."""
 
-    default_hint = "%cfai models vision lists those that do."
+
+class NoTools(SetupError):
+    """The model calls no functions."""
 
 
 class TokenOnLine(SetupError):
@@ -276,6 +280,10 @@ class SchemaMismatch(CfaiError):
         "The text is kept in _cfai. Simplify the schema, raise --max-tokens, or choose a larger "
         "model with -m."
     )
+
+
+class TooManySteps(CfaiError):
+    """The model goes on calling functions; what had arrived is kept."""
 
 
 class BudgetReached(CfaiError):

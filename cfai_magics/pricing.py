@@ -68,6 +68,8 @@ def _parts(messages: Iterable[Message]) -> Iterable[Mapping[str, Any]]:
             yield {"text": content}
         else:
             yield from (part for part in content if isinstance(part, Mapping))
+        if message.get("tool_calls"):
+            yield {"text": json.dumps(message["tool_calls"], ensure_ascii=False)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from .spelling import Limits, Spelled, spelled
 from .template import Field, evaluated, read
 from .values import Message
 
-Kind = Literal["system", "form", "history", "cell", "traceback", "variable", "image"]
+Kind = Literal[
+    "system", "form", "history", "cell", "traceback", "variable", "image", "functions", "call"
+]
 Evaluate = Callable[[str], Any]
 
 
@@ -111,6 +113,7 @@ class Prompt:
     system: tuple[Part, ...] = ()
     history: tuple[Turn, ...] = ()
     left_out: int = 0  # turns of the thread that had no room
+    beside: tuple[Part, ...] = ()  # what is sent, but not in the messages made here
 
     @property
     def messages(self) -> list[Message]:
@@ -125,7 +128,7 @@ class Prompt:
     def parts(self) -> tuple[Part, ...]:
         """All parts in the order in which they are sent."""
         earlier = tuple(part for turn in self.history for part in _turn_parts(turn))
-        return (*self.system, *earlier, *self.question.parts)
+        return (*self.system, *earlier, *self.question.parts, *self.beside)
 
     @property
     def images(self) -> tuple[Image, ...]:

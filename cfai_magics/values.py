@@ -82,6 +82,20 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """A function that was called for a model, and what was sent back as its result.
+
+    `kept` tells how much of the result that is, where it is not all.
+    """
+
+    name: str
+    arguments: str
+    result: str
+    kept: str = ""
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Why the answer ended: stop, length, tool_calls, content_filter, error or unknown."""
 
@@ -163,13 +177,15 @@ class Answer:
     it. `via` names the gateway and its cache's part, or the other server. `raw` is the JSON as it
     was sent, when the call was not streamed. `parsed` is what the form asked for makes of the
     text: a JSON value, a DataFrame, code; of a native task it is what that made: an image, a
-    sound, a list, vectors. `work` is then how much it was, in its own unit.
+    sound, a list, vectors. `work` is then how much it was, in its own unit. `called` are the
+    functions that were called for it.
     """
 
     model: str
     text: str = ""
     thought: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    called: tuple[Called, ...] = ()
     finish: str = "unknown"
     usage: Usage = Usage()
     seconds: float = 0.0

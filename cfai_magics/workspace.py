@@ -25,6 +25,7 @@ class Workspace:
         self.failures = Failures(shell.compile.format_code_name)
         self.left_out: LeftOut | None = None
         self.sent: Sent | None = None
+        self.approved: dict[str, Any] = {}
         self._last_picture: Any = None  # base64 as it was shown, or the object
         self._thread = ""
         self._asked = ("", 0)  # which execution asked last, and how often it did
@@ -119,6 +120,11 @@ class Workspace:
         """Return the message that asked for this execution; a terminal has none."""
         get_parent = getattr(self._shell, "get_parent", None)
         return get_parent() if get_parent else {}
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the front end that runs this cell lets its user be asked."""
+        return bool(self._parent().get("content", {}).get("allow_stdin", True))
 
     def failure(self, number: int | None) -> Failure | None:
         """Return what failed in the cell of this number, or last; None where nothing did."""

@@ -49,13 +49,18 @@ class Kernel:
         """Run a cell to its end."""
         return self.finish(self.start(code, cell_id))
 
-    def start(self, code: str, cell_id: str = "") -> tuple[str, Cell]:
-        """Begin a cell and return at once; front ends tell its id."""
-        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+    def start(self, code: str, cell_id: str = "", *, stdin: bool = False) -> tuple[str, Cell]:
+        """Begin a cell and return at once; front ends tell its id, and whether a user is there."""
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": stdin}
         metadata = {"cellId": cell_id} if cell_id else {}
         message = self.client.session.msg("execute_request", content, metadata=metadata)
         self.client.shell_channel.send(message)
         return message["header"]["msg_id"], Cell()
+
+    def asked(self) -> str:
+        """Wait until the cell asks its user something, and return what."""
+        prompt: str = self.client.get_stdin_msg(timeout=PATIENCE)["content"]["prompt"]
+        return prompt
 
     def finish(self, running: tuple[str, Cell]) -> Cell:
         """Read on until the cell has ended."""

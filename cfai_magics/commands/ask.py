@@ -9,10 +9,11 @@ from pathlib import Path
 from ..answers import Answers, Variant, variants
 from ..asking import Asking
 from ..attachments import attached
+from ..calling import Calling, check_confirmable
 from ..comparing import Comparing
 from ..continuing import Place, continued
 from ..door import Door
-from ..errors import BadOption, NoVision
+from ..errors import BadOption, NoTools, NoVision
 from ..forms import FORMS, Form, form_for
 from ..given import parameters
 from ..prompt import Part, Prompt, question
@@ -20,12 +21,14 @@ from ..render.preview import Preview, TaskPreview
 from ..schema import Schema, read_schema, schema_of, streams
 from ..spelling import Limits
 from ..tasking import tasking
+from ..tools import Tool, tool
 from ..values import Answer, Model, Request
 from . import ask_parser
 
 NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 MOST_ANSWERS = 60  # of one cell
-NAMED = 5  # models that see, at most
+MOST_STEPS = 8
+NAMED = 5  # models that can, at most
 SHELLS_THREAD = "main"  # where no notebook gives the conversation its name
 
 
@@ -69,10 +72,10 @@ def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
     plain = not door.session.route.is_cloudflare and not model.task
     request = _in_form(request, form, schema, model, local=plain)
     if options.image:
-        _check_sight(door, model)
+        _check_able(door, model, "vision")
     composed = _composed(door, prompt, options, form)
     if composed.images:
-        _check_sight(door, model)
+        _check_able(door, model, "vision")
     request = replace(request, messages=tuple(composed.messages))
     place = _place(door, options)
     if place:
@@ -80,7 +83,38 @@ def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
         request = replace(request, messages=tuple(composed.messages))
     most, sent = options.max_neurons, options.sent
     way = options.gateway
-    return Asking(door, form, composed, request, model, place, most, schema, sent, way)
+    calling = _calling(door, options, model)
+    if calling:
+        request, composed = calling.declared(request, composed)
+    return Asking(door, form, composed, request, model, place, most, schema, sent, way, calling)
+
+
+def _calling(door: Door, options: Namespace, model: Model) -> Calling | None:
+    """Return the functions that the model may call; None without --tools."""
+    if not options.tools:
+        if options.allow_tools or options.max_steps is not None:
+            raise BadOption("--allow-tools and --max-steps go with --tools", "--tools NAME")
+        return None
+    if options.schema:
+        raise BadOption("--tools and --schema exclude each other", "Ask in two cells.")
+    if options.max_steps is not None and options.max_steps < 1:
+        raise BadOption(f"--max-steps {options.max_steps} asks nothing", "Use 1 or more.")
+    _check_able(door, model, "tools")
+    tools = tuple(_tool(door, name.strip()) for name in options.tools.split(","))
+    if not options.allow_tools and not options.dry_run:
+        check_confirmable(door, tools)
+    return Calling(door, tools, options.max_steps or MOST_STEPS, options.allow_tools)
+
+
+def _tool(door: Door, name: str) -> Tool:
+    if door.workspace is None:
+        raise BadOption("A shell has no functions", "Use --tools in a notebook or in IPython.")
+    if not NAME.fullmatch(name):
+        raise BadOption(f"--tools {name} is no name of a function", "--tools NAME,NAME")
+    try:
+        return tool(name.rpartition(".")[2], door.workspace.evaluate(name))
+    except (NameError, AttributeError):
+        raise BadOption(f"--tools {name} is no name here", "Define it first.") from None
 
 
 def _comparing(door: Door, prompt: str, options: Namespace) -> Comparing:
@@ -99,7 +133,7 @@ def _comparing(door: Door, prompt: str, options: Namespace) -> Comparing:
     composed = _composed(door, prompt, options, form)
     if composed.images:
         for model in models:
-            _check_sight(door, model)
+            _check_able(door, model, "vision")
     sent = [replace(request, messages=tuple(composed.messages)) for request in requests]
     most, shows_sent = options.max_neurons, options.sent
     ways = tuple(named), tuple(sent), tuple(models)
@@ -113,6 +147,8 @@ def _check_several(door: Door, options: Namespace) -> None:
         raise BadOption(
             "Several answers are shown as Markdown or text", "Leave -x and --schema out; -f text."
         )
+    if options.tools:
+        raise BadOption("Functions are called for one answer", "Leave --tools out, or ask once.")
     if options.thread is not None:
         raise BadOption("A conversation goes on from one answer", "Leave -c out.")
     if len(options.model or ()) > 1 and door.session.route.is_local:
@@ -173,17 +209,27 @@ def _composed(door: Door, prompt: str, options: Namespace, form: Form) -> Prompt
     )
 
 
-def _check_sight(door: Door, model: Model) -> None:
-    """Refuse images for a model that does not see; of one in no list, nobody knows."""
+ABILITIES = {  # what messages say of each, and the error where a model lacks it
+    "vision": ("does not see images", NoVision),
+    "tools": ("calls no functions", NoTools),
+}
+
+
+def _check_able(door: Door, model: Model, ability: str) -> None:
+    """Refuse what a model can't do; of one in no list, nobody knows."""
+    told, error = ABILITIES[ability]
     if door.session.route.is_local:
-        told = f"{model.short} on this machine does not see images"
-        raise NoVision(told, "%cfai local off leads back to models that do.")
-    if model.vision or not model.task:
+        raise error(
+            f"{model.short} on this machine {told}",
+            "%cfai local off leads back to models that do.",
+        )
+    if getattr(model, ability) or not model.task:
         return
-    seeing = [each for each in door.session.catalogue().models if each.vision and not each.retires]
-    free = sorted(seeing, key=lambda each: each.paid_plan_only)[:NAMED]
+    models = door.session.catalogue().models
+    able = [each for each in models if getattr(each, ability) and not each.retires]
+    free = sorted(able, key=lambda each: each.paid_plan_only)[:NAMED]
     names = ", ".join(f"{e.short}{' (paid plan)' if e.paid_plan_only else ''}" for e in free)
-    raise NoVision(f"{model.short} does not see images", names and f"These do: {names}.")
+    raise error(f"{model.short} {told}", names and f"These do: {names}.")
 
 
 def _place(door: Door, options: Namespace) -> Place | None:

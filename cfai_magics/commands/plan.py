@@ -22,7 +22,7 @@ DOMINATES = 0.25  # of all
 CHEAPER_SHOWN = 3
 LOW_AND_HIGH = (
     "Low: a short answer. High: each answer as long as max_tokens lets it be. Variables, "
-    "conversations and questions asked from Python are not counted."
+    "conversations, calls of functions and questions asked from Python are not counted."
 )
 COLUMNS = ("cell", "question", "model", "neurons, one student", "share")
 

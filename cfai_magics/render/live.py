@@ -118,6 +118,19 @@ class NotebookLive:
         self._thoughts_done = False
         self._settled.tell(line)
 
+    def step(self, line: str) -> None:
+        """Tell a line below what has come so far, and go on below that in outputs of their own."""
+        text = self._settled_text + self._open_text
+        if self._thought:
+            self._show_thoughts()
+        if text:
+            self._settled.show(while_coming(text, self._form))
+        below = self._below if text or not self._settled.shown else self._settled
+        below.tell(line)
+        self._thinking, self._settled, self._below = (Output(self._publish) for _ in range(3))
+        self._settled_text = self._open_text = self._thought = ""
+        self._thoughts_done = False
+
     def end(self, answer: Answer | None) -> None:
         """Show the whole answer and the receipt under it."""
         if answer is None:
@@ -177,6 +190,10 @@ class TextLive:
         self._thought, self._text = 0, False
         self._tell(line)
 
+    def step(self, line: str) -> None:
+        """Tell a line below what has come so far, and go on below that."""
+        self.again(line)
+
     def end(self, answer: Answer | None) -> None:
         """Write the receipt under the answer."""
         if answer is None:
@@ -211,6 +228,10 @@ class WholeLive:
 
     def again(self, line: str) -> None:
         """Tell why another answer is waited for."""
+        self._tell(line)
+
+    def step(self, line: str) -> None:
+        """Tell what has been done for the answer so far."""
         self._tell(line)
 
     def end(self, answer: Answer | None) -> None:

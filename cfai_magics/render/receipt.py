@@ -31,6 +31,12 @@ def figures(answer: Answer) -> str:
     return " · ".join(parts)
 
 
+def step_told(number: int, answer: Answer) -> str:
+    """Return the line under one step of an answer whose model calls functions."""
+    parts = (_tokens(answer), _neurons(answer), seconds(answer.seconds))
+    return f"Step {number}: {' · '.join(parts)}"
+
+
 def receipt_of_all(
     answers: Answers, standing: Standing | None, notes: Sequence[str], style: str
 ) -> str:

@@ -257,3 +257,45 @@ def test_beginning_anew_in_text_starts_a_new_line() -> None:
     live.end(Answer("m", text="Two", finish="stop"))
     assert out.getvalue() == "One\nTwo\n"
     assert told == ["Once more."]
+
+
+def test_after_a_step_what_comes_stands_below_it(
+    live: NotebookLive, front_end: FrontEnd, clock: Clock
+) -> None:
+    live.add(Text("Let me "))
+    live.add(Text("look."))
+    live.step("Step 1")
+    live.step("add(a=1) → 2")
+    clock.now += 10
+    live.add(Text("It is 2."))
+    live.end(Answer("m", text="It is 2.", finish="stop"))
+    assert front_end.shown[:4] == ["Let me look.", "Step 1", "add(a=1) → 2", "It is 2."]
+    assert len(front_end.outputs) == 5
+
+
+def test_a_notice_gives_way_to_the_step_it_stood_for(
+    live: NotebookLive, front_end: FrontEnd
+) -> None:
+    live.notice("busy; try 2 follows")
+    live.step("Step 1")
+    assert front_end.shown == ["Step 1"]
+
+
+def test_thoughts_of_a_step_stay_above_it(live: NotebookLive, front_end: FrontEnd) -> None:
+    live.add(Thought("Hm."))
+    live.step("Step 1")
+    assert front_end.shown[0].startswith("(Thought for")
+    assert front_end.shown[1] == "Step 1"
+
+
+def test_steps_in_text_are_lines_of_their_own() -> None:
+    out, told = io.StringIO(), []
+    live = TextLive("off", told.append, out)
+    live.add(Text("Look."))
+    live.step("Step 1")
+    live.add(Text("2"))
+    live.end(Answer("m", text="2", finish="stop"))
+    assert out.getvalue() == "Look.\n2\n"
+    whole = WholeLive("off", told.append, print)
+    whole.step("Step 2")
+    assert told == ["Step 1", "Step 2"]
