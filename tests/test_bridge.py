@@ -199,7 +199,8 @@ def test_a_line_is_read_there_as_it_is_here(
     line, _, text = source.partition("\n")
     try:
         options = ask_parser().parse_args(split_words(line.removeprefix("%%cfai")))
-        model = session.catalogue_model(options.model or MODEL).name
+        (named,) = options.model or [MODEL]
+        model = session.catalogue_model(named).name
     except Exception:  # noqa: BLE001 - whatever it is, there is no estimate then
         assert asks is None
         return
