@@ -110,7 +110,7 @@ class AnswerStream:
         nothing = self._chat is None or not self._billed_for_nothing
         if self._ended and not self._gathering.begun and nothing:
             usage = replace(usage, prompt_tokens=0, completion_tokens=0, neurons=0.0)
-        if self._ended and usage.neurons is not None:
+        if self._ended and usage.basis == "billed":
             usage = replace(usage, basis="estimated")
         return self._gathering.answer(
             usage,

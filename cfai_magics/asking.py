@@ -10,7 +10,14 @@ from .conversation import Turn
 from .costing import Sent, guessed_prompt_tokens, shares
 from .credentials import without_tokens
 from .door import Door, Live
-from .errors import BadInput, CfaiError, Interrupted, SchemaMismatch
+from .errors import (
+    BadInput,
+    CfaiError,
+    Interrupted,
+    NoCredentials,
+    NotRecorded,
+    SchemaMismatch,
+)
 from .forms import Form, Unfit, formed
 from .notes import history_told, images_told
 from .prompt import Part, Prompt
@@ -22,6 +29,7 @@ from .workers_ai import chat
 
 OFFERED = {"code", "correction"}  # forms whose code goes into a new cell
 LEAST = 1e-9  # neurons: a limit that lets nothing through
+RECORDED = "The answer is recorded: it would be replayed, and nothing would be sent or cost."
 REPAIR = "Your answer does not fit: {}. Answer again, only with JSON that fits the schema."
 
 
@@ -77,8 +85,16 @@ class Asking:
             shown(body, without_tokens),
             shares(self.prompt, guessed, self.model),
             cost,
-            (*session.books.remarks(self.model, cost, self.most), *self._steps_told()),
+            self._remarks(),
         )
+
+    def _remarks(self) -> tuple[str, ...]:
+        """Return what to say of the estimate: a recorded answer costs nothing."""
+        session = self.door.session
+        if session.answerers.is_recorded(self.request):
+            return (RECORDED,)
+        told = session.books.remarks(self.model, session.cost(self.request, self.model), self.most)
+        return (*told, *self._steps_told())
 
     def _steps_told(self) -> list[str]:
         if self.calling is None:
@@ -156,12 +172,22 @@ class Asking:
         """Ask with the schema as a field of the request; without where a model refuses that."""
         try:
             return self._shown(live, self.request)
-        except BadInput as error:
+        except (BadInput, NotRecorded, NoCredentials) as error:
             if error.answer is not None or "response_format" not in self.request.extra:
                 raise
-            live.again(f"{error.cause}: asking without the field for the schema.")
             extra = {k: v for k, v in self.request.extra.items() if k != "response_format"}
-            return self._shown(live, replace(self.request, extra=extra))
+            without = replace(self.request, extra=extra)
+            if isinstance(error, BadInput):
+                live.again(f"{error.cause}: asking without the field for the schema.")
+                return self._shown(live, without)
+            return self._recorded(live, without, error)
+
+    def _recorded(self, live: Live, request: Request, error: CfaiError) -> Answer:
+        """Return the recorded answer of a model that had refused the field; else raise."""
+        try:
+            return self._shown(live, request)
+        except (NotRecorded, NoCredentials):
+            raise error from None
 
     def _fault(self, answer: Answer) -> str | None:
         """Return why the answer does not fit the schema; None where it does."""

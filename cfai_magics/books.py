@@ -114,7 +114,9 @@ class Booking:
     """One call in the ledger. `cost` is None where no price is known; `most` is --max-neurons.
 
     A call that goes `elsewhere` says nothing of a day of this account. One that is reserved
-    together with others leaves it to them to tell where the day stands.
+    together with others leaves it to them to tell where the day stands. `request` is the hash of
+    what is asked. `keep` is called once when the call came to its end, and returns lines for its
+    reader.
     """
 
     def __init__(
@@ -141,6 +143,8 @@ class Booking:
         self._cap: Limit | None = None
         self._notes: list[str] = []
         self.standing: Standing | None = None
+        self.request = ""
+        self.keep: Callable[[], list[str]] = list
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -157,6 +161,11 @@ class Booking:
         if self._number is not None:
             self.books.watchers.begun(self._number, self.model.name)
         return self._tokens
+
+    @property
+    def what(self) -> tuple[str, str, str]:
+        """The model that is asked, the task, and the hash of the request."""
+        return self.model.name, self.model.task or "Text Generation", self.request
 
     def own_limit(self) -> list[Limit]:
         """Return the limit that holds for this call alone, if there is one."""
@@ -206,6 +215,8 @@ class Booking:
             self.books.ledger.settle(number, Outcome(status, usage, seconds, first))
         finally:
             self.books.watchers.ended(number)
+        if status == "ok":
+            self._notes += self.keep()
         if self._local or self._elsewhere:
             return
         if usage.basis == "estimated" and self._rates and self._rates.calls:
@@ -215,11 +226,55 @@ class Booking:
             self._notes += self.books.warnings(self.standing)
 
 
+class ReplayedBooking(Booking):
+    """A call that a recording answers: it costs nothing, so no budget and no closed day holds it.
+
+    It stands in the ledger as replayed, with its tokens and 0 neurons.
+    """
+
+    def __init__(self, books: Books, model: Model, thread: str, notes: Sequence[str]) -> None:
+        super().__init__(books, model, None, way="local", thread=thread)
+        self._notes += notes
+
+    def reserve(self) -> int:
+        """Enter the call, with nothing reserved for it."""
+        place = replace(self.books.place(), thread=self.thread)
+        (number,) = self.books.ledger.reserve_all(
+            place, [self.what], lambda _limits, _closed: [0.0]
+        )
+        self._number = number
+        self.books.watchers.begun(number, self.model.name)
+        return 0
+
+    def priced(self, usage: Usage) -> Usage:
+        """Return the usage as one that costs nothing."""
+        return replace(usage, neurons=0.0, basis="replayed")
+
+    def settle(
+        self,
+        status: Status,  # noqa: ARG002 - however it ended, nothing was asked
+        usage: Usage,
+        seconds: float,
+        first: float | None = None,
+    ) -> None:
+        """Note that the call was replayed, whether it was watched to its end or not."""
+        number, self._number = self._number, None
+        if number is None:
+            return
+        outcome = Outcome("replayed", self.priced(usage), seconds, first)
+        try:
+            self.books.ledger.settle(number, outcome)
+        finally:
+            self.books.watchers.ended(number)
+
+
 def reserve_together(bookings: Sequence[Booking]) -> None:
     """Reserve what all these calls of one cell may cost, as one sum; the limit of the first holds.
 
     Raises BudgetExceeded or AllowanceUsedUp where it does not fit: then nothing is reserved.
     """
+    if not bookings:
+        return
     first = bookings[0]
     admissions: list[budget.Admission] = []
     tightest: Limit | None = None
@@ -234,7 +289,7 @@ def reserve_together(bookings: Sequence[Booking]) -> None:
         return [admission.neurons for admission in admissions]
 
     place = replace(first.books.place(), thread=first.thread)
-    calls = [(each.model.name, each.model.task or "Text Generation") for each in bookings]
+    calls = [each.what for each in bookings]
     numbers = first.books.ledger.reserve_all(place, calls, fit)
     for booking, number, admission in zip(bookings, numbers, admissions, strict=True):
         booking.admit(number, admission, tightest, alone=len(bookings) == 1)

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .answerer import Answerer, Answerers
 from .books import Booking, Books
 from .errors import CfaiError, RequestTimeout
-from .pricing import guessed_tokens
+from .pricing import Cost, guessed_tokens
 from .results import Embeddings, RawResult
-from .route import OnRetry, Route
+from .route import OnRetry
 from .values import Model, Status, Usage
 from .workers_ai.tasks import BATCH
 from .workers_ai.work import Job, Payload
@@ -32,27 +33,27 @@ class Calls:
     def __init__(
         self,
         books: Books,
-        route: Route,
+        answerers: Answerers,
         clock: Callable[[], float],
         explained: Callable[[CfaiError], CfaiError],
     ) -> None:
         self._books = books
-        self._route = route
+        self._answerers = answerers
         self._clock = clock
         self._explained = explained
 
     def embed(
         self,
         texts: tuple[str, ...],
-        model: str,
-        booked: Callable[[float | None], Booking],
+        found: Answerer,
+        cost: Cost | None,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> Embeddings:
         """Return one vector a text; what all may cost is reserved before the first request."""
-        booking, vectors = booked(max_neurons), list[tuple[float, ...]]()
-        way = self._route.gateway()
-        batches = self._route.client().embed_batches(texts, model, on_retry, way)
+        booking, vectors = found.booking(cost, max_neurons), list[tuple[float, ...]]()
+        model, way = found.model.name, self._answerers.gateway(found)
+        batches = found.client.embed_batches(texts, model, on_retry, way)
         with self._booked(booking) as call:
             call.sent = booking.priced(_guessed(Usage(), texts[:BATCH]))
             for batch in batches:
@@ -64,7 +65,7 @@ class Calls:
                 vectors += batch.vectors
                 call.sent = booking.priced(_guessed(Usage(), texts[done : done + BATCH]))
         notes, day = booking.notes, booking.standing
-        return Embeddings(model, tuple(vectors), call.usage, texts, notes, day)
+        return Embeddings(model, tuple(vectors), call.usage, texts, notes, day, found.origin)
 
     def run(
         self,
@@ -75,13 +76,18 @@ class Calls:
         **how: Any,
     ) -> RawResult:
         """Return the reply of a native task, with what it used; `how` is WorkersAI.run's."""
-        client, way = self._route.client(), self._route.gateway()
+        found = self._answerers.task(model, payload, how)
+        how_sent = {**how, **self._way(found, on_retry)}
         return self._whole(
-            model,
+            found,
             Job(model.name, payload, **how),
             max_neurons,
-            lambda: client.run(model.name, payload, on_retry=on_retry, gateway=way, **how),
+            lambda: found.client.run(model.name, payload, **how_sent),
         )
+
+    def _way(self, found: Answerer, on_retry: OnRetry | None) -> dict[str, Any]:
+        way = self._answerers.gateway(found)
+        return {"on_retry": on_retry, "gateway": way}
 
     def to_markdown(
         self,
@@ -90,21 +96,26 @@ class Calls:
         max_neurons: float | None = None,
     ) -> RawResult:
         """Return documents as Markdown."""
-        client, way = self._route.client(), self._route.gateway()
+        found = self._answerers.task(TO_MARKDOWN, {}, {"files": files})
         job = Job(TO_MARKDOWN.name, {}, files={file[0]: file for file in files})
-        return self._whole(
-            TO_MARKDOWN, job, max_neurons, lambda: client.to_markdown(files, on_retry, way)
-        )
+        how = self._way(found, on_retry)
+        return self._whole(found, job, max_neurons, lambda: found.client.to_markdown(files, **how))
 
     def _whole(
-        self, model: Model, job: Job, most: float | None, send: Callable[[], RawResult]
+        self, found: Answerer, job: Job, most: float | None, send: Callable[[], RawResult]
     ) -> RawResult:
-        booking = Booking(self._books, model, self._books.task_cost(model, job), most=most)
+        model = found.model
+        booking = found.booking(self._books.task_cost(model, job), most)
         with self._booked(booking) as call:
             call.sent = self._books.priced_task(model, job, RawResult())
             result = send()
             call.usage = self._books.priced_task(model, job, result)
-        return replace(result, usage=call.usage, notes=booking.notes, standing=booking.standing)
+        usage, origin = call.usage, found.origin
+        if origin.recorded:
+            recorded = replace(origin.recorded, neurons=usage.neurons)
+            usage, origin = booking.priced(usage), replace(origin, recorded=recorded)
+        told = booking.notes, booking.standing
+        return replace(result, usage=usage, notes=told[0], standing=told[1], origin=origin)
 
     @contextmanager
     def _booked(self, booking: Booking) -> Iterator[_Call]:

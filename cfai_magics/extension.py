@@ -9,6 +9,7 @@ from .settings import home, load_settings
 
 NAME = CfaiMagics.__name__
 KINDS = ("line", "cell")
+CELL_BEGINS = "pre_execute"
 
 
 def load(shell: InteractiveShell) -> None:
@@ -21,6 +22,7 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.configurables.append(settings)
     magics.workspace.begin()
+    shell.events.register(CELL_BEGINS, magics.begin_cell)
     magics.bridge = Bridge(lambda: magics.session)
     if hasattr(shell, "kernel"):
         magics.bridge.open()
@@ -33,6 +35,7 @@ def unload(shell: InteractiveShell) -> None:
     if magics is None:
         return
     magics.workspace.end()
+    shell.events.unregister(CELL_BEGINS, magics.begin_cell)
     if magics.bridge is not None:
         magics.bridge.close()
     magics.close()

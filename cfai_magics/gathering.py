@@ -4,13 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 from .pricing import guessed_prompt_tokens, tokens_of
+from .provenance import Origin
 from .values import Answer, Delta, Finish, Request, Text, Thought, ToolCall, Usage
 
 
 class Gathering:
     """One answer while it comes; `answer()` gives it at any time, as far as it came."""
 
-    def __init__(self, request: Request, clock: Callable[[], float], *, local: bool) -> None:
+    def __init__(
+        self,
+        request: Request,
+        clock: Callable[[], float],
+        *,
+        local: bool,
+        origin: Origin = Origin(),  # noqa: B008 - frozen
+    ) -> None:
+        self._origin = origin
         self._request = request
         self._clock = clock
         self._prompt_tokens = guessed_prompt_tokens(request.messages)
@@ -73,5 +82,6 @@ class Gathering:
             seconds=self._clock() - self._started,
             first_token_seconds=self._first,
             local=self._local,
+            origin=self._origin,
             **known,
         )

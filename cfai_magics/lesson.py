@@ -1,4 +1,4 @@
-"""Reads a notebook file for the questions in it: which cells ask, what, and with which options."""
+"""Reads a notebook file: which cells ask, what and how, and where its answers come from."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BadOption, CfaiError
+from .provenance import MIME
 from .words import split_words
 
 MAGIC = "%%cfai"
@@ -33,6 +34,25 @@ def asking_cells(path: Path, parser: ArgumentParser) -> list[AskingCell]:
         for number, source in _sources(path)
         if source.split(maxsplit=1)[:1] == [MAGIC]
     ]
+
+
+def provenances(path: Path) -> list[dict[str, Any]]:
+    """Return what the outputs of a notebook say of where they come from, in their order."""
+    outputs = (o for cell in _cells(path) if isinstance(cell, dict) for o in _outputs(cell))
+    found = (output.get("metadata") for output in outputs if isinstance(output, dict))
+    told = (metadata.get(MIME) for metadata in found if isinstance(metadata, dict))
+    return [each for one in told for each in _single(one) if isinstance(each, dict)]
+
+
+def _single(told: Any) -> list[Any]:
+    """Return what an output tells of its answers, one by one."""
+    several = told.get("answers") if isinstance(told, dict) else None
+    return several if isinstance(several, list) else [told]
+
+
+def _outputs(cell: dict[str, Any]) -> list[Any]:
+    listed = cell.get("outputs")
+    return listed if isinstance(listed, list) else []
 
 
 def _cell(number: int, source: str, parser: ArgumentParser) -> AskingCell:

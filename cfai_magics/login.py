@@ -2,7 +2,7 @@
 
 from .credentials import Credentials
 from .route import OnRetry, Route
-from .values import TokenCheck
+from .workers_ai.account import TokenCheck
 
 WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"
 HOW_TO = (

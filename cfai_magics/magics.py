@@ -57,7 +57,13 @@ class CfaiMagics(Magics):
                 from .session import Session
 
                 self._session = Session(self.settings, home())
+                self._session.notebook = notebook_name(os.environ, self._shell.user_ns)
             return self._session
+
+    def begin_cell(self) -> None:
+        """Note that another cell runs from here on."""
+        if self._session is not None:
+            self._session.replay.begin_cell()
 
     def close(self) -> None:
         """Close the session, if one was begun."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import BadOption
+from .provenance import Origin
 from .values import Basis, Standing, Usage
 
 
@@ -13,7 +14,8 @@ from .values import Basis, Standing, Usage
 class RawResult:
     """What a native task answered: JSON's `result`, or bytes with their content type.
 
-    Exactly one of `result` and `content` is set. `notes` and `standing` are as those of Answer.
+    Exactly one of `result` and `content` is set. `notes`, `standing` and `origin` are as those of
+    Answer.
     """
 
     result: Any = None
@@ -22,6 +24,7 @@ class RawResult:
     usage: Usage = field(default_factory=Usage)
     notes: tuple[str, ...] = ()
     standing: Standing | None = None
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def neurons(self) -> float | None:
@@ -39,7 +42,8 @@ class Embeddings:
     """Vectors in the order of the texts they were asked for.
 
     numpy takes it wherever it takes an array, and `array` is one. `notes` are lines about the
-    call for its reader, and `standing` is where the day stood after it.
+    call for its reader, `standing` is where the day stood after it, and `origin` is as that of
+    Answer.
     """
 
     model: str
@@ -48,6 +52,7 @@ class Embeddings:
     texts: tuple[str, ...] = field(default=(), compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     standing: Standing | None = field(default=None, compare=False)
+    origin: Origin = field(default_factory=Origin, compare=False)
 
     def __len__(self) -> int:
         return len(self.vectors)

@@ -13,7 +13,7 @@ from .errors import BadOption, CfaiError
 from .gateway import DIRECT, Gateway, gateway_metadata, gateway_name
 from .pacing import Wait
 from .settings import Cfai
-from .values import TokenCheck
+from .workers_ai.account import TokenCheck
 
 if TYPE_CHECKING:
     import httpx
@@ -28,10 +28,14 @@ LOCAL_ACCOUNT = "local"
 
 OnRetry = Callable[[CfaiError, float, int], None]
 Progress = Callable[[int, int], None]
+Wrap = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 
 
 class Route:
-    """The way of one session's calls: a client for Workers AI, or for a model on this machine."""
+    """The way of one session's calls: a client for Workers AI, or for a model on this machine.
+
+    `wrap` returns what goes round the transport just now, if anything: who listens to answers.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class Route:
         self._found: tuple[int, Credentials] | None = None
         self._on_change = on_change
         self._turn = turn
+        self.wrap: Callable[[], Wrap | None] = lambda: None
 
     @property
     def is_local(self) -> bool:
@@ -102,7 +107,8 @@ class Route:
         """Return the client for the present credentials or server, made once for each."""
         self.start_if_local()
         elsewhere = self.elsewhere
-        key = (self._settings.timeout, elsewhere, *map(self.environ.get, ENVIRONMENT))
+        variables = map(self.environ.get, ENVIRONMENT)
+        key = (self.wrap(), self._settings.timeout, elsewhere, *variables)
         if self._client is None or key != self._client_key:
             self._drop_client()
             self._client, self._client_key = self._new_client(elsewhere), key
@@ -138,12 +144,21 @@ class Route:
         return self._client_with(found)
 
     def _local_client(self, server: "LocalServer") -> "WorkersAI":
+        import httpx
+
         from .workers_ai import WorkersAI
 
         self._account = LOCAL_ACCOUNT
         return WorkersAI.openai_compatible(
-            server.base_url, server.api_key.reveal(), timeout=self._settings.timeout
+            server.base_url,
+            server.api_key.reveal(),
+            timeout=self._settings.timeout,
+            transport=self._wrapped(httpx.HTTPTransport()),
         )
+
+    def _wrapped(self, transport: "httpx.BaseTransport | None") -> "httpx.BaseTransport | None":
+        wrap = self.wrap()
+        return wrap(transport) if wrap else transport
 
     def _client_elsewhere(self, server: Server) -> "WorkersAI":
         from .workers_ai import WorkersAI
@@ -153,7 +168,7 @@ class Route:
             server.base_url,
             key_for(server, self.store, self.environ).reveal(),
             timeout=self._settings.timeout,
-            transport=self._transport,
+            transport=self._wrapped(self._transport),
             proxies=True,
             via=server.name,
         )
@@ -166,7 +181,7 @@ class Route:
             credentials.api_token.reveal(),
             base_url=self.environ.get(BASE_URL_VARIABLE) or CLOUDFLARE,
             timeout=self._settings.timeout,
-            transport=self._transport,
+            transport=self._wrapped(self._transport),
         )
         account = hashed(credentials.account_id)
         made.take_turns(lambda model: self._turn(account, model))

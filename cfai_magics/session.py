@@ -4,18 +4,21 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue as model_list
 from .answer_stream import AnswerStream
-from .books import Booking, Books, Way, reserve_together
+from .answerer import Answerer, Answerers, Clients
+from .books import Booking, Books, reserve_together
 from .calls import TO_MARKDOWN, Calls, Files
 from .errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from .gathering import Gathering
 from .parallel import Parallel
-from .pricing import Cost, Extent, list_rates
+from .pricing import Cost, Extent
+from .replay import Replay
 from .results import Embeddings, RawResult
 from .route import OnRetry, Route
 from .settings import Cfai
@@ -35,8 +38,6 @@ from .workers_ai.work import Payload
 
 if TYPE_CHECKING:
     import httpx
-
-    from .workers_ai import ChatStream
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
@@ -68,12 +69,15 @@ class Session:
         self._turns = Turns(home, wall_clock, self.catalogue_model)
         ways = (self.watchers.tell, self._turns.take)
         self.route = Route(settings, home, environ, transport, *ways)
+        self.replay = Replay(settings, environ, home / "locks", lambda: self.notebook, wall_clock)
+        self.route.wrap = self.replay.wrap
         self.books = Books(ledger, self._place, self.watchers)
+        self.answerers = Answerers(self.books, self.route, self.replay)
         self.attached: dict[str, Attached] = {}
         settings.observe(self._setting_changed)
         self._clock = clock
         self._wall_clock = wall_clock
-        self._calls = Calls(self.books, self.route, clock, self._explained)
+        self._calls = Calls(self.books, self.answerers, clock, self._explained)
         self._models = model_list.Known(home)
 
     def _place(self) -> Place:
@@ -138,6 +142,9 @@ class Session:
         if fields.get("temperature") is None:
             fields["temperature"] = self.settings.temperature
         fields["think"] = bool(fields.get("think")) if chosen.reasoning else None
+        if self.route.is_local:
+            named = model or self.settings.model
+            fields["instead_of"] = self.answerers.name(named, self.catalogue())
         return Request(chosen.name, tuple(messages), **fields)
 
     def stream(
@@ -153,11 +160,10 @@ class Session:
         `max_neurons` is a limit for this call alone, beside the budgets; `thread` the name of the
         conversation, for the ledger; `gateway` as for Route.gateway.
         """
-        client, way = self.route.client(), self.route.gateway(gateway)
-        booking = self._admissible(request, max_neurons, thread)
-        return self._stream(
-            request, booking, lambda admitted: client.stream(admitted, on_retry, way)
-        )
+        found = self._answerer(request)
+        cost = self.cost(request, self.model(request.model))
+        booking = found.booking(cost, max_neurons, thread)
+        return self._stream(request, booking, found, on_retry, gateway)
 
     def parallel(
         self, requests: Sequence[Request], max_neurons: float | None = None, gateway: str = ""
@@ -167,34 +173,38 @@ class Session:
         What all may cost is reserved as one sum before the first is sent; `max_neurons` is a
         limit for that sum.
         """
-        client, way = self.route.own_client(), self.route.gateway(gateway)
-        bookings = [self._admissible(each, max_neurons) for each in requests]
+        clients = Clients(self.route)
+        found = [self._answerer(each, clients) for each in requests]
+        pairs = list(zip(requests, found, strict=True))
+        costs = [self.cost(each, self.model(each.model)) for each in requests]
+        bookings = [f.booking(cost, max_neurons) for f, cost in zip(found, costs, strict=True)]
+        asked = [b for b, each in zip(bookings, found, strict=True) if not each.is_recorded]
 
         def begin(number: int, on_retry: OnRetry) -> AnswerStream:
-            return self._stream(
-                *(requests[number], bookings[number]),
-                lambda admitted: client.stream(admitted, on_retry, way),
-            )
+            request, each = pairs[number]
+            return self._stream(request, bookings[number], each, on_retry, gateway)
 
-        return Parallel(len(requests), begin, lambda: reserve_together(bookings), client)
+        return Parallel(len(requests), begin, lambda: reserve_together(asked), clients)
 
-    def _admissible(
-        self, request: Request, most: float | None = None, thread: str = ""
-    ) -> Booking:
-        """Return the booking of a request that the course allows."""
+    def _answerer(self, request: Request, clients: Clients | None = None) -> Answerer:
+        """Return who answers a request that the course allows."""
         self.check(request)
-        model = self.model(request.model)
-        return self._booking(model, self.cost(request, model), most, thread)
+        return self.answerers.chat(request, self.model(request.model), clients)
 
     def _stream(
-        self, request: Request, booking: Booking, send: Callable[[Request], "ChatStream"]
+        self,
+        request: Request,
+        booking: Booking,
+        found: Answerer,
+        on_retry: OnRetry | None,
+        gateway: str,
     ) -> AnswerStream:
-        local = self.route.is_local
+        way = self.answerers.gateway(found, gateway)
         return AnswerStream(
-            request,
+            replace(request, model=found.model.name),
             booking,
-            send,
-            lambda asked: Gathering(asked, self._clock, local=local),
+            lambda admitted: found.client.stream(admitted, on_retry, way),
+            lambda asked: Gathering(asked, self._clock, local=found.local, origin=found.origin),
             self._explained,
         )
 
@@ -204,19 +214,7 @@ class Session:
 
     def cost(self, request: Request | Extent, model: Model) -> Cost | None:
         """Return what a request may cost, wherever it goes; None where nobody knows."""
-        return self.books.cost(request, model, local=self._is_free(model))
-
-    def _is_free(self, model: Model) -> bool:
-        """Whether nothing is billed in neurons: here, or elsewhere by a model of another sort."""
-        unlisted = self.route.elsewhere is not None and list_rates(model) is None
-        return self.route.is_local or unlisted
-
-    def _booking(
-        self, model: Model, cost: Cost | None, most: float | None = None, thread: str = ""
-    ) -> Booking:
-        way: Way = "elsewhere" if self.route.elsewhere else "account"
-        way = "local" if self.route.is_local else way
-        return Booking(self.books, model, cost, most=most, thread=thread, way=way)
+        return self.answerers.cost(request, model)
 
     def ask(self, request: Request, max_neurons: float | None = None) -> Answer:
         """Send the request and return its whole answer."""
@@ -227,14 +225,15 @@ class Session:
 
     def embed(self, texts: Iterable[str], model: str = "", **how: Any) -> Embeddings:
         """Return one vector a text, in their order; `how` is on_retry and max_neurons."""
-        chosen, wanted = self.model(model or EMBEDDING_MODEL), tuple(texts)
+        self.route.start_if_local()
+        named, wanted = model or EMBEDDING_MODEL, tuple(texts)
+        chosen = self.model(named)
         if not self.route.is_local:
             self.settings.course.check_model(chosen.name)
         asked = Request(chosen.name, tuple({"content": text} for text in wanted))
-        cost = self.cost(asked, chosen)
-        return self._calls.embed(
-            wanted, chosen.name, lambda most: self._booking(chosen, cost, most), **how
-        )
+        full = self.answerers.name(named, self.catalogue())
+        found = self.answerers.embeddings(full, wanted, chosen)
+        return self._calls.embed(wanted, found, self.cost(asked, chosen), **how)
 
     def run(self, model: str, payload: Payload, **how: Any) -> RawResult:
         """Run a native task and return its reply in its raw form.
@@ -282,8 +281,8 @@ class Session:
         return self.catalogue_model(name)
 
     def catalogue_model(self, name: str) -> Model:
-        """Return the catalogue's model that a name stands for."""
-        return model_list.resolve(name, self.catalogue())
+        """Return the catalogue's model that a name stands for, or a recorded one that has gone."""
+        return self.answerers.model(name, self.catalogue())
 
     def catalogue(self) -> Catalogue:
         """Return the list of models without asking the network."""

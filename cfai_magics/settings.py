@@ -70,6 +70,11 @@ class Cfai(Configurable):
     base_url = Unicode(
         "", help="Address of another OpenAI-compatible server that answers instead, with its /v1."
     ).tag(config=True)
+    recording = Unicode(
+        "",
+        help="auto, only, refresh or off, or MODE:PATH; where it is empty, a recording that lies "
+        "beside the notebook is replayed.",
+    ).tag(config=True)
     timeout = Float(240.0, min=1.0, help="Seconds to wait for the next piece of an answer.").tag(
         config=True
     )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from .markdown import first_code, without_remote_content
 from .media import Media
+from .provenance import Origin, metadata_of
 
 Basis = Literal["billed", "estimated", "replayed"]
 Message = Mapping[str, Any]
@@ -18,6 +19,7 @@ class Request:
 
     `model` is a full catalogue name; `messages` are OpenAI messages in order. A field that is None
     is not sent. `extra` holds further fields of the body, as JSON values, and wins over the rest.
+    `instead_of` is the model that was asked for where one on this machine answers in its place.
     """
 
     model: str
@@ -30,6 +32,7 @@ class Request:
     think: bool | None = None
     stream: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Usage:
         """Return the sum; where one of two figures is no bill, neither is their sum."""
         known = [each for each in (self, other) if each.neurons is not None]
         bases = {each.basis for each in known}
+        if len(bases) > 1:
+            bases.discard("replayed")  # of which nothing was asked
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
@@ -178,7 +183,8 @@ class Answer:
     was sent, when the call was not streamed. `parsed` is what the form asked for makes of the
     text: a JSON value, a DataFrame, code; of a native task it is what that made: an image, a
     sound, a list, vectors. `work` is then how much it was, in its own unit. `called` are the
-    functions that were called for it.
+    functions that were called for it. `origin` says which request this answers, and from which
+    recording if it is replayed.
     """
 
     model: str
@@ -195,6 +201,7 @@ class Answer:
     via: str = ""
     notes: tuple[str, ...] = ()
     standing: Standing | None = None
+    origin: Origin = field(default=Origin(), repr=False)
     raw: Any = field(default=None, repr=False)
     parsed: Any = field(default=None, repr=False, compare=False)
     work: str = ""
@@ -235,13 +242,14 @@ class Answer:
     def __str__(self) -> str:
         return self.text
 
-    def _repr_markdown_(self) -> str | None:
-        if isinstance(self.parsed, Media):  # front ends would prefer the words to the image
-            return None
-        return without_remote_content(self.text)
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return self.parsed._repr_mimebundle_() if isinstance(self.parsed, Media) else {}
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        shown: dict[str, Any] = {
+            "text/markdown": without_remote_content(self.text),
+            "text/plain": self.text,
+        }
+        if isinstance(self.parsed, Media):
+            shown = self.parsed._repr_mimebundle_()
+        return shown, metadata_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,18 +285,3 @@ class Catalogue:
     models: tuple[Model, ...]
     date: str
     source: Literal["live", "cached", "shipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class TokenCheck:
-    """What Cloudflare says of a token.
-
-    `owner` is "user" or "account"; `can_read` tells whether it may list the models (Workers AI -
-    Read), `can_run` whether it may ask them (Workers AI - Edit). `expires_on` is ISO, or None.
-    """
-
-    status: str
-    owner: Literal["user", "account"]
-    can_read: bool
-    can_run: bool
-    expires_on: str | None = None

@@ -17,6 +17,7 @@ CELLS = (
     "import logging; logging.basicConfig(filename='debug.log', level=logging.DEBUG)",
     "%load_ext cfai_magics",
     "%cfai status",
+    "%cfai replay auto lesson.cfai.jsonl",
     "%%cfai\nHello",
     "_cfai",
     "from cfai_magics.api import current_session\nsession = current_session()",
@@ -50,7 +51,7 @@ def test_no_token_is_in_anything_a_session_leaves_behind(account: Standin, tmp_p
     assert len(errors) >= 2, "the tracebacks that might show it were not made"
     left = files_below(tmp_path)
     names = {path.name for path in left}
-    assert {"debug.log", "settings.toml", "catalogue.json"} <= names
+    assert {"debug.log", "settings.toml", "catalogue.json", "lesson.cfai.jsonl"} <= names
     for path in left:
         assert account.token.encode() not in path.read_bytes(), path
 

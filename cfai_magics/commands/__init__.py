@@ -97,6 +97,37 @@ COMMANDS: Mapping[str, Command] = {
             option("--students", type=int, default=1, metavar="N", help="who run all of it once"),
         ),
     ),
+    "replay": Command(
+        "replay:replay",
+        "record answers and replay them, or show what is recorded",
+        (
+            option(
+                "mode",
+                nargs="?",
+                choices=("auto", "only", "refresh", "off"),
+                help="auto, only, refresh or off",
+            ),
+            option("path", nargs="?", default="", help="the file; else beside the notebook"),
+            option("--instant", action="store_true", help="replay at once, not in its rhythm"),
+        ),
+    ),
+    "verify": Command(
+        "verify:verify",
+        "ask some recorded questions again and show what changed",
+        (
+            option("path", nargs="?", default="", help="the recording; the one in use"),
+            option("-n", "--number", type=int, default=5, metavar="N", help="how many (5)"),
+        ),
+    ),
+    "report": Command(
+        "report:report",
+        "write down which models answered in this notebook",
+        (
+            option("path", nargs="?", default="", help="the notebook; this one where it is known"),
+            option("--csv", action="store_true", help="every call as a line of CSV"),
+            option("--save", action="store_true", help="into files beside the notebook, as both"),
+        ),
+    ),
     "local": Command(
         "local:local",
         "answer from a small model on this machine; off ends that, serve only serves it",

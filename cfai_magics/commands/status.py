@@ -11,7 +11,9 @@ from ..route import BASE_URL_VARIABLE
 from ..session import Session
 
 SPANS = {"cell": "a call", "notebook": "a notebook", "session": "a session", "day": "a day"}
-SHOWN_ELSEWHERE = {"model", "max_tokens", "local", "gateway", "metadata", "base_url"}
+SHOWN_ELSEWHERE = {
+    *("model", "max_tokens", "local", "gateway", "metadata", "base_url", "recording"),
+}
 LONGEST = 60  # characters of a value in a table
 Row = tuple[str, str, str]
 
@@ -25,6 +27,7 @@ def status(door: Door, _options: Namespace) -> Table:
         *_where(session),
         *_settings(session),
         *_course(session.settings.course),
+        ("recording", *session.replay.told()),
         ("model list", f"of {catalogue.date}", catalogue.source),
         ("state kept in", str(session.home), home),
         ("version", __version__, ""),

@@ -33,7 +33,13 @@ def usage(door: Door, options: Namespace) -> UsageReport | Table | str:
     by: Group = options.by or ("model" if options.period == "today" else "day")
     totals = session.books.ledger.history.totals(by, DAYS[options.period])
     title = f"Neurons by {by} {PERIODS[options.period]}"
-    return UsageReport(by, tuple(map(_row, totals)), title, _note(totals, options.period))
+    note = _note(totals, options.period) + _replayed(session, DAYS[options.period])
+    return UsageReport(by, tuple(map(_row, totals)), title, note)
+
+
+def _replayed(session: Session, days: int | None) -> str:
+    count = session.books.ledger.history.replayed(days)
+    return f" {count:,} of the calls were replayed and cost nothing." if count else ""
 
 
 def _row(total: Total) -> tuple[str, int, int, int, float, float, float, float]:

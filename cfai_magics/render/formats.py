@@ -12,6 +12,7 @@ from ..values import AccountFigure
 
 Bundle = Mapping[str, Any]  # MIME types with their texts
 LEAST = 1e-9  # neurons
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 FOOTER_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
 
 
@@ -97,6 +98,11 @@ def counted(figure: AccountFigure) -> str:
     return f"{neurons(figure.neurons)} at {datetime.fromtimestamp(figure.told, UTC):%H:%M} UTC"
 
 
+def about(amount: float) -> str:
+    """Return a number of neurons that is not known to the tenth."""
+    return f"{amount:,.0f}" if amount >= 10 else neurons(amount)  # noqa: PLR2004
+
+
 def between(low: float, high: float) -> str:
     """Return a range of neurons."""
     return f"{neurons(low)} to {neurons(high)}"
@@ -119,6 +125,15 @@ def next_try(error: CfaiError, pause: float, number: int) -> str:
     if number == 1:  # it waits for its turn
         return f"{cause}; this one is sent in {pause:.0f} s"
     return f"{cause}; try {number} follows in {pause:.0f} s"
+
+
+def day(iso: str) -> str:
+    """Return an ISO date as 12 Oct 2026; what is no date as it is."""
+    try:
+        date = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{date.day} {MONTHS[date.month - 1]} {date.year}"
 
 
 def bar(done: int, total: int, width: int = 30) -> str:

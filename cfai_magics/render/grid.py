@@ -7,6 +7,7 @@ from typing import TextIO
 from ..answers import Answers, Variant, titles
 from ..costing import Sent
 from ..forms import FORMS, Form
+from ..provenance import metadata_of_all
 from ..values import Answer, Delta, Text, Thought
 from .columns import Pane, ended, grid, stacked, titled, told, while_coming
 from .live import BYTES_PER_SECOND, MESSAGE_BYTES, SHORTEST_PAUSE, TextLive
@@ -68,7 +69,8 @@ class NotebookGrid:
             pane.answer, pane.error = answers[number], answers.errors[number]
             self._changed.add(number)
         plain = stacked(answers, self._footer)
-        self._grid.show({"text/html": self._html(answers), "text/plain": plain})
+        bundle = {"text/html": self._html(answers), "text/plain": plain}
+        self._grid.show(bundle, metadata_of_all(answers))
         if self._footer != "off":
             self._below.tell(receipt)
 

@@ -8,10 +8,11 @@ from typing import TextIO
 from ..costing import Sent
 from ..forms import FORMS, Form
 from ..markdown import split_finished
+from ..provenance import metadata_of
 from ..values import Answer, Delta, Text, Thought
 from .formats import folded, seconds
 from .forms import while_coming, whole
-from .output import Output, Publish, publish
+from .output import NOTHING, Output, Publish, publish
 from .receipt import receipt
 from .sent import SentBox, folded_box
 
@@ -140,11 +141,13 @@ class NotebookLive:
         if answer.thought:
             self._show_thoughts()
         if answer.text:
-            self._settled.show(whole(answer, self._form))
+            self._settled.show(whole(answer, self._form), metadata_of(answer))
         elif self._settled.shown:  # a notice stands there, of a try that will not follow
             self._settled.tell("No answer came.")
         if self._footer != "off":
-            self._below.tell(receipt(answer, self._footer))
+            self._below.tell(
+                receipt(answer, self._footer), NOTHING if answer.text else metadata_of(answer)
+            )
 
     def sent(self, sent: Sent) -> None:
         """Show what was sent, folded, in an output of its own."""

@@ -1,21 +1,29 @@
 """One output of a cell that can be replaced, and a bar that shows how far something is."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from secrets import token_hex
-from typing import TextIO
+from typing import Any, TextIO
 
 from .formats import Bundle, bar, muted
 
-Publish = Callable[[Bundle, str, bool], None]
+Metadata = Mapping[str, Any]
+Publish = Callable[[Bundle, str, bool, Metadata], None]
+NOTHING: Metadata = {}
 BAR_STEPS = 100
 
 
-def publish(bundle: Bundle, display_id: str, update: bool) -> None:  # noqa: FBT001 - a Publish
+def publish(
+    bundle: Bundle,
+    display_id: str,
+    update: bool,  # noqa: FBT001 - a Publish
+    metadata: Metadata,
+) -> None:
     """Send a MIME bundle to the front end, as a new output or in place of an earlier one."""
     from IPython.display import publish_display_data
 
-    publish_display_data(dict(bundle), transient={"display_id": display_id}, update=update)
+    transient = {"display_id": display_id}
+    publish_display_data(dict(bundle), dict(metadata), transient=transient, update=update)
 
 
 class Output:
@@ -26,14 +34,14 @@ class Output:
         self._id = f"cfai-{token_hex(6)}"  # fresh for each run: front ends match by id
         self.shown = False
 
-    def show(self, bundle: Bundle) -> None:
-        """Show the bundle here."""
+    def show(self, bundle: Bundle, metadata: Metadata = NOTHING) -> None:
+        """Show the bundle here; the notebook keeps the metadata beside it."""
         update, self.shown = self.shown, True  # before: an interrupt may come in between
-        self._publish(bundle, self._id, update)
+        self._publish(bundle, self._id, update, metadata)
 
-    def tell(self, text: str) -> None:
+    def tell(self, text: str, metadata: Metadata = NOTHING) -> None:
         """Show lines here in the quiet colour."""
-        self.show({"text/html": muted(text), "text/plain": text})
+        self.show({"text/html": muted(text), "text/plain": text}, metadata)
 
 
 class Progress:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from ..answers import Answers
+from ..provenance import Recorded
 from ..values import Answer, Standing, Usage
-from .formats import counted, duration, neurons, seconds
+from .formats import about, counted, day, duration, neurons, seconds
 
 
 def receipt(answer: Answer, style: str) -> str:
@@ -59,6 +60,8 @@ def receipt_of_all(
 
 def _model(answer: Answer) -> str:
     short = answer.model.rpartition("/")[2]
+    if answer.local and answer.origin.recorded:
+        return f"{short}, a local model"
     return f"{short} on this machine" if answer.local else short
 
 
@@ -71,6 +74,8 @@ def _tokens(answer: Answer) -> str:
 
 
 def _neurons(answer: Answer) -> str:
+    if answer.origin.recorded:
+        return _recorded(answer.origin.recorded)
     if answer.local:
         return "no neurons"
     return _cost(answer.usage)
@@ -80,6 +85,16 @@ def _cost(usage: Usage) -> str:
     if usage.neurons is None:
         return "neurons not reported"
     return f"{neurons(usage.neurons)} neurons {usage.basis}"
+
+
+def _recorded(recorded: Recorded) -> str:
+    """Return the day of the recording, and what asking would cost in its place."""
+    told = ["replayed", f"recorded {day(recorded.date)}"]
+    if recorded.neurons == 0:
+        told.append("would cost nothing")
+    elif recorded.neurons is not None:
+        told.append(f"would cost about {about(recorded.neurons)}")
+    return " · ".join(told)
 
 
 def _time(answer: Answer) -> str:

@@ -101,5 +101,20 @@ class History:
             while rows := cursor.fetchmany(AT_ONCE):
                 yield from (dict(row) for row in rows)
 
+    def replayed(self, days: int | None = None) -> int:
+        """Return how many of the calls were answered from a recording."""
+        with self._database.reading() as connection:
+            query = "SELECT count(*) FROM calls WHERE status = 'replayed' AND day >= ?"
+            return int(connection.execute(query, (self._since(days),)).fetchone()[0])
+
+    def calls_of(self, notebook: str) -> list[Mapping[str, Any]]:
+        """Return the calls of one notebook by column, oldest first, but for those not sent."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM calls WHERE notebook = ? AND status <> 'refused' ORDER BY id",
+                (notebook,),
+            ).fetchall()
+        return [dict(row) for row in rows]
+
     def _since(self, days: int | None) -> str:
         return "" if days is None else day_of(self._clock() - (days - 1) * DAY)

@@ -17,6 +17,7 @@ FILE_NAME = "ledger.sqlite"
 FREE_NEURONS = 10_000.0  # a day and account, on either plan
 Fit = Callable[[Sequence[Limit], bool], float]
 FitAll = Callable[[Sequence[Limit], bool], Sequence[float]]
+What = tuple[str, str, str]  # model, task, hash of the request
 SPENT = {
     "day": "SELECT total(billed + estimated + reserved) FROM totals"
     " WHERE day = :day AND account = :account",
@@ -105,13 +106,11 @@ class Ledger:
         All in one transaction: no other kernel's call comes in between. What `fit` raises refuses
         the call, which then stands in the ledger as refused.
         """
-        alone = [(model, task)]
+        alone = [(model, task, "")]
         return self.reserve_all(place, alone, lambda limits, closed: [fit(limits, closed)])[0]
 
-    def reserve_all(
-        self, place: Place, calls: Sequence[tuple[str, str]], fit: FitAll
-    ) -> list[int]:
-        """Reserve for several calls, each a model and a task, as one: all of them, or none.
+    def reserve_all(self, place: Place, calls: Sequence[What], fit: FitAll) -> list[int]:
+        """Reserve for several calls as one: all of them, or none.
 
         `fit` returns what to reserve for each; otherwise as `reserve`.
         """
@@ -125,24 +124,25 @@ class Ledger:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is raised below
                 refusal, amounts, status = error, [0.0] * len(calls), "refused"
             numbers = [
-                self._insert(connection, place, (model, task, status), neurons)
-                for (model, task), neurons in zip(calls, amounts, strict=True)
+                self._insert(connection, place, what, (status, neurons))
+                for what, neurons in zip(calls, amounts, strict=True)
             ]
         if refusal is not None:
             raise refusal
         return numbers
 
     def _insert(
-        self, connection: Connection, place: Place, what: tuple[str, str, str], neurons: float
+        self, connection: Connection, place: Place, what: What, booked: tuple[str, float]
     ) -> int:
-        model, task, status = what
+        model, task, request = what
+        status, neurons = booked
         basis = "estimated" if status == "reserved" else "billed"
         now = self._clock()
         row = (now, day_of(now), place.account, model, task, status, basis, neurons)
-        where = (place.notebook, self.kernel, place.thread)
+        where = (place.notebook, self.kernel, place.thread, request)
         inserted = connection.execute(
             "INSERT INTO calls (started, day, account, model, task, status, basis, neurons,"
-            " notebook, kernel, thread) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " notebook, kernel, thread, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             row + where,
         )
         return int(inserted.lastrowid or 0)

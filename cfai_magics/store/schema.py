@@ -99,7 +99,13 @@ CREATE TABLE closed_days (
 # For the chart of a day, which must not read the years before it.
 CALLS_BY_DAY = "CREATE INDEX calls_by_day ON calls (day, account);"
 
+REQUEST = """
+ALTER TABLE calls ADD COLUMN request TEXT NOT NULL DEFAULT '';  -- hash of what was asked
+CREATE INDEX calls_replayed ON calls (day) WHERE status = 'replayed';
+"""
+
 MIGRATIONS = (
     ("calls, totals, budgets, closed days", CALLS),
     ("calls by day", CALLS_BY_DAY),
+    ("hash of the request, index of replays", REQUEST),
 )

@@ -1,14 +1,28 @@
 """What to ask about a token, and how to read the reply."""
 
 from collections.abc import Mapping
-from typing import Any
-
-from ..values import TokenCheck
+from dataclasses import dataclass
+from typing import Any, Literal
 
 USER_PATH = "/user/tokens/verify"
 # Cloudflare looks at the permissions first, and answers then that there is no such model.
 NO_QUESTION = {"model": "@cf/none/none", "messages": [{"role": "user", "content": "-"}]}
 ENDED = frozenset(("disabled", "expired"))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCheck:
+    """What Cloudflare says of a token.
+
+    `owner` is "user" or "account"; `can_read` tells whether it may list the models (Workers AI -
+    Read), `can_run` whether it may ask them (Workers AI - Edit). `expires_on` is ISO, or None.
+    """
+
+    status: str
+    owner: Literal["user", "account"]
+    can_read: bool
+    can_run: bool
+    expires_on: str | None = None
 
 
 def account_path(account_id: str) -> str:

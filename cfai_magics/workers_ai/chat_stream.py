@@ -132,7 +132,7 @@ class ChatStream:
             if data == END:
                 yield from self._end()
                 return
-            frame = _frame(data)
+            frame = frame_in(data)
             if frame is not None:
                 _raise_refusal(frame, name)
                 yield from read(frame)
@@ -153,7 +153,7 @@ def _is_json(response: httpx.Response) -> bool:
     return "application/json" in response.headers.get("content-type", "")
 
 
-def _frame(data: bytes) -> Any:
+def frame_in(data: bytes) -> Any:
     """Return a frame's JSON; None for anything that is no JSON object."""
     text = data.decode("utf-8", "replace")
     if not text.startswith("{"):

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from ..errors import (
 from ..gateway import Gateway, through
 from ..gathering import Gathering
 from ..results import Embeddings, RawResult
-from ..values import Answer, Model, Request, TokenCheck, Usage
+from ..values import Answer, Model, Request, Usage
 from . import account, analytics, catalogue, chat, tasks
 from .chat_stream import ChatStream
 from .connection import (
@@ -117,6 +118,12 @@ class WorkersAI:
         """End at once what other threads wait for; nothing more can be sent, and close remains."""
         self._connection.hang_up()
 
+    def bearing(self, extensions: Mapping[str, Any]) -> Self:
+        """Return this client with what httpx hands on to the transport beside each request."""
+        made = copy(self)
+        made._connection = self._connection.bearing(extensions)  # noqa: SLF001 - our own
+        return made
+
     def stream(
         self, request: Request, on_retry: OnRetry | None = None, gateway: Gateway | None = None
     ) -> ChatStream:
@@ -185,7 +192,7 @@ class WorkersAI:
         path = f"{self._account()}/ai/models/search?page={page}&per_page={per_page}"
         return self._connection.ask("GET", path, on_retry=on_retry)[0]
 
-    def check_token(self, on_retry: OnRetry | None = None) -> TokenCheck:
+    def check_token(self, on_retry: OnRetry | None = None) -> account.TokenCheck:
         """Ask Cloudflare what the token is: its owner, its state, and what it may do.
 
         Raises AuthenticationError when it is no valid token of this account; `on_retry` as for

@@ -4,10 +4,11 @@ import json
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
+from copy import copy
 from random import random
 from socket import SHUT_RDWR, socket
 from threading import Event, Lock, current_thread, main_thread
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
 import httpx
@@ -61,6 +62,7 @@ class Connection:
         from .. import __version__
 
         self._sleep = sleep
+        self._extensions: Mapping[str, Any] = {}
         self.turn: Turn = no_turn
         self._sockets: WeakSet[socket] = WeakSet()
         self._lock = Lock()
@@ -74,6 +76,12 @@ class Connection:
                 limits=httpx.Limits(max_connections=MOST, max_keepalive_connections=MOST),
                 follow_redirects=False,  # so that the token never travels to another host
             )
+
+    def bearing(self, extensions: Mapping[str, Any]) -> Self:
+        """Return the same connections, with what each request then bears for the transport."""
+        made = copy(self)
+        made._extensions = extensions  # noqa: SLF001 - our own
+        return made
 
     def close(self) -> None:
         """Close all connections."""
@@ -119,7 +127,7 @@ class Connection:
         """
         if self._hung_up.is_set():
             raise ConnectionFailed("The connection was hung up")
-        sent["extensions"] = {"trace": self._note_socket}
+        sent["extensions"] = {**self._extensions, "trace": self._note_socket}
         with our_errors():
             response = self._http.send(self._http.build_request(method, url, **sent), stream=True)
         if response.is_success:

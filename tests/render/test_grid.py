@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,10 @@ class Screen:
         self.sent: list[int] = []
         self.now = 0.0
 
-    def publish(self, bundle: Mapping[str, str], display_id: str, update: bool) -> None:
+    def publish(
+        self, bundle: Mapping[str, str], display_id: str, update: bool, metadata: Mapping[str, Any]
+    ) -> None:
+        self.metadata = metadata
         assert update == (display_id in self.outputs)
         self.outputs[display_id] = bundle
         self.sent.append(sum(map(len, bundle.values())))

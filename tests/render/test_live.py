@@ -4,9 +4,11 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from cfai_magics.provenance import Origin, Recorded
 from cfai_magics.render.live import SETTLE_AT, NotebookLive, TextLive, WholeLive
 from cfai_magics.values import Answer, Finish, Text, Thought, Usage
 
@@ -18,11 +20,15 @@ class FrontEnd:
     """Outputs as a notebook keeps them, and how much was sent to get there."""
 
     outputs: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    metadata: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     messages: int = 0
     characters: int = 0
 
-    def publish(self, bundle: Mapping[str, str], display_id: str, update: bool) -> None:
+    def publish(
+        self, bundle: Mapping[str, str], display_id: str, update: bool, metadata: Mapping[str, Any]
+    ) -> None:
         assert update == (display_id in self.outputs)
+        self.metadata[display_id] = metadata
         self.outputs[display_id] = dict(bundle)
         self.messages += 1
         self.characters += sum(map(len, bundle.values()))
@@ -299,3 +305,53 @@ def test_steps_in_text_are_lines_of_their_own() -> None:
     whole = WholeLive("off", told.append, print)
     whole.step("Step 2")
     assert told == ["Step 1", "Step 2"]
+
+
+def test_the_answer_bears_its_origin_and_no_text_of_the_question(
+    front_end: FrontEnd, clock: Clock
+) -> None:
+    live = NotebookLive("full", publish=front_end.publish, clock=clock)
+    live.add(Text("Blue."))
+    live.end(Answer("m", "Blue.", origin=Origin("abc", {"max_tokens": 5}, "2026-10-12", "1.0")))
+    answer, receipt = front_end.metadata.values()
+    assert receipt == {}
+    assert answer == {
+        "application/vnd.cfai+json": {
+            "model": "m",
+            "local": False,
+            "parameters": {"max_tokens": 5},
+            "request": "abc",
+            "usage": {
+                "prompt_tokens": 0,
+                "cached_tokens": 0,
+                "completion_tokens": 0,
+                "neurons": None,
+            },
+            "basis": None,
+            "finish": "unknown",
+            "date": "2026-10-12",
+            "version": "1.0",
+        }
+    }
+
+
+def test_where_no_text_came_the_receipt_bears_the_origin(
+    front_end: FrontEnd, clock: Clock
+) -> None:
+    live = NotebookLive("full", publish=front_end.publish, clock=clock)
+    live.end(Answer("m", finish="tool_calls", origin=Origin("abc")))
+    (receipt,) = front_end.metadata.values()
+    assert receipt["application/vnd.cfai+json"]["request"] == "abc"
+
+
+def test_an_answer_as_a_cells_result_bears_its_origin_too() -> None:
+    recorded = Recorded("2026-10-12", 12.0, "1.0")
+    data, metadata = Answer(
+        "m", "Blue.", origin=Origin("abc", recorded=recorded)
+    )._repr_mimebundle_()
+    assert data == {"text/markdown": "Blue.", "text/plain": "Blue."}
+    assert metadata["application/vnd.cfai+json"]["recorded"] == {
+        "date": "2026-10-12",
+        "neurons": 12.0,
+        "version": "1.0",
+    }

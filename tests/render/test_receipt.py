@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cfai_magics.provenance import Origin, Recorded
 from cfai_magics.render.receipt import receipt
 from cfai_magics.values import AccountFigure, Answer, Standing, ToolCall, Usage
 
@@ -59,6 +60,38 @@ def test_a_full_receipt_ends_with_where_the_day_stands() -> None:
     assert "today 3,120 (120 estimated) of 10,000 (account 3,500 at 14:05 UTC)" in receipt(
         replace(ANSWER, standing=day), "full"
     )
+
+
+REPLAYED = replace(
+    ANSWER,
+    usage=Usage(214, 388, neurons=0.0, basis="replayed"),
+    origin=Origin(recorded=Recorded("2026-10-12", 12.3)),
+)
+
+
+def test_a_replay_tells_when_it_was_recorded_and_what_asking_would_cost() -> None:
+    line = (
+        "gemma-4-26b-a4b-it · 214→388 tokens · replayed · recorded 12 Oct 2026 · would cost "
+        "about 12 · 1.9 s (0.3 s to first)"
+    )
+    assert receipt(REPLAYED, "full") == line
+    assert receipt(REPLAYED, "short").startswith("replayed · recorded 12 Oct 2026")
+
+
+@pytest.mark.parametrize(
+    ("neurons", "local", "told"),
+    [
+        (0.42, False, "would cost about 0.42 ·"),
+        (None, False, "recorded 12 Oct 2026 · 1.9 s"),
+        (0.0, True, "it, a local model · 214→388 tokens · replayed · recorded 12 Oct 2026 · wou"),
+        (0.0, True, "would cost nothing"),
+    ],
+)
+def test_a_replay_tells_no_more_than_is_known(
+    neurons: float | None, local: bool, told: str
+) -> None:
+    origin = Origin(recorded=Recorded("2026-10-12", neurons))
+    assert told in receipt(replace(REPLAYED, origin=origin, local=local), "full")
 
 
 def test_an_interrupted_answer_counts_its_tokens_as_about() -> None:

@@ -83,6 +83,7 @@ def test_a_row_tells_all_that_is_known_of_a_call(ledger: Ledger) -> None:
         "notebook": "lesson.ipynb",
         "kernel": ledger.kernel,
         "thread": "",
+        "request": "",
     }
 
 
@@ -212,7 +213,7 @@ def test_the_newest_bills_of_a_model_are_kept_for_its_price(ledger: Ledger) -> N
 
 def test_several_calls_are_reserved_all_or_none(ledger: Ledger) -> None:
     ledger.set_budget("day", 25.0)
-    calls = [("m", "Text Generation"), ("n", "Text Generation")]
+    calls = [("m", "Text Generation", ""), ("n", "Text Generation", "")]
 
     def fit(limits: Sequence[Limit], closed: bool) -> list[float]:
         wanting(20.0)(limits, closed)

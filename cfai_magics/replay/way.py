@@ -1,0 +1,99 @@
+"""Tells whether to record and to replay, and in which file, from all that may say so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import BadOption
+
+VARIABLE = "CFAI_REPLAY"
+INSTANT_VARIABLE = "CFAI_REPLAY_INSTANT"
+SUFFIX = ".cfai.jsonl"
+MODES = {
+    "auto": "recorded answers are replayed, all others are asked for and recorded",
+    "only": "recorded answers are replayed, and nothing else is asked",
+    "refresh": "every question is asked, and its answer recorded anew",
+    "off": "nothing is recorded or replayed",
+}
+FOUND = "found"  # nobody said anything, and a recording lies beside the notebook
+IN_WORDS = {**MODES, FOUND: "recorded answers are replayed, and nothing is recorded"}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What is done with recordings, where, and who said so.
+
+    `mode` is one of MODES, or FOUND; `path` is None where the file is that beside the notebook.
+    """
+
+    mode: str
+    path: Path | None = None
+    source: str = ""
+    instant: bool = False
+
+    @property
+    def replays(self) -> bool:
+        """Whether recorded answers are used."""
+        return self.mode in {"auto", "only", FOUND}
+
+    @property
+    def records(self) -> bool:
+        """Whether new answers are kept."""
+        return self.mode in {"auto", "refresh"}
+
+
+OFF = Way("off", source="nothing says otherwise")
+
+
+def beside(notebook: str) -> Path | None:
+    """Return the file for a notebook's recordings; None where nobody knows the notebook.
+
+    A notebook that has moved since its kernel started is not known any more.
+    """
+    path = Path(notebook)
+    return path.with_suffix(SUFFIX) if notebook and path.is_file() else None
+
+
+def written(text: str, source: str) -> Way:
+    """Return the way that MODE or MODE:PATH stands for."""
+    mode, _, path = text.partition(":")
+    if mode not in MODES:
+        raise BadOption(
+            f"{source} is {text!r}, which is none of {', '.join(MODES)}",
+            f"Write for example {source}=only, or {source}=only:lesson{SUFFIX}.",
+        )
+    return Way(mode, Path(path).expanduser() if path else None, source)
+
+
+def found(said: Way | None, environ: Mapping[str, str], setting: str, notebook: str) -> Way:
+    """Return the way that holds: of a command, of the environment, of the settings, or FOUND.
+
+    Raises BadOption where one of them needs a file and names none.
+    """
+    variable = environ.get(VARIABLE, "")
+    way = said or (
+        written(variable, VARIABLE)
+        if variable
+        else written(setting, "%config Cfai.recording")
+        if setting
+        else None
+    )
+    instant = bool(environ.get(INSTANT_VARIABLE))
+    if way is None:
+        path = beside(notebook)
+        is_there = path is not None and path.is_file()
+        way = Way(FOUND, path, "the file lies beside the notebook") if is_there else OFF
+    return replace(_placed(way, notebook), instant=way.instant or instant)
+
+
+def _placed(way: Way, notebook: str) -> Way:
+    if way.mode == "off" or way.path is not None:
+        return way
+    path = beside(notebook)
+    if path is None:
+        raise BadOption(
+            "Nobody tells here which notebook this is, and so where its recording lies",
+            f"Give a path: %cfai replay {way.mode} lesson{SUFFIX}, or "
+            f"{VARIABLE}={way.mode}:lesson{SUFFIX}.",
+        )
+    return replace(way, path=path)

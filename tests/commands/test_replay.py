@@ -1,0 +1,101 @@
+"""What is done with recordings is chosen by a word, and told."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.commands import run
+from cfai_magics.errors import BadOption
+from cfai_magics.render.formats import Table
+from cfai_magics.session import Session
+from cfai_magics.values import Message
+from tests.doors import bare_door
+from tests.standin import Standin
+
+HI: list[Message] = [{"role": "user", "content": "Why?"}]
+Shown = Callable[..., Table]
+
+
+@pytest.fixture
+def replay(session: Session) -> Shown:
+    def shown(*words: str, shell: bool = False) -> Table:
+        door = bare_door(session, remembers=shell)
+        table = run("replay", words, door, "%cfai")
+        assert isinstance(table, Table)
+        return table
+
+    return shown
+
+
+def test_nothing_is_recorded_unless_somebody_says_so(replay: Shown) -> None:
+    assert replay().rows == (
+        ("mode", "off: nothing is recorded or replayed"),
+        ("because of", "nothing says otherwise"),
+    )
+
+
+def test_what_is_chosen_holds_and_what_is_recorded_is_told(
+    replay: Shown, session: Session, tmp_path: Path, account: Standin
+) -> None:
+    path = tmp_path / "lesson.cfai.jsonl"
+    assert ("answers", "none yet") in replay("auto", str(path)).rows
+    session.ask(session.request(HI))
+    path.write_bytes(path.read_bytes() + b"<<<<\n")
+    told = dict(replay().rows)
+    assert told["mode"].startswith("auto: recorded answers are replayed, all others")
+    assert (told["because of"], told["file"]) == ("%cfai replay", str(path))
+    assert told["answers"] == "1 to 1 questions"
+    assert told["model"] == "@cf/google/gemma-4-26b-a4b-it: 1"
+    assert told["damaged"] == "line 2 is no JSON: skipped, and left"
+    assert told["replayed"] == "in the rhythm in which they came"
+    assert dict(replay("only", str(path), "--instant").rows)["replayed"] == "at once"
+    assert session.ask(session.request(HI)).basis == "replayed"
+    assert len(account.requests) == 1
+
+
+def test_the_file_beside_the_notebook_is_meant_where_it_is_known(
+    replay: Shown, session: Session, tmp_path: Path
+) -> None:
+    with pytest.raises(BadOption, match="Nobody tells here which notebook this is"):
+        replay("auto")
+    assert session.replay.way.mode == "off"
+    (tmp_path / "lesson.ipynb").write_text("{}")
+    session.notebook = str(tmp_path / "lesson.ipynb")
+    assert dict(replay("auto").rows)["file"] == str(tmp_path / "lesson.cfai.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("words", "shell", "told"),
+    [
+        (("sometimes",), False, "invalid choice: 'sometimes'"),
+        (("--instant",), False, "goes with a mode"),
+        (("auto", "/"), False, "can be no file"),
+        (("auto", "/no/folder/a.jsonl"), False, "can be no file"),
+        (("only", "a.jsonl"), True, "CFAI_REPLAY=only:PATH"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_done_is_one_line(
+    replay: Shown, session: Session, words: tuple[str, ...], shell: bool, told: str
+) -> None:
+    with pytest.raises(BadOption, match=told):
+        replay(*words, shell=shell)
+    assert session.replay.way.mode == "off"
+
+
+def test_status_tells_it_too(session: Session, tmp_path: Path) -> None:
+    def told() -> tuple[str, ...]:
+        door = bare_door(session)
+        table = run("status", (), door, "%cfai")
+        assert isinstance(table, Table)
+        return next(row for row in table.rows if row[0] == "recording")
+
+    session.settings.recording = f"only:{tmp_path}/a.jsonl"
+    assert told() == (
+        "recording",
+        f"only, recorded answers are replayed, and nothing else is asked: {tmp_path}/a.jsonl",
+        "%config Cfai.recording",
+    )
+    session.settings.recording = "sometimes"
+    assert "which is none of auto" in told()[1]

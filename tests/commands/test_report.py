@@ -1,0 +1,119 @@
+"""A notebook's use of AI is written down: from the ledger, and from what its outputs bear."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cfai_magics.commands import run
+from cfai_magics.errors import BadOption
+from cfai_magics.provenance import MIME, metadata_of
+from cfai_magics.render.statement import Statement
+from cfai_magics.session import Session
+from cfai_magics.values import Answer, Message
+from tests.doors import bare_door
+from tests.standin import Standin
+
+QUESTION: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
+Report = Callable[..., Any]
+
+
+@pytest.fixture
+def notebook(session: Session, tmp_path: Path) -> Path:
+    path = tmp_path / "lesson.ipynb"
+    write(path)
+    session.notebook = str(path)
+    return path
+
+
+def write(path: Path, *told: object) -> None:
+    outputs = [
+        {"output_type": "display_data", "data": {}, "metadata": {MIME: each}} for each in told
+    ]
+    cells = [{"cell_type": "code", "source": "", "outputs": outputs}, {"cell_type": "markdown"}]
+    path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
+
+
+def asked(session: Session) -> Answer:
+    return session.ask(session.request(QUESTION))
+
+
+@pytest.fixture
+def report(session: Session) -> Report:
+    def shown(*words: str) -> Any:
+        door = bare_door(session)
+        return run("report", words, door, "%cfai")
+
+    return shown
+
+
+def test_every_call_is_told_with_its_model_cost_and_hash(
+    report: Report, session: Session, notebook: Path, account: Standin
+) -> None:
+    answer = asked(session)
+    statement = report()
+    assert isinstance(statement, Statement)
+    text = str(statement)
+    assert text.startswith("# AI use in this notebook\n\nNotebook `lesson.ipynb`, as of ")
+    assert f"`{answer.origin.request}`" in text
+    assert "| @cf/google/gemma-4-26b-a4b-it | 1 |" in text
+    assert "| billed | ok |" in text
+    assert "sky" not in text
+    assert statement._repr_mimebundle_()["text/markdown"] == text
+
+
+def test_calls_of_other_notebooks_are_not_in_it(
+    report: Report, session: Session, notebook: Path
+) -> None:
+    session.notebook = "other.ipynb"
+    asked(session)
+    session.notebook = str(notebook)
+    assert "No model was asked in it" in str(report())
+
+
+def test_outputs_made_elsewhere_are_told_and_those_made_here_once(
+    report: Report, session: Session, notebook: Path
+) -> None:
+    here = metadata_of(asked(session))[MIME]
+    elsewhere = here | {"date": "2026-01-02T03:04:05+00:00", "model": "@cf/a/b|c"}
+    local = here | {"date": "2026-01-03T03:04:05+00:00", "local": True, "basis": None}
+    write(notebook, here, elsewhere, local, "nonsense", {"usage": 1, "date": 5})
+    entries = report().entries
+    assert [(entry.elsewhere, entry.basis) for entry in entries] == [
+        *((True, ""), (True, "billed"), (True, "local"), (False, "billed"))
+    ]
+    assert entries[1].when == "2026-01-02 03:04:05"
+    assert r"@cf/a/b\|c" in str(report())
+    assert "3 of them, made on another machine" in str(report())
+
+
+def test_the_csv_has_a_line_a_call(report: Report, session: Session, notebook: Path) -> None:
+    write(notebook, {"model": "=1+1", "date": "2026-01-02T03:04:05+00:00"})
+    answer = asked(session)
+    rows = list(csv.DictReader(io.StringIO(str(report("--csv")))))
+    assert [row["model"] for row in rows] == ["'=1+1", answer.model]
+    assert rows[1]["request"] == answer.origin.request
+    assert float(rows[1]["neurons"]) == answer.neurons
+    assert (rows[1]["basis"], rows[1]["ended"]) == ("billed", "ok")
+
+
+def test_it_is_saved_beside_the_notebook_when_asked(
+    report: Report, session: Session, notebook: Path
+) -> None:
+    asked(session)
+    told = report("--save")
+    markdown, table = notebook.with_suffix(".ai-use.md"), notebook.with_suffix(".ai-use.csv")
+    assert (str(markdown) in told, str(table) in told) == (True, True)
+    assert markdown.read_text().startswith("# AI use in this notebook")
+    assert table.read_text().startswith("date,model,")
+
+
+def test_an_unknown_notebook_is_told(report: Report, tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="Nobody tells here"):
+        report()
+    with pytest.raises(BadOption, match="There is no notebook"):
+        report(str(tmp_path / "gone.ipynb"))

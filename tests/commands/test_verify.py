@@ -1,0 +1,115 @@
+"""Recorded questions are asked again, and what is other than recorded is told."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.commands import run
+from cfai_magics.errors import BadOption, NoCredentials
+from cfai_magics.render.formats import Table
+from cfai_magics.replay import Way
+from cfai_magics.session import Session
+from cfai_magics.values import Message
+from tests.doors import bare_door
+from tests.standin import Fault, Standin
+
+Verify = Callable[..., tuple[list[str], Table]]
+
+
+def question(text: str) -> list[Message]:
+    return [{"role": "user", "content": text}]
+
+
+@pytest.fixture
+def path(session: Session, tmp_path: Path, account: Standin) -> Path:
+    """Three recorded answers, and the recording still on."""
+    path = tmp_path / "lesson.cfai.jsonl"
+    session.replay.choose(Way("auto", path))
+    account.switch(answer="Blue light scatters most.")
+    for text in ("One?", "Two?", "Three?"):
+        session.ask(session.request(question(text)))
+    account.clear()
+    return path
+
+
+@pytest.fixture
+def verify(session: Session) -> Verify:
+    def asked(*words: str) -> tuple[list[str], Table]:
+        said: list[str] = []
+        door = bare_door(session, say=said.append)
+        table = run("verify", words, door, "%cfai")
+        assert isinstance(table, Table)
+        return said, table
+
+    return asked
+
+
+def test_it_says_what_it_may_cost_and_asks_a_sample(
+    verify: Verify, path: Path, account: Standin
+) -> None:
+    before = path.read_bytes()
+    said, table = verify("-n", "2")
+    (told,) = said
+    assert told.startswith("Asking 2 of 3 recorded answers again: that may cost 0.")
+    assert told.endswith(" neurons. Budgets hold.")
+    assert [row[3] for row in table.rows] == ["the same text", "the same text"]
+    assert "neurons billed" in table.note
+    asked = [request for request in account.requests if request.path.endswith("completions")]
+    assert len(asked) == 2
+    assert path.read_bytes() == before
+
+
+def test_what_changed_is_shown(verify: Verify, path: Path, account: Standin) -> None:
+    account.switch(answer="Blue light bends most.", finish_reason="length")
+    _, table = verify("-n", "1")
+    assert table.rows[0][3] == (
+        "75 % alike: says “…lue light bends most.” instead of “…lue light scatters most.”; "
+        "ended by length now"
+    )
+
+
+def test_retired_models_are_named(verify: Verify, path: Path, account: Standin) -> None:
+    account.switch(retired=["@cf/google/gemma-4-26b-a4b-it"])
+    _, table = verify("-n", "1")
+    assert table.rows[0][3].startswith("retired: Model has been deprecated")
+    assert "@cf/google/gemma-4-26b-a4b-it is not in the list of models of" in table.note
+
+
+def test_a_model_that_will_retire_is_named(
+    verify: Verify, path: Path, session: Session, account: Standin
+) -> None:
+    account.switch(error=Fault.of(5006), error_path="models/search")
+    known = session.catalogue()
+    models = tuple(replace(model, retires="2099-01-31") for model in known.models)
+    session._models._catalogue = replace(known, models=models)
+    assert "will be retired on 31 Jan 2099" in verify()[1].note
+
+
+def test_budgets_hold(verify: Verify, path: Path, session: Session, account: Standin) -> None:
+    session.books.ledger.set_budget("day", 0.0)
+    _, table = verify()
+    assert all(row[3].startswith("no answer: Of today's budget") for row in table.rows)
+    assert not [request for request in account.requests if request.path.endswith("completions")]
+
+
+def test_without_a_key_nothing_can_be_asked(
+    verify: Verify, path: Path, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
+    with pytest.raises(NoCredentials):
+        verify()
+
+
+def test_what_holds_nothing_to_ask_is_told(
+    verify: Verify, session: Session, tmp_path: Path
+) -> None:
+    with pytest.raises(BadOption, match="There is no recording"):
+        verify()
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    with pytest.raises(BadOption, match="holds no answer that can be asked for again"):
+        verify(str(empty))
+    with pytest.raises(BadOption, match="-n 0 is no sample"):
+        verify(str(empty), "-n", "0")

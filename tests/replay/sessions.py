@@ -1,0 +1,50 @@
+"""Sessions that record into one file, or replay from it with nothing but the file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cfai_magics.session import Session
+from cfai_magics.settings import Cfai
+from cfai_magics.values import Answer, Message
+from tests.standin import Standin
+
+HI: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
+OCTOBER_12 = 1_791_806_400.0  # 2026-10-12T12:00:00Z
+
+
+@contextmanager
+def recording(
+    cloudflare: Standin, path: Path, mode: str = "auto", **environ: str
+) -> Iterator[Session]:
+    """A session with the account, that records on 12 October 2026."""
+    known = {**cloudflare.environ(), "CFAI_REPLAY": f"{mode}:{path}", **environ}
+    made = Session(Cfai(), path.parent / "home", environ=known, wall_clock=lambda: OCTOBER_12)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def replaying(path: Path, mode: str = "only", home: str = "elsewhere") -> Iterator[Session]:
+    """A session without credentials, on another machine and another day."""
+    environ = {"CFAI_REPLAY": f"{mode}:{path}", "CFAI_REPLAY_INSTANT": "1"}
+    made = Session(Cfai(), path.parent / home, environ=environ)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def ask(session: Session, text: str = "", **fields: Any) -> Answer:
+    """Ask as a cell of its own."""
+    session.replay.begin_cell()
+    messages = [{"role": "user", "content": text}] if text else HI
+    return session.ask(session.request(messages, **fields))
+
+
+def lines(path: Path) -> list[bytes]:
+    """The lines of a recording."""
+    return path.read_bytes().splitlines(keepends=True)

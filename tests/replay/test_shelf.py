@@ -1,0 +1,156 @@
+"""A file of recordings: shared, sorted, and never rewritten but where something new comes."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfai_magics.errors import StoreError
+from cfai_magics.replay import Asked, Record
+from cfai_magics.replay.record import Damaged, record_in
+from cfai_magics.replay.shelf import Contents, Shelf
+from cfai_magics.values import Usage
+from tests.replay.sessions import lines
+
+CODE = """
+import sys
+from pathlib import Path
+from tests.replay.test_shelf import record
+from cfai_magics.replay.shelf import Shelf
+path, locks, name = sys.argv[1:]
+for number in range(20):
+    Shelf(Path(path), Path(locks)).add(record(f"{name} {number}"))
+"""
+
+
+def record(text: str, nth: int = 0, answer: str = "Yes.") -> Record:
+    asked = Asked({"task": "chat", "model": "m", "messages": [{"role": "user", "content": text}]})
+    told: dict[str, Any] = {"text": [[5, answer]], "thought": [], "tool_calls": []}
+    stream = {**told, "finish": "stop", "usage": {}}
+    replies = ({"ms": 9, "stream": stream},)
+    return Record(asked, nth, "2026-10-12", "1.0", "stop", Usage(1, 2), replies)
+
+
+@pytest.fixture
+def shelf(path: Path, tmp_path: Path) -> Shelf:
+    return Shelf(path, tmp_path / "locks")
+
+
+def test_a_line_holds_the_same_record_again() -> None:
+    for made in (record("a"), replace(record("b"), usage=Usage(1, 2, 1, 3.5, "billed"))):
+        assert record_in(made.line()) == made
+        assert record_in(made.line()).line() == made.line()
+
+
+def test_lines_stand_in_order_whatever_order_they_came_in(shelf: Shelf, path: Path) -> None:
+    made = [record(text, nth) for text in "abc" for nth in (1, 0)]
+    for each in made:
+        shelf.add(each)
+    found = [record_in(line) for line in lines(path)]
+    assert [each.place for each in found] == sorted(each.place for each in made)
+
+
+def test_one_more_answer_is_one_more_line(shelf: Shelf, path: Path) -> None:
+    for text in "abcdef":
+        shelf.add(record(text))
+    before = lines(path)
+    shelf.add(record("one more"))
+    (added,) = set(lines(path)) - set(before)
+    assert [line for line in lines(path) if line != added] == before
+
+
+def test_what_stands_there_already_stays(shelf: Shelf, path: Path) -> None:
+    shelf.add(record("a", answer="first"))
+    before = path.read_bytes()
+    shelf.add(record("a", answer="second"))
+    assert path.read_bytes() == before
+
+
+def test_refreshing_replaces_one_answer_and_those_after_it(shelf: Shelf, path: Path) -> None:
+    for nth in range(3):
+        shelf.add(record("a", nth))
+    shelf.add(record("b"))
+    shelf.add(record("a", 0, "new"), replacing=1)
+    found = [record_in(line) for line in lines(path)]
+    assert sorted((each.text, each.nth) for each in found) == [("Yes.", 0), ("new", 0)]
+
+
+DAMAGE = {
+    "half a line": record("x").line()[:50] + b"\n",
+    "a conflict of git": b"<<<<<<< HEAD\n",
+    "no object": b"[1, 2]\n",
+    "no reply": b'{"key": "a"}\n',
+    "bytes that are no text": b"\xff\xfe\x00\n",
+    "deep": b"[" * 100_000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_line_is_reported_and_kept_as_it_is(
+    shelf: Shelf, path: Path, damage: bytes
+) -> None:
+    good = sorted((record(text) for text in "ab"), key=lambda each: each.place)
+    path.write_bytes(good[0].line() + damage + b"\n" + good[1].line().rstrip(b"\n"))
+    assert len(shelf.contents().records) == 2
+    assert [told.split(" is ")[0].split(" lacks ")[0] for told in shelf.contents().damaged] == [
+        "line 2"
+    ]
+    shelf.add(record("new"))
+    kept = lines(path)
+    place = kept.index(damage)
+    assert kept[place + 1] == b"\n"
+    assert kept[place - 1] == good[0].line() or record_in(kept[place - 1]).text
+    assert len(shelf.contents().records) == 3
+
+
+def test_a_question_that_was_changed_by_hand_does_not_fit_its_key() -> None:
+    told = json.loads(record("a").line())
+    told["request"]["messages"][0]["content"] = "b"
+    with pytest.raises(Damaged, match="does not fit its key"):
+        record_in(json.dumps(told).encode())
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_line_ends_and_marks_of_other_systems_do_no_harm(
+    shelf: Shelf, path: Path, end: bytes
+) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + record("a\u2028b").line().rstrip() + end)
+    assert [each.text for each in shelf.contents().records] == ["Yes."]
+
+
+def test_kernels_that_record_at_once_lose_nothing(path: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CODE, str(path), str(tmp_path / "locks")]
+    kernels = [subprocess.Popen([*command, name], cwd=Path(__file__).parents[2]) for name in "abc"]
+    assert [kernel.wait(timeout=120) for kernel in kernels] == [0, 0, 0]
+    contents = Contents(path.read_bytes())
+    assert (len(contents.records), contents.damaged) == (60, [])
+    places = [each.place for each in contents.records]
+    assert places == sorted(places)
+    assert [each.name for each in path.parent.iterdir() if each.name.startswith(".")] == []
+
+
+def test_what_another_kernel_added_is_seen(shelf: Shelf, path: Path, tmp_path: Path) -> None:
+    assert shelf.contents().records == ()
+    Shelf(path, tmp_path / "locks").add(record("a"))
+    assert len(shelf.contents().records) == 1
+
+
+def test_a_folder_in_its_place_is_one_line(shelf: Shelf, path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(StoreError, match="can't be used"):
+        shelf.contents()
+    with pytest.raises(StoreError, match="can't be used"):
+        shelf.add(record("a"))
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_without_a_word_lost(content: bytes) -> None:
+    contents = Contents(record("a").line() + content)
+    assert b"".join(line.content for line in contents.lines) == record("a").line() + content

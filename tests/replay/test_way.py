@@ -1,0 +1,58 @@
+"""Whether to record and to replay, and where: who said so last and nearest holds."""
+
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.errors import BadOption
+from cfai_magics.replay.way import Way, found
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Path:
+    path = tmp_path / "lesson.ipynb"
+    path.write_text("{}")
+    return path
+
+
+def test_nothing_said_and_nothing_there_is_off(notebook: Path) -> None:
+    assert found(None, {}, "", str(notebook)).mode == "off"
+    assert found(None, {}, "", "").mode == "off"
+
+
+def test_a_recording_beside_the_notebook_is_replayed_and_not_added_to(notebook: Path) -> None:
+    recording = notebook.with_name("lesson.cfai.jsonl")
+    recording.touch()
+    way = found(None, {}, "", str(notebook))
+    assert (way.replays, way.records, way.path) == (True, False, recording)
+
+
+def test_a_command_wins_over_the_environment_and_that_over_the_settings(notebook: Path) -> None:
+    environ = {"CFAI_REPLAY": "only"}
+    assert found(Way("refresh"), environ, "auto", str(notebook)).mode == "refresh"
+    assert found(None, environ, "auto", str(notebook)).mode == "only"
+    assert found(None, {}, "auto", str(notebook)).mode == "auto"
+
+
+def test_a_mode_may_bear_a_path(tmp_path: Path) -> None:
+    way = found(None, {"CFAI_REPLAY": f"only:{tmp_path}/a:b.jsonl"}, "", "")
+    assert way.path == tmp_path / "a:b.jsonl"
+    assert found(None, {"CFAI_REPLAY": "off"}, "", "").path is None
+
+
+@pytest.mark.parametrize("notebook", ["", "gone.ipynb"])
+def test_without_a_notebook_the_path_has_to_be_given(notebook: str) -> None:
+    with pytest.raises(BadOption, match=r"Nobody tells .* %cfai replay auto lesson.cfai.jsonl"):
+        found(Way("auto"), {}, "", notebook)
+
+
+@pytest.mark.parametrize("variable", ["yes", "only=x", ":x"])
+def test_a_mode_that_is_none_is_named(variable: str) -> None:
+    with pytest.raises(BadOption, match=f"CFAI_REPLAY is {variable!r}, which is none of auto"):
+        found(None, {"CFAI_REPLAY": variable}, "", "")
+
+
+def test_the_rhythm_can_be_skipped(notebook: Path) -> None:
+    assert found(Way("only", instant=True), {}, "", str(notebook)).instant
+    assert found(Way("only"), {"CFAI_REPLAY_INSTANT": "1"}, "", str(notebook)).instant
+    assert not found(Way("only"), {}, "", str(notebook)).instant
