@@ -52,7 +52,7 @@ def texts(shell: InteractiveShell, code: str, cursor: int | None = None) -> list
         ("%%cfai -", FLAGS),
         ("%%cfai -m", ["-m"]),
         ("%%cfai -c ", FLAGS),
-        ("%%cfai --to", ["--top-p", "--to"]),
+        ("%%cfai --to", ["--top-p", "--tools", "--to"]),
         ("%%cfai --think --s", [flag for flag in FLAGS if flag.startswith("--s")]),
         ("%%cfai -f ma", ["markdown"]),
         ("%%cfai --footer=s", ["short"]),
