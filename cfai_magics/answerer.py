@@ -163,4 +163,5 @@ def _recorded(books: Books, model: Model, record: Record) -> Recorded:
     """Return what is told of a recording: what asking would cost, as billed or by its tokens."""
     local = bool(record.asked.local)
     told = record.usage if local else with_price(books.rates(model), record.usage)
-    return Recorded(record.date, 0.0 if local else told.neurons, record.version)
+    neurons = 0.0 if local else told.neurons
+    return Recorded(record.date, neurons, record.version, record.model, local)

@@ -21,6 +21,7 @@ from .errors import (
 from .forms import Form, Unfit, formed
 from .notes import history_told, images_told
 from .prompt import Part, Prompt
+from .provenance import together
 from .render.formats import neurons, next_try
 from .render.preview import Preview, shown
 from .schema import Schema
@@ -280,6 +281,7 @@ def _both(first: Answer, second: Answer, fault: str) -> Answer:
     return replace(
         second,
         usage=first.usage + used,
+        origin=together([first.origin, second.origin]),
         seconds=first.seconds + second.seconds,
         first_token_seconds=first.first_token_seconds,
         notes=(*first.notes, *second.notes, told),

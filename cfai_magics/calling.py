@@ -9,6 +9,7 @@ from operator import add
 from .door import Door, Live
 from .errors import BadOption, CfaiError, Interrupted, SetupError, TooManySteps
 from .prompt import Part, Prompt
+from .provenance import together
 from .render.receipt import step_told
 from .spelling import Limits
 from .tools import Tool, failed, made, messages, shortened, written
@@ -119,6 +120,7 @@ class _Run:
         return replace(
             final,
             usage=reduce(add, (step.usage for step in steps)),
+            origin=together([step.origin for step in steps]),
             seconds=sum(step.seconds for step in steps),
             first_token_seconds=steps[0].first_token_seconds,
             called=tuple(self.called),

@@ -1,7 +1,7 @@
 """Owns what an answer bears about where it comes from, in the metadata of its output."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 MIME = "application/vnd.cfai+json"
@@ -12,12 +12,15 @@ class Recorded:
     """The recording that an answer was replayed from.
 
     `date` is the ISO day; `neurons` is what asking would cost about, None where nobody knows it
-    and 0 where a model on somebody's machine had answered. `version` is the package's then.
+    and 0 where a model on somebody's machine had answered, which `local` tells. `model` is the one
+    that answered, and `version` the package's then.
     """
 
     date: str
     neurons: float | None = None
     version: str = ""
+    model: str = ""
+    local: bool = False
 
 
 def metadata_of(answer: Any) -> dict[str, Any]:
@@ -29,6 +32,19 @@ def metadata_of_all(answers: Iterable[Any]) -> dict[str, Any]:
     """Return the metadata for one output of several Answers: of those that were begun."""
     told = [each.origin.bundle(each) for each in answers if each.text or each.thought]
     return {MIME: {"answers": told}}
+
+
+def together(origins: Sequence["Origin"]) -> "Origin":
+    """Return the origin of one answer that took several calls: that of the last of them.
+
+    It was replayed where all of them were, and asking would cost what all of them would.
+    """
+    last, recorded = origins[-1], [each.recorded for each in origins if each.recorded]
+    if last.recorded is None or len(recorded) < len(origins):
+        return replace(last, recorded=None)
+    known = [each.neurons for each in recorded if each.neurons is not None]
+    neurons = sum(known) if len(known) == len(recorded) else None
+    return replace(last, recorded=replace(last.recorded, neurons=neurons))
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,13 +89,14 @@ class Tasking:
         begun = time.monotonic()
         reply = self._reply(tell)
         made = self.task.read(reply, self.given)
+        recorded = reply.origin.recorded
         return Answer(
-            model=self.model.name,
+            model=recorded.model if recorded else self.model.name,
             text=made.text,
             finish="stop",
             usage=reply.usage,
             seconds=time.monotonic() - begun,
-            local=self.door.session.route.is_local and not reply.origin.recorded,
+            local=recorded.local if recorded else self.door.session.route.is_local,
             notes=(*reply.notes, *made.notes),
             standing=reply.standing,
             origin=reply.origin,

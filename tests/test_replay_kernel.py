@@ -207,3 +207,47 @@ def test_replays_side_by_side_stop_at_once(notebook: Path, cloudflare: Standin) 
         rows = "[r['status'] for r in current_session().books.ledger.history.calls()][-3:]"
         kernel.run("from cfai_magics.api import current_session")
         assert kernel.run(rows).text == "['replayed', 'replayed', 'replayed']"
+
+
+def test_functions_that_were_called_are_called_again_and_their_steps_replayed(
+    notebook: Path, cloudflare: Standin
+) -> None:
+    where = {"JPY_SESSION_NAME": str(notebook)}
+    function = "calls = []\ndef add(a: int, b: int) -> int:\n    calls.append(1)\n    return a + b"
+    cell = "%%cfai --tools add --allow-tools\nWhat is 3 + 4?"
+    call = {"name": "add", "arguments": {"a": 3, "b": 4}}
+    cloudflare.switch(answer="It is 7.", tool_calls=[call])
+    with running_kernel(**cloudflare.environ(), **where) as kernel:
+        for source in (CELLS[0], function, "%cfai replay auto"):
+            kernel.run(source)
+        assert kernel.run(cell).ename == ""
+        cost = float(kernel.run("print(_cfai.neurons)").text)
+    with running_kernel(CFAI_REPLAY="only", **where) as kernel:
+        kernel.run(CELLS[0])
+        kernel.run(function)
+        assert kernel.run(cell).mime("text/markdown") == ["It is 7."]
+        assert kernel.run("print(len(calls), _cfai.basis)").text.split() == ["1", "replayed"]
+        would = kernel.run("print(_cfai.origin.recorded.neurons)").text
+        assert float(would) == pytest.approx(cost)
+    assert len(cloudflare.requests) == 2
+
+
+def test_images_and_vectors_replay_with_where_they_come_from(
+    notebook: Path, cloudflare: Standin
+) -> None:
+    where = {"JPY_SESSION_NAME": str(notebook)}
+    cells = ("%%cfai --task image\nA lighthouse", "%%cfai --task embed\none\ntwo")
+    with running_kernel(**cloudflare.environ(), **where) as kernel:
+        kernel.run(CELLS[0])
+        kernel.run("%cfai replay auto")
+        shown = [kernel.run(cell) for cell in cells]
+        assert [cell.ename for cell in shown] == ["", ""]
+    count = len(cloudflare.requests)
+    with running_kernel(CFAI_REPLAY="only", CFAI_REPLAY_INSTANT="1", **where) as kernel:
+        kernel.run(CELLS[0])
+        again = [kernel.run(cell) for cell in cells]
+        assert [cell.ename for cell in again] == ["", ""]
+        assert again[0].outputs[0]["data"] == shown[0].outputs[0]["data"]
+        assert all(" · replayed · recorded " in cell.text for cell in again)
+        assert "would cost about 173" in again[0].text
+    assert len(cloudflare.requests) == count

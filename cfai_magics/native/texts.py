@@ -90,7 +90,13 @@ def _embedding(model: str, given: Given) -> Job:
 def _embed(session: Session, job: Job, tell: OnRetry, most: float | None) -> RawResult:
     texts = job.fields["text"]
     found = session.embed(texts, job.model, on_retry=tell, max_neurons=most)
-    return RawResult(found, usage=found.usage, notes=found.notes, standing=found.standing)
+    return RawResult(
+        found,
+        usage=found.usage,
+        notes=found.notes,
+        standing=found.standing,
+        origin=found.origin,
+    )
 
 
 def _embedded(reply: RawResult, _given: Given) -> Made:
