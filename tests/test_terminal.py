@@ -106,3 +106,39 @@ def test_the_panel_is_text(terminal: pexpect.spawn, account: Standin) -> None:
     terminal.sendline("%cfai panel")
     terminal.expect("neurons used")
     terminal.expect(PROMPT)
+
+
+def test_several_answers_come_one_after_the_other(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    account.switch(answer="Blue.")
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '-n 2', 'Why?')")
+    terminal.expect(PROMPT)
+    lines = [line for line in terminal.before.strip().splitlines() if line]
+    assert [line.partition(" · ")[0] for line in lines] == [
+        *("--- 1 of 2", "Blue.", "1→3 tokens"),
+        *("--- 2 of 2", "Blue.", "1→3 tokens", "2 answers, 1 distinct"),
+    ]
+
+
+def test_ctrl_c_stops_several_answers(terminal: pexpect.spawn, account: Standin) -> None:
+    account.switch(answer="word " * 5_000, tokens_per_second=50)
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '-n 3', 'Go on')")
+    terminal.expect("word word")
+    assert account.wait_for(lambda c: len(c.requests) == 3)
+    terminal.sendintr()
+    terminal.expect("Interrupted: Of 3 answers")
+    terminal.expect(PROMPT)
+    assert account.wait_for(lambda c: c.disconnects == 3)
+
+
+def test_a_call_of_a_function_is_asked_about(terminal: pexpect.spawn, account: Standin) -> None:
+    account.switch(answer="Done.", tool_calls=[{"name": "hello", "arguments": {"to": "you"}}])
+    terminal.sendline("hello = lambda to: 'Hello ' + to")
+    terminal.expect(PROMPT)
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '--tools hello', 'Greet')")
+    terminal.expect(r"May the model call hello\(to='you'\)\?")
+    terminal.sendline("y")
+    terminal.expect(r"hello\(to='you'\) → Hello you")
+    terminal.expect("Done.")
+    terminal.expect(PROMPT)
