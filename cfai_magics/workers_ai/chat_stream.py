@@ -1,7 +1,9 @@
 """One chat call while its answer comes in."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, islice
 from typing import Any, Self
 
@@ -128,9 +130,12 @@ class ChatStream:
 
     def _streamed(self, response: httpx.Response) -> Iterator[Delta]:
         read = self._reader.read
-        for name, data in self._events(response):
+        arriving = self._events(response)
+        for name, data in arriving:
             if data == END:
                 yield from self._end()
+                with suppress(CfaiError):  # the answer is whole
+                    deque(arriving, maxlen=0)  # read to its end, a connection serves again
                 return
             frame = frame_in(data)
             if frame is not None:

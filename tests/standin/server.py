@@ -182,6 +182,9 @@ class Standin:
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not isinstance(reader, Reader):
             raise TypeError(reader)
+        # As asyncio does where it has made the socket: else pieces wait for the ACK of the head.
+        connected: socket.socket = writer.get_extra_info("socket")
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = Connection(reader, writer, self._answer, self._cloud.log).start()
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)

@@ -178,3 +178,15 @@ def test_an_error_beside_choices_is_one_and_null_is_none() -> None:
     with script.client() as client, pytest.raises(errors.ServerError, match="no") as caught:
         client.chat(REQUEST)
     assert caught.value.text == "One"
+
+
+def test_a_connection_serves_the_next_question_too(cloudflare: Standin, client: WorkersAI) -> None:
+    for _ in range(3):
+        client.chat(REQUEST)
+    assert len(cloudflare._connections) == 1
+
+
+def test_what_breaks_after_the_end_of_an_answer_hurts_nobody() -> None:
+    script = Script(streamed(told("Hi"), DONE, httpx.ReadError("")))
+    with script.client() as client:
+        assert client.chat(REQUEST).text == "Hi"
