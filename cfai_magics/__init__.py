@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from .answers import Answers
-    from .api import ask, embed, panel, run, similarity, stream
+    from .api import ask, embed, map, panel, run, similarity, stream  # noqa: A004 - its name
     from .errors import CfaiError
     from .results import Embeddings
     from .session import Session
@@ -32,6 +32,7 @@ __all__ = [
     "ask",
     "embed",
     "load_ipython_extension",
+    "map",
     "panel",
     "run",
     "similarity",
@@ -51,6 +52,7 @@ _HOMES = {
     "WorkersAI": "workers_ai",
     "ask": "api",
     "embed": "api",
+    "map": "api",
     "panel": "api",
     "run": "api",
     "similarity": "api",

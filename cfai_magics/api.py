@@ -67,6 +67,39 @@ def similarity(texts: Iterable[str], *, model: str = "") -> HeatMap:
     return HeatMap(found.texts, found.similarities())
 
 
+def map(  # noqa: A001, PLR0913 - its name everywhere; all of it is given by name
+    template: str,
+    data: Any,
+    *,
+    model: str = "",
+    system: str = "",
+    schema: Any = None,
+    concurrency: int = 8,
+    max_neurons: float | None = None,
+    confirm: bool = True,
+    queue: bool = False,
+    fresh: bool = False,
+    **fields: Any,
+) -> Any:
+    """Ask the template for each row, {name} standing for the row's value under that name.
+
+    `data` is a data frame or series of pandas or polars, a list of dicts, or a list of texts,
+    whose one column is {text}. Given back is the same with the columns answer, error and neurons.
+    What all may cost is told and reserved first; above the setting confirm_neurons it is asked
+    whether to go on, unless `max_neurons` sets a limit or `confirm` is False. Equal prompts are
+    asked once, and answers are kept as they come: running the same again asks only for what is
+    missing, unless `fresh`. `schema` is a dict, a pydantic model or a JSON file's path; `queue`
+    takes the Batch API; `fields` are those of `ask`.
+    """
+    from .doors import mapper
+    from .mapping import How, plan_of
+
+    session = current_session()
+    how = How(concurrency, max_neurons, confirm, queue, fresh)
+    asked = {"model": model, "system": system, "schema": schema, **fields}
+    return mapper(session).map(plan_of(session, template, data, **asked), how)
+
+
 def run(model: str, payload: Payload, **how: Any) -> RawResult:
     """Run one of Workers AI's native tasks, and return its reply in its raw form.
 

@@ -10,6 +10,7 @@ from .pricing import Cost, Rates
 from .values import Limit
 
 FEWEST_TOKENS = 16  # an answer with less room than that is not worth its prompt
+MANY = "lower max_tokens, ask fewer at once"
 WARN_AT = 0.8
 NAMES = {
     "day": "today's budget",
@@ -98,6 +99,20 @@ def _part(cost: Cost | None, whole: Admission, rest: float) -> Admission:
     return Admission(own.high, own.max_tokens, lowered_by)
 
 
+def admitted_whole(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> float:
+    """Return what calls may cost that go ahead only all of them and uncut, or raise.
+
+    Calls without a known price fit under no limit: nobody could hold them to it.
+    """
+    tightest = min(limits, key=lambda limit: limit.room, default=None)
+    known = [cost.high for cost in costs if cost is not None]
+    if tightest is None or (len(known) == len(costs) and sum(known) <= tightest.room):
+        return sum(known)
+    may = f"{sum(known):,.1f}" if len(known) == len(costs) else "nobody knows what"
+    what = f"these {len(costs):,} calls may cost {may}"
+    raise BudgetExceeded(f"{_left(tightest)}, and {what}", _way_on(tightest, MANY))
+
+
 def _unpriced(tightest: Limit | None) -> Admission:
     if tightest is None:
         return Admission(0.0, 0)
@@ -123,12 +138,12 @@ def _left(limit: Limit) -> str:
     return f"Of {name} of {limit.neurons:,.0f} neurons {max(0.0, limit.room):,.1f} are left"
 
 
-def _way_on(limit: Limit) -> str:
+def _way_on(limit: Limit, otherwise: str = "shorten the question") -> str:
     if limit.of_course:
-        return "Shorten the question, or ask a cheaper model. Nothing was sent."
+        return f"{otherwise.capitalize()}, or ask a cheaper model. Nothing was sent."
     ways = {"cell": "Raise --max-neurons", "day": "Raise it with %cfai budget N"}
     way = ways.get(limit.scope, f"Raise it with %cfai budget --{limit.scope} N")
-    return f"{way}, shorten the question, or ask a cheaper model. Nothing was sent."
+    return f"{way}, {otherwise}, or ask a cheaper model. Nothing was sent."
 
 
 def reached(limit: Limit) -> BudgetReached:

@@ -52,6 +52,7 @@ def _model(row: Mapping[str, str], priced: Mapping[str, Any]) -> Model:
         reasoning=row["reasoning"] == "yes",
         paid_plan_only=row["paid_plan_only"] == "yes",
         retires=row["retires"] or None,
+        queues=row["queues"] == "yes",
         **priced,
     )
 

@@ -8,10 +8,12 @@ from .answers import Answers, Variant
 from .door import Door, Live, LiveGrid
 from .errors import Interrupted, SetupError
 from .forms import Form
+from .mapping import Mapper
 from .render.forms import plain, pretty
 from .render.grid import NotebookGrid, TextGrid
 from .render.live import NotebookLive, TextLive, WholeLive
 from .render.output import Output, notebook_progress, terminal_progress
+from .render.tally import terminal_write
 from .session import Session
 from .values import Answer
 from .workspace import Workspace
@@ -76,6 +78,19 @@ def shell_door(session: Session) -> Door:
     return Door(
         session, live, tell, terminal_progress, _prompt, _confirm, keep, grid, remembers=True
     )
+
+
+def mapper(session: Session) -> Mapper:
+    """Return what a map needs here: a notebook's outputs, or lines on stderr elsewhere."""
+    from IPython.core.getipython import get_ipython
+
+    def tell(line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+
+    shell = get_ipython()
+    if shell is not None and hasattr(shell, "kernel"):
+        return Mapper(session, lambda line: Output().tell(line), Output().tell, input)
+    return Mapper(session, tell, terminal_write(), input)
 
 
 def _plain_live(form: Form, footer: str, tell: Tell) -> Live:

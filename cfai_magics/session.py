@@ -17,6 +17,7 @@ from .calls import TO_MARKDOWN, Calls, Files
 from .errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from .gathering import Gathering
 from .parallel import Parallel
+from .pool import Pool
 from .pricing import Cost, Extent
 from .replay import Replay
 from .results import Embeddings, RawResult
@@ -154,15 +155,18 @@ class Session:
         max_neurons: float | None = None,
         thread: str = "",
         gateway: str = "",
+        pool: Pool | None = None,
     ) -> AnswerStream:
         """Return the answer as it comes: booked when it begins, and settled however it ends.
 
         `max_neurons` is a limit for this call alone, beside the budgets; `thread` the name of the
-        conversation, for the ledger; `gateway` as for Route.gateway.
+        conversation, for the ledger; `gateway` as for Route.gateway; a `pool` pays for it.
         """
-        found = self._answerer(request)
+        found = self._answerer(request, pool.clients if pool else None)
         cost = self.cost(request, self.model(request.model))
         booking = found.booking(cost, max_neurons, thread)
+        if pool and not found.is_recorded:
+            pool.draw(booking)
         return self._stream(request, booking, found, on_retry, gateway)
 
     def parallel(

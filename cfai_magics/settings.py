@@ -55,6 +55,9 @@ class Cfai(Configurable):
     value_characters = Int(
         20_000, min=100, help="Most characters of one value that {{…}} puts into a prompt."
     ).tag(config=True)
+    confirm_neurons = Float(
+        1_000.0, min=0.0, help="Neurons that a map may cost at most without being confirmed."
+    ).tag(config=True)
     footer = Enum(
         ("full", "short", "off"), default_value="full", help="The line under an answer."
     ).tag(config=True)

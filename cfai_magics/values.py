@@ -256,7 +256,8 @@ class Answer:
 class Model:
     """One model of the catalogue. Prices are neurons per 1,000 tokens; None where unknown.
 
-    `units` are the prices of what is not tokens, in neurons by unit: see `units.py`.
+    `units` are the prices of what is not tokens, in neurons by unit: see `units.py`. A model that
+    `queues` takes batches.
     """
 
     name: str
@@ -270,6 +271,7 @@ class Model:
     reasoning: bool = False
     paid_plan_only: bool = False
     retires: str | None = None
+    queues: bool = False
     units: Mapping[str, float] = field(default_factory=dict)
 
     @property

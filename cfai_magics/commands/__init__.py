@@ -153,6 +153,11 @@ COMMANDS: Mapping[str, Command] = {
             option("--to", default="", metavar="FILE", help="with export: a .md or .json file"),
         ),
     ),
+    "map": Command(
+        "map:map_",
+        "show where the answers of maps are kept, or clear them",
+        (option("what", nargs="?", default="show", choices=("show", "clear"), help="or clear"),),
+    ),
     "fix": Command(
         "fix:fix", "send a failed cell with its traceback, offer the corrected one below", FAILED
     ),

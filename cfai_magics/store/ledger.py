@@ -15,6 +15,7 @@ from .schema import MIGRATIONS
 
 FILE_NAME = "ledger.sqlite"
 FREE_NEURONS = 10_000.0  # a day and account, on either plan
+POOL = "Map, reserved"
 Fit = Callable[[Sequence[Limit], bool], float]
 FitAll = Callable[[Sequence[Limit], bool], Sequence[float]]
 What = tuple[str, str, str]  # model, task, hash of the request
@@ -162,16 +163,37 @@ class Ledger:
                 ),
             )
 
+    # --- pools: reserved as one sum, as a call of the task POOL, and drawn from call by call
+
+    def draw(self, pool: int, place: Place, what: What, neurons: float) -> int:
+        """Reserve for a call out of a pool; return the call's number."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE calls SET neurons = max(0, neurons - ?) WHERE id = ? AND task = ?",
+                (neurons, pool, POOL),
+            )
+            return self._insert(connection, place, what, ("reserved", neurons))
+
+    def drop(self, pool: int) -> None:
+        """Let go of what nobody has drawn from a pool."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM calls WHERE id = ? AND task = ?", (pool, POOL))
+
     def _settle_lost(self, connection: Connection) -> None:
         """Settle what kernels reserved that are no more: as an estimate, of all that was reserved.
 
-        How far such a call came nobody knows, and a budget must not be passed.
+        How far such a call came nobody knows, and a budget must not be passed. What nobody had
+        drawn from a pool was not sent.
         """
         kernels = connection.execute(
             "SELECT DISTINCT kernel FROM calls WHERE status = 'reserved'"
         ).fetchall()
         for (kernel,) in kernels:
             if not self._presence.is_there(kernel):
+                connection.execute(
+                    "DELETE FROM calls WHERE status = 'reserved' AND task = ? AND kernel = ?",
+                    (POOL, kernel),
+                )
                 connection.execute(
                     "UPDATE calls SET status = 'interrupted', basis = 'estimated'"
                     " WHERE status = 'reserved' AND kernel = ?",

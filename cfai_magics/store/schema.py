@@ -104,8 +104,23 @@ ALTER TABLE calls ADD COLUMN request TEXT NOT NULL DEFAULT '';  -- hash of what 
 CREATE INDEX calls_replayed ON calls (day) WHERE status = 'replayed';
 """
 
+POOLS = """
+-- A pool, of which many calls draw, is a row too as long as there is something in it.
+CREATE TRIGGER calls_removed AFTER DELETE ON calls BEGIN
+  UPDATE totals SET
+    calls = calls - 1,
+    reserved = reserved - iif(OLD.status = 'reserved', OLD.neurons, 0)
+  WHERE day = OLD.day AND account = OLD.account AND kernel = OLD.kernel
+    AND notebook = OLD.notebook AND model = OLD.model AND task = OLD.task;
+  DELETE FROM totals
+  WHERE day = OLD.day AND account = OLD.account AND kernel = OLD.kernel
+    AND notebook = OLD.notebook AND model = OLD.model AND task = OLD.task AND calls = 0;
+END;
+"""
+
 MIGRATIONS = (
     ("calls, totals, budgets, closed days", CALLS),
     ("calls by day", CALLS_BY_DAY),
     ("hash of the request, index of replays", REQUEST),
+    ("pools", POOLS),
 )

@@ -53,6 +53,7 @@ def _model(item: Mapping[str, Any]) -> Model:
         reasoning=_true(properties.get("reasoning")),
         paid_plan_only=_true(properties.get("require_workers_paid")),
         retires=properties.get("planned_deprecation_date") or None,
+        queues=_true(properties.get("async_queue")),
         **_prices(properties.get("price")),
     )
 

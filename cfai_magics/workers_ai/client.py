@@ -22,12 +22,14 @@ from ..gathering import Gathering
 from ..results import Embeddings, RawResult
 from ..values import Answer, Model, Request, Usage
 from . import account, analytics, catalogue, chat, tasks
+from .batches import Batches
 from .chat_stream import ChatStream
 from .connection import (
     NO_TOKEN,
     Connection,
     OnRetry,
     Turn,
+    content,
     content_of,
     json_content,
     json_of,
@@ -262,8 +264,8 @@ class WorkersAI:
         `on_retry` as for stream.
         """
         url = self._account() + tasks.run_path(quote(model, safe="@/"))
-        content = tasks.multipart(payload, files) or _content(payload, content_type)
-        sent = through(gateway, content)
+        sent = tasks.multipart(payload, files) or content(payload, content_type)
+        sent = through(gateway, sent)
         response = self._connection.tried(
             lambda: self._connection.send("POST", url, model, **sent), on_retry, model
         )
@@ -271,6 +273,11 @@ class WorkersAI:
         if "json" in kind:
             return tasks.json_result(json_of(response), kind, response.headers)
         return tasks.bytes_result(content_of(response), kind, response.headers)
+
+    @property
+    def batches(self) -> Batches:
+        """The queue of the Batch API."""
+        return Batches(self._connection, self._account())
 
     def to_markdown(
         self,
@@ -291,10 +298,3 @@ class WorkersAI:
                 "%cfai status shows which it is and where that is set.",
             )
         return f"{self._root}/accounts/{self._account_id}"
-
-
-def _content(payload: Mapping[str, Any] | bytes, content_type: str | None) -> dict[str, Any]:
-    if isinstance(payload, bytes):
-        headers = {"Content-Type": content_type} if content_type else {}
-        return {"content": payload, "headers": headers}
-    return json_content(payload)

@@ -205,6 +205,14 @@ def json_content(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"content": content, "headers": {"Content-Type": "application/json"}}
 
 
+def content(payload: Mapping[str, Any] | bytes, content_type: str | None) -> dict[str, Any]:
+    """Return what httpx takes to send JSON, or bytes of a type."""
+    if isinstance(payload, bytes):
+        headers = {"Content-Type": content_type} if content_type else {}
+        return {"content": payload, "headers": headers}
+    return json_content(payload)
+
+
 def content_of(response: httpx.Response) -> bytes:
     """Return a reply's whole body, and give the connection back."""
     try:

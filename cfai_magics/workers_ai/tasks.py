@@ -47,6 +47,67 @@ def multipart(payload: Mapping[str, Any] | bytes, files: Any) -> dict[str, Any]:
     return {"files": {**{name: (None, str(value)) for name, value in fields.items()}, **files}}
 
 
+# --- batches
+
+
+def batch_body(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the JSON body that puts chat requests into the queue: each knows its place."""
+    left_out = {"model", "stream"}
+    return {
+        "requests": [
+            {
+                **{name: value for name, value in body.items() if name not in left_out},
+                "external_reference": str(place),
+            }
+            for place, body in enumerate(bodies)
+        ]
+    }
+
+
+def batch_id(reply: Any) -> str:
+    """Return the id under which a batch is in the queue."""
+    result = unwrapped(reply)
+    found = result.get("request_id") if isinstance(result, dict) else None
+    if not isinstance(found, str) or not found:
+        raise ServerError("The reply names no batch in the queue")
+    return found
+
+
+def batch_replies(reply: Any) -> dict[int, Any] | None:
+    """Return the replies of a batch by their places; None while it is in the queue.
+
+    They come in any order. A refused one is a reply with its error.
+    """
+    result = unwrapped(reply)
+    responses = result.get("responses") if isinstance(result, dict) else None
+    if not isinstance(responses, list):
+        return None
+    return {place: one for one in responses if (place := _place(one)) is not None}
+
+
+def _place(response: Any) -> int | None:
+    if not isinstance(response, dict):
+        return None
+    named = response.get("external_reference")
+    place = str(response.get("id") if named is None else named)
+    return int(place) if place.isdecimal() else None
+
+
+def batch_answer(response: Mapping[str, Any]) -> Any:
+    """Return the answer in a reply, which may be nested once more."""
+    result = response.get("result")
+    if (
+        isinstance(result, dict)
+        and set(result) & {"success", "result"}
+        and "choices" not in result
+    ):
+        return unwrapped({"success": True, "result": None, **result})
+    return result
+
+
+# --- native tasks
+
+
 def json_result(reply: Any, content_type: str, headers: Mapping[str, str]) -> RawResult:
     """Return what a native task answered as JSON, without Cloudflare's envelope."""
     result = unwrapped(reply)
