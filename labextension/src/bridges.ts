@@ -1,5 +1,5 @@
 import { ISessionContext } from '@jupyterlab/apputils';
-import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { Token } from '@lumino/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
@@ -18,33 +18,29 @@ export const IBridges = new Token<IBridges>(
   'What the kernels of open notebooks tell of neurons and models.'
 );
 
-/** Follows the notebook in front: its bridge, and what that tells. */
-export class Current {
+/** Follows a notebook, or one after the other: its bridge, and what that tells. */
+export class Follower {
   constructor(
-    private readonly _tracker: INotebookTracker,
-    private readonly _bridges: IBridges
+    private readonly _bridges: IBridges,
+    private readonly _session: () => ISessionContext | null
   ) {
-    _tracker.currentChanged.connect(this._follow, this);
-    _bridges.changed.connect(this._follow, this);
-    this._follow();
+    _bridges.changed.connect(this.follow, this);
+    this.follow();
   }
 
-  /** Whenever another notebook is in front, or what its bridge tells is another. */
+  /** Whenever the bridge is another, or what it tells. */
   get changed(): ISignal<this, void> {
     return this._changed;
-  }
-
-  get panel(): NotebookPanel | null {
-    return this._tracker.currentWidget;
   }
 
   get bridge(): Bridge | null {
     return this._bridge;
   }
 
-  private _follow(): void {
-    const { panel } = this;
-    const bridge = panel && this._bridges.of(panel.sessionContext);
+  /** Look which bridge it is now. */
+  follow(): void {
+    const session = this._session();
+    const bridge = session && this._bridges.of(session);
     if (bridge !== this._bridge) {
       this._bridge?.changed.disconnect(this._tell, this);
       this._bridge = bridge;
@@ -53,10 +49,29 @@ export class Current {
     this._tell();
   }
 
+  dispose(): void {
+    this._bridges.changed.disconnect(this.follow, this);
+    this._bridge?.changed.disconnect(this._tell, this);
+    Signal.clearData(this);
+  }
+
   private _tell(): void {
     this._changed.emit();
   }
 
   private _bridge: Bridge | null = null;
   private readonly _changed = new Signal<this, void>(this);
+}
+
+/** Follow the notebook in front. */
+export function followCurrent(
+  tracker: INotebookTracker,
+  bridges: IBridges
+): Follower {
+  const follower = new Follower(
+    bridges,
+    () => tracker.currentWidget?.sessionContext ?? null
+  );
+  tracker.currentChanged.connect(follower.follow, follower);
+  return follower;
 }

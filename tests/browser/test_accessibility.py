@@ -1,31 +1,77 @@
-"""axe looks at what we put into the page, in every theme of JupyterLab's own."""
+"""axe looks at what we put into the page, in every theme of JupyterLab's own; keys and motion."""
 
+import os
 from pathlib import Path
 
 import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Page, expect
 
-from tests.browser.applications import Served
-from tests.browser.servers import NotebookPage
+from tests.browser.applications import Served, editor
+from tests.browser.servers import PATIENCE, NotebookPage
 
 AXE = Path(__file__).parents[2] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 OURS = '[class*="jp-Cfai"]'
+SCREENSHOTS = os.environ.get("CFAI_SCREENSHOTS")  # a folder to look at them in
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
 # Who can't see or use it: axe's own names for how much a finding weighs.
 SERIOUS = {"serious", "critical"}
+
+
+LOAD, FAILS, ASKS = "%load_ext cfai_magics", "1/0", "%%cfai -m gemma-4-26b-a4b-it\nWhy?"
+LONG = PATIENCE * 1000  # ms
 
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_serious(
     theme: str, served: Served, page: Page, request: pytest.FixtureRequest
 ) -> None:
-    served.open(page, request.node.originalname, [new_code_cell("1/0")])
+    cells = [new_code_cell(cell) for cell in (LOAD, FAILS, ASKS)]
+    served.open(page, request.node.originalname, cells)
     page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
     expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
     NotebookPage(page).run(0)
-    expect(page.locator(OURS).first).to_be_visible()
+    picker = page.locator(".jp-CfaiPicker-button")
+    expect(picker).to_be_visible(timeout=LONG)
+    NotebookPage(page).run(1)
+    expect(page.locator(".jp-CfaiExplain")).to_be_visible()
+    editor(page, 2).click()
+    expect(page.locator(".jp-CfaiEstimate")).to_be_visible(timeout=LONG)
     page.add_script_tag(path=AXE)
+    assert serious(page) == []
+    picker.click()
+    expect(page.locator(".jp-CfaiModels-option").first).to_be_visible()
+    shoot(page, f"picker {theme}")
+    assert serious(page) == []
+    page.keyboard.press("Escape")
+    meter = page.locator(".jp-CfaiMeter-button")
+    if meter.count():  # Notebook 7 has no status bar
+        meter.click()
+        expect(page.get_by_role("dialog", name="Neurons today")).to_contain_text("asked today")
+        shoot(page, f"meter {theme}")
+        assert serious(page) == []
+
+
+def serious(page: Page) -> list[object]:
     found = page.evaluate("ours => axe.run(ours)", OURS)
     assert found["passes"], "axe looked at nothing"
-    assert [rule for rule in found["violations"] if rule["impact"] in SERIOUS] == []
+    return [rule for rule in found["violations"] if rule["impact"] in SERIOUS]
+
+
+def shoot(page: Page, name: str) -> None:
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+
+
+@pytest.mark.parametrize("served", ["jupyterlab"], indirect=True)
+def test_nothing_of_ours_moves_by_itself(served: Served, page: Page) -> None:
+    """So there is nothing to switch off for who wants reduced motion."""
+    served.open(page, "still", [new_code_cell(LOAD)])
+    NotebookPage(page).run(0)
+    page.locator(".jp-CfaiMeter-button").click(timeout=LONG)
+    moving = """ours => [...document.querySelectorAll(ours)].filter(each => {
+      const { animationName, transitionDuration } = getComputedStyle(each);
+      return animationName !== 'none' || transitionDuration !== '0s';
+    }).map(each => each.className)"""
+    assert page.locator(OURS).count() > 3
+    assert page.evaluate(moving, OURS) == []

@@ -92,7 +92,7 @@ def test_two_tabs_hear_the_same(page: Page, notebook: Path) -> None:
 
 def test_another_version_is_ignored_with_one_line(page: Page, notebook: Path) -> None:
     lines: list[ConsoleMessage] = []
-    page.on("console", lines.append)
+    page.on("console", lambda line: lines.append(line))  # noqa: PLW0108 - Playwright marks it
     page.evaluate(
         "code => jupyterapp.shell.currentWidget.sessionContext.session.kernel"
         ".requestExecute({ code }).done.then(() => null)",

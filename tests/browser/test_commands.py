@@ -7,14 +7,19 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from playwright.sync_api import Page, expect
 
 from tests.browser.applications import CELLS, Served, choose_in_palette, editor, saved
+from tests.browser.servers import PATIENCE
 
 INSERT = "cfai:insert-cell"
 ABOUT = "cfai:ask-about-selection"
 EXPLAIN = "cfai:explain-error"
+PANEL = "cfai:show-panel"
+PLAN = "cfai:estimate-notebook"
 LABELS = {
     INSERT: "Insert a %%cfai cell",
     ABOUT: "Ask about the selection",
     EXPLAIN: "Explain the last error",
+    PANEL: "Show the panel",
+    PLAN: "Estimate this notebook",
 }
 
 
@@ -97,7 +102,13 @@ def test_explaining_names_the_cell_that_another_extension_says(
 
 @pytest.mark.parametrize(
     ("command", "arguments"),
-    [(INSERT, {"model", "prompt"}), (ABOUT, {"model", "prompt"}), (EXPLAIN, {"cell"})],
+    [
+        (INSERT, {"model", "prompt"}),
+        (ABOUT, {"model", "prompt"}),
+        (EXPLAIN, {"cell"}),
+        (PANEL, set()),
+        (PLAN, set()),
+    ],
 )
 def test_its_arguments_are_described(
     page: Page, notebook: Path, command: str, arguments: set[str]
@@ -112,3 +123,25 @@ def test_it_rests_while_no_notebook_is_open(page: Page, notebook: Path, command:
     assert page.evaluate(enabled) is True
     page.evaluate("() => jupyterapp.shell.currentWidget.dispose()")
     assert page.evaluate(enabled) is False
+
+
+def test_the_panel_is_a_cell_that_has_run_with_the_extension_loaded(
+    page: Page, notebook: Path
+) -> None:
+    execute(page, PANEL)
+    expect(page.locator(".jp-CodeCell .cfai-panel")).to_be_visible(timeout=PATIENCE * 1000)
+    assert saved(page, notebook)[1] == "%load_ext cfai_magics\n%cfai panel"
+    expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=PATIENCE * 1000)
+    execute(page, PANEL)
+    assert saved(page, notebook)[2] == "%cfai panel", "it is loaded now"
+
+
+def test_the_estimate_is_of_the_notebook_as_it_stands(
+    page: Page, notebook: Path, served: Served
+) -> None:
+    execute(page, INSERT, prompt="Why is the sky blue?")
+    execute(page, PLAN)
+    shown = page.locator(".jp-OutputArea-output")
+    expect(shown).to_contain_text("Why is the sky blue?", timeout=PATIENCE * 1000)
+    expect(shown).to_contain_text("One student: ")
+    assert served.cloudflare.requests == ()

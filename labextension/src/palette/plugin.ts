@@ -6,11 +6,18 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { INotebookTracker, Notebook } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import { IBridges } from '../bridges';
 import { cfaiIcon } from '../icon';
 import { insertCell } from '../insert';
 import { writableNotebook } from '../tracker';
 import { ASK_SCHEMA, question, readAsk } from './cell';
 import { ISelection, selection } from './selection';
+
+const NO_ARGUMENTS = {
+  type: 'object',
+  properties: {},
+  additionalProperties: false
+};
 
 /** Commands that write %%cfai cells, and their place in the command palette. */
 const plugin: JupyterFrontEndPlugin<void> = {
@@ -18,10 +25,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'Commands that write %%cfai cells.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [ICommandPalette, ITranslator],
+  optional: [IBridges, ICommandPalette, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
+    bridges: IBridges | null,
     palette: ICommandPalette | null,
     translator: ITranslator | null
   ): void => {
@@ -63,6 +71,47 @@ const plugin: JupyterFrontEndPlugin<void> = {
         'Insert a cell that asks a model about the selected text or cells'
       ),
       selection
+    );
+    const addRun = (
+      id: string,
+      label: string,
+      caption: string,
+      command: string
+    ): void => {
+      app.commands.addCommand(id, {
+        label,
+        caption,
+        icon: cfaiIcon,
+        describedBy: { args: NO_ARGUMENTS },
+        isEnabled: () => writableNotebook(tracker) !== null,
+        execute: async () => {
+          const panel = tracker.currentWidget;
+          if (panel !== null && writableNotebook(tracker) !== null) {
+            const { runCommand } = await import('./run');
+            // The kernel reads the notebook's file.
+            await panel.context.save();
+            const loaded = Boolean(bridges?.of(panel.sessionContext));
+            await runCommand(panel, command, loaded);
+          }
+        }
+      });
+      palette?.addItem({ command: id, category: trans.__('Workers AI') });
+    };
+    addRun(
+      'cfai:show-panel',
+      trans.__('Show the panel'),
+      trans.__(
+        'Insert a cell with the panel and run it: account, model, neurons today'
+      ),
+      '%cfai panel'
+    );
+    addRun(
+      'cfai:estimate-notebook',
+      trans.__('Estimate this notebook'),
+      trans.__(
+        'Insert a cell that tells what this notebook may cost, and run it; nothing is sent'
+      ),
+      '%cfai plan'
     );
   }
 };

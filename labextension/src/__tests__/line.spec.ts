@@ -1,4 +1,4 @@
-import { isRaw, pieces } from '../prose/line';
+import { isRaw, pieces } from '../line';
 
 const cut = (line: string): string[] =>
   pieces(line).map(({ name, from, to }) => `${name} ${line.slice(from, to)}`);

@@ -33,3 +33,13 @@ function nameOf(word: string): IPiece['name'] {
   }
   return NUMBER.test(word) ? 'Number' : 'Value';
 }
+
+const SPLIT = /([^\s"'=]+=)?(["'])((?:\\\2|(?!\2).)*)\2(?!\S)|(\S+)/g;
+
+/** Cut a line into words as the kernel does: quoted ones are whole, and without their quotes. */
+export function words(line: string): string[] {
+  return [...line.matchAll(SPLIT)].map(
+    ([, key = '', quote, quoted, plain]) =>
+      plain ?? key + quoted.split(`\\${quote}`).join(quote)
+  );
+}

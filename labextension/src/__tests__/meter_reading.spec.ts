@@ -1,0 +1,91 @@
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { left, level, used } from '../day';
+import { neurons, short, whole } from '../format';
+import { reading, resetClock } from '../meter/reading';
+import { IDay, IState } from '../protocol';
+
+const trans = {
+  __: (text: string, ...values: unknown[]) =>
+    text.replace(/%(\d)/g, (_, number) => String(values[Number(number) - 1]))
+} as TranslationBundle;
+const day: IDay = {
+  billed: 3000,
+  estimated: 100,
+  running: 20,
+  reserved: 80,
+  limit: 10000,
+  closed: false,
+  resets: 1793404800,
+  account: null
+};
+const state = (changes: Partial<IDay>): IState => ({
+  type: 'state',
+  payer: 'account',
+  model: '@cf/x/y',
+  day: { ...day, ...changes }
+});
+
+describe('the day', () => {
+  it('counts what runs as used, and what is reserved as not left', () => {
+    expect(used(day)).toBe(3120);
+    expect(left(day)).toBe(6800);
+    expect(left({ ...day, limit: 10 })).toBe(0);
+  });
+
+  it.each([
+    [{}, 'green'],
+    [{ billed: 7879 }, 'green'],
+    [{ billed: 7880 }, 'amber'],
+    [{ running: 6900 }, 'red'],
+    [{ closed: true }, 'red'],
+    [{ limit: 0 }, 'red']
+  ])('with %j is %s', (changes, wanted) =>
+    expect(level({ ...day, ...changes })).toBe(wanted)
+  );
+});
+
+describe('reading', () => {
+  it.each([
+    [{}, '3,120 / 10,000 neurons'],
+    [{ billed: 8000 }, '8,120 / 10,000 neurons · running low'],
+    [{ billed: 10000 }, '10,120 / 10,000 neurons · used up'],
+    [{ closed: true }, '3,120 / 10,000 neurons · closed by Cloudflare'],
+    [{ billed: 0, estimated: 0.0123, running: 0 }, '0.012 / 10,000 neurons']
+  ])('with %j says %s', (changes, wanted) =>
+    expect(reading(state(changes), trans).text).toBe(wanted)
+  );
+
+  it.each([
+    ['local', 'No neurons: on this machine'],
+    ['elsewhere', 'No neurons: another server'],
+    ['nobody', 'Workers AI: no account'],
+    ['unknown', 'Neurons unknown']
+  ] as const)('without a day, %s, says %s', (payer, text) =>
+    expect(reading({ ...state({}), payer, day: null }, trans)).toEqual({
+      level: 'none',
+      text
+    })
+  );
+
+  it('tells when the day begins anew', () =>
+    expect(resetClock(day, day.resets - 15125, trans)).toMatch(
+      /^Resets at 00:00 UTC \(\d\d:\d\d here\), in 4 h 12 min\.$/
+    ));
+});
+
+describe('numbers and names', () => {
+  it.each([
+    [0, '0'],
+    [0.0049, '0.0049'],
+    [3.14159, '3.1'],
+    [99.96, '100.0'],
+    [3119.6, '3,120']
+  ])('writes %d as %s', (amount, text) => expect(neurons(amount)).toBe(text));
+
+  it('drops fractions and authors', () => {
+    expect(whole(1234567.8)).toBe('1,234,568');
+    expect(short('@cf/meta/llama-3')).toBe('llama-3');
+    expect(short('a-name')).toBe('a-name');
+  });
+});

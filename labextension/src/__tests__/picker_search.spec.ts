@@ -1,0 +1,42 @@
+import { found, price } from '../picker/search';
+import { IModel } from '../protocol';
+
+const model = (name: string, changes: Partial<IModel> = {}): IModel => ({
+  name,
+  in: 9.09,
+  out: 27.27,
+  paid: false,
+  traits: [],
+  ...changes
+});
+const models = [
+  model('@cf/google/gemma-4', { traits: ['vision', 'tools'] }),
+  model('@cf/meta/llama-3', { paid: true }),
+  model('@cf/meta/llama-2', { traits: ['tools'] })
+];
+
+describe('found', () => {
+  it.each([
+    ['', ['gemma-4', 'llama-3', 'llama-2']],
+    ['  LLAMA ', ['llama-3', 'llama-2']],
+    ['meta 3', ['llama-3']],
+    ['free', ['gemma-4', 'llama-2']],
+    ['paid', ['llama-3']],
+    ['tools gemma', ['gemma-4']],
+    ['nothing', []]
+  ])('for %j gives %j', (typed, names) =>
+    expect(found(models, typed).map(({ name }) => name.split('/')[2])).toEqual(
+      names
+    )
+  );
+});
+
+describe('price', () => {
+  it.each([
+    [{}, '9.1 → 27.3'],
+    [{ out: null }, '9.1'],
+    [{ in: null, out: null }, '']
+  ])('with %j is %j', (changes, wanted) =>
+    expect(price(model('x', changes))).toBe(wanted)
+  );
+});

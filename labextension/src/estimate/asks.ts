@@ -1,0 +1,75 @@
+import { words } from '../line';
+import { ICellAsks, IModel } from '../protocol';
+import { options, Options } from './options';
+
+/** Whether the line of a question names a model, so that the list of them is needed. */
+export function namesModel(source: string): boolean {
+  return Boolean(parsed(source)?.has('--model'));
+}
+
+/**
+ * What may be asked of a cell that asks: sizes of its texts, and a model out of the list. Neither
+ * its text nor anything else that was typed is in it. Null where the kernel would refuse the line.
+ */
+export function asks(
+  source: string,
+  models: readonly IModel[]
+): ICellAsks | null {
+  const found = parsed(source);
+  // A further field may be anything, also what the price depends on.
+  if (found === null || found.has('--param')) {
+    return null;
+  }
+  const model = modelOf(last(found, '--model'), models);
+  const tokens = numberOf(last(found, '--max-tokens'), /^\d+$/);
+  const most = numberOf(last(found, '--max-neurons'), /^\d*\.?\d+$/);
+  if (model === null || Number.isNaN(tokens) || Number.isNaN(most)) {
+    return null;
+  }
+  const system = last(found, '--system') ?? '';
+  const text = source.slice(source.indexOf('\n') + 1);
+  return {
+    model,
+    texts: [...(system ? [system] : []), text].map(size),
+    system: Boolean(system),
+    images: found.get('--image')?.length ?? 0,
+    max_tokens: tokens,
+    max_neurons: most
+  };
+}
+
+function parsed(source: string): Options | null {
+  const line = source.split('\n', 1)[0];
+  return source.includes('\n') ? options(words(line).slice(1)) : null;
+}
+
+function last(found: Options, flag: string): string | undefined {
+  return found.get(flag)?.slice(-1)[0];
+}
+
+function numberOf(text: string | undefined, form: RegExp): number | null {
+  if (text === undefined) {
+    return null;
+  }
+  return form.test(text) ? Number(text) : NaN;
+}
+
+/** The full name of a listed model, as the kernel finds it; null where it is none or several. */
+function modelOf(
+  named: string | undefined,
+  models: readonly IModel[]
+): string | null {
+  if (!named) {
+    return '';
+  }
+  const exact = models.filter(
+    ({ name }) => name === named || name.endsWith(`/${named}`)
+  );
+  const ending = models.filter(({ name }) => name.endsWith(named));
+  const [only, ...others] = exact.length ? exact : ending;
+  return only && !others.length ? only.name : null;
+}
+
+function size(text: string): [number, number] {
+  return [[...text].length, new TextEncoder().encode(text).length];
+}

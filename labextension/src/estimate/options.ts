@@ -1,0 +1,76 @@
+/** What the first line of a question says, by the long names of its options. */
+export type Options = ReadonlyMap<string, readonly string[]>;
+
+// As ASK_OPTIONS of the kernel; one that takes a value, may take one, or takes none.
+const LONG: Readonly<Record<string, string>> = {
+  '-m': '--model',
+  '-s': '--system',
+  '-c': '--thread',
+  '-t': '--temperature',
+  '-p': '--param',
+  '-o': '--output',
+  '-f': '--format',
+  '-x': '--extract'
+};
+const VALUED = new Set([
+  '--model',
+  '--system',
+  '--image',
+  '--temperature',
+  '--max-tokens',
+  '--top-p',
+  '--seed',
+  '--stop',
+  '--param',
+  '--output',
+  '--format',
+  '--schema',
+  '--max-neurons',
+  '--gateway',
+  '--footer'
+]);
+const BARE = new Set([
+  '--raw',
+  '--extract',
+  '--think',
+  '--no-stream',
+  '--dry-run',
+  '--sent'
+]);
+const LIKE_A_FLAG = /^-(?![\d.]+$)\S+$/;
+
+/** Read the words behind the magic; null where the kernel would refuse them. */
+export function options(words: readonly string[]): Options | null {
+  const found = new Map<string, string[]>();
+  for (let index = 0; index < words.length; index++) {
+    const { flag, glued } = split(words[index]);
+    const next = words[index + 1];
+    const free = next !== undefined && !LIKE_A_FLAG.test(next);
+    let value = glued;
+    if (value === undefined && free && !BARE.has(flag)) {
+      value = next;
+      index++;
+    }
+    if (!fits(flag, value)) {
+      return null;
+    }
+    found.set(flag, [...(found.get(flag) ?? []), value ?? '']);
+  }
+  return found;
+}
+
+function split(word: string): { flag: string; glued?: string } {
+  const [, long, value] = /^(--[\w-]+)(?:=([^]*))?$/.exec(word) ?? [];
+  if (long) {
+    return { flag: long, glued: value };
+  }
+  const [, short, rest] = /^(-[A-Za-z])=?([^]*)$/.exec(word) ?? [];
+  return { flag: LONG[short] ?? word, glued: rest || undefined };
+}
+
+function fits(flag: string, value: string | undefined): boolean {
+  if (BARE.has(flag)) {
+    return value === undefined;
+  }
+  return flag === '--thread' || (VALUED.has(flag) && value !== undefined);
+}

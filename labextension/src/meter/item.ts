@@ -1,0 +1,53 @@
+import { TranslationBundle } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
+
+import { Follower } from '../bridges';
+import { button } from '../dom';
+import { Details } from './details';
+import { caption, reading } from './reading';
+
+/** The meter in the status bar: a function of what the kernel of the notebook in front tells. */
+export class MeterItem extends Widget {
+  constructor(
+    private readonly _current: Follower,
+    private readonly _trans: TranslationBundle,
+    private readonly _openPanel: (() => void) | null
+  ) {
+    super();
+    this.addClass('jp-CfaiMeter');
+    this._button = button('jp-CfaiMeter-button', '', () => this._toggle());
+    this._button.setAttribute('aria-haspopup', 'dialog');
+    this._button.setAttribute('aria-expanded', 'false');
+    this.node.append(this._button);
+    _current.changed.connect(this._show, this);
+    this._show();
+  }
+
+  private _show(): void {
+    const state = this._current.bridge?.state ?? null;
+    if (state !== null) {
+      const { level, text } = reading(state, this._trans);
+      this._button.textContent = text;
+      this._button.dataset.level = level;
+      this._button.title = caption(state, this._trans);
+    }
+  }
+
+  private _toggle(): void {
+    const { bridge } = this._current;
+    if (this._details && !this._details.isDisposed) {
+      this._details.dispose();
+    } else if (bridge) {
+      this._details = new Details(
+        this._button,
+        bridge,
+        this._trans,
+        this._openPanel
+      );
+      this._details.open();
+    }
+  }
+
+  private readonly _button: HTMLButtonElement;
+  private _details: Details | null = null;
+}

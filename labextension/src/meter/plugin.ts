@@ -1,0 +1,51 @@
+import {
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { IStatusBar } from '@jupyterlab/statusbar';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { followCurrent, IBridges } from '../bridges';
+
+const ID = 'cfai-magics:meter';
+const SHOW_PANEL = 'cfai:show-panel';
+
+/** The neurons of today in the status bar, for the notebook in front. */
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: ID,
+  description: 'Shows the neurons of today in the status bar.',
+  autoStart: true,
+  requires: [INotebookTracker],
+  optional: [IBridges, IStatusBar, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    tracker: INotebookTracker,
+    bridges: IBridges | null,
+    statusBar: IStatusBar | null,
+    translator: ITranslator | null
+  ): void => {
+    if (!bridges || !statusBar) {
+      return;
+    }
+    const trans = (translator ?? nullTranslator).load('cfai_magics');
+    const show = async (): Promise<void> => {
+      const { MeterItem } = await import('./item');
+      const openPanel = app.commands.hasCommand(SHOW_PANEL)
+        ? (): void => void app.commands.execute(SHOW_PANEL)
+        : null;
+      const current = followCurrent(tracker, bridges);
+      const item = new MeterItem(current, trans, openPanel);
+      statusBar.registerStatusItem(ID, {
+        item,
+        align: 'middle',
+        rank: 10,
+        isActive: () => Boolean(current.bridge?.state),
+        activeStateChanged: current.changed
+      });
+    };
+    void show();
+  }
+};
+
+export default plugin;

@@ -1,0 +1,91 @@
+"""What a question may cost, at the corner of its cell while it is typed."""
+
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import Locator, Page, expect
+
+from cfai_magics.pricing import Cost
+from cfai_magics.render.formats import between
+from cfai_magics.session import Session
+from cfai_magics.values import Request
+from tests.browser.applications import Served, application, editor
+from tests.browser.servers import PATIENCE, NotebookPage
+from tests.secrets import token
+
+LONG = PATIENCE * 1000  # ms
+MODEL = "@cf/google/gemma-4-26b-a4b-it"
+SMALL = "@cf/meta/llama-3.2-1b-instruct"
+
+
+@pytest.fixture
+def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
+    cells = [new_code_cell("%load_ext cfai_magics"), new_code_cell("1")]
+    path = served.open(page, request.node.originalname, cells)
+    NotebookPage(page).run(0)
+    expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=LONG)
+    return path
+
+
+def estimate(page: Page) -> Locator:
+    return page.locator(".jp-CfaiEstimate")
+
+
+def cost(session: Session, text: str, model: str = MODEL, tokens: int = 2048) -> str:
+    request = Request(model, ({"role": "user", "content": text},), max_tokens=tokens)
+    found = session.cost(request, session.catalogue_model(model))
+    assert isinstance(found, Cost)
+    return f"≈ {between(found.low, found.high)} neurons"
+
+
+def test_it_follows_what_is_typed(
+    page: Page, notebook: Path, served: Served, session: Session
+) -> None:
+    cell = editor(page, 1)
+    cell.fill("%%cfai\nWhy is the sky blue?")
+    expect(estimate(page)).to_have_text(cost(session, "Why is the sky blue?"), timeout=LONG)
+    cell.fill("%%cfai -m llama-3.2-1b-instruct --max-tokens 100\nWhy “blue”? 🐟")
+    expect(estimate(page)).to_have_text(cost(session, "Why “blue”? 🐟", SMALL, 100))
+    cell.fill("%%cfai --nonsense\nWhy?")
+    expect(estimate(page)).to_have_count(0)
+    cell.fill("%%cfai\nWhy?")
+    expect(estimate(page)).to_be_visible()
+    page.locator(".jp-CodeCell").first.click(position={"x": 40, "y": 10})
+    expect(estimate(page)).to_have_count(0)
+    assert served.cloudflare.requests == ()
+
+
+def test_nothing_of_what_is_typed_crosses_to_the_kernel(
+    page: Page, served: Served, request: pytest.FixtureRequest
+) -> None:
+    canary = f"canary{token()}"
+    frames: list[str | bytes] = []
+
+    def keep(frame: str | bytes) -> None:
+        frames.append(frame)
+
+    page.on("websocket", lambda socket: socket.on("framesent", keep))
+    cells = [new_code_cell("%load_ext cfai_magics"), new_code_cell("")]
+    served.open(page, request.node.originalname, cells)
+    NotebookPage(page).run(0)
+    expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=LONG)
+    editor(page, 1).fill(f"%%cfai -s 'Be {canary}' -m llama-3.2-1b-instruct\n{canary}?")
+    expect(estimate(page)).to_be_visible(timeout=LONG)
+    editor(page, 1).fill(f"%%cfai -m {canary}\nWhy?")
+    expect(estimate(page)).to_have_count(0)
+    sent = b"".join(each if isinstance(each, bytes) else each.encode() for each in frames)
+    assert b'"estimate"' in sent
+    assert canary.encode() not in sent
+
+
+def test_it_can_be_switched_off(page: Page, tmp_path: Path) -> None:
+    off = {"cfai-magics/estimate": {"enabled": False}}
+    with application("jupyterlab", tmp_path, off) as served:
+        cells = [new_code_cell("%load_ext cfai_magics"), new_code_cell("")]
+        served.open(page, "lesson", cells)
+        NotebookPage(page).run(0)
+        expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=LONG)
+        editor(page, 1).fill("%%cfai\nWhy?")
+        page.wait_for_timeout(1500)
+        expect(estimate(page)).to_have_count(0)

@@ -1,0 +1,101 @@
+"""The meter in the status bar, and what opens at it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import Locator, Page, expect
+
+from cfai_magics.route import hashed
+from cfai_magics.store.ledger import Ledger, Outcome, Place
+from cfai_magics.values import Usage
+from tests.browser.applications import Served, application
+from tests.browser.servers import PATIENCE, NotebookPage
+
+LOAD = "%load_ext cfai_magics"
+CELLS = (LOAD, "%%cfai\nTell a story.", "%cfai usage --account")
+LONG = PATIENCE * 1000  # ms
+
+
+@pytest.fixture
+def lab(tmp_path: Path, page: Page) -> Served:
+    """JupyterLab with a ledger of its own."""
+    with application("jupyterlab", tmp_path) as served:
+        served.open(page, "lesson", [new_code_cell(cell) for cell in CELLS])
+        NotebookPage(page).run(0)
+        expect(meter(page)).to_be_visible(timeout=LONG)
+        yield served
+
+
+def meter(page: Page) -> Locator:
+    return page.locator(".jp-CfaiMeter-button")
+
+
+def book(served: Served, neurons: float) -> None:
+    """As if another kernel had asked."""
+    ledger = Ledger(served.root / "home")
+    place = Place(hashed(served.cloudflare.account_id))
+    number = ledger.reserve(place, "@cf/an-author/a-model", "Text Generation", lambda *_: neurons)
+    ledger.settle(number, Outcome("ok", Usage(10, 10, 0, neurons, "billed")))
+    ledger.close()
+
+
+def test_it_counts_up_while_an_answer_comes(lab: Served, page: Page) -> None:
+    expect(meter(page)).to_have_text("0 / 10,000 neurons")
+    lab.cloudflare.switch(answer="word " * 500, tokens_per_second=100)
+    page.evaluate("""() => {
+      const meter = document.querySelector('.jp-CfaiMeter-button');
+      window.seen = [];
+      new MutationObserver(() => window.seen.push(meter.textContent))
+        .observe(meter, {childList: true, characterData: true, subtree: true});
+    }""")
+    NotebookPage(page).run(1)
+    NotebookPage(page).wait_for_text(1, "neurons billed")
+    expect(meter(page)).to_have_text(f"{lab.cloudflare.billed:.1f} / 10,000 neurons")
+    seen = [float(text.split()[0]) for text in page.evaluate("window.seen")]
+    assert len(set(seen)) >= 3
+    assert seen[:-1] == sorted(seen[:-1])
+
+
+def test_its_colour_is_said_in_words_too(lab: Served, page: Page) -> None:
+    for neurons, shown, level in (
+        (7_999, "7,999 / 10,000 neurons", "green"),
+        (1, "8,000 / 10,000 neurons · running low", "amber"),
+        (2_000, "10,000 / 10,000 neurons · used up", "red"),
+    ):
+        book(lab, neurons)
+        expect(meter(page)).to_have_text(shown, timeout=LONG)
+        expect(meter(page)).to_have_attribute("data-level", level)
+
+
+def test_what_opens_tells_all_and_closes_with_escape(lab: Served, page: Page) -> None:
+    book(lab, 120)
+    NotebookPage(page).run(2)
+    expect(meter(page)).to_have_text("120 / 10,000 neurons", timeout=LONG)
+    meter(page).focus()
+    page.keyboard.press("Enter")
+    details = page.get_by_role("dialog", name="Neurons today")
+    expect(details).to_contain_text("120 of 10,000 neurons used today · enough left")
+    expect(details).to_contain_text(re.compile(r"Resets at 00:00 UTC \(\d\d:\d\d here\), in "))
+    expect(details).to_contain_text("Cloudflare itself counted ")
+    expect(details.get_by_role("row", name="a-model 1 120")).to_be_visible()
+    by_hour = re.compile("^Neurons by hour, UTC; .*120")
+    expect(details.get_by_role("img", name=by_hour)).to_be_visible()
+    book(lab, 80)
+    expect(details).to_contain_text("200 of 10,000 neurons used today")
+    expect(details.get_by_role("row", name="a-model 2 200")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(details).to_have_count(0)
+    expect(meter(page)).to_be_focused()
+
+
+def test_it_shows_the_notebook_in_front_alone(lab: Served, page: Page) -> None:
+    (lab.root / "other.ipynb").write_text((lab.root / "lesson.ipynb").read_text())
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:open', {path: 'other.ipynb'})")
+    expect(meter(page)).to_be_hidden()
+    page.evaluate("""() => {
+      const [first] = [...jupyterapp.shell.widgets('main')];
+      jupyterapp.shell.activateById(first.id);
+    }""")
+    expect(meter(page)).to_be_visible()
