@@ -41,7 +41,8 @@ class Asked:
     @property
     def elsewhere(self) -> str:
         """The hash without the local model: the same question, whoever answers it."""
-        return _hash({name: value for name, value in self.fields.items() if name != "local"})
+        told = {name: value for name, value in self.fields.items() if name != "local"}
+        return _hash({**told, **_bare(told.get("response_format"))})
 
     @property
     def task(self) -> str:
@@ -104,6 +105,14 @@ def request_of(asked: Asked, model: str, *, thinks: bool | None) -> Request:
     rest = {n: v for n, v in asked.fields.items() if n not in {*TEXTS, "think"}}
     messages: tuple[Message, ...] = tuple(asked.fields["messages"])
     return Request(model, messages, think=thinks, extra=rest)
+
+
+def _bare(form: Any) -> dict[str, Any]:
+    """Return a schema as Workers AI takes it, without the wrapper for other servers."""
+    wrapper = form.get("json_schema") if isinstance(form, Mapping) else None
+    if not isinstance(wrapper, Mapping) or set(wrapper) != {"name", "schema"}:
+        return {}
+    return {"response_format": {**form, "json_schema": wrapper["schema"]}}
 
 
 def canonical(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.replay.asked import asked_chat, asked_embeddings, asked_run, request_of
+from cfai_magics.replay.asked import Asked, asked_chat, asked_embeddings, asked_run, request_of
 from cfai_magics.values import Request
 
 IMAGE = b"\x89PNG pretended"
@@ -93,6 +93,18 @@ def test_tasks_do_not_share_keys() -> None:
     keys = {asked_embeddings("m", ["a"]).key, asked_run("m", {"texts": ["a"]}, {}).key}
     assert len(keys | {asked_embeddings("m", ["a"], "local").key}) == 3
     assert asked_embeddings("m", ["a"], "local").elsewhere == asked_embeddings("m", ["a"]).key
+
+
+def test_a_schema_is_the_same_question_in_the_wrapper_of_other_servers() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+
+    def asked(told: object, local: str = "") -> Asked:
+        form = {"response_format": {"type": "json_schema", "json_schema": told}}
+        return asked_chat(Request("m", ({"role": "user", "content": "Hi"},), extra=form), local)
+
+    here = asked({"name": "answer", "schema": schema}, "a small one")
+    assert here.elsewhere == asked(schema).key
+    assert here.elsewhere != asked({**schema, "required": ["city"]}).key
 
 
 def test_parameters_hold_no_text_of_the_question() -> None:
