@@ -80,8 +80,13 @@ browser: install
 ui: install browser
 	$(PY) -m pytest tests/browser
 
+# Those with a recording are replayed from it alone; the quickstart asks the small model.
 notebooks: install
-	$(VENV)/bin/jupyter-execute notebooks/*.ipynb
+	for notebook in notebooks/*.ipynb; do \
+	  recording="$$(basename "$${notebook%.ipynb}").cfai.jsonl"; \
+	  test -f "notebooks/$$recording" && way="only:$$recording" || way=off; \
+	  CFAI_REPLAY="$$way" CFAI_REPLAY_INSTANT=1 $(VENV)/bin/jupyter-execute "$$notebook" || exit 1; \
+	done
 
 $(VENV)/demo: $(SOURCES) | $(PY)
 	$(PY) -m pip install -q -e ".[local]" jupyterlab
