@@ -1,6 +1,7 @@
 """Tells which kernels are still there: each holds the lock of a file of its own while it lives."""
 
 import secrets
+import threading
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -17,22 +18,26 @@ class Presence:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._held: FileLock | None = None
+        self._one_at_a_time = threading.Lock()  # calls at once begin on several threads
         self.name = secrets.token_hex(8)
 
     def hold(self) -> None:
         """Hold this kernel's lock from here on; doing so twice does no harm."""
-        if self._held is not None:
-            return
+        with self._one_at_a_time:
+            if self._held is None:
+                self._held = self._acquired()
+
+    def _acquired(self) -> FileLock:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            held = FileLock(self._path(self.name))
+            held = FileLock(self._path(self.name), thread_local=False)
             held.acquire(timeout=0)
         except OSError as error:
             raise StoreError(
                 f"{self._folder} can't be used: {error}",
                 "Make room or rights there, or set CFAI_HOME to another folder.",
             ) from None
-        self._held = held
+        return held
 
     def is_there(self, name: str) -> bool:
         """Whether the kernel of this name still lives."""
@@ -51,10 +56,11 @@ class Presence:
 
     def leave(self) -> None:
         """Let go of this kernel's lock."""
-        if self._held is not None:
-            self._held.release()
-            self._path(self.name).unlink(missing_ok=True)
-            self._held = None
+        with self._one_at_a_time:
+            if self._held is not None:
+                self._held.release()
+                self._path(self.name).unlink(missing_ok=True)
+                self._held = None
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.lock"

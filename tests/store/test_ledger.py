@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -179,6 +181,19 @@ def test_a_kernel_that_lives_keeps_what_it_has_reserved(
     assert other.standing("account").reserved == 41
     ledger.settle(number, billed(5))
     assert other.standing("account").spent == 5
+
+
+def test_calls_that_begin_at_once_on_many_threads_are_all_reserved(ledger: Ledger) -> None:
+    barrier = threading.Barrier(8)
+
+    def begin(_: int) -> int:
+        barrier.wait()
+        return book(ledger, 1)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(begin, range(8)))) == 8
+    ledger.close()
+    assert list((ledger._database.path.parent / "kernels").iterdir()) == []
 
 
 def test_a_kernel_that_leaves_gives_its_place_up(ledger: Ledger, tmp_path: Path) -> None:
