@@ -1,10 +1,13 @@
 """The Python interface: ask, stream, embed, similarity, run, on the session of the magics."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from .answer_stream import AnswerStream
+from .errors import CfaiError
+from .render.formats import next_try
 from .render.heatmap import HeatMap
 from .results import Embeddings, RawResult
 from .session import Session
@@ -47,18 +50,21 @@ def ask(prompt: str, *, model: str = "", system: str = "", **fields: Any) -> Ans
     Raises CfaiError, which bears what had arrived as `answer`.
     """
     session = current_session()
-    return session.ask(_request(session, prompt, model, system, fields))
+    with session.stream(_request(session, prompt, model, system, fields), _tell) as deltas:
+        for _ in deltas:
+            pass
+        return deltas.answer
 
 
 def stream(prompt: str, *, model: str = "", system: str = "", **fields: Any) -> TextStream:
     """Ask one question and return its answer's text as it comes; otherwise like ask."""
     session = current_session()
-    return TextStream(session.stream(_request(session, prompt, model, system, fields)))
+    return TextStream(session.stream(_request(session, prompt, model, system, fields), _tell))
 
 
 def embed(texts: Iterable[str], *, model: str = "") -> Embeddings:
     """Return one vector a text, in their order; requests hold 100 texts each."""
-    return current_session().embed(texts, model)
+    return current_session().embed(texts, model, on_retry=_tell)
 
 
 def similarity(texts: Iterable[str], *, model: str = "") -> HeatMap:
@@ -105,7 +111,7 @@ def run(model: str, payload: Payload, **how: Any) -> RawResult:
 
     `payload` is what the task takes as JSON, or bytes; `how` is that of WorkersAI.run.
     """
-    return current_session().run(model, payload, **how)
+    return current_session().run(model, payload, **{"on_retry": _tell, **how})
 
 
 def panel() -> "Panel":
@@ -113,6 +119,11 @@ def panel() -> "Panel":
     from .widgets.panel import open_panel
 
     return open_panel(current_session())
+
+
+def _tell(error: CfaiError, pause: float, number: int) -> None:
+    """Tell why nothing comes yet."""
+    sys.stderr.write(f"{next_try(error, pause, number)}\n")
 
 
 def _request(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cfai_magics
-from cfai_magics import api
+from cfai_magics import api, pacing
 from cfai_magics.errors import BadOption
 from tests.standin import Standin
 
@@ -43,6 +43,18 @@ def test_embed_returns_a_vector_a_text() -> None:
     embeddings = cfai_magics.embed(["sun", "moon"])
     assert len(embeddings.vectors) == 2
     assert embeddings.usage.basis is not None
+
+
+def test_who_waits_for_the_next_minute_is_told_why(
+    account: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(pacing.BY_TASK, "Text Generation", 2)
+    monkeypatch.setattr("cfai_magics.turns.WINDOW", 0.5)
+    monkeypatch.setattr("cfai_magics.workers_ai.connection.TELL_AFTER", 0.0)
+    for _ in range(3):
+        cfai_magics.ask("Hi", max_tokens=5)
+    told = "Workers AI takes 2 requests a minute of Text Generation; this one is sent in 0 s\n"
+    assert capsys.readouterr().err.endswith(told)
 
 
 def test_vectors_are_what_numpy_takes() -> None:

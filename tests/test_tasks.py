@@ -212,7 +212,7 @@ def test_a_dry_run_tells_the_price_in_the_tasks_own_unit(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     image = kernel.run("%%cfai --task image --dry-run -p steps=8\na lighthouse").text
-    assert "1024×1024 pixels, 8 steps: at most 326 neurons estimated." in image
+    assert "1,024×1,024 pixels, 8 steps: at most 326 neurons estimated." in image
     assert "4.8 per 512×512 tile, 9.6 per step and tile (neurons)" in image
     heard = kernel.run("%%cfai --task transcribe --dry-run\ntalk.wav").text
     assert "12.0 s of sound: at most 9.3 neurons estimated." in heard

@@ -11,7 +11,7 @@ from ..results import RawResult
 from ..sounds import KINDS, sound_kind
 from ..values import Answer
 from ..workers_ai import jobs
-from ..workers_ai.work import Job, work_of
+from ..workers_ai.work import Job, knows_steps, work_of
 from .task import Made, Task, always, count, only, text
 
 SOUND = Wanted("--task transcribe", f"Name a file, an address or a variable with {KINDS}.")
@@ -27,8 +27,14 @@ def _pixels(job: Job, reply: RawResult) -> str:
     work = work_of(job, reply)
     picture = jobs.made(reply, "image", "") if reply.result or reply.content else None
     sides = [job.fields.get(name, round(work.pixels**0.5)) for name in ("width", "height")]
-    size = picture.size if isinstance(picture, Picture) else f"{sides[0]}×{sides[1]} pixels"
-    return f"{size}, {work.steps} steps"
+    size = (
+        picture.size if isinstance(picture, Picture) else "×".join(map(_number, sides)) + " pixels"
+    )
+    return f"{size}, {work.steps} steps" if knows_steps(job) else size
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _speech(model: str, given: Given) -> Job:

@@ -37,7 +37,7 @@ class HeatMap:
         head = " " * width + "".join(f"{at + 1:>{NARROW}}" for at in range(self.shown))
         rows = [
             f"{f'{at + 1:>2}  {name}':<{width}}"
-            + "".join(f"{one:>{NARROW}.2f}" for one in self.matrix[at][: self.shown])
+            + "".join(f"{_number(one):>{NARROW}}" for one in self.matrix[at][: self.shown])
             for at, name in enumerate(names)
         ]
         return "\n".join([head, *rows, *([self.note] if self.note else [])])
@@ -63,7 +63,11 @@ def _cell(value: float) -> str:
     share = max(0.0, min(1.0, value))
     colour = "#fff" if share > DARK else "#000"
     ground = ", ".join(f"{round(255 - share * (255 - part))}" for part in (RED, GREEN, BLUE))
-    return f'<td style="background-color: rgb({ground}); color: {colour}">{value:.2f}</td>'
+    return f'<td style="background-color: rgb({ground}); color: {colour}">{_number(value)}</td>'
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _name(text: str) -> str:

@@ -13,8 +13,9 @@ from ..units import DEFAULT_SIDE, Work
 
 Payload = Mapping[str, Any] | bytes
 DEFAULT_STEPS = 4
-# The side and the steps of models that make bigger images, or in more steps, where none are asked.
+# The side and the steps where none are asked, of the models of which they are known.
 DEFAULTS: Mapping[str, tuple[int, int]] = {
+    "flux-1-schnell": (DEFAULT_SIDE, DEFAULT_STEPS),
     "lucid-origin": (1120, 15),
     "phoenix-1.0": (DEFAULT_SIDE, 25),
     "flux-2-dev": (DEFAULT_SIDE, 50),
@@ -60,6 +61,11 @@ def work_of(job: Job, reply: RawResult = RawResult()) -> Work:  # noqa: B008 - i
         seconds=_told_seconds(reply.result) or _seconds(job, reply),
         characters=len(text_of(fields)),
     )
+
+
+def knows_steps(job: Job) -> bool:
+    """Whether it is known in how many steps an image is made."""
+    return job.model.rpartition("/")[2] in DEFAULTS or bool(set(STEP_FIELDS) & set(job.fields))
 
 
 def is_free(job: Job) -> bool:
