@@ -4,11 +4,13 @@ Numbers, names of models and lines of ours: nothing of a question or answer, and
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Any, Literal
 
 from .credentials import without_tokens
 from .errors import CfaiError, NoCredentials
-from .pricing import Extent
+from .pricing import Cost, Extent
 from .session import Session
 from .store.ledger import Place
 from .values import Limit, Model, Standing
@@ -118,14 +120,16 @@ def estimate(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a cell may cost, from the sizes of its texts alone: they do not come here."""
     if session.settings.local:
         return {"low": 0.0, "high": 0.0}
-    named = asked["model"]
-    model = session.model(str(named) if named else session.settings.model)
+    names = [str(name) for name in asked["models"]] or [session.settings.model]
     texts = [_size(text) for text in asked["texts"]]
     system = session.settings.system
     if system and not asked["system"]:
         texts.append((len(system), len(system.encode(errors="replace"))))
-    tokens = asked["max_tokens"] or session.settings.max_tokens
-    found = session.cost(_extent(texts, int(asked["images"]), int(tokens)), model)
+    tokens = int(asked["max_tokens"] or session.settings.max_tokens)
+    extent = Extent.of_sizes(texts, images=int(asked["images"]), max_tokens=tokens)
+    found = _sum(
+        [session.cost(extent, session.model(name)) for name in names], int(asked["times"])
+    )
     if found and asked["max_neurons"]:
         found = found.within(float(asked["max_neurons"]))
     return {"low": found.low if found else None, "high": found.high if found else None}
@@ -136,8 +140,15 @@ def _size(text: Sequence[Any]) -> tuple[int, int]:
     return int(characters), int(size)
 
 
-def _extent(texts: Sequence[tuple[int, int]], images: int, tokens: int) -> Extent:
-    return Extent.of_sizes(texts, images=images, max_tokens=tokens)
+def _sum(costs: Sequence[Cost | None], times: int) -> Cost | None:
+    """Return what all answers may cost, so many times each; None where one has no known price."""
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return None
+    whole = reduce(add, known)
+    return Cost(
+        whole.prompt * times, whole.least * times, whole.per_token * times, whole.max_tokens
+    )
 
 
 REPLIES: Mapping[str, Reply] = {

@@ -1,6 +1,7 @@
 """The comm to JupyterLab, with a real kernel: what it tells, and what never crosses it."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from cfai_magics.bridge import TARGET, VERSION
-from cfai_magics.commands import ask_parser
+from cfai_magics.commands import ASK_OPTIONS, ask_parser
 from cfai_magics.pricing import Extent, extent
 from cfai_magics.replies import REPLIES, estimate
 from cfai_magics.session import Session
@@ -199,15 +200,15 @@ def test_a_line_is_read_there_as_it_is_here(
     line, _, text = source.partition("\n")
     try:
         options = ask_parser().parse_args(split_words(line.removeprefix("%%cfai")))
-        (named,) = options.model or [MODEL]
-        model = session.catalogue_model(named).name
+        models = [session.catalogue_model(name).name for name in options.model or ()]
     except Exception:  # noqa: BLE001 - whatever it is, there is no estimate then
         assert asks is None
         return
     assert asks is not None
     texts = [*([options.system] if options.system else []), text]
     assert asks == {
-        "model": model if options.model else "",
+        "models": models,
+        "times": options.times * max(1, len(options.temperature)),
         "texts": [[len(each), len(each.encode())] for each in texts],
         "system": bool(options.system),
         "images": len(options.image or ()),
@@ -230,6 +231,24 @@ def test_an_estimate_of_sizes_is_that_of_the_text(
     assert cost is not None
     assert (told["low"], told["high"]) == pytest.approx((cost.low, cost.high))
     assert account.requests == ()
+
+
+def test_several_answers_cost_their_sum(session: Session) -> None:
+    small = "@cf/meta/llama-3.2-1b-instruct"
+    asked = {**TO_KERNEL["estimate"], "models": [MODEL], "times": 6}
+    both = {**asked, "models": [MODEL, small], "times": 2}
+    one, other = (
+        estimate(session, {**TO_KERNEL["estimate"], "models": [name]}) for name in (MODEL, small)
+    )
+    assert estimate(session, asked)["high"] == pytest.approx(6 * one["high"])
+    assert estimate(session, both)["low"] == pytest.approx(2 * (one["low"] + other["low"]))
+    assert estimate(session, {**asked, "models": [MODEL, "@cf/no/price"]})["high"] is None
+
+
+def test_the_page_knows_the_options_of_a_line() -> None:
+    source = Path(__file__).parents[1] / "labextension" / "src" / "estimate" / "options.ts"
+    known = set(re.findall(r"'(--?[a-z-]+)'", source.read_text(encoding="utf-8")))
+    assert known == {flag for option in ASK_OPTIONS for flag in option.flags}
 
 
 def test_the_extent_of_sizes_is_that_of_a_request() -> None:

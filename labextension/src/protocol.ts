@@ -61,7 +61,10 @@ export interface IEstimate {
 
 /** What may be asked of a cell: sizes and a listed model, never its text. */
 export interface ICellAsks extends PartialJSONObject {
-  model: string;
+  /** None for the default. */
+  models: string[];
+  /** How often each is asked. */
+  times: number;
   /** Characters and bytes of each text that would be sent. */
   texts: [number, number][];
   system: boolean;

@@ -22,6 +22,8 @@ describe('asks', () => {
   it.each([
     '%%cfai',
     '%%cfai -p n=3\nWhy?',
+    '%%cfai --tools f\nWhy?',
+    '%%cfai --task image\nA fish',
     '%%cfai --max-neurons\nWhy?',
     '%%cfai --raw=yes\nWhy?',
     '%%cfai -m a\nWhy?',

@@ -2,6 +2,9 @@ import { words } from '../line';
 import { ICellAsks, IModel } from '../protocol';
 import { options, Options } from './options';
 
+// A further field may be anything, functions ask any number of times, tasks have other prices.
+const UNKNOWN = ['--param', '--tools', '--task'];
+
 /** Whether the line of a question names a model, so that the list of them is needed. */
 export function namesModel(source: string): boolean {
   return Boolean(parsed(source)?.has('--model'));
@@ -16,20 +19,24 @@ export function asks(
   models: readonly IModel[]
 ): ICellAsks | null {
   const found = parsed(source);
-  // A further field may be anything, also what the price depends on.
-  if (found === null || found.has('--param')) {
+  if (found === null || UNKNOWN.some(flag => found.has(flag))) {
     return null;
   }
-  const model = modelOf(last(found, '--model'), models);
+  const names = found.get('--model') ?? [];
+  const listed = names.flatMap(name => modelOf(name, models) ?? []);
+  const temperatures = last(found, '--temperature')?.split(',') ?? [''];
+  const times = numberOf(last(found, '--times'), /^\d+$/) ?? 1;
   const tokens = numberOf(last(found, '--max-tokens'), /^\d+$/);
   const most = numberOf(last(found, '--max-neurons'), /^\d*\.?\d+$/);
-  if (model === null || Number.isNaN(tokens) || Number.isNaN(most)) {
+  const numbers = [times, tokens, most, ...temperatures.map(Number)];
+  if (listed.length < names.length || numbers.some(Number.isNaN)) {
     return null;
   }
   const system = last(found, '--system') ?? '';
   const text = source.slice(source.indexOf('\n') + 1);
   return {
-    model,
+    models: listed,
+    times: times * temperatures.length,
     texts: [...(system ? [system] : []), text].map(size),
     system: Boolean(system),
     images: found.get('--image')?.length ?? 0,
@@ -55,13 +62,7 @@ function numberOf(text: string | undefined, form: RegExp): number | null {
 }
 
 /** The full name of a listed model, as the kernel finds it; null where it is none or several. */
-function modelOf(
-  named: string | undefined,
-  models: readonly IModel[]
-): string | null {
-  if (!named) {
-    return '';
-  }
+function modelOf(named: string, models: readonly IModel[]): string | null {
   const exact = models.filter(
     ({ name }) => name === named || name.endsWith(`/${named}`)
   );
