@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import CourseRule
-from .pricing import LIMIT_FIELDS
-from .values import Message, Model, Request, Scope
+
+if TYPE_CHECKING:
+    from .values import Message, Model, Request, Scope
 
 LOCKABLE = ("model", "system", "temperature", "max_tokens", "local")
 SYSTEM_ROLES = ("system", "developer")
@@ -25,12 +26,12 @@ class Course:
     path: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     allowed_models: tuple[str, ...] = ()
-    budgets: tuple[tuple[Scope, float], ...] = ()
+    budgets: "tuple[tuple[Scope, float], ...]" = ()
     gateway: str = ""
     metadata: Mapping[str, str | float | bool] = field(default_factory=dict)
     locked: frozenset[str] = frozenset()
 
-    def check(self, request: Request, *, local: bool = False) -> None:
+    def check(self, request: "Request", *, local: bool = False) -> None:
         """Raise CourseRule for a request that the course does not allow.
 
         A model on this machine, `local`, costs nobody neurons and need not be among the allowed.
@@ -44,10 +45,9 @@ class Course:
             self.check_model(request.model)
         self._check_system(extra.get("messages", request.messages))
         self._check_same("temperature", extra.get("temperature", request.temperature))
-        named = [extra[name] for name in LIMIT_FIELDS if name in extra]
-        self._check_most(named or [request.max_tokens])
+        self._check_most(_limits(extra) or [request.max_tokens])
 
-    def check_task(self, model: Model, payload: Mapping[str, Any] | bytes) -> None:
+    def check_task(self, model: "Model", payload: Mapping[str, Any] | bytes) -> None:
         """Raise CourseRule for a native task that the course does not allow."""
         if self.path is None:
             return
@@ -57,8 +57,7 @@ class Course:
         if "system" in self.locked:
             raise CourseRule("The course's file locks the system prompt: ask with %%cfai instead")
         self._check_same("temperature", payload.get("temperature"))
-        named = [payload[name] for name in LIMIT_FIELDS if name in payload]
-        self._check_most(named or [DEFAULT_TOKENS])
+        self._check_most(_limits(payload) or [DEFAULT_TOKENS])
 
     def check_model(self, name: str) -> None:
         """Raise CourseRule for a model that is none of the course's."""
@@ -95,7 +94,7 @@ class Course:
         if not all(isinstance(value, int) and 0 < value <= most for value in values):
             raise CourseRule(f"The course's file allows answers of at most {most:,} tokens")
 
-    def _check_system(self, messages: Sequence[Message]) -> None:
+    def _check_system(self, messages: "Sequence[Message]") -> None:
         if "system" not in self.locked:
             return
         found = [message for message in messages if message.get("role") in SYSTEM_ROLES]
@@ -104,7 +103,14 @@ class Course:
             raise CourseRule("The course's file locks the system prompt: leave -s out")
 
 
-def _begins(message: Message, wanted: str) -> bool:
+def _limits(fields: Mapping[str, Any]) -> list[Any]:
+    """Return what the fields of a request say of the answer's length."""
+    from .pricing import LIMIT_FIELDS  # loading the extension needs no prices
+
+    return [fields[name] for name in LIMIT_FIELDS if name in fields]
+
+
+def _begins(message: "Message", wanted: str) -> bool:
     """Whether a message holds the wanted text, and after it at most what a form of answer asks."""
     content = str(message.get("content"))
     return content == wanted or content.startswith(f"{wanted}\n\n")

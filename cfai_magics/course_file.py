@@ -4,18 +4,20 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .course import LOCKABLE, NO_COURSE, Course
 from .errors import BadOption
 from .gateway import gateway_metadata, gateway_name
 from .secret_forms import account_id_in, token_in
-from .values import Scope
+
+if TYPE_CHECKING:
+    from .values import Scope
 
 FILE_NAME = "cfai.toml"
 MOST_BYTES = 100_000
 SETTINGS = ("model", "system", "temperature", "max_tokens", "format", "footer", "local")
-SCOPES: Mapping[str, Scope] = {
+SCOPES: "Mapping[str, Scope]" = {
     "call": "cell",
     "notebook": "notebook",
     "session": "session",
@@ -133,7 +135,7 @@ def _models(value: Any) -> tuple[str, ...]:
     return tuple(map(_model, value))
 
 
-def _budgets(value: Any) -> tuple[tuple[Scope, float], ...]:
+def _budgets(value: Any) -> "tuple[tuple[Scope, float], ...]":
     if not isinstance(value, dict) or not set(value) <= set(SCOPES):
         raise BadOption(f"budget takes {', '.join(SCOPES)}", "[budget] and below it day = 2000")
     return tuple((SCOPES[name], _amount(name, amount)) for name, amount in value.items())
