@@ -4,6 +4,7 @@ The names below are the door for Python code. Each is imported when first used, 
 stays light.
 """
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -60,11 +61,17 @@ _HOMES = {
 }
 
 
+@cache
+def _version() -> str:
+    """Return the installed version, looked for once: that takes a millisecond or two."""
+    from importlib.metadata import version
+
+    return version("cfai-magics")
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
-
-        return version("cfai-magics")
+        return _version()
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     message = f"module {__name__!r} has no attribute {name!r}"
