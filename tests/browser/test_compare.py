@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser
 
-from tests.browser.servers import NotebookPage, chromium, jupyter
+from tests.browser.servers import NotebookPage, jupyter
 from tests.standin import Standin
 
 ANSWER = (
@@ -20,12 +20,6 @@ CELLS = (
     "%%cfai -m gemma-4-26b-a4b-it -m llama-3.2-3b-instruct\nWhy is the sky blue?",
 )
 COLUMN = ".jp-OutputArea strong"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
 from cfai_magics.route import hashed
 from cfai_magics.store.ledger import Ledger, Outcome, Place
 from cfai_magics.values import Basis, Usage
-from tests.browser.servers import PATIENCE, NotebookPage, chromium, jupyter
+from tests.browser.servers import PATIENCE, NotebookPage, jupyter
 from tests.standin import Standin
 
 CELLS = (
@@ -99,12 +99,6 @@ class Lesson(NotebookPage):
             if having in text:
                 return text
         raise AssertionError(f"{having} was not saved")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture
