@@ -57,8 +57,8 @@ $(IPYTHON8)/installed: pyproject.toml
 
 test-ipython8: $(IPYTHON8)/installed
 	$(IPYTHON8)/bin/python -m pytest tests/test_kernel.py tests/test_canary.py tests/test_house_rules.py \
-	  tests/test_terminal.py tests/test_variables.py tests/test_compare.py tests/test_calling.py tests/test_threads.py tests/test_images.py tests/commands/test_fix.py \
-	  tests/test_completion.py
+	  tests/ipython tests/asking tests/prompt/test_variables.py tests/media/test_images.py \
+	  tests/commands/test_fix.py
 
 # The wheel is tried as a user installs it: an empty environment, and no other program on PATH.
 build: install

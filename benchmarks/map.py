@@ -25,11 +25,11 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cfai_magics import pacing
 from cfai_magics.mapping import How, Mapper, plan_of
 from cfai_magics.render.tally import terminal_write
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
+from cfai_magics.workers_ai import pacing
 from tests.standin import Standin
 from tests.standin.switches import Switches
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .answers import Answers
     from .api import ask, embed, map, panel, run, similarity, stream  # noqa: A004 - its name
     from .errors import CfaiError
-    from .results import Embeddings
     from .session import Session
     from .values import Answer, Model, Request, Usage
+    from .values.answers import Answers
+    from .values.results import Embeddings
     from .workers_ai import WorkersAI
 
 __all__ = [
@@ -43,9 +43,9 @@ __all__ = [
 
 _HOMES = {
     "Answer": "values",
-    "Answers": "answers",
+    "Answers": "values.answers",
     "CfaiError": "errors",
-    "Embeddings": "results",
+    "Embeddings": "values.results",
     "Model": "values",
     "Request": "values",
     "Session": "session",
@@ -84,14 +84,14 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
     """Load into IPython: silent, quick, without the network."""
-    from .extension import load
+    from .ipython.extension import load
 
     load(shell)
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
     """Unload from IPython, leaving its tables as they were."""
-    from .extension import unload
+    from .ipython.extension import unload
 
     unload(shell)
 

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
-from .answer_stream import AnswerStream
 from .errors import CfaiError
 from .render.formats import next_try
 from .render.heatmap import HeatMap
-from .results import Embeddings, RawResult
 from .session import Session
+from .session.answer_stream import AnswerStream
 from .settings import home, load_settings
 from .values import Answer, Message, Request, Text
+from .values.results import Embeddings, RawResult
 from .workers_ai.work import Payload
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def map(  # noqa: A001, PLR0913 - its name everywhere; all of it is given by nam
     missing, unless `fresh`. `schema` is a dict, a pydantic model or a JSON file's path; `queue`
     takes the Batch API; `fields` are those of `ask`.
     """
-    from .doors import mapper
+    from .ipython.doors import mapper
     from .mapping import How, plan_of
 
     session = current_session()

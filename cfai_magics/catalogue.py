@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BadOption, UnknownModel
-from .units import prices
+from .neurons.units import prices
 from .values import Catalogue, Model
 
 SHIPPED_DATE = "2026-10-09"

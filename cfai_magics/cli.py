@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(words or ["help"])
     except CfaiError as error:
-        from .doors import for_shell
+        from .ipython.doors import for_shell
 
         print(for_shell(f"cfai: {error}"), file=sys.stderr)
         return INTERRUPTED if isinstance(error, Interrupted) else 1
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    from .doors import for_shell, shell_door
+    from .ipython.doors import for_shell, shell_door
     from .session import Session
     from .settings import home, load_settings
 

@@ -10,8 +10,8 @@ from typing import Any
 from traitlets import Bunch, CFloat, Dict, Enum, Float, Int, TraitError, Unicode, validate
 from traitlets.config import Config, Configurable
 
-from .course import NO_COURSE, Course
-from .course_file import find_course
+from .course.file import find_course
+from .course.rules import NO_COURSE, Course
 from .errors import BadOption, CourseRule, SetupError
 
 DEFAULT_MODEL = "@cf/google/gemma-4-26b-a4b-it"

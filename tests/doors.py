@@ -3,7 +3,7 @@
 from dataclasses import MISSING, fields
 from typing import Any
 
-from cfai_magics.door import Door
+from cfai_magics.asking.door import Door
 from cfai_magics.session import Session
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import cfai_magics
-from cfai_magics import api, pacing
+from cfai_magics import api
 from cfai_magics.errors import BadOption
+from cfai_magics.workers_ai import pacing
 from tests.standin import Standin
 
 
@@ -49,7 +50,7 @@ def test_who_waits_for_the_next_minute_is_told_why(
     account: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(pacing.BY_TASK, "Text Generation", 2)
-    monkeypatch.setattr("cfai_magics.turns.WINDOW", 0.5)
+    monkeypatch.setattr("cfai_magics.session.turns.WINDOW", 0.5)
     monkeypatch.setattr("cfai_magics.workers_ai.connection.TELL_AFTER", 0.0)
     for _ in range(3):
         cfai_magics.ask("Hi", max_tokens=5)

@@ -10,8 +10,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import cfai_magics
+from cfai_magics.asking.options import ASK_OPTIONS, Option
 from cfai_magics.commands import COMMANDS
-from cfai_magics.options import ASK_OPTIONS, Option
 
 ROOT = Path(__file__).parents[1]
 MODULES_ALLOWED = 60

@@ -6,9 +6,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from cfai_magics.credentials.secret_forms import token_in
 from cfai_magics.replay.record import Record
 from cfai_magics.replay.shelf import Shelf
-from cfai_magics.secret_forms import token_in
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = sorted(

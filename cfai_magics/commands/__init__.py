@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
+from ..asking.options import ASK_OPTIONS, Option, option
 from ..errors import BadOption, TokenOnLine
-from ..options import ASK_OPTIONS, Option, option
 
 if TYPE_CHECKING:
-    from ..door import Door
+    from ..asking.door import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def run(name: str, words: Sequence[str], door: "Door", prog: str) -> object:
 
 
 def _refuse_token(name: str, words: Sequence[str]) -> None:
-    from ..credentials import refuse_token
+    from ..credentials.store import refuse_token
 
     refuse_token(" ".join((name, *words)))
     if name == "login" and not _belongs_to_login(words):

@@ -3,13 +3,13 @@
 from argparse import Namespace
 from pathlib import Path
 
-from .. import simple_one_api
-from ..credentials import Credentials, Secret, valid_account_id, valid_token
-from ..door import Door
-from ..elsewhere import server_address
+from ..asking.door import Door
+from ..credentials.store import Credentials, Secret, valid_account_id, valid_token
 from ..errors import BadOption
-from ..login import HOW_TO, log_in
 from ..render.formats import next_try
+from ..route import simple_one_api
+from ..route.elsewhere import server_address
+from ..route.login import HOW_TO, log_in
 from ..settings import keep_settings
 
 

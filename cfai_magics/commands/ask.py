@@ -6,23 +6,23 @@ from dataclasses import replace
 from keyword import iskeyword
 from pathlib import Path
 
-from ..answers import Answers, Variant, variants
-from ..asking import Asking
-from ..attachments import attached
-from ..calling import Calling, check_confirmable
-from ..comparing import Comparing
-from ..continuing import Place, continued
-from ..door import Door
+from ..asking.attachments import attached
+from ..asking.calling import Calling, check_confirmable
+from ..asking.comparing import Comparing
+from ..asking.continuing import Place, continued
+from ..asking.door import Door
+from ..asking.question import Asking
 from ..errors import BadOption, NoTools, NoVision
-from ..forms import FORMS, Form, form_for
-from ..given import parameters
-from ..prompt import Part, Prompt, question
+from ..forms.form import FORMS, Form, form_for
+from ..forms.schema import Schema, read_schema, schema_of, streams
+from ..native.given import parameters
+from ..native.tasking import tasking
+from ..prompt.parts import Part, Prompt, question
+from ..prompt.spelling import Limits
 from ..render.preview import Preview, TaskPreview
-from ..schema import Schema, read_schema, schema_of, streams
-from ..spelling import Limits
-from ..tasking import tasking
-from ..tools import Tool, tool
+from ..tools.functions import Tool, tool
 from ..values import Answer, Model, Request
+from ..values.answers import Answers, Variant, variants
 from . import ask_parser
 
 NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")

@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-from ..budget import amount_in
-from ..door import Door
+from ..asking.door import Door
 from ..errors import BadOption
+from ..neurons.budget import amount_in
 from ..render.formats import Table, duration, neurons
 from ..session import Session
 from ..values import Limit, Scope

@@ -11,9 +11,9 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..door import Door
+from ..asking.door import Door
 from ..errors import SetupError
-from ..route import LOCAL_MODEL
+from ..route.route import LOCAL_MODEL
 
 QUICKSTART = "quickstart.ipynb"
 

@@ -8,11 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 
-from ..door import Door
+from ..asking.door import Door
+from ..credentials.secret_scan import Finding, findings
 from ..errors import CfaiError, NoCredentials
-from ..notebook import front_end
+from ..notebook.path import front_end
 from ..render.formats import Table
-from ..secret_scan import Finding, findings
 from ..session import Session
 
 PACKAGES = ("cfai-magics", "ipython", "ipykernel", "jupyterlab", "notebook", "ipywidgets", "httpx")

@@ -5,11 +5,11 @@ import secrets
 from argparse import Namespace
 from pathlib import Path
 
-from ..door import Door
+from ..asking.door import Door
 from ..errors import BadOption, SetupError
-from ..route import BASE_URL_VARIABLE
+from ..route.route import BASE_URL_VARIABLE
+from ..route.simple_one_api import ADDRESS, config
 from ..session import Session
-from ..simple_one_api import ADDRESS, config
 from ..workers_ai import CLOUDFLARE
 
 FILE_NAME = "simple-one-api.json"

@@ -2,12 +2,12 @@
 
 from argparse import Namespace
 
-from ..asking import Asking
-from ..door import Door, Workspace
+from ..asking.door import Door, Workspace
+from ..asking.question import Asking
 from ..errors import BadOption
-from ..failures import Failure
-from ..forms import FORMS, Form
-from ..prompt import Part, Prompt, Question
+from ..forms.form import FORMS, Form
+from ..notebook.failures import Failure
+from ..prompt.parts import Part, Prompt, Question
 
 CORRECT = (
     "You correct Python cells of a Jupyter notebook. Say in one or two sentences what was wrong, "

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from ..door import Door
+from ..asking.door import Door
 from ..render.formats import Table
 from . import COMMANDS
 

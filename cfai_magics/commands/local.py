@@ -3,9 +3,9 @@
 from argparse import Namespace
 from pathlib import Path
 
-from ..door import Door
+from ..asking.door import Door
 from ..errors import BadOption
-from ..route import LOCAL_MODEL
+from ..route.route import LOCAL_MODEL
 from ..session import Session
 from ..settings import keep_settings
 

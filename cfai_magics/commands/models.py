@@ -3,8 +3,8 @@
 from argparse import Namespace
 from datetime import UTC, date, datetime
 
+from ..asking.door import Door
 from ..catalogue import fits
-from ..door import Door
 from ..errors import CfaiError
 from ..render.formats import Table, next_try
 from ..settings import keep_settings

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from ..door import Door
+from ..asking.door import Door
 from ..widgets.summary import summary
 
 if TYPE_CHECKING:

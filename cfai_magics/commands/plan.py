@@ -7,14 +7,14 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
-from ..door import Door
+from ..asking.door import Door
 from ..errors import BadOption, CfaiError
-from ..lesson import AskingCell, asking_cells
-from ..pricing import Cost, cost, list_rates
+from ..neurons.pricing import Cost, cost, list_rates
+from ..neurons.units import dollars
+from ..notebook.lesson import AskingCell, asking_cells
 from ..render.formats import Table, between
 from ..session import Session
 from ..store.ledger import FREE_NEURONS
-from ..units import dollars
 from ..values import Message, Model, Request
 from . import ask_parser
 

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 
-from ..door import Door
+from ..asking.door import Door
 from ..errors import BadOption
 from ..render.formats import Table, day
 from ..replay import IN_WORDS, Record, Way

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..door import Door
+from ..asking.door import Door
 from ..errors import BadOption, StoreError
-from ..lesson import provenances
+from ..notebook.lesson import provenances
 from ..render.statement import Entry, Statement
-from ..route import LOCAL_ACCOUNT
+from ..route.route import LOCAL_ACCOUNT
 from ..session import Session
 
 SAME_CALL = 60.0  # s: between the times that a notebook and the ledger note for one call

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from ..door import Door
+from ..asking.door import Door
 from ..errors import BadOption
 from ..render.sent import SentBox
 

@@ -3,11 +3,11 @@
 from argparse import Namespace
 
 from .. import __version__
-from ..course import Course
-from ..door import Door
+from ..asking.door import Door
+from ..course.rules import Course
 from ..errors import SetupError
 from ..render.formats import Table
-from ..route import BASE_URL_VARIABLE
+from ..route.route import BASE_URL_VARIABLE
 from ..session import Session
 
 SPANS = {"cell": "a call", "notebook": "a notebook", "session": "a session", "day": "a day"}

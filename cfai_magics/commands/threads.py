@@ -5,10 +5,10 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .. import continuing
-from ..conversation import Turn, on_old_answers
-from ..door import Door, Workspace
+from ..asking import continuing
+from ..asking.door import Door, Workspace
 from ..errors import BadOption
+from ..prompt.conversation import Turn, on_old_answers
 from ..render.formats import Markdown, Table, neurons
 from ..store.threads import Threads
 

@@ -6,12 +6,12 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from itertools import chain
 
-from ..door import Door
+from ..asking.door import Door
+from ..neurons.units import dollars
 from ..render.formats import Table, neurons
 from ..render.report import UsageReport
 from ..session import Session
 from ..store.history import Group, Total
-from ..units import dollars
 
 DAYS = {"today": 1, "7d": 7, "30d": 30, "all": None}
 PERIODS = {

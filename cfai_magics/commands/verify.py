@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from ..door import Door
+from ..asking.door import Door
 from ..errors import BadOption, CfaiError, NoCredentials, UnknownModel
 from ..render.formats import Table, between, day, neurons
 from ..replay import Record, first_difference, request_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadOption, CfaiError, Interrupted
-from ..pricing import Cost
+from ..neurons.pricing import Cost
 from ..render.formats import between, neurons
 from ..render.receipt import receipt
 from ..render.tally import Tally, Write

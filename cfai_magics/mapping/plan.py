@@ -7,14 +7,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ..columns import Columns, columns_of, pattern_of
 from ..errors import BadOption
-from ..pricing import Cost
-from ..schema import Schema, read_schema, schema_of, streams
+from ..forms.schema import Schema, read_schema, schema_of, streams
+from ..neurons.pricing import Cost
+from ..prompt.spelling import Limits
 from ..session import Session
-from ..spelling import Limits
 from ..values import Message, Model, Request
 from ..workers_ai import chat
+from .columns import Columns, columns_of, pattern_of
 
 RESULTS = ("answer", "error", "neurons")  # the columns that are added
 

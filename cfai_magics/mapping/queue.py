@@ -4,13 +4,13 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..answerer import Clients
 from ..errors import BadOption, CfaiError, Interrupted, UnknownModel
-from ..pool import pool
-from ..pricing import Cost, with_price
+from ..neurons.pricing import Cost, with_price
 from ..render.formats import next_try, seconds
 from ..render.tally import Tally
 from ..session import Session
+from ..session.answerer import Clients
+from ..session.pool import pool
 from ..store.answers import Answers, Batch, Kept
 from ..store.ledger import Outcome
 from ..values import Status, Usage

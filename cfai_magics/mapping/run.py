@@ -5,8 +5,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from ..answer_stream import AnswerStream
-from ..answerer import Clients
 from ..errors import (
     BadInput,
     CfaiError,
@@ -18,12 +16,14 @@ from ..errors import (
     RequestTimeout,
     ServerError,
 )
-from ..forms import Unfit
-from ..pool import Pool, pool
-from ..pricing import Cost
+from ..forms.form import Unfit
+from ..neurons.pricing import Cost
 from ..render.formats import next_try
 from ..render.tally import Tally
 from ..session import Session
+from ..session.answer_stream import AnswerStream
+from ..session.answerer import Clients
+from ..session.pool import Pool, pool
 from ..store.answers import Answers, Kept
 from ..values import Answer, Request
 from .crew import Crew

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 
-from ..attachments import Wanted
+from ..asking.attachments import Wanted
 from ..errors import BadOption
-from ..given import Given
-from ..media import Picture
+from ..media.made import Picture
+from ..media.sounds import KINDS, sound_kind
 from ..render.formats import Bundle
-from ..results import RawResult
-from ..sounds import KINDS, sound_kind
 from ..values import Answer
+from ..values.results import RawResult
 from ..workers_ai import jobs
 from ..workers_ai.work import Job, knows_steps, work_of
+from .given import Given
 from .task import Made, Task, always, count, only, text
 
 SOUND = Wanted("--task transcribe", f"Name a file, an address or a variable with {KINDS}.")

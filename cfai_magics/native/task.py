@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadOption
-from ..given import Given
 from ..render.formats import Bundle
-from ..results import RawResult
-from ..route import OnRetry
+from ..route.route import OnRetry
 from ..session import Session
 from ..values import Answer
+from ..values.results import RawResult
 from ..workers_ai.work import Job, work_of
+from .given import Given
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,18 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from ..attachments import Wanted
-from ..calls import TO_MARKDOWN
+from ..asking.attachments import Wanted
 from ..errors import BadOption
-from ..given import Given
 from ..render.formats import Bundle, Table
 from ..render.heatmap import HeatMap
-from ..results import RawResult
-from ..route import OnRetry
-from ..session import EMBEDDING_MODEL, Session
+from ..route.route import OnRetry
+from ..session.calls import TO_MARKDOWN
+from ..session.session import EMBEDDING_MODEL, Session
 from ..values import Answer
+from ..values.results import RawResult
 from ..workers_ai import jobs
 from ..workers_ai.work import Job
+from .given import Given
 from .task import Made, Task, always, count, only, text, tokens
 
 DOCUMENT = Wanted("--task markdown", "Name a file, an address or a variable with bytes a line.")

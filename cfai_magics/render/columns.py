@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
-from ..answers import Answers, Variant, column_titles, number_titles, titles
 from ..values import Answer
+from ..values.answers import Answers, Variant, column_titles, number_titles, titles
 from .formats import folded, muted
 from .html import html_of
 from .receipt import figures, remarks

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from ..forms import Form
+from ..forms.form import Form
 from ..markdown import first_code, without_remote_content
 from ..values import Answer
 from .formats import Bundle

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from ..answers import Answers, Variant, titles
-from ..costing import Sent
-from ..forms import FORMS, Form
-from ..provenance import metadata_of_all
+from ..forms.form import FORMS, Form
+from ..prompt.costing import Sent
 from ..values import Answer, Delta, Text, Thought
+from ..values.answers import Answers, Variant, titles
+from ..values.provenance import metadata_of_all
 from .columns import Pane, ended, grid, stacked, titled, told, while_coming
 from .live import BYTES_PER_SECOND, MESSAGE_BYTES, SHORTEST_PAUSE, TextLive
 from .output import Output, Publish, publish

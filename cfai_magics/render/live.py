@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from ..costing import Sent
-from ..forms import FORMS, Form
+from ..forms.form import FORMS, Form
 from ..markdown import split_finished
-from ..provenance import metadata_of
+from ..prompt.costing import Sent
 from ..values import Answer, Delta, Text, Thought
+from ..values.provenance import metadata_of
 from .formats import folded, seconds
 from .forms import while_coming, whole
 from .output import NOTHING, Output, Publish, publish

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..costing import Share
-from ..pricing import Cost
+from ..neurons.pricing import Cost
+from ..prompt.costing import Share
 from .formats import Table, between, folded, muted
 
 COLUMNS = ("part", "tokens", "share")

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ..answers import Answers
-from ..provenance import Recorded
 from ..values import Answer, Standing, Usage
+from ..values.answers import Answers
+from ..values.provenance import Recorded
 from .formats import about, counted, day, duration, neurons, seconds
 
 

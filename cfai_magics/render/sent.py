@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from html import escape
 
-from ..costing import Sent, Share
+from ..prompt.costing import Sent, Share
 from .formats import Bundle, Table, folded, neurons
 
 COLUMNS = ("part", "what", "tokens", "neurons", "share of cost")

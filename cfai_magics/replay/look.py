@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..credentials.secret_forms import token_in
 from ..errors import NoCredentials
-from ..provenance import Origin
-from ..secret_forms import token_in
+from ..values.provenance import Origin
 from .asked import Asked
 from .record import Record
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BadOption, NoCredentials, NotRecorded, StoreError
-from ..provenance import Origin
 from ..settings import Cfai
+from ..values.provenance import Origin
 from .asked import Asked
 from .look import Look, unfit, untrue
 from .nearest import changed

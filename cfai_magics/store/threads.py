@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
-from ..conversation import Turn, on_old_answers, own
+from ..prompt.conversation import Turn, on_old_answers, own
 from .database import Database
 
 FILE_NAME = "threads.sqlite"

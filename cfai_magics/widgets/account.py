@@ -4,10 +4,10 @@ from html import escape
 
 from ipywidgets import HTML, HBox, Password, Text, VBox
 
-from ..credentials import Credentials, Secret, valid_account_id, valid_token
+from ..credentials.store import Credentials, Secret, valid_account_id, valid_token
 from ..errors import BadOption, CfaiError, NoCredentials
-from ..login import HOW_TO, WORKERS_AI_PAGE, log_in
 from ..render.formats import next_try
+from ..route.login import HOW_TO, WORKERS_AI_PAGE, log_in
 from ..session import Session
 from .notes import heading, note, told_in
 from .one_way import OneWay

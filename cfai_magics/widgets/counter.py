@@ -2,8 +2,8 @@
 
 from ipywidgets import HTML, HBox, VBox
 
-from ..budget import amount_in, name_of
 from ..errors import NoCredentials
+from ..neurons.budget import amount_in, name_of
 from ..render.formats import neurons
 from ..session import Session
 from ..store.ledger import Place

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from ..pricing import Rates
+from ..neurons.pricing import Rates
 from ..values import Model, Usage
 
 CHAT = "Text Generation"

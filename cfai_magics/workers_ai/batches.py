@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from ..gateway import Gateway, through
 from ..values import Finish, Request, Text, Usage
 from . import chat, tasks
 from .connection import Connection, OnRetry, json_content
+from .gateway import Gateway, through
 from .wire import Reader
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..units import USD_PER_NEURON, prices
+from ..neurons.units import USD_PER_NEURON, prices
 from ..values import Model
 
 PAGE_SIZE = 100

@@ -10,10 +10,10 @@ from typing import Any, Self
 import httpx
 
 from ..errors import CfaiError, ConnectionFailed, CutStream, WorkersAIError
-from ..gateway import from_cache, told_by
 from ..values import Delta, Request, Text, Usage
 from .connection import json_of
 from .envelope import refusal_in
+from .gateway import from_cache, told_by
 from .sse import MESSAGE, Event, events
 from .transport import our_errors
 from .usage import header_neurons

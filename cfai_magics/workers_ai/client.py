@@ -17,10 +17,8 @@ from ..errors import (
     PermissionDenied,
     WorkersAIError,
 )
-from ..gateway import Gateway, through
-from ..gathering import Gathering
-from ..results import Embeddings, RawResult
 from ..values import Answer, Model, Request, Usage
+from ..values.results import Embeddings, RawResult
 from . import account, analytics, catalogue, chat, tasks
 from .batches import Batches
 from .chat_stream import ChatStream
@@ -34,6 +32,8 @@ from .connection import (
     json_content,
     json_of,
 )
+from .gateway import Gateway, through
+from .gathering import Gathering
 from .usage import usage_of
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"

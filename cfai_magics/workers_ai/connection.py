@@ -15,8 +15,8 @@ import httpx
 from tenacity import RetryCallState, Retrying
 
 from ..errors import BadOption, CfaiError, ConnectionFailed, RateLimited
-from ..pacing import Wait
 from .envelope import refusal
+from .pacing import Wait
 from .retry import is_worth_another, seconds_before
 from .transport import our_errors, our_setup_errors
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import BadInput, BadOption, ServerError
-from ..images import Image
-from ..media import Media, media
-from ..results import RawResult
+from ..media.images import Image
+from ..media.made import Media, media
+from ..values.results import RawResult
 from .work import Job
 
 Fields = Mapping[str, Any]

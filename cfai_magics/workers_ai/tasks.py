@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ServerError
-from ..results import RawResult
+from ..values.results import RawResult
 from .usage import usage_of
 from .wire import unwrapped
 

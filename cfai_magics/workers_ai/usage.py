@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..gateway import from_cache
 from ..values import Basis, Usage
+from .gateway import from_cache
 
 NUMBERS = (int, float)
 MOST_NEURONS = 1e12  # ten million dollars: infinity and nonsense are no bill

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..images import picture_size
-from ..results import RawResult
-from ..sounds import sound_kind, sound_seconds
-from ..units import DEFAULT_SIDE, Work
+from ..media.images import picture_size
+from ..media.sounds import sound_kind, sound_seconds
+from ..neurons.units import DEFAULT_SIDE, Work
+from ..values.results import RawResult
 
 Payload = Mapping[str, Any] | bytes
 DEFAULT_STEPS = 4

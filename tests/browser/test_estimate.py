@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Locator, Page, expect
 
-from cfai_magics.pricing import Cost
+from cfai_magics.neurons.pricing import Cost
 from cfai_magics.render.formats import between
 from cfai_magics.session import Session
 from cfai_magics.values import Request

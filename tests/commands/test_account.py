@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cfai_magics.asking.door import Door
 from cfai_magics.commands import run
-from cfai_magics.credentials import ACCOUNT_VARIABLE
-from cfai_magics.door import Door
-from cfai_magics.doors import shell_door
+from cfai_magics.credentials.store import ACCOUNT_VARIABLE
 from cfai_magics.errors import AuthenticationError, BadOption, NotAnAccountId, SetupError
-from cfai_magics.route import BASE_URL_VARIABLE
+from cfai_magics.ipython.doors import shell_door
+from cfai_magics.route.route import BASE_URL_VARIABLE
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
 from tests.secrets import token
@@ -112,7 +112,7 @@ def test_login_where_nobody_can_be_asked_is_one_line(
     def closed(_question: str) -> str:
         raise EOFError
 
-    monkeypatch.setattr("cfai_magics.doors.getpass", closed)
+    monkeypatch.setattr("cfai_magics.ipython.doors.getpass", closed)
     with pytest.raises(SetupError, match="Nobody can be asked here"):
         run("login", [], shell_door(session), "cfai")
 

@@ -10,8 +10,8 @@ import pytest
 
 from cfai_magics import catalogue
 from cfai_magics.commands import run
-from cfai_magics.doors import shell_door
-from cfai_magics.notebook import front_end
+from cfai_magics.ipython.doors import shell_door
+from cfai_magics.notebook.path import front_end
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai, load_settings
 from cfai_magics.values import Message

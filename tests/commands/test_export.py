@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cfai_magics.asking.door import Door
 from cfai_magics.commands import run
-from cfai_magics.door import Door
-from cfai_magics.doors import shell_door
 from cfai_magics.errors import AuthenticationError, BadOption, SetupError
+from cfai_magics.ipython.doors import shell_door
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai, load_settings
 from tests.standin import Standin

@@ -8,7 +8,7 @@ import pytest
 
 from cfai_magics.commands import run
 from cfai_magics.errors import BadOption
-from cfai_magics.pricing import cost, list_rates
+from cfai_magics.neurons.pricing import cost, list_rates
 from cfai_magics.render.formats import Table
 from cfai_magics.session import Session
 from cfai_magics.values import Request

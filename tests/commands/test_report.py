@@ -11,10 +11,10 @@ import pytest
 
 from cfai_magics.commands import run
 from cfai_magics.errors import BadOption
-from cfai_magics.provenance import MIME, metadata_of
 from cfai_magics.render.statement import Statement
 from cfai_magics.session import Session
 from cfai_magics.values import Answer, Message
+from cfai_magics.values.provenance import MIME, metadata_of
 from tests.doors import bare_door
 from tests.standin import Standin
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfai_magics.forms import FORMS, formed
+from cfai_magics.forms.form import FORMS, formed
 from cfai_magics.render.forms import fenced, frame, while_coming, whole
 from cfai_magics.values import Answer
 

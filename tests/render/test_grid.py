@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.answers import Answers, Variant, variants
-from cfai_magics.forms import FORMS
+from cfai_magics.forms.form import FORMS
 from cfai_magics.render.grid import NotebookGrid, TextGrid
 from cfai_magics.values import Answer, Text, Thought, Usage
+from cfai_magics.values.answers import Answers, Variant, variants
 
 GEMMA, LLAMA = "@cf/google/gemma-4-26b-a4b-it", "@cf/meta/llama-3.2-3b-instruct"
 TWO = tuple(variants([GEMMA, LLAMA], [None], 1))

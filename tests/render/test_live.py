@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.provenance import Origin, Recorded
 from cfai_magics.render.live import SETTLE_AT, NotebookLive, TextLive, WholeLive
 from cfai_magics.values import Answer, Finish, Text, Thought, Usage
+from cfai_magics.values.provenance import Origin, Recorded
 
 PARAGRAPH = "A paragraph of some words that says nothing much. " * 4
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cfai_magics.provenance import Origin, Recorded
 from cfai_magics.render.receipt import receipt
 from cfai_magics.values import AccountFigure, Answer, Standing, ToolCall, Usage
+from cfai_magics.values.provenance import Origin, Recorded
 
 ANSWER = Answer(
     "@cf/google/gemma-4-26b-a4b-it",

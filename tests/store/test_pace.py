@@ -9,11 +9,11 @@ import pytest
 
 from cfai_magics.catalogue import shipped
 from cfai_magics.errors import CfaiError
-from cfai_magics.pacing import WINDOW, Lane, lane_of
+from cfai_magics.session.turns import Turns
 from cfai_magics.store.pace import Pace
-from cfai_magics.turns import Turns
 from cfai_magics.values import Model, Request
 from cfai_magics.workers_ai import WorkersAI
+from cfai_magics.workers_ai.pacing import WINDOW, Lane, lane_of
 from tests.standin import Standin
 
 GLM = "@cf/zai-org/glm-5.2"

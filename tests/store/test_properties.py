@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from cfai_magics.budget import admitted
 from cfai_magics.errors import BudgetExceeded
-from cfai_magics.pricing import Cost
+from cfai_magics.neurons.budget import admitted
+from cfai_magics.neurons.pricing import Cost
 from cfai_magics.store.days import day_of
 from cfai_magics.store.ledger import Ledger, Outcome, Place
 from cfai_magics.values import Limit, Usage

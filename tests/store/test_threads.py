@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.conversation import Turn
+from cfai_magics.prompt.conversation import Turn
 from cfai_magics.store.threads import Threads
 
 

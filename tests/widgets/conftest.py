@@ -11,7 +11,7 @@ from comm.base_comm import BaseComm
 from ipywidgets import Widget
 from ipywidgets.widgets.widget import _instances
 
-from cfai_magics.route import BASE_URL_VARIABLE
+from cfai_magics.route.route import BASE_URL_VARIABLE
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
 from cfai_magics.widgets.one_way import OneWay, _Taker

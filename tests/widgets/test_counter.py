@@ -63,7 +63,7 @@ def test_what_another_kernel_reserves_shows_within_two_seconds(panel: Panel) -> 
     seen: list[str] = []
     panel.counter.gauge.observe(lambda change: seen.append(change["new"]), "value")
     other.reserve(place, "m", "Text Generation", lambda _limits, _closed: 5.0)
-    from tests.test_watchers import Told
+    from tests.session.test_watchers import Told
 
     assert Told().until(lambda: any("reserved <b>5.0</b>" in value for value in seen))
     other.close()

@@ -6,7 +6,7 @@ import pytest
 
 from cfai_magics import catalogue
 from cfai_magics.commands import run
-from cfai_magics.doors import shell_door
+from cfai_magics.ipython.doors import shell_door
 from cfai_magics.values import Message, Model
 from cfai_magics.widgets.panel import Panel
 from tests.standin import Standin

@@ -12,12 +12,12 @@ from ipywidgets.widgets.widget import _instances
 import cfai_magics
 from cfai_magics.api import _own_session
 from cfai_magics.commands import run
-from cfai_magics.doors import shell_door
+from cfai_magics.ipython.doors import shell_door
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai, load_settings
 from cfai_magics.widgets.panel import Panel, open_panel
+from tests.session.test_watchers import Told, watching_threads
 from tests.standin import Standin
-from tests.test_watchers import Told, watching_threads
 from tests.widgets.conftest import enter
 
 COURSE = """

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 from hypothesis import strategies as st
 
-from cfai_magics.gathering import Gathering
 from cfai_magics.values import Answer, Delta, Request, Usage
 from cfai_magics.workers_ai import WorkersAI
+from cfai_magics.workers_ai.gathering import Gathering
 
 GEMMA = "@cf/google/gemma-4-26b-a4b-it"
 REQUEST = Request(GEMMA, ({"role": "user", "content": "Hi"},))

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from cfai_magics import errors
-from cfai_magics.results import RawResult
+from cfai_magics.values.results import RawResult
 from cfai_magics.workers_ai import WorkersAI
 from tests.standin import Standin, sounds
 from tests.workers_ai.calls import GEMMA, REQUEST, Script

@@ -1,0 +1,1 @@
+"""A course's file: found, read, and what it allows."""

@@ -1,0 +1,1 @@
+"""Account, token and other secrets: kept, found, known by their form."""

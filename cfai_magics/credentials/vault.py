@@ -1,0 +1,58 @@
+"""The system's keyring, as one text under one name."""
+
+from typing import Protocol
+
+from ..errors import StoreError
+
+SERVICE = "cfai-magics"
+ENTRY = "credentials"
+
+
+class Vault(Protocol):
+    """A system's keyring: one text under one name."""
+
+    name: str
+
+    def get(self) -> str | None:
+        """Return what is kept, or None."""
+
+    def put(self, text: str) -> None:
+        """Keep the text; StoreError when it can't be kept."""
+
+    def delete(self) -> None:
+        """Forget what is kept; StoreError when it stays."""
+
+
+class Keyring:
+    """The system's keyring by the library of that name; without one it holds nothing."""
+
+    name = "the system's keyring"
+
+    def get(self) -> str | None:
+        """Return what is kept, or None, also where no keyring works."""
+        try:
+            import keyring
+
+            return keyring.get_password(SERVICE, ENTRY)
+        except Exception:  # noqa: BLE001 - each backend has errors of its own
+            return None
+
+    def put(self, text: str) -> None:
+        """Keep the text; StoreError when no keyring works."""
+        try:
+            import keyring
+
+            keyring.set_password(SERVICE, ENTRY, text)
+        except Exception as error:
+            raise StoreError("No keyring works here") from error
+
+    def delete(self) -> None:
+        """Forget what is kept; StoreError when the keyring does not let it go."""
+        try:
+            import keyring
+
+            keyring.delete_password(SERVICE, ENTRY)
+        except Exception as error:
+            raise StoreError(
+                "The keyring does not forget the credentials", "Delete cfai-magics there by hand."
+            ) from error

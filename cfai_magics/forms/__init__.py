@@ -1,0 +1,1 @@
+"""Forms of answer, and the schemas that an answer may have to fit."""

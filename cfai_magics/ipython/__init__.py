@@ -1,0 +1,1 @@
+"""Loading into IPython, its magics, and what it offers a command."""

@@ -1,0 +1,1 @@
+"""What calls cost in neurons, and what budgets let them have."""

@@ -1,0 +1,1 @@
+"""Which notebook this is, what it asks, and what failed in it."""

@@ -1,0 +1,1 @@
+"""Where a call goes: to Cloudflare, or to another server."""

@@ -1,0 +1,63 @@
+"""Many calls reserved as one sum, of which each draws its part when it is sent."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from ..neurons import budget
+from ..neurons.budget import Admission
+from ..neurons.pricing import Cost
+from ..store.ledger import POOL, What
+from ..values import Limit, Model
+from .answerer import Clients
+from .books import Booking, Books
+
+
+class Pool:
+    """What calls of one model may cost together, and the clients that they alone use.
+
+    Use it in a `with` block: what nobody has drawn is let go at its end.
+    """
+
+    def __init__(self, books: Books, clients: Clients, number: int) -> None:
+        self.clients = clients
+        self._books = books
+        self._number = number
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clients.close()
+        self._books.ledger.drop(self._number)
+
+    def draw(self, booking: Booking) -> None:
+        """Reserve for a call out of the pool."""
+        cost = booking.cost
+        admission = Admission(cost.high, cost.max_tokens) if cost else Admission(0.0, 0)
+        booking.admit(self.take(booking.what, cost), admission, None, alone=False)
+
+    def take(self, what: What, cost: Cost | None) -> int:
+        """Reserve what a call may cost out of the pool; return its number in the ledger."""
+        high = cost.high if cost else 0.0
+        return self._books.ledger.draw(self._number, self._books.place(), what, high)
+
+
+def pool(
+    books: Books,
+    clients: Clients,
+    model: Model,
+    costs: Sequence[Cost | None],
+    most: float | None = None,
+) -> Pool:
+    """Reserve for calls of a model as one sum, for the price of `costs` and at the most `most`.
+
+    Raises BudgetExceeded or AllowanceUsedUp where it does not fit: then nothing is reserved.
+    """
+
+    def fit(limits: Sequence[Limit], closed: bool) -> float:  # noqa: FBT001 - a ledger's Fit
+        if closed:
+            raise books.closed("The free neurons of today are used up; nothing was sent")
+        own = [] if most is None else [Limit("cell", most)]
+        return budget.admitted_whole(costs, [*limits, *own])
+
+    return Pool(books, clients, books.ledger.reserve(books.place(), model.name, POOL, fit))

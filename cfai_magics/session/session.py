@@ -1,0 +1,299 @@
+"""Owns the one path of every call: reserve, send, gather, price, settle, hand over."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import catalogue as model_list
+from ..errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
+from ..neurons.pricing import Cost, Extent
+from ..replay import Replay
+from ..route.route import OnRetry, Route
+from ..settings import Cfai
+from ..store.ledger import Ledger, Place
+from ..values import (
+    Answer,
+    Catalogue,
+    Message,
+    Model,
+    Request,
+    Running,
+    Standing,
+)
+from ..values.results import Embeddings, RawResult
+from ..workers_ai.gathering import Gathering
+from ..workers_ai.work import Payload
+from .answer_stream import AnswerStream
+from .answerer import Answerer, Answerers, Clients
+from .books import Booking, Books, reserve_together
+from .calls import TO_MARKDOWN, Calls, Files
+from .parallel import Parallel
+from .pool import Pool
+from .turns import Turns
+from .watchers import Attached, Callback, Unwatch, Watchers
+
+if TYPE_CHECKING:
+    import httpx
+
+EMBEDDING_MODEL = "@cf/baai/bge-m3"
+
+
+class Session:
+    """One user's way to Workers AI, or to the small model on this machine.
+
+    Where state lives, the environment, the transport and the clocks come in by the constructor:
+    `clock` measures durations, `wall_clock` gives the seconds since 1970. `notebook` is the name
+    under which the ledger keeps this session's calls.
+    """
+
+    def __init__(
+        self,
+        settings: Cfai,
+        home: Path,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        transport: "httpx.BaseTransport | None" = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.home = home
+        self.notebook = ""
+        ledger = Ledger(home, wall_clock, settings.course.budgets)
+        # Others' entries in the ledger change what is seen; so does each minute, for clocks.
+        self.watchers = Watchers(lambda: (ledger.version(), int(wall_clock() // 60)))
+        self._turns = Turns(home, wall_clock, self.catalogue_model)
+        ways = (self.watchers.tell, self._turns.take)
+        self.route = Route(settings, home, environ, transport, *ways)
+        self.replay = Replay(settings, environ, home / "locks", lambda: self.notebook, wall_clock)
+        self.route.wrap = self.replay.wrap
+        self.books = Books(ledger, self._place, self.watchers)
+        self.answerers = Answerers(self.books, self.route, self.replay)
+        self.attached: dict[str, Attached] = {}
+        settings.observe(self._setting_changed)
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._calls = Calls(self.books, self.answerers, clock, self._explained)
+        self._models = model_list.Known(home)
+
+    def _place(self) -> Place:
+        try:
+            account = self.route.account()
+        except NoCredentials:  # nothing can be sent then, but budgets and sums can be looked at
+            account = ""
+        return Place(account, self.notebook)
+
+    def close(self) -> None:
+        """Close what is attached, the connections and the ledger, and stop the local server."""
+        for each in list(self.attached.values()):
+            each.close()
+        with suppress(ValueError):  # closed before
+            self.settings.unobserve(self._setting_changed)
+        self.watchers.close()
+        self.route.close()
+        self.books.ledger.close()
+        self._turns.close()
+
+    # --- watching
+
+    def watch(self, callback: Callback) -> Unwatch:
+        """Call back whenever a setting, the account, today's sums or a running call changes.
+
+        It is called without arguments, on the thread that made the change: read `settings`,
+        `standing()` and `running` then. Call what is returned to end that.
+        """
+        return self.watchers.add(callback)
+
+    def now(self) -> datetime:
+        """Return the time by this session's clock, in UTC."""
+        return datetime.fromtimestamp(self._wall_clock(), UTC)
+
+    def _setting_changed(self, _change: object) -> None:
+        self.watchers.tell()
+
+    @property
+    def running(self) -> tuple[Running, ...]:
+        """The calls that run just now, with what each has used so far."""
+        return self.watchers.running
+
+    def standing(self) -> Standing:
+        """Return where today stands for the account that would pay; begin nothing for it.
+
+        Raises NoCredentials where there is none.
+        """
+        return self.books.ledger.standing(self.route.payer())
+
+    # --- asking
+
+    def request(self, messages: Iterable[Message], model: str = "", **fields: Any) -> Request:
+        """Return the request for these messages, filled up from the settings.
+
+        `model` may be a short name; the fields are those of Request. Raises UnknownModel or
+        BadOption before anything is sent.
+        """
+        self.route.start_if_local()
+        chosen = self.model(model or self.settings.model)
+        if fields.get("max_tokens") is None:
+            fields["max_tokens"] = self.settings.max_tokens
+        if fields.get("temperature") is None:
+            fields["temperature"] = self.settings.temperature
+        fields["think"] = bool(fields.get("think")) if chosen.reasoning else None
+        if self.route.is_local:
+            named = model or self.settings.model
+            fields["instead_of"] = self.answerers.name(named, self.catalogue())
+        return Request(chosen.name, tuple(messages), **fields)
+
+    def stream(
+        self,
+        request: Request,
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+        thread: str = "",
+        gateway: str = "",
+        pool: Pool | None = None,
+    ) -> AnswerStream:
+        """Return the answer as it comes: booked when it begins, and settled however it ends.
+
+        `max_neurons` is a limit for this call alone, beside the budgets; `thread` the name of the
+        conversation, for the ledger; `gateway` as for Route.gateway; a `pool` pays for it.
+        """
+        found = self._answerer(request, pool.clients if pool else None)
+        cost = self.cost(request, self.model(request.model))
+        booking = found.booking(cost, max_neurons, thread)
+        if pool and not found.is_recorded:
+            pool.draw(booking)
+        return self._stream(request, booking, found, on_retry, gateway)
+
+    def parallel(
+        self, requests: Sequence[Request], max_neurons: float | None = None, gateway: str = ""
+    ) -> Parallel:
+        """Return the answers to all requests as they come, side by side.
+
+        What all may cost is reserved as one sum before the first is sent; `max_neurons` is a
+        limit for that sum.
+        """
+        clients = Clients(self.route)
+        found = [self._answerer(each, clients) for each in requests]
+        pairs = list(zip(requests, found, strict=True))
+        costs = [self.cost(each, self.model(each.model)) for each in requests]
+        bookings = [f.booking(cost, max_neurons) for f, cost in zip(found, costs, strict=True)]
+        asked = [b for b, each in zip(bookings, found, strict=True) if not each.is_recorded]
+
+        def begin(number: int, on_retry: OnRetry) -> AnswerStream:
+            request, each = pairs[number]
+            return self._stream(request, bookings[number], each, on_retry, gateway)
+
+        return Parallel(len(requests), begin, lambda: reserve_together(asked), clients)
+
+    def _answerer(self, request: Request, clients: Clients | None = None) -> Answerer:
+        """Return who answers a request that the course allows."""
+        self.check(request)
+        return self.answerers.chat(request, self.model(request.model), clients)
+
+    def _stream(
+        self,
+        request: Request,
+        booking: Booking,
+        found: Answerer,
+        on_retry: OnRetry | None,
+        gateway: str,
+    ) -> AnswerStream:
+        way = self.answerers.gateway(found, gateway)
+        return AnswerStream(
+            replace(request, model=found.model.name),
+            booking,
+            lambda admitted: found.client.stream(admitted, on_retry, way),
+            lambda asked: Gathering(asked, self._clock, local=found.local, origin=found.origin),
+            self._explained,
+        )
+
+    def check(self, request: Request) -> None:
+        """Raise CourseRule where the course's file does not allow the request."""
+        self.settings.course.check(request, local=self.route.is_local)
+
+    def cost(self, request: Request | Extent, model: Model) -> Cost | None:
+        """Return what a request may cost, wherever it goes; None where nobody knows."""
+        return self.answerers.cost(request, model)
+
+    def ask(self, request: Request, max_neurons: float | None = None) -> Answer:
+        """Send the request and return its whole answer."""
+        with self.stream(request, max_neurons=max_neurons) as stream:
+            for _ in stream:
+                pass
+            return stream.answer
+
+    def embed(self, texts: Iterable[str], model: str = "", **how: Any) -> Embeddings:
+        """Return one vector a text, in their order; `how` is on_retry and max_neurons."""
+        self.route.start_if_local()
+        named, wanted = model or EMBEDDING_MODEL, tuple(texts)
+        chosen = self.model(named)
+        if not self.route.is_local:
+            self.settings.course.check_model(chosen.name)
+        asked = Request(chosen.name, tuple({"content": text} for text in wanted))
+        full = self.answerers.name(named, self.catalogue())
+        found = self.answerers.embeddings(full, wanted, chosen)
+        return self._calls.embed(wanted, found, self.cost(asked, chosen), **how)
+
+    def run(self, model: str, payload: Payload, **how: Any) -> RawResult:
+        """Run a native task and return its reply in its raw form.
+
+        `how` is WorkersAI.run's, and max_neurons.
+        """
+        chosen = self.catalogue_model(model)
+        self.settings.course.check_task(chosen, payload)
+        return self._calls.run(chosen, payload, **how)
+
+    def to_markdown(self, files: Files, **how: Any) -> RawResult:
+        """Convert documents, given as (name, bytes, MIME type), to Markdown."""
+        self.settings.course.check_model(TO_MARKDOWN.name)
+        return self._calls.to_markdown(files, **how)
+
+    def fetch_account_usage(self) -> dict[str, float]:
+        """Ask Cloudflare what the account used today, by model; the ledger keeps the sum."""
+        client = self.route.client()
+        told = client.neurons_by_model(self.now())
+        self.books.ledger.note_account(self.books.place().account, sum(told.values()))
+        return told
+
+    def _explained(self, error: CfaiError) -> CfaiError:
+        """Return the error with what only the session knows: names, and what day it is."""
+        if isinstance(error, UnknownModel) and error.model:
+            near = model_list.nearest(error.model, self.catalogue())
+            error.hint = f"Nearest: {', '.join(near)}. {error.hint}" if near else error.hint
+        if isinstance(error, AllowanceUsedUp) and error.status is not None:
+            self.books.close_day()
+            error.hint = self.books.closed(error.cause).hint
+        return self.route.explained(error)
+
+    # --- models
+
+    def model(self, name: str) -> Model:
+        """Return the model a name stands for; on this machine, whatever model runs here.
+
+        Another server has names of its own: they stand as typed.
+        """
+        server = self.route.server
+        if server is not None:
+            return Model(server.model_name, context_window=server.context)
+        if self.route.elsewhere is not None:
+            return model_list.as_typed(name, self.catalogue())
+        return self.catalogue_model(name)
+
+    def catalogue_model(self, name: str) -> Model:
+        """Return the catalogue's model that a name stands for, or a recorded one that has gone."""
+        return self.answerers.model(name, self.catalogue())
+
+    def catalogue(self) -> Catalogue:
+        """Return the list of models without asking the network."""
+        return self._models.all()
+
+    def fetch_catalogue(self, on_retry: OnRetry | None = None) -> Catalogue:
+        """Ask Cloudflare for the list of models and keep it on disk."""
+        fetched = self._models.take(self.route.client().models(on_retry))
+        self.watchers.tell()
+        return fetched

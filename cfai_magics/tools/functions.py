@@ -1,0 +1,160 @@
+"""Owns functions that a model may call: how it is told of them, and what a call of one gives."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from inspect import Parameter, Signature, getdoc, iscoroutinefunction, signature
+from itertools import takewhile
+from operator import or_
+from typing import Any, get_type_hints
+
+from ..errors import BadOption
+from ..prompt.spelling import Limits, Spelled, spelled
+from ..values import Called, ToolCall
+from .hints import Misfit, fitted, schema_of
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+SHOWN = 200  # characters of a call, or of its result, in one line
+SEVERAL = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One function under the name by which the model calls it."""
+
+    name: str
+    function: Callable[..., Any]
+    signature: Signature
+    hints: Mapping[str, Any]
+
+    @property
+    def declaration(self) -> dict[str, Any]:
+        """The function as OpenAI's field `tools` has it: from its hints and its docstring."""
+        named = {n: p for n, p in self.signature.parameters.items() if p.kind not in SEVERAL}
+        properties = {name: self._property(each) for name, each in named.items()}
+        shared = [each.pop("$defs", {}) for each in properties.values()]  # of pydantic models
+        parameters = {
+            "type": "object",
+            "properties": properties,
+            "required": [name for name, each in named.items() if each.default is Parameter.empty],
+            **({"$defs": reduce(or_, shared)} if any(shared) else {}),
+        }
+        told = getdoc(self.function) or ""
+        function = {"name": self.name, "description": told, "parameters": parameters}
+        return {"type": "function", "function": function}
+
+    def _property(self, parameter: Parameter) -> dict[str, Any]:
+        schema = schema_of(self.hints.get(parameter.name, Parameter.empty))
+        if isinstance(parameter.default, (str, int, float)):  # bool is an int
+            return {**schema, "default": parameter.default}
+        return schema
+
+    def call(self, arguments: str) -> Any:
+        """Call the function with arguments as JSON text; Misfit where they do not fit it."""
+        given = json.loads(arguments)
+        if not isinstance(given, dict):
+            raise Misfit("the arguments are no JSON object")
+        values = {name: self._fitted(name, value) for name, value in given.items()}
+        each = self.signature.parameters.items()
+        first = [name for name, known in each if known.kind is Parameter.POSITIONAL_ONLY]
+        unnamed = [values.pop(name) for name in takewhile(values.__contains__, first)]
+        try:
+            bound = self.signature.bind(*unnamed, **values)
+        except TypeError as error:
+            raise Misfit(str(error)) from None
+        return self.function(*bound.args, **bound.kwargs)
+
+    def _fitted(self, name: str, value: Any) -> Any:
+        try:
+            return fitted(value, self.hints.get(name, Any))
+        except Misfit as misfit:
+            raise Misfit(f"{name}: {misfit}") from None
+
+
+def tool(name: str, function: Any) -> Tool:
+    """Return the function of this name as a tool; BadOption where a model can't call it."""
+    if not callable(function):
+        raise BadOption(f"{name} is no function but {type(function).__name__}", "Name functions.")
+    if not NAME.fullmatch(name):
+        raise BadOption(f"{name} is no name that models can call", "Use a-z, 0-9 and _.")
+    if iscoroutinefunction(function):
+        raise BadOption(f"{name} is async", "Give a plain function that waits for it.")
+    try:
+        found = signature(function)
+        hints = get_type_hints(function, include_extras=True) if _has_hints(function) else {}
+    except (ValueError, TypeError, NameError) as error:
+        raise BadOption(f"The parameters of {name} are not known: {error}") from None
+    return Tool(name, function, found, hints)
+
+
+def _has_hints(function: Any) -> bool:
+    return hasattr(function, "__annotations__")
+
+
+# --- calls
+
+
+def made(call: ToolCall, tools: Sequence[Tool], limits: Limits) -> Called:
+    """Make a call, and return it with its result as text; what goes wrong is a text, too."""
+    found = [each for each in tools if each.name == call.name]
+    if not found:
+        names = ", ".join(each.name for each in tools)
+        return failed(call, f"there is no function {call.name!r}; there are: {names}")
+    try:
+        result = spelled(found[0].call(call.arguments), limits)
+    except Misfit as misfit:
+        return failed(call, f"{call.name} was not called: {misfit}")
+    except Exception as error:  # noqa: BLE001 - whatever the user's function raises
+        return failed(call, f"{type(error).__name__}: {error}", limits)
+    return Called(call.name, call.arguments, result.text, kept=result.kept)
+
+
+def failed(call: ToolCall, why: str, limits: Limits = Limits()) -> Called:  # noqa: B008 - immutable
+    """Return a call that gave no result, with why."""
+    told: Spelled = spelled(f"Error: {why}", limits)
+    return Called(call.name, call.arguments, told.text, kept=told.kept, failed=True)
+
+
+def messages(text: str, calls: Sequence[ToolCall], results: Sequence[Called]) -> list[Any]:
+    """Return what a conversation goes on with: what the model said and called, and the results."""
+    said = {
+        "role": "assistant",
+        "content": text,
+        "tool_calls": [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in calls
+        ],
+    }
+    answers = [
+        {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result.result}
+        for call, result in zip(calls, results, strict=True)
+    ]
+    return [said, *answers]
+
+
+# --- as people read them
+
+
+def written(name: str, arguments: str, most: int = SHOWN) -> str:
+    """Return a call as Python writes it: add(a=1, b=3); everything in it that is odd, escaped."""
+    given = json.loads(arguments)
+    if isinstance(given, dict):
+        pairs = [f"{_key(key)}={value!r}" for key, value in given.items()]
+        return shortened(f"{_key(name)}({', '.join(pairs)})", most)
+    return shortened(f"{_key(name)}({given!r})", most)
+
+
+def _key(name: str) -> str:
+    return name if name.isidentifier() else repr(name)
+
+
+def shortened(text: str, most: int = SHOWN) -> str:
+    """Return a text on one line, cut visibly where it is longer."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -1,0 +1,34 @@
+"""What a call used, in tokens and neurons, and where that figure comes from."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Basis = Literal["billed", "estimated", "replayed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one whole call used so far: tokens, and neurons with the origin of that figure.
+
+    `cached_tokens` is a part of `prompt_tokens`. `neurons` is None where no figure is known.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    neurons: float | None = None
+    basis: Basis | None = None
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum; where one of two figures is no bill, neither is their sum."""
+        known = [each for each in (self, other) if each.neurons is not None]
+        bases = {each.basis for each in known}
+        if len(bases) > 1:
+            bases.discard("replayed")  # of which nothing was asked
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            sum(each.neurons or 0.0 for each in known) if known else None,
+            (bases.pop() if len(bases) == 1 else "estimated") if known else None,
+        )

@@ -1,0 +1,87 @@
+"""Gathers the deltas of one call into one answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..neurons.pricing import guessed_prompt_tokens, tokens_of
+from ..values import Answer, Delta, Finish, Request, Text, Thought, ToolCall, Usage
+from ..values.provenance import Origin
+
+
+class Gathering:
+    """One answer while it comes; `answer()` gives it at any time, as far as it came."""
+
+    def __init__(
+        self,
+        request: Request,
+        clock: Callable[[], float],
+        *,
+        local: bool,
+        origin: Origin = Origin(),  # noqa: B008 - frozen
+    ) -> None:
+        self._origin = origin
+        self._request = request
+        self._clock = clock
+        self._prompt_tokens = guessed_prompt_tokens(request.messages)
+        self._local = local
+        self._started = clock()
+        self._first: float | None = None
+        self._texts: list[str] = []
+        self._thoughts: list[str] = []
+        self._tool_calls: list[ToolCall] = []
+        self._finish = "unknown"
+        self._characters = 0
+        self.usage: Usage | None = None
+
+    def begin(self) -> None:
+        """Count the time from here on: the request is sent now."""
+        self._started = self._clock()
+
+    def add(self, delta: Delta) -> None:
+        """Take in the next delta."""
+        if isinstance(delta, Text):
+            self._note_first()
+            self._characters += len(delta.text)
+            self._texts.append(delta.text)
+        elif isinstance(delta, Thought):
+            self._note_first()
+            self._characters += len(delta.text)
+            self._thoughts.append(delta.text)
+        elif isinstance(delta, ToolCall):
+            self._tool_calls.append(delta)
+        elif isinstance(delta, Usage):
+            self.usage = delta
+        elif isinstance(delta, Finish):
+            self._finish = delta.reason
+
+    def _note_first(self) -> None:
+        if self._first is None:
+            self._first = self._clock() - self._started
+
+    @property
+    def begun(self) -> bool:
+        """Whether a token of the answer has arrived."""
+        return self._first is not None
+
+    def guessed_usage(self) -> Usage:
+        """Return the tokens of what was sent and what has arrived, guessed from their length."""
+        return Usage(self._prompt_tokens, tokens_of(self._characters))
+
+    def answer(self, usage: Usage, finish: str | None = None, **known: Any) -> Answer:
+        """Return what has arrived as an Answer; `finish` overrides the model's own.
+
+        `known` are further fields of Answer.
+        """
+        return Answer(
+            model=self._request.model,
+            text="".join(self._texts),
+            thought="".join(self._thoughts),
+            tool_calls=tuple(self._tool_calls),
+            finish=finish or self._finish,
+            usage=usage,
+            seconds=self._clock() - self._started,
+            first_token_seconds=self._first,
+            local=self._local,
+            origin=self._origin,
+            **known,
+        )

@@ -1,0 +1,270 @@
+"""Images in a prompt: what is one, how it is sized, and what a model without sight is told."""
+
+import base64
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image as Pillow
+
+from cfai_magics.errors import BadOption
+from cfai_magics.media import images
+from cfai_magics.media.images import LONGEST_SIDE, MOST_BYTES, image, is_picture, picture_of
+from tests.kernels import Kernel, running_kernel
+from tests.standin import Standin
+
+NOISE = Pillow.effect_noise((1_600, 800), 90).convert("RGB")
+
+
+def encoded(picture: Pillow.Image, kind: str, **how: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **how)
+    return file.getvalue()
+
+
+def plain(width: int = 60, height: int = 40, mode: str = "RGB") -> Pillow.Image:
+    return Pillow.new(mode, (width, height), 1)
+
+
+def opened(sent: images.Image) -> Pillow.Image:
+    return Pillow.open(io.BytesIO(sent.data))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_small_image_goes_as_it_is(kind: str) -> None:
+    data = encoded(plain(), kind)
+    sent = image("it", data)
+    assert (sent.data, sent.kind, sent.size) == (data, kind.lower(), "60×40")
+    assert sent.url == f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"
+    assert sent.tokens == 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("picture", "kind"),
+    [
+        (plain(3_000, 1_500), "PNG"),
+        (plain(3_000, 1_500, "P"), "GIF"),
+        (plain(3_000, 1_500, "CMYK"), "JPEG"),
+        (NOISE, "PNG"),
+        (NOISE.convert("RGBA"), "PNG"),
+        (plain(mode="LA"), "TIFF"),
+    ],
+    ids=["plain", "palette", "cmyk", "photo", "alpha", "grey"],
+)
+def test_a_big_or_rare_image_is_sized_down_and_made_common(
+    picture: Pillow.Image, kind: str
+) -> None:
+    sent = image("it", encoded(picture, kind))
+    assert opened(sent).size == (sent.width, sent.height)
+    assert opened(sent).format.lower() == sent.kind
+    assert max(sent.width, sent.height) <= LONGEST_SIDE
+    assert len(sent.data) <= MOST_BYTES
+    if max(picture.size) > LONGEST_SIDE:
+        assert sent.size == f"1,024×512, sized down from {picture.width:,}×{picture.height:,}"
+
+
+def test_what_a_photo_tells_of_its_place_is_not_sent() -> None:
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    exif[0x010F] = "a camera"
+    sent = image("it", encoded(plain(), "JPEG", exif=exif))
+    assert not opened(sent).getexif()
+    assert (sent.width, sent.height) == (40, 60)
+
+
+@pytest.mark.parametrize("data", [b"", b"text", b"\x89PNG\r\n\x1a\nbroken", b"\xff\xd8\xff"])
+def test_what_is_no_image_is_told(data: bytes) -> None:
+    with pytest.raises(BadOption, match="it is no image that can be read"):
+        image("it", data)
+
+
+@pytest.fixture
+def without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "find_spec", lambda _: None)
+
+
+@pytest.mark.usefixtures("without_pillow")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_without_pillow_small_images_go_and_others_are_told(kind: str) -> None:
+    sent = image("it", encoded(plain(), kind, **({"progressive": True} if kind == "JPEG" else {})))
+    assert (sent.width, sent.height, sent.kind) == (60, 40, kind.lower())
+    with pytest.raises(BadOption, match=r"it is too big: 3,000×10, .*pip install pillow"):
+        image("it", encoded(plain(3_000, 10), kind))
+    with pytest.raises(BadOption, match="it is no PNG or JPEG image"):
+        image("it", encoded(plain(), "GIF"))
+
+
+def test_figures_axes_and_image_objects_are_pictures() -> None:
+    from IPython.display import Image as Shown
+
+    figure = Figure(figsize=(2, 1))
+    axes = figure.subplots()
+    for value in (figure, axes, plain(), Shown(data=encoded(plain(), "PNG"))):
+        assert is_picture(value)
+        assert image("it", picture_of(value) or b"").kind == "png"
+    assert picture_of(Shown(url="https://example.com/a.png")) is None
+    assert not any(map(is_picture, ("text", 1, None, Figure, [figure])))
+
+
+# --- in a kernel
+
+
+@pytest.fixture(scope="module")
+def module_cloudflare() -> Iterator[Standin]:
+    with Standin() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def module_kernel(
+    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kernel]:
+    home = str(tmp_path_factory.mktemp("home"))
+    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        kernel.run("%matplotlib inline\nimport matplotlib.pyplot as plt")
+        yield kernel
+
+
+@pytest.fixture
+def account(module_cloudflare: Standin) -> Standin:
+    module_cloudflare.clear()
+    module_cloudflare.switch(answer=None)
+    return module_cloudflare
+
+
+@pytest.fixture
+def kernel(module_kernel: Kernel, account: Standin) -> Kernel:
+    return module_kernel
+
+
+def sent_parts(account: Standin) -> list[Any]:
+    content = account.requests[-1].json["messages"][-1]["content"]
+    assert isinstance(content, list)
+    return [part.get("text") or sent_picture(part) for part in content]
+
+
+def sent_picture(part: dict[str, Any]) -> Pillow.Image:
+    head, _, data = part["image_url"]["url"].partition(",")
+    assert head == "data:image/png;base64"
+    return Pillow.open(io.BytesIO(base64.b64decode(data)))
+
+
+def test_the_last_figure_is_sent_with_its_cost_told(kernel: Kernel, account: Standin) -> None:
+    kernel.run("plt.figure(figsize=(2, 1)); plt.plot([1, 2]);")
+    cell = kernel.run("%%cfai --image last\nWhat is this?")
+    text, picture = sent_parts(account)
+    assert text == "What is this?"
+    assert picture.size[0] > picture.size[1]
+    size = f"{picture.size[0]}×{picture.size[1]}"
+    assert f"Image the last figure: {size}, about 256 of the 260 tokens in, " in cell.text
+    assert "neurons estimated" in cell.text
+
+
+def test_what_a_cell_ends_with_is_the_last_picture_too(kernel: Kernel, account: Standin) -> None:
+    kernel.run("from PIL import Image\nImage.new('RGB', (30, 20))")
+    kernel.run("%%cfai --image last\nWhat?")
+    assert sent_parts(account)[1].size == (30, 20)
+
+
+def test_files_addresses_and_variables_are_sent_in_order(
+    kernel: Kernel, account: Standin, tmp_path: Path
+) -> None:
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"{number}.png")
+        plain(10 + number, 10).save(paths[-1])
+    kernel.run(f"where = {str(paths[1])!r}\ndata = open({str(paths[2])!r}, 'rb').read()")
+    kernel.run(f"%%cfai --image {paths[0]} --image where --image data --image 'plt.figure()'\nGo")
+    assert [part.size[0] for part in sent_parts(account)[1:4]] == [10, 11, 12]
+
+
+def test_an_address_is_fetched_here(kernel: Kernel, account: Standin, tmp_path: Path) -> None:
+    plain(33, 10).save(tmp_path / "a.png")
+    served = (
+        "import functools, http.server, threading\n"
+        "handler = functools.partial(http.server.SimpleHTTPRequestHandler, "
+        f"directory={str(tmp_path)!r})\n"
+        "handler.func.log_message = lambda *_: None\n"
+        "server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)\n"
+        "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
+        "print(server.server_port)"
+    )
+    port = kernel.run(served).text.strip()
+    kernel.run(f"%%cfai --image http://127.0.0.1:{port}/a.png\nWhat?")
+    assert sent_parts(account)[1].size == (33, 10)
+    cell = kernel.run(f"%%cfai --image http://127.0.0.1:{port}/none.png\nWhat?")
+    assert cell.ename == "BadOption"
+    assert "can't be fetched" in cell.traceback[0]
+    assert "404" in cell.traceback[0]
+
+
+def test_a_figure_in_the_text_stands_where_it_was_named(kernel: Kernel, account: Standin) -> None:
+    kernel.run("fig, axes = plt.subplots(figsize=(1, 1)); plt.close()")
+    kernel.run("%%cfai\nIs {{fig}} like {{axes}}?")
+    first, figure, second, same, end = sent_parts(account)
+    assert (first, second, end) == ("Is ", " like ", "?")
+    assert figure.size == same.size
+
+
+def test_a_thread_sends_its_images_again(kernel: Kernel, account: Standin) -> None:
+    kernel.run("from PIL import Image\npicture = Image.new('RGB', (280, 28))")
+    kernel.run("%%cfai -c seen --image picture\nWhat is this?")
+    cell = kernel.run("%%cfai -c seen\nAnd what not?")
+    assert isinstance(account.requests[-1].json["messages"][0]["content"], list)
+    assert "1 earlier turn was sent along: about 2" in cell.text
+
+
+def test_a_model_without_sight_is_refused_before_sending(kernel: Kernel, account: Standin) -> None:
+    line = "-m llama-3.2-3b-instruct"
+    for code in (f"%%cfai {line} --image no-such-file\nWhat?", f"%%cfai {line}\n{{{{picture}}}}"):
+        cell = kernel.run(code)
+        assert cell.ename == "NoVision"
+        assert "llama-3.2-3b-instruct does not see images" in cell.traceback[0]
+        assert "gemma-4-26b-a4b-it" in cell.traceback[0]
+        assert len(cell.traceback) == 1
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("no-such.png", "--image no-such.png: No such file"),
+        ("kernel_name", "--image kernel_name: No such file"),
+        ("number", "--image number: a value of type int is no image"),
+        ("http://127.0.0.1:9/a.png", "can't be fetched"),
+        ("data:image/png;base64,!!!", "no base64"),
+        ("text", "no such words: No such file"),
+    ],
+)
+def test_what_is_no_image_is_one_line_and_sends_nothing(
+    kernel: Kernel, account: Standin, word: str, told: str
+) -> None:
+    kernel.run("number = 3; text = 'no such words'")
+    cell = kernel.run(f"%%cfai --image {word}\nWhat?")
+    assert cell.ename == "BadOption"
+    assert told in cell.traceback[0]
+    assert account.requests == ()
+
+
+def test_before_any_figure_there_is_no_last(account: Standin) -> None:
+    with running_kernel() as kernel:
+        kernel.run("%load_ext cfai_magics")
+        cell = kernel.run("%%cfai --image last\nWhat?")
+    assert "--image last: no figure was shown yet" in cell.traceback[0]
+
+
+def test_loading_looks_at_no_picture_library(home: Path) -> None:
+    import subprocess
+
+    code = (
+        "import sys\nfrom IPython.core.interactiveshell import InteractiveShell\n"
+        "InteractiveShell.instance().run_line_magic('load_ext', 'cfai_magics')\n"
+        "print({'PIL', 'matplotlib', 'pandas', 'pydantic', 'jsonschema'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"

@@ -1,0 +1,147 @@
+"""`{{expression}}`: what is one, what it says, and that all else stays as typed."""
+
+import ast
+import datetime as dt
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cfai_magics.errors import VariableError
+from cfai_magics.prompt.template import Field, evaluated, read
+
+AS_TYPED = {
+    "single braces": "a {b} {} { } }{ {{ }} {{}}",
+    "JSON": '{"a": {"b": {}}, "c": [{"d": "{{"}]}',
+    "TypeScript": "const f = (x: {y: number}) => `${x.y}`; type T = {a: {b: string}};",
+    "JSX": "<div style={{color: 'red', margin: 0}}>{name}</div>",
+    "JSX over lines": "<div style={{\n  color: red,\n}}>",
+    "LaTeX": r"\frac{1}{2} {\bf x} x^{{12}} \mathrm{{\bf a}} {{\it a} b}}",
+    "an f-string": "f\"{x!r:>{width}} {{'a': {x}}} {x:,}\"",
+    "Jinja": "{% for x in y %}{# note #}{% endfor %}",
+    "Handlebars": "{{#if x}} {{/if}} {{> part}}",
+    "C": "int a[2][2] = {{1, 2}, {3, 4}}; int b[1][2] = {{1, 2}};",
+    "a shell": "${HOME} ${x:-y} {a,b} {1..3}",
+    "an end alone": "}} x }}",
+    "a begin alone": "{{ x } y",
+    "a long way to the end": "{{" + "x + " * 1_000 + "x}}",
+    "deep braces": "{{" + "{" * 50 + "}" * 50 + "}}",
+    "lone surrogates": "{{\ud800}}",
+    "a null": "{{a\0b}}",
+}
+
+
+@pytest.mark.parametrize("text", AS_TYPED.values(), ids=AS_TYPED)
+def test_all_else_stays_as_typed(text: str) -> None:
+    assert "".join(map(str, read(text).pieces)) == text
+
+
+FIELDS = {
+    "x": Field("{{x}}", "x"),
+    " x ": Field("{{ x }}", "x"),
+    "x!r": Field("{{x!r}}", "x", "r"),
+    "x !r:>10": Field("{{x !r:>10}}", "x", "r", ">10"),
+    "x:,.2f": Field("{{x:,.2f}}", "x", "", ",.2f"),
+    "x:.1%": Field("{{x:.1%}}", "x", "", ".1%"),
+    "x:%d %B, %H:%M": Field("{{x:%d %B, %H:%M}}", "x", "", "%d %B, %H:%M"),
+    "a != b": Field("{{a != b}}", "a != b"),
+    "a[1:2]": Field("{{a[1:2]}}", "a[1:2]"),
+    "(lambda: 1)()": Field("{{(lambda: 1)()}}", "(lambda: 1)()"),
+    "'}} {{'": Field("{{'}} {{'}}", "'}} {{'"),
+    "d['it\\'s']": Field("{{d['it\\'s']}}", "d['it\\'s']"),
+    "df.a\n  .mean()": Field("{{df.a\n  .mean()}}", "df.a\n  .mean()"),
+    "1 + 1": Field("{{1 + 1}}", "1 + 1"),
+    "f'{x}'": Field("{{f'{x}'}}", "f'{x}'"),
+}
+
+
+@pytest.mark.parametrize("inside", FIELDS)
+def test_an_expression_is_found_with_its_conversion_and_spec(inside: str) -> None:
+    assert read(f"a {{{{{inside}}}}} b {{c}}").pieces == ("a ", FIELDS[inside], " b {c}")
+
+
+def test_braces_beside_a_field_stay() -> None:
+    pieces = read(r"\frac{{{x}}}{{{{y}}}}").pieces
+    assert pieces == (r"\frac{", Field("{{x}}", "x"), "}{{", Field("{{y}}", "y"), "}}")
+
+
+def test_a_space_makes_a_dictionary_an_expression() -> None:
+    assert read("{{ {'a': {'b': x}} }}").pieces[0].expression == "{'a': {'b': x}}"
+
+
+def test_a_text_is_how_double_braces_are_written() -> None:
+    (field,) = read("{{'{{x}}'}}").pieces
+    assert evaluated(field, ast.literal_eval, str) == "{{x}}"
+
+
+def test_a_field_inside_other_double_braces_is_found() -> None:
+    template = read("style={{color: {{c}} }}")
+    assert template.pieces[1] == Field("{{c}}", "c")
+    assert template.odd == ("{{color: {{c}} }}",)
+
+
+def test_what_looks_like_a_field_and_is_none_is_told() -> None:
+    assert read("{{df.head(}} {{1, 2}} {{}}").odd == ("{{df.head(}}",)
+
+
+def value_of(text: str, **names: Any) -> Any:
+    (field,) = read(text).pieces
+    return evaluated(field, lambda source: eval(source, names), lambda found: found)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{{x}}", 1234.5),
+        ("{{x:,.2f}}", "1,234.50"),
+        ("{{s!r}}", "'a'"),
+        ("{{s!r:>5}}", "  'a'"),
+        ("{{day:%d %B}}", "02 March"),
+        ("{{[n for n in\n range(k)]}}", [0, 1]),
+    ],
+)
+def test_a_value_is_formatted_as_python_does(text: str, value: Any) -> None:
+    names = {"x": 1234.5, "s": "a", "day": dt.date(2026, 3, 2), "k": 2}
+    assert value_of(text, **names) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{{nope}}", "{{nope}}: name 'nope' is not defined. Define it first. Add --raw"),
+        ("{{d['k']}}", "{{d['k']}}: KeyError: 'k'. Correct the expression."),
+        ("{{1 / 0}}", "{{1 / 0}}: ZeroDivisionError: division by zero."),
+        ("{{x:d}}", "{{x:d}}: ValueError: Unknown format code 'd'"),
+    ],
+)
+def test_what_cannot_be_filled_is_one_line_that_names_it(text: str, told: str) -> None:
+    with pytest.raises(VariableError) as caught:
+        value_of(text, d={}, x="a")
+    assert str(caught.value).startswith(told)
+
+
+SNIPPETS = st.sampled_from(
+    [*"{}'\"\\:!\n ax1.%#", "{{", "}}", "{%", "{{x}}", "'''", "!r", ":>3", "ä", "\ud800", "🙂"]
+)
+
+
+@given(st.lists(SNIPPETS, max_size=40).map("".join))
+def test_the_pieces_joined_are_the_text(text: str) -> None:
+    pieces = read(text).pieces
+    assert "".join(p.typed if isinstance(p, Field) else p for p in pieces) == text
+    for piece in pieces:
+        if isinstance(piece, Field):
+            ast.parse(piece.source, mode="eval")
+
+
+@given(st.text().filter(lambda text: "{{" not in text))
+def test_a_text_without_double_braces_is_one_piece(text: str) -> None:
+    assert "".join(read(text).pieces) == text
+
+
+@given(st.text(), st.text())
+def test_a_field_is_found_wherever_it_stands(before: str, after: str) -> None:
+    before = before.replace("{", "(")
+    pieces = read(f"{before}{{{{x}}}}{after}").pieces
+    assert Field("{{x}}", "x") in pieces

@@ -1,0 +1,212 @@
+"""Several calls at once: one reservation, one road, and one stop for all."""
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from cfai_magics.errors import AllowanceUsedUp, BudgetExceeded, UnknownModel
+from cfai_magics.session import Session
+from cfai_magics.session.parallel import MOST_AT_ONCE, Ended, Parallel, Waiting
+from cfai_magics.values import Message, Request, Text
+from tests.standin import Fault, Standin
+
+HI: list[Message] = [{"role": "user", "content": "Hi"}]
+PRICED, NO_PRICE = "gemma-4-26b-a4b-it", "@cf/no/price"
+
+
+def requests(session: Session, count: int, **fields: object) -> list[Request]:
+    return [session.request(HI, **fields) for _ in range(count)]  # type: ignore[arg-type]
+
+
+def ended(calls: Parallel) -> dict[int, Ended]:
+    return {number: event for number, event in calls if isinstance(event, Ended)}
+
+
+def statuses(session: Session) -> list[str]:
+    return [call["status"] for call in session.books.ledger.history.calls()]
+
+
+def threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name == "cfai"]
+
+
+def test_all_answers_come_each_under_its_number(session: Session, account: Standin) -> None:
+    account.switch(answer=lambda heard: heard)
+    asked = [session.request([{"role": "user", "content": f"No. {n}"}]) for n in range(20)]
+    texts: dict[int, str] = dict.fromkeys(range(20), "")
+    with session.parallel(asked) as calls:
+        for number, event in calls:
+            if isinstance(event, Text):
+                texts[number] += event.text
+    assert texts == {n: f"No. {n}" for n in range(20)}
+    assert [answer.text for answer in calls.answers] == list(texts.values())
+    assert statuses(session) == ["ok"] * 20
+    assert session.books.standing().billed == pytest.approx(account.billed)
+    assert not threads()
+
+
+def test_one_sum_is_reserved_before_the_first_is_sent(session: Session, account: Standin) -> None:
+    reserved: list[float] = []
+    account.switch(answer=lambda _: reserved.append(session.books.standing().reserved) or "A")
+    asked = requests(session, 3, max_tokens=100)
+    cost = session.books.cost(asked[0], session.model(asked[0].model))
+    assert cost is not None
+    with session.parallel(asked) as calls:
+        ended(calls)
+    assert reserved[0] == pytest.approx(3 * cost.high)
+    assert session.books.standing().reserved == pytest.approx(0.0)
+
+
+def test_what_does_not_fit_as_a_sum_is_refused_whole(session: Session, account: Standin) -> None:
+    session.books.ledger.set_budget("day", 3.0)
+    with (
+        pytest.raises(BudgetExceeded, match="today's budget"),
+        session.parallel(requests(session, 20)) as calls,
+    ):
+        ended(calls)
+    assert account.requests == ()
+    assert statuses(session) == ["refused"] * 20
+    assert session.books.standing().reserved == pytest.approx(0.0)
+
+
+def test_where_only_shorter_answers_fit_all_are_shorter(
+    session: Session, account: Standin
+) -> None:
+    account.switch(answer="word " * 3_000)
+    with session.parallel(requests(session, 4), max_neurons=20.0) as calls:
+        ended(calls)
+    lengths = {request.json["max_tokens"] for request in account.requests}
+    assert len(account.requests) == 4
+    assert len(lengths) == 1
+    assert lengths.pop() < 2048
+    assert account.billed <= 20.0
+    assert all("max_tokens was lowered" in answer.notes[0] for answer in calls.answers)
+
+
+def test_models_without_a_price_share_what_the_others_leave(
+    session: Session, account: Standin
+) -> None:
+    names = (PRICED, NO_PRICE, NO_PRICE)
+    asked = [session.request(HI, name, max_tokens=100) for name in names]
+    cost = session.books.cost(asked[0], session.model(asked[0].model))
+    assert cost is not None
+    reserved: list[Sequence[float]] = []
+    plain = session.books.ledger.reserve_all
+
+    def watched(*args: object) -> list[int]:
+        numbers = plain(*args)  # type: ignore[arg-type]
+        calls = session.books.ledger.history.calls()
+        reserved.append([call["neurons"] for call in calls])
+        return numbers
+
+    session.books.ledger.reserve_all = watched  # type: ignore[method-assign]
+    with session.parallel(asked, max_neurons=10.0) as calls:
+        ended(calls)
+    rest = (10.0 - cost.high) / 2
+    assert reserved == [pytest.approx([cost.high, rest, rest])]
+
+
+def test_leaving_stops_all_at_once_and_books_what_ran(session: Session, account: Standin) -> None:
+    account.switch(answer="word " * 5_000, tokens_per_second=50)
+    with session.parallel(requests(session, 12, max_tokens=9_000)) as calls:
+        seen: set[int] = set()
+        for number, _ in calls:
+            seen.add(number)
+            if len(seen) == MOST_AT_ONCE:
+                break
+    assert account.wait_for(lambda c: c.disconnects == MOST_AT_ONCE)
+    assert not threads()
+    assert len(calls.unsent) == 12 - MOST_AT_ONCE
+    begun = [answer for at, answer in enumerate(calls.answers) if at not in calls.unsent]
+    assert all(answer.finish == "interrupted" for answer in calls.answers)
+    assert all(answer.text and answer.basis == "estimated" for answer in begun)
+    assert statuses(session) == ["interrupted"] * 12
+    assert session.books.standing().estimated == pytest.approx(
+        sum(answer.neurons or 0.0 for answer in begun)
+    )
+    assert len(account.requests) == MOST_AT_ONCE
+
+
+@pytest.mark.parametrize("wait", ["delay_before_headers", "delay_before_first"])
+def test_those_that_have_not_answered_yet_are_stopped_too(
+    session: Session, account: Standin, wait: str
+) -> None:
+    account.switch(**{wait: 60.0})
+    calls = session.parallel(requests(session, 3))
+    with calls:
+        reader = threading.Thread(target=lambda: ended(calls), daemon=True)
+        reader.start()
+        assert account.wait_for(lambda c: len(c.requests) == 3)
+    assert account.wait_for(lambda c: c.disconnects == 3)
+    assert not threads()
+    assert statuses(session) == ["interrupted"] * 3
+
+
+def test_one_that_waits_for_another_try_is_woken(session: Session, account: Standin) -> None:
+    account.switch(error=Fault.of(3040), retry_after="50")
+    waiting: list[str] = []
+    with session.parallel(requests(session, 2)) as calls:
+        for _, event in calls:
+            assert isinstance(event, Waiting)
+            waiting.append(event.line)
+            if len(waiting) == 2:
+                break
+    assert "try 2 follows in 50 s" in waiting[0]
+    assert not threads()
+    assert len(account.requests) == 2
+    assert session.books.standing().reserved == pytest.approx(0.0)
+
+
+def test_one_failure_leaves_the_others_alone(session: Session, account: Standin) -> None:
+    account.switch(retired=["@cf/meta/llama-3.2-3b-instruct"], answer="A")
+    asked = [session.request(HI, name) for name in (PRICED, "llama-3.2-3b-instruct", PRICED)]
+    with session.parallel(asked) as calls:
+        found = ended(calls)
+    assert [number for number in found if found[number].error] == [1]
+    assert isinstance(found[1].error, UnknownModel)
+    assert [answer.text for answer in calls.answers] == ["A", "", "A"]
+    assert sorted(statuses(session)) == ["failed", "ok", "ok"]
+    assert calls.answers[1].neurons == 0.0
+
+
+def test_when_the_day_is_used_up_those_that_wait_are_not_sent(
+    session: Session, account: Standin
+) -> None:
+    account.switch(error=Fault.of(4006))
+    with session.parallel(requests(session, 30)) as calls:
+        found = ended(calls)
+    assert len(found) == 30
+    assert all(isinstance(event.error, AllowanceUsedUp) for event in found.values())
+    assert len(account.requests) <= 2 * MOST_AT_ONCE
+    assert session.books.standing().reserved == pytest.approx(0.0)
+
+
+def test_a_bug_is_raised_where_the_reader_is(session: Session, account: Standin) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    calls = session.parallel(requests(session, 2))
+    calls._streams[1]._send = broken  # type: ignore[assignment]
+    with calls, pytest.raises(ZeroDivisionError):
+        ended(calls)
+    assert not threads()
+    assert session.books.standing().reserved == pytest.approx(0.0)
+
+
+def test_other_calls_of_the_session_are_not_hung_up(session: Session, account: Standin) -> None:
+    account.switch(answer="word " * 50, tokens_per_second=100)
+    with session.stream(session.request(HI)) as stream:
+        pieces = iter(stream)
+        next(pieces)
+        with session.parallel(requests(session, 2)) as calls:
+            next(iter(calls))
+        assert sum(1 for _ in pieces) > 10
+    assert stream.answer.finish == "stop"
+
+
+def test_the_time_of_a_call_begins_when_it_is_sent(session: Session, account: Standin) -> None:
+    account.switch(delay_before_first=0.2)
+    with session.parallel(requests(session, 2 * MOST_AT_ONCE)) as calls:
+        ended(calls)
+    assert max(answer.seconds for answer in calls.answers) < calls.seconds

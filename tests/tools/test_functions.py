@@ -1,0 +1,183 @@
+"""Functions that a model may call: told from their hints and docstrings, called with care."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import pydantic
+import pytest
+
+from cfai_magics.errors import BadOption
+from cfai_magics.prompt.spelling import Limits
+from cfai_magics.tools.functions import made, messages, shortened, tool, written
+from cfai_magics.values import Called, ToolCall
+
+
+class Point(pydantic.BaseModel):
+    x: int
+
+
+class Line(pydantic.BaseModel):
+    ends: list[Point]
+
+
+def weather(
+    town: str, unit: Literal["C", "F"] = "C", days: Annotated[int, "at most 7"] = 1
+) -> str:
+    """Return the weather of a town.
+
+    It is always the same.
+    """
+    return f"{town}: 20 {unit} for {days} days"
+
+
+def drawn(line: Line, **style: str) -> str:
+    return f"{len(line.ends)} {style}"
+
+
+def broken() -> None:
+    raise ValueError("of no\nuse")
+
+
+def call(function: Callable[..., Any], arguments: str, name: str = "f") -> Called:
+    return made(ToolCall("1", name, arguments), [tool("f", function)], Limits(30, 100))
+
+
+def test_a_function_is_declared_by_its_hints_and_docstring() -> None:
+    assert tool("weather", weather).declaration == {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "description": "Return the weather of a town.\n\nIt is always the same.",
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "town": {"type": "string"},
+                    "unit": {"enum": ["C", "F"], "default": "C"},
+                    "days": {"type": "integer", "description": "at most 7", "default": 1},
+                },
+                "required": ["town"],
+            },
+        },
+    }
+
+
+def anything(a, *more, b=None, **others):  # type: ignore[no-untyped-def]
+    return a, more, b, others
+
+
+def test_a_function_without_hints_takes_anything() -> None:
+    parameters = tool("f", anything).declaration["function"]["parameters"]
+    assert parameters == {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a"]}
+    assert call(anything, '{"a": 1, "c": 2}').result == '[1, [], null, {"c": 2}]'
+
+
+def test_what_pydantic_models_share_stands_where_its_references_lead() -> None:
+    parameters = tool("drawn", drawn).declaration["function"]["parameters"]
+    assert parameters["$defs"]["Point"]["properties"] == {"x": {"title": "X", "type": "integer"}}
+    assert "#/$defs/Point" in json.dumps(parameters["properties"])
+    assert "$defs" not in parameters["properties"]["line"]
+    result = call(drawn, '{"line": {"ends": [{"x": 1}]}, "colour": "red"}')
+    assert result.result == "1 {'colour': 'red'}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "result"),
+    [
+        ('{"town": "Łódź"}', "Łódź: 20 C for 1 days"),
+        ('{"town": "Rome", "unit": "F", "days": "3"}', "Rome: 20 F for 3 days"),
+        ("{}", "Error: f was not called: missing a required argument: 'town'"),
+        (
+            '{"town": "Rome", "hour": 3}',
+            "Error: f was not called: got an unexpected keyword argument 'hour'",
+        ),
+        (
+            '{"town": "Rome", "unit": "K"}',
+            "Error: f was not called: unit: 'K' is none of 'C', 'F'",
+        ),
+        (
+            '{"town": "Rome", "days": "three"}',
+            "Error: f was not called: days: 'three' is no integer",
+        ),
+        ('["Rome"]', "Error: f was not called: the arguments are no JSON object"),
+    ],
+)
+def test_a_call_gives_its_result_or_the_fault_as_text(arguments: str, result: str) -> None:
+    found = call(weather, arguments)
+    assert found.result == result
+    assert found.failed == result.startswith("Error: ")
+
+
+def test_an_error_of_the_function_is_a_text_for_the_model() -> None:
+    assert call(broken, "{}") == Called("f", "{}", "Error: ValueError: of no\nuse", failed=True)
+
+
+def test_an_interrupt_is_the_users_and_goes_on() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        call(interrupted, "{}")
+
+
+def test_a_function_that_is_not_there_is_told_with_those_that_are() -> None:
+    found = call(weather, "{}", "forecast")
+    assert found.result == "Error: there is no function 'forecast'; there are: f"
+    assert found.failed
+
+
+def test_results_are_spelled_and_shortened_as_variables_are() -> None:
+    assert call(lambda: {"a": [1, 2]}, "{}").result == '{"a": [1, 2]}'
+    long = call(lambda: "x" * 500, "{}")
+    assert long.result.endswith("\n[the first 100 of 500 characters]")
+    assert long.kept == "100 of 500 characters"
+    assert call(lambda: None, "{}").result == "None"
+
+
+def test_builtins_and_methods_can_be_called() -> None:
+    assert call(len, '{"obj": [1, 2]}').result == "2"
+    assert call(sum, '{"iterable": [1, 2], "start": 4}').result == "7"
+    assert call(divmod, '{"x": 7, "y": 3}').result == "[2, 1]"
+    assert call(divmod, '{"y": 3}').failed
+    assert call("a b".split, "{}").result == '["a", "b"]'
+
+
+async def later() -> None: ...
+
+
+def hinted(x: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "told"),
+    [
+        ("f", 3, "f is no function but int"),
+        ("größe", weather, "no name that models can call"),
+        ("f", later, "f is async"),
+        ("f", hinted, "The parameters of f are not known"),
+        ("f", dict, "The parameters of f are not known"),
+    ],
+)
+def test_what_a_model_cannot_call_is_refused(name: str, function: Any, told: str) -> None:
+    with pytest.raises(BadOption, match=told):
+        tool(name, function)
+
+
+def test_calls_and_results_go_back_in_openais_shape() -> None:
+    calls = [ToolCall("7", "add", '{"a": 1}'), ToolCall("8", "sub", "{}")]
+    results = [Called("add", '{"a": 1}', "3"), Called("sub", "{}", "Error: no")]
+    said, first, second = messages("Let me see.", calls, results)
+    assert said["role"] == "assistant"
+    assert said["content"] == "Let me see."
+    assert [each["id"] for each in said["tool_calls"]] == ["7", "8"]
+    assert said["tool_calls"][0]["function"] == {"name": "add", "arguments": '{"a": 1}'}
+    assert first == {"role": "tool", "tool_call_id": "7", "name": "add", "content": "3"}
+    assert second["content"] == "Error: no"
+
+
+def test_a_call_is_written_as_python_with_what_is_odd_escaped() -> None:
+    assert written("add", '{"a": 1, "b": "x\\u001b[2J"}') == r"add(a=1, b='x\x1b[2J')"
+    assert written("a\x1bdd", '{"a b": null}') == r"'a\x1bdd'('a b'=None)"
+    assert written("add", "[1]") == "add([1])"
+    assert written("add", json.dumps({"a": "x" * 900})).endswith("…")
+    assert shortened(" a\n b ") == "a b"

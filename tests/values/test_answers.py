@@ -1,0 +1,118 @@
+"""Several answers to one question: which are alike, what they took, and the data frame of them."""
+
+import sys
+
+import pytest
+
+from cfai_magics.errors import SetupError
+from cfai_magics.values import Answer, Usage
+from cfai_magics.values.answers import Answers, Variant, titles, variants
+
+GEMMA, LLAMA = "@cf/google/gemma-4-26b-a4b-it", "@cf/meta/llama-3.2-3b-instruct"
+
+
+def answers(*texts: str, errors: tuple[str, ...] = (), **fields: object) -> Answers:
+    made = tuple(Answer(GEMMA, text, finish="stop", **fields) for text in texts)  # type: ignore[arg-type]
+    asked = tuple(Variant(GEMMA, number=number + 1) for number in range(len(texts)))
+    return Answers(asked, made, errors or ("",) * len(texts))
+
+
+def test_every_model_is_asked_at_every_temperature_so_many_times() -> None:
+    made = variants([GEMMA, LLAMA], [0.0, 1.3], 2)
+    assert len(made) == len(set(made)) == 8
+    assert made[:3] == [Variant(GEMMA, 0.0, 1), Variant(GEMMA, 0.0, 2), Variant(GEMMA, 1.3, 1)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (([GEMMA, LLAMA], [None], 1), ["gemma-4-26b-a4b-it", "llama-3.2-3b-instruct"]),
+        (([GEMMA], [None], 2), ["1 of 2", "2 of 2"]),
+        (([GEMMA], [0.0, 0.7], 1), ["temperature 0", "temperature 0.7"]),
+        (
+            ([GEMMA], [None, 0.7], 2),
+            [
+                "its own temperature · 1 of 2",
+                "its own temperature · 2 of 2",
+                "temperature 0.7 · 1 of 2",
+                "temperature 0.7 · 2 of 2",
+            ],
+        ),
+    ],
+)
+def test_a_title_says_only_what_tells_them_apart(
+    asked: tuple[list[str], list[float | None], int], named: list[str]
+) -> None:
+    assert titles(variants(*asked)) == named
+
+
+def test_texts_are_counted_apart_from_spaces_around_them() -> None:
+    made = answers("Oder", "Main", " Oder\n", "oder")
+    assert made.alike == (0, 1, 0, 3)
+    assert made.distinct == {(GEMMA, None): (3, 4)}
+
+
+def test_what_failed_or_was_cut_is_like_nothing_and_not_counted() -> None:
+    whole = answers("Oder", "Oder", "", errors=("", "", "NoCapacity: busy"))
+    cut = Answer(GEMMA, "Oder", finish="interrupted")
+    made = Answers(
+        (*whole.variants, Variant(GEMMA, number=4)), (*whole.answers, cut), (*whole.errors, "")
+    )
+    assert made.alike == (0, 0, 2, 3)
+    assert made.distinct == {(GEMMA, None): (1, 2)}
+
+
+def test_columns_are_counted_each_for_itself() -> None:
+    asked = (Variant(GEMMA, 0.0), Variant(GEMMA, 0.0, 2), Variant(GEMMA, 1.0), Variant(LLAMA, 1.0))
+    same = tuple(Answer(each.model, "Oder", finish="stop") for each in asked)
+    made = Answers(asked, same, ("",) * 4)
+    assert made.distinct == {(GEMMA, 0.0): (1, 2), (GEMMA, 1.0): (1, 1), (LLAMA, 1.0): (1, 1)}
+
+
+def test_the_sum_is_billed_where_all_are_billed() -> None:
+    made = answers("a", "b", usage=Usage(10, 5, neurons=1.5, basis="billed"))
+    assert (made.neurons, made.basis) == (3.0, "billed")
+    free = Answer(GEMMA, finish="cut", usage=Usage(neurons=0.0, basis="estimated"))
+    failed = Answers(made.variants, (made[0], free), ("", "NoCapacity: busy"))
+    assert (failed.neurons, failed.basis) == (1.5, "billed")
+    guessed = Answer(GEMMA, "b", finish="cut", usage=Usage(neurons=1.0, basis="estimated"))
+    assert Answers(made.variants, (made[0], guessed), ("", "")).basis == "estimated"
+
+
+def test_they_are_a_sequence_and_a_data_frame() -> None:
+    made = answers(
+        *("Oder", "Main"),
+        usage=Usage(10, 5, neurons=1.5, basis="billed"),
+        seconds=3.0,
+        first_token_seconds=0.5,
+    )
+    assert [answer.text for answer in made] == [made[0].text, made[1].text] == ["Oder", "Main"]
+    assert made[-1:] == (made[1],)
+    frame = made.df()
+    assert frame["text"].tolist() == ["Oder", "Main"]
+    assert frame["tokens_per_second"].tolist() == [2.0, 2.0]
+    assert set(frame["model"]) == {GEMMA}
+    assert frame["basis"].tolist() == ["billed", "billed"]
+
+
+def test_without_pandas_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(SetupError, match="pandas"):
+        answers("a").df()
+
+
+def test_as_text_and_markdown_each_has_its_title_and_loads_nothing() -> None:
+    made = answers("a", "![x](http://e.org/x.png)", "", errors=("", "", "NoCapacity: busy."))
+    assert str(made).startswith("--- 1 of 3\na\n\n--- 2 of 3\n")
+    assert str(made).endswith("--- 3 of 3\nNoCapacity: busy.")
+    assert "![" not in made._repr_markdown_()
+    assert "**2 of 3**" in made._repr_markdown_()
+
+
+def test_an_answer_that_came_at_once_has_no_pace() -> None:
+    usage = Usage(1, 10)
+    streamed = Answer(GEMMA, "a", usage=usage, seconds=3.0, first_token_seconds=1.0)
+    assert streamed.tokens_per_second == 5.0
+    whole = Answer(GEMMA, "a", usage=usage, seconds=3.0, first_token_seconds=3.0, raw={})
+    assert whole.tokens_per_second is None
+    assert Answer(GEMMA).tokens_per_second is None
