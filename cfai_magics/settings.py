@@ -17,6 +17,7 @@ from .errors import BadOption, CourseRule, SetupError
 DEFAULT_MODEL = "@cf/google/gemma-4-26b-a4b-it"
 FILE_NAME = "settings.toml"
 FORMS = ("markdown", "text", "raw", "code", "json", "html", "latex", "table")
+MODES = ("auto", "only", "refresh", "off")  # of recording
 
 
 def home() -> Path:
@@ -81,6 +82,14 @@ class Cfai(Configurable):
     timeout = Float(240.0, min=1.0, help="Seconds to wait for the next piece of an answer.").tag(
         config=True
     )
+
+    @validate("recording")
+    def _as_recordings_are(self, proposal: Bunch) -> Any:
+        value = proposal["value"]
+        if value and value.partition(":")[0] not in MODES:
+            known = ", ".join(MODES)
+            raise TraitError(f"recording is {value!r}, which begins with none of {known}")
+        return self._as_the_course_allows(proposal)
 
     @validate("model", "system", "temperature", "max_tokens", "local", "gateway", "base_url")
     def _as_the_course_allows(self, proposal: Bunch) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..asking.options import ASK_OPTIONS, Option, option
 from ..errors import BadOption, TokenOnLine
+from ..settings import MODES
 
 if TYPE_CHECKING:
     from ..asking.door import Door
@@ -104,7 +105,7 @@ COMMANDS: Mapping[str, Command] = {
             option(
                 "mode",
                 nargs="?",
-                choices=("auto", "only", "refresh", "off"),
+                choices=MODES,
                 help="auto, only, refresh or off",
             ),
             option("path", nargs="?", default="", help="the file; else beside the notebook"),

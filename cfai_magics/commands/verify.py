@@ -33,6 +33,7 @@ def verify(door: Door, options: Namespace) -> Table:
     if options.number < 1:
         raise BadOption(f"-n {options.number} is no sample", "Use 1 or more.")
     session = door.session
+    session.replay.check_asking()
     session.route.start_if_local()
     path = _path(session, options.path)
     records = session.replay.shelf(path).contents().records

@@ -1,6 +1,7 @@
 """Finds and reads a course's file, cfai.toml: from strangers, so it may name no way out."""
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 FILE_NAME = "cfai.toml"
 MOST_BYTES = 100_000
-SETTINGS = ("model", "system", "temperature", "max_tokens", "format", "footer", "local")
+SETTINGS = (
+    *("model", "system", "temperature", "max_tokens", "format", "footer", "local", "recording"),
+)
 SCOPES: "Mapping[str, Scope]" = {
     "call": "cell",
     "notebook": "notebook",
@@ -49,7 +52,7 @@ def read_course(path: Path) -> Course:
     said = _parsed(path)
     try:
         _refuse_ways_out(said)
-        return Course(path=path, **_read(said))
+        return Course(path=path, **_read(said, path.parent))
     except BadOption as error:
         raise BadOption(f"{path}: {error.cause}", error.hint) from None
 
@@ -101,13 +104,15 @@ def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _texts(inner, item)
 
 
-def _read(said: Mapping[str, Any]) -> dict[str, Any]:
+def _read(said: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     read = {field: reader(said[name]) for name, (field, reader) in READERS.items() if name in said}
     settings = {name: said[name] for name in SETTINGS if name in said}
     allowed = read.get("allowed_models", ())
     if allowed:
         settings.setdefault("model", allowed[0])
     _check_settings(settings, allowed)
+    if "recording" in settings:
+        settings["recording"] = _recording(settings["recording"], folder)
     missing = [name for name in read.get("locked", ()) if name not in settings]
     if missing:
         raise BadOption(f"it locks {', '.join(missing)} without setting it", "Set it there too.")
@@ -121,6 +126,20 @@ def _check_settings(settings: Mapping[str, Any], allowed: tuple[str, ...]) -> No
             raise BadOption("its model is none of its allowed_models", "Add it to them.")
     if settings.get("local", "") not in ("", "small"):
         raise BadOption('local may be "small" or "" here', WHY_NOT)
+
+
+def _recording(value: Any, folder: Path) -> Any:
+    """Return a mode of recording, with its file in full; BadOption for one outside the folder."""
+    mode, colon, name = value.partition(":") if isinstance(value, str) else (value, "", "")
+    if not colon:
+        return value
+    path = Path(os.path.normpath(folder / name))
+    if not name or not path.resolve().is_relative_to(folder.resolve()) or path.is_dir():
+        raise BadOption(
+            "its recording is no file of the course's folder",
+            f'Name one in or below it: recording = "{mode}:answers.cfai.jsonl".',
+        )
+    return f"{mode}:{path.absolute()}"
 
 
 def _model(name: Any) -> str:

@@ -10,7 +10,7 @@ from ..errors import CourseRule
 if TYPE_CHECKING:
     from ..values import Message, Model, Request, Scope
 
-LOCKABLE = ("model", "system", "temperature", "max_tokens", "local")
+LOCKABLE = ("model", "system", "temperature", "max_tokens", "local", "recording")
 SYSTEM_ROLES = ("system", "developer")
 DEFAULT_TOKENS = 256  # of a native task that names none
 

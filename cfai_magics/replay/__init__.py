@@ -9,11 +9,10 @@ if TYPE_CHECKING:
     from .nearest import first_difference
     from .record import Record
     from .replay import Replay
-    from .way import IN_WORDS, MODES, Way
+    from .way import IN_WORDS, Way
 
 __all__ = [
     "IN_WORDS",
-    "MODES",
     "Asked",
     "Look",
     "Record",
@@ -28,7 +27,6 @@ __all__ = [
 
 _HOMES = {
     "IN_WORDS": "way",
-    "MODES": "way",
     "Asked": "asked",
     "Look": "look",
     "Record": "record",

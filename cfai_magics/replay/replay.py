@@ -5,11 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import BadOption, NoCredentials, NotRecorded, StoreError
+from ..errors import BadOption, CourseRule, NoCredentials, NotRecorded, StoreError
 from ..settings import Cfai
 from ..values.provenance import Origin
 from .asked import Asked
@@ -17,7 +18,7 @@ from .look import Look, unfit, untrue
 from .nearest import changed
 from .record import Record
 from .shelf import Contents, Shelf
-from .way import FOUND, IN_WORDS, OFF, Way, found
+from .way import FOUND, IN_WORDS, OFF, VARIABLE, Way, found, written
 
 if TYPE_CHECKING:
     import httpx
@@ -48,6 +49,7 @@ class Replay:
         self._notebook = notebook
         self._wall_clock = wall_clock
         self._said: Way | None = None
+        self._paused = False
         self._lock = threading.Lock()
         self._asked: Counter[tuple[Path, str]] = Counter()
         self._shelves: dict[Path, Shelf] = {}
@@ -58,7 +60,23 @@ class Replay:
     @property
     def way(self) -> Way:
         """What holds now; BadOption where it needs a file that nobody names."""
-        return found(self._said, self._environ, self._settings.recording, self._notebook())
+        if self._paused:
+            return OFF
+        kept = self._kept()
+        if kept is None or not self._is_locked:
+            return found(self._said, self._environ, kept, self._notebook())
+        instant = self._said is not None and self._said.instant
+        unset = {name: told for name, told in self._environ.items() if name != VARIABLE}
+        return found(None, unset, replace(kept, instant=instant), self._notebook())
+
+    def _kept(self) -> Way | None:
+        """Return what the settings say."""
+        text = self._settings.recording
+        return written(text, self._settings.origin("recording")) if text else None
+
+    @property
+    def _is_locked(self) -> bool:
+        return "recording" in self._settings.course.locked
 
     def told(self) -> tuple[str, str]:
         """Return what holds, and who said so."""
@@ -71,7 +89,9 @@ class Replay:
 
     def choose(self, way: Way) -> Way:
         """Let this hold for the session; return it with its file."""
-        chosen = found(way, self._environ, "", self._notebook())
+        text = f"{way.mode}:{way.path}" if way.path else way.mode
+        self._settings.course.check_setting("recording", text)
+        chosen = found(way, self._environ, None, self._notebook())
         self._said = way
         self.begin_cell()
         return chosen
@@ -80,14 +100,19 @@ class Replay:
         """Count the same question from its first answer on again."""
         self._asked.clear()
 
+    def check_asking(self) -> None:
+        """Raise CourseRule where the course's file lets recordings alone answer."""
+        if self._is_locked and self.way.mode == "only":
+            raise CourseRule("The course's file locks recording at only: nothing is asked")
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Record and replay nothing meanwhile."""
-        said, self._said = self._said, OFF
+        self._paused = True
         try:
             yield
         finally:
-            self._said = said
+            self._paused = False
 
     def shelf(self, path: Path) -> Shelf:
         """Return the file of recordings at a path."""

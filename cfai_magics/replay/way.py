@@ -5,18 +5,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import BadOption
+from ..settings import MODES
 
 VARIABLE = "CFAI_REPLAY"
 INSTANT_VARIABLE = "CFAI_REPLAY_INSTANT"
 SUFFIX = ".cfai.jsonl"
-MODES = {
+FOUND = "found"  # nobody said anything, and a recording lies beside the notebook
+IN_WORDS = {
     "auto": "recorded answers are replayed, all others are asked for and recorded",
     "only": "recorded answers are replayed, and nothing else is asked",
     "refresh": "every question is asked, and its answer recorded anew",
     "off": "nothing is recorded or replayed",
+    FOUND: "recorded answers are replayed, and nothing is recorded",
 }
-FOUND = "found"  # nobody said anything, and a recording lies beside the notebook
-IN_WORDS = {**MODES, FOUND: "recorded answers are replayed, and nothing is recorded"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def beside(notebook: str) -> Path | None:
 
 
 def written(text: str, source: str) -> Way:
-    """Return the way that MODE or MODE:PATH stands for."""
+    """Return the way that MODE or MODE:PATH stands for; `source` is who wrote it."""
     mode, _, path = text.partition(":")
     if mode not in MODES:
         raise BadOption(
@@ -65,25 +66,28 @@ def written(text: str, source: str) -> Way:
     return Way(mode, Path(path).expanduser() if path else None, source)
 
 
-def found(said: Way | None, environ: Mapping[str, str], setting: str, notebook: str) -> Way:
+def found(said: Way | None, environ: Mapping[str, str], kept: Way | None, notebook: str) -> Way:
     """Return the way that holds: of a command, of the environment, of the settings, or FOUND.
 
-    Raises BadOption where one of them needs a file and names none.
+    Raises BadOption where one of them needs a file and names none. What is `kept` in settings
+    is meant for notebooks: where there is none, nothing is recorded.
     """
     variable = environ.get(VARIABLE, "")
-    way = said or (
-        written(variable, VARIABLE)
-        if variable
-        else written(setting, "%config Cfai.recording")
-        if setting
-        else None
-    )
+    way = said or (written(variable, VARIABLE) if variable else None)
+    if way is None and kept is not None:
+        way = _kept(kept, notebook)
     instant = bool(environ.get(INSTANT_VARIABLE))
     if way is None:
         path = beside(notebook)
         is_there = path is not None and path.is_file()
         way = Way(FOUND, path, "the file lies beside the notebook") if is_there else OFF
     return replace(_placed(way, notebook), instant=way.instant or instant)
+
+
+def _kept(way: Way, notebook: str) -> Way:
+    if way.mode in {"only", "off"} or way.path is not None or beside(notebook) is not None:
+        return way
+    return replace(way, mode="off", source=f"{way.source} says {way.mode}, of notebooks")
 
 
 def _placed(way: Way, notebook: str) -> Way:

@@ -7,6 +7,8 @@ import pytest
 from cfai_magics.errors import BadOption
 from cfai_magics.replay.way import Way, found
 
+AUTO = Way("auto", source="settings.toml")
+
 
 @pytest.fixture
 def notebook(tmp_path: Path) -> Path:
@@ -16,43 +18,51 @@ def notebook(tmp_path: Path) -> Path:
 
 
 def test_nothing_said_and_nothing_there_is_off(notebook: Path) -> None:
-    assert found(None, {}, "", str(notebook)).mode == "off"
-    assert found(None, {}, "", "").mode == "off"
+    assert found(None, {}, None, str(notebook)).mode == "off"
+    assert found(None, {}, None, "").mode == "off"
 
 
 def test_a_recording_beside_the_notebook_is_replayed_and_not_added_to(notebook: Path) -> None:
     recording = notebook.with_name("lesson.cfai.jsonl")
     recording.touch()
-    way = found(None, {}, "", str(notebook))
+    way = found(None, {}, None, str(notebook))
     assert (way.replays, way.records, way.path) == (True, False, recording)
 
 
 def test_a_command_wins_over_the_environment_and_that_over_the_settings(notebook: Path) -> None:
     environ = {"CFAI_REPLAY": "only"}
-    assert found(Way("refresh"), environ, "auto", str(notebook)).mode == "refresh"
-    assert found(None, environ, "auto", str(notebook)).mode == "only"
-    assert found(None, {}, "auto", str(notebook)).mode == "auto"
+    assert found(Way("refresh"), environ, AUTO, str(notebook)).mode == "refresh"
+    assert found(None, environ, AUTO, str(notebook)).mode == "only"
+    assert found(None, {}, AUTO, str(notebook)).mode == "auto"
 
 
 def test_a_mode_may_bear_a_path(tmp_path: Path) -> None:
-    way = found(None, {"CFAI_REPLAY": f"only:{tmp_path}/a:b.jsonl"}, "", "")
+    way = found(None, {"CFAI_REPLAY": f"only:{tmp_path}/a:b.jsonl"}, None, "")
     assert way.path == tmp_path / "a:b.jsonl"
-    assert found(None, {"CFAI_REPLAY": "off"}, "", "").path is None
+    assert found(None, {"CFAI_REPLAY": "off"}, None, "").path is None
 
 
 @pytest.mark.parametrize("notebook", ["", "gone.ipynb"])
 def test_without_a_notebook_the_path_has_to_be_given(notebook: str) -> None:
     with pytest.raises(BadOption, match=r"Nobody tells .* %cfai replay auto lesson.cfai.jsonl"):
-        found(Way("auto"), {}, "", notebook)
+        found(Way("auto"), {}, None, notebook)
+
+
+def test_what_settings_say_of_notebooks_holds_nowhere_else(notebook: Path) -> None:
+    way = found(None, {}, AUTO, "")
+    assert (way.mode, way.source) == ("off", "settings.toml says auto, of notebooks")
+    assert found(None, {}, AUTO, str(notebook)).path == notebook.with_name("lesson.cfai.jsonl")
+    with pytest.raises(BadOption, match="Nobody tells"):
+        found(None, {}, Way("only"), "")
 
 
 @pytest.mark.parametrize("variable", ["yes", "only=x", ":x"])
 def test_a_mode_that_is_none_is_named(variable: str) -> None:
     with pytest.raises(BadOption, match=f"CFAI_REPLAY is {variable!r}, which is none of auto"):
-        found(None, {"CFAI_REPLAY": variable}, "", "")
+        found(None, {"CFAI_REPLAY": variable}, None, "")
 
 
 def test_the_rhythm_can_be_skipped(notebook: Path) -> None:
-    assert found(Way("only", instant=True), {}, "", str(notebook)).instant
-    assert found(Way("only"), {"CFAI_REPLAY_INSTANT": "1"}, "", str(notebook)).instant
-    assert not found(Way("only"), {}, "", str(notebook)).instant
+    assert found(Way("only", instant=True), {}, None, str(notebook)).instant
+    assert found(Way("only"), {"CFAI_REPLAY_INSTANT": "1"}, None, str(notebook)).instant
+    assert not found(Way("only"), {}, None, str(notebook)).instant
