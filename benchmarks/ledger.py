@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfai_magics.store.ledger import FILE_NAME, Ledger, Outcome, Place
+from cfai_magics.store.budgets import Place
+from cfai_magics.store.ledger import FILE_NAME, Ledger, Outcome
 from cfai_magics.values import Limit, Usage
 
 PLACE = Place("account", "lesson.ipynb")
@@ -48,7 +49,7 @@ def measure(rows: int, calls: int) -> float:
     """Return the median milliseconds of one call."""
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder))
-        ledger.set_budget("day", 1e9)
+        ledger.budgets.set("day", 1e9)
         if rows:
             fill(Path(folder), rows)
             known = sum(total.calls for total in ledger.history.totals("day"))

@@ -28,7 +28,7 @@ def budget(door: Door, options: Namespace) -> Table | str:
         return _table(session)
     scope = _scope(door, options)
     amount = None if options.amount == "off" else amount_in(options.amount)
-    session.books.ledger.set_budget(scope, amount, session.notebook)
+    session.books.ledger.budgets.set(scope, amount, session.notebook)
     return _table(session)
 
 

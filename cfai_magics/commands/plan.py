@@ -14,7 +14,7 @@ from ..neurons.units import dollars
 from ..notebook.lesson import AskingCell, asking_cells
 from ..render.formats import Table, between
 from ..session import Session
-from ..store.ledger import FREE_NEURONS
+from ..store.budgets import FREE_NEURONS
 from ..values import Message, Model, Request
 from . import ask_parser
 

@@ -12,7 +12,7 @@ from ..credentials.store import without_tokens
 from ..errors import CfaiError, NoCredentials
 from ..neurons.pricing import Cost, Extent
 from ..session import Session
-from ..store.ledger import Place
+from ..store.budgets import Place
 from ..values import Limit, Model, Standing
 
 Payer = Literal["account", "local", "elsewhere", "nobody", "unknown"]
@@ -74,7 +74,9 @@ def today(session: Session, _asked: Mapping[str, Any]) -> dict[str, Any]:
             for each in ledger.history.totals("model", 1, account)
         ],
         "hours": ledger.history.hours(account),
-        "budgets": [_budget(limit) for limit in ledger.limits(Place(account, session.notebook))],
+        "budgets": [
+            _budget(limit) for limit in ledger.budgets.limits(Place(account, session.notebook))
+        ],
     }
 
 

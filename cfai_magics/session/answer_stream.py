@@ -8,7 +8,7 @@ from ..errors import BudgetReached, CfaiError, CutStream, RequestTimeout, SetupE
 from ..neurons.pricing import most_tokens, with_most_tokens
 from ..values import Answer, Delta, Request, Status, Usage
 from ..workers_ai.gathering import Gathering
-from .books import Booking
+from .booking import Booking
 
 if TYPE_CHECKING:
     from ..workers_ai import ChatStream

@@ -13,7 +13,8 @@ from ..values import Catalogue, Model, Request
 from ..values.provenance import Origin, Recorded
 from ..workers_ai.gateway import Gateway
 from ..workers_ai.work import Payload
-from .books import Booking, Books, ReplayedBooking, Way
+from .booking import Booking, ReplayedBooking, Way
+from .books import Books
 
 if TYPE_CHECKING:
     from ..workers_ai import WorkersAI

@@ -13,7 +13,8 @@ from ..values.results import Embeddings, RawResult
 from ..workers_ai.tasks import BATCH
 from ..workers_ai.work import Job, Payload
 from .answerer import Answerer, Answerers
-from .books import Booking, Books
+from .booking import Booking
+from .books import Books
 
 Files = Sequence[tuple[str, bytes, str]]
 TO_MARKDOWN = Model("tomarkdown", "Markdown Conversion")  # it has a path, and no name in the list

@@ -9,7 +9,8 @@ from ..neurons.pricing import Cost
 from ..store.ledger import POOL, What
 from ..values import Limit, Model
 from .answerer import Clients
-from .books import Booking, Books
+from .booking import Booking
+from .books import Books
 
 
 class Pool:

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,8 @@ from ..neurons.pricing import Cost, Extent
 from ..replay import Replay
 from ..route.route import OnRetry, Route
 from ..settings import Cfai
-from ..store.ledger import Ledger, Place
+from ..store.budgets import Place
+from ..store.ledger import Ledger
 from ..values import (
     Answer,
     Catalogue,
@@ -26,12 +26,12 @@ from ..values import (
     Standing,
 )
 from ..values.results import Embeddings, RawResult
-from ..workers_ai.gathering import Gathering
 from ..workers_ai.work import Payload
 from .answer_stream import AnswerStream
-from .answerer import Answerer, Answerers, Clients
-from .books import Booking, Books, reserve_together
+from .answerer import Answerers
+from .books import Books
 from .calls import TO_MARKDOWN, Calls, Files
+from .chats import Chats
 from .parallel import Parallel
 from .pool import Pool
 from .turns import Turns
@@ -76,8 +76,9 @@ class Session:
         self.answerers = Answerers(self.books, self.route, self.replay)
         self.attached: dict[str, Attached] = {}
         settings.observe(self._setting_changed)
-        self._clock = clock
         self._wall_clock = wall_clock
+        known = (self.model, self._explained)
+        self._chats = Chats(settings, self.route, self.answerers, clock, *known)
         self._calls = Calls(self.books, self.answerers, clock, self._explained)
         self._models = model_list.Known(home)
 
@@ -162,12 +163,7 @@ class Session:
         `max_neurons` is a limit for this call alone, beside the budgets; `thread` the name of the
         conversation, for the ledger; `gateway` as for Route.gateway; a `pool` pays for it.
         """
-        found = self._answerer(request, pool.clients if pool else None)
-        cost = self.cost(request, self.model(request.model))
-        booking = found.booking(cost, max_neurons, thread)
-        if pool and not found.is_recorded:
-            pool.draw(booking)
-        return self._stream(request, booking, found, on_retry, gateway)
+        return self._chats.stream(request, on_retry, max_neurons, thread, gateway, pool)
 
     def parallel(
         self, requests: Sequence[Request], max_neurons: float | None = None, gateway: str = ""
@@ -177,44 +173,11 @@ class Session:
         What all may cost is reserved as one sum before the first is sent; `max_neurons` is a
         limit for that sum.
         """
-        clients = Clients(self.route)
-        found = [self._answerer(each, clients) for each in requests]
-        pairs = list(zip(requests, found, strict=True))
-        costs = [self.cost(each, self.model(each.model)) for each in requests]
-        bookings = [f.booking(cost, max_neurons) for f, cost in zip(found, costs, strict=True)]
-        asked = [b for b, each in zip(bookings, found, strict=True) if not each.is_recorded]
-
-        def begin(number: int, on_retry: OnRetry) -> AnswerStream:
-            request, each = pairs[number]
-            return self._stream(request, bookings[number], each, on_retry, gateway)
-
-        return Parallel(len(requests), begin, lambda: reserve_together(asked), clients)
-
-    def _answerer(self, request: Request, clients: Clients | None = None) -> Answerer:
-        """Return who answers a request that the course allows."""
-        self.check(request)
-        return self.answerers.chat(request, self.model(request.model), clients)
-
-    def _stream(
-        self,
-        request: Request,
-        booking: Booking,
-        found: Answerer,
-        on_retry: OnRetry | None,
-        gateway: str,
-    ) -> AnswerStream:
-        way = self.answerers.gateway(found, gateway)
-        return AnswerStream(
-            replace(request, model=found.model.name),
-            booking,
-            lambda admitted: found.client.stream(admitted, on_retry, way),
-            lambda asked: Gathering(asked, self._clock, local=found.local, origin=found.origin),
-            self._explained,
-        )
+        return self._chats.parallel(requests, max_neurons, gateway)
 
     def check(self, request: Request) -> None:
         """Raise CourseRule where the course's file does not allow the request."""
-        self.settings.course.check(request, local=self.route.is_local)
+        self._chats.check(request)
 
     def cost(self, request: Request | Extent, model: Model) -> Cost | None:
         """Return what a request may cost, wherever it goes; None where nobody knows."""

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
 from ..values import AccountFigure, Limit, Scope, Standing, Status, Usage
+from .budgets import Budgets, Place
 from .database import Database
 from .days import day_of, seconds_to_midnight
 from .history import History
@@ -14,28 +15,10 @@ from .presence import Presence
 from .schema import MIGRATIONS
 
 FILE_NAME = "ledger.sqlite"
-FREE_NEURONS = 10_000.0  # a day and account, on either plan
 POOL = "Map, reserved"
 Fit = Callable[[Sequence[Limit], bool], float]
 FitAll = Callable[[Sequence[Limit], bool], Sequence[float]]
 What = tuple[str, str, str]  # model, task, hash of the request
-SPENT = {
-    "day": "SELECT total(billed + estimated + reserved) FROM totals"
-    " WHERE day = :day AND account = :account",
-    "session": "SELECT total(billed + estimated + reserved) FROM totals WHERE kernel = :kernel",
-    "notebook": "SELECT total(billed + estimated + reserved) FROM totals"
-    " WHERE day = :day AND account = :account AND notebook = :notebook",
-    "cell": "SELECT 0.0",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Whose call it is and where it comes from; `account` is hashed, names may be empty."""
-
-    account: str
-    notebook: str = ""
-    thread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +46,7 @@ class Ledger:
         self._database = Database(home / FILE_NAME, MIGRATIONS)
         self._presence = Presence(home / "kernels")
         self._clock = clock
-        self._course = tuple(course)
+        self.budgets = Budgets(self._database, self._presence, clock, tuple(course))
         self.history = History(self._database, clock)
 
     @property
@@ -121,7 +104,7 @@ class Ledger:
             self._settle_lost(connection)
             try:
                 closed = self._is_closed(connection, place.account)
-                amounts, status = fit(self._limits(connection, place), closed), "reserved"
+                amounts, status = fit(self.budgets.standing(connection, place), closed), "reserved"
             except Exception as error:  # noqa: BLE001 - whatever it is, it is raised below
                 refusal, amounts, status = error, [0.0] * len(calls), "refused"
             numbers = [
@@ -200,47 +183,6 @@ class Ledger:
                     (kernel,),
                 )
 
-    # --- budgets
-
-    def _limits(self, connection: Connection, place: Place) -> list[Limit]:
-        own = [
-            (scope, self._budget(connection, scope, name))
-            for scope, name in self._scopes(place.notebook)
-        ]
-        found = [(scope, budget, False) for scope, budget in own if budget is not None]
-        found += [(scope, budget, True) for scope, budget in self._course]
-        return [
-            Limit(scope, budget, self._spent(connection, scope, place), of_course)
-            for scope, budget, of_course in found
-        ]
-
-    def _spent(self, connection: Connection, scope: Scope, place: Place) -> float:
-        values = {"day": day_of(self._clock()), "kernel": self.kernel, **asdict(place)}
-        return float(connection.execute(SPENT[scope], values).fetchone()[0])
-
-    def _scopes(self, notebook: str) -> tuple[tuple[Scope, str], ...]:
-        """Return the scopes of budgets, each with the name under which its own stands."""
-        return ("day", ""), ("session", self.kernel), ("notebook", notebook)
-
-    def _budget(self, connection: Connection, scope: Scope, name: str) -> float | None:
-        row = connection.execute(
-            "SELECT neurons FROM budgets WHERE scope = ? AND name = ?", (scope, name)
-        ).fetchone()
-        return None if row is None else float(row[0])
-
-    def limits(self, place: Place) -> list[Limit]:
-        """Return the budgets that hold here, as they stand."""
-        with self._database.reading() as connection:
-            return self._limits(connection, place)
-
-    def set_budget(self, scope: Scope, neurons: float | None, notebook: str = "") -> None:
-        """Set a budget for all kernels, this session or a notebook; None takes it away."""
-        name = dict(self._scopes(notebook))[scope]
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM budgets WHERE scope = ? AND name = ?", (scope, name))
-            if neurons is not None:
-                connection.execute("INSERT INTO budgets VALUES (?, ?, ?)", (scope, name, neurons))
-
     # --- days
 
     def close_day(self, account: str) -> None:
@@ -282,13 +224,11 @@ class Ledger:
                 (day_of(now), account),
             ).fetchone()
             closed = self._is_closed(connection, account)
-            own = self._budget(connection, "day", "")
+            limit = self.budgets.of_day(connection)
             told = connection.execute(
                 "SELECT neurons, told FROM account_figures WHERE day = ? AND account = ?",
                 (day_of(now), account),
             ).fetchone()
-        days = [budget for scope, budget in self._course if scope == "day"]
-        limit = min([*days, *([] if own is None else [own])], default=FREE_NEURONS)
         figure = AccountFigure(told["neurons"], told["told"]) if told else None
         billed, estimated, reserved = sums
         left = seconds_to_midnight(now)

@@ -6,7 +6,7 @@ from ..errors import NoCredentials
 from ..neurons.budget import amount_in, name_of
 from ..render.formats import neurons
 from ..session import Session
-from ..store.ledger import Place
+from ..store.budgets import Place
 from ..values import Limit
 from .gauge import Reading, by_model, gauge
 from .notes import heading, note, told_in
@@ -57,7 +57,7 @@ class CounterPart:
                 self.reopen.layout.display = None if day.closed else "none"
             else:
                 self.gauge.value = note("Nothing is counted before there is an account.")
-            self._show_limits(ledger.limits(Place(account, session.notebook)))
+            self._show_limits(ledger.budgets.limits(Place(account, session.notebook)))
             self.models.value = by_model(
                 ledger.history.totals("model", 1, account) if account else ()
             )
@@ -85,7 +85,7 @@ class CounterPart:
         self.message.value = note("")
         with told_in(self.message):
             amount = None if text in ("", "off") else amount_in(text)
-            self._session.books.ledger.set_budget("day", amount)
+            self._session.books.ledger.budgets.set("day", amount)
             self.message.value = note("The budget holds for all kernels.", "good")
         self._session.watchers.tell()
 

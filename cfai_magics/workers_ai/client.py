@@ -10,13 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ..errors import (
-    AuthenticationError,
-    BadOption,
-    NotAnAccountId,
-    PermissionDenied,
-    WorkersAIError,
-)
+from ..errors import BadOption, NotAnAccountId, PermissionDenied
 from ..values import Answer, Model, Request, Usage
 from ..values.results import Embeddings, RawResult
 from . import account, analytics, catalogue, chat, tasks
@@ -34,6 +28,7 @@ from .connection import (
 )
 from .gateway import Gateway, through
 from .gathering import Gathering
+from .token_check import TokenChecker
 from .usage import usage_of
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
@@ -201,37 +196,10 @@ class WorkersAI:
         stream.
         """
         self._account()
-        paths = {"user": account.USER_PATH, "account": account.account_path(self._account_id)}
-        owner = "user"
-        try:
-            reply, _ = self._connection.ask("GET", self._root + paths[owner], on_retry=on_retry)
-        except AuthenticationError:
-            owner = "account"
-            reply, _ = self._connection.ask("GET", self._root + paths[owner], on_retry=on_retry)
-        if account.state(reply) in account.ENDED:
-            raise AuthenticationError(f"The token is {account.state(reply)}")
-        return account.token_check(
-            reply, owner, can_read=self._can_read(), can_run=self._can_run()
+        token = TokenChecker(
+            self._connection, self._root, self._openai, lambda: self._search(1, 1)
         )
-
-    def _can_read(self) -> bool:
-        try:
-            self._search(1, 1)
-        except PermissionDenied:
-            return False
-        return True
-
-    def _can_run(self) -> bool:
-        """Whether models may be asked: one is asked that there is not, which costs nothing."""
-        try:
-            self._connection.ask(
-                "POST", f"{self._openai}/chat/completions", **json_content(account.NO_QUESTION)
-            )
-        except (PermissionDenied, AuthenticationError):  # either was seen for a token without Edit
-            return False
-        except WorkersAIError:
-            return True
-        return True
+        return token.check(self._account_id, on_retry)
 
     def neurons_by_model(self, day: datetime) -> dict[str, float]:
         """Return the neurons that the account used on a UTC day, by model, as Cloudflare counts.

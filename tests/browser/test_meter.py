@@ -8,7 +8,8 @@ from nbformat.v4 import new_code_cell
 from playwright.sync_api import Locator, Page, expect
 
 from cfai_magics.route.route import hashed
-from cfai_magics.store.ledger import Ledger, Outcome, Place
+from cfai_magics.store.budgets import Place
+from cfai_magics.store.ledger import Ledger, Outcome
 from cfai_magics.values import Usage
 from tests.browser.applications import Served, application
 from tests.browser.servers import PATIENCE, NotebookPage

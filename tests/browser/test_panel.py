@@ -13,7 +13,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
 
 from cfai_magics.route.route import hashed
-from cfai_magics.store.ledger import Ledger, Outcome, Place
+from cfai_magics.store.budgets import Place
+from cfai_magics.store.ledger import Ledger, Outcome
 from cfai_magics.values import Basis, Usage
 from tests.browser.servers import PATIENCE, NotebookPage, jupyter
 from tests.standin import Standin

@@ -51,7 +51,7 @@ def test_what_is_no_number_sets_nothing(
 ) -> None:
     with pytest.raises(BadOption):
         budget(amount)
-    assert session.books.ledger.limits(session.books.place()) == []
+    assert session.books.ledger.budgets.limits(session.books.place()) == []
 
 
 def test_a_notebook_nobody_names_has_no_budget(budget: Callable[[str], str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from traitlets import TraitError
 
 from cfai_magics.commands import run
 from cfai_magics.errors import BadOption
@@ -95,7 +96,7 @@ def test_status_tells_it_too(session: Session, tmp_path: Path) -> None:
     assert told() == (
         "recording",
         f"only, recorded answers are replayed, and nothing else is asked: {tmp_path}/a.jsonl",
-        "%config Cfai.recording",
+        "this kernel",
     )
-    session.settings.recording = "sometimes"
-    assert "which is none of auto" in told()[1]
+    with pytest.raises(TraitError, match="which begins with none of auto"):
+        session.settings.recording = "sometimes"

@@ -88,7 +88,7 @@ def test_a_model_that_will_retire_is_named(
 
 
 def test_budgets_hold(verify: Verify, path: Path, session: Session, account: Standin) -> None:
-    session.books.ledger.set_budget("day", 0.0)
+    session.books.ledger.budgets.set("day", 0.0)
     _, table = verify()
     assert all(row[3].startswith("no answer: Of today's budget") for row in table.rows)
     assert not [request for request in account.requests if request.path.endswith("completions")]

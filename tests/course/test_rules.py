@@ -166,8 +166,8 @@ def test_a_budget_of_the_course_stops_and_stands_beside_ones_own(
     begin: Begin, account: Standin
 ) -> None:
     session = begin("[budget]\nday = 5\nnotebook = 4\nsession = 3\ncall = 2")
-    session.books.ledger.set_budget("day", 9_000)
-    session.books.ledger.set_budget("session", None)
+    session.books.ledger.budgets.set("day", 9_000)
+    session.books.ledger.budgets.set("session", None)
     limits = session.books.limits(session.books.standing())
     assert [(limit.scope, limit.neurons, limit.of_course) for limit in limits] == [
         ("day", 9_000, False),
@@ -184,7 +184,7 @@ def test_a_budget_of_the_course_stops_and_stands_beside_ones_own(
 
 def test_what_does_not_fit_a_course_s_budget_is_not_sent(begin: Begin, account: Standin) -> None:
     session = begin("[budget]\nday = 0.1")
-    session.books.ledger.set_budget("day", 9_000)
+    session.books.ledger.budgets.set("day", 9_000)
     with pytest.raises(BudgetExceeded, match="the course's budget for a day") as caught:
         session.ask(session.request(HI))
     assert "budget N" not in str(caught.value)

@@ -179,7 +179,7 @@ def test_the_price_is_told_before_and_the_cost_after(
 def test_a_budget_refuses_the_whole_before_anything_is_sent(
     session: Session, account: Standin
 ) -> None:
-    session.books.ledger.set_budget("day", 50)
+    session.books.ledger.budgets.set("day", 50)
     with pytest.raises(BudgetExceeded, match="these 20 calls may cost"):
         cfai_magics.map("Is it {text}?", map(str, range(20)), max_tokens=200)
     with pytest.raises(BudgetExceeded, match="nobody knows what"):
@@ -423,7 +423,7 @@ def test_what_was_recorded_is_replayed_and_costs_nothing(
     cfai_magics.map("Is it {text}?", rows, max_tokens=9)
     assert len(account.requests) == 2
     session.replay.choose(Way("only", recordings))
-    session.books.ledger.set_budget("day", 0.001)
+    session.books.ledger.budgets.set("day", 0.001)
     found = cfai_magics.map("Is it {text}?", rows, max_tokens=9, fresh=True)
     assert [row["answer"] for row in found] == ["good", "bad", "good"]
     assert len(account.requests) == 2

@@ -105,7 +105,7 @@ def test_a_replay_is_booked_as_replayed_and_costs_nothing(session: Session, path
 
 def test_no_budget_and_no_closed_day_stops_a_replay(cloudflare: Standin, session: Session) -> None:
     ask(session)
-    session.books.ledger.set_budget("day", 0.0)
+    session.books.ledger.budgets.set("day", 0.0)
     session.books.close_day()
     assert ask(session).basis == "replayed"
     with pytest.raises(AllowanceUsedUp, match="Recorded answers still come"):
@@ -226,7 +226,7 @@ def test_what_a_budget_cut_is_not_recorded(
     known = session.catalogue()
     unpriced = tuple(m for m in known.models if m.name != session.settings.model)
     session._models._catalogue = replace(known, models=unpriced)
-    session.books.ledger.set_budget("day", session.books.standing().spent + 2.0)
+    session.books.ledger.budgets.set("day", session.books.standing().spent + 2.0)
     with pytest.raises(BudgetReached):
         session.ask(session.request(HI))
     assert not path.exists()

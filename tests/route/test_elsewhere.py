@@ -128,7 +128,7 @@ def test_a_model_of_another_sort_is_given_no_neurons(
     elsewhere._models._catalogue = replace(
         catalogue, models=tuple(model for model in catalogue.models if model.name != LLAMA)
     )
-    elsewhere.books.ledger.set_budget("day", 1)
+    elsewhere.books.ledger.budgets.set("day", 1)
     answer = elsewhere.ask(elsewhere.request(HI, LLAMA))
     assert (answer.neurons, answer.basis) == (None, None)
     assert "neurons not reported" in receipt(answer, "full")
@@ -138,7 +138,7 @@ def test_a_budget_holds_there_for_models_with_a_price(
     elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keyed(monkeypatch, other)
-    elsewhere.books.ledger.set_budget("session", 0.001)
+    elsewhere.books.ledger.budgets.set("session", 0.001)
     with pytest.raises(BudgetExceeded):
         elsewhere.ask(elsewhere.request(HI, LLAMA))
     assert other.requests == ()

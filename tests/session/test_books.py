@@ -64,7 +64,7 @@ def test_nothing_of_a_call_but_its_size_is_in_the_ledger(
 def test_a_call_that_does_not_fit_is_refused_and_not_sent(
     session: Session, account: Standin
 ) -> None:
-    session.books.ledger.set_budget("day", 0.2)
+    session.books.ledger.budgets.set("day", 0.2)
     with pytest.raises(BudgetExceeded, match="today's budget of 0 neurons"):
         ask(session)
     with pytest.raises(BudgetExceeded):
@@ -75,7 +75,7 @@ def test_a_call_that_does_not_fit_is_refused_and_not_sent(
 
 def test_a_budget_lowers_max_tokens_and_says_so(session: Session, account: Standin) -> None:
     account.switch(answer=LONG)
-    session.books.ledger.set_budget("session", 3.0)
+    session.books.ledger.budgets.set("session", 3.0)
     answer = ask(session)
     sent = account.requests[-1].json["max_tokens"]
     assert 16 <= sent < 110
@@ -119,7 +119,7 @@ class Frames(httpx.SyncByteStream):
 
 def test_an_answer_that_passes_its_limit_is_cut_and_kept(account: Standin, home: Path) -> None:
     session = Session(Cfai(), home, transport=httpx.MockTransport(endless))
-    session.books.ledger.set_budget("day", 5.0)
+    session.books.ledger.budgets.set("day", 5.0)
     with pytest.raises(BudgetReached, match="Cut at the end of today's budget") as caught:
         ask(session)
     answer = caught.value.answer
@@ -134,7 +134,7 @@ def test_a_model_without_a_price_is_cut_by_what_it_reports(
     session: Session, account: Standin
 ) -> None:
     account.switch(answer=LONG, tokens_per_second=2_000)
-    session.books.ledger.set_budget("day", 5.0)
+    session.books.ledger.budgets.set("day", 5.0)
     model = session.model("gemma-4-26b-a4b-it")
     unpriced = [m for m in session.catalogue().models if m.name != model.name]
     session._models._catalogue = type(session.catalogue())(
@@ -251,7 +251,7 @@ def test_a_native_task_is_booked_in_its_own_unit(
 def test_a_task_that_does_not_fit_is_refused_and_not_sent(
     session: Session, account: Standin
 ) -> None:
-    session.books.ledger.set_budget("day", 100)
+    session.books.ledger.budgets.set("day", 100)
     with pytest.raises(BudgetExceeded, match=r"this call may cost 172\.8"):
         session.run("flux-1-schnell", {"prompt": "a cat"})
     assert account.requests == ()

@@ -59,7 +59,7 @@ def test_one_sum_is_reserved_before_the_first_is_sent(session: Session, account:
 
 
 def test_what_does_not_fit_as_a_sum_is_refused_whole(session: Session, account: Standin) -> None:
-    session.books.ledger.set_budget("day", 3.0)
+    session.books.ledger.budgets.set("day", 3.0)
     with (
         pytest.raises(BudgetExceeded, match="today's budget"),
         session.parallel(requests(session, 20)) as calls,

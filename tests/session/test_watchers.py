@@ -12,7 +12,8 @@ from cfai_magics.route.route import BASE_URL_VARIABLE
 from cfai_magics.session import Session
 from cfai_magics.session.watchers import Watchers
 from cfai_magics.settings import Cfai
-from cfai_magics.store.ledger import Ledger, Outcome, Place
+from cfai_magics.store.budgets import Place
+from cfai_magics.store.ledger import Ledger, Outcome
 from cfai_magics.values import Message, Running, Usage
 from tests.standin import Standin
 
@@ -136,7 +137,7 @@ def test_what_another_kernel_books_is_told(session: Session, home: Path) -> None
 def test_a_budget_set_here_is_told_too(session: Session) -> None:
     told = Told(lambda: session.standing().limit)
     session.watch(told)
-    session.books.ledger.set_budget("day", 77)
+    session.books.ledger.budgets.set("day", 77)
     assert told.until(lambda: 77 in told.seen)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.errors import BudgetExceeded
-from cfai_magics.store.ledger import Ledger, Outcome, Place
+from cfai_magics.store.budgets import Place
+from cfai_magics.store.ledger import Ledger, Outcome
 from cfai_magics.values import Limit, Usage
 
 ME = Place("account", "lesson.ipynb")
@@ -90,7 +91,7 @@ def test_a_row_tells_all_that_is_known_of_a_call(ledger: Ledger) -> None:
 
 
 def test_a_refused_call_stands_there_and_costs_nothing(ledger: Ledger) -> None:
-    ledger.set_budget("day", 5)
+    ledger.budgets.set("day", 5)
     with pytest.raises(BudgetExceeded):
         book(ledger, 10)
     assert [row["status"] for row in ledger.history.calls()] == ["refused"]
@@ -99,29 +100,29 @@ def test_a_refused_call_stands_there_and_costs_nothing(ledger: Ledger) -> None:
 
 def test_the_free_allowance_is_the_days_limit_until_a_budget_is_set(ledger: Ledger) -> None:
     assert ledger.standing("account").limit == 10_000
-    ledger.set_budget("day", 2_000)
+    ledger.budgets.set("day", 2_000)
     assert ledger.standing("account").limit == 2_000
-    assert [limit.neurons for limit in ledger.limits(ME)] == [2_000]
-    ledger.set_budget("day", None)
-    assert ledger.limits(ME) == []
+    assert [limit.neurons for limit in ledger.budgets.limits(ME)] == [2_000]
+    ledger.budgets.set("day", None)
+    assert ledger.budgets.limits(ME) == []
 
 
 def test_each_budget_counts_its_own_calls(ledger: Ledger, tmp_path: Path, clock: Clock) -> None:
     for scope in ("day", "session", "notebook"):
-        ledger.set_budget(scope, 100, "lesson.ipynb")
+        ledger.budgets.set(scope, 100, "lesson.ipynb")
     other = Ledger(tmp_path, clock)
     book(other, 1, Place("account", "other.ipynb"))
     book(other, 2, ME)
     book(ledger, 4, Place("account", "other.ipynb"))
     book(ledger, 8, ME)
     book(ledger, 16, Place("another account", "lesson.ipynb"))
-    spent = {limit.scope: limit.spent for limit in ledger.limits(ME)}
+    spent = {limit.scope: limit.spent for limit in ledger.budgets.limits(ME)}
     assert spent == {"day": 15, "session": 28, "notebook": 10}
-    assert {limit.scope for limit in other.limits(Place("account"))} == {"day"}
+    assert {limit.scope for limit in other.budgets.limits(Place("account"))} == {"day"}
 
 
 def test_a_new_day_begins_at_midnight_utc(ledger: Ledger, clock: Clock) -> None:
-    ledger.set_budget("day", 100)
+    ledger.budgets.set("day", 100)
     number = book(ledger, 60)
     assert ledger.standing("account").seconds_left == DAY / 2
     clock.now += DAY / 2 - 1
@@ -227,7 +228,7 @@ def test_the_newest_bills_of_a_model_are_kept_for_its_price(ledger: Ledger) -> N
 
 
 def test_several_calls_are_reserved_all_or_none(ledger: Ledger) -> None:
-    ledger.set_budget("day", 25.0)
+    ledger.budgets.set("day", 25.0)
     calls = [("m", "Text Generation", ""), ("n", "Text Generation", "")]
 
     def fit(limits: Sequence[Limit], closed: bool) -> list[float]:

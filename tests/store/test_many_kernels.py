@@ -57,7 +57,7 @@ def go(process: "subprocess.Popen[str]") -> None:
 @pytest.fixture
 def watched(session: Session, account: Standin) -> Session:
     account.switch(answer="word " * 100, tokens_per_second=150)
-    session.books.ledger.set_budget("day", LIMIT)
+    session.books.ledger.budgets.set("day", LIMIT)
     return session
 
 

@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from cfai_magics.errors import BudgetExceeded
 from cfai_magics.neurons.budget import admitted
 from cfai_magics.neurons.pricing import Cost
+from cfai_magics.store.budgets import Place
 from cfai_magics.store.days import day_of
-from cfai_magics.store.ledger import Ledger, Outcome, Place
+from cfai_magics.store.ledger import Ledger, Outcome
 from cfai_magics.values import Limit, Usage
 
 LIMIT = 100.0
@@ -30,7 +31,7 @@ class Kernels(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.now = 1_800_014_400.0
         self.kernels = [self.kernel() for _ in range(KERNELS)]
-        self.kernels[0].set_budget("day", LIMIT)
+        self.kernels[0].budgets.set("day", LIMIT)
         self.open: dict[int, list[tuple[int, float]]] = defaultdict(list)
         self.billed: dict[int, float] = {}
 

@@ -3,7 +3,8 @@
 import pytest
 
 from cfai_magics.errors import AllowanceUsedUp
-from cfai_magics.store.ledger import Ledger, Place
+from cfai_magics.store.budgets import Place
+from cfai_magics.store.ledger import Ledger
 from cfai_magics.values import Message
 from cfai_magics.widgets.panel import Panel
 from tests.standin import Fault, Standin
@@ -29,7 +30,7 @@ def test_a_budget_entered_here_stops_calls_and_one_set_elsewhere_shows(panel: Pa
     enter(panel.counter.budget, value="2,500")
     assert panel.session.standing().limit == 2_500
     assert "of 2,500 neurons" in panel.counter.gauge.value
-    panel.session.books.ledger.set_budget("session", 40)
+    panel.session.books.ledger.budgets.set("session", 40)
     panel.show()
     assert "This session's budget: 0 of 40 neurons" in panel.counter.others.value.replace(
         "&#x27;", "'"

@@ -96,7 +96,7 @@ def test_after_an_answer_each_line_tells_how_many_more_are_left(
     told = line_of(panel, "gemma-4-26b-a4b-it").partition("about ")[2].split()[0]
     assert float(told.replace(",", "")) == pytest.approx(left, rel=0.06)
     assert f"left today: about {told}" in panel.models.detail.value
-    panel.session.books.ledger.set_budget("day", 0)
+    panel.session.books.ledger.budgets.set("day", 0)
     panel.show()
     assert "none" in line_of(panel, "gemma-4-26b-a4b-it")
 
