@@ -29,7 +29,7 @@ def _choose(door: Door, options: Namespace) -> None:
             f"Set CFAI_REPLAY={options.mode}:PATH in the environment.",
         )
     path = Path(options.path).expanduser().absolute() if options.path else None
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+    if path is not None and not (path.parent.is_dir() and (path.is_file() or not path.exists())):
         raise BadOption(f"{path} can be no file", "Give the path of a file in a folder there is.")
     door.session.replay.choose(Way(options.mode, path, SAID, options.instant))
 

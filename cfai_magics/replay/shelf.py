@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EINVAL
 from hashlib import sha256
 from pathlib import Path
 
@@ -104,6 +105,8 @@ class Shelf:
         return self._read[1]
 
     def _contents(self) -> Contents:
+        if self.path.exists() and not self.exists():  # a device would be replaced, a pipe waits
+            raise self._unusable(OSError(EINVAL, "it is no file"))
         try:
             return Contents(self.path.read_bytes())
         except FileNotFoundError:
@@ -123,7 +126,7 @@ class Shelf:
                 lines = [line for line in lines if not _goes(line, record, replacing)]
             places = [line.record.place for line in lines if line.record]
             if record.place not in places:
-                self._write(_with(lines, record))
+                self._write(self.path.resolve(), _with(lines, record))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -141,14 +144,14 @@ class Shelf:
         except OSError as error:
             raise self._unusable(error) from None
 
-    def _write(self, lines: Sequence[Line]) -> None:
+    def _write(self, path: Path, lines: Sequence[Line]) -> None:
         """Put a new file into the place of the old one, whole or not at all."""
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             partial.write_bytes(b"".join(line.content for line in lines))
-            if self.path.exists():
-                partial.chmod(self.path.stat().st_mode)
-            partial.replace(self.path)
+            if path.exists():
+                partial.chmod(path.stat().st_mode)
+            partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
 

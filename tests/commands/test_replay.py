@@ -1,5 +1,6 @@
 """What is done with recordings is chosen by a word, and told."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def test_the_file_beside_the_notebook_is_meant_where_it_is_known(
         (("--instant",), False, "goes with a mode"),
         (("auto", "/"), False, "can be no file"),
         (("auto", "/no/folder/a.jsonl"), False, "can be no file"),
+        (("auto", os.devnull), False, "can be no file"),
         (("only", "a.jsonl"), True, "CFAI_REPLAY=only:PATH"),
     ],
     ids=str,

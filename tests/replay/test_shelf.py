@@ -1,6 +1,7 @@
 """A file of recordings: shared, sorted, and never rewritten but where something new comes."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -147,6 +148,28 @@ def test_a_folder_in_its_place_is_one_line(shelf: Shelf, path: Path) -> None:
         shelf.contents()
     with pytest.raises(StoreError, match="can't be used"):
         shelf.add(record("a"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_file_is_neither_waited_for_nor_replaced(shelf: Shelf, path: Path) -> None:
+    os.mkfifo(path)
+    for use in (shelf.contents, lambda: shelf.add(record("a"))):
+        with pytest.raises(StoreError, match="it is no file"):
+            use()
+    assert path.is_fifo()
+
+
+def test_a_link_stays_one_and_its_file_is_written(
+    shelf: Shelf, path: Path, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared" / "all.jsonl"
+    shared.parent.mkdir()
+    shared.write_bytes(record("a").line())
+    path.symlink_to(shared)
+    shelf.add(record("b"))
+    assert path.is_symlink()
+    assert len(lines(shared)) == 2
+    assert list(shared.parent.iterdir()) == [shared]
 
 
 @settings(deadline=None)
