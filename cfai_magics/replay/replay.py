@@ -52,6 +52,7 @@ class Replay:
         self._paused = False
         self._lock = threading.Lock()
         self._asked: Counter[tuple[Path, str]] = Counter()
+        self._most: Counter[tuple[Path, str]] = Counter()  # asked in one cell, of all so far
         self._shelves: dict[Path, Shelf] = {}
         self._told: Contents | None = None
 
@@ -94,6 +95,7 @@ class Replay:
         chosen = found(way, self._environ, None, self._notebook())
         self._said = way
         self.begin_cell()
+        self._most.clear()
         return chosen
 
     def begin_cell(self) -> None:
@@ -209,6 +211,7 @@ class Replay:
         place = (shelf.path, asked.key)
         nth = self._asked[place]
         self._asked[place] += 1
+        self._most[place] = max(self._most[place], nth + 1)
         return nth
 
     def _damage(self, shelf: Shelf, contents: Contents) -> list[str]:
@@ -246,9 +249,10 @@ class Replay:
         trouble = untrue(kept, look) or unfit(record)
         if trouble:
             return [*look.notes, f"Not recorded: {trouble}."]
-        asked = self._asked[shelf.path, look.asked.key]
+        # What this session asked more often in another cell has just been recorded anew.
+        asked = self._most[shelf.path, look.asked.key]
         try:
-            shelf.add(record, replacing=max(asked, nth + 1) if refresh else None)
+            shelf.add(record, replacing=asked if refresh else None)
         except StoreError as error:
             return [*look.notes, f"Not recorded: {error}"]
         return look.notes

@@ -161,6 +161,23 @@ def test_refresh_asks_again_and_takes_the_place_of_what_was_recorded(
     assert len(lines(path)) == 1
 
 
+def test_refresh_keeps_what_another_cell_asked_more_often(
+    cloudflare: Standin, path: Path
+) -> None:
+    cloudflare.switch(answer=["old"] * 4 + ["heads", "tails", "edge", "once"])
+    with recording(cloudflare, path) as session:
+        for _ in range(4):
+            session.ask(session.request(HI))
+    with recording(cloudflare, path, "refresh") as session:
+        for _ in range(3):
+            session.ask(session.request(HI))
+        assert ask(session).text == "once"  # the same question in a cell below
+    with replaying(path) as elsewhere:
+        texts = [elsewhere.ask(elsewhere.request(HI)).text for _ in range(3)]
+    assert texts == ["once", "tails", "edge"]
+    assert len(lines(path)) == 3
+
+
 def test_off_neither_records_nor_replays(cloudflare: Standin, path: Path) -> None:
     with recording(cloudflare, path) as session:
         ask(session)
