@@ -95,8 +95,9 @@ class Comparing:
         return Answers(self.variants, calls.answers, tuple(lines), calls.seconds)
 
     def _receipt(self, answers: Answers, footer: str) -> str:
-        if not self.door.session.route.is_cloudflare:
-            return receipt_of_all(answers, None, (), footer)
+        asked = any(each.origin.recorded is None for each in answers)
+        if not (asked and self.door.session.route.is_cloudflare):
+            return receipt_of_all(answers, None, self.prompt.question.remarks, footer)
         books = self.door.session.books
         standing = books.standing()
         notes = (*self.prompt.question.remarks, *books.warnings(standing))

@@ -14,6 +14,7 @@ from ..neurons.units import unit_prices
 from ..render.formats import neurons, next_try
 from ..render.preview import TaskPreview, shown
 from ..route.route import OnRetry
+from ..session import Session
 from ..session.calls import TO_MARKDOWN
 from ..values import Answer, Model
 from ..values.results import RawResult
@@ -135,7 +136,7 @@ def tasking(door: Door, prompt: str, options: Namespace, typed: Iterable[str]) -
         raise BadOption(f"--task {task.name} needs a file here", "Name it: --save FILE.")
     given = Given(door, prompt, options, parameters(options))
     model = _model(door, task, options)
-    job = task.prepare(model.name, given)
+    job = task.prepare(_asked_for(door.session, task, options, model), given)
     return Tasking(door, task, model, given, job, options.max_neurons, options.save)
 
 
@@ -147,6 +148,14 @@ def _refuse(misfits: set[str], task: Task) -> None:
     flag = FLAGS.get(name, f"--{name.replace('_', '-')}")
     told = f"--task {task.name} takes no {flag}"
     raise BadOption(told, "Leave it out; -p adds fields of the model's own.")
+
+
+def _asked_for(session: Session, task: Task, options: Namespace, model: Model) -> str:
+    """Return the name that a request is known by: not that of the model on this machine."""
+    if not session.route.is_local:
+        return model.name
+    (named,) = options.model or (task.model(options),)
+    return session.answerers.name(named, session.catalogue())
 
 
 def _model(door: Door, task: Task, options: Namespace) -> Model:

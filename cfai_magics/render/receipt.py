@@ -23,7 +23,9 @@ def figures(answer: Answer) -> str:
     pace = answer.tokens_per_second
     first = answer.first_token_seconds
     came_whole = answer.raw is not None
+    of_local_model = answer.local and answer.origin.recorded
     parts = [
+        *([_model(answer)] if of_local_model else []),
         _tokens(answer),
         _neurons(answer),
         *([f"{seconds(first)} to first"] if first is not None and not came_whole else []),
@@ -47,7 +49,8 @@ def receipt_of_all(
     count = f"{came} of {len(answers)} answers" if came < len(answers) else f"{came} answers"
     if len(answers.distinct) == 1 and came > 1:
         count += f", {next(iter(answers.distinct.values()))[0]} distinct"
-    cost = "no neurons" if answers[0].local else _cost(usage)
+    on_this_machine = answers[0].local and not answers[0].origin.recorded
+    cost = "no neurons" if on_this_machine else _cost(usage)
     tokens = f"{usage.prompt_tokens:,}→{usage.completion_tokens:,} tokens"
     via = [answers[0].via] if answers[0].via else []
     parts = (

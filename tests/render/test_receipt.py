@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cfai_magics.render.receipt import receipt
+from cfai_magics.render.receipt import figures, receipt, receipt_of_all
 from cfai_magics.values import AccountFigure, Answer, Standing, ToolCall, Usage
+from cfai_magics.values.answers import Answers, Variant
 from cfai_magics.values.provenance import Origin, Recorded
 
 ANSWER = Answer(
@@ -97,3 +98,12 @@ def test_a_replay_tells_no_more_than_is_known(
 def test_an_interrupted_answer_counts_its_tokens_as_about() -> None:
     cut = replace(ANSWER, finish="cut", usage=Usage(10, 20, neurons=1.0, basis="estimated"))
     assert "about 10→20 tokens" in receipt(cut, "full")
+
+
+def test_side_by_side_a_local_model_s_replay_says_so_too() -> None:
+    replayed = replace(ANSWER, model="it", local=True, origin=REPLAYED.origin)
+    assert figures(replayed).startswith("it, a local model · 214→388 tokens · replayed")
+    assert "a local model" not in figures(REPLAYED)
+    alike = replace(replayed, usage=Usage(1, 2, neurons=0.0, basis="replayed"))
+    both = Answers((Variant("it"),) * 2, (alike, alike), ("", ""), 1.0)
+    assert "0 neurons replayed together" in receipt_of_all(both, None, (), "full")
