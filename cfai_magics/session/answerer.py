@@ -13,8 +13,9 @@ from ..values import Catalogue, Model, Request
 from ..values.provenance import Origin, Recorded
 from ..workers_ai.gateway import Gateway
 from ..workers_ai.work import Payload
-from .booking import Booking, ReplayedBooking, Way
+from .booking import Booking, Way
 from .books import Books
+from .replayed import ReplayedBooking
 
 if TYPE_CHECKING:
     from ..workers_ai import WorkersAI

@@ -129,48 +129,6 @@ class Booking:
             self._notes += self.books.warnings(self.standing)
 
 
-class ReplayedBooking(Booking):
-    """A call that a recording answers: it costs nothing, so no budget and no closed day holds it.
-
-    It stands in the ledger as replayed, with its tokens and 0 neurons.
-    """
-
-    def __init__(self, books: Books, model: Model, thread: str, notes: Sequence[str]) -> None:
-        super().__init__(books, model, None, way="local", thread=thread)
-        self._notes += notes
-
-    def reserve(self) -> int:
-        """Enter the call, with nothing reserved for it."""
-        place = replace(self.books.place(), thread=self.thread)
-        (number,) = self.books.ledger.reserve_all(
-            place, [self.what], lambda _limits, _closed: [0.0]
-        )
-        self._number = number
-        self.books.watchers.begun(number, self.model.name)
-        return 0
-
-    def priced(self, usage: Usage) -> Usage:
-        """Return the usage as one that costs nothing."""
-        return replace(usage, neurons=0.0, basis="replayed")
-
-    def settle(
-        self,
-        status: Status,  # noqa: ARG002 - however it ended, nothing was asked
-        usage: Usage,
-        seconds: float,
-        first: float | None = None,
-    ) -> None:
-        """Note that the call was replayed, whether it was watched to its end or not."""
-        number, self._number = self._number, None
-        if number is None:
-            return
-        outcome = Outcome("replayed", self.priced(usage), seconds, first)
-        try:
-            self.books.ledger.settle(number, outcome)
-        finally:
-            self.books.watchers.ended(number)
-
-
 def reserve_together(bookings: Sequence[Booking]) -> None:
     """Reserve what all these calls of one cell may cost, as one sum; the limit of the first holds.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..errors import AllowanceUsedUp, BudgetExceeded
+from ..errors import AllowanceUsedUp, BudgetExceeded, StoreError
 from ..neurons import budget, pricing
 from ..neurons.pricing import Cost, Extent, Rates
 from ..neurons.units import work_price
@@ -30,7 +30,11 @@ class Books:
         """Return a model's rates, calibrated on what its calls were billed; None if unknown."""
         if local:
             return FREE
-        return pricing.rates(model, self.ledger.history.bills(model.name))
+        try:
+            bills = self.ledger.history.bills(model.name)
+        except StoreError:  # no call is sent then, but a recording needs no ledger
+            bills = []
+        return pricing.rates(model, bills)
 
     def cost(self, request: Request | Extent, model: Model, *, local: bool = False) -> Cost | None:
         """Return what a request may cost; None where the model has no known price."""

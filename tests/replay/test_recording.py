@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cfai_magics.commands import run
 from cfai_magics.errors import (
     AllowanceUsedUp,
     BudgetReached,
@@ -17,8 +18,10 @@ from cfai_magics.errors import (
     CutStream,
     NoCredentials,
     NotRecorded,
+    StoreError,
     UnknownModel,
 )
+from cfai_magics.ipython.doors import shell_door
 from cfai_magics.replay import Way
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
@@ -161,9 +164,7 @@ def test_refresh_asks_again_and_takes_the_place_of_what_was_recorded(
     assert len(lines(path)) == 1
 
 
-def test_refresh_keeps_what_another_cell_asked_more_often(
-    cloudflare: Standin, path: Path
-) -> None:
+def test_refresh_keeps_what_another_cell_asked_more_often(cloudflare: Standin, path: Path) -> None:
     cloudflare.switch(answer=["old"] * 4 + ["heads", "tails", "edge", "once"])
     with recording(cloudflare, path) as session:
         for _ in range(4):
@@ -437,6 +438,7 @@ def test_answers_of_a_local_model_are_recorded_and_say_so(
     try:
         first = ask(session, max_tokens=8)
         vectors = session.embed(["sun"])
+        run("ask", ("--task", "embed", "moon"), shell_door(session), "cfai")
         assert first.local
         assert ask(session, max_tokens=8).basis == "replayed"
     finally:
@@ -448,9 +450,26 @@ def test_answers_of_a_local_model_are_recorded_and_say_so(
         assert answer.origin.recorded is not None
         assert answer.origin.recorded.neurons == 0
         assert elsewhere.embed(["sun"]).model == vectors.model
-        assert [row["model"] for row in elsewhere.books.ledger.history.calls()] == [
-            *("SmolLM2-135M-Instruct", "SmolLM2-135M-Instruct"),
-        ]
+        run("ask", ("--task", "embed", "moon"), shell_door(elsewhere), "cfai")
+        booked = [row["model"] for row in elsewhere.books.ledger.history.calls()]
+        assert booked == ["SmolLM2-135M-Instruct"] * 3
+
+
+def test_a_replay_needs_no_folder_of_state(cloudflare: Standin, path: Path) -> None:
+    with recording(cloudflare, path) as session:
+        ask(session)
+        session.embed(["sun"])
+    (path.parent / "no folder").write_text("")
+    with replaying(path, home="no folder") as elsewhere:
+        answer = ask(elsewhere)
+        assert answer.basis == "replayed"
+        assert "Not booked: " in answer.notes[0]
+        assert "Not booked: " in elsewhere.embed(["sun"]).notes[0]
+        run("ask", ("-n", "2", HI[0]["content"]), shell_door(elsewhere), "cfai")
+    asking = Session(Cfai(), path.parent / "no folder", environ=cloudflare.environ())
+    with pytest.raises(StoreError):  # what costs is not asked without the ledger
+        ask(asking)
+    assert len(cloudflare.requests) == 2
 
 
 def test_with_an_account_auto_asks_it_though_a_local_model_was_recorded(
