@@ -11,13 +11,11 @@ from tests.browser.servers import PATIENCE
 
 INSERT = "cfai:insert-cell"
 ABOUT = "cfai:ask-about-selection"
-EXPLAIN = "cfai:explain-error"
 PANEL = "cfai:show-panel"
 PLAN = "cfai:estimate-notebook"
 LABELS = {
     INSERT: "Insert a %%cfai cell",
     ABOUT: "Ask about the selection",
-    EXPLAIN: "Explain the last error",
     PANEL: "Show the panel",
     PLAN: "Estimate this notebook",
 }
@@ -66,11 +64,10 @@ def test_the_run_menu_offers_it(page: Page, notebook: Path, command: str) -> Non
     assert "cfai" in saved(page, notebook)[1]
 
 
-@pytest.mark.parametrize(("keys", "wanted"), [("N", "%%cfai\n"), ("E", "%cfai explain")])
-def test_a_shortcut_does_it(page: Page, notebook: Path, keys: str, wanted: str) -> None:
-    page.keyboard.press(f"Alt+Shift+{keys}")
+def test_a_shortcut_does_it(page: Page, notebook: Path) -> None:
+    page.keyboard.press("Alt+Shift+N")
     expect(page.locator(CELLS)).to_have_count(3)
-    assert saved(page, notebook) == ["# First", wanted, "'last'"]
+    assert saved(page, notebook) == ["# First", "%%cfai\n", "'last'"]
 
 
 def test_the_selected_cells_are_quoted_below_the_question(page: Page, notebook: Path) -> None:
@@ -92,20 +89,11 @@ def test_the_selected_text_is_quoted_alone(page: Page, notebook: Path) -> None:
     assert saved(page, notebook)[2] == "%%cfai\n\n\n```python\nst'\n```"
 
 
-def test_explaining_names_the_cell_that_another_extension_says(
-    page: Page, notebook: Path, served: Served
-) -> None:
-    execute(page, EXPLAIN, cell=3)
-    assert saved(page, notebook)[1] == "%cfai explain 3"
-    assert served.cloudflare.requests == (), "nothing is sent before the user runs it"
-
-
 @pytest.mark.parametrize(
     ("command", "arguments"),
     [
         (INSERT, {"model", "prompt"}),
         (ABOUT, {"model", "prompt"}),
-        (EXPLAIN, {"cell"}),
         (PANEL, set()),
         (PLAN, set()),
     ],

@@ -1,5 +1,6 @@
-"""The button under a failed cell."""
+"""The command that has an error explained, and its button under a failed cell."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,13 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.applications import CELLS, Served, saved
 from tests.browser.servers import NotebookPage
 
-SOURCES = ("%load_ext cfai_magics", "n = 0", "1 / n", "%cfai nonsense", "raise KeyboardInterrupt")
+LOAD = "%load_ext cfai_magics"
+SOURCES = (LOAD, "n = 0", "1 / n", "%cfai nonsense", "raise KeyboardInterrupt")
 LONG = 60_000  # ms
+LABEL = "Explain the last error"
+ENABLED = "() => jupyterapp.commands.isEnabled('cfai:explain-error')"
+EXECUTE = "cell => jupyterapp.commands.execute('cfai:explain-error', cell ? { cell } : {})"
+RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
 
 
 @pytest.fixture
@@ -66,6 +72,64 @@ def test_it_goes_when_the_cell_is_put_right(page: Page, notebook: Path) -> None:
 
 
 def test_it_goes_with_the_kernel_that_knows_the_error(page: Page, notebook: Path) -> None:
-    page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    page.evaluate(RESTART)
     expect(button(page)).to_have_count(0)
     expect(page.get_by_text("ZeroDivisionError").first).to_be_visible()
+    picker = page.locator(".jp-CfaiPicker-button")
+    expect(picker).to_be_hidden()
+    run_again(page, 2)
+    run_again(page, 0)
+    expect(picker).to_be_visible(timeout=LONG)
+    run_again(page, 2)
+    expect(button(page)).to_have_count(1)
+
+
+def run_again(page: Page, index: int) -> None:
+    cell = page.locator(CELLS).nth(index)
+    prompt = cell.locator(".jp-InputPrompt")
+    earlier = prompt.inner_text()
+    cell.get_by_role("textbox").click()
+    page.keyboard.press("Control+Enter")
+    expect(prompt).not_to_have_text(earlier, timeout=LONG)
+    expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=LONG)
+
+
+def test_it_is_offered_where_the_kernel_has_loaded_the_extension(
+    served: Served, page: Page, request: pytest.FixtureRequest
+) -> None:
+    cells = [new_code_cell(cell) for cell in ("1 / 0", LOAD, "2 / 0")]
+    served.open(page, request.node.originalname, cells)
+    lesson = NotebookPage(page)
+    lesson.run(0)
+    lesson.wait_for_text(0, "ZeroDivisionError")
+    assert page.evaluate(ENABLED) is False
+    lesson.run(1)
+    expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=LONG)
+    assert page.evaluate(ENABLED) is True
+    lesson.run(2)
+    expect(page.locator(CELLS).nth(2).locator(button(page))).to_be_visible(timeout=LONG)
+    expect(button(page)).to_have_count(1)
+    page.evaluate(RESTART)
+    page.wait_for_function(f"async () => !({ENABLED})()")
+
+
+def test_the_command_explains_the_last_error_or_the_cell_that_another_extension_says(
+    page: Page, notebook: Path, served: Served
+) -> None:
+    page.evaluate(EXECUTE, 3)
+    expect(page.locator(CELLS)).to_have_count(6)
+    assert saved(page, notebook)[2:4] == ["1 / n", "%cfai explain 3"]
+    page.keyboard.press("Escape")
+    page.keyboard.press("Alt+Shift+E")
+    expect(page.locator(CELLS)).to_have_count(7)
+    page.locator(".lm-MenuBar-item").get_by_text("Run", exact=True).click()
+    page.get_by_text("Workers AI", exact=True).hover()
+    page.locator(".lm-Menu").get_by_text(LABEL).click()
+    expect(page.locator(CELLS)).to_have_count(8)
+    assert saved(page, notebook)[3:6] == ["%cfai explain 3", "%cfai explain", "%cfai explain"]
+    assert served.cloudflare.requests == (), "nothing is sent before the user runs it"
+
+
+def test_its_argument_is_described(page: Page, notebook: Path) -> None:
+    described = page.evaluate("() => jupyterapp.commands.describedBy('cfai:explain-error')")
+    assert set(described["args"]["properties"]) == {"cell"}

@@ -20,7 +20,7 @@ USED = re.compile(r"""trans\s*\.__\(\s*(['"])(.*?)\1""", re.DOTALL)
 def test_what_we_say_is_said_in_chinese(name: str, page: Page, tmp_path: Path) -> None:
     chinese = {"@jupyterlab/translation-extension/plugin": {"locale": "zh_CN"}}
     with application(name, tmp_path, chinese) as served:
-        served.open(page, "lesson", [new_code_cell("1/0")])
+        served.open(page, "lesson", [new_code_cell("%load_ext cfai_magics\n1/0")])
         NotebookPage(page).run(0)
         expect(page.get_by_role("button", name="用 Workers AI 解释")).to_be_visible()
         label = page.evaluate("() => jupyterapp.commands.label('cfai:insert-cell')")

@@ -1,29 +1,39 @@
-import { ISessionContext } from '@jupyterlab/apputils';
-import { CodeCell } from '@jupyterlab/cells';
-import { Kernel } from '@jupyterlab/services';
+import { Cell, CodeCell } from '@jupyterlab/cells';
 import { PanelLayout, Widget } from '@lumino/widgets';
 
+import { Follower } from '../bridges';
 import { cfaiIcon } from '../icon';
+import { isOurs } from '../magic';
 
 const STOPPED_BY_HAND = 'KeyboardInterrupt';
 
 /**
  * The button under a failed cell. It goes with the error: when that is cleared or the cell is run,
- * and when the kernel that knows of it ends.
+ * and with the bridge: when the kernel that knows of it ends, or unloads the extension.
  */
 export class ExplainButton extends Widget {
   constructor(
     cell: CodeCell,
-    session: ISessionContext,
+    follower: Follower,
     label: string,
     onClick: () => void
   ) {
     super({ node: node(label, onClick) });
     this.addClass('jp-CfaiExplain');
     this._cell = cell;
+    this._follower = follower;
+    const { bridge } = follower;
     cell.model.outputs.changed.connect(this._onOutputs, this);
-    session.statusChanged.connect(this._onStatus, this);
-    session.kernelChanged.connect(this.dispose, this);
+    follower.changed.connect(() => {
+      if (follower.bridge !== bridge) {
+        this.dispose();
+      }
+    });
+  }
+
+  override dispose(): void {
+    this._follower.dispose();
+    super.dispose();
   }
 
   private _onOutputs(): void {
@@ -32,13 +42,8 @@ export class ExplainButton extends Widget {
     }
   }
 
-  private _onStatus(_: ISessionContext, status: Kernel.Status): void {
-    if (status === 'restarting' || status === 'autorestarting') {
-      this.dispose();
-    }
-  }
-
   private readonly _cell: CodeCell;
+  private readonly _follower: Follower;
 }
 
 /** Put a button below the outputs of its cell. */
@@ -47,8 +52,18 @@ export function attachButton(cell: CodeCell, button: ExplainButton): void {
   layout.insertWidget(layout.widgets.length - 1, button);
 }
 
+/** Whether the kernel can explain what happened to a cell: an error, and none of our own. */
+export function isExplainable(cell: Cell): cell is CodeCell {
+  return (
+    cell instanceof CodeCell &&
+    cell.model.executionCount !== null &&
+    showsError(cell) &&
+    !isOurs(cell.model.sharedModel.getSource())
+  );
+}
+
 /** Whether a cell shows an error that is not the user's own interrupt. */
-export function showsError({ model }: CodeCell): boolean {
+function showsError({ model }: CodeCell): boolean {
   return model.outputs
     .toJSON()
     .some(

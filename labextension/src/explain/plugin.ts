@@ -3,7 +3,7 @@ import {
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
-import { Cell, CodeCell, ICodeCellModel } from '@jupyterlab/cells';
+import { Cell, ICodeCellModel } from '@jupyterlab/cells';
 import {
   INotebookTracker,
   Notebook,
@@ -11,38 +11,48 @@ import {
 } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import { Follower, IBridges } from '../bridges';
 import { cfaiIcon } from '../icon';
 import { insertCell } from '../insert';
-import { isOurs } from '../magic';
 import { isWritable, writableNotebook } from '../tracker';
-import { attachButton, ExplainButton, showsError } from './button';
 import { EXPLAIN_SCHEMA, explainSource, readCell } from './command';
 
 const EXPLAIN_ERROR = 'cfai:explain-error';
 
-/** A command and a button that insert `%cfai explain`; the user runs it, or does not. */
+/**
+ * A command and a button that insert `%cfai explain`; the user runs it, or does not. Both are for
+ * notebooks whose kernel has loaded the extension, as others know no such command.
+ */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'cfai-magics:explain',
   description: 'Offers to have errors explained.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [ICommandPalette, ITranslator],
+  optional: [IBridges, ICommandPalette, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
+    bridges: IBridges | null,
     palette: ICommandPalette | null,
     translator: ITranslator | null
   ): void => {
+    if (bridges === null) {
+      return;
+    }
     const trans = (translator ?? nullTranslator).load('cfai_magics');
+    const loaded = (): Notebook | null => {
+      const session = tracker.currentWidget?.sessionContext;
+      return session && bridges.of(session) ? writableNotebook(tracker) : null;
+    };
     app.commands.addCommand(EXPLAIN_ERROR, {
       label: trans.__('Explain the last error'),
       caption: trans.__('Insert a cell that has the last error explained'),
       icon: cfaiIcon,
       describedBy: { args: EXPLAIN_SCHEMA },
-      isEnabled: () => writableNotebook(tracker) !== null,
+      isEnabled: () => loaded() !== null,
       execute: async args => {
         const cell = readCell(args);
-        const notebook = writableNotebook(tracker);
+        const notebook = loaded();
         if (notebook !== null) {
           await insertCell(
             notebook,
@@ -52,14 +62,23 @@ const plugin: JupyterFrontEndPlugin<void> = {
         }
       }
     });
+    bridges.changed.connect(() =>
+      app.commands.notifyCommandChanged(EXPLAIN_ERROR)
+    );
     palette?.addItem({
       command: EXPLAIN_ERROR,
       category: trans.__('Workers AI')
     });
 
-    NotebookActions.executed.connect((_, { notebook, cell, success }) => {
-      const panel = tracker.find(({ content }) => content === notebook);
-      if (success || !panel || !isWritable(notebook) || !isExplainable(cell)) {
+    const offer = async (
+      notebook: Notebook,
+      cell: Cell,
+      follower: Follower
+    ): Promise<void> => {
+      const { attachButton, ExplainButton, isExplainable } =
+        await import('./button');
+      if (!follower.bridge || !isExplainable(cell)) {
+        follower.dispose();
         return;
       }
       const explain = async (): Promise<void> => {
@@ -73,26 +92,19 @@ const plugin: JupyterFrontEndPlugin<void> = {
       const label = trans.__('Explain with Workers AI');
       attachButton(
         cell,
-        new ExplainButton(
-          cell,
-          panel.sessionContext,
-          label,
-          () => void explain()
-        )
+        new ExplainButton(cell, follower, label, () => void explain())
       );
+    };
+    NotebookActions.executed.connect((_, { notebook, cell, success }) => {
+      const session = tracker.find(
+        ({ content }) => content === notebook
+      )?.sessionContext;
+      if (!success && session && bridges.of(session) && isWritable(notebook)) {
+        void offer(notebook, cell, new Follower(bridges, () => session));
+      }
     });
   }
 };
-
-/** Whether the kernel can explain what happened to a cell: an error, and none of our own. */
-function isExplainable(cell: Cell): cell is CodeCell {
-  return (
-    cell instanceof CodeCell &&
-    cell.model.executionCount !== null &&
-    showsError(cell) &&
-    !isOurs(cell.model.sharedModel.getSource())
-  );
-}
 
 /** Where the failed cell of this number stands, else the current cell. */
 function indexOf(notebook: Notebook, number: number | null): number {
