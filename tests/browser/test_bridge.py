@@ -123,3 +123,37 @@ def test_a_page_shows_the_notebook_in_front(
       jupyterapp.shell.activateById(first.id);
     }""")
     wait_for_state(page, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
+
+
+def test_a_notebook_keeps_the_link_when_another_on_its_kernel_is_closed(
+    page: Page, notebook: Path, served: Served, request: pytest.FixtureRequest
+) -> None:
+    if "jupyterlab" not in request.node.callspec.id:
+        pytest.skip("Notebook 7 shows each notebook in a page of its own")
+    (served.root / "sharing.ipynb").write_text(notebook.read_text())
+    page.evaluate("""() => jupyterapp.commands.execute('docmanager:open', {
+      path: 'sharing.ipynb',
+      kernel: { id: jupyterapp.shell.currentWidget.sessionContext.session.kernel.id }
+    })""")
+    wait_for_state(page, "state?.day?.limit === 10000")
+    page.evaluate("() => [...jupyterapp.shell.widgets('main')][0].dispose()")
+    panel = page.locator(".jp-NotebookPanel:visible")
+    expect(panel).to_have_count(1)
+    choose_model(page, "llama-3.2-1b-instruct")
+    wait_for_state(page, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
+    billed = page.evaluate(STATE)["day"]["billed"]
+    panel.locator(".jp-CodeCell").nth(2).locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    wait_for_state(page, f"state?.day?.billed > {billed}")
+    page.locator(".jp-CfaiMeter-button").click()
+    details = page.get_by_role("dialog", name="Neurons today")
+    expect(details.get_by_role("row", name="llama-3.2-1b-instruct")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.evaluate(RESTART)
+    wait_for_state(page, "state === null")
+
+
+def choose_model(page: Page, name: str) -> None:
+    page.locator(".jp-CfaiPicker-button:visible").click()
+    page.get_by_role("combobox", name="Search models").fill(name)
+    page.get_by_role("option", name=name).click()

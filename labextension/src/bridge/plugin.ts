@@ -32,17 +32,19 @@ class Bridges implements IBridges {
 
   private async _link(kernel: Kernel.IKernelConnection | null): Promise<void> {
     const { Link } = await import('./link');
-    // Of several connections of a page to a kernel, one takes the comms.
-    if (
-      kernel?.handleComms &&
-      !kernel.isDisposed &&
-      !this._links.has(kernel.id)
-    ) {
+    if (kernel && !kernel.isDisposed) {
       const { id } = kernel;
-      const link = new Link(kernel, line => console.warn(line));
-      this._links.set(id, link);
-      link.changed.connect(() => this._changed.emit());
-      kernel.disposed.connect(() => this._links.delete(id));
+      const link = this._links.get(id) ?? new Link(line => console.warn(line));
+      link.add(kernel);
+      if (!this._links.has(id)) {
+        this._links.set(id, link);
+        link.changed.connect(() => this._changed.emit());
+      }
+      kernel.disposed.connect(() => {
+        if (link.isClosed && this._links.get(id) === link) {
+          this._links.delete(id);
+        }
+      });
     }
     this._changed.emit();
   }
