@@ -11,7 +11,8 @@ from cfai_magics.route.route import hashed
 from cfai_magics.store.budgets import Place
 from cfai_magics.store.ledger import Ledger, Outcome
 from cfai_magics.values import Usage
-from tests.browser.applications import Served, application
+from tests.browser.applications import CELLS as CELL
+from tests.browser.applications import Served, application, saved
 from tests.browser.servers import PATIENCE, NotebookPage
 
 LOAD = "%load_ext cfai_magics"
@@ -100,3 +101,24 @@ def test_it_shows_the_notebook_in_front_alone(lab: Served, page: Page) -> None:
       jupyterapp.shell.activateById(first.id);
     }""")
     expect(meter(page)).to_be_visible()
+
+
+def test_it_opens_the_panel_below_the_current_cell(lab: Served, page: Page) -> None:
+    meter(page).click()
+    details = page.get_by_role("dialog", name="Neurons today")
+    details.get_by_role("button", name="Open the panel").click()
+    expect(details).to_have_count(0)
+    panel = page.locator(CELL).nth(1).locator(".cfai-panel")
+    expect(panel.get_by_text("of 10,000 neurons used today")).to_be_visible(timeout=LONG)
+    assert saved(page, lab.root / "lesson.ipynb")[:2] == [LOAD, "%cfai panel"]
+    assert lab.cloudflare.requests == ()
+
+
+def test_it_opens_no_panel_where_the_command_is_disabled(page: Page, tmp_path: Path) -> None:
+    with application("jupyterlab", tmp_path, disabled=["cfai-magics:palette"]) as served:
+        served.open(page, "lesson", [new_code_cell(LOAD)])
+        NotebookPage(page).run(0)
+        meter(page).click(timeout=LONG)
+        details = page.get_by_role("dialog", name="Neurons today")
+        expect(details).to_contain_text("asked today")
+        expect(details.get_by_role("button")).to_have_count(0)
