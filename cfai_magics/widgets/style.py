@@ -55,12 +55,13 @@ CSS = """
 .cfai-panel .cfai-models > .widget-label { padding-left: calc(2.4em + 3px);
   text-indent: -2em; font-weight: 600; }
 
+.cfai-gauge { --cfai-ground: var(--jp-layout-color0, Canvas); }
 .cfai-figure { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 10px;
   font-size: 1.15em; color: var(--jp-ui-font-color1, inherit); }
 .cfai-big { font-size: 2.1em; font-weight: 650; font-variant-numeric: tabular-nums; }
 .cfai-chip { border-radius: 999px; padding: 1px 12px; font-weight: 600; }
 .cfai-bar { display: flex; height: 22px; margin: 6px 0; border-radius: 4px; overflow: hidden;
-  background: var(--jp-layout-color0, Canvas); border: 1px solid var(--jp-ui-font-color2, #666); }
+  background: var(--cfai-ground); border: 1px solid var(--jp-ui-font-color2, #666); }
 .cfai-part { height: 100%; box-sizing: border-box; flex: none; }
 .cfai-legend { display: flex; flex-wrap: wrap; gap: 2px 20px; list-style: none; margin: 4px 0;
   padding: 0; color: var(--jp-ui-font-color1, inherit); font-variant-numeric: tabular-nums; }
@@ -69,9 +70,9 @@ CSS = """
   vertical-align: -1px; box-sizing: border-box; border: 1px solid var(--jp-ui-font-color2, #666); }
 .cfai-billed { background: var(--cfai-level); }
 .cfai-estimated { background: repeating-linear-gradient(135deg, var(--cfai-level) 0 4px,
-  var(--jp-layout-color0, Canvas) 4px 8px); }
+  var(--cfai-ground) 4px 8px); }
 .cfai-running { background: repeating-linear-gradient(90deg, var(--cfai-level) 0 2px,
-  var(--jp-layout-color0, Canvas) 2px 5px); }
+  var(--cfai-ground) 2px 5px); }
 .cfai-reserved { background: var(--jp-layout-color3, #8886); }
 .cfai-panel table { border-collapse: collapse; color: var(--jp-ui-font-color1, inherit);
   font-variant-numeric: tabular-nums; }
@@ -79,6 +80,13 @@ CSS = """
   border-bottom: 1px solid var(--jp-border-color1, #8888); overflow-wrap: normal; }
 .cfai-panel td:first-child { overflow-wrap: anywhere; min-width: 8em; }
 .cfai-scroll { overflow-x: auto; }
+
+@media (forced-colors: active) {
+  .cfai-panel .cfai-gauge { --cfai-ground: Canvas; --cfai-level: Highlight; }
+  .cfai-bar, .cfai-swatch { forced-color-adjust: none; border-color: CanvasText; }
+  .cfai-reserved { background: GrayText; }
+  .cfai-panel .cfai-chip { border: 1px solid CanvasText; }
+}
 """
 
 

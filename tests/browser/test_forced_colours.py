@@ -1,0 +1,84 @@
+"""Where the system forces its few colours upon pages, what we draw with colour stays to be seen."""
+
+import io
+
+import pytest
+from nbformat.v4 import new_code_cell
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from cfai_magics.route import hashed
+from cfai_magics.store.ledger import Ledger, Outcome, Place
+from cfai_magics.values import Basis, Usage
+from tests.browser.applications import Served, application
+from tests.browser.servers import PATIENCE, NotebookPage
+
+MODEL = "@cf/an-author/a-model"
+LONG = PATIENCE * 1000  # ms
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_gauge_meter_chart_and_selection_stand_out(
+    scheme: str, browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    context = browser.new_context(forced_colors="active", color_scheme=scheme)
+    with application("jupyterlab", tmp_path_factory.mktemp(scheme)) as served:
+        page = context.new_page()
+        cells = [new_code_cell(cell) for cell in ("%load_ext cfai_magics", "%cfai panel")]
+        served.open(page, "lesson", cells)
+        ledger = booked(served)
+        NotebookPage(page).run(0)
+        meter = page.locator(".jp-CfaiMeter-button")
+        expect(meter).to_contain_text("running low", timeout=LONG)
+        assert colours(meter, 0, 3) - colours(meter, 5, 8)
+        meter.click()
+        chart = page.locator(".jp-CfaiDetails-chart svg")
+        assert not colours(chart) & colours(chart.locator(".jp-mod-filled"))
+        page.keyboard.press("Escape")
+        assert_the_model_in_use_is_marked(page)
+        NotebookPage(page).run(1)
+        parts = page.locator(".cfai-bar .cfai-part")
+        expect(parts).to_have_count(4, timeout=LONG)
+        billed, estimated, reserved = (colours(parts.nth(index)) for index in (0, 1, 3))
+        ground = colours(page.locator(".cfai-bar"), -40)
+        assert ground | billed <= estimated, "in stripes"
+        assert not ground & (billed | reserved)
+        assert billed != reserved
+        ledger.close()
+    context.close()
+
+
+def booked(served: Served) -> Ledger:
+    """As if another kernel had asked, and still asked until this is closed."""
+    ledger = Ledger(served.root / "home")
+    place = Place(hashed(served.cloudflare.account_id))
+    of: dict[Basis, float] = {"billed": 7_000.0, "estimated": 1_000.0}
+    for basis, neurons in of.items():
+        number = ledger.reserve(place, MODEL, "Text Generation", lambda *_, n=neurons: n)
+        ledger.settle(number, Outcome("ok", Usage(10, 10, 0, neurons, basis)))
+    ledger.reserve(place, MODEL, "Text Generation", lambda *_: 1_000.0)
+    return ledger
+
+
+def assert_the_model_in_use_is_marked(page: Page) -> None:
+    page.locator(".jp-CfaiPicker-button").click()
+    options = page.locator(".jp-CfaiModels-option")
+    in_use = page.locator(".jp-CfaiModels-option[aria-selected=true]")
+    expect(options.first).to_be_visible()
+    page.keyboard.press("ArrowDown")  # what Enter would choose has a mark of its own
+    expect(page.locator(".jp-CfaiModels-option.jp-mod-active[aria-selected=false]")).to_be_visible()
+    options.first.scroll_into_view_if_needed()
+    plain = colours(options.first, 0, 2)
+    in_use.scroll_into_view_if_needed()
+    marked = colours(in_use, 0, 2)
+    assert len(marked) == len(plain) == 1
+    assert marked != plain
+    page.keyboard.press("Escape")
+
+
+def colours(shown: Locator, left: int = 3, right: int = -3) -> set[object]:
+    """The colours that much is painted in, between these columns and without frames."""
+    picture = Image.open(io.BytesIO(shown.screenshot())).convert("RGB")
+    inner = picture.crop((left % picture.width, 3, right % picture.width, picture.height - 3))
+    pixels = inner.width * inner.height
+    return {colour for count, colour in inner.getcolors(pixels) or [] if count * 10 > pixels}
