@@ -11,6 +11,7 @@ from traitlets.config import Config
 from cfai_magics.local import fetch_model
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
+from tests.kernels import Kernel, running_kernel
 from tests.standin import Standin
 
 CLOUDFLARE_VARIABLES = ("CLOUDFLARE_", "CFAI_", "CF_")
@@ -52,6 +53,24 @@ def session(account: Standin, home: Path) -> Iterator[Session]:
     made = Session(Cfai(), home)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def module_cloudflare() -> Iterator[Standin]:
+    """A Cloudflare for all tests of a file, which clear it each."""
+    with Standin() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def module_kernel(
+    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kernel]:
+    """A kernel for all tests of a file, with that account and a home of its own."""
+    home = str(tmp_path_factory.mktemp("home"))
+    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
+        assert kernel.run("%load_ext cfai_magics").outputs == []
+        yield kernel
 
 
 @pytest.fixture

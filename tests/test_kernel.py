@@ -4,29 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kernels import Kernel, running_kernel
+from tests.kernels import Kernel
 from tests.standin import Fault, Standin, Switches
 
 ANSWER = "# Sky\n\nBlue *scatters* most.\n"
 PROMPT = (
     '{"a": 1}\n  const f = (x: {y: number}) => `${x.y}`;\n$\\frac{1}{2}$ {% raw %} it\'s "so"\n'
 )
-
-
-@pytest.fixture(scope="module")
-def module_cloudflare() -> Iterator[Standin]:
-    with Standin() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def module_kernel(
-    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Kernel]:
-    home = str(tmp_path_factory.mktemp("home"))
-    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
-        assert kernel.run("%load_ext cfai_magics").outputs == []
-        yield kernel
 
 
 @pytest.fixture

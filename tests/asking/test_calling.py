@@ -1,12 +1,11 @@
 """Functions of the notebook that a model calls, in a real kernel."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.kernels import Kernel, running_kernel
+from tests.kernels import Kernel
 from tests.standin import Fault, Standin, Switches
 
 FUNCTIONS = '''
@@ -26,22 +25,6 @@ def slow() -> None:
     time.sleep(60)
 '''
 ADD = {"name": "add", "arguments": {"a": 3, "b": 4}}
-
-
-@pytest.fixture(scope="module")
-def module_cloudflare() -> Iterator[Standin]:
-    with Standin() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def module_kernel(
-    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Kernel]:
-    home = str(tmp_path_factory.mktemp("home"))
-    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
-        assert kernel.run("%load_ext cfai_magics").outputs == []
-        yield kernel
 
 
 @pytest.fixture

@@ -6,27 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernels import Kernel, running_kernel
+from tests.kernels import Kernel
 from tests.standin import Fault, Standin, Switches
 
 GEMMA, LLAMA = "gemma-4-26b-a4b-it", "llama-3.2-3b-instruct"
 TWO = f"-m {GEMMA} -m {LLAMA}"
-
-
-@pytest.fixture(scope="module")
-def module_cloudflare() -> Iterator[Standin]:
-    with Standin() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def module_kernel(
-    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Kernel]:
-    home = str(tmp_path_factory.mktemp("home"))
-    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
-        assert kernel.run("%load_ext cfai_magics").outputs == []
-        yield kernel
 
 
 @pytest.fixture

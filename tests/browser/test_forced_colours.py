@@ -1,4 +1,4 @@
-"""Where the system forces its few colours upon pages, what we draw with colour stays to be seen."""
+"""Where the system forces its few colours upon pages, what we draw with colour is still seen."""
 
 import io
 
@@ -66,7 +66,9 @@ def assert_the_model_in_use_is_marked(page: Page) -> None:
     in_use = page.locator(".jp-CfaiModels-option[aria-selected=true]")
     expect(options.first).to_be_visible()
     page.keyboard.press("ArrowDown")  # what Enter would choose has a mark of its own
-    expect(page.locator(".jp-CfaiModels-option.jp-mod-active[aria-selected=false]")).to_be_visible()
+    expect(
+        page.locator(".jp-CfaiModels-option.jp-mod-active[aria-selected=false]")
+    ).to_be_visible()
     options.first.scroll_into_view_if_needed()
     plain = colours(options.first, 0, 2)
     in_use.scroll_into_view_if_needed()

@@ -1,7 +1,5 @@
 """`%cfai fix`, `%cfai explain` and `%cfai sent` in a real kernel."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.kernels import Cell, Kernel, running_kernel
@@ -13,21 +11,10 @@ SECRET = "my notes are nobody's business"
 
 
 @pytest.fixture(scope="module")
-def module_cloudflare() -> Iterator[Standin]:
-    with Standin() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def module_kernel(
-    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Kernel]:
-    home = str(tmp_path_factory.mktemp("home"))
-    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
-        kernel.run("%load_ext cfai_magics")
-        kernel.run("%config Cfai.system = 'Speak like a pirate'")
-        kernel.run(f"secret = {SECRET!r}")
-        yield kernel
+def module_kernel(module_kernel: Kernel) -> Kernel:
+    module_kernel.run("%config Cfai.system = 'Speak like a pirate'")
+    module_kernel.run(f"secret = {SECRET!r}")
+    return module_kernel
 
 
 @pytest.fixture

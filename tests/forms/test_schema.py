@@ -1,7 +1,6 @@
 """Answers by a JSON Schema: what stands for one, how it is sent, what fits."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from cfai_magics.errors import BadOption
 from cfai_magics.forms.form import Unfit
 from cfai_magics.forms.schema import Schema, read_schema, schema_of, streams
 from cfai_magics.values import Model
-from tests.kernels import Cell, Kernel, running_kernel
+from tests.kernels import Cell, Kernel
 from tests.standin import Fault, Standin
 
 CITY = {
@@ -92,20 +91,9 @@ def test_the_form_is_the_servers_own() -> None:
 
 
 @pytest.fixture(scope="module")
-def module_cloudflare() -> Iterator[Standin]:
-    with Standin() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def module_kernel(
-    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Kernel]:
-    home = str(tmp_path_factory.mktemp("home"))
-    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
-        kernel.run("%load_ext cfai_magics")
-        kernel.run(DEFINE)
-        yield kernel
+def module_kernel(module_kernel: Kernel) -> Kernel:
+    module_kernel.run(DEFINE)
+    return module_kernel
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import base64
 import io
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,20 +113,9 @@ def test_figures_axes_and_image_objects_are_pictures() -> None:
 
 
 @pytest.fixture(scope="module")
-def module_cloudflare() -> Iterator[Standin]:
-    with Standin() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def module_kernel(
-    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Kernel]:
-    home = str(tmp_path_factory.mktemp("home"))
-    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
-        kernel.run("%load_ext cfai_magics")
-        kernel.run("%matplotlib inline\nimport matplotlib.pyplot as plt")
-        yield kernel
+def module_kernel(module_kernel: Kernel) -> Kernel:
+    module_kernel.run("%matplotlib inline\nimport matplotlib.pyplot as plt")
+    return module_kernel
 
 
 @pytest.fixture

@@ -2,19 +2,12 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.kernels import Cell, Kernel, running_kernel
+from tests.kernels import Cell, Kernel
 from tests.standin import Standin, images, sounds
-
-
-@pytest.fixture(scope="module")
-def module_cloudflare() -> Iterator[Standin]:
-    with Standin() as cloudflare:
-        yield cloudflare
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +21,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def kernel(
-    tmp_path_factory: pytest.TempPathFactory, module_cloudflare: Standin, folder: Path
-) -> Iterator[Kernel]:
-    home = str(tmp_path_factory.mktemp("home"))
-    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as made:
-        made.run("%load_ext cfai_magics")
-        made.run(f"import os; os.chdir({str(folder)!r})")
-        made.run("texts = ['the cat sat', 'a cat on a mat', 'income tax']")
-        yield made
+def kernel(module_kernel: Kernel, folder: Path) -> Kernel:
+    module_kernel.run(f"import os; os.chdir({str(folder)!r})")
+    module_kernel.run("texts = ['the cat sat', 'a cat on a mat', 'income tax']")
+    return module_kernel
 
 
 @pytest.fixture

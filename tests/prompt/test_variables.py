@@ -1,28 +1,11 @@
 """Variables in the prompt, from a real kernel's namespace."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.kernels import Kernel, running_kernel
 from tests.standin import Standin
-
-
-@pytest.fixture(scope="module")
-def module_cloudflare() -> Iterator[Standin]:
-    with Standin() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def module_kernel(
-    module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Kernel]:
-    home = str(tmp_path_factory.mktemp("home"))
-    with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
-        kernel.run("%load_ext cfai_magics")
-        yield kernel
 
 
 @pytest.fixture
