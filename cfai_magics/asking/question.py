@@ -6,32 +6,27 @@ from dataclasses import dataclass, replace
 
 from ..credentials.store import without_tokens
 from ..errors import (
-    BadInput,
     CfaiError,
     Interrupted,
-    NoCredentials,
-    NotRecorded,
-    SchemaMismatch,
 )
-from ..forms.form import Form, Unfit, formed
+from ..forms.form import Form, formed
 from ..forms.schema import Schema
 from ..prompt.conversation import Turn
 from ..prompt.costing import Sent, guessed_prompt_tokens, shares
 from ..prompt.parts import Part, Prompt
-from ..render.formats import neurons, next_try
+from ..render.formats import next_try
 from ..render.preview import Preview, shown
 from ..values import Answer, Model, Request, Usage
-from ..values.provenance import together
 from ..workers_ai import chat
 from .calling import Calling
 from .continuing import LeftOut, Place, counts, keep, turn_of
 from .door import Door, Live
+from .fitting import Fitting
 from .notes import history_told, images_told
 
 OFFERED = {"code", "correction"}  # forms whose code goes into a new cell
 LEAST = 1e-9  # neurons: a limit that lets nothing through
 RECORDED = "The answer is recorded: it would be replayed, and nothing would be sent or cost."
-REPAIR = "Your answer does not fit: {}. Answer again, only with JSON that fits the schema."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +60,14 @@ class Asking:
             return answer
 
     def _answered(self, live: Live) -> Answer:
+        def shown(request: Request, used: Usage) -> Answer:
+            return self._shown(live, request, self._left_after(used))
+
         if self.schema:
-            return self._by_schema(live)
+            return Fitting(self.form, live, shown).answered(self.request)
         if self.calling is None:
             return self._shown(live, self.request)
-        return self.calling.answered(
-            live,
-            self.request,
-            lambda request, used: self._shown(live, request, self._left_after(used)),
-        )
+        return self.calling.answered(live, self.request, shown)
 
     def preview(self) -> Preview:
         """Return what would be sent and what it may cost; nothing is."""
@@ -150,68 +144,6 @@ class Asking:
                 self._end(live, name, error.answer)
             raise
 
-    # --- by a schema
-
-    def _by_schema(self, live: Live) -> Answer:
-        """Return the answer that fits the schema, asked for again where the first does not.
-
-        Raises SchemaMismatch, which bears the answer, where neither does.
-        """
-        first = self._constrained(live)
-        fault = self._fault(first)
-        if fault is None:
-            return first
-        if first.finish == "length":
-            raise _mismatch(first, f"it was cut at {first.usage.completion_tokens:,} tokens")
-        answer = self._repaired(first, fault, live)
-        fault = self._fault(answer)
-        if fault is not None:
-            raise _mismatch(answer, fault)
-        return answer
-
-    def _constrained(self, live: Live) -> Answer:
-        """Ask with the schema as a field of the request; without where a model refuses that."""
-        try:
-            return self._shown(live, self.request)
-        except (BadInput, NotRecorded, NoCredentials) as error:
-            if error.answer is not None or "response_format" not in self.request.extra:
-                raise
-            extra = {k: v for k, v in self.request.extra.items() if k != "response_format"}
-            without = replace(self.request, extra=extra)
-            if isinstance(error, BadInput):
-                live.again(f"{error.cause}: asking without the field for the schema.")
-                return self._shown(live, without)
-            return self._recorded(live, without, error)
-
-    def _recorded(self, live: Live, request: Request, error: CfaiError) -> Answer:
-        """Return the recorded answer of a model that had refused the field; else raise."""
-        try:
-            return self._shown(live, request)
-        except (NotRecorded, NoCredentials):
-            raise error from None
-
-    def _fault(self, answer: Answer) -> str | None:
-        """Return why the answer does not fit the schema; None where it does."""
-        try:
-            self.form.parse(answer.text)
-        except Unfit as unfit:
-            return str(unfit)
-        return None
-
-    def _repaired(self, first: Answer, fault: str, live: Live) -> Answer:
-        """Ask once more with the first answer and its fault; the cost of both is the answer's."""
-        live.again(f"The answer does not fit the schema ({fault}); asking once more.")
-        said = {"role": "assistant", "content": first.text}
-        told = {"role": "user", "content": REPAIR.format(fault)}
-        request = replace(self.request, messages=(*self.request.messages, said, told))
-        try:
-            second = self._shown(live, request, self._left_after(first.usage))
-        except CfaiError as error:
-            answer = _both(first, error.answer, fault) if error.answer else first
-            error.answer = answer if answer.text else replace(answer, text=first.text)
-            raise
-        return _both(first, second, fault)
-
     def _left_after(self, used: Usage) -> float | None:
         """Return what is left of the cell's own limit."""
         if self.most is None:
@@ -264,25 +196,3 @@ def _interrupted(answer: Answer | None) -> Interrupted:
         error = Interrupted("Interrupted before the first word", "Nothing had arrived.")
     error.answer = answer
     return error
-
-
-def _mismatch(answer: Answer, fault: str) -> SchemaMismatch:
-    error = SchemaMismatch(f"The answer does not fit the schema: {fault}")
-    error.answer = answer
-    return error
-
-
-def _both(first: Answer, second: Answer, fault: str) -> Answer:
-    """Return the second answer with the usage and time of both, and what it took itself."""
-    used = second.usage
-    cost = "" if used.neurons is None else f", {neurons(used.neurons)} neurons {used.basis}"
-    tokens = f"{used.prompt_tokens:,}→{used.completion_tokens:,} tokens"
-    told = f"The first answer did not fit the schema ({fault}): asking again took {tokens}{cost}."
-    return replace(
-        second,
-        usage=first.usage + used,
-        origin=together([first.origin, second.origin]),
-        seconds=first.seconds + second.seconds,
-        first_token_seconds=first.first_token_seconds,
-        notes=(*first.notes, *second.notes, told),
-    )
