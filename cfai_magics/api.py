@@ -12,6 +12,7 @@ from .session import Session
 from .session.answer_stream import AnswerStream
 from .settings import home, load_settings
 from .values import Answer, Message, Request, Text
+from .values.provenance import metadata_of
 from .values.results import Embeddings, RawResult
 from .workers_ai.work import Payload
 
@@ -70,7 +71,7 @@ def embed(texts: Iterable[str], *, model: str = "") -> Embeddings:
 def similarity(texts: Iterable[str], *, model: str = "") -> HeatMap:
     """Return how near each text is to each: a heat map in a notebook, and its `matrix`."""
     found = embed(texts, model=model)
-    return HeatMap(found.texts, found.similarities())
+    return HeatMap(found.texts, found.similarities(), metadata_of(found))
 
 
 def map(  # noqa: A001, PLR0913 - its name everywhere; all of it is given by name

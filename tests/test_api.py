@@ -71,15 +71,25 @@ def test_the_nearness_of_texts_is_a_table_that_needs_no_colours() -> None:
     heat = cfai_magics.similarity(["the cat sat", "a cat sat", "<b>tax</b>"])
     assert heat.matrix[0][0] == pytest.approx(1.0)
     assert heat.matrix[0][1] == heat.matrix[1][0] > heat.matrix[0][2]
-    assert f">{heat.matrix[0][1]:.2f}</td>" in heat._repr_html_()
-    assert "<b>" not in heat._repr_html_()
+    assert f">{heat.matrix[0][1]:.2f}</td>" in heat.html
+    assert "<b>" not in heat.html
     assert f"{heat.matrix[0][1]:.2f}" in str(heat)
+
+
+def test_vectors_and_their_nearness_bear_where_they_come_from() -> None:
+    vectors = cfai_magics.embed(["sun", "moon"])
+    for shown in (vectors, cfai_magics.similarity(["sun", "moon"])):
+        _data, metadata = shown._repr_mimebundle_()
+        told = metadata["application/vnd.cfai+json"]
+        assert (told["model"], told["basis"]) == ("@cf/baai/bge-m3", "billed")
+        assert told["request"] == vectors.origin.request != ""
+        assert "moon" not in str(told)
 
 
 def test_more_texts_than_the_eye_takes_are_told() -> None:
     heat = cfai_magics.similarity([f"text {number}" for number in range(45)])
     assert "The first 40 of 45 texts; .matrix holds all." in str(heat)
-    assert heat._repr_html_().count("<tr>") == 41
+    assert heat.html.count("<tr>") == 41
     assert len(heat.matrix) == 45
 
 

@@ -10,8 +10,9 @@ from ..forms.form import Form
 from ..mapping import Mapper
 from ..render.forms import plain, pretty
 from ..render.grid import NotebookGrid, TextGrid
-from ..render.live import NotebookLive, TextLive, WholeLive
-from ..render.output import Output, notebook_progress, terminal_progress
+from ..render.live import NotebookLive
+from ..render.output import Metadata, Output, notebook_progress, terminal_progress
+from ..render.printed import TextLive, Under, WholeLive
 from ..render.tally import terminal_write
 from ..session import Session
 from ..values import Answer
@@ -36,7 +37,7 @@ def notebook_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
 
     def live(form: Form, footer: str) -> Live:
         if form.name in {"text", "raw"}:
-            return _plain_live(form, footer, lambda line: Output().tell(line))
+            return _plain_live(form, footer, lambda line: Output().tell(line), _told)
         return NotebookLive(footer, form)
 
     def grid(variants: Sequence[Variant], form: Form, footer: str) -> LiveGrid:
@@ -93,10 +94,15 @@ def mapper(session: Session) -> Mapper:
     return Mapper(session, tell, terminal_write(), input)
 
 
-def _plain_live(form: Form, footer: str, tell: Tell) -> Live:
+def _plain_live(form: Form, footer: str, tell: Tell, under: Under | None = None) -> Live:
     if form.name in {"markdown", "text", "correction"}:
-        return TextLive(footer, tell)
-    return WholeLive(footer, tell, lambda answer: _print(answer, form))
+        return TextLive(footer, tell, under=under)
+    return WholeLive(footer, tell, lambda answer: _print(answer, form), under)
+
+
+def _told(line: str, metadata: Metadata) -> None:
+    """Show a line in an output that bears metadata: printed text can bear none."""
+    Output().tell(line, metadata)
 
 
 def for_shell(text: str) -> str:

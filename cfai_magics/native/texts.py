@@ -107,7 +107,7 @@ def _embedded(reply: RawResult, _given: Given) -> Made:
 
 def _nearness(answer: Answer) -> Bundle:
     found = answer.parsed
-    return {"text/html": HeatMap(found.texts, found.similarities())._repr_html_()}
+    return {"text/html": HeatMap(found.texts, found.similarities()).html}
 
 
 def _converting(model: str, given: Given) -> Job:

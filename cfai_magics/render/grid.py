@@ -10,8 +10,9 @@ from ..values import Answer, Delta, Text, Thought
 from ..values.answers import Answers, Variant, titles
 from ..values.provenance import metadata_of_all
 from .columns import Pane, ended, grid, stacked, titled, told, while_coming
-from .live import BYTES_PER_SECOND, MESSAGE_BYTES, SHORTEST_PAUSE, TextLive
+from .live import BYTES_PER_SECOND, MESSAGE_BYTES, SHORTEST_PAUSE
 from .output import Output, Publish, publish
+from .printed import TextLive
 from .sent import SentBox, folded_box
 
 BUSY_AT_ONCE = 4  # answers, at most, each of which may be sent at the pace of one alone

@@ -1,8 +1,9 @@
 """How near texts are to each other: a table whose cells are the darker the nearer two are."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 Matrix = Sequence[Sequence[float]]
 MOST_SHOWN = 40  # texts: beyond, a table says nothing to the eye
@@ -14,10 +15,14 @@ DARK = 0.6  # of the blue: from there on white is easier to read
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HeatMap:
-    """The similarities of some texts, from -1 to 1; `matrix` has a row and a column a text."""
+    """The similarities of some texts, from -1 to 1; `matrix` has a row and a column a text.
+
+    `metadata` is what its output bears of where the vectors come from.
+    """
 
     texts: tuple[str, ...]
     matrix: Matrix
+    metadata: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def shown(self) -> int:
@@ -45,7 +50,12 @@ class HeatMap:
     def __repr__(self) -> str:
         return str(self)
 
-    def _repr_html_(self) -> str:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"text/plain": str(self), "text/html": self.html}, dict(self.metadata)
+
+    @property
+    def html(self) -> str:
+        """The map as a table: every colour has its number in it."""
         numbers = "".join(f"<th>{at + 1}</th>" for at in range(self.shown))
         rows = "".join(map(self._row, range(self.shown)))
         caption = '<caption style="text-align: left">How near each text is to each</caption>'

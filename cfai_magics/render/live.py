@@ -1,9 +1,7 @@
-"""The one streaming display: an answer shown while it comes, in a notebook or a terminal."""
+"""The one streaming display of notebooks: an answer shown while it comes, in outputs replaced."""
 
-import sys
 import time
 from collections.abc import Callable
-from typing import TextIO
 
 from ..forms.form import FORMS, Form
 from ..markdown import split_finished
@@ -14,14 +12,12 @@ from .formats import folded, seconds
 from .forms import while_coming, whole
 from .output import NOTHING, Output, Publish, publish
 from .receipt import receipt
-from .sent import SentBox, folded_box
+from .sent import folded_box
 
 SHORTEST_PAUSE = 1 / 10  # s between two updates of an output
 BYTES_PER_SECOND = 12_000  # of updates, so that a long open block is sent less often
 MESSAGE_BYTES = 700  # what a Jupyter message weighs beside its text
 SETTLE_AT = 1_500  # characters: an open part this long hands its finished blocks up
-# What would command a terminal instead of being shown in it.
-CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
 THINKING_PAUSE = 0.5  # s between two updates of the line that tells of thinking
 
 
@@ -152,100 +148,3 @@ class NotebookLive:
     def sent(self, sent: Sent) -> None:
         """Show what was sent, folded, in an output of its own."""
         Output(self._publish).show(folded_box(sent))
-
-
-class TextLive:
-    """Shows an answer as plain text while it comes: in a terminal, or where text was asked for."""
-
-    def __init__(
-        self, footer: str, tell: Callable[[str], None], out: TextIO | None = None
-    ) -> None:
-        self._footer = footer
-        self._tell = tell
-        self._out = out or sys.stdout
-        self._thought = 0
-        self._text = False
-
-    def add(self, delta: Delta) -> None:
-        """Write the next piece of the answer."""
-        if isinstance(delta, Text):
-            if self._thought and not self._text:
-                self._tell(f"(thought: {self._thought:,} characters, kept in _cfai.thought)")
-            self._text = True
-            self._write(delta.text)
-        elif isinstance(delta, Thought):
-            self._thought += len(delta.text)
-
-    def _write(self, text: str) -> None:
-        in_terminal = self._out.isatty()
-        self._out.write(text.translate(CONTROLS) if in_terminal else text)
-        if in_terminal or self._out is sys.__stdout__:  # a kernel's gathers pieces by itself
-            self._out.flush()
-
-    def notice(self, line: str) -> None:
-        """Tell why nothing is coming yet."""
-        self._tell(line)
-
-    def again(self, line: str) -> None:
-        """Begin anew below what is written, and tell why."""
-        if self._text:
-            self._write("\n")
-        self._thought, self._text = 0, False
-        self._tell(line)
-
-    def step(self, line: str) -> None:
-        """Tell a line below what has come so far, and go on below that."""
-        self.again(line)
-
-    def end(self, answer: Answer | None) -> None:
-        """Write the receipt under the answer."""
-        if answer is None:
-            return
-        if self._text:
-            self._write("\n")
-            self._out.flush()
-        if self._footer != "off":
-            self._tell(receipt(answer, self._footer))
-
-    def sent(self, sent: Sent) -> None:
-        """Tell what was sent."""
-        self._tell(str(SentBox(sent)))
-
-
-class WholeLive:
-    """Shows nothing until the end, then the answer as a whole."""
-
-    def __init__(
-        self, footer: str, tell: Callable[[str], None], show: Callable[[Answer], None]
-    ) -> None:
-        self._footer = footer
-        self._tell = tell
-        self._show = show
-
-    def add(self, delta: Delta) -> None:
-        """Wait for the end."""
-
-    def notice(self, line: str) -> None:
-        """Tell why nothing is coming yet."""
-        self._tell(line)
-
-    def again(self, line: str) -> None:
-        """Tell why another answer is waited for."""
-        self._tell(line)
-
-    def step(self, line: str) -> None:
-        """Tell what has been done for the answer so far."""
-        self._tell(line)
-
-    def end(self, answer: Answer | None) -> None:
-        """Show the answer, and the receipt under it."""
-        if answer is None:
-            return
-        if answer.text or answer.raw is not None:
-            self._show(answer)
-        if self._footer != "off":
-            self._tell(receipt(answer, self._footer))
-
-    def sent(self, sent: Sent) -> None:
-        """Tell what was sent."""
-        self._tell(str(SentBox(sent)))

@@ -66,7 +66,9 @@ class Calls:
                 vectors += batch.vectors
                 call.sent = booking.priced(_guessed(Usage(), texts[done : done + BATCH]))
         notes, day = booking.notes, booking.standing
-        return Embeddings(model, tuple(vectors), call.usage, texts, notes, day, found.origin)
+        return Embeddings(
+            *(model, tuple(vectors), call.usage, texts, notes, day, found.origin, found.local)
+        )
 
     def run(
         self,

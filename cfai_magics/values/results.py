@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import BadOption
 from . import Basis, Standing, Usage
-from .provenance import Origin
+from .provenance import Origin, metadata_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Embeddings:
     """Vectors in the order of the texts they were asked for.
 
     numpy takes it wherever it takes an array, and `array` is one. `notes` are lines about the
-    call for its reader, `standing` is where the day stood after it, and `origin` is as that of
-    Answer.
+    call for its reader, `standing` is where the day stood after it; `origin` and `local` are as
+    those of Answer.
     """
 
     model: str
@@ -53,6 +53,20 @@ class Embeddings:
     notes: tuple[str, ...] = field(default=(), compare=False)
     standing: Standing | None = field(default=None, compare=False)
     origin: Origin = field(default_factory=Origin, compare=False)
+    local: bool = field(default=False, compare=False)
+
+    @property
+    def finish(self) -> str:
+        """Why it ended: vectors come whole or not at all."""
+        return "stop"
+
+    @property
+    def basis(self) -> Basis | None:
+        """Origin of the neurons in `usage`: billed, estimated or replayed."""
+        return self.usage.basis
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"text/plain": repr(self)}, metadata_of(self)
 
     def __len__(self) -> int:
         return len(self.vectors)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.render.live import SETTLE_AT, NotebookLive, TextLive, WholeLive
+from cfai_magics.render.live import SETTLE_AT, NotebookLive
+from cfai_magics.render.printed import TextLive, WholeLive
 from cfai_magics.values import Answer, Finish, Text, Thought, Usage
 from cfai_magics.values.provenance import Origin, Recorded
 
@@ -342,6 +343,18 @@ def test_where_no_text_came_the_receipt_bears_the_origin(
     live.end(Answer("m", finish="tool_calls", origin=Origin("abc")))
     (receipt,) = front_end.metadata.values()
     assert receipt["application/vnd.cfai+json"]["request"] == "abc"
+
+
+def test_under_a_printed_answer_the_receipt_bears_the_origin() -> None:
+    borne: list[Any] = []
+    answer = Answer("m", "Blue.", origin=Origin("abc"))
+
+    def under(_line: str, metadata: Mapping[str, Any]) -> None:
+        borne.append(metadata["application/vnd.cfai+json"]["request"])
+
+    TextLive("short", print, io.StringIO(), under).end(answer)
+    WholeLive("short", print, lambda _: None, under).end(answer)
+    assert borne == ["abc", "abc"]
 
 
 def test_an_answer_as_a_cells_result_bears_its_origin_too() -> None:
