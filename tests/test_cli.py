@@ -85,6 +85,16 @@ def test_each_call_ends_with_its_code_and_its_words(
     assert told in captured.out + captured.err
 
 
+def test_a_shell_is_told_of_the_variable_that_records(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CFAI_REPLAY", f"only:{tmp_path}/none.jsonl")
+    assert main(["ask", "Hi"]) == 1
+    assert "CFAI_REPLAY=auto:PATH asks such questions" in capsys.readouterr().err
+    assert main(["verify"]) == 1
+    assert "CFAI_REPLAY=auto:PATH makes one" in capsys.readouterr().err
+
+
 def test_use_is_remembered(home: Path, account: Standin) -> None:
     assert main(["use", "llama-3.2-3b-instruct"]) == 0
     assert main(["ask", "Hi"]) == 0

@@ -15,7 +15,7 @@ from ..store.answers import Answers, Kept
 from ..values import Answer
 from .plan import RESULTS, Plan
 from .queue import Queue
-from .run import Found, Run
+from .run import Found, Run, ways
 
 MOST_AT_ONCE = 100
 Costs = Mapping[str, Cost | None]
@@ -68,13 +68,16 @@ class Mapper:
             found = Found({} if anew else store.find(plan.requests))
 
             def known(key: str) -> bool:
-                return self.session.answerers.is_recorded(plan.requests[key])
+                return any(map(self.session.answerers.is_recorded, ways(plan.requests[key])))
 
             missing = [key for key in plan.requests if key not in found.answers]
             queued = store.queued(self.session.books.place().account, missing)
             waiting = {key for batch in queued for key in batch.keys}
             wanted = [key for key in missing if key not in waiting]
-            costs = plan.costs(self.session, [key for key in wanted if not known(key)])
+            unknown = [key for key in wanted if not known(key)]
+            for key in unknown[:1]:
+                self.session.answerers.expect(plan.requests[key])
+            costs = plan.costs(self.session, unknown)
             self._price(plan, costs, how, _before(plan, found, missing, wanted))
             tally = Tally(len(missing), self.write)
             with self._kept(store, tally):

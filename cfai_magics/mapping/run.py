@@ -12,6 +12,7 @@ from ..errors import (
     CutStream,
     Interrupted,
     NoCapacity,
+    NotRecorded,
     RateLimited,
     RequestTimeout,
     ServerError,
@@ -59,6 +60,12 @@ def fault_of(plan: Plan, kept: Kept) -> str:
         cut = ": it was cut at max_tokens" if kept.finish == "length" else ""
         return f"the answer does not fit the schema{cut} ({unfit})"
     return ""
+
+
+def ways(request: Request) -> list[Request]:
+    """Return a request and, where it has the field for a schema, the one without that."""
+    extra = {k: v for k, v in request.extra.items() if k != "response_format"}
+    return [request, *([replace(request, extra=extra)] if len(extra) < len(request.extra) else [])]
 
 
 class Run:
@@ -142,18 +149,19 @@ class Run:
 
     def _answered(self, request: Request, drawn: Pool | None, tell: Tell) -> Answer:
         """Ask; again without the field for the schema where the model refuses that."""
-        if "response_format" not in request.extra:
+        first, *others = ways(request)
+        if not others:
             return self._streamed(request, drawn, tell)
-        extra = {k: v for k, v in request.extra.items() if k != "response_format"}
-        plain = replace(request, extra=extra)
         if not self._plainly:
             try:
-                return self._streamed(request, drawn, tell)
+                return self._streamed(first, drawn, tell)
+            except NotRecorded:  # of a model that had refused the field
+                return self._streamed(others[0], drawn, tell)
             except BadInput as error:
                 if error.answer is not None:
                     raise
             self._plainly = True
-        return self._streamed(plain, drawn, tell)
+        return self._streamed(others[0], drawn, tell)
 
     def _streamed(self, request: Request, drawn: Pool | None, tell: Tell) -> Answer:
         def wait(error: CfaiError, pause: float, number: int) -> None:

@@ -42,7 +42,8 @@ class Asked:
     def elsewhere(self) -> str:
         """The hash without the local model: the same question, whoever answers it."""
         told = {name: value for name, value in self.fields.items() if name != "local"}
-        return _hash({**told, **_bare(told.get("response_format"))})
+        form = told.get("response_format")
+        return _hash(told if form is None else {**told, "response_format": bare(form)})
 
     @property
     def task(self) -> str:
@@ -107,12 +108,12 @@ def request_of(asked: Asked, model: str, *, thinks: bool | None) -> Request:
     return Request(model, messages, think=thinks, extra=rest)
 
 
-def _bare(form: Any) -> dict[str, Any]:
+def bare(form: Any) -> Any:
     """Return a schema as Workers AI takes it, without the wrapper for other servers."""
     wrapper = form.get("json_schema") if isinstance(form, Mapping) else None
     if not isinstance(wrapper, Mapping) or set(wrapper) != {"name", "schema"}:
-        return {}
-    return {"response_format": {**form, "json_schema": wrapper["schema"]}}
+        return form
+    return {**form, "json_schema": wrapper["schema"]}
 
 
 def canonical(value: Any) -> str:

@@ -1,15 +1,19 @@
 """One recorded answer as a value, and as one line of JSON."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..values import Text, Thought, Usage
 from ..workers_ai.wire import Reader, unwrapped
-from .asked import Asked
+from .asked import Asked, canonical
 
 Reply = Mapping[str, Any]
+CONFLICT = (b"<<<<<<<", b"=======", b">>>>>>>")
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+LONGEST = 86_400_000  # ms: whoever waited for an answer did not wait a day
 KINDS = frozenset({"stream", "json", "vectors", "base64"})
 
 
@@ -98,8 +102,12 @@ def _sorted(value: Any) -> Any:
 
 def record_in(line: bytes) -> Record:
     """Return the recorded answer of a line, or raise Damaged."""
+    if line.startswith(CONFLICT):
+        raise Damaged("is a mark of git's, where a merge has not been settled")
     try:
         told = json.loads(line)
+        if HALF.search(line):
+            canonical(told).encode()  # half of a pair of surrogates is no text
     except (ValueError, RecursionError):
         raise Damaged("is no JSON") from None
     try:
@@ -115,7 +123,7 @@ def _record(told: Any) -> Record:
     usage = told["usage"]
     names = ("prompt_tokens", "completion_tokens", "cached_tokens")
     sent, came, cached = (int(usage[name]) for name in names)
-    neurons = usage["neurons"]
+    neurons = None if usage["neurons"] is None else float(usage["neurons"])
     replies = told["replies"]
     if not replies or not all(_is_reply(reply) for reply in replies):
         raise KeyError("replies")
@@ -133,9 +141,15 @@ def _record(told: Any) -> Record:
 def _is_reply(reply: Any) -> bool:
     """Whether a reply can be played: all that playing reads is there and is what it has to be."""
     (kind,) = KINDS & reply.keys()
-    float(reply["ms"])
     if kind == "stream":
         told = reply["stream"]
-        pieces = [*told["thought"], *told["text"]]
-        return all(isinstance(text, str) and ms >= 0 for ms, text in pieces)
+        pieces = [*told["thought"], *told["text"], (reply["ms"], "")]
+        return all(_is_time(ms) and isinstance(text, str) for ms, text in pieces)
+    if not _is_time(reply["ms"]):
+        return False
     return kind != "base64" or isinstance(reply["base64"] + reply["type"], str)
+
+
+def _is_time(ms: Any) -> bool:
+    """Whether these milliseconds can be waited for."""
+    return isinstance(ms, int | float) and 0 <= ms <= LONGEST

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -167,6 +167,16 @@ class Replay:
         exact, other = self.shelf(way.path).contents().chosen(asked, 0)
         return bool(exact or (other and way.mode != "auto"))
 
+    def expect(self, asked: Asked) -> None:
+        """Raise NotRecorded where only recordings may answer, and none answers this."""
+        way = self.way
+        if way.mode == "only" and way.path and not self.knows(asked):
+            shelf = self.shelf(way.path)
+            contents = shelf.contents()
+            raise _not_recorded(
+                self._missed(shelf, contents, asked), self._damage(shelf, contents)
+            )
+
     def _look(self, asked: Asked) -> Look:
         from .. import __version__
 
@@ -190,7 +200,7 @@ class Replay:
             self._check(look)
             look.missed = "" if look.record else self._missed(shelf, contents, look.asked)
         if way.mode == "only" and look.record is None:
-            raise self._not_recorded(look)
+            raise _not_recorded(look.missed, look.notes)
         if way.records and look.record is None:
             from .heard import Take
 
@@ -230,13 +240,6 @@ class Replay:
             return f"{shelf.path.name} holds no question of this kind"
         return f"nearest in {shelf.path.name}: {other}"
 
-    def _not_recorded(self, look: Look) -> NotRecorded:
-        damaged = f" {look.notes[0]}" if look.notes else ""
-        return NotRecorded(
-            f"This question is not recorded; {look.missed}",
-            f"{NotRecorded.default_hint}{damaged}",
-        )
-
     # --- keeping
 
     def _keep(self, look: Look, nth: int, shelf: Shelf, *, refresh: bool) -> list[str]:
@@ -264,3 +267,10 @@ class Replay:
         from .player import Player
 
         return Player(record, instant=self.way.instant)
+
+
+def _not_recorded(missed: str, notes: Sequence[str]) -> NotRecorded:
+    damaged = f" {notes[0]}" if notes else ""
+    return NotRecorded(
+        f"This question is not recorded; {missed}", f"{NotRecorded.default_hint}{damaged}"
+    )

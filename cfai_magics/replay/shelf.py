@@ -16,6 +16,7 @@ from .asked import Asked
 from .record import Damaged, Record, record_in
 
 PATIENCE = 30.0  # s to wait while another kernel writes
+NAMED = 5  # lines that are damaged in the same way
 MARK = b"\xef\xbb\xbf"  # some editors begin a file with it
 
 
@@ -54,8 +55,18 @@ class Contents:
 
     @property
     def damaged(self) -> list[str]:
-        """What is wrong with which line."""
-        return [f"line {n} {each.damage}" for n, each in enumerate(self.lines, 1) if each.damage]
+        """What is wrong with which lines, those with the same together."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for number, line in enumerate(self.lines, 1):
+            if line.damage:
+                found[line.damage].append(number)
+        return [f"{_numbered(numbers)} {damage}" for damage, numbers in found.items()]
+
+
+def _numbered(numbers: Sequence[int]) -> str:
+    told = ", ".join(f"{number:,}" for number in numbers[:NAMED])
+    more = f" and {len(numbers) - NAMED:,} more" if len(numbers) > NAMED else ""
+    return f"line {told}{more}"
 
 
 def _joined(lines: list[bytes]) -> Iterator[bytes]:

@@ -103,6 +103,10 @@ class Answerers:
         """Whether a recording would answer a chat request."""
         return self._replay.knows(asked_chat(request, self._here()))
 
+    def expect(self, request: Request) -> None:
+        """Raise NotRecorded where only recordings may answer, and none answers this request."""
+        self._replay.expect(asked_chat(request, self._here()))
+
     def gateway(self, found: Answerer, named: str = "") -> Gateway | None:
         """Return the gateway that a call goes through; a recording needs none."""
         return None if found.is_recorded else self._route.gateway(named)

@@ -16,7 +16,14 @@ import pytest
 
 import cfai_magics
 from cfai_magics import api
-from cfai_magics.errors import AllowanceUsedUp, BadOption, BudgetExceeded, CfaiError, Interrupted
+from cfai_magics.errors import (
+    AllowanceUsedUp,
+    BadOption,
+    BudgetExceeded,
+    CfaiError,
+    Interrupted,
+    NotRecorded,
+)
 from cfai_magics.mapping.queue import batches
 from cfai_magics.replay.way import Way
 from cfai_magics.session import Session
@@ -427,6 +434,20 @@ def test_what_was_recorded_is_replayed_and_costs_nothing(
     found = cfai_magics.map("Is it {text}?", rows, max_tokens=9, fresh=True)
     assert [row["answer"] for row in found] == ["good", "bad", "good"]
     assert len(account.requests) == 2
-    with pytest.raises(CfaiError):
-        cfai_magics.map("Is it {text}?", ["new"], max_tokens=9)
+    with pytest.raises(NotRecorded, match="“Is it new"):
+        cfai_magics.map("Is it {text}?", ["fine", "new"], max_tokens=9, fresh=True)
     assert len(account.requests) == 2
+
+
+def test_what_a_model_answered_without_the_field_for_the_schema_is_replayed(
+    account: Standin, session: Session, tmp_path: Path
+) -> None:
+    schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
+    account.switch(answer='{"ok": true}', error=Fault.of(5024), errors_before_success=1)
+    session.replay.choose(Way("auto", tmp_path / "lesson.cfai"))
+    first = cfai_magics.map("{text}?", ["a", "b"], schema=schema, concurrency=1)
+    count = len(account.requests)
+    session.replay.choose(Way("only", tmp_path / "lesson.cfai"))
+    again = cfai_magics.map("{text}?", ["a", "b"], schema=schema, fresh=True)
+    assert [row["answer"] for row in again] == [row["answer"] for row in first]
+    assert len(account.requests) == count

@@ -14,10 +14,37 @@ def asked(*contents: str, system: str = "Be brief.", **fields: Any) -> Asked:
     return Asked({"task": "chat", "model": "@cf/a/m", "messages": messages, **fields})
 
 
+def looking(image: str) -> Asked:
+    url = f"image/png;sha256:{image * 64}"
+    image_part = {"type": "image_url", "image_url": {"url": url}}
+    content = [{"type": "text", "text": "What is it?"}, image_part]
+    return Asked(
+        {"task": "chat", "model": "m", "messages": [{"role": "user", "content": content}]}
+    )
+
+
+def formed(properties: dict[str, Any]) -> Asked:
+    schema = {"type": "object", "properties": properties}
+    return asked("Where?", response_format={"type": "json_schema", "json_schema": schema})
+
+
+def run(prompt: str, steps: int | None) -> Asked:
+    given = {"prompt": prompt} if steps is None else {"prompt": prompt, "steps": steps}
+    return Asked({"task": "run", "model": "@cf/a/i", "input": given})
+
+
+SCHEMA_CHANGED = (
+    'the schema says “…erties":{"town":{"type":"strin…” instead of '
+    '“…erties":{"city":{"type":"strin…”'
+)
 RECORDED = [
     asked("Why is the sky blue?", max_tokens=99),
     asked("Name three rivers.", max_tokens=99),
     Asked({"task": "embeddings", "model": "@cf/a/e", "texts": ["a", "b"]}),
+    looking("1"),
+    formed({"city": {"type": "string"}}),
+    run("A house", 4),
+    Asked({"task": "run", "model": "@cf/a/t", "input": "sha256:11"}),
 ]
 
 
@@ -26,7 +53,7 @@ RECORDED = [
     [
         (
             asked("Why is the sky red?", max_tokens=99),
-            "message 2 (user) says “…s the sky red?” instead of “…s the sky blue?”",
+            "message 1 (user) says “…s the sky red?” instead of “…s the sky blue?”",
         ),
         (
             asked("Name three rivers.", system="Be long.", max_tokens=99),
@@ -43,11 +70,42 @@ RECORDED = [
         ),
         (
             asked("Name three rivers.", "And lakes?", max_tokens=99),
-            "message 3 (user) is new",
+            "message 2 (user) is new",
         ),
         (
             Asked({"task": "embeddings", "model": "@cf/a/e", "texts": ["a"]}),
             "text 2 is missing",
+        ),
+        (
+            asked("Name three rivers.", system="", max_tokens=99),
+            "the system prompt is missing",
+        ),
+        (
+            asked("Name three rivers.\n", max_tokens=99),
+            "message 1 (user) says “…ee rivers.⏎” instead of “…ee rivers.”",
+        ),
+        (
+            asked("Name three\xa0rivers.", max_tokens=99),
+            r"message 1 (user) says “Name three\xa0rivers.” instead of “Name three rivers.”",
+        ),
+        (
+            asked("Name three rivers.", max_tokens=99, local="a small model", think=True),
+            "parameter think true instead of unset",
+        ),
+        (
+            looking("2"),
+            "image 1 of message 1 is another",
+        ),
+        (
+            formed({"town": {"type": "string"}}),
+            SCHEMA_CHANGED,
+        ),
+        (run("A home", 4), "input prompt says “A home” instead of “A house”"),
+        (run("A house", 8), "input steps 8 instead of 4"),
+        (run("A house", None), "input steps unset instead of 4"),
+        (
+            Asked({"task": "run", "model": "@cf/a/t", "input": "sha256:22"}),
+            "input is another",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -56,8 +114,14 @@ def test_the_part_that_changed_is_named(now: Asked, told: str) -> None:
     assert changed(now, RECORDED) == told
 
 
+def test_the_nearest_question_is_the_one_with_the_fewest_other_parts() -> None:
+    bare = [asked("River?", system="", max_tokens=9, temperature=1), asked("Q", system="")]
+    told = changed(asked("Q", max_tokens=5), bare)
+    assert told == "the system prompt is new; parameter max_tokens 5 instead of unset"
+
+
 def test_other_kinds_of_questions_are_no_neighbours() -> None:
-    assert changed(asked("Hi"), RECORDED[2:]) == ""
+    assert changed(asked("Hi"), RECORDED[2:3]) == ""
     assert changed(asked("Hi"), []) == ""
 
 

@@ -89,6 +89,12 @@ DAMAGE = {
     "no reply": b'{"key": "a"}\n',
     "bytes that are no text": b"\xff\xfe\x00\n",
     "deep": b"[" * 100_000 + b"\n",
+    "a day and more to wait": record("x").line().replace(b'"ms":9', b'"ms":1e300'),
+    "no number to wait": record("x").line().replace(b"[[5,", b"[[NaN,"),
+    "neurons that are no number": record("x").line().replace(b"null", b'"many"'),
+    "half of a letter": record("x", answer="\U0001f600")
+    .line()
+    .replace("\U0001f600".encode(), b"\\ud83d"),
 }
 
 
@@ -108,6 +114,14 @@ def test_a_damaged_line_is_reported_and_kept_as_it_is(
     assert kept[place + 1] == b"\n"
     assert kept[place - 1] == good[0].line() or record_in(kept[place - 1]).text
     assert len(shelf.contents().records) == 3
+
+
+def test_many_damaged_lines_are_told_in_short() -> None:
+    conflict = b"<<<<<<< HEAD\n" + record("a").line() + b"=======\n>>>>>>> theirs\n"
+    assert Contents(conflict + b"{\n" * 2_000).damaged == [
+        "line 1, 3, 4 is a mark of git's, where a merge has not been settled",
+        "line 5, 6, 7, 8, 9 and 1,995 more is no JSON",
+    ]
 
 
 def test_a_question_that_was_changed_by_hand_does_not_fit_its_key() -> None:
