@@ -89,10 +89,12 @@ class Replay:
         return f"{way.mode}, {IN_WORDS[way.mode]}{where}", way.source
 
     def choose(self, way: Way) -> Way:
-        """Let this hold for the session; return it with its file."""
+        """Let this hold for the session; return it with its file. StoreError where it can't."""
         text = f"{way.mode}:{way.path}" if way.path else way.mode
         self._settings.course.check_setting("recording", text)
         chosen = found(way, self._environ, None, self._notebook())
+        if chosen.records and chosen.path:
+            self.shelf(chosen.path).check_writable()
         self._said = way
         self.begin_cell()
         self._most.clear()

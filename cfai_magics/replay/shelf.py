@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EINVAL
+from errno import EACCES, EINVAL
 from hashlib import sha256
 from pathlib import Path
 
@@ -125,6 +125,18 @@ class Shelf:
         except OSError as error:
             raise self._unusable(error) from None
 
+    def check_writable(self) -> None:
+        """Raise StoreError where nothing could be recorded.
+
+        A link is not followed: in a folder of strangers it may lead anywhere.
+        """
+        if self.path.is_symlink():
+            raise self._unusable(OSError(EINVAL, "it is a link to another file"))
+        if self.path.exists() and not os.access(self.path, os.W_OK):
+            raise self._unusable(OSError(EACCES, "it may be read only"))
+        if not os.access(self.path.parent, os.W_OK):
+            raise self._unusable(OSError(EACCES, "its folder may be read only"))
+
     def add(self, record: Record, *, replacing: int | None = None) -> None:
         """Put an answer into its place; what stands there already stays.
 
@@ -132,12 +144,13 @@ class Shelf:
         `replacing` on goes. All other lines stay as they are, byte for byte.
         """
         with self._alone():
+            self.check_writable()
             lines = list(self._contents().lines)
             if replacing is not None:
                 lines = [line for line in lines if not _goes(line, record, replacing)]
             places = [line.record.place for line in lines if line.record]
             if record.place not in places:
-                self._write(self.path.resolve(), _with(lines, record))
+                self._write(_with(lines, record))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -155,14 +168,14 @@ class Shelf:
         except OSError as error:
             raise self._unusable(error) from None
 
-    def _write(self, path: Path, lines: Sequence[Line]) -> None:
+    def _write(self, lines: Sequence[Line]) -> None:
         """Put a new file into the place of the old one, whole or not at all."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             partial.write_bytes(b"".join(line.content for line in lines))
-            if path.exists():
-                partial.chmod(path.stat().st_mode)
-            partial.replace(path)
+            if self.path.exists():
+                partial.chmod(self.path.stat().st_mode)
+            partial.replace(self.path)
         finally:
             partial.unlink(missing_ok=True)
 

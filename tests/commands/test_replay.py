@@ -8,7 +8,7 @@ import pytest
 from traitlets import TraitError
 
 from cfai_magics.commands import run
-from cfai_magics.errors import BadOption
+from cfai_magics.errors import BadOption, StoreError
 from cfai_magics.render.formats import Table
 from cfai_magics.session import Session
 from cfai_magics.values import Message
@@ -85,6 +85,16 @@ def test_what_cannot_be_done_is_one_line(
     with pytest.raises(BadOption, match=told):
         replay(*words, shell=shell)
     assert session.replay.way.mode == "off"
+
+
+def test_where_nothing_can_be_recorded_is_told_at_once(
+    replay: Shown, session: Session, tmp_path: Path
+) -> None:
+    (tmp_path / "lesson.cfai.jsonl").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="it is a link to another file"):
+        replay("auto", str(tmp_path / "lesson.cfai.jsonl"))
+    assert session.replay.way.mode == "off"
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_status_tells_it_too(session: Session, tmp_path: Path) -> None:

@@ -173,17 +173,27 @@ def test_what_is_no_file_is_neither_waited_for_nor_replaced(shelf: Shelf, path: 
     assert path.is_fifo()
 
 
-def test_a_link_stays_one_and_its_file_is_written(
-    shelf: Shelf, path: Path, tmp_path: Path
-) -> None:
-    shared = tmp_path / "shared" / "all.jsonl"
-    shared.parent.mkdir()
-    shared.write_bytes(record("a").line())
-    path.symlink_to(shared)
-    shelf.add(record("b"))
+def test_a_link_is_read_but_not_written_through(shelf: Shelf, path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "profile"
+    other.write_bytes(record("a").line())
+    path.symlink_to(other)
+    assert len(shelf.contents().records) == 1
+    with pytest.raises(StoreError, match="it is a link to another file"):
+        shelf.add(record("b"))
+    assert other.read_bytes() == record("a").line()
     assert path.is_symlink()
-    assert len(lines(shared)) == 2
-    assert list(shared.parent.iterdir()) == [shared]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="rights hold for others")
+def test_what_may_be_read_only_is_left(shelf: Shelf, path: Path) -> None:
+    shelf.add(record("a"))
+    for place in (path, path.parent):
+        mode = place.stat().st_mode
+        place.chmod(mode & 0o555)
+        with pytest.raises(StoreError, match="may be read only"):
+            shelf.add(record("b"))
+        place.chmod(mode)
+    assert len(lines(path)) == 1
 
 
 @settings(deadline=None)
