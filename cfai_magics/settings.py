@@ -151,7 +151,7 @@ def kept_settings(folder: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        kept = tomllib.loads(path.read_text(encoding="utf-8"))
+        kept = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise BadOption(f"{path} can't be read: {error}", "Correct or delete it.") from None
     unknown = sorted(set(kept) - set(Cfai.class_trait_names(config=True)))

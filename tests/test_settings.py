@@ -27,6 +27,11 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     assert (loaded.model, loaded.temperature) == ('a "quoted" name', 0.5)
 
 
+def test_the_mark_that_editors_put_before_a_file_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_bytes(b"\xef\xbb\xbfmax_tokens = 5\r\n")
+    assert load_settings(tmp_path).max_tokens == 5
+
+
 def test_ipythons_configuration_wins_over_the_file(tmp_path: Path) -> None:
     keep_settings(tmp_path, {"model": "file", "max_tokens": 7})
     loaded = load_settings(tmp_path, Config({"Cfai": {"model": "config"}}))

@@ -32,6 +32,7 @@ WAY_OUT = re.compile(
     r"file|folder|cert",
     re.IGNORECASE,
 )
+PLACE = re.compile(r"\w://|^\s*(?:[/\\~]|[a-z]:[/\\])", re.IGNORECASE)
 WHY_NOT = (
     "A course's file comes from others and may name no host, account, credential or path: "
     "delete that. Nothing is sent before."
@@ -42,7 +43,7 @@ def find_course(folder: Path) -> Course:
     """Return the course of the nearest cfai.toml, in the folder or above."""
     for place in (folder, *folder.parents):
         path = place / FILE_NAME
-        if path.is_file():
+        if os.path.lexists(path):  # what can't be read must not be taken for no course at all
             return read_course(path)
     return NO_COURSE
 
@@ -69,11 +70,13 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError("it is no file")
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
-    return content.decode()
+    return content.decode("utf-8-sig")  # some editors begin a file with a mark
 
 
 def _refuse_ways_out(said: Mapping[str, Any]) -> None:
@@ -84,6 +87,9 @@ def _refuse_ways_out(said: Mapping[str, Any]) -> None:
     for name, text in _texts("", said):
         if token_in(text) or account_id_in(text):
             raise BadOption(f"{name} holds what looks like a token or an account id", WHY_NOT)
+    for name, text in _texts("metadata", said.get("metadata")):
+        if PLACE.search(text):
+            raise BadOption(f"{name} holds an address or a path", WHY_NOT)
 
 
 def _names() -> list[str]:

@@ -1,5 +1,6 @@
 """The course's file: found, read, and refused where it names a way out."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,9 @@ def test_the_first_of_the_allowed_models_is_the_default(tmp_path: Path) -> None:
         'local = "../model.gguf"',
         'local = "/etc/passwd"',
         "[server]",
+        '[metadata]\nhost = "https://example.org"',
+        '[metadata]\nnotes = "/etc/passwd"',
+        '[metadata]\nnotes = "c:\\\\notes"',
     ],
 )
 def test_a_way_out_is_refused_and_says_why(tmp_path: Path, line: str) -> None:
@@ -136,6 +140,23 @@ def test_what_does_not_fit_is_one_clear_line(tmp_path: Path, text: str, told: st
     assert told.lower() in str(caught.value).lower()
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_there_and_can_t_be_read_is_not_taken_for_no_course(tmp_path: Path) -> None:
+    path = tmp_path / "cfai.toml"
+    made = [path.mkdir, lambda: path.symlink_to(tmp_path / "nowhere")]
+    made += [lambda: os.mkfifo(path)] if hasattr(os, "mkfifo") else []
+    for make in made:
+        make()
+        with pytest.raises(BadOption, match="can't be read"):
+            find_course(tmp_path)
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_the_mark_that_editors_put_before_a_file_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "cfai.toml"
+    path.write_bytes(b"\xef\xbb\xbfmax_tokens = 5\r\n")
+    assert read_course(path).settings == {"max_tokens": 5}
 
 
 def test_bytes_that_are_no_text_are_one_clear_line(tmp_path: Path) -> None:
