@@ -1,8 +1,7 @@
 """The command that looks whether all is well: a line for each part, with what to do."""
 
-import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..render.formats import Table
 from ..session import Session
 
 PACKAGES = ("cfai-magics", "ipython", "ipykernel", "jupyterlab", "notebook", "ipywidgets", "httpx")
-LABEXTENSION = Path("share", "jupyter", "labextensions", "cfai-magics", "package.json")
+LABS = ("jupyterlab", "notebook")
 OLD_LIST = 30  # days
 SHOWN = 5  # findings
 REVOKE = (
@@ -75,13 +74,26 @@ def _version(package: str) -> str:
 def _front_end(session: Session) -> Line:
     from IPython.core.getipython import get_ipython
 
-    name = front_end(session.route.environ, get_ipython())
-    if (Path(sys.prefix) / LABEXTENSION).exists():
+    return _lab_part(front_end(session.route.environ, get_ipython()), _folders(), LABS)
+
+
+def _folders() -> list[str]:
+    """Return the folders that a JupyterLab of this environment looks for its parts in."""
+    try:
+        from jupyter_core.paths import jupyter_path
+    except ImportError:  # then there is no JupyterLab
+        return []
+    return list(jupyter_path("labextensions"))
+
+
+def _lab_part(name: str, folders: Iterable[str], labs: Iterable[str]) -> Line:
+    """Return whether our part is where a JupyterLab of this environment finds it."""
+    if any(Path(folder, "cfai-magics", "package.json").exists() for folder in folders):
         return f"{name}; the JupyterLab part is installed in this environment", ""
-    return f"{name}; the JupyterLab part is not installed in this environment", (
-        "Nothing, unless JupyterLab runs from it: then install cfai-magics again, with "
-        "CFAI_NO_LABEXTENSION unset."
-    )
+    told = f"{name}; the JupyterLab part is not installed in this environment"
+    if not any(map(_version, labs)):
+        return f"{told}, and neither is JupyterLab", ""
+    return told, "Install cfai-magics again, with CFAI_NO_LABEXTENSION unset."
 
 
 def _route(session: Session) -> Line:
@@ -165,7 +177,7 @@ def _model(session: Session) -> Line:
 def _notebook(session: Session, named: str) -> Line:
     path = Path(named or session.notebook).expanduser()
     if not (named or session.notebook):
-        return "not looked at: nobody tells which one", "%cfai doctor lesson.ipynb looks into one."
+        return "not looked at: %cfai doctor lesson.ipynb looks into one for secrets", ""
     found = findings(path, list(_secrets(session)))
     if not found:
         return f"no secret in {path}", ""

@@ -1,6 +1,7 @@
 """The doctor looks at each part, and tells what to do."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 from cfai_magics import catalogue
-from cfai_magics.commands import run
-from cfai_magics.ipython.doors import shell_door
+from cfai_magics.commands import doctor, run
+from cfai_magics.ipython.doors import for_shell, shell_door
 from cfai_magics.notebook.path import front_end
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai, load_settings
@@ -38,9 +39,10 @@ def test_where_all_is_well_nothing_is_to_do(
     session.fetch_catalogue()
     session.ask(session.request(HI))
     found = look(session)
-    assert [name for name, (_, mend) in found.items() if mend] == ["notebook"]
+    found.pop("front end")  # a matter of the environment: see below
+    assert [name for name, (_, mend) in found.items() if mend] == []
     assert "cfai-magics" in found["versions"][0]
-    assert "a shell" in found["front end"][0]
+    assert "not looked at: cfai doctor lesson.ipynb" in for_shell(found["notebook"][0])
     assert found["answers from"][0] == "Workers AI"
     assert found["credentials"][0] == f"account …{account.account_id[-4:]}, from the environment"
     assert found["token"][0].startswith(
@@ -155,6 +157,32 @@ def test_the_course_s_file_is_named(
     (tmp_path / "cfai.toml").write_text("max_tokens = 5")
     found = look(Session(load_settings(home, None, tmp_path), home))["course"]
     assert str(tmp_path / "cfai.toml") in found[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "labs", "told", "mend"),
+    [
+        ("labextensions", ["jupyterlab"], "the JupyterLab part is installed", ""),
+        ("", ["jupyterlab"], "is not installed", "CFAI_NO_LABEXTENSION unset"),
+        ("", ["no such package"], "and neither is JupyterLab", ""),
+    ],
+)
+def test_the_jupyterlab_part_is_missed_only_by_a_jupyterlab(
+    tmp_path: Path, place: str, labs: list[str], told: str, mend: str
+) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    if place:
+        (folders[1] / "cfai-magics").mkdir(parents=True)
+        (folders[1] / "cfai-magics" / "package.json").write_text("{}")
+    found = doctor._lab_part("a shell", map(str, folders), labs)
+    assert told in found[0]
+    assert mend in found[1]
+    assert bool(mend) == bool(found[1])
+
+
+def test_the_folders_of_this_environment_are_looked_into(session: Session, look: Look) -> None:
+    assert "a shell; the JupyterLab part" in look(session)["front end"][0]
+    assert any(folder.startswith(sys.prefix) for folder in doctor._folders())
 
 
 def test_the_front_end_is_named() -> None:
