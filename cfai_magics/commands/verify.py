@@ -2,6 +2,7 @@
 
 import random
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ def verify(door: Door, options: Namespace) -> Table:
     session.route.start_if_local()
     path = _path(session, options.path)
     records = session.replay.shelf(path).contents().records
-    askable = [record for record in records if _can_be_asked(session, record)]
+    askable = [record for record in records if not _hindrance(session, record)]
     if not askable:
         raise BadOption(f"{path} holds no answer that can be asked for again", _why(session))
     sample = random.sample(askable, min(options.number, len(askable)))
@@ -56,12 +57,17 @@ def _path(session: Session, named: str) -> Path:
     return path
 
 
-def _can_be_asked(session: Session, record: Record) -> bool:
-    """Whether a question stands there whole, and the one who would answer is the same."""
+def _hindrance(session: Session, record: Record) -> str:
+    """Return why a question can't be asked again: it stands there in part, or another answered."""
     asked = record.asked
     server = session.route.server
-    here = server.model_name if server else ""
-    return asked.task == "chat" and not asked.has_images and asked.local == here
+    if asked.task != "chat":
+        return "of another task than text"
+    if asked.has_images:
+        return "with images, which are kept as hashes alone"
+    if asked.local != (server.model_name if server else ""):
+        return "of a local model" if asked.local else "of Workers AI"
+    return ""
 
 
 def _why(session: Session) -> str:
@@ -139,14 +145,24 @@ def _notes(session: Session, records: Sequence[Record], verified: _Verified) -> 
     took = f"It took {neurons(usage.neurons)} neurons {usage.basis}." if usage.neurons else ""
     stopped = "Interrupted: the rest was not asked." if verified.interrupted else ""
     sampled = "Models are free to word the same answer otherwise: see what it says."
-    return [*filter(None, (stopped, took)), sampled, *_retired(session, records)]
+    left_out = _left_out(session, records)
+    return [*filter(None, (stopped, took, left_out)), sampled, *_retired(session, records)]
+
+
+def _left_out(session: Session, records: Sequence[Record]) -> str:
+    """Return how many answers no sample of these may hold, and why."""
+    why = Counter(filter(None, (_hindrance(session, record) for record in records)))
+    told = ", ".join(f"{number:,} {what}" for what, number in sorted(why.items()))
+    return f"Can't be asked again: {told}." if told else ""
 
 
 def _retired(session: Session, records: Sequence[Record]) -> list[str]:
     """Return a line for each recorded model that is no more, or will soon be no more."""
     catalogue = _newest(session)
     asked = {record.asked.model for record in records if not record.asked.local}
-    return [line for name in sorted(asked) for line in _fate(name, catalogue)]
+    # What other servers have is named otherwise, and their lists are not known here.
+    listed = sorted(name for name in asked if name.startswith("@"))
+    return [line for name in listed for line in _fate(name, catalogue)]
 
 
 def _newest(session: Session) -> Catalogue:

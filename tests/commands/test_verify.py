@@ -77,6 +77,22 @@ def test_retired_models_are_named(verify: Verify, path: Path, account: Standin) 
     assert "@cf/google/gemma-4-26b-a4b-it is not in the list of models of" in table.note
 
 
+def test_what_can_not_be_asked_again_is_told_and_no_document_counts_as_retired(
+    verify: Verify, path: Path, session: Session
+) -> None:
+    session.to_markdown([("a.csv", b"a,b\n1,2\n", "text/csv")])
+    session.embed(["sun"])
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    session.ask(session.request([{"role": "user", "content": [picture]}]))
+    said, table = verify("-n", "9")
+    assert said[0].startswith("Asking 3 of 6 recorded answers again")
+    assert (
+        "Can't be asked again: 2 of another task than text, 1 with images, which are kept as "
+        "hashes alone." in table.note
+    )
+    assert "retired" not in table.note
+
+
 def test_a_model_that_will_retire_is_named(
     verify: Verify, path: Path, session: Session, account: Standin
 ) -> None:
