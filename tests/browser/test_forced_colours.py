@@ -1,4 +1,4 @@
-"""Where the system forces its few colours upon pages, what we draw with colour is still seen."""
+"""Where the system forces its few colours upon pages, all that we draw stays to be seen."""
 
 import io
 
@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from cfai_magics.route import hashed
+from cfai_magics.route.route import hashed
 from cfai_magics.store.ledger import Ledger, Outcome, Place
 from cfai_magics.values import Basis, Usage
 from tests.browser.applications import Served, application

@@ -1,0 +1,53 @@
+"""One notebook shows what another asks: each has a kernel and a page of its own."""
+
+from pathlib import Path
+
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from cfai_magics.render.formats import neurons
+from tests.browser.applications import application
+from tests.browser.servers import PATIENCE, NotebookPage
+
+ASK = "%%cfai\nTell a story."
+LOAD = "%load_ext cfai_magics"
+KERNEL = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.id"
+INTERRUPT = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()"
+LONG = PATIENCE * 1000  # ms
+
+
+def test_panel_and_meter_follow_what_another_kernel_asks(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context()
+    with application("jupyterlab", tmp_path) as served:
+        watching, asking = context.new_page(), context.new_page()
+        for page, name, cell in (
+            (watching, "teacher", "%cfai panel"),
+            (asking, "student", ASK),
+        ):
+            served.open(page, name, [new_code_cell(source) for source in (LOAD, cell, cell)])
+            NotebookPage(page).run(0)
+        assert watching.evaluate(KERNEL) != asking.evaluate(KERNEL)
+        NotebookPage(watching).run(1)
+        expect(legend(watching)).to_contain_text("billed 0", timeout=LONG)
+        expect(meter(watching)).to_have_text("0 / 10,000 neurons", timeout=LONG)
+
+        NotebookPage(asking).run(1)
+        NotebookPage(asking).wait_for_text(1, "neurons billed")
+        billed = neurons(served.cloudflare.billed)
+        expect(legend(watching)).to_contain_text(f"billed {billed}", timeout=LONG)
+        expect(meter(watching)).to_have_text(f"{billed} / 10,000 neurons", timeout=LONG)
+
+        served.cloudflare.switch(answer="word " * 9000, tokens_per_second=100)
+        NotebookPage(asking).run(2)
+        expect(legend(watching)).not_to_contain_text("reserved 0", timeout=LONG)
+        asking.evaluate(INTERRUPT)
+        expect(legend(watching)).to_contain_text("reserved 0", timeout=LONG)
+    context.close()
+
+
+def legend(page: Page) -> Locator:
+    return page.locator(".cfai-panel .cfai-legend")
+
+
+def meter(page: Page) -> Locator:
+    return page.locator(".jp-CfaiMeter-button")
