@@ -1,29 +1,22 @@
-"""Every notebook with a recording runs from top to bottom with nothing but that recording."""
+"""Every notebook runs from top to bottom with nothing but its recording."""
 
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from cfai_magics.credentials.secret_forms import token_in
 from cfai_magics.replay.record import Record
 from cfai_magics.replay.shelf import Shelf
+from tests.notebooks import NOTEBOOKS, code_cells, executed, recording, unexpected
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-LESSONS = sorted(
-    path for path in NOTEBOOKS.glob("*.ipynb") if path.with_suffix(".cfai.jsonl").exists()
-)
-FAILS = "raises-exception"  # the tag of cells that show an error
 NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 
-
-def recording(lesson: Path) -> Path:
-    return lesson.with_suffix(".cfai.jsonl")
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def records(lesson: Path, locks: Path) -> tuple[Record, ...]:
-    contents = Shelf(recording(lesson), locks).contents()
+def records(path: Path, locks: Path) -> tuple[Record, ...]:
+    contents = Shelf(recording(path), locks).contents()
     assert not contents.damaged
     return tuple(contents.records)
 
@@ -38,52 +31,36 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def executed(lesson: Path) -> nbformat.NotebookNode:
-    notebook = nbformat.read(lesson, as_version=4)
-    nbformat.validate(notebook)
-    resources = {"metadata": {"path": str(lesson.parent)}}
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
-    return notebook
+def test_there_are_notebooks() -> None:
+    assert len(NOTEBOOKS) >= 9
 
 
-def fails(cell: nbformat.NotebookNode) -> bool:
-    return any(output.output_type == "error" for output in cell.outputs)
-
-
-def test_there_are_lessons() -> None:
-    assert len(LESSONS) >= 8
-
-
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_a_lesson_runs_without_key_network_and_model(
-    lesson: Path, offline: pytest.MonkeyPatch, home: Path
+@each_notebook
+def test_a_notebook_runs_without_key_network_and_model(
+    path: Path, offline: pytest.MonkeyPatch, home: Path
 ) -> None:
-    offline.setenv("CFAI_REPLAY", f"only:{recording(lesson)}")
-    cells = [cell for cell in executed(lesson).cells if cell.cell_type == "code"]
-    wrong = [
-        cell.source for cell in cells if fails(cell) != (FAILS in cell.metadata.get("tags", ()))
-    ]
-    assert not wrong
+    offline.setenv("CFAI_REPLAY", f"only:{recording(path)}")
+    assert not unexpected(executed(path))
     assert not (home / "models").exists()
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_a_lesson_is_kept_without_outputs_paths_and_tokens(lesson: Path, home: Path) -> None:
-    cells = nbformat.read(lesson, as_version=4).cells
+@each_notebook
+def test_a_notebook_is_kept_without_outputs_paths_and_tokens(path: Path, home: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
     assert not any(cell.get("outputs") for cell in cells)
-    for path in (lesson, recording(lesson)):
-        text = path.read_text(encoding="utf-8")
+    for kept in (path, recording(path)):
+        text = kept.read_text(encoding="utf-8")
         assert not token_in(text)
         assert not [place for place in ("/home/", "/root/", "/tmp/", "C:\\\\") if place in text]
-    assert all(record.asked.local for record in records(lesson, home / "locks"))
+    assert all(record.asked.local for record in records(path, home / "locks"))
 
 
 def test_what_is_replayed_says_that_a_local_model_said_it(offline: pytest.MonkeyPatch) -> None:
-    lesson = NOTEBOOKS / "what-a-neuron-is.ipynb"
-    offline.setenv("CFAI_REPLAY", f"only:{recording(lesson)}")
+    path = next(path for path in NOTEBOOKS if path.stem == "what-a-neuron-is")
+    offline.setenv("CFAI_REPLAY", f"only:{recording(path)}")
     asked = next(
         cell
-        for cell in executed(lesson).cells
+        for cell in code_cells(executed(path))
         if cell.source.endswith("sky blue?") and "-o answer" in cell.source
     )
     _answer, receipt = asked.outputs

@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from ..asking.door import Door
-from ..errors import BadOption
+from ..errors import BadOption, LocalModelError
 from ..route.route import LOCAL_MODEL
 from ..session import Session
 from ..settings import keep_settings
@@ -14,24 +14,47 @@ HIGHEST_PORT = 65_535
 
 def local(door: Door, options: Namespace) -> str:
     """Answer from a model on this machine, or end that, or serve it to other programs."""
+    session = door.session
     if options.what == "serve":
         return _serve(door, options)
     if options.what == "off":
-        door.session.route.stop_local()
-        kept = ""
-    else:
-        kept = options.what
-        if kept != LOCAL_MODEL:
-            kept = str(Path(kept).expanduser().absolute())
-        door.session.route.start_local(kept, door.progress("Fetching the small model"))
+        session.route.stop_local()
+        return _chosen(door, "")
+    if not (session.replay.asks() or door.remembers):
+        return _needless(session)
+    named = options.what
+    which = named if named == LOCAL_MODEL else str(Path(named).expanduser().absolute())
+    _start(door, which)
+    return _chosen(door, which)
+
+
+def _needless(session: Session) -> str:
+    return (
+        f"Only recorded answers are used here ({session.replay.way.source}): nothing is asked, so "
+        "no model is fetched or started."
+    )
+
+
+def _start(door: Door, which: str) -> None:
+    try:
+        door.session.route.start_local(which, door.progress("Fetching the small model"))
+    except LocalModelError as error:
+        if which == LOCAL_MODEL and door.session.replay.holds_answers():
+            error.hint += " Or use the recorded answers alone: %cfai replay only."
+        raise
+
+
+def _chosen(door: Door, which: str) -> str:
     if door.remembers:
-        keep_settings(door.session.home, {"local": kept})
+        keep_settings(door.session.home, {"local": which})
     return _told(door.session)
 
 
 def _told(session: Session) -> str:
     if session.route.server is None:
-        return "Questions go to Workers AI again."
+        recorded = session.replay.holds_answers()
+        but = " Those recorded are replayed until %cfai replay off." if recorded else ""
+        return f"Questions go to Workers AI again.{but}"
     small = session.settings.local == LOCAL_MODEL
     warning = "Its answers are real, but those of a small model. " if small else ""
     return (

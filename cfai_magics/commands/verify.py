@@ -35,7 +35,8 @@ def verify(door: Door, options: Namespace) -> Table:
         raise BadOption(f"-n {options.number} is no sample", "Use 1 or more.")
     session = door.session
     session.replay.check_asking()
-    session.route.start_if_local()
+    with session.replay.paused():  # it asks, also where nothing else does
+        session.route.start_if_local()
     path = _path(session, options.path)
     records = session.replay.shelf(path).contents().records
     askable = [record for record in records if not _hindrance(session, record)]

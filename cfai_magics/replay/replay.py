@@ -79,6 +79,22 @@ class Replay:
     def _is_locked(self) -> bool:
         return "recording" in self._settings.course.locked
 
+    def asks(self) -> bool:
+        """Whether anything but a recording may answer."""
+        return self._settled().mode != "only"
+
+    def holds_answers(self) -> bool:
+        """Whether there is a recording whose answers are used."""
+        way = self._settled()
+        return way.replays and way.path is not None and way.path.is_file()
+
+    def _settled(self) -> Way:
+        """Return what holds; nothing where that lacks a file."""
+        try:
+            return self.way
+        except BadOption:
+            return OFF
+
     def told(self) -> tuple[str, str]:
         """Return what holds, and who said so."""
         try:
@@ -134,11 +150,7 @@ class Replay:
 
     def wrap(self) -> Wrap | None:
         """Return what goes round the transport of who is asked, so that answers can be kept."""
-        try:
-            records = self.way.records
-        except BadOption:
-            return None
-        if not records:
+        if not self._settled().records:
             return None
         from .transport import ListeningTransport
 

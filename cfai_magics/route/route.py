@@ -35,6 +35,7 @@ class Route:
     """The way of one session's calls: a client for Workers AI, or for a model on this machine.
 
     `wrap` returns what goes round the transport just now, if anything: who listens to answers.
+    `asks` tells whether anybody may be asked now, so that a model on this machine has to run.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Route:
         self._on_change = on_change
         self._turn = turn
         self.wrap: Callable[[], Wrap | None] = lambda: None
+        self.asks: Callable[[], bool] = lambda: True
 
     @property
     def is_local(self) -> bool:
@@ -212,8 +214,9 @@ class Route:
         self._on_change()
 
     def start_if_local(self) -> None:
-        """Start the model on this machine where the settings name one and none runs."""
-        if self._settings.local and not (self.server and self.server.running):
+        """Start the model on this machine where the settings name one, unless nobody is asked."""
+        runs = self.server and self.server.running
+        if self._settings.local and not runs and self.asks():
             self.start_local(self._settings.local)
 
     def start_local(self, which: str, progress: Progress | None = None) -> None:

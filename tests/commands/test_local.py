@@ -1,6 +1,7 @@
 """The model on this machine, from the shell's commands and from a kernel."""
 
 import json
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -8,11 +9,12 @@ import pytest
 from nbclient import NotebookClient
 
 from cfai_magics.cli import main
-from cfai_magics.settings import kept_settings
+from cfai_magics.settings import keep_settings, kept_settings
 from tests.kernels import running_kernel
 from tests.standin import Standin
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
+QUESTION = "%%cfai\nIn three short bullet points: why is the sky blue?"
 
 
 @pytest.fixture
@@ -69,6 +71,86 @@ def test_a_kernel_goes_local_and_back_and_leaves_no_process(
         kernel.run(f"process = {pid}")
         kernel.run("%unload_ext cfai_magics")
         assert kernel.run("print(process.poll())").text == "0\n"
+
+
+@pytest.fixture
+def lesson(tmp_path: Path) -> Path:
+    """A notebook with its recording, on a machine without the model and without a network."""
+    copy = tmp_path / QUICKSTART.name
+    for path in (QUICKSTART, QUICKSTART.with_suffix(".cfai.jsonl")):
+        shutil.copyfile(path, tmp_path / path.name)
+    return copy
+
+
+@pytest.fixture
+def no_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pip's index can't be reached."""
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+
+
+@pytest.mark.usefixtures("no_index")
+def test_without_a_network_the_recording_is_named_and_does(lesson: Path, home: Path) -> None:
+    with running_kernel(JPY_SESSION_NAME=str(lesson), CFAI_REPLAY_INSTANT="1") as kernel:
+        kernel.run("%load_ext cfai_magics")
+        (told,) = kernel.run("%cfai local").traceback
+        assert "the package index could not be reached" in told
+        assert told.endswith("Or use the recorded answers alone: %cfai replay only.")
+        kernel.run("%cfai replay only")
+        assert kernel.run("%cfai local").text == (
+            "Only recorded answers are used here (%cfai replay): nothing is asked, so no model is "
+            "fetched or started."
+        )
+        assert "replayed" in kernel.run(QUESTION).text
+        kernel.run("%cfai replay off")
+        assert kernel.run("%cfai local").ename == "LocalModelError"
+    assert list((home / "models").iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_index")
+def test_without_a_recording_none_is_named(lesson: Path) -> None:
+    lesson.with_suffix(".cfai.jsonl").unlink()
+    with running_kernel(JPY_SESSION_NAME=str(lesson)) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        (told,) = kernel.run("%cfai local").traceback
+    assert "Check the network" in told
+    assert "replay" not in told
+
+
+def test_a_kept_choice_fetches_nothing_where_only_recorded_answers_are_used(
+    lesson: Path, home: Path
+) -> None:
+    keep_settings(home, {"local": "small"})
+    only = f"only:{lesson.with_suffix('.cfai.jsonl')}"
+    with running_kernel(CFAI_REPLAY=only, CFAI_REPLAY_INSTANT="1") as kernel:
+        kernel.run("%load_ext cfai_magics")
+        assert "replayed" in kernel.run(QUESTION).text
+        assert kernel.run("%%cfai\nWhat else?").ename == "NotRecorded"
+    assert not (home / "models").exists()
+
+
+def test_what_is_recorded_can_be_verified_where_nothing_else_is_asked(
+    fetched: Path, tmp_path: Path
+) -> None:
+    keep_settings(fetched, {"local": "small"})
+    path = tmp_path / "short.cfai.jsonl"
+    with running_kernel(CFAI_REPLAY=f"auto:{path}") as kernel:
+        kernel.run("%load_ext cfai_magics")
+        kernel.run("%%cfai --max-tokens 5\nHi")
+    with running_kernel(CFAI_REPLAY=f"only:{path}") as kernel:
+        kernel.run("%load_ext cfai_magics")
+        assert "Asking 1 of 1 recorded answers again, on this machine." in (
+            kernel.run("%cfai verify").text
+        )
+
+
+def test_the_way_back_says_that_recorded_answers_are_replayed(lesson: Path, fetched: Path) -> None:
+    with running_kernel(CFAI_HOME=str(fetched), JPY_SESSION_NAME=str(lesson)) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        kernel.run("%cfai local")
+        assert "replayed until %cfai replay off" in kernel.run("%cfai local off").text
 
 
 def test_the_quickstart_runs_from_top_to_bottom_without_an_account(fetched: Path) -> None:

@@ -110,4 +110,5 @@ def fitting(schema: Mapping[str, Any], text: str) -> Any:
         return {name: fitting(one, text) for name, one in properties.items()} or {"answer": text}
     if kind == "array":
         return [fitting(schema.get("items", {"type": "string"}), text)]
+    text = text[: schema.get("maxLength", len(text))]
     return {"string": text, "integer": 1, "number": 0.5, "boolean": True}.get(str(kind))

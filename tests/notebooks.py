@@ -1,0 +1,42 @@
+"""The notebooks of `notebooks/`, and what tests do with all of them."""
+
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+FAILS = "raises-exception"  # the tag of cells that show an error
+
+
+def recording(notebook: Path) -> Path:
+    """Return where a notebook's recording lies."""
+    return notebook.with_suffix(".cfai.jsonl")
+
+
+def executed(path: Path) -> nbformat.NotebookNode:
+    """Run a notebook from top to bottom, in its folder, and return it with its outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    resources = {"metadata": {"path": str(path.parent)}}
+    how = {"timeout": 120, "kernel_name": "python3", "allow_errors": True}
+    NotebookClient(notebook, resources=resources, **how).execute()
+    return notebook
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """Return the cells that run."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def unexpected(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return the cells that failed though they are not tagged so, and those that should have."""
+    return [
+        cell.source
+        for cell in code_cells(notebook)
+        if _fails(cell) != (FAILS in cell.metadata.get("tags", ()))
+    ]
+
+
+def _fails(cell: nbformat.NotebookNode) -> bool:
+    return any(output.output_type == "error" for output in cell.outputs)
