@@ -10,7 +10,7 @@ from typing import Any
 from traitlets import Bunch, CFloat, Dict, Enum, Float, Int, TraitError, Unicode, validate
 from traitlets.config import Config, Configurable
 
-from .course.file import find_course
+from .course.find import find_course
 from .course.rules import NO_COURSE, Course
 from .errors import BadOption, CourseRule, SetupError
 

@@ -1,4 +1,4 @@
-"""Finds and reads a course's file, cfai.toml: from strangers, so it may name no way out."""
+"""Reads a course's file, cfai.toml: it comes from strangers, so it may name no way out."""
 
 import math
 import os
@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ..credentials.secret_forms import account_id_in, token_in
 from ..errors import BadOption
 from ..workers_ai.gateway import gateway_metadata, gateway_name
-from .rules import LOCKABLE, NO_COURSE, Course
+from .rules import LOCKABLE, Course
 
 if TYPE_CHECKING:
     from ..values import Scope
 
-FILE_NAME = "cfai.toml"
 MOST_BYTES = 100_000
 SETTINGS = (
     *("model", "system", "temperature", "max_tokens", "format", "footer", "local", "recording"),
@@ -37,15 +36,6 @@ WHY_NOT = (
     "A course's file comes from others and may name no host, account, credential or path: "
     "delete that. Nothing is sent before."
 )
-
-
-def find_course(folder: Path) -> Course:
-    """Return the course of the nearest cfai.toml, in the folder or above."""
-    for place in (folder, *folder.parents):
-        path = place / FILE_NAME
-        if os.path.lexists(path):  # what can't be read must not be taken for no course at all
-            return read_course(path)
-    return NO_COURSE
 
 
 def read_course(path: Path) -> Course:

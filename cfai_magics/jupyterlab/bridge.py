@@ -5,12 +5,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from comm import create_comm
-from comm.base_comm import BaseComm
-
 from ..errors import CfaiError
 
 if TYPE_CHECKING:
+    from comm.base_comm import BaseComm
+
     from ..session import Session
     from ..session.watchers import Unwatch
 
@@ -37,6 +36,8 @@ class Bridge:
 
     def open(self) -> None:
         """Open the comm; where there is no kernel, comm sends nothing anywhere."""
+        from comm import create_comm  # a kernel has imported it, a terminal needs none
+
         self._comm = create_comm(
             target_name=TARGET, comm_id=TARGET, data={"version": VERSION, "type": "hello"}
         )

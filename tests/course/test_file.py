@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.course.file import find_course, read_course
+from cfai_magics.course.file import read_course
+from cfai_magics.course.find import find_course
 from cfai_magics.course.rules import NO_COURSE
 from cfai_magics.errors import BadOption
 from tests.secrets import account_id, older_token, token
