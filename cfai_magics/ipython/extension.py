@@ -9,7 +9,7 @@ from .magics import CfaiMagics
 
 NAME = CfaiMagics.__name__
 KINDS = ("line", "cell")
-CELL_BEGINS = "pre_execute"
+CELL_BEGINS = "pre_run_cell"  # pre_execute comes with comm messages too, while a cell runs
 
 
 def load(shell: InteractiveShell) -> None:

@@ -60,7 +60,7 @@ class CfaiMagics(Magics):
                 self._session.notebook = notebook_name(os.environ, self._shell.user_ns)
             return self._session
 
-    def begin_cell(self) -> None:
+    def begin_cell(self, _info: object) -> None:
         """Note that another cell runs from here on."""
         if self._session is not None:
             self._session.replay.begin_cell()

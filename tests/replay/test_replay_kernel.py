@@ -78,6 +78,25 @@ def test_each_run_of_a_cell_replays_the_same_answers_in_order(recorded: Path) ->
         assert [spread(kernel) for _ in range(2)] == ["['heads', 'tails', 'edge']"] * 2
 
 
+def test_messages_of_widgets_while_a_cell_runs_do_not_begin_another(
+    notebook: Path, cloudflare: Standin
+) -> None:
+    # What a comm does on a subshell of the kernel, as JupyterLab's own part and widgets talk.
+    told = "comm.base_comm.BaseComm('t', comm_id='c', primary=False)"
+    cell = (
+        f"import comm\ntalk = {told}\ntalk.on_msg(print)\ntexts = []\n"
+        "for _ in range(3):\n    texts.append(ask('Heads or tails?').text)\n"
+        "    talk.handle_msg({})\ntexts"
+    )
+    cloudflare.switch(answer=["heads", "tails", "edge"])
+    with running_kernel(**cloudflare.environ(), JPY_SESSION_NAME=str(notebook)) as kernel:
+        kernel.run(CELLS[0])
+        kernel.run("from cfai_magics import ask\n%cfai replay auto")
+        for _ in range(2):
+            assert "['heads', 'tails', 'edge']" in kernel.run(cell).text
+    assert len(cloudflare.requests) == 3
+
+
 def test_a_changed_question_says_what_changed(recorded: Path) -> None:
     with running_kernel(JPY_SESSION_NAME=str(recorded)) as kernel:
         kernel.run(CELLS[0])
