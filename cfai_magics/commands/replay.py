@@ -7,7 +7,7 @@ from pathlib import Path
 from ..asking.door import Door
 from ..errors import BadOption
 from ..render.formats import Table, day
-from ..replay import IN_WORDS, Record, Way
+from ..replay import Record, Way
 from ..session import Session
 
 SAID = "%cfai replay"
@@ -36,7 +36,7 @@ def _choose(door: Door, options: Namespace) -> None:
 
 def _table(session: Session) -> Table:
     way = session.replay.way
-    rows = [("mode", f"{way.mode}: {IN_WORDS[way.mode]}"), ("because of", way.source)]
+    rows = [("mode", way.words), ("because of", way.source)]
     if way.path is None:
         return Table(("recording", ""), tuple(rows))
     contents = session.replay.shelf(way.path).contents()

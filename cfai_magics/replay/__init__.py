@@ -9,10 +9,9 @@ if TYPE_CHECKING:
     from .nearest import first_difference
     from .record import Record
     from .replay import Replay
-    from .way import IN_WORDS, Way
+    from .way import Way
 
 __all__ = [
-    "IN_WORDS",
     "Asked",
     "Look",
     "Record",
@@ -26,7 +25,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "IN_WORDS": "way",
     "Asked": "asked",
     "Look": "look",
     "Record": "record",

@@ -18,7 +18,7 @@ from .look import Look, unfit, untrue
 from .nearest import changed
 from .record import Record
 from .shelf import Contents, Shelf
-from .way import FOUND, IN_WORDS, OFF, VARIABLE, Way, found, written
+from .way import FOUND, OFF, VARIABLE, Way, found, written
 
 if TYPE_CHECKING:
     import httpx
@@ -101,8 +101,8 @@ class Replay:
             way = self.way
         except BadOption as error:
             return str(error), ""
-        where = f": {way.path}" if way.path else ""
-        return f"{way.mode}, {IN_WORDS[way.mode]}{where}", way.source
+        where = f"; {way.path}" if way.path else ""
+        return f"{way.words}{where}", way.source
 
     def choose(self, way: Way) -> Way:
         """Let this hold for the session; return it with its file. StoreError where it can't."""

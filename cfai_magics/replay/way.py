@@ -33,6 +33,11 @@ class Way:
     instant: bool = False
 
     @property
+    def words(self) -> str:
+        """What holds, for a reader: nobody has to know a mode that nobody said."""
+        return IN_WORDS[self.mode] if self.mode == FOUND else f"{self.mode}: {IN_WORDS[self.mode]}"
+
+    @property
     def replays(self) -> bool:
         """Whether recorded answers are used."""
         return self.mode in {"auto", "only", FOUND}
@@ -95,9 +100,19 @@ def _placed(way: Way, notebook: str) -> Way:
         return way
     path = beside(notebook)
     if path is None:
-        raise BadOption(
-            "Nobody tells here which notebook this is, and so where its recording lies",
-            f"Give a path: %cfai replay {way.mode} lesson{SUFFIX}, or "
-            f"{VARIABLE}={way.mode}:lesson{SUFFIX}.",
-        )
+        raise _nowhere(way.mode, Path(notebook).name)
     return replace(way, path=path)
+
+
+def _nowhere(mode: str, notebook: str) -> BadOption:
+    """Return the error for a notebook that nobody knows, or that was renamed since."""
+    hint = f"ive a path: %cfai replay {mode} lesson{SUFFIX}, or {VARIABLE}={mode}:lesson{SUFFIX}."
+    if notebook:
+        return BadOption(
+            f"{notebook} was renamed or moved after its kernel had started, so nobody tells where "
+            "its recording lies",
+            f"Restart the kernel, or g{hint}",
+        )
+    return BadOption(
+        "Nobody tells here which notebook this is, and so where its recording lies", f"G{hint}"
+    )

@@ -107,7 +107,7 @@ def test_status_tells_it_too(session: Session, tmp_path: Path) -> None:
     session.settings.recording = f"only:{tmp_path}/a.jsonl"
     assert told() == (
         "recording",
-        f"only, recorded answers are replayed, and nothing else is asked: {tmp_path}/a.jsonl",
+        f"only: recorded answers are replayed, and nothing else is asked; {tmp_path}/a.jsonl",
         "this kernel",
     )
     with pytest.raises(TraitError, match="which begins with none of auto"):

@@ -42,9 +42,15 @@ def test_a_mode_may_bear_a_path(tmp_path: Path) -> None:
     assert found(None, {"CFAI_REPLAY": "off"}, None, "").path is None
 
 
-@pytest.mark.parametrize("notebook", ["", "gone.ipynb"])
-def test_without_a_notebook_the_path_has_to_be_given(notebook: str) -> None:
-    with pytest.raises(BadOption, match=r"Nobody tells .* %cfai replay auto lesson.cfai.jsonl"):
+@pytest.mark.parametrize(
+    ("notebook", "told"),
+    [
+        ("", r"Nobody tells .* Give a path: %cfai replay auto lesson.cfai.jsonl"),
+        ("gone.ipynb", r"gone.ipynb was renamed or moved after .* Restart the kernel, or give a"),
+    ],
+)
+def test_without_a_notebook_the_path_has_to_be_given(notebook: str, told: str) -> None:
+    with pytest.raises(BadOption, match=told):
         found(Way("auto"), {}, None, notebook)
 
 
