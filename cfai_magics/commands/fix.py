@@ -55,10 +55,14 @@ def _none_failed(number: int | None) -> str:
 
 
 def _failed(failure: Failure) -> tuple[Part, ...]:
-    """Return the cell and its traceback: nothing else is sent."""
+    """Return the cell and its traceback: nothing else is sent.
+
+    The cell goes by no number: the same question has the same recorded answer wherever it stands.
+    """
+    traceback = failure.traceback.replace(f'File "In[{failure.number}]"', 'File "the cell"')
     return (
         Part("cell", f"The cell:\n\n{failure.source.rstrip()}\n", f"In[{failure.number}]"),
-        Part("traceback", f"\nIt failed with:\n\n{failure.traceback}\n", failure.last_line),
+        Part("traceback", f"\nIt failed with:\n\n{traceback}\n", failure.last_line),
     )
 
 

@@ -88,7 +88,7 @@ def test_a_failed_cell_is_corrected_and_explained(
     asked = account.requests[-1].json["messages"][1]["content"]
     assert "1 / 0" in asked
     assert asked.rstrip().endswith("ZeroDivisionError: division by zero")
-    assert 'File "In[' in asked
+    assert 'File "the cell"' in asked
 
 
 def test_tab_completes_the_name_of_a_model(account: Standin) -> None:
