@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..media.images import image_at
 from ..values import Message, Model, Request, Usage
 
 CHARACTERS_PER_TOKEN = 4  # what Cloudflare itself counts with before a call
@@ -32,6 +33,25 @@ def guessed_prompt_tokens(messages: Iterable[Message]) -> int:
     return sum(guessed_tokens(text) for text in _texts(messages))
 
 
+def guessed_image_tokens(messages: Iterable[Message]) -> int:
+    """Return about how many tokens the images of the messages have, by their size."""
+    return sum(map(_tokens_at, _images(messages)))
+
+
+def _tokens_at(url: str) -> int:
+    try:
+        return image_at(url).tokens
+    except ValueError:  # no base64: whoever gets it will say so
+        return TOKENS_PER_IMAGE
+
+
+def _images(messages: Iterable[Message]) -> Iterable[str]:
+    """Yield the addresses of the images."""
+    for part in _parts(messages):
+        if part.get("type") == "image_url":
+            yield str((part.get("image_url") or {}).get("url", ""))
+
+
 def fewest_prompt_tokens(messages: Sequence[Message]) -> int:
     """Return how many tokens the messages have at least, in all likelihood."""
     return _fewest(len(text) for text in _texts(messages))
@@ -44,8 +64,7 @@ def _fewest(characters: Iterable[int]) -> int:
 def most_prompt_tokens(messages: Sequence[Message]) -> int:
     """Return how many tokens the messages have at most: what has to be reserved for them."""
     size = sum(len(text.encode(errors="replace")) for text in _texts(messages))
-    images = sum(1 for part in _parts(messages) if part.get("type") == "image_url")
-    return _most(size, len(messages), images)
+    return _most(size, len(messages), len(list(_images(messages))))
 
 
 def _most(size: int, messages: int, images: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..neurons.pricing import guessed_prompt_tokens, tokens_of
+from ..neurons.pricing import guessed_image_tokens, guessed_prompt_tokens, tokens_of
 from ..values import Answer, Delta, Finish, Request, Text, Thought, ToolCall, Usage
 from ..values.provenance import Origin
 
@@ -22,7 +22,9 @@ class Gathering:
         self._origin = origin
         self._request = request
         self._clock = clock
-        self._prompt_tokens = guessed_prompt_tokens(request.messages)
+        self._prompt_tokens = guessed_prompt_tokens(request.messages) + guessed_image_tokens(
+            request.messages
+        )
         self._local = local
         self._started = clock()
         self._first: float | None = None

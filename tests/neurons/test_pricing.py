@@ -1,12 +1,16 @@
 """The price of a call, against what Cloudflare billed for such calls."""
 
+import struct
+
 import pytest
 
 from cfai_magics.catalogue import resolve, shipped
+from cfai_magics.media.images import Image
 from cfai_magics.neurons.pricing import (
     Rates,
     cost,
     fewest_prompt_tokens,
+    guessed_image_tokens,
     guessed_prompt_tokens,
     guessed_tokens,
     list_rates,
@@ -18,6 +22,7 @@ from cfai_magics.neurons.pricing import (
 )
 from cfai_magics.values import Message, Model, Request, Usage
 
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 280, 56)  # as far as its size
 PRICED = Model("m", neurons_in=1000.0, neurons_out=2000.0)
 
 
@@ -86,6 +91,20 @@ def test_an_image_is_no_text() -> None:
     messages: list[Message] = [{"role": "user", "content": content}]
     assert guessed_prompt_tokens(messages) == guessed_tokens("What is this?") == 4
     assert 1_000 < most_prompt_tokens(messages) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("url", "tokens"),
+    [
+        (Image("it", PNG, "png", 280, 56).url, 10 * 2),
+        ("https://example.com/a.png", 37 * 37),  # the most that is sent
+        ("data:image/png;base64,A", 1_500),
+    ],
+    ids=["its size", "unknown size", "no base64"],
+)
+def test_an_image_is_guessed_by_its_size(url: str, tokens: int) -> None:
+    content = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
+    assert guessed_image_tokens([{"role": "user", "content": content}]) == tokens
 
 
 def request(**fields: object) -> Request:

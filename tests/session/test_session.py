@@ -54,6 +54,18 @@ def test_leaving_a_stream_early_closes_it_and_keeps_an_estimate(
     assert (stream.answer.finish, stream.answer.basis) == ("interrupted", "estimated")
 
 
+def test_the_estimate_of_an_interrupted_call_holds_its_image(
+    session: Session, account: Standin
+) -> None:
+    url = "data:image/png;base64,"  # of unknown size: as much as an image may be
+    content = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
+    account.switch(answer="word " * 5_000, tokens_per_second=50, omit_usage=True)
+    with session.stream(session.request([{"role": "user", "content": content}])) as stream:
+        next(iter(stream))
+    assert stream.answer.finish == "interrupted"
+    assert stream.answer.usage.prompt_tokens > 1_000
+
+
 def test_a_cut_answer_travels_with_the_error(session: Session, account: Standin) -> None:
     account.switch(answer="Blue scatters.", done=False)
     with pytest.raises(CutStream) as caught:
