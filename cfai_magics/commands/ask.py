@@ -218,12 +218,14 @@ ABILITIES = {  # what messages say of each, and the error where a model lacks it
 def _check_able(door: Door, model: Model, ability: str) -> None:
     """Refuse what a model can't do; of one in no list, nobody knows."""
     told, error = ABILITIES[ability]
+    if getattr(model, ability):
+        return
     if door.session.route.is_local:
         raise error(
             f"{model.short} on this machine {told}",
             "%cfai local off leads back to models that do.",
         )
-    if getattr(model, ability) or not model.task:
+    if not model.task:
         return
     models = door.session.catalogue().models
     able = [each for each in models if getattr(each, ability) and not each.retires]

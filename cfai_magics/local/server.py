@@ -35,6 +35,8 @@ class ApiKey:
 class LocalServer:
     """A running server on the loopback address with a random key; `stop` ends it."""
 
+    vision = False  # a GGUF file alone holds no part that sees
+
     def __init__(
         self,
         process: "subprocess.Popen[bytes]",

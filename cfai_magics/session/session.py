@@ -242,7 +242,7 @@ class Session:
         """
         server = self.route.server
         if server is not None:
-            return Model(server.model_name, context_window=server.context)
+            return Model(server.model_name, context_window=server.context, vision=server.vision)
         if self.route.elsewhere is not None:
             return model_list.as_typed(name, self.catalogue())
         return self.catalogue_model(name)
