@@ -101,7 +101,7 @@ def default_answer(asked: Ask) -> str:
 
 
 def fitting(schema: Mapping[str, Any], text: str) -> Any:
-    """Return a value that fits a JSON schema's types, enums and properties."""
+    """Return a value that fits a JSON schema's types, enums, properties and least of items."""
     if "enum" in schema:
         return schema["enum"][0]
     kind = schema.get("type", "object")
@@ -109,6 +109,7 @@ def fitting(schema: Mapping[str, Any], text: str) -> Any:
         properties = schema.get("properties", {})
         return {name: fitting(one, text) for name, one in properties.items()} or {"answer": text}
     if kind == "array":
-        return [fitting(schema.get("items", {"type": "string"}), text)]
+        item = fitting(schema.get("items", {"type": "string"}), text)
+        return [item] * max(1, schema.get("minItems", 1))
     text = text[: schema.get("maxLength", len(text))]
     return {"string": text, "integer": 1, "number": 0.5, "boolean": True}.get(str(kind))

@@ -151,6 +151,12 @@ def test_json_fits_the_schema_asked_for(wanted: Any, api: Api) -> None:
     }
 
 
+def test_a_list_has_as_many_items_as_asked_for(api: Api) -> None:
+    schema = {"type": "array", "items": {"type": "integer"}, "minItems": 3}
+    asked = {"type": "json_schema", "json_schema": schema}
+    assert json.loads(said(api, response_format=asked)["content"]) == [1, 1, 1]
+
+
 def test_any_json_is_an_object(api: Api) -> None:
     answer = said(api, response_format={"type": "json_object"})["content"]
     assert json.loads(answer) == {"answer": "Why is the sky blue?"}
