@@ -1,0 +1,137 @@
+"""Recording a lesson from the model that a cell's tag names, in a real kernel."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
+
+from cfai_magics.errors import BadOption
+from cfai_magics.replay.record import Record
+from cfai_magics.replay.shelf import Shelf
+from notebooks.recorder import record
+from notebooks.served import Serving, images, lines
+
+
+class Eyes:
+    """In the place of a model that sees: it tells how many bytes each image has."""
+
+    name, vision, path = "eyes", True, "/v1/chat/completions"
+
+    def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        text = " ".join(str(len(data)) for data in images(asked["messages"]))
+        said = "delta" if asked.get("stream") else "message"
+        return {"choices": [{"index": 0, said: {"content": text}, "finish_reason": "stop"}]}
+
+
+class Vectors:
+    """In the place of a model for embeddings: how long a text is."""
+
+    name, vision, path = "vectors", False, "/v1/embeddings"
+
+    def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        data = [{"index": n, "embedding": [len(text)]} for n, text in enumerate(asked["input"])]
+        return {"data": data, "usage": {"prompt_tokens": 7}}
+
+
+MODELS = {"eyes": Eyes, "vectors": Vectors}
+SEEN = "%%cfai --image dot.png -o seen\nWhat is this?"
+KNOWN = "from cfai_magics import embed; assert embed(['four']).vectors == ((4.0,),)"
+SMALL = "%%cfai -t 0 --max-tokens 4\nHello"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, home: Path, small_model: Path) -> Path:
+    """A folder with an image, and the small model at hand."""
+    (home / "models").mkdir(parents=True)
+    (home / "models" / small_model.name).symlink_to(small_model)
+    Image.new("L", (9, 9)).save(tmp_path / "dot.png")
+    return tmp_path
+
+
+def lesson(folder: Path, *cells: tuple[str, str]) -> Path:
+    path = folder / "lesson.ipynb"
+    made = [
+        new_code_cell(code, metadata={"tags": [f"answered-by:{name}"] if name else []})
+        for name, code in (("", "%load_ext cfai_magics"), *cells)
+    ]
+    nbformat.write(new_notebook(cells=made), path)
+    return path
+
+
+def records(path: Path, folder: Path) -> list[Record]:
+    contents = Shelf(path, folder / "locks").contents()
+    assert not contents.damaged
+    return list(contents.records)
+
+
+def test_each_cell_is_answered_by_the_model_that_it_names(folder: Path) -> None:
+    path = lesson(folder, ("eyes", SEEN), ("", SMALL), ("vectors", KNOWN))
+    before = path.read_bytes()
+    found = {each.asked.local: each for each in records(record(path, models=MODELS), folder)}
+    assert set(found) == {"eyes", "vectors", "SmolLM2-135M-Instruct"}
+    assert found["eyes"].asked.model == "@cf/google/gemma-4-26b-a4b-it"
+    assert "".join(found["eyes"].texts) == str((folder / "dot.png").stat().st_size)
+    assert found["vectors"].asked.model == "@cf/baai/bge-m3"
+    assert found["vectors"].usage.prompt_tokens == 7
+    assert path.read_bytes() == before
+
+
+def test_what_is_recorded_is_kept_unless_all_is_asked_anew(folder: Path) -> None:
+    made = record(lesson(folder, ("eyes", SEEN)), models=MODELS)
+    (first,) = records(made, folder)
+    Image.new("L", (90, 9)).save(folder / "dot.png")
+    assert len(records(record(made.with_name("lesson.ipynb"), models=MODELS), folder)) == 2
+    (only,) = records(record(made.with_name("lesson.ipynb"), anew=True, models=MODELS), folder)
+    assert only.asked.key != first.asked.key
+
+
+def test_where_a_cell_fails_the_recording_stays_as_it_was(folder: Path) -> None:
+    made = record(lesson(folder, ("eyes", SEEN)), models=MODELS)
+    before = made.read_bytes()
+    failing = lesson(folder, ("eyes", SEEN.replace("this", "that")), ("vectors", SMALL))
+    with pytest.raises(CellExecutionError, match="vectors is asked at /v1/embeddings alone"):
+        record(failing, models=MODELS)
+    assert made.read_bytes() == before
+
+
+def test_the_small_model_is_still_said_not_to_see(folder: Path) -> None:
+    path = lesson(folder, ("", SEEN))
+    with pytest.raises(CellExecutionError, match="SmolLM2-135M-Instruct on this machine does not"):
+        record(path, models=MODELS)
+
+
+def test_a_model_that_is_not_there_is_told_before_anything_runs(folder: Path) -> None:
+    path = lesson(folder, ("ears", SEEN))
+    with pytest.raises(BadOption, match=r"called ears.*eyes, vectors"):
+        record(path, models=MODELS)
+    assert sorted(each.name for each in folder.iterdir()) == ["dot.png", "home", "lesson.ipynb"]
+
+
+def test_nobody_asks_it_without_its_key() -> None:
+    with Serving(Eyes()) as serving:
+        address = f"{serving.base_url}/chat/completions"
+        reply = httpx.post(address, json={"messages": []}, headers={"Authorization": "Bearer x"})
+    assert reply.status_code == 401
+
+
+def box(left: float, top: float, height: float = 20) -> list[list[float]]:
+    right, bottom = left + 50, top + height
+    return [[left, top], [right, top], [right, bottom], [left, bottom]]
+
+
+def test_what_stands_at_one_height_is_a_line() -> None:
+    pieces = [
+        (box(200, 104), "Room"),
+        (box(10, 10, 40), "Title"),
+        (box(10, 100), "Time"),
+        (box(10, 130), "09:00"),
+        (box(200, 127), "C12"),
+    ]
+    assert lines(pieces) == ["Title", "Time Room", "09:00 C12"]
+    assert lines([]) == []
