@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from IPython.core.completer import (
@@ -15,6 +16,7 @@ from IPython.core.completer import (
 from ..asking.options import ASK_OPTIONS, Option
 from ..commands import COMMANDS
 from ..words import split_words
+from .names import BY_FLAG, Names
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -73,10 +75,11 @@ VALUES: Mapping[str, Callable[["Session", str], Iterable[Offer]]] = {
 
 
 class Completion:
-    """The matcher that IPython asks; it gets the session when it first needs one."""
+    """The matcher that IPython asks; it gets session and names when it first needs them."""
 
-    def __init__(self, session: Callable[[], "Session"]) -> None:
+    def __init__(self, session: Callable[[], "Session"], names: Callable[[], Names]) -> None:
         self._session = session
+        self._names = names
 
     @context_matcher(identifier="cfai")
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
@@ -117,9 +120,11 @@ class Completion:
     def _values(self, option: Option, word: str) -> Iterator[Offer]:
         for choice in option.keywords.get("choices", ()):
             yield Offer(choice, option.keywords["help"])
-        source = VALUES.get(option.flags[-1])
-        if source:
-            yield from source(self._session(), word)
+        flag = option.flags[-1]
+        if flag in VALUES:
+            yield from VALUES[flag](self._session(), word)
+        if flag in BY_FLAG:
+            yield from starmap(Offer, BY_FLAG[flag](self._names(), word))
 
 
 def _shown(offer: Offer) -> SimpleCompletion:

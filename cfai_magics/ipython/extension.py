@@ -26,7 +26,8 @@ def load(shell: InteractiveShell) -> None:
     magics.bridge = Bridge(lambda: magics.session)
     if hasattr(shell, "kernel"):
         magics.bridge.open()
-    shell.Completer.custom_matchers.append(Completion(lambda: magics.session).match)
+    completion = Completion(lambda: magics.session, magics.workspace.names)
+    shell.Completer.custom_matchers.append(completion.match)
 
 
 def unload(shell: InteractiveShell) -> None:

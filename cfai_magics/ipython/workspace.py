@@ -44,6 +44,15 @@ class Workspace:
         if hasattr(self._shell.display_pub, "unregister_hook"):
             self._shell.display_pub.unregister_hook(self._note_display)
 
+    def names(self) -> dict[str, Any]:
+        """Return what the user has named, without what IPython itself puts there."""
+        hidden = self._shell.user_ns_hidden
+        return {
+            name: value
+            for name, value in self._shell.user_ns.items()
+            if not name.startswith("_") and hidden.get(name, self) is not value
+        }
+
     def evaluate(self, expression: str) -> Any:
         """Return what the user's expression gives in the user's namespace."""
         names = {"Err": self.failures, **self._shell.user_ns}

@@ -8,13 +8,29 @@ from tests.browser.applications import Served, editor, saved
 from tests.browser.servers import NotebookPage
 
 LONG = 60_000  # ms
+LOAD = "%load_ext cfai_magics"
+DEFINE = """
+def weather(town):
+    "Return the forecast for a town."
+def wind(town):
+    "Return how windy it is there." """
+GEMMA = "gemma-4-26b-a4b-it"
 
 
-def test_tab_shows_models_with_their_prices_and_takes_one(
-    served: Served, page: Page, request: pytest.FixtureRequest
+@pytest.mark.parametrize(
+    ("typed", "offer", "detail"),
+    [
+        ("-m gem", GEMMA, "9.1 → 27.3 neurons/1k"),
+        ("--tools w", "weather", "Return the forecast for a town."),
+        ("--tools weather,", "weather,wind", "Return how windy"),
+    ],
+    ids=["model", "function", "functions"],
+)
+def test_tab_shows_what_fits_and_takes_it(
+    served: Served, page: Page, typed: str, offer: str, detail: str
 ) -> None:
-    cells = [new_code_cell("%load_ext cfai_magics"), new_code_cell("%%cfai -m gem")]
-    path = served.open(page, request.node.originalname, cells)
+    cells = [new_code_cell(cell) for cell in (LOAD + DEFINE, f"%%cfai {typed}")]
+    path = served.open(page, f"tab-{offer}", cells)
     NotebookPage(page).run(0)
     expect(page.locator(".jp-InputPrompt").first).to_have_text("[1]:", timeout=LONG)
     editor(page, 1).click()
@@ -22,7 +38,7 @@ def test_tab_shows_models_with_their_prices_and_takes_one(
     # From here on Tab is the completer's; before, it would indent.
     expect(page.locator(".jp-mod-completer-enabled")).to_be_visible()
     page.keyboard.press("Tab")
-    offered = page.locator(".jp-Completer-item", has_text="gemma-4-26b-a4b-it")
-    expect(offered).to_contain_text("9.1 → 27.3 neurons/1k", timeout=LONG)
+    offered = page.locator(".jp-Completer-item", has_text=offer)
+    expect(offered).to_contain_text(detail, ignore_case=True, timeout=LONG)
     offered.click()
-    assert saved(page, path)[1] == "%%cfai -m gemma-4-26b-a4b-it"
+    assert saved(page, path)[1] == f"%%cfai {typed.split(maxsplit=1)[0]} {offer}"
