@@ -1,4 +1,4 @@
-import { asks, namesModel } from '../estimate/asks';
+import { asks, hasValues, namesModel } from '../estimate/asks';
 import { words } from '../line';
 import { ICellAsks, IModel } from '../protocol';
 
@@ -51,4 +51,14 @@ describe('words', () => {
     ['k="v w" {"a":1}', ['k=v w', '{"a":1}']],
     ['"never closed', ['"never', 'closed']]
   ])('cuts %j into %j', (line, wanted) => expect(words(line)).toEqual(wanted));
+});
+
+describe('hasValues', () => {
+  it.each([
+    ['%%cfai\nWhat is in {{df}}?', true],
+    ['%%cfai -o x\n{{df.head()}} and {{text!r}}', true],
+    ['%%cfai --raw\nWhat is in {{df}}?', false],
+    ['%%cfai\nx^{{12}} and {one}', false],
+    ['%%cfai -s {{df}}\nWhy?', false]
+  ])('of %j is %s', (source, wanted) => expect(hasValues(source)).toBe(wanted));
 });

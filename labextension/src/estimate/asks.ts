@@ -1,4 +1,5 @@
-import { words } from '../line';
+import { expressions } from '../expressions';
+import { isRaw, words } from '../line';
 import { ICellAsks, IModel } from '../protocol';
 import { options, Options } from './options';
 
@@ -33,11 +34,10 @@ export function asks(
     return null;
   }
   const system = last(found, '--system') ?? '';
-  const text = source.slice(source.indexOf('\n') + 1);
   return {
     models: listed,
     times: times * temperatures.length,
-    texts: [...(system ? [system] : []), text].map(size),
+    texts: [...(system ? [system] : []), below(source)].map(size),
     system: Boolean(system),
     images: found.get('--image')?.length ?? 0,
     max_tokens: tokens,
@@ -45,9 +45,19 @@ export function asks(
   };
 }
 
+/** Whether the kernel would put values into the text of a question, whose sizes nobody knows yet. */
+export function hasValues(source: string): boolean {
+  const [line] = source.split('\n', 1);
+  return !isRaw(line) && expressions(below(source)).length > 0;
+}
+
 function parsed(source: string): Options | null {
   const line = source.split('\n', 1)[0];
   return source.includes('\n') ? options(words(line).slice(1)) : null;
+}
+
+function below(source: string): string {
+  return source.slice(source.indexOf('\n') + 1);
 }
 
 function last(found: Options, flag: string): string | undefined {

@@ -8,7 +8,7 @@ import { element } from '../dom';
 import { neurons } from '../format';
 import { isQuestion } from '../magic';
 import { IEstimate, IModel } from '../protocol';
-import { asks, namesModel } from './asks';
+import { asks, hasValues, namesModel } from './asks';
 
 const PAUSE = 300; // ms without a key
 
@@ -67,7 +67,8 @@ export class Estimator {
       return;
     }
     if (told) {
-      this._label.textContent = this._text(told);
+      const source = cell.model.sharedModel.getSource();
+      this._label.textContent = this._text(told, hasValues(source));
       cell.inputArea?.node.append(this._label);
     } else {
       this._label.remove();
@@ -99,14 +100,18 @@ export class Estimator {
     return asked;
   }
 
-  private _text({ low, high }: IEstimate): string {
+  private _text({ low, high }: IEstimate, withoutValues: boolean): string {
     const trans = this._trans;
     if (low === null || high === null) {
       return trans.__('no known price');
     }
-    return high === 0
-      ? trans.__('0 neurons')
-      : trans.__('≈ %1 to %2 neurons', neurons(low), neurons(high));
+    if (high === 0) {
+      return trans.__('0 neurons');
+    }
+    const [least, most] = [neurons(low), neurons(high)];
+    return withoutValues
+      ? trans.__('≈ %1 to %2 neurons, without {{…}}', least, most)
+      : trans.__('≈ %1 to %2 neurons', least, most);
   }
 
   private _cell: Cell | null = null;

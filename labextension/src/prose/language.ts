@@ -13,8 +13,8 @@ import {
   TreeFragment
 } from '@lezer/common';
 
+import { IRange } from '../expressions';
 import { isQuestion } from '../magic';
-import { IRange } from './expressions';
 import { questionTree } from './tree';
 
 /** The colours of a question: its text by Markdown's parser, what it fills in by Python's. */

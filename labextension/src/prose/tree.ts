@@ -1,7 +1,7 @@
 import { NodeType, Tree } from '@lezer/common';
 import { styleTags, tags } from '@lezer/highlight';
 
-import { expressions, IRange } from './expressions';
+import { expressions, IRange } from '../expressions';
 import { isRaw, pieces } from '../line';
 
 const styles = styleTags({

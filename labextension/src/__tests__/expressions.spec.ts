@@ -1,4 +1,4 @@
-import { expressions } from '../prose/expressions';
+import { expressions } from '../expressions';
 
 const found = (prompt: string): string[] =>
   expressions(prompt).map(({ from, to }) => prompt.slice(from, to));
