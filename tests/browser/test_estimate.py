@@ -59,6 +59,15 @@ def test_it_follows_what_is_typed(
     assert served.cloudflare.requests == ()
 
 
+def test_it_stands_on_no_text(page: Page, notebook: Path) -> None:
+    editor(page, 1).fill("%%cfai\n" + "Why is the sky blue? " * 40)
+    expect(estimate(page)).to_be_visible(timeout=LONG)
+    label = estimate(page).bounding_box()
+    text = page.locator(".jp-Cell.jp-mod-active .cm-line").last.bounding_box()
+    assert label and text
+    assert label["y"] >= text["y"] + text["height"] - 1
+
+
 def test_nothing_of_what_is_typed_crosses_to_the_kernel(
     page: Page, served: Served, request: pytest.FixtureRequest
 ) -> None:
