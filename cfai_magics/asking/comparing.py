@@ -8,6 +8,7 @@ from operator import add
 from ..credentials.store import without_tokens
 from ..errors import CfaiError, Interrupted
 from ..forms.form import Form
+from ..neurons.pricing import Cost
 from ..prompt.costing import Sent, guessed_prompt_tokens, shares
 from ..prompt.parts import Prompt
 from ..render.preview import Preview, shown
@@ -70,7 +71,9 @@ class Comparing:
         session = self.door.session
         for request in self.requests:
             session.check(request)
-        costs = list(map(session.cost, self.requests, self.models))
+        recorded = session.answerers.recorded(self.requests)
+        asked = [n for n, known in enumerate(recorded) if not known] or range(len(recorded))
+        costs = [session.cost(self.requests[n], self.models[n]) for n in asked]
         known = [cost for cost in costs if cost]
         whole = reduce(add, known) if len(known) == len(costs) else None
         guessed = Answer(self.models[0].name, usage=Usage(guessed_prompt_tokens(self.prompt)))
@@ -81,11 +84,21 @@ class Comparing:
             shown(bodies, without_tokens),
             shares(self.prompt, guessed, self.models[0]),
             whole,
-            (
-                f"{len(bodies)} requests; the tokens are those of one, the neurons of all.",
-                *session.books.remarks(self.models[0], whole, self.most),
-            ),
+            self._remarks(whole, sum(recorded)),
         )
+
+    def _remarks(self, whole: Cost | None, recorded: int) -> tuple[str, ...]:
+        """Return what to say of the estimate: recorded answers cost nothing."""
+        count = len(self.requests)
+        if recorded == count:
+            return (f"All {count} answers are recorded: nothing would be sent or cost.",)
+        told = f"{count} requests; the tokens are those of one, the neurons of all."
+        if recorded:
+            told = (
+                f"{count} requests, of which {recorded} are recorded and would be replayed; the "
+                "tokens are those of one, the neurons of all others."
+            )
+        return (told, *self.door.session.books.remarks(self.models[0], whole, self.most))
 
     def _gathered(self, calls: Parallel, errors: dict[int, CfaiError]) -> Answers:
         lines = [

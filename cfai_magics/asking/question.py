@@ -8,6 +8,7 @@ from ..credentials.store import without_tokens
 from ..errors import (
     CfaiError,
     Interrupted,
+    NotRecorded,
 )
 from ..forms.form import Form, formed
 from ..forms.schema import Schema
@@ -15,7 +16,7 @@ from ..prompt.conversation import Turn
 from ..prompt.costing import Sent, guessed_prompt_tokens, shares
 from ..prompt.parts import Part, Prompt
 from ..render.formats import next_try
-from ..render.preview import Preview, shown
+from ..render.preview import RECORDED, Preview, shown
 from ..values import Answer, Model, Request, Usage
 from ..workers_ai import chat
 from .calling import Calling
@@ -26,7 +27,6 @@ from .notes import history_told, images_told
 
 OFFERED = {"code", "correction"}  # forms whose code goes into a new cell
 LEAST = 1e-9  # neurons: a limit that lets nothing through
-RECORDED = "The answer is recorded: it would be replayed, and nothing would be sent or cost."
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,21 @@ class Asking:
         session = self.door.session
         if session.answerers.is_recorded(self.request):
             return (RECORDED,)
+        refused = self._refused()
+        if refused:
+            return (refused,)
         told = session.books.remarks(self.model, session.cost(self.request, self.model), self.most)
         return (*told, *self._steps_told())
+
+    def _refused(self) -> str:
+        """Return why only a recording may answer, and none does."""
+        if "response_format" in self.request.extra:  # it may be recorded without that
+            return ""
+        try:
+            self.door.session.answerers.expect(self.request)
+        except NotRecorded as error:
+            return f"It would be refused. {error.cause}."
+        return ""
 
     def _steps_told(self) -> list[str]:
         if self.calling is None:

@@ -24,9 +24,13 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
+def how(job: Job) -> dict[str, Any]:
+    """Return how a job's payload is sent, for Session.run."""
+    return {"content_type": job.content_type, "files": job.files}
+
+
 def _run(session: Session, job: Job, tell: OnRetry, most: float | None) -> RawResult:
-    how = {"content_type": job.content_type, "files": job.files}
-    return session.run(job.model, job.payload, on_retry=tell, max_neurons=most, **how)
+    return session.run(job.model, job.payload, on_retry=tell, max_neurons=most, **how(job))
 
 
 @dataclass(frozen=True, slots=True)

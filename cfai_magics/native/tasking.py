@@ -12,7 +12,7 @@ from ..forms.form import Form
 from ..media.made import Media, save
 from ..neurons.units import unit_prices
 from ..render.formats import neurons, next_try
-from ..render.preview import TaskPreview, shown
+from ..render.preview import RECORDED, TaskPreview, shown
 from ..route.route import OnRetry
 from ..session import Session
 from ..session.calls import TO_MARKDOWN
@@ -21,6 +21,7 @@ from ..values.results import RawResult
 from ..workers_ai.work import Job
 from . import TASKS, Task
 from .given import Given, parameters
+from .task import how
 
 FITTING = {"task", "model", "output", "max_neurons", "dry_run", "footer", "raw", "param", "prompt"}
 # Of options whose own names are others.
@@ -53,10 +54,16 @@ class Tasking:
             return "no neurons"
         return f"at most {neurons(cost.high)} neurons estimated" if cost else "no known price"
 
+    @property
+    def _is_recorded(self) -> bool:
+        job = self.job
+        return self.door.session.answerers.is_task_recorded(job.model, job.payload, how(job))
+
     def run(self, footer: str, name: str) -> Answer:
         """Do it, show what was made and keep it under a name."""
         live = self.door.live(Form(self.task.name, show=self.task.show), footer)
-        live.notice(f"Waiting for {self.model.short}: {self.amount}, {self.price}.")
+        if not self._is_recorded:
+            live.notice(f"Waiting for {self.model.short}: {self.amount}, {self.price}.")
         try:
             answer = self._answer(live)
         except KeyboardInterrupt:
@@ -81,6 +88,7 @@ class Tasking:
         if self.job.files:
             body["files"] = [name for name, *_ in self.job.files.values()]
         prices, notes = unit_prices(self.model), remarks(self.model, cost, self.most)
+        notes = (RECORDED,) if self._is_recorded else notes
         return TaskPreview(body, self.amount, self.price, prices, notes)
 
     def _answer(self, live: Live) -> Answer:
@@ -129,15 +137,23 @@ def tasking(door: Door, prompt: str, options: Namespace, typed: Iterable[str]) -
     """
     task = TASKS[options.task]
     _refuse(set(typed) - FITTING - task.takes, task)
-    if not door.session.route.is_cloudflare and not task.local:
-        hint = "%cfai status shows which server answers; %cfai local off ends the one here."
-        raise BadOption(f"--task {task.name} is for Workers AI alone", hint)
     if task.makes_media and door.workspace is None and not options.save:
         raise BadOption(f"--task {task.name} needs a file here", "Name it: --save FILE.")
     given = Given(door, prompt, options, parameters(options))
     model = _model(door, task, options)
     job = task.prepare(_asked_for(door.session, task, options, model), given)
+    _check_server(door.session, task, job)
     return Tasking(door, task, model, given, job, options.max_neurons, options.save)
+
+
+def _check_server(session: Session, task: Task, job: Job) -> None:
+    """Raise BadOption for what the server in use can't do, and no recording holds either."""
+    if session.route.is_cloudflare or task.local:
+        return
+    if session.answerers.is_task_recorded(job.model, job.payload, how(job)):
+        return  # it is replayed, whoever would answer
+    hint = "%cfai status shows which server answers; %cfai local off ends the one here."
+    raise BadOption(f"--task {task.name} is for Workers AI alone", hint)
 
 
 def _refuse(misfits: set[str], task: Task) -> None:
@@ -152,7 +168,7 @@ def _refuse(misfits: set[str], task: Task) -> None:
 
 def _asked_for(session: Session, task: Task, options: Namespace, model: Model) -> str:
     """Return the name that a request is known by: not that of the model on this machine."""
-    if not session.route.is_local:
+    if not (session.route.is_local and task.local):
         return model.name
     (named,) = options.model or (task.model(options),)
     return session.answerers.name(named, session.catalogue())
@@ -163,7 +179,7 @@ def _model(door: Door, task: Task, options: Namespace) -> Model:
     named, *others = options.model or ("",)
     if others:
         raise BadOption(f"--task {task.name} asks one model", "Name one with -m.")
-    if not door.session.route.is_cloudflare:
+    if task.local and not door.session.route.is_cloudflare:
         return door.session.model(named or task.model(options))
     if task.model(options) == TO_MARKDOWN.name:
         return TO_MARKDOWN

@@ -12,6 +12,7 @@ from .formats import Table, between, folded, muted
 COLUMNS = ("part", "tokens", "share")
 IMAGE_SHOWN = 40  # characters of an image's data
 LONGEST_WORD = 200  # characters without a space: more are no language
+RECORDED = "The answer is recorded: it would be replayed, and nothing would be sent or cost."
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,12 +173,12 @@ class Replay:
                 look.record, look.take = look.fallback, None
         return self._player(look.record), look
 
-    def knows(self, asked: Asked) -> bool:
-        """Whether a recording would answer a question that is asked once."""
+    def knows(self, asked: Asked, nth: int = 0) -> bool:
+        """Whether a recording would answer a question that was asked so often before."""
         way = self.way
         if not way.replays or way.path is None or (way.mode == FOUND and asked.local):
             return False
-        exact, other = self.shelf(way.path).contents().chosen(asked, 0)
+        exact, other = self.shelf(way.path).contents().chosen(asked, nth)
         return bool(exact or (other and way.mode != "auto"))
 
     def expect(self, asked: Asked) -> None:

@@ -1,6 +1,7 @@
 """Who answers one question: its recording, Workers AI, or the model on this machine."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,20 @@ class Answerers:
     def is_recorded(self, request: Request) -> bool:
         """Whether a recording would answer a chat request."""
         return self._replay.knows(asked_chat(request, self._here()))
+
+    def recorded(self, requests: Iterable[Request]) -> list[bool]:
+        """Return of each chat request whether a recording would answer it, as of one cell's."""
+        asked = [asked_chat(request, self._here()) for request in requests]
+        before: Counter[str] = Counter()
+        found = []
+        for each in asked:
+            found.append(self._replay.knows(each, before[each.key]))
+            before[each.key] += 1
+        return found
+
+    def is_task_recorded(self, model: str, payload: Payload, how: Mapping[str, Any]) -> bool:
+        """Whether a recording would answer a native task; `how` is that of WorkersAI.run."""
+        return self._replay.knows(asked_run(model, payload, how))
 
     def expect(self, request: Request) -> None:
         """Raise NotRecorded where only recordings may answer, and none answers this request."""

@@ -13,6 +13,7 @@ import pytest
 from cfai_magics.commands import run
 from cfai_magics.errors import (
     AllowanceUsedUp,
+    BadOption,
     BudgetReached,
     CfaiError,
     CutStream,
@@ -453,6 +454,29 @@ def test_answers_of_a_local_model_are_recorded_and_say_so(
         run("ask", ("--task", "embed", "moon"), shell_door(elsewhere), "cfai")
         booked = [row["model"] for row in elsewhere.books.ledger.history.calls()]
         assert booked == ["SmolLM2-135M-Instruct"] * 3
+
+
+def test_what_only_workers_ai_does_replays_whoever_would_answer(
+    cloudflare: Standin,
+    session: Session,
+    path: Path,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("ask", "--task", "image", "--save", str(path.with_name("a.jpg")))
+    run(words[0], (*words[1:], "A house"), shell_door(session), "cfai")
+    other = Session(
+        Cfai(base_url="http://127.0.0.1:9/v1"), home, environ={"CFAI_REPLAY": f"only:{path}"}
+    )
+    run(words[0], (*words[1:], "A house"), shell_door(other), "cfai")
+    assert [row["status"] for row in other.books.ledger.history.calls()] == ["ok", "replayed"]
+    assert capsys.readouterr().err.count("Waiting for") == 1
+    told = run(words[0], (*words[1:], "--dry-run", "A house"), shell_door(session), "cfai")
+    assert "The answer is recorded" in str(told)
+    with pytest.raises(BadOption, match="for Workers AI alone"):
+        run(words[0], (*words[1:], "A home"), shell_door(other), "cfai")
+    other.close()
+    assert len(cloudflare.requests) == 1
 
 
 def test_a_replay_needs_no_folder_of_state(cloudflare: Standin, path: Path) -> None:
