@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..values import Delta, Finish, Thought, Usage
+from .halves import Halves
 from .thinking import ThinkTags
 from .tool_calls import ToolCalls
 from .usage import Meter
@@ -27,6 +28,7 @@ class Reader:
         self._meter = Meter()
         self._finish = "unknown"
         self._tags = ThinkTags()
+        self._thoughts, self._texts = Halves(), Halves()
         self._tool_calls = ToolCalls()
 
     def is_copy(self) -> None:
@@ -56,9 +58,14 @@ class Reader:
             self._meter.count(usage, is_total="choices" not in frame)
         thought = said.get("reasoning_content") or said.get("reasoning")
         text = said.get("content") or choice.get("text") or _native_text(frame.get("response"))
-        deltas: list[Delta] = [Thought(thought)] if thought and isinstance(thought, str) else []
-        if text and isinstance(text, str):
-            deltas += self._tags.cut(text)
+        return self._deltas(thought, text)
+
+    def _deltas(self, thought: Any, text: Any) -> list[Delta]:
+        deltas: list[Delta] = []
+        if isinstance(thought, str) and (whole := self._thoughts.whole(thought)):
+            deltas.append(Thought(whole))
+        if isinstance(text, str) and (whole := self._texts.whole(text)):
+            deltas += self._tags.cut(whole)
         return deltas
 
     def end(self, neurons: float | None = None) -> Iterator[Delta]:
@@ -66,7 +73,7 @@ class Reader:
 
         `neurons` is the figure of the reply's header, for where the frames bore none.
         """
-        yield from self._tags.rest()
+        yield from self.held()
         calls = self._tool_calls.whole()
         yield from calls
         self._meter.end(neurons)
@@ -76,6 +83,7 @@ class Reader:
 
     def held(self) -> Iterator[Delta]:
         """Yield the text that waited for more to come, when no more comes."""
+        yield from self._deltas(self._thoughts.rest(), self._texts.rest())
         yield from self._tags.rest()
 
 

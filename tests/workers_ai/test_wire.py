@@ -240,3 +240,17 @@ def test_an_envelope_is_taken_off_and_an_empty_answer_recognised(
 ) -> None:
     assert unwrapped(body) == result
     assert is_empty(unwrapped(body)) == empty
+
+
+def test_a_letter_that_came_in_two_halves_is_one_and_a_lone_half_no_crash() -> None:
+    said = [
+        chunk({"content": "smile \ud83d"}),
+        chunk({"reasoning_content": "hm \ud83d"}),
+        chunk({"content": "\ude00, half \udc00 and 中\ud83d"}),
+        chunk({"reasoning_content": "\ude00"}),
+        chunk({"content": "\n"}),
+        chunk({"content": "end \ud83d"}, finish="stop"),
+    ]
+    made = answer(*said)
+    assert made.text == "smile \U0001f600, half \ufffd and 中\ufffd\nend \ufffd"
+    assert made.thought == "hm \U0001f600"
