@@ -78,4 +78,5 @@ class Crew(Generic[Thing, Result]):
             try:
                 self._results.put(self._work(thing))
             except BaseException as error:  # noqa: BLE001 - the reader raises it
+                self._things.clear()  # no thread begins another
                 self._results.put(Failed(error))

@@ -97,7 +97,10 @@ class Run:
         with self._pool(clients, costs) as drawn:
 
             def work(key: str) -> tuple[str, Kept | CfaiError]:
-                return key, self._asked(key, drawn, tally.wait)
+                came = self._asked(key, drawn, tally.wait)
+                if isinstance(came, CfaiError) and not isinstance(came, OF_ONE_ROW):
+                    raise came
+                return key, came
 
             def stop() -> None:
                 self._interrupt()
@@ -119,8 +122,6 @@ class Run:
         if isinstance(came, CfaiError):
             found.errors[key] = str(came)
             tally.count(failed=True)
-            if not isinstance(came, OF_ONE_ROW):
-                raise came
             return
         found.answers[key] = came
         fault = fault_of(self._plan, came)
