@@ -1,13 +1,15 @@
 """One file of recordings: read as it is, and written so that nothing in it is lost."""
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES, EINVAL
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 
 from filelock import FileLock, Timeout
 
@@ -158,7 +160,8 @@ class Shelf:
         name = sha256(str(self.path.resolve()).encode()).hexdigest()[:32]
         try:
             self._locks.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._locks / f"{name}.lock", timeout=PATIENCE):
+            lock = FileLock(self._locks / f"{name}.lock", timeout=PATIENCE)
+            with lock, _folder_held(self.path.parent):
                 yield
         except Timeout:
             raise StoreError(
@@ -170,7 +173,7 @@ class Shelf:
 
     def _write(self, lines: Sequence[Line]) -> None:
         """Put a new file into the place of the old one, whole or not at all."""
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        partial = self.path.with_name(f".{self.path.name}.{token_hex(4)}")
         try:
             partial.write_bytes(b"".join(line.content for line in lines))
             if self.path.exists():
@@ -184,6 +187,23 @@ class Shelf:
             f"{self.path} can't be used: {error.strerror or error}",
             "Make room or rights there, or give another path: %cfai replay auto PATH.",
         )
+
+
+@contextmanager
+def _folder_held(folder: Path) -> Iterator[None]:
+    """Keep out kernels with another folder of state, where the system can; leave nothing there."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network disks can't
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _goes(line: Line, new: Record, replacing: int) -> bool:

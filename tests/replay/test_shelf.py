@@ -139,9 +139,23 @@ def test_line_ends_and_marks_of_other_systems_do_no_harm(
     assert [each.text for each in shelf.contents().records] == ["Yes."]
 
 
-def test_kernels_that_record_at_once_lose_nothing(path: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", CODE, str(path), str(tmp_path / "locks")]
-    kernels = [subprocess.Popen([*command, name], cwd=Path(__file__).parents[2]) for name in "abc"]
+@pytest.mark.parametrize(
+    "homes",
+    [
+        pytest.param("xxx", id="with one folder of state"),
+        pytest.param(
+            "xyz",
+            id="each with its own",
+            marks=pytest.mark.skipif(os.name == "nt", reason="Windows holds no folders"),
+        ),
+    ],
+)
+def test_kernels_that_record_at_once_lose_nothing(path: Path, tmp_path: Path, homes: str) -> None:
+    command = [sys.executable, "-c", CODE, str(path)]
+    kernels = [
+        subprocess.Popen([*command, str(tmp_path / home), name], cwd=Path(__file__).parents[2])
+        for home, name in zip(homes, "abc", strict=True)
+    ]
     assert [kernel.wait(timeout=120) for kernel in kernels] == [0, 0, 0]
     contents = Contents(path.read_bytes())
     assert (len(contents.records), contents.damaged) == (60, [])
