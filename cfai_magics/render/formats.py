@@ -84,6 +84,14 @@ def folded(summary: str, text: str) -> str:
     )
 
 
+def unfolded(summary: str, code: str) -> str:
+    """Return code as HTML that closes when its summary is clicked."""
+    return (
+        f"<details open><summary>{escape(summary)}</summary>"
+        f'<pre style="white-space: pre-wrap">{escape(code)}</pre></details>'
+    )
+
+
 def neurons(amount: float) -> str:
     """Return a number of neurons with as many digits as matter."""
     if abs(amount) < LEAST:  # what sums of fractions leave behind is nothing

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..neurons.pricing import Cost
 from ..prompt.costing import Share
-from .formats import Table, between, folded, muted
+from .formats import Table, between, muted, unfolded
 
 COLUMNS = ("part", "tokens", "share")
 IMAGE_SHOWN = 40  # characters of an image's data
@@ -67,7 +67,7 @@ class Preview:
         return str(self)
 
     def _repr_html_(self) -> str:
-        box = folded("The request, as JSON", self.json).replace("<details>", "<details open>", 1)
+        box = unfolded("The request, as JSON", self.json)
         return f"{box}{self.table._repr_html_()}"
 
 
@@ -100,7 +100,7 @@ class TaskPreview:
         return str(self)
 
     def _repr_html_(self) -> str:
-        box = folded("The request, as JSON", self.json).replace("<details>", "<details open>", 1)
+        box = unfolded("The request, as JSON", self.json)
         return f"{box}{muted(self.told)}"
 
 
