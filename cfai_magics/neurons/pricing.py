@@ -2,93 +2,20 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from ..media.images import image_at
-from ..values import Message, Model, Request, Usage
+from ..values import Model, Request, Usage
+from .tokens import (
+    FEWEST_BYTES_PER_TOKEN,
+    fewest_prompt_tokens,
+    fewest_tokens,
+    most_prompt_tokens,
+    most_tokens_of,
+)
 
-CHARACTERS_PER_TOKEN = 4  # what Cloudflare itself counts with before a call
-FEWEST_BYTES_PER_TOKEN = 2  # texts of many short tokens: digits, code, other scripts than Latin
-MOST_CHARACTERS_PER_TOKEN = 6
-TOKENS_PER_MESSAGE = 16  # at most, for the marks that a chat template puts around it
-TOKENS_PER_IMAGE = 1_500  # at most, for models that scale images to a fixed size
 FEWEST_BILLED_CALLS = 3  # before a model's own bills say more than the price list
 LIMIT_FIELDS = ("max_completion_tokens", "max_tokens")
-
-
-def guessed_tokens(text: str) -> int:
-    """Return about how many tokens a text has."""
-    return tokens_of(len(text))
-
-
-def tokens_of(characters: int) -> int:
-    """Return about how many tokens so many characters are."""
-    return math.ceil(characters / CHARACTERS_PER_TOKEN)
-
-
-def guessed_prompt_tokens(messages: Iterable[Message]) -> int:
-    """Return about how many tokens the messages have."""
-    return sum(guessed_tokens(text) for text in _texts(messages))
-
-
-def guessed_image_tokens(messages: Iterable[Message]) -> int:
-    """Return about how many tokens the images of the messages have, by their size."""
-    return sum(map(_tokens_at, _images(messages)))
-
-
-def _tokens_at(url: str) -> int:
-    try:
-        return image_at(url).tokens
-    except ValueError:  # no base64: whoever gets it will say so
-        return TOKENS_PER_IMAGE
-
-
-def _images(messages: Iterable[Message]) -> Iterable[str]:
-    """Yield the addresses of the images."""
-    for part in _parts(messages):
-        if part.get("type") == "image_url":
-            yield str((part.get("image_url") or {}).get("url", ""))
-
-
-def fewest_prompt_tokens(messages: Sequence[Message]) -> int:
-    """Return how many tokens the messages have at least, in all likelihood."""
-    return _fewest(len(text) for text in _texts(messages))
-
-
-def _fewest(characters: Iterable[int]) -> int:
-    return sum(math.ceil(count / MOST_CHARACTERS_PER_TOKEN) for count in characters)
-
-
-def most_prompt_tokens(messages: Sequence[Message]) -> int:
-    """Return how many tokens the messages have at most: what has to be reserved for them."""
-    size = sum(len(text.encode(errors="replace")) for text in _texts(messages))
-    return _most(size, len(messages), len(list(_images(messages))))
-
-
-def _most(size: int, messages: int, images: int) -> int:
-    return (
-        math.ceil(size / FEWEST_BYTES_PER_TOKEN)
-        + TOKENS_PER_MESSAGE * (messages + 1)
-        + TOKENS_PER_IMAGE * images
-    )
-
-
-def _texts(messages: Iterable[Message]) -> Iterable[str]:
-    """Yield the texts of messages; images are no text."""
-    return (str(part.get("text") or "") for part in _parts(messages))
-
-
-def _parts(messages: Iterable[Message]) -> Iterable[Mapping[str, Any]]:
-    for message in messages:
-        content = message.get("content") or ""
-        if isinstance(content, str):
-            yield {"text": content}
-        else:
-            yield from (part for part in content if isinstance(part, Mapping))
-        if message.get("tool_calls"):
-            yield {"text": json.dumps(message["tool_calls"], ensure_ascii=False)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +132,8 @@ class Extent:
     ) -> "Extent":
         """Return the extent of a request with a message for each text: its characters, bytes."""
         size = sum(weight for _, weight in texts)
-        fewest = _fewest(count for count, _ in texts)
-        return cls(fewest, _most(size, len(texts), images), max_tokens)
+        fewest = fewest_tokens(count for count, _ in texts)
+        return cls(fewest, most_tokens_of(size, len(texts), images), max_tokens)
 
 
 def extent(request: Request) -> Extent:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from ..neurons.pricing import Rates, guessed_tokens, list_rates
+from ..neurons.pricing import Rates, list_rates
+from ..neurons.tokens import guessed_tokens
 from ..values import Answer, Model, Usage
 from .parts import Part, Prompt
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import AllowanceUsedUp, BudgetExceeded, StoreError
-from ..neurons import budget, pricing
+from ..neurons import budget, pricing, tokens
 from ..neurons.pricing import Cost, Extent, Rates
 from ..neurons.units import work_price
 from ..render.formats import duration
@@ -112,5 +112,5 @@ def _with_tokens(usage: Usage, job: Job, result: RawResult) -> Usage:
     if usage.prompt_tokens:
         return usage
     sent, came = text_of(job.fields), answer_of(result.result)
-    guess = pricing.guessed_tokens
+    guess = tokens.guessed_tokens
     return replace(usage, prompt_tokens=guess(sent), completion_tokens=guess(came))

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import CfaiError, RequestTimeout
-from ..neurons.pricing import Cost, guessed_tokens
+from ..neurons.pricing import Cost
+from ..neurons.tokens import guessed_tokens
 from ..route.route import OnRetry
 from ..values import Model, Status, Usage
 from ..values.results import Embeddings, RawResult

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..neurons.pricing import guessed_image_tokens, guessed_prompt_tokens, tokens_of
+from ..neurons.tokens import guessed_image_tokens, guessed_prompt_tokens, tokens_of, weight
 from ..values import Answer, Delta, Finish, Request, Text, Thought, ToolCall, Usage
 from ..values.provenance import Origin
 
@@ -32,7 +32,7 @@ class Gathering:
         self._thoughts: list[str] = []
         self._tool_calls: list[ToolCall] = []
         self._finish = "unknown"
-        self._characters = 0
+        self._weight = 0
         self.usage: Usage | None = None
 
     def begin(self) -> None:
@@ -43,11 +43,11 @@ class Gathering:
         """Take in the next delta."""
         if isinstance(delta, Text):
             self._note_first()
-            self._characters += len(delta.text)
+            self._weight += weight(delta.text)
             self._texts.append(delta.text)
         elif isinstance(delta, Thought):
             self._note_first()
-            self._characters += len(delta.text)
+            self._weight += weight(delta.text)
             self._thoughts.append(delta.text)
         elif isinstance(delta, ToolCall):
             self._tool_calls.append(delta)
@@ -67,7 +67,7 @@ class Gathering:
 
     def guessed_usage(self) -> Usage:
         """Return the tokens of what was sent and what has arrived, guessed from their length."""
-        return Usage(self._prompt_tokens, tokens_of(self._characters))
+        return Usage(self._prompt_tokens, tokens_of(self._weight))
 
     def answer(self, usage: Usage, finish: str | None = None, **known: Any) -> Answer:
         """Return what has arrived as an Answer; `finish` overrides the model's own.

@@ -64,7 +64,8 @@ def test_it_stands_on_no_text(page: Page, notebook: Path) -> None:
     expect(estimate(page)).to_be_visible(timeout=LONG)
     label = estimate(page).bounding_box()
     text = page.locator(".jp-Cell.jp-mod-active .cm-line").last.bounding_box()
-    assert label and text
+    assert label
+    assert text
     assert label["y"] >= text["y"] + text["height"] - 1
 
 

@@ -1,28 +1,19 @@
 """The price of a call, against what Cloudflare billed for such calls."""
 
-import struct
-
 import pytest
 
 from cfai_magics.catalogue import resolve, shipped
-from cfai_magics.media.images import Image
 from cfai_magics.neurons.pricing import (
     Rates,
     cost,
-    fewest_prompt_tokens,
-    guessed_image_tokens,
-    guessed_prompt_tokens,
-    guessed_tokens,
     list_rates,
-    most_prompt_tokens,
     most_tokens,
     rates,
     with_most_tokens,
     with_price,
 )
-from cfai_magics.values import Message, Model, Request, Usage
+from cfai_magics.values import Model, Request, Usage
 
-PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 280, 56)  # as far as its size
 PRICED = Model("m", neurons_in=1000.0, neurons_out=2000.0)
 
 
@@ -70,41 +61,6 @@ def test_too_few_bills_correct_nothing() -> None:
 def test_a_model_without_a_price_learns_one_from_its_bills() -> None:
     assert rates(Model("m"), bills(3.0, 3.0, 3.0)) == Rates(0.2, 0.2, 0.2, calls=3)
     assert rates(Model("m")) is None
-
-
-TEXTS = [
-    pytest.param("Why is the sky blue? Please answer in three short points.", 13, id="English"),
-    pytest.param("为什么天空是蓝色的。请用三点简短回答。", 13, id="Chinese"),
-    pytest.param("لماذا السماء زرقاء؟ أجب في ثلاث نقاط قصيرة.", 14, id="Arabic"),
-]
-
-
-@pytest.mark.parametrize(("text", "tokens"), TEXTS)
-def test_what_is_reserved_for_a_prompt_covers_its_tokens(text: str, tokens: int) -> None:
-    messages: list[Message] = [{"role": "user", "content": text}]
-    assert fewest_prompt_tokens(messages) <= tokens <= most_prompt_tokens(messages)
-
-
-def test_an_image_is_no_text() -> None:
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9_000}}
-    content = [{"type": "text", "text": "What is this?"}, image]
-    messages: list[Message] = [{"role": "user", "content": content}]
-    assert guessed_prompt_tokens(messages) == guessed_tokens("What is this?") == 4
-    assert 1_000 < most_prompt_tokens(messages) < 2_000
-
-
-@pytest.mark.parametrize(
-    ("url", "tokens"),
-    [
-        (Image("it", PNG, "png", 280, 56).url, 10 * 2),
-        ("https://example.com/a.png", 37 * 37),  # the most that is sent
-        ("data:image/png;base64,A", 1_500),
-    ],
-    ids=["its size", "unknown size", "no base64"],
-)
-def test_an_image_is_guessed_by_its_size(url: str, tokens: int) -> None:
-    content = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
-    assert guessed_image_tokens([{"role": "user", "content": content}]) == tokens
 
 
 def request(**fields: object) -> Request:

@@ -1,0 +1,64 @@
+"""How many tokens texts and messages have."""
+
+import struct
+
+import pytest
+
+from cfai_magics.media.images import Image
+from cfai_magics.neurons.tokens import (
+    fewest_prompt_tokens,
+    guessed_image_tokens,
+    guessed_prompt_tokens,
+    guessed_tokens,
+    most_prompt_tokens,
+    tokens_of,
+    weight,
+)
+from cfai_magics.values import Message
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 280, 56)  # as far as its size
+
+TEXTS = [
+    pytest.param("Why is the sky blue? Please answer in three short points.", 13, id="English"),
+    pytest.param("为什么天空是蓝色的。请用三点简短回答。", 13, id="Chinese"),
+    pytest.param("لماذا السماء زرقاء؟ أجب في ثلاث نقاط قصيرة.", 14, id="Arabic"),
+]
+
+
+@pytest.mark.parametrize(("text", "tokens"), TEXTS)
+def test_a_guess_is_near(text: str, tokens: int) -> None:
+    assert 0.7 < guessed_tokens(text) / tokens < 1.3
+
+
+def test_a_text_weighs_as_much_in_pieces() -> None:
+    text = "Blue 蓝色, 青い, 파란, bleu."
+    assert sum(map(weight, text)) == weight(text)
+    assert tokens_of(weight(text)) == guessed_tokens(text)
+
+
+@pytest.mark.parametrize(("text", "tokens"), TEXTS)
+def test_what_is_reserved_for_a_prompt_covers_its_tokens(text: str, tokens: int) -> None:
+    messages: list[Message] = [{"role": "user", "content": text}]
+    assert fewest_prompt_tokens(messages) <= tokens <= most_prompt_tokens(messages)
+
+
+def test_an_image_is_no_text() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9_000}}
+    content = [{"type": "text", "text": "What is this?"}, image]
+    messages: list[Message] = [{"role": "user", "content": content}]
+    assert guessed_prompt_tokens(messages) == guessed_tokens("What is this?") == 4
+    assert 1_000 < most_prompt_tokens(messages) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("url", "tokens"),
+    [
+        (Image("it", PNG, "png", 280, 56).url, 10 * 2),
+        ("https://example.com/a.png", 37 * 37),  # the most that is sent
+        ("data:image/png;base64,A", 1_500),
+    ],
+    ids=["its size", "unknown size", "no base64"],
+)
+def test_an_image_is_guessed_by_its_size(url: str, tokens: int) -> None:
+    content = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
+    assert guessed_image_tokens([{"role": "user", "content": content}]) == tokens
