@@ -5,6 +5,7 @@ import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -23,7 +24,7 @@ LONGEST_SHOWN = 60  # characters of a parameter's text
 Fields = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: its hashes are reckoned once
 class Asked:
     """One request in its canonical form, as JSON values.
 
@@ -33,12 +34,12 @@ class Asked:
 
     fields: Fields
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The hash of all of it."""
         return _hash(self.fields)
 
-    @property
+    @cached_property
     def elsewhere(self) -> str:
         """The hash without the local model: the same question, whoever answers it."""
         told = {name: value for name, value in self.fields.items() if name != "local"}

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES, EINVAL
@@ -32,11 +32,15 @@ class Line:
 
 
 class Contents:
-    """What a file holds: its lines, and the recorded answers in their order by question."""
+    """What a file holds: its lines, and the recorded answers in their order by question.
 
-    def __init__(self, content: bytes) -> None:
+    Lines that are `known` by their bytes need not be read again.
+    """
+
+    def __init__(self, content: bytes, known: Mapping[bytes, Line] | None = None) -> None:
         lines = content.removeprefix(MARK).splitlines(keepends=True)
-        self.lines = tuple(map(_line, _joined(lines)))
+        before = known or {}
+        self.lines = tuple(before.get(each) or _line(each) for each in _joined(lines))
         self.records = tuple(line.record for line in self.lines if line.record is not None)
         self._same: dict[str, list[Record]] = defaultdict(list)
         self._elsewhere: dict[str, list[Record]] = defaultdict(list)
@@ -99,6 +103,7 @@ class Shelf:
         self.path = path
         self._locks = locks
         self._read: tuple[tuple[int, int], Contents] | None = None
+        self._known: Mapping[bytes, Line] = {}
 
     def exists(self) -> bool:
         """Whether there is a file yet."""
@@ -121,11 +126,14 @@ class Shelf:
         if self.path.exists() and not self.exists():  # a device would be replaced, a pipe waits
             raise self._unusable(OSError(EINVAL, "it is no file"))
         try:
-            return Contents(self.path.read_bytes())
+            content = self.path.read_bytes()
         except FileNotFoundError:
-            return Contents(b"")
+            content = b""
         except OSError as error:
             raise self._unusable(error) from None
+        found = Contents(content, self._known)
+        self._known = {line.content: line for line in found.lines}
+        return found
 
     def check_writable(self) -> None:
         """Raise StoreError where nothing could be recorded.

@@ -164,6 +164,16 @@ def test_kernels_that_record_at_once_lose_nothing(path: Path, tmp_path: Path, ho
     assert [each.name for each in path.parent.iterdir() if each.name.startswith(".")] == []
 
 
+def test_lines_that_did_not_change_are_not_read_again(shelf: Shelf) -> None:
+    for text in "abc":
+        shelf.add(record(text))
+    before = shelf.contents().records
+    shelf.add(record("d"))
+    after = shelf.contents().records
+    assert len(after) == 4
+    assert all(any(new is old for new in after) for old in before)
+
+
 def test_what_another_kernel_added_is_seen(shelf: Shelf, path: Path, tmp_path: Path) -> None:
     assert shelf.contents().records == ()
     Shelf(path, tmp_path / "locks").add(record("a"))
