@@ -19,7 +19,8 @@ LAB = "labextension"
 BUILT = "cfai_magics/labextension"
 PARTS = ("package.json", "schemas", "static")
 INSTALLED = "share/jupyter/labextensions/cfai-magics"
-QUICKSTART = "cfai_magics/data/quickstart.ipynb"
+NOTEBOOKS = "notebooks"  # go into the wheel below cfai_magics/data, for `cfai demo`
+KINDS = (".ipynb", ".jsonl", ".png")
 LEAVE_OUT = "CFAI_NO_LABEXTENSION"
 
 
@@ -36,15 +37,18 @@ class LabextensionHook(BuildHookInterface[BuilderConfig]):
         return ["jupyter-builder>=1.2,<2", *node]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build if need be; a wheel then takes the result and the first notebook along."""
+        """Build if need be; a wheel then takes the result and the notebooks along."""
         if not self._left_out() and not self._is_current(version):
             self._build()
         if self.target_name == "wheel" and not self._left_out():
             for path in (*(f"{BUILT}/{part}" for part in PARTS), "install.json"):
                 build_data["shared_data"][path] = f"{INSTALLED}/{Path(path).name}"
-        # An editable install reads the notebook where it lies.
+        # An editable install reads the notebooks where they lie.
         if self.target_name == "wheel" and version == "standard":
-            build_data["force_include"]["notebooks/quickstart.ipynb"] = QUICKSTART
+            for path in sorted(Path(self.root, NOTEBOOKS).iterdir()):
+                if path.suffix in KINDS:
+                    place = f"{NOTEBOOKS}/{path.name}"
+                    build_data["force_include"][place] = f"cfai_magics/data/{place}"
 
     def _left_out(self) -> bool:
         return self.target_name == "wheel" and bool(os.environ.get(LEAVE_OUT))

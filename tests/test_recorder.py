@@ -14,8 +14,8 @@ from PIL import Image
 from cfai_magics.errors import BadOption
 from cfai_magics.replay.record import Record
 from cfai_magics.replay.shelf import Shelf
-from notebooks.recorder import record
-from notebooks.served import Serving, images, lines
+from notebooks.recorder.record import record
+from notebooks.recorder.served import Serving, images, lines
 
 
 class Eyes:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.notebooks import NOTEBOOKS, recording
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = json.loads((ROOT / "labextension" / "package.json").read_text(encoding="utf-8"))
 VERSION = PACKAGE["version"]
@@ -77,7 +79,9 @@ def files(wheel: Path) -> dict[str, bytes]:
         "cfai_magics/py.typed",
         "cfai_magics/data/models.csv",
         "cfai_magics/data/neurons.csv",
-        "cfai_magics/data/quickstart.ipynb",
+        "cfai_magics/data/notebooks/timetable.png",
+        *(f"cfai_magics/data/notebooks/{path.name}" for path in NOTEBOOKS),
+        *(f"cfai_magics/data/notebooks/{recording(path).name}" for path in NOTEBOOKS),
         "cfai_magics/locale/zh_CN/LC_MESSAGES/cfai_magics.json",
         f"{LAB}/install.json",
         f"{LAB}/package.json",

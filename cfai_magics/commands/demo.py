@@ -1,7 +1,6 @@
 """The command that opens the quickstart notebook, with the small model ready."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,9 @@ from ..asking.door import Door
 from ..errors import SetupError
 from ..route.route import LOCAL_MODEL
 
+NOTEBOOKS = "notebooks"
 QUICKSTART = "quickstart.ipynb"
+COPIES = "cfai-notebooks"
 
 
 def demo(door: Door, _options: Namespace) -> str:
@@ -23,26 +24,29 @@ def demo(door: Door, _options: Namespace) -> str:
     if find_spec("jupyterlab") is None:
         raise SetupError("JupyterLab is not installed", "pip install jupyterlab, then cfai demo.")
     door.session.route.local_model(LOCAL_MODEL, door.progress("Fetching the small model"))
-    notebook = _notebook(Path.cwd())
+    notebook = _notebooks(Path.cwd()) / QUICKSTART
     door.say(f"Opening {notebook} in JupyterLab; Ctrl-C ends it.")
     return _lab(notebook)
 
 
-def _notebook(folder: Path) -> Path:
-    """Return the repository's own notebook, or a copy of the shipped one in the folder."""
-    own = Path(__file__).parents[2] / "notebooks" / QUICKSTART
-    if own.exists():
+def _notebooks(folder: Path) -> Path:
+    """Return the repository's own notebooks, or copies of the shipped ones below the folder."""
+    own = Path(__file__).parents[2] / NOTEBOOKS
+    if (own / QUICKSTART).exists():
         return own
-    copy = folder / f"cfai-{QUICKSTART}"
+    copies = folder / COPIES
     try:
-        if not copy.exists():
-            shutil.copyfile(str(files("cfai_magics").joinpath("data", QUICKSTART)), copy)
+        copies.mkdir(exist_ok=True)
+        for shipped in files("cfai_magics").joinpath("data", NOTEBOOKS).iterdir():
+            copy = copies / shipped.name
+            if not copy.exists():  # what is there may hold somebody's work
+                copy.write_bytes(shipped.read_bytes())
     except OSError as error:
         raise SetupError(
-            f"The notebook can't be put into {folder}: {error.strerror}",
+            f"The notebooks can't be put into {copies}: {error.strerror}",
             "Run cfai demo in a folder of your own.",
         ) from None
-    return copy
+    return copies
 
 
 def _lab(notebook: Path) -> str:

@@ -1,6 +1,7 @@
 """`cfai demo`: the model ready, then JupyterLab on the quickstart notebook."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from cfai_magics.cli import main
 from cfai_magics.commands import demo
+from tests.notebooks import NOTEBOOKS, recording
 
 FAKE_LAB = """
 import sys
@@ -49,16 +51,16 @@ def test_an_installed_package_opens_a_copy_and_keeps_one_that_is_there(
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    shipped = Path(str(demo.files("cfai_magics"))) / "data" / demo.QUICKSTART
-    if not shipped.exists():  # a checkout: the wheel's build puts it there
+    shipped = Path(str(demo.files("cfai_magics"))) / "data" / "notebooks"
+    if not shipped.exists():  # a checkout: the wheel's build puts them there
         data = tmp_path / "installed" / "data"
-        data.mkdir(parents=True)
-        own = Path(__file__).parents[2] / "notebooks" / demo.QUICKSTART
-        (data / demo.QUICKSTART).write_bytes(own.read_bytes())
+        shutil.copytree(NOTEBOOKS[0].parent, data / "notebooks", ignore=lambda *_: ["recorder"])
         monkeypatch.setattr(demo, "files", lambda _package: data.parent)
     assert main(["demo"]) == 0
-    copy = work / "cfai-quickstart.ipynb"
+    copy = work / "cfai-notebooks" / "quickstart.ipynb"
     assert called(lab)[-1].endswith(f"/lab/tree/{copy.name}")
+    for path in NOTEBOOKS:
+        assert {path.name, recording(path).name} <= {each.name for each in copy.parent.iterdir()}
     copy.write_text("mine")
     assert main(["demo"]) == 0
     assert copy.read_text() == "mine"

@@ -109,7 +109,3 @@ def main() -> None:
             print(f"Recorded in {record(lesson, anew=options.anew)}")
         except CfaiError as error:
             parser.error(str(error))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Records lessons from real small models: a tool for who writes them."""

@@ -1,0 +1,5 @@
+"""`python -m notebooks.recorder`."""
+
+from .record import main
+
+main()
