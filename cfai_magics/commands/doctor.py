@@ -13,8 +13,14 @@ from ..errors import CfaiError, NoCredentials
 from ..notebook.path import front_end
 from ..render.formats import Table
 from ..session import Session
+from ..store.database import damage
 
 PACKAGES = ("cfai-magics", "ipython", "ipykernel", "jupyterlab", "notebook", "ipywidgets", "httpx")
+KEPT = {
+    "threads.sqlite": "the conversations of -c",
+    "maps.sqlite": "the answers of maps",
+    "pace.sqlite": "what was sent in the last minute",
+}
 LABS = ("jupyterlab", "notebook")
 OLD_LIST = 30  # days
 SHOWN = 5  # findings
@@ -36,6 +42,7 @@ def doctor(door: Door, options: Namespace) -> Table:
         "credentials": lambda: _if_needed(session, _credentials),
         "token": lambda: _if_needed(session, _token),
         "ledger": lambda: _ledger(session),
+        "other files": lambda: _files(session),
         "model list": lambda: _model_list(session),
         "model": lambda: _model(session),
         "notebook": lambda: _notebook(session, options.path),
@@ -158,6 +165,18 @@ def _ledger(session: Session) -> Line:
             "Close all kernels and move it away: a new one is begun, and its sums are lost."
         )
     return f"{ledger.path} is whole, with {ledger.history.count():,} calls", ""
+
+
+def _files(session: Session) -> Line:
+    """Return whether what is kept beside the ledger is whole."""
+    for name, what in KEPT.items():
+        found = damage(session.home / name)
+        if found:
+            path = session.home / name
+            return f"{path} is damaged: {found}", (
+                f"Close all kernels and move it away: a new one is begun, without {what}."
+            )
+    return "conversations, answers of maps and the minute's limit are whole", ""
 
 
 def _model_list(session: Session) -> Line:

@@ -121,6 +121,8 @@ class CredentialStore:
         token, token_source = self._token_in_environment(), TOKEN_VARIABLE
         if not (account_id and token):
             kept, source = self._kept()
+            if source and not kept:
+                raise NoCredentials(f"The credentials in {self._path} are damaged")
             if not account_id:
                 account_id, account_source = str(kept.get("account_id", "")), source
             if not token and kept.get("api_token"):
@@ -162,7 +164,7 @@ class CredentialStore:
                 f"The credentials in {self._path} can't be read: {error.strerror}",
                 "Delete it and run %cfai login again.",
             ) from None
-        return _parsed(kept), f"the file {self._path}"
+        return _parsed(kept), f"the file {self._path}" if kept else ""
 
     def server_key(self, base_url: str) -> Secret:
         """Return the key kept for another server at this very address; an empty one if none."""

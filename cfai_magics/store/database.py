@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
@@ -116,6 +116,19 @@ class Database:
                 "Make room or rights there, or set CFAI_HOME to another folder. A damaged file "
                 "may be moved away: a new one is begun.",
             ) from None
+
+
+def damage(path: Path) -> str:
+    """Return what SQLite finds wrong with one of our files; nothing where it is whole, or none."""
+    if not path.exists():
+        return ""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if found == "ok" else found
 
 
 def _retrying(connect: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:

@@ -107,6 +107,27 @@ def test_a_ledger_with_a_damaged_page_is_told(home: Path, session: Session, look
     assert found[1]
 
 
+@pytest.mark.parametrize("name", ["threads.sqlite", "maps.sqlite", "pace.sqlite"])
+def test_other_files_that_are_damaged_are_told(
+    home: Path, session: Session, look: Look, name: str
+) -> None:
+    assert "are whole" in look(session)["other files"][0]
+    (home / name).write_bytes(b"no database at all" * 1_000)
+    found = look(session)["other files"]
+    assert f"{name} is damaged: " in found[0]
+    assert "move it away" in found[1]
+
+
+def test_credentials_that_are_damaged_are_told(
+    home: Path, look: Look, cloudflare: Standin
+) -> None:
+    home.mkdir()
+    (home / "credentials.json").write_text('{"account_id": ')
+    found = look(Session(Cfai(), home, environ={}))["credentials"]
+    assert "are damaged" in found[0]
+    assert "cfai login" in found[1]
+
+
 def test_an_old_list_and_a_retiring_model_are_told(
     session: Session, home: Path, look: Look
 ) -> None:

@@ -95,8 +95,6 @@ def test_mixed_sources_are_both_named(home: Path, variable: str, source: str) ->
     ("text", "missing"),
     [
         pytest.param(None, "account", id="nothing kept"),
-        pytest.param("{", "account", id="damaged"),
-        pytest.param("[]", "account", id="no object"),
         pytest.param(kept("b", api_token=""), "API token", id="no token"),
         pytest.param(kept("b", account_id=""), "account id", id="no account id"),
     ],
@@ -157,10 +155,21 @@ def test_a_failed_keep_tells_why_and_leaves_nothing_of_the_token(home: Path) -> 
         CredentialStore(home, {}, Memory()).find()
 
 
-def test_a_file_that_is_no_text_counts_as_damaged(home: Path) -> None:
-    write(home, "").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(NoCredentials):
-        CredentialStore(home, {}, Memory()).find()
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"{", b"[]"], ids=repr)
+def test_a_damaged_file_is_told_and_written_anew(home: Path, content: bytes) -> None:
+    write(home, "").write_bytes(content)
+    store = CredentialStore(home, {}, Closed())
+    with pytest.raises(NoCredentials, match=r"credentials\.json are damaged"):
+        store.find()
+    assert store.server_key("http://127.0.0.1:9/v1").reveal() == ""
+    store.keep("a" * 32, Secret(token()))
+    assert store.find().account_id == "a" * 32
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_damaged_keyring_counts_as_none(home: Path, content: str) -> None:
+    with pytest.raises(NoCredentials, match="No Cloudflare account is set"):
+        CredentialStore(home, {}, Memory(content)).find()
 
 
 def test_all_that_is_kept_is_forgotten_and_told(home: Path) -> None:
