@@ -20,7 +20,7 @@ def local(door: Door, options: Namespace) -> str:
     if options.what == "off":
         session.route.stop_local()
         return _chosen(door, "")
-    if not (session.replay.asks() or door.remembers):
+    if not (session.replay.choice.asks() or door.remembers):
         return _needless(session)
     named = options.what
     which = named if named == LOCAL_MODEL else str(Path(named).expanduser().absolute())
@@ -39,7 +39,7 @@ def _start(door: Door, which: str) -> None:
     try:
         door.session.route.start_local(which, door.progress("Fetching the small model"))
     except LocalModelError as error:
-        if which == LOCAL_MODEL and door.session.replay.holds_answers():
+        if which == LOCAL_MODEL and door.session.replay.choice.holds_answers():
             error.hint += " Or use the recorded answers alone: %cfai replay only."
         raise
 
@@ -52,7 +52,7 @@ def _chosen(door: Door, which: str) -> str:
 
 def _told(session: Session) -> str:
     if session.route.server is None:
-        recorded = session.replay.holds_answers()
+        recorded = session.replay.choice.holds_answers()
         but = " Those recorded are replayed until %cfai replay off." if recorded else ""
         return f"Questions go to Workers AI again.{but}"
     small = session.settings.local == LOCAL_MODEL

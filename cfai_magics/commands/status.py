@@ -27,7 +27,7 @@ def status(door: Door, _options: Namespace) -> Table:
         *_where(session),
         *_settings(session),
         *_course(session.settings.course),
-        ("recording", *session.replay.told()),
+        ("recording", *session.replay.choice.told()),
         ("model list", f"of {catalogue.date}", catalogue.source),
         ("state kept in", str(session.home), home),
         ("version", __version__, ""),

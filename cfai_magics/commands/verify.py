@@ -34,8 +34,8 @@ def verify(door: Door, options: Namespace) -> Table:
     if options.number < 1:
         raise BadOption(f"-n {options.number} is no sample", "Use 1 or more.")
     session = door.session
-    session.replay.check_asking()
-    with session.replay.paused():  # it asks, also where nothing else does
+    session.replay.choice.check_asking()
+    with session.replay.choice.paused():  # it asks, also where nothing else does
         session.route.start_if_local()
     path = _path(session, options.path)
     records = session.replay.shelf(path).contents().records
@@ -101,7 +101,7 @@ def _price(session: Session, sample: Sequence[Record], all_: int) -> str:
 
 def _asked_again(session: Session, sample: Sequence[Record]) -> _Verified:
     verified = _Verified()
-    with session.replay.paused():
+    with session.replay.choice.paused():
         for record in sample:
             try:
                 verdict = _verdict(session, record, verified)

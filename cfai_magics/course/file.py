@@ -120,6 +120,9 @@ def _check_settings(settings: Mapping[str, Any], allowed: tuple[str, ...]) -> No
         _model(settings["model"])
         if allowed and settings["model"] not in allowed:
             raise BadOption("its model is none of its allowed_models", "Add it to them.")
+    for name, value in settings.items():
+        if isinstance(value, bool):
+            raise BadOption(f"{name} is {str(value).lower()}", "Give it a text or a number.")
     if settings.get("local", "") not in ("", "small"):
         raise BadOption('local may be "small" or "" here', WHY_NOT)
 

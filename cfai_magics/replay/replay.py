@@ -3,22 +3,21 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import BadOption, CourseRule, NoCredentials, NotRecorded, StoreError
+from ..errors import NoCredentials, NotRecorded, StoreError
 from ..settings import Cfai
 from ..values.provenance import Origin
 from .asked import Asked
+from .choice import Choice
 from .look import Look, unfit, untrue
 from .nearest import changed
 from .record import Record
 from .shelf import Contents, Shelf
-from .way import FOUND, OFF, VARIABLE, Way, found, written
+from .way import FOUND, Way
 
 if TYPE_CHECKING:
     import httpx
@@ -43,13 +42,9 @@ class Replay:
         notebook: Callable[[], str],
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._settings = settings
-        self._environ = environ
+        self.choice = Choice(settings, environ, notebook)
         self._locks = locks
-        self._notebook = notebook
         self._wall_clock = wall_clock
-        self._said: Way | None = None
-        self._paused = False
         self._lock = threading.Lock()
         self._asked: Counter[tuple[Path, str]] = Counter()
         self._most: Counter[tuple[Path, str]] = Counter()  # asked in one cell, of all so far
@@ -61,57 +56,14 @@ class Replay:
     @property
     def way(self) -> Way:
         """What holds now; BadOption where it needs a file that nobody names."""
-        if self._paused:
-            return OFF
-        kept = self._kept()
-        if kept is None or not self._is_locked:
-            return found(self._said, self._environ, kept, self._notebook())
-        instant = self._said is not None and self._said.instant
-        unset = {name: told for name, told in self._environ.items() if name != VARIABLE}
-        return found(None, unset, replace(kept, instant=instant), self._notebook())
-
-    def _kept(self) -> Way | None:
-        """Return what the settings say."""
-        text = self._settings.recording
-        return written(text, self._settings.origin("recording")) if text else None
-
-    @property
-    def _is_locked(self) -> bool:
-        return "recording" in self._settings.course.locked
-
-    def asks(self) -> bool:
-        """Whether anything but a recording may answer."""
-        return self._settled().mode != "only"
-
-    def holds_answers(self) -> bool:
-        """Whether there is a recording whose answers are used."""
-        way = self._settled()
-        return way.replays and way.path is not None and way.path.is_file()
-
-    def _settled(self) -> Way:
-        """Return what holds; nothing where that lacks a file."""
-        try:
-            return self.way
-        except BadOption:
-            return OFF
-
-    def told(self) -> tuple[str, str]:
-        """Return what holds, and who said so."""
-        try:
-            way = self.way
-        except BadOption as error:
-            return str(error), ""
-        where = f"; {way.path}" if way.path else ""
-        return f"{way.words}{where}", way.source
+        return self.choice.way
 
     def choose(self, way: Way) -> Way:
         """Let this hold for the session; return it with its file. StoreError where it can't."""
-        text = f"{way.mode}:{way.path}" if way.path else way.mode
-        self._settings.course.check_setting("recording", text)
-        chosen = found(way, self._environ, None, self._notebook())
+        chosen = self.choice.possible(way)
         if chosen.records and chosen.path:
             self.shelf(chosen.path).check_writable()
-        self._said = way
+        self.choice.said = way
         self.begin_cell()
         self._most.clear()
         return chosen
@@ -119,20 +71,6 @@ class Replay:
     def begin_cell(self) -> None:
         """Count the same question from its first answer on again."""
         self._asked.clear()
-
-    def check_asking(self) -> None:
-        """Raise CourseRule where the course's file lets recordings alone answer."""
-        if self._is_locked and self.way.mode == "only":
-            raise CourseRule("The course's file locks recording at only: nothing is asked")
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Record and replay nothing meanwhile."""
-        self._paused = True
-        try:
-            yield
-        finally:
-            self._paused = False
 
     def shelf(self, path: Path) -> Shelf:
         """Return the file of recordings at a path."""
@@ -150,7 +88,7 @@ class Replay:
 
     def wrap(self) -> Wrap | None:
         """Return what goes round the transport of who is asked, so that answers can be kept."""
-        if not self._settled().records:
+        if not self.choice.settled.records:
             return None
         from .transport import ListeningTransport
 

@@ -106,13 +106,14 @@ def _placed(way: Way, notebook: str) -> Way:
 
 def _nowhere(mode: str, notebook: str) -> BadOption:
     """Return the error for a notebook that nobody knows, or that was renamed since."""
-    hint = f"ive a path: %cfai replay {mode} lesson{SUFFIX}, or {VARIABLE}={mode}:lesson{SUFFIX}."
+    where = f"%cfai replay {mode} lesson{SUFFIX}, or {VARIABLE}={mode}:lesson{SUFFIX}"
     if notebook:
         return BadOption(
             f"{notebook} was renamed or moved after its kernel had started, so nobody tells where "
             "its recording lies",
-            f"Restart the kernel, or g{hint}",
+            f"Restart the kernel, or give a path: {where}.",
         )
     return BadOption(
-        "Nobody tells here which notebook this is, and so where its recording lies", f"G{hint}"
+        "Nobody tells here which notebook this is, and so where its recording lies",
+        f"Give a path: {where}.",
     )

@@ -71,7 +71,7 @@ class Session:
         ways = (self.watchers.tell, self._turns.take)
         self.route = Route(settings, home, environ, transport, *ways)
         self.replay = Replay(settings, environ, home / "locks", lambda: self.notebook, wall_clock)
-        self.route.wrap, self.route.asks = self.replay.wrap, self.replay.asks
+        self.route.wrap, self.route.asks = self.replay.wrap, self.replay.choice.asks
         self.books = Books(ledger, self._place, self.watchers)
         self.answerers = Answerers(self.books, self.route, self.replay)
         self.attached: dict[str, Attached] = {}

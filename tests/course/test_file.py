@@ -114,6 +114,7 @@ def test_a_secret_is_refused_and_not_repeated(tmp_path: Path, line: str, made: o
         ('model = "@cf/../../../user/tokens"', "no model's name"),
         ('model = "https://example.org/x"', "no model's name"),
         ("model = 3", "no model's name"),
+        ("max_tokens = true", "max_tokens is true"),
         ("allowed_models = []", "no list of names"),
         ('allowed_models = "all"', "no list of names"),
         ('model = "a"\nallowed_models = ["b"]', "none of its allowed_models"),
