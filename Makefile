@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 EMPTY := .venv-empty
 IPYTHON8 := .venv-ipython8
+LAB42 := .venv-lab42
 PY := $(VENV)/bin/python
 SOURCES := pyproject.toml hatch_build.py \
   $(addprefix labextension/,package.json tsconfig.json yarn.lock) \
@@ -11,7 +12,7 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm, and node where the machine has none, come from the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix check test test-ipython8 build browser ui notebooks demo
+.PHONY: install fix check test test-ipython8 test-lab42 build browser ui notebooks demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -59,6 +60,16 @@ test-ipython8: $(IPYTHON8)/installed
 	$(IPYTHON8)/bin/python -m pytest tests/test_kernel.py tests/test_canary.py tests/test_house_rules.py \
 	  tests/ipython tests/asking tests/prompt/test_variables.py tests/media/test_images.py \
 	  tests/commands/test_fix.py
+
+# What people look at is tried in the oldest JupyterLab and Notebook that it is for, too.
+$(LAB42)/installed: pyproject.toml
+	$(PYTHON) -m venv $(LAB42)
+	CFAI_NO_LABEXTENSION=1 $(LAB42)/bin/python -m pip install -q -e . ipykernel "jupyterlab==4.2.*" "notebook==7.2.*"
+	touch $@
+
+test-lab42: install browser $(LAB42)/installed
+	CFAI_TEST_JUPYTER=$(CURDIR)/$(LAB42)/bin/python $(PY) -m pytest tests/browser/test_explain.py \
+	  tests/browser/test_meter.py tests/browser/test_picker.py tests/browser/test_prose.py
 
 # The wheel is tried as a user installs it: an empty environment, and no other program on PATH.
 build: install

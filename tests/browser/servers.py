@@ -15,6 +15,8 @@ from shutil import which
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import TimeoutError as NotShown
 
+# Whose JupyterLab and Notebook are served; the tests themselves run by another.
+PYTHON = os.environ.get("CFAI_TEST_JUPYTER") or sys.executable
 PATIENCE = 120  # s before a server or page that says nothing counts as hung
 TO_END = 20  # s before a server that was told to end is killed
 TRIES, SHORT = 20, 3000  # ms
@@ -34,7 +36,7 @@ def jupyter(application: str, root: Path) -> Iterator[str]:
     """Serve a folder with `jupyterlab` or `notebook`; yield the address with {} for a path."""
     port, token = _free_port(), secrets.token_hex(16)
     command = [
-        *(sys.executable, "-m", application, "--no-browser", "--allow-root"),
+        *(PYTHON, "-m", application, "--no-browser", "--allow-root"),
         *(f"--ServerApp.port={port}", f"--ServerApp.root_dir={root}"),
         *(f"--IdentityProvider.token={token}", "--ServerApp.ip=127.0.0.1"),
     ]

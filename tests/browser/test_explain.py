@@ -123,7 +123,7 @@ def test_the_command_explains_the_last_error_or_the_cell_that_another_extension_
     page.keyboard.press("Alt+Shift+E")
     expect(page.locator(CELLS)).to_have_count(7)
     page.locator(".lm-MenuBar-item").get_by_text("Run", exact=True).click()
-    page.get_by_text("Workers AI", exact=True).hover()
+    page.locator(".lm-Menu").get_by_text("Workers AI", exact=True).hover()
     page.locator(".lm-Menu").get_by_text(LABEL).click()
     expect(page.locator(CELLS)).to_have_count(8)
     assert saved(page, notebook)[3:6] == ["%cfai explain 3", "%cfai explain", "%cfai explain"]

@@ -27,6 +27,9 @@ export class PickerButton extends Widget {
       'Model that is asked where a cell names none'
     );
     this.node.append(this._button);
+    // At a click that leaves the focus elsewhere, a toolbar of JupyterLab 4.2 hands it to the
+    // notebook: away from the list, which would close.
+    this.node.addEventListener('click', event => event.stopPropagation());
     this._follower = new Follower(bridges, () => session);
     this._follower.changed.connect(this._show, this);
     this._show();
