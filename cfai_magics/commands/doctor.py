@@ -9,7 +9,7 @@ from platform import python_version
 
 from ..asking.door import Door
 from ..credentials.secret_scan import Finding, findings
-from ..errors import CfaiError, NoCredentials
+from ..errors import CfaiError, NoCredentials, SetupError
 from ..notebook.path import front_end
 from ..render.formats import Table
 from ..session import Session
@@ -39,8 +39,8 @@ def doctor(door: Door, options: Namespace) -> Table:
         "front end": lambda: _front_end(session),
         "answers from": lambda: _route(session),
         "course": lambda: _course(session),
-        "credentials": lambda: _if_needed(session, _credentials),
-        "token": lambda: _if_needed(session, _token),
+        "credentials": lambda: _credentials(session),
+        "token": lambda: _token(session),
         "ledger": lambda: _ledger(session),
         "other files": lambda: _files(session),
         "model list": lambda: _model_list(session),
@@ -118,23 +118,22 @@ def _course(session: Session) -> Line:
     return (f"held by {path}" if path else "no course's file here or above"), ""
 
 
-def _if_needed(session: Session, check: Callable[[Session], Line]) -> Line:
+def _credentials(session: Session) -> Line:
     try:
-        return check(session)
+        found = session.route.store.find()
     except NoCredentials:
         if session.settings.local or session.route.elsewhere:
             return "none, and none is needed", ""
         raise
-
-
-def _credentials(session: Session) -> Line:
-    found = session.route.store.find()
     return f"account …{found.account_tail}, from {found.source}", ""
 
 
 def _token(session: Session) -> Line:
-    """Return what Cloudflare says of the token."""
-    found = session.route.store.find()
+    """Return what Cloudflare says of the token; where there is none, the row above says why."""
+    try:
+        found = session.route.store.find()
+    except SetupError:
+        return "there is none to look at", ""
     check = session.route.check(found)
     until = f" until {check.expires_on}" if check.expires_on else ""
     told = f"{check.status}{until}, of the {check.owner}"
