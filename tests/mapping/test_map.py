@@ -1,11 +1,6 @@
 """`map`: one prompt over many rows, priced before, asked once each, resumed after a crash."""
 
 import builtins
-import signal
-import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,58 +10,17 @@ import pydantic
 import pytest
 
 import cfai_magics
-from cfai_magics import api
 from cfai_magics.errors import (
-    AllowanceUsedUp,
     BadOption,
     BudgetExceeded,
     CfaiError,
     Interrupted,
     NotRecorded,
 )
-from cfai_magics.mapping.queue import batches
 from cfai_magics.replay.way import Way
 from cfai_magics.session import Session
-from tests.kernels import running_kernel
+from tests.mapping.maps import asked, opinion
 from tests.standin import Fault, Standin
-
-ROOT = Path(__file__).parents[2]
-QUEUEING = "gpt-oss-20b"
-MAP = """
-import sys
-import cfai_magics
-rows = [f"review {number}" for number in range(int(sys.argv[1]))]
-queue = sys.argv[2] == "queue"
-model = "gpt-oss-20b" if queue else ""
-print("ready", flush=True)
-cfai_magics.map("Classify: {text}", rows, model=model, queue=queue, max_tokens=9, concurrency=4)
-"""
-
-
-@pytest.fixture(autouse=True)
-def _own_session(account: Standin) -> Iterator[None]:
-    assert account.base_url
-    api._own_session.cache_clear()
-    yield
-    api._own_session().close()
-    api._own_session.cache_clear()
-
-
-@pytest.fixture
-def session() -> Session:
-    return api.current_session()
-
-
-def asked(account: Standin) -> list[str]:
-    """Return the prompts that were sent, sorted."""
-    return sorted(
-        one.json["messages"][-1]["content"] for one in account.requests if "messages" in one.json
-    )
-
-
-def opinion(prompt: str) -> str:
-    return "bad" if "awful" in prompt else "good"
-
 
 # --- rows in, rows out
 
@@ -232,189 +186,6 @@ def test_where_nobody_can_be_asked_a_limit_is_asked_for(
     cfai_magics.map("Is it {text}?", ["a", "b"], max_tokens=9, max_neurons=2)
     cfai_magics.map("Is it {text}?", ["c", "d"], max_tokens=9, confirm=False)
     assert len(account.requests) == 4
-
-
-# --- several at once, kept, resumed
-
-
-def test_so_many_run_at_once_and_what_the_others_may_cost_stays_reserved(
-    account: Standin, home: Path
-) -> None:
-    account.switch(answer="word " * 9, tokens_per_second=0.5)
-    with subprocess.Popen(
-        [sys.executable, "-c", MAP, "12", "direct"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert account.wait_for(lambda c: len(c.requests) == 4)
-        assert account.calls == [], "none of the four had ended when the fourth began"
-        standing = api.current_session().books.standing()
-        reserved = standing.reserved
-        process.kill()
-    account.switch(tokens_per_second=0)
-    standing = api.current_session().books.standing()
-    assert standing.estimated == pytest.approx(reserved * 4 / 12, rel=0.01), (
-        "the others were not sent"
-    )
-    assert standing.reserved == 0
-
-
-def test_after_a_crash_only_what_is_missing_is_asked(account: Standin) -> None:
-    account.switch(answer=opinion, tokens_per_second=50)
-    command = [sys.executable, "-c", MAP, "40", "direct"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert account.wait_for(lambda c: len(c.calls) >= 12)
-        process.send_signal(signal.SIGKILL)
-    account.switch(answer=opinion, tokens_per_second=0)
-    kept = kept_answers()
-    assert 8 <= kept < 40
-    account.clear()
-    rows = [f"review {number}" for number in range(40)]
-    found = cfai_magics.map("Classify: {text}", rows, max_tokens=9)
-    assert {row["answer"] for row in found} == {"good"}
-    assert len(account.requests) == 40 - kept
-    cfai_magics.map("Classify: {text}", rows, max_tokens=9)
-    assert len(account.requests) == 40 - kept
-    cfai_magics.map("Classify: {text}", rows[:3], max_tokens=9, fresh=True)
-    assert len(account.requests) == 40 - kept + 3
-    cfai_magics.map("Classify: {text}", rows[:3], max_tokens=9, temperature=1)
-    assert len(account.requests) == 40 - kept + 6, "another temperature is another question"
-
-
-def kept_answers() -> int:
-    path = api.current_session().home / "maps.sqlite"
-    with sqlite3.connect(path) as connection:
-        found = connection.execute("SELECT count(*) FROM answers").fetchone()[0]
-    connection.close()
-    return int(found)
-
-
-def test_an_interrupt_stops_all_at_once_and_the_next_run_goes_on(
-    account: Standin, tmp_path: Path
-) -> None:
-    with running_kernel(**account.environ(), CFAI_HOME=str(tmp_path / "kernel")) as kernel:
-        kernel.run("import cfai_magics as cfai")
-        account.switch(answer=lambda p: "good" if "a" in p else "word " * 500)
-        account.switch(tokens_per_second=100)
-        call = "cfai.map('Is it {text}?', ['a', 'b', 'c', 'd'], concurrency=4, max_tokens=400)"
-        running = kernel.start(call)
-        assert account.wait_for(lambda c: len(c.requests) == 4)
-        kernel.until_shown(running, "1 of 4")
-        kernel.manager.interrupt_kernel()
-        cell = kernel.finish(running)
-        assert cell.ename == "Interrupted"
-        assert "Interrupted when 1 were answered. Run the same again" in cell.traceback[0]
-        assert account.wait_for(lambda c: c.disconnects == 3)
-        account.switch(answer="good", tokens_per_second=0)
-        account.clear()
-        told = kernel.run(f"print([row['answer'] for row in {call}])").text
-        assert "['good', 'good', 'good', 'good']" in told
-        assert "1 answered before" in told
-        assert asked(account) == ["Is it b?", "Is it c?", "Is it d?"]
-        statuses = kernel.run(
-            "calls = cfai.api.current_session().books.ledger.history.calls()\n"
-            "print(sorted((c['status'], c['basis'], c['neurons'] > 0) for c in calls))"
-        ).text
-        assert statuses.count("('interrupted', 'estimated', True)") == 3
-        assert statuses.count("('ok', 'billed', True)") == 4
-
-
-def test_an_error_that_all_would_meet_ends_it_and_keeps_what_came(
-    account: Standin, session: Session
-) -> None:
-    account.switch(answer=opinion, daily_neurons=0.2)
-    rows = [f"review {number}" for number in range(30)]
-    with pytest.raises(AllowanceUsedUp, match="Run the same again for the rest"):
-        cfai_magics.map("Classify: {text}", rows, max_tokens=9, concurrency=1)
-    sent = len(account.requests)
-    assert kept_answers() == sent - 1 < 29
-    with pytest.raises(AllowanceUsedUp):
-        cfai_magics.map("Classify: {text}", rows, max_tokens=9)
-    assert len(account.requests) == sent, "a closed day sends nothing"
-    assert session.books.standing().reserved == 0
-
-
-def test_an_error_of_one_row_stands_in_its_column(account: Standin) -> None:
-    account.switch(answer=opinion, error=Fault.of(3030), errors_before_success=1)
-    found = cfai_magics.map("Is it {text}?", ["a", "b"], max_tokens=9, concurrency=1)
-    assert found[0]["answer"] is None
-    assert "code 3030" in found[0]["error"]
-    assert (found[1]["answer"], found[1]["error"]) == ("good", None)
-
-
-def test_prompts_stand_in_no_file_and_clearing_leaves_nothing(
-    account: Standin, session: Session
-) -> None:
-    account.switch(answer="an unmistakable answer")
-    cfai_magics.map("An unmistakable {text}", ["prompt"], max_tokens=9)
-    session.close()
-    files = [path for path in session.home.rglob("*") if path.is_file()]
-    whole = b"".join(path.read_bytes() for path in files)
-    assert b"unmistakable prompt" not in whole
-    assert b"unmistakable answer" in whole
-    run = [sys.executable, "-m", "cfai_magics", "map"]
-    shown = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert shown.startswith("1 answers of maps are kept in ")
-    cleared = subprocess.run([*run, "clear"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert cleared.stdout == "1 answers of maps were deleted.\n"
-    whole = b"".join(path.read_bytes() for path in session.home.rglob("maps*"))
-    assert b"unmistakable answer" not in whole
-
-
-# --- the queue
-
-
-def test_a_batch_is_one_request_and_each_answer_is_booked(
-    account: Standin, session: Session
-) -> None:
-    account.switch(answer=opinion, batch_polls=0)
-    found = cfai_magics.map(
-        "Is it {text}?", ["a", "awful", "a", "c"], model=QUEUEING, queue=True, max_tokens=9
-    )
-    assert [row["answer"] for row in found] == ["good", "bad", "good", "good"]
-    queued, polled = account.requests
-    assert queued.query == {"queueRequest": "true"}
-    assert len(queued.json["requests"]) == 3
-    assert set(polled.json) == {"request_id"}
-    calls = list(session.books.ledger.history.calls())
-    assert [call["status"] for call in calls] == ["ok"] * 3
-    assert sum(call["neurons"] for call in calls) == pytest.approx(account.billed)
-
-
-def test_a_batch_in_the_queue_outlives_the_kernel_and_is_not_sent_again(
-    account: Standin, session: Session
-) -> None:
-    account.switch(answer=opinion, batch_polls=10**6)
-    command = [sys.executable, "-c", MAP, "5", "queue"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert account.wait_for(lambda c: len(c.requests) >= 2)
-        process.kill()
-    rows = [f"review {number}" for number in range(5)]
-    assert session.books.standing().estimated > account.billed == 0
-    account.clear()
-    account.switch(batch_polls=0)
-    found = cfai_magics.map("Classify: {text}", rows, model=QUEUEING, queue=True, max_tokens=9)
-    assert [row["answer"] for row in found] == ["good"] * 5
-    assert [set(one.json) for one in account.requests] == [{"request_id"}]
-    standing = session.books.standing()
-    assert (standing.billed, standing.estimated) == (pytest.approx(account.billed), 0)
-
-
-def test_a_batch_that_is_gone_is_an_error_and_is_asked_anew(
-    account: Standin, session: Session
-) -> None:
-    account.switch(batch_polls=0, error=Fault(404, 3042, "No such request"))
-    account.switch(error_path="/ai/run", errors_before_success=2)
-    with pytest.raises(CfaiError):
-        cfai_magics.map("Is it {text}?", ["a"], model=QUEUEING, queue=True, max_tokens=9)
-    assert session.books.standing().reserved == 0
-
-
-def test_no_batch_is_too_big(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cfai_magics.mapping.queue.MOST_BYTES", 1000)
-    plan = api.current_session()
-    made = cfai_magics.mapping.plan_of(plan, "Is it {text}?", [f"{n:0300}" for n in range(7)])
-    parts = list(batches(made, made.requests))
-    assert [len(part) for part in parts] == [2, 2, 2, 1]
-    assert [key for part in parts for key in part] == list(made.requests)
 
 
 # --- recordings

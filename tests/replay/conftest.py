@@ -1,10 +1,21 @@
-"""A file for recordings."""
+"""A file for recordings, and a session that records into it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from cfai_magics.session import Session
+from tests.replay.sessions import recording
+from tests.standin import Standin
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "lesson.cfai.jsonl"
+
+
+@pytest.fixture
+def recorder(cloudflare: Standin, path: Path) -> Iterator[Session]:
+    with recording(cloudflare, path) as made:
+        yield made

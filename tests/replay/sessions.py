@@ -12,6 +12,7 @@ from tests.standin import Standin
 
 HI: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
 OCTOBER_12 = 1_791_806_400.0  # 2026-10-12T12:00:00Z
+SAID = ("text", "thought", "tool_calls", "finish", "model", "local")
 
 
 @contextmanager
@@ -48,3 +49,8 @@ def ask(session: Session, text: str = "", **fields: Any) -> Answer:
 def lines(path: Path) -> list[bytes]:
     """The lines of a recording."""
     return path.read_bytes().splitlines(keepends=True)
+
+
+def said(answer: Answer) -> dict[str, Any]:
+    """What of an answer a replay has to give again."""
+    return {name: getattr(answer, name) for name in SAID}

@@ -1,0 +1,103 @@
+"""auto, only, refresh and off: what each asks, records and replays."""
+
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.errors import (
+    NoCredentials,
+    NotRecorded,
+)
+from cfai_magics.replay import Way
+from cfai_magics.session import Session
+from tests.replay.sessions import HI, ask, lines, recording, replaying
+from tests.standin import Standin
+
+
+def test_auto_asks_what_is_not_recorded_and_records_it(
+    cloudflare: Standin, recorder: Session, path: Path
+) -> None:
+    for _ in range(2):
+        ask(recorder, "One?")
+        ask(recorder, "Two?")
+    assert len(cloudflare.requests) == 2
+    assert len(lines(path)) == 2
+
+
+def test_without_a_key_auto_replays_and_says_why_it_cannot_ask(
+    recorder: Session, path: Path
+) -> None:
+    ask(recorder)
+    with replaying(path, "auto") as elsewhere:
+        assert ask(elsewhere).basis == "replayed"
+        with pytest.raises(NoCredentials, match=r"not recorded \(nearest in .*“Why not\?”"):
+            ask(elsewhere, "Why not?")
+
+
+def test_only_asks_nothing_though_it_could(
+    cloudflare: Standin, recorder: Session, path: Path
+) -> None:
+    ask(recorder)
+    with recording(cloudflare, path, "only") as other:
+        assert ask(other).basis == "replayed"
+        with pytest.raises(NotRecorded, match=r"model @cf/meta/llama-3\.2-3b-instruct instead of"):
+            ask(other, model="llama-3.2-3b-instruct")
+        assert [row["status"] for row in other.books.ledger.history.calls()][-1] == "replayed"
+    assert len(cloudflare.requests) == 1
+
+
+def test_refresh_asks_again_and_takes_the_place_of_what_was_recorded(
+    cloudflare: Standin, path: Path
+) -> None:
+    cloudflare.switch(answer=["old one", "old two", "new"])
+    with recording(cloudflare, path) as recorder:
+        recorder.replay.begin_cell()
+        for _ in range(2):
+            recorder.ask(recorder.request(HI))
+    assert len(lines(path)) == 2
+    with recording(cloudflare, path, "refresh") as recorder:
+        assert ask(recorder).text == "new"
+    with replaying(path) as elsewhere:
+        assert [ask(elsewhere).text for _ in range(2)] == ["new", "new"]
+    assert len(lines(path)) == 1
+
+
+def test_refresh_keeps_what_another_cell_asked_more_often(cloudflare: Standin, path: Path) -> None:
+    cloudflare.switch(answer=["old"] * 4 + ["heads", "tails", "edge", "once"])
+    with recording(cloudflare, path) as recorder:
+        for _ in range(4):
+            recorder.ask(recorder.request(HI))
+    with recording(cloudflare, path, "refresh") as recorder:
+        for _ in range(3):
+            recorder.ask(recorder.request(HI))
+        assert ask(recorder).text == "once"  # the same question in a cell below
+    with replaying(path) as elsewhere:
+        texts = [elsewhere.ask(elsewhere.request(HI)).text for _ in range(3)]
+    assert texts == ["once", "tails", "edge"]
+    assert len(lines(path)) == 3
+
+
+def test_off_neither_records_nor_replays(cloudflare: Standin, path: Path) -> None:
+    with recording(cloudflare, path) as recorder:
+        ask(recorder)
+        before = lines(path)
+        recorder.replay.choose(Way("off"))
+        assert ask(recorder).basis == "billed"
+        ask(recorder, "Another?")
+    assert lines(path) == before
+
+
+def test_the_same_question_asked_several_times_in_a_cell_replays_in_order(
+    cloudflare: Standin, path: Path
+) -> None:
+    texts = ["heads", "tails", "edge"]
+    cloudflare.switch(answer=texts)
+    with recording(cloudflare, path) as recorder:
+        request = recorder.request(HI)
+        assert [recorder.ask(request).text for _ in texts] == texts
+        recorder.replay.begin_cell()
+        assert [recorder.ask(request).text for _ in texts] == texts
+    with replaying(path) as elsewhere:
+        request = elsewhere.request(HI)
+        assert [elsewhere.ask(request).text for _ in range(4)] == [*texts, "heads"]
+    assert len(cloudflare.requests) == 3

@@ -1,0 +1,97 @@
+"""What is replayed is what was said, and costs nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.errors import (
+    AllowanceUsedUp,
+)
+from cfai_magics.session import Session
+from tests.replay.sessions import HI, ask, replaying, said
+from tests.standin import Standin
+from tests.standin.dialects import DIALECTS
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+def test_a_replay_says_what_was_said_in_every_dialect(
+    cloudflare: Standin, recorder: Session, path: Path, dialect: str, stream: bool
+) -> None:
+    cloudflare.switch(answer="Blue *scatters* — 藍色 \u2028 most.", dialect=dialect)
+    first = ask(recorder, think=True, stream=stream)
+    with replaying(path) as elsewhere:
+        for again in (True, False):
+            replayed = ask(elsewhere, think=True, stream=again)
+            assert said(replayed) == said(first)
+            assert replayed.usage.completion_tokens == first.usage.completion_tokens
+            assert (replayed.neurons, replayed.basis) == (0.0, "replayed")
+    assert len(cloudflare.requests) == 1
+
+
+def test_thoughts_and_tool_calls_are_replayed(
+    cloudflare: Standin, recorder: Session, path: Path
+) -> None:
+    cloudflare.switch(
+        thought="Let me see.", tool_calls=[{"name": "look", "arguments": {"at": "sky"}}]
+    )
+    tools = {"tools": [{"type": "function", "function": {"name": "look"}}]}
+    first = ask(recorder, think=True, extra=tools)
+    assert first.tool_calls
+    with replaying(path) as elsewhere:
+        assert said(ask(elsewhere, think=True, extra=tools)) == said(first)
+
+
+def test_a_replay_tells_when_it_was_recorded_and_what_asking_would_cost(
+    recorder: Session, path: Path
+) -> None:
+    first = ask(recorder)
+    with replaying(path) as elsewhere:
+        recorded = ask(elsewhere).origin.recorded
+    assert recorded is not None
+    assert (recorded.date, recorded.neurons) == ("2026-10-12", first.neurons)
+
+
+def test_what_was_not_billed_would_cost_what_its_tokens_do(
+    cloudflare: Standin, recorder: Session, path: Path
+) -> None:
+    cloudflare.switch(omit_neurons_body=True, omit_neurons_header=True)
+    first = ask(recorder)
+    assert first.basis == "estimated"
+    with replaying(path) as elsewhere:
+        recorded = ask(elsewhere).origin.recorded
+    assert recorded is not None
+    assert recorded.neurons == pytest.approx(first.neurons)
+
+
+def test_a_replay_is_booked_as_replayed_and_costs_nothing(recorder: Session, path: Path) -> None:
+    first = ask(recorder)
+    with replaying(path) as elsewhere:
+        replayed = ask(elsewhere)
+        (row,) = elsewhere.books.ledger.history.calls()
+        assert elsewhere.books.standing().spent == 0
+    assert (row["status"], row["basis"], row["neurons"]) == ("replayed", "replayed", 0.0)
+    assert row["tokens_out"] == first.usage.completion_tokens
+    assert row["request"] == replayed.origin.request == first.origin.request
+
+
+def test_no_budget_and_no_closed_day_stops_a_replay(
+    cloudflare: Standin, recorder: Session
+) -> None:
+    ask(recorder)
+    recorder.books.ledger.budgets.set("day", 0.0)
+    recorder.books.close_day()
+    assert ask(recorder).basis == "replayed"
+    with pytest.raises(AllowanceUsedUp, match="Recorded answers still come"):
+        ask(recorder, "Not recorded")
+    assert len(cloudflare.requests) == 1
+
+
+def test_leaving_a_replay_early_books_it_as_replayed(recorder: Session, path: Path) -> None:
+    ask(recorder)
+    with replaying(path) as elsewhere:
+        with elsewhere.stream(elsewhere.request(HI)) as stream:
+            next(iter(stream))
+        assert (stream.answer.basis, stream.answer.finish) == ("replayed", "interrupted")
+        (row,) = elsewhere.books.ledger.history.calls()
+    assert row["status"] == "replayed"
