@@ -76,8 +76,16 @@ class Course:
             self._check_most([value])
         elif name in ("gateway", "base_url"):
             self._check_gateway(value)
+        elif name == "recording":
+            self._check_recording(value)
         else:
             self._check_same(name, value)
+
+    def _check_recording(self, value: str) -> None:
+        """Refuse another mode, or another file where the course names one."""
+        held = self.settings.get("recording", "")
+        if value.partition(":")[0] != held:
+            self._check_same("recording", value)
 
     def _check_gateway(self, value: Any) -> None:
         if self.gateway and value not in ("", self.gateway):

@@ -32,9 +32,10 @@ class Choice:
         kept = self._kept()
         if kept is None or not self._is_locked:
             return found(self.said, self._environ, kept, self._notebook())
-        instant = self.said is not None and self.said.instant
+        variable = self._environ.get(VARIABLE, "")
+        said = self.said or (written(variable, VARIABLE) if variable else None)
         unset = {name: told for name, told in self._environ.items() if name != VARIABLE}
-        return found(None, unset, replace(kept, instant=instant), self._notebook())
+        return found(None, unset, _held(kept, said), self._notebook())
 
     def _kept(self) -> Way | None:
         """Return what the settings say."""
@@ -90,3 +91,12 @@ class Choice:
             yield
         finally:
             self._paused = before
+
+
+def _held(locked: Way, said: Way | None) -> Way:
+    """Return the locked way, with what was said of it that loosens nothing: a file, the rhythm."""
+    if said is None:
+        return locked
+    names_file = locked.path is None and said.mode == locked.mode
+    path = said.path if names_file else locked.path
+    return replace(locked, path=path, instant=said.instant)

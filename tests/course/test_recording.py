@@ -104,6 +104,24 @@ def test_what_it_locks_the_environment_does_not_change(
     assert account.requests == ()
 
 
+@pytest.mark.parametrize("by", ["a command", "the environment"])
+def test_where_it_names_no_file_one_may_be_named(
+    begin: Begin, folder: Path, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin('recording = "only"\nlocked = ["recording"]')
+    path = folder / "x.cfai.jsonl"
+    if by == "a command":
+        run("replay", ["only", str(path)], bare_door(session), "%cfai")
+    else:
+        monkeypatch.setenv("CFAI_REPLAY", f"only:{path}")
+    assert (session.replay.way.mode, session.replay.way.path) == ("only", path)
+    monkeypatch.setenv("CFAI_REPLAY", f"auto:{path}")
+    with pytest.raises(NotRecorded if by == "a command" else BadOption):
+        session.ask(session.request(HI))
+    with pytest.raises(CourseRule, match="locks recording"):
+        run("replay", ["auto", str(path)], bare_door(session), "%cfai")
+
+
 def test_a_locked_recording_may_be_replayed_at_once(begin: Begin, folder: Path) -> None:
     session = begin(LOCKED)
     path = str(folder / "answers.cfai.jsonl")
