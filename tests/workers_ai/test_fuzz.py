@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cfai_magics.errors import CfaiError, CutStream
@@ -156,6 +156,7 @@ def test_a_stream_of_nonsense_ends_in_deltas_or_in_our_own_error(
 @settings(deadline=None, derandomize=True, max_examples=100)
 @given(st.lists(st.binary(max_size=40), max_size=8))
 def test_bytes_that_are_no_stream_end_in_our_own_error(pieces: list[bytes]) -> None:
+    assume(b"data" not in b"".join(pieces))  # Hypothesis tries texts of ours: [DONE] is a stream
     with pytest.raises(CfaiError):
         answer_of(Script(streamed(*pieces)))
 
