@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import BadInput, CfaiError, NoCredentials, NotRecorded, SchemaMismatch
 from ..forms.form import Form, Unfit
+from ..forms.schema import without_field
 from ..render.formats import neurons
 from ..values import Answer, Request, Usage
 from ..values.provenance import together
@@ -43,10 +44,9 @@ class Fitting:
         try:
             return self.shown(request, Usage())
         except (BadInput, NotRecorded, NoCredentials) as error:
-            if error.answer is not None or "response_format" not in request.extra:
+            without = without_field(request)
+            if error.answer is not None or without is None:
                 raise
-            extra = {k: v for k, v in request.extra.items() if k != "response_format"}
-            without = replace(request, extra=extra)
             if isinstance(error, BadInput):
                 self.live.again(f"{error.cause}: asking without the field for the schema.")
                 return self.shown(without, Usage())

@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..errors import BadOption
-from ..values import Model
+from ..values import Model, Request
 from .form import Unfit, json_in
 
 KEYWORDS = {
@@ -138,3 +138,14 @@ def _joined(faults: list[str]) -> str:
     told = "; ".join(fault[:LONGEST] for fault in faults[:TOLD])
     more = len(faults) - TOLD
     return f"{told}; and {more} more" if more > 0 else told
+
+
+def without_field(request: Request) -> Request | None:
+    """Return a request without the field for its schema, which some models refuse.
+
+    None where it has no such field.
+    """
+    if "response_format" not in request.extra:
+        return None
+    extra = {name: value for name, value in request.extra.items() if name != "response_format"}
+    return replace(request, extra=extra)

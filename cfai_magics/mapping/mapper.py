@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadOption, CfaiError, Interrupted
+from ..forms.schema import without_field
 from ..neurons.pricing import Cost
 from ..render.formats import between, neurons
 from ..render.receipt import receipt
@@ -15,7 +16,7 @@ from ..store.answers import Answers, Kept
 from ..values import Answer
 from .plan import RESULTS, Plan
 from .queue import Queue
-from .run import Found, Run, ways
+from .run import Found, Run
 
 MOST_AT_ONCE = 100
 Costs = Mapping[str, Cost | None]
@@ -68,7 +69,9 @@ class Mapper:
             found = Found({} if anew else store.find(plan.requests))
 
             def known(key: str) -> bool:
-                return any(map(self.session.answerers.is_recorded, ways(plan.requests[key])))
+                request, plain = plan.requests[key], without_field(plan.requests[key])
+                is_recorded = self.session.answerers.is_recorded
+                return is_recorded(request) or (plain is not None and is_recorded(plain))
 
             missing = [key for key in plan.requests if key not in found.answers]
             queued = store.queued(self.session.books.place().account, missing)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
 
 from ..errors import (
@@ -18,6 +18,7 @@ from ..errors import (
     ServerError,
 )
 from ..forms.form import Unfit
+from ..forms.schema import without_field
 from ..neurons.pricing import Cost
 from ..render.formats import next_try
 from ..render.tally import Tally
@@ -60,12 +61,6 @@ def fault_of(plan: Plan, kept: Kept) -> str:
         cut = ": it was cut at max_tokens" if kept.finish == "length" else ""
         return f"the answer does not fit the schema{cut} ({unfit})"
     return ""
-
-
-def ways(request: Request) -> list[Request]:
-    """Return a request and, where it has the field for a schema, the one without that."""
-    extra = {k: v for k, v in request.extra.items() if k != "response_format"}
-    return [request, *([replace(request, extra=extra)] if len(extra) < len(request.extra) else [])]
 
 
 class Run:
@@ -150,19 +145,19 @@ class Run:
 
     def _answered(self, request: Request, drawn: Pool | None, tell: Tell) -> Answer:
         """Ask; again without the field for the schema where the model refuses that."""
-        first, *others = ways(request)
-        if not others:
+        plain = without_field(request)
+        if plain is None:
             return self._streamed(request, drawn, tell)
         if not self._plainly:
             try:
-                return self._streamed(first, drawn, tell)
+                return self._streamed(request, drawn, tell)
             except NotRecorded:  # of a model that had refused the field
-                return self._streamed(others[0], drawn, tell)
+                return self._streamed(plain, drawn, tell)
             except BadInput as error:
                 if error.answer is not None:
                     raise
             self._plainly = True
-        return self._streamed(others[0], drawn, tell)
+        return self._streamed(plain, drawn, tell)
 
     def _streamed(self, request: Request, drawn: Pool | None, tell: Tell) -> Answer:
         def wait(error: CfaiError, pause: float, number: int) -> None:
