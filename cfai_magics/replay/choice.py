@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 from ..errors import BadOption, CourseRule
 from ..settings import Cfai
-from .way import OFF, VARIABLE, Way, found, written
+from .way import OFF, Way, found, written
 
 
 class Choice:
@@ -29,13 +28,8 @@ class Choice:
         """What holds now; BadOption where it needs a file that nobody names."""
         if self._paused:
             return OFF
-        kept = self._kept()
-        if kept is None or not self._is_locked:
-            return found(self.said, self._environ, kept, self._notebook())
-        variable = self._environ.get(VARIABLE, "")
-        said = self.said or (written(variable, VARIABLE) if variable else None)
-        unset = {name: told for name, told in self._environ.items() if name != VARIABLE}
-        return found(None, unset, _held(kept, said), self._notebook())
+        kept, notebook = self._kept(), self._notebook()
+        return found(self.said, self._environ, kept, notebook, locked=self._is_locked)
 
     def _kept(self) -> Way | None:
         """Return what the settings say."""
@@ -91,12 +85,3 @@ class Choice:
             yield
         finally:
             self._paused = before
-
-
-def _held(locked: Way, said: Way | None) -> Way:
-    """Return the locked way, with what was said of it that loosens nothing: a file, the rhythm."""
-    if said is None:
-        return locked
-    names_file = locked.path is None and said.mode == locked.mode
-    path = said.path if names_file else locked.path
-    return replace(locked, path=path, instant=said.instant)

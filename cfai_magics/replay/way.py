@@ -71,14 +71,24 @@ def written(text: str, source: str) -> Way:
     return Way(mode, Path(path).expanduser() if path else None, source)
 
 
-def found(said: Way | None, environ: Mapping[str, str], kept: Way | None, notebook: str) -> Way:
+def found(
+    said: Way | None,
+    environ: Mapping[str, str],
+    kept: Way | None,
+    notebook: str,
+    *,
+    locked: bool = False,
+) -> Way:
     """Return the way that holds: of a command, of the environment, of the settings, or FOUND.
 
     Raises BadOption where one of them needs a file and names none. What is `kept` in settings
-    is meant for notebooks: where there is none, nothing is recorded.
+    is meant for notebooks: where there is none, nothing is recorded. Where it is `locked`, the
+    others loosen nothing of it.
     """
     variable = environ.get(VARIABLE, "")
     way = said or (written(variable, VARIABLE) if variable else None)
+    if locked and kept is not None:
+        way, kept = None, _held(kept, way)
     if way is None and kept is not None:
         way = _kept(kept, notebook)
     instant = bool(environ.get(INSTANT_VARIABLE))
@@ -87,6 +97,14 @@ def found(said: Way | None, environ: Mapping[str, str], kept: Way | None, notebo
         is_there = path is not None and path.is_file()
         way = Way(FOUND, path, "the file lies beside the notebook") if is_there else OFF
     return replace(_placed(way, notebook), instant=way.instant or instant)
+
+
+def _held(locked: Way, said: Way | None) -> Way:
+    """Return the locked way, with what was said of it that loosens nothing: a file, the rhythm."""
+    if said is None:
+        return locked
+    names_file = locked.path is None and said.mode == locked.mode
+    return replace(locked, path=said.path if names_file else locked.path, instant=said.instant)
 
 
 def _kept(way: Way, notebook: str) -> Way:
