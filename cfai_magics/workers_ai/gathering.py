@@ -1,6 +1,7 @@
 """Gathers the deltas of one call into one answer."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from ..neurons.tokens import guessed_image_tokens, guessed_prompt_tokens, tokens_of, weight
@@ -22,9 +23,6 @@ class Gathering:
         self._origin = origin
         self._request = request
         self._clock = clock
-        self._prompt_tokens = guessed_prompt_tokens(request.messages) + guessed_image_tokens(
-            request.messages
-        )
         self._local = local
         self._started = clock()
         self._first: float | None = None
@@ -64,6 +62,12 @@ class Gathering:
     def begun(self) -> bool:
         """Whether a token of the answer has arrived."""
         return self._first is not None
+
+    @cached_property
+    def _prompt_tokens(self) -> int:
+        """The tokens of what was sent, guessed where somebody asks: images are read for that."""
+        messages = self._request.messages
+        return guessed_prompt_tokens(messages) + guessed_image_tokens(messages)
 
     def guessed_usage(self) -> Usage:
         """Return the tokens of what was sent and what has arrived, guessed from their length."""
