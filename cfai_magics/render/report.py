@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import SetupError
+from ..values.frame import data_frame
 from .chart import Bar, Chart
 from .formats import Table, neurons
 
@@ -38,13 +38,7 @@ class UsageReport:
 
     def df(self) -> Any:
         """Return the sums as a pandas DataFrame; SetupError where pandas is not installed."""
-        try:
-            import pandas as pd
-        except ImportError:
-            raise SetupError(
-                "pandas is not installed", "pip install pandas, then again."
-            ) from None
-        return pd.DataFrame(list(self.rows), columns=[self.by, *COLUMNS])
+        return data_frame(self.rows, [self.by, *COLUMNS])
 
     def __str__(self) -> str:
         return f"{self.table}\n\n{self.chart}" if self.rows else str(self.table)

@@ -9,11 +9,11 @@ from ..media.made import Media
 from .delta import Called, ToolCall
 from .provenance import Origin, metadata_of
 from .standing import Standing
-from .usage import Basis, Usage
+from .usage import Usage, Used
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Used):
     """One answer, whole or as far as it came.
 
     `finish` is the Finish reason, or "interrupted", "cut" or "budget" when it did not reach its
@@ -46,16 +46,6 @@ class Answer:
     raw: Any = field(default=None, repr=False)
     parsed: Any = field(default=None, repr=False, compare=False)
     work: str = ""
-
-    @property
-    def neurons(self) -> float | None:
-        """Neurons of this call, or None where no figure is known; `basis` says where from."""
-        return self.usage.neurons
-
-    @property
-    def basis(self) -> Basis | None:
-        """Origin of `neurons`: billed, estimated or replayed."""
-        return self.usage.basis
 
     @property
     def tokens_per_second(self) -> float | None:

@@ -7,9 +7,9 @@ from itertools import product
 from operator import add
 from typing import Any, overload
 
-from ..errors import SetupError
 from ..markdown import without_remote_content
 from . import Answer, Basis, Usage
+from .frame import data_frame
 
 UNFINISHED = {"interrupted", "cut", "budget"}
 Column = tuple[str, float | None]  # a model and a temperature
@@ -146,13 +146,7 @@ class Answers:
 
     def df(self) -> Any:
         """Return a pandas DataFrame with a row an answer; SetupError where pandas is missing."""
-        try:
-            import pandas as pd
-        except ImportError:
-            raise SetupError(
-                "pandas is not installed", "pip install pandas, then again."
-            ) from None
-        return pd.DataFrame(list(map(_row, self.variants, self.answers, self.errors)))
+        return data_frame(list(map(_row, self.variants, self.answers, self.errors)))
 
     def __str__(self) -> str:
         pairs = zip(titles(self.variants), self.texts, self.errors, strict=True)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadOption
-from . import Basis, Standing, Usage
+from . import Standing, Usage
 from .provenance import Origin, metadata_of
+from .usage import Used
 
 
 @dataclass(frozen=True, slots=True)
-class RawResult:
+class RawResult(Used):
     """What a native task answered: JSON's `result`, or bytes with their content type.
 
     Exactly one of `result` and `content` is set. `notes`, `standing` and `origin` are as those of
@@ -26,19 +27,9 @@ class RawResult:
     standing: Standing | None = None
     origin: Origin = field(default_factory=Origin)
 
-    @property
-    def neurons(self) -> float | None:
-        """Neurons of this call, or None where no figure is known; `basis` says where from."""
-        return self.usage.neurons
-
-    @property
-    def basis(self) -> Basis | None:
-        """Origin of `neurons`: billed, estimated or replayed."""
-        return self.usage.basis
-
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Embeddings:
+class Embeddings(Used):
     """Vectors in the order of the texts they were asked for.
 
     numpy takes it wherever it takes an array, and `array` is one. `notes` are lines about the
@@ -59,11 +50,6 @@ class Embeddings:
     def finish(self) -> str:
         """Why it ended: vectors come whole or not at all."""
         return "stop"
-
-    @property
-    def basis(self) -> Basis | None:
-        """Origin of the neurons in `usage`: billed, estimated or replayed."""
-        return self.usage.basis
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"text/plain": repr(self)}, metadata_of(self)

@@ -32,3 +32,20 @@ class Usage:
             sum(each.neurons or 0.0 for each in known) if known else None,
             (bases.pop() if len(bases) == 1 else "estimated") if known else None,
         )
+
+
+class Used:
+    """What bears a usage, and tells its neurons with where that figure comes from."""
+
+    __slots__ = ()
+    usage: Usage
+
+    @property
+    def neurons(self) -> float | None:
+        """Neurons of this call, or None where no figure is known; `basis` says where from."""
+        return self.usage.neurons
+
+    @property
+    def basis(self) -> Basis | None:
+        """Origin of `neurons`: billed, estimated or replayed."""
+        return self.usage.basis
