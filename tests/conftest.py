@@ -8,6 +8,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from cfai_magics import api
 from cfai_magics.local import fetch_model
 from cfai_magics.session import Session
 from cfai_magics.settings import Cfai
@@ -53,6 +54,16 @@ def session(account: Standin, home: Path) -> Iterator[Session]:
     made = Session(Cfai(), home)
     yield made
     made.close()
+
+
+@pytest.fixture
+def own_session(account: Standin) -> Iterator[None]:
+    """The session that `cfai_magics.ask` has without a shell, begun anew with that account."""
+    assert account.base_url
+    api._own_session.cache_clear()
+    yield
+    api._own_session().close()
+    api._own_session.cache_clear()
 
 
 @pytest.fixture(scope="module")

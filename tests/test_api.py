@@ -1,7 +1,5 @@
 """`from cfai_magics import ask, stream, embed`, without a notebook."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -11,15 +9,7 @@ from cfai_magics.errors import BadOption
 from cfai_magics.workers_ai import pacing
 from tests.standin import Standin
 
-
-@pytest.fixture(autouse=True)
-def _own_session(account: Standin) -> Iterator[None]:
-    """A session of the test's own."""
-    assert account.base_url
-    api._own_session.cache_clear()
-    yield
-    api._own_session().close()
-    api._own_session.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_session")
 
 
 def test_ask_returns_the_whole_answer(account: Standin) -> None:
