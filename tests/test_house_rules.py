@@ -15,7 +15,6 @@ from cfai_magics.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 MODULES_ALLOWED = 60
-LINES_ALLOWED = 300
 
 
 def option_row(option: Option) -> str:
@@ -123,7 +122,6 @@ def modules() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_is_short_and_says_what_it_owns(path: Path) -> None:
+def test_a_module_has_a_docstring(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text.count("\n") <= LINES_ALLOWED, "Which two things is it?"
-    assert ast.get_docstring(ast.parse(text)), "Begin with one sentence that says what it owns"
+    assert ast.get_docstring(ast.parse(text)), "Begin with one sentence on what the module does"
