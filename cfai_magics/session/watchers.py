@@ -12,6 +12,7 @@ from ..values import Running
 
 PAUSE = 0.25  # s between two tellings while an answer comes
 EVERY = 1.0  # s between two looks at what others have changed
+PATIENCE = 2.0  # s that a callback which still runs may take to end
 
 Callback = Callable[[], None]
 Unwatch = Callable[[], None]
@@ -44,6 +45,7 @@ class Watchers:
         self._running: dict[int, Running] = {}
         self._next = 0.0
         self._stop: threading.Event | None = None
+        self._threads: list[threading.Thread] = []
 
     def add(self, callback: Callback) -> Unwatch:
         """Tell the callback from here on; call what is returned to end that."""
@@ -53,9 +55,12 @@ class Watchers:
             if self._stop is None:
                 self._stop = threading.Event()
                 follow = (self._stop, self._seen())  # what others change from now on is told
-                threading.Thread(
+                thread = threading.Thread(
                     target=self._follow, args=follow, name="cfai-watch", daemon=True
-                ).start()
+                )
+                self._threads = [each for each in self._threads if each.is_alive()]
+                self._threads.append(thread)
+                thread.start()
         return lambda: self._remove(number)
 
     def _remove(self, number: int) -> None:
@@ -66,9 +71,12 @@ class Watchers:
                 self._stop = None
 
     def close(self) -> None:
-        """Tell nobody any more."""
+        """Stop telling, and wait for the thread: a later look would open the ledger again."""
         for number in list(self._callbacks):
             self._remove(number)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(PATIENCE)
 
     def tell(self) -> None:
         """Tell all who watch."""

@@ -1,23 +1,28 @@
 """Opens one SQLite file: shared by kernels, brought up to date by named migrations, locked."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from weakref import finalize
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from ..errors import StoreError
 
 PATIENCE = 30.0  # s that a kernel waits while others write
+PRIMARY_CODE = 0xFF  # of an extended result code, such as SQLITE_BUSY_RECOVERY
 Migration = tuple[str, str]  # its name, and its SQL
 
 
 class Database:
     """One file, opened when first used, with one connection that all threads share in turn.
 
-    `migrations` run in their order, each once for a file and together with the note that it ran.
+    The database owns the connection: `close` closes it, and so do the end of the database and
+    the exit of the process that opened it. `migrations` run in their order, each once for a
+    file and together with the note that it ran.
     """
 
     def __init__(self, path: Path, migrations: Sequence[Migration]) -> None:
@@ -25,6 +30,7 @@ class Database:
         self._migrations = migrations
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._closing: finalize[[sqlite3.Connection, int], Database] | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -57,14 +63,15 @@ class Database:
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
+            if self._closing is not None:
+                self._closing()
+            self._connection = self._closing = None
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = _retrying(self._connected)
+            self._closing = finalize(self, _close, self._connection, os.getpid())
         return self._connection
 
     def _connected(self) -> sqlite3.Connection:
@@ -118,6 +125,12 @@ class Database:
             ) from None
 
 
+def _close(connection: sqlite3.Connection, process: int) -> None:
+    """Close a connection in the process that opened it; a forked child must not touch it."""
+    if os.getpid() == process:
+        connection.close()
+
+
 def damage(path: Path) -> str:
     """Return what SQLite finds wrong with one of our files; nothing where it is whole, or none."""
     if not path.exists():
@@ -143,7 +156,9 @@ def _retrying(connect: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
 
 
 def _is_busy(error: BaseException) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+    if not isinstance(error, sqlite3.OperationalError):
+        return False
+    return error.sqlite_errorcode & PRIMARY_CODE in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def _statements(script: str) -> Iterator[str]:

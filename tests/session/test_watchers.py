@@ -166,3 +166,18 @@ def test_the_standing_begins_nothing(home: Path) -> None:
     assert session.standing().spent == 0
     assert session.route.server is None
     session.close()
+
+
+def test_closing_ends_the_thread_that_looks_at_the_ledger(session: Session) -> None:
+    session.watch(Told())
+    assert watching_threads()
+    session.close()
+    assert not watching_threads()
+
+
+def test_a_watcher_may_close_what_it_watches(session: Session) -> None:
+    told = Told(session.watchers.close)
+    session.watch(told)
+    session.settings.model = "llama-3.2-3b-instruct"
+    session.settings.model = "other"
+    assert len(told.seen) == 1

@@ -1,7 +1,11 @@
 """One SQLite file, for many kernels at once and from one version of the package to the next."""
 
+import gc
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -92,3 +96,32 @@ def test_a_closed_file_opens_again_when_used(tmp_path: Path) -> None:
     write(database, "kept")
     database.close()
     assert texts(database) == ["kept"]
+
+
+def test_a_database_that_goes_closes_what_another_thread_opened(tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    database = Database(path, [FIRST])
+    thread = Thread(target=write, args=(database, "kept"))
+    thread.start()
+    thread.join()
+    log = path.with_name("notes.sqlite-wal")  # SQLite removes it with the last connection
+    assert log.exists()
+    del database, thread
+    gc.collect()
+    assert not log.exists()
+
+
+def test_a_process_that_ends_leaves_no_connection_open(tmp_path: Path) -> None:
+    program = """
+import sys, threading
+from pathlib import Path
+from cfai_magics.store.answers import Answers
+kept = Answers(Path(sys.argv[1]))
+thread = threading.Thread(target=kept.count)
+thread.start()
+thread.join()
+"""
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", program, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["maps.sqlite"]
