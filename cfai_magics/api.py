@@ -1,18 +1,21 @@
 """The Python interface: ask, stream, embed, similarity, run, on the session of the magics."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from .errors import CfaiError
+from .arguments import checked_names, text_of
+from .errors import BadOption, CfaiError
 from .render.formats import next_try
 from .render.heatmap import HeatMap
+from .route.route import OnRetry
 from .session import Session
 from .session.answer_stream import AnswerStream
 from .settings import home, load_settings
 from .values import Answer, Message, Request, Text
 from .values.provenance import metadata_of
+from .values.request import Fields
 from .values.results import Embeddings, RawResult
 from .workers_ai.work import Payload
 
@@ -44,11 +47,12 @@ class TextStream:
         return self._deltas.answer
 
 
-def ask(prompt: str, *, model: str = "", system: str = "", **fields: Any) -> Answer:
+@checked_names
+def ask(prompt: str, *, model: str = "", system: str = "", **fields: Unpack[Fields]) -> Answer:
     """Ask one question and return the whole answer.
 
-    `fields` are those of Request: max_tokens, temperature, top_p, seed, stop, think, extra.
-    Raises CfaiError, which bears what had arrived as `answer`.
+    `fields` are those of Request; `stop` is one text or several. Raises CfaiError, which bears
+    what had arrived as `answer`.
     """
     session = current_session()
     with session.stream(_request(session, prompt, model, system, fields), _tell) as deltas:
@@ -57,23 +61,32 @@ def ask(prompt: str, *, model: str = "", system: str = "", **fields: Any) -> Ans
         return deltas.answer
 
 
-def stream(prompt: str, *, model: str = "", system: str = "", **fields: Any) -> TextStream:
+@checked_names
+def stream(
+    prompt: str, *, model: str = "", system: str = "", **fields: Unpack[Fields]
+) -> TextStream:
     """Ask one question and return its answer's text as it comes; otherwise like ask."""
     session = current_session()
     return TextStream(session.stream(_request(session, prompt, model, system, fields), _tell))
 
 
-def embed(texts: Iterable[str], *, model: str = "") -> Embeddings:
-    """Return one vector a text, in their order; requests hold 100 texts each."""
+@checked_names
+def embed(texts: str | Iterable[str], *, model: str = "") -> Embeddings:
+    """Return one vector per text, in their order; each request contains up to 100 texts.
+
+    `texts` is one text or a list, series, array or generator of them.
+    """
     return current_session().embed(texts, model, on_retry=_tell)
 
 
-def similarity(texts: Iterable[str], *, model: str = "") -> HeatMap:
+@checked_names
+def similarity(texts: str | Iterable[str], *, model: str = "") -> HeatMap:
     """Return how near each text is to each: a heat map in a notebook, and its `matrix`."""
     found = embed(texts, model=model)
     return HeatMap(found.texts, found.similarities(), metadata_of(found))
 
 
+@checked_names
 def map(  # noqa: A001, PLR0913 - its name everywhere; all of it is given by name
     template: str,
     data: Any,
@@ -86,7 +99,7 @@ def map(  # noqa: A001, PLR0913 - its name everywhere; all of it is given by nam
     confirm: bool = True,
     queue: bool = False,
     fresh: bool = False,
-    **fields: Any,
+    **fields: Unpack[Fields],
 ) -> Any:
     """Ask the template for each row, {name} standing for the row's value under that name.
 
@@ -103,16 +116,33 @@ def map(  # noqa: A001, PLR0913 - its name everywhere; all of it is given by nam
 
     session = current_session()
     how = How(concurrency, max_neurons, confirm, queue, fresh)
-    asked = {"model": model, "system": system, "schema": schema, **fields}
-    return mapper(session).map(plan_of(session, template, data, **asked), how)
+    plan = plan_of(session, template, data, model=model, system=system, schema=schema, **fields)
+    return mapper(session).map(plan, how)
 
 
-def run(model: str, payload: Payload, **how: Any) -> RawResult:
+@checked_names
+def run(
+    model: str,
+    payload: Payload,
+    *,
+    content_type: str | None = None,
+    files: Mapping[str, Any] | None = None,
+    on_retry: OnRetry | None = None,
+    max_neurons: float | None = None,
+) -> RawResult:
     """Run one of Workers AI's native tasks, and return its reply in its raw form.
 
-    `payload` is what the task takes as JSON, or bytes; `how` is that of WorkersAI.run.
+    `payload` is what the task takes as JSON, or bytes of a `content_type`; `files`, as httpx takes
+    them, are sent with it as a form. `max_neurons` limits this call.
     """
-    return current_session().run(model, payload, **{"on_retry": _tell, **how})
+    return current_session().run(
+        model,
+        payload,
+        content_type=content_type,
+        files=files,
+        on_retry=on_retry or _tell,
+        max_neurons=max_neurons,
+    )
 
 
 def panel() -> "Panel":
@@ -127,12 +157,13 @@ def _tell(error: CfaiError, pause: float, number: int) -> None:
     sys.stderr.write(f"{next_try(error, pause, number)}\n")
 
 
-def _request(
-    session: Session, prompt: str, model: str, system: str, fields: dict[str, Any]
-) -> Request:
-    system = system or session.settings.system
+def _request(session: Session, prompt: str, model: str, system: str, fields: Fields) -> Request:
+    asked = text_of(prompt, "The prompt")
+    if not asked.strip():
+        raise BadOption("The prompt is empty", 'ask("What is a neuron?")')
+    system = text_of(system or "", "system") or session.settings.system
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
-    return session.request([*messages, {"role": "user", "content": prompt}], model, **fields)
+    return session.request([*messages, {"role": "user", "content": asked}], model, **fields)
 
 
 def current_session() -> Session:

@@ -1,10 +1,17 @@
 """`from cfai_magics import ask, stream, embed`, without a notebook."""
 
+import inspect
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 import cfai_magics
-from cfai_magics import api
+from cfai_magics import Request, WorkersAI, api
 from cfai_magics.errors import BadOption
 from cfai_magics.workers_ai import pacing
 from tests.standin import Standin
@@ -87,7 +94,178 @@ def test_the_session_is_one_for_the_process() -> None:
     assert api.current_session() is api.current_session()
 
 
-def test_unknown_fields_are_named(account: Standin) -> None:
-    with pytest.raises((BadOption, TypeError), match="temprature"):
-        cfai_magics.ask("Why?", temprature=1)
+def client_of(account: Standin) -> WorkersAI:
+    return WorkersAI(account.account_id, account.token, base_url=account.base_url)
+
+
+class Word(str):
+    """A text of another type, as numpy's str_ is."""
+
+    __slots__ = ()
+
+
+TEXTS = {
+    "one text": ("abc def", ["abc def"]),
+    "an empty text": ("", [""]),
+    "a list": (["sun", "moon"], ["sun", "moon"]),
+    "a tuple": (("sun",), ["sun"]),
+    "a generator": ((text for text in ("sun", "moon")), ["sun", "moon"]),
+    "keys": ({"sun": 1}.keys(), ["sun"]),
+    "a series": (pd.Series(["sun", "moon"], index=[7, 9]), ["sun", "moon"]),
+    "a polars series": (pl.Series(["sun", "moon"]), ["sun", "moon"]),
+    "an array": (np.array(["sun", "moon"]), ["sun", "moon"]),
+    "another type of text": (Word("abc"), ["abc"]),
+}
+NOT_TEXTS = {
+    "nothing": (None, "value of type NoneType"),
+    "a number": (7, "value of type int"),
+    "bytes": (b"abc", "value of type bytes"),
+    "a dict": ({"sun": 1}, "value of type dict"),
+    "a data frame": (pd.DataFrame({"sun": ["a"]}), "value of type DataFrame"),
+    "an array of no dimension": (np.array("sun"), "value of type ndarray"),
+    "a table": (np.array([["sun"], ["moon"]]), "item 0 is of type ndarray, not a text"),
+    "a number inside": (["sun", 7], "item 1 is of type int, not a text"),
+    "bytes inside": (["sun", b"moon"], "item 1 is of type bytes, not a text"),
+    "a missing value inside": (pd.Series(["sun", None]), "item 1 is of type"),
+    "a list inside": (["sun", ["moon"]], "item 1 is of type list, not a text"),
+}
+
+
+@pytest.mark.parametrize(("given", "sent"), TEXTS.values(), ids=TEXTS)
+def test_texts_are_sent_as_given(account: Standin, given: Any, sent: list[str]) -> None:
+    given = list(given) if isinstance(given, Iterator) else given
+    assert cfai_magics.embed(given).texts == tuple(sent)
+    assert account.requests[-1].json["input"] == sent
+    assert cfai_magics.similarity(given).texts == tuple(sent)
+    with client_of(account) as client:
+        assert len(client.embed(given, "@cf/baai/bge-m3").vectors) == len(sent)
+    assert account.requests[-1].json["input"] == sent
+
+
+@pytest.mark.parametrize(("given", "told"), NOT_TEXTS.values(), ids=NOT_TEXTS)
+def test_what_is_no_text_is_refused_before_it_is_sent(
+    account: Standin, given: Any, told: str
+) -> None:
+    for embed in (cfai_magics.embed, cfai_magics.similarity, api.current_session().embed):
+        with pytest.raises(BadOption, match=told):
+            embed(given)
+    with client_of(account) as client, pytest.raises(BadOption, match=told):
+        client.embed(given, "@cf/baai/bge-m3")
+    assert account.requests == ()
+    assert api.current_session().books.standing().spent == 0
+
+
+STOPS = {
+    "one": ("END", ["END"]),
+    "another type of text": (Word("END"), ["END"]),
+    "a list": (["END", "\n"], ["END", "\n"]),
+    "a generator": (iter(("END",)), ["END"]),
+    "an array": (np.array(["END"]), ["END"]),
+    "an empty text": ("", None),
+    "none": (None, None),
+    "an empty list": ([], None),
+}
+
+
+@pytest.mark.parametrize(("stop", "sent"), STOPS.values(), ids=STOPS)
+def test_stop_is_one_text_or_several(account: Standin, stop: Any, sent: Any) -> None:
+    stop = list(stop) if isinstance(stop, Iterator) else stop
+    session = api.current_session()
+    messages = [{"role": "user", "content": "hi"}]
+    request = Request("@cf/meta/llama-3.2-3b-instruct", messages, stop=stop)  # type: ignore[arg-type]
+    cfai_magics.ask("hi", stop=stop)
+    list(cfai_magics.stream("hi", stop=stop))
+    cfai_magics.map("{text}", ["hi"], stop=stop)
+    session.ask(session.request(messages, stop=stop))
+    with session.parallel(session.request(messages, stop=stop)) as calls:
+        list(calls)
+    session.ask(request)
+    with client_of(account) as client:
+        client.chat(request)
+    assert len(account.requests) == 7
+    assert [each.json.get("stop") for each in account.requests] == [sent] * 7
+
+
+@pytest.mark.parametrize("stop", [7, b"END", {"END": 1}, ["END", None], [b"END"]], ids=repr)
+def test_a_stop_that_is_no_text_is_refused(account: Standin, stop: Any) -> None:
+    for ask in (cfai_magics.ask, cfai_magics.stream):
+        with pytest.raises(BadOption, match="stop"):
+            ask("hi", stop=stop)
+    with pytest.raises(BadOption, match="stop"):
+        cfai_magics.map("{text}", ["hi"], stop=stop)
+    with pytest.raises(BadOption, match="stop"):
+        Request("m", (), stop=stop)
+    assert account.requests == ()
+
+
+ASKS: dict[str, Callable[..., Any]] = {
+    "ask": partial(cfai_magics.ask, "hi"),
+    "stream": partial(cfai_magics.stream, "hi"),
+    "map": partial(cfai_magics.map, "{text}", ["hi"]),
+}
+CALLS: dict[str, Callable[..., Any]] = {
+    **ASKS,
+    "embed": partial(cfai_magics.embed, ["hi"]),
+    "similarity": partial(cfai_magics.similarity, ["hi"]),
+    "run": partial(cfai_magics.run, "@cf/baai/bge-m3", {"text": ["hi"]}),
+}
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_an_unknown_field_is_named_with_the_nearest(account: Standin, name: str) -> None:
+    with pytest.raises(BadOption) as caught:
+        ASKS[name](temprature=1)
+    told = f"{name} takes no 'temprature'. Did you mean temperature? extra={{…}} adds"
+    assert str(caught.value).startswith(told)
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_call_takes_an_unknown_name(account: Standin, name: str) -> None:
+    with pytest.raises(BadOption) as caught:
+        CALLS[name](modell="llama", zzz=1)
+    assert caught.value.cause == f"{name} takes no 'modell', 'zzz'"
+    with pytest.raises(BadOption) as caught:
+        CALLS[name](zzz=1)
+    assert "It takes " in caught.value.hint
+    assert "model" in caught.value.hint
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_the_fields_of_a_request_stand_in_each_signature(name: str) -> None:
+    shown = inspect.signature(getattr(cfai_magics, name)).parameters
+    assert {"max_tokens", "temperature", "top_p", "seed", "stop", "think", "extra"} <= set(shown)
+    assert not [each for each in shown.values() if each.kind is each.VAR_KEYWORD]
+
+
+@pytest.mark.parametrize("prompt", [None, 7, b"hi", ["hi"], "", " \n"], ids=repr)
+def test_a_prompt_that_is_no_text_is_refused(account: Standin, prompt: Any) -> None:
+    for ask in (cfai_magics.ask, cfai_magics.stream):
+        with pytest.raises(BadOption, match="prompt"):
+            ask(prompt)
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("messages", ["hi", {"role": "user", "content": "hi"}, None, ["hi"], 7])
+def test_messages_that_are_no_dicts_are_refused(messages: Any) -> None:
+    with pytest.raises(BadOption, match="messages are not a list of dicts"):
+        Request("m", messages)
+    with pytest.raises(BadOption, match="messages are not a list of dicts"):
+        api.current_session().request(messages)
+
+
+@pytest.mark.parametrize("payload", ["hi", None, ["hi"], 7], ids=repr)
+def test_a_payload_that_is_neither_fields_nor_bytes_is_refused(
+    account: Standin, payload: Any
+) -> None:
+    with pytest.raises(BadOption, match="The payload is of type"):
+        cfai_magics.run("@cf/baai/bge-m3", payload)
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("files", ["a.csv", ("a.csv", b"a", "text/csv"), [("a.csv", "a")], None])
+def test_files_that_are_not_name_bytes_and_type_are_refused(account: Standin, files: Any) -> None:
+    with pytest.raises(BadOption, match="files are not a list of"):
+        api.current_session().to_markdown(files)
     assert account.requests == ()

@@ -1,13 +1,12 @@
 """Owns rows of named values: read out of data frames and lists, put into prompts, given back."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadOption
-from ..prompt.spelling import Limits, spelled
+from ..prompt.spelling import Limits, is_missing, spelled
 
 PLACE = re.compile(r"\{\{([^{}]*)\}\}|\{([^{}]*)\}")
 ONLY = "text"  # the one column of a list of texts
@@ -113,8 +112,7 @@ class Pattern:
         return "".join(text + value for text, value in pairs)
 
     def _value(self, name: str, value: Any, limits: Limits) -> str:
-        missing = value is None or (isinstance(value, float) and math.isnan(value))
-        if missing or type(value).__name__ in {"NAType", "NaTType"}:  # pandas'
+        if is_missing(value):
             raise ValueError(f"{name} has no value here, so nothing was asked")
         return spelled(value, limits).text
 

@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from ..arguments import text_of
 from ..errors import BadOption
 from ..forms.schema import Schema, read_schema, schema_of, streams
 from ..neurons.pricing import Cost
 from ..prompt.spelling import Limits
 from ..session import Session
 from ..values import Message, Model, Request
+from ..values.request import Fields
 from ..workers_ai import chat
 from .columns import Columns, columns_of, pattern_of
 
@@ -47,14 +49,14 @@ def plan_of(
     model: str = "",
     system: str = "",
     schema: Any = None,
-    **fields: Any,
+    **fields: Unpack[Fields],
 ) -> Plan:
     """Return the plan of a map; raises where something does not fit, before anything is sent."""
     columns = columns_of(data)
     taken = [name for name in RESULTS if name in columns.names]
     if taken:
         raise BadOption(f"There is a column {taken[0]} already", "Rename or drop it first.")
-    pattern = pattern_of(template, columns.names)
+    pattern = pattern_of(text_of(template, "The prompt"), columns.names)
     asked = _schema(schema)
     bare = _bare(session, model, asked, fields)
     before = _system(session, system, asked)
@@ -86,17 +88,9 @@ def _schema(given: Any) -> Schema | None:
     return schema_of(type(given).__name__, given)
 
 
-def _bare(
-    session: Session, model: str, schema: Schema | None, fields: Mapping[str, Any]
-) -> Request:
+def _bare(session: Session, model: str, schema: Schema | None, fields: Fields) -> Request:
     """Return the request without its messages, its answer held to the schema."""
-    stop = fields.get("stop") or ()
-    given = {**fields, "stop": (stop,) if isinstance(stop, str) else tuple(stop)}
-    try:
-        bare = session.request((), model, **given)
-    except TypeError as error:
-        told = str(error).rpartition(" ")[2]
-        raise BadOption(f"map takes no {told}", "extra={…} adds fields of the model.") from None
+    bare = session.request((), model, **fields)
     if schema is None:
         return bare
     chosen = session.model(bare.model)

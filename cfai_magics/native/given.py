@@ -11,7 +11,7 @@ from ..asking.door import Door
 from ..errors import BadOption
 from ..media.images import Image
 from ..prompt.parts import Evaluate, question
-from ..prompt.spelling import Limits, spelled
+from ..prompt.spelling import Limits, is_missing, spelled
 from ..prompt.template import Field, evaluated, read
 
 NO_FIELDS = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
@@ -76,7 +76,7 @@ class Given:
             if several is None or found[-1].strip():
                 found[-1] += spelled(value, self._limits).text
             else:
-                found[-1:] = [*map(str, several), ""]
+                found[-1:] = [*_each(piece.expression, several), ""]
         return tuple(text.strip() for text in found if text.strip())
 
     def _pieces(self) -> tuple[str | Field, ...]:
@@ -107,6 +107,14 @@ class Given:
                 yield held(pieces[0].expression, self._value(pieces[0]), wanted)
             else:
                 yield enclosed(line.strip(), self.door.workspace, wanted)
+
+
+def _each(name: str, items: Sequence[Any]) -> Iterator[str]:
+    """Yield each item as text; BadOption for one without a value, which has no text to send."""
+    for place, item in enumerate(items):
+        if is_missing(item):
+            raise BadOption(f"{name}: item {place} has no value", "Leave it out.")
+        yield str(item)
 
 
 def elements(value: Any) -> Sequence[Any] | None:

@@ -1,6 +1,7 @@
 """Owns how a Python value is written into a prompt; what is too big is shortened visibly."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from itertools import accumulate
@@ -22,6 +23,12 @@ class Spelled:
 
     text: str
     kept: str = ""
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell of a table has no value: None, NaN, or the NA and NaT of pandas."""
+    nan = isinstance(value, float) and math.isnan(value)
+    return value is None or nan or type(value).__name__ in {"NAType", "NaTType"}
 
 
 def spelled(value: Any, limits: Limits = Limits()) -> Spelled:  # noqa: B008 - it is immutable

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from .. import catalogue as model_list
+from ..arguments import checked_names, text_of, texts_of
 from ..errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from ..neurons.pricing import Cost, Extent
 from ..replay import Replay
@@ -25,8 +26,9 @@ from ..values import (
     Running,
     Standing,
 )
+from ..values.request import Fields, messages_of, stops
 from ..values.results import Embeddings, RawResult
-from ..workers_ai.work import Payload
+from ..workers_ai.work import Payload, check_files, check_payload
 from .answer_stream import AnswerStream
 from .answerer import Answerers
 from .books import Books
@@ -131,23 +133,34 @@ class Session:
 
     # --- asking
 
-    def request(self, messages: Iterable[Message], model: str = "", **fields: Any) -> Request:
+    @checked_names
+    def request(
+        self, messages: Iterable[Message], model: str = "", **fields: Unpack[Fields]
+    ) -> Request:
         """Return the request for these messages, filled up from the settings.
 
         `model` may be a short name; the fields are those of Request. Raises UnknownModel or
         BadOption before anything is sent.
         """
+        said, stop = messages_of(messages), stops(fields.get("stop"))
+        named = text_of(model or "", "model") or self.settings.model
         self.route.start_if_local()
-        chosen = self.model(model or self.settings.model)
-        if fields.get("max_tokens") is None:
-            fields["max_tokens"] = self.settings.max_tokens
-        if fields.get("temperature") is None:
-            fields["temperature"] = self.settings.temperature
-        fields["think"] = bool(fields.get("think")) if chosen.reasoning else None
-        if self.route.is_local:
-            named = model or self.settings.model
-            fields["instead_of"] = self.answerers.name(named, self.catalogue())
-        return Request(chosen.name, tuple(messages), **fields)
+        chosen = self.model(named)
+        max_tokens, temperature = fields.get("max_tokens"), fields.get("temperature")
+        local = self.route.is_local
+        return Request(
+            chosen.name,
+            said,
+            max_tokens=self.settings.max_tokens if max_tokens is None else max_tokens,
+            temperature=self.settings.temperature if temperature is None else temperature,
+            top_p=fields.get("top_p"),
+            seed=fields.get("seed"),
+            stop=stop,
+            think=bool(fields.get("think")) if chosen.reasoning else None,
+            stream=fields.get("stream", True),
+            extra={} if (extra := fields.get("extra")) is None else extra,
+            instead_of=self.answerers.name(named, self.catalogue()) if local else "",
+        )
 
     def stream(
         self,
@@ -166,14 +179,18 @@ class Session:
         return self._chats.stream(request, on_retry, max_neurons, thread, gateway, pool)
 
     def parallel(
-        self, requests: Sequence[Request], max_neurons: float | None = None, gateway: str = ""
+        self,
+        requests: Request | Sequence[Request],
+        max_neurons: float | None = None,
+        gateway: str = "",
     ) -> Parallel:
         """Return the answers to all requests as they come, side by side.
 
         What all may cost is reserved as one sum before the first is sent; `max_neurons` is a
         limit for that sum.
         """
-        return self._chats.parallel(requests, max_neurons, gateway)
+        several = (requests,) if isinstance(requests, Request) else requests
+        return self._chats.parallel(several, max_neurons, gateway)
 
     def check(self, request: Request) -> None:
         """Raise CourseRule where the course's file does not allow the request."""
@@ -190,31 +207,63 @@ class Session:
                 pass
             return stream.answer
 
-    def embed(self, texts: Iterable[str], model: str = "", **how: Any) -> Embeddings:
-        """Return one vector a text, in their order; `how` is on_retry and max_neurons."""
+    @checked_names
+    def embed(
+        self,
+        texts: str | Iterable[str],
+        model: str = "",
+        *,
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+    ) -> Embeddings:
+        """Return one vector per text, in their order; a single text is a list of one.
+
+        `max_neurons` limits all requests together. Raises BadOption for what is not a text.
+        """
+        named, wanted = text_of(model or "", "model") or EMBEDDING_MODEL, texts_of(texts, "texts")
         self.route.start_if_local()
-        named, wanted = model or EMBEDDING_MODEL, tuple(texts)
         chosen = self.model(named)
         if not self.route.is_local:
             self.settings.course.check_model(chosen.name)
         asked = Request(chosen.name, tuple({"content": text} for text in wanted))
         full = self.answerers.name(named, self.catalogue())
         found = self.answerers.embeddings(full, wanted, chosen)
-        return self._calls.embed(wanted, found, self.cost(asked, chosen), **how)
+        cost = self.cost(asked, chosen)
+        return self._calls.embed(wanted, found, cost, on_retry, max_neurons)
 
-    def run(self, model: str, payload: Payload, **how: Any) -> RawResult:
+    @checked_names
+    def run(
+        self,
+        model: str,
+        payload: Payload,
+        *,
+        content_type: str | None = None,
+        files: Mapping[str, Any] | None = None,
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+    ) -> RawResult:
         """Run a native task and return its reply in its raw form.
 
-        `how` is WorkersAI.run's, and max_neurons.
+        `content_type` and `files` are those of WorkersAI.run; `max_neurons` limits this call.
         """
-        chosen = self.catalogue_model(model)
+        check_payload(payload)
+        chosen = self.catalogue_model(text_of(model or "", "model"))
         self.settings.course.check_task(chosen, payload)
-        return self._calls.run(chosen, payload, **how)
+        how = {"content_type": content_type, "files": files}
+        return self._calls.run(chosen, payload, on_retry, max_neurons, **how)
 
-    def to_markdown(self, files: Files, **how: Any) -> RawResult:
+    @checked_names
+    def to_markdown(
+        self,
+        files: Files,
+        *,
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+    ) -> RawResult:
         """Convert documents, given as (name, bytes, MIME type), to Markdown."""
+        check_files(files)
         self.settings.course.check_model(TO_MARKDOWN.name)
-        return self._calls.to_markdown(files, **how)
+        return self._calls.to_markdown(files, on_retry, max_neurons)
 
     def fetch_account_usage(self) -> dict[str, float]:
         """Ask Cloudflare what the account used today, by model; the ledger keeps the sum."""

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from typing import Any, Self
@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from ..arguments import texts_of
 from ..errors import BadOption, NotAnAccountId, PermissionDenied
 from ..values import Answer, Model, Request, Usage
 from ..values.results import Embeddings, RawResult
@@ -30,6 +31,7 @@ from .gateway import Gateway, through
 from .gathering import Gathering
 from .token_check import TokenChecker
 from .usage import usage_of
+from .work import check_files, check_payload
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
 ACCOUNT_ID_LENGTH = 32
@@ -148,8 +150,8 @@ class WorkersAI:
                 gathering.add(delta)
             return gathering.answer(deltas.usage, request_id=deltas.request_id, raw=deltas.body)
 
-    def embed(self, texts: Sequence[str], model: str) -> Embeddings:
-        """Return one vector a text, in their order; a request holds 100 texts."""
+    def embed(self, texts: str | Iterable[str], model: str) -> Embeddings:
+        """Return one vector per text, in their order; a request contains up to 100 texts."""
         vectors: list[tuple[float, ...]] = []
         usage = Usage()
         for batch in self.embed_batches(texts, model):
@@ -159,13 +161,13 @@ class WorkersAI:
 
     def embed_batches(
         self,
-        texts: Sequence[str],
+        texts: str | Iterable[str],
         model: str,
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
     ) -> Iterator[Embeddings]:
         """Yield the vectors of 100 texts at a time, with what each request used."""
-        for batch in tasks.batches(texts):
+        for batch in tasks.batches(texts_of(texts, "texts")):
             body = through(gateway, json_content(tasks.embeddings_body(model, batch)))
             reply, headers = self._connection.ask(
                 "POST", f"{self._openai}/embeddings", model, on_retry, **body
@@ -231,6 +233,7 @@ class WorkersAI:
         `files`, as httpx takes them, all goes as multipart/form-data, as the flux-2 models want;
         `on_retry` as for stream.
         """
+        check_payload(payload)
         url = self._account() + tasks.run_path(quote(model, safe="@/"))
         sent = tasks.multipart(payload, files) or content(payload, content_type)
         sent = through(gateway, sent)
@@ -254,6 +257,7 @@ class WorkersAI:
         gateway: Gateway | None = None,
     ) -> RawResult:
         """Return documents as Markdown; they are given as (name, bytes, MIME type)."""
+        check_files(files)
         form = through(gateway, {"files": [("files", file) for file in files]})
         url = f"{self._account()}/ai/tomarkdown"
         reply, headers = self._connection.ask("POST", url, on_retry=on_retry, **form)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import BadOption
 from ..media.images import picture_size
 from ..media.sounds import sound_kind, sound_seconds
 from ..neurons.units import DEFAULT_SIDE, Work
@@ -27,6 +28,32 @@ STEP_FIELDS = ("steps", "num_steps")
 DEFAULT_TOKENS = 256  # of the older models, which the native tasks serve
 PLAIN = {"text/csv", "text/plain", "text/html", "text/xml", "application/xml", "application/json"}
 SECONDS_A_BYTE = 0.12  # of text to speak, at most: half the pace of slow speech, in any script
+
+
+def check_payload(payload: Any) -> None:
+    """Raise BadOption for a payload that is neither JSON fields nor bytes."""
+    if not isinstance(payload, Mapping | bytes):
+        raise BadOption(
+            f"The payload is of type {type(payload).__name__}",
+            'Give a dict such as {"text": ["…"]}, or bytes.',
+        )
+
+
+def check_files(files: Any) -> None:
+    """Raise BadOption unless each file is its name, its bytes and its MIME type."""
+    each = tuple(files) if isinstance(files, list | tuple) else (None,)
+    if not all(_is_file(file) for file in each):
+        raise BadOption(
+            "files are not a list of (name, bytes, MIME type)",
+            '[("a.csv", b"…", "text/csv")]',
+        )
+
+
+def _is_file(file: Any) -> bool:
+    if not isinstance(file, tuple | list) or len(file) != 3:  # noqa: PLR2004 - as its type says
+        return False
+    name, data, kind = file
+    return isinstance(name, str) and isinstance(data, bytes) and isinstance(kind, str)
 
 
 @dataclass(frozen=True, slots=True)

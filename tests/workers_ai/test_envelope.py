@@ -2,7 +2,6 @@
 
 import json
 from typing import Any, Literal
-from uuid import uuid4
 
 import pytest
 
@@ -32,7 +31,7 @@ PLAIN = {
     7000: "There is no such model",
     7003: "The account id in the address is not one that Cloudflare knows",
 }
-REQUEST_ID = str(uuid4())
+REQUEST_ID = "0b3d7a52-6f1e-4c98-9a40-5d2c8e71f063"
 
 
 def answered(fault: Fault) -> tuple[WorkersAIError, str | None]:

@@ -2,14 +2,13 @@
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from cfai_magics import errors
 from cfai_magics.workers_ai.envelope import LONGEST, refusal, refusal_in
 
-REQUEST_ID = str(uuid4())
+REQUEST_ID = "0b3d7a52-6f1e-4c98-9a40-5d2c8e71f063"
 
 
 def enveloped(message: str, code: int = 5006, **more: Any) -> bytes:
