@@ -90,7 +90,7 @@ def _is_table(given: Any) -> bool:
 def _item(item: Any, place: int, what: str) -> str:
     if not isinstance(item, str):
         raise BadOption(
-            f"{what}: item {place} is of type {type(item).__name__}, not a text",
+            f"{what}[{place}] is of type {type(item).__name__}, not a text",
             "Convert it with str(), or leave it out.",
         )
     return str.__str__(item)

@@ -123,11 +123,11 @@ NOT_TEXTS = {
     "a dict": ({"sun": 1}, "value of type dict"),
     "a data frame": (pd.DataFrame({"sun": ["a"]}), "value of type DataFrame"),
     "an array of no dimension": (np.array("sun"), "value of type ndarray"),
-    "a table": (np.array([["sun"], ["moon"]]), "item 0 is of type ndarray, not a text"),
-    "a number inside": (["sun", 7], "item 1 is of type int, not a text"),
-    "bytes inside": (["sun", b"moon"], "item 1 is of type bytes, not a text"),
-    "a missing value inside": (pd.Series(["sun", None]), "item 1 is of type"),
-    "a list inside": (["sun", ["moon"]], "item 1 is of type list, not a text"),
+    "a table": (np.array([["sun"], ["moon"]]), r"texts\[0\] is of type ndarray, not a text"),
+    "a number inside": (["sun", 7], r"texts\[1\] is of type int, not a text"),
+    "bytes inside": (["sun", b"moon"], r"texts\[1\] is of type bytes, not a text"),
+    "a missing value inside": (pd.Series(["sun", None]), r"texts\[1\] is of type"),
+    "a list inside": (["sun", ["moon"]], r"texts\[1\] is of type list, not a text"),
 }
 
 

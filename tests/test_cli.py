@@ -136,7 +136,7 @@ def test_a_shell_continues_a_thread(account: Standin, capsys: pytest.CaptureFixt
     assert main(["thread", "show", "main"]) == 0
     assert "> one" in capsys.readouterr().out
     assert main(["thread", "use", "main"]) == 1
-    assert "Name the thread with -c NAME: a shell has none in use." in capsys.readouterr().err
+    assert "Name the thread with -c=NAME: a shell has none in use." in capsys.readouterr().err
 
 
 def test_a_shell_shows_what_was_sent_when_asked(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..forms.form import Form
 from ..values import Answer, Delta
+from .piped import Read
 
 if TYPE_CHECKING:
     from ..notebook.failures import Failure
@@ -99,7 +100,7 @@ class Door:
     `prompt` asks for a secret, `confirm` whether something may be done; `keep(name, answer)` puts
     an answer where the user finds it; `grid(variants, form, footer)` shows several answers. A door
     that `remembers` keeps choices in the settings file, as it has no kernel to keep them in, and
-    no `workspace` either; `widgets` tells whether it shows those.
+    no `workspace` either; `widgets` tells whether it shows those; `piped` reads standard input.
     """
 
     session: "Session"
@@ -113,3 +114,4 @@ class Door:
     workspace: Workspace | None = None
     remembers: bool = False
     widgets: bool = False
+    piped: Read | None = None

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn
 
 from ..asking.options import ASK_OPTIONS, Option, option
@@ -34,7 +35,7 @@ COMMANDS: Mapping[str, Command] = {
     "ask": Command(
         "ask:ask",
         "ask one question",
-        (option("prompt", nargs="+", help="the question"), *ASK_OPTIONS),
+        (option("prompt", nargs="*", help="the question; - stands for piped text"), *ASK_OPTIONS),
     ),
     "login": Command(
         "account:login",
@@ -230,8 +231,45 @@ def run(name: str, words: Sequence[str], door: "Door", prog: str) -> object:
     made = parser(name, prog)
     if HELP & set(words):
         return Lines(made.format_help())
-    said = function(name)(door, made.parse_args(list(words)))
+    options = made.parse_args(list(words))
+    _refuse_swallowing(COMMANDS[name], words, options, f"{prog} {name}")
+    said = function(name)(door, options)
     return Lines(said) if isinstance(said, str) else said
+
+
+def _refuse_swallowing(
+    command: Command, words: Sequence[str], options: Namespace, prog: str
+) -> None:
+    """Refuse a word that argparse took out of a prompt, as the value of an option.
+
+    In `ask -c Why is the sky blue`, "Why" becomes the value of -c.
+    """
+    if "prompt" not in options:
+        return
+    for each in filter(_has_optional_value, command.options):
+        value = getattr(options, each.flags[-1].lstrip("-"))
+        for word, following in pairwise(words):
+            if value and following == value and _takes_next(command, each, word):
+                flag = each.flags[0]
+                raise BadOption(
+                    f"{prog}: {following!r} after {word} is its value or begins the prompt",
+                    f"Write {flag}=NAME for a value, or {flag} at the end of the line for none.",
+                )
+
+
+def _has_optional_value(each: Option) -> bool:
+    return each.flags[0].startswith("-") and each.keywords.get("nargs") == "?"
+
+
+def _takes_next(command: Command, each: Option, word: str) -> bool:
+    """Whether argparse reads a word as this option: its flags, their starts, or -xc for -x -c."""
+    flags = [flag for one in command.options for flag in one.flags]
+    if word.startswith("--"):
+        return {flag for flag in flags if flag.startswith(word)} <= set(each.flags)
+    short, *_ = each.flags
+    switches = [one for one in command.options if one.keywords.get("action") == "store_true"]
+    letters = {flag[1:] for one in switches for flag in one.flags if len(flag) == len(short)}
+    return word.startswith("-") and word.endswith(short[1:]) and set(word[1:-1]) <= letters
 
 
 def _refuse_token(name: str, words: Sequence[str]) -> None:

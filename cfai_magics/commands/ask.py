@@ -11,6 +11,7 @@ from ..asking.calling import Calling, check_confirmable
 from ..asking.comparing import Comparing
 from ..asking.continuing import Place, continued
 from ..asking.door import Door
+from ..asking.piped import MARK, prompt_of
 from ..asking.question import Asking
 from ..errors import BadOption, NoTools, NoVision
 from ..forms.form import FORMS, Form, form_for
@@ -34,7 +35,12 @@ SHELLS_THREAD = "main"  # where no notebook gives the conversation its name
 
 def ask(door: Door, options: Namespace) -> Preview | TaskPreview | None:
     """Ask the question made of the words on the line; or, with --dry-run, only show it."""
-    answered = answer(door, " ".join(options.prompt), options)
+    words: list[str] = options.prompt
+    prompt = prompt_of(words, door.piped) if door.piped else " ".join(words)
+    if not prompt.strip() or (prompt == MARK and not door.piped):
+        piped = " or piped text" if door.piped else ""
+        raise BadOption(f"A question is required: prompt{piped}", "%cfai ask What is a neuron?")
+    answered = answer(door, prompt, options)
     return None if isinstance(answered, Answer | Answers) else answered
 
 

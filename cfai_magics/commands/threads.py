@@ -78,7 +78,7 @@ def _turn(turn: Turn, *, old: bool) -> str:
 
 
 def _use(door: Door, threads: Threads, options: Namespace) -> str:
-    workspace = _workspace(door, "Name the thread with -c NAME")
+    workspace = _workspace(door, "Name the thread with -c=NAME")
     if options.name:
         workspace.thread = options.name
     count = len(threads.turns(workspace.thread))

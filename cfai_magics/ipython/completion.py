@@ -89,9 +89,10 @@ class Completion:
             return SimpleMatcherResult(completions=[])
         before, word = split_words(line["before"]), line["word"]
         flag, equals, value = word.partition("=")
-        if equals and flag.startswith("--"):
+        attached = bool(equals) and re.fullmatch(r"-\w|--[\w-]+", flag) is not None
+        if attached:
             before, word = [*before, flag], value
-        offers = self._offers(line["magic"], before, word)
+        offers = self._offers(line["magic"], before, word, attached=attached)
         return SimpleMatcherResult(
             completions=[_shown(offer) for offer in offers if offer.text.startswith(word)],
             matched_fragment=word,
@@ -99,17 +100,24 @@ class Completion:
             ordered=True,
         )
 
-    def _offers(self, magic: str, before: Sequence[str], word: str) -> Iterator[Offer]:
-        """Return what may stand where `word` is being typed, after the words before it."""
+    def _offers(
+        self, magic: str, before: Sequence[str], word: str, *, attached: bool
+    ) -> Iterator[Offer]:
+        """Return what may stand where `word` is being typed, after the words before it.
+
+        It is `attached` to the last of them by an equals sign. Beside a prompt on the same line,
+        that is the only way to give an option its optional value.
+        """
         if magic == "%" and not before:
             for name, command in COMMANDS.items():
                 yield Offer(name, command.summary)
             return
         options = _options(magic, before)
         asked = next((o for o in options if before and _waits(o, before[-1])), None)
-        if asked:
+        optional = asked is not None and asked.keywords.get("nargs") == "?"
+        if asked and (attached or magic == "%%" or not optional):
             yield from self._values(asked, word)
-        if asked and asked.keywords.get("nargs") != "?":
+        if asked and (attached or not optional):
             return
         for option in options:
             if option.flags[0].startswith("-"):

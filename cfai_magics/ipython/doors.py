@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from getpass import getpass
 
 from ..asking.door import Door, Live, LiveGrid
+from ..asking.piped import read_piped
 from ..errors import Interrupted, SetupError
 from ..forms.form import Form
 from ..mapping import Mapper
@@ -80,7 +81,9 @@ def shell_door(session: Session) -> Door:
         return TextGrid(variants, footer, tell)
 
     return Door(
-        session, live, tell, terminal_progress, _prompt, _confirm, keep, grid, remembers=True
+        *(session, live, tell, terminal_progress, _prompt, _confirm, keep, grid),
+        remembers=True,
+        piped=lambda: read_piped(sys.stdin),
     )
 
 

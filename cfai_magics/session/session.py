@@ -157,7 +157,7 @@ class Session:
             seed=fields.get("seed"),
             stop=stop,
             think=bool(fields.get("think")) if chosen.reasoning else None,
-            stream=fields.get("stream", True),
+            stream=fields.get("stream") is not False,
             extra={} if (extra := fields.get("extra")) is None else extra,
             instead_of=self.answerers.name(named, self.catalogue()) if local else "",
         )

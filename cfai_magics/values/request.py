@@ -19,7 +19,7 @@ class Fields(TypedDict, total=False):
     seed: int | None
     stop: str | Iterable[str] | None
     think: bool | None
-    stream: bool
+    stream: bool | None
     extra: Mapping[str, Any] | None
 
 

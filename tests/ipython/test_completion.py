@@ -66,6 +66,7 @@ def texts(shell: InteractiveShell, code: str, cursor: int | None = None) -> list
         ("%cfai use gemma-4", [GEMMA]),
         ("%cfai use --", ["--keep"]),
         ("%cfai ask -m gemma-4", [GEMMA]),
+        ("%cfai ask -c ", FLAGS),
         ("a = 1\n  answer = %cfai use gemma-4", [GEMMA]),
     ],
 )
@@ -122,7 +123,9 @@ def test_beside_a_model_stands_its_price_of_the_newest_list(
     ]
 
 
-@pytest.mark.parametrize("line", ["%%cfai -c ", "%%cfai --thread=", "%cfai thread use "])
+@pytest.mark.parametrize(
+    "line", ["%%cfai -c ", "%%cfai --thread=", "%%cfai -c=", "%cfai ask -c=", "%cfai thread use "]
+)
 def test_threads_are_offered_with_their_turns(
     loaded: InteractiveShell, home: Path, line: str
 ) -> None:
