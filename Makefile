@@ -4,6 +4,7 @@ VENV := .venv
 EMPTY := .venv-empty
 IPYTHON8 := .venv-ipython8
 LAB42 := .venv-lab42
+PYTHONS := 3.11 3.12 3.13 3.14
 PY := $(VENV)/bin/python
 SOURCES := pyproject.toml hatch_build.py \
   $(addprefix labextension/,package.json tsconfig.json yarn.lock) \
@@ -12,7 +13,7 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm, and node where the machine has none, come from the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix check test test-ipython8 test-lab42 build browser ui notebooks demo
+.PHONY: install fix check test test-pythons test-ipython8 test-lab42 build browser ui notebooks demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -49,6 +50,30 @@ test: install browser
 	$(PY) -m coverage combine -q
 	$(PY) -m coverage report
 	cd labextension && jlpm test
+
+# Each supported Python that pyenv or PATH has, but the one of make test, runs what needs no browser.
+test-pythons: install
+	@own=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	for version in $(PYTHONS); do \
+	  if [ "$$version" = "$$own" ]; then echo "Python $$version: make test runs it"; continue; fi; \
+	  found=; \
+	  for python in "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python python$$version; do \
+	    if "$$python" -c "import ensurepip" 2>/dev/null; then found=$$python; fi; \
+	    if [ -n "$$found" ]; then break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then echo "Python $$version: skipped, it is not on this machine"; continue; fi; \
+	  echo "Python $$version: $$found"; \
+	  $(MAKE) --no-print-directory test-python VERSION=$$version FOUND=$$found || exit 1; \
+	done
+
+.venv-3.%/installed: pyproject.toml
+	$(FOUND) -m venv $(@D)
+	CFAI_NO_LABEXTENSION=1 $(@D)/bin/python -m pip install -q -e ".[test,keyring,local]"
+	touch $@
+
+# The wheel and what the Lab part is built from are the same for every Python.
+test-python: .venv-$(VERSION)/installed
+	.venv-$(VERSION)/bin/python -m pytest -n 2 --ignore=tests/browser --ignore=tests/test_wheel.py
 
 # What touches IPython itself is tested on the major version before too.
 $(IPYTHON8)/installed: pyproject.toml
