@@ -173,7 +173,7 @@ def test_a_model_unknown_to_cloudflare_is_told_with_the_nearest(kernel: Kernel) 
 def test_a_cut_stream_keeps_its_text_and_fails_the_cell(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
-    cloudflare.switch(done=False)
+    cloudflare.switch(done=False, finish_reason="")
     cell = kernel.run("%%cfai -o cut\nHi")
     assert cell.ename == "CutStream"
     answer, receipt = cell.outputs

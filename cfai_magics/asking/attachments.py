@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import BadOption
+from ..errors import BadOption, ReplyTooLarge, WorkersAIError
 from ..media.images import Image, image, picture_of
 from .door import Workspace
 
@@ -119,21 +119,22 @@ def _fetched(address: str, wanted: Wanted) -> bytes:
     """Return what stands at an address; nothing of ours travels there."""
     import httpx
 
+    from ..workers_ai.body import ACCEPT_ENCODING, whole
+
+    headers = {"Accept-Encoding": ACCEPT_ENCODING}
     try:
-        with httpx.stream("GET", address, timeout=TIMEOUT, follow_redirects=True) as reply:
+        with httpx.stream(
+            "GET", address, headers=headers, timeout=TIMEOUT, follow_redirects=True
+        ) as reply:
             reply.raise_for_status()
-            return _taken(reply.iter_bytes(), address, wanted)
+            return whole(reply, MOST_FETCHED)
+    except ReplyTooLarge:
+        told = f"{wanted.title} {address} has more than {MOST_FETCHED:,} bytes"
+        raise BadOption(told, wanted.hint) from None
+    except WorkersAIError as error:
+        cause = f"{wanted.title} {address} can't be fetched: {error.cause}"
+        raise BadOption(cause, wanted.hint) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         told = str(error).partition("\n")[0] or type(error).__name__
         cause = f"{wanted.title} {address} can't be fetched: {told}"
         raise BadOption(cause, wanted.hint) from None
-
-
-def _taken(pieces: Any, address: str, wanted: Wanted) -> bytes:
-    data = b""
-    for piece in pieces:
-        data += piece
-        if len(data) > MOST_FETCHED:
-            told = f"{wanted.title} {address} has more than {MOST_FETCHED:,} bytes"
-            raise BadOption(told, wanted.hint)
-    return data

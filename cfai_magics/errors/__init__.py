@@ -29,7 +29,8 @@ CfaiError
 │   ├── RequestTimeout          no answer in time
 │   ├── ConnectionFailed        the server could not be reached
 │   ├── ServerError             the server failed
-│   └── CutStream               the answer ended before its end
+│   ├── CutStream               the answer ended before its end
+│   └── ReplyTooLarge           the reply is larger than any real one
 ├── SchemaMismatch              the answer does not fit the schema, nor did a second one
 ├── TooManySteps                the model goes on calling functions
 ├── BudgetReached               the answer was cut at the end of a budget
@@ -66,6 +67,7 @@ from .workers_ai import (
     PaidPlanOnly,
     PermissionDenied,
     RateLimited,
+    ReplyTooLarge,
     RequestTimeout,
     ServerError,
     UnknownModel,
@@ -97,6 +99,7 @@ __all__ = [
     "PaidPlanOnly",
     "PermissionDenied",
     "RateLimited",
+    "ReplyTooLarge",
     "RequestTimeout",
     "SchemaMismatch",
     "ServerError",

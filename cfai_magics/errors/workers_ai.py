@@ -120,3 +120,11 @@ class CutStream(WorkersAIError):
     """The answer ended before its end; what had arrived is kept."""
 
     default_hint = "The text so far is kept; run the cell again for the whole answer."
+
+
+class ReplyTooLarge(WorkersAIError):
+    """The reply is larger than any real one; it was not read to its end."""
+
+    default_hint = (
+        "No model answers at such length: check the server and the proxy that %cfai status names."
+    )

@@ -14,6 +14,7 @@ from ..errors import (
     NoCapacity,
     NotRecorded,
     RateLimited,
+    ReplyTooLarge,
     RequestTimeout,
     ServerError,
 )
@@ -34,7 +35,7 @@ from .plan import Plan
 # What is about one row alone; every other error would befall the other rows too.
 OF_ONE_ROW = (
     *(BadInput, ContextTooLong, CutStream, NoCapacity),
-    *(RateLimited, RequestTimeout, ServerError),
+    *(RateLimited, ReplyTooLarge, RequestTimeout, ServerError),
 )
 
 

@@ -142,7 +142,7 @@ def extent(request: Request) -> Extent:
         fewest_prompt_tokens(request.messages),
         most_prompt_tokens(request.messages) + _most_tokens_beside(request),
         most_tokens(request),
-        _answers(request),
+        answers(request),
     )
 
 
@@ -168,7 +168,8 @@ def _most_tokens_beside(request: Request) -> int:
     return math.ceil(len(text.encode(errors="replace")) / FEWEST_BYTES_PER_TOKEN)
 
 
-def _answers(request: Request) -> int:
+def answers(request: Request) -> int:
+    """Return how many answers a request asks for."""
     wanted = request.extra.get("n")
     return wanted if isinstance(wanted, int) and wanted > 1 else 1
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from ..values import Finish, Text, Thought, ToolCall, Usage
-from ..workers_ai.chat_stream import END, frame_in
+from ..workers_ai.chat_stream import END, finishes, frame_in
 from ..workers_ai.sse import events
 from ..workers_ai.usage import header_neurons, usage_of
 from ..workers_ai.wire import Reader, is_empty, unwrapped
@@ -148,7 +148,7 @@ def _streamed(heard: Heard) -> Kept:
     said: dict[type, list[list[Any]]] = {Thought: [], Text: []}
     calls: list[dict[str, str]] = []
     finish = "unknown"
-    deltas = (reader.read(frame) for frame in _frames(_decoded(heard, now)))
+    deltas = (reader.read(frame) for frame in _frames(reader, _decoded(heard, now)))
     end = (reader.end(header_neurons(heard.headers)) for _ in range(1))
     for delta in chain.from_iterable(chain(deltas, end)):
         if isinstance(delta, Text | Thought):
@@ -164,12 +164,13 @@ def _streamed(heard: Heard) -> Kept:
     return Kept([reply], reader.usage, finish)
 
 
-def _frames(chunks: Iterator[bytes]) -> Iterator[Any]:
-    for _, data in events(chunks):
-        if data == END:
-            return
+def _frames(reader: Reader, chunks: Iterator[bytes]) -> Iterator[Any]:
+    for _, data, ended in events(chunks, rest=True):
         frame = frame_in(data)
-        if frame is not None:
+        if frame is None:
+            if data.strip() == END:
+                return
+        elif ended or reader.finished or finishes(frame):
             yield frame
 
 

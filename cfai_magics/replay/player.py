@@ -1,6 +1,7 @@
 """Stands in the place of a client: every reply comes from one recorded answer."""
 
 import time
+from math import inf
 from threading import Event, current_thread, main_thread
 
 import httpx
@@ -16,7 +17,8 @@ class Player(WorkersAI):
     def __init__(self, record: Record, *, instant: bool) -> None:
         self._stopped = Event()
         transport = ReplayTransport(record, None if instant else self._wait)
-        super().__init__("0" * 32, "recorded", base_url="http://recorded", transport=transport)
+        address = "http://recorded"
+        super().__init__("0" * 32, "recorded", base_url=address, timeout=inf, transport=transport)
 
     def hang_up(self) -> None:
         """End at once, whatever is played on other threads."""

@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from ..errors import BudgetReached, CfaiError, CutStream, RequestTimeout, SetupError
+from ..errors import (
+    BudgetReached,
+    CfaiError,
+    CutStream,
+    ReplyTooLarge,
+    RequestTimeout,
+    SetupError,
+)
 from ..neurons.pricing import most_tokens, with_most_tokens
 from ..values import Answer, Delta, Request, Status, Usage
 from ..workers_ai.gathering import Gathering
@@ -13,6 +20,7 @@ from .booking import Booking
 if TYPE_CHECKING:
     from ..workers_ai import ChatStream
 
+UNREAD = (CutStream, ReplyTooLarge, RequestTimeout)  # the model may have worked all the same
 ENDINGS: dict[type[CfaiError], str] = {BudgetReached: "budget"}
 
 
@@ -85,7 +93,7 @@ class AnswerStream:
         if self._interrupted:
             return error
         self._ended = ENDINGS.get(type(error), "cut")
-        self._billed_for_nothing = isinstance(error, RequestTimeout | CutStream)
+        self._billed_for_nothing = isinstance(error, UNREAD)
         if not isinstance(error, SetupError):
             self._settle("interrupted" if isinstance(error, BudgetReached) else "failed")
         error.answer = self.answer if self._gathering.begun else None

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import CfaiError, RequestTimeout
+from ..errors import CfaiError, ReplyTooLarge, RequestTimeout
 from ..neurons.pricing import Cost
 from ..neurons.tokens import guessed_tokens
 from ..route.route import OnRetry
@@ -133,7 +133,7 @@ class Calls:
             yield call
             status, unread = "ok", False
         except CfaiError as error:
-            status, unread = "failed", isinstance(error, RequestTimeout)
+            status, unread = "failed", isinstance(error, ReplyTooLarge | RequestTimeout)
             raise self._explained(error) from None
         finally:
             used = call.usage + call.sent if unread else call.usage

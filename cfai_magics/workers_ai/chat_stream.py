@@ -3,19 +3,26 @@
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Self
 
 import httpx
 
-from ..errors import CfaiError, ConnectionFailed, CutStream, WorkersAIError
+from ..errors import (
+    CfaiError,
+    ConnectionFailed,
+    CutStream,
+    WorkersAIError,
+)
+from ..neurons.pricing import answers, most_tokens
+from ..neurons.tokens import CHARACTERS_PER_TOKEN
 from ..values import Delta, Request, Text, Usage
+from .body import MAX_REPLY_BYTES, Patience, chunks, seconds_per_piece
 from .connection import json_of
 from .envelope import refusal_in
 from .gateway import from_cache, told_by
-from .sse import MESSAGE, Event, events
-from .transport import our_errors
+from .sse import MESSAGE, events
 from .usage import header_neurons
 from .wire import Reader, is_empty, unwrapped
 
@@ -24,6 +31,12 @@ Send = Callable[[Mapping[str, Any]], httpx.Response]  # takes changes of the bod
 Tried = Callable[[Callable[[], Begun]], Begun]
 
 END = b"[DONE]"
+UNKNOWN_TOKENS = 131_072  # where the request sets no limit: as many as the longest answers have
+SPARE_TOKENS = 64
+LONG_TOKENS = 4  # times longer than usual are tokens of dashes or spaces: 64 characters
+BYTES_PER_TOKEN = 4096  # of a frame with one token; real ones have about 500
+SLOWEST_TOKEN = 1.0  # s, of a large model on a small machine
+SECONDS_AFTER_FINISH = 5.0  # for the usage, which follows at once
 RAW_DECODE = json.JSONDecoder().raw_decode
 
 
@@ -41,6 +54,7 @@ class ChatStream:
         self._via = via
         self._response: httpx.Response | None = None
         self._arriving = False
+        self._broken: CfaiError | None = None
         self._reader = Reader()
         self._texts: list[str] = []
         self.body: Any = None
@@ -93,7 +107,7 @@ class ChatStream:
     def _begun(self) -> Begun:
         """Send, and wait for the first delta: up to here a refusal may be tried again."""
         self.close()
-        self._reader = Reader()
+        self._reader, self._broken = Reader(), None
         deltas = self._deltas()
         return list(islice(deltas, 1)), deltas
 
@@ -129,29 +143,92 @@ class ChatStream:
         return self._reader.end(header_neurons(self._headers))
 
     def _streamed(self, response: httpx.Response) -> Iterator[Delta]:
-        read = self._reader.read
-        arriving = self._events(response)
-        for name, data in arriving:
-            if data == END:
-                yield from self._end()
-                with suppress(CfaiError):  # the answer is whole
-                    deque(arriving, maxlen=0)  # read to its end, a connection serves again
-                return
+        reader, allowance = self._reader, Allowance.of(self._request)
+        read = reader.read
+        patience = Patience(seconds_per_piece(response), allowance.seconds(response))
+        arriving = events(self._until_broken(response, patience, allowance.bytes), rest=True)
+        frames, enough = 0, allowance.characters
+        for name, data, ended in arriving:
             frame = frame_in(data)
-            if frame is not None:
-                _raise_refusal(frame, name)
-                yield from read(frame)
-        yield from self._reader.held()
-        raise CutStream("The answer broke off")
+            if frame is None:
+                if data.strip() == END:
+                    reader.finished = True
+                    break
+                continue
+            if not ended and not (reader.finished or finishes(frame)):
+                break  # the piece of a frame may be JSON too
+            _raise_refusal(frame, name)
+            if patience.waited > patience.soon and is_of_answer(frame):
+                patience.progress()
+            yield from read(frame)
+            frames += 1
+            if reader.finished:
+                patience.shorten(SECONDS_AFTER_FINISH)
+            if reader.characters > enough:
+                allowance.check(frames, reader.characters)
+        if not reader.finished:
+            yield from reader.held()
+            raise self._cut()
+        yield from self._end()
+        patience.shorten(SECONDS_AFTER_FINISH)
+        deque(arriving, maxlen=0)  # read to its end, a connection serves again
 
-    def _events(self, response: httpx.Response) -> Iterator[Event]:
+    def _until_broken(
+        self, response: httpx.Response, patience: Patience, limit: int
+    ) -> Iterator[bytes]:
+        """Yield the chunks; an error ends them, and counts only where the answer is not whole."""
         try:
-            with our_errors():
-                yield from events(response.iter_bytes())
-        except ConnectionFailed as error:
-            if self._arriving:
-                raise CutStream(f"The answer broke off: {error.cause}") from None
-            raise
+            yield from chunks(response, patience, limit)
+        except CfaiError as error:
+            self._broken = error
+
+    def _cut(self) -> CfaiError:
+        """Return why the stream stopped before its end."""
+        if self._broken is None:
+            return CutStream("The answer broke off")
+        if self._arriving and isinstance(self._broken, ConnectionFailed):
+            return CutStream(f"The answer broke off: {self._broken.cause}")
+        return self._broken
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a stream may bring before it counts as one without an end: some times its max_tokens.
+
+    `tokens` is the limit that was sent, for all answers; `characters` weigh as Latin ones.
+    """
+
+    tokens: int
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Return what the answers to a request may bring."""
+        return cls((most_tokens(request) or UNKNOWN_TOKENS) * answers(request))
+
+    @property
+    def bytes(self) -> int:
+        """The most bytes of all frames."""
+        return MAX_REPLY_BYTES + BYTES_PER_TOKEN * self.tokens
+
+    @property
+    def characters(self) -> int:
+        """How many need a closer look: four times what so many tokens usually have."""
+        return 4 * (self.tokens + SPARE_TOKENS) * CHARACTERS_PER_TOKEN
+
+    def seconds(self, response: httpx.Response) -> float | None:
+        """Return how long all of a stream may take."""
+        idle = seconds_per_piece(response)
+        return idle and idle + self.tokens * SLOWEST_TOKEN
+
+    def check(self, frames: int, characters: int) -> None:
+        """Raise CutStream where a stream has brought more than any server sends within the limit.
+
+        Tokens of many spaces or dashes are long, but come one a frame at most.
+        """
+        if frames > self.tokens or characters > LONG_TOKENS * self.characters:
+            raise CutStream(
+                f"The server went on far beyond the {self.tokens:,} tokens that it was asked for"
+            )
 
 
 def _is_json(response: httpx.Response) -> bool:
@@ -169,6 +246,18 @@ def frame_in(data: bytes) -> Any:
         return RAW_DECODE(text)[0]  # loads spends a third more on looking at both ends
     except (ValueError, RecursionError):
         return None
+
+
+def finishes(frame: Any) -> bool:
+    """Whether a frame says why the answer ended."""
+    probe = Reader()
+    deque(probe.read(frame), maxlen=0)
+    return probe.finished
+
+
+def is_of_answer(frame: Any) -> bool:
+    """Whether a frame is about the answer; a ping is not."""
+    return bool(frame.get("choices")) or "response" in frame or "tool_calls" in frame
 
 
 def _raise_refusal(frame: Any, named: str = MESSAGE) -> None:

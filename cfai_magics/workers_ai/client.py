@@ -16,6 +16,7 @@ from ..values import Answer, Model, Request, Usage
 from ..values.results import Embeddings, RawResult
 from . import account, analytics, catalogue, chat, tasks
 from .batches import Batches
+from .body import whole
 from .chat_stream import ChatStream
 from .connection import (
     NO_TOKEN,
@@ -23,7 +24,6 @@ from .connection import (
     OnRetry,
     Turn,
     content,
-    content_of,
     json_content,
     json_of,
 )
@@ -243,7 +243,7 @@ class WorkersAI:
         kind = response.headers.get("content-type", "")
         if "json" in kind:
             return tasks.json_result(json_of(response), kind, response.headers)
-        return tasks.bytes_result(content_of(response), kind, response.headers)
+        return tasks.bytes_result(whole(response), kind, response.headers)
 
     @property
     def batches(self) -> Batches:

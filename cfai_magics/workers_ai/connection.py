@@ -15,6 +15,7 @@ import httpx
 from tenacity import RetryCallState, Retrying
 
 from ..errors import BadOption, CfaiError, ConnectionFailed, RateLimited
+from . import body
 from .envelope import refusal
 from .pacing import Wait
 from .retry import is_worth_another, seconds_before
@@ -70,7 +71,10 @@ class Connection:
         with our_setup_errors():
             self._http = httpx.Client(
                 auth=None if token == NO_TOKEN else _Bearer(token),
-                headers={"User-Agent": f"cfai-magics/{__version__}"},
+                headers={
+                    "User-Agent": f"cfai-magics/{__version__}",
+                    "Accept-Encoding": body.ACCEPT_ENCODING,
+                },
                 timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
                 transport=transport,
                 limits=httpx.Limits(max_connections=MOST, max_keepalive_connections=MOST),
@@ -132,7 +136,7 @@ class Connection:
             response = self._http.send(self._http.build_request(method, url, **sent), stream=True)
         if response.is_success:
             return response
-        error = refusal(response.status_code, response.headers, content_of(response))
+        error = refusal(response.status_code, response.headers, body.beginning(response))
         error.model = model
         raise error
 
@@ -192,13 +196,13 @@ def _failure(state: RetryCallState) -> Any:
     return state.outcome.exception() if state.outcome else None
 
 
-def json_content(body: Mapping[str, Any]) -> dict[str, Any]:
+def json_content(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return what httpx takes to send this JSON; half a surrogate pair becomes "?".
 
     Raises BadOption for NaN and infinity, which JSON does not know.
     """
     try:
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         raise BadOption("NaN and infinity are no numbers that can be sent") from None
     content = text.encode(errors="replace")
@@ -213,18 +217,9 @@ def content(payload: Mapping[str, Any] | bytes, content_type: str | None) -> dic
     return json_content(payload)
 
 
-def content_of(response: httpx.Response) -> bytes:
-    """Return a reply's whole body, and give the connection back."""
-    try:
-        with our_errors():
-            return response.read()
-    finally:
-        response.close()
-
-
 def json_of(response: httpx.Response) -> Any:
     """Return a reply's JSON; raises an error when it is none."""
-    content = content_of(response)
+    content = body.whole(response)
     try:
         return json.loads(content)
     except (ValueError, RecursionError):

@@ -85,9 +85,11 @@ HINTS: Mapping[int, str] = {
 }
 PREFIX = re.compile(r"^(?:(?:AiError|Ai|Error):\s*)+")
 REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s*$", re.IGNORECASE)
-TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+TITLE = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
+TAG = re.compile(r"<[^<>]*>")
 NO_REASON = "Cloudflare gave no reason"
 LONGEST = 300  # characters of a cause
+LONGEST_PAGE = 2**16  # characters of a page in which its title is looked for
 SERVER_SIDE = 500
 FORBIDDEN = 403
 
@@ -121,8 +123,9 @@ def _json(text: str) -> Any:
 
 def _title(text: str) -> str:
     """Return what an HTML page or a plain text says in one line."""
+    text = text[:LONGEST_PAGE]
     title = TITLE.search(text)
-    return unescape(title[1]) if title else re.sub(r"<[^>]*>", " ", text)
+    return unescape(title[1]) if title else TAG.sub(" ", text)
 
 
 def _read(value: Any) -> _Said | None:
@@ -195,6 +198,7 @@ def _cleaned(message: str) -> tuple[str, str | None]:
 
 def _bare(message: str) -> tuple[str, str | None]:
     """Return the message without prefix and request id, and the latter."""
+    message = " ".join(message.split())  # long runs of spaces cost the search its square
     found = REQUEST_ID.search(message)
     bare = PREFIX.sub("", REQUEST_ID.sub("", message)).strip()
     return bare, found[1] if found else None

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..neurons.tokens import weight
 from ..values import Delta, Finish, Thought, Usage
 from .halves import Halves
 from .thinking import ThinkTags
@@ -19,6 +20,7 @@ FINISHES: Mapping[str, str] = {
     "content_filter": "content_filter",
     "error": "error",
 }
+UNTOLD = ("unknown", "stop")  # what some servers say of an answer that ends in calls
 
 
 class Reader:
@@ -29,7 +31,9 @@ class Reader:
         self._finish = "unknown"
         self._tags = ThinkTags()
         self._thoughts, self._texts = Halves(), Halves()
-        self._tool_calls = ToolCalls()
+        self._tool_calls, self._native_calls = ToolCalls(), ToolCalls()
+        self.characters = 0  # of texts, thoughts and calls so far, by their weight in tokens
+        self.finished = False  # whether the server said why the answer ended
 
     def is_copy(self) -> None:
         """Note that the answer is a copy out of a gateway's cache."""
@@ -47,12 +51,14 @@ class Reader:
         choice = _first_choice(frame.get("choices"))
         said = choice.get("delta") or choice.get("message")
         said = said if isinstance(said, dict) else {}
-        calls = said.get("tool_calls") or frame.get("tool_calls")
-        if calls:
-            self._tool_calls.add(calls)
-        reason = choice.get("finish_reason")
-        if reason:
-            self._finish = FINISHES.get(str(reason).lower(), "unknown")
+        if calls := said.get("tool_calls"):
+            self.characters += self._tool_calls.add(calls)
+        if calls := frame.get("tool_calls"):  # some servers say the same in both places
+            self.characters += self._native_calls.add(calls)
+        reason = choice.get("finish_reason") or frame.get("finish_reason")
+        if reason and isinstance(reason, str):
+            self._finish = FINISHES.get(reason.lower(), "unknown")
+            self.finished = True
         usage = frame.get("usage")
         if usage:
             self._meter.count(usage, is_total="choices" not in frame)
@@ -63,8 +69,10 @@ class Reader:
     def _deltas(self, thought: Any, text: Any) -> list[Delta]:
         deltas: list[Delta] = []
         if isinstance(thought, str) and (whole := self._thoughts.whole(thought)):
+            self.characters += weight(whole)
             deltas.append(Thought(whole))
         if isinstance(text, str) and (whole := self._texts.whole(text)):
+            self.characters += len(whole) if whole.isascii() else weight(whole)
             deltas += self._tags.cut(whole)
         return deltas
 
@@ -74,12 +82,12 @@ class Reader:
         `neurons` is the figure of the reply's header, for where the frames bore none.
         """
         yield from self.held()
-        calls = self._tool_calls.whole()
-        yield from calls
+        yield from self._tool_calls.whole(self._native_calls)
         self._meter.end(neurons)
         if self._meter.told:
             yield self.usage
-        yield Finish("tool_calls" if calls and self._finish == "unknown" else self._finish)
+        calls = self._tool_calls.begun or self._native_calls.begun
+        yield Finish("tool_calls" if calls and self._finish in UNTOLD else self._finish)
 
     def held(self) -> Iterator[Delta]:
         """Yield the text that waited for more to come, when no more comes."""

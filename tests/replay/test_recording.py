@@ -24,7 +24,7 @@ from tests.standin import Fault, Standin
 @pytest.mark.parametrize(
     ("switches", "error"),
     [
-        ({"done": False}, CutStream),
+        ({"done": False, "finish_reason": ""}, CutStream),
         ({"error": Fault.of(5006)}, CfaiError),
         ({"error": Fault.of(3040), "error_in_stream_after": 3}, CfaiError),
         ({"drop_connection_after": 3}, CfaiError),

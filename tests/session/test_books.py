@@ -190,7 +190,7 @@ def test_an_answer_left_early_is_booked_as_an_estimate(
             {"error": Fault.of(3043), "error_path": "chat"}, ServerError, False, id="500"
         ),
         pytest.param({"error": Fault.of(3046)}, RequestTimeout, True, id="time-out"),
-        pytest.param({"done": False}, CutStream, True, id="cut"),
+        pytest.param({"done": False, "finish_reason": ""}, CutStream, True, id="cut"),
     ],
 )
 def test_a_call_that_fails_is_booked_by_what_it_may_have_cost(

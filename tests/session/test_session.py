@@ -67,7 +67,7 @@ def test_the_estimate_of_an_interrupted_call_holds_its_image(
 
 
 def test_a_cut_answer_travels_with_the_error(session: Session, account: Standin) -> None:
-    account.switch(answer="Blue scatters.", done=False)
+    account.switch(answer="Blue scatters.", done=False, finish_reason="")
     with pytest.raises(CutStream) as caught:
         session.ask(session.request(HI))
     assert caught.value.answer is not None

@@ -101,7 +101,7 @@ def test_nobody_watching_costs_nothing(session: Session) -> None:
 
 
 def test_a_failed_call_runs_no_more(session: Session, account: Standin) -> None:
-    account.switch(answer="Blue scatters.", done=False)
+    account.switch(answer="Blue scatters.", done=False, finish_reason="")
     session.watch(Told())
     with pytest.raises(CutStream):
         session.ask(session.request(HI))

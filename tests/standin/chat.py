@@ -16,7 +16,7 @@ from .errors import refusal
 from .exchange import Exchange
 from .generation import Generation, generate
 from .reply import HangUp, Reply, enveloped, plain
-from .stream import streamed
+from .stream import streamed, verbatim
 
 TASK = "Text Generation"
 
@@ -51,6 +51,8 @@ async def answer(
     await asyncio.sleep(exchange.switches.delay_before_headers)
     if asked.stream and exchange.switches.empty_json_for_stream:
         return enveloped({}, admission.headers(exchange, model, 0.0))
+    if asked.stream and exchange.switches.raw_stream is not None and not asked.tool_steps_taken:
+        return raw_stream(exchange, wording, generation)
     if asked.stream and not exchange.switches.json_for_stream:
         return stream(exchange, wording, generation)
     return await whole(exchange, wording, generation, asked, wrapped=wrapped)
@@ -75,6 +77,14 @@ def stream(exchange: Exchange, wording: Wording, generation: Generation) -> Repl
     body = streamed(words, exchange.switches, call, generation.completion_tokens)
     headers = admission.headers(exchange, wording.model)
     return Reply(body, content_type="text/event-stream", headers=headers)
+
+
+def raw_stream(exchange: Exchange, wording: Wording, generation: Generation) -> Reply:
+    """Return the stream that a switch gives; the call is billed as any other."""
+    prompt, cached = generation.prompt_tokens, generation.cached_tokens
+    call = exchange.cloud.ledger.open(wording.model, prompt, cached)
+    body = verbatim(exchange.switches, call, generation.completion_tokens)
+    return Reply(body, content_type="text/event-stream")
 
 
 async def whole(

@@ -29,7 +29,7 @@ class Generation:
     thought: tuple[str, ...]
     text: tuple[str, ...]
     calls: tuple[ToolCall, ...]
-    finish: str
+    finish: str | None
     ended: bool
 
     @property
@@ -54,7 +54,11 @@ def generate(asked: Ask, switches: Switches, answer: str) -> Generation:
         thought=kept_thought,
         text=kept_text,
         calls=calls,
-        finish=switches.finish_reason or finish(ended=ended, calls=bool(calls)),
+        finish=(
+            finish(ended=ended, calls=bool(calls))
+            if switches.finish_reason is None
+            else switches.finish_reason or None
+        ),
         ended=ended,
     )
 

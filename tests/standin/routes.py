@@ -11,6 +11,7 @@ from . import (
     control,
     embeddings,
     errors,
+    flood,
     gateway,
     listing,
     markdown,
@@ -75,6 +76,8 @@ async def answer(cloud: Cloud, received: Received) -> Reply:
     cloud.log.arrived(received)
     script = cloud.script
     headers = wait(script.switches.retry_after)
+    if script.switches.flood and script.switches.error_path in received.path:
+        return flood.reply(script.switches.flood, script.switches.flood_status)
     fault = script.fault(received.path)
     if fault is not None:
         return errors.reply(fault, headers=headers)

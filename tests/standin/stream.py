@@ -64,6 +64,20 @@ async def streamed(
                 await asyncio.sleep(0)
 
 
+async def verbatim(
+    switches: Switches, call: AbstractContextManager[Tab], total: int
+) -> AsyncGenerator[Piece, None]:
+    """Yield the bytes that a switch gives, and end the body, or break the connection."""
+    with call as tab:
+        tab.completion = total
+        tab.settle()
+        for piece in switches.raw_stream or ():
+            yield Piece(piece.encode(errors="surrogateescape"))
+            await asyncio.sleep(0)
+        if switches.raw_stream_breaks:
+            raise HangUp
+
+
 def settle(switches: Switches, tab: Tab, total: int) -> None:
     """Bill the call in full, or as far as it came where it ends with an error."""
     if switches.error_in_stream_after is None:

@@ -19,6 +19,11 @@ class Switches:
     `thought`: sent unless the request turns thinking off.
     `tool_calls`: `{"name", "arguments"}` each, made where the request offers tools, `tool_steps`
         times in a conversation.
+    `finish_reason`: in place of the real one; "" sends none.
+    `raw_stream`: the body of a stream, piece by piece, in place of an answer's, until results of
+        tools are sent; with `raw_stream_breaks` the connection breaks after it.
+    `flood`: answers every request whose path holds `error_path` with a reply without an end, one
+        of `flood.flood`, under `flood_status`.
     `json_for_stream`, `empty_json_for_stream`: JSON in answer to a request for a stream.
     `error`: answers every request, or the first `errors_before_success`, or those whose path holds
         `error_path`; with `error_in_stream_after` it comes in the stream, after so many tokens.
@@ -45,6 +50,10 @@ class Switches:
     final_native_event: bool | None = None
     padding: Literal["random", "constant", ""] | None = None
     done: bool = True
+    raw_stream: Sequence[str] | None = None
+    raw_stream_breaks: bool = False
+    flood: str = ""
+    flood_status: int = 200
     json_for_stream: bool = False
     empty_json_for_stream: bool = False
     error: Fault | None = None

@@ -122,7 +122,7 @@ def test_a_page_in_the_place_of_an_answer_is_an_error(kind: str) -> None:
 def test_a_stream_without_its_end_is_cut_and_its_text_kept(
     cloudflare: Standin, client: WorkersAI
 ) -> None:
-    cloudflare.switch(answer="One two", done=False)
+    cloudflare.switch(answer="One two", done=False, finish_reason="")
     with pytest.raises(errors.CutStream) as caught:
         client.chat(REQUEST)
     assert (caught.value.text, caught.value.model) == ("One two", GEMMA)
