@@ -10,7 +10,7 @@ from ..errors import BadOption, CfaiError, Interrupted, SetupError, TooManySteps
 from ..prompt.parts import Part, Prompt
 from ..prompt.spelling import Limits
 from ..render.receipt import step_told
-from ..tools.functions import Tool, failed, made, messages, shortened, written
+from ..tools.functions import Tool, failed, is_readable, made, messages, shortened, written
 from ..values import Answer, Called, Request, ToolCall, Usage
 from ..values.provenance import together
 from .door import Door, Live
@@ -74,7 +74,7 @@ class _Run:
     def answered(self, request: Request, ask: Ask) -> Answer:
         while True:
             step = ask(request, self._used())
-            if not step.tool_calls:
+            if not step.tool_calls or _is_cut(step):
                 return self._last(step)
             if len(self.done) + 1 >= self.calling.most_steps:
                 raise self._too_many(step)
@@ -89,9 +89,6 @@ class _Run:
         return reduce(add, (step.usage for step in self.done), Usage())
 
     def _last(self, step: Answer) -> Answer:
-        if step.finish == "tool_calls":
-            told = "The model began a call that can't be read: it was not made."
-            step = replace(step, notes=(*step.notes, told))
         whole = self.whole(step)
         assert whole is not None  # noqa: S101 - there is this step
         return whole
@@ -143,7 +140,7 @@ class _Run:
         settings = self.calling.door.session.settings
         limits = Limits(settings.table_rows, settings.value_characters)
         known = next((each for each in self.calling.tools if each.name == call.name), None)
-        if known and not self._may(known, call):
+        if known and is_readable(call) and not self._may(known, call):
             return failed(call, NOT_ALLOWED)
         return made(call, self.calling.tools, limits)
 
@@ -162,6 +159,11 @@ class _Run:
             return True
         self.refused.add(tool.name)
         return False
+
+
+def _is_cut(step: Answer) -> bool:
+    """Whether the limit of tokens ended an answer within a call: asked again, it would again."""
+    return step.finish == "length" and not all(map(is_readable, step.tool_calls))
 
 
 def _told(result: Called) -> str:

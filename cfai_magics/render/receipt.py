@@ -134,16 +134,21 @@ def remarks(answer: Answer) -> list[str]:
     ending = ENDINGS.get(answer.finish, "").format(arrived)
     found = [*answer.notes, *([ending] if ending else [])]
     tokens = f"{answer.usage.completion_tokens:,} tokens"
-    if answer.finish == "length" and answer.text:
+    names = ", ".join(call.name for call in answer.tool_calls)
+    if answer.finish == "length" and names:
+        found.append(f"Cut at {tokens} by the limit, in a call of {names}: raise --max-tokens.")
+    elif answer.finish == "length" and answer.text:
         found.append(f"Cut at {tokens} by the limit: raise --max-tokens for the rest.")
     elif answer.finish == "length":
         found.append(
             f"All {tokens} went into thinking, which is billed, and none were left for the "
             "answer: raise --max-tokens, or ask without --think."
         )
-    elif not (answer.text or answer.tool_calls or answer.finish in ENDINGS):
+    elif names:
+        found.append(f"The model asks to call: {names}.")
+    elif answer.finish == "tool_calls":
+        found.append("The model began a call that can't be read: it was not made.")
+    elif not (answer.text or answer.finish in ENDINGS):
         billed = ", but the thinking above is billed" if answer.thought else ""
         found.append(f"The answer is empty{billed}.")
-    if answer.tool_calls:
-        found.append(f"The model asks to call: {', '.join(c.name for c in answer.tool_calls)}.")
     return found

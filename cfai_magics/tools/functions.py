@@ -53,7 +53,7 @@ class Tool:
 
     def call(self, arguments: str) -> Any:
         """Call the function with arguments as JSON text; Misfit where they do not fit it."""
-        given = json.loads(arguments)
+        given = arguments_in(arguments)
         if not isinstance(given, dict):
             raise Misfit("the arguments are no JSON object")
         values = {name: self._fitted(name, value) for name, value in given.items()}
@@ -96,6 +96,23 @@ def _has_hints(function: Any) -> bool:
 # --- calls
 
 
+def arguments_in(text: str) -> Any:
+    """Return what the JSON text of a call holds; Misfit where it is not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Misfit(f"the arguments are not valid JSON: {shortened(text)}") from None
+
+
+def is_readable(call: ToolCall) -> bool:
+    """Whether the arguments of a call are JSON, so that it may be made."""
+    try:
+        arguments_in(call.arguments)
+    except Misfit:
+        return False
+    return True
+
+
 def made(call: ToolCall, tools: Sequence[Tool], limits: Limits) -> Called:
     """Make a call, and return it with its result as text; what goes wrong is a text, too."""
     found = [each for each in tools if each.name == call.name]
@@ -126,7 +143,11 @@ def messages(text: str, calls: Sequence[ToolCall], results: Sequence[Called]) ->
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
+                "function": {
+                    "name": call.name,
+                    # Servers parse it, and refuse the request where it is not JSON.
+                    "arguments": call.arguments if is_readable(call) else "{}",
+                },
             }
             for call in calls
         ],
@@ -143,7 +164,10 @@ def messages(text: str, calls: Sequence[ToolCall], results: Sequence[Called]) ->
 
 def written(name: str, arguments: str, most: int = SHOWN) -> str:
     """Return a call as Python writes it: add(a=1, b=3); everything in it that is odd, escaped."""
-    given = json.loads(arguments)
+    try:
+        given = arguments_in(arguments)
+    except Misfit:
+        given = arguments
     if isinstance(given, dict):
         pairs = [f"{_key(key)}={value!r}" for key, value in given.items()]
         return shortened(f"{_key(name)}({', '.join(pairs)})", most)

@@ -21,7 +21,7 @@ class Thought:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One whole call of a tool; `arguments` is JSON text as the model wrote it."""
+    """One call of a tool; `arguments` is text as the model wrote it, which may not be JSON."""
 
     id: str
     name: str

@@ -62,6 +62,93 @@ def test_a_function_is_called_and_its_result_told_in_every_shape(
     )
 
 
+def frame(calls: list[Any], finish: str | None = None) -> str:
+    choice = {"index": 0, "delta": {"tool_calls": calls}, "finish_reason": finish}
+    return f"data: {json.dumps({'choices': [choice]})}\n\n"
+
+
+def native(calls: list[Any]) -> str:
+    return f"data: {json.dumps({'response': '', 'tool_calls': calls})}\n\n"
+
+
+def whole(name: str, arguments: str, **more: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "arguments": arguments}, **more}
+
+
+MULTIPLY = """
+def multiply(a: int, b: int) -> int:
+    calls.append(("multiply", a, b))
+    return a * b
+"""
+SUMS = ('{"a": 1, "b": 2}', '{"a": 3, "b": 4}')
+SEVERAL = {
+    "one index, new ids": [frame([whole("add", s, id=s, index=0)]) for s in SUMS],
+    "no index, no ids": [frame([whole("add", s)]) for s in SUMS],
+    "one frame, null ids": [frame([whole("add", s, id=None, index=0) for s in SUMS])],
+    "native": [native([{"name": "add", "arguments": json.loads(s)}]) for s in SUMS],
+}
+
+
+@pytest.mark.parametrize("frames", SEVERAL.values(), ids=SEVERAL)
+def test_every_call_of_an_answer_is_made_and_no_other(
+    kernel: Kernel, cloudflare: Standin, frames: list[str]
+) -> None:
+    last = native if "response" in frames[0] else frame
+    end = [{"name": "multiply", "arguments": {"a": 5, "b": 6}}]
+    kernel.run(MULTIPLY)
+    cloudflare.switch(raw_stream=[*frames, last(end), "data: [DONE]\n\n"])
+    cell = kernel.run("%%cfai --tools add,multiply --allow-tools\nHi")
+    assert told(cloudflare) == ["3", "7", "30"]
+    assert "3 calls" in cell.text
+    assert "empty" not in cell.text
+    assert kernel.run("print(calls)").text == "[(1, 2), (3, 4), ('multiply', 5, 6)]\n"
+    sent = cloudflare.requests[-1].json["messages"][1]["tool_calls"]
+    assert len({each["id"] for each in sent}) == 3
+
+
+def test_the_same_call_in_both_places_of_a_frame_is_made_once(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    both = json.loads(frame([whole("add", SUMS[0], id="c1", index=0)])[6:])
+    both |= {"response": "", "tool_calls": [{"name": "add", "arguments": json.loads(SUMS[0])}]}
+    cloudflare.switch(raw_stream=[f"data: {json.dumps(both)}\n\n", "data: [DONE]\n\n"])
+    kernel.run("%%cfai --tools add --allow-tools\nHi")
+    assert kernel.run("print(calls)").text == "[(1, 2)]\n"
+
+
+def test_a_call_whose_arguments_are_no_json_is_not_made_and_the_model_is_told(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    broken = [frame([whole("add", '{"a": 1, "b": ', index=0)]), frame([], "stop")]
+    cloudflare.switch(raw_stream=broken)
+    cell = kernel.run("%%cfai --tools add --allow-tools\nHi")
+    assert kernel.run("print(calls)").text == "[]\n"
+    assert told(cloudflare)[0].startswith(
+        "Error: add was not called: the arguments are not valid JSON"
+    )
+    assert "It is 7." in cell.text
+    assert "empty" not in cell.text
+    sent = cloudflare.requests[-1].json["messages"][1]["tool_calls"]
+    assert json.loads(sent[0]["function"]["arguments"]) == {}
+
+
+def test_a_call_that_max_tokens_cut_ends_the_question_and_says_so(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    cloudflare.switch(raw_stream=[frame([whole("add", '{"a": 1, "b": ')], "length")])
+    cell = kernel.run("%%cfai --tools add --allow-tools\nHi")
+    assert len(cloudflare.requests) == 1
+    assert "by the limit, in a call of add: raise --max-tokens." in cell.text
+    assert kernel.run("print(calls)").text == "[]\n"
+
+
+def test_a_call_without_a_name_is_reported(kernel: Kernel, cloudflare: Standin) -> None:
+    cloudflare.switch(raw_stream=[frame([{"function": {"arguments": "{}"}}], "stop")])
+    cell = kernel.run("%%cfai --tools add --allow-tools\nHi")
+    assert "The model began a call that can't be read: it was not made." in cell.text
+    assert "empty" not in cell.text
+
+
 def test_the_function_is_offered_by_its_hints_and_docstring(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
