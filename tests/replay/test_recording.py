@@ -16,7 +16,7 @@ from cfai_magics.errors import (
     NotRecorded,
 )
 from cfai_magics.session import Session
-from tests.replay.sessions import HI, ask, lines, recording, replaying
+from tests.replay.sessions import HI, ask, lines, recording, replaying, said
 from tests.secrets import token
 from tests.standin import Fault, Standin
 
@@ -203,3 +203,33 @@ def test_an_answer_that_cannot_be_played_counts_as_none(recorder: Session, path:
     path.write_text(json.dumps(told) + "\n", encoding="utf-8")
     with replaying(path) as elsewhere, pytest.raises(NotRecorded, match="is damaged"):
         elsewhere.run("phoenix-1.0", {"prompt": "a", "width": 64, "height": 64})
+
+
+TEXT = 'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n'
+STOP = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+USAGE = 'data: {"choices":[],"usage":{"prompt_tokens":11,"completion_tokens":7,"neurons":0.5}}\n\n'
+CALLS = [
+    "data: "
+    + json.dumps({"response": "", "tool_calls": [{"name": name, "arguments": {"a": value}}]})
+    + "\n\n"
+    for name, value in (("f", 1), ("f", 2), ("g", 2))
+]
+BROKEN = 'data: {"response":"","tool_calls":[{"name":"f","arguments":"{\\"a\\": "}]}\n\n'
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["closed", "broken"])
+@pytest.mark.parametrize(
+    "parts",
+    [[TEXT, STOP, USAGE], [TEXT, STOP, USAGE[:-2]], [*CALLS, STOP, USAGE], [BROKEN, STOP, USAGE]],
+    ids=["no [DONE]", "no line end", "calls", "arguments that are no JSON"],
+)
+def test_an_answer_is_replayed_as_it_was_read(
+    cloudflare: Standin, recorder: Session, path: Path, parts: list[str], breaks: bool
+) -> None:
+    cloudflare.switch(raw_stream=parts, raw_stream_breaks=breaks)
+    answer = ask(recorder)
+    assert (answer.neurons, answer.basis) == (0.5, "billed")
+    with replaying(path) as elsewhere:
+        replayed = ask(elsewhere)
+    assert said(replayed) == said(answer)
+    assert replayed.usage.completion_tokens == 7

@@ -62,6 +62,9 @@ def flood(kind: str) -> Flood:
         "pings": lambda: Flood(
             stream, itertools.repeat(frame({"type": "ping"})), {}, SECONDS_BETWEEN_DRIPS
         ),
+        "empty frames": lambda: Flood(
+            stream, itertools.repeat(text("")), {}, SECONDS_BETWEEN_DRIPS
+        ),
         "text": lambda: Flood(stream, itertools.repeat(text("word ")), {}),
         "long texts": lambda: Flood(stream, itertools.repeat(text("word " * 1000)), {}),
         "arguments": lambda: Flood(stream, itertools.repeat(arguments('{"a":')), {}),

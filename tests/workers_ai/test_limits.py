@@ -130,6 +130,15 @@ def test_signs_of_life_without_an_answer_end_with_the_timeout(
     assert pauses == []
 
 
+def test_a_stream_that_says_nothing_ends_with_the_deadline_of_its_tokens(
+    cloudflare: Standin, impatient: WorkersAI, pauses: list[float]
+) -> None:
+    cloudflare.switch(flood="empty frames")
+    with pytest.raises(errors.RequestTimeout, match="did not end within"):
+        impatient.chat(Request(GEMMA, REQUEST.messages, max_tokens=1))
+    assert pauses == []
+
+
 def test_an_answer_that_takes_longer_than_the_timeout_in_all_is_whole(
     cloudflare: Standin, impatient: WorkersAI
 ) -> None:
