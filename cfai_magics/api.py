@@ -13,6 +13,7 @@ from .route.route import OnRetry
 from .session import Session
 from .session.answer_stream import AnswerStream
 from .settings import home, load_settings
+from .terminal import safe_text
 from .values import Answer, Message, Request, Text
 from .values.provenance import metadata_of
 from .values.request import Fields
@@ -154,7 +155,7 @@ def panel() -> "Panel":
 
 def _tell(error: CfaiError, pause: float, number: int) -> None:
     """Tell why nothing comes yet."""
-    sys.stderr.write(f"{next_try(error, pause, number)}\n")
+    sys.stderr.write(safe_text(f"{next_try(error, pause, number)}\n"))
 
 
 def _request(session: Session, prompt: str, model: str, system: str, fields: Fields) -> Request:

@@ -5,6 +5,7 @@ import sys
 from . import __version__
 from .commands import run
 from .errors import CfaiError, Interrupted
+from .terminal import safe_for, safe_text
 
 INTERRUPTED = 130  # as shells count
 
@@ -20,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CfaiError as error:
         from .ipython.doors import for_shell
 
-        print(for_shell(f"cfai: {error}"), file=sys.stderr)
+        print(safe_text(for_shell(f"cfai: {error}")), file=sys.stderr)
         return INTERRUPTED if isinstance(error, Interrupted) else 1
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -37,5 +38,5 @@ def _run(words: list[str]) -> int:
     finally:
         session.close()
     if result is not None:
-        print(for_shell(str(result)))
+        print(safe_for(sys.stdout, for_shell(str(result))))
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ..asking.options import ASK_OPTIONS, Option, option
 from ..errors import BadOption, TokenOnLine
 from ..settings import MODES
+from ..terminal import safe_text
 
 if TYPE_CHECKING:
     from ..asking.door import Door
@@ -195,7 +196,7 @@ class Lines(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return str(self)
+        return safe_text(str(self))
 
 
 class _Parser(ArgumentParser):

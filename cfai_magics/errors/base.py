@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from ..terminal import safe_line, safe_text
+
 
 class CfaiError(Exception):
     """An error with one line of cause and one line of what to do next.
@@ -24,8 +26,8 @@ class CfaiError(Exception):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(cause)
-        self.cause = " ".join(cause.split())
-        self.hint = " ".join((hint or self.default_hint).split())
+        self.cause = safe_text(" ".join(cause.split()))
+        self.hint = safe_text(" ".join((hint or self.default_hint).split()))
         self.code = code
         self.status = status
         self.request_id = request_id
@@ -47,7 +49,7 @@ class CfaiError(Exception):
     def __str__(self) -> str:
         reference = f" ({self.reference})" if self.reference else ""
         cause = self.cause.rstrip(".") + reference + "."
-        return f"{cause} {self.hint}".rstrip()
+        return safe_line(f"{cause} {self.hint}").rstrip()
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]

@@ -16,6 +16,7 @@ from ..render.output import Metadata, Output, notebook_progress, terminal_progre
 from ..render.printed import TextLive, Under, WholeLive
 from ..render.tally import terminal_write
 from ..session import Session
+from ..terminal import safe_for, safe_text
 from ..values import Answer
 from ..values.answers import Answers, Variant
 from .workspace import Workspace
@@ -48,7 +49,7 @@ def notebook_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
         return NotebookGrid(variants, footer, form)
 
     return Door(
-        *(session, live, print, notebook_progress, _prompt, _confirm, keep, grid, workspace),
+        *(session, live, _say, notebook_progress, _prompt, _confirm, keep, grid, workspace),
         widgets=True,
     )
 
@@ -57,19 +58,19 @@ def terminal_door(session: Session, keep: Keep, workspace: Workspace) -> Door:
     """Return the door of IPython in a terminal: everything is printed."""
 
     def live(form: Form, footer: str) -> Live:
-        return _plain_live(form, footer, print)
+        return _plain_live(form, footer, _say)
 
     def grid(variants: Sequence[Variant], _form: Form, footer: str) -> LiveGrid:
-        return TextGrid(variants, footer, print)
+        return TextGrid(variants, footer, _say)
 
-    return Door(session, live, print, terminal_progress, _prompt, _confirm, keep, grid, workspace)
+    return Door(session, live, _say, terminal_progress, _prompt, _confirm, keep, grid, workspace)
 
 
 def shell_door(session: Session) -> Door:
     """Return the door of the shell: the answer on stdout, all that is told about it on stderr."""
 
     def tell(line: str) -> None:
-        sys.stderr.write(for_shell(f"{line}\n"))
+        sys.stderr.write(safe_text(for_shell(f"{line}\n")))
 
     def live(form: Form, footer: str) -> Live:
         return _plain_live(form, footer, tell)
@@ -92,12 +93,12 @@ def mapper(session: Session) -> Mapper:
     from IPython.core.getipython import get_ipython
 
     def tell(line: str) -> None:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(safe_text(f"{line}\n"))
 
     shell = get_ipython()
     if shell is not None and hasattr(shell, "kernel"):
-        return Mapper(session, lambda line: Output().tell(line), Output().tell, input)
-    return Mapper(session, tell, terminal_write(), input)
+        return Mapper(session, lambda line: Output().tell(line), Output().tell, _input)
+    return Mapper(session, tell, terminal_write(), _input)
 
 
 def _plain_live(form: Form, footer: str, tell: Tell, under: Under | None = None) -> Live:
@@ -120,13 +121,21 @@ def for_shell(text: str) -> str:
 
 def _print(answer: Answer, form: Form) -> None:
     text = pretty(answer.raw) if form.name == "raw" else plain(answer, form)
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(safe_for(sys.stdout, f"{text}\n"))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(safe_text(f"{line}\n"))
+
+
+def _input(question: str) -> str:
+    return input(safe_text(question))
 
 
 def _confirm(question: str) -> bool:
     """Ask whether something may be done; where nobody can be asked, it may not."""
     try:
-        answer = input(f"{question} [y/N] ")
+        answer = _input(f"{question} [y/N] ")
     except (EOFError, NotImplementedError):  # IPython's StdinNotImplementedError is one
         return False
     return answer.strip().lower() in {"y", "yes"}
@@ -134,7 +143,7 @@ def _confirm(question: str) -> bool:
 
 def _prompt(question: str) -> str:
     try:
-        return getpass(question)
+        return getpass(safe_text(question))
     except KeyboardInterrupt:
         raise Interrupted("Nothing was answered", "Nothing was sent or kept.") from None
     except (EOFError, NotImplementedError) as error:  # IPython's StdinNotImplementedError is one

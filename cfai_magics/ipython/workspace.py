@@ -11,6 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from ..notebook.failures import Failure, Failures
 from ..notebook.path import notebook_name
+from ..terminal import safe_text
 
 if TYPE_CHECKING:
     from ..asking.continuing import LeftOut
@@ -67,7 +68,7 @@ class Workspace:
 
         No front end tells whether it makes one (Colab, for one, does not): so the hint.
         """
-        self._shell.set_next_input(code.rstrip("\n"))
+        self._shell.set_next_input(safe_text(code).rstrip("\n"))
         if hasattr(self._shell, "kernel"):
             return "The code is in a new cell below, not run; if there is none, copy it from here."
         return "The code is at the next prompt; Enter runs it."

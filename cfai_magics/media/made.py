@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadOption
+from ..terminal import safe_line
 from .images import picture_size
 from .sounds import sound_kind, sound_seconds
 
@@ -43,7 +44,7 @@ class Media:
 
     def __str__(self) -> str:
         parts = (self.kind, self.size, f"{len(self.data):,} bytes")
-        return f"[{', '.join(part for part in parts if part)}]"
+        return safe_line(f"[{', '.join(part for part in parts if part)}]")
 
     def __repr__(self) -> str:
         return str(self)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from ..terminal import safe_line
 from .formats import neurons
 
 VEGA_LITE = "application/vnd.vegalite.v5+json"
@@ -80,9 +81,13 @@ class Chart:
         return f"<table>{caption}{rows}</table>"
 
     def __str__(self) -> str:
-        longest, width = self._longest(), max((len(bar.name) for bar in self._bars), default=0)
-        lines = [f"{bar.name:<{width}}  {_text_bar(bar, longest)}" for bar in self._bars]
-        return "\n".join([f"{self._title} (█ billed, ░ estimated)", *lines])
+        longest, names = self._longest(), [safe_line(bar.name) for bar in self._bars]
+        width = max(map(len, names), default=0)
+        lines = [
+            f"{name:<{width}}  {_text_bar(bar, longest)}"
+            for name, bar in zip(names, self._bars, strict=True)
+        ]
+        return "\n".join([f"{safe_line(self._title)} (█ billed, ░ estimated)", *lines])
 
     def _longest(self) -> float:
         return max((bar.total for bar in self._bars), default=0.0) or 1.0

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import CfaiError
 from ..markdown import without_remote_content
+from ..terminal import safe_line, safe_text
 from ..values import AccountFigure
 
 Bundle = Mapping[str, Any]  # MIME types with their texts
@@ -28,10 +29,10 @@ class Table:
         return len(self.rows)
 
     def __str__(self) -> str:
-        lines = (self.columns, *self.rows)
+        lines = [tuple(map(safe_line, line)) for line in (self.columns, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         texts = [_aligned(line, widths) for line in lines]
-        return "\n".join([*texts, *([self.note] if self.note else [])])
+        return "\n".join([*texts, *([safe_text(self.note)] if self.note else [])])
 
     def __repr__(self) -> str:
         return str(self)
@@ -53,7 +54,7 @@ class Markdown:
         return self.text
 
     def __repr__(self) -> str:
-        return self.text
+        return safe_text(self.text)
 
     def _repr_markdown_(self) -> str:
         return without_remote_content(self.text)

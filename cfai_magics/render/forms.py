@@ -8,6 +8,7 @@ from typing import Any
 
 from ..forms.form import Form
 from ..markdown import first_code, without_remote_content
+from ..terminal import safe_json, safe_text
 from ..values import Answer
 from .formats import Bundle
 
@@ -45,11 +46,11 @@ def while_coming(text: str, form: Form) -> Bundle:
 def whole(answer: Answer, form: Form) -> Bundle:
     """Return the whole answer as its form shows it; as Markdown where it is not of its form."""
     if form.show is not None and answer.parsed is not None:
-        return {"text/plain": answer.text, **form.show(answer)}
+        return {"text/plain": safe_text(answer.text), **form.show(answer)}
     shown = SHOWN.get(form.name)
     if shown is None or answer.parsed is None:
-        return {**markdown(answer.text), "text/plain": answer.text}
-    return {**shown(answer), "text/plain": plain(answer, form)}
+        return {**markdown(answer.text), "text/plain": safe_text(answer.text)}
+    return {**shown(answer), "text/plain": safe_text(plain(answer, form))}
 
 
 def plain(answer: Answer, form: Form) -> str:
@@ -65,7 +66,7 @@ def pretty(value: Any) -> str:
     """Return a JSON value, or a pydantic model, as indented JSON."""
     if callable(getattr(value, "model_dump", None)):  # pydantic
         value = value.model_dump(mode="json")
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return safe_json(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _code(answer: Answer) -> Bundle:

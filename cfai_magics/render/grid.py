@@ -6,6 +6,7 @@ from typing import TextIO
 
 from ..forms.form import FORMS, Form
 from ..prompt.costing import Sent
+from ..terminal import safe_text
 from ..values import Answer, Delta, Text, Thought
 from ..values.answers import Answers, Variant, titles
 from ..values.provenance import metadata_of_all
@@ -69,7 +70,7 @@ class NotebookGrid:
         for number, pane in enumerate(self._panes):
             pane.answer, pane.error = answers[number], answers.errors[number]
             self._changed.add(number)
-        plain = stacked(answers, self._footer)
+        plain = safe_text(stacked(answers, self._footer))
         bundle = {"text/html": self._html(answers), "text/plain": plain}
         self._grid.show(bundle, metadata_of_all(answers))
         if self._footer != "off":

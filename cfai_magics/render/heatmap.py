@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from ..terminal import safe_line
+
 Matrix = Sequence[Sequence[float]]
 MOST_SHOWN = 40  # texts: beyond, a table says nothing to the eye
 LONGEST_NAME = 40  # characters
@@ -37,7 +39,7 @@ class HeatMap:
         return f"The first {self.shown} of {len(self.texts):,} texts; .matrix holds all."
 
     def __str__(self) -> str:
-        names = [_name(text) for text in self.texts[: self.shown]]
+        names = [safe_line(_name(text)) for text in self.texts[: self.shown]]
         width = max(map(len, names), default=0) + 4
         head = " " * width + "".join(f"{at + 1:>{NARROW}}" for at in range(self.shown))
         rows = [

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from secrets import token_hex
 from typing import Any, TextIO
 
+from ..terminal import safe_text
 from .formats import Bundle, bar, muted
 
 Metadata = Mapping[str, Any]
@@ -41,6 +42,7 @@ class Output:
 
     def tell(self, text: str, metadata: Metadata = NOTHING) -> None:
         """Show lines here in the quiet colour."""
+        text = safe_text(text)
         self.show({"text/html": muted(text), "text/plain": text}, metadata)
 
 
@@ -71,7 +73,7 @@ def terminal_progress(title: str, out: TextIO | None = None) -> Progress:
 
     def write(line: str) -> None:
         # The cursor goes back at once, so that an error does not begin behind the bar.
-        stream.write(line + ("\n" if "100 %" in line else "\r"))
+        stream.write(safe_text(line) + ("\n" if "100 %" in line else "\r"))
         stream.flush()
 
     return Progress(title, write)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..neurons.pricing import Cost
 from ..prompt.costing import Share
+from ..terminal import safe_json, safe_text
 from .formats import Table, between, muted, unfolded
 
 COLUMNS = ("part", "tokens", "share")
@@ -58,7 +59,7 @@ class Preview:
     @property
     def json(self) -> str:
         """The request as text."""
-        return json.dumps(self.request, indent=2, ensure_ascii=False)
+        return safe_json(json.dumps(self.request, indent=2, ensure_ascii=False))
 
     def __str__(self) -> str:
         return f"{self.json}\n\n{self.table}"
@@ -84,7 +85,7 @@ class TaskPreview:
     @property
     def json(self) -> str:
         """The request as text."""
-        return json.dumps(self.request, indent=2, ensure_ascii=False)
+        return safe_json(json.dumps(self.request, indent=2, ensure_ascii=False))
 
     @property
     def told(self) -> str:
@@ -94,7 +95,7 @@ class TaskPreview:
         return "\n".join([*lines, *self.notes])
 
     def __str__(self) -> str:
-        return f"{self.json}\n\n{self.told}"
+        return safe_text(f"{self.json}\n\n{self.told}")
 
     def __repr__(self) -> str:
         return str(self)

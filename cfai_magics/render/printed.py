@@ -5,14 +5,13 @@ from collections.abc import Callable
 from typing import TextIO
 
 from ..prompt.costing import Sent
+from ..terminal import safe_for
 from ..values import Answer, Delta, Text, Thought
 from ..values.provenance import metadata_of
 from .output import Metadata
 from .receipt import receipt
 from .sent import SentBox
 
-# What would command a terminal instead of being shown in it.
-CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
 Under = Callable[[str, Metadata], None]  # writes the receipt, with what it bears of the answer
 
 
@@ -44,9 +43,10 @@ class TextLive:
             self._thought += len(delta.text)
 
     def _write(self, text: str) -> None:
-        in_terminal = self._out.isatty()
-        self._out.write(text.translate(CONTROLS) if in_terminal else text)
-        if in_terminal or self._out is sys.__stdout__:  # a kernel's gathers pieces by itself
+        self._out.write(safe_for(self._out, text))
+        if (
+            self._out.isatty() or self._out is sys.__stdout__
+        ):  # a kernel's gathers pieces by itself
             self._out.flush()
 
     def notice(self, line: str) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from html import escape
 
 from ..prompt.costing import Sent, Share
+from ..terminal import safe_text
 from .formats import Bundle, Table, folded, neurons
 
 COLUMNS = ("part", "what", "tokens", "neurons", "share of cost")
@@ -37,7 +38,7 @@ class SentBox:
 
     def __str__(self) -> str:
         texts = [f"--- {_title(each)}\n{_text(each)}" for each in self.sent.shares if each.part]
-        return "\n\n".join([str(self.table), *(texts if self.whole else [])])
+        return safe_text("\n\n".join([str(self.table), *(texts if self.whole else [])]))
 
     def __repr__(self) -> str:
         return str(self)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 
+from ..terminal import safe_text
 from .formats import day, neurons
 
 TITLE = "AI use in this notebook"
@@ -51,10 +52,10 @@ class Statement:
         self._date = date
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/markdown": str(self), "text/plain": str(self)}
+        return {"text/markdown": str(self), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        return str(self)
+        return safe_text(str(self))
 
     def __str__(self) -> str:
         head = f"# {TITLE}\n\nNotebook `{self._notebook}`, as of {day(self._date)} (UTC). "

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from ..terminal import safe_text
 from ..values import Usage
 from .formats import neurons, seconds
 
@@ -85,7 +86,7 @@ def terminal_write(out: TextIO | None = None) -> Write:
 
     def write(text: str) -> None:
         nonlocal length
-        first, _, rest = text.partition("\n")
+        first, _, rest = safe_text(text).partition("\n")
         padded = f"{first:<{length}}"
         length = len(first)
         # The cursor goes back at once, so that an error does not begin behind the bar.

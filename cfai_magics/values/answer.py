@@ -6,6 +6,7 @@ from typing import Any
 
 from ..markdown import first_code, without_remote_content
 from ..media.made import Media
+from ..terminal import safe_text
 from .delta import Called, ToolCall
 from .provenance import Origin, metadata_of
 from .standing import Standing
@@ -76,7 +77,7 @@ class Answer(Used):
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         shown: dict[str, Any] = {
             "text/markdown": without_remote_content(self.text),
-            "text/plain": self.text,
+            "text/plain": safe_text(self.text),
         }
         if isinstance(self.parsed, Media):
             shown = self.parsed._repr_mimebundle_()

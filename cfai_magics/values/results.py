@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadOption
+from ..terminal import safe_line
 from . import Standing, Usage
 from .provenance import Origin, metadata_of
 from .usage import Used
@@ -66,7 +67,7 @@ class Embeddings(Used):
     def __repr__(self) -> str:
         rows, columns = self.shape
         of = f"{rows:,} vector{'' if rows == 1 else 's'} of {columns:,} numbers"
-        return f"<Embeddings: {of} by {self.model.rpartition('/')[2]}; .array has them>"
+        return f"<Embeddings: {of} by {safe_line(self.model.rpartition('/')[2])}; .array has them>"
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from ..errors import CfaiError
 from ..render.formats import neurons
 from ..session import Session
+from ..terminal import safe_line
 from .gauge import Reading, reset_clock
 
 HINT = "Change it with %cfai login, use, budget; %config Cfai shows all settings."
@@ -18,7 +19,7 @@ def summary(session: Session) -> str:
         ("max tokens", f"{session.settings.max_tokens:,}"),
         ("today", _today(session)),
     )
-    return "\n".join([*(f"{name:<14} {value}" for name, value in rows), HINT])
+    return "\n".join([*(f"{name:<14} {safe_line(value)}" for name, value in rows), HINT])
 
 
 def _or_off(value: float | None) -> str:
