@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -13,12 +14,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from . import state_files
 from .errors import BadOption, UnknownModel
 from .neurons.units import prices
 from .values import Catalogue, Model
 
 SHIPPED_DATE = "2026-10-09"
 CACHE_NAME = "catalogue.json"
+NUMBERS = {"neurons_in", "neurons_out", "neurons_cached", "context_window"}
+TEXTS = {"name": str, "task": str, "retires": str | None}
+FLAGS = {"vision", "tools", "reasoning", "paid_plan_only", "queues"}
 TRAITS: Mapping[str, Callable[[Model], bool]] = {
     "free": lambda model: not model.paid_plan_only,
     "paid": lambda model: model.paid_plan_only,
@@ -59,12 +64,42 @@ def _model(row: Mapping[str, str], priced: Mapping[str, Any]) -> Model:
 
 def cached(home: Path) -> Catalogue | None:
     """Return the list kept in the folder, or None when there is none that can be read."""
+    state_files.tighten(home / CACHE_NAME)
     try:
-        kept = json.loads((home / CACHE_NAME).read_text(encoding="utf-8"))
-        models = tuple(Model(**item) for item in kept["models"])
+        kept = json.loads(state_files.read(home / CACHE_NAME))
+        models = tuple(map(_model_kept, kept["models"]))
         return Catalogue(models, date.fromisoformat(kept["date"]).isoformat(), "cached")
-    except (OSError, ValueError, TypeError, KeyError):
+    except (state_files.Unreadable, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def damage(home: Path) -> str:
+    """Return the path of a kept list that can't be read; an empty text if all is well."""
+    path = home / CACHE_NAME
+    return str(path) if os.path.lexists(path) and cached(home) is None else ""
+
+
+def _model_kept(item: Mapping[str, Any]) -> Model:
+    """Return a model as it was kept; TypeError or ValueError if a value is not of its type."""
+    wrong = [
+        name
+        for name, value in item.items()
+        if (name in NUMBERS and not _is_price(value))
+        or (name in TEXTS and not isinstance(value, TEXTS[name]))
+        or (name in FLAGS and not isinstance(value, bool))
+    ]
+    units = item.get("units", {})
+    if wrong or not isinstance(units, dict) or not all(map(_is_price, units.values())):
+        raise ValueError(", ".join(wrong) or "units")
+    if item.get("retires"):
+        date.fromisoformat(item["retires"])
+    return Model(**item)
+
+
+def _is_price(value: object) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def keep(home: Path, models: Iterable[Model], today: str) -> Catalogue:
@@ -73,12 +108,9 @@ def keep(home: Path, models: Iterable[Model], today: str) -> Catalogue:
     Where the folder takes nothing, the list serves this session alone.
     """
     catalogue = Catalogue(tuple(models), today, "live")
-    partial = home / f".{CACHE_NAME}.{os.getpid()}"
     body = {"date": today, "models": [asdict(model) for model in catalogue.models]}
     with suppress(OSError):
-        home.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(body, indent=1), encoding="utf-8")
-        partial.replace(home / CACHE_NAME)
+        state_files.write(home / CACHE_NAME, json.dumps(body, indent=1))
     return catalogue
 
 

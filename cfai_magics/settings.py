@@ -1,37 +1,128 @@
 """Owns every knob (`%config Cfai`) and where the settings and other state live."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from traitlets import Bunch, CFloat, Dict, Enum, Float, Int, TraitError, Unicode, validate
+from traitlets import (
+    Bunch,
+    CFloat,
+    Dict,
+    Enum,
+    Float,
+    HasTraits,
+    Int,
+    TraitError,
+    Unicode,
+    validate,
+)
 from traitlets.config import Config, Configurable
 
+from . import state_files
 from .course.find import find_course
 from .course.rules import NO_COURSE, Course
-from .errors import BadOption, CourseRule, SetupError
+from .errors import BadOption, CfaiError, CourseRule, SetupError
 
 DEFAULT_MODEL = "@cf/google/gemma-4-26b-a4b-it"
 FILE_NAME = "settings.toml"
 FORMS = ("markdown", "text", "raw", "code", "json", "html", "latex", "table")
 MODES = ("auto", "only", "refresh", "off")  # of recording
+HOME_VARIABLE = "CFAI_HOME"
+LONGEST_WAIT = 86_400.0  # s: a day
+LONGEST_CAUSE = 300  # characters: the cause may repeat a value of any length
 
 
 def home() -> Path:
-    """Return the folder of all state: CFAI_HOME, or platformdirs' user data folder for "cfai"."""
-    named = os.environ.get("CFAI_HOME")
+    """Return the folder of all state: CFAI_HOME, or platformdirs' user data folder for "cfai".
+
+    Raises SetupError if that path cannot be a folder.
+    """
+    named = os.environ.get(HOME_VARIABLE)
     if named:
-        return Path(named).expanduser()
+        return _usable(_absolute(named), HOME_VARIABLE)
     from platformdirs import user_data_path
 
-    return user_data_path("cfai", appauthor=False)
+    return _usable(user_data_path("cfai", appauthor=False), "The folder for state")
+
+
+def _absolute(named: str) -> Path:
+    """Return a path in full, so that it stays the same when the working directory changes."""
+    try:
+        return Path(named).expanduser().absolute()
+    except (OSError, RuntimeError) as error:  # no such user, no working directory
+        raise SetupError(
+            f"{HOME_VARIABLE} is {named}, which cannot be resolved: {state_files.reason(error)}",
+            f"Set {HOME_VARIABLE} to the full path of a folder, or unset it.",
+        ) from None
+
+
+def _usable(folder: Path, what: str) -> Path:
+    why = state_files.unusable(folder)
+    if why:
+        raise SetupError(
+            f"{what} is {folder}, which cannot be used: {why}",
+            f"Set {HOME_VARIABLE} to the path of a folder, or unset it.",
+        )
+    return folder
 
 
 class SettingRefused(CourseRule, TraitError):
     """A setting that would loosen what the course's file holds: it stays as it was."""
+
+
+class SettingInvalid(BadOption, TraitError):
+    """A value that is not valid for its setting: the setting stays as it was."""
+
+
+class FiniteFloat(Float[float, float]):
+    """A number; not a boolean, infinity or NaN."""
+
+    info_text = "a finite number"
+
+    def validate(self, obj: HasTraits, value: Any) -> Any:
+        """Return the value as a float; TraitError if it is not valid."""
+        if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+            self.error(obj, value)
+        return super().validate(obj, _as_float(value))
+
+
+class FiniteCFloat(CFloat[float | None, Any]):
+    """A number, or a text that is one; not a boolean, infinity or NaN."""
+
+    info_text = "a finite number"
+
+    def validate(self, obj: HasTraits, value: Any) -> Any:
+        """Return the value as a float; TraitError if it is not valid."""
+        if isinstance(value, bool):
+            self.error(obj, value)
+        number = super().validate(obj, _as_float(value))
+        if number is None or not math.isfinite(number):
+            self.error(obj, value)
+        return number
+
+
+class Count(Int[int, int]):
+    """A whole number; not a boolean."""
+
+    def validate(self, obj: HasTraits, value: Any) -> Any:
+        """Return the value; TraitError if it is not valid."""
+        if isinstance(value, bool):
+            self.error(obj, value)
+        return super().validate(obj, value)
+
+
+def _as_float(value: Any) -> Any:
+    """Return a whole number as a float, infinity if it is too large for one; others as given."""
+    if isinstance(value, int):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    return value
 
 
 class Cfai(Configurable):
@@ -45,18 +136,18 @@ class Cfai(Configurable):
         DEFAULT_MODEL, help="Model asked where a cell names none; a short name will do."
     ).tag(config=True)
     system = Unicode("", help="System prompt sent where a cell gives none.").tag(config=True)
-    temperature = CFloat(
+    temperature = FiniteCFloat(
         None, allow_none=True, help="Temperature sent where a cell gives none; None sends none."
     ).tag(config=True)
-    max_tokens = Int(2048, min=1, help="Most tokens an answer may have.").tag(config=True)
+    max_tokens = Count(2048, min=1, help="Most tokens an answer may have.").tag(config=True)
     format = Enum(FORMS, default_value="markdown", help="Form of answers.").tag(config=True)
-    table_rows = Int(30, min=0, help="Most rows of a table that {{…}} puts into a prompt.").tag(
+    table_rows = Count(30, min=0, help="Most rows of a table that {{…}} puts into a prompt.").tag(
         config=True
     )
-    value_characters = Int(
+    value_characters = Count(
         20_000, min=100, help="Most characters of one value that {{…}} puts into a prompt."
     ).tag(config=True)
-    confirm_neurons = Float(
+    confirm_neurons = FiniteFloat(
         1_000.0, min=0.0, help="Neurons that a map may cost at most without being confirmed."
     ).tag(config=True)
     footer = Enum(
@@ -79,9 +170,24 @@ class Cfai(Configurable):
         help="auto, only, refresh or off, or MODE:PATH; where it is empty, a recording that lies "
         "beside the notebook is replayed.",
     ).tag(config=True)
-    timeout = Float(240.0, min=1.0, help="Seconds to wait for the next piece of an answer.").tag(
-        config=True
-    )
+    timeout = FiniteFloat(
+        240.0,
+        min=1.0,
+        max=LONGEST_WAIT,
+        help="Seconds to wait for the next piece of an answer.",
+    ).tag(config=True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a setting; SettingInvalid, one line, if the value is not valid for it."""
+        try:
+            super().__setattr__(name, value)
+        except CfaiError:
+            raise
+        except TraitError as error:
+            raise SettingInvalid(
+                f"{name} cannot be set: {_shortened(str(error))}",
+                "%config Cfai shows all settings; this one stays as it was.",
+            ) from None
 
     @validate("recording")
     def _as_recordings_are(self, proposal: Bunch) -> Any:
@@ -140,20 +246,38 @@ def _with(config: Config, where: str, mend: str) -> Cfai:
     try:
         return Cfai(config=config)
     except TraitError as error:
-        raise BadOption(f"In {where}: {error}", mend) from None
+        cause = error.cause if isinstance(error, CfaiError) else _shortened(str(error))
+        raise BadOption(f"In {where}: {cause}", mend) from None
+    except RecursionError:
+        raise BadOption(f"In {where}: a value is nested too deeply", mend) from None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_CAUSE else f"{text[: LONGEST_CAUSE - 1]}…"
 
 
 def kept_settings(folder: Path) -> dict[str, Any]:
     """Return the settings kept in the folder, by name; none where there is no file."""
     path = folder / FILE_NAME
-    if not path.exists():
+    state_files.tighten_folder(folder)
+    state_files.tighten(path)
+    try:
+        text = state_files.read(path)
+    except state_files.Missing:
         return {}
+    except state_files.Unreadable as why:
+        raise BadOption(f"{path} can't be read: {why}", "Correct or delete it.") from None
     import tomllib
 
     try:
-        kept = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise BadOption(f"{path} can't be read: {error}", "Correct or delete it.") from None
+        kept = tomllib.loads(text)
+    except ValueError as error:
+        cause = f"{path} can't be read: {_shortened(str(error))}"
+        raise BadOption(cause, "Correct or delete it.") from None
+    except RecursionError:
+        raise BadOption(
+            f"{path} can't be read: it is nested too deeply", "Correct or delete it."
+        ) from None
     unknown = sorted(set(kept) - set(Cfai.class_trait_names(config=True)))
     if unknown:
         raise BadOption(
@@ -167,11 +291,8 @@ def keep_settings(folder: Path, changes: Mapping[str, str | float | None]) -> No
     merged = kept_settings(folder) | dict(changes)
     kept = {name: value for name, value in merged.items() if value is not None}
     lines = [f"{name} = {_toml(value)}\n" for name, value in sorted(kept.items())]
-    partial = folder / f".{FILE_NAME}.{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial.write_text("".join(lines), encoding="utf-8", errors="replace")
-        partial.replace(folder / FILE_NAME)
+        state_files.write(folder / FILE_NAME, "".join(lines))
     except OSError as error:
         raise SetupError(
             f"{folder / FILE_NAME} can't be written: {error.strerror}",

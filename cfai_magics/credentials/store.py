@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .. import state_files
 from ..errors import BadOption, NoCredentials, NotAnAccountId, StoreError, TokenOnLine
-from .secret_forms import NEW_TOKEN, OLD_TOKEN, looks_like_account_id, token_in
+from .secret_forms import ACCOUNT_ID, NEW_TOKEN, OLD_TOKEN, looks_like_account_id, token_in
 from .vault import Keyring, Vault
 
 ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
 TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
 FILE_NAME = "credentials.json"
 HIDDEN = "<API token, not shown>"
+UNPRINTABLE = re.compile(r"[^!-~]")  # what no header may hold
+LOGIN_AGAIN = "Delete it and run %cfai login again."
+MAX_BYTES = 100_000
+MOST_BACKENDS = 5  # of a keyring that chains several
 
 
 class Secret:
@@ -92,7 +97,7 @@ def valid_token(text: str) -> Secret:
         raise BadOption(
             "That looks like an account id, not an API token", "Run %cfai login again."
         )
-    if re.search(r"[^!-~]", typed):
+    if UNPRINTABLE.search(typed):
         raise BadOption(
             "An API token holds no spaces or special characters", "Copy it again, all of it."
         )
@@ -111,6 +116,7 @@ class CredentialStore:
         self._path = home / FILE_NAME
         self._environ = environ
         self._vault = vault or Keyring()
+        self._vault_error: StoreError | None = None  # why the keyring could not be read last
 
     def find(self) -> Credentials:
         """Return the credentials in use: the environment wins, then the keyring, then the file.
@@ -121,16 +127,27 @@ class CredentialStore:
         token, token_source = self._token_in_environment(), TOKEN_VARIABLE
         if not (account_id and token):
             kept, source = self._kept()
-            if source and not kept:
-                raise NoCredentials(f"The credentials in {self._path} are damaged")
+            if source and not _is_whole(kept):
+                raise NoCredentials(
+                    f"The credentials in {source} are damaged", "Run %cfai login again."
+                )
             if not account_id:
-                account_id, account_source = str(kept.get("account_id", "")), source
+                account_id, account_source = str(kept.get("account_id") or ""), source
             if not token and kept.get("api_token"):
                 token, token_source = Secret(str(kept["api_token"])), source
         if not account_id or not token:
             missing = "account id" if token else "API token" if account_id else "account"
-            raise NoCredentials(f"No Cloudflare {missing} is set")
+            raise self._none_set(missing)
         return Credentials(account_id, token, _sources(account_source, token_source))
+
+    def _none_set(self, missing: str) -> NoCredentials:
+        locked = self._vault_error
+        if locked is None:
+            return NoCredentials(f"No Cloudflare {missing} is set")
+        return NoCredentials(
+            f"{locked.cause}, and no Cloudflare {missing} is set elsewhere",
+            f"{locked.hint} Or run %cfai login again.",
+        )
 
     def _account_in_environment(self) -> str:
         typed = self._environ.get(ACCOUNT_VARIABLE, "").strip()
@@ -144,33 +161,41 @@ class CredentialStore:
             ) from None
 
     def _token_in_environment(self) -> Secret | None:
-        typed = self._environ.get(TOKEN_VARIABLE, "").strip()
-        return Secret(typed) if typed else None
+        typed = Secret(self._environ.get(TOKEN_VARIABLE, "").strip())
+        if UNPRINTABLE.search(typed.reveal()):
+            raise NoCredentials(
+                f"{TOKEN_VARIABLE} in the environment holds spaces or special characters",
+                "Copy the API token again, all of it.",
+            )
+        return typed if typed.reveal() else None
 
     def _kept(self) -> tuple[dict[str, Any], str]:
         """Return what is kept, and where."""
-        in_vault = _parsed(self._vault.get())
+        self._vault_error = None
+        try:
+            in_vault = _parsed(self._vault.get())
+        except StoreError as error:
+            in_vault, self._vault_error = {}, error
         if in_vault:
             return in_vault, self._vault.name
-        if not self._path.exists():
-            return {}, ""
+        state_files.tighten_folder(self._path.parent)
+        state_files.tighten(self._path)
         try:
-            mode = stat.S_IMODE(self._path.stat().st_mode)
-            if os.name == "posix" and mode & 0o077:
-                self._path.chmod(0o600)
-            kept = self._path.read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
+            kept = state_files.read(self._path, MAX_BYTES, errors="replace")
+        except state_files.Missing:
+            kept = ""
+        except state_files.Unreadable as why:
             raise StoreError(
-                f"The credentials in {self._path} can't be read: {error.strerror}",
-                "Delete it and run %cfai login again.",
+                f"The credentials in {self._path} can't be read: {why}", LOGIN_AGAIN
             ) from None
         return _parsed(kept), f"the file {self._path}" if kept else ""
 
     def server_key(self, base_url: str) -> Secret:
         """Return the key kept for another server at this very address; an empty one if none."""
         kept, _ = self._kept()
-        fits = kept.get("server") == base_url
-        return Secret(str(kept.get("server_key") or "") if fits else "")
+        key = kept.get("server_key")
+        fits = kept.get("server") == base_url and isinstance(key, str)
+        return Secret(str(key) if fits else "")
 
     def keep(self, account_id: str, token: Secret) -> str:
         """Keep the credentials and return the name of the place: the keyring, else the file."""
@@ -189,51 +214,87 @@ class CredentialStore:
         return Secret(json.dumps(kept | {name: new.reveal() for name, new in changes.items()}))
 
     def _keep(self, text: Secret) -> str:
-        try:
-            self._vault.put(text.reveal())
-        except StoreError:
+        if not self._put(text):
             self._write(text)
-            return f"the file {self._path}, which only you can read"
-        self._path.unlink(missing_ok=True)
+            return self._file_told()
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            return f"{self._vault.name}; delete {self._path}, which holds earlier ones"
         return self._vault.name
 
-    def _write(self, text: Secret) -> None:
-        partial = self._path.with_name(f".{FILE_NAME}.{os.getpid()}")
+    def _put(self, text: Secret) -> bool:
+        """Put the text into the keyring, and return whether it holds the text then.
+
+        A backend may take a text and drop it (keyring --disable), cut it, or keep an older one.
+        What it holds instead would be found before the file, so it is deleted.
+        """
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial.unlink(missing_ok=True)  # left by a process of the same number that was killed
-            with os.fdopen(
-                os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
-            ) as f:
-                f.write(text.reveal())
-            partial.replace(self._path)
+            self._vault.put(text.reveal())
+            held = _parsed(self._vault.get())
+        except StoreError:
+            held = {}
+        if held == _parsed(text.reveal()):
+            return True
+        with suppress(StoreError):
+            if self._vault.get() is not None:
+                self._vault.delete()
+        return False
+
+    def _file_told(self) -> str:
+        """Return the file's name, with who can read it."""
+        if state_files.IS_POSIX and stat.S_IMODE(self._path.stat().st_mode) & state_files.OTHERS:
+            return f"the file {self._path}, which others on this machine can read"
+        return f"the file {self._path}, which only you can read"
+
+    def _write(self, text: Secret) -> None:
+        try:
+            state_files.write(self._path, text.reveal())
         except OSError as error:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
             raise StoreError(
-                f"The credentials can't be kept in {self._path}: {error.strerror}",
+                f"The credentials can't be kept in {self._path}: {state_files.reason(error)}",
                 f"Set {ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} instead.",
             ) from None
 
     def forget(self) -> list[str]:
         """Forget what is kept; return what was done, a sentence a place."""
         done = []
-        if self._path.exists():
+        if os.path.lexists(self._path):
             self._unlink()
             done.append(f"Forgotten from the file {self._path}.")
-        if self._vault.get() is not None:
-            self._vault.delete()
-            done.append(f"Forgotten from {self._vault.name}.")
+        try:
+            done += self._emptied()
+        except StoreError as error:
+            error.cause = " ".join([*done, error.cause])
+            raise
         if any(self._environ.get(name) for name in (ACCOUNT_VARIABLE, TOKEN_VARIABLE)):
             done.append(f"{ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} still stand in the environment.")
         return done or ["Nothing was kept."]
+
+    def _emptied(self) -> list[str]:
+        """Empty the keyring, of several backends each, and return what was done."""
+        try:
+            if self._vault.get() is None:
+                return []
+            for _ in range(MOST_BACKENDS):
+                self._vault.delete()
+                if self._vault.get() is None:
+                    return [f"Forgotten from {self._vault.name}."]
+        except StoreError as error:
+            error.cause = f"{error.cause}: it may still hold credentials"
+            raise
+        raise StoreError(
+            f"Credentials are still in {self._vault.name} after deleting them",
+            "Delete cfai-magics there by hand.",
+        )
 
     def _unlink(self) -> None:
         try:
             self._path.unlink()
         except OSError as error:
             raise StoreError(
-                f"{self._path} can't be deleted: {error.strerror}", "Delete it by hand."
+                f"{self._path} can't be deleted: {state_files.reason(error)}",
+                "Delete it by hand.",
             ) from None
 
 
@@ -249,6 +310,17 @@ def _sources(account: str, token: str) -> str:
 def _parsed(text: str | None) -> dict[str, Any]:
     try:
         value = json.loads(text or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _is_whole(kept: Mapping[str, Any]) -> bool:
+    """Whether what is kept can be credentials: texts that fit into an address and a header."""
+    account = kept.get("account_id") or ""
+    others = (kept.get(name) or "" for name in ("api_token", "server", "server_key"))
+    if not kept or not (
+        account == "" or (isinstance(account, str) and ACCOUNT_ID.fullmatch(account))
+    ):
+        return False
+    return all(isinstance(text, str) and not UNPRINTABLE.search(text) for text in others)

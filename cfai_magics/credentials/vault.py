@@ -6,6 +6,7 @@ from ..errors import StoreError
 
 SERVICE = "cfai-magics"
 ENTRY = "credentials"
+UNLOCK = "Unlock it, then try again."
 
 
 class Vault(Protocol):
@@ -14,7 +15,7 @@ class Vault(Protocol):
     name: str
 
     def get(self) -> str | None:
-        """Return what is kept, or None."""
+        """Return what is kept, or None; StoreError if it can't be read now."""
 
     def put(self, text: str) -> None:
         """Keep the text; StoreError when it can't be kept."""
@@ -29,13 +30,21 @@ class Keyring:
     name = "the system's keyring"
 
     def get(self) -> str | None:
-        """Return what is kept, or None, also where no keyring works."""
+        """Return what is kept, or None, also if no keyring works; StoreError if it is locked."""
         try:
             import keyring
-
-            return keyring.get_password(SERVICE, ENTRY)
-        except Exception:  # noqa: BLE001 - each backend has errors of its own
+        except ImportError:
             return None
+        try:
+            return keyring.get_password(SERVICE, ENTRY)
+        except keyring.errors.NoKeyringError:
+            return None
+        except keyring.errors.KeyringLocked:
+            raise StoreError("The system's keyring is locked", UNLOCK) from None
+        except Exception as error:  # noqa: BLE001 - each backend has errors of its own
+            raise StoreError(
+                f"The system's keyring can't be read ({type(error).__name__})", UNLOCK
+            ) from None
 
     def put(self, text: str) -> None:
         """Keep the text; StoreError when no keyring works."""

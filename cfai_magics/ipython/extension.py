@@ -16,8 +16,9 @@ def load(shell: InteractiveShell) -> None:
     """Register `%cfai`, `%%cfai` and `%config Cfai`; loading twice is loading once."""
     if NAME in shell.magics_manager.registry:
         return
-    settings = load_settings(home(), shell.config)
-    magics = CfaiMagics(shell, settings)
+    folder = home()
+    settings = load_settings(folder, shell.config)
+    magics = CfaiMagics(shell, settings, folder)
     magics.displaced = {kind: shell.magics_manager.magics[kind].get("cfai") for kind in KINDS}
     shell.register_magics(magics)
     shell.configurables.append(settings)

@@ -4,6 +4,7 @@ import os
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -15,7 +16,7 @@ from ..asking.options import ASK_OPTIONS
 from ..commands import run
 from ..errors import BadOption
 from ..notebook.path import notebook_name
-from ..settings import Cfai, home
+from ..settings import Cfai
 from ..words import split_words
 from .workspace import Workspace
 
@@ -39,10 +40,11 @@ def with_ask_options(function: Callable[..., Any]) -> Callable[..., Any]:
 class CfaiMagics(Magics):
     """The two magics, and the session they share with `cfai_magics.ask`."""
 
-    def __init__(self, shell: InteractiveShell, settings: Cfai) -> None:
+    def __init__(self, shell: InteractiveShell, settings: Cfai, home: Path) -> None:
         super().__init__(shell=shell)
         self._shell = shell
         self.settings = settings
+        self._home = home
         self.workspace = Workspace(shell)
         self.displaced: Mapping[str, Any] = {}
         self.bridge: Bridge | None = None
@@ -56,7 +58,7 @@ class CfaiMagics(Magics):
             if self._session is None:
                 from ..session import Session
 
-                self._session = Session(self.settings, home())
+                self._session = Session(self.settings, self._home)
                 self._session.notebook = notebook_name(os.environ, self._shell.user_ns)
             return self._session
 

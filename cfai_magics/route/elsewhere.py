@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from ..credentials.secret_forms import new_token_in
-from ..credentials.store import CredentialStore, Secret
+from ..credentials.store import UNPRINTABLE, CredentialStore, Secret
 from ..errors import (
     AuthenticationError,
     BadInput,
@@ -92,6 +92,8 @@ def key_for(server: Server, store: CredentialStore, environ: Mapping[str, str]) 
     """
     typed = environ.get(KEY_VARIABLE, "").strip()
     key = Secret(typed) if typed else store.server_key(server.base_url)
+    if UNPRINTABLE.search(key.reveal()):
+        raise BadOption(f"The key for {server.name} holds spaces or special characters", KEY_HINT)
     host = urlsplit(server.base_url).hostname or ""
     if host == CLOUDFLARE_HOST or host.endswith(f".{CLOUDFLARE_HOST}"):
         return key

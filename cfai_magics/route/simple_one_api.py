@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import state_files
 from ..errors import BadOption
 
 ADDRESS = "127.0.0.1:9090"  # ":9090" would serve the account to everybody on the network
@@ -42,10 +43,9 @@ def config(
 def read(path: Path) -> Mapping[str, Any]:
     """Return what a config.json says; BadOption where it is none."""
     try:
-        with path.open("rb") as file:
-            said = json.loads(file.read(MOST_BYTES))
-    except OSError as error:
-        raise BadOption(f"{path} can't be read: {error.strerror}", "Check the path.") from None
+        said = json.loads(state_files.read(path, MOST_BYTES))
+    except state_files.Unreadable as why:
+        raise BadOption(f"{path} can't be read: {why}", "Check the path.") from None
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict) or not isinstance(said.get("services"), dict):

@@ -10,6 +10,7 @@ from weakref import finalize
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from .. import state_files
 from ..errors import StoreError
 
 PATIENCE = 30.0  # s that a kernel waits while others write
@@ -69,7 +70,7 @@ class Database:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            state_files.make_file(self.path)
             self._connection = _retrying(self._connected)
             self._closing = finalize(self, _close, self._connection, os.getpid())
         return self._connection
@@ -119,7 +120,7 @@ class Database:
             yield
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
-                f"{self.path} can't be used: {error}",
+                f"{self.path} can't be used: {state_files.reason(error)}",
                 "Make room or rights there, or set CFAI_HOME to another folder. A damaged file "
                 "may be moved away: a new one is begun.",
             ) from None
@@ -133,8 +134,10 @@ def _close(connection: sqlite3.Connection, process: int) -> None:
 
 def damage(path: Path) -> str:
     """Return what SQLite finds wrong with one of our files; nothing where it is whole, or none."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return ""
+    if not path.is_file():
+        return "it is not a regular file"
     address = f"{path.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .. import state_files
 from ..errors import StoreError
 
 
@@ -29,8 +30,8 @@ class Presence:
 
     def _acquired(self) -> FileLock:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            held = FileLock(self._path(self.name), thread_local=False)
+            state_files.make_folder(self._folder)
+            held = FileLock(self._path(self.name), mode=state_files.FILE_MODE, thread_local=False)
             held.acquire(timeout=0)
         except OSError as error:
             raise StoreError(
@@ -43,7 +44,7 @@ class Presence:
         """Whether the kernel of this name still lives."""
         if name == self.name:
             return True
-        lock = FileLock(self._path(name))
+        lock = FileLock(self._path(name), mode=state_files.FILE_MODE)
         try:
             lock.acquire(timeout=0)
         except Timeout:
