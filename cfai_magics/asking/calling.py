@@ -10,13 +10,22 @@ from ..errors import BadOption, CfaiError, Interrupted, SetupError, TooManySteps
 from ..prompt.parts import Part, Prompt
 from ..prompt.spelling import Limits
 from ..render.receipt import step_told
-from ..tools.functions import Tool, failed, is_readable, made, messages, shortened, written
+from ..tools.functions import (
+    Tool,
+    failed,
+    is_readable,
+    made,
+    messages,
+    named,
+    shortened,
+    written,
+)
 from ..values import Answer, Called, Request, ToolCall, Usage
 from ..values.provenance import together
 from .door import Door, Live
 
 Ask = Callable[[Request, Usage], Answer]  # the usage is that of the steps before
-WHOLE = 2_000  # characters of a call that the user is asked about
+WHOLE = 2_000  # characters of the values of a call that the user is asked about
 NOT_ALLOWED = "the user did not allow this call"
 
 
@@ -94,7 +103,7 @@ class _Run:
         return whole
 
     def _too_many(self, step: Answer) -> TooManySteps:
-        names = ", ".join(dict.fromkeys(call.name for call in step.tool_calls))
+        names = ", ".join(dict.fromkeys(named(call.name) for call in step.tool_calls))
         count = self.calling.most_steps
         steps = "1 step" if count == 1 else f"{count} steps"
         error = TooManySteps(

@@ -71,8 +71,8 @@ def _cells(tag: str, row: Iterable[str]) -> str:
 
 
 def muted(text: str) -> str:
-    """Return text as an HTML line in the front end's quiet colour."""
-    lines = "<br>".join(escape(line) for line in text.splitlines())
+    """Return text as an HTML line in the front end's quiet colour; runs of spaces stay."""
+    lines = "<br>".join(escape(line).replace("  ", " &nbsp;") for line in text.splitlines())
     return f'<div style="{FOOTER_STYLE}">{lines}</div>'
 
 

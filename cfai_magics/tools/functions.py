@@ -16,7 +16,16 @@ from ..values import Called, ToolCall
 from .hints import Misfit, fitted, schema_of
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-SHOWN = 200  # characters of a call, or of its result, in one line
+SHOWN = 200  # characters of a call's values, or of its result, in one line
+LEAST_SHOWN = 40  # characters of each value, however many there are
+NAME_LENGTH = 64  # characters of a name
+MOST_ITEMS = 100  # of a list or object inside an argument
+DEEPEST = 20  # levels of lists and objects
+# What repr leaves as it is, though it shows nothing or only blank: combining and variation
+# marks, fillers, the empty Braille pattern.
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
 SEVERAL = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
@@ -163,19 +172,76 @@ def messages(text: str, calls: Sequence[ToolCall], results: Sequence[Called]) ->
 
 
 def written(name: str, arguments: str, most: int = SHOWN) -> str:
-    """Return a call as Python writes it: add(a=1, b=3); everything in it that is odd, escaped."""
+    """Return a call as Python writes it: add(a=1, b=3), with every argument in it.
+
+    `most` is the number of characters for all values together. A value that takes more than its
+    share is cut by itself, and its length is given. Characters that a reader cannot see are
+    escaped: controls, line ends, bidirectional and zero-width ones. Spaces stay as they are.
+    """
     try:
         given = arguments_in(arguments)
     except Misfit:
         given = arguments
-    if isinstance(given, dict):
-        pairs = [f"{_key(key)}={value!r}" for key, value in given.items()]
-        return shortened(f"{_key(name)}({', '.join(pairs)})", most)
-    return shortened(f"{_key(name)}({given!r})", most)
+    if not isinstance(given, dict):
+        return f"{named(name)}({_value(given, most)})"
+    values = _values(list(given.values()), most)
+    pairs = (f"{named(key)}={value}" for key, value in zip(given, values, strict=True))
+    return f"{named(name)}({', '.join(pairs)})"
 
 
-def _key(name: str) -> str:
-    return name if name.isidentifier() else repr(name)
+def named(name: str) -> str:
+    """Return a name that a model gave: quoted unless a reader sees all of it."""
+    is_plain = len(name) <= NAME_LENGTH and name.isidentifier() and not INVISIBLE.search(name)
+    return name if is_plain else _quoted(name, NAME_LENGTH)
+
+
+def _values(values: Sequence[Any], most: int, depth: int = 0) -> list[str]:
+    """Return values as text; what short ones leave of `most` goes to the long ones."""
+    room, share = most, most
+    for left, length in zip(range(len(values), 0, -1), sorted(map(_length, values)), strict=True):
+        if length * left > room:
+            share = max(LEAST_SHOWN, room // left)
+            break
+        room -= length
+    return [_value(value, share, depth) for value in values]
+
+
+def _length(value: Any) -> int:
+    try:
+        return len(repr(value))
+    except RecursionError:
+        return SHOWN
+
+
+def _value(value: Any, most: int, depth: int = 0) -> str:
+    if isinstance(value, str):
+        return _quoted(value, most)
+    if not isinstance(value, dict | list):
+        return _cut(repr(value), most)
+    if depth == DEEPEST:
+        return f"…({len(value):,} items, nested too deeply to be shown)"
+    items = _values(list(value.values() if isinstance(value, dict) else value), most, depth + 1)
+    shown = items[:MOST_ITEMS]
+    more = [f"…({len(items) - MOST_ITEMS:,} more items)"] if len(items) > MOST_ITEMS else []
+    if isinstance(value, list):
+        return f"[{', '.join([*shown, *more])}]"
+    pairs = [f"{_quoted(key, NAME_LENGTH)}: {item}" for key, item in zip(value, shown)]  # noqa: B905 - the first ones
+    return f"{{{', '.join([*pairs, *more])}}}"
+
+
+def _quoted(text: str, most: int) -> str:
+    """Return a text as Python writes it; what says that it is cut stands outside the quotes."""
+    cut = f"…({len(text):,} characters)" if len(text) > most else ""
+    return INVISIBLE.sub(_escape, repr(text[:most])) + cut
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…({len(text):,} characters)"
 
 
 def shortened(text: str, most: int = SHOWN) -> str:
