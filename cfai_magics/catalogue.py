@@ -21,8 +21,8 @@ from .values import Catalogue, Model
 
 SHIPPED_DATE = "2026-10-09"
 CACHE_NAME = "catalogue.json"
-NUMBERS = {"neurons_in", "neurons_out", "neurons_cached", "context_window"}
-TEXTS = {"name": str, "task": str, "retires": str | None}
+NUMBERS = {"neurons_in", "neurons_out", "neurons_cached"}
+OTHERS = {"name": str, "task": str, "retires": str | None, "context_window": int | None}
 FLAGS = {"vision", "tools", "reasoning", "paid_plan_only", "queues"}
 TRAITS: Mapping[str, Callable[[Model], bool]] = {
     "free": lambda model: not model.paid_plan_only,
@@ -79,13 +79,15 @@ def damage(home: Path) -> str:
     return str(path) if os.path.lexists(path) and cached(home) is None else ""
 
 
-def _model_kept(item: Mapping[str, Any]) -> Model:
+def _model_kept(item: Any) -> Model:
     """Return a model as it was kept; TypeError or ValueError if a value is not of its type."""
+    if not isinstance(item, dict):
+        raise TypeError("a model is no object")
     wrong = [
         name
         for name, value in item.items()
         if (name in NUMBERS and not _is_price(value))
-        or (name in TEXTS and not isinstance(value, TEXTS[name]))
+        or (name in OTHERS and not isinstance(value, OTHERS[name]))
         or (name in FLAGS and not isinstance(value, bool))
     ]
     units = item.get("units", {})

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..errors import BadOption, ReplyTooLarge, WorkersAIError
 from ..media.images import Image, image, picture_of
+from ..paths import user_path
 from .door import Workspace
 
 ADDRESS = re.compile(r"https?://", re.IGNORECASE)
@@ -61,7 +62,7 @@ def _elsewhere(word: str, wanted: Wanted) -> tuple[str, bytes]:
     """Return the name and bytes of what an address or a file's path leads to."""
     if ADDRESS.match(word):
         return word.rpartition("/")[2] or word, _fetched(word, wanted)
-    return Path(word).name, _read(Path(word).expanduser(), wanted)
+    return Path(word).name, _read(user_path(word), wanted)
 
 
 def _last(workspace: Workspace | None) -> Image:

@@ -1,11 +1,11 @@
 """The commands about the account: log in, log out."""
 
 from argparse import Namespace
-from pathlib import Path
 
 from ..asking.door import Door
 from ..credentials.store import Credentials, Secret, valid_account_id, valid_token
 from ..errors import BadOption
+from ..paths import user_path
 from ..render.formats import next_try
 from ..route import simple_one_api
 from ..route.elsewhere import server_address
@@ -30,7 +30,7 @@ def _asked(door: Door) -> Credentials:
 
 
 def _from_file(named: str) -> Credentials:
-    found = simple_one_api.credentials_in(simple_one_api.read(Path(named).expanduser()))
+    found = simple_one_api.credentials_in(simple_one_api.read(user_path(named)))
     if found is None:
         raise BadOption(
             f"{named} names no Cloudflare account",

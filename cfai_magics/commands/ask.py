@@ -4,7 +4,6 @@ import re
 from argparse import Namespace
 from dataclasses import replace
 from keyword import iskeyword
-from pathlib import Path
 
 from ..asking.attachments import attached
 from ..asking.calling import Calling, check_confirmable
@@ -18,6 +17,7 @@ from ..forms.form import FORMS, Form, form_for
 from ..forms.schema import Schema, read_schema, schema_of, streams
 from ..native.given import parameters
 from ..native.tasking import tasking
+from ..paths import user_path
 from ..prompt.parts import Part, Prompt, question
 from ..prompt.spelling import Limits
 from ..render.preview import Preview, TaskPreview
@@ -173,7 +173,7 @@ def _schema(door: Door, name: str) -> Schema | None:
             return schema_of(name, door.workspace.evaluate(name))
         except (NameError, AttributeError):
             pass  # then it is a file's
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_file():
         return read_schema(path)
     raise BadOption(f"--schema {name} is no name here, and no file", "Define it first.")

@@ -7,10 +7,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 
+from .. import catalogue as model_list
+from .. import state_files
 from ..asking.door import Door
 from ..credentials.secret_scan import Finding, findings
 from ..errors import CfaiError, NoCredentials, SetupError
 from ..notebook.path import front_end
+from ..paths import user_path
 from ..render.formats import Table
 from ..session import Session
 from ..store.database import damage
@@ -43,6 +46,7 @@ def doctor(door: Door, options: Namespace) -> Table:
         "token": lambda: _token(session),
         "ledger": lambda: _ledger(session),
         "other files": lambda: _files(session),
+        "privacy": lambda: _privacy(session),
         "model list": lambda: _model_list(session),
         "model": lambda: _model(session),
         "notebook": lambda: _notebook(session, options.path),
@@ -178,7 +182,27 @@ def _files(session: Session) -> Line:
     return "conversations, answers of maps and the minute's limit are whole", ""
 
 
+def _privacy(session: Session) -> Line:
+    """Return which files of state other users of this machine can read or write."""
+    if not state_files.IS_POSIX:
+        return f"{session.home} has the access list of its folder", ""
+    found = [
+        f"{path} can be {rights}" for path, rights in state_files.open_to_others(session.home)
+    ]
+    if not found:
+        return f"only you can use what is kept in {session.home}", ""
+    more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return f"by other users of this machine, {'; '.join([*found[:SHOWN], *more])}", (
+        f"Run chmod -R go= {session.home}, or set CFAI_HOME to a folder of your own."
+    )
+
+
 def _model_list(session: Session) -> Line:
+    damaged = model_list.damage(session.home)
+    if damaged:
+        return f"{damaged} can't be read: the shipped list is used", (
+            "%cfai models --refresh writes it anew."
+        )
     known = session.catalogue()
     age = (datetime.now(UTC).date() - date.fromisoformat(known.date)).days
     found = f"{known.source}, of {known.date}, {age} days old"
@@ -193,7 +217,7 @@ def _model(session: Session) -> Line:
 
 
 def _notebook(session: Session, named: str) -> Line:
-    path = Path(named or session.notebook).expanduser()
+    path = user_path(named or session.notebook)
     if not (named or session.notebook):
         return "not looked at: %cfai doctor lesson.ipynb looks into one for secrets", ""
     found = findings(path, list(_secrets(session)))

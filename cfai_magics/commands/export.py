@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..asking.door import Door
 from ..errors import BadOption, SetupError
+from ..paths import user_path
 from ..route.route import BASE_URL_VARIABLE
 from ..route.simple_one_api import ADDRESS, config
 from ..session import Session
@@ -19,7 +20,7 @@ TASKS = ("Text Generation", "Text Embeddings")
 def export(door: Door, options: Namespace) -> str:
     """Write the file, for nobody else to read, and tell what it holds."""
     session = door.session
-    path = Path(options.path).expanduser() if options.path else session.home / FILE_NAME
+    path = user_path(options.path) if options.path else session.home / FILE_NAME
     if path.is_dir():
         path /= "config.json"
     if not options.anyway:

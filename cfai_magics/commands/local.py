@@ -1,10 +1,10 @@
 """The command about the model on this machine: answer from it, stop that, serve it."""
 
 from argparse import Namespace
-from pathlib import Path
 
 from ..asking.door import Door
 from ..errors import BadOption, LocalModelError
+from ..paths import user_path
 from ..route.route import LOCAL_MODEL
 from ..session import Session
 from ..settings import keep_settings
@@ -23,7 +23,7 @@ def local(door: Door, options: Namespace) -> str:
     if not (session.replay.choice.asks() or door.remembers):
         return _needless(session)
     named = options.what
-    which = named if named == LOCAL_MODEL else str(Path(named).expanduser().absolute())
+    which = named if named == LOCAL_MODEL else str(user_path(named).absolute())
     _start(door, which)
     return _chosen(door, which)
 

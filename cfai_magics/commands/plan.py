@@ -12,6 +12,7 @@ from ..errors import BadOption, CfaiError
 from ..neurons.pricing import Cost, cost, list_rates
 from ..neurons.units import dollars
 from ..notebook.lesson import AskingCell, asking_cells
+from ..paths import user_path
 from ..render.formats import Table, between
 from ..session import Session
 from ..store.budgets import FREE_NEURONS
@@ -54,7 +55,7 @@ def _path(session: Session, named: str) -> Path:
     path = named or session.notebook
     if not path:
         raise BadOption("Nobody tells here which notebook this is", "%cfai plan lesson.ipynb")
-    return Path(path).expanduser()
+    return user_path(path)
 
 
 def _priced(session: Session, cell: AskingCell) -> _Priced:

@@ -2,10 +2,10 @@
 
 from argparse import Namespace
 from collections import Counter
-from pathlib import Path
 
 from ..asking.door import Door
 from ..errors import BadOption
+from ..paths import user_path
 from ..render.formats import Table, day
 from ..replay import Record, Way
 from ..session import Session
@@ -28,7 +28,7 @@ def _choose(door: Door, options: Namespace) -> None:
             "In the shell each command is a session of its own",
             f"Set CFAI_REPLAY={options.mode}:PATH in the environment.",
         )
-    path = Path(options.path).expanduser().absolute() if options.path else None
+    path = user_path(options.path).absolute() if options.path else None
     if path is not None and not (path.parent.is_dir() and (path.is_file() or not path.exists())):
         raise BadOption(f"{path} can be no file", "Give the path of a file in a folder there is.")
     door.session.replay.choose(Way(options.mode, path, SAID, options.instant))

@@ -9,6 +9,7 @@ from typing import Any
 from ..asking.door import Door
 from ..errors import BadOption, StoreError
 from ..notebook.lesson import provenances
+from ..paths import user_path
 from ..render.statement import Entry, Statement
 from ..route.route import LOCAL_ACCOUNT
 from ..session import Session
@@ -22,7 +23,7 @@ def report(door: Door, options: Namespace) -> Statement | str:
     named = options.path or door.session.notebook
     if not named:
         raise BadOption("Nobody tells here which notebook this is", "%cfai report lesson.ipynb")
-    path = Path(named).expanduser().absolute()
+    path = user_path(named).absolute()
     statement = Statement(path.name, _entries(door.session, path), _today())
     if options.save:
         return _saved(path, statement)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..asking import continuing
 from ..asking.door import Door, Workspace
 from ..errors import BadOption
+from ..paths import user_path
 from ..prompt.conversation import Turn, on_old_answers
 from ..render.formats import Markdown, Table, neurons
 from ..store.threads import Threads
@@ -112,7 +113,7 @@ def _counted(count: int) -> str:
 def _export(door: Door, threads: Threads, options: Namespace) -> str:
     name = _in_use(door, options)
     turns = _turns(threads, name)
-    path = Path(options.to or f"{_file_name(name)}.md").expanduser()
+    path = user_path(options.to or f"{_file_name(name)}.md")
     writers: Mapping[str, Callable[[tuple[Turn, ...]], str]] = {".md": _written, ".json": _json}
     if path.suffix not in writers:
         raise BadOption(f"{path} is neither .md nor .json", "Write for example --to talk.md.")

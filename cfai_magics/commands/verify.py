@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..asking.door import Door
 from ..errors import BadOption, CfaiError, NoCredentials, UnknownModel
+from ..paths import user_path
 from ..render.formats import Table, between, day, neurons
 from ..replay import Record, first_difference, request_of
 from ..session import Session
@@ -49,7 +50,7 @@ def verify(door: Door, options: Namespace) -> Table:
 
 
 def _path(session: Session, named: str) -> Path:
-    path = Path(named).expanduser() if named else session.replay.way.path
+    path = user_path(named) if named else session.replay.way.path
     if path is None or not path.is_file():
         raise BadOption(
             f"There is no recording{f' {path}' if path else ''}",

@@ -11,6 +11,7 @@ from ..arguments import text_of
 from ..errors import BadOption
 from ..forms.schema import Schema, read_schema, schema_of, streams
 from ..neurons.pricing import Cost
+from ..paths import user_path
 from ..prompt.spelling import Limits
 from ..session import Session
 from ..values import Message, Model, Request
@@ -84,7 +85,7 @@ def _schema(given: Any) -> Schema | None:
     if given is None or isinstance(given, Schema):
         return given
     if isinstance(given, str | Path):
-        return read_schema(Path(given).expanduser())
+        return read_schema(user_path(given))
     return schema_of(type(given).__name__, given)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadOption
+from ..paths import user_path
 from ..terminal import safe_line
 from .images import picture_size
 from .sounds import sound_kind, sound_seconds
@@ -112,7 +113,7 @@ def media(data: bytes, kind: str, prompt: str = "") -> Media | None:
 
 def save(content: bytes, path: str | Path) -> Path:
     """Write bytes into a file and return where that is; BadOption where it can't be."""
-    target = Path(path).expanduser()
+    target = user_path(path)
     try:
         target.write_bytes(content)
     except OSError as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import BadOption
+from ..paths import user_path
 from ..settings import MODES
 
 VARIABLE = "CFAI_REPLAY"
@@ -68,7 +69,7 @@ def written(text: str, source: str) -> Way:
             f"{source} is {text!r}, which is none of {', '.join(MODES)}",
             f"Write for example {source}=only, or {source}=only:lesson{SUFFIX}.",
         )
-    return Way(mode, Path(path).expanduser() if path else None, source)
+    return Way(mode, user_path(path) if path else None, source)
 
 
 def found(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from ..errors import StoreError
 from ..values import Usage
 from .database import Database
 
@@ -140,5 +141,11 @@ class Answers:
 
 
 def _batch(row: Mapping[str, str]) -> Batch:
-    keys, calls = json.loads(row["keys"]), json.loads(row["calls"])
-    return Batch(row["request"], row["account"], row["model"], tuple(keys), tuple(calls))
+    try:
+        keys, calls = (tuple(json.loads(row[name])) for name in ("keys", "calls"))
+    except (ValueError, TypeError, RecursionError):
+        raise StoreError(
+            f"Batch {row['request']} is damaged in {FILE_NAME}",
+            "%cfai map clear deletes what is kept of maps.",
+        ) from None
+    return Batch(row["request"], row["account"], row["model"], keys, calls)

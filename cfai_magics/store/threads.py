@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
+from ..errors import StoreError
 from ..prompt.conversation import Turn, on_old_answers, own
 from .database import Database
 
@@ -112,10 +113,22 @@ def _says_the_same(turn: Turn, mine: Turn) -> bool:
 
 def _turns(connection: sqlite3.Connection, thread: str) -> tuple[Turn, ...]:
     rows = connection.execute("SELECT * FROM turns WHERE thread = ? ORDER BY position", (thread,))
-    return tuple(
-        Turn(**{name: row[name] for name in COLUMNS} | {"content": json.loads(row["content"])})
-        for row in rows
-    )
+    return tuple(_turn(row) for row in rows)
+
+
+def _turn(row: sqlite3.Row) -> Turn:
+    """Return a turn; StoreError if its question can't be read."""
+    try:
+        content = json.loads(row["content"])
+    except (ValueError, RecursionError):
+        content = None
+    parts = content if isinstance(content, list) else []
+    if not isinstance(content, str) and not (parts and all(isinstance(p, dict) for p in parts)):
+        raise StoreError(
+            f"Turn {row['position']} of thread {row['thread']} is damaged in {FILE_NAME}",
+            f"%cfai thread reset {row['thread']} deletes the thread.",
+        )
+    return Turn(**{name: row[name] for name in COLUMNS} | {"content": content})
 
 
 def _write(connection: sqlite3.Connection, thread: str, turn: Turn) -> None:
