@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from ..asking.door import Door
-from ..credentials.store import Credentials, Secret, valid_account_id, valid_token
+from ..credentials.store import UNPRINTABLE, Credentials, Secret, valid_account_id, valid_token
 from ..errors import BadOption
 from ..paths import user_path
 from ..render.formats import next_try
@@ -44,10 +44,11 @@ def _server(door: Door, named: str) -> str:
     """Answer from another server from here on, also in later kernels; "off" ends that."""
     session = door.session
     address = "" if named == "off" else server_address(named)
-    session.settings.base_url = address
+    session.settings.course.check_setting("base_url", address)
     if address:
-        typed = door.prompt(f"API key for {address} (empty for none): ").strip()
-        kept_in = session.route.store.keep_server_key(address, Secret(typed))
+        key = _server_key(door.prompt(f"API key for {address} (empty for none): ").strip())
+        kept_in = session.route.store.keep_server_key(address, key)
+    session.settings.base_url = address
     keep_settings(session.home, {"base_url": address})
     session.route.credentials_changed()
     if not address:
@@ -56,6 +57,14 @@ def _server(door: Door, named: str) -> str:
         f"Questions now go to {address}, with models' names as it has them; its key is kept in "
         f"{kept_in}. Neurons show only where it tells them. %cfai login --server off ends it."
     )
+
+
+def _server_key(typed: str) -> Secret:
+    if UNPRINTABLE.search(typed):
+        raise BadOption(
+            "An API key holds no spaces or special characters", "Copy it again, all of it."
+        )
+    return Secret(typed)
 
 
 def logout(door: Door, _options: Namespace) -> str:

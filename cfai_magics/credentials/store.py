@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from .. import state_files
 from ..errors import BadOption, NoCredentials, NotAnAccountId, StoreError, TokenOnLine
-from .secret_forms import ACCOUNT_ID, NEW_TOKEN, OLD_TOKEN, looks_like_account_id, token_in
+from .secret_forms import NEW_TOKEN, OLD_TOKEN, looks_like_account_id, token_in
 from .vault import Keyring, Vault
 
 ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
@@ -22,7 +22,6 @@ HIDDEN = "<API token, not shown>"
 UNPRINTABLE = re.compile(r"[^!-~]")  # what no header may hold
 LOGIN_AGAIN = "Delete it and run %cfai login again."
 MAX_BYTES = 100_000
-MOST_BACKENDS = 5  # of a keyring that chains several
 
 
 class Secret:
@@ -272,21 +271,21 @@ class CredentialStore:
         return done or ["Nothing was kept."]
 
     def _emptied(self) -> list[str]:
-        """Empty the keyring, of several backends each, and return what was done."""
+        """Empty the keyring, and return what was done."""
         try:
             if self._vault.get() is None:
                 return []
-            for _ in range(MOST_BACKENDS):
-                self._vault.delete()
-                if self._vault.get() is None:
-                    return [f"Forgotten from {self._vault.name}."]
+            self._vault.delete()
+            rest = self._vault.get()
         except StoreError as error:
             error.cause = f"{error.cause}: it may still hold credentials"
             raise
-        raise StoreError(
-            f"Credentials are still in {self._vault.name} after deleting them",
-            "Delete cfai-magics there by hand.",
-        )
+        if rest is not None:
+            raise StoreError(
+                f"Credentials are still in {self._vault.name} after deleting them",
+                "Delete cfai-magics there by hand.",
+            )
+        return [f"Forgotten from {self._vault.name}."]
 
     def _unlink(self) -> None:
         try:
@@ -316,11 +315,8 @@ def _parsed(text: str | None) -> dict[str, Any]:
 
 
 def _is_whole(kept: Mapping[str, Any]) -> bool:
-    """Whether what is kept can be credentials: texts that fit into an address and a header."""
-    account = kept.get("account_id") or ""
-    others = (kept.get(name) or "" for name in ("api_token", "server", "server_key"))
-    if not kept or not (
-        account == "" or (isinstance(account, str) and ACCOUNT_ID.fullmatch(account))
-    ):
+    """Whether account id and token are texts that fit into an address and a header, or missing."""
+    account, token = (kept.get(name) or "" for name in ("account_id", "api_token"))
+    if not (kept and isinstance(account, str) and isinstance(token, str)):
         return False
-    return all(isinstance(text, str) and not UNPRINTABLE.search(text) for text in others)
+    return (account == "" or looks_like_account_id(account)) and not UNPRINTABLE.search(token)

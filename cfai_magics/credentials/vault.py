@@ -60,7 +60,11 @@ class Keyring:
         try:
             import keyring
 
-            keyring.delete_password(SERVICE, ENTRY)
+            chosen = keyring.get_keyring()
+            # A chain of several deletes from its first alone.
+            for backend in getattr(chosen, "backends", (chosen,)):
+                if backend.get_password(SERVICE, ENTRY) is not None:
+                    backend.delete_password(SERVICE, ENTRY)
         except Exception as error:
             raise StoreError(
                 "The keyring does not forget the credentials", "Delete cfai-magics there by hand."

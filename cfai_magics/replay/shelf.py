@@ -188,6 +188,8 @@ class Shelf:
             partial.write_bytes(b"".join(line.content for line in lines))
             if self.path.exists():
                 partial.chmod(self.path.stat().st_mode)
+            if self.path.resolve().is_relative_to(self._locks.parent.resolve()):
+                state_files.tighten(partial)  # beside notebooks, it is there to be shared
             partial.replace(self.path)
         finally:
             partial.unlink(missing_ok=True)

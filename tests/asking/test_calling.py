@@ -365,3 +365,20 @@ def test_a_busy_model_is_waited_for_in_a_later_step_too(
     cloudflare.switch(error=Fault.of(3040), errors_before_success=1)
     assert "It is 7." in kernel.run("%%cfai --tools add --allow-tools\nHi").text
     assert json.dumps(cloudflare.requests[-1].json).count("tool_call_id") == 1
+
+
+def test_the_question_shows_every_argument_and_so_does_the_line_after_the_call(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    kernel.run("def save(text: str, path: str) -> int:\n    return len(text)")
+    arguments = {"text": "a" * 2100, "path": "/etc/passwd   --force\u202e", "more": 1}
+    cloudflare.switch(tool_calls=[{"name": "save", "arguments": arguments}])
+    running = kernel.start("%%cfai --tools save\nSave it", stdin=True)
+    asked = kernel.asked()
+    kernel.client.input("y")
+    cell = kernel.finish(running)
+    wanted = r"…(2,100 characters), path='/etc/passwd   --force\u202e', more=1)"
+    assert wanted in asked
+    assert wanted in cell.text
+    assert "--force" in "".join(cell.mime("text/html"))
+    assert "/etc/passwd &nbsp; --force" in "".join(cell.mime("text/html"))

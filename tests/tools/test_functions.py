@@ -181,3 +181,59 @@ def test_a_call_is_written_as_python_with_what_is_odd_escaped() -> None:
     assert written("add", "[1]") == "add([1])"
     assert written("add", json.dumps({"a": "x" * 900})).endswith("x'…(900 characters))")
     assert shortened(" a\n b ") == "a b"
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param({"path": "/etc/passwd"}, id="behind a long text"),
+        pytest.param({"path": ["a" * 2100, "/etc/passwd"]}, id="in a list"),
+        pytest.param({"how": {"deep": {"path": "/etc/passwd"}, "b": "b" * 3000}}, id="nested"),
+        pytest.param({f"a{n}": "x" * 90 for n in range(300)} | {"p": "/etc/passwd"}, id="many"),
+        pytest.param({"n" * 2100: "/etc/passwd"}, id="under a long name"),
+    ],
+)
+@pytest.mark.parametrize("most", [200, 2000])
+def test_a_long_argument_hides_no_other(others: dict[str, Any], most: int) -> None:
+    shown = written("write", json.dumps({"text": "a" * 2100, **others}), most)
+    assert "'/etc/passwd'" in shown
+    assert "a'…(2,100 characters)" in shown
+    for name in others:
+        assert name[:50] in shown
+    assert shown.endswith(")")
+
+
+def test_short_arguments_leave_their_room_to_the_long_one() -> None:
+    shown = written("run", json.dumps({"code": "c" * 1900, "n": 1, "s": "short"}), 2000)
+    assert shown == f"run(code='{'c' * 1900}', n=1, s='short')"
+
+
+def test_spaces_stay_and_what_cannot_be_seen_is_escaped() -> None:
+    text = (
+        "rm  -rf   /\n\t\r\x08\x1b[1A\x9b\u202ex\u2066\u200b\u200d\u00a0\u2028"
+        "\u3164\u2800\ufe0f\U000e0101é"
+    )
+    assert written("f", json.dumps({"a": text})) == (
+        r"f(a='rm  -rf   /\n\t\r\x08\x1b[1A\x9b\u202ex\u2066\u200b\u200d\xa0\u2028\u3164\u2800"
+        r"\ufe0f\U000e0101é')"
+    )
+
+
+@pytest.mark.parametrize("name", ["a\u3164b", "ab\u200d", "a b", "n" * 65, "x\u202ey", "a=1, b"])
+def test_a_name_that_could_deceive_is_quoted(name: str) -> None:
+    shown = written("f", json.dumps({name: 1}))
+    assert shown.startswith("f('")
+    assert shown.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "end"),
+    [
+        pytest.param("[" * 900 + "]" * 900, "nested too deeply", id="deep"),
+        pytest.param(json.dumps({"a": list(range(1000))}), "…(900 more items)])", id="long list"),
+        pytest.param(json.dumps({"a": 10**4000}), "…(4,001 characters))", id="long number"),
+        pytest.param("{broken", "f('{broken')", id="no JSON"),
+    ],
+)
+def test_what_is_cut_says_how_much(arguments: str, end: str) -> None:
+    assert end in written("f", arguments)
