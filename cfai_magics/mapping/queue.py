@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..errors import BadOption, CfaiError, Interrupted, UnknownModel
+from ..neurons.budget import at_most
 from ..neurons.pricing import Cost, with_price
 from ..render.formats import next_try, seconds
 from ..render.tally import Tally
@@ -119,8 +120,12 @@ class Queue:
         for place, (key, call) in enumerate(zip(batch.keys, batch.calls, strict=True)):
             reply = (replies or {}).get(place, BatchReply(error=GONE))
             usage = Usage(neurons=0.0) if reply.error else with_price(rates, reply.usage)
+            is_guess = usage.basis == "estimated"
+            if is_guess and key in self._plan.requests:
+                cost = self._session.cost(self._plan.requests[key], self._plan.model)
+                usage = at_most(cost.high, usage) if cost else usage
             status: Status = "failed" if reply.error else "ok"
-            self._session.books.ledger.settle(call, Outcome(status, usage))
+            self._session.books.ledger.settle(call, Outcome(status, usage, is_guess=is_guess))
             if key not in self._plan.requests:  # of another map
                 kept[key] = Kept(reply.text, reply.finish)
                 continue

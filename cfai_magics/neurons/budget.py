@@ -6,12 +6,14 @@ from functools import reduce
 from operator import add
 
 from ..errors import BadOption, BudgetExceeded, BudgetReached
-from ..values import Limit
+from ..values import Limit, Usage
 from .pricing import Cost, Rates
 
 FEWEST_TOKENS = 16  # an answer with less room than that is not worth its prompt
 MANY = "lower max_tokens, ask fewer at once"
 WARN_AT = 0.8
+SLACK = 1e-9  # neurons, of sums of floating-point numbers
+GROWTH = 1.25  # of a reservation that is extended: so that it seldom is
 NAMES = {
     "day": "today's budget",
     "session": "this session's budget",
@@ -113,6 +115,37 @@ def admitted_whole(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> flo
     raise BudgetExceeded(f"{_left(tightest)}, and {what}", _way_on(tightest, MANY))
 
 
+def extended(needed: float, held: float, limits: Sequence[Limit]) -> float:
+    """Return what to reserve for a call of which `held` is reserved and `needed` is needed.
+
+    That is somewhat more than needed, where the limits have it. Raises BudgetReached where they
+    do not have what is needed.
+    """
+    tightest = min(limits, key=lambda limit: limit.room, default=None)
+    wanted = max(held, needed * GROWTH)
+    if tightest is None:
+        return wanted
+    most = held + max(0.0, tightest.room)
+    if needed > most + SLACK:
+        raise reached(tightest)
+    return max(held, min(wanted, most))
+
+
+def pool_extended(cost: Cost, left: float, limits: Sequence[Limit]) -> float:
+    """Return what a pool has to hold for one more call, or raise BudgetExceeded."""
+    tightest = min(limits, key=lambda limit: limit.room, default=None)
+    if tightest is not None and cost.high > left + max(0.0, tightest.room) + SLACK:
+        raise refused(cost, tightest)
+    return max(left, cost.high)
+
+
+def at_most(most: float, usage: Usage) -> Usage:
+    """Return the usage with an estimate of at most so many neurons; a bill stays as it is."""
+    if usage.neurons is None or usage.neurons <= most or usage.basis != "estimated":
+        return usage
+    return replace(usage, neurons=most)
+
+
 def _unpriced(tightest: Limit | None) -> Admission:
     if tightest is None:
         return Admission(0.0, 0)
@@ -148,6 +181,11 @@ def _way_on(limit: Limit, otherwise: str = "shorten the question") -> str:
 
 def reached(limit: Limit) -> BudgetReached:
     """Return the error for an answer that was cut at the end of a limit."""
+    if limit.scope == "cell" and not limit.of_course:
+        return BudgetReached(
+            f"Cut at the end of {name_of(limit)}",
+            "The text so far is kept. A higher --max-neurons lets the next answer be longer.",
+        )
     hint = "The text so far is kept." if limit.of_course else ""
     return BudgetReached(f"Cut at the end of {name_of(limit)}", hint)
 

@@ -17,6 +17,15 @@ IDEOGRAPHS = re.compile(
     "[\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
 )
 WEIGHT_OF_IDEOGRAPH = 3
+# No tokenizer of the models has fewer tokens than these pieces: tokens do not cross words. Long
+# runs of one kind may be few tokens, and a token may begin with one mark and end with "'s".
+_WIDE = IDEOGRAPHS.pattern[1:-1]
+FEWEST_PIECES = re.compile(
+    rf"[{_WIDE}]{{1,2}}"
+    rf"|[^\w\s{_WIDE}]?[^\W{_WIDE}]{{1,16}}(?:['\u2019]\w{{1,2}}\b)?"
+    rf"|[^\w\s{_WIDE}]{{1,16}}"
+    r"|\s{128}"
+)
 TOKENS_PER_MESSAGE = 16  # at most, for the marks that a chat template puts around it
 TOKENS_PER_IMAGE = 1_500  # at most, for models that scale images to a fixed size
 
@@ -31,6 +40,25 @@ def weight(text: str) -> int:
     if text.isascii():
         return len(text)
     return len(text) + (WEIGHT_OF_IDEOGRAPH - 1) * len(IDEOGRAPHS.findall(text))
+
+
+class FewestTokens:
+    """Counts the tokens that a text has at least, as its pieces come."""
+
+    def __init__(self) -> None:
+        self._last = ""  # the last character: a word may go on in the next piece
+        self.count = 0
+
+    def add(self, text: str) -> None:
+        """Take in the next piece of the text."""
+        if text:
+            before = _fewest_pieces(self._last)
+            self.count += max(0, _fewest_pieces(self._last + text) - before)
+            self._last = text[-1]
+
+
+def _fewest_pieces(text: str) -> int:
+    return sum(1 for _ in FEWEST_PIECES.finditer(text))
 
 
 def tokens_of(characters: int) -> int:

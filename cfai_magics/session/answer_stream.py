@@ -49,6 +49,7 @@ class AnswerStream:
         self._ended: str | None = "interrupted"  # until the stream says otherwise
         self._interrupted = False  # by another thread
         self._billed_for_nothing = True  # whether a prompt without an answer may be billed
+        self._next_look = 0.0  # the weight of text before which no limit can be passed by it
 
     def __enter__(self) -> Self:
         return self
@@ -71,9 +72,12 @@ class AnswerStream:
             admitted = self._admitted()
             self._gathering.begin()
             self._chat = self._send(admitted)
+            is_held = self._booking.is_held
             for delta in self._chat:
                 self._gathering.add(delta)
                 self._booking.progress(self._usage)
+                if is_held:
+                    self._hold(self._chat.usage)
                 yield delta
             self._ended = None
             self._settle("ok")
@@ -88,6 +92,18 @@ class AnswerStream:
         if not tokens or tokens == most_tokens(self._request):
             return self._request
         return with_most_tokens(self._request, tokens)
+
+    def _hold(self, told: Usage) -> None:
+        """Hold the call to its limits; its text is looked at only where it may pass one.
+
+        That saves time: text has at most as many tokens as its weight in characters.
+        """
+        weight = self._gathering.weight
+        if weight < self._next_look:
+            self._booking.hold(told)
+        else:
+            left = self._booking.hold(told, self._gathering.fewest_tokens())
+            self._next_look = weight + max(1.0, left)
 
     def _failed(self, error: CfaiError) -> CfaiError:
         if self._interrupted:
@@ -104,12 +120,24 @@ class AnswerStream:
         self._booking.settle(status, answer.usage, answer.seconds, answer.first_token_seconds)
 
     def _usage(self) -> Usage:
-        """Return what is used so far, guessed where it is not told yet."""
+        """Return what is used so far, guessed where it is not told yet, or no more."""
         told = self._gathering.usage or (self._chat.usage if self._chat else Usage())
-        if told.prompt_tokens:
+        is_old = self._ended and told.completion_tokens < self._gathering.fewest_tokens()
+        if told.prompt_tokens and not is_old:
             return told
         guessed = self._gathering.guessed_usage()
-        return replace(guessed, neurons=told.neurons, basis=told.basis)
+        if not is_old:
+            return replace(guessed, neurons=told.neurons, basis=told.basis)
+        return self._gone_on(told, guessed)
+
+    def _gone_on(self, told: Usage, guessed: Usage) -> Usage:
+        """Return the usage of an answer of which more has arrived than was told."""
+        tokens = max(told.completion_tokens, guessed.completion_tokens)
+        prompt = told.prompt_tokens or guessed.prompt_tokens
+        usage = self._booking.priced(Usage(prompt, tokens, told.cached_tokens))
+        if (usage.neurons or 0.0) > (told.neurons or 0.0):
+            return usage
+        return replace(usage, neurons=told.neurons, basis=told.basis)
 
     @property
     def answer(self) -> Answer:

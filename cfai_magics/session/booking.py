@@ -1,9 +1,12 @@
 """One call's place in the ledger: reserved before it is sent, settled once when it has ended."""
 
+import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from ..errors import StoreError
 from ..neurons import budget, pricing
 from ..neurons.pricing import Cost
 from ..store.ledger import Outcome
@@ -11,6 +14,32 @@ from ..values import Limit, Model, Running, Standing, Status, Usage
 from .books import Books
 
 Way = Literal["account", "local", "elsewhere"]  # who answers: Workers AI, this machine, another
+
+
+class CellLimit:
+    """The limit of one cell, --max-neurons, and what its calls have reserved or cost under it."""
+
+    def __init__(self, neurons: float | None) -> None:
+        self._neurons = neurons
+        self._booked: dict[int, float] = {}
+        self._lock = threading.Lock()
+
+    def as_limits(self) -> list[Limit]:
+        """Return the limit as it stands; an empty list where there is none."""
+        if self._neurons is None:
+            return []
+        with self._lock:
+            return [Limit("cell", self._neurons, sum(self._booked.values()))]
+
+    def book(self, number: int, neurons: float) -> None:
+        """Note what a call has reserved, or cost, in place of what was noted before."""
+        with self._lock:
+            self._booked[number] = neurons
+
+    def add(self, number: int, neurons: float) -> None:
+        """Note that a call or pool has reserved so much more."""
+        with self._lock:
+            self._booked[number] = self._booked.get(number, 0.0) + neurons
 
 
 class Booking:
@@ -37,13 +66,14 @@ class Booking:
         self.cost = cost
         self.thread = thread
         self._alone = True
-        self._most = most
+        self.cell = CellLimit(most)
         self._local = way == "local"
         self._elsewhere = way == "elsewhere"
         self._rates = books.rates(model, local=self._local)
         self._number: int | None = None
         self._tokens = 0
-        self._cap: Limit | None = None
+        self._reserved = 0.0  # neurons
+        self._is_limited = False
         self._notes: list[str] = []
         self.standing: Standing | None = None
         self.request = ""
@@ -70,63 +100,131 @@ class Booking:
         """The model that is asked, the task, and the hash of the request."""
         return self.model.name, self.model.task or "Text Generation", self.request
 
-    def own_limit(self) -> list[Limit]:
-        """Return the limit that holds for this call alone, if there is one."""
-        return [] if self._most is None else [Limit("cell", self._most)]
-
     def admit(
-        self, number: int, admission: budget.Admission, tightest: Limit | None, *, alone: bool
+        self, number: int, admission: budget.Admission, *, is_limited: bool, alone: bool
     ) -> None:
-        """Take note of what is reserved for the call, and under which limit."""
+        """Take note of what is reserved for the call, and whether any limit holds for it."""
         self._alone = alone
         self._number, self._tokens = number, admission.max_tokens
-        self._cap = tightest and replace(tightest, spent=0.0, neurons=admission.neurons)
+        self._reserved, self._is_limited = admission.neurons, is_limited
+        self.cell.book(number, admission.neurons)
         line = budget.lowered(admission, self.cost.max_tokens if self.cost else 0)
         self._notes += [line] if line else []
 
     def progress(self, usage: Callable[[], Usage]) -> None:
-        """Tell how far the call is, and hold it to its limit; `usage` is asked where it is needed.
-
-        Raises BudgetReached where one more token would pass the limit.
-        """
+        """Tell how far the call is; `usage` is asked where it is needed."""
         if self._number is not None:
             self.books.watchers.progress(
                 self._number, lambda: Running(self.model.name, self.priced(usage()))
             )
-        if self._cap is not None and (self.cost is None or self.cost.high > 0):
-            self._check(self._cap, usage())
 
-    def _check(self, cap: Limit, usage: Usage) -> None:
+    @property
+    def is_held(self) -> bool:
+        """Whether a limit holds for the call, and it may cost anything."""
+        return self._is_limited and (self.cost is None or self.cost.high > 0)
+
+    def hold(self, told: Usage, fewest: int = 0) -> float:
+        """Hold the call to its limits by what it has used for certain: of that, more is reserved.
+
+        `told` is what the server reports, `fewest` how many tokens have arrived at least. Returns
+        how many more tokens fit into what is reserved; infinity where they have no known price.
+
+        Raises BudgetReached where no limit has what is needed, for one more token too unless the
+        answer has reached max_tokens, where a server ends it.
+        """
+        tokens = max(told.completion_tokens, fewest)
         per_token = self.cost.per_token if self.cost else 0.0
-        if (self.priced(usage).neurons or 0.0) + per_token > cap.neurons + 1e-9:
-            raise budget.reached(cap)
+        needed = self._certain(told, fewest) + (per_token if tokens < self._tokens else 0.0)
+        if needed > self._reserved + budget.SLACK:
+            self._extend(needed)
+        return (self._reserved - needed) / per_token if per_token else math.inf
+
+    def _certain(self, told: Usage, fewest: int) -> float:
+        """Return the neurons of what is reported or, where that is old, at least of the text."""
+        reported = self._with_price(told).neurons or 0.0
+        if fewest <= told.completion_tokens or self.cost is None or self._rates is None:
+            return reported
+        answer = Usage(told.prompt_tokens, fewest, told.cached_tokens)
+        prompt = 0.0 if told.prompt_tokens else self.cost.least
+        return max(reported, self._rates.neurons(answer) + prompt)
+
+    def _extend(self, needed: float) -> None:
+        number = self._number
+        if number is None:
+            return
+
+        def extend(limits: Sequence[Limit], held: float) -> float:
+            amount = budget.extended(needed, held, [*limits, *self.cell.as_limits()])
+            self.cell.book(number, amount)
+            return amount
+
+        self._reserved = self.books.ledger.extend(number, extend)
 
     def priced(self, usage: Usage) -> Usage:
-        """Return the usage with its billed neurons, or an estimate where there are none."""
+        """Return the usage with its billed neurons, or an estimate where there are none.
+
+        An estimate is at most what is reserved for the call.
+        """
+        if usage.neurons is not None:
+            return usage
+        return self.bounded(self._with_price(usage))
+
+    def bounded(self, usage: Usage, billed: float = 0.0) -> Usage:
+        """Return the usage with an estimate that is at most what is reserved for the call.
+
+        `billed` is the part of it that the server has billed, which counts in full.
+        """
+        most = self._most_estimated
+        return usage if most is None else budget.at_most(max(most, billed), usage)
+
+    @property
+    def _most_estimated(self) -> float | None:
+        """The most that an estimate may be; None where what is reserved does not say it."""
+        cost = self.cost
+        is_open = cost is None or (cost.per_token > 0 and not cost.max_tokens)
+        return None if is_open and not self._is_limited else self._reserved
+
+    def _with_price(self, usage: Usage) -> Usage:
         return usage if self._local else pricing.with_price(self._rates, usage)
 
     def settle(
         self, status: Status, usage: Usage, seconds: float, first: float | None = None
     ) -> None:
-        """Put what the call cost in the place of what was reserved; a second time does nothing."""
+        """Put what the call cost in the place of what was reserved; a second time does nothing.
+
+        Where the ledger can't be written, a note tells it, and it is written later.
+        """
         number, self._number = self._number, None
         if number is None:
             return
         if self._local:
             usage = replace(usage, neurons=0.0, basis="billed")
-        try:
-            self.books.ledger.settle(number, Outcome(status, usage, seconds, first))
-        finally:
-            self.books.watchers.ended(number)
+        self.cell.book(number, usage.neurons or 0.0)
+        prevented = self.books.ledger.settle(number, Outcome(status, usage, seconds, first))
+        self.books.watchers.ended(number)
+        if prevented:
+            self._notes.append(unwritten(prevented))
         if status == "ok":
             self._notes += self.keep()
         if self._local or self._elsewhere:
             return
         if usage.basis == "estimated" and self._rates and self._rates.calls:
             self._notes.append(budget.calibrated(self._rates))
-        if self._alone:
+        if self._alone and not prevented:
+            self._stand()
+
+    def _stand(self) -> None:
+        """Note where the day stands, with warnings."""
+        try:
             self.standing = self.books.standing()
             self._notes += self.books.warnings(self.standing)
+        except StoreError:  # the answer is there and booked, and the next one says it
+            self.standing = None
+
+
+def unwritten(prevented: StoreError) -> str:
+    """Return the line for a call that ended while the ledger could not be written."""
+    return f"Not booked yet: {prevented.cause}. It is booked with the next call. {prevented.hint}"
 
 
 def reserve_together(bookings: Sequence[Booking]) -> None:
@@ -138,14 +236,14 @@ def reserve_together(bookings: Sequence[Booking]) -> None:
         return
     first = bookings[0]
     admissions: list[budget.Admission] = []
-    tightest: Limit | None = None
+    is_limited = False
 
     def fit(limits: Sequence[Limit], closed: bool) -> list[float]:  # noqa: FBT001 - a ledger's Fit
-        nonlocal tightest
+        nonlocal is_limited
         if closed:
             raise first.books.closed("The free neurons of today are used up; nothing was sent")
-        limits = [*limits, *first.own_limit()]
-        tightest = min(limits, key=lambda limit: limit.room, default=None)
+        limits = [*limits, *first.cell.as_limits()]
+        is_limited = bool(limits)
         admissions[:] = budget.admitted_together([each.cost for each in bookings], limits)
         return [admission.neurons for admission in admissions]
 
@@ -153,4 +251,5 @@ def reserve_together(bookings: Sequence[Booking]) -> None:
     calls = [each.what for each in bookings]
     numbers = first.books.ledger.reserve_all(place, calls, fit)
     for booking, number, admission in zip(bookings, numbers, admissions, strict=True):
-        booking.admit(number, admission, tightest, alone=len(bookings) == 1)
+        booking.cell = first.cell
+        booking.admit(number, admission, is_limited=is_limited, alone=len(bookings) == 1)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import CfaiError, ReplyTooLarge, RequestTimeout
+from ..errors import BudgetReached, CfaiError, ReplyTooLarge, RequestTimeout
 from ..neurons.pricing import Cost
 from ..neurons.tokens import guessed_tokens
 from ..route.route import OnRetry
@@ -65,10 +65,13 @@ class Calls:
                     told = _guessed(told, texts[len(vectors) : done])
                 call.usage += booking.priced(told)
                 vectors += batch.vectors
-                call.sent = booking.priced(_guessed(Usage(), texts[done : done + BATCH]))
-        notes, day = booking.notes, booking.standing
+                call.sent = Usage()  # until the next batch is sent
+                if done < len(texts):
+                    _go_on(booking, call.usage)
+                    call.sent = booking.priced(_guessed(Usage(), texts[done : done + BATCH]))
+        notes, day, usage = booking.notes, booking.standing, booking.bounded(call.usage)
         return Embeddings(
-            *(model, tuple(vectors), call.usage, texts, notes, day, found.origin, found.local)
+            *(model, tuple(vectors), usage, texts, notes, day, found.origin, found.local)
         )
 
     def run(
@@ -111,9 +114,9 @@ class Calls:
         model = found.model
         booking = found.booking(self._books.task_cost(model, job), most)
         with self._booked(booking) as call:
-            call.sent = self._books.priced_task(model, job, RawResult())
+            call.sent = booking.bounded(self._books.priced_task(model, job, RawResult()))
             result = send()
-            call.usage = self._books.priced_task(model, job, result)
+            call.usage = booking.bounded(self._books.priced_task(model, job, result))
         usage, origin = call.usage, found.origin
         if origin.recorded:
             recorded = replace(origin.recorded, neurons=usage.neurons)
@@ -137,7 +140,19 @@ class Calls:
             raise self._explained(error) from None
         finally:
             used = call.usage + call.sent if unread else call.usage
-            booking.settle(status, used, self._clock() - started)
+            billed = call.usage.neurons or 0.0 if call.usage.basis == "billed" else 0.0
+            booking.settle(status, booking.bounded(used, billed), self._clock() - started)
+
+
+def _go_on(booking: Booking, used: Usage) -> None:
+    """Raise BudgetReached where what is billed so far leaves no more of a limit."""
+    if not booking.is_held:
+        return
+    try:
+        booking.hold(used)
+    except BudgetReached as error:
+        error.hint = "Embed fewer texts, or raise the limit. The other texts were not sent."
+        raise
 
 
 def _guessed(told: Usage, texts: Iterable[str]) -> Usage:

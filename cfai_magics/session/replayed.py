@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..errors import StoreError
 from ..store.ledger import Outcome
 from ..values import Model, Status, Usage
-from .booking import Booking
+from .booking import Booking, unwritten
 from .books import Books
 
 
@@ -50,7 +50,7 @@ class ReplayedBooking(Booking):
         if number is None:
             return
         outcome = Outcome("replayed", self.priced(usage), seconds, first)
-        try:
-            self.books.ledger.settle(number, outcome)
-        finally:
-            self.books.watchers.ended(number)
+        prevented = self.books.ledger.settle(number, outcome)
+        self.books.watchers.ended(number)
+        if prevented:
+            self._notes.append(unwritten(prevented))

@@ -49,8 +49,12 @@ class Budgets:
         with self._database.reading() as connection:
             return self.standing(connection, place)
 
-    def standing(self, connection: Connection, place: Place) -> list[Limit]:
-        """Return the same within a transaction, so that nothing comes in between."""
+    def standing(self, connection: Connection, place: Place, day: str = "") -> list[Limit]:
+        """Return the same within a transaction, so that nothing comes in between.
+
+        `day` is another day (UTC) than today, of a call that began before midnight.
+        """
+        at = day or day_of(self._clock())
         own = [
             (scope, self._own(connection, scope, name))
             for scope, name in self._scopes(place.notebook)
@@ -58,7 +62,7 @@ class Budgets:
         found = [(scope, budget, False) for scope, budget in own if budget is not None]
         found += [(scope, budget, True) for scope, budget in self._course]
         return [
-            Limit(scope, budget, self._spent(connection, scope, place), of_course)
+            Limit(scope, budget, self._spent(connection, scope, place, at), of_course)
             for scope, budget, of_course in found
         ]
 
@@ -76,9 +80,8 @@ class Budgets:
             if neurons is not None:
                 connection.execute("INSERT INTO budgets VALUES (?, ?, ?)", (scope, name, neurons))
 
-    def _spent(self, connection: Connection, scope: Scope, place: Place) -> float:
-        kernel = self._presence.name
-        values = {"day": day_of(self._clock()), "kernel": kernel, **asdict(place)}
+    def _spent(self, connection: Connection, scope: Scope, place: Place, day: str) -> float:
+        values = {"day": day, "kernel": self._presence.name, **asdict(place)}
         return float(connection.execute(SPENT[scope], values).fetchone()[0])
 
     def _scopes(self, notebook: str) -> tuple[tuple[Scope, str], ...]:

@@ -1,5 +1,6 @@
 """Opens one SQLite file: shared by kernels, brought up to date by named migrations, locked."""
 
+import errno
 import os
 import sqlite3
 import threading
@@ -15,6 +16,14 @@ from ..errors import StoreError
 
 PATIENCE = 30.0  # s that a kernel waits while others write
 PRIMARY_CODE = 0xFF  # of an extended result code, such as SQLITE_BUSY_RECOVERY
+LOCKED = (
+    "Another program writes to it and has not finished. Close what has it open (a database "
+    "viewer, a backup, a sync client), or wait, then run this again."
+)
+FULL = "Free some space on that disk, or set CFAI_HOME to a folder on another one."
+DAMAGED = "Move the file away: a new one is begun. %cfai doctor checks it."
+UNUSABLE = "Check the rights of the folder, or set CFAI_HOME to another folder."
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 Migration = tuple[str, str]  # its name, and its SQL
 
 
@@ -23,31 +32,47 @@ class Database:
 
     The database owns the connection: `close` closes it, and so do the end of the database and
     the exit of the process that opened it. `migrations` run in their order, each once for a
-    file and together with the note that it ran.
+    file and together with the note that it ran. `patience` is how many seconds a transaction
+    waits while others write.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[Migration]) -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[Migration], patience: float = PATIENCE
+    ) -> None:
         self.path = path
+        self.patience = patience
         self._migrations = migrations
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closing: finalize[[sqlite3.Connection, int], Database] | None = None
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, patience: float | None = None) -> Iterator[sqlite3.Connection]:
         """Give the connection inside one immediate transaction, which an error takes back.
 
-        Raises StoreError where the file can't be opened, read or written.
+        `patience` is waited for others in place of the file's own. Raises StoreError where the
+        file can't be opened, read or written.
         """
         with self._lock, self._our_errors():
             connection = self._opened()
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection, patience)
             try:
                 yield connection
+                connection.execute("COMMIT")  # on a full disk it fails and leaves all open
             except BaseException:
-                connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # SQLite may have taken it back by itself
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
+
+    def _begin(self, connection: sqlite3.Connection, patience: float | None) -> None:
+        if patience is None:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        connection.execute(f"PRAGMA busy_timeout = {_milliseconds(patience)}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {_milliseconds(self.patience)}")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -71,13 +96,13 @@ class Database:
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             state_files.make_file(self.path)
-            self._connection = _retrying(self._connected)
+            self._connection = _retrying(self._connected, self.patience)
             self._closing = finalize(self, _close, self._connection, os.getpid())
         return self._connection
 
     def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            self.path, timeout=self.patience, isolation_level=None, check_same_thread=False
         )
         try:
             connection.row_factory = sqlite3.Row
@@ -120,9 +145,7 @@ class Database:
             yield
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
-                f"{self.path} can't be used: {state_files.reason(error)}",
-                "Make room or rights there, or set CFAI_HOME to another folder. A damaged file "
-                "may be moved away: a new one is begun.",
+                f"{self.path} can't be used: {state_files.reason(error)}", _advice(error)
             ) from None
 
 
@@ -147,11 +170,11 @@ def damage(path: Path) -> str:
     return "" if found == "ok" else found
 
 
-def _retrying(connect: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
+def _retrying(connect: Callable[[], sqlite3.Connection], patience: float) -> sqlite3.Connection:
     """Open; again while another kernel turns the new file to WAL, for which SQLite won't wait."""
     attempts = Retrying(
         retry=retry_if_exception(_is_busy),
-        stop=stop_after_delay(PATIENCE),
+        stop=stop_after_delay(patience),
         wait=wait_random(0.01, 0.05),
         reraise=True,
     )
@@ -159,9 +182,27 @@ def _retrying(connect: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
 
 
 def _is_busy(error: BaseException) -> bool:
-    if not isinstance(error, sqlite3.OperationalError):
-        return False
-    return error.sqlite_errorcode & PRIMARY_CODE in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    return _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _code(error: BaseException) -> int | None:
+    """Return SQLite's primary result code; None for an error that has none."""
+    code = getattr(error, "sqlite_errorcode", None)  # not every error of sqlite3 has one
+    return code & PRIMARY_CODE if isinstance(code, int) else None
+
+
+def _advice(error: sqlite3.Error | OSError) -> str:
+    """Return what to do about an error of the file."""
+    code = _code(error)
+    if _is_busy(error):
+        return LOCKED
+    if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno in NO_SPACE):
+        return FULL
+    return DAMAGED if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else UNUSABLE
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
 
 
 def _statements(script: str) -> Iterator[str]:

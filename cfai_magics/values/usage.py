@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+# More than that in one call is nonsense: it is taken as unknown wherever it comes from.
+MOST_NEURONS = 1e12  # ten million dollars
+MOST_TOKENS = 10**12  # so that sums stay within SQLite's 64 bits
 Basis = Literal["billed", "estimated", "replayed"]
 
 

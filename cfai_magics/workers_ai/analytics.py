@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..errors import BadInput, PermissionDenied, ServerError, WorkersAIError
+from .usage import figure_of
 
 PATH = "/graphql"
 NODE = "aiInferenceAdaptiveGroups"
@@ -42,10 +43,17 @@ def neurons_by_model(reply: Any) -> dict[str, float]:
         found: dict[str, float] = {}
         for group in account[NODE]:
             name = str(group["dimensions"]["modelId"])
-            found[name] = found.get(name, 0.0) + float(group["sum"]["totalNeurons"])
+            found[name] = found.get(name, 0.0) + _neurons(group["sum"]["totalNeurons"])
     except (KeyError, TypeError, ValueError):
         raise ServerError("The reply of the analytics can't be read") from None
     return found
+
+
+def _neurons(value: Any) -> float:
+    neurons = figure_of(value)
+    if neurons is None:
+        raise ValueError(value)
+    return neurons
 
 
 def _refusal(errors: Any) -> WorkersAIError:

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from ..neurons.tokens import guessed_image_tokens, guessed_prompt_tokens, tokens_of, weight
+from ..neurons.tokens import (
+    FewestTokens,
+    guessed_image_tokens,
+    guessed_prompt_tokens,
+    tokens_of,
+    weight,
+)
 from ..values import Answer, Delta, Finish, Request, Text, Thought, ToolCall, Usage
 from ..values.provenance import Origin
 
@@ -30,7 +36,9 @@ class Gathering:
         self._thoughts: list[str] = []
         self._tool_calls: list[ToolCall] = []
         self._finish = "unknown"
-        self._weight = 0
+        self._counted = (0, 0)  # texts and thoughts of which the fewest tokens are counted
+        self._fewest = FewestTokens(), FewestTokens()
+        self.weight = 0  # Latin characters that have about as many tokens as what has arrived
         self.usage: Usage | None = None
 
     def begin(self) -> None:
@@ -41,13 +49,14 @@ class Gathering:
         """Take in the next delta."""
         if isinstance(delta, Text):
             self._note_first()
-            self._weight += weight(delta.text)
+            self.weight += weight(delta.text)
             self._texts.append(delta.text)
         elif isinstance(delta, Thought):
             self._note_first()
-            self._weight += weight(delta.text)
+            self.weight += weight(delta.text)
             self._thoughts.append(delta.text)
         elif isinstance(delta, ToolCall):
+            self.weight += weight(delta.name) + weight(delta.arguments)
             self._tool_calls.append(delta)
         elif isinstance(delta, Usage):
             self.usage = delta
@@ -71,7 +80,20 @@ class Gathering:
 
     def guessed_usage(self) -> Usage:
         """Return the tokens of what was sent and what has arrived, guessed from their length."""
-        return Usage(self._prompt_tokens, tokens_of(self._weight))
+        return Usage(self._prompt_tokens, tokens_of(self.weight))
+
+    def fewest_tokens(self) -> int:
+        """Return how many tokens what has arrived has at least, in all likelihood.
+
+        That is one for each word or, where these are short, one for four characters. Calls of
+        functions are not counted.
+        """
+        for pieces, counted, fewest in zip(
+            (self._texts, self._thoughts), self._counted, self._fewest, strict=True
+        ):
+            fewest.add("".join(pieces[counted:]))
+        self._counted = len(self._texts), len(self._thoughts)
+        return min(sum(fewest.count for fewest in self._fewest), tokens_of(self.weight))
 
     def answer(self, usage: Usage, finish: str | None = None, **known: Any) -> Answer:
         """Return what has arrived as an Answer; `finish` overrides the model's own.

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..values import Basis, Usage
+from ..values.usage import MOST_NEURONS, MOST_TOKENS
 from .gateway import from_cache
 
 NUMBERS = (int, float)
-MOST_NEURONS = 1e12  # ten million dollars: infinity and nonsense are no bill
 
 
 class Meter:
@@ -83,9 +83,9 @@ def figure_of(value: Any) -> float | None:
 
 
 def _whole(value: Any) -> int:
-    if type(value) is int:  # nearly always: the rest costs as much as all else here
-        return value
-    try:
-        return int(value or 0)
-    except (TypeError, ValueError, OverflowError):
-        return 0
+    """Return a number of tokens; 0, which counts as unknown, for what can be none."""
+    if type(value) is int:  # nearly always
+        return value if 0 <= value <= MOST_TOKENS else 0
+    if isinstance(value, float) and 0 <= value <= MOST_TOKENS:  # never true of infinity or NaN
+        return int(value)
+    return 0

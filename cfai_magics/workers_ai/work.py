@@ -27,6 +27,7 @@ LANGUAGES = ("target_lang", "target_language")
 STEP_FIELDS = ("steps", "num_steps")
 DEFAULT_TOKENS = 256  # of the older models, which the native tasks serve
 PLAIN = {"text/csv", "text/plain", "text/html", "text/xml", "application/xml", "application/json"}
+MOST_SECONDS = 1e7  # of one sound, four months: more in a reply is nonsense
 SECONDS_A_BYTE = 0.12  # of text to speak, at most: half the pace of slow speech, in any script
 
 
@@ -144,7 +145,9 @@ def _seconds(job: Job, reply: RawResult) -> float:
 def _told_seconds(result: Any) -> float:
     told = result.get("transcription_info") if isinstance(result, Mapping) else None
     duration = told.get("duration") if isinstance(told, Mapping) else None
-    return float(duration) if isinstance(duration, int | float) else 0.0
+    if not isinstance(duration, int | float) or isinstance(duration, bool):
+        return 0.0
+    return float(duration) if 0 < duration <= MOST_SECONDS else 0.0
 
 
 def _made(reply: RawResult, name: str) -> bytes:
