@@ -22,8 +22,8 @@ WEIGHT_OF_IDEOGRAPH = 3
 _WIDE = IDEOGRAPHS.pattern[1:-1]
 FEWEST_PIECES = re.compile(
     rf"[{_WIDE}]{{1,2}}"
-    rf"|[^\w\s{_WIDE}]?[^\W{_WIDE}]{{1,16}}(?:['\u2019]\w{{1,2}}\b)?"
-    rf"|[^\w\s{_WIDE}]{{1,16}}"
+    rf"|[^\w\s{_WIDE}]?[^\W{_WIDE}]{{1,32}}(?:['\u2019]\w{{1,2}}\b)?"
+    rf"|[^\w\s{_WIDE}]{{1,64}}"
     r"|\s{128}"
 )
 TOKENS_PER_MESSAGE = 16  # at most, for the marks that a chat template puts around it

@@ -17,19 +17,25 @@ Way = Literal["account", "local", "elsewhere"]  # who answers: Workers AI, this 
 
 
 class CellLimit:
-    """The limit of one cell, --max-neurons, and what its calls have reserved or cost under it."""
+    """The limit of one cell, --max-neurons, and what its calls have reserved or cost under it.
+
+    A course may set such a limit too. Neither stands in the ledger.
+    """
 
     def __init__(self, neurons: float | None) -> None:
         self._neurons = neurons
         self._booked: dict[int, float] = {}
         self._lock = threading.Lock()
 
-    def as_limits(self) -> list[Limit]:
-        """Return the limit as it stands; an empty list where there is none."""
-        if self._neurons is None:
-            return []
+    def beside(self, limits: Sequence[Limit]) -> list[Limit]:
+        """Return these limits and that of the cell, all with what the cell's calls have spent."""
+        own = [] if self._neurons is None else [Limit("cell", self._neurons)]
         with self._lock:
-            return [Limit("cell", self._neurons, sum(self._booked.values()))]
+            spent = sum(self._booked.values())
+        return [
+            replace(limit, spent=spent) if limit.scope == "cell" else limit
+            for limit in (*limits, *own)
+        ]
 
     def book(self, number: int, neurons: float) -> None:
         """Note what a call has reserved, or cost, in place of what was noted before."""
@@ -154,7 +160,7 @@ class Booking:
             return
 
         def extend(limits: Sequence[Limit], held: float) -> float:
-            amount = budget.extended(needed, held, [*limits, *self.cell.as_limits()])
+            amount = budget.extended(needed, held, self.cell.beside(limits))
             self.cell.book(number, amount)
             return amount
 
@@ -242,7 +248,7 @@ def reserve_together(bookings: Sequence[Booking]) -> None:
         nonlocal is_limited
         if closed:
             raise first.books.closed("The free neurons of today are used up; nothing was sent")
-        limits = [*limits, *first.cell.as_limits()]
+        limits = first.cell.beside(limits)
         is_limited = bool(limits)
         admissions[:] = budget.admitted_together([each.cost for each in bookings], limits)
         return [admission.neurons for admission in admissions]

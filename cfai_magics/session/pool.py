@@ -49,7 +49,7 @@ class Pool:
         high = cost.high if cost else 0.0
 
         def extend(limits: Sequence[Limit], left: float) -> float:
-            limits = [*limits, *self._cell.as_limits()]
+            limits = self._cell.beside(limits)
             held = left if cost is None else budget.pool_extended(cost, left, limits)
             self._cell.add(self._number, held - left)
             return held
@@ -78,7 +78,7 @@ def pool(
         nonlocal is_limited
         if closed:
             raise books.closed("The free neurons of today are used up; nothing was sent")
-        limits = [*limits, *cell.as_limits()]
+        limits = cell.beside(limits)
         is_limited = bool(limits)
         return budget.admitted_whole(costs, limits)
 

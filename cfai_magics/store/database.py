@@ -20,7 +20,7 @@ LOCKED = (
     "Another program writes to it and has not finished. Close what has it open (a database "
     "viewer, a backup, a sync client), or wait, then run this again."
 )
-FULL = "Free some space on that disk, or set CFAI_HOME to a folder on another one."
+FULL = "The disk may be full. Free some space, or set CFAI_HOME to a folder on another disk."
 DAMAGED = "Move the file away: a new one is begun. %cfai doctor checks it."
 UNUSABLE = "Check the rights of the folder, or set CFAI_HOME to another folder."
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -50,8 +50,8 @@ class Database:
     def transaction(self, patience: float | None = None) -> Iterator[sqlite3.Connection]:
         """Give the connection inside one immediate transaction, which an error takes back.
 
-        `patience` is waited for others in place of the file's own. Raises StoreError where the
-        file can't be opened, read or written.
+        `patience` is for this one alone, and may be shorter than the file's own. Raises StoreError
+        where the file can't be opened, read or written.
         """
         with self._lock, self._our_errors():
             connection = self._opened()
@@ -65,7 +65,7 @@ class Database:
                 raise
 
     def _begin(self, connection: sqlite3.Connection, patience: float | None) -> None:
-        if patience is None:
+        if patience is None or patience == self.patience:
             connection.execute("BEGIN IMMEDIATE")
             return
         connection.execute(f"PRAGMA busy_timeout = {_milliseconds(patience)}")
@@ -196,7 +196,8 @@ def _advice(error: sqlite3.Error | OSError) -> str:
     code = _code(error)
     if _is_busy(error):
         return LOCKED
-    if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno in NO_SPACE):
+    is_full = code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}  # the latter for a quota
+    if is_full or (isinstance(error, OSError) and error.errno in NO_SPACE):
         return FULL
     return DAMAGED if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else UNUSABLE
 

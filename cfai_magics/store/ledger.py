@@ -2,6 +2,7 @@
 
 import atexit
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from .schema import MIGRATIONS
 FILE_NAME = "ledger.sqlite"
 POOL = "Map, reserved"
 PATIENCE_AT_END = 5.0  # s: what a call cost can also be written later
+PATIENCE_OF_VIEWS = 0.5  # s: figures are shown as they stand
 Fit = Callable[[Sequence[Limit], bool], float]
 FitAll = Callable[[Sequence[Limit], bool], Sequence[float]]
 Extend = Callable[[Sequence[Limit], float], float]  # of the limits and what is reserved
@@ -75,7 +77,7 @@ class Ledger:
         self._database = Database(home / FILE_NAME, MIGRATIONS, patience)
         self._presence = Presence(home / "kernels")
         self._clock = clock
-        self._patience_at_end = min(patience, PATIENCE_AT_END)
+        self._patience = patience
         self._unwritten: list[Write] = []
         self.budgets = Budgets(self._database, self._presence, clock, tuple(course))
         self.history = History(self._database, clock)
@@ -109,9 +111,9 @@ class Ledger:
     # --- what could not be written at once
 
     @contextmanager
-    def _transaction(self, patience: float | None = None) -> Iterator[Connection]:
+    def _transaction(self, patience: float = PATIENCE) -> Iterator[Connection]:
         """Give a transaction that first writes what earlier ones could not."""
-        with self._database.transaction(patience) as connection:
+        with self._database.transaction(min(patience, self._patience)) as connection:
             late = tuple(self._unwritten)
             for write in late:
                 write(connection)
@@ -123,11 +125,11 @@ class Ledger:
     def _write(self, write: Write) -> StoreError | None:
         """Write now, or keep it for the next transaction and return what prevented it."""
         try:
-            with self._transaction(self._patience_at_end) as connection:
+            with self._transaction(PATIENCE_AT_END) as connection:
                 write(connection)
         except StoreError as error:
             if not self._unwritten:
-                atexit.register(self._write_late)
+                atexit.register(self._end, os.getpid())
             self._unwritten.append(write)
             return error
         return None
@@ -135,9 +137,16 @@ class Ledger:
     def _write_late(self) -> None:
         """Write what is left; else other kernels book all that was reserved, as an estimate."""
         if self._unwritten:
-            with suppress(StoreError), self._transaction(self._patience_at_end):
+            with suppress(StoreError), self._transaction(PATIENCE_AT_END):
                 pass
-            atexit.unregister(self._write_late)
+        if not self._unwritten:
+            atexit.unregister(self._end)
+
+    def _end(self, process: int) -> None:
+        """Write what is left when the process ends; a fork of it leaves that to the first."""
+        if process == os.getpid():
+            self._write_late()
+            self._database.close()
 
     # --- calls
 
@@ -285,10 +294,12 @@ class Ledger:
 
     def close_day(self, account: str) -> None:
         """Note that this account's allowance is used up until 00:00 UTC."""
-        with self._transaction() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO closed_days VALUES (?, ?)", (day_of(self._clock()), account)
-            )
+        values = day_of(self._clock()), account
+
+        def write(connection: Connection) -> None:
+            connection.execute("INSERT OR IGNORE INTO closed_days VALUES (?, ?)", values)
+
+        self._write(write)
 
     def reopen_day(self, account: str) -> None:
         """Take that back, for an account that has changed its plan."""
@@ -298,11 +309,14 @@ class Ledger:
     def note_account(self, account: str, neurons: float) -> None:
         """Keep what Cloudflare said that the account has used today."""
         now = self._clock()
-        with self._transaction() as connection:
+        values = day_of(now), account, figure_within(neurons), now
+
+        def write(connection: Connection) -> None:
             connection.execute(
-                "INSERT OR REPLACE INTO account_figures VALUES (?, ?, ?, ?)",
-                (day_of(now), account, figure_within(neurons), now),
+                "INSERT OR REPLACE INTO account_figures VALUES (?, ?, ?, ?)", values
             )
+
+        self._write(write)
 
     def _is_closed(self, connection: Connection, account: str) -> bool:
         today = day_of(self._clock())
@@ -315,7 +329,7 @@ class Ledger:
         with self._database.reading() as connection:
             if self._unwritten or self._lost(connection):
                 # Where that can't be written now, what is reserved stands there as reserved.
-                with suppress(StoreError), self._transaction(self._patience_at_end) as writing:
+                with suppress(StoreError), self._transaction(PATIENCE_OF_VIEWS) as writing:
                     self._settle_lost(writing)
             sums = connection.execute(
                 "SELECT total(billed), total(estimated), total(reserved) FROM totals"

@@ -1,0 +1,63 @@
+"""Servers that report the usage of an answer, each in its own way."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cfai_magics.values import Message
+from tests.frames import Body, end, text, tokens
+
+# Neurons per token of the model that these servers play, as on the price list.
+PROMPT_RATE, ANSWER_RATE = 0.009091, 0.027273
+PROMPT_TOKENS = 20
+REPORTS = ("end", "never", "start", "cumulative", "cumulative tokens", "deltas")
+LONG = " incomprehensibilities"  # one token of many characters
+PLAIN = " word"
+MORE = 4  # times max_tokens, of a server that takes no notice of it
+
+
+@dataclass(frozen=True)
+class Behavior:
+    """How a server answers one call: each token is `token`, `size` of them come in one frame."""
+
+    report: str
+    token: str = PLAIN
+    size: int = 1
+    obeys: bool = True  # ends at max_tokens
+
+    def message(self) -> Message:
+        """Return the prompt that lets the server behave like this."""
+        return {"role": "user", "content": json.dumps(asdict(self))}
+
+    def neurons(self, count: int) -> float:
+        """Return what the server bills for so many tokens of the answer."""
+        return PROMPT_TOKENS * PROMPT_RATE + count * ANSWER_RATE
+
+
+def answer(body: Body) -> Iterator[bytes]:
+    """Answer as the last message says."""
+    behavior = Behavior(**json.loads(body["messages"][-1]["content"]))
+    most = int(body["max_tokens"]) * (1 if behavior.obeys else MORE)
+    done = 0
+    while done < most:
+        size = min(behavior.size, most - done)
+        done += size
+        yield text(behavior.token * size, _running(behavior, done, size))
+    last = tokens(PROMPT_TOKENS, done, behavior.neurons(done))
+    yield end(None if behavior.report in {"never", "start"} else last)
+
+
+def _running(behavior: Behavior, done: int, size: int) -> dict[str, Any] | None:
+    """Return what is reported with the frame that brings the answer to `done` tokens."""
+    if behavior.report == "cumulative":
+        return tokens(PROMPT_TOKENS, done, behavior.neurons(done))
+    if behavior.report == "cumulative tokens":
+        return tokens(PROMPT_TOKENS, done)
+    is_first = done == size
+    if behavior.report == "start" and is_first:
+        return tokens(PROMPT_TOKENS, 0)
+    if behavior.report == "deltas":
+        prompt = PROMPT_TOKENS * PROMPT_RATE if is_first else 0.0
+        return tokens(0, size, size * ANSWER_RATE + prompt)
+    return None

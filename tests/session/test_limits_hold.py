@@ -1,0 +1,193 @@
+"""Whatever servers report and however calls interleave: no limit is passed, none cuts falsely."""
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from cfai_magics.errors import BudgetExceeded, BudgetReached
+from cfai_magics.session import Session
+from cfai_magics.session.answer_stream import AnswerStream
+from cfai_magics.session.answerer import Clients
+from cfai_magics.session.pool import Pool, pool
+from cfai_magics.settings import Cfai
+from cfai_magics.values import Delta, Text
+from tests.frames import FrameServer
+from tests.session.servers import ANSWER_RATE, PLAIN, REPORTS, Behavior, answer
+
+KERNELS = 2
+UNPRICED = "@cf/utter-project/eurollm-9b-it"
+NOTEBOOK = "lesson.ipynb"
+PROMPT_SLACK = 0.2  # neurons, that a prompt may cost more than the least it is guessed at
+
+
+@dataclass
+class Open:
+    """A call on its way, and what its server bills for what has arrived."""
+
+    how: Behavior
+    stream: AnswerStream
+    arriving: Iterator[Delta]
+    most: float | None
+    is_priced: bool = True
+    in_pool: bool = False
+    count: int = 0  # tokens
+
+    @property
+    def neurons(self) -> float:
+        return self.how.neurons(self.count) if self.count else 0.0
+
+
+class Calls(RuleBasedStateMachine):
+    """Some kernels with one ledger ask a server that reports as it likes, or does not obey."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.server = FrameServer(answer).__enter__()
+        environ = {
+            "CLOUDFLARE_ACCOUNT_ID": secrets.token_hex(16),
+            "CLOUDFLARE_API_TOKEN": secrets.token_hex(20),
+            "CLOUDFLARE_API_BASE_URL": self.server.base_url,
+        }
+        home = Path(self.folder.name)
+        self.kernels = [Session(Cfai(), home, environ=environ) for _ in range(KERNELS)]
+        for kernel in self.kernels:
+            kernel.notebook = NOTEBOOK
+        self.limit = 0.0
+        self.open: list[Open] = []
+        self.pools: list[tuple[Session, Pool]] = []
+        self.begun: list[Open] = []
+
+    @initialize(scope=st.sampled_from(("day", "notebook", "session")), limit=st.floats(1, 12))
+    def begin(self, scope: str, limit: float) -> None:
+        self.scope, self.limit = scope, limit
+        for kernel in self.kernels:
+            kernel.books.ledger.budgets.set(scope, limit, NOTEBOOK)  # type: ignore[arg-type]
+
+    @rule(
+        kernel=st.integers(0, KERNELS - 1),
+        how=st.builds(
+            Behavior,
+            report=st.sampled_from(REPORTS),
+            token=st.just(PLAIN),
+            size=st.integers(1, 3),
+            obeys=st.booleans(),
+        ),
+        most_tokens=st.integers(16, 60),
+        most=st.none() | st.floats(0.5, 4),
+        is_priced=st.booleans(),
+        in_pool=st.booleans(),
+    )
+    def ask(  # noqa: PLR0913 - what a call may be
+        self,
+        kernel: int,
+        how: Behavior,
+        most_tokens: int,
+        most: float | None,
+        is_priced: bool,
+        in_pool: bool,
+    ) -> None:
+        session = self.kernels[kernel]
+        is_priced = is_priced or how.report not in {"cumulative", "deltas"}
+        drawn = next((pool for owner, pool in self.pools if owner is session), None)
+        in_pool = in_pool and is_priced and drawn is not None
+        model = "" if is_priced else UNPRICED
+        request = session.request([how.message()], model, max_tokens=most_tokens)
+        try:
+            stream = session.stream(request, None, most, pool=drawn if in_pool else None)
+            arriving = iter(stream)
+            first = next(arriving)
+        except (BudgetExceeded, BudgetReached):
+            return
+        call = Open(how, stream, arriving, None if in_pool else most, is_priced, in_pool)
+        self.open.append(call)
+        self.begun.append(call)
+        self._count(call, first)
+
+    @rule(kernel=st.integers(0, KERNELS - 1), count=st.integers(1, 4))
+    def reserve_a_pool(self, kernel: int, count: int) -> None:
+        session = self.kernels[kernel]
+        request = session.request([Behavior("deltas").message()], max_tokens=30)
+        model = session.model(request.model)
+        cost = session.cost(request, model)
+        try:
+            made = pool(session.books, Clients(session.route), model, [cost] * count)
+        except BudgetExceeded:
+            return
+        self.pools.append((session, made))
+
+    @rule(place=st.integers(0, 9), frames=st.integers(1, 90))
+    def receive(self, place: int, frames: int) -> None:
+        if not self.open:
+            return
+        call = self.open[place % len(self.open)]
+        try:
+            for _ in range(frames):
+                self._count(call, next(call.arriving))
+        except StopIteration:
+            self.open.remove(call)
+        except BudgetReached:
+            assert not (call.how.obeys and call.is_priced), "its server ends it at max_tokens"
+            call.count += call.how.size  # the frame that passed the limit
+            self.open.remove(call)
+
+    @rule(place=st.integers(0, 9))
+    def interrupt(self, place: int) -> None:
+        if self.open:
+            call = self.open.pop(place % len(self.open))
+            call.stream.close()
+
+    @rule()
+    def drop_the_pools(self) -> None:
+        running = [call for call in self.open if call.in_pool]
+        if not running:
+            for _, each in self.pools:
+                each.__exit__(None, None, None)
+            self.pools.clear()
+
+    def _count(self, call: Open, delta: Delta) -> None:
+        if isinstance(delta, Text):
+            call.count += delta.text.count(PLAIN)
+
+    @property
+    def slack(self) -> float:
+        """What may come too much: the frame at which a server that does not obey is cut."""
+        late = [call for call in self.begun if not call.how.obeys or not call.is_priced]
+        return 1e-6 + sum((call.how.size + 1) * ANSWER_RATE + PROMPT_SLACK for call in late)
+
+    @invariant()
+    def no_limit_is_passed_by_what_is_booked(self) -> None:
+        for kernel in self.kernels:
+            place = kernel.books.place()
+            for limit in kernel.books.ledger.budgets.limits(place):
+                assert limit.spent <= limit.neurons + self.slack
+
+    @invariant()
+    def no_limit_is_passed_by_what_servers_bill(self) -> None:
+        limits = self.limit * (KERNELS if self.scope == "session" else 1) if self.limit else 0.0
+        assert sum(call.neurons for call in self.begun) <= limits + self.slack
+        for call in self.begun:
+            if call.most is not None:
+                assert call.neurons <= call.most + 3 * ANSWER_RATE + PROMPT_SLACK
+
+    def teardown(self) -> None:
+        for call in self.open:
+            call.stream.close()
+        for _, each in self.pools:
+            each.__exit__(None, None, None)
+        for kernel in self.kernels:
+            if self.limit:
+                assert kernel.standing().reserved == 0
+            kernel.close()
+        self.server.__exit__()
+        self.folder.cleanup()
+
+
+TestCalls = Calls.TestCase
+TestCalls.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

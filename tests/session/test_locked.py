@@ -1,0 +1,108 @@
+"""An answer that comes while the ledger is locked is whole, and booked with the next call."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cfai_magics.errors import BudgetReached, StoreError
+from cfai_magics.session import Session
+from cfai_magics.session.answerer import Clients
+from cfai_magics.session.pool import pool
+from cfai_magics.settings import Cfai
+from cfai_magics.store.ledger import FILE_NAME, Ledger
+from tests.frames import FrameServer
+from tests.session.servers import Behavior, answer
+from tests.standin import Standin
+
+HOW = Behavior("cumulative")
+
+
+@pytest.fixture
+def impatient(account: Standin, home: Path) -> Iterator[Session]:
+    """A session with the stand-in's account, whose ledger waits for no lock."""
+    made = Session(Cfai(), home)
+    made.books.ledger = Ledger(home, patience=0.05)
+    yield made
+    made.close()
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(home / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def rows(session: Session) -> list[dict[str, Any]]:
+    return [dict(row) for row in session.books.ledger.history.calls()]
+
+
+def test_an_answer_is_whole_though_the_ledger_is_locked(
+    impatient: Session, account: Standin, home: Path
+) -> None:
+    account.switch(answer="Blue light scatters most.")
+    request = impatient.request([{"role": "user", "content": "Why?"}])
+    with impatient.stream(request) as stream:
+        arriving = iter(stream)
+        next(arriving)
+        with locked(home):
+            list(arriving)
+    assert stream.answer.text == "Blue light scatters most."
+    assert stream.answer.basis == "billed"
+    (note,) = stream.answer.notes
+    assert note.startswith("Not booked yet: ")
+    assert "It is booked with the next call." in note
+    assert [row["status"] for row in rows(impatient)] == ["reserved"]
+    impatient.ask(request)
+    assert [row["status"] for row in rows(impatient)] == ["ok", "ok"]
+    assert rows(impatient)[0]["neurons"] == stream.answer.neurons
+
+
+def test_rows_of_a_pool_are_whole_though_the_ledger_is_locked(
+    impatient: Session, account: Standin, home: Path
+) -> None:
+    request = impatient.request([{"role": "user", "content": "Why?"}])
+    model = impatient.model(request.model)
+    costs = [impatient.cost(request, model)] * 2
+    with pool(impatient.books, Clients(impatient.route), model, costs) as drawn:
+        stream = impatient.stream(request, pool=drawn)
+        arriving = iter(stream)
+        next(arriving)
+        lock = locked(home)
+        lock.__enter__()
+        list(arriving)
+    lock.__exit__(None, None, None)
+    assert stream.answer.text
+    assert impatient.standing().reserved == 0
+    assert impatient.standing().billed == pytest.approx(account.billed, rel=0.01)
+
+
+def test_an_answer_that_needs_more_of_a_locked_budget_is_kept_as_far_as_it_came(
+    home: Path,
+) -> None:
+    with FrameServer(answer) as server:
+        environ = {
+            "CLOUDFLARE_ACCOUNT_ID": secrets.token_hex(16),
+            "CLOUDFLARE_API_TOKEN": secrets.token_hex(20),
+            "CLOUDFLARE_API_BASE_URL": server.base_url,
+        }
+        session = Session(Cfai(), home, environ=environ)
+        session.books.ledger = Ledger(home, patience=0.05)
+        session.books.ledger.budgets.set("day", 100.0)
+        how = Behavior("cumulative", obeys=False)
+        with session.stream(session.request([how.message()], max_tokens=30)) as stream:
+            arriving = iter(stream)
+            next(arriving)
+            with locked(home), pytest.raises(StoreError, match="database is locked") as caught:
+                list(arriving)
+        assert not isinstance(caught.value, BudgetReached)
+        assert caught.value.answer.text.count("word") >= 30
+        assert session.standing().reserved == 0
+        assert [row["status"] for row in rows(session)] == ["interrupted"]
+        session.close()
