@@ -17,12 +17,14 @@ IDEOGRAPHS = re.compile(
     "[\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
 )
 WEIGHT_OF_IDEOGRAPH = 3
-# No tokenizer of the models has fewer tokens than these pieces: tokens do not cross words. Long
-# runs of one kind may be few tokens, and a token may begin with one mark and end with "'s".
+# Tokens of the models do not cross words, so a text has at least one for each of these pieces: a
+# word with an apostrophe and with the mark before it, some marks in a row, or two ideographs.
+# Longer runs may be few tokens: 128 spaces are one of some tokenizers.
 _WIDE = IDEOGRAPHS.pattern[1:-1]
+_IN_WORDS = rf"(?:[^\W{_WIDE}]|['\u2019])"
 FEWEST_PIECES = re.compile(
     rf"[{_WIDE}]{{1,2}}"
-    rf"|[^\w\s{_WIDE}]?[^\W{_WIDE}]{{1,32}}(?:['\u2019]\w{{1,2}}\b)?"
+    rf"|[^\w\s{_WIDE}]?{_IN_WORDS}{{1,32}}"
     rf"|[^\w\s{_WIDE}]{{1,64}}"
     r"|\s{128}"
 )

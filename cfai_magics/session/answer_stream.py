@@ -122,13 +122,19 @@ class AnswerStream:
     def _usage(self) -> Usage:
         """Return what is used so far, guessed where it is not told yet, or no more."""
         told = self._gathering.usage or (self._chat.usage if self._chat else Usage())
-        is_old = self._ended and told.completion_tokens < self._gathering.fewest_tokens()
+        is_old = self._is_old(told)
         if told.prompt_tokens and not is_old:
             return told
         guessed = self._gathering.guessed_usage()
         if not is_old:
             return replace(guessed, neurons=told.neurons, basis=told.basis)
         return self._gone_on(told, guessed)
+
+    def _is_old(self, told: Usage) -> bool:
+        """Whether more of the answer has arrived than the server reported."""
+        if self._ended is None and (told.neurons is not None or told.completion_tokens):
+            return False  # that is the whole call's
+        return told.completion_tokens < self._gathering.fewest_tokens()
 
     def _gone_on(self, told: Usage, guessed: Usage) -> Usage:
         """Return the usage of an answer of which more has arrived than was told."""

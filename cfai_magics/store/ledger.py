@@ -28,6 +28,7 @@ Fit = Callable[[Sequence[Limit], bool], float]
 FitAll = Callable[[Sequence[Limit], bool], Sequence[float]]
 Extend = Callable[[Sequence[Limit], float], float]  # of the limits and what is reserved
 Write = Callable[[Connection], None]
+ROUNDING = 1e-9  # neurons: what additions and subtractions leave of nothing
 # Of a call that is not settled, or that another kernel took for lost.
 OPEN_CALL = (
     "SELECT neurons, day, account, notebook FROM calls"
@@ -343,7 +344,7 @@ class Ledger:
                 (day_of(now), account),
             ).fetchone()
         figure = AccountFigure(told["neurons"], told["told"]) if told else None
-        billed, estimated, reserved = sums
+        billed, estimated, reserved = (0.0 if abs(s) < ROUNDING else s for s in sums)
         left = seconds_to_midnight(now)
         return Standing(billed, estimated, reserved, limit, left, closed, figure)
 

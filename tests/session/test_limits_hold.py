@@ -84,7 +84,7 @@ class Calls(RuleBasedStateMachine):
         is_priced=st.booleans(),
         in_pool=st.booleans(),
     )
-    def ask(  # noqa: PLR0913 - what a call may be
+    def ask(
         self,
         kernel: int,
         how: Behavior,
