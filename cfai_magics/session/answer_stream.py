@@ -116,6 +116,7 @@ class AnswerStream:
         return self._explained(error)
 
     def _settle(self, status: Status) -> None:
+        self._gathering.end()
         answer = self.answer
         self._booking.settle(status, answer.usage, answer.seconds, answer.first_token_seconds)
 

@@ -17,8 +17,8 @@ from ..errors import StoreError
 PATIENCE = 30.0  # s that a kernel waits while others write
 PRIMARY_CODE = 0xFF  # of an extended result code, such as SQLITE_BUSY_RECOVERY
 LOCKED = (
-    "Another program writes to it and has not finished. Close what has it open (a database "
-    "viewer, a backup, a sync client), or wait, then run this again."
+    "Another program writes to it and has not finished. Wait, or close what has it open (a "
+    "database viewer, a backup, a sync client)."
 )
 FULL = "The disk may be full. Free some space, or set CFAI_HOME to a folder on another disk."
 DAMAGED = "Move the file away: a new one is begun. %cfai doctor checks it."

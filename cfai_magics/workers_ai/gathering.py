@@ -32,6 +32,7 @@ class Gathering:
         self._local = local
         self._started = clock()
         self._first: float | None = None
+        self._seconds: float | None = None
         self._texts: list[str] = []
         self._thoughts: list[str] = []
         self._tool_calls: list[ToolCall] = []
@@ -44,6 +45,11 @@ class Gathering:
     def begin(self) -> None:
         """Count the time from here on: the request is sent now."""
         self._started = self._clock()
+
+    def end(self) -> None:
+        """Count the time no further: what follows, such as the ledger, is not the answer's."""
+        if self._seconds is None:
+            self._seconds = self._clock() - self._started
 
     def add(self, delta: Delta) -> None:
         """Take in the next delta."""
@@ -107,7 +113,7 @@ class Gathering:
             tool_calls=tuple(self._tool_calls),
             finish=finish or self._finish,
             usage=usage,
-            seconds=self._clock() - self._started,
+            seconds=self._clock() - self._started if self._seconds is None else self._seconds,
             first_token_seconds=self._first,
             local=self._local,
             origin=self._origin,

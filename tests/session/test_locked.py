@@ -106,3 +106,16 @@ def test_an_answer_that_needs_more_of_a_locked_budget_is_kept_as_far_as_it_came(
         assert session.standing().reserved == 0
         assert [row["status"] for row in rows(session)] == ["interrupted"]
         session.close()
+
+
+def test_the_time_of_an_answer_ends_with_the_answer(account: Standin, home: Path) -> None:
+    now = 100.0
+    session = Session(Cfai(), home, clock=lambda: now)
+    with session.stream(session.request([{"role": "user", "content": "Why?"}])) as stream:
+        arriving = iter(stream)
+        next(arriving)
+        now = 102.0
+        list(arriving)
+        now = 130.0
+    assert stream.answer.seconds == 2.0
+    session.close()
