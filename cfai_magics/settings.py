@@ -26,6 +26,7 @@ from . import state_files
 from .course.find import find_course
 from .course.rules import NO_COURSE, Course
 from .errors import BadOption, CfaiError, CourseRule, SetupError
+from .secret import sealed
 
 DEFAULT_MODEL = "@cf/google/gemma-4-26b-a4b-it"
 FILE_NAME = "settings.toml"
@@ -41,6 +42,10 @@ def home() -> Path:
 
     Raises SetupError if that path cannot be a folder.
     """
+    return sealed(_home)
+
+
+def _home() -> Path:
     named = os.environ.get(HOME_VARIABLE)
     if named:
         return _usable(_absolute(named), HOME_VARIABLE)

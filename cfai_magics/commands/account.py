@@ -3,13 +3,14 @@
 from argparse import Namespace
 
 from ..asking.door import Door
-from ..credentials.store import UNPRINTABLE, Credentials, Secret, valid_account_id, valid_token
+from ..credentials.store import PRINTABLE, Credentials, valid_account_id, valid_token
 from ..errors import BadOption
 from ..paths import user_path
 from ..render.formats import next_try
 from ..route import simple_one_api
 from ..route.elsewhere import server_address
 from ..route.login import HOW_TO, log_in
+from ..secret import Secret, sealed
 from ..settings import keep_settings
 
 
@@ -25,12 +26,17 @@ def login(door: Door, options: Namespace) -> str:
 def _asked(door: Door) -> Credentials:
     for line in HOW_TO:
         door.say(line)
-    account_id = valid_account_id(door.prompt("Account ID: "))
-    return Credentials(account_id, valid_token(door.prompt("API token: ")), "the prompt")
+    account_id = valid_account_id(_typed(door, "Account ID: "))
+    return Credentials(account_id, valid_token(_typed(door, "API token: ")), "the prompt")
+
+
+def _typed(door: Door, question: str) -> Secret:
+    return Secret.of(lambda: door.prompt(question).strip())
 
 
 def _from_file(named: str) -> Credentials:
-    found = simple_one_api.credentials_in(simple_one_api.read(user_path(named)))
+    path = user_path(named)
+    found = sealed(lambda: simple_one_api.credentials_in(simple_one_api.read(path)))
     if found is None:
         raise BadOption(
             f"{named} names no Cloudflare account",
@@ -46,7 +52,7 @@ def _server(door: Door, named: str) -> str:
     address = "" if named == "off" else server_address(named)
     session.settings.course.check_setting("base_url", address)
     if address:
-        key = _server_key(door.prompt(f"API key for {address} (empty for none): ").strip())
+        key = _server_key(_typed(door, f"API key for {address} (empty for none): "))
         kept_in = session.route.store.keep_server_key(address, key)
     session.settings.base_url = address
     keep_settings(session.home, {"base_url": address})
@@ -59,12 +65,12 @@ def _server(door: Door, named: str) -> str:
     )
 
 
-def _server_key(typed: str) -> Secret:
-    if UNPRINTABLE.search(typed):
+def _server_key(typed: Secret) -> Secret:
+    if not typed.fits(PRINTABLE):
         raise BadOption(
             "An API key holds no spaces or special characters", "Copy it again, all of it."
         )
-    return Secret(typed)
+    return typed
 
 
 def logout(door: Door, _options: Namespace) -> str:

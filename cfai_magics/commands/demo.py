@@ -56,7 +56,7 @@ def _lab(notebook: Path) -> str:
     # By the address, so that the one JupyterLab prints leads to the notebook as well.
     address = f"--LabApp.default_url=/lab/tree/{notebook.name}"
     command = [sys.executable, "-m", "jupyterlab", *root, address]
-    lab = subprocess.Popen(command, cwd=notebook.parent, env=os.environ)  # noqa: S603 - our own
+    lab = subprocess.Popen(command, cwd=notebook.parent)  # noqa: S603 - our own
     earlier = signal.signal(signal.SIGTERM, lambda *_: lab.terminate())  # it ends with us
     try:
         code = _ended(lab)

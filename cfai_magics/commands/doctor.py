@@ -15,6 +15,7 @@ from ..errors import CfaiError, NoCredentials, SetupError
 from ..notebook.path import front_end
 from ..paths import user_path
 from ..render.formats import Table
+from ..secret import Secret
 from ..session import Session
 from ..store.database import damage
 
@@ -232,9 +233,9 @@ def _listed(found: list[Finding]) -> str:
     return "; ".join([*told, *([f"and {more} more"] if more > 0 else [])])
 
 
-def _secrets(session: Session) -> Iterator[tuple[str, str]]:
+def _secrets(session: Session) -> Iterator[tuple[str, Secret]]:
     """Yield the secrets in use, by name."""
     try:
-        yield "the API token in use", session.route.store.find().api_token.reveal()
+        yield "the API token in use", session.route.store.find().api_token
     except CfaiError:
         return

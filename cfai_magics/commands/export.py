@@ -10,6 +10,7 @@ from ..errors import BadOption, SetupError
 from ..paths import user_path
 from ..route.route import BASE_URL_VARIABLE
 from ..route.simple_one_api import ADDRESS, config
+from ..secret import Secret, sealed
 from ..session import Session
 from ..workers_ai import CLOUDFLARE
 
@@ -36,12 +37,12 @@ def export(door: Door, options: Namespace) -> str:
     )
 
 
-def _config(session: Session, answering: list[str], embedding: list[str]) -> str:
+def _config(session: Session, answering: list[str], embedding: list[str]) -> Secret:
     found = session.route.store.find()
     root = session.route.environ.get(BASE_URL_VARIABLE) or CLOUDFLARE
     address = f"{root.rstrip('/')}/accounts/{found.account_id}/ai/v1"
     key = f"sk-{secrets.token_urlsafe(32)}"
-    return config(address, found.api_token.reveal(), key, answering, embedding)
+    return Secret.of(lambda: config(address, found.api_token.reveal(), key, answering, embedding))
 
 
 def _models(session: Session, task: str) -> list[str]:
@@ -76,13 +77,13 @@ def _refuse_beside_notebooks(path: Path) -> None:
     )
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: Secret) -> None:
     if path.exists():
         raise BadOption(f"{path} is there already", "Delete it, or name another.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
+            sealed(lambda: file.write(text.reveal()))
     except OSError as error:
         raise SetupError(
             f"{path} can't be written: {error.strerror}", "Name another folder."

@@ -2,6 +2,8 @@
 
 import re
 
+from ..secret import Secret
+
 ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
 ACCOUNT_ID_INSIDE = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 NEW_TOKEN = re.compile(r"(?<![\w-])cf[a-z]{1,2}t_[\w-]{16,}")
@@ -22,9 +24,9 @@ def account_id_in(text: str) -> bool:
     return bool(ACCOUNT_ID_INSIDE.search(text.lower()))
 
 
-def new_token_in(text: str) -> bool:
+def new_token_in(text: str | Secret) -> bool:
     """Whether something in the text has the newer form of an API token, which none else has."""
-    return bool(NEW_TOKEN.search(text))
+    return bool(NEW_TOKEN.search(text.reveal() if isinstance(text, Secret) else text))
 
 
 def token_in(text: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadOption
+from ..secret import Secret
 from .secret_forms import token_in
 
 
@@ -18,14 +19,14 @@ class Finding:
     what: str
 
 
-def findings(path: Path, known: Sequence[tuple[str, str]] = ()) -> list[Finding]:
+def findings(path: Path, known: Sequence[tuple[str, Secret]] = ()) -> list[Finding]:
     """Return the secrets in a notebook: the known ones, each with its name, and all of their form.
 
     Raises BadOption where the file is no notebook.
     """
     found: dict[Finding, None] = {}
     for place, text in _texts(_notebook(path)):
-        what = next((name for name, secret in known if secret and secret in text), "")
+        what = next((name for name, secret in known if secret.is_in(text)), "")
         if what or token_in(text):
             found[Finding(place, what or "what looks like an API token")] = None
     return list(found)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
 
 from .. import state_files
 from ..errors import BadOption, NoCredentials, NotAnAccountId, StoreError, TokenOnLine
+from ..secret import Environment, Secret, environment, sealed
 from .secret_forms import NEW_TOKEN, OLD_TOKEN, looks_like_account_id, token_in
 from .vault import Keyring, Vault
 
@@ -19,34 +19,11 @@ ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
 TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
 FILE_NAME = "credentials.json"
 HIDDEN = "<API token, not shown>"
-UNPRINTABLE = re.compile(r"[^!-~]")  # what no header may hold
+PRINTABLE = re.compile(r"[!-~]*")  # what a header may hold
 LOGIN_AGAIN = "Delete it and run %cfai login again."
 MAX_BYTES = 100_000
-
-
-class Secret:
-    """A token that shows itself to nobody but the caller of reveal."""
-
-    __slots__ = ("__value",)
-
-    def __init__(self, value: str) -> None:
-        self.__value = value
-
-    def reveal(self) -> str:
-        """Return the token itself."""
-        return self.__value
-
-    def __repr__(self) -> str:
-        return "<secret>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other.reveal() == self.__value
-
-    def __hash__(self) -> int:
-        return hash(self.__value)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not written anywhere")
+NOTHING = Secret("")
+UNUSABLE = Secret(" ")  # in the place of what is no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +54,44 @@ def without_tokens(text: str) -> str:
     return OLD_TOKEN.sub(HIDDEN, NEW_TOKEN.sub(HIDDEN, text))
 
 
-def valid_account_id(text: str) -> str:
+def valid_account_id(text: str | Secret) -> str:
     """Return an account id as typed, without spaces around it; NotAnAccountId when it is none."""
-    typed = text.strip()
+    typed = text = _stripped(text)  # it may be the token, and a traceback shows the arguments
+    fault = sealed(lambda: _fault_of_account_id(typed.reveal()))
+    if fault:
+        raise NotAnAccountId(fault)
+    return typed.reveal().lower()
+
+
+def _fault_of_account_id(typed: str) -> str:
     if looks_like_account_id(typed):
-        return typed.lower()
+        return ""
     if token_in(typed):
-        raise NotAnAccountId("That looks like an API token, not an account id")
-    raise NotAnAccountId("That is no account id")
+        return "That looks like an API token, not an account id"
+    return "That is no account id"
 
 
-def valid_token(text: str) -> Secret:
+def valid_token(text: str | Secret) -> Secret:
     """Return an API token as typed, without spaces around it; BadOption when it can't be one."""
-    typed = text.strip()
+    typed = text = _stripped(text)  # a traceback shows the arguments
+    fault = sealed(lambda: _fault_of_token(typed.reveal()))
+    if fault:
+        raise BadOption(*fault)
+    return typed
+
+
+def _fault_of_token(typed: str) -> tuple[str, str] | None:
     if not typed:
-        raise BadOption("No API token was given", "Run %cfai login again.")
+        return "No API token was given", "Run %cfai login again."
     if looks_like_account_id(typed):
-        raise BadOption(
-            "That looks like an account id, not an API token", "Run %cfai login again."
-        )
-    if UNPRINTABLE.search(typed):
-        raise BadOption(
-            "An API token holds no spaces or special characters", "Copy it again, all of it."
-        )
-    return Secret(typed)
+        return "That looks like an account id, not an API token", "Run %cfai login again."
+    if not PRINTABLE.fullmatch(typed):
+        return "An API token holds no spaces or special characters", "Copy it again, all of it."
+    return None
+
+
+def _stripped(text: str | Secret) -> Secret:
+    return Secret.of(text.strip if isinstance(text, str) else lambda: text.reveal().strip())
 
 
 class CredentialStore:
@@ -109,11 +100,11 @@ class CredentialStore:
     def __init__(
         self,
         home: Path,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         vault: Vault | None = None,
     ) -> None:
         self._path = home / FILE_NAME
-        self._environ = environ
+        self._environ: Environment = environment(environ)
         self._vault = vault or Keyring()
         self._vault_error: StoreError | None = None  # why the keyring could not be read last
 
@@ -131,9 +122,9 @@ class CredentialStore:
                     f"The credentials in {source} are damaged", "Run %cfai login again."
                 )
             if not account_id:
-                account_id, account_source = str(kept.get("account_id") or ""), source
-            if not token and kept.get("api_token"):
-                token, token_source = Secret(str(kept["api_token"])), source
+                account_id, account_source = kept.get("account_id", NOTHING).reveal(), source
+            if not token:
+                token, token_source = kept.get("api_token", NOTHING), source
         if not account_id or not token:
             missing = "account id" if token else "API token" if account_id else "account"
             raise self._none_set(missing)
@@ -149,7 +140,7 @@ class CredentialStore:
         )
 
     def _account_in_environment(self) -> str:
-        typed = self._environ.get(ACCOUNT_VARIABLE, "").strip()
+        typed = self._environ.secret(ACCOUNT_VARIABLE)
         if not typed:
             return ""
         try:
@@ -159,42 +150,44 @@ class CredentialStore:
                 f"{ACCOUNT_VARIABLE} in the environment holds something else: {error.cause}"
             ) from None
 
-    def _token_in_environment(self) -> Secret | None:
-        typed = Secret(self._environ.get(TOKEN_VARIABLE, "").strip())
-        if UNPRINTABLE.search(typed.reveal()):
+    def _token_in_environment(self) -> Secret:
+        typed = self._environ.secret(TOKEN_VARIABLE)
+        if not typed.fits(PRINTABLE):
             raise NoCredentials(
                 f"{TOKEN_VARIABLE} in the environment holds spaces or special characters",
                 "Copy the API token again, all of it.",
             )
-        return typed if typed.reveal() else None
+        return typed
 
-    def _kept(self) -> tuple[dict[str, Any], str]:
+    def _kept(self) -> tuple[Mapping[str, Secret], str]:
         """Return what is kept, and where."""
         self._vault_error = None
         try:
-            in_vault = _parsed(self._vault.get())
+            in_vault = sealed(lambda: _parsed(self._vault.get()))
         except StoreError as error:
             in_vault, self._vault_error = {}, error
         if in_vault:
             return in_vault, self._vault.name
         state_files.tighten_folder(self._path.parent)
         state_files.tighten(self._path)
+        return sealed(self._in_file)
+
+    def _in_file(self) -> tuple[Mapping[str, Secret], str]:
         try:
             kept = state_files.read(self._path, MAX_BYTES, errors="replace")
+            return _parsed(kept), f"the file {self._path}" if kept else ""
         except state_files.Missing:
-            kept = ""
+            return {}, ""
         except state_files.Unreadable as why:
             raise StoreError(
                 f"The credentials in {self._path} can't be read: {why}", LOGIN_AGAIN
             ) from None
-        return _parsed(kept), f"the file {self._path}" if kept else ""
 
     def server_key(self, base_url: str) -> Secret:
         """Return the key kept for another server at this very address; an empty one if none."""
         kept, _ = self._kept()
-        key = kept.get("server_key")
-        fits = kept.get("server") == base_url and isinstance(key, str)
-        return Secret(str(key) if fits else "")
+        fits = kept.get("server") == Secret(base_url)
+        return kept.get("server_key", NOTHING) if fits else NOTHING
 
     def keep(self, account_id: str, token: Secret) -> str:
         """Keep the credentials and return the name of the place: the keyring, else the file."""
@@ -210,7 +203,7 @@ class CredentialStore:
             kept, _ = self._kept()
         except StoreError:
             kept = {}
-        return Secret(json.dumps(kept | {name: new.reveal() for name, new in changes.items()}))
+        return Secret.of(lambda: _text({**kept, **changes}))
 
     def _keep(self, text: Secret) -> str:
         if not self._put(text):
@@ -229,14 +222,14 @@ class CredentialStore:
         What it holds instead would be found before the file, so it is deleted.
         """
         try:
-            self._vault.put(text.reveal())
-            held = _parsed(self._vault.get())
+            sealed(lambda: self._vault.put(text.reveal()))
+            held = sealed(lambda: _parsed(self._vault.get()))
         except StoreError:
             held = {}
-        if held == _parsed(text.reveal()):
+        if held == sealed(lambda: _parsed(text.reveal())):
             return True
         with suppress(StoreError):
-            if self._vault.get() is not None:
+            if sealed(lambda: self._vault.get() is not None):
                 self._vault.delete()
         return False
 
@@ -248,7 +241,7 @@ class CredentialStore:
 
     def _write(self, text: Secret) -> None:
         try:
-            state_files.write(self._path, text.reveal())
+            sealed(lambda: state_files.write(self._path, text.reveal()))
         except OSError as error:
             raise StoreError(
                 f"The credentials can't be kept in {self._path}: {state_files.reason(error)}",
@@ -287,6 +280,9 @@ class CredentialStore:
             )
         return [f"Forgotten from {self._vault.name}."]
 
+    def _is_vault_empty(self) -> bool:
+        return sealed(lambda: self._vault.get() is None)
+
     def _unlink(self) -> None:
         try:
             self._path.unlink()
@@ -306,17 +302,23 @@ def _sources(account: str, token: str) -> str:
     return f"{account} (account id) and {token} (token)"
 
 
-def _parsed(text: str | None) -> dict[str, Any]:
+def _parsed(text: str | None) -> Mapping[str, Secret]:
     try:
         value = json.loads(text or "")
     except (ValueError, RecursionError):
         return {}
-    return value if isinstance(value, dict) else {}
+    kept = value.items() if isinstance(value, dict) else ()
+    return {
+        name: Secret(each) if isinstance(each, str) else UNUSABLE for name, each in kept if each
+    }
 
 
-def _is_whole(kept: Mapping[str, Any]) -> bool:
+def _text(kept: Mapping[str, Secret]) -> str:
+    return json.dumps({name: secret.reveal() for name, secret in kept.items()})
+
+
+def _is_whole(kept: Mapping[str, Secret]) -> bool:
     """Whether account id and token are texts that fit into an address and a header, or missing."""
-    account, token = (kept.get(name) or "" for name in ("account_id", "api_token"))
-    if not (kept and isinstance(account, str) and isinstance(token, str)):
-        return False
-    return (account == "" or looks_like_account_id(account)) and not UNPRINTABLE.search(token)
+    account, token = kept.get("account_id", NOTHING), kept.get("api_token", NOTHING)
+    is_id = sealed(lambda: not account or looks_like_account_id(account.reveal()))
+    return bool(kept) and is_id and token.fits(PRINTABLE)

@@ -1,6 +1,5 @@
 """Owns `%cfai` and `%%cfai`: reads the line and hands over to a command."""
 
-import os
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
@@ -12,10 +11,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from .. import forks
 from ..asking.options import ASK_OPTIONS
 from ..commands import run
 from ..errors import BadOption
 from ..notebook.path import notebook_name
+from ..secret import environment
 from ..settings import Cfai
 from ..words import split_words
 from .workspace import Workspace
@@ -37,7 +38,7 @@ def with_ask_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @magics_class
-class CfaiMagics(Magics):
+class CfaiMagics(forks.InChild, Magics):
     """The two magics, and the session they share with `cfai_magics.ask`."""
 
     def __init__(self, shell: InteractiveShell, settings: Cfai, home: Path) -> None:
@@ -50,6 +51,11 @@ class CfaiMagics(Magics):
         self.bridge: Bridge | None = None
         self._beginning = threading.Lock()  # a cell and JupyterLab may ask at once
         self._session: Session | None = None
+        forks.register(self)
+
+    def in_child(self) -> None:
+        """Begin with a lock that no thread holds."""
+        self._beginning = threading.Lock()
 
     @property
     def session(self) -> "Session":
@@ -59,7 +65,7 @@ class CfaiMagics(Magics):
                 from ..session import Session
 
                 self._session = Session(self.settings, self._home)
-                self._session.notebook = notebook_name(os.environ, self._shell.user_ns)
+                self._session.notebook = notebook_name(environment(), self._shell.user_ns)
             return self._session
 
     def begin_cell(self, _info: object) -> None:
@@ -118,7 +124,7 @@ class CfaiMagics(Magics):
     def _door(self) -> "Door":
         from .doors import notebook_door, terminal_door
 
-        self.session.notebook = notebook_name(os.environ, self._shell.user_ns)
+        self.session.notebook = notebook_name(environment(), self._shell.user_ns)
         door = notebook_door if hasattr(self._shell, "kernel") else terminal_door
         return door(self.session, self._keep, self.workspace)
 

@@ -11,6 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from ..notebook.failures import Failure, Failures
 from ..notebook.path import notebook_name
+from ..secret import environment
 from ..terminal import safe_text
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Workspace:
 
     def _notebook(self) -> str:
         """Return the notebook's path, if the front end tells it; else a name for this kernel."""
-        path = notebook_name(os.environ, self._shell.user_ns)
+        path = notebook_name(environment(), self._shell.user_ns)
         if path:
             return path.replace(str(Path.home()), "~", 1)
         self._thread = f"kernel {os.getpid()} of {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .. import forks
 from ..errors import CfaiError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ VERSION = 1
 _log = logging.getLogger(__name__)
 
 
-class Bridge:
+class Bridge(forks.InChild):
     """One comm for all pages that show this kernel: each is told the same.
 
     What is asked bears an id, and so does its answer; the state is told whenever it changes.
@@ -33,6 +34,12 @@ class Bridge:
         self._comm: BaseComm | None = None
         self._unwatch: Unwatch | None = None
         self._told: Mapping[str, Any] = {}
+        forks.register(self)
+
+    def in_child(self) -> None:
+        """Leave the comm to the parent."""
+        self._lock = threading.RLock()
+        self._comm = self._unwatch = None
 
     def open(self) -> None:
         """Open the comm; where there is no kernel, comm sends nothing anywhere."""

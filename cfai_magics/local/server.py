@@ -2,19 +2,21 @@
 
 import json
 import secrets
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
-from .. import state_files
+from .. import forks, state_files
 from ..errors import LocalModelError
+from ..secret import Secret, sealed
 from .model import default_sampling
 
 CONTEXT = 4096  # tokens
@@ -22,19 +24,11 @@ PATIENCE = 120.0  # s to load a model
 LOG_NAME = "local-server.log"
 
 
-@dataclass(frozen=True)
-class ApiKey:
-    """The key of a local server, shown to nobody but the caller of reveal."""
+class LocalServer(forks.InChild):
+    """A running server on the loopback address with a random key; `stop` ends it.
 
-    _value: str = field(repr=False)
-
-    def reveal(self) -> str:
-        """Return the key itself."""
-        return self._value
-
-
-class LocalServer:
-    """A running server on the loopback address with a random key; `stop` ends it."""
+    A forked child asks the server of its parent, and cannot end it.
+    """
 
     vision = False  # a GGUF file alone holds no part that sees
 
@@ -42,7 +36,7 @@ class LocalServer:
         self,
         process: "subprocess.Popen[bytes]",
         address: str,
-        key: ApiKey,
+        key: Secret,
         name: str,
         context: int = CONTEXT,
     ) -> None:
@@ -51,6 +45,15 @@ class LocalServer:
         self.api_key = key
         self.model_name = name
         self.context = context
+        self._is_ours = True
+        forks.register(self)
+
+    def in_child(self) -> None:
+        """Leave the process to the parent: a copy of its pipe would keep it running without it."""
+        self._is_ours = False
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.returncode = 0  # not for this process to wait for
 
     @classmethod
     def start(cls, model: Path, *, log_dir: Path, context: int = CONTEXT, port: int = 0) -> Self:
@@ -64,26 +67,27 @@ class LocalServer:
                 'pip install "cfai-magics[local]", then try again.',
             )
         _made(log_dir)
-        key, name = ApiKey(secrets.token_urlsafe(24)), model.stem.partition(".Q")[0]
+        key, name = Secret.of(lambda: secrets.token_urlsafe(24)), model.stem.partition(".Q")[0]
         told = {
             "model": str(model),
             "name": name,
             "context": context,
             "sampling": dict(default_sampling(model)),
             "port": port,
-            "key": key.reveal(),  # by the pipe: arguments and environments can be read by others
             "log": str(log_dir / LOG_NAME),
         }
         process = _spawn()
-        return cls(process, _ready(process, told), key, name, context)
+        return cls(process, _ready(process, told, key), key, name, context)
 
     @property
     def running(self) -> bool:
         """Whether the server's process is there."""
-        return self._process.poll() is None
+        return self._process.poll() is None if self._is_ours else _accepts(self.base_url)
 
     def stop(self) -> None:
-        """End the server; doing so twice does no harm."""
+        """End the server; doing so twice does no harm, and in a forked child nothing."""
+        if not self._is_ours:
+            return
         if self._process.stdin is not None and not self._process.stdin.closed:
             self._process.stdin.close()
         _end(self._process)
@@ -93,6 +97,16 @@ class LocalServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _accepts(base_url: str) -> bool:
+    """Whether something accepts connections at this address."""
+    address = urlsplit(base_url)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 0), 1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _made(log_dir: Path) -> None:
@@ -116,14 +130,19 @@ def _spawn() -> "subprocess.Popen[bytes]":
     )
 
 
-def _ready(process: "subprocess.Popen[bytes]", told: dict[str, object]) -> str:
-    """Tell the process what to serve and return its address."""
+def _ready(process: "subprocess.Popen[bytes]", told: dict[str, object], key: Secret) -> str:
+    """Tell the process what to serve and return its address.
+
+    The key goes by the pipe: arguments and environments can be read by others.
+    """
     assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101 - pipes
     log = Path(str(told["log"]))
     watch = threading.Timer(PATIENCE, process.kill)
     watch.start()
     try:
-        process.stdin.write(json.dumps(told).encode() + b"\n")
+        process.stdin.write(
+            sealed(lambda: json.dumps({**told, "key": key.reveal()})).encode() + b"\n"
+        )
         process.stdin.flush()
         answer = process.stdout.readline()
         return str(json.loads(answer)["address"])

@@ -125,7 +125,8 @@ class Queue:
                 cost = self._session.cost(self._plan.requests[key], self._plan.model)
                 usage = at_most(cost.high, usage) if cost else usage
             status: Status = "failed" if reply.error else "ok"
-            self._session.books.ledger.settle(call, Outcome(status, usage, is_guess=is_guess))
+            outcome = Outcome(status, usage, is_guess=is_guess)
+            self._session.books.ledger.settle(call, outcome, any_kernel=True)
             if key not in self._plan.requests:  # of another map
                 kept[key] = Kept(reply.text, reply.finish)
                 continue

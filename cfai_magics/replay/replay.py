@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import forks
 from ..errors import NoCredentials, NotRecorded, StoreError
 from ..settings import Cfai
 from ..values.provenance import Origin
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Wrap = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 
 
-class Replay:
+class Replay(forks.InChild):
     """What one session records and replays. `notebook` tells the path of its notebook.
 
     A question asked several times in one cell is recorded and replayed as often, in order;
@@ -50,6 +51,11 @@ class Replay:
         self._most: Counter[tuple[Path, str]] = Counter()  # asked in one cell, of all so far
         self._shelves: dict[Path, Shelf] = {}
         self._told: Contents | None = None
+        forks.register(self)
+
+    def in_child(self) -> None:
+        """Begin with a lock that no thread holds."""
+        self._lock = threading.Lock()
 
     # --- which way
 

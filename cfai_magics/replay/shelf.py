@@ -215,6 +215,10 @@ def _folder_held(folder: Path) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX)
         yield
     finally:
+        with suppress(
+            OSError
+        ):  # a child that was forked meanwhile has a copy, so closing is not enough
+            fcntl.flock(held, fcntl.LOCK_UN)
         os.close(held)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import httpx
 
-from ..workers_ai.transport import our_setup_errors
+from ..workers_ai.http_pool import OwnTransport
+from ..workers_ai.transport import set_up
 from .heard import Heard, Take
 from .look import TAKE
 from .playing import Piece, played
@@ -19,7 +20,7 @@ class ListeningTransport(httpx.BaseTransport):
     """Passes requests on, and lets the Take in a request's extensions hear the reply."""
 
     def __init__(self, inner: httpx.BaseTransport | None = None) -> None:
-        self._inner = inner or _Direct()
+        self._inner = inner or OwnTransport(_Direct)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request; a reply that succeeds is heard while it is read."""
@@ -60,8 +61,7 @@ class _Direct(httpx.BaseTransport):
     """The network as httpx itself goes there: by the proxies that the environment names."""
 
     def __init__(self) -> None:
-        with our_setup_errors():
-            self._client = httpx.Client(follow_redirects=False)
+        self._client = set_up(lambda: httpx.Client(follow_redirects=False))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         reply = self._client.send(request, stream=True, auth=None)

@@ -1,12 +1,11 @@
 """Another OpenAI-compatible server that answers instead of Workers AI: its address and its key."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from ..credentials.secret_forms import new_token_in
-from ..credentials.store import UNPRINTABLE, CredentialStore, Secret
+from ..credentials.store import PRINTABLE, CredentialStore
 from ..errors import (
     AuthenticationError,
     BadInput,
@@ -16,6 +15,7 @@ from ..errors import (
     PermissionDenied,
     UnknownModel,
 )
+from ..secret import Environment, Secret, environment
 from ..settings import Cfai
 
 BASE_URL_VARIABLE = "CFAI_BASE_URL"
@@ -51,9 +51,9 @@ class Server:
         return error
 
 
-def server_in_use(settings: Cfai, environ: Mapping[str, str] = os.environ) -> Server | None:
+def server_in_use(settings: Cfai, environ: Mapping[str, str] | None = None) -> Server | None:
     """Return the server that the environment or the settings name; None for Workers AI itself."""
-    named = environ.get(BASE_URL_VARIABLE, "").strip()
+    named = environment(environ).get(BASE_URL_VARIABLE, "").strip()
     if named:
         return Server(server_address(named), BASE_URL_VARIABLE)
     if settings.base_url:
@@ -85,19 +85,18 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
-def key_for(server: Server, store: CredentialStore, environ: Mapping[str, str]) -> Secret:
+def key_for(server: Server, store: CredentialStore, environ: Environment) -> Secret:
     """Return the key of this server: the environment's, else the kept one; it may be empty.
 
     Raises BadOption for a token of Cloudflare's, which no other host may get.
     """
-    typed = environ.get(KEY_VARIABLE, "").strip()
-    key = Secret(typed) if typed else store.server_key(server.base_url)
-    if UNPRINTABLE.search(key.reveal()):
+    key = environ.secret(KEY_VARIABLE) or store.server_key(server.base_url)
+    if not key.fits(PRINTABLE):
         raise BadOption(f"The key for {server.name} holds spaces or special characters", KEY_HINT)
     host = urlsplit(server.base_url).hostname or ""
     if host == CLOUDFLARE_HOST or host.endswith(f".{CLOUDFLARE_HOST}"):
         return key
-    if key.reveal() and (new_token_in(key.reveal()) or key == _cloudflare_token(store)):
+    if key and (new_token_in(key) or key == _cloudflare_token(store)):
         raise BadOption(
             f"The key for {server.name} is an API token of Cloudflare, which no other server may "
             "get",

@@ -1,6 +1,5 @@
 """Finds where a call goes: to Cloudflare, directly or by a gateway, elsewhere, or nowhere out."""
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..credentials.store import ACCOUNT_VARIABLE, TOKEN_VARIABLE, Credentials, CredentialStore
 from ..errors import BadOption, CfaiError
+from ..secret import environment
 from ..settings import Cfai
 from ..workers_ai.account import TokenCheck
 from ..workers_ai.gateway import DIRECT, Gateway, gateway_metadata, gateway_name
@@ -42,13 +42,13 @@ class Route:
         self,
         settings: Cfai,
         home: Path,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         transport: "httpx.BaseTransport | None" = None,
         on_change: Callable[[], None] = lambda: None,
         turn: Callable[[str, str], Wait | None] = lambda _account, _model: None,
     ) -> None:
+        environ = self.environ = environment(environ)
         self.store = CredentialStore(home, environ)
-        self.environ = environ
         self.server: LocalServer | None = None
         self._settings = settings
         self._home = home
@@ -109,8 +109,8 @@ class Route:
         """Return the client for the present credentials or server, made once for each."""
         self.start_if_local()
         elsewhere = self.elsewhere
-        variables = map(self.environ.get, ENVIRONMENT)
-        key = (self.wrap(), self._settings.timeout, elsewhere, *variables)
+        variables = self.environ.digest(ENVIRONMENT)
+        key = (self.wrap(), self._settings.timeout, elsewhere, variables)
         if self._client is None or key != self._client_key:
             self._drop_client()
             self._client, self._client_key = self._new_client(elsewhere), key
@@ -123,7 +123,7 @@ class Route:
 
     def credentials(self) -> Credentials:
         """Return the credentials in use, looked for once; NoCredentials where there are none."""
-        key = hash(tuple(map(self.environ.get, ENVIRONMENT)))
+        key = self.environ.digest(ENVIRONMENT)
         if self._found is None or self._found[0] != key:
             self._found = key, self.store.find()
         return self._found[1]
@@ -149,13 +149,14 @@ class Route:
         import httpx
 
         from ..workers_ai import WorkersAI
+        from ..workers_ai.http_pool import OwnTransport
 
         self._account = LOCAL_ACCOUNT
         return WorkersAI.openai_compatible(
             server.base_url,
-            server.api_key.reveal(),
+            server.api_key,
             timeout=self._settings.timeout,
-            transport=self._wrapped(httpx.HTTPTransport()),
+            transport=self._wrapped(OwnTransport(httpx.HTTPTransport)),
         )
 
     def _wrapped(self, transport: "httpx.BaseTransport | None") -> "httpx.BaseTransport | None":
@@ -168,7 +169,7 @@ class Route:
         self._account = hashed(server.base_url)
         return WorkersAI.openai_compatible(
             server.base_url,
-            key_for(server, self.store, self.environ).reveal(),
+            key_for(server, self.store, self.environ),
             timeout=self._settings.timeout,
             transport=self._wrapped(self._transport),
             proxies=True,
@@ -180,7 +181,7 @@ class Route:
 
         made = WorkersAI(
             credentials.account_id,
-            credentials.api_token.reveal(),
+            credentials.api_token,
             base_url=self.environ.get(BASE_URL_VARIABLE) or CLOUDFLARE,
             timeout=self._settings.timeout,
             transport=self._wrapped(self._transport),

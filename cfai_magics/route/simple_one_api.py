@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import state_files
 from ..errors import BadOption
+from ..secret import Secret
 
 ADDRESS = "127.0.0.1:9090"  # ":9090" would serve the account to everybody on the network
 MOST_BYTES = 10_000_000
@@ -53,13 +54,13 @@ def read(path: Path) -> Mapping[str, Any]:
     return said
 
 
-def credentials_in(said: Mapping[str, Any]) -> tuple[str, str] | None:
+def credentials_in(said: Mapping[str, Any]) -> tuple[Secret, Secret] | None:
     """Return account id and token of the first service that leads to Workers AI, if one does."""
     for service in _services(said):
         account = OF_CLOUDFLARE.fullmatch(str(service.get("server_url") or ""))
         tokens = [one["api_key"] for one in _credentials(service) if one.get("api_key")]
         if account and tokens:
-            return account[1], str(tokens[0])
+            return Secret(account[1]), Secret(str(tokens[0]))
     return None
 
 

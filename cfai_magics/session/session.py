@@ -1,6 +1,5 @@
 """Owns the one path of every call: reserve, send, gather, price, settle, hand over."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -9,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from .. import catalogue as model_list
+from .. import forks
 from ..arguments import checked_names, text_of, texts_of
 from ..errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
 from ..neurons.pricing import Cost, Extent
 from ..replay import Replay
 from ..route.route import OnRetry, Route
+from ..secret import Unpickled, environment
 from ..settings import Cfai
 from ..store.budgets import Place
 from ..store.ledger import Ledger
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
 
-class Session:
+class Session(forks.InChild, Unpickled):
     """One user's way to Workers AI, or to the small model on this machine.
 
     Where state lives, the environment, the transport and the clocks come in by the constructor:
@@ -58,11 +59,12 @@ class Session:
         settings: Cfai,
         home: Path,
         *,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         transport: "httpx.BaseTransport | None" = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        environ = environment(environ)
         self.settings = settings
         self.home = home
         self.notebook = ""
@@ -83,6 +85,11 @@ class Session:
         self._chats = Chats(settings, self.route, self.answerers, clock, *known)
         self._calls = Calls(self.books, self.answerers, clock, self._explained)
         self._models = model_list.Known(home)
+        forks.register(self)
+
+    def in_child(self) -> None:
+        """Leave the panels of the parent to the parent."""
+        self.attached = {}
 
     def _place(self) -> Place:
         try:

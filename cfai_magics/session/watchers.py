@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
+from .. import forks
 from ..errors import CfaiError
 from ..values import Running
 
@@ -26,12 +27,13 @@ class Attached(Protocol):
         """Free everything."""
 
 
-class Watchers:
+class Watchers(forks.InChild):
     """Tells all who watch that something has changed; they look for themselves at what.
 
     They are told on the thread that changed it. `look` returns another value whenever others,
     such as other kernels, have changed something; it is asked once a second, on a thread that is
-    there only while somebody watches. What a watcher raises is logged and hurts nobody.
+    there only while somebody watches. What a watcher raises is logged and hurts nobody. In a
+    forked child no callback of the parent is called.
     """
 
     def __init__(
@@ -46,6 +48,15 @@ class Watchers:
         self._next = 0.0
         self._stop: threading.Event | None = None
         self._threads: list[threading.Thread] = []
+        forks.register(self)
+
+    def in_child(self) -> None:
+        """Begin without the parent's callbacks, calls and thread."""
+        self._lock = threading.Lock()
+        self._callbacks = {}
+        self._running = {}
+        self._stop = None
+        self._threads = []
 
     def add(self, callback: Callback) -> Unwatch:
         """Tell the callback from here on; call what is returned to end that."""

@@ -13,7 +13,9 @@ FREE_NEURONS = 10_000.0  # a day and account, on either plan
 SPENT = {
     "day": "SELECT total(billed + estimated + reserved) FROM totals"
     " WHERE day = :day AND account = :account",
-    "session": "SELECT total(billed + estimated + reserved) FROM totals WHERE kernel = :kernel",
+    # The kernel, and the children that it forked: their names go on after a full stop.
+    "session": "SELECT total(billed + estimated + reserved) FROM totals"
+    " WHERE kernel = :kernel OR (kernel > :kernel || '.' AND kernel < :kernel || '/')",
     "notebook": "SELECT total(billed + estimated + reserved) FROM totals"
     " WHERE day = :day AND account = :account AND notebook = :notebook",
     "cell": "SELECT 0.0",
@@ -81,12 +83,12 @@ class Budgets:
                 connection.execute("INSERT INTO budgets VALUES (?, ?, ?)", (scope, name, neurons))
 
     def _spent(self, connection: Connection, scope: Scope, place: Place, day: str) -> float:
-        values = {"day": day, "kernel": self._presence.name, **asdict(place)}
+        values = {"day": day, "kernel": self._presence.session, **asdict(place)}
         return float(connection.execute(SPENT[scope], values).fetchone()[0])
 
     def _scopes(self, notebook: str) -> tuple[tuple[Scope, str], ...]:
         """Return the scopes of budgets, each with the name under which its own stands."""
-        return ("day", ""), ("session", self._presence.name), ("notebook", notebook)
+        return ("day", ""), ("session", self._presence.session), ("notebook", notebook)
 
     def _own(self, connection: Connection, scope: Scope, name: str) -> float | None:
         row = connection.execute(

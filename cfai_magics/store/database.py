@@ -11,7 +11,7 @@ from weakref import finalize
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from .. import state_files
+from .. import forks, state_files
 from ..errors import StoreError
 
 PATIENCE = 30.0  # s that a kernel waits while others write
@@ -25,6 +25,7 @@ DAMAGED = "Move the file away: a new one is begun. %cfai doctor checks it."
 UNUSABLE = "Check the rights of the folder, or set CFAI_HOME to another folder."
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 Migration = tuple[str, str]  # its name, and its SQL
+_INHERITED: list[sqlite3.Connection] = []  # of the parent: never used again, and never closed
 
 
 class Database:
@@ -45,6 +46,27 @@ class Database:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closing: finalize[[sqlite3.Connection, int], Database] | None = None
+        forks.register(self)
+
+    def before_fork(self) -> None:
+        """Close the file: SQLite forbids to take a connection across a fork, or to close it there.
+
+        Even a second connection that the child opened would rely on the locks of the first.
+        """
+        self._lock.acquire()
+        if self._connection is not None and not self._connection.in_transaction:
+            self.close()
+
+    def after_fork(self) -> None:
+        """Let other threads of the parent go on."""
+        self._lock.release()
+
+    def in_child(self) -> None:
+        """Begin with a lock that no thread holds."""
+        self._lock = threading.RLock()
+        if self._connection is not None:  # a fork from within a transaction
+            _INHERITED.append(self._connection)
+            self._connection = self._closing = None
 
     @contextmanager
     def transaction(self, patience: float | None = None) -> Iterator[sqlite3.Connection]:
@@ -163,7 +185,7 @@ def damage(path: Path) -> str:
         return "it is not a regular file"
     address = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(address, uri=True)) as connection:
+        with forks.postponed(), closing(sqlite3.connect(address, uri=True)) as connection:
             found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.Error as error:
         return str(error)

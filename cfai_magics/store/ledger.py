@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
+from .. import forks
 from ..errors import StoreError
 from ..values import AccountFigure, Limit, Scope, Standing, Status, Usage
 from ..values.usage import MOST_NEURONS, MOST_TOKENS
@@ -38,7 +39,7 @@ EXTEND = "UPDATE calls SET neurons = ? WHERE id = ? AND status IN ('reserved', '
 SETTLE = (
     "UPDATE calls SET status = ?, basis = ?, neurons = iif(?, min(?, neurons), ?), tokens_in = ?,"
     " tokens_cached = ?, tokens_out = ?, seconds = ?, first_token_seconds = ?"
-    " WHERE id = ? AND status IN ('reserved', 'interrupted')"
+    " WHERE id = ? AND (kernel = ? OR ?) AND status IN ('reserved', 'interrupted')"
 )
 What = tuple[str, str, str]  # model, task, hash of the request
 
@@ -58,7 +59,7 @@ class Outcome:
     is_guess: bool = False
 
 
-class Ledger:
+class Ledger(forks.InChild):
     """One file for all kernels; `clock` gives seconds since 1970. No text of a call is in it.
 
     `course` are budgets that hold beside those in the file, and stand in none. `patience` is how
@@ -82,6 +83,11 @@ class Ledger:
         self._unwritten: list[Write] = []
         self.budgets = Budgets(self._database, self._presence, clock, tuple(course))
         self.history = History(self._database, clock)
+        forks.register(self)
+
+    def in_child(self) -> None:
+        """Leave to the parent what it could not write."""
+        self._unwritten = []
 
     @property
     def path(self) -> Path:
@@ -220,17 +226,21 @@ class Ledger:
             connection.execute(EXTEND, (amount, number))
         return amount
 
-    def settle(self, number: int, outcome: Outcome) -> StoreError | None:
+    def settle(
+        self, number: int, outcome: Outcome, *, any_kernel: bool = False
+    ) -> StoreError | None:
         """Put what a call really cost in place of what was reserved for it.
 
-        Returns what prevented that, if anything did: then it is written later.
+        A call of another kernel, such as of the parent of a forked child, stays as it is unless
+        `any_kernel` is set. Returns what prevented it, if anything did: then it is written later.
         """
         usage = outcome.usage
         values = (
             *(outcome.status, usage.basis or "estimated"),
             *(outcome.is_guess, figure_within(usage.neurons), figure_within(usage.neurons)),
             *map(_tokens, (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)),
-            *(_finite(outcome.seconds), _finite(outcome.first_token_seconds), number),
+            *(_finite(outcome.seconds), _finite(outcome.first_token_seconds)),
+            *(number, self.kernel, any_kernel),
         )
 
         def write(connection: Connection) -> None:
@@ -254,16 +264,20 @@ class Ledger:
             if neurons > left:
                 left = extend(self.budgets.standing(connection, place), left)
             connection.execute(
-                "UPDATE calls SET neurons = max(0, ? - ?) WHERE id = ? AND task = ?",
-                (left, neurons, pool, POOL),
+                "UPDATE calls SET neurons = max(0, ? - ?)"
+                " WHERE id = ? AND task = ? AND kernel = ?",
+                (left, neurons, pool, POOL, self.kernel),
             )
             return self._insert(connection, place, what, ("reserved", neurons))
 
     def drop(self, pool: int) -> None:
         """Let go of what nobody has drawn from a pool: now, or when it can be written."""
+        values = (pool, POOL, self.kernel)
 
         def write(connection: Connection) -> None:
-            connection.execute("DELETE FROM calls WHERE id = ? AND task = ?", (pool, POOL))
+            connection.execute(
+                "DELETE FROM calls WHERE id = ? AND task = ? AND kernel = ?", values
+            )
 
         self._write(write)
 

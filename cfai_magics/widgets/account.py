@@ -4,10 +4,11 @@ from html import escape
 
 from ipywidgets import HTML, HBox, Password, Text, VBox
 
-from ..credentials.store import Credentials, Secret, valid_account_id, valid_token
+from ..credentials.store import Credentials, valid_account_id, valid_token
 from ..errors import BadOption, CfaiError, NoCredentials
 from ..render.formats import next_try
 from ..route.login import HOW_TO, WORKERS_AI_PAGE, log_in
+from ..secret import Secret
 from ..session import Session
 from .notes import heading, note, told_in
 from .one_way import OneWay
@@ -88,7 +89,7 @@ class AccountPart:
     def _open(self) -> None:
         self._show_form(open_=True)
 
-    def _take_account_id(self, text: str) -> None:
+    def _take_account_id(self, text: Secret) -> None:
         self._account_id = ""
         _emptied(self.account_id, "type it again")
         with told_in(self.message):
@@ -96,7 +97,7 @@ class AccountPart:
             _emptied(self.account_id, f"…{self._account_id[-4:]} received")
             self.message.value = note("")
 
-    def _take_token(self, text: str) -> None:
+    def _take_token(self, text: Secret) -> None:
         self._token = None
         _emptied(self.token, "type it again")
         with told_in(self.message):

@@ -7,21 +7,22 @@ from ipywidgets import Text
 from ipywidgets.widgets.widget_link import DirectionalLink
 from traitlets import Unicode
 
+from ..secret import Secret
 from .told import close_all
 
 
 class _Taker(Text):
     """What the page sends goes to `take` and never becomes state here, so no echo holds it."""
 
-    def __init__(self, take: Callable[[str], None]) -> None:
+    def __init__(self, take: Callable[[Secret], None]) -> None:
         super().__init__(placeholder="")  # the one that the clearing copies
         self._take = take
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        text = sync_data.pop("value", "")
+        entered = Secret.of(lambda: sync_data.pop("value", ""))
         super().set_state(sync_data)
-        if text:
-            self._take(text)
+        if entered:
+            self._take(entered)
 
 
 class _Clearing(DirectionalLink):
@@ -40,7 +41,7 @@ class OneWay:
     again. All that is one event of the page: nothing can be saved in between.
     """
 
-    def __init__(self, field: Text, take: Callable[[str], None]) -> None:
+    def __init__(self, field: Text, take: Callable[[Secret], None]) -> None:
         field.continuous_update = False
         taker = _Taker(take)
         clearing = _Clearing((taker, "placeholder"), (field, "value"))

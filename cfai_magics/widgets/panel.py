@@ -5,6 +5,7 @@ from typing import Any
 
 from ipywidgets import HTML, VBox
 
+from .. import forks
 from ..session import Session
 from .account import AccountPart
 from .counter import CounterPart
@@ -17,7 +18,7 @@ from .told import close_all
 NAME = "panel"  # among what is attached to a session
 
 
-class Panel:
+class Panel(forks.InChild):
     """A panel of one session. `close` frees everything; closing the session closes it too."""
 
     def __init__(self, session: Session) -> None:
@@ -32,6 +33,11 @@ class Panel:
         self.box = VBox([HTML(stylesheet()), *sections]).add_class("cfai-panel")
         self.show()
         self._unwatch = session.watch(self.show)
+        forks.register(self)
+
+    def in_child(self) -> None:
+        """Begin with a lock that no thread holds."""
+        self._lock = threading.RLock()
 
     def show(self) -> None:
         """Bring all parts up to date; only what differs is sent."""

@@ -8,7 +8,7 @@ from math import inf
 import httpx
 
 from ..errors import ReplyTooLarge, RequestTimeout, WorkersAIError
-from .transport import our_errors
+from .transport import relayed
 
 MAX_REPLY_BYTES = 64 * 2**20  # uncompressed
 MAX_ERROR_BYTES = 2**20  # of a refusal: what comes after that says nothing more
@@ -69,17 +69,16 @@ def chunks(
     request's timeout ends, and WorkersAIError for a compression that was not asked for.
     """
     size, clock = 0, time.monotonic
-    with our_errors():
+    begun = clock()
+    for chunk in relayed(_decoded(response, limit)):
+        patience.waited += clock() - begun
+        if patience.waited > patience.end:
+            raise patience.error()
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        yield chunk
         begun = clock()
-        for chunk in _decoded(response, limit):
-            patience.waited += clock() - begun
-            if patience.waited > patience.end:
-                raise patience.error()
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(limit)
-            yield chunk
-            begun = clock()
 
 
 def whole(response: httpx.Response, limit: int = MAX_REPLY_BYTES) -> bytes:

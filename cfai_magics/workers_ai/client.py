@@ -12,6 +12,7 @@ import httpx
 
 from ..arguments import texts_of
 from ..errors import BadOption, NotAnAccountId, PermissionDenied
+from ..secret import Secret, Unpickled
 from ..values import Answer, Model, Request, Usage
 from ..values.results import Embeddings, RawResult
 from . import account, analytics, catalogue, chat, tasks
@@ -29,6 +30,7 @@ from .connection import (
 )
 from .gateway import Gateway, through
 from .gathering import Gathering
+from .http_pool import OwnTransport
 from .token_check import TokenChecker
 from .usage import usage_of
 from .work import check_files, check_payload
@@ -40,7 +42,7 @@ TOKEN = re.compile(r"[!-~]+")  # what a header can bear; httpx would name the re
 TIMEOUT = 240.0  # s: models themselves give up after 120 to 235 s
 
 
-class WorkersAI:
+class WorkersAI(Unpickled):
     """Cloudflare Workers AI over HTTP: one account, one connection pool.
 
     `timeout` is in seconds, for the next piece of an answer. Use a `with` block, or close it.
@@ -50,16 +52,18 @@ class WorkersAI:
     def __init__(
         self,
         account_id: str,
-        api_token: str,
+        api_token: str | Secret,
         *,
         base_url: str = CLOUDFLARE,
         timeout: float = TIMEOUT,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        token = api_token = _secret(api_token)  # a traceback shows the arguments too
         if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX:
+            account_id = ""  # it may be the token
             raise NotAnAccountId("What stands for the account id is none")
-        if not TOKEN.fullmatch(api_token):
+        if token is not NO_TOKEN and not token.fits(TOKEN):
             raise BadOption(
                 "What stands for the API token is none",
                 "Run %cfai login again, or check CLOUDFLARE_API_TOKEN.",
@@ -68,13 +72,13 @@ class WorkersAI:
         self._account_id = account_id
         self._openai = f"{self._root}/accounts/{account_id}/ai/v1"
         self._via = ""
-        self._connection = Connection(api_token, timeout, transport, sleep)
+        self._connection = Connection(token, timeout, transport, sleep)
 
     @classmethod
     def openai_compatible(
         cls,
         base_url: str,
-        api_key: str,
+        api_key: str | Secret,
         *,
         timeout: float = TIMEOUT,
         transport: httpx.BaseTransport | None = None,
@@ -87,10 +91,11 @@ class WorkersAI:
         that the environment names are used only with `proxies`: what stays on this machine passes
         through none. An empty `api_key` sends none; `via` is what its answers name as their way.
         """
-        if api_key and not TOKEN.fullmatch(api_key):
+        key = api_key = _secret(api_key)
+        if key and not key.fits(TOKEN):
             raise BadOption("What stands for the API key is none", "Check CFAI_API_KEY.")
-        way = transport or (None if proxies else httpx.HTTPTransport())
-        made = cls("0" * ACCOUNT_ID_LENGTH, api_key or NO_TOKEN, timeout=timeout, transport=way)
+        way = transport or (None if proxies else OwnTransport(httpx.HTTPTransport))
+        made = cls("0" * ACCOUNT_ID_LENGTH, key or NO_TOKEN, timeout=timeout, transport=way)
         made._account_id = ""
         made._openai = base_url.rstrip("/")
         made._via = via
@@ -270,3 +275,7 @@ class WorkersAI:
                 "%cfai status shows which it is and where that is set.",
             )
         return f"{self._root}/accounts/{self._account_id}"
+
+
+def _secret(given: str | Secret) -> Secret:
+    return given if isinstance(given, Secret) else Secret(given)

@@ -3,26 +3,25 @@
 import json
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import suppress
 from copy import copy
 from random import random
-from socket import SHUT_RDWR, socket
-from threading import Event, Lock, current_thread, main_thread
+from threading import current_thread, main_thread
 from typing import Any, Self, TypeVar
-from weakref import WeakSet
 
 import httpx
 from tenacity import RetryCallState, Retrying
 
 from ..errors import BadOption, CfaiError, ConnectionFailed, RateLimited
+from ..secret import Secret, Unpickled
 from . import body
 from .envelope import refusal
+from .http_pool import HttpPool
 from .pacing import Wait
 from .retry import is_worth_another, seconds_before
-from .transport import our_errors, our_setup_errors
+from .transport import in_httpx, set_up
 
 CONNECT_TIMEOUT = 10.0  # s
-NO_TOKEN = "none"  # for a server that asks for no key: no header is sent  # noqa: S105
+NO_TOKEN = Secret("")  # for a server that asks for no key: no header is sent
 TELL_AFTER = 2.0  # s of trying: from then on the user is told
 
 MOST = 100  # connections at once
@@ -36,26 +35,27 @@ def no_turn(_model: str) -> None:
     """Let every request go at once."""
 
 
-class _Bearer(httpx.Auth):
+class _Bearer(Unpickled, httpx.Auth):
     """Puts the token into the request's header, and into nothing that prints."""
 
-    def __init__(self, token: str) -> None:
-        self.__header = f"Bearer {token}"
+    def __init__(self, token: Secret) -> None:
+        self._token = token
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = self.__header
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         yield request
+        del request.headers["Authorization"]  # the reply keeps its request
 
     def __repr__(self) -> str:
         return "<an API token>"
 
 
-class Connection:
+class Connection(Unpickled):
     """One connection pool with one token, or NO_TOKEN. It raises our errors and no other."""
 
     def __init__(
         self,
-        token: str,
+        token: Secret,
         timeout: float,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -65,12 +65,10 @@ class Connection:
         self._sleep = sleep
         self._extensions: Mapping[str, Any] = {}
         self.turn: Turn = no_turn
-        self._sockets: WeakSet[socket] = WeakSet()
-        self._lock = Lock()
-        self._hung_up = Event()
-        with our_setup_errors():
-            self._http = httpx.Client(
-                auth=None if token == NO_TOKEN else _Bearer(token),
+
+        def client() -> httpx.Client:
+            return httpx.Client(
+                auth=_Bearer(token) if token else None,
                 headers={
                     "User-Agent": f"cfai-magics/{__version__}",
                     "Accept-Encoding": body.ACCEPT_ENCODING,
@@ -81,6 +79,12 @@ class Connection:
                 follow_redirects=False,  # so that the token never travels to another host
             )
 
+        self._pool = HttpPool(lambda: set_up(client))
+
+    @property
+    def _http(self) -> httpx.Client:
+        return self._pool.client
+
     def bearing(self, extensions: Mapping[str, Any]) -> Self:
         """Return the same connections, with what each request then bears for the transport."""
         made = copy(self)
@@ -89,51 +93,38 @@ class Connection:
 
     def close(self) -> None:
         """Close all connections."""
-        self._http.close()
+        self._pool.close()
 
     def hang_up(self) -> None:
         """End at once what other threads wait for, and let nothing more be sent.
 
         Closing a socket does not wake a thread that reads from it; shutting it down does.
         """
-        with self._lock:
-            self._hung_up.set()
-            for each in self._sockets:
-                _shut_down(each)
+        self._pool.hang_up()
 
     def _is_worth_another(self, state: RetryCallState) -> bool:
         worth_it = is_worth_another(_failure(state), state.attempt_number)
-        return worth_it and not self._hung_up.is_set()
+        return worth_it and not self._pool.has_hung_up
 
     def _pause(self, seconds: float) -> None:
         """Wait before another try; on other threads than the main one, until hung up."""
         if current_thread() is main_thread():
             self._sleep(seconds)  # which an interrupt ends, on Windows too
         else:
-            self._hung_up.wait(seconds)
-
-    def _note_socket(self, _event: str, info: Mapping[str, Any]) -> None:
-        """Keep the socket of a connection that has just been made (httpx's trace)."""
-        made = info.get("return_value")
-        if made is None or not hasattr(made, "get_extra_info"):
-            return
-        found = made.get_extra_info("socket")
-        with self._lock:
-            if isinstance(found, socket):
-                self._sockets.add(found)
-                if self._hung_up.is_set():
-                    _shut_down(found)
+            self._pool.wait(seconds)
 
     def send(self, method: str, url: str, model: str = "", **sent: Any) -> httpx.Response:
         """Send once; return the reply with its body unread, or raise what it refuses with.
 
         `sent` is what httpx takes as the body; `model` is named in the errors.
         """
-        if self._hung_up.is_set():
+        if self._pool.has_hung_up:
             raise ConnectionFailed("The connection was hung up")
-        sent["extensions"] = {**self._extensions, "trace": self._note_socket}
-        with our_errors():
-            response = self._http.send(self._http.build_request(method, url, **sent), stream=True)
+        sent["extensions"] = {**self._extensions, "trace": self._pool.note_socket}
+        http = self._http
+        response = in_httpx(
+            lambda: http.send(http.build_request(method, url, **sent), stream=True)
+        )
         if response.is_success:
             return response
         error = refusal(response.status_code, response.headers, body.beginning(response))
@@ -185,11 +176,6 @@ class Connection:
         if on_retry and wait.seconds > TELL_AFTER:
             on_retry(RateLimited(wait.cause), wait.seconds, 1)
         self._pause(wait.seconds)
-
-
-def _shut_down(each: socket) -> None:
-    with suppress(OSError):  # it is not connected any more
-        socket.shutdown(each, SHUT_RDWR)  # not SSLSocket's, which the reading thread would notice
 
 
 def _failure(state: RetryCallState) -> Any:

@@ -1,11 +1,15 @@
 """Translates the errors of httpx into ours: the one place where they enter."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import httpx
 
 from ..errors import BadOption, CfaiError, ConnectionFailed, RequestTimeout
+from ..secret import without_frames
+
+Result = TypeVar("Result")
+THEIRS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
 
 
 def translated(error: Exception) -> CfaiError:
@@ -25,29 +29,65 @@ def translated(error: Exception) -> CfaiError:
     return ConnectionFailed("The connection broke")
 
 
-@contextmanager
-def our_setup_errors() -> Iterator[None]:
-    """Raise our error where httpx can't use the proxy or certificates that the environment names.
+def set_up(make: Callable[[], Result]) -> Result:
+    """Call a constructor of httpx; our error if the environment's proxy or certificates misfit.
 
     What httpx says of them is left out: a proxy's address may hold a password.
     """
     try:
-        yield
-    except ImportError:
-        raise BadOption(
+        return make()
+    except BaseException as error:  # noqa: BLE001 - raised again below
+        ours = _setup_error(error)
+    try:
+        raise ours from None
+    finally:
+        del ours
+
+
+def _setup_error(error: BaseException) -> BaseException:
+    if isinstance(error, ImportError):
+        return BadOption(
             "For a SOCKS proxy a package is missing", "Install httpx[socks], or unset ALL_PROXY."
-        ) from None
-    except (ValueError, OSError, httpx.InvalidURL):
-        raise BadOption(
+        )
+    if isinstance(error, ValueError | OSError | httpx.InvalidURL):
+        return BadOption(
             "The proxy or the certificates that the environment names cannot be used",
             "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE.",
-        ) from None
+        )
+    return without_frames(error)
 
 
-@contextmanager
-def our_errors() -> Iterator[None]:
-    """Raise our errors in place of those of httpx."""
+def in_httpx(call: Callable[[], Result]) -> Result:
+    """Call httpx and raise our errors in place of its own.
+
+    Interrupts and bugs leave without the frames of httpx: the header with the token is in their
+    local variables.
+    """
     try:
-        yield
-    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict) as error:
-        raise translated(error) from None
+        return call()
+    except BaseException as error:  # noqa: BLE001 - raised again below
+        ours = _ours(error)
+    try:
+        raise ours from None
+    finally:
+        del ours
+
+
+def relayed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the chunks of a body as httpx gives them; its errors are those of `in_httpx`."""
+    try:
+        yield from chunks
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised again below
+        ours = _ours(error)
+    else:
+        return
+    try:
+        raise ours from None
+    finally:
+        del ours
+
+
+def _ours(error: BaseException) -> BaseException:
+    return translated(error) if isinstance(error, THEIRS) else without_frames(error)

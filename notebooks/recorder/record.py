@@ -28,12 +28,12 @@ MODELS: Mapping[str, Callable[[], Model]] = {each.name: each for each in (Ocr, M
 TAKE = """exec('''
 from types import SimpleNamespace
 from cfai_magics.api import current_session
-from cfai_magics.local.server import ApiKey
+from cfai_magics.secret import Secret
 address, key, name, vision = {}
 route = current_session().route
 route.close()
 route.server = SimpleNamespace(
-    base_url=address, api_key=ApiKey(key), model_name=name, context=None, vision=vision,
+    base_url=address, api_key=Secret(key), model_name=name, context=None, vision=vision,
     running=True, stop=lambda: None,
 )
 ''', {{}})"""

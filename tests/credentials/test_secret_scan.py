@@ -10,6 +10,7 @@ import pytest
 
 from cfai_magics.credentials.secret_scan import findings
 from cfai_magics.errors import BadOption
+from cfai_magics.secret import Secret
 from tests.secrets import older_token, token
 
 
@@ -48,8 +49,10 @@ def test_it_is_found_in_source_output_and_metadata(tmp_path: Path, made: Any) ->
 
 def test_a_known_secret_is_found_in_any_form_and_named(tmp_path: Path) -> None:
     path = written(tmp_path, code("key = 'plain words'"))
-    assert [each.what for each in findings(path, [("the key", "plain words")])] == ["the key"]
-    assert findings(path, [("the key", "")]) == []
+    assert [each.what for each in findings(path, [("the key", Secret("plain words"))])] == [
+        "the key"
+    ]
+    assert findings(path, [("the key", Secret(""))]) == []
 
 
 def test_pictures_and_prose_are_no_secrets(tmp_path: Path) -> None:
