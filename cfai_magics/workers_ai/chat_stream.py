@@ -32,6 +32,7 @@ Tried = Callable[[Callable[[], Begun]], Begun]
 
 END = b"[DONE]"
 UNKNOWN_TOKENS = 131_072  # where the request sets no limit: as many as the longest answers have
+SPARE_FRAMES = 16  # without text: the role, the finish reason, the usage
 SPARE_TOKENS = 64
 LONG_TOKENS = 4  # times longer than usual are tokens of dashes or spaces: 64 characters
 BYTES_PER_TOKEN = 4096  # of a frame with one token; real ones have about 500
@@ -225,7 +226,8 @@ class Allowance:
 
         Tokens of many spaces or dashes are long, but come one a frame at most.
         """
-        if frames > self.tokens or characters > LONG_TOKENS * self.characters:
+        is_past = frames > self.tokens + SPARE_FRAMES
+        if is_past or characters > LONG_TOKENS * self.characters:
             raise CutStream(
                 f"The server went on far beyond the {self.tokens:,} tokens that it was asked for"
             )
