@@ -58,6 +58,7 @@ class NotebookGrid:
     def notice(self, number: int, line: str) -> None:
         """Tell why nothing is coming of an answer yet."""
         self._panes[number].notice = line
+        self._next_update = 0.0  # nothing else may come while it waits
         self._update(number)
 
     def ended(self, number: int, answer: Answer, error: str) -> None:

@@ -64,6 +64,14 @@ def test_each_answer_has_a_column_with_its_title_and_figures() -> None:
     assert plain.startswith(f"--- gemma-4-26b-a4b-it\nGrey\n{row}\n\n--- llama")
 
 
+def test_a_notice_is_shown_at_once_as_nothing_may_follow() -> None:
+    screen = Screen()
+    live = screen.grid()
+    live.add(1, Text("Blue"))
+    live.notice(0, "The model is busy; try 2 follows in 3 s")
+    assert "try 2 follows" in screen.html[0]
+
+
 def test_what_is_shown_while_they_come_is_what_has_come() -> None:
     screen = Screen()
     live = screen.grid()
