@@ -4,6 +4,8 @@ VENV := .venv
 EMPTY := .venv-empty
 IPYTHON8 := .venv-ipython8
 LAB42 := .venv-lab42
+# A file's tests share a kernel or a wheel, so they stay in one process.
+PARALLEL := -n 2 --dist loadfile
 PYTHONS := 3.11 3.12 3.13 3.14
 PY := $(VENV)/bin/python
 SOURCES := pyproject.toml hatch_build.py \
@@ -46,7 +48,8 @@ check: install
 
 test: install browser
 	$(PY) -m coverage erase
-	$(PY) -m coverage run -m pytest
+	$(PY) -m coverage run -m pytest $(PARALLEL) --ignore=tests/browser
+	$(PY) -m coverage run -m pytest tests/browser
 	$(PY) -m coverage combine -q
 	$(PY) -m coverage report
 	cd labextension && jlpm test
@@ -73,7 +76,7 @@ test-pythons: install
 
 # The wheel and what the Lab part is built from are the same for every Python.
 test-python: .venv-$(VERSION)/installed
-	.venv-$(VERSION)/bin/python -m pytest -n 2 --ignore=tests/browser --ignore=tests/test_wheel.py
+	.venv-$(VERSION)/bin/python -m pytest $(PARALLEL) --ignore=tests/browser --ignore=tests/test_wheel.py
 
 # What touches IPython itself is tested on the major version before too.
 $(IPYTHON8)/installed: pyproject.toml
