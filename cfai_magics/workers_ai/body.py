@@ -8,7 +8,7 @@ from math import inf
 import httpx
 
 from ..errors import ReplyTooLarge, RequestTimeout, WorkersAIError
-from .transport import relayed
+from .transport import in_httpx, relayed
 
 MAX_REPLY_BYTES = 64 * 2**20  # uncompressed
 MAX_ERROR_BYTES = 2**20  # of a refusal: what comes after that says nothing more
@@ -87,13 +87,13 @@ def whole(response: httpx.Response, limit: int = MAX_REPLY_BYTES) -> bytes:
     try:
         return b"".join(chunks(response, Patience(seconds, seconds), limit))
     finally:
-        response.close()
+        in_httpx(response.close)
 
 
 def beginning(response: httpx.Response) -> bytes:
     """Return the first part of a refusal's body, and close the reply."""
     if not _is_readable(response):
-        response.close()
+        in_httpx(response.close)
         return b""  # its status has to say all
     seconds = seconds_per_piece(response)
     found = bytearray()
@@ -103,7 +103,7 @@ def beginning(response: httpx.Response) -> bytes:
             if len(found) > MAX_ERROR_BYTES:
                 break
     finally:
-        response.close()
+        in_httpx(response.close)
     return bytes(found[:MAX_ERROR_BYTES])
 
 

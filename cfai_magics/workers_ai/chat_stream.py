@@ -23,6 +23,7 @@ from .connection import json_of
 from .envelope import refusal_in
 from .gateway import from_cache, told_by
 from .sse import MESSAGE, events
+from .transport import in_httpx
 from .usage import header_neurons
 from .wire import Reader, is_empty, unwrapped
 
@@ -69,7 +70,7 @@ class ChatStream:
     def close(self) -> None:
         """Close the connection, in the middle of the answer too."""
         if self._response is not None:
-            self._response.close()
+            in_httpx(self._response.close)
 
     @property
     def usage(self) -> Usage:

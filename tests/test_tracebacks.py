@@ -1,0 +1,433 @@
+"""No local variable of a traceback shows a token, wherever in a call an error comes."""
+
+import copy
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import httpx
+import pytest
+
+from cfai_magics.cli import main
+from cfai_magics.commands.account import login
+from cfai_magics.commands.export import export
+from cfai_magics.credentials.store import (
+    FILE_NAME,
+    Credentials,
+    CredentialStore,
+    valid_account_id,
+    valid_token,
+)
+from cfai_magics.errors import AuthenticationError, BadOption, CfaiError, NotAnAccountId
+from cfai_magics.route.login import log_in
+from cfai_magics.secret import Environment, Secret
+from cfai_magics.session import Session
+from cfai_magics.settings import Cfai
+from cfai_magics.workers_ai import WorkersAI
+from tests.kernels import Kernel, running_kernel
+from tests.secrets import account_id, token
+from tests.standin import Standin
+
+THEIRS = ("httpx", "httpcore", "h11")
+PLACES = ("cfai_magics", *THEIRS, "json", "keyring", "os", "tenacity")  # modules
+RELEASES = ("__exit__", "close")  # an error in place of a release leaves a lock locked
+SERVER_KEY = f"sk-{token()[5:]}"
+HERE = str(Path(__file__).parent)
+
+
+class Injected(Exception):
+    """A bug, as anything may have one."""
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that came before it, shown or not."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            waiting += [each.__context__, each.__cause__]
+            yield each
+
+
+def frames(error: BaseException) -> Iterator[FrameType]:
+    for each in chain(error):
+        yield from (frame for frame, _ in traceback.walk_tb(each.__traceback__))
+
+
+def shown(error: BaseException) -> str:
+    """All that a tracker of errors could show of one: messages, notes, and variables."""
+    parts = [f"{each!r} {vars(each)!r}" for each in chain(error)]
+    for frame in frames(error):
+        if not frame.f_code.co_filename.startswith(HERE):
+            parts += map(reprlike, frame.f_locals.values())
+    return "\n".join(parts)
+
+
+def reprlike(value: object) -> str:
+    try:
+        return repr(value)
+    except AttributeError:  # an object that was interrupted while it was made
+        return ""
+
+
+def is_of_httpx(frame: FrameType) -> bool:
+    """Whether it is a frame of httpx or below; to read a reply's status or header is none."""
+    module = str(frame.f_globals.get("__name__"))
+    return module.partition(".")[0] in THEIRS and module != "httpx._models"
+
+
+def calls_of(call: Callable[[], object]) -> list[CodeType]:
+    """Return each function that runs in a call once, but for those that release something."""
+    found: dict[CodeType, None] = {}
+
+    def note(frame: FrameType, event: str, _arg: object) -> None:
+        code = frame.f_code
+        module = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if event == "call" and code.co_name not in RELEASES and module in PLACES:
+            found[code] = None
+
+    sys.settrace(note)
+    try:
+        call()
+    finally:
+        sys.settrace(None)
+    return list(found)
+
+
+def raised_in(call: Callable[[], object], place: CodeType, error: BaseException) -> Any:
+    """Run the call with the error raised where the function is first called; return what came."""
+
+    def strike(frame: FrameType, event: str, _arg: object) -> None:
+        if event == "call" and frame.f_code is place:
+            sys.settrace(None)
+            raise error
+
+    sys.settrace(strike)
+    try:
+        call()
+    except BaseException as came:  # noqa: BLE001 - looked at
+        return came
+    finally:
+        sys.settrace(None)
+    return None
+
+
+class Prompts:
+    """A door whose user types these answers."""
+
+    def __init__(self, session: Session, *answers: str) -> None:
+        self.session = session
+        self._answers = list(map(Secret, answers))
+
+    def prompt(self, _question: str) -> str:
+        return self._answers.pop(0).reveal()
+
+    def say(self, _line: str) -> None:
+        pass
+
+
+def options(**values: Any) -> Any:
+    return type("Options", (), {"server": "", "file": "", "path": "", "anyway": True, **values})
+
+
+def use_environment(account: Standin, home: Path) -> Callable[[], object]:
+    def ask() -> object:
+        session = Session(Cfai(), home)
+        try:
+            return session.ask(session.request([{"role": "user", "content": "Hi"}]))
+        finally:
+            session.close()
+
+    return ask
+
+
+def use_file(account: Standin, home: Path) -> Callable[[], object]:
+    CredentialStore(home, {}).keep(account.account_id, Secret(account.token))
+    environ = Environment({"CLOUDFLARE_API_BASE_URL": account.base_url})
+
+    def ask() -> object:
+        session = Session(Cfai(), home, environ=environ)
+        try:
+            return session.embed(["Hi"])
+        finally:
+            session.close()
+
+    return ask
+
+
+def use_server_key(account: Standin, home: Path) -> Callable[[], object]:
+    address = f"{account.base_url}/accounts/{account.account_id}/ai/v1"
+    CredentialStore(home, {}).keep_server_key(address, Secret(SERVER_KEY))
+    environ = Environment({"CFAI_BASE_URL": address})
+
+    def ask() -> object:
+        session = Session(Cfai(), home, environ=environ)
+        try:
+            return session.ask(session.request([{"role": "user", "content": "Hi"}], "m"))
+        except AuthenticationError:  # the stand-in knows no such key
+            return None
+        finally:
+            session.close()
+
+    return ask
+
+
+def use_login(account: Standin, home: Path) -> Callable[[], object]:
+    session = Session(Cfai(), home)
+    return lambda: login(Prompts(session, account.account_id, account.token), options())  # type: ignore[arg-type]
+
+
+def use_panel_login(account: Standin, home: Path) -> Callable[[], object]:
+    session = Session(Cfai(), home)
+    found = Credentials(account.account_id, Secret(account.token), "the panel")
+    return lambda: log_in(session.route, found)
+
+
+def use_export(account: Standin, home: Path) -> Callable[[], object]:
+    session, path = Session(Cfai(), home), home / "simple.json"
+
+    def write() -> object:
+        path.unlink(missing_ok=True)
+        return export(Prompts(session), options(path=str(path)))  # type: ignore[arg-type]
+
+    return write
+
+
+def use_shell(account: Standin, home: Path) -> Callable[[], object]:
+    def ask() -> None:
+        if main(["ask", "Hi"]):
+            raise KeyboardInterrupt
+
+    return ask
+
+
+ENTRIES = (
+    use_environment,
+    use_file,
+    use_server_key,
+    use_login,
+    use_panel_login,
+    use_export,
+    use_shell,
+)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of what an error left open on purpose
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [(use_environment, Injected), *((entry, KeyboardInterrupt) for entry in ENTRIES)],
+    ids=lambda it: it.__name__.removeprefix("use_"),
+)
+def test_no_error_at_any_depth_of_a_call_shows_the_token(
+    account: Standin,
+    home: Path,
+    entry: Callable[[Standin, Path], Callable[[], object]],
+    kind: type[BaseException],
+) -> None:
+    call = entry(account, home)
+    call()  # what is imported when first used
+    raised = 0
+    for place in calls_of(call):
+        error = raised_in(call, place, kind())
+        if error is None:
+            continue
+        raised += 1
+        told = shown(error)
+        where = f"{place.co_filename}:{place.co_name}"
+        assert account.token not in told, where
+        assert SERVER_KEY not in told, where
+        if isinstance(error, kind):
+            assert not any(map(is_of_httpx, frames(error))), where
+    assert raised > 30
+
+
+class Broken(httpx.BaseTransport):
+    """A network in which everything ends in this error."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert request.headers["Authorization"]
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), Injected(), httpx.ReadError("x")], ids=repr
+)
+@pytest.mark.parametrize("asking", ["chat", "models", "embed", "run", "check"])
+def test_what_a_transport_raises_carries_no_frame_of_httpx(
+    account: Standin, home: Path, error: BaseException, asking: str
+) -> None:
+    session = Session(Cfai(), home, transport=Broken(error))
+    client = WorkersAI(
+        account.account_id, Secret(account.token), transport=Broken(error), sleep=lambda _: None
+    )
+    calls: dict[str, Callable[[], object]] = {
+        "chat": lambda: session.ask(session.request([{"role": "user", "content": "Hi"}])),
+        "models": client.models,
+        "embed": lambda: client.embed(["Hi"], "@cf/baai/bge-m3"),
+        "run": lambda: client.run("@cf/x/y", {"a": 1}),
+        "check": client.check_token,
+    }
+    if asking == "chat" and isinstance(error, httpx.ReadError):
+        pytest.skip("the session waits between its tries")
+    with pytest.raises((type(error), CfaiError)) as caught:
+        calls[asking]()
+    assert not any(map(is_of_httpx, frames(caught.value)))
+    assert account.token not in shown(caught.value)
+    session.close()
+
+
+@pytest.fixture
+def verbose(account: Standin) -> Iterator[Kernel]:
+    with running_kernel() as kernel:
+        kernel.run("%xmode Verbose")
+        kernel.run("import cfai_magics")
+        yield kernel
+
+
+def test_an_interrupted_ask_shows_no_token_in_verbose_mode(
+    verbose: Kernel, account: Standin
+) -> None:
+    account.switch(delay_before_headers=300)
+    running = verbose.start("cfai_magics.ask('Hi')")
+    assert account.wait_for(lambda server: bool(server.requests), 60)
+    verbose.manager.interrupt_kernel()
+    cell = verbose.finish(running)
+    told = "\n".join(cell.traceback)
+    assert cell.ename == "KeyboardInterrupt"
+    assert "cfai_magics/api.py" in told
+    assert account.token not in told
+    assert not [name for name in THEIRS if f"/{name}/" in told]
+
+
+def test_a_bug_names_its_place_though_its_frames_are_left_out(
+    account: Standin, home: Path
+) -> None:
+    session = Session(Cfai(), home, transport=Broken(Injected()))
+    with pytest.raises(Injected) as caught:
+        session.ask(session.request([{"role": "user", "content": "Hi"}]))
+    session.close()
+    assert "handle_request" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda secret: WorkersAI("bad", secret), id="a wrong account id"),
+        pytest.param(lambda secret: WorkersAI(secret, "0" * 32), id="swapped"),
+        pytest.param(lambda secret: WorkersAI("0" * 32, f"{secret} "), id="a wrong token"),
+        pytest.param(
+            lambda secret: WorkersAI.openai_compatible("http://x/v1", f"{secret}ż"),
+            id="a wrong key",
+        ),
+        pytest.param(lambda secret: valid_token(f"{secret} ż"), id="typed with a space"),
+        pytest.param(valid_account_id, id="typed in place of the account id"),
+    ],
+)
+def test_a_refused_token_is_one_line_and_in_no_variable(make: Callable[[str], object]) -> None:
+    canary = token()
+    with pytest.raises((BadOption, NotAnAccountId)) as caught:
+        make(canary)
+    assert canary not in shown(caught.value)
+    assert len(caught.value._render_traceback_()) == 1
+
+
+@pytest.mark.parametrize("name", ["CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN"])
+def test_wrong_variables_of_the_environment_are_in_no_variable_of_a_traceback(
+    home: Path, name: str
+) -> None:
+    canary = token()
+    with pytest.raises(CfaiError) as caught:
+        CredentialStore(home, Environment({name: canary})).find()
+    assert canary not in shown(caught.value)
+
+
+def test_credentials_without_an_account_show_no_token_in_a_traceback(home: Path) -> None:
+    canary = token()
+    home.mkdir()
+    (home / FILE_NAME).write_text(f'{{"api_token": "{canary}"}}')
+    with pytest.raises(CfaiError) as caught:
+        CredentialStore(home, {}).find()
+    assert canary not in shown(caught.value)
+
+
+def holders(secret: Secret) -> dict[str, object]:
+    client = WorkersAI(account_id(), secret, transport=httpx.MockTransport(lambda _: None))  # type: ignore[arg-type,return-value]
+    return {
+        "secret": secret,
+        "credentials": Credentials(account_id(), secret, "a test"),
+        "client": client,
+        "session": Session(Cfai(), Path(os.devnull), environ={"CLOUDFLARE_API_TOKEN": "t"}),
+        "environment": Environment({"CLOUDFLARE_API_TOKEN": secret.reveal()}),
+    }
+
+
+@pytest.mark.parametrize("holder", ["secret", "credentials", "client", "session", "environment"])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_what_holds_a_token_is_not_pickled(holder: str, protocol: int) -> None:
+    secret = Secret(token())
+    with pytest.raises(TypeError) as caught:
+        pickle.dumps(holders(secret)[holder], protocol)
+    assert secret.reveal() not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def auth_of(client: WorkersAI) -> httpx.Auth:
+    """The auth of a client's requests, as a trace of its frames finds it."""
+    found: list[httpx.Auth] = []
+
+    def look(frame: FrameType, event: str, _arg: object) -> None:
+        if event == "call" and frame.f_code.co_name == "auth_flow":
+            found.append(frame.f_locals["self"])
+
+    sys.settrace(look)
+    try:
+        client.models()
+    finally:
+        sys.settrace(None)
+    return found[0]
+
+
+@pytest.mark.parametrize("take", [pickle.dumps, copy.deepcopy], ids=["pickle", "deepcopy"])
+def test_the_auth_of_httpx_is_not_pickled_and_shows_nothing(
+    account: Standin, take: Callable[[object], object]
+) -> None:
+    with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
+        auth = auth_of(client)
+    assert account.token not in f"{auth!r} {vars(auth)!r}"
+    with pytest.raises(TypeError) as caught:
+        take(auth)
+    assert account.token not in str(caught.value)
+
+
+def test_no_attribute_of_a_secret_shows_it() -> None:
+    secret = Secret(token())
+    assert secret.reveal() not in repr([getattr(secret, name) for name in dir(secret)])
+    with pytest.raises(TypeError):
+        asdict(Credentials(account_id(), secret, "a test"))
+
+
+def test_the_request_of_a_reply_keeps_no_header_with_the_token(account: Standin) -> None:
+    kept: list[httpx.Request] = []
+
+    class Listening(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            kept.append(request)
+            return super().handle_request(request)
+
+    with WorkersAI(
+        account.account_id, account.token, base_url=account.base_url, transport=Listening()
+    ) as client:
+        client.models()
+    assert account.token.encode() not in pickle.dumps(kept)
