@@ -8,6 +8,8 @@ from pathlib import Path
 from ..asking import continuing
 from ..asking.door import Door, Workspace
 from ..errors import BadOption
+from ..escaping import markdown_text
+from ..markdown import without_remote_content
 from ..paths import user_path
 from ..prompt.conversation import Turn, on_old_answers
 from ..render.formats import Markdown, Table, neurons
@@ -69,13 +71,19 @@ def _written(turns: tuple[Turn, ...]) -> str:
     return "\n\n".join(_turn(turn, old=turn.position in old) for turn in turns) + "\n"
 
 
+def _page(turns: tuple[Turn, ...]) -> str:
+    """Return the turns as Markdown for a file, which loads nothing wherever it is opened."""
+    return without_remote_content(_written(turns))
+
+
 def _turn(turn: Turn, *, old: bool) -> str:
     model = turn.model.rpartition("/")[2]
     cost = "" if turn.neurons is None else f" · {neurons(turn.neurons)} neurons {turn.basis}"
     mark = " · **stands on an old answer**" if old else ""
     asked = "\n".join(f"> {line}" for line in turn.question.splitlines())
     tokens = f"{turn.prompt_tokens:,}→{turn.completion_tokens:,} tokens"
-    return f"**{turn.position}** · {model} · {tokens}{cost}{mark}\n\n{asked}\n\n{turn.answer}"
+    head = f"**{turn.position}** · {markdown_text(model)} · {tokens}{cost}{mark}"
+    return f"{head}\n\n{asked}\n\n{turn.answer}"
 
 
 def _use(door: Door, threads: Threads, options: Namespace) -> str:
@@ -114,7 +122,7 @@ def _export(door: Door, threads: Threads, options: Namespace) -> str:
     name = _in_use(door, options)
     turns = _turns(threads, name)
     path = user_path(options.to or f"{_file_name(name)}.md")
-    writers: Mapping[str, Callable[[tuple[Turn, ...]], str]] = {".md": _written, ".json": _json}
+    writers: Mapping[str, Callable[[tuple[Turn, ...]], str]] = {".md": _page, ".json": _json}
     if path.suffix not in writers:
         raise BadOption(f"{path} is neither .md nor .json", "Write for example --to talk.md.")
     try:

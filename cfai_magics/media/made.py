@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadOption
+from ..escaping import html_text
 from ..paths import user_path
 from ..terminal import safe_line
 from .images import picture_size
@@ -58,7 +59,7 @@ class Media:
             f"{self} is not shown: with more than {MOST_SHOWN / 1e6:.0f} MB it would make the "
             "notebook too big. .save(path) writes it into a file."
         )
-        return {"text/html": f"<div>{escape(told)}</div>", "text/plain": told}
+        return {"text/html": f"<div>{html_text(told)}</div>", "text/plain": told}
 
     def _shown(self, encoded: str) -> dict[str, str]:
         return {self.kind: encoded}

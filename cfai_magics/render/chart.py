@@ -1,9 +1,9 @@
 """A chart of neurons as Vega-Lite, HTML and text: a bar a name, billed beside estimated."""
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, NamedTuple
 
+from ..escaping import html_text
 from ..terminal import safe_line
 from .formats import neurons
 
@@ -73,11 +73,11 @@ class Chart:
         """Return the chart as HTML without script, for where Vega-Lite is not shown."""
         longest = self._longest()
         rows = "".join(
-            f'<tr><td style="text-align: left" dir="auto">{escape(bar.name)}</td>'
+            f'<tr><td style="text-align: left" dir="auto">{html_text(bar.name)}</td>'
             f'<td style="text-align: left; width: 30em">{_html_bar(bar, longest)}</td></tr>'
             for bar in self._bars
         )
-        caption = f'<caption style="text-align: left">{escape(self._title)}</caption>'
+        caption = f'<caption style="text-align: left">{html_text(self._title)}</caption>'
         return f"<table>{caption}{rows}</table>"
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
+from ..escaping import html_text
 from ..values import Answer
 from ..values.answers import Answers, Variant, column_titles, number_titles, titles
 from .formats import folded, muted
@@ -85,12 +86,12 @@ def _head(title: str, variant: Variant, answers: Answers | None) -> str:
     """Return a column's heading, with how many of its answers are distinct."""
     texts, came = answers.distinct[variant.column] if answers else (0, 0)
     counted = f"{texts} distinct of {came}" if came > 1 else ""
-    strong = f"<strong>{escape(title)}</strong>" if title else ""
+    strong = f"<strong>{html_text(title)}</strong>" if title else ""
     return " · ".join(filter(None, (strong, counted)))
 
 
 def _small(mark: str) -> str:
-    return f'<div style="margin-top: 0.6em"><em>{escape(mark)}</em></div>' if mark else ""
+    return f'<div style="margin-top: 0.6em"><em>{html_text(mark)}</em></div>' if mark else ""
 
 
 def _marks(variants: Sequence[Variant], answers: Answers | None) -> list[str]:

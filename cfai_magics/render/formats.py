@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from ..errors import CfaiError
+from ..escaping import html_text
 from ..markdown import without_remote_content
 from ..terminal import safe_line, safe_text
 from ..values import AccountFigure
@@ -66,13 +67,13 @@ def _aligned(line: Sequence[str], widths: Iterable[int]) -> str:
 
 def _cells(tag: str, row: Iterable[str]) -> str:
     return "".join(
-        f'<{tag} style="text-align: left" dir="auto">{escape(cell)}</{tag}>' for cell in row
+        f'<{tag} style="text-align: left" dir="auto">{html_text(cell)}</{tag}>' for cell in row
     )
 
 
 def muted(text: str) -> str:
     """Return text as an HTML line in the front end's quiet colour; runs of spaces stay."""
-    lines = "<br>".join(escape(line).replace("  ", " &nbsp;") for line in text.splitlines())
+    lines = "<br>".join(html_text(line).replace("  ", " &nbsp;") for line in text.splitlines())
     return f'<div style="{FOOTER_STYLE}">{lines}</div>'
 
 
@@ -80,7 +81,7 @@ def folded(summary: str, text: str) -> str:
     """Return text as HTML that opens when its summary is clicked."""
     style = "white-space: pre-wrap; font-family: inherit"
     return (
-        f"<details><summary>{escape(summary)}</summary>"
+        f"<details><summary>{html_text(summary)}</summary>"
         f'<pre style="{style}">{escape(text)}</pre></details>'
     )
 
@@ -88,7 +89,7 @@ def folded(summary: str, text: str) -> str:
 def unfolded(summary: str, code: str) -> str:
     """Return code as HTML that closes when its summary is clicked."""
     return (
-        f"<details open><summary>{escape(summary)}</summary>"
+        f"<details open><summary>{html_text(summary)}</summary>"
         f'<pre style="white-space: pre-wrap">{escape(code)}</pre></details>'
     )
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
+from ..escaping import MATH_IN_HTML, alone
 from ..forms.form import Form
+from ..formulas import REACHES_OUT
 from ..markdown import first_code, without_remote_content
 from ..terminal import safe_json, safe_text
 from ..values import Answer
@@ -97,13 +99,14 @@ def _html(answer: Answer) -> Bundle:
 def _latex(answer: Answer) -> Bundle:
     """Return LaTeX for MathJax, which knows formulas but no documents."""
     source = answer.parsed.strip()
-    if DOCUMENT in source:
+    if DOCUMENT in source or REACHES_OUT.search(source):
         return markdown(fenced(source, "latex"))
     return {"text/latex": source if MATH.search(source) else f"$$\n{source}\n$$"}
 
 
 def _table(answer: Answer) -> Bundle:
-    return {"text/html": answer.parsed.to_html(escape=True, max_rows=60, border=0)}
+    table = answer.parsed.to_html(escape=True, max_rows=60, border=0)
+    return {"text/html": MATH_IN_HTML.sub(alone, table)}  # no attribute of it holds such a sign
 
 
 SHOWN: Mapping[str, Callable[[Answer], Bundle]] = {

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
+from ..escaping import html_text
 from ..terminal import safe_line
 
 Matrix = Sequence[Sequence[float]]
@@ -62,10 +62,10 @@ class HeatMap:
         rows = "".join(map(self._row, range(self.shown)))
         caption = '<caption style="text-align: left">How near each text is to each</caption>'
         table = f"<table>{caption}<thead><tr><th></th>{numbers}</tr></thead><tbody>{rows}</tbody>"
-        return f"{table}</table>" + (f"<div>{escape(self.note)}</div>" if self.note else "")
+        return f"{table}</table>" + (f"<div>{html_text(self.note)}</div>" if self.note else "")
 
     def _row(self, at: int) -> str:
-        name = escape(f"{at + 1} {_name(self.texts[at])}")
+        name = html_text(f"{at + 1} {_name(self.texts[at])}")
         cells = "".join(map(_cell, self.matrix[at][: self.shown]))
         return f'<tr><th style="text-align: left" dir="auto">{name}</th>{cells}</tr>'
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from html import escape
 
+from ..escaping import html_text
 from ..prompt.costing import Sent, Share
 from ..terminal import safe_text
 from .formats import Bundle, Table, folded, neurons
@@ -46,7 +47,7 @@ class SentBox:
     def _repr_html_(self) -> str:
         parts = "".join(map(_opened, self.sent.shares))
         table = self.table._repr_html_()
-        return f"<details><summary>{escape(self.summary)}</summary>{table}{parts}</details>"
+        return f"<details><summary>{html_text(self.summary)}</summary>{table}{parts}</details>"
 
 
 def folded_box(sent: Sent) -> Bundle:
@@ -90,4 +91,4 @@ def _opened(share: Share) -> str:
     if share.part.image is None:
         return folded(_title(share), share.part.text)
     picture = f'<img src="{escape(share.part.image.url)}" alt="{escape(share.part.name)}">'
-    return f"<details><summary>{escape(_title(share))}</summary>{picture}</details>"
+    return f"<details><summary>{html_text(_title(share))}</summary>{picture}</details>"

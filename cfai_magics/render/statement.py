@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 
+from ..escaping import inline_code, markdown_text
 from ..terminal import safe_text
 from .formats import day, neurons
 
@@ -58,7 +59,9 @@ class Statement:
         return safe_text(str(self))
 
     def __str__(self) -> str:
-        head = f"# {TITLE}\n\nNotebook `{self._notebook}`, as of {day(self._date)} (UTC). "
+        head = (
+            f"# {TITLE}\n\nNotebook {inline_code(self._notebook)}, as of {day(self._date)} (UTC). "
+        )
         if not self.entries:
             return f"{head}No model was asked in it, as far as is known on this machine."
         parts = [
@@ -83,12 +86,12 @@ class Statement:
             groups[entry.model, entry.basis].append(entry)
         rows = [
             (
-                model,
+                markdown_text(model),
                 f"{len(group):,}",
                 f"{sum(entry.tokens_in for entry in group):,}",
                 f"{sum(entry.tokens_out for entry in group):,}",
                 neurons(sum(entry.neurons for entry in group)),
-                basis,
+                markdown_text(basis),
             )
             for (model, basis), group in sorted(groups.items())
         ]
@@ -97,8 +100,10 @@ class Statement:
     def _calls(self) -> str:
         rows = [
             (
-                *(entry.when, entry.model, f"{entry.tokens_in:,}", f"{entry.tokens_out:,}"),
-                *(neurons(entry.neurons), entry.basis, entry.ended, f"`{entry.request}`"),
+                *(entry.when, markdown_text(entry.model)),
+                *(f"{entry.tokens_in:,}", f"{entry.tokens_out:,}", neurons(entry.neurons)),
+                *(markdown_text(entry.basis), markdown_text(entry.ended)),
+                inline_code(entry.request),
             )
             for entry in self.entries
         ]
@@ -132,10 +137,7 @@ def _row(entry: Entry) -> dict[str, object]:
     }
 
 
+# Every cell is Markdown already: what comes from elsewhere is escaped where the row is made.
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -7,6 +7,7 @@ from itertools import product
 from operator import add
 from typing import Any, overload
 
+from ..escaping import markdown_text
 from ..markdown import without_remote_content
 from . import Answer, Basis, Usage
 from .frame import data_frame
@@ -155,7 +156,7 @@ class Answers:
     def _repr_markdown_(self) -> str:
         pairs = zip(titles(self.variants), self.texts, self.errors, strict=True)
         parts = (
-            f"**{title}**\n\n{without_remote_content(text) or error}"
+            f"**{markdown_text(title)}**\n\n{without_remote_content(text) or markdown_text(error)}"
             for title, text, error in pairs
         )
         return "\n\n---\n\n".join(parts)

@@ -1,11 +1,10 @@
 """The part of the panel about the account: enter, verify and forget account id and token."""
 
-from html import escape
-
 from ipywidgets import HTML, HBox, Password, Text, VBox
 
 from ..credentials.store import Credentials, valid_account_id, valid_token
 from ..errors import BadOption, CfaiError, NoCredentials
+from ..escaping import html_text
 from ..render.formats import next_try
 from ..route.login import HOW_TO, WORKERS_AI_PAGE, log_in
 from ..secret import Secret
@@ -14,7 +13,7 @@ from .notes import heading, note, told_in
 from .one_way import OneWay
 from .told import button
 
-STEPS = "".join(f"<li>{escape(line)}</li>" for line in HOW_TO)
+STEPS = "".join(f"<li>{html_text(line)}</li>" for line in HOW_TO)
 HOW = (
     f'<ol class="cfai-steps">{STEPS}</ol>'
     f'<a href="{WORKERS_AI_PAGE}" target="_blank" rel="noopener noreferrer">'

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from html import escape
 
+from ..escaping import html_text
 from ..render.formats import Table, counted, duration, neurons
 from ..store.history import Total
 from ..values import Running, Standing
@@ -60,7 +60,7 @@ def gauge(reading: Reading, now: datetime) -> str:
         f" <span>of {day.limit:,.0f} neurons used today</span>"
         f' <span class="cfai-chip">{percent} · {words}</span></div>'
         f"{_bar(reading, percent)}{_legend(reading)}"
-        f'<div class="cfai-clock">{escape(reset_clock(day, now))}{_account(day)}</div></div>'
+        f'<div class="cfai-clock">{html_text(reset_clock(day, now))}{_account(day)}</div></div>'
     )
 
 

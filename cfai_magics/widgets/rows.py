@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
+from ..escaping import html_text
 from ..neurons.pricing import Rates
 from ..values import Model, Usage
 
@@ -104,6 +104,6 @@ def detail(row: Row) -> str:
     ]
     told = " · ".join(filter(None, facts))
     return (
-        f'<div class="cfai-detail" role="status">Questions go to <b>{escape(model.name)}</b><br>'
-        f"{escape(told)}</div>"
+        '<div class="cfai-detail" role="status">'
+        f"Questions go to <b>{html_text(model.name)}</b><br>{html_text(told)}</div>"
     )

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from cfai_magics.session import Session
 from cfai_magics.values import Answer, Message
 from cfai_magics.values.provenance import MIME, metadata_of
 from tests.doors import bare_door
+from tests.parsers.hazards import hazards
+from tests.parsers.renderers import markdown_it, mistune
 from tests.standin import Standin
 
 QUESTION: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
@@ -89,6 +92,24 @@ def test_outputs_made_elsewhere_are_told_and_those_made_here_once(
     assert entries[1].when == "2026-01-02 03:04:05"
     assert r"@cf/a/b\|c" in str(report())
     assert "3 of them, made on another machine" in str(report())
+
+
+def test_what_a_notebook_tells_is_text_in_every_cell(
+    report: Report, session: Session, tmp_path: Path
+) -> None:
+    hostile = "a`|![x](http://e.org/p.png)<script>$x$[l](javascript:y)**b**\n\n# h"
+    path = tmp_path / f"{hostile.replace('/', '')[:20]}.ipynb"
+    names = ("model", "finish", "basis", "request", "date")
+    write(path, *({name: hostile} for name in names), dict.fromkeys(names, hostile))
+    statement = str(report(str(path)))
+    for render in (markdown_it, mistune):
+        html = render(statement)
+        assert hazards(html) == []
+        assert "<strong>b" not in html
+        assert html.count("<h1") == 1
+        assert "$x$" not in re.sub("<code>.*?</code>", "", html)
+        rows = re.findall("<tr>(.*?)</tr>", html, re.DOTALL)
+        assert {row.count("<td") + row.count("<th") for row in rows} == {6, 8}
 
 
 def test_the_csv_has_a_line_a_call(report: Report, session: Session, notebook: Path) -> None:

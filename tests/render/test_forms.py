@@ -22,7 +22,7 @@ def shown(name: str, text: str) -> dict[str, str]:
         (
             "code",
             "So:\n```\nx\n```",
-            {"text/markdown": "So:\n```\nx\n```", "text/plain": "x"},
+            {"text/markdown": "So:\n\n```\nx\n```", "text/plain": "x"},
         ),
         (
             "block",
@@ -44,6 +44,16 @@ def shown(name: str, text: str) -> dict[str, str]:
 )
 def test_a_form_is_shown(name: str, text: str, bundle: dict[str, str]) -> None:
     assert shown(name, text) == bundle
+
+
+def test_latex_that_reaches_out_is_shown_as_code() -> None:
+    source = r"\href{javascript:alert(1)}{x}"
+    assert shown("latex", source)["text/markdown"] == f"```latex\n{source}\n```"
+
+
+def test_dollar_signs_in_the_cells_of_a_table_are_no_formulas() -> None:
+    table = shown("table", "| a |\n|---|\n| $x$ |")["text/html"]
+    assert "<td><span>&#36;</span>x<span>&#36;</span></td>" in table
 
 
 def test_a_latex_document_is_shown_as_code() -> None:
@@ -81,5 +91,5 @@ def test_a_code_block_ends_only_at_its_end(text: str) -> None:
 
 def test_what_is_no_markdown_comes_as_code() -> None:
     assert while_coming("<b>", FORMS["html"]) == {"text/markdown": "```html\n<b>\n```"}
-    assert while_coming("```html\n<b>", FORMS["html"]) == {"text/markdown": "```html\n<b>"}
+    assert while_coming("```html\n<b>", FORMS["html"]) == {"text/markdown": "```html\n<b>\n```"}
     assert while_coming("| a |", FORMS["table"]) == {"text/markdown": "| a |"}

@@ -1,8 +1,10 @@
 """Several answers to one question: which are alike, what they took, and the data frame of them."""
 
 import sys
+from html import unescape
 
 import pytest
+from markdown_it import MarkdownIt
 
 from cfai_magics.errors import SetupError
 from cfai_magics.values import Answer, Usage
@@ -107,6 +109,23 @@ def test_as_text_and_markdown_each_has_its_title_and_loads_nothing() -> None:
     assert str(made).endswith("--- 3 of 3\nNoCapacity: busy.")
     assert "![" not in made._repr_markdown_()
     assert "**2 of 3**" in made._repr_markdown_()
+
+
+def test_errors_and_names_of_models_are_text_in_markdown() -> None:
+    error = "![x](http://e.org) <b> $x$ **c**\n\n# d"
+    asked = (Variant("a/<img src=x>"), Variant("a/b|*c*"))
+    shown = Answers(asked, (Answer("a"), Answer("b")), (error, "- e"))._repr_markdown_()
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(shown)
+    text = unescape(html.replace("<span>", "").replace("</span>", ""))
+    for each in (
+        "<p>![x](http://e.org) <b> $x$ **c**  # d</p>",
+        "<p>- e</p>",
+        "<img src=x>",
+        "b|*c*",
+    ):
+        assert each in text
+    assert "$x$" not in html
+    assert "<img" not in html
 
 
 def test_an_answer_that_came_at_once_has_no_pace() -> None:
