@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 LONGEST = 8_000  # characters of a formula
 LONGEST_LINE = 1_000  # characters before a sign that are looked at
-BRACKETS = {"\\(": "\\)", "\\[": "\\]"}
+BRACKETS = {"$$": "$$", "\\(": "\\)", "\\[": "\\]"}
 ENVIRONMENT = re.compile(r"\\begin\{([a-zA-Z]+\*?)\}")
 # Environments of LaTeX that MathJax and KaTeX draw.
 ENVIRONMENTS = {
@@ -57,23 +57,27 @@ class Formula(NamedTuple):
     end: int
 
 
-def formula_at(text: str, begin: int) -> Formula | None:
-    """Return the formula that begins at a dollar sign or backslash; None where none does."""
+def formula_at(text: str, begin: int, block_end: int) -> Formula | None:
+    """Return the formula that begins at a dollar sign or backslash; None where none does.
+
+    One that is displayed may go on where Markdown sees another block, for a line of it may begin
+    with a sign of Markdown; one in a line ends in the block where it begins.
+    """
+    last = begin + LONGEST
     if text.startswith("$$", begin):
-        return _bracketed(text, begin, "$$", "$$", is_display=True)
+        return _bracketed(text, begin, "$$", last)
     if text[begin] == "$":
-        return _between_dollars(text, begin)
+        return _between_dollars(text, begin, min(last, block_end))
     opening = text[begin : begin + 2]
     if opening in BRACKETS:
-        return _bracketed(text, begin, opening, BRACKETS[opening], is_display=opening == "\\[")
-    return _environment(text, begin)
+        return _bracketed(text, begin, opening, last if opening == "\\[" else min(last, block_end))
+    return _environment(text, begin, last)
 
 
-def _bracketed(
-    text: str, begin: int, opening: str, closing: str, *, is_display: bool
-) -> Formula | None:
+def _bracketed(text: str, begin: int, opening: str, last: int) -> Formula | None:
+    closing, is_display = BRACKETS[opening], opening != "\\("
     inner = begin + len(opening)
-    end = _find(text, closing, inner)
+    end = _find(text, closing, inner, last)
     if end < 0:
         return None
     body = text[inner:end]
@@ -83,9 +87,8 @@ def _bracketed(
     return _written(text, begin, body, end, is_display=is_display)
 
 
-def _find(text: str, closing: str, begin: int) -> int:
+def _find(text: str, closing: str, begin: int, last: int) -> int:
     """Return where a closing sign stands whose backslash is no escaped one; -1 where none does."""
-    last = begin + LONGEST
     found = text.find(closing, begin, last)
     while found > 0 and _is_escaped(text, found, begin):
         found = text.find(closing, found + 1, last)
@@ -110,8 +113,8 @@ def line_before(text: str, place: int) -> str:
     return text[line:place] if line or not begin else f"…{text[begin:place]}"
 
 
-def _between_dollars(text: str, begin: int) -> Formula | None:
-    match = CLOSING_DOLLAR.match(text, begin + 1, begin + LONGEST)
+def _between_dollars(text: str, begin: int, last: int) -> Formula | None:
+    match = CLOSING_DOLLAR.match(text, begin + 1, last)
     if match is None:
         return None
     end = match.end()
@@ -139,12 +142,12 @@ def _is_amount(body: str) -> bool:
     return bool(WORD.search(COMMAND.sub(" ", rest))) and not re.search(r"[\\^_=]", rest)
 
 
-def _environment(text: str, begin: int) -> Formula | None:
+def _environment(text: str, begin: int, last: int) -> Formula | None:
     opened = ENVIRONMENT.match(text, begin)
     if opened is None or opened[1].removesuffix("*").lower() not in ENVIRONMENTS:
         return None
     closing = f"\\end{{{opened[1]}}}"
-    end = text.find(closing, opened.end(), begin + LONGEST)
+    end = text.find(closing, opened.end(), last)
     if end < 0:
         return None
     end += len(closing)

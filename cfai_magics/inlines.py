@@ -5,7 +5,8 @@ how a parser divides the text: where one sees code that others do not, an entity
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from html import unescape
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from .escaping import BACKSLASH, DOLLAR, entities, inline_code
 from .formulas import formula_at, line_before
 
 SIGN = re.compile(
-    r"\\|`+|~{3,}|\$|<|!+\[|\](?=[(:])|@{2,}|@(?=\\)|&(?=[#a-z])|ftp(?=://)|https?://|www\.",
+    r"\\|`+|~{3,}|\$|<|!\[|\](?=[(:])|@{2,}|@(?=\\)|&(?=[#a-z])|ftp(?=://)|https?://|www\.",
     re.IGNORECASE,
 )
 PLAIN_ADDRESS = r"(?:https?://|mailto:)[\w\-.~:/?#@!&*+,;%]{1,2000}"
@@ -51,29 +52,31 @@ HARMLESS_TAG = re.compile(
 ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]*);", re.IGNORECASE)
 ENVIRONMENT = re.compile(r"\\(?:begin|end)\b|\\(?:eq)?ref\b")
 ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
-BLANK_LINE = re.compile(r"\n[ \t]*(?=\n)")
 ADDRESS_END = re.compile(r"\s|\Z")
 ADDRESS_BEGIN = re.compile(r"://|www\.", re.IGNORECASE)
 SPACE = re.compile(r"\s")
 SAFE_IN_ADDRESS = ":/?#@!&+,;=%"
 
 
-def safe_inlines(text: str) -> str:
-    """Return running text, without code blocks, that loads and runs nothing under any parser."""
-    return _Rewriting(text).whole()
+def safe_inlines(text: str, blocks: Sequence[int] = ()) -> str:
+    """Return running text, without code blocks, that loads and runs nothing under any parser.
+
+    `blocks` is where its blocks begin, in order.
+    """
+    return _Rewriting(text, blocks).whole()
 
 
 class _Rewriting:
     """The state of one pass over a text: what is written, and how far it is read."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, blocks: Sequence[int]) -> None:
         self._text = text
         self._place = 0
         self._out: list[str] = []
         self._address_end = 0  # where the bare address ends that was begun last
         self._in_address = False  # whether an address stands in the last word that is written
         self._ticks: dict[int, list[int]] | None = None
-        self._blanks: list[int] = []
+        self._blocks = blocks
 
     def whole(self) -> str:
         """Return the whole text, rewritten."""
@@ -121,7 +124,7 @@ class _Rewriting:
         """Return the formula that begins here, written anew; "" where none does."""
         if self._in_address:  # it would stand in an attribute, which its quotes could end
             return ""
-        found = formula_at(self._text, begin)
+        found = formula_at(self._text, begin, self._block_end(begin))
         if found is None:
             return ""
         self._place = found.end
@@ -142,17 +145,19 @@ class _Rewriting:
         return inline_code(code)
 
     def _closing_ticks(self, begin: int, length: int) -> int:
-        """Return where as many backticks close the code in the same paragraph; -1 where none."""
+        """Return where as many backticks close the code in the same block; -1 where none."""
         if self._ticks is None:
             self._ticks = {}
             for run in re.finditer("`+", self._text):
                 self._ticks.setdefault(len(run[0]), []).append(run.start())
-            self._blanks = [blank.start() for blank in BLANK_LINE.finditer(self._text)]
         runs = self._ticks.get(length, [])
         after = bisect_left(runs, begin + length)
-        blank = bisect_left(self._blanks, begin)
-        limit = self._blanks[blank] if blank < len(self._blanks) else len(self._text)
+        limit = self._block_end(begin)
         return runs[after] if after < len(runs) and runs[after] < limit else -1
+
+    def _block_end(self, place: int) -> int:
+        following = bisect_right(self._blocks, place)
+        return self._blocks[following] if following < len(self._blocks) else len(self._text)
 
     def less(self, begin: int, _sign: str) -> str:
         link = AUTOLINK.match(self._text, begin)
@@ -161,6 +166,7 @@ class _Rewriting:
             return link[0]
         other = OTHER_AUTOLINK.match(self._text, begin)
         if other:
+            self._end_sign()
             self._place = other.end()
             return f"[{entities(other[1])}]({safe_address(other[1])})"
         tag = HARMLESS_TAG.match(self._text, begin)
@@ -173,16 +179,20 @@ class _Rewriting:
             return "  "
         return "&lt;"
 
-    def image(self, begin: int, sign: str) -> str:
-        marks = "&#33;" * (len(sign) - 2)
-        place = begin + len(sign) - 2
-        data = IMAGE.match(self._text, place)
+    def image(self, begin: int, _sign: str) -> str:
+        self._end_sign()
+        data = IMAGE.match(self._text, begin)
         if data and not self._in_address:  # else its brackets could be part of the address
             self._place = data.end()
             name, kind, content = data.groups()
             name = NOT_IN_NAME.sub(" ", name)
-            return f"{marks}![{name}](data:image/{kind.lower()};base64,{content})"
-        return f"{marks}[image" + ("" if self._text.startswith("]", self._place) else ": ")
+            return f"![{name}](data:image/{kind.lower()};base64,{content})"
+        return "[image" if self._text.startswith("]", self._place) else "[image: "
+
+    def _end_sign(self) -> None:
+        """Write an exclamation mark anew that would make an image of the link that follows."""
+        if self._out and self._out[-1].endswith("!"):
+            self._out[-1] = self._out[-1][:-1].removesuffix("\\") + "&#33;"
 
     def bracket(self, begin: int, _sign: str) -> str:
         if self._text[begin + 1] == "(":

@@ -1,7 +1,9 @@
 """Owns what we know of Markdown: where a finished block ends, and what may be loaded."""
 
 import re
+from bisect import bisect_left, bisect_right
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from .escaping import LINE_END, block_code, normalized
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-MATH_BLOCKS = (("$$", "$$"), (r"\[", r"\]"))
+MATH_BLOCKS = (("$$", "$$"), (r"\[", r"\]"), (r"\begin{", r"\end{"))
 CODE_BLOCKS = {"fence", "code_block"}
 # What Markdown that needs no rewriting has none of.
 SIGN = re.compile(r"[\\`~$<!\]@&:]|\t| {4}|www\.", re.IGNORECASE)
@@ -152,23 +154,31 @@ def without_remote_content(text: str) -> str:
     if not SIGN.search(text):
         return text
     lines = _lines(text)
+    places = [0, *accumulate(map(len, lines))]
+    tokens = _block_parser().parse(text)
+    blocks = sorted({places[token.map[0]] for token in tokens if token.map})
+
+    def running(begin: int, end: int) -> str:
+        first, last = places[begin], places[end]
+        inside = blocks[bisect_right(blocks, first) : bisect_left(blocks, last)]
+        return safe_inlines(text[first:last], [place - first for place in inside])
+
     parts: list[str] = []
-    place = 0
-    for token in _block_parser().parse(text):
+    done = 0
+    for token in tokens:
         if token.type not in CODE_BLOCKS or not token.map:
             continue
         begin, end = token.map
-        parts.append(safe_inlines("".join(lines[place:begin])))
-        block = lines[begin:end]
+        parts.append(running(done, begin))
         if token.level == 0:
             parts += [_blank_line_after(parts), _fenced(token.content, _language(token), "")]
             parts.append(_end_of_block(lines, end))
         elif token.type == "fence":
-            parts.append(_nested_fence(token, block))
+            parts.append(_nested_fence(token, lines[begin:end]))
         else:
-            parts.append(safe_inlines("".join(block)))
-        place = end
-    parts.append(safe_inlines("".join(lines[place:])))
+            parts.append(running(begin, end))
+        done = end
+    parts.append(running(done, len(lines)))
     return "".join(parts)
 
 

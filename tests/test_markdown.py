@@ -78,6 +78,7 @@ ATTACKS = {
     "image": f"![x]({EVIL})",
     "image in the text of an image": f"![ ![x]({EVIL})",
     "image after signs": f"!!![x]({EVIL})",
+    "image by an address": f"!<{EVIL}?a=b> and \\!<{EVIL}?a=b>",
     "image whose name is a link": f"[![x]({EVIL})](http://a.b)",
     "image by a name": f"![x][r]\n\n[r]: {EVIL}",
     "image by its own name": f"![r]\n\n[r]: {EVIL}",
