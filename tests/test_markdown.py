@@ -252,6 +252,7 @@ def test_parts_of_an_answer_are_shown_as_the_whole_of_it(text: str) -> None:
         pytest.param("use `x` and `y[0]` so", "use `x` and `y[0]` so", id="code in a line"),
         pytest.param("```html\n<img src=x>\n```", "```html\n<img src=x>\n```", id="a fence"),
         pytest.param("a\n~~~ py x\n`<b>`\n", "a\n\n```py\n`<b>`\n```\n", id="other fences"),
+        pytest.param("<p>\n```\n<b>\n```", "&lt;p>\n\n```\n<b>\n```", id="a fence in HTML"),
         pytest.param("    <img>\n", "```\n<img>\n```\n", id="an indented block"),
         pytest.param("- a\n  ```py\n  x\n  ```\n", "- a\n  ```py\n  x\n  ```\n", id="in a list"),
     ],
