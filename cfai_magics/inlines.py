@@ -22,10 +22,9 @@ ADDRESS = r"(?:https?://|mailto:)(?:[^\s<>\\()]|\\[!-/:-@\[-`{-~]){0,2000}"
 IN_BRACKETS = r"(?:\([^\s<>\\()]{0,300}\)[^\s<>\\()]{0,300}){0,4}"
 TITLE = r"""(?:"[^"\n]{0,300}"|'[^'\n]{0,300}'|\([^()\n]{0,300}\))"""
 # Without =, so that it is harmless as a tag too.
-AUTOLINK = re.compile(
-    rf"<({PLAIN_ADDRESS}|[\w.+-]{{1,64}}@[\w.-]{{1,255}})>", re.ASCII | re.IGNORECASE
-)
-OTHER_AUTOLINK = re.compile(rf"<({ADDRESS})>", re.IGNORECASE)
+AUTOLINK = re.compile(rf"<({PLAIN_ADDRESS})>", re.ASCII | re.IGNORECASE)
+# Not as it is: mistune takes <p@b.c> for a paragraph of HTML.
+OTHER_AUTOLINK = re.compile(rf"<(?:({ADDRESS})|([\w.+-]{{1,64}}@[\w.-]{{1,255}}))>", re.IGNORECASE)
 LINK = re.compile(
     rf"\]\([ \t]*<?({ADDRESS}{IN_BRACKETS})>?(?:[ \t]*[ \t\n][ \t]*{TITLE})?[ \t]*\)",
     re.IGNORECASE,
@@ -41,6 +40,9 @@ IMAGE = re.compile(
     re.IGNORECASE,
 )
 BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
+# Escapes and formulas hold no brackets that count.
+BRACKET = re.compile(r"\\[\s\S]|\$\$?(?:\\[\s\S]|[^$\\])*\$\$?|(\[)|(\])")
+BEGINS_LINE = re.compile(r"[ \t>*+\-\d.)]*")
 NOT_IN_NAME = re.compile(r"[^\w .,-]")
 # Tags without attributes, whole and with plain text in them: those that models write into tables
 # and formulas, and those that `escaping` writes.
@@ -63,7 +65,23 @@ def safe_inlines(text: str, blocks: Sequence[int] = ()) -> str:
 
     `blocks` is where its blocks begin, in order.
     """
-    return _Rewriting(text, blocks).whole()
+    return _without_open_label(_Rewriting(text, blocks).whole())
+
+
+def _without_open_label(text: str) -> str:
+    """Write a bracket anew that begins a line and is never closed.
+
+    marked and mistune would look for its end, and the address of a definition, in the code block
+    that follows. JupyterLab takes formulas out before, and with them the brackets in them.
+    """
+    opened = -1
+    for sign in BRACKET.finditer(text):
+        if sign[1]:
+            begin = sign.start(1)
+            opened = begin if BEGINS_LINE.fullmatch(line_before(text, begin)) else -1
+        elif sign[2]:
+            opened = -1
+    return text if opened < 0 else f"{text[:opened]}&#91;{text[opened + 1 :]}"
 
 
 class _Rewriting:
@@ -168,7 +186,8 @@ class _Rewriting:
         if other:
             self._end_sign()
             self._place = other.end()
-            return f"[{entities(other[1])}]({safe_address(other[1])})"
+            address = other[1] or f"mailto:{other[2]}"
+            return f"[{entities(other[1] or other[2])}]({safe_address(address)})"
         tag = HARMLESS_TAG.match(self._text, begin)
         if tag:
             self._place = tag.end()

@@ -100,6 +100,9 @@ ATTACKS = {
     "fence closed by another": f"```\nx\n~~~\n<img src={EVIL}>\n```",
     "fence that never ends": f"```\n\n- a\n  ~~~\n<img src={EVIL}>",
     "fence in a list": f"- ```\n  x\n```\n<img src={EVIL}>\n```",
+    "name that goes on into a fence": f"[a\n\n```\n]: b\n <img src={EVIL}>\n```",
+    "name with a formula that goes on": f"[a \\] $[0,1)$\n\n```\n]: b\n <img src={EVIL}>\n```",
+    "address that mistune takes for a tag": f"<script@b.c>\n\n```\n<img src={EVIL}>\n```",
     "fence in a quote": f"> ```\n<img src={EVIL}>\n> ```",
     "fence in a quote goes on": f"> ```\nx\n```\n<img src={EVIL}>",
     "fence with more in its line": f"``` `x`\n<img src={EVIL}>\n```",
@@ -229,9 +232,12 @@ def test_parts_of_an_answer_are_shown_as_the_whole_of_it(text: str) -> None:
     finished, rest = split_finished(text)
     assert finished + rest == text
     shown = without_remote_content(finished) + "\n" + without_remote_content(rest)
-    assert re.sub(r"\s+", " ", shown).strip() == (
-        re.sub(r"\s+", " ", without_remote_content(text)).strip()
-    )
+    assert spaced(shown) == spaced(without_remote_content(text))
+
+
+def spaced(markdown: str) -> str:
+    """Markdown without differences in spaces, nor in how a bracket that opens nothing is written."""
+    return " ".join(markdown.replace("&#91;", "[").split())
 
 
 @pytest.mark.parametrize(

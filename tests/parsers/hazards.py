@@ -17,7 +17,8 @@ ANCHOR = re.compile("#")  # of nbconvert's headings
 DATA = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}\Z")
 ALIGNED = re.compile(r"text-align: ?(?:left|right|center);?\Z")
 DRAWN = re.compile(
-    r"\$\$(?:\\.|[^$\\])*\$\$|\$(?:\\.|[^$\\])*\$|\\\(.*?\\\)|\\\[.*?\\\]|\\begin\{.*?\\end\{", re.DOTALL
+    r"\$\$(?:\\.|[^$\\])*\$\$|\$(?:\\.|[^$\\])*\$|\\\(.*?\\\)|\\\[.*?\\\]|\\begin\{.*?\\end\{",
+    re.DOTALL,
 )
 REACHES = re.compile(
     r"\\(?:href|url|require|includegraphics|unicode|style|class|cssId|html|data|bbox|mmlToken|def"
