@@ -236,7 +236,7 @@ def test_parts_of_an_answer_are_shown_as_the_whole_of_it(text: str) -> None:
 
 
 def spaced(markdown: str) -> str:
-    """Markdown without differences in spaces, nor in how a bracket that opens nothing is written."""
+    """Markdown without differences in spaces and in how a literal bracket is written."""
     return " ".join(markdown.replace("&#91;", "[").split())
 
 
