@@ -1,0 +1,64 @@
+"""The names of the package that the session reads, beside commands, options and settings.
+
+A renamed attribute or exception class is one changed line here, and the golden files stay.
+"""
+
+from typing import Any
+
+# Name in the transcript -> attribute of an answer today.
+FIELDS = {
+    "model": "model",
+    "text": "text",
+    "reasoning": "thought",
+    "tool calls": "tool_calls",
+    "function calls": "called",
+    "finish reason": "finish",
+    "neurons": "neurons",
+    "source of neurons": "basis",
+    "seconds": "seconds",
+    "seconds to first token": "first_token_seconds",
+    "local": "local",
+    "via": "via",
+    "notes": "notes",
+    "parsed": "parsed",
+    "work": "work",
+    "has raw reply": "raw",
+}
+USAGE = {
+    "prompt tokens": "prompt_tokens",
+    "cached tokens": "cached_tokens",
+    "completion tokens": "completion_tokens",
+}
+EMBEDDINGS = {"texts": "texts", "vectors": "vectors"}
+
+# Name of an exception class today -> name in the transcript, once they differ.
+ERRORS: dict[str, str] = {}
+
+
+def fields(answer: Any) -> None:
+    """Print what an answer, or each of several, contains; empty fields are left out."""
+    for each in answer if hasattr(answer, "__len__") else [answer]:
+        usage = {name: getattr(each.usage, now) for name, now in USAGE.items()}
+        values = {name: getattr(each, now) for name, now in FIELDS.items()} | usage
+        values["has raw reply"] = values["has raw reply"] is not None
+        for name, value in values.items():
+            if value not in (None, "", (), False):
+                print(f"{name}: {_plain(value)}")
+
+
+def _plain(value: Any) -> str:
+    """Return a value without the names of its class and fields."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_plain, value))})"
+    if isinstance(value, str | int | float | list | dict | bool):
+        return repr(value)
+    slots = getattr(type(value), "__dataclass_fields__", {})
+    if slots and type(value).__module__.startswith("cfai_magics"):
+        return f"({', '.join(_plain(getattr(value, name)) for name in slots)})"
+    return str(value)
+
+
+def numbers(embeddings: Any) -> None:
+    """Print how many vectors there are, how long they are, and how the first begins."""
+    vectors = getattr(embeddings, EMBEDDINGS["vectors"])
+    print(len(vectors), len(vectors[0]), [round(float(number), 4) for number in vectors[0][:4]])

@@ -1,0 +1,79 @@
+"""Gives the package a fixed clock and no chance, in processes that the transcript starts.
+
+Python imports this module at startup when its folder is on PYTHONPATH. Only imports in modules
+of the package are changed; Jupyter, HTTP libraries and SQLite keep the real time. The clock
+stands still during a step of the session: it is a file that the session writes. A pause of the
+package moves the clock and takes no time.
+"""
+
+import builtins
+import datetime as dt
+import os
+import random
+import time
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = "cfai_magics"
+CLOCK = os.environ.get("CFAI_TRANSCRIPT_CLOCK", "")
+passed = {"slept": 0.0, "ticked": 0.0}
+import_really = builtins.__import__
+
+
+def read_clock():
+    return tuple(map(float, Path(CLOCK).read_text(encoding="ascii").split()))
+
+
+def now():
+    return read_clock()[0] + passed["slept"]
+
+
+def measure():
+    """Return the time for durations: in some steps it goes on with each look."""
+    seconds, tick = read_clock()
+    passed["ticked"] += tick
+    return seconds + passed["slept"] + passed["ticked"]
+
+
+def sleep(seconds):
+    passed["slept"] += seconds
+
+
+class _Meta(type):
+    def __instancecheck__(cls, value):
+        return isinstance(value, dt.datetime)
+
+
+class Datetime(dt.datetime, metaclass=_Meta):
+    """`datetime` whose present is that of the fixed clock."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return dt.datetime.fromtimestamp(now(), tz)
+
+
+def changed(module, **changes):
+    """Return a module that differs from another in these names."""
+    made = ModuleType(module.__name__, module.__doc__)
+    vars(made).update(vars(module), **changes)
+    return made
+
+
+FIXED = {
+    "datetime": changed(dt, datetime=Datetime),
+    "random": changed(random, random=lambda: 0.0, sample=lambda items, k: list(items)[:k]),
+    "time": changed(time, time=now, monotonic=measure, perf_counter=measure, sleep=sleep),
+}
+
+
+def import_fixed(name, *args, **kwargs):
+    """Import as always, but give the package the modules above in place of the real ones."""
+    found = import_really(name, *args, **kwargs)
+    namespace = (args[0] if args else kwargs.get("globals")) or {}
+    level = args[3] if len(args) > 3 else kwargs.get("level", 0)
+    importer = str(namespace.get("__name__", "")).partition(".")[0]
+    return FIXED.get(name, found) if importer == PACKAGE and not level else found
+
+
+if CLOCK:
+    builtins.__import__ = import_fixed

@@ -1,0 +1,73 @@
+"""The widgets of the panel as a page knows them: their state, and messages to them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+SHOWN = ("description", "value", "_options_labels", "index", "placeholder", "disabled", "tooltip")
+BUTTONS = ("ButtonModel", "TextModel")
+
+
+class Widgets:
+    """The widgets of one kernel, by the id of their comm."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, dict[str, Any]] = {}
+
+    def take(self, kind: str, content: dict[str, Any]) -> bool:
+        """Take in a message of a comm; False if it belongs to no widget."""
+        name, data = content["comm_id"], content.get("data", {})
+        if kind == "comm_open" and content.get("target_name") == "jupyter.widget":
+            self._states[name] = data["state"]
+        elif name not in self._states:
+            return False
+        elif kind == "comm_close":
+            del self._states[name]
+        elif data.get("method") in {"update", "echo_update"}:
+            self._states[name] |= data["state"]
+        return True
+
+    def tree(self) -> list[str]:
+        """Return a line for each widget: below it those that it contains."""
+        inside = {child for state in self._states.values() for child in _children(state)}
+        boxes = [name for name, state in self._states.items() if _children(state)]
+        return [line for name in boxes if name not in inside for line in self._lines(name, 0)]
+
+    def _lines(self, name: str, depth: int) -> Iterator[str]:
+        state = self._states[name]
+        layout = self._states.get(str(state.get("layout", "")).removeprefix("IPY_MODEL_"), {})
+        told = {key: state[key] for key in SHOWN if state.get(key) not in (None, "", False)}
+        if layout.get("display") == "none":
+            told["hidden"] = True
+        told = {key: _short(value) for key, value in told.items()}
+        kind = str(state.get("_model_name")).removesuffix("Model")
+        yield f"{'    ' * depth}{kind} {json.dumps(told, ensure_ascii=False)}"
+        for child in _children(state):
+            if child in self._states:
+                yield from self._lines(child, depth + 1)
+
+    def message(self, kind: str, told: str) -> dict[str, Any]:
+        """Return the message of a click, or of a value that is entered: "NAME = VALUE"."""
+        name, _, value = told.partition(" = ")
+        comm = next(
+            comm
+            for comm, state in self._states.items()
+            if name in (state.get("description"), state.get("placeholder"))
+        )
+        if kind == "!click":
+            data = {"method": "custom", "content": {"event": "click"}}
+        else:
+            data = {"method": "update", "state": json.loads(value), "buffer_paths": []}
+        return {"comm_id": comm, "data": data}
+
+
+def _children(state: dict[str, Any]) -> list[str]:
+    return [str(child).removeprefix("IPY_MODEL_") for child in state.get("children", ())]
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("<style"):
+        return "<style>"
+    if isinstance(value, list) and len(value) > 6:
+        return [*value[:3], f"… {len(value)}"]
+    return value
