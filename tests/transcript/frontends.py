@@ -22,8 +22,8 @@ from .record import Cleaner, block, dumped
 from .widgets import Widgets
 from .world import Step, World
 
-PATIENCE = 60.0  # s before a front end that says nothing counts as hung
-AGAIN = 5.0  # s before an interrupt is repeated: one that hits a finalizer is lost
+PATIENCE = 120.0  # s before a front end that says nothing counts as hung
+AGAIN = 20.0  # s before an interrupt is repeated: one that hits a finalizer is lost
 COMM = "cfai-magics"
 REPR = re.compile(r"[A-Z]\w+\(\w+=")
 IN = r"In \[\d+\]: "
@@ -37,11 +37,16 @@ class FrontEnd(AbstractContextManager["FrontEnd"], Protocol):
         """Run a step and return what it showed."""
 
 
-def wait_for_requests(world: World, wanted: str) -> None:
-    """Wait until as many requests have come as "@3" says."""
-    count = int(wanted.removeprefix("@"))
+def requests_and_text(interrupt: str) -> tuple[int, str]:
+    """Return after how many requests and which text a step is interrupted: "@2 shown text"."""
+    count, _, text = interrupt.partition(" ") if interrupt.startswith("@") else ("", "", interrupt)
+    return int(count.removeprefix("@") or 0), text
+
+
+def wait_for_requests(world: World, count: int) -> None:
+    """Wait until so many requests have come."""
     if not world.standin.wait_for(lambda server: len(server.requests) >= count, PATIENCE):
-        raise TimeoutError(wanted)
+        raise TimeoutError(f"{count} requests")
 
 
 def interrupt_until(process: subprocess.Popen[Any], ended: Callable[[], bool]) -> None:
@@ -111,9 +116,14 @@ class KernelFrontEnd:
             content = {"comm_id": COMM, "data": json.loads(rest)}
             return self._messages(step, "comm_msg", content)
         if kind == "!panel":
-            return self._widgets.tree()
+            return [self._clean(line) for line in self._widgets.tree()]
+        if kind == "!complete":
+            content = {"code": rest, "cursor_pos": len(rest)}
+            return self._messages(step, "complete_request", content)
         if kind in {"!enter", "!click"}:
-            return self._messages(step, "comm_msg", self._widgets.message(kind, rest))
+            return self._messages(
+                step, "comm_msg", self._widgets.message(kind, expanded(rest, self._world))
+            )
         return self._messages(
             step, "execute_request", self._cell(expanded(step.code, self._world))
         )
@@ -127,23 +137,26 @@ class KernelFrontEnd:
         self._client.shell_channel.send(message)
         self._names.clear()
         request, seen, typed = message["header"]["msg_id"], Seen(), list(step.typed)
-        interrupt = step.interrupt
-        if interrupt.startswith("@"):
-            wait_for_requests(self._world, interrupt)
+        arrived, wanted = requests_and_text(step.interrupt)
+        if arrived and not wanted:
+            wait_for_requests(self._world, arrived)
             self._manager.interrupt_kernel()
         deadline = time.monotonic() + PATIENCE
         while not seen.done:
             if typed:
                 self._type(seen, typed)
             came = self._take(request, seen, 0.05 if typed else AGAIN)
-            if interrupt and (not came or interrupt in seen.text()):
+            if wanted and wanted in seen.text():
+                wait_for_requests(self._world, arrived)
                 self._manager.interrupt_kernel()
-                interrupt = interrupt if interrupt.startswith("@") else "@"
+                wanted = ""
+            elif step.interrupt and not came:
+                self._manager.interrupt_kernel()
             if came:
                 deadline = time.monotonic() + PATIENCE
             elif time.monotonic() > deadline:
                 raise TimeoutError(step.code)
-        reply = self._reply(request) if kind == "execute_request" else {}
+        reply = self._reply(request) if kind.endswith("_request") else {}
         return self._lines(seen, reply, in_order=not step.parallel)
 
     def _type(self, seen: Seen, typed: list[str]) -> None:
@@ -225,6 +238,8 @@ class KernelFrontEnd:
         lines += [line for told in seen.told for line in block("-", told, self._clean)]
         for output in seen.outputs.values():
             lines += self._shown(output)
+        if "matches" in reply:
+            lines += block("completes to", ", ".join(sorted(reply["matches"])), self._clean)
         for payload in reply.get("payload", ()):
             lines += block("payload", dumped(payload), self._clean)
         return lines
@@ -320,11 +335,12 @@ class TerminalFrontEnd:
         """Type a line, and what it asks for."""
         self._child.sendline(expanded(step.code, self._world))
         typed, shown = list(step.typed), ""
-        if step.interrupt.startswith("@"):
-            wait_for_requests(self._world, step.interrupt)
+        arrived, wanted = requests_and_text(step.interrupt)
+        wait_for_requests(self._world, arrived)
+        if arrived:
             self._child.sendintr()
-        elif step.interrupt:
-            self._child.expect_exact(step.interrupt)
+        elif wanted:
+            self._child.expect_exact(wanted)
             shown = self._child.before + self._child.after
             self._child.sendintr()
         while found := self._expected(interrupted=bool(step.interrupt)):
@@ -378,7 +394,7 @@ class ShellFrontEnd:
             stderr=subprocess.PIPE,
         ) as process:
             if step.interrupt:
-                wait_for_requests(self._world, step.interrupt)
+                wait_for_requests(self._world, requests_and_text(step.interrupt)[0])
                 interrupt_until(process, lambda: process.poll() is not None)
             out, err = process.communicate(timeout=PATIENCE)
         return [
@@ -455,5 +471,5 @@ class PythonFrontEnd:
         return lines
 
     def _interrupt(self, wanted: str, done: threading.Event) -> None:
-        wait_for_requests(self._world, wanted)
+        wait_for_requests(self._world, requests_and_text(wanted)[0])
         interrupt_until(self._process, done.is_set)

@@ -3,6 +3,7 @@
 A renamed attribute or exception class is one changed line here, and the golden files stay.
 """
 
+import sys
 from typing import Any
 
 # Name in the transcript -> attribute of an answer today.
@@ -43,7 +44,7 @@ def fields(answer: Any) -> None:
         values["has raw reply"] = values["has raw reply"] is not None
         for name, value in values.items():
             if value not in (None, "", (), False):
-                print(f"{name}: {_plain(value)}")
+                sys.stdout.write(f"{name}: {_plain(value)}\n")
 
 
 def _plain(value: Any) -> str:
@@ -61,4 +62,5 @@ def _plain(value: Any) -> str:
 def numbers(embeddings: Any) -> None:
     """Print how many vectors there are, how long they are, and how the first begins."""
     vectors = getattr(embeddings, EMBEDDINGS["vectors"])
-    print(len(vectors), len(vectors[0]), [round(float(number), 4) for number in vectors[0][:4]])
+    beginning = [round(float(number), 4) for number in vectors[0][:4]]
+    sys.stdout.write(f"{len(vectors)} {len(vectors[0])} {beginning}\n")

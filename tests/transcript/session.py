@@ -21,7 +21,6 @@ SESSIONS = {
     "shell": (ShellFrontEnd, shell.PARTS),
     "python": (PythonFrontEnd, python.PARTS),
 }
-LEFT_OUT = {"wide.png", "small.png", "talk.wav"}  # of the work folder: the session made them
 
 
 def record(name: str) -> str:
@@ -29,6 +28,7 @@ def record(name: str) -> str:
     front_end_of, parts = SESSIONS[name]
     with new_world() as world:
         clean = Cleaner(world)
+        given = {path.name for path in world.work.iterdir()}
         lines = []
         with front_end_of(world, clean) as front_end:
             for number, (title, steps) in enumerate(parts.items()):
@@ -42,7 +42,7 @@ def record(name: str) -> str:
         lines += [
             "",
             "=== files in the work folder",
-            *files(world.work, clean, leave_out=LEFT_OUT),
+            *files(world.work, clean, leave_out=given),
         ]
         return clean("\n".join(lines)).strip() + "\n"
 

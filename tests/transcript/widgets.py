@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 SHOWN = ("description", "value", "_options_labels", "index", "placeholder", "disabled", "tooltip")
-BUTTONS = ("ButtonModel", "TextModel")
 
 
 class Widgets:
@@ -13,6 +12,7 @@ class Widgets:
 
     def __init__(self) -> None:
         self._states: dict[str, dict[str, Any]] = {}
+        self._before: list[str] = []
 
     def take(self, kind: str, content: dict[str, Any]) -> bool:
         """Take in a message of a comm; False if it belongs to no widget."""
@@ -28,10 +28,13 @@ class Widgets:
         return True
 
     def tree(self) -> list[str]:
-        """Return a line for each widget: below it those that it contains."""
+        """Return a line for each widget that is not as it was: below it those in it."""
         inside = {child for state in self._states.values() for child in _children(state)}
         boxes = [name for name, state in self._states.items() if _children(state)]
-        return [line for name in boxes if name not in inside for line in self._lines(name, 0)]
+        lines = [line for name in boxes if name not in inside for line in self._lines(name, 0)]
+        changed = [line for line in lines if line not in self._before]
+        self._before = lines
+        return changed
 
     def _lines(self, name: str, depth: int) -> Iterator[str]:
         state = self._states[name]
@@ -57,7 +60,7 @@ class Widgets:
         if kind == "!click":
             data = {"method": "custom", "content": {"event": "click"}}
         else:
-            data = {"method": "update", "state": json.loads(value), "buffer_paths": []}
+            data = {"method": "update", "state": {"value": json.loads(value)}, "buffer_paths": []}
         return {"comm_id": comm, "data": data}
 
 

@@ -63,6 +63,10 @@ COMMANDS = [
     Step("%cfai use gemma-4-26b-a4b-it --keep"),
     Step("%cfai doctor lesson.ipynb", loose=True),
     Step("%cfai ask -h"),
+    Step("!complete %cfai us"),
+    Step("!complete %cfai use gemma-4"),
+    Step("!complete %%cfai --max"),
+    Step("!complete %%cfai -m llama-3.2-"),
 ]
 ASKING = [
     Step("%%cfai\nWhy is the sky blue?", takes=1.25, server={"answer": MARKDOWN}),
@@ -239,6 +243,12 @@ MAPS = [
         "cfai_magics.map('{text}?', ['good', 'bad'], max_tokens=9, concurrency=1)",
         server={"error": Fault.of(8007)},
     ),
+    Step(
+        "cfai_magics.map('{text}?', ['p', 'q'], max_tokens=9, concurrency=2)",
+        server=FAR,
+        interrupt="@2 0 of 2",
+        parallel=True,
+    ),
     Step("%cfai map"),
     Step("%cfai map clear"),
 ]
@@ -289,7 +299,6 @@ BUDGETS = [
     Step("%cfai usage all --by day"),
     Step("%cfai usage all --by task"),
     Step("%cfai usage --account"),
-    Step("%cfai usage --csv", unordered=True),
     Step("%cfai plan lesson.ipynb --students 30"),
     Step("%cfai report", unordered=True),
     Step("%cfai report --csv", unordered=True),
@@ -361,11 +370,28 @@ TOGETHER = [
     Step("!panel"),
     Step("%%cfai\nHi"),
     Step("!panel"),
+    Step('!enter System prompt = "Short."'),
+    Step('!enter Budget for today, all kernels (neurons) = "5000"'),
+    Step('!enter Temperature (0 to 5) = "9"'),
+    Step('!enter Search models = "llama"'),
+    Step("!enter Vision = true"),
+    Step("!panel"),
+    Step("!click Keep as my default"),
+    Step("!click Update the list"),
+    Step("!click Change…"),
+    Step('!enter Account ID = "<account>"'),
+    Step('!enter API token = "<token>"'),
+    Step("!click Verify"),
+    Step("!panel"),
+    Step("!click Forget"),
+    Step('!enter Budget for today, all kernels (neurons) = ""'),
+    Step("!panel"),
     Step('!comm {"version": 1, "type": "hello"}'),
     Step('!comm {"version": 1, "type": "today", "id": "a-1"}'),
     Step('!comm {"version": 1, "type": "models", "id": "a-2"}'),
     Step(
-        '!comm {"version": 1, "type": "use", "id": "a-3", "model": "@cf/meta/llama-3.2-1b-instruct"}'
+        '!comm {"version": 1, "type": "use", "id": "a-3", '
+        '"model": "@cf/meta/llama-3.2-1b-instruct"}'
     ),
     Step(
         '!comm {"version": 1, "type": "estimate", "id": "a-4", "models": [], "times": 2, '

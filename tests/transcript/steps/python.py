@@ -15,17 +15,20 @@ PARTS = {
         Step("answer"),
         Step("str(answer)"),
         Step(
-            "fields(cfai.ask('Hi', model='llama-3.2-3b-instruct', system='Be brief.', max_tokens=9, "
+            "fields(cfai.ask('Hi', model='llama-3.2-3b-instruct', system='Be brief.', "
+            "max_tokens=9, "
             "temperature=0.5, top_p=0.9, seed=7, stop=('END',), think=True, extra={'top_k': 40}))"
         ),
         Step("fields(cfai.ask('Hi', think=True))", server={"thought": "First, light."}),
         Step("fields(cfai.ask('Hi', stream=False))"),
         Step(
-            "with cfai.stream('Count.') as pieces:\n    print(''.join(pieces))\nfields(pieces.answer)",
+            "with cfai.stream('Count.') as pieces:\n    print(''.join(pieces))\n"
+            "fields(pieces.answer)",
             server={"answer": "One two three."},
         ),
         Step(
-            "with cfai.stream('Count.') as pieces:\n    print(next(iter(pieces)))\nfields(pieces.answer)",
+            "with cfai.stream('Count.') as pieces:\n    print(next(iter(pieces)))\n"
+            "fields(pieces.answer)",
             server={"answer": "word and more words", "tokens_per_second": 0.01},
         ),
         Step("found = cfai.embed(['a cat', 'a dog'])\nnumbers(found)"),
@@ -56,13 +59,8 @@ PARTS = {
         Step("cfai.map('{text}', 'a')"),
         Step("cfai.map('{text}?', ['x', 'y'], max_tokens=9, max_neurons=0.001)"),
         Step(
-            "cfai.map('{text}?', ['p', 'q'], max_tokens=9, concurrency=2)",
-            server={"delay_before_headers": 90.0},
-            interrupt="@2",
-            parallel=True,
-        ),
-        Step(
-            "type(cfai.run('@cf/meta/m2m100-1.2b', {'text': 'Hi', 'source_lang': 'en', 'target_lang': 'de'}).result)"
+            "given = {'text': 'Hi', 'source_lang': 'en', 'target_lang': 'de'}\n"
+            "cfai.run('@cf/meta/m2m100-1.2b', given).result"
         ),
         Step("cfai.run('@cf/openai/whisper', open('talk.wav', 'rb').read()).result['text']"),
         Step("print(cfai.panel()); cfai.panel().close()"),

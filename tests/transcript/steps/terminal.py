@@ -45,7 +45,7 @@ PARTS = {
         Step(""),
         Step("%cfai explain", server={"answer": "By zero."}),
         Step(
-            "import cfai_magics; found = cfai_magics.map('{text}?', ['a', 'b'], max_tokens=9); found",
+            "import cfai_magics as cfai; cfai.map('{text}?', ['a', 'b'], max_tokens=9)",
             server={"answer": "Yes."},
             parallel=True,
         ),
