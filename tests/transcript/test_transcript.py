@@ -1,11 +1,14 @@
 """The sessions show, send and keep what the golden files say, byte for byte."""
 
 import difflib
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from .session import GOLDEN, SESSIONS, records
+from .session import GOLDEN, SESSIONS
+from .world import ROOT
 
 pytestmark = pytest.mark.skipif(
     sys.version_info[:2] != (3, 11) or sys.platform != "linux",
@@ -15,14 +18,19 @@ AGAIN = "python -m tests.transcript --write records what is meant to be so."
 
 
 @pytest.fixture(scope="module")
-def recorded() -> dict[str, str]:
-    return records(SESSIONS)
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the records of now; a process of its own makes them, two at once."""
+    folder = tmp_path_factory.mktemp("recorded")
+    command = [sys.executable, "-m", "tests.transcript", "--to", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return folder
 
 
 @pytest.mark.parametrize("name", SESSIONS)
-def test_session_leaves_the_golden_record(name: str, recorded: dict[str, str]) -> None:
+def test_session_leaves_the_golden_record(name: str, recorded: Path) -> None:
     golden = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
-    if recorded[name] != golden:
-        lines = (golden.splitlines(), recorded[name].splitlines())
+    now = (recorded / f"{name}.txt").read_text(encoding="utf-8")
+    if now != golden:
+        lines = (golden.splitlines(), now.splitlines())
         changes = difflib.unified_diff(*lines, "golden", "recorded", lineterm="", n=1)
         pytest.fail("\n".join([*list(changes)[:200], AGAIN]), pytrace=False)

@@ -56,6 +56,7 @@ class World:
         self.home = root / "home"
         self._clock = root / "clock"
         self.held = False
+        self.account_in_environment = True
         self.seconds = BEGINNING
         self._tick = 0.0
         self.flowed: set[float] = set()
@@ -84,9 +85,12 @@ class World:
             for name, value in os.environ.items()
             if not name.startswith(FOREIGN) and not name.lower().endswith("_proxy")
         }
+        account = self.standin.environ()
+        if not self.account_in_environment:
+            account = {name: account[name] for name in account if name.endswith("_URL")}
         return {
             **kept,
-            **self.standin.environ(),
+            **account,
             "HOME": str(self.root),
             "CFAI_HOME": str(self.home),
             "CFAI_TRANSCRIPT_CLOCK": str(self._clock),
