@@ -1,0 +1,174 @@
+"""Damaged files of state give one line with the file and the next step, never a traceback."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.catalogue import CACHE_NAME, cached, damage, keep
+from cfai_magics.commands import run
+from cfai_magics.errors import BadOption, LocalModelError, StoreError
+from cfai_magics.ipython.doors import shell_door
+from cfai_magics.local import find_model
+from cfai_magics.paths import user_path
+from cfai_magics.prompt.conversation import Turn
+from cfai_magics.route.simple_one_api import read
+from cfai_magics.session import Session
+from cfai_magics.store.answers import Answers, Batch
+from cfai_magics.store.threads import Threads
+from cfai_magics.values import Model
+
+DEEP = "[" * 100_000
+DAY = '"date": "2026-10-01"'
+
+
+def catalogue_with(item: str) -> str:
+    return f'{{{DAY}, "models": [{item}]}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(DEEP, id="deep"),
+        pytest.param("{", id="broken"),
+        pytest.param("[]", id="a list"),
+        pytest.param("5", id="a number"),
+        pytest.param('{"date": 5, "models": []}', id="a date of a wrong type"),
+        pytest.param('{"date": "soon", "models": []}', id="no date"),
+        pytest.param(f'{{{DAY}, "models": {{"a": 1}}}}', id="models of a wrong type"),
+        pytest.param(catalogue_with("{}"), id="no name"),
+        pytest.param(catalogue_with('"a"'), id="a name alone"),
+        pytest.param(catalogue_with('{"name": 5}'), id="a number as name"),
+        pytest.param(catalogue_with('{"name": "@cf/x/y", "more": 1}'), id="an unknown field"),
+        pytest.param(catalogue_with('{"name": "@cf/x/y", "context_window": "a"}'), id="window"),
+        pytest.param(catalogue_with('{"name": "@cf/x/y", "neurons_in": NaN}'), id="price NaN"),
+        pytest.param(catalogue_with('{"name": "@cf/x/y", "neurons_in": -1}'), id="price below 0"),
+        pytest.param(catalogue_with('{"name": "@cf/x/y", "neurons_in": true}'), id="price true"),
+        pytest.param(catalogue_with('{"name": "@cf/x/y", "units": {"a": "b"}}'), id="unit"),
+        pytest.param(catalogue_with('{"name": "@cf/x/y", "units": []}'), id="units"),
+        pytest.param(catalogue_with('{"name": "@cf/x/y", "vision": "yes"}'), id="flag"),
+        pytest.param(catalogue_with('{"name": "@cf/x/y", "retires": "soon"}'), id="retires"),
+    ],
+)
+def test_a_damaged_model_list_counts_as_none_and_doctor_names_it(
+    session: Session, home: Path, text: str
+) -> None:
+    home.mkdir(exist_ok=True)
+    (home / CACHE_NAME).write_text(text, encoding="utf-8")
+    assert cached(home) is None
+    assert session.catalogue().source == "shipped"
+    table = run("doctor", [], shell_door(session), "cfai")
+    rows = {row[0]: row[1:] for row in table.rows}  # type: ignore[attr-defined]
+    assert rows["model list"] == (
+        f"{home / CACHE_NAME} can't be read: the shipped list is used",
+        "%cfai models --refresh writes it anew.",
+    )
+
+
+def test_a_whole_model_list_is_read_as_it_was_kept(home: Path) -> None:
+    models = (Model("@cf/x/y", "Text", 1.5, 2, None, 8_000, retires="2027-01-01", units={"a": 1}),)
+    keep(home, models, "2026-10-01")
+    found = cached(home)
+    assert found is not None
+    assert found.models == models
+    assert damage(home) == ""
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "latin-1"])
+@pytest.mark.parametrize("name", ["settings.toml", "catalogue.json", "credentials.json"])
+def test_what_is_no_readable_file_gives_no_traceback(home: Path, name: str, kind: str) -> None:
+    home.mkdir()
+    path = home / name
+    {
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "loop": lambda: path.symlink_to(path),
+        "latin-1": lambda: path.write_bytes(b"\xff\xe9"),
+    }[kind]()
+    for words in (["status"], ["ask", "Hi"], ["models", "gemma"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "cfai_magics", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.splitlines()) <= 1
+        if name == "settings.toml":
+            assert str(path) in done.stderr
+            assert "Correct or delete it." in done.stderr
+
+
+@pytest.mark.parametrize("name", ["ledger", "threads", "maps", "pace"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "text"])
+def test_a_database_that_is_none_is_named(home: Path, name: str, kind: str) -> None:
+    home.mkdir()
+    path = home / f"{name}.sqlite"
+    {
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "text": lambda: path.write_text("no database " * 100),
+    }[kind]()
+    done = subprocess.run(
+        [sys.executable, "-m", "cfai_magics", "doctor"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    assert str(path) in done.stdout
+
+
+@pytest.mark.parametrize("content", [DEEP, "{", "5", "null", "[]", "[1]"])
+def test_a_damaged_turn_is_named_and_its_thread_can_be_reset(home: Path, content: str) -> None:
+    with Threads(home) as threads:
+        threads.keep("one", Turn("Why?", "So."))
+        threads.keep("two", Turn("Why?", "So."))
+        with closing(sqlite3.connect(home / "threads.sqlite")) as file, file:
+            file.execute("UPDATE turns SET content = ? WHERE thread = 'one'", (content,))
+        with pytest.raises(StoreError, match=r"Turn 1 of thread one .*%cfai thread reset one"):
+            threads.turns("one")
+        assert len(threads.turns("two")) == 1
+        assert [each.name for each in threads.all()] == ["one", "two"]
+        assert threads.delete("one") == 1
+
+
+@pytest.mark.parametrize("keys", [DEEP, "{", "5"])
+def test_a_damaged_batch_is_named(home: Path, keys: str) -> None:
+    with Answers(home) as answers:
+        answers.queue(Batch("id-1", "account", "m", ("a",), (1,)))
+        with closing(sqlite3.connect(answers.path)) as file, file:
+            file.execute("UPDATE batches SET keys = ?", (keys,))
+        with pytest.raises(StoreError, match=r"Batch id-1 .*%cfai map clear"):
+            answers.queued("account", ["a"])
+
+
+@pytest.mark.parametrize("named", ["~nobody-of-that-name/x", "x" * 300, "a\0b"], ids=repr)
+def test_a_path_that_cannot_be_one_is_one_line(named: str) -> None:
+    with pytest.raises(BadOption, match="path"):
+        user_path(named)
+    with pytest.raises(LocalModelError, match="can't be read"):
+        find_model(Path(named))
+
+
+def test_a_pipe_is_no_model_and_no_configuration(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LocalModelError, match="not a regular file"):
+        find_model(tmp_path / "pipe")
+    with pytest.raises(BadOption, match="no regular file"):
+        read(tmp_path / "pipe")
+
+
+def test_a_deep_configuration_of_another_program_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    for text in (DEEP, json.dumps([]), "{"):
+        path.write_text(text)
+        with pytest.raises(BadOption, match=r"no config\.json"):
+            read(path)
