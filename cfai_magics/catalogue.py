@@ -7,7 +7,6 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from importlib.resources import files
@@ -21,6 +20,7 @@ from .values import Catalogue, Model
 
 SHIPPED_DATE = "2026-10-09"
 CACHE_NAME = "catalogue.json"
+# Types of the values in catalogue.json, by its keys: they stay, whatever the fields are called.
 NUMBERS = {"neurons_in", "neurons_out", "neurons_cached"}
 OTHERS = {"name": str, "task": str, "retires": str | None, "context_window": int | None}
 FLAGS = {"vision", "tools", "reasoning", "paid_plan_only", "queues"}
@@ -95,7 +95,39 @@ def _model_kept(item: Any) -> Model:
         raise ValueError(", ".join(wrong) or "units")
     if item.get("retires"):
         date.fromisoformat(item["retires"])
-    return Model(**item)
+    return Model(
+        item["name"],
+        task=item.get("task", ""),
+        neurons_in=item.get("neurons_in"),
+        neurons_out=item.get("neurons_out"),
+        neurons_cached=item.get("neurons_cached"),
+        context_window=item.get("context_window"),
+        vision=item.get("vision", False),
+        tools=item.get("tools", False),
+        reasoning=item.get("reasoning", False),
+        paid_plan_only=item.get("paid_plan_only", False),
+        retires=item.get("retires"),
+        queues=item.get("queues", False),
+        units=units,
+    )
+
+
+def _to_json(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "task": model.task,
+        "neurons_in": model.neurons_in,
+        "neurons_out": model.neurons_out,
+        "neurons_cached": model.neurons_cached,
+        "context_window": model.context_window,
+        "vision": model.vision,
+        "tools": model.tools,
+        "reasoning": model.reasoning,
+        "paid_plan_only": model.paid_plan_only,
+        "retires": model.retires,
+        "queues": model.queues,
+        "units": dict(model.units),
+    }
 
 
 def _is_price(value: object) -> bool:
@@ -110,7 +142,7 @@ def keep(home: Path, models: Iterable[Model], today: str) -> Catalogue:
     Where the folder takes nothing, the list serves this session alone.
     """
     catalogue = Catalogue(tuple(models), today, "live")
-    body = {"date": today, "models": [asdict(model) for model in catalogue.models]}
+    body = {"date": today, "models": list(map(_to_json, catalogue.models))}
     with suppress(OSError):
         state_files.write(home / CACHE_NAME, json.dumps(body, indent=1))
     return catalogue

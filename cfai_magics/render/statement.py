@@ -5,7 +5,7 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..escaping import inline_code, markdown_text
@@ -17,6 +17,11 @@ COLUMNS = ("date (UTC)", "model", "tokens in", "tokens out", "neurons", "basis",
 SUMS = ("model", "answers", "tokens in", "tokens out", "neurons", "basis")
 # What is written before these could be taken for a formula by a program that opens the CSV.
 FORMULA = re.compile(r"[=+\-\t\r]|@(?![\w-]+/[\w./-]+$)")
+
+CSV_COLUMNS = (
+    *("date", "model", "task", "tokens_in", "tokens_out", "neurons", "basis", "ended", "request"),
+    "elsewhere",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +126,22 @@ class Statement:
     def csv(self) -> str:
         """Return every call as a line of CSV."""
         out = io.StringIO()
-        names = ["date", *(each.name for each in fields(Entry) if each.name != "started")]
-        writer = csv.DictWriter(out, fieldnames=names, lineterminator="\n")
-        writer.writeheader()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
         writer.writerows(map(_row, self.entries))
         return out.getvalue().rstrip("\n")
 
 
-def _row(entry: Entry) -> dict[str, object]:
-    told: dict[str, object] = {"date": entry.when, **asdict(entry)}
-    del told["started"]
-    return {
-        name: f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
-        for name, value in told.items()
-    }
+def _row(entry: Entry) -> list[object]:
+    """Return the values of CSV_COLUMNS; a text that a spreadsheet would run is quoted."""
+    values: tuple[object, ...] = (
+        *(entry.when, entry.model, entry.task, entry.tokens_in, entry.tokens_out, entry.neurons),
+        *(entry.basis, entry.ended, entry.request, entry.elsewhere),
+    )
+    return [
+        f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+        for value in values
+    ]
 
 
 # Every cell is Markdown already: what comes from elsewhere is escaped where the row is made.

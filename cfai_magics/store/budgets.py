@@ -1,7 +1,7 @@
 """The budgets in neurons that hold for a call, and what was spent under each."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from sqlite3 import Connection
 
 from ..values import Limit, Scope
@@ -83,7 +83,12 @@ class Budgets:
                 connection.execute("INSERT INTO budgets VALUES (?, ?, ?)", (scope, name, neurons))
 
     def _spent(self, connection: Connection, scope: Scope, place: Place, day: str) -> float:
-        values = {"day": day, "kernel": self._presence.session, **asdict(place)}
+        values = {
+            "day": day,
+            "kernel": self._presence.session,
+            "account": place.account,
+            "notebook": place.notebook,
+        }
         return float(connection.execute(SPENT[scope], values).fetchone()[0])
 
     def _scopes(self, notebook: str) -> tuple[tuple[Scope, str], ...]:

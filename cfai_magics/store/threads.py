@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -33,7 +33,10 @@ MIGRATIONS = (
         """,
     ),
 )
-COLUMNS = tuple(each.name for each in fields(Turn))
+COLUMNS = (
+    *("content", "answer", "cell", "model", "asked_at", "prompt_tokens", "completion_tokens"),
+    *("neurons", "basis", "position", "revision"),
+)
 INSERT = (
     f"INSERT OR REPLACE INTO turns (thread, {', '.join(COLUMNS)}) "  # noqa: S608 - our own names
     f"VALUES (:thread, {', '.join(f':{name}' for name in COLUMNS)})"
@@ -128,9 +131,34 @@ def _turn(row: sqlite3.Row) -> Turn:
             f"Turn {row['position']} of thread {row['thread']} is damaged in {FILE_NAME}",
             f"%cfai thread reset {row['thread']} deletes the thread.",
         )
-    return Turn(**{name: row[name] for name in COLUMNS} | {"content": content})
+    return Turn(
+        content,
+        row["answer"],
+        cell=row["cell"],
+        model=row["model"],
+        asked_at=row["asked_at"],
+        prompt_tokens=row["prompt_tokens"],
+        completion_tokens=row["completion_tokens"],
+        neurons=row["neurons"],
+        basis=row["basis"],
+        position=row["position"],
+        revision=row["revision"],
+    )
 
 
 def _write(connection: sqlite3.Connection, thread: str, turn: Turn) -> None:
-    values = {name: getattr(turn, name) for name in COLUMNS}
-    connection.execute(INSERT, {**values, "thread": thread, "content": json.dumps(turn.content)})
+    values = {
+        "thread": thread,
+        "content": json.dumps(turn.content),
+        "answer": turn.answer,
+        "cell": turn.cell,
+        "model": turn.model,
+        "asked_at": turn.asked_at,
+        "prompt_tokens": turn.prompt_tokens,
+        "completion_tokens": turn.completion_tokens,
+        "neurons": turn.neurons,
+        "basis": turn.basis,
+        "position": turn.position,
+        "revision": turn.revision,
+    }
+    connection.execute(INSERT, values)
