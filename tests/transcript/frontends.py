@@ -292,7 +292,7 @@ def expanded(text: str, world: World) -> str:
     found = {
         "<account>": world.standin.account_id,
         "<token>": world.standin.token,
-        "<base url>": world.standin.base_url,
+        "<base-url>": world.standin.base_url,
         "<root>": str(world.root),
     }
     for name, value in found.items():

@@ -7,7 +7,7 @@ from tests.standin import Fault
 from ..world import Step, World
 
 NO_ACCOUNT = {"CLOUDFLARE_ACCOUNT_ID": "<unset>", "CLOUDFLARE_API_TOKEN": "<unset>"}
-SERVER = "<base url>/accounts/<account>/ai/v1"
+SERVER = "<base-url>/accounts/<account>/ai/v1"
 
 
 def _course(world: World) -> None:
