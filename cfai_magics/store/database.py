@@ -21,7 +21,7 @@ LOCKED = (
     "database viewer, a backup, a sync client)."
 )
 FULL = "The disk may be full. Free some space, or set CFAI_HOME to a folder on another disk."
-DAMAGED = "Move the file away: a new one is begun. %cfai doctor checks it."
+DAMAGED = "The file is damaged and may be moved away: a new one is begun."
 UNUSABLE = "Check the rights of the folder, or set CFAI_HOME to another folder."
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 Migration = tuple[str, str]  # its name, and its SQL

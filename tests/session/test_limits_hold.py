@@ -101,14 +101,15 @@ class Calls(RuleBasedStateMachine):
         request = session.request([how.message()], model, max_tokens=most_tokens)
         try:
             stream = session.stream(request, None, most, pool=drawn if in_pool else None)
-            arriving = iter(stream)
-            first = next(arriving)
-        except (BudgetExceeded, BudgetReached):
-            return
-        call = Open(how, stream, arriving, None if in_pool else most, is_priced, in_pool)
+        except BudgetExceeded:
+            return  # the pool has nothing left, and neither has the limit
+        most = None if in_pool else most
+        call = Open(how, stream, iter(stream), most, is_priced, in_pool)
         self.open.append(call)
-        self.begun.append(call)
-        self._count(call, first)
+        try:
+            self._receive(call)
+        except BudgetExceeded:
+            self.open.remove(call)
 
     @rule(kernel=st.integers(0, KERNELS - 1), count=st.integers(1, 4))
     def reserve_a_pool(self, kernel: int, count: int) -> None:
@@ -127,15 +128,9 @@ class Calls(RuleBasedStateMachine):
         if not self.open:
             return
         call = self.open[place % len(self.open)]
-        try:
-            for _ in range(frames):
-                self._count(call, next(call.arriving))
-        except StopIteration:
-            self.open.remove(call)
-        except BudgetReached:
-            assert not (call.how.obeys and call.is_priced), "its server ends it at max_tokens"
-            call.count += call.how.size  # the frame that passed the limit
-            self.open.remove(call)
+        for _ in range(frames):
+            if call in self.open:
+                self._receive(call)
 
     @rule(place=st.integers(0, 9))
     def interrupt(self, place: int) -> None:
@@ -151,7 +146,18 @@ class Calls(RuleBasedStateMachine):
                 each.__exit__(None, None, None)
             self.pools.clear()
 
-    def _count(self, call: Open, delta: Delta) -> None:
+    def _receive(self, call: Open) -> None:
+        try:
+            delta = next(call.arriving)
+        except StopIteration:
+            self.open.remove(call)
+            return
+        except BudgetReached:
+            assert not (call.how.obeys and call.is_priced), "its server ends it at max_tokens"
+            self.open.remove(call)
+            delta = Text(call.how.token * call.how.size)  # the frame that passed the limit
+        if call not in self.begun:
+            self.begun.append(call)
         if isinstance(delta, Text):
             call.count += delta.text.count(PLAIN)
 

@@ -141,7 +141,7 @@ def test_the_advice_fits_the_trouble(ledger: Ledger, tmp_path: Path) -> None:
     (damaged / FILE_NAME).write_bytes(b"no database " * 100)
     with pytest.raises(StoreError, match="not a database") as caught:
         book(Ledger(damaged))
-    assert "Move the file away" in caught.value.hint
+    assert "may be moved away" in caught.value.hint
 
 
 FULL = """
