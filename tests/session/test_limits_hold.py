@@ -18,12 +18,18 @@ from cfai_magics.session.pool import Pool, pool
 from cfai_magics.settings import Cfai
 from cfai_magics.values import Delta, Text
 from tests.frames import FrameServer
-from tests.session.servers import ANSWER_RATE, PLAIN, REPORTS, Behavior, answer
+from tests.session.servers import ANSWER_RATE, LONG, PLAIN, REPORTS, Behavior, answer
 
 KERNELS = 2
 UNPRICED = "@cf/utter-project/eurollm-9b-it"
 NOTEBOOK = "lesson.ipynb"
 PROMPT_SLACK = 0.2  # neurons, that a prompt may cost more than the least it is guessed at
+
+
+SIZES, REPORTED = st.integers(1, 3), st.sampled_from(REPORTS)
+OBEYING = st.builds(Behavior, REPORTED, st.sampled_from((PLAIN, LONG)), SIZES)
+# Of these words a server can't send more than are counted: each is one token.
+HOW = OBEYING | st.builds(Behavior, REPORTED, st.just(PLAIN), SIZES, obeys=st.just(value=False))
 
 
 @dataclass
@@ -64,7 +70,7 @@ class Calls(RuleBasedStateMachine):
         self.pools: list[tuple[Session, Pool]] = []
         self.begun: list[Open] = []
 
-    @initialize(scope=st.sampled_from(("day", "notebook", "session")), limit=st.floats(1, 12))
+    @initialize(scope=st.sampled_from(("day", "notebook", "session")), limit=st.floats(1.5, 6))
     def begin(self, scope: str, limit: float) -> None:
         self.scope, self.limit = scope, limit
         for kernel in self.kernels:
@@ -72,17 +78,11 @@ class Calls(RuleBasedStateMachine):
 
     @rule(
         kernel=st.integers(0, KERNELS - 1),
-        how=st.builds(
-            Behavior,
-            report=st.sampled_from(REPORTS),
-            token=st.just(PLAIN),
-            size=st.integers(1, 3),
-            obeys=st.booleans(),
-        ),
+        how=HOW,
         most_tokens=st.integers(16, 60),
         most=st.none() | st.floats(0.5, 4),
-        is_priced=st.booleans(),
-        in_pool=st.booleans(),
+        kind=st.sampled_from(("priced", "unpriced", "of a pool")),
+        frames=st.integers(1, 240),
     )
     def ask(
         self,
@@ -90,13 +90,13 @@ class Calls(RuleBasedStateMachine):
         how: Behavior,
         most_tokens: int,
         most: float | None,
-        is_priced: bool,
-        in_pool: bool,
+        kind: str,
+        frames: int,
     ) -> None:
         session = self.kernels[kernel]
-        is_priced = is_priced or how.report not in {"cumulative", "deltas"}
+        is_priced = kind != "unpriced" or how.report not in {"cumulative", "deltas"}
         drawn = next((pool for owner, pool in self.pools if owner is session), None)
-        in_pool = in_pool and is_priced and drawn is not None
+        in_pool = kind == "of a pool" and drawn is not None
         model = "" if is_priced else UNPRICED
         request = session.request([how.message()], model, max_tokens=most_tokens)
         try:
@@ -107,7 +107,7 @@ class Calls(RuleBasedStateMachine):
         call = Open(how, stream, iter(stream), most, is_priced, in_pool)
         self.open.append(call)
         try:
-            self._receive(call)
+            self._receive_frames(call, frames)
         except BudgetExceeded:
             self.open.remove(call)
 
@@ -123,14 +123,12 @@ class Calls(RuleBasedStateMachine):
             return
         self.pools.append((session, made))
 
-    @rule(place=st.integers(0, 9), frames=st.integers(1, 90))
+    @rule(place=st.integers(0, 9), frames=st.integers(1, 240))
     def receive(self, place: int, frames: int) -> None:
         if not self.open:
             return
         call = self.open[place % len(self.open)]
-        for _ in range(frames):
-            if call in self.open:
-                self._receive(call)
+        self._receive_frames(call, frames)
 
     @rule(place=st.integers(0, 9))
     def interrupt(self, place: int) -> None:
@@ -146,6 +144,11 @@ class Calls(RuleBasedStateMachine):
                 each.__exit__(None, None, None)
             self.pools.clear()
 
+    def _receive_frames(self, call: Open, frames: int) -> None:
+        for _ in range(frames):
+            if call in self.open:
+                self._receive(call)
+
     def _receive(self, call: Open) -> None:
         try:
             delta = next(call.arriving)
@@ -159,7 +162,7 @@ class Calls(RuleBasedStateMachine):
         if call not in self.begun:
             self.begun.append(call)
         if isinstance(delta, Text):
-            call.count += delta.text.count(PLAIN)
+            call.count += delta.text.count(call.how.token)
 
     @property
     def slack(self) -> float:
