@@ -90,19 +90,19 @@ def test_what_is_no_readable_file_gives_no_traceback(home: Path, name: str, kind
         "loop": lambda: path.symlink_to(path),
         "latin-1": lambda: path.write_bytes(b"\xff\xe9"),
     }[kind]()
-    for words in (["status"], ["ask", "Hi"], ["models", "gemma"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "cfai_magics", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert "Traceback" not in done.stderr
-        assert len(done.stderr.splitlines()) <= 1
-        if name == "settings.toml":
-            assert str(path) in done.stderr
-            assert "Correct or delete it." in done.stderr
+    words = ["models", "gemma"] if name == "catalogue.json" else ["ask", "Hi"]
+    done = subprocess.run(
+        [sys.executable, "-m", "cfai_magics", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 1
+    if name == "settings.toml":
+        assert str(path) in done.stderr
+        assert "Correct or delete it." in done.stderr
 
 
 @pytest.mark.parametrize("name", ["ledger", "threads", "maps", "pace"])
