@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
 from typing import NoReturn, Self, TypeVar
 
 from .errors import CfaiError
@@ -19,23 +20,25 @@ def sealed(call: Callable[[], Result]) -> Result:
     try:
         return call()
     except BaseException as error:  # noqa: BLE001 - raised again below
-        bare = without_frames(error)
+        # First of all, and without a call: an interrupt would bring this error along.
+        raised_at = error.__traceback__
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        bare = error
     try:
+        note_place(bare, raised_at)
+        raised_at = None
         raise bare from None
     finally:
         del bare
 
 
-def without_frames(error: BaseException) -> BaseException:
-    """Return the error without its traceback and the errors before it; a bug notes its place."""
-    traceback = error.__traceback__
+def note_place(error: BaseException, traceback: TracebackType | None) -> None:
+    """Add to a bug, whose traceback is left out, where it was raised."""
     if isinstance(error, Exception) and not isinstance(error, CfaiError) and traceback:
         while traceback.tb_next:
             traceback = traceback.tb_next
         code = traceback.tb_frame.f_code
         error.add_note(f"In {code.co_name}, {code.co_filename}:{traceback.tb_lineno}")
-    error.__traceback__ = error.__context__ = error.__cause__ = None
-    return error
 
 
 class Secret:

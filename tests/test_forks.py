@@ -235,14 +235,14 @@ def test_a_child_asks_while_threads_of_the_parent_ask_all_the_time(echoing: Stan
         for thread in threads:
             thread.start()
         answers = []
-        for n in range(20):
+        for n in range(6):
             answers.append(forked(lambda: cfai_magics.ask(question(n)).text).result())
         stop.set()
         for thread in threads:
             thread.join()
         print(json.dumps([wrong, answers]))
     """)
-    assert said == [[], [echo(f"question {number:04d}") for number in range(20)]]
+    assert said == [[], [echo(f"question {number:04d}") for number in range(6)]]
 
 
 def test_a_child_cannot_read_or_end_the_answer_of_its_parent(echoing: Standin) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = json.loads((ROOT / "labextension" / "package.json").read_text(encoding="utf-8"))
 VERSION = PACKAGE["version"]
 LAB = f"cfai_magics-{VERSION}.data/data/share/jupyter/labextensions/cfai-magics"
-BYTES_ALLOWED = 1_000_000
+BYTES_ALLOWED = 1_500_000
 
 
 def hatchling(target: str, source: Path, into: Path, **environment: str) -> Path:

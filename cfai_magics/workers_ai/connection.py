@@ -43,8 +43,11 @@ class _Bearer(Unpickled, httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        yield request
-        del request.headers["Authorization"]  # the reply keeps its request
+        response = yield request
+        # A reply keeps its request: without the header, but with the timeout of its body.
+        response.request = httpx.Request(
+            request.method, request.url, extensions=request.extensions
+        )
 
     def __repr__(self) -> str:
         return "<an API token>"

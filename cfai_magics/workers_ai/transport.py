@@ -6,7 +6,7 @@ from typing import TypeVar
 import httpx
 
 from ..errors import BadOption, CfaiError, ConnectionFailed, RequestTimeout
-from ..secret import without_frames
+from ..secret import sealed
 
 Result = TypeVar("Result")
 THEIRS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
@@ -35,26 +35,17 @@ def set_up(make: Callable[[], Result]) -> Result:
     What httpx says of them is left out: a proxy's address may hold a password.
     """
     try:
-        return make()
-    except BaseException as error:  # noqa: BLE001 - raised again below
-        ours = _setup_error(error)
-    try:
-        raise ours from None
-    finally:
-        del ours
-
-
-def _setup_error(error: BaseException) -> BaseException:
-    if isinstance(error, ImportError):
-        return BadOption(
+        return sealed(make)
+    except ImportError:
+        ours = BadOption(
             "For a SOCKS proxy a package is missing", "Install httpx[socks], or unset ALL_PROXY."
         )
-    if isinstance(error, ValueError | OSError | httpx.InvalidURL):
-        return BadOption(
+    except (ValueError, OSError, httpx.InvalidURL):
+        ours = BadOption(
             "The proxy or the certificates that the environment names cannot be used",
             "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE.",
         )
-    return without_frames(error)
+    raise ours from None
 
 
 def in_httpx(call: Callable[[], Result]) -> Result:
@@ -64,30 +55,13 @@ def in_httpx(call: Callable[[], Result]) -> Result:
     local variables.
     """
     try:
-        return call()
-    except BaseException as error:  # noqa: BLE001 - raised again below
-        ours = _ours(error)
-    try:
-        raise ours from None
-    finally:
-        del ours
+        return sealed(call)
+    except THEIRS as error:
+        ours = translated(error)
+    raise ours from None
 
 
 def relayed(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the chunks of a body as httpx gives them; its errors are those of `in_httpx`."""
-    try:
-        yield from chunks
-    except GeneratorExit:
-        raise
-    except BaseException as error:  # noqa: BLE001 - raised again below
-        ours = _ours(error)
-    else:
-        return
-    try:
-        raise ours from None
-    finally:
-        del ours
-
-
-def _ours(error: BaseException) -> BaseException:
-    return translated(error) if isinstance(error, THEIRS) else without_frames(error)
+    while (chunk := in_httpx(lambda: next(chunks, None))) is not None:
+        yield chunk

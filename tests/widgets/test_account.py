@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.errors import NoCredentials
+from cfai_magics.secret import Environment
 from cfai_magics.session import Session
 from cfai_magics.widgets.panel import Panel
 from tests.secrets import account_id, token
@@ -109,7 +110,7 @@ def test_what_is_kept_but_comes_second_is_told(
     fresh: Panel, cloudflare: Standin, newcomer: Session
 ) -> None:
     environ = dict(newcomer.route.environ) | cloudflare.environ()
-    newcomer.route.environ = newcomer.route.store._environ = environ
+    newcomer.route.environ = newcomer.route.store._environ = Environment(environ)
     assert "Used before it: the environment." in log_in(
         fresh, cloudflare.account_id, cloudflare.token
     )
