@@ -153,7 +153,7 @@ class CredentialStore:
     def _token_in_environment(self) -> Secret:
         typed = self._environ.secret(TOKEN_VARIABLE)
         if not typed.fits(PRINTABLE):
-            raise NoCredentials(
+            raise BadOption(
                 f"{TOKEN_VARIABLE} in the environment holds spaces or special characters",
                 "Copy the API token again, all of it.",
             )

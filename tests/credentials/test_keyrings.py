@@ -15,7 +15,7 @@ from keyring.backends.chainer import ChainerBackend
 from keyring.errors import InitError, KeyringLocked, PasswordDeleteError, PasswordSetError
 
 from cfai_magics.credentials.store import FILE_NAME, CredentialStore, Secret
-from cfai_magics.errors import NoCredentials, StoreError
+from cfai_magics.errors import BadOption, NoCredentials, StoreError
 from tests.secrets import account_id, token
 from tests.standin import Standin
 
@@ -267,6 +267,6 @@ def test_what_is_no_file_in_its_place_is_named(home: Path, kind: str) -> None:
 @pytest.mark.parametrize("bad", ["SECRET\nX: y", "SECRETé", "SEC RET"])
 def test_a_token_of_the_environment_that_no_header_takes_is_refused(home: Path, bad: str) -> None:
     environ = {"CLOUDFLARE_ACCOUNT_ID": account_id(), "CLOUDFLARE_API_TOKEN": bad}
-    with pytest.raises(NoCredentials, match="CLOUDFLARE_API_TOKEN in the environment") as caught:
+    with pytest.raises(BadOption, match="CLOUDFLARE_API_TOKEN in the environment") as caught:
         CredentialStore(home, environ).find()
     assert "SEC" not in str(caught.value)

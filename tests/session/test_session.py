@@ -6,9 +6,9 @@ import pytest
 
 from cfai_magics.errors import (
     AllowanceUsedUp,
+    BadOption,
     CutStream,
     LocalModelError,
-    NoCredentials,
     RequestTimeout,
     UnknownModel,
 )
@@ -101,7 +101,7 @@ def test_a_token_with_a_line_break_is_told_before_anything_is_sent(
 ) -> None:
     made = token()
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", f"{made}\n{made}")
-    with pytest.raises(NoCredentials, match="CLOUDFLARE_API_TOKEN") as caught:
+    with pytest.raises(BadOption, match="CLOUDFLARE_API_TOKEN") as caught:
         session.ask(session.request(HI))
     assert made not in str(caught.value)
     assert account.requests == ()
