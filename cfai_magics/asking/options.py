@@ -46,7 +46,8 @@ ASK_OPTIONS = (
         nargs="?",
         const="",
         metavar="NAME",
-        help="continue this notebook's conversation, or the one named",
+        help="continue this notebook's conversation, or the one named; before a prompt on the "
+        "same line as -c=NAME",
     ),
     option(
         "--image",

@@ -46,8 +46,6 @@ class Crew(Generic[Thing, Result]):
         self._threads = [Thread(target=self._run, name="cfai", daemon=True) for _ in range(count)]
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,9 +53,12 @@ class Crew(Generic[Thing, Result]):
         if self._left:
             self._stop()
         for thread in self._threads:
-            thread.join(PATIENCE)
+            if thread.ident is not None:  # started
+                thread.join(PATIENCE)
 
     def __iter__(self) -> Iterator[Result]:
+        for thread in self._threads:  # here an interrupt reaches `__exit__`, not in `__enter__`
+            thread.start()
         while self._left:
             try:
                 result = self._results.get(timeout=LOOK_UP)

@@ -12,6 +12,7 @@ from cfai_magics import api
 from cfai_magics.errors import (
     AllowanceUsedUp,
 )
+from cfai_magics.mapping.crew import Crew
 from cfai_magics.session import Session
 from tests.kernels import running_kernel
 from tests.mapping.maps import MAP, ROOT, asked, kept_answers, opinion
@@ -130,3 +131,12 @@ def test_prompts_stand_in_no_file_and_clearing_leaves_nothing(
     assert cleared.stdout == "1 answers of maps were deleted.\n"
     whole = b"".join(path.read_bytes() for path in session.home.rglob("maps*"))
     assert b"unmistakable answer" not in whole
+
+
+def test_no_thread_starts_before_the_results_are_read() -> None:
+    """So an interrupt always falls into the `with` block, whose end stops the threads."""
+    begun: list[int] = []
+    with Crew(2, [1, 2], begun.append, lambda: None) as crew:
+        assert begun == []
+        assert list(crew) == [None, None]
+    assert sorted(begun) == [1, 2]
