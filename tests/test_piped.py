@@ -185,7 +185,7 @@ def test_a_word_behind_an_optional_value_is_not_swallowed(
 ) -> None:
     assert main(["ask", *words]) == 1
     told = capsys.readouterr().err
-    assert "is its value or begins the prompt. Write -c=NAME for a value" in told
+    assert "could be its NAME or a word of the prompt. Write -c=NAME, or put -c at" in told
     assert account.requests == ()
 
 

@@ -251,10 +251,11 @@ def _refuse_swallowing(
         value = getattr(options, each.flags[-1].lstrip("-"))
         for word, following in pairwise(words):
             if value and following == value and _takes_next(command, each, word):
-                flag = each.flags[0]
+                flag, value_name = each.flags[0], each.keywords.get("metavar", "VALUE")
                 raise BadOption(
-                    f"{prog}: {following!r} after {word} is its value or begins the prompt",
-                    f"Write {flag}=NAME for a value, or {flag} at the end of the line for none.",
+                    f"{prog}: {following!r} after {word} could be its {value_name} or a word of "
+                    "the prompt",
+                    f"Write {flag}={value_name}, or put {flag} at the end of the line.",
                 )
 
 
