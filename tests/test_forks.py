@@ -43,6 +43,8 @@ def statuses(ledger):
 POOL = """
 with multiprocessing.get_context("fork").Pool({children}) as pool:
     print(json.dumps(pool.map(work, range({questions}), chunksize=1)))
+    pool.close()  # so that the workers end by themselves: a signal may meet one in a lock
+    pool.join()
 """
 
 
