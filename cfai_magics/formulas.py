@@ -27,6 +27,8 @@ REACHES_OUT = re.compile(
     r"|://|url\s*\(|javascript|vbscript|data:|www\.",
     re.IGNORECASE,
 )
+OPENER = re.compile(r"\\\\|\\\$|\$\$|\\\[|\\begin\{")
+ESCAPES = {"\\\\", "\\$"}
 COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*")
 QUOTED_LINE = re.compile(r"[ \t]*>")
 QUOTE_SIGNS = re.compile(r"\n[ \t]*(?:>[ \t]?)+")
@@ -72,6 +74,35 @@ def formula_at(text: str, begin: int, block_end: int) -> Formula | None:
     if opening in BRACKETS:
         return _bracketed(text, begin, opening, last if opening == "\\[" else min(last, block_end))
     return _environment(text, begin, last)
+
+
+def open_formula(text: str) -> int | None:
+    """Return where a displayed formula begins that more text may still close; None where none."""
+    place = 0
+    while opener := OPENER.search(text, place):
+        begin, place = opener.start(), opener.end()
+        if opener[0] in ESCAPES:
+            continue
+        found = formula_at(text, begin, len(text))
+        if found:
+            place = found.end
+        elif _may_go_on(text, begin):
+            return begin
+        elif opener[0] == "$$":
+            place = begin + 1
+    return None
+
+
+def _may_go_on(text: str, begin: int) -> bool:
+    opened = ENVIRONMENT.match(text, begin)
+    opening = opened[0] if opened else text[begin : begin + 2]
+    closing = f"\\end{{{opened[1]}}}" if opened else BRACKETS.get(opening)
+    if closing is None or len(text) - begin > LONGEST:
+        return False
+    if _find(text, closing, begin + len(opening), len(text)) >= 0:
+        return False
+    is_alone = not opened and not line_before(text, begin).strip(" \t>")
+    return is_alone or not BLANK.search(text, begin)
 
 
 def _bracketed(text: str, begin: int, opening: str, last: int) -> Formula | None:

@@ -7,13 +7,13 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from .escaping import LINE_END, block_code, normalized
+from .formulas import open_formula
 from .inlines import safe_inlines
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-MATH_BLOCKS = (("$$", "$$"), (r"\[", r"\]"), (r"\begin{", r"\end{"))
 CODE_BLOCKS = {"fence", "code_block"}
 # What Markdown that needs no rewriting has none of.
 SIGN = re.compile(r"[\\`~$<!\]@&:]|\t| {4}|www\.", re.IGNORECASE)
@@ -99,15 +99,14 @@ def split_finished(text: str) -> tuple[str, str]:
     lines = _lines(text)
     tokens = _block_parser().parse(_with_newlines(lines))
     starts = [0, *(token.map[0] for token in tokens if token.level == 0 and token.map)]
-    code = {
-        number
-        for token in tokens
-        if token.type in CODE_BLOCKS and token.map
-        for number in range(*token.map)
-    }
-    running = ["" if number in code else line for number, line in enumerate(lines[: starts[-1]])]
-    opened = _open_formula(running)
-    start = starts[-1] if opened is None else starts[bisect_right(starts, opened) - 1]
+    # No formula goes on beyond a code block.
+    code = [token.map[1] for token in tokens if token.type in CODE_BLOCKS and token.map]
+    behind = max((end for end in code if end <= starts[-1]), default=0)
+    begin = open_formula("".join(map(normalized, lines[behind : starts[-1]])))
+    start = starts[-1]
+    if begin is not None:
+        ends = list(accumulate(len(normalized(line)) for line in lines[behind:start]))
+        start = starts[bisect_right(starts, behind + bisect_right(ends, begin)) - 1]
     return "".join(lines[:start]), "".join(lines[start:])
 
 
@@ -119,31 +118,6 @@ def _lines(text: str) -> list[str]:
 
 def _with_newlines(lines: list[str]) -> str:
     return "".join(normalized(line) for line in lines)
-
-
-def _open_formula(lines: list[str]) -> int | None:
-    """Return the number of the line that opens a display formula which has not ended."""
-    text = "".join(lines)
-    place = 0
-    while True:
-        starts = [(text.find(opening, place), opening, end) for opening, end in MATH_BLOCKS]
-        found = min((start for start in starts if start[0] >= 0), default=None)
-        if found is None:
-            return None
-        begin, opening, end = found
-        closed = text.find(end, begin + len(opening))
-        if closed < 0:
-            return _line_of(lines, begin)
-        place = closed + len(end)
-
-
-def _line_of(lines: list[str], place: int) -> int:
-    end = 0
-    for number, line in enumerate(lines):
-        end += len(line)
-        if place < end:
-            return number
-    return len(lines)
 
 
 def without_remote_content(text: str) -> str:
