@@ -20,7 +20,8 @@ CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 NOT_PLAIN = re.compile(r"[!-/:-@\[-`{-~](?<![-,;])")  # ASCII punctuation that may mean something
 # What would be more than code if a parser did not see that it is code.
 NOT_ONLY_CODE = re.compile(
-    r"[<$`|\n]|!\[|\]\(|\]:|@@|@\\|\\@|~~~|ftp://|\\\\[()\[\]]|\\(?:begin|end)\b", re.IGNORECASE
+    r"[<$`|\n]|!\[|\]\(|\]:|@@|@\\|\\@|~~~|ftp://|&#|&\w+;|\\[()\[\]]|\\(?:begin|end)\b",
+    re.IGNORECASE,
 )
 MARKDOWN_SIGN = re.compile(r"[\\`*_{}\[\]<>#|!~&$]|:(?=//)|(?<=www)\.|(?<=[\w.])@|@(?=@)")
 BY_BACKSLASH = frozenset("`*_{}>#|!~")

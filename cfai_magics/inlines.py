@@ -69,19 +69,22 @@ def safe_inlines(text: str, blocks: Sequence[int] = ()) -> str:
 
 
 def _without_open_label(text: str) -> str:
-    """Write a bracket anew that begins a line and is never closed.
+    """Write brackets anew that begin a line and are never closed.
 
     marked and mistune would look for its end, and the address of a definition, in the code block
     that follows. JupyterLab takes formulas out before, and with them the brackets in them.
     """
-    opened = -1
+    opened: list[int] = []
     for sign in BRACKET.finditer(text):
         if sign[1]:
-            begin = sign.start(1)
-            opened = begin if BEGINS_LINE.fullmatch(line_before(text, begin)) else -1
+            opened.append(sign.start(1))
         elif sign[2]:
-            opened = -1
-    return text if opened < 0 else f"{text[:opened]}&#91;{text[opened + 1 :]}"
+            opened.clear()
+    parts, end = [], len(text)
+    while opened and BEGINS_LINE.fullmatch(line_before(text, opened[-1])):
+        parts += [text[opened[-1] + 1 : end], "&#91;"]
+        end = opened.pop()
+    return "".join([text[:end], *reversed(parts)])
 
 
 class _Rewriting:
@@ -129,7 +132,7 @@ class _Rewriting:
         self._place = begin + 2
         if after == "\\":
             follows = self._text[begin + 2 : begin + 3]
-            means = follows in {*"()[]$!"} or self._text.startswith(
+            means = follows in {*"()[]$!<"} or self._text.startswith(
                 ("begin", "end", "ref", "eqref"), begin + 2
             )
             return BACKSLASH if means else "\\\\"
@@ -270,4 +273,8 @@ RULES = {
     "~": _Rewriting.tildes,
     "&": _Rewriting.entity,
 }
-ESCAPES = {"$": DOLLAR, "<": "&lt;", "@": "&#64;"}  # of what a backslash stands before
+ESCAPES = {
+    "$": DOLLAR,
+    "<": "&lt;",
+    **{sign: entities(sign) for sign in "@()[]"},
+}  # of what a backslash stands before

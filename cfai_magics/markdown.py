@@ -20,7 +20,7 @@ SIGN = re.compile(r"[\\`~$<!\]@&:]|\t| {4}|www\.", re.IGNORECASE)
 LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,40}(?![^\s])")
 # Code inside a list or quote, where parsers differ, that would be more if one saw text in it.
 MEANS_MORE = re.compile(
-    r"<[a-z/!?]|!\[|\]\(|^[ \t>]*\[[^\]\n]*\]:|`{3}|~{3}|@@|@\\|&#|&\w+;|\\\\[()\[\]]"
+    r"<[a-z/!?]|!\[|\]\(|^[ \t>]*\[[^\]\n]*\]:|`{3}|~{3}|@@|@\\|&#|&\w+;|\\[()\[\]]"
     r"|\\(?:begin|end)\b|ftp://|\$\$",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -101,6 +101,13 @@ ATTACKS = {
     "fence that never ends": f"```\n\n- a\n  ~~~\n<img src={EVIL}>",
     "fence in a list": f"- ```\n  x\n```\n<img src={EVIL}>\n```",
     "name that goes on into a fence": f"[a\n\n```\n]: b\n <img src={EVIL}>\n```",
+    "names that go on into a fence": f"[a\n[a\n\n```\n]: b\n <img src={EVIL}>\n```",
+    "code behind a tilde": "~`&#36;\\href{javascript:alert(1)}{x}&dollar;`",
+    "brackets behind a backslash": f"\\\\\\[a\n\n```\n\\\\]\n<img src={EVIL}>\n```",
+    "address that begins before code": (
+        "http://a.b`\\[\\style{background:url(x)}{x}\\]`c http://a.b`\\(\\href{y:z}{x}\\)`"
+    ),
+    "address behind backslashes": f"\\\\<http://a.b?c=d>\n\n```\n\\\\]\n<img src={EVIL}>\n```",
     "name with a formula that goes on": f"[a \\] $[0,1)$\n\n```\n]: b\n <img src={EVIL}>\n```",
     "address that mistune takes for a tag": f"<script@b.c>\n\n```\n<img src={EVIL}>\n```",
     "fence in a quote": f"> ```\n<img src={EVIL}>\n> ```",

@@ -36,5 +36,14 @@ renderer.code = token =>
 for await (const line of createInterface({ input: process.stdin })) {
   const { text, math } = removeMath(JSON.parse(line));
   const html = await marked(text, { async: true, gfm: true, renderer });
-  process.stdout.write(`${JSON.stringify(replaceMath(html, math))}\n`);
+  let shown = '';
+  try {
+    shown = replaceMath(html, math);
+  } catch (error) {
+    // It looks up @@5@@ of a text where there are fewer formulas, and then shows nothing.
+    if (!(error instanceof TypeError)) {
+      throw error;
+    }
+  }
+  process.stdout.write(`${JSON.stringify(shown)}\n`);
 }
