@@ -58,7 +58,6 @@ class Cleaner:
             account: "<account>",
             f"…{account[-4:]}": "…<tail>",
             host: "<standin>",
-            host.rpartition(":")[2]: "<port>",
             f"/private{world.root}": "<root>",
             str(world.root): "<root>",
             str(ROOT): "<repository>",
