@@ -191,7 +191,8 @@ def written(name: str, arguments: str, most: int = SHOWN) -> str:
 
 def named(name: str) -> str:
     """Return a name that a model gave: quoted unless a reader sees all of it."""
-    is_plain = len(name) <= NAME_LENGTH and name.isidentifier() and not INVISIBLE.search(name)
+    is_seen = name.isprintable() and not INVISIBLE.search(name)
+    is_plain = len(name) <= NAME_LENGTH and name.isidentifier() and is_seen
     return name if is_plain else _quoted(name, NAME_LENGTH)
 
 
