@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import coverage
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
@@ -17,6 +18,13 @@ from tests.standin import Standin
 
 CLOUDFLARE_VARIABLES = ("CLOUDFLARE_", "CFAI_", "CF_")
 MODELS_VARIABLE = "CFAI_TEST_MODELS"
+
+
+def pytest_sessionfinish() -> None:
+    """Save the coverage now: xdist kills a worker that takes longer than ten seconds to exit."""
+    measurement = coverage.Coverage.current()
+    if measurement is not None:
+        measurement.save()
 
 
 @pytest.fixture(autouse=True)
