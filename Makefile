@@ -6,6 +6,7 @@ IPYTHON8 := .venv-ipython8
 LAB42 := .venv-lab42
 # A file's tests share a kernel or a wheel, so they stay in one process.
 PARALLEL := -n 2 --dist loadfile
+FAST := -m "not slow and not browser"
 PYTHONS := 3.11 3.12 3.13 3.14
 PY := $(VENV)/bin/python
 SOURCES := pyproject.toml hatch_build.py \
@@ -15,7 +16,7 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm, and node where the machine has none, come from the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix check test test-pythons test-ipython8 test-lab42 build browser ui notebooks demo
+.PHONY: install fix check test test-fast test-pythons test-ipython8 test-lab42 build browser ui notebooks demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -48,13 +49,16 @@ check: install
 
 test: install browser
 	$(PY) -m coverage erase
-	$(PY) -m coverage run -m pytest $(PARALLEL) --ignore=tests/browser
-	$(PY) -m coverage run -m pytest tests/browser
+	$(PY) -m coverage run -m pytest $(PARALLEL) -m "not browser"
+	$(PY) -m coverage run -m pytest -m browser
 	$(PY) -m coverage combine -q
 	$(PY) -m coverage report
 	cd labextension && jlpm test
 
-# Each supported Python that pyenv or PATH has, but the one of make test, runs what needs no browser.
+test-fast: install
+	$(PY) -m pytest $(PARALLEL) $(FAST)
+
+# Each supported Python that pyenv or PATH has, but the one of make test, runs the fast tests.
 test-pythons: install
 	@own=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for version in $(PYTHONS); do \
@@ -74,9 +78,8 @@ test-pythons: install
 	CFAI_NO_LABEXTENSION=1 $(@D)/bin/python -m pip install -q -e ".[test,keyring,local]"
 	touch $@
 
-# The wheel and what the Lab part is built from are the same for every Python.
 test-python: .venv-$(VERSION)/installed
-	.venv-$(VERSION)/bin/python -m pytest $(PARALLEL) --ignore=tests/browser --ignore=tests/test_wheel.py
+	.venv-$(VERSION)/bin/python -m pytest $(PARALLEL) $(FAST)
 
 # What touches IPython itself is tested on the major version before too.
 $(IPYTHON8)/installed: pyproject.toml
@@ -86,7 +89,7 @@ $(IPYTHON8)/installed: pyproject.toml
 
 test-ipython8: $(IPYTHON8)/installed
 	$(IPYTHON8)/bin/python -m pytest tests/test_kernel.py tests/test_canary.py tests/test_house_rules.py \
-	  tests/ipython tests/asking tests/prompt/test_variables.py tests/media/test_images.py \
+	  tests/frontends tests/chat tests/prompt/test_variables.py tests/media/test_images.py \
 	  tests/commands/test_fix.py
 
 # What people look at is tried in the oldest JupyterLab and Notebook that it is for, too.
@@ -117,7 +120,7 @@ browser: install
 	else $(VENV)/bin/playwright install chromium; fi
 
 ui: install browser
-	$(PY) -m pytest tests/browser
+	$(PY) -m pytest -m browser
 
 # Each is replayed from its recording alone.
 notebooks: install

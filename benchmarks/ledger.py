@@ -13,12 +13,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfai_magics.store.budgets import Place
-from cfai_magics.store.ledger import FILE_NAME, Ledger, Outcome
-from cfai_magics.values import Limit, Usage
+from cfai_magics.storage.ledger import FILE_NAME, CallContext, CallOutcome, Ledger
+from cfai_magics.types.usage import Limit, Usage
 
-PLACE = Place("account", "lesson.ipynb")
-USAGE = Usage(214, 388, neurons=12.5, basis="billed")
+PLACE = CallContext("account", "lesson.ipynb")
+USAGE = Usage(214, 388, neurons=12.5, cost_basis="billed")
 DAYS, KERNELS, MODELS = 100, 300, 12
 STARTED = f":now - 86400.0 * (i % 10 > 0) * (i % {DAYS})"
 FILL = f"""
@@ -34,7 +33,7 @@ SELECT {STARTED}, date({STARTED}, 'unixepoch'), 'account', 'model ' || i % {MODE
 def fit(limits: Sequence[Limit], closed: bool) -> float:  # noqa: FBT001 - a ledger's Fit
     """Reserve as much as a usual call may cost."""
     assert not closed
-    assert all(limit.room > 0 for limit in limits)
+    assert all(limit.remaining > 0 for limit in limits)
     return 56.0
 
 
@@ -58,8 +57,8 @@ def measure(rows: int, calls: int) -> float:
         for _ in range(calls):
             begun = time.perf_counter()
             number = ledger.reserve(PLACE, "model 3", "Text Generation", fit)
-            ledger.settle(number, Outcome("ok", USAGE, 1.9, 0.3))
-            ledger.standing("account")
+            ledger.settle(number, CallOutcome("ok", USAGE, 1.9, 0.3))
+            ledger.day_usage("account")
             took.append(time.perf_counter() - begun)
         ledger.close()
     return statistics.median(took) * 1000

@@ -25,11 +25,12 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cfai_magics.mapping import How, Mapper, plan_of
-from cfai_magics.render.tally import terminal_write
-from cfai_magics.session import Session
+from cfai_magics.batch.map_run import MapOptions, MapRunner
+from cfai_magics.batch.plan import make_plan
+from cfai_magics.display.map_progress import create_terminal_writer
+from cfai_magics.pricing.rate_limits import REQUESTS_PER_MINUTE_BY_TASK
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
-from cfai_magics.workers_ai import pacing
 from tests.standin import Standin
 from tests.standin.switches import Switches
 
@@ -72,9 +73,11 @@ def by_map(environ: Mapping[str, str], prompts: list[str], concurrency: int) -> 
     with tempfile.TemporaryDirectory() as home:
         session = Session(Cfai(), Path(home), environ=environ)
         begun = now()
-        plan = plan_of(session, "Classify: {text}", prompts, max_tokens=20)
-        mapper = Mapper(session, lambda _line: None, terminal_write(io.StringIO()), input)
-        rows = mapper.map(plan, How(concurrency, confirm=False))
+        plan = make_plan(session, "Classify: {text}", prompts, max_tokens=20)
+        mapper = MapRunner(
+            session, lambda _line: None, create_terminal_writer(io.StringIO()), input
+        )
+        rows = mapper.run(plan, MapOptions(concurrency, confirm=False))
         spent = now() - begun
         session.close()
     assert [row["answer"] for row in rows] == ["positive"] * len(prompts), rows[0]
@@ -124,7 +127,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
-    pacing.BY_TASK["Text Generation"] = NO_LIMIT
+    REQUESTS_PER_MINUTE_BY_TASK["Text Generation"] = NO_LIMIT
     prompts = [f"review {number}" for number in range(options.prompts)]
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(theirs, options.delay), daemon=True)

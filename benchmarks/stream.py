@@ -22,7 +22,7 @@ from httpx_sse import connect_sse
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cfai_magics import Request, WorkersAI
-from cfai_magics.values import Text
+from cfai_magics.types.messages import TextDelta
 from tests.standin import Standin
 from tests.standin.switches import Switches
 
@@ -89,7 +89,7 @@ def this_package(base_url: str) -> int:
         WorkersAI.openai_compatible(base_url, KEY, timeout=PATIENCE) as client,
         client.stream(Request(MODEL, MESSAGES)) as deltas,
     ):
-        return sum(isinstance(delta, Text) for delta in deltas)
+        return sum(isinstance(delta, TextDelta) for delta in deltas)
 
 
 def openai_sdk(base_url: str) -> int:

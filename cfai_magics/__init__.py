@@ -1,7 +1,7 @@
 """Ask Cloudflare Workers AI from a notebook cell: `%load_ext cfai_magics`, then `%%cfai`.
 
-The names below are the door for Python code. Each is imported when first used, so that loading
-stays light.
+The names in `__all__` are the Python API. Each is imported on first use, so that loading the
+extension stays fast.
 """
 
 from functools import cache
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from .api import ask, embed, map, panel, run, similarity, stream  # noqa: A004 - its name
     from .errors import CfaiError
-    from .session import Session
-    from .values import Answer, Model, Request, Usage
-    from .values.answers import Answers
-    from .values.results import Embeddings
-    from .workers_ai import WorkersAI
+    from .session.session import Session
+    from .types.messages import Answer, AnswerSet, Request
+    from .types.results import Embeddings
+    from .types.usage import Model, Usage
+    from .workers_ai.client import WorkersAI
 
 __all__ = [
     "Answer",
-    "Answers",
+    "AnswerSet",
     "CfaiError",
     "Embeddings",
     "Model",
@@ -41,16 +41,16 @@ __all__ = [
     "unload_ipython_extension",
 ]
 
-_HOMES = {
-    "Answer": "values",
-    "Answers": "values.answers",
+_MODULES = {
+    "Answer": "types.messages",
+    "AnswerSet": "types.messages",
     "CfaiError": "errors",
-    "Embeddings": "values.results",
-    "Model": "values",
-    "Request": "values",
-    "Session": "session",
-    "Usage": "values",
-    "WorkersAI": "workers_ai",
+    "Embeddings": "types.results",
+    "Model": "types.usage",
+    "Request": "types.messages",
+    "Session": "session.session",
+    "Usage": "types.usage",
+    "WorkersAI": "workers_ai.client",
     "ask": "api",
     "embed": "api",
     "map": "api",
@@ -62,8 +62,8 @@ _HOMES = {
 
 
 @cache
-def _version() -> str:
-    """Return the installed version, looked for once: that takes a millisecond or two."""
+def _get_version() -> str:
+    """Return the installed version; cached, because the lookup takes one to two milliseconds."""
     from importlib.metadata import version
 
     return version("cfai-magics")
@@ -71,9 +71,9 @@ def _version() -> str:
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return _version()
-    if name in _HOMES:
-        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        return _get_version()
+    if name in _MODULES:
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)
 
@@ -83,15 +83,15 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
-    """Load into IPython: silent, quick, without the network."""
-    from .ipython.extension import load
+    """Load the extension into IPython, without output and without network access."""
+    from .frontends.extension import load
 
     load(shell)
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
-    """Unload from IPython, leaving its tables as they were."""
-    from .ipython.extension import unload
+    """Unload the extension and restore IPython's magics, hooks and completers."""
+    from .frontends.extension import unload
 
     unload(shell)
 

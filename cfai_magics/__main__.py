@@ -1,4 +1,4 @@
-"""`python -m cfai_magics` is the shell's `cfai`."""
+"""Run the `cfai` command as `python -m cfai_magics`."""
 
 import sys
 

@@ -1,93 +1,96 @@
-"""The Python interface: ask, stream, embed, similarity, run, on the session of the magics."""
+"""Python API: ask, stream, embed, similarity, map, run and panel, in the session of the magics."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from .arguments import checked_names, text_of
-from .errors import BadOption, CfaiError
-from .render.formats import next_try
-from .render.heatmap import HeatMap
-from .route.route import OnRetry
-from .session import Session
-from .session.answer_stream import AnswerStream
-from .settings import home, load_settings
-from .terminal import safe_text
-from .values import Answer, Message, Request, Text
-from .values.provenance import metadata_of
-from .values.request import Fields
-from .values.results import Embeddings, RawResult
-from .workers_ai.work import Payload
+from .arguments import reject_unknown_arguments, require_str
+from .backends.selector import OnRetry
+from .display.heatmap import HeatMap
+from .display.tables import format_retry_message
+from .errors import CfaiError, InvalidOptionError
+from .session.session import Session
+from .session.stream import AnswerStream
+from .settings import get_home_folder, load_settings
+from .terminal import sanitize_text
+from .types.messages import Answer, Fields, Message, Request, TextDelta
+from .types.results import Embeddings, TaskResult, output_metadata
+from .workers_ai.task_requests import Payload
 
 if TYPE_CHECKING:
     from .widgets.panel import Panel
 
 
 class TextStream:
-    """The text of one answer, piece by piece; `answer` is what has arrived, with its usage.
+    """Iterator over the text deltas of one streamed answer.
 
-    Use it in a `with` block to be sure that leaving the loop early closes the connection at once.
+    `answer` is the part received so far, with its usage. Use a `with` block, so that the
+    connection is closed at once when a loop ends early.
     """
 
-    def __init__(self, deltas: AnswerStream) -> None:
-        self._deltas = deltas
+    def __init__(self, answer_stream: AnswerStream) -> None:
+        self._answer_stream = answer_stream
 
     def __iter__(self) -> Iterator[str]:
-        return (delta.text for delta in self._deltas if isinstance(delta, Text))
+        return (delta.text for delta in self._answer_stream if isinstance(delta, TextDelta))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._deltas.close()
+        self._answer_stream.close()
 
     @property
     def answer(self) -> Answer:
-        """What has arrived, as an Answer."""
-        return self._deltas.answer
+        """The part of the answer that was received so far."""
+        return self._answer_stream.answer
 
 
-@checked_names
+@reject_unknown_arguments
 def ask(prompt: str, *, model: str = "", system: str = "", **fields: Unpack[Fields]) -> Answer:
-    """Ask one question and return the whole answer.
+    """Send one prompt and return the whole answer.
 
-    `fields` are those of Request; `stop` is one text or several. Raises CfaiError, which bears
-    what had arrived as `answer`.
+    `fields` are those of Request; `stop` is one text or several. Raises CfaiError, whose `answer`
+    is the part that was received.
     """
-    session = current_session()
-    with session.stream(_request(session, prompt, model, system, fields), _tell) as deltas:
-        for _ in deltas:
+    session = get_current_session()
+    with session.stream(
+        _build_request(session, prompt, model, system, fields), _report_retry
+    ) as answer_stream:
+        for _ in answer_stream:
             pass
-        return deltas.answer
+        return answer_stream.answer
 
 
-@checked_names
+@reject_unknown_arguments
 def stream(
     prompt: str, *, model: str = "", system: str = "", **fields: Unpack[Fields]
 ) -> TextStream:
-    """Ask one question and return its answer's text as it comes; otherwise like ask."""
-    session = current_session()
-    return TextStream(session.stream(_request(session, prompt, model, system, fields), _tell))
+    """Send one prompt and return an iterator over the answer's text; arguments as for ask."""
+    session = get_current_session()
+    return TextStream(
+        session.stream(_build_request(session, prompt, model, system, fields), _report_retry)
+    )
 
 
-@checked_names
+@reject_unknown_arguments
 def embed(texts: str | Iterable[str], *, model: str = "") -> Embeddings:
-    """Return one vector per text, in their order; each request contains up to 100 texts.
+    """Return one vector per text, in the order of the texts; a request has at most 100 texts.
 
     `texts` is one text or a list, series, array or generator of them.
     """
-    return current_session().embed(texts, model, on_retry=_tell)
+    return get_current_session().embed(texts, model, on_retry=_report_retry)
 
 
-@checked_names
+@reject_unknown_arguments
 def similarity(texts: str | Iterable[str], *, model: str = "") -> HeatMap:
-    """Return how near each text is to each: a heat map in a notebook, and its `matrix`."""
-    found = embed(texts, model=model)
-    return HeatMap(found.texts, found.similarities(), metadata_of(found))
+    """Return the pairwise similarities of texts as a heat map with the attribute `matrix`."""
+    embeddings = embed(texts, model=model)
+    return HeatMap(embeddings.texts, embeddings.similarities(), output_metadata(embeddings))
 
 
-@checked_names
+@reject_unknown_arguments
 def map(  # noqa: A001, PLR0913 - its name everywhere; all of it is given by name
     template: str,
     data: Any,
@@ -102,26 +105,29 @@ def map(  # noqa: A001, PLR0913 - its name everywhere; all of it is given by nam
     fresh: bool = False,
     **fields: Unpack[Fields],
 ) -> Any:
-    """Ask the template for each row, {name} standing for the row's value under that name.
+    """Fill the prompt template with each row of `data`, send the prompts and return the answers.
 
-    `data` is a data frame or series of pandas or polars, a list of dicts, or a list of texts,
-    whose one column is {text}. Given back is the same with the columns answer, error and neurons.
-    What all may cost is told and reserved first; above the setting confirm_neurons it is asked
-    whether to go on, unless `max_neurons` sets a limit or `confirm` is False. Equal prompts are
-    asked once, and answers are kept as they come: running the same again asks only for what is
-    missing, unless `fresh`. `schema` is a dict, a pydantic model or a JSON file's path; `queue`
-    takes the Batch API; `fields` are those of `ask`.
+    {name} in `template` is the row's value in that column. `data` is a data frame or series of
+    pandas or polars, a list of dicts, or a list of texts, whose one column is {text}. The return
+    value is the same kind of table with the columns answer, error and neurons added.
+
+    The total cost is estimated, printed and reserved first. If it exceeds the setting
+    confirm_neurons, the user has to confirm, unless `max_neurons` sets a limit or `confirm` is
+    False. Equal prompts are sent once. Answers are cached as they arrive, so a second run sends
+    only the missing prompts, unless `fresh` is True. `schema` is a dict, a pydantic model or the
+    path of a JSON file. `queue` uses the Batch API. `fields` are those of `ask`.
     """
-    from .ipython.doors import mapper
-    from .mapping import How, plan_of
+    from .batch.map_run import MapOptions
+    from .batch.plan import make_plan
+    from .frontends.notebook import create_map_runner
 
-    session = current_session()
-    how = How(concurrency, max_neurons, confirm, queue, fresh)
-    plan = plan_of(session, template, data, model=model, system=system, schema=schema, **fields)
-    return mapper(session).map(plan, how)
+    session = get_current_session()
+    options = MapOptions(concurrency, max_neurons, confirm, queue, fresh)
+    plan = make_plan(session, template, data, model=model, system=system, schema=schema, **fields)
+    return create_map_runner(session).run(plan, options)
 
 
-@checked_names
+@reject_unknown_arguments
 def run(
     model: str,
     payload: Payload,
@@ -130,52 +136,57 @@ def run(
     files: Mapping[str, Any] | None = None,
     on_retry: OnRetry | None = None,
     max_neurons: float | None = None,
-) -> RawResult:
-    """Run one of Workers AI's native tasks, and return its reply in its raw form.
+) -> TaskResult:
+    """Run a native task of Workers AI and return its unparsed result.
 
-    `payload` is what the task takes as JSON, or bytes of a `content_type`; `files`, as httpx takes
-    them, are sent with it as a form. `max_neurons` limits this call.
+    `payload` is sent as JSON, or as bytes with the `content_type`. With `files`, in the form that
+    httpx takes, all fields are sent as multipart/form-data. `max_neurons` limits this call.
     """
-    return current_session().run(
+    return get_current_session().run(
         model,
         payload,
         content_type=content_type,
         files=files,
-        on_retry=on_retry or _tell,
+        on_retry=on_retry or _report_retry,
         max_neurons=max_neurons,
     )
 
 
 def panel() -> "Panel":
-    """Return the panel of the session: show it in a notebook; `close` frees it."""
+    """Return the widget panel of the session; a notebook displays it, and `close` frees it."""
     from .widgets.panel import open_panel
 
-    return open_panel(current_session())
+    return open_panel(get_current_session())
 
 
-def _tell(error: CfaiError, pause: float, number: int) -> None:
-    """Tell why nothing comes yet."""
-    sys.stderr.write(safe_text(f"{next_try(error, pause, number)}\n"))
+def _report_retry(error: CfaiError, seconds: float, next_attempt: int) -> None:
+    """Write to stderr why the request is delayed."""
+    sys.stderr.write(sanitize_text(f"{format_retry_message(error, seconds, next_attempt)}\n"))
 
 
-def _request(session: Session, prompt: str, model: str, system: str, fields: Fields) -> Request:
-    asked = text_of(prompt, "The prompt")
-    if not asked.strip():
-        raise BadOption("The prompt is empty", 'ask("What is a neuron?")')
-    system = text_of(system or "", "system") or session.settings.system
+def _build_request(
+    session: Session, prompt: str, model: str, system: str, fields: Fields
+) -> Request:
+    prompt_text = require_str(prompt, "The prompt")
+    if not prompt_text.strip():
+        raise InvalidOptionError("The prompt is empty", 'ask("What is a neuron?")')
+    system = require_str(system or "", "system") or session.settings.system
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
-    return session.request([*messages, {"role": "user", "content": asked}], model, **fields)
+    return session.build_request(
+        [*messages, {"role": "user", "content": prompt_text}], model, **fields
+    )
 
 
-def current_session() -> Session:
-    """Return the session of the magics where they are loaded, else one for this process."""
+def get_current_session() -> Session:
+    """Return the session of the magics if they are loaded, else one session for this process."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
-    loaded = shell and shell.magics_manager.registry.get("CfaiMagics")
-    return loaded.session if loaded else _own_session()
+    magics = shell and shell.magics_manager.registry.get("CfaiMagics")
+    return magics.session if magics else get_process_session()
 
 
 @cache
-def _own_session() -> Session:
-    return Session(load_settings(home()), home())
+def get_process_session() -> Session:
+    """Return the session of this process, which is used without the magics."""
+    return Session(load_settings(get_home_folder()), get_home_folder())

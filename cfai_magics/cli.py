@@ -1,42 +1,42 @@
-"""The shell's door: `cfai NAME` runs the same commands as `%cfai NAME`."""
+"""Command line entry point: `cfai NAME` runs the same commands as `%cfai NAME`."""
 
 import sys
 
 from . import __version__
 from .commands import run
-from .errors import CfaiError, Interrupted
-from .terminal import safe_for, safe_text
+from .errors import CfaiError, InterruptedAnswerError
+from .terminal import sanitize_for_stream, sanitize_text
 
-INTERRUPTED = 130  # as shells count
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0, 1 for an error, 130 when interrupted."""
-    words = sys.argv[1:] if arguments is None else arguments
-    if words in (["--version"], ["-V"]):
+    args = sys.argv[1:] if argv is None else argv
+    if args in (["--version"], ["-V"]):
         print(f"cfai {__version__}")
         return 0
     try:
-        return _run(words or ["help"])
+        return _run_command(args or ["help"])
     except CfaiError as error:
-        from .ipython.doors import for_shell
+        from .frontends.shell import to_shell_syntax
 
-        print(safe_text(for_shell(f"cfai: {error}")), file=sys.stderr)
-        return INTERRUPTED if isinstance(error, Interrupted) else 1
+        print(sanitize_text(to_shell_syntax(f"cfai: {error}")), file=sys.stderr)
+        return EXIT_INTERRUPTED if isinstance(error, InterruptedAnswerError) else 1
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
-def _run(words: list[str]) -> int:
-    from .ipython.doors import for_shell, shell_door
-    from .session import Session
-    from .settings import home, load_settings
+def _run_command(args: list[str]) -> int:
+    from .frontends.shell import create_shell_frontend, to_shell_syntax
+    from .session.session import Session
+    from .settings import get_home_folder, load_settings
 
-    session = Session(load_settings(home()), home())
+    session = Session(load_settings(get_home_folder()), get_home_folder())
     try:
-        result = run(words[0], words[1:], shell_door(session), "cfai")
+        result = run(args[0], args[1:], create_shell_frontend(session), "cfai")
     finally:
         session.close()
     if result is not None:
-        print(safe_for(sys.stdout, for_shell(str(result))))
+        print(sanitize_for_stream(sys.stdout, to_shell_syntax(str(result))))
     return 0

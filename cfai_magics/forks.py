@@ -1,8 +1,8 @@
 """Run the fork hooks of objects that a forked child must not share with its parent.
 
-Sockets, SQLite connections, file locks and locks of threads are copied by `fork`, but belong to
-the parent: two processes that read one socket swap their answers. Each object that owns such a
-thing registers here, and lets go of it in the child.
+`fork` copies sockets, SQLite connections, file locks and thread locks, but they belong to the
+parent: two processes that read one socket receive each other's answers. Each object that owns
+such a resource registers here and replaces it in the child.
 """
 
 import os
@@ -14,80 +14,82 @@ from weakref import WeakSet
 
 
 class ForkAware(Protocol):
-    """An object with something that a forked child must not share."""
+    """An object that owns a resource which a forked child must not share."""
 
     def before_fork(self) -> None:
-        """Finish and lock what another thread might be changing; runs in the parent."""
+        """Lock the state that other threads might be changing; runs in the parent."""
 
-    def after_fork(self) -> None:
-        """Unlock it again; runs in the parent."""
+    def after_fork_in_parent(self) -> None:
+        """Unlock the state; runs in the parent."""
 
-    def in_child(self) -> None:
-        """Replace what belongs to the parent; runs in the child, on its only thread."""
+    def after_fork_in_child(self) -> None:
+        """Replace the parent's resources; runs in the child, on its only thread."""
 
 
-class InChild:
-    """The part of a ForkAware object that needs no preparation in the parent."""
+class ChildForkHook:
+    """Base class of ForkAware objects that need no preparation in the parent."""
 
     def before_fork(self) -> None:
         """Do nothing."""
 
-    def after_fork(self) -> None:
+    def after_fork_in_parent(self) -> None:
         """Do nothing."""
 
 
-class _Forks:
-    """The registered objects of this process. An object is not registered while a fork runs."""
+class _ForkRegistry:
+    """The registered objects of this process; `add` waits while a fork runs."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._aware: WeakSet[ForkAware] = WeakSet()
-        self._forking: list[ForkAware] = []
-        if hasattr(os, "register_at_fork"):  # not on Windows and in browsers, which cannot fork
+        self._registered: WeakSet[ForkAware] = WeakSet()
+        self._forking_objects: list[ForkAware] = []
+        if hasattr(os, "register_at_fork"):  # missing on Windows and in browsers
             os.register_at_fork(
-                before=self._before, after_in_parent=self._after, after_in_child=self._in_child
+                before=self._run_before_hooks,
+                after_in_parent=self._run_parent_hooks,
+                after_in_child=self._run_child_hooks,
             )
 
-    def add(self, aware: ForkAware) -> None:
+    def add(self, obj: ForkAware) -> None:
         with self._lock:
-            self._aware.add(aware)
+            self._registered.add(obj)
 
     @contextmanager
-    def postponed(self) -> Iterator[None]:
+    def postpone(self) -> Iterator[None]:
         with self._lock:
             yield
 
-    def _before(self) -> None:
-        self._lock.acquire()  # two threads may fork at once
-        self._forking = list(self._aware)
-        for aware in self._forking:
-            aware.before_fork()
+    def _run_before_hooks(self) -> None:
+        self._lock.acquire()  # two threads may fork at the same time
+        self._forking_objects = list(self._registered)
+        for obj in self._forking_objects:
+            obj.before_fork()
 
-    def _after(self) -> None:
+    def _run_parent_hooks(self) -> None:
         with ExitStack() as stack:
             stack.callback(self._lock.release)
-            forking, self._forking = self._forking, []
-            for aware in forking:
-                stack.callback(aware.after_fork)
+            objects, self._forking_objects = self._forking_objects, []
+            for obj in objects:
+                stack.callback(obj.after_fork_in_parent)
 
-    def _in_child(self) -> None:
+    def _run_child_hooks(self) -> None:
         self._lock = threading.RLock()
-        forking, self._forking = self._forking, []
+        objects, self._forking_objects = self._forking_objects, []
         with ExitStack() as stack:
-            for aware in forking:
-                stack.callback(aware.in_child)
+            for obj in objects:
+                stack.callback(obj.after_fork_in_child)
 
 
-_FORKS = _Forks()  # one for the process, as its fork hooks cannot be taken back
+_REGISTRY = _ForkRegistry()  # one per process, because fork hooks cannot be unregistered
 
 
-def register(aware: ForkAware) -> None:
-    """Call the object's hooks whenever this process forks, for as long as the object exists."""
-    _FORKS.add(aware)
+def register(obj: ForkAware) -> None:
+    """Call the object's hooks on each fork of this process; only a weak reference is stored."""
+    _REGISTRY.add(obj)
 
 
 @contextmanager
-def postponed() -> Iterator[None]:
-    """Let every other thread that forks wait until the block ends."""
-    with _FORKS.postponed():
+def postpone_forks() -> Iterator[None]:
+    """Block forks of other threads until the `with` block ends."""
+    with _REGISTRY.postpone():
         yield

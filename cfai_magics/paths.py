@@ -1,22 +1,26 @@
-"""Read the paths that users type."""
+"""Parse the paths that users type."""
 
 from pathlib import Path
 
-from .errors import BadOption
+from .errors import InvalidOptionError
 
-SHOWN = 60  # characters of a path in an error: some are texts that were meant for another option
+MAX_SHOWN_CHARS = (
+    60  # of a path in an error, because a long text may have been meant for another option
+)
 
 
-def user_path(named: str | Path) -> Path:
-    """Return a path as typed, with ~ for the home folder; BadOption if it cannot be a path."""
+def parse_user_path(value: str | Path) -> Path:
+    """Return a path with ~ expanded; raises InvalidOptionError if it is not a valid path."""
     try:
-        path = Path(named).expanduser()
-        path.exists()  # OSError if it is too long or not allowed, RuntimeError for ~nobody
+        path = Path(value).expanduser()
+        path.exists()  # OSError if it is too long or not allowed
     except (OSError, RuntimeError, ValueError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        text = str(named)
-        shown = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
-        raise BadOption(f"{shown} is not a valid path: {why}", "Check the path.") from None
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        text = str(value)
+        shortened = text if len(text) <= MAX_SHOWN_CHARS else f"{text[: MAX_SHOWN_CHARS - 1]}…"
+        raise InvalidOptionError(
+            f"{shortened} is not a valid path: {reason}", "Check the path."
+        ) from None
     if "\0" in str(path):
-        raise BadOption("A path holds a null character", "Check the path.")
+        raise InvalidOptionError("A path holds a null character", "Check the path.")
     return path

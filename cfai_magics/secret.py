@@ -1,4 +1,4 @@
-"""Keep secrets out of whatever prints: values, local variables of tracebacks, the environment."""
+"""Keep secrets out of reprs, tracebacks, pickles and the environment's output."""
 
 import os
 import re
@@ -11,29 +11,29 @@ from .errors import CfaiError
 Result = TypeVar("Result")
 
 
-def sealed(call: Callable[[], Result]) -> Result:
-    """Return what `call` returns; what it raises leaves without the frames below this one.
+def call_without_traceback(function: Callable[[], Result]) -> Result:
+    """Return the result of `function`; its exceptions are raised without their inner frames.
 
     A traceback keeps the local variables of its frames alive, and IPython's Verbose mode, pytest
-    and error trackers show them. So whatever has a plain secret in a variable runs in here.
+    and error trackers show them. So every function with a plain secret in a variable runs here.
     """
     try:
-        return call()
+        return function()
     except BaseException as error:  # noqa: BLE001 - raised again below
-        # First of all, and without a call: an interrupt would bring this error along.
+        # First, and without a call: an interrupt would have this error as its context.
         raised_at = error.__traceback__
         error.__traceback__ = error.__context__ = error.__cause__ = None
-        bare = error
+        bare_error = error
     try:
-        note_place(bare, raised_at)
+        note_raise_location(bare_error, raised_at)
         raised_at = None
-        raise bare from None
+        raise bare_error from None
     finally:
-        del bare
+        del bare_error
 
 
-def note_place(error: BaseException, traceback: TracebackType | None) -> None:
-    """Add to a bug, whose traceback is left out, where it was raised."""
+def note_raise_location(error: BaseException, traceback: TracebackType | None) -> None:
+    """Add a note with the raising line to an unexpected error whose traceback is removed."""
     if isinstance(error, Exception) and not isinstance(error, CfaiError) and traceback:
         while traceback.tb_next:
             traceback = traceback.tb_next
@@ -42,27 +42,27 @@ def note_place(error: BaseException, traceback: TracebackType | None) -> None:
 
 
 class Secret:
-    """A text that shows itself to nobody but the caller of reveal."""
+    """A secret text: repr, str and pickle never show it, only `reveal` returns it."""
 
     __slots__ = ("__reveal",)
 
     def __init__(self, value: str) -> None:
-        self.__reveal = value.__str__  # a bound method of C: no repr of it shows the text
+        self.__reveal = value.__str__  # a bound C method, whose repr does not show the text
 
     @classmethod
-    def of(cls, read: Callable[[], str]) -> Self:
-        """Return the secret that `read` returns, which is in no local variable of a traceback."""
-        return sealed(lambda: cls(read()))
+    def from_reader(cls, read: Callable[[], str]) -> Self:
+        """Return the result of `read` as a Secret, without exposing it in tracebacks."""
+        return call_without_traceback(lambda: cls(read()))
 
     def reveal(self) -> str:
-        """Return the text itself. Do not put it into a variable: a traceback might show that."""
+        """Return the plain text. Do not assign it to a variable, which a traceback may show."""
         return self.__reveal()
 
     def is_in(self, text: str) -> bool:
-        """Whether the text holds the secret."""
+        """Whether the text contains the secret."""
         return bool(self) and self.__reveal() in text
 
-    def fits(self, pattern: re.Pattern[str]) -> bool:
+    def matches(self, pattern: re.Pattern[str]) -> bool:
         """Whether the pattern matches the whole secret."""
         return bool(pattern.fullmatch(self.__reveal()))
 
@@ -82,13 +82,13 @@ class Secret:
         raise TypeError("a secret is not written anywhere")
 
 
-class Unpickled:
-    """An object that holds a secret or connections: pickling it is refused."""
+class Unpicklable:
+    """Base class of objects with a secret or connections: pickling raises TypeError."""
 
     def __copy__(self) -> Self:
-        made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        return made
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -97,8 +97,8 @@ class Unpickled:
         )
 
 
-class Environment(Unpickled, Mapping[str, str]):
-    """The variables of the environment, or given ones; its repr shows none of them."""
+class Environment(Unpicklable, Mapping[str, str]):
+    """Read-only mapping of environment variables whose repr shows none of them."""
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
         def read() -> Mapping[str, str]:
@@ -113,15 +113,15 @@ class Environment(Unpickled, Mapping[str, str]):
         return value
 
     def _read(self, name: str) -> str | None:
-        return sealed(lambda: self.__all().get(name))
+        return call_without_traceback(lambda: self.__all().get(name))
 
-    def secret(self, name: str) -> Secret:
-        """Return a variable that is secret, without spaces around it; an empty one if missing."""
-        return Secret.of(lambda: self.__all().get(name, "").strip())
+    def get_secret(self, name: str) -> Secret:
+        """Return a variable as a stripped Secret; an empty Secret if it is missing."""
+        return Secret.from_reader(lambda: self.__all().get(name, "").strip())
 
-    def digest(self, names: tuple[str, ...]) -> int:
-        """Return what is another number as soon as one of these variables changes."""
-        return sealed(lambda: hash(tuple(map(self.__all().get, names))))
+    def hash_variables(self, names: tuple[str, ...]) -> int:
+        """Return a hash of these variables' values, to detect changes."""
+        return call_without_traceback(lambda: hash(tuple(map(self.__all().get, names))))
 
     def __contains__(self, name: object) -> bool:
         return self._read(str(name)) is not None
@@ -136,6 +136,6 @@ class Environment(Unpickled, Mapping[str, str]):
         return "<environment>"
 
 
-def environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Return these variables, or without them those of this process, as an Environment."""
+def get_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Return `variables` as an Environment; None means those of this process."""
     return variables if isinstance(variables, Environment) else Environment(variables)

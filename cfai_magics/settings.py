@@ -1,4 +1,4 @@
-"""Owns every knob (`%config Cfai`) and where the settings and other state live."""
+"""Load, validate and save the settings (`%config Cfai`), and find the folder for state."""
 
 import json
 import math
@@ -23,68 +23,68 @@ from traitlets import (
 from traitlets.config import Config, Configurable
 
 from . import state_files
-from .course.find import find_course
-from .course.rules import NO_COURSE, Course
-from .errors import BadOption, CfaiError, CourseRule, SetupError
-from .secret import sealed
+from .course import NO_COURSE, CoursePolicy, find_course
+from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
+from .secret import call_without_traceback
 
 DEFAULT_MODEL = "@cf/google/gemma-4-26b-a4b-it"
-FILE_NAME = "settings.toml"
-FORMS = ("markdown", "text", "raw", "code", "json", "html", "latex", "table")
-MODES = ("auto", "only", "refresh", "off")  # of recording
+SETTINGS_FILE_NAME = "settings.toml"
+FORMATS = ("markdown", "text", "raw", "code", "json", "html", "latex", "table")
+RECORD_MODES = ("auto", "only", "refresh", "off")
 HOME_VARIABLE = "CFAI_HOME"
-LONGEST_WAIT = 86_400.0  # s: a day
-LONGEST_CAUSE = 300  # characters: the cause may repeat a value of any length
+MAX_TIMEOUT_SECONDS = 86_400.0  # one day
+MAX_CAUSE_CHARS = 300  # of an error's cause, which may quote a value of any length
 
 
-def home() -> Path:
-    """Return the folder of all state: CFAI_HOME, or platformdirs' user data folder for "cfai".
+def get_home_folder() -> Path:
+    """Return the folder for all state: CFAI_HOME, or platformdirs' user data folder of "cfai".
 
     Raises SetupError if that path cannot be a folder.
     """
-    return sealed(_home)
+    return call_without_traceback(_resolve_home_folder)
 
 
-def _home() -> Path:
-    named = os.environ.get(HOME_VARIABLE)
-    if named:
-        return _usable(_absolute(named), HOME_VARIABLE)
+def _resolve_home_folder() -> Path:
+    env_value = os.environ.get(HOME_VARIABLE)
+    if env_value:
+        return _require_usable(_to_absolute_path(env_value), HOME_VARIABLE)
     from platformdirs import user_data_path
 
-    return _usable(user_data_path("cfai", appauthor=False), "The folder for state")
+    return _require_usable(user_data_path("cfai", appauthor=False), "The folder for state")
 
 
-def _absolute(named: str) -> Path:
-    """Return a path in full, so that it stays the same when the working directory changes."""
+def _to_absolute_path(path_text: str) -> Path:
+    """Return the absolute path, so that it does not depend on the working directory."""
     try:
-        return Path(named).expanduser().absolute()
+        return Path(path_text).expanduser().absolute()
     except (OSError, RuntimeError) as error:  # no such user, no working directory
         raise SetupError(
-            f"{HOME_VARIABLE} is {named}, which cannot be resolved: {state_files.reason(error)}",
+            f"{HOME_VARIABLE} is {path_text}, which cannot be resolved: "
+            f"{state_files.describe_error(error)}",
             f"Set {HOME_VARIABLE} to the full path of a folder, or unset it.",
         ) from None
 
 
-def _usable(folder: Path, what: str) -> Path:
-    why = state_files.unusable(folder)
-    if why:
+def _require_usable(folder: Path, description: str) -> Path:
+    unusable_reason = state_files.get_unusable_reason(folder)
+    if unusable_reason:
         raise SetupError(
-            f"{what} is {folder}, which cannot be used: {why}",
+            f"{description} is {folder}, which cannot be used: {unusable_reason}",
             f"Set {HOME_VARIABLE} to the path of a folder, or unset it.",
         )
     return folder
 
 
-class SettingRefused(CourseRule, TraitError):
-    """A setting that would loosen what the course's file holds: it stays as it was."""
+class LockedSettingError(CoursePolicyError, TraitError):
+    """The course's cfai.toml does not allow the new value; the setting is unchanged."""
 
 
-class SettingInvalid(BadOption, TraitError):
-    """A value that is not valid for its setting: the setting stays as it was."""
+class InvalidSettingError(InvalidOptionError, TraitError):
+    """The new value is not valid for the setting; the setting is unchanged."""
 
 
 class FiniteFloat(Float[float, float]):
-    """A number; not a boolean, infinity or NaN."""
+    """A float trait that rejects booleans, infinity and NaN."""
 
     info_text = "a finite number"
 
@@ -96,7 +96,7 @@ class FiniteFloat(Float[float, float]):
 
 
 class FiniteCFloat(CFloat[float | None, Any]):
-    """A number, or a text that is one; not a boolean, infinity or NaN."""
+    """A float trait that also takes numeric text and rejects booleans, infinity and NaN."""
 
     info_text = "a finite number"
 
@@ -110,8 +110,8 @@ class FiniteCFloat(CFloat[float | None, Any]):
         return number
 
 
-class Count(Int[int, int]):
-    """A whole number; not a boolean."""
+class StrictInt(Int[int, int]):
+    """An integer trait that rejects booleans."""
 
     def validate(self, obj: HasTraits, value: Any) -> Any:
         """Return the value; TraitError if it is not valid."""
@@ -121,7 +121,7 @@ class Count(Int[int, int]):
 
 
 def _as_float(value: Any) -> Any:
-    """Return a whole number as a float, infinity if it is too large for one; others as given."""
+    """Return an int as a float, or infinity if it is too large; other values unchanged."""
     if isinstance(value, int):
         try:
             return float(value)
@@ -133,8 +133,8 @@ def _as_float(value: Any) -> Any:
 class Cfai(Configurable):
     """Ask Cloudflare Workers AI from a notebook cell."""
 
-    # What the course's file holds, and where each setting that is not the default came from.
-    course: Course = NO_COURSE
+    # The course's policy, and the value and source of each setting that is not the default.
+    course: CoursePolicy = NO_COURSE
     origins: Mapping[str, tuple[Any, str]] = MappingProxyType({})
 
     model = Unicode(
@@ -144,12 +144,12 @@ class Cfai(Configurable):
     temperature = FiniteCFloat(
         None, allow_none=True, help="Temperature sent where a cell gives none; None sends none."
     ).tag(config=True)
-    max_tokens = Count(2048, min=1, help="Most tokens an answer may have.").tag(config=True)
-    format = Enum(FORMS, default_value="markdown", help="Form of answers.").tag(config=True)
-    table_rows = Count(30, min=0, help="Most rows of a table that {{…}} puts into a prompt.").tag(
-        config=True
-    )
-    value_characters = Count(
+    max_tokens = StrictInt(2048, min=1, help="Most tokens an answer may have.").tag(config=True)
+    format = Enum(FORMATS, default_value="markdown", help="Form of answers.").tag(config=True)
+    table_rows = StrictInt(
+        30, min=0, help="Most rows of a table that {{…}} puts into a prompt."
+    ).tag(config=True)
+    value_characters = StrictInt(
         20_000, min=100, help="Most characters of one value that {{…}} puts into a prompt."
     ).tag(config=True)
     confirm_neurons = FiniteFloat(
@@ -178,60 +178,62 @@ class Cfai(Configurable):
     timeout = FiniteFloat(
         240.0,
         min=1.0,
-        max=LONGEST_WAIT,
+        max=MAX_TIMEOUT_SECONDS,
         help="Seconds to wait for the next piece of an answer.",
     ).tag(config=True)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set a setting; SettingInvalid, one line, if the value is not valid for it."""
+        """Set a setting; raises InvalidSettingError if the value is not valid for it."""
         try:
             super().__setattr__(name, value)
         except CfaiError:
             raise
         except TraitError as error:
-            raise SettingInvalid(
-                f"{name} cannot be set: {_shortened(str(error))}",
+            raise InvalidSettingError(
+                f"{name} cannot be set: {_shorten_cause(str(error))}",
                 "%config Cfai shows all settings; this one stays as it was.",
             ) from None
 
     @validate("recording")
-    def _as_recordings_are(self, proposal: Bunch) -> Any:
+    def _validate_recording(self, proposal: Bunch) -> Any:
         value = proposal["value"]
-        if value and value.partition(":")[0] not in MODES:
-            known = ", ".join(MODES)
-            raise TraitError(f"recording is {value!r}, which begins with none of {known}")
-        return self._as_the_course_allows(proposal)
+        if value and value.partition(":")[0] not in RECORD_MODES:
+            modes = ", ".join(RECORD_MODES)
+            raise TraitError(f"recording is {value!r}, which begins with none of {modes}")
+        return self._validate_with_course(proposal)
 
     @validate("model", "system", "temperature", "max_tokens", "local", "gateway", "base_url")
-    def _as_the_course_allows(self, proposal: Bunch) -> Any:
+    def _validate_with_course(self, proposal: Bunch) -> Any:
         try:
             self.course.check_setting(proposal["trait"].name, proposal["value"])
-        except CourseRule as error:
-            raise SettingRefused(error.cause, error.hint) from None
+        except CoursePolicyError as error:
+            raise LockedSettingError(error.cause, error.hint) from None
         return proposal["value"]
 
-    def origin(self, name: str) -> str:
-        """Return where a setting's present value comes from."""
+    def get_origin(self, name: str) -> str:
+        """Return the source of a setting's current value: a file, "default" or "this kernel"."""
         value = getattr(self, name)
-        then, origin = self.origins.get(name, (self.traits()[name].default_value, "default"))
-        return origin if value == then else "this kernel"
+        recorded_value, origin = self.origins.get(
+            name, (self.traits()[name].default_value, "default")
+        )
+        return origin if value == recorded_value else "this kernel"
 
 
 def load_settings(
     folder: Path, config: Config | None = None, working_directory: Path | None = None
 ) -> Cfai:
-    """Return the settings: the folder's settings.toml, IPython's configuration, the course's file.
+    """Return the settings from settings.toml, IPython's configuration and the course's cfai.toml.
 
-    Each wins over those before it. The course's file is looked for in the working directory and
-    above, once: what it holds does not end when a cell goes elsewhere. Raises BadOption when one
-    of them is not as a setting has to be.
+    Each source overrides those before it. The course's file is searched for once, in the working
+    directory and its parents, so that its policy still applies after a cell changes the
+    directory. Raises InvalidOptionError if a value in one of them is not valid.
     """
     course = find_course(working_directory or Path.cwd())
-    ours = (config or Config()).get("Cfai", {})
+    ipython_settings = (config or Config()).get("Cfai", {})
     layers = (
-        (kept_settings(folder), str(folder / FILE_NAME), "Correct or delete it."),
+        (read_settings_file(folder), str(folder / SETTINGS_FILE_NAME), "Correct or delete it."),
         (
-            ours,
+            ipython_settings,
             "IPython's configuration",
             "Correct ipython_config.py; what %config set ends with the kernel.",
         ),
@@ -239,78 +241,86 @@ def load_settings(
     )
     merged = Config()
     origins: dict[str, tuple[Any, str]] = {}
-    for values, where, mend in layers:
+    for values, source, fix_hint in layers:
         merged.merge(Config({"Cfai": dict(values)}))
-        settings = _with(merged, where, mend)
-        origins |= {name: (getattr(settings, name), where) for name in values}
+        settings = _build_settings(merged, source, fix_hint)
+        origins |= {name: (getattr(settings, name), source) for name in values}
     settings.course, settings.origins = course, origins
     return settings
 
 
-def _with(config: Config, where: str, mend: str) -> Cfai:
+def _build_settings(config: Config, source: str, fix_hint: str) -> Cfai:
     try:
         return Cfai(config=config)
     except TraitError as error:
-        cause = error.cause if isinstance(error, CfaiError) else _shortened(str(error))
-        raise BadOption(f"In {where}: {cause}", mend) from None
+        cause = error.cause if isinstance(error, CfaiError) else _shorten_cause(str(error))
+        raise InvalidOptionError(f"In {source}: {cause}", fix_hint) from None
     except RecursionError:
-        raise BadOption(f"In {where}: a value is nested too deeply", mend) from None
+        raise InvalidOptionError(f"In {source}: a value is nested too deeply", fix_hint) from None
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_CAUSE else f"{text[: LONGEST_CAUSE - 1]}…"
+def _shorten_cause(text: str) -> str:
+    return text if len(text) <= MAX_CAUSE_CHARS else f"{text[: MAX_CAUSE_CHARS - 1]}…"
 
 
-def kept_settings(folder: Path) -> dict[str, Any]:
-    """Return the settings kept in the folder, by name; none where there is no file."""
-    path = folder / FILE_NAME
-    state_files.tighten_folder(folder)
-    state_files.tighten(path)
+def read_settings_file(folder: Path) -> dict[str, Any]:
+    """Return the settings in the folder's settings.toml by name; empty if the file is missing.
+
+    Raises InvalidOptionError if the file can't be read or has an unknown name.
+    """
+    path = folder / SETTINGS_FILE_NAME
+    state_files.restrict_folder(folder)
+    state_files.restrict_file(path)
     try:
-        text = state_files.read(path)
-    except state_files.Missing:
+        text = state_files.read_text(path)
+    except state_files.MissingFileError:
         return {}
-    except state_files.Unreadable as why:
-        raise BadOption(f"{path} can't be read: {why}", "Correct or delete it.") from None
+    except state_files.UnreadableFileError as reason:
+        raise InvalidOptionError(
+            f"{path} can't be read: {reason}", "Correct or delete it."
+        ) from None
     import tomllib
 
     try:
-        kept = tomllib.loads(text)
+        values = tomllib.loads(text)
     except ValueError as error:
-        cause = f"{path} can't be read: {_shortened(str(error))}"
-        raise BadOption(cause, "Correct or delete it.") from None
+        cause = f"{path} can't be read: {_shorten_cause(str(error))}"
+        raise InvalidOptionError(cause, "Correct or delete it.") from None
     except RecursionError:
-        raise BadOption(
+        raise InvalidOptionError(
             f"{path} can't be read: it is nested too deeply", "Correct or delete it."
         ) from None
-    unknown = sorted(set(kept) - set(Cfai.class_trait_names(config=True)))
-    if unknown:
-        raise BadOption(
-            f"{path} names no setting: {', '.join(unknown)}", "%config Cfai lists them."
+    unknown_names = sorted(set(values) - set(Cfai.class_trait_names(config=True)))
+    if unknown_names:
+        raise InvalidOptionError(
+            f"{path} names no setting: {', '.join(unknown_names)}", "%config Cfai lists them."
         )
-    return kept
+    return values
 
 
-def keep_settings(folder: Path, changes: Mapping[str, str | float | None]) -> None:
-    """Write the changes into the folder's settings.toml, beside what it holds; None takes away."""
-    merged = kept_settings(folder) | dict(changes)
-    kept = {name: value for name, value in merged.items() if value is not None}
-    lines = [f"{name} = {_toml(value)}\n" for name, value in sorted(kept.items())]
+def update_settings_file(folder: Path, changes: Mapping[str, str | float | None]) -> None:
+    """Merge changes into the folder's settings.toml; None removes a setting.
+
+    Raises SetupError if the file can't be written.
+    """
+    merged = read_settings_file(folder) | dict(changes)
+    values = {name: value for name, value in merged.items() if value is not None}
+    lines = [f"{name} = {_to_toml(value)}\n" for name, value in sorted(values.items())]
     try:
-        state_files.write(folder / FILE_NAME, "".join(lines))
+        state_files.write_text(folder / SETTINGS_FILE_NAME, "".join(lines))
     except OSError as error:
         raise SetupError(
-            f"{folder / FILE_NAME} can't be written: {error.strerror}",
+            f"{folder / SETTINGS_FILE_NAME} can't be written: {error.strerror}",
             "Set CFAI_HOME to a folder that can be.",
         ) from None
 
 
-def _toml(value: Any) -> str:
-    """Return a value as TOML: a JSON string, number or boolean is one, a table has = for its :.
+def _to_toml(value: Any) -> str:
+    """Return a value as TOML: strings, numbers and booleans as in JSON, a dict as inline table.
 
-    A character that JSON may write as two halves stands as it is: TOML refuses halves.
+    Non-ASCII characters are not escaped, because TOML rejects the surrogate pairs of JSON.
     """
     if isinstance(value, dict):
-        items = (f"{_toml(name)} = {_toml(item)}" for name, item in value.items())
+        items = (f"{_to_toml(name)} = {_to_toml(item)}" for name, item in value.items())
         return f"{{ {', '.join(items)} }}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

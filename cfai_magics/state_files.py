@@ -1,7 +1,8 @@
-"""Create, tighten, read and write the files that hold one user's state.
+"""Create, read and write the files of a user's state, with permissions for that user only.
 
-On POSIX, folders get mode 0700 and files 0600, whatever the umask is, and what an earlier version
-left open to others is tightened when it is opened. Windows keeps its own access lists.
+On POSIX, folders get mode 0700 and files 0600, whatever the umask is. Files that an earlier
+version left readable for others are restricted when they are opened. Windows keeps its own access
+control lists.
 """
 
 import os
@@ -14,28 +15,33 @@ from secrets import token_hex
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
-OTHERS = 0o077  # permissions of the group and of everyone
+OTHERS_MASK = 0o077  # permissions of group and others
 MAX_BYTES = 20_000_000
-MARK = "partial-"  # begins the name of a file that is being written
-OUR_FOLDERS = {"kernels", "locks", "logs", "models"}
-OUR_SUFFIXES = {
+TEMP_FILE_PREFIX = "partial-"  # of a file that is being written
+STATE_FOLDERS = {"kernels", "locks", "logs", "models"}
+STATE_SUFFIXES = {
     *(".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal"),
     *(".toml", ".json", ".jsonl", ".lock", ".log", ".gguf"),
 }
-BESIDE_DATABASE = ("-wal", "-shm", "-journal")  # SQLite gives them the mode of the file itself
+# SQLite creates them with the mode of the database file
+SQLITE_SIDE_FILE_SUFFIXES = (
+    "-wal",
+    "-shm",
+    "-journal",
+)
 IS_POSIX = os.name == "posix"
 
 
-class Unreadable(Exception):
+class UnreadableFileError(Exception):
     """A file that cannot be read; the text of the exception is the reason."""
 
 
-class Missing(Unreadable):
-    """There is no file."""
+class MissingFileError(UnreadableFileError):
+    """The file does not exist."""
 
 
-def reason(error: Exception) -> str:
-    """Return why a file operation failed, in words."""
+def describe_error(error: Exception) -> str:
+    """Return the reason why a file operation failed."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error)
@@ -44,149 +50,166 @@ def reason(error: Exception) -> str:
 # --- folders
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder of state, and its missing parents, for this user only; or tighten it."""
+def create_folder(folder: Path) -> None:
+    """Create a state folder and its missing parents for this user only, or restrict it.
+
+    Raises OSError if the path is not a valid folder.
+    """
     if "\0" in str(folder):
         raise OSError(EINVAL, "the path contains a null character")
     if folder.is_dir():
-        tighten_folder(folder)
+        restrict_folder(folder)
         return
-    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
-    for place in reversed(missing):
-        place.mkdir(FOLDER_MODE, exist_ok=True)
-    folder.mkdir(FOLDER_MODE, exist_ok=True)  # FileExistsError if a file is in its place
+    missing_folders = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    for missing_folder in reversed(missing_folders):
+        missing_folder.mkdir(FOLDER_MODE, exist_ok=True)
+    folder.mkdir(FOLDER_MODE, exist_ok=True)  # FileExistsError if the path is a file
 
 
-def tighten_folder(folder: Path) -> None:
-    """Close a folder and the state files in it to other users; do nothing if it is missing.
+def restrict_folder(folder: Path) -> None:
+    """Remove other users' permissions on a folder and its state files, if it exists.
 
-    A folder keeps its mode if it also holds files of others, or bears the setgid or sticky bit
-    of shared folders. The state files in it are closed all the same.
+    A folder keeps its mode if it also contains other files, or has the setgid or sticky bit of
+    shared folders. The state files in it are restricted anyway.
     """
     if not IS_POSIX:
         return
     with suppress(OSError, ValueError):
-        state = folder.stat()
-        if not state.st_mode & OTHERS:
+        folder_stat = folder.stat()
+        if not folder_stat.st_mode & OTHERS_MASK:
             return
         entries = list(folder.iterdir())
-        for entry in filter(_is_ours, entries):
-            tighten(entry)
-        shared = state.st_mode & (stat.S_ISGID | stat.S_ISVTX)
-        if not shared and _is_own(state) and all(map(_is_ours, entries)):
+        for entry in filter(_is_state_entry, entries):
+            restrict_file(entry)
+        shared_bits = folder_stat.st_mode & (stat.S_ISGID | stat.S_ISVTX)
+        if (
+            not shared_bits
+            and _is_owned_by_user(folder_stat)
+            and all(map(_is_state_entry, entries))
+        ):
             folder.chmod(FOLDER_MODE)
 
 
-def _is_ours(entry: Path) -> bool:
-    if entry.name in OUR_FOLDERS:
+def _is_state_entry(entry: Path) -> bool:
+    if entry.name in STATE_FOLDERS:
         return True
-    return entry.suffix in OUR_SUFFIXES or entry.name.startswith((".fetching-", f".{MARK}"))
+    return entry.suffix in STATE_SUFFIXES or entry.name.startswith(
+        (".fetching-", f".{TEMP_FILE_PREFIX}")
+    )
 
 
-def _is_own(state: os.stat_result) -> bool:
-    return IS_POSIX and state.st_uid == os.geteuid()
+def _is_owned_by_user(file_stat: os.stat_result) -> bool:
+    return IS_POSIX and file_stat.st_uid == os.geteuid()
 
 
-def unusable(folder: Path) -> str:
-    """Return why a path cannot be a folder of state; an empty text if it can be one."""
+def get_unusable_reason(folder: Path) -> str:
+    """Return why a path cannot be used as state folder, or "" if it can."""
     try:
-        state = folder.stat()
+        folder_stat = folder.stat()
     except FileNotFoundError:
         return "it is a link to a missing folder" if folder.is_symlink() else ""
     except (OSError, ValueError) as error:
-        return reason(error)
-    return "" if stat.S_ISDIR(state.st_mode) else "it is not a folder"
+        return describe_error(error)
+    return "" if stat.S_ISDIR(folder_stat.st_mode) else "it is not a folder"
 
 
 # --- files
 
 
-def tighten(path: Path) -> None:
-    """Close a file of this user to others; a missing one, or another kind of file, stays."""
+def restrict_file(path: Path) -> None:
+    """Remove other users' permissions on a regular file of this user; ignore other paths."""
     if not IS_POSIX:
         return
     with suppress(OSError, ValueError):
-        state = path.stat()
-        if stat.S_ISREG(state.st_mode) and state.st_mode & OTHERS and _is_own(state):
+        file_stat = path.stat()
+        if (
+            stat.S_ISREG(file_stat.st_mode)
+            and file_stat.st_mode & OTHERS_MASK
+            and _is_owned_by_user(file_stat)
+        ):
             path.chmod(FILE_MODE)
 
 
-def make_file(path: Path) -> None:
-    """Create an empty file that only this user can use, or tighten it with what SQLite keeps."""
-    make_folder(path.parent)
+def create_file(path: Path) -> None:
+    """Create an empty file for this user only, or restrict it and its SQLite side files.
+
+    Raises OSError if the path is not a regular file.
+    """
+    create_folder(path.parent)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
         return
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(f"{path.name} is not a regular file")
-    tighten(path)
-    for ending in BESIDE_DATABASE:
-        tighten(path.with_name(f"{path.name}{ending}"))
+    restrict_file(path)
+    for suffix in SQLITE_SIDE_FILE_SUFFIXES:
+        restrict_file(path.with_name(f"{path.name}{suffix}"))
 
 
-def read(path: Path, most: int = MAX_BYTES, errors: str = "strict") -> str:
-    """Return the text of a file; Unreadable if it cannot be read, Missing if there is none.
+def read_text(path: Path, max_bytes: int = MAX_BYTES, errors: str = "strict") -> str:
+    """Return the text of a UTF-8 file, without its byte order mark.
 
-    Invalid UTF-8 is an error unless `errors` is "replace". A byte order mark is skipped, and a
-    pipe is not waited for.
+    Invalid UTF-8 is an error unless `errors` is "replace". Raises MissingFileError if the file
+    does not exist, and UnreadableFileError if it is not a regular file, is larger than
+    `max_bytes` or can't be read.
     """
     try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode):
-            kind = "a folder" if stat.S_ISDIR(state.st_mode) else "no regular file"
-            raise Unreadable(f"it is {kind}")
-        if state.st_size > most:
-            raise Unreadable(f"it has more than {most:,} bytes")
+        file_stat = path.stat()
+        if not stat.S_ISREG(file_stat.st_mode):
+            kind = "a folder" if stat.S_ISDIR(file_stat.st_mode) else "no regular file"
+            raise UnreadableFileError(f"it is {kind}")
+        if file_stat.st_size > max_bytes:
+            raise UnreadableFileError(f"it has more than {max_bytes:,} bytes")
         return path.read_bytes().decode("utf-8-sig", errors)
     except (FileNotFoundError, NotADirectoryError):
-        raise Missing("there is no such file") from None
+        raise MissingFileError("there is no such file") from None
     except UnicodeDecodeError:
-        raise Unreadable("it is not UTF-8 text") from None
+        raise UnreadableFileError("it is not UTF-8 text") from None
     except (OSError, ValueError) as error:
-        raise Unreadable(reason(error)) from None
+        raise UnreadableFileError(describe_error(error)) from None
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file that only this user can use, whole or not at all; raises OSError."""
-    make_folder(path.parent)
-    partial = path.with_name(f".{MARK}{token_hex(4)}-{path.name}")
+def write_text(path: Path, text: str) -> None:
+    """Write a file for this user only, atomically; raises OSError."""
+    create_folder(path.parent)
+    temp_path = path.with_name(f".{TEMP_FILE_PREFIX}{token_hex(4)}-{path.name}")
     try:
-        held = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        with os.fdopen(held, "w", encoding="utf-8", errors="replace", newline="") as file:
+        descriptor = os.open(temp_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="") as file:
             file.write(text)
-        partial.replace(path)
+        temp_path.replace(path)
     finally:
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
+            temp_path.unlink(missing_ok=True)
 
 
-# --- what others can do
+# --- exposure to other users
 
 
-def open_to_others(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield what other users can read or write of a folder of state, and which of the two."""
+def iter_exposed_entries(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each path of a state folder that other users can access, and how ("read", …)."""
     if not IS_POSIX:
         return
     with suppress(OSError, ValueError):
         mode = folder.stat().st_mode
-        if mode & OTHERS:
-            yield folder, _rights(mode)
-        if not mode & 0o011:  # without "search", nothing below can be reached
+        if mode & OTHERS_MASK:
+            yield folder, _describe_exposure(mode)
+        if not mode & 0o011:  # without the search bit, entries below are not reachable
             return
         for entry in sorted(folder.iterdir()):
-            if _is_ours(entry):
-                yield from _entry_rights(entry)
+            if _is_state_entry(entry):
+                yield from _iter_exposed_entry(entry)
 
 
-def _entry_rights(entry: Path) -> Iterator[tuple[Path, str]]:
+def _iter_exposed_entry(entry: Path) -> Iterator[tuple[Path, str]]:
     mode = entry.lstat().st_mode
     if stat.S_ISDIR(mode):
-        yield from open_to_others(entry)
+        yield from iter_exposed_entries(entry)
     elif stat.S_ISREG(mode) and mode & 0o066:
-        yield entry, _rights(mode)
+        yield entry, _describe_exposure(mode)
 
 
-def _rights(mode: int) -> str:
+def _describe_exposure(mode: int) -> str:
     can_read, can_write = mode & 0o055, mode & 0o022
     if can_read and can_write:
         return "read and written"

@@ -9,9 +9,9 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from cfai_magics import api
-from cfai_magics.local import fetch_model
-from cfai_magics.session import Session
+from cfai_magics.api import get_process_session
+from cfai_magics.backends.local_model import fetch_model
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from tests.kernels import Kernel, running_kernel
 from tests.standin import Standin
@@ -68,10 +68,10 @@ def session(account: Standin, home: Path) -> Iterator[Session]:
 def own_session(account: Standin) -> Iterator[None]:
     """The session that `cfai_magics.ask` has without a shell, begun anew with that account."""
     assert account.base_url
-    api._own_session.cache_clear()
+    get_process_session.cache_clear()
     yield
-    api._own_session().close()
-    api._own_session.cache_clear()
+    get_process_session().close()
+    get_process_session.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import pytest
 
 import cfai_magics
 from cfai_magics import Request, WorkersAI, api
-from cfai_magics.errors import BadOption
-from cfai_magics.workers_ai import pacing
+from cfai_magics.errors import InvalidOptionError
+from cfai_magics.pricing.rate_limits import REQUESTS_PER_MINUTE_BY_TASK
 from tests.standin import Standin
 
 pytestmark = pytest.mark.usefixtures("own_session")
@@ -23,7 +23,7 @@ def test_ask_returns_the_whole_answer(account: Standin) -> None:
     account.switch(answer="Blue scatters most.")
     answer = cfai_magics.ask("Why?", system="Be brief.", max_tokens=9, temperature=0)
     assert answer.text == "Blue scatters most."
-    assert (answer.neurons, answer.basis) == (account.billed, "billed")
+    assert (answer.neurons, answer.cost_basis) == (account.billed, "billed")
     sent = account.requests[-1].json
     assert [message["role"] for message in sent["messages"]] == ["system", "user"]
     assert (sent["max_tokens"], sent["temperature"]) == (9, 0)
@@ -40,15 +40,15 @@ def test_stream_yields_the_text_in_pieces_and_keeps_the_answer(account: Standin)
 def test_embed_returns_a_vector_a_text() -> None:
     embeddings = cfai_magics.embed(["sun", "moon"])
     assert len(embeddings.vectors) == 2
-    assert embeddings.usage.basis is not None
+    assert embeddings.usage.cost_basis is not None
 
 
 def test_who_waits_for_the_next_minute_is_told_why(
     account: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(pacing.BY_TASK, "Text Generation", 2)
-    monkeypatch.setattr("cfai_magics.session.turns.WINDOW", 0.5)
-    monkeypatch.setattr("cfai_magics.workers_ai.connection.TELL_AFTER", 0.0)
+    monkeypatch.setitem(REQUESTS_PER_MINUTE_BY_TASK, "Text Generation", 2)
+    monkeypatch.setattr("cfai_magics.storage.rate_limiter.WINDOW_SECONDS", 0.5)
+    monkeypatch.setattr("cfai_magics.workers_ai.http.NOTIFY_AFTER", 0.0)
     for _ in range(3):
         cfai_magics.ask("Hi", max_tokens=5)
     told = "Workers AI takes 2 requests a minute of Text Generation; this one is sent in 0 s\n"
@@ -79,7 +79,7 @@ def test_vectors_and_their_nearness_bear_where_they_come_from() -> None:
         _data, metadata = shown._repr_mimebundle_()
         told = metadata["application/vnd.cfai+json"]
         assert (told["model"], told["basis"]) == ("@cf/baai/bge-m3", "billed")
-        assert told["request"] == vectors.origin.request != ""
+        assert told["request"] == vectors.provenance.request_fingerprint != ""
         assert "moon" not in str(told)
 
 
@@ -91,7 +91,7 @@ def test_more_texts_than_the_eye_takes_are_told() -> None:
 
 
 def test_the_session_is_one_for_the_process() -> None:
-    assert api.current_session() is api.current_session()
+    assert api.get_current_session() is api.get_current_session()
 
 
 def client_of(account: Standin) -> WorkersAI:
@@ -146,13 +146,13 @@ def test_texts_are_sent_as_given(account: Standin, given: Any, sent: list[str]) 
 def test_what_is_no_text_is_refused_before_it_is_sent(
     account: Standin, given: Any, told: str
 ) -> None:
-    for embed in (cfai_magics.embed, cfai_magics.similarity, api.current_session().embed):
-        with pytest.raises(BadOption, match=told):
+    for embed in (cfai_magics.embed, cfai_magics.similarity, api.get_current_session().embed):
+        with pytest.raises(InvalidOptionError, match=told):
             embed(given)
-    with client_of(account) as client, pytest.raises(BadOption, match=told):
+    with client_of(account) as client, pytest.raises(InvalidOptionError, match=told):
         client.embed(given, "@cf/baai/bge-m3")
     assert account.requests == ()
-    assert api.current_session().books.standing().spent == 0
+    assert api.get_current_session().accounting.day_usage().spent == 0
 
 
 STOPS = {
@@ -170,14 +170,14 @@ STOPS = {
 @pytest.mark.parametrize(("stop", "sent"), STOPS.values(), ids=STOPS)
 def test_stop_is_one_text_or_several(account: Standin, stop: Any, sent: Any) -> None:
     stop = list(stop) if isinstance(stop, Iterator) else stop
-    session = api.current_session()
+    session = api.get_current_session()
     messages = [{"role": "user", "content": "hi"}]
     request = Request("@cf/meta/llama-3.2-3b-instruct", messages, stop=stop)  # type: ignore[arg-type]
     cfai_magics.ask("hi", stop=stop)
     list(cfai_magics.stream("hi", stop=stop))
     cfai_magics.map("{text}", ["hi"], stop=stop)
-    session.ask(session.request(messages, stop=stop))
-    with session.parallel(session.request(messages, stop=stop)) as calls:
+    session.ask(session.build_request(messages, stop=stop))
+    with session.parallel(session.build_request(messages, stop=stop)) as calls:
         list(calls)
     session.ask(request)
     with client_of(account) as client:
@@ -189,11 +189,11 @@ def test_stop_is_one_text_or_several(account: Standin, stop: Any, sent: Any) -> 
 @pytest.mark.parametrize("stop", [7, b"END", {"END": 1}, ["END", None], [b"END"]], ids=repr)
 def test_a_stop_that_is_no_text_is_refused(account: Standin, stop: Any) -> None:
     for ask in (cfai_magics.ask, cfai_magics.stream):
-        with pytest.raises(BadOption, match="stop"):
+        with pytest.raises(InvalidOptionError, match="stop"):
             ask("hi", stop=stop)
-    with pytest.raises(BadOption, match="stop"):
+    with pytest.raises(InvalidOptionError, match="stop"):
         cfai_magics.map("{text}", ["hi"], stop=stop)
-    with pytest.raises(BadOption, match="stop"):
+    with pytest.raises(InvalidOptionError, match="stop"):
         Request("m", (), stop=stop)
     assert account.requests == ()
 
@@ -213,7 +213,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("name", ASKS)
 def test_an_unknown_field_is_named_with_the_nearest(account: Standin, name: str) -> None:
-    with pytest.raises(BadOption) as caught:
+    with pytest.raises(InvalidOptionError) as caught:
         ASKS[name](temprature=1)
     told = f"{name} takes no 'temprature'. Did you mean temperature? extra={{…}} adds"
     assert str(caught.value).startswith(told)
@@ -222,10 +222,10 @@ def test_an_unknown_field_is_named_with_the_nearest(account: Standin, name: str)
 
 @pytest.mark.parametrize("name", CALLS)
 def test_no_call_takes_an_unknown_name(account: Standin, name: str) -> None:
-    with pytest.raises(BadOption) as caught:
+    with pytest.raises(InvalidOptionError) as caught:
         CALLS[name](modell="llama", zzz=1)
     assert caught.value.cause == f"{name} takes no 'modell', 'zzz'"
-    with pytest.raises(BadOption) as caught:
+    with pytest.raises(InvalidOptionError) as caught:
         CALLS[name](zzz=1)
     assert "It takes " in caught.value.hint
     assert "model" in caught.value.hint
@@ -242,30 +242,30 @@ def test_the_fields_of_a_request_stand_in_each_signature(name: str) -> None:
 @pytest.mark.parametrize("prompt", [None, 7, b"hi", ["hi"], "", " \n"], ids=repr)
 def test_a_prompt_that_is_no_text_is_refused(account: Standin, prompt: Any) -> None:
     for ask in (cfai_magics.ask, cfai_magics.stream):
-        with pytest.raises(BadOption, match="prompt"):
+        with pytest.raises(InvalidOptionError, match="prompt"):
             ask(prompt)
     assert account.requests == ()
 
 
 @pytest.mark.parametrize("messages", ["hi", {"role": "user", "content": "hi"}, None, ["hi"], 7])
 def test_messages_that_are_no_dicts_are_refused(messages: Any) -> None:
-    with pytest.raises(BadOption, match="messages are not a list of dicts"):
+    with pytest.raises(InvalidOptionError, match="messages are not a list of dicts"):
         Request("m", messages)
-    with pytest.raises(BadOption, match="messages are not a list of dicts"):
-        api.current_session().request(messages)
+    with pytest.raises(InvalidOptionError, match="messages are not a list of dicts"):
+        api.get_current_session().build_request(messages)
 
 
 @pytest.mark.parametrize("payload", ["hi", None, ["hi"], 7], ids=repr)
 def test_a_payload_that_is_neither_fields_nor_bytes_is_refused(
     account: Standin, payload: Any
 ) -> None:
-    with pytest.raises(BadOption, match="The payload is of type"):
+    with pytest.raises(InvalidOptionError, match="The payload is of type"):
         cfai_magics.run("@cf/baai/bge-m3", payload)
     assert account.requests == ()
 
 
 @pytest.mark.parametrize("files", ["a.csv", ("a.csv", b"a", "text/csv"), [("a.csv", "a")], None])
 def test_files_that_are_not_name_bytes_and_type_are_refused(account: Standin, files: Any) -> None:
-    with pytest.raises(BadOption, match="files are not a list of"):
-        api.current_session().to_markdown(files)
+    with pytest.raises(InvalidOptionError, match="files are not a list of"):
+        api.get_current_session().to_markdown(files)
     assert account.requests == ()

@@ -1,4 +1,4 @@
-"""The shell's door, as a process of its own and as a function."""
+"""The shell's frontend, as a process of its own and as a function."""
 
 import signal
 import subprocess

@@ -10,18 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.catalogue import CACHE_NAME, cached, damage, keep
+from cfai_magics.backends.local_model import check_gguf
+from cfai_magics.backends.simple_one_api import read_config
 from cfai_magics.commands import run
-from cfai_magics.errors import BadOption, LocalModelError, StoreError
-from cfai_magics.ipython.doors import shell_door
-from cfai_magics.local import find_model
-from cfai_magics.paths import user_path
-from cfai_magics.prompt.conversation import Turn
-from cfai_magics.route.simple_one_api import read
-from cfai_magics.session import Session
-from cfai_magics.store.answers import Answers, Batch
-from cfai_magics.store.threads import Threads
-from cfai_magics.values import Model
+from cfai_magics.errors import InvalidOptionError, LocalModelError, StorageError
+from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.paths import parse_user_path
+from cfai_magics.pricing.catalog import (
+    CACHE_FILE_NAME,
+    find_damaged_cache,
+    load_cached,
+    save_cached,
+)
+from cfai_magics.prompt.history import Turn
+from cfai_magics.session.session import Session
+from cfai_magics.storage.conversations import ConversationStore
+from cfai_magics.storage.map_cache import Batch, MapCache
+from cfai_magics.types.usage import Model
+
+pytestmark = pytest.mark.slow
 
 DEEP = "[" * 100_000
 DAY = '"date": "2026-10-01"'
@@ -58,24 +65,28 @@ def test_a_damaged_model_list_counts_as_none_and_doctor_names_it(
     session: Session, home: Path, text: str
 ) -> None:
     home.mkdir(exist_ok=True)
-    (home / CACHE_NAME).write_text(text, encoding="utf-8")
-    assert cached(home) is None
-    assert session.catalogue().source == "shipped"
-    table = run("doctor", [], shell_door(session), "cfai")
+    (home / CACHE_FILE_NAME).write_text(text, encoding="utf-8")
+    assert load_cached(home) is None
+    assert session.catalog().source == "shipped"
+    table = run("doctor", [], create_shell_frontend(session), "cfai")
     rows = {row[0]: row[1:] for row in table.rows}  # type: ignore[attr-defined]
     assert rows["model list"] == (
-        f"{home / CACHE_NAME} can't be read: the shipped list is used",
+        f"{home / CACHE_FILE_NAME} can't be read: the shipped list is used",
         "%cfai models --refresh writes it anew.",
     )
 
 
 def test_a_whole_model_list_is_read_as_it_was_kept(home: Path) -> None:
-    models = (Model("@cf/x/y", "Text", 1.5, 2, None, 8_000, retires="2027-01-01", units={"a": 1}),)
-    keep(home, models, "2026-10-01")
-    found = cached(home)
+    models = (
+        Model(
+            "@cf/x/y", "Text", 1.5, 2, None, 8_000, deprecation_date="2027-01-01", units={"a": 1}
+        ),
+    )
+    save_cached(home, models, "2026-10-01")
+    found = load_cached(home)
     assert found is not None
     assert found.models == models
-    assert damage(home) == ""
+    assert find_damaged_cache(home) == ""
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "latin-1"])
@@ -127,47 +138,47 @@ def test_a_database_that_is_none_is_named(home: Path, name: str, kind: str) -> N
 
 @pytest.mark.parametrize("content", [DEEP, "{", "5", "null", "[]", "[1]"])
 def test_a_damaged_turn_is_named_and_its_thread_can_be_reset(home: Path, content: str) -> None:
-    with Threads(home) as threads:
-        threads.keep("one", Turn("Why?", "So."))
-        threads.keep("two", Turn("Why?", "So."))
+    with ConversationStore(home) as threads:
+        threads.save("one", Turn("Why?", "So."))
+        threads.save("two", Turn("Why?", "So."))
         with closing(sqlite3.connect(home / "threads.sqlite")) as file, file:
             file.execute("UPDATE turns SET content = ? WHERE thread = 'one'", (content,))
-        with pytest.raises(StoreError, match=r"Turn 1 of thread one .*%cfai thread reset one"):
-            threads.turns("one")
-        assert len(threads.turns("two")) == 1
-        assert [each.name for each in threads.all()] == ["one", "two"]
+        with pytest.raises(StorageError, match=r"Turn 1 of thread one .*%cfai thread reset one"):
+            threads.load_turns("one")
+        assert len(threads.load_turns("two")) == 1
+        assert [each.name for each in threads.list_threads()] == ["one", "two"]
         assert threads.delete("one") == 1
 
 
 @pytest.mark.parametrize("keys", [DEEP, "{", "5"])
 def test_a_damaged_batch_is_named(home: Path, keys: str) -> None:
-    with Answers(home) as answers:
-        answers.queue(Batch("id-1", "account", "m", ("a",), (1,)))
+    with MapCache(home) as answers:
+        answers.add_batch(Batch("id-1", "account", "m", ("a",), (1,)))
         with closing(sqlite3.connect(answers.path)) as file, file:
             file.execute("UPDATE batches SET keys = ?", (keys,))
-        with pytest.raises(StoreError, match=r"Batch id-1 .*%cfai map clear"):
-            answers.queued("account", ["a"])
+        with pytest.raises(StorageError, match=r"Batch id-1 .*%cfai map clear"):
+            answers.find_batches("account", ["a"])
 
 
 @pytest.mark.parametrize("named", ["~nobody-of-that-name/x", "x" * 300, "a\0b"], ids=repr)
 def test_a_path_that_cannot_be_one_is_one_line(named: str) -> None:
-    with pytest.raises(BadOption, match="path"):
-        user_path(named)
+    with pytest.raises(InvalidOptionError, match="path"):
+        parse_user_path(named)
     with pytest.raises(LocalModelError, match="can't be read"):
-        find_model(Path(named))
+        check_gguf(Path(named))
 
 
 def test_a_pipe_is_no_model_and_no_configuration(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(LocalModelError, match="not a regular file"):
-        find_model(tmp_path / "pipe")
-    with pytest.raises(BadOption, match="no regular file"):
-        read(tmp_path / "pipe")
+        check_gguf(tmp_path / "pipe")
+    with pytest.raises(InvalidOptionError, match="no regular file"):
+        read_config(tmp_path / "pipe")
 
 
 def test_a_deep_configuration_of_another_program_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     for text in (DEEP, json.dumps([]), "{"):
         path.write_text(text)
-        with pytest.raises(BadOption, match=r"no config\.json"):
-            read(path)
+        with pytest.raises(InvalidOptionError, match=r"no config\.json"):
+            read_config(path)

@@ -13,6 +13,8 @@ from tests.transcript.frontends import KernelFrontEnd
 from tests.transcript.record import Cleaner
 from tests.transcript.world import Step, World, new_world
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parent / "data" / "0.1.0"
 MODEL = "@cf/google/gemma-4-26b-a4b-it"
 # What the notebook asks, and the texts that its recording has of it.

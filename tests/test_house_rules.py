@@ -10,7 +10,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import cfai_magics
-from cfai_magics.asking.options import ASK_OPTIONS, Option
+from cfai_magics.chat.options import ASK_OPTIONS, Option
 from cfai_magics.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +19,7 @@ MODULES_ALLOWED = 60
 
 def option_row(option: Option) -> str:
     names = ", ".join(f"`{flag}`" for flag in option.flags)
-    keywords = option.keywords
+    keywords = option.argparse_kwargs
     value = keywords.get("metavar") or "\\|".join(keywords.get("choices", ()))
     return f"| {names}{f' {value}' if value else ''} | {keywords['help']} |"
 
@@ -30,7 +30,7 @@ def tables() -> dict[str, list[str]]:
         "commands": [
             "| command | what it does |",
             "|---|---|",
-            *(f"| `{name}` | {command.summary} |" for name, command in COMMANDS.items()),
+            *(f"| `{name}` | {summary} |" for name, summary in COMMANDS.items()),
         ],
     }
 

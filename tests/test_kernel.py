@@ -37,7 +37,7 @@ def test_an_answer_is_one_markdown_output_and_one_receipt(kernel: Kernel) -> Non
 def test_the_receipt_shows_what_was_billed(kernel: Kernel, cloudflare: Standin) -> None:
     before = cloudflare.billed
     kernel.run("%%cfai\nWhy?")
-    assert kernel.run("print(_cfai.neurons, _cfai.basis)").text.split() == [
+    assert kernel.run("print(_cfai.neurons, _cfai.cost_basis)").text.split() == [
         str(cloudflare.billed - before),
         "billed",
     ]
@@ -87,7 +87,7 @@ def test_every_option_reaches_the_request(kernel: Kernel, cloudflare: Standin) -
 
 def test_the_answer_is_kept_under_both_names(kernel: Kernel) -> None:
     kernel.run("%%cfai -o why\nWhy?")
-    shown = kernel.run("print(why is _cfai, why.model, why.finish); why")
+    shown = kernel.run("print(why is _cfai, why.model, why.finish_reason); why")
     assert shown.outputs[0]["text"] == "True @cf/google/gemma-4-26b-a4b-it stop\n"
     assert shown.mime("text/markdown") == [ANSWER]
 
@@ -126,21 +126,21 @@ def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -
 @pytest.mark.parametrize(
     ("code", "ename", "told"),
     [
-        ("%%cfai --nonsense\nHi", "BadOption", "unrecognized arguments: --nonsense"),
-        ("%%cfai stray words\nHi", "BadOption", "stray words"),
-        ("%%cfai -m nosuchmodel\nHi", "UnknownModel", "nosuchmodel"),
-        ("%%cfai -m gemma-4-26b-a4b\nHi", "UnknownModel", "Nearest: gemma-4-26b-a4b-it"),
-        ("%%cfai -p x\nHi", "BadOption", "K=V"),
-        ("%%cfai -p model=x\nHi", "BadOption", "Use -m"),
-        ("%%cfai -o not-a-name\nHi", "BadOption", "no variable name"),
-        ("%%cfai -o class\nHi", "BadOption", "no variable name"),
-        ("%%cfai -t nan\nHi", "BadOption", "NaN"),
-        ("%%cfai -p min_p=-Infinity\nHi", "BadOption", "infinity"),
-        ("%%cfai --max-tokens 0\nHi", "BadOption", "leaves no answer"),
-        ("%%cfai -t hot\nHi", "BadOption", "hot is no number"),
-        ("%%cfai\n \n", "BadOption", "The question is empty"),
-        ("%cfai nonsense", "BadOption", "%cfai help lists the commands"),
-        ("%cfai use", "BadOption", "the following arguments are required: model"),
+        ("%%cfai --nonsense\nHi", "InvalidOptionError", "unrecognized arguments: --nonsense"),
+        ("%%cfai stray words\nHi", "InvalidOptionError", "stray words"),
+        ("%%cfai -m nosuchmodel\nHi", "ModelNotFoundError", "nosuchmodel"),
+        ("%%cfai -m gemma-4-26b-a4b\nHi", "ModelNotFoundError", "Nearest: gemma-4-26b-a4b-it"),
+        ("%%cfai -p x\nHi", "InvalidOptionError", "K=V"),
+        ("%%cfai -p model=x\nHi", "InvalidOptionError", "Use -m"),
+        ("%%cfai -o not-a-name\nHi", "InvalidOptionError", "no variable name"),
+        ("%%cfai -o class\nHi", "InvalidOptionError", "no variable name"),
+        ("%%cfai -t nan\nHi", "InvalidOptionError", "NaN"),
+        ("%%cfai -p min_p=-Infinity\nHi", "InvalidOptionError", "infinity"),
+        ("%%cfai --max-tokens 0\nHi", "InvalidOptionError", "leaves no answer"),
+        ("%%cfai -t hot\nHi", "InvalidOptionError", "hot is no number"),
+        ("%%cfai\n \n", "InvalidOptionError", "The question is empty"),
+        ("%cfai nonsense", "InvalidOptionError", "%cfai help lists the commands"),
+        ("%cfai use", "InvalidOptionError", "the following arguments are required: model"),
     ],
 )
 def test_bad_input_is_one_line_and_sends_nothing(
@@ -157,7 +157,7 @@ def test_bad_input_is_one_line_and_sends_nothing(
 def test_a_refused_call_fails_the_cell_in_one_line(kernel: Kernel, cloudflare: Standin) -> None:
     cloudflare.switch(error=Fault.of(4006))
     cell = kernel.run("%%cfai\nHi")
-    assert cell.ename == "AllowanceUsedUp"
+    assert cell.ename == "DailyQuotaError"
     assert len(cell.traceback) == 1
     assert "00:00 UTC" in cell.traceback[0]
     assert "%cfai local" in cell.traceback[0]
@@ -166,7 +166,7 @@ def test_a_refused_call_fails_the_cell_in_one_line(kernel: Kernel, cloudflare: S
 
 def test_a_model_unknown_to_cloudflare_is_told_with_the_nearest(kernel: Kernel) -> None:
     cell = kernel.run("%%cfai -m @cf/google/gemma-4-26b-a4b-i\nHi")
-    assert cell.ename == "UnknownModel"
+    assert cell.ename == "ModelNotFoundError"
     assert "Nearest: gemma-4-26b-a4b-it" in cell.traceback[0]
 
 
@@ -175,7 +175,7 @@ def test_a_cut_stream_keeps_its_text_and_fails_the_cell(
 ) -> None:
     cloudflare.switch(done=False, finish_reason="")
     cell = kernel.run("%%cfai -o cut\nHi")
-    assert cell.ename == "CutStream"
+    assert cell.ename == "IncompleteStreamError"
     answer, receipt = cell.outputs
     assert answer["data"]["text/markdown"] == ANSWER
     assert "Cut off before its end" in receipt["data"]["text/plain"]
@@ -191,13 +191,15 @@ def test_an_interrupt_closes_the_connection_and_keeps_the_text(
     kernel.until_shown(running, "word word")
     kernel.manager.interrupt_kernel()
     cell = kernel.finish(running)
-    assert cell.ename == "Interrupted"
+    assert cell.ename == "InterruptedAnswerError"
     assert len(cell.traceback) == 1
     assert "Interrupted: this is what had arrived." in cell.text
     assert "neurons estimated" in cell.text
     assert cloudflare.wait_for(lambda c: c.disconnects > before), "the connection is still open"
     cloudflare.switch(answer=ANSWER, tokens_per_second=0)
-    assert kernel.run("print(_cfai.finish, _cfai.text[:9])").text == "interrupted word word\n"
+    assert (
+        kernel.run("print(_cfai.finish_reason, _cfai.text[:9])").text == "interrupted word word\n"
+    )
     assert kernel.run("%%cfai\nHi").mime("text/markdown") == [ANSWER]
 
 
@@ -207,7 +209,7 @@ def test_an_interrupt_before_the_first_word_is_told(kernel: Kernel, cloudflare: 
     assert cloudflare.wait_for(lambda c: c.requests != ())
     kernel.manager.interrupt_kernel()
     cell = kernel.finish(running)
-    assert cell.ename == "Interrupted"
+    assert cell.ename == "InterruptedAnswerError"
     assert "before the first word" in cell.traceback[0]
     assert "nothing had arrived" in cell.text
 

@@ -5,25 +5,26 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from cfai_magics.credentials.secret_forms import token_in
-from cfai_magics.replay.record import Record
-from cfai_magics.replay.shelf import Shelf
+from cfai_magics.replay.cassette import Cassette, Interaction
+from cfai_magics.secret_patterns import contains_token
 from tests.notebooks import NOTEBOOKS, code_cells, executed, recording, unexpected
+
+pytestmark = pytest.mark.slow
 
 NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def records(path: Path, locks: Path) -> tuple[Record, ...]:
-    contents = Shelf(recording(path), locks).contents()
-    assert not contents.damaged
-    return tuple(contents.records)
+def records(path: Path, locks: Path) -> tuple[Interaction, ...]:
+    contents = Cassette(recording(path), locks).contents()
+    assert not contents.corruption_notes
+    return tuple(contents.interactions)
 
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment whose every way out ends at a closed door."""
+    """An environment whose every way out ends at a closed frontend."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, NOWHERE)
         monkeypatch.setenv(name.lower(), NOWHERE)
@@ -50,9 +51,9 @@ def test_a_notebook_is_kept_without_outputs_paths_and_tokens(path: Path, home: P
     assert not any(cell.get("outputs") for cell in cells)
     for kept in (path, recording(path)):
         text = kept.read_text(encoding="utf-8")
-        assert not token_in(text)
+        assert not contains_token(text)
         assert not [place for place in ("/home/", "/root/", "/tmp/", "C:\\\\") if place in text]
-    assert all(record.asked.local for record in records(path, home / "locks"))
+    assert all(record.request.local_model for record in records(path, home / "locks"))
 
 
 def test_what_is_replayed_says_that_a_local_model_said_it(offline: pytest.MonkeyPatch) -> None:

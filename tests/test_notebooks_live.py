@@ -8,6 +8,8 @@ import pytest
 from tests.notebooks import NOTEBOOKS, executed, unexpected
 from tests.standin import Standin
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def live(

@@ -16,6 +16,8 @@ from tests.kernels import running_kernel
 from tests.notebooks import NOTEBOOKS
 from tests.standin import Standin
 
+pytestmark = pytest.mark.slow
+
 QUICKSTARTS = [path for path in NOTEBOOKS if path.stem.startswith("quickstart")]
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
 ANSWER = "- *Rayleigh* 散射"

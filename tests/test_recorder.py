@@ -11,11 +11,12 @@ from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
-from cfai_magics.errors import BadOption
-from cfai_magics.replay.record import Record
-from cfai_magics.replay.shelf import Shelf
+from cfai_magics.errors import InvalidOptionError
+from cfai_magics.replay.cassette import Cassette, Interaction
 from notebooks.recorder.record import record
 from notebooks.recorder.served import Serving, images, lines
+
+pytestmark = pytest.mark.slow
 
 
 class Eyes:
@@ -64,20 +65,22 @@ def lesson(folder: Path, *cells: tuple[str, str]) -> Path:
     return path
 
 
-def records(path: Path, folder: Path) -> list[Record]:
-    contents = Shelf(path, folder / "locks").contents()
-    assert not contents.damaged
-    return list(contents.records)
+def records(path: Path, folder: Path) -> list[Interaction]:
+    contents = Cassette(path, folder / "locks").contents()
+    assert not contents.corruption_notes
+    return list(contents.interactions)
 
 
 def test_each_cell_is_answered_by_the_model_that_it_names(folder: Path) -> None:
     path = lesson(folder, ("eyes", SEEN), ("", SMALL), ("vectors", KNOWN))
     before = path.read_bytes()
-    found = {each.asked.local: each for each in records(record(path, models=MODELS), folder)}
+    found = {
+        each.request.local_model: each for each in records(record(path, models=MODELS), folder)
+    }
     assert set(found) == {"eyes", "vectors", "SmolLM2-135M-Instruct"}
-    assert found["eyes"].asked.model == "@cf/google/gemma-4-26b-a4b-it"
-    assert "".join(found["eyes"].texts) == str((folder / "dot.png").stat().st_size)
-    assert found["vectors"].asked.model == "@cf/baai/bge-m3"
+    assert found["eyes"].request.model == "@cf/google/gemma-4-26b-a4b-it"
+    assert "".join(found["eyes"].reasoning_and_text) == str((folder / "dot.png").stat().st_size)
+    assert found["vectors"].request.model == "@cf/baai/bge-m3"
     assert found["vectors"].usage.prompt_tokens == 7
     assert path.read_bytes() == before
 
@@ -88,7 +91,7 @@ def test_what_is_recorded_is_kept_unless_all_is_asked_anew(folder: Path) -> None
     Image.new("L", (90, 9)).save(folder / "dot.png")
     assert len(records(record(made.with_name("lesson.ipynb"), models=MODELS), folder)) == 2
     (only,) = records(record(made.with_name("lesson.ipynb"), anew=True, models=MODELS), folder)
-    assert only.asked.key != first.asked.key
+    assert only.request.fingerprint != first.request.fingerprint
 
 
 def test_where_a_cell_fails_the_recording_stays_as_it_was(folder: Path) -> None:
@@ -108,7 +111,7 @@ def test_the_small_model_is_still_said_not_to_see(folder: Path) -> None:
 
 def test_a_model_that_is_not_there_is_told_before_anything_runs(folder: Path) -> None:
     path = lesson(folder, ("ears", SEEN))
-    with pytest.raises(BadOption, match=r"called ears.*eyes, vectors"):
+    with pytest.raises(InvalidOptionError, match=r"called ears.*eyes, vectors"):
         record(path, models=MODELS)
     assert sorted(each.name for each in folder.iterdir()) == ["dot.png", "home", "lesson.ipynb"]
 

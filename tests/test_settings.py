@@ -6,14 +6,14 @@ import pytest
 from traitlets.config import Config
 
 from cfai_magics import settings
-from cfai_magics.errors import BadOption, SetupError
-from cfai_magics.settings import DEFAULT_MODEL, Cfai, keep_settings, load_settings
+from cfai_magics.errors import InvalidOptionError, SetupError
+from cfai_magics.settings import DEFAULT_MODEL, Cfai, load_settings, update_settings_file
 
 
 def test_home_is_where_the_environment_says(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings.home() == home
+    assert settings.get_home_folder() == home
     monkeypatch.delenv("CFAI_HOME")
-    assert settings.home().name == "cfai"
+    assert settings.get_home_folder().name == "cfai"
 
 
 def test_without_a_file_the_defaults_stand(tmp_path: Path) -> None:
@@ -21,8 +21,8 @@ def test_without_a_file_the_defaults_stand(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
-    keep_settings(tmp_path, {"model": 'a "quoted" name'})
-    keep_settings(tmp_path, {"temperature": 0.5})
+    update_settings_file(tmp_path, {"model": 'a "quoted" name'})
+    update_settings_file(tmp_path, {"temperature": 0.5})
     loaded = load_settings(tmp_path)
     assert (loaded.model, loaded.temperature) == ('a "quoted" name', 0.5)
 
@@ -33,7 +33,7 @@ def test_the_mark_that_editors_put_before_a_file_does_no_harm(tmp_path: Path) ->
 
 
 def test_ipythons_configuration_wins_over_the_file(tmp_path: Path) -> None:
-    keep_settings(tmp_path, {"model": "file", "max_tokens": 7})
+    update_settings_file(tmp_path, {"model": "file", "max_tokens": 7})
     loaded = load_settings(tmp_path, Config({"Cfai": {"model": "config"}}))
     assert (loaded.model, loaded.max_tokens) == ("config", 7)
 
@@ -49,7 +49,7 @@ def test_ipythons_configuration_wins_over_the_file(tmp_path: Path) -> None:
 )
 def test_a_wrong_file_is_one_clear_line(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "settings.toml").write_text(text)
-    with pytest.raises(BadOption, match=told) as caught:
+    with pytest.raises(InvalidOptionError, match=told) as caught:
         load_settings(tmp_path)
     assert "settings.toml" in str(caught.value)
 
@@ -59,7 +59,7 @@ def test_every_setting_says_what_it_is_for() -> None:
 
 
 def test_a_wrong_value_of_ipython_s_is_not_blamed_on_the_file(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="IPython's configuration") as caught:
+    with pytest.raises(InvalidOptionError, match="IPython's configuration") as caught:
         load_settings(tmp_path, Config({"Cfai": {"max_tokens": 0}}))
     assert "settings.toml" not in str(caught.value)
 
@@ -67,13 +67,13 @@ def test_a_wrong_value_of_ipython_s_is_not_blamed_on_the_file(tmp_path: Path) ->
 def test_a_folder_that_takes_nothing_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SetupError, match="can't be written"):
-        keep_settings(tmp_path / "file" / "home", {"model": "m"})
+        update_settings_file(tmp_path / "file" / "home", {"model": "m"})
 
 
 def test_any_text_is_kept_as_it_is_and_none_takes_away(tmp_path: Path) -> None:
     text = 'Say "hello" 👋\n\ttab, \\ and \x7f.'
-    keep_settings(tmp_path, {"system": text, "temperature": 0.5})
+    update_settings_file(tmp_path, {"system": text, "temperature": 0.5})
     assert load_settings(tmp_path).system == text
-    keep_settings(tmp_path, {"temperature": None})
+    update_settings_file(tmp_path, {"temperature": None})
     kept = load_settings(tmp_path)
     assert (kept.system, kept.temperature) == (text, None)

@@ -11,37 +11,40 @@ import pytest
 from cfai_magics import state_files
 from cfai_magics.commands import run
 from cfai_magics.errors import SetupError
-from cfai_magics.ipython.doors import shell_door
-from cfai_magics.prompt.conversation import Turn
-from cfai_magics.session import Session
-from cfai_magics.settings import Cfai, keep_settings, load_settings
-from cfai_magics.settings import home as state_home
-from cfai_magics.store.threads import Threads
+from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.prompt.history import Turn
+from cfai_magics.session.session import Session
+from cfai_magics.settings import Cfai, load_settings, update_settings_file
+from cfai_magics.settings import get_home_folder as state_home
+from cfai_magics.storage.conversations import ConversationStore
 from tests.standin import Standin
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's"),
+]
 SECRET = 0o600
 USE_ALL = """
 import os, sys
 from pathlib import Path
 os.umask(int(sys.argv[1], 8))
 from cfai_magics import api
-from cfai_magics.credentials.store import Secret
-from cfai_magics.prompt.conversation import Turn
-from cfai_magics.settings import keep_settings
-from cfai_magics.store.answers import Answers, Kept
-from cfai_magics.store.threads import Threads
-session = api.current_session()
-session.fetch_catalogue()
-session.ask(session.request([{"role": "user", "content": "Hi"}]))
-with Threads(session.home) as threads:
-    threads.keep("one", Turn("Why?", "So."))
-with Answers(session.home) as answers:
-    answers.keep("key", Kept("So."))
-keep_settings(session.home, {"max_tokens": 5})
-session.route.store.keep_server_key("http://127.0.0.1:9/v1", Secret("key"))
+from cfai_magics.backends.credentials import Secret
+from cfai_magics.prompt.history import Turn
+from cfai_magics.settings import update_settings_file
+from cfai_magics.storage.map_cache import MapCache, CachedAnswer
+from cfai_magics.storage.conversations import ConversationStore
+session = api.get_current_session()
+session.fetch_catalog()
+session.ask(session.build_request([{"role": "user", "content": "Hi"}]))
+with ConversationStore(session.home) as conversations:
+    conversations.save("one", Turn("Why?", "So."))
+with MapCache(session.home) as answers:
+    answers.save("key", CachedAnswer("So."))
+update_settings_file(session.home, {"max_tokens": 5})
+session.backend.credential_store.save_server_key("http://127.0.0.1:9/v1", Secret("key"))
 session.settings.recording = f"auto:{session.home / 'kept.cfai.jsonl'}"
-session.ask(session.request([{"role": "user", "content": "Hi"}]))
+session.ask(session.build_request([{"role": "user", "content": "Hi"}]))
 for path in (session.home, *session.home.rglob("*")):
     print(oct(path.stat().st_mode & 0o777), path.is_dir(), path.name)
 """
@@ -76,7 +79,7 @@ def test_folders_are_0700_and_files_0600(
 def test_missing_parents_are_private_too(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        keep_settings(tmp_path / "a" / "b", {"max_tokens": 5})
+        update_settings_file(tmp_path / "a" / "b", {"max_tokens": 5})
     finally:
         os.umask(before)
     assert [mode(tmp_path / "a"), mode(tmp_path / "a" / "b")] == [0o700, 0o700]
@@ -87,7 +90,7 @@ def test_a_folder_shared_on_purpose_keeps_its_mode_but_files_are_closed(
     tmp_path: Path, bits: int
 ) -> None:
     tmp_path.chmod(bits)
-    keep_settings(tmp_path, {"max_tokens": 5})
+    update_settings_file(tmp_path, {"max_tokens": 5})
     (tmp_path / "settings.toml").chmod(0o664)
     load_settings(tmp_path)
     assert mode(tmp_path) == bits
@@ -98,8 +101,8 @@ def test_a_folder_that_also_holds_files_of_others_keeps_its_mode(tmp_path: Path)
     (tmp_path / "lesson.ipynb").write_text("{}")
     (tmp_path / "lesson.ipynb").chmod(0o644)
     tmp_path.chmod(0o755)
-    with Threads(tmp_path) as threads:
-        threads.keep("one", Turn("Why?", "So."))
+    with ConversationStore(tmp_path) as threads:
+        threads.save("one", Turn("Why?", "So."))
     assert mode(tmp_path) == 0o755
     assert mode(tmp_path / "lesson.ipynb") == 0o644
     assert mode(tmp_path / "threads.sqlite") == SECRET
@@ -109,7 +112,7 @@ def test_doctor_names_what_others_can_read_or_write(
     account: Standin, home: Path, session: Session
 ) -> None:
     def privacy() -> tuple[str, str]:
-        table = run("doctor", [], shell_door(session), "cfai")
+        table = run("doctor", [], create_shell_frontend(session), "cfai")
         rows = {row[0]: row[1:] for row in table.rows}  # type: ignore[attr-defined]
         return rows["privacy"]
 
@@ -128,10 +131,10 @@ def test_doctor_names_what_others_can_read_or_write(
 def test_a_file_of_another_kind_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "pipe", tmp_path):
-        with pytest.raises(state_files.Unreadable):
-            state_files.read(place)
-    with pytest.raises(state_files.Missing):
-        state_files.read(tmp_path / "none")
+        with pytest.raises(state_files.UnreadableFileError):
+            state_files.read_text(place)
+    with pytest.raises(state_files.MissingFileError):
+        state_files.read_text(tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -145,9 +148,9 @@ def test_a_file_of_another_kind_is_not_waited_for(tmp_path: Path) -> None:
         pytest.param("{}/dangling", "missing folder", id="a link to nothing"),
     ],
 )
-@pytest.mark.parametrize("door", ["shell", "load_ext"])
+@pytest.mark.parametrize("frontend", ["shell", "load_ext"])
 def test_a_home_that_cannot_be_one_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, why: str, door: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, why: str, frontend: str
 ) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
@@ -158,7 +161,7 @@ def test_a_home_that_cannot_be_one_is_one_line(
     command = {
         "shell": ["-m", "cfai_magics", "status"],
         "load_ext": ["-m", "IPython", "--colors=nocolor", "-c", "%load_ext cfai_magics"],
-    }[door]
+    }[frontend]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     told = done.stdout + done.stderr
     assert "CFAI_HOME" in told

@@ -11,13 +11,15 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from cfai_magics.errors import BadOption, CfaiError
-from cfai_magics.render.formats import Table
-from cfai_magics.render.printed import TextLive
-from cfai_magics.terminal import safe_json, safe_line, safe_text
-from cfai_magics.values import Answer, Text
+from cfai_magics.display.tables import Table
+from cfai_magics.display.text import TextStreamDisplay
+from cfai_magics.errors import CfaiError, InvalidOptionError
+from cfai_magics.terminal import sanitize_json, sanitize_line, sanitize_text
+from cfai_magics.types.messages import Answer, TextDelta
 from tests.kernels import Kernel
 from tests.standin import Fault, Standin
+
+pytestmark = pytest.mark.slow
 
 ATTACK = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31mred\x1b[0m\r\x08\x7f\u202etxt\u2066\u2069"
 CLEAN = "]52;c;ZXZpbA==[2J31mred[0mtxt"
@@ -50,29 +52,29 @@ def unsafe_in(screen: str) -> list[str]:
     ],
 )
 def test_text_keeps_all_but_what_commands_a_terminal(text: str, clean: str | None) -> None:
-    assert safe_text(text) == (text if clean is None else clean)
+    assert sanitize_text(text) == (text if clean is None else clean)
 
 
 def test_a_line_stays_one_line() -> None:
-    assert safe_line("a\nb\x1b[1A\x85c\u2028d\te") == "a b[1A c d e"
+    assert sanitize_line("a\nb\x1b[1A\x85c\u2028d\te") == "a b[1A c d e"
 
 
 def test_json_stays_the_same_json() -> None:
     text = json.dumps({ATTACK: [ATTACK]}, ensure_ascii=False)
-    assert unsafe_in(safe_json(text)) == []
-    assert json.loads(safe_json(text)) == {ATTACK: [ATTACK]}
+    assert unsafe_in(sanitize_json(text)) == []
+    assert json.loads(sanitize_json(text)) == {ATTACK: [ATTACK]}
 
 
 def test_a_sequence_split_across_deltas_is_taken_apart() -> None:
     out = io.StringIO()
-    live = TextLive("off", print, out)
+    live = TextStreamDisplay("off", print, out)
     for character in ATTACK:
-        live.add(Text(character))
+        live.add(TextDelta(character))
     assert out.getvalue() == CLEAN
 
 
 def test_an_error_is_clean_wherever_it_is_printed() -> None:
-    error = BadOption(f"No model {ATTACK}", f"Nearest: {ATTACK}")
+    error = InvalidOptionError(f"No model {ATTACK}", f"Nearest: {ATTACK}")
     error.hint += ATTACK
     assert unsafe_in(str(error)) == []
     assert unsafe_in("".join(error._render_traceback_())) == []
@@ -169,7 +171,7 @@ def test_tables_threads_and_errors_are_clean_in_a_terminal(
         shown += terminal(f"get_ipython().run_line_magic('cfai', f'{command}')")
     account.switch(error=Fault.of(5006, message=f"Bad {ATTACK}"))
     shown += terminal("get_ipython().run_cell_magic('cfai', '', 'Hi')")
-    assert "BadInput" in shown
+    assert "BadRequestError" in shown
     assert shown.count("red") > 3
     assert unsafe_in(shown) == []
 

@@ -6,6 +6,7 @@ import pickle
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import CodeType, FrameType
@@ -14,25 +15,31 @@ from typing import Any
 import httpx
 import pytest
 
-from cfai_magics.cli import main
-from cfai_magics.commands.account import login
-from cfai_magics.commands.export import export
-from cfai_magics.credentials.store import (
+from cfai_magics.backends.credentials import (
     FILE_NAME,
     Credentials,
     CredentialStore,
-    valid_account_id,
-    valid_token,
+    parse_account_id,
+    parse_token,
 )
-from cfai_magics.errors import AuthenticationError, BadOption, CfaiError, NotAnAccountId
-from cfai_magics.route.login import log_in
+from cfai_magics.backends.selector import log_in
+from cfai_magics.cli import main
+from cfai_magics.commands import export, login
+from cfai_magics.errors import (
+    AuthenticationError,
+    CfaiError,
+    InvalidAccountIdError,
+    InvalidOptionError,
+)
 from cfai_magics.secret import Environment, Secret
-from cfai_magics.session import Session
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
-from cfai_magics.workers_ai import WorkersAI
+from cfai_magics.workers_ai.client import WorkersAI
+from tests.canaries import account_id, token
 from tests.kernels import Kernel, running_kernel
-from tests.secrets import account_id, token
 from tests.standin import Standin
+
+pytestmark = pytest.mark.slow
 
 THEIRS = ("httpx", "httpcore", "h11")
 PLACES = ("cfai_magics", *THEIRS, "json", "keyring", "os", "tenacity")  # modules
@@ -85,6 +92,17 @@ def is_of_httpx(frame: FrameType) -> bool:
     return module.partition(".")[0] in THEIRS and module not in READERS
 
 
+@contextmanager
+def traced(function: Callable[[FrameType, str, object], None]) -> Iterator[None]:
+    """Trace the calls in the block; afterwards coverage measures again."""
+    before = sys.gettrace()
+    sys.settrace(function)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
 def calls_of(call: Callable[[], object]) -> list[CodeType]:
     """Return each function that runs in a call once, but for those that release something."""
     found: dict[CodeType, None] = {}
@@ -95,11 +113,8 @@ def calls_of(call: Callable[[], object]) -> list[CodeType]:
         if event == "call" and code.co_name not in RELEASES and module in PLACES:
             found[code] = None
 
-    sys.settrace(note)
-    try:
+    with traced(note):
         call()
-    finally:
-        sys.settrace(None)
     return list(found)
 
 
@@ -111,27 +126,25 @@ def raised_in(call: Callable[[], object], place: CodeType, error: BaseException)
             sys.settrace(None)
             raise error
 
-    sys.settrace(strike)
     try:
-        call()
+        with traced(strike):
+            call()
     except BaseException as came:  # noqa: BLE001 - looked at
         return came
-    finally:
-        sys.settrace(None)
     return None
 
 
 class Prompts:
-    """A door whose user types these answers."""
+    """A frontend whose user types these answers."""
 
     def __init__(self, session: Session, *answers: str) -> None:
         self.session = session
         self._answers = list(map(Secret, answers))
 
-    def prompt(self, _question: str) -> str:
+    def prompt_secret(self, _question: str) -> str:
         return self._answers.pop(0).reveal()
 
-    def say(self, _line: str) -> None:
+    def print(self, _line: str) -> None:
         pass
 
 
@@ -143,7 +156,7 @@ def use_environment(account: Standin, home: Path) -> Callable[[], object]:
     def ask() -> object:
         session = Session(Cfai(), home)
         try:
-            return session.ask(session.request([{"role": "user", "content": "Hi"}]))
+            return session.ask(session.build_request([{"role": "user", "content": "Hi"}]))
         finally:
             session.close()
 
@@ -151,7 +164,7 @@ def use_environment(account: Standin, home: Path) -> Callable[[], object]:
 
 
 def use_file(account: Standin, home: Path) -> Callable[[], object]:
-    CredentialStore(home, {}).keep(account.account_id, Secret(account.token))
+    CredentialStore(home, {}).save(account.account_id, Secret(account.token))
     environ = Environment({"CLOUDFLARE_API_BASE_URL": account.base_url})
 
     def ask() -> object:
@@ -166,13 +179,13 @@ def use_file(account: Standin, home: Path) -> Callable[[], object]:
 
 def use_server_key(account: Standin, home: Path) -> Callable[[], object]:
     address = f"{account.base_url}/accounts/{account.account_id}/ai/v1"
-    CredentialStore(home, {}).keep_server_key(address, Secret(SERVER_KEY))
+    CredentialStore(home, {}).save_server_key(address, Secret(SERVER_KEY))
     environ = Environment({"CFAI_BASE_URL": address})
 
     def ask() -> object:
         session = Session(Cfai(), home, environ=environ)
         try:
-            return session.ask(session.request([{"role": "user", "content": "Hi"}], "m"))
+            return session.ask(session.build_request([{"role": "user", "content": "Hi"}], "m"))
         except AuthenticationError:  # the stand-in knows no such key
             return None
         finally:
@@ -183,13 +196,13 @@ def use_server_key(account: Standin, home: Path) -> Callable[[], object]:
 
 def use_login(account: Standin, home: Path) -> Callable[[], object]:
     session = Session(Cfai(), home)
-    return lambda: login(Prompts(session, account.account_id, account.token), options())  # type: ignore[arg-type]
+    return lambda: login.run(Prompts(session, account.account_id, account.token), options())  # type: ignore[arg-type]
 
 
 def use_panel_login(account: Standin, home: Path) -> Callable[[], object]:
     session = Session(Cfai(), home)
     found = Credentials(account.account_id, Secret(account.token), "the panel")
-    return lambda: log_in(session.route, found)
+    return lambda: log_in(session.backend, found)
 
 
 def use_export(account: Standin, home: Path) -> Callable[[], object]:
@@ -197,7 +210,7 @@ def use_export(account: Standin, home: Path) -> Callable[[], object]:
 
     def write() -> object:
         path.unlink(missing_ok=True)
-        return export(Prompts(session), options(path=str(path)))  # type: ignore[arg-type]
+        return export.run(Prompts(session), options(path=str(path)))  # type: ignore[arg-type]
 
     return write
 
@@ -275,8 +288,8 @@ def test_what_a_transport_raises_carries_no_frame_of_httpx(
         account.account_id, Secret(account.token), transport=Broken(error), sleep=lambda _: None
     )
     calls: dict[str, Callable[[], object]] = {
-        "chat": lambda: session.ask(session.request([{"role": "user", "content": "Hi"}])),
-        "models": client.models,
+        "chat": lambda: session.ask(session.build_request([{"role": "user", "content": "Hi"}])),
+        "models": client.list_models,
         "embed": lambda: client.embed(["Hi"], "@cf/baai/bge-m3"),
         "run": lambda: client.run("@cf/x/y", {"a": 1}),
         "check": client.check_token,
@@ -318,7 +331,7 @@ def test_a_bug_names_its_place_though_its_frames_are_left_out(
 ) -> None:
     session = Session(Cfai(), home, transport=Broken(Injected()))
     with pytest.raises(Injected) as caught:
-        session.ask(session.request([{"role": "user", "content": "Hi"}]))
+        session.ask(session.build_request([{"role": "user", "content": "Hi"}]))
     session.close()
     assert "handle_request" in caught.value.__notes__[0]
 
@@ -333,13 +346,13 @@ def test_a_bug_names_its_place_though_its_frames_are_left_out(
             lambda secret: WorkersAI.openai_compatible("http://x/v1", f"{secret}ż"),
             id="a wrong key",
         ),
-        pytest.param(lambda secret: valid_token(f"{secret} ż"), id="typed with a space"),
-        pytest.param(valid_account_id, id="typed in place of the account id"),
+        pytest.param(lambda secret: parse_token(f"{secret} ż"), id="typed with a space"),
+        pytest.param(parse_account_id, id="typed in place of the account id"),
     ],
 )
 def test_a_refused_token_is_one_line_and_in_no_variable(make: Callable[[str], object]) -> None:
     canary = token()
-    with pytest.raises((BadOption, NotAnAccountId)) as caught:
+    with pytest.raises((InvalidOptionError, InvalidAccountIdError)) as caught:
         make(canary)
     assert canary not in shown(caught.value)
     assert len(caught.value._render_traceback_()) == 1
@@ -393,11 +406,8 @@ def auth_of(client: WorkersAI) -> httpx.Auth:
         if event == "call" and frame.f_code.co_name == "auth_flow":
             found.append(frame.f_locals["self"])
 
-    sys.settrace(look)
-    try:
-        client.models()
-    finally:
-        sys.settrace(None)
+    with traced(look):
+        client.list_models()
     return found[0]
 
 
@@ -431,6 +441,6 @@ def test_a_pickled_reply_has_no_header_with_the_token(account: Standin) -> None:
     with WorkersAI(
         account.account_id, account.token, base_url=account.base_url, transport=Listening()
     ) as client:
-        client.models()
+        client.list_models()
     assert b"models/search" in pickle.dumps(kept)
     assert account.token.encode() not in pickle.dumps(kept)

@@ -13,6 +13,8 @@ import pytest
 
 from tests.notebooks import NOTEBOOKS, recording
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = json.loads((ROOT / "labextension" / "package.json").read_text(encoding="utf-8"))
 VERSION = PACKAGE["version"]

@@ -1,273 +1,360 @@
-"""The main command: one prompt in, one answer shown and kept."""
+"""Ask one question: build the prompt, send it, show and store the answer."""
 
 import re
 from argparse import Namespace
 from dataclasses import replace
 from keyword import iskeyword
 
-from ..asking.attachments import attached
-from ..asking.calling import Calling, check_confirmable
-from ..asking.comparing import Comparing
-from ..asking.continuing import Place, continued
-from ..asking.door import Door
-from ..asking.piped import MARK, prompt_of
-from ..asking.question import Asking
-from ..errors import BadOption, NoTools, NoVision
-from ..forms.form import FORMS, Form, form_for
-from ..forms.schema import Schema, read_schema, schema_of, streams
-from ..native.given import parameters
-from ..native.tasking import tasking
-from ..paths import user_path
-from ..prompt.parts import Part, Prompt, question
-from ..prompt.spelling import Limits
-from ..render.preview import Preview, TaskPreview
-from ..tools.functions import Tool, tool
-from ..values import Answer, Model, Request
-from ..values.answers import Answers, Variant, variants
-from . import ask_parser
+from ..chat.attachments import load_image
+from ..chat.chat_run import ChatRun
+from ..chat.compare import Comparison
+from ..chat.frontend import Frontend
+from ..chat.options import ASK_OPTIONS, Option, build_ask_parser
+from ..chat.piped_input import STDIN_PLACEHOLDER, merge_piped_text
+from ..chat.tool_loop import ToolLoop, check_user_can_approve
+from ..chat.turns import TurnKey, with_history
+from ..display.preview import Preview, TaskPreview
+from ..errors import InvalidOptionError, ToolsNotSupportedError, VisionNotSupportedError
+from ..paths import parse_user_path
+from ..prompt.builder import Part, Prompt, build_user_message
+from ..prompt.output_formats import (
+    OUTPUT_FORMATS,
+    OutputFormat,
+    Schema,
+    get_format,
+    load_schema,
+    read_schema,
+    supports_streaming_schema,
+)
+from ..prompt.serialize import SizeLimits
+from ..prompt.tools import Tool, make_tool
+from ..tasks.task_input import parse_params
+from ..tasks.task_run import prepare_task
+from ..types.messages import Answer, AnswerSet, Request, Variant, make_variants
+from ..types.usage import Model
 
-NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
-MOST_ANSWERS = 60  # of one cell
-MOST_STEPS = 8
-NAMED = 5  # models that can, at most
-SHELLS_THREAD = "main"  # where no notebook gives the conversation its name
+OPTIONS = (
+    Option("prompt", nargs="*", help="the question; - stands for piped text"),
+    *ASK_OPTIONS,
+)
 
 
-def ask(door: Door, options: Namespace) -> Preview | TaskPreview | None:
+NAME_PATTERN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+MAX_ANSWERS = 60  # of one cell
+DEFAULT_MAX_STEPS = 8
+MAX_LISTED_MODELS = 5  # models that can, at most
+SHELL_THREAD = "main"  # where no notebook gives the conversation its name
+
+
+def run(frontend: Frontend, options: Namespace) -> Preview | TaskPreview | None:
     """Ask the question made of the words on the line; or, with --dry-run, only show it."""
     words: list[str] = options.prompt
-    prompt = prompt_of(words, door.piped) if door.piped else " ".join(words)
-    if not prompt.strip() or (prompt == MARK and not door.piped):
-        piped = " or piped text" if door.piped else ""
-        raise BadOption(f"A question is required: prompt{piped}", "%cfai ask What is a neuron?")
-    answered = answer(door, prompt, options)
-    return None if isinstance(answered, Answer | Answers) else answered
+    prompt = (
+        merge_piped_text(words, frontend.read_stdin) if frontend.read_stdin else " ".join(words)
+    )
+    if not prompt.strip() or (prompt == STDIN_PLACEHOLDER and not frontend.read_stdin):
+        alternative = " or piped text" if frontend.read_stdin else ""
+        raise InvalidOptionError(
+            f"A question is required: prompt{alternative}", "%cfai ask What is a neuron?"
+        )
+    result = ask_prompt(frontend, prompt, options)
+    return None if isinstance(result, Answer | AnswerSet) else result
 
 
-def answer(
-    door: Door, prompt: str, options: Namespace
-) -> Answer | Answers | Preview | TaskPreview:
+def ask_prompt(
+    frontend: Frontend, prompt: str, options: Namespace
+) -> Answer | AnswerSet | Preview | TaskPreview:
     """Ask the prompt with the options of ASK_OPTIONS, show the answer as it comes and keep it.
 
     With --dry-run nothing is asked or kept, and what would be sent is returned.
     """
-    _check(prompt, options)
-    footer = options.footer or door.session.settings.footer
+    _check_options(prompt, options)
+    footer_style = options.footer or frontend.session.settings.footer
     if options.task:
-        task = tasking(door, prompt, options, _typed(options))
-        return task.preview() if options.dry_run else task.run(footer, options.output)
-    several = max(len(options.model or ()), len(options.temperature), options.times) > 1
-    asking = (_comparing if several else _asking)(door, prompt, options)
+        task_run = prepare_task(frontend, prompt, options, _given_options(options))
+        return (
+            task_run.preview() if options.dry_run else task_run.run(footer_style, options.output)
+        )
+    is_comparison = max(len(options.model or ()), len(options.temperature), options.times) > 1
+    chat_run = (_build_comparison if is_comparison else _build_run)(frontend, prompt, options)
     if options.dry_run:
-        return asking.preview()
-    return asking.ask(footer, options.output)
+        return chat_run.preview()
+    return chat_run.run(footer_style, options.output)
 
 
-def _typed(options: Namespace) -> set[str]:
+def _given_options(options: Namespace) -> set[str]:
     """Return the names of the options that the line holds."""
-    defaults = vars(ask_parser().parse_args([]))
+    defaults = vars(build_ask_parser().parse_args([]))
     return {name for name, value in vars(options).items() if value != defaults.get(name, value)}
 
 
-def _asking(door: Door, prompt: str, options: Namespace) -> Asking:
+def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
     """Return the question as it will be sent, its variables filled; nothing is sent yet."""
-    schema = _schema(door, options.schema)
-    form = _form(door, options, schema)
-    request = _request(door, options, *(options.model or [""]), *(options.temperature or [None]))
-    model = door.session.model(request.model)
-    plain = not door.session.route.is_cloudflare and not model.task
-    request = _in_form(request, form, schema, model, local=plain)
+    schema = _resolve_schema(frontend, options.schema)
+    output_format = _resolve_format(frontend, options, schema)
+    request = _build_request(
+        frontend, options, *(options.model or [""]), *(options.temperature or [None])
+    )
+    model = frontend.session.resolve_model(request.model)
+    is_openai_compatible = not frontend.session.backend.is_cloudflare and not model.task
+    request = _with_response_format(
+        request, output_format, schema, model, is_openai_compatible=is_openai_compatible
+    )
     if options.image:
-        _check_able(door, model, "vision")
-    composed = _composed(door, prompt, options, form)
-    if composed.images:
-        _check_able(door, model, "vision")
-    request = replace(request, messages=tuple(composed.messages))
-    place = _place(door, options)
-    if place:
-        composed = continued(composed, request, model, place)
-        request = replace(request, messages=tuple(composed.messages))
-    most, sent = options.max_neurons, options.sent
-    way = options.gateway
-    calling = _calling(door, options, model)
-    if calling:
-        request, composed = calling.declared(request, composed)
-    return Asking(door, form, composed, request, model, place, most, schema, sent, way, calling)
+        _require_capability(frontend, model, "vision")
+    full_prompt = _build_prompt(frontend, prompt, options, output_format)
+    if full_prompt.images:
+        _require_capability(frontend, model, "vision")
+    request = replace(request, messages=tuple(full_prompt.messages))
+    turn_key = _build_turn_key(frontend, options)
+    if turn_key:
+        full_prompt = with_history(full_prompt, request, model, turn_key)
+        request = replace(request, messages=tuple(full_prompt.messages))
+    max_neurons, show_prompt = options.max_neurons, options.sent
+    gateway = options.gateway
+    tool_loop = _build_tool_loop(frontend, options, model)
+    if tool_loop:
+        request, full_prompt = tool_loop.with_tools(request, full_prompt)
+    return ChatRun(
+        frontend,
+        output_format,
+        full_prompt,
+        request,
+        model,
+        turn_key,
+        max_neurons,
+        schema,
+        show_prompt,
+        gateway,
+        tool_loop,
+    )
 
 
-def _calling(door: Door, options: Namespace, model: Model) -> Calling | None:
+def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> ToolLoop | None:
     """Return the functions that the model may call; None without --tools."""
     if not options.tools:
         if options.allow_tools or options.max_steps is not None:
-            raise BadOption("--allow-tools and --max-steps go with --tools", "--tools NAME")
+            raise InvalidOptionError(
+                "--allow-tools and --max-steps go with --tools", "--tools NAME"
+            )
         return None
     if options.schema:
-        raise BadOption("--tools and --schema exclude each other", "Ask in two cells.")
+        raise InvalidOptionError("--tools and --schema exclude each other", "Ask in two cells.")
     if options.max_steps is not None and options.max_steps < 1:
-        raise BadOption(f"--max-steps {options.max_steps} asks nothing", "Use 1 or more.")
-    _check_able(door, model, "tools")
-    tools = tuple(_tool(door, name.strip()) for name in options.tools.split(","))
+        raise InvalidOptionError(f"--max-steps {options.max_steps} asks nothing", "Use 1 or more.")
+    _require_capability(frontend, model, "tools")
+    tools = tuple(_load_tool(frontend, name.strip()) for name in options.tools.split(","))
     if not options.allow_tools and not options.dry_run:
-        check_confirmable(door, tools)
-    return Calling(door, tools, options.max_steps or MOST_STEPS, options.allow_tools)
+        check_user_can_approve(frontend, tools)
+    return ToolLoop(frontend, tools, options.max_steps or DEFAULT_MAX_STEPS, options.allow_tools)
 
 
-def _tool(door: Door, name: str) -> Tool:
-    if door.workspace is None:
-        raise BadOption("A shell has no functions", "Use --tools in a notebook or in IPython.")
-    if not NAME.fullmatch(name):
-        raise BadOption(f"--tools {name} is no name of a function", "--tools NAME,NAME")
+def _load_tool(frontend: Frontend, name: str) -> Tool:
+    if frontend.notebook_state is None:
+        raise InvalidOptionError(
+            "A shell has no functions", "Use --tools in a notebook or in IPython."
+        )
+    if not NAME_PATTERN.fullmatch(name):
+        raise InvalidOptionError(f"--tools {name} is no name of a function", "--tools NAME,NAME")
     try:
-        return tool(name.rpartition(".")[2], door.workspace.evaluate(name))
+        return make_tool(name.rpartition(".")[2], frontend.notebook_state.evaluate(name))
     except (NameError, AttributeError):
-        raise BadOption(f"--tools {name} is no name here", "Define it first.") from None
+        raise InvalidOptionError(f"--tools {name} is no name here", "Define it first.") from None
 
 
-def _comparing(door: Door, prompt: str, options: Namespace) -> Comparing:
+def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> Comparison:
     """Return the question as it will be sent in several ways; nothing is sent yet."""
-    _check_several(door, options)
-    form = _form(door, options, None)
-    asked = variants(options.model or [""], options.temperature or [None], options.times)
-    requests = [_request(door, options, each.model, each.temperature) for each in asked]
-    models = [door.session.model(request.model) for request in requests]
-    named = [
-        Variant(request.model, request.temperature, each.number)
-        for request, each in zip(requests, asked, strict=True)
+    _check_comparison(frontend, options)
+    output_format = _resolve_format(frontend, options, None)
+    requested_variants = make_variants(
+        options.model or [""], options.temperature or [None], options.times
+    )
+    requests = [
+        _build_request(frontend, options, each.model, each.temperature)
+        for each in requested_variants
     ]
-    if len(set(named)) < len(named):
-        raise BadOption("A model or temperature is named twice", "-n 2 asks each of them twice.")
-    composed = _composed(door, prompt, options, form)
-    if composed.images:
+    models = [frontend.session.resolve_model(request.model) for request in requests]
+    resolved_variants = [
+        Variant(request.model, request.temperature, each.repetition)
+        for request, each in zip(requests, requested_variants, strict=True)
+    ]
+    if len(set(resolved_variants)) < len(resolved_variants):
+        raise InvalidOptionError(
+            "A model or temperature is named twice", "-n 2 asks each of them twice."
+        )
+    full_prompt = _build_prompt(frontend, prompt, options, output_format)
+    if full_prompt.images:
         for model in models:
-            _check_able(door, model, "vision")
-    sent = [replace(request, messages=tuple(composed.messages)) for request in requests]
-    most, shows_sent = options.max_neurons, options.sent
-    ways = tuple(named), tuple(sent), tuple(models)
-    return Comparing(door, form, composed, *ways, most, shows_sent, options.gateway)
+            _require_capability(frontend, model, "vision")
+    full_requests = [
+        replace(request, messages=tuple(full_prompt.messages)) for request in requests
+    ]
+    max_neurons, show_prompt = options.max_neurons, options.sent
+    columns = tuple(resolved_variants), tuple(full_requests), tuple(models)
+    return Comparison(
+        frontend, output_format, full_prompt, *columns, max_neurons, show_prompt, options.gateway
+    )
 
 
-def _check_several(door: Door, options: Namespace) -> None:
+def _check_comparison(frontend: Frontend, options: Namespace) -> None:
     """Refuse what makes no sense for several answers at once."""
-    form = options.format or door.session.settings.format
-    if form not in {"markdown", "text"} or options.extract or options.schema:
-        raise BadOption(
+    format_name = options.format or frontend.session.settings.format
+    if format_name not in {"markdown", "text"} or options.extract or options.schema:
+        raise InvalidOptionError(
             "Several answers are shown as Markdown or text", "Leave -x and --schema out; -f text."
         )
     if options.tools:
-        raise BadOption("Functions are called for one answer", "Leave --tools out, or ask once.")
+        raise InvalidOptionError(
+            "Functions are called for one answer", "Leave --tools out, or ask once."
+        )
     if options.thread is not None:
-        raise BadOption("A conversation goes on from one answer", "Leave -c out.")
-    if len(options.model or ()) > 1 and door.session.route.is_local:
-        raise BadOption("On this machine one model answers", "%cfai local off, or one -m.")
+        raise InvalidOptionError("A conversation goes on from one answer", "Leave -c out.")
+    if len(options.model or ()) > 1 and frontend.session.backend.is_local:
+        raise InvalidOptionError(
+            "On this machine one model answers", "%cfai local off, or one -m."
+        )
     count = max(1, len(options.model or ())) * max(1, len(options.temperature)) * options.times
-    if count > MOST_ANSWERS:
-        raise BadOption(f"That makes {count:,} answers", f"At most {MOST_ANSWERS} come at once.")
+    if count > MAX_ANSWERS:
+        raise InvalidOptionError(
+            f"That makes {count:,} answers", f"At most {MAX_ANSWERS} come at once."
+        )
 
 
-def _schema(door: Door, name: str) -> Schema | None:
-    """Return the schema that a name stands for in the notebook, or as a file; None without one."""
+def _resolve_schema(frontend: Frontend, name: str) -> Schema | None:
+    """Return the schema in the variable or file of this name; None without a name."""
     if not name:
         return None
-    if door.workspace and NAME.fullmatch(name):
+    if frontend.notebook_state and NAME_PATTERN.fullmatch(name):
         try:
-            return schema_of(name, door.workspace.evaluate(name))
+            return load_schema(name, frontend.notebook_state.evaluate(name))
         except (NameError, AttributeError):
             pass  # then it is a file's
-    path = user_path(name)
+    path = parse_user_path(name)
     if path.is_file():
         return read_schema(path)
-    raise BadOption(f"--schema {name} is no name here, and no file", "Define it first.")
+    raise InvalidOptionError(f"--schema {name} is no name here, and no file", "Define it first.")
 
 
-def _form(door: Door, options: Namespace, schema: Schema | None) -> Form:
+def _resolve_format(frontend: Frontend, options: Namespace, schema: Schema | None) -> OutputFormat:
     if schema is None:
-        return form_for(options.format or door.session.settings.format, extract=options.extract)
+        return get_format(
+            options.format or frontend.session.settings.format, extract=options.extract
+        )
     if options.format not in {None, "json"} or options.extract:
-        raise BadOption("--schema goes only with -f json", "Leave -f and -x out.")
-    return replace(FORMS["json"], instruction=schema.instruction, parse=schema.parse)
+        raise InvalidOptionError("--schema goes only with -f json", "Leave -f and -x out.")
+    return replace(OUTPUT_FORMATS["json"], instruction=schema.instruction, parse=schema.parse)
 
 
-def _in_form(
-    request: Request, form: Form, schema: Schema | None, model: Model, *, local: bool
+def _with_response_format(
+    request: Request,
+    output_format: OutputFormat,
+    schema: Schema | None,
+    model: Model,
+    *,
+    is_openai_compatible: bool,
 ) -> Request:
     """Return the request as its form has it sent: the schema as a field, streamed where it may."""
     if schema is None:
-        return replace(request, stream=request.stream and form.name != "raw")
-    field = {"response_format": schema.response_format(local=local)}
+        return replace(request, stream=request.stream and output_format.name != "raw")
+    field = {
+        "response_format": schema.build_response_format(is_openai_compatible=is_openai_compatible)
+    }
     return replace(
-        request, stream=request.stream and streams(model), extra={**field, **request.extra}
+        request,
+        stream=request.stream and supports_streaming_schema(model),
+        extra={**field, **request.extra},
     )
 
 
-def _composed(door: Door, prompt: str, options: Namespace, form: Form) -> Prompt:
-    settings = door.session.settings
-    evaluate = door.workspace.evaluate if door.workspace and not options.raw else None
-    limits = Limits(settings.table_rows, settings.value_characters)
+def _build_prompt(
+    frontend: Frontend, prompt: str, options: Namespace, output_format: OutputFormat
+) -> Prompt:
+    settings = frontend.session.settings
+    evaluate = (
+        frontend.notebook_state.evaluate if frontend.notebook_state and not options.raw else None
+    )
+    limits = SizeLimits(settings.table_rows, settings.value_characters)
     system = (
         Part("system", options.system or settings.system),
-        Part("form", form.instruction, options.schema or form.name),
+        Part("form", output_format.instruction, options.schema or output_format.name),
     )
-    asked = question(prompt, evaluate, limits)
-    images = [attached(word, door.workspace) for word in options.image or ()]
+    user_message = build_user_message(prompt, evaluate, limits)
+    images = [load_image(source, frontend.notebook_state) for source in options.image or ()]
     parts = tuple(Part("image", name=image.name, image=image) for image in images)
     return Prompt(
-        replace(asked, parts=(*asked.parts, *parts)), tuple(part for part in system if part.text)
+        replace(user_message, parts=(*user_message.parts, *parts)),
+        tuple(part for part in system if part.text),
     )
 
 
-ABILITIES = {  # what messages say of each, and the error where a model lacks it
-    "vision": ("does not see images", NoVision),
-    "tools": ("calls no functions", NoTools),
+CAPABILITIES = {  # what messages say of each, and the error where a model lacks it
+    "vision": ("does not see images", VisionNotSupportedError),
+    "tools": ("calls no functions", ToolsNotSupportedError),
 }
 
 
-def _check_able(door: Door, model: Model, ability: str) -> None:
+def _require_capability(frontend: Frontend, model: Model, capability: str) -> None:
     """Refuse what a model can't do; of one in no list, nobody knows."""
-    told, error = ABILITIES[ability]
-    if getattr(model, ability):
+    reason, error = CAPABILITIES[capability]
+    if getattr(model, capability):
         return
-    if door.session.route.is_local:
+    if frontend.session.backend.is_local:
         raise error(
-            f"{model.short} on this machine {told}",
+            f"{model.short_name} on this machine {reason}",
             "%cfai local off leads back to models that do.",
         )
     if not model.task:
         return
-    models = door.session.catalogue().models
-    able = [each for each in models if getattr(each, ability) and not each.retires]
-    free = sorted(able, key=lambda each: each.paid_plan_only)[:NAMED]
-    names = ", ".join(f"{e.short}{' (paid plan)' if e.paid_plan_only else ''}" for e in free)
-    raise error(f"{model.short} {told}", names and f"These do: {names}.")
+    models = frontend.session.catalog().models
+    capable_models = [
+        each for each in models if getattr(each, capability) and not each.deprecation_date
+    ]
+    suggestions = sorted(capable_models, key=lambda each: each.paid_plan_only)[:MAX_LISTED_MODELS]
+    names = ", ".join(
+        f"{suggestion.short_name}{' (paid plan)' if suggestion.paid_plan_only else ''}"
+        for suggestion in suggestions
+    )
+    raise error(f"{model.short_name} {reason}", names and f"These do: {names}.")
 
 
-def _place(door: Door, options: Namespace) -> Place | None:
-    """Return where the question goes in a thread; None where it stands alone."""
+def _build_turn_key(frontend: Frontend, options: Namespace) -> TurnKey | None:
+    """Return the place of the question in its conversation; None without -c."""
     if options.thread is None:
         return None
-    here = door.workspace
-    thread = options.thread or (here.thread if here else SHELLS_THREAD)
-    return Place(door.session.home, thread, here.cell() if here else "")
+    notebook_state = frontend.notebook_state
+    thread = options.thread or (notebook_state.thread if notebook_state else SHELL_THREAD)
+    return TurnKey(
+        frontend.session.home, thread, notebook_state.next_cell_key() if notebook_state else ""
+    )
 
 
-def _check(prompt: str, options: Namespace) -> None:
+def _check_options(prompt: str, options: Namespace) -> None:
     if not prompt.strip():
-        raise BadOption("The question is empty", "Write it below the %%cfai line.")
-    misplaced = [name for name in ("save", "source", "target") if getattr(options, name)]
-    if misplaced and not options.task:
-        raise BadOption("--save, --from and --to go with --task only", "Leave them out.")
+        raise InvalidOptionError("The question is empty", "Write it below the %%cfai line.")
+    misplaced_options = [name for name in ("save", "source", "target") if getattr(options, name)]
+    if misplaced_options and not options.task:
+        raise InvalidOptionError("--save, --from and --to go with --task only", "Leave them out.")
     if options.output and (not options.output.isidentifier() or iskeyword(options.output)):
-        raise BadOption(f"-o {options.output} is no variable name", "Use letters, digits and _.")
+        raise InvalidOptionError(
+            f"-o {options.output} is no variable name", "Use letters, digits and _."
+        )
     if options.max_neurons is not None and not options.max_neurons > 0:
-        raise BadOption(f"--max-neurons {options.max_neurons} is no limit", "Use more than 0.")
+        raise InvalidOptionError(
+            f"--max-neurons {options.max_neurons} is no limit", "Use more than 0."
+        )
     if options.times < 1:
-        raise BadOption(f"-n {options.times} asks nothing", "Use 1 or more.")
+        raise InvalidOptionError(f"-n {options.times} asks nothing", "Use 1 or more.")
     if options.max_tokens is not None and options.max_tokens < 1:
-        raise BadOption(f"--max-tokens {options.max_tokens} leaves no answer", "Use 1 or more.")
+        raise InvalidOptionError(
+            f"--max-tokens {options.max_tokens} leaves no answer", "Use 1 or more."
+        )
 
 
-def _request(door: Door, options: Namespace, model: str, temperature: float | None) -> Request:
+def _build_request(
+    frontend: Frontend, options: Namespace, model: str, temperature: float | None
+) -> Request:
     """Return the request without its messages."""
-    return door.session.request(
+    return frontend.session.build_request(
         (),
         model,
         max_tokens=options.max_tokens,
@@ -277,5 +364,5 @@ def _request(door: Door, options: Namespace, model: str, temperature: float | No
         stop=tuple(options.stop or ()),
         think=options.think,
         stream=not options.no_stream,
-        extra=parameters(options),
+        extra=parse_params(options),
     )

@@ -1,4 +1,4 @@
-"""The command that looks whether all is well: a line for each part, with what to do."""
+"""Check the installation and the account: a row per check, with what to do."""
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
@@ -7,57 +7,61 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 
-from .. import catalogue as model_list
 from .. import state_files
-from ..asking.door import Door
-from ..credentials.secret_scan import Finding, findings
-from ..errors import CfaiError, NoCredentials, SetupError
-from ..notebook.path import front_end
-from ..paths import user_path
-from ..render.formats import Table
+from ..chat.frontend import Frontend
+from ..chat.options import Option
+from ..display.tables import Table
+from ..errors import CfaiError, MissingCredentialsError, SetupError
+from ..notebook import describe_front_end
+from ..paths import parse_user_path
+from ..pricing.catalog import find_damaged_cache
 from ..secret import Secret
-from ..session import Session
-from ..store.database import damage
+from ..secret_patterns import SecretFinding, scan_notebook
+from ..session.session import Session
+from ..storage.database import integrity_error
+
+OPTIONS = (Option("path", nargs="?", default="", help="a notebook to look into for secrets"),)
+
 
 PACKAGES = ("cfai-magics", "ipython", "ipykernel", "jupyterlab", "notebook", "ipywidgets", "httpx")
-KEPT = {
+CONTENT_BY_DATABASE = {
     "threads.sqlite": "the conversations of -c",
     "maps.sqlite": "the answers of maps",
     "pace.sqlite": "what was sent in the last minute",
 }
-LABS = ("jupyterlab", "notebook")
-OLD_LIST = 30  # days
-SHOWN = 5  # findings
-REVOKE = (
+LAB_PACKAGES = ("jupyterlab", "notebook")
+MAX_LIST_AGE_DAYS = 30  # days
+MAX_LISTED_FINDINGS = 5  # findings
+REVOKE_HINT = (
     "Revoke it on the dashboard's API Tokens page, take it out of the notebook, and run %cfai "
     "login with a new one."
 )
-Line = tuple[str, str]  # what was found, and what to do; nothing where all is well
+CheckResult = tuple[str, str]  # what was found, and what to do; nothing where all is well
 
 
-def doctor(door: Door, options: Namespace) -> Table:
+def run(frontend: Frontend, options: Namespace) -> Table:
     """Return what was found of each part, and what to do where something is wrong."""
-    session = door.session
-    checks: dict[str, Callable[[], Line]] = {
-        "versions": _versions,
-        "front end": lambda: _front_end(session),
-        "answers from": lambda: _route(session),
-        "course": lambda: _course(session),
-        "credentials": lambda: _credentials(session),
-        "token": lambda: _token(session),
-        "ledger": lambda: _ledger(session),
-        "other files": lambda: _files(session),
-        "privacy": lambda: _privacy(session),
-        "model list": lambda: _model_list(session),
-        "model": lambda: _model(session),
-        "notebook": lambda: _notebook(session, options.path),
+    session = frontend.session
+    checks: dict[str, Callable[[], CheckResult]] = {
+        "versions": _check_versions,
+        "front end": lambda: _check_front_end(session),
+        "answers from": lambda: _check_backend(session),
+        "course": lambda: _check_course(session),
+        "credentials": lambda: _check_credentials(session),
+        "token": lambda: _check_token(session),
+        "ledger": lambda: _check_ledger(session),
+        "other files": lambda: _check_databases(session),
+        "privacy": lambda: _check_permissions(session),
+        "model list": lambda: _check_model_list(session),
+        "model": lambda: _check_model(session),
+        "notebook": lambda: _check_notebook(session, options.path),
     }
-    rows = tuple((name, *_looked(check)) for name, check in checks.items())
-    troubles = sum(1 for *_, mend in rows if mend)
-    return Table(("part", "found", "what to do"), rows, _summary(troubles))
+    rows = tuple((name, *_run_check(check)) for name, check in checks.items())
+    problem_count = sum(1 for *_, hint in rows if hint)
+    return Table(("part", "found", "what to do"), rows, _format_summary(problem_count))
 
 
-def _looked(check: Callable[[], Line]) -> Line:
+def _run_check(check: Callable[[], CheckResult]) -> CheckResult:
     try:
         return check()
     except CfaiError as error:
@@ -65,31 +69,39 @@ def _looked(check: Callable[[], Line]) -> Line:
         return error.cause.rstrip(".") + reference, error.hint
 
 
-def _summary(troubles: int) -> str:
-    if not troubles:
+def _format_summary(problem_count: int) -> str:
+    if not problem_count:
         return "All is well."
-    return "One part needs a look." if troubles == 1 else f"{troubles} parts need a look."
+    return (
+        "One part needs a look." if problem_count == 1 else f"{problem_count} parts need a look."
+    )
 
 
-def _versions() -> Line:
-    installed = (f"{name} {found}" for name in PACKAGES if (found := _version(name)))
+def _check_versions() -> CheckResult:
+    installed = (
+        f"{name} {package_version}" for name in PACKAGES if (package_version := _get_version(name))
+    )
     return f"Python {python_version()}, {', '.join(installed)}", ""
 
 
-def _version(package: str) -> str:
+def _get_version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
         return ""
 
 
-def _front_end(session: Session) -> Line:
+def _check_front_end(session: Session) -> CheckResult:
     from IPython.core.getipython import get_ipython
 
-    return _lab_part(front_end(session.route.environ, get_ipython()), _folders(), LABS)
+    return _check_labextension(
+        describe_front_end(session.backend.environ, get_ipython()),
+        _labextension_dirs(),
+        LAB_PACKAGES,
+    )
 
 
-def _folders() -> list[str]:
+def _labextension_dirs() -> list[str]:
     """Return the folders that a JupyterLab of this environment looks for its parts in."""
     try:
         from jupyter_core.paths import jupyter_path
@@ -98,144 +110,156 @@ def _folders() -> list[str]:
     return list(jupyter_path("labextensions"))
 
 
-def _lab_part(name: str, folders: Iterable[str], labs: Iterable[str]) -> Line:
+def _check_labextension(
+    front_end_name: str, folders: Iterable[str], lab_packages: Iterable[str]
+) -> CheckResult:
     """Return whether our part is where a JupyterLab of this environment finds it."""
     if any(Path(folder, "cfai-magics", "package.json").exists() for folder in folders):
-        return f"{name}; the JupyterLab part is installed in this environment", ""
-    told = f"{name}; the JupyterLab part is not installed in this environment"
-    if not any(map(_version, labs)):
-        return f"{told}, and neither is JupyterLab", ""
-    return told, "Install cfai-magics again, with CFAI_NO_LABEXTENSION unset."
+        return f"{front_end_name}; the JupyterLab part is installed in this environment", ""
+    description = f"{front_end_name}; the JupyterLab part is not installed in this environment"
+    if not any(map(_get_version, lab_packages)):
+        return f"{description}, and neither is JupyterLab", ""
+    return description, "Install cfai-magics again, with CFAI_NO_LABEXTENSION unset."
 
 
-def _route(session: Session) -> Line:
+def _check_backend(session: Session) -> CheckResult:
     if session.settings.local:
         return f"this machine ({session.settings.local})", ""
-    if session.route.elsewhere is not None:
-        server = session.route.elsewhere
+    if session.backend.server is not None:
+        server = session.backend.server
         return f"{server.base_url}, from {server.source}", ""
-    gateway = session.route.gateway()
-    return f"Workers AI{f' through {gateway.shown}' if gateway else ''}", ""
+    gateway = session.backend.resolve_gateway()
+    return f"Workers AI{f' through {gateway.label}' if gateway else ''}", ""
 
 
-def _course(session: Session) -> Line:
+def _check_course(session: Session) -> CheckResult:
     path = session.settings.course.path
     return (f"held by {path}" if path else "no course's file here or above"), ""
 
 
-def _credentials(session: Session) -> Line:
+def _check_credentials(session: Session) -> CheckResult:
     try:
-        found = session.route.store.find()
-    except NoCredentials:
-        if session.settings.local or session.route.elsewhere:
+        credentials = session.backend.credential_store.find()
+    except MissingCredentialsError:
+        if session.settings.local or session.backend.server:
             return "none, and none is needed", ""
         raise
-    return f"account …{found.account_tail}, from {found.source}", ""
+    return f"account …{credentials.account_suffix}, from {credentials.source}", ""
 
 
-def _token(session: Session) -> Line:
+def _check_token(session: Session) -> CheckResult:
     """Return what Cloudflare says of the token; where there is none, the row above says why."""
     try:
-        found = session.route.store.find()
+        credentials = session.backend.credential_store.find()
     except SetupError:
         return "there is none to look at", ""
-    check = session.route.check(found)
-    until = f" until {check.expires_on}" if check.expires_on else ""
-    told = f"{check.status}{until}, of the {check.owner}"
-    if not check.can_read:
-        return f"{told}; it may not list models", (
+    token_check = session.backend.check_token(credentials)
+    expiry_text = f" until {token_check.expires_on}" if token_check.expires_on else ""
+    description = f"{token_check.status}{expiry_text}, of the {token_check.owner}"
+    if not token_check.can_read:
+        return f"{description}; it may not list models", (
             "Give it the permission Workers AI - Read on the dashboard's API Tokens page."
         )
-    if not check.can_run:
-        return f"{told}; it may not ask models", (
+    if not token_check.can_run:
+        return f"{description}; it may not ask models", (
             "Give it the permission Workers AI - Edit on the dashboard's API Tokens page."
         )
-    return f"{told}; it may list and ask models, and {_analytics(session)} the account's usage", ""
+    usage_access = _describe_usage_access(session)
+    return f"{description}; it may list and ask models, and {usage_access} the account's usage", ""
 
 
-def _analytics(session: Session) -> str:
+def _describe_usage_access(session: Session) -> str:
     try:
-        session.route.neurons_by_model(datetime.now(UTC))
+        session.backend.neurons_by_model(datetime.now(UTC))
     except CfaiError:
         return "may not read"
     return "may read"
 
 
-def _ledger(session: Session) -> Line:
-    ledger = session.books.ledger
-    trouble = ledger.trouble()
-    if trouble:
-        return f"{ledger.path} is damaged: {trouble}", (
+def _check_ledger(session: Session) -> CheckResult:
+    ledger = session.accounting.ledger
+    integrity_problem = ledger.integrity_error()
+    if integrity_problem:
+        return f"{ledger.path} is damaged: {integrity_problem}", (
             "Close all kernels and move it away: a new one is begun, and its sums are lost."
         )
-    return f"{ledger.path} is whole, with {ledger.history.count():,} calls", ""
+    return f"{ledger.path} is whole, with {ledger.history.count_calls():,} calls", ""
 
 
-def _files(session: Session) -> Line:
-    """Return whether what is kept beside the ledger is whole."""
-    for name, what in KEPT.items():
-        found = damage(session.home / name)
-        if found:
+def _check_databases(session: Session) -> CheckResult:
+    """Check the databases beside the ledger for damage."""
+    for name, content in CONTENT_BY_DATABASE.items():
+        integrity_problem = integrity_error(session.home / name)
+        if integrity_problem:
             path = session.home / name
-            return f"{path} is damaged: {found}", (
-                f"Close all kernels and move it away: a new one is begun, without {what}."
+            return f"{path} is damaged: {integrity_problem}", (
+                f"Close all kernels and move it away: a new one is begun, without {content}."
             )
     return "conversations, answers of maps and the minute's limit are whole", ""
 
 
-def _privacy(session: Session) -> Line:
+def _check_permissions(session: Session) -> CheckResult:
     """Return which files of state other users of this machine can read or write."""
     if not state_files.IS_POSIX:
         return f"{session.home} has the access list of its folder", ""
-    found = [
-        f"{path} can be {rights}" for path, rights in state_files.open_to_others(session.home)
+    open_paths = [
+        f"{path} can be {rights}"
+        for path, rights in state_files.iter_exposed_entries(session.home)
     ]
-    if not found:
+    if not open_paths:
         return f"only you can use what is kept in {session.home}", ""
-    more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-    return f"by other users of this machine, {'; '.join([*found[:SHOWN], *more])}", (
-        f"Run chmod -R go= {session.home}, or set CFAI_HOME to a folder of your own."
+    omission_note = (
+        [f"and {len(open_paths) - MAX_LISTED_FINDINGS} more"]
+        if len(open_paths) > MAX_LISTED_FINDINGS
+        else []
+    )
+    path_list = "; ".join([*open_paths[:MAX_LISTED_FINDINGS], *omission_note])
+    return (
+        f"by other users of this machine, {path_list}",
+        (f"Run chmod -R go= {session.home}, or set CFAI_HOME to a folder of your own."),
     )
 
 
-def _model_list(session: Session) -> Line:
-    damaged = model_list.damage(session.home)
-    if damaged:
-        return f"{damaged} can't be read: the shipped list is used", (
+def _check_model_list(session: Session) -> CheckResult:
+    damaged_path = find_damaged_cache(session.home)
+    if damaged_path:
+        return f"{damaged_path} can't be read: the shipped list is used", (
             "%cfai models --refresh writes it anew."
         )
-    known = session.catalogue()
-    age = (datetime.now(UTC).date() - date.fromisoformat(known.date)).days
-    found = f"{known.source}, of {known.date}, {age} days old"
-    return found, "%cfai models --refresh" if age > OLD_LIST else ""
+    catalog = session.catalog()
+    age = (datetime.now(UTC).date() - date.fromisoformat(catalog.date)).days
+    description = f"{catalog.source}, of {catalog.date}, {age} days old"
+    return description, "%cfai models --refresh" if age > MAX_LIST_AGE_DAYS else ""
 
 
-def _model(session: Session) -> Line:
-    model = session.model(session.settings.model)
-    if model.retires is None:
+def _check_model(session: Session) -> CheckResult:
+    model = session.resolve_model(session.settings.model)
+    if model.deprecation_date is None:
         return model.name, ""
-    return f"{model.name}, which retires on {model.retires}", "%cfai use another one."
+    return f"{model.name}, which retires on {model.deprecation_date}", "%cfai use another one."
 
 
-def _notebook(session: Session, named: str) -> Line:
-    path = user_path(named or session.notebook)
-    if not (named or session.notebook):
+def _check_notebook(session: Session, path_text: str) -> CheckResult:
+    path = parse_user_path(path_text or session.notebook)
+    if not (path_text or session.notebook):
         return "not looked at: %cfai doctor lesson.ipynb looks into one for secrets", ""
-    found = findings(path, list(_secrets(session)))
-    if not found:
+    findings = scan_notebook(path, list(_iter_secrets(session)))
+    if not findings:
         return f"no secret in {path}", ""
-    return f"{path} holds {_listed(found)}", REVOKE
+    return f"{path} holds {_format_findings(findings)}", REVOKE_HINT
 
 
-def _listed(found: list[Finding]) -> str:
-    told = [f"{each.what} in {each.place}" for each in found[:SHOWN]]
-    more = len(found) - SHOWN
-    return "; ".join([*told, *([f"and {more} more"] if more > 0 else [])])
+def _format_findings(findings: list[SecretFinding]) -> str:
+    descriptions = [
+        f"{finding.kind} in {finding.location}" for finding in findings[:MAX_LISTED_FINDINGS]
+    ]
+    hidden_count = len(findings) - MAX_LISTED_FINDINGS
+    return "; ".join([*descriptions, *([f"and {hidden_count} more"] if hidden_count > 0 else [])])
 
 
-def _secrets(session: Session) -> Iterator[tuple[str, Secret]]:
+def _iter_secrets(session: Session) -> Iterator[tuple[str, Secret]]:
     """Yield the secrets in use, by name."""
     try:
-        yield "the API token in use", session.route.store.find().api_token
+        yield "the API token in use", session.backend.credential_store.find().api_token
     except CfaiError:
         return

@@ -1,55 +1,70 @@
-"""The command that writes simple-one-api's config.json for the account in use."""
+"""Write simple-one-api's config.json for the account in use."""
 
 import os
 import secrets
 from argparse import Namespace
 from pathlib import Path
 
-from ..asking.door import Door
-from ..errors import BadOption, SetupError
-from ..paths import user_path
-from ..route.route import BASE_URL_VARIABLE
-from ..route.simple_one_api import ADDRESS, config
-from ..secret import Secret, sealed
-from ..session import Session
-from ..workers_ai import CLOUDFLARE
+from ..backends.selector import API_URL_VARIABLE
+from ..backends.simple_one_api import ADDRESS, build_config
+from ..chat.frontend import Frontend
+from ..chat.options import Option
+from ..errors import InvalidOptionError, SetupError
+from ..paths import parse_user_path
+from ..secret import Secret, call_without_traceback
+from ..session.session import Session
+from ..workers_ai.client import CLOUDFLARE_API_URL
+
+OPTIONS = (
+    Option("what", choices=("simple-one-api",), help="the program it is for"),
+    Option("path", nargs="?", default="", help="the file; else one in our own folder"),
+    Option("--anyway", action="store_true", help="also beside notebooks: it holds a token"),
+)
+
 
 FILE_NAME = "simple-one-api.json"
-TASKS = ("Text Generation", "Text Embeddings")
+EXPORTED_TASKS = ("Text Generation", "Text Embeddings")
 
 
-def export(door: Door, options: Namespace) -> str:
-    """Write the file, for nobody else to read, and tell what it holds."""
-    session = door.session
-    path = user_path(options.path) if options.path else session.home / FILE_NAME
+def run(frontend: Frontend, options: Namespace) -> str:
+    """Write the file, readable only by the user, and report what it contains."""
+    session = frontend.session
+    path = parse_user_path(options.path) if options.path else session.home / FILE_NAME
     if path.is_dir():
         path /= "config.json"
     if not options.anyway:
-        _refuse_beside_notebooks(path)
-    answering, embedding = (_models(session, task) for task in TASKS)
-    _write(path, _config(session, answering, embedding))
+        _reject_exposed_path(path)
+    chat_models, embedding_models = (_select_models(session, task) for task in EXPORTED_TASKS)
+    _write_secret_file(path, _build_config_text(session, chat_models, embedding_models))
     return (
         f"Written to {path.absolute()} for you alone to read (0600): it HOLDS YOUR API TOKEN, so "
-        f"keep it out of notebooks' folders, repositories and backups. It lists {len(answering)} "
-        f"models and {len(embedding)} for embeddings, and serves on {ADDRESS} to those who send "
+        "keep it out of notebooks' folders, repositories and backups. It lists "
+        f"{len(chat_models)} models and {len(embedding_models)} for embeddings, and serves on "
+        f"{ADDRESS} to those who send "
         f"the api_key in it. Start it with: simple-one-api {path.absolute()}; ask it with: "
         f"%cfai login --server http://{ADDRESS}/v1"
     )
 
 
-def _config(session: Session, answering: list[str], embedding: list[str]) -> Secret:
-    found = session.route.store.find()
-    root = session.route.environ.get(BASE_URL_VARIABLE) or CLOUDFLARE
-    address = f"{root.rstrip('/')}/accounts/{found.account_id}/ai/v1"
-    key = f"sk-{secrets.token_urlsafe(32)}"
-    return Secret.of(lambda: config(address, found.api_token.reveal(), key, answering, embedding))
+def _build_config_text(
+    session: Session, chat_models: list[str], embedding_models: list[str]
+) -> Secret:
+    credentials = session.backend.credential_store.find()
+    api_url = session.backend.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL
+    server_url = f"{api_url.rstrip('/')}/accounts/{credentials.account_id}/ai/v1"
+    api_key = f"sk-{secrets.token_urlsafe(32)}"
+    return Secret.from_reader(
+        lambda: build_config(
+            server_url, credentials.api_token.reveal(), api_key, chat_models, embedding_models
+        )
+    )
 
 
-def _models(session: Session, task: str) -> list[str]:
+def _select_models(session: Session, task: str) -> list[str]:
     """Return the models of a task that the plan for all and the course allow."""
     return [
         model.name
-        for model in session.catalogue().models
+        for model in session.catalog().models
         if model.task == task and not model.paid_plan_only and _is_allowed(session, model.name)
     ]
 
@@ -62,28 +77,28 @@ def _is_allowed(session: Session, name: str) -> bool:
     return True
 
 
-def _refuse_beside_notebooks(path: Path) -> None:
-    """Raise BadOption where a notebook's folder, or a repository, would hold the token."""
+def _reject_exposed_path(path: Path) -> None:
+    """Raise InvalidOptionError if the file would be in a notebook's folder or a repository."""
     folder = path.absolute().parent
     if any(folder.glob("*.ipynb")):
-        where = "lies beside notebooks"
-    elif any((place / ".git").exists() for place in (folder, *folder.parents)):
-        where = "lies in a repository"
+        location_note = "lies beside notebooks"
+    elif any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+        location_note = "lies in a repository"
     else:
         return
-    raise BadOption(
-        f"{path} {where}, and the file holds your API token",
+    raise InvalidOptionError(
+        f"{path} {location_note}, and the file holds your API token",
         "Leave the path out for a folder of your own, or add --anyway.",
     )
 
 
-def _write(path: Path, text: Secret) -> None:
+def _write_secret_file(path: Path, text: Secret) -> None:
     if path.exists():
-        raise BadOption(f"{path} is there already", "Delete it, or name another.")
+        raise InvalidOptionError(f"{path} is there already", "Delete it, or name another.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            sealed(lambda: file.write(text.reveal()))
+            call_without_traceback(lambda: file.write(text.reveal()))
     except OSError as error:
         raise SetupError(
             f"{path} can't be written: {error.strerror}", "Name another folder."

@@ -1,13 +1,15 @@
-"""The command that lists the commands."""
+"""List the commands."""
 
 from argparse import Namespace
 
-from ..asking.door import Door
-from ..render.formats import Table
+from ..chat.frontend import Frontend
+from ..display.tables import Table
 from . import COMMANDS
 
+OPTIONS = ()
 
-def help_(_door: Door, _options: Namespace) -> Table:
+
+def run(_frontend: Frontend, _options: Namespace) -> Table:
     """Return the table of commands."""
-    rows = tuple((name, command.summary) for name, command in COMMANDS.items())
+    rows = tuple(COMMANDS.items())
     return Table(("command", "what it does"), rows, "%%cfai? lists the options of a cell.")

@@ -1,21 +1,28 @@
-"""The command about the answers that maps keep: where they are, and how to be rid of them."""
+"""Report where the answers of maps are stored, or delete them."""
 
 from argparse import Namespace
 
-from ..asking.door import Door
-from ..store.answers import Answers
+from ..chat.frontend import Frontend
+from ..chat.options import Option
+from ..storage.map_cache import MapCache
+
+OPTIONS = (Option("what", nargs="?", default="show", choices=("show", "clear"), help="or clear"),)
 
 
-def map_(door: Door, options: Namespace) -> str:
-    """Tell where the answers of maps are kept and how many, or delete them."""
-    with Answers(door.session.home) as store:
-        answers, batches = store.count()
+def run(frontend: Frontend, options: Namespace) -> str:
+    """Report where the answers of maps are stored and how many, or delete them."""
+    with MapCache(frontend.session.home) as cache:
+        answer_count, batch_count = cache.count()
         if options.what == "clear":
-            store.clear()
-            lost = f" {batches:,} batches in the queue will not be fetched." if batches else ""
-            return f"{answers:,} answers of maps were deleted.{lost}"
-        queued = f" {batches:,} batches are in the queue." if batches else ""
+            cache.clear()
+            batch_note = (
+                f" {batch_count:,} batches in the queue will not be fetched."
+                if batch_count
+                else ""
+            )
+            return f"{answer_count:,} answers of maps were deleted.{batch_note}"
+        queue_note = f" {batch_count:,} batches are in the queue." if batch_count else ""
         return (
-            f"{answers:,} answers of maps are kept in {store.path}.{queued} Prompts stand there "
-            "as hashes, answers as text; %cfai map clear deletes them."
+            f"{answer_count:,} answers of maps are kept in {cache.path}.{queue_note} Prompts "
+            "stand there as hashes, answers as text; %cfai map clear deletes them."
         )

@@ -1,14 +1,20 @@
-"""The commands about models: list them with their prices, choose the default."""
+"""List the models with their prices."""
 
 from argparse import Namespace
 from datetime import UTC, date, datetime
 
-from ..asking.door import Door
-from ..catalogue import fits
+from ..chat.frontend import Frontend
+from ..chat.options import Option
+from ..display.tables import Table, format_retry_message
 from ..errors import CfaiError
-from ..render.formats import Table, next_try
-from ..settings import keep_settings
-from ..values import Catalogue, Model
+from ..pricing.catalog import matches
+from ..types.usage import Catalog, Model
+
+OPTIONS = (
+    Option("words", nargs="*", help="only with these words; also free, vision, tools"),
+    Option("--refresh", action="store_true", help="ask Cloudflare even if the list is new"),
+)
+
 
 COLUMNS = (
     *("name", "task", "neurons/1k in", "neurons/1k out", "neurons by unit", "window"),
@@ -16,62 +22,55 @@ COLUMNS = (
 )
 
 
-def models(door: Door, options: Namespace) -> Table:
+def run(frontend: Frontend, options: Namespace) -> Table:
     """Return the table of models, narrowed to those with all of the words."""
-    catalogue, remark = _newest(door, refresh=options.refresh)
+    catalog, source_note = _load_newest_catalog(frontend, refresh=options.refresh)
     words = [word.lower() for word in options.words]
-    found = [model for model in catalogue.models if all(fits(model, word) for word in words)]
-    note = f"{len(found)} of {len(catalogue.models)} models; {remark}"
-    return Table(COLUMNS, tuple(map(_row, found)), note)
+    matching_models = [
+        model for model in catalog.models if all(matches(model, word) for word in words)
+    ]
+    note = f"{len(matching_models)} of {len(catalog.models)} models; {source_note}"
+    return Table(COLUMNS, tuple(map(_format_row, matching_models)), note)
 
 
-def _newest(door: Door, *, refresh: bool) -> tuple[Catalogue, str]:
+def _load_newest_catalog(frontend: Frontend, *, refresh: bool) -> tuple[Catalog, str]:
     """Return the list, asked anew when it is not of today, and where it is from."""
-    known = door.session.catalogue()
-    if known.source != "shipped" and _is_of_today(known) and not refresh:
-        return known, f"list of {known.date}."
+    cached_catalog = frontend.session.catalog()
+    if cached_catalog.source != "shipped" and _is_from_today(cached_catalog) and not refresh:
+        return cached_catalog, f"list of {cached_catalog.date}."
     try:
-        newest = door.session.fetch_catalogue(lambda *what: door.say(next_try(*what)))
+        newest_catalog = frontend.session.fetch_catalog(
+            lambda *what: frontend.print(format_retry_message(*what))
+        )
     except CfaiError as error:
-        origin = "the shipped list" if known.source == "shipped" else "the kept list"
-        why = error.cause.rstrip(".")
-        return known, f"{origin}, of {known.date}, as no newer one could be had: {why}."
-    return newest, "list of today."
+        source_text = "the shipped list" if cached_catalog.source == "shipped" else "the kept list"
+        reason = error.cause.rstrip(".")
+        return (
+            cached_catalog,
+            f"{source_text}, of {cached_catalog.date}, as no newer one could be had: {reason}.",
+        )
+    return newest_catalog, "list of today."
 
 
-def _is_of_today(catalogue: Catalogue) -> bool:
-    return date.fromisoformat(catalogue.date) >= datetime.now(UTC).date()
+def _is_from_today(catalog: Catalog) -> bool:
+    return date.fromisoformat(catalog.date) >= datetime.now(UTC).date()
 
 
-def _row(model: Model) -> tuple[str, ...]:
+def _format_row(model: Model) -> tuple[str, ...]:
     return (
         model.name,
         model.task,
-        _neurons(model.neurons_in),
-        _neurons(model.neurons_out),
+        _format_rate(model.neurons_in),
+        _format_rate(model.neurons_out),
         ", ".join(f"{rate:,g}/{unit}" for unit, rate in model.units.items()),
         f"{model.context_window:,}" if model.context_window else "",
         "yes" if model.vision else "",
         "yes" if model.tools else "",
         "yes" if model.reasoning else "",
         ("paid" if model.paid_plan_only else "free")
-        + (f", retires {model.retires}" if model.retires else ""),
+        + (f", retires {model.deprecation_date}" if model.deprecation_date else ""),
     )
 
 
-def _neurons(rate: float | None) -> str:
+def _format_rate(rate: float | None) -> str:
     return "" if rate is None else f"{rate:,.2f}"
-
-
-def use(door: Door, options: Namespace) -> str:
-    """Make a model the default, for this kernel or for good."""
-    name = door.session.catalogue_model(options.model).name
-    door.session.settings.model = name
-    kept = options.keep or door.remembers
-    if kept:
-        keep_settings(door.session.home, {"model": name})
-    later = ", also in later kernels" if kept else ""
-    course = door.session.settings.course
-    if later and "model" in course.settings:
-        later += f", but not where {course.path} sets the course's model"
-    return f"Questions now go to {name}{later}."

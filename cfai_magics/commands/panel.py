@@ -1,19 +1,21 @@
-"""The command that opens the panel."""
+"""Open the panel."""
 
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from ..asking.door import Door
-from ..widgets.summary import summary
+from ..chat.frontend import Frontend
+from ..widgets.panel import format_summary
 
 if TYPE_CHECKING:
     from ..widgets.panel import Panel
 
+OPTIONS = ()
 
-def panel(door: Door, _options: Namespace) -> "Panel | str":
+
+def run(frontend: Frontend, _options: Namespace) -> "Panel | str":
     """Return the panel of this session, or the same as text where widgets can't be shown."""
-    if not door.widgets:
-        return summary(door.session)
+    if not frontend.supports_widgets:
+        return format_summary(frontend.session)
     from ..widgets.panel import open_panel
 
-    return open_panel(door.session)
+    return open_panel(frontend.session)

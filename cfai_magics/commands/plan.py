@@ -1,4 +1,4 @@
-"""The command that tells what a notebook will cost a class before anybody runs it."""
+"""Estimate what a notebook will cost a class before anybody runs it."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -7,21 +7,27 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
-from ..asking.door import Door
-from ..errors import BadOption, CfaiError
-from ..neurons.pricing import Cost, cost, list_rates
-from ..neurons.units import dollars
-from ..notebook.lesson import AskingCell, asking_cells
-from ..paths import user_path
-from ..render.formats import Table, between
-from ..session import Session
-from ..store.budgets import FREE_NEURONS
-from ..values import Message, Model, Request
-from . import ask_parser
+from ..chat.frontend import Frontend
+from ..chat.options import Option, build_ask_parser
+from ..display.tables import Table, format_range
+from ..errors import CfaiError, InvalidOptionError
+from ..notebook import CfaiCell, read_cfai_cells
+from ..paths import parse_user_path
+from ..pricing.prices import Cost, catalog_rates, estimate_cost, to_usd
+from ..session.session import Session
+from ..storage.ledger import FREE_DAILY_NEURONS
+from ..types.messages import Message, Request
+from ..types.usage import Model
 
-DOMINATES = 0.25  # of all
-CHEAPER_SHOWN = 3
-LOW_AND_HIGH = (
+OPTIONS = (
+    Option("path", nargs="?", default="", help="the notebook; this one where it is known"),
+    Option("--students", type=int, default=1, metavar="N", help="who run all of it once"),
+)
+
+
+DOMINANT_SHARE = 0.25  # of all
+MAX_CHEAPER_MODELS = 3
+RANGE_NOTE = (
     "Low: a short answer. High: each answer as long as max_tokens lets it be. Variables, "
     "conversations, calls of functions and questions asked from Python are not counted."
 )
@@ -29,66 +35,77 @@ COLUMNS = ("cell", "question", "model", "neurons, one student", "share")
 
 
 @dataclass(frozen=True, slots=True)
-class _Priced:
+class _CellEstimate:
     """A cell with its requests and what they may cost; without a price `trouble` says why."""
 
-    cell: AskingCell
+    cell: CfaiCell
     requests: tuple[Request, ...] = ()
     cost: Cost | None = None
-    trouble: str = ""
+    error: str = ""
 
 
-def plan(door: Door, options: Namespace) -> Table:
+def run(frontend: Frontend, options: Namespace) -> Table:
     """Return what each asking cell of a notebook may cost, and the whole for the class."""
     if options.students < 1:
-        raise BadOption(f"--students {options.students} is no class", "Use 1 or more.")
-    path = _path(door.session, options.path)
-    cells = [_priced(door.session, cell) for cell in asking_cells(path, ask_parser())]
-    if not cells:
-        raise BadOption(f"No cell of {path} begins with %%cfai", "Nothing would be billed.")
-    high = sum(cell.cost.high for cell in cells if cell.cost)
-    rows = tuple(_row(cell, high) for cell in cells)
-    return Table(COLUMNS, rows, "\n".join(_notes(door.session, cells, options.students)))
+        raise InvalidOptionError(f"--students {options.students} is no class", "Use 1 or more.")
+    path = _resolve_path(frontend.session, options.path)
+    estimates = [
+        _estimate_cell(frontend.session, cell)
+        for cell in read_cfai_cells(path, build_ask_parser())
+    ]
+    if not estimates:
+        raise InvalidOptionError(
+            f"No cell of {path} begins with %%cfai", "Nothing would be billed."
+        )
+    high = sum(cell.cost.high for cell in estimates if cell.cost)
+    rows = tuple(_format_row(cell, high) for cell in estimates)
+    return Table(
+        COLUMNS, rows, "\n".join(_build_notes(frontend.session, estimates, options.students))
+    )
 
 
-def _path(session: Session, named: str) -> Path:
-    path = named or session.notebook
+def _resolve_path(session: Session, path_text: str) -> Path:
+    path = path_text or session.notebook
     if not path:
-        raise BadOption("Nobody tells here which notebook this is", "%cfai plan lesson.ipynb")
-    return user_path(path)
+        raise InvalidOptionError(
+            "Nobody tells here which notebook this is", "%cfai plan lesson.ipynb"
+        )
+    return parse_user_path(path)
 
 
-def _priced(session: Session, cell: AskingCell) -> _Priced:
+def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
     if cell.options is None:
-        return _Priced(cell, trouble=cell.trouble)
+        return _CellEstimate(cell, error=cell.error)
     options = cell.options
     try:
-        models = [session.catalogue_model(name) for name in _models(session, options)]
+        models = [session.resolve_catalog_model(name) for name in _list_models(session, options)]
         for model in models:
             session.settings.course.check_model(model.name)
     except CfaiError as error:
-        return _Priced(cell, trouble=error.cause)
+        return _CellEstimate(cell, error=error.cause)
     costs: list[Cost] = []
     for model in models:
-        found = session.books.cost(_request(session, options, cell.text, model), model)
-        if found is None:
-            return _Priced(cell, trouble=f"{model.short} has no known price")
-        costs.append(found)
-    whole = reduce(add, costs)
+        cost = session.accounting.estimate_cost(
+            _build_request(session, options, cell.text, model), model
+        )
+        if cost is None:
+            return _CellEstimate(cell, error=f"{model.short_name} has no known price")
+        costs.append(cost)
+    total_cost = reduce(add, costs)
     if options.max_neurons:
-        whole = whole.within(options.max_neurons)
-    requests = (_request(session, options, cell.text, model) for model in models)
-    return _Priced(cell, tuple(requests), whole)
+        total_cost = total_cost.capped(options.max_neurons)
+    requests = (_build_request(session, options, cell.text, model) for model in models)
+    return _CellEstimate(cell, tuple(requests), total_cost)
 
 
-def _models(session: Session, options: Namespace) -> list[str]:
+def _list_models(session: Session, options: Namespace) -> list[str]:
     """Return the model of every answer that a cell asks for."""
     names: list[str] = options.model or [session.settings.model]
-    times: int = max(1, len(options.temperature)) * max(1, options.times)
-    return names * times
+    answer_count: int = max(1, len(options.temperature)) * max(1, options.times)
+    return names * answer_count
 
 
-def _request(session: Session, options: Namespace, text: str, model: Model) -> Request:
+def _build_request(session: Session, options: Namespace, text: str, model: Model) -> Request:
     system = options.system or session.settings.system
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     return Request(
@@ -98,79 +115,84 @@ def _request(session: Session, options: Namespace, text: str, model: Model) -> R
     )
 
 
-def _row(priced: _Priced, total: float) -> tuple[str, ...]:
-    question = " ".join(priced.cell.text.split())
+def _format_row(estimate: _CellEstimate, total: float) -> tuple[str, ...]:
+    question = " ".join(estimate.cell.text.split())
     question = question if len(question) <= 40 else f"{question[:39]}…"  # noqa: PLR2004 - a line
-    if priced.cost is None:
-        return str(priced.cell.number), question, "", priced.trouble, ""
-    share = priced.cost.high / total if total else 0.0
-    mark = ", dominates" if share >= DOMINATES else ""
+    if estimate.cost is None:
+        return str(estimate.cell.number), question, "", estimate.error, ""
+    share = estimate.cost.high / total if total else 0.0
+    dominance_note = ", dominates" if share >= DOMINANT_SHARE else ""
     return (
-        str(priced.cell.number),
+        str(estimate.cell.number),
         question,
-        _named(priced.requests),
-        between(priced.cost.low, priced.cost.high),
-        f"{share:.0%}".replace("%", " %") + mark,
+        _format_models(estimate.requests),
+        format_range(estimate.cost.low, estimate.cost.high),
+        f"{share:.0%}".replace("%", " %") + dominance_note,
     )
 
 
-def _named(requests: Sequence[Request]) -> str:
+def _format_models(requests: Sequence[Request]) -> str:
     """Return the models of a cell, with how often each is asked."""
     names = [request.model.rpartition("/")[2] for request in requests]
     counts = {name: names.count(name) for name in names}
     return ", ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
 
 
-def _notes(session: Session, cells: Sequence[_Priced], students: int) -> list[str]:
-    known = [cell.cost for cell in cells if cell.cost]
-    low, high = (sum(getattr(c, end) for c in known) * students for end in ("low", "high"))
-    who = "One student" if students == 1 else f"{students:,} students"
+def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students: int) -> list[str]:
+    known_costs = [cell.cost for cell in estimates if cell.cost]
+    low, high = (
+        sum(getattr(cost, bound) for cost in known_costs) * students for bound in ("low", "high")
+    )
+    subject = "One student" if students == 1 else f"{students:,} students"
+    dollars = _format_dollars(low, high)
     return [
-        f"{who}: {between(low, high)} neurons estimated, {_dollars(low, high)} without free ones.",
-        _against_the_free_day(high),
-        *_cheaper(session, cells, students, high),
-        LOW_AND_HIGH,
+        f"{subject}: {format_range(low, high)} neurons estimated, {dollars} without free ones.",
+        _vs_free_quota(high),
+        *_suggest_cheaper_models(session, estimates, students, high),
+        RANGE_NOTE,
     ]
 
 
-def _dollars(low: float, high: float) -> str:
-    return f"US$ {dollars(low):,.4f} to {dollars(high):,.4f}"
+def _format_dollars(low: float, high: float) -> str:
+    return f"US$ {to_usd(low):,.4f} to {to_usd(high):,.4f}"
 
 
-def _against_the_free_day(high: float) -> str:
-    if high <= FREE_NEURONS:
-        return (
-            f"On one account that is at the most {high / FREE_NEURONS:.0%} of a free day.".replace(
-                "%", " %"
-            )
-        )
+def _vs_free_quota(high: float) -> str:
+    if high <= FREE_DAILY_NEURONS:
+        share = f"{high / FREE_DAILY_NEURONS:.0%}".replace("%", " %")
+        return f"On one account that is at the most {share} of a free day."
     return (
-        f"On one account that may be {high / FREE_NEURONS:,.1f} free days: beyond 10,000 neurons "
-        "the free plan ends and the paid one is billed."
+        f"On one account that may be {high / FREE_DAILY_NEURONS:,.1f} free days: beyond 10,000 "
+        "neurons the free plan ends and the paid one is billed."
     )
 
 
-def _cheaper(session: Session, cells: Sequence[_Priced], students: int, high: float) -> list[str]:
+def _suggest_cheaper_models(
+    session: Session, estimates: Sequence[_CellEstimate], students: int, high: float
+) -> list[str]:
     """Return a line that names the models with which the same lesson would cost less."""
-    requests = [request for cell in cells if cell.cost for request in cell.requests]
-    found: list[tuple[float, float, str]] = []
-    for model in session.catalogue().models:
-        listed = list_rates(model)
-        if listed is None or not _answers_anybody(model):
+    requests = [request for cell in estimates if cell.cost for request in cell.requests]
+    cheaper_models: list[tuple[float, float, str]] = []
+    for model in session.catalog().models:
+        rates = catalog_rates(model)
+        if rates is None or not _is_general_chat_model(model):
             continue
-        costs = [cost(replace(request, model=model.name), listed) for request in requests]
-        most, least = (sum(getattr(c, end) for c in costs) * students for end in ("high", "low"))
-        if most < high:
-            found.append((most, least, model.short))
-    if not found:
+        costs = [estimate_cost(replace(request, model=model.name), rates) for request in requests]
+        high_total, low_total = (
+            sum(getattr(cost, bound) for cost in costs) * students for bound in ("high", "low")
+        )
+        if high_total < high:
+            cheaper_models.append((high_total, low_total, model.short_name))
+    if not cheaper_models:
         return []
-    told = "; ".join(
-        f"{name} {between(least, most)}" for most, least, name in sorted(found)[:CHEAPER_SHOWN]
+    models_text = "; ".join(
+        f"{name} {format_range(model_low, model_high)}"
+        for model_high, model_low, name in sorted(cheaper_models)[:MAX_CHEAPER_MODELS]
     )
-    return [f"Cheaper models, all cells: {told}."]
+    return [f"Cheaper models, all cells: {models_text}."]
 
 
-def _answers_anybody(model: Model) -> bool:
+def _is_general_chat_model(model: Model) -> bool:
     """Whether a model answers questions, on every plan: those that guard others only judge."""
     return (
         model.task == "Text Generation" and not model.paid_plan_only and "guard" not in model.name

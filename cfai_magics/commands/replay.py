@@ -1,64 +1,99 @@
-"""The command about recordings: choose what is done with them, show what they hold."""
+"""Choose the record mode, or show what is recorded."""
 
 from argparse import Namespace
 from collections import Counter
 
-from ..asking.door import Door
-from ..errors import BadOption
-from ..paths import user_path
-from ..render.formats import Table, day
-from ..replay import Record, Way
-from ..session import Session
+from ..chat.frontend import Frontend
+from ..chat.options import Option
+from ..display.tables import Table, format_date
+from ..errors import InvalidOptionError
+from ..paths import parse_user_path
+from ..replay.cassette import Interaction
+from ..replay.record_mode import RecordMode
+from ..session.session import Session
+from ..settings import RECORD_MODES
 
-SAID = "%cfai replay"
+OPTIONS = (
+    Option(
+        "mode",
+        nargs="?",
+        choices=RECORD_MODES,
+        help="auto, only, refresh or off",
+    ),
+    Option("path", nargs="?", default="", help="the file; else beside the notebook"),
+    Option("--instant", action="store_true", help="replay at once, not in its rhythm"),
+)
 
 
-def replay(door: Door, options: Namespace) -> Table:
+COMMAND_SOURCE = "%cfai replay"
+
+
+def run(frontend: Frontend, options: Namespace) -> Table:
     """Let a mode hold for the session, and show what is recorded."""
     if options.mode:
-        _choose(door, options)
+        _set_mode(frontend, options)
     elif options.instant:
-        raise BadOption("--instant goes with a mode", "Write for example %cfai replay only.")
-    return _table(door.session)
+        raise InvalidOptionError(
+            "--instant goes with a mode", "Write for example %cfai replay only."
+        )
+    return _build_table(frontend.session)
 
 
-def _choose(door: Door, options: Namespace) -> None:
-    if door.remembers:
-        raise BadOption(
+def _set_mode(frontend: Frontend, options: Namespace) -> None:
+    if frontend.is_one_shot:
+        raise InvalidOptionError(
             "In the shell each command is a session of its own",
             f"Set CFAI_REPLAY={options.mode}:PATH in the environment.",
         )
-    path = user_path(options.path).absolute() if options.path else None
+    path = parse_user_path(options.path).absolute() if options.path else None
     if path is not None and not (path.parent.is_dir() and (path.is_file() or not path.exists())):
-        raise BadOption(f"{path} can be no file", "Give the path of a file in a folder there is.")
-    door.session.replay.choose(Way(options.mode, path, SAID, options.instant))
+        raise InvalidOptionError(
+            f"{path} can be no file", "Give the path of a file in a folder there is."
+        )
+    frontend.session.recorder.set_mode(
+        RecordMode(options.mode, path, COMMAND_SOURCE, options.instant)
+    )
 
 
-def _table(session: Session) -> Table:
-    way = session.replay.way
-    rows = [("mode", way.words), ("because of", way.source)]
-    if way.path is None:
+def _build_table(session: Session) -> Table:
+    record_mode = session.recorder.record_mode
+    rows = [("mode", record_mode.description), ("because of", record_mode.source)]
+    if record_mode.path is None:
         return Table(("recording", ""), tuple(rows))
-    contents = session.replay.shelf(way.path).contents()
-    rhythm = "at once" if way.instant else "in the rhythm in which they came"
-    rows += [("file", str(way.path)), ("replayed", rhythm), *_held(contents.records)]
-    rows += [("damaged", f"{damage}: skipped, and left") for damage in contents.damaged]
+    contents = session.recorder.cassette(record_mode.path).contents()
+    timing_text = "at once" if record_mode.instant else "in the rhythm in which they came"
+    rows += [
+        ("file", str(record_mode.path)),
+        ("replayed", timing_text),
+        *_summarize_interactions(contents.interactions),
+    ]
+    rows += [
+        ("damaged", f"{corruption_note}: skipped, and left")
+        for corruption_note in contents.corruption_notes
+    ]
     return Table(("recording", ""), tuple(rows))
 
 
-def _held(records: tuple[Record, ...]) -> list[tuple[str, str]]:
-    if not records:
+def _summarize_interactions(interactions: tuple[Interaction, ...]) -> list[tuple[str, str]]:
+    if not interactions:
         return [("answers", "none yet")]
-    questions = len({record.asked.key for record in records})
-    dates = sorted(record.date for record in records)
-    days = sorted({day(dates[0]), day(dates[-1])}, key=[day(each) for each in dates].index)
-    models = Counter(_named(record) for record in records)
+    questions = len({interaction.request.fingerprint for interaction in interactions})
+    dates = sorted(record.date for record in interactions)
+    days = sorted(
+        {format_date(dates[0]), format_date(dates[-1])},
+        key=[format_date(iso_date) for iso_date in dates].index,
+    )
+    model_counts = Counter(_format_model(record) for record in interactions)
     return [
-        ("answers", f"{len(records):,} to {questions:,} questions"),
+        ("answers", f"{len(interactions):,} to {questions:,} questions"),
         ("recorded", " to ".join(days)),
-        *(("model", f"{name}: {count:,}") for name, count in models.most_common()),
+        *(("model", f"{name}: {count:,}") for name, count in model_counts.most_common()),
     ]
 
 
-def _named(record: Record) -> str:
-    return f"{record.model}, a local model" if record.asked.local else record.model
+def _format_model(interaction: Interaction) -> str:
+    return (
+        f"{interaction.model}, a local model"
+        if interaction.request.local_model
+        else interaction.model
+    )

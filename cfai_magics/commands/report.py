@@ -1,4 +1,4 @@
-"""The command that writes down which models answered in a notebook: for who hands it in."""
+"""Report which models answered in a notebook, as a student hands it in."""
 
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
@@ -6,124 +6,154 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..asking.door import Door
-from ..errors import BadOption, StoreError
-from ..notebook.lesson import provenances
-from ..paths import user_path
-from ..render.statement import Entry, Statement
-from ..route.route import LOCAL_ACCOUNT
-from ..session import Session
+from ..backends.selector import LOCAL_ACCOUNT
+from ..chat.frontend import Frontend
+from ..chat.options import Option
+from ..display.ai_use_report import AiUseReport, ReportEntry
+from ..errors import InvalidOptionError, StorageError
+from ..notebook import read_provenances
+from ..paths import parse_user_path
+from ..session.session import Session
 
-SAME_CALL = 60.0  # s: between the times that a notebook and the ledger note for one call
-SUFFIXES = {"markdown": ".ai-use.md", "csv": ".ai-use.csv"}
+OPTIONS = (
+    Option("path", nargs="?", default="", help="the notebook; this one where it is known"),
+    Option("--csv", action="store_true", help="every call as a line of CSV"),
+    Option("--save", action="store_true", help="into files beside the notebook, as both"),
+)
 
 
-def report(door: Door, options: Namespace) -> Statement | str:
+SAME_CALL_SECONDS = 60.0  # s: between the times that a notebook and the ledger note for one call
+SUFFIX_BY_FORMAT = {"markdown": ".ai-use.md", "csv": ".ai-use.csv"}
+
+
+def run(frontend: Frontend, options: Namespace) -> AiUseReport | str:
     """Return the statement on a notebook: of what the ledger knows and of what its outputs say."""
-    named = options.path or door.session.notebook
-    if not named:
-        raise BadOption("Nobody tells here which notebook this is", "%cfai report lesson.ipynb")
-    path = user_path(named).absolute()
-    statement = Statement(path.name, _entries(door.session, path), _today())
+    path_text = options.path or frontend.session.notebook
+    if not path_text:
+        raise InvalidOptionError(
+            "Nobody tells here which notebook this is", "%cfai report lesson.ipynb"
+        )
+    path = parse_user_path(path_text).absolute()
+    ai_use_report = AiUseReport(path.name, _collect_entries(frontend.session, path), _today())
     if options.save:
-        return _saved(path, statement)
-    return statement.csv() if options.csv else statement
+        return _save_report(path, ai_use_report)
+    return ai_use_report.to_csv() if options.csv else ai_use_report
 
 
 def _today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def _entries(session: Session, path: Path) -> list[Entry]:
-    names = {str(path), str(path.resolve()), session.notebook if _is(path, session) else ""}
-    history = session.books.ledger.history
-    booked = [_booked(call) for name in names - {""} for call in history.calls_of(name)]
-    shown = [_shown(told) for told in provenances(path)] if path.is_file() else []
-    if not booked and not path.is_file():
-        raise BadOption(f"There is no notebook {path}", "%cfai report lesson.ipynb")
-    found = [*booked, *_not_among(shown, booked)]
-    return sorted(found, key=lambda entry: entry.started)
+def _collect_entries(session: Session, path: Path) -> list[ReportEntry]:
+    names = {
+        str(path),
+        str(path.resolve()),
+        session.notebook if _is_session_notebook(path, session) else "",
+    }
+    history = session.accounting.ledger.history
+    ledger_entries = [
+        _entry_from_call(call) for name in names - {""} for call in history.calls_of_notebook(name)
+    ]
+    output_entries = (
+        [_entry_from_output(provenance) for provenance in read_provenances(path)]
+        if path.is_file()
+        else []
+    )
+    if not ledger_entries and not path.is_file():
+        raise InvalidOptionError(f"There is no notebook {path}", "%cfai report lesson.ipynb")
+    entries = [*ledger_entries, *_not_among(output_entries, ledger_entries)]
+    return sorted(entries, key=lambda entry: entry.started_at)
 
 
-def _is(path: Path, session: Session) -> bool:
+def _is_session_notebook(path: Path, session: Session) -> bool:
     return bool(session.notebook) and Path(session.notebook).absolute() == path
 
 
-def _booked(call: Mapping[str, Any]) -> Entry:
+def _entry_from_call(call: Mapping[str, Any]) -> ReportEntry:
     is_local = call["account"] == LOCAL_ACCOUNT and call["status"] != "replayed"
-    return Entry(
-        started=call["started"],
+    return ReportEntry(
+        started_at=call["started"],
         model=call["model"],
         task=call["task"],
         tokens_in=call["tokens_in"],
         tokens_out=call["tokens_out"],
         neurons=call["neurons"],
-        basis="local" if is_local else call["basis"],
-        ended=call["status"],
-        request=call["request"],
+        cost_basis="local" if is_local else call["basis"],
+        finish_status=call["status"],
+        request_fingerprint=call["request"],
     )
 
 
-def _shown(told: Mapping[str, Any]) -> Entry:
-    """Return what an output tells; a notebook may hold anything."""
-    usage = told.get("usage")
+def _entry_from_output(metadata: Mapping[str, Any]) -> ReportEntry:
+    """Return the entry of an output's metadata; a notebook may contain anything."""
+    usage = metadata.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
-    recorded = told.get("recorded")
-    ended = "replayed" if recorded else str(told.get("finish", ""))
-    return Entry(
-        started=_seconds(told.get("date")),
-        model=str(told.get("model", "")),
+    recording = metadata.get("recorded")
+    status = "replayed" if recording else str(metadata.get("finish", ""))
+    return ReportEntry(
+        started_at=_parse_timestamp(metadata.get("date")),
+        model=str(metadata.get("model", "")),
         task="",
-        tokens_in=_whole(usage.get("prompt_tokens")),
-        tokens_out=_whole(usage.get("completion_tokens")),
-        neurons=_number(usage.get("neurons")),
-        basis="local" if told.get("local") and not recorded else str(told.get("basis") or ""),
-        ended=ended,
-        request=str(told.get("request", "")),
-        elsewhere=True,
+        tokens_in=_int_or_zero(usage.get("prompt_tokens")),
+        tokens_out=_int_or_zero(usage.get("completion_tokens")),
+        neurons=_number_or_zero(usage.get("neurons")),
+        cost_basis="local"
+        if metadata.get("local") and not recording
+        else str(metadata.get("basis") or ""),
+        finish_status=status,
+        request_fingerprint=str(metadata.get("request", "")),
+        is_output_only=True,
     )
 
 
-def _seconds(date: Any) -> float:
+def _parse_timestamp(date: Any) -> float:
     try:
         return datetime.fromisoformat(str(date)).timestamp()
     except ValueError:
         return 0.0
 
 
-def _number(value: Any) -> float:
+def _number_or_zero(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _whole(value: Any) -> int:
-    return int(_number(value))
+def _int_or_zero(value: Any) -> int:
+    return int(_number_or_zero(value))
 
 
-def _not_among(shown: Iterable[Entry], booked: Iterable[Entry]) -> list[Entry]:
+def _not_among(
+    output_entries: Iterable[ReportEntry], ledger_entries: Iterable[ReportEntry]
+) -> list[ReportEntry]:
     """Return the outputs that show none of the calls in the ledger: they come from elsewhere."""
-    left = list(booked)
-    found = []
-    for entry in shown:
-        same = next((each for each in left if _is_same(each, entry)), None)
-        if same is None:
-            found.append(entry)
+    unmatched_calls = list(ledger_entries)
+    unmatched_outputs = []
+    for entry in output_entries:
+        matching_call = next(
+            (ledger_entry for ledger_entry in unmatched_calls if _is_same(ledger_entry, entry)),
+            None,
+        )
+        if matching_call is None:
+            unmatched_outputs.append(entry)
         else:
-            left.remove(same)
-    return found
+            unmatched_calls.remove(matching_call)
+    return unmatched_outputs
 
 
-def _is_same(one: Entry, other: Entry) -> bool:
-    return one.request == other.request and abs(one.started - other.started) < SAME_CALL
+def _is_same(entry: ReportEntry, other_entry: ReportEntry) -> bool:
+    return (
+        entry.request_fingerprint == other_entry.request_fingerprint
+        and abs(entry.started_at - other_entry.started_at) < SAME_CALL_SECONDS
+    )
 
 
-def _saved(path: Path, statement: Statement) -> str:
-    texts = {"markdown": str(statement), "csv": statement.csv()}
-    files = {path.with_suffix(SUFFIXES[kind]): text for kind, text in texts.items()}
+def _save_report(path: Path, ai_use_report: AiUseReport) -> str:
+    texts = {"markdown": str(ai_use_report), "csv": ai_use_report.to_csv()}
+    text_by_path = {path.with_suffix(SUFFIX_BY_FORMAT[kind]): text for kind, text in texts.items()}
     try:
-        for file, text in files.items():
+        for file, text in text_by_path.items():
             file.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
-        raise StoreError(
+        raise StorageError(
             f"The report can't be written: {error}", "%cfai report without --save shows it."
         ) from None
-    return f"Written: {' and '.join(map(str, files))}."
+    return f"Written: {' and '.join(map(str, text_by_path))}."

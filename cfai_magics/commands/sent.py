@@ -1,16 +1,18 @@
-"""The command that shows what was sent with the last question."""
+"""Show what was sent with the last question."""
 
 from argparse import Namespace
 
-from ..asking.door import Door
-from ..errors import BadOption
-from ..render.sent import SentBox
+from ..chat.frontend import Frontend
+from ..display.preview import PromptInspector
+from ..errors import InvalidOptionError
+
+OPTIONS = ()
 
 
-def sent(door: Door, _options: Namespace) -> SentBox:
+def run(frontend: Frontend, _options: Namespace) -> PromptInspector:
     """Return the parts of the last question's prompt, each with its tokens and share of cost."""
-    last = door.workspace.sent if door.workspace else None
-    if last is None:
-        hint = "Ask first." if door.workspace else "In a shell, ask with --sent."
-        raise BadOption("Nothing was sent from here yet", hint)
-    return SentBox(last)
+    report = frontend.notebook_state.last_prompt if frontend.notebook_state else None
+    if report is None:
+        hint = "Ask first." if frontend.notebook_state else "In a shell, ask with --sent."
+        raise InvalidOptionError("Nothing was sent from here yet", hint)
+    return PromptInspector(report)

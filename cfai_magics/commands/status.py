@@ -1,97 +1,100 @@
-"""The command that shows what is in use, and where each value comes from."""
+"""Show what is in use, and where each value comes from."""
 
 from argparse import Namespace
 
 from .. import __version__
-from ..asking.door import Door
-from ..course.rules import Course
+from ..backends.selector import API_URL_VARIABLE
+from ..chat.frontend import Frontend
+from ..course import CoursePolicy
+from ..display.tables import Table
 from ..errors import SetupError
-from ..render.formats import Table
-from ..route.route import BASE_URL_VARIABLE
-from ..session import Session
+from ..session.session import Session
 
-SPANS = {"cell": "a call", "notebook": "a notebook", "session": "a session", "day": "a day"}
-SHOWN_ELSEWHERE = {
+OPTIONS = ()
+
+
+SCOPE_LABELS = {"cell": "a call", "notebook": "a notebook", "session": "a session", "day": "a day"}
+SEPARATE_ROW_SETTINGS = {
     *("model", "max_tokens", "local", "gateway", "metadata", "base_url", "recording"),
 }
-LONGEST = 60  # characters of a value in a table
+MAX_VALUE_CHARS = 60  # characters of a value in a table
 Row = tuple[str, str, str]
 
 
-def status(door: Door, _options: Namespace) -> Table:
+def run(frontend: Frontend, _options: Namespace) -> Table:
     """Return what is in use and where each value comes from."""
-    session = door.session
-    catalogue = session.catalogue()
-    home = "CFAI_HOME" if session.route.environ.get("CFAI_HOME") else "default"
+    session = frontend.session
+    catalog = session.catalog()
+    home_source = "CFAI_HOME" if session.backend.environ.get("CFAI_HOME") else "default"
     rows = (
-        *_where(session),
-        *_settings(session),
-        *_course(session.settings.course),
-        ("recording", *session.replay.choice.told()),
-        ("model list", f"of {catalogue.date}", catalogue.source),
-        ("state kept in", str(session.home), home),
+        *_backend_rows(session),
+        *_setting_rows(session),
+        *_course_rows(session.settings.course),
+        ("recording", *session.recorder.mode_resolver.describe()),
+        ("model list", f"of {catalog.date}", catalog.source),
+        ("state kept in", str(session.home), home_source),
         ("version", __version__, ""),
     )
     return Table(("setting", "value", "from"), rows)
 
 
-def _where(session: Session) -> list[Row]:
-    """Return the rows that tell where a question would go now."""
-    route, settings = session.route, session.settings
+def _backend_rows(session: Session) -> list[Row]:
+    """Return the rows about where a question would go now."""
+    backend, settings = session.backend, session.settings
     if settings.local:
-        told = f"this machine ({settings.local}); %cfai local off ends it"
-        return [("answers from", told, settings.origin("local"))]
-    elsewhere = route.elsewhere
-    if elsewhere is not None:
-        return [("answers from", elsewhere.base_url, elsewhere.source)]
-    address = route.environ.get(BASE_URL_VARIABLE)
-    rows = [("address", address, BASE_URL_VARIABLE)] if address else []
-    rows += _gateway(session)
+        description = f"this machine ({settings.local}); %cfai local off ends it"
+        return [("answers from", description, settings.get_origin("local"))]
+    server = backend.server
+    if server is not None:
+        return [("answers from", server.base_url, server.source)]
+    api_url = backend.environ.get(API_URL_VARIABLE)
+    rows = [("address", api_url, API_URL_VARIABLE)] if api_url else []
+    rows += _gateway_rows(session)
     try:
-        found = route.store.find()
+        credentials = backend.credential_store.find()
     except SetupError as error:
         return [*rows, ("account", "none", str(error))]
-    return [*rows, ("account", f"…{found.account_tail}", found.source)]
+    return [*rows, ("account", f"…{credentials.account_suffix}", credentials.source)]
 
 
-def _gateway(session: Session) -> list[Row]:
+def _gateway_rows(session: Session) -> list[Row]:
     """Return the rows of the gateway that questions go through, where they go through one."""
     course, settings = session.settings.course, session.settings
-    gateway = session.route.gateway()
+    gateway = session.backend.resolve_gateway()
     if gateway is None:
         return []
-    origin = str(course.path) if course.gateway else settings.origin("gateway")
-    rows = [("gateway", gateway.name, origin)]
+    gateway_source = str(course.path) if course.gateway else settings.get_origin("gateway")
+    rows = [("gateway", gateway.name, gateway_source)]
     for name, value in gateway.metadata.items():
-        of_course = name in course.metadata
-        source = str(course.path) if of_course else settings.origin("metadata")
+        is_from_course = name in course.metadata
+        source = str(course.path) if is_from_course else settings.get_origin("metadata")
         rows.append((f"metadata {name}", str(value), source))
     return rows
 
 
-def _settings(session: Session) -> list[Row]:
+def _setting_rows(session: Session) -> list[Row]:
     """Return a row for the settings that everybody asks after, and for all that are changed."""
     settings = session.settings
-    first = ["max_tokens"] if settings.local else ["model", "max_tokens"]
-    others = sorted(set(settings.trait_names(config=True)) - SHOWN_ELSEWHERE)
-    changed = [name for name in others if settings.origin(name) != "default"]
+    always_shown = ["max_tokens"] if settings.local else ["model", "max_tokens"]
+    others = sorted(set(settings.trait_names(config=True)) - SEPARATE_ROW_SETTINGS)
+    changed = [name for name in others if settings.get_origin(name) != "default"]
     return [
-        (name.replace("_", " "), _value(session, name), settings.origin(name))
-        for name in (*first, *changed)
+        (name.replace("_", " "), _format_setting(session, name), settings.get_origin(name))
+        for name in (*always_shown, *changed)
     ]
 
 
-def _value(session: Session, name: str) -> str:
+def _format_setting(session: Session, name: str) -> str:
     value = getattr(session.settings, name)
-    if name == "model" and session.route.elsewhere is None:
-        value = session.catalogue_model(value).name
+    if name == "model" and session.backend.server is None:
+        value = session.resolve_catalog_model(value).name
     text = f"{value:,}" if isinstance(value, int) else str(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 1]}…"
 
 
-def _course(course: Course) -> list[Row]:
+def _course_rows(course: CoursePolicy) -> list[Row]:
     """Return the rows of what a course's file holds beside settings."""
-    budgets = (f"{amount:,.0f} for {SPANS[scope]}" for scope, amount in course.budgets)
+    budgets = (f"{amount:,.0f} for {SCOPE_LABELS[scope]}" for scope, amount in course.budgets)
     rows = (
         ("allowed models", ", ".join(course.allowed_models)),
         ("course budgets", ", ".join(budgets)),

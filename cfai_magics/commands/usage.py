@@ -1,4 +1,4 @@
-"""The command about what was used: by model, notebook, day or task, as a table, chart or CSV."""
+"""Show usage by model, notebook, day or task, as a table, chart or CSV."""
 
 import csv
 import io
@@ -6,85 +6,121 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from itertools import chain
 
-from ..asking.door import Door
-from ..neurons.units import dollars
-from ..render.formats import Table, neurons
-from ..render.report import UsageReport
-from ..session import Session
-from ..store.history import Group, Total
+from ..chat.frontend import Frontend
+from ..chat.options import Option
+from ..display.tables import Table, format_neurons
+from ..display.usage_table import UsageReport
+from ..pricing.prices import to_usd
+from ..session.session import Session
+from ..storage.usage_queries import GroupBy, Total
 
-DAYS = {"today": 1, "7d": 7, "30d": 30, "all": None}
-PERIODS = {
+OPTIONS = (
+    Option(
+        "period",
+        nargs="?",
+        default="today",
+        choices=("today", "7d", "30d", "all"),
+        help="today, 7d, 30d or all",
+    ),
+    Option("--by", choices=("model", "notebook", "day", "task"), help="what to sum by"),
+    Option("--account", action="store_true", help="Cloudflare's own figures for today"),
+    Option("--csv", action="store_true", help="every call as a line of CSV"),
+)
+
+
+DAYS_BY_PERIOD = {"today": 1, "7d": 7, "30d": 30, "all": None}
+PERIOD_LABELS = {
     "today": "today (UTC)",
     "7d": "in the last 7 days",
     "30d": "in the last 30 days",
     "all": "since the ledger began",
 }
-LAG = "Cloudflare's own figures come some minutes late, and count other programs' calls too."
+LAG_NOTE = "Cloudflare's own figures come some minutes late, and count other programs' calls too."
 
 
-def usage(door: Door, options: Namespace) -> UsageReport | Table | str:
+def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | str:
     """Return what was used in a period; with --account, what Cloudflare itself counted today."""
-    session = door.session
+    session = frontend.session
     if options.account:
-        return _beside_the_account(session)
+        return _compare_with_account(session)
     if options.csv:
-        return _as_csv(session, DAYS[options.period])
-    by: Group = options.by or ("model" if options.period == "today" else "day")
-    totals = session.books.ledger.history.totals(by, DAYS[options.period])
-    title = f"Neurons by {by} {PERIODS[options.period]}"
-    note = _note(totals, options.period) + _replayed(session, DAYS[options.period])
-    return UsageReport(by, tuple(map(_row, totals)), title, note)
+        return _export_csv(session, DAYS_BY_PERIOD[options.period])
+    group: GroupBy = options.by or ("model" if options.period == "today" else "day")
+    totals = session.accounting.ledger.history.totals(group, DAYS_BY_PERIOD[options.period])
+    title = f"Neurons by {group} {PERIOD_LABELS[options.period]}"
+    note = _summary_note(totals, options.period) + _replayed_note(
+        session, DAYS_BY_PERIOD[options.period]
+    )
+    return UsageReport(group, tuple(map(_build_row, totals)), title, note)
 
 
-def _replayed(session: Session, days: int | None) -> str:
-    count = session.books.ledger.history.replayed(days)
+def _replayed_note(session: Session, days: int | None) -> str:
+    count = session.accounting.ledger.history.count_replayed(days)
     return f" {count:,} of the calls were replayed and cost nothing." if count else ""
 
 
-def _row(total: Total) -> tuple[str, int, int, int, float, float, float, float]:
+def _build_row(total: Total) -> tuple[str, int, int, int, float, float, float, float]:
     return (
         total.name,
         *(total.calls, total.tokens_in, total.tokens_out),
         *(total.billed, total.estimated, total.reserved),
-        dollars(total.neurons),
+        to_usd(total.neurons),
     )
 
 
-def _note(totals: list[Total], period: str) -> str:
+def _summary_note(totals: list[Total], period: str) -> str:
     billed, estimated = (
-        sum(getattr(t, basis) for t in totals) for basis in ("billed", "estimated")
+        sum(getattr(period_total, cost_basis) for period_total in totals)
+        for cost_basis in ("billed", "estimated")
     )
     return (
-        f"{sum(total.calls for total in totals):,} calls {PERIODS[period]}: "
-        f"{neurons(billed)} neurons billed, {neurons(estimated)} estimated. US$ beyond the free "
+        f"{sum(total.calls for total in totals):,} calls {PERIOD_LABELS[period]}: "
+        f"{format_neurons(billed)} neurons billed, {format_neurons(estimated)} estimated. "
+        "US$ beyond the free "
         "allowance of 10,000 neurons a day."
     )
 
 
-def _as_csv(session: Session, days: int | None) -> str:
-    calls = session.books.ledger.history.calls(days)
-    first = next(calls, None)
-    if first is None:
+def _export_csv(session: Session, days: int | None) -> str:
+    calls = session.accounting.ledger.history.iter_calls(days)
+    first_call = next(calls, None)
+    if first_call is None:
         return ""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=list(first), lineterminator="\n")
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(first_call), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**call, "started": _iso(call["started"])} for call in chain([first], calls))
-    return out.getvalue().rstrip("\n")
+    writer.writerows(
+        {**call, "started": _format_timestamp(call["started"])}
+        for call in chain([first_call], calls)
+    )
+    return buffer.getvalue().rstrip("\n")
 
 
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+def _format_timestamp(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds")
 
 
-def _beside_the_account(session: Session) -> Table:
+def _compare_with_account(session: Session) -> Table:
     """Return today's neurons by model: the ledger's, and Cloudflare's own for the account."""
-    told = session.fetch_account_usage()
-    account = session.books.place().account
-    totals = session.books.ledger.history.totals("model", 1, account)
-    known = {total.name: total.neurons for total in totals}
-    names = sorted({*known, *told}, key=lambda name: -max(known.get(name, 0), told.get(name, 0)))
-    rows = [(n, neurons(known.get(n, 0.0)), neurons(told.get(n, 0.0))) for n in names]
-    sums = ("all", neurons(sum(known.values())), neurons(sum(told.values())))
-    return Table(("model", "this ledger", "the account"), (*rows, sums), LAG)
+    account_neurons = session.fetch_account_usage()
+    account = session.accounting.get_context().account
+    totals = session.accounting.ledger.history.totals("model", 1, account)
+    ledger_neurons = {total.name: total.neurons for total in totals}
+    names = sorted(
+        {*ledger_neurons, *account_neurons},
+        key=lambda name: -max(ledger_neurons.get(name, 0), account_neurons.get(name, 0)),
+    )
+    rows = [
+        (
+            n,
+            format_neurons(ledger_neurons.get(n, 0.0)),
+            format_neurons(account_neurons.get(n, 0.0)),
+        )
+        for n in names
+    ]
+    sums = (
+        "all",
+        format_neurons(sum(ledger_neurons.values())),
+        format_neurons(sum(account_neurons.values())),
+    )
+    return Table(("model", "this ledger", "the account"), (*rows, sums), LAG_NOTE)

@@ -1,4 +1,4 @@
-"""The command that asks some recorded questions again, and shows what changed since."""
+"""Ask some recorded questions again, and show what changed since."""
 
 import random
 from argparse import Namespace
@@ -9,71 +9,87 @@ from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from ..asking.door import Door
-from ..errors import BadOption, CfaiError, NoCredentials, UnknownModel
-from ..paths import user_path
-from ..render.formats import Table, between, day, neurons
-from ..replay import Record, first_difference, request_of
-from ..session import Session
-from ..values import Answer, Catalogue, Request, Usage
+from ..chat.frontend import Frontend
+from ..chat.options import Option
+from ..display.tables import Table, format_date, format_neurons, format_range
+from ..errors import CfaiError, InvalidOptionError, MissingCredentialsError, ModelNotFoundError
+from ..paths import parse_user_path
+from ..replay.cassette import Interaction
+from ..replay.fingerprint import to_request
+from ..replay.mismatch import first_difference
+from ..session.session import Session
+from ..types.messages import Answer, Request
+from ..types.usage import Catalog, Usage
+
+OPTIONS = (
+    Option("path", nargs="?", default="", help="the recording; the one in use"),
+    Option("-n", "--number", type=int, default=5, metavar="N", help="how many (5)"),
+)
+
 
 COLUMNS = ("question", "model", "recorded", "now")
-LONGEST = 40  # characters of a question
+MAX_QUESTION_CHARS = 40  # characters of a question
 
 
 @dataclass
-class _Verified:
+class _VerifyResult:
     """What came of asking again: a row a question, and what it took."""
 
     rows: list[tuple[str, ...]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
-    interrupted: bool = False
+    is_interrupted: bool = False
 
 
-def verify(door: Door, options: Namespace) -> Table:
+def run(frontend: Frontend, options: Namespace) -> Table:
     """Ask a sample of the recorded questions again and return what is other than recorded."""
     if options.number < 1:
-        raise BadOption(f"-n {options.number} is no sample", "Use 1 or more.")
-    session = door.session
-    session.replay.choice.check_asking()
-    with session.replay.choice.paused():  # it asks, also where nothing else does
-        session.route.start_if_local()
-    path = _path(session, options.path)
-    records = session.replay.shelf(path).contents().records
-    askable = [record for record in records if not _hindrance(session, record)]
-    if not askable:
-        raise BadOption(f"{path} holds no answer that can be asked for again", _why(session))
-    sample = random.sample(askable, min(options.number, len(askable)))
-    door.say(_price(session, sample, len(records)))
-    verified = _asked_again(session, sample)
-    return Table(COLUMNS, tuple(verified.rows), "\n".join(_notes(session, records, verified)))
+        raise InvalidOptionError(f"-n {options.number} is no sample", "Use 1 or more.")
+    session = frontend.session
+    session.recorder.mode_resolver.check_network_allowed()
+    with session.recorder.mode_resolver.pause():  # it asks, also where nothing else does
+        session.backend.ensure_local_server()
+    path = _resolve_path(session, options.path)
+    interactions = session.recorder.cassette(path).contents().interactions
+    repeatable = [
+        interaction for interaction in interactions if not _skip_reason(session, interaction)
+    ]
+    if not repeatable:
+        raise InvalidOptionError(
+            f"{path} holds no answer that can be asked for again", _repeatable_hint(session)
+        )
+    sample = random.sample(repeatable, min(options.number, len(repeatable)))
+    frontend.print(_describe_cost(session, sample, len(interactions)))
+    result = _ask_again(session, sample)
+    return Table(
+        COLUMNS, tuple(result.rows), "\n".join(_build_notes(session, interactions, result))
+    )
 
 
-def _path(session: Session, named: str) -> Path:
-    path = user_path(named) if named else session.replay.way.path
+def _resolve_path(session: Session, path_text: str) -> Path:
+    path = parse_user_path(path_text) if path_text else session.recorder.record_mode.path
     if path is None or not path.is_file():
-        raise BadOption(
+        raise InvalidOptionError(
             f"There is no recording{f' {path}' if path else ''}",
             "%cfai replay auto makes one; or give its path: %cfai verify lesson.cfai.jsonl.",
         )
     return path
 
 
-def _hindrance(session: Session, record: Record) -> str:
-    """Return why a question can't be asked again: it stands there in part, or another answered."""
-    asked = record.asked
-    server = session.route.server
-    if asked.task != "chat":
+def _skip_reason(session: Session, interaction: Interaction) -> str:
+    """Return why a question can't be asked again: recorded in part, or by another server."""
+    request = interaction.request
+    server = session.backend.local_server
+    if request.task != "chat":
         return "of another task than text"
-    if asked.has_images:
+    if request.has_hashed_content:
         return "with images, which are kept as hashes alone"
-    if asked.local != (server.model_name if server else ""):
-        return "of a local model" if asked.local else "of Workers AI"
+    if request.local_model != (server.model_name if server else ""):
+        return "of a local model" if request.local_model else "of Workers AI"
     return ""
 
 
-def _why(session: Session) -> str:
-    if session.route.is_local:
+def _repeatable_hint(session: Session) -> str:
+    if session.backend.is_local:
         return "The model on this machine is asked again only for its own answers."
     return (
         "Asked again are answers in text, from Workers AI, to questions without images. Those of "
@@ -81,105 +97,141 @@ def _why(session: Session) -> str:
     )
 
 
-def _request(session: Session, record: Record) -> Request:
-    model = session.model(record.asked.model)
-    thinks = bool(record.asked.fields.get("think")) if model.reasoning else None
-    return request_of(record.asked, model.name, thinks=thinks)
+def _build_request(session: Session, interaction: Interaction) -> Request:
+    model = session.resolve_model(interaction.request.model)
+    think = bool(interaction.request.fields.get("think")) if model.reasoning else None
+    return to_request(interaction.request, model.name, think=think)
 
 
-def _price(session: Session, sample: Sequence[Record], all_: int) -> str:
-    told = f"Asking {len(sample):,} of {all_:,} recorded answers again"
-    if session.route.is_local:
-        return f"{told}, on this machine."
-    requests = [_request(session, record) for record in sample]
-    costs = [session.books.cost(each, session.model(each.model)) for each in requests]
-    known = [cost for cost in costs if cost is not None]
-    low, high = sum(cost.low for cost in known), sum(cost.high for cost in known)
-    unknown = len(costs) - len(known)
-    more = f", and {unknown:,} of them have no known price" if unknown else ""
-    return f"{told}: that may cost {between(low, high)} neurons{more}. Budgets hold."
+def _describe_cost(session: Session, sample: Sequence[Interaction], recorded_count: int) -> str:
+    sample_text = f"Asking {len(sample):,} of {recorded_count:,} recorded answers again"
+    if session.backend.is_local:
+        return f"{sample_text}, on this machine."
+    requests = [_build_request(session, interaction) for interaction in sample]
+    costs = [
+        session.accounting.estimate_cost(request, session.resolve_model(request.model))
+        for request in requests
+    ]
+    known_costs = [cost for cost in costs if cost is not None]
+    low, high = sum(cost.low for cost in known_costs), sum(cost.high for cost in known_costs)
+    unknown_count = len(costs) - len(known_costs)
+    unknown_note = f", and {unknown_count:,} of them have no known price" if unknown_count else ""
+    cost_range = format_range(low, high)
+    return f"{sample_text}: that may cost {cost_range} neurons{unknown_note}. Budgets hold."
 
 
-def _asked_again(session: Session, sample: Sequence[Record]) -> _Verified:
-    verified = _Verified()
-    with session.replay.choice.paused():
-        for record in sample:
+def _ask_again(session: Session, sample: Sequence[Interaction]) -> _VerifyResult:
+    result = _VerifyResult()
+    with session.recorder.mode_resolver.pause():
+        for interaction in sample:
             try:
-                verdict = _verdict(session, record, verified)
+                comparison = _ask_and_compare(session, interaction, result)
             except KeyboardInterrupt:
-                verified.interrupted = True
+                result.is_interrupted = True
                 break
-            verified.rows.append((_question(record), record.model, day(record.date), verdict))
-    return verified
+            result.rows.append(
+                (
+                    _format_question(interaction),
+                    interaction.model,
+                    format_date(interaction.date),
+                    comparison,
+                )
+            )
+    return result
 
 
-def _verdict(session: Session, record: Record, verified: _Verified) -> str:
+def _ask_and_compare(session: Session, interaction: Interaction, result: _VerifyResult) -> str:
     try:
-        answer = session.ask(_request(session, record))
-    except NoCredentials:
+        answer = session.ask(_build_request(session, interaction))
+    except MissingCredentialsError:
         raise
-    except UnknownModel as error:
+    except ModelNotFoundError as error:
         return f"retired: {error.cause}"
     except CfaiError as error:
         return f"no answer: {error.cause}"
-    verified.usage += answer.usage
-    return _compared(record, answer)
+    result.usage += answer.usage
+    return _describe_change(interaction, answer)
 
 
-def _compared(record: Record, answer: Answer) -> str:
-    was = record.text
-    ended = "" if record.finish == answer.finish else f"; ended by {answer.finish} now"
-    if was == answer.text:
-        return f"the same text{ended}"
-    alike = SequenceMatcher(None, was.split(), answer.text.split(), autojunk=False).ratio()
-    percent = f"{alike:.0%}".replace("%", " %")
-    return f"{percent} alike: {first_difference(was, answer.text)}{ended}"
+def _describe_change(interaction: Interaction, answer: Answer) -> str:
+    recorded_text = interaction.text
+    finish_note = (
+        ""
+        if interaction.finish_reason == answer.finish_reason
+        else f"; ended by {answer.finish_reason} now"
+    )
+    if recorded_text == answer.text:
+        return f"the same text{finish_note}"
+    similarity = SequenceMatcher(
+        None, recorded_text.split(), answer.text.split(), autojunk=False
+    ).ratio()
+    percent = f"{similarity:.0%}".replace("%", " %")
+    return f"{percent} alike: {first_difference(recorded_text, answer.text)}{finish_note}"
 
 
-def _question(record: Record) -> str:
-    content = record.asked.fields["messages"][-1].get("content", "")
+def _format_question(interaction: Interaction) -> str:
+    content = interaction.request.fields["messages"][-1].get("content", "")
     text = " ".join(str(content).split())
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= MAX_QUESTION_CHARS else f"{text[: MAX_QUESTION_CHARS - 1]}…"
 
 
-def _notes(session: Session, records: Sequence[Record], verified: _Verified) -> list[str]:
-    usage = verified.usage
-    took = f"It took {neurons(usage.neurons)} neurons {usage.basis}." if usage.neurons else ""
-    stopped = "Interrupted: the rest was not asked." if verified.interrupted else ""
-    sampled = "Models are free to word the same answer otherwise: see what it says."
-    left_out = _left_out(session, records)
-    return [*filter(None, (stopped, took, left_out)), sampled, *_retired(session, records)]
+def _build_notes(
+    session: Session, interactions: Sequence[Interaction], result: _VerifyResult
+) -> list[str]:
+    usage = result.usage
+    cost_note = (
+        f"It took {format_neurons(usage.neurons)} neurons {usage.cost_basis}."
+        if usage.neurons
+        else ""
+    )
+    interrupt_note = "Interrupted: the rest was not asked." if result.is_interrupted else ""
+    wording_note = "Models are free to word the same answer otherwise: see what it says."
+    skipped_note = _skipped_note(session, interactions)
+    return [
+        *filter(None, (interrupt_note, cost_note, skipped_note)),
+        wording_note,
+        *_retirement_notes(session, interactions),
+    ]
 
 
-def _left_out(session: Session, records: Sequence[Record]) -> str:
+def _skipped_note(session: Session, interactions: Sequence[Interaction]) -> str:
     """Return how many answers no sample of these may hold, and why."""
-    why = Counter(filter(None, (_hindrance(session, record) for record in records)))
-    told = ", ".join(f"{number:,} {what}" for what, number in sorted(why.items()))
-    return f"Can't be asked again: {told}." if told else ""
+    reason_counts = Counter(
+        filter(None, (_skip_reason(session, interaction) for interaction in interactions))
+    )
+    reasons_text = ", ".join(
+        f"{count:,} {reason}" for reason, count in sorted(reason_counts.items())
+    )
+    return f"Can't be asked again: {reasons_text}." if reasons_text else ""
 
 
-def _retired(session: Session, records: Sequence[Record]) -> list[str]:
+def _retirement_notes(session: Session, interactions: Sequence[Interaction]) -> list[str]:
     """Return a line for each recorded model that is no more, or will soon be no more."""
-    catalogue = _newest(session)
-    asked = {record.asked.model for record in records if not record.asked.local}
-    # What other servers have is named otherwise, and their lists are not known here.
-    listed = sorted(name for name in asked if name.startswith("@"))
-    return [line for name in listed for line in _fate(name, catalogue)]
+    catalog = _load_newest_catalog(session)
+    recorded_models = {
+        interaction.request.model
+        for interaction in interactions
+        if not interaction.request.local_model
+    }
+    # Other servers have other names for models, and their lists are not known here.
+    listed_names = sorted(name for name in recorded_models if name.startswith("@"))
+    return [line for name in listed_names for line in _describe_retirement(name, catalog)]
 
 
-def _newest(session: Session) -> Catalogue:
+def _load_newest_catalog(session: Session) -> Catalog:
     try:
-        return session.fetch_catalogue()
+        return session.fetch_catalog()
     except CfaiError:
-        return session.catalogue()
+        return session.catalog()
 
 
-def _fate(name: str, catalogue: Catalogue) -> list[str]:
-    known = {model.name: model for model in catalogue.models}
-    if name not in known:
-        return [f"{name} is not in the list of models of {day(catalogue.date)}: retired."]
-    retires = known[name].retires
-    if not retires:
+def _describe_retirement(name: str, catalog: Catalog) -> list[str]:
+    model_by_name = {model.name: model for model in catalog.models}
+    if name not in model_by_name:
+        return [f"{name} is not in the list of models of {format_date(catalog.date)}: retired."]
+    deprecation_date = model_by_name[name].deprecation_date
+    if not deprecation_date:
         return []
-    past = retires <= datetime.now(UTC).date().isoformat()
-    return [f"{name} {'was retired' if past else 'will be retired'} on {day(retires)}."]
+    is_past = deprecation_date <= datetime.now(UTC).date().isoformat()
+    tense = "was" if is_past else "will be"
+    return [f"{name} {tense} retired on {format_date(deprecation_date)}."]

@@ -1,1 +1,1 @@
-"""Images and sounds, given and made."""
+"""Prepare images for models, and handle generated images and sounds."""

@@ -1,4 +1,4 @@
-"""Owns an image on its way to a model: what is one, its size, and sized down what is too big."""
+"""Prepare images for models: detect them, read their size and scale them down."""
 
 import base64
 import io
@@ -8,188 +8,213 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from ..errors import BadOption
+from ..errors import InvalidOptionError
 
-LONGEST_SIDE = 1_024  # pixels: models look at no more, or at as many tiles as they are billed
-# Cloudflare counts an image's base64 as text when it looks whether a request fits the window.
-MOST_BYTES = 150_000
-QUALITIES = (85, 70, 50, 30)
-PATCH = 28  # pixels a side: a token of the models that say how they count
-PLAIN_MODES = {"L", "RGB", "RGBA"}
-SENT_AS_THEY_ARE = {"png", "jpeg", "webp"}
+MAX_SIDE_PIXELS = 1_024  # models use no more, or bill more tiles for larger images
+# Cloudflare counts the base64 of an image as text when it checks the context window.
+MAX_BYTES = 150_000
+JPEG_QUALITIES = (85, 70, 50, 30)
+PATCH_PIXELS = 28  # side of the square per token, for models that document it
+SUPPORTED_MODES = {"L", "RGB", "RGBA"}
+PASS_THROUGH_FORMATS = {"png", "jpeg", "webp"}
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image as it is sent; `original` is its size where it was a bigger one."""
+    """An image as it is sent; `original_size` is its size before it was scaled down, else ""."""
 
     name: str
     data: bytes
-    kind: str
+    image_format: str
     width: int
     height: int
-    original: str = ""
+    original_size: str = ""
 
     @property
-    def url(self) -> str:
-        """The image as an address that holds it whole."""
-        return f"data:image/{self.kind};base64,{base64.b64encode(self.data).decode()}"
+    def data_url(self) -> str:
+        """The image as a data URL."""
+        return f"data:image/{self.image_format};base64,{base64.b64encode(self.data).decode()}"
 
     @property
-    def size(self) -> str:
-        """Its size in pixels, and that of its original."""
-        size = _size(self.width, self.height)
-        return f"{size}, sized down from {self.original}" if self.original else size
+    def size_text(self) -> str:
+        """Its size in pixels as text, with the original size if it was scaled down."""
+        current_size = _format_size(self.width, self.height)
+        return (
+            f"{current_size}, sized down from {self.original_size}"
+            if self.original_size
+            else current_size
+        )
 
     @property
-    def tokens(self) -> int:
-        """About how many tokens it has, where no bill says: models differ by a factor of four."""
-        return -(-self.width // PATCH) * -(-self.height // PATCH)
+    def estimated_tokens(self) -> int:
+        """A rough estimate of its tokens; models differ by a factor of four."""
+        return -(-self.width // PATCH_PIXELS) * -(-self.height // PATCH_PIXELS)
 
 
-def image(name: str, data: bytes) -> Image:
-    """Return the image that these bytes are, sized down where it is too big.
+def prepare_image(name: str, data: bytes) -> Image:
+    """Return image data as an Image, scaled down if it is too large.
 
-    Raises BadOption where they are none, or where only pillow could read or size them.
+    Raises InvalidOptionError if the data is not an image, or if pillow is needed to read or scale
+    it but is not installed.
     """
-    return _with_pillow(name, data) if find_spec("PIL") else _without_pillow(name, data)
+    return (
+        _prepare_with_pillow(name, data)
+        if find_spec("PIL")
+        else _prepare_without_pillow(name, data)
+    )
 
 
-def _with_pillow(name: str, data: bytes) -> Image:
+def _prepare_with_pillow(name: str, data: bytes) -> Image:
     from PIL import Image as Pillow
     from PIL import ImageOps
 
     try:
-        with Pillow.open(io.BytesIO(data)) as opened:
-            kind = str(opened.format).lower()
-            width, height = opened.size
-            # What a photo tells of its place and camera is nobody's business.
-            bare = kind in SENT_AS_THEY_ARE and not opened.getexif()
-            if bare and max(opened.size) <= LONGEST_SIDE and len(data) <= MOST_BYTES:
-                return Image(name, data, kind, width, height)
-            turned = ImageOps.exif_transpose(opened)
-            turned = turned if turned.mode in PLAIN_MODES else turned.convert("RGBA")
-            turned.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-            kind, sized = _encoded(turned)
-    except Exception as error:  # noqa: BLE001 - pillow's plug-ins raise what they like
-        raise BadOption(f"{name} is no image that can be read: {error}", KINDS) from None
-    smaller = max(turned.size) < max(width, height)
-    return Image(name, sized, kind, *turned.size, _size(width, height) if smaller else "")
+        with Pillow.open(io.BytesIO(data)) as source_image:
+            image_format = str(source_image.format).lower()
+            width, height = source_image.size
+            # EXIF data has the location and camera of a photo: re-encode to remove it.
+            can_pass_through = image_format in PASS_THROUGH_FORMATS and not source_image.getexif()
+            if (
+                can_pass_through
+                and max(source_image.size) <= MAX_SIDE_PIXELS
+                and len(data) <= MAX_BYTES
+            ):
+                return Image(name, data, image_format, width, height)
+            upright = ImageOps.exif_transpose(source_image)
+            upright = upright if upright.mode in SUPPORTED_MODES else upright.convert("RGBA")
+            upright.thumbnail((MAX_SIDE_PIXELS, MAX_SIDE_PIXELS))
+            image_format, encoded = _encode(upright)
+    except Exception as error:  # noqa: BLE001 - pillow's plug-ins raise any exception
+        raise InvalidOptionError(
+            f"{name} is no image that can be read: {error}", FORMATS_HINT
+        ) from None
+    is_resized = max(upright.size) < max(width, height)
+    return Image(
+        name,
+        encoded,
+        image_format,
+        *upright.size,
+        _format_size(width, height) if is_resized else "",
+    )
 
 
-def _encoded(picture: Any) -> tuple[str, bytes]:
-    """Return the picture as PNG, or as JPEG where that is too big."""
-    plain = picture if picture.mode in PLAIN_MODES else picture.convert("RGBA")
-    png = _saved(plain, "PNG")
-    if len(png) <= MOST_BYTES:
+def _encode(picture: Any) -> tuple[str, bytes]:
+    """Return the format and data of a picture: PNG, or JPEG if the PNG is too large."""
+    supported = picture if picture.mode in SUPPORTED_MODES else picture.convert("RGBA")
+    png = _save_to_bytes(supported, "PNG")
+    if len(png) <= MAX_BYTES:
         return "png", png
     from PIL import Image as Pillow
 
     opaque = Pillow.new("RGB", picture.size, "white")
     with_alpha = picture.convert("RGBA")
     opaque.paste(with_alpha, mask=with_alpha)
-    for quality in QUALITIES:
-        jpeg = _saved(opaque, "JPEG", quality=quality)
-        if len(jpeg) <= MOST_BYTES:
+    for quality in JPEG_QUALITIES:
+        jpeg = _save_to_bytes(opaque, "JPEG", quality=quality)
+        if len(jpeg) <= MAX_BYTES:
             break
     return "jpeg", jpeg
 
 
-def _saved(picture: Any, kind: str, **how: Any) -> bytes:
+def _save_to_bytes(picture: Any, image_format: str, **save_kwargs: Any) -> bytes:
     file = io.BytesIO()
-    picture.save(file, kind, **how)
+    picture.save(file, image_format, **save_kwargs)
     return file.getvalue()
 
 
-def _without_pillow(name: str, data: bytes) -> Image:
-    known = _read(data)
-    if known is None:
-        raise BadOption(f"{name} is no PNG or JPEG image", PILLOW)
-    kind, width, height = known
-    if max(width, height) > LONGEST_SIDE or len(data) > MOST_BYTES:
-        raise BadOption(f"{name} is too big: {_size(width, height)}, {len(data):,} bytes", PILLOW)
-    return Image(name, data, kind, width, height)
+def _prepare_without_pillow(name: str, data: bytes) -> Image:
+    header = _read_header(data)
+    if header is None:
+        raise InvalidOptionError(f"{name} is no PNG or JPEG image", PILLOW_HINT)
+    image_format, width, height = header
+    if max(width, height) > MAX_SIDE_PIXELS or len(data) > MAX_BYTES:
+        raise InvalidOptionError(
+            f"{name} is too big: {_format_size(width, height)}, {len(data):,} bytes", PILLOW_HINT
+        )
+    return Image(name, data, image_format, width, height)
 
 
-PILLOW = "pillow reads more and sizes images down: %pip install pillow."
-KINDS = "PNG, JPEG, WebP, GIF and what else pillow reads can be sent."
+PILLOW_HINT = "pillow reads more and sizes images down: %pip install pillow."
+FORMATS_HINT = "PNG, JPEG, WebP, GIF and what else pillow reads can be sent."
 
 
-def _size(width: int, height: int) -> str:
+def _format_size(width: int, height: int) -> str:
     return f"{width:,}×{height:,}"
 
 
-def _read(data: bytes) -> tuple[str, int, int] | None:
-    """Return the kind and size that a PNG's or JPEG's head tells."""
+def _read_header(data: bytes) -> tuple[str, int, int] | None:
+    """Return format, width and height from a PNG or JPEG header; None for other data."""
     if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) >= 24:  # noqa: PLR2004 - up to the size
         return ("png", *struct.unpack(">II", data[16:24]))
     if not data.startswith(b"\xff\xd8"):
         return None
-    place = 2
-    while place + 9 <= len(data) and data[place] == 0xFF:  # noqa: PLR2004 - a marker
-        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+    offset = 2
+    while offset + 9 <= len(data) and data[offset] == 0xFF:  # noqa: PLR2004 - a marker
+        marker, length = data[offset + 1], int.from_bytes(data[offset + 2 : offset + 4])
         if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:  # noqa: PLR2004 - a frame
-            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
+            height, width = struct.unpack(">HH", data[offset + 5 : offset + 9])
             return "jpeg", width, height
-        place += 2 + length
+        offset += 2 + length
     return None
 
 
-def decoded(text: str) -> bytes:
-    """Return the bytes that base64 holds."""
+def decode_base64(text: str) -> bytes:
+    """Return the bytes of a base64 text."""
     return base64.b64decode(text)
 
 
-def picture_size(data: bytes) -> tuple[int, int] | None:
-    """Return the width and height of a PNG or JPEG; None for anything else."""
-    known = _read(data)
-    return known and known[1:]
+def read_image_size(data: bytes) -> tuple[int, int] | None:
+    """Return the width and height of a PNG or JPEG; None for other data."""
+    header = _read_header(data)
+    return header and header[1:]
 
 
-def image_at(url: str) -> Image:
-    """Return the image that a data address holds, as it is."""
-    data = decoded(url.partition(",")[2])
-    kind, width, height = _read(data) or ("webp", LONGEST_SIDE, LONGEST_SIDE)
-    return Image("", data, kind, width, height)
+def from_data_url(url: str) -> Image:
+    """Return the image of a data URL, unchanged."""
+    data = decode_base64(url.partition(",")[2])
+    image_format, width, height = _read_header(data) or ("webp", MAX_SIDE_PIXELS, MAX_SIDE_PIXELS)
+    return Image("", data, image_format, width, height)
 
 
-def is_picture(value: Any) -> bool:
-    """Whether a value is a figure or an image object."""
-    return _draw(value) is not None
+def is_figure(value: Any) -> bool:
+    """Whether a value is a matplotlib figure, a PIL or IPython image, or a GeneratedImage."""
+    return _find_encoder(value) is not None
 
 
-def picture_of(value: Any) -> bytes | None:
-    """Return the bytes of a figure or image object; None for anything else.
+def figure_bytes(value: Any) -> bytes | None:
+    """Return the image data of a figure or image object; None for other values.
 
-    These are matplotlib's figures and axes, PIL's images and IPython's; none is imported for it.
+    See `is_figure` for the types; they are recognized by name, without imports.
     """
-    draw = _draw(value)
-    return draw(value) if draw else None
+    encoder = _find_encoder(value)
+    return encoder(value) if encoder else None
 
 
-def _draw(value: Any) -> Callable[[Any], bytes | None] | None:
-    for kind in type(value).__mro__:
-        draw = PICTURES.get((kind.__module__.partition(".")[0], kind.__name__))
-        if draw:
-            return draw
+def _find_encoder(value: Any) -> Callable[[Any], bytes | None] | None:
+    for value_type in type(value).__mro__:
+        encoder = FIGURE_ENCODERS.get(
+            (value_type.__module__.partition(".")[0], value_type.__name__)
+        )
+        if encoder:
+            return encoder
     return None
 
 
-def _figure(figure: Any) -> bytes:
+def _encode_figure(figure: Any) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", bbox_inches="tight")
     return file.getvalue()
 
 
-def _shown(value: Any) -> bytes | None:
-    """Return the data of IPython's Image, which may hold only an address."""
+def _ipython_image_bytes(value: Any) -> bytes | None:
+    """Return the data of IPython's Image; None if it only has a URL."""
     return value.data if isinstance(value.data, bytes) else None
 
 
-PICTURES: dict[tuple[str, str], Callable[[Any], bytes | None]] = {
-    ("matplotlib", "Figure"): _figure,
-    ("matplotlib", "Axes"): lambda axes: _figure(axes.get_figure()),
-    ("PIL", "Image"): lambda picture: _encoded(picture)[1],
-    ("IPython", "Image"): _shown,
-    ("cfai_magics", "Picture"): lambda picture: picture.data,
+FIGURE_ENCODERS: dict[tuple[str, str], Callable[[Any], bytes | None]] = {
+    ("matplotlib", "Figure"): _encode_figure,
+    ("matplotlib", "Axes"): lambda axes: _encode_figure(axes.get_figure()),
+    ("PIL", "Image"): lambda picture: _encode(picture)[1],
+    ("IPython", "Image"): _ipython_image_bytes,
+    ("cfai_magics", "GeneratedImage"): lambda picture: picture.data,
 }

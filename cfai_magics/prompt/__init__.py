@@ -1,1 +1,1 @@
-"""What a question is made of, and what each part of it takes."""
+"""Build prompts and parse answers: pure functions."""

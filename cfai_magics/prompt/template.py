@@ -1,4 +1,4 @@
-"""Owns `{{expression}}` in a prompt: where one stands, and what it says; all else is as typed."""
+"""Parse and evaluate `{{expression}}` fields in a prompt; all other text stays as typed."""
 
 import ast
 import re
@@ -9,122 +9,130 @@ from typing import Any, TypeVar
 
 from ..errors import VariableError
 
-LONGEST = 2_000  # characters between the braces: beyond, no expression is looked for
-DEEPEST = 20  # braces within braces
-OPENING = re.compile(r"\{\{+")
-TOKEN = re.compile(
+MAX_FIELD_CHARS = 2_000  # characters between the braces; longer text is not parsed
+MAX_BRACE_DEPTH = 20  # nested braces
+OPENING_PATTERN = re.compile(r"\{\{+")
+TOKEN_PATTERN = re.compile(
     r"""\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[^{}'"]+|.""", re.DOTALL
 )
-CONVERSION = re.compile(r"(.*?)\s*!([rsa])\s*", re.DOTALL)
-# Python's own mini-language, or strftime's: {{color: red}} of TypeScript is neither.
-SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[a-zA-Z%]?|[^{}\n]*%[^{}\n]*")
-Written = TypeVar("Written")
-CONVERSIONS: dict[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
-RAW = "Add --raw to send braces as they are typed."
+CONVERSION_PATTERN = re.compile(r"(.*?)\s*!([rsa])\s*", re.DOTALL)
+# Python's format mini-language or a strftime format; {{color: red}} in TypeScript is neither.
+FORMAT_SPEC_PATTERN = re.compile(
+    r"(?:.?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[a-zA-Z%]?|[^{}\n]*%[^{}\n]*"
+)
+T = TypeVar("T")
+CONVERSION_FUNCTIONS: dict[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
+MAX_SOURCE_CHARS = 60  # characters of a field in a message
+RAW_HINT = "Add --raw to send braces as they are typed."
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One `{{…}}`: as `typed`, its expression, and how Python's format is to write the value."""
+    """One `{{…}}` field: its text as typed, and its expression, conversion and format spec."""
 
-    typed: str
+    source_text: str
     expression: str
     conversion: str = ""
     spec: str = ""
 
     @property
-    def source(self) -> str:
-        """The expression for eval, which takes more than one line only in brackets."""
+    def eval_source(self) -> str:
+        """The expression for eval, in parentheses if it has several lines."""
         return f"({self.expression}\n)" if "\n" in self.expression else self.expression
 
-    def formatted(self, value: Any) -> Any:
-        """Return the value as conversion and spec write it, or itself where there are none."""
+    def format_value(self, value: Any) -> Any:
+        """Return the value formatted by conversion and spec, or unchanged if there are none."""
         if self.conversion:
-            value = CONVERSIONS[self.conversion](value)
+            value = CONVERSION_FUNCTIONS[self.conversion](value)
         return format(value, self.spec) if self.spec else value
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt in pieces: text as typed and fields. `odd` are `{{…}}` that are no expression."""
+    """A parsed prompt: pieces of text and fields; `unparsed` are `{{…}}` without an expression."""
 
     pieces: tuple[str | Field, ...]
-    odd: tuple[str, ...] = ()
+    unparsed: tuple[str, ...] = ()
 
 
-def read(text: str) -> Template:
-    """Cut a prompt into its pieces; joined as typed, they are the text."""
+def parse_template(text: str) -> Template:
+    """Split a prompt into text and fields; their sources joined are the prompt."""
     pieces: list[str | Field] = []
-    odd: list[str] = []
-    taken = 0
-    opening = OPENING.search(text)
+    unparsed: list[str] = []
+    text_start = 0
+    opening = OPENING_PATTERN.search(text)
     while opening:
-        start, place = opening.end() - 2, opening.end()  # of a run of braces, the inner two
-        end = _end(text, place)
-        field = _field(text[start:end]) if end else None
+        start, position = opening.end() - 2, opening.end()  # the inner two of a run of braces
+        end = _find_end(text, position)
+        field = _parse_field(text[start:end]) if end else None
         if field:
-            pieces += [text[taken:start], field]
-            taken = place = end
-        elif end and not _is_plain(text[start + 2 : end - 2]):
-            odd.append(text[start:end])
-        opening = OPENING.search(text, place)
-    return Template(tuple(piece for piece in [*pieces, text[taken:]] if piece), tuple(odd))
+            pieces += [text[text_start:start], field]
+            text_start = position = end
+        elif end and not _is_literal(text[start + 2 : end - 2]):
+            unparsed.append(text[start:end])
+        opening = OPENING_PATTERN.search(text, position)
+    return Template(
+        tuple(piece for piece in [*pieces, text[text_start:]] if piece), tuple(unparsed)
+    )
 
 
-def _end(text: str, place: int) -> int:
-    """Return where the braces end whose inside begins at `place`; 0 where they do not."""
+def _find_end(text: str, start: int) -> int:
+    """Return the end of the closing braces of a field; 0 if there are none.
+
+    `start` is the position after the opening braces.
+    """
     depth = 2
-    for token in TOKEN.finditer(text, place, place + LONGEST):
+    for token in TOKEN_PATTERN.finditer(text, start, start + MAX_FIELD_CHARS):
         brace = token[0]
         depth += (brace == "{") - (brace == "}")
         if depth == 1 and not text.startswith("}", token.end()):
             return 0
         if depth == 1:
             return token.end() + 1
-        if depth > DEEPEST:
+        if depth > MAX_BRACE_DEPTH:
             return 0
     return 0
 
 
-def _field(typed: str) -> Field | None:
-    """Return the field, or None where no reading of its inside is an expression."""
-    inside = typed[2:-2].strip()
-    for expression, conversion, spec in _readings(inside):
-        node = _parsed(expression) if SPEC.fullmatch(spec) else None
-        if node and (spec or conversion or not _is_plain(expression)):
-            return Field(typed, expression, conversion, spec)
+def _parse_field(source_text: str) -> Field | None:
+    """Return the field, or None if its text is not an expression."""
+    inside = source_text[2:-2].strip()
+    for expression, conversion, spec in _iter_candidates(inside):
+        node = _parse_expression(expression) if FORMAT_SPEC_PATTERN.fullmatch(spec) else None
+        if node and (spec or conversion or not _is_literal(expression)):
+            return Field(source_text, expression, conversion, spec)
     return None
 
 
-def _readings(inside: str) -> Iterator[tuple[str, str, str]]:
-    """Yield expression, conversion and spec: the first as long as it can be."""
+def _iter_candidates(inside: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (expression, conversion, spec) candidates, the longest expression first."""
     yield inside, "", ""
     colons = [match.start() for match in re.finditer(":", inside)]
     for end in [len(inside), *colons]:
         left, spec = inside[:end], inside[end + 1 :]
-        converted = CONVERSION.fullmatch(left)
-        if converted:
-            yield converted[1], converted[2], spec
+        conversion_match = CONVERSION_PATTERN.fullmatch(left)
+        if conversion_match:
+            yield conversion_match[1], conversion_match[2], spec
         elif end < len(inside):
             yield left.rstrip(), "", spec
 
 
-def _parsed(expression: str) -> ast.expr | None:
+def _parse_expression(expression: str) -> ast.expr | None:
     source = f"({expression}\n)" if "\n" in expression else expression
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # such as for "\d", which the evaluation tells
+            warnings.simplefilter("ignore")  # "\d" for example; evaluation warns again
             return ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
-def _is_plain(inside: str) -> bool:
-    """Whether it is nothing, or a bare value: C's {{1, 2}} and LaTeX's x^{{12}} stay as typed.
+def _is_literal(inside: str) -> bool:
+    """Whether a field is empty or a literal: C's {{1, 2}} and LaTeX's x^{{12}} stay as typed.
 
-    A bare text is none of those: {{'{{x}}'}} is how {{x}} is written.
+    A string literal does not count, because {{'{{x}}'}} is the way to write {{x}}.
     """
-    node = _parsed(inside.strip()) if inside.strip() else None
+    node = _parse_expression(inside.strip()) if inside.strip() else None
     if node is None:
         return not inside.strip()
     try:
@@ -133,20 +141,29 @@ def _is_plain(inside: str) -> bool:
         return False
 
 
-def evaluated(
-    field: Field, evaluate: Callable[[str], Any], write: Callable[[Any], Written]
-) -> Written:
-    """Return the field's value as `write` puts it; VariableError where any of that fails."""
+def evaluate_field(
+    field: Field, evaluate: Callable[[str], Any], serialize: Callable[[Any], T]
+) -> T:
+    """Return the serialized value of a field; raise VariableError if it can't be evaluated."""
     try:
-        return write(field.formatted(evaluate(field.source)))
-    except Exception as error:  # noqa: BLE001 - it is the user's own expression
-        raise _unfilled(field, error) from None
+        return serialize(field.format_value(evaluate(field.eval_source)))
+    except Exception as error:  # noqa: BLE001 - the user's expression may raise anything
+        raise _variable_error(field, error) from None
 
 
-def _unfilled(field: Field, error: Exception) -> VariableError:
-    shown = field.typed if len(field.typed) <= 60 else f"{field.typed[:57]}…"  # noqa: PLR2004
+def truncate_source(source_text: str) -> str:
+    """Return the text of a field, truncated for a message."""
+    if len(source_text) <= MAX_SOURCE_CHARS:
+        return source_text
+    return f"{source_text[: MAX_SOURCE_CHARS - 3]}…"
+
+
+def _variable_error(field: Field, error: Exception) -> VariableError:
+    short_source = truncate_source(field.source_text)
     if isinstance(error, NameError):
-        return VariableError(f"{shown}: {error}", f"Define it first. {RAW}")
-    told = str(error) or type(error).__name__
-    kind = "" if told.startswith(type(error).__name__) else f"{type(error).__name__}: "
-    return VariableError(f"{shown}: {kind}{told}", f"Correct the expression. {RAW}")
+        return VariableError(f"{short_source}: {error}", f"Define it first. {RAW_HINT}")
+    message = str(error) or type(error).__name__
+    type_prefix = "" if message.startswith(type(error).__name__) else f"{type(error).__name__}: "
+    return VariableError(
+        f"{short_source}: {type_prefix}{message}", f"Correct the expression. {RAW_HINT}"
+    )

@@ -1,5 +1,1 @@
-"""The one path of every call: reserved, sent or replayed, settled."""
-
-from .session import Session
-
-__all__ = ["Session"]
+"""The single code path of every model call."""

@@ -1,76 +1,247 @@
-"""Several calls at once: each a plain stream on a thread, their deltas told to one reader."""
+"""Run calls in parallel: streams, a worker pool and their shared budget."""
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self, TypeVar
 
-from ..errors import AllowanceUsedUp, CfaiError
-from ..render.formats import next_try
-from ..route.route import OnRetry
-from ..values import Answer, Delta
-from .answer_stream import AnswerStream
+from ..backends.selector import OnRetry
+from ..display.tables import format_retry_message
+from ..errors import CfaiError, DailyQuotaError
+from ..pricing.budgets import Admission, admit_all_or_none, extend_pool
+from ..pricing.prices import Cost
+from ..storage.ledger import POOL_TASK, CallKey
+from ..types.messages import Answer, Delta
+from ..types.usage import Limit, Model
+from .call import ClientGroup
+from .reservation import Accounting, CellLimit, Reservation
+from .stream import AnswerStream
 
-MOST_AT_ONCE = 8
-LOOK_UP = 0.1  # s between two looks for an interrupt, which Windows gives to no waiting thread
-PATIENCE = 2.0  # s that a thread which was hung up may take to end
+POLL_SECONDS = 0.1  # s between two checks for an interrupt: on Windows it does not end a wait
+JOIN_TIMEOUT = 5.0  # s to wait for a stopped thread to end
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """Why nothing is coming of a call yet."""
+class WorkerFailure:
+    """An exception of a worker thread, raised again by the iterating thread."""
 
-    line: str
+    error: BaseException
+
+
+class WorkerPool(Generic[Item, Result]):
+    """Run `process` on all items in `size` threads; iterate to get results as they arrive.
+
+    Use it in a `with` block. Leaving the block drops the items not yet started, calls `abort` if
+    results are missing, and joins the threads. `on_idle` is called every POLL_SECONDS while no
+    result arrives.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        items: Iterable[Item],
+        process: Callable[[Item], Result],
+        abort: Callable[[], None],
+        on_idle: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._items = deque(items)
+        self._process = process
+        self._abort = abort
+        self._on_idle = on_idle
+        self._remaining = len(self._items)
+        self._results: SimpleQueue[Result | WorkerFailure] = SimpleQueue()
+        thread_count = min(size, self._remaining)
+        self._threads = [
+            Thread(target=self._run, name="cfai", daemon=True) for _ in range(thread_count)
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._items.clear()
+        if self._remaining:
+            self._abort()
+        for thread in self._threads:
+            if thread.ident is not None:  # started
+                thread.join(JOIN_TIMEOUT)
+
+    def __iter__(self) -> Iterator[Result]:
+        for thread in self._threads:  # an interrupt here reaches `__exit__`, in `__enter__` not
+            thread.start()
+        while self._remaining:
+            try:
+                result = self._results.get(timeout=POLL_SECONDS)
+            except Empty:
+                self._on_idle()
+                continue
+            self._remaining -= 1
+            if isinstance(result, WorkerFailure):
+                raise result.error
+            yield result
+
+    def _run(self) -> None:
+        while True:
+            try:
+                item = self._items.popleft()
+            except IndexError:
+                return
+            try:
+                self._results.put(self._process(item))
+            except BaseException as error:  # noqa: BLE001 - the reader raises it
+                self._items.clear()  # no thread starts another item
+                self._results.put(WorkerFailure(error))
+
+
+class BudgetPool:
+    """The neurons reserved as one sum for calls of one model, and the clients of these calls.
+
+    `cell` is the limit of all calls together. `is_limited` says whether this limit or a budget
+    applies. Use it in a `with` block: leaving it releases the neurons not used.
+    """
+
+    def __init__(
+        self,
+        accounting: Accounting,
+        clients: ClientGroup,
+        pool_id: int,
+        cell: CellLimit,
+        *,
+        is_limited: bool,
+    ) -> None:
+        self.clients = clients
+        self._accounting = accounting
+        self._pool_id = pool_id
+        self._cell = cell
+        self._is_limited = is_limited
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clients.close()
+        self._accounting.ledger.release_pool(self._pool_id)
+
+    def reserve_from(self, reservation: Reservation) -> None:
+        """Reserve the cost of a call from the pool."""
+        cost = reservation.cost
+        admission = Admission(cost.high, cost.max_tokens) if cost else Admission(0.0, 0)
+        call_id = self.reserve_unassigned(reservation.ledger_key, cost)
+        reservation.cell = self._cell
+        reservation.assign(call_id, admission, is_limited=self._is_limited, is_single=False)
+
+    def reserve_unassigned(self, call_key: CallKey, cost: Cost | None) -> int:
+        """Reserve a cost from the pool for a call without a Reservation; return the call id."""
+        high = cost.high if cost else 0.0
+
+        def extend(limits: Sequence[Limit], left: float) -> float:
+            limits = self._cell.add_to_limits(limits)
+            amount = left if cost is None else extend_pool(cost, left, limits)
+            self._cell.add(self._pool_id, amount - left)
+            return amount
+
+        call_id = self._accounting.ledger.reserve_from_pool(
+            self._pool_id, self._accounting.get_context(), call_key, high, extend
+        )
+        self._cell.add(call_id, high)
+        self._cell.add(self._pool_id, -high)
+        return call_id
+
+
+def reserve_pool(
+    accounting: Accounting,
+    clients: ClientGroup,
+    model: Model,
+    costs: Sequence[Cost | None],
+    max_neurons: float | None = None,
+) -> BudgetPool:
+    """Reserve the sum of `costs` for calls of one model, at most `max_neurons`.
+
+    Raises BudgetExceededError or DailyQuotaError if the sum does not fit, and reserves nothing.
+    """
+    cell = CellLimit(max_neurons)
+    is_limited = False
+
+    def admit_pool(limits: Sequence[Limit], is_day_closed: bool) -> float:  # noqa: FBT001 - an AdmitCall
+        nonlocal is_limited
+        if is_day_closed:
+            raise accounting.quota_error("The free neurons of today are used up; nothing was sent")
+        limits = cell.add_to_limits(limits)
+        is_limited = bool(limits)
+        return admit_all_or_none(costs, limits)
+
+    pool_id = accounting.ledger.reserve(
+        accounting.get_context(), model.name, POOL_TASK, admit_pool
+    )
+    cell.set_call_neurons(pool_id, sum(cost.high for cost in costs if cost is not None))
+    return BudgetPool(accounting, clients, pool_id, cell, is_limited=is_limited)
+
+
+MAX_CONCURRENT_CALLS = 8
+STREAM_POLL_SECONDS = 0.1  # s between two checks for an interrupt, as POLL_SECONDS
+ABORT_TIMEOUT = 2.0  # s to wait for an aborted thread to end
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A call that has ended: with its whole answer, or with what had arrived and the error."""
+class RetryNotice:
+    """The message shown while a call waits for its retry."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a call: its complete answer, or the partial answer and the error."""
 
     answer: Answer
     error: CfaiError | None = None
 
 
-Event = Delta | Waiting | Ended
-Begin = Callable[[int, OnRetry], AnswerStream]
+Event = Delta | RetryNotice | Finished
+OpenStream = Callable[[int, OnRetry], AnswerStream]
 
 
 class Client(Protocol):
-    """What the calls share, and nobody else."""
+    """The client, or group of clients, used by these calls only."""
 
-    def hang_up(self) -> None:
-        """End at once what other threads wait for."""
+    def abort(self) -> None:
+        """Abort requests in progress, from any thread."""
 
     def close(self) -> None:
         """Close the connections."""
 
 
-class Parallel:
-    """The events of `count` calls as they come, each with the number of its call.
+class ParallelStreams:
+    """Iterate over the events of `count` parallel calls as (call index, event).
 
-    `begin(number, on_retry)` gives a call's stream, which the ledger settles however it ends;
-    `reserve` reserves for all of them, before the first is sent. Use it in a `with` block, which
-    when it is left stops all that still runs; `answers` then has what arrived, `seconds` the
-    time that all took together, and `unsent` the numbers of those that were not begun.
+    `open_stream(index, on_retry)` returns the stream of a call, which is settled however it ends.
+    `reserve` reserves the cost of all calls before the first is sent. Use it in a `with` block:
+    leaving it stops all calls. Then `answers` contains what was received, `seconds` the total
+    time, and `unsent` the indexes of the calls not started.
     """
 
     def __init__(
-        self, count: int, begin: Begin, reserve: Callable[[], None], client: Client
+        self, count: int, open_stream: OpenStream, reserve: Callable[[], None], client: Client
     ) -> None:
         self._reserve = reserve
         self._client = client
         self._events: SimpleQueue[tuple[int, Event | BaseException]] = SimpleQueue()
-        self._streams = [begin(number, self._teller(number)) for number in range(count)]
-        self._waiting = deque(range(count))
+        self._streams = [open_stream(index, self._retry_callback(index)) for index in range(count)]
+        self._pending = deque(range(count))
         self._threads: list[Thread] = []
-        self._whole: dict[int, Answer] = {}
+        self._final_answers: dict[int, Answer] = {}
         self._started = time.monotonic()
         self.seconds = 0.0
         self.unsent: frozenset[int] = frozenset()
-        self._used_up: AllowanceUsedUp | None = None  # then no other need be sent
+        self._quota_error: DailyQuotaError | None = (
+            None  # set once a call gets it: the remaining calls are not sent
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -80,78 +251,80 @@ class Parallel:
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """What has arrived of each answer."""
+        """All answers, as far as received."""
         streams = enumerate(self._streams)
-        return tuple(self._whole.get(at) or stream.answer for at, stream in streams)
+        return tuple(self._final_answers.get(index) or stream.answer for index, stream in streams)
 
     def __iter__(self) -> Iterator[tuple[int, Event]]:
         self._reserve()
         self._started = time.monotonic()
-        for _ in range(min(MOST_AT_ONCE, len(self._streams))):
-            thread = Thread(target=self._work, name="cfai", daemon=True)
+        for _ in range(min(MAX_CONCURRENT_CALLS, len(self._streams))):
+            thread = Thread(target=self._run_calls, name="cfai", daemon=True)
             self._threads.append(thread)
             thread.start()
         running = len(self._streams)
         while running:
-            number, event = self._next()
+            index, event = self._next_event()
             if isinstance(event, BaseException):
                 raise event
-            if isinstance(event, Ended):
-                self._whole[number] = event.answer
+            if isinstance(event, Finished):
+                self._final_answers[index] = event.answer
                 running -= 1
-            yield number, event
+            yield index, event
 
-    def _next(self) -> tuple[int, Event | BaseException]:
+    def _next_event(self) -> tuple[int, Event | BaseException]:
         while True:
             try:
-                return self._events.get(timeout=LOOK_UP)
+                return self._events.get(timeout=STREAM_POLL_SECONDS)
             except Empty:
                 continue
 
     def close(self) -> None:
-        """Stop all calls at once and book what had arrived; those not yet begun cost nothing."""
+        """Stop all calls and settle the usage so far; calls not yet started cost nothing."""
         self.seconds = time.monotonic() - self._started
-        self.unsent = frozenset(self._waiting)
-        self._waiting.clear()
+        self.unsent = frozenset(self._pending)
+        self._pending.clear()
         for stream in self._streams:
             stream.interrupt()
-        self._client.hang_up()
-        deadline = time.monotonic() + PATIENCE
+        self._client.abort()
+        deadline = time.monotonic() + ABORT_TIMEOUT
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         for stream in self._streams:
             stream.close()
         self._client.close()
 
-    # --- on the threads
+    # --- in the worker threads
 
-    def _teller(self, number: int) -> OnRetry:
-        def tell(error: CfaiError, pause: float, next_number: int) -> None:
-            self._events.put((number, Waiting(next_try(error, pause, next_number))))
+    def _retry_callback(self, index: int) -> OnRetry:
+        def on_retry(error: CfaiError, pause: float, next_attempt: int) -> None:
+            self._events.put(
+                (index, RetryNotice(format_retry_message(error, pause, next_attempt)))
+            )
 
-        return tell
+        return on_retry
 
-    def _work(self) -> None:
-        """Make one call after the other, until none waits."""
+    def _run_calls(self) -> None:
+        """Run pending calls one after the other."""
         while True:
             try:
-                number = self._waiting.popleft()
+                index = self._pending.popleft()
             except IndexError:
                 return
-            self._events.put((number, self._call(number)))
+            self._events.put((index, self._run_call(index)))
 
-    def _call(self, number: int) -> Ended | BaseException:
-        stream = self._streams[number]
-        if self._used_up:
+    def _run_call(self, index: int) -> Finished | BaseException:
+        stream = self._streams[index]
+        if self._quota_error:
             stream.close()
-            return Ended(stream.answer, self._used_up)
+            return Finished(stream.answer, self._quota_error)
         try:
             for delta in stream:
-                self._events.put((number, delta))
+                self._events.put((index, delta))
         except CfaiError as error:
-            if isinstance(error, AllowanceUsedUp):
-                self._used_up = error
-            return Ended(stream.answer, error)
+            if isinstance(error, DailyQuotaError):
+                self._quota_error = error
+            return Finished(stream.answer, error)
         except BaseException as bug:  # noqa: BLE001 - the reader raises it
             return bug
-        return Ended(stream.answer)
+        return Finished(stream.answer)

@@ -1,57 +1,60 @@
-"""Owns the one path of every call: reserve, send, gather, price, settle, hand over."""
+"""The session: reserve, send, decode and settle every model call."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from .. import catalogue as model_list
 from .. import forks
-from ..arguments import checked_names, text_of, texts_of
-from ..errors import AllowanceUsedUp, CfaiError, NoCredentials, UnknownModel
-from ..neurons.pricing import Cost, Extent
-from ..replay import Replay
-from ..route.route import OnRetry, Route
-from ..secret import Unpickled, environment
-from ..settings import Cfai
-from ..store.budgets import Place
-from ..store.ledger import Ledger
-from ..values import (
-    Answer,
-    Catalogue,
-    Message,
-    Model,
-    Request,
-    Running,
-    Standing,
+from ..arguments import collect_texts, reject_unknown_arguments, require_str
+from ..backends.selector import Backend, OnRetry
+from ..errors import (
+    CfaiError,
+    DailyQuotaError,
+    MissingCredentialsError,
+    ModelNotFoundError,
 )
-from ..values.request import Fields, messages_of, stops
-from ..values.results import Embeddings, RawResult
-from ..workers_ai.work import Payload, check_files, check_payload
-from .answer_stream import AnswerStream
-from .answerer import Answerers
-from .books import Books
-from .calls import TO_MARKDOWN, Calls, Files
-from .chats import Chats
-from .parallel import Parallel
-from .pool import Pool
-from .turns import Turns
-from .watchers import Attached, Callback, Unwatch, Watchers
+from ..pricing.catalog import CatalogStore, exact_or_unlisted, suggest_models
+from ..pricing.prices import Cost, RequestSize
+from ..replay.recorder import Recorder
+from ..secret import Unpicklable, get_environment
+from ..settings import Cfai
+from ..storage.ledger import CallContext, Ledger
+from ..storage.rate_limiter import RateLimiter
+from ..types.messages import (
+    Answer,
+    Fields,
+    Message,
+    Request,
+    check_messages,
+    collect_stop_sequences,
+)
+from ..types.results import Embeddings, TaskResult
+from ..types.usage import ActiveCall, Catalog, DayUsage, Model
+from ..workers_ai.chat_stream import AnswerBuilder
+from ..workers_ai.task_requests import Payload, check_files, check_payload
+from .call import CallResolver, ClientGroup, ResolvedCall
+from .observers import Callback, Observers, Resource, Unwatch
+from .parallel import BudgetPool, ParallelStreams
+from .reservation import Accounting, Reservation, reserve_group
+from .stream import AnswerStream
 
 if TYPE_CHECKING:
     import httpx
+from .task_calls import TO_MARKDOWN_MODEL, Files, TaskCalls
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
 
-class Session(forks.InChild, Unpickled):
-    """One user's way to Workers AI, or to the small model on this machine.
+class Session(forks.ChildForkHook, Unpicklable):
+    """One user's session with Workers AI, another server or the local model.
 
-    Where state lives, the environment, the transport and the clocks come in by the constructor:
-    `clock` measures durations, `wall_clock` gives the seconds since 1970. `notebook` is the name
-    under which the ledger keeps this session's calls.
+    The constructor gets the state folder `home`, the environment, the transport and the clocks:
+    `clock` measures durations, `wall_clock` returns seconds since 1970. `notebook` is the
+    notebook's name in the ledger.
     """
 
     def __init__(
@@ -64,109 +67,116 @@ class Session(forks.InChild, Unpickled):
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        environ = environment(environ)
+        environ = get_environment(environ)
         self.settings = settings
         self.home = home
         self.notebook = ""
         ledger = Ledger(home, wall_clock, settings.course.budgets)
-        # Others' entries in the ledger change what is seen; so does each minute, for clocks.
-        self.watchers = Watchers(lambda: (ledger.version(), int(wall_clock() // 60)))
-        self._turns = Turns(home, wall_clock, self.catalogue_model)
-        ways = (self.watchers.tell, self._turns.take)
-        self.route = Route(settings, home, environ, transport, *ways)
-        self.replay = Replay(settings, environ, home / "locks", lambda: self.notebook, wall_clock)
-        self.route.wrap, self.route.asks = self.replay.wrap, self.replay.choice.asks
-        self.books = Books(ledger, self._place, self.watchers)
-        self.answerers = Answerers(self.books, self.route, self.replay)
-        self.attached: dict[str, Attached] = {}
-        settings.observe(self._setting_changed)
+        # Views change when another kernel writes to the ledger, and each minute (clocks).
+        self.observers = Observers(lambda: (ledger.data_version(), int(wall_clock() // 60)))
+        self._rate_limiter = RateLimiter(home, wall_clock, self.resolve_catalog_model)
+        callbacks = (self.observers.notify, self._rate_limiter.acquire)
+        self.backend = Backend(settings, home, environ, transport, *callbacks)
+        self.recorder = Recorder(
+            settings, environ, home / "locks", lambda: self.notebook, wall_clock
+        )
+        self.backend.get_transport_wrapper, self.backend.is_network_allowed = (
+            self.recorder.get_transport_wrapper,
+            self.recorder.mode_resolver.is_network_allowed,
+        )
+        self.accounting = Accounting(ledger, self._call_context, self.observers)
+        self.resolver = CallResolver(self.accounting, self.backend, self.recorder)
+        self.resources: dict[str, Resource] = {}
+        settings.observe(self._on_setting_changed)
         self._wall_clock = wall_clock
-        known = (self.model, self._explained)
-        self._chats = Chats(settings, self.route, self.answerers, clock, *known)
-        self._calls = Calls(self.books, self.answerers, clock, self._explained)
-        self._models = model_list.Known(home)
+        self._clock = clock
+        self._task_calls = TaskCalls(self.accounting, self.resolver, clock, self._add_hints)
+        self._catalog_store = CatalogStore(home)
         forks.register(self)
 
-    def in_child(self) -> None:
-        """Leave the panels of the parent to the parent."""
-        self.attached = {}
+    def after_fork_in_child(self) -> None:
+        """Drop the resources that belong to the parent, such as panels."""
+        self.resources = {}
 
-    def _place(self) -> Place:
+    def _call_context(self) -> CallContext:
         try:
-            account = self.route.account()
-        except NoCredentials:  # nothing can be sent then, but budgets and sums can be looked at
+            account = self.backend.account()
+        except MissingCredentialsError:  # nothing can be sent, but budgets can be shown
             account = ""
-        return Place(account, self.notebook)
+        return CallContext(account, self.notebook)
 
     def close(self) -> None:
-        """Close what is attached, the connections and the ledger, and stop the local server."""
-        for each in list(self.attached.values()):
-            each.close()
-        with suppress(ValueError):  # closed before
-            self.settings.unobserve(self._setting_changed)
-        self.watchers.close()
-        self.route.close()
-        self.books.ledger.close()
-        self._turns.close()
+        """Close attached resources, connections and ledger, and stop the local server."""
+        for resource in list(self.resources.values()):
+            resource.close()
+        with suppress(ValueError):  # already closed
+            self.settings.unobserve(self._on_setting_changed)
+        self.observers.close()
+        self.backend.close()
+        self.accounting.ledger.close()
+        self._rate_limiter.close()
 
     # --- watching
 
     def watch(self, callback: Callback) -> Unwatch:
-        """Call back whenever a setting, the account, today's sums or a running call changes.
+        """Call `callback` when a setting, the account, today's usage or an active call changes.
 
         It is called without arguments, on the thread that made the change: read `settings`,
-        `standing()` and `running` then. Call what is returned to end that.
+        `day_usage()` and `active_calls` there. Returns a function that removes the callback.
         """
-        return self.watchers.add(callback)
+        return self.observers.add(callback)
 
     def now(self) -> datetime:
-        """Return the time by this session's clock, in UTC."""
+        """Return the current time of this session's clock, in UTC."""
         return datetime.fromtimestamp(self._wall_clock(), UTC)
 
-    def _setting_changed(self, _change: object) -> None:
-        self.watchers.tell()
+    def _on_setting_changed(self, _change: object) -> None:
+        self.observers.notify()
 
     @property
-    def running(self) -> tuple[Running, ...]:
-        """The calls that run just now, with what each has used so far."""
-        return self.watchers.running
+    def active_calls(self) -> tuple[ActiveCall, ...]:
+        """The calls in progress, with their usage so far."""
+        return self.observers.active_calls
 
-    def standing(self) -> Standing:
-        """Return where today stands for the account that would pay; begin nothing for it.
+    def day_usage(self) -> DayUsage:
+        """Return today's usage of the billing account, without starting the local server.
 
-        Raises NoCredentials where there is none.
+        Raises MissingCredentialsError if no account is set.
         """
-        return self.books.ledger.standing(self.route.payer())
+        return self.accounting.ledger.day_usage(self.backend.billing_account())
 
-    # --- asking
+    # --- calls
 
-    @checked_names
-    def request(
+    @reject_unknown_arguments
+    def build_request(
         self, messages: Iterable[Message], model: str = "", **fields: Unpack[Fields]
     ) -> Request:
-        """Return the request for these messages, filled up from the settings.
+        """Build the request for these messages, with defaults from the settings.
 
-        `model` may be a short name; the fields are those of Request. Raises UnknownModel or
-        BadOption before anything is sent.
+        `model` may be a short name; the fields are those of Request.
+
+        Raises ModelNotFoundError or InvalidOptionError before anything is sent.
         """
-        said, stop = messages_of(messages), stops(fields.get("stop"))
-        named = text_of(model or "", "model") or self.settings.model
-        self.route.start_if_local()
-        chosen = self.model(named)
+        message_list, stop = check_messages(messages), collect_stop_sequences(fields.get("stop"))
+        requested = require_str(model or "", "model") or self.settings.model
+        self.backend.ensure_local_server()
+        resolved_model = self.resolve_model(requested)
         max_tokens, temperature = fields.get("max_tokens"), fields.get("temperature")
-        local = self.route.is_local
+        local = self.backend.is_local
         return Request(
-            chosen.name,
-            said,
+            resolved_model.name,
+            message_list,
             max_tokens=self.settings.max_tokens if max_tokens is None else max_tokens,
             temperature=self.settings.temperature if temperature is None else temperature,
             top_p=fields.get("top_p"),
             seed=fields.get("seed"),
             stop=stop,
-            think=bool(fields.get("think")) if chosen.reasoning else None,
+            think=bool(fields.get("think")) if resolved_model.reasoning else None,
             stream=fields.get("stream") is not False,
             extra={} if (extra := fields.get("extra")) is None else extra,
-            instead_of=self.answerers.name(named, self.catalogue()) if local else "",
+            requested_model=self.resolver.full_model_name(requested, self.catalog())
+            if local
+            else "",
         )
 
     def stream(
@@ -176,45 +186,103 @@ class Session(forks.InChild, Unpickled):
         max_neurons: float | None = None,
         thread: str = "",
         gateway: str = "",
-        pool: Pool | None = None,
+        pool: BudgetPool | None = None,
     ) -> AnswerStream:
-        """Return the answer as it comes: booked when it begins, and settled however it ends.
+        """Return the stream of an answer: reserved when it starts, settled however it ends.
 
-        `max_neurons` is a limit for this call alone, beside the budgets; `thread` the name of the
-        conversation, for the ledger; `gateway` as for Route.gateway; a `pool` pays for it.
+        `max_neurons` limits this call in addition to the budgets. `thread` is the name of the
+        conversation in the ledger. `gateway` is as in Backend.resolve_gateway. With `pool`, the
+        cost is reserved from that pool.
         """
-        return self._chats.stream(request, on_retry, max_neurons, thread, gateway, pool)
+        resolved = self._resolve(request, pool.clients if pool else None)
+        cost = self.resolver.estimate_cost(request, self.resolve_model(request.model))
+        reservation = resolved.new_reservation(cost, max_neurons, thread)
+        if pool and not resolved.is_recorded:
+            pool.reserve_from(reservation)
+        return self._open_stream(request, reservation, resolved, on_retry, gateway)
 
     def parallel(
         self,
         requests: Request | Sequence[Request],
         max_neurons: float | None = None,
         gateway: str = "",
-    ) -> Parallel:
-        """Return the answers to all requests as they come, side by side.
+    ) -> ParallelStreams:
+        """Return the parallel streams of the answers to all requests.
 
-        What all may cost is reserved as one sum before the first is sent; `max_neurons` is a
-        limit for that sum.
+        The cost of all is reserved as one sum before the first is sent; `max_neurons` limits
+        that sum.
         """
-        several = (requests,) if isinstance(requests, Request) else requests
-        return self._chats.parallel(several, max_neurons, gateway)
+        request_list = (requests,) if isinstance(requests, Request) else requests
+        clients = ClientGroup(self.backend)
+        resolved_calls = [self._resolve(request, clients) for request in request_list]
+        pairs = list(zip(request_list, resolved_calls, strict=True))
+        costs = [
+            self.resolver.estimate_cost(request, self.resolve_model(request.model))
+            for request in request_list
+        ]
+        reservations = [
+            resolved.new_reservation(cost, max_neurons)
+            for resolved, cost in zip(resolved_calls, costs, strict=True)
+        ]
+        paid_reservations = [
+            reservation
+            for reservation, resolved in zip(reservations, resolved_calls, strict=True)
+            if not resolved.is_recorded
+        ]
 
-    def check(self, request: Request) -> None:
-        """Raise CourseRule where the course's file does not allow the request."""
-        self._chats.check(request)
+        def open_stream(index: int, on_retry: OnRetry) -> AnswerStream:
+            request, resolved = pairs[index]
+            return self._open_stream(request, reservations[index], resolved, on_retry, gateway)
 
-    def cost(self, request: Request | Extent, model: Model) -> Cost | None:
-        """Return what a request may cost, wherever it goes; None where nobody knows."""
-        return self.answerers.cost(request, model)
+        return ParallelStreams(
+            len(request_list), open_stream, lambda: reserve_group(paid_reservations), clients
+        )
+
+    def _resolve(self, request: Request, clients: ClientGroup | None = None) -> ResolvedCall:
+        """Check the course policy, then resolve the call of a request."""
+        self.check_course_policy(request)
+        return self.resolver.resolve_chat(request, self.resolve_model(request.model), clients)
+
+    def _open_stream(
+        self,
+        request: Request,
+        reservation: Reservation,
+        resolved: ResolvedCall,
+        on_retry: OnRetry | None,
+        gateway: str,
+    ) -> AnswerStream:
+        resolved_gateway = self.resolver.resolve_gateway(resolved, gateway)
+        return AnswerStream(
+            replace(request, model=resolved.model.name),
+            reservation,
+            lambda admitted_request: resolved.client.stream(
+                admitted_request, on_retry, resolved_gateway
+            ),
+            lambda original_request: AnswerBuilder(
+                original_request,
+                self._clock,
+                is_local=resolved.is_local,
+                provenance=resolved.provenance,
+            ),
+            self._add_hints,
+        )
+
+    def check_course_policy(self, request: Request) -> None:
+        """Raise CoursePolicyError if the course's file does not allow the request."""
+        self.settings.course.check_request(request, is_local=self.backend.is_local)
+
+    def estimate_cost(self, request: Request | RequestSize, model: Model) -> Cost | None:
+        """Return the estimated cost of a request on its backend; None if it is unknown."""
+        return self.resolver.estimate_cost(request, model)
 
     def ask(self, request: Request, max_neurons: float | None = None) -> Answer:
-        """Send the request and return its whole answer."""
+        """Send the request and return its complete answer."""
         with self.stream(request, max_neurons=max_neurons) as stream:
             for _ in stream:
                 pass
             return stream.answer
 
-    @checked_names
+    @reject_unknown_arguments
     def embed(
         self,
         texts: str | Iterable[str],
@@ -223,22 +291,26 @@ class Session(forks.InChild, Unpickled):
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> Embeddings:
-        """Return one vector per text, in their order; a single text is a list of one.
+        """Return one vector per text, in order; a single text gives one vector.
 
-        `max_neurons` limits all requests together. Raises BadOption for what is not a text.
+        `max_neurons` limits all requests together. Raises InvalidOptionError if a text is not a
+        string.
         """
-        named, wanted = text_of(model or "", "model") or EMBEDDING_MODEL, texts_of(texts, "texts")
-        self.route.start_if_local()
-        chosen = self.model(named)
-        if not self.route.is_local:
-            self.settings.course.check_model(chosen.name)
-        asked = Request(chosen.name, tuple({"content": text} for text in wanted))
-        full = self.answerers.name(named, self.catalogue())
-        found = self.answerers.embeddings(full, wanted, chosen)
-        cost = self.cost(asked, chosen)
-        return self._calls.embed(wanted, found, cost, on_retry, max_neurons)
+        requested, all_texts = (
+            require_str(model or "", "model") or EMBEDDING_MODEL,
+            collect_texts(texts, "texts"),
+        )
+        self.backend.ensure_local_server()
+        resolved_model = self.resolve_model(requested)
+        if not self.backend.is_local:
+            self.settings.course.check_model(resolved_model.name)
+        request = Request(resolved_model.name, tuple({"content": text} for text in all_texts))
+        full_name = self.resolver.full_model_name(requested, self.catalog())
+        resolved = self.resolver.resolve_embeddings(full_name, all_texts, resolved_model)
+        cost = self.estimate_cost(request, resolved_model)
+        return self._task_calls.embed(all_texts, resolved, cost, on_retry, max_neurons)
 
-    @checked_names
+    @reject_unknown_arguments
     def run(
         self,
         model: str,
@@ -248,71 +320,77 @@ class Session(forks.InChild, Unpickled):
         files: Mapping[str, Any] | None = None,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
-    ) -> RawResult:
-        """Run a native task and return its reply in its raw form.
+    ) -> TaskResult:
+        """Run a native task and return its raw result.
 
         `content_type` and `files` are those of WorkersAI.run; `max_neurons` limits this call.
         """
         check_payload(payload)
-        chosen = self.catalogue_model(text_of(model or "", "model"))
-        self.settings.course.check_task(chosen, payload)
-        how = {"content_type": content_type, "files": files}
-        return self._calls.run(chosen, payload, on_retry, max_neurons, **how)
+        resolved_model = self.resolve_catalog_model(require_str(model or "", "model"))
+        self.settings.course.check_task(resolved_model, payload)
+        call_kwargs = {"content_type": content_type, "files": files}
+        return self._task_calls.run(resolved_model, payload, on_retry, max_neurons, **call_kwargs)
 
-    @checked_names
+    @reject_unknown_arguments
     def to_markdown(
         self,
         files: Files,
         *,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
-    ) -> RawResult:
+    ) -> TaskResult:
         """Convert documents, given as (name, bytes, MIME type), to Markdown."""
         check_files(files)
-        self.settings.course.check_model(TO_MARKDOWN.name)
-        return self._calls.to_markdown(files, on_retry, max_neurons)
+        self.settings.course.check_model(TO_MARKDOWN_MODEL.name)
+        return self._task_calls.to_markdown(files, on_retry, max_neurons)
 
     def fetch_account_usage(self) -> dict[str, float]:
-        """Ask Cloudflare what the account used today, by model; the ledger keeps the sum."""
-        client = self.route.client()
-        told = client.neurons_by_model(self.now())
-        self.books.ledger.note_account(self.books.place().account, sum(told.values()))
-        return told
+        """Fetch today's neurons by model from Cloudflare, and store their sum in the ledger."""
+        client = self.backend.client()
+        neurons_by_model = client.fetch_neurons_by_model(self.now())
+        self.accounting.ledger.save_account_figure(
+            self.accounting.get_context().account, sum(neurons_by_model.values())
+        )
+        return neurons_by_model
 
-    def _explained(self, error: CfaiError) -> CfaiError:
-        """Return the error with what only the session knows: names, and what day it is."""
-        if isinstance(error, UnknownModel) and error.model:
-            near = model_list.nearest(error.model, self.catalogue())
-            error.hint = f"Nearest: {', '.join(near)}. {error.hint}" if near else error.hint
-        if isinstance(error, AllowanceUsedUp) and error.status is not None:
-            self.books.close_day()
-            error.hint = self.books.closed(error.cause).hint
-        return self.route.explained(error)
+    def _add_hints(self, error: CfaiError) -> CfaiError:
+        """Return the error with the session's hints, such as similar model names."""
+        if isinstance(error, ModelNotFoundError) and error.model:
+            suggestions = suggest_models(error.model, self.catalog())
+            error.hint = (
+                f"Nearest: {', '.join(suggestions)}. {error.hint}" if suggestions else error.hint
+            )
+        if isinstance(error, DailyQuotaError) and error.status is not None:
+            self.accounting.mark_quota_exhausted()
+            error.hint = self.accounting.quota_error(error.cause).hint
+        return self.backend.with_hint(error)
 
     # --- models
 
-    def model(self, name: str) -> Model:
-        """Return the model a name stands for; on this machine, whatever model runs here.
+    def resolve_model(self, name: str) -> Model:
+        """Return the model of a name; with a local server, always the local model.
 
-        Another server has names of its own: they stand as typed.
+        Another server has its own model names: they are used as typed.
         """
-        server = self.route.server
+        server = self.backend.local_server
         if server is not None:
-            return Model(server.model_name, context_window=server.context, vision=server.vision)
-        if self.route.elsewhere is not None:
-            return model_list.as_typed(name, self.catalogue())
-        return self.catalogue_model(name)
+            return Model(
+                server.model_name, context_window=server.context_window, vision=server.vision
+            )
+        if self.backend.server is not None:
+            return exact_or_unlisted(name, self.catalog())
+        return self.resolve_catalog_model(name)
 
-    def catalogue_model(self, name: str) -> Model:
-        """Return the catalogue's model that a name stands for, or a recorded one that has gone."""
-        return self.answerers.model(name, self.catalogue())
+    def resolve_catalog_model(self, name: str) -> Model:
+        """Return the model of a name from the catalog, or else from the recordings."""
+        return self.resolver.resolve_model(name, self.catalog())
 
-    def catalogue(self) -> Catalogue:
-        """Return the list of models without asking the network."""
-        return self._models.all()
+    def catalog(self) -> Catalog:
+        """Return the model catalog without network access."""
+        return self._catalog_store.current()
 
-    def fetch_catalogue(self, on_retry: OnRetry | None = None) -> Catalogue:
-        """Ask Cloudflare for the list of models and keep it on disk."""
-        fetched = self._models.take(self.route.client().models(on_retry))
-        self.watchers.tell()
-        return fetched
+    def fetch_catalog(self, on_retry: OnRetry | None = None) -> Catalog:
+        """Fetch the model catalog from Cloudflare and store it on disk."""
+        catalog = self._catalog_store.update(self.backend.client().list_models(on_retry))
+        self.observers.notify()
+        return catalog

@@ -1,1 +1,1 @@
-"""The panel: a view of a session in core ipywidgets, for every front end that shows those."""
+"""Panel of a session, made of core ipywidgets for all front ends that support them."""

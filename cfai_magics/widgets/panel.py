@@ -1,4 +1,4 @@
-"""The panel as a whole: put together, kept in step with its session, and freed when closed."""
+"""Build the widget panel of a session: account, usage, models and defaults."""
 
 import threading
 from typing import Any
@@ -6,69 +6,124 @@ from typing import Any
 from ipywidgets import HTML, VBox
 
 from .. import forks
-from ..session import Session
-from .account import AccountPart
-from .counter import CounterPart
-from .models import ModelsPart
-from .options import OptionsPart
-from .style import stylesheet
-from .summary import summary
-from .told import close_all
+from ..display.tables import format_neurons
+from ..errors import CfaiError
+from ..session.session import Session
+from ..terminal import sanitize_line
+from .defaults import DefaultsSection
+from .inputs import close_widget_tree
+from .login import AccountSection
+from .model_list import ModelSection
+from .style import render_stylesheet
+from .usage_gauge import GaugeState, UsageSection, format_reset_time
 
-NAME = "panel"  # among what is attached to a session
+SETTINGS_HINT = "Change it with %cfai login, use, budget; %config Cfai shows all settings."
 
 
-class Panel(forks.InChild):
-    """A panel of one session. `close` frees everything; closing the session closes it too."""
+def format_summary(session: Session) -> str:
+    """Return account, model, settings and today's neurons as text, one per line."""
+    rows = (
+        ("account", _describe_account(session)),
+        ("model", session.settings.model),
+        ("system prompt", session.settings.system or "off"),
+        ("temperature", _format_or_off(session.settings.temperature)),
+        ("max tokens", f"{session.settings.max_tokens:,}"),
+        ("today", _describe_today(session)),
+    )
+    return "\n".join(
+        [*(f"{name:<14} {sanitize_line(value)}" for name, value in rows), SETTINGS_HINT]
+    )
+
+
+def _format_or_off(value: float | None) -> str:
+    return "off" if value is None else f"{value:g}"
+
+
+def _describe_account(session: Session) -> str:
+    if session.settings.local:
+        return "none needed: answers come from this machine"
+    try:
+        if server := session.backend.server:
+            return f"none needed: questions go to {server.name}"
+        credentials = session.backend.credentials()
+    except CfaiError as error:
+        return str(error)
+    return f"…{credentials.account_suffix}, from {credentials.source}"
+
+
+def _describe_today(session: Session) -> str:
+    if session.settings.local:
+        return "answers from this machine cost no neurons"
+    try:
+        if session.backend.server:
+            return "no day of an account is counted for another server"
+        state = GaugeState(session.day_usage(), session.active_calls)
+    except CfaiError:
+        return "nothing is counted before there is an account"
+    day_usage = state.day_usage
+    return (
+        f"{format_neurons(state.used)} of {day_usage.limit:,.0f} neurons used "
+        f"({format_neurons(day_usage.billed)} billed, "
+        f"{format_neurons(day_usage.estimated)} estimated), "
+        f"{format_neurons(state.reserved)} reserved. "
+        f"{format_reset_time(day_usage, session.now())}"
+    )
+
+
+PANEL_KEY = "panel"  # in Session.resources
+
+
+class Panel(forks.ChildForkHook):
+    """Widget panel of one session; `close` frees it, and closing the session closes it too."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._lock = threading.RLock()  # what changes may change on several threads
-        self.account = AccountPart(session)
-        self.counter = CounterPart(session)
-        self.models = ModelsPart(session, self.show)
-        self.options = OptionsPart(session, self.show)
-        self._parts = (self.account, self.counter, self.models, self.options)
-        sections = [part.box.add_class("cfai-section") for part in self._parts]
-        self.box = VBox([HTML(stylesheet()), *sections]).add_class("cfai-panel")
-        self.show()
-        self._unwatch = session.watch(self.show)
+        self._lock = threading.RLock()  # observers are called on several threads
+        self.account = AccountSection(session)
+        self.usage = UsageSection(session)
+        self.models = ModelSection(session, self.refresh)
+        self.defaults = DefaultsSection(session, self.refresh)
+        self._sections = (self.account, self.usage, self.models, self.defaults)
+        boxes = [section.box.add_class("cfai-section") for section in self._sections]
+        self.box = VBox([HTML(render_stylesheet()), *boxes]).add_class("cfai-panel")
+        self.refresh()
+        self._unwatch = session.watch(self.refresh)
         forks.register(self)
 
-    def in_child(self) -> None:
-        """Begin with a lock that no thread holds."""
+    def after_fork_in_child(self) -> None:
+        """Replace the lock, which another thread of the parent may hold."""
         self._lock = threading.RLock()
 
-    def show(self) -> None:
-        """Bring all parts up to date; only what differs is sent."""
+    def refresh(self) -> None:
+        """Update all sections; only changed state is sent to the front end."""
         with self._lock:
-            for part in self._parts:
-                part.show()
+            for section in self._sections:
+                section.refresh()
 
     def close(self) -> None:
-        """Take the panel away and free all that it holds; a second time does nothing."""
+        """Remove the panel and close its widgets; does nothing if it is already closed."""
         self._unwatch()
         with self._lock:
             self.account.close()
-            close_all(self.box)
-        if self.session.attached.get(NAME) is self:
-            del self.session.attached[NAME]
+            close_widget_tree(self.box)
+        if self.session.resources.get(PANEL_KEY) is self:
+            del self.session.resources[PANEL_KEY]
 
     def __str__(self) -> str:
-        return summary(self.session)
+        return format_summary(self.session)
 
     __repr__ = __str__
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """Return the view for front ends with widgets, and text for all others."""
+        """Return the widget view, and text for front ends without widgets."""
         return {**(self.box._repr_mimebundle_() or {}), "text/plain": str(self)}
 
 
 def open_panel(session: Session) -> Panel:
-    """Return the open panel of a session, or open one: all outputs show the same."""
-    found = session.attached.get(NAME)
-    if isinstance(found, Panel):
-        return found
-    made = Panel(session)
-    session.attached[NAME] = made
-    return made
+    """Return the panel of a session, created on first use; all outputs show the same one."""
+    existing = session.resources.get(PANEL_KEY)
+    if isinstance(existing, Panel):
+        return existing
+    panel = Panel(session)
+    session.resources[PANEL_KEY] = panel
+    return panel

@@ -1,14 +1,14 @@
-"""How the panel looks: the front end's own colours, and three that say how much is used."""
+"""Style sheet of the panel: the front end's theme colors and three colors for usage levels."""
 
-# The three stand out from both themes' backgrounds by 3:1 and more, and from their own text on
-# them by 4.5:1: tests/widgets/test_style.py counts it.
-LEVELS = {
+# Contrast of at least 3:1 to the backgrounds of both themes, and of 4.5:1 to the text on them:
+# tests/widgets/test_style.py computes it.
+LEVEL_COLORS = {
     "green": ("#22883f", "#ffffff"),
     "amber": ("#b97700", "#000000"),
     "red": ("#d92f2f", "#ffffff"),
 }
 
-CSS = """
+PANEL_CSS = """
 .cfai-panel { max-width: 1100px; padding: 4px 2px; font-size: var(--jp-ui-font-size1, 13px); }
 .cfai-panel .cfai-section { border: 1px solid var(--jp-border-color1, #8888); border-radius: 6px;
   padding: 8px 14px 12px; margin: 0 0 10px; overflow: hidden; }
@@ -90,11 +90,11 @@ CSS = """
 """
 
 
-def stylesheet() -> str:
-    """Return the style element of the panel."""
+def render_stylesheet() -> str:
+    """Return the HTML style element of the panel."""
     levels = "".join(
         f".cfai-{name} {{ --cfai-level: {fill}; }}\n"
         f".cfai-{name} .cfai-chip {{ background: {fill}; color: {text}; }}\n"
-        for name, (fill, text) in LEVELS.items()
+        for name, (fill, text) in LEVEL_COLORS.items()
     )
-    return f"<style>{CSS.replace('RED', LEVELS['red'][0])}{levels}</style>"
+    return f"<style>{PANEL_CSS.replace('RED', LEVEL_COLORS['red'][0])}{levels}</style>"

@@ -1,65 +1,193 @@
-"""One chat call while its answer comes in."""
+"""Stream one chat completion and build an Answer from its deltas."""
 
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from typing import Any, Self
 
 import httpx
 
-from ..errors import (
-    CfaiError,
-    ConnectionFailed,
-    CutStream,
-    WorkersAIError,
+from ..errors import APIConnectionError, CfaiError, IncompleteStreamError, WorkersAIError
+from ..pricing.prices import count_answers, get_max_tokens
+from ..pricing.tokens import (
+    CHARS_PER_TOKEN,
+    MinTokenCounter,
+    chars_to_tokens,
+    estimate_image_tokens,
+    estimate_prompt_tokens,
+    weighted_length,
 )
-from ..neurons.pricing import answers, most_tokens
-from ..neurons.tokens import CHARACTERS_PER_TOKEN
-from ..values import Delta, Request, Text, Usage
-from .body import MAX_REPLY_BYTES, Patience, chunks, seconds_per_piece
-from .connection import json_of
-from .envelope import refusal_in
-from .gateway import from_cache, told_by
-from .sse import MESSAGE, events
-from .transport import in_httpx
-from .usage import header_neurons
-from .wire import Reader, is_empty, unwrapped
+from ..types.messages import (
+    Answer,
+    Delta,
+    FinishDelta,
+    ReasoningDelta,
+    Request,
+    TextDelta,
+    ToolCall,
+)
+from ..types.results import Provenance
+from ..types.usage import Usage
+from .error_mapping import error_from_body
+from .frame_decoder import FrameDecoder, is_empty_answer, parse_header_neurons, unwrap_envelope
+from .gateway import cache_note, from_cache
+from .http import read_json
+from .httpx_errors import call_httpx
+from .response_body import MAX_RESPONSE_BYTES, ResponseTimeouts, get_read_timeout, iter_body
+from .sse import DEFAULT_EVENT_NAME, iter_events
 
-Begun = tuple[list[Delta], Iterator[Delta]]
-Send = Callable[[Mapping[str, Any]], httpx.Response]  # takes changes of the body
-Tried = Callable[[Callable[[], Begun]], Begun]
 
-END = b"[DONE]"
-UNKNOWN_TOKENS = 131_072  # where the request sets no limit: as many as the longest answers have
-SPARE_FRAMES = 16  # without text: the role, the finish reason, the usage
+class AnswerBuilder:
+    """Collects the deltas of one answer; `build_answer` returns the part received so far."""
+
+    def __init__(
+        self,
+        request: Request,
+        clock: Callable[[], float],
+        *,
+        is_local: bool,
+        provenance: Provenance = Provenance(),  # noqa: B008 - frozen
+    ) -> None:
+        self._provenance = provenance
+        self._request = request
+        self._clock = clock
+        self._is_local = is_local
+        self._start_time = clock()
+        self._first_token_seconds: float | None = None
+        self._seconds: float | None = None
+        self._texts: list[str] = []
+        self._reasoning_texts: list[str] = []
+        self._tool_calls: list[ToolCall] = []
+        self._finish_reason = "unknown"
+        self._counted = (0, 0)  # how many text and reasoning deltas `_fewest` has counted
+        self._fewest = MinTokenCounter(), MinTokenCounter()
+        self.weight = 0  # received characters, weighted as Latin ones by their share of tokens
+        self.usage: Usage | None = None
+
+    def start_timer(self) -> None:
+        """Start measuring the time, when the request is sent."""
+        self._start_time = self._clock()
+
+    def end(self) -> None:
+        """Stop measuring the time, so that later steps such as the ledger do not count."""
+        if self._seconds is None:
+            self._seconds = self._clock() - self._start_time
+
+    def add(self, delta: Delta) -> None:
+        """Add the next delta."""
+        if isinstance(delta, TextDelta):
+            self._set_first_token_seconds()
+            self.weight += weighted_length(delta.text)
+            self._texts.append(delta.text)
+        elif isinstance(delta, ReasoningDelta):
+            self._set_first_token_seconds()
+            self.weight += weighted_length(delta.text)
+            self._reasoning_texts.append(delta.text)
+        elif isinstance(delta, ToolCall):
+            self.weight += weighted_length(delta.name) + weighted_length(delta.arguments)
+            self._tool_calls.append(delta)
+        elif isinstance(delta, Usage):
+            self.usage = delta
+        elif isinstance(delta, FinishDelta):
+            self._finish_reason = delta.reason
+
+    def _set_first_token_seconds(self) -> None:
+        if self._first_token_seconds is None:
+            self._first_token_seconds = self._clock() - self._start_time
+
+    @property
+    def has_first_token(self) -> bool:
+        """Whether a token of the text or the reasoning was received."""
+        return self._first_token_seconds is not None
+
+    @cached_property
+    def _prompt_tokens(self) -> int:
+        """The estimated tokens of the request; computed lazily, as images must be decoded."""
+        messages = self._request.messages
+        return estimate_prompt_tokens(messages) + estimate_image_tokens(messages)
+
+    def estimate_usage(self) -> Usage:
+        """Return prompt and completion tokens, estimated from the length of the texts."""
+        return Usage(self._prompt_tokens, chars_to_tokens(self.weight))
+
+    def min_tokens(self) -> int:
+        """Return a lower estimate of the completion tokens received so far.
+
+        It counts one token per word, or one per four characters if the words are short. Tool
+        calls are not counted.
+        """
+        for texts, counted, counter in zip(
+            (self._texts, self._reasoning_texts), self._counted, self._fewest, strict=True
+        ):
+            counter.add("".join(texts[counted:]))
+        self._counted = len(self._texts), len(self._reasoning_texts)
+        return min(sum(counter.count for counter in self._fewest), chars_to_tokens(self.weight))
+
+    def build_answer(
+        self, usage: Usage, finish_reason: str | None = None, **answer_fields: Any
+    ) -> Answer:
+        """Return the Answer received so far; `finish_reason` overrides the model's.
+
+        `answer_fields` are further fields of Answer.
+        """
+        return Answer(
+            model=self._request.model,
+            text="".join(self._texts),
+            reasoning="".join(self._reasoning_texts),
+            tool_calls=tuple(self._tool_calls),
+            finish_reason=finish_reason or self._finish_reason,
+            usage=usage,
+            seconds=self._clock() - self._start_time if self._seconds is None else self._seconds,
+            first_token_seconds=self._first_token_seconds,
+            is_local=self._is_local,
+            provenance=self._provenance,
+            **answer_fields,
+        )
+
+
+FirstDelta = tuple[list[Delta], Iterator[Delta]]
+SendRequest = Callable[[Mapping[str, Any]], httpx.Response]  # takes changes of the body
+RetryRunner = Callable[[Callable[[], FirstDelta]], FirstDelta]
+
+DONE = b"[DONE]"
+UNKNOWN_TOKENS = 131_072  # limit if the request sets none: the length of the longest answers
+SPARE_FRAMES = 16  # frames without text: the role, the finish reason, the usage
 SPARE_TOKENS = 64
-LONG_TOKENS = 4  # times longer than usual are tokens of dashes or spaces: 64 characters
-BYTES_PER_TOKEN = 4096  # of a frame with one token; real ones have about 500
-SLOWEST_TOKEN = 1.0  # s, of a large model on a small machine
-SECONDS_AFTER_FINISH = 5.0  # for the usage, which follows at once
+LONG_TOKENS = 4  # factor for tokens of dashes or spaces, which have up to 64 characters
+BYTES_PER_TOKEN = 4096  # upper limit of a frame with one token; usual are about 500
+SLOWEST_TOKEN = 1.0  # s per token, of a large model on a small machine
+SECONDS_AFTER_FINISH = 5.0  # s to wait for the usage, which usually follows at once
 RAW_DECODE = json.JSONDecoder().raw_decode
 
 
 class ChatStream:
-    """The deltas of one call, in a `with` block or closed by hand; sending waits for the first.
+    """Iterator over the deltas of one chat request; iterating sends the request.
 
-    Iterating raises the errors of the call; what had arrived as text stands in their `text`. A
-    stream that stops before its end raises CutStream. `via` names what lies between.
+    Use it in a `with` block, or call `close`. Iterating raises the errors of the request, whose
+    `text` is the part of the answer that was received. A stream that stops early raises
+    IncompleteStreamError. `endpoint` names the gateway or the other server.
     """
 
-    def __init__(self, send: Send, tried: Tried, request: Request, via: str = "") -> None:
+    def __init__(
+        self,
+        send: SendRequest,
+        run_with_retries: RetryRunner,
+        request: Request,
+        endpoint: str = "",
+    ) -> None:
         self._send = send
-        self._tried = tried
+        self._run_with_retries = run_with_retries
         self._request = request
-        self._via = via
+        self._endpoint = endpoint
         self._response: httpx.Response | None = None
-        self._arriving = False
+        self._has_first_delta = False
         self._broken: CfaiError | None = None
-        self._reader = Reader()
+        self._decoder = FrameDecoder()
         self._texts: list[str] = []
-        self.body: Any = None
+        self.response_body: Any = None
 
     def __enter__(self) -> Self:
         return self
@@ -68,24 +196,24 @@ class ChatStream:
         self.close()
 
     def close(self) -> None:
-        """Close the connection, in the middle of the answer too."""
+        """Close the connection, also in the middle of an answer."""
         if self._response is not None:
-            in_httpx(self._response.close)
+            call_httpx(self._response.close)
 
     @property
     def usage(self) -> Usage:
-        """What the call used so far, as far as it was told."""
-        return self._reader.usage
+        """The usage that the server reported so far."""
+        return self._decoder.usage
 
     @property
     def request_id(self) -> str | None:
-        """Cloudflare's id of the call, for its support."""
+        """Cloudflare's id of the request, to quote to its support."""
         return self._headers.get("cf-ai-req-id") or self._headers.get("cf-ray")
 
     @property
-    def via(self) -> str:
-        """What lies between: "gateway NAME" with its cache's part in it, or another server."""
-        return self._via + told_by(self._headers) if self._via else ""
+    def endpoint(self) -> str:
+        """The "gateway NAME" with its cache status, or the other server; "" for Workers AI."""
+        return self._endpoint + cache_note(self._headers) if self._endpoint else ""
 
     @property
     def _headers(self) -> Mapping[str, str]:
@@ -93,10 +221,10 @@ class ChatStream:
 
     def __iter__(self) -> Iterator[Delta]:
         try:
-            first, others = self._tried(self._begun)
-            self._arriving = True
-            for delta in chain(first, others):
-                if isinstance(delta, Text):
+            first, remaining = self._run_with_retries(self._send_until_first_delta)
+            self._has_first_delta = True
+            for delta in chain(first, remaining):
+                if isinstance(delta, TextDelta):
                     self._texts.append(delta.text)
                 yield delta
         except CfaiError as error:
@@ -106,130 +234,132 @@ class ChatStream:
         finally:
             self.close()
 
-    def _begun(self) -> Begun:
-        """Send, and wait for the first delta: up to here a refusal may be tried again."""
+    def _send_until_first_delta(self) -> FirstDelta:
+        """Send the request and wait for the first delta; until then it may be retried."""
         self.close()
-        self._reader, self._broken = Reader(), None
-        deltas = self._deltas()
+        self._decoder, self._broken = FrameDecoder(), None
+        deltas = self._iter_deltas()
         return list(islice(deltas, 1)), deltas
 
-    def _deltas(self) -> Iterator[Delta]:
+    def _iter_deltas(self) -> Iterator[Delta]:
         response = self._response = self._send({})
         if from_cache(response.headers):
-            self._reader.is_copy()
+            self._decoder.mark_cached()
         if _is_json(response):
-            yield from self._whole(response)
+            yield from self._read_single_response(response)
         else:
-            yield from self._streamed(response)
+            yield from self._read_stream(response)
 
-    def _whole(self, response: httpx.Response) -> Iterator[Delta]:
-        answer = self._told(response)
-        if self._request.stream and is_empty(answer):
-            answer = self._told(self._asked_again())
-        yield from self._reader.read(answer)
-        yield from self._end()
+    def _read_single_response(self, response: httpx.Response) -> Iterator[Delta]:
+        answer = self._read_answer(response)
+        if self._request.stream and is_empty_answer(answer):
+            answer = self._read_answer(self._resend_without_streaming())
+        yield from self._decoder.decode(answer)
+        yield from self._finish()
 
-    def _told(self, response: httpx.Response) -> Any:
-        """Return the answer that a reply's JSON holds, or raise what it refuses with."""
-        self.body = json_of(response)
-        _raise_refusal(self.body)
-        return unwrapped(self.body)
+    def _read_answer(self, response: httpx.Response) -> Any:
+        """Return the answer in a JSON response, or raise the error in it."""
+        self.response_body = read_json(response)
+        _raise_if_error(self.response_body)
+        return unwrap_envelope(self.response_body)
 
-    def _asked_again(self) -> httpx.Response:
-        """Ask without streaming: some models answer a stream request with an empty result."""
+    def _resend_without_streaming(self) -> httpx.Response:
+        """Send without streaming: some models return an empty result for a stream request."""
         self.close()
         response = self._response = self._send({"stream": False})
         return response
 
-    def _end(self) -> Iterator[Delta]:
-        return self._reader.end(header_neurons(self._headers))
+    def _finish(self) -> Iterator[Delta]:
+        return self._decoder.finish(parse_header_neurons(self._headers))
 
-    def _streamed(self, response: httpx.Response) -> Iterator[Delta]:
-        reader, allowance = self._reader, Allowance.of(self._request)
-        read = reader.read
-        patience = Patience(seconds_per_piece(response), allowance.seconds(response))
-        arriving = events(self._until_broken(response, patience, allowance.bytes), rest=True)
-        frames, enough = 0, allowance.characters
-        for name, data, ended in arriving:
-            frame = frame_in(data)
+    def _read_stream(self, response: httpx.Response) -> Iterator[Delta]:
+        decoder, allowance = self._decoder, Allowance.of(self._request)
+        decode = decoder.decode
+        timeouts = ResponseTimeouts(get_read_timeout(response), allowance.seconds(response))
+        events = iter_events(self._iter_chunks(response, timeouts, allowance.bytes), rest=True)
+        frames, max_characters = 0, allowance.characters
+        for event_name, data, ended in events:
+            frame = parse_frame(data)
             if frame is None:
-                if data.strip() == END:
-                    reader.finished = True
+                if data.strip() == DONE:
+                    decoder.finished = True
                     break
                 continue
-            if not ended and not (reader.finished or finishes(frame)):
-                break  # the piece of a frame may be JSON too
-            _raise_refusal(frame, name)
-            if patience.waited > patience.soon and is_of_answer(frame):
-                patience.progress()
-            yield from read(frame)
+            if not ended and not (decoder.finished or has_finish_reason(frame)):
+                break  # a truncated frame may be valid JSON by chance
+            _raise_if_error(frame, event_name)
+            if timeouts.waited > timeouts.soon and is_of_answer(frame):
+                timeouts.progress()
+            yield from decode(frame)
             frames += 1
-            if reader.finished:
-                patience.shorten(SECONDS_AFTER_FINISH)
-            if reader.characters > enough:
-                allowance.check(frames, reader.characters)
-        if not reader.finished:
-            yield from reader.held()
-            raise self._cut()
-        yield from self._end()
-        patience.shorten(SECONDS_AFTER_FINISH)
-        deque(arriving, maxlen=0)  # read to its end, a connection serves again
+            if decoder.finished:
+                timeouts.shorten(SECONDS_AFTER_FINISH)
+            if decoder.characters > max_characters:
+                allowance.check(frames, decoder.characters)
+        if not decoder.finished:
+            yield from decoder.flush()
+            raise self._truncation_error()
+        yield from self._finish()
+        timeouts.shorten(SECONDS_AFTER_FINISH)
+        deque(events, maxlen=0)  # a connection can be reused once its body is read to the end
 
-    def _until_broken(
-        self, response: httpx.Response, patience: Patience, limit: int
+    def _iter_chunks(
+        self, response: httpx.Response, timeouts: ResponseTimeouts, limit: int
     ) -> Iterator[bytes]:
-        """Yield the chunks; an error ends them, and counts only where the answer is not whole."""
+        """Yield the chunks; store an error, which matters only if the answer is incomplete."""
         try:
-            yield from chunks(response, patience, limit)
+            yield from iter_body(response, timeouts, limit)
         except CfaiError as error:
             self._broken = error
 
-    def _cut(self) -> CfaiError:
-        """Return why the stream stopped before its end."""
+    def _truncation_error(self) -> CfaiError:
+        """Return the error for a stream that stopped before its end."""
         if self._broken is None:
-            return CutStream("The answer broke off")
-        if self._arriving and isinstance(self._broken, ConnectionFailed):
-            return CutStream(f"The answer broke off: {self._broken.cause}")
+            return IncompleteStreamError("The answer broke off")
+        if self._has_first_delta and isinstance(self._broken, APIConnectionError):
+            return IncompleteStreamError(f"The answer broke off: {self._broken.cause}")
         return self._broken
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a stream may bring before it counts as one without an end: some times its max_tokens.
+    """Limits of size and time for one stream, derived from its max_tokens.
 
-    `tokens` is the limit that was sent, for all answers; `characters` weigh as Latin ones.
+    They stop a server that never ends its answer. `tokens` is the limit of the request for all
+    its choices; `characters` are weighted as Latin ones.
     """
 
     tokens: int
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """Return what the answers to a request may bring."""
-        return cls((most_tokens(request) or UNKNOWN_TOKENS) * answers(request))
+        """Return the limits for the stream of a request."""
+        return cls((get_max_tokens(request) or UNKNOWN_TOKENS) * count_answers(request))
 
     @property
     def bytes(self) -> int:
-        """The most bytes of all frames."""
-        return MAX_REPLY_BYTES + BYTES_PER_TOKEN * self.tokens
+        """The maximum number of bytes of the stream."""
+        return MAX_RESPONSE_BYTES + BYTES_PER_TOKEN * self.tokens
 
     @property
     def characters(self) -> int:
-        """How many need a closer look: four times what so many tokens usually have."""
-        return 4 * (self.tokens + SPARE_TOKENS) * CHARACTERS_PER_TOKEN
+        """The characters from which on `check` runs: four times the usual number."""
+        return 4 * (self.tokens + SPARE_TOKENS) * CHARS_PER_TOKEN
 
     def seconds(self, response: httpx.Response) -> float | None:
-        """Return how long all of a stream may take."""
-        idle = seconds_per_piece(response)
+        """Return how many seconds the stream may take; None for no limit."""
+        idle = get_read_timeout(response)
         return idle and idle + self.tokens * SLOWEST_TOKEN
 
     def check(self, frames: int, characters: int) -> None:
-        """Raise CutStream where a stream has brought more than any server sends within the limit.
+        """Raise IncompleteStreamError if a stream is far longer than its max_tokens allows.
 
-        Tokens of many spaces or dashes are long, but come one a frame at most.
+        Tokens of many spaces or dashes are long, so many characters in few frames are allowed up
+        to a higher limit.
         """
         is_past = frames > self.tokens + SPARE_FRAMES
         if is_past or characters > LONG_TOKENS * self.characters:
-            raise CutStream(
+            raise IncompleteStreamError(
                 f"The server went on far beyond the {self.tokens:,} tokens that it was asked for"
             )
 
@@ -238,36 +368,36 @@ def _is_json(response: httpx.Response) -> bool:
     return "application/json" in response.headers.get("content-type", "")
 
 
-def frame_in(data: bytes) -> Any:
-    """Return a frame's JSON; None for anything that is no JSON object."""
+def parse_frame(data: bytes) -> Any:
+    """Return a frame's JSON object; None for anything else."""
     text = data.decode("utf-8", "replace")
     if not text.startswith("{"):
         text = text.lstrip()
         if not text.startswith("{"):
             return None
     try:
-        return RAW_DECODE(text)[0]  # loads spends a third more on looking at both ends
+        return RAW_DECODE(text)[0]  # json.loads takes a third longer, to check both ends
     except (ValueError, RecursionError):
         return None
 
 
-def finishes(frame: Any) -> bool:
-    """Whether a frame says why the answer ended."""
-    probe = Reader()
-    deque(probe.read(frame), maxlen=0)
+def has_finish_reason(frame: Any) -> bool:
+    """Whether a frame has the finish reason."""
+    probe = FrameDecoder()
+    deque(probe.decode(frame), maxlen=0)
     return probe.finished
 
 
 def is_of_answer(frame: Any) -> bool:
-    """Whether a frame is about the answer; a ping is not."""
+    """Whether a frame has a part of the answer, unlike a ping."""
     return bool(frame.get("choices")) or "response" in frame or "tool_calls" in frame
 
 
-def _raise_refusal(frame: Any, named: str = MESSAGE) -> None:
+def _raise_if_error(frame: Any, event_name: str = DEFAULT_EVENT_NAME) -> None:
     if not isinstance(frame, dict) or ("choices" in frame and not frame.get("error")):
         return
-    error: WorkersAIError | None = refusal_in(frame)
-    if error is None and named == "error":
-        error = refusal_in({"error": frame.get("message") or frame})
+    error: WorkersAIError | None = error_from_body(frame)
+    if error is None and event_name == "error":
+        error = error_from_body({"error": frame.get("message") or frame})
     if error is not None:
         raise error

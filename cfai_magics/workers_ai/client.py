@@ -1,52 +1,214 @@
-"""The client of Workers AI: its endpoints as methods that take and return values."""
+"""The Workers AI client: one method per endpoint."""
 
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
 
-from ..arguments import texts_of
-from ..errors import BadOption, NotAnAccountId, PermissionDenied
-from ..secret import Secret, Unpickled
-from ..values import Answer, Model, Request, Usage
-from ..values.results import Embeddings, RawResult
-from . import account, analytics, catalogue, chat, tasks
-from .batches import Batches
-from .body import whole
-from .chat_stream import ChatStream
-from .connection import (
-    NO_TOKEN,
-    Connection,
-    OnRetry,
-    Turn,
-    content,
-    json_content,
-    json_of,
+from ..arguments import collect_texts
+from ..errors import (
+    AuthenticationError,
+    InvalidAccountIdError,
+    InvalidOptionError,
+    PermissionDeniedError,
+    WorkersAIError,
 )
-from .gateway import Gateway, through
-from .gathering import Gathering
-from .http_pool import OwnTransport
-from .token_check import TokenChecker
-from .usage import usage_of
-from .work import check_files, check_payload
+from ..secret import Secret, Unpicklable
+from ..types.messages import Answer, FinishDelta, Request, TextDelta
+from ..types.results import Embeddings, TaskResult
+from ..types.usage import Model, Usage
+from .chat_stream import AnswerBuilder, ChatStream
+from .connection_pool import PerProcessTransport
+from .endpoints import (
+    ANALYTICS_PERMISSION_HINT,
+    GRAPHQL_PATH,
+    INACTIVE_STATUSES,
+    PAGE_SIZE,
+    PERMISSION_PROBE,
+    USER_TOKEN_PATH,
+    TokenCheck,
+    account_token_path,
+    analytics_body,
+    batch_body,
+    chat_body,
+    embeddings_body,
+    is_last_page,
+    multipart_kwargs,
+    parse_batch_id,
+    parse_batch_responses,
+    parse_embeddings,
+    parse_models,
+    parse_neurons_by_model,
+    parse_token_check,
+    parse_token_status,
+    run_path,
+    split_batches,
+    task_result_from_bytes,
+    task_result_from_json,
+    unwrap_batch_response,
+)
+from .frame_decoder import FrameDecoder, parse_usage
+from .gateway import Gateway, with_gateway_headers
+from .http import (
+    NO_TOKEN,
+    AcquireSlot,
+    HTTPConnection,
+    OnRetry,
+    content_kwargs,
+    json_kwargs,
+    read_json,
+)
+from .response_body import read_body
+from .task_requests import check_files, check_payload
 
-CLOUDFLARE = "https://api.cloudflare.com/client/v4"
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """The answer to one request of a batch; `error` is the reason if there is none."""
+
+    text: str = ""
+    finish_reason: str = "unknown"
+    usage: Usage = field(default_factory=Usage)
+    error: str = ""
+
+
+def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
+    """Return the answer or error in one response of a batch, in any response format."""
+    if response.get("success") is False:
+        errors = response.get("errors") or response.get("error") or []
+        first = errors[0] if isinstance(errors, list) and errors else errors
+        message = first.get("message") if isinstance(first, Mapping) else first
+        return BatchAnswer(error=str(message or "it failed"))
+    decoder = FrameDecoder()
+    deltas = [*decoder.decode(unwrap_batch_response(response)), *decoder.finish()]
+    text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+    reasons = [delta.reason for delta in deltas if isinstance(delta, FinishDelta)]
+    return BatchAnswer(text, reasons[-1] if reasons else "unknown", decoder.usage)
+
+
+class Batches:
+    """Client of the Batch API of one account; `account_url` is the account's base URL."""
+
+    def __init__(self, connection: HTTPConnection, account_url: str) -> None:
+        self._connection = connection
+        self._account_url = account_url
+
+    def enqueue(
+        self,
+        requests: Sequence[Request],
+        on_retry: OnRetry | None = None,
+        gateway: Gateway | None = None,
+    ) -> str:
+        """Submit requests to one model as a batch and return the batch id."""
+        model = requests[0].model
+        body = batch_body([chat_body(request) for request in requests])
+        request_kwargs = with_gateway_headers(gateway, json_kwargs(body))
+        url = f"{self._run_url(model)}?queueRequest=true"
+        return parse_batch_id(
+            self._connection.request_json("POST", url, model, on_retry, **request_kwargs)[0]
+        )
+
+    def fetch(
+        self, model: str, batch_id: str, on_retry: OnRetry | None = None
+    ) -> dict[int, BatchAnswer] | None:
+        """Return the answers of a batch by request index; None while it is in the queue."""
+        request_kwargs = json_kwargs({"request_id": batch_id})
+        response_body, _ = self._connection.request_json(
+            "POST", self._run_url(model), on_retry=on_retry, **request_kwargs
+        )
+        responses = parse_batch_responses(response_body)
+        if responses is None:
+            return None
+        return {index: parse_batch_answer(response) for index, response in responses.items()}
+
+    def _run_url(self, model: str) -> str:
+        return self._account_url + run_path(quote(model, safe="@/"))
+
+
+class TokenChecker:
+    """Checks one API token with requests to `base_url` and to `openai_url`.
+
+    `search_models` requests one entry of the model catalog.
+    """
+
+    def __init__(
+        self,
+        connection: HTTPConnection,
+        base_url: str,
+        openai_url: str,
+        search_models: Callable[[], object],
+    ) -> None:
+        self._connection = connection
+        self._base_url = base_url
+        self._openai_url = openai_url
+        self._search_models = search_models
+
+    def check(self, account_id: str, on_retry: OnRetry | None = None) -> TokenCheck:
+        """Return the owner, status and permissions of the token.
+
+        Raises AuthenticationError if the token is not valid, disabled or expired.
+        """
+        paths = {"user": USER_TOKEN_PATH, "account": account_token_path(account_id)}
+        owner = "user"
+        try:
+            response_body, _ = self._connection.request_json(
+                "GET", self._base_url + paths[owner], on_retry=on_retry
+            )
+        except AuthenticationError:
+            owner = "account"
+            response_body, _ = self._connection.request_json(
+                "GET", self._base_url + paths[owner], on_retry=on_retry
+            )
+        if parse_token_status(response_body) in INACTIVE_STATUSES:
+            raise AuthenticationError(f"The token is {parse_token_status(response_body)}")
+        return parse_token_check(
+            response_body, owner, can_read=self._can_list_models(), can_run=self._can_run_models()
+        )
+
+    def _can_list_models(self) -> bool:
+        try:
+            self._search_models()
+        except PermissionDeniedError:
+            return False
+        return True
+
+    def _can_run_models(self) -> bool:
+        """Whether the token may run models; probes with a missing model, which costs nothing."""
+        try:
+            self._connection.request_json(
+                "POST",
+                f"{self._openai_url}/chat/completions",
+                **json_kwargs(PERMISSION_PROBE),
+            )
+        except (
+            PermissionDeniedError,
+            AuthenticationError,
+        ):  # Cloudflare returns either for a token without Edit
+            return False
+        except WorkersAIError:
+            return True
+        return True
+
+
+CLOUDFLARE_API_URL = "https://api.cloudflare.com/client/v4"
 ACCOUNT_ID_LENGTH = 32
-HEX = frozenset("0123456789abcdef")
-TOKEN = re.compile(r"[!-~]+")  # what a header can bear; httpx would name the rest in its error
-TIMEOUT = 240.0  # s: models themselves give up after 120 to 235 s
+HEX_DIGITS = frozenset("0123456789abcdef")
+# The characters allowed in a header; for others, httpx would show the token in its error.
+TOKEN_PATTERN = re.compile(r"[!-~]+")
+DEFAULT_TIMEOUT = 240.0  # s; models time out after 120 to 235 s
 
 
-class WorkersAI(Unpickled):
-    """Cloudflare Workers AI over HTTP: one account, one connection pool.
+class WorkersAI(Unpicklable):
+    """Client of Cloudflare Workers AI: one account, one connection pool.
 
-    `timeout` is in seconds, for the next piece of an answer. Use a `with` block, or close it.
-    Every method raises the errors of `cfai_magics.errors` and no other.
+    `timeout` is the maximum number of seconds between two parts of an answer. Use a `with` block,
+    or call `close`. All methods raise only the errors of `cfai_magics.errors`.
     """
 
     def __init__(
@@ -54,25 +216,25 @@ class WorkersAI(Unpickled):
         account_id: str,
         api_token: str | Secret,
         *,
-        base_url: str = CLOUDFLARE,
-        timeout: float = TIMEOUT,
+        base_url: str = CLOUDFLARE_API_URL,
+        timeout: float = DEFAULT_TIMEOUT,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        token = api_token = _secret(api_token)  # a traceback shows the arguments too
-        if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX:
+        token = api_token = _to_secret(api_token)  # a traceback shows the arguments too
+        if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX_DIGITS:
             account_id = ""  # it may be the token
-            raise NotAnAccountId("What stands for the account id is none")
-        if token is not NO_TOKEN and not token.fits(TOKEN):
-            raise BadOption(
+            raise InvalidAccountIdError("What stands for the account id is none")
+        if token is not NO_TOKEN and not token.matches(TOKEN_PATTERN):
+            raise InvalidOptionError(
                 "What stands for the API token is none",
                 "Run %cfai login again, or check CLOUDFLARE_API_TOKEN.",
             )
-        self._root = base_url.rstrip("/")
+        self._base_url = base_url.rstrip("/")
         self._account_id = account_id
-        self._openai = f"{self._root}/accounts/{account_id}/ai/v1"
-        self._via = ""
-        self._connection = Connection(token, timeout, transport, sleep)
+        self._openai_url = f"{self._base_url}/accounts/{account_id}/ai/v1"
+        self._endpoint = ""
+        self._connection = HTTPConnection(token, timeout, transport, sleep)
 
     @classmethod
     def openai_compatible(
@@ -80,26 +242,31 @@ class WorkersAI(Unpickled):
         base_url: str,
         api_key: str | Secret,
         *,
-        timeout: float = TIMEOUT,
+        timeout: float = DEFAULT_TIMEOUT,
         transport: httpx.BaseTransport | None = None,
-        proxies: bool = False,
-        via: str = "",
+        use_proxies: bool = False,
+        endpoint: str = "",
     ) -> Self:
-        """Return a client of another server with OpenAI's routes, such as llama.cpp's own.
+        """Return a client for another OpenAI-compatible server, such as llama.cpp.
 
-        It has stream, chat and embed; what only Cloudflare offers raises BadOption. The proxies
-        that the environment names are used only with `proxies`: what stays on this machine passes
-        through none. An empty `api_key` sends none; `via` is what its answers name as their way.
+        It supports stream, chat and embed; other methods raise InvalidOptionError. Proxies of the
+        environment are used only with `use_proxies`, because requests to this machine must not
+        go through one. An empty `api_key` is not sent. `endpoint` is the name of the server in
+        its answers.
         """
-        key = api_key = _secret(api_key)
-        if key and not key.fits(TOKEN):
-            raise BadOption("What stands for the API key is none", "Check CFAI_API_KEY.")
-        way = transport or (None if proxies else OwnTransport(httpx.HTTPTransport))
-        made = cls("0" * ACCOUNT_ID_LENGTH, key or NO_TOKEN, timeout=timeout, transport=way)
-        made._account_id = ""
-        made._openai = base_url.rstrip("/")
-        made._via = via
-        return made
+        key = api_key = _to_secret(api_key)
+        if key and not key.matches(TOKEN_PATTERN):
+            raise InvalidOptionError("What stands for the API key is none", "Check CFAI_API_KEY.")
+        resolved_transport = transport or (
+            None if use_proxies else PerProcessTransport(httpx.HTTPTransport)
+        )
+        client = cls(
+            "0" * ACCOUNT_ID_LENGTH, key or NO_TOKEN, timeout=timeout, transport=resolved_transport
+        )
+        client._account_id = ""
+        client._openai_url = base_url.rstrip("/")
+        client._endpoint = endpoint
+        return client
 
     def __repr__(self) -> str:
         return f"WorkersAI(…{self._account_id[-4:]})" if self._account_id else "WorkersAI(other)"
@@ -114,49 +281,55 @@ class WorkersAI(Unpickled):
         """Close the connections."""
         self._connection.close()
 
-    def take_turns(self, turn: Turn) -> None:
-        """Let each request to a model wait first, as long as `turn` says of it."""
-        self._connection.turn = turn
+    def set_rate_limiter(self, acquire_slot: AcquireSlot) -> None:
+        """Delay each request to a model by the RateDelay that `acquire_slot` returns."""
+        self._connection.acquire_slot = acquire_slot
 
-    def hang_up(self) -> None:
-        """End at once what other threads wait for; nothing more can be sent, and close remains."""
-        self._connection.hang_up()
+    def abort(self) -> None:
+        """Interrupt the requests of all threads; afterwards the client can only be closed."""
+        self._connection.abort()
 
-    def bearing(self, extensions: Mapping[str, Any]) -> Self:
-        """Return this client with what httpx hands on to the transport beside each request."""
-        made = copy(self)
-        made._connection = self._connection.bearing(extensions)  # noqa: SLF001 - our own
-        return made
+    def with_extensions(self, extensions: Mapping[str, Any]) -> Self:
+        """Return a client on the same connections that sends these httpx request extensions."""
+        client = copy(self)
+        client._connection = self._connection.with_extensions(extensions)  # noqa: SLF001 - our own
+        return client
 
     def stream(
         self, request: Request, on_retry: OnRetry | None = None, gateway: Gateway | None = None
     ) -> ChatStream:
-        """Return the answer's deltas as they come; nothing is sent before the first is asked for.
+        """Return an iterator over the answer's deltas; the request is sent on first use.
 
-        A refusal is tried again where that is worth it, as long as nothing has arrived;
-        `on_retry(error, seconds, next_try)` is called before a wait once that takes over 2 s.
+        A transient error is retried until the first delta is received.
+        `on_retry(error, seconds, next_attempt)` is called before a wait once retrying takes more
+        than 2 s.
         """
-        body = chat.body(request, cloudflare=bool(self._account_id))
-        url = f"{self._openai}/chat/completions"
+        body = chat_body(request, cloudflare=bool(self._account_id))
+        url = f"{self._openai_url}/chat/completions"
         return ChatStream(
             lambda changes: self._connection.send(
-                "POST", url, request.model, **through(gateway, json_content({**body, **changes}))
+                "POST",
+                url,
+                request.model,
+                **with_gateway_headers(gateway, json_kwargs({**body, **changes})),
             ),
-            lambda send: self._connection.tried(send, on_retry, request.model),
+            lambda send_once: self._connection.with_retries(send_once, on_retry, request.model),
             request,
-            gateway.shown if gateway else self._via,
+            gateway.label if gateway else self._endpoint,
         )
 
     def chat(self, request: Request, on_retry: OnRetry | None = None) -> Answer:
-        """Return the whole answer."""
-        gathering = Gathering(request, time.monotonic, local=not self._account_id)
-        with self.stream(request, on_retry) as deltas:
-            for delta in deltas:
-                gathering.add(delta)
-            return gathering.answer(deltas.usage, request_id=deltas.request_id, raw=deltas.body)
+        """Send a chat request and return the whole answer."""
+        builder = AnswerBuilder(request, time.monotonic, is_local=not self._account_id)
+        with self.stream(request, on_retry) as chat_stream:
+            for delta in chat_stream:
+                builder.add(delta)
+            return builder.build_answer(
+                chat_stream.usage, request_id=chat_stream.request_id, raw=chat_stream.response_body
+            )
 
     def embed(self, texts: str | Iterable[str], model: str) -> Embeddings:
-        """Return one vector per text, in their order; a request contains up to 100 texts."""
+        """Return one vector per text, in the order of the texts; a request has up to 100."""
         vectors: list[tuple[float, ...]] = []
         usage = Usage()
         for batch in self.embed_batches(texts, model):
@@ -171,56 +344,61 @@ class WorkersAI(Unpickled):
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
     ) -> Iterator[Embeddings]:
-        """Yield the vectors of 100 texts at a time, with what each request used."""
-        for batch in tasks.batches(texts_of(texts, "texts")):
-            body = through(gateway, json_content(tasks.embeddings_body(model, batch)))
-            reply, headers = self._connection.ask(
-                "POST", f"{self._openai}/embeddings", model, on_retry, **body
+        """Yield the vectors of up to 100 texts at a time, with the usage of each request."""
+        for batch in split_batches(collect_texts(texts, "texts")):
+            request_kwargs = with_gateway_headers(
+                gateway, json_kwargs(embeddings_body(model, batch))
             )
-            found = tasks.vectors(reply, len(batch))
-            usage = usage_of(reply.get("usage"), headers)
-            yield Embeddings(model, tuple(found), usage)
+            response_body, headers = self._connection.request_json(
+                "POST", f"{self._openai_url}/embeddings", model, on_retry, **request_kwargs
+            )
+            vectors = parse_embeddings(response_body, len(batch))
+            usage = parse_usage(response_body.get("usage"), headers)
+            yield Embeddings(model, tuple(vectors), usage)
 
-    def models(self, on_retry: OnRetry | None = None) -> tuple[Model, ...]:
-        """Return the catalogue, every page of it; `on_retry` as for stream."""
-        found: list[Model] = []
+    def list_models(self, on_retry: OnRetry | None = None) -> tuple[Model, ...]:
+        """Return all models of the catalog; `on_retry` as for stream."""
+        all_models: list[Model] = []
         page = 1
         while True:
-            reply = self._search(page, catalogue.PAGE_SIZE, on_retry)
-            found += catalogue.models(reply)
-            if catalogue.is_last_page(reply, page):
-                return tuple(found)
+            response_body = self._search_models(page, PAGE_SIZE, on_retry)
+            all_models += parse_models(response_body)
+            if is_last_page(response_body, page):
+                return tuple(all_models)
             page += 1
 
-    def _search(self, page: int, per_page: int, on_retry: OnRetry | None = None) -> Any:
-        path = f"{self._account()}/ai/models/search?page={page}&per_page={per_page}"
-        return self._connection.ask("GET", path, on_retry=on_retry)[0]
+    def _search_models(self, page: int, per_page: int, on_retry: OnRetry | None = None) -> Any:
+        url = f"{self._account_url()}/ai/models/search?page={page}&per_page={per_page}"
+        return self._connection.request_json("GET", url, on_retry=on_retry)[0]
 
-    def check_token(self, on_retry: OnRetry | None = None) -> account.TokenCheck:
-        """Ask Cloudflare what the token is: its owner, its state, and what it may do.
+    def check_token(self, on_retry: OnRetry | None = None) -> TokenCheck:
+        """Return the token's owner, status and permissions, as Cloudflare reports them.
 
-        Raises AuthenticationError when it is no valid token of this account; `on_retry` as for
+        Raises AuthenticationError if it is not a valid token of this account; `on_retry` as for
         stream.
         """
-        self._account()
-        token = TokenChecker(
-            self._connection, self._root, self._openai, lambda: self._search(1, 1)
+        self._account_url()
+        checker = TokenChecker(
+            self._connection, self._base_url, self._openai_url, lambda: self._search_models(1, 1)
         )
-        return token.check(self._account_id, on_retry)
+        return checker.check(self._account_id, on_retry)
 
-    def neurons_by_model(self, day: datetime) -> dict[str, float]:
-        """Return the neurons that the account used on a UTC day, by model, as Cloudflare counts.
+    def fetch_neurons_by_model(self, day: datetime) -> dict[str, float]:
+        """Return the neurons that the account used on a UTC day, by model, from the analytics.
 
-        They come some minutes late. Raises PermissionDenied without Account Analytics - Read.
+        Cloudflare updates them with a delay of some minutes. Raises PermissionDeniedError if the
+        token lacks Account Analytics - Read.
         """
-        self._account()
-        body = json_content(analytics.body(self._account_id, day))
+        self._account_url()
+        request_kwargs = json_kwargs(analytics_body(self._account_id, day))
         try:
-            reply, _ = self._connection.ask("POST", self._root + analytics.PATH, **body)
-        except PermissionDenied as error:
-            error.hint = analytics.PERMISSION
+            response_body, _ = self._connection.request_json(
+                "POST", self._base_url + GRAPHQL_PATH, **request_kwargs
+            )
+        except PermissionDeniedError as error:
+            error.hint = ANALYTICS_PERMISSION_HINT
             raise
-        return analytics.neurons_by_model(reply)
+        return parse_neurons_by_model(response_body)
 
     def run(
         self,
@@ -231,51 +409,55 @@ class WorkersAI(Unpickled):
         files: Mapping[str, Any] | None = None,
         gateway: Gateway | None = None,
         on_retry: OnRetry | None = None,
-    ) -> RawResult:
-        """Run a native task and return its reply in its raw form.
+    ) -> TaskResult:
+        """Run a native task and return its unparsed result.
 
-        `payload` is sent as JSON; bytes are sent as they are, with their `content_type`; with
-        `files`, as httpx takes them, all goes as multipart/form-data, as the flux-2 models want;
-        `on_retry` as for stream.
+        `payload` is sent as JSON, or as bytes with the `content_type`. With `files`, in the form
+        that httpx takes, all fields are sent as multipart/form-data, which the flux-2 models
+        require. `on_retry` as for stream.
         """
         check_payload(payload)
-        url = self._account() + tasks.run_path(quote(model, safe="@/"))
-        sent = tasks.multipart(payload, files) or content(payload, content_type)
-        sent = through(gateway, sent)
-        response = self._connection.tried(
-            lambda: self._connection.send("POST", url, model, **sent), on_retry, model
+        url = self._account_url() + run_path(quote(model, safe="@/"))
+        request_kwargs = multipart_kwargs(payload, files) or content_kwargs(payload, content_type)
+        request_kwargs = with_gateway_headers(gateway, request_kwargs)
+        response = self._connection.with_retries(
+            lambda: self._connection.send("POST", url, model, **request_kwargs), on_retry, model
         )
-        kind = response.headers.get("content-type", "")
-        if "json" in kind:
-            return tasks.json_result(json_of(response), kind, response.headers)
-        return tasks.bytes_result(whole(response), kind, response.headers)
+        response_type = response.headers.get("content-type", "")
+        if "json" in response_type:
+            return task_result_from_json(read_json(response), response_type, response.headers)
+        return task_result_from_bytes(read_body(response), response_type, response.headers)
 
     @property
     def batches(self) -> Batches:
-        """The queue of the Batch API."""
-        return Batches(self._connection, self._account())
+        """The client of the Batch API."""
+        return Batches(self._connection, self._account_url())
 
     def to_markdown(
         self,
         files: Sequence[tuple[str, bytes, str]],
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
-    ) -> RawResult:
-        """Return documents as Markdown; they are given as (name, bytes, MIME type)."""
+    ) -> TaskResult:
+        """Convert documents, given as (name, bytes, MIME type), to Markdown."""
         check_files(files)
-        form = through(gateway, {"files": [("files", file) for file in files]})
-        url = f"{self._account()}/ai/tomarkdown"
-        reply, headers = self._connection.ask("POST", url, on_retry=on_retry, **form)
-        return tasks.json_result(reply, "application/json", headers)
+        request_kwargs = with_gateway_headers(
+            gateway, {"files": [("files", file) for file in files]}
+        )
+        url = f"{self._account_url()}/ai/tomarkdown"
+        response_body, headers = self._connection.request_json(
+            "POST", url, on_retry=on_retry, **request_kwargs
+        )
+        return task_result_from_json(response_body, "application/json", headers)
 
-    def _account(self) -> str:
+    def _account_url(self) -> str:
         if not self._account_id:
-            raise BadOption(
+            raise InvalidOptionError(
                 "The server that answers now has no Workers AI account",
                 "%cfai status shows which it is and where that is set.",
             )
-        return f"{self._root}/accounts/{self._account_id}"
+        return f"{self._base_url}/accounts/{self._account_id}"
 
 
-def _secret(given: str | Secret) -> Secret:
-    return given if isinstance(given, Secret) else Secret(given)
+def _to_secret(value: str | Secret) -> Secret:
+    return value if isinstance(value, Secret) else Secret(value)

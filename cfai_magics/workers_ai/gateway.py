@@ -1,4 +1,4 @@
-"""An AI Gateway of the account: its name, what it counts by, the headers that lead through it."""
+"""Route requests through an AI Gateway: its name, metadata, headers and cache status."""
 
 import json
 import re
@@ -6,70 +6,75 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import BadOption
+from ..errors import InvalidOptionError
 
 Metadata = Mapping[str, str | float | bool]
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-METADATA_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-MOST_METADATA = 5  # entries a request, says AI Gateway
-DIRECT = "off"  # what stands for no gateway where the settings name one
+NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+METADATA_NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+MAX_METADATA_ENTRIES = 5  # per request, limit of AI Gateway
+NO_GATEWAY = "off"  # option value that overrides the gateway of the settings
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway by its name; spend limits and logs can go by its metadata."""
+    """An AI Gateway: its name and the metadata for its logs and spend limits."""
 
     name: str
     metadata: Metadata = field(default_factory=dict)
 
     @property
-    def shown(self) -> str:
-        """What the line under an answer calls it."""
+    def label(self) -> str:
+        """The gateway's name in the footer under an answer."""
         return f"gateway {self.name}"
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that send a call of Workers AI through it; the host stays the same."""
-        named = {"cf-aig-gateway-id": self.name}
-        told = {"cf-aig-metadata": json.dumps(dict(self.metadata))} if self.metadata else {}
-        return named | told
+        """The headers that route a Workers AI request through it; the host stays the same."""
+        id_header = {"cf-aig-gateway-id": self.name}
+        metadata_header = (
+            {"cf-aig-metadata": json.dumps(dict(self.metadata))} if self.metadata else {}
+        )
+        return id_header | metadata_header
 
 
-def through(gateway: Gateway | None, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is sent with the headers that lead through the gateway, where there is one."""
+def with_gateway_headers(
+    gateway: Gateway | None, request_kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the httpx arguments with the gateway's headers added, if there is a gateway."""
     headers = gateway.headers if gateway else {}
-    return {**sent, "headers": {**sent.get("headers", {}), **headers}}
+    return {**request_kwargs, "headers": {**request_kwargs.get("headers", {}), **headers}}
 
 
-def gateway_name(value: Any) -> str:
-    """Return the name of a gateway; BadOption where it can be none."""
-    if not isinstance(value, str) or not NAME.fullmatch(value):
-        raise BadOption(
+def parse_gateway_name(value: Any) -> str:
+    """Return the name of a gateway; raises InvalidOptionError if it is not valid."""
+    if not isinstance(value, str) or not NAME_PATTERN.fullmatch(value):
+        raise InvalidOptionError(
             f"{value!r} is no gateway's name", "It has up to 64 letters, digits, - and _."
         )
     return value
 
 
-def gateway_metadata(value: Any) -> dict[str, str | float | bool]:
-    """Return the metadata of a gateway; BadOption where it takes none such."""
-    fits = isinstance(value, Mapping) and all(
-        METADATA_NAME.fullmatch(str(name)) and isinstance(item, str | int | float)
+def parse_gateway_metadata(value: Any) -> dict[str, str | float | bool]:
+    """Return the metadata of a gateway; raises InvalidOptionError if it is not valid."""
+    is_valid = isinstance(value, Mapping) and all(
+        METADATA_NAME_PATTERN.fullmatch(str(name)) and isinstance(item, str | int | float)
         for name, item in value.items()
     )
-    if not fits or len(value) > MOST_METADATA:
-        raise BadOption(
-            f"metadata is not {MOST_METADATA} names at most with texts, numbers or true and false",
+    if not is_valid or len(value) > MAX_METADATA_ENTRIES:
+        raise InvalidOptionError(
+            f"metadata is not {MAX_METADATA_ENTRIES} names at most with texts, numbers or true "
+            "and false",
             'Write for example course = "Physics 1" below [metadata].',
         )
     return dict(value)
 
 
 def from_cache(headers: Mapping[str, str]) -> bool:
-    """Whether the gateway answered from its cache, so that Workers AI billed nothing."""
+    """Whether the gateway answered from its cache, so that Workers AI bills nothing."""
     return headers.get("cf-aig-cache-status", "").upper() == "HIT"
 
 
-def told_by(headers: Mapping[str, str]) -> str:
-    """Return what the reply's headers tell of the gateway's cache, to be shown."""
+def cache_note(headers: Mapping[str, str]) -> str:
+    """Return the gateway's cache status as text for the footer; "" if there is none."""
     status = headers.get("cf-aig-cache-status", "")
     return f", cache {status.lower()}" if status.isalpha() else ""

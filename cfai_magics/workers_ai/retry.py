@@ -1,32 +1,42 @@
-"""Which refusals are worth another try, and how long to wait before it."""
+"""Retry rules: which errors are retried, how often and after how long."""
 
 from collections.abc import Callable
 
-from ..errors import CfaiError, ConnectionFailed, NoCapacity, RateLimited, ServerError
+from ..errors import (
+    APIConnectionError,
+    CapacityError,
+    CfaiError,
+    RateLimitError,
+    ServerError,
+)
 
-WORTH_IT = (ConnectionFailed, NoCapacity, RateLimited, ServerError)
-MOST_TRIES = 5
-MOST_MINUTE_TRIES = 3  # a per-minute limit is over within a minute: two waits will do
-LONGEST_WAIT = 60.0  # s; a longer Retry-After is not waited for
-FIRST_WAIT = 1.0  # s, doubled each time
-FIRST_MINUTE_WAIT = 20.0  # s, doubled too
+RETRYABLE = (APIConnectionError, CapacityError, RateLimitError, ServerError)
+MAX_ATTEMPTS = 5
+MAX_RATE_LIMIT_ATTEMPTS = 3  # a per-minute limit resets within a minute: two waits suffice
+MAX_WAIT_SECONDS = 60.0  # with a longer Retry-After the request is not retried
+FIRST_WAIT_SECONDS = 1.0  # doubled with each attempt
+FIRST_RATE_LIMIT_WAIT_SECONDS = 20.0  # doubled with each attempt
 
 
-def is_worth_another(error: BaseException | None, tries: int) -> bool:
-    """Whether to try again after this error and so many tries."""
-    if not isinstance(error, WORTH_IT) or (error.retry_after or 0.0) > LONGEST_WAIT:
+def is_retryable(error: BaseException | None, attempts: int) -> bool:
+    """Whether to retry after this error and this number of attempts."""
+    if not isinstance(error, RETRYABLE) or (error.retry_after or 0.0) > MAX_WAIT_SECONDS:
         return False
-    return tries < (MOST_MINUTE_TRIES if isinstance(error, RateLimited) else MOST_TRIES)
+    return attempts < (
+        MAX_RATE_LIMIT_ATTEMPTS if isinstance(error, RateLimitError) else MAX_ATTEMPTS
+    )
 
 
-def seconds_before(error: CfaiError, tries: int, random: Callable[[], float]) -> float:
-    """Return how long to wait after so many tries: as the server asks, else longer each time.
+def backoff(error: CfaiError, attempts: int, random_source: Callable[[], float]) -> float:
+    """Return the seconds to wait before the next attempt: Retry-After, else exponential.
 
-    `random` gives numbers from 0 to 1: half of each wait is left to chance, so that a class of
-    notebooks does not come back all at once.
+    `random_source` returns numbers from 0 to 1: half of each wait is random, so that a class of
+    notebooks does not retry at the same time.
     """
     if error.retry_after is not None:
         return error.retry_after
-    first = FIRST_MINUTE_WAIT if isinstance(error, RateLimited) else FIRST_WAIT
-    longest = first * 2.0 ** (tries - 1)
-    return min(LONGEST_WAIT, longest * (0.5 + random() / 2))
+    first_wait = (
+        FIRST_RATE_LIMIT_WAIT_SECONDS if isinstance(error, RateLimitError) else FIRST_WAIT_SECONDS
+    )
+    max_wait = first_wait * 2.0 ** (attempts - 1)
+    return min(MAX_WAIT_SECONDS, max_wait * (0.5 + random_source() / 2))

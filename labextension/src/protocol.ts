@@ -1,6 +1,6 @@
 import { PartialJSONObject, PartialJSONValue } from '@lumino/coreutils';
 
-/** The name of the comm, and its id: see cfai_magics/bridge.py, the other end. */
+/** The name of the comm, and its id: see cfai_magics/frontends/lab_comm.py, the other end. */
 export const TARGET = 'cfai-magics';
 export const VERSION = 1;
 

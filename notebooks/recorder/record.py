@@ -16,10 +16,10 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
-from cfai_magics.errors import BadOption, CfaiError
-from cfai_magics.local import fetch_model
-from cfai_magics.replay.way import SUFFIX, VARIABLE
-from cfai_magics.settings import home, keep_settings
+from cfai_magics.backends.local_model import fetch_model
+from cfai_magics.errors import CfaiError, InvalidOptionError
+from cfai_magics.replay.record_mode import CASSETTE_SUFFIX, MODE_VARIABLE
+from cfai_magics.settings import get_home_folder, update_settings_file
 
 from .served import MiniLM, Model, Ocr, Serving
 
@@ -27,24 +27,26 @@ TAG = "answered-by:"
 MODELS: Mapping[str, Callable[[], Model]] = {each.name: each for each in (Ocr, MiniLM)}
 TAKE = """exec('''
 from types import SimpleNamespace
-from cfai_magics.api import current_session
+from cfai_magics.api import get_current_session
 from cfai_magics.secret import Secret
 address, key, name, vision = {}
-route = current_session().route
-route.close()
-route.server = SimpleNamespace(
-    base_url=address, api_key=Secret(key), model_name=name, context=None, vision=vision,
-    running=True, stop=lambda: None,
+backend = get_current_session().backend
+backend.close()
+backend.local_server = SimpleNamespace(
+    base_url=address, api_key=Secret(key), model_name=name, context_window=None, vision=vision,
+    is_running=True, stop=lambda: None,
 )
 ''', {{}})"""
-GIVE_BACK = "exec('from cfai_magics.api import current_session as at; at().route.close()', {})"
+GIVE_BACK = (
+    "exec('from cfai_magics.api import get_current_session as at; at().backend.close()', {})"
+)
 
 
 def record(
     lesson: Path, *, anew: bool = False, models: Mapping[str, Callable[[], Model]] = MODELS
 ) -> Path:
     """Run a lesson and record what is not recorded, or all `anew`; nothing where a cell fails."""
-    recording = lesson.with_suffix(SUFFIX)
+    recording = lesson.with_suffix(CASSETTE_SUFFIX)
     notebook = nbformat.read(lesson, as_version=4)
     with TemporaryDirectory() as folder, ExitStack() as running:
         made = Path(folder, recording.name)
@@ -54,16 +56,18 @@ def record(
         check(names, models)
         served = {name: running.enter_context(Serving(models[name]())) for name in names}
         notebook.cells = [each for cell in notebook.cells for each in prepared(cell, served)]
-        execute(notebook, lesson.parent, {"CFAI_HOME": folder, VARIABLE: f"auto:{made}"})
+        execute(notebook, lesson.parent, {"CFAI_HOME": folder, MODE_VARIABLE: f"auto:{made}"})
         shutil.copy(made, recording)
     return recording
 
 
 def check(names: Collection[str], models: Collection[str]) -> None:
-    """Raise BadOption where one of these names is no model's."""
+    """Raise InvalidOptionError where one of these names is no model's."""
     unknown = ", ".join(sorted(set(names) - set(models)))
     if unknown:
-        raise BadOption(f"No model here is called {unknown}", f"Name one of {', '.join(models)}.")
+        raise InvalidOptionError(
+            f"No model here is called {unknown}", f"Name one of {', '.join(models)}."
+        )
 
 
 def named(cell: nbformat.NotebookNode) -> list[str]:
@@ -87,8 +91,8 @@ def prepared(
 
 def execute(notebook: nbformat.NotebookNode, folder: Path, environ: Mapping[str, str]) -> None:
     """Run a notebook in its folder, with settings that name the small model and nothing else."""
-    small = fetch_model(home() / "models")
-    keep_settings(Path(environ["CFAI_HOME"]), {"local": str(small)})
+    small = fetch_model(get_home_folder() / "models")
+    update_settings_file(Path(environ["CFAI_HOME"]), {"local": str(small)})
     client = NotebookClient(
         notebook,
         timeout=None,

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.applications import Served, editor
 from tests.browser.servers import PATIENCE, NotebookPage
 
+pytestmark = pytest.mark.browser
+
 AXE = Path(__file__).parents[2] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 OURS = '[class*="jp-Cfai"]'
 SCREENSHOTS = os.environ.get("CFAI_SCREENSHOTS")  # a folder to look at them in

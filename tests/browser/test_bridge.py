@@ -11,6 +11,8 @@ from playwright.sync_api import ConsoleMessage, Error, Page, expect
 from tests.browser.applications import Served
 from tests.browser.servers import PATIENCE, NotebookPage
 
+pytestmark = pytest.mark.browser
+
 LOAD = "%load_ext cfai_magics"
 # What the bridge of the notebook in front tells, as the part of a plug-in gets it.
 STATE = """async () => {

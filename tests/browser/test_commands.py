@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.applications import CELLS, Served, choose_in_palette, editor, saved
 from tests.browser.servers import PATIENCE
 
+pytestmark = pytest.mark.browser
+
 INSERT = "cfai:insert-cell"
 ABOUT = "cfai:ask-about-selection"
 PANEL = "cfai:show-panel"

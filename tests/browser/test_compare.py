@@ -11,6 +11,8 @@ from playwright.sync_api import Browser
 from tests.browser.servers import NotebookPage, jupyter
 from tests.standin import Standin
 
+pytestmark = pytest.mark.browser
+
 ANSWER = (
     "# Sky\n\n$I \\propto \\frac{1}{\\lambda_1^4}$ and *blue*\n\n"
     "![x](http://127.0.0.1:9/track.png) <img src='http://127.0.0.1:9/other.png'> done"

@@ -7,6 +7,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.applications import Served, editor, saved
 from tests.browser.servers import NotebookPage
 
+pytestmark = pytest.mark.browser
+
 LONG = 60_000  # ms
 LOAD = "%load_ext cfai_magics"
 DEFINE = """

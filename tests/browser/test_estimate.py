@@ -6,13 +6,15 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Locator, Page, expect
 
-from cfai_magics.neurons.pricing import Cost
-from cfai_magics.render.formats import between
-from cfai_magics.session import Session
-from cfai_magics.values import Request
+from cfai_magics.display.tables import format_range
+from cfai_magics.pricing.prices import Cost
+from cfai_magics.session.session import Session
+from cfai_magics.types.messages import Request
 from tests.browser.applications import Served, application, editor
 from tests.browser.servers import PATIENCE, NotebookPage
-from tests.secrets import token
+from tests.canaries import token
+
+pytestmark = pytest.mark.browser
 
 LONG = PATIENCE * 1000  # ms
 MODEL = "@cf/google/gemma-4-26b-a4b-it"
@@ -34,9 +36,9 @@ def estimate(page: Page) -> Locator:
 
 def cost(session: Session, text: str, model: str = MODEL, tokens: int = 2048) -> str:
     request = Request(model, ({"role": "user", "content": text},), max_tokens=tokens)
-    found = session.cost(request, session.catalogue_model(model))
+    found = session.estimate_cost(request, session.resolve_catalog_model(model))
     assert isinstance(found, Cost)
-    return f"≈ {between(found.low, found.high)} neurons"
+    return f"≈ {format_range(found.low, found.high)} neurons"
 
 
 def test_it_follows_what_is_typed(

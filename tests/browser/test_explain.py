@@ -10,6 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.applications import CELLS, Served, saved
 from tests.browser.servers import NotebookPage
 
+pytestmark = pytest.mark.browser
+
 LOAD = "%load_ext cfai_magics"
 SOURCES = (LOAD, "n = 0", "1 / n", "%cfai nonsense", "raise KeyboardInterrupt")
 LONG = 60_000  # ms

@@ -7,11 +7,13 @@ from nbformat.v4 import new_code_cell
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from cfai_magics.route.route import hashed
-from cfai_magics.store.ledger import Ledger, Outcome, Place
-from cfai_magics.values import Basis, Usage
+from cfai_magics.backends.selector import account_hash
+from cfai_magics.storage.ledger import CallContext, CallOutcome, Ledger
+from cfai_magics.types.usage import CostBasis, Usage
 from tests.browser.applications import Served, application
 from tests.browser.servers import PATIENCE, NotebookPage
+
+pytestmark = pytest.mark.browser
 
 MODEL = "@cf/an-author/a-model"
 LONG = PATIENCE * 1000  # ms
@@ -51,11 +53,11 @@ def test_gauge_meter_chart_and_selection_stand_out(
 def booked(served: Served) -> Ledger:
     """As if another kernel had asked, and still asked until this is closed."""
     ledger = Ledger(served.root / "home")
-    place = Place(hashed(served.cloudflare.account_id))
-    of: dict[Basis, float] = {"billed": 7_000.0, "estimated": 1_000.0}
+    place = CallContext(account_hash(served.cloudflare.account_id))
+    of: dict[CostBasis, float] = {"billed": 7_000.0, "estimated": 1_000.0}
     for basis, neurons in of.items():
         number = ledger.reserve(place, MODEL, "Text Generation", lambda *_, n=neurons: n)
-        ledger.settle(number, Outcome("ok", Usage(10, 10, 0, neurons, basis)))
+        ledger.settle(number, CallOutcome("ok", Usage(10, 10, 0, neurons, basis)))
     ledger.reserve(place, MODEL, "Text Generation", lambda *_: 1_000.0)
     return ledger
 

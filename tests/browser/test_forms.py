@@ -11,6 +11,8 @@ from playwright.sync_api import Browser
 from tests.browser.servers import NotebookPage, jupyter
 from tests.standin import Standin
 
+pytestmark = pytest.mark.browser
+
 CELLS = (
     "%load_ext cfai_magics",
     "%%cfai -f code\nAdd.",

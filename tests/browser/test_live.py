@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.applications import Served
 from tests.browser.servers import PATIENCE, NotebookPage
 
+pytestmark = pytest.mark.browser
+
 CELLS = ("%load_ext cfai_magics", "%%cfai\nWhy?", "%cfai budget 1", "%%cfai\nAnd more?")
 SENTENCE = "Light from the sun holds **every** colour, as number {} says. "
 ANSWER = "# Sky\n\n" + "\n\n".join(SENTENCE.format(n) * 2 for n in range(25))

@@ -7,13 +7,14 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Locator, Page, expect
 
-from cfai_magics.route.route import hashed
-from cfai_magics.store.budgets import Place
-from cfai_magics.store.ledger import Ledger, Outcome
-from cfai_magics.values import Usage
+from cfai_magics.backends.selector import account_hash
+from cfai_magics.storage.ledger import CallContext, CallOutcome, Ledger
+from cfai_magics.types.usage import Usage
 from tests.browser.applications import CELLS as CELL
 from tests.browser.applications import Served, application, saved
 from tests.browser.servers import PATIENCE, NotebookPage
+
+pytestmark = pytest.mark.browser
 
 LOAD = "%load_ext cfai_magics"
 CELLS = (LOAD, "%%cfai\nTell a story.", "%cfai usage --account")
@@ -37,9 +38,9 @@ def meter(page: Page) -> Locator:
 def book(served: Served, neurons: float) -> None:
     """As if another kernel had asked."""
     ledger = Ledger(served.root / "home")
-    place = Place(hashed(served.cloudflare.account_id))
+    place = CallContext(account_hash(served.cloudflare.account_id))
     number = ledger.reserve(place, "@cf/an-author/a-model", "Text Generation", lambda *_: neurons)
-    ledger.settle(number, Outcome("ok", Usage(10, 10, 0, neurons, "billed")))
+    ledger.settle(number, CallOutcome("ok", Usage(10, 10, 0, neurons, "billed")))
     ledger.close()
 
 

@@ -12,12 +12,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
 
-from cfai_magics.route.route import hashed
-from cfai_magics.store.budgets import Place
-from cfai_magics.store.ledger import Ledger, Outcome
-from cfai_magics.values import Basis, Usage
+from cfai_magics.backends.selector import account_hash
+from cfai_magics.storage.ledger import CallContext, CallOutcome, Ledger
+from cfai_magics.types.usage import CostBasis, Usage
 from tests.browser.servers import PATIENCE, NotebookPage, jupyter
 from tests.standin import Standin
+
+pytestmark = pytest.mark.browser
 
 CELLS = (
     "%load_ext cfai_magics",
@@ -215,11 +216,11 @@ def test_other_kernels_show_also_while_a_cell_runs(
     lesson.log_in(cloudflare)
     lesson.run(BUSY)
     other = Ledger(home)
-    place = Place(hashed(cloudflare.account_id))
+    place = CallContext(account_hash(cloudflare.account_id))
     number = other.reserve(place, "@cf/x/other", "Text Generation", lambda *_: 9_000.0)
     legend = lesson.panel().locator(".cfai-legend")
     expect(legend).to_contain_text("reserved 9,000", timeout=PATIENCE * 1000)
-    other.settle(number, Outcome("ok", Usage(10, 10, 0, 8_500.0, "billed")))
+    other.settle(number, CallOutcome("ok", Usage(10, 10, 0, 8_500.0, "billed")))
     expect(legend).to_contain_text("billed 8,500", timeout=PATIENCE * 1000)
     expect(lesson.panel()).to_contain_text("85 % · running low")
     assert lesson.page.get_by_text("[*]:").count() == 1, "the cell still runs"
@@ -302,7 +303,7 @@ def test_it_looks_well_in_both_themes_and_at_200_per_cent(
     cloudflare.switch(answer="word " * 300)
     lesson.run(QUESTION)
     lesson.wait_for_text(QUESTION, "neurons billed")
-    other, place = Ledger(home), Place(hashed(cloudflare.account_id))
+    other, place = Ledger(home), CallContext(account_hash(cloudflare.account_id))
     book(other, place, 2_000, "estimated")
     other.reserve(place, LONG_NAME, "Text Generation", lambda *_: 800.0)
     for theme, zoom, neurons, chip in LOOKS:
@@ -319,6 +320,6 @@ def test_it_looks_well_in_both_themes_and_at_200_per_cent(
     other.close()
 
 
-def book(ledger: Ledger, place: Place, neurons: float, basis: Basis) -> None:
+def book(ledger: Ledger, place: CallContext, neurons: float, basis: CostBasis) -> None:
     number = ledger.reserve(place, LONG_NAME, "Text Generation", lambda *_: neurons)
-    ledger.settle(number, Outcome("ok", Usage(900, 9_000, 0, neurons, basis)))
+    ledger.settle(number, CallOutcome("ok", Usage(900, 9_000, 0, neurons, basis)))

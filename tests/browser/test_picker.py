@@ -9,6 +9,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.applications import Served, application
 from tests.browser.servers import PATIENCE, NotebookPage
 
+pytestmark = pytest.mark.browser
+
 CELLS = ("%load_ext cfai_magics", "%%cfai\nHi", "%cfai use llama-3.2-3b-instruct")
 LONG = PATIENCE * 1000  # ms
 

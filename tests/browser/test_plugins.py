@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.applications import application, editor
 
+pytestmark = pytest.mark.browser
+
 SOURCES = Path(__file__).parents[2] / "labextension"
 PLUGINS = {f"cfai-magics:{path.parent.name}" for path in SOURCES.glob("src/*/plugin.ts")}
 ACTIVE = "ids => ids.filter(id => jupyterapp.isPluginActivated(id))"

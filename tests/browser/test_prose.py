@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.applications import Served, application, editor, saved
 
+pytestmark = pytest.mark.browser
+
 QUESTION = "%%cfai -m gemma-4 -s 'Be kind'\n# Why?\nIt's *so*, isn't it? {{df['a']}}"
 CELLS = [
     new_code_cell(QUESTION),

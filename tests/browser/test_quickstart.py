@@ -11,6 +11,8 @@ from tests.browser.applications import Served, application
 from tests.browser.servers import NotebookPage
 from tests.notebooks import NOTEBOOKS, recording
 
+pytestmark = pytest.mark.browser
+
 QUICKSTART = next(path for path in NOTEBOOKS if path.stem == "quickstart")
 LOAD, LOCAL, ASK = range(3)
 

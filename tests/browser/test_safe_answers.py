@@ -13,10 +13,12 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Browser, Page
 
-from cfai_magics.markdown import without_remote_content
+from cfai_magics.markdown.blocks import strip_remote_content
 from tests.browser.applications import Served
 from tests.browser.servers import PATIENCE, NotebookPage
-from tests.test_markdown import ATTACKS, EVIL
+from tests.markdown.test_markdown import ATTACKS, EVIL
+
+pytestmark = pytest.mark.browser
 
 RAN = "window.cfaiRan = true"
 PRICES = "It costs $5 and then $10, so $5."
@@ -133,7 +135,7 @@ def test_the_attacks_reach_their_server_from_what_is_not_rewritten(
 ) -> None:
     answer = hostile(elsewhere).replace("attachment:", "attached-")  # nbconvert refuses the former
     asked = {}
-    for name, text in (("raw", answer), ("rewritten", without_remote_content(answer))):
+    for name, text in (("raw", answer), ("rewritten", strip_remote_content(answer))):
         output = nbformat.v4.new_output("display_data", {"text/markdown": text})
         cell = new_code_cell(outputs=[output])
         path = tmp_path / f"{name}.ipynb"

@@ -11,6 +11,8 @@ from playwright.sync_api import Browser
 from tests.browser.servers import NotebookPage, jupyter
 from tests.standin import Standin
 
+pytestmark = pytest.mark.browser
+
 SENTENCE = "Light from the sun holds every colour, and the air scatters the short waves most. "
 ANSWER = "# Sky\n\n" + "\n\n".join(f"{SENTENCE * 3}Paragraph {n}." for n in range(20))
 HOSTILE = "![x](http://127.0.0.1:9/track.png)\n\n<img src='http://127.0.0.1:9/other.png'>\n\ndone"

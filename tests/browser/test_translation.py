@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.applications import application
 from tests.browser.servers import NotebookPage
 
+pytestmark = pytest.mark.browser
+
 ROOT = Path(__file__).parents[2]
 CATALOGUE = ROOT / "cfai_magics" / "locale" / "zh_CN" / "LC_MESSAGES" / "cfai_magics.json"
 USED = re.compile(r"""trans\s*\.__\(\s*(['"])(.*?)\1""", re.DOTALL)

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from cfai_magics.render.formats import neurons
+from cfai_magics.display.tables import format_neurons
 from tests.browser.applications import application
 from tests.browser.servers import PATIENCE, NotebookPage
+
+pytestmark = pytest.mark.browser
 
 ASK = "%%cfai\nTell a story."
 LOAD = "%load_ext cfai_magics"
@@ -33,7 +36,7 @@ def test_panel_and_meter_follow_what_another_kernel_asks(browser: Browser, tmp_p
 
         NotebookPage(asking).run(1)
         NotebookPage(asking).wait_for_text(1, "neurons billed")
-        billed = neurons(served.cloudflare.billed)
+        billed = format_neurons(served.cloudflare.billed)
         expect(legend(watching)).to_contain_text(f"billed {billed}", timeout=LONG)
         expect(meter(watching)).to_have_text(f"{billed} / 10,000 neurons", timeout=LONG)
 

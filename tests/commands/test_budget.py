@@ -5,18 +5,18 @@ from collections.abc import Callable
 import pytest
 
 from cfai_magics.commands import run
-from cfai_magics.errors import BadOption
-from cfai_magics.session import Session
+from cfai_magics.errors import InvalidOptionError
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
-from tests.doors import bare_door
+from tests.fake_frontends import bare_frontend
 from tests.standin import Standin
 
 
 @pytest.fixture
 def budget(session: Session) -> Callable[[str], str]:
     def shown(line: str, *, shell: bool = False) -> str:
-        door = bare_door(session, remembers=shell)
-        return str(run("budget", line.split(), door, "%cfai"))
+        frontend = bare_frontend(session, is_one_shot=shell)
+        return str(run("budget", line.split(), frontend, "%cfai"))
 
     return shown
 
@@ -39,7 +39,7 @@ def test_budgets_stand_beside_each_other(budget: Callable[[str], str], session: 
 
 
 def test_a_day_can_be_opened_again(budget: Callable[[str], str], session: Session) -> None:
-    session.books.close_day()
+    session.accounting.mark_quota_exhausted()
     assert "%cfai budget reopen" in budget("")
     assert "open again" in budget("reopen")
     assert "%cfai budget reopen" not in budget("")
@@ -49,20 +49,20 @@ def test_a_day_can_be_opened_again(budget: Callable[[str], str], session: Sessio
 def test_what_is_no_number_sets_nothing(
     budget: Callable[[str], str], session: Session, amount: str
 ) -> None:
-    with pytest.raises(BadOption):
+    with pytest.raises(InvalidOptionError):
         budget(amount)
-    assert session.books.ledger.budgets.limits(session.books.place()) == []
+    assert session.accounting.ledger.budgets.limits(session.accounting.get_context()) == []
 
 
 def test_a_notebook_nobody_names_has_no_budget(budget: Callable[[str], str]) -> None:
-    with pytest.raises(BadOption, match="which notebook"):
+    with pytest.raises(InvalidOptionError, match="which notebook"):
         budget("5 --notebook")
 
 
 def test_a_shell_command_has_no_session(session: Session) -> None:
-    door = bare_door(session, remembers=True)
-    with pytest.raises(BadOption, match="session of its own"):
-        run("budget", ["5", "--session"], door, "cfai")
+    frontend = bare_frontend(session, is_one_shot=True)
+    with pytest.raises(InvalidOptionError, match="session of its own"):
+        run("budget", ["5", "--session"], frontend, "cfai")
 
 
 def test_it_is_shown_and_set_without_an_account(
@@ -72,6 +72,6 @@ def test_it_is_shown_and_set_without_an_account(
 
     assert isinstance(home, Path)
     session = Session(Cfai(), home)
-    door = bare_door(session)
-    assert "2,000" in str(run("budget", ["2000"], door, "%cfai"))
+    frontend = bare_frontend(session)
+    assert "2,000" in str(run("budget", ["2000"], frontend, "%cfai"))
     session.close()

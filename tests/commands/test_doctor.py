@@ -7,16 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jupyter_core.paths
 import pytest
 
-from cfai_magics import catalogue
 from cfai_magics.commands import doctor, run
-from cfai_magics.ipython.doors import for_shell, shell_door
-from cfai_magics.notebook.path import front_end
-from cfai_magics.session import Session
+from cfai_magics.frontends.shell import create_shell_frontend, to_shell_syntax
+from cfai_magics.notebook import describe_front_end
+from cfai_magics.pricing.catalog import load_bundled, save_cached
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings
-from cfai_magics.values import Message
-from tests.secrets import token
+from cfai_magics.types.messages import Message
+from tests.canaries import token
 from tests.standin import Standin
 from tests.standin.accounts import EDIT, EVERYTHING, READ
 
@@ -27,7 +28,7 @@ Look = Callable[..., dict[str, tuple[str, str]]]
 @pytest.fixture
 def look() -> Look:
     def rows(session: Session, *words: str) -> dict[str, tuple[str, str]]:
-        table = run("doctor", words, shell_door(session), "cfai")
+        table = run("doctor", words, create_shell_frontend(session), "cfai")
         return {name: (found, mend) for name, found, mend in table.rows}  # type: ignore[attr-defined]
 
     return rows
@@ -36,13 +37,13 @@ def look() -> Look:
 def test_where_all_is_well_nothing_is_to_do(
     session: Session, account: Standin, look: Look
 ) -> None:
-    session.fetch_catalogue()
-    session.ask(session.request(HI))
+    session.fetch_catalog()
+    session.ask(session.build_request(HI))
     found = look(session)
     found.pop("front end")  # a matter of the environment: see below
     assert [name for name, (_, mend) in found.items() if mend] == []
     assert "cfai-magics" in found["versions"][0]
-    assert "not looked at: cfai doctor lesson.ipynb" in for_shell(found["notebook"][0])
+    assert "not looked at: cfai doctor lesson.ipynb" in to_shell_syntax(found["notebook"][0])
     assert found["answers from"][0] == "Workers AI"
     assert found["credentials"][0] == f"account …{account.account_id[-4:]}, from the environment"
     assert found["token"][0].startswith(
@@ -97,7 +98,7 @@ def test_a_damaged_ledger_is_told(home: Path, account: Standin, look: Look) -> N
 
 def test_a_ledger_with_a_damaged_page_is_told(home: Path, session: Session, look: Look) -> None:
     for _ in range(3):
-        session.ask(session.request(HI))
+        session.ask(session.build_request(HI))
     session.close()
     path = home / "ledger.sqlite"
     content = bytearray(path.read_bytes())
@@ -131,13 +132,13 @@ def test_credentials_that_are_damaged_are_told(
 def test_an_old_list_and_a_retiring_model_are_told(
     session: Session, home: Path, look: Look
 ) -> None:
-    shipped = catalogue.shipped().models
-    retiring = replace(shipped[0], retires="2027-01-01")
-    catalogue.keep(home, (retiring, *shipped[1:]), "2024-01-01")
+    shipped = load_bundled().models
+    retiring = replace(shipped[0], deprecation_date="2027-01-01")
+    save_cached(home, (retiring, *shipped[1:]), "2024-01-01")
     session.settings.model = retiring.name
     found = look(session)
     assert found["model list"][1] == "%cfai models --refresh"
-    assert f"retires on {retiring.retires}" in found["model"][0]
+    assert f"retires on {retiring.deprecation_date}" in found["model"][0]
 
 
 def test_a_secret_in_a_notebook_is_told_without_it(
@@ -180,37 +181,69 @@ def test_the_course_s_file_is_named(
     assert str(tmp_path / "cfai.toml") in found[0]
 
 
+@pytest.fixture
+def front_end(session: Session, look: Look) -> Callable[[], tuple[str, str]]:
+    return lambda: look(session)["front end"]
+
+
+@pytest.fixture
+def lab_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders in which JupyterLab looks for its parts, in place of this environment's own."""
+    folders = [tmp_path / "a", tmp_path / "b"]
+    monkeypatch.setattr("jupyter_core.paths.jupyter_path", lambda _part: list(map(str, folders)))
+    return folders
+
+
 @pytest.mark.parametrize(
-    ("place", "labs", "told", "mend"),
+    ("has_part", "lab_packages", "row"),
     [
-        ("labextensions", ["jupyterlab"], "the JupyterLab part is installed", ""),
-        ("", ["jupyterlab"], "is not installed", "CFAI_NO_LABEXTENSION unset"),
-        ("", ["no such package"], "and neither is JupyterLab", ""),
+        (True, ("jupyterlab",), ("the JupyterLab part is installed", "")),
+        (False, ("jupyterlab",), ("is not installed", "CFAI_NO_LABEXTENSION unset")),
+        (False, ("no such package",), ("and neither is JupyterLab", "")),
     ],
 )
 def test_the_jupyterlab_part_is_missed_only_by_a_jupyterlab(
-    tmp_path: Path, place: str, labs: list[str], told: str, mend: str
+    front_end: Callable[[], tuple[str, str]],
+    lab_folders: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    has_part: bool,
+    lab_packages: tuple[str, ...],
+    row: tuple[str, str],
 ) -> None:
-    folders = [tmp_path / "a", tmp_path / "b"]
-    if place:
-        (folders[1] / "cfai-magics").mkdir(parents=True)
-        (folders[1] / "cfai-magics" / "package.json").write_text("{}")
-    found = doctor._lab_part("a shell", map(str, folders), labs)
-    assert told in found[0]
-    assert mend in found[1]
-    assert bool(mend) == bool(found[1])
+    monkeypatch.setattr(doctor, "LAB_PACKAGES", lab_packages)
+    if has_part:
+        (lab_folders[1] / "cfai-magics").mkdir(parents=True)
+        (lab_folders[1] / "cfai-magics" / "package.json").write_text("{}")
+    found, mend = front_end()
+    assert found.startswith("a shell; ")
+    assert row[0] in found
+    assert row[1] in mend
+    assert bool(row[1]) == bool(mend)
 
 
-def test_the_folders_of_this_environment_are_looked_into(session: Session, look: Look) -> None:
-    assert "a shell; the JupyterLab part" in look(session)["front end"][0]
-    assert any(folder.startswith(sys.prefix) for folder in doctor._folders())
+def test_the_folders_of_this_environment_are_looked_into(
+    front_end: Callable[[], tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "a shell; the JupyterLab part" in front_end()[0]
+    (environment,) = jupyter_core.paths.ENV_JUPYTER_PATH
+    assert environment.startswith(sys.prefix)
+    for variable in ("JUPYTER_PATH", "JUPYTER_DATA_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path / "nowhere"))
+    monkeypatch.setattr("jupyter_core.paths.SYSTEM_JUPYTER_PATH", [])
+    monkeypatch.setattr("site.ENABLE_USER_SITE", False)
+    monkeypatch.setattr("jupyter_core.paths.ENV_JUPYTER_PATH", [str(tmp_path)])
+    assert "is not installed" in front_end()[0]
+    part = tmp_path / "labextensions" / "cfai-magics" / "package.json"
+    part.parent.mkdir(parents=True)
+    part.write_text("{}")
+    assert "is installed" in front_end()[0]
 
 
 def test_the_front_end_is_named() -> None:
     class Kernel:
         kernel = None
 
-    assert front_end({}, None) == "a shell"
-    assert front_end({}, object()) == "IPython in a terminal"
-    assert front_end({}, Kernel()) == "a kernel of Jupyter"
-    assert front_end({"VSCODE_PID": "1"}, Kernel()) == "a kernel of VS Code"
+    assert describe_front_end({}, None) == "a shell"
+    assert describe_front_end({}, object()) == "IPython in a terminal"
+    assert describe_front_end({}, Kernel()) == "a kernel of Jupyter"
+    assert describe_front_end({"VSCODE_PID": "1"}, Kernel()) == "a kernel of VS Code"

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.asking.door import Door
+from cfai_magics.chat.frontend import Frontend
 from cfai_magics.commands import run
-from cfai_magics.errors import AuthenticationError, BadOption, SetupError
-from cfai_magics.ipython.doors import shell_door
-from cfai_magics.session import Session
+from cfai_magics.errors import AuthenticationError, InvalidOptionError, SetupError
+from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings
 from tests.standin import Standin
 
 
 def export(session: Session, *words: str) -> str:
-    return str(run("export", ["simple-one-api", *words], shell_door(session), "cfai"))
+    return str(run("export", ["simple-one-api", *words], create_shell_frontend(session), "cfai"))
 
 
 def test_it_goes_into_our_own_folder_for_its_owner_alone(
@@ -62,7 +62,7 @@ def test_it_does_not_go_beside_notebooks_unasked(
     folder = tmp_path / "lessons"
     folder.mkdir()
     (folder / beside).touch()
-    with pytest.raises(BadOption, match="API token"):
+    with pytest.raises(InvalidOptionError, match="API token"):
         export(session, str(folder))
     assert [path.name for path in folder.iterdir()] == [beside]
     export(session, str(folder / "config.json"), "--anyway")
@@ -72,7 +72,7 @@ def test_it_does_not_go_beside_notebooks_unasked(
 def test_what_is_there_stays(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text("mine")
-    with pytest.raises(BadOption, match="there already"):
+    with pytest.raises(InvalidOptionError, match="there already"):
         export(session, str(path))
     with pytest.raises(SetupError, match="can't be written"):
         export(session, str(path / "x" / "config.json"))
@@ -93,8 +93,8 @@ def test_it_lists_what_the_course_allows(account: Standin, home: Path, tmp_path:
 
 
 def log_in(session: Session, path: Path) -> str:
-    door: Door = shell_door(session)
-    return str(run("login", ["--from", str(path)], door, "cfai"))
+    frontend: Frontend = create_shell_frontend(session)
+    return str(run("login", ["--from", str(path)], frontend, "cfai"))
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_what_was_written_is_read_back(
     said = log_in(bare, tmp_path / "config.json")
     assert said.startswith("The token is active")
     assert account.token not in said
-    found = bare.route.store.find()
+    found = bare.backend.credential_store.find()
     assert (found.account_id, found.api_token.reveal()) == (account.account_id, account.token)
 
 
@@ -142,19 +142,19 @@ def test_what_does_not_fit_is_one_clear_line(
     bare: Session, tmp_path: Path, text: str, told: str
 ) -> None:
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(BadOption, match=told):
+    with pytest.raises(InvalidOptionError, match=told):
         log_in(bare, tmp_path / "config.json")
 
 
 def test_a_file_that_is_not_there_is_told(bare: Session, tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="can't be read"):
+    with pytest.raises(InvalidOptionError, match="can't be read"):
         log_in(bare, tmp_path / "config.json")
 
 
 def test_a_wrong_token_in_it_is_not_kept(
     bare: Session, cloudflare: Standin, tmp_path: Path, home: Path
 ) -> None:
-    from tests.secrets import token
+    from tests.canaries import token
 
     url = f"{cloudflare.base_url}/accounts/{cloudflare.account_id}/ai/v1/chat/completions"
     service = {"server_url": url, "credentials": {"api_key": token()}}

@@ -135,7 +135,7 @@ def test_what_cannot_be_is_one_line_and_sends_nothing(
     kernel: Kernel, account: Standin, command: str, told: str
 ) -> None:
     cell = kernel.run(f"%cfai {command}")
-    assert cell.ename == "BadOption"
+    assert cell.ename == "InvalidOptionError"
     assert told in cell.traceback[0]
     assert account.requests == ()
 

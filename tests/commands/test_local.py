@@ -9,9 +9,11 @@ import pytest
 from nbclient import NotebookClient
 
 from cfai_magics.cli import main
-from cfai_magics.settings import keep_settings, kept_settings
+from cfai_magics.settings import read_settings_file, update_settings_file
 from tests.kernels import running_kernel
 from tests.standin import Standin
+
+pytestmark = pytest.mark.slow
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
 QUESTION = "%%cfai\nIn three short bullet points: why is the sky blue?"
@@ -30,7 +32,7 @@ def test_the_shell_remembers_local_until_it_is_off(
 ) -> None:
     assert main(["local"]) == 0
     assert "SmolLM2-135M-Instruct on this machine" in capsys.readouterr().out
-    assert kept_settings(fetched) == {"local": "small"}
+    assert read_settings_file(fetched) == {"local": "small"}
     assert main(["ask", "Say yes.", "--max-tokens", "5"]) == 0
     said = capsys.readouterr()
     assert said.out.strip()
@@ -50,7 +52,7 @@ def test_a_file_of_ones_own_answers(
     (tmp_path / "Own-Model.Q4.gguf").symlink_to(small_model)
     monkeypatch.chdir(tmp_path)
     assert main(["local", "Own-Model.Q4.gguf"]) == 0
-    assert kept_settings(home) == {"local": str(tmp_path / "Own-Model.Q4.gguf")}
+    assert read_settings_file(home) == {"local": str(tmp_path / "Own-Model.Q4.gguf")}
 
 
 def test_a_kernel_goes_local_and_back_and_leaves_no_process(
@@ -62,13 +64,13 @@ def test_a_kernel_goes_local_and_back_and_leaves_no_process(
         cell = kernel.run("%%cfai -o said --max-tokens 9\nHi")
         assert "SmolLM2-135M-Instruct on this machine · " in cell.text
         assert account.requests == ()
-        pid = "get_ipython().magics_manager.registry['CfaiMagics'].session.route.server._process"
-        kernel.run(f"process = {pid}")
+        kernel.run("from cfai_magics.api import get_current_session")
+        kernel.run("process = get_current_session().backend.local_server.process")
         assert kernel.run("print(process.poll())").text == "None\n"
         assert "Workers AI again" in kernel.run("%cfai local off").text
         assert kernel.run("print(process.poll())").text == "0\n"
         kernel.run("%cfai local")
-        kernel.run(f"process = {pid}")
+        kernel.run("process = get_current_session().backend.local_server.process")
         kernel.run("%unload_ext cfai_magics")
         assert kernel.run("print(process.poll())").text == "0\n"
 
@@ -122,19 +124,19 @@ def test_without_a_recording_none_is_named(lesson: Path) -> None:
 def test_a_kept_choice_fetches_nothing_where_only_recorded_answers_are_used(
     lesson: Path, home: Path
 ) -> None:
-    keep_settings(home, {"local": "small"})
+    update_settings_file(home, {"local": "small"})
     only = f"only:{lesson.with_suffix('.cfai.jsonl')}"
     with running_kernel(CFAI_REPLAY=only, CFAI_REPLAY_INSTANT="1") as kernel:
         kernel.run("%load_ext cfai_magics")
         assert "replayed" in kernel.run(QUESTION).text
-        assert kernel.run("%%cfai\nWhat else?").ename == "NotRecorded"
+        assert kernel.run("%%cfai\nWhat else?").ename == "NotRecordedError"
     assert not (home / "models").exists()
 
 
 def test_what_is_recorded_can_be_verified_where_nothing_else_is_asked(
     fetched: Path, tmp_path: Path
 ) -> None:
-    keep_settings(fetched, {"local": "small"})
+    update_settings_file(fetched, {"local": "small"})
     path = tmp_path / "short.cfai.jsonl"
     with running_kernel(CFAI_REPLAY=f"auto:{path}") as kernel:
         kernel.run("%load_ext cfai_magics")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.commands import run
-from cfai_magics.errors import BadOption
-from cfai_magics.neurons.pricing import cost, list_rates
-from cfai_magics.render.formats import Table
-from cfai_magics.session import Session
-from cfai_magics.values import Request
-from tests.doors import bare_door
+from cfai_magics.display.tables import Table
+from cfai_magics.errors import InvalidOptionError
+from cfai_magics.pricing.prices import catalog_rates, estimate_cost
+from cfai_magics.session.session import Session
+from cfai_magics.types.messages import Request
+from tests.fake_frontends import bare_frontend
 from tests.standin import Standin
 
 CELLS = (
@@ -28,8 +28,8 @@ CELLS = (
 @pytest.fixture
 def plan(session: Session) -> Callable[..., Table]:
     def shown(*words: str) -> Table:
-        door = bare_door(session)
-        table = run("plan", words, door, "%cfai")
+        frontend = bare_frontend(session)
+        table = run("plan", words, frontend, "%cfai")
         assert isinstance(table, Table)
         return table
 
@@ -68,11 +68,11 @@ def test_a_limit_on_a_cell_is_the_most_it_may_cost(
 def test_the_class_is_the_students_times_the_cells(
     plan: Callable[..., Table], lesson: str, session: Session
 ) -> None:
-    model = session.catalogue_model("llama-3.3-70b-instruct-fp8-fast")
-    rates = list_rates(model)
+    model = session.resolve_catalog_model("llama-3.3-70b-instruct-fp8-fast")
+    rates = catalog_rates(model)
     assert rates is not None
     messages = ({"content": "Be brief."}, {"content": "Tell me all."})
-    high = cost(Request(model.name, messages, max_tokens=2048), rates).high
+    high = estimate_cost(Request(model.name, messages, max_tokens=2048), rates).high
     note = plan(lesson, "--students", "30").note
     first, against, cheaper, _ = note.splitlines()
     assert first.startswith("30 students: ")
@@ -94,7 +94,7 @@ def test_one_students_cheap_lesson_is_a_part_of_a_day(
 def test_the_notebook_at_hand_is_meant_where_it_is_known(
     plan: Callable[..., Table], lesson: str, session: Session
 ) -> None:
-    with pytest.raises(BadOption, match="which notebook"):
+    with pytest.raises(InvalidOptionError, match="which notebook"):
         plan()
     session.notebook = lesson
     assert len(plan().rows) == 4
@@ -110,12 +110,12 @@ def test_what_holds_no_question_is_told(
     path = tmp_path / "other.ipynb"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(BadOption, match=told):
+    with pytest.raises(InvalidOptionError, match=told):
         plan(str(path))
 
 
 def test_a_class_has_students(plan: Callable[..., Table], lesson: str) -> None:
-    with pytest.raises(BadOption, match="no class"):
+    with pytest.raises(InvalidOptionError, match="no class"):
         plan(lesson, "--students", "0")
 
 

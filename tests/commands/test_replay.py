@@ -8,11 +8,11 @@ import pytest
 from traitlets import TraitError
 
 from cfai_magics.commands import run
-from cfai_magics.errors import BadOption, StoreError
-from cfai_magics.render.formats import Table
-from cfai_magics.session import Session
-from cfai_magics.values import Message
-from tests.doors import bare_door
+from cfai_magics.display.tables import Table
+from cfai_magics.errors import InvalidOptionError, StorageError
+from cfai_magics.session.session import Session
+from cfai_magics.types.messages import Message
+from tests.fake_frontends import bare_frontend
 from tests.standin import Standin
 
 HI: list[Message] = [{"role": "user", "content": "Why?"}]
@@ -22,8 +22,8 @@ Shown = Callable[..., Table]
 @pytest.fixture
 def replay(session: Session) -> Shown:
     def shown(*words: str, shell: bool = False) -> Table:
-        door = bare_door(session, remembers=shell)
-        table = run("replay", words, door, "%cfai")
+        frontend = bare_frontend(session, is_one_shot=shell)
+        table = run("replay", words, frontend, "%cfai")
         assert isinstance(table, Table)
         return table
 
@@ -42,7 +42,7 @@ def test_what_is_chosen_holds_and_what_is_recorded_is_told(
 ) -> None:
     path = tmp_path / "lesson.cfai.jsonl"
     assert ("answers", "none yet") in replay("auto", str(path)).rows
-    session.ask(session.request(HI))
+    session.ask(session.build_request(HI))
     path.write_bytes(path.read_bytes() + b"<<<<\n")
     told = dict(replay().rows)
     assert told["mode"].startswith("auto: recorded answers are replayed, all others")
@@ -52,16 +52,16 @@ def test_what_is_chosen_holds_and_what_is_recorded_is_told(
     assert told["damaged"] == "line 2 is no JSON: skipped, and left"
     assert told["replayed"] == "in the rhythm in which they came"
     assert dict(replay("only", str(path), "--instant").rows)["replayed"] == "at once"
-    assert session.ask(session.request(HI)).basis == "replayed"
+    assert session.ask(session.build_request(HI)).cost_basis == "replayed"
     assert len(account.requests) == 1
 
 
 def test_the_file_beside_the_notebook_is_meant_where_it_is_known(
     replay: Shown, session: Session, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadOption, match="Nobody tells here which notebook this is"):
+    with pytest.raises(InvalidOptionError, match="Nobody tells here which notebook this is"):
         replay("auto")
-    assert session.replay.way.mode == "off"
+    assert session.recorder.record_mode.mode == "off"
     (tmp_path / "lesson.ipynb").write_text("{}")
     session.notebook = str(tmp_path / "lesson.ipynb")
     assert dict(replay("auto").rows)["file"] == str(tmp_path / "lesson.cfai.jsonl")
@@ -82,25 +82,25 @@ def test_the_file_beside_the_notebook_is_meant_where_it_is_known(
 def test_what_cannot_be_done_is_one_line(
     replay: Shown, session: Session, words: tuple[str, ...], shell: bool, told: str
 ) -> None:
-    with pytest.raises(BadOption, match=told):
+    with pytest.raises(InvalidOptionError, match=told):
         replay(*words, shell=shell)
-    assert session.replay.way.mode == "off"
+    assert session.recorder.record_mode.mode == "off"
 
 
 def test_where_nothing_can_be_recorded_is_told_at_once(
     replay: Shown, session: Session, tmp_path: Path
 ) -> None:
     (tmp_path / "lesson.cfai.jsonl").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StoreError, match="it is a link to another file"):
+    with pytest.raises(StorageError, match="it is a link to another file"):
         replay("auto", str(tmp_path / "lesson.cfai.jsonl"))
-    assert session.replay.way.mode == "off"
+    assert session.recorder.record_mode.mode == "off"
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_status_tells_it_too(session: Session, tmp_path: Path) -> None:
     def told() -> tuple[str, ...]:
-        door = bare_door(session)
-        table = run("status", (), door, "%cfai")
+        frontend = bare_frontend(session)
+        table = run("status", (), frontend, "%cfai")
         assert isinstance(table, Table)
         return next(row for row in table.rows if row[0] == "recording")
 

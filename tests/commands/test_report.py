@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from cfai_magics.commands import run
-from cfai_magics.errors import BadOption
-from cfai_magics.render.statement import Statement
-from cfai_magics.session import Session
-from cfai_magics.values import Answer, Message
-from cfai_magics.values.provenance import MIME, metadata_of
-from tests.doors import bare_door
+from cfai_magics.display.ai_use_report import AiUseReport
+from cfai_magics.errors import InvalidOptionError
+from cfai_magics.session.session import Session
+from cfai_magics.types.messages import Answer, Message
+from cfai_magics.types.results import METADATA_MIME_TYPE, output_metadata
+from tests.fake_frontends import bare_frontend
 from tests.parsers.hazards import hazards
 from tests.parsers.renderers import markdown_it, mistune
 from tests.standin import Standin
@@ -35,21 +35,22 @@ def notebook(session: Session, tmp_path: Path) -> Path:
 
 def write(path: Path, *told: object) -> None:
     outputs = [
-        {"output_type": "display_data", "data": {}, "metadata": {MIME: each}} for each in told
+        {"output_type": "display_data", "data": {}, "metadata": {METADATA_MIME_TYPE: each}}
+        for each in told
     ]
     cells = [{"cell_type": "code", "source": "", "outputs": outputs}, {"cell_type": "markdown"}]
     path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
 
 
 def asked(session: Session) -> Answer:
-    return session.ask(session.request(QUESTION))
+    return session.ask(session.build_request(QUESTION))
 
 
 @pytest.fixture
 def report(session: Session) -> Report:
     def shown(*words: str) -> Any:
-        door = bare_door(session)
-        return run("report", words, door, "%cfai")
+        frontend = bare_frontend(session)
+        return run("report", words, frontend, "%cfai")
 
     return shown
 
@@ -59,10 +60,10 @@ def test_every_call_is_told_with_its_model_cost_and_hash(
 ) -> None:
     answer = asked(session)
     statement = report()
-    assert isinstance(statement, Statement)
+    assert isinstance(statement, AiUseReport)
     text = str(statement)
     assert text.startswith("# AI use in this notebook\n\nNotebook `lesson.ipynb`, as of ")
-    assert f"`{answer.origin.request}`" in text
+    assert f"`{answer.provenance.request_fingerprint}`" in text
     assert "| @cf/google/gemma-4-26b-a4b-it | 1 |" in text
     assert "| billed | ok |" in text
     assert "sky" not in text
@@ -81,15 +82,15 @@ def test_calls_of_other_notebooks_are_not_in_it(
 def test_outputs_made_elsewhere_are_told_and_those_made_here_once(
     report: Report, session: Session, notebook: Path
 ) -> None:
-    here = metadata_of(asked(session))[MIME]
+    here = output_metadata(asked(session))[METADATA_MIME_TYPE]
     elsewhere = here | {"date": "2026-01-02T03:04:05+00:00", "model": "@cf/a/b|c"}
     local = here | {"date": "2026-01-03T03:04:05+00:00", "local": True, "basis": None}
     write(notebook, here, elsewhere, local, "nonsense", {"usage": 1, "date": 5})
     entries = report().entries
-    assert [(entry.elsewhere, entry.basis) for entry in entries] == [
+    assert [(entry.is_output_only, entry.cost_basis) for entry in entries] == [
         *((True, ""), (True, "billed"), (True, "local"), (False, "billed"))
     ]
-    assert entries[1].when == "2026-01-02 03:04:05"
+    assert entries[1].started_utc == "2026-01-02 03:04:05"
     assert r"@cf/a/b\|c" in str(report())
     assert "3 of them, made on another machine" in str(report())
 
@@ -117,7 +118,7 @@ def test_the_csv_has_a_line_a_call(report: Report, session: Session, notebook: P
     answer = asked(session)
     rows = list(csv.DictReader(io.StringIO(str(report("--csv")))))
     assert [row["model"] for row in rows] == ["'=1+1", answer.model]
-    assert rows[1]["request"] == answer.origin.request
+    assert rows[1]["request"] == answer.provenance.request_fingerprint
     assert float(rows[1]["neurons"]) == answer.neurons
     assert (rows[1]["basis"], rows[1]["ended"]) == ("billed", "ok")
 
@@ -134,7 +135,7 @@ def test_it_is_saved_beside_the_notebook_when_asked(
 
 
 def test_an_unknown_notebook_is_told(report: Report, tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="Nobody tells here"):
+    with pytest.raises(InvalidOptionError, match="Nobody tells here"):
         report()
-    with pytest.raises(BadOption, match="There is no notebook"):
+    with pytest.raises(InvalidOptionError, match="There is no notebook"):
         report(str(tmp_path / "gone.ipynb"))

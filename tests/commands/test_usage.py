@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from cfai_magics.commands import run
-from cfai_magics.errors import BadOption, PermissionDenied
-from cfai_magics.render.chart import VEGA_LITE
-from cfai_magics.render.report import UsageReport
-from cfai_magics.session import Session
-from tests.doors import bare_door
+from cfai_magics.display.chart import VEGA_LITE_MIME_TYPE
+from cfai_magics.display.usage_table import UsageReport
+from cfai_magics.errors import InvalidOptionError, PermissionDeniedError
+from cfai_magics.session.session import Session
+from tests.fake_frontends import bare_frontend
 from tests.standin import Standin
 
 
@@ -20,19 +20,19 @@ def spent(session: Session, account: Standin) -> Session:
     """A session that has asked two models, one of them without a bill."""
     messages = [{"role": "user", "content": "Hi"}]
     session.notebook = "lesson.ipynb"
-    session.ask(session.request(messages))
-    session.ask(session.request(messages))
+    session.ask(session.build_request(messages))
+    session.ask(session.build_request(messages))
     session.notebook = ""
     account.switch(omit_neurons_body=True, omit_neurons_header=True)
-    session.ask(session.request(messages, "llama-3.2-3b-instruct"))
+    session.ask(session.build_request(messages, "llama-3.2-3b-instruct"))
     return session
 
 
 @pytest.fixture
 def usage(spent: Session) -> Callable[[str], object]:
     def shown(line: str) -> object:
-        door = bare_door(spent)
-        return run("usage", line.split(), door, "%cfai")
+        frontend = bare_frontend(spent)
+        return run("usage", line.split(), frontend, "%cfai")
 
     return shown
 
@@ -77,8 +77,8 @@ def test_the_chart_is_vega_lite_with_html_and_text_to_fall_back_on(
     usage: Callable[[str], object],
 ) -> None:
     bundle = report(usage("")).chart._repr_mimebundle_()
-    assert set(bundle) == {VEGA_LITE, "text/html", "text/plain"}
-    values = json.loads(json.dumps(bundle[VEGA_LITE]))["data"]["values"]
+    assert set(bundle) == {VEGA_LITE_MIME_TYPE, "text/html", "text/plain"}
+    values = json.loads(json.dumps(bundle[VEGA_LITE_MIME_TYPE]))["data"]["values"]
     assert {value["basis"] for value in values if value["neurons"]} == {"billed", "estimated"}
     assert "<script" not in bundle["text/html"]
 
@@ -88,42 +88,42 @@ def test_every_call_is_a_line_of_csv(usage: Callable[[str], object], spent: Sess
     assert [line["basis"] for line in lines] == ["billed", "billed", "estimated"]
     assert lines[0]["started"].endswith("+00:00")
     assert sum(float(line["neurons"]) for line in lines) == pytest.approx(
-        spent.books.standing().spent
+        spent.accounting.day_usage().spent
     )
 
 
 def test_the_accounts_own_figure_stands_beside_the_ledgers(
     usage: Callable[[str], object], spent: Session, account: Standin
 ) -> None:
-    assert spent.books.standing().account is None
+    assert spent.accounting.day_usage().account is None
     table = str(usage("--account"))
     assert "this ledger" in table
     assert "come some minutes late" in table
-    figure = spent.books.standing().account
+    figure = spent.accounting.day_usage().account
     assert figure is not None
     assert figure.neurons == pytest.approx(account.billed)
-    answer = spent.ask(spent.request([{"role": "user", "content": "Hi"}]))
-    assert answer.standing is not None
-    assert answer.standing.account == figure
+    answer = spent.ask(spent.build_request([{"role": "user", "content": "Hi"}]))
+    assert answer.day_usage is not None
+    assert answer.day_usage.account == figure
 
 
 def test_without_the_permission_it_is_named(
     usage: Callable[[str], object], account: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", account.issue_token(()))
-    with pytest.raises(PermissionDenied) as caught:
+    with pytest.raises(PermissionDeniedError) as caught:
         usage("--account")
     assert "Account Analytics - Read" in caught.value.hint
 
 
 def test_an_empty_ledger_says_so(session: Session) -> None:
-    door = bare_door(session)
-    assert "0 calls" in str(run("usage", [], door, "%cfai"))
-    assert str(run("usage", ["--csv"], door, "%cfai")) == ""
+    frontend = bare_frontend(session)
+    assert "0 calls" in str(run("usage", [], frontend, "%cfai"))
+    assert str(run("usage", ["--csv"], frontend, "%cfai")) == ""
 
 
 def test_a_period_that_is_none_is_refused(usage: Callable[[str], object]) -> None:
-    with pytest.raises(BadOption, match="invalid choice"):
+    with pytest.raises(InvalidOptionError, match="invalid choice"):
         usage("yesterday")
 
 

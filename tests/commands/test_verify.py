@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.commands import run
-from cfai_magics.errors import BadOption, NoCredentials
-from cfai_magics.render.formats import Table
-from cfai_magics.replay import Way
-from cfai_magics.session import Session
-from cfai_magics.values import Message
-from tests.doors import bare_door
+from cfai_magics.display.tables import Table
+from cfai_magics.errors import InvalidOptionError, MissingCredentialsError
+from cfai_magics.pricing.catalog import BUNDLED_DATE, load_bundled, save_cached
+from cfai_magics.replay.record_mode import RecordMode
+from cfai_magics.session.session import Session
+from cfai_magics.types.messages import Message
+from tests.fake_frontends import bare_frontend
 from tests.standin import Fault, Standin
 
 Verify = Callable[..., tuple[list[str], Table]]
@@ -26,10 +27,10 @@ def question(text: str) -> list[Message]:
 def path(session: Session, tmp_path: Path, account: Standin) -> Path:
     """Three recorded answers, and the recording still on."""
     path = tmp_path / "lesson.cfai.jsonl"
-    session.replay.choose(Way("auto", path))
+    session.recorder.set_mode(RecordMode("auto", path))
     account.switch(answer="Blue light scatters most.")
     for text in ("One?", "Two?", "Three?"):
-        session.ask(session.request(question(text)))
+        session.ask(session.build_request(question(text)))
     account.clear()
     return path
 
@@ -38,8 +39,8 @@ def path(session: Session, tmp_path: Path, account: Standin) -> Path:
 def verify(session: Session) -> Verify:
     def asked(*words: str) -> tuple[list[str], Table]:
         said: list[str] = []
-        door = bare_door(session, say=said.append)
-        table = run("verify", words, door, "%cfai")
+        frontend = bare_frontend(session, print=said.append)
+        table = run("verify", words, frontend, "%cfai")
         assert isinstance(table, Table)
         return said, table
 
@@ -83,7 +84,7 @@ def test_what_can_not_be_asked_again_is_told_and_no_document_counts_as_retired(
     session.to_markdown([("a.csv", b"a,b\n1,2\n", "text/csv")])
     session.embed(["sun"])
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
-    session.ask(session.request([{"role": "user", "content": [picture]}]))
+    session.ask(session.build_request([{"role": "user", "content": [picture]}]))
     said, table = verify("-n", "9")
     assert said[0].startswith("Asking 3 of 6 recorded answers again")
     assert (
@@ -93,18 +94,21 @@ def test_what_can_not_be_asked_again_is_told_and_no_document_counts_as_retired(
     assert "retired" not in table.note
 
 
-def test_a_model_that_will_retire_is_named(
-    verify: Verify, path: Path, session: Session, account: Standin
-) -> None:
+@pytest.fixture
+def retiring_models(home: Path) -> None:
+    """Cache a list in which every model has a date of retirement."""
+    models = [replace(model, deprecation_date="2099-01-31") for model in load_bundled().models]
+    save_cached(home, models, BUNDLED_DATE)
+
+
+@pytest.mark.usefixtures("retiring_models")  # before the session reads the list
+def test_a_model_that_will_retire_is_named(verify: Verify, path: Path, account: Standin) -> None:
     account.switch(error=Fault.of(5006), error_path="models/search")
-    known = session.catalogue()
-    models = tuple(replace(model, retires="2099-01-31") for model in known.models)
-    session._models._catalogue = replace(known, models=models)
     assert "will be retired on 31 Jan 2099" in verify()[1].note
 
 
 def test_budgets_hold(verify: Verify, path: Path, session: Session, account: Standin) -> None:
-    session.books.ledger.budgets.set("day", 0.0)
+    session.accounting.ledger.budgets.set("day", 0.0)
     _, table = verify()
     assert all(row[3].startswith("no answer: Of today's budget") for row in table.rows)
     assert not [request for request in account.requests if request.path.endswith("completions")]
@@ -114,18 +118,18 @@ def test_without_a_key_nothing_can_be_asked(
     verify: Verify, path: Path, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
-    with pytest.raises(NoCredentials):
+    with pytest.raises(MissingCredentialsError):
         verify()
 
 
 def test_what_holds_nothing_to_ask_is_told(
     verify: Verify, session: Session, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadOption, match="There is no recording"):
+    with pytest.raises(InvalidOptionError, match="There is no recording"):
         verify()
     empty = tmp_path / "empty.jsonl"
     empty.touch()
-    with pytest.raises(BadOption, match="holds no answer that can be asked for again"):
+    with pytest.raises(InvalidOptionError, match="holds no answer that can be asked for again"):
         verify(str(empty))
-    with pytest.raises(BadOption, match="-n 0 is no sample"):
+    with pytest.raises(InvalidOptionError, match="-n 0 is no sample"):
         verify(str(empty), "-n", "0")

@@ -10,11 +10,19 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image as Pillow
 
-from cfai_magics.errors import BadOption
+from cfai_magics.errors import InvalidOptionError
 from cfai_magics.media import images
-from cfai_magics.media.images import LONGEST_SIDE, MOST_BYTES, image, is_picture, picture_of
+from cfai_magics.media.images import (
+    MAX_BYTES,
+    MAX_SIDE_PIXELS,
+    figure_bytes,
+    is_figure,
+    prepare_image,
+)
 from tests.kernels import Kernel, running_kernel
 from tests.standin import Standin
+
+pytestmark = pytest.mark.slow
 
 NOISE = Pillow.effect_noise((1_600, 800), 90).convert("RGB")
 
@@ -36,10 +44,10 @@ def opened(sent: images.Image) -> Pillow.Image:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_a_small_image_goes_as_it_is(kind: str) -> None:
     data = encoded(plain(), kind)
-    sent = image("it", data)
-    assert (sent.data, sent.kind, sent.size) == (data, kind.lower(), "60×40")
-    assert sent.url == f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"
-    assert sent.tokens == 3 * 2
+    sent = prepare_image("it", data)
+    assert (sent.data, sent.image_format, sent.size_text) == (data, kind.lower(), "60×40")
+    assert sent.data_url == f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"
+    assert sent.estimated_tokens == 3 * 2
 
 
 @pytest.mark.parametrize(
@@ -57,28 +65,28 @@ def test_a_small_image_goes_as_it_is(kind: str) -> None:
 def test_a_big_or_rare_image_is_sized_down_and_made_common(
     picture: Pillow.Image, kind: str
 ) -> None:
-    sent = image("it", encoded(picture, kind))
+    sent = prepare_image("it", encoded(picture, kind))
     assert opened(sent).size == (sent.width, sent.height)
-    assert opened(sent).format.lower() == sent.kind
-    assert max(sent.width, sent.height) <= LONGEST_SIDE
-    assert len(sent.data) <= MOST_BYTES
-    if max(picture.size) > LONGEST_SIDE:
-        assert sent.size == f"1,024×512, sized down from {picture.width:,}×{picture.height:,}"
+    assert opened(sent).format.lower() == sent.image_format
+    assert max(sent.width, sent.height) <= MAX_SIDE_PIXELS
+    assert len(sent.data) <= MAX_BYTES
+    if max(picture.size) > MAX_SIDE_PIXELS:
+        assert sent.size_text == f"1,024×512, sized down from {picture.width:,}×{picture.height:,}"
 
 
 def test_what_a_photo_tells_of_its_place_is_not_sent() -> None:
     exif = Pillow.Exif()
     exif[0x0112] = 6  # turned by a quarter
     exif[0x010F] = "a camera"
-    sent = image("it", encoded(plain(), "JPEG", exif=exif))
+    sent = prepare_image("it", encoded(plain(), "JPEG", exif=exif))
     assert not opened(sent).getexif()
     assert (sent.width, sent.height) == (40, 60)
 
 
 @pytest.mark.parametrize("data", [b"", b"text", b"\x89PNG\r\n\x1a\nbroken", b"\xff\xd8\xff"])
 def test_what_is_no_image_is_told(data: bytes) -> None:
-    with pytest.raises(BadOption, match="it is no image that can be read"):
-        image("it", data)
+    with pytest.raises(InvalidOptionError, match="it is no image that can be read"):
+        prepare_image("it", data)
 
 
 @pytest.fixture
@@ -89,12 +97,14 @@ def without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("without_pillow")
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_without_pillow_small_images_go_and_others_are_told(kind: str) -> None:
-    sent = image("it", encoded(plain(), kind, **({"progressive": True} if kind == "JPEG" else {})))
-    assert (sent.width, sent.height, sent.kind) == (60, 40, kind.lower())
-    with pytest.raises(BadOption, match=r"it is too big: 3,000×10, .*pip install pillow"):
-        image("it", encoded(plain(3_000, 10), kind))
-    with pytest.raises(BadOption, match="it is no PNG or JPEG image"):
-        image("it", encoded(plain(), "GIF"))
+    sent = prepare_image(
+        "it", encoded(plain(), kind, **({"progressive": True} if kind == "JPEG" else {}))
+    )
+    assert (sent.width, sent.height, sent.image_format) == (60, 40, kind.lower())
+    with pytest.raises(InvalidOptionError, match=r"it is too big: 3,000×10, .*pip install pillow"):
+        prepare_image("it", encoded(plain(3_000, 10), kind))
+    with pytest.raises(InvalidOptionError, match="it is no PNG or JPEG image"):
+        prepare_image("it", encoded(plain(), "GIF"))
 
 
 def test_figures_axes_and_image_objects_are_pictures() -> None:
@@ -103,10 +113,10 @@ def test_figures_axes_and_image_objects_are_pictures() -> None:
     figure = Figure(figsize=(2, 1))
     axes = figure.subplots()
     for value in (figure, axes, plain(), Shown(data=encoded(plain(), "PNG"))):
-        assert is_picture(value)
-        assert image("it", picture_of(value) or b"").kind == "png"
-    assert picture_of(Shown(url="https://example.com/a.png")) is None
-    assert not any(map(is_picture, ("text", 1, None, Figure, [figure])))
+        assert is_figure(value)
+        assert prepare_image("it", figure_bytes(value) or b"").image_format == "png"
+    assert figure_bytes(Shown(url="https://example.com/a.png")) is None
+    assert not any(map(is_figure, ("text", 1, None, Figure, [figure])))
 
 
 # --- in a kernel
@@ -186,7 +196,7 @@ def test_an_address_is_fetched_here(kernel: Kernel, account: Standin, tmp_path: 
     kernel.run(f"%%cfai --image http://127.0.0.1:{port}/a.png\nWhat?")
     assert sent_parts(account)[1].size == (33, 10)
     cell = kernel.run(f"%%cfai --image http://127.0.0.1:{port}/none.png\nWhat?")
-    assert cell.ename == "BadOption"
+    assert cell.ename == "InvalidOptionError"
     assert "can't be fetched" in cell.traceback[0]
     assert "404" in cell.traceback[0]
 
@@ -211,7 +221,7 @@ def test_a_model_without_sight_is_refused_before_sending(kernel: Kernel, account
     line = "-m llama-3.2-3b-instruct"
     for code in (f"%%cfai {line} --image no-such-file\nWhat?", f"%%cfai {line}\n{{{{picture}}}}"):
         cell = kernel.run(code)
-        assert cell.ename == "NoVision"
+        assert cell.ename == "VisionNotSupportedError"
         assert "llama-3.2-3b-instruct does not see images" in cell.traceback[0]
         assert "gemma-4-26b-a4b-it" in cell.traceback[0]
         assert len(cell.traceback) == 1
@@ -234,7 +244,7 @@ def test_what_is_no_image_is_one_line_and_sends_nothing(
 ) -> None:
     kernel.run("number = 3; text = 'no such words'")
     cell = kernel.run(f"%%cfai --image {word}\nWhat?")
-    assert cell.ename == "BadOption"
+    assert cell.ename == "InvalidOptionError"
     assert told in cell.traceback[0]
     assert account.requests == ()
 

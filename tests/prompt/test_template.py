@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfai_magics.errors import VariableError
-from cfai_magics.prompt.template import Field, evaluated, read
+from cfai_magics.prompt.template import Field, evaluate_field, parse_template
 
 AS_TYPED = {
     "single braces": "a {b} {} { } }{ {{ }} {{}}",
@@ -34,7 +34,7 @@ AS_TYPED = {
 
 @pytest.mark.parametrize("text", AS_TYPED.values(), ids=AS_TYPED)
 def test_all_else_stays_as_typed(text: str) -> None:
-    assert "".join(map(str, read(text).pieces)) == text
+    assert "".join(map(str, parse_template(text).pieces)) == text
 
 
 FIELDS = {
@@ -58,36 +58,36 @@ FIELDS = {
 
 @pytest.mark.parametrize("inside", FIELDS)
 def test_an_expression_is_found_with_its_conversion_and_spec(inside: str) -> None:
-    assert read(f"a {{{{{inside}}}}} b {{c}}").pieces == ("a ", FIELDS[inside], " b {c}")
+    assert parse_template(f"a {{{{{inside}}}}} b {{c}}").pieces == ("a ", FIELDS[inside], " b {c}")
 
 
 def test_braces_beside_a_field_stay() -> None:
-    pieces = read(r"\frac{{{x}}}{{{{y}}}}").pieces
+    pieces = parse_template(r"\frac{{{x}}}{{{{y}}}}").pieces
     assert pieces == (r"\frac{", Field("{{x}}", "x"), "}{{", Field("{{y}}", "y"), "}}")
 
 
 def test_a_space_makes_a_dictionary_an_expression() -> None:
-    assert read("{{ {'a': {'b': x}} }}").pieces[0].expression == "{'a': {'b': x}}"
+    assert parse_template("{{ {'a': {'b': x}} }}").pieces[0].expression == "{'a': {'b': x}}"
 
 
 def test_a_text_is_how_double_braces_are_written() -> None:
-    (field,) = read("{{'{{x}}'}}").pieces
-    assert evaluated(field, ast.literal_eval, str) == "{{x}}"
+    (field,) = parse_template("{{'{{x}}'}}").pieces
+    assert evaluate_field(field, ast.literal_eval, str) == "{{x}}"
 
 
 def test_a_field_inside_other_double_braces_is_found() -> None:
-    template = read("style={{color: {{c}} }}")
+    template = parse_template("style={{color: {{c}} }}")
     assert template.pieces[1] == Field("{{c}}", "c")
-    assert template.odd == ("{{color: {{c}} }}",)
+    assert template.unparsed == ("{{color: {{c}} }}",)
 
 
 def test_what_looks_like_a_field_and_is_none_is_told() -> None:
-    assert read("{{df.head(}} {{1, 2}} {{}}").odd == ("{{df.head(}}",)
+    assert parse_template("{{df.head(}} {{1, 2}} {{}}").unparsed == ("{{df.head(}}",)
 
 
 def value_of(text: str, **names: Any) -> Any:
-    (field,) = read(text).pieces
-    return evaluated(field, lambda source: eval(source, names), lambda found: found)
+    (field,) = parse_template(text).pieces
+    return evaluate_field(field, lambda source: eval(source, names), lambda found: found)
 
 
 @pytest.mark.parametrize(
@@ -128,20 +128,20 @@ SNIPPETS = st.sampled_from(
 
 @given(st.lists(SNIPPETS, max_size=40).map("".join))
 def test_the_pieces_joined_are_the_text(text: str) -> None:
-    pieces = read(text).pieces
-    assert "".join(p.typed if isinstance(p, Field) else p for p in pieces) == text
+    pieces = parse_template(text).pieces
+    assert "".join(p.source_text if isinstance(p, Field) else p for p in pieces) == text
     for piece in pieces:
         if isinstance(piece, Field):
-            ast.parse(piece.source, mode="eval")
+            ast.parse(piece.eval_source, mode="eval")
 
 
 @given(st.text().filter(lambda text: "{{" not in text))
 def test_a_text_without_double_braces_is_one_piece(text: str) -> None:
-    assert "".join(read(text).pieces) == text
+    assert "".join(parse_template(text).pieces) == text
 
 
 @given(st.text(), st.text())
 def test_a_field_is_found_wherever_it_stands(before: str, after: str) -> None:
     before = before.replace("{", "(")
-    pieces = read(f"{before}{{{{x}}}}{after}").pieces
+    pieces = parse_template(f"{before}{{{{x}}}}{after}").pieces
     assert Field("{{x}}", "x") in pieces

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.session import Session
+from cfai_magics.session.session import Session
 from tests.replay.sessions import recording
 from tests.standin import Standin
 

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cfai_magics.session import Session
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
-from cfai_magics.values import Answer, Message
+from cfai_magics.types.messages import Answer, Message
 from tests.standin import Standin
 
 HI: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
 OCTOBER_12 = 1_791_806_400.0  # 2026-10-12T12:00:00Z
-SAID = ("text", "thought", "tool_calls", "finish", "model", "local")
+SAID = ("text", "reasoning", "tool_calls", "finish_reason", "model", "is_local")
 
 
 @contextmanager
@@ -41,9 +41,9 @@ def replaying(path: Path, mode: str = "only", home: str = "elsewhere") -> Iterat
 
 def ask(session: Session, text: str = "", **fields: Any) -> Answer:
     """Ask as a cell of its own."""
-    session.replay.begin_cell()
+    session.recorder.begin_cell()
     messages = [{"role": "user", "content": text}] if text else HI
-    return session.ask(session.request(messages, **fields))
+    return session.ask(session.build_request(messages, **fields))
 
 
 def lines(path: Path) -> list[bytes]:

@@ -4,12 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.errors import (
-    NoCredentials,
-    NotRecorded,
-)
-from cfai_magics.replay import Way
-from cfai_magics.session import Session
+from cfai_magics.errors import MissingCredentialsError, NotRecordedError
+from cfai_magics.replay.record_mode import RecordMode
+from cfai_magics.session.session import Session
 from tests.replay.sessions import HI, ask, lines, recording, replaying
 from tests.standin import Standin
 
@@ -29,8 +26,10 @@ def test_without_a_key_auto_replays_and_says_why_it_cannot_ask(
 ) -> None:
     ask(recorder)
     with replaying(path, "auto") as elsewhere:
-        assert ask(elsewhere).basis == "replayed"
-        with pytest.raises(NoCredentials, match=r"not recorded \(nearest in .*“Why not\?”"):
+        assert ask(elsewhere).cost_basis == "replayed"
+        with pytest.raises(
+            MissingCredentialsError, match=r"not recorded \(nearest in .*“Why not\?”"
+        ):
             ask(elsewhere, "Why not?")
 
 
@@ -39,10 +38,14 @@ def test_only_asks_nothing_though_it_could(
 ) -> None:
     ask(recorder)
     with recording(cloudflare, path, "only") as other:
-        assert ask(other).basis == "replayed"
-        with pytest.raises(NotRecorded, match=r"model @cf/meta/llama-3\.2-3b-instruct instead of"):
+        assert ask(other).cost_basis == "replayed"
+        with pytest.raises(
+            NotRecordedError, match=r"model @cf/meta/llama-3\.2-3b-instruct instead of"
+        ):
             ask(other, model="llama-3.2-3b-instruct")
-        assert [row["status"] for row in other.books.ledger.history.calls()][-1] == "replayed"
+        assert [row["status"] for row in other.accounting.ledger.history.iter_calls()][
+            -1
+        ] == "replayed"
     assert len(cloudflare.requests) == 1
 
 
@@ -51,9 +54,9 @@ def test_refresh_asks_again_and_takes_the_place_of_what_was_recorded(
 ) -> None:
     cloudflare.switch(answer=["old one", "old two", "new"])
     with recording(cloudflare, path) as recorder:
-        recorder.replay.begin_cell()
+        recorder.recorder.begin_cell()
         for _ in range(2):
-            recorder.ask(recorder.request(HI))
+            recorder.ask(recorder.build_request(HI))
     assert len(lines(path)) == 2
     with recording(cloudflare, path, "refresh") as recorder:
         assert ask(recorder).text == "new"
@@ -66,13 +69,13 @@ def test_refresh_keeps_what_another_cell_asked_more_often(cloudflare: Standin, p
     cloudflare.switch(answer=["old"] * 4 + ["heads", "tails", "edge", "once"])
     with recording(cloudflare, path) as recorder:
         for _ in range(4):
-            recorder.ask(recorder.request(HI))
+            recorder.ask(recorder.build_request(HI))
     with recording(cloudflare, path, "refresh") as recorder:
         for _ in range(3):
-            recorder.ask(recorder.request(HI))
+            recorder.ask(recorder.build_request(HI))
         assert ask(recorder).text == "once"  # the same question in a cell below
     with replaying(path) as elsewhere:
-        texts = [elsewhere.ask(elsewhere.request(HI)).text for _ in range(3)]
+        texts = [elsewhere.ask(elsewhere.build_request(HI)).text for _ in range(3)]
     assert texts == ["once", "tails", "edge"]
     assert len(lines(path)) == 3
 
@@ -81,8 +84,8 @@ def test_off_neither_records_nor_replays(cloudflare: Standin, path: Path) -> Non
     with recording(cloudflare, path) as recorder:
         ask(recorder)
         before = lines(path)
-        recorder.replay.choose(Way("off"))
-        assert ask(recorder).basis == "billed"
+        recorder.recorder.set_mode(RecordMode("off"))
+        assert ask(recorder).cost_basis == "billed"
         ask(recorder, "Another?")
     assert lines(path) == before
 
@@ -93,11 +96,11 @@ def test_the_same_question_asked_several_times_in_a_cell_replays_in_order(
     texts = ["heads", "tails", "edge"]
     cloudflare.switch(answer=texts)
     with recording(cloudflare, path) as recorder:
-        request = recorder.request(HI)
+        request = recorder.build_request(HI)
         assert [recorder.ask(request).text for _ in texts] == texts
-        recorder.replay.begin_cell()
+        recorder.recorder.begin_cell()
         assert [recorder.ask(request).text for _ in texts] == texts
     with replaying(path) as elsewhere:
-        request = elsewhere.request(HI)
+        request = elsewhere.build_request(HI)
         assert [elsewhere.ask(request).text for _ in range(4)] == [*texts, "heads"]
     assert len(cloudflare.requests) == 3

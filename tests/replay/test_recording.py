@@ -3,28 +3,28 @@
 import json
 import re
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cfai_magics.errors import (
-    BudgetReached,
+    BudgetCutoffError,
     CfaiError,
-    CutStream,
-    NotRecorded,
+    IncompleteStreamError,
+    NotRecordedError,
 )
-from cfai_magics.session import Session
+from cfai_magics.session.session import Session
+from tests.canaries import token
+from tests.catalog_cache import cache_catalog_without
 from tests.replay.sessions import HI, ask, lines, recording, replaying, said
-from tests.secrets import token
 from tests.standin import Fault, Standin
 
 
 @pytest.mark.parametrize(
     ("switches", "error"),
     [
-        ({"done": False, "finish_reason": ""}, CutStream),
+        ({"done": False, "finish_reason": ""}, IncompleteStreamError),
         ({"error": Fault.of(5006)}, CfaiError),
         ({"error": Fault.of(3040), "error_in_stream_after": 3}, CfaiError),
         ({"drop_connection_after": 3}, CfaiError),
@@ -45,7 +45,7 @@ def test_what_was_interrupted_is_not_recorded(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     cloudflare.switch(answer="word " * 500, tokens_per_second=50)
-    with recorder.stream(recorder.request(HI)) as stream:
+    with recorder.stream(recorder.build_request(HI)) as stream:
         next(iter(stream))
     assert not path.exists()
 
@@ -54,22 +54,20 @@ def test_what_a_budget_cut_is_not_recorded(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     cloudflare.switch(answer="word " * 3_000)
-    answer = recorder.ask(recorder.request(HI), max_neurons=2.0)
-    assert answer.finish == "length"
+    answer = recorder.ask(recorder.build_request(HI), max_neurons=2.0)
+    assert answer.finish_reason == "length"
     assert "Not recorded: a budget had cut it short." in answer.notes
-    known = recorder.catalogue()
-    unpriced = tuple(m for m in known.models if m.name != recorder.settings.model)
-    recorder._models._catalogue = replace(known, models=unpriced)
-    recorder.books.ledger.budgets.set("day", recorder.books.standing().spent + 2.0)
-    with pytest.raises(BudgetReached):
-        recorder.ask(recorder.request(HI))
+    recorder.accounting.ledger.budgets.set("day", recorder.accounting.day_usage().spent + 2.0)
+    cache_catalog_without(recorder.home, recorder.settings.model)
+    with recording(cloudflare, path) as unpriced, pytest.raises(BudgetCutoffError):
+        unpriced.ask(unpriced.build_request(HI))
     assert not path.exists()
 
 
 def test_an_answer_that_fitted_a_lowered_limit_is_recorded_as_it_was_asked(
     recorder: Session, path: Path
 ) -> None:
-    answer = recorder.ask(recorder.request(HI), max_neurons=2.0)
+    answer = recorder.ask(recorder.build_request(HI), max_neurons=2.0)
     assert any("max_tokens was lowered" in note for note in answer.notes)
     with replaying(path) as elsewhere:
         assert ask(elsewhere).text == answer.text
@@ -127,9 +125,9 @@ def test_vectors_are_recorded_and_replayed(
     first = recorder.embed(texts)
     with replaying(path) as elsewhere:
         again = elsewhere.embed(texts)
-        with pytest.raises(NotRecorded, match=r"text 1 says “other” instead of “text 0”"):
+        with pytest.raises(NotRecordedError, match=r"text 1 says “other” instead of “text 0”"):
             elsewhere.embed(["other", *texts[1:]])
-    assert again.usage.basis == "replayed"
+    assert again.usage.cost_basis == "replayed"
     for one, other in zip(first.vectors, again.vectors, strict=True):
         assert other == pytest.approx(one, rel=1e-6)
     assert len(cloudflare.requests) == 2
@@ -149,12 +147,12 @@ def test_native_tasks_are_recorded_and_replayed(
     first = recorder.run(model, payload)
     with replaying(path) as elsewhere:
         again = elsewhere.run(model, payload)
-        with pytest.raises(NotRecorded, match=r"input .* instead of"):
+        with pytest.raises(NotRecordedError, match=r"input .* instead of"):
             elsewhere.run(model, {**payload, "seed": 1})
     assert (again.result, again.content) == (first.result, first.content)
-    assert (again.neurons, again.basis) == (0.0, "replayed")
-    assert again.origin.recorded is not None
-    assert again.origin.recorded.neurons == first.neurons
+    assert (again.neurons, again.cost_basis) == (0.0, "replayed")
+    assert again.provenance.recording is not None
+    assert again.provenance.recording.neurons == first.neurons
 
 
 def test_documents_and_sounds_are_known_by_what_they_hold(recorder: Session, path: Path) -> None:
@@ -165,7 +163,7 @@ def test_documents_and_sounds_are_known_by_what_they_hold(recorder: Session, pat
     with replaying(path) as elsewhere:
         assert elsewhere.to_markdown(files).result == first.result
         assert elsewhere.run("whisper", {"audio": [7] * 2_000}).result == sound.result
-        with pytest.raises(NotRecorded):
+        with pytest.raises(NotRecordedError):
             elsewhere.run("whisper", {"audio": [8] * 2_000})
 
 
@@ -192,7 +190,7 @@ def test_a_damaged_line_is_told_once_and_skipped(
             "In lesson.cfai.jsonl line 1 is no JSON: skipped, and left as it is.",
         )
         assert ask(elsewhere, whole).notes == ()
-        with pytest.raises(NotRecorded):
+        with pytest.raises(NotRecordedError):
             ask(elsewhere, "Two?" if whole == "One?" else "One?")
 
 
@@ -201,7 +199,7 @@ def test_an_answer_that_cannot_be_played_counts_as_none(recorder: Session, path:
     told = json.loads(path.read_bytes())
     told["replies"][0]["base64"] = "no base64"
     path.write_text(json.dumps(told) + "\n", encoding="utf-8")
-    with replaying(path) as elsewhere, pytest.raises(NotRecorded, match="is damaged"):
+    with replaying(path) as elsewhere, pytest.raises(NotRecordedError, match="is damaged"):
         elsewhere.run("phoenix-1.0", {"prompt": "a", "width": 64, "height": 64})
 
 
@@ -228,7 +226,7 @@ def test_an_answer_is_replayed_as_it_was_read(
 ) -> None:
     cloudflare.switch(raw_stream=parts, raw_stream_breaks=breaks)
     answer = ask(recorder)
-    assert (answer.neurons, answer.basis) == (0.5, "billed")
+    assert (answer.neurons, answer.cost_basis) == (0.5, "billed")
     with replaying(path) as elsewhere:
         replayed = ask(elsewhere)
     assert said(replayed) == said(answer)

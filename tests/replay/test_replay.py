@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.errors import (
-    AllowanceUsedUp,
-)
-from cfai_magics.session import Session
+from cfai_magics.errors import DailyQuotaError
+from cfai_magics.session.session import Session
 from tests.replay.sessions import HI, ask, replaying, said
 from tests.standin import Standin
 from tests.standin.dialects import DIALECTS
@@ -25,7 +23,7 @@ def test_a_replay_says_what_was_said_in_every_dialect(
             replayed = ask(elsewhere, think=True, stream=again)
             assert said(replayed) == said(first)
             assert replayed.usage.completion_tokens == first.usage.completion_tokens
-            assert (replayed.neurons, replayed.basis) == (0.0, "replayed")
+            assert (replayed.neurons, replayed.cost_basis) == (0.0, "replayed")
     assert len(cloudflare.requests) == 1
 
 
@@ -47,7 +45,7 @@ def test_a_replay_tells_when_it_was_recorded_and_what_asking_would_cost(
 ) -> None:
     first = ask(recorder)
     with replaying(path) as elsewhere:
-        recorded = ask(elsewhere).origin.recorded
+        recorded = ask(elsewhere).provenance.recording
     assert recorded is not None
     assert (recorded.date, recorded.neurons) == ("2026-10-12", first.neurons)
 
@@ -57,9 +55,9 @@ def test_what_was_not_billed_would_cost_what_its_tokens_do(
 ) -> None:
     cloudflare.switch(omit_neurons_body=True, omit_neurons_header=True)
     first = ask(recorder)
-    assert first.basis == "estimated"
+    assert first.cost_basis == "estimated"
     with replaying(path) as elsewhere:
-        recorded = ask(elsewhere).origin.recorded
+        recorded = ask(elsewhere).provenance.recording
     assert recorded is not None
     assert recorded.neurons == pytest.approx(first.neurons)
 
@@ -68,21 +66,25 @@ def test_a_replay_is_booked_as_replayed_and_costs_nothing(recorder: Session, pat
     first = ask(recorder)
     with replaying(path) as elsewhere:
         replayed = ask(elsewhere)
-        (row,) = elsewhere.books.ledger.history.calls()
-        assert elsewhere.books.standing().spent == 0
+        (row,) = elsewhere.accounting.ledger.history.iter_calls()
+        assert elsewhere.accounting.day_usage().spent == 0
     assert (row["status"], row["basis"], row["neurons"]) == ("replayed", "replayed", 0.0)
     assert row["tokens_out"] == first.usage.completion_tokens
-    assert row["request"] == replayed.origin.request == first.origin.request
+    assert (
+        row["request"]
+        == replayed.provenance.request_fingerprint
+        == first.provenance.request_fingerprint
+    )
 
 
 def test_no_budget_and_no_closed_day_stops_a_replay(
     cloudflare: Standin, recorder: Session
 ) -> None:
     ask(recorder)
-    recorder.books.ledger.budgets.set("day", 0.0)
-    recorder.books.close_day()
-    assert ask(recorder).basis == "replayed"
-    with pytest.raises(AllowanceUsedUp, match="Recorded answers still come"):
+    recorder.accounting.ledger.budgets.set("day", 0.0)
+    recorder.accounting.mark_quota_exhausted()
+    assert ask(recorder).cost_basis == "replayed"
+    with pytest.raises(DailyQuotaError, match="Recorded answers still come"):
         ask(recorder, "Not recorded")
     assert len(cloudflare.requests) == 1
 
@@ -90,8 +92,11 @@ def test_no_budget_and_no_closed_day_stops_a_replay(
 def test_leaving_a_replay_early_books_it_as_replayed(recorder: Session, path: Path) -> None:
     ask(recorder)
     with replaying(path) as elsewhere:
-        with elsewhere.stream(elsewhere.request(HI)) as stream:
+        with elsewhere.stream(elsewhere.build_request(HI)) as stream:
             next(iter(stream))
-        assert (stream.answer.basis, stream.answer.finish) == ("replayed", "interrupted")
-        (row,) = elsewhere.books.ledger.history.calls()
+        assert (stream.answer.cost_basis, stream.answer.finish_reason) == (
+            "replayed",
+            "interrupted",
+        )
+        (row,) = elsewhere.accounting.ledger.history.iter_calls()
     assert row["status"] == "replayed"

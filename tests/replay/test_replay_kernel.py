@@ -10,9 +10,11 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 
-from cfai_magics.values.provenance import MIME
+from cfai_magics.types.results import METADATA_MIME_TYPE
 from tests.kernels import Kernel, running_kernel
 from tests.standin import Fault, Standin
+
+pytestmark = pytest.mark.slow
 
 CELLS = (
     "%load_ext cfai_magics",
@@ -101,11 +103,11 @@ def test_a_changed_question_says_what_changed(recorded: Path) -> None:
     with running_kernel(JPY_SESSION_NAME=str(recorded)) as kernel:
         kernel.run(CELLS[0])
         cell = kernel.run("%%cfai\nWhy is the sky red?")
-        assert cell.ename == "NoCredentials"
+        assert cell.ename == "MissingCredentialsError"
         assert "“…s the sky red?” instead of “…s the sky blue?”" in cell.traceback[0]
         kernel.run("%cfai replay only")
         cell = kernel.run("%%cfai\nWhy is the sky red?")
-        assert cell.ename == "NotRecorded"
+        assert cell.ename == "NotRecordedError"
         assert len(cell.traceback) == 1
 
 
@@ -116,12 +118,12 @@ def test_a_headless_run_replays_and_its_outputs_bear_where_they_come_from(
     monkeypatch.setenv("CFAI_REPLAY_INSTANT", "1")
     notebook = executed(recorded)
     answer, _receipt = notebook.cells[1].outputs
-    told = answer.metadata[MIME]
+    told = answer.metadata[METADATA_MIME_TYPE]
     assert (told["model"], told["basis"]) == ("@cf/google/gemma-4-26b-a4b-it", "replayed")
     assert told["recorded"]["neurons"] > 0
     assert "sky" not in repr(told)
     (result,) = notebook.cells[2].outputs
-    assert result.metadata[MIME]["parameters"] == {"max_tokens": 2048}
+    assert result.metadata[METADATA_MIME_TYPE]["parameters"] == {"max_tokens": 2048}
     nbformat.validate(notebook)
     html, _ = HTMLExporter().from_notebook_node(notebook)
     assert "<em>scatters</em>" in html
@@ -132,7 +134,7 @@ def test_a_headless_run_fails_at_what_is_not_recorded(
 ) -> None:
     recorded.with_suffix(".cfai.jsonl").write_bytes(b"")
     monkeypatch.setenv("CFAI_REPLAY", f"only:{recorded.with_suffix('.cfai.jsonl')}")
-    with pytest.raises(CellExecutionError, match="NotRecorded"):
+    with pytest.raises(CellExecutionError, match="NotRecordedError"):
         executed(recorded)
 
 
@@ -163,7 +165,7 @@ def test_conversations_and_schemas_replay_on_another_machine(
         assert [kernel.run(source).mime("text/markdown") for source in TOLD[:2]] == shown
         assert [kernel.run(source).ename for source in TOLD[2:4]] == ["", ""]
         assert kernel.run(TOLD[4]).text == "'Rome'"
-        assert kernel.run("%%cfai --schema CITY\nWhich town?").ename == "NotRecorded"
+        assert kernel.run("%%cfai --schema CITY\nWhich town?").ename == "NotRecordedError"
 
 
 def test_a_replay_is_interrupted_like_an_answer(notebook: Path, cloudflare: Standin) -> None:
@@ -177,7 +179,7 @@ def test_a_replay_is_interrupted_like_an_answer(notebook: Path, cloudflare: Stan
         kernel.until_shown(running, "word word")
         kernel.manager.interrupt_kernel()
         cell = kernel.finish(running)
-        assert cell.ename == "Interrupted"
+        assert cell.ename == "InterruptedAnswerError"
         assert "replayed" in cell.text
         kernel.run("%cfai replay only --instant")
         assert kernel.run(CELLS[1]).mime("text/markdown") == ["word " * 40]
@@ -214,7 +216,7 @@ def test_answers_side_by_side_are_recorded_and_replayed_in_their_order(
         assert kernel.run(texts).text == told
         assert kernel.run("%%cfai -n 2\nHeads or tails?").ename == ""
         failed = kernel.run("%%cfai -n 2\nBlack or white?")
-        assert (failed.ename, len(failed.traceback)) == ("NotRecorded", 1)
+        assert (failed.ename, len(failed.traceback)) == ("NotRecordedError", 1)
 
 
 def test_replays_side_by_side_stop_at_once(notebook: Path, cloudflare: Standin) -> None:
@@ -228,9 +230,10 @@ def test_replays_side_by_side_stop_at_once(notebook: Path, cloudflare: Standin) 
         running = kernel.start(cell)
         kernel.until_shown(running, "3 answers")
         kernel.manager.interrupt_kernel()
-        assert kernel.finish(running).ename == "Interrupted"
-        rows = "[r['status'] for r in current_session().books.ledger.history.calls()][-3:]"
-        kernel.run("from cfai_magics.api import current_session")
+        assert kernel.finish(running).ename == "InterruptedAnswerError"
+        calls = "get_current_session().accounting.ledger.history.iter_calls()"
+        rows = f"[r['status'] for r in {calls}][-3:]"
+        kernel.run("from cfai_magics.api import get_current_session")
         assert kernel.run(rows).text == "['replayed', 'replayed', 'replayed']"
 
 
@@ -251,8 +254,8 @@ def test_functions_that_were_called_are_called_again_and_their_steps_replayed(
         kernel.run(CELLS[0])
         kernel.run(function)
         assert kernel.run(cell).mime("text/markdown") == ["It is 7."]
-        assert kernel.run("print(len(calls), _cfai.basis)").text.split() == ["1", "replayed"]
-        would = kernel.run("print(_cfai.origin.recorded.neurons)").text
+        assert kernel.run("print(len(calls), _cfai.cost_basis)").text.split() == ["1", "replayed"]
+        would = kernel.run("print(_cfai.provenance.recording.neurons)").text
         assert float(would) == pytest.approx(cost)
     assert len(cloudflare.requests) == 2
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cfai_magics.values import Message
+from cfai_magics.types.messages import Message
 from tests.frames import Body, end, text, tokens
 
 # Neurons per token of the model that these servers play, as on the price list.

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.errors import BudgetExceeded, BudgetReached, CfaiError
-from cfai_magics.session import Session
-from cfai_magics.session.answerer import Clients
-from cfai_magics.session.pool import pool
+from cfai_magics.errors import BudgetCutoffError, BudgetExceededError, CfaiError
+from cfai_magics.session.call import ClientGroup
+from cfai_magics.session.parallel import reserve_pool
+from cfai_magics.session.session import Session
 from cfai_magics.settings import load_settings
-from cfai_magics.store.ledger import Outcome
-from cfai_magics.values import Answer, Usage
+from cfai_magics.storage.ledger import CallOutcome
+from cfai_magics.types.messages import Answer
+from cfai_magics.types.usage import Usage
 from tests.frames import FrameServer, text, tokens
 from tests.session.servers import ANSWER_RATE, LONG, PLAIN, REPORTS, Behavior, answer
 
@@ -57,22 +58,22 @@ def limited(server: FrameServer, home: Path, scope: str, neurons: float) -> tupl
     made = begin(server, home)
     if kind == "cell":
         return made, neurons
-    made.books.ledger.budgets.set(kind, neurons, "lesson.ipynb")  # type: ignore[arg-type]
+    made.accounting.ledger.budgets.set(kind, neurons, "lesson.ipynb")  # type: ignore[arg-type]
     return made, None
 
 
 def ask(session: Session, how: Behavior, most: float | None = None, **fields: Any) -> Answer:
-    return session.ask(session.request([how.message()], **fields), most)
+    return session.ask(session.build_request([how.message()], **fields), most)
 
 
 def row(session: Session) -> dict[str, Any]:
-    return dict(list(session.books.ledger.history.calls())[-1])
+    return dict(list(session.accounting.ledger.history.iter_calls())[-1])
 
 
 def fitting(session: Session, how: Behavior, **fields: Any) -> float:
     """Return the neurons that a call has to reserve."""
-    request = session.request([how.message()], **fields)
-    cost = session.cost(request, session.model(request.model))
+    request = session.build_request([how.message()], **fields)
+    cost = session.estimate_cost(request, session.resolve_model(request.model))
     assert cost is not None
     return cost.high
 
@@ -83,7 +84,7 @@ def test_an_answer_that_reaches_max_tokens_is_whole_under_a_limit_it_just_fits(
     server: FrameServer, own: Session, report: str, token: str
 ) -> None:
     how = Behavior(report, token)
-    own.books.ledger.budgets.set("day", fitting(own, how, max_tokens=64))
+    own.accounting.ledger.budgets.set("day", fitting(own, how, max_tokens=64))
     whole = ask(own, how, max_tokens=64)
     assert whole.text == token * 64
     assert row(own)["status"] == "ok"
@@ -106,7 +107,7 @@ def test_a_server_that_ignores_max_tokens_is_cut_at_the_limit(
 ) -> None:
     session, most = limited(server, home, scope, 3.0)
     how = Behavior(report, obeys=False)
-    with pytest.raises(BudgetReached, match="Cut at the end of") as caught:
+    with pytest.raises(BudgetCutoffError, match="Cut at the end of") as caught:
         ask(session, how, most, max_tokens=50)
     arrived = caught.value.answer.text.count(PLAIN)
     assert arrived > 50, "the limit has room for more than was reserved"
@@ -121,16 +122,18 @@ def test_a_call_may_use_what_others_have_left_in_the_meantime(
 ) -> None:
     how = Behavior("cumulative", obeys=False)
     needed = fitting(own, how, max_tokens=50)
-    own.books.ledger.budgets.set("day", 3.0)
-    place = own.books.place()
+    own.accounting.ledger.budgets.set("day", 3.0)
+    place = own.accounting.get_context()
     other = begin(server, home)
-    number = other.books.ledger.reserve(place, "m", "Text Generation", lambda *_: 3.0 - needed)
-    with own.stream(own.request([how.message()], max_tokens=50)) as deltas:
+    number = other.accounting.ledger.reserve(
+        place, "m", "Text Generation", lambda *_: 3.0 - needed
+    )
+    with own.stream(own.build_request([how.message()], max_tokens=50)) as deltas:
         arriving = iter(deltas)
         for _ in range(20):
             next(arriving)
-        other.books.ledger.settle(number, Outcome("failed", Usage(neurons=0.0)))
-        with pytest.raises(BudgetReached):
+        other.accounting.ledger.settle(number, CallOutcome("failed", Usage(neurons=0.0)))
+        with pytest.raises(BudgetCutoffError):
             list(arriving)
         assert how.neurons(deltas.answer.text.count(PLAIN)) == pytest.approx(3.0, abs=0.1)
     other.close()
@@ -141,67 +144,69 @@ def test_a_call_may_not_use_what_others_have_reserved(
 ) -> None:
     how = Behavior("cumulative", obeys=False)
     needed = fitting(own, how, max_tokens=50)
-    own.books.ledger.budgets.set("day", 10.0)
-    place = own.books.place()
+    own.accounting.ledger.budgets.set("day", 10.0)
+    place = own.accounting.get_context()
     other = begin(server, home)
-    with own.stream(own.request([how.message()], max_tokens=50)) as deltas:
+    with own.stream(own.build_request([how.message()], max_tokens=50)) as deltas:
         arriving = iter(deltas)
         next(arriving)
-        other.books.ledger.reserve(place, "m", "Text Generation", lambda *_: 10.0 - needed)
-        with pytest.raises(BudgetReached):
+        other.accounting.ledger.reserve(place, "m", "Text Generation", lambda *_: 10.0 - needed)
+        with pytest.raises(BudgetCutoffError):
             list(arriving)
-    standing = own.standing()
+    standing = own.day_usage()
     assert standing.spent + standing.reserved <= 10.0 + 2 * ANSWER_RATE
     other.close()
 
 
 def test_an_unpriced_model_is_cut_by_what_it_reports_and_not_by_its_text(own: Session) -> None:
-    own.books.ledger.budgets.set("day", 3.0)
+    own.accounting.ledger.budgets.set("day", 3.0)
     assert ask(own, Behavior("end", LONG), model=UNPRICED, max_tokens=90).text == LONG * 90
-    with pytest.raises(BudgetReached):
+    with pytest.raises(BudgetCutoffError):
         ask(own, Behavior("cumulative", obeys=False), model=UNPRICED, max_tokens=90)
-    assert own.standing().spent <= 3.0 + ANSWER_RATE
+    assert own.day_usage().spent <= 3.0 + ANSWER_RATE
 
 
 def test_calls_side_by_side_share_the_limit_of_their_cell(own: Session) -> None:
-    request = own.request([Behavior("cumulative", obeys=False).message()], max_tokens=20)
+    request = own.build_request([Behavior("cumulative", obeys=False).message()], max_tokens=20)
     with own.parallel([request] * 4, max_neurons=6.0) as calls:
         ends = [event for _, event in calls if hasattr(event, "error")]
-    assert any(isinstance(each.error, BudgetReached) for each in ends)
-    assert own.standing().spent <= 6.0 + 4 * ANSWER_RATE
-    assert own.standing().spent > 5.0, "the limit is used, and not only what was reserved"
+    assert any(isinstance(each.error, BudgetCutoffError) for each in ends)
+    assert own.day_usage().spent <= 6.0 + 4 * ANSWER_RATE
+    assert own.day_usage().spent > 5.0, "the limit is used, and not only what was reserved"
 
 
 def test_rows_of_a_pool_are_held_to_the_limit_of_their_cell(own: Session) -> None:
-    request = own.request([Behavior("cumulative", obeys=False).message()], max_tokens=20)
-    model = own.model(request.model)
-    cost = own.cost(request, model)
+    request = own.build_request([Behavior("cumulative", obeys=False).message()], max_tokens=20)
+    model = own.resolve_model(request.model)
+    cost = own.estimate_cost(request, model)
     assert cost is not None
-    with pool(own.books, Clients(own.route), model, [cost] * 3, 3 * cost.high) as drawn:
-        with own.stream(request, pool=drawn) as first, pytest.raises(BudgetReached):
+    with reserve_pool(
+        own.accounting, ClientGroup(own.backend), model, [cost] * 3, 3 * cost.high
+    ) as drawn:
+        with own.stream(request, pool=drawn) as first, pytest.raises(BudgetCutoffError):
             list(first)
         with own.stream(
-            own.request([Behavior("end").message()], max_tokens=20), pool=drawn
+            own.build_request([Behavior("end").message()], max_tokens=20), pool=drawn
         ) as two:
             list(two)
     assert two.answer.text == PLAIN * 20
-    assert own.standing().reserved == 0
-    assert own.standing().spent <= 3 * cost.high + ANSWER_RATE
+    assert own.day_usage().reserved == 0
+    assert own.day_usage().spent <= 3 * cost.high + ANSWER_RATE
 
 
 def test_a_row_that_is_asked_again_needs_room_in_the_limits(own: Session) -> None:
-    request = own.request([Behavior("end").message()], max_tokens=20)
-    model = own.model(request.model)
-    cost = own.cost(request, model)
+    request = own.build_request([Behavior("end").message()], max_tokens=20)
+    model = own.resolve_model(request.model)
+    cost = own.estimate_cost(request, model)
     assert cost is not None
-    own.books.ledger.budgets.set("day", 2 * cost.high)
-    with pool(own.books, Clients(own.route), model, [cost] * 2) as drawn:
+    own.accounting.ledger.budgets.set("day", 2 * cost.high)
+    with reserve_pool(own.accounting, ClientGroup(own.backend), model, [cost] * 2) as drawn:
         asked = (model.name, model.task, "")
         for _ in range(2):
-            drawn.take(asked, cost)
-        with pytest.raises(BudgetExceeded):
-            drawn.take(asked, cost)
-    standing = own.standing()
+            drawn.reserve_unassigned(asked, cost)
+        with pytest.raises(BudgetExceededError):
+            drawn.reserve_unassigned(asked, cost)
+    standing = own.day_usage()
     assert standing.spent + standing.reserved <= 2 * cost.high + SLACK
 
 
@@ -221,13 +226,13 @@ def test_an_estimate_is_at_most_what_was_reserved(
 ) -> None:
     with FrameServer(frames) as server:
         session = begin(server, home)
-        session.books.ledger.budgets.set("day", limit)
+        session.accounting.ledger.budgets.set("day", limit)
         how = Behavior("never")
         reserved = fitting(session, how, max_tokens=50)
-        stream = session.stream(session.request([how.message()], max_tokens=50))
+        stream = session.stream(session.build_request([how.message()], max_tokens=50))
         with stream, pytest.raises(CfaiError):
             list(stream)
-        assert stream.answer.basis == "estimated"
+        assert stream.answer.cost_basis == "estimated"
         assert 0 < row(session)["neurons"] <= (limit or reserved) + SLACK
         assert stream.answer.neurons == row(session)["neurons"]
         session.close()
@@ -235,7 +240,7 @@ def test_an_estimate_is_at_most_what_was_reserved(
 
 def test_an_interrupted_answer_is_booked_by_its_text_where_the_report_is_old(own: Session) -> None:
     how = Behavior("start")
-    with own.stream(own.request([how.message()], max_tokens=400)) as stream:
+    with own.stream(own.build_request([how.message()], max_tokens=400)) as stream:
         arriving = iter(stream)
         for _ in range(300):
             next(arriving)

@@ -6,19 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from cfai_magics.errors import BudgetExceeded, BudgetReached
-from cfai_magics.session import Session
-from cfai_magics.session.answer_stream import AnswerStream
-from cfai_magics.session.answerer import Clients
-from cfai_magics.session.pool import Pool, pool
+from cfai_magics.errors import BudgetCutoffError, BudgetExceededError
+from cfai_magics.session.call import ClientGroup
+from cfai_magics.session.parallel import BudgetPool, reserve_pool
+from cfai_magics.session.session import Session
+from cfai_magics.session.stream import AnswerStream
 from cfai_magics.settings import Cfai
-from cfai_magics.values import Delta, Text
+from cfai_magics.types.messages import Delta, TextDelta
 from tests.frames import FrameServer
 from tests.session.servers import ANSWER_RATE, LONG, PLAIN, REPORTS, Behavior, answer
+
+pytestmark = pytest.mark.slow
 
 KERNELS = 2
 UNPRICED = "@cf/utter-project/eurollm-9b-it"
@@ -67,14 +70,14 @@ class Calls(RuleBasedStateMachine):
             kernel.notebook = NOTEBOOK
         self.limit = 0.0
         self.open: list[Open] = []
-        self.pools: list[tuple[Session, Pool]] = []
+        self.pools: list[tuple[Session, BudgetPool]] = []
         self.begun: list[Open] = []
 
     @initialize(scope=st.sampled_from(("day", "notebook", "session")), limit=st.floats(1.5, 6))
     def begin(self, scope: str, limit: float) -> None:
         self.scope, self.limit = scope, limit
         for kernel in self.kernels:
-            kernel.books.ledger.budgets.set(scope, limit, NOTEBOOK)  # type: ignore[arg-type]
+            kernel.accounting.ledger.budgets.set(scope, limit, NOTEBOOK)  # type: ignore[arg-type]
 
     @rule(
         kernel=st.integers(0, KERNELS - 1),
@@ -98,28 +101,30 @@ class Calls(RuleBasedStateMachine):
         drawn = next((pool for owner, pool in self.pools if owner is session), None)
         in_pool = kind == "of a pool" and drawn is not None
         model = "" if is_priced else UNPRICED
-        request = session.request([how.message()], model, max_tokens=most_tokens)
+        request = session.build_request([how.message()], model, max_tokens=most_tokens)
         try:
             stream = session.stream(request, None, most, pool=drawn if in_pool else None)
-        except BudgetExceeded:
+        except BudgetExceededError:
             return  # the pool has nothing left, and neither has the limit
         most = None if in_pool else most
         call = Open(how, stream, iter(stream), most, is_priced, in_pool)
         self.open.append(call)
         try:
             self._receive_frames(call, frames)
-        except BudgetExceeded:
+        except BudgetExceededError:
             self.open.remove(call)
 
     @rule(kernel=st.integers(0, KERNELS - 1), count=st.integers(1, 4))
     def reserve_a_pool(self, kernel: int, count: int) -> None:
         session = self.kernels[kernel]
-        request = session.request([Behavior("deltas").message()], max_tokens=30)
-        model = session.model(request.model)
-        cost = session.cost(request, model)
+        request = session.build_request([Behavior("deltas").message()], max_tokens=30)
+        model = session.resolve_model(request.model)
+        cost = session.estimate_cost(request, model)
         try:
-            made = pool(session.books, Clients(session.route), model, [cost] * count)
-        except BudgetExceeded:
+            made = reserve_pool(
+                session.accounting, ClientGroup(session.backend), model, [cost] * count
+            )
+        except BudgetExceededError:
             return
         self.pools.append((session, made))
 
@@ -155,13 +160,13 @@ class Calls(RuleBasedStateMachine):
         except StopIteration:
             self.open.remove(call)
             return
-        except BudgetReached:
+        except BudgetCutoffError:
             assert not (call.how.obeys and call.is_priced), "its server ends it at max_tokens"
             self.open.remove(call)
-            delta = Text(call.how.token * call.how.size)  # the frame that passed the limit
+            delta = TextDelta(call.how.token * call.how.size)  # the frame that passed the limit
         if call not in self.begun:
             self.begun.append(call)
-        if isinstance(delta, Text):
+        if isinstance(delta, TextDelta):
             call.count += delta.text.count(call.how.token)
 
     @property
@@ -173,8 +178,8 @@ class Calls(RuleBasedStateMachine):
     @invariant()
     def no_limit_is_passed_by_what_is_booked(self) -> None:
         for kernel in self.kernels:
-            place = kernel.books.place()
-            for limit in kernel.books.ledger.budgets.limits(place):
+            place = kernel.accounting.get_context()
+            for limit in kernel.accounting.ledger.budgets.limits(place):
                 assert limit.spent <= limit.neurons + self.slack
 
     @invariant()
@@ -192,7 +197,7 @@ class Calls(RuleBasedStateMachine):
             each.__exit__(None, None, None)
         for kernel in self.kernels:
             if self.limit:
-                assert kernel.standing().reserved == 0
+                assert kernel.day_usage().reserved == 0
             kernel.close()
         self.server.__exit__()
         self.folder.cleanup()

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.errors import BudgetReached, StoreError
-from cfai_magics.session import Session
-from cfai_magics.session.answerer import Clients
-from cfai_magics.session.pool import pool
+from cfai_magics.errors import BudgetCutoffError, StorageError
+from cfai_magics.session.call import ClientGroup
+from cfai_magics.session.parallel import reserve_pool
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
-from cfai_magics.store.ledger import FILE_NAME, Ledger
+from cfai_magics.storage.ledger import FILE_NAME, Ledger
 from tests.frames import FrameServer
 from tests.session.servers import Behavior, answer
 from tests.standin import Standin
@@ -26,7 +26,7 @@ HOW = Behavior("cumulative")
 def impatient(account: Standin, home: Path) -> Iterator[Session]:
     """A session with the stand-in's account, whose ledger waits for no lock."""
     made = Session(Cfai(), home)
-    made.books.ledger = Ledger(home, patience=0.05)
+    made.accounting.ledger = Ledger(home, lock_timeout=0.05)
     yield made
     made.close()
 
@@ -40,21 +40,21 @@ def locked(home: Path) -> Iterator[None]:
 
 
 def rows(session: Session) -> list[dict[str, Any]]:
-    return [dict(row) for row in session.books.ledger.history.calls()]
+    return [dict(row) for row in session.accounting.ledger.history.iter_calls()]
 
 
 def test_an_answer_is_whole_though_the_ledger_is_locked(
     impatient: Session, account: Standin, home: Path
 ) -> None:
     account.switch(answer="Blue light scatters most.")
-    request = impatient.request([{"role": "user", "content": "Why?"}])
+    request = impatient.build_request([{"role": "user", "content": "Why?"}])
     with impatient.stream(request) as stream:
         arriving = iter(stream)
         next(arriving)
         with locked(home):
             list(arriving)
     assert stream.answer.text == "Blue light scatters most."
-    assert stream.answer.basis == "billed"
+    assert stream.answer.cost_basis == "billed"
     (note,) = stream.answer.notes
     assert note.startswith("Not booked yet: ")
     assert "It is booked with the next call." in note
@@ -67,10 +67,10 @@ def test_an_answer_is_whole_though_the_ledger_is_locked(
 def test_rows_of_a_pool_are_whole_though_the_ledger_is_locked(
     impatient: Session, account: Standin, home: Path
 ) -> None:
-    request = impatient.request([{"role": "user", "content": "Why?"}])
-    model = impatient.model(request.model)
-    costs = [impatient.cost(request, model)] * 2
-    with pool(impatient.books, Clients(impatient.route), model, costs) as drawn:
+    request = impatient.build_request([{"role": "user", "content": "Why?"}])
+    model = impatient.resolve_model(request.model)
+    costs = [impatient.estimate_cost(request, model)] * 2
+    with reserve_pool(impatient.accounting, ClientGroup(impatient.backend), model, costs) as drawn:
         stream = impatient.stream(request, pool=drawn)
         arriving = iter(stream)
         next(arriving)
@@ -79,8 +79,8 @@ def test_rows_of_a_pool_are_whole_though_the_ledger_is_locked(
         list(arriving)
     lock.__exit__(None, None, None)
     assert stream.answer.text
-    assert impatient.standing().reserved == 0
-    assert impatient.standing().billed == pytest.approx(account.billed, rel=0.01)
+    assert impatient.day_usage().reserved == 0
+    assert impatient.day_usage().billed == pytest.approx(account.billed, rel=0.01)
 
 
 def test_an_answer_that_needs_more_of_a_locked_budget_is_kept_as_far_as_it_came(
@@ -93,17 +93,17 @@ def test_an_answer_that_needs_more_of_a_locked_budget_is_kept_as_far_as_it_came(
             "CLOUDFLARE_API_BASE_URL": server.base_url,
         }
         session = Session(Cfai(), home, environ=environ)
-        session.books.ledger = Ledger(home, patience=0.05)
-        session.books.ledger.budgets.set("day", 100.0)
+        session.accounting.ledger = Ledger(home, lock_timeout=0.05)
+        session.accounting.ledger.budgets.set("day", 100.0)
         how = Behavior("cumulative", obeys=False)
-        with session.stream(session.request([how.message()], max_tokens=30)) as stream:
+        with session.stream(session.build_request([how.message()], max_tokens=30)) as stream:
             arriving = iter(stream)
             next(arriving)
-            with locked(home), pytest.raises(StoreError, match="database is locked") as caught:
+            with locked(home), pytest.raises(StorageError, match="database is locked") as caught:
                 list(arriving)
-        assert not isinstance(caught.value, BudgetReached)
+        assert not isinstance(caught.value, BudgetCutoffError)
         assert caught.value.answer.text.count("word") >= 30
-        assert session.standing().reserved == 0
+        assert session.day_usage().reserved == 0
         assert [row["status"] for row in rows(session)] == ["interrupted"]
         session.close()
 
@@ -111,7 +111,7 @@ def test_an_answer_that_needs_more_of_a_locked_budget_is_kept_as_far_as_it_came(
 def test_the_time_of_an_answer_ends_with_the_answer(account: Standin, home: Path) -> None:
     now = 100.0
     session = Session(Cfai(), home, clock=lambda: now)
-    with session.stream(session.request([{"role": "user", "content": "Why?"}])) as stream:
+    with session.stream(session.build_request([{"role": "user", "content": "Why?"}])) as stream:
         arriving = iter(stream)
         next(arriving)
         now = 102.0

@@ -2,29 +2,38 @@
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
+import httpx
 import pytest
 
-from cfai_magics.errors import AllowanceUsedUp, BudgetExceeded, UnknownModel
-from cfai_magics.session import Session
-from cfai_magics.session.parallel import MOST_AT_ONCE, Ended, Parallel, Waiting
-from cfai_magics.values import Message, Request, Text
+from cfai_magics.errors import BudgetExceededError, DailyQuotaError, ModelNotFoundError
+from cfai_magics.session.parallel import (
+    MAX_CONCURRENT_CALLS,
+    Finished,
+    ParallelStreams,
+    RetryNotice,
+)
+from cfai_magics.session.session import Session
+from cfai_magics.settings import Cfai
+from cfai_magics.types.messages import Message, Request, TextDelta
 from tests.standin import Fault, Standin
+from tests.workers_ai.calls import Script, answered
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 PRICED, NO_PRICE = "gemma-4-26b-a4b-it", "@cf/no/price"
 
 
 def requests(session: Session, count: int, **fields: object) -> list[Request]:
-    return [session.request(HI, **fields) for _ in range(count)]  # type: ignore[arg-type]
+    return [session.build_request(HI, **fields) for _ in range(count)]  # type: ignore[arg-type]
 
 
-def ended(calls: Parallel) -> dict[int, Ended]:
-    return {number: event for number, event in calls if isinstance(event, Ended)}
+def ended(calls: ParallelStreams) -> dict[int, Finished]:
+    return {number: event for number, event in calls if isinstance(event, Finished)}
 
 
 def statuses(session: Session) -> list[str]:
-    return [call["status"] for call in session.books.ledger.history.calls()]
+    return [call["status"] for call in session.accounting.ledger.history.iter_calls()]
 
 
 def threads() -> list[str]:
@@ -33,41 +42,43 @@ def threads() -> list[str]:
 
 def test_all_answers_come_each_under_its_number(session: Session, account: Standin) -> None:
     account.switch(answer=lambda heard: heard)
-    asked = [session.request([{"role": "user", "content": f"No. {n}"}]) for n in range(20)]
+    asked = [session.build_request([{"role": "user", "content": f"No. {n}"}]) for n in range(20)]
     texts: dict[int, str] = dict.fromkeys(range(20), "")
     with session.parallel(asked) as calls:
         for number, event in calls:
-            if isinstance(event, Text):
+            if isinstance(event, TextDelta):
                 texts[number] += event.text
     assert texts == {n: f"No. {n}" for n in range(20)}
     assert [answer.text for answer in calls.answers] == list(texts.values())
     assert statuses(session) == ["ok"] * 20
-    assert session.books.standing().billed == pytest.approx(account.billed)
+    assert session.accounting.day_usage().billed == pytest.approx(account.billed)
     assert not threads()
 
 
 def test_one_sum_is_reserved_before_the_first_is_sent(session: Session, account: Standin) -> None:
     reserved: list[float] = []
-    account.switch(answer=lambda _: reserved.append(session.books.standing().reserved) or "A")
+    account.switch(
+        answer=lambda _: reserved.append(session.accounting.day_usage().reserved) or "A"
+    )
     asked = requests(session, 3, max_tokens=100)
-    cost = session.books.cost(asked[0], session.model(asked[0].model))
+    cost = session.accounting.estimate_cost(asked[0], session.resolve_model(asked[0].model))
     assert cost is not None
     with session.parallel(asked) as calls:
         ended(calls)
     assert reserved[0] == pytest.approx(3 * cost.high)
-    assert session.books.standing().reserved == pytest.approx(0.0)
+    assert session.accounting.day_usage().reserved == pytest.approx(0.0)
 
 
 def test_what_does_not_fit_as_a_sum_is_refused_whole(session: Session, account: Standin) -> None:
-    session.books.ledger.budgets.set("day", 3.0)
+    session.accounting.ledger.budgets.set("day", 3.0)
     with (
-        pytest.raises(BudgetExceeded, match="today's budget"),
+        pytest.raises(BudgetExceededError, match="today's budget"),
         session.parallel(requests(session, 20)) as calls,
     ):
         ended(calls)
     assert account.requests == ()
     assert statuses(session) == ["refused"] * 20
-    assert session.books.standing().reserved == pytest.approx(0.0)
+    assert session.accounting.day_usage().reserved == pytest.approx(0.0)
 
 
 def test_where_only_shorter_answers_fit_all_are_shorter(
@@ -88,19 +99,19 @@ def test_models_without_a_price_share_what_the_others_leave(
     session: Session, account: Standin
 ) -> None:
     names = (PRICED, NO_PRICE, NO_PRICE)
-    asked = [session.request(HI, name, max_tokens=100) for name in names]
-    cost = session.books.cost(asked[0], session.model(asked[0].model))
+    asked = [session.build_request(HI, name, max_tokens=100) for name in names]
+    cost = session.accounting.estimate_cost(asked[0], session.resolve_model(asked[0].model))
     assert cost is not None
     reserved: list[Sequence[float]] = []
-    plain = session.books.ledger.reserve_all
+    plain = session.accounting.ledger.reserve_all
 
     def watched(*args: object) -> list[int]:
         numbers = plain(*args)  # type: ignore[arg-type]
-        calls = session.books.ledger.history.calls()
+        calls = session.accounting.ledger.history.iter_calls()
         reserved.append([call["neurons"] for call in calls])
         return numbers
 
-    session.books.ledger.reserve_all = watched  # type: ignore[method-assign]
+    session.accounting.ledger.reserve_all = watched  # type: ignore[method-assign]
     with session.parallel(asked, max_neurons=10.0) as calls:
         ended(calls)
     rest = (10.0 - cost.high) / 2
@@ -113,19 +124,19 @@ def test_leaving_stops_all_at_once_and_books_what_ran(session: Session, account:
         seen: set[int] = set()
         for number, _ in calls:
             seen.add(number)
-            if len(seen) == MOST_AT_ONCE:
+            if len(seen) == MAX_CONCURRENT_CALLS:
                 break
-    assert account.wait_for(lambda c: c.disconnects == MOST_AT_ONCE)
+    assert account.wait_for(lambda c: c.disconnects == MAX_CONCURRENT_CALLS)
     assert not threads()
-    assert len(calls.unsent) == 12 - MOST_AT_ONCE
+    assert len(calls.unsent) == 12 - MAX_CONCURRENT_CALLS
     begun = [answer for at, answer in enumerate(calls.answers) if at not in calls.unsent]
-    assert all(answer.finish == "interrupted" for answer in calls.answers)
-    assert all(answer.text and answer.basis == "estimated" for answer in begun)
+    assert all(answer.finish_reason == "interrupted" for answer in calls.answers)
+    assert all(answer.text and answer.cost_basis == "estimated" for answer in begun)
     assert statuses(session) == ["interrupted"] * 12
-    assert session.books.standing().estimated == pytest.approx(
+    assert session.accounting.day_usage().estimated == pytest.approx(
         sum(answer.neurons or 0.0 for answer in begun)
     )
-    assert len(account.requests) == MOST_AT_ONCE
+    assert len(account.requests) == MAX_CONCURRENT_CALLS
 
 
 @pytest.mark.parametrize("wait", ["delay_before_headers", "delay_before_first"])
@@ -148,23 +159,23 @@ def test_one_that_waits_for_another_try_is_woken(session: Session, account: Stan
     waiting: list[str] = []
     with session.parallel(requests(session, 2)) as calls:
         for _, event in calls:
-            assert isinstance(event, Waiting)
-            waiting.append(event.line)
+            assert isinstance(event, RetryNotice)
+            waiting.append(event.message)
             if len(waiting) == 2:
                 break
     assert "try 2 follows in 50 s" in waiting[0]
     assert not threads()
     assert len(account.requests) == 2
-    assert session.books.standing().reserved == pytest.approx(0.0)
+    assert session.accounting.day_usage().reserved == pytest.approx(0.0)
 
 
 def test_one_failure_leaves_the_others_alone(session: Session, account: Standin) -> None:
     account.switch(retired=["@cf/meta/llama-3.2-3b-instruct"], answer="A")
-    asked = [session.request(HI, name) for name in (PRICED, "llama-3.2-3b-instruct", PRICED)]
+    asked = [session.build_request(HI, name) for name in (PRICED, "llama-3.2-3b-instruct", PRICED)]
     with session.parallel(asked) as calls:
         found = ended(calls)
     assert [number for number in found if found[number].error] == [1]
-    assert isinstance(found[1].error, UnknownModel)
+    assert isinstance(found[1].error, ModelNotFoundError)
     assert [answer.text for answer in calls.answers] == ["A", "", "A"]
     assert sorted(statuses(session)) == ["failed", "ok", "ok"]
     assert calls.answers[1].neurons == 0.0
@@ -177,36 +188,34 @@ def test_when_the_day_is_used_up_those_that_wait_are_not_sent(
     with session.parallel(requests(session, 30)) as calls:
         found = ended(calls)
     assert len(found) == 30
-    assert all(isinstance(event.error, AllowanceUsedUp) for event in found.values())
-    assert len(account.requests) <= 2 * MOST_AT_ONCE
-    assert session.books.standing().reserved == pytest.approx(0.0)
+    assert all(isinstance(event.error, DailyQuotaError) for event in found.values())
+    assert len(account.requests) <= 2 * MAX_CONCURRENT_CALLS
+    assert session.accounting.day_usage().reserved == pytest.approx(0.0)
 
 
-def test_a_bug_is_raised_where_the_reader_is(session: Session, account: Standin) -> None:
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError
-
-    calls = session.parallel(requests(session, 2))
-    calls._streams[1]._send = broken  # type: ignore[assignment]
-    with calls, pytest.raises(ZeroDivisionError):
+def test_a_bug_is_raised_where_the_reader_is(account: Standin, home: Path) -> None:
+    transport = httpx.MockTransport(Script(answered("Hi"), ZeroDivisionError()))
+    session = Session(Cfai(), home, transport=transport)
+    with session.parallel(requests(session, 2)) as calls, pytest.raises(ZeroDivisionError):
         ended(calls)
     assert not threads()
-    assert session.books.standing().reserved == pytest.approx(0.0)
+    assert session.accounting.day_usage().reserved == pytest.approx(0.0)
+    session.close()
 
 
 def test_other_calls_of_the_session_are_not_hung_up(session: Session, account: Standin) -> None:
     account.switch(answer="word " * 50, tokens_per_second=100)
-    with session.stream(session.request(HI)) as stream:
+    with session.stream(session.build_request(HI)) as stream:
         pieces = iter(stream)
         next(pieces)
         with session.parallel(requests(session, 2)) as calls:
             next(iter(calls))
         assert sum(1 for _ in pieces) > 10
-    assert stream.answer.finish == "stop"
+    assert stream.answer.finish_reason == "stop"
 
 
 def test_the_time_of_a_call_begins_when_it_is_sent(session: Session, account: Standin) -> None:
     account.switch(delay_before_first=0.2)
-    with session.parallel(requests(session, 2 * MOST_AT_ONCE)) as calls:
+    with session.parallel(requests(session, 2 * MAX_CONCURRENT_CALLS)) as calls:
         ended(calls)
     assert max(answer.seconds for answer in calls.answers) < calls.seconds

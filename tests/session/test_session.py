@@ -4,42 +4,44 @@ from pathlib import Path
 
 import pytest
 
+from cfai_magics.backends.selector import LOCAL_MODEL
 from cfai_magics.errors import (
-    AllowanceUsedUp,
-    BadOption,
-    CutStream,
+    APITimeoutError,
+    DailyQuotaError,
+    IncompleteStreamError,
+    InvalidOptionError,
     LocalModelError,
-    RequestTimeout,
-    UnknownModel,
+    ModelNotFoundError,
 )
-from cfai_magics.route.route import LOCAL_MODEL
-from cfai_magics.session import Session
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
-from cfai_magics.values import Message
-from tests.secrets import token
+from cfai_magics.types.messages import Message
+from tests.canaries import token
 from tests.standin import Fault, Standin
+
+pytestmark = pytest.mark.slow
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 
 
 def test_the_settings_fill_what_was_not_said(session: Session) -> None:
     session.settings.temperature, session.settings.max_tokens = 0.25, 77
-    request = session.request(HI, "llama-3.2-3b-instruct")
+    request = session.build_request(HI, "llama-3.2-3b-instruct")
     assert (request.temperature, request.max_tokens) == (0.25, 77)
-    assert session.request(HI, temperature=0.0, max_tokens=5).temperature == 0.0
+    assert session.build_request(HI, temperature=0.0, max_tokens=5).temperature == 0.0
 
 
 def test_what_was_billed_wins_over_what_was_reckoned(session: Session, account: Standin) -> None:
-    answer = session.ask(session.request(HI))
-    assert (answer.neurons, answer.basis) == (account.billed, "billed")
+    answer = session.ask(session.build_request(HI))
+    assert (answer.neurons, answer.cost_basis) == (account.billed, "billed")
 
 
 def test_without_a_bill_the_price_list_gives_an_estimate(
     session: Session, account: Standin
 ) -> None:
     account.switch(omit_neurons_body=True, omit_neurons_header=True)
-    answer = session.ask(session.request(HI))
-    assert answer.basis == "estimated"
+    answer = session.ask(session.build_request(HI))
+    assert answer.cost_basis == "estimated"
     assert answer.neurons == pytest.approx(account.billed, rel=0.01)
 
 
@@ -47,11 +49,11 @@ def test_leaving_a_stream_early_closes_it_and_keeps_an_estimate(
     session: Session, account: Standin
 ) -> None:
     account.switch(answer="word " * 5_000, tokens_per_second=50)
-    with session.stream(session.request(HI)) as stream:
+    with session.stream(session.build_request(HI)) as stream:
         next(iter(stream))
     assert account.wait_for(lambda c: c.disconnects == 1)
     assert stream.answer.text.startswith("word")
-    assert (stream.answer.finish, stream.answer.basis) == ("interrupted", "estimated")
+    assert (stream.answer.finish_reason, stream.answer.cost_basis) == ("interrupted", "estimated")
 
 
 def test_the_estimate_of_an_interrupted_call_holds_its_image(
@@ -60,16 +62,16 @@ def test_the_estimate_of_an_interrupted_call_holds_its_image(
     url = "data:image/png;base64,"  # of unknown size: as much as an image may be
     content = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
     account.switch(answer="word " * 5_000, tokens_per_second=50, omit_usage=True)
-    with session.stream(session.request([{"role": "user", "content": content}])) as stream:
+    with session.stream(session.build_request([{"role": "user", "content": content}])) as stream:
         next(iter(stream))
-    assert stream.answer.finish == "interrupted"
+    assert stream.answer.finish_reason == "interrupted"
     assert stream.answer.usage.prompt_tokens > 1_000
 
 
 def test_a_cut_answer_travels_with_the_error(session: Session, account: Standin) -> None:
     account.switch(answer="Blue scatters.", done=False, finish_reason="")
-    with pytest.raises(CutStream) as caught:
-        session.ask(session.request(HI))
+    with pytest.raises(IncompleteStreamError) as caught:
+        session.ask(session.build_request(HI))
     assert caught.value.answer is not None
     assert caught.value.answer.text == "Blue scatters."
 
@@ -83,17 +85,17 @@ def test_embeddings_come_in_the_order_of_their_texts(session: Session, account: 
 
 
 def test_an_unknown_embedding_model_is_told_with_the_nearest(session: Session) -> None:
-    with pytest.raises(UnknownModel, match="bge-m3"):
+    with pytest.raises(ModelNotFoundError, match="bge-m3"):
         session.embed(["a"], "@cf/baai/bge-m")
 
 
 def test_other_credentials_are_used_at_once(
     session: Session, account: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = session.route.client()
-    assert session.route.client() is first
+    first = session.backend.client()
+    assert session.backend.client() is first
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", account.issue_token(()))
-    assert session.route.client() is not first
+    assert session.backend.client() is not first
 
 
 def test_a_token_with_a_line_break_is_told_before_anything_is_sent(
@@ -101,15 +103,15 @@ def test_a_token_with_a_line_break_is_told_before_anything_is_sent(
 ) -> None:
     made = token()
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", f"{made}\n{made}")
-    with pytest.raises(BadOption, match="CLOUDFLARE_API_TOKEN") as caught:
-        session.ask(session.request(HI))
+    with pytest.raises(InvalidOptionError, match="CLOUDFLARE_API_TOKEN") as caught:
+        session.ask(session.build_request(HI))
     assert made not in str(caught.value)
     assert account.requests == ()
 
 
 def test_a_model_list_asked_for_is_kept_for_later_sessions(session: Session, home: Path) -> None:
-    fetched = session.fetch_catalogue()
-    later = Session(Cfai(), home).catalogue()
+    fetched = session.fetch_catalog()
+    later = Session(Cfai(), home).catalog()
     assert later.models == fetched.models
     assert later.date == fetched.date
 
@@ -119,29 +121,29 @@ def test_a_setting_that_names_the_local_model_starts_it(home: Path, small_model:
     (home / "models" / small_model.name).symlink_to(small_model)
     session = Session(Cfai(local=LOCAL_MODEL), home)
     try:
-        answer = session.ask(session.request(HI, max_tokens=5))
-        assert (answer.model, answer.neurons, answer.local) == (
+        answer = session.ask(session.build_request(HI, max_tokens=5))
+        assert (answer.model, answer.neurons, answer.is_local) == (
             "SmolLM2-135M-Instruct",
             None,
             True,
         )
-        assert session.model("").context_window == 4_096
+        assert session.resolve_model("").context_window == 4_096
         vectors = session.embed(["sun"]).vectors
         assert len(vectors[0]) == 576
-        server = session.route.server
+        server = session.backend.local_server
     finally:
         session.close()
     assert server is not None
-    assert not server.running
+    assert not server.is_running
 
 
 def test_a_local_server_that_died_is_started_again(home: Path, small_model: Path) -> None:
     session = Session(Cfai(local=str(small_model)), home)
     try:
-        session.route.client()
-        assert session.route.server is not None
-        session.route.server.stop()
-        assert session.ask(session.request(HI, max_tokens=5)).local
+        session.backend.client()
+        assert session.backend.local_server is not None
+        session.backend.local_server.stop()
+        assert session.ask(session.build_request(HI, max_tokens=5)).is_local
     finally:
         session.close()
 
@@ -153,10 +155,10 @@ def test_a_local_model_that_cannot_start_leaves_the_choice_as_it_was(
     broken.write_bytes(b"GGUF")
     session = Session(Cfai(local=str(small_model)), home)
     try:
-        session.route.client()
+        session.backend.client()
         with pytest.raises(LocalModelError, match="broken"):
-            session.route.start_local(str(broken))
-        assert session.ask(session.request(HI, max_tokens=5)).local
+            session.backend.start_local(str(broken))
+        assert session.ask(session.build_request(HI, max_tokens=5)).is_local
     finally:
         session.close()
     assert account.requests == ()
@@ -169,28 +171,28 @@ def test_what_stays_on_this_machine_passes_through_no_proxy(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     session = Session(Cfai(local=str(small_model)), home)
     try:
-        assert session.ask(session.request(HI, max_tokens=5)).local
+        assert session.ask(session.build_request(HI, max_tokens=5)).is_local
     finally:
         session.close()
 
 
 def test_a_timeout_set_later_counts_at_once(session: Session, account: Standin) -> None:
-    session.ask(session.request(HI))
+    session.ask(session.build_request(HI))
     session.settings.timeout = 1.0
     account.switch(delay_before_first=30.0)
-    with pytest.raises(RequestTimeout):
-        session.ask(session.request(HI))
+    with pytest.raises(APITimeoutError):
+        session.ask(session.build_request(HI))
 
 
 def test_the_figure_of_the_reply_s_header_is_a_bill(session: Session, account: Standin) -> None:
     account.switch(omit_usage=True, json_for_stream=True)
-    answer = session.ask(session.request(HI))
-    assert answer.basis == "billed"
+    answer = session.ask(session.build_request(HI))
+    assert answer.cost_basis == "billed"
     assert answer.usage.prompt_tokens > 0
 
 
 def test_a_failure_bears_the_id_of_its_request(session: Session, account: Standin) -> None:
     account.switch(error=Fault.of(4006))
-    with pytest.raises(AllowanceUsedUp) as caught:
-        session.ask(session.request(HI))
+    with pytest.raises(DailyQuotaError) as caught:
+        session.ask(session.build_request(HI))
     assert caught.value.request_id

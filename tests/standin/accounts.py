@@ -41,10 +41,14 @@ class Accounts:
         self.read_only_token = self.issue((READ,))
 
     def issue(
-        self, permissions: Iterable[str], owner: Owner = "user", status: str = "active"
+        self,
+        permissions: Iterable[str],
+        owner: Owner = "user",
+        status: str = "active",
+        text: str = "",
     ) -> str:
-        """Make a token, of the form its owner's kind has."""
-        text = ("cfut_" if owner == "user" else "cfat_") + secrets.token_hex(24)
+        """Make a token with this text, or else of the form its owner's kind has."""
+        text = text or ("cfut_" if owner == "user" else "cfat_") + secrets.token_hex(24)
         known = Token(secrets.token_hex(HEX_ID // 2), owner, frozenset(permissions), status)
         self._tokens[text] = known
         return text

@@ -101,10 +101,14 @@ class Standin:
         return self._cloud.accounts.read_only_token
 
     def issue_token(
-        self, permissions: Iterable[str], owner: Owner = "user", status: str = "active"
+        self,
+        permissions: Iterable[str],
+        owner: Owner = "user",
+        status: str = "active",
+        text: str = "",
     ) -> str:
-        """Make one more token with these of `accounts.EVERYTHING`."""
-        return self._cloud.accounts.issue(permissions, owner, status)
+        """Make one more token with these of `accounts.EVERYTHING`; `text` is random if empty."""
+        return self._cloud.accounts.issue(permissions, owner, status, text)
 
     def environ(self) -> dict[str, str]:
         """Return the variables that lead a client here."""
@@ -131,6 +135,11 @@ class Standin:
     def requests(self) -> tuple[Received, ...]:
         """All requests since the last clear, in order of arrival."""
         return self._cloud.log.requests
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections of clients are open now."""
+        return len(self._connections)
 
     @property
     def disconnects(self) -> int:

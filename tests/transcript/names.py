@@ -10,19 +10,19 @@ from typing import Any
 FIELDS = {
     "model": "model",
     "text": "text",
-    "reasoning": "thought",
+    "reasoning": "reasoning",
     "tool calls": "tool_calls",
-    "function calls": "called",
-    "finish reason": "finish",
+    "function calls": "tool_results",
+    "finish reason": "finish_reason",
     "neurons": "neurons",
-    "source of neurons": "basis",
+    "source of neurons": "cost_basis",
     "seconds": "seconds",
     "seconds to first token": "first_token_seconds",
-    "local": "local",
-    "via": "via",
+    "local": "is_local",
+    "via": "endpoint",
     "notes": "notes",
     "parsed": "parsed",
-    "work": "work",
+    "work": "work_summary",
     "has raw reply": "raw",
 }
 USAGE = {
@@ -32,8 +32,43 @@ USAGE = {
 }
 EMBEDDINGS = {"texts": "texts", "vectors": "vectors"}
 
-# Name of an exception class today -> name in the transcript, once they differ.
-ERRORS: dict[str, str] = {}
+# Text today -> text in the transcript: a message that names an attribute.
+TEXTS = {"_cfai.reasoning": "_cfai.thought"}
+
+# Name of a class today -> its name in the transcript, which keeps that of 0.1.0.
+NAMES: dict[str, str] = {
+    "APIConnectionError": "ConnectionFailed",
+    "AnswerSet": "Answers",
+    "APITimeoutError": "RequestTimeout",
+    "AccountNotFoundError": "AccountNotFound",
+    "BadRequestError": "BadInput",
+    "BudgetCutoffError": "BudgetReached",
+    "BudgetExceededError": "BudgetExceeded",
+    "CapacityError": "NoCapacity",
+    "ContextLengthError": "ContextTooLong",
+    "CoursePolicyError": "CourseRule",
+    "DailyQuotaError": "AllowanceUsedUp",
+    "GatewayLimitError": "GatewayLimit",
+    "IncompleteStreamError": "CutStream",
+    "InterruptedAnswerError": "Interrupted",
+    "InvalidAccountIdError": "NotAnAccountId",
+    "InvalidOptionError": "BadOption",
+    "InvalidSettingError": "SettingInvalid",
+    "LockedSettingError": "SettingRefused",
+    "MissingCredentialsError": "NoCredentials",
+    "ModelNotFoundError": "UnknownModel",
+    "NotRecordedError": "NotRecorded",
+    "PaidPlanRequiredError": "PaidPlanOnly",
+    "PermissionDeniedError": "PermissionDenied",
+    "RateLimitError": "RateLimited",
+    "SchemaMismatchError": "SchemaMismatch",
+    "StorageError": "StoreError",
+    "TokenInCommandError": "TokenOnLine",
+    "ToolStepsExceededError": "TooManySteps",
+    "ToolsNotSupportedError": "NoTools",
+    "ResponseTooLargeError": "ReplyTooLarge",
+    "VisionNotSupportedError": "NoVision",
+}
 
 
 def fields(answer: Any) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from .names import ERRORS
+from .names import NAMES, TEXTS
 from .world import BETWEEN, ROOT, Step, World
 
 LONGEST = 2_000  # characters of one text; of longer ones a hash stands for the rest
@@ -78,7 +78,9 @@ class Cleaner:
         """Return the text as each run writes it."""
         text = DATA.sub(_media, text)
         text = BASE64.sub(lambda found: _counted(found[0]), text)
-        for now, name in ERRORS.items():
+        for now, then in TEXTS.items():
+            text = text.replace(now, then)
+        for now, name in NAMES.items():
             text = re.sub(rf"\b{now}\b", name, text)
         for name, stands_for in self._names.items():
             text = text.replace(name, stands_for)

@@ -10,10 +10,13 @@ import pytest
 from .session import GOLDEN, SESSIONS
 from .world import ROOT
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info[:2] != (3, 11) or sys.platform != "linux",
-    reason="texts of argparse, IPython and pandas differ between versions of Python and systems",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.version_info[:2] != (3, 11) or sys.platform != "linux",
+        reason="texts of argparse, IPython and pandas differ between versions of Python",
+    ),
+]
 AGAIN = "python -m tests.transcript --write records what is meant to be so."
 
 

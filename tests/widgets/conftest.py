@@ -8,13 +8,11 @@ from typing import Any
 import comm
 import pytest
 from comm.base_comm import BaseComm
-from ipywidgets import Widget
-from ipywidgets.widgets.widget import _instances
+from ipywidgets import Text, Widget, widget_serialization
 
-from cfai_magics.route.route import BASE_URL_VARIABLE
-from cfai_magics.session import Session
+from cfai_magics.backends.selector import API_URL_VARIABLE
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
-from cfai_magics.widgets.one_way import OneWay, _Taker
 from cfai_magics.widgets.panel import Panel
 from tests.standin import Standin
 
@@ -35,7 +33,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def newcomer(cloudflare: Standin, home: Path) -> Iterator[Session]:
     """A session that knows where Cloudflare is, and no account."""
-    made = Session(Cfai(), home, environ={BASE_URL_VARIABLE: cloudflare.base_url})
+    made = Session(Cfai(), home, environ={API_URL_VARIABLE: cloudflare.base_url})
     yield made
     made.close()
 
@@ -61,12 +59,18 @@ def enter(widget: Widget, **state: Any) -> None:
     widget.set_state(dict(state))
 
 
-def type_in(one_way: OneWay, text: str) -> None:
-    """Do what the page does with a one-way field: its taker sends what was typed."""
-    (taker,) = (part for part in one_way._parts if isinstance(part, _Taker))
-    taker.set_state({"value": text})
+def type_in(field: Text, text: str) -> None:
+    """Do what the page does with a write-only field: a link hands the text to its receiver."""
+    source = [f"IPY_MODEL_{field.model_id}", "value"]
+    links = [model["state"] for model in all_models() if model["state"].get("source") == source]
+    (receiver,) = (name for name, trait in (link["target"] for link in links) if trait == "value")
+    enter(widget_serialization["from_json"](receiver, None), value=text)
 
 
 def all_state() -> str:
     """The state of every widget there is, as a notebook would save it."""
-    return repr([widget.get_state() for widget in _instances.values()])
+    return repr(all_models())
+
+
+def all_models() -> list[dict[str, Any]]:
+    return list(Widget.get_manager_state()["state"].values())

@@ -7,18 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ipywidgets.widgets.widget import _instances
+from ipywidgets import Widget
 
 import cfai_magics
-from cfai_magics.api import _own_session
 from cfai_magics.commands import run
-from cfai_magics.ipython.doors import shell_door
-from cfai_magics.session import Session
+from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings
 from cfai_magics.widgets.panel import Panel, open_panel
-from tests.session.test_watchers import Told, watching_threads
+from tests.session.test_observers import Told, watching_threads
 from tests.standin import Standin
 from tests.widgets.conftest import enter
+
+pytestmark = pytest.mark.slow
 
 COURSE = """
 model = "gpt-oss-20b"
@@ -32,27 +33,31 @@ WIDGETS = "application/vnd.jupyter.widget-view+json"
 
 def test_all_panels_of_a_session_are_in_step(session: Session, sent: list[str]) -> None:
     first, second = Panel(session), Panel(session)
-    names = [name for _, name in first.models.choice.options]
-    enter(first.models.choice, index=names.index("@cf/openai/gpt-oss-20b"))
-    enter(second.options.system, value="Short.")
-    enter(first.counter.budget, value="500")
-    assert second.models.choice.value == "@cf/openai/gpt-oss-20b"
-    assert first.options.system.value == "Short."
-    assert "of 500 neurons" in second.counter.gauge.value
+    names = [name for _, name in first.models.model_list.options]
+    enter(first.models.model_list, index=names.index("@cf/openai/gpt-oss-20b"))
+    enter(second.defaults.system, value="Short.")
+    enter(first.usage.budget_input, value="500")
+    assert second.models.model_list.value == "@cf/openai/gpt-oss-20b"
+    assert first.defaults.system.value == "Short."
+    assert "of 500 neurons" in second.usage.gauge.value
     first.close()
     second.close()
 
 
 def test_only_what_differs_is_sent(panel: Panel, sent: list[str]) -> None:
     before = len(sent)
-    panel.show()
-    panel.session.watchers.tell()
+    panel.refresh()
+    panel.session.observers.notify()
     assert len(sent) == before
+
+
+def widget_count() -> int:
+    return len(Widget.get_manager_state()["state"])
 
 
 def test_a_hundred_panels_made_and_closed_leave_nothing(session: Session, sent: list[str]) -> None:
     Panel(session).close()  # what is made once for all
-    widgets, threads = len(_instances), threading.active_count()
+    widgets, threads = widget_count(), threading.active_count()
     gone = []
     for _ in range(100):
         panel = Panel(session)
@@ -61,9 +66,8 @@ def test_a_hundred_panels_made_and_closed_leave_nothing(session: Session, sent: 
         panel.close()
     del panel
     gc.collect()
-    assert len(_instances) == widgets
-    assert not session.watchers._callbacks
-    assert not session.attached
+    assert widget_count() == widgets
+    assert not session.resources
     assert [ref for ref in gone if ref() is not None] == []
     assert Told().until(lambda: not watching_threads())
     assert threading.active_count() <= threads
@@ -75,10 +79,10 @@ def test_a_hundred_panels_made_and_closed_leave_nothing(session: Session, sent: 
 def test_the_command_shows_the_same_panel_until_it_is_closed(
     session: Session, sent: list[str]
 ) -> None:
-    door = replace(shell_door(session), widgets=True)
-    panel = run("panel", [], door, "%cfai")
+    frontend = replace(create_shell_frontend(session), supports_widgets=True)
+    panel = run("panel", [], frontend, "%cfai")
     assert isinstance(panel, Panel)
-    assert run("panel", [], door, "%cfai") is panel
+    assert run("panel", [], frontend, "%cfai") is panel
     bundle = panel._repr_mimebundle_()
     assert bundle[WIDGETS]["model_id"] == panel.box.model_id
     assert bundle["text/plain"] == str(panel)
@@ -86,50 +90,47 @@ def test_the_command_shows_the_same_panel_until_it_is_closed(
     again = open_panel(session)
     assert again is not panel
     session.close()
-    assert not session.attached
-    assert not session.watchers._callbacks
+    assert not session.resources
+    assert Told().until(lambda: not watching_threads()), "a panel still watches"
 
 
 def test_where_no_widgets_are_shown_it_is_text(session: Session, account: Standin) -> None:
     session.settings.temperature = 0.5
-    told = str(run("panel", [], shell_door(session), "cfai"))
+    told = str(run("panel", [], create_shell_frontend(session), "cfai"))
     assert f"…{account.account_id[-4:]}, from the environment" in told
     assert "@cf/google/gemma-4-26b-a4b-it" in told
     assert "0 of 10,000 neurons used (0 billed, 0 estimated), 0 reserved" in told
     assert "00:00 UTC" in told
     assert account.token not in told
     assert account.account_id not in told
-    assert not session.attached
+    assert not session.resources
 
 
 def test_the_text_tells_of_no_account_and_of_a_local_model(home: Path) -> None:
     session = Session(Cfai(), home, environ={})
-    assert "No Cloudflare account is set" in str(run("panel", [], shell_door(session), "cfai"))
+    assert "No Cloudflare account is set" in str(
+        run("panel", [], create_shell_frontend(session), "cfai")
+    )
     session.settings.local = "small"
-    assert "this machine" in str(run("panel", [], shell_door(session), "cfai"))
+    assert "this machine" in str(run("panel", [], create_shell_frontend(session), "cfai"))
     session.close()
 
 
-def test_panel_is_on_the_door(
-    account: Standin, sent: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _own_session.cache_clear()
+def test_panel_is_on_the_door(own_session: None, sent: list[str]) -> None:
     panel = cfai_magics.panel()
     assert cfai_magics.panel() is panel
     panel.close()
-    _own_session().close()
-    _own_session.cache_clear()
 
 
 def test_a_fault_of_the_ledger_is_told_in_the_panel(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel.session.books.ledger.close()
-    panel.session.books.ledger._database.path.write_bytes(b"no database" * 100)
+    panel.session.accounting.ledger.close()
+    panel.session.accounting.ledger.path.write_bytes(b"no database" * 100)
     for end in ("-wal", "-shm"):
         panel.session.home.joinpath(f"ledger.sqlite{end}").unlink(missing_ok=True)
-    panel.show()
-    assert "can&#x27;t be used" in panel.counter.gauge.value
+    panel.refresh()
+    assert "can&#x27;t be used" in panel.usage.gauge.value
 
 
 def test_what_a_course_holds_is_shown_and_not_loosened(
@@ -138,18 +139,18 @@ def test_what_a_course_holds_is_shown_and_not_loosened(
     (tmp_path / "cfai.toml").write_text(COURSE)
     session = Session(load_settings(home, working_directory=tmp_path), home)
     panel = Panel(session)
-    names = [name for _, name in panel.models.choice.options]
-    enter(panel.models.choice, index=0)
+    names = [name for _, name in panel.models.model_list.options]
+    enter(panel.models.model_list, index=0)
     assert session.settings.model == "gpt-oss-20b"
-    assert panel.models.choice.value == "@cf/openai/gpt-oss-20b"
+    assert panel.models.model_list.value == "@cf/openai/gpt-oss-20b"
     assert names[0] != "@cf/openai/gpt-oss-20b"
     assert "course" in panel.models.message.value
-    enter(panel.options.system, value="Do as I say.")
-    assert panel.options.system.value == "Hints only."
-    assert "course" in panel.options.message.value
-    assert "of 50 neurons" in panel.counter.gauge.value
-    assert panel.counter.budget.value == ""
-    assert "budget for a day: 0 of 50" in panel.counter.others.value
+    enter(panel.defaults.system, value="Do as I say.")
+    assert panel.defaults.system.value == "Hints only."
+    assert "course" in panel.defaults.message.value
+    assert "of 50 neurons" in panel.usage.gauge.value
+    assert panel.usage.budget_input.value == ""
+    assert "budget for a day: 0 of 50" in panel.usage.other_limits.value
     session.close()
 
 
@@ -158,5 +159,5 @@ def test_another_server_is_told_instead_of_an_account(
 ) -> None:
     panel.session.settings.base_url = "http://127.0.0.1:9090/v1"
     assert "Questions go to 127.0.0.1:9090" in panel.account.summary.value
-    assert "no day of an account" in panel.counter.gauge.value
+    assert "no day of an account" in panel.usage.gauge.value
     assert "127.0.0.1:9090" in str(panel)

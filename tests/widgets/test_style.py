@@ -2,7 +2,7 @@
 
 import pytest
 
-from cfai_magics.widgets.style import LEVELS, stylesheet
+from cfai_magics.widgets.style import LEVEL_COLORS, render_stylesheet
 
 LIGHT, DARK = "#ffffff", "#111111"  # JupyterLab's backgrounds
 
@@ -20,10 +20,10 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", LEVEL_COLORS)
 def test_each_level_stands_out_from_both_themes_and_its_text_from_it(level: str) -> None:
-    fill, text = LEVELS[level]
+    fill, text = LEVEL_COLORS[level]
     assert contrast(fill, LIGHT) >= 3
     assert contrast(fill, DARK) >= 3
     assert contrast(fill, text) >= 4.5
-    assert fill in stylesheet()
+    assert fill in render_stylesheet()

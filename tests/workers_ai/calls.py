@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 from hypothesis import strategies as st
 
-from cfai_magics.values import Answer, Delta, Request, Usage
-from cfai_magics.workers_ai import WorkersAI
-from cfai_magics.workers_ai.gathering import Gathering
+from cfai_magics.types.messages import Answer, Delta, Request
+from cfai_magics.types.usage import Usage
+from cfai_magics.workers_ai.chat_stream import AnswerBuilder
+from cfai_magics.workers_ai.client import WorkersAI
 
 GEMMA = "@cf/google/gemma-4-26b-a4b-it"
 REQUEST = Request(GEMMA, ({"role": "user", "content": "Hi"},))
@@ -85,10 +86,10 @@ def refused(status: int, code: int, message: str = "", **headers: str) -> httpx.
 
 def gathered(deltas: Iterable[Delta]) -> Answer:
     """Return the answer that these deltas make."""
-    gathering = Gathering(REQUEST, lambda: 0.0, local=False)
+    gathering = AnswerBuilder(REQUEST, lambda: 0.0, is_local=False)
     for delta in deltas:
         gathering.add(delta)
-    return gathering.answer(gathering.usage or Usage())
+    return gathering.build_answer(gathering.usage or Usage())
 
 
 def cut_at(content: bytes, places: Sequence[int]) -> list[bytes]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cfai_magics.workers_ai import WorkersAI
+from cfai_magics.workers_ai.client import WorkersAI
 from tests.standin import Standin
 
 

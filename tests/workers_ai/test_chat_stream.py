@@ -7,9 +7,11 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from cfai_magics import errors
-from cfai_magics.values import Finish, Text, Thought, Usage
-from cfai_magics.workers_ai import ChatStream, WorkersAI
+from cfai_magics.errors import DailyQuotaError, IncompleteStreamError, ServerError, WorkersAIError
+from cfai_magics.types.messages import FinishDelta, ReasoningDelta, TextDelta
+from cfai_magics.types.usage import Usage
+from cfai_magics.workers_ai.chat_stream import ChatStream
+from cfai_magics.workers_ai.client import WorkersAI
 from tests.standin import Fault, Standin
 from tests.workers_ai.calls import DONE, GEMMA, REQUEST, Script, event, streamed, told
 
@@ -22,7 +24,7 @@ def test_nothing_is_sent_before_the_first_delta_is_asked_for(
     with client.stream(REQUEST) as stream:
         assert (stream.usage, stream.request_id) == (Usage(), None)
         assert cloudflare.requests == ()
-        assert isinstance(next(iter(stream)), Text)
+        assert isinstance(next(iter(stream)), TextDelta)
         assert stream.request_id is not None
 
 
@@ -34,25 +36,30 @@ def test_deltas_come_in_the_order_of_the_frames() -> None:
     )
     with Script(streamed(*map(event, frames), DONE)).client() as client:
         assert list(client.stream(REQUEST)) == [
-            *(Thought("Hm"), Text("Hi"), Usage(1, 2, 0, 0.5, "billed"), Finish("stop"))
+            *(
+                ReasoningDelta("Hm"),
+                TextDelta("Hi"),
+                Usage(1, 2, 0, 0.5, "billed"),
+                FinishDelta("stop"),
+            )
         ]
 
 
 def left_by_break(stream: ChatStream) -> None:
     for delta in stream:
-        assert delta == Text("One ")
+        assert delta == TextDelta("One ")
         break
 
 
 def left_by_closing(stream: ChatStream) -> None:
     for delta in stream:
-        assert delta == Text("One ")
+        assert delta == TextDelta("One ")
         stream.close()
 
 
 def left_by_an_interrupt(stream: ChatStream) -> None:
     for delta in stream:
-        assert delta == Text("One ")
+        assert delta == TextDelta("One ")
         raise KeyboardInterrupt
 
 
@@ -60,7 +67,7 @@ def left_by_an_interrupt(stream: ChatStream) -> None:
     ("leave", "error"),
     [
         (left_by_break, None),
-        (left_by_closing, errors.CutStream),
+        (left_by_closing, IncompleteStreamError),
         (left_by_an_interrupt, KeyboardInterrupt),
     ],
 )
@@ -80,7 +87,7 @@ def test_leaving_in_the_middle_disconnects(
 def test_json_may_answer_a_request_for_a_stream(cloudflare: Standin, client: WorkersAI) -> None:
     cloudflare.switch(json_for_stream=True, answer="Whole.")
     answer = client.chat(REQUEST)
-    assert (answer.text, answer.finish) == ("Whole.", "stop")
+    assert (answer.text, answer.finish_reason) == ("Whole.", "stop")
     assert answer.raw["choices"][0]["message"]["content"] == "Whole."
     assert len(cloudflare.requests) == 1
 
@@ -107,7 +114,7 @@ def test_an_answer_that_stays_empty_is_asked_for_once_more_at_most(body: str) ->
 def test_a_refusal_under_status_200_is_raised_at_once() -> None:
     body = {"success": False, "errors": [{"code": 4006, "message": "no"}], "result": {}}
     script = Script(httpx.Response(200, json=body))
-    with script.client() as client, pytest.raises(errors.AllowanceUsedUp):
+    with script.client() as client, pytest.raises(DailyQuotaError):
         client.chat(REQUEST)
     assert len(script.requests) == 1
 
@@ -115,7 +122,7 @@ def test_a_refusal_under_status_200_is_raised_at_once() -> None:
 @pytest.mark.parametrize("kind", ["text/html", "application/json"])
 def test_a_page_in_the_place_of_an_answer_is_an_error(kind: str) -> None:
     page = httpx.Response(200, headers={"content-type": kind}, text="<title>Log in</title>")
-    with Script(page).client() as client, pytest.raises(errors.WorkersAIError):
+    with Script(page).client() as client, pytest.raises(WorkersAIError):
         client.chat(REQUEST)
 
 
@@ -123,7 +130,7 @@ def test_a_stream_without_its_end_is_cut_and_its_text_kept(
     cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(answer="One two", done=False, finish_reason="")
-    with pytest.raises(errors.CutStream) as caught:
+    with pytest.raises(IncompleteStreamError) as caught:
         client.chat(REQUEST)
     assert (caught.value.text, caught.value.model) == ("One two", GEMMA)
     assert len(cloudflare.requests) == 1
@@ -132,14 +139,14 @@ def test_a_stream_without_its_end_is_cut_and_its_text_kept(
 def test_text_that_was_held_back_is_told_before_a_cut() -> None:
     with Script(streamed(told("<thi"))).client() as client:
         deltas: list[object] = []
-        with pytest.raises(errors.CutStream) as caught:
+        with pytest.raises(IncompleteStreamError) as caught:
             deltas.extend(client.stream(REQUEST))
     assert caught.value.text == "<thi"
 
 
 def test_a_dropped_connection_cuts_the_stream(cloudflare: Standin, client: WorkersAI) -> None:
     cloudflare.switch(answer="One two three.", drop_connection_after=2)
-    with pytest.raises(errors.CutStream) as caught:
+    with pytest.raises(IncompleteStreamError) as caught:
         client.chat(REQUEST)
     assert caught.value.text == "One two "
     assert len(cloudflare.requests) == 1
@@ -151,7 +158,7 @@ def test_an_error_inside_a_stream_is_raised_with_the_text_so_far(
 ) -> None:
     fault = Fault.of(code, shape)  # type: ignore[arg-type]
     cloudflare.switch(answer="One two three.", error=fault, error_in_stream_after=2)
-    with pytest.raises(errors.WorkersAIError, match=fault.message.rstrip(".")) as caught:
+    with pytest.raises(WorkersAIError, match=fault.message.rstrip(".")) as caught:
         client.chat(REQUEST)
     assert caught.value.text == "One two "
     assert len(cloudflare.requests) == 1
@@ -167,7 +174,7 @@ def test_an_error_inside_a_stream_is_raised_with_the_text_so_far(
 )
 def test_an_event_named_error_is_one(data: str) -> None:
     stream = streamed(told("One"), f"event: error\ndata: {data}\n\n".encode(), DONE)
-    with Script(stream).client() as client, pytest.raises(errors.ServerError) as caught:
+    with Script(stream).client() as client, pytest.raises(ServerError) as caught:
         client.chat(REQUEST)
     assert (caught.value.cause, caught.value.text) == ("Overloaded", "One")
 
@@ -175,7 +182,7 @@ def test_an_event_named_error_is_one(data: str) -> None:
 def test_an_error_beside_choices_is_one_and_null_is_none() -> None:
     fine, broken = ({"choices": [], "error": error} for error in (None, {"message": "no"}))
     script = Script(streamed(event(fine), told("One"), event(broken), DONE))
-    with script.client() as client, pytest.raises(errors.ServerError, match="no") as caught:
+    with script.client() as client, pytest.raises(ServerError, match="no") as caught:
         client.chat(REQUEST)
     assert caught.value.text == "One"
 
@@ -183,7 +190,7 @@ def test_an_error_beside_choices_is_one_and_null_is_none() -> None:
 def test_a_connection_serves_the_next_question_too(cloudflare: Standin, client: WorkersAI) -> None:
     for _ in range(3):
         client.chat(REQUEST)
-    assert len(cloudflare._connections) == 1
+    assert cloudflare.open_connections == 1
 
 
 def test_what_breaks_after_the_end_of_an_answer_hurts_nobody() -> None:

@@ -6,10 +6,12 @@ from dataclasses import replace
 import httpx
 import pytest
 
-import cfai_magics.workers_ai
-from cfai_magics import errors
-from cfai_magics.values import Request, Usage
-from cfai_magics.workers_ai import CLOUDFLARE, WorkersAI
+import cfai_magics
+from cfai_magics.errors import AuthenticationError, InvalidAccountIdError, InvalidOptionError
+from cfai_magics.types.messages import Request
+from cfai_magics.types.usage import Usage
+from cfai_magics.workers_ai.client import CLOUDFLARE_API_URL, WorkersAI
+from tests.canaries import reachable
 from tests.standin import Fault, Standin
 from tests.standin.dialects import DIALECTS
 from tests.workers_ai.calls import ACCOUNT_ID, GEMMA, REQUEST, Script, answered
@@ -19,9 +21,9 @@ WHOLE = replace(REQUEST, stream=False)
 
 
 def test_the_package_names_what_it_has_and_nothing_else() -> None:
-    assert all(hasattr(cfai_magics.workers_ai, name) for name in cfai_magics.workers_ai.__all__)
+    assert all(hasattr(cfai_magics, name) for name in cfai_magics.__all__)
     with pytest.raises(AttributeError, match="nothing"):
-        cfai_magics.workers_ai.nothing  # noqa: B018
+        cfai_magics.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("request_", [REQUEST, WHOLE], ids=["streamed", "whole"])
@@ -32,7 +34,7 @@ def test_every_dialect_gives_the_answer_and_what_was_billed(
     cloudflare.switch(dialect=dialect, answer=POEM, thought="Hm.")
     answer = client.chat(request_)
     call = cloudflare.calls[-1]
-    assert (answer.text.strip(), answer.thought.strip()) == (POEM, "Hm.")
+    assert (answer.text.strip(), answer.reasoning.strip()) == (POEM, "Hm.")
     if answer.usage.completion_tokens:
         assert answer.usage.prompt_tokens == call.prompt_tokens
         assert answer.usage.completion_tokens == call.completion_tokens
@@ -95,22 +97,24 @@ def test_half_a_surrogate_pair_in_the_prompt_is_no_crash() -> None:
     ["", "0" * 31, "0" * 33, "g" * 32, "A" * 32, "0" * 31 + "\n", "cfut_" + "0" * 27],
 )
 def test_what_is_no_account_id_is_not_sent_anywhere(account_id: str) -> None:
-    with pytest.raises(errors.NotAnAccountId):
+    with pytest.raises(InvalidAccountIdError):
         WorkersAI(account_id, secrets.token_hex(20))
 
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "a\nb", "tok\n", "ż", "a\ud83d"], ids=repr)
 def test_what_no_header_can_bear_is_no_token(token: str) -> None:
-    with pytest.raises(errors.BadOption, match="What stands for the API token is none"):
+    with pytest.raises(InvalidOptionError, match="What stands for the API token is none"):
         WorkersAI(ACCOUNT_ID, token)
 
 
 def test_the_token_is_in_nothing_that_prints(cloudflare: Standin, client: WorkersAI) -> None:
-    shown = [repr(client), repr(client.stream(REQUEST)), repr(vars(client._connection._http))]
+    held = reachable(client)
+    assert any(isinstance(each, httpx.Client) for each in held)
+    shown = [repr(client), repr(client.stream(REQUEST)), *(repr(vars(each)) for each in held)]
     cloudflare.switch(error=Fault.of(10000))
-    with pytest.raises(errors.AuthenticationError) as caught:
+    with pytest.raises(AuthenticationError) as caught:
         client.chat(REQUEST)
     shown += [str(caught.value), repr(vars(caught.value)), *caught.value._render_traceback_()]
     assert not [one for one in shown if cloudflare.token in one]
     assert repr(client) == f"WorkersAI(…{cloudflare.account_id[-4:]})"
-    assert CLOUDFLARE.startswith("https://")
+    assert CLOUDFLARE_API_URL.startswith("https://")

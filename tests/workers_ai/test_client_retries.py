@@ -5,10 +5,16 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from cfai_magics import errors
-from cfai_magics.errors import CfaiError
-from cfai_magics.values import Text
-from cfai_magics.workers_ai import WorkersAI
+from cfai_magics.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    CapacityError,
+    CfaiError,
+    DailyQuotaError,
+    WorkersAIError,
+)
+from cfai_magics.types.messages import TextDelta
+from cfai_magics.workers_ai.client import WorkersAI
 from tests.standin import Fault, Standin
 from tests.standin.errors import RECORDED
 from tests.workers_ai.calls import DONE, GEMMA, REQUEST, Script, answered, event, refused, streamed
@@ -19,7 +25,7 @@ IN_STREAM = {"errors": [{"code": 3040, "message": "Capacity temporarily exceeded
 CALLS: dict[str, Callable[[WorkersAI], object]] = {
     "chat": lambda client: client.chat(REQUEST),
     "embed": lambda client: client.embed(["Hi"], "@cf/baai/bge-m3"),
-    "models": lambda client: client.models(),
+    "models": lambda client: client.list_models(),
     "run": lambda client: client.run(GEMMA, {"prompt": "Hi"}),
 }
 
@@ -40,7 +46,7 @@ def test_what_does_not_pass_is_raised_after_some_tries(
     code: int, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(error=Fault.of(code))
-    with pytest.raises(errors.WorkersAIError) as caught:
+    with pytest.raises(WorkersAIError) as caught:
         client.chat(REQUEST)
     assert (caught.value.code, caught.value.model) == (code, GEMMA)
     assert len(cloudflare.requests) == PASSING[code] == len(pauses) + 1
@@ -51,7 +57,7 @@ def test_what_will_not_pass_is_never_tried_again(
     code: int, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(error=Fault.of(code))
-    with pytest.raises(errors.WorkersAIError) as caught:
+    with pytest.raises(WorkersAIError) as caught:
         client.chat(REQUEST)
     assert caught.value.code == code
     assert (len(cloudflare.requests), pauses) == (1, [])
@@ -61,7 +67,7 @@ def test_a_used_up_day_is_never_tried_again(
     cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.spend(10_000)
-    with pytest.raises(errors.AllowanceUsedUp):
+    with pytest.raises(DailyQuotaError):
         client.chat(REQUEST)
     assert (len(cloudflare.requests), pauses) == (1, [])
 
@@ -90,14 +96,14 @@ def test_a_connection_dropped_before_the_first_token_is_tried_again(
     cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(drop_connection_after=0)
-    with pytest.raises(errors.ConnectionFailed):
+    with pytest.raises(APIConnectionError):
         client.chat(REQUEST)
     assert len(cloudflare.requests) == 5
 
 
 def test_an_answer_that_takes_too_long_is_not_asked_for_again() -> None:
     script = Script(httpx.ReadTimeout(""))
-    with script.client() as client, pytest.raises(errors.RequestTimeout):
+    with script.client() as client, pytest.raises(APITimeoutError):
         client.chat(REQUEST)
     assert len(script.requests) == 1
 
@@ -120,9 +126,9 @@ def test_the_usage_of_a_failed_try_is_forgotten() -> None:
 def test_after_the_first_token_nothing_is_tried_again() -> None:
     script = Script(streamed(event({"response": "One"}), event(IN_STREAM)), answered("late"))
     deltas: list[object] = []
-    with script.client() as client, pytest.raises(errors.NoCapacity) as caught:
+    with script.client() as client, pytest.raises(CapacityError) as caught:
         deltas.extend(client.stream(REQUEST))
-    assert deltas == [Text("One")]
+    assert deltas == [TextDelta("One")]
     assert caught.value.text == "One"
     assert (len(script.requests), script.pauses) == (1, [])
 
@@ -138,13 +144,13 @@ def test_the_server_says_how_long_to_wait(asked: str, pauses: list[float]) -> No
 @pytest.mark.parametrize("asked", ["61", "3600", "Thu, 21 Oct 2999 07:28:00 GMT"])
 def test_nobody_is_kept_waiting_for_more_than_a_minute(asked: str) -> None:
     script = Script(refused(429, 3040, **{"retry-after": asked}))
-    with script.client() as client, pytest.raises(errors.NoCapacity):
+    with script.client() as client, pytest.raises(CapacityError):
         client.chat(REQUEST)
     assert (len(script.requests), script.pauses) == (1, [])
 
 
 @pytest.mark.parametrize(
-    ("asked", "heard"), [("0", []), ("7", [(errors.NoCapacity, 7.0, 2)])], ids=["short", "long"]
+    ("asked", "heard"), [("0", []), ("7", [(CapacityError, 7.0, 2)])], ids=["short", "long"]
 )
 def test_the_user_hears_of_a_wait_that_takes_longer_than_two_seconds(
     asked: str, heard: list[tuple[type[CfaiError], float, int]]
@@ -160,7 +166,7 @@ def test_the_user_hears_of_a_wait_that_takes_longer_than_two_seconds(
     assert told == heard
 
 
-@pytest.mark.parametrize("name", ["models", "check_token"])
+@pytest.mark.parametrize("name", ["list_models", "check_token"])
 def test_the_user_hears_of_a_wait_for_the_list_or_the_token_too(name: str) -> None:
     told: list[str] = []
     found = httpx.Response(200, json={"result": [], "success": True})
@@ -174,7 +180,7 @@ def test_the_user_hears_of_a_wait_for_the_list_or_the_token_too(name: str) -> No
 @pytest.mark.parametrize("call", CALLS)
 def test_a_redirect_is_not_followed_and_the_token_does_not_travel(status: int, call: str) -> None:
     script = Script(httpx.Response(status, headers={"location": "https://elsewhere.invalid/"}))
-    with script.client() as client, pytest.raises(errors.WorkersAIError) as caught:
+    with script.client() as client, pytest.raises(WorkersAIError) as caught:
         CALLS[call](client)
     assert caught.value.status == status
     assert [one.url.host for one in script.requests] == ["api.cloudflare.com"]

@@ -7,9 +7,9 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from cfai_magics import errors
-from cfai_magics.values.results import RawResult
-from cfai_magics.workers_ai import WorkersAI
+from cfai_magics.errors import InvalidOptionError, ModelNotFoundError
+from cfai_magics.types.results import TaskResult
+from cfai_magics.workers_ai.client import WorkersAI
 from tests.standin import Standin, sounds
 from tests.workers_ai.calls import GEMMA, REQUEST, Script
 
@@ -90,7 +90,7 @@ def test_bytes_come_out_with_their_type(
 def test_a_figure_that_is_none_is_not_told(neurons: str) -> None:
     headers = {"content-type": "image/png", "cf-ai-neurons": neurons}
     with Script(httpx.Response(200, headers=headers, content=b"x")).client() as client:
-        assert client.run(GEMMA, {}) == RawResult(None, b"x", "image/png")
+        assert client.run(GEMMA, {}) == TaskResult(None, b"x", "image/png")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_name_that_would_lead_elsewhere_is_written_out() -> None:
 
 
 def test_an_unknown_model_is_named_in_the_error(client: WorkersAI) -> None:
-    with pytest.raises(errors.UnknownModel) as caught:
+    with pytest.raises(ModelNotFoundError) as caught:
         client.run("@cf/no/such", {"prompt": "Hi"})
     assert caught.value.model == "@cf/no/such"
 
@@ -132,7 +132,7 @@ def test_another_server_answers_on_openais_routes(cloudflare: Standin, other: Wo
     cloudflare.switch(answer="Hi.", dialect="cumulative")
     with other:
         answer = other.chat(REQUEST)
-        assert (answer.text, answer.local) == ("Hi.", True)
+        assert (answer.text, answer.is_local) == ("Hi.", True)
         assert cloudflare.requests[-1].json["stream_options"] == {"include_usage": True}
         assert len(other.embed(["Hi"], BGE).vectors) == 1
     assert cloudflare.requests[-1].path.endswith("/ai/v1/embeddings")
@@ -156,7 +156,7 @@ def test_a_whole_answer_of_another_server_is_asked_for_without_stream_options() 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda client: client.models(),
+        lambda client: client.list_models(),
         lambda client: client.check_token(),
         lambda client: client.run(GEMMA, {}),
     ],
@@ -165,6 +165,6 @@ def test_a_whole_answer_of_another_server_is_asked_for_without_stream_options() 
 def test_what_only_cloudflare_has_is_not_asked_of_another_server(
     call: Callable[[WorkersAI], object], cloudflare: Standin, other: WorkersAI
 ) -> None:
-    with other, pytest.raises(errors.BadOption, match="no Workers AI account"):
+    with other, pytest.raises(InvalidOptionError, match="no Workers AI account"):
         call(other)
     assert cloudflare.requests == ()

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cfai_magics import errors
-from cfai_magics.values import Model, Usage
-from cfai_magics.workers_ai import WorkersAI
+from cfai_magics.errors import AuthenticationError, ServerError
+from cfai_magics.types.usage import Model, Usage
+from cfai_magics.workers_ai.client import WorkersAI
 from tests.standin import Standin
 from tests.standin.accounts import EDIT, EVERYTHING
 from tests.standin.catalogue import Catalogue
@@ -49,7 +49,7 @@ def test_embeddings_are_billed_by_the_header(cloudflare: Standin, client: Worker
     usage = client.embed(["word" * 8000] * 3, BGE).usage
     assert usage.prompt_tokens == cloudflare.calls[-1].prompt_tokens == 24_000
     assert usage.neurons == pytest.approx(cloudflare.billed, abs=0.005)
-    assert usage.basis == "billed"
+    assert usage.cost_basis == "billed"
 
 
 def test_the_usage_of_all_batches_is_added() -> None:
@@ -96,7 +96,7 @@ def test_each_vector_belongs_to_its_text_or_none_does(
         if found is not None:
             assert client.embed(["a", "b", "c"], BGE).vectors == found
             return
-        with pytest.raises(errors.ServerError, match="one vector for each of 3 texts"):
+        with pytest.raises(ServerError, match="one vector for each of 3 texts"):
             client.embed(["a", "b", "c"], BGE)
 
 
@@ -107,7 +107,7 @@ def test_each_vector_belongs_to_its_text_or_none_does(
 def test_the_list_of_models_has_every_page(count: int, pages: int) -> None:
     models = [Listed(f"@cf/someone/model-{number}", "Text Generation") for number in range(count)]
     with Standin(models=models) as cloudflare, with_token(cloudflare, cloudflare.token) as client:
-        assert [model.name for model in client.models()] == [model.name for model in models]
+        assert [model.name for model in client.list_models()] == [model.name for model in models]
         asked = [one.query for one in cloudflare.requests]
     assert asked == [{"page": str(page), "per_page": "100"} for page in range(1, pages + 1)]
 
@@ -116,19 +116,19 @@ def test_without_a_total_a_short_page_is_the_last() -> None:
     pages = [{"result": [{"name": f"m{at}"} for at in range(size)]} for size in (100, 100, 3)]
     script = Script(*(httpx.Response(200, json=page) for page in pages))
     with script.client() as client:
-        assert len(client.models()) == 203
+        assert len(client.list_models()) == 203
     assert len(script.requests) == 3
 
 
 def test_the_models_are_those_of_the_catalogue(cloudflare: Standin, client: WorkersAI) -> None:
     listed = {model.name: model for model in Catalogue()}
-    for model in client.models():
+    for model in client.list_models():
         known = listed[model.name]
         assert (model.task, model.vision, model.tools) == (known.task, known.vision, known.tools)
         assert model.reasoning == bool(known.reasoning)
         assert model.paid_plan_only == (known.access == "paid")
         assert model.context_window == (known.window or known.max_input or None)
-        assert (model.retires or "") == known.retires
+        assert (model.deprecation_date or "") == known.retires
         dollars = known.prices.get("M input tokens")
         in_dollars = None if model.neurons_in is None else model.neurons_in * 0.000011 * 1000
         assert in_dollars == (None if dollars is None else pytest.approx(dollars))
@@ -167,7 +167,7 @@ def test_the_models_are_those_of_the_catalogue(cloudflare: Standin, client: Work
 def test_a_listed_model_is_read_or_left_out(item: Any, found: Model | None) -> None:
     reply = httpx.Response(200, text=json.dumps({"result": [item, {"name": "last"}]}))
     with Script(reply).client() as client:
-        *first, last = client.models()
+        *first, last = client.list_models()
     assert last == Model("last")
     assert [approximate(model) for model in first] == ([] if found is None else [found])
 
@@ -209,13 +209,13 @@ def test_a_token_tells_its_owner_and_what_it_may_do(
 @pytest.mark.parametrize("status", ["disabled", "expired"])
 def test_a_token_that_is_no_longer_active_is_refused(status: str, cloudflare: Standin) -> None:
     token = cloudflare.issue_token(EVERYTHING, status=status)
-    with with_token(cloudflare, token) as client, pytest.raises(errors.AuthenticationError):
+    with with_token(cloudflare, token) as client, pytest.raises(AuthenticationError):
         client.check_token()
 
 
 def test_an_unknown_token_is_refused(cloudflare: Standin) -> None:
     token = secrets.token_hex(20)
-    with with_token(cloudflare, token) as client, pytest.raises(errors.AuthenticationError):
+    with with_token(cloudflare, token) as client, pytest.raises(AuthenticationError):
         client.check_token()
     verified = ["/user/tokens/verify", f"/accounts/{cloudflare.account_id}/tokens/verify"]
     assert [one.path.removeprefix("/client/v4") for one in cloudflare.requests] == verified

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cfai_magics.errors import CfaiError, CutStream
-from cfai_magics.values import Delta, Finish, Text, Thought, ToolCall, Usage
+from cfai_magics.errors import CfaiError, IncompleteStreamError
+from cfai_magics.types.messages import Delta, FinishDelta, ReasoningDelta, TextDelta, ToolCall
+from cfai_magics.types.usage import Usage
 from tests.workers_ai.calls import DONE, REQUEST, Script, cuts, gathered, streamed, told
 from tests.workers_ai.nonsense import DEEP, FRAMES, JSON
+
+pytestmark = pytest.mark.slow
 
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 # No "<": what may become a tag is the business of test_thinking.py.
@@ -103,7 +106,7 @@ def test_no_text_is_lost_and_none_is_told_twice(
     content = "".join(piece.lines for piece in pieces).replace("\n", line_end).encode() + DONE
     answer = answer_of(Script(streamed(*draw.draw(cuts(content)))))
     assert answer.text == "".join(piece.text for piece in pieces)
-    assert answer.thought == "".join(piece.thought for piece in pieces)
+    assert answer.reasoning == "".join(piece.thought for piece in pieces)
 
 
 @settings(deadline=None, derandomize=True, max_examples=200)
@@ -115,7 +118,7 @@ def test_a_stream_cut_anywhere_keeps_what_had_come(
     content = "".join(piece.lines for piece in came).replace("\n", line_end).encode()
     rest = TEXTS[0]("lost")
     content += data(rest).encode()[: draw.draw(st.integers(0, len(data(rest)) - 2))]
-    with pytest.raises(CutStream) as caught:
+    with pytest.raises(IncompleteStreamError) as caught:
         answer_of(Script(streamed(*draw.draw(cuts(content)))))
     assert caught.value.text == "".join(piece.text for piece in came)
 
@@ -145,9 +148,9 @@ def test_a_stream_of_nonsense_ends_in_deltas_or_in_our_own_error(
     deltas: list[Any] = []
     with Script(*(streamed(*pieces) for _ in range(5))).client() as client:
         error = error_of(client.stream(REQUEST), deltas)
-    assert {*map(type, deltas)} <= {Text, Thought, ToolCall, Usage, Finish}
+    assert {*map(type, deltas)} <= {TextDelta, ReasoningDelta, ToolCall, Usage, FinishDelta}
     if error is None:
-        assert isinstance(deltas[-1], Finish)
+        assert isinstance(deltas[-1], FinishDelta)
     else:
         assert error.text == gathered(deltas).text
         assert "HTTP None" not in str(error)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfai_magics.errors import CfaiError
-from cfai_magics.workers_ai import WorkersAI
+from cfai_magics.workers_ai.client import WorkersAI
 from tests.workers_ai.calls import GEMMA, REQUEST, Script
 from tests.workers_ai.nonsense import BODIES, DEEP
 
@@ -18,7 +18,7 @@ METHODS: dict[str, Callable[[WorkersAI], object]] = {
     "stream": lambda client: list(client.stream(REQUEST)),
     "chat": lambda client: client.chat(REQUEST),
     "embed": lambda client: client.embed(["Hi"], GEMMA),
-    "models": lambda client: client.models(),
+    "models": lambda client: client.list_models(),
     "check_token": lambda client: client.check_token(),
     "run": lambda client: client.run(GEMMA, {}),
 }

@@ -6,12 +6,20 @@ from typing import Any
 
 import pytest
 
-from cfai_magics import errors
-from cfai_magics.values import Request
-from cfai_magics.workers_ai import WorkersAI
-from cfai_magics.workers_ai.sse import events
+from cfai_magics.errors import (
+    APITimeoutError,
+    BadRequestError,
+    IncompleteStreamError,
+    ResponseTooLargeError,
+    WorkersAIError,
+)
+from cfai_magics.types.messages import Request
+from cfai_magics.workers_ai.client import WorkersAI
+from cfai_magics.workers_ai.sse import iter_events
 from tests.standin import Standin
 from tests.workers_ai.calls import DONE, GEMMA, REQUEST, Script, event, streamed
+
+pytestmark = pytest.mark.slow
 
 QUICK = 0.5  # s of patience
 BOUNDED = Request(GEMMA, REQUEST.messages, max_tokens=100)
@@ -23,8 +31,8 @@ ENDPOINTS: dict[str, Call] = {
     "run": lambda client: client.run(GEMMA, {"prompt": "a"}),
     "enqueue": lambda client: client.batches.enqueue([BOUNDED]),
     "fetch": lambda client: client.batches.fetch(GEMMA, "id"),
-    "catalogue": lambda client: client.models(),
-    "analytics": lambda client: client.neurons_by_model(datetime.now(UTC)),
+    "catalogue": lambda client: client.list_models(),
+    "analytics": lambda client: client.fetch_neurons_by_model(datetime.now(UTC)),
     "token check": lambda client: client.check_token(),
     "documents": lambda client: client.to_markdown([("a.txt", b"a", "text/plain")]),
 }
@@ -49,7 +57,7 @@ def test_a_json_reply_without_an_end_is_one_error_on_every_endpoint(
     call: Call, kind: str, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood=kind)
-    with pytest.raises(errors.ReplyTooLarge, match="more than 64 MB"):
+    with pytest.raises(ResponseTooLargeError, match="more than 64 MB"):
         call(client)
     assert pauses == []
 
@@ -59,7 +67,7 @@ def test_a_reply_that_drips_ends_with_the_timeout_on_every_endpoint(
     call: Call, cloudflare: Standin, impatient: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood="drips")
-    with pytest.raises(errors.RequestTimeout, match="did not end within"):
+    with pytest.raises(APITimeoutError, match="did not end within"):
         call(impatient)
     assert pauses == []
 
@@ -69,7 +77,7 @@ def test_a_refusal_without_an_end_is_told_by_its_status(
     kind: str, cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(flood=kind, flood_status=400)
-    with pytest.raises(errors.BadInput) as caught:
+    with pytest.raises(BadRequestError) as caught:
         client.chat(BOUNDED)
     assert caught.value.status == 400
     assert len(caught.value.cause) <= 300
@@ -80,7 +88,7 @@ def test_one_event_without_an_end_is_one_error(
     kind: str, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood=kind)
-    with pytest.raises(errors.ReplyTooLarge, match="64 MB"):
+    with pytest.raises(ResponseTooLargeError, match="64 MB"):
         client.chat(BOUNDED)
     assert pauses == []
 
@@ -90,7 +98,7 @@ def test_bytes_without_an_end_are_one_error(
     kind: str, cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(flood=kind)
-    with pytest.raises(errors.ReplyTooLarge, match="64 MB"):
+    with pytest.raises(ResponseTooLargeError, match="64 MB"):
         client.run(GEMMA, {"prompt": "a"})
 
 
@@ -99,7 +107,7 @@ def test_a_compression_that_was_not_asked_for_is_an_error_and_not_tried_again(
     kind: str, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood=kind)
-    with pytest.raises(errors.WorkersAIError, match="compressed as"):
+    with pytest.raises(WorkersAIError, match="compressed as"):
         client.chat(BOUNDED)
     assert cloudflare.requests[0].headers["accept-encoding"] == "gzip, deflate"
     assert (pauses, len(cloudflare.requests)) == ([], 1)
@@ -113,7 +121,7 @@ def test_a_stream_without_an_end_ends_at_a_small_multiple_of_max_tokens(
     kind: str, most: int, cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(flood=kind)
-    with pytest.raises(errors.CutStream, match="far beyond the 100 tokens") as caught:
+    with pytest.raises(IncompleteStreamError, match="far beyond the 100 tokens") as caught:
         client.chat(BOUNDED)
     assert len(caught.value.text) <= most
     assert bool(caught.value.text) == bool(most)
@@ -125,7 +133,7 @@ def test_signs_of_life_without_an_answer_end_with_the_timeout(
     kind: str, cloudflare: Standin, impatient: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood=kind)
-    with pytest.raises(errors.RequestTimeout, match="Nothing of the answer came"):
+    with pytest.raises(APITimeoutError, match="Nothing of the answer came"):
         impatient.chat(BOUNDED)
     assert pauses == []
 
@@ -134,7 +142,7 @@ def test_a_stream_that_says_nothing_ends_with_the_deadline_of_its_tokens(
     cloudflare: Standin, impatient: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood="empty frames")
-    with pytest.raises(errors.RequestTimeout, match="did not end within"):
+    with pytest.raises(APITimeoutError, match="did not end within"):
         impatient.chat(Request(GEMMA, REQUEST.messages, max_tokens=1))
     assert pauses == []
 
@@ -160,11 +168,11 @@ def test_an_answer_in_single_letters_is_no_stream_without_an_end() -> None:
 
 def test_a_large_event_is_read_in_the_time_of_its_length() -> None:
     size, piece = 20 * 2**20, b"x" * 64
-    found = list(events([b"data: ", *[piece] * (size // len(piece)), b"\n", b"\n"]))
+    found = list(iter_events([b"data: ", *[piece] * (size // len(piece)), b"\n", b"\n"]))
     assert [len(one.data) for one in found] == [size]
 
 
 def test_an_event_over_the_limit_is_an_error_however_it_is_cut() -> None:
     for chunks in ([b"data: " + b"x" * 200], [b"data: ", *[b"x"] * 200], [b"data: x\n"] * 9):
-        with pytest.raises(errors.ReplyTooLarge):
-            list(events(chunks, limit=128))
+        with pytest.raises(ResponseTooLargeError):
+            list(iter_events(chunks, limit=128))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cfai_magics.workers_ai.sse import Event, events
+from cfai_magics.workers_ai.sse import Event, iter_events
 from tests.workers_ai.calls import cut_at, cuts
 
 BOM = codecs.BOM_UTF8
@@ -59,18 +59,18 @@ def test_a_stream_holds_the_events_of_the_standard(
     stream: str, found: list[Event], line_end: str, mark: bytes
 ) -> None:
     content = mark + stream.replace("\n", line_end).encode()
-    assert list(events([content])) == found
-    assert list(events(content[at : at + 1] for at in range(len(content)))) == found
+    assert list(iter_events([content])) == found
+    assert list(iter_events(content[at : at + 1] for at in range(len(content)))) == found
 
 
 def test_a_second_byte_order_mark_belongs_to_the_line() -> None:
-    assert list(events([BOM + BOM + b"data: a\n\ndata: b\n\n"])) == messages("b")
-    assert list(events([b"data: a\n\n", BOM + b"data: b\n\n"])) == messages("a")
+    assert list(iter_events([BOM + BOM + b"data: a\n\ndata: b\n\n"])) == messages("b")
+    assert list(iter_events([b"data: a\n\n", BOM + b"data: b\n\n"])) == messages("a")
 
 
 def test_line_ends_may_change_within_a_stream() -> None:
     stream = b"data: a\r\ndata: b\rdata: c\n\r\ndata: d\r\rdata: e\n\n"
-    assert list(events([stream])) == messages("a\nb\nc", "d", "e")
+    assert list(iter_events([stream])) == messages("a\nb\nc", "d", "e")
 
 
 def test_an_event_is_there_as_soon_as_its_empty_line_is() -> None:
@@ -81,7 +81,7 @@ def test_an_event_is_there_as_soon_as_its_empty_line_is() -> None:
             fed.append(chunk)
             yield chunk
 
-    found = events(chunks())
+    found = iter_events(chunks())
     assert [(next(found), len(fed)) for _ in range(3)] == list(
         zip(messages("a", "b", "c"), (2, 3, 4), strict=True)
     )
@@ -90,7 +90,7 @@ def test_an_event_is_there_as_soon_as_its_empty_line_is() -> None:
 def test_the_bytes_of_a_character_may_come_apart() -> None:
     stream = "data: Grüße, 世界 👋🏽\n\n".encode()
     for at in range(len(stream)):
-        assert list(events(cut_at(stream, [at]))) == messages("Grüße, 世界 👋🏽")
+        assert list(iter_events(cut_at(stream, [at]))) == messages("Grüße, 世界 👋🏽")
 
 
 def as_the_standard_has_it(stream: bytes) -> list[Event]:
@@ -122,10 +122,10 @@ STREAMS = st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join)
 @given(STREAMS.flatmap(lambda stream: st.tuples(st.just(stream), cuts(stream))))
 def test_any_cut_of_the_bytes_gives_the_same_events(case: tuple[bytes, list[bytes]]) -> None:
     stream, chunks = case
-    assert list(events(chunks)) == as_the_standard_has_it(stream)
+    assert list(iter_events(chunks)) == as_the_standard_has_it(stream)
 
 
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(st.lists(st.sampled_from(PIECES), max_size=30))
 def test_chunks_that_end_with_an_event_give_the_same_events_too(chunks: list[bytes]) -> None:
-    assert list(events(chunks)) == as_the_standard_has_it(b"".join(chunks))
+    assert list(iter_events(chunks)) == as_the_standard_has_it(b"".join(chunks))

@@ -2,10 +2,11 @@
 
 import pytest
 
-from cfai_magics import errors
-from cfai_magics.session import Session
-from cfai_magics.values import Request, Usage
-from cfai_magics.workers_ai import WorkersAI
+from cfai_magics.errors import IncompleteStreamError
+from cfai_magics.session.session import Session
+from cfai_magics.types.messages import Request
+from cfai_magics.types.usage import Usage
+from cfai_magics.workers_ai.client import WorkersAI
 from tests.standin import Standin
 from tests.workers_ai.calls import REQUEST
 
@@ -58,7 +59,7 @@ def test_a_stream_with_its_end_is_whole_and_has_its_bill(
 ) -> None:
     cloudflare.switch(raw_stream=parts)
     answer = client.chat(REQUEST)
-    assert (answer.text, answer.finish, answer.usage) == ("Hi", finish, BILLED)
+    assert (answer.text, answer.finish_reason, answer.usage) == ("Hi", finish, BILLED)
     assert client.chat(REQUEST).text == "Hi"
 
 
@@ -68,7 +69,7 @@ def test_a_connection_that_breaks_after_the_finish_reason_hurts_nothing(
 ) -> None:
     cloudflare.switch(raw_stream=parts, raw_stream_breaks=True)
     answer = client.chat(REQUEST)
-    assert (answer.text, answer.finish, answer.usage) == ("Hi", "stop", BILLED)
+    assert (answer.text, answer.finish_reason, answer.usage) == ("Hi", "stop", BILLED)
     assert pauses == []
 
 
@@ -78,7 +79,7 @@ def test_a_stream_without_its_end_is_cut(
     parts: list[str], text: str, breaks: bool, cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(raw_stream=parts, raw_stream_breaks=breaks)
-    with pytest.raises(errors.CutStream) as caught:
+    with pytest.raises(IncompleteStreamError) as caught:
         client.chat(REQUEST)
     assert caught.value.text == text
 
@@ -94,7 +95,7 @@ def test_a_whole_answer_is_booked_as_billed(
         for _ in stream:
             pass
     assert (stream.answer.text, stream.answer.usage) == ("Hi", BILLED)
-    standing = session.standing()
+    standing = session.day_usage()
     assert (standing.spent, standing.estimated) == (0.5, 0.0)
 
 

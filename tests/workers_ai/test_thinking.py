@@ -6,26 +6,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cfai_magics.values import Text, Thought
-from cfai_magics.workers_ai.thinking import CLOSE, OPEN, ThinkTags
+from cfai_magics.types.messages import ReasoningDelta, TextDelta
+from cfai_magics.workers_ai.frame_decoder import CLOSE_TAG, OPEN_TAG, ThinkTagParser
 
 
 def told_apart(pieces: Iterable[str]) -> tuple[str, str]:
     """Return the thought and the text of all pieces, in which nothing is empty."""
-    tags = ThinkTags()
-    cut = [delta for piece in pieces for delta in tags.cut(piece)]
-    cut += tags.rest()
+    tags = ThinkTagParser()
+    cut = [delta for piece in pieces for delta in tags.feed(piece)]
+    cut += tags.flush()
     assert all(delta.text for delta in cut)
-    assert list(tags.rest()) == []
-    thoughts = "".join(delta.text for delta in cut if isinstance(delta, Thought))
-    return thoughts, "".join(delta.text for delta in cut if isinstance(delta, Text))
+    assert list(tags.flush()) == []
+    thoughts = "".join(delta.text for delta in cut if isinstance(delta, ReasoningDelta))
+    return thoughts, "".join(delta.text for delta in cut if isinstance(delta, TextDelta))
 
 
 def as_a_whole(text: str) -> tuple[str, str]:
     """Return the same of a text that is there as a whole."""
-    if not text.lstrip().startswith(OPEN):
+    if not text.lstrip().startswith(OPEN_TAG):
         return "", text
-    thought, _, rest = text.lstrip().removeprefix(OPEN).partition(CLOSE)
+    thought, _, rest = text.lstrip().removeprefix(OPEN_TAG).partition(CLOSE_TAG)
     return thought, rest
 
 
@@ -60,18 +60,18 @@ def test_a_thought_ends_where_its_tag_does_however_it_is_cut(
 
 
 def test_what_cannot_become_a_tag_is_not_held_back() -> None:
-    tags = ThinkTags()
-    told = [list(tags.cut(piece)) for piece in ("<think>a", " <", "b", "</think>c", "<think>")]
+    tags = ThinkTagParser()
+    told = [list(tags.feed(piece)) for piece in ("<think>a", " <", "b", "</think>c", "<think>")]
     assert told == [
-        [Thought("a")],
-        [Thought(" ")],
-        [Thought("<b")],
-        [Text("c")],
-        [Text("<think>")],
+        [ReasoningDelta("a")],
+        [ReasoningDelta(" ")],
+        [ReasoningDelta("<b")],
+        [TextDelta("c")],
+        [TextDelta("<think>")],
     ]
 
 
-PIECES = (OPEN, CLOSE, "<", "</", "think", ">", "k>", "</think", " ", "\n", "word", "世")
+PIECES = (OPEN_TAG, CLOSE_TAG, "<", "</", "think", ">", "k>", "</think", " ", "\n", "word", "世")
 
 
 @settings(deadline=None, derandomize=True, max_examples=400)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.values import ToolCall
-from cfai_magics.workers_ai.tool_calls import ToolCalls
+from cfai_magics.types.messages import ToolCall
+from cfai_magics.workers_ai.frame_decoder import ToolCallAssembler
 
 ADD = ToolCall("call_7", "add", '{"a": 1, "b": 3}')
 
@@ -25,10 +25,10 @@ def native(name: str, arguments: Any) -> dict[str, Any]:
 
 
 def calls(*frames: Any) -> list[ToolCall]:
-    found = ToolCalls()
+    found = ToolCallAssembler()
     for frame in frames:
         found.add(frame)
-    return found.whole()
+    return found.finish()
 
 
 RECORDED = {
@@ -238,22 +238,22 @@ def test_a_letter_in_two_halves_is_put_together() -> None:
 
 @pytest.mark.parametrize("places", ["one frame", "the end"])
 def test_a_call_in_both_places_of_hybrid_frames_is_one(places: str) -> None:
-    first, copies = ToolCalls(), ToolCalls()
+    first, copies = ToolCallAssembler(), ToolCallAssembler()
     first.add([entry("f", "", "c1", 0)])
     first.add([entry(None, '{"a":1}', None, 0)])
     copies.add([native("f", {"a": 1})])
     if places == "the end":
         copies.add([native("f", {"a": 1}), native("g", {"b": 2})])
     found = [F] if places == "one frame" else [F, G]
-    assert [(n, a.replace('":1', '": 1')) for n, a in said(first.whole(copies))] == found
-    assert said(ToolCalls().whole(copies))[0] == F
+    assert [(n, a.replace('":1', '": 1')) for n, a in said(first.finish(copies))] == found
+    assert said(ToolCallAssembler().finish(copies))[0] == F
 
 
 def test_long_arguments_in_small_pieces_are_one_call() -> None:
-    found = ToolCalls()
+    found = ToolCallAssembler()
     found.add([entry("f", '{"a": "', "c1", 0)])
     for _ in range(200_000):
         found.add([entry("f", "xy}", "c1", 0)])
     found.add([entry("f", '"}', "c1", 0)])
-    (call,) = found.whole()
+    (call,) = found.finish()
     assert len(call.arguments) == len('{"a": ""}') + 600_000

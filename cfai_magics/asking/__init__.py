@@ -1,1 +1,0 @@
-"""The way of one question of a notebook, from what a command is given to what is kept."""

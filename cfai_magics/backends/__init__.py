@@ -1,0 +1,1 @@
+"""The backends of calls: Workers AI, another server, the local model."""

@@ -1,0 +1,412 @@
+"""Find, store and delete credentials: environment, keyring, file."""
+
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from .. import state_files
+from ..errors import (
+    InvalidAccountIdError,
+    InvalidOptionError,
+    MissingCredentialsError,
+    StorageError,
+)
+from ..secret import Environment, Secret, call_without_traceback, get_environment
+from ..secret_patterns import (
+    contains_token,
+    looks_like_account_id,
+)
+
+KEYRING_SERVICE = "cfai-magics"
+KEYRING_ENTRY = "credentials"
+UNLOCK_HINT = "Unlock it, then try again."
+
+
+class KeyringBackend(Protocol):
+    """The interface of a keyring that stores one text."""
+
+    name: str
+
+    def get(self) -> str | None:
+        """Return the stored text, or None; raises StorageError if it cannot be read."""
+
+    def set(self, text: str) -> None:
+        """Store the text; raises StorageError if that fails."""
+
+    def delete(self) -> None:
+        """Delete the stored text; raises StorageError if that fails."""
+
+
+class Keyring:
+    """The system's keyring, through the library keyring; empty without that library."""
+
+    name = "the system's keyring"
+
+    def get(self) -> str | None:
+        """Return the stored text; None if there is none, or no keyring.
+
+        Raises StorageError if the keyring is locked or cannot be read.
+        """
+        try:
+            import keyring
+        except ImportError:
+            return None
+        try:
+            return keyring.get_password(KEYRING_SERVICE, KEYRING_ENTRY)
+        except keyring.errors.NoKeyringError:
+            return None
+        except keyring.errors.KeyringLocked:
+            raise StorageError("The system's keyring is locked", UNLOCK_HINT) from None
+        except Exception as error:  # noqa: BLE001 - each backend has its own errors
+            raise StorageError(
+                f"The system's keyring can't be read ({type(error).__name__})", UNLOCK_HINT
+            ) from None
+
+    def set(self, text: str) -> None:
+        """Store the text; raises StorageError if no keyring works."""
+        try:
+            import keyring
+
+            keyring.set_password(KEYRING_SERVICE, KEYRING_ENTRY, text)
+        except Exception as error:
+            raise StorageError("No keyring works here") from error
+
+    def delete(self) -> None:
+        """Delete the stored text; raises StorageError if the keyring refuses."""
+        try:
+            import keyring
+
+            current = keyring.get_keyring()
+            # A chained keyring deletes only from its first backend.
+            for backend in getattr(current, "backends", (current,)):
+                if backend.get_password(KEYRING_SERVICE, KEYRING_ENTRY) is not None:
+                    backend.delete_password(KEYRING_SERVICE, KEYRING_ENTRY)
+        except Exception as error:
+            raise StorageError(
+                "The keyring does not forget the credentials", "Delete cfai-magics there by hand."
+            ) from error
+
+
+ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
+TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
+FILE_NAME = "credentials.json"
+PRINTABLE = re.compile(r"[!-~]*")  # characters allowed in a header
+LOGIN_AGAIN = "Delete it and run %cfai login again."
+MAX_BYTES = 100_000
+EMPTY_SECRET = Secret("")
+INVALID_SECRET = Secret(" ")  # replaces a value that is not a string
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An account id and its API token; `source` names where they are stored."""
+
+    account_id: str
+    api_token: Secret
+    source: str
+
+    @property
+    def account_suffix(self) -> str:
+        """The last 4 characters of the account id, which may be shown."""
+        return self.account_id[-4:]
+
+    def __repr__(self) -> str:
+        return f"Credentials(…{self.account_suffix}, from {self.source})"
+
+
+def parse_account_id(text: str | Secret) -> str:
+    """Return an account id, stripped and in lower case.
+
+    Raises InvalidAccountIdError if it is not a valid account id.
+    """
+    # Rebind `text`: it may be the token, and a traceback shows the arguments.
+    stripped = text = _strip(text)
+    cause = call_without_traceback(lambda: _account_id_error(stripped.reveal()))
+    if cause:
+        raise InvalidAccountIdError(cause)
+    return stripped.reveal().lower()
+
+
+def _account_id_error(text: str) -> str:
+    if looks_like_account_id(text):
+        return ""
+    if contains_token(text):
+        return "That looks like an API token, not an account id"
+    return "That is no account id"
+
+
+def parse_token(text: str | Secret) -> Secret:
+    """Return an API token, stripped.
+
+    Raises InvalidOptionError if it cannot be a token.
+    """
+    stripped = text = _strip(text)  # rebind `text`: a traceback shows the arguments
+    cause_and_hint = call_without_traceback(lambda: _token_error(stripped.reveal()))
+    if cause_and_hint:
+        raise InvalidOptionError(*cause_and_hint)
+    return stripped
+
+
+def _token_error(text: str) -> tuple[str, str] | None:
+    if not text:
+        return "No API token was given", "Run %cfai login again."
+    if looks_like_account_id(text):
+        return "That looks like an account id, not an API token", "Run %cfai login again."
+    if not PRINTABLE.fullmatch(text):
+        return "An API token holds no spaces or special characters", "Copy it again, all of it."
+    return None
+
+
+def _strip(text: str | Secret) -> Secret:
+    return Secret.from_reader(
+        text.strip if isinstance(text, str) else lambda: text.reveal().strip()
+    )
+
+
+class CredentialStore:
+    """Finds and stores credentials: in the environment, the keyring or a private file."""
+
+    def __init__(
+        self,
+        home: Path,
+        environ: Mapping[str, str] | None = None,
+        keyring: KeyringBackend | None = None,
+    ) -> None:
+        self._path = home / FILE_NAME
+        self._environ: Environment = get_environment(environ)
+        self._keyring = keyring or Keyring()
+        self._keyring_error: StorageError | None = None  # of the last read
+
+    def find(self) -> Credentials:
+        """Return the credentials from the environment, else the keyring, else the file.
+
+        Raises MissingCredentialsError if the account id or the token is missing or damaged.
+        """
+        account_id, account_source = self._account_id_from_environ(), ACCOUNT_VARIABLE
+        token, token_source = self._token_from_environ(), TOKEN_VARIABLE
+        if not (account_id and token):
+            stored, source = self._load_stored()
+            if source and not _is_valid(stored):
+                raise MissingCredentialsError(
+                    f"The credentials in {source} are damaged", "Run %cfai login again."
+                )
+            if not account_id:
+                account_id, account_source = (
+                    stored.get("account_id", EMPTY_SECRET).reveal(),
+                    source,
+                )
+            if not token:
+                token, token_source = stored.get("api_token", EMPTY_SECRET), source
+        if not account_id or not token:
+            missing = "account id" if token else "API token" if account_id else "account"
+            raise self._missing_error(missing)
+        return Credentials(account_id, token, _describe_sources(account_source, token_source))
+
+    def _missing_error(self, missing: str) -> MissingCredentialsError:
+        keyring_error = self._keyring_error
+        if keyring_error is None:
+            return MissingCredentialsError(f"No Cloudflare {missing} is set")
+        return MissingCredentialsError(
+            f"{keyring_error.cause}, and no Cloudflare {missing} is set elsewhere",
+            f"{keyring_error.hint} Or run %cfai login again.",
+        )
+
+    def _account_id_from_environ(self) -> str:
+        stripped = self._environ.get_secret(ACCOUNT_VARIABLE)
+        if not stripped:
+            return ""
+        try:
+            return parse_account_id(stripped)
+        except InvalidAccountIdError as error:
+            raise InvalidAccountIdError(
+                f"{ACCOUNT_VARIABLE} in the environment holds something else: {error.cause}"
+            ) from None
+
+    def _token_from_environ(self) -> Secret:
+        stripped = self._environ.get_secret(TOKEN_VARIABLE)
+        if not stripped.matches(PRINTABLE):
+            raise InvalidOptionError(
+                f"{TOKEN_VARIABLE} in the environment holds spaces or special characters",
+                "Copy the API token again, all of it.",
+            )
+        return stripped
+
+    def _load_stored(self) -> tuple[Mapping[str, Secret], str]:
+        """Return the stored values and the name of their storage."""
+        self._keyring_error = None
+        try:
+            from_keyring = call_without_traceback(lambda: _parse_json_object(self._keyring.get()))
+        except StorageError as error:
+            from_keyring, self._keyring_error = {}, error
+        if from_keyring:
+            return from_keyring, self._keyring.name
+        state_files.restrict_folder(self._path.parent)
+        state_files.restrict_file(self._path)
+        return call_without_traceback(self._load_file)
+
+    def _load_file(self) -> tuple[Mapping[str, Secret], str]:
+        try:
+            text = state_files.read_text(self._path, MAX_BYTES, errors="replace")
+            return _parse_json_object(text), f"the file {self._path}" if text else ""
+        except state_files.MissingFileError:
+            return {}, ""
+        except state_files.UnreadableFileError as error:
+            raise StorageError(
+                f"The credentials in {self._path} can't be read: {error}", LOGIN_AGAIN
+            ) from None
+
+    def server_key(self, base_url: str) -> Secret:
+        """Return the key stored for the server at this base URL; empty if there is none."""
+        stored, _ = self._load_stored()
+        is_same_server = stored.get("server") == Secret(base_url)
+        return stored.get("server_key", EMPTY_SECRET) if is_same_server else EMPTY_SECRET
+
+    def save(self, account_id: str, token: Secret) -> str:
+        """Store the credentials in the keyring, else the file; return the name of the storage."""
+        return self._store(
+            self._merge_stored({"account_id": Secret(account_id), "api_token": token})
+        )
+
+    def save_server_key(self, base_url: str, key: Secret) -> str:
+        """Store a server's key, bound to its base URL; return the name of the storage."""
+        return self._store(self._merge_stored({"server": Secret(base_url), "server_key": key}))
+
+    def _merge_stored(self, changes: Mapping[str, Secret]) -> Secret:
+        """Return the stored values merged with the changes, as JSON."""
+        try:
+            stored, _ = self._load_stored()
+        except StorageError:
+            stored = {}
+        return Secret.from_reader(lambda: _to_json({**stored, **changes}))
+
+    def _store(self, text: Secret) -> str:
+        if not self._store_in_keyring(text):
+            self._write_file(text)
+            return self._describe_file()
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            return f"{self._keyring.name}; delete {self._path}, which holds earlier ones"
+        return self._keyring.name
+
+    def _store_in_keyring(self, text: Secret) -> bool:
+        """Store the text in the keyring; return whether reading it back gives the same text.
+
+        A backend may drop the text (keyring --disable), truncate it, or keep an older one. Such a
+        leftover would take precedence over the file, so it is deleted.
+        """
+        try:
+            call_without_traceback(lambda: self._keyring.set(text.reveal()))
+            stored = call_without_traceback(lambda: _parse_json_object(self._keyring.get()))
+        except StorageError:
+            stored = {}
+        if stored == call_without_traceback(lambda: _parse_json_object(text.reveal())):
+            return True
+        with suppress(StorageError):
+            if call_without_traceback(lambda: self._keyring.get() is not None):
+                self._keyring.delete()
+        return False
+
+    def _describe_file(self) -> str:
+        """Return the file's name and who can read it."""
+        if (
+            state_files.IS_POSIX
+            and stat.S_IMODE(self._path.stat().st_mode) & state_files.OTHERS_MASK
+        ):
+            return f"the file {self._path}, which others on this machine can read"
+        return f"the file {self._path}, which only you can read"
+
+    def _write_file(self, text: Secret) -> None:
+        try:
+            call_without_traceback(lambda: state_files.write_text(self._path, text.reveal()))
+        except OSError as error:
+            reason = state_files.describe_error(error)
+            raise StorageError(
+                f"The credentials can't be kept in {self._path}: {reason}",
+                f"Set {ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} instead.",
+            ) from None
+
+    def delete(self) -> list[str]:
+        """Delete the stored credentials; return one sentence per storage."""
+        messages = []
+        if os.path.lexists(self._path):
+            self._delete_file()
+            messages.append(f"Forgotten from the file {self._path}.")
+        try:
+            messages += self._clear_keyring()
+        except StorageError as error:
+            error.cause = " ".join([*messages, error.cause])
+            raise
+        if any(self._environ.get(name) for name in (ACCOUNT_VARIABLE, TOKEN_VARIABLE)):
+            messages.append(
+                f"{ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} still stand in the environment."
+            )
+        return messages or ["Nothing was kept."]
+
+    def _clear_keyring(self) -> list[str]:
+        """Delete the credentials in the keyring; return what was done."""
+        try:
+            if self._keyring.get() is None:
+                return []
+            self._keyring.delete()
+            remaining = self._keyring.get()
+        except StorageError as error:
+            error.cause = f"{error.cause}: it may still hold credentials"
+            raise
+        if remaining is not None:
+            raise StorageError(
+                f"Credentials are still in {self._keyring.name} after deleting them",
+                "Delete cfai-magics there by hand.",
+            )
+        return [f"Forgotten from {self._keyring.name}."]
+
+    def _is_vault_empty(self) -> bool:
+        return call_without_traceback(lambda: self._keyring.get() is None)
+
+    def _delete_file(self) -> None:
+        try:
+            self._path.unlink()
+        except OSError as error:
+            raise StorageError(
+                f"{self._path} can't be deleted: {state_files.describe_error(error)}",
+                "Delete it by hand.",
+            ) from None
+
+
+def _describe_sources(account_source: str, token_source: str) -> str:
+    from_environ = [source.startswith("CLOUDFLARE_") for source in (account_source, token_source)]
+    if all(from_environ):
+        return "the environment"
+    if account_source == token_source:
+        return account_source
+    return f"{account_source} (account id) and {token_source} (token)"
+
+
+def _parse_json_object(text: str | None) -> Mapping[str, Secret]:
+    try:
+        value = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}
+    items = value.items() if isinstance(value, dict) else ()
+    return {
+        name: Secret(item) if isinstance(item, str) else INVALID_SECRET
+        for name, item in items
+        if item
+    }
+
+
+def _to_json(stored: Mapping[str, Secret]) -> str:
+    return json.dumps({name: secret.reveal() for name, secret in stored.items()})
+
+
+def _is_valid(stored: Mapping[str, Secret]) -> bool:
+    """Return whether account id and token are each missing or well-formed."""
+    account, token = stored.get("account_id", EMPTY_SECRET), stored.get("api_token", EMPTY_SECRET)
+    is_id = call_without_traceback(lambda: not account or looks_like_account_id(account.reveal()))
+    return bool(stored) and is_id and token.matches(PRINTABLE)

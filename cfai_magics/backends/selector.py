@@ -1,0 +1,404 @@
+"""Select the backend of a call: Workers AI, a gateway, another server or the local model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from ..errors import (
+    APIConnectionError,
+    AuthenticationError,
+    BadRequestError,
+    CfaiError,
+    InvalidOptionError,
+    ModelNotFoundError,
+    PermissionDeniedError,
+)
+from ..pricing.rate_limits import RateDelay
+from ..secret import Environment, Secret, get_environment
+from ..secret_patterns import contains_prefixed_token
+from ..settings import Cfai
+from ..workers_ai.endpoints import TokenCheck
+from ..workers_ai.gateway import NO_GATEWAY, Gateway, parse_gateway_metadata, parse_gateway_name
+from .credentials import ACCOUNT_VARIABLE, PRINTABLE, TOKEN_VARIABLE, Credentials, CredentialStore
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ..workers_ai.client import WorkersAI
+    from .local_server import LocalServer
+
+SERVER_URL_VARIABLE = "CFAI_BASE_URL"
+SERVER_KEY_VARIABLE = "CFAI_API_KEY"
+CLOUDFLARE_HOST = "cloudflare.com"
+CHAT_PATH = "/chat/completions"
+KEY_HINT = f"Check {SERVER_KEY_VARIABLE}, or run %cfai login --server ADDRESS again."
+HINTS: Mapping[type[CfaiError], str] = {
+    AuthenticationError: KEY_HINT,
+    PermissionDeniedError: KEY_HINT,
+    ModelNotFoundError: "Name a model of that server with -m, in full.",
+    APIConnectionError: "Check that the server runs, and its address: %cfai status shows it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIServer:
+    """An OpenAI-compatible server; `source` names the setting or variable of its URL."""
+
+    base_url: str
+    source: str
+
+    @property
+    def name(self) -> str:
+        """The host and port, as shown in the footer of an answer."""
+        return urlsplit(self.base_url).netloc
+
+    def with_hint(self, error: CfaiError) -> CfaiError:
+        """Return the error of a call to this server with a suitable hint."""
+        if isinstance(error, BadRequestError) and error.status == 404:  # noqa: PLR2004 - not found
+            error.hint = f"Check the address in {self.source}: most end in /v1."
+        error.hint = HINTS.get(type(error), error.hint)
+        return error
+
+
+def configured_server(
+    settings: Cfai, environ: Mapping[str, str] | None = None
+) -> OpenAIServer | None:
+    """Return the server set by environment or settings; None for Workers AI."""
+    env_url = get_environment(environ).get(SERVER_URL_VARIABLE, "").strip()
+    if env_url:
+        return OpenAIServer(normalize_base_url(env_url), SERVER_URL_VARIABLE)
+    if settings.base_url:
+        return OpenAIServer(normalize_base_url(settings.base_url), settings.get_origin("base_url"))
+    return None
+
+
+def normalize_base_url(text: str) -> str:
+    """Return a base URL without query, fragment and the chat path that the client adds.
+
+    Raises InvalidOptionError if it is not a server URL. The message does not repeat the text,
+    because it may be a key.
+    """
+    parts = _split_url(text.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise InvalidOptionError(
+            "That is no address of a server",
+            "Write for example http://127.0.0.1:9090/v1; a key does not belong in it.",
+        )
+    address = parts._replace(query="", fragment="").geturl().rstrip("/")
+    return address.removesuffix(CHAT_PATH)
+
+
+def _split_url(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises ValueError if it is not a valid port
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def api_key_for(server: OpenAIServer, store: CredentialStore, environ: Environment) -> Secret:
+    """Return a server's key from the environment, else the stored one; it may be empty.
+
+    Raises InvalidOptionError for a Cloudflare token, which must not be sent to another host.
+    """
+    key = environ.get_secret(SERVER_KEY_VARIABLE) or store.server_key(server.base_url)
+    if not key.matches(PRINTABLE):
+        raise InvalidOptionError(
+            f"The key for {server.name} holds spaces or special characters", KEY_HINT
+        )
+    host = urlsplit(server.base_url).hostname or ""
+    if host == CLOUDFLARE_HOST or host.endswith(f".{CLOUDFLARE_HOST}"):
+        return key
+    if key and (contains_prefixed_token(key) or key == _cloudflare_token(store)):
+        raise InvalidOptionError(
+            f"The key for {server.name} is an API token of Cloudflare, which no other server may "
+            "get",
+            f"Set {SERVER_KEY_VARIABLE} to that server's own key, or unset it.",
+        )
+    return key
+
+
+def _cloudflare_token(store: CredentialStore) -> Secret | None:
+    try:
+        return store.find().api_token
+    except CfaiError:
+        return None
+
+
+API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
+ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
+LOCAL_MODEL = "small"  # the value of Cfai.local for the model that is downloaded
+LOCAL_ACCOUNT = "local"
+
+OnRetry = Callable[[CfaiError, float, int], None]
+Progress = Callable[[int, int], None]
+WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
+
+
+class Backend:
+    """The backend of one session's calls: Workers AI, another server or the local model.
+
+    `get_transport_wrapper` returns the wrapper that records responses, or None.
+    `is_network_allowed` returns whether live calls are allowed, so that the local model must run.
+    `acquire_slot(account, model)` takes the next slot of the rate limiter.
+    """
+
+    def __init__(
+        self,
+        settings: Cfai,
+        home: Path,
+        environ: Mapping[str, str] | None = None,
+        transport: "httpx.BaseTransport | None" = None,
+        on_change: Callable[[], None] = lambda: None,
+        acquire_slot: Callable[[str, str], RateDelay | None] = lambda _account, _model: None,
+    ) -> None:
+        environ = self.environ = get_environment(environ)
+        self.credential_store = CredentialStore(home, environ)
+        self.local_server: LocalServer | None = None
+        self._settings = settings
+        self._home = home
+        self._transport = transport
+        self._client: WorkersAI | None = None
+        self._client_key: object = None
+        self._account = ""
+        self._cached_credentials: tuple[int, Credentials] | None = None
+        self._on_change = on_change
+        self._acquire_slot = acquire_slot
+        self.get_transport_wrapper: Callable[[], WrapTransport | None] = lambda: None
+        self.is_network_allowed: Callable[[], bool] = lambda: True
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the local model answers."""
+        return self.local_server is not None
+
+    @property
+    def is_cloudflare(self) -> bool:
+        """Whether Workers AI answers."""
+        return not self.is_local and self.server is None
+
+    @property
+    def server(self) -> OpenAIServer | None:
+        """The other server that answers; None for Workers AI and the local model."""
+        return None if self.is_local else configured_server(self._settings, self.environ)
+
+    def account(self) -> str:
+        """Return the hash of the account that pays; "local" for the local model.
+
+        Creates the client, and starts the local server if needed. Raises MissingCredentialsError
+        if no account is set.
+        """
+        self.client()
+        return self._account
+
+    def resolve_gateway(self, requested: str = "") -> Gateway | None:
+        """Return the AI Gateway of a call: the requested one, else the course's or the settings'.
+
+        Returns None for "off": the call goes directly to Workers AI.
+
+        Raises InvalidOptionError if a gateway is set but Workers AI does not answer.
+        """
+        course = self._settings.course
+        if requested:
+            course.check_setting("gateway", requested)
+        name = requested or course.gateway or self._settings.gateway
+        if not name or name == NO_GATEWAY or (self.is_local and not requested):
+            return None
+        if self.is_local or self.server:
+            raise InvalidOptionError(
+                f"Gateway {name} leads to Workers AI, but another server is to answer",
+                "%cfai status shows which it is and where that is set.",
+            )
+        metadata = parse_gateway_metadata({**self._settings.metadata, **course.metadata})
+        return Gateway(parse_gateway_name(name), metadata)
+
+    def client(self) -> "WorkersAI":
+        """Return the shared client for the current credentials, server and settings."""
+        self.ensure_local_server()
+        server = self.server
+        env_values = self.environ.hash_variables(ENVIRONMENT)
+        key = (self.get_transport_wrapper(), self._settings.timeout, server, env_values)
+        if self._client is None or key != self._client_key:
+            self._close_client()
+            self._client, self._client_key = self._new_client(server), key
+        return self._client
+
+    def new_client(self) -> "WorkersAI":
+        """Return a new client like that of `client`, owned and closed by the caller."""
+        self.ensure_local_server()
+        return self._new_client(self.server)
+
+    def credentials(self) -> Credentials:
+        """Return the current credentials, cached until the environment changes.
+
+        Raises MissingCredentialsError if there are none.
+        """
+        key = self.environ.hash_variables(ENVIRONMENT)
+        if self._cached_credentials is None or self._cached_credentials[0] != key:
+            self._cached_credentials = key, self.credential_store.find()
+        return self._cached_credentials[1]
+
+    def billing_account(self) -> str:
+        """Return the account as `account` does, without creating a client or local server."""
+        if self._settings.local:
+            return LOCAL_ACCOUNT
+        if self.server is not None:
+            return account_hash(self.server.base_url)
+        return account_hash(self.credentials().account_id)
+
+    def _new_client(self, server: OpenAIServer | None) -> "WorkersAI":
+        if self.local_server is not None:
+            return self._local_client(self.local_server)
+        if server is not None:
+            return self._server_client(server)
+        credentials = self.credentials()
+        self._account = account_hash(credentials.account_id)
+        return self._cloudflare_client(credentials)
+
+    def _local_client(self, server: "LocalServer") -> "WorkersAI":
+        import httpx
+
+        from ..workers_ai.client import WorkersAI
+        from ..workers_ai.connection_pool import PerProcessTransport
+
+        self._account = LOCAL_ACCOUNT
+        return WorkersAI.openai_compatible(
+            server.base_url,
+            server.api_key,
+            timeout=self._settings.timeout,
+            transport=self._wrap_transport(PerProcessTransport(httpx.HTTPTransport)),
+        )
+
+    def _wrap_transport(
+        self, transport: "httpx.BaseTransport | None"
+    ) -> "httpx.BaseTransport | None":
+        wrap = self.get_transport_wrapper()
+        return wrap(transport) if wrap else transport
+
+    def _server_client(self, server: OpenAIServer) -> "WorkersAI":
+        from ..workers_ai.client import WorkersAI
+
+        self._account = account_hash(server.base_url)
+        return WorkersAI.openai_compatible(
+            server.base_url,
+            api_key_for(server, self.credential_store, self.environ),
+            timeout=self._settings.timeout,
+            transport=self._wrap_transport(self._transport),
+            use_proxies=True,
+            endpoint=server.name,
+        )
+
+    def _cloudflare_client(self, credentials: Credentials) -> "WorkersAI":
+        from ..workers_ai.client import CLOUDFLARE_API_URL, WorkersAI
+
+        client = WorkersAI(
+            credentials.account_id,
+            credentials.api_token,
+            base_url=self.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL,
+            timeout=self._settings.timeout,
+            transport=self._wrap_transport(self._transport),
+        )
+        account = account_hash(credentials.account_id)
+        client.set_rate_limiter(lambda model: self._acquire_slot(account, model))
+        return client
+
+    def with_hint(self, error: CfaiError) -> CfaiError:
+        """Return the error of a call with a hint that fits its backend."""
+        return error if self.server is None else self.server.with_hint(error)
+
+    def _close_client(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+
+    def check_token(self, credentials: Credentials, on_retry: OnRetry | None = None) -> TokenCheck:
+        """Check these credentials at Cloudflare."""
+        with self._cloudflare_client(credentials) as client:
+            return client.check_token(on_retry)
+
+    def neurons_by_model(self, day: datetime) -> dict[str, float]:
+        """Fetch the account's neurons by model from Cloudflare, whatever the current backend."""
+        with self._cloudflare_client(self.credential_store.find()) as client:
+            return client.fetch_neurons_by_model(day)
+
+    def invalidate_credentials(self) -> None:
+        """Drop the cached credentials and client; calls in progress continue."""
+        self._cached_credentials = self._client_key = None
+        self._on_change()
+
+    def ensure_local_server(self) -> None:
+        """Start the local server if the settings name a local model and live calls are allowed."""
+        is_running = self.local_server and self.local_server.is_running
+        if self._settings.local and not is_running and self.is_network_allowed():
+            self.start_local(self._settings.local)
+
+    def start_local(self, model_or_path: str, progress: Progress | None = None) -> None:
+        """Switch the backend to a local model: LOCAL_MODEL or the path of a GGUF file."""
+        from .local_server import LocalServer
+
+        self._settings.course.check_setting("local", model_or_path)
+        path = self.get_local_model_path(model_or_path, progress)
+        self.close()
+        self.local_server = LocalServer.start(path, log_dir=self._home / "logs")
+        self._settings.local = model_or_path
+
+    def get_local_model_path(self, model_or_path: str, progress: Progress | None = None) -> Path:
+        """Return the path of a local model; download the small one if it is missing."""
+        from .local_model import check_gguf, fetch_model
+
+        if model_or_path == LOCAL_MODEL:
+            return fetch_model(self._home / "models", progress)
+        return check_gguf(Path(model_or_path))
+
+    def stop_local(self) -> None:
+        """Stop the local model and switch back to Workers AI or the configured server."""
+        self._settings.course.check_setting("local", "")
+        self.close()
+        self._settings.local = ""
+
+    def close(self) -> None:
+        """Close the connections and stop the local server."""
+        self._close_client()
+        if self.local_server is not None:
+            self.local_server.stop()
+            self.local_server = None
+
+
+def account_hash(account_id: str) -> str:
+    """Return the hash that identifies an account in the ledger, instead of its id."""
+    return sha256(account_id.encode()).hexdigest()[:16]
+
+
+WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"
+LOGIN_STEPS = (
+    "On the Cloudflare dashboard open Workers AI, then Use REST API.",
+    "Create a Workers AI API Token there (permissions Workers AI - Read and Edit).",
+    "Copy the Account ID from the same page.",
+)
+OWNER_LABELS = {"user": "a user", "account": "the account"}
+
+
+def log_in(backend: Backend, credentials: Credentials, on_retry: OnRetry | None = None) -> str:
+    """Verify credentials at Cloudflare, store them, and return a message for the user."""
+    check = backend.check_token(credentials, on_retry)
+    stored_in = backend.credential_store.save(credentials.account_id, credentials.api_token)
+    backend.invalidate_credentials()
+    active_source = backend.credentials().source
+    precedence_note = "" if active_source in stored_in else f" Used before it: {active_source}."
+    return f"{describe_token(check)} Kept in {stored_in}.{precedence_note}"
+
+
+def describe_token(check: TokenCheck) -> str:
+    """Describe a token check in sentences: status, owner and missing permissions."""
+    until = f" until {check.expires_on}" if check.expires_on else ""
+    lines = [f"The token is {check.status}{until} and belongs to {OWNER_LABELS[check.owner]}."]
+    if not check.can_read:
+        lines.append("It lacks the permission Workers AI - Read: models can't be listed.")
+    if not check.can_run:
+        lines.append("It lacks the permission Workers AI - Edit: no model can be asked.")
+    return " ".join(lines)

@@ -1,0 +1,1 @@
+"""Map: run one prompt template over many rows."""

@@ -1,0 +1,198 @@
+"""Run the prompts of a map concurrently and cache each answer when it is received."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from threading import Lock
+
+from ..display.map_progress import MapProgress
+from ..display.tables import format_retry_message
+from ..errors import (
+    APITimeoutError,
+    BadRequestError,
+    CapacityError,
+    CfaiError,
+    ContextLengthError,
+    IncompleteStreamError,
+    InterruptedAnswerError,
+    NotRecordedError,
+    RateLimitError,
+    ResponseTooLargeError,
+    ServerError,
+)
+from ..pricing.prices import Cost
+from ..prompt.output_formats import FormatError, without_response_format
+from ..session.call import ClientGroup
+from ..session.parallel import BudgetPool, WorkerPool, reserve_pool
+from ..session.session import Session
+from ..session.stream import AnswerStream
+from ..storage.map_cache import CachedAnswer, MapCache
+from ..types.messages import Answer, Request
+from .plan import MapPlan
+
+# Errors that concern a single row; all others would occur for the other rows too.
+ROW_ERRORS = (
+    *(BadRequestError, ContextLengthError, IncompleteStreamError, CapacityError),
+    *(RateLimitError, ResponseTooLargeError, APITimeoutError, ServerError),
+)
+
+
+ReportWait = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MapResults:
+    """The answers and error messages of the distinct prompts, by key."""
+
+    answers: dict[str, CachedAnswer] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
+    """Return why an answer cannot be used (empty, or not matching the schema); "" if it can."""
+    if not answer.text:
+        return "the answer is empty; all its tokens may have gone into thinking"
+    if plan.schema is None:
+        return ""
+    try:
+        plan.schema.parse(answer.text)
+    except FormatError as error:
+        cut_note = ": it was cut at max_tokens" if answer.finish_reason == "length" else ""
+        return f"the answer does not fit the schema{cut_note} ({error})"
+    return ""
+
+
+class MapDispatcher:
+    """Runs prompts with `concurrency` parallel calls that cost at most `max_neurons` together."""
+
+    def __init__(
+        self,
+        session: Session,
+        plan: MapPlan,
+        cache: MapCache,
+        concurrency: int,
+        max_neurons: float | None,
+    ) -> None:
+        self._session = session
+        self._plan = plan
+        self._cache = cache
+        self._concurrency = concurrency
+        self._max_neurons = max_neurons
+        self._streams: set[AnswerStream] = set()
+        self._lock = Lock()
+        self._schema_unsupported = False  # whether the model rejected the response_format field
+
+    def run(
+        self,
+        keys: Sequence[str],
+        costs: Mapping[str, Cost | None],
+        results: MapResults,
+        progress: MapProgress,
+    ) -> None:
+        """Run the prompts with these keys and add their answers and errors to `results`.
+
+        The total of `costs` is reserved first; keys without a cost have a recording. An error that
+        would occur for every row stops the run; answers received until then are kept.
+        """
+        clients = ClientGroup(self._session.backend)
+        if costs:
+            clients.get_shared_client()  # create it on this thread
+        with self._reserve_pool(clients, costs) as budget_pool:
+
+            def ask_key(key: str) -> tuple[str, CachedAnswer | CfaiError]:
+                outcome = self._ask_key(key, budget_pool, progress.set_wait_reason)
+                if isinstance(outcome, CfaiError) and not isinstance(outcome, ROW_ERRORS):
+                    raise outcome
+                return key, outcome
+
+            def abort() -> None:
+                self._interrupt_streams()
+                clients.abort()
+
+            with WorkerPool(self._concurrency, keys, ask_key, abort, progress.show) as workers:
+                for key, outcome in workers:
+                    self._add_outcome(key, outcome, results, progress)
+
+    def _reserve_pool(
+        self, clients: ClientGroup, costs: Mapping[str, Cost | None]
+    ) -> AbstractContextManager[BudgetPool | None]:
+        if not costs:
+            return nullcontext()
+        accounting, model = self._session.accounting, self._plan.model
+        return reserve_pool(accounting, clients, model, list(costs.values()), self._max_neurons)
+
+    def _add_outcome(
+        self,
+        key: str,
+        outcome: CachedAnswer | CfaiError,
+        results: MapResults,
+        progress: MapProgress,
+    ) -> None:
+        if isinstance(outcome, CfaiError):
+            results.errors[key] = str(outcome)
+            progress.count_finished(is_failed=True)
+            return
+        results.answers[key] = outcome
+        row_error = get_answer_error(self._plan, outcome)
+        if row_error:
+            results.errors[key] = row_error
+        progress.count_finished(outcome.usage, is_failed=bool(row_error))
+
+    def _interrupt_streams(self) -> None:
+        with self._lock:
+            for stream in self._streams:
+                stream.interrupt()
+
+    # --- runs on the worker threads
+
+    def _ask_key(
+        self, key: str, budget_pool: BudgetPool | None, report_wait: ReportWait
+    ) -> CachedAnswer | CfaiError:
+        """Return the answer after caching it, or the error."""
+        request = self._plan.requests[key]
+        try:
+            answer = self._ask_with_schema_fallback(request, budget_pool, report_wait)
+        except CfaiError as error:
+            return error
+        cached_answer = CachedAnswer(answer.text, answer.finish_reason, answer.usage)
+        if not get_answer_error(self._plan, cached_answer):
+            self._cache.save(key, cached_answer)
+        return cached_answer
+
+    def _ask_with_schema_fallback(
+        self, request: Request, budget_pool: BudgetPool | None, report_wait: ReportWait
+    ) -> Answer:
+        """Send the request; send it again without response_format if the model rejects that."""
+        request_without_schema = without_response_format(request)
+        if request_without_schema is None:
+            return self._run_stream(request, budget_pool, report_wait)
+        if not self._schema_unsupported:
+            try:
+                return self._run_stream(request, budget_pool, report_wait)
+            except NotRecordedError:  # it was recorded without the field
+                return self._run_stream(request_without_schema, budget_pool, report_wait)
+            except BadRequestError as error:
+                if error.answer is not None:
+                    raise
+            self._schema_unsupported = True
+        return self._run_stream(request_without_schema, budget_pool, report_wait)
+
+    def _run_stream(
+        self, request: Request, budget_pool: BudgetPool | None, report_wait: ReportWait
+    ) -> Answer:
+        def report_retry(error: CfaiError, seconds: float, next_attempt: int) -> None:
+            report_wait(format_retry_message(error, seconds, next_attempt))
+
+        stream = self._session.stream(request, report_retry, pool=budget_pool)
+        with self._lock:
+            self._streams.add(stream)
+        try:
+            with stream:
+                for _ in stream:
+                    pass
+        finally:
+            with self._lock:
+                self._streams.discard(stream)
+        if stream.answer.finish_reason == "interrupted":
+            raise InterruptedAnswerError("Stopped")
+        return stream.answer

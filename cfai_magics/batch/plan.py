@@ -1,0 +1,138 @@
+"""Plan a map: build one request per distinct prompt and estimate their costs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Unpack
+
+from ..arguments import require_str
+from ..errors import InvalidOptionError
+from ..paths import parse_user_path
+from ..pricing.prices import Cost
+from ..prompt.output_formats import Schema, load_schema, read_schema, supports_streaming_schema
+from ..prompt.serialize import SizeLimits
+from ..session.session import Session
+from ..types.messages import Fields, Message, Request
+from ..types.usage import Model
+from ..workers_ai.endpoints import chat_body
+from .table_io import Rows, parse_template, read_rows
+
+RESULT_COLUMNS = ("answer", "error", "neurons")  # added to the rows
+
+
+@dataclass(frozen=True, slots=True)
+class MapPlan:
+    """The requests of a map.
+
+    `row_keys` has the key of each row's prompt; it is "" if the prompt can't be filled, and
+    `row_errors` then has the reason. `requests` has each distinct prompt once, by its key.
+    """
+
+    input_rows: Rows
+    model: Model
+    row_keys: tuple[str, ...]
+    row_errors: tuple[str, ...]
+    requests: Mapping[str, Request]
+    schema: Schema | None = None
+
+    def estimate_costs(self, session: Session, keys: Sequence[str]) -> dict[str, Cost | None]:
+        """Return the estimated cost of each request with these keys, None if unknown."""
+        return {key: session.estimate_cost(self.requests[key], self.model) for key in keys}
+
+
+def make_plan(
+    session: Session,
+    template: str,
+    data: Any,
+    *,
+    model: str = "",
+    system: str = "",
+    schema: Any = None,
+    **fields: Unpack[Fields],
+) -> MapPlan:
+    """Validate the arguments of a map and return its plan; no request is sent.
+
+    Raises InvalidOptionError for arguments that are not valid, and CoursePolicyError if the course
+    does not allow the request.
+    """
+    input_rows = read_rows(data)
+    conflicting_names = [name for name in RESULT_COLUMNS if name in input_rows.column_names]
+    if conflicting_names:
+        raise InvalidOptionError(
+            f"There is a column {conflicting_names[0]} already", "Rename or drop it first."
+        )
+    prompt_template = parse_template(require_str(template, "The prompt"), input_rows.column_names)
+    loaded_schema = _load_schema_argument(schema)
+    base_request = _build_base_request(session, model, loaded_schema, fields)
+    system_messages = _build_system_messages(session, system, loaded_schema)
+    size_limits = SizeLimits(session.settings.table_rows, session.settings.value_characters)
+    row_keys, row_errors, requests = [], [], dict[str, Request]()
+    for row in input_rows.rows:
+        try:
+            text = prompt_template.fill(
+                dict(zip(input_rows.column_names, row, strict=True)), size_limits
+            )
+        except ValueError as error:
+            row_keys.append("")
+            row_errors.append(str(error))
+            continue
+        request = replace(
+            base_request, messages=(*system_messages, {"role": "user", "content": text})
+        )
+        key = _hash_request(session, request)
+        requests.setdefault(key, request)
+        row_keys.append(key)
+        row_errors.append("")
+    for request in list(requests.values())[:1]:
+        session.check_course_policy(request)
+    resolved_model = session.resolve_model(base_request.model)
+    return MapPlan(
+        input_rows, resolved_model, tuple(row_keys), tuple(row_errors), requests, loaded_schema
+    )
+
+
+def _load_schema_argument(value: Any) -> Schema | None:
+    if value is None or isinstance(value, Schema):
+        return value
+    if isinstance(value, str | Path):
+        return read_schema(parse_user_path(value))
+    return load_schema(type(value).__name__, value)
+
+
+def _build_base_request(
+    session: Session, model: str, schema: Schema | None, fields: Fields
+) -> Request:
+    """Return the request without messages, with response_format if there is a schema."""
+    base_request = session.build_request((), model, **fields)
+    if schema is None:
+        return base_request
+    resolved_model = session.resolve_model(base_request.model)
+    is_openai_compatible = not session.backend.is_cloudflare and not resolved_model.task
+    schema_field = {
+        "response_format": schema.build_response_format(is_openai_compatible=is_openai_compatible)
+    }
+    return replace(
+        base_request,
+        stream=supports_streaming_schema(resolved_model),
+        extra={**schema_field, **base_request.extra},
+    )
+
+
+def _build_system_messages(session: Session, system: str, schema: Schema | None) -> list[Message]:
+    parts = [system or session.settings.system, schema.instruction if schema else ""]
+    text = "\n\n".join(part for part in parts if part)
+    return [{"role": "system", "content": text}] if text else []
+
+
+def _hash_request(session: Session, request: Request) -> str:
+    """Return a hash of everything that determines the answer: the body and the destination."""
+    server = session.backend.server
+    destination = (
+        "cloudflare" if session.backend.is_cloudflare else getattr(server, "base_url", "local")
+    )
+    body = chat_body(replace(request, stream=False))
+    return sha256(
+        json.dumps([destination, body], sort_keys=True, default=str).encode()
+    ).hexdigest()

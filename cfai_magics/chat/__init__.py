@@ -1,0 +1,1 @@
+"""Run `%%cfai` questions."""

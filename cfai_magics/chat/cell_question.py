@@ -1,0 +1,48 @@
+"""Ask about a cell: its code, and its traceback if it failed."""
+
+from ..errors import InvalidOptionError
+from ..notebook import CellError
+from ..prompt.builder import Part, Prompt, UserMessage
+from ..prompt.output_formats import OutputFormat
+from .chat_run import ChatRun
+from .frontend import Frontend, NotebookState
+
+
+def require_notebook_state(frontend: Frontend) -> NotebookState:
+    """Return the state of the notebook; raise InvalidOptionError in a shell, which has none."""
+    if frontend.notebook_state is None:
+        raise InvalidOptionError("A shell has no cells", "Use it in a notebook or in IPython.")
+    return frontend.notebook_state
+
+
+def no_error_message(cell_number: int | None) -> str:
+    """Return the message that a cell has no error, or that no cell has one."""
+    return f"In[{cell_number}] did not fail" if cell_number else "No cell has failed so far"
+
+
+def build_error_parts(cell_error: CellError) -> tuple[Part, ...]:
+    """Return the prompt parts for a failed cell: its source and its traceback, nothing else.
+
+    The text does not contain the cell number, so that the request matches its recording in any
+    cell.
+    """
+    traceback = cell_error.traceback.replace(f'File "In[{cell_error.number}]"', 'File "the cell"')
+    return (
+        Part("cell", f"The cell:\n\n{cell_error.source.rstrip()}\n", f"In[{cell_error.number}]"),
+        Part("traceback", f"\nIt failed with:\n\n{traceback}\n", cell_error.last_line),
+    )
+
+
+def ask_about_cell(
+    frontend: Frontend,
+    model_name: str,
+    system: str,
+    parts: tuple[Part, ...],
+    output_format: OutputFormat,
+) -> None:
+    """Send the parts of a cell with a system prompt, and show the answer."""
+    prompt = Prompt(UserMessage(parts), (Part("system", system),))
+    request = frontend.session.build_request(prompt.messages, model_name)
+    model = frontend.session.resolve_model(request.model)
+    chat_run = ChatRun(frontend, output_format, prompt, request, model, show_prompt=True)
+    chat_run.run(frontend.session.settings.footer, "")

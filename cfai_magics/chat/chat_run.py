@@ -1,0 +1,277 @@
+"""Run one `%%cfai` question and display the streamed answer."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from ..display.preview import REPLAY_NOTE, Preview, redact_for_display
+from ..display.tables import format_neurons, format_retry_message
+from ..errors import CfaiError, InterruptedAnswerError, NotRecordedError
+from ..prompt.builder import (
+    Part,
+    PartCost,
+    Prompt,
+    PromptReport,
+    estimate_prompt_tokens,
+    split_cost,
+)
+from ..prompt.history import Turn
+from ..prompt.output_formats import OutputFormat, Schema, apply_format
+from ..redaction import redact_tokens
+from ..types.messages import Answer, Request
+from ..types.usage import Model, Usage
+from ..workers_ai.endpoints import chat_body
+from .frontend import AnswerDisplay, Frontend
+from .structured_output import StructuredOutput
+from .tool_loop import ToolLoop
+from .turns import TurnKey, UnsavedTurn, is_complete, make_turn, save_turn
+
+
+def history_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
+    """Return notes on the earlier turns: how many were sent, their cost, how many were dropped."""
+    notes = []
+    if prompt.history:
+        count = len(prompt.history)
+        turns_text = "1 earlier turn was" if count == 1 else f"{count} earlier turns were"
+        history_shares = [
+            share
+            for share in split_cost(prompt, answer, model)
+            if share.part and share.part.kind == "history"
+        ]
+        notes.append(f"{turns_text} sent along: {_format_shares(history_shares, answer)}.")
+    if prompt.dropped_turns:
+        dropped_text = (
+            "turn was" if prompt.dropped_turns == 1 else f"{prompt.dropped_turns} turns were"
+        )
+        notes.append(
+            f"The oldest {dropped_text} left out: the model's window of "
+            f"{model.context_window:,} tokens holds no more."
+        )
+    return notes
+
+
+def _format_shares(shares: Iterable[PartCost], answer: Answer) -> str:
+    shares = tuple(shares)
+    tokens = sum(share.tokens for share in shares)
+    tokens_text = f"about {tokens:,} of the {answer.usage.prompt_tokens:,} tokens in"
+    if any(share.neurons is None for share in shares):
+        return tokens_text
+    neurons = sum(share.neurons or 0.0 for share in shares)
+    return f"{tokens_text}, {format_neurons(neurons)} neurons estimated"
+
+
+def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
+    """Return a note for each image of the question: the size sent, and its cost."""
+    return [
+        f"Image {share.part.name}: {share.part.image.size_text}, "
+        f"{_format_shares([share], answer)}."
+        for share in split_cost(prompt, answer, model)
+        if share.part and share.part.image and share.part.kind == "image"
+    ]
+
+
+NEW_CELL_FORMATS = {"code", "correction"}  # formats whose code goes into a new cell
+ZERO_LIMIT = 1e-9  # neurons: a limit under which no call fits
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRun:
+    """One question, ready to be sent.
+
+    `turn_key` is its place in a conversation, None for a question without history. `max_neurons`
+    is the most it may cost. The answer must match `schema`. With `show_prompt`, the prompt is
+    shown below the answer. `gateway` names the AI Gateway to send it through.
+    """
+
+    frontend: Frontend
+    output_format: OutputFormat
+    prompt: Prompt
+    request: Request
+    model: Model
+    turn_key: TurnKey | None = None
+    max_neurons: float | None = None
+    schema: Schema | None = None
+    show_prompt: bool = False
+    gateway: str = ""
+    tool_loop: ToolLoop | None = None
+
+    def run(self, footer_style: str, variable_name: str) -> Answer:
+        """Send the question, display the streamed answer, and store it in a variable."""
+        display = self.frontend.create_answer_display(self.output_format, footer_style)
+        with self._on_failure(variable_name, display):
+            answer = self._get_answer(display)
+            answer = self._parse(self._save_turn(answer))
+            self._show_and_store(display, variable_name, answer)
+            return answer
+
+    def _get_answer(self, display: AnswerDisplay) -> Answer:
+        def send_request(request: Request, usage_so_far: Usage) -> Answer:
+            return self._stream_once(display, request, self._remaining_limit(usage_so_far))
+
+        if self.schema:
+            return StructuredOutput(self.output_format, display, send_request).run(self.request)
+        if self.tool_loop is None:
+            return self._stream_once(display, self.request)
+        return self.tool_loop.run(display, self.request, send_request)
+
+    def preview(self) -> Preview:
+        """Return what would be sent and the estimated cost, without sending anything."""
+        session = self.frontend.session
+        session.check_course_policy(self.request)
+        cost = session.estimate_cost(self.request, self.model)
+        estimated_answer = Answer(
+            self.model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
+        )
+        body = chat_body(self.request, cloudflare=session.backend.is_cloudflare)
+        return Preview(
+            redact_for_display(body, redact_tokens),
+            split_cost(self.prompt, estimated_answer, self.model),
+            cost,
+            self._estimate_notes(),
+        )
+
+    def _estimate_notes(self) -> tuple[str, ...]:
+        """Return the notes on the cost estimate; a recorded answer costs nothing."""
+        session = self.frontend.session
+        if session.resolver.is_recorded(self.request):
+            return (REPLAY_NOTE,)
+        refusal = self._refusal_note()
+        if refusal:
+            return (refusal,)
+        notes = session.accounting.estimate_notes(
+            self.model, session.estimate_cost(self.request, self.model), self.max_neurons
+        )
+        return (*notes, *self._tool_notes())
+
+    def _refusal_note(self) -> str:
+        """Return why the call would be refused: a recording is required, but missing."""
+        if "response_format" in self.request.extra:  # it may be recorded without this field
+            return ""
+        try:
+            self.frontend.session.resolver.require_recording(self.request)
+        except NotRecordedError as error:
+            return f"It would be refused. {error.cause}."
+        return ""
+
+    def _tool_notes(self) -> list[str]:
+        if self.tool_loop is None:
+            return []
+        max_steps = self.tool_loop.max_steps
+        return [
+            f"This is the first step: each call of a function leads to another, up to {max_steps}."
+        ]
+
+    def _show_and_store(self, display: AnswerDisplay, variable_name: str, answer: Answer) -> None:
+        """Show the final answer, and store it with its prompt report."""
+        display.end(answer)
+        self.frontend.store_result(variable_name, answer)
+        call_parts = tuple(
+            Part("call", f"{tool_result.arguments}\n{tool_result.result}", tool_result.name)
+            for tool_result in answer.tool_results
+        )
+        prompt = replace(self.prompt, extra_parts=(*self.prompt.extra_parts, *call_parts))
+        report = PromptReport(prompt, answer, self.model)
+        if self.frontend.notebook_state:
+            self.frontend.notebook_state.last_prompt = report
+        if self.show_prompt:
+            display.show_prompt(report)
+
+    def _stream_once(
+        self, display: AnswerDisplay, request: Request, max_neurons: float | None = None
+    ) -> Answer:
+        max_neurons = self.max_neurons if max_neurons is None else max_neurons
+
+        def on_retry(error: CfaiError, pause: float, next_attempt: int) -> None:
+            display.show_status(format_retry_message(error, pause, next_attempt))
+
+        thread = self.turn_key.thread if self.turn_key else ""
+        with self.frontend.session.stream(
+            request, on_retry, max_neurons, thread, self.gateway
+        ) as stream:
+            try:
+                for delta in stream:
+                    display.add(delta)
+            except KeyboardInterrupt:
+                stream.close()
+                raise _interrupted_error(stream.answer) from None
+            return stream.answer
+
+    @contextmanager
+    def _on_failure(self, variable_name: str, display: AnswerDisplay) -> Iterator[None]:
+        """Show and store the partial answer if an error ends it early."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            display.end(None)
+            raise InterruptedAnswerError(
+                "Interrupted before the first word", "Nothing had arrived."
+            ) from None
+        except CfaiError as error:
+            if error.answer is not None and not is_complete(error.answer):
+                error.answer = self._save_turn(error.answer)
+            if error.answer is None:
+                display.end(None)
+            else:
+                self._show_and_store(display, variable_name, error.answer)
+            raise
+
+    def _remaining_limit(self, usage: Usage) -> float | None:
+        """Return the neurons left of the cell's --max-neurons; None without that limit."""
+        if self.max_neurons is None:
+            return None
+        return max(self.max_neurons - (usage.neurons or 0.0), ZERO_LIMIT)
+
+    # --- after the answer
+
+    def _parse(self, answer: Answer) -> Answer:
+        """Return the answer with `parsed` set by its format; insert code as a new cell."""
+        answer = apply_format(answer, self.output_format)
+        if (
+            self.output_format.name not in NEW_CELL_FORMATS
+            or not self.frontend.notebook_state
+            or not answer.parsed
+        ):
+            return answer
+        note = self.frontend.notebook_state.insert_cell(answer.parsed)
+        return replace(answer, notes=(note, *answer.notes))
+
+    def _with_notes(self, answer: Answer) -> Answer:
+        """Return the answer with the notes on its prompt: history, images, fields."""
+        turn_notes = history_notes(self.prompt, answer, self.model)
+        images = image_notes(self.prompt, answer, self.model)
+        notes = (*turn_notes, *images, *self.prompt.user_message.notes)
+        return replace(answer, notes=(*answer.notes, *notes))
+
+    def _save_turn(self, answer: Answer) -> Answer:
+        """Save question and answer in the conversation, and return the answer with a note."""
+        answer = self._with_notes(answer)
+        if self.turn_key is None:
+            return answer
+        turn = make_turn(self.prompt, answer, self.turn_key)
+        if not is_complete(answer):
+            return replace(
+                answer, notes=(*answer.notes, self._store_unsaved_turn(turn, self.turn_key))
+            )
+        try:
+            return replace(answer, notes=(*save_turn(turn, self.turn_key), *answer.notes))
+        except (
+            CfaiError
+        ) as error:  # the answer is complete even if the conversation could not be saved
+            error.answer = answer
+            raise
+
+    def _store_unsaved_turn(self, turn: Turn, turn_key: TurnKey) -> str:
+        note = f"Thread {turn_key.thread}: this turn is left out"
+        if self.frontend.notebook_state is None or not turn.answer:
+            return f"{note}."
+        self.frontend.notebook_state.unsaved_turn = UnsavedTurn(turn_key, turn)
+        return f"{note}; %cfai thread keep takes it up."
+
+
+def _interrupted_error(answer: Answer | None) -> InterruptedAnswerError:
+    if answer and (answer.text or answer.reasoning):
+        error = InterruptedAnswerError("The answer was interrupted")
+    else:
+        error = InterruptedAnswerError("Interrupted before the first word", "Nothing had arrived.")
+    error.answer = answer
+    return error

@@ -1,0 +1,168 @@
+"""Ask one question with several models or temperatures in parallel and compare the answers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+from ..display.footer import format_group_footer
+from ..display.preview import Preview, redact_for_display
+from ..errors import CfaiError, InterruptedAnswerError
+from ..pricing.prices import Cost
+from ..prompt.builder import Prompt, PromptReport, estimate_prompt_tokens, split_cost
+from ..prompt.output_formats import OutputFormat
+from ..redaction import redact_tokens
+from ..session.parallel import Finished, ParallelStreams, RetryNotice
+from ..types.messages import Answer, AnswerSet, Request, Variant
+from ..types.usage import Model, Usage
+from ..workers_ai.endpoints import chat_body
+from .frontend import Frontend
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One question, ready to be sent as several variants, each with its request and model.
+
+    `max_neurons` is the most that all variants together may cost. With `show_prompt`, the prompt
+    is shown below the answers.
+    """
+
+    frontend: Frontend
+    output_format: OutputFormat
+    prompt: Prompt
+    variants: tuple[Variant, ...]
+    requests: tuple[Request, ...]
+    models: tuple[Model, ...]
+    max_neurons: float | None = None
+    show_prompt: bool = False
+    gateway: str = ""
+
+    def run(self, footer_style: str, variable_name: str) -> AnswerSet:
+        """Send all requests, display the streamed answers side by side, and store them.
+
+        Raises the first error if an answer failed, or InterruptedAnswerError. Both have the
+        answers received so far.
+        """
+        display = self.frontend.create_comparison_display(
+            self.variants, self.output_format, footer_style
+        )
+        errors: dict[int, CfaiError] = {}
+        is_interrupted = False
+        with self.frontend.session.parallel(
+            self.requests, self.max_neurons, self.gateway
+        ) as streams:
+            try:
+                for index, event in streams:
+                    if isinstance(event, RetryNotice):
+                        display.show_status(index, event.message)
+                    elif isinstance(event, Finished):
+                        errors |= {index: event.error} if event.error else {}
+                        display.show_final_answer(index, event.answer, _format_error(event.error))
+                    else:
+                        display.add(index, event)
+            except KeyboardInterrupt:
+                is_interrupted = True
+        answers = self._collect_answers(streams, errors)
+        display.end(answers, self._format_footer(answers, footer_style))
+        self._store(variable_name, answers)
+        if self.show_prompt:
+            display.show_prompt(self._build_report(answers))
+        _raise_first_error(errors, answers, is_interrupted=is_interrupted)
+        return answers
+
+    def preview(self) -> Preview:
+        """Return what would be sent and the estimated total cost, without sending anything."""
+        session = self.frontend.session
+        for request in self.requests:
+            session.check_course_policy(request)
+        recorded_flags = session.resolver.are_recorded(self.requests)
+        unrecorded_indexes = [
+            index for index, is_recorded in enumerate(recorded_flags) if not is_recorded
+        ] or range(len(recorded_flags))
+        costs = [
+            session.estimate_cost(self.requests[n], self.models[n]) for n in unrecorded_indexes
+        ]
+        known_costs = [cost for cost in costs if cost]
+        total_cost = reduce(add, known_costs) if len(known_costs) == len(costs) else None
+        estimated_answer = Answer(
+            self.models[0].name, usage=Usage(estimate_prompt_tokens(self.prompt))
+        )
+        bodies = [
+            chat_body(request, cloudflare=session.backend.is_cloudflare)
+            for request in self.requests
+        ]
+        return Preview(
+            redact_for_display(bodies, redact_tokens),
+            split_cost(self.prompt, estimated_answer, self.models[0]),
+            total_cost,
+            self._estimate_notes(total_cost, sum(recorded_flags)),
+        )
+
+    def _estimate_notes(self, total_cost: Cost | None, recorded_count: int) -> tuple[str, ...]:
+        """Return the notes on the cost estimate; recorded answers cost nothing."""
+        count = len(self.requests)
+        if recorded_count == count:
+            return (f"All {count} answers are recorded: nothing would be sent or cost.",)
+        count_note = f"{count} requests; the tokens are those of one, the neurons of all."
+        if recorded_count:
+            count_note = (
+                f"{count} requests, of which {recorded_count} are recorded and would be replayed; "
+                "the tokens are those of one, the neurons of all others."
+            )
+        return (
+            count_note,
+            *self.frontend.session.accounting.estimate_notes(
+                self.models[0], total_cost, self.max_neurons
+            ),
+        )
+
+    def _collect_answers(
+        self, streams: ParallelStreams, errors: dict[int, CfaiError]
+    ) -> AnswerSet:
+        error_lines = [
+            "Not sent." if index in streams.unsent else _format_error(errors.get(index))
+            for index in range(len(self.variants))
+        ]
+        return AnswerSet(self.variants, streams.answers, tuple(error_lines), streams.seconds)
+
+    def _format_footer(self, answers: AnswerSet, footer_style: str) -> str:
+        has_live_answer = any(answer.provenance.recording is None for answer in answers)
+        if not (has_live_answer and self.frontend.session.backend.is_cloudflare):
+            return format_group_footer(answers, None, self.prompt.user_message.notes, footer_style)
+        accounting = self.frontend.session.accounting
+        day_usage = accounting.day_usage()
+        notes = (*self.prompt.user_message.notes, *accounting.limit_warnings(day_usage))
+        return format_group_footer(answers, day_usage, notes, footer_style)
+
+    def _build_report(self, answers: AnswerSet) -> PromptReport:
+        return PromptReport(self.prompt, answers[0], self.models[0])
+
+    def _store(self, variable_name: str, answers: AnswerSet) -> None:
+        self.frontend.store_result(variable_name, answers)
+        if self.frontend.notebook_state:
+            self.frontend.notebook_state.last_prompt = self._build_report(answers)
+
+
+def _format_error(error: CfaiError | None) -> str:
+    return f"{type(error).__name__}: {error}" if error else ""
+
+
+def _raise_first_error(
+    errors: dict[int, CfaiError], answers: AnswerSet, *, is_interrupted: bool
+) -> None:
+    """Raise the error of the cell if an answer failed or the user interrupted it."""
+    error: CfaiError | None = None
+    if is_interrupted:
+        started_count = _count_started(answers.answers)
+        error = InterruptedAnswerError(f"Of {len(answers)} answers {started_count} had begun")
+    elif errors:
+        error = errors[min(errors)]
+        if len(answers) > 1:
+            error.cause = f"{len(errors)} of {len(answers)} answers failed: {error.cause}"
+    if error is not None:
+        error.answer = answers
+        raise error
+
+
+def _count_started(answers: Iterable[Answer]) -> int:
+    return sum(bool(answer.text or answer.reasoning) for answer in answers)

@@ -1,0 +1,231 @@
+"""Run the tool loop: send the question, call the requested functions, send their results."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
+
+from ..display.footer import format_step_footer
+from ..errors import (
+    CfaiError,
+    InterruptedAnswerError,
+    InvalidOptionError,
+    SetupError,
+    ToolStepsExceededError,
+)
+from ..prompt.builder import Part, Prompt
+from ..prompt.serialize import SizeLimits
+from ..prompt.tools import (
+    Tool,
+    build_tool_messages,
+    call_tool,
+    format_call,
+    format_name,
+    has_valid_arguments,
+    make_error_result,
+    shorten,
+)
+from ..types.messages import Answer, Request, ToolCall, ToolResult
+from ..types.results import combine_provenance
+from ..types.usage import Usage
+from .frontend import AnswerDisplay, Frontend
+
+SendRequest = Callable[[Request, Usage], Answer]  # the usage is that of the earlier steps
+MAX_CALL_CHARS = 2_000  # characters of the argument values in the approval question
+DENIED_MESSAGE = "the user did not allow this call"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLoop:
+    """The functions that a model may call for one question.
+
+    `max_steps` limits the number of requests. With `is_auto_approved`, the user is not asked
+    before a call.
+    """
+
+    frontend: Frontend
+    tools: tuple[Tool, ...]
+    max_steps: int
+    is_auto_approved: bool = False
+
+    def with_tools(self, request: Request, prompt: Prompt) -> tuple[Request, Prompt]:
+        """Return the request with the field `tools`, and the prompt with its text.
+
+        Raises InvalidOptionError if a function is named twice, or `tools` is already set.
+        """
+        names = [tool.name for tool in self.tools]
+        if len(set(names)) < len(names) or "tools" in request.extra:
+            raise InvalidOptionError(
+                "A function is named twice", "Name each once, and leave -p tools out."
+            )
+        declarations = [tool.declaration for tool in self.tools]
+        part = Part("functions", json.dumps(declarations, ensure_ascii=False), ", ".join(names))
+        extra = {"tools": declarations, **request.extra}
+        return replace(request, extra=extra), replace(prompt, extra_parts=(part,))
+
+    def run(self, display: AnswerDisplay, request: Request, send_request: SendRequest) -> Answer:
+        """Send requests and call the functions that the model asks for, until it answers.
+
+        The answer has the usage and time of all steps, also the partial answer of an error.
+        Raises ToolStepsExceededError after `max_steps` requests, and InterruptedAnswerError.
+        """
+        state = _LoopState(self, display)
+        try:
+            return state.run(request, send_request)
+        except KeyboardInterrupt:
+            error: CfaiError = InterruptedAnswerError("Interrupted while a function was called")
+            error.answer = state.combine_steps(None, "interrupted")
+            raise error from None
+        except CfaiError as cfai_error:
+            if state.finished_steps:
+                cfai_error.hint = cfai_error.hint.replace(
+                    "Nothing was sent", "No further step was sent"
+                )
+            cfai_error.answer = state.combine_steps(cfai_error.answer)
+            raise
+
+
+@dataclass
+class _LoopState:
+    """The state of one running loop: its finished steps, and the results of their calls."""
+
+    tool_loop: ToolLoop
+    display: AnswerDisplay
+    finished_steps: list[Answer] = field(default_factory=list)
+    tool_results: list[ToolResult] = field(default_factory=list)
+    denied_tools: set[str] = field(default_factory=set)
+
+    def run(self, request: Request, send_request: SendRequest) -> Answer:
+        while True:
+            step = send_request(request, self._sum_usage())
+            if not step.tool_calls or _is_truncated_call(step):
+                return self._final_answer(step)
+            if len(self.finished_steps) + 1 >= self.tool_loop.max_steps:
+                raise self._steps_exceeded_error(step)
+            self.finished_steps.append(step)
+            results = self._run_tools(step)
+            request = replace(
+                request,
+                messages=(
+                    *request.messages,
+                    *build_tool_messages(step.text, step.tool_calls, results),
+                ),
+            )
+
+    def _sum_usage(self) -> Usage:
+        return reduce(add, (step.usage for step in self.finished_steps), Usage())
+
+    def _final_answer(self, last_step: Answer) -> Answer:
+        answer = self.combine_steps(last_step)
+        assert answer is not None  # noqa: S101 - last_step is not None
+        return answer
+
+    def _steps_exceeded_error(self, step: Answer) -> ToolStepsExceededError:
+        names = ", ".join(dict.fromkeys(format_name(call.name) for call in step.tool_calls))
+        max_steps = self.tool_loop.max_steps
+        steps_text = "1 step" if max_steps == 1 else f"{max_steps} steps"
+        error = ToolStepsExceededError(
+            f"After {steps_text} the model still asks to call {names}",
+            "--max-steps N lets it go on longer; the answer so far is kept in _cfai.",
+        )
+        error.answer = step
+        return error
+
+    def combine_steps(
+        self, last_answer: Answer | None, finish_reason: str = "cut"
+    ) -> Answer | None:
+        """Return the last answer with the usage and time of all steps; None if there is no step.
+
+        Without a last answer, the step before it is returned, with `finish_reason`.
+        """
+        steps = [*self.finished_steps, *([last_answer] if last_answer else [])]
+        if not self.finished_steps:
+            return last_answer
+        base_answer = last_answer or replace(
+            self.finished_steps[-1], finish_reason=finish_reason, tool_calls=()
+        )
+        sum_note = (
+            f"{len(steps)} steps with {_format_call_count(self.tool_results)}: "
+            "these are the sums of all steps."
+        )
+        return replace(
+            base_answer,
+            usage=reduce(add, (step.usage for step in steps)),
+            provenance=combine_provenance([step.provenance for step in steps]),
+            seconds=sum(step.seconds for step in steps),
+            first_token_seconds=steps[0].first_token_seconds,
+            tool_results=tuple(self.tool_results),
+            notes=(*base_answer.notes, sum_note),
+        )
+
+    # --- calls
+
+    def _run_tools(self, step: Answer) -> list[ToolResult]:
+        self.display.show_tool_step(format_step_footer(len(self.finished_steps), step))
+        results = []
+        for call in step.tool_calls:
+            result = self._run_tool(call)
+            results.append(result)
+            self.tool_results.append(result)
+            self.display.show_tool_step(_format_result(result))
+        return results
+
+    def _run_tool(self, call: ToolCall) -> ToolResult:
+        settings = self.tool_loop.frontend.session.settings
+        limits = SizeLimits(settings.table_rows, settings.value_characters)
+        tool = next((tool for tool in self.tool_loop.tools if tool.name == call.name), None)
+        if tool and has_valid_arguments(call) and not self._is_approved(tool, call):
+            return make_error_result(call, DENIED_MESSAGE)
+        return call_tool(call, self.tool_loop.tools, limits)
+
+    def _is_approved(self, tool: Tool, call: ToolCall) -> bool:
+        """Whether the user allows the call; asks at the first call of a function per kernel."""
+        frontend = self.tool_loop.frontend
+        approved_tools = frontend.notebook_state.approved_tools if frontend.notebook_state else {}
+        if self.tool_loop.is_auto_approved or approved_tools.get(tool.name) == tool.function:
+            return True
+        if tool.name in self.denied_tools:
+            return False
+        call_text = format_call(call.name, call.arguments, MAX_CALL_CHARS)
+        question = f"May the model call {call_text}? Yes holds for {tool.name} in this kernel."
+        if frontend.confirm(question):
+            approved_tools[tool.name] = tool.function
+            return True
+        self.denied_tools.add(tool.name)
+        return False
+
+
+def _is_truncated_call(step: Answer) -> bool:
+    """Whether max_tokens cut the answer inside a call: another request would be cut again."""
+    return step.finish_reason == "length" and not all(map(has_valid_arguments, step.tool_calls))
+
+
+def _format_result(result: ToolResult) -> str:
+    truncation_note = (
+        f" (only the first {result.truncation} were sent)" if result.truncation else ""
+    )
+    return (
+        f"{format_call(result.name, result.arguments)} → {shorten(result.result)}{truncation_note}"
+    )
+
+
+def _format_call_count(tool_results: Sequence[ToolResult]) -> str:
+    return "1 call" if len(tool_results) == 1 else f"{len(tool_results)} calls"
+
+
+def check_user_can_approve(frontend: Frontend, tools: Sequence[Tool]) -> None:
+    """Raise SetupError if a function needs approval and the user can't be asked."""
+    notebook_state = frontend.notebook_state
+    if notebook_state is None or notebook_state.can_ask_user:
+        return
+    unapproved = [
+        tool.name
+        for tool in tools
+        if notebook_state.approved_tools.get(tool.name) != tool.function
+    ]
+    if unapproved:
+        raise SetupError(
+            f"Nobody can be asked here whether the model may call {', '.join(unapproved)}",
+            "--allow-tools lets it call what --tools names. Nothing was sent.",
+        )

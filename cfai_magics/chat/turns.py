@@ -1,0 +1,111 @@
+"""Add the earlier turns of a conversation to a prompt, and save the new turn."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..pricing.tokens import chars_to_tokens, iter_texts
+from ..prompt.builder import Prompt
+from ..prompt.history import Turn, fit_window, stale_turns, turns_before
+from ..storage.conversations import ConversationStore
+from ..types.messages import Answer, Message, Request
+from ..types.usage import Model
+
+# Finish reasons of answers that are saved as turns.
+COMPLETE_FINISH_REASONS = {"stop", "length", "tool_calls", "unknown"}
+MAX_LISTED_TURNS = 5  # turns that a note lists
+
+
+@dataclass(frozen=True, slots=True)
+class TurnKey:
+    """The place of a question: its conversation, and the cell of the turn ("" for a new turn)."""
+
+    home: Path
+    thread: str
+    cell: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnsavedTurn:
+    """A turn that was not saved because its answer is incomplete."""
+
+    turn_key: TurnKey
+    turn: Turn
+
+
+def with_history(prompt: Prompt, request: Request, model: Model, turn_key: TurnKey) -> Prompt:
+    """Return the prompt with the newest earlier turns that fit the model's context window."""
+    with ConversationStore(turn_key.home) as store:
+        earlier_turns = turns_before(store.load_turns(turn_key.thread), turn_key.cell)
+    if model.context_window is None:
+        return replace(prompt, history=earlier_turns)
+    prompt_tokens = window_tokens(prompt.messages)
+    remaining_tokens = model.context_window - (request.max_tokens or 0) - prompt_tokens
+    fitting_turns = fit_window(earlier_turns, remaining_tokens, window_tokens)
+    return replace(
+        prompt, history=fitting_turns, dropped_turns=len(earlier_turns) - len(fitting_turns)
+    )
+
+
+def window_tokens(messages: Iterable[Message]) -> int:
+    """Return the token count by which Cloudflare checks messages against the context window.
+
+    It counts four characters as a token, in every script, and the base64 of images as text.
+    """
+    messages = tuple(messages)
+    contents = [message["content"] for message in messages]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    images = sum(len(part.get("image_url", {}).get("url", "")) for part in parts)
+    return chars_to_tokens(sum(map(len, iter_texts(messages))) + images)
+
+
+def make_turn(prompt: Prompt, answer: Answer, turn_key: TurnKey) -> Turn:
+    """Return the conversation turn of this question and its answer."""
+    return Turn(
+        content=prompt.messages[-1]["content"],
+        answer=answer.text,
+        cell=turn_key.cell,
+        model=answer.model,
+        asked_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        prompt_tokens=answer.usage.prompt_tokens,
+        completion_tokens=answer.usage.completion_tokens,
+        neurons=answer.neurons,
+        basis=answer.cost_basis,
+    )
+
+
+def is_complete(answer: Answer) -> bool:
+    """Whether an answer is finished and not empty, so that it can be saved as a turn."""
+    return answer.finish_reason in COMPLETE_FINISH_REASONS and bool(answer.text)
+
+
+def save_turn(turn: Turn, turn_key: TurnKey) -> list[str]:
+    """Save the turn in its conversation, and return notes on its position and on stale turns."""
+    with ConversationStore(turn_key.home) as store:
+        stored_turn = store.save(turn_key.thread, turn)
+        turns = store.load_turns(turn_key.thread)
+    is_last = stored_turn.position == len(turns)
+    replacement_note = (
+        "" if is_last else f" It replaces turn {stored_turn.position} of {len(turns)}."
+    )
+    stale = stale_turns(turns)
+    notes = [f"Thread {turn_key.thread}: this is turn {stored_turn.position}.{replacement_note}"]
+    if stale:
+        verb = "stands" if len(stale) == 1 else "stand"
+        notes.append(
+            f"{_format_turn_names(stale)} {verb} on an old answer: "
+            f"run {_format_cells(stale)} again."
+        )
+    return notes
+
+
+def _format_turn_names(turns: Sequence[Turn]) -> str:
+    names = [f"turn {turn.position} ({turn.title})" for turn in turns[:MAX_LISTED_TURNS]]
+    hidden_count = len(turns) - len(names)
+    text = ", ".join(names) + (f" and {hidden_count} more" if hidden_count else "")
+    return text[0].upper() + text[1:]
+
+
+def _format_cells(turns: Sequence[Turn]) -> str:
+    return "its cell" if len(turns) == 1 else "their cells"

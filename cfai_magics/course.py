@@ -1,0 +1,365 @@
+"""Find and parse the cfai.toml of a course and enforce its policy."""
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import CoursePolicyError, InvalidOptionError
+from .secret_patterns import contains_account_id, contains_token
+from .workers_ai.gateway import parse_gateway_metadata, parse_gateway_name
+
+if TYPE_CHECKING:
+    from .types.messages import Message, Request
+    from .types.usage import Model, Scope
+
+LOCKABLE_SETTINGS = ("model", "system", "temperature", "max_tokens", "local", "recording")
+SYSTEM_ROLES = ("system", "developer")
+DEFAULT_MAX_TOKENS = 256  # of a native task that sets no limit
+
+
+@dataclass(frozen=True, slots=True)
+class CoursePolicy:
+    """The policy of a course's cfai.toml; if `path` is None, everything is allowed.
+
+    `settings` has the values by setting name; cells must not change those in `locked`. Budgets,
+    the gateway with its metadata, and the allowed models always apply.
+    """
+
+    path: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    allowed_models: tuple[str, ...] = ()
+    budgets: "tuple[tuple[Scope, float], ...]" = ()
+    gateway: str = ""
+    metadata: Mapping[str, str | float | bool] = field(default_factory=dict)
+    locked: frozenset[str] = frozenset()
+
+    def check_request(self, request: "Request", *, is_local: bool = False) -> None:
+        """Raise CoursePolicyError for a chat request that the course does not allow.
+
+        With `is_local`, the model runs on this machine and costs no neurons, so its name is not
+        checked.
+        """
+        if self.path is None:
+            return
+        extra = request.extra
+        if "model" in extra:
+            raise CoursePolicyError("In a course the model is named with -m alone")
+        if not is_local:
+            self.check_model(request.model)
+        self._check_system(extra.get("messages", request.messages))
+        self._check_locked("temperature", extra.get("temperature", request.temperature))
+        self._check_max_tokens(_get_max_tokens(extra) or [request.max_tokens])
+
+    def check_task(self, model: "Model", payload: Mapping[str, Any] | bytes) -> None:
+        """Raise CoursePolicyError for a native task that the course does not allow."""
+        if self.path is None:
+            return
+        self.check_model(model.name)
+        if model.task not in ("", "Text Generation") or not isinstance(payload, Mapping):
+            return
+        if "system" in self.locked:
+            raise CoursePolicyError(
+                "The course's file locks the system prompt: ask with %%cfai instead"
+            )
+        self._check_locked("temperature", payload.get("temperature"))
+        self._check_max_tokens(_get_max_tokens(payload) or [DEFAULT_MAX_TOKENS])
+
+    def check_model(self, name: str) -> None:
+        """Raise CoursePolicyError for a model that the course does not allow."""
+        allowed = self._permitted_models()
+        if allowed and not any(matches_name(entry, name) for entry in allowed):
+            raise CoursePolicyError(
+                f"The course's file allows {_format_models(allowed)}, not {name}"
+            )
+
+    def _permitted_models(self) -> tuple[str, ...]:
+        return (self.settings["model"],) if "model" in self.locked else self.allowed_models
+
+    def check_setting(self, name: str, value: Any) -> None:
+        """Raise CoursePolicyError for a setting value that the course does not allow."""
+        if name == "model":
+            self.check_model(value)
+        elif name == "max_tokens":
+            self._check_max_tokens([value])
+        elif name in ("gateway", "base_url"):
+            self._check_gateway(value)
+        elif name == "recording":
+            self._check_recording(value)
+        else:
+            self._check_locked(name, value)
+
+    def _check_recording(self, value: str) -> None:
+        """Raise CoursePolicyError for a record mode or cassette other than the locked one."""
+        course_mode = self.settings.get("recording", "")
+        if value.partition(":")[0] != course_mode:
+            self._check_locked("recording", value)
+
+    def _check_gateway(self, value: Any) -> None:
+        if self.gateway and value not in ("", self.gateway):
+            raise CoursePolicyError(
+                f"The course's file sends questions through gateway {self.gateway}"
+            )
+
+    def _check_locked(self, name: str, value: Any) -> None:
+        if name in self.locked and value != self.settings[name]:
+            raise CoursePolicyError(f"The course's file locks {name} at {self.settings[name]!r}")
+
+    def _check_max_tokens(self, values: Iterable[Any]) -> None:
+        if "max_tokens" not in self.locked:
+            return
+        max_tokens = self.settings["max_tokens"]
+        if not all(isinstance(value, int) and 0 < value <= max_tokens for value in values):
+            raise CoursePolicyError(
+                f"The course's file allows answers of at most {max_tokens:,} tokens"
+            )
+
+    def _check_system(self, messages: "Sequence[Message]") -> None:
+        if "system" not in self.locked:
+            return
+        system_messages = [message for message in messages if message.get("role") in SYSTEM_ROLES]
+        system_prompt = self.settings["system"]
+        if len(system_messages) != bool(system_prompt) or not all(
+            _starts_with_prompt(system_message, system_prompt)
+            for system_message in system_messages
+        ):
+            raise CoursePolicyError("The course's file locks the system prompt: leave -s out")
+
+
+def _get_max_tokens(fields: Mapping[str, Any]) -> list[Any]:
+    """Return the values of all fields that limit the length of the answer."""
+    from .pricing.prices import MAX_TOKENS_FIELDS  # deferred: loading the extension skips prices
+
+    return [fields[name] for name in MAX_TOKENS_FIELDS if name in fields]
+
+
+def _starts_with_prompt(message: "Message", system_prompt: str) -> bool:
+    """Whether the message is the system prompt, alone or before an output format's instruction."""
+    content = str(message.get("content"))
+    return content == system_prompt or content.startswith(f"{system_prompt}\n\n")
+
+
+def matches_name(entry: str, name: str) -> bool:
+    """Whether an entry of allowed_models, with or without its author part, names this model."""
+    return name == entry or name.rpartition("/")[2] == entry or entry.rpartition("/")[2] == name
+
+
+def _format_models(names: Sequence[str]) -> str:
+    return f"the model {names[0]}" if len(names) == 1 else f"the models {', '.join(names)}"
+
+
+NO_COURSE = CoursePolicy()
+
+
+MAX_FILE_BYTES = 100_000
+COURSE_SETTINGS = (
+    *("model", "system", "temperature", "max_tokens", "format", "footer", "local", "recording"),
+)
+BUDGET_SCOPES: "Mapping[str, Scope]" = {
+    "call": "cell",
+    "notebook": "notebook",
+    "session": "session",
+    "day": "day",
+}
+MODEL_NAME_PATTERN = re.compile(r"@?\w[\w.:-]*(/\w[\w.:-]*)*")
+UNSAFE_KEY_PATTERN = re.compile(
+    r"host|url|addr|server|endpoint|prox|account|token|key|secret|passw|cred|auth|path|home|dir|"
+    r"file|folder|cert",
+    re.IGNORECASE,
+)
+URL_OR_PATH_PATTERN = re.compile(r"\w://|^\s*(?:[/\\~]|[a-z]:[/\\])", re.IGNORECASE)
+UNSAFE_VALUE_HINT = (
+    "A course's file comes from others and may name no host, account, credential or path: "
+    "delete that. Nothing is sent before."
+)
+
+
+def read_course(path: Path) -> CoursePolicy:
+    """Read and validate a course's cfai.toml.
+
+    Raises InvalidOptionError for a file that can't be read and for keys or values that are not
+    allowed in it.
+    """
+    data = _read_toml(path)
+    try:
+        _reject_unsafe_keys(data)
+        return CoursePolicy(path=path, **_parse_data(data, path.parent))
+    except InvalidOptionError as error:
+        raise InvalidOptionError(f"{path}: {error.cause}", error.hint) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(_read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidOptionError(
+            f"{path} can't be read: {error}", "Correct or delete it; nothing is sent before."
+        ) from None
+
+
+def _read_text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # reading a pipe would block
+        raise ValueError("it is no file")
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"it has more than {MAX_FILE_BYTES:,} bytes")
+    return content.decode("utf-8-sig")  # some editors write a byte order mark
+
+
+def _reject_unsafe_keys(data: Mapping[str, Any]) -> None:
+    for name in data:
+        if name not in (*COURSE_SETTINGS, *PARSERS):
+            hint = (
+                UNSAFE_VALUE_HINT
+                if UNSAFE_KEY_PATTERN.search(name)
+                else f"It may set {', '.join(_allowed_keys())}."
+            )
+            raise InvalidOptionError(f"it names {name}, which a course's file does not set", hint)
+    for name, text in _iter_texts("", data):
+        if contains_token(text) or contains_account_id(text):
+            raise InvalidOptionError(
+                f"{name} holds what looks like a token or an account id", UNSAFE_VALUE_HINT
+            )
+    for name, text in _iter_texts("metadata", data.get("metadata")):
+        if URL_OR_PATH_PATTERN.search(text):
+            raise InvalidOptionError(f"{name} holds an address or a path", UNSAFE_VALUE_HINT)
+
+
+def _allowed_keys() -> list[str]:
+    return sorted((*COURSE_SETTINGS, *PARSERS))
+
+
+def _iter_texts(key_path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield all texts in a value, including keys, each with its key path."""
+    if isinstance(value, str):
+        yield key_path, value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _iter_texts(key_path, item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            inner_path = f"{key_path}.{key}" if key_path else key
+            yield key_path or "a name", key
+            yield from _iter_texts(inner_path, item)
+
+
+def _parse_data(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    policy_fields = {
+        field: parse(data[name]) for name, (field, parse) in PARSERS.items() if name in data
+    }
+    settings = {name: data[name] for name in COURSE_SETTINGS if name in data}
+    allowed_models = policy_fields.get("allowed_models", ())
+    if allowed_models:
+        settings.setdefault("model", allowed_models[0])
+    _check_settings(settings, allowed_models)
+    if "recording" in settings:
+        settings["recording"] = _resolve_recording(settings["recording"], folder)
+    missing = [name for name in policy_fields.get("locked", ()) if name not in settings]
+    if missing:
+        raise InvalidOptionError(
+            f"it locks {', '.join(missing)} without setting it", "Set it there too."
+        )
+    return {**policy_fields, "settings": settings}
+
+
+def _check_settings(settings: Mapping[str, Any], allowed_models: tuple[str, ...]) -> None:
+    if "model" in settings:
+        _parse_model_name(settings["model"])
+        if allowed_models and settings["model"] not in allowed_models:
+            raise InvalidOptionError("its model is none of its allowed_models", "Add it to them.")
+    for name, value in settings.items():
+        if isinstance(value, bool):
+            raise InvalidOptionError(
+                f"{name} is {str(value).lower()}", "Give it a text or a number."
+            )
+    if settings.get("local", "") not in ("", "small"):
+        raise InvalidOptionError('local may be "small" or "" here', UNSAFE_VALUE_HINT)
+
+
+def _resolve_recording(value: Any, folder: Path) -> Any:
+    """Return "MODE" or "MODE:PATH" with the cassette's absolute path.
+
+    Raises InvalidOptionError for a path outside the course's folder.
+    """
+    mode, colon, name = value.partition(":") if isinstance(value, str) else (value, "", "")
+    if not colon:
+        return value
+    path = Path(os.path.normpath(folder / name))
+    if not name or not path.resolve().is_relative_to(folder.resolve()) or path.is_dir():
+        raise InvalidOptionError(
+            "its recording is no file of the course's folder",
+            f'Name one in or below it: recording = "{mode}:answers.cfai.jsonl".',
+        )
+    return f"{mode}:{path.absolute()}"
+
+
+def _parse_model_name(name: Any) -> str:
+    if not isinstance(name, str) or not MODEL_NAME_PATTERN.fullmatch(name):
+        raise InvalidOptionError(f"{name!r} is no model's name", "%cfai models lists the names.")
+    return name
+
+
+def _parse_models(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise InvalidOptionError(
+            "allowed_models is no list of names", 'allowed_models = ["NAME", "NAME"]'
+        )
+    return tuple(map(_parse_model_name, value))
+
+
+def _parse_budgets(value: Any) -> "tuple[tuple[Scope, float], ...]":
+    if not isinstance(value, dict) or not set(value) <= set(BUDGET_SCOPES):
+        raise InvalidOptionError(
+            f"budget takes {', '.join(BUDGET_SCOPES)}", "[budget] and below it day = 2000"
+        )
+    return tuple(
+        (BUDGET_SCOPES[name], _parse_neurons(name, amount)) for name, amount in value.items()
+    )
+
+
+def _parse_neurons(name: str, value: Any) -> float:
+    if not _is_number(value) or not 0 <= value < math.inf:
+        raise InvalidOptionError(
+            f"budget.{name} is no number of neurons", "Write for example day = 2000."
+        )
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _parse_locked(value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not set(map(str, value)) <= set(LOCKABLE_SETTINGS):
+        raise InvalidOptionError(
+            f"locked takes {', '.join(LOCKABLE_SETTINGS)}", 'locked = ["system"]'
+        )
+    return frozenset(value)
+
+
+# The keys of cfai.toml other than settings: the field of CoursePolicy and the parser of each.
+PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "allowed_models": ("allowed_models", _parse_models),
+    "budget": ("budgets", _parse_budgets),
+    "gateway": ("gateway", parse_gateway_name),
+    "metadata": ("metadata", parse_gateway_metadata),
+    "locked": ("locked", _parse_locked),
+}
+
+
+COURSE_FILE_NAME = "cfai.toml"
+
+
+def find_course(folder: Path) -> CoursePolicy:
+    """Return the policy of the nearest cfai.toml, in the folder or its parents, or NO_COURSE."""
+    for directory in (folder, *folder.parents):
+        path = directory / COURSE_FILE_NAME
+        if os.path.lexists(path):  # an unreadable file must raise, not count as missing
+            return read_course(path)
+    return NO_COURSE

@@ -1,1 +1,0 @@
-"""A course's file: found, read, and what it allows."""

@@ -1,1 +1,0 @@
-"""Account, token and other secrets: kept, found, known by their form."""

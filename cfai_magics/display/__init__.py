@@ -1,0 +1,1 @@
+"""Display answers, tables and reports."""

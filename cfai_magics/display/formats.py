@@ -1,0 +1,126 @@
+"""Render answers by output format: as a MIME bundle in a notebook, as text elsewhere."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+from ..markdown.blocks import find_first_code_block, strip_remote_content
+from ..markdown.escaping import MATH_SIGN_PATTERN, isolate_math_sign
+from ..markdown.formulas import UNSAFE_TEX_PATTERN
+from ..prompt.output_formats import OutputFormat
+from ..terminal import sanitize_json, sanitize_text
+from ..types.messages import Answer
+from .tables import MimeBundle
+
+# The sandbox prevents scripts and <meta http-equiv=refresh> in the frame. The policy prevents
+# loading external content; it comes before all HTML of the model.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
+)
+IFRAME_TEMPLATE = (
+    '<iframe sandbox="" title="HTML of the answer" referrerpolicy="no-referrer" '
+    'style="width: 100%; height: 24em; resize: vertical; background: white; '
+    'border: 1px solid var(--jp-border-color2, GrayText)" srcdoc="{}"></iframe>'
+)
+MATH_PATTERN = re.compile(r"\$|\\\(|\\\[|\\begin\b")
+LATEX_DOCUMENT_START = r"\begin{document}"
+
+
+def render_markdown(text: str) -> MimeBundle:
+    """Return a MIME bundle of the Markdown without external content."""
+    return {"text/markdown": strip_remote_content(text)}
+
+
+def fence_code(text: str, language: str = "") -> str:
+    """Return a text as a fenced Markdown code block; the fence is longer than any in the text."""
+    longest_run = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest_run + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def render_partial_answer(text: str, output_format: OutputFormat) -> MimeBundle:
+    """Return the MIME bundle of an incomplete answer while it is streamed."""
+    if output_format.stream_fence and not text.lstrip().startswith("```"):
+        return render_markdown(fence_code(text, output_format.stream_fence))
+    return render_markdown(text)
+
+
+def render_final_answer(answer: Answer, output_format: OutputFormat) -> MimeBundle:
+    """Return the MIME bundle of a whole answer; Markdown if it could not be parsed."""
+    if output_format.render is not None and answer.parsed is not None:
+        return {"text/plain": sanitize_text(answer.text), **output_format.render(answer)}
+    renderer = RENDERERS.get(output_format.name)
+    if renderer is None or answer.parsed is None:
+        return {**render_markdown(answer.text), "text/plain": sanitize_text(answer.text)}
+    return {
+        **renderer(answer),
+        "text/plain": sanitize_text(render_plain_text(answer, output_format)),
+    }
+
+
+def render_plain_text(answer: Answer, output_format: OutputFormat) -> str:
+    """Return the plain text of a whole answer."""
+    if answer.parsed is None or output_format.render is not None:
+        return answer.text
+    if output_format.name == "json":
+        return format_json(answer.parsed)
+    return str(answer.parsed).rstrip("\n")
+
+
+def format_json(value: Any) -> str:
+    """Return a JSON value, or a pydantic model, as indented JSON."""
+    if callable(getattr(value, "model_dump", None)):  # pydantic
+        value = value.model_dump(mode="json")
+    return sanitize_json(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _render_code(answer: Answer) -> MimeBundle:
+    """Return the code with the model's text around it."""
+    source = answer.text if "```" in answer.text else fence_code(answer.text, "python")
+    return render_markdown(source)
+
+
+def _render_block(answer: Answer) -> MimeBundle:
+    block = find_first_code_block(answer.text)
+    return render_markdown(fence_code(answer.parsed, block.language if block else ""))
+
+
+def _render_json(answer: Answer) -> MimeBundle:
+    return render_markdown(fence_code(format_json(answer.parsed), "json"))
+
+
+def wrap_in_iframe(html: str) -> str:
+    """Return HTML in a sandboxed iframe without scripts and external content."""
+    policy_tag = f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">'
+    return IFRAME_TEMPLATE.format(escape(f"<!DOCTYPE html>{policy_tag}{html}"))
+
+
+def _render_html(answer: Answer) -> MimeBundle:
+    return {"text/html": wrap_in_iframe(answer.parsed)}
+
+
+def _render_latex(answer: Answer) -> MimeBundle:
+    """Return LaTeX for MathJax, or a code block if MathJax cannot or must not render it."""
+    source = answer.parsed.strip()
+    if LATEX_DOCUMENT_START in source or UNSAFE_TEX_PATTERN.search(source):
+        return render_markdown(fence_code(source, "latex"))
+    return {"text/latex": source if MATH_PATTERN.search(source) else f"$$\n{source}\n$$"}
+
+
+def _render_table(answer: Answer) -> MimeBundle:
+    table_html = answer.parsed.to_html(escape=True, max_rows=60, border=0)
+    # safe, because no attribute in the table has such a sign
+    return {"text/html": MATH_SIGN_PATTERN.sub(isolate_math_sign, table_html)}
+
+
+RENDERERS: Mapping[str, Callable[[Answer], MimeBundle]] = {
+    "block": _render_block,
+    "code": _render_code,
+    "correction": _render_code,
+    "json": _render_json,
+    "html": _render_html,
+    "latex": _render_latex,
+    "table": _render_table,
+}

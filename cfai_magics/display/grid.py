@@ -1,0 +1,347 @@
+"""Display several answers: side by side in a notebook, one after the other as text."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+from typing import TextIO
+
+from ..markdown.escaping import escape_html
+from ..markdown.html import markdown_to_html
+from ..prompt.builder import PromptReport
+from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat
+from ..terminal import sanitize_text
+from ..types.messages import (
+    Answer,
+    AnswerSet,
+    Delta,
+    ReasoningDelta,
+    TextDelta,
+    Variant,
+    column_titles,
+    repetition_titles,
+    variant_titles,
+)
+from ..types.results import group_metadata
+from .footer import format_column_footer, format_footer_notes
+from .preview import PromptInspector, build_prompt_bundle
+from .streaming import (
+    MAX_BYTES_PER_SECOND,
+    MESSAGE_OVERHEAD_BYTES,
+    MIN_INTERVAL,
+    Publisher,
+    UpdatableOutput,
+    publish_output,
+)
+from .tables import collapsed_html, muted_html
+from .text import TextStreamDisplay
+
+# Columns are side by side if there is room for 17em each, else below each other. Inline styles,
+# because many front ends remove scripts and style sheets.
+GRID_STYLE = (
+    "display: grid; grid-template-columns: repeat(auto-fit, minmax(17em, 1fr)); "
+    "column-gap: 1.5em; row-gap: 1em"
+)
+COLUMN_STYLE = (
+    "min-width: 0; overflow-x: auto; padding-top: 0.3em; "
+    "border-top: 2px solid var(--jp-border-color1, GrayText)"
+)
+PLAIN_TEXT_STYLE = (
+    "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; margin: 0.5em 0"
+)
+
+
+@dataclass
+class AnswerState:
+    """One answer received so far; `answer` and `error` are set when it has ended."""
+
+    text: str = ""
+    reasoning_chars: int = 0
+    status: str = ""
+    answer: Answer | None = None
+    error: str = ""
+
+
+def render_partial(state: AnswerState, *, is_plain: bool) -> str:
+    """Return the HTML of an answer while it is streamed."""
+    if state.text:
+        return _render_text(state.text, is_plain=is_plain)
+    if state.reasoning_chars:
+        return muted_html(f"Thinking… {state.reasoning_chars:,} characters")
+    return muted_html(state.status or "…")
+
+
+def render_final(answer: Answer, error: str, *, is_plain: bool, footer_style: str) -> str:
+    """Return the HTML of an answer that has ended: reasoning, text, footer and notes."""
+    reasoning = answer.reasoning
+    reasoning_html = (
+        collapsed_html(f"Thought, {len(reasoning):,} characters", reasoning) if reasoning else ""
+    )
+    notes = "\n".join(_collect_note_lines(answer, error, footer_style))
+    return (
+        reasoning_html
+        + _render_text(answer.text, is_plain=is_plain)
+        + (muted_html(notes) if notes else "")
+    )
+
+
+def _render_text(text: str, *, is_plain: bool) -> str:
+    if is_plain and text:
+        return f'<pre style="{PLAIN_TEXT_STYLE}">{escape(text)}</pre>'
+    return markdown_to_html(text)
+
+
+def _collect_note_lines(answer: Answer, error: str, footer_style: str) -> list[str]:
+    if footer_style == "off" or (error and not answer.text):
+        return [error] if error else []
+    return [
+        format_column_footer(answer),
+        *format_footer_notes(answer),
+        *([error] if error else []),
+    ]
+
+
+def render_grid(
+    variants: Sequence[Variant], answer_htmls: Sequence[str], answers: AnswerSet | None
+) -> str:
+    """Return the HTML grid of answers: a column per model and temperature, or per answer.
+
+    `answer_htmls` are the answers as HTML. `answers` is set when all have ended, and is used to
+    mark duplicates.
+    """
+    has_several_columns = len({variant.column for variant in variants}) > 1
+    groups = groupby(
+        range(len(variants)),
+        lambda position: variants[position].column if has_several_columns else position,
+    )
+    headings, labels = column_titles(variants), _label_repetitions(variants, answers)
+    columns: list[str] = []
+    for _, group in groups:
+        indexes = list(group)
+        header = _render_column_header(
+            headings[indexes[0]], variants[indexes[0]], answers if has_several_columns else None
+        )
+        answer_blocks = (
+            f"{_render_label(labels[index])}{answer_htmls[index]}" for index in indexes
+        )
+        columns.append(
+            f'<div style="{COLUMN_STYLE}" dir="auto">{header}{"".join(answer_blocks)}</div>'
+        )
+    return f'<div style="{GRID_STYLE}">{"".join(columns)}</div>'
+
+
+def _render_column_header(title: str, variant: Variant, answers: AnswerSet | None) -> str:
+    """Return the HTML of a column's heading, with its number of distinct answers."""
+    distinct_count, received_count = answers.distinct_counts[variant.column] if answers else (0, 0)
+    count_note = f"{distinct_count} distinct of {received_count}" if received_count > 1 else ""
+    title_html = f"<strong>{escape_html(title)}</strong>" if title else ""
+    return " · ".join(filter(None, (title_html, count_note)))
+
+
+def _render_label(label: str) -> str:
+    return f'<div style="margin-top: 0.6em"><em>{escape_html(label)}</em></div>' if label else ""
+
+
+def _label_repetitions(variants: Sequence[Variant], answers: AnswerSet | None) -> list[str]:
+    """Return the repetition label of each answer, with a note if it duplicates an earlier one."""
+    labels = repetition_titles(variants)
+    if answers is None:
+        return labels
+    return [
+        f"{label}, the same as {variants[first_index].repetition}"
+        if first_index != index
+        else label
+        for index, (label, first_index) in enumerate(zip(labels, answers.duplicates, strict=True))
+    ]
+
+
+def format_answers(answers: AnswerSet, footer_style: str) -> str:
+    """Return all answers as text, below each other, each with its footer."""
+    rows = zip(variant_titles(answers.variants), answers.answers, answers.errors, strict=True)
+    return "\n\n".join(_format_answer(*row, footer_style) for row in rows)
+
+
+def _format_answer(title: str, answer: Answer, error: str, footer_style: str) -> str:
+    parts = (
+        format_heading(title),
+        answer.text.strip("\n"),
+        format_column_notes(answer, error, footer_style),
+    )
+    return "\n".join(filter(None, parts))
+
+
+def format_heading(title: str) -> str:
+    """Return the heading above one of several answers as text."""
+    return f"--- {title}"
+
+
+def format_column_notes(answer: Answer, error: str, footer_style: str) -> str:
+    """Return the footer, notes and error under one of several answers as text."""
+    return "\n".join(_collect_note_lines(answer, error, footer_style))
+
+
+MAX_FULL_RATE_ANSWERS = 4  # at most so many answers get the update rate of a single one
+
+
+class NotebookGrid:
+    """Display answers side by side in one HTML output, and the footer in another.
+
+    An update replaces the whole output, so longer outputs are updated less often.
+    """
+
+    def __init__(
+        self,
+        variants: Sequence[Variant],
+        footer_style: str,
+        output_format: OutputFormat = OUTPUT_FORMATS["markdown"],
+        publish: Publisher = publish_output,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._variants = variants
+        self._footer_style = footer_style
+        self._is_plain = output_format.name == "text"
+        self._publish = publish
+        self._clock = clock
+        self._grid_output, self._footer_output = UpdatableOutput(publish), UpdatableOutput(publish)
+        self._states = [AnswerState() for _ in variants]
+        self._answer_htmls = [""] * len(variants)
+        self._changed_indexes = set(range(len(variants)))
+        self._next_update_time = 0.0
+
+    def add(self, index: int, delta: Delta) -> None:
+        """Add the next delta of an answer and update the output, at a limited rate."""
+        state = self._states[index]
+        if isinstance(delta, TextDelta):
+            state.text += delta.text
+        elif isinstance(delta, ReasoningDelta):
+            state.reasoning_chars += len(delta.text)
+        else:
+            return
+        self._update(index)
+
+    def show_status(self, index: int, line: str) -> None:
+        """Show why an answer is delayed."""
+        self._states[index].status = line
+        self._next_update_time = 0.0  # show it now: no delta may follow for a while
+        self._update(index)
+
+    def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
+        """Show an answer that has ended; `error` is the reason if it failed, else ""."""
+        self._states[index].answer, self._states[index].error = answer, error
+        self._update(index)
+
+    def end(self, answers: AnswerSet, footer: str) -> None:
+        """Show the final answers and the footer under them."""
+        for index, state in enumerate(self._states):
+            state.answer, state.error = answers[index], answers.errors[index]
+            self._changed_indexes.add(index)
+        plain_text = sanitize_text(format_answers(answers, self._footer_style))
+        bundle = {"text/html": self._render_html(answers), "text/plain": plain_text}
+        self._grid_output.show(bundle, group_metadata(answers))
+        if self._footer_style != "off":
+            self._footer_output.show_note(footer)
+
+    def show_prompt(self, report: PromptReport) -> None:
+        """Show the sent prompt, collapsed, in a separate output."""
+        UpdatableOutput(self._publish).show(build_prompt_bundle(report))
+
+    def _update(self, index: int) -> None:
+        self._changed_indexes.add(index)
+        now = self._clock()
+        if now < self._next_update_time:
+            return
+        html = self._render_html()
+        self._grid_output.show({"text/html": html, "text/plain": f"{len(self._states)} answers…"})
+        active_count = sum(state.answer is None for state in self._states)
+        bytes_per_second = MAX_BYTES_PER_SECOND * max(1, min(active_count, MAX_FULL_RATE_ANSWERS))
+        self._next_update_time = now + max(
+            MIN_INTERVAL, (len(html) + MESSAGE_OVERHEAD_BYTES) / bytes_per_second
+        )
+
+    def _render_html(self, answers: AnswerSet | None = None) -> str:
+        for index in self._changed_indexes:
+            self._answer_htmls[index] = self._render_answer(self._states[index])
+        self._changed_indexes.clear()
+        return render_grid(self._variants, self._answer_htmls, answers)
+
+    def _render_answer(self, state: AnswerState) -> str:
+        if state.answer is None:
+            return render_partial(state, is_plain=self._is_plain)
+        return render_final(
+            state.answer, state.error, is_plain=self._is_plain, footer_style=self._footer_style
+        )
+
+
+class TextGrid:
+    """Print answers one after the other: the current one as it is streamed, others buffered."""
+
+    def __init__(
+        self,
+        variants: Sequence[Variant],
+        footer_style: str,
+        print_line: Callable[[str], None],
+        out: TextIO | None = None,
+    ) -> None:
+        self._titles = variant_titles(variants)
+        self._footer_style = footer_style
+        self._print_line = print_line
+        self._out = out
+        self._pending_deltas: list[list[Delta]] = [[] for _ in variants]
+        self._final_answers: dict[int, tuple[Answer, str]] = {}
+        self._current_index = -1
+        self._current_display = TextStreamDisplay("off", print_line, out)
+
+    def add(self, index: int, delta: Delta) -> None:
+        """Print a delta of the current answer, or buffer that of another."""
+        if index == self._current_index:
+            self._current_display.add(delta)
+            return
+        self._pending_deltas[index].append(delta)
+        if self._current_index < 0:
+            self._start_next_answer()
+
+    def show_status(self, index: int, line: str) -> None:
+        """Print why an answer is delayed."""
+        self._print_line(f"{self._titles[index]}: {line}")
+
+    def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
+        """Store an answer that has ended, and print all that can be printed in order."""
+        self._final_answers[index] = answer, error
+        if self._current_index < 0:
+            self._start_next_answer()
+        while self._current_index in self._final_answers:
+            self._finish_answer(*self._final_answers[self._current_index])
+
+    def end(self, answers: AnswerSet, footer: str) -> None:
+        """Print the received parts of answers that did not end, and the footer."""
+        if self._current_index < 0:
+            self._start_next_answer()
+        while self._current_index < len(self._titles):
+            self._finish_answer(answers[self._current_index], answers.errors[self._current_index])
+        if self._footer_style != "off":
+            self._print_line(footer)
+
+    def show_prompt(self, report: PromptReport) -> None:
+        """Print the sent prompt."""
+        self._print_line(str(PromptInspector(report)))
+
+    def _start_next_answer(self) -> None:
+        """Print the title and the buffered deltas of the next answer."""
+        self._current_index += 1
+        if self._current_index == len(self._titles):
+            return
+        self._current_display = TextStreamDisplay("off", self._print_line, self._out)
+        gap = "\n" if self._current_index else ""
+        self._current_display.add(
+            TextDelta(f"{gap}{format_heading(self._titles[self._current_index])}\n")
+        )
+        for delta in self._pending_deltas[self._current_index]:
+            self._current_display.add(delta)
+
+    def _finish_answer(self, answer: Answer, error: str) -> None:
+        self._current_display.end(answer)
+        notes = format_column_notes(answer, error, self._footer_style)
+        if notes:
+            self._print_line(notes)
+        self._start_next_answer()

@@ -1,0 +1,99 @@
+"""Display pairwise similarities of texts as a heat map."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..markdown.escaping import escape_html
+from ..terminal import sanitize_line
+
+Matrix = Sequence[Sequence[float]]
+MAX_TEXTS_SHOWN = 40  # a larger table is not readable
+MAX_NAME_CHARS = 40
+COLUMN_WIDTH = 6  # characters in a terminal
+RED, GREEN, BLUE = 0, 114, 178  # a blue for color-blind readers too
+WHITE_TEXT_THRESHOLD = 0.6  # intensity from which on white text is easier to read
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HeatMap:
+    """Pairwise similarities of texts, from -1 to 1; `matrix` has a row and a column per text.
+
+    `metadata` is the output metadata, with the provenance of the vectors.
+    """
+
+    texts: tuple[str, ...]
+    matrix: Matrix
+    metadata: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def shown_count(self) -> int:
+        """The number of texts that are shown."""
+        return min(len(self.texts), MAX_TEXTS_SHOWN)
+
+    @property
+    def note(self) -> str:
+        """A note if not all texts are shown, else ""."""
+        if self.shown_count == len(self.texts):
+            return ""
+        return f"The first {self.shown_count} of {len(self.texts):,} texts; .matrix holds all."
+
+    def __str__(self) -> str:
+        names = [sanitize_line(_shorten_text(text)) for text in self.texts[: self.shown_count]]
+        width = max(map(len, names), default=0) + 4
+        header = " " * width + "".join(
+            f"{column + 1:>{COLUMN_WIDTH}}" for column in range(self.shown_count)
+        )
+        rows = [
+            f"{f'{index + 1:>2}  {name}':<{width}}"
+            + "".join(
+                f"{_format_value(value):>{COLUMN_WIDTH}}"
+                for value in self.matrix[index][: self.shown_count]
+            )
+            for index, name in enumerate(names)
+        ]
+        return "\n".join([header, *rows, *([self.note] if self.note else [])])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"text/plain": str(self), "text/html": self.html}, dict(self.metadata)
+
+    @property
+    def html(self) -> str:
+        """The heat map as an HTML table; each cell has its number as text."""
+        header_cells = "".join(f"<th>{column + 1}</th>" for column in range(self.shown_count))
+        rows = "".join(map(self._render_row, range(self.shown_count)))
+        caption = '<caption style="text-align: left">How near each text is to each</caption>'
+        table = (
+            f"<table>{caption}<thead><tr><th></th>{header_cells}</tr></thead><tbody>{rows}</tbody>"
+        )
+        return f"{table}</table>" + (f"<div>{escape_html(self.note)}</div>" if self.note else "")
+
+    def _render_row(self, index: int) -> str:
+        name = escape_html(f"{index + 1} {_shorten_text(self.texts[index])}")
+        cells = "".join(map(_render_cell, self.matrix[index][: self.shown_count]))
+        return f'<tr><th style="text-align: left" dir="auto">{name}</th>{cells}</tr>'
+
+
+def _render_cell(value: float) -> str:
+    """Return one HTML cell; its number makes it readable without color."""
+    intensity = max(0.0, min(1.0, value))
+    text_color = "#fff" if intensity > WHITE_TEXT_THRESHOLD else "#000"
+    background = ", ".join(
+        f"{round(255 - intensity * (255 - channel))}" for channel in (RED, GREEN, BLUE)
+    )
+    return (
+        f'<td style="background-color: rgb({background}); color: {text_color}">'
+        f"{_format_value(value)}</td>"
+    )
+
+
+def _format_value(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00")
+
+
+def _shorten_text(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_NAME_CHARS else f"{line[: MAX_NAME_CHARS - 1]}…"

@@ -1,0 +1,104 @@
+"""Display the progress of a map: a bar, failures, cost, remaining time and delays."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from ..terminal import sanitize_text
+from ..types.usage import Usage
+from .tables import format_neurons, format_seconds
+
+MIN_INTERVAL = 0.5  # s between two updates
+BAR_WIDTH = 30  # characters
+WriteText = Callable[[str], None]
+
+
+class MapProgress:
+    """Progress of `total_count` rows; `write_text` replaces the text shown before."""
+
+    def __init__(
+        self, total_count: int, write_text: WriteText, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.done_count = 0
+        self.failed_count = 0
+        self.usage = Usage()
+        self._total_count = total_count
+        self._write_text = write_text
+        self._clock = clock
+        self._start_time = clock()
+        self._next_update_time = 0.0
+        self._wait_reason = ""
+        self._last_text = ""
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._start_time
+
+    def count_finished(self, usage: Usage | None = None, *, is_failed: bool = False) -> None:
+        """Count one more row as done, with its usage, and update the display."""
+        self.done_count += 1
+        self.failed_count += is_failed
+        self.usage += usage or Usage()
+        self._wait_reason = ""
+        self.show()
+
+    def set_wait_reason(self, reason: str) -> None:
+        """Set the reason for a delay, for the next update; may be called from any thread."""
+        self._wait_reason = reason
+
+    def show(self, *, force: bool = False) -> None:
+        """Show the progress, at most every MIN_INTERVAL seconds unless `force` is set."""
+        if (
+            force
+            or self._clock() >= self._next_update_time
+            or self.done_count == self._total_count
+        ):
+            self._next_update_time = self._clock() + MIN_INTERVAL
+            text = str(self)
+            if text != self._last_text:
+                self._last_text = text
+                self._write_text(text)
+
+    def __str__(self) -> str:
+        fraction = self.done_count / self._total_count if self._total_count else 1.0
+        bar = f"{'█' * round(fraction * BAR_WIDTH):░<{BAR_WIDTH}}"
+        parts = [
+            f"{bar} {self.done_count:,} of {self._total_count:,}",
+            *([f"{self.failed_count:,} failed"] if self.failed_count else []),
+            *self._format_cost(),
+            *self._format_time_left(fraction),
+            *([self._wait_reason] if self._wait_reason else []),
+        ]
+        return " · ".join(parts)
+
+    def _format_cost(self) -> list[str]:
+        usage = self.usage
+        return (
+            []
+            if usage.neurons is None
+            else [f"{format_neurons(usage.neurons)} neurons {usage.cost_basis}"]
+        )
+
+    def _format_time_left(self, fraction: float) -> list[str]:
+        if not 0 < fraction < 1:
+            return []
+        return [f"about {format_seconds(self.elapsed_seconds / fraction * (1 - fraction))} left"]
+
+
+def create_terminal_writer(out: TextIO | None = None) -> WriteText:
+    """Return a function that overwrites one line of a terminal, stderr by default."""
+    stream = out or sys.stderr
+    length = 0
+
+    def write(text: str) -> None:
+        nonlocal length
+        first, _, rest = sanitize_text(text).partition("\n")
+        padded = f"{first:<{length}}"
+        length = len(first)
+        # Return the cursor at once, so that an error message does not start behind the bar.
+        stream.write(f"{padded}\n{rest}\n" if rest else f"{padded}\r")
+        stream.flush()
+
+    return write

@@ -1,0 +1,154 @@
+"""Format tables and numbers as text, Markdown and HTML."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+from ..errors import CfaiError
+from ..markdown.blocks import strip_remote_content
+from ..markdown.escaping import escape_html
+from ..terminal import sanitize_line, sanitize_text
+from ..types.usage import AccountFigure
+
+MimeBundle = Mapping[str, Any]  # content by MIME type
+MIN_NEURONS = 1e-9  # smaller amounts are rounding errors
+MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+MUTED_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of texts with column names and a note below, as text and HTML."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __str__(self) -> str:
+        rows = [tuple(map(sanitize_line, row)) for row in (self.columns, *self.rows)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [_align_row(line, widths) for line in rows]
+        return "\n".join([*lines, *([sanitize_text(self.note)] if self.note else [])])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head = _render_cells("th", self.columns)
+        body = "".join(f"<tr>{_render_cells('td', row)}</tr>" for row in self.rows)
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return table + (muted_html(self.note) if self.note else "")
+
+
+@dataclass(frozen=True, slots=True)
+class SafeMarkdown:
+    """Markdown that may contain a model's text; external content is removed for display."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return sanitize_text(self.text)
+
+    def _repr_markdown_(self) -> str:
+        return strip_remote_content(self.text)
+
+
+def _align_row(row: Sequence[str], widths: Iterable[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _render_cells(tag: str, row: Iterable[str]) -> str:
+    return "".join(
+        f'<{tag} style="text-align: left" dir="auto">{escape_html(cell)}</{tag}>' for cell in row
+    )
+
+
+def muted_html(text: str) -> str:
+    """Return text as HTML in the front end's muted color, with runs of spaces preserved."""
+    lines = "<br>".join(escape_html(line).replace("  ", " &nbsp;") for line in text.splitlines())
+    return f'<div style="{MUTED_STYLE}">{lines}</div>'
+
+
+def collapsed_html(summary: str, text: str) -> str:
+    """Return HTML of a closed <details> element with the text."""
+    style = "white-space: pre-wrap; font-family: inherit"
+    return (
+        f"<details><summary>{escape_html(summary)}</summary>"
+        f'<pre style="{style}">{escape(text)}</pre></details>'
+    )
+
+
+def expanded_html(summary: str, code: str) -> str:
+    """Return HTML of an open <details> element with the code."""
+    return (
+        f"<details open><summary>{escape_html(summary)}</summary>"
+        f'<pre style="white-space: pre-wrap">{escape(code)}</pre></details>'
+    )
+
+
+def format_neurons(neurons: float) -> str:
+    """Return a number of neurons as text with the significant digits."""
+    if abs(neurons) < MIN_NEURONS:  # a rounding error of a sum
+        return "0"
+    if neurons >= 100:  # noqa: PLR2004 - tenths are not significant
+        return f"{neurons:,.0f}"
+    return f"{neurons:.1f}" if neurons >= 1 else f"{neurons:.2g}"
+
+
+def format_account_figure(figure: AccountFigure) -> str:
+    """Return the neurons that Cloudflare's analytics reported for an account, with the time."""
+    reported_at = datetime.fromtimestamp(figure.reported_at, UTC)
+    return f"{format_neurons(figure.neurons)} at {reported_at:%H:%M} UTC"
+
+
+def format_rounded_neurons(neurons: float) -> str:
+    """Return an estimated number of neurons as text, without tenths from 10 on."""
+    return f"{neurons:,.0f}" if neurons >= 10 else format_neurons(neurons)  # noqa: PLR2004
+
+
+def format_range(low: float, high: float) -> str:
+    """Return a range of neurons as text."""
+    return f"{format_neurons(low)} to {format_neurons(high)}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration as seconds, with tenths below a minute."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds:,.0f} s"  # noqa: PLR2004 - a minute
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration given in seconds as hours and minutes."""
+    hours, minutes = divmod(int(seconds // 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def format_retry_message(error: CfaiError, delay: float, attempt: int) -> str:
+    """Return a line with the reason for a delay and the seconds until the next attempt."""
+    cause = error.cause.rstrip(".")
+    if attempt == 1:  # it waits for the rate limit
+        return f"{cause}; this one is sent in {delay:.0f} s"
+    return f"{cause}; try {attempt} follows in {delay:.0f} s"
+
+
+def format_date(iso_date: str) -> str:
+    """Return an ISO date in the form 12 Oct 2026; other texts unchanged."""
+    try:
+        date = datetime.fromisoformat(iso_date)
+    except ValueError:
+        return iso_date
+    return f"{date.day} {MONTH_NAMES[date.month - 1]} {date.year}"
+
+
+def format_progress_bar(bytes_done: int, bytes_total: int, width: int = 30) -> str:
+    """Return a text progress bar of `width` characters, with the percentage and total size."""
+    fraction = bytes_done / bytes_total if bytes_total else 0.0
+    bar = "█" * round(fraction * width)
+    return f"{bar:░<{width}} {fraction:.0%} of {bytes_total / 1e6:,.0f} MB".replace("%", " %")

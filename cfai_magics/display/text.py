@@ -1,0 +1,128 @@
+"""Display an answer as plain text: while it is streamed, or only at its end."""
+
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from ..prompt.builder import PromptReport
+from ..terminal import sanitize_for_stream
+from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
+from ..types.results import output_metadata
+from .footer import format_usage_footer
+from .preview import PromptInspector
+from .streaming import Metadata
+
+WriteFooter = Callable[[str, Metadata], None]  # writes the footer with its output metadata
+
+
+class TextStreamDisplay:
+    """Display a streamed answer as plain text, for terminals and the text format."""
+
+    def __init__(
+        self,
+        footer_style: str,
+        print_line: Callable[[str], None],
+        out: TextIO | None = None,
+        write_footer: WriteFooter | None = None,
+    ) -> None:
+        self._footer_style = footer_style
+        self._print_line = print_line
+        self._out = out or sys.stdout
+        self._write_footer = write_footer or (lambda line, _metadata: print_line(line))
+        self._reasoning_chars = 0
+        self._has_text = False
+
+    def add(self, delta: Delta) -> None:
+        """Write the next delta of the answer."""
+        if isinstance(delta, TextDelta):
+            if self._reasoning_chars and not self._has_text:
+                self._print_line(
+                    f"(thought: {self._reasoning_chars:,} characters, kept in _cfai.reasoning)"
+                )
+            self._has_text = True
+            self._write(delta.text)
+        elif isinstance(delta, ReasoningDelta):
+            self._reasoning_chars += len(delta.text)
+
+    def _write(self, text: str) -> None:
+        self._out.write(sanitize_for_stream(self._out, text))
+        # The stdout of a kernel is flushed by ipykernel at intervals.
+        if self._out.isatty() or self._out is sys.__stdout__:
+            self._out.flush()
+
+    def show_status(self, line: str) -> None:
+        """Print why the answer is delayed."""
+        self._print_line(line)
+
+    def restart(self, line: str) -> None:
+        """Print why the answer starts again, below the received part."""
+        if self._has_text:
+            self._write("\n")
+        self._reasoning_chars, self._has_text = 0, False
+        self._print_line(line)
+
+    def show_tool_step(self, line: str) -> None:
+        """Print a line below the received part, and continue below it."""
+        self.restart(line)
+
+    def end(self, answer: Answer | None) -> None:
+        """Write the footer under the answer."""
+        if answer is None:
+            return
+        if self._has_text:
+            self._write("\n")
+            self._out.flush()
+        if self._footer_style != "off":
+            self._write_footer(
+                format_usage_footer(answer, self._footer_style), output_metadata(answer)
+            )
+
+    def show_prompt(self, report: PromptReport) -> None:
+        """Print the sent prompt."""
+        self._print_line(str(PromptInspector(report)))
+
+
+class FinalOnlyDisplay:
+    """Display the whole answer at its end, without streaming."""
+
+    def __init__(
+        self,
+        footer_style: str,
+        print_line: Callable[[str], None],
+        show_answer: Callable[[Answer], None],
+        write_footer: WriteFooter | None = None,
+    ) -> None:
+        self._footer_style = footer_style
+        self._print_line = print_line
+        self._show_answer = show_answer
+        self._write_footer = write_footer or (lambda line, _metadata: print_line(line))
+
+    def add(self, delta: Delta) -> None:
+        """Ignore the delta; only the final answer is shown."""
+
+    def show_status(self, line: str) -> None:
+        """Print why the answer is delayed."""
+        self._print_line(line)
+
+    def restart(self, line: str) -> None:
+        """Print why the answer starts again."""
+        self._print_line(line)
+
+    def show_tool_step(self, line: str) -> None:
+        """Print a line on a step with tool calls."""
+        self._print_line(line)
+
+    def end(self, answer: Answer | None) -> None:
+        """Show the answer and write the footer under it."""
+        if answer is None:
+            return
+        if answer.text or answer.raw is not None:
+            self._show_answer(answer)
+        if self._footer_style != "off":
+            self._write_footer(
+                format_usage_footer(answer, self._footer_style), output_metadata(answer)
+            )
+
+    def show_prompt(self, report: PromptReport) -> None:
+        """Print the sent prompt."""
+        self._print_line(str(PromptInspector(report)))

@@ -1,1 +1,0 @@
-"""Forms of answer, and the schemas that an answer may have to fit."""

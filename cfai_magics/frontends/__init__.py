@@ -1,0 +1,1 @@
+"""Entry points of IPython and the shell: magics, completion, displays, the JupyterLab comm."""

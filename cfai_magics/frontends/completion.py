@@ -1,0 +1,244 @@
+"""Completion of options, models, threads and notebook names."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from itertools import starmap
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.completer import (
+    CompletionContext,
+    SimpleCompletion,
+    SimpleMatcherResult,
+    context_matcher,
+)
+
+from ..chat.options import ASK_OPTIONS, Option
+from ..commands import COMMANDS, load_command
+from ..magic_line import split_magic_line
+
+if TYPE_CHECKING:
+    from ..session.session import Session
+    from ..types.usage import Model
+
+UserNamespace = Mapping[str, Any]
+# what to put where the cursor is, and what is shown beside it
+Completions = Iterator[tuple[str, str]]
+
+SCHEMA_SUFFIXES = (".json",)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+
+
+def complete_functions(namespace: UserNamespace, word: str) -> Completions:
+    """Return the functions, after those that stand before the last comma."""
+    previous_names, comma, _ = word.rpartition(",")
+    for name, value in namespace.items():
+        if type(value) is FunctionType and not iscoroutinefunction(value):
+            summary = str(value.__doc__ or "function").strip().partition("\n")[0]
+            if name not in previous_names.split(","):
+                yield f"{previous_names}{comma}{name}", summary
+
+
+def complete_schemas(namespace: UserNamespace, word: str) -> Completions:
+    """Return what may hold a JSON Schema: pydantic models, dicts and JSON files."""
+    for name, value in namespace.items():
+        if issubclass(type(value), dict):
+            yield name, "dict"
+        elif issubclass(type(value), type) and _is_pydantic_model(value):
+            yield name, "pydantic model"
+    yield from _complete_files(word, SCHEMA_SUFFIXES)
+
+
+def _is_pydantic_model(cls: type) -> bool:
+    return hasattr(cls, "model_json_schema") and cls.__module__.partition(".")[0] != "pydantic"
+
+
+def complete_images(namespace: UserNamespace, word: str) -> Completions:
+    """Return what --image takes: variables with a picture, the last one shown, image files."""
+    from ..media.images import is_figure
+    from ..types.messages import Answer
+
+    for name, value in namespace.items():
+        if is_figure(value.parsed if type(value) is Answer else value):
+            yield name, type(value).__name__
+    yield "last", "the figure shown last"
+    yield from _complete_files(word, IMAGE_SUFFIXES)
+
+
+def _complete_files(word: str, suffixes: Iterable[str]) -> Completions:
+    """Return the files with such an ending, and folders, where the word begins to lead to."""
+    folder, slash, name_prefix = word.rpartition("/")
+    try:
+        entries = sorted(Path(f"{folder}{slash}" or ".").expanduser().iterdir())
+    except (OSError, RuntimeError):  # RuntimeError: nobody of that name has a home
+        return
+    for path in entries:
+        is_folder = path.is_dir()
+        if path.name.startswith(".") > name_prefix.startswith("."):
+            continue
+        if is_folder or path.suffix.lower() in suffixes:
+            path_text = f"{folder}{slash}{path.name}{'/' * is_folder}"
+            yield (
+                f'"{path_text}"' if " " in path_text else path_text,
+                "folder" if is_folder else "file",
+            )
+
+
+NAMESPACE_COMPLETERS: Mapping[str, Callable[[UserNamespace, str], Completions]] = {
+    "--tools": complete_functions,
+    "--schema": complete_schemas,
+    "--image": complete_images,
+}
+
+
+# A line of ours up to the cursor: what is behind the magic, and of that the word being typed.
+MAGIC_LINE_PATTERN = re.compile(
+    r"\s*(?:[\w.,\s]+=\s*)?(?P<magic>%%?)cfai\s(?P<before>(?:.*\s)?)(?P<word>\S*)"
+)
+CHAT_TASK = "Text Generation"
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+VALUELESS_ACTIONS = ("store_true", "store_false")
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionItem:
+    """One thing to put where the cursor is, with what a front end shows beside it."""
+
+    text: str
+    detail: str = ""
+
+
+def complete_chat_models(session: "Session", word: str) -> Iterator[CompletionItem]:
+    """Return the models that chat with their prices, by their full names after an @."""
+    for model in session.catalog().models:
+        if model.task == CHAT_TASK:
+            yield CompletionItem(
+                model.name if word.startswith("@") else model.short_name, _format_price(model)
+            )
+
+
+def complete_threads(session: "Session", _word: str) -> Iterator[CompletionItem]:
+    """Return the threads, the last used first."""
+    from ..storage.conversations import FILE_NAME, ConversationStore
+
+    if not (session.home / FILE_NAME).exists():  # Tab makes no files
+        return
+    with ConversationStore(session.home) as store:
+        for thread in store.list_threads():
+            quoted_name = f'"{thread.name}"' if " " in thread.name else thread.name
+            yield CompletionItem(quoted_name, f"{thread.turns} turn{'s' * (thread.turns != 1)}")
+
+
+def _format_price(model: "Model") -> str:
+    from ..display.tables import format_neurons
+
+    rates = [rate for rate in (model.neurons_in, model.neurons_out) if rate is not None]
+    price = " → ".join(map(format_neurons, rates))
+    plan_note = ", paid plan" if model.paid_plan_only else ""
+    return f"{price} neurons/1k{plan_note}" if price else f"price unknown{plan_note}"
+
+
+# Where the values of an option come from that has no fixed choices, by the last of its flags.
+SESSION_COMPLETERS: Mapping[str, Callable[["Session", str], Iterable[CompletionItem]]] = {
+    "--model": complete_chat_models,
+    "model": complete_chat_models,
+    "--thread": complete_threads,
+    "name": complete_threads,
+}
+
+
+class CfaiMatcher:
+    """The matcher that IPython asks; it gets session and names when it first needs them."""
+
+    def __init__(
+        self, get_session: Callable[[], "Session"], get_namespace: Callable[[], UserNamespace]
+    ) -> None:
+        self._get_session = get_session
+        self._get_namespace = get_namespace
+
+    @context_matcher(identifier="cfai")
+    def match(self, context: CompletionContext) -> SimpleMatcherResult:
+        """Return what fits at the cursor; nothing where the line is none of ours."""
+        line_match = MAGIC_LINE_PATTERN.fullmatch(context.text_until_cursor)
+        if line_match is None or (line_match["magic"] == "%%" and context.cursor_line > 0):
+            return SimpleMatcherResult(completions=[])
+        previous_words, word = split_magic_line(line_match["before"]), line_match["word"]
+        flag, equals, value = word.partition("=")
+        is_attached = bool(equals) and re.fullmatch(r"-\w|--[\w-]+", flag) is not None
+        if is_attached:
+            previous_words, word = [*previous_words, flag], value
+        items = self._iter_items(
+            line_match["magic"], previous_words, word, is_attached=is_attached
+        )
+        return SimpleMatcherResult(
+            completions=[
+                _to_simple_completion(item) for item in items if item.text.startswith(word)
+            ],
+            matched_fragment=word,
+            suppress=True,
+            ordered=True,
+        )
+
+    def _iter_items(
+        self, magic_prefix: str, previous_words: Sequence[str], word: str, *, is_attached: bool
+    ) -> Iterator[CompletionItem]:
+        """Return what may stand where `word` is being typed, after the words before it.
+
+        It is `attached` to the last of them by an equals sign. Beside a prompt on the same line,
+        that is the only way to give an option its optional value.
+        """
+        if magic_prefix == "%" and not previous_words:
+            for name, summary in COMMANDS.items():
+                yield CompletionItem(name, summary)
+            return
+        options = _get_options(magic_prefix, previous_words)
+        pending_option = next(
+            (o for o in options if previous_words and _expects_value(o, previous_words[-1])), None
+        )
+        is_value_optional = (
+            pending_option is not None and pending_option.argparse_kwargs.get("nargs") == "?"
+        )
+        if pending_option and (is_attached or magic_prefix == "%%" or not is_value_optional):
+            yield from self._iter_values(pending_option, word)
+        if pending_option and (is_attached or not is_value_optional):
+            return
+        for option in options:
+            if option.flags[0].startswith("-"):
+                yield CompletionItem(_format_flag(option, word), option.argparse_kwargs["help"])
+            else:
+                yield from self._iter_values(option, word)
+
+    def _iter_values(self, option: Option, word: str) -> Iterator[CompletionItem]:
+        for choice in option.argparse_kwargs.get("choices", ()):
+            yield CompletionItem(choice, option.argparse_kwargs["help"])
+        flag = option.flags[-1]
+        if flag in SESSION_COMPLETERS:
+            yield from SESSION_COMPLETERS[flag](self._get_session(), word)
+        if flag in NAMESPACE_COMPLETERS:
+            yield from starmap(
+                CompletionItem, NAMESPACE_COMPLETERS[flag](self._get_namespace(), word)
+            )
+
+
+def _to_simple_completion(item: CompletionItem) -> SimpleCompletion:
+    """Return the offer as IPython wants it; at plain spaces JupyterLab would break its line."""
+    return SimpleCompletion(item.text, type=item.detail.replace(" ", NO_BREAK_SPACE))
+
+
+def _get_options(magic_prefix: str, previous_words: Sequence[str]) -> Sequence[Option]:
+    if magic_prefix == "%%":
+        return ASK_OPTIONS
+    return load_command(previous_words[0]).OPTIONS if previous_words[0] in COMMANDS else ()
+
+
+def _expects_value(option: Option, word: str) -> bool:
+    """Whether the word is a flag of the option, and its value comes next."""
+    return word in option.flags and option.argparse_kwargs.get("action") not in VALUELESS_ACTIONS
+
+
+def _format_flag(option: Option, word: str) -> str:
+    """Return the flag as it is being typed: its letter after one dash, else its long form."""
+    return word if word in option.flags else option.flags[-1]

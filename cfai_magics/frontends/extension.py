@@ -1,0 +1,55 @@
+"""Load the extension into IPython, and unload it without a trace."""
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from ..settings import get_home_folder, load_settings
+from .completion import CfaiMatcher
+from .lab_comm import LabComm
+from .magics import CfaiMagics
+
+MAGICS_NAME = CfaiMagics.__name__
+MAGIC_KINDS = ("line", "cell")
+CELL_START_EVENT = "pre_run_cell"  # pre_execute comes with comm messages too, while a cell runs
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register `%cfai`, `%%cfai` and `%config Cfai`; loading twice is loading once."""
+    if MAGICS_NAME in shell.magics_manager.registry:
+        return
+    home_folder = get_home_folder()
+    settings = load_settings(home_folder, shell.config)
+    magics = CfaiMagics(shell, settings, home_folder)
+    magics.previous_magics = {
+        kind: shell.magics_manager.magics[kind].get("cfai") for kind in MAGIC_KINDS
+    }
+    shell.register_magics(magics)
+    shell.configurables.append(settings)
+    magics.ipython_state.attach()
+    shell.events.register(CELL_START_EVENT, magics.on_pre_run_cell)
+    magics.lab_comm = LabComm(lambda: magics.session)
+    if hasattr(shell, "kernel"):
+        magics.lab_comm.open()
+    matcher = CfaiMatcher(lambda: magics.session, magics.ipython_state.get_user_names)
+    shell.Completer.custom_matchers.append(matcher.match)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take everything back that load put into the shell."""
+    magics = shell.magics_manager.registry.pop(MAGICS_NAME, None)
+    if magics is None:
+        return
+    magics.ipython_state.detach()
+    shell.events.unregister(CELL_START_EVENT, magics.on_pre_run_cell)
+    if magics.lab_comm is not None:
+        magics.lab_comm.close()
+    magics.close()
+    for kind, previous_magic in magics.previous_magics.items():
+        del shell.magics_manager.magics[kind]["cfai"]
+        if previous_magic is not None:
+            shell.magics_manager.magics[kind]["cfai"] = previous_magic
+    for configurable in (magics, magics.settings):
+        shell.configurables.remove(configurable)
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [
+        m for m in matchers if not isinstance(getattr(m, "__self__", None), CfaiMatcher)
+    ]

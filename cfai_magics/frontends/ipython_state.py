@@ -1,0 +1,150 @@
+"""The state of a running IPython: the user's variables, the cells and their errors."""
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from ..notebook import CellError, CellErrors, find_notebook_path
+from ..secret import get_environment
+from ..terminal import sanitize_text
+
+if TYPE_CHECKING:
+    from ..chat.turns import UnsavedTurn
+    from ..prompt.builder import PromptReport
+
+
+class IPythonState:
+    """One shell as the commands see it."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self.cell_errors = CellErrors(shell.compile.format_code_name)
+        self.unsaved_turn: UnsavedTurn | None = None
+        self.last_prompt: PromptReport | None = None
+        self.approved_tools: dict[str, Any] = {}
+        self._last_image: Any = None  # base64 as it was shown, or the object
+        self._thread_name = ""
+        self._last_execution = ("", 0)  # which execution asked last, and how often it did
+
+    def attach(self) -> None:
+        """Take note from here on of what fails."""
+        self._shell.events.register("post_run_cell", self.cell_errors.on_post_run_cell)
+        self._shell.events.register("post_run_cell", self._capture_result)
+        if hasattr(self._shell.display_pub, "register_hook"):  # a kernel's
+            self._shell.display_pub.register_hook(self._capture_display)
+
+    def detach(self) -> None:
+        """Take no more notes."""
+        self._shell.events.unregister("post_run_cell", self.cell_errors.on_post_run_cell)
+        self._shell.events.unregister("post_run_cell", self._capture_result)
+        if hasattr(self._shell.display_pub, "unregister_hook"):
+            self._shell.display_pub.unregister_hook(self._capture_display)
+
+    def get_user_names(self) -> dict[str, Any]:
+        """Return the user's variables, without those that IPython itself defines."""
+        hidden_names = self._shell.user_ns_hidden
+        return {
+            name: value
+            for name, value in self._shell.user_ns.items()
+            if not name.startswith("_") and hidden_names.get(name, self) is not value
+        }
+
+    def evaluate(self, expression: str) -> Any:
+        """Return what the user's expression gives in the user's namespace."""
+        namespace = {"Err": self.cell_errors, **self._shell.user_ns}
+        history = self._shell.history_manager
+        if history and namespace.get("In") is history.input_hist_parsed:
+            namespace["In"] = history.input_hist_raw  # the cells as typed
+        with self._shell.builtin_trap:
+            return eval(expression, namespace)  # noqa: S307 - as if it were typed in a cell
+
+    def insert_cell(self, code: str) -> str:
+        """Offer code in a new cell below, or at the next prompt; nothing runs by itself.
+
+        No front end tells whether it makes one (Colab, for one, does not): so the hint.
+        """
+        self._shell.set_next_input(sanitize_text(code).rstrip("\n"))
+        if hasattr(self._shell, "kernel"):
+            return "The code is in a new cell below, not run; if there is none, copy it from here."
+        return "The code is at the next prompt; Enter runs it."
+
+    def _capture_result(self, result: Any) -> None:
+        """Keep what a cell ends with, should it be a picture."""
+        if result.result is None:
+            return
+        from ..media.images import is_figure
+
+        if is_figure(result.result):
+            self._last_image = result.result
+
+    def _capture_display(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Keep the picture of a message to the front end, and pass that on as it is."""
+        data = message.get("content", {}).get("data", {})
+        image = data.get("image/png") or data.get("image/jpeg")
+        if image:
+            self._last_image = image
+        return message
+
+    def get_last_image(self) -> bytes | None:
+        """Return the figure or image shown last, or in a terminal pyplot's present figure."""
+        from ..media.images import decode_base64, figure_bytes
+
+        image = self._last_image
+        if image is None:
+            pyplot = sys.modules.get("matplotlib.pyplot")
+            image = pyplot.gcf() if pyplot and pyplot.get_fignums() else None
+        return decode_base64(image) if isinstance(image, str) else figure_bytes(image)
+
+    @property
+    def thread(self) -> str:
+        """The thread that -c continues: at first one of this notebook's own."""
+        return self._thread_name or self._default_thread_name()
+
+    @thread.setter
+    def thread(self, name: str) -> None:
+        self._thread_name = name
+
+    def _default_thread_name(self) -> str:
+        """Return the notebook's path where the front end sends it, else a name for this kernel."""
+        path = find_notebook_path(get_environment(), self._shell.user_ns)
+        if path:
+            return path.replace(str(Path.home()), "~", 1)
+        self._thread_name = f"kernel {os.getpid()} of {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+        return self._thread_name
+
+    def next_cell_key(self) -> str:
+        """Return the running cell's id and which call of it this is: a loop makes several."""
+        parent = self._get_parent_message()
+        cell_id = str(parent.get("metadata", {}).get("cellId") or "")
+        execution_id = str(parent.get("header", {}).get("msg_id"))
+        last_execution_id, call_count = self._last_execution
+        self._last_execution = (
+            execution_id,
+            call_count + 1 if last_execution_id == execution_id else 1,
+        )
+        return f"{cell_id} {self._last_execution[1]}" if cell_id else ""
+
+    def _get_parent_message(self) -> Mapping[str, Any]:
+        """Return the message that asked for this execution; a terminal has none."""
+        get_parent = getattr(self._shell, "get_parent", None)
+        return get_parent() if get_parent else {}
+
+    @property
+    def can_ask_user(self) -> bool:
+        """Whether the front end that runs this cell lets its user be asked."""
+        return bool(self._get_parent_message().get("content", {}).get("allow_stdin", True))
+
+    def get_cell_error(self, cell_number: int | None) -> CellError | None:
+        """Return what failed in the cell of this number, or last; None where nothing did."""
+        return self.cell_errors.find(cell_number)
+
+    def get_cell_source(self, cell_number: int) -> str:
+        """Return the source of a cell by its number, as typed; "" if there is none."""
+        history = self._shell.history_manager
+        cells = history.input_hist_raw if history else []
+        return cells[cell_number] if 0 < cell_number < len(cells) else ""

@@ -1,0 +1,282 @@
+"""The kernel side of the JupyterLab comm."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any, Literal
+
+from .. import forks
+from ..errors import CfaiError, MissingCredentialsError
+
+if TYPE_CHECKING:
+    from comm.base_comm import BaseComm
+
+    from ..pricing.prices import Cost
+    from ..session.observers import Unwatch
+    from ..session.session import Session
+    from ..types.usage import DayUsage, Limit, Model
+
+BillingTarget = Literal["account", "local", "elsewhere", "nobody", "unknown"]
+MessageHandler = Callable[["Session", Mapping[str, Any]], dict[str, Any]]
+CHAT_TASK = "Text Generation"
+MODEL_CAPABILITIES = ("vision", "tools", "reasoning")
+
+
+def build_state(session: "Session") -> dict[str, Any]:
+    """Return what is in use and today's usage; `day` is None where nothing is counted."""
+    from ..redaction import redact_tokens
+
+    billing_target, day_usage = _get_billing_target(session), None
+    if billing_target == "account":
+        try:
+            day_usage = _day_usage_to_json(session, session.day_usage())
+        except CfaiError as error:
+            billing_target = "nobody" if isinstance(error, MissingCredentialsError) else "unknown"
+    return {
+        "payer": billing_target,
+        "model": redact_tokens(_get_model_name(session)),
+        "day": day_usage,
+    }
+
+
+def _get_billing_target(session: "Session") -> BillingTarget:
+    if session.settings.local:
+        return "local"
+    try:
+        return "elsewhere" if session.backend.server else "account"
+    except CfaiError:
+        return "unknown"
+
+
+def _get_model_name(session: "Session") -> str:
+    try:
+        return session.resolve_model(session.settings.model).name
+    except CfaiError:  # the next question reports it
+        return session.settings.model
+
+
+def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, Any]:
+    """Return the day in neurons: what runs is part of what is reserved, and here apart from it."""
+    running_neurons = sum(call.usage.neurons or 0.0 for call in session.active_calls)
+    account_figure = day_usage.account
+    return {
+        "billed": day_usage.billed,
+        "estimated": day_usage.estimated,
+        "running": running_neurons,
+        "reserved": max(0.0, day_usage.reserved - running_neurons),
+        "limit": day_usage.limit,
+        "closed": day_usage.is_closed,
+        "resets": 60 * round((session.now().timestamp() + day_usage.seconds_left) / 60),
+        "account": {"neurons": account_figure.neurons, "told": account_figure.reported_at}
+        if account_figure
+        else None,
+    }
+
+
+def handle_today(session: "Session", _message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return today's neurons by model and by hour (UTC), and the budgets that hold."""
+    from ..storage.ledger import CallContext
+
+    account = session.backend.billing_account()
+    ledger = session.accounting.ledger
+    return {
+        "models": [
+            {"name": row.name, "calls": row.calls, "neurons": row.neurons}
+            for row in ledger.history.totals("model", 1, account)
+        ],
+        "hours": ledger.history.neurons_by_hour(account),
+        "budgets": [
+            _limit_to_json(limit)
+            for limit in ledger.budgets.limits(CallContext(account, session.notebook))
+        ],
+    }
+
+
+def _limit_to_json(limit: "Limit") -> dict[str, Any]:
+    return {"scope": limit.scope, "neurons": limit.neurons, "spent": limit.spent}
+
+
+def handle_models(session: "Session", _message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the models that chat and that the course allows, with their prices."""
+    catalog = session.catalog()
+    chat_models = [model for model in catalog.models if model.task == CHAT_TASK]
+    return {
+        "date": catalog.date,
+        "models": [_model_to_json(model) for model in chat_models if _is_allowed(session, model)],
+    }
+
+
+def _is_allowed(session: "Session", model: "Model") -> bool:
+    try:
+        session.settings.course.check_model(model.name)
+    except CfaiError:
+        return False
+    return True
+
+
+def _model_to_json(model: "Model") -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "in": model.neurons_in,
+        "out": model.neurons_out,
+        "paid": model.paid_plan_only,
+        "traits": [capability for capability in MODEL_CAPABILITIES if getattr(model, capability)],
+    }
+
+
+def handle_use(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a model this kernel's default, as %cfai use does; a course may refuse it."""
+    session.settings.model = session.resolve_catalog_model(str(message["model"])).name
+    return {}
+
+
+def handle_estimate(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a cell may cost, from the sizes of its texts alone: they do not come here."""
+    from ..pricing.prices import RequestSize
+
+    if session.settings.local:
+        return {"low": 0.0, "high": 0.0}
+    names = [str(name) for name in message["models"]] or [session.settings.model]
+    text_sizes = [_parse_text_size(text) for text in message["texts"]]
+    system = session.settings.system
+    if system and not message["system"]:
+        text_sizes.append((len(system), len(system.encode(errors="replace"))))
+    max_tokens = int(message["max_tokens"] or session.settings.max_tokens)
+    request_size = RequestSize.from_text_sizes(
+        text_sizes, image_count=int(message["images"]), max_tokens=max_tokens
+    )
+    cost = _sum_costs(
+        [session.estimate_cost(request_size, session.resolve_model(name)) for name in names],
+        int(message["times"]),
+    )
+    if cost and message["max_neurons"]:
+        cost = cost.capped(float(message["max_neurons"]))
+    return {"low": cost.low if cost else None, "high": cost.high if cost else None}
+
+
+def _parse_text_size(text_size: Sequence[Any]) -> tuple[int, int]:
+    char_count, byte_count = text_size
+    return int(char_count), int(byte_count)
+
+
+def _sum_costs(costs: "Sequence[Cost | None]", repetitions: int) -> "Cost | None":
+    """Return what all answers may cost, so many times each; None where one has no known price."""
+    known_costs = [cost for cost in costs if cost is not None]
+    if len(known_costs) < len(costs):
+        return None
+    total = reduce(add, known_costs)
+    return replace(
+        total,
+        prompt_max=total.prompt_max * repetitions,
+        prompt_min=total.prompt_min * repetitions,
+        per_token=total.per_token * repetitions,
+    )
+
+
+HANDLERS: Mapping[str, MessageHandler] = {
+    "today": handle_today,
+    "models": handle_models,
+    "use": handle_use,
+    "estimate": handle_estimate,
+}
+
+
+# The name is the id too: a page that is loaded anew knows the comm by its next message, and need
+# not ask a busy kernel for it.
+TARGET_NAME = "cfai-magics"
+PROTOCOL_VERSION = 1
+_log = logging.getLogger(__name__)
+
+
+class LabComm(forks.ChildForkHook):
+    """One comm for all pages that show this kernel: each receives the same messages.
+
+    What is asked bears an id, and so does its answer; the state is told whenever it changes.
+    The session is begun with the first page that says hello: opening stays light.
+    """
+
+    def __init__(self, get_session: "Callable[[], Session]") -> None:
+        self._get_session = get_session
+        self._lock = threading.RLock()  # sessions change on several threads
+        self._comm: BaseComm | None = None
+        self._unwatch: Unwatch | None = None
+        self._last_state: Mapping[str, Any] = {}
+        forks.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Leave the comm to the parent."""
+        self._lock = threading.RLock()
+        self._comm = self._unwatch = None
+
+    def open(self) -> None:
+        """Open the comm; where there is no kernel, comm sends nothing anywhere."""
+        from comm import create_comm  # a kernel has imported it, a terminal needs none
+
+        self._comm = create_comm(
+            target_name=TARGET_NAME,
+            comm_id=TARGET_NAME,
+            data={"version": PROTOCOL_VERSION, "type": "hello"},
+        )
+        self._comm.on_msg(self._on_message)
+        self._comm.on_close(lambda _message: self._on_close())
+
+    def close(self) -> None:
+        """Close the comm and watch no more; a second time does nothing."""
+        comm = self._comm
+        self._on_close()
+        if comm is not None:
+            comm.close()
+
+    def _on_close(self) -> None:
+        with self._lock:
+            self._comm = None
+            if self._unwatch is not None:
+                self._unwatch()
+                self._unwatch = None
+
+    def _on_message(self, message: Mapping[str, Any]) -> None:
+        data = message["content"]["data"]
+        if (
+            data.get("version") != PROTOCOL_VERSION
+        ):  # a page of another version, which says so itself
+            return
+        if data.get("type") == "hello":
+            self._on_hello()
+        else:
+            self._send({**self._handle_request(data), "id": data.get("id")})
+
+    def _on_hello(self) -> None:
+        with self._lock:
+            if self._unwatch is None:
+                self._unwatch = self._get_session().watch(self._push_state)
+            self._last_state = {}  # a new page asks: send what has not changed too
+            self._push_state()
+
+    def _push_state(self) -> None:
+        """Send the state if it has changed."""
+        with self._lock:
+            current_state = build_state(self._get_session())
+            if current_state != self._last_state:
+                self._last_state = current_state
+                self._send({"type": "state", **current_state})
+
+    def _handle_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+
+        handler = HANDLERS.get(str(request.get("type")))
+        try:
+            if handler is None:
+                return {"type": "refused", "why": "Nobody here knows that message."}
+            return {"type": request["type"], **handler(self._get_session(), request)}
+        except CfaiError as error:
+            return {"type": "refused", "why": str(error)}
+        except (KeyError, TypeError, ValueError):
+            _log.debug("A message from JupyterLab is not as it has to be", exc_info=True)
+            return {"type": "refused", "why": "That message is not as it has to be."}
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        with self._lock:
+            if self._comm is not None:
+                self._comm.send({"version": PROTOCOL_VERSION, **message})

@@ -1,0 +1,137 @@
+"""The magics `%cfai` and `%%cfai`: parse the line and run a command."""
+
+import threading
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments
+
+from .. import forks
+from ..chat.options import ASK_OPTIONS
+from ..commands import run
+from ..errors import InvalidOptionError
+from ..magic_line import split_magic_line
+from ..notebook import find_notebook_path
+from ..secret import get_environment
+from ..settings import Cfai
+from .ipython_state import IPythonState
+
+if TYPE_CHECKING:
+    from ..chat.frontend import Frontend
+    from ..session.session import Session
+    from ..types.messages import Answer, AnswerSet
+    from .lab_comm import LabComm
+
+
+def add_ask_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare ASK_OPTIONS on a cell magic: for its help, its completion and its parser."""
+    for option in reversed(ASK_OPTIONS):
+        function = argument(*option.flags, **option.argparse_kwargs)(function)
+    decorated: Callable[..., Any] = magic_arguments()(function)
+    return decorated
+
+
+@magics_class
+class CfaiMagics(forks.ChildForkHook, Magics):
+    """The two magics, and the session they share with `cfai_magics.ask`."""
+
+    def __init__(self, shell: InteractiveShell, settings: Cfai, home: Path) -> None:
+        super().__init__(shell=shell)
+        self._shell = shell
+        self.settings = settings
+        self._home = home
+        self.ipython_state = IPythonState(shell)
+        self.previous_magics: Mapping[str, Any] = {}
+        self.lab_comm: LabComm | None = None
+        self._session_lock = threading.Lock()  # a cell and JupyterLab may ask at once
+        self._session: Session | None = None
+        forks.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Begin with a lock that no thread holds."""
+        self._session_lock = threading.Lock()
+
+    @property
+    def session(self) -> "Session":
+        """The session of this shell, created on first use, so that loading stays fast."""
+        with self._session_lock:
+            if self._session is None:
+                from ..session.session import Session
+
+                self._session = Session(self.settings, self._home)
+                self._session.notebook = find_notebook_path(get_environment(), self._shell.user_ns)
+            return self._session
+
+    def on_pre_run_cell(self, _info: object) -> None:
+        """Note that another cell runs from here on."""
+        if self._session is not None:
+            self._session.recorder.begin_cell()
+
+    def close(self) -> None:
+        """Close the session if one was created."""
+        if self._session is not None:
+            self._session.close()
+
+    @no_var_expand
+    @line_magic("cfai")
+    def command(self, line: str) -> object:
+        """Run a command: `%cfai status`, `%cfai models`; `%cfai help` lists them."""
+        words = split_magic_line(line) or ["status"]
+        return run(words[0], words[1:], self._create_frontend(), "%cfai")
+
+    @no_var_expand
+    @cell_magic("cfai")
+    @add_ask_options
+    def cell(self, line: str, cell: str) -> object:
+        """Send the cell's text to a model of Cloudflare Workers AI and stream the answer below.
+
+        {{expression}} stands for its value; everything else goes out as typed. The Answer is kept
+        in `_cfai`, and with -o in a variable.
+        """
+        from ..commands.ask import ask_prompt
+        from ..redaction import reject_token
+
+        reject_token(line)
+        options = self._parse_options(split_magic_line(line))
+        result = ask_prompt(self._create_frontend(), self._get_raw_body(cell), options)
+        return result if options.dry_run else None
+
+    def _parse_options(self, words: list[str]) -> Namespace:
+        parser: ArgumentParser = self.cell.parser  # magic_arguments put it there
+        try:
+            return parser.parse_args(words)
+        except UsageError as error:
+            raise InvalidOptionError(f"%%cfai: {error}") from None
+
+    def _get_raw_body(self, cell: str) -> str:
+        """Return the cell's text as typed: IPython touches what ends it."""
+        raw_body = self._get_cell_source().partition("\n")[2]
+        return raw_body if raw_body.rstrip() == cell.rstrip() else cell
+
+    def _get_cell_source(self) -> str:
+        """Return the running cell as the front end sent it; in a terminal, as it was typed."""
+        if hasattr(self._shell, "get_parent"):
+            return str(self._shell.get_parent().get("content", {}).get("code", ""))
+        history = self._shell.history_manager
+        return history.input_hist_raw[-1] if history else ""
+
+    def _create_frontend(self) -> "Frontend":
+        from .notebook import create_notebook_frontend
+        from .terminal import create_terminal_frontend
+
+        self.session.notebook = find_notebook_path(get_environment(), self._shell.user_ns)
+        create_frontend = (
+            create_notebook_frontend
+            if hasattr(self._shell, "kernel")
+            else create_terminal_frontend
+        )
+        return create_frontend(self.session, self._store_result, self.ipython_state)
+
+    def _store_result(self, name: str, answer: "Answer | AnswerSet") -> None:
+        variables = {"_cfai": answer, **({name: answer} if name else {})}
+        self._shell.push(variables, interactive=False)

@@ -1,0 +1,73 @@
+"""The front end of a notebook: answers, notes and progress are outputs of the cell."""
+
+import sys
+from collections.abc import Sequence
+
+from ..batch.map_run import MapRunner
+from ..chat.frontend import AnswerDisplay, ComparisonDisplay, Frontend
+from ..display.grid import NotebookGrid
+from ..display.map_progress import create_terminal_writer
+from ..display.streaming import Metadata, NotebookStream, UpdatableOutput, create_notebook_progress
+from ..prompt.output_formats import OutputFormat
+from ..session.session import Session
+from ..terminal import sanitize_text
+from ..types.messages import Variant
+from .ipython_state import IPythonState
+from .user_io import StoreResult, confirm, create_text_display, print_line, read_line, read_secret
+
+
+def create_notebook_frontend(
+    session: Session, store_result: StoreResult, notebook_state: IPythonState
+) -> Frontend:
+    """Return the front end of a kernel: answers are displayed, the footer in a muted color."""
+
+    def create_answer_display(output_format: OutputFormat, footer_style: str) -> AnswerDisplay:
+        if output_format.name in {"text", "raw"}:
+            return create_text_display(
+                output_format,
+                footer_style,
+                lambda line: UpdatableOutput().show_note(line),
+                _print_with_metadata,
+            )
+        return NotebookStream(footer_style, output_format)
+
+    def create_comparison_display(
+        variants: Sequence[Variant], output_format: OutputFormat, footer_style: str
+    ) -> ComparisonDisplay:
+        return NotebookGrid(variants, footer_style, output_format)
+
+    return Frontend(
+        session=session,
+        create_answer_display=create_answer_display,
+        print=print_line,
+        start_progress=create_notebook_progress,
+        prompt_secret=read_secret,
+        confirm=confirm,
+        store_result=store_result,
+        create_comparison_display=create_comparison_display,
+        notebook_state=notebook_state,
+        supports_widgets=True,
+    )
+
+
+def create_map_runner(session: Session) -> MapRunner:
+    """Return what runs a map here: with outputs in a notebook, with lines on stderr elsewhere."""
+    from IPython.core.getipython import get_ipython
+
+    def print_to_stderr(line: str) -> None:
+        sys.stderr.write(sanitize_text(f"{line}\n"))
+
+    shell = get_ipython()
+    if shell is not None and hasattr(shell, "kernel"):
+        return MapRunner(
+            session,
+            lambda line: UpdatableOutput().show_note(line),
+            UpdatableOutput().show_note,
+            read_line,
+        )
+    return MapRunner(session, print_to_stderr, create_terminal_writer(), read_line)
+
+
+def _print_with_metadata(line: str, metadata: Metadata) -> None:
+    """Show a line in an output with metadata: printed text can have none."""
+    UpdatableOutput().show_note(line, metadata)

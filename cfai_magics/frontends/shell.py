@@ -1,0 +1,64 @@
+"""The front end of the shell: answers on stdout, notes on stderr."""
+
+import sys
+from collections.abc import Sequence
+
+from ..chat.frontend import AnswerDisplay, ComparisonDisplay, Frontend
+from ..chat.piped_input import read_piped_text
+from ..display.grid import TextGrid
+from ..display.streaming import create_terminal_progress
+from ..prompt.output_formats import OutputFormat
+from ..session.session import Session
+from ..terminal import sanitize_text
+from ..types.messages import Answer, AnswerSet, Variant
+from .user_io import confirm, create_text_display, read_secret
+
+SHELL_REPLACEMENTS = (
+    (" (in a shell: cfai login)", ""),
+    (" What had arrived is kept in _cfai.", ""),
+    (", kept in _cfai.reasoning", ""),
+    ("%cfai replay auto PATH", "CFAI_REPLAY=auto:PATH"),
+    ("%cfai replay auto asks", "CFAI_REPLAY=auto:PATH asks"),
+    ("%cfai replay auto makes", "CFAI_REPLAY=auto:PATH makes"),
+    ("%%cfai?", "cfai ask -h"),
+    ("%%cfai", "cfai ask"),
+    ("%cfai", "cfai"),
+)
+
+
+def create_shell_frontend(session: Session) -> Frontend:
+    """Return the front end of the shell: answers go to stdout, all notes to stderr."""
+
+    def print_to_stderr(line: str) -> None:
+        sys.stderr.write(sanitize_text(to_shell_syntax(f"{line}\n")))
+
+    def create_answer_display(output_format: OutputFormat, footer_style: str) -> AnswerDisplay:
+        return create_text_display(output_format, footer_style, print_to_stderr)
+
+    def discard_result(_name: str, _answer: Answer | AnswerSet) -> None:
+        """Nothing outlives a shell command."""
+
+    def create_comparison_display(
+        variants: Sequence[Variant], _output_format: OutputFormat, footer_style: str
+    ) -> ComparisonDisplay:
+        return TextGrid(variants, footer_style, print_to_stderr)
+
+    return Frontend(
+        session=session,
+        create_answer_display=create_answer_display,
+        print=print_to_stderr,
+        start_progress=create_terminal_progress,
+        prompt_secret=read_secret,
+        confirm=confirm,
+        store_result=discard_result,
+        create_comparison_display=create_comparison_display,
+        is_one_shot=True,
+        read_stdin=lambda: read_piped_text(sys.stdin),
+    )
+
+
+def to_shell_syntax(text: str) -> str:
+    """Return a text about magics with the commands of the shell in their place."""
+    for magic_text, shell_text in SHELL_REPLACEMENTS:
+        text = text.replace(magic_text, shell_text)
+    return text

@@ -1,0 +1,38 @@
+"""The front end of IPython in a terminal: everything is printed."""
+
+from collections.abc import Sequence
+
+from ..chat.frontend import AnswerDisplay, ComparisonDisplay, Frontend
+from ..display.grid import TextGrid
+from ..display.streaming import create_terminal_progress
+from ..prompt.output_formats import OutputFormat
+from ..session.session import Session
+from ..types.messages import Variant
+from .ipython_state import IPythonState
+from .user_io import StoreResult, confirm, create_text_display, print_line, read_secret
+
+
+def create_terminal_frontend(
+    session: Session, store_result: StoreResult, notebook_state: IPythonState
+) -> Frontend:
+    """Return the front end of IPython in a terminal: everything is printed."""
+
+    def create_answer_display(output_format: OutputFormat, footer_style: str) -> AnswerDisplay:
+        return create_text_display(output_format, footer_style, print_line)
+
+    def create_comparison_display(
+        variants: Sequence[Variant], _output_format: OutputFormat, footer_style: str
+    ) -> ComparisonDisplay:
+        return TextGrid(variants, footer_style, print_line)
+
+    return Frontend(
+        session=session,
+        create_answer_display=create_answer_display,
+        print=print_line,
+        start_progress=create_terminal_progress,
+        prompt_secret=read_secret,
+        confirm=confirm,
+        store_result=store_result,
+        create_comparison_display=create_comparison_display,
+        notebook_state=notebook_state,
+    )

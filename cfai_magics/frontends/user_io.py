@@ -1,0 +1,71 @@
+"""What front ends share: printed answers, and questions to the user."""
+
+import sys
+from collections.abc import Callable
+from getpass import getpass
+
+from ..chat.frontend import AnswerDisplay
+from ..display.formats import format_json, render_plain_text
+from ..display.text import FinalOnlyDisplay, TextStreamDisplay, WriteFooter
+from ..errors import InterruptedAnswerError, SetupError
+from ..prompt.output_formats import OutputFormat
+from ..terminal import sanitize_for_stream, sanitize_text
+from ..types.messages import Answer, AnswerSet
+
+StoreResult = Callable[[str, Answer | AnswerSet], None]
+PrintLine = Callable[[str], None]
+
+
+def create_text_display(
+    output_format: OutputFormat,
+    footer_style: str,
+    print_line: PrintLine,
+    write_footer: WriteFooter | None = None,
+) -> AnswerDisplay:
+    """Return a display that prints an answer: as it arrives, or once it is complete."""
+    if output_format.name in {"markdown", "text", "correction"}:
+        return TextStreamDisplay(footer_style, print_line, write_footer=write_footer)
+    return FinalOnlyDisplay(
+        footer_style, print_line, lambda answer: _print_answer(answer, output_format), write_footer
+    )
+
+
+def print_line(line: str) -> None:
+    """Print a line without control characters."""
+    sys.stdout.write(sanitize_text(f"{line}\n"))
+
+
+def read_line(question: str) -> str:
+    """Return the line that the user types after a question."""
+    return input(sanitize_text(question))
+
+
+def confirm(question: str) -> bool:
+    """Ask whether something may be done; where nobody can be asked, it may not."""
+    try:
+        answer = read_line(f"{question} [y/N] ")
+    except (EOFError, NotImplementedError):  # IPython's StdinNotImplementedError is one
+        return False
+    return answer.strip().lower() in {"y", "yes"}
+
+
+def read_secret(question: str) -> str:
+    """Return the secret that the user types; raise SetupError where nobody can be asked."""
+    try:
+        return getpass(sanitize_text(question))
+    except KeyboardInterrupt:
+        raise InterruptedAnswerError("Nothing was answered", "Nothing was sent or kept.") from None
+    except (EOFError, NotImplementedError) as error:  # IPython's StdinNotImplementedError is one
+        raise SetupError(
+            "Nobody can be asked here",
+            "Set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN, or run cfai login in a terminal.",
+        ) from error
+
+
+def _print_answer(answer: Answer, output_format: OutputFormat) -> None:
+    text = (
+        format_json(answer.raw)
+        if output_format.name == "raw"
+        else render_plain_text(answer, output_format)
+    )
+    sys.stdout.write(sanitize_for_stream(sys.stdout, f"{text}\n"))

@@ -1,1 +1,0 @@
-"""Loading into IPython, its magics, and what it offers a command."""

@@ -1,1 +1,0 @@
-"""The kernel's end of what JupyterLab shows."""

@@ -1,0 +1,1 @@
+"""Parse, sanitize and render the Markdown of models."""

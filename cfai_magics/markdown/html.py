@@ -1,0 +1,57 @@
+"""Convert a model's Markdown to HTML, where Markdown outputs cannot be used, as in columns."""
+
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from .blocks import strip_remote_content
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
+
+
+def markdown_to_html(text: str) -> str:
+    """Return Markdown as HTML that runs no code and loads no external content.
+
+    The Markdown is sanitized as that of a single answer, so that both look the same. Formulas
+    stay unchanged, for MathJax.
+    """
+    rendered: str = _get_parser().render(strip_remote_content(text))
+    return rendered
+
+
+@cache
+def _get_parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    parser.inline.ruler.before("escape", "math", _parse_math)
+    parser.add_render_rule("link_open", _render_link_open)
+    return parser
+
+
+def _parse_math(state: "StateInline", silent: bool) -> bool:  # noqa: FBT001 - a rule of markdown-it
+    """Add a formula as text, so that its underscores and asterisks are not emphasis."""
+    text, start = state.src, state.pos
+    if text[start] != "$":
+        return False
+    # Sanitized Markdown has dollar signs only around formulas.
+    delimiter = "$$" if text.startswith("$$", start) else "$"
+    closing_position = text.find(delimiter, start + len(delimiter))
+    while closing_position > 0 and text[closing_position - 1] == "\\":
+        closing_position = text.find(delimiter, closing_position + 1)
+    if closing_position < 0:
+        return False
+    end = closing_position + len(delimiter)
+    if not silent:
+        state.push("text", "", 0).content = text[start:end]
+    state.pos = end
+    return True
+
+
+def _render_link_open(_renderer: Any, tokens: "Sequence[Token]", index: int, *_: Any) -> str:
+    url = escape(str(tokens[index].attrGet("href") or ""))
+    return f'<a href="{url}" target="_blank" rel="noopener noreferrer">'

@@ -1,1 +1,0 @@
-"""What calls cost in neurons, and what budgets let them have."""

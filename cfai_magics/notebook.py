@@ -1,0 +1,228 @@
+"""Read the open notebook: its path, its `%%cfai` cells, its outputs' metadata and its errors."""
+
+import json
+import re
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import TracebackException
+from typing import Any
+
+from .errors import CfaiError, InvalidOptionError
+from .magic_line import split_magic_line
+from .types.results import METADATA_MIME_TYPE
+
+NOTEBOOK_PATH_VARIABLE = (
+    "JPY_SESSION_NAME"  # set by Jupyter Server: the path when the kernel started
+)
+FRONT_END_VARIABLES = {
+    "COLAB_RELEASE_TAG": "Colab",
+    "VSCODE_PID": "VS Code",
+    "VSCODE_CWD": "VS Code",
+}
+VS_CODE_PATH_NAME = "__vsc_ipynb_file__"  # a variable in the notebook's namespace
+
+
+def find_notebook_path(environ: Mapping[str, str], namespace: Mapping[str, Any]) -> str:
+    """Return the path of the notebook, or "" if neither VS Code nor Jupyter Server sets it."""
+    return str(namespace.get(VS_CODE_PATH_NAME) or environ.get(NOTEBOOK_PATH_VARIABLE) or "")
+
+
+def describe_front_end(environ: Mapping[str, str], shell: object) -> str:
+    """Return the name of the user's front end, detected from the environment and the shell."""
+    if shell is None:
+        return "a shell"
+    if not hasattr(shell, "kernel"):
+        return "IPython in a terminal"
+    detected = (name for variable, name in FRONT_END_VARIABLES.items() if variable in environ)
+    return f"a kernel of {next(detected, 'Jupyter')}"
+
+
+FILE_PATTERN = re.compile(r'File "([^"\n]+)"')
+IPYTHON_PATHS = ("/IPython/core/", "/ipykernel/")
+FindCellName = Callable[[str], tuple[str, str] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CellError:
+    """One failed cell: its execution count, its source and Python's traceback as text."""
+
+    number: int
+    source: str
+    traceback: str
+
+    @property
+    def last_line(self) -> str:
+        """The traceback's last line, which names the error."""
+        return self.traceback.rpartition("\n")[2]
+
+
+class CellErrors:
+    """The tracebacks of failed cells by execution count, `Err[3]`; str() is the most recent."""
+
+    def __init__(self, find_cell_name: FindCellName) -> None:
+        self._find_cell_name = find_cell_name
+        self._errors_by_number: dict[int, CellError] = {}
+        self._last_value: BaseException | None = getattr(sys, "last_value", None)
+
+    def on_post_run_cell(self, result: Any) -> None:
+        """Store the error of a failed cell; IPython calls this after each cell (post_run_cell).
+
+        The number comes from the result, because some IPython versions have already incremented
+        the shell's counter.
+        """
+        displayed_error = self._new_last_value()
+        error = result.error_before_exec or result.error_in_exec or displayed_error
+        is_excluded = isinstance(error, (CfaiError, KeyboardInterrupt, SystemExit))
+        if error is None or is_excluded or not result.execution_count:
+            return
+        self._errors_by_number.pop(result.execution_count, None)  # keeps the order of failures
+        traceback = format_traceback(error, self._find_cell_name)
+        self._errors_by_number[result.execution_count] = CellError(
+            result.execution_count, result.info.raw_cell, traceback
+        )
+
+    def _new_last_value(self) -> BaseException | None:
+        """Return the new `sys.last_value`: some magics, as %%time of IPython 8, catch errors."""
+        value = getattr(sys, "last_value", None)
+        new_value, self._last_value = (None if value is self._last_value else value), value
+        return new_value
+
+    def find(self, number: int | None = None) -> CellError | None:
+        """Return the error of a cell, or the most recent one; None if there is none."""
+        if number is not None:
+            return self._errors_by_number.get(number)
+        return next(reversed(self._errors_by_number.values()), None)
+
+    def __getitem__(self, number: int) -> str:
+        if number not in self._errors_by_number:
+            raise LookupError(f"In[{number}] did not fail")
+        return self._errors_by_number[number].traceback
+
+    def __str__(self) -> str:
+        last = self.find()
+        if last is None:
+            raise LookupError("no cell has failed so far")
+        return last.traceback
+
+
+def format_traceback(error: BaseException, find_cell_name: FindCellName) -> str:
+    """Return the traceback without IPython's frames; cells are named In[N], and home is ~."""
+    formatted = TracebackException.from_exception(error)
+    _remove_ipython_frames(formatted)
+    home = str(Path.home())
+
+    def replace_path(match: re.Match[str]) -> str:
+        cell_name = find_cell_name(match[1])
+        return f'File "{cell_name[1] if cell_name else match[1].replace(home, "~", 1)}"'
+
+    return FILE_PATTERN.sub(replace_path, "".join(formatted.format())).rstrip()
+
+
+def _remove_ipython_frames(formatted: TracebackException) -> None:
+    frames = [
+        f
+        for f in formatted.stack
+        if not any(p in _to_posix_path(f.filename) for p in IPYTHON_PATHS)
+    ]
+    formatted.stack[:] = frames
+    for chained in (formatted.__cause__, formatted.__context__, *(formatted.exceptions or ())):
+        if chained is not None:
+            _remove_ipython_frames(chained)
+
+
+def _to_posix_path(path: str) -> str:
+    return path.replace("\\", "/")
+
+
+CELL_MAGIC = "%%cfai"
+
+
+@dataclass(frozen=True, slots=True)
+class CfaiCell:
+    """A `%%cfai` cell: its 1-based position among all cells, its options and its prompt.
+
+    `options` is None if its first line can't be parsed; `error` is then the reason.
+    """
+
+    number: int
+    options: Namespace | None
+    text: str
+    error: str = ""
+
+
+def read_cfai_cells(path: Path, parser: ArgumentParser) -> list[CfaiCell]:
+    """Return the `%%cfai` cells of a notebook file.
+
+    Raises InvalidOptionError if the file is not a notebook.
+    """
+    return [
+        _parse_cell(number, source, parser)
+        for number, source in _iter_code_sources(path)
+        if source.split(maxsplit=1)[:1] == [CELL_MAGIC]
+    ]
+
+
+def read_provenances(path: Path) -> list[dict[str, Any]]:
+    """Return the provenance entries in the output metadata of a notebook, in order.
+
+    Raises InvalidOptionError if the file is not a notebook.
+    """
+    outputs = (
+        o for cell in _read_cells(path) if isinstance(cell, dict) for o in _get_outputs(cell)
+    )
+    metadata_items = (output.get("metadata") for output in outputs if isinstance(output, dict))
+    entries = (
+        metadata.get(METADATA_MIME_TYPE)
+        for metadata in metadata_items
+        if isinstance(metadata, dict)
+    )
+    return [
+        provenance
+        for entry in entries
+        for provenance in _split_answers(entry)
+        if isinstance(provenance, dict)
+    ]
+
+
+def _split_answers(entry: Any) -> list[Any]:
+    """Return the entries of all answers that an output shows."""
+    answers = entry.get("answers") if isinstance(entry, dict) else None
+    return answers if isinstance(answers, list) else [entry]
+
+
+def _get_outputs(cell: dict[str, Any]) -> list[Any]:
+    outputs = cell.get("outputs")
+    return outputs if isinstance(outputs, list) else []
+
+
+def _parse_cell(number: int, source: str, parser: ArgumentParser) -> CfaiCell:
+    line, _, text = source.partition("\n")
+    try:
+        options = parser.parse_args(split_magic_line(line.removeprefix(CELL_MAGIC)))
+    except CfaiError as error:
+        return CfaiCell(number, None, text, error.cause)
+    return CfaiCell(number, options, text)
+
+
+def _iter_code_sources(path: Path) -> Iterator[tuple[int, str]]:
+    for number, cell in enumerate(_read_cells(path), start=1):
+        if isinstance(cell, dict) and cell.get("cell_type") == "code":
+            source = cell.get("source") or ""
+            yield number, source if isinstance(source, str) else "".join(map(str, source))
+
+
+def _read_cells(path: Path) -> list[Any]:
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        return list(notebook["cells"])
+    except OSError as error:
+        raise InvalidOptionError(
+            f"{path} can't be read: {error.strerror}", "Check the path."
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise InvalidOptionError(
+            f"{path} is no notebook of the present format", "Open and save it in JupyterLab."
+        ) from None

@@ -1,1 +1,0 @@
-"""Which notebook this is, what it asks, and what failed in it."""

@@ -1,0 +1,1 @@
+"""Model catalog, prices, token estimates, budgets and rate limits."""

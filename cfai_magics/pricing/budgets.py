@@ -1,0 +1,233 @@
+"""Check calls against budgets: admit them, reject them or lower their max_tokens."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+
+from ..errors import BudgetCutoffError, BudgetExceededError, InvalidOptionError
+from ..types.usage import Limit, Usage
+from .prices import Cost, Rates
+
+MIN_ANSWER_TOKENS = 16  # a shorter answer is not worth the cost of its prompt
+GROUP_ADVICE = "lower max_tokens, ask fewer at once"
+WARNING_SHARE = 0.8
+SLACK = 1e-9  # neurons: tolerance for floating-point sums
+GROWTH = 1.25  # factor for extending a reservation, so that extensions are rare
+LIMIT_NAMES = {
+    "day": "today's budget",
+    "session": "this session's budget",
+    "notebook": "this notebook's budget for today",
+    "cell": "--max-neurons",
+    "free": "today's free allowance",
+}
+COURSE_LIMIT_NAMES = {
+    "day": "the course's budget for a day",
+    "session": "the course's budget for a session",
+    "notebook": "the course's budget for a notebook and day",
+    "cell": "the course's budget for a call",
+}
+
+
+def limit_name(limit: Limit) -> str:
+    """Return the name of a limit in messages."""
+    return (COURSE_LIMIT_NAMES if limit.from_course else LIMIT_NAMES)[limit.scope]
+
+
+def parse_neurons(text: str) -> float:
+    """Return a number of neurons from text; raise InvalidOptionError if it is invalid."""
+    try:
+        amount = float(text.replace(",", ""))
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < float("inf"):
+        raise InvalidOptionError(
+            f"{text} is no number of neurons", "Write %cfai budget 2000, or off, or reopen."
+        )
+    return amount
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A call that fits its budgets: the neurons to reserve, and the max_tokens of its answer.
+
+    `lowered_by` is the limit for which max_tokens was lowered, or None.
+    """
+
+    neurons: float
+    max_tokens: int
+    lowered_by: Limit | None = None
+
+
+def admit(cost: Cost | None, limits: Sequence[Limit], subject: str = "this call") -> Admission:
+    """Return the Admission of a call under all limits, with lower max_tokens if necessary.
+
+    A call without a known price (None) reserves all neurons that are left, and is cut when they
+    are used up. Raises BudgetExceededError, with `subject` in its message, if the call does not
+    fit.
+    """
+    tightest = min(limits, key=lambda limit: limit.remaining, default=None)
+    if cost is None:
+        return _admit_unpriced(tightest)
+    if tightest is None or cost.high <= tightest.remaining:
+        return Admission(cost.high, cost.max_tokens)
+    capped_cost = cost.capped(tightest.remaining)
+    if (
+        capped_cost.max_tokens < min(MIN_ANSWER_TOKENS, cost.max_tokens)
+        or not capped_cost.max_tokens
+    ):
+        raise budget_error(cost, tightest, subject)
+    return Admission(capped_cost.high, capped_cost.max_tokens, tightest)
+
+
+def admit_group(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> list[Admission]:
+    """Return the Admissions of calls that are reserved together, or raise BudgetExceededError.
+
+    If only shorter answers fit, max_tokens is lowered to the same value for all. Calls without a
+    known price share the neurons that the others leave.
+    """
+    if len(costs) == 1:
+        return [admit(costs[0], limits)]
+    priced_costs = [cost for cost in costs if cost is not None]
+    subject = f"these {len(costs)} calls"
+    total = (
+        admit(reduce(add, priced_costs), limits, subject) if priced_costs else Admission(0.0, 0)
+    )
+    remaining_limits = [replace(limit, spent=limit.spent + total.neurons) for limit in limits]
+    unpriced_count = len(costs) - len(priced_costs)
+    unpriced_share = (
+        admit(None, remaining_limits).neurons / unpriced_count if unpriced_count else 0.0
+    )
+    return [_share_of_group(cost, total, unpriced_share) for cost in costs]
+
+
+def _share_of_group(cost: Cost | None, total: Admission, unpriced_share: float) -> Admission:
+    """Return the Admission of one call in a group."""
+    if cost is None:
+        return Admission(unpriced_share, 0)
+    capped_cost = replace(cost, max_tokens=min(cost.max_tokens, total.max_tokens))
+    lowered_by = total.lowered_by if capped_cost.max_tokens < cost.max_tokens else None
+    return Admission(capped_cost.high, capped_cost.max_tokens, lowered_by)
+
+
+def admit_all_or_none(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> float:
+    """Return the neurons to reserve for calls that must all be sent with uncut answers.
+
+    Calls without a known price do not fit any limit, since they can't be cut at it. Raises
+    BudgetExceededError if the calls do not fit.
+    """
+    tightest = min(limits, key=lambda limit: limit.remaining, default=None)
+    max_costs = [cost.high for cost in costs if cost is not None]
+    if tightest is None or (len(max_costs) == len(costs) and sum(max_costs) <= tightest.remaining):
+        return sum(max_costs)
+    cost_text = f"{sum(max_costs):,.1f}" if len(max_costs) == len(costs) else "nobody knows what"
+    subject = f"these {len(costs):,} calls may cost {cost_text}"
+    raise BudgetExceededError(
+        f"{_remaining_text(tightest)}, and {subject}", _next_step(tightest, GROUP_ADVICE)
+    )
+
+
+def extend_reservation(needed: float, reserved: float, limits: Sequence[Limit]) -> float:
+    """Return the new size of a call's reservation, in neurons.
+
+    `needed` are the neurons that the call needs now, `reserved` those already reserved. The result
+    is somewhat more than needed if the limits allow it. Raises BudgetCutoffError if the limits do
+    not allow what is needed.
+    """
+    tightest = min(limits, key=lambda limit: limit.remaining, default=None)
+    target = max(reserved, needed * GROWTH)
+    if tightest is None:
+        return target
+    max_reservation = reserved + max(0.0, tightest.remaining)
+    if needed > max_reservation + SLACK:
+        raise cutoff_error(tightest)
+    return max(reserved, min(target, max_reservation))
+
+
+def extend_pool(cost: Cost, unassigned: float, limits: Sequence[Limit]) -> float:
+    """Return the neurons that a shared reservation needs for one more call.
+
+    `unassigned` are its neurons that no call uses yet. Raises BudgetExceededError if the limits do
+    not allow the call.
+    """
+    tightest = min(limits, key=lambda limit: limit.remaining, default=None)
+    if tightest is not None and cost.high > unassigned + max(0.0, tightest.remaining) + SLACK:
+        raise budget_error(cost, tightest)
+    return max(unassigned, cost.high)
+
+
+def cap_estimate(max_neurons: float, usage: Usage) -> Usage:
+    """Return the usage with estimated neurons capped at `max_neurons`; billed ones stay."""
+    if usage.neurons is None or usage.neurons <= max_neurons or usage.cost_basis != "estimated":
+        return usage
+    return replace(usage, neurons=max_neurons)
+
+
+def _admit_unpriced(tightest: Limit | None) -> Admission:
+    if tightest is None:
+        return Admission(0.0, 0)
+    if tightest.remaining <= 0:
+        raise BudgetExceededError(f"{_remaining_text(tightest)}", _next_step(tightest))
+    return Admission(tightest.remaining, 0)
+
+
+def budget_error(cost: Cost, limit: Limit, subject: str = "this call") -> BudgetExceededError:
+    """Return the error for a call that does not fit a limit and is not sent."""
+    min_neurons = cost.prompt_max + min(MIN_ANSWER_TOKENS, cost.max_tokens) * cost.per_token
+    short_answer_note = " even with a short answer" if cost.max_tokens else ""
+    return BudgetExceededError(
+        f"{_remaining_text(limit)}, and {subject} may cost {min_neurons:,.1f}{short_answer_note}",
+        _next_step(limit),
+    )
+
+
+def _remaining_text(limit: Limit) -> str:
+    name = limit_name(limit)
+    if limit.scope == "cell":
+        return f"{name[0].upper()}{name[1:]} leaves {limit.remaining:,.1f} neurons"
+    return f"Of {name} of {limit.neurons:,.0f} neurons {max(0.0, limit.remaining):,.1f} are left"
+
+
+def _next_step(limit: Limit, alternative: str = "shorten the question") -> str:
+    if limit.from_course:
+        return f"{alternative.capitalize()}, or ask a cheaper model. Nothing was sent."
+    steps_by_scope = {"cell": "Raise --max-neurons", "day": "Raise it with %cfai budget N"}
+    step = steps_by_scope.get(limit.scope, f"Raise it with %cfai budget --{limit.scope} N")
+    return f"{step}, {alternative}, or ask a cheaper model. Nothing was sent."
+
+
+def cutoff_error(limit: Limit) -> BudgetCutoffError:
+    """Return the error for an answer that was cut because a limit is used up."""
+    if limit.scope == "cell" and not limit.from_course:
+        return BudgetCutoffError(
+            f"Cut at the end of {limit_name(limit)}",
+            "The text so far is kept. A higher --max-neurons lets the next answer be longer.",
+        )
+    hint = "The text so far is kept." if limit.from_course else ""
+    return BudgetCutoffError(f"Cut at the end of {limit_name(limit)}", hint)
+
+
+def lowered_note(admission: Admission, requested_tokens: int) -> str:
+    """Return the note that max_tokens was lowered; "" if it was not."""
+    if admission.lowered_by is None:
+        return ""
+    name = limit_name(admission.lowered_by)
+    return (
+        f"max_tokens was lowered from {requested_tokens:,} to {admission.max_tokens:,} "
+        f"to fit {name}."
+    )
+
+
+def calibration_note(rates: Rates) -> str:
+    """Return the note on how many billed calls an estimate is calibrated with."""
+    return f"Estimated by what the last {rates.billed_calls} calls of this model were billed."
+
+
+def format_limit_warnings(limits: Iterable[Limit]) -> list[str]:
+    """Return a warning for each limit of which at least 80 % is used."""
+    return [
+        f"{limit.spent / limit.neurons:.0%} of {limit_name(limit)} of {limit.neurons:,.0f} "
+        "neurons is used.".replace("%", " %")
+        for limit in limits
+        if limit.neurons > 0 and limit.spent >= WARNING_SHARE * limit.neurons
+    ]

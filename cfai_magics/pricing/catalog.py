@@ -1,0 +1,224 @@
+"""Load, cache and search the model catalog: the cached list, else the bundled one."""
+
+import csv
+import json
+import math
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from .. import state_files
+from ..errors import InvalidOptionError, ModelNotFoundError
+from ..types.usage import Catalog, Model
+from .prices import parse_prices
+
+BUNDLED_DATE = "2026-10-09"
+CACHE_FILE_NAME = "catalogue.json"
+# Types of the values in catalogue.json, by key. The keys are a file format: do not rename them.
+NUMBERS = {"neurons_in", "neurons_out", "neurons_cached"}
+FIELD_TYPES = {"name": str, "task": str, "retires": str | None, "context_window": int | None}
+BOOLEAN_FIELDS = {"vision", "tools", "reasoning", "paid_plan_only", "queues"}
+TRAITS: Mapping[str, Callable[[Model], bool]] = {
+    "free": lambda model: not model.paid_plan_only,
+    "paid": lambda model: model.paid_plan_only,
+    "vision": lambda model: model.vision,
+    "tools": lambda model: model.tools,
+    "reasoning": lambda model: model.reasoning,
+}
+
+
+def load_bundled() -> Catalog:
+    """Return the catalog that is bundled with the package."""
+    prices_by_model: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    for row in _read_csv("neurons.csv"):
+        prices_by_model[row["model"]].append((row["unit"], float(row["neurons_per_unit"])))
+    models = tuple(
+        _model_from_row(row, parse_prices(prices_by_model[row["name"]]))
+        for row in _read_csv("models.csv")
+    )
+    return Catalog(models, BUNDLED_DATE, "shipped")
+
+
+def _read_csv(name: str) -> list[dict[str, str]]:
+    text = files("cfai_magics").joinpath("data", name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _model_from_row(row: Mapping[str, str], price_fields: Mapping[str, Any]) -> Model:
+    return Model(
+        name=row["name"],
+        task=row["task"],
+        context_window=int(row["context_window"]) if row["context_window"] else None,
+        vision=row["vision"] == "yes",
+        tools=row["tools"] == "yes",
+        reasoning=row["reasoning"] == "yes",
+        paid_plan_only=row["paid_plan_only"] == "yes",
+        deprecation_date=row["retires"] or None,
+        supports_batch_api=row["queues"] == "yes",
+        **price_fields,
+    )
+
+
+def load_cached(data_dir: Path) -> Catalog | None:
+    """Return the catalog cached in the folder; None if it is missing or damaged."""
+    state_files.restrict_file(data_dir / CACHE_FILE_NAME)
+    try:
+        data = json.loads(state_files.read_text(data_dir / CACHE_FILE_NAME))
+        models = tuple(map(_model_from_json, data["models"]))
+        return Catalog(models, date.fromisoformat(data["date"]).isoformat(), "cached")
+    except (state_files.UnreadableFileError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def find_damaged_cache(home: Path) -> str:
+    """Return the path of the cached catalog if it is damaged, else ""."""
+    path = home / CACHE_FILE_NAME
+    return str(path) if os.path.lexists(path) and load_cached(home) is None else ""
+
+
+def _model_from_json(item: Any) -> Model:
+    """Return a model of the cache file; raise TypeError or ValueError for an invalid value."""
+    if not isinstance(item, dict):
+        raise TypeError("a model is no object")
+    invalid_names = [
+        name
+        for name, value in item.items()
+        if (name in NUMBERS and not _is_price(value))
+        or (name in FIELD_TYPES and not isinstance(value, FIELD_TYPES[name]))
+        or (name in BOOLEAN_FIELDS and not isinstance(value, bool))
+    ]
+    units = item.get("units", {})
+    if invalid_names or not isinstance(units, dict) or not all(map(_is_price, units.values())):
+        raise ValueError(", ".join(invalid_names) or "units")
+    if item.get("retires"):
+        date.fromisoformat(item["retires"])
+    return Model(
+        item["name"],
+        task=item.get("task", ""),
+        neurons_in=item.get("neurons_in"),
+        neurons_out=item.get("neurons_out"),
+        neurons_cached=item.get("neurons_cached"),
+        context_window=item.get("context_window"),
+        vision=item.get("vision", False),
+        tools=item.get("tools", False),
+        reasoning=item.get("reasoning", False),
+        paid_plan_only=item.get("paid_plan_only", False),
+        deprecation_date=item.get("retires"),
+        supports_batch_api=item.get("queues", False),
+        units=units,
+    )
+
+
+def _to_json(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "task": model.task,
+        "neurons_in": model.neurons_in,
+        "neurons_out": model.neurons_out,
+        "neurons_cached": model.neurons_cached,
+        "context_window": model.context_window,
+        "vision": model.vision,
+        "tools": model.tools,
+        "reasoning": model.reasoning,
+        "paid_plan_only": model.paid_plan_only,
+        "retires": model.deprecation_date,
+        "queues": model.supports_batch_api,
+        "units": dict(model.units),
+    }
+
+
+def _is_price(value: object) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def save_cached(data_dir: Path, models: Iterable[Model], today: str) -> Catalog:
+    """Write the models to the cache file atomically, and return them as a live catalog.
+
+    If the file can't be written, the catalog is used for this session only.
+    """
+    catalog = Catalog(tuple(models), today, "live")
+    body = {"date": today, "models": list(map(_to_json, catalog.models))}
+    with suppress(OSError):
+        state_files.write_text(data_dir / CACHE_FILE_NAME, json.dumps(body, indent=1))
+    return catalog
+
+
+def matches(model: Model, word: str) -> bool:
+    """Whether a lowercase word is a trait of the model, or a part of its name or task."""
+    if word in TRAITS:
+        return TRAITS[word](model)
+    return word in f"{model.name} {model.task}".lower()
+
+
+class CatalogStore:
+    """The catalog of one session: fetched, else cached, else bundled."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._catalog: Catalog | None = None
+
+    def current(self) -> Catalog:
+        """Return the catalog without a network request."""
+        if self._catalog is None:
+            self._catalog = load_cached(self._data_dir) or load_bundled()
+        return self._catalog
+
+    def update(self, models: Iterable[Model]) -> Catalog:
+        """Replace the catalog with fetched models, write it to the cache, and return it."""
+        self._catalog = save_cached(self._data_dir, models, datetime.now(UTC).date().isoformat())
+        return self._catalog
+
+
+def find_model(name: str, catalog: Catalog) -> Model:
+    """Return the model with a full name or an unambiguous end of a name.
+
+    A full name (@cf/… or @hf/…) is used as typed, listed or not. A short name must be the end of
+    exactly one listed name. Raises ModelNotFoundError if there is no match, and InvalidOptionError
+    if there are several.
+    """
+    if name.startswith("@"):
+        return exact_or_unlisted(name, catalog)
+    candidates = [m for m in catalog.models if m.short_name == name] or [
+        m for m in catalog.models if name and m.name.endswith(name)
+    ]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        names = ", ".join(m.name for m in candidates)
+        raise InvalidOptionError(
+            f"Several models end in {name!r}: {names}", "Type more of the name."
+        )
+    raise unknown_model_error(name, catalog)
+
+
+def exact_or_unlisted(name: str, catalog: Catalog) -> Model:
+    """Return the model with exactly this name; a new Model if it is not in the catalog."""
+    return next((m for m in catalog.models if m.name == name), Model(name))
+
+
+def unknown_model_error(name: str, catalog: Catalog) -> ModelNotFoundError:
+    """Return the error for an unknown model name, with the most similar names as hint."""
+    suggestions = suggest_models(name, catalog)
+    hint = f"Nearest: {', '.join(suggestions)}. " if suggestions else ""
+    return ModelNotFoundError(
+        f"There is no model {name!r} in the list of {catalog.date}",
+        hint + ModelNotFoundError.default_hint,
+    )
+
+
+def suggest_models(name: str, catalog: Catalog) -> list[str]:
+    """Return up to three short names of other models that are similar to a name or contain it."""
+    query = name.rpartition("/")[2].lower()
+    others = [model for model in catalog.models if model.name != name]
+    short_names = {model.short_name.lower(): model.short_name for model in others}
+    close_matches = get_close_matches(query, short_names, n=3, cutoff=0.5)
+    containing = [short for short in short_names if query and query in short]
+    return [short_names[short] for short in dict.fromkeys(close_matches + containing)][:3]

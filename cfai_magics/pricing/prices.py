@@ -1,0 +1,343 @@
+"""Prices in neurons of tokens, images, audio and requests, and cost estimates of calls."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..types.messages import Request
+from ..types.usage import Model, Usage
+from .tokens import (
+    MIN_BYTES_PER_TOKEN,
+    max_prompt_tokens,
+    max_tokens_of_size,
+    min_prompt_tokens,
+    min_tokens,
+)
+
+USD_PER_NEURON = 0.000011
+PIXELS_PER_TILE = 512 * 512  # pixels
+PIXELS_PER_MEGAPIXEL = 1024 * 1024  # pixels
+
+# The bundled price list and the live one name the same units differently.
+TOKEN_PRICE_FIELDS = (
+    (re.compile(r"^M cached input tokens$"), "neurons_cached"),
+    (re.compile(r"^M input tokens$"), "neurons_in"),
+    (re.compile(r"^M output tokens$"), "neurons_out"),
+)
+UNIT_NAMES = (
+    (re.compile(r"^input 512\D+512 tile, per step"), "input tile step"),
+    (re.compile(r"^output 512\D+512 tile, per step"), "output tile step"),
+    (re.compile(r"^input 512\D+512 tile"), "input tile"),
+    (re.compile(r"^output 512\D+512 tile"), "output tile"),
+    (re.compile(r"^512\D+512 tile"), "tile"),
+    (re.compile(r"^step"), "step"),
+    (re.compile(r"^first MP"), "first megapixel"),
+    (re.compile(r"^subsequent MP"), "next megapixel"),
+    (re.compile(r"^input image MP"), "input megapixel"),
+    (re.compile(r"^audio minute"), "audio minute"),
+    (re.compile(r"^1k characters"), "1k characters"),
+    (re.compile(r"^M images"), "M images"),
+    (re.compile(r"^inference request"), "request"),
+)
+# Units whose own names are not clear to users.
+UNIT_LABELS = {"tile": "512×512 tile", "step": "step and tile"}
+DEFAULT_IMAGE_SIDE = 1024  # pixels, if the request does not set a size
+
+
+def parse_prices(price_list: Iterable[tuple[str, float]]) -> dict[str, Any]:
+    """Return the price fields of Model from (unit, neurons) pairs of a price list.
+
+    Token prices are converted from neurons per million tokens to neurons per 1,000 tokens.
+    """
+    fields: dict[str, Any] = {}
+    units: dict[str, float] = {}
+    for unit, neurons in price_list:
+        field, name = _match_unit(TOKEN_PRICE_FIELDS, unit), _match_unit(UNIT_NAMES, unit)
+        if field:
+            fields[field] = neurons / 1000
+        elif name:
+            units[name] = neurons
+    return {**fields, "units": units}
+
+
+def _match_unit(table: Iterable[tuple[re.Pattern[str], str]], unit: str) -> str:
+    return next((name for pattern, name in table if pattern.match(unit)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkUnits:
+    """The amounts of a native task that its price depends on.
+
+    `pixels` are of the generated image, `input_pixels` of the input images. `seconds` are of
+    audio, `characters` of text to speak, and `images` are images to classify.
+    """
+
+    pixels: int = DEFAULT_IMAGE_SIDE * DEFAULT_IMAGE_SIDE
+    input_pixels: int = 0
+    steps: int = 4
+    seconds: float = 0.0
+    characters: int = 0
+    images: int = 1
+
+
+def price_work_units(model: Model, work: WorkUnits) -> float | None:
+    """Return the price of a native task in neurons by the price list; None if it has no price.
+
+    For images, the price of a step applies to each 512x512 tile, and tiles are counted as
+    fractions. This matches three bills exactly (flux-1-schnell, 1024x1024, 4 steps: 172.8).
+    """
+    units = model.units
+    if not units:
+        return None
+    tiles, input_tiles = work.pixels / PIXELS_PER_TILE, work.input_pixels / PIXELS_PER_TILE
+    return (
+        tiles * (_unit_price(units, "tile") + work.steps * _unit_price(units, "step"))
+        + work.steps * tiles * _unit_price(units, "output tile step")
+        + work.steps * input_tiles * _unit_price(units, "input tile step")
+        + tiles * _unit_price(units, "output tile")
+        + input_tiles * _unit_price(units, "input tile")
+        + _megapixel_price(units, work)
+        + work.seconds / 60 * _unit_price(units, "audio minute")
+        + work.characters / 1000 * _unit_price(units, "1k characters")
+        + work.images / 1e6 * _unit_price(units, "M images")
+        + _unit_price(units, "request")
+    )
+
+
+def _megapixel_price(units: Mapping[str, float], work: WorkUnits) -> float:
+    """Return the price of models with a separate price for the first megapixel, else 0."""
+    if "first megapixel" not in units:
+        return 0.0
+    extra_megapixels = max(0.0, work.pixels / PIXELS_PER_MEGAPIXEL - 1)
+    return (
+        units["first megapixel"]
+        + extra_megapixels * _unit_price(units, "next megapixel")
+        + work.input_pixels / PIXELS_PER_MEGAPIXEL * _unit_price(units, "input megapixel")
+    )
+
+
+def _unit_price(units: Mapping[str, float], name: str) -> float:
+    return units.get(name, 0.0)
+
+
+def format_unit_prices(model: Model) -> str:
+    """Return a model's prices with their units as text; "" if none is known."""
+    token_prices = {"input": model.neurons_in, "output": model.neurons_out}
+    parts = [
+        f"{price:,.4g} per 1,000 {name} tokens" for name, price in token_prices.items() if price
+    ]
+    parts += [
+        f"{price:,.6g} per {UNIT_LABELS.get(unit, unit)}" for unit, price in model.units.items()
+    ]
+    return f"{', '.join(parts)} (neurons)" if parts else ""
+
+
+def to_usd(neurons: float) -> float:
+    """Return the price of neurons beyond the free allowance, in US dollars."""
+    return neurons * USD_PER_NEURON
+
+
+MIN_BILLED_CALLS = 3  # billed calls of a model that a calibration needs
+MAX_TOKENS_FIELDS = ("max_completion_tokens", "max_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Neurons per token of one model: prompt tokens, cached prompt tokens, completion tokens.
+
+    `billed_calls` is the number of billed calls in the calibration; 0 for the price list.
+    """
+
+    prompt: float
+    cached: float
+    completion: float
+    billed_calls: int = 0
+
+    def price_usage(self, usage: Usage) -> float:
+        """Return the price of the tokens of a usage, in neurons."""
+        return (
+            (usage.prompt_tokens - usage.cached_tokens) * self.prompt
+            + usage.cached_tokens * self.cached
+            + usage.completion_tokens * self.completion
+        )
+
+
+def catalog_rates(model: Model) -> Rates | None:
+    """Return the rates of the price list; None if it has no token prices for the model."""
+    if model.neurons_in is None and model.neurons_out is None:
+        return None
+    prompt_rate = (model.neurons_in or 0.0) / 1000
+    cached_rate = prompt_rate if model.neurons_cached is None else model.neurons_cached / 1000
+    return Rates(prompt_rate, cached_rate, (model.neurons_out or 0.0) / 1000)
+
+
+def calibrate_rates(model: Model, billed_usages: Sequence[Usage] = ()) -> Rates | None:
+    """Return the rates of a model, calibrated with the usages of enough billed calls.
+
+    `billed_usages` have billed neurons. A model without a price gets one rate for all tokens.
+    """
+    base_rates = catalog_rates(model)
+    billed_neurons = sum(usage.neurons or 0.0 for usage in billed_usages)
+    if len(billed_usages) < MIN_BILLED_CALLS or not billed_neurons:
+        return base_rates
+    if base_rates is None:
+        tokens = sum(usage.prompt_tokens + usage.completion_tokens for usage in billed_usages)
+        return (
+            Rates(
+                billed_neurons / tokens,
+                billed_neurons / tokens,
+                billed_neurons / tokens,
+                len(billed_usages),
+            )
+            if tokens
+            else None
+        )
+    expected_neurons = sum(base_rates.price_usage(usage) for usage in billed_usages)
+    return (
+        _scale_rates(base_rates, billed_neurons / expected_neurons, len(billed_usages))
+        if expected_neurons
+        else base_rates
+    )
+
+
+def _scale_rates(base_rates: Rates, factor: float, billed_calls: int) -> Rates:
+    return Rates(
+        base_rates.prompt * factor,
+        base_rates.cached * factor,
+        base_rates.completion * factor,
+        billed_calls,
+    )
+
+
+def with_estimate(model_rates: Rates | None, usage: Usage) -> Usage:
+    """Return the usage with its own neurons, else with estimated neurons."""
+    if usage.neurons is not None or model_rates is None:
+        return usage
+    return replace(usage, neurons=model_rates.price_usage(usage), cost_basis="estimated")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The estimated cost of a call in neurons, before it is sent.
+
+    `prompt_max` and `prompt_min` are the bounds for the prompt. `per_token` is the price of one
+    more token in every answer of the call. `max_tokens` limits the tokens of each answer.
+    """
+
+    prompt_max: float
+    prompt_min: float
+    per_token: float
+    max_tokens: int
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """Return the cost of both calls together, with the larger max_tokens for both."""
+        return Cost(
+            self.prompt_max + other.prompt_max,
+            self.prompt_min + other.prompt_min,
+            self.per_token + other.per_token,
+            max(self.max_tokens, other.max_tokens),
+        )
+
+    @property
+    def low(self) -> float:
+        """The minimum: the smallest estimate of the prompt, and one token of the answer."""
+        return self.prompt_min + self.per_token
+
+    @property
+    def high(self) -> float:
+        """The maximum: the largest estimate of the prompt, and `max_tokens` per answer."""
+        return self.prompt_max + self.per_token * self.max_tokens
+
+    def capped(self, limit: float) -> "Cost":
+        """Return the cost with max_tokens lowered so that it fits a limit in neurons."""
+        remaining = max(0.0, limit - self.prompt_max)
+        max_tokens = int(min(self.max_tokens, remaining / self.per_token)) if self.per_token else 0
+        return replace(self, max_tokens=max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSize:
+    """The sizes of a request that its price depends on.
+
+    `prompt_tokens_min` and `prompt_tokens_max` are estimated bounds for the prompt. `max_tokens`
+    limits the tokens of each answer.
+    """
+
+    prompt_tokens_min: int
+    prompt_tokens_max: int
+    max_tokens: int
+    answer_count: int = 1
+
+    @classmethod
+    def from_text_sizes(
+        cls, text_sizes: Sequence[tuple[int, int]], *, image_count: int = 0, max_tokens: int = 0
+    ) -> "RequestSize":
+        """Return the size of a request with one message per (characters, bytes) pair."""
+        total_bytes = sum(byte_count for _, byte_count in text_sizes)
+        prompt_tokens_min = min_tokens(char_count for char_count, _ in text_sizes)
+        return cls(
+            prompt_tokens_min,
+            max_tokens_of_size(total_bytes, len(text_sizes), image_count),
+            max_tokens,
+        )
+
+
+def request_size(request: Request) -> RequestSize:
+    """Return the size of a request."""
+    return RequestSize(
+        min_prompt_tokens(request.messages),
+        max_prompt_tokens(request.messages) + _max_extra_tokens(request),
+        get_max_tokens(request),
+        count_answers(request),
+    )
+
+
+def estimate_cost(
+    request: Request | RequestSize, base_rates: Rates, calibrated_rates: Rates | None = None
+) -> Cost:
+    """Return the estimated cost of a request; calibrated rates never lower the maximum."""
+    size = request if isinstance(request, RequestSize) else request_size(request)
+    model_rates = calibrated_rates or base_rates
+    prompt_rate, completion_rate = (
+        max(base_rates.prompt, model_rates.prompt),
+        max(base_rates.completion, model_rates.completion),
+    )
+    return Cost(
+        prompt_max=size.prompt_tokens_max * prompt_rate,
+        prompt_min=size.prompt_tokens_min * min(model_rates.prompt, model_rates.cached),
+        per_token=completion_rate * size.answer_count,
+        max_tokens=size.max_tokens,
+    )
+
+
+def _max_extra_tokens(request: Request) -> int:
+    """Return the most tokens of the `extra` fields: tools and schemas are billed too."""
+    text = json.dumps(dict(request.extra), ensure_ascii=False) if request.extra else ""
+    return math.ceil(len(text.encode(errors="replace")) / MIN_BYTES_PER_TOKEN)
+
+
+def count_answers(request: Request) -> int:
+    """Return the number of answers that a request asks for (its field `n`)."""
+    count = request.extra.get("n")
+    return count if isinstance(count, int) and count > 1 else 1
+
+
+def get_max_tokens(request: Request) -> int:
+    """Return the max_tokens of a request, also from its `extra` fields; 0 without a limit."""
+    for name in MAX_TOKENS_FIELDS:
+        limit = request.extra.get(name)
+        if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
+            return limit
+    return request.max_tokens or 0
+
+
+def with_max_tokens(request: Request, max_tokens: int) -> Request:
+    """Return the request with another max_tokens, also in its `extra` fields."""
+    extra = {
+        name: max_tokens if name in MAX_TOKENS_FIELDS else value
+        for name, value in request.extra.items()
+    }
+    return replace(request, max_tokens=max_tokens, extra=extra)

@@ -1,0 +1,223 @@
+"""Build the messages of a prompt and split its cost among its parts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from ..media.images import Image, figure_bytes, from_data_url, prepare_image
+from ..pricing.prices import Rates, catalog_rates
+from ..pricing.tokens import estimate_tokens
+from ..types.messages import Answer, Message
+from ..types.usage import Model, Usage
+from .history import Turn
+from .serialize import SerializedValue, SizeLimits, to_text
+from .template import Field, evaluate_field, parse_template, truncate_source
+
+PartKind = Literal[
+    "system", "form", "history", "cell", "traceback", "variable", "image", "functions", "call"
+]
+Evaluate = Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a prompt: its kind, its text or image, and a name such as the expression."""
+
+    kind: PartKind
+    text: str = ""
+    name: str = ""
+    image: Image | None = None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The content part of an OpenAI message: `text` or `image_url`."""
+        if self.image is None:
+            return {"type": "text", "text": self.text}
+        return {"type": "image_url", "image_url": {"url": self.image.data_url}}
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """The question of one cell: its parts in order, and notes for the user."""
+
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...] = ()
+
+
+def build_user_message(text: str, evaluate: Evaluate | None, limits: SizeLimits) -> UserMessage:
+    """Return the question of a cell: its text, with the value of each `{{expression}}`.
+
+    Without `evaluate`, the text stays as typed. Raises VariableError if a field can't be
+    evaluated.
+    """
+    if evaluate is None:
+        return UserMessage((Part("cell", text),))
+    template = parse_template(text)
+    notes: list[str] = []
+    parts: list[Part] = []
+    for piece in template.pieces:
+        if isinstance(piece, Field):
+            value = evaluate_field(
+                piece, evaluate, lambda result: _serialize_value(result, limits)
+            )
+            parts.append(_build_part(piece, value))
+            notes += _truncation_notes(piece, value)
+        else:
+            parts.append(Part("cell", piece))
+    return UserMessage(tuple(parts), (*notes, *_unparsed_notes(template.unparsed)))
+
+
+def _serialize_value(value: Any, limits: SizeLimits) -> SerializedValue | bytes:
+    """Return a value as text, or the bytes of a figure or image."""
+    image_bytes = figure_bytes(value)
+    return to_text(value, limits) if image_bytes is None else image_bytes
+
+
+def _build_part(field: Field, value: SerializedValue | bytes) -> Part:
+    if isinstance(value, SerializedValue):
+        return Part("variable", value.text, field.expression)
+    return Part("image", name=field.expression, image=prepare_image(field.expression, value))
+
+
+def _truncation_notes(field: Field, value: SerializedValue | bytes) -> list[str]:
+    if isinstance(value, bytes) or not value.truncated_to:
+        return []
+    setting = "table_rows" if value.truncated_to.endswith("rows") else "value_characters"
+    note = (
+        f"only the first {value.truncated_to} were sent; %config Cfai.{setting} = N changes that."
+    )
+    return [f"{field.source_text}: {note}"]
+
+
+def _unparsed_notes(unparsed: tuple[str, ...]) -> list[str]:
+    if not unparsed:
+        return []
+    first = truncate_source(" ".join(unparsed[0].split()))
+    others = f", nor are {len(unparsed) - 1} more" if len(unparsed) > 1 else ""
+    return [f"Sent as typed: {first} is no Python expression{others}."]
+
+
+def _build_turn_parts(turn: Turn) -> list[Part]:
+    """Return the parts of an earlier turn: its text and its images."""
+    name = f"turn {turn.position}"
+    urls = [] if isinstance(turn.content, str) else [_get_image_url(part) for part in turn.content]
+    text = f"{turn.question}\n\n{turn.answer}"
+    return [
+        Part("history", text, name),
+        *(Part("history", name=name, image=from_data_url(url)) for url in urls if url),
+    ]
+
+
+def _get_image_url(part: dict[str, Any]) -> str:
+    return str(part.get("image_url", {}).get("url", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Everything that is sent with one request."""
+
+    user_message: UserMessage
+    system: tuple[Part, ...] = ()
+    history: tuple[Turn, ...] = ()
+    dropped_turns: int = 0  # earlier turns that did not fit the window
+    extra_parts: tuple[Part, ...] = ()  # sent with the request, but not in `messages`
+
+    @property
+    def messages(self) -> list[Message]:
+        """The prompt as OpenAI messages."""
+        system = "\n\n".join(part.text for part in self.system)
+        user_content = self._user_content()
+        messages: list[Message] = [{"role": "system", "content": system}] if system else []
+        messages += [message for turn in self.history for message in turn.messages]
+        return [*messages, {"role": "user", "content": user_content}]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All parts in the order in which they are sent."""
+        history_parts = tuple(part for turn in self.history for part in _build_turn_parts(turn))
+        return (*self.system, *history_parts, *self.user_message.parts, *self.extra_parts)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The images of the question."""
+        return tuple(part.image for part in self.user_message.parts if part.image)
+
+    def _user_content(self) -> Any:
+        """Return the content of the user message: text, or content parts if there are images."""
+        parts = self.user_message.parts
+        if not self.images:
+            return "".join(part.text for part in parts)
+        return [part.content for part in parts if part.image or part.text.strip()]
+
+
+@dataclass(frozen=True, slots=True)
+class PartCost:
+    """The cost of one part of a call: its tokens, and its neurons if the price is known."""
+
+    part: Part | None  # None for the answer
+    tokens: int
+    neurons: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptReport:
+    """A prompt as sent, with its answer and model."""
+
+    prompt: Prompt
+    answer: Answer
+    model: Model
+
+    @property
+    def part_costs(self) -> tuple[PartCost, ...]:
+        """The costs of the parts and the answer; their neurons add up to those of the call."""
+        rates = _get_rates(self.answer, self.model)
+        tokens = self.answer.usage.completion_tokens
+        cost = rates.price_usage(Usage(completion_tokens=tokens)) if rates else None
+        shares = (*split_cost(self.prompt, self.answer, self.model), PartCost(None, tokens, cost))
+        total = sum(share.neurons or 0.0 for share in shares)
+        if not total or self.answer.neurons is None:
+            return shares
+        factor = self.answer.neurons / total
+        return tuple(replace(share, neurons=(share.neurons or 0.0) * factor) for share in shares)
+
+    def fraction(self, share: PartCost) -> float | None:
+        """Return the fraction of the total cost, from 0 to 1; None if the price is not known."""
+        total = sum(part_cost.neurons or 0.0 for part_cost in self.part_costs)
+        return share.neurons / total if share.neurons is not None and total else None
+
+
+def split_cost(prompt: Prompt, answer: Answer, model: Model) -> tuple[PartCost, ...]:
+    """Return the cost of each part of the prompt, in order.
+
+    The billed prompt tokens are divided among the text parts by their estimated tokens. Images
+    get the remaining tokens.
+    """
+    parts = prompt.parts
+    estimates = [_estimate_part_tokens(part) for part in parts]
+    text_tokens = sum(size for part, size in zip(parts, estimates, strict=True) if not part.image)
+    image_tokens = sum(estimates) - text_tokens
+    billed_tokens = answer.usage.prompt_tokens
+    if image_tokens and billed_tokens > text_tokens:
+        text_factor, image_factor = 1.0, (billed_tokens - text_tokens) / image_tokens
+    else:
+        text_factor = image_factor = billed_tokens / (sum(estimates) or 1)
+    rates = _get_rates(answer, model)
+
+    def build_share(part: Part, estimate: int) -> PartCost:
+        tokens = round(estimate * (image_factor if part.image else text_factor))
+        return PartCost(part, tokens, rates.price_usage(Usage(tokens)) if rates else None)
+
+    return tuple(map(build_share, parts, estimates))
+
+
+def _get_rates(answer: Answer, model: Model) -> Rates | None:
+    return None if answer.is_local else catalog_rates(model)
+
+
+def estimate_prompt_tokens(prompt: Prompt) -> int:
+    """Return the estimated number of tokens of a prompt, including images."""
+    return sum(map(_estimate_part_tokens, prompt.parts))
+
+
+def _estimate_part_tokens(part: Part) -> int:
+    return part.image.estimated_tokens if part.image else estimate_tokens(part.text)

@@ -1,0 +1,185 @@
+"""Serialize Python values for a prompt; a value over the size limits is visibly truncated."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+# The keys of our own types in a prompt, where they are not the names of the fields. They stay as
+# they were in 0.1.0: a recording is found by the text of its prompt.
+_PROVENANCE_KEYS = {"day_usage": "standing", "provenance": "origin"}
+PROMPT_KEYS: Mapping[str, Mapping[str, str]] = {
+    "AccountFigure": {"reported_at": "told"},
+    "Answer": {
+        "reasoning": "thought",
+        "tool_results": "called",
+        "finish_reason": "finish",
+        "is_local": "local",
+        "endpoint": "via",
+        "work_summary": "work",
+        **_PROVENANCE_KEYS,
+    },
+    "DayUsage": {"is_closed": "closed"},
+    "Embeddings": {"is_local": "local", **_PROVENANCE_KEYS},
+    "Limit": {"from_course": "of_course"},
+    "Model": {"deprecation_date": "retires", "supports_batch_api": "queues"},
+    "Provenance": {"request_fingerprint": "request", "asked_at": "asked", "recording": "recorded"},
+    "RecordingInfo": {"is_local": "local"},
+    "Request": {"requested_model": "instead_of"},
+    "TaskResult": _PROVENANCE_KEYS,
+    "ToolResult": {"truncation": "kept", "is_error": "failed"},
+    "Usage": {"cost_basis": "basis"},
+    "Variant": {"repetition": "number"},
+}
+DATA_FRAME_TYPES = {"pandas": {"DataFrame", "Series"}, "polars": {"DataFrame", "Series"}}
+
+
+class SizeLimits(NamedTuple):
+    """The size limits for one value: table rows, and characters."""
+
+    rows: int = 30
+    characters: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class SerializedValue:
+    """A value as text; `truncated_to` says how much of it, "" if it is complete."""
+
+    text: str
+    truncated_to: str = ""
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is missing: None, NaN, or the NA or NaT of pandas."""
+    nan = isinstance(value, float) and math.isnan(value)
+    return value is None or nan or type(value).__name__ in {"NAType", "NaTType"}
+
+
+def to_text(value: Any, limits: SizeLimits = SizeLimits()) -> SerializedValue:  # noqa: B008 - it is immutable
+    """Return a value as text for a prompt.
+
+    Text stays unchanged. Data frames and series become a Markdown table. Dicts, lists, arrays and
+    pydantic models become JSON. Other values are converted with str().
+    """
+    library = _find_library(value)
+    if library:
+        return _serialize_table(
+            value if hasattr(value, "columns") else value.to_frame(), library, limits
+        )
+    return _truncate(_value_to_text(value), limits.characters)
+
+
+def _find_library(value: Any) -> str:
+    """Return the library of a data frame ("pandas" or "polars") or ""; imports neither of them."""
+    for base_class in type(value).__mro__:
+        library = base_class.__module__.partition(".")[0]
+        if base_class.__name__ in DATA_FRAME_TYPES.get(library, ()):
+            return library
+    return ""
+
+
+# --- tables
+
+
+def _serialize_table(frame: Any, library: str, limits: SizeLimits) -> SerializedValue:
+    header, rows = (
+        _pandas_rows(frame, limits) if library == "pandas" else _polars_rows(frame, limits)
+    )
+    lines = [_format_row(header), _format_row(["---"] * len(header)), *map(_format_row, rows)]
+    sizes = list(accumulate(len(line) + 1 for line in lines))
+    fitting_lines = max(2, sum(size <= limits.characters for size in sizes))
+    text, total, row_count = "\n".join(lines[:fitting_lines]), len(frame), fitting_lines - 2
+    if len(text) > limits.characters:
+        return _truncate(text, limits.characters)
+    if row_count >= total:
+        return SerializedValue(text)
+    truncated_to = f"{row_count:,} of {total:,} rows"
+    return SerializedValue(f"{text}\n\n[the first {truncated_to}]", truncated_to)
+
+
+def _pandas_rows(frame: Any, limits: SizeLimits) -> tuple[list[str], Iterable[Sequence[Any]]]:
+    """Return the columns and first rows, with the index unless it is a RangeIndex."""
+    index = type(frame.index).__name__ != "RangeIndex"
+    names = [str(column) for column in frame.columns]
+    return (
+        [str(frame.index.name or ""), *names] if index else names,
+        frame.head(limits.rows).itertuples(index=index, name=None),
+    )
+
+
+def _polars_rows(frame: Any, limits: SizeLimits) -> tuple[list[str], Iterable[Sequence[Any]]]:
+    return list(frame.columns), frame.head(limits.rows).rows()
+
+
+def _format_row(cells: Iterable[Any]) -> str:
+    return f"| {' | '.join(map(_format_cell, cells))} |"
+
+
+def _format_cell(value: Any) -> str:
+    return " ".join(str(value).replace("|", r"\|").splitlines())
+
+
+# --- everything else
+
+
+def _value_to_text(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if (
+        isinstance(value, (Mapping, list, tuple, set, frozenset))
+        or _to_plain_value(value) is not None
+    ):
+        try:
+            return json.dumps(value, ensure_ascii=False, default=_to_jsonable)
+        except (TypeError, ValueError, RecursionError):  # e.g. keys that JSON does not allow
+            return repr(value)
+    return str(value)
+
+
+def _to_jsonable(value: Any) -> Any:
+    json_value = _to_plain_value(value)
+    return str(value) if json_value is None else json_value
+
+
+def _to_plain_value(value: Any) -> Any:
+    """Return a set, array, pydantic model or dataclass as a JSON value; None for others."""
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    has_own_str = "__str__" in vars(type(value))
+    if is_dataclass(value) and not isinstance(value, type) and not has_own_str:
+        return _dataclass_to_dict(value)
+    if "model_dump" in dir(type(value)):  # pydantic
+        return value.model_dump(mode="json")
+    is_numpy = type(value).__module__.partition(".")[0] == "numpy"
+    return value.tolist() if is_numpy and hasattr(value, "tolist") else None
+
+
+def _dataclass_to_dict(value: Any) -> dict[str, Any]:
+    is_ours = type(value).__module__.startswith("cfai_magics.")
+    keys = PROMPT_KEYS.get(type(value).__name__, {}) if is_ours else {}
+    return {
+        keys.get(field.name, field.name): _convert_dataclasses(getattr(value, field.name))
+        for field in fields(value)
+    }
+
+
+def _convert_dataclasses(value: Any) -> Any:
+    """Return a value with a dict in place of each dataclass in it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _dataclass_to_dict(value)
+    if isinstance(value, list | tuple):
+        return [_convert_dataclasses(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _convert_dataclasses(item) for key, item in value.items()}
+    return value
+
+
+def _truncate(text: str, max_chars: int) -> SerializedValue:
+    if len(text) <= max_chars:
+        return SerializedValue(text)
+    truncated_to = f"{max_chars:,} of {len(text):,} characters"
+    return SerializedValue(f"{text[:max_chars]}\n[the first {truncated_to}]", truncated_to)

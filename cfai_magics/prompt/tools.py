@@ -1,0 +1,437 @@
+"""Make Python functions callable by a model: schemas, argument conversion and results."""
+
+import json
+import re
+import types
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import reduce
+from inspect import Parameter, Signature, getdoc, iscoroutinefunction, signature
+from itertools import takewhile
+from operator import or_
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from ..errors import InvalidOptionError
+from ..types.messages import ToolCall, ToolResult
+from .serialize import SerializedValue, SizeLimits, to_text
+
+JSON_TYPE_BY_TYPE: Mapping[Any, str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+}
+BOOLEAN_WORDS = {"true": True, "false": False}
+SEQUENCE_TYPES = (set, frozenset, tuple)  # types that a JSON array is converted to
+
+
+class ArgumentTypeError(ValueError):
+    """A JSON value does not match a type hint."""
+
+
+def hint_to_schema(hint: Any) -> dict[str, Any]:
+    """Return the JSON Schema of a type hint; {}, which allows anything, for other types."""
+    if hint in (None, Parameter.empty):
+        return {} if hint is Parameter.empty else {"type": "null"}
+    if _is_simple_type(hint):
+        return {"type": JSON_TYPE_BY_TYPE[hint]}
+    origin, type_args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        descriptions = [text for text in type_args[1:] if isinstance(text, str)]
+        return {
+            **hint_to_schema(type_args[0]),
+            **({"description": descriptions[0]} if descriptions else {}),
+        }
+    if origin is Literal:
+        return {"enum": list(type_args)}
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [hint_to_schema(member) for member in type_args]}
+    return _class_to_schema(origin or hint, type_args)
+
+
+def _is_simple_type(hint: Any) -> bool:
+    try:
+        return hint in JSON_TYPE_BY_TYPE
+    except TypeError:  # the hint is not hashable
+        return False
+
+
+def _class_to_schema(target_type: Any, type_args: tuple[Any, ...]) -> dict[str, Any]:
+    if not isinstance(target_type, type):
+        return {}
+    if issubclass(target_type, Enum):
+        return {"enum": [member.value for member in target_type]}
+    get_schema = getattr(target_type, "model_json_schema", None)  # pydantic's
+    if callable(get_schema):
+        return dict(get_schema())
+    if issubclass(target_type, Mapping):
+        values = (
+            {"additionalProperties": hint_to_schema(type_args[1])} if len(type_args) > 1 else {}
+        )
+        return {"type": "object", **values}
+    if issubclass(target_type, Collection) and not issubclass(target_type, (str, bytes)):
+        return {"type": "array", **({"items": hint_to_schema(type_args[0])} if type_args else {})}
+    return {}
+
+
+def coerce(value: Any, hint: Any) -> Any:
+    """Return a JSON value converted to a type hint; raise ArgumentTypeError if it does not match.
+
+    Numbers written as text are accepted, because some models send them.
+    """
+    if hint is None:
+        hint = type(None)
+    if _is_simple_type(hint):
+        return _coerce_simple(value, hint)
+    origin, type_args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return coerce(value, type_args[0])
+    if origin is Literal:
+        return _coerce_literal(value, type_args)
+    if origin in (Union, types.UnionType):
+        return _coerce_union(value, type_args)
+    return _coerce_class(value, origin or hint, type_args)
+
+
+def _coerce_simple(value: Any, target_type: Any) -> Any:
+    if type(value) is target_type:
+        return value
+    if target_type is bool and isinstance(value, str) and value.lower() in BOOLEAN_WORDS:
+        return BOOLEAN_WORDS[value.lower()]
+    number = _coerce_number(value, target_type) if target_type in (int, float) else None
+    if number is None:
+        raise ArgumentTypeError(f"{value!r} is no {JSON_TYPE_BY_TYPE[target_type]}")
+    return number
+
+
+def _coerce_number(value: Any, target_type: Any) -> Any:
+    """Return a number, or a number written as text, as `target_type`; None if it is not one."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        number = target_type(value)
+        return number if float(number) == float(value) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _coerce_literal(value: Any, allowed: tuple[Any, ...]) -> Any:
+    for allowed_value in allowed:
+        if value == allowed_value and type(value) is type(allowed_value):
+            return allowed_value
+    raise ArgumentTypeError(f"{value!r} is none of {', '.join(map(repr, allowed))}")
+
+
+def _coerce_union(value: Any, hints: tuple[Any, ...]) -> Any:
+    """Return the value unchanged if a hint is its type, else converted to the first match."""
+    for hint in hints:
+        if _is_simple_type(hint) and type(value) is hint:
+            return value
+    for hint in hints:
+        try:
+            return coerce(value, hint)
+        except ArgumentTypeError:
+            continue
+    raise ArgumentTypeError(f"{value!r} fits none of what is allowed")
+
+
+def _coerce_class(value: Any, target_type: Any, type_args: tuple[Any, ...]) -> Any:
+    schema = _class_to_schema(target_type, type_args)
+    if "enum" in schema:
+        return target_type(_coerce_literal(value, tuple(schema["enum"])))
+    if callable(getattr(target_type, "model_validate", None)):
+        try:
+            return target_type.model_validate(value)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from None
+    if schema.get("type") == "array":
+        return _coerce_list(value, target_type, type_args)
+    if schema.get("type") == "object":
+        if not isinstance(value, dict):
+            raise ArgumentTypeError(f"{value!r} is no object")
+        return (
+            {k: coerce(v, type_args[1]) for k, v in value.items()} if len(type_args) > 1 else value
+        )
+    return value
+
+
+def _coerce_list(value: Any, target_type: Any, type_args: tuple[Any, ...]) -> Any:
+    if not isinstance(value, list):
+        raise ArgumentTypeError(f"{value!r} is no array")
+    items = [coerce(element, type_args[0]) for element in value] if type_args else value
+    return target_type(items) if target_type in SEQUENCE_TYPES else items
+
+
+TOOL_NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+MAX_LINE_CHARS = 200  # characters of the arguments or the result of a call, on one line
+MIN_VALUE_CHARS = 40  # characters of each argument, also if there are many
+MAX_NAME_CHARS = 64  # characters of a name
+MAX_ITEMS = 100  # items shown of a list or object inside an argument
+MAX_DEPTH = 20  # nested lists and objects that are shown
+# Invisible or blank characters that repr does not escape: combining and variation marks,
+# fillers, the empty Braille pattern.
+INVISIBLE_CHARS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+VARIADIC_KINDS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One Python function, with the name by which the model calls it."""
+
+    name: str
+    function: Callable[..., Any]
+    signature: Signature
+    hints: Mapping[str, Any]
+
+    @property
+    def declaration(self) -> dict[str, Any]:
+        """The function's entry in OpenAI's field `tools`, from its type hints and docstring."""
+        named_parameters = {
+            n: p for n, p in self.signature.parameters.items() if p.kind not in VARIADIC_KINDS
+        }
+        properties = {
+            name: self._property(parameter) for name, parameter in named_parameters.items()
+        }
+        # Pydantic models have "$defs"; they belong at the top level of the schema.
+        shared_definitions = [schema.pop("$defs", {}) for schema in properties.values()]
+        parameters = {
+            "type": "object",
+            "properties": properties,
+            "required": [
+                name
+                for name, parameter in named_parameters.items()
+                if parameter.default is Parameter.empty
+            ],
+            **({"$defs": reduce(or_, shared_definitions)} if any(shared_definitions) else {}),
+        }
+        description = getdoc(self.function) or ""
+        function = {"name": self.name, "description": description, "parameters": parameters}
+        return {"type": "function", "function": function}
+
+    def _property(self, parameter: Parameter) -> dict[str, Any]:
+        schema = hint_to_schema(self.hints.get(parameter.name, Parameter.empty))
+        if isinstance(parameter.default, (str, int, float)):  # bool is an int
+            return {**schema, "default": parameter.default}
+        return schema
+
+    def call(self, arguments: str) -> Any:
+        """Call the function with JSON arguments; raise ArgumentTypeError if they do not match."""
+        parsed_arguments = parse_arguments(arguments)
+        if not isinstance(parsed_arguments, dict):
+            raise ArgumentTypeError("the arguments are no JSON object")
+        values = {
+            name: self._coerce_argument(name, value) for name, value in parsed_arguments.items()
+        }
+        parameter_items = self.signature.parameters.items()
+        positional_names = [
+            name
+            for name, parameter in parameter_items
+            if parameter.kind is Parameter.POSITIONAL_ONLY
+        ]
+        positional_values = [
+            values.pop(name) for name in takewhile(values.__contains__, positional_names)
+        ]
+        try:
+            bound_arguments = self.signature.bind(*positional_values, **values)
+        except TypeError as error:
+            raise ArgumentTypeError(str(error)) from None
+        return self.function(*bound_arguments.args, **bound_arguments.kwargs)
+
+    def _coerce_argument(self, name: str, value: Any) -> Any:
+        try:
+            return coerce(value, self.hints.get(name, Any))
+        except ArgumentTypeError as error:
+            raise ArgumentTypeError(f"{name}: {error}") from None
+
+
+def make_tool(name: str, function: Any) -> Tool:
+    """Return a function as a tool; raise InvalidOptionError if a model can't call it."""
+    if not callable(function):
+        raise InvalidOptionError(
+            f"{name} is no function but {type(function).__name__}", "Name functions."
+        )
+    if not TOOL_NAME_PATTERN.fullmatch(name):
+        raise InvalidOptionError(f"{name} is no name that models can call", "Use a-z, 0-9 and _.")
+    if iscoroutinefunction(function):
+        raise InvalidOptionError(f"{name} is async", "Give a plain function that waits for it.")
+    try:
+        function_signature = signature(function)
+        hints = get_type_hints(function, include_extras=True) if _has_hints(function) else {}
+    except (ValueError, TypeError, NameError) as error:
+        raise InvalidOptionError(f"The parameters of {name} are not known: {error}") from None
+    return Tool(name, function, function_signature, hints)
+
+
+def _has_hints(function: Any) -> bool:
+    return hasattr(function, "__annotations__")
+
+
+# --- calls
+
+
+def parse_arguments(text: str) -> Any:
+    """Return the arguments of a call from JSON text; raise ArgumentTypeError if it is not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ArgumentTypeError(f"the arguments are not valid JSON: {shorten(text)}") from None
+
+
+def has_valid_arguments(call: ToolCall) -> bool:
+    """Whether the arguments of a call are valid JSON."""
+    try:
+        parse_arguments(call.arguments)
+    except ArgumentTypeError:
+        return False
+    return True
+
+
+def call_tool(call: ToolCall, tools: Sequence[Tool], limits: SizeLimits) -> ToolResult:
+    """Call the function that a model asked for, and return its result or error as text."""
+    matches = [tool for tool in tools if tool.name == call.name]
+    if not matches:
+        names = ", ".join(tool.name for tool in tools)
+        return make_error_result(call, f"there is no function {call.name!r}; there are: {names}")
+    try:
+        result = to_text(matches[0].call(call.arguments), limits)
+    except ArgumentTypeError as type_error:
+        return make_error_result(call, f"{call.name} was not called: {type_error}")
+    except Exception as error:  # noqa: BLE001 - the user's function may raise anything
+        return make_error_result(call, f"{type(error).__name__}: {error}", limits)
+    return ToolResult(call.name, call.arguments, result.text, truncation=result.truncated_to)
+
+
+def make_error_result(
+    call: ToolCall,
+    reason: str,
+    limits: SizeLimits = SizeLimits(),  # noqa: B008 - immutable
+) -> ToolResult:
+    """Return the result of a call that failed or was not made, with the reason."""
+    serialized: SerializedValue = to_text(f"Error: {reason}", limits)
+    return ToolResult(
+        call.name,
+        call.arguments,
+        serialized.text,
+        truncation=serialized.truncated_to,
+        is_error=True,
+    )
+
+
+def build_tool_messages(
+    text: str, calls: Sequence[ToolCall], results: Sequence[ToolResult]
+) -> list[Any]:
+    """Return the messages for the next request: the assistant's calls and the tool results."""
+    assistant_message = {
+        "role": "assistant",
+        "content": text,
+        "tool_calls": [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {
+                    "name": call.name,
+                    # Servers parse the arguments, and reject the request if they are not JSON.
+                    "arguments": call.arguments if has_valid_arguments(call) else "{}",
+                },
+            }
+            for call in calls
+        ],
+    }
+    result_messages = [
+        {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result.result}
+        for call, result in zip(calls, results, strict=True)
+    ]
+    return [assistant_message, *result_messages]
+
+
+# --- calls as text for the user
+
+
+def format_call(name: str, arguments: str, max_chars: int = MAX_LINE_CHARS) -> str:
+    """Return a call in Python syntax with all its arguments, for example add(a=1, b=3).
+
+    `max_chars` is the number of characters for all values together. A value longer than its share
+    is truncated, with its length. Invisible characters are escaped: controls, line ends,
+    bidirectional and zero-width ones. Spaces stay unchanged.
+    """
+    try:
+        parsed_arguments = parse_arguments(arguments)
+    except ArgumentTypeError:
+        parsed_arguments = arguments
+    if not isinstance(parsed_arguments, dict):
+        return f"{format_name(name)}({_format_value(parsed_arguments, max_chars)})"
+    values = _format_values(list(parsed_arguments.values()), max_chars)
+    pairs = (
+        f"{format_name(key)}={value}" for key, value in zip(parsed_arguments, values, strict=True)
+    )
+    return f"{format_name(name)}({', '.join(pairs)})"
+
+
+def format_name(name: str) -> str:
+    """Return a name that a model sent, quoted unless it is a short, fully visible identifier."""
+    is_visible = name.isprintable() and not INVISIBLE_CHARS.search(name)
+    is_plain = len(name) <= MAX_NAME_CHARS and name.isidentifier() and is_visible
+    return name if is_plain else _quote(name, MAX_NAME_CHARS)
+
+
+def _format_values(values: Sequence[Any], max_chars: int, depth: int = 0) -> list[str]:
+    """Return values as text; long values get the characters that short ones leave."""
+    remaining_chars, max_value_chars = max_chars, max_chars
+    for remaining_count, length in zip(
+        range(len(values), 0, -1), sorted(map(_repr_length, values)), strict=True
+    ):
+        if length * remaining_count > remaining_chars:
+            max_value_chars = max(MIN_VALUE_CHARS, remaining_chars // remaining_count)
+            break
+        remaining_chars -= length
+    return [_format_value(value, max_value_chars, depth) for value in values]
+
+
+def _repr_length(value: Any) -> int:
+    try:
+        return len(repr(value))
+    except RecursionError:
+        return MAX_LINE_CHARS
+
+
+def _format_value(value: Any, max_chars: int, depth: int = 0) -> str:
+    if isinstance(value, str):
+        return _quote(value, max_chars)
+    if not isinstance(value, dict | list):
+        return _truncate(repr(value), max_chars)
+    if depth == MAX_DEPTH:
+        return f"…({len(value):,} items, nested too deeply to be shown)"
+    items = _format_values(
+        list(value.values() if isinstance(value, dict) else value), max_chars, depth + 1
+    )
+    visible_items = items[:MAX_ITEMS]
+    omission_note = [f"…({len(items) - MAX_ITEMS:,} more items)"] if len(items) > MAX_ITEMS else []
+    if isinstance(value, list):
+        return f"[{', '.join([*visible_items, *omission_note])}]"
+    pairs = [f"{_quote(key, MAX_NAME_CHARS)}: {item}" for key, item in zip(value, visible_items)]  # noqa: B905 - the first items only
+    return f"{{{', '.join([*pairs, *omission_note])}}}"
+
+
+def _quote(text: str, max_chars: int) -> str:
+    """Return a text in Python quotes; the note that it is truncated follows the quotes."""
+    length_note = f"…({len(text):,} characters)" if len(text) > max_chars else ""
+    return INVISIBLE_CHARS.sub(_escape_char, repr(text[:max_chars])) + length_note
+
+
+def _escape_char(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
+
+
+def _truncate(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else f"{text[:max_chars]}…({len(text):,} characters)"
+
+
+def shorten(text: str, max_chars: int = MAX_LINE_CHARS) -> str:
+    """Return a text on one line, truncated with "…" if it is longer than `max_chars`."""
+    line = " ".join(text.split())
+    return line if len(line) <= max_chars else f"{line[: max_chars - 1]}…"

@@ -1,0 +1,205 @@
+"""Compute the canonical form of a request, with all that affects its answer, and its hash."""
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from ..types.messages import Message, Request
+from ..workers_ai.endpoints import chat_body
+
+FINGERPRINT_LENGTH = 32  # hexadecimal characters: 128 bits
+# Fields of the body that do not affect the text of an answer.
+IGNORED_FIELDS = (
+    "stream",
+    "stream_options",
+    "options",
+    "user",
+    "metadata",
+    "store",
+    "service_tier",
+)
+TEXT_FIELDS = frozenset({"task", "model", "local", "messages", "texts", "input"})
+DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,(.*)", re.DOTALL)
+BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+MIN_BASE64_CHARS, MIN_BYTE_LIST_LENGTH = 1_000, 256  # shorter ones count as text and numbers
+MAX_PARAMETER_CHARS = 60  # longer parameters are shown as a hash
+
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True)  # without slots, for cached_property
+class RecordedRequest:
+    """One request in its canonical form, as JSON values.
+
+    The field `task` is chat, embeddings or run. The field `local` names the local model that
+    answers instead of `model`; it is missing without one.
+    """
+
+    fields: Fields
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The hash of all fields."""
+        return _hash_fields(self.fields)
+
+    @cached_property
+    def portable_fingerprint(self) -> str:
+        """The hash without the local model: equal for all backends."""
+        fields = {name: value for name, value in self.fields.items() if name != "local"}
+        response_format = fields.get("response_format")
+        return _hash_fields(
+            fields
+            if response_format is None
+            else {**fields, "response_format": unwrap_schema(response_format)}
+        )
+
+    @property
+    def task(self) -> str:
+        """The kind of request: chat, embeddings or run."""
+        return str(self.fields["task"])
+
+    @property
+    def model(self) -> str:
+        """The requested model."""
+        return str(self.fields["model"])
+
+    @property
+    def local_model(self) -> str:
+        """The local model that answers instead; empty without one."""
+        return str(self.fields.get("local", ""))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The fields other than prompt and model; long values as hashes."""
+        return {
+            name: _shorten(value) for name, value in self.fields.items() if name not in TEXT_FIELDS
+        }
+
+    @property
+    def max_tokens(self) -> Any:
+        """The requested maximum number of answer tokens."""
+        return self.fields.get("max_completion_tokens", self.fields.get("max_tokens"))
+
+    @property
+    def has_hashed_content(self) -> bool:
+        """Whether part of the request is stored only as a hash, so it cannot be sent again."""
+        return "sha256:" in canonical_json(self.fields)
+
+
+def fingerprint_chat(request: Request, local_model: str = "") -> RecordedRequest:
+    """Return the canonical form of a chat request."""
+    body = chat_body(replace(request, think=None))
+    fields = {name: value for name, value in body.items() if name not in IGNORED_FIELDS}
+    fields |= {"model": request.requested_model or request.model}
+    return _canonical_request(
+        "chat", {**fields, **({"think": True} if request.think else {})}, local_model
+    )
+
+
+def fingerprint_embeddings(
+    model: str, texts: Sequence[str], local_model: str = ""
+) -> RecordedRequest:
+    """Return the canonical form of an embeddings request."""
+    return _canonical_request("embeddings", {"model": model, "texts": list(texts)}, local_model)
+
+
+def fingerprint_task(
+    model: str, payload: Mapping[str, Any] | bytes, send_kwargs: Mapping[str, Any]
+) -> RecordedRequest:
+    """Return the canonical form of a native task; `send_kwargs` as in WorkersAI.run."""
+    return _canonical_request("run", {"model": model, "input": payload, **send_kwargs}, "")
+
+
+def _canonical_request(task: str, fields: Fields, local_model: str) -> RecordedRequest:
+    set_fields = {name: value for name, value in fields.items() if value is not None}
+    all_fields = {"task": task, **set_fields, **({"local": local_model} if local_model else {})}
+    canonical_fields: Fields = _canonicalize(all_fields)
+    return RecordedRequest(canonical_fields)
+
+
+def to_request(recorded: RecordedRequest, model: str, *, think: bool | None) -> Request:
+    """Return the chat request to send it again; `think` is None for a model without reasoning."""
+    extra = {
+        name: value
+        for name, value in recorded.fields.items()
+        if name not in {*TEXT_FIELDS, "think"}
+    }
+    messages: tuple[Message, ...] = tuple(recorded.fields["messages"])
+    return Request(model, messages, think=think, extra=extra)
+
+
+def unwrap_schema(response_format: Any) -> Any:
+    """Return a response format without the {name, schema} wrapper that other servers need."""
+    wrapper = response_format.get("json_schema") if isinstance(response_format, Mapping) else None
+    if not isinstance(wrapper, Mapping) or set(wrapper) != {"name", "schema"}:
+        return response_format
+    return {**response_format, "json_schema": wrapper["schema"]}
+
+
+def canonical_json(value: Any) -> str:
+    """Serialize to JSON with sorted keys: equal values give the same text."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _hash_fields(fields: Fields) -> str:
+    return sha256(canonical_json(fields).encode(errors="replace")).hexdigest()[:FINGERPRINT_LENGTH]
+
+
+def _canonicalize(value: Any) -> Any:
+    """Return JSON values: bytes and images as hashes, integral floats as integers."""
+    if isinstance(value, Mapping):
+        return {str(name): _canonicalize(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return _hash_byte_list(value) or [_canonicalize(item) for item in value]
+    if isinstance(value, bytes | bytearray):
+        return f"sha256:{sha256(value).hexdigest()}"
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if hasattr(value, "read"):
+        return _canonicalize(_read_content(value))
+    return _hash_image(value) if isinstance(value, str) else value
+
+
+def _hash_byte_list(numbers: Sequence[Any]) -> str:
+    """Return the hash of a list of bytes (audio or image of some tasks); else empty."""
+    if len(numbers) < MIN_BYTE_LIST_LENGTH or not all(
+        isinstance(number, int) for number in numbers
+    ):
+        return ""
+    return f"sha256:{sha256(canonical_json(list(numbers)).encode()).hexdigest()}"
+
+
+def _read_content(file: Any) -> Any:
+    """Return the remaining content of an open file, and restore its position."""
+    position = file.tell()
+    content = file.read()
+    file.seek(position)
+    return content
+
+
+def _hash_image(text: str) -> str:
+    """Return the text, or a hash if it is Base64 data or a data URL."""
+    if len(text) >= MIN_BASE64_CHARS and BASE64.fullmatch(text):
+        return f"sha256:{sha256(text.encode()).hexdigest()}"
+    if not text.startswith("data:"):
+        return text
+    match = DATA_URL.fullmatch(text)
+    if match is None:
+        return text
+    try:
+        content = b64decode(match[2])
+    except ValueError:
+        content = text.encode()
+    return f"{match[1]};sha256:{sha256(content).hexdigest()}"
+
+
+def _shorten(value: Any) -> Any:
+    is_long = isinstance(value, list | dict) or (
+        isinstance(value, str) and len(value) > MAX_PARAMETER_CHARS
+    )
+    return f"sha256:{_hash_fields({'value': value})}" if is_long else value

@@ -1,0 +1,72 @@
+"""The result of a cassette lookup, and checks on whether an answer may be recorded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MissingCredentialsError
+from ..secret_patterns import contains_token
+from ..types.results import Provenance
+from .cassette import CAPTURE_EXTENSION, Interaction
+from .fingerprint import RecordedRequest
+
+if TYPE_CHECKING:
+    from .playback import Capture, CapturedCall
+
+MAX_INTERACTION_BYTES = 4_000_000  # of one line: cassettes in git should stay readable
+
+
+@dataclass(slots=True)
+class Lookup:
+    """The result of looking up one request in the cassette.
+
+    `interaction` is the recording to replay. Without one, `miss_reason` describes the difference
+    from the closest recorded request, and `capture` collects the responses if the answer is to be
+    recorded. `fallback` is a recording to replay if credentials are missing.
+    """
+
+    request: RecordedRequest
+    provenance: Provenance
+    interaction: Interaction | None = None
+    fallback: Interaction | None = None
+    miss_reason: str = ""
+    capture: "Capture | None" = None
+    save_recording: Callable[[], list[str]] = list
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """The request extensions that let RecordingTransport capture the responses."""
+        return {CAPTURE_EXTENSION: self.capture} if self.capture else {}
+
+    def add_miss_reason(self, error: MissingCredentialsError) -> MissingCredentialsError:
+        """Return the error with the reason why no recording was replayed."""
+        if not self.miss_reason:
+            return error
+        return MissingCredentialsError(
+            f"{error.cause}, and the answer is not recorded ({self.miss_reason})"
+        )
+
+
+def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
+    """Return why an answer must not be recorded; empty if it may be."""
+    if captured.finish_reason == "error":
+        return "the model says that it failed"
+    was_limit_lowered = (
+        lookup.capture is not None and lookup.capture.max_tokens != lookup.request.max_tokens
+    )
+    if captured.finish_reason == "length" and was_limit_lowered:
+        return "a budget had cut it short"
+    return ""
+
+
+def interaction_reject_reason(interaction: Interaction) -> str:
+    """Return why an interaction must not be written; empty if it may be."""
+    line = interaction.to_line()
+    if len(line) > MAX_INTERACTION_BYTES:
+        return f"it has {len(line) / 1e6:,.1f} MB, and a recording takes up to 4 MB of each"
+    if contains_token(line.decode(errors="replace")) or any(
+        map(contains_token, interaction.reasoning_and_text)
+    ):
+        return "something in the question or the answer looks like an API token"
+    return ""

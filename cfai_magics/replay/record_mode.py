@@ -1,0 +1,248 @@
+"""Resolve the record mode and the cassette path from command, environment and settings."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import CoursePolicyError, InvalidOptionError
+from ..paths import parse_user_path
+from ..settings import RECORD_MODES, Cfai
+
+MODE_VARIABLE = "CFAI_REPLAY"
+INSTANT_VARIABLE = "CFAI_REPLAY_INSTANT"
+CASSETTE_SUFFIX = ".cfai.jsonl"
+IMPLICIT = "found"  # no mode is set, and a cassette is next to the notebook
+DESCRIPTIONS = {
+    "auto": "recorded answers are replayed, all others are asked for and recorded",
+    "only": "recorded answers are replayed, and nothing else is asked",
+    "refresh": "every question is asked, and its answer recorded anew",
+    "off": "nothing is recorded or replayed",
+    IMPLICIT: "recorded answers are replayed, and nothing is recorded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMode:
+    """A record mode, its cassette path, and the source that set it.
+
+    `mode` is one of RECORD_MODES, or IMPLICIT. `path` is None for the cassette next to the
+    notebook. `instant` replays without the recorded delays.
+    """
+
+    mode: str
+    path: Path | None = None
+    source: str = ""
+    instant: bool = False
+
+    @property
+    def description(self) -> str:
+        """The mode in words, without the internal name IMPLICIT."""
+        return (
+            DESCRIPTIONS[self.mode]
+            if self.mode == IMPLICIT
+            else f"{self.mode}: {DESCRIPTIONS[self.mode]}"
+        )
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether recorded answers are replayed."""
+        return self.mode in {"auto", "only", IMPLICIT}
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether new answers are recorded."""
+        return self.mode in {"auto", "refresh"}
+
+
+OFF = RecordMode("off", source="nothing says otherwise")
+
+
+def default_cassette_path(notebook: str) -> Path | None:
+    """Return the cassette path next to a notebook; None if the notebook is unknown.
+
+    It is unknown too if the notebook was moved after its kernel started.
+    """
+    path = Path(notebook)
+    return path.with_suffix(CASSETTE_SUFFIX) if notebook and path.is_file() else None
+
+
+def parse_mode(text: str, source: str) -> RecordMode:
+    """Parse MODE or MODE:PATH; `source` names the setting or variable with this text."""
+    mode, _, path = text.partition(":")
+    if mode not in RECORD_MODES:
+        raise InvalidOptionError(
+            f"{source} is {text!r}, which is none of {', '.join(RECORD_MODES)}",
+            f"Write for example {source}=only, or {source}=only:lesson{CASSETTE_SUFFIX}.",
+        )
+    return RecordMode(mode, parse_user_path(path) if path else None, source)
+
+
+def resolve_mode(
+    override: RecordMode | None,
+    environ: Mapping[str, str],
+    configured: RecordMode | None,
+    notebook: str,
+    *,
+    is_locked: bool = False,
+) -> RecordMode:
+    """Return the record mode of the command, the environment or the settings, or else IMPLICIT.
+
+    The first that is set applies. `configured`, the mode of the settings, is meant for notebooks:
+    without a notebook, nothing is recorded. If it is locked, the others cannot change its mode.
+
+    Raises InvalidOptionError if the mode needs a cassette path and has none.
+    """
+    env_text = environ.get(MODE_VARIABLE, "")
+    record_mode = override or (parse_mode(env_text, MODE_VARIABLE) if env_text else None)
+    if is_locked and configured is not None:
+        record_mode, configured = None, _apply_lock(configured, record_mode)
+    if record_mode is None and configured is not None:
+        record_mode = _off_without_notebook(configured, notebook)
+    instant = bool(environ.get(INSTANT_VARIABLE))
+    if record_mode is None:
+        path = default_cassette_path(notebook)
+        is_present = path is not None and path.is_file()
+        record_mode = (
+            RecordMode(IMPLICIT, path, "the file lies beside the notebook") if is_present else OFF
+        )
+    return replace(_with_path(record_mode, notebook), instant=record_mode.instant or instant)
+
+
+def _apply_lock(locked_mode: RecordMode, override: RecordMode | None) -> RecordMode:
+    """Return the locked mode with the path and `instant` that an override may change."""
+    if override is None:
+        return locked_mode
+    names_file = locked_mode.path is None and override.mode == locked_mode.mode
+    return replace(
+        locked_mode,
+        path=override.path if names_file else locked_mode.path,
+        instant=override.instant,
+    )
+
+
+def _off_without_notebook(record_mode: RecordMode, notebook: str) -> RecordMode:
+    if (
+        record_mode.mode in {"only", "off"}
+        or record_mode.path is not None
+        or default_cassette_path(notebook) is not None
+    ):
+        return record_mode
+    return replace(
+        record_mode,
+        mode="off",
+        source=f"{record_mode.source} says {record_mode.mode}, of notebooks",
+    )
+
+
+def _with_path(record_mode: RecordMode, notebook: str) -> RecordMode:
+    if record_mode.mode == "off" or record_mode.path is not None:
+        return record_mode
+    path = default_cassette_path(notebook)
+    if path is None:
+        raise _missing_path_error(record_mode.mode, Path(notebook).name)
+    return replace(record_mode, path=path)
+
+
+def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
+    """Return the error for a notebook that is unknown, or was renamed after kernel start."""
+    cassette = f"lesson{CASSETTE_SUFFIX}"
+    example = f"%cfai replay {mode} {cassette}, or {MODE_VARIABLE}={mode}:{cassette}"
+    if notebook:
+        return InvalidOptionError(
+            f"{notebook} was renamed or moved after its kernel had started, so nobody tells where "
+            "its recording lies",
+            f"Restart the kernel, or give a path: {example}.",
+        )
+    return InvalidOptionError(
+        "Nobody tells here which notebook this is, and so where its recording lies",
+        f"Give a path: {example}.",
+    )
+
+
+class RecordModeResolver:
+    """Resolves the record mode of one session; `override` is the mode set by a command, if any.
+
+    A mode locked by the course's file overrides all others.
+    """
+
+    def __init__(
+        self, settings: Cfai, environ: Mapping[str, str], get_notebook: Callable[[], str]
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._get_notebook = get_notebook
+        self._is_paused = False
+        self.override: RecordMode | None = None
+
+    @property
+    def current(self) -> RecordMode:
+        """The current record mode; raises InvalidOptionError if its cassette path is unknown."""
+        if self._is_paused:
+            return OFF
+        configured, notebook = self._configured_mode(), self._get_notebook()
+        return resolve_mode(
+            self.override, self._environ, configured, notebook, is_locked=self._is_locked
+        )
+
+    def _configured_mode(self) -> RecordMode | None:
+        """Return the record mode of the settings."""
+        text = self._settings.recording
+        return parse_mode(text, self._settings.get_origin("recording")) if text else None
+
+    @property
+    def _is_locked(self) -> bool:
+        return "recording" in self._settings.course.locked
+
+    @property
+    def mode_or_off(self) -> RecordMode:
+        """The current record mode; OFF if its cassette path is unknown."""
+        try:
+            return self.current
+        except InvalidOptionError:
+            return OFF
+
+    def is_network_allowed(self) -> bool:
+        """Return whether live calls are allowed (any mode but "only")."""
+        return self.mode_or_off.mode != "only"
+
+    def has_recordings(self) -> bool:
+        """Return whether there is a cassette whose answers are replayed."""
+        record_mode = self.mode_or_off
+        return (
+            record_mode.is_replaying
+            and record_mode.path is not None
+            and record_mode.path.is_file()
+        )
+
+    def describe(self) -> tuple[str, str]:
+        """Return the current mode and path in words, and their source."""
+        try:
+            record_mode = self.current
+        except InvalidOptionError as error:
+            return str(error), ""
+        path_note = f"; {record_mode.path}" if record_mode.path else ""
+        return f"{record_mode.description}{path_note}", record_mode.source
+
+    def validate(self, record_mode: RecordMode) -> RecordMode:
+        """Return a command's record mode with its path resolved.
+
+        Raises CoursePolicyError if the course's file does not allow it.
+        """
+        text = f"{record_mode.mode}:{record_mode.path}" if record_mode.path else record_mode.mode
+        self._settings.course.check_setting("recording", text)
+        return resolve_mode(record_mode, self._environ, None, self._get_notebook())
+
+    def check_network_allowed(self) -> None:
+        """Raise CoursePolicyError if the course's file locks the mode at "only"."""
+        if self._is_locked and self.current.mode == "only":
+            raise CoursePolicyError("The course's file locks recording at only: nothing is asked")
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Turn recording and replay off inside the `with` block."""
+        was_paused, self._is_paused = self._is_paused, True
+        try:
+            yield
+        finally:
+            self._is_paused = was_paused

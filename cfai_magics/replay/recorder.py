@@ -1,0 +1,264 @@
+"""Replay recorded answers of one session, or record new ones."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import forks
+from ..errors import MissingCredentialsError, NotRecordedError, StorageError
+from ..settings import Cfai
+from ..types.results import Provenance
+from .cassette import Cassette, Contents, Interaction
+from .fingerprint import RecordedRequest
+from .lookup import Lookup, interaction_reject_reason, reject_reason
+from .mismatch import explain_mismatch
+from .record_mode import IMPLICIT, RecordMode, RecordModeResolver
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ..workers_ai.client import WorkersAI
+
+WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
+
+
+class Recorder(forks.ChildForkHook):
+    """Records and replays the calls of one session.
+
+    `get_notebook` returns the path of the notebook. A request sent several times in one cell is
+    recorded and replayed as often, in order; `begin_cell` resets this count. `wall_clock` returns
+    seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: Cfai,
+        environ: Mapping[str, str],
+        lock_dir: Path,
+        get_notebook: Callable[[], str],
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.mode_resolver = RecordModeResolver(settings, environ, get_notebook)
+        self._lock_dir = lock_dir
+        self._wall_clock = wall_clock
+        self._lock = threading.Lock()
+        self._request_counts: Counter[tuple[Path, str]] = Counter()
+        # The most times that any cell so far has sent a request.
+        self._max_per_cell: Counter[tuple[Path, str]] = Counter()
+        self._cassettes: dict[Path, Cassette] = {}
+        self._reported_contents: Contents | None = None
+        forks.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Replace the lock, which a thread of the parent may hold."""
+        self._lock = threading.Lock()
+
+    # --- record mode
+
+    @property
+    def record_mode(self) -> RecordMode:
+        """The current record mode; raises InvalidOptionError if its cassette path is unknown."""
+        return self.mode_resolver.current
+
+    def set_mode(self, record_mode: RecordMode) -> RecordMode:
+        """Set the record mode of the session; return it with its path resolved.
+
+        Raises StorageError if the cassette cannot be written.
+        """
+        validated = self.mode_resolver.validate(record_mode)
+        if validated.is_recording and validated.path:
+            self.cassette(validated.path).check_writable()
+        self.mode_resolver.override = record_mode
+        self.begin_cell()
+        self._max_per_cell.clear()
+        return validated
+
+    def begin_cell(self) -> None:
+        """Reset the count of equal requests, at the start of a cell."""
+        self._request_counts.clear()
+
+    def cassette(self, path: Path) -> Cassette:
+        """Return the cassette at a path."""
+        return self._cassettes.setdefault(path, Cassette(path, self._lock_dir))
+
+    def find_full_model_name(self, short_name: str) -> str:
+        """Return the full name of a recorded model by its short name; empty if there is none."""
+        record_mode = self.record_mode
+        if not record_mode.is_replaying or record_mode.path is None:
+            return ""
+        names = {
+            interaction.request.model
+            for interaction in self.cassette(record_mode.path).contents().interactions
+        }
+        return next((name for name in sorted(names) if name.rpartition("/")[2] == short_name), "")
+
+    # --- one request
+
+    def get_transport_wrapper(self) -> WrapTransport | None:
+        """Return the wrapper that records responses of a transport; None if not recording."""
+        if not self.mode_resolver.mode_or_off.is_recording:
+            return None
+        from .playback import RecordingTransport
+
+        return RecordingTransport
+
+    def resolve(
+        self, request: RecordedRequest, client: Callable[[], "WorkersAI"]
+    ) -> tuple["WorkersAI", Lookup]:
+        """Return a playback client for a recorded request, else the live client; and the lookup.
+
+        Raises NotRecordedError in mode "only" if the request is not recorded.
+        """
+        lookup = self._look_up(request)
+        if lookup.interaction is None:
+            try:
+                return client(), lookup
+            except MissingCredentialsError as error:
+                if lookup.fallback is None:
+                    raise lookup.add_miss_reason(error) from None
+                lookup.interaction, lookup.capture = lookup.fallback, None
+        return self._playback_client(lookup.interaction), lookup
+
+    def has_recording(self, request: RecordedRequest, index: int = 0) -> bool:
+        """Return whether a recording would answer a request sent `index` times before."""
+        record_mode = self.record_mode
+        if (
+            not record_mode.is_replaying
+            or record_mode.path is None
+            or (record_mode.mode == IMPLICIT and request.local_model)
+        ):
+            return False
+        exact, alternative = self.cassette(record_mode.path).contents().lookup(request, index)
+        return bool(exact or (alternative and record_mode.mode != "auto"))
+
+    def require_recording(self, request: RecordedRequest) -> None:
+        """Raise NotRecordedError in mode "only" if the request is not recorded."""
+        record_mode = self.record_mode
+        if record_mode.mode == "only" and record_mode.path and not self.has_recording(request):
+            cassette = self.cassette(record_mode.path)
+            contents = cassette.contents()
+            raise _not_recorded_error(
+                self._miss_reason(cassette, contents, request),
+                self._new_corruption_notes(cassette, contents),
+            )
+
+    def _look_up(self, request: RecordedRequest) -> Lookup:
+        from .. import __version__
+
+        now = datetime.fromtimestamp(self._wall_clock(), UTC).isoformat(timespec="seconds")
+        lookup = Lookup(
+            request, Provenance(request.fingerprint, request.parameters, now, __version__)
+        )
+        record_mode = self.record_mode
+        # The local model costs nothing: without an explicit mode, it answers live.
+        if record_mode.path is None or (record_mode.mode == IMPLICIT and request.local_model):
+            return lookup
+        with self._lock:
+            return self._fill_lookup(lookup, record_mode, self.cassette(record_mode.path))
+
+    def _fill_lookup(self, lookup: Lookup, record_mode: RecordMode, cassette: Cassette) -> Lookup:
+        contents = cassette.contents()
+        index = self._next_index(cassette, lookup.request)
+        lookup.notes = self._new_corruption_notes(cassette, contents)
+        if record_mode.is_replaying:
+            lookup.interaction, lookup.fallback = contents.lookup(lookup.request, index)
+            if record_mode.mode != "auto":
+                lookup.interaction = lookup.interaction or lookup.fallback
+            self._drop_unplayable(lookup)
+            lookup.miss_reason = (
+                "" if lookup.interaction else self._miss_reason(cassette, contents, lookup.request)
+            )
+        if record_mode.mode == "only" and lookup.interaction is None:
+            raise _not_recorded_error(lookup.miss_reason, lookup.notes)
+        if record_mode.is_recording and lookup.interaction is None:
+            from .playback import Capture
+
+            lookup.capture = Capture(time.monotonic)
+            lookup.save_recording = lambda: self._save(
+                lookup, index, cassette, refresh=record_mode.mode == "refresh"
+            )
+        return lookup
+
+    def _drop_unplayable(self, lookup: Lookup) -> None:
+        """Drop a recording that cannot be played back, and add a note."""
+        from .playback import is_playable
+
+        interaction = lookup.interaction or lookup.fallback
+        if interaction is not None and not is_playable(interaction.responses):
+            lookup.interaction = lookup.fallback = None
+            lookup.notes.append("The recorded answer is damaged, and was left as it is.")
+
+    def _next_index(self, cassette: Cassette, request: RecordedRequest) -> int:
+        key = (cassette.path, request.fingerprint)
+        index = self._request_counts[key]
+        self._request_counts[key] += 1
+        self._max_per_cell[key] = max(self._max_per_cell[key], index + 1)
+        return index
+
+    def _new_corruption_notes(self, cassette: Cassette, contents: Contents) -> list[str]:
+        """Return a note on corrupt lines, once per state of the file."""
+        if contents is self._reported_contents or not contents.corruption_notes:
+            return []
+        self._reported_contents = contents
+        listed = "; ".join(contents.corruption_notes)
+        return [f"In {cassette.path.name} {listed}: skipped, and left as it is."]
+
+    def _miss_reason(
+        self, cassette: Cassette, contents: Contents, request: RecordedRequest
+    ) -> str:
+        if not cassette.exists():
+            return f"there is no {cassette.path}"
+        difference = explain_mismatch(
+            request, (interaction.request for interaction in contents.interactions)
+        )
+        if not difference:
+            return f"{cassette.path.name} holds no question of this kind"
+        return f"nearest in {cassette.path.name}: {difference}"
+
+    # --- recording
+
+    def _save(self, lookup: Lookup, index: int, cassette: Cassette, *, refresh: bool) -> list[str]:
+        """Write a complete answer to the cassette; return notes, such as why it is rejected."""
+        captured = lookup.capture.to_captured_call() if lookup.capture else None
+        if captured is None:
+            return lookup.notes
+        today, version = lookup.provenance.asked_at[: len("2026-10-12")], lookup.provenance.version
+        interaction = Interaction(
+            lookup.request,
+            index,
+            today,
+            version,
+            captured.finish_reason,
+            captured.usage,
+            captured.responses,
+        )
+        reason = reject_reason(captured, lookup) or interaction_reject_reason(interaction)
+        if reason:
+            return [*lookup.notes, f"Not recorded: {reason}."]
+        # Another cell of this session may have recorded more repetitions: keep those.
+        request_count = self._max_per_cell[cassette.path, lookup.request.fingerprint]
+        try:
+            cassette.add(interaction, replace_from=request_count if refresh else None)
+        except StorageError as error:
+            return [*lookup.notes, f"Not recorded: {error}"]
+        return lookup.notes
+
+    # --- playback
+
+    def _playback_client(self, interaction: Interaction) -> "WorkersAI":
+        """Return a client that plays back an interaction."""
+        from .playback import PlaybackClient
+
+        return PlaybackClient(interaction, instant=self.record_mode.instant)
+
+
+def _not_recorded_error(miss_reason: str, notes: Sequence[str]) -> NotRecordedError:
+    corruption_note = f" {notes[0]}" if notes else ""
+    return NotRecordedError(
+        f"This question is not recorded; {miss_reason}",
+        f"{NotRecordedError.default_hint}{corruption_note}",
+    )

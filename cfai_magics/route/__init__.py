@@ -1,1 +1,0 @@
-"""Where a call goes: to Cloudflare, or to another server."""

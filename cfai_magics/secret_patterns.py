@@ -1,0 +1,102 @@
+"""Detect API tokens and account ids in text and in notebooks."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import InvalidOptionError
+from .secret import Secret
+
+ACCOUNT_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
+ACCOUNT_ID_IN_TEXT_PATTERN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+PREFIXED_TOKEN_PATTERN = re.compile(r"(?<![\w-])cf[a-z]{1,2}t_[\w-]{16,}")
+# Older tokens have 40 characters. Requiring upper case, lower case and digits excludes hashes,
+# names and paths; excluding base64 characters on both sides excludes encoded images.
+UNPREFIXED_TOKEN_PATTERN = re.compile(
+    r"(?<![\w/@.+-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{40}(?![\w/.+=-])"
+)
+
+
+def looks_like_account_id(text: str) -> bool:
+    """Whether a text has the form of an account id: 32 hexadecimal characters."""
+    return bool(ACCOUNT_ID_PATTERN.fullmatch(text.lower()))
+
+
+def contains_account_id(text: str) -> bool:
+    """Whether a part of the text has the form of an account id."""
+    return bool(ACCOUNT_ID_IN_TEXT_PATTERN.search(text.lower()))
+
+
+def contains_prefixed_token(text: str | Secret) -> bool:
+    """Whether a part of the text has the newer, unambiguous form of an API token (cf…t_)."""
+    return bool(PREFIXED_TOKEN_PATTERN.search(text.reveal() if isinstance(text, Secret) else text))
+
+
+def contains_token(text: str) -> bool:
+    """Whether a part of the text has the newer or older form of an API token."""
+    return contains_prefixed_token(text) or bool(UNPREFIXED_TOKEN_PATTERN.search(text))
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFinding:
+    """The location and kind of a secret in a notebook, without the secret itself."""
+
+    location: str
+    kind: str
+
+
+def scan_notebook(
+    path: Path, known_secrets: Sequence[tuple[str, Secret]] = ()
+) -> list[SecretFinding]:
+    """Return the locations of secrets in a notebook file.
+
+    These are the `known_secrets`, given as (name, secret), and everything that looks like an API
+    token. Raises InvalidOptionError if the file is not a notebook.
+    """
+    findings: dict[SecretFinding, None] = {}
+    for location, text in _iter_texts(_read_notebook(path)):
+        kind = next((name for name, secret in known_secrets if secret.is_in(text)), "")
+        if kind or contains_token(text):
+            findings[SecretFinding(location, kind or "what looks like an API token")] = None
+    return list(findings)
+
+
+def _read_notebook(path: Path) -> dict[str, Any]:
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidOptionError(
+            f"{path} can't be read: {error.strerror}", "Check the path."
+        ) from None
+    except (ValueError, RecursionError):
+        notebook = None
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise InvalidOptionError(f"{path} is no notebook of the present format", "Check the path.")
+    return notebook
+
+
+def _iter_texts(notebook: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield all texts of a notebook, each with its location."""
+    for number, cell in enumerate(notebook["cells"], start=1):
+        cell = cell if isinstance(cell, dict) else {"source": cell}  # noqa: PLW2901 - made whole
+        for key, value in cell.items():
+            location = f"cell {number}" if key == "source" else f"cell {number}, {key}"
+            yield from ((location, text) for text in _iter_strings(value))
+    notebook_metadata = {part: value for part, value in notebook.items() if part != "cells"}
+    yield from (("the notebook's metadata", text) for text in _iter_strings(notebook_metadata))
+
+
+def _iter_strings(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value; a list of lines is joined to one text."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        yield "".join(value)
+    elif isinstance(value, list):
+        yield from (text for item in value for text in _iter_strings(item))
+    elif isinstance(value, dict):
+        yield from value
+        yield from (text for item in value.values() for text in _iter_strings(item))

@@ -1,0 +1,475 @@
+"""Reserve the cost of a call in the ledger and settle it with the actual usage."""
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from ..display.tables import format_duration
+from ..errors import BudgetExceededError, DailyQuotaError, StorageError
+from ..pricing import tokens
+from ..pricing.budgets import (
+    SLACK,
+    Admission,
+    admit,
+    admit_group,
+    calibration_note,
+    cap_estimate,
+    extend_reservation,
+    format_limit_warnings,
+    lowered_note,
+)
+from ..pricing.prices import (
+    Cost,
+    Rates,
+    RequestSize,
+    calibrate_rates,
+    catalog_rates,
+    estimate_cost,
+    price_work_units,
+    with_estimate,
+)
+from ..storage.ledger import CallContext, CallOutcome, Ledger
+from ..types.messages import Request
+from ..types.results import TaskResult
+from ..types.usage import ActiveCall, DayUsage, Limit, Model, Status, Usage
+from ..workers_ai.task_requests import (
+    TaskRequest,
+    collect_answer_text,
+    collect_text,
+    is_free_conversion,
+    max_answer_tokens,
+    work_units,
+)
+from .observers import Observers
+
+FREE_RATES = Rates(0.0, 0.0, 0.0)  # of the local model
+
+
+class Accounting:
+    """Estimate, reserve and price the calls of one session.
+
+    `get_context` returns the account, notebook and thread of a call.
+    """
+
+    def __init__(
+        self, ledger: Ledger, get_context: Callable[[], CallContext], observers: Observers
+    ) -> None:
+        self.ledger = ledger
+        self.get_context = get_context
+        self.observers = observers
+
+    def get_rates(self, model: Model, *, is_local: bool = False) -> Rates | None:
+        """Return a model's rates, calibrated on its billed calls; None if unknown."""
+        if is_local:
+            return FREE_RATES
+        try:
+            billed_usages = self.ledger.history.recent_billed_usage(model.name)
+        except StorageError:  # a live call fails later, a replayed one needs no ledger
+            billed_usages = []
+        return calibrate_rates(model, billed_usages)
+
+    def estimate_cost(
+        self, request: Request | RequestSize, model: Model, *, is_local: bool = False
+    ) -> Cost | None:
+        """Return the estimated cost of a request; None if the model has no known price."""
+        model_rates = self.get_rates(model, is_local=is_local)
+        if model_rates is None:
+            return None
+        return estimate_cost(request, catalog_rates(model) or model_rates, model_rates)
+
+    def estimate_task_cost(self, model: Model, task_request: TaskRequest) -> Cost | None:
+        """Return the estimated cost of a native task; None if its price or length is unknown."""
+        if is_free_conversion(task_request):
+            return Cost(0.0, 0.0, 0.0, 0)
+        if catalog_rates(model) is not None:
+            messages = ({"content": collect_text(task_request.fields)},)
+            return self.estimate_cost(
+                Request(model.name, messages, max_tokens=max_answer_tokens(task_request.fields)),
+                model,
+            )
+        work = work_units(task_request)
+        if "audio minute" in model.units and not work.seconds:
+            return None
+        price = price_work_units(model, work)
+        return None if price is None else Cost(price, price, 0.0, 0)
+
+    def price_task(self, model: Model, task_request: TaskRequest, result: TaskResult) -> Usage:
+        """Return the usage of a native task: as billed, else estimated from its tokens or work."""
+        usage = result.usage
+        if catalog_rates(model) is not None:
+            return with_estimate(
+                self.get_rates(model), _with_estimated_tokens(usage, task_request, result)
+            )
+        price = (
+            0.0
+            if is_free_conversion(task_request)
+            else price_work_units(model, work_units(task_request, result))
+        )
+        if usage.neurons is not None or price is None:
+            return usage
+        return replace(usage, neurons=price, cost_basis="estimated")
+
+    def estimate_notes(
+        self, model: Model, cost: Cost | None, max_neurons: float | None
+    ) -> tuple[str, ...]:
+        """Return notes on an estimate: how it was calibrated, and which limit it exceeds."""
+        model_rates = self.get_rates(model)
+        notes = [calibration_note(model_rates)] if model_rates and model_rates.billed_calls else []
+        limits = [
+            *self.ledger.budgets.limits(self.get_context()),
+            *([Limit("cell", max_neurons)] if max_neurons else []),
+        ]
+        try:
+            admission = admit(cost, limits)
+        except BudgetExceededError as error:
+            return (*notes, str(error))
+        note = lowered_note(admission, cost.max_tokens if cost else 0)
+        return (*notes, *([note] if note else []))
+
+    def day_usage(self) -> DayUsage:
+        """Return today's usage of the current account."""
+        return self.ledger.day_usage(self.get_context().account)
+
+    def limits(self, day_usage: DayUsage) -> list[Limit]:
+        """Return the budgets that apply, plus the free quota if there is no day budget."""
+        limits = self.ledger.budgets.limits(self.get_context())
+        if any(limit.scope == "day" for limit in limits):
+            return limits
+        return [*limits, Limit("free", day_usage.limit, day_usage.spent + day_usage.reserved)]
+
+    def limit_warnings(self, day_usage: DayUsage) -> list[str]:
+        """Return one line per limit that is nearly used up."""
+        return format_limit_warnings(self.limits(day_usage))
+
+    def mark_quota_exhausted(self) -> None:
+        """Mark the account's free quota as used up until 00:00 UTC."""
+        self.ledger.close_day(self.get_context().account)
+        self.observers.notify()
+
+    def quota_error(self, cause: str) -> DailyQuotaError:
+        """Return the error for a used-up daily quota, with the time until it renews."""
+        time_left = format_duration(self.day_usage().seconds_left)
+        return DailyQuotaError(cause, DailyQuotaError.renewal_hint(f", in {time_left}"))
+
+
+def _with_estimated_tokens(usage: Usage, task_request: TaskRequest, result: TaskResult) -> Usage:
+    """Return the usage of a task billed by tokens; estimated if the response has none."""
+    if usage.prompt_tokens:
+        return usage
+    input_text, output_text = collect_text(task_request.fields), collect_answer_text(result.result)
+    estimate = tokens.estimate_tokens
+    return replace(
+        usage, prompt_tokens=estimate(input_text), completion_tokens=estimate(output_text)
+    )
+
+
+# What answers: Workers AI, the local model, another server.
+BackendKind = Literal["account", "local", "elsewhere"]
+
+
+class CellLimit:
+    """The limit of one cell (--max-neurons), and the neurons its calls have reserved or used.
+
+    A course may set a cell limit too. The ledger contains neither.
+    """
+
+    def __init__(self, neurons: float | None) -> None:
+        self._neurons = neurons
+        self._neurons_by_call: dict[int, float] = {}
+        self._lock = threading.Lock()
+
+    def add_to_limits(self, limits: Sequence[Limit]) -> list[Limit]:
+        """Return `limits` plus the cell's own; cell limits get the neurons spent in this cell."""
+        own_limits = [] if self._neurons is None else [Limit("cell", self._neurons)]
+        with self._lock:
+            spent = sum(self._neurons_by_call.values())
+        return [
+            replace(limit, spent=spent) if limit.scope == "cell" else limit
+            for limit in (*limits, *own_limits)
+        ]
+
+    def set_call_neurons(self, call_id: int, neurons: float) -> None:
+        """Set the neurons that a call has reserved or used."""
+        with self._lock:
+            self._neurons_by_call[call_id] = neurons
+
+    def add(self, call_id: int, neurons: float) -> None:
+        """Add neurons to the reservation of a call or pool."""
+        with self._lock:
+            self._neurons_by_call[call_id] = self._neurons_by_call.get(call_id, 0.0) + neurons
+
+
+class Reservation:
+    """The reservation of one call in the ledger.
+
+    `cost` is None if no price is known; `max_neurons` is --max-neurons. `day_usage` stays None
+    for the backends "local" and "elsewhere" and for a call reserved together with others.
+    `request_fingerprint` is the hash of the request. `on_success` is called once after a
+    successful call and returns notes for the user.
+    """
+
+    def __init__(
+        self,
+        accounting: Accounting,
+        model: Model,
+        cost: Cost | None,
+        *,
+        max_neurons: float | None = None,
+        backend_kind: BackendKind = "account",
+        thread: str = "",
+    ) -> None:
+        self.accounting = accounting
+        self.model = model
+        self.cost = cost
+        self.thread = thread
+        self._is_single = True
+        self.cell = CellLimit(max_neurons)
+        self._is_local = backend_kind == "local"
+        self._is_other_server = backend_kind == "elsewhere"
+        self._rates = accounting.get_rates(model, is_local=self._is_local)
+        self._call_id: int | None = None
+        self._max_tokens = 0
+        self._reserved = 0.0  # neurons
+        self._is_limited = False
+        self._notes: list[str] = []
+        self.day_usage: DayUsage | None = None
+        self.request_fingerprint = ""
+        self.on_success: Callable[[], list[str]] = list
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes about this call for the user."""
+        return tuple(self._notes)
+
+    def reserve(self) -> int:
+        """Reserve the call's maximum cost and return the max_tokens of its answer.
+
+        Raises BudgetExceededError or DailyQuotaError before anything is sent.
+        """
+        if self._call_id is None:
+            reserve_group([self])
+        if self._call_id is not None:
+            self.accounting.observers.call_started(self._call_id, self.model.name)
+        return self._max_tokens
+
+    @property
+    def ledger_key(self) -> tuple[str, str, str]:
+        """The model, the task and the fingerprint of the request."""
+        return self.model.name, self.model.task or "Text Generation", self.request_fingerprint
+
+    def assign(
+        self, call_id: int, admission: Admission, *, is_limited: bool, is_single: bool
+    ) -> None:
+        """Store what the ledger reserved for the call, and whether a limit applies to it."""
+        self._is_single = is_single
+        self._call_id, self._max_tokens = call_id, admission.max_tokens
+        self._reserved, self._is_limited = admission.neurons, is_limited
+        self.cell.set_call_neurons(call_id, admission.neurons)
+        note = lowered_note(admission, self.cost.max_tokens if self.cost else 0)
+        self._notes += [note] if note else []
+
+    def report_progress(self, get_usage: Callable[[], Usage]) -> None:
+        """Notify the observers of progress; `get_usage` is called only if needed."""
+        if self._call_id is not None:
+            self.accounting.observers.call_progress(
+                self._call_id, lambda: ActiveCall(self.model.name, self.price_usage(get_usage()))
+            )
+
+    @property
+    def has_enforced_limit(self) -> bool:
+        """Whether a limit applies to the call and it may cost neurons."""
+        return self._is_limited and (self.cost is None or self.cost.high > 0)
+
+    def enforce_limits(self, reported: Usage, min_tokens: int = 0) -> float:
+        """Enforce the limits on the call's minimum usage so far; reserve more if needed.
+
+        `reported` is the usage from the server, `min_tokens` the least number of tokens received.
+        Returns how many more tokens fit into the reservation; infinity if their price is unknown.
+
+        Raises BudgetCutoffError if a limit has too few neurons for the usage so far plus one more
+        token. That token is not counted after max_tokens, where the server ends the answer.
+        """
+        tokens = max(reported.completion_tokens, min_tokens)
+        per_token = self.cost.per_token if self.cost else 0.0
+        next_token = per_token if tokens < self._max_tokens else 0.0
+        needed = self._min_neurons(reported, min_tokens) + next_token
+        if needed > self._reserved + SLACK:
+            self._extend(needed)
+        return (self._reserved - needed) / per_token if per_token else math.inf
+
+    def _min_neurons(self, reported: Usage, min_tokens: int) -> float:
+        """Return the neurons of the reported usage, or of `min_tokens` if that is outdated."""
+        neurons = self._with_price(reported).neurons or 0.0
+        if min_tokens <= reported.completion_tokens or self.cost is None or self._rates is None:
+            return neurons
+        answer = Usage(reported.prompt_tokens, min_tokens, reported.cached_tokens)
+        prompt = 0.0 if reported.prompt_tokens else self.cost.prompt_min
+        return max(neurons, self._rates.price_usage(answer) + prompt)
+
+    def _extend(self, needed: float) -> None:
+        call_id = self._call_id
+        if call_id is None:
+            return
+
+        def extend(limits: Sequence[Limit], reserved: float) -> float:
+            amount = extend_reservation(needed, reserved, self.cell.add_to_limits(limits))
+            self.cell.set_call_neurons(call_id, amount)
+            return amount
+
+        self._reserved = self.accounting.ledger.extend(call_id, extend)
+
+    def price_usage(self, usage: Usage) -> Usage:
+        """Return the usage with its billed neurons, or else with an estimate.
+
+        The estimate is at most the call's reservation.
+        """
+        if usage.neurons is not None:
+            return usage
+        return self.cap_estimate(self._with_price(usage))
+
+    def cap_estimate(self, usage: Usage, billed: float = 0.0) -> Usage:
+        """Return the usage with its estimate capped at the call's reservation.
+
+        `billed` is the part that the server has billed: the cap is at least that.
+        """
+        max_estimate = self._max_estimate
+        return usage if max_estimate is None else cap_estimate(max(max_estimate, billed), usage)
+
+    @property
+    def _max_estimate(self) -> float | None:
+        """The maximum of an estimate in neurons; None if the reservation is no upper bound."""
+        cost = self.cost
+        is_open = cost is None or (cost.per_token > 0 and not cost.max_tokens)
+        return None if is_open and not self._is_limited else self._reserved
+
+    def _with_price(self, usage: Usage) -> Usage:
+        return usage if self._is_local else with_estimate(self._rates, usage)
+
+    def settle(
+        self,
+        status: Status,
+        usage: Usage,
+        seconds: float,
+        first_token_seconds: float | None = None,
+    ) -> None:
+        """Replace the reservation with the actual usage; a second call does nothing.
+
+        If the ledger cannot be written, a note says so, and the ledger is updated later.
+        """
+        call_id, self._call_id = self._call_id, None
+        if call_id is None:
+            return
+        if self._is_local:
+            usage = replace(usage, neurons=0.0, cost_basis="billed")
+        self.cell.set_call_neurons(call_id, usage.neurons or 0.0)
+        write_error = self.accounting.ledger.settle(
+            call_id, CallOutcome(status, usage, seconds, first_token_seconds)
+        )
+        self.accounting.observers.call_finished(call_id)
+        if write_error:
+            self._notes.append(unwritten_note(write_error))
+        if status == "ok":
+            self._notes += self.on_success()
+        if self._is_local or self._is_other_server:
+            return
+        if usage.cost_basis == "estimated" and self._rates and self._rates.billed_calls:
+            self._notes.append(calibration_note(self._rates))
+        if self._is_single and not write_error:
+            self._update_day_usage()
+
+    def _update_day_usage(self) -> None:
+        """Store today's usage, and add limit warnings to the notes."""
+        try:
+            self.day_usage = self.accounting.day_usage()
+            self._notes += self.accounting.limit_warnings(self.day_usage)
+        except StorageError:  # the call is settled; the next call reports the error
+            self.day_usage = None
+
+
+def unwritten_note(error: StorageError) -> str:
+    """Return the note for a call that ended while the ledger could not be written."""
+    return f"Not booked yet: {error.cause}. It is booked with the next call. {error.hint}"
+
+
+def reserve_group(reservations: Sequence[Reservation]) -> None:
+    """Reserve the cost of all calls of one cell as one sum, under the cell limit of the first.
+
+    Raises BudgetExceededError or DailyQuotaError if the sum does not fit, and reserves nothing.
+    """
+    if not reservations:
+        return
+    first = reservations[0]
+    admissions: list[Admission] = []
+    is_limited = False
+
+    def admit_calls(limits: Sequence[Limit], is_day_closed: bool) -> list[float]:  # noqa: FBT001 - an AdmitCalls
+        nonlocal is_limited
+        if is_day_closed:
+            raise first.accounting.quota_error(
+                "The free neurons of today are used up; nothing was sent"
+            )
+        limits = first.cell.add_to_limits(limits)
+        is_limited = bool(limits)
+        admissions[:] = admit_group([item.cost for item in reservations], limits)
+        return [admission.neurons for admission in admissions]
+
+    context = replace(first.accounting.get_context(), thread=first.thread)
+    call_keys = [item.ledger_key for item in reservations]
+    call_ids = first.accounting.ledger.reserve_all(context, call_keys, admit_calls)
+    for reservation, call_id, admission in zip(reservations, call_ids, admissions, strict=True):
+        reservation.cell = first.cell
+        reservation.assign(
+            call_id, admission, is_limited=is_limited, is_single=len(reservations) == 1
+        )
+
+
+class FreeReservation(Reservation):
+    """The ledger entry of a replayed call: it costs nothing, so no budget or quota applies.
+
+    The ledger lists it as replayed, with its tokens and 0 neurons. If the ledger cannot be
+    written, as on a read-only disk, the answer is still shown, with a note.
+    """
+
+    def __init__(
+        self, accounting: Accounting, model: Model, thread: str, notes: Sequence[str]
+    ) -> None:
+        super().__init__(accounting, model, None, backend_kind="local", thread=thread)
+        self._notes += notes
+
+    def reserve(self) -> int:
+        """Add the call to the ledger with 0 neurons; return 0 (no token limit)."""
+        context = replace(self.accounting.get_context(), thread=self.thread)
+        ledger = self.accounting.ledger
+        try:
+            (call_id,) = ledger.reserve_all(
+                context, [self.ledger_key], lambda _limits, _closed: [0.0]
+            )
+        except StorageError as error:
+            self._notes.append(f"Not booked: {error.cause}.")
+            return 0
+        self._call_id = call_id
+        self.accounting.observers.call_started(call_id, self.model.name)
+        return 0
+
+    def price_usage(self, usage: Usage) -> Usage:
+        """Return the usage with 0 neurons and cost basis "replayed"."""
+        return replace(usage, neurons=0.0, cost_basis="replayed")
+
+    def settle(
+        self,
+        status: Status,  # noqa: ARG002 - a replayed call has one status
+        usage: Usage,
+        seconds: float,
+        first_token_seconds: float | None = None,
+    ) -> None:
+        """Settle the call as replayed, even if the user interrupted it."""
+        call_id, self._call_id = self._call_id, None
+        if call_id is None:
+            return
+        outcome = CallOutcome("replayed", self.price_usage(usage), seconds, first_token_seconds)
+        write_error = self.accounting.ledger.settle(call_id, outcome)
+        self.accounting.observers.call_finished(call_id)
+        if write_error:
+            self._notes.append(unwritten_note(write_error))

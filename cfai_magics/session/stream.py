@@ -1,0 +1,169 @@
+"""Stream the answer of one call: reserve before sending, settle however it ends."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from ..errors import (
+    APITimeoutError,
+    BudgetCutoffError,
+    CfaiError,
+    IncompleteStreamError,
+    ResponseTooLargeError,
+    SetupError,
+)
+from ..pricing.prices import get_max_tokens, with_max_tokens
+from ..types.messages import Answer, Delta, Request
+from ..types.usage import Status, Usage
+from ..workers_ai.chat_stream import AnswerBuilder
+from .reservation import Reservation
+
+if TYPE_CHECKING:
+    from ..workers_ai.chat_stream import ChatStream
+
+# Errors after which the prompt may be billed: the model may have run.
+INCOMPLETE_RESPONSE_ERRORS = (IncompleteStreamError, ResponseTooLargeError, APITimeoutError)
+FINISH_REASON_BY_ERROR: dict[type[CfaiError], str] = {BudgetCutoffError: "budget"}
+
+
+class AnswerStream:
+    """Iterate over the deltas of one call; `answer` is the answer so far, complete at the end.
+
+    The request is sent when iteration starts. Leaving the `with` block closes the connection. An
+    error carries the partial answer as `error.answer` if a token was received.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        reservation: Reservation,
+        send: Callable[[Request], "ChatStream"],
+        new_builder: Callable[[Request], AnswerBuilder],
+        add_hints: Callable[[CfaiError], CfaiError],
+    ) -> None:
+        self._request = request
+        self._reservation = reservation
+        self._send = send
+        self._builder = new_builder(request)
+        self._add_hints = add_hints
+        self._chat_stream: ChatStream | None = None
+        self._early_finish_reason: str | None = "interrupted"  # until the stream ends
+        self._is_interrupted = False  # by another thread
+        self._may_bill_prompt = True  # whether a prompt without answer tokens may be billed
+        self._next_check_weight = 0.0  # below this weight, the text cannot exceed a limit
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection and settle the usage so far."""
+        if self._chat_stream is not None:
+            self._chat_stream.close()
+        self._settle("interrupted")
+
+    def interrupt(self) -> None:
+        """Treat errors from now on as an interruption by the user."""
+        self._is_interrupted = True
+
+    def __iter__(self) -> Iterator[Delta]:
+        try:
+            request = self._reserve()
+            self._builder.start_timer()
+            self._chat_stream = self._send(request)
+            is_held = self._reservation.has_enforced_limit
+            for delta in self._chat_stream:
+                self._builder.add(delta)
+                self._reservation.report_progress(self._usage)
+                if is_held:
+                    self._check_limits(self._chat_stream.usage)
+                yield delta
+            self._early_finish_reason = None
+            self._settle("ok")
+        except CfaiError as error:
+            raise self._handle_error(error) from None
+        finally:
+            self.close()
+
+    def _reserve(self) -> Request:
+        """Reserve, and return the request with max_tokens lowered to fit the budgets."""
+        max_tokens = self._reservation.reserve()
+        if not max_tokens or max_tokens == get_max_tokens(self._request):
+            return self._request
+        return with_max_tokens(self._request, max_tokens)
+
+    def _check_limits(self, reported: Usage) -> None:
+        """Enforce the call's limits; count the tokens of the text only if it may exceed one.
+
+        That saves time: text has at most as many tokens as its weight in characters.
+        """
+        weight = self._builder.weight
+        if weight < self._next_check_weight:
+            self._reservation.enforce_limits(reported)
+        else:
+            tokens_left = self._reservation.enforce_limits(reported, self._builder.min_tokens())
+            self._next_check_weight = weight + max(1.0, tokens_left)
+
+    def _handle_error(self, error: CfaiError) -> CfaiError:
+        if self._is_interrupted:
+            return error
+        self._early_finish_reason = FINISH_REASON_BY_ERROR.get(type(error), "cut")
+        self._may_bill_prompt = isinstance(error, INCOMPLETE_RESPONSE_ERRORS)
+        if not isinstance(error, SetupError):
+            self._settle("interrupted" if isinstance(error, BudgetCutoffError) else "failed")
+        error.answer = self.answer if self._builder.has_first_token else None
+        return self._add_hints(error)
+
+    def _settle(self, status: Status) -> None:
+        self._builder.end()
+        answer = self.answer
+        self._reservation.settle(status, answer.usage, answer.seconds, answer.first_token_seconds)
+
+    def _usage(self) -> Usage:
+        """Return the usage so far, estimated where the server's report is missing or outdated."""
+        usage = self._builder.usage or (self._chat_stream.usage if self._chat_stream else Usage())
+        is_outdated = self._is_outdated(usage)
+        if usage.prompt_tokens and not is_outdated:
+            return usage
+        estimate = self._builder.estimate_usage()
+        if not is_outdated:
+            return replace(estimate, neurons=usage.neurons, cost_basis=usage.cost_basis)
+        return self._update_usage(usage, estimate)
+
+    def _is_outdated(self, reported: Usage) -> bool:
+        """Whether more of the answer has been received than the server reported."""
+        if self._early_finish_reason is None and (
+            reported.neurons is not None or reported.completion_tokens
+        ):
+            return False  # the report covers the complete call
+        return reported.completion_tokens < self._builder.min_tokens()
+
+    def _update_usage(self, reported: Usage, estimate: Usage) -> Usage:
+        """Return the usage of an answer that is longer than the server reported."""
+        tokens = max(reported.completion_tokens, estimate.completion_tokens)
+        prompt = reported.prompt_tokens or estimate.prompt_tokens
+        usage = self._reservation.price_usage(Usage(prompt, tokens, reported.cached_tokens))
+        if (usage.neurons or 0.0) > (reported.neurons or 0.0):
+            return usage
+        return replace(usage, neurons=reported.neurons, cost_basis=reported.cost_basis)
+
+    @property
+    def answer(self) -> Answer:
+        """The answer so far; its usage is billed only if the call completed, else estimated."""
+        usage = self._reservation.price_usage(self._usage())
+        is_prompt_unbilled = self._chat_stream is None or not self._may_bill_prompt
+        if self._early_finish_reason and not self._builder.has_first_token and is_prompt_unbilled:
+            usage = replace(usage, prompt_tokens=0, completion_tokens=0, neurons=0.0)
+        if self._early_finish_reason and usage.cost_basis == "billed":
+            usage = replace(usage, cost_basis="estimated")
+        return self._builder.build_answer(
+            usage,
+            self._early_finish_reason,
+            request_id=self._chat_stream.request_id if self._chat_stream else None,
+            endpoint=self._chat_stream.endpoint if self._chat_stream else "",
+            raw=self._chat_stream.response_body if self._chat_stream else None,
+            notes=self._reservation.notes,
+            day_usage=self._reservation.day_usage,
+        )

@@ -1,0 +1,213 @@
+"""Run the native tasks of one session: reserve, send, settle."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..backends.selector import OnRetry
+from ..errors import APITimeoutError, BudgetCutoffError, CfaiError, ResponseTooLargeError
+from ..pricing.prices import Cost
+from ..pricing.tokens import estimate_tokens
+from ..types.results import Embeddings, TaskResult
+from ..types.usage import Model, Status, Usage
+from ..workers_ai.endpoints import MAX_TEXTS_PER_REQUEST
+from ..workers_ai.task_requests import Payload, TaskRequest
+from .call import CallResolver, ResolvedCall
+from .reservation import Accounting, Reservation
+
+Files = Sequence[tuple[str, bytes, str]]
+# an endpoint that the catalog does not list
+TO_MARKDOWN_MODEL = Model("tomarkdown", "Markdown Conversion")
+
+
+@dataclass
+class _CallUsage:
+    """The usage of a call in progress, and the estimated usage of requests without a response."""
+
+    usage: Usage = field(default_factory=Usage)
+    pending: Usage = field(default_factory=Usage)
+
+
+class TaskCalls:
+    """Run the native tasks of one session; `add_hints` adds the session's hints to an error."""
+
+    def __init__(
+        self,
+        accounting: Accounting,
+        resolver: CallResolver,
+        clock: Callable[[], float],
+        add_hints: Callable[[CfaiError], CfaiError],
+    ) -> None:
+        self._accounting = accounting
+        self._resolver = resolver
+        self._clock = clock
+        self._add_hints = add_hints
+
+    def embed(
+        self,
+        texts: tuple[str, ...],
+        resolved: ResolvedCall,
+        cost: Cost | None,
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+    ) -> Embeddings:
+        """Return one vector per text; the cost of all is reserved before the first request."""
+        reservation, vectors = (
+            resolved.new_reservation(cost, max_neurons),
+            list[tuple[float, ...]](),
+        )
+        model_name, gateway = resolved.model.name, self._resolver.resolve_gateway(resolved)
+        batches = resolved.client.embed_batches(texts, model_name, on_retry, gateway)
+        with self._reserve_and_settle(reservation) as call:
+            call.pending = reservation.price_usage(
+                _with_estimated_prompt_tokens(Usage(), texts[:MAX_TEXTS_PER_REQUEST])
+            )
+            for batch in batches:
+                end = len(vectors) + len(batch.vectors)
+                usage = batch.usage
+                if not usage.prompt_tokens:
+                    usage = _with_estimated_prompt_tokens(usage, texts[len(vectors) : end])
+                call.usage += reservation.price_usage(usage)
+                vectors += batch.vectors
+                call.pending = Usage()  # until the next batch is sent
+                if end < len(texts):
+                    _require_budget_left(reservation, call.usage)
+                    call.pending = reservation.price_usage(
+                        _with_estimated_prompt_tokens(
+                            Usage(), texts[end : end + MAX_TEXTS_PER_REQUEST]
+                        )
+                    )
+        notes, day_usage, usage = (
+            reservation.notes,
+            reservation.day_usage,
+            reservation.cap_estimate(call.usage),
+        )
+        return Embeddings(
+            *(
+                model_name,
+                tuple(vectors),
+                usage,
+                texts,
+                notes,
+                day_usage,
+                resolved.provenance,
+                resolved.is_local,
+            )
+        )
+
+    def run(
+        self,
+        model: Model,
+        payload: Payload,
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+        **send_kwargs: Any,
+    ) -> TaskResult:
+        """Run a native task and return its result; `send_kwargs` as in WorkersAI.run."""
+        resolved = self._resolver.resolve_task(model, payload, send_kwargs)
+        all_kwargs = {**send_kwargs, **self._gateway_kwargs(resolved, on_retry)}
+        return self._run_and_settle(
+            resolved,
+            TaskRequest(model.name, payload, **send_kwargs),
+            max_neurons,
+            lambda: resolved.client.run(model.name, payload, **all_kwargs),
+        )
+
+    def _gateway_kwargs(self, resolved: ResolvedCall, on_retry: OnRetry | None) -> dict[str, Any]:
+        gateway = self._resolver.resolve_gateway(resolved)
+        return {"on_retry": on_retry, "gateway": gateway}
+
+    def to_markdown(
+        self,
+        files: Files,
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+    ) -> TaskResult:
+        """Convert documents to Markdown."""
+        resolved = self._resolver.resolve_task(TO_MARKDOWN_MODEL, {}, {"files": files})
+        task_request = TaskRequest(
+            TO_MARKDOWN_MODEL.name, {}, files={file[0]: file for file in files}
+        )
+        gateway_kwargs = self._gateway_kwargs(resolved, on_retry)
+        return self._run_and_settle(
+            resolved,
+            task_request,
+            max_neurons,
+            lambda: resolved.client.to_markdown(files, **gateway_kwargs),
+        )
+
+    def _run_and_settle(
+        self,
+        resolved: ResolvedCall,
+        task_request: TaskRequest,
+        max_neurons: float | None,
+        send: Callable[[], TaskResult],
+    ) -> TaskResult:
+        model = resolved.model
+        reservation = resolved.new_reservation(
+            self._accounting.estimate_task_cost(model, task_request), max_neurons
+        )
+        with self._reserve_and_settle(reservation) as call:
+            call.pending = reservation.cap_estimate(
+                self._accounting.price_task(model, task_request, TaskResult())
+            )
+            result = send()
+            call.usage = reservation.cap_estimate(
+                self._accounting.price_task(model, task_request, result)
+            )
+        usage, provenance = call.usage, resolved.provenance
+        if provenance.recording:
+            recording = replace(provenance.recording, neurons=usage.neurons)
+            usage, provenance = (
+                reservation.price_usage(usage),
+                replace(provenance, recording=recording),
+            )
+        notes_and_day_usage = reservation.notes, reservation.day_usage
+        return replace(
+            result,
+            usage=usage,
+            notes=notes_and_day_usage[0],
+            day_usage=notes_and_day_usage[1],
+            provenance=provenance,
+        )
+
+    @contextmanager
+    def _reserve_and_settle(self, reservation: Reservation) -> Iterator[_CallUsage]:
+        """Reserve a call, yield its usage record, and settle it however it ends."""
+        call = _CallUsage()
+        reservation.reserve()
+        started = self._clock()
+        status: Status = "interrupted"
+        has_unread_reply = True  # a sent request may be billed even if no response was read
+        try:
+            yield call
+            status, has_unread_reply = "ok", False
+        except CfaiError as error:
+            status, has_unread_reply = (
+                "failed",
+                isinstance(error, ResponseTooLargeError | APITimeoutError),
+            )
+            raise self._add_hints(error) from None
+        finally:
+            usage = call.usage + call.pending if has_unread_reply else call.usage
+            billed = call.usage.neurons or 0.0 if call.usage.cost_basis == "billed" else 0.0
+            reservation.settle(
+                status, reservation.cap_estimate(usage, billed), self._clock() - started
+            )
+
+
+def _require_budget_left(reservation: Reservation, usage: Usage) -> None:
+    """Raise BudgetCutoffError if the usage so far exhausts a limit."""
+    if not reservation.has_enforced_limit:
+        return
+    try:
+        reservation.enforce_limits(usage)
+    except BudgetCutoffError as error:
+        error.hint = "Embed fewer texts, or raise the limit. The other texts were not sent."
+        raise
+
+
+def _with_estimated_prompt_tokens(usage: Usage, texts: Iterable[str]) -> Usage:
+    """Return the usage with estimated prompt tokens: Cloudflare may omit them for embeddings."""
+    return replace(usage, prompt_tokens=sum(map(estimate_tokens, texts)))

@@ -1,0 +1,1 @@
+"""SQLite files shared by all kernels of a user."""

@@ -1,0 +1,241 @@
+"""Open SQLite files that several kernels share, and compute UTC days."""
+
+import errno
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from weakref import finalize
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
+from .. import forks, state_files
+from ..errors import StorageError
+
+BUSY_TIMEOUT = 30.0  # s that a kernel waits for the write lock
+PRIMARY_CODE = 0xFF  # mask: SQLITE_BUSY_RECOVERY and other extended codes to their primary code
+LOCKED = (
+    "Another program writes to it and has not finished. Wait, or close what has it open (a "
+    "database viewer, a backup, a sync client)."
+)
+FULL = "The disk may be full. Free some space, or set CFAI_HOME to a folder on another disk."
+DAMAGED = "The file is damaged and may be moved away: a new one is begun."
+FOLDER_HINT = "Check the rights of the folder, or set CFAI_HOME to another folder."
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+Migration = tuple[str, str]  # its name, and its SQL
+_INHERITED: list[sqlite3.Connection] = []  # the parent's: a child must not close them
+
+
+class Database:
+    """One SQLite file, opened on first use, with one connection shared by all threads.
+
+    The connection is closed by `close`, when the object is deleted, and when the process that
+    opened it exits. Each of the `migrations` runs once per file, in order and in one transaction
+    with its version number. `lock_timeout` is the busy timeout of a transaction in seconds.
+    """
+
+    def __init__(
+        self, path: Path, migrations: Sequence[Migration], lock_timeout: float = BUSY_TIMEOUT
+    ) -> None:
+        self.path = path
+        self.lock_timeout = lock_timeout
+        self._migrations = migrations
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._closing: finalize[[sqlite3.Connection, int], Database] | None = None
+        forks.register(self)
+
+    def before_fork(self) -> None:
+        """Close the file: SQLite forbids using or closing a connection in a forked child.
+
+        A second connection opened by the child would share the locks of the first.
+        """
+        self._lock.acquire()
+        if self._connection is not None and not self._connection.in_transaction:
+            self.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Release the lock for the parent's other threads."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Create a new lock, and drop an open connection without closing it."""
+        self._lock = threading.RLock()
+        if self._connection is not None:  # the fork happened inside a transaction
+            _INHERITED.append(self._connection)
+            self._connection = self._closing = None
+
+    @contextmanager
+    def transaction(self, lock_timeout: float | None = None) -> Iterator[sqlite3.Connection]:
+        """Yield the connection in one immediate transaction, rolled back on any error.
+
+        `lock_timeout` overrides the file's busy timeout (seconds) for this transaction.
+
+        Raises StorageError if the file cannot be opened, read or written.
+        """
+        with self._lock, self._map_errors():
+            connection = self._open()
+            self._begin(connection, lock_timeout)
+            try:
+                yield connection
+                # on a full disk this fails and the transaction stays open
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite may have rolled back already
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _begin(self, connection: sqlite3.Connection, lock_timeout: float | None) -> None:
+        if lock_timeout is None or lock_timeout == self.lock_timeout:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        connection.execute(f"PRAGMA busy_timeout = {_milliseconds(lock_timeout)}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {_milliseconds(self.lock_timeout)}")
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection for reading; it sees the commits of other kernels."""
+        with self._lock, self._map_errors():
+            yield self._open()
+
+    def data_version(self) -> tuple[int, int]:
+        """Return a value that changes whenever any kernel has written to the file."""
+        with self.connection() as connection:
+            external_version = int(connection.execute("PRAGMA data_version").fetchone()[0])
+            return external_version, connection.total_changes
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._lock:
+            if self._closing is not None:
+                self._closing()
+            self._connection = self._closing = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            state_files.create_file(self.path)
+            self._connection = _connect_with_retries(self._connect, self.lock_timeout)
+            self._closing = finalize(self, _close, self._connection, os.getpid())
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=self.lock_timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            # In WAL mode, commits survive a killed process without waiting for the disk.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        if self._schema_version(connection) == len(self._migrations):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for number in range(self._schema_version(connection), len(self._migrations)):
+                for statement in _split_statements(self._migrations[number][1]):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    def _schema_version(self, connection: sqlite3.Connection) -> int:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(self._migrations):
+            raise StorageError(
+                f"{self.path} was written by a newer cfai-magics",
+                "Update this one: pip install --upgrade cfai-magics.",
+            )
+        return version
+
+    @contextmanager
+    def _map_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StorageError(
+                f"{self.path} can't be used: {state_files.describe_error(error)}", _hint(error)
+            ) from None
+
+
+def _close(connection: sqlite3.Connection, process: int) -> None:
+    """Close a connection, unless this is a forked child of the process that opened it."""
+    if os.getpid() == process:
+        connection.close()
+
+
+def integrity_error(path: Path) -> str:
+    """Return what SQLite's quick_check reports; empty if the file is intact or missing."""
+    if not os.path.lexists(path):
+        return ""
+    if not path.is_file():
+        return "it is not a regular file"
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with forks.postpone_forks(), closing(sqlite3.connect(uri, uri=True)) as connection:
+            result = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if result == "ok" else result
+
+
+def _connect_with_retries(
+    connect: Callable[[], sqlite3.Connection], lock_timeout: float
+) -> sqlite3.Connection:
+    """Open with retries: the busy timeout does not cover another kernel's switch to WAL."""
+    retrying = Retrying(
+        retry=retry_if_exception(_is_busy),
+        stop=stop_after_delay(lock_timeout),
+        wait=wait_random(0.01, 0.05),
+        reraise=True,
+    )
+    return retrying(connect)
+
+
+def _is_busy(error: BaseException) -> bool:
+    return _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _code(error: BaseException) -> int | None:
+    """Return SQLite's primary result code; None if the error has none."""
+    code = getattr(error, "sqlite_errorcode", None)  # missing on some sqlite3 errors
+    return code & PRIMARY_CODE if isinstance(code, int) else None
+
+
+def _hint(error: sqlite3.Error | OSError) -> str:
+    """Return the hint for an error of the file."""
+    code = _code(error)
+    if _is_busy(error):
+        return LOCKED
+    is_full = code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}  # IOERR: a disk quota
+    if is_full or (isinstance(error, OSError) and error.errno in NO_SPACE):
+        return FULL
+    return DAMAGED if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else FOLDER_HINT
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def _split_statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script: executescript would commit the open transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,125 @@
+"""One lock file per kernel: others see whether the kernel is alive."""
+
+import os
+import secrets
+import sys
+import threading
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from .. import forks, state_files
+from ..errors import StorageError
+
+CHILD = "."  # separates the parent's name from the suffix of a forked child
+
+
+class AcquiredLock(Protocol):
+    """A file lock acquired by this process."""
+
+    def release(self) -> None:
+        """Release the lock, also for processes that inherited it."""
+
+
+class KernelLock(forks.ChildForkHook):
+    """The lock file of this kernel, which shows other kernels that it is alive.
+
+    The operating system releases the lock when the process ends, even after a crash. `name`
+    identifies this kernel. A forked child has its own name and lock, and its parent's `session`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file_lock: AcquiredLock | None = None
+        self._thread_lock = threading.Lock()  # parallel calls start in several threads
+        self.name = secrets.token_hex(8)
+        forks.register(self)
+
+    @property
+    def session(self) -> str:
+        """The name shared by a process and its forked children."""
+        return self.name.partition(CHILD)[0]
+
+    def after_fork_in_child(self) -> None:
+        """Leave the lock to the parent, and take a new name."""
+        parent_lock, self._file_lock = self._file_lock, None
+        if isinstance(parent_lock, _Flock):
+            parent_lock.disown()
+        self._thread_lock = threading.Lock()
+        self.name = f"{self.session}{CHILD}{secrets.token_hex(4)}"
+
+    def acquire(self) -> None:
+        """Acquire this kernel's lock, unless it is already acquired."""
+        with self._thread_lock:
+            if self._file_lock is None:
+                self._file_lock = self._acquire_file_lock()
+
+    def _acquire_file_lock(self) -> AcquiredLock:
+        path = self._lock_path(self.name)
+        try:
+            state_files.create_folder(self._folder)
+            if sys.platform != "win32" and hasattr(os, "register_at_fork"):
+                return _Flock(path)
+            file_lock = FileLock(path, mode=state_files.FILE_MODE, thread_local=False)
+            file_lock.acquire(timeout=0)
+        except OSError as error:
+            raise StorageError(
+                f"{self._folder} can't be used: {error}",
+                "Make room or rights there, or set CFAI_HOME to another folder.",
+            ) from None
+        return file_lock
+
+    def is_alive(self, name: str) -> bool:
+        """Return whether the kernel of this name is still running."""
+        if name == self.name:
+            return True
+        lock = FileLock(self._lock_path(name), mode=state_files.FILE_MODE)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        except OSError:  # unknown: better to count a call twice than not at all
+            return True
+        lock.release()
+        self._lock_path(name).unlink(missing_ok=True)
+        return False
+
+    def release(self) -> None:
+        """Release this kernel's lock and delete its file."""
+        with self._thread_lock:
+            if self._file_lock is not None:
+                self._file_lock.release()
+                self._lock_path(self.name).unlink(missing_ok=True)
+                self._file_lock = None
+
+    def _lock_path(self, name: str) -> Path:
+        return self._folder / f"{name}.lock"
+
+
+class _Flock:
+    """A file locked with `flock`; a forked child inherits the lock.
+
+    filelock before 4.0 releases it in the child and so in the parent, which then looks dead.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import fcntl
+
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise
+
+    def release(self) -> None:
+        """Release the lock, also for processes that inherited it."""
+        import fcntl
+
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        os.close(self._file)
+
+    def disown(self) -> None:
+        """Close the inherited descriptor; the parent keeps the lock."""
+        os.close(self._file)

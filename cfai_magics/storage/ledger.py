@@ -1,0 +1,518 @@
+"""Store all calls in the ledger: reservations, settlements, budgets and kernel locks."""
+
+import atexit
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection
+
+from .. import forks
+from ..errors import StorageError
+from ..types.usage import (
+    MAX_NEURONS,
+    MAX_TOKENS,
+    AccountFigure,
+    DayUsage,
+    Limit,
+    Scope,
+    Status,
+    Usage,
+)
+from .database import BUSY_TIMEOUT, Database
+from .kernel_lock import KernelLock
+from .ledger_schema import MIGRATIONS
+from .usage_queries import History
+from .utc_day import seconds_to_midnight, utc_day
+
+FREE_DAILY_NEURONS = 10_000.0  # per day and account, on the free and the paid plan
+SPENT_SQL = {
+    "day": "SELECT total(billed + estimated + reserved) FROM totals"
+    " WHERE day = :day AND account = :account",
+    # The kernel and its forked children, whose names continue after a period.
+    "session": "SELECT total(billed + estimated + reserved) FROM totals"
+    " WHERE kernel = :kernel OR (kernel > :kernel || '.' AND kernel < :kernel || '/')",
+    "notebook": "SELECT total(billed + estimated + reserved) FROM totals"
+    " WHERE day = :day AND account = :account AND notebook = :notebook",
+    "cell": "SELECT 0.0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """The account (hashed), notebook and thread of a call; names may be empty."""
+
+    account: str
+    notebook: str = ""
+    thread: str = ""
+
+
+class Budgets:
+    """The budgets stored in the ledger, plus the `course_budgets`, which are not stored."""
+
+    def __init__(
+        self,
+        database: Database,
+        kernel_lock: KernelLock,
+        clock: Callable[[], float],
+        course_budgets: tuple[tuple[Scope, float], ...],
+    ) -> None:
+        self._database = database
+        self._kernel_lock = kernel_lock
+        self._clock = clock
+        self._course_budgets = course_budgets
+
+    def limits(self, context: CallContext) -> list[Limit]:
+        """Return the budgets that apply to a context, with the neurons spent so far."""
+        with self._database.connection() as connection:
+            return self.select_limits(connection, context)
+
+    def select_limits(
+        self, connection: Connection, context: CallContext, day: str = ""
+    ) -> list[Limit]:
+        """Return the same as `limits`, inside the caller's transaction.
+
+        `day` (UTC) replaces today for a call that started before midnight.
+        """
+        at = day or utc_day(self._clock())
+        stored = [
+            (scope, self._select_budget(connection, scope, name))
+            for scope, name in self._scopes_with_names(context.notebook)
+        ]
+        budgets = [(scope, budget, False) for scope, budget in stored if budget is not None]
+        budgets += [(scope, budget, True) for scope, budget in self._course_budgets]
+        return [
+            Limit(scope, budget, self._sum_neurons(connection, scope, context, at), from_course)
+            for scope, budget, from_course in budgets
+        ]
+
+    def daily_limit(self, connection: Connection) -> float:
+        """Return the lowest day budget, or the free daily quota if none is set."""
+        stored_budget = self._select_budget(connection, "day", "")
+        course_budgets = [budget for scope, budget in self._course_budgets if scope == "day"]
+        return min(
+            [*course_budgets, *([] if stored_budget is None else [stored_budget])],
+            default=FREE_DAILY_NEURONS,
+        )
+
+    def set(self, scope: Scope, neurons: float | None, notebook: str = "") -> None:
+        """Set the budget of the day, this session or a notebook; None removes it."""
+        name = dict(self._scopes_with_names(notebook))[scope]
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM budgets WHERE scope = ? AND name = ?", (scope, name))
+            if neurons is not None:
+                connection.execute("INSERT INTO budgets VALUES (?, ?, ?)", (scope, name, neurons))
+
+    def _sum_neurons(
+        self, connection: Connection, scope: Scope, context: CallContext, day: str
+    ) -> float:
+        values = {
+            "day": day,
+            "kernel": self._kernel_lock.session,
+            "account": context.account,
+            "notebook": context.notebook,
+        }
+        return float(connection.execute(SPENT_SQL[scope], values).fetchone()[0])
+
+    def _scopes_with_names(self, notebook: str) -> tuple[tuple[Scope, str], ...]:
+        """Return the budget scopes, each with its name in the table."""
+        return ("day", ""), ("session", self._kernel_lock.session), ("notebook", notebook)
+
+    def _select_budget(self, connection: Connection, scope: Scope, name: str) -> float | None:
+        row = connection.execute(
+            "SELECT neurons FROM budgets WHERE scope = ? AND name = ?", (scope, name)
+        ).fetchone()
+        return None if row is None else float(row[0])
+
+
+FILE_NAME = "ledger.sqlite"
+POOL_TASK = "Map, reserved"
+SETTLE_TIMEOUT = 5.0  # s: the cost of a call can also be written later
+VIEW_TIMEOUT = 0.5  # s: views show the unsettled state instead of waiting
+AdmitCall = Callable[[Sequence[Limit], bool], float]
+AdmitCalls = Callable[[Sequence[Limit], bool], Sequence[float]]
+# (limits, reserved neurons) -> neurons to reserve
+Extend = Callable[[Sequence[Limit], float], float]
+Write = Callable[[Connection], None]
+ROUNDING = 1e-9  # neurons: smaller sums are rounding errors of 0
+# A call that is not settled, or that another kernel has marked as interrupted.
+OPEN_CALL = (
+    "SELECT neurons, day, account, notebook FROM calls"
+    " WHERE id = ? AND status IN ('reserved', 'interrupted')"
+)
+EXTEND = "UPDATE calls SET neurons = ? WHERE id = ? AND status IN ('reserved', 'interrupted')"
+SETTLE = (
+    "UPDATE calls SET status = ?, basis = ?, neurons = iif(?, min(?, neurons), ?), tokens_in = ?,"
+    " tokens_cached = ?, tokens_out = ?, seconds = ?, first_token_seconds = ?"
+    " WHERE id = ? AND (kernel = ? OR ?) AND status IN ('reserved', 'interrupted')"
+)
+CallKey = tuple[str, str, str]  # model, task, fingerprint of the request
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """How a call ended: its status, usage with neurons, and times in seconds.
+
+    With `is_guess` the neurons are not from the server: they are capped at the reservation.
+    """
+
+    status: Status
+    usage: Usage
+    seconds: float | None = None
+    first_token_seconds: float | None = None
+    is_guess: bool = False
+
+
+class Ledger(forks.ChildForkHook):
+    """The ledger of all calls: one SQLite file for all kernels, without prompts or answers.
+
+    `clock` returns seconds since 1970. `course_budgets` apply in addition to the stored budgets.
+    `lock_timeout` is the busy timeout in seconds.
+
+    A settlement that cannot be written stays in memory. It is written with the next transaction,
+    when the ledger is closed, or when the process ends.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        clock: Callable[[], float] = time.time,
+        course_budgets: Sequence[tuple[Scope, float]] = (),
+        lock_timeout: float = BUSY_TIMEOUT,
+    ) -> None:
+        self._database = Database(home / FILE_NAME, MIGRATIONS, lock_timeout)
+        self._kernel_lock = KernelLock(home / "kernels")
+        self._clock = clock
+        self._lock_timeout = lock_timeout
+        self._pending_writes: list[Write] = []
+        self.budgets = Budgets(self._database, self._kernel_lock, clock, tuple(course_budgets))
+        self.history = History(self._database, clock)
+        forks.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Leave unwritten settlements to the parent."""
+        self._pending_writes = []
+
+    @property
+    def path(self) -> Path:
+        """The path of the SQLite file."""
+        return self._database.path
+
+    def integrity_error(self) -> str:
+        """Return what SQLite's quick_check reports; empty if the file is intact."""
+        with self._database.transaction() as connection:
+            result = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        return "" if result == "ok" else result
+
+    @property
+    def kernel(self) -> str:
+        """The name of this kernel in the ledger."""
+        return self._kernel_lock.name
+
+    def data_version(self) -> object:
+        """Return a value that changes whenever any kernel has written to the ledger."""
+        return self._database.data_version()
+
+    def close(self) -> None:
+        """Write pending settlements, close the file and release the kernel lock."""
+        self._run_pending_writes()
+        self._database.close()
+        self._kernel_lock.release()
+
+    # --- pending writes
+
+    @contextmanager
+    def _transaction(self, lock_timeout: float = BUSY_TIMEOUT) -> Iterator[Connection]:
+        """Yield a transaction that first runs the pending writes."""
+        with self._database.transaction(min(lock_timeout, self._lock_timeout)) as connection:
+            pending = tuple(self._pending_writes)
+            for write in pending:
+                write(connection)
+            yield connection
+        for write in pending:
+            with suppress(ValueError):  # another thread has written it too, which is harmless
+                self._pending_writes.remove(write)
+
+    def _write(self, write: Write) -> StorageError | None:
+        """Write now; on an error, keep it for the next transaction and return the error."""
+        try:
+            with self._transaction(SETTLE_TIMEOUT) as connection:
+                write(connection)
+        except StorageError as error:
+            if not self._pending_writes:
+                atexit.register(self._write_at_exit, os.getpid())
+            self._pending_writes.append(write)
+            return error
+        return None
+
+    def _run_pending_writes(self) -> None:
+        """Run pending writes; else other kernels settle the full reservation as an estimate."""
+        if self._pending_writes:
+            with suppress(StorageError), self._transaction(SETTLE_TIMEOUT):
+                pass
+        if not self._pending_writes:
+            atexit.unregister(self._write_at_exit)
+
+    def _write_at_exit(self, process: int) -> None:
+        """Run pending writes when the process ends, but not in a forked child."""
+        if process == os.getpid():
+            self._run_pending_writes()
+            self._database.close()
+
+    # --- calls
+
+    def reserve(
+        self,
+        context: CallContext,
+        model: str,
+        task: str,
+        admit: AdmitCall,
+    ) -> int:
+        """Reserve the neurons that `admit(limits, is_day_closed)` returns; return the call id.
+
+        `is_day_closed` means that Cloudflare has reported the daily quota as used up.
+
+        One transaction covers all steps, so no other kernel can reserve in between. If `admit`
+        raises, the call is stored as refused and the exception is raised again.
+        """
+        call_keys = [(model, task, "")]
+        return self.reserve_all(
+            context, call_keys, lambda limits, is_day_closed: [admit(limits, is_day_closed)]
+        )[0]
+
+    def reserve_all(
+        self, context: CallContext, call_keys: Sequence[CallKey], admit: AdmitCalls
+    ) -> list[int]:
+        """Reserve several calls, all or none; return their ids.
+
+        `admit` returns the neurons for each call; otherwise as `reserve`.
+        """
+        self._kernel_lock.acquire()
+        refusal: Exception | None = None
+        with self._transaction() as connection:
+            self._settle_dead_kernels(connection)
+            try:
+                is_day_closed = self._is_day_closed(connection, context.account)
+                amounts, status = (
+                    admit(self.budgets.select_limits(connection, context), is_day_closed),
+                    "reserved",
+                )
+            except Exception as error:  # noqa: BLE001 - raised again below
+                refusal, amounts, status = error, [0.0] * len(call_keys), "refused"
+            call_ids = [
+                self._insert_call(connection, context, call_key, (status, neurons))
+                for call_key, neurons in zip(call_keys, amounts, strict=True)
+            ]
+        if refusal is not None:
+            raise refusal
+        return call_ids
+
+    def _insert_call(
+        self,
+        connection: Connection,
+        context: CallContext,
+        call_key: CallKey,
+        status_and_neurons: tuple[str, float],
+    ) -> int:
+        model, task, request = call_key
+        status, neurons = status_and_neurons
+        cost_basis = "estimated" if status == "reserved" else "billed"
+        now = self._clock()
+        call_columns = (
+            now,
+            utc_day(now),
+            context.account,
+            model,
+            task,
+            status,
+            cost_basis,
+            neurons,
+        )
+        context_columns = (context.notebook, self.kernel, context.thread, request)
+        cursor = connection.execute(
+            "INSERT INTO calls (started, day, account, model, task, status, basis, neurons,"
+            " notebook, kernel, thread, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            call_columns + context_columns,
+        )
+        return int(cursor.lastrowid or 0)
+
+    def extend(self, call_id: int, extend: Extend) -> float:
+        """Set the reservation of a running call to what `extend(limits, reserved)` returns.
+
+        One transaction covers all steps. If `extend` raises, the reservation stays unchanged. The
+        limits are those of the day, account and notebook of the call's start.
+        """
+        with self._transaction() as connection:
+            row = connection.execute(OPEN_CALL, (call_id,)).fetchone()
+            reserved, day, account, notebook = row or (0.0, "", "", "")
+            limits = self.budgets.select_limits(connection, CallContext(account, notebook), day)
+            amount = extend(limits, reserved)
+            connection.execute(EXTEND, (amount, call_id))
+        return amount
+
+    def settle(
+        self, call_id: int, outcome: CallOutcome, *, any_kernel: bool = False
+    ) -> StorageError | None:
+        """Replace the reservation of a call with its actual outcome.
+
+        Calls of other kernels, such as the parent of a forked child, stay unchanged unless
+        `any_kernel` is set. Returns the error if the ledger cannot be written now; the outcome
+        is written later then.
+        """
+        usage = outcome.usage
+        values = (
+            *(outcome.status, usage.cost_basis or "estimated"),
+            *(outcome.is_guess, figure_within(usage.neurons), figure_within(usage.neurons)),
+            *map(
+                _valid_token_count,
+                (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens),
+            ),
+            *(_finite_or_none(outcome.seconds), _finite_or_none(outcome.first_token_seconds)),
+            *(call_id, self.kernel, any_kernel),
+        )
+
+        def write(connection: Connection) -> None:
+            connection.execute(SETTLE, values)
+
+        return self._write(write)
+
+    # --- pools: one row of the task POOL_TASK holds the sum; each call takes its share from it
+
+    def reserve_from_pool(
+        self, pool_id: int, context: CallContext, call_key: CallKey, neurons: float, extend: Extend
+    ) -> int:
+        """Reserve a call from a pool; return the call id.
+
+        A retried row may need more than the pool has left. Then `extend(limits, left)` returns
+        the new size of the pool, or raises.
+        """
+        with self._transaction() as connection:
+            row = connection.execute(
+                "SELECT neurons FROM calls WHERE id = ? AND task = ?", (pool_id, POOL_TASK)
+            ).fetchone()
+            left = row[0] if row else 0.0
+            if neurons > left:
+                left = extend(self.budgets.select_limits(connection, context), left)
+            connection.execute(
+                "UPDATE calls SET neurons = max(0, ? - ?)"
+                " WHERE id = ? AND task = ? AND kernel = ?",
+                (left, neurons, pool_id, POOL_TASK, self.kernel),
+            )
+            return self._insert_call(connection, context, call_key, ("reserved", neurons))
+
+    def release_pool(self, pool_id: int) -> None:
+        """Release the unused neurons of a pool, now or with the next transaction."""
+        values = (pool_id, POOL_TASK, self.kernel)
+
+        def write(connection: Connection) -> None:
+            connection.execute(
+                "DELETE FROM calls WHERE id = ? AND task = ? AND kernel = ?", values
+            )
+
+        self._write(write)
+
+    def _settle_dead_kernels(self, connection: Connection) -> None:
+        """Settle the open calls of dead kernels as estimates of the full reservation.
+
+        The progress of such a call is unknown, and a budget must not be exceeded. The unused
+        neurons of a pool are released: those calls were not sent.
+        """
+        for kernel in self._dead_kernels(connection):
+            connection.execute(
+                "DELETE FROM calls WHERE status = 'reserved' AND task = ? AND kernel = ?",
+                (POOL_TASK, kernel),
+            )
+            connection.execute(
+                "UPDATE calls SET status = 'interrupted', basis = 'estimated'"
+                " WHERE status = 'reserved' AND kernel = ?",
+                (kernel,),
+            )
+
+    def _dead_kernels(self, connection: Connection) -> list[str]:
+        """Return the kernels that have ended with open reservations."""
+        kernels = connection.execute(
+            "SELECT DISTINCT kernel FROM calls WHERE status = 'reserved'"
+        ).fetchall()
+        return [kernel for (kernel,) in kernels if not self._kernel_lock.is_alive(kernel)]
+
+    # --- days
+
+    def close_day(self, account: str) -> None:
+        """Mark this account's free quota as used up until 00:00 UTC."""
+        values = utc_day(self._clock()), account
+
+        def write(connection: Connection) -> None:
+            connection.execute("INSERT OR IGNORE INTO closed_days VALUES (?, ?)", values)
+
+        self._write(write)
+
+    def reopen_day(self, account: str) -> None:
+        """Undo `close_day`, for example after the account has changed its plan."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM closed_days WHERE account = ?", (account,))
+
+    def save_account_figure(self, account: str, neurons: float) -> None:
+        """Store the neurons that Cloudflare reports for the account today."""
+        now = self._clock()
+        values = utc_day(now), account, figure_within(neurons), now
+
+        def write(connection: Connection) -> None:
+            connection.execute(
+                "INSERT OR REPLACE INTO account_figures VALUES (?, ?, ?, ?)", values
+            )
+
+        self._write(write)
+
+    def _is_day_closed(self, connection: Connection, account: str) -> bool:
+        today = utc_day(self._clock())
+        query = "SELECT count(*) FROM closed_days WHERE day = ? AND account = ?"
+        return _fetch_number(connection, query, today, account) > 0
+
+    def day_usage(self, account: str) -> DayUsage:
+        """Return today's usage of an account."""
+        now = self._clock()
+        with self._database.connection() as connection:
+            if self._pending_writes or self._dead_kernels(connection):
+                # If the ledger cannot be written now, dead reservations stay listed as reserved.
+                with (
+                    suppress(StorageError),
+                    self._transaction(VIEW_TIMEOUT) as write_connection,
+                ):
+                    self._settle_dead_kernels(write_connection)
+            sums = connection.execute(
+                "SELECT total(billed), total(estimated), total(reserved) FROM totals"
+                " WHERE day = ? AND account = ?",
+                (utc_day(now), account),
+            ).fetchone()
+            is_closed = self._is_day_closed(connection, account)
+            limit = self.budgets.daily_limit(connection)
+            figure_row = connection.execute(
+                "SELECT neurons, told FROM account_figures WHERE day = ? AND account = ?",
+                (utc_day(now), account),
+            ).fetchone()
+        figure = AccountFigure(figure_row["neurons"], figure_row["told"]) if figure_row else None
+        billed, estimated, reserved = (
+            0.0 if abs(neurons) < ROUNDING else neurons for neurons in sums
+        )
+        seconds_left = seconds_to_midnight(now)
+        return DayUsage(billed, estimated, reserved, limit, seconds_left, is_closed, figure)
+
+
+def figure_within(neurons: float | None) -> float:
+    """Return neurons that are safe to sum up: 0 if missing or not plausible for one call."""
+    return neurons if neurons is not None and 0 <= neurons <= MAX_NEURONS else 0.0
+
+
+def _valid_token_count(count: int) -> int:
+    return count if 0 <= count <= MAX_TOKENS else 0
+
+
+def _finite_or_none(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and math.isfinite(seconds) else None
+
+
+def _fetch_number(connection: Connection, query: str, *values: str) -> float:
+    return float(connection.execute(query, values).fetchone()[0])

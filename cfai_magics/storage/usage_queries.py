@@ -1,0 +1,126 @@
+"""Query past usage in the ledger: totals, billed usage and single calls."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..types.usage import Usage
+from .database import Database
+from .utc_day import DAY_SECONDS, utc_day
+
+GroupBy = Literal["model", "notebook", "day", "task"]
+SUM_COLUMNS = (
+    "sum(calls), sum(tokens_in), sum(tokens_out), sum(billed), sum(estimated), sum(reserved)"
+)
+MAX_BILLED_CALLS = 50
+MAX_ROWS_PER_READ = 1_000
+HOURS_PER_DAY = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The totals of a group of calls; `name` is their model, notebook, day or task."""
+
+    name: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    billed: float
+    estimated: float
+    reserved: float
+
+    @property
+    def neurons(self) -> float:
+        """The billed plus the estimated neurons."""
+        return self.billed + self.estimated
+
+
+class History:
+    """Queries on the ledger; `days` is a number of days including today, None means all."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def totals(self, group_by: GroupBy, days: int | None = None, account: str = "") -> list[Total]:
+        """Return totals by model, notebook, day or task; an empty `account` means all accounts."""
+        order = "name" if group_by == "day" else "sum(billed + estimated) DESC, name"
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                f"SELECT {group_by} AS name, {SUM_COLUMNS} FROM totals"  # noqa: S608 - a GroupBy
+                f" WHERE day >= ? AND (account = ? OR ? = '')"
+                f" GROUP BY {group_by} ORDER BY {order}",
+                (self._first_day(days), account, account),
+            ).fetchall()
+        return [Total(*row) for row in rows]
+
+    def neurons_by_hour(self, account: str) -> list[float]:
+        """Return an account's neurons of today for each of the 24 hours (UTC)."""
+        now = self._clock()
+        hourly_neurons = [0.0] * HOURS_PER_DAY
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT CAST(started % :day / 3600 AS INTEGER), sum(neurons) FROM calls"
+                " WHERE day = :today AND account = :account AND status <> 'reserved' GROUP BY 1",
+                {"day": int(DAY_SECONDS), "today": utc_day(now), "account": account},
+            ).fetchall()
+        for hour, neurons in rows:
+            hourly_neurons[hour] = neurons
+        return hourly_neurons
+
+    def recent_billed_usage(self, model: str) -> list[Usage]:
+        """Return a model's newest billed usages, at most 50, without cached answers."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT tokens_in, tokens_out, tokens_cached, neurons FROM calls"
+                " WHERE model = ? AND status = 'ok' AND basis = 'billed' AND neurons > 0"
+                " ORDER BY id DESC LIMIT ?",
+                (model, MAX_BILLED_CALLS),
+            ).fetchall()
+        return [
+            Usage(tokens_in, tokens_out, tokens_cached, neurons, "billed")
+            for tokens_in, tokens_out, tokens_cached, neurons in rows
+        ]
+
+    def count_calls(self) -> int:
+        """Return the number of calls in the ledger."""
+        with self._database.connection() as connection:
+            return int(connection.execute("SELECT count(*) FROM calls").fetchone()[0])
+
+    def last_answer_usage(self, account: str) -> Usage | None:
+        """Return the usage of an account's newest complete answer among the last 1,000 calls."""
+        with self._database.connection() as connection:
+            row = connection.execute(
+                "SELECT tokens_in, tokens_out, tokens_cached, neurons, basis FROM calls"
+                " WHERE id > (SELECT max(id) FROM calls) - ? AND account = ?"
+                " AND status = 'ok' AND task = 'Text Generation' ORDER BY id DESC LIMIT 1",
+                (MAX_ROWS_PER_READ, account),
+            ).fetchone()
+        return None if row is None else Usage(*row)
+
+    def iter_calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
+        """Yield the calls as dicts by column, oldest first, all from one read transaction."""
+        with self._database.connection() as connection:
+            cursor = connection.execute(
+                "SELECT * FROM calls WHERE day >= ? ORDER BY id", (self._first_day(days),)
+            )
+            while rows := cursor.fetchmany(MAX_ROWS_PER_READ):
+                yield from (dict(row) for row in rows)
+
+    def count_replayed(self, days: int | None = None) -> int:
+        """Return the number of replayed calls."""
+        with self._database.connection() as connection:
+            query = "SELECT count(*) FROM calls WHERE status = 'replayed' AND day >= ?"
+            return int(connection.execute(query, (self._first_day(days),)).fetchone()[0])
+
+    def calls_of_notebook(self, notebook: str) -> list[Mapping[str, Any]]:
+        """Return the calls of a notebook as dicts, oldest first, without refused calls."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT * FROM calls WHERE notebook = ? AND status <> 'refused' ORDER BY id",
+                (notebook,),
+            ).fetchall()
+        return [dict(row) for row in rows]
+
+    def _first_day(self, days: int | None) -> str:
+        return "" if days is None else utc_day(self._clock() - (days - 1) * DAY_SECONDS)

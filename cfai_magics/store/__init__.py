@@ -1,1 +1,0 @@
-"""What outlives a kernel, in SQLite: the ledger of calls."""

@@ -1,0 +1,133 @@
+"""Read the input of a native task from a cell: its text, list of texts, images and files."""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..chat.attachments import AttachmentKind, load_file, load_image, load_value
+from ..chat.frontend import Frontend
+from ..errors import InvalidOptionError
+from ..media.images import Image
+from ..prompt.builder import Evaluate, build_user_message
+from ..prompt.serialize import SizeLimits, is_missing, to_text
+from ..prompt.template import Field, evaluate_field, parse_template
+
+OPTION_BY_RESERVED_FIELD = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
+
+
+def parse_params(options: Namespace) -> dict[str, Any]:
+    """Return the fields that -p adds to a request; raise InvalidOptionError for an invalid one."""
+    return dict(map(_parse_param, options.param or ()))
+
+
+def _parse_param(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise InvalidOptionError(f"-p {text} is not K=V", "Write for example -p top_k=40.")
+    if key in OPTION_BY_RESERVED_FIELD:
+        raise InvalidOptionError(f"-p {key} is not taken", f"Use {OPTION_BY_RESERVED_FIELD[key]}.")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInput:
+    """The input in a cell with --task; `fields` are the fields of -p."""
+
+    frontend: Frontend
+    prompt: str
+    options: Namespace
+    fields: Mapping[str, Any]
+
+    @property
+    def _evaluate(self) -> Evaluate | None:
+        notebook_state = self.frontend.notebook_state
+        return notebook_state.evaluate if notebook_state and not self.options.raw else None
+
+    @property
+    def _limits(self) -> SizeLimits:
+        settings = self.frontend.session.settings
+        return SizeLimits(settings.table_rows, settings.value_characters)
+
+    @property
+    def text(self) -> str:
+        """The cell's text with the values of its {{…}}."""
+        user_message = build_user_message(self.prompt, self._evaluate, self._limits)
+        if any(part.image for part in user_message.parts):
+            raise InvalidOptionError(
+                "This task takes a text, and no image in {{…}}", "Use --image."
+            )
+        return "".join(part.text for part in user_message.parts).strip()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """One text per line; a {{list}} on a line of its own adds one text per element."""
+        rows = [""]
+        for piece in self._template_pieces():
+            if not isinstance(piece, Field):
+                first, *lines = piece.split("\n")
+                rows[-1] += first
+                rows += lines
+                continue
+            value = self._evaluate_field(piece)
+            items = to_list(value)
+            if items is None or rows[-1].strip():
+                rows[-1] += to_text(value, self._limits).text
+            else:
+                rows[-1:] = [*_iter_texts(piece.expression, items), ""]
+        return tuple(text.strip() for text in rows if text.strip())
+
+    def _template_pieces(self) -> tuple[str | Field, ...]:
+        return parse_template(self.prompt).pieces if self._evaluate else (self.prompt,)
+
+    def _evaluate_field(self, field: Field) -> Any:
+        if self._evaluate is None:
+            return field.source_text
+        return evaluate_field(field, self._evaluate, lambda value: value)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The images that --image names."""
+        notebook_state = self.frontend.notebook_state
+        return tuple(load_image(source, notebook_state) for source in self.options.image or ())
+
+    def load_files(self, attachment_kind: AttachmentKind) -> tuple[tuple[str, bytes], ...]:
+        """Return name and bytes of the file, URL or variable that each line names."""
+        files = tuple(self._iter_files(attachment_kind))
+        if not files:
+            raise InvalidOptionError(
+                f"{attachment_kind.option_label}: nothing is named", attachment_kind.hint
+            )
+        return files
+
+    def _iter_files(self, attachment_kind: AttachmentKind) -> Iterator[tuple[str, bytes]]:
+        for line in filter(str.strip, self.prompt.splitlines()):
+            pieces = parse_template(line.strip()).pieces
+            if len(pieces) == 1 and isinstance(pieces[0], Field):
+                yield load_value(
+                    pieces[0].expression, self._evaluate_field(pieces[0]), attachment_kind
+                )
+            else:
+                yield load_file(line.strip(), self.frontend.notebook_state, attachment_kind)
+
+
+def _iter_texts(name: str, items: Sequence[Any]) -> Iterator[str]:
+    """Yield each item as text; raise InvalidOptionError for a missing value (None, NaN)."""
+    for index, item in enumerate(items):
+        if is_missing(item):
+            raise InvalidOptionError(f"{name}: item {index} has no value", "Leave it out.")
+        yield str(item)
+
+
+def to_list(value: Any) -> Sequence[Any] | None:
+    """Return the elements of a list, set, one-dimensional array or series, else None."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    shape = getattr(value, "shape", None)  # numpy, pandas, polars
+    if isinstance(shape, tuple) and len(shape) == 1 and hasattr(value, "tolist"):
+        return list(value.tolist())
+    return list(value.to_list()) if hasattr(value, "to_list") and shape else None

@@ -1,0 +1,240 @@
+"""Run one native task: check options and input, send the request, display the output."""
+
+import time
+from argparse import Namespace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ..backends.selector import OnRetry
+from ..chat.frontend import AnswerDisplay, Frontend
+from ..display.preview import REPLAY_NOTE, TaskPreview, redact_for_display
+from ..display.tables import format_neurons, format_retry_message
+from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
+from ..media.generated import GeneratedMedia, write_file
+from ..pricing.prices import format_unit_prices
+from ..prompt.output_formats import OutputFormat
+from ..redaction import redact_tokens
+from ..session.session import Session
+from ..session.task_calls import TO_MARKDOWN_MODEL
+from ..types.messages import Answer
+from ..types.results import TaskResult
+from ..types.usage import Model
+from ..workers_ai.task_requests import TaskRequest
+from . import TASKS, TaskSpec
+from .spec import build_send_kwargs
+from .task_input import TaskInput, parse_params
+
+COMMON_OPTIONS = {
+    "task",
+    "model",
+    "output",
+    "max_neurons",
+    "dry_run",
+    "footer",
+    "raw",
+    "param",
+    "prompt",
+}
+# Flags that differ from the option name.
+FLAG_BY_OPTION = {
+    "source": "--from",
+    "target": "--to",
+    "times": "-n",
+    "thread": "-c",
+    "stop": "--stop",
+}
+MAX_LISTED_MODELS = 5  # models that an error names
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRun:
+    """One native task, ready to be sent."""
+
+    frontend: Frontend
+    task: TaskSpec
+    model: Model
+    task_input: TaskInput
+    task_request: TaskRequest
+    max_neurons: float | None = None
+    output_path: str = ""
+
+    @property
+    def amount_text(self) -> str:
+        """How much work the request is, in the unit of the task, before it is sent."""
+        return self.task.format_amount(self.task_request, TaskResult())
+
+    @property
+    def price_text(self) -> str:
+        """The most that the request may cost, as text, or that no price is known."""
+        cost = self.frontend.session.accounting.estimate_task_cost(self.model, self.task_request)
+        if self.frontend.session.backend.is_local:
+            return "no neurons"
+        return (
+            f"at most {format_neurons(cost.high)} neurons estimated" if cost else "no known price"
+        )
+
+    @property
+    def _is_recorded(self) -> bool:
+        task_request = self.task_request
+        return self.frontend.session.resolver.is_task_recorded(
+            task_request.model, task_request.payload, build_send_kwargs(task_request)
+        )
+
+    def run(self, footer_style: str, variable_name: str) -> Answer:
+        """Send the request, display the output, and store the answer in a variable."""
+        display = self.frontend.create_answer_display(
+            OutputFormat(self.task.name, render=self.task.render), footer_style
+        )
+        if not self._is_recorded:
+            display.show_status(
+                f"Waiting for {self.model.short_name}: {self.amount_text}, {self.price_text}."
+            )
+        try:
+            answer = self._get_answer(display)
+        except KeyboardInterrupt:
+            display.end(None)
+            raise InterruptedAnswerError(
+                "Interrupted before anything had come", "It may be billed all the same."
+            ) from None
+        except CfaiError:
+            display.end(None)
+            raise
+        answer = self._save_output(answer)
+        display.end(answer)
+        self.frontend.store_result(variable_name, answer)
+        return answer
+
+    def preview(self) -> TaskPreview:
+        """Return what would be sent and the estimated cost, without sending anything."""
+        fields = dict(self.task_request.fields) or f"{len(self.task_request.payload):,} bytes"
+        estimate_notes = self.frontend.session.accounting.estimate_notes
+        cost = self.frontend.session.accounting.estimate_task_cost(self.model, self.task_request)
+        body = {"model": self.model.name, "input": redact_for_display(fields, redact_tokens)}
+        if self.task_request.files:
+            body["files"] = [name for name, *_ in self.task_request.files.values()]
+        prices, notes = (
+            format_unit_prices(self.model),
+            estimate_notes(self.model, cost, self.max_neurons),
+        )
+        notes = (REPLAY_NOTE,) if self._is_recorded else notes
+        return TaskPreview(body, self.amount_text, self.price_text, prices, notes)
+
+    def _get_answer(self, display: AnswerDisplay) -> Answer:
+        def on_retry(error: CfaiError, pause: float, next_attempt: int) -> None:
+            display.show_status(format_retry_message(error, pause, next_attempt))
+
+        start_time = time.monotonic()
+        task_result = self._send_request(on_retry)
+        output = self.task.parse_output(task_result, self.task_input)
+        recording = task_result.provenance.recording
+        return Answer(
+            model=recording.model if recording else self.model.name,
+            text=output.text,
+            finish_reason="stop",
+            usage=task_result.usage,
+            seconds=time.monotonic() - start_time,
+            is_local=recording.is_local if recording else self.frontend.session.backend.is_local,
+            notes=(*task_result.notes, *output.notes),
+            day_usage=task_result.day_usage,
+            provenance=task_result.provenance,
+            raw=task_result.result,
+            parsed=output.parsed,
+            work_summary=self.task.format_amount(self.task_request, task_result),
+        )
+
+    def _send_request(self, on_retry: OnRetry) -> TaskResult:
+        return self.task.send(self.frontend.session, self.task_request, on_retry, self.max_neurons)
+
+    def _save_output(self, answer: Answer) -> Answer:
+        """Write the output to the file of --save, and return the answer with a note on that."""
+        if not self.output_path:
+            return answer
+        output = answer.parsed
+        data = output.data if isinstance(output, GeneratedMedia) else answer.text.encode()
+        try:
+            note = f"Saved as {write_file(data, self.output_path)}."
+        except InvalidOptionError as error:  # the output is billed: it is still shown and stored
+            note = str(error)
+        return replace(answer, notes=(*answer.notes, note))
+
+
+def prepare_task(
+    frontend: Frontend, prompt: str, options: Namespace, given_options: Iterable[str]
+) -> TaskRun:
+    """Return the native task of a cell with --task, ready to be sent.
+
+    `given_options` are the options that the user typed. Raises InvalidOptionError if an option,
+    the model or the input does not fit the task.
+    """
+    task = TASKS[options.task]
+    _reject_options(set(given_options) - COMMON_OPTIONS - task.allowed_options, task)
+    if task.has_media_output and frontend.notebook_state is None and not options.save:
+        raise InvalidOptionError(f"--task {task.name} needs a file here", "Name it: --save FILE.")
+    task_input = TaskInput(frontend, prompt, options, parse_params(options))
+    model = _resolve_model(frontend, task, options)
+    task_request = task.build_request(
+        _resolve_fingerprint_model(frontend.session, task, options, model), task_input
+    )
+    _check_backend(frontend.session, task, task_request)
+    return TaskRun(
+        frontend, task, model, task_input, task_request, options.max_neurons, options.save
+    )
+
+
+def _check_backend(session: Session, task: TaskSpec, task_request: TaskRequest) -> None:
+    """Raise InvalidOptionError if the server can't run the task and no recording has it."""
+    if session.backend.is_cloudflare or task.can_run_locally:
+        return
+    if session.resolver.is_task_recorded(
+        task_request.model, task_request.payload, build_send_kwargs(task_request)
+    ):
+        return  # it is replayed, so no server is needed
+    hint = "%cfai status shows which server answers; %cfai local off ends the one here."
+    raise InvalidOptionError(f"--task {task.name} is for Workers AI alone", hint)
+
+
+def _reject_options(unsupported: set[str], task: TaskSpec) -> None:
+    """Raise InvalidOptionError for an option that the task does not use."""
+    if not unsupported:
+        return
+    name = min(unsupported)
+    flag = FLAG_BY_OPTION.get(name, f"--{name.replace('_', '-')}")
+    message = f"--task {task.name} takes no {flag}"
+    raise InvalidOptionError(message, "Leave it out; -p adds fields of the model's own.")
+
+
+def _resolve_fingerprint_model(
+    session: Session, task: TaskSpec, options: Namespace, model: Model
+) -> str:
+    """Return the model name for the request fingerprint: never that of a local model."""
+    if not (session.backend.is_local and task.can_run_locally):
+        return model.name
+    (requested,) = options.model or (task.get_default_model(options),)
+    return session.resolver.full_model_name(requested, session.catalog())
+
+
+def _resolve_model(frontend: Frontend, task: TaskSpec, options: Namespace) -> Model:
+    """Return the requested or default model; InvalidOptionError if it is for another task."""
+    requested, *others = options.model or ("",)
+    if others:
+        raise InvalidOptionError(f"--task {task.name} asks one model", "Name one with -m.")
+    if task.can_run_locally and not frontend.session.backend.is_cloudflare:
+        return frontend.session.resolve_model(requested or task.get_default_model(options))
+    if task.get_default_model(options) == TO_MARKDOWN_MODEL.name:
+        return TO_MARKDOWN_MODEL
+    resolved_model = frontend.session.resolve_catalog_model(
+        requested or task.get_default_model(options)
+    )
+    task_names = task.get_catalog_tasks(options)
+    if not resolved_model.task or resolved_model.task in task_names:
+        return resolved_model
+    models = frontend.session.catalog().models
+    suggestions = [
+        model.short_name
+        for model in models
+        if model.task in task_names and not model.deprecation_date
+    ]
+    raise InvalidOptionError(
+        f"{resolved_model.short_name} is for {resolved_model.task}, not for --task {task.name}",
+        f"These are: {', '.join(suggestions[:MAX_LISTED_MODELS])}.",
+    )

@@ -1,1 +1,0 @@
-"""Functions of the notebook that a model may call."""

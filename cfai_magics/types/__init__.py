@@ -1,0 +1,1 @@
+"""Value types that the layers exchange: frozen, comparable, without I/O."""

@@ -1,0 +1,157 @@
+"""Types for the usage of a call and a day, budget limits, and models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+# A larger number for one call can't be right: it is treated as unknown, whatever its source.
+MAX_NEURONS = 1e12  # ten million dollars
+MAX_TOKENS = 10**12  # so that sums stay within SQLite's 64 bits
+CostBasis = Literal["billed", "estimated", "replayed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The usage of one call so far: tokens, and neurons with their cost basis.
+
+    `prompt_tokens` include `cached_tokens`. `neurons` is None if unknown.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    neurons: float | None = None
+    cost_basis: CostBasis | None = None
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum of both usages; billed plus estimated neurons are estimated."""
+        with_neurons = [usage for usage in (self, other) if usage.neurons is not None]
+        cost_bases = {usage.cost_basis for usage in with_neurons}
+        if len(cost_bases) > 1:
+            cost_bases.discard("replayed")  # a replayed call adds no cost
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            sum(usage.neurons or 0.0 for usage in with_neurons) if with_neurons else None,
+            (cost_bases.pop() if len(cost_bases) == 1 else "estimated") if with_neurons else None,
+        )
+
+
+class WithUsage:
+    """Mixin for a class with `usage`: adds the properties `neurons` and `cost_basis`."""
+
+    __slots__ = ()
+    usage: Usage
+
+    @property
+    def neurons(self) -> float | None:
+        """Neurons of this call; None if unknown. `cost_basis` says where the number is from."""
+        return self.usage.neurons
+
+    @property
+    def cost_basis(self) -> CostBasis | None:
+        """Source of `neurons`: billed, estimated or replayed."""
+        return self.usage.cost_basis
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of the catalog. Prices are neurons per 1,000 tokens; None if unknown.
+
+    `units` are the prices of other units in neurons, by the names in `pricing/prices.py`.
+    `deprecation_date` is an ISO date. `supports_batch_api` says whether the model accepts batches.
+    """
+
+    name: str
+    task: str = ""
+    neurons_in: float | None = None
+    neurons_out: float | None = None
+    neurons_cached: float | None = None
+    context_window: int | None = None
+    vision: bool = False
+    tools: bool = False
+    reasoning: bool = False
+    paid_plan_only: bool = False
+    deprecation_date: str | None = None
+    supports_batch_api: bool = False
+    units: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def short_name(self) -> str:
+        """The name without its author, as users type it and footers show it."""
+        return self.name.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """A list of models with its date (ISO) and its source: live, cached or shipped."""
+
+    models: tuple[Model, ...]
+    date: str
+    source: Literal["live", "cached", "shipped"]
+
+
+Status = Literal["ok", "interrupted", "failed", "refused", "replayed"]
+Scope = Literal["day", "session", "notebook", "cell", "free"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One budget in neurons; `spent` is the sum of billed, estimated and reserved neurons.
+
+    `from_course` is True if the course's file sets it.
+    """
+
+    scope: Scope
+    neurons: float
+    spent: float = 0.0
+    from_course: bool = False
+
+    @property
+    def remaining(self) -> float:
+        """The neurons that are left."""
+        return self.neurons - self.spent
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFigure:
+    """The neurons that an account used today, as Cloudflare reported them.
+
+    `reported_at` is a Unix time in seconds.
+    """
+
+    neurons: float
+    reported_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """The usage of one account on one UTC day, in neurons.
+
+    `billed`, `estimated` and `reserved` do not overlap. `limit` is the day's budget, or the free
+    allowance if none is set. `is_closed` is True if Cloudflare reported that the allowance is used
+    up. `seconds_left` is the time until 00:00 UTC. `account` is Cloudflare's own number, if it was
+    queried today.
+    """
+
+    billed: float
+    estimated: float
+    reserved: float
+    limit: float
+    seconds_left: float
+    is_closed: bool = False
+    account: AccountFigure | None = None
+
+    @property
+    def spent(self) -> float:
+        """The sum of billed and estimated neurons."""
+        return self.billed + self.estimated
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveCall:
+    """A running call: its model, and its usage so far."""
+
+    model: str
+    usage: Usage = field(default=Usage())

@@ -1,0 +1,206 @@
+"""Login section of the panel, with write-only fields."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ipywidgets import HTML, HBox, Password, Text, VBox
+from ipywidgets.widgets.widget_link import DirectionalLink
+from traitlets import Unicode
+
+from ..backends.credentials import Credentials, parse_account_id, parse_token
+from ..backends.selector import LOGIN_STEPS, WORKERS_AI_PAGE, log_in
+from ..display.tables import format_retry_message
+from ..errors import CfaiError, InvalidOptionError, MissingCredentialsError
+from ..markdown.escaping import escape_html
+from ..secret import Secret
+from ..session.session import Session
+from .inputs import close_widget_tree, create_button, create_heading, format_note, show_errors_in
+
+
+class _HiddenReceiver(Text):
+    """Passes the value from the page to `on_secret`, without storing or echoing it as state."""
+
+    def __init__(self, on_secret: Callable[[Secret], None]) -> None:
+        super().__init__(placeholder="")  # the clearing link copies it
+        self._on_secret = on_secret
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        secret = Secret.from_reader(lambda: sync_data.pop("value", ""))
+        super().set_state(sync_data)
+        if secret:
+            self._on_secret(secret)
+
+
+class _ClearLink(DirectionalLink):
+    """Copies its source into its target when `poke` changes: links do so on any change."""
+
+    poke = Unicode().tag(sync=True)
+
+
+class WriteOnlyField:
+    """Make a text or password field write-only: the page clears it as soon as it is sent.
+
+    Only the page can clear it before the notebook is saved, because the kernel may be busy. Links
+    are the only core widgets that act in the page. When the user enters the text, the first link
+    copies it to the receiver, which sends it. The second link changes `poke` of the clearing
+    link, which copies the receiver's empty placeholder into the field. This triggers the third
+    link, which removes the text from `poke`. All this is one event in the page, so nothing can be
+    saved in between.
+    """
+
+    def __init__(self, field: Text, on_secret: Callable[[Secret], None]) -> None:
+        field.continuous_update = False
+        receiver = _HiddenReceiver(on_secret)
+        clear_link = _ClearLink((receiver, "placeholder"), (field, "value"))
+        send_link, poke_link, unpoke_link = (
+            DirectionalLink((field, "value"), target)
+            for target in ((receiver, "value"), (clear_link, "poke"), (clear_link, "poke"))
+        )
+        self._widgets = (send_link, poke_link, unpoke_link, clear_link, receiver)
+
+    def close(self) -> None:
+        """Close the links and the receiver."""
+        for widget in self._widgets:
+            close_widget_tree(widget)
+
+
+STEPS_HTML = "".join(f"<li>{escape_html(line)}</li>" for line in LOGIN_STEPS)
+HELP_HTML = (
+    f'<ol class="cfai-steps">{STEPS_HTML}</ol>'
+    f'<a href="{WORKERS_AI_PAGE}" target="_blank" rel="noopener noreferrer">'
+    "Open Workers AI on the Cloudflare dashboard</a>"
+)
+
+
+class AccountSection:
+    """Shows the account in use, with a login form whose fields are write-only."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._entered_account_id = ""
+        self._entered_token: Secret | None = None
+        self.summary = HTML()
+        self.account_id_field = Text(
+            description="Account ID", placeholder="32 characters 0-9 and a-f"
+        )
+        self.token_field = Password(description="API token", placeholder="shown to nobody")
+        self.verify_button = create_button("Verify", self._verify)
+        self.forget_button = create_button("Forget", self._forget)
+        self.change_button = create_button("Change…", self._open_form)
+        self.message = HTML(format_note(""))
+        self.form = VBox(
+            [
+                HTML(HELP_HTML),
+                HBox([self.account_id_field, self.token_field, self.verify_button]).add_class(
+                    "cfai-row"
+                ),
+            ]
+        )
+        self._write_only_fields = (
+            WriteOnlyField(self.account_id_field, self._receive_account_id),
+            WriteOnlyField(self.token_field, self._receive_token),
+        )
+        header = HBox([self.summary, self.change_button, self.forget_button]).add_class(
+            "cfai-head"
+        )
+        self.box = VBox([create_heading("Account"), header, self.form, self.message])
+        self._show_form(is_open=not self._has_account())
+
+    def close(self) -> None:
+        """Close the widgets that are not in the box, and drop the entered token."""
+        for field in self._write_only_fields:
+            field.close()
+        self._entered_token = None
+
+    def refresh(self) -> None:
+        """Show which account is in use."""
+        self.forget_button.layout.display = None
+        try:
+            self.summary.value = format_note(self._describe_account())
+        except MissingCredentialsError:
+            self.forget_button.layout.display = "none"
+            self.summary.value = format_note("No account is set yet.")
+        except CfaiError as error:
+            self.summary.value = format_note(str(error), "bad")
+
+    def _describe_account(self) -> str:
+        backend = self._session.backend
+        if self._session.settings.local:
+            return "Answers come from this machine: no account is needed."
+        if server := backend.server:
+            return f"Questions go to {server.name}, named by {server.source}."
+        credentials = backend.credentials()
+        return f"Account …{credentials.account_suffix}, from {credentials.source}."
+
+    def _has_account(self) -> bool:
+        try:
+            return bool(self._describe_account())
+        except CfaiError:
+            return False
+
+    def _show_form(self, *, is_open: bool) -> None:
+        self.form.layout.display = None if is_open else "none"
+        self.change_button.layout.display = "none" if is_open else None
+
+    def _open_form(self) -> None:
+        self._show_form(is_open=True)
+
+    def _receive_account_id(self, secret: Secret) -> None:
+        self._entered_account_id = ""
+        _clear_field(self.account_id_field, "type it again")
+        with show_errors_in(self.message):
+            self._entered_account_id = parse_account_id(secret)
+            _clear_field(self.account_id_field, f"…{self._entered_account_id[-4:]} received")
+            self.message.value = format_note("")
+
+    def _receive_token(self, secret: Secret) -> None:
+        self._entered_token = None
+        _clear_field(self.token_field, "type it again")
+        with show_errors_in(self.message):
+            self._entered_token = parse_token(secret)
+            _clear_field(self.token_field, "received: press Verify")
+            self.message.value = format_note("")
+
+    def _verify(self) -> None:
+        self.verify_button.disabled = True
+        try:
+            with show_errors_in(self.message):
+                account_id, token = self._pop_entered_credentials()
+                self.message.value = format_note("Asking Cloudflare…")
+                credentials = Credentials(account_id, token, "the panel")
+                result_message = log_in(self._session.backend, credentials, self._show_retry)
+                self.message.value = format_note(
+                    result_message, "bad" if "lacks" in result_message else "good"
+                )
+                self._show_form(is_open=False)
+        finally:
+            self.verify_button.disabled = False
+
+    def _show_retry(self, error: CfaiError, delay: float, attempt: int) -> None:
+        self.message.value = format_note(format_retry_message(error, delay, attempt))
+
+    def _pop_entered_credentials(self) -> tuple[str, Secret]:
+        """Return and drop the entered token, with the entered account id or the current one."""
+        token, self._entered_token = self._entered_token, None
+        if token is None:
+            raise InvalidOptionError(
+                "No API token was entered", "Type or paste it, then press Verify."
+            )
+        _clear_field(self.token_field, "shown to nobody")
+        account_id = self._entered_account_id or self._session.backend.credentials().account_id
+        return account_id, token
+
+    def _forget(self) -> None:
+        self._entered_account_id, self._entered_token = "", None
+        _clear_field(self.account_id_field, "32 characters 0-9 and a-f")
+        _clear_field(self.token_field, "shown to nobody")
+        with show_errors_in(self.message):
+            messages = self._session.backend.credential_store.delete()
+            self._session.backend.invalidate_credentials()
+            self.message.value = format_note("\n".join(messages), "good")
+
+
+def _clear_field(field: Text, placeholder: str) -> None:
+    """Make the page redraw the field, empty: it does so when the placeholder changes."""
+    field.placeholder = ""
+    field.placeholder = placeholder

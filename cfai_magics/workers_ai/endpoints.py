@@ -1,0 +1,346 @@
+"""Build request bodies and parse responses of the Workers AI endpoints."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from ..errors import BadRequestError, PermissionDeniedError, ServerError, WorkersAIError
+from ..pricing.prices import USD_PER_NEURON, parse_prices
+from ..types.messages import Message, Request
+from ..types.results import TaskResult
+from ..types.usage import Model
+from .frame_decoder import parse_neurons, parse_usage, unwrap_envelope
+
+USER_TOKEN_PATH = "/user/tokens/verify"  # noqa: S105 - a URL path
+# Cloudflare checks the permissions before it reports that the model does not exist.
+PERMISSION_PROBE = {"model": "@cf/none/none", "messages": [{"role": "user", "content": "-"}]}
+INACTIVE_STATUSES = frozenset(("disabled", "expired"))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCheck:
+    """The result of verifying an API token.
+
+    `owner` is "user" or "account". `can_read` is whether it may list models (Workers AI - Read),
+    `can_run` whether it may run them (Workers AI - Edit). `expires_on` is an ISO date, or None.
+    """
+
+    status: str
+    owner: Literal["user", "account"]
+    can_read: bool
+    can_run: bool
+    expires_on: str | None = None
+
+
+def account_token_path(account_id: str) -> str:
+    """Return the path that verifies a token owned by the account."""
+    return f"/accounts/{account_id}/tokens/verify"
+
+
+def parse_token_check(body: Any, owner: str, *, can_read: bool, can_run: bool) -> TokenCheck:
+    """Return the TokenCheck of a verify response, with the given owner and permissions."""
+    return TokenCheck(
+        status=parse_token_status(body),
+        owner="account" if owner == "account" else "user",
+        can_read=can_read,
+        can_run=can_run,
+        expires_on=_get_result(body).get("expires_on"),
+    )
+
+
+def parse_token_status(body: Any) -> str:
+    """Return the token status in a verify response: active, disabled, expired or unknown."""
+    return str(_get_result(body).get("status") or "unknown")
+
+
+def _get_result(body: Any) -> Mapping[str, Any]:
+    result = body.get("result") if isinstance(body, dict) else None
+    return result if isinstance(result, dict) else {}
+
+
+GRAPHQL_PATH = "/graphql"
+GRAPHQL_NODE = "aiInferenceAdaptiveGroups"
+# Cloudflare's GraphQL schema has the scalar type "string" in lower case.
+ANALYTICS_QUERY = f"""query($account:string!,$begin:Time!,$end:Time!){{
+  viewer{{accounts(filter:{{accountTag:$account}}){{
+    {GRAPHQL_NODE}(limit:1000,filter:{{datetime_geq:$begin,datetime_lt:$end}},orderBy:[sum_totalNeurons_DESC]){{
+      sum{{totalNeurons}} dimensions{{modelId}}
+    }}
+  }}}}
+}}"""
+TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+ANALYTICS_PERMISSION_HINT = (
+    "Give the token the permission Account Analytics - Read on the dashboard's API Tokens page."
+)
+
+
+def analytics_body(account_id: str, day: datetime) -> dict[str, Any]:
+    """Return the GraphQL body that queries the neurons of one UTC day, by model."""
+    day_start = day.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    variables = {
+        "account": account_id,
+        "begin": day_start.strftime(TIMESTAMP_FORMAT),
+        "end": (day_start + timedelta(days=1)).strftime(TIMESTAMP_FORMAT),
+    }
+    return {"query": ANALYTICS_QUERY, "variables": variables}
+
+
+def parse_neurons_by_model(body: Any) -> dict[str, float]:
+    """Return the neurons by model in an analytics response.
+
+    Raises PermissionDeniedError or BadRequestError for an error in the response, and ServerError
+    if it can't be parsed.
+    """
+    if isinstance(body, Mapping) and body.get("errors"):
+        raise _analytics_error(body["errors"])
+    try:
+        (account,) = body["data"]["viewer"]["accounts"]
+        neurons: dict[str, float] = {}
+        for group in account[GRAPHQL_NODE]:
+            name = str(group["dimensions"]["modelId"])
+            neurons[name] = neurons.get(name, 0.0) + _neurons(group["sum"]["totalNeurons"])
+    except (KeyError, TypeError, ValueError):
+        raise ServerError("The reply of the analytics can't be read") from None
+    return neurons
+
+
+def _neurons(value: Any) -> float:
+    neurons = parse_neurons(value)
+    if neurons is None:
+        raise ValueError(value)
+    return neurons
+
+
+def _analytics_error(errors: Any) -> WorkersAIError:
+    first_error = errors[0] if isinstance(errors, list) and isinstance(errors[0], Mapping) else {}
+    message = str(first_error.get("message") or "The analytics refused the question")
+    extensions = first_error.get("extensions") or {}
+    if extensions.get("code") == "authz" or "not authorized" in message.lower():
+        return PermissionDeniedError(f"Analytics: {message}", ANALYTICS_PERMISSION_HINT)
+    return BadRequestError(
+        f"Analytics: {message}", "Try again later: the ledger's own figures stand."
+    )
+
+
+def chat_body(request: Request, *, cloudflare: bool = True) -> dict[str, Any]:
+    """Return the JSON body of a chat request, without the fields that are None."""
+    fields: dict[str, Any] = {
+        "model": request.model,
+        "messages": [_with_content(message) for message in request.messages],
+        "stream": request.stream,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "seed": request.seed,
+        "stop": list(request.stop) or None,
+    }
+    if request.stream and not cloudflare:
+        fields["stream_options"] = {"include_usage": True}  # Cloudflare always includes it
+    if request.think is not None:
+        fields["chat_template_kwargs"] = {"enable_thinking": request.think}
+    return {name: value for name, value in fields.items() if value is not None} | dict(
+        request.extra
+    )
+
+
+def _with_content(message: Message) -> dict[str, Any]:
+    """Return the message with "" for a null content, which some models reject (8001)."""
+    return {**message, "content": "" if message.get("content") is None else message["content"]}
+
+
+MAX_TEXTS_PER_REQUEST = 100  # limit of Workers AI
+
+
+def split_batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the texts in batches of at most MAX_TEXTS_PER_REQUEST."""
+    for start in range(0, len(texts), MAX_TEXTS_PER_REQUEST):
+        yield texts[start : start + MAX_TEXTS_PER_REQUEST]
+
+
+def embeddings_body(model: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Return the JSON body of an embeddings request."""
+    return {"model": model, "input": list(texts)}
+
+
+def parse_embeddings(body: Any, count: int) -> list[tuple[float, ...]]:
+    """Return the vectors of a response, in the order of the texts.
+
+    Raises ServerError if the response does not have one valid vector per text.
+    """
+    items = body.get("data") if isinstance(body, dict) else None
+    try:
+        items_by_index = {
+            item.get("index", position): item for position, item in enumerate(items or [])
+        }
+        return [tuple(map(float, items_by_index[index]["embedding"])) for index in range(count)]
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        raise ServerError(
+            f"The reply does not hold one vector for each of {count} texts"
+        ) from None
+
+
+def run_path(model: str) -> str:
+    """Return the URL path of a native task; the caller quotes the model name."""
+    return f"/ai/run/{model}"
+
+
+def multipart_kwargs(payload: Mapping[str, Any] | bytes, files: Any) -> dict[str, Any]:
+    """Return httpx arguments that send fields and files as a form; {} if `files` is None."""
+    if files is None:
+        return {}
+    fields = payload if isinstance(payload, Mapping) else {}
+    return {"files": {**{name: (None, str(value)) for name, value in fields.items()}, **files}}
+
+
+# --- batches
+
+
+def batch_body(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the JSON body of a batch; each request has its index as external_reference."""
+    excluded_fields = {"model", "stream"}
+    return {
+        "requests": [
+            {
+                **{name: value for name, value in body.items() if name not in excluded_fields},
+                "external_reference": str(index),
+            }
+            for index, body in enumerate(bodies)
+        ]
+    }
+
+
+def parse_batch_id(body: Any) -> str:
+    """Return the batch id in a response; raises ServerError if it is missing."""
+    result = unwrap_envelope(body)
+    request_id = result.get("request_id") if isinstance(result, dict) else None
+    if not isinstance(request_id, str) or not request_id:
+        raise ServerError("The reply names no batch in the queue")
+    return request_id
+
+
+def parse_batch_responses(body: Any) -> dict[int, Any] | None:
+    """Return the responses of a batch by request index; None while it is in the queue.
+
+    They are in any order. The response of a failed request has its error.
+    """
+    result = unwrap_envelope(body)
+    responses = result.get("responses") if isinstance(result, dict) else None
+    if not isinstance(responses, list):
+        return None
+    return {
+        index: response
+        for response in responses
+        if (index := _response_index(response)) is not None
+    }
+
+
+def _response_index(response: Any) -> int | None:
+    if not isinstance(response, dict):
+        return None
+    reference = response.get("external_reference")
+    index_text = str(response.get("id") if reference is None else reference)
+    return int(index_text) if index_text.isdecimal() else None
+
+
+def unwrap_batch_response(response: Mapping[str, Any]) -> Any:
+    """Return the answer in one response of a batch, which may be in an inner envelope."""
+    result = response.get("result")
+    if (
+        isinstance(result, dict)
+        and set(result) & {"success", "result"}
+        and "choices" not in result
+    ):
+        return unwrap_envelope({"success": True, "result": None, **result})
+    return result
+
+
+# --- native tasks
+
+
+def task_result_from_json(body: Any, content_type: str, headers: Mapping[str, str]) -> TaskResult:
+    """Return the TaskResult of a JSON response, without Cloudflare's envelope."""
+    result = unwrap_envelope(body)
+    raw_usage = result.get("usage") if isinstance(result, dict) else None
+    usage = parse_usage(raw_usage, headers)
+    return TaskResult(result=result, content_type=content_type, usage=usage)
+
+
+def task_result_from_bytes(
+    content: bytes, content_type: str, headers: Mapping[str, str]
+) -> TaskResult:
+    """Return the TaskResult of a binary response, such as an image or a sound."""
+    usage = parse_usage(None, headers)
+    return TaskResult(content=content, content_type=content_type, usage=usage)
+
+
+PAGE_SIZE = 100
+
+
+def is_last_page(body: Any, page: int) -> bool:
+    """Whether this is the last page of the model list."""
+    items = _get_items(body)
+    info = body.get("result_info") if items else None
+    total = info.get("total_count") if isinstance(info, dict) else None
+    if isinstance(total, int):
+        return page * PAGE_SIZE >= total
+    return len(items) < PAGE_SIZE
+
+
+def parse_models(body: Any) -> list[Model]:
+    """Return the models of one page; items that are not valid are skipped."""
+    return [model for model in map(_parse_model_or_none, _get_items(body)) if model]
+
+
+def _get_items(body: Any) -> list[Any]:
+    result = body.get("result") if isinstance(body, dict) else None
+    return result if isinstance(result, list) else []
+
+
+def _parse_model_or_none(item: Any) -> Model | None:
+    try:
+        return _parse_model(item) if item["name"] and isinstance(item["name"], str) else None
+    except (AttributeError, KeyError, TypeError, OverflowError):
+        return None
+
+
+def _parse_model(item: Mapping[str, Any]) -> Model:
+    properties = {
+        entry["property_id"]: entry.get("value")
+        for entry in item.get("properties") or []
+        if isinstance(entry, dict) and "property_id" in entry
+    }
+    return Model(
+        name=item["name"],
+        task=str((item.get("task") or {}).get("name") or ""),
+        context_window=_int_or_none(
+            properties.get("context_window") or properties.get("max_input_tokens")
+        ),
+        vision=_parse_bool(properties.get("vision")),
+        tools=_parse_bool(properties.get("function_calling")),
+        reasoning=_parse_bool(properties.get("reasoning")),
+        paid_plan_only=_parse_bool(properties.get("require_workers_paid")),
+        deprecation_date=properties.get("planned_deprecation_date") or None,
+        supports_batch_api=_parse_bool(properties.get("async_queue")),
+        **_parse_price_items(properties.get("price")),
+    )
+
+
+def _parse_price_items(price_items: Any) -> dict[str, Any]:
+    """Return the price fields of Model in neurons, converted from US dollars per unit."""
+    return parse_prices(
+        (str(item["unit"]).removeprefix("per "), item["price"] / USD_PER_NEURON)
+        for item in price_items or []
+        if isinstance(item, dict) and {"unit", "price"} <= item.keys()
+    )
+
+
+def _parse_bool(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+def _int_or_none(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None

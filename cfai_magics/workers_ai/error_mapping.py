@@ -1,0 +1,265 @@
+"""Map error responses to exceptions: Cloudflare's envelopes, OpenAI's errors, HTML pages."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from html import unescape
+from typing import Any, NamedTuple
+
+from ..errors import (
+    AccountNotFoundError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    CapacityError,
+    ContextLengthError,
+    DailyQuotaError,
+    GatewayLimitError,
+    ModelNotFoundError,
+    PaidPlanRequiredError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    WorkersAIError,
+)
+
+ERROR_BY_CODE: Mapping[int, type[WorkersAIError]] = {
+    **dict.fromkeys((1000, 9109, 10000, 2009), AuthenticationError),
+    **dict.fromkeys((5018, 3041, 3023, 5016), PermissionDeniedError),
+    7003: AccountNotFoundError,
+    **dict.fromkeys((7000, 5007, 5028, 3042, 2008), ModelNotFoundError),
+    5035: PaidPlanRequiredError,
+    **dict.fromkeys((4006, 3036), DailyQuotaError),
+    2021: GatewayLimitError,
+    3021: RateLimitError,
+    3040: CapacityError,
+    **dict.fromkeys((5021, 3010), ContextLengthError),
+    **dict.fromkeys(
+        (5006, 8001, 8006, 8007, 3030, 3006, 3003, 5004, 5024, 5019, 5005, 7001, 2001),
+        BadRequestError,
+    ),
+    **dict.fromkeys((3007, 3008, 3046, 2014), APITimeoutError),
+    **dict.fromkeys((3043, 8005), ServerError),
+}
+ERROR_BY_STATUS: Mapping[int, type[WorkersAIError]] = {
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: BadRequestError,
+    408: APITimeoutError,
+    413: ContextLengthError,
+    429: RateLimitError,
+}
+ERROR_BY_PATTERN = (
+    (re.compile(r"\bspend(ing)? limit", re.IGNORECASE), GatewayLimitError),
+    (
+        re.compile(r"daily free allocation|free allocation of", re.IGNORECASE),
+        DailyQuotaError,
+    ),
+    (re.compile(r"per min rate", re.IGNORECASE), RateLimitError),
+    (re.compile(r"capacity temporarily exceeded", re.IGNORECASE), CapacityError),
+    (
+        re.compile(r"sequence too long|max context reached|context window", re.IGNORECASE),
+        ContextLengthError,
+    ),
+    (re.compile(r"on the workers free plan", re.IGNORECASE), PaidPlanRequiredError),
+    (re.compile(r"request timeout", re.IGNORECASE), APITimeoutError),
+    (re.compile(r"no such model", re.IGNORECASE), ModelNotFoundError),
+)
+MESSAGE_BY_CODE = {
+    7003: "The account id in the address is not one that Cloudflare knows",
+    7000: "There is no such model",
+}
+# Hints that differ from the default of the error class, by code, or by status without a code.
+HINT_BY_CODE: Mapping[int, str] = {
+    **dict.fromkeys(
+        (5018, 3041, 3023),
+        "Cloudflare has closed it to this account: choose another model with -m.",
+    ),
+    5016: (
+        "The model asks for consent to its licence once an account: read it on the model's page, "
+        'then send {"prompt": "agree"} to the model with WorkersAI(...).run(model, ...).'
+    ),
+    **dict.fromkeys(
+        (301, 302, 307, 308, 404),
+        "Check CLOUDFLARE_API_BASE_URL: there is no Workers AI at this address.",
+    ),
+    2001: (
+        "The dashboard's AI Gateway page lists the gateways of the account; --gateway off goes "
+        "directly, %config Cfai.gateway shows what is set."
+    ),
+    2009: (
+        "The gateway asks for a token with the permission AI Gateway - Run: give it to the token "
+        "on the dashboard's API Tokens page."
+    ),
+    3006: "Shorten the prompt.",
+    8007: "Word the prompt differently, or choose another model with -m.",
+    5028: "It is retired. %cfai models --refresh lists the models there are.",
+}
+ERROR_PREFIX = re.compile(r"^(?:(?:AiError|Ai|Error):\s*)+")
+REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s*$", re.IGNORECASE)
+TITLE_TAG = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
+TAG = re.compile(r"<[^<>]*>")
+NO_REASON = "Cloudflare gave no reason"
+MAX_CAUSE_CHARS = 300
+MAX_PAGE_CHARS = 2**16  # of an HTML page in which the title is searched for
+MIN_SERVER_ERROR_STATUS = 500
+FORBIDDEN_STATUS = 403
+AUTHENTICATION_CODE = 10000  # also sent, with status 403, for a missing permission
+
+
+class _ErrorInfo(NamedTuple):
+    code: int | None
+    message: str
+    request_id: str | None = None
+    status: int | None = None
+
+
+def error_from_response(status: int, headers: Mapping[str, str], content: bytes) -> WorkersAIError:
+    """Return the exception for a response with an error status."""
+    text = content.decode("utf-8", "replace")
+    error_info = _parse_error_info(_parse_json_or_none(text)) or _ErrorInfo(
+        None, _page_title(text)
+    )
+    return _build_error(error_info, status, headers)
+
+
+def error_from_body(body: Any) -> WorkersAIError | None:
+    """Return the exception for a JSON body of status 200 or a stream frame; None if no error."""
+    error_info = _parse_error_info(body)
+    return _build_error(error_info, error_info.status, {}) if error_info else None
+
+
+def _parse_json_or_none(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _page_title(text: str) -> str:
+    """Return the title of an HTML page, or the text without tags if there is no title."""
+    text = text[:MAX_PAGE_CHARS]
+    match = TITLE_TAG.search(text)
+    return unescape(match[1]) if match else TAG.sub(" ", text)
+
+
+def _parse_error_info(value: Any) -> _ErrorInfo | None:
+    """Return code and message of an error body in any known format; None if it is no error."""
+    if not isinstance(value, dict):
+        return None
+    errors = value.get("errors")
+    if isinstance(errors, list) and errors:
+        return _parse_error_item(errors[0])
+    if "internalCode" in value:
+        message = str(value.get("description") or value.get("message") or "")
+        inner_error = (
+            _parse_error_info({"errors": value["error"]})
+            if isinstance(value.get("error"), list)
+            else None
+        )
+        return _ErrorInfo(
+            _int_or_none(value["internalCode"]),
+            inner_error.message if inner_error else message,
+            value.get("requestId"),
+            _int_or_none(value.get("httpCode")),
+        )
+    error = value.get("error")
+    if isinstance(error, list) and error:
+        return _parse_error_item(error[0])
+    if error:
+        return _parse_error_item(error)
+    return _ErrorInfo(None, NO_REASON) if value.get("success") is False else None
+
+
+def _parse_error_item(item: Any) -> _ErrorInfo:
+    if not isinstance(item, dict):
+        return _ErrorInfo(None, str(item or ""))
+    return _ErrorInfo(_int_or_none(item.get("code")), str(item.get("message") or ""))
+
+
+def _int_or_none(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _build_error(
+    error_info: _ErrorInfo, status: int | None, headers: Mapping[str, str]
+) -> WorkersAIError:
+    message, id_in_message = _clean_message(error_info.message)
+    error_class = _select_error_class(error_info.code, status, message)
+    return error_class(
+        MESSAGE_BY_CODE.get(error_info.code or 0) or message or _status_message(status),
+        HINT_BY_CODE.get(error_info.code or status or 0, ""),
+        code=error_info.code,
+        status=status,
+        request_id=headers.get("cf-ai-req-id")
+        or error_info.request_id
+        or id_in_message
+        or headers.get("cf-ray"),
+        retry_after=_parse_retry_after(headers.get("retry-after")),
+    )
+
+
+def _status_message(status: int | None) -> str:
+    return f"The server answered with HTTP {status}" if status else NO_REASON
+
+
+def _clean_message(message: str) -> tuple[str, str | None]:
+    """Return the message without prefixes and nested JSON, and the request id in it."""
+    message, request_id = _strip_prefix(message)
+    nested_json = _parse_json_or_none(message)
+    if isinstance(nested_json, dict):
+        nested_info = _parse_error_info(nested_json)
+        message, inner_id = _strip_prefix(
+            nested_info.message if nested_info else _nested_message(nested_json) or message
+        )
+        request_id = request_id or inner_id
+    return " ".join(message.split())[:MAX_CAUSE_CHARS], request_id
+
+
+def _strip_prefix(message: str) -> tuple[str, str | None]:
+    """Return the message without prefix and request id, and the request id."""
+    message = " ".join(message.split())  # long runs of spaces make the search quadratic
+    match = REQUEST_ID.search(message)
+    stripped = ERROR_PREFIX.sub("", REQUEST_ID.sub("", message)).strip()
+    return stripped, match[1] if match else None
+
+
+def _nested_message(nested: Mapping[str, Any]) -> str:
+    """Return the message in nested JSON: of a validator's `detail` list, or `message`."""
+    details = nested.get("detail")
+    first = details[0] if isinstance(details, list) and details else None
+    return str((first.get("msg") if isinstance(first, dict) else nested.get("message")) or "")
+
+
+def _select_error_class(
+    code: int | None, status: int | None, message: str
+) -> type[WorkersAIError]:
+    if code == AUTHENTICATION_CODE and status == FORBIDDEN_STATUS:
+        return PermissionDeniedError
+    for pattern, error_class in ERROR_BY_PATTERN:
+        if pattern.search(message):
+            return error_class
+    if code is not None and code in ERROR_BY_CODE:
+        return ERROR_BY_CODE[code]
+    if status is None or status >= MIN_SERVER_ERROR_STATUS:
+        return ServerError
+    return ERROR_BY_STATUS.get(status, BadRequestError)
+
+
+def _parse_retry_after(value: str | None) -> float | None:
+    """Return a Retry-After header, a number or a date, in seconds from now; None if not valid."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,550 @@
+"""Decode response frames, in OpenAI's and the native format, into deltas."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ..pricing.tokens import weighted_length
+from ..types.messages import Delta, FinishDelta, ReasoningDelta, TextDelta, ToolCall
+from ..types.usage import MAX_NEURONS, MAX_TOKENS, CostBasis, Usage
+from .gateway import from_cache
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+FINAL_HIGH_SURROGATE = re.compile("[\ud800-\udbff]\\Z")
+REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+
+
+class SurrogateJoiner:
+    """Join UTF-16 surrogate pairs that are split across deltas.
+
+    JSON writes an emoji as two escapes, and a server may split between them. Notebooks, files and
+    terminals cannot encode a lone surrogate.
+    """
+
+    def __init__(self) -> None:
+        self._pending = ""
+
+    def feed(self, text: str) -> str:
+        """Return the next text with complete characters; a final high surrogate is held back."""
+        if not self._pending and (text.isascii() or not SURROGATE.search(text)):
+            return text
+        text = self._pending + text
+        self._pending = text[-1] if FINAL_HIGH_SURROGATE.search(text) else ""
+        complete = text.removesuffix(self._pending) if self._pending else text
+        return complete.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+    def flush(self) -> str:
+        """Return a replacement character if a surrogate is still held back, else ""."""
+        pending, self._pending = self._pending, ""
+        return REPLACEMENT_CHARACTER if pending else ""
+
+
+OPEN_TAG, CLOSE_TAG = "<think>", "</think>"
+
+
+class ThinkTagParser:
+    """Separate a leading <think>…</think> from the text, also if tags are split over deltas."""
+
+    def __init__(self) -> None:
+        self._buffer = ""
+        self._state = "start"
+
+    def feed(self, text: str) -> Iterable[TextDelta | ReasoningDelta]:
+        """Return the next text as deltas; a possible start of a tag is held back."""
+        return (TextDelta(text),) if self._state == "text" else self._parse(text)
+
+    def _parse(self, text: str) -> Iterator[TextDelta | ReasoningDelta]:
+        self._buffer += text
+        if self._state == "start":
+            self._parse_start()
+        if self._state == "reasoning":
+            yield from self._parse_reasoning()
+        elif self._state == "text" and self._buffer:
+            yield TextDelta(self._pop(len(self._buffer)))
+
+    def _parse_start(self) -> None:
+        stripped = self._buffer.lstrip()
+        if stripped.startswith(OPEN_TAG):
+            self._buffer = stripped.removeprefix(OPEN_TAG)
+            self._state = "reasoning"
+        elif not OPEN_TAG.startswith(stripped):
+            self._state = "text"
+
+    def _parse_reasoning(self) -> Iterator[TextDelta | ReasoningDelta]:
+        reasoning, tag, text = self._buffer.partition(CLOSE_TAG)
+        if tag:
+            self._state, self._buffer = "text", ""
+            yield from [ReasoningDelta(reasoning)] if reasoning else []
+            yield from [TextDelta(text)] if text else []
+            return
+        safe_length = len(self._buffer) - _partial_close_tag_length(self._buffer)
+        if safe_length:
+            yield ReasoningDelta(self._pop(safe_length))
+
+    def _pop(self, length: int) -> str:
+        popped, self._buffer = self._buffer[:length], self._buffer[length:]
+        return popped
+
+    def flush(self) -> Iterator[TextDelta | ReasoningDelta]:
+        """Yield the text that was held back, at the end of the stream."""
+        if self._buffer:
+            remaining = self._pop(len(self._buffer))
+            yield ReasoningDelta(remaining) if self._state == "reasoning" else TextDelta(remaining)
+
+
+def _partial_close_tag_length(text: str) -> int:
+    """Return how many characters at the end of the text may be the start of </think>."""
+    lengths = range(min(len(CLOSE_TAG) - 1, len(text)), 0, -1)
+    return next((length for length in lengths if text.endswith(CLOSE_TAG[:length])), 0)
+
+
+Slot = int | str  # the `index` of a tool call
+MAX_EMPTY_OBJECT_CHARS = 10  # of "{}" with spaces
+CHARACTERS_PER_PIECE = 4  # one token, which each delta of a tool call counts at least
+# Everything that determines where a JSON object ends.
+STRUCTURE_PATTERN = re.compile(r"\\.?|[\"{}\[\]]", re.DOTALL)
+
+
+class _PartialToolCall:
+    """One tool call while it is received.
+
+    It is `complete` once its arguments are a complete object or array. If it is `tentative`, it
+    counts only if arguments follow.
+    """
+
+    def __init__(self, slot: Slot | None, order: int) -> None:
+        self.slot = slot
+        self.order = order
+        self.id = ""
+        self.name = ""
+        self.complete = False
+        self.tentative = False
+        self._pieces: list[str] = []
+        self._size = 0
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+
+    @property
+    def has_arguments(self) -> bool:
+        return bool(self._pieces)
+
+    @property
+    def arguments(self) -> str:
+        """The arguments as JSON text; "{}" if the server sent nothing or null."""
+        text = "".join(self._pieces).strip()
+        if not text.isascii():  # a surrogate pair may have been split
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return "{}" if text in ("", "null") else text
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether it only repeats the name of the previous call."""
+        return self.tentative and not self._pieces
+
+    @property
+    def is_empty_object(self) -> bool:
+        return self.complete and self._size < MAX_EMPTY_OBJECT_CHARS and self.arguments == "{}"
+
+    def take(self, arguments: str | None, *, whole: bool) -> None:
+        """Append a part of the arguments, or replace all by the `whole` arguments."""
+        if not arguments or (self.complete and self._repeats(arguments)):
+            return
+        if whole or self.is_empty_object:  # some servers send {} before the real arguments
+            self._pieces, self._size, self._depth, self.complete = [], 0, 0, False
+        self._pieces.append(arguments)
+        self._size += len(arguments)
+        self._scan(arguments)
+
+    def _repeats(self, arguments: str) -> bool:
+        """Whether text after complete arguments is blank or repeats them."""
+        same = len(arguments) == self._size and arguments == "".join(self._pieces)
+        return same or not arguments.strip()
+
+    def _scan(self, piece: str) -> None:
+        """Update the nesting depth incrementally, so that each character is read once."""
+        start, self._escaped = int(self._escaped), False
+        for match in STRUCTURE_PATTERN.finditer(piece, start):
+            sign = match[0]
+            if sign[0] == "\\":
+                self._escaped = len(sign) == 1
+            elif sign == '"':
+                self._in_string = not self._in_string
+            elif not self._in_string:
+                self._depth += 1 if sign in "{[" else -1
+                self.complete = self._depth == 0
+
+
+class _ToolCallDelta:
+    """One entry of a frame's list of tool calls."""
+
+    def __init__(self, entry: dict[str, Any]) -> None:
+        function = entry.get("function")
+        function = function if isinstance(function, dict) else entry  # the native format has none
+        arguments = function.get("arguments")
+        self.slot = _parse_slot(entry.get("index"))
+        self.id = _to_text(entry.get("id"))
+        self.name = _to_text(function.get("name"))
+        self.is_complete = isinstance(arguments, dict | list)
+        self.arguments: str | None = None
+        if self.is_complete:
+            self.arguments = json.dumps(arguments, ensure_ascii=False)
+        elif isinstance(arguments, str):
+            self.arguments = arguments
+        self.has_arguments = bool(self.arguments and self.arguments.strip())
+
+
+class ToolCallAssembler:
+    """Assemble the tool calls of one answer from the deltas in one field of its frames.
+
+    A delta belongs to the call with its id, else to the newest call at its index, else to the
+    last call. A new id starts a call. So does another name, or a name after complete arguments:
+    some servers send index 0 or none for every call, others repeat the name in every delta.
+    """
+
+    def __init__(self) -> None:
+        self._calls_by_index: list[_PartialToolCall] = []
+        self._by_id: dict[str, _PartialToolCall] = {}
+        self._by_slot: dict[Slot, _PartialToolCall] = {}
+
+    def add(self, entries: Any) -> int:
+        """Add the tool calls of one frame and return their number of characters.
+
+        Entries that are not valid are skipped.
+        """
+        if not isinstance(entries, list):
+            return 0
+        deltas = [_ToolCallDelta(entry) for entry in entries if isinstance(entry, dict)]
+        in_frame: set[int] = set()  # the calls that already have a delta in this frame
+        for position, delta in enumerate(deltas):
+            self._add_delta(delta, position if len(deltas) > 1 else None, in_frame)
+        return sum(CHARACTERS_PER_PIECE + len(delta.arguments or "") for delta in deltas)
+
+    def _add_delta(self, delta: _ToolCallDelta, position: int | None, in_frame: set[int]) -> None:
+        call = previous = self._find_call(delta, position)
+        if call is None or self._starts_call(call, delta, in_frame):
+            if not (delta.id or delta.name or delta.has_arguments):
+                return
+            call = self._create_call(delta.slot)
+            call.tentative = previous is not None and _may_repeat(previous, delta)
+        call.id = call.id or delta.id
+        call.name = call.name or delta.name
+        call.take(delta.arguments, whole=delta.is_complete)
+        if delta.id:
+            self._by_id[delta.id] = call
+        in_frame.add(call.order)
+
+    def _find_call(self, delta: _ToolCallDelta, position: int | None) -> _PartialToolCall | None:
+        """Return the call that a delta may continue."""
+        if delta.id in self._by_id:
+            return self._by_id[delta.id]
+        if delta.slot is not None:
+            return self._by_slot.get(delta.slot)
+        call = None if position is None else self._by_slot.get(position)
+        if call and not call.complete:
+            return call
+        return self._calls_by_index[-1] if self._calls_by_index else None
+
+    def _starts_call(
+        self, call: _PartialToolCall, delta: _ToolCallDelta, in_frame: set[int]
+    ) -> bool:
+        """Whether a delta starts a new call and does not continue `call`."""
+        if delta.id and delta.id in self._by_id:
+            if not (delta.name and call.name):
+                return False
+            again = call.complete and delta.has_arguments and not call.is_empty_object
+            return delta.name != call.name or (again and delta.arguments != call.arguments)
+        is_new = bool(delta.id and (call.id or call.complete))
+        if delta.name and call.name:
+            another = delta.name != call.name or call.complete
+            return is_new or another or call.order in in_frame
+        # Some servers send a different id with each delta; without a name it continues the call.
+        return is_new and (bool(delta.name) or call.complete or not delta.has_arguments)
+
+    def _create_call(self, slot: Slot | None) -> _PartialToolCall:
+        call = _PartialToolCall(slot, len(self._calls_by_index))
+        self._calls_by_index.append(call)
+        self._by_slot[call.order if slot is None else slot] = call
+        return call
+
+    @property
+    def has_started(self) -> bool:
+        """Whether any call was started, even one without a name."""
+        return any(call.name or call.has_arguments for call in self._calls_by_index)
+
+    def finish(self, copies: "ToolCallAssembler | None" = None) -> list[ToolCall]:
+        """Return the calls that have a name, each with a unique id.
+
+        `copies` are the calls in another field of the same frames; only new ones are added.
+        Arguments that are not valid JSON are returned unchanged.
+        """
+        calls = list(self.named())
+        known = {_canonical_form(call) for call in calls}
+        copied = copies.named() if copies else []
+        calls += [call for call in copied if _canonical_form(call) not in known]
+        return list(_with_unique_ids(calls))
+
+    def named(self) -> list[_PartialToolCall]:
+        """Return the calls that have a name, sorted by their index."""
+        named = [call for call in self._calls_by_index if call.name and not call.is_repeat]
+        return sorted(named, key=lambda c: c.slot if isinstance(c.slot, int) else c.order)
+
+
+def _may_repeat(previous: _PartialToolCall, delta: _ToolCallDelta) -> bool:
+    """Whether a name after complete arguments may only repeat the name of the previous call."""
+    return not delta.id and not delta.has_arguments and delta.name == previous.name
+
+
+def _with_unique_ids(calls: Iterable[_PartialToolCall]) -> Iterator[ToolCall]:
+    """Yield the calls; a missing or duplicate id is replaced by a generated one."""
+    used_ids: set[str] = set()
+    for index, call in enumerate(calls):
+        call_id = call.id or f"call_{index if call.slot is None else call.slot}"
+        number = index
+        while call_id in used_ids:
+            number += 1
+            call_id = f"call_{number}"
+        used_ids.add(call_id)
+        yield ToolCall(call_id, call.name, call.arguments)
+
+
+def _parse_slot(index: Any) -> Slot | None:
+    """Return the index of a tool call; None if it is missing, null, or not a number or text."""
+    if isinstance(index, bool) or not isinstance(index, int | float | str) or index == "":
+        return None
+    try:
+        return int(index)
+    except (ValueError, OverflowError):
+        return str(index)
+
+
+def _to_text(value: Any) -> str:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if isinstance(value, str) else str(value) if is_number else ""
+
+
+def _canonical_form(call: _PartialToolCall) -> tuple[str, str]:
+    """Return the name and the normalized JSON arguments of a call, to compare calls."""
+    try:
+        return call.name, json.dumps(json.loads(call.arguments), sort_keys=True)
+    except (ValueError, RecursionError):
+        return call.name, call.arguments
+
+
+NUMBER_TYPES = (int, float)
+
+
+class UsageAccumulator:
+    """Accumulate the usage of one call from its frames.
+
+    Workers AI reports usage in each frame as an increment, or (until 2025) as the total so far,
+    and in a last native frame as the total. A total has prompt tokens and an increment does not:
+    usage with prompt tokens replaces the previous usage, and usage without is added.
+    """
+
+    def __init__(self) -> None:
+        self._prompt_tokens = 0
+        self._completion_tokens = 0
+        self._cached_tokens = 0
+        self._neurons: float | None = None
+        self.has_usage = False
+        self.is_cached = False  # by a gateway: then nothing is billed, whatever the frames report
+
+    @property
+    def usage(self) -> Usage:
+        """The usage reported so far."""
+        neurons = 0.0 if self.is_cached else self._neurons
+        cost_basis: CostBasis | None = None if neurons is None else "billed"
+        return Usage(
+            self._prompt_tokens, self._completion_tokens, self._cached_tokens, neurons, cost_basis
+        )
+
+    def add(self, raw_usage: Any, *, is_total: bool) -> None:
+        """Add one usage object; `is_total` if it is known to be for the whole call."""
+        if not isinstance(raw_usage, dict):
+            return
+        prompt_tokens = _int_or_zero(raw_usage.get("prompt_tokens"))
+        completion_tokens = _int_or_zero(raw_usage.get("completion_tokens"))
+        details = raw_usage.get("prompt_tokens_details")
+        cached_tokens = (
+            _int_or_zero(details.get("cached_tokens")) if isinstance(details, dict) else 0
+        )
+        neurons = parse_neurons(raw_usage.get("neurons"))
+        if prompt_tokens or (is_total and completion_tokens) or not self.has_usage:
+            self._prompt_tokens, self._completion_tokens, self._cached_tokens = (
+                prompt_tokens,
+                completion_tokens,
+                cached_tokens,
+            )
+            self._neurons = self._neurons if neurons is None else neurons
+        else:
+            self._completion_tokens += completion_tokens
+            self._cached_tokens += cached_tokens
+            if neurons is not None:
+                self._neurons = (self._neurons or 0.0) + neurons
+        self.has_usage = True
+
+    def add_header_neurons(self, neurons: float | None) -> None:
+        """Use the neurons of the response header if the frames reported none."""
+        if neurons is not None and self._neurons is None:
+            self._neurons = neurons
+            self.has_usage = True
+
+
+def parse_usage(raw_usage: Any, headers: Mapping[str, str]) -> Usage:
+    """Return the usage of a whole call from its body, or its neurons from the headers."""
+    accumulator = UsageAccumulator()
+    accumulator.is_cached = from_cache(headers)
+    accumulator.add(raw_usage, is_total=True)
+    accumulator.add_header_neurons(parse_header_neurons(headers))
+    return accumulator.usage
+
+
+def parse_header_neurons(headers: Mapping[str, str]) -> float | None:
+    """Return the billed neurons of the response header cf-ai-neurons; None if it is missing."""
+    try:
+        return parse_neurons(float(headers["cf-ai-neurons"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def parse_neurons(value: Any) -> float | None:
+    """Return a value as neurons; None if it is not a valid number of neurons."""
+    is_number = isinstance(value, NUMBER_TYPES) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < MAX_NEURONS else None
+
+
+def _int_or_zero(value: Any) -> int:
+    """Return a value as tokens; 0, which means unknown, if it is not a valid number of tokens."""
+    if type(value) is int:  # nearly always
+        return value if 0 <= value <= MAX_TOKENS else 0
+    if isinstance(value, float) and 0 <= value <= MAX_TOKENS:  # false for infinity and NaN
+        return int(value)
+    return 0
+
+
+FINISH_REASONS: Mapping[str, str] = {
+    "stop": "stop",
+    "length": "length",
+    "model_length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "error": "error",
+}
+# Some servers send these finish reasons for an answer that ends in tool calls.
+OVERRIDABLE_REASONS = ("unknown", "stop")
+
+
+class FrameDecoder:
+    """Decode the frames of one answer into deltas; `usage` is the usage reported so far."""
+
+    def __init__(self) -> None:
+        self._usage_accumulator = UsageAccumulator()
+        self._finish_reason = "unknown"
+        self._think_tag_parser = ThinkTagParser()
+        self._reasoning_joiner, self._text_joiner = SurrogateJoiner(), SurrogateJoiner()
+        self._tool_call_assembler, self._native_calls = ToolCallAssembler(), ToolCallAssembler()
+        self.characters = 0  # of text, reasoning and tool calls so far, weighted by tokens
+        self.finished = False  # whether the finish reason was received
+
+    def mark_cached(self) -> None:
+        """Mark the answer as served from a gateway's cache, so that nothing is billed."""
+        self._usage_accumulator.is_cached = True
+
+    @property
+    def usage(self) -> Usage:
+        """The usage reported so far."""
+        return self._usage_accumulator.usage
+
+    def decode(self, frame: Any) -> Iterable[Delta]:
+        """Return the text and reasoning deltas of one frame; none if it is not valid."""
+        if not isinstance(frame, dict):
+            return ()
+        choice = _first_choice(frame.get("choices"))
+        message = choice.get("delta") or choice.get("message")
+        message = message if isinstance(message, dict) else {}
+        if tool_calls := message.get("tool_calls"):
+            self.characters += self._tool_call_assembler.add(tool_calls)
+        if tool_calls := frame.get("tool_calls"):  # some servers send the same in both fields
+            self.characters += self._native_calls.add(tool_calls)
+        reason = choice.get("finish_reason") or frame.get("finish_reason")
+        if reason and isinstance(reason, str):
+            self._finish_reason = FINISH_REASONS.get(reason.lower(), "unknown")
+            self.finished = True
+        usage = frame.get("usage")
+        if usage:
+            self._usage_accumulator.add(usage, is_total="choices" not in frame)
+        reasoning = message.get("reasoning_content") or message.get("reasoning")
+        text = (
+            message.get("content")
+            or choice.get("text")
+            or _native_response_text(frame.get("response"))
+        )
+        return self._to_deltas(reasoning, text)
+
+    def _to_deltas(self, reasoning: Any, text: Any) -> list[Delta]:
+        deltas: list[Delta] = []
+        if isinstance(reasoning, str) and (complete := self._reasoning_joiner.feed(reasoning)):
+            self.characters += weighted_length(complete)
+            deltas.append(ReasoningDelta(complete))
+        if isinstance(text, str) and (complete := self._text_joiner.feed(text)):
+            self.characters += len(complete) if complete.isascii() else weighted_length(complete)
+            deltas += self._think_tag_parser.feed(complete)
+        return deltas
+
+    def finish(self, billed_neurons: float | None = None) -> Iterator[Delta]:
+        """Yield the final deltas: held-back text, tool calls, usage and finish reason.
+
+        `billed_neurons` are those of the response header, used if the frames reported none.
+        """
+        yield from self.flush()
+        yield from self._tool_call_assembler.finish(self._native_calls)
+        self._usage_accumulator.add_header_neurons(billed_neurons)
+        if self._usage_accumulator.has_usage:
+            yield self.usage
+        tool_calls = self._tool_call_assembler.has_started or self._native_calls.has_started
+        yield FinishDelta(
+            "tool_calls"
+            if tool_calls and self._finish_reason in OVERRIDABLE_REASONS
+            else self._finish_reason
+        )
+
+    def flush(self) -> Iterator[Delta]:
+        """Yield the text that was held back, at the end of the stream."""
+        yield from self._to_deltas(self._reasoning_joiner.flush(), self._text_joiner.flush())
+        yield from self._think_tag_parser.flush()
+
+
+def _first_choice(choices: Any) -> Mapping[str, Any]:
+    """Return the choice with index 0 or without an index; an empty dict if there is none."""
+    if isinstance(choices, list):
+        for choice in choices:
+            if isinstance(choice, dict) and not choice.get("index"):
+                return choice
+    return {}
+
+
+def _native_response_text(response: Any) -> str:
+    """Return the text of the native field `response`, which is an object in JSON mode."""
+    if response is None or isinstance(response, bool):
+        return ""
+    if isinstance(response, str):
+        return response
+    import json
+
+    return json.dumps(response, ensure_ascii=False)
+
+
+def unwrap_envelope(body: Any) -> Any:
+    """Return the `result` of Cloudflare's envelope; other bodies unchanged."""
+    if isinstance(body, dict) and "success" in body and "result" in body:
+        return body["result"]
+    return body
+
+
+def is_empty_answer(answer: Any) -> bool:
+    """Whether an answer has no fields but usage, as some models send in place of a stream."""
+    return not answer or (isinstance(answer, dict) and not (answer.keys() - {"usage"}))

@@ -1,0 +1,407 @@
+"""Build requests of native tasks, parse their results and compute the billed work units."""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import BadRequestError, InvalidOptionError, ServerError
+from ..media.generated import GeneratedMedia, audio_duration, audio_mime, detect_media
+from ..media.images import Image, read_image_size
+from ..pricing.prices import DEFAULT_IMAGE_SIDE, WorkUnits
+from ..types.results import TaskResult
+
+Payload = Mapping[str, Any] | bytes
+DEFAULT_STEPS = 4
+# Default side in pixels and default steps of the image models for which they are known.
+IMAGE_DEFAULTS: Mapping[str, tuple[int, int]] = {
+    "flux-1-schnell": (DEFAULT_IMAGE_SIDE, DEFAULT_STEPS),
+    "lucid-origin": (1120, 15),
+    "phoenix-1.0": (DEFAULT_IMAGE_SIDE, 25),
+    "flux-2-dev": (DEFAULT_IMAGE_SIDE, 50),
+}
+TEXT_FIELDS = ("text", "prompt", "input_text", "query", "messages", "contexts", "content")
+ANSWER_FIELDS = ("translated_text", "summary", "description", "response")
+LANGUAGE_FIELDS = ("target_lang", "target_language")
+STEP_FIELDS = ("steps", "num_steps")
+DEFAULT_MAX_TOKENS = 256  # of the older models, which native tasks use
+PLAIN_TEXT_TYPES = {
+    "text/csv",
+    "text/plain",
+    "text/html",
+    "text/xml",
+    "application/xml",
+    "application/json",
+}
+MAX_AUDIO_SECONDS = 1e7  # four months: a larger duration in a response is not valid
+MAX_SECONDS_PER_BYTE = 0.12  # of text to speak: half the pace of slow speech, in any script
+
+
+def check_payload(payload: Any) -> None:
+    """Raise InvalidOptionError for a payload that is neither JSON fields nor bytes."""
+    if not isinstance(payload, Mapping | bytes):
+        raise InvalidOptionError(
+            f"The payload is of type {type(payload).__name__}",
+            'Give a dict such as {"text": ["…"]}, or bytes.',
+        )
+
+
+def check_files(files: Any) -> None:
+    """Raise InvalidOptionError unless each file is a tuple of name, bytes and MIME type."""
+    items = tuple(files) if isinstance(files, list | tuple) else (None,)
+    if not all(_is_file(file) for file in items):
+        raise InvalidOptionError(
+            "files are not a list of (name, bytes, MIME type)",
+            '[("a.csv", b"…", "text/csv")]',
+        )
+
+
+def _is_file(file: Any) -> bool:
+    if not isinstance(file, tuple | list) or len(file) != 3:  # noqa: PLR2004 - as its type says
+        return False
+    name, data, mime_type = file
+    return isinstance(name, str) and isinstance(data, bytes) and isinstance(mime_type, str)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """The request of one native task: JSON, bytes with a `content_type`, or a multipart form.
+
+    With `files`, in the form that httpx takes, all fields are sent as multipart/form-data.
+    """
+
+    model: str
+    payload: Payload
+    content_type: str | None = None
+    files: Mapping[str, Any] | None = None
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The fields of the JSON or the form; empty if the payload is bytes."""
+        return self.payload if isinstance(self.payload, Mapping) else {}
+
+
+def work_units(task_request: TaskRequest, task_result: TaskResult = TaskResult()) -> WorkUnits:  # noqa: B008 - it is immutable
+    """Return the work units of a task from its result, or the maximum that it requests."""
+    fields = task_request.fields
+    default_side, default_steps = IMAGE_DEFAULTS.get(
+        task_request.model.rpartition("/")[2], (DEFAULT_IMAGE_SIDE, DEFAULT_STEPS)
+    )
+    width, height = (
+        _positive_int_or_zero(fields.get(name)) or default_side for name in ("width", "height")
+    )
+    steps = [_positive_int_or_zero(fields.get(name)) for name in STEP_FIELDS]
+    image_size = read_image_size(_media_bytes(task_result, "image"))
+    return WorkUnits(
+        pixels=image_size[0] * image_size[1] if image_size else width * height,
+        input_pixels=sum(map(_count_pixels, (task_request.files or {}).values())),
+        steps=next((count for count in steps if count), default_steps),
+        seconds=_reported_seconds(task_result.result) or _audio_seconds(task_request, task_result),
+        characters=len(collect_text(fields)),
+    )
+
+
+def has_known_steps(task_request: TaskRequest) -> bool:
+    """Whether the number of steps of an image task is known."""
+    return task_request.model.rpartition("/")[2] in IMAGE_DEFAULTS or bool(
+        set(STEP_FIELDS) & set(task_request.fields)
+    )
+
+
+def is_free_conversion(task_request: TaskRequest) -> bool:
+    """Whether a task converts only text files to Markdown; images and PDFs may use a model."""
+    files = task_request.files or {}
+    return task_request.model == "tomarkdown" and all(
+        file[2] in PLAIN_TEXT_TYPES for file in files.values()
+    )
+
+
+def collect_text(fields: Mapping[str, Any]) -> str:
+    """Return all text of a request that is billed by tokens or characters."""
+    return "".join(text for name in TEXT_FIELDS for text in _iter_texts(fields.get(name)))
+
+
+def collect_answer_text(result: Any) -> str:
+    """Return all text of a result that is billed by tokens."""
+    fields = result if isinstance(result, Mapping) else {}
+    return "".join(text for name in ANSWER_FIELDS for text in _iter_texts(fields.get(name)))
+
+
+def max_answer_tokens(fields: Mapping[str, Any]) -> int:
+    """Return the maximum number of tokens of the answer: max_tokens or the default.
+
+    A translation without max_tokens has at most one token per byte of the original.
+    """
+    translation_tokens = (
+        len(collect_text(fields).encode()) if set(LANGUAGE_FIELDS) & set(fields) else 0
+    )
+    return _positive_int_or_zero(fields.get("max_tokens")) or max(
+        DEFAULT_MAX_TOKENS, translation_tokens
+    )
+
+
+def _iter_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for name in TEXT_FIELDS for text in _iter_texts(value.get(name)))
+    elif isinstance(value, list | tuple):
+        yield from (text for item in value for text in _iter_texts(item))
+
+
+def _audio_seconds(task_request: TaskRequest, task_result: TaskResult) -> float:
+    """Return the seconds of the generated or sent audio, or the maximum for a text to speak."""
+    output_audio = _media_bytes(task_result, "audio")
+    if audio_mime(output_audio):
+        return audio_duration(output_audio) or 0.0
+    input_audio = (
+        task_request.payload
+        if isinstance(task_request.payload, bytes)
+        else _decode_bytes(task_request.fields.get("audio"))
+    )
+    if input_audio:
+        return audio_duration(input_audio) or 0.0
+    return len(collect_text(task_request.fields).encode()) * MAX_SECONDS_PER_BYTE
+
+
+def _reported_seconds(result: Any) -> float:
+    info = result.get("transcription_info") if isinstance(result, Mapping) else None
+    duration = info.get("duration") if isinstance(info, Mapping) else None
+    if not isinstance(duration, int | float) or isinstance(duration, bool):
+        return 0.0
+    return float(duration) if 0 < duration <= MAX_AUDIO_SECONDS else 0.0
+
+
+def _media_bytes(task_result: TaskResult, field_name: str) -> bytes:
+    """Return the image or sound of a result: its content, or base64 in the named field."""
+    if task_result.content is not None:
+        return task_result.content
+    return (
+        _decode_bytes(task_result.result.get(field_name))
+        if isinstance(task_result.result, Mapping)
+        else b""
+    )
+
+
+def _decode_bytes(value: Any) -> bytes:
+    """Return the bytes of a JSON value, a base64 text or a list of numbers; b"" if not valid."""
+    try:
+        if isinstance(value, str):
+            return base64.b64decode(value, validate=True)
+        return bytes(value) if isinstance(value, list) else b""
+    except (binascii.Error, TypeError, ValueError):
+        return b""
+
+
+def _count_pixels(file: Any) -> int:
+    """Return the number of pixels of a form file, given as (name, bytes, MIME type)."""
+    content = file[1] if isinstance(file, tuple) and len(file) > 1 else file
+    size = read_image_size(content) if isinstance(content, bytes) else None
+    return size[0] * size[1] if size else 0
+
+
+def _positive_int_or_zero(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+Fields = Mapping[str, Any]
+FORM_ONLY_MODELS = "/flux-2-"  # these models do not take JSON
+IMAGE_INPUT_MODELS = ("img2img", "inpainting")
+MAX_PROMPT_CHARS = {"flux-1-schnell": 2048}
+BASE64_AUDIO_SUFFIX = "-turbo"
+PROMPT_FIELD_MODEL = "/melotts"  # the field of other speech models is "text"
+QUESTION_FIELD_MODEL = "/moondream"
+
+
+# --- requests
+
+
+def image_request(model: str, prompt: str, images: Sequence[Image], fields: Fields) -> TaskRequest:
+    """Return the request that generates an image from a prompt and optional input images.
+
+    Raises InvalidOptionError if the prompt is too long, or the model does not take the images.
+    """
+    max_chars = MAX_PROMPT_CHARS.get(model.rpartition("/")[2])
+    if max_chars and len(prompt) > max_chars:
+        raise InvalidOptionError(
+            f"The prompt has {len(prompt):,} characters, of {max_chars:,} taken", "Cut it."
+        )
+    body = {"prompt": prompt, **fields}
+    if FORM_ONLY_MODELS in model:
+        files = {
+            f"input_image_{index}": (image.name, image.data, f"image/{image.image_format}")
+            for index, image in enumerate(images)
+        }
+        return TaskRequest(model, body, files=files)
+    if not images:
+        return TaskRequest(model, body)
+    if len(images) > 1 or not any(name in model for name in IMAGE_INPUT_MODELS):
+        raise InvalidOptionError(
+            f"{model.rpartition('/')[2]} makes no image out of {len(images)}",
+            "flux-2-dev and its kin take up to four, stable-diffusion-v1-5-img2img takes one.",
+        )
+    return TaskRequest(model, {**body, "image_b64": base64.b64encode(images[0].data).decode()})
+
+
+def speech_request(model: str, text: str, fields: Fields) -> TaskRequest:
+    """Return the request that converts a text to speech."""
+    return TaskRequest(
+        model, {"prompt" if PROMPT_FIELD_MODEL in model else "text": text, **fields}
+    )
+
+
+def transcription_request(
+    model: str, audio: bytes, content_type: str, fields: Fields
+) -> TaskRequest:
+    """Return the request that transcribes audio of the MIME type `content_type`."""
+    if model.endswith(BASE64_AUDIO_SUFFIX):
+        return TaskRequest(model, {"audio": base64.b64encode(audio).decode(), **fields})
+    _reject_fields(model, fields)
+    return TaskRequest(model, audio, content_type)
+
+
+def translation_request(
+    model: str, text: str, languages: tuple[str, str], fields: Fields
+) -> TaskRequest:
+    """Return the request that translates a text; `languages` are source and target."""
+    source, target = languages
+    return TaskRequest(
+        model, {"text": text, "source_lang": source, "target_lang": target, **fields}
+    )
+
+
+def classification_request(model: str, text_or_image: str | Image, fields: Fields) -> TaskRequest:
+    """Return the request that classifies a text or an image."""
+    if isinstance(text_or_image, str):
+        return TaskRequest(model, {"text": text_or_image, **fields})
+    _reject_fields(model, fields)
+    return TaskRequest(model, text_or_image.data, f"image/{text_or_image.image_format}")
+
+
+def ranking_request(model: str, query: str, texts: Sequence[str], fields: Fields) -> TaskRequest:
+    """Return the request that ranks texts by their relevance for a query."""
+    return TaskRequest(
+        model, {"query": query, "contexts": [{"text": text} for text in texts], **fields}
+    )
+
+
+def description_request(model: str, image: Image, prompt: str, fields: Fields) -> TaskRequest:
+    """Return the request that describes an image, or answers a question about it."""
+    if QUESTION_FIELD_MODEL in model:
+        return TaskRequest(
+            model, {"task": "query", "image": image.data_url, "question": prompt, **fields}
+        )
+    return TaskRequest(model, {"image": list(image.data), "prompt": prompt, **fields})
+
+
+def _reject_fields(model: str, fields: Fields) -> None:
+    if fields:
+        message = (
+            f"{model.rpartition('/')[2]} is sent the bytes alone: no field {next(iter(fields))}"
+        )
+        raise InvalidOptionError(message, "Leave -p out, or choose another model with -m.")
+
+
+# --- results
+
+
+def parse_media(task_result: TaskResult, field: str, prompt: str) -> GeneratedMedia:
+    """Return the image or sound of a result: its content, or base64 in the named field.
+
+    Raises ServerError if it is missing or its type is unknown.
+    """
+    content = task_result.content
+    if content is None:
+        try:
+            content = base64.b64decode(_require_field(task_result, field, str))
+        except ValueError:
+            raise _unreadable_error(f"no {field}") from None
+    media = detect_media(content, task_result.content_type, prompt)
+    if media is None:
+        raise _unreadable_error(
+            f"no {field} that is known, but {task_result.content_type or 'no type'}"
+        )
+    return media
+
+
+def parse_transcript(task_result: TaskResult) -> str:
+    """Return the transcribed text in the format of whisper, or of nova's first channel."""
+    result = task_result.result
+    try:
+        if "results" in result:
+            result = result["results"]["channels"][0]["alternatives"][0]
+        return str(result["transcript"] if "transcript" in result else result["text"]).strip()
+    except (KeyError, IndexError, TypeError):
+        raise _unreadable_error("no text that was heard") from None
+
+
+def parse_translation(task_result: TaskResult) -> str:
+    """Return the translated text of a result."""
+    result = task_result.result if isinstance(task_result.result, Mapping) else {}
+    translations = result.get("translations")
+    return (
+        "\n".join(map(str, translations))
+        if translations
+        else _require_field(task_result, "translated_text", str)
+    )
+
+
+def parse_description(task_result: TaskResult) -> str:
+    """Return the description of an image; "" if the model returned none."""
+    result = task_result.result if isinstance(task_result.result, Mapping) else {}
+    description = result.get("description") or result.get("answer") or result.get("caption") or ""
+    return str(description).strip()
+
+
+def parse_labels(task_result: TaskResult) -> list[dict[str, Any]]:
+    """Return the rows of a classification with `label` and `score`, highest score first."""
+    return sorted(_require_rows(task_result.result, "label"), key=lambda row: -row["score"])
+
+
+def parse_ranking(task_result: TaskResult, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of a ranking with `id`, `score` and `text`, highest score first."""
+    rows = _require_rows(_require_field(task_result, "response", list), "id")
+    try:
+        ranked_rows = [{**row, "text": texts[row["id"]]} for row in rows]
+    except (IndexError, TypeError):
+        raise _unreadable_error("places of texts that were not sent") from None
+    return sorted(ranked_rows, key=lambda row: -row["score"])
+
+
+def parse_documents(task_result: TaskResult) -> tuple[dict[str, str], list[str]]:
+    """Return the Markdown of the documents by name, and a note for each that failed.
+
+    Raises BadRequestError if all failed.
+    """
+    rows = _require_rows(task_result.result, "name", "format")
+    failed_rows = [row for row in rows if row["format"] == "error"]
+    failure_notes = [
+        f"{row['name']} was not converted: {row.get('error', 'no reason')}" for row in failed_rows
+    ]
+    if failed_rows and len(failed_rows) == len(rows):
+        raise BadRequestError("; ".join(failure_notes), "Save it in another format.")
+    converted_rows = [row for row in rows if row not in failed_rows]
+    return {str(row["name"]): str(row.get("data", "")) for row in converted_rows}, failure_notes
+
+
+def _require_field(task_result: TaskResult, name: str, value_type: type) -> Any:
+    value = task_result.result.get(name) if isinstance(task_result.result, Mapping) else None
+    if not isinstance(value, value_type):
+        raise _unreadable_error(f"no {name}")
+    return value
+
+
+def _require_rows(value: Any, *names: str) -> list[dict[str, Any]]:
+    names = names if len(names) > 1 else (*names, "score")
+    if not isinstance(value, list) or any(not _has_fields(row, names) for row in value):
+        raise _unreadable_error(f"no list of {' and '.join(names)}")
+    return [dict(row) for row in value]
+
+
+def _has_fields(row: Any, names: tuple[str, ...]) -> bool:
+    return isinstance(row, Mapping) and set(names) <= set(row)
+
+
+def _unreadable_error(content_description: str) -> ServerError:
+    return ServerError(f"The reply holds {content_description}")

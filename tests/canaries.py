@@ -1,0 +1,34 @@
+"""Account ids and tokens made at run time, and a walk over all that may hold one."""
+
+import secrets
+import string
+
+
+def account_id() -> str:
+    """Return 32 hexadecimal characters."""
+    return secrets.token_hex(16)
+
+
+def token() -> str:
+    """Return a token of the newer kind."""
+    return f"cfut_{secrets.token_hex(24)}"
+
+
+def older_token() -> str:
+    """Return a token of the older kind: 40 characters of three sorts at least."""
+    ends = "".join(map(secrets.choice, (string.digits, string.ascii_lowercase)))
+    letters = string.ascii_letters + string.digits + "-_"
+    middle = "".join(secrets.choice(letters) for _ in range(37))
+    return f"{ends}{middle}{secrets.choice(string.ascii_uppercase)}"
+
+
+def reachable(thing: object) -> list[object]:
+    """Return the object and all objects with attributes that it leads to by its own."""
+    found: dict[int, object] = {}
+    waiting = [thing]
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in found and hasattr(each, "__dict__") and not isinstance(each, type):
+            found[id(each)] = each
+            waiting += vars(each).values()
+    return list(found.values())

@@ -1,0 +1,89 @@
+"""`--dry-run`: what a cell would send and cost, without sending it."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.canaries import token
+from tests.kernels import Kernel, running_kernel
+from tests.standin import Standin, images
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    home = str(tmp_path_factory.mktemp("home"))
+    with Standin() as cloudflare, running_kernel(**cloudflare.environ(), CFAI_HOME=home) as made:
+        made.run("%load_ext cfai_magics")
+        made.cloudflare = cloudflare  # type: ignore[attr-defined]
+        yield made
+        assert cloudflare.requests == (), "a dry run sends nothing"
+
+
+def test_the_exact_json_is_shown_with_the_tokens_of_each_part(kernel: Kernel) -> None:
+    kernel.run("rivers = ['Oder', 'Main']")
+    cell = kernel.run(
+        "%%cfai --dry-run -s 'Be brief.' -t 0.5 --max-tokens 100\nWhich is longer: {{rivers}}?"
+    )
+    shown, _, table = cell.text.partition("\n\n")
+    assert json.loads(shown) == {
+        "model": "@cf/google/gemma-4-26b-a4b-it",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": 'Which is longer: ["Oder", "Main"]?'},
+        ],
+        "stream": True,
+        "max_tokens": 100,
+        "temperature": 0.5,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+    kinds = [line.split()[0] for line in table.splitlines()[1:5]]
+    assert kinds == ["system", "cell", "variable", "all"]
+    told = "Nothing was sent. 0.1 to 3.4 neurons estimated, with at the most 100 tokens of answer."
+    assert told in table
+    assert "<table>" in cell.mime("text/html")[0]
+
+
+def test_the_history_of_a_thread_is_a_part_of_its_own(kernel: Kernel, cloudflare: Standin) -> None:
+    kernel.run("import os; before = dict(os.environ)")
+    for name, value in cloudflare.environ().items():
+        kernel.run(f"os.environ[{name!r}] = {value!r}")
+    kernel.run("%%cfai -c rivers\nName one.")
+    kernel.run("os.environ.update(before)")
+    table = kernel.run("%%cfai -c rivers --dry-run\nAnd another?").text
+    assert "history" in table
+    assert len(cloudflare.requests) == 1
+
+
+def test_images_and_secrets_are_not_shown_whole(kernel: Kernel) -> None:
+    secret = token()
+    kernel.run(f"png = {images.png(8, 8, 0)!r}")
+    cell = kernel.run(f"%%cfai --dry-run --image png\nMy token is {secret}, is that bad?")
+    assert secret not in repr(cell)
+    assert "<API token, not shown>" in cell.text
+    assert "characters)" in cell.text
+    assert "image" in cell.text
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--max-neurons 1", "max_tokens was lowered from 2,048 to "),
+        ("--max-neurons 0.1", "--max-neurons leaves 0.1 neurons"),
+        ("-m @cf/no/price", "neurons unknown: the model has no known price"),
+    ],
+)
+def test_what_a_limit_or_a_missing_price_would_do_is_told(
+    kernel: Kernel, line: str, told: str
+) -> None:
+    cell = kernel.run(f"%%cfai --dry-run {line}\nHi")
+    assert told in cell.text
+    assert cell.ename == ""
+
+
+def test_nothing_is_kept_of_a_dry_run(kernel: Kernel) -> None:
+    kernel.run("_cfai = 'as before'")
+    kernel.run("%%cfai --dry-run -o nothing\nHi")
+    assert kernel.run("print(_cfai, 'nothing' in globals())").text.split() == [
+        *("as", "before", "False"),
+    ]

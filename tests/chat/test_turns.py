@@ -1,0 +1,181 @@
+"""Conversations in a real kernel."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernels import Cell, Kernel, running_kernel
+from tests.standin import Fault, Standin
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def kernel(account: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+    account.switch(answer=lambda heard: f"Re: {heard}")
+    monkeypatch.chdir(tmp_path)
+    with running_kernel(JPY_SESSION_NAME=f"{Path.home()}/lesson.ipynb") as started:
+        started.run("%load_ext cfai_magics")
+        yield started
+
+
+def say(kernel: Kernel, text: str, line: str = "-c", cell_id: str = "") -> Cell:
+    return kernel.run(f"%%cfai {line}\n{text}", cell_id or text)
+
+
+def sent(account: Standin) -> list[str]:
+    return [message["content"] for message in account.requests[-1].json["messages"]]
+
+
+def test_a_cell_alone_remembers_nothing(kernel: Kernel, account: Standin) -> None:
+    say(kernel, "one", line="")
+    say(kernel, "two", line="")
+    assert sent(account) == ["two"]
+
+
+def test_a_thread_sends_its_earlier_turns_and_tells_their_cost(
+    kernel: Kernel, account: Standin
+) -> None:
+    assert "Thread ~/lesson.ipynb: this is turn 1." in say(kernel, "one").text
+    cell = say(kernel, "two", line="-c -s Kindly")
+    assert sent(account) == ["Kindly", "one", "Re: one", "two"]
+    assert "1 earlier turn was sent along: about " in cell.text
+    assert "neurons estimated" in cell.text
+    say(kernel, "three", line="-c other")
+    assert sent(account) == ["three"]
+
+
+def test_running_a_cell_again_replaces_its_own_turn_and_tells_what_stands_on_it(
+    kernel: Kernel, account: Standin
+) -> None:
+    for text in ("one", "two", "three"):
+        say(kernel, text)
+    cell = say(kernel, "one, but other", cell_id="one")
+    assert sent(account) == ["one, but other"]
+    assert "It replaces turn 1 of 3." in cell.text
+    assert "Turn 2 (two), turn 3 (three) stand on an old answer: run their cells" in cell.text
+    assert "Turn 3 (three) stands on an old answer: run its cell again." in say(kernel, "two").text
+    assert "old answer" not in say(kernel, "three").text
+    assert sent(account)[:2] == ["one, but other", "Re: one, but other"]
+
+
+def test_the_same_answer_again_makes_nothing_old(kernel: Kernel) -> None:
+    say(kernel, "one")
+    say(kernel, "two")
+    assert "old answer" not in say(kernel, "one").text
+
+
+def test_each_call_of_a_loop_has_a_turn_of_its_own(kernel: Kernel, account: Standin) -> None:
+    loop = "for q in ('a', 'b'):\n    get_ipython().run_cell_magic('cfai', '-c', q)"
+    for _ in range(2):
+        kernel.run(loop, "loop")
+        assert sent(account) == ["a", "Re: a", "b"]
+
+
+def test_without_cell_ids_every_turn_is_new(kernel: Kernel, account: Standin) -> None:
+    for _ in range(2):
+        kernel.run("%%cfai -c\ngo on")
+    assert sent(account) == ["go on", "Re: go on", "go on"]
+
+
+def test_a_failed_turn_stays_out(kernel: Kernel, account: Standin) -> None:
+    account.switch(error=Fault.of(5006))
+    assert say(kernel, "one").ename == "BadRequestError"
+    account.switch(error=None)
+    say(kernel, "two")
+    assert sent(account) == ["two"]
+    assert kernel.run("%cfai thread keep").ename == "InvalidOptionError"
+
+
+def test_an_interrupted_turn_stays_out_unless_kept(kernel: Kernel, account: Standin) -> None:
+    say(kernel, "one")
+    account.switch(answer="word " * 5_000, tokens_per_second=50)
+    running = kernel.start("%%cfai -c\ntwo", "two")
+    kernel.until_shown(running, "word word")
+    kernel.manager.interrupt_kernel()
+    told = kernel.finish(running).text
+    assert "this turn is left out; %cfai thread keep takes it up." in told
+    account.switch(answer="Here.", tokens_per_second=0)
+    say(kernel, "three")
+    assert sent(account)[2:] == ["three"]
+    assert "this is turn 3" in kernel.run("%cfai thread keep").text
+    say(kernel, "four")
+    assert sent(account)[4:] == ["two", sent(account)[5], "four"]
+    assert sent(account)[5].startswith("word word")
+
+
+def test_what_the_window_cannot_hold_is_left_out_and_told(
+    kernel: Kernel, account: Standin
+) -> None:
+    account.switch(answer="x" * 40_000)
+    line = "-c -m llama-3.3-70b-instruct-fp8-fast --max-tokens 12000"
+    say(kernel, "one", line=line)
+    say(kernel, "two", line=line)
+    cell = say(kernel, "three", line=line)
+    assert [text[:3] for text in sent(account)] == ["two", "xxx", "thr"]
+    assert "The oldest turn was left out: the model's window of 24,000 tokens" in cell.text
+    assert "1 earlier turn was sent along" in cell.text
+
+
+def test_threads_are_listed_shown_forked_exported_and_reset(
+    kernel: Kernel, account: Standin, tmp_path: Path
+) -> None:
+    say(kernel, "one")
+    say(kernel, "two")
+    assert "begins with 1 turn" in kernel.run("%cfai thread fork other --at 1").text
+    say(kernel, "three")
+    assert sent(account) == ["one", "Re: one", "three"]
+    listed = kernel.run("%cfai thread").text
+    assert "~/lesson.ipynb" in listed
+    assert "-c continues other." in listed
+    shown = kernel.run("%cfai thread show ~/lesson.ipynb").mime("text/markdown")[0]
+    assert "> two\n\nRe: two" in shown
+    assert "written to other.md" in kernel.run("%cfai thread export").text
+    assert "Re: three" in (tmp_path / "other.md").read_text(encoding="utf-8")
+    kernel.run("%cfai thread export --to talk.json")
+    messages = json.loads((tmp_path / "talk.json").read_text(encoding="utf-8"))["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant"] * 2
+    assert "2 turns of other deleted." in kernel.run("%cfai thread reset").text
+    kernel.run("%cfai thread use ~/lesson.ipynb")
+    say(kernel, "four")
+    assert len(sent(account)) == 5
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("thread show nothing", "There is no thread 'nothing'"),
+        ("thread fork", "A fork needs a name"),
+        ("thread fork b --at 7", "--at 7 is no turn. It has turns 1 to 1."),
+        ("thread fork ~/lesson.ipynb", "There is a thread '~/lesson.ipynb' already"),
+        ("thread export --to talk.docx", "neither .md nor .json"),
+        ("thread export --to taken.md", "taken.md exists"),
+        ("thread export --to no/such/talk.md", "can't be written"),
+        ("thread keep", "No turn was left out"),
+        ("thread nonsense", "invalid choice"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    kernel: Kernel, tmp_path: Path, command: str, told: str
+) -> None:
+    say(kernel, "one")
+    (tmp_path / "taken.md").write_text("mine")
+    cell = kernel.run(f"%cfai {command}")
+    assert cell.ename == "InvalidOptionError"
+    assert told in cell.traceback[0]
+    assert (tmp_path / "taken.md").read_text() == "mine"
+
+
+def test_a_thread_that_cannot_be_kept_loses_no_answer(
+    kernel: Kernel, account: Standin, home: Path
+) -> None:
+    say(kernel, "one")
+    account.switch(
+        answer=lambda _: (home / "threads.sqlite").write_bytes(b"no database" * 500) and "Here."
+    )
+    cell = say(kernel, "two")
+    assert cell.ename == "StorageError"
+    assert cell.mime("text/markdown") == ["Here."]
+    assert kernel.run("print(_cfai.text)").text == "Here.\n"

@@ -1,0 +1,131 @@
+"""The line under an answer."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from cfai_magics.display.footer import (
+    format_column_footer,
+    format_group_footer,
+    format_usage_footer,
+)
+from cfai_magics.types.messages import Answer, AnswerSet, ToolCall, Variant
+from cfai_magics.types.results import Provenance, RecordingInfo
+from cfai_magics.types.usage import AccountFigure, DayUsage, Usage
+
+ANSWER = Answer(
+    "@cf/google/gemma-4-26b-a4b-it",
+    text="Because.",
+    finish_reason="stop",
+    usage=Usage(214, 388, neurons=12.527, cost_basis="billed"),
+    seconds=1.94,
+    first_token_seconds=0.31,
+)
+
+
+def test_a_full_receipt_tells_model_tokens_neurons_and_time() -> None:
+    line = "gemma-4-26b-a4b-it · 214→388 tokens · 12.5 neurons billed · 1.9 s (0.3 s to first)"
+    assert format_usage_footer(ANSWER, "full") == line
+
+
+def test_a_short_receipt_tells_neurons_and_time() -> None:
+    assert format_usage_footer(ANSWER, "short") == "12.5 neurons billed · 1.9 s"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"usage": Usage(1, 2, neurons=3.0, cost_basis="estimated")}, "3.0 neurons estimated"),
+        ({"usage": Usage(1, 2)}, "neurons not reported"),
+        (
+            {"is_local": True, "model": "SmolLM2"},
+            "SmolLM2 on this machine · 214→388 tokens · no neu",
+        ),
+        ({"finish_reason": "length"}, "Cut at 388 tokens by the limit: raise --max-tokens"),
+        (
+            {"finish_reason": "length", "text": ""},
+            "All 388 tokens went into thinking, which is billed",
+        ),
+        ({"finish_reason": "stop", "text": ""}, "The answer is empty."),
+        (
+            {"text": "", "reasoning": "hm"},
+            "The answer is empty, but the thinking above is billed.",
+        ),
+        ({"finish_reason": "interrupted"}, "Interrupted: this is what had arrived."),
+        ({"finish_reason": "interrupted", "text": ""}, "Interrupted: nothing had arrived."),
+        ({"finish_reason": "cut", "text": ""}, "Cut off before its end"),
+        ({"tool_calls": (ToolCall("1", "add", "{}"),)}, "The model asks to call: add."),
+        ({"usage": Usage(1, 2, neurons=1234.6, cost_basis="billed")}, "1,235 neurons billed"),
+        ({"usage": Usage(1, 2, neurons=0.0032, cost_basis="billed")}, "0.0032 neurons billed"),
+        ({"seconds": 75.0}, "75 s"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_receipt_says_what_the_reader_should_know(changes: dict[str, object], told: str) -> None:
+    assert told in format_usage_footer(replace(ANSWER, **changes), "full")
+
+
+def test_a_full_receipt_ends_with_where_the_day_stands() -> None:
+    told = datetime(2026, 11, 25, 14, 5, tzinfo=UTC).timestamp()
+    day = DayUsage(3_000, 120, 0, 10_000, 4 * 3600 + 12 * 60, account=AccountFigure(3_500, told))
+    line = format_usage_footer(
+        replace(ANSWER, day_usage=replace(day, estimated=0, account=None)), "full"
+    )
+    assert line.endswith(" · today 3,000 of 10,000, resets in 4 h 12 min")
+    assert (
+        "today 3,120 (120 estimated) of 10,000 (account 3,500 at 14:05 UTC)"
+        in format_usage_footer(replace(ANSWER, day_usage=day), "full")
+    )
+
+
+REPLAYED = replace(
+    ANSWER,
+    usage=Usage(214, 388, neurons=0.0, cost_basis="replayed"),
+    provenance=Provenance(recording=RecordingInfo("2026-10-12", 12.3)),
+)
+
+
+def test_a_replay_tells_when_it_was_recorded_and_what_asking_would_cost() -> None:
+    line = (
+        "gemma-4-26b-a4b-it · 214→388 tokens · replayed · recorded 12 Oct 2026 · would cost "
+        "about 12 · 1.9 s (0.3 s to first)"
+    )
+    assert format_usage_footer(REPLAYED, "full") == line
+    assert format_usage_footer(REPLAYED, "short").startswith("replayed · recorded 12 Oct 2026")
+
+
+@pytest.mark.parametrize(
+    ("neurons", "local", "told"),
+    [
+        (0.42, False, "would cost about 0.42 ·"),
+        (None, False, "recorded 12 Oct 2026 · 1.9 s"),
+        (0.0, True, "it, a local model · 214→388 tokens · replayed · recorded 12 Oct 2026 · wou"),
+        (0.0, True, "would cost nothing"),
+    ],
+)
+def test_a_replay_tells_no_more_than_is_known(
+    neurons: float | None, local: bool, told: str
+) -> None:
+    origin = Provenance(recording=RecordingInfo("2026-10-12", neurons))
+    assert told in format_usage_footer(
+        replace(REPLAYED, provenance=origin, is_local=local), "full"
+    )
+
+
+def test_an_interrupted_answer_counts_its_tokens_as_about() -> None:
+    cut = replace(
+        ANSWER, finish_reason="cut", usage=Usage(10, 20, neurons=1.0, cost_basis="estimated")
+    )
+    assert "about 10→20 tokens" in format_usage_footer(cut, "full")
+
+
+def test_side_by_side_a_local_model_s_replay_says_so_too() -> None:
+    replayed = replace(ANSWER, model="it", is_local=True, provenance=REPLAYED.provenance)
+    assert format_column_footer(replayed).startswith(
+        "it, a local model · 214→388 tokens · replayed"
+    )
+    assert "a local model" not in format_column_footer(REPLAYED)
+    alike = replace(replayed, usage=Usage(1, 2, neurons=0.0, cost_basis="replayed"))
+    both = AnswerSet((Variant("it"),) * 2, (alike, alike), ("", ""), 1.0)
+    assert "0 neurons replayed together" in format_group_footer(both, None, (), "full")

@@ -1,0 +1,187 @@
+"""Answers shown side by side while they come, and one after the other in text."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from cfai_magics.display.grid import NotebookGrid, TextGrid
+from cfai_magics.prompt.output_formats import OUTPUT_FORMATS
+from cfai_magics.types.messages import (
+    Answer,
+    AnswerSet,
+    ReasoningDelta,
+    TextDelta,
+    Variant,
+    make_variants,
+)
+from cfai_magics.types.usage import Usage
+
+GEMMA, LLAMA = "@cf/google/gemma-4-26b-a4b-it", "@cf/meta/llama-3.2-3b-instruct"
+TWO = tuple(make_variants([GEMMA, LLAMA], [None], 1))
+
+
+class Screen:
+    def __init__(self) -> None:
+        self.outputs: dict[str, Mapping[str, str]] = {}
+        self.sent: list[int] = []
+        self.now = 0.0
+
+    def publish(
+        self, bundle: Mapping[str, str], display_id: str, update: bool, metadata: Mapping[str, Any]
+    ) -> None:
+        self.metadata = metadata
+        assert update == (display_id in self.outputs)
+        self.outputs[display_id] = bundle
+        self.sent.append(sum(map(len, bundle.values())))
+
+    def grid(self, asked: tuple[Variant, ...] = TWO, footer: str = "full") -> NotebookGrid:
+        return NotebookGrid(
+            asked, footer, OUTPUT_FORMATS["markdown"], self.publish, lambda: self.now
+        )
+
+    @property
+    def html(self) -> list[str]:
+        return [bundle["text/html"] for bundle in self.outputs.values()]
+
+
+def answer(model: str, text: str, **fields: object) -> Answer:
+    usage = Usage(3, 7, neurons=1.5, cost_basis="billed")
+    times = {"seconds": 2.5, "first_token_seconds": 0.5}
+    return Answer(model, text, finish_reason="stop", usage=usage, **{**times, **fields})  # type: ignore[arg-type]
+
+
+def both(first: str, second: str, **fields: object) -> AnswerSet:
+    made = (answer(GEMMA, first, **fields), answer(LLAMA, second, **fields))
+    return AnswerSet(TWO, made, ("", ""))
+
+
+def test_each_answer_has_a_column_with_its_title_and_figures() -> None:
+    screen = Screen()
+    live = screen.grid()
+    live.add(1, TextDelta("Blue *sky*"))
+    live.end(both("Grey", "Blue *sky*"), "2 answers")
+    grid, receipt = screen.html
+    assert grid.count("border-top") == 2
+    assert "<strong>gemma-4-26b-a4b-it</strong>" in grid
+    assert "<em>sky</em>" in grid
+    row = "3→7 tokens · 1.5 neurons billed · 0.5 s to first · 4 tokens/s"
+    assert grid.count(row) == 2
+    assert "2 answers" in receipt
+    plain = next(iter(screen.outputs.values()))["text/plain"]
+    assert plain.startswith(f"--- gemma-4-26b-a4b-it\nGrey\n{row}\n\n--- llama")
+
+
+def test_a_notice_is_shown_at_once_as_nothing_may_follow() -> None:
+    screen = Screen()
+    live = screen.grid()
+    live.add(1, TextDelta("Blue"))
+    live.show_status(0, "The model is busy; try 2 follows in 3 s")
+    assert "try 2 follows" in screen.html[0]
+
+
+def test_what_is_shown_while_they_come_is_what_has_come() -> None:
+    screen = Screen()
+    live = screen.grid()
+    live.show_status(0, "The model is busy; try 2 follows in 3 s")
+    screen.now += 10
+    live.add(1, ReasoningDelta("Hm, " * 10))
+    assert "try 2 follows" in screen.html[0]
+    assert "Thinking… 40 characters" in screen.html[0]
+    screen.now += 10
+    live.add(1, TextDelta("Blue"))
+    assert "Blue" in screen.html[0]
+
+
+def test_one_that_has_ended_shows_its_figures_while_others_come() -> None:
+    screen = Screen()
+    live = screen.grid()
+    live.add(1, TextDelta("B"))
+    screen.now += 10
+    live.show_final_answer(0, answer(GEMMA, "Grey", reasoning="Let me <see>."), "")
+    (html,) = screen.html
+    assert "1.5 neurons billed" in html
+    assert "Let me &lt;see&gt;." in html
+
+
+def test_updates_are_the_rarer_the_longer_the_answers_are() -> None:
+    screen = Screen()
+    live = screen.grid()
+    for _ in range(4_000):  # ten seconds, 400 deltas a second
+        screen.now += 0.0025
+        live.add(0, TextDelta("word "))
+        live.add(1, TextDelta("word "))
+    assert max(screen.sent) > 30_000
+    assert sum(screen.sent) < 10 * 2 * 12_000 + max(screen.sent)
+    assert len(screen.sent) > 10
+
+
+def test_without_a_footer_only_the_answers_are_shown() -> None:
+    screen = Screen()
+    screen.grid(footer="off").end(both("Grey", "Blue"), "2 answers")
+    (html,) = screen.html
+    assert "tokens" not in html
+
+
+def test_a_spread_counts_what_is_distinct_in_each_column() -> None:
+    asked = tuple(make_variants([GEMMA], [0.0, 1.3], 3))
+    texts = ("Oder", "Oder", "Oder", "Oder", "Main", "Oder")
+    made = tuple(answer(GEMMA, text) for text in texts)
+    screen = Screen()
+    screen.grid(asked).end(AnswerSet(asked, made, ("",) * 6), "6 answers")
+    html = screen.html[0]
+    assert html.count("border-top") == 2
+    assert "<strong>temperature 0</strong> · 1 distinct of 3" in html
+    assert "<strong>temperature 1.3</strong> · 2 distinct of 3" in html
+    assert html.count("2 of 3, the same as 1") == 1
+    assert html.count("3 of 3, the same as 1") == 2
+
+
+def test_an_error_stands_where_its_answer_would() -> None:
+    screen = Screen()
+    made = (answer(GEMMA, "Grey"), Answer(LLAMA, finish_reason="cut"))
+    screen.grid().end(AnswerSet(TWO, made, ("", "CapacityError: <busy>.")), "1 of 2")
+    html = screen.html[0]
+    assert "CapacityError: &lt;busy&gt;." in html
+    assert html.count(" tokens ") == 1
+
+
+def test_text_is_shown_as_it_is() -> None:
+    screen = Screen()
+    live = NotebookGrid(TWO, "off", OUTPUT_FORMATS["text"], screen.publish, lambda: 0.0)
+    live.end(both("*a* <b>", ""), "")
+    assert "*a* &lt;b&gt;</pre>" in screen.html[0]
+
+
+@pytest.fixture
+def out() -> io.StringIO:
+    return io.StringIO()
+
+
+def test_text_comes_one_answer_after_the_other(out: io.StringIO) -> None:
+    told: list[str] = []
+    live = TextGrid(TWO, "full", told.append, out)
+    live.add(1, TextDelta("Blue"))
+    assert out.getvalue() == "--- gemma-4-26b-a4b-it\n"
+    live.add(0, TextDelta("Gr"))
+    live.show_final_answer(1, answer(LLAMA, "Blue"), "")
+    live.add(0, TextDelta("ey"))
+    assert out.getvalue() == "--- gemma-4-26b-a4b-it\nGrey"
+    live.show_final_answer(0, answer(GEMMA, "Grey"), "")
+    live.end(both("Grey", "Blue"), "2 answers")
+    assert out.getvalue() == "--- gemma-4-26b-a4b-it\nGrey\n\n--- llama-3.2-3b-instruct\nBlue\n"
+    assert [line.partition(" · ")[0] for line in told] == ["3→7 tokens", "3→7 tokens", "2 answers"]
+
+
+def test_what_had_arrived_of_the_others_is_written_at_the_end(out: io.StringIO) -> None:
+    told: list[str] = []
+    live = TextGrid(TWO, "off", told.append, out)
+    live.show_status(0, "busy")
+    live.add(0, TextDelta("Gr"))
+    live.add(1, TextDelta("Bl"))
+    live.end(both("Gr", "Bl"), "")
+    assert out.getvalue().split() == [
+        *("---", "gemma-4-26b-a4b-it", "Gr", "---", "llama-3.2-3b-instruct", "Bl"),
+    ]
+    assert told == ["gemma-4-26b-a4b-it: busy"]

@@ -1,0 +1,152 @@
+"""What Tab offers, asked of IPython's own completer and of a real kernel."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from cfai_magics.chat.options import ASK_OPTIONS
+from cfai_magics.commands import COMMANDS
+from cfai_magics.pricing.catalog import save_cached
+from cfai_magics.prompt.history import Turn
+from cfai_magics.storage.conversations import ConversationStore
+from cfai_magics.types.usage import Model
+from tests.frontends.conftest import cfai_completions
+from tests.kernels import running_kernel
+
+FLAGS = [option.flags[-1] for option in ASK_OPTIONS]
+GEMMA = "gemma-4-26b-a4b-it"
+
+
+@pytest.fixture
+def loaded(shell: InteractiveShell) -> Iterator[InteractiveShell]:
+    shell.run_line_magic("load_ext", "cfai_magics")
+    yield shell
+    shell.run_line_magic("unload_ext", "cfai_magics")
+
+
+def details(shell: InteractiveShell, code: str) -> list[str]:
+    found = [completion.type for completion in cfai_completions(shell, code)]
+    assert not [detail for detail in found if " " in detail], "JupyterLab would break the line"
+    return [detail.replace("\N{NO-BREAK SPACE}", " ") for detail in found]
+
+
+def texts(shell: InteractiveShell, code: str, cursor: int | None = None) -> list[str]:
+    return [completion.text for completion in cfai_completions(shell, code, cursor)]
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        ("%%cfai ", FLAGS),
+        ("%%cfai -", FLAGS),
+        ("%%cfai -m", ["-m"]),
+        ("%%cfai -c ", FLAGS),
+        ("%%cfai --to", ["--top-p", "--tools", "--to"]),
+        ("%%cfai --think --s", [flag for flag in FLAGS if flag.startswith("--s")]),
+        ("%%cfai -f ma", ["markdown"]),
+        ("%%cfai --footer=s", ["short"]),
+        ("%%cfai -m gemma-4", [GEMMA]),
+        ("%%cfai --model=gemma-4", [GEMMA]),
+        ("%%cfai -m @cf/google/gemma-4", [f"@cf/google/{GEMMA}"]),
+        ('%%cfai -s "a b" -m gemma-4', [GEMMA]),
+        ("%cfai ", list(COMMANDS)),
+        ("%cfai thread ex", ["export"]),
+        ("%cfai lo", ["login", "logout", "local"]),
+        ("%cfai use gemma-4", [GEMMA]),
+        ("%cfai use --", ["--keep"]),
+        ("%cfai ask -m gemma-4", [GEMMA]),
+        ("%cfai ask -c ", FLAGS),
+        ("a = 1\n  answer = %cfai use gemma-4", [GEMMA]),
+    ],
+)
+def test_offers(loaded: InteractiveShell, code: str, wanted: list[str]) -> None:
+    assert texts(loaded, code) == wanted
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "%%cfai",
+        "%%cfair -",
+        "%cfai-",
+        "%cfai nonsense ",
+        "%%cfai -s ",
+        "%%cfai -m nosuchmodel",
+        "%%cfai\n-",
+        "1\n%%cfai -",
+        "f(%cfai ",
+        "# %cfai ",
+        "cfai ",
+    ],
+)
+def test_offers_nothing_after(loaded: InteractiveShell, code: str) -> None:
+    assert cfai_completions(loaded, code) == []
+
+
+def test_what_stands_below_the_line_does_not_matter(loaded: InteractiveShell) -> None:
+    code = '%%cfai --thi\nIt\'s `code` and "more"'
+    assert texts(loaded, code, code.index("\n")) == ["--think"]
+
+
+def test_it_replaces_the_word_alone(loaded: InteractiveShell) -> None:
+    code = "%%cfai --model=gemma-4"
+    (gemma,) = cfai_completions(loaded, code)
+    assert (code[: gemma.start], gemma.end) == ("%%cfai --model=", len(code))
+
+
+def test_beside_a_model_stands_its_price_of_the_newest_list(
+    loaded: InteractiveShell, home: Path
+) -> None:
+    models = [
+        Model("@cf/a/one", "Text Generation", neurons_in=1.25, neurons_out=2000.0),
+        Model("@cf/a/two", "Text Generation", neurons_out=0.5, paid_plan_only=True),
+        Model("@cf/a/three", "Text Generation"),
+        Model("@cf/a/four", "Text-to-Image", neurons_in=1.0),
+    ]
+    save_cached(home, models, "2026-11-01")
+    assert texts(loaded, "%%cfai -m ") == ["one", "two", "three"]
+    assert details(loaded, "%%cfai -m ") == [
+        "1.2 → 2,000 neurons/1k",
+        "0.5 neurons/1k, paid plan",
+        "price unknown",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["%%cfai -c ", "%%cfai --thread=", "%%cfai -c=", "%cfai ask -c=", "%cfai thread use "]
+)
+def test_threads_are_offered_with_their_turns(
+    loaded: InteractiveShell, home: Path, line: str
+) -> None:
+    with ConversationStore(home) as threads:
+        threads.save("lesson", Turn("Why?", "So.", asked_at="1"))
+        threads.save("lesson", Turn("And?", "So.", asked_at="2"))
+        threads.save("a b.ipynb", Turn("Why?", "So.", asked_at="3"))
+    found = dict(zip(texts(loaded, line), details(loaded, line), strict=True))
+    assert found['"a b.ipynb"'] == "1 turn"
+    assert found["lesson"] == "2 turns"
+    assert texts(loaded, f"{line}les") == ["lesson"]
+
+
+def test_looking_for_threads_makes_no_file(loaded: InteractiveShell, home: Path) -> None:
+    cfai_completions(loaded, "%%cfai -c ")
+    assert not home.exists()
+
+
+def test_beside_the_rest_stands_the_help(loaded: InteractiveShell) -> None:
+    assert details(loaded, "%%cfai ") == [option.argparse_kwargs["help"] for option in ASK_OPTIONS]
+    assert details(loaded, "%cfai ") == list(COMMANDS.values())
+
+
+def test_a_kernel_completes_without_account_and_network() -> None:
+    with running_kernel(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:9") as kernel:
+        kernel.run("%load_ext cfai_magics")
+        code = "%%cfai -m gemma-4 --think\nIt's so."
+        reply = kernel.client.complete(code, code.index(" --think"), reply=True, timeout=60)
+    content = reply["content"]
+    assert content["matches"] == [GEMMA]
+    assert code[content["cursor_start"] : content["cursor_end"]] == "gemma-4"
+    (shown,) = content["metadata"]["_jupyter_types_experimental"]
+    assert shown["type"].split() == ["9.1", "→", "27.3", "neurons/1k"]

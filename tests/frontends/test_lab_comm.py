@@ -1,0 +1,262 @@
+"""The comm to JupyterLab, with a real kernel: what it tells, and what never crosses it."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cfai_magics.chat.options import ASK_OPTIONS, build_ask_parser
+from cfai_magics.frontends.lab_comm import HANDLERS, PROTOCOL_VERSION, TARGET_NAME, handle_estimate
+from cfai_magics.magic_line import split_magic_line
+from cfai_magics.pricing.prices import RequestSize, request_size
+from cfai_magics.session.session import Session
+from cfai_magics.types.messages import Request
+from tests.canaries import token
+from tests.kernels import PATIENCE, Kernel, running_kernel
+from tests.standin import Standin
+
+pytestmark = pytest.mark.slow
+
+CONTRACT = json.loads(
+    (Path(__file__).parents[1] / "contract" / "messages.json").read_text(encoding="utf-8")
+)
+FROM_KERNEL: dict[str, Any] = CONTRACT["from_kernel"]
+TO_KERNEL: dict[str, Any] = CONTRACT["to_kernel"]
+LINES = [(line["source"], line["asks"]) for line in CONTRACT["lines"]]
+MODEL = "@cf/google/gemma-4-26b-a4b-it"
+
+
+class Page:
+    """One page of JupyterLab, as far as the comm goes."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.sent: list[Any] = []
+        self.told: list[tuple[str, dict[str, Any]]] = []
+
+    def send(self, data: Any) -> None:
+        self.sent.append(data)
+        content = {"comm_id": TARGET_NAME, "data": data}
+        client = self.kernel.client
+        client.shell_channel.send(client.session.msg("comm_msg", content))
+
+    def ask(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a message and return what bears its id, or for a hello the next state."""
+        self.send(data)
+        wanted = data.get("id")
+        while True:
+            kind, told = self.next()
+            if kind == "comm_msg" and told.get("id") == wanted:
+                return told
+
+    def next(self) -> tuple[str, dict[str, Any]]:
+        while True:
+            message = self.kernel.client.get_iopub_msg(timeout=PATIENCE)
+            if message["msg_type"].startswith("comm_"):
+                self.told.append((message["msg_type"], message["content"]["data"]))
+                return self.told[-1]
+
+    def run(self, code: str) -> list[dict[str, Any]]:
+        """Run a cell; return what came over the comm meanwhile."""
+        before, request = len(self.told), self.kernel.client.execute(code)
+        while True:
+            message = self.kernel.client.get_iopub_msg(timeout=PATIENCE)
+            if message["msg_type"].startswith("comm_"):
+                self.told.append((message["msg_type"], message["content"]["data"]))
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            assert message["msg_type"] != "error", message["content"]
+            if message["content"].get("execution_state") == "idle":
+                return [data for _, data in self.told[before:]]
+
+
+@pytest.fixture
+def page(account: Standin) -> Iterator[Page]:
+    with running_kernel() as kernel:
+        yield Page(kernel)
+
+
+def shape(value: Any) -> Any:
+    """What a message is made of: names and kinds, not the values themselves."""
+    if isinstance(value, dict):
+        return {name: shape(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return "number" if type(value) in (int, float) else type(value).__name__
+
+
+def test_it_opens_with_the_extension_and_closes_with_it(page: Page) -> None:
+    hello = FROM_KERNEL["hello"]
+    for _ in range(2):
+        assert page.run("%load_ext cfai_magics") == [hello]
+        assert page.told[-1][0] == "comm_open"
+        page.run("%unload_ext cfai_magics")
+        assert page.told[-1][0] == "comm_close"
+    page.run("import comm; assert not comm.get_comm_manager().comms")
+    page.run("%load_ext cfai_magics")
+    page.run("%reload_ext cfai_magics")
+    assert [kind for kind, _ in page.told[-2:]] == ["comm_close", "comm_open"]
+    assert page.ask(TO_KERNEL["hello"])["type"] == "state"
+
+
+def test_every_message_is_as_the_contract_has_it(page: Page, account: Standin) -> None:
+    page.run("%load_ext cfai_magics")
+    page.run("%%cfai\nWhy?")
+    page.run("%cfai usage --account")
+    page.run("%cfai budget 2000")
+    told = {name: page.ask(message) for name, message in TO_KERNEL.items() if name != "hello"}
+    told["state"] = page.ask(TO_KERNEL["hello"])
+    told["refused"] = page.ask({"version": PROTOCOL_VERSION, "type": "nonsense", "id": "a-5"})
+    assert set(told) == set(FROM_KERNEL) - {"hello"}
+    assert set(TO_KERNEL) - {"hello"} == set(HANDLERS)
+    listed = told["models"]["models"]
+    told["models"]["models"] = [model for model in listed if model["name"] == MODEL]
+    for name, message in told.items():
+        assert shape(message) == shape(FROM_KERNEL[name]), name
+    assert told["state"]["day"]["billed"] == pytest.approx(account.billed)
+    assert sum(told["today"]["hours"]) == pytest.approx(account.billed)
+    assert told["today"]["models"][0]["name"] == MODEL
+    assert told["today"]["budgets"][0]["neurons"] == 2000
+
+
+def test_messages_of_another_version_or_sort_do_no_harm(page: Page) -> None:
+    page.run("%load_ext cfai_magics")
+    for odd in CONTRACT["ignored"]:
+        page.send(odd)
+    page.send({**TO_KERNEL["today"], "version": 2})
+    for name in ("use", "estimate"):
+        odd = {"version": PROTOCOL_VERSION, "type": name, "id": f"odd {name}"}
+        assert page.ask(odd)["type"] == "refused"
+    assert page.ask(TO_KERNEL["hello"])["type"] == "state"
+
+
+def test_it_counts_up_while_an_answer_comes(page: Page, account: Standin) -> None:
+    page.run("%load_ext cfai_magics")
+    page.ask(TO_KERNEL["hello"])
+    account.switch(answer="word " * 300, tokens_per_second=150)
+    states = page.run("%%cfai\nTell a story.")
+    running = [state["day"]["running"] for state in states]
+    assert len(set(running)) >= 3
+    assert running[-1] == 0
+    used = [sum(state["day"][part] for part in ("billed", "running")) for state in states[:-1]]
+    assert used == sorted(used)
+    assert states[-1]["day"]["billed"] == pytest.approx(account.billed)
+
+
+def test_a_page_that_comes_later_is_told_at_once(page: Page) -> None:
+    page.run("%load_ext cfai_magics")
+    first = page.ask(TO_KERNEL["hello"])
+    assert page.ask(TO_KERNEL["hello"]) == first
+
+
+def test_a_model_chosen_there_is_the_kernels_default(page: Page, account: Standin) -> None:
+    page.run("%load_ext cfai_magics")
+    page.ask(TO_KERNEL["hello"])
+    chosen = "@cf/meta/llama-3.2-1b-instruct"
+    page.ask({**TO_KERNEL["use"], "model": chosen})
+    assert page.told[-2][1]["model"] == chosen, "the state tells it to all pages"
+    page.run("%%cfai\nHi")
+    assert account.requests[-1].json["model"] == chosen
+    assert page.ask({**TO_KERNEL["use"], "model": "no-such"})["type"] == "refused"
+
+
+def test_a_course_holds_there_too(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "cfai.toml").write_text('allowed_models = ["gemma-4-26b-a4b-it"]\n')
+    page.run(f"import os; os.chdir({str(tmp_path)!r})")
+    page.run("%load_ext cfai_magics")
+    listed = page.ask(TO_KERNEL["models"])["models"]
+    assert [model["name"] for model in listed] == [MODEL]
+    asked = {**TO_KERNEL["use"], "model": "@cf/meta/llama-3.2-1b-instruct"}
+    told = page.ask(asked)
+    assert told["type"] == "refused"
+    assert "course" in told["why"]
+
+
+def test_no_token_account_or_prompt_crosses_it(page: Page, account: Standin) -> None:
+    canary, other = f"canary{token()}", token()
+    page.run("%load_ext cfai_magics")
+    page.ask(TO_KERNEL["hello"])
+    account.switch(answer=f"The answer {canary}.")
+    page.run(f"secret = {canary!r}")
+    page.run(f"%%cfai -s 'Keep {canary}' -c {canary} -o out\nWhy {canary}? {{{{secret}}}}")
+    page.run(f"%config Cfai.system = {canary!r}")
+    page.run(f"get_ipython().run_line_magic('config', 'Cfai.model = \"{other}\"')")
+    for message in TO_KERNEL.values():
+        page.ask(message)
+    page.run("%cfai logout")
+    crossed = json.dumps([page.told, page.sent])
+    assert "billed" in crossed
+    for secret in (account.token, account.account_id, canary, other):
+        assert secret not in crossed
+    assert "canary" not in crossed
+
+
+@pytest.mark.parametrize(("source", "asks"), LINES, ids=[source for source, _ in LINES])
+def test_a_line_is_read_there_as_it_is_here(
+    source: str, asks: dict[str, Any] | None, session: Session
+) -> None:
+    line, _, text = source.partition("\n")
+    try:
+        options = build_ask_parser().parse_args(split_magic_line(line.removeprefix("%%cfai")))
+        models = [session.resolve_catalog_model(name).name for name in options.model or ()]
+    except Exception:  # noqa: BLE001 - whatever it is, there is no estimate then
+        assert asks is None
+        return
+    assert asks is not None
+    texts = [*([options.system] if options.system else []), text]
+    assert asks == {
+        "models": models,
+        "times": options.times * max(1, len(options.temperature)),
+        "texts": [[len(each), len(each.encode())] for each in texts],
+        "system": bool(options.system),
+        "images": len(options.image or ()),
+        "max_tokens": options.max_tokens,
+        "max_neurons": options.max_neurons,
+    }
+
+
+@pytest.mark.parametrize("settings", [{}, {"system": "Be brief — always."}])
+def test_an_estimate_of_sizes_is_that_of_the_text(
+    session: Session, account: Standin, settings: dict[str, str]
+) -> None:
+    for name, value in settings.items():
+        setattr(session.settings, name, value)
+    text = "Why is the sky “blue”? 🐟"
+    told = handle_estimate(
+        session, {**TO_KERNEL["estimate"], "texts": [[len(text), len(text.encode())]]}
+    )
+    system = [{"role": "system", "content": value} for value in settings.values()]
+    asked = Request(MODEL, (*system, {"role": "user", "content": text}), max_tokens=2048)
+    cost = session.estimate_cost(asked, session.resolve_catalog_model(MODEL))
+    assert cost is not None
+    assert (told["low"], told["high"]) == pytest.approx((cost.low, cost.high))
+    assert account.requests == ()
+
+
+def test_several_answers_cost_their_sum(session: Session) -> None:
+    small = "@cf/meta/llama-3.2-1b-instruct"
+    asked = {**TO_KERNEL["estimate"], "models": [MODEL], "times": 6}
+    both = {**asked, "models": [MODEL, small], "times": 2}
+    one, other = (
+        handle_estimate(session, {**TO_KERNEL["estimate"], "models": [name]})
+        for name in (MODEL, small)
+    )
+    assert handle_estimate(session, asked)["high"] == pytest.approx(6 * one["high"])
+    assert handle_estimate(session, both)["low"] == pytest.approx(2 * (one["low"] + other["low"]))
+    assert handle_estimate(session, {**asked, "models": [MODEL, "@cf/no/price"]})["high"] is None
+
+
+def test_the_page_knows_the_options_of_a_line() -> None:
+    source = Path(__file__).parents[2] / "labextension" / "src" / "estimate" / "options.ts"
+    known = set(re.findall(r"'(--?[a-z-]+)'", source.read_text(encoding="utf-8")))
+    assert known == {flag for option in ASK_OPTIONS for flag in option.flags}
+
+
+def test_the_extent_of_sizes_is_that_of_a_request() -> None:
+    texts = ("Be brief.", "Why is the sky “blue”?")
+    request = Request("@cf/x/y", tuple({"content": text} for text in texts), max_tokens=7)
+    sizes = [(len(text), len(text.encode())) for text in texts]
+    assert RequestSize.from_text_sizes(sizes, max_tokens=7) == request_size(request)

@@ -1,0 +1,146 @@
+"""IPython in a real terminal."""
+
+import sys
+from collections.abc import Iterator
+
+import pexpect
+import pytest
+
+from tests.standin import Standin
+
+pytestmark = pytest.mark.slow
+
+PROMPT = r"In \[\d+\]: "
+
+
+@pytest.fixture
+def terminal(account: Standin) -> Iterator[pexpect.spawn]:
+    arguments = ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=nocolor"]
+    child = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=60, echo=False)
+    child.expect(PROMPT)
+    child.sendline("%load_ext cfai_magics")
+    child.expect(PROMPT)
+    assert child.before.strip() == "", "loading is silent"
+    yield child
+    child.close(force=True)
+
+
+def test_deltas_are_printed_and_the_receipt_under_them(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    account.switch(answer="Blue **scatters** most.")
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '', 'Why?')")
+    terminal.expect(PROMPT)
+    lines = terminal.before.strip().splitlines()
+    assert lines[0] == "Blue **scatters** most."
+    assert "neurons billed" in lines[1]
+    assert len(lines) == 2
+
+
+def test_an_error_is_one_line(terminal: pexpect.spawn) -> None:
+    terminal.sendline("%cfai nonsense")
+    terminal.expect(PROMPT)
+    assert terminal.before.strip().splitlines() == [
+        "InvalidOptionError: There is no command 'nonsense'. %cfai help lists the commands."
+    ]
+
+
+def test_ctrl_c_keeps_the_text_and_the_next_question_works(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    account.switch(answer="word " * 5_000, tokens_per_second=50)
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '', 'Go on')")
+    terminal.expect("word word")
+    terminal.sendintr()
+    terminal.expect("InterruptedAnswerError: The answer was interrupted")
+    terminal.expect(PROMPT)
+    account.switch(answer="Here again.", tokens_per_second=0)
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '', 'And now?')")
+    terminal.expect("Here again.")
+    terminal.expect(PROMPT)
+    terminal.sendline("print(len(_cfai.text))")
+    terminal.expect("11")
+
+
+def test_code_is_printed_and_offered_at_the_next_prompt(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    account.switch(answer="So:\n\n```python\nx = 6 * 7\n```\n")
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '-f code', 'Multiply.')")
+    terminal.expect("The code is at the next prompt; Enter runs it.")
+    assert "x = 6 * 7" in terminal.before
+    assert "So:" not in terminal.before
+    terminal.sendline("")
+    terminal.expect(PROMPT)
+
+
+def test_a_failed_cell_is_corrected_and_explained(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    terminal.sendline("1 / 0")
+    terminal.expect(PROMPT)
+    account.switch(answer="By zero.\n\n```python\n1 / 1\n```")
+    terminal.sendline("%cfai fix")
+    terminal.expect("By zero.")
+    terminal.expect("The code is at the next prompt; Enter runs it.")
+    terminal.sendline("")
+    terminal.expect(PROMPT)
+    terminal.sendline("%cfai explain")
+    terminal.expect("neurons billed")
+    asked = account.requests[-1].json["messages"][1]["content"]
+    assert "1 / 0" in asked
+    assert asked.rstrip().endswith("ZeroDivisionError: division by zero")
+    assert 'File "the cell"' in asked
+
+
+def test_tab_completes_the_name_of_a_model(account: Standin) -> None:
+    arguments = ["-m", "IPython", "--no-banner", "--colors=nocolor"]
+    child = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=60)
+    child.expect("In .*: ")
+    child.send("%load_ext cfai_magics\r")
+    child.expect(r"In .*\[.*2.*: ")
+    child.send("%cfai use gemma-4\t")
+    child.expect("-26b-a4b-it")  # what was typed may not be drawn again
+    child.close(force=True)
+
+
+def test_the_panel_is_text(terminal: pexpect.spawn, account: Standin) -> None:
+    terminal.sendline("%cfai panel")
+    terminal.expect("neurons used")
+    terminal.expect(PROMPT)
+
+
+def test_several_answers_come_one_after_the_other(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    account.switch(answer="Blue.")
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '-n 2', 'Why?')")
+    terminal.expect(PROMPT)
+    lines = [line for line in terminal.before.strip().splitlines() if line]
+    assert [line.partition(" · ")[0] for line in lines] == [
+        *("--- 1 of 2", "Blue.", "1→3 tokens"),
+        *("--- 2 of 2", "Blue.", "1→3 tokens", "2 answers, 1 distinct"),
+    ]
+
+
+def test_ctrl_c_stops_several_answers(terminal: pexpect.spawn, account: Standin) -> None:
+    account.switch(answer="word " * 5_000, tokens_per_second=50)
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '-n 3', 'Go on')")
+    terminal.expect("word word")
+    assert account.wait_for(lambda c: len(c.requests) == 3)
+    terminal.sendintr()
+    terminal.expect("InterruptedAnswerError: Of 3 answers")
+    terminal.expect(PROMPT)
+    assert account.wait_for(lambda c: c.disconnects == 3)
+
+
+def test_a_call_of_a_function_is_asked_about(terminal: pexpect.spawn, account: Standin) -> None:
+    account.switch(answer="Done.", tool_calls=[{"name": "hello", "arguments": {"to": "you"}}])
+    terminal.sendline("hello = lambda to: 'Hello ' + to")
+    terminal.expect(PROMPT)
+    terminal.sendline("get_ipython().run_cell_magic('cfai', '--tools hello', 'Greet')")
+    terminal.expect(r"May the model call hello\(to='you'\)\?")
+    terminal.sendline("y")
+    terminal.expect(r"hello\(to='you'\) → Hello you")
+    terminal.expect("Done.")
+    terminal.expect(PROMPT)

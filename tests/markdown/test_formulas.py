@@ -1,0 +1,96 @@
+"""Which dollar signs and brackets are a formula's, the same in Markdown and in columns."""
+
+import re
+from html import unescape
+
+import pytest
+
+from cfai_magics.markdown.blocks import strip_remote_content
+from cfai_magics.markdown.html import markdown_to_html
+
+FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]+\$")
+
+
+def drawn(text: str) -> list[str]:
+    """The formulas that are drawn, in a single answer and in columns alike."""
+    shown = strip_remote_content(text)
+    code = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
+    columns = re.sub(
+        r"<code>.*?</code>|<span>.*?</span>", "", markdown_to_html(text), flags=re.DOTALL
+    )
+    found = FORMULA.findall(code.sub("", shown))
+    assert FORMULA.findall(unescape(columns)) == found
+    assert "$" not in FORMULA.sub("", code.sub("", shown))
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It costs $5 and then $10, so $5.",
+        "between $5-$10, or US$5/US$10",
+        "5$ or 6$, 7$",
+        "Was $100, now **$80**!",
+        "I have $20 and you have 30$.",
+        "$1,000 plus shipping is due$",
+        "| a | b |\n|---|---|\n| $5 | $10 |\n",
+        "set $HOME/bin:$PATH or ${A}x${B}",
+        "a $ b $ c",
+        "only one $",
+        "$$",
+        "$$$$",
+        "\\$5 and \\$10",
+        "$5\n\nand x$",
+        "&#36;x&#36; and &dollar;y&dollar;",
+        "$a{b$ and $\\begin{x}$",
+        "\\( a",
+        "\\\\(a\\\\)",
+        "\\(force times distance\\)",
+        "\\begin{itemize} \\item a \\end{itemize}",
+    ],
+)
+def test_prices_and_other_dollar_signs_stay_text(text: str) -> None:
+    assert drawn(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "formulas"),
+    [
+        ("\\( e^{i\\pi} \\) and \\[ a^2 \\]", ["$e^{i\\pi}$", "$$a^2$$"]),
+        ("so $x$, $a_1 * b_2$ and $5$", ["$x$", "$a_1 * b_2$", "$5$"]),
+        ("it costs $5, where $x$ is", ["$x$"]),
+        ("a 2$\\times$2 matrix", ["$\\times$"]),
+        ("其中$x$是", ["$x$"]),
+        ("$$\na\n= b\n+ c\n$$", ["$$a = b + c$$"]),
+        ("\\[\n\na\n\n\\]", ["$$a$$"]),
+        ("> \\[\n> a\n> \\]", ["$$a$$"]),
+        ("$a<b$ and $x![a](b)$", ["$a< b$", "$x! [a] (b)$"]),
+        ("$a$\\(b\\)", ["$a$", "$b$"]),
+        ("$a % b\n c$", ["$a c$"]),
+        ("$3x + 2y$ and $20 = x$", ["$3x + 2y$", "$20 = x$"]),
+        ("\\(\\text{cost: } \\$5\\)", ["$\\text{cost: } \\$5$"]),
+        (
+            "\\begin{align}\na &= b \\\\\nc &= d\n\\end{align}",
+            ["$$\\begin{align} a &= b \\\\ c &= d \\end{align}$$"],
+        ),
+        ("`$x$` and $y$\n\n```\n$z$\n```\n", ["$y$"]),
+    ],
+)
+def test_formulas_are_written_the_same_way_everywhere(text: str, formulas: list[str]) -> None:
+    # FORMULA can't read an escaped dollar sign: it is taken out on both sides.
+    assert drawn(text.replace("\\$", "")) == [each.replace("\\$", "") for each in formulas]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("\\href{javascript:alert(1)}{x}", "\\HREF{a}{x}", "\\url{a}", "\\require{x}"),
+        *("\\unicode[url(http://a.b)]{x}", "\\style{color:red}{x}", "\\class{a}{x}"),
+        *("\\cssId{a}{x}", "\\htmlStyle{a}{x}", "\\data{a}{x}", "\\includegraphics{a}"),
+        *("\\bbox[background:url(a)]{x}", "\\mmlToken{mi}[href='a']{x}", "\\def\\a{b}"),
+        *("\\let\\a\\b", "\\newcommand{\\a}{b}", "\\color{url(a)}x", "http://a.b"),
+    ],
+)
+def test_a_formula_that_reaches_out_is_text(command: str) -> None:
+    assert drawn(f"$a + {command}$, $${command}$$, \\({command}\\) and \\[{command}\\]") == []
+    assert drawn(f"\\begin{{align}}{command}\\end{{align}}") == []

@@ -1,0 +1,74 @@
+"""What a sound is and how long it lasts, by its own bytes."""
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from cfai_magics.media.generated import audio_duration, audio_mime
+from tests.standin import sounds
+
+
+def flac(seconds: int, rate: int = 44_100) -> bytes:
+    info = struct.pack(">HH", 4096, 4096) + bytes(6)
+    told = rate << 44 | 1 << 41 | 15 << 36 | rate * seconds
+    return b"fLaC\x00\x00\x00\x22" + info + told.to_bytes(8) + bytes(16)
+
+
+def page(position: int, body: bytes) -> bytes:
+    return b"OggS\0\0" + struct.pack("<q", position) + bytes(12) + b"\x01" + body
+
+
+def opus(seconds: int) -> bytes:
+    return page(0, b"OpusHead" + bytes(11)) + page(48_000 * seconds, b"x" * 99)
+
+
+def vorbis(seconds: int) -> bytes:
+    head = b"\x01vorbis" + struct.pack("<IBI", 0, 1, 22_050)
+    return page(0, head) + page(22_050 * seconds, b"x" * 99)
+
+
+def m4a(seconds: int) -> bytes:
+    header = struct.pack(">BxxxIIII", 0, 0, 0, 1000, 1000 * seconds)
+    return struct.pack(">I4s4s", 12, b"ftyp", b"M4A ") + b"\0\0\0\0mvhd" + header
+
+
+def tagged_mp3(seconds: int) -> bytes:
+    return b"ID3\x04\x00\x00" + bytes([0, 0, 1, 0]) + bytes(128) + sounds.mp3(seconds)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (sounds.wav, "audio/wav"),
+        (sounds.mp3, "audio/mpeg"),
+        (tagged_mp3, "audio/mpeg"),
+        (flac, "audio/flac"),
+        (opus, "audio/ogg"),
+        (vorbis, "audio/ogg"),
+        (m4a, "audio/mp4"),
+    ],
+)
+def test_a_sound_tells_its_kind_and_length(make: Callable[[int], bytes], kind: str) -> None:
+    assert audio_mime(make(7)) == kind
+    assert audio_duration(make(7)) == pytest.approx(7, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"Hello", b"RIFF\0\0\0\0AVI ", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"{}"]
+)
+def test_what_is_no_sound_has_no_kind(data: bytes) -> None:
+    assert audio_mime(data) == ""
+    assert audio_duration(data) is None
+
+
+@pytest.mark.parametrize("make", [sounds.wav, flac, opus, vorbis, m4a, tagged_mp3])
+def test_a_sound_cut_anywhere_raises_nothing(make: Callable[[int], bytes]) -> None:
+    whole = make(1)[:400]
+    for end in range(len(whole)):
+        audio_duration(whole[:end])
+
+
+def test_a_kind_whose_length_nobody_tells_is_known_all_the_same() -> None:
+    webm = b"\x1aE\xdf\xa3" + bytes(40)
+    assert (audio_mime(webm), audio_duration(webm)) == ("audio/webm", None)

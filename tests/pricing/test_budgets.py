@@ -1,0 +1,111 @@
+"""The rules of budgets."""
+
+import pytest
+
+from cfai_magics.errors import BudgetExceededError
+from cfai_magics.pricing.budgets import (
+    Admission,
+    admit,
+    admit_group,
+    format_limit_warnings,
+    lowered_note,
+)
+from cfai_magics.pricing.prices import Cost
+from cfai_magics.types.usage import Limit
+
+COST = Cost(prompt_max=10.0, prompt_min=5.0, per_token=0.1, max_tokens=1_000)  # 110 at most
+
+
+def day(neurons: float, spent: float = 0.0) -> Limit:
+    return Limit("day", neurons, spent)
+
+
+def test_without_a_limit_the_worst_case_is_reserved() -> None:
+    assert admit(COST, []) == Admission(110.0, 1_000)
+
+
+def test_a_call_that_fits_goes_as_it_is() -> None:
+    assert admit(COST, [day(1_000, 890)]) == Admission(110.0, 1_000)
+
+
+def test_a_call_that_does_not_fit_gets_as_many_tokens_as_do() -> None:
+    limit = day(1_000, 940)
+    admission = admit(COST, [day(5_000), limit])
+    assert admission.max_tokens == 500
+    assert admission.neurons <= limit.remaining
+    assert lowered_note(admission, 1_000) == (
+        "max_tokens was lowered from 1,000 to 500 to fit today's budget."
+    )
+
+
+@pytest.mark.parametrize("spent", [991.0, 990.0, 989.0, 1_000.0, 1_200.0])
+def test_a_call_whose_prompt_leaves_no_room_is_refused(spent: float) -> None:
+    with pytest.raises(
+        BudgetExceededError, match=r"Of today's budget of 1,000 neurons .* are left"
+    ):
+        admit(COST, [day(1_000, spent)])
+
+
+def test_the_tightest_limit_decides_and_is_named() -> None:
+    with pytest.raises(BudgetExceededError, match=r"--max-neurons leaves 3\.0 neurons") as caught:
+        admit(COST, [day(5_000), Limit("cell", 3.0)])
+    assert "Raise --max-neurons" in caught.value.hint
+    with pytest.raises(BudgetExceededError) as caught:
+        admit(COST, [Limit("notebook", 3.0)])
+    assert "%cfai budget --notebook N" in caught.value.hint
+
+
+def test_a_short_answer_is_not_held_to_the_fewest_tokens() -> None:
+    short = Cost(prompt_max=1.0, prompt_min=1.0, per_token=1.0, max_tokens=3)
+    assert admit(short, [day(4.0)]) == Admission(4.0, 3)
+    with pytest.raises(BudgetExceededError):
+        admit(short, [day(3.5)])
+
+
+def test_a_call_of_unknown_price_gets_all_the_room() -> None:
+    assert admit(None, []) == Admission(0.0, 0)
+    assert admit(None, [day(50, 20)]).neurons == 30
+    with pytest.raises(BudgetExceededError):
+        admit(None, [day(50, 50)])
+
+
+def test_from_80_per_cent_on_there_is_a_warning() -> None:
+    assert format_limit_warnings([day(1_000, 799)]) == []
+    assert format_limit_warnings([day(1_000, 800), Limit("session", 50, 60)]) == [
+        "80 % of today's budget of 1,000 neurons is used.",
+        "120 % of this session's budget of 50 neurons is used.",
+    ]
+
+
+def test_calls_that_fit_together_go_as_they_are() -> None:
+    assert admit_group([COST, COST], [day(220.0)]) == [Admission(110.0, 1_000)] * 2
+
+
+@pytest.mark.parametrize("room", [50.0, 219.0, 11.0 + 1.1 * 16.5])
+def test_calls_that_do_not_all_get_fewer_tokens_and_pass_no_limit(room: float) -> None:
+    dear = Cost(prompt_max=1.0, prompt_min=1.0, per_token=1.0, max_tokens=1_000)
+    limit = day(1_000, 1_000 - room)
+    found = admit_group([COST, dear], [day(9_000), limit])
+    assert {each.max_tokens for each in found} == {int((room - 11) / 1.1)}
+    assert sum(each.neurons for each in found) <= limit.remaining
+    assert all(each.lowered_by == limit for each in found)
+
+
+def test_calls_whose_prompts_leave_no_room_are_refused_together() -> None:
+    with pytest.raises(BudgetExceededError, match="these 4 calls may cost"):
+        admit_group([COST] * 2 + [COST] * 2, [day(40.0)])
+
+
+def test_unpriced_calls_share_what_the_priced_leave() -> None:
+    found = admit_group([None, COST, None], [day(150.0)])
+    assert [each.neurons for each in found] == [20.0, 110.0, 20.0]
+    assert admit_group([None, None], []) == [Admission(0.0, 0)] * 2
+    with pytest.raises(BudgetExceededError):
+        admit_group([None, COST], [day(110.0)])
+
+
+def test_together_an_answer_is_no_longer_than_its_own_limit() -> None:
+    short = Cost(prompt_max=0.0, prompt_min=0.0, per_token=0.1, max_tokens=10)
+    found = admit_group([COST, short], [day(61.0)])
+    assert [each.max_tokens for each in found] == [255, 10]
+    assert found[1].lowered_by is None

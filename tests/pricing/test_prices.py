@@ -1,0 +1,99 @@
+"""The price of a call, against what Cloudflare billed for such calls."""
+
+import pytest
+
+from cfai_magics.pricing.catalog import find_model, load_bundled
+from cfai_magics.pricing.prices import (
+    Rates,
+    calibrate_rates,
+    catalog_rates,
+    estimate_cost,
+    get_max_tokens,
+    with_estimate,
+    with_max_tokens,
+)
+from cfai_magics.types.messages import Request
+from cfai_magics.types.usage import Model, Usage
+
+PRICED = Model("m", neurons_in=1000.0, neurons_out=2000.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "usage", "billed"),
+    [
+        pytest.param("gemma-4-26b-a4b-it", Usage(147, 16), 1.77273, id="gemma-4"),
+        pytest.param("glm-5.2", Usage(376, 3, 320), 15.8909, id="cached tokens"),
+        pytest.param("llama-3.3-70b-instruct-fp8-fast", Usage(388, 63), 23.2499, id="llama"),
+    ],
+)
+def test_the_shipped_prices_give_what_was_billed(name: str, usage: Usage, billed: float) -> None:
+    known = catalog_rates(find_model(name, load_bundled()))
+    assert known is not None
+    assert known.price_usage(usage) == pytest.approx(billed, rel=0.01)
+
+
+def test_a_billed_figure_is_never_replaced() -> None:
+    usage = Usage(1, 1, neurons=0.5, cost_basis="billed")
+    assert with_estimate(Rates(9.0, 9.0, 9.0), usage) is usage
+
+
+def test_an_estimate_says_that_it_is_one() -> None:
+    priced = with_estimate(catalog_rates(PRICED), Usage(2, 3))
+    assert (priced.neurons, priced.cost_basis) == (8.0, "estimated")
+
+
+def test_without_a_price_there_is_no_figure() -> None:
+    assert with_estimate(catalog_rates(Model("m")), Usage(5, 5)).neurons is None
+
+
+def bills(*neurons: float) -> list[Usage]:
+    return [Usage(10, 5, neurons=figure, cost_basis="billed") for figure in neurons]
+
+
+def test_a_models_own_bills_correct_its_list_price() -> None:
+    known = calibrate_rates(PRICED, bills(30.0, 30.0, 30.0))  # the list says 20
+    assert known == Rates(1.5, 1.5, 3.0, billed_calls=3)
+
+
+def test_too_few_bills_correct_nothing() -> None:
+    assert calibrate_rates(PRICED, bills(30.0, 30.0)) == catalog_rates(PRICED)
+
+
+def test_a_model_without_a_price_learns_one_from_its_bills() -> None:
+    assert calibrate_rates(Model("m"), bills(3.0, 3.0, 3.0)) == Rates(
+        0.2, 0.2, 0.2, billed_calls=3
+    )
+    assert calibrate_rates(Model("m")) is None
+
+
+def request(**fields: object) -> Request:
+    return Request("m", ({"role": "user", "content": "Hi"},), **fields)  # type: ignore[arg-type]
+
+
+def test_the_most_a_call_may_cost_holds_every_answer_and_tool() -> None:
+    plain = estimate_cost(request(max_tokens=100), Rates(1.0, 1.0, 2.0))
+    assert plain.high == plain.prompt_max + 200
+    several = estimate_cost(request(max_tokens=100, extra={"n": 3}), Rates(1.0, 1.0, 2.0))
+    assert several.high >= plain.prompt_max + 600
+    tools = estimate_cost(
+        request(max_tokens=100, extra={"tools": ["x" * 400]}), Rates(1.0, 1.0, 2.0)
+    )
+    assert tools.prompt_max > plain.prompt_max + 200
+
+
+def test_a_calibration_never_lowers_the_most_a_call_may_cost() -> None:
+    listed, cheap = Rates(1.0, 1.0, 2.0), Rates(0.1, 0.1, 0.2, billed_calls=9)
+    assert (
+        estimate_cost(request(max_tokens=9), listed, cheap).high
+        == estimate_cost(request(max_tokens=9), listed).high
+    )
+    dear = Rates(2.0, 2.0, 4.0, billed_calls=9)
+    assert estimate_cost(request(max_tokens=9), listed, dear).per_token == 4.0
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_limit_among_the_further_fields_is_the_one_that_counts(name: str) -> None:
+    asked = request(max_tokens=2048, extra={name: 50})
+    assert get_max_tokens(asked) == 50
+    lowered = with_max_tokens(asked, 20)
+    assert (get_max_tokens(lowered), lowered.max_tokens, lowered.extra) == (20, 20, {name: 20})

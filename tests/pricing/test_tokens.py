@@ -1,0 +1,64 @@
+"""How many tokens texts and messages have."""
+
+import struct
+
+import pytest
+
+from cfai_magics.media.images import Image
+from cfai_magics.pricing.tokens import (
+    chars_to_tokens,
+    estimate_image_tokens,
+    estimate_prompt_tokens,
+    estimate_tokens,
+    max_prompt_tokens,
+    min_prompt_tokens,
+    weighted_length,
+)
+from cfai_magics.types.messages import Message
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 280, 56)  # as far as its size
+
+TEXTS = [
+    pytest.param("Why is the sky blue? Please answer in three short points.", 13, id="English"),
+    pytest.param("为什么天空是蓝色的。请用三点简短回答。", 13, id="Chinese"),
+    pytest.param("لماذا السماء زرقاء؟ أجب في ثلاث نقاط قصيرة.", 14, id="Arabic"),
+]
+
+
+@pytest.mark.parametrize(("text", "tokens"), TEXTS)
+def test_a_guess_is_near(text: str, tokens: int) -> None:
+    assert 0.7 < estimate_tokens(text) / tokens < 1.3
+
+
+def test_a_text_weighs_as_much_in_pieces() -> None:
+    text = "Blue 蓝色, 青い, 파란, bleu."
+    assert sum(map(weighted_length, text)) == weighted_length(text)
+    assert chars_to_tokens(weighted_length(text)) == estimate_tokens(text)
+
+
+@pytest.mark.parametrize(("text", "tokens"), TEXTS)
+def test_what_is_reserved_for_a_prompt_covers_its_tokens(text: str, tokens: int) -> None:
+    messages: list[Message] = [{"role": "user", "content": text}]
+    assert min_prompt_tokens(messages) <= tokens <= max_prompt_tokens(messages)
+
+
+def test_an_image_is_no_text() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9_000}}
+    content = [{"type": "text", "text": "What is this?"}, image]
+    messages: list[Message] = [{"role": "user", "content": content}]
+    assert estimate_prompt_tokens(messages) == estimate_tokens("What is this?") == 4
+    assert 1_000 < max_prompt_tokens(messages) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("url", "tokens"),
+    [
+        (Image("it", PNG, "png", 280, 56).data_url, 10 * 2),
+        ("https://example.com/a.png", 37 * 37),  # the most that is sent
+        ("data:image/png;base64,A", 1_500),
+    ],
+    ids=["its size", "unknown size", "no base64"],
+)
+def test_an_image_is_guessed_by_its_size(url: str, tokens: int) -> None:
+    content = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
+    assert estimate_image_tokens([{"role": "user", "content": content}]) == tokens

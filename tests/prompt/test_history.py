@@ -1,0 +1,56 @@
+"""The rules of a thread."""
+
+import pytest
+
+from cfai_magics.prompt.history import Turn, fit_window, stale_turns, turns_before
+
+
+def turns(*revisions: int) -> tuple[Turn, ...]:
+    return tuple(
+        Turn(f"q{n}", f"a{n}", cell=f"cell {n}", position=n, revision=revision)
+        for n, revision in enumerate(revisions, 1)
+    )
+
+
+def positions(found: tuple[Turn, ...]) -> list[int]:
+    return [turn.position for turn in found]
+
+
+@pytest.mark.parametrize(
+    ("cell", "earlier"),
+    [("cell 1", []), ("cell 3", [1, 2]), ("another", [1, 2, 3]), ("", [1, 2, 3])],
+)
+def test_before_a_cell_stand_the_turns_above_its_own(cell: str, earlier: list[int]) -> None:
+    assert positions(turns_before(turns(1, 2, 3), cell)) == earlier
+
+
+@pytest.mark.parametrize(
+    ("revisions", "old"),
+    [
+        ((1, 2, 3), []),
+        ((4, 2, 3), [2, 3]),
+        ((1, 4, 3), [3]),
+        ((4, 5, 3), [3]),
+        ((4, 5, 6), []),
+        ((), []),
+    ],
+    ids=str,
+)
+def test_what_was_asked_before_a_turn_above_it_stands_on_an_old_answer(
+    revisions: tuple[int, ...], old: list[int]
+) -> None:
+    assert positions(stale_turns(turns(*revisions))) == old
+
+
+@pytest.mark.parametrize(
+    ("room", "kept"), [(100, [1, 2, 3]), (6, [1, 2, 3]), (5, [2, 3]), (1, [])]
+)
+def test_the_newest_turns_that_fit_are_kept(room: int, kept: list[int]) -> None:
+    assert positions(fit_window(turns(1, 2, 3), room, len)) == kept
+
+
+def test_a_title_is_the_first_words_of_the_question() -> None:
+    picture = [{"type": "image_url", "image_url": {"url": "data:"}}, {"type": "text", "text": "a"}]
+    assert Turn(picture, "").title == "[image]a"
+    assert Turn("Why is\nthe sky " + "blue " * 20, "").title.startswith("Why is the sky blue")
+    assert len(Turn("word " * 20, "").title) == 40

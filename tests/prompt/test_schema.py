@@ -1,0 +1,233 @@
+"""Answers by a JSON Schema: what stands for one, how it is sent, what fits."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+
+from cfai_magics.errors import InvalidOptionError
+from cfai_magics.prompt.output_formats import (
+    FormatError,
+    Schema,
+    load_schema,
+    read_schema,
+    supports_streaming_schema,
+)
+from cfai_magics.types.usage import Model
+from tests.kernels import Cell, Kernel
+from tests.standin import Fault, Standin
+
+pytestmark = pytest.mark.slow
+
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
+    "required": ["city", "people"],
+}
+ROME = '{"city": "Rome", "people": 3}'
+DEFINE = f"CITY = {CITY!r}"
+
+
+class City(pydantic.BaseModel):
+    city: str
+    people: int
+
+
+@pytest.mark.parametrize("text", [ROME, f"```json\n{ROME}\n```"])
+def test_what_fits_is_parsed(text: str) -> None:
+    assert Schema(CITY).parse(text) == {"city": "Rome", "people": 3}
+    assert load_schema("City", City).parse(text) == City(city="Rome", people=3)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "told"),
+    [
+        (CITY, '{"city": "Rome"}', "$: 'people' is a required property"),
+        (CITY, '{"city": 1, "people": "x"}', "$.city: 1 is not of type 'string'; $.people: 'x'"),
+        (CITY, "Rome", "it is no JSON: Expecting value"),
+        ({"items": {"type": "integer"}}, '["a", "b", "c", "d", "e"]', "; and 2 more"),
+        ({"$ref": "#/$defs/none"}, "1", "the schema can't be followed"),
+    ],
+)
+def test_what_does_not_fit_is_told(schema: dict[str, Any], text: str, told: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        Schema(schema).parse(text)
+    assert told in str(caught.value)
+
+
+def test_a_pydantic_model_tells_where_it_does_not_fit() -> None:
+    with pytest.raises(FormatError, match=r"\$\.people: Input should be a valid integer"):
+        load_schema("City", City).parse('{"city": "Rome", "people": "x"}')
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("text", "neither a dict nor a pydantic model"),
+        (City(city="Rome", people=3), "neither a dict nor a pydantic model"),
+        ({"city": "string"}, "no JSON Schema: it has none of its words"),
+        ({"type": "objekt"}, "no valid JSON Schema: 'objekt'"),
+        ({"$ref": "https://example.com/schema"}, "refers to https://example.com/schema"),
+    ],
+)
+def test_what_is_no_schema_is_told_before_anything_is_sent(value: object, told: str) -> None:
+    with pytest.raises(InvalidOptionError, match=told):
+        load_schema("it", value)
+
+
+def test_a_file_holds_a_schema(tmp_path: Path) -> None:
+    path = tmp_path / "city.json"
+    path.write_text(json.dumps(CITY))
+    assert read_schema(path) == Schema(CITY)
+    path.write_text("{")
+    with pytest.raises(InvalidOptionError, match="can't be read"):
+        read_schema(path)
+
+
+def test_the_form_is_the_servers_own() -> None:
+    schema = Schema(CITY)
+    assert schema.build_response_format(is_openai_compatible=False) == {
+        "type": "json_schema",
+        "json_schema": CITY,
+    }
+    assert schema.build_response_format(is_openai_compatible=True)["json_schema"]["schema"] == CITY
+    assert supports_streaming_schema(Model("@cf/google/gemma-4-26b-a4b-it"))
+    assert not supports_streaming_schema(Model("@cf/meta/llama-3.3-70b-instruct-fp8-fast"))
+
+
+# --- in a kernel
+
+
+@pytest.fixture(scope="module")
+def module_kernel(module_kernel: Kernel) -> Kernel:
+    module_kernel.run(DEFINE)
+    return module_kernel
+
+
+@pytest.fixture
+def account(module_cloudflare: Standin) -> Standin:
+    module_cloudflare.clear()
+    module_cloudflare.switch(answer=None, error=None, errors_before_success=None)
+    return module_cloudflare
+
+
+@pytest.fixture
+def kernel(module_kernel: Kernel, account: Standin) -> Kernel:
+    return module_kernel
+
+
+def ask(kernel: Kernel, line: str = "--schema CITY -o found") -> Cell:
+    return kernel.run(f"%%cfai {line}\nWhich city?")
+
+
+def test_a_fitting_answer_is_shown_and_parsed(kernel: Kernel, account: Standin) -> None:
+    cell = ask(kernel)
+    sent = account.requests[-1].json
+    assert sent["response_format"] == {"type": "json_schema", "json_schema": CITY}
+    assert sent["stream"] is True
+    assert json.dumps(CITY) in sent["messages"][0]["content"]
+    assert cell.mime("text/markdown")[0].startswith('```json\n{\n  "city": ')
+    assert len(account.requests) == 1
+    assert kernel.run("found.parsed == found.json(), found.parsed['people']").text == "(True, 1)"
+
+
+def test_a_pydantic_model_gives_its_instance(kernel: Kernel) -> None:
+    kernel.run(
+        "import pydantic\nclass Town(pydantic.BaseModel):\n    city: str\n    people: int = 0\n"
+        "class models: Town = Town"
+    )
+    ask(kernel, "--schema models.Town -o found")
+    assert kernel.run("type(found.parsed).__name__, found.parsed.people").text == "('Town', 1)"
+
+
+def test_a_model_that_does_not_stream_it_is_asked_whole(kernel: Kernel, account: Standin) -> None:
+    ask(kernel, "--schema CITY -m llama-3.3-70b-instruct-fp8-fast")
+    assert account.requests[-1].json["stream"] is False
+    assert "people" in kernel.run("print(_cfai.parsed)").text
+
+
+def test_one_that_does_not_fit_is_asked_for_once_more_and_its_cost_is_told(
+    kernel: Kernel, account: Standin
+) -> None:
+    account.switch(answer=['{"city": "Rome"}', ROME])
+    before = account.billed
+    cell = ask(kernel)
+    first, second = account.requests
+    added = second.json["messages"][len(first.json["messages"]) :]
+    assert added[0] == {"role": "assistant", "content": '{"city": "Rome"}'}
+    assert "'people' is a required property" in added[1]["content"]
+    assert len(cell.mime("text/markdown")) == 1
+    assert "Rome" in cell.mime("text/markdown")[0]
+    assert "The first answer did not fit the schema ($: 'people' is a required" in cell.text
+    assert "neurons billed." in cell.text
+    told = kernel.run(
+        "print(found.neurons, found.cost_basis, found.parsed['people'])"
+    ).text.split()
+    assert float(told[0]) == pytest.approx(account.billed - before)
+    assert told[1:] == ["billed", "3"]
+
+
+def test_a_second_one_that_does_not_fit_fails_the_cell_and_is_kept(
+    kernel: Kernel, account: Standin
+) -> None:
+    account.switch(answer='{"city": "Rome"}')
+    cell = ask(kernel)
+    assert cell.ename == "SchemaMismatchError"
+    assert "$: 'people' is a required property" in cell.traceback[0]
+    assert len(account.requests) == 2
+    assert kernel.run("found.json()").text == "{'city': 'Rome'}"
+    assert "The first answer did not fit" in cell.text
+
+
+def test_one_that_was_cut_is_not_asked_for_again(kernel: Kernel, account: Standin) -> None:
+    account.switch(answer=ROME)
+    cell = ask(kernel, "--schema CITY --max-tokens 3")
+    assert cell.ename == "SchemaMismatchError"
+    assert "it was cut at 3 tokens" in cell.traceback[0]
+    assert len(account.requests) == 1
+
+
+def test_a_model_that_refuses_the_field_is_asked_in_words(
+    kernel: Kernel, account: Standin
+) -> None:
+    account.switch(answer=ROME, error=Fault.of(5024), errors_before_success=1)
+    assert ask(kernel).ename == ""
+    first, second = account.requests
+    assert "response_format" in first.json
+    assert "response_format" not in second.json
+    assert json.dumps(CITY) in second.json["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--schema nothing", "--schema nothing is no name here, and no file"),
+        ("--schema no/such.json", "is no name here, and no file"),
+        ("--schema CITY -f html", "--schema goes only with -f json"),
+        ("--schema CITY -x", "--schema goes only with -f json"),
+        ("--schema pydantic", "neither a dict nor a pydantic model"),
+    ],
+)
+def test_bad_input_is_one_line_and_sends_nothing(
+    kernel: Kernel, account: Standin, line: str, told: str
+) -> None:
+    kernel.run("import pydantic")
+    cell = ask(kernel, line)
+    assert cell.ename == "InvalidOptionError"
+    assert told in cell.traceback[0]
+    assert account.requests == ()
+
+
+def test_an_interrupted_second_attempt_leaves_the_first(kernel: Kernel, account: Standin) -> None:
+    account.switch(answer='{"city": "Rome"}', delay_before_first=3.0)
+    running = kernel.start("%%cfai --schema CITY -o found\nWhich?")
+    assert account.wait_for(lambda c: len(c.requests) == 2)
+    kernel.manager.interrupt_kernel()
+    assert kernel.finish(running).ename == "InterruptedAnswerError"
+    account.switch(answer=None, delay_before_first=0.0)
+    assert (
+        kernel.run("print(found.json(), found.finish_reason)").text
+        == "{'city': 'Rome'} interrupted\n"
+    )

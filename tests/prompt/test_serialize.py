@@ -1,0 +1,138 @@
+"""How values are written into a prompt."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pydantic
+import pytest
+
+from cfai_magics.prompt.serialize import SerializedValue, SizeLimits, to_text
+from cfai_magics.types.messages import Answer, Request, ToolResult, Variant
+from cfai_magics.types.results import Embeddings, Provenance, RecordingInfo, TaskResult
+from cfai_magics.types.usage import AccountFigure, DayUsage, Limit, Model, Usage
+
+
+class City(pydantic.BaseModel):
+    name: str
+    people: int
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ('as {it} "is"\n', 'as {it} "is"\n'),
+        ({"a": [1, None], "ä": True}, '{"a": [1, null], "ä": true}'),
+        ([1, "b"], '[1, "b"]'),
+        ((1, 2), "[1, 2]"),
+        ({3}, "[3]"),
+        ({(1, 2): 3}, "{(1, 2): 3}"),
+        (np.array([[1, 2], [3, 4]]), "[[1, 2], [3, 4]]"),
+        (np.float64(0.5), "0.5"),
+        (City(name="Rome", people=3), '{"name": "Rome", "people": 3}'),
+        ([City(name="Rome", people=3)], '[{"name": "Rome", "people": 3}]'),
+        (Point(1, 2), '{"x": 1, "y": 2}'),
+        (Answer("m", text="**Blue**"), "**Blue**"),
+        (None, "None"),
+        (1.5, "1.5"),
+        (Point, str(Point)),
+    ],
+    ids=repr,
+)
+def test_a_value_is_written_in_its_form(value: object, text: str) -> None:
+    assert to_text(value) == SerializedValue(text)
+
+
+USAGE = Usage(1, 2, 3, 4.0, "billed")
+PROVENANCE = Provenance(
+    "f", {"a": 1}, "2026", "1", RecordingInfo("d", 1.0, "v", "m", is_local=True)
+)
+DAY_USAGE = DayUsage(1, 2, 3, 4, 5, is_closed=True, account=AccountFigure(1, 2))
+OUR_TYPES = (
+    [USAGE],
+    ToolResult("n", "a", "r", "k", is_error=True),
+    TaskResult({"x": [1, (2, 3)]}, None, "", USAGE, ("n",), DAY_USAGE, PROVENANCE),
+    Embeddings("m", ((1.0,),), USAGE),
+    Request("m", ({"role": "user", "content": "x"},)),
+    Model("m", units={"a": 1.0}),
+    Limit("day", 1.0, 2.0, from_course=True),
+    Variant("m", 1.0, 2),
+)
+TEXTS_0_1_0 = Path(__file__).with_name("types_0_1_0.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [*zip(OUR_TYPES, TEXTS_0_1_0.splitlines(), strict=True)],
+    ids=lambda value: type(value).__name__,
+)
+def test_types_of_the_package_have_the_keys_of_0_1_0(value: object, text: str) -> None:
+    """A recording is found by the text of its prompt."""
+    assert to_text(value) == SerializedValue(text)
+
+
+def test_what_holds_itself_is_written_as_python_does() -> None:
+    value: list[object] = []
+    value.append(value)
+    assert to_text(value).text == "[[...]]"
+
+
+TABLE = "| a | b\\|c |\n| --- | --- |\n| 1 | x y |\n| 2 | z |"
+
+
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+def test_a_data_frame_is_a_markdown_table(library: object) -> None:
+    frame = library.DataFrame({"a": [1, 2], "b|c": ["x\ny", "z"]})
+    assert to_text(frame) == SerializedValue(TABLE)
+
+
+def test_an_index_that_says_something_is_in_the_table() -> None:
+    frame = pd.DataFrame({"n": [1]}, index=pd.Index(["Rome"], name="city"))
+    assert to_text(frame).text == "| city | n |\n| --- | --- |\n| Rome | 1 |"
+    assert to_text(frame["n"]).text == to_text(frame).text
+    assert to_text(pl.Series("n", [1])).text == "| n |\n| --- |\n| 1 |"
+
+
+def test_what_derives_from_a_data_frame_is_one() -> None:
+    class Mine(pd.DataFrame):
+        pass
+
+    assert to_text(Mine({"a": [1]})).text == "| a |\n| --- |\n| 1 |"
+
+
+def test_a_long_table_is_shortened_visibly() -> None:
+    value = to_text(pd.DataFrame({"a": range(1_000)}), SizeLimits(rows=2))
+    assert value.text.splitlines()[2:] == ["| 0 |", "| 1 |", "", "[the first 2 of 1,000 rows]"]
+    assert value.truncated_to == "2 of 1,000 rows"
+
+
+def test_a_table_of_long_rows_is_shortened_to_its_characters() -> None:
+    value = to_text(pd.DataFrame({"a": ["x" * 90] * 20}), SizeLimits(characters=500))
+    assert value.truncated_to == "5 of 20 rows"
+    assert to_text(
+        pd.DataFrame({"a" * 900: [1]}), SizeLimits(characters=500)
+    ).truncated_to.endswith("characters")
+
+
+@pytest.mark.parametrize("value", ["x" * 1_000, [12345] * 1_000, object], ids=type)
+def test_anything_long_is_shortened_visibly(value: object) -> None:
+    limit = 5
+    whole = to_text(value).text
+    cut = to_text(value, SizeLimits(characters=limit))
+    assert cut.text.startswith(whole[:limit] + "\n[the first 5 of ")
+    assert cut.truncated_to == f"5 of {len(whole):,} characters"
+
+
+def test_json_stays_json_where_it_fits() -> None:
+    assert json.loads(to_text({"d": pd.Timestamp("2026-03-02")}).text) == {
+        "d": "2026-03-02 00:00:00"
+    }

@@ -1,0 +1,88 @@
+"""A recorded answer is played as a server would send it, in its rhythm."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cfai_magics.replay.playback import PlaybackTransport, RecordingTransport, is_playable, to_http
+from cfai_magics.session.session import Session
+from tests.replay.sessions import HI, ask, lines, recording, replaying
+from tests.replay.test_cassette import record
+from tests.standin import Standin
+
+STREAM = {
+    "thought": [[300, "Hm"]],
+    "text": [[1200, "Blue"], [1900, " sky"]],
+    "tool_calls": [],
+    "finish": "stop",
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+}
+
+
+def test_pieces_keep_their_times_and_thoughts_their_place() -> None:
+    pieces = list(to_http({"ms": 2000, "stream": STREAM}, is_streaming=True).chunks)
+    assert [piece.ms for piece in pieces] == [300, 1200, 1900, 2000, 2000, 2000]
+    assert b"reasoning_content" in pieces[0].content
+    assert pieces[-1].content == b"data: [DONE]\n\n"
+
+
+def test_the_rhythm_is_slept_through_piece_by_piece() -> None:
+    slept: list[float] = []
+    kept = record("a")
+    told: Any = {"ms": 2000, "stream": STREAM}
+    object.__setattr__(kept, "responses", (told,))
+    for sleep, expected in ((slept.append, [0.3, 0.9, 0.7, 0.1]), (None, [0.3, 0.9, 0.7, 0.1])):
+        transport = PlaybackTransport(kept, sleep)
+        with httpx.Client(transport=transport) as client:
+            reply = client.post("http://recorded", json={"stream": True})
+        assert "[DONE]" in reply.text
+        assert [round(seconds, 3) for seconds in slept] == expected
+
+
+def test_the_times_of_the_recording_are_those_of_the_stream(
+    cloudflare: Standin, path: Path
+) -> None:
+    cloudflare.switch(answer="one two three four", tokens_per_second=20)
+    with recording(cloudflare, path) as session:
+        answer = ask(session)
+    (reply,) = json.loads(lines(path)[0])["replies"]
+    times = [ms for ms, _ in reply["stream"]["text"]]
+    assert len(times) >= 4
+    assert times == sorted(times)
+    assert times[0] / 1000 <= (answer.first_token_seconds or 0.0)
+    assert times[-1] <= reply["ms"]
+
+
+def test_a_replay_can_be_stopped_and_the_next_one_works(cloudflare: Standin, path: Path) -> None:
+    cloudflare.switch(answer="word " * 50)
+    with recording(cloudflare, path) as session:
+        whole = ask(session).text
+    with replaying(path) as elsewhere:
+        for delta in elsewhere.stream(elsewhere.build_request(HI)):
+            assert delta
+            break
+        assert ask(elsewhere).text == whole
+
+
+def test_what_cannot_be_played_is_known_before() -> None:
+    assert is_playable(record("a").responses)
+    for broken in (
+        {"ms": 1, "vectors": ["AAA"]},
+        {"ms": 1, "base64": "*", "type": "image/png"},
+        {"ms": 1, "stream": {**STREAM, "tool_calls": [{}]}},
+    ):
+        assert not is_playable([broken])
+
+
+def test_a_session_without_a_recording_sends_as_before(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("the request passed the transport that records")
+
+    monkeypatch.setattr(RecordingTransport, "handle_request", fail)
+    assert session.backend.get_transport_wrapper() is None
+    assert ask(session).cost_basis == "billed"

@@ -1,0 +1,262 @@
+"""Every call is booked: reserved before it is sent, settled however it ends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cfai_magics.errors import (
+    APITimeoutError,
+    BudgetCutoffError,
+    BudgetExceededError,
+    DailyQuotaError,
+    IncompleteStreamError,
+    ServerError,
+)
+from cfai_magics.session.session import Session
+from cfai_magics.settings import Cfai
+from cfai_magics.types.messages import Answer, Message
+from tests.catalog_cache import cache_catalog_without
+from tests.standin import Fault, Standin
+
+HI: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
+LONG = "word " * 3_000
+GEMMA = "@cf/google/gemma-4-26b-a4b-it"
+
+
+def ask(session: Session, max_neurons: float | None = None, **fields: Any) -> Answer:
+    return session.ask(session.build_request(HI, **fields), max_neurons)
+
+
+def rows(session: Session) -> list[dict[str, Any]]:
+    return [dict(row) for row in session.accounting.ledger.history.iter_calls()]
+
+
+def statuses(session: Session) -> list[str]:
+    return [row["status"] for row in rows(session)]
+
+
+def test_the_ledger_holds_what_the_account_was_billed(session: Session, account: Standin) -> None:
+    session.notebook = "lesson.ipynb"
+    answers = [ask(session), ask(session, model="llama-3.2-3b-instruct")]
+    session.embed(["a", "b"])
+    assert [row["model"].rpartition("/")[2] for row in rows(session)] == [
+        *("gemma-4-26b-a4b-it", "llama-3.2-3b-instruct", "bge-m3"),
+    ]
+    assert sum(row["neurons"] for row in rows(session)) == pytest.approx(account.billed, rel=0.01)
+    assert answers[1].day_usage is not None
+    assert answers[1].day_usage.billed == pytest.approx(answers[0].neurons + answers[1].neurons)  # type: ignore[operator]
+    assert {row["notebook"] for row in rows(session)} == {"lesson.ipynb"}
+    assert rows(session)[2]["task"] == "Text Embeddings"
+
+
+def test_nothing_of_a_call_but_its_size_is_in_the_ledger(
+    session: Session, account: Standin, home: Path
+) -> None:
+    account.switch(answer="Blue scatters most.")
+    ask(session)
+    kept = b"".join(path.read_bytes() for path in home.glob("ledger.sqlite*"))
+    assert b"gemma-4-26b-a4b-it" in kept
+    for secret in (b"sky", b"scatters", account.token.encode(), account.account_id.encode()):
+        assert secret not in kept
+
+
+def test_a_call_that_does_not_fit_is_refused_and_not_sent(
+    session: Session, account: Standin
+) -> None:
+    session.accounting.ledger.budgets.set("day", 0.2)
+    with pytest.raises(BudgetExceededError, match="today's budget of 0 neurons"):
+        ask(session)
+    with pytest.raises(BudgetExceededError):
+        session.embed(["many words " * 900])
+    assert account.requests == ()
+    assert statuses(session) == ["refused", "refused"]
+
+
+def test_a_budget_lowers_max_tokens_and_says_so(session: Session, account: Standin) -> None:
+    account.switch(answer=LONG)
+    session.accounting.ledger.budgets.set("session", 3.0)
+    answer = ask(session)
+    sent = account.requests[-1].json["max_tokens"]
+    assert 16 <= sent < 110
+    assert answer.finish_reason == "length"
+    assert answer.notes[0] == (
+        f"max_tokens was lowered from 2,048 to {sent} to fit this session's budget."
+    )
+    assert account.billed <= 3.0
+    assert "of this session's budget of 3 neurons is used" in answer.notes[1]
+
+
+def test_a_limit_of_one_cell_holds_for_it_alone(session: Session, account: Standin) -> None:
+    account.switch(answer=LONG)
+    assert ask(session, max_neurons=3.0).neurons == pytest.approx(account.billed)
+    assert account.billed <= 3.0
+    assert ask(session, max_tokens=500).usage.completion_tokens == 500
+    with pytest.raises(BudgetExceededError, match="--max-neurons"):
+        ask(session, max_neurons=0.1)
+
+
+def endless(_request: httpx.Request) -> httpx.Response:
+    """A server that takes no notice of max_tokens."""
+    frame = b'data: {"choices":[{"delta":{"content":"word "}}]}\n\n'
+    return httpx.Response(
+        200, headers={"Content-Type": "text/event-stream"}, stream=Frames(frame, 5_000)
+    )
+
+
+class Frames(httpx.SyncByteStream):
+    def __init__(self, frame: bytes, count: int) -> None:
+        self.frame, self.count, self.closed = frame, count, False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(self.count):
+            assert not self.closed
+            yield self.frame
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_an_answer_that_passes_its_limit_is_cut_and_kept(account: Standin, home: Path) -> None:
+    session = Session(Cfai(), home, transport=httpx.MockTransport(endless))
+    session.accounting.ledger.budgets.set("day", 5.0)
+    with pytest.raises(BudgetCutoffError, match="Cut at the end of today's budget") as caught:
+        ask(session)
+    answer = caught.value.answer
+    assert answer.text.startswith("word word")
+    assert (answer.finish_reason, answer.cost_basis) == ("budget", "estimated")
+    assert 4.9 < answer.neurons < 5.1, "at the most one piece more"
+    assert statuses(session) == ["interrupted"]
+    session.close()
+
+
+def test_a_model_without_a_price_is_cut_by_what_it_reports(
+    session: Session, account: Standin
+) -> None:
+    account.switch(answer=LONG, tokens_per_second=2_000)
+    session.accounting.ledger.budgets.set("day", 5.0)
+    cache_catalog_without(session.home, GEMMA)
+    with pytest.raises(BudgetCutoffError):
+        ask(session, model=GEMMA)
+    assert rows(session)[0]["neurons"] <= 5.1
+
+
+def test_a_used_up_allowance_closes_the_day_in_every_kernel(
+    session: Session, account: Standin, home: Path
+) -> None:
+    account.switch(error=Fault.of(4006))
+    with pytest.raises(DailyQuotaError) as caught:
+        ask(session)
+    assert "renewed at 00:00 UTC, in " in caught.value.hint
+    assert "%cfai local" in caught.value.hint
+    account.clear()
+    another = Session(Cfai(), home)
+    with pytest.raises(DailyQuotaError, match="nothing was sent") as caught:
+        ask(another)
+    assert "renewed at 00:00 UTC, in " in caught.value.hint
+    assert account.requests == ()
+    another.accounting.ledger.reopen_day(another.accounting.get_context().account)
+    account.switch(error=None)
+    assert ask(another).text
+    another.close()
+
+
+@pytest.mark.parametrize("left", ["by hand", "by the collector"])
+def test_an_answer_left_early_is_booked_as_an_estimate(
+    session: Session, account: Standin, left: str
+) -> None:
+    account.switch(answer=LONG, tokens_per_second=100)
+    stream = session.stream(session.build_request(HI))
+    pieces = iter(stream)
+    for _ in range(20):
+        next(pieces)
+    if left == "by hand":
+        stream.close()
+    del pieces, stream
+    (row,) = rows(session)
+    assert (row["status"], row["basis"]) == ("interrupted", "estimated")
+    assert account.wait_for(lambda c: c.disconnects == 1)
+    assert row["neurons"] == pytest.approx(account.billed, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("switches", "error", "billed"),
+    [
+        pytest.param(
+            {"error": Fault.of(3043), "error_path": "chat"}, ServerError, False, id="500"
+        ),
+        pytest.param({"error": Fault.of(3046)}, APITimeoutError, True, id="time-out"),
+        pytest.param({"done": False, "finish_reason": ""}, IncompleteStreamError, True, id="cut"),
+    ],
+)
+def test_a_call_that_fails_is_booked_by_what_it_may_have_cost(
+    session: Session, account: Standin, switches: dict[str, Any], error: type, billed: bool
+) -> None:
+    account.switch(**switches, retry_after="0")
+    with pytest.raises(error):
+        ask(session)
+    (row,) = rows(session)
+    assert row["status"] == "failed"
+    assert (row["neurons"] > 0) is billed
+    assert row["basis"] == "estimated"
+
+
+def test_from_80_per_cent_of_the_allowance_on_an_answer_says_so(session: Session) -> None:
+    assert ask(session).notes == ()
+    ledger = session.accounting.ledger
+    place = session.accounting.get_context()
+    ledger.reserve(place, "another program", "Text Generation", lambda _limits, _closed: 8_000.0)
+    (note,) = ask(session).notes
+    assert note == "80 % of today's free allowance of 10,000 neurons is used."
+
+
+def test_an_estimate_learns_from_the_bills_and_says_so(session: Session, account: Standin) -> None:
+    for _ in range(3):
+        ask(session)
+    account.switch(omit_neurons_body=True, omit_neurons_header=True)
+    answer = ask(session)
+    assert answer.cost_basis == "estimated"
+    assert answer.notes == ("Estimated by what the last 3 calls of this model were billed.",)
+
+
+@pytest.mark.parametrize(
+    ("model", "payload", "rel"),
+    [
+        pytest.param("flux-1-schnell", {"prompt": "a cat", "steps": 4}, 1e-3, id="image"),
+        pytest.param("bge-small-en-v1.5", {"text": ["Hi", "there"]}, 0.2, id="embeddings"),
+        pytest.param(
+            "bge-reranker-base", {"query": "a", "contexts": [{"text": "b"}]}, 0.5, id="rank"
+        ),
+        pytest.param("aura-1", {"text": "Good morning"}, 1e-3, id="speech"),
+    ],
+)
+@pytest.mark.parametrize("told", [True, False], ids=["billed", "estimated"])
+def test_a_native_task_is_booked_in_its_own_unit(
+    session: Session, account: Standin, model: str, payload: dict[str, Any], rel: float, told: bool
+) -> None:
+    if not told:
+        account.switch(omit_neurons_header=True, omit_neurons_body=True)
+    result = session.run(model, payload)
+    (row,) = rows(session)
+    assert (row["status"], row["basis"]) == ("ok", "billed" if told else "estimated")
+    assert result.neurons == row["neurons"] == pytest.approx(account.billed, rel=rel, abs=0.005)
+    assert row["task"] == session.resolve_catalog_model(model).task
+
+
+def test_a_task_that_does_not_fit_is_refused_and_not_sent(
+    session: Session, account: Standin
+) -> None:
+    session.accounting.ledger.budgets.set("day", 100)
+    with pytest.raises(BudgetExceededError, match=r"this call may cost 172\.8"):
+        session.run("flux-1-schnell", {"prompt": "a cat"})
+    assert account.requests == ()
+
+
+def test_texts_to_embed_are_booked_as_one_call(session: Session, account: Standin) -> None:
+    account.switch(embeddings_usage=True, omit_neurons_header=True)
+    embeddings = session.embed([f"text {n}" for n in range(250)])
+    (row,) = rows(session)
+    assert embeddings.usage.prompt_tokens == row["tokens_in"] > 0
+    assert row["neurons"] == pytest.approx(account.billed, rel=0.1)

@@ -1,0 +1,127 @@
+"""One SQLite file, for many kernels at once and from one version of the package to the next."""
+
+import gc
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from cfai_magics.errors import StorageError
+from cfai_magics.storage.database import Database, Migration
+
+FIRST: Migration = ("notes", "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT);")
+SECOND: Migration = (
+    "authors",
+    """
+    ALTER TABLE notes ADD COLUMN author TEXT NOT NULL DEFAULT 'nobody; really';
+    CREATE TRIGGER shout AFTER INSERT ON notes BEGIN
+      UPDATE notes SET text = upper(text) WHERE id = NEW.id;
+      UPDATE notes SET text = text || '!' WHERE id = NEW.id;
+    END;
+    """,
+)
+
+
+def texts(database: Database) -> list[str]:
+    with database.connection() as connection:
+        return [row["text"] for row in connection.execute("SELECT text FROM notes ORDER BY id")]
+
+
+def write(database: Database, text: str) -> None:
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO notes (text) VALUES (?)", (text,))
+
+
+def write_half(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO notes (text) VALUES ('half')")
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+
+
+def test_a_later_version_finds_what_an_earlier_one_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "notes.sqlite"
+    earlier = Database(path, [FIRST])
+    write(earlier, "kept")
+    earlier.close()
+    later = Database(path, [FIRST, SECOND])
+    write(later, "new")
+    assert texts(later) == ["kept", "NEW!"]
+
+
+def test_an_earlier_version_leaves_a_later_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    write(Database(path, [FIRST, SECOND]), "kept")
+    with pytest.raises(StorageError, match="newer cfai-magics"):
+        texts(Database(path, [FIRST]))
+
+
+def test_a_migration_that_fails_is_taken_back_whole(tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    write(Database(path, [FIRST]), "kept")
+    broken: Migration = ("broken", "CREATE TABLE more (id);\nINSERT INTO nowhere VALUES (1);\n")
+    with pytest.raises(StorageError, match="no such table"):
+        texts(Database(path, [FIRST, broken]))
+    assert texts(Database(path, [FIRST, SECOND])) == ["kept"]
+
+
+def test_an_error_takes_the_transaction_back(tmp_path: Path) -> None:
+    database = Database(tmp_path / "notes.sqlite", [FIRST])
+    with pytest.raises(StorageError, match="no such table"):
+        write_half(database)
+    write(database, "whole")
+    assert texts(database) == ["whole"]
+
+
+@pytest.mark.parametrize("content", [b"no database " * 100, None], ids=["damaged", "a folder"])
+def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "notes.sqlite"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(StorageError, match=r"notes\.sqlite can't be used"):
+        texts(Database(path, [FIRST]))
+
+
+def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    databases = [Database(path, [FIRST, SECOND]) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda database: write(database, "hello"), databases))
+    assert texts(databases[0]) == ["HELLO!"] * 8
+
+
+def test_a_closed_file_opens_again_when_used(tmp_path: Path) -> None:
+    database = Database(tmp_path / "notes.sqlite", [FIRST])
+    write(database, "kept")
+    database.close()
+    assert texts(database) == ["kept"]
+
+
+def test_a_database_that_goes_closes_what_another_thread_opened(tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    database = Database(path, [FIRST])
+    thread = Thread(target=write, args=(database, "kept"))
+    thread.start()
+    thread.join()
+    log = path.with_name("notes.sqlite-wal")  # SQLite removes it with the last connection
+    assert log.exists()
+    del database, thread
+    gc.collect()
+    assert not log.exists()
+
+
+def test_a_process_that_ends_leaves_no_connection_open(tmp_path: Path) -> None:
+    program = """
+import sys, threading
+from pathlib import Path
+from cfai_magics.storage.map_cache import MapCache
+kept = MapCache(Path(sys.argv[1]))
+thread = threading.Thread(target=kept.count)
+thread.start()
+thread.join()
+"""
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", program, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["maps.sqlite"]

@@ -1,0 +1,200 @@
+"""A ledger that can't be written for a while: what calls cost is written later, and once."""
+
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cfai_magics.errors import StorageError
+from cfai_magics.storage.ledger import FILE_NAME, CallContext, CallOutcome, Ledger
+from cfai_magics.types.usage import Usage
+
+ROOT = Path(__file__).parents[2]
+ME = CallContext("account")
+MOST = 10.0
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    made = Ledger(tmp_path, lock_timeout=0.05)
+    yield made
+    made.close()
+
+
+@contextmanager
+def locked(home: Path, how: str = "IMMEDIATE") -> Iterator[None]:
+    """Let another program hold the file's lock."""
+    with closing(sqlite3.connect(home / FILE_NAME, isolation_level=None)) as other:
+        other.execute(f"BEGIN {how}")
+        yield
+        other.execute("ROLLBACK")
+
+
+def book(ledger: Ledger, neurons: float = MOST) -> int:
+    return ledger.reserve(ME, "m", "Text Generation", lambda *_: neurons)
+
+
+def billed(neurons: float) -> CallOutcome:
+    return CallOutcome("ok", Usage(3, 4, neurons=neurons, cost_basis="billed"), 1.0)
+
+
+def booked(home: Path) -> list[tuple[str, str, float]]:
+    """Return what is in the file, as another program sees it."""
+    with closing(sqlite3.connect(home / FILE_NAME)) as other:
+        return other.execute("SELECT status, basis, neurons FROM calls ORDER BY id").fetchall()
+
+
+def sums(home: Path) -> tuple[float, float, float]:
+    with closing(sqlite3.connect(home / FILE_NAME)) as other:
+        query = "SELECT total(billed), total(estimated), total(reserved) FROM totals"
+        return tuple(other.execute(query).fetchone())  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_locked_ledger_is_settled_with_the_next_call(
+    ledger: Ledger, tmp_path: Path, how: str
+) -> None:
+    first, second = book(ledger), book(ledger)
+    with locked(tmp_path, how):
+        assert isinstance(ledger.settle(first, billed(2.0)), StorageError)
+        assert isinstance(ledger.settle(second, billed(3.0)), StorageError)
+    assert booked(tmp_path) == [("reserved", "estimated", MOST)] * 2
+    book(ledger, 1.0)
+    assert booked(tmp_path)[:2] == [("ok", "billed", 2.0), ("ok", "billed", 3.0)]
+    assert sums(tmp_path) == pytest.approx((5.0, 0.0, 1.0))
+
+
+def test_a_locked_ledger_still_shows_where_the_day_stands(ledger: Ledger, tmp_path: Path) -> None:
+    number = book(ledger)
+    with locked(tmp_path):
+        ledger.settle(number, billed(2.0))
+        assert ledger.day_usage("account").reserved == MOST
+    assert ledger.day_usage("account").billed == 2.0
+
+
+@pytest.mark.parametrize("way", ["close", "end of the process"])
+def test_what_is_left_is_settled_when_the_kernel_ends(tmp_path: Path, way: str) -> None:
+    code = f"""
+import sqlite3, sys
+from pathlib import Path
+from tests.storage.test_late_settlement import Ledger, billed, book, locked
+home = Path(sys.argv[1])
+ledger = Ledger(home, lock_timeout=0.05)
+number = book(ledger)
+with locked(home):
+    assert ledger.settle(number, billed(2.0))
+if {way == "close"}:
+    ledger.close()
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True)
+    assert booked(tmp_path) == [("ok", "billed", 2.0)]
+    assert sums(tmp_path) == pytest.approx((2.0, 0.0, 0.0))
+
+
+def test_what_another_kernel_took_for_lost_is_booked_once(tmp_path: Path) -> None:
+    leaving, other = Ledger(tmp_path, lock_timeout=0.05), Ledger(tmp_path)
+    number = book(leaving)
+    with locked(tmp_path):
+        leaving.settle(number, billed(2.0))
+        leaving.close()
+    assert other.day_usage("account").estimated == MOST
+    leaving.day_usage("account")
+    assert sums(tmp_path) == pytest.approx((2.0, 0.0, 0.0)), "the bill takes the estimate's place"
+    other.day_usage("account")
+    assert booked(tmp_path) == [("ok", "billed", 2.0)]
+    leaving.close()
+    other.close()
+
+
+def test_a_settled_call_is_not_settled_again(ledger: Ledger, tmp_path: Path) -> None:
+    number = book(ledger)
+    assert ledger.settle(number, billed(2.0)) is None
+    assert ledger.settle(number, CallOutcome("failed", Usage(neurons=9.0))) is None
+    assert booked(tmp_path) == [("ok", "billed", 2.0)]
+
+
+def test_a_pool_is_let_go_when_the_lock_is_gone(ledger: Ledger, tmp_path: Path) -> None:
+    pool = ledger.reserve(ME, "m", "Map, reserved", lambda *_: 50.0)
+    with locked(tmp_path):
+        ledger.release_pool(pool)
+        ledger.close_day("account")
+    assert ledger.day_usage("account").reserved == 0
+    assert ledger.day_usage("account").is_closed
+
+
+def test_the_advice_fits_the_trouble(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger)
+    with locked(tmp_path), pytest.raises(StorageError, match="database is locked") as caught:
+        book(ledger)
+    assert "has not finished" in caught.value.hint
+    assert "new one is begun" not in caught.value.hint
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / FILE_NAME).write_bytes(b"no database " * 100)
+    with pytest.raises(StorageError, match="not a database") as caught:
+        book(Ledger(damaged))
+    assert "may be moved away" in caught.value.hint
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from tests.storage.test_late_settlement import FILE_NAME, Ledger, billed, book
+home = Path(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+ledger = Ledger(home)
+numbers = [book(ledger) for _ in range(3)]
+size = max(file.stat().st_size for file in home.glob(FILE_NAME + "*"))
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+troubles = [ledger.settle(number, billed(2.0)) for number in numbers]
+print(troubles[0].cause, troubles[0].hint, sep="\\n")
+assert all(troubles), troubles
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+book(ledger, 1.0)
+day = ledger.day_usage("account")
+print(day.billed, day.reserved)
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="the system sets no such limit")
+def test_a_full_disk_is_settled_once_there_is_space_again(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command: list[Any] = [sys.executable, "-c", FULL, tmp_path]
+    told = subprocess.run(
+        command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert "can't be used" in told[0]
+    assert told[1].startswith("The disk may be full.")
+    assert told[2] == "6.0 1.0"
+
+
+@pytest.mark.parametrize(
+    "figure", [2**63, 10**400, -1, 10**12 + 1], ids=["2^63", "10^400", "-1", "a trillion"]
+)
+def test_tokens_that_no_call_has_count_as_unknown(
+    ledger: Ledger, tmp_path: Path, figure: int
+) -> None:
+    assert (
+        ledger.settle(book(ledger), CallOutcome("ok", Usage(figure, figure, figure, 1.0))) is None
+    )
+    (row,) = ledger.history.iter_calls()
+    assert (row["tokens_in"], row["tokens_cached"], row["tokens_out"]) == (0, 0, 0)
+    assert [total.tokens_in for total in ledger.history.totals("day")] == [0]
+
+
+@pytest.mark.parametrize("figure", [float("inf"), float("nan"), -1.0, 1e300], ids=repr)
+def test_neurons_that_no_call_has_count_as_unknown(ledger: Ledger, figure: float) -> None:
+    outcome = CallOutcome("ok", Usage(1, 1, 0, figure, "billed"), float("nan"), float("inf"))
+    assert ledger.settle(book(ledger), outcome) is None
+    assert ledger.day_usage("account").billed == 0
+    ledger.save_account_figure("account", figure)
+    noted = ledger.day_usage("account").account
+    assert noted is not None
+    assert noted.neurons == 0

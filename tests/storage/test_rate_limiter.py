@@ -1,0 +1,128 @@
+"""The minute's limit of Workers AI, kept by all kernels together."""
+
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.errors import CfaiError
+from cfai_magics.pricing.catalog import load_bundled
+from cfai_magics.pricing.rate_limits import WINDOW_SECONDS, RateLimit, rate_limit_for
+from cfai_magics.storage.rate_limiter import RateLimiter, SlotStore
+from cfai_magics.types.messages import Request
+from cfai_magics.types.usage import Model
+from cfai_magics.workers_ai.client import WorkersAI
+from tests.standin import Standin
+
+GLM = "@cf/zai-org/glm-5.2"
+TAKE = """
+import sys
+from pathlib import Path
+from cfai_magics.storage.rate_limiter import SlotStore
+store = SlotStore(Path(sys.argv[1]), lambda: 1000.0)
+for _ in range(25):
+    print(store.acquire("account", "lane", 10, 60.0))
+"""
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_as_many_as_the_limit_go_at_once_and_the_next_waits_for_the_first(tmp_path: Path) -> None:
+    clock = Clock()
+    pace = SlotStore(tmp_path, clock)
+    waits = []
+    for _ in range(5):
+        waits.append(pace.acquire("me", "lane", 3, 60.0))
+        clock.now += 1
+    assert waits == [0, 0, 0, 57, 57]
+    assert pace.acquire("me", "other lane", 3, 60.0) == 0
+    assert pace.acquire("somebody else", "lane", 3, 60.0) == 0
+
+
+def test_no_window_ever_holds_more_than_the_limit(tmp_path: Path) -> None:
+    clock, times = Clock(), deque[float]()
+    pace = SlotStore(tmp_path, clock)
+    for step in range(200):
+        times.append(clock.now + pace.acquire("me", "lane", 7, 60.0))
+        clock.now += (step * 37 % 11) / 2
+    ordered = sorted(times)
+    pairs = zip(ordered, ordered[7:], strict=False)
+    assert all(later - earlier >= 60 - 1e-6 for earlier, later in pairs)
+
+
+def test_kernels_share_one_limit(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TAKE, str(tmp_path)]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+        for _ in range(4)
+    ]
+    waits = sorted(float(line) for each in running for line in each.communicate()[0].split())
+    assert waits == [60.0 * (place // 10) for place in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("model", "lane"),
+    [
+        (Model("@cf/a/b", "Text Generation"), RateLimit("Text Generation", 300)),
+        (Model("@cf/a/unlisted"), RateLimit("Text Generation", 300)),
+        (Model("@cf/a/b", "Text Embeddings"), RateLimit("Text Embeddings", 3000)),
+        (Model("@cf/a/dear", "Text Generation", paid_plan_only=True), RateLimit("dear", 20)),
+        (Model("@cf/a/b", "Text-to-Speech"), None),
+    ],
+)
+def test_each_task_and_each_paid_model_has_a_lane(model: Model, lane: RateLimit | None) -> None:
+    assert rate_limit_for(model) == lane
+
+
+@pytest.mark.parametrize(("model", "limit"), [("@cf/google/gemma-4-26b-a4b-it", 300), (GLM, 20)])
+def test_one_request_too_many_waits_for_its_turn_and_is_not_refused(
+    tmp_path: Path, model: str, limit: int
+) -> None:
+    clock, told = Clock(), list[tuple[CfaiError, float, int]]()
+    turns = RateLimiter(tmp_path, clock, {m.name: m for m in load_bundled().models}.__getitem__)
+    request = Request(model, ({"role": "user", "content": "Hi"},), max_tokens=1)
+    with (
+        Standin(plan="paid", clock=clock) as cloudflare,
+        WorkersAI(
+            cloudflare.account_id,
+            cloudflare.token,
+            base_url=cloudflare.base_url,
+            sleep=clock.sleep,
+        ) as client,
+    ):
+        client.set_rate_limiter(lambda name: turns.acquire("me", name))
+        for _ in range(limit + 1):
+            client.chat(request, on_retry=lambda *what: told.append(what))
+        assert len(cloudflare.requests) == limit + 1, "none was refused and sent again"
+    ((error, seconds, number),) = told
+    assert (seconds, number) == (WINDOW_SECONDS, 1)
+    assert error.cause.startswith(f"Workers AI takes {limit} requests a minute of ")
+
+
+def test_a_try_that_follows_takes_a_turn_too(tmp_path: Path) -> None:
+    clock, taken = Clock(), list[str]()
+    with (
+        Standin(clock=clock) as cloudflare,
+        WorkersAI(
+            cloudflare.account_id,
+            cloudflare.token,
+            base_url=cloudflare.base_url,
+            sleep=clock.sleep,
+        ) as client,
+    ):
+        client.set_rate_limiter(taken.append)
+        cloudflare.switch(busy=True)
+        with pytest.raises(CfaiError):
+            client.embed(["Hi"], "@cf/baai/bge-m3")
+        assert len(cloudflare.requests) == len(taken) > 1

@@ -1,0 +1,227 @@
+"""`--task`: images, sounds, translations, vectors and scores, in a real kernel."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.kernels import Cell, Kernel
+from tests.standin import Standin, images, sounds
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("files")
+    (made / "talk.wav").write_bytes(sounds.wav(12))
+    (made / "plot.png").write_bytes(images.png(64, 48, 7))
+    (made / "table.csv").write_text("a,b\n1,2\n")
+    (made / "note.txt").write_text("hi there")
+    return made
+
+
+@pytest.fixture(scope="module")
+def kernel(module_kernel: Kernel, folder: Path) -> Kernel:
+    module_kernel.run(f"import os; os.chdir({str(folder)!r})")
+    module_kernel.run("texts = ['the cat sat', 'a cat on a mat', 'income tax']")
+    return module_kernel
+
+
+@pytest.fixture
+def cloudflare(module_cloudflare: Standin) -> Standin:
+    module_cloudflare.clear()
+    return module_cloudflare
+
+
+def receipt(cell: Cell) -> str:
+    return cell.outputs[-1]["data"]["text/plain"]  # type: ignore[no-any-return]
+
+
+def test_an_image_is_shown_so_that_the_notebook_keeps_it(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    cell = kernel.run("%%cfai --task image -o pic --seed 3\na {{texts[2].split()[0]}} lighthouse")
+    (shown,) = cell.mime("image/jpeg")
+    assert base64.b64decode(shown).startswith(b"\xff\xd8")
+    assert "flux-1-schnell · 1,024×1,024 pixels, 4 steps · 173 neurons billed" in receipt(cell)
+    assert cloudflare.requests[-1].json == {"prompt": "a income lighthouse", "seed": 3}
+    again = kernel.run("pic").outputs[0]["data"]
+    assert again["image/jpeg"].strip() == shown.strip()
+    assert "text/markdown" not in again, "front ends would prefer it to the image"
+
+
+def test_an_image_can_be_sent_on_and_saved(
+    kernel: Kernel, cloudflare: Standin, folder: Path
+) -> None:
+    kernel.run("%%cfai --task image -o pic -m stable-diffusion-xl-base-1.0\na lighthouse")
+    cell = kernel.run(
+        "%%cfai --task image -m flux-2-klein-4b --image pic --save new.jpg\nnow at night"
+    )
+    assert b'name="input_image_0"; filename="pic"' in cloudflare.requests[-1].body_bytes
+    assert (folder / "new.jpg").read_bytes().startswith(b"\xff\xd8")
+    assert "Saved as new.jpg." in receipt(cell)
+
+
+def test_speech_is_a_player_and_costs_what_its_price_list_says(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    cell = kernel.run("%%cfai --task speech -p lang=fr\nBonjour")
+    (player,) = cell.mime("text/html")[:1]
+    assert player.startswith('<audio controls title="Bonjour" src="data:audio/mpeg;base64,//')
+    assert "melotts · 7 characters → 0.5 s" in receipt(cell)
+    assert cloudflare.requests[-1].json == {"prompt": "Bonjour", "lang": "fr"}
+
+
+def test_a_sound_too_big_for_a_notebook_is_told_and_not_shown(kernel: Kernel) -> None:
+    kernel.run("import cfai_magics.media.generated as generated; generated.MAX_INLINE_BYTES = 100")
+    cell = kernel.run("%%cfai --task speech\nBonjour")
+    kernel.run("media.MOST_SHOWN = 5_000_000")
+    assert "<audio" not in cell.mime("text/html")[0]
+    assert ".save(path) writes it into a file" in cell.mime("text/html")[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "body"),
+    [
+        ("", "talk.wav"),
+        ("-m whisper", "talk.wav"),
+        ("-m nova-3", "{{open('talk.wav', 'rb').read()}}"),
+    ],
+)
+def test_a_sound_is_written_down_whatever_the_model_takes(
+    kernel: Kernel, cloudflare: Standin, line: str, body: str
+) -> None:
+    cell = kernel.run(f"%%cfai --task transcribe {line}\n{body}")
+    assert cell.mime("text/markdown") == ["Hello from the stand-in."]
+    assert "12.0 s of sound" in receipt(cell)
+    assert len(cloudflare.requests) == 1
+
+
+def test_a_translation_names_both_languages(kernel: Kernel, cloudflare: Standin) -> None:
+    cell = kernel.run("%%cfai --task translate --from en --to de\nGood morning")
+    assert cell.mime("text/markdown") == ["[de] Good morning"]
+    assert "m2m100-1.2b · about 3→5 tokens" in receipt(cell)
+    assert cloudflare.requests[-1].json == {
+        "text": "Good morning",
+        "source_lang": "en",
+        "target_lang": "de",
+    }
+
+
+def test_vectors_are_an_array_and_a_table_of_their_nearness(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    cell = kernel.run("%%cfai --task embed -o v\n{{texts}}\none more")
+    assert cloudflare.requests[-1].json["input"] == [
+        *("the cat sat", "a cat on a mat", "income tax", "one more"),
+    ]
+    assert ">1.00</td>" in cell.mime("text/html")[0]
+    assert "bge-m3 · about " in receipt(cell)
+    shape = kernel.run("import numpy; print(numpy.asarray(v.parsed).shape, v.parsed.array.dtype)")
+    assert shape.text == "(4, 1024) float64\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "first"),
+    [
+        ("classify", "This is awful", "NEGATIVE  0.980"),
+        ("classify --image plot.png", "-", "TABBY  0.810"),
+        ("classify -m detr-resnet-50 --image plot.png", "-", "xmin 1, ymin 1"),
+        ("rerank", "Where is the cat?\n{{texts}}", "the cat sat"),
+        ("rerank -m bge-m3", "Where is the cat?\nincome tax\nthe cat sat", "the cat sat"),
+    ],
+)
+def test_scores_are_a_table(kernel: Kernel, line: str, body: str, first: str) -> None:
+    cell = kernel.run(f"%%cfai --task {line} -o scores\n{body}")
+    assert first in cell.outputs[0]["data"]["text/plain"].splitlines()[1]
+    assert cell.mime("text/html")[0].startswith("<table>")
+    assert kernel.run("print(scores.parsed[0]['score'] > 0.5)").text == "True\n"
+
+
+def test_an_image_is_described(kernel: Kernel, cloudflare: Standin) -> None:
+    cell = kernel.run("%%cfai --task describe --image plot.png --max-tokens 50\nWhat is it?")
+    assert cell.mime("text/markdown") == ["A small grey square."], cell
+    sent = cloudflare.requests[-1].json
+    assert (sent["prompt"], sent["max_tokens"]) == ("What is it?", 50)
+    assert bytes(sent["image"]).startswith(b"\x89PNG")
+    empty = kernel.run("%%cfai --task describe -m moondream3.1-9B-A2B --image plot.png\nWhat?")
+    assert "The answer is empty." in receipt(empty)
+
+
+def test_documents_become_markdown_and_one_that_does_not_is_told(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    cell = kernel.run("%%cfai --task markdown -o docs\ntable.csv\nnote.txt\ntalk.wav")
+    assert cell.mime("text/markdown")[0].startswith("## table.csv\n\n| a | b |")
+    assert "talk.wav was not converted: Unsupported file type" in receipt(cell)
+    assert kernel.run("print(*docs.parsed)").text == "table.csv note.txt\n"
+    assert len(cloudflare.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "told"),
+    [
+        ("image -t 0.3", "x", "--task image takes no --temperature"),
+        ("image --from en", "x", "--task image takes no --from"),
+        ("speech --image plot.png", "x", "--task speech takes no --image"),
+        ("image -m bge-m3", "x", "bge-m3 is for Text Embeddings, not for --task image"),
+        ("image", "x" * 2049, "The prompt has 2,049 characters, of 2,048 taken"),
+        ("image --image plot.png", "x", "flux-1-schnell makes no image out of 1"),
+        ("image --max-neurons 5", "x", "this call may cost 172.8. Raise --max-neurons"),
+        ("transcribe", "note.txt", "note.txt is no sound that is known"),
+        ("transcribe", "none.mp3", "--task transcribe none.mp3: No such file"),
+        ("transcribe", "{{texts}}", "a value of type list holds none"),
+        ("transcribe", "talk.wav\ntalk.wav", "hears one sound a cell"),
+        ("transcribe -m nova-3 -p language=de", "talk.wav", "is sent the bytes alone"),
+        ("translate", "Hallo", "needs both languages"),
+        ("translate --to de", "Hallo", "needs both languages"),
+        ("rerank", "only a question", "needs a question and texts"),
+        ("classify -m bge-reranker-base", "x", "ranks texts, and classifies none"),
+        ("rerank -m distilbert-sst-2-int8", "a\nb", "ranks no texts"),
+        ("describe", "What?", "needs one image"),
+        ("paint", "x", "argument --task: invalid choice: 'paint'"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_nothing_is_sent(
+    kernel: Kernel, cloudflare: Standin, line: str, body: str, told: str
+) -> None:
+    cell = kernel.run(f"%%cfai --task {line}\n{body}")
+    assert len(cell.traceback) == 1, cell
+    assert told in cell.traceback[0]
+    assert cloudflare.requests == ()
+
+
+def test_from_and_to_mean_nothing_without_a_task(kernel: Kernel, cloudflare: Standin) -> None:
+    assert "go with --task only" in kernel.run("%%cfai --to de\nHi").traceback[0]
+    assert cloudflare.requests == ()
+
+
+def test_a_dry_run_tells_the_price_in_the_tasks_own_unit(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    image = kernel.run("%%cfai --task image --dry-run -p steps=8\na lighthouse").text
+    assert "1,024×1,024 pixels, 8 steps: at most 326 neurons estimated." in image
+    assert "4.8 per 512×512 tile, 9.6 per step and tile (neurons)" in image
+    heard = kernel.run("%%cfai --task transcribe --dry-run\ntalk.wav").text
+    assert "12.0 s of sound: at most 9.3 neurons estimated." in heard
+    assert len(json.loads(heard.partition("\n\n")[0])["input"]["audio"]) < 100
+    assert cloudflare.requests == ()
+
+
+def test_an_interrupted_task_stops_at_once_and_is_booked(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    cloudflare.switch(delay_before_headers=60.0)
+    running = kernel.start("%%cfai --task image\na lighthouse")
+    assert cloudflare.wait_for(lambda c: len(c.requests) == 1)
+    kernel.manager.interrupt_kernel()
+    cell = kernel.finish(running)
+    cloudflare.switch(delay_before_headers=0.0)
+    assert cell.ename == "InterruptedAnswerError"
+    assert cloudflare.wait_for(lambda c: c.disconnects >= 1)
+    last = kernel.run(
+        "from cfai_magics.api import get_current_session\n"
+        "*_, last = get_current_session().accounting.ledger.history.iter_calls()\n"
+        "print((last['status'], round(last['neurons'], 1)))"
+    )
+    assert last.text == "('interrupted', 172.8)\n"

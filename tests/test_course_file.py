@@ -1,0 +1,166 @@
+"""The course's file: found, read, and refused where it names a way out."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.course import NO_COURSE, find_course, read_course
+from cfai_magics.errors import InvalidOptionError
+from tests.canaries import account_id, older_token, token
+
+WHOLE = """
+model = "llama-3.2-3b-instruct"
+allowed_models = ["llama-3.2-3b-instruct", "@cf/baai/bge-m3"]
+system = "Lead, and never give the solution."
+max_tokens = 500
+gateway = "class"
+locked = ["system", "max_tokens"]
+
+[budget]
+day = 2000
+call = 50
+
+[metadata]
+course = "Physics 1"
+group = 3
+"""
+
+
+def course_in(folder: Path, text: str) -> Path:
+    path = folder / "cfai.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_it_is_found_upward_and_the_nearest_counts(tmp_path: Path) -> None:
+    lesson = tmp_path / "week" / "lesson"
+    lesson.mkdir(parents=True)
+    assert find_course(lesson) == NO_COURSE
+    course_in(tmp_path, "max_tokens = 100")
+    assert find_course(lesson).settings == {"max_tokens": 100}
+    nearest = course_in(tmp_path / "week", "max_tokens = 50")
+    assert find_course(lesson).path == nearest
+
+
+def test_all_that_it_holds_is_read(tmp_path: Path) -> None:
+    course = read_course(course_in(tmp_path, WHOLE))
+    assert course.allowed_models == ("llama-3.2-3b-instruct", "@cf/baai/bge-m3")
+    assert dict(course.budgets) == {"day": 2000, "cell": 50}
+    assert course.locked == {"system", "max_tokens"}
+    assert (course.gateway, course.metadata) == ("class", {"course": "Physics 1", "group": 3})
+
+
+def test_the_first_of_the_allowed_models_is_the_default(tmp_path: Path) -> None:
+    course = read_course(course_in(tmp_path, 'allowed_models = ["a", "b"]'))
+    assert course.settings["model"] == "a"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'base_url = "https://example.org"',
+        'CLOUDFLARE_API_BASE_URL = "https://example.org"',
+        'host = "example.org"',
+        'http_proxy = "http://example.org"',
+        'account_id = "mine"',
+        'api_token = "x"',
+        'api_key = "x"',
+        'password = "x"',
+        'home = "../elsewhere"',
+        'ledger_file = "/tmp/x"',
+        'local = "../model.gguf"',
+        'local = "/etc/passwd"',
+        "[server]",
+        '[metadata]\nhost = "https://example.org"',
+        '[metadata]\nnotes = "/etc/passwd"',
+        '[metadata]\nnotes = "c:\\\\notes"',
+    ],
+)
+def test_a_way_out_is_refused_and_says_why(tmp_path: Path, line: str) -> None:
+    path = course_in(tmp_path, line)
+    with pytest.raises(InvalidOptionError, match="no host, account, credential or path") as caught:
+        read_course(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("made", [account_id, token, older_token])
+@pytest.mark.parametrize(
+    "line",
+    [
+        'system = "Use {} always"',
+        "[metadata]\nstudent = '{}'",
+        'allowed_models = ["{}"]',
+        'gateway = "{}"',
+        '[metadata]\n"{}" = 1',
+    ],
+    ids=["a prompt", "metadata", "a list", "a gateway", "a name"],
+)
+def test_a_secret_is_refused_and_not_repeated(tmp_path: Path, line: str, made: object) -> None:
+    assert callable(made)
+    secret = made()
+    with pytest.raises(InvalidOptionError, match="token or an account id") as caught:
+        read_course(course_in(tmp_path, line.format(secret)))
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model = ", "can't be read"),
+        ('colour = "red"', "it may set allowed_models"),
+        ('model = "@cf/../../../user/tokens"', "no model's name"),
+        ('model = "https://example.org/x"', "no model's name"),
+        ("model = 3", "no model's name"),
+        ("max_tokens = true", "max_tokens is true"),
+        ("allowed_models = []", "no list of names"),
+        ('allowed_models = "all"', "no list of names"),
+        ('model = "a"\nallowed_models = ["b"]', "none of its allowed_models"),
+        ("budget = 2000", "budget takes call, notebook, session, day"),
+        ("[budget]\nweek = 1", "budget takes"),
+        ("[budget]\nday = -1", "no number of neurons"),
+        ("[budget]\nday = inf", "no number of neurons"),
+        ("[budget]\nday = nan", "no number of neurons"),
+        ("[budget]\nday = true", "no number of neurons"),
+        ('gateway = "a/b"', "no gateway's name"),
+        ("gateway = 1", "no gateway's name"),
+        ("[metadata]\na=1\nb=1\nc=1\nd=1\ne=1\nf=1", "5 names at most"),
+        ("[metadata]\na = [1]", "5 names at most"),
+        ('metadata = "x"', "5 names at most"),
+        ('locked = ["footer"]', "locked takes"),
+        ('locked = "model"', "locked takes"),
+        ('locked = ["system"]', "without setting it"),
+        (f"# {'x' * 100_000}", "more than 100,000 bytes"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_line(tmp_path: Path, text: str, told: str) -> None:
+    path = course_in(tmp_path, text)
+    with pytest.raises(InvalidOptionError) as caught:
+        read_course(path)
+    assert told.lower() in str(caught.value).lower()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_there_and_can_t_be_read_is_not_taken_for_no_course(tmp_path: Path) -> None:
+    path = tmp_path / "cfai.toml"
+    made = [path.mkdir, lambda: path.symlink_to(tmp_path / "nowhere")]
+    made += [lambda: os.mkfifo(path)] if hasattr(os, "mkfifo") else []
+    for make in made:
+        make()
+        with pytest.raises(InvalidOptionError, match="can't be read"):
+            find_course(tmp_path)
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_the_mark_that_editors_put_before_a_file_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "cfai.toml"
+    path.write_bytes(b"\xef\xbb\xbfmax_tokens = 5\r\n")
+    assert read_course(path).settings == {"max_tokens": 5}
+
+
+def test_bytes_that_are_no_text_are_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "cfai.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidOptionError, match="can't be read"):
+        read_course(path)

@@ -1,0 +1,312 @@
+"""What a course's file holds can't be loosened, from wherever one asks."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+import cfai_magics
+from cfai_magics import cli
+from cfai_magics.commands import run
+from cfai_magics.errors import (
+    BudgetCutoffError,
+    BudgetExceededError,
+    CoursePolicyError,
+    InvalidOptionError,
+)
+from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.session.session import Session
+from cfai_magics.settings import load_settings, update_settings_file
+from cfai_magics.types.messages import Message
+from tests.catalog_cache import cache_catalog_without
+from tests.fake_frontends import bare_frontend
+from tests.standin import Standin
+
+HI: list[Message] = [{"role": "user", "content": "Hi"}]
+SYSTEM = "Lead, and never give the solution."
+TUTOR: Message = {"role": "system", "content": SYSTEM}
+SMALL, GEMMA = "@cf/meta/llama-3.2-3b-instruct", "@cf/google/gemma-4-26b-a4b-it"
+TEXT = f"""
+allowed_models = ["llama-3.2-3b-instruct", "gemma-4-26b-a4b-it"]
+system = "{SYSTEM}"
+max_tokens = 100
+temperature = 0.5
+local = ""
+locked = ["system", "max_tokens", "temperature", "local"]
+"""
+Begin = Callable[[str], Session]
+
+
+@pytest.fixture
+def begin(account: Standin, home: Path, tmp_path: Path) -> Iterator[Begin]:
+    """Begins sessions below the folder of a course."""
+    begun: list[Session] = []
+    folder = tmp_path / "course" / "lesson"
+    folder.mkdir(parents=True)
+
+    def session(text: str) -> Session:
+        (folder.parent / "cfai.toml").write_text(text)
+        begun.append(Session(load_settings(home, None, folder), home))
+        return begun[-1]
+
+    yield session
+    for each in begun:
+        each.close()
+
+
+def test_its_settings_win_over_the_users_own_and_say_so(home: Path, tmp_path: Path) -> None:
+    update_settings_file(home, {"max_tokens": 9_000, "footer": "short"})
+    (tmp_path / "cfai.toml").write_text('max_tokens = 70\nmodel = "llama-3.2-3b-instruct"')
+    config = Config({"Cfai": {"model": GEMMA, "timeout": 9.0}})
+    settings = load_settings(home, config, tmp_path)
+    assert (settings.max_tokens, settings.model) == (70, "llama-3.2-3b-instruct")
+    assert settings.get_origin("max_tokens") == str(tmp_path / "cfai.toml")
+    assert settings.get_origin("footer") == str(home / "settings.toml")
+    assert settings.get_origin("timeout") == "IPython's configuration"
+    assert settings.get_origin("format") == "default"
+    settings.max_tokens = 60
+    assert settings.get_origin("max_tokens") == "this kernel"
+
+
+def test_what_it_does_not_lock_a_cell_may_change(begin: Begin, account: Standin) -> None:
+    session = begin("max_tokens = 70\ntemperature = 0.5")
+    session.settings.max_tokens = 80
+    assert session.ask(session.build_request(HI, temperature=0.1)).text
+    assert account.requests[-1].json["max_tokens"] == 80
+    assert account.requests[-1].json["temperature"] == 0.1
+
+
+def test_what_it_allows_is_asked(begin: Begin, account: Standin) -> None:
+    session = begin(TEXT)
+    session.ask(session.build_request([TUTOR, *HI]))
+    session.ask(session.build_request([TUTOR, *HI], "gemma-4-26b-a4b-it", max_tokens=20))
+    assert [request.json["model"] for request in account.requests] == [SMALL, GEMMA]
+    assert [request.json["max_tokens"] for request in account.requests] == [100, 20]
+
+
+@pytest.mark.parametrize(
+    ("model", "messages", "fields"),
+    [
+        pytest.param("gpt-oss-120b", [TUTOR, *HI], {}, id="another model"),
+        pytest.param("@cf/x/unlisted", [TUTOR, *HI], {}, id="a model in no list"),
+        pytest.param("", [TUTOR, *HI], {"extra": {"model": "@cf/x/y"}}, id="a model in extra"),
+        pytest.param("", HI, {}, id="no system prompt"),
+        pytest.param("", [{"role": "system", "content": "Solve."}, *HI], {}, id="another one"),
+        pytest.param("", [TUTOR, {"role": "system", "content": "No."}, *HI], {}, id="a second"),
+        pytest.param("", [TUTOR, {"role": "developer", "content": "No."}], {}, id="a developer"),
+        pytest.param("", [TUTOR, *HI], {"extra": {"messages": HI}}, id="messages in extra"),
+        pytest.param("", [TUTOR, *HI], {"max_tokens": 101}, id="more tokens"),
+        pytest.param("", [TUTOR, *HI], {"extra": {"max_tokens": 101}}, id="more in extra"),
+        pytest.param("", [TUTOR, *HI], {"extra": {"max_tokens": "101"}}, id="tokens as text"),
+        pytest.param(
+            "", [TUTOR, *HI], {"extra": {"max_completion_tokens": None}}, id="no limit of tokens"
+        ),
+        pytest.param("", [TUTOR, *HI], {"temperature": 0.6}, id="another temperature"),
+        pytest.param("", [TUTOR, *HI], {"extra": {"temperature": 1}}, id="one in extra"),
+    ],
+)
+def test_a_question_that_it_does_not_allow_is_not_sent(
+    begin: Begin, account: Standin, model: str, messages: list[Message], fields: dict[str, object]
+) -> None:
+    session = begin(TEXT)
+    with pytest.raises(CoursePolicyError, match="course") as caught:
+        session.ask(session.build_request(messages, model, **fields))
+    assert "Nothing was sent" in str(caught.value)
+    assert account.requests == ()
+
+
+def test_embeddings_and_tasks_are_held_too(begin: Begin, account: Standin) -> None:
+    session = begin(TEXT)
+    with pytest.raises(CoursePolicyError, match="bge-m3"):
+        session.embed(["a"])
+    with pytest.raises(CoursePolicyError, match="flux"):
+        session.run("flux-1-schnell", {"prompt": "a boat"})
+    with pytest.raises(CoursePolicyError, match="system prompt"):
+        session.run(SMALL, {"messages": HI})
+    assert account.requests == ()
+
+
+def test_a_text_task_keeps_to_the_locked_length(begin: Begin, account: Standin) -> None:
+    session = begin("max_tokens = 100\ntemperature = 0.5\nlocked = ['max_tokens', 'temperature']")
+    rest = {"prompt": "Hi", "temperature": 0.5}
+    for payload in ({**rest}, {**rest, "max_tokens": 101}, {"prompt": "Hi", "max_tokens": 9}):
+        with pytest.raises(CoursePolicyError):
+            session.run(SMALL, payload)
+    assert account.requests == ()
+    assert session.run(SMALL, {**rest, "max_tokens": 9}).result
+    assert session.run("flux-1-schnell", {"prompt": "a boat"}).result
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("model", "gpt-oss-120b"), ("system", ""), ("max_tokens", 101), ("temperature", 0.9)],
+)
+def test_a_setting_stays_as_it_was(begin: Begin, name: str, value: object) -> None:
+    settings = begin(TEXT).settings
+    before = getattr(settings, name)
+    with pytest.raises(CoursePolicyError):
+        setattr(settings, name, value)
+    assert getattr(settings, name) == before
+
+
+def test_a_locked_model_is_the_only_one(begin: Begin) -> None:
+    session = begin(f'model = "{SMALL}"\nlocked = ["model"]')
+    session.settings.model = "llama-3.2-3b-instruct"
+    with pytest.raises(CoursePolicyError, match="allows the model"):
+        session.settings.model = GEMMA
+
+
+def test_a_locked_local_model_is_not_begun(begin: Begin) -> None:
+    frontend = create_shell_frontend(begin(TEXT))
+    with pytest.raises(CoursePolicyError, match="locks local"):
+        run("local", ["model.gguf"], frontend, "%cfai")
+
+
+# --- budgets
+
+
+def test_a_budget_of_the_course_stops_and_stands_beside_ones_own(
+    begin: Begin, account: Standin
+) -> None:
+    session = begin("[budget]\nday = 5\nnotebook = 4\nsession = 3\ncall = 2")
+    session.accounting.ledger.budgets.set("day", 9_000)
+    session.accounting.ledger.budgets.set("session", None)
+    limits = session.accounting.limits(session.accounting.day_usage())
+    assert [(limit.scope, limit.neurons, limit.from_course) for limit in limits] == [
+        ("day", 9_000, False),
+        ("day", 5, True),
+        ("notebook", 4, True),
+        ("session", 3, True),
+        ("cell", 2, True),
+    ]
+    assert session.accounting.day_usage().limit == 5
+    answer = session.ask(session.build_request(HI), max_neurons=1_000)
+    assert any("to fit the course's budget for a call" in note for note in answer.notes)
+    assert account.requests[0].json["max_tokens"] < 100
+
+
+def test_what_does_not_fit_a_course_s_budget_is_not_sent(begin: Begin, account: Standin) -> None:
+    session = begin("[budget]\nday = 0.1")
+    session.accounting.ledger.budgets.set("day", 9_000)
+    with pytest.raises(BudgetExceededError, match="the course's budget for a day") as caught:
+        session.ask(session.build_request(HI))
+    assert "budget N" not in str(caught.value)
+    assert account.requests == ()
+
+
+def test_a_day_s_budget_counts_what_was_spent_before(begin: Begin, account: Standin) -> None:
+    session = begin("[budget]\nday = 8")
+    account.switch(answer="word " * 200)
+    refused = 0
+    for _ in range(8):
+        try:
+            session.ask(session.build_request(HI, max_tokens=100))
+        except (BudgetExceededError, BudgetCutoffError):
+            refused += 1
+    assert 0 < refused < 8
+    assert 0 < account.billed <= 8
+
+
+def test_an_answer_is_cut_at_the_end_of_a_course_s_budget(begin: Begin, account: Standin) -> None:
+    session = begin("[budget]\ncall = 4")
+    account.switch(answer="word " * 4_000)
+    cache_catalog_without(session.home, GEMMA)
+    with pytest.raises(BudgetCutoffError, match="end of the course's budget for a call") as caught:
+        session.ask(session.build_request(HI, GEMMA))
+    assert "budget N" not in str(caught.value)
+
+
+# --- through the frontends
+
+
+def test_config_says_so_and_changes_nothing(
+    shell: InteractiveShell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "cfai.toml").write_text("max_tokens = 70\nlocked = ['max_tokens']")
+    monkeypatch.chdir(tmp_path)
+    shell.run_line_magic("load_ext", "cfai_magics")
+    shell.run_line_magic("config", "Cfai.max_tokens = 71")
+    assert "at most 70 tokens" in caplog.text
+    os.chdir("/")
+    shell.run_line_magic("config", "Cfai.max_tokens = 71")
+    assert "70" in str(shell.run_line_magic("cfai", "status"))
+    shell.run_line_magic("config", "Cfai.max_tokens = 69")
+    assert "this kernel" in str(shell.run_line_magic("cfai", "status"))
+    cfai_magics.unload_ipython_extension(shell)
+
+
+def test_a_course_s_file_with_a_way_out_ends_loading(
+    shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: Standin
+) -> None:
+    (tmp_path / "cfai.toml").write_text('base_url = "https://example.org"')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidOptionError, match="Nothing is sent"):
+        shell.run_line_magic("load_ext", "cfai_magics")
+    assert "cfai" not in shell.magics_manager.magics["cell"]
+    assert cli.main(["ask", "Hi"]) == 1
+    assert account.requests == ()
+
+
+def test_the_shell_holds_to_it_too(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    account: Standin,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "cfai.toml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["use", "gpt-oss-120b"]) == 1
+    assert cli.main(["ask", "Hi", "-s", "Solve it."]) == 1
+    told = capsys.readouterr().err
+    assert "allows the models" in told
+    assert "leave -s out" in told
+    assert account.requests == ()
+    assert cli.main(["ask", "Hi"]) == 0
+    assert account.requests[0].json["messages"][0]["content"] == SYSTEM
+
+
+def test_status_shows_what_it_holds(begin: Begin, tmp_path: Path) -> None:
+    frontend = bare_frontend(begin(TEXT + "[budget]\nday = 2000\ncall = 50"))
+    status = str(run("status", [], frontend, "%cfai"))
+    path = str(tmp_path / "course" / "cfai.toml")
+    for held in ("allowed models", "2,000 for a day, 50 for a call", "local, max_tokens"):
+        line = next(line for line in status.splitlines() if held in line)
+        assert line.endswith(path)
+    budgets = str(run("budget", ["off"], frontend, "%cfai"))
+    assert "today, all kernels, of the course" in budgets
+
+
+def test_use_says_where_the_course_decides(begin: Begin) -> None:
+    frontend = bare_frontend(begin(TEXT), is_one_shot=True)
+    assert "but not where" in str(run("use", ["gemma-4-26b-a4b-it"], frontend, "cfai"))
+
+
+def test_a_form_of_answer_may_follow_the_locked_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: Standin
+) -> None:
+    (tmp_path / "cfai.toml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    account.switch(answer='{"a": 1}')
+    assert cli.main(["ask", "Hi", "-f", "json"]) == 0
+    sent = account.requests[0].json["messages"][0]["content"]
+    assert sent.startswith(f"{SYSTEM}\n\n")
+
+
+def test_what_would_be_refused_is_not_shown_as_sent(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    account: Standin,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "cfai.toml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["ask", "Hi", "--dry-run", "-m", "gpt-oss-120b"]) == 1
+    assert "allows the models" in capsys.readouterr().err
+    assert cli.main(["ask", "Hi", "--dry-run"]) == 0
+    assert account.requests == ()

@@ -1,0 +1,163 @@
+"""What shows a secret, and what is taken for one."""
+
+import base64
+import copy
+import json
+import pickle
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cfai_magics.backends.credentials import (
+    FILE_NAME,
+    Credentials,
+    CredentialStore,
+    Secret,
+    contains_token,
+)
+from cfai_magics.errors import CfaiError, StorageError
+from tests.canaries import account_id, older_token, token
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        pytest.param(repr, id="repr"),
+        pytest.param(str, id="str"),
+        pytest.param(lambda it: format(it), id="format"),  # noqa: PLW0108 - as it is called
+        pytest.param(lambda it: f"{it} {it!r} {it!s:>60} {it!a}", id="f-string"),
+        pytest.param(lambda it: "%s %r" % (it, it), id="percent"),  # noqa: UP031
+        pytest.param(lambda it: repr([it, {it: it}]), id="in a container"),
+        pytest.param(lambda it: repr(Credentials(account_id(), it, "a test")), id="credentials"),
+    ],
+)
+def test_a_secret_is_in_no_text_that_is_made_of_it(show: Callable[[Secret], str]) -> None:
+    text = token()
+    assert text not in show(Secret(text))
+    assert text[5:] not in show(Secret(text))
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        pytest.param(vars, id="vars"),
+        pytest.param(pickle.dumps, id="pickle"),
+        pytest.param(copy.copy, id="copy"),
+        pytest.param(copy.deepcopy, id="deepcopy"),
+        pytest.param(json.dumps, id="json"),
+        pytest.param(lambda it: asdict(Credentials(account_id(), it, "a test")), id="asdict"),
+        pytest.param(lambda it: format(it, ">60"), id="a format that it does not know"),
+    ],
+)
+def test_a_secret_is_not_taken_apart(take: Callable[[Secret], object]) -> None:
+    text = token()
+    with pytest.raises(TypeError) as caught:
+        take(Secret(text))
+    assert text not in str(caught.value)
+
+
+def shown(error: BaseException) -> str:
+    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join(told.format())
+
+
+def test_a_traceback_with_all_its_variables_shows_no_secret() -> None:
+    secret = Secret(token())
+    found = Credentials(account_id(), secret, "a test")
+    try:
+        assert [secret, found] == []
+    except AssertionError as error:
+        told = shown(error)
+    assert "<secret>" in told
+    assert secret.reveal() not in told
+
+
+class Full:
+    """A keyring that takes no more."""
+
+    name = "the full one"
+
+    def get(self) -> None:
+        return None
+
+    def set(self, _text: str, /) -> None:
+        raise StorageError("It is full")
+
+    def delete(self) -> None:
+        raise StorageError("It is empty")
+
+
+def test_the_traceback_of_a_failed_keep_shows_no_secret(home: Path) -> None:
+    (home / FILE_NAME).mkdir(parents=True)
+    secret = Secret(token())
+    with pytest.raises(CfaiError) as caught:
+        CredentialStore(home, {}, Full()).save(account_id(), secret)
+    told = shown(caught.value)
+    assert "<secret>" in told
+    assert secret.reveal() not in told
+
+
+def test_equal_secrets_are_equal_and_hash_alike() -> None:
+    text = token()
+    assert Secret(text) == Secret(text)
+    assert len({Secret(text), Secret(text), Secret(token())}) == 2
+    assert Secret(text) != text
+
+
+@pytest.mark.parametrize("made", [token, older_token], ids=["newer", "older"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        "login {}",
+        "-p api_token={}",
+        "-p 'k=\"{}\"'",
+        "Bearer {}",
+        "({})",
+        "token:{},",
+        "{};",
+    ],
+)
+def test_a_token_is_seen_wherever_it_stands(made: Callable[[], str], line: str) -> None:
+    assert contains_token(line.format(made()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("0123456789abcdef" * 2, id="an account id"),
+        pytest.param("0123456789abcdef01234567" + "89abcdef" * 2, id="SHA-1"),
+        pytest.param("0123456789ABCDEF01234567" + "89ABCDEF" * 2, id="SHA-1 in upper case"),
+        pytest.param("0123456789abcdef" * 4, id="SHA-256"),
+        pytest.param("123e4567-e89b-12d3-a456-426614174000", id="a UUID"),
+        pytest.param("@cf/meta/llama-3.3-70b-instruct-fp8-fast", id="a model"),
+        pytest.param("@cf/deepseek-ai/DeepSeek-R1-Distill-Qwen-32B-Instruct", id="a long model"),
+        pytest.param("data/SmolLM2-135M-Instruct-Quantized-Q4.gguf", id="a file"),
+        pytest.param("/home/Ann/A1" + "bC-_" * 9 + "/x.txt", id="a folder of 40 characters"),
+        pytest.param("A1" + "bC-_" * 9 + "xy.csv", id="a file name of 40 characters"),
+        pytest.param("A1" + "bC-_" * 9 + "xyz", id="41 characters"),
+        pytest.param("A1" + "bC-_" * 9 + "x", id="39 characters"),
+        pytest.param("cfut_short", id="too short for one"),
+        pytest.param("mycfut_" + "a" * 40, id="another word that ends so"),
+    ],
+)
+def test_what_is_no_token_is_not_taken_for_one(text: str) -> None:
+    assert not contains_token(text)
+
+
+@given(st.binary(min_size=60, max_size=4_000))
+def test_no_image_is_taken_for_a_token(data: bytes) -> None:
+    assert not contains_token(f"-p image=data:image/png;base64,{base64.b64encode(data).decode()}")
+
+
+@pytest.mark.parametrize("ends", ["+{}+", "/{}+", "+{}/", "+{}=", "+{}=="])
+def test_forty_characters_between_the_signs_of_base64_are_no_token(ends: str) -> None:
+    assert not contains_token(
+        f"AAAA{ends.format(older_token().replace('-', 'x').replace('_', 'y'))}"
+    )

@@ -1,0 +1,75 @@
+"""Secrets in a notebook are found wherever they stand, and told without being repeated."""
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cfai_magics.errors import InvalidOptionError
+from cfai_magics.secret import Secret
+from cfai_magics.secret_patterns import scan_notebook
+from tests.canaries import older_token, token
+
+
+def written(tmp_path: Path, *cells: Any, **more: Any) -> Path:
+    path = tmp_path / "lesson.ipynb"
+    path.write_text(json.dumps({"cells": cells, "nbformat": 4, **more}))
+    return path
+
+
+def code(source: Any, *outputs: Any, **metadata: Any) -> dict[str, Any]:
+    return {"cell_type": "code", "source": source, "outputs": outputs, "metadata": metadata}
+
+
+@pytest.mark.parametrize("made", [token, older_token])
+def test_it_is_found_in_source_output_and_metadata(tmp_path: Path, made: Any) -> None:
+    secret = made()
+    path = written(
+        tmp_path,
+        code(["import os\n", f"os.environ['T'] = '{secret}'\n"]),
+        code("1 + 1"),
+        code("print(t)", {"output_type": "stream", "text": [f"{secret}\n"]}),
+        code("", {"data": {"text/html": f"<b>{secret}</b>", "application/json": {secret: 1}}}),
+        code("", kept=[{"token": secret}]),
+        metadata={"widgets": {"state": {"x": {"value": secret}}}},
+    )
+    found = scan_notebook(path)
+    assert [each.location for each in found] == [
+        "cell 1",
+        "cell 3, outputs",
+        "cell 4, outputs",
+        "cell 5, metadata",
+        "the notebook's metadata",
+    ]
+    assert secret not in str(found)
+
+
+def test_a_known_secret_is_found_in_any_form_and_named(tmp_path: Path) -> None:
+    path = written(tmp_path, code("key = 'plain words'"))
+    assert [each.kind for each in scan_notebook(path, [("the key", Secret("plain words"))])] == [
+        "the key"
+    ]
+    assert scan_notebook(path, [("the key", Secret(""))]) == []
+
+
+def test_pictures_and_prose_are_no_secrets(tmp_path: Path) -> None:
+    picture = base64.b64encode(os.urandom(30_000)).decode()
+    path = written(
+        tmp_path,
+        code("%%cfai\nWhy is the sky blue?", {"data": {"image/png": picture}}),
+        {"cell_type": "markdown", "source": "Cloudflare tokens begin with cfut_."},
+        "odd",
+    )
+    assert scan_notebook(path) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"cells": 3}'])
+def test_what_is_no_notebook_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.ipynb").write_text(text)
+    with pytest.raises(InvalidOptionError, match="no notebook"):
+        scan_notebook(tmp_path / "x.ipynb")
+    with pytest.raises(InvalidOptionError, match="can't be read"):
+        scan_notebook(tmp_path / "none.ipynb")

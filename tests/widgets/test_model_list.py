@@ -1,0 +1,137 @@
+"""The panel's part about models."""
+
+from dataclasses import replace
+
+import pytest
+
+from cfai_magics.commands import run
+from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.pricing.catalog import save_cached
+from cfai_magics.session.session import Session
+from cfai_magics.types.messages import Message
+from cfai_magics.types.usage import Model
+from cfai_magics.widgets.panel import Panel
+from tests.standin import Standin
+from tests.widgets.conftest import enter
+
+HI: list[Message] = [{"role": "user", "content": "Hi"}]
+
+
+def listed(panel: Panel) -> list[str]:
+    return [name for _, name in panel.models.model_list.options]
+
+
+def line_of(panel: Panel, name: str) -> str:
+    return next(
+        line.replace("\N{NO-BREAK SPACE}", " ").replace("\N{ZERO WIDTH SPACE}", "")
+        for line, full in panel.models.model_list.options
+        if full.endswith(name)
+    )
+
+
+def test_the_list_begins_with_the_models_that_answer_questions(panel: Panel) -> None:
+    assert "@cf/google/gemma-4-26b-a4b-it" in listed(panel)
+    assert panel.models.model_list.value == panel.session.settings.model
+    assert not [name for name in listed(panel) if "flux" in name]
+
+
+def test_words_tasks_and_ticks_narrow_the_list(panel: Panel) -> None:
+    models = panel.models
+    enter(models.search_input, value="Meta 3.2")
+    assert listed(panel) == [
+        f"@cf/meta/llama-3.2-{size}-instruct" for size in ("1b", "3b", "11b-vision")
+    ]
+    enter(models.filters["vision"], value=True)
+    assert listed(panel) == ["@cf/meta/llama-3.2-11b-vision-instruct"]
+    enter(models.search_input, value="")
+    enter(models.filters["free"], value=True)
+    enter(models.filters["reasoning"], value=True)
+    enter(models.filters["tools"], value=True)
+    known = {model.name: model for model in panel.session.catalog().models}
+    assert 0 < len(listed(panel)) < 10
+    for name in listed(panel):
+        model = known[name]
+        assert model.vision
+        assert model.tools
+        assert model.reasoning
+        assert not model.paid_plan_only
+    for tick in models.filters.values():
+        enter(tick, value=False)
+    enter(models.task_filter, index=models.task_filter.options.index("Text-to-Image"))
+    assert "@cf/black-forest-labs/flux-1-schnell" in listed(panel)
+    assert models.model_list.value is None
+
+
+def test_choosing_sets_the_default_of_this_kernel(panel: Panel, account: Standin) -> None:
+    chosen = "@cf/meta/llama-3.2-3b-instruct"
+    enter(panel.models.model_list, index=listed(panel).index(chosen))
+    assert panel.session.settings.model == chosen
+    assert f"Questions go to <b>{chosen}</b>" in panel.models.detail.value
+    assert panel.session.ask(panel.session.build_request(HI)).model == chosen
+
+
+def test_use_and_the_settings_show_in_the_list(panel: Panel) -> None:
+    run(
+        "use",
+        ["llama-3.2-1b-instruct"],
+        replace(create_shell_frontend(panel.session), print=print),
+        "cfai",
+    )
+    assert panel.models.model_list.value == "@cf/meta/llama-3.2-1b-instruct"
+    panel.session.settings.model = "gpt-oss-20b"
+    assert panel.models.model_list.value == "@cf/openai/gpt-oss-20b"
+    panel.session.settings.model = "there is none"
+    assert "There is no model" in panel.models.detail.value
+
+
+def test_a_line_tells_prices_window_plan_and_marks(panel: Panel) -> None:
+    line = line_of(panel, "glm-5.3-flash").split()
+    assert line == [
+        *("glm-5.3-flash", "13.6", "45.5", "1.3M", "paid", "–"),  # noqa: RUF001 - as shown
+        *("vision", "tools", "reasoning"),
+    ]
+    assert "26,000" not in line
+
+
+def test_after_an_answer_each_line_tells_how_many_more_are_left(
+    panel: Panel, account: Standin
+) -> None:
+    account.switch(answer="word " * 1_000)
+    answer = panel.session.ask(panel.session.build_request(HI))
+    assert answer.neurons is not None
+    left = (10_000 - answer.neurons) / answer.neurons
+    told = line_of(panel, "gemma-4-26b-a4b-it").partition("about ")[2].split()[0]
+    assert float(told.replace(",", "")) == pytest.approx(left, rel=0.06)
+    assert f"left today: about {told}" in panel.models.detail.value
+    panel.session.accounting.ledger.budgets.set("day", 0)
+    panel.refresh()
+    assert "none" in line_of(panel, "gemma-4-26b-a4b-it")
+
+
+def test_the_list_is_updated_on_demand_only(panel: Panel, account: Standin) -> None:
+    assert account.requests == ()
+    assert "The shipped list is of" in panel.models.message.value
+    panel.models.update_button.click()
+    assert "The list is of" in panel.models.message.value
+    assert any("models/search" in request.path for request in account.requests)
+
+
+def test_an_update_that_fails_says_why(fresh: Panel) -> None:
+    fresh.models.update_button.click()
+    assert "No Cloudflare account is set" in fresh.models.message.value
+
+
+def test_names_from_elsewhere_stay_text_and_retirement_is_told(
+    session: Session, sent: list[str]
+) -> None:
+    hostile = Model(
+        "@cf/x/<img src=x onerror=alert(1)>", "Text Generation", deprecation_date="2027-03-01"
+    )
+    save_cached(session.home, [hostile], "2026-11-25")
+    panel = Panel(session)
+    session.settings.model = hostile.name
+    assert "<img" not in panel.models.detail.value
+    assert "&lt;img" in panel.models.detail.value
+    assert "retires on 2027-03-01" in panel.models.detail.value
+    assert "retires 2027-03-01" in line_of(panel, hostile.name)
+    panel.close()

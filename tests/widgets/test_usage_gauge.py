@@ -1,0 +1,108 @@
+"""The gauge as HTML."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from cfai_magics.storage.usage_queries import Total
+from cfai_magics.types.usage import AccountFigure, ActiveCall, DayUsage, Usage
+from cfai_magics.widgets.usage_gauge import (
+    GaugeState,
+    format_reset_time,
+    render_gauge,
+    render_model_table,
+)
+
+NOW = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
+FOUR_HOURS = 4 * 3600.0
+
+
+def day(
+    billed: float, estimated: float = 0.0, reserved: float = 0.0, limit: float = 100.0
+) -> DayUsage:
+    return DayUsage(billed, estimated, reserved, limit, FOUR_HOURS)
+
+
+@pytest.fixture
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("standing", "level", "words"),
+    [
+        (day(79.9), "green", "enough left"),
+        (day(70, 10), "amber", "running low"),
+        (day(99.9), "amber", "running low"),
+        (day(60, 40), "red", "used up"),
+        (day(0, limit=0), "red", "used up"),
+        (DayUsage(1, 0, 0, 100, 1, is_closed=True), "red", "closed by Cloudflare"),
+    ],
+)
+def test_the_level_is_told_in_colour_and_words(standing: DayUsage, level: str, words: str) -> None:
+    shown = render_gauge(GaugeState(standing), NOW)
+    assert f"cfai-gauge cfai-{level}" in shown
+    assert words in shown
+
+
+def test_billed_estimated_running_and_reserved_are_told_apart_and_never_twice() -> None:
+    reading = GaugeState(day(40, 10, 30), (ActiveCall("m", Usage(1, 5, 0, 12.0, "estimated")),))
+    assert (reading.used, reading.reserved) == (62, 18)
+    shown = render_gauge(reading, NOW)
+    widths = dict(re.findall(r'cfai-part cfai-(\w+)" style="width: ([\d.]+)%', shown))
+    assert widths == {
+        "billed": "40.00",
+        "estimated": "10.00",
+        "running": "12.00",
+        "reserved": "18.00",
+    }
+    assert 'aria-valuetext="62.0 of 100 neurons, 62 %"' in shown
+    assert "left <b>20.0</b>" in shown
+
+
+def test_a_bar_is_never_fuller_than_full() -> None:
+    shown = render_gauge(GaugeState(day(90, 60, 50)), NOW)
+    widths = [float(width) for width in re.findall(r"width: ([\d.]+)%", shown)]
+    assert sum(widths) == pytest.approx(100, abs=0.1)
+    assert 'aria-valuenow="100.0"' in shown
+
+
+def test_a_call_that_used_more_than_reserved_leaves_nothing_reserved() -> None:
+    reading = GaugeState(day(0, 0, 5), (ActiveCall("m", Usage(neurons=9.0)), ActiveCall("n")))
+    assert (reading.in_flight, reading.reserved) == (9.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("zone", "told"),
+    [
+        ("Europe/Berlin", "00:00 UTC (01:00 CET, local time), in 4 h 0 min"),
+        ("America/New_York", "00:00 UTC (19:00 EST, local time)"),
+        ("UTC", "00:00 UTC (local time too)"),
+    ],
+    indirect=["zone"],
+)
+def test_the_clock_tells_utc_and_local_time(zone: None, told: str) -> None:
+    assert told in format_reset_time(day(1), NOW)
+
+
+def test_models_of_today_stand_in_a_table_as_text() -> None:
+    total = Total("@cf/x/<b>bold</b>", 2, 1_000, 2_000, 3.25, 1.0, 0.0)
+    shown = render_model_table([total])
+    assert "<b>bold" not in shown
+    assert "1,000 → 2,000" in shown
+    assert render_model_table([]) == ""
+
+
+def test_cloudflares_own_figure_stands_beside_the_ledgers() -> None:
+    assert "Cloudflare's own figure" not in render_gauge(GaugeState(day(1)), NOW)
+    figure = AccountFigure(3_500, datetime(2026, 11, 25, 14, 5, tzinfo=UTC).timestamp())
+    shown = render_gauge(GaugeState(replace(day(1), account=figure)), NOW)
+    assert "Cloudflare's own figure: 3,500 at 14:05 UTC, with other programs' calls." in shown

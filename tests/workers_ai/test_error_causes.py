@@ -1,0 +1,76 @@
+"""Whatever a refusal looks like, it has one line of cause, without its wrappings."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cfai_magics.errors import BadRequestError
+from cfai_magics.workers_ai.error_mapping import (
+    MAX_CAUSE_CHARS,
+    error_from_body,
+    error_from_response,
+)
+
+REQUEST_ID = "0b3d7a52-6f1e-4c98-9a40-5d2c8e71f063"
+
+
+def enveloped(message: str, code: int = 5006, **more: Any) -> bytes:
+    item = {"message": message, "code": code}
+    return json.dumps({"errors": [item], "success": False, **more}).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        ("<TITLE lang=en>\n A &amp;\n B\n</TITLE><p>more", "A & B"),
+        ("<html><h1>Bad  Gateway</h1><hr>nginx</html>", "Bad Gateway nginx"),
+        ("upstream connect error", "upstream connect error"),
+        ("x" * 1000, "x" * MAX_CAUSE_CHARS),
+        ("[1, 2]", "[1, 2]"),
+        ('"text"', '"text"'),
+        ("\xff\xfe", "\xff\xfe"),
+        ('{"detail": [{"loc": ["body"], "msg": "Field required"}]}', "Field required"),
+        ('{"message": "no healthy upstream"}', "no healthy upstream"),
+        ('{"error": "Unauthorized"}', "Unauthorized"),
+        ('{"error": ["first", "second"]}', "first"),
+        ('{"success": false, "errors": []}', "Cloudflare gave no reason"),
+        ('{"success": false, "errors": [{"code": 5006}]}', "The server answered with HTTP 400"),
+        ('{"errors": [{"code": "nonsense", "message": 7}]}', "7"),
+        ('{"error": {"code": 1e999, "message": "infinite"}}', "infinite"),
+        ('{"error": {"code": null, "message": null}}', "The server answered with HTTP 400"),
+        ('{"errors": [null]}', "The server answered with HTTP 400"),
+    ],
+    ids=lambda value: value[:40],
+)
+def test_whatever_else_comes_has_one_line_of_cause(content: str, cause: str) -> None:
+    error = error_from_response(400, {}, content.encode())
+    assert (type(error), error.cause) == (BadRequestError, cause)
+    assert (error.request_id, error.retry_after) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("message", "cause", "request_id"),
+    [
+        ("AiError: AiError: Bad input: Error: no ({})", "Bad input: Error: no", REQUEST_ID),
+        ("Ai: Bad input ({})", "Bad input", REQUEST_ID),
+        ("AiError: two\n  lines", "two lines", None),
+        ("in ({}) the middle", "in ({}) the middle", None),
+        ('{"detail":[{"type":"invalid","msg":"no state"}]}', "no state", None),
+        ('AiError: {"detail":[{"msg":"no state"}]} ({})', "no state", REQUEST_ID),
+        ('{"errors":[{"message":"AiError: inner ({})"}]}', "inner", REQUEST_ID),
+        ('{"error":{"message":"inner"}}', "inner", None),
+        ('{"message":"inner"}', "inner", None),
+        ('{"detail":[]}', '{"detail":[]}', None),
+        ('{"detail":["text"]}', '{"detail":["text"]}', None),
+        ("404", "404", None),
+    ],
+)
+def test_a_message_loses_its_wrappings(message: str, cause: str, request_id: str | None) -> None:
+    error = error_from_response(400, {}, enveloped(message.replace("{}", REQUEST_ID)))
+    assert (error.cause, error.request_id) == (cause.replace("{}", REQUEST_ID), request_id)
+
+
+def test_a_refusal_without_words_has_a_cause_too() -> None:
+    error = error_from_body({"errors": [{"code": 3043}]})
+    assert str(error).startswith("Cloudflare gave no reason (code 3043).")

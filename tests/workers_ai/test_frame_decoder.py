@@ -1,0 +1,257 @@
+"""Every recorded dialect becomes the same deltas: no text twice, no usage added twice."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from cfai_magics.types.messages import Answer, FinishDelta, ReasoningDelta, TextDelta, ToolCall
+from cfai_magics.types.usage import Usage
+from cfai_magics.workers_ai.frame_decoder import FrameDecoder, is_empty_answer, unwrap_envelope
+from tests.workers_ai.calls import gathered
+
+P = {"p": "pf8tbfo2fk"}  # padding, of any length
+
+
+def chunk(
+    delta: Any = None, finish: str | None = None, usage: Any = None, **more: Any
+) -> dict[str, Any]:
+    """Return a chunk as vLLM words it; without a delta it has no choices."""
+    choice = {"delta": delta, "finish_reason": finish, "index": 0, "logprobs": None}
+    told = {} if usage is None else {"usage": usage}
+    return {"choices": [] if delta is None else [choice], **told, **more}
+
+
+def bare(content: str, **more: Any) -> dict[str, Any]:
+    """Return a chunk with no index and no finish_reason."""
+    return {"choices": [{"delta": {"content": content}}], **more}
+
+
+def whole(message: Mapping[str, Any], finish: str | None = "stop", **more: Any) -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", **message}}
+    return {"object": "chat.completion", "choices": [choice], **more}
+
+
+def used(prompt: int, completion: int, cached: int = 0, neurons: Any = None) -> dict[str, Any]:
+    known = {} if neurons is None else {"neurons": neurons}
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached},
+        **known,
+    }
+
+
+def answer(*frames: Any, neurons: float | None = None) -> Answer:
+    """Return the answer of these frames; `neurons` is the figure of the header."""
+    reader = FrameDecoder()
+    deltas = [delta for frame in frames for delta in reader.decode(frame)]
+    deltas += reader.finish(neurons)
+    assert sum(isinstance(delta, Usage) for delta in deltas) <= 1
+    assert isinstance(deltas[-1], FinishDelta)
+    return gathered(deltas)
+
+
+INCREMENTS = (
+    chunk(
+        {"content": "", "reasoning_content": None, "role": "assistant"}, None, used(147, 0, 0, 1.5)
+    ),
+    chunk({"content": "أه", "reasoning_content": None}, None, used(0, 1, 0, 0.25), **P),
+    chunk({"content": "لا", "reasoning_content": None}, None, used(0, 2, 0, 0.5), **P),
+    chunk({"reasoning_content": None}, "stop", used(0, 0, 0, 0)),
+    chunk(None, None, used(0, 1, 0, 0.25)),
+)
+TOTAL = {"response": "", "usage": used(147, 4, 0, 2.5)}
+CUMULATIVE = (
+    chunk({"role": "assistant", "content": ""}, None, used(13, 0)),
+    chunk({"content": "Hel"}, None, used(13, 3)),
+    chunk({"content": "lo"}, None, used(13, 4)),
+    chunk({}, "stop", used(13, 4)),
+    chunk(None, None, used(13, 5)),
+)
+NATIVE = ({"response": "Hel", **P}, {"response": "lo", "p": "abdefgh"})
+HYBRID = (bare("Hel", response="Hel", tool_calls=[]), bare("lo", response="lo", tool_calls=[]))
+BILLED = Usage(147, 4, 0, 2.5, "billed")
+
+RECORDED = {
+    "gemma 2026-10: increments, then the total": ((*INCREMENTS, TOTAL), "أهلا", "stop", BILLED),
+    "increments without a total": (INCREMENTS, "أهلا", "stop", BILLED),
+    "cumulative, 2025-07": (CUMULATIVE, "Hello", "stop", Usage(13, 5)),
+    "cumulative, then the total": (
+        (*CUMULATIVE, {"response": "", "usage": used(13, 5, 0, 0.5)}),
+        *("Hello", "stop", Usage(13, 5, 0, 0.5, "billed")),
+    ),
+    "llama 2024: neither index nor usage": (
+        (bare(""), bare("Hel"), bare("lo")),
+        *("Hello", "unknown", Usage()),
+    ),
+    "native, usage in the last frame": ((*NATIVE, TOTAL), "Hello", "unknown", BILLED),
+    "native without usage": ((*NATIVE, {"response": ""}), "Hello", "unknown", Usage()),
+    "the text in choices and in response": ((*HYBRID, TOTAL), "Hello", "unknown", BILLED),
+    "cached tokens are a part of the prompt": (
+        (chunk({"content": "ok"}, "stop", used(376, 3, 320, 15.89)),),
+        *("ok", "stop", Usage(376, 3, 320, 15.89, "billed")),
+    ),
+    "glm 2026-08, whole": (
+        (whole({"content": "ok"}, usage=used(376, 3, 320, 15.89)),),
+        *("ok", "stop", Usage(376, 3, 320, 15.89, "billed")),
+    ),
+    "native, whole": (
+        ({"response": "Hello", "tool_calls": [], "usage": used(3, 2, 0, 0.5)},),
+        *("Hello", "unknown", Usage(3, 2, 0, 0.5, "billed")),
+    ),
+    "a prompt of no length, whole": (
+        (chunk({"content": "a"}, None, used(0, 1)), {"response": "", "usage": used(0, 2)}),
+        *("a", "unknown", Usage(0, 2)),
+    ),
+    "another choice than the first": (
+        ({"choices": [{"index": 1, "delta": {"content": "B"}}, {"delta": {"content": "A"}}]},),
+        *("A", "unknown", Usage()),
+    ),
+    "llama.cpp: text of a completion": (
+        ({"choices": [{"index": 0, "text": "Hello", "finish_reason": "length"}]},),
+        *("Hello", "length", Usage()),
+    ),
+}
+
+
+@pytest.mark.parametrize(("frames", "text", "finish", "usage"), RECORDED.values(), ids=RECORDED)
+def test_a_recorded_dialect_tells_its_text_once_and_its_usage_once(
+    frames: tuple[Any, ...], text: str, finish: str, usage: Usage
+) -> None:
+    read = answer(*frames)
+    assert (read.text, read.reasoning, read.finish_reason) == (text, "", finish)
+    assert read.usage == usage
+
+
+def test_the_usage_is_known_while_the_answer_comes() -> None:
+    reader = FrameDecoder()
+    assert reader.usage == Usage()
+    seen = []
+    for frame in INCREMENTS:
+        list(reader.decode(frame))
+        seen.append((reader.usage.completion_tokens, reader.usage.neurons))
+    assert seen == [(0, 1.5), (1, 1.75), (3, 2.25), (3, 2.25), (4, 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("frame", "usage"),
+    [
+        (bare("a"), Usage(neurons=1.98, cost_basis="billed")),
+        (chunk({"content": "a"}, None, used(3, 1)), Usage(3, 1, 0, 1.98, "billed")),
+        (chunk({"content": "a"}, None, used(3, 1, 0, 0.5)), Usage(3, 1, 0, 0.5, "billed")),
+        (chunk({"content": "a"}, None, used(3, 1, 0, 0)), Usage(3, 1, 0, 0.0, "billed")),
+    ],
+    ids=["no usage", "usage without neurons", "usage with neurons", "no neurons is a figure"],
+)
+def test_the_headers_neurons_count_where_the_frames_bear_none(
+    frame: dict[str, Any], usage: Usage
+) -> None:
+    assert answer(frame, neurons=1.98).usage == usage
+
+
+def test_a_later_total_without_neurons_keeps_those_known() -> None:
+    frames = (chunk({"content": "a"}, None, used(3, 1, 0, 0.5)), {"usage": used(3, 2)})
+    assert answer(*frames).usage == Usage(3, 2, 0, 0.5, "billed")
+
+
+def test_a_count_that_gains_neurons_late_adds_them() -> None:
+    frames = (chunk({}, None, used(3, 1)), chunk({}, None, used(0, 1, 2, 0.5)))
+    assert answer(*frames).usage == Usage(3, 2, 2, 0.5, "billed")
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_thinking_is_told_apart_from_text(field: str) -> None:
+    frames = (chunk({field: "Hm"}), chunk({field: ".", "content": "Yes"}), chunk({"content": "!"}))
+    assert list(FrameDecoder().decode(frames[1])) == [ReasoningDelta("."), TextDelta("Yes")]
+    read = answer(*frames)
+    assert (read.reasoning, read.text) == ("Hm.", "Yes!")
+    message = answer(whole({field: "Hm.", "content": "Yes!"}))
+    assert (message.reasoning, message.text) == ("Hm.", "Yes!")
+
+
+@pytest.mark.parametrize("content", ["", None], ids=["glm", "nemotron"])
+def test_thinking_that_ate_the_budget_leaves_no_text(content: str | None) -> None:
+    message = {"content": content, "refusal": None, "tool_calls": [], "reasoning": "We need"}
+    read = answer(whole(message, "length", stop_reason=None))
+    assert (read.text, read.reasoning, read.finish_reason) == ("", "We need", "length")
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("model_length", "length"),
+        ("MAX_TOKENS", "length"),
+        ("tool_calls", "tool_calls"),
+        ("function_call", "tool_calls"),
+        ("content_filter", "content_filter"),
+        ("error", "error"),
+        ("other", "unknown"),
+        ("unknown", "unknown"),
+        (None, "unknown"),
+        (7, "unknown"),
+    ],
+)
+def test_a_finish_reason_is_one_of_ours(told: Any, reason: str) -> None:
+    assert answer(chunk({"content": "a"}, told), chunk({})).finish_reason == reason
+    assert answer(whole({"content": "a"}, told)).finish_reason == reason
+
+
+def test_an_answer_that_only_calls_a_tool_ends_for_it() -> None:
+    read = answer({"response": None, "tool_calls": [{"name": "add", "arguments": {"a": 1}}]})
+    assert read.tool_calls == (ToolCall("call_0", "add", '{"a": 1}'),)
+    assert read.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("response", "text"),
+    [
+        ({"town": "Łódź", "n": [1, None]}, '{"town": "Łódź", "n": [1, null]}'),
+        ([1, 2], "[1, 2]"),
+        (7, "7"),
+        (0, "0"),
+        ({}, "{}"),
+        (None, ""),
+        (True, ""),
+    ],
+    ids=repr,
+)
+def test_an_object_of_json_mode_becomes_its_text(response: Any, text: str) -> None:
+    assert answer({"response": response, "usage": used(1, 1)}).text == text
+
+
+@pytest.mark.parametrize(
+    ("body", "result", "empty"),
+    [
+        ({"result": {}, "success": True, "errors": [], "messages": []}, {}, True),
+        ({"result": None, "success": True}, None, True),
+        ({"result": {"usage": {}}, "success": True}, {"usage": {}}, True),
+        ({"result": {"response": ""}, "success": True}, {"response": ""}, False),
+        ({"choices": []}, {"choices": []}, False),
+        ({"result": 1}, {"result": 1}, False),
+        ([], [], True),
+    ],
+    ids=str,
+)
+def test_an_envelope_is_taken_off_and_an_empty_answer_recognised(
+    body: Any, result: Any, *, empty: bool
+) -> None:
+    assert unwrap_envelope(body) == result
+    assert is_empty_answer(unwrap_envelope(body)) == empty
+
+
+def test_a_letter_that_came_in_two_halves_is_one_and_a_lone_half_no_crash() -> None:
+    said = [
+        chunk({"content": "smile \ud83d"}),
+        chunk({"reasoning_content": "hm \ud83d"}),
+        chunk({"content": "\ude00, half \udc00 and 中\ud83d"}),
+        chunk({"reasoning_content": "\ude00"}),
+        chunk({"content": "\n"}),
+        chunk({"content": "end \ud83d"}, finish="stop"),
+    ]
+    made = answer(*said)
+    assert made.text == "smile \U0001f600, half \ufffd and 中\ufffd\nend \ufffd"
+    assert made.reasoning == "hm \U0001f600"
