@@ -88,7 +88,7 @@ $(IPYTHON8)/installed: pyproject.toml
 	touch $@
 
 test-ipython8: $(IPYTHON8)/installed
-	$(IPYTHON8)/bin/python -m pytest tests/test_kernel.py tests/test_canary.py tests/test_house_rules.py \
+	$(IPYTHON8)/bin/python -m pytest $(PARALLEL) tests/test_kernel.py tests/test_canary.py tests/test_house_rules.py \
 	  tests/frontends tests/chat tests/prompt/test_variables.py tests/media/test_images.py \
 	  tests/commands/test_fix.py
 
