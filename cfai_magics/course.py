@@ -19,6 +19,28 @@ if TYPE_CHECKING:
 LOCKABLE_SETTINGS = ("model", "system", "temperature", "max_tokens", "local", "recording")
 SYSTEM_ROLES = ("system", "developer")
 DEFAULT_MAX_TOKENS = 256  # of a native task that sets no limit
+MAX_FILE_BYTES = 100_000
+COURSE_SETTINGS = (
+    *("model", "system", "temperature", "max_tokens", "format", "footer", "local", "recording"),
+)
+BUDGET_SCOPES: "Mapping[str, Scope]" = {
+    "call": "cell",
+    "notebook": "notebook",
+    "session": "session",
+    "day": "day",
+}
+MODEL_NAME_PATTERN = re.compile(r"@?\w[\w.:-]*(/\w[\w.:-]*)*")
+UNSAFE_KEY_PATTERN = re.compile(
+    r"host|url|addr|server|endpoint|prox|account|token|key|secret|passw|cred|auth|path|home|dir|"
+    r"file|folder|cert",
+    re.IGNORECASE,
+)
+URL_OR_PATH_PATTERN = re.compile(r"\w://|^\s*(?:[/\\~]|[a-z]:[/\\])", re.IGNORECASE)
+UNSAFE_VALUE_HINT = (
+    "A course's file comes from others and may name no host, account, credential or path: "
+    "delete that. Nothing is sent before."
+)
+COURSE_FILE_NAME = "cfai.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,29 +174,6 @@ def _format_models(names: Sequence[str]) -> str:
 
 
 NO_COURSE = CoursePolicy()
-
-
-MAX_FILE_BYTES = 100_000
-COURSE_SETTINGS = (
-    *("model", "system", "temperature", "max_tokens", "format", "footer", "local", "recording"),
-)
-BUDGET_SCOPES: "Mapping[str, Scope]" = {
-    "call": "cell",
-    "notebook": "notebook",
-    "session": "session",
-    "day": "day",
-}
-MODEL_NAME_PATTERN = re.compile(r"@?\w[\w.:-]*(/\w[\w.:-]*)*")
-UNSAFE_KEY_PATTERN = re.compile(
-    r"host|url|addr|server|endpoint|prox|account|token|key|secret|passw|cred|auth|path|home|dir|"
-    r"file|folder|cert",
-    re.IGNORECASE,
-)
-URL_OR_PATH_PATTERN = re.compile(r"\w://|^\s*(?:[/\\~]|[a-z]:[/\\])", re.IGNORECASE)
-UNSAFE_VALUE_HINT = (
-    "A course's file comes from others and may name no host, account, credential or path: "
-    "delete that. Nothing is sent before."
-)
 
 
 def read_course(path: Path) -> CoursePolicy:
@@ -351,9 +350,6 @@ PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "metadata": ("metadata", parse_gateway_metadata),
     "locked": ("locked", _parse_locked),
 }
-
-
-COURSE_FILE_NAME = "cfai.toml"
 
 
 def find_course(folder: Path) -> CoursePolicy:

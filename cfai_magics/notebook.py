@@ -23,6 +23,10 @@ FRONT_END_VARIABLES = {
     "VSCODE_CWD": "VS Code",
 }
 VS_CODE_PATH_NAME = "__vsc_ipynb_file__"  # a variable in the notebook's namespace
+FILE_PATTERN = re.compile(r'File "([^"\n]+)"')
+IPYTHON_PATHS = ("/IPython/core/", "/ipykernel/")
+FindCellName = Callable[[str], tuple[str, str] | None]
+CELL_MAGIC = "%%cfai"
 
 
 def find_notebook_path(environ: Mapping[str, str], namespace: Mapping[str, Any]) -> str:
@@ -38,11 +42,6 @@ def describe_front_end(environ: Mapping[str, str], shell: object) -> str:
         return "IPython in a terminal"
     detected = (name for variable, name in FRONT_END_VARIABLES.items() if variable in environ)
     return f"a kernel of {next(detected, 'Jupyter')}"
-
-
-FILE_PATTERN = re.compile(r'File "([^"\n]+)"')
-IPYTHON_PATHS = ("/IPython/core/", "/ipykernel/")
-FindCellName = Callable[[str], tuple[str, str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +134,6 @@ def _remove_ipython_frames(formatted: TracebackException) -> None:
 
 def _to_posix_path(path: str) -> str:
     return path.replace("\\", "/")
-
-
-CELL_MAGIC = "%%cfai"
 
 
 @dataclass(frozen=True, slots=True)

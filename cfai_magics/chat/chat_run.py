@@ -26,6 +26,9 @@ from .structured_output import StructuredOutput
 from .tool_loop import ToolLoop
 from .turns import TurnKey, UnsavedTurn, is_complete, make_turn, save_turn
 
+NEW_CELL_FORMATS = {"code", "correction"}  # formats whose code goes into a new cell
+ZERO_LIMIT = 1e-9  # neurons: a limit under which no call fits
+
 
 def history_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
     """Return notes on the earlier turns: how many were sent, their cost, how many were dropped."""
@@ -68,10 +71,6 @@ def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
         for share in split_cost(prompt, answer, model)
         if share.part and share.part.image and share.part.kind == "image"
     ]
-
-
-NEW_CELL_FORMATS = {"code", "correction"}  # formats whose code goes into a new cell
-ZERO_LIMIT = 1e-9  # neurons: a limit under which no call fits
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,11 @@ from typing import Any, NoReturn
 from ..errors import InvalidOptionError
 from ..settings import FORMATS
 
+TASK_NAMES = (
+    *("image", "speech", "transcribe", "translate", "embed"),
+    *("classify", "rerank", "describe", "markdown"),
+)
+
 
 class Option:
     """One option or argument of a command; the arguments are those of `add_argument`."""
@@ -44,10 +49,6 @@ def parse_floats(text: str) -> tuple[float, ...]:
         raise ArgumentTypeError(f"{text} is no number, and no list such as 0,0.7") from None
 
 
-TASK_NAMES = (
-    *("image", "speech", "transcribe", "translate", "embed"),
-    *("classify", "rerank", "describe", "markdown"),
-)
 ASK_OPTIONS = (
     Option(
         *("-m", "--model"),

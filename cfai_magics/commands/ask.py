@@ -44,6 +44,10 @@ MAX_ANSWERS = 60  # of one cell
 DEFAULT_MAX_STEPS = 8
 MAX_LISTED_MODELS = 5  # models that can, at most
 SHELL_THREAD = "main"  # where no notebook gives the conversation its name
+CAPABILITIES = {  # what messages say of each, and the error where a model lacks it
+    "vision": ("does not see images", VisionNotSupportedError),
+    "tools": ("calls no functions", ToolsNotSupportedError),
+}
 
 
 def run(frontend: Frontend, options: Namespace) -> Preview | TaskPreview | None:
@@ -285,12 +289,6 @@ def _build_prompt(
         replace(user_message, parts=(*user_message.parts, *parts)),
         tuple(part for part in system if part.text),
     )
-
-
-CAPABILITIES = {  # what messages say of each, and the error where a model lacks it
-    "vision": ("does not see images", VisionNotSupportedError),
-    "tools": ("calls no functions", ToolsNotSupportedError),
-}
 
 
 def _require_capability(frontend: Frontend, model: Model, capability: str) -> None:

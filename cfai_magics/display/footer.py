@@ -14,6 +14,13 @@ from .tables import (
     format_seconds,
 )
 
+FINISH_NOTES = {
+    "interrupted": "Interrupted: {} had arrived.",
+    "cut": "Cut off before its end: {} had arrived.",
+    "budget": "Cut at the end of the budget: {} had arrived.",
+    "content_filter": "Ended by the model's content filter.",
+}
+
 
 def format_usage_footer(answer: Answer, style: str) -> str:
     """Return the footer under an answer; `style` is "full" or "short". Notes are extra lines."""
@@ -164,14 +171,6 @@ def _format_day_usage(day_usage: DayUsage | None) -> list[str]:
         f"{account_note}, resets in {time_left}"
     )
     return [day_text]
-
-
-FINISH_NOTES = {
-    "interrupted": "Interrupted: {} had arrived.",
-    "cut": "Cut off before its end: {} had arrived.",
-    "budget": "Cut at the end of the budget: {} had arrived.",
-    "content_filter": "Ended by the model's content filter.",
-}
 
 
 def format_footer_notes(answer: Answer) -> list[str]:

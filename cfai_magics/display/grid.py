@@ -50,6 +50,7 @@ COLUMN_STYLE = (
 PLAIN_TEXT_STYLE = (
     "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; margin: 0.5em 0"
 )
+MAX_FULL_RATE_ANSWERS = 4  # at most so many answers get the update rate of a single one
 
 
 @dataclass
@@ -179,9 +180,6 @@ def format_heading(title: str) -> str:
 def format_column_notes(answer: Answer, error: str, footer_style: str) -> str:
     """Return the footer, notes and error under one of several answers as text."""
     return "\n".join(_collect_note_lines(answer, error, footer_style))
-
-
-MAX_FULL_RATE_ANSWERS = 4  # at most so many answers get the update rate of a single one
 
 
 class NotebookGrid:

@@ -24,6 +24,8 @@ PREVIEW_COLUMNS = ("part", "tokens", "share")
 MAX_DATA_CHARS = 40  # shown of an image's data
 MAX_WORD_CHARS = 200  # a longer text without spaces is encoded data
 REPLAY_NOTE = "The answer is recorded: it would be replayed, and nothing would be sent or cost."
+PROMPT_REPORT_COLUMNS = ("part", "what", "tokens", "neurons", "share of cost")
+MAX_EXCERPT_CHARS = 48  # of a part's text in the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +144,6 @@ def redact_for_display(value: Any, redact_text: Callable[[str], str]) -> Any:
 def is_encoded_data(text: str) -> bool:
     """Whether a text is encoded data of an image or sound: a data URL or base64."""
     return text.startswith("data:") or (len(text) > MAX_WORD_CHARS and " " not in text)
-
-
-PROMPT_REPORT_COLUMNS = ("part", "what", "tokens", "neurons", "share of cost")
-MAX_EXCERPT_CHARS = 48  # of a part's text in the table
 
 
 @dataclass(frozen=True, slots=True)

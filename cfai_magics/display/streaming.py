@@ -21,6 +21,11 @@ Metadata = Mapping[str, Any]
 Publisher = Callable[[MimeBundle, str, bool, Metadata], None]
 NO_METADATA: Metadata = {}
 PROGRESS_STEPS = 100
+MIN_INTERVAL = 1 / 10  # s between two updates of an output
+MAX_BYTES_PER_SECOND = 12_000  # of updates, so that a long incomplete block is sent less often
+MESSAGE_OVERHEAD_BYTES = 700  # of a Jupyter message, in addition to its text
+MAX_TAIL_CHARS = 1_500  # from this length on, complete blocks of the tail are moved up
+REASONING_INTERVAL = 0.5  # s between two updates of the line on the reasoning
 
 
 def publish_output(
@@ -86,13 +91,6 @@ def create_terminal_progress(title: str, out: TextIO | None = None) -> ProgressW
         stream.flush()
 
     return ProgressWriter(title, write)
-
-
-MIN_INTERVAL = 1 / 10  # s between two updates of an output
-MAX_BYTES_PER_SECOND = 12_000  # of updates, so that a long incomplete block is sent less often
-MESSAGE_OVERHEAD_BYTES = 700  # of a Jupyter message, in addition to its text
-MAX_TAIL_CHARS = 1_500  # from this length on, complete blocks of the tail are moved up
-REASONING_INTERVAL = 0.5  # s between two updates of the line on the reasoning
 
 
 class NotebookStream:

@@ -30,6 +30,13 @@ Completions = Iterator[tuple[str, str]]
 
 SCHEMA_SUFFIXES = (".json",)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+# A line of ours up to the cursor: what is behind the magic, and of that the word being typed.
+MAGIC_LINE_PATTERN = re.compile(
+    r"\s*(?:[\w.,\s]+=\s*)?(?P<magic>%%?)cfai\s(?P<before>(?:.*\s)?)(?P<word>\S*)"
+)
+CHAT_TASK = "Text Generation"
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+VALUELESS_ACTIONS = ("store_true", "store_false")
 
 
 def complete_functions(namespace: UserNamespace, word: str) -> Completions:
@@ -92,15 +99,6 @@ NAMESPACE_COMPLETERS: Mapping[str, Callable[[UserNamespace, str], Completions]] 
     "--schema": complete_schemas,
     "--image": complete_images,
 }
-
-
-# A line of ours up to the cursor: what is behind the magic, and of that the word being typed.
-MAGIC_LINE_PATTERN = re.compile(
-    r"\s*(?:[\w.,\s]+=\s*)?(?P<magic>%%?)cfai\s(?P<before>(?:.*\s)?)(?P<word>\S*)"
-)
-CHAT_TASK = "Text Generation"
-NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
-VALUELESS_ACTIONS = ("store_true", "store_false")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,10 @@ BillingTarget = Literal["account", "local", "elsewhere", "nobody", "unknown"]
 MessageHandler = Callable[["Session", Mapping[str, Any]], dict[str, Any]]
 CHAT_TASK = "Text Generation"
 MODEL_CAPABILITIES = ("vision", "tools", "reasoning")
+# The name is the id too: a page that is loaded anew knows the comm by its next message, and need
+# not ask a busy kernel for it.
+TARGET_NAME = "cfai-magics"
+PROTOCOL_VERSION = 1
 
 
 def build_state(session: "Session") -> dict[str, Any]:
@@ -184,10 +188,6 @@ HANDLERS: Mapping[str, MessageHandler] = {
 }
 
 
-# The name is the id too: a page that is loaded anew knows the comm by its next message, and need
-# not ask a busy kernel for it.
-TARGET_NAME = "cfai-magics"
-PROTOCOL_VERSION = 1
 _log = logging.getLogger(__name__)
 
 

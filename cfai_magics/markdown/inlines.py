@@ -62,6 +62,11 @@ URL_END_PATTERN = re.compile(r"\s|\Z")
 URL_START_PATTERN = re.compile(r"://|www\.", re.IGNORECASE)
 SPACE_PATTERN = re.compile(r"\s")
 URL_SAFE_CHARS = ":/?#@!&+,;=%"
+BACKSLASH_ESCAPE_REPLACEMENTS = {  # of a backslash and the character after it
+    "$": DOLLAR_HTML,
+    "<": "&lt;",
+    **{sign: encode_entities(sign) for sign in "@()[]"},
+}
 
 
 def neutralize_inlines(text: str, block_starts: Sequence[int] = ()) -> str:
@@ -283,9 +288,4 @@ REWRITE_RULES = {
     "@": _InlineRewriter.rewrite_at_signs,
     "~": _InlineRewriter.rewrite_tildes,
     "&": _InlineRewriter.rewrite_entity,
-}
-BACKSLASH_ESCAPE_REPLACEMENTS = {  # of a backslash and the character after it
-    "$": DOLLAR_HTML,
-    "<": "&lt;",
-    **{sign: encode_entities(sign) for sign in "@()[]"},
 }

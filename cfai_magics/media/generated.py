@@ -35,6 +35,9 @@ SAMPLE_RATES = {
     0: (11_025, 12_000, 8_000),
 }
 OPUS_SAMPLE_RATE = 48_000  # of the positions in Ogg Opus, whatever the original rate
+MAX_INLINE_BYTES = 5_000_000  # outputs are saved in the notebook, a third larger as base64
+INLINE_IMAGE_TYPES = {"image/png", "image/jpeg"}  # supported by all front ends
+SUFFIXES = {"jpeg": "jpg", "mpeg": "mp3", "mp4": "m4a"}
 
 
 def audio_mime(data: bytes) -> str:
@@ -126,11 +129,6 @@ DURATION_READERS: Mapping[str, Callable[[bytes], float | None]] = {
     "audio/ogg": _ogg_duration,
     "audio/mp4": _mp4_duration,
 }
-
-
-MAX_INLINE_BYTES = 5_000_000  # outputs are saved in the notebook, a third larger as base64
-INLINE_IMAGE_TYPES = {"image/png", "image/jpeg"}  # supported by all front ends
-SUFFIXES = {"jpeg": "jpg", "mpeg": "mp3", "mp4": "m4a"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -17,6 +17,8 @@ JPEG_QUALITIES = (85, 70, 50, 30)
 PATCH_PIXELS = 28  # side of the square per token, for models that document it
 SUPPORTED_MODES = {"L", "RGB", "RGBA"}
 PASS_THROUGH_FORMATS = {"png", "jpeg", "webp"}
+PILLOW_HINT = "pillow reads more and sizes images down: %pip install pillow."
+FORMATS_HINT = "PNG, JPEG, WebP, GIF and what else pillow reads can be sent."
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +134,6 @@ def _prepare_without_pillow(name: str, data: bytes) -> Image:
             f"{name} is too big: {_format_size(width, height)}, {len(data):,} bytes", PILLOW_HINT
         )
     return Image(name, data, image_format, width, height)
-
-
-PILLOW_HINT = "pillow reads more and sizes images down: %pip install pillow."
-FORMATS_HINT = "PNG, JPEG, WebP, GIF and what else pillow reads can be sent."
 
 
 def _format_size(width: int, height: int) -> str:

@@ -45,6 +45,8 @@ UNIT_NAMES = (
 # Units whose own names are not clear to users.
 UNIT_LABELS = {"tile": "512×512 tile", "step": "step and tile"}
 DEFAULT_IMAGE_SIDE = 1024  # pixels, if the request does not set a size
+MIN_BILLED_CALLS = 3  # billed calls of a model that a calibration needs
+MAX_TOKENS_FIELDS = ("max_completion_tokens", "max_tokens")
 
 
 def parse_prices(price_list: Iterable[tuple[str, float]]) -> dict[str, Any]:
@@ -138,10 +140,6 @@ def format_unit_prices(model: Model) -> str:
 def to_usd(neurons: float) -> float:
     """Return the price of neurons beyond the free allowance, in US dollars."""
     return neurons * USD_PER_NEURON
-
-
-MIN_BILLED_CALLS = 3  # billed calls of a model that a calibration needs
-MAX_TOKENS_FIELDS = ("max_completion_tokens", "max_tokens")
 
 
 @dataclass(frozen=True, slots=True)

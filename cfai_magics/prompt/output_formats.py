@@ -14,6 +14,16 @@ from ..types.messages import Answer, Request
 from ..types.usage import Model
 
 INSTRUCTION = "Answer with {} and nothing else: no introduction, no explanation."
+FORMATS_WITHOUT_EXTRACT = {"raw", "json", "html", "latex", "table"}
+SCHEMA_KEYWORDS = {
+    *("$schema", "$ref", "$defs", "type", "properties", "items", "enum", "const"),
+    *("anyOf", "oneOf", "allOf", "not", "additionalProperties", "prefixItems"),
+}
+# Models that Cloudflare's page on JSON mode lists; it says that JSON mode does not stream.
+NON_STREAMING_PREFIXES = ("@cf/meta/llama-3", "@hf/", "@cf/deepseek-ai/deepseek-r1-distill")
+EXTERNAL_REF = re.compile(r'"\$ref": "([^#"][^"]*)"')
+MAX_LISTED_ERRORS = 3  # errors that a message lists
+MAX_ERROR_CHARS = 160  # characters of one error
 
 
 class FormatError(ValueError):
@@ -112,7 +122,6 @@ OUTPUT_FORMATS: Mapping[str, OutputFormat] = {
         OutputFormat("table", INSTRUCTION.format("one Markdown table"), _parse_table),
     )
 }
-FORMATS_WITHOUT_EXTRACT = {"raw", "json", "html", "latex", "table"}
 
 
 def get_format(name: str, *, extract: bool) -> OutputFormat:
@@ -139,17 +148,6 @@ def apply_format(answer: Answer, output_format: OutputFormat) -> Answer:
         return replace(answer, parsed=output_format.parse(answer.text))
     except FormatError as error:
         return replace(answer, notes=(*answer.notes, str(error)))
-
-
-SCHEMA_KEYWORDS = {
-    *("$schema", "$ref", "$defs", "type", "properties", "items", "enum", "const"),
-    *("anyOf", "oneOf", "allOf", "not", "additionalProperties", "prefixItems"),
-}
-# Models that Cloudflare's page on JSON mode lists; it says that JSON mode does not stream.
-NON_STREAMING_PREFIXES = ("@cf/meta/llama-3", "@hf/", "@cf/deepseek-ai/deepseek-r1-distill")
-EXTERNAL_REF = re.compile(r'"\$ref": "([^#"][^"]*)"')
-MAX_LISTED_ERRORS = 3  # errors that a message lists
-MAX_ERROR_CHARS = 160  # characters of one error
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,18 @@ JSON_TYPE_BY_TYPE: Mapping[Any, str] = {
 }
 BOOLEAN_WORDS = {"true": True, "false": False}
 SEQUENCE_TYPES = (set, frozenset, tuple)  # types that a JSON array is converted to
+TOOL_NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+MAX_LINE_CHARS = 200  # characters of the arguments or the result of a call, on one line
+MIN_VALUE_CHARS = 40  # characters of each argument, also if there are many
+MAX_NAME_CHARS = 64  # characters of a name
+MAX_ITEMS = 100  # items shown of a list or object inside an argument
+MAX_DEPTH = 20  # nested lists and objects that are shown
+# Invisible or blank characters that repr does not escape: combining and variation marks,
+# fillers, the empty Braille pattern.
+INVISIBLE_CHARS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+VARIADIC_KINDS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 class ArgumentTypeError(ValueError):
@@ -162,20 +174,6 @@ def _coerce_list(value: Any, target_type: Any, type_args: tuple[Any, ...]) -> An
         raise ArgumentTypeError(f"{value!r} is no array")
     items = [coerce(element, type_args[0]) for element in value] if type_args else value
     return target_type(items) if target_type in SEQUENCE_TYPES else items
-
-
-TOOL_NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-MAX_LINE_CHARS = 200  # characters of the arguments or the result of a call, on one line
-MIN_VALUE_CHARS = 40  # characters of each argument, also if there are many
-MAX_NAME_CHARS = 64  # characters of a name
-MAX_ITEMS = 100  # items shown of a list or object inside an argument
-MAX_DEPTH = 20  # nested lists and objects that are shown
-# Invisible or blank characters that repr does not escape: combining and variation marks,
-# fillers, the empty Braille pattern.
-INVISIBLE_CHARS = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
-)
-VARIADIC_KINDS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ CONFLICT_MARKERS = (b"<<<<<<<", b"=======", b">>>>>>>")
 SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 MAX_DELAY_MS = 86_400_000  # ms, one day: longer delays are invalid
 RESPONSE_KINDS = frozenset({"stream", "json", "vectors", "base64"})
+LOCK_TIMEOUT = 30.0  # s to wait for the lock of another kernel
+MAX_LISTED_LINES = 5  # line numbers listed per error
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors write it at the start of a file
 
 
 class CorruptLineError(ValueError):
@@ -174,11 +177,6 @@ def _is_valid_response(response: Any) -> bool:
 def _is_valid_delay(ms: Any) -> bool:
     """Return whether a delay is a number of ms from 0 to MAX_DELAY_MS."""
     return isinstance(ms, int | float) and 0 <= ms <= MAX_DELAY_MS
-
-
-LOCK_TIMEOUT = 30.0  # s to wait for the lock of another kernel
-MAX_LISTED_LINES = 5  # line numbers listed per error
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors write it at the start of a file
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,13 @@ from .cassette import CAPTURE_EXTENSION, Interaction, RecordedResponse
 
 BYTES_PER_FLOAT = 4
 FLOAT_DIGITS = 9  # enough to identify each 32-bit float
+# differ on each call, not needed for playback
+VOLATILE_FIELDS = (
+    "id",
+    "created",
+    "system_fingerprint",
+)
+Sleep = Callable[[float], None]
 
 
 class TimedChunk(NamedTuple):
@@ -150,14 +157,6 @@ def _to_completion(stream: Mapping[str, Any]) -> dict[str, Any]:
     }
     choice = {"index": 0, "message": message, **_finish_frame(stream)}
     return {"object": "chat.completion", "choices": [choice], "usage": stream["usage"]}
-
-
-# differ on each call, not needed for playback
-VOLATILE_FIELDS = (
-    "id",
-    "created",
-    "system_fingerprint",
-)
 
 
 @dataclass(slots=True)
@@ -346,9 +345,6 @@ def _usage_to_wire(usage: Usage) -> dict[str, Any]:
     if usage.cached_tokens:
         data["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
     return data | ({} if usage.neurons is None else {"neurons": usage.neurons})
-
-
-Sleep = Callable[[float], None]
 
 
 class RecordingTransport(httpx.BaseTransport):

@@ -25,6 +25,10 @@ JOIN_TIMEOUT = 5.0  # s to wait for a stopped thread to end
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+MAX_CONCURRENT_CALLS = 8
+STREAM_POLL_SECONDS = 0.1  # s between two checks for an interrupt, as POLL_SECONDS
+ABORT_TIMEOUT = 2.0  # s to wait for an aborted thread to end
+OpenStream = Callable[[int, OnRetry], AnswerStream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +187,6 @@ def reserve_pool(
     return BudgetPool(accounting, clients, pool_id, cell, is_limited=is_limited)
 
 
-MAX_CONCURRENT_CALLS = 8
-STREAM_POLL_SECONDS = 0.1  # s between two checks for an interrupt, as POLL_SECONDS
-ABORT_TIMEOUT = 2.0  # s to wait for an aborted thread to end
-
-
 @dataclass(frozen=True, slots=True)
 class RetryNotice:
     """The message shown while a call waits for its retry."""
@@ -204,7 +203,6 @@ class Finished:
 
 
 Event = Delta | RetryNotice | Finished
-OpenStream = Callable[[int, OnRetry], AnswerStream]
 
 
 class Client(Protocol):

@@ -45,6 +45,8 @@ from ..workers_ai.task_requests import (
 from .observers import Observers
 
 FREE_RATES = Rates(0.0, 0.0, 0.0)  # of the local model
+# What answers: Workers AI, the local model, another server.
+BackendKind = Literal["account", "local", "elsewhere"]
 
 
 class Accounting:
@@ -163,10 +165,6 @@ def _with_estimated_tokens(usage: Usage, task_request: TaskRequest, result: Task
     return replace(
         usage, prompt_tokens=estimate(input_text), completion_tokens=estimate(output_text)
     )
-
-
-# What answers: Workers AI, the local model, another server.
-BackendKind = Literal["account", "local", "elsewhere"]
 
 
 class CellLimit:

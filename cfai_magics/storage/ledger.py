@@ -39,6 +39,28 @@ SPENT_SQL = {
     " WHERE day = :day AND account = :account AND notebook = :notebook",
     "cell": "SELECT 0.0",
 }
+FILE_NAME = "ledger.sqlite"
+POOL_TASK = "Map, reserved"
+SETTLE_TIMEOUT = 5.0  # s: the cost of a call can also be written later
+VIEW_TIMEOUT = 0.5  # s: views show the unsettled state instead of waiting
+AdmitCall = Callable[[Sequence[Limit], bool], float]
+AdmitCalls = Callable[[Sequence[Limit], bool], Sequence[float]]
+# (limits, reserved neurons) -> neurons to reserve
+Extend = Callable[[Sequence[Limit], float], float]
+Write = Callable[[Connection], None]
+ROUNDING = 1e-9  # neurons: smaller sums are rounding errors of 0
+# A call that is not settled, or that another kernel has marked as interrupted.
+OPEN_CALL = (
+    "SELECT neurons, day, account, notebook FROM calls"
+    " WHERE id = ? AND status IN ('reserved', 'interrupted')"
+)
+EXTEND = "UPDATE calls SET neurons = ? WHERE id = ? AND status IN ('reserved', 'interrupted')"
+SETTLE = (
+    "UPDATE calls SET status = ?, basis = ?, neurons = iif(?, min(?, neurons), ?), tokens_in = ?,"
+    " tokens_cached = ?, tokens_out = ?, seconds = ?, first_token_seconds = ?"
+    " WHERE id = ? AND (kernel = ? OR ?) AND status IN ('reserved', 'interrupted')"
+)
+CallKey = tuple[str, str, str]  # model, task, fingerprint of the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,30 +148,6 @@ class Budgets:
             "SELECT neurons FROM budgets WHERE scope = ? AND name = ?", (scope, name)
         ).fetchone()
         return None if row is None else float(row[0])
-
-
-FILE_NAME = "ledger.sqlite"
-POOL_TASK = "Map, reserved"
-SETTLE_TIMEOUT = 5.0  # s: the cost of a call can also be written later
-VIEW_TIMEOUT = 0.5  # s: views show the unsettled state instead of waiting
-AdmitCall = Callable[[Sequence[Limit], bool], float]
-AdmitCalls = Callable[[Sequence[Limit], bool], Sequence[float]]
-# (limits, reserved neurons) -> neurons to reserve
-Extend = Callable[[Sequence[Limit], float], float]
-Write = Callable[[Connection], None]
-ROUNDING = 1e-9  # neurons: smaller sums are rounding errors of 0
-# A call that is not settled, or that another kernel has marked as interrupted.
-OPEN_CALL = (
-    "SELECT neurons, day, account, notebook FROM calls"
-    " WHERE id = ? AND status IN ('reserved', 'interrupted')"
-)
-EXTEND = "UPDATE calls SET neurons = ? WHERE id = ? AND status IN ('reserved', 'interrupted')"
-SETTLE = (
-    "UPDATE calls SET status = ?, basis = ?, neurons = iif(?, min(?, neurons), ?), tokens_in = ?,"
-    " tokens_cached = ?, tokens_out = ?, seconds = ?, first_token_seconds = ?"
-    " WHERE id = ? AND (kernel = ? OR ?) AND status IN ('reserved', 'interrupted')"
-)
-CallKey = tuple[str, str, str]  # model, task, fingerprint of the request
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from .results import Provenance, output_metadata, to_data_frame
 from .usage import CostBasis, DayUsage, Usage, WithUsage
 
 Message = Mapping[str, Any]
+UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
+ColumnKey = tuple[str, float | None]  # model and temperature
 
 
 class Fields(TypedDict, total=False):
@@ -198,10 +200,6 @@ class Answer(WithUsage):
         if isinstance(self.parsed, GeneratedMedia):
             bundle = self.parsed._repr_mimebundle_()
         return bundle, output_metadata(self)
-
-
-UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
-ColumnKey = tuple[str, float | None]  # model and temperature
 
 
 @dataclass(frozen=True, slots=True)

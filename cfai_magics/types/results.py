@@ -9,6 +9,8 @@ from ..errors import InvalidOptionError, SetupError
 from ..terminal import sanitize_line
 from .usage import DayUsage, Usage, WithUsage
 
+METADATA_MIME_TYPE = "application/vnd.cfai+json"
+
 
 def to_data_frame(rows: Sequence[Any], columns: Sequence[str] | None = None) -> Any:
     """Return a DataFrame of dicts, or of tuples with `columns`; SetupError without pandas."""
@@ -17,9 +19,6 @@ def to_data_frame(rows: Sequence[Any], columns: Sequence[str] | None = None) -> 
     except ImportError:
         raise SetupError("pandas is not installed", "pip install pandas, then again.") from None
     return pd.DataFrame(list(rows), columns=columns)
-
-
-METADATA_MIME_TYPE = "application/vnd.cfai+json"
 
 
 @dataclass(frozen=True, slots=True)

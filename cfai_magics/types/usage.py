@@ -8,6 +8,8 @@ from typing import Literal
 MAX_NEURONS = 1e12  # ten million dollars
 MAX_TOKENS = 10**12  # so that sums stay within SQLite's 64 bits
 CostBasis = Literal["billed", "estimated", "replayed"]
+Status = Literal["ok", "interrupted", "failed", "refused", "replayed"]
+Scope = Literal["day", "session", "notebook", "cell", "free"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,6 @@ class Catalog:
     models: tuple[Model, ...]
     date: str
     source: Literal["live", "cached", "shipped"]
-
-
-Status = Literal["ok", "interrupted", "failed", "refused", "replayed"]
-Scope = Literal["day", "session", "notebook", "cell", "free"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,13 @@ from ..secret import Secret
 from ..session.session import Session
 from .inputs import close_widget_tree, create_button, create_heading, format_note, show_errors_in
 
+STEPS_HTML = "".join(f"<li>{escape_html(line)}</li>" for line in LOGIN_STEPS)
+HELP_HTML = (
+    f'<ol class="cfai-steps">{STEPS_HTML}</ol>'
+    f'<a href="{WORKERS_AI_PAGE}" target="_blank" rel="noopener noreferrer">'
+    "Open Workers AI on the Cloudflare dashboard</a>"
+)
+
 
 class _HiddenReceiver(Text):
     """Passes the value from the page to `on_secret`, without storing or echoing it as state."""
@@ -62,14 +69,6 @@ class WriteOnlyField:
         """Close the links and the receiver."""
         for widget in self._widgets:
             close_widget_tree(widget)
-
-
-STEPS_HTML = "".join(f"<li>{escape_html(line)}</li>" for line in LOGIN_STEPS)
-HELP_HTML = (
-    f'<ol class="cfai-steps">{STEPS_HTML}</ol>'
-    f'<a href="{WORKERS_AI_PAGE}" target="_blank" rel="noopener noreferrer">'
-    "Open Workers AI on the Cloudflare dashboard</a>"
-)
 
 
 class AccountSection:

@@ -29,6 +29,14 @@ BREAKABLE_GAP = COLUMN_GAP + "\N{ZERO WIDTH SPACE}"  # where a long line may wra
 NO_VALUE = "\N{EN DASH}"
 MIN_ROUNDED = 100
 MODEL_COLUMNS = ("model", "in", "out", "window", "plan", "answers left", "")
+ALL_TASKS = "all tasks"
+FILTER_LABELS = {
+    "free": "Free plan",
+    "vision": "Vision",
+    "tools": "Tools",
+    "reasoning": "Reasoning",
+}
+LEGEND = "in, out: neurons per 1,000 tokens · answers left: like your last, in what is left today"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +143,6 @@ def render_detail(row: ModelRow) -> str:
         '<div class="cfai-detail" role="status">'
         f"Questions go to <b>{escape_html(model.name)}</b><br>{escape_html(text)}</div>"
     )
-
-
-ALL_TASKS = "all tasks"
-FILTER_LABELS = {
-    "free": "Free plan",
-    "vision": "Vision",
-    "tools": "Tools",
-    "reasoning": "Reasoning",
-}
-LEGEND = "in, out: neurons per 1,000 tokens · answers left: like your last, in what is left today"
 
 
 class ModelSection:

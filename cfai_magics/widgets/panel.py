@@ -18,6 +18,7 @@ from .style import render_stylesheet
 from .usage_gauge import GaugeState, UsageSection, format_reset_time
 
 SETTINGS_HINT = "Change it with %cfai login, use, budget; %config Cfai shows all settings."
+PANEL_KEY = "panel"  # in Session.resources
 
 
 def format_summary(session: Session) -> str:
@@ -68,9 +69,6 @@ def _describe_today(session: Session) -> str:
         f"{format_neurons(state.reserved)} reserved. "
         f"{format_reset_time(day_usage, session.now())}"
     )
-
-
-PANEL_KEY = "panel"  # in Session.resources
 
 
 class Panel(forks.ChildForkHook):

@@ -39,6 +39,19 @@ from .httpx_errors import call_httpx
 from .response_body import MAX_RESPONSE_BYTES, ResponseTimeouts, get_read_timeout, iter_body
 from .sse import DEFAULT_EVENT_NAME, iter_events
 
+FirstDelta = tuple[list[Delta], Iterator[Delta]]
+SendRequest = Callable[[Mapping[str, Any]], httpx.Response]  # takes changes of the body
+RetryRunner = Callable[[Callable[[], FirstDelta]], FirstDelta]
+DONE = b"[DONE]"
+UNKNOWN_TOKENS = 131_072  # limit if the request sets none: the length of the longest answers
+SPARE_FRAMES = 16  # frames without text: the role, the finish reason, the usage
+SPARE_TOKENS = 64
+LONG_TOKENS = 4  # factor for tokens of dashes or spaces, which have up to 64 characters
+BYTES_PER_TOKEN = 4096  # upper limit of a frame with one token; usual are about 500
+SLOWEST_TOKEN = 1.0  # s per token, of a large model on a small machine
+SECONDS_AFTER_FINISH = 5.0  # s to wait for the usage, which usually follows at once
+RAW_DECODE = json.JSONDecoder().raw_decode
+
 
 class AnswerBuilder:
     """Collects the deltas of one answer; `build_answer` returns the part received so far."""
@@ -146,21 +159,6 @@ class AnswerBuilder:
             provenance=self._provenance,
             **answer_fields,
         )
-
-
-FirstDelta = tuple[list[Delta], Iterator[Delta]]
-SendRequest = Callable[[Mapping[str, Any]], httpx.Response]  # takes changes of the body
-RetryRunner = Callable[[Callable[[], FirstDelta]], FirstDelta]
-
-DONE = b"[DONE]"
-UNKNOWN_TOKENS = 131_072  # limit if the request sets none: the length of the longest answers
-SPARE_FRAMES = 16  # frames without text: the role, the finish reason, the usage
-SPARE_TOKENS = 64
-LONG_TOKENS = 4  # factor for tokens of dashes or spaces, which have up to 64 characters
-BYTES_PER_TOKEN = 4096  # upper limit of a frame with one token; usual are about 500
-SLOWEST_TOKEN = 1.0  # s per token, of a large model on a small machine
-SECONDS_AFTER_FINISH = 5.0  # s to wait for the usage, which usually follows at once
-RAW_DECODE = json.JSONDecoder().raw_decode
 
 
 class ChatStream:

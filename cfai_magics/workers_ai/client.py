@@ -67,6 +67,13 @@ from .http import (
 from .response_body import read_body
 from .task_requests import check_files, check_payload
 
+CLOUDFLARE_API_URL = "https://api.cloudflare.com/client/v4"
+ACCOUNT_ID_LENGTH = 32
+HEX_DIGITS = frozenset("0123456789abcdef")
+# The characters allowed in a header; for others, httpx would show the token in its error.
+TOKEN_PATTERN = re.compile(r"[!-~]+")
+DEFAULT_TIMEOUT = 240.0  # s; models time out after 120 to 235 s
+
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswer:
@@ -194,14 +201,6 @@ class TokenChecker:
         except WorkersAIError:
             return True
         return True
-
-
-CLOUDFLARE_API_URL = "https://api.cloudflare.com/client/v4"
-ACCOUNT_ID_LENGTH = 32
-HEX_DIGITS = frozenset("0123456789abcdef")
-# The characters allowed in a header; for others, httpx would show the token in its error.
-TOKEN_PATTERN = re.compile(r"[!-~]+")
-DEFAULT_TIMEOUT = 240.0  # s; models time out after 120 to 235 s
 
 
 class WorkersAI(Unpicklable):

@@ -16,6 +16,22 @@ USER_TOKEN_PATH = "/user/tokens/verify"  # noqa: S105 - a URL path
 # Cloudflare checks the permissions before it reports that the model does not exist.
 PERMISSION_PROBE = {"model": "@cf/none/none", "messages": [{"role": "user", "content": "-"}]}
 INACTIVE_STATUSES = frozenset(("disabled", "expired"))
+GRAPHQL_PATH = "/graphql"
+GRAPHQL_NODE = "aiInferenceAdaptiveGroups"
+# Cloudflare's GraphQL schema has the scalar type "string" in lower case.
+ANALYTICS_QUERY = f"""query($account:string!,$begin:Time!,$end:Time!){{
+  viewer{{accounts(filter:{{accountTag:$account}}){{
+    {GRAPHQL_NODE}(limit:1000,filter:{{datetime_geq:$begin,datetime_lt:$end}},orderBy:[sum_totalNeurons_DESC]){{
+      sum{{totalNeurons}} dimensions{{modelId}}
+    }}
+  }}}}
+}}"""
+TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+ANALYTICS_PERMISSION_HINT = (
+    "Give the token the permission Account Analytics - Read on the dashboard's API Tokens page."
+)
+MAX_TEXTS_PER_REQUEST = 100  # limit of Workers AI
+PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +73,6 @@ def parse_token_status(body: Any) -> str:
 def _get_result(body: Any) -> Mapping[str, Any]:
     result = body.get("result") if isinstance(body, dict) else None
     return result if isinstance(result, dict) else {}
-
-
-GRAPHQL_PATH = "/graphql"
-GRAPHQL_NODE = "aiInferenceAdaptiveGroups"
-# Cloudflare's GraphQL schema has the scalar type "string" in lower case.
-ANALYTICS_QUERY = f"""query($account:string!,$begin:Time!,$end:Time!){{
-  viewer{{accounts(filter:{{accountTag:$account}}){{
-    {GRAPHQL_NODE}(limit:1000,filter:{{datetime_geq:$begin,datetime_lt:$end}},orderBy:[sum_totalNeurons_DESC]){{
-      sum{{totalNeurons}} dimensions{{modelId}}
-    }}
-  }}}}
-}}"""
-TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-ANALYTICS_PERMISSION_HINT = (
-    "Give the token the permission Account Analytics - Read on the dashboard's API Tokens page."
-)
 
 
 def analytics_body(account_id: str, day: datetime) -> dict[str, Any]:
@@ -147,9 +147,6 @@ def chat_body(request: Request, *, cloudflare: bool = True) -> dict[str, Any]:
 def _with_content(message: Message) -> dict[str, Any]:
     """Return the message with "" for a null content, which some models reject (8001)."""
     return {**message, "content": "" if message.get("content") is None else message["content"]}
-
-
-MAX_TEXTS_PER_REQUEST = 100  # limit of Workers AI
 
 
 def split_batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -272,9 +269,6 @@ def task_result_from_bytes(
     """Return the TaskResult of a binary response, such as an image or a sound."""
     usage = parse_usage(None, headers)
     return TaskResult(content=content, content_type=content_type, usage=usage)
-
-
-PAGE_SIZE = 100
 
 
 def is_last_page(body: Any, page: int) -> bool:

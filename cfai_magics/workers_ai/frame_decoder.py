@@ -13,6 +13,25 @@ from .gateway import from_cache
 SURROGATE = re.compile("[\ud800-\udfff]")
 FINAL_HIGH_SURROGATE = re.compile("[\ud800-\udbff]\\Z")
 REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+OPEN_TAG, CLOSE_TAG = "<think>", "</think>"
+Slot = int | str  # the `index` of a tool call
+MAX_EMPTY_OBJECT_CHARS = 10  # of "{}" with spaces
+CHARACTERS_PER_PIECE = 4  # one token, which each delta of a tool call counts at least
+# Everything that determines where a JSON object ends.
+STRUCTURE_PATTERN = re.compile(r"\\.?|[\"{}\[\]]", re.DOTALL)
+NUMBER_TYPES = (int, float)
+FINISH_REASONS: Mapping[str, str] = {
+    "stop": "stop",
+    "length": "length",
+    "model_length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "error": "error",
+}
+# Some servers send these finish reasons for an answer that ends in tool calls.
+OVERRIDABLE_REASONS = ("unknown", "stop")
 
 
 class SurrogateJoiner:
@@ -38,9 +57,6 @@ class SurrogateJoiner:
         """Return a replacement character if a surrogate is still held back, else ""."""
         pending, self._pending = self._pending, ""
         return REPLACEMENT_CHARACTER if pending else ""
-
-
-OPEN_TAG, CLOSE_TAG = "<think>", "</think>"
 
 
 class ThinkTagParser:
@@ -97,13 +113,6 @@ def _partial_close_tag_length(text: str) -> int:
     """Return how many characters at the end of the text may be the start of </think>."""
     lengths = range(min(len(CLOSE_TAG) - 1, len(text)), 0, -1)
     return next((length for length in lengths if text.endswith(CLOSE_TAG[:length])), 0)
-
-
-Slot = int | str  # the `index` of a tool call
-MAX_EMPTY_OBJECT_CHARS = 10  # of "{}" with spaces
-CHARACTERS_PER_PIECE = 4  # one token, which each delta of a tool call counts at least
-# Everything that determines where a JSON object ends.
-STRUCTURE_PATTERN = re.compile(r"\\.?|[\"{}\[\]]", re.DOTALL)
 
 
 class _PartialToolCall:
@@ -332,9 +341,6 @@ def _canonical_form(call: _PartialToolCall) -> tuple[str, str]:
         return call.name, call.arguments
 
 
-NUMBER_TYPES = (int, float)
-
-
 class UsageAccumulator:
     """Accumulate the usage of one call from its frames.
 
@@ -422,20 +428,6 @@ def _int_or_zero(value: Any) -> int:
     if isinstance(value, float) and 0 <= value <= MAX_TOKENS:  # false for infinity and NaN
         return int(value)
     return 0
-
-
-FINISH_REASONS: Mapping[str, str] = {
-    "stop": "stop",
-    "length": "length",
-    "model_length": "length",
-    "max_tokens": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "error": "error",
-}
-# Some servers send these finish reasons for an answer that ends in tool calls.
-OVERRIDABLE_REASONS = ("unknown", "stop")
 
 
 class FrameDecoder:

@@ -36,6 +36,13 @@ PLAIN_TEXT_TYPES = {
 }
 MAX_AUDIO_SECONDS = 1e7  # four months: a larger duration in a response is not valid
 MAX_SECONDS_PER_BYTE = 0.12  # of text to speak: half the pace of slow speech, in any script
+Fields = Mapping[str, Any]
+FORM_ONLY_MODELS = "/flux-2-"  # these models do not take JSON
+IMAGE_INPUT_MODELS = ("img2img", "inpainting")
+MAX_PROMPT_CHARS = {"flux-1-schnell": 2048}
+BASE64_AUDIO_SUFFIX = "-turbo"
+PROMPT_FIELD_MODEL = "/melotts"  # the field of other speech models is "text"
+QUESTION_FIELD_MODEL = "/moondream"
 
 
 def check_payload(payload: Any) -> None:
@@ -203,15 +210,6 @@ def _count_pixels(file: Any) -> int:
 
 def _positive_int_or_zero(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
-
-
-Fields = Mapping[str, Any]
-FORM_ONLY_MODELS = "/flux-2-"  # these models do not take JSON
-IMAGE_INPUT_MODELS = ("img2img", "inpainting")
-MAX_PROMPT_CHARS = {"flux-1-schnell": 2048}
-BASE64_AUDIO_SUFFIX = "-turbo"
-PROMPT_FIELD_MODEL = "/melotts"  # the field of other speech models is "text"
-QUESTION_FIELD_MODEL = "/moondream"
 
 
 # --- requests
