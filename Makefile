@@ -6,7 +6,7 @@ IPYTHON8 := .venv-ipython8
 LAB42 := .venv-lab42
 # A file's tests share a kernel or a wheel, so they stay in one process.
 PARALLEL := -n 2 --dist loadfile
-FAST := -m "not slow and not browser"
+FAST := -m "not slow" --ignore=tests/browser
 PYTHONS := 3.11 3.12 3.13 3.14
 PY := $(VENV)/bin/python
 SOURCES := pyproject.toml hatch_build.py \

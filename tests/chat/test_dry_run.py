@@ -9,6 +9,8 @@ from tests.canaries import token
 from tests.kernels import Kernel, running_kernel
 from tests.standin import Standin, images
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:

@@ -8,6 +8,8 @@ import pytest
 from tests.kernels import Kernel
 from tests.standin import Fault, Standin, Switches
 
+pytestmark = pytest.mark.slow
+
 FUNCTIONS = '''
 calls = []
 

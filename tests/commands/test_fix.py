@@ -5,6 +5,8 @@ import pytest
 from tests.kernels import Cell, Kernel, running_kernel
 from tests.standin import Standin
 
+pytestmark = pytest.mark.slow
+
 BROKEN = "def mean(values):\n    return sum(values) / len(values)\n\nmean([])"
 FIXED = "It divided by zero.\n\n```python\nprint('fixed')\n```"
 SECRET = "my notes are nobody's business"

@@ -7,6 +7,8 @@ import pytest
 from tests.kernels import Kernel, running_kernel
 from tests.standin import Standin
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cloudflare(module_cloudflare: Standin) -> Standin:

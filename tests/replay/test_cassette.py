@@ -24,6 +24,8 @@ from cfai_magics.replay.fingerprint import RecordedRequest
 from cfai_magics.types.usage import Usage
 from tests.replay.sessions import lines
 
+pytestmark = pytest.mark.slow
+
 CODE = """
 import sys
 from pathlib import Path

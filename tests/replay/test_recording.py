@@ -20,6 +20,8 @@ from tests.catalog_cache import cache_catalog_without
 from tests.replay.sessions import HI, ask, lines, recording, replaying, said
 from tests.standin import Fault, Standin
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("switches", "error"),

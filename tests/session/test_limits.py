@@ -18,6 +18,8 @@ from cfai_magics.types.usage import Usage
 from tests.frames import FrameServer, text, tokens
 from tests.session.servers import ANSWER_RATE, LONG, PLAIN, REPORTS, Behavior, answer
 
+pytestmark = pytest.mark.slow
+
 UNPRICED = "@cf/utter-project/eurollm-9b-it"
 SCOPES = ("day", "session", "notebook", "cell", "course day", "course call")
 SLACK = 1e-6  # neurons, of sums of floating-point numbers

@@ -20,6 +20,8 @@ from cfai_magics.types.messages import Message, Request, TextDelta
 from tests.standin import Fault, Standin
 from tests.workers_ai.calls import Script, answered
 
+pytestmark = pytest.mark.slow
+
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 PRICED, NO_PRICE = "gemma-4-26b-a4b-it", "@cf/no/price"
 

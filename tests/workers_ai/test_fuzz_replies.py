@@ -14,6 +14,8 @@ from cfai_magics.workers_ai.client import WorkersAI
 from tests.workers_ai.calls import GEMMA, REQUEST, Script
 from tests.workers_ai.nonsense import BODIES, DEEP
 
+pytestmark = pytest.mark.slow
+
 METHODS: dict[str, Callable[[WorkersAI], object]] = {
     "stream": lambda client: list(client.stream(REQUEST)),
     "chat": lambda client: client.chat(REQUEST),
