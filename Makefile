@@ -50,9 +50,9 @@ check: install
 test: install browser
 	$(PY) -m coverage erase
 	$(PY) -m coverage run -m pytest $(PARALLEL) -m "not browser"
-	$(PY) -m coverage run -m pytest -m browser
 	$(PY) -m coverage combine -q
 	$(PY) -m coverage report
+	$(PY) -m pytest -m browser
 	cd labextension && jlpm test
 
 test-fast: install
