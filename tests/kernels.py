@@ -69,6 +69,21 @@ class Kernel:
             self.step(running)
         return cell
 
+    def interrupt(self, running: tuple[str, Cell]) -> Cell:
+        """Interrupt the cell and read on until it has ended.
+
+        Python drops an interrupt that comes in a callback of the garbage collector, and says so on
+        stderr: then interrupt again.
+        """
+        _, cell = running
+        interrupts = 0
+        while not cell.done:
+            if cell.text.count("Exception ignored in") == interrupts:
+                self.manager.interrupt_kernel()
+                interrupts += 1
+            self.step(running)
+        return cell
+
     def step(self, running: tuple[str, Cell]) -> None:
         """Read one message of the cell."""
         request, cell = running

@@ -189,8 +189,7 @@ def test_an_interrupt_closes_the_connection_and_keeps_the_text(
     before = cloudflare.disconnects
     running = kernel.start("%%cfai\nGo on")
     kernel.until_shown(running, "word word")
-    kernel.manager.interrupt_kernel()
-    cell = kernel.finish(running)
+    cell = kernel.interrupt(running)
     assert cell.ename == "InterruptedAnswerError"
     assert len(cell.traceback) == 1
     assert "Interrupted: this is what had arrived." in cell.text
@@ -207,8 +206,7 @@ def test_an_interrupt_before_the_first_word_is_told(kernel: Kernel, cloudflare: 
     cloudflare.switch(delay_before_first=30.0)
     running = kernel.start("%%cfai\nHi")
     assert cloudflare.wait_for(lambda c: c.requests != ())
-    kernel.manager.interrupt_kernel()
-    cell = kernel.finish(running)
+    cell = kernel.interrupt(running)
     assert cell.ename == "InterruptedAnswerError"
     assert "before the first word" in cell.traceback[0]
     assert "nothing had arrived" in cell.text
@@ -220,8 +218,7 @@ def test_an_interrupt_between_two_tries_leaves_no_promise_of_another(
     cloudflare.switch(error=Fault.of(3040), retry_after="50")
     running = kernel.start("%%cfai\nHi")
     kernel.until_shown(running, "Capacity temporarily exceeded, please try again; try 2 follows")
-    kernel.manager.interrupt_kernel()
-    cell = kernel.finish(running)
+    cell = kernel.interrupt(running)
     assert "follows" not in cell.text
     assert "No answer came." in cell.text
 

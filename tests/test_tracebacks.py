@@ -317,8 +317,7 @@ def test_an_interrupted_ask_shows_no_token_in_verbose_mode(
     account.switch(delay_before_headers=300)
     running = verbose.start("cfai_magics.ask('Hi')")
     assert account.wait_for(lambda server: bool(server.requests), 60)
-    verbose.manager.interrupt_kernel()
-    cell = verbose.finish(running)
+    cell = verbose.interrupt(running)
     told = "\n".join(cell.traceback)
     assert cell.ename == "KeyboardInterrupt"
     assert "cfai_magics/api.py" in told

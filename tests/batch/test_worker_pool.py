@@ -72,8 +72,7 @@ def test_an_interrupt_stops_all_at_once_and_the_next_run_goes_on(
         running = kernel.start(call)
         assert account.wait_for(lambda c: len(c.requests) == 4)
         kernel.until_shown(running, "1 of 4")
-        kernel.manager.interrupt_kernel()
-        cell = kernel.finish(running)
+        cell = kernel.interrupt(running)
         assert cell.ename == "InterruptedAnswerError"
         assert "Interrupted when 1 were answered. Run the same again" in cell.traceback[0]
         assert account.wait_for(lambda c: c.disconnects == 3)

@@ -72,8 +72,7 @@ def test_an_interrupt_stops_all_and_keeps_what_had_come(
     running = kernel.start(f"%%cfai {TWO} --max-tokens 9000 -o part\nWhy?")
     kernel.until_shown(running, "2 answers…")
     assert cloudflare.wait_for(lambda c: len(c.requests) == 2)
-    kernel.manager.interrupt_kernel()
-    cell = kernel.finish(running)
+    cell = kernel.interrupt(running)
     assert cell.ename == "InterruptedAnswerError"
     assert "answers" in cell.traceback[0]
     assert cloudflare.wait_for(lambda c: c.disconnects == 2)

@@ -261,8 +261,7 @@ def test_an_interrupt_of_a_function_ends_the_question_and_keeps_what_was_used(
     cloudflare.switch(tool_calls=[{"name": "slow", "arguments": {}}])
     running = kernel.start("%%cfai --tools slow --allow-tools -o part\nHi")
     kernel.until_shown(running, "asleep")
-    kernel.manager.interrupt_kernel()
-    cell = kernel.finish(running)
+    cell = kernel.interrupt(running)
     assert cell.ename == "InterruptedAnswerError"
     assert "while a function was called" in cell.traceback[0]
     assert kernel.run("print(part.finish_reason, part.cost_basis)").text == "interrupted billed\n"

@@ -94,8 +94,7 @@ def test_an_interrupted_turn_stays_out_unless_kept(kernel: Kernel, account: Stan
     account.switch(answer="word " * 5_000, tokens_per_second=50)
     running = kernel.start("%%cfai -c\ntwo", "two")
     kernel.until_shown(running, "word word")
-    kernel.manager.interrupt_kernel()
-    told = kernel.finish(running).text
+    told = kernel.interrupt(running).text
     assert "this turn is left out; %cfai thread keep takes it up." in told
     account.switch(answer="Here.", tokens_per_second=0)
     say(kernel, "three")

@@ -224,8 +224,7 @@ def test_an_interrupted_second_attempt_leaves_the_first(kernel: Kernel, account:
     account.switch(answer='{"city": "Rome"}', delay_before_first=3.0)
     running = kernel.start("%%cfai --schema CITY -o found\nWhich?")
     assert account.wait_for(lambda c: len(c.requests) == 2)
-    kernel.manager.interrupt_kernel()
-    assert kernel.finish(running).ename == "InterruptedAnswerError"
+    assert kernel.interrupt(running).ename == "InterruptedAnswerError"
     account.switch(answer=None, delay_before_first=0.0)
     assert (
         kernel.run("print(found.json(), found.finish_reason)").text

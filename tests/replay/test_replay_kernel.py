@@ -177,8 +177,7 @@ def test_a_replay_is_interrupted_like_an_answer(notebook: Path, cloudflare: Stan
         assert kernel.run(CELLS[1]).ename == ""
         running = kernel.start(CELLS[1])
         kernel.until_shown(running, "word word")
-        kernel.manager.interrupt_kernel()
-        cell = kernel.finish(running)
+        cell = kernel.interrupt(running)
         assert cell.ename == "InterruptedAnswerError"
         assert "replayed" in cell.text
         kernel.run("%cfai replay only --instant")
@@ -229,8 +228,7 @@ def test_replays_side_by_side_stop_at_once(notebook: Path, cloudflare: Standin) 
         assert kernel.run(cell).ename == ""
         running = kernel.start(cell)
         kernel.until_shown(running, "3 answers")
-        kernel.manager.interrupt_kernel()
-        assert kernel.finish(running).ename == "InterruptedAnswerError"
+        assert kernel.interrupt(running).ename == "InterruptedAnswerError"
         calls = "get_current_session().accounting.ledger.history.iter_calls()"
         rows = f"[r['status'] for r in {calls}][-3:]"
         kernel.run("from cfai_magics.api import get_current_session")

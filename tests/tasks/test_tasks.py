@@ -214,8 +214,7 @@ def test_an_interrupted_task_stops_at_once_and_is_booked(
     cloudflare.switch(delay_before_headers=60.0)
     running = kernel.start("%%cfai --task image\na lighthouse")
     assert cloudflare.wait_for(lambda c: len(c.requests) == 1)
-    kernel.manager.interrupt_kernel()
-    cell = kernel.finish(running)
+    cell = kernel.interrupt(running)
     cloudflare.switch(delay_before_headers=0.0)
     assert cell.ename == "InterruptedAnswerError"
     assert cloudflare.wait_for(lambda c: c.disconnects >= 1)
