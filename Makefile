@@ -6,6 +6,8 @@ IPYTHON8 := .venv-ipython8
 LAB42 := .venv-lab42
 # A file's tests share a kernel or a wheel, so they stay in one process.
 PARALLEL := -n 2 --dist loadfile
+# The small model uses all cores: beside other tests it is ten times slower.
+LOCAL_MODEL := tests/commands/test_local.py tests/test_quickstart.py tests/test_notebooks_live.py
 FAST := -m "not slow" --ignore=tests/browser
 PYTHONS := 3.11 3.12 3.13 3.14
 PY := $(VENV)/bin/python
@@ -49,7 +51,8 @@ check: install
 
 test: install browser
 	$(PY) -m coverage erase
-	$(PY) -m coverage run -m pytest $(PARALLEL) -m "not browser"
+	$(PY) -m coverage run -m pytest $(PARALLEL) -m "not browser" $(addprefix --ignore=,$(LOCAL_MODEL))
+	$(PY) -m coverage run -m pytest $(LOCAL_MODEL)
 	$(PY) -m coverage combine -q
 	$(PY) -m coverage report
 	$(PY) -m pytest -m browser

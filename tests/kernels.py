@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-PATIENCE = 60  # s before a kernel that says nothing counts as hung
+PATIENCE = 300  # s before a kernel that says nothing counts as hung
 
 
 @dataclass

@@ -159,7 +159,7 @@ def test_the_quickstart_runs_from_top_to_bottom_without_an_account(fetched: Path
     notebook = nbformat.read(QUICKSTART, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
     assert fetched.exists()
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
     asked = next(cell for cell in notebook.cells if cell.source.startswith("%%cfai"))
     answer, receipt = asked.outputs
     assert answer["data"]["text/markdown"].strip()
