@@ -6,7 +6,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .arguments import reject_unknown_arguments, require_str
-from .backends.selector import OnRetry
 from .display.heatmap import HeatMap
 from .display.tables import format_retry_message
 from .errors import CfaiError, InvalidOptionError
@@ -16,6 +15,7 @@ from .settings import get_home_folder, load_settings
 from .terminal import sanitize_text
 from .types.messages import Answer, Fields, Message, Request, TextDelta
 from .types.results import Embeddings, TaskResult, output_metadata
+from .workers_ai.retry import OnRetry
 from .workers_ai.task_requests import Payload
 
 if TYPE_CHECKING:

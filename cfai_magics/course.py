@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import CoursePolicyError, InvalidOptionError
 from .secret_patterns import contains_account_id, contains_token
+from .types.usage import CHAT_TASK
 from .workers_ai.gateway import parse_gateway_metadata, parse_gateway_name
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class CoursePolicy:
         if self.path is None:
             return
         self.check_model(model.name)
-        if model.task not in ("", "Text Generation") or not isinstance(payload, Mapping):
+        if model.task not in ("", CHAT_TASK) or not isinstance(payload, Mapping):
             return
         if "system" in self.locked:
             raise CoursePolicyError(

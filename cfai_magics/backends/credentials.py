@@ -364,9 +364,6 @@ class CredentialStore:
             )
         return [f"Forgotten from {self._keyring.name}."]
 
-    def _is_vault_empty(self) -> bool:
-        return call_without_traceback(lambda: self._keyring.get() is None)
-
     def _delete_file(self) -> None:
         try:
             self._path.unlink()

@@ -23,6 +23,7 @@ from ..secret_patterns import contains_prefixed_token
 from ..settings import Cfai
 from ..workers_ai.endpoints import TokenCheck
 from ..workers_ai.gateway import NO_GATEWAY, Gateway, parse_gateway_metadata, parse_gateway_name
+from ..workers_ai.retry import OnRetry
 from .credentials import ACCOUNT_VARIABLE, PRINTABLE, TOKEN_VARIABLE, Credentials, CredentialStore
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
 ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
 LOCAL_MODEL = "small"  # the value of Cfai.local for the model that is downloaded
 LOCAL_ACCOUNT = "local"
-OnRetry = Callable[[CfaiError, float, int], None]
 Progress = Callable[[int, int], None]
 WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"

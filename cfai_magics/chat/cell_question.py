@@ -6,6 +6,12 @@ from ..prompt.builder import Part, Prompt, UserMessage
 from ..prompt.output_formats import OutputFormat
 from .chat_run import ChatRun
 from .frontend import Frontend, NotebookState
+from .options import Option
+
+CELL_OPTIONS = (
+    Option("number", nargs="?", type=int, help="its number: 3 is In[3]; the last that failed"),
+    Option("-m", "--model", default="", metavar="NAME", help="model; the end of its name will do"),
+)
 
 
 def require_notebook_state(frontend: Frontend) -> NotebookState:

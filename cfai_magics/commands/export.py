@@ -13,6 +13,7 @@ from ..errors import InvalidOptionError, SetupError
 from ..paths import parse_user_path
 from ..secret import Secret, call_without_traceback
 from ..session.session import Session
+from ..types.usage import CHAT_TASK
 from ..workers_ai.client import CLOUDFLARE_API_URL
 
 OPTIONS = (
@@ -23,7 +24,7 @@ OPTIONS = (
 
 
 FILE_NAME = "simple-one-api.json"
-EXPORTED_TASKS = ("Text Generation", "Text Embeddings")
+EXPORTED_TASKS = (CHAT_TASK, "Text Embeddings")
 
 
 def run(frontend: Frontend, options: Namespace) -> str:

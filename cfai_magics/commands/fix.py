@@ -3,20 +3,17 @@
 from argparse import Namespace
 
 from ..chat.cell_question import (
+    CELL_OPTIONS,
     ask_about_cell,
     build_error_parts,
     no_error_message,
     require_notebook_state,
 )
 from ..chat.frontend import Frontend
-from ..chat.options import Option
 from ..errors import InvalidOptionError
 from ..prompt.output_formats import OUTPUT_FORMATS
 
-OPTIONS = (
-    Option("number", nargs="?", type=int, help="its number: 3 is In[3]; the last that failed"),
-    Option("-m", "--model", default="", metavar="NAME", help="model; the end of its name will do"),
-)
+OPTIONS = CELL_OPTIONS
 FIX_PROMPT = (
     "You correct Python cells of a Jupyter notebook. Say in one or two sentences what was wrong, "
     "then give the whole corrected cell in one fenced code block."

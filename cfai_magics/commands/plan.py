@@ -17,7 +17,7 @@ from ..pricing.prices import Cost, catalog_rates, estimate_cost, to_usd
 from ..session.session import Session
 from ..storage.ledger import FREE_DAILY_NEURONS
 from ..types.messages import Message, Request
-from ..types.usage import Model
+from ..types.usage import CHAT_TASK, Model
 
 OPTIONS = (
     Option("path", nargs="?", default="", help="the notebook; this one where it is known"),
@@ -194,6 +194,4 @@ def _suggest_cheaper_models(
 
 def _is_general_chat_model(model: Model) -> bool:
     """Whether a model answers questions, on every plan: those that guard others only judge."""
-    return (
-        model.task == "Text Generation" and not model.paid_plan_only and "guard" not in model.name
-    )
+    return model.task == CHAT_TASK and not model.paid_plan_only and "guard" not in model.name

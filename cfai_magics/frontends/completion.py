@@ -19,6 +19,7 @@ from IPython.core.completer import (
 from ..chat.options import ASK_OPTIONS, Option
 from ..commands import COMMANDS, load_command
 from ..magic_line import split_magic_line
+from ..types.usage import CHAT_TASK
 
 if TYPE_CHECKING:
     from ..session.session import Session
@@ -34,7 +35,6 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 MAGIC_LINE_PATTERN = re.compile(
     r"\s*(?:[\w.,\s]+=\s*)?(?P<magic>%%?)cfai\s(?P<before>(?:.*\s)?)(?P<word>\S*)"
 )
-CHAT_TASK = "Text Generation"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 VALUELESS_ACTIONS = ("store_true", "store_false")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .. import forks
 from ..errors import CfaiError, MissingCredentialsError
+from ..types.usage import CHAT_TASK
 
 if TYPE_CHECKING:
     from comm.base_comm import BaseComm
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 BillingTarget = Literal["account", "local", "elsewhere", "nobody", "unknown"]
 MessageHandler = Callable[["Session", Mapping[str, Any]], dict[str, Any]]
-CHAT_TASK = "Text Generation"
 MODEL_CAPABILITIES = ("vision", "tools", "reasoning")
 # The name is the id too: a page that is loaded anew knows the comm by its next message, and need
 # not ask a busy kernel for it.

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ..types.usage import Model
+from ..types.usage import CHAT_TASK, Model
 
 # From Cloudflare's page on limits, which lists none for text to speech.
 REQUESTS_PER_MINUTE_BY_TASK = {
@@ -13,7 +13,7 @@ REQUESTS_PER_MINUTE_BY_TASK = {
     "Summarization": 1500,
     "Text Classification": 2000,
     "Text Embeddings": 3000,
-    "Text Generation": 300,
+    CHAT_TASK: 300,
     "Text-to-Image": 720,
     "Translation": 720,
 }
@@ -44,5 +44,5 @@ def rate_limit_for(model: Model) -> RateLimit | None:
     """Return the rate limit of a model; None if no limit is known."""
     if model.paid_plan_only:
         return RateLimit(model.short_name, PAID_MODEL_REQUESTS_PER_MINUTE)
-    limit = REQUESTS_PER_MINUTE_BY_TASK.get(model.task or "Text Generation")
-    return RateLimit(model.task or "Text Generation", limit) if limit else None
+    limit = REQUESTS_PER_MINUTE_BY_TASK.get(model.task or CHAT_TASK)
+    return RateLimit(model.task or CHAT_TASK, limit) if limit else None

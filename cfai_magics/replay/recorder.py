@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import forks
+from ..backends.selector import WrapTransport
 from ..errors import MissingCredentialsError, NotRecordedError, StorageError
 from ..settings import Cfai
 from ..types.results import Provenance
@@ -19,11 +20,7 @@ from .mismatch import explain_mismatch
 from .record_mode import IMPLICIT, RecordMode, RecordModeResolver
 
 if TYPE_CHECKING:
-    import httpx
-
     from ..workers_ai.client import WorkersAI
-
-WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 
 
 class Recorder(forks.ChildForkHook):

@@ -8,7 +8,6 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Generic, Protocol, Self, TypeVar
 
-from ..backends.selector import OnRetry
 from ..display.tables import format_retry_message
 from ..errors import CfaiError, DailyQuotaError
 from ..pricing.budgets import Admission, admit_all_or_none, extend_pool
@@ -16,6 +15,7 @@ from ..pricing.prices import Cost
 from ..storage.ledger import POOL_TASK, CallKey
 from ..types.messages import Answer, Delta
 from ..types.usage import Limit, Model
+from ..workers_ai.retry import OnRetry
 from .call import ClientGroup
 from .reservation import Accounting, CellLimit, Reservation
 from .stream import AnswerStream
@@ -26,7 +26,6 @@ JOIN_TIMEOUT = 5.0  # s to wait for a stopped thread to end
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MAX_CONCURRENT_CALLS = 8
-STREAM_POLL_SECONDS = 0.1  # s between two checks for an interrupt, as POLL_SECONDS
 ABORT_TIMEOUT = 2.0  # s to wait for an aborted thread to end
 OpenStream = Callable[[int, OnRetry], AnswerStream]
 
@@ -273,7 +272,7 @@ class ParallelStreams:
     def _next_event(self) -> tuple[int, Event | BaseException]:
         while True:
             try:
-                return self._events.get(timeout=STREAM_POLL_SECONDS)
+                return self._events.get(timeout=POLL_SECONDS)
             except Empty:
                 continue
 

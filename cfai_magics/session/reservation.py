@@ -33,7 +33,7 @@ from ..pricing.prices import (
 from ..storage.ledger import CallContext, CallOutcome, Ledger
 from ..types.messages import Request
 from ..types.results import TaskResult
-from ..types.usage import ActiveCall, DayUsage, Limit, Model, Status, Usage
+from ..types.usage import CHAT_TASK, ActiveCall, DayUsage, Limit, Model, Status, Usage
 from ..workers_ai.task_requests import (
     TaskRequest,
     collect_answer_text,
@@ -255,7 +255,7 @@ class Reservation:
     @property
     def ledger_key(self) -> tuple[str, str, str]:
         """The model, the task and the fingerprint of the request."""
-        return self.model.name, self.model.task or "Text Generation", self.request_fingerprint
+        return self.model.name, self.model.task or CHAT_TASK, self.request_fingerprint
 
     def assign(
         self, call_id: int, admission: Admission, *, is_limited: bool, is_single: bool

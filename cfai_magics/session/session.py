@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .. import forks
 from ..arguments import collect_texts, reject_unknown_arguments, require_str
-from ..backends.selector import Backend, OnRetry
+from ..backends.selector import Backend
 from ..errors import (
     CfaiError,
     DailyQuotaError,
@@ -35,6 +35,7 @@ from ..types.messages import (
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
+from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import Payload, check_files, check_payload
 from .call import CallResolver, ClientGroup, ResolvedCall
 from .observers import Callback, Observers, Resource, Unwatch

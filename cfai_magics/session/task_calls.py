@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..backends.selector import OnRetry
 from ..errors import APITimeoutError, BudgetCutoffError, CfaiError, ResponseTooLargeError
 from ..pricing.prices import Cost
 from ..pricing.tokens import estimate_tokens
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Status, Usage
 from ..workers_ai.endpoints import MAX_TEXTS_PER_REQUEST
+from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import Payload, TaskRequest
 from .call import CallResolver, ResolvedCall
 from .reservation import Accounting, Reservation

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..backends.selector import OnRetry
 from ..display.tables import MimeBundle
 from ..errors import InvalidOptionError
 from ..session.session import Session
 from ..types.messages import Answer
 from ..types.results import TaskResult
+from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import TaskRequest, work_units
 from .task_input import TaskInput
 

@@ -5,7 +5,6 @@ from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..backends.selector import OnRetry
 from ..chat.frontend import AnswerDisplay, Frontend
 from ..display.preview import REPLAY_NOTE, TaskPreview, redact_for_display
 from ..display.tables import format_neurons, format_retry_message
@@ -19,6 +18,7 @@ from ..session.task_calls import TO_MARKDOWN_MODEL
 from ..types.messages import Answer
 from ..types.results import TaskResult
 from ..types.usage import Model
+from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import TaskRequest
 from . import TASKS, TaskSpec
 from .spec import build_send_kwargs

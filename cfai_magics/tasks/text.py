@@ -5,7 +5,6 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from ..backends.selector import OnRetry
 from ..chat.attachments import AttachmentKind
 from ..display.heatmap import HeatMap
 from ..display.tables import MimeBundle, Table
@@ -14,6 +13,7 @@ from ..session.session import EMBEDDING_MODEL, Session
 from ..session.task_calls import TO_MARKDOWN_MODEL
 from ..types.messages import Answer
 from ..types.results import TaskResult
+from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import (
     TaskRequest,
     classification_request,

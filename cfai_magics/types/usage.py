@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 # A larger number for one call can't be right: it is treated as unknown, whatever its source.
+CHAT_TASK = "Text Generation"  # Cloudflare's name of the task of chat models
 MAX_NEURONS = 1e12  # ten million dollars
 MAX_TOKENS = 10**12  # so that sums stay within SQLite's 64 bits
 CostBasis = Literal["billed", "estimated", "replayed"]

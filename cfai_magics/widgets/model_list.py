@@ -10,7 +10,7 @@ from ..markdown.escaping import escape_html
 from ..pricing.catalog import matches
 from ..pricing.prices import Rates
 from ..session.session import Session
-from ..types.usage import Model, Usage
+from ..types.usage import CHAT_TASK, Model, Usage
 from .inputs import (
     CheckboxInput,
     DropdownInput,
@@ -23,7 +23,6 @@ from .inputs import (
     show_errors_in,
 )
 
-CHAT_TASK = "Text Generation"
 COLUMN_GAP = "\N{NO-BREAK SPACE}" * 2
 BREAKABLE_GAP = COLUMN_GAP + "\N{ZERO WIDTH SPACE}"  # where a long line may wrap
 NO_VALUE = "\N{EN DASH}"

@@ -59,12 +59,12 @@ from .http import (
     NO_TOKEN,
     AcquireSlot,
     HTTPConnection,
-    OnRetry,
     content_kwargs,
     json_kwargs,
     read_json,
 )
 from .response_body import read_body
+from .retry import OnRetry
 from .task_requests import check_files, check_payload
 
 CLOUDFLARE_API_URL = "https://api.cloudflare.com/client/v4"

@@ -13,7 +13,6 @@ from tenacity import RetryCallState, Retrying
 
 from ..errors import (
     APIConnectionError,
-    CfaiError,
     InvalidOptionError,
     RateLimitError,
 )
@@ -23,7 +22,7 @@ from .connection_pool import HttpPool
 from .error_mapping import error_from_response
 from .httpx_errors import call_constructor, call_httpx
 from .response_body import ACCEPT_ENCODING, read_body, read_error_body
-from .retry import backoff, is_retryable
+from .retry import OnRetry, backoff, is_retryable
 
 CONNECT_TIMEOUT = 10.0  # s
 NO_TOKEN = Secret("")  # for a server without authentication: no header is sent
@@ -31,7 +30,6 @@ NOTIFY_AFTER = 2.0  # s of retrying, after which `on_retry` is called
 
 MAX_CONNECTIONS = 100
 
-OnRetry = Callable[[CfaiError, float, int], None]  # error, seconds to wait, next attempt
 AcquireSlot = Callable[[str], RateDelay | None]  # takes a model name, called before each attempt
 ResultT = TypeVar("ResultT")
 

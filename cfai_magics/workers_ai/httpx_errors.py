@@ -63,6 +63,6 @@ def call_httpx(call: Callable[[], Result]) -> Result:
 
 
 def iter_chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks of a body; exceptions of httpx are mapped as by `in_httpx`."""
+    """Yield the chunks of a body; exceptions of httpx are mapped as by `call_httpx`."""
     while (chunk := call_httpx(lambda: next(chunks, None))) is not None:
         yield chunk

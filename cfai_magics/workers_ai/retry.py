@@ -2,13 +2,9 @@
 
 from collections.abc import Callable
 
-from ..errors import (
-    APIConnectionError,
-    CapacityError,
-    CfaiError,
-    RateLimitError,
-    ServerError,
-)
+from ..errors import APIConnectionError, CapacityError, CfaiError, RateLimitError, ServerError
+
+OnRetry = Callable[[CfaiError, float, int], None]  # error, seconds to wait, next attempt
 
 RETRYABLE = (APIConnectionError, CapacityError, RateLimitError, ServerError)
 MAX_ATTEMPTS = 5
