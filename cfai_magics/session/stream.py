@@ -73,11 +73,13 @@ class AnswerStream:
             request = self._reserve()
             self._builder.start_timer()
             self._chat_stream = self._send(request)
-            is_held = self._reservation.has_enforced_limit
+            observers = self._reservation.accounting.observers
+            is_limited = self._reservation.has_enforced_limit
             for delta in self._chat_stream:
                 self._builder.add(delta)
-                self._reservation.report_progress(self._usage)
-                if is_held:
+                if observers.is_watched:
+                    self._reservation.report_progress(self._usage)
+                if is_limited:
                     self._check_limits(self._chat_stream.usage)
                 yield delta
             self._early_finish_reason = None

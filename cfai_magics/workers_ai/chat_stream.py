@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
@@ -91,14 +92,13 @@ class AnswerBuilder:
 
     def add(self, delta: Delta) -> None:
         """Add the next delta."""
-        if isinstance(delta, TextDelta):
-            self._set_first_token_seconds()
-            self.weight += weighted_length(delta.text)
-            self._texts.append(delta.text)
-        elif isinstance(delta, ReasoningDelta):
-            self._set_first_token_seconds()
-            self.weight += weighted_length(delta.text)
-            self._reasoning_texts.append(delta.text)
+        if isinstance(delta, TextDelta | ReasoningDelta):
+            text = delta.text
+            if self._first_token_seconds is None:
+                self._first_token_seconds = self._clock() - self._start_time
+            self.weight += len(text) if text.isascii() else weighted_length(text)
+            texts = self._texts if isinstance(delta, TextDelta) else self._reasoning_texts
+            texts.append(text)
         elif isinstance(delta, ToolCall):
             self.weight += weighted_length(delta.name) + weighted_length(delta.arguments)
             self._tool_calls.append(delta)
@@ -106,10 +106,6 @@ class AnswerBuilder:
             self.usage = delta
         elif isinstance(delta, FinishDelta):
             self._finish_reason = delta.reason
-
-    def _set_first_token_seconds(self) -> None:
-        if self._first_token_seconds is None:
-            self._first_token_seconds = self._clock() - self._start_time
 
     @property
     def has_first_token(self) -> bool:
@@ -184,7 +180,6 @@ class ChatStream:
         self._has_first_delta = False
         self._broken: CfaiError | None = None
         self._decoder = FrameDecoder()
-        self._texts: list[str] = []
         self.response_body: Any = None
 
     def __enter__(self) -> Self:
@@ -220,40 +215,41 @@ class ChatStream:
     def __iter__(self) -> Iterator[Delta]:
         try:
             first, remaining = self._run_with_retries(self._send_until_first_delta)
-            self._has_first_delta = True
-            for delta in chain(first, remaining):
-                if isinstance(delta, TextDelta):
-                    self._texts.append(delta.text)
-                yield delta
         except CfaiError as error:
-            error.text = "".join(self._texts)
             error.model = self._request.model
             raise
-        finally:
-            self.close()
+        self._has_first_delta = True
+        return chain(first, remaining)
 
     def _send_until_first_delta(self) -> FirstDelta:
         """Send the request and wait for the first delta; until then it may be retried."""
         self.close()
         self._decoder, self._broken = FrameDecoder(), None
-        deltas = self._iter_deltas()
-        return list(islice(deltas, 1)), deltas
-
-    def _iter_deltas(self) -> Iterator[Delta]:
         response = self._response = self._send({})
         if from_cache(response.headers):
             self._decoder.mark_cached()
-        if _is_json(response):
-            yield from self._read_single_response(response)
-        else:
-            yield from self._read_stream(response)
+        read = self._read_single_response if _is_json(response) else self._read_stream
+        deltas = read(response)
+        return list(islice(deltas, 1)), deltas
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Close the connection at the end of the block, and add the text so far to an error."""
+        try:
+            yield
+        except CfaiError as error:
+            error.text, error.model = self._decoder.text, self._request.model
+            raise
+        finally:
+            self.close()
 
     def _read_single_response(self, response: httpx.Response) -> Iterator[Delta]:
-        answer = self._read_answer(response)
-        if self._request.stream and is_empty_answer(answer):
-            answer = self._read_answer(self._resend_without_streaming())
-        yield from self._decoder.decode(answer)
-        yield from self._finish()
+        with self._closing():
+            answer = self._read_answer(response)
+            if self._request.stream and is_empty_answer(answer):
+                answer = self._read_answer(self._resend_without_streaming())
+            yield from self._decoder.decode(answer)
+            yield from self._finish()
 
     def _read_answer(self, response: httpx.Response) -> Any:
         """Return the answer in a JSON response, or raise the error in it."""
@@ -272,43 +268,40 @@ class ChatStream:
 
     def _read_stream(self, response: httpx.Response) -> Iterator[Delta]:
         decoder, allowance = self._decoder, Allowance.of(self._request)
-        decode = decoder.decode
         timeouts = ResponseTimeouts(get_read_timeout(response), allowance.seconds(response))
-        events = iter_events(self._iter_chunks(response, timeouts, allowance.bytes), rest=True)
+        body = iter_body(response, timeouts, allowance.bytes, self._set_broken)
+        events = iter_events(body, rest=True)
         frames, max_characters = 0, allowance.characters
-        for event_name, data, ended in events:
-            frame = parse_frame(data)
-            if frame is None:
-                if data.strip() == DONE:
-                    decoder.finished = True
-                    break
-                continue
-            if not ended and not (decoder.finished or has_finish_reason(frame)):
-                break  # a truncated frame may be valid JSON by chance
-            _raise_if_error(frame, event_name)
-            if timeouts.waited > timeouts.soon and is_of_answer(frame):
-                timeouts.progress()
-            yield from decode(frame)
-            frames += 1
-            if decoder.finished:
-                timeouts.shorten(SECONDS_AFTER_FINISH)
-            if decoder.characters > max_characters:
-                allowance.check(frames, decoder.characters)
-        if not decoder.finished:
-            yield from decoder.flush()
-            raise self._truncation_error()
-        yield from self._finish()
-        timeouts.shorten(SECONDS_AFTER_FINISH)
-        deque(events, maxlen=0)  # a connection can be reused once its body is read to the end
+        with self._closing():
+            for event_name, data, ended in events:
+                frame = parse_frame(data)
+                if frame is None:
+                    if data.strip() == DONE:
+                        decoder.finished = True
+                        break
+                    continue
+                if not ended and not (decoder.finished or has_finish_reason(frame)):
+                    break  # a truncated frame may be valid JSON by chance
+                if "choices" not in frame or frame.get("error"):
+                    _raise_if_error(frame, event_name)
+                if timeouts.waited > timeouts.soon and is_of_answer(frame):
+                    timeouts.progress()
+                yield from decoder.decode(frame)
+                frames += 1
+                if decoder.finished:
+                    timeouts.shorten(SECONDS_AFTER_FINISH)
+                if decoder.characters > max_characters:
+                    allowance.check(frames, decoder.characters)
+            if not decoder.finished:
+                yield from decoder.flush()
+                raise self._truncation_error()
+            yield from self._finish()
+            timeouts.shorten(SECONDS_AFTER_FINISH)
+            deque(events, maxlen=0)  # a connection is reused if its body is read to the end
 
-    def _iter_chunks(
-        self, response: httpx.Response, timeouts: ResponseTimeouts, limit: int
-    ) -> Iterator[bytes]:
-        """Yield the chunks; store an error, which matters only if the answer is incomplete."""
-        try:
-            yield from iter_body(response, timeouts, limit)
-        except CfaiError as error:
-            self._broken = error
+    def _set_broken(self, error: CfaiError) -> None:
+        """Store the error that ended the body: it matters only if the answer is incomplete."""
+        self._broken = error
 
     def _truncation_error(self) -> CfaiError:
         """Return the error for a stream that stopped before its end."""

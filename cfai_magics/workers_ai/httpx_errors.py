@@ -1,6 +1,6 @@
 """Map the exceptions of httpx to those of cfai_magics.errors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 import httpx
@@ -60,9 +60,3 @@ def call_httpx(call: Callable[[], Result]) -> Result:
     except HTTPX_ERRORS as error:
         mapped_error = map_httpx_error(error)
     raise mapped_error from None
-
-
-def iter_chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks of a body; exceptions of httpx are mapped as by `call_httpx`."""
-    while (chunk := call_httpx(lambda: next(chunks, None))) is not None:
-        yield chunk

@@ -2,13 +2,13 @@
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 
 import httpx
 
-from ..errors import APITimeoutError, ResponseTooLargeError, WorkersAIError
-from .httpx_errors import call_httpx, iter_chunks
+from ..errors import APITimeoutError, CfaiError, ResponseTooLargeError, WorkersAIError
+from .httpx_errors import call_httpx
 
 MAX_RESPONSE_BYTES = 64 * 2**20  # decompressed
 MAX_ERROR_BYTES = 2**20  # of an error response; the rest is not read
@@ -62,24 +62,52 @@ def get_read_timeout(response: httpx.Response) -> float | None:
 
 
 def iter_body(
-    response: httpx.Response, timeouts: ResponseTimeouts, limit: int = MAX_RESPONSE_BYTES
+    response: httpx.Response,
+    timeouts: ResponseTimeouts,
+    limit: int = MAX_RESPONSE_BYTES,
+    on_error: Callable[[CfaiError], None] | None = None,
 ) -> Iterator[bytes]:
     """Yield the decompressed body of a response as it is received.
 
     Raises ResponseTooLargeError for more than `limit` bytes, APITimeoutError if `timeouts` or
-    the request's timeout ends, and WorkersAIError for an encoding that was not requested.
+    the request's timeout ends, and WorkersAIError for an encoding that was not requested. With
+    `on_error`, such an error is passed to it and ends the body.
     """
     size, clock = 0, time.monotonic
+    failure: BaseException | None = None
     start_time = clock()
-    for chunk in iter_chunks(_iter_decoded(response, limit)):
-        timeouts.waited += clock() - start_time
-        if timeouts.waited > timeouts.end:
-            raise timeouts.error()
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        yield chunk
-        start_time = clock()
+    try:
+        for chunk in _iter_decoded(response, limit):
+            timeouts.waited += clock() - start_time
+            if timeouts.waited > timeouts.end:
+                failure = timeouts.error()
+                break
+            size += len(chunk)
+            if size > limit:
+                failure = _too_large(limit)
+                break
+            yield chunk
+            start_time = clock()
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised again without the frames of httpx
+        failure = error
+    if failure is not None:
+        _raise_mapped(failure, on_error)
+
+
+def _raise_mapped(failure: BaseException, on_error: Callable[[CfaiError], None] | None) -> None:
+    """Raise the exception as `call_httpx` does, or pass the CfaiError to `on_error`."""
+
+    def raise_failure() -> None:
+        raise failure
+
+    try:
+        call_httpx(raise_failure)
+    except CfaiError as error:
+        if on_error is None:
+            raise
+        on_error(error)
 
 
 def read_body(response: httpx.Response, limit: int = MAX_RESPONSE_BYTES) -> bytes:
