@@ -48,7 +48,7 @@ def ask_about_cell(
 ) -> None:
     """Send the parts of a cell with a system prompt, and show the answer."""
     prompt = Prompt(UserMessage(parts), (Part("system", system),))
-    request = frontend.session.build_request(prompt.messages, model_name)
-    model = frontend.session.resolve_model(request.model)
-    chat_run = ChatRun(frontend, output_format, prompt, request, model, show_prompt=True)
+    target = frontend.session.resolve_target(model_name)
+    request = frontend.session.build_request(prompt.messages, target)
+    chat_run = ChatRun(frontend, output_format, prompt, request, target, show_prompt=True)
     chat_run.run(frontend.session.settings.footer, "")

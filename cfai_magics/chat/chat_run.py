@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ..display.preview import REPLAY_NOTE, Preview, redact_for_display
 from ..display.tables import format_neurons, format_retry_message
-from ..errors import CfaiError, InterruptedAnswerError, NotRecordedError
+from ..errors import CfaiError, InterruptedAnswerError
 from ..prompt.builder import (
     Part,
     PartCost,
@@ -18,9 +18,9 @@ from ..prompt.builder import (
 from ..prompt.history import Turn
 from ..prompt.output_formats import OutputFormat, Schema, apply_format
 from ..redaction import redact_tokens
+from ..session.call import CallPreview, Target
 from ..types.messages import Answer, Request
 from ..types.usage import Model, Usage
-from ..workers_ai.endpoints import chat_body
 from .frontend import AnswerDisplay, Frontend
 from .structured_output import StructuredOutput
 from .tool_loop import ToolLoop
@@ -86,13 +86,18 @@ class ChatRun:
     output_format: OutputFormat
     prompt: Prompt
     request: Request
-    model: Model
+    target: Target
     turn_key: TurnKey | None = None
     max_neurons: float | None = None
     schema: Schema | None = None
     show_prompt: bool = False
     gateway: str = ""
     tool_loop: ToolLoop | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model that answers."""
+        return self.target.model
 
     def run(self, footer_style: str, variable_name: str) -> Answer:
         """Send the question, display the streamed answer, and store it in a variable."""
@@ -116,41 +121,28 @@ class ChatRun:
     def preview(self) -> Preview:
         """Return what would be sent and the estimated cost, without sending anything."""
         session = self.frontend.session
-        session.check_course_policy(self.request)
-        cost = session.estimate_cost(self.request, self.model)
+        session.check_course_policy(self.request, self.target)
+        call = session.resolver.preview_chat(self.request, self.target)
         estimated_answer = Answer(
             self.model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
         )
-        body = chat_body(self.request, cloudflare=session.backend.is_cloudflare)
         return Preview(
-            redact_for_display(body, redact_tokens),
+            redact_for_display(call.body, redact_tokens),
             split_cost(self.prompt, estimated_answer, self.model),
-            cost,
-            self._estimate_notes(),
+            call.cost,
+            self._estimate_notes(call),
         )
 
-    def _estimate_notes(self) -> tuple[str, ...]:
+    def _estimate_notes(self, call: CallPreview) -> tuple[str, ...]:
         """Return the notes on the cost estimate; a recorded answer costs nothing."""
-        session = self.frontend.session
-        if session.resolver.is_recorded(self.request):
+        if call.is_recorded:
             return (REPLAY_NOTE,)
-        refusal = self._refusal_note()
-        if refusal:
-            return (refusal,)
-        notes = session.accounting.estimate_notes(
-            self.model, session.estimate_cost(self.request, self.model), self.max_neurons
+        if call.refusal:
+            return (f"It would be refused. {call.refusal}.",)
+        notes = self.frontend.session.accounting.estimate_notes(
+            self.model, call.cost, self.max_neurons
         )
         return (*notes, *self._tool_notes())
-
-    def _refusal_note(self) -> str:
-        """Return why the call would be refused: a recording is required, but missing."""
-        if "response_format" in self.request.extra:  # it may be recorded without this field
-            return ""
-        try:
-            self.frontend.session.resolver.require_recording(self.request)
-        except NotRecordedError as error:
-            return f"It would be refused. {error.cause}."
-        return ""
 
     def _tool_notes(self) -> list[str]:
         if self.tool_loop is None:
@@ -185,7 +177,12 @@ class ChatRun:
 
         thread = self.turn_key.thread if self.turn_key else ""
         with self.frontend.session.stream(
-            request, on_retry, max_neurons, thread, self.gateway
+            request,
+            on_retry,
+            max_neurons=max_neurons,
+            thread=thread,
+            gateway=self.gateway,
+            target=self.target,
         ) as stream:
             try:
                 for delta in stream:

@@ -28,9 +28,10 @@ from ..prompt.output_formats import (
 )
 from ..prompt.serialize import SizeLimits
 from ..prompt.tools import Tool, make_tool
+from ..session.call import Target
 from ..tasks.task_input import parse_params
 from ..tasks.task_run import prepare_task
-from ..types.messages import Answer, AnswerSet, Request, Variant, make_variants
+from ..types.messages import Answer, AnswerSet, Message, Request, Variant, make_variants
 from ..types.usage import Model
 
 OPTIONS = (
@@ -96,20 +97,16 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
     """Return the question as it will be sent, its variables filled; nothing is sent yet."""
     schema = _resolve_schema(frontend, options.schema)
     output_format = _resolve_format(frontend, options, schema)
-    request = _build_request(
-        frontend, options, *(options.model or [""]), *(options.temperature or [None])
-    )
-    model = frontend.session.resolve_model(request.model)
-    is_openai_compatible = not frontend.session.backend.is_cloudflare and not model.task
-    request = _with_response_format(
-        request, output_format, schema, model, is_openai_compatible=is_openai_compatible
-    )
+    (model_name,), (temperature,) = options.model or [""], options.temperature or [None]
+    target = frontend.session.resolve_target(model_name)
+    model = target.model
     if options.image:
         _require_capability(frontend, model, "vision")
     full_prompt = _build_prompt(frontend, prompt, options, output_format)
     if full_prompt.images:
         _require_capability(frontend, model, "vision")
-    request = replace(request, messages=tuple(full_prompt.messages))
+    request = _build_request(frontend, options, full_prompt.messages, target, temperature)
+    request = _with_response_format(request, output_format, schema, target)
     turn_key = _build_turn_key(frontend, options)
     if turn_key:
         full_prompt = with_history(full_prompt, request, model, turn_key)
@@ -124,7 +121,7 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
         output_format,
         full_prompt,
         request,
-        model,
+        target,
         turn_key,
         max_neurons,
         schema,
@@ -173,14 +170,18 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> Co
     requested_variants = make_variants(
         options.model or [""], options.temperature or [None], options.times
     )
-    requests = [
-        _build_request(frontend, options, each.model, each.temperature)
-        for each in requested_variants
-    ]
-    models = [frontend.session.resolve_model(request.model) for request in requests]
+    targets_by_name = {
+        name: frontend.session.resolve_target(name) for name in options.model or [""]
+    }
+    targets = [targets_by_name[each.model] for each in requested_variants]
+    default_temperature = frontend.session.settings.temperature
     resolved_variants = [
-        Variant(request.model, request.temperature, each.repetition)
-        for request, each in zip(requests, requested_variants, strict=True)
+        Variant(
+            target.model.name,
+            default_temperature if each.temperature is None else each.temperature,
+            each.repetition,
+        )
+        for target, each in zip(targets, requested_variants, strict=True)
     ]
     if len(set(resolved_variants)) < len(resolved_variants):
         raise InvalidOptionError(
@@ -188,13 +189,14 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> Co
         )
     full_prompt = _build_prompt(frontend, prompt, options, output_format)
     if full_prompt.images:
-        for model in models:
-            _require_capability(frontend, model, "vision")
-    full_requests = [
-        replace(request, messages=tuple(full_prompt.messages)) for request in requests
+        for target in targets_by_name.values():
+            _require_capability(frontend, target.model, "vision")
+    requests = [
+        _build_request(frontend, options, full_prompt.messages, target, each.temperature)
+        for target, each in zip(targets, requested_variants, strict=True)
     ]
     max_neurons, show_prompt = options.max_neurons, options.sent
-    columns = tuple(resolved_variants), tuple(full_requests), tuple(models)
+    columns = tuple(resolved_variants), tuple(requests), tuple(targets)
     return Comparison(
         frontend, output_format, full_prompt, *columns, max_neurons, show_prompt, options.gateway
     )
@@ -250,22 +252,19 @@ def _resolve_format(frontend: Frontend, options: Namespace, schema: Schema | Non
 
 
 def _with_response_format(
-    request: Request,
-    output_format: OutputFormat,
-    schema: Schema | None,
-    model: Model,
-    *,
-    is_openai_compatible: bool,
+    request: Request, output_format: OutputFormat, schema: Schema | None, target: Target
 ) -> Request:
     """Return the request as its form has it sent: the schema as a field, streamed where it may."""
     if schema is None:
-        return replace(request, stream=request.stream and output_format.name != "raw")
+        return replace(request, stream=False) if output_format.name == "raw" else request
     field = {
-        "response_format": schema.build_response_format(is_openai_compatible=is_openai_compatible)
+        "response_format": schema.build_response_format(
+            is_openai_compatible=target.is_openai_compatible
+        )
     }
     return replace(
         request,
-        stream=request.stream and supports_streaming_schema(model),
+        stream=request.stream and supports_streaming_schema(target.model),
         extra={**field, **request.extra},
     )
 
@@ -349,12 +348,15 @@ def _check_options(prompt: str, options: Namespace) -> None:
 
 
 def _build_request(
-    frontend: Frontend, options: Namespace, model: str, temperature: float | None
+    frontend: Frontend,
+    options: Namespace,
+    messages: list[Message],
+    target: Target,
+    temperature: float | None,
 ) -> Request:
-    """Return the request without its messages."""
     return frontend.session.build_request(
-        (),
-        model,
+        messages,
+        target,
         max_tokens=options.max_tokens,
         temperature=temperature,
         top_p=options.top_p,

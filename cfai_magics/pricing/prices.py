@@ -289,7 +289,7 @@ def request_size(request: Request) -> RequestSize:
         min_prompt_tokens(request.messages),
         max_prompt_tokens(request.messages) + _max_extra_tokens(request),
         get_max_tokens(request),
-        count_answers(request),
+        count_answers(request.extra),
     )
 
 
@@ -317,25 +317,27 @@ def _max_extra_tokens(request: Request) -> int:
     return math.ceil(len(text.encode(errors="replace")) / MIN_BYTES_PER_TOKEN)
 
 
-def count_answers(request: Request) -> int:
-    """Return the number of answers that a request asks for (its field `n`)."""
-    count = request.extra.get("n")
+def count_answers(fields: Mapping[str, Any]) -> int:
+    """Return the number of answers that the fields of a request ask for (the field `n`)."""
+    count = fields.get("n")
     return count if isinstance(count, int) and count > 1 else 1
 
 
 def get_max_tokens(request: Request) -> int:
     """Return the max_tokens of a request, also from its `extra` fields; 0 without a limit."""
+    return get_max_tokens_field(request.extra) or request.max_tokens or 0
+
+
+def get_max_tokens_field(fields: Mapping[str, Any]) -> int:
+    """Return the max_tokens of a request's fields, under either name; 0 without a limit."""
     for name in MAX_TOKENS_FIELDS:
-        limit = request.extra.get(name)
+        limit = fields.get(name)
         if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
             return limit
-    return request.max_tokens or 0
+    return 0
 
 
-def with_max_tokens(request: Request, max_tokens: int) -> Request:
-    """Return the request with another max_tokens, also in its `extra` fields."""
-    extra = {
-        name: max_tokens if name in MAX_TOKENS_FIELDS else value
-        for name, value in request.extra.items()
-    }
-    return replace(request, max_tokens=max_tokens, extra=extra)
+def with_max_tokens(body: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
+    """Return the body of a request with another max_tokens, in every field that sets it."""
+    names = [name for name in MAX_TOKENS_FIELDS if name in body]
+    return {**body, **dict.fromkeys([*names, "max_tokens"], max_tokens)}

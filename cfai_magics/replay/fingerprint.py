@@ -4,13 +4,13 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 from ..types.messages import Message, Request
-from ..workers_ai.endpoints import chat_body
+from ..workers_ai.endpoints import THINK_FIELD, chat_body
 
 FINGERPRINT_LENGTH = 32  # hexadecimal characters: 128 bits
 # Fields of the body that do not affect the text of an answer.
@@ -91,14 +91,18 @@ class RecordedRequest:
         return "sha256:" in canonical_json(self.fields)
 
 
-def fingerprint_chat(request: Request, local_model: str = "") -> RecordedRequest:
-    """Return the canonical form of a chat request."""
-    body = chat_body(replace(request, think=None))
+def fingerprint_chat(
+    request: Request, local_model: str = "", body: Mapping[str, Any] | None = None
+) -> RecordedRequest:
+    """Return the canonical form of a chat request; `body` is its JSON body if it is built."""
+    body = chat_body(request) if body is None else body
     fields = {name: value for name, value in body.items() if name not in IGNORED_FIELDS}
-    fields |= {"model": request.requested_model or request.model}
-    return _canonical_request(
-        "chat", {**fields, **({"think": True} if request.think else {})}, local_model
-    )
+    if THINK_FIELD not in request.extra:
+        fields.pop(THINK_FIELD, None)
+    fields["model"] = request.requested_model or request.model
+    if request.think:
+        fields["think"] = True
+    return _canonical_request("chat", fields, local_model)
 
 
 def fingerprint_embeddings(

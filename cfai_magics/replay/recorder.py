@@ -40,6 +40,9 @@ class Recorder(forks.ChildForkHook):
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.mode_resolver = RecordModeResolver(settings, environ, get_notebook)
+        from .. import __version__
+
+        self._version = __version__
         self._lock_dir = lock_dir
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
@@ -95,34 +98,43 @@ class Recorder(forks.ChildForkHook):
 
     # --- one request
 
-    def get_transport_wrapper(self) -> WrapTransport | None:
-        """Return the wrapper that records responses of a transport; None if not recording."""
-        if not self.mode_resolver.mode_or_off.is_recording:
+    def get_transport_wrapper(self, record_mode: RecordMode | None = None) -> WrapTransport | None:
+        """Return the wrapper that records responses of a transport; None if not recording.
+
+        Without `record_mode`, the current mode counts.
+        """
+        if not (record_mode or self.mode_resolver.mode_or_off).is_recording:
             return None
         from .playback import RecordingTransport
 
         return RecordingTransport
 
     def resolve(
-        self, request: RecordedRequest, client: Callable[[], "WorkersAI"]
+        self,
+        request: RecordedRequest,
+        record_mode: RecordMode,
+        get_client: Callable[[], "WorkersAI"],
     ) -> tuple["WorkersAI", Lookup]:
         """Return a playback client for a recorded request, else the live client; and the lookup.
 
         Raises NotRecordedError in mode "only" if the request is not recorded.
         """
-        lookup = self._look_up(request)
+        lookup = self._look_up(request, record_mode)
         if lookup.interaction is None:
             try:
-                return client(), lookup
+                return get_client(), lookup
             except MissingCredentialsError as error:
                 if lookup.fallback is None:
                     raise lookup.add_miss_reason(error) from None
                 lookup.interaction, lookup.capture = lookup.fallback, None
-        return self._playback_client(lookup.interaction), lookup
+        from .playback import PlaybackClient
 
-    def has_recording(self, request: RecordedRequest, index: int = 0) -> bool:
+        return PlaybackClient(lookup.interaction, instant=record_mode.instant), lookup
+
+    def has_recording(
+        self, request: RecordedRequest, record_mode: RecordMode, index: int = 0
+    ) -> bool:
         """Return whether a recording would answer a request sent `index` times before."""
-        record_mode = self.record_mode
         if (
             not record_mode.is_replaying
             or record_mode.path is None
@@ -132,25 +144,30 @@ class Recorder(forks.ChildForkHook):
         exact, alternative = self.cassette(record_mode.path).contents().lookup(request, index)
         return bool(exact or (alternative and record_mode.mode != "auto"))
 
-    def require_recording(self, request: RecordedRequest) -> None:
+    def refusal(self, request: RecordedRequest, record_mode: RecordMode) -> str:
+        """Return why mode "only" refuses a request; "" if it does not."""
+        try:
+            self.require_recording(request, record_mode)
+        except NotRecordedError as error:
+            return error.cause
+        return ""
+
+    def require_recording(self, request: RecordedRequest, record_mode: RecordMode) -> None:
         """Raise NotRecordedError in mode "only" if the request is not recorded."""
-        record_mode = self.record_mode
-        if record_mode.mode == "only" and record_mode.path and not self.has_recording(request):
-            cassette = self.cassette(record_mode.path)
+        path = record_mode.path if record_mode.mode == "only" else None
+        if path and not self.has_recording(request, record_mode):
+            cassette = self.cassette(path)
             contents = cassette.contents()
             raise _not_recorded_error(
                 self._miss_reason(cassette, contents, request),
                 self._new_corruption_notes(cassette, contents),
             )
 
-    def _look_up(self, request: RecordedRequest) -> Lookup:
-        from .. import __version__
-
+    def _look_up(self, request: RecordedRequest, record_mode: RecordMode) -> Lookup:
         now = datetime.fromtimestamp(self._wall_clock(), UTC).isoformat(timespec="seconds")
         lookup = Lookup(
-            request, Provenance(request.fingerprint, request.parameters, now, __version__)
+            request, Provenance(request.fingerprint, request.parameters, now, self._version)
         )
-        record_mode = self.record_mode
         # The local model costs nothing: without an explicit mode, it answers live.
         if record_mode.path is None or (record_mode.mode == IMPLICIT and request.local_model):
             return lookup
@@ -243,14 +260,6 @@ class Recorder(forks.ChildForkHook):
         except StorageError as error:
             return [*lookup.notes, f"Not recorded: {error}"]
         return lookup.notes
-
-    # --- playback
-
-    def _playback_client(self, interaction: Interaction) -> "WorkersAI":
-        """Return a client that plays back an interaction."""
-        from .playback import PlaybackClient
-
-        return PlaybackClient(interaction, instant=self.record_mode.instant)
 
 
 def _not_recorded_error(miss_reason: str, notes: Sequence[str]) -> NotRecordedError:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .. import forks
 from ..arguments import collect_texts, reject_unknown_arguments, require_str
-from ..backends.selector import Backend
+from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
     DailyQuotaError,
-    MissingCredentialsError,
     ModelNotFoundError,
 )
 from ..pricing.catalog import CatalogStore, exact_or_unlisted, suggest_models
-from ..pricing.prices import Cost, RequestSize
+from ..pricing.prices import Cost, RequestSize, get_max_tokens_field, with_max_tokens
 from ..replay.recorder import Recorder
 from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
@@ -37,15 +36,17 @@ from ..types.usage import ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
 from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import Payload, check_files, check_payload
-from .call import CallResolver, ClientGroup, ResolvedCall
+from .call import Call, CallOrigin, CallResolver, ClientGroup, Target
 from .observers import Callback, Observers, Resource, Unwatch
 from .parallel import BudgetPool, ParallelStreams
 from .reservation import Accounting, Reservation, reserve_group
 from .stream import AnswerStream
+from .task_calls import TO_MARKDOWN_MODEL, Files, TaskCalls
 
 if TYPE_CHECKING:
     import httpx
-from .task_calls import TO_MARKDOWN_MODEL, Files, TaskCalls
+
+    from ..workers_ai.chat_stream import ChatStream
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
@@ -86,7 +87,9 @@ class Session(forks.ChildForkHook, Unpicklable):
             self.recorder.mode_resolver.is_network_allowed,
         )
         self.accounting = Accounting(ledger, self._call_context, self.observers)
-        self.resolver = CallResolver(self.accounting, self.backend, self.recorder)
+        self.resolver = CallResolver(
+            self.accounting, self.backend, self.recorder, lambda: self.notebook
+        )
         self.resources: dict[str, Resource] = {}
         settings.observe(self._on_setting_changed)
         self._wall_clock = wall_clock
@@ -100,11 +103,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.resources = {}
 
     def _call_context(self) -> CallContext:
-        try:
-            account = self.backend.account()
-        except MissingCredentialsError:  # nothing can be sent, but budgets can be shown
-            account = ""
-        return CallContext(account, self.notebook)
+        return CallContext(self.backend.account_or_empty(), self.notebook)
 
     def close(self) -> None:
         """Close attached resources, connections and ledger, and stop the local server."""
@@ -150,131 +149,129 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     @reject_unknown_arguments
     def build_request(
-        self, messages: Iterable[Message], model: str = "", **fields: Unpack[Fields]
+        self, messages: Iterable[Message], model: str | Target = "", **fields: Unpack[Fields]
     ) -> Request:
         """Build the request for these messages, with defaults from the settings.
 
-        `model` may be a short name; the fields are those of Request.
+        `model` may be a short name, or a target that is resolved; the fields are those of Request.
 
         Raises ModelNotFoundError or InvalidOptionError before anything is sent.
         """
         message_list, stop = check_messages(messages), collect_stop_sequences(fields.get("stop"))
-        requested = require_str(model or "", "model") or self.settings.model
-        self.backend.ensure_local_server()
-        resolved_model = self.resolve_model(requested)
+        target = model if isinstance(model, Target) else self.resolve_target(model)
         max_tokens, temperature = fields.get("max_tokens"), fields.get("temperature")
-        local = self.backend.is_local
         return Request(
-            resolved_model.name,
+            target.model.name,
             message_list,
             max_tokens=self.settings.max_tokens if max_tokens is None else max_tokens,
             temperature=self.settings.temperature if temperature is None else temperature,
             top_p=fields.get("top_p"),
             seed=fields.get("seed"),
             stop=stop,
-            think=bool(fields.get("think")) if resolved_model.reasoning else None,
+            think=bool(fields.get("think")) if target.model.reasoning else None,
             stream=fields.get("stream") is not False,
             extra={} if (extra := fields.get("extra")) is None else extra,
-            requested_model=self.resolver.full_model_name(requested, self.catalog())
-            if local
-            else "",
+            requested_model=target.requested_model,
         )
 
-    def stream(
+    def stream(  # noqa: PLR0913 - all but the first two are given by name
         self,
         request: Request,
         on_retry: OnRetry | None = None,
+        *,
         max_neurons: float | None = None,
         thread: str = "",
         gateway: str = "",
         pool: BudgetPool | None = None,
+        target: Target | None = None,
     ) -> AnswerStream:
         """Return the stream of an answer: reserved when it starts, settled however it ends.
 
         `max_neurons` limits this call in addition to the budgets. `thread` is the name of the
         conversation in the ledger. `gateway` is as in Backend.resolve_gateway. With `pool`, the
-        cost is reserved from that pool.
+        cost is reserved from that pool. `target` is the model of the request, if it is resolved.
         """
-        resolved = self._resolve(request, pool.clients if pool else None)
-        cost = self.resolver.estimate_cost(request, self.resolve_model(request.model))
-        reservation = resolved.new_reservation(cost, max_neurons, thread)
-        if pool and not resolved.is_recorded:
+        target = target or self._find_target(request.model)
+        request = _with_full_name(request, target)
+        self.check_course_policy(request, target)
+        origin = CallOrigin(pool.clients if pool else None, None, thread)
+        call = self.resolver.resolve_chat(request, target, origin)
+        reservation = call.new_reservation(self.accounting, max_neurons)
+        if pool and not call.is_recorded:
             pool.reserve_from(reservation)
-        return self._open_stream(request, reservation, resolved, on_retry, gateway)
+        return self._open_stream(request, call, reservation, on_retry, gateway)
 
     def parallel(
         self,
         requests: Request | Sequence[Request],
         max_neurons: float | None = None,
         gateway: str = "",
+        targets: Sequence[Target] | None = None,
     ) -> ParallelStreams:
         """Return the parallel streams of the answers to all requests.
 
         The cost of all is reserved as one sum before the first is sent; `max_neurons` limits
-        that sum.
+        that sum. `targets` are the models of the requests, if they are resolved.
         """
-        request_list = (requests,) if isinstance(requests, Request) else requests
+        request_list = [requests] if isinstance(requests, Request) else list(requests)
+        if targets is None:
+            targets = [self._find_target(request.model) for request in request_list]
+        request_list = list(map(_with_full_name, request_list, targets))
         clients = ClientGroup(self.backend)
-        resolved_calls = [self._resolve(request, clients) for request in request_list]
-        pairs = list(zip(request_list, resolved_calls, strict=True))
-        costs = [
-            self.resolver.estimate_cost(request, self.resolve_model(request.model))
-            for request in request_list
-        ]
-        reservations = [
-            resolved.new_reservation(cost, max_neurons)
-            for resolved, cost in zip(resolved_calls, costs, strict=True)
-        ]
+        origin = CallOrigin(clients, self.recorder.record_mode)
+        calls = []
+        for request, target in zip(request_list, targets, strict=True):
+            self.check_course_policy(request, target)
+            calls.append(self.resolver.resolve_chat(request, target, origin))
+        reservations = [call.new_reservation(self.accounting, max_neurons) for call in calls]
         paid_reservations = [
             reservation
-            for reservation, resolved in zip(reservations, resolved_calls, strict=True)
-            if not resolved.is_recorded
+            for reservation, call in zip(reservations, calls, strict=True)
+            if not call.is_recorded
         ]
 
         def open_stream(index: int, on_retry: OnRetry) -> AnswerStream:
-            request, resolved = pairs[index]
-            return self._open_stream(request, reservations[index], resolved, on_retry, gateway)
+            return self._open_stream(
+                request_list[index], calls[index], reservations[index], on_retry, gateway
+            )
 
         return ParallelStreams(
             len(request_list), open_stream, lambda: reserve_group(paid_reservations), clients
         )
 
-    def _resolve(self, request: Request, clients: ClientGroup | None = None) -> ResolvedCall:
-        """Check the course policy, then resolve the call of a request."""
-        self.check_course_policy(request)
-        return self.resolver.resolve_chat(request, self.resolve_model(request.model), clients)
-
     def _open_stream(
         self,
         request: Request,
+        call: Call,
         reservation: Reservation,
-        resolved: ResolvedCall,
         on_retry: OnRetry | None,
         gateway: str,
     ) -> AnswerStream:
-        resolved_gateway = self.resolver.resolve_gateway(resolved, gateway)
-        return AnswerStream(
-            replace(request, model=resolved.model.name),
-            reservation,
-            lambda admitted_request: resolved.client.stream(
-                admitted_request, on_retry, resolved_gateway
-            ),
-            lambda original_request: AnswerBuilder(
-                original_request,
-                self._clock,
-                is_local=resolved.is_local,
-                provenance=resolved.provenance,
-            ),
-            self._add_hints,
+        resolved_gateway = self.resolver.resolve_gateway(call, gateway)
+        if call.model.name != request.model:
+            request = replace(request, model=call.model.name)
+        builder = AnswerBuilder(
+            request, self._clock, is_local=call.is_local, provenance=call.provenance
         )
 
-    def check_course_policy(self, request: Request) -> None:
+        def send(max_tokens: int) -> "ChatStream":
+            body = call.body
+            if max_tokens and max_tokens != get_max_tokens_field(body):
+                body = with_max_tokens(body, max_tokens)
+            return call.client.stream_body(body, on_retry, resolved_gateway)
+
+        return AnswerStream(builder, reservation, send, self._add_hints)
+
+    def check_course_policy(self, request: Request, target: Target | None = None) -> None:
         """Raise CoursePolicyError if the course's file does not allow the request."""
-        self.settings.course.check_request(request, is_local=self.backend.is_local)
+        course = self.settings.course
+        if course.path is not None:
+            is_local = target.backend_kind == "local" if target else self.backend.is_local
+            course.check_request(request, is_local=is_local)
 
     def estimate_cost(self, request: Request | RequestSize, model: Model) -> Cost | None:
         """Return the estimated cost of a request on its backend; None if it is unknown."""
-        return self.resolver.estimate_cost(request, model)
+        return self.resolver.estimate_cost(request, self._target_of(model))
 
     def ask(self, request: Request, max_neurons: float | None = None) -> Answer:
         """Send the request and return its complete answer."""
@@ -301,15 +298,13 @@ class Session(forks.ChildForkHook, Unpicklable):
             require_str(model or "", "model") or EMBEDDING_MODEL,
             collect_texts(texts, "texts"),
         )
-        self.backend.ensure_local_server()
-        resolved_model = self.resolve_model(requested)
-        if not self.backend.is_local:
-            self.settings.course.check_model(resolved_model.name)
-        request = Request(resolved_model.name, tuple({"content": text} for text in all_texts))
+        target = self.resolve_target(requested)
+        if target.backend_kind != "local":
+            self.settings.course.check_model(target.model.name)
+        request = Request(target.model.name, tuple({"content": text} for text in all_texts))
         full_name = self.resolver.full_model_name(requested, self.catalog())
-        resolved = self.resolver.resolve_embeddings(full_name, all_texts, resolved_model)
-        cost = self.estimate_cost(request, resolved_model)
-        return self._task_calls.embed(all_texts, resolved, cost, on_retry, max_neurons)
+        call = self.resolver.resolve_embeddings(request, target, full_name, all_texts)
+        return self._task_calls.embed(all_texts, call, on_retry, max_neurons)
 
     @reject_unknown_arguments
     def run(
@@ -327,10 +322,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         `content_type` and `files` are those of WorkersAI.run; `max_neurons` limits this call.
         """
         check_payload(payload)
-        resolved_model = self.resolve_catalog_model(require_str(model or "", "model"))
-        self.settings.course.check_task(resolved_model, payload)
+        self.backend.ensure_local_server()
+        target = self._target_of(self.resolve_catalog_model(require_str(model or "", "model")))
+        self.settings.course.check_task(target.model, payload)
         call_kwargs = {"content_type": content_type, "files": files}
-        return self._task_calls.run(resolved_model, payload, on_retry, max_neurons, **call_kwargs)
+        return self._task_calls.run(target, payload, on_retry, max_neurons, **call_kwargs)
 
     @reject_unknown_arguments
     def to_markdown(
@@ -343,7 +339,15 @@ class Session(forks.ChildForkHook, Unpicklable):
         """Convert documents, given as (name, bytes, MIME type), to Markdown."""
         check_files(files)
         self.settings.course.check_model(TO_MARKDOWN_MODEL.name)
-        return self._task_calls.to_markdown(files, on_retry, max_neurons)
+        self.backend.ensure_local_server()
+        target = self._target_of(TO_MARKDOWN_MODEL)
+        return self._task_calls.to_markdown(target, files, on_retry, max_neurons)
+
+    def _target_of(self, model: Model) -> Target:
+        """Return the target of a model on the current backend."""
+        server = self.backend.server
+        kind: BackendKind = "elsewhere" if server else "account"
+        return Target(model, "local" if self.backend.is_local else kind, server)
 
     def fetch_account_usage(self) -> dict[str, float]:
         """Fetch today's neurons by model from Cloudflare, and store their sum in the ledger."""
@@ -373,14 +377,32 @@ class Session(forks.ChildForkHook, Unpicklable):
 
         Another server has its own model names: they are used as typed.
         """
-        server = self.backend.local_server
-        if server is not None:
-            return Model(
-                server.model_name, context_window=server.context_window, vision=server.vision
+        return self._find_target(name).model
+
+    def resolve_target(self, name: str = "") -> Target:
+        """Return the model of a name, else the default model, and the backend that runs it.
+
+        Starts the local server if it is set and does not run. Raises ModelNotFoundError or
+        InvalidOptionError if the name is unknown or ambiguous.
+        """
+        self.backend.ensure_local_server()
+        return self._find_target(require_str(name or "", "model") or self.settings.model)
+
+    def _find_target(self, name: str) -> Target:
+        local_server = self.backend.local_server
+        if local_server is not None:
+            model = Model(
+                local_server.model_name,
+                context_window=local_server.context_window,
+                vision=local_server.vision,
             )
-        if self.backend.server is not None:
-            return exact_or_unlisted(name, self.catalog())
-        return self.resolve_catalog_model(name)
+            return Target(
+                model, "local", None, self.resolver.full_model_name(name, self.catalog())
+            )
+        server = self.backend.server
+        if server is not None:
+            return Target(exact_or_unlisted(name, self.catalog()), "elsewhere", server)
+        return Target(self.resolve_catalog_model(name))
 
     def resolve_catalog_model(self, name: str) -> Model:
         """Return the model of a name from the catalog, or else from the recordings."""
@@ -395,3 +417,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         catalog = self._catalog_store.update(self.backend.client().list_models(on_retry))
         self.observers.notify()
         return catalog
+
+
+def _with_full_name(request: Request, target: Target) -> Request:
+    """Return the request with the full name of its model; `target` is that model."""
+    if request.model == target.model.name:
+        return request
+    requested_model = request.requested_model or target.requested_model
+    return replace(request, model=target.model.name, requested_model=requested_model)

@@ -12,8 +12,7 @@ from ..errors import (
     ResponseTooLargeError,
     SetupError,
 )
-from ..pricing.prices import get_max_tokens, with_max_tokens
-from ..types.messages import Answer, Delta, Request
+from ..types.messages import Answer, Delta
 from ..types.usage import Status, Usage
 from ..workers_ai.chat_stream import AnswerBuilder
 from .reservation import Reservation
@@ -29,22 +28,21 @@ FINISH_REASON_BY_ERROR: dict[type[CfaiError], str] = {BudgetCutoffError: "budget
 class AnswerStream:
     """Iterate over the deltas of one call; `answer` is the answer so far, complete at the end.
 
-    The request is sent when iteration starts. Leaving the `with` block closes the connection. An
-    error carries the partial answer as `error.answer` if a token was received.
+    `send(max_tokens)` sends the request when iteration starts; 0 means no limit. Leaving the
+    `with` block closes the connection. An error carries the partial answer as `error.answer` if a
+    token was received.
     """
 
     def __init__(
         self,
-        request: Request,
+        builder: AnswerBuilder,
         reservation: Reservation,
-        send: Callable[[Request], "ChatStream"],
-        new_builder: Callable[[Request], AnswerBuilder],
+        send: Callable[[int], "ChatStream"],
         add_hints: Callable[[CfaiError], CfaiError],
     ) -> None:
-        self._request = request
+        self._builder = builder
         self._reservation = reservation
         self._send = send
-        self._builder = new_builder(request)
         self._add_hints = add_hints
         self._chat_stream: ChatStream | None = None
         self._early_finish_reason: str | None = "interrupted"  # until the stream ends
@@ -70,9 +68,9 @@ class AnswerStream:
 
     def __iter__(self) -> Iterator[Delta]:
         try:
-            request = self._reserve()
+            max_tokens = self._reservation.reserve()
             self._builder.start_timer()
-            self._chat_stream = self._send(request)
+            self._chat_stream = self._send(max_tokens)
             observers = self._reservation.accounting.observers
             is_limited = self._reservation.has_enforced_limit
             for delta in self._chat_stream:
@@ -88,13 +86,6 @@ class AnswerStream:
             raise self._handle_error(error) from None
         finally:
             self.close()
-
-    def _reserve(self) -> Request:
-        """Reserve, and return the request with max_tokens lowered to fit the budgets."""
-        max_tokens = self._reservation.reserve()
-        if not max_tokens or max_tokens == get_max_tokens(self._request):
-            return self._request
-        return with_max_tokens(self._request, max_tokens)
 
     def _check_limits(self, reported: Usage) -> None:
         """Enforce the call's limits; count the tokens of the text only if it may exceed one.

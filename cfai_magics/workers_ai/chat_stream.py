@@ -12,7 +12,7 @@ from typing import Any, Self
 import httpx
 
 from ..errors import APIConnectionError, CfaiError, IncompleteStreamError, WorkersAIError
-from ..pricing.prices import count_answers, get_max_tokens
+from ..pricing.prices import count_answers, get_max_tokens_field
 from ..pricing.tokens import (
     CHARS_PER_TOKEN,
     MinTokenCounter,
@@ -158,7 +158,7 @@ class AnswerBuilder:
 
 
 class ChatStream:
-    """Iterator over the deltas of one chat request; iterating sends the request.
+    """Iterator over the deltas of one chat request; iterating sends it. `body` is its JSON body.
 
     Use it in a `with` block, or call `close`. Iterating raises the errors of the request, whose
     `text` is the part of the answer that was received. A stream that stops early raises
@@ -169,12 +169,12 @@ class ChatStream:
         self,
         send: SendRequest,
         run_with_retries: RetryRunner,
-        request: Request,
+        body: Mapping[str, Any],
         endpoint: str = "",
     ) -> None:
         self._send = send
         self._run_with_retries = run_with_retries
-        self._request = request
+        self._body = body
         self._endpoint = endpoint
         self._response: httpx.Response | None = None
         self._has_first_delta = False
@@ -216,7 +216,7 @@ class ChatStream:
         try:
             first, remaining = self._run_with_retries(self._send_until_first_delta)
         except CfaiError as error:
-            error.model = self._request.model
+            error.model = str(self._body["model"])
             raise
         self._has_first_delta = True
         return chain(first, remaining)
@@ -238,7 +238,7 @@ class ChatStream:
         try:
             yield
         except CfaiError as error:
-            error.text, error.model = self._decoder.text, self._request.model
+            error.text, error.model = self._decoder.text, str(self._body["model"])
             raise
         finally:
             self.close()
@@ -246,7 +246,7 @@ class ChatStream:
     def _read_single_response(self, response: httpx.Response) -> Iterator[Delta]:
         with self._closing():
             answer = self._read_answer(response)
-            if self._request.stream and is_empty_answer(answer):
+            if self._body.get("stream") and is_empty_answer(answer):
                 answer = self._read_answer(self._resend_without_streaming())
             yield from self._decoder.decode(answer)
             yield from self._finish()
@@ -267,7 +267,7 @@ class ChatStream:
         return self._decoder.finish(parse_header_neurons(self._headers))
 
     def _read_stream(self, response: httpx.Response) -> Iterator[Delta]:
-        decoder, allowance = self._decoder, Allowance.of(self._request)
+        decoder, allowance = self._decoder, Allowance.of(self._body)
         timeouts = ResponseTimeouts(get_read_timeout(response), allowance.seconds(response))
         body = iter_body(response, timeouts, allowance.bytes, self._set_broken)
         events = iter_events(body, rest=True)
@@ -323,9 +323,9 @@ class Allowance:
     tokens: int
 
     @classmethod
-    def of(cls, request: Request) -> Self:
+    def of(cls, body: Mapping[str, Any]) -> Self:
         """Return the limits for the stream of a request."""
-        return cls((get_max_tokens(request) or UNKNOWN_TOKENS) * count_answers(request))
+        return cls((get_max_tokens_field(body) or UNKNOWN_TOKENS) * count_answers(body))
 
     @property
     def bytes(self) -> int:

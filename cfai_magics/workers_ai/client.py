@@ -19,11 +19,12 @@ from ..errors import (
     PermissionDeniedError,
     WorkersAIError,
 )
+from ..pricing.rate_limits import RateDelay
 from ..secret import Secret, Unpicklable
 from ..types.messages import Answer, FinishDelta, Request, TextDelta
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Usage
-from .chat_stream import AnswerBuilder, ChatStream
+from .chat_stream import AnswerBuilder, ChatStream, FirstDelta
 from .connection_pool import PerProcessTransport
 from .endpoints import (
     ANALYTICS_PERMISSION_HINT,
@@ -304,18 +305,32 @@ class WorkersAI(Unpicklable):
         than 2 s.
         """
         body = chat_body(request, cloudflare=bool(self._account_id))
-        url = f"{self._openai_url}/chat/completions"
-        return ChatStream(
-            lambda changes: self._connection.send(
-                "POST",
-                url,
-                request.model,
-                **with_gateway_headers(gateway, json_kwargs({**body, **changes})),
-            ),
-            lambda send_once: self._connection.with_retries(send_once, on_retry, request.model),
-            request,
-            gateway.label if gateway else self._endpoint,
-        )
+        return self.stream_body(body, on_retry, gateway)
+
+    def stream_body(
+        self,
+        body: Mapping[str, Any],
+        on_retry: OnRetry | None = None,
+        gateway: Gateway | None = None,
+        slot: RateDelay | None = None,
+    ) -> ChatStream:
+        """Return the same as `stream` for the JSON body of a chat request.
+
+        `slot` is the slot that the rate limiter has given to the first attempt.
+        """
+        url, model = f"{self._openai_url}/chat/completions", str(body["model"])
+
+        def send(changes: Mapping[str, Any]) -> httpx.Response:
+            request_kwargs = json_kwargs({**body, **changes} if changes else body)
+            if gateway:
+                request_kwargs = with_gateway_headers(gateway, request_kwargs)
+            return self._connection.send("POST", url, model, **request_kwargs)
+
+        def run_with_retries(attempt: Callable[[], FirstDelta]) -> FirstDelta:
+            return self._connection.with_retries(attempt, on_retry, model, slot)
+
+        endpoint = gateway.label if gateway else self._endpoint
+        return ChatStream(send, run_with_retries, body, endpoint)
 
     def chat(self, request: Request, on_retry: OnRetry | None = None) -> Answer:
         """Send a chat request and return the whole answer."""

@@ -158,16 +158,22 @@ class HTTPConnection(Unpicklable):
         return read_json(response), response.headers
 
     def with_retries(
-        self, send: Callable[[], ResultT], on_retry: OnRetry | None = None, model: str = ""
+        self,
+        send: Callable[[], ResultT],
+        on_retry: OnRetry | None = None,
+        model: str = "",
+        slot: RateDelay | None = None,
     ) -> ResultT:
         """Call `send` until it succeeds or raises an error that is not retryable.
 
-        With a `model`, each attempt first waits for its rate limit slot.
+        With a `model`, each attempt first waits for its slot of the rate limiter. `slot` is that
+        of the first attempt if the caller has it already.
         """
         start_time = time.monotonic()
+        slots = [] if slot is None else [slot]
 
         def send_in_slot() -> ResultT:
-            self._wait_for_slot(model, on_retry)
+            self._wait_for_slot(slots.pop() if slots else self._acquire(model), on_retry)
             return send()
 
         def notify(state: RetryCallState) -> None:
@@ -183,9 +189,11 @@ class HTTPConnection(Unpicklable):
             reraise=True,
         )(send_in_slot)
 
-    def _wait_for_slot(self, model: str, on_retry: OnRetry | None) -> None:
-        delay = self.acquire_slot(model) if model else None
-        if delay is None:
+    def _acquire(self, model: str) -> RateDelay | None:
+        return self.acquire_slot(model) if model else None
+
+    def _wait_for_slot(self, delay: RateDelay | None, on_retry: OnRetry | None) -> None:
+        if delay is None or not delay.seconds:
             return
         if on_retry and delay.seconds > NOTIFY_AFTER:
             on_retry(RateLimitError(delay.cause), delay.seconds, 1)
