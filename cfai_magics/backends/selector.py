@@ -277,7 +277,7 @@ class Backend:
         import httpx
 
         from ..workers_ai.client import WorkersAI
-        from ..workers_ai.connection_pool import PerProcessTransport
+        from ..workers_ai.http import PerProcessTransport
 
         self.client_account = LOCAL_ACCOUNT
         return WorkersAI.openai_compatible(

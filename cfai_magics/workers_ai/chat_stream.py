@@ -35,9 +35,14 @@ from ..types.usage import Usage
 from .error_mapping import error_from_body
 from .frame_decoder import FrameDecoder, is_empty_answer, parse_header_neurons, unwrap_envelope
 from .gateway import cache_note, from_cache
-from .http import read_json
-from .httpx_errors import call_httpx
-from .response_body import MAX_RESPONSE_BYTES, ResponseTimeouts, get_read_timeout, iter_body
+from .http import (
+    MAX_RESPONSE_BYTES,
+    ResponseTimeouts,
+    call_httpx,
+    get_read_timeout,
+    iter_body,
+    read_json,
+)
 from .sse import DEFAULT_EVENT_NAME, iter_events
 
 FirstDelta = tuple[list[Delta], Iterator[Delta]]

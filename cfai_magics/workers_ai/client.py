@@ -25,7 +25,6 @@ from ..types.messages import Answer, FinishDelta, Request, TextDelta
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Usage
 from .chat_stream import AnswerBuilder, ChatStream, FirstDelta
-from .connection_pool import PerProcessTransport
 from .endpoints import (
     ANALYTICS_PERMISSION_HINT,
     GRAPHQL_PATH,
@@ -60,11 +59,12 @@ from .http import (
     NO_TOKEN,
     AcquireSlot,
     HTTPConnection,
+    PerProcessTransport,
     content_kwargs,
     json_kwargs,
+    read_body,
     read_json,
 )
-from .response_body import read_body
 from .retry import OnRetry
 from .task_requests import check_files, check_payload
 
