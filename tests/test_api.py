@@ -13,7 +13,7 @@ import pytest
 import cfai_magics
 from cfai_magics import Request, WorkersAI, api
 from cfai_magics.errors import InvalidOptionError
-from cfai_magics.pricing.rate_limits import REQUESTS_PER_MINUTE_BY_TASK
+from cfai_magics.pricing.limits import REQUESTS_PER_MINUTE_BY_TASK
 from tests.standin import Standin
 
 pytestmark = pytest.mark.usefixtures("own_session")

@@ -18,7 +18,7 @@ from ..errors import (
     ModelNotFoundError,
     PermissionDeniedError,
 )
-from ..pricing.rate_limits import RateDelay
+from ..pricing.limits import RateDelay
 from ..secret import Environment, Secret, get_environment
 from ..secret_patterns import contains_prefixed_token
 from ..settings import Cfai

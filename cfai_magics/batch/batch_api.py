@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ..display.map_progress import MapProgress
 from ..display.tables import format_retry_message, format_seconds
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError, ModelNotFoundError
-from ..pricing.budgets import cap_estimate
+from ..pricing.limits import cap_estimate
 from ..pricing.prices import Cost, with_estimate
 from ..session.call import ClientGroup
 from ..session.parallel import reserve_pool

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from ..display.tables import format_retry_message
 from ..errors import CfaiError, DailyQuotaError
-from ..pricing.budgets import Admission, admit_all_or_none, extend_pool
+from ..pricing.limits import Admission, admit_all_or_none, extend_pool
 from ..pricing.prices import Cost
 from ..storage.ledger import POOL_TASK, CallContext, CallKey
 from ..types.messages import Answer, Delta

@@ -9,7 +9,7 @@ from ..backends.selector import BackendKind
 from ..display.tables import format_duration
 from ..errors import BudgetExceededError, DailyQuotaError, StorageError
 from ..pricing import tokens
-from ..pricing.budgets import (
+from ..pricing.limits import (
     SLACK,
     Admission,
     admit,

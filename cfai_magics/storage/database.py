@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from weakref import finalize
 
@@ -23,6 +24,7 @@ LOCKED = (
 FULL = "The disk may be full. Free some space, or set CFAI_HOME to a folder on another disk."
 DAMAGED = "The file is damaged and may be moved away: a new one is begun."
 FOLDER_HINT = "Check the rights of the folder, or set CFAI_HOME to another folder."
+DAY_SECONDS = 86_400.0
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 Migration = tuple[str, str]  # its name, and its SQL
 _INHERITED: list[sqlite3.Connection] = []  # the parent's: a child must not close them
@@ -239,3 +241,18 @@ def _split_statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+# --- days
+
+
+def utc_day(timestamp: float) -> str:
+    """Return the UTC day of a time in seconds since 1970 as an ISO date."""
+    return datetime.fromtimestamp(timestamp, UTC).date().isoformat()
+
+
+def seconds_to_midnight(timestamp: float) -> float:
+    """Return the seconds from a time (seconds since 1970) to the next 00:00 UTC."""
+    now = datetime.fromtimestamp(timestamp, UTC)
+    tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+    return (tomorrow - now).total_seconds()

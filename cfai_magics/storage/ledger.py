@@ -22,11 +22,10 @@ from ..types.usage import (
     Status,
     Usage,
 )
-from .database import BUSY_TIMEOUT, Database
+from .database import BUSY_TIMEOUT, Database, seconds_to_midnight, utc_day
 from .kernel_lock import KernelLock
 from .ledger_schema import MIGRATIONS
 from .usage_queries import History
-from .utc_day import seconds_to_midnight, utc_day
 
 FREE_DAILY_NEURONS = 10_000.0  # per day and account, on the free and the paid plan
 SPENT_SQL = {

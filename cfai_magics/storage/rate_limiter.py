@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ..pricing.rate_limits import WINDOW_SECONDS, RateDelay, rate_limit_for
+from ..pricing.limits import WINDOW_SECONDS, RateDelay, rate_limit_for
 from ..types.usage import Model
 from .database import Database
 

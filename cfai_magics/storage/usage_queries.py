@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..types.usage import Usage
-from .database import Database
-from .utc_day import DAY_SECONDS, utc_day
+from .database import DAY_SECONDS, Database, utc_day
 
 GroupBy = Literal["model", "notebook", "day", "task"]
 SUM_COLUMNS = (

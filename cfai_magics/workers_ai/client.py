@@ -19,7 +19,7 @@ from ..errors import (
     PermissionDeniedError,
     WorkersAIError,
 )
-from ..pricing.rate_limits import RateDelay
+from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable
 from ..types.messages import Answer, FinishDelta, Request, TextDelta
 from ..types.results import Embeddings, TaskResult

@@ -26,7 +26,7 @@ from ..errors import (
     ResponseTooLargeError,
     WorkersAIError,
 )
-from ..pricing.rate_limits import RateDelay
+from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable, call_without_traceback
 from .error_mapping import error_from_response
 from .retry import OnRetry, backoff, is_retryable

@@ -9,7 +9,7 @@ import pytest
 
 from cfai_magics.errors import CfaiError
 from cfai_magics.pricing.catalog import load_bundled
-from cfai_magics.pricing.rate_limits import WINDOW_SECONDS, RateLimit, rate_limit_for
+from cfai_magics.pricing.limits import WINDOW_SECONDS, RateLimit, rate_limit_for
 from cfai_magics.storage.rate_limiter import RateLimiter, SlotStore
 from cfai_magics.types.messages import Request
 from cfai_magics.types.usage import Model
