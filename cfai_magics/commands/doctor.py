@@ -27,7 +27,6 @@ PACKAGES = ("cfai-magics", "ipython", "ipykernel", "jupyterlab", "notebook", "ip
 CONTENT_BY_DATABASE = {
     "threads.sqlite": "the conversations of -c",
     "maps.sqlite": "the answers of maps",
-    "pace.sqlite": "what was sent in the last minute",
 }
 LAB_PACKAGES = ("jupyterlab", "notebook")
 MAX_LIST_AGE_DAYS = 30  # days

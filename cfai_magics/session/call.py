@@ -84,6 +84,11 @@ class Call(NamedTuple):
         """Whether a recorded answer is replayed."""
         return self.lookup.interaction is not None
 
+    @property
+    def is_rate_limited(self) -> bool:
+        """Whether the call is sent to Workers AI, whose rate limits apply."""
+        return self.backend_kind == "account" and self.lookup.interaction is None
+
     def new_reservation(
         self, accounting: Accounting, max_neurons: float | None = None
     ) -> Reservation:

@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..backends.selector import BackendKind
 from ..display.tables import format_duration
@@ -12,6 +13,8 @@ from ..pricing import tokens
 from ..pricing.limits import (
     SLACK,
     Admission,
+    RateDelay,
+    RateLimit,
     admit,
     admit_group,
     calibration_note,
@@ -43,6 +46,9 @@ from ..workers_ai.task_requests import (
     work_units,
 )
 from .observers import Observers
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 FREE_RATES = Rates(0.0, 0.0, 0.0)  # of the local model
 
@@ -204,6 +210,8 @@ class Reservation:
     `day_usage` stays None for the backends "local" and "elsewhere" and for a call reserved
     together with others. `request_fingerprint` is the hash of the request. `on_success` is called
     once after a successful call and returns notes for the user.
+
+    A call that is sent at once takes the slot of its `rate_limit` in the same transaction: `slot`.
     """
 
     def __init__(
@@ -232,6 +240,8 @@ class Reservation:
         self.day_usage: DayUsage | None = None
         self.request_fingerprint = ""
         self.on_success: Callable[[], list[str]] = list
+        self.rate_limit: RateLimit | None = None
+        self.slot: RateDelay | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -411,7 +421,13 @@ def reserve_group(reservations: Sequence[Reservation]) -> None:
         return [admission.neurons for admission in admissions]
 
     call_keys = [item.ledger_key for item in reservations]
-    call_ids = first.accounting.ledger.reserve_all(first.context, call_keys, admit_calls)
+    ledger = first.accounting.ledger
+
+    def take_slot(connection: "Connection") -> None:
+        if first.rate_limit is not None:
+            first.slot = ledger.take_slot_in(connection, first.context.account, first.rate_limit)
+
+    call_ids = ledger.reserve_all(first.context, call_keys, admit_calls, take_slot)
     for reservation, call_id, admission in zip(reservations, call_ids, admissions, strict=True):
         reservation.cell = first.cell
         reservation.assign(

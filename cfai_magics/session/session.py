@@ -17,12 +17,12 @@ from ..errors import (
     ModelNotFoundError,
 )
 from ..pricing.catalog import CatalogStore, exact_or_unlisted, suggest_models
+from ..pricing.limits import RateDelay, rate_limit_for
 from ..pricing.prices import Cost, RequestSize, get_max_tokens_field, with_max_tokens
 from ..replay.recorder import Recorder
 from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
 from ..storage.ledger import CallContext, Ledger
-from ..storage.rate_limiter import RateLimiter
 from ..types.messages import (
     Answer,
     Fields,
@@ -76,8 +76,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         ledger = Ledger(home, wall_clock, settings.course.budgets)
         # Views change when another kernel writes to the ledger, and each minute (clocks).
         self.observers = Observers(lambda: (ledger.data_version(), int(wall_clock() // 60)))
-        self._rate_limiter = RateLimiter(home, wall_clock, self.resolve_catalog_model)
-        callbacks = (self.observers.notify, self._rate_limiter.acquire)
+        callbacks = (self.observers.notify, self._take_slot)
         self.backend = Backend(settings, home, environ, transport, *callbacks)
         self.recorder = Recorder(
             settings, environ, home / "locks", lambda: self.notebook, wall_clock
@@ -114,7 +113,6 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.observers.close()
         self.backend.close()
         self.accounting.ledger.close()
-        self._rate_limiter.close()
 
     # --- watching
 
@@ -199,6 +197,8 @@ class Session(forks.ChildForkHook, Unpicklable):
         reservation = call.new_reservation(self.accounting, max_neurons)
         if pool and not call.is_recorded:
             pool.reserve_from(reservation)
+        elif call.is_rate_limited:
+            reservation.rate_limit = rate_limit_for(call.model)
         return self._open_stream(request, call, reservation, on_retry, gateway)
 
     def parallel(
@@ -258,7 +258,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             body = call.body
             if max_tokens and max_tokens != get_max_tokens_field(body):
                 body = with_max_tokens(body, max_tokens)
-            return call.client.stream_body(body, on_retry, resolved_gateway)
+            return call.client.stream_body(body, on_retry, resolved_gateway, reservation.slot)
 
         return AnswerStream(builder, reservation, send, self._add_hints)
 
@@ -357,6 +357,11 @@ class Session(forks.ChildForkHook, Unpicklable):
             self.accounting.get_context().account, sum(neurons_by_model.values())
         )
         return neurons_by_model
+
+    def _take_slot(self, account: str, model: str) -> RateDelay | None:
+        """Take the next slot of the rate limiter for a request to a model."""
+        rate_limit = rate_limit_for(self.resolve_catalog_model(model))
+        return self.accounting.ledger.take_slot(account, rate_limit) if rate_limit else None
 
     def _add_hints(self, error: CfaiError) -> CfaiError:
         """Return the error with the session's hints, such as similar model names."""

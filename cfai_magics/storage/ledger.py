@@ -1,4 +1,4 @@
-"""Store all calls in the ledger: reservations, settlements, budgets and kernel locks."""
+"""Store all calls in the ledger: reservations, settlements, budgets and slots of rate limits."""
 
 import atexit
 import math
@@ -12,6 +12,7 @@ from sqlite3 import Connection
 
 from .. import forks
 from ..errors import StorageError
+from ..pricing.limits import WINDOW_SECONDS, RateDelay, RateLimit
 from ..types.usage import (
     MAX_NEURONS,
     MAX_TOKENS,
@@ -281,11 +282,16 @@ class Ledger(forks.ChildForkHook):
         )[0]
 
     def reserve_all(
-        self, context: CallContext, call_keys: Sequence[CallKey], admit: AdmitCalls
+        self,
+        context: CallContext,
+        call_keys: Sequence[CallKey],
+        admit: AdmitCalls,
+        on_reserved: Callable[[Connection], None] | None = None,
     ) -> list[int]:
         """Reserve several calls, all or none; return their ids.
 
-        `admit` returns the neurons for each call; otherwise as `reserve`.
+        `admit` returns the neurons for each call; otherwise as `reserve`. `on_reserved` is called
+        in the same transaction after the calls are reserved.
         """
         self._kernel_lock.acquire()
         refusal: Exception | None = None
@@ -303,6 +309,8 @@ class Ledger(forks.ChildForkHook):
                 self._insert_call(connection, context, call_key, (status, neurons))
                 for call_key, neurons in zip(call_keys, amounts, strict=True)
             ]
+            if on_reserved is not None and refusal is None:
+                on_reserved(connection)
         if refusal is not None:
             raise refusal
         return call_ids
@@ -434,6 +442,35 @@ class Ledger(forks.ChildForkHook):
             "SELECT DISTINCT kernel FROM calls WHERE status = 'reserved'"
         ).fetchall()
         return [kernel for (kernel,) in kernels if not self._kernel_lock.is_alive(kernel)]
+
+    # --- rate limits
+
+    def take_slot(self, account: str, rate_limit: RateLimit) -> RateDelay:
+        """Reserve the next send time of a request; return the seconds until then."""
+        with self._transaction() as connection:
+            return self.take_slot_in(connection, account, rate_limit)
+
+    def take_slot_in(
+        self, connection: Connection, account: str, rate_limit: RateLimit
+    ) -> RateDelay:
+        """Do the same as `take_slot`, inside the caller's transaction.
+
+        In any window of WINDOW_SECONDS, all kernels together send at most as many requests as the
+        limit allows. `account` is hashed.
+        """
+        now, lane = self._clock(), (account, rate_limit.name)
+        connection.execute(
+            "DELETE FROM sendings WHERE account = ? AND lane = ? AND at < ?",
+            (*lane, now - WINDOW_SECONDS),
+        )
+        row = connection.execute(
+            "SELECT at FROM sendings WHERE account = ? AND lane = ?"
+            " ORDER BY at DESC LIMIT 1 OFFSET ?",
+            (*lane, rate_limit.requests_per_minute - 1),
+        ).fetchone()
+        slot_time = max(now, row["at"] + WINDOW_SECONDS) if row else now
+        connection.execute("INSERT INTO sendings VALUES (?, ?, ?)", (*lane, slot_time))
+        return RateDelay(float(slot_time - now), rate_limit.message)
 
     # --- days
 

@@ -108,7 +108,7 @@ def test_a_ledger_with_a_damaged_page_is_told(home: Path, session: Session, look
     assert found[1]
 
 
-@pytest.mark.parametrize("name", ["threads.sqlite", "maps.sqlite", "pace.sqlite"])
+@pytest.mark.parametrize("name", ["threads.sqlite", "maps.sqlite"])
 def test_other_files_that_are_damaged_are_told(
     home: Path, session: Session, look: Look, name: str
 ) -> None:
