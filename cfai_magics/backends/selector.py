@@ -192,7 +192,9 @@ class Backend:
     @property
     def server(self) -> OpenAIServer | None:
         """The other server that answers; None for Workers AI and the local model."""
-        return None if self.is_local else configured_server(self._settings, self.environ)
+        if self.local_server is not None:
+            return None
+        return configured_server(self._settings, self.environ)
 
     def resolve_gateway(self, requested: str = "") -> Gateway | None:
         """Return the AI Gateway of a call: the requested one, else the course's or the settings'.

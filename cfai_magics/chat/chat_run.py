@@ -65,6 +65,8 @@ def _format_shares(shares: Iterable[PartCost], answer: Answer) -> str:
 
 def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
     """Return a note for each image of the question: the size sent, and its cost."""
+    if not prompt.images:
+        return []
     return [
         f"Image {share.part.name}: {share.part.image.size_text}, "
         f"{_format_shares([share], answer)}."
@@ -94,29 +96,27 @@ class ChatRun:
     gateway: str = ""
     tool_loop: ToolLoop | None = None
 
-    @property
-    def model(self) -> Model:
-        """The model that answers."""
-        return self.target.model
-
     def run(self, footer_style: str, variable_name: str) -> Answer:
         """Send the question, display the streamed answer, and store it in a variable."""
         display = self.frontend.create_answer_display(self.output_format, footer_style)
         with self._on_failure(variable_name, display):
-            answer = self._get_answer(display)
+            if self.schema or self.tool_loop:
+                answer = self._ask_repeatedly(display)
+            else:
+                answer = self._stream_once(display, self.request)
             answer = self._parse(self._save_turn(answer))
             self._show_and_store(display, variable_name, answer)
             return answer
 
-    def _get_answer(self, display: AnswerDisplay) -> Answer:
+    def _ask_repeatedly(self, display: AnswerDisplay) -> Answer:
+        """Send the requests that a schema or tools need, and return the last answer."""
+
         def send_request(request: Request, usage_so_far: Usage) -> Answer:
             return self._stream_once(display, request, self._remaining_limit(usage_so_far))
 
-        if self.schema:
-            return StructuredOutput(self.output_format, display, send_request).run(self.request)
-        if self.tool_loop is None:
-            return self._stream_once(display, self.request)
-        return self.tool_loop.run(display, self.request, send_request)
+        if self.tool_loop:
+            return self.tool_loop.run(display, self.request, send_request)
+        return StructuredOutput(self.output_format, display, send_request).run(self.request)
 
     def preview(self) -> Preview:
         """Return what would be sent and the estimated cost, without sending anything."""
@@ -124,11 +124,11 @@ class ChatRun:
         session.check_course_policy(self.request, self.target)
         call = session.resolver.preview_chat(self.request, self.target)
         estimated_answer = Answer(
-            self.model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
+            self.target.model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
         )
         return Preview(
             redact_for_display(call.body, redact_tokens),
-            split_cost(self.prompt, estimated_answer, self.model),
+            split_cost(self.prompt, estimated_answer, self.target.model),
             call.cost,
             self._estimate_notes(call),
         )
@@ -140,7 +140,7 @@ class ChatRun:
         if call.refusal:
             return (f"It would be refused. {call.refusal}.",)
         notes = self.frontend.session.accounting.estimate_notes(
-            self.model, call.cost, self.max_neurons
+            self.target.model, call.cost, self.max_neurons
         )
         return (*notes, *self._tool_notes())
 
@@ -161,7 +161,7 @@ class ChatRun:
             for tool_result in answer.tool_results
         )
         prompt = replace(self.prompt, extra_parts=(*self.prompt.extra_parts, *call_parts))
-        report = PromptReport(prompt, answer, self.model)
+        report = PromptReport(prompt, answer, self.target.model)
         if self.frontend.notebook_state:
             self.frontend.notebook_state.last_prompt = report
         if self.show_prompt:
@@ -233,8 +233,8 @@ class ChatRun:
 
     def _with_notes(self, answer: Answer) -> Answer:
         """Return the answer with the notes on its prompt: history, images, fields."""
-        turn_notes = history_notes(self.prompt, answer, self.model)
-        images = image_notes(self.prompt, answer, self.model)
+        turn_notes = history_notes(self.prompt, answer, self.target.model)
+        images = image_notes(self.prompt, answer, self.target.model)
         notes = (*turn_notes, *images, *self.prompt.user_message.notes)
         return replace(answer, notes=(*answer.notes, *notes))
 

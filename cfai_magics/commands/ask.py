@@ -95,7 +95,7 @@ def _given_options(options: Namespace) -> set[str]:
 
 def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
     """Return the question as it will be sent, its variables filled; nothing is sent yet."""
-    schema = _resolve_schema(frontend, options.schema)
+    schema = _resolve_schema(frontend, options.schema) if options.schema else None
     output_format = _resolve_format(frontend, options, schema)
     (model_name,), (temperature,) = options.model or [""], options.temperature or [None]
     target = frontend.session.resolve_target(model_name)
@@ -107,7 +107,7 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
         _require_capability(frontend, model, "vision")
     request = _build_request(frontend, options, full_prompt.messages, target, temperature)
     request = _with_response_format(request, output_format, schema, target)
-    turn_key = _build_turn_key(frontend, options)
+    turn_key = _build_turn_key(frontend, options) if options.thread is not None else None
     if turn_key:
         full_prompt = with_history(full_prompt, request, model, turn_key)
         request = replace(request, messages=tuple(full_prompt.messages))
@@ -226,10 +226,8 @@ def _check_comparison(frontend: Frontend, options: Namespace) -> None:
         )
 
 
-def _resolve_schema(frontend: Frontend, name: str) -> Schema | None:
-    """Return the schema in the variable or file of this name; None without a name."""
-    if not name:
-        return None
+def _resolve_schema(frontend: Frontend, name: str) -> Schema:
+    """Return the schema in the variable or file of this name."""
     if frontend.notebook_state and NAME_PATTERN.fullmatch(name):
         try:
             return load_schema(name, frontend.notebook_state.evaluate(name))
@@ -277,17 +275,17 @@ def _build_prompt(
         frontend.notebook_state.evaluate if frontend.notebook_state and not options.raw else None
     )
     limits = SizeLimits(settings.table_rows, settings.value_characters)
-    system = (
-        Part("system", options.system or settings.system),
-        Part("form", output_format.instruction, options.schema or output_format.name),
-    )
+    system_text = options.system or settings.system
+    system = [Part("system", system_text)] if system_text else []
+    if output_format.instruction:
+        name = options.schema or output_format.name
+        system.append(Part("form", output_format.instruction, name))
     user_message = build_user_message(prompt, evaluate, limits)
-    images = [load_image(source, frontend.notebook_state) for source in options.image or ()]
-    parts = tuple(Part("image", name=image.name, image=image) for image in images)
-    return Prompt(
-        replace(user_message, parts=(*user_message.parts, *parts)),
-        tuple(part for part in system if part.text),
-    )
+    if options.image:
+        images = [load_image(source, frontend.notebook_state) for source in options.image]
+        parts = tuple(Part("image", name=image.name, image=image) for image in images)
+        user_message = replace(user_message, parts=(*user_message.parts, *parts))
+    return Prompt(user_message, tuple(system))
 
 
 def _require_capability(frontend: Frontend, model: Model, capability: str) -> None:
@@ -314,10 +312,8 @@ def _require_capability(frontend: Frontend, model: Model, capability: str) -> No
     raise error(f"{model.short_name} {reason}", names and f"These do: {names}.")
 
 
-def _build_turn_key(frontend: Frontend, options: Namespace) -> TurnKey | None:
-    """Return the place of the question in its conversation; None without -c."""
-    if options.thread is None:
-        return None
+def _build_turn_key(frontend: Frontend, options: Namespace) -> TurnKey:
+    """Return the place of the question in its conversation."""
     notebook_state = frontend.notebook_state
     thread = options.thread or (notebook_state.thread if notebook_state else SHELL_THREAD)
     return TurnKey(
@@ -328,8 +324,7 @@ def _build_turn_key(frontend: Frontend, options: Namespace) -> TurnKey | None:
 def _check_options(prompt: str, options: Namespace) -> None:
     if not prompt.strip():
         raise InvalidOptionError("The question is empty", "Write it below the %%cfai line.")
-    misplaced_options = [name for name in ("save", "source", "target") if getattr(options, name)]
-    if misplaced_options and not options.task:
+    if (options.save or options.source or options.target) and not options.task:
         raise InvalidOptionError("--save, --from and --to go with --task only", "Leave them out.")
     if options.output and (not options.output.isidentifier() or iskeyword(options.output)):
         raise InvalidOptionError(
@@ -364,5 +359,5 @@ def _build_request(
         stop=tuple(options.stop or ()),
         think=options.think,
         stream=not options.no_stream,
-        extra=parse_params(options),
+        extra=parse_params(options) if options.param else {},
     )

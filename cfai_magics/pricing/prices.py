@@ -11,10 +11,9 @@ from ..types.messages import Request
 from ..types.usage import Model, Usage
 from .tokens import (
     MIN_BYTES_PER_TOKEN,
-    max_prompt_tokens,
     max_tokens_of_size,
-    min_prompt_tokens,
     min_tokens,
+    prompt_token_bounds,
 )
 
 USD_PER_NEURON = 0.000011
@@ -178,8 +177,10 @@ def calibrate_rates(model: Model, billed_usages: Sequence[Usage] = ()) -> Rates 
     `billed_usages` have billed neurons. A model without a price gets one rate for all tokens.
     """
     base_rates = catalog_rates(model)
+    if len(billed_usages) < MIN_BILLED_CALLS:
+        return base_rates
     billed_neurons = sum(usage.neurons or 0.0 for usage in billed_usages)
-    if len(billed_usages) < MIN_BILLED_CALLS or not billed_neurons:
+    if not billed_neurons:
         return base_rates
     if base_rates is None:
         tokens = sum(usage.prompt_tokens + usage.completion_tokens for usage in billed_usages)
@@ -285,9 +286,12 @@ class RequestSize:
 
 def request_size(request: Request) -> RequestSize:
     """Return the size of a request."""
+    minimum, maximum = prompt_token_bounds(request.messages)
+    if not request.extra:
+        return RequestSize(minimum, maximum, request.max_tokens or 0)
     return RequestSize(
-        min_prompt_tokens(request.messages),
-        max_prompt_tokens(request.messages) + _max_extra_tokens(request),
+        minimum,
+        maximum + _max_extra_tokens(request),
         get_max_tokens(request),
         count_answers(request.extra),
     )
@@ -313,7 +317,7 @@ def estimate_cost(
 
 def _max_extra_tokens(request: Request) -> int:
     """Return the most tokens of the `extra` fields: tools and schemas are billed too."""
-    text = json.dumps(dict(request.extra), ensure_ascii=False) if request.extra else ""
+    text = json.dumps(dict(request.extra), ensure_ascii=False)
     return math.ceil(len(text.encode(errors="replace")) / MIN_BYTES_PER_TOKEN)
 
 

@@ -156,24 +156,25 @@ def _hash_fields(fields: Fields) -> str:
 
 def _canonicalize(value: Any) -> Any:
     """Return JSON values: bytes and images as hashes, integral floats as integers."""
+    if hasattr(value, "read"):
+        value = _read_content(value)
     if isinstance(value, Mapping):
         return {str(name): _canonicalize(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return _hash_byte_list(value) or [_canonicalize(item) for item in value]
+        is_long = len(value) >= MIN_BYTE_LIST_LENGTH
+        return (is_long and _hash_byte_list(value)) or list(map(_canonicalize, value))
     if isinstance(value, bytes | bytearray):
         return f"sha256:{sha256(value).hexdigest()}"
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if hasattr(value, "read"):
-        return _canonicalize(_read_content(value))
-    return _hash_image(value) if isinstance(value, str) else value
+    if isinstance(value, str) and (len(value) >= MIN_BASE64_CHARS or value.startswith("data:")):
+        return _hash_image(value)
+    return value
 
 
 def _hash_byte_list(numbers: Sequence[Any]) -> str:
-    """Return the hash of a list of bytes (audio or image of some tasks); else empty."""
-    if len(numbers) < MIN_BYTE_LIST_LENGTH or not all(
-        isinstance(number, int) for number in numbers
-    ):
+    """Return the hash of a long list of bytes (audio or image of some tasks); else empty."""
+    if not all(isinstance(number, int) for number in numbers):
         return ""
     return f"sha256:{sha256(canonical_json(list(numbers)).encode()).hexdigest()}"
 

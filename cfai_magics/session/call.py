@@ -316,8 +316,12 @@ class CallResolver:
         body: Mapping[str, Any] = NO_BODY,
     ) -> Call:
         backend, clients = self._backend, origin.clients
-        record_mode = origin.record_mode or self._recorder.record_mode
-        wrap_transport = self._recorder.get_transport_wrapper(record_mode)
+        record_mode = origin.record_mode or self._recorder.mode_resolver.current
+        wrap_transport = (
+            None
+            if record_mode.mode == "off"
+            else self._recorder.get_transport_wrapper(record_mode)
+        )
         source = clients or backend
         client, lookup = self._recorder.resolve(
             request, record_mode, lambda: source.get_client(target.server, wrap_transport)
@@ -329,12 +333,13 @@ class CallResolver:
             origin.thread,
         )
         if interaction is None:
-            rates = self._get_rates(target)
+            is_local = target.backend_kind == "local"
+            rates = self._accounting.get_rates(target.model, is_local=is_local)
             return Call(
                 client.with_extensions(lookup.extensions) if lookup.capture else client,
                 target.model,
                 target.backend_kind,
-                target.backend_kind == "local",
+                is_local,
                 record_mode,
                 lookup,
                 lookup.provenance,

@@ -139,10 +139,12 @@ class Observers(forks.ChildForkHook):
     def _update_call(self, call_id: int, active_call: ActiveCall) -> None:
         with self._lock:
             self._active_calls[call_id] = active_call
-        self.notify()
+        if self.is_watched:
+            self.notify()
 
     def call_finished(self, call_id: int) -> None:
         """Remove a call that is settled in the ledger, and notify."""
         with self._lock:
             self._active_calls.pop(call_id, None)
-        self.notify()
+        if self.is_watched:
+            self.notify()

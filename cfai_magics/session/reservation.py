@@ -71,7 +71,7 @@ class Accounting:
         if is_local:
             return FREE_RATES
         try:
-            billed_usages = self.ledger.history.recent_billed_usage(model.name)
+            billed_usages = self.ledger.recent_billed_usage(model.name)
         except StorageError:  # a live call fails later, a replayed one needs no ledger
             billed_usages = []
         return calibrate_rates(model, billed_usages)

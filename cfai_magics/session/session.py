@@ -155,17 +155,16 @@ class Session(forks.ChildForkHook, Unpicklable):
 
         Raises ModelNotFoundError or InvalidOptionError before anything is sent.
         """
-        message_list, stop = check_messages(messages), collect_stop_sequences(fields.get("stop"))
         target = model if isinstance(model, Target) else self.resolve_target(model)
         max_tokens, temperature = fields.get("max_tokens"), fields.get("temperature")
         return Request(
             target.model.name,
-            message_list,
+            check_messages(messages),
             max_tokens=self.settings.max_tokens if max_tokens is None else max_tokens,
             temperature=self.settings.temperature if temperature is None else temperature,
             top_p=fields.get("top_p"),
             seed=fields.get("seed"),
-            stop=stop,
+            stop=collect_stop_sequences(fields.get("stop")),
             think=bool(fields.get("think")) if target.model.reasoning else None,
             stream=fields.get("stream") is not False,
             extra={} if (extra := fields.get("extra")) is None else extra,
@@ -190,8 +189,10 @@ class Session(forks.ChildForkHook, Unpicklable):
         cost is reserved from that pool. `target` is the model of the request, if it is resolved.
         """
         target = target or self._find_target(request.model)
-        request = _with_full_name(request, target)
-        self.check_course_policy(request, target)
+        if request.model != target.model.name:
+            request = _with_full_name(request, target)
+        if self.settings.course.path is not None:
+            self.check_course_policy(request, target)
         origin = CallOrigin(pool.clients if pool else None, None, thread)
         call = self.resolver.resolve_chat(request, target, origin)
         reservation = call.new_reservation(self.accounting, max_neurons)
@@ -264,10 +265,8 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     def check_course_policy(self, request: Request, target: Target | None = None) -> None:
         """Raise CoursePolicyError if the course's file does not allow the request."""
-        course = self.settings.course
-        if course.path is not None:
-            is_local = target.backend_kind == "local" if target else self.backend.is_local
-            course.check_request(request, is_local=is_local)
+        is_local = target.backend_kind == "local" if target else self.backend.is_local
+        self.settings.course.check_request(request, is_local=is_local)
 
     def estimate_cost(self, request: Request | RequestSize, model: Model) -> Cost | None:
         """Return the estimated cost of a request on its backend; None if it is unknown."""

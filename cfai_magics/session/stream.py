@@ -47,6 +47,9 @@ class AnswerStream:
         self._chat_stream: ChatStream | None = None
         self._early_finish_reason: str | None = "interrupted"  # until the stream ends
         self._is_interrupted = False  # by another thread
+        self._is_settled = False
+        self._booked_usage: Usage | None = None
+        self._final_answer: Answer | None = None
         self._may_bill_prompt = True  # whether a prompt without answer tokens may be billed
         self._next_check_weight = 0.0  # below this weight, the text cannot exceed a limit
 
@@ -58,6 +61,8 @@ class AnswerStream:
 
     def close(self) -> None:
         """Close the connection and settle the usage so far."""
+        if self._is_settled:
+            return
         if self._chat_stream is not None:
             self._chat_stream.close()
         self._settle("interrupted")
@@ -111,8 +116,11 @@ class AnswerStream:
 
     def _settle(self, status: Status) -> None:
         self._builder.end()
-        answer = self.answer
-        self._reservation.settle(status, answer.usage, answer.seconds, answer.first_token_seconds)
+        self._booked_usage = usage = self._final_usage()
+        self._reservation.settle(
+            status, usage, self._builder.seconds, self._builder.first_token_seconds
+        )
+        self._is_settled = True
 
     def _usage(self) -> Usage:
         """Return the usage so far, estimated where the server's report is missing or outdated."""
@@ -142,21 +150,33 @@ class AnswerStream:
             return usage
         return replace(usage, neurons=reported.neurons, cost_basis=reported.cost_basis)
 
+    def _final_usage(self) -> Usage:
+        """Return the usage with its price, as it is booked if the call ends now."""
+        usage = self._reservation.price_usage(self._usage())
+        if not self._early_finish_reason:
+            return usage
+        is_prompt_unbilled = self._chat_stream is None or not self._may_bill_prompt
+        if not self._builder.has_first_token and is_prompt_unbilled:
+            usage = replace(usage, prompt_tokens=0, completion_tokens=0, neurons=0.0)
+        if usage.cost_basis == "billed":
+            usage = replace(usage, cost_basis="estimated")
+        return usage
+
     @property
     def answer(self) -> Answer:
         """The answer so far; its usage is billed only if the call completed, else estimated."""
-        usage = self._reservation.price_usage(self._usage())
-        is_prompt_unbilled = self._chat_stream is None or not self._may_bill_prompt
-        if self._early_finish_reason and not self._builder.has_first_token and is_prompt_unbilled:
-            usage = replace(usage, prompt_tokens=0, completion_tokens=0, neurons=0.0)
-        if self._early_finish_reason and usage.cost_basis == "billed":
-            usage = replace(usage, cost_basis="estimated")
-        return self._builder.build_answer(
-            usage,
+        if self._final_answer is not None:
+            return self._final_answer
+        stream = self._chat_stream
+        answer = self._builder.build_answer(
+            self._booked_usage or self._final_usage(),
             self._early_finish_reason,
-            request_id=self._chat_stream.request_id if self._chat_stream else None,
-            endpoint=self._chat_stream.endpoint if self._chat_stream else "",
-            raw=self._chat_stream.response_body if self._chat_stream else None,
+            request_id=stream.request_id if stream else None,
+            endpoint=stream.endpoint if stream else "",
+            raw=stream.response_body if stream else None,
             notes=self._reservation.notes,
             day_usage=self._reservation.day_usage,
         )
+        if self._is_settled and not self._early_finish_reason:
+            self._final_answer = answer
+        return answer

@@ -77,17 +77,20 @@ class Database:
 
         Raises StorageError if the file cannot be opened, read or written.
         """
-        with self._lock, self._map_errors():
-            connection = self._open()
-            self._begin(connection, lock_timeout)
+        with self._lock:
             try:
-                yield connection
-                # on a full disk this fails and the transaction stays open
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):  # SQLite may have rolled back already
-                    connection.execute("ROLLBACK")
-                raise
+                connection = self._connection or self._open()
+                self._begin(connection, lock_timeout)
+                try:
+                    yield connection
+                    # on a full disk this fails and the transaction stays open
+                    connection.execute("COMMIT")
+                except BaseException:
+                    with suppress(sqlite3.Error):  # SQLite may have rolled back already
+                        connection.execute("ROLLBACK")
+                    raise
+            except (sqlite3.Error, OSError) as error:
+                raise self._map_error(error) from None
 
     def _begin(self, connection: sqlite3.Connection, lock_timeout: float | None) -> None:
         if lock_timeout is None or lock_timeout == self.lock_timeout:
@@ -102,8 +105,11 @@ class Database:
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection for reading; it sees the commits of other kernels."""
-        with self._lock, self._map_errors():
-            yield self._open()
+        with self._lock:
+            try:
+                yield self._connection or self._open()
+            except (sqlite3.Error, OSError) as error:
+                raise self._map_error(error) from None
 
     def data_version(self) -> tuple[int, int]:
         """Return a value that changes whenever any kernel has written to the file."""
@@ -119,10 +125,9 @@ class Database:
             self._connection = self._closing = None
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            state_files.create_file(self.path)
-            self._connection = _connect_with_retries(self._connect, self.lock_timeout)
-            self._closing = finalize(self, _close, self._connection, os.getpid())
+        state_files.create_file(self.path)
+        self._connection = _connect_with_retries(self._connect, self.lock_timeout)
+        self._closing = finalize(self, _close, self._connection, os.getpid())
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -164,14 +169,9 @@ class Database:
             )
         return version
 
-    @contextmanager
-    def _map_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise StorageError(
-                f"{self.path} can't be used: {state_files.describe_error(error)}", _hint(error)
-            ) from None
+    def _map_error(self, error: sqlite3.Error | OSError) -> StorageError:
+        cause = f"{self.path} can't be used: {state_files.describe_error(error)}"
+        return StorageError(cause, _hint(error))
 
 
 def _close(connection: sqlite3.Connection, process: int) -> None:

@@ -11,7 +11,6 @@ GroupBy = Literal["model", "notebook", "day", "task"]
 SUM_COLUMNS = (
     "sum(calls), sum(tokens_in), sum(tokens_out), sum(billed), sum(estimated), sum(reserved)"
 )
-MAX_BILLED_CALLS = 50
 MAX_ROWS_PER_READ = 1_000
 HOURS_PER_DAY = 24
 
@@ -66,20 +65,6 @@ class History:
         for hour, neurons in rows:
             hourly_neurons[hour] = neurons
         return hourly_neurons
-
-    def recent_billed_usage(self, model: str) -> list[Usage]:
-        """Return a model's newest billed usages, at most 50, without cached answers."""
-        with self._database.connection() as connection:
-            rows = connection.execute(
-                "SELECT tokens_in, tokens_out, tokens_cached, neurons FROM calls"
-                " WHERE model = ? AND status = 'ok' AND basis = 'billed' AND neurons > 0"
-                " ORDER BY id DESC LIMIT ?",
-                (model, MAX_BILLED_CALLS),
-            ).fetchall()
-        return [
-            Usage(tokens_in, tokens_out, tokens_cached, neurons, "billed")
-            for tokens_in, tokens_out, tokens_cached, neurons in rows
-        ]
 
     def count_calls(self) -> int:
         """Return the number of calls in the ledger."""

@@ -68,17 +68,18 @@ class Request:
 
 def collect_stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return the stop sequences as a tuple, from one text or several."""
-    is_empty = stop is None or (isinstance(stop, str) and not stop)
+    is_empty = stop is None or (isinstance(stop, str | tuple) and not stop)
     return () if is_empty else collect_texts(stop, "stop")
 
 
 def check_messages(value: Any) -> tuple[Message, ...]:
     """Return messages as a tuple; raise InvalidOptionError if they are not a list of mappings."""
     messages = tuple(value) if isinstance(value, Iterable) else (value,)
-    if not all(isinstance(message, Mapping) for message in messages):
-        raise InvalidOptionError(
-            "messages are not a list of dicts", '[{"role": "user", "content": "…"}]'
-        )
+    for message in messages:
+        if not isinstance(message, Mapping):
+            raise InvalidOptionError(
+                "messages are not a list of dicts", '[{"role": "user", "content": "…"}]'
+            )
     return messages
 
 

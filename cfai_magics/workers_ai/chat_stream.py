@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 
 from ..errors import APIConnectionError, CfaiError, IncompleteStreamError, WorkersAIError
+from ..pricing.limits import RateDelay
 from ..pricing.prices import count_answers, get_max_tokens_field
 from ..pricing.tokens import (
     CHARS_PER_TOKEN,
@@ -34,20 +35,27 @@ from ..types.results import Provenance
 from ..types.usage import Usage
 from .error_mapping import error_from_body
 from .frame_decoder import FrameDecoder, is_empty_answer, parse_header_neurons, unwrap_envelope
-from .gateway import cache_note, from_cache
+from .gateway import (
+    CACHE_STATUS_HEADER,
+    Gateway,
+    cache_note,
+    from_cache,
+    with_gateway_headers,
+)
 from .http import (
     MAX_RESPONSE_BYTES,
+    HTTPConnection,
     ResponseTimeouts,
     call_httpx,
     get_read_timeout,
     iter_body,
+    json_kwargs,
     read_json,
 )
+from .retry import OnRetry
 from .sse import DEFAULT_EVENT_NAME, iter_events
 
 FirstDelta = tuple[list[Delta], Iterator[Delta]]
-SendRequest = Callable[[Mapping[str, Any]], httpx.Response]  # takes changes of the body
-RetryRunner = Callable[[Callable[[], FirstDelta]], FirstDelta]
 DONE = b"[DONE]"
 UNKNOWN_TOKENS = 131_072  # limit if the request sets none: the length of the longest answers
 SPARE_FRAMES = 16  # frames without text: the role, the finish reason, the usage
@@ -57,6 +65,18 @@ BYTES_PER_TOKEN = 4096  # upper limit of a frame with one token; usual are about
 SLOWEST_TOKEN = 1.0  # s per token, of a large model on a small machine
 SECONDS_AFTER_FINISH = 5.0  # s to wait for the usage, which usually follows at once
 RAW_DECODE = json.JSONDecoder().raw_decode
+
+
+class StreamOptions(NamedTuple):
+    """How one chat request is sent.
+
+    `on_retry` is called before a wait. `slot` is the slot that the rate limiter has given to the
+    first attempt.
+    """
+
+    on_retry: OnRetry | None = None
+    gateway: Gateway | None = None
+    slot: RateDelay | None = None
 
 
 class AnswerBuilder:
@@ -75,7 +95,7 @@ class AnswerBuilder:
         self._clock = clock
         self._is_local = is_local
         self._start_time = clock()
-        self._first_token_seconds: float | None = None
+        self.first_token_seconds: float | None = None
         self._seconds: float | None = None
         self._texts: list[str] = []
         self._reasoning_texts: list[str] = []
@@ -99,8 +119,8 @@ class AnswerBuilder:
         """Add the next delta."""
         if isinstance(delta, TextDelta | ReasoningDelta):
             text = delta.text
-            if self._first_token_seconds is None:
-                self._first_token_seconds = self._clock() - self._start_time
+            if self.first_token_seconds is None:
+                self.first_token_seconds = self._clock() - self._start_time
             self.weight += len(text) if text.isascii() else weighted_length(text)
             texts = self._texts if isinstance(delta, TextDelta) else self._reasoning_texts
             texts.append(text)
@@ -113,9 +133,14 @@ class AnswerBuilder:
             self._finish_reason = delta.reason
 
     @property
+    def seconds(self) -> float:
+        """The seconds since the request was sent, until `end` is called."""
+        return self._clock() - self._start_time if self._seconds is None else self._seconds
+
+    @property
     def has_first_token(self) -> bool:
         """Whether a token of the text or the reasoning was received."""
-        return self._first_token_seconds is not None
+        return self.first_token_seconds is not None
 
     @cached_property
     def _prompt_tokens(self) -> int:
@@ -154,8 +179,8 @@ class AnswerBuilder:
             tool_calls=tuple(self._tool_calls),
             finish_reason=finish_reason or self._finish_reason,
             usage=usage,
-            seconds=self._clock() - self._start_time if self._seconds is None else self._seconds,
-            first_token_seconds=self._first_token_seconds,
+            seconds=self.seconds,
+            first_token_seconds=self.first_token_seconds,
             is_local=self._is_local,
             provenance=self._provenance,
             **answer_fields,
@@ -172,16 +197,20 @@ class ChatStream:
 
     def __init__(
         self,
-        send: SendRequest,
-        run_with_retries: RetryRunner,
+        connection: HTTPConnection,
+        url: str,
         body: Mapping[str, Any],
+        options: StreamOptions = StreamOptions(),  # noqa: B008 - immutable
         endpoint: str = "",
     ) -> None:
-        self._send = send
-        self._run_with_retries = run_with_retries
+        self._connection = connection
+        self._url = url
         self._body = body
+        self._model = str(body["model"])
+        self._options = options
         self._endpoint = endpoint
         self._response: httpx.Response | None = None
+        self._is_closed = False
         self._has_first_delta = False
         self._broken: CfaiError | None = None
         self._decoder = FrameDecoder()
@@ -195,7 +224,8 @@ class ChatStream:
 
     def close(self) -> None:
         """Close the connection, also in the middle of an answer."""
-        if self._response is not None:
+        if self._response is not None and not self._is_closed:
+            self._is_closed = True
             call_httpx(self._response.close)
 
     @property
@@ -206,7 +236,8 @@ class ChatStream:
     @property
     def request_id(self) -> str | None:
         """Cloudflare's id of the request, to quote to its support."""
-        return self._headers.get("cf-ai-req-id") or self._headers.get("cf-ray")
+        headers = self._headers
+        return headers.get("cf-ai-req-id") or headers.get("cf-ray")
 
     @property
     def endpoint(self) -> str:
@@ -219,19 +250,28 @@ class ChatStream:
 
     def __iter__(self) -> Iterator[Delta]:
         try:
-            first, remaining = self._run_with_retries(self._send_until_first_delta)
+            first, remaining = self._connection.with_retries(
+                self._send_until_first_delta,
+                self._options.on_retry,
+                self._model,
+                self._options.slot,
+            )
         except CfaiError as error:
-            error.model = str(self._body["model"])
+            error.model = self._model
             raise
         self._has_first_delta = True
         return chain(first, remaining)
 
     def _send_until_first_delta(self) -> FirstDelta:
         """Send the request and wait for the first delta; until then it may be retried."""
-        self.close()
-        self._decoder, self._broken = FrameDecoder(), None
-        response = self._response = self._send({})
-        if from_cache(response.headers):
+        if self._response is not None:  # of an earlier attempt
+            self.close()
+            self._decoder, self._broken = FrameDecoder(), None
+        self._response = response = self._connection.send(
+            "POST", self._url, self._model, **self._request_kwargs(self._body)
+        )
+        self._is_closed = False
+        if CACHE_STATUS_HEADER in response.headers and from_cache(response.headers):
             self._decoder.mark_cached()
         read = self._read_single_response if _is_json(response) else self._read_stream
         deltas = read(response)
@@ -243,7 +283,7 @@ class ChatStream:
         try:
             yield
         except CfaiError as error:
-            error.text, error.model = self._decoder.text, str(self._body["model"])
+            error.text, error.model = self._decoder.text, self._model
             raise
         finally:
             self.close()
@@ -262,11 +302,18 @@ class ChatStream:
         _raise_if_error(self.response_body)
         return unwrap_envelope(self.response_body)
 
+    def _request_kwargs(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        request_kwargs = json_kwargs(body)
+        gateway = self._options.gateway
+        return with_gateway_headers(gateway, request_kwargs) if gateway else request_kwargs
+
     def _resend_without_streaming(self) -> httpx.Response:
         """Send without streaming: some models return an empty result for a stream request."""
         self.close()
-        response = self._response = self._send({"stream": False})
-        return response
+        request_kwargs = self._request_kwargs({**self._body, "stream": False})
+        self._response = self._connection.send("POST", self._url, self._model, **request_kwargs)
+        self._is_closed = False
+        return self._response
 
     def _finish(self) -> Iterator[Delta]:
         return self._decoder.finish(parse_header_neurons(self._headers))
@@ -287,7 +334,7 @@ class ChatStream:
                     continue
                 if not ended and not (decoder.finished or has_finish_reason(frame)):
                     break  # a truncated frame may be valid JSON by chance
-                if "choices" not in frame or frame.get("error"):
+                if frame.get("error") or ("choices" not in frame and "response" not in frame):
                     _raise_if_error(frame, event_name)
                 if timeouts.waited > timeouts.soon and is_of_answer(frame):
                     timeouts.progress()

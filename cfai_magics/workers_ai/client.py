@@ -24,7 +24,7 @@ from ..secret import Secret, Unpicklable
 from ..types.messages import Answer, FinishDelta, Request, TextDelta
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Usage
-from .chat_stream import AnswerBuilder, ChatStream, FirstDelta
+from .chat_stream import AnswerBuilder, ChatStream, StreamOptions
 from .endpoints import (
     ANALYTICS_PERMISSION_HINT,
     GRAPHQL_PATH,
@@ -318,19 +318,10 @@ class WorkersAI(Unpicklable):
 
         `slot` is the slot that the rate limiter has given to the first attempt.
         """
-        url, model = f"{self._openai_url}/chat/completions", str(body["model"])
-
-        def send(changes: Mapping[str, Any]) -> httpx.Response:
-            request_kwargs = json_kwargs({**body, **changes} if changes else body)
-            if gateway:
-                request_kwargs = with_gateway_headers(gateway, request_kwargs)
-            return self._connection.send("POST", url, model, **request_kwargs)
-
-        def run_with_retries(attempt: Callable[[], FirstDelta]) -> FirstDelta:
-            return self._connection.with_retries(attempt, on_retry, model, slot)
-
         endpoint = gateway.label if gateway else self._endpoint
-        return ChatStream(send, run_with_retries, body, endpoint)
+        options = StreamOptions(on_retry, gateway, slot)
+        url = f"{self._openai_url}/chat/completions"
+        return ChatStream(self._connection, url, body, options, endpoint)
 
     def chat(self, request: Request, on_retry: OnRetry | None = None) -> Answer:
         """Send a chat request and return the whole answer."""

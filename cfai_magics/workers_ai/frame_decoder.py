@@ -62,11 +62,11 @@ class SurrogateJoiner:
 class ThinkTagParser:
     """Separate a leading <think>…</think> from the text, also if tags are split over deltas.
 
-    `state` is "start", "reasoning" or "text"; after "text", nothing is held back.
+    `state` is "start", "reasoning" or "text"; `pending` is the text that is held back.
     """
 
     def __init__(self) -> None:
-        self._buffer = ""
+        self.pending = ""
         self.state = "start"
 
     def feed(self, text: str) -> Iterable[TextDelta | ReasoningDelta]:
@@ -74,41 +74,41 @@ class ThinkTagParser:
         return (TextDelta(text),) if self.state == "text" else self._parse(text)
 
     def _parse(self, text: str) -> Iterator[TextDelta | ReasoningDelta]:
-        self._buffer += text
+        self.pending += text
         if self.state == "start":
             self._parse_start()
         if self.state == "reasoning":
             yield from self._parse_reasoning()
-        elif self.state == "text" and self._buffer:
-            yield TextDelta(self._pop(len(self._buffer)))
+        elif self.state == "text" and self.pending:
+            yield TextDelta(self._pop(len(self.pending)))
 
     def _parse_start(self) -> None:
-        stripped = self._buffer.lstrip()
+        stripped = self.pending.lstrip()
         if stripped.startswith(OPEN_TAG):
-            self._buffer = stripped.removeprefix(OPEN_TAG)
+            self.pending = stripped.removeprefix(OPEN_TAG)
             self.state = "reasoning"
         elif not OPEN_TAG.startswith(stripped):
             self.state = "text"
 
     def _parse_reasoning(self) -> Iterator[TextDelta | ReasoningDelta]:
-        reasoning, tag, text = self._buffer.partition(CLOSE_TAG)
+        reasoning, tag, text = self.pending.partition(CLOSE_TAG)
         if tag:
-            self.state, self._buffer = "text", ""
+            self.state, self.pending = "text", ""
             yield from [ReasoningDelta(reasoning)] if reasoning else []
             yield from [TextDelta(text)] if text else []
             return
-        safe_length = len(self._buffer) - _partial_close_tag_length(self._buffer)
+        safe_length = len(self.pending) - _partial_close_tag_length(self.pending)
         if safe_length:
             yield ReasoningDelta(self._pop(safe_length))
 
     def _pop(self, length: int) -> str:
-        popped, self._buffer = self._buffer[:length], self._buffer[length:]
+        popped, self.pending = self.pending[:length], self.pending[length:]
         return popped
 
     def flush(self) -> Iterator[TextDelta | ReasoningDelta]:
         """Yield the text that was held back, at the end of the stream."""
-        if self._buffer:
-            remaining = self._pop(len(self._buffer))
+        if self.pending:
+            remaining = self._pop(len(self.pending))
             yield ReasoningDelta(remaining) if self.state == "reasoning" else TextDelta(remaining)
 
 
@@ -283,6 +283,8 @@ class ToolCallAssembler:
     @property
     def has_started(self) -> bool:
         """Whether any call was started, even one without a name."""
+        if not self._calls_by_index:
+            return False
         return any(call.name or call.has_arguments for call in self._calls_by_index)
 
     def finish(self, copies: "ToolCallAssembler | None" = None) -> list[ToolCall]:
@@ -526,17 +528,24 @@ class FrameDecoder:
 
         `billed_neurons` are those of the response header, used if the frames reported none.
         """
-        yield from self.flush()
-        yield from self._tool_call_assembler.finish(self._native_calls)
+        if self._holds_text_back:
+            yield from self.flush()
+        has_tool_calls = self._tool_call_assembler.has_started or self._native_calls.has_started
+        if has_tool_calls:
+            yield from self._tool_call_assembler.finish(self._native_calls)
         self._usage_accumulator.add_header_neurons(billed_neurons)
         if self._usage_accumulator.has_usage:
             yield self.usage
-        tool_calls = self._tool_call_assembler.has_started or self._native_calls.has_started
         yield FinishDelta(
             "tool_calls"
-            if tool_calls and self._finish_reason in OVERRIDABLE_REASONS
+            if has_tool_calls and self._finish_reason in OVERRIDABLE_REASONS
             else self._finish_reason
         )
+
+    @property
+    def _holds_text_back(self) -> bool:
+        joiners = self._reasoning_joiner, self._text_joiner
+        return bool(joiners[0].pending or joiners[1].pending or self._think_tag_parser.pending)
 
     def flush(self) -> Iterator[Delta]:
         """Yield the text that was held back, at the end of the stream."""

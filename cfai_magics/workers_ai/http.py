@@ -14,7 +14,6 @@ from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
 import httpx
-from tenacity import RetryCallState, Retrying
 
 from .. import forks
 from ..errors import (
@@ -27,7 +26,7 @@ from ..errors import (
     WorkersAIError,
 )
 from ..pricing.limits import RateDelay
-from ..secret import Secret, Unpicklable, call_without_traceback
+from ..secret import Secret, Unpicklable, call_without_traceback, note_raise_location
 from .error_mapping import error_from_response
 from .retry import OnRetry, backoff, is_retryable
 
@@ -92,10 +91,20 @@ def call_httpx(call: Callable[[], ResultT]) -> ResultT:
     header with the token.
     """
     try:
-        return call_without_traceback(call)
-    except HTTPX_ERRORS as error:
-        mapped_error = map_httpx_error(error)
-    raise mapped_error from None
+        return call()
+    except BaseException as error:  # noqa: BLE001 - raised again without the frames of httpx
+        failure = error
+    raise map_failure(failure) from None
+
+
+def map_failure(failure: BaseException) -> BaseException:
+    """Return the exception to raise for one of a call of httpx, without the frames of httpx."""
+    raised_at = failure.__traceback__
+    failure.__traceback__ = failure.__context__ = failure.__cause__ = None
+    if isinstance(failure, HTTPX_ERRORS):
+        return map_httpx_error(failure)
+    note_raise_location(failure, raised_at)
+    return failure
 
 
 class HttpPool(forks.ChildForkHook):
@@ -278,21 +287,15 @@ def iter_body(
     except BaseException as error:  # noqa: BLE001 - raised again without the frames of httpx
         failure = error
     if failure is not None:
-        _raise_mapped(failure, on_error)
+        _end_body(failure, on_error)
 
 
-def _raise_mapped(failure: BaseException, on_error: Callable[[CfaiError], None] | None) -> None:
+def _end_body(failure: BaseException, on_error: Callable[[CfaiError], None] | None) -> None:
     """Raise the exception as `call_httpx` does, or pass the CfaiError to `on_error`."""
-
-    def raise_failure() -> None:
-        raise failure
-
-    try:
-        call_httpx(raise_failure)
-    except CfaiError as error:
-        if on_error is None:
-            raise
-        on_error(error)
+    error = map_failure(failure)
+    if on_error is None or not isinstance(error, CfaiError):
+        raise error from None
+    on_error(error)
 
 
 def read_body(response: httpx.Response, limit: int = MAX_RESPONSE_BYTES) -> bytes:
@@ -323,7 +326,10 @@ def read_error_body(response: httpx.Response) -> bytes:
 
 def _content_codings(response: httpx.Response) -> list[str]:
     """Return the content codings of a response, without "identity"."""
-    values = response.headers.get("content-encoding", "").lower().split(",")
+    value = response.headers.get("content-encoding")
+    if not value:
+        return []
+    values = value.lower().split(",")
     return [name for value in values if (name := value.strip()) not in ("", "identity")]
 
 
@@ -335,15 +341,16 @@ def _is_readable(response: httpx.Response) -> bool:
 def _iter_decoded(response: httpx.Response, limit: int) -> Iterator[bytes]:
     if response.is_stream_consumed:  # the transport has already read the body
         return iter((response.content,))
-    if not _is_readable(response):
-        name = ", ".join(_content_codings(response))[:40]
+    codings = _content_codings(response)
+    if not codings:
+        return response.iter_raw()
+    if len(codings) > 1 or codings[0] not in WINDOWS:
+        name = ", ".join(codings)[:40]
         raise WorkersAIError(  # not ServerError: a retry would run and bill the model again
             f"The reply is compressed as {name!r}, which was not asked for",
             "Check the server and the proxy that %cfai status names.",
         )
-    codings = _content_codings(response)
-    raw = response.iter_raw()
-    return _iter_inflated(raw, WINDOWS[codings[0]], limit) if codings else raw
+    return _iter_inflated(response.iter_raw(), WINDOWS[codings[0]], limit)
 
 
 def _iter_inflated(compressed: Iterator[bytes], window: int, limit: int) -> Iterator[bytes]:
@@ -390,10 +397,10 @@ class _BearerAuth(Unpicklable, httpx.Auth):
     """Authorization header with a token that no repr, traceback or response shows."""
 
     def __init__(self, token: Secret) -> None:
-        self._token = token
+        self._read_token = token.reader
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        request.headers["Authorization"] = f"Bearer {self._read_token()}"
         response = yield request
         # A response keeps its request: replace it by one without the token, with its timeout.
         response.request = httpx.Request(
@@ -437,10 +444,6 @@ class HTTPConnection(Unpicklable):
 
         self._pool = HttpPool(lambda: call_constructor(client))
 
-    @property
-    def _http(self) -> httpx.Client:
-        return self._pool.client
-
     def with_extensions(self, extensions: Mapping[str, Any]) -> Self:
         """Return a copy on the same pool that sends these httpx request extensions."""
         connection = copy(self)
@@ -457,10 +460,6 @@ class HTTPConnection(Unpicklable):
         Closing a socket does not wake a thread that reads from it; shutting it down does.
         """
         self._pool.abort()
-
-    def _should_retry(self, state: RetryCallState) -> bool:
-        can_retry = is_retryable(_last_error(state), state.attempt_number)
-        return can_retry and not self._pool.is_aborted
 
     def _wait(self, seconds: float) -> None:
         """Wait before the next attempt; `abort` ends the wait, except on the main thread."""
@@ -479,9 +478,9 @@ class HTTPConnection(Unpicklable):
         if self._pool.is_aborted:
             raise APIConnectionError("The connection was hung up")
         request_kwargs["extensions"] = {**self._extensions, "trace": self._pool.add_socket}
-        http = self._http
+        client = self._pool.client
         response = call_httpx(
-            lambda: http.send(http.build_request(method, url, **request_kwargs), stream=True)
+            lambda: client.send(client.build_request(method, url, **request_kwargs), stream=True)
         )
         if response.is_success:
             return response
@@ -518,38 +517,63 @@ class HTTPConnection(Unpicklable):
         of the first attempt if the caller has it already.
         """
         start_time = time.monotonic()
-        slots = [] if slot is None else [slot]
-
-        def send_in_slot() -> ResultT:
-            self._wait_for_slot(slots.pop() if slots else self._acquire(model), on_retry)
+        if slot is None and model:
+            slot = self.acquire_slot(model)
+        if slot is not None and slot.seconds > 0:
+            self._wait_for_slot(slot, on_retry)
+        try:
             return send()
+        except CfaiError as error:
+            if self._pool.is_aborted or not is_retryable(error, 1):
+                raise
+            first_error = error
+        return self._retry(send, first_error, start_time, on_retry, model)
+
+    def _retry(
+        self,
+        send: Callable[[], ResultT],
+        first_error: CfaiError,
+        start_time: float,
+        on_retry: OnRetry | None,
+        model: str,
+    ) -> ResultT:
+        """Call `send` again, after a first attempt that failed with `first_error`."""
+        from tenacity import RetryCallState, Retrying
+
+        errors = [first_error]
+
+        def get_error(state: RetryCallState) -> Any:
+            return state.outcome.exception() if state.outcome else None
+
+        def send_again() -> ResultT:
+            if errors:
+                raise errors.pop()
+            slot = self.acquire_slot(model) if model else None
+            if slot is not None and slot.seconds > 0:
+                self._wait_for_slot(slot, on_retry)
+            return send()
+
+        def should_retry(state: RetryCallState) -> bool:
+            can_retry = is_retryable(get_error(state), state.attempt_number)
+            return can_retry and not self._pool.is_aborted
 
         def notify(state: RetryCallState) -> None:
             wait = state.next_action.sleep if state.next_action else 0.0
             if on_retry and time.monotonic() - start_time + wait > NOTIFY_AFTER:
-                on_retry(_last_error(state), wait, state.attempt_number + 1)
+                on_retry(get_error(state), wait, state.attempt_number + 1)
 
         return Retrying(
-            retry=self._should_retry,
-            wait=lambda state: backoff(_last_error(state), state.attempt_number, random),
+            retry=should_retry,
+            wait=lambda state: backoff(get_error(state), state.attempt_number, random),
             before_sleep=notify,
             sleep=self._wait,
             reraise=True,
-        )(send_in_slot)
+        )(send_again)
 
-    def _acquire(self, model: str) -> RateDelay | None:
-        return self.acquire_slot(model) if model else None
-
-    def _wait_for_slot(self, delay: RateDelay | None, on_retry: OnRetry | None) -> None:
-        if delay is None or not delay.seconds:
-            return
-        if on_retry and delay.seconds > NOTIFY_AFTER:
-            on_retry(RateLimitError(delay.cause), delay.seconds, 1)
-        self._wait(delay.seconds)
-
-
-def _last_error(state: RetryCallState) -> Any:
-    return state.outcome.exception() if state.outcome else None
+    def _wait_for_slot(self, slot: RateDelay, on_retry: OnRetry | None) -> None:
+        if on_retry and slot.seconds > NOTIFY_AFTER:
+            on_retry(RateLimitError(slot.cause), slot.seconds, 1)
+        self._wait(slot.seconds)
 
 
 def json_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
