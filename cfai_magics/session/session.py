@@ -107,7 +107,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         return CallContext(account, self.notebook)
 
     def close(self) -> None:
-        """Close attached resources, connections and ledger, and stop the local server."""
+        """Close attached resources, connections and files, and stop the local server."""
         for resource in list(self.resources.values()):
             resource.close()
         with suppress(ValueError):  # already closed
@@ -116,6 +116,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.backend.close()
         self.accounting.ledger.close()
         self._rate_limiter.close()
+        self.recorder.close()
 
     # --- watching
 
