@@ -17,8 +17,9 @@ from pathlib import Path
 import httpx
 
 from cfai_magics.pricing.rate_limits import REQUESTS_PER_MINUTE_BY_TASK
-from cfai_magics.replay.cassette import Cassette, Interaction
+from cfai_magics.replay.cassette import Cassette
 from cfai_magics.replay.fingerprint import fingerprint_chat
+from cfai_magics.replay.interaction import Interaction
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from cfai_magics.types.messages import Request

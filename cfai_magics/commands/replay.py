@@ -8,7 +8,7 @@ from ..chat.options import Option
 from ..display.tables import Table, format_date
 from ..errors import InvalidOptionError
 from ..paths import parse_user_path
-from ..replay.cassette import Interaction
+from ..replay.interaction import Interaction
 from ..replay.record_mode import RecordMode
 from ..session.session import Session
 from ..settings import RECORD_MODES

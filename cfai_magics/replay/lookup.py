@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MissingCredentialsError
 from ..secret_patterns import contains_token
 from ..types.results import Provenance
-from .cassette import CAPTURE_EXTENSION, Interaction
 from .fingerprint import RecordedRequest
+from .interaction import CAPTURE_EXTENSION, Interaction
 
 if TYPE_CHECKING:
     from .playback import Capture, CapturedCall

@@ -14,8 +14,10 @@ from ..backends.selector import WrapTransport
 from ..errors import MissingCredentialsError, NotRecordedError, StorageError
 from ..settings import Cfai
 from ..types.results import Provenance
-from .cassette import Cassette, Contents, Interaction
+from .cassette import Cassette
+from .contents import Contents
 from .fingerprint import RecordedRequest
+from .interaction import Interaction
 from .lookup import Lookup, interaction_reject_reason, reject_reason
 from .mismatch import explain_mismatch
 from .record_mode import IMPLICIT, RecordMode, RecordModeResolver

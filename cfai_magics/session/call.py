@@ -9,13 +9,13 @@ from ..backends.selector import Backend
 from ..errors import CfaiError, ModelNotFoundError
 from ..pricing.catalog import find_model
 from ..pricing.prices import Cost, RequestSize, catalog_rates, with_estimate
-from ..replay.cassette import Interaction
 from ..replay.fingerprint import (
     RecordedRequest,
     fingerprint_chat,
     fingerprint_embeddings,
     fingerprint_task,
 )
+from ..replay.interaction import Interaction
 from ..replay.lookup import Lookup
 from ..replay.recorder import Recorder
 from ..types.messages import Request

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from cfai_magics.commands import run
 from cfai_magics.errors import StorageError
-from cfai_magics.replay.cassette import Cassette, Contents, Interaction, parse_line
+from cfai_magics.replay.cassette import Cassette
+from cfai_magics.replay.contents import Contents
+from cfai_magics.replay.interaction import Interaction, parse_line
 from cfai_magics.replay.record_mode import RecordMode
 from cfai_magics.session.session import Session
 from tests.fake_frontends import bare_frontend

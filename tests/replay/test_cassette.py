@@ -13,14 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfai_magics.errors import StorageError
-from cfai_magics.replay.cassette import (
-    Cassette,
-    Contents,
-    CorruptLineError,
-    Interaction,
-    parse_line,
-)
+from cfai_magics.replay.cassette import Cassette
+from cfai_magics.replay.contents import Contents
 from cfai_magics.replay.fingerprint import RecordedRequest
+from cfai_magics.replay.interaction import CorruptLineError, Interaction, parse_line
 from cfai_magics.types.usage import Usage
 from tests.replay.sessions import lines
 
