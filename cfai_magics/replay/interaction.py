@@ -135,7 +135,7 @@ class StoredResponses(Sequence[RecordedResponse]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and self._parse() == list(other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # as of a list
 
     def __repr__(self) -> str:
         return repr(self._parse())

@@ -192,7 +192,7 @@ def integrity_error(path: Path, on_wait: Callable[[], None] | None = None) -> st
 
     if on_wait is None:
         return _check_file(path, check)
-    return _check_file(path, lambda connection: _check_on_thread(connection, check, on_wait))
+    return _check_file(path, lambda connection: run_with_progress(connection, check, on_wait))
 
 
 def opening_error(path: Path) -> str:
@@ -229,12 +229,15 @@ def _check_file(path: Path, check: Callable[[sqlite3.Connection], str]) -> str:
         return str(error)
 
 
-def _check_on_thread(
+def run_with_progress(
     connection: sqlite3.Connection,
     check: Callable[[sqlite3.Connection], str],
     on_wait: Callable[[], None],
 ) -> str:
-    """Run a check on a thread, so that an interrupt ends it: in SQLite it would wait."""
+    """Run a check on a thread, so that an interrupt ends it, and call `on_wait` each 5 s.
+
+    The connection must allow other threads. SQLite itself would not notice an interrupt.
+    """
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(check, connection)
         try:

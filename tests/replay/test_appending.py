@@ -5,6 +5,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,48 @@ def test_lines_that_another_kernel_appends_are_read_without_the_others(
     after = cassette.contents().interactions
     assert [each.text for each in after] == ["replaced", "Yes.", "Yes.", "Yes.", "Yes."]
     assert all(any(new is old for new in after) for old in before[1:])
+
+
+@POSIX_ONLY
+def test_two_kernels_that_record_in_turns_lose_nothing(path: Path) -> None:
+    kept = run_code(
+        """
+        from tests.forked import forked
+        def work(name):
+            for number in range(30):
+                interaction = record(f"{name} {number}")
+                cassette.add(interaction)
+                assert cassette.contents().lookup(interaction.request, 0)[0] == interaction
+            cassette.close()
+            return len(cassette.contents().interactions) >= 30
+        children = [forked(lambda: work("a")), forked(lambda: work("b"))]
+        print(json.dumps([child.result() for child in children]))
+        """,
+        path,
+    )
+    assert kept == [True, True]
+    texts = [f"{name} {number}" for name in "ab" for number in range(30)]
+    expected = sorted((record(text) for text in texts), key=lambda each: each.sort_key)
+    assert lines(path) == [each.to_line() for each in expected]
+
+
+def test_threads_that_record_and_look_up_at_once_lose_nothing(
+    cassette: Cassette, path: Path
+) -> None:
+    def work(name: str) -> list[bool]:
+        found = []
+        for number in range(20):
+            interaction = record(f"{name} {number}")
+            cassette.add(interaction)
+            found.append(cassette.contents().lookup(interaction.request, 0)[0] == interaction)
+        return found
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(map(all, pool.map(work, "abcdef")))
+    cassette.close()
+    texts = [f"{name} {number}" for name in "abcdef" for number in range(20)]
+    expected = sorted((record(text) for text in texts), key=lambda each: each.sort_key)
+    assert lines(path) == [each.to_line() for each in expected]
 
 
 @pytest.mark.parametrize("new_size", ["shorter", "as long", "longer"])
