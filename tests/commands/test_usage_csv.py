@@ -45,6 +45,7 @@ def peak_memory(session: Session, words: list[str]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saves", [False, True], ids=["printed", "saved"])
 def test_the_memory_of_a_csv_does_not_grow_with_the_ledger(
     session: Session, home: Path, tmp_path: Path, saves: bool
@@ -56,7 +57,7 @@ def test_the_memory_of_a_csv_does_not_grow_with_the_ledger(
     few = peak_memory(session, words)
     add_calls(home, 9 * ROWS)
     many = peak_memory(session, words)
-    assert many < 1.2 * few
+    assert many < 2 * few  # all rows together take ten times as much
     if saves:
         assert file.read_bytes().count(b"\n") == 10 * ROWS + 1
 
