@@ -471,6 +471,17 @@ def test_refreshed_answers_leave_one_line_each(cloudflare: Standin, path: Path) 
     assert {parse_line(line).text for line in lines(path)} == {"Another answer."}
 
 
+def test_a_session_that_only_replays_leaves_pending_lines(cloudflare: Standin, path: Path) -> None:
+    with recording(cloudflare, path) as session:
+        for text in TEXTS:
+            ask(session, text)
+        pending = path.read_bytes()
+    path.write_bytes(pending)  # as a killed kernel leaves it
+    with replaying(path) as elsewhere:
+        assert all(ask(elsewhere, text).cost_basis == "replayed" for text in TEXTS)
+    assert path.read_bytes() == pending
+
+
 def test_a_recording_of_0_1_0_keeps_its_lines(cloudflare: Standin, path: Path) -> None:
     old = (DATA / "lesson.cfai.jsonl").read_bytes()
     path.write_bytes(old)
