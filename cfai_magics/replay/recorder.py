@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ from ..backends.selector import WrapTransport
 from ..errors import MissingCredentialsError, NotRecordedError, StorageError
 from ..settings import Cfai
 from ..types.results import Provenance
-from .cassette import Cassette, Contents, Interaction
+from .cassette import Cassette
+from .contents import Contents
 from .fingerprint import RecordedRequest
+from .interaction import Interaction
 from .lookup import Lookup, interaction_reject_reason, reject_reason
 from .mismatch import explain_mismatch
 from .record_mode import IMPLICIT, RecordMode, RecordModeResolver
@@ -50,12 +53,14 @@ class Recorder(forks.ChildForkHook):
         # The most times that any cell so far has sent a request.
         self._max_per_cell: Counter[tuple[Path, str]] = Counter()
         self._cassettes: dict[Path, Cassette] = {}
-        self._reported_contents: Contents | None = None
+        self._reported_corruption = ""
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Replace the lock, which a thread of the parent may hold."""
+        """Replace the locks, which a thread of the parent may hold."""
         self._lock = threading.Lock()
+        for cassette in self._cassettes.values():
+            cassette.after_fork_in_child()
 
     # --- record mode
 
@@ -90,11 +95,7 @@ class Recorder(forks.ChildForkHook):
         record_mode = self.record_mode
         if not record_mode.is_replaying or record_mode.path is None:
             return ""
-        names = {
-            interaction.request.model
-            for interaction in self.cassette(record_mode.path).contents().interactions
-        }
-        return next((name for name in sorted(names) if name.rpartition("/")[2] == short_name), "")
+        return self.cassette(record_mode.path).contents().find_full_model_name(short_name)
 
     # --- one request
 
@@ -183,11 +184,10 @@ class Recorder(forks.ChildForkHook):
             if record_mode.mode != "auto":
                 lookup.interaction = lookup.interaction or lookup.fallback
             self._drop_unplayable(lookup)
-            lookup.miss_reason = (
-                "" if lookup.interaction else self._miss_reason(cassette, contents, lookup.request)
-            )
+            if lookup.interaction is None:
+                lookup.explain_miss = lambda: self._miss_reason(cassette, contents, lookup.request)
         if record_mode.mode == "only" and lookup.interaction is None:
-            raise _not_recorded_error(lookup.miss_reason, lookup.notes)
+            raise _not_recorded_error(lookup.explain_miss(), lookup.notes)
         if record_mode.is_recording and lookup.interaction is None:
             from .playback import Capture
 
@@ -214,12 +214,11 @@ class Recorder(forks.ChildForkHook):
         return index
 
     def _new_corruption_notes(self, cassette: Cassette, contents: Contents) -> list[str]:
-        """Return a note on corrupt lines, once per state of the file."""
-        if contents is self._reported_contents or not contents.corruption_notes:
-            return []
-        self._reported_contents = contents
+        """Return a note on corrupt lines, once until other lines are corrupt."""
         listed = "; ".join(contents.corruption_notes)
-        return [f"In {cassette.path.name} {listed}: skipped, and left as it is."]
+        note = f"In {cassette.path.name} {listed}: skipped, and left as it is." if listed else ""
+        is_new, self._reported_corruption = note != self._reported_corruption, note
+        return [note] if note and is_new else []
 
     def _miss_reason(
         self, cassette: Cassette, contents: Contents, request: RecordedRequest
@@ -260,6 +259,17 @@ class Recorder(forks.ChildForkHook):
         except StorageError as error:
             return [*lookup.notes, f"Not recorded: {error}"]
         return lookup.notes
+
+    def sort_cassettes(self) -> None:
+        """Put recorded answers in their order in all files of this session that can be written."""
+        for cassette in [*self._cassettes.values()]:
+            with suppress(StorageError):
+                cassette.sort()
+
+    def close(self) -> None:
+        """Put the answers recorded by this process in their order."""
+        for cassette in [*self._cassettes.values()]:
+            cassette.close()
 
 
 def _not_recorded_error(miss_reason: str, notes: Sequence[str]) -> NotRecordedError:

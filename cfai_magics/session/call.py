@@ -16,13 +16,13 @@ from ..pricing.prices import (
     estimate_cost,
     with_estimate,
 )
-from ..replay.cassette import Interaction
 from ..replay.fingerprint import (
     RecordedRequest,
     fingerprint_chat,
     fingerprint_embeddings,
     fingerprint_task,
 )
+from ..replay.interaction import Interaction
 from ..replay.lookup import Lookup
 from ..replay.record_mode import RecordMode
 from ..replay.recorder import Recorder

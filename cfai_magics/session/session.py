@@ -105,7 +105,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         return CallContext(self.backend.account_or_empty(), self.notebook)
 
     def close(self) -> None:
-        """Close attached resources, connections and ledger, and stop the local server."""
+        """Close attached resources, connections and files, and stop the local server."""
         for resource in list(self.resources.values()):
             resource.close()
         with suppress(ValueError):  # already closed
@@ -113,6 +113,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.observers.close()
         self.backend.close()
         self.accounting.ledger.close()
+        self.recorder.close()
 
     # --- watching
 

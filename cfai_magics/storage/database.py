@@ -5,6 +5,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from .. import forks, state_files
 from ..errors import StorageError
 
 BUSY_TIMEOUT = 30.0  # s that a kernel waits for the write lock
+WAIT_SECONDS = 5.0  # s between two calls of `on_wait`
 PRIMARY_CODE = 0xFF  # mask: SQLITE_BUSY_RECOVERY and other extended codes to their primary code
 LOCKED = (
     "Another program writes to it and has not finished. Wait, or close what has it open (a "
@@ -180,19 +182,74 @@ def _close(connection: sqlite3.Connection, process: int) -> None:
         connection.close()
 
 
-def integrity_error(path: Path) -> str:
-    """Return what SQLite's quick_check reports; empty if the file is intact or missing."""
+def integrity_error(path: Path, on_wait: Callable[[], None] | None = None) -> str:
+    """Return what SQLite's quick_check reports; empty if the file is intact or missing.
+
+    It reads every page. `on_wait`, if given, is called each 5 s until it is done.
+    """
+
+    def check(connection: sqlite3.Connection) -> str:
+        result = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        return "" if result == "ok" else result
+
+    if on_wait is None:
+        return _check_file(path, check)
+    return _check_file(path, lambda connection: run_with_progress(connection, check, on_wait))
+
+
+def opening_error(path: Path) -> str:
+    """Return why the tables of a file can't be read; empty if they can or the file is missing.
+
+    It reads the header, the schema and the first row of each table: damage to other pages is
+    found by `integrity_error` only.
+    """
+
+    def check(connection: sqlite3.Connection) -> str:
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        for (name,) in tables.fetchall():
+            quoted = name.replace('"', '""')
+            connection.execute(f'SELECT * FROM "{quoted}" LIMIT 1').fetchone()  # noqa: S608
+        return ""
+
+    return _check_file(path, check)
+
+
+def _check_file(path: Path, check: Callable[[sqlite3.Connection], str]) -> str:
+    """Return what a check reports of a file opened for reading; empty if the file is missing."""
     if not os.path.lexists(path):
         return ""
     if not path.is_file():
         return "it is not a regular file"
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        with forks.postpone_forks(), closing(sqlite3.connect(uri, uri=True)) as connection:
-            result = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        with (
+            forks.postpone_forks(),
+            closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as connection,
+        ):
+            return check(connection)
     except sqlite3.Error as error:
         return str(error)
-    return "" if result == "ok" else result
+
+
+def run_with_progress(
+    connection: sqlite3.Connection,
+    check: Callable[[sqlite3.Connection], str],
+    on_wait: Callable[[], None],
+) -> str:
+    """Run a check on a thread, so that an interrupt ends it, and call `on_wait` each 5 s.
+
+    The connection must allow other threads. SQLite itself would not notice an interrupt.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(check, connection)
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    return future.result(WAIT_SECONDS)
+                on_wait()
+        except BaseException:
+            connection.interrupt()
+            raise
 
 
 def _connect_with_retries(

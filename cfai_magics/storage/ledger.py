@@ -190,11 +190,10 @@ class Ledger(forks.ChildForkHook):
         """The path of the SQLite file."""
         return self._database.path
 
-    def integrity_error(self) -> str:
-        """Return what SQLite's quick_check reports; empty if the file is intact."""
-        with self._database.transaction() as connection:
-            result = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-        return "" if result == "ok" else result
+    def open(self) -> None:
+        """Open the file, and create it if it is missing; raises StorageError if that fails."""
+        with self._database.connection():
+            pass
 
     @property
     def kernel(self) -> str:

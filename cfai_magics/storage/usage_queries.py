@@ -11,6 +11,9 @@ GroupBy = Literal["model", "notebook", "day", "task"]
 SUM_COLUMNS = (
     "sum(calls), sum(tokens_in), sum(tokens_out), sum(billed), sum(estimated), sum(reserved)"
 )
+FIRST_ID = "SELECT min(id) FROM calls WHERE day >= ?"
+# By id, as the plus sign says: the index by day would be sorted anew for each step.
+CALLS_FROM_ID = "SELECT * FROM calls WHERE id >= ? AND +day >= ? ORDER BY id LIMIT ?"
 MAX_ROWS_PER_READ = 1_000
 HOURS_PER_DAY = 24
 
@@ -83,13 +86,21 @@ class History:
         return None if row is None else Usage(*row)
 
     def iter_calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
-        """Yield the calls as dicts by column, oldest first, all from one read transaction."""
+        """Yield the calls as dicts by column, oldest first.
+
+        The ledger is read in steps, and neither locked nor in a transaction between them: the
+        reader may take its time, and the file's log is not kept from shrinking.
+        """
+        first_day = self._first_day(days)
         with self._database.connection() as connection:
-            cursor = connection.execute(
-                "SELECT * FROM calls WHERE day >= ? ORDER BY id", (self._first_day(days),)
-            )
-            while rows := cursor.fetchmany(MAX_ROWS_PER_READ):
-                yield from (dict(row) for row in rows)
+            (next_id,) = connection.execute(FIRST_ID, (first_day,)).fetchone()
+        while next_id is not None:
+            with self._database.connection() as connection:
+                rows = connection.execute(
+                    CALLS_FROM_ID, (next_id, first_day, MAX_ROWS_PER_READ)
+                ).fetchall()
+            yield from (dict(row) for row in rows)
+            next_id = rows[-1]["id"] + 1 if len(rows) == MAX_ROWS_PER_READ else None
 
     def count_replayed(self, days: int | None = None) -> int:
         """Return the number of replayed calls."""
