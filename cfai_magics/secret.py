@@ -112,8 +112,13 @@ class Environment(Unpicklable, Mapping[str, str]):
         def find(name: str) -> str | None:
             return (os.environ if variables is None else variables).get(name)
 
+        def compute_hash(names: tuple[str, ...]) -> int:
+            source = os.environ if variables is None else variables
+            return hash(tuple(map(source.get, names)))
+
         self.__all = read
         self.__find = find
+        self.__hash = compute_hash
 
     def __getitem__(self, name: str) -> str:
         value = call_without_traceback(self.__find, name)
@@ -127,7 +132,7 @@ class Environment(Unpicklable, Mapping[str, str]):
 
     def hash_variables(self, names: tuple[str, ...]) -> int:
         """Return a hash of these variables' values, to detect changes."""
-        return call_without_traceback(lambda: hash(tuple(map(self.__all().get, names))))
+        return call_without_traceback(self.__hash, names)
 
     def __contains__(self, name: object) -> bool:
         return call_without_traceback(self.__find, str(name)) is not None

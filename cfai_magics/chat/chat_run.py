@@ -221,7 +221,8 @@ class ChatRun:
 
     def _parse(self, answer: Answer) -> Answer:
         """Return the answer with `parsed` set by its format; insert code as a new cell."""
-        answer = apply_format(answer, self.output_format)
+        if self.output_format.parse is not None:
+            answer = apply_format(answer, self.output_format)
         if (
             self.output_format.name not in NEW_CELL_FORMATS
             or not self.frontend.notebook_state

@@ -241,9 +241,10 @@ def _resolve_schema(frontend: Frontend, name: str) -> Schema:
 
 def _resolve_format(frontend: Frontend, options: Namespace, schema: Schema | None) -> OutputFormat:
     if schema is None:
-        return get_format(
-            options.format or frontend.session.settings.format, extract=options.extract
-        )
+        name = options.format or frontend.session.settings.format
+        if options.extract or name == "table":
+            return get_format(name, extract=options.extract)
+        return OUTPUT_FORMATS[name]
     if options.format not in {None, "json"} or options.extract:
         raise InvalidOptionError("--schema goes only with -f json", "Leave -f and -x out.")
     return replace(OUTPUT_FORMATS["json"], instruction=schema.instruction, parse=schema.parse)

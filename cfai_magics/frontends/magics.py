@@ -69,9 +69,10 @@ class CfaiMagics(forks.ChildForkHook, Magics):
             return self._session
 
     def on_pre_run_cell(self, _info: object) -> None:
-        """Note that another cell runs from here on."""
+        """Note that another cell runs from here on, and the path of its notebook."""
         if self._session is not None:
             self._session.recorder.begin_cell()
+            self._session.notebook = find_notebook_path(self._environ, self._shell.user_ns)
 
     def close(self) -> None:
         """Close the session if one was created."""
@@ -132,14 +133,12 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         from .notebook import create_notebook_frontend
         from .terminal import create_terminal_frontend
 
-        session = self.session
-        session.notebook = find_notebook_path(self._environ, self._shell.user_ns)
         create_frontend = (
             create_notebook_frontend
             if hasattr(self._shell, "kernel")
             else create_terminal_frontend
         )
-        return create_frontend(session, self._store_result, self.ipython_state)
+        return create_frontend(self.session, self._store_result, self.ipython_state)
 
     def _store_result(self, name: str, answer: "Answer | AnswerSet") -> None:
         variables = {"_cfai": answer, **({name: answer} if name else {})}

@@ -159,7 +159,10 @@ def _canonicalize(value: Any) -> Any:
     if hasattr(value, "read"):
         value = _read_content(value)
     if isinstance(value, Mapping):
-        return {str(name): _canonicalize(item) for name, item in value.items()}
+        canonical = {}
+        for name, item in value.items():
+            canonical[str(name)] = _canonicalize(item)
+        return canonical
     if isinstance(value, list | tuple):
         is_long = len(value) >= MIN_BYTE_LIST_LENGTH
         return (is_long and _hash_byte_list(value)) or list(map(_canonicalize, value))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..backends.selector import Backend, BackendKind, OpenAIServer, WrapTransport
@@ -195,13 +196,12 @@ class CallResolver:
         Raises NotRecordedError or MissingCredentialsError before the call is reserved or sent.
         """
         body = chat_body(request, cloudflare=target.backend_kind == "account")
-        return self._resolve(
-            fingerprint_chat(request, _local_model_name(target), body),
-            target,
-            lambda rates: estimate_target_cost(request, target, rates),
-            origin,
-            body,
+        call = self._resolve(
+            fingerprint_chat(request, _local_model_name(target), body), target, origin, body
         )
+        if call.is_recorded:
+            return call
+        return call._replace(cost=estimate_target_cost(request, target, call.rates))
 
     def resolve_embeddings(
         self, request: Request, target: Target, requested_model: str, texts: Sequence[str]
@@ -210,11 +210,10 @@ class CallResolver:
 
         `request` has the texts as messages, for the estimate. `requested_model` is a full name.
         """
-        return self._resolve(
-            fingerprint_embeddings(requested_model, texts, _local_model_name(target)),
-            target,
-            lambda rates: estimate_target_cost(request, target, rates),
+        call = self._resolve(
+            fingerprint_embeddings(requested_model, texts, _local_model_name(target)), target
         )
+        return call._replace(cost=estimate_target_cost(request, target, call.rates))
 
     def resolve_task(
         self,
@@ -224,12 +223,9 @@ class CallResolver:
         task_request: TaskRequest,
     ) -> Call:
         """Return the call of a native task; `send_kwargs` as in WorkersAI.run."""
-        model = target.model
-        return self._resolve(
-            fingerprint_task(model.name, payload, send_kwargs),
-            target,
-            lambda _rates: self._accounting.estimate_task_cost(model, task_request),
-        )
+        call = self._resolve(fingerprint_task(target.model.name, payload, send_kwargs), target)
+        cost = self._accounting.estimate_task_cost(target.model, task_request)
+        return call._replace(cost=cost)
 
     def preview_chat(self, request: Request, target: Target) -> CallPreview:
         """Return what a chat request would send and cost."""
@@ -311,7 +307,6 @@ class CallResolver:
         self,
         request: RecordedRequest,
         target: Target,
-        estimate_cost: Callable[[Rates | None], Cost | None],
         origin: CallOrigin = CallOrigin(),  # noqa: B008 - immutable
         body: Mapping[str, Any] = NO_BODY,
     ) -> Call:
@@ -323,9 +318,8 @@ class CallResolver:
             else self._recorder.get_transport_wrapper(record_mode)
         )
         source = clients or backend
-        client, lookup = self._recorder.resolve(
-            request, record_mode, lambda: source.get_client(target.server, wrap_transport)
-        )
+        get_client = partial(source.get_client, target.server, wrap_transport)
+        client, lookup = self._recorder.resolve(request, record_mode, get_client)
         interaction = lookup.interaction
         context = CallContext(
             backend.client_account if interaction is None else backend.account_or_empty(),
@@ -345,7 +339,7 @@ class CallResolver:
                 lookup.provenance,
                 context,
                 rates,
-                estimate_cost(rates),
+                None,
                 body,
             )
         if clients:

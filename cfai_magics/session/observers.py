@@ -85,6 +85,8 @@ class Observers(forks.ChildForkHook):
         with self._lock:
             self._callbacks.pop(callback_id, None)
             self.is_watched = bool(self._callbacks)
+            if not self.is_watched:
+                self._active_calls.clear()
             if not self.is_watched and self._stop is not None:
                 self._stop.set()
                 self._stop = None
@@ -122,7 +124,7 @@ class Observers(forks.ChildForkHook):
 
     @property
     def active_calls(self) -> tuple[ActiveCall, ...]:
-        """The calls in progress, with their usage so far."""
+        """The calls in progress, with their usage so far; empty if nothing watches."""
         with self._lock:
             return tuple(self._active_calls.values())
 
@@ -139,12 +141,10 @@ class Observers(forks.ChildForkHook):
     def _update_call(self, call_id: int, active_call: ActiveCall) -> None:
         with self._lock:
             self._active_calls[call_id] = active_call
-        if self.is_watched:
-            self.notify()
+        self.notify()
 
     def call_finished(self, call_id: int) -> None:
         """Remove a call that is settled in the ledger, and notify."""
         with self._lock:
             self._active_calls.pop(call_id, None)
-        if self.is_watched:
-            self.notify()
+        self.notify()

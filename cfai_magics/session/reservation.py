@@ -225,6 +225,7 @@ class Reservation:
         backend_kind: BackendKind = "account",
     ) -> None:
         self.accounting = accounting
+        self._observers = accounting.observers
         self.model = model
         self.context = context
         self.cost, self._rates = price
@@ -255,8 +256,8 @@ class Reservation:
         """
         if self._call_id is None:
             reserve_group([self])
-        if self._call_id is not None:
-            self.accounting.observers.call_started(self._call_id, self.model.name)
+        if self._call_id is not None and self._observers.is_watched:
+            self._observers.call_started(self._call_id, self.model.name)
         return self._max_tokens
 
     @property
@@ -278,7 +279,7 @@ class Reservation:
     def report_progress(self, get_usage: Callable[[], Usage]) -> None:
         """Notify the observers of progress; `get_usage` is called only if needed."""
         if self._call_id is not None:
-            self.accounting.observers.call_progress(
+            self._observers.call_progress(
                 self._call_id, lambda: ActiveCall(self.model.name, self.price_usage(get_usage()))
             )
 
@@ -372,7 +373,8 @@ class Reservation:
         write_error = self.accounting.ledger.settle(
             call_id, CallOutcome(status, usage, seconds, first_token_seconds)
         )
-        self.accounting.observers.call_finished(call_id)
+        if self._observers.is_watched:
+            self._observers.call_finished(call_id)
         if write_error:
             self._notes.append(unwritten_note(write_error))
         if status == "ok":
@@ -458,7 +460,8 @@ class FreeReservation(Reservation):
             self._notes.append(f"Not booked: {error.cause}.")
             return 0
         self._call_id = call_id
-        self.accounting.observers.call_started(call_id, self.model.name)
+        if self._observers.is_watched:
+            self._observers.call_started(call_id, self.model.name)
         return 0
 
     def price_usage(self, usage: Usage) -> Usage:
@@ -478,6 +481,7 @@ class FreeReservation(Reservation):
             return
         outcome = CallOutcome("replayed", self.price_usage(usage), seconds, first_token_seconds)
         write_error = self.accounting.ledger.settle(call_id, outcome)
-        self.accounting.observers.call_finished(call_id)
+        if self._observers.is_watched:
+            self._observers.call_finished(call_id)
         if write_error:
             self._notes.append(unwritten_note(write_error))

@@ -134,7 +134,7 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     @property
     def active_calls(self) -> tuple[ActiveCall, ...]:
-        """The calls in progress, with their usage so far."""
+        """The calls in progress, with their usage so far; empty if nothing watches the session."""
         return self.observers.active_calls
 
     def day_usage(self) -> DayUsage:

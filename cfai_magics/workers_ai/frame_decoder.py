@@ -69,37 +69,34 @@ class ThinkTagParser:
         self.pending = ""
         self.state = "start"
 
-    def feed(self, text: str) -> Iterable[TextDelta | ReasoningDelta]:
+    def feed(self, text: str) -> list[TextDelta | ReasoningDelta]:
         """Return the next text as deltas; a possible start of a tag is held back."""
-        return (TextDelta(text),) if self.state == "text" else self._parse(text)
-
-    def _parse(self, text: str) -> Iterator[TextDelta | ReasoningDelta]:
+        if self.state == "text":
+            return [TextDelta(text)]
         self.pending += text
         if self.state == "start":
-            self._parse_start()
-        if self.state == "reasoning":
-            yield from self._parse_reasoning()
-        elif self.state == "text" and self.pending:
-            yield TextDelta(self._pop(len(self.pending)))
+            stripped = self.pending.lstrip()
+            if stripped.startswith(OPEN_TAG):
+                self.pending, self.state = stripped.removeprefix(OPEN_TAG), "reasoning"
+            elif not OPEN_TAG.startswith(stripped):
+                text, self.pending, self.state = self.pending, "", "text"
+                return [TextDelta(text)]
+        return self._parse_reasoning() if self.state == "reasoning" else []
 
-    def _parse_start(self) -> None:
-        stripped = self.pending.lstrip()
-        if stripped.startswith(OPEN_TAG):
-            self.pending = stripped.removeprefix(OPEN_TAG)
-            self.state = "reasoning"
-        elif not OPEN_TAG.startswith(stripped):
-            self.state = "text"
-
-    def _parse_reasoning(self) -> Iterator[TextDelta | ReasoningDelta]:
+    def _parse_reasoning(self) -> list[TextDelta | ReasoningDelta]:
+        deltas: list[TextDelta | ReasoningDelta] = []
         reasoning, tag, text = self.pending.partition(CLOSE_TAG)
         if tag:
             self.state, self.pending = "text", ""
-            yield from [ReasoningDelta(reasoning)] if reasoning else []
-            yield from [TextDelta(text)] if text else []
-            return
+            if reasoning:
+                deltas.append(ReasoningDelta(reasoning))
+            if text:
+                deltas.append(TextDelta(text))
+            return deltas
         safe_length = len(self.pending) - _partial_close_tag_length(self.pending)
         if safe_length:
-            yield ReasoningDelta(self._pop(safe_length))
+            deltas.append(ReasoningDelta(self._pop(safe_length)))
+        return deltas
 
     def _pop(self, length: int) -> str:
         popped, self.pending = self.pending[:length], self.pending[length:]
@@ -387,7 +384,8 @@ class UsageAccumulator:
             _int_or_zero(details.get("cached_tokens")) if isinstance(details, dict) else 0
         )
         neurons = raw_usage.get("neurons")
-        neurons = None if neurons is None else parse_neurons(neurons)
+        if type(neurons) is not float or not 0 <= neurons < MAX_NEURONS:
+            neurons = parse_neurons(neurons)
         if prompt_tokens or (is_total and completion_tokens) or not self.has_usage:
             self._prompt_tokens, self._completion_tokens, self._cached_tokens = (
                 prompt_tokens,
@@ -513,15 +511,14 @@ class FrameDecoder:
             deltas.append(ReasoningDelta(complete))
         if isinstance(text, str) and (complete := self._text_joiner.feed(text)):
             self.characters += weighted_length(complete)
-            deltas += self._keep_text(self._think_tag_parser.feed(complete))
+            deltas += self._think_tag_parser.feed(complete)
+        self._keep_text(deltas)
         return deltas
 
-    def _keep_text(self, deltas: Iterable[TextDelta | ReasoningDelta]) -> Iterator[Delta]:
-        """Yield the deltas, and keep the text."""
+    def _keep_text(self, deltas: Iterable[Delta]) -> None:
         for delta in deltas:
             if isinstance(delta, TextDelta):
                 self._text_pieces.append(delta.text)
-            yield delta
 
     def finish(self, billed_neurons: float | None = None) -> Iterator[Delta]:
         """Yield the final deltas: held-back text, tool calls, usage and finish reason.
@@ -550,7 +547,9 @@ class FrameDecoder:
     def flush(self) -> Iterator[Delta]:
         """Yield the text that was held back, at the end of the stream."""
         yield from self._to_deltas(self._reasoning_joiner.flush(), self._text_joiner.flush())
-        yield from self._keep_text(self._think_tag_parser.flush())
+        held_back = list(self._think_tag_parser.flush())
+        self._keep_text(held_back)
+        yield from held_back
 
 
 def _first_choice(choices: Any) -> dict[str, Any]:

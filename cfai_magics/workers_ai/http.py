@@ -326,10 +326,7 @@ def read_error_body(response: httpx.Response) -> bytes:
 
 def _content_codings(response: httpx.Response) -> list[str]:
     """Return the content codings of a response, without "identity"."""
-    value = response.headers.get("content-encoding")
-    if not value:
-        return []
-    values = value.lower().split(",")
+    values = response.headers.get("content-encoding", "").lower().split(",")
     return [name for value in values if (name := value.strip()) not in ("", "identity")]
 
 
@@ -341,6 +338,8 @@ def _is_readable(response: httpx.Response) -> bool:
 def _iter_decoded(response: httpx.Response, limit: int) -> Iterator[bytes]:
     if response.is_stream_consumed:  # the transport has already read the body
         return iter((response.content,))
+    if not response.headers.get("content-encoding"):
+        return response.iter_raw()
     codings = _content_codings(response)
     if not codings:
         return response.iter_raw()
