@@ -145,9 +145,9 @@ class Accounting:
             return limits
         return [*limits, Limit("free", day_usage.limit, day_usage.spent + day_usage.reserved)]
 
-    def limit_warnings(self, day_usage: DayUsage, context: CallContext | None = None) -> list[str]:
+    def limit_warnings(self, day_usage: DayUsage) -> list[str]:
         """Return one line per limit that is nearly used up."""
-        return format_limit_warnings(self.limits(day_usage, context))
+        return format_limit_warnings(self.limits(day_usage))
 
     def mark_quota_exhausted(self) -> None:
         """Mark the account's free quota as used up until 00:00 UTC."""
@@ -389,8 +389,8 @@ class Reservation:
     def _update_day_usage(self) -> None:
         """Store today's usage, and add limit warnings to the notes."""
         try:
-            self.day_usage = self.accounting.day_usage(self.context)
-            self._notes += self.accounting.limit_warnings(self.day_usage, self.context)
+            self.day_usage = day_usage = self.accounting.day_usage(self.context)
+            self._notes += format_limit_warnings(self.accounting.limits(day_usage, self.context))
         except StorageError:  # the call is settled; the next call reports the error
             self.day_usage = None
 

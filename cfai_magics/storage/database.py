@@ -98,11 +98,12 @@ class Database:
         if lock_timeout is None or lock_timeout == self.lock_timeout:
             connection.execute("BEGIN IMMEDIATE")
             return
-        connection.execute(f"PRAGMA busy_timeout = {_milliseconds(lock_timeout)}")
+        set_timeout = "PRAGMA busy_timeout = {:.0f}".format  # ms
+        connection.execute(set_timeout(max(0.0, lock_timeout * 1000)))
         try:
             connection.execute("BEGIN IMMEDIATE")
         finally:
-            connection.execute(f"PRAGMA busy_timeout = {_milliseconds(self.lock_timeout)}")
+            connection.execute(set_timeout(max(0.0, self.lock_timeout * 1000)))
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
@@ -284,10 +285,6 @@ def _hint(error: sqlite3.Error | OSError) -> str:
     if is_full or (isinstance(error, OSError) and error.errno in NO_SPACE):
         return FULL
     return DAMAGED if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else FOLDER_HINT
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(0, round(seconds * 1000))
 
 
 def _split_statements(script: str) -> Iterator[str]:
