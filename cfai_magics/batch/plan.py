@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from ..arguments import require_str
 from ..errors import InvalidOptionError
@@ -14,7 +14,7 @@ from ..pricing.prices import Cost
 from ..prompt.output_formats import Schema, load_schema, read_schema, supports_streaming_schema
 from ..prompt.serialize import SizeLimits
 from ..session.session import Session
-from ..types.messages import Fields, Message, Request
+from ..types.messages import Message, Request
 from ..types.usage import Model
 from ..workers_ai.endpoints import chat_body
 from .table_io import Rows, parse_template, read_rows
@@ -46,13 +46,14 @@ def make_plan(
     session: Session,
     template: str,
     data: Any,
+    request: Request,
     *,
-    model: str = "",
     system: str = "",
     schema: Any = None,
-    **fields: Unpack[Fields],
 ) -> MapPlan:
     """Validate the arguments of a map and return its plan; no request is sent.
+
+    `request` has the model and the fields of all requests, and no messages.
 
     Raises InvalidOptionError for arguments that are not valid, and CoursePolicyError if the course
     does not allow the request.
@@ -65,7 +66,7 @@ def make_plan(
         )
     prompt_template = parse_template(require_str(template, "The prompt"), input_rows.column_names)
     loaded_schema = _load_schema_argument(schema)
-    base_request = _build_base_request(session, model, loaded_schema, fields)
+    base_request = _with_schema(session, request, loaded_schema)
     system_messages = _build_system_messages(session, system, loaded_schema)
     size_limits = SizeLimits(session.settings.table_rows, session.settings.value_characters)
     row_keys, row_errors, requests = [], [], dict[str, Request]()
@@ -101,22 +102,19 @@ def _load_schema_argument(value: Any) -> Schema | None:
     return load_schema(type(value).__name__, value)
 
 
-def _build_base_request(
-    session: Session, model: str, schema: Schema | None, fields: Fields
-) -> Request:
-    """Return the request without messages, with response_format if there is a schema."""
-    base_request = session.build_request((), model, **fields)
+def _with_schema(session: Session, request: Request, schema: Schema | None) -> Request:
+    """Return the request with response_format if there is a schema."""
     if schema is None:
-        return base_request
-    resolved_model = session.resolve_model(base_request.model)
+        return request
+    resolved_model = session.resolve_model(request.model)
     is_openai_compatible = not session.backend.is_cloudflare and not resolved_model.task
     schema_field = {
         "response_format": schema.build_response_format(is_openai_compatible=is_openai_compatible)
     }
     return replace(
-        base_request,
+        request,
         stream=supports_streaming_schema(resolved_model),
-        extra={**schema_field, **base_request.extra},
+        extra={**schema_field, **request.extra},
     )
 
 

@@ -5,6 +5,7 @@ from argparse import Namespace
 from dataclasses import replace
 from keyword import iskeyword
 
+from ..arguments import check_value
 from ..chat.attachments import load_image
 from ..chat.chat_run import ChatRun
 from ..chat.compare import Comparison
@@ -336,16 +337,12 @@ def _check_options(prompt: str, options: Namespace) -> None:
         raise InvalidOptionError(
             f"-o {options.output} is no variable name", "Use letters, digits and _."
         )
-    if options.max_neurons is not None and not options.max_neurons > 0:
-        raise InvalidOptionError(
-            f"--max-neurons {options.max_neurons} is no limit", "Use more than 0."
-        )
     if options.times < 1:
         raise InvalidOptionError(f"-n {options.times} asks nothing", "Use 1 or more.")
-    if options.max_tokens is not None and options.max_tokens < 1:
-        raise InvalidOptionError(
-            f"--max-tokens {options.max_tokens} leaves no answer", "Use 1 or more."
-        )
+    for name in ("max_neurons", "max_tokens", "top_p"):
+        check_value(name, getattr(options, name), f"--{name.replace('_', '-')} ")
+    for temperature in options.temperature:
+        check_value("temperature", temperature, "--temperature ")
 
 
 def _build_request(

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 from .. import forks
-from ..arguments import collect_texts, reject_unknown_arguments, require_str
+from ..arguments import check_method_arguments, collect_texts
 from ..backends.selector import Backend
 from ..errors import (
     CfaiError,
@@ -26,11 +26,11 @@ from ..storage.ledger import CallContext, Ledger
 from ..storage.rate_limiter import RateLimiter
 from ..types.messages import (
     Answer,
-    Fields,
     Message,
     Request,
     check_messages,
     collect_stop_sequences,
+    require_request,
 )
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import ActiveCall, Catalog, DayUsage, Model
@@ -50,6 +50,7 @@ from .task_calls import TO_MARKDOWN_MODEL, Files, TaskCalls
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
 
+@check_method_arguments
 class Session(forks.ChildForkHook, Unpicklable):
     """One user's session with Workers AI, another server or the local model.
 
@@ -148,33 +149,58 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     # --- calls
 
-    @reject_unknown_arguments
-    def build_request(
-        self, messages: Iterable[Message], model: str = "", **fields: Unpack[Fields]
+    def build_request(  # noqa: PLR0913 - one argument per field, for completion
+        self,
+        messages: Iterable[Message],
+        model: str = "",
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: str | Iterable[str] | None = None,
+        think: bool = False,
+        stream: bool = True,
+        extra: Mapping[str, Any] | None = None,
     ) -> Request:
-        """Build the request for these messages, with defaults from the settings.
+        """Build the request for these messages, with defaults from the settings; send nothing.
 
-        `model` may be a short name; the fields are those of Request.
+        Args:
+            messages: OpenAI messages in order, such as {"role": "user", "content": "Hi"}.
+            model: The model's name, of which the end is enough; "" is the setting `model`.
+            max_tokens: At most so many tokens of the answer; None is the setting `max_tokens`.
+            temperature: 0 to 5; None is the setting `temperature`, which sends none if unset.
+            top_p: 0 to 1: sample only from the most likely tokens with this total probability.
+            seed: Number that makes sampling repeatable, if the model supports it.
+            stop: One text or several: the answer ends before the first of them.
+            think: Let a reasoning model think first, which costs tokens.
+            stream: Receive the answer in pieces; False receives it whole.
+            extra: Further fields of the request's JSON body; they override the other fields.
 
-        Raises ModelNotFoundError or InvalidOptionError before anything is sent.
+        Returns:
+            The request, with the model's full name. It sends and costs nothing.
+
+        Raises:
+            ModelNotFoundError: No model has this name.
+            InvalidOptionError: An argument is not valid.
+            LocalModelError: The local model is in use and cannot be started.
         """
-        message_list, stop = check_messages(messages), collect_stop_sequences(fields.get("stop"))
-        requested = require_str(model or "", "model") or self.settings.model
+        message_list, stop_sequences = check_messages(messages), collect_stop_sequences(stop)
+        requested = model or self.settings.model
         self.backend.ensure_local_server()
         resolved_model = self.resolve_model(requested)
-        max_tokens, temperature = fields.get("max_tokens"), fields.get("temperature")
         local = self.backend.is_local
         return Request(
             resolved_model.name,
             message_list,
             max_tokens=self.settings.max_tokens if max_tokens is None else max_tokens,
             temperature=self.settings.temperature if temperature is None else temperature,
-            top_p=fields.get("top_p"),
-            seed=fields.get("seed"),
-            stop=stop,
-            think=bool(fields.get("think")) if resolved_model.reasoning else None,
-            stream=fields.get("stream") is not False,
-            extra={} if (extra := fields.get("extra")) is None else extra,
+            top_p=top_p,
+            seed=seed,
+            stop=stop_sequences,
+            think=think if resolved_model.reasoning else None,
+            stream=stream,
+            extra={} if extra is None else extra,
             requested_model=self.resolver.full_model_name(requested, self.catalog())
             if local
             else "",
@@ -241,6 +267,7 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     def _resolve(self, request: Request, clients: ClientGroup | None = None) -> ResolvedCall:
         """Check the course policy, then resolve the call of a request."""
+        require_request(request)
         self.check_course_policy(request)
         return self.resolver.resolve_chat(request, self.resolve_model(request.model), clients)
 
@@ -272,18 +299,37 @@ class Session(forks.ChildForkHook, Unpicklable):
         """Raise CoursePolicyError if the course's file does not allow the request."""
         self.settings.course.check_request(request, is_local=self.backend.is_local)
 
-    def estimate_cost(self, request: Request | RequestSize, model: Model) -> Cost | None:
-        """Return the estimated cost of a request on its backend; None if it is unknown."""
-        return self.resolver.estimate_cost(request, model)
+    def estimate_cost(self, request: Request | RequestSize, resolved_model: Model) -> Cost | None:
+        """Return the estimated cost of a request on its backend.
 
-    def ask(self, request: Request, max_neurons: float | None = None) -> Answer:
-        """Send the request and return its complete answer."""
-        with self.stream(request, max_neurons=max_neurons) as stream:
+        Args:
+            request: The request, or its size.
+            resolved_model: The model of `resolve_model`, with its prices.
+
+        Returns:
+            Lower and upper bound in neurons; None if no price is known.
+        """
+        return self.resolver.estimate_cost(request, resolved_model)
+
+    def ask(
+        self,
+        request: Request,
+        max_neurons: float | None = None,
+        *,
+        on_retry: OnRetry | None = None,
+        thread: str = "",
+        gateway: str = "",
+    ) -> Answer:
+        """Send the request and return its complete answer; arguments as for `stream`.
+
+        Raises:
+            CfaiError: As for `stream`; `error.answer` is the part that was received.
+        """
+        with self.stream(request, on_retry, max_neurons, thread, gateway) as stream:
             for _ in stream:
                 pass
             return stream.answer
 
-    @reject_unknown_arguments
     def embed(
         self,
         texts: str | Iterable[str],
@@ -298,7 +344,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         string.
         """
         requested, all_texts = (
-            require_str(model or "", "model") or EMBEDDING_MODEL,
+            model or EMBEDDING_MODEL,
             collect_texts(texts, "texts"),
         )
         self.backend.ensure_local_server()
@@ -311,7 +357,6 @@ class Session(forks.ChildForkHook, Unpicklable):
         cost = self.estimate_cost(request, resolved_model)
         return self._task_calls.embed(all_texts, resolved, cost, on_retry, max_neurons)
 
-    @reject_unknown_arguments
     def run(
         self,
         model: str,
@@ -327,12 +372,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         `content_type` and `files` are those of WorkersAI.run; `max_neurons` limits this call.
         """
         check_payload(payload)
-        resolved_model = self.resolve_catalog_model(require_str(model or "", "model"))
+        resolved_model = self.resolve_catalog_model(model)
         self.settings.course.check_task(resolved_model, payload)
         call_kwargs = {"content_type": content_type, "files": files}
         return self._task_calls.run(resolved_model, payload, on_retry, max_neurons, **call_kwargs)
 
-    @reject_unknown_arguments
     def to_markdown(
         self,
         files: Files,

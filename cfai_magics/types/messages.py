@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 from itertools import product
 from operator import add
-from typing import Any, TypedDict, overload
+from typing import Any, overload
 
-from ..arguments import collect_texts
+from ..arguments import check_value, collect_texts
 from ..errors import InvalidOptionError
 from ..markdown.blocks import find_first_code_block, strip_remote_content
 from ..markdown.escaping import escape_markdown
@@ -20,19 +20,8 @@ from .usage import CostBasis, DayUsage, Usage, WithUsage
 Message = Mapping[str, Any]
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
 ColumnKey = tuple[str, float | None]  # model and temperature
-
-
-class Fields(TypedDict, total=False):
-    """The optional fields of a request; a field that is None is not sent."""
-
-    max_tokens: int | None
-    temperature: float | None
-    top_p: float | None
-    seed: int | None
-    stop: str | Iterable[str] | None
-    think: bool | None
-    stream: bool | None
-    extra: Mapping[str, Any] | None
+# The fields of a Request with a rule in arguments.py; `think` is None without reasoning.
+CHECKED_FIELDS = ("model", "max_tokens", "temperature", "top_p", "seed", "stream", "extra")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +49,19 @@ class Request:
     def __post_init__(self) -> None:
         object.__setattr__(self, "messages", check_messages(self.messages))
         object.__setattr__(self, "stop", collect_stop_sequences(self.stop))
-        if not isinstance(self.extra, Mapping):
-            raise InvalidOptionError(
-                f"extra is of type {type(self.extra).__name__}", "Give a dict."
-            )
+        for name in CHECKED_FIELDS:
+            object.__setattr__(self, name, check_value(name, getattr(self, name)))
+        if self.think is not None:
+            check_value("think", self.think)
+
+
+def require_request(value: Any) -> None:
+    """Raise InvalidOptionError if the value is not a Request."""
+    if not isinstance(value, Request):
+        raise InvalidOptionError(
+            f"request is of type {type(value).__name__}, not a Request",
+            "Session.build_request makes one.",
+        )
 
 
 def collect_stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ..arguments import collect_texts
+from ..arguments import check_method_arguments, collect_texts, require_str
 from ..errors import (
     AuthenticationError,
     InvalidAccountIdError,
@@ -20,7 +20,7 @@ from ..errors import (
     WorkersAIError,
 )
 from ..secret import Secret, Unpicklable
-from ..types.messages import Answer, FinishDelta, Request, TextDelta
+from ..types.messages import Answer, FinishDelta, Request, TextDelta, require_request
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Usage
 from .chat_stream import AnswerBuilder, ChatStream
@@ -203,6 +203,7 @@ class TokenChecker:
         return True
 
 
+@check_method_arguments
 class WorkersAI(Unpicklable):
     """Client of Cloudflare Workers AI: one account, one connection pool.
 
@@ -221,6 +222,7 @@ class WorkersAI(Unpicklable):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         token = api_token = _to_secret(api_token)  # a traceback shows the arguments too
+        require_str(account_id, "The account id")
         if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX_DIGITS:
             account_id = ""  # it may be the token
             raise InvalidAccountIdError("What stands for the account id is none")
@@ -229,7 +231,7 @@ class WorkersAI(Unpicklable):
                 "What stands for the API token is none",
                 "Run %cfai login again, or check CLOUDFLARE_API_TOKEN.",
             )
-        self._base_url = base_url.rstrip("/")
+        self._base_url = require_str(base_url, "base_url").rstrip("/")
         self._account_id = account_id
         self._openai_url = f"{self._base_url}/accounts/{account_id}/ai/v1"
         self._endpoint = ""
@@ -263,7 +265,7 @@ class WorkersAI(Unpicklable):
             "0" * ACCOUNT_ID_LENGTH, key or NO_TOKEN, timeout=timeout, transport=resolved_transport
         )
         client._account_id = ""
-        client._openai_url = base_url.rstrip("/")
+        client._openai_url = require_str(base_url, "base_url").rstrip("/")
         client._endpoint = endpoint
         return client
 
@@ -303,6 +305,7 @@ class WorkersAI(Unpicklable):
         `on_retry(error, seconds, next_attempt)` is called before a wait once retrying takes more
         than 2 s.
         """
+        require_request(request)
         body = chat_body(request, cloudflare=bool(self._account_id))
         url = f"{self._openai_url}/chat/completions"
         return ChatStream(
@@ -459,4 +462,4 @@ class WorkersAI(Unpicklable):
 
 
 def _to_secret(value: str | Secret) -> Secret:
-    return value if isinstance(value, Secret) else Secret(value)
+    return value if isinstance(value, Secret) else Secret(require_str(value, "The API token"))
