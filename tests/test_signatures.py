@@ -64,9 +64,13 @@ def test_every_argument_is_named_and_typed(name: str) -> None:
 # Arguments of one name that differ between functions, with the reason.
 DIFFERENT_TYPES = {
     "files": "run takes files by form field, to_markdown a list of documents",
+    "request": "estimate_cost takes the size of a request too",
     "gateway": "the bare client has no settings: it takes a Gateway with its metadata",
 }
 DIFFERENT_DEFAULTS = {
+    "base_url": "another server has no default address",
+    "files": "to_markdown needs documents",
+    "gateway": "see DIFFERENT_TYPES",
     "model": "a native task, the bare client and its embeddings have no default model",
 }
 

@@ -54,9 +54,22 @@ EMBEDDING_MODEL = "@cf/baai/bge-m3"
 class Session(forks.ChildForkHook, Unpicklable):
     """One user's session with Workers AI, another server or the local model.
 
-    The constructor gets the state folder `home`, the environment, the transport and the clocks:
-    `clock` measures durations, `wall_clock` returns seconds since 1970. `notebook` is the
-    notebook's name in the ledger.
+    Every call goes through a session: it applies the settings, the course's policy and the
+    budgets, replays recorded answers, and books the cost in the ledger. The magics have one, which
+    `cfai_magics.api.get_current_session` returns. Call `close` on a session of your own.
+
+    Args:
+        settings: The settings; `cfai_magics.settings.load_settings` reads them.
+        home: Folder for the state: ledger, conversations, catalog and credentials.
+        environ: Environment variables; None is those of the process.
+        transport: Transport of httpx for all requests; None is the network.
+        clock: Returns seconds, to measure durations.
+        wall_clock: Returns the seconds since 1970-01-01 UTC.
+
+    Attributes:
+        settings: The settings, which may be changed at any time.
+        home: The folder for the state.
+        notebook: The notebook's name in the ledger.
     """
 
     def __init__(
@@ -217,9 +230,29 @@ class Session(forks.ChildForkHook, Unpicklable):
     ) -> AnswerStream:
         """Return the stream of an answer: reserved when it starts, settled however it ends.
 
-        `max_neurons` limits this call in addition to the budgets. `thread` is the name of the
-        conversation in the ledger. `gateway` is as in Backend.resolve_gateway. With `pool`, the
-        cost is reserved from that pool.
+        Nothing is sent until the iteration starts. Use a `with` block, so that the connection is
+        closed and the cost is booked when a loop ends early.
+
+        Args:
+            request: The request, as `build_request` returns it.
+            on_retry: Called before a wait with the error, the seconds to wait, and the number of
+                the next attempt.
+            max_neurons: Maximum cost of this call in neurons, in addition to the budgets.
+            thread: Name of the conversation in the ledger.
+            gateway: Name of the AI Gateway, or "off" for none; "" is the setting `gateway`.
+            pool: The cost is reserved from this pool of a map; None reserves it by itself.
+
+        Returns:
+            An iterator over the deltas: text, reasoning, tool calls, usage and finish reason. Its
+            `answer` is the answer so far.
+
+        Raises:
+            InvalidOptionError: An argument is not valid. Nothing was sent.
+            CoursePolicyError: The course's cfai.toml does not allow the request.
+            MissingCredentialsError: No account or API token is set.
+            BudgetExceededError: Raised by the iteration if a budget has too little left.
+            BudgetCutoffError: Raised by the iteration if the answer reached the end of a budget.
+            WorkersAIError: Raised by the iteration if the request failed.
         """
         resolved = self._resolve(request, pool.clients if pool else None)
         cost = self.resolver.estimate_cost(request, self.resolve_model(request.model))
@@ -236,8 +269,18 @@ class Session(forks.ChildForkHook, Unpicklable):
     ) -> ParallelStreams:
         """Return the parallel streams of the answers to all requests.
 
-        The cost of all is reserved as one sum before the first is sent; `max_neurons` limits
-        that sum.
+        The cost of all is reserved as one sum before the first is sent.
+
+        Args:
+            requests: One request, or several.
+            max_neurons: Maximum cost of all requests together, in neurons.
+            gateway: As for `stream`.
+
+        Returns:
+            An iterator over pairs: the index of the request, and a delta or the end of its answer.
+
+        Raises:
+            CfaiError: As for `stream`. An error of one request does not stop the others.
         """
         request_list = (requests,) if isinstance(requests, Request) else requests
         clients = ClientGroup(self.backend)
@@ -338,10 +381,20 @@ class Session(forks.ChildForkHook, Unpicklable):
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> Embeddings:
-        """Return one vector per text, in order; a single text gives one vector.
+        """Return one embedding vector per text, in the order of the texts.
 
-        `max_neurons` limits all requests together. Raises InvalidOptionError if a text is not a
-        string.
+        Args:
+            texts: One text, or an iterable of texts.
+            model: Name of an embedding model; "" is bge-m3.
+            on_retry: As for `stream`.
+            max_neurons: Maximum cost of all requests together, in neurons.
+
+        Returns:
+            n vectors of d floats; their `array` has dtype float64 and shape (n, d).
+
+        Raises:
+            InvalidOptionError: One of the texts is not a str. Nothing was sent.
+            CfaiError: As for `stream`.
         """
         requested, all_texts = (
             model or EMBEDDING_MODEL,
@@ -367,9 +420,23 @@ class Session(forks.ChildForkHook, Unpicklable):
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> TaskResult:
-        """Run a native task and return its raw result.
+        """Run a native task of Workers AI and return its unparsed result.
 
-        `content_type` and `files` are those of WorkersAI.run; `max_neurons` limits this call.
+        Args:
+            model: The model's name, of which the end is enough.
+            payload: The fields of the request, which are sent as JSON, or bytes.
+            content_type: MIME type of `payload` if it is bytes.
+            files: Files by field name, in the form that httpx takes. All fields are then sent as
+                multipart/form-data, which the flux-2 models require.
+            on_retry: As for `stream`.
+            max_neurons: Maximum cost of this call, in neurons.
+
+        Returns:
+            The JSON value in `result`, or the bytes in `content`, with the cost in neurons.
+
+        Raises:
+            InvalidOptionError: An argument is not valid. Nothing was sent.
+            CfaiError: As for `stream`.
         """
         check_payload(payload)
         resolved_model = self.resolve_catalog_model(model)
@@ -384,13 +451,29 @@ class Session(forks.ChildForkHook, Unpicklable):
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> TaskResult:
-        """Convert documents, given as (name, bytes, MIME type), to Markdown."""
+        """Convert documents to Markdown with Workers AI.
+
+        Args:
+            files: Each document as a tuple of file name, bytes and MIME type.
+            on_retry: As for `stream`.
+            max_neurons: Maximum cost of this call, in neurons.
+
+        Returns:
+            A list in `result` with a dict per document, whose "data" is the Markdown.
+
+        Raises:
+            InvalidOptionError: A document has another form. Nothing was sent.
+            CfaiError: As for `stream`.
+        """
         check_files(files)
         self.settings.course.check_model(TO_MARKDOWN_MODEL.name)
         return self._task_calls.to_markdown(files, on_retry, max_neurons)
 
     def fetch_account_usage(self) -> dict[str, float]:
-        """Fetch today's neurons by model from Cloudflare, and store their sum in the ledger."""
+        """Fetch today's neurons by model from Cloudflare, and store their sum in the ledger.
+
+        Raises PermissionDeniedError if the token lacks Account Analytics - Read.
+        """
         client = self.backend.client()
         neurons_by_model = client.fetch_neurons_by_model(self.now())
         self.accounting.ledger.save_account_figure(

@@ -207,8 +207,21 @@ class TokenChecker:
 class WorkersAI(Unpicklable):
     """Client of Cloudflare Workers AI: one account, one connection pool.
 
-    `timeout` is the maximum number of seconds between two parts of an answer. Use a `with` block,
-    or call `close`. All methods raise only the errors of `cfai_magics.errors`.
+    It has no budgets, no ledger and no recordings: those are parts of a Session. Models have their
+    full names, such as @cf/google/gemma-4-26b-a4b-it. Use a `with` block, or call `close`. All
+    methods raise only the errors of `cfai_magics.errors`.
+
+    Args:
+        account_id: The account's id, 32 hexadecimal characters.
+        api_token: An API token with the permissions Workers AI - Read and Workers AI - Edit.
+        base_url: Base URL of Cloudflare's API.
+        timeout: Maximum number of seconds between two parts of an answer, above 0.
+        transport: Transport of httpx for all requests; None is the network.
+        sleep: Waits for a number of seconds before a retry.
+
+    Raises:
+        InvalidAccountIdError: The account id has another form.
+        InvalidOptionError: Another argument is not valid.
     """
 
     def __init__(
@@ -250,10 +263,19 @@ class WorkersAI(Unpicklable):
     ) -> Self:
         """Return a client for another OpenAI-compatible server, such as llama.cpp.
 
-        It supports stream, chat and embed; other methods raise InvalidOptionError. Proxies of the
-        environment are used only with `use_proxies`, because requests to this machine must not
-        go through one. An empty `api_key` is not sent. `endpoint` is the name of the server in
-        its answers.
+        It supports stream, chat and embed; other methods raise InvalidOptionError.
+
+        Args:
+            base_url: The server's address, with its /v1.
+            api_key: The server's key; "" sends none.
+            timeout: Maximum number of seconds between two parts of an answer, above 0.
+            transport: Transport of httpx for all requests; None is the network.
+            use_proxies: Use the proxies of the environment. Requests to this machine must not go
+                through one.
+            endpoint: Name of the server in its answers.
+
+        Raises:
+            InvalidOptionError: An argument is not valid.
         """
         key = api_key = _to_secret(api_key)
         if key and not key.matches(TOKEN_PATTERN):
@@ -302,8 +324,19 @@ class WorkersAI(Unpicklable):
         """Return an iterator over the answer's deltas; the request is sent on first use.
 
         A transient error is retried until the first delta is received.
-        `on_retry(error, seconds, next_attempt)` is called before a wait once retrying takes more
-        than 2 s.
+
+        Args:
+            request: The request, with the full name of its model.
+            on_retry: Called before a wait with the error, the seconds to wait, and the number of
+                the next attempt, once retrying takes more than 2 s.
+            gateway: The AI Gateway to use; None sends the request directly.
+
+        Returns:
+            An iterator over deltas: text, reasoning, tool calls, usage and finish reason.
+
+        Raises:
+            InvalidOptionError: The request is not a Request. Nothing was sent.
+            WorkersAIError: Raised by the iteration if the request failed.
         """
         require_request(request)
         body = chat_body(request, cloudflare=bool(self._account_id))
@@ -320,21 +353,46 @@ class WorkersAI(Unpicklable):
             gateway.label if gateway else self._endpoint,
         )
 
-    def chat(self, request: Request, on_retry: OnRetry | None = None) -> Answer:
-        """Send a chat request and return the whole answer."""
+    def chat(
+        self, request: Request, on_retry: OnRetry | None = None, gateway: Gateway | None = None
+    ) -> Answer:
+        """Send a chat request and return the whole answer; arguments and errors as for `stream`.
+
+        Its `seconds` are measured by this client; its neurons are None if the reply has none.
+        """
         builder = AnswerBuilder(request, time.monotonic, is_local=not self._account_id)
-        with self.stream(request, on_retry) as chat_stream:
+        with self.stream(request, on_retry, gateway) as chat_stream:
             for delta in chat_stream:
                 builder.add(delta)
             return builder.build_answer(
                 chat_stream.usage, request_id=chat_stream.request_id, raw=chat_stream.response_body
             )
 
-    def embed(self, texts: str | Iterable[str], model: str) -> Embeddings:
-        """Return one vector per text, in the order of the texts; a request has up to 100."""
+    def embed(
+        self,
+        texts: str | Iterable[str],
+        model: str,
+        on_retry: OnRetry | None = None,
+        gateway: Gateway | None = None,
+    ) -> Embeddings:
+        """Return one embedding vector per text, in the order of the texts.
+
+        Args:
+            texts: One text, or an iterable of texts; a request has up to 100 of them.
+            model: Full name of an embedding model.
+            on_retry: As for `stream`.
+            gateway: As for `stream`.
+
+        Returns:
+            n vectors of d floats; their `array` has dtype float64 and shape (n, d).
+
+        Raises:
+            InvalidOptionError: One of the texts is not a str. Nothing was sent.
+            WorkersAIError: A request failed.
+        """
         vectors: list[tuple[float, ...]] = []
         usage = Usage()
-        for batch in self.embed_batches(texts, model):
+        for batch in self.embed_batches(texts, model, on_retry, gateway):
             vectors += batch.vectors
             usage += batch.usage
         return Embeddings(model, tuple(vectors), usage)
@@ -346,7 +404,10 @@ class WorkersAI(Unpicklable):
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
     ) -> Iterator[Embeddings]:
-        """Yield the vectors of up to 100 texts at a time, with the usage of each request."""
+        """Yield the vectors of up to 100 texts at a time, with the usage of each request.
+
+        Arguments and errors are as for `embed`.
+        """
         for batch in split_batches(collect_texts(texts, "texts")):
             request_kwargs = with_gateway_headers(
                 gateway, json_kwargs(embeddings_body(model, batch))
@@ -359,7 +420,7 @@ class WorkersAI(Unpicklable):
             yield Embeddings(model, tuple(vectors), usage)
 
     def list_models(self, on_retry: OnRetry | None = None) -> tuple[Model, ...]:
-        """Return all models of the catalog; `on_retry` as for stream."""
+        """Return all models of the catalog, with prices in neurons; `on_retry` as for `stream`."""
         all_models: list[Model] = []
         page = 1
         while True:
@@ -414,9 +475,21 @@ class WorkersAI(Unpicklable):
     ) -> TaskResult:
         """Run a native task and return its unparsed result.
 
-        `payload` is sent as JSON, or as bytes with the `content_type`. With `files`, in the form
-        that httpx takes, all fields are sent as multipart/form-data, which the flux-2 models
-        require. `on_retry` as for stream.
+        Args:
+            model: Full name of the model.
+            payload: The fields of the request, which are sent as JSON, or bytes.
+            content_type: MIME type of `payload` if it is bytes.
+            files: Files by field name, in the form that httpx takes. All fields are then sent as
+                multipart/form-data, which the flux-2 models require.
+            gateway: As for `stream`.
+            on_retry: As for `stream`.
+
+        Returns:
+            The JSON value in `result`, or the bytes in `content`, with the cost in neurons.
+
+        Raises:
+            InvalidOptionError: An argument is not valid. Nothing was sent.
+            WorkersAIError: The request failed.
         """
         check_payload(payload)
         url = self._account_url() + run_path(quote(model, safe="@/"))
@@ -441,7 +514,20 @@ class WorkersAI(Unpicklable):
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
     ) -> TaskResult:
-        """Convert documents, given as (name, bytes, MIME type), to Markdown."""
+        """Convert documents to Markdown.
+
+        Args:
+            files: Each document as a tuple of file name, bytes and MIME type.
+            on_retry: As for `stream`.
+            gateway: As for `stream`.
+
+        Returns:
+            A list in `result` with a dict per document, whose "data" is the Markdown.
+
+        Raises:
+            InvalidOptionError: A document has another form. Nothing was sent.
+            WorkersAIError: The request failed.
+        """
         check_files(files)
         request_kwargs = with_gateway_headers(
             gateway, {"files": [("files", file) for file in files]}
