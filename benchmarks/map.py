@@ -73,7 +73,8 @@ def by_map(environ: Mapping[str, str], prompts: list[str], concurrency: int) -> 
     with tempfile.TemporaryDirectory() as home:
         session = Session(Cfai(), Path(home), environ=environ)
         begun = now()
-        plan = make_plan(session, "Classify: {text}", prompts, max_tokens=20)
+        request = session.build_request((), max_tokens=20)
+        plan = make_plan(session, "Classify: {text}", prompts, request)
         mapper = MapRunner(
             session, lambda _line: None, create_terminal_writer(io.StringIO()), input
         )

@@ -1,75 +1,280 @@
-"""Check the arguments of Python calls: unknown keyword names, texts and lists of texts."""
+"""Check the arguments of Python calls and of options: names, types and ranges."""
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import wraps
-from inspect import Parameter, Signature, signature
-from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial, wraps
+from operator import index
+from typing import Any, ParamSpec, TypeVar
 
 from .errors import InvalidOptionError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C")
+
+MAX_TEMPERATURE = 5.0  # Cloudflare's schema of llama-3.2-3b-instruct, read 2026-11-27
+MAX_CONCURRENCY = 100  # parallel calls of a map
+MIN_PREFIX_LENGTH = 3  # a shorter beginning of a name fits too many names
 
 
-def reject_unknown_arguments(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function to raise InvalidOptionError for an unknown keyword argument.
+# --- calls
 
-    The error suggests the closest known name. `**fields: Unpack[T]` of a TypedDict T is expanded
-    into its keys, also for help() and completion.
+
+def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function: a call that does not fit its signature raises InvalidOptionError.
+
+    The error names what is unknown, missing, given twice or too many, and the closest name. The
+    values of the arguments in VALUE_CHECKS are checked too. Signature and types stay the same.
     """
-    function_signature = signature(function)
-    parameters = [
-        expanded_parameter
-        for parameter in function_signature.parameters.values()
-        for expanded_parameter in _expand_typed_dict(parameter)
-    ]
-    names = [
-        known_parameter.name for known_parameter in parameters if known_parameter.name != "self"
-    ]
+    parameters = _Parameters(function)
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        unknown_names = [name for name in kwargs if name not in names]
-        if unknown_names:
-            raise _unknown_argument_error(function.__name__, unknown_names, names)
-        return function(*args, **kwargs)
+        error = parameters.find_error(args, kwargs)
+        # A traceback shows the variables of this frame, and an argument may be an API token.
+        call = [partial(function, *args, **kwargs)]
+        del args, kwargs
+        if error:
+            del call
+            raise error
+        return call.pop()()
 
-    vars(wrapper)["__signature__"] = Signature(
-        parameters, return_annotation=function_signature.return_annotation
-    )
     return wrapper
 
 
-def _expand_typed_dict(parameter: Parameter) -> Iterator[Parameter]:
-    """Yield the parameter itself, or one parameter per key for `**fields: Unpack[TypedDict]`."""
-    if parameter.kind is not parameter.VAR_KEYWORD:
-        yield parameter
-        return
-    (fields,) = get_args(parameter.annotation)
-    for name, hint in get_type_hints(fields).items():
-        yield Parameter(name, parameter.KEYWORD_ONLY, default=None, annotation=hint)
+def check_method_arguments(*names: str) -> Callable[[type[C]], type[C]]:
+    """Decorate a class: apply check_arguments to its constructor and these methods."""
+
+    def decorate(cls: type[C]) -> type[C]:
+        for name in ("__init__", *names):
+            attribute = vars(cls)[name]
+            if isinstance(attribute, classmethod):
+                setattr(cls, name, classmethod(check_arguments(attribute.__func__)))
+            else:
+                setattr(cls, name, check_arguments(attribute))
+        return cls
+
+    return decorate
 
 
-def _unknown_argument_error(
-    function_name: str, unknown_names: list[str], known_names: list[str]
-) -> InvalidOptionError:
+class _Parameters:
+    """The parameter names of a function, read from its code: `inspect` is slow to import."""
+
+    def __init__(self, function: Any) -> None:
+        code = function.__code__
+        end = code.co_argcount + code.co_kwonlyargcount
+        self._label = f"{function.__qualname__.removesuffix('.__init__')}()"
+        self._positional = code.co_varnames[: code.co_argcount]
+        self._keyword_only = code.co_varnames[code.co_argcount : end]
+        optional = (
+            *self._positional[code.co_argcount - len(function.__defaults__ or ()) :],
+            *(function.__kwdefaults__ or ()),
+        )
+        self._names = tuple(
+            name
+            for name in (*self._positional, *self._keyword_only)
+            if name not in {"self", "cls"}
+        )
+        self._required = tuple(name for name in self._names if name not in optional)
+
+    def find_error(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> InvalidOptionError | None:
+        """Return the error of a call with these arguments; None if they are valid."""
+        by_position = dict(zip(self._positional, args, strict=False))
+        unknown = [name for name in kwargs if name not in self._names]
+        if unknown:
+            return self._unknown_error(unknown)
+        if len(args) > len(self._positional):
+            return self._too_many_error(len(args))
+        twice = [name for name in kwargs if name in by_position]
+        if twice:
+            return InvalidOptionError(
+                f"{self._label} is given {twice[0]} twice, by position and by name",
+                "Give it once.",
+            )
+        missing = [
+            name for name in self._required if name not in by_position and name not in kwargs
+        ]
+        if missing:
+            return InvalidOptionError(
+                f"{self._label} needs {' and '.join(missing)}", self._format_names()
+            )
+        return _find_value_error({**by_position, **kwargs})
+
+    def _unknown_error(self, unknown: list[str]) -> InvalidOptionError:
+        suggestions = dict.fromkeys(
+            suggestion for name in unknown for suggestion in find_closest(name, self._names)
+        )
+        hint = f"Did you mean {' or '.join(suggestions)}?" if suggestions else self._format_names()
+        if "extra" in self._names:
+            hint = f"{hint} extra={{…}} adds other fields of the request."
+        noun = "argument" if len(unknown) == 1 else "arguments"
+        return InvalidOptionError(f"{self._label} has no {noun} {', '.join(unknown)}", hint)
+
+    def _too_many_error(self, count: int) -> InvalidOptionError:
+        allowed = [name for name in self._positional if name in self._names]
+        count -= len(self._positional) - len(allowed)
+        noun = "argument" if len(allowed) == 1 else "arguments"
+        example = next(iter(self._keyword_only), None)
+        return InvalidOptionError(
+            f"{self._label} takes {len(allowed)} {noun} by position, not {count}",
+            f"Give the others by name, such as {example}=…." if example else self._format_names(),
+        )
+
+    def _format_names(self) -> str:
+        return f"Its arguments: {', '.join(self._names)}." if self._names else "It takes none."
+
+
+def find_closest(name: str, known_names: Collection[str]) -> list[str]:
+    """Return the known names that a misspelled or shortened name may stand for, best first."""
     from difflib import get_close_matches
 
-    suggestions = [
-        suggestion
-        for name in unknown_names
-        for suggestion in get_close_matches(name, known_names, n=1)
-    ]
-    hint = (
-        f"Did you mean {', '.join(suggestions)}?"
-        if suggestions
-        else f"It takes {', '.join(known_names)}."
-    )
-    if "extra" in known_names:
-        hint = f"{hint} extra={{…}} adds other fields of the request."
+    prefix = name.lower()
+    if len(prefix) >= MIN_PREFIX_LENGTH:
+        by_prefix = [known for known in known_names if known.startswith(prefix)]
+        if by_prefix:
+            return by_prefix
+    return get_close_matches(prefix, known_names, n=1)
+
+
+# --- values
+
+
+def check_value(name: str, value: Any, label: str = "") -> Any:
+    """Return a valid value of an argument or option, with numbers as int or float.
+
+    `name` is the argument's name, or the option's `dest`. `label` comes before the value in the
+    message: "temperature=", or "--temperature " on the line of a magic. Raises InvalidOptionError.
+    A name that is not in VALUE_CHECKS has no rule here.
+    """
+    check = VALUE_CHECKS.get(name)
+    return value if check is None else check(value, name, label or f"{name}=")
+
+
+def _find_value_error(values: Mapping[str, Any]) -> InvalidOptionError | None:
+    try:
+        for name, value in values.items():
+            check_value(name, value)
+    except InvalidOptionError as error:
+        return error.with_traceback(None)
+    return None
+
+
+ValueCheck = Callable[[Any, str, str], Any]  # value, name, label
+
+
+def _check_str(value: Any, name: str, _label: str) -> str:
+    return require_str(value, name)
+
+
+def _check_bool(value: Any, name: str, _label: str) -> bool:
+    if not isinstance(value, bool):
+        raise _type_error(value, name, "True or False")
+    return value
+
+
+def _check_callable(value: Any, name: str, _label: str) -> Any:
+    if not callable(value):
+        raise _type_error(value, name, "a function")
+    return value
+
+
+def _check_extra(value: Any, name: str, _label: str) -> Any:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise _type_error(value, name, "a dict")
+    return value
+
+
+def _check_int(value: Any, name: str, _label: str) -> int:
+    if type(value) is int:
+        return value
+    try:
+        if not isinstance(value, bool):
+            return index(value)  # numpy's integers too
+    except TypeError:
+        pass
+    raise _type_error(value, name, "an integer")
+
+
+def _check_number(value: Any, name: str, _label: str) -> float:
+    """Return an int or float as it is, and a number of another library as a float."""
+    if type(value) is float or type(value) is int:
+        return value
+    if not isinstance(value, bool) and (
+        hasattr(value, "__float__") or hasattr(value, "__index__")
+    ):
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            pass
+    raise _type_error(value, name, "a number")
+
+
+def _check_tokens(value: Any, name: str, label: str) -> int:
+    number = _check_int(value, name, label)
+    if number < 1:
+        raise InvalidOptionError(f"{label}{number} leaves no answer", "Use 1 or more.")
+    return number
+
+
+def _check_limit(value: Any, name: str, label: str) -> float:
+    number = _check_number(value, name, label)
+    if not number > 0:
+        raise InvalidOptionError(f"{label}{number} is no limit", "Use more than 0.")
+    return number
+
+
+def _in_range(check: ValueCheck, low: float, high: float) -> ValueCheck:
+    def check_range(value: Any, name: str, label: str) -> Any:
+        number = check(value, name, label)
+        if not low <= number <= high:
+            raise InvalidOptionError(
+                f"{label}{number} is out of range", f"Use {low:g} to {high:g}."
+            )
+        return number
+
+    return check_range
+
+
+def _or_none(check: ValueCheck) -> ValueCheck:
+    def check_unless_none(value: Any, name: str, label: str) -> Any:
+        return None if value is None else check(value, name, label)
+
+    return check_unless_none
+
+
+# The rules of all entry points, by the name of the argument; options have the same names.
+VALUE_CHECKS: Mapping[str, ValueCheck] = {
+    "model": _check_str,
+    "system": _check_str,
+    "thread": _check_str,
+    "max_tokens": _or_none(_check_tokens),
+    "temperature": _or_none(_in_range(_check_number, 0, MAX_TEMPERATURE)),
+    "top_p": _or_none(_in_range(_check_number, 0, 1)),
+    "seed": _or_none(_check_int),
+    "think": _check_bool,
+    "stream": _check_bool,
+    "extra": _check_extra,
+    "max_neurons": _or_none(_check_limit),
+    "concurrency": _in_range(_check_int, 1, MAX_CONCURRENCY),
+    "confirm": _check_bool,
+    "queue": _check_bool,
+    "fresh": _check_bool,
+    "content_type": _or_none(_check_str),
+    "on_retry": _or_none(_check_callable),
+    "timeout": _check_limit,
+}
+
+
+def _type_error(value: Any, name: str, expected: str) -> InvalidOptionError:
     return InvalidOptionError(
-        f"{function_name} takes no {', '.join(map(repr, unknown_names))}", hint
+        f"{name} is of type {type(value).__name__}, not {expected}", f"Give {expected}."
     )
+
+
+# --- texts
 
 
 def require_str(value: Any, argument_name: str) -> str:

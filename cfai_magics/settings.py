@@ -23,6 +23,7 @@ from traitlets import (
 from traitlets.config import Config, Configurable
 
 from . import state_files
+from .arguments import MAX_TEMPERATURE
 from .course import NO_COURSE, CoursePolicy, find_course
 from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
 from .secret import call_without_traceback
@@ -142,7 +143,11 @@ class Cfai(Configurable):
     ).tag(config=True)
     system = Unicode("", help="System prompt sent where a cell gives none.").tag(config=True)
     temperature = FiniteCFloat(
-        None, allow_none=True, help="Temperature sent where a cell gives none; None sends none."
+        None,
+        allow_none=True,
+        min=0.0,
+        max=MAX_TEMPERATURE,
+        help="Temperature sent where a cell gives none; None sends none.",
     ).tag(config=True)
     max_tokens = StrictInt(2048, min=1, help="Most tokens an answer may have.").tag(config=True)
     format = Enum(FORMATS, default_value="markdown", help="Form of answers.").tag(config=True)

@@ -1,8 +1,6 @@
 """`from cfai_magics import ask, stream, embed`, without a notebook."""
 
-import inspect
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,7 +45,7 @@ def test_who_waits_for_the_next_minute_is_told_why(
     account: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(REQUESTS_PER_MINUTE_BY_TASK, "Text Generation", 2)
-    monkeypatch.setattr("cfai_magics.storage.rate_limiter.WINDOW_SECONDS", 0.5)
+    monkeypatch.setattr("cfai_magics.storage.ledger.WINDOW_SECONDS", 0.5)
     monkeypatch.setattr("cfai_magics.workers_ai.http.NOTIFY_AFTER", 0.0)
     for _ in range(3):
         cfai_magics.ask("Hi", max_tokens=5)
@@ -196,47 +194,6 @@ def test_a_stop_that_is_no_text_is_refused(account: Standin, stop: Any) -> None:
     with pytest.raises(InvalidOptionError, match="stop"):
         Request("m", (), stop=stop)
     assert account.requests == ()
-
-
-ASKS: dict[str, Callable[..., Any]] = {
-    "ask": partial(cfai_magics.ask, "hi"),
-    "stream": partial(cfai_magics.stream, "hi"),
-    "map": partial(cfai_magics.map, "{text}", ["hi"]),
-}
-CALLS: dict[str, Callable[..., Any]] = {
-    **ASKS,
-    "embed": partial(cfai_magics.embed, ["hi"]),
-    "similarity": partial(cfai_magics.similarity, ["hi"]),
-    "run": partial(cfai_magics.run, "@cf/baai/bge-m3", {"text": ["hi"]}),
-}
-
-
-@pytest.mark.parametrize("name", ASKS)
-def test_an_unknown_field_is_named_with_the_nearest(account: Standin, name: str) -> None:
-    with pytest.raises(InvalidOptionError) as caught:
-        ASKS[name](temprature=1)
-    told = f"{name} takes no 'temprature'. Did you mean temperature? extra={{…}} adds"
-    assert str(caught.value).startswith(told)
-    assert account.requests == ()
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_no_call_takes_an_unknown_name(account: Standin, name: str) -> None:
-    with pytest.raises(InvalidOptionError) as caught:
-        CALLS[name](modell="llama", zzz=1)
-    assert caught.value.cause == f"{name} takes no 'modell', 'zzz'"
-    with pytest.raises(InvalidOptionError) as caught:
-        CALLS[name](zzz=1)
-    assert "It takes " in caught.value.hint
-    assert "model" in caught.value.hint
-    assert account.requests == ()
-
-
-@pytest.mark.parametrize("name", ASKS)
-def test_the_fields_of_a_request_stand_in_each_signature(name: str) -> None:
-    shown = inspect.signature(getattr(cfai_magics, name)).parameters
-    assert {"max_tokens", "temperature", "top_p", "seed", "stop", "think", "extra"} <= set(shown)
-    assert not [each for each in shown.values() if each.kind is each.VAR_KEYWORD]
 
 
 @pytest.mark.parametrize("prompt", [None, 7, b"hi", ["hi"], "", " \n"], ids=repr)

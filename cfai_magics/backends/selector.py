@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
 
+from ..arguments import require_str
 from ..errors import (
     APIConnectionError,
     AuthenticationError,
@@ -204,7 +205,7 @@ class Backend:
         Raises InvalidOptionError if a gateway is set but Workers AI does not answer.
         """
         course = self._settings.course
-        if requested:
+        if require_str(requested, "gateway"):
             course.check_setting("gateway", requested)
         name = requested or course.gateway or self._settings.gateway
         if not name or name == NO_GATEWAY or (self.is_local and not requested):

@@ -18,7 +18,6 @@ from .batch_api import BatchApiJob
 from .dispatch import MapDispatcher, MapResults
 from .plan import RESULT_COLUMNS, MapPlan
 
-MAX_CONCURRENCY = 100
 CostsByKey = Mapping[str, Cost | None]
 
 
@@ -37,17 +36,6 @@ class MapOptions:
     queue: bool = False
     fresh: bool = False
 
-    def check(self) -> None:
-        """Raise InvalidOptionError if `concurrency` or `max_neurons` is out of range."""
-        if not 1 <= self.concurrency <= MAX_CONCURRENCY:
-            raise InvalidOptionError(
-                f"concurrency={self.concurrency}", f"Use 1 to {MAX_CONCURRENCY}."
-            )
-        if self.max_neurons is not None and not self.max_neurons > 0:
-            raise InvalidOptionError(
-                f"max_neurons={self.max_neurons} is no limit", "Use more than 0."
-            )
-
 
 @dataclass(frozen=True, slots=True)
 class MapRunner:
@@ -64,7 +52,6 @@ class MapRunner:
 
     def run(self, plan: MapPlan, options: MapOptions) -> Any:
         """Run a plan and return its rows with the columns answer, error and neurons added."""
-        options.check()
         with MapCache(self.session.home) as cache:
             batch_job = BatchApiJob(self.session, plan, cache, options.max_neurons)
             if options.queue:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from ..arguments import require_str
 from ..errors import InvalidOptionError
@@ -15,7 +15,7 @@ from ..prompt.output_formats import Schema, load_schema, read_schema, supports_s
 from ..prompt.serialize import SizeLimits
 from ..session.call import Target
 from ..session.session import Session
-from ..types.messages import Fields, Message, Request
+from ..types.messages import Message, Request
 from ..types.usage import Model
 from ..workers_ai.endpoints import chat_body
 from .table_io import Rows, parse_template, read_rows
@@ -54,13 +54,14 @@ def make_plan(
     session: Session,
     template: str,
     data: Any,
+    request: Request,
     *,
-    model: str = "",
     system: str = "",
     schema: Any = None,
-    **fields: Unpack[Fields],
 ) -> MapPlan:
     """Validate the arguments of a map and return its plan; no request is sent.
+
+    `request` has the model and the fields of all requests, and no messages.
 
     Raises InvalidOptionError for arguments that are not valid, and CoursePolicyError if the course
     does not allow the request.
@@ -73,8 +74,8 @@ def make_plan(
         )
     prompt_template = parse_template(require_str(template, "The prompt"), input_rows.column_names)
     loaded_schema = _load_schema_argument(schema)
-    target = session.resolve_target(model)
-    base_request = _build_base_request(session, target, loaded_schema, fields)
+    target = session.resolve_target(request.model)
+    base_request = _with_schema(request, target, loaded_schema)
     system_messages = _build_system_messages(session, system, loaded_schema)
     size_limits = SizeLimits(session.settings.table_rows, session.settings.value_characters)
     row_keys, row_errors, requests = [], [], dict[str, Request]()
@@ -107,22 +108,19 @@ def _load_schema_argument(value: Any) -> Schema | None:
     return load_schema(type(value).__name__, value)
 
 
-def _build_base_request(
-    session: Session, target: Target, schema: Schema | None, fields: Fields
-) -> Request:
-    """Return the request without messages, with response_format if there is a schema."""
-    base_request = session.build_request((), target, **fields)
+def _with_schema(request: Request, target: Target, schema: Schema | None) -> Request:
+    """Return the request with response_format if there is a schema."""
     if schema is None:
-        return base_request
+        return request
     schema_field = {
         "response_format": schema.build_response_format(
             is_openai_compatible=target.is_openai_compatible
         )
     }
     return replace(
-        base_request,
+        request,
         stream=supports_streaming_schema(target.model),
-        extra={**schema_field, **base_request.extra},
+        extra={**schema_field, **request.extra},
     )
 
 

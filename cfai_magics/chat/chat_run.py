@@ -176,13 +176,13 @@ class ChatRun:
             display.show_status(format_retry_message(error, pause, next_attempt))
 
         thread = self.turn_key.thread if self.turn_key else ""
-        with self.frontend.session.stream(
+        with self.frontend.session.open_stream(
             request,
+            self.target,
             on_retry,
             max_neurons=max_neurons,
             thread=thread,
             gateway=self.gateway,
-            target=self.target,
         ) as stream:
             try:
                 for delta in stream:

@@ -5,6 +5,7 @@ from argparse import Namespace
 from dataclasses import replace
 from keyword import iskeyword
 
+from ..arguments import check_value
 from ..chat.attachments import load_image
 from ..chat.chat_run import ChatRun
 from ..chat.compare import Comparison
@@ -28,7 +29,7 @@ from ..prompt.output_formats import (
 )
 from ..prompt.serialize import SizeLimits
 from ..prompt.tools import Tool, make_tool
-from ..session.call import Target
+from ..session.call import Target, build_target_request
 from ..tasks.task_input import parse_params
 from ..tasks.task_run import prepare_task
 from ..types.messages import Answer, AnswerSet, Message, Request, Variant, make_variants
@@ -331,16 +332,14 @@ def _check_options(prompt: str, options: Namespace) -> None:
         raise InvalidOptionError(
             f"-o {options.output} is no variable name", "Use letters, digits and _."
         )
-    if options.max_neurons is not None and not options.max_neurons > 0:
-        raise InvalidOptionError(
-            f"--max-neurons {options.max_neurons} is no limit", "Use more than 0."
-        )
     if options.times < 1:
         raise InvalidOptionError(f"-n {options.times} asks nothing", "Use 1 or more.")
-    if options.max_tokens is not None and options.max_tokens < 1:
-        raise InvalidOptionError(
-            f"--max-tokens {options.max_tokens} leaves no answer", "Use 1 or more."
-        )
+    for name in ("max_neurons", "max_tokens", "top_p"):
+        value = getattr(options, name)
+        if value is not None:
+            check_value(name, value, f"--{name.replace('_', '-')} ")
+    for temperature in options.temperature:
+        check_value("temperature", temperature, "--temperature ")
 
 
 def _build_request(
@@ -350,9 +349,10 @@ def _build_request(
     target: Target,
     temperature: float | None,
 ) -> Request:
-    return frontend.session.build_request(
-        messages,
+    return build_target_request(
+        frontend.session.settings,
         target,
+        messages,
         max_tokens=options.max_tokens,
         temperature=temperature,
         top_p=options.top_p,

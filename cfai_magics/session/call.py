@@ -1,7 +1,7 @@
 """Resolve a call once: its model, backend, record mode, recorded answer, client and cost."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,8 +27,9 @@ from ..replay.interaction import Interaction
 from ..replay.lookup import Lookup
 from ..replay.record_mode import RecordMode
 from ..replay.recorder import Recorder
+from ..settings import Cfai
 from ..storage.ledger import CallContext
-from ..types.messages import Request
+from ..types.messages import Message, Request, check_messages, collect_stop_sequences
 from ..types.results import Provenance, RecordingInfo
 from ..types.usage import Catalog, Model
 from ..workers_ai.endpoints import chat_body
@@ -58,6 +59,39 @@ class Target(NamedTuple):
     def is_openai_compatible(self) -> bool:
         """Whether another server or the local model answers, with a model not in the catalog."""
         return self.backend_kind != "account" and not self.model.task
+
+
+def build_target_request(  # noqa: PLR0913 - one argument per field of a request
+    settings: Cfai,
+    target: Target,
+    messages: Iterable[Message],
+    *,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    stop: str | Iterable[str] | None = None,
+    think: bool = False,
+    stream: bool = True,
+    extra: Mapping[str, Any] | None = None,
+) -> Request:
+    """Build a request to a resolved model, with defaults from the settings.
+
+    Every question is built here: of a magic, the shell, Python, the panel or a map.
+    """
+    return Request(
+        target.model.name,
+        check_messages(messages),
+        max_tokens=settings.max_tokens if max_tokens is None else max_tokens,
+        temperature=settings.temperature if temperature is None else temperature,
+        top_p=top_p,
+        seed=seed,
+        stop=collect_stop_sequences(stop),
+        think=think if target.model.reasoning else None,
+        stream=stream,
+        extra={} if extra is None else extra,
+        requested_model=target.requested_model,
+    )
 
 
 class Call(NamedTuple):

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 from .. import forks
-from ..arguments import collect_texts, reject_unknown_arguments, require_str
+from ..arguments import check_method_arguments, collect_texts
 from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
@@ -23,20 +23,13 @@ from ..replay.recorder import Recorder
 from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
 from ..storage.ledger import CallContext, Ledger
-from ..types.messages import (
-    Answer,
-    Fields,
-    Message,
-    Request,
-    check_messages,
-    collect_stop_sequences,
-)
+from ..types.messages import Answer, Message, Request, require_request
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
 from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import Payload, check_files, check_payload
-from .call import Call, CallOrigin, CallResolver, ClientGroup, Target
+from .call import Call, CallOrigin, CallResolver, ClientGroup, Target, build_target_request
 from .observers import Callback, Observers, Resource, Unwatch
 from .parallel import BudgetPool, ParallelStreams
 from .reservation import Accounting, Reservation, reserve_group
@@ -51,12 +44,28 @@ if TYPE_CHECKING:
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
 
+@check_method_arguments(
+    "build_request", "stream", "parallel", "ask", "embed", "run", "to_markdown", "estimate_cost"
+)
 class Session(forks.ChildForkHook, Unpicklable):
     """One user's session with Workers AI, another server or the local model.
 
-    The constructor gets the state folder `home`, the environment, the transport and the clocks:
-    `clock` measures durations, `wall_clock` returns seconds since 1970. `notebook` is the
-    notebook's name in the ledger.
+    Every call goes through a session: it applies the settings, the course's policy and the
+    budgets, replays recorded answers, and books the cost in the ledger. The magics have one, which
+    `cfai_magics.api.get_current_session` returns. Call `close` on a session of your own.
+
+    Args:
+        settings: The settings; `cfai_magics.settings.load_settings` reads them.
+        home: Folder for the state: ledger, conversations, catalog and credentials.
+        environ: Environment variables; None is those of the process.
+        transport: Transport of httpx for all requests; None is the network.
+        clock: Returns seconds, to measure durations.
+        wall_clock: Returns the seconds since 1970-01-01 UTC.
+
+    Attributes:
+        settings: The settings, which may be changed at any time.
+        home: The folder for the state.
+        notebook: The notebook's name in the ledger.
     """
 
     def __init__(
@@ -146,33 +155,57 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     # --- calls
 
-    @reject_unknown_arguments
-    def build_request(
-        self, messages: Iterable[Message], model: str | Target = "", **fields: Unpack[Fields]
+    def build_request(  # noqa: PLR0913 - one argument per field, for completion
+        self,
+        messages: Iterable[Message],
+        model: str = "",
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: str | Iterable[str] | None = None,
+        think: bool = False,
+        stream: bool = True,
+        extra: Mapping[str, Any] | None = None,
     ) -> Request:
-        """Build the request for these messages, with defaults from the settings.
+        """Build the request for these messages, with defaults from the settings; send nothing.
 
-        `model` may be a short name, or a target that is resolved; the fields are those of Request.
+        Args:
+            messages: OpenAI messages in order, such as {"role": "user", "content": "Hi"}.
+            model: The model's name, of which the end is enough; "" is the setting `model`.
+            max_tokens: At most so many tokens of the answer; None is the setting `max_tokens`.
+            temperature: 0 to 5; None is the setting `temperature`, which sends none if unset.
+            top_p: 0 to 1: sample only from the most likely tokens with this total probability.
+            seed: Number that makes sampling repeatable, if the model supports it.
+            stop: One text or several: the answer ends before the first of them.
+            think: Let a reasoning model think first, which costs tokens.
+            stream: Receive the answer in pieces; False receives it whole.
+            extra: Further fields of the request's JSON body; they override the other fields.
 
-        Raises ModelNotFoundError or InvalidOptionError before anything is sent.
+        Returns:
+            The request, with the model's full name. It sends and costs nothing.
+
+        Raises:
+            ModelNotFoundError: No model has this name.
+            InvalidOptionError: An argument is not valid.
+            LocalModelError: The local model is in use and cannot be started.
         """
-        target = model if isinstance(model, Target) else self.resolve_target(model)
-        max_tokens, temperature = fields.get("max_tokens"), fields.get("temperature")
-        return Request(
-            target.model.name,
-            check_messages(messages),
-            max_tokens=self.settings.max_tokens if max_tokens is None else max_tokens,
-            temperature=self.settings.temperature if temperature is None else temperature,
-            top_p=fields.get("top_p"),
-            seed=fields.get("seed"),
-            stop=collect_stop_sequences(fields.get("stop")),
-            think=bool(fields.get("think")) if target.model.reasoning else None,
-            stream=fields.get("stream") is not False,
-            extra={} if (extra := fields.get("extra")) is None else extra,
-            requested_model=target.requested_model,
+        return build_target_request(
+            self.settings,
+            self.resolve_target(model),
+            messages,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            stop=stop,
+            think=think,
+            stream=stream,
+            extra=extra,
         )
 
-    def stream(  # noqa: PLR0913 - all but the first two are given by name
+    def stream(
         self,
         request: Request,
         on_retry: OnRetry | None = None,
@@ -181,17 +214,57 @@ class Session(forks.ChildForkHook, Unpicklable):
         thread: str = "",
         gateway: str = "",
         pool: BudgetPool | None = None,
-        target: Target | None = None,
     ) -> AnswerStream:
         """Return the stream of an answer: reserved when it starts, settled however it ends.
 
-        `max_neurons` limits this call in addition to the budgets. `thread` is the name of the
-        conversation in the ledger. `gateway` is as in Backend.resolve_gateway. With `pool`, the
-        cost is reserved from that pool. `target` is the model of the request, if it is resolved.
+        Nothing is sent until the iteration starts. Use a `with` block, so that the connection is
+        closed and the cost is booked when a loop ends early.
+
+        Args:
+            request: The request, as `build_request` returns it.
+            on_retry: Called before a wait with the error, the seconds to wait, and the number of
+                the next attempt.
+            max_neurons: Maximum cost of this call in neurons, in addition to the budgets.
+            thread: Name of the conversation in the ledger.
+            gateway: Name of the AI Gateway, or "off" for none; "" is the setting `gateway`.
+            pool: The cost is reserved from this pool of a map; None reserves it by itself.
+
+        Returns:
+            An iterator over the deltas: text, reasoning, tool calls, usage and finish reason. Its
+            `answer` is the answer so far.
+
+        Raises:
+            InvalidOptionError: An argument is not valid. Nothing was sent.
+            CoursePolicyError: The course's cfai.toml does not allow the request.
+            MissingCredentialsError: No account or API token is set.
+            BudgetExceededError: Raised by the iteration if a budget has too little left.
+            BudgetCutoffError: Raised by the iteration if the answer reached the end of a budget.
+            WorkersAIError: Raised by the iteration if the request failed.
         """
-        target = target or self._find_target(request.model)
-        if request.model != target.model.name:
-            request = _with_full_name(request, target)
+        require_request(request)
+        target = self._find_target(request.model)
+        return self.open_stream(
+            _with_full_name(request, target),
+            target,
+            on_retry,
+            max_neurons=max_neurons,
+            thread=thread,
+            gateway=gateway,
+            pool=pool,
+        )
+
+    def open_stream(  # noqa: PLR0913 - all but the first three are given by name
+        self,
+        request: Request,
+        target: Target,
+        on_retry: OnRetry | None = None,
+        *,
+        max_neurons: float | None = None,
+        thread: str = "",
+        gateway: str = "",
+        pool: BudgetPool | None = None,
+    ) -> AnswerStream:
+        """Return the same as `stream` for a request to a resolved model."""
         if self.settings.course.path is not None:
             self.check_course_policy(request, target)
         origin = CallOrigin(pool.clients if pool else None, None, thread)
@@ -212,10 +285,23 @@ class Session(forks.ChildForkHook, Unpicklable):
     ) -> ParallelStreams:
         """Return the parallel streams of the answers to all requests.
 
-        The cost of all is reserved as one sum before the first is sent; `max_neurons` limits
-        that sum. `targets` are the models of the requests, if they are resolved.
+        The cost of all is reserved as one sum before the first is sent.
+
+        Args:
+            requests: One request, or several.
+            max_neurons: Maximum cost of all requests together, in neurons.
+            gateway: As for `stream`.
+            targets: The models of the requests, if they are resolved.
+
+        Returns:
+            An iterator over pairs: the index of the request, and a delta or the end of its answer.
+
+        Raises:
+            CfaiError: As for `stream`. An error of one request does not stop the others.
         """
         request_list = [requests] if isinstance(requests, Request) else list(requests)
+        for request in request_list:
+            require_request(request)
         if targets is None:
             targets = [self._find_target(request.model) for request in request_list]
         request_list = list(map(_with_full_name, request_list, targets))
@@ -269,18 +355,39 @@ class Session(forks.ChildForkHook, Unpicklable):
         is_local = target.backend_kind == "local" if target else self.backend.is_local
         self.settings.course.check_request(request, is_local=is_local)
 
-    def estimate_cost(self, request: Request | RequestSize, model: Model) -> Cost | None:
-        """Return the estimated cost of a request on its backend; None if it is unknown."""
-        return self.resolver.estimate_cost(request, self._target_of(model))
+    def estimate_cost(self, request: Request | RequestSize, resolved_model: Model) -> Cost | None:
+        """Return the estimated cost of a request on its backend.
 
-    def ask(self, request: Request, max_neurons: float | None = None) -> Answer:
-        """Send the request and return its complete answer."""
-        with self.stream(request, max_neurons=max_neurons) as stream:
+        Args:
+            request: The request, or its size.
+            resolved_model: The model of `resolve_model`, with its prices.
+
+        Returns:
+            Lower and upper bound in neurons; None if no price is known.
+        """
+        return self.resolver.estimate_cost(request, self._target_of(resolved_model))
+
+    def ask(
+        self,
+        request: Request,
+        max_neurons: float | None = None,
+        *,
+        on_retry: OnRetry | None = None,
+        thread: str = "",
+        gateway: str = "",
+    ) -> Answer:
+        """Send the request and return its complete answer; arguments as for `stream`.
+
+        Raises:
+            CfaiError: As for `stream`; `error.answer` is the part that was received.
+        """
+        with self.stream(
+            request, on_retry, max_neurons=max_neurons, thread=thread, gateway=gateway
+        ) as stream:
             for _ in stream:
                 pass
             return stream.answer
 
-    @reject_unknown_arguments
     def embed(
         self,
         texts: str | Iterable[str],
@@ -289,13 +396,23 @@ class Session(forks.ChildForkHook, Unpicklable):
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> Embeddings:
-        """Return one vector per text, in order; a single text gives one vector.
+        """Return one embedding vector per text, in the order of the texts.
 
-        `max_neurons` limits all requests together. Raises InvalidOptionError if a text is not a
-        string.
+        Args:
+            texts: One text, or an iterable of texts.
+            model: Name of an embedding model; "" is bge-m3.
+            on_retry: As for `stream`.
+            max_neurons: Maximum cost of all requests together, in neurons.
+
+        Returns:
+            n vectors of d floats; their `array` has dtype float64 and shape (n, d).
+
+        Raises:
+            InvalidOptionError: One of the texts is not a str. Nothing was sent.
+            CfaiError: As for `stream`.
         """
         requested, all_texts = (
-            require_str(model or "", "model") or EMBEDDING_MODEL,
+            model or EMBEDDING_MODEL,
             collect_texts(texts, "texts"),
         )
         target = self.resolve_target(requested)
@@ -306,7 +423,6 @@ class Session(forks.ChildForkHook, Unpicklable):
         call = self.resolver.resolve_embeddings(request, target, full_name, all_texts)
         return self._task_calls.embed(all_texts, call, on_retry, max_neurons)
 
-    @reject_unknown_arguments
     def run(
         self,
         model: str,
@@ -317,18 +433,31 @@ class Session(forks.ChildForkHook, Unpicklable):
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> TaskResult:
-        """Run a native task and return its raw result.
+        """Run a native task of Workers AI and return its unparsed result.
 
-        `content_type` and `files` are those of WorkersAI.run; `max_neurons` limits this call.
+        Args:
+            model: The model's name, of which the end is enough.
+            payload: The fields of the request, which are sent as JSON, or bytes.
+            content_type: MIME type of `payload` if it is bytes.
+            files: Files by field name, in the form that httpx takes. All fields are then sent as
+                multipart/form-data, which the flux-2 models require.
+            on_retry: As for `stream`.
+            max_neurons: Maximum cost of this call, in neurons.
+
+        Returns:
+            The JSON value in `result`, or the bytes in `content`, with the cost in neurons.
+
+        Raises:
+            InvalidOptionError: An argument is not valid. Nothing was sent.
+            CfaiError: As for `stream`.
         """
         check_payload(payload)
         self.backend.ensure_local_server()
-        target = self._target_of(self.resolve_catalog_model(require_str(model or "", "model")))
+        target = self._target_of(self.resolve_catalog_model(model))
         self.settings.course.check_task(target.model, payload)
         call_kwargs = {"content_type": content_type, "files": files}
         return self._task_calls.run(target, payload, on_retry, max_neurons, **call_kwargs)
 
-    @reject_unknown_arguments
     def to_markdown(
         self,
         files: Files,
@@ -336,7 +465,20 @@ class Session(forks.ChildForkHook, Unpicklable):
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> TaskResult:
-        """Convert documents, given as (name, bytes, MIME type), to Markdown."""
+        """Convert documents to Markdown with Workers AI.
+
+        Args:
+            files: Each document as a tuple of file name, bytes and MIME type.
+            on_retry: As for `stream`.
+            max_neurons: Maximum cost of this call, in neurons.
+
+        Returns:
+            A list in `result` with a dict per document, whose "data" is the Markdown.
+
+        Raises:
+            InvalidOptionError: A document has another form. Nothing was sent.
+            CfaiError: As for `stream`.
+        """
         check_files(files)
         self.settings.course.check_model(TO_MARKDOWN_MODEL.name)
         self.backend.ensure_local_server()
@@ -350,7 +492,10 @@ class Session(forks.ChildForkHook, Unpicklable):
         return Target(model, "local" if self.backend.is_local else kind, server)
 
     def fetch_account_usage(self) -> dict[str, float]:
-        """Fetch today's neurons by model from Cloudflare, and store their sum in the ledger."""
+        """Fetch today's neurons by model from Cloudflare, and store their sum in the ledger.
+
+        Raises PermissionDeniedError if the token lacks Account Analytics - Read.
+        """
         client = self.backend.client()
         neurons_by_model = client.fetch_neurons_by_model(self.now())
         self.accounting.ledger.save_account_figure(
@@ -391,7 +536,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         InvalidOptionError if the name is unknown or ambiguous.
         """
         self.backend.ensure_local_server()
-        return self._find_target(require_str(name or "", "model") or self.settings.model)
+        return self._find_target(name or self.settings.model)
 
     def _find_target(self, name: str) -> Target:
         local_server = self.backend.local_server

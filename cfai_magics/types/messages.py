@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 from itertools import product
 from operator import add
-from typing import Any, TypedDict, overload
+from typing import Any, overload
 
-from ..arguments import collect_texts
+from ..arguments import check_value, collect_texts
 from ..errors import InvalidOptionError
 from ..markdown.blocks import find_first_code_block, strip_remote_content
 from ..markdown.escaping import escape_markdown
@@ -20,29 +20,32 @@ from .usage import CostBasis, DayUsage, Usage, WithUsage
 Message = Mapping[str, Any]
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
 ColumnKey = tuple[str, float | None]  # model and temperature
-
-
-class Fields(TypedDict, total=False):
-    """The optional fields of a request; a field that is None is not sent."""
-
-    max_tokens: int | None
-    temperature: float | None
-    top_p: float | None
-    seed: int | None
-    stop: str | Iterable[str] | None
-    think: bool | None
-    stream: bool | None
-    extra: Mapping[str, Any] | None
+# The fields of a Request with a rule in arguments.py; `think` is None without reasoning.
+OPTIONAL_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "think")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One chat request: all fields that the answer depends on.
 
-    `model` is a full catalog name, and `messages` are OpenAI messages in order. A field that is
-    None is not sent. `extra` contains further fields of the body as JSON values, which override
-    the other fields. `requested_model` is the model that the user named if a local model replaces
-    it. Raises InvalidOptionError for messages that are not mappings and stops that are not texts.
+    `Session.build_request` makes one with defaults from the settings. A field that is None is not
+    sent.
+
+    Attributes:
+        model: Full name of the model in the catalog.
+        messages: OpenAI messages in order.
+        max_tokens: Maximum number of tokens of the answer, 1 or more.
+        temperature: 0 to 5.
+        top_p: 0 to 1.
+        seed: Number that makes sampling repeatable, if the model supports it.
+        stop: The answer ends before the first of these texts.
+        think: Whether a reasoning model thinks first; None for other models.
+        stream: Whether the answer is received in pieces.
+        extra: Further fields of the body as JSON values, which override the other fields.
+        requested_model: The model that the user named if a local model replaces it, else "".
+
+    Raises:
+        InvalidOptionError: A field has a wrong type or is out of range.
     """
 
     model: str
@@ -60,10 +63,21 @@ class Request:
     def __post_init__(self) -> None:
         object.__setattr__(self, "messages", check_messages(self.messages))
         object.__setattr__(self, "stop", collect_stop_sequences(self.stop))
-        if not isinstance(self.extra, Mapping):
-            raise InvalidOptionError(
-                f"extra is of type {type(self.extra).__name__}", "Give a dict."
-            )
+        for name in ("model", "stream", "extra"):
+            object.__setattr__(self, name, check_value(name, getattr(self, name)))
+        for name in OPTIONAL_FIELDS:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, check_value(name, value))
+
+
+def require_request(value: Any) -> None:
+    """Raise InvalidOptionError if the value is not a Request."""
+    if not isinstance(value, Request):
+        raise InvalidOptionError(
+            f"request is of type {type(value).__name__}, not a Request",
+            "Session.build_request makes one.",
+        )
 
 
 def collect_stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -134,16 +148,29 @@ Delta = TextDelta | ReasoningDelta | ToolCall | Usage | FinishDelta
 class Answer(WithUsage):
     """One answer, complete or partial.
 
-    `finish_reason` is that of FinishDelta, or "interrupted", "cut" or "budget" for a partial
-    answer. `tool_calls` are the calls that the model asks for, `tool_results` those that were run.
-    `seconds` and `first_token_seconds` are measured by the client from sending the request. The
-    second is None if no token was received. `is_local` is True if a local model answered.
-    `endpoint` names the AI Gateway with its cache status, or the other server. `notes` are lines
-    about the call for the user. `day_usage` is the usage of the day after the call. `provenance`
-    identifies the request, and the recording if the answer is replayed. `raw` is the JSON reply if
-    the call was not streamed. `parsed` is the text parsed by its output format: a JSON value, a
-    DataFrame or code. For a native task it is the output: an image, audio, a list or vectors.
-    `work_summary` is then the amount of work, in the unit of the task.
+    str() and f-strings give its text, and notebooks display it as Markdown.
+
+    Attributes:
+        model: Full name of the model that answered.
+        text: The answer's text.
+        reasoning: What a reasoning model wrote before the text.
+        tool_calls: The tool calls that the model asks for.
+        tool_results: The tool calls that were run, with their results.
+        finish_reason: stop, length, tool_calls, content_filter, error or unknown; or interrupted,
+            cut or budget for a partial answer.
+        usage: Tokens and neurons; `neurons` and `cost_basis` are its fields too.
+        seconds: Time from sending the request to the end, in seconds.
+        first_token_seconds: Time to the first token, in seconds; None if no token was received.
+        request_id: Cloudflare's id of the request, if it sent one.
+        is_local: Whether a local model answered.
+        endpoint: The AI Gateway with its cache status, or the other server; "" is Workers AI.
+        notes: Lines about the call for the user.
+        day_usage: Usage of the account on this day, after the call; None if unknown.
+        provenance: The request's hash, and the recording if the answer is replayed.
+        raw: The JSON reply if the call was not streamed.
+        parsed: The text parsed by its output format: a JSON value, a DataFrame or code. For a
+            native task it is the output: an image, audio, a list or vectors.
+        work_summary: The amount of work of a native task, in its unit.
     """
 
     model: str
@@ -176,7 +203,10 @@ class Answer(WithUsage):
         )
 
     def json(self) -> Any:
-        """Return the JSON value of the text or its first code block; ValueError if invalid."""
+        """Return the JSON value of the text, or of its first code block.
+
+        Raises ValueError if neither is JSON.
+        """
         try:
             return json.loads(self.text)
         except ValueError:
@@ -265,8 +295,11 @@ def variant_titles(variants: Sequence[Variant]) -> list[str]:
 class AnswerSet:
     """The answers to all variants of one question: a sequence, in the order of the variants.
 
-    `errors` has a line for each answer that failed, and "" for the others. `seconds` is the
-    elapsed time of all calls together.
+    Attributes:
+        variants: Model, temperature and repetition of each answer.
+        answers: The answers, complete or partial.
+        errors: A line for each answer that failed, and "" for the others.
+        seconds: Elapsed time of all calls together, in seconds.
     """
 
     variants: tuple[Variant, ...]
@@ -348,7 +381,12 @@ class AnswerSet:
         )
 
     def df(self) -> Any:
-        """Return a pandas DataFrame with one row per answer; SetupError if pandas is missing."""
+        """Return a pandas DataFrame with one row per answer.
+
+        Its columns are model, temperature, number (the repetition, from 1), text, tokens_in,
+        tokens_out, neurons, basis, seconds, first_token_seconds, tokens_per_second, finish and
+        error. A figure that is unknown is None or NaN. Raises SetupError if pandas is missing.
+        """
         return to_data_frame(list(map(_variant_row, self.variants, self.answers, self.errors)))
 
     def __str__(self) -> str:

@@ -74,9 +74,12 @@ def combine_provenance(provenances: Sequence["Provenance"]) -> "Provenance":
 class Provenance:
     """Where an answer comes from: its request, its time, and the recording if it is replayed.
 
-    `request_fingerprint` is the hash of all fields that the answer depends on. `parameters` are
-    the fields without the text of the question. `asked_at` is an ISO time in UTC. `version` is the
-    package version.
+    Attributes:
+        request_fingerprint: Hash of all fields that the answer depends on.
+        parameters: The fields of the request, without the text of the question.
+        asked_at: ISO time in UTC.
+        version: Version of this package.
+        recording: The recording that was replayed; None for an answer of a model.
     """
 
     request_fingerprint: str = ""
@@ -117,10 +120,14 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult(WithUsage):
-    """The reply to a native task: the JSON `result`, or bytes with their content type.
+    """The reply to a native task: JSON, or bytes with their content type.
 
-    Exactly one of `result` and `content` is set. `notes`, `day_usage` and `provenance` are as in
-    Answer.
+    Attributes:
+        result: The JSON value; None if the reply is bytes.
+        content: The bytes; None if the reply is JSON.
+        content_type: MIME type of the reply.
+        usage: Tokens and neurons; `neurons` and `cost_basis` are its fields too.
+        notes: As in Answer, and so are `day_usage` and `provenance`.
     """
 
     result: Any = None
@@ -134,10 +141,16 @@ class TaskResult(WithUsage):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Embeddings(WithUsage):
-    """Embedding vectors, in the order of their texts.
+    """n embedding vectors of d numbers, in the order of their texts.
 
-    numpy accepts it in place of an array, and `array` is one. `notes`, `day_usage`, `provenance`
-    and `is_local` are as in Answer.
+    It is a sequence of vectors, and numpy accepts it in place of an array.
+
+    Attributes:
+        model: Full name of the model.
+        vectors: n tuples of d floats.
+        usage: Tokens and neurons of all requests; `neurons` and `cost_basis` are its fields too.
+        texts: The n texts.
+        notes: As in Answer, and so are `day_usage`, `provenance` and `is_local`.
     """
 
     model: str
@@ -174,12 +187,15 @@ class Embeddings(WithUsage):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The number of vectors, and their dimension."""
+        """The number n of vectors, and their dimension d: (n, d)."""
         return len(self.vectors), len(self.vectors[0]) if self.vectors else 0
 
     @property
     def array(self) -> Any:
-        """The vectors as a numpy array with one row per text; InvalidOptionError without numpy."""
+        """The vectors as a numpy array of dtype float64 and shape (n, d), one row per text.
+
+        Raises InvalidOptionError if numpy is not installed.
+        """
         return self.__array__()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:  # noqa: FBT001 - as numpy calls it
@@ -193,7 +209,10 @@ class Embeddings(WithUsage):
         return np.array(self.vectors, dtype=dtype or float).reshape(self.shape)
 
     def similarities(self) -> tuple[tuple[float, ...], ...]:
-        """Return the matrix of cosine similarities between all vectors, from -1 to 1."""
+        """Return the cosine similarities of all pairs of vectors: n rows of n floats.
+
+        They are from -1 (opposite) to 1 (same direction). A vector of zeros has similarity 0.
+        """
         lengths = [math.hypot(*vector) or 1.0 for vector in self.vectors]
         units = [
             [number / length for number in vector]

@@ -17,7 +17,16 @@ Scope = Literal["day", "session", "notebook", "cell", "free"]
 class Usage:
     """The usage of one call so far: tokens, and neurons with their cost basis.
 
-    `prompt_tokens` include `cached_tokens`. `neurons` is None if unknown.
+    A neuron is Cloudflare's unit of billing: 1,000 neurons cost 0.011 USD, and an account has
+    10,000 free neurons per UTC day (Cloudflare's page on Workers AI pricing, read September 2026).
+
+    Attributes:
+        prompt_tokens: Tokens of the prompt, with those from the cache.
+        completion_tokens: Tokens of the answer, with those of its reasoning.
+        cached_tokens: Tokens of the prompt that Cloudflare had in its cache.
+        neurons: Cost in neurons; None if unknown.
+        cost_basis: Where `neurons` comes from: billed (reported by Cloudflare), estimated (from
+            prices and tokens) or replayed (a recording: 0 neurons); None if unknown.
     """
 
     prompt_tokens: int = 0
@@ -60,10 +69,24 @@ class WithUsage:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model of the catalog. Prices are neurons per 1,000 tokens; None if unknown.
+    """One model of the catalog, with what Cloudflare's catalog says of it.
 
-    `units` are the prices of other units in neurons, by the names in `pricing/prices.py`.
-    `deprecation_date` is an ISO date. `supports_batch_api` says whether the model accepts batches.
+    The prices are from Cloudflare's catalog on the date of the `Catalog`; None is unknown.
+
+    Attributes:
+        name: Full name, such as @cf/google/gemma-4-26b-a4b-it.
+        task: Cloudflare's name of its task, such as Text Generation.
+        neurons_in: Neurons per 1,000 tokens of the prompt.
+        neurons_out: Neurons per 1,000 tokens of the answer.
+        neurons_cached: Neurons per 1,000 tokens of the prompt from the cache.
+        context_window: Maximum number of tokens of prompt and answer together.
+        vision: Whether it takes images.
+        tools: Whether it calls functions.
+        reasoning: Whether it can think before it answers.
+        paid_plan_only: Whether it needs Cloudflare's paid plan.
+        deprecation_date: ISO date on which it is retired; None if none is announced.
+        supports_batch_api: Whether it accepts batches.
+        units: Neurons per unit of other work, by names such as "audio minute".
     """
 
     name: str
@@ -97,9 +120,13 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One budget in neurons; `spent` is the sum of billed, estimated and reserved neurons.
+    """One budget.
 
-    `from_course` is True if the course's file sets it.
+    Attributes:
+        scope: What it limits: a day, session, notebook or cell, or the free neurons of a day.
+        neurons: The limit in neurons.
+        spent: Billed, estimated and reserved neurons together.
+        from_course: Whether the course's file sets it.
     """
 
     scope: Scope
@@ -126,12 +153,18 @@ class AccountFigure:
 
 @dataclass(frozen=True, slots=True)
 class DayUsage:
-    """The usage of one account on one UTC day, in neurons.
+    """The usage of one account on one UTC day, in neurons, as this computer's ledger has it.
 
-    `billed`, `estimated` and `reserved` do not overlap. `limit` is the day's budget, or the free
-    allowance if none is set. `is_closed` is True if Cloudflare reported that the allowance is used
-    up. `seconds_left` is the time until 00:00 UTC. `account` is Cloudflare's own number, if it was
-    queried today.
+    `billed`, `estimated` and `reserved` do not overlap.
+
+    Attributes:
+        billed: Neurons that Cloudflare reported.
+        estimated: Neurons of calls without a report.
+        reserved: Maximum cost of the calls in progress.
+        limit: The day's budget, or the free neurons if none is set.
+        seconds_left: Seconds until 00:00 UTC.
+        is_closed: Whether Cloudflare reported that the free neurons are used up.
+        account: Cloudflare's own number, if it was queried today.
     """
 
     billed: float

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ipywidgets import HTML, HBox, VBox
 
+from ..arguments import MAX_TEMPERATURE
 from ..errors import InvalidOptionError
 from ..session.session import Session
 from ..settings import Cfai, update_settings_file
@@ -16,7 +17,6 @@ from .inputs import (
     show_errors_in,
 )
 
-MAX_TEMPERATURE = 5.0  # limit of Workers AI
 DEFAULT_MAX_TOKENS: int = Cfai.max_tokens.default_value
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ..arguments import collect_texts
+from ..arguments import check_method_arguments, collect_texts, require_str
 from ..errors import (
     AuthenticationError,
     InvalidAccountIdError,
@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable
-from ..types.messages import Answer, FinishDelta, Request, TextDelta
+from ..types.messages import Answer, FinishDelta, Request, TextDelta, require_request
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Usage
 from .chat_stream import AnswerBuilder, ChatStream, StreamOptions
@@ -204,11 +204,34 @@ class TokenChecker:
         return True
 
 
+@check_method_arguments(
+    "openai_compatible",
+    "stream",
+    "chat",
+    "embed",
+    "embed_batches",
+    "run",
+    "to_markdown",
+    "list_models",
+)
 class WorkersAI(Unpicklable):
     """Client of Cloudflare Workers AI: one account, one connection pool.
 
-    `timeout` is the maximum number of seconds between two parts of an answer. Use a `with` block,
-    or call `close`. All methods raise only the errors of `cfai_magics.errors`.
+    It has no budgets, no ledger and no recordings: those are parts of a Session. Models have their
+    full names, such as @cf/google/gemma-4-26b-a4b-it. Use a `with` block, or call `close`. All
+    methods raise only the errors of `cfai_magics.errors`.
+
+    Args:
+        account_id: The account's id, 32 hexadecimal characters.
+        api_token: An API token with the permissions Workers AI - Read and Workers AI - Edit.
+        base_url: Base URL of Cloudflare's API.
+        timeout: Maximum number of seconds between two parts of an answer, above 0.
+        transport: Transport of httpx for all requests; None is the network.
+        sleep: Waits for a number of seconds before a retry.
+
+    Raises:
+        InvalidAccountIdError: The account id has another form.
+        InvalidOptionError: Another argument is not valid.
     """
 
     def __init__(
@@ -222,6 +245,7 @@ class WorkersAI(Unpicklable):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         token = api_token = _to_secret(api_token)  # a traceback shows the arguments too
+        require_str(account_id, "The account id")
         if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX_DIGITS:
             account_id = ""  # it may be the token
             raise InvalidAccountIdError("What stands for the account id is none")
@@ -230,7 +254,7 @@ class WorkersAI(Unpicklable):
                 "What stands for the API token is none",
                 "Run %cfai login again, or check CLOUDFLARE_API_TOKEN.",
             )
-        self._base_url = base_url.rstrip("/")
+        self._base_url = require_str(base_url, "base_url").rstrip("/")
         self._account_id = account_id
         self._openai_url = f"{self._base_url}/accounts/{account_id}/ai/v1"
         self._endpoint = ""
@@ -249,10 +273,19 @@ class WorkersAI(Unpicklable):
     ) -> Self:
         """Return a client for another OpenAI-compatible server, such as llama.cpp.
 
-        It supports stream, chat and embed; other methods raise InvalidOptionError. Proxies of the
-        environment are used only with `use_proxies`, because requests to this machine must not
-        go through one. An empty `api_key` is not sent. `endpoint` is the name of the server in
-        its answers.
+        It supports stream, chat and embed; other methods raise InvalidOptionError.
+
+        Args:
+            base_url: The server's address, with its /v1.
+            api_key: The server's key; "" sends none.
+            timeout: Maximum number of seconds between two parts of an answer, above 0.
+            transport: Transport of httpx for all requests; None is the network.
+            use_proxies: Use the proxies of the environment. Requests to this machine must not go
+                through one.
+            endpoint: Name of the server in its answers.
+
+        Raises:
+            InvalidOptionError: An argument is not valid.
         """
         key = api_key = _to_secret(api_key)
         if key and not key.matches(TOKEN_PATTERN):
@@ -264,7 +297,7 @@ class WorkersAI(Unpicklable):
             "0" * ACCOUNT_ID_LENGTH, key or NO_TOKEN, timeout=timeout, transport=resolved_transport
         )
         client._account_id = ""
-        client._openai_url = base_url.rstrip("/")
+        client._openai_url = require_str(base_url, "base_url").rstrip("/")
         client._endpoint = endpoint
         return client
 
@@ -301,9 +334,21 @@ class WorkersAI(Unpicklable):
         """Return an iterator over the answer's deltas; the request is sent on first use.
 
         A transient error is retried until the first delta is received.
-        `on_retry(error, seconds, next_attempt)` is called before a wait once retrying takes more
-        than 2 s.
+
+        Args:
+            request: The request, with the full name of its model.
+            on_retry: Called before a wait with the error, the seconds to wait, and the number of
+                the next attempt, once retrying takes more than 2 s.
+            gateway: The AI Gateway to use; None sends the request directly.
+
+        Returns:
+            An iterator over deltas: text, reasoning, tool calls, usage and finish reason.
+
+        Raises:
+            InvalidOptionError: The request is not a Request. Nothing was sent.
+            WorkersAIError: Raised by the iteration if the request failed.
         """
+        require_request(request)
         body = chat_body(request, cloudflare=bool(self._account_id))
         return self.stream_body(body, on_retry, gateway)
 
@@ -323,21 +368,46 @@ class WorkersAI(Unpicklable):
         url = f"{self._openai_url}/chat/completions"
         return ChatStream(self._connection, url, body, options, endpoint)
 
-    def chat(self, request: Request, on_retry: OnRetry | None = None) -> Answer:
-        """Send a chat request and return the whole answer."""
+    def chat(
+        self, request: Request, on_retry: OnRetry | None = None, gateway: Gateway | None = None
+    ) -> Answer:
+        """Send a chat request and return the whole answer; arguments and errors as for `stream`.
+
+        Its `seconds` are measured by this client; its neurons are None if the reply has none.
+        """
         builder = AnswerBuilder(request, time.monotonic, is_local=not self._account_id)
-        with self.stream(request, on_retry) as chat_stream:
+        with self.stream(request, on_retry, gateway) as chat_stream:
             for delta in chat_stream:
                 builder.add(delta)
             return builder.build_answer(
                 chat_stream.usage, request_id=chat_stream.request_id, raw=chat_stream.response_body
             )
 
-    def embed(self, texts: str | Iterable[str], model: str) -> Embeddings:
-        """Return one vector per text, in the order of the texts; a request has up to 100."""
+    def embed(
+        self,
+        texts: str | Iterable[str],
+        model: str,
+        on_retry: OnRetry | None = None,
+        gateway: Gateway | None = None,
+    ) -> Embeddings:
+        """Return one embedding vector per text, in the order of the texts.
+
+        Args:
+            texts: One text, or an iterable of texts; a request has up to 100 of them.
+            model: Full name of an embedding model.
+            on_retry: As for `stream`.
+            gateway: As for `stream`.
+
+        Returns:
+            n vectors of d floats; their `array` has dtype float64 and shape (n, d).
+
+        Raises:
+            InvalidOptionError: One of the texts is not a str. Nothing was sent.
+            WorkersAIError: A request failed.
+        """
         vectors: list[tuple[float, ...]] = []
         usage = Usage()
-        for batch in self.embed_batches(texts, model):
+        for batch in self.embed_batches(texts, model, on_retry, gateway):
             vectors += batch.vectors
             usage += batch.usage
         return Embeddings(model, tuple(vectors), usage)
@@ -349,7 +419,10 @@ class WorkersAI(Unpicklable):
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
     ) -> Iterator[Embeddings]:
-        """Yield the vectors of up to 100 texts at a time, with the usage of each request."""
+        """Yield the vectors of up to 100 texts at a time, with the usage of each request.
+
+        Arguments and errors are as for `embed`.
+        """
         for batch in split_batches(collect_texts(texts, "texts")):
             request_kwargs = with_gateway_headers(
                 gateway, json_kwargs(embeddings_body(model, batch))
@@ -362,7 +435,7 @@ class WorkersAI(Unpicklable):
             yield Embeddings(model, tuple(vectors), usage)
 
     def list_models(self, on_retry: OnRetry | None = None) -> tuple[Model, ...]:
-        """Return all models of the catalog; `on_retry` as for stream."""
+        """Return all models of the catalog, with prices in neurons; `on_retry` as for `stream`."""
         all_models: list[Model] = []
         page = 1
         while True:
@@ -417,9 +490,21 @@ class WorkersAI(Unpicklable):
     ) -> TaskResult:
         """Run a native task and return its unparsed result.
 
-        `payload` is sent as JSON, or as bytes with the `content_type`. With `files`, in the form
-        that httpx takes, all fields are sent as multipart/form-data, which the flux-2 models
-        require. `on_retry` as for stream.
+        Args:
+            model: Full name of the model.
+            payload: The fields of the request, which are sent as JSON, or bytes.
+            content_type: MIME type of `payload` if it is bytes.
+            files: Files by field name, in the form that httpx takes. All fields are then sent as
+                multipart/form-data, which the flux-2 models require.
+            gateway: As for `stream`.
+            on_retry: As for `stream`.
+
+        Returns:
+            The JSON value in `result`, or the bytes in `content`, with the cost in neurons.
+
+        Raises:
+            InvalidOptionError: An argument is not valid. Nothing was sent.
+            WorkersAIError: The request failed.
         """
         check_payload(payload)
         url = self._account_url() + run_path(quote(model, safe="@/"))
@@ -444,7 +529,20 @@ class WorkersAI(Unpicklable):
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
     ) -> TaskResult:
-        """Convert documents, given as (name, bytes, MIME type), to Markdown."""
+        """Convert documents to Markdown.
+
+        Args:
+            files: Each document as a tuple of file name, bytes and MIME type.
+            on_retry: As for `stream`.
+            gateway: As for `stream`.
+
+        Returns:
+            A list in `result` with a dict per document, whose "data" is the Markdown.
+
+        Raises:
+            InvalidOptionError: A document has another form. Nothing was sent.
+            WorkersAIError: The request failed.
+        """
         check_files(files)
         request_kwargs = with_gateway_headers(
             gateway, {"files": [("files", file) for file in files]}
@@ -465,4 +563,4 @@ class WorkersAI(Unpicklable):
 
 
 def _to_secret(value: str | Secret) -> Secret:
-    return value if isinstance(value, Secret) else Secret(value)
+    return value if isinstance(value, Secret) else Secret(require_str(value, "The API token"))

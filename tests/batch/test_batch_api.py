@@ -66,7 +66,8 @@ def test_a_batch_that_is_gone_is_an_error_and_is_asked_anew(
 def test_no_batch_is_too_big(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cfai_magics.batch.batch_api.MAX_BATCH_BYTES", 1000)
     session = api.get_current_session()
-    made = make_plan(session, "Is it {text}?", [f"{n:0300}" for n in range(7)])
+    request = session.build_request(())
+    made = make_plan(session, "Is it {text}?", [f"{n:0300}" for n in range(7)], request)
     parts = list(split_into_batches(made, made.requests))
     assert [len(part) for part in parts] == [2, 2, 2, 1]
     assert [key for part in parts for key in part] == list(made.requests)

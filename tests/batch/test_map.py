@@ -107,7 +107,7 @@ def test_a_model_that_refuses_the_schemas_field_is_asked_without(account: Standi
         ("{text}", 7, {}, "a value of type int holds no rows"),
         ("{answer}", [{"answer": "a"}], {}, "There is a column answer already"),
         ("{text}", ["a"], {"concurrency": 0}, "concurrency=0"),
-        ("{text}", ["a"], {"temprature": 1}, "map takes no 'temprature'"),
+        ("{text}", ["a"], {"temprature": 1}, "map() has no argument temprature"),
         ("{text}", ["a"], {"schema": 7}, "neither a dict nor a pydantic model"),
         ("{text}", ["a"], {"model": "gpt-6"}, "There is no model 'gpt-6'"),
         ("{text}", ["a"], {"queue": True}, "gemma-4-26b-a4b-it takes no batches"),

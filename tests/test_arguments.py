@@ -1,0 +1,251 @@
+"""Wrong arguments of the Python API: one clear error, and nothing is sent."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cfai_magics
+from cfai_magics import Request, Session, WorkersAI, api
+from cfai_magics.errors import InvalidOptionError
+from cfai_magics.settings import InvalidSettingError
+from tests.kernels import Kernel
+from tests.standin import Standin
+
+pytestmark = pytest.mark.usefixtures("own_session")
+
+MODEL = "@cf/meta/llama-3.2-3b-instruct"
+HI = ({"role": "user", "content": "Hi"},)
+FILES = [("a.csv", b"a", "text/csv")]
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def calls(account: Standin) -> Iterator[dict[str, tuple[Call, tuple[Any, ...]]]]:
+    """Each public function by its name in errors, with arguments that are valid for it."""
+    session = api.get_current_session()
+    request = Request(MODEL, HI)
+    with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
+        yield {
+            "ask()": (cfai_magics.ask, ("hi",)),
+            "stream()": (cfai_magics.stream, ("hi",)),
+            "embed()": (cfai_magics.embed, (["hi"],)),
+            "similarity()": (cfai_magics.similarity, (["hi"],)),
+            "map()": (cfai_magics.map, ("{text}", ["hi"])),
+            "run()": (cfai_magics.run, ("bge-m3", {"text": ["hi"]})),
+            "Session()": (Session, (session.settings, session.home)),
+            "Session.ask()": (session.ask, (request,)),
+            "Session.stream()": (session.stream, (request,)),
+            "Session.embed()": (session.embed, (["hi"],)),
+            "Session.run()": (session.run, ("bge-m3", {"text": ["hi"]})),
+            "Session.to_markdown()": (session.to_markdown, (FILES,)),
+            "Session.build_request()": (session.build_request, (HI,)),
+            "WorkersAI()": (WorkersAI, (account.account_id, account.token)),
+            "WorkersAI.openai_compatible()": (
+                WorkersAI.openai_compatible,
+                (account.base_url, "key"),
+            ),
+            "WorkersAI.stream()": (client.stream, (request,)),
+            "WorkersAI.chat()": (client.chat, (request,)),
+            "WorkersAI.embed()": (client.embed, (["hi"], "@cf/baai/bge-m3")),
+            "WorkersAI.run()": (client.run, ("@cf/baai/bge-m3", {"text": ["hi"]})),
+            "WorkersAI.to_markdown()": (client.to_markdown, (FILES,)),
+        }
+
+
+def error_of(function: Call, *args: Any, **kwargs: Any) -> InvalidOptionError:
+    with pytest.raises(InvalidOptionError) as caught:
+        function(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_unknown_arguments_are_refused_by_every_function(
+    calls: dict[str, tuple[Call, tuple[Any, ...]]], account: Standin
+) -> None:
+    for label, (function, args) in calls.items():
+        error = error_of(function, *args, zzz=1)
+        assert error.cause == f"{label} has no argument zzz"
+        assert error.hint.startswith("Its arguments: ")
+        assert (
+            error_of(function, *args, zzz=1, yyy=2).cause == f"{label} has no arguments zzz, yyy"
+        )
+    assert account.requests == ()
+
+
+def test_too_many_arguments_are_refused_by_every_function(
+    calls: dict[str, tuple[Call, tuple[Any, ...]]], account: Standin
+) -> None:
+    for label, (function, args) in calls.items():
+        assert f"{label} takes " in error_of(function, *args, *[None] * 9).cause
+    assert error_of(cfai_magics.ask, "hi", "llama").cause == (
+        "ask() takes 1 argument by position, not 2"
+    )
+    assert error_of(cfai_magics.ask, "hi", "llama").hint == (
+        "Give the others by name, such as model=…."
+    )
+    assert account.requests == ()
+
+
+def test_missing_arguments_are_refused_by_every_function(
+    calls: dict[str, tuple[Call, tuple[Any, ...]]],
+) -> None:
+    for label, (function, _args) in calls.items():
+        assert error_of(function).cause.startswith(f"{label} needs ")
+    assert error_of(cfai_magics.map).cause == "map() needs template and data"
+    assert error_of(cfai_magics.map, data=[]).cause == "map() needs template"
+
+
+def test_an_argument_given_twice_is_refused() -> None:
+    error = error_of(cfai_magics.ask, "hi", prompt="hello")
+    assert error.cause == "ask() is given prompt twice, by position and by name"
+
+
+CLOSEST = {
+    "a wrong letter": ("temprature", "temperature"),
+    "a beginning": ("temp", "temperature"),
+    "capitals": ("Temperature", "temperature"),
+    "OpenAI's name": ("max_completion_tokens", "max_tokens"),
+    "a missing underscore": ("maxtokens", "max_tokens"),
+    "two that begin alike": ("max", "max_tokens or max_neurons"),
+}
+
+
+@pytest.mark.parametrize(("given", "closest"), CLOSEST.values(), ids=CLOSEST)
+def test_the_closest_name_is_suggested(given: str, closest: str) -> None:
+    for label, function in (("ask()", cfai_magics.ask), ("stream()", cfai_magics.stream)):
+        assert str(error_of(function, "hi", **{given: 1})) == (
+            f"{label} has no argument {given}. Did you mean {closest}? "
+            "extra={…} adds other fields of the request."
+        )
+
+
+def test_a_notebook_shows_one_line_for_a_misspelled_argument(module_kernel: Kernel) -> None:
+    cell = module_kernel.run("import cfai_magics\ncfai_magics.ask('hi', temprature=1)")
+    (line,) = cell.traceback
+    assert line == (
+        "InvalidOptionError: ask() has no argument temprature. Did you mean temperature? "
+        "extra={…} adds other fields of the request."
+    )
+
+
+WRONG_VALUES = {
+    "model": [3, None, b"llama", ["llama"]],
+    "system": [3, None, b"brief"],
+    "max_tokens": [0, -1, 2.5, "9", True, math.nan],
+    "temperature": ["hot", "1", 9, -0.1, True, math.nan, math.inf, [0, 1], 10**400],
+    "top_p": ["most", 1.5, -1, math.nan],
+    "seed": ["x", 1.5, True],
+    "stop": [5, b"END", ["a", 1]],
+    "think": [1, None, "no"],
+    "stream": [1, None, "no"],
+    "extra": ["top_k=1", 7, [("top_k", 1)]],
+    "max_neurons": [0, -1, "10", True, math.nan],
+    "gateway": [7, None, b"mine"],
+    "concurrency": [0, 101, 2.5, "8", None, True],
+    "confirm": [0, "no", None],
+    "queue": [1, None],
+    "fresh": [1, None],
+    "content_type": [7, b"image/png"],
+    "on_retry": [7, "print"],
+    "timeout": [0, -1, "10", None],
+    "thread": [7, None],
+}
+
+
+@pytest.mark.parametrize("name", WRONG_VALUES)
+def test_wrong_values_are_refused_by_every_function(
+    calls: dict[str, tuple[Call, tuple[Any, ...]]], name: str, account: Standin
+) -> None:
+    causes = {
+        f"{label} {value!r}": error_of(function, *args, **{name: value}).cause
+        for label, (function, args) in calls.items()
+        for value in WRONG_VALUES[name]
+        if not (name == "gateway" and label.startswith("WorkersAI."))  # it takes a Gateway
+    }
+    checked = [cause for cause in causes.values() if "has no argument" not in cause]
+    assert checked
+    assert all(name in cause for cause in checked), causes
+    assert account.requests == ()
+
+
+VALUES = {
+    "numpy's integer": ("max_tokens", np.int64(9), 9),
+    "numpy's float": ("temperature", np.float32(0.5), 0.5),
+    "an int for a float": ("temperature", 1, 1),
+    "numpy's text": ("model", np.str_(MODEL), MODEL),
+    "no extra": ("extra", None, {}),
+}
+
+
+@pytest.mark.parametrize(("name", "given", "kept"), VALUES.values(), ids=VALUES)
+def test_numbers_and_texts_of_other_libraries_are_converted(
+    name: str, given: Any, kept: Any
+) -> None:
+    fields: dict[str, Any] = {"model": MODEL, name: given}
+    for request in (
+        Request(messages=HI, **fields),
+        api.get_current_session().build_request(HI, **fields),
+    ):
+        assert getattr(request, name) == kept
+        assert type(getattr(request, name)) is type(kept)
+
+
+def test_requests_are_checked_like_the_arguments_of_ask() -> None:
+    for name in ("model", "max_tokens", "temperature", "top_p", "seed", "stop", "stream"):
+        for value in WRONG_VALUES[name]:
+            assert name in error_of(Request, **{"model": MODEL, "messages": HI, name: value}).cause
+    assert "think" in error_of(Request, MODEL, HI, think=1).cause
+    assert "extra" in error_of(Request, MODEL, HI, extra=7).cause
+
+
+def test_a_question_in_place_of_a_request_is_refused(account: Standin) -> None:
+    session = api.get_current_session()
+    for function in (session.ask, session.stream, session.parallel):
+        assert error_of(function, ("hi",)).cause.endswith("not a Request")
+    with WorkersAI(account.account_id, account.token) as client:
+        for call in (client.chat, client.stream):
+            assert error_of(call, "hi").cause == "request is of type str, not a Request"
+
+
+OPTIONS = {
+    "--max-tokens 0": {"max_tokens": 0},
+    "--temperature 9": {"temperature": 9.0},
+    "--top-p 3": {"top_p": 3.0},
+    "--max-neurons 0": {"max_neurons": 0.0},
+}
+
+
+@pytest.mark.parametrize("line", OPTIONS)
+def test_the_magic_and_python_refuse_the_same_values(module_kernel: Kernel, line: str) -> None:
+    ((name, value),) = OPTIONS[line].items()
+    python_error = str(error_of(cfai_magics.ask, "hi", **{name: value}))
+    cell = module_kernel.run(f"%%cfai {line}\nHi")
+    flag = line.split(maxsplit=1)[0]
+    assert cell.traceback == [
+        f"InvalidOptionError: {python_error.replace(f'{name}=', f'{flag} ')}"
+    ]
+
+
+def test_the_setting_has_the_same_range_as_the_argument() -> None:
+    with pytest.raises(InvalidSettingError, match="temperature cannot be set"):
+        api.get_current_session().settings.temperature = 9
+
+
+def test_no_frame_of_the_package_keeps_a_token_of_a_wrong_call() -> None:
+    token = "x" * 40
+    for call in (
+        lambda: WorkersAI("0" * 32, f"{token}\n"),
+        lambda: WorkersAI("0" * 32, token, timout=1),  # type: ignore[call-arg]
+        lambda: WorkersAI("0" * 32, api_token=token, timeout=-1),
+        lambda: WorkersAI("0" * 32, api_tokn=token),  # type: ignore[call-arg]
+    ):
+        traceback = error_of(call).__traceback__
+        assert traceback
+        while traceback := traceback.tb_next:  # type: ignore[assignment]
+            if "cfai_magics" in traceback.tb_frame.f_code.co_filename:
+                values = dict(traceback.tb_frame.f_locals)
+                values.pop("self", None)
+                assert token not in repr(values)
