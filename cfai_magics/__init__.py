@@ -63,10 +63,13 @@ _MODULES = {
 
 @cache
 def _get_version() -> str:
-    """Return the installed version; cached, because the lookup takes one to two milliseconds."""
-    from importlib.metadata import version
+    """Return the installed version, which the build writes into `_version.py`."""
+    try:
+        return str(import_module("._version", __name__).__version__)
+    except ImportError:  # run from a checkout that was never built
+        from importlib.metadata import version
 
-    return version("cfai-magics")
+        return version("cfai-magics")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..prompt.output_formats import OutputFormat
 from ..types.messages import Answer, Delta
-from .piped_input import ReadStdin
 
 if TYPE_CHECKING:
     from ..notebook import CellError
     from ..prompt.builder import PromptReport
     from ..session.session import Session
     from ..types.messages import AnswerSet, Variant
+    from .piped_input import ReadStdin
     from .turns import UnsavedTurn
 
 
@@ -119,4 +119,4 @@ class Frontend:
     notebook_state: NotebookState | None = None
     is_one_shot: bool = False
     supports_widgets: bool = False
-    read_stdin: ReadStdin | None = None
+    read_stdin: "ReadStdin | None" = None

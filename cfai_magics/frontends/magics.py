@@ -130,14 +130,10 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         return history.input_hist_raw[-1] if history else ""
 
     def _create_frontend(self) -> "Frontend":
-        from .notebook import create_notebook_frontend
-        from .terminal import create_terminal_frontend
-
-        create_frontend = (
-            create_notebook_frontend
-            if hasattr(self._shell, "kernel")
-            else create_terminal_frontend
-        )
+        if hasattr(self._shell, "kernel"):
+            from .notebook import create_notebook_frontend as create_frontend
+        else:
+            from .terminal import create_terminal_frontend as create_frontend
         return create_frontend(self.session, self._store_result, self.ipython_state)
 
     def _store_result(self, name: str, answer: "Answer | AnswerSet") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InvalidOptionError
 from ..markdown.blocks import find_first_code_block, find_first_table
@@ -30,8 +30,7 @@ class FormatError(ValueError):
     """The answer does not have the output format; the message is shown to the user."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFormat:
+class OutputFormat(NamedTuple):
     """One output format: its instruction in the system prompt, and its parser.
 
     `stream_fence` is the language of the code fence around a streamed answer that is not Markdown.

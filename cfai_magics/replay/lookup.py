@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingCredentialsError
-from ..secret_patterns import contains_token
 from ..types.results import Provenance
 from .fingerprint import RecordedRequest
-from .interaction import CAPTURE_EXTENSION, Interaction
 
 if TYPE_CHECKING:
+    from .interaction import Interaction
     from .playback import Capture, CapturedCall
 
+CAPTURE_EXTENSION = "cfai.take"  # request extension: the Capture of the response
 MAX_INTERACTION_BYTES = 4_000_000  # of one line: cassettes in git should stay readable
 
 
@@ -28,8 +28,8 @@ class Lookup:
 
     request: RecordedRequest
     provenance: Provenance
-    interaction: Interaction | None = None
-    fallback: Interaction | None = None
+    interaction: "Interaction | None" = None
+    fallback: "Interaction | None" = None
     explain_miss: Callable[[], str] = str
     capture: "Capture | None" = None
     save_recording: Callable[[], list[str]] = list
@@ -62,8 +62,10 @@ def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
     return ""
 
 
-def interaction_reject_reason(interaction: Interaction) -> str:
+def interaction_reject_reason(interaction: "Interaction") -> str:
     """Return why an interaction must not be written; empty if it may be."""
+    from ..secret_patterns import contains_token
+
     line = interaction.to_line()
     if len(line) > MAX_INTERACTION_BYTES:
         return f"it has {len(line) / 1e6:,.1f} MB, and a recording takes up to 4 MB of each"

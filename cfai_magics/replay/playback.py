@@ -27,7 +27,8 @@ from ..workers_ai.frame_decoder import (
 )
 from ..workers_ai.http import PerProcessTransport, call_constructor
 from ..workers_ai.sse import iter_events
-from .interaction import CAPTURE_EXTENSION, Interaction, RecordedResponse
+from .interaction import Interaction, RecordedResponse
+from .lookup import CAPTURE_EXTENSION
 
 BYTES_PER_FLOAT = 4
 FLOAT_DIGITS = 9  # enough to identify each 32-bit float

@@ -1,20 +1,12 @@
 """Types for chat: requests, stream deltas, answers and sets of answers."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from itertools import product
-from operator import add
 from typing import Any, overload
 
 from ..arguments import check_value, collect_texts
 from ..errors import InvalidOptionError
-from ..markdown.blocks import find_first_code_block, strip_remote_content
-from ..markdown.escaping import escape_markdown
-from ..media.generated import GeneratedMedia
-from ..terminal import sanitize_text
-from .results import Provenance, output_metadata, to_data_frame
+from .results import Provenance, output_metadata
 from .usage import CostBasis, DayUsage, Usage, WithUsage
 
 Message = Mapping[str, Any]
@@ -207,6 +199,8 @@ class Answer(WithUsage):
 
         Raises ValueError if neither is JSON.
         """
+        import json
+
         try:
             return json.loads(self.text)
         except ValueError:
@@ -217,6 +211,8 @@ class Answer(WithUsage):
     @property
     def code(self) -> str | None:
         """The first code block of the text; None if there is none."""
+        from ..markdown.blocks import find_first_code_block
+
         code_block = find_first_code_block(self.text)
         return code_block.text if code_block else None
 
@@ -224,6 +220,10 @@ class Answer(WithUsage):
         return self.text
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        from ..markdown.blocks import strip_remote_content
+        from ..media.generated import GeneratedMedia
+        from ..terminal import sanitize_text
+
         bundle: dict[str, Any] = {
             "text/markdown": strip_remote_content(self.text),
             "text/plain": sanitize_text(self.text),
@@ -251,6 +251,8 @@ def make_variants(
     models: Sequence[str], temperatures: Sequence[float | None], repetitions: int
 ) -> list[Variant]:
     """Return a variant for each combination of model, temperature and repetition."""
+    from itertools import product
+
     repetition_numbers = range(1, repetitions + 1)
     return [
         Variant(*combination) for combination in product(models, temperatures, repetition_numbers)
@@ -323,6 +325,9 @@ class AnswerSet:
     @property
     def usage(self) -> Usage:
         """The total usage; failed answers without cost do not affect the cost basis."""
+        from functools import reduce
+        from operator import add
+
         usages = [
             answer.usage
             for index, answer in enumerate(self.answers)
@@ -387,6 +392,8 @@ class AnswerSet:
         tokens_out, neurons, basis, seconds, first_token_seconds, tokens_per_second, finish and
         error. A figure that is unknown is None or NaN. Raises SetupError if pandas is missing.
         """
+        from .results import to_data_frame
+
         return to_data_frame(list(map(_variant_row, self.variants, self.answers, self.errors)))
 
     def __str__(self) -> str:
@@ -394,6 +401,9 @@ class AnswerSet:
         return "\n\n".join(f"--- {title}\n{text or error}" for title, text, error in pairs)
 
     def _repr_markdown_(self) -> str:
+        from ..markdown.blocks import strip_remote_content
+        from ..markdown.escaping import escape_markdown
+
         pairs = zip(variant_titles(self.variants), self.texts, self.errors, strict=True)
         parts = (
             f"**{escape_markdown(title)}**\n\n"

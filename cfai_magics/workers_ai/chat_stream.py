@@ -4,7 +4,6 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any, NamedTuple, Self
@@ -364,8 +363,7 @@ class ChatStream:
         return self._broken
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """Limits of size and time for one stream, derived from its max_tokens.
 
     They stop a server that never ends its answer. `tokens` is the limit of the request for all

@@ -4,9 +4,9 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 import httpx
@@ -66,7 +66,6 @@ from .http import (
     read_json,
 )
 from .retry import OnRetry
-from .task_requests import check_files, check_payload
 
 CLOUDFLARE_API_URL = "https://api.cloudflare.com/client/v4"
 ACCOUNT_ID_LENGTH = 32
@@ -76,8 +75,7 @@ TOKEN_PATTERN = re.compile(r"[!-~]+")
 DEFAULT_TIMEOUT = 240.0  # s; models time out after 120 to 235 s
 
 
-@dataclass(frozen=True, slots=True)
-class BatchAnswer:
+class BatchAnswer(NamedTuple):
     """The answer to one request of a batch; `error` is the reason if there is none."""
 
     text: str = ""
@@ -506,6 +504,8 @@ class WorkersAI(Unpicklable):
             InvalidOptionError: An argument is not valid. Nothing was sent.
             WorkersAIError: The request failed.
         """
+        from .task_requests import check_payload
+
         check_payload(payload)
         url = self._account_url() + run_path(quote(model, safe="@/"))
         request_kwargs = multipart_kwargs(payload, files) or content_kwargs(payload, content_type)
@@ -543,6 +543,8 @@ class WorkersAI(Unpicklable):
             InvalidOptionError: A document has another form. Nothing was sent.
             WorkersAIError: The request failed.
         """
+        from .task_requests import check_files
+
         check_files(files)
         request_kwargs = with_gateway_headers(
             gateway, {"files": [("files", file) for file in files]}

@@ -1,9 +1,8 @@
 """Build request bodies and parse responses of the Workers AI endpoints."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..errors import BadRequestError, PermissionDeniedError, ServerError, WorkersAIError
 from ..pricing.prices import USD_PER_NEURON, parse_prices
@@ -34,8 +33,7 @@ MAX_TEXTS_PER_REQUEST = 100  # limit of Workers AI
 PAGE_SIZE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCheck:
+class TokenCheck(NamedTuple):
     """The result of verifying an API token.
 
     `owner` is "user" or "account". `can_read` is whether it may list models (Workers AI - Read),
