@@ -13,6 +13,7 @@ from ..workers_ai.frame_decoder import FrameDecoder, unwrap_envelope
 from .fingerprint import RecordedRequest, canonical_json
 
 RecordedResponse = Mapping[str, Any]
+CAPTURE_EXTENSION = "cfai.take"  # request extension: the Capture of the response
 CONFLICT_MARKERS = (b"<<<<<<<", b"=======", b">>>>>>>")
 SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 MAX_DELAY_MS = 86_400_000  # ms, one day: longer delays are invalid

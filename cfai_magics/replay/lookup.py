@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from .interaction import Interaction
     from .playback import Capture, CapturedCall
 
-CAPTURE_EXTENSION = "cfai.take"  # request extension: the Capture of the response
 MAX_INTERACTION_BYTES = 4_000_000  # of one line: cassettes in git should stay readable
 
 
@@ -38,7 +37,11 @@ class Lookup:
     @property
     def extensions(self) -> dict[str, Any]:
         """The request extensions that let RecordingTransport capture the responses."""
-        return {CAPTURE_EXTENSION: self.capture} if self.capture else {}
+        if self.capture is None:
+            return {}
+        from .interaction import CAPTURE_EXTENSION
+
+        return {CAPTURE_EXTENSION: self.capture}
 
     def add_miss_reason(self, error: MissingCredentialsError) -> MissingCredentialsError:
         """Return the error with the reason why no recording was replayed."""

@@ -27,8 +27,7 @@ from ..workers_ai.frame_decoder import (
 )
 from ..workers_ai.http import PerProcessTransport, call_constructor
 from ..workers_ai.sse import iter_events
-from .interaction import Interaction, RecordedResponse
-from .lookup import CAPTURE_EXTENSION
+from .interaction import CAPTURE_EXTENSION, Interaction, RecordedResponse
 
 BYTES_PER_FLOAT = 4
 FLOAT_DIGITS = 9  # enough to identify each 32-bit float

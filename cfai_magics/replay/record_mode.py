@@ -104,7 +104,8 @@ def resolve_mode(
             return OFF
         record_mode = RecordMode(IMPLICIT, path, "the file lies beside the notebook")
     instant = bool(environ.get(INSTANT_VARIABLE))
-    return _with_path(record_mode._replace(notebook), instant=record_mode.instant or instant)
+    record_mode = _with_path(record_mode, notebook)
+    return record_mode._replace(instant=record_mode.instant or instant)
 
 
 def _apply_lock(locked_mode: RecordMode, override: RecordMode | None) -> RecordMode:
