@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from .errors import CfaiError, InvalidOptionError
 from .magic_line import split_magic_line
-from .types.results import METADATA_MIME_TYPE
+from .types.provenance import METADATA_MIME_TYPE
 
 NOTEBOOK_PATH_VARIABLE = (
     "JPY_SESSION_NAME"  # set by Jupyter Server: the path when the kernel started

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..display.tables import format_neurons, format_retry_message
 from ..errors import CfaiError, InterruptedAnswerError
@@ -79,8 +79,7 @@ def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRun:
+class ChatRun(NamedTuple):
     """One question, ready to be sent.
 
     `turn_key` is its place in a conversation, None for a question without history. `max_neurons`
@@ -170,7 +169,7 @@ class ChatRun:
             Part("call", f"{tool_result.arguments}\n{tool_result.result}", tool_result.name)
             for tool_result in answer.tool_results
         )
-        prompt = replace(self.prompt, extra_parts=(*self.prompt.extra_parts, *call_parts))
+        prompt = self.prompt._replace(extra_parts=(*self.prompt.extra_parts, *call_parts))
         report = PromptReport(prompt, answer, self.target.model)
         if self.frontend.notebook_state:
             self.frontend.notebook_state.last_prompt = report

@@ -21,7 +21,7 @@ from ..prompt.output_formats import (
 )
 from ..prompt.serialize import SizeLimits
 from ..session.call import Target, build_target_request
-from ..types.messages import Answer, AnswerSet, Message, Request
+from ..types.messages import Answer, Message, Request
 from ..types.usage import Model
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..chat.turns import TurnKey
     from ..display.preview import Preview, TaskPreview
     from ..prompt.tools import Tool
+    from ..types.answer_set import AnswerSet
 
 
 OPTIONS = (
@@ -52,6 +53,7 @@ CAPABILITIES = {  # what messages say of each, and the error where a model lacks
 def run(frontend: Frontend, options: Namespace) -> "Preview | TaskPreview | None":
     """Ask the question made of the words on the line; or, with --dry-run, only show it."""
     from ..chat.piped_input import STDIN_PLACEHOLDER, merge_piped_text
+    from ..types.answer_set import AnswerSet
 
     words: list[str] = options.prompt
     prompt = (
@@ -91,9 +93,9 @@ def ask_prompt(
 
 def _given_options(options: Namespace) -> set[str]:
     """Return the names of the options that the line holds."""
-    from ..chat.options import build_ask_parser
+    from ..chat.options import get_ask_parser
 
-    defaults = vars(build_ask_parser().parse_args([]))
+    defaults = vars(get_ask_parser().parse_args([]))
     return {name for name, value in vars(options).items() if value != defaults.get(name, value)}
 
 
@@ -176,7 +178,7 @@ def _load_tool(frontend: Frontend, name: str) -> "Tool":
 def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "Comparison":
     """Return the question as it will be sent in several ways; nothing is sent yet."""
     from ..chat.compare import Comparison
-    from ..types.messages import Variant, make_variants
+    from ..types.answer_set import Variant, make_variants
 
     _check_comparison(frontend, options)
     output_format = _resolve_format(frontend, options, None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat
 from ..terminal import sanitize_text
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
-from ..types.results import output_metadata
+from ..types.provenance import output_metadata
 from .footer import format_usage_footer
 from .formats import render_final_answer, render_partial_answer
 from .tables import MimeBundle, collapsed_html, format_progress_bar, format_seconds, muted_html

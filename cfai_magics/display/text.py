@@ -7,7 +7,7 @@ from typing import TextIO
 from ..prompt.builder import PromptReport
 from ..terminal import sanitize_for_stream
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
-from ..types.results import output_metadata
+from ..types.provenance import output_metadata
 from .footer import format_usage_footer
 from .streaming import Metadata
 

@@ -14,7 +14,7 @@ from .user_io import StoreResult, confirm, print_line, read_line, read_secret
 
 if TYPE_CHECKING:
     from ..batch.map_run import MapRunner
-    from ..types.messages import Variant
+    from ..types.answer_set import Variant
 
 
 def create_notebook_frontend(

@@ -6,7 +6,7 @@ from ..chat.frontend import AnswerDisplay, ComparisonDisplay, Frontend
 from ..display.streaming import create_terminal_progress
 from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
-from ..types.messages import Variant
+from ..types.answer_set import Variant
 from .ipython_state import IPythonState
 from .user_io import StoreResult, confirm, print_line, read_secret
 

@@ -8,13 +8,14 @@ from ..chat.frontend import AnswerDisplay
 from ..errors import InterruptedAnswerError, SetupError
 from ..prompt.output_formats import OutputFormat
 from ..terminal import sanitize_for_stream, sanitize_text
-from ..types.messages import Answer, AnswerSet
+from ..types.messages import Answer
 
 if TYPE_CHECKING:
     from ..display.text import WriteFooter
+    from ..types.answer_set import AnswerSet
 
 
-StoreResult = Callable[[str, Answer | AnswerSet], None]
+StoreResult = Callable[[str, "Answer | AnswerSet"], None]
 PrintLine = Callable[[str], None]
 
 

@@ -1,7 +1,6 @@
 """Build the messages of a prompt and split its cost among its parts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..pricing.prices import Rates, catalog_rates
@@ -126,8 +125,7 @@ def _get_image_url(part: dict[str, Any]) -> str:
     return str(part.get("image_url", {}).get("url", ""))
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(NamedTuple):
     """Everything that is sent with one request."""
 
     user_message: UserMessage
@@ -180,8 +178,7 @@ class PartCost(NamedTuple):
     neurons: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class PromptReport:
+class PromptReport(NamedTuple):
     """A prompt as sent, with its answer and model."""
 
     prompt: Prompt

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -149,8 +149,7 @@ def apply_format(answer: Answer, output_format: OutputFormat) -> Answer:
         return replace(answer, notes=(*answer.notes, str(error)))
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(NamedTuple):
     """One JSON Schema; `pydantic_model` is the pydantic model that it was made from, if any."""
 
     json_schema: Mapping[str, Any]

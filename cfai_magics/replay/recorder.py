@@ -13,7 +13,7 @@ from .. import forks
 from ..backends.selector import WrapTransport
 from ..errors import MissingCredentialsError, NotRecordedError, StorageError
 from ..settings import Cfai
-from ..types.results import Provenance
+from ..types.provenance import Provenance
 from .fingerprint import RecordedRequest
 from .lookup import Lookup
 from .record_mode import IMPLICIT, RecordMode, RecordModeResolver

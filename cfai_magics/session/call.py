@@ -29,7 +29,7 @@ from ..replay.recorder import Recorder
 from ..settings import Cfai
 from ..storage.ledger import CallContext
 from ..types.messages import Message, Request, check_messages, collect_stop_sequences
-from ..types.results import Provenance, RecordingInfo
+from ..types.provenance import Provenance, RecordingInfo
 from ..types.usage import Catalog, Model
 from ..workers_ai.endpoints import chat_body
 from ..workers_ai.gateway import Gateway

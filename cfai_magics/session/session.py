@@ -24,7 +24,6 @@ from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
 from ..storage.ledger import CallContext, Ledger
 from ..types.messages import Answer, Message, Request, require_request
-from ..types.results import Embeddings, TaskResult
 from ..types.usage import ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
 from ..workers_ai.retry import OnRetry
@@ -36,6 +35,7 @@ from .stream import AnswerStream
 if TYPE_CHECKING:
     import httpx
 
+    from ..types.results import Embeddings, TaskResult
     from ..workers_ai.chat_stream import ChatStream
     from ..workers_ai.task_requests import Payload
     from .parallel import BudgetPool, ParallelStreams
@@ -397,7 +397,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         *,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
-    ) -> Embeddings:
+    ) -> "Embeddings":
         """Return one embedding vector per text, in the order of the texts.
 
         Args:
@@ -436,7 +436,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         files: Mapping[str, Any] | None = None,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
-    ) -> TaskResult:
+    ) -> "TaskResult":
         """Run a native task of Workers AI and return its unparsed result.
 
         Args:
@@ -470,7 +470,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         *,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
-    ) -> TaskResult:
+    ) -> "TaskResult":
         """Convert documents to Markdown with Workers AI.
 
         Args:

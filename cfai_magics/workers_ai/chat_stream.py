@@ -30,7 +30,7 @@ from ..types.messages import (
     TextDelta,
     ToolCall,
 )
-from ..types.results import Provenance
+from ..types.provenance import Provenance
 from ..types.usage import Usage
 from .error_mapping import error_from_body
 from .frame_decoder import FrameDecoder, is_empty_answer, parse_header_neurons, unwrap_envelope

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import field
 from datetime import datetime
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote
 
 import httpx
@@ -22,7 +22,6 @@ from ..errors import (
 from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable
 from ..types.messages import Answer, FinishDelta, Request, TextDelta, require_request
-from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Usage
 from .chat_stream import AnswerBuilder, ChatStream, StreamOptions
 from .endpoints import (
@@ -66,6 +65,10 @@ from .http import (
     read_json,
 )
 from .retry import OnRetry
+
+if TYPE_CHECKING:
+    from ..types.results import Embeddings, TaskResult
+
 
 CLOUDFLARE_API_URL = "https://api.cloudflare.com/client/v4"
 ACCOUNT_ID_LENGTH = 32
@@ -387,7 +390,7 @@ class WorkersAI(Unpicklable):
         model: str,
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
-    ) -> Embeddings:
+    ) -> "Embeddings":
         """Return one embedding vector per text, in the order of the texts.
 
         Args:
@@ -403,6 +406,8 @@ class WorkersAI(Unpicklable):
             InvalidOptionError: One of the texts is not a str. Nothing was sent.
             WorkersAIError: A request failed.
         """
+        from ..types.results import Embeddings
+
         vectors: list[tuple[float, ...]] = []
         usage = Usage()
         for batch in self.embed_batches(texts, model, on_retry, gateway):
@@ -416,11 +421,13 @@ class WorkersAI(Unpicklable):
         model: str,
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
-    ) -> Iterator[Embeddings]:
+    ) -> "Iterator[Embeddings]":
         """Yield the vectors of up to 100 texts at a time, with the usage of each request.
 
         Arguments and errors are as for `embed`.
         """
+        from ..types.results import Embeddings
+
         for batch in split_batches(collect_texts(texts, "texts")):
             request_kwargs = with_gateway_headers(
                 gateway, json_kwargs(embeddings_body(model, batch))
@@ -485,7 +492,7 @@ class WorkersAI(Unpicklable):
         files: Mapping[str, Any] | None = None,
         gateway: Gateway | None = None,
         on_retry: OnRetry | None = None,
-    ) -> TaskResult:
+    ) -> "TaskResult":
         """Run a native task and return its unparsed result.
 
         Args:
@@ -528,7 +535,7 @@ class WorkersAI(Unpicklable):
         files: Sequence[tuple[str, bytes, str]],
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
-    ) -> TaskResult:
+    ) -> "TaskResult":
         """Convert documents to Markdown.
 
         Args:
