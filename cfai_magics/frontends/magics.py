@@ -1,7 +1,7 @@
 """The magics `%cfai` and `%%cfai`: parse the line and run a command."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ def format_cell_help() -> str:
 
 def with_cell_help(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let IPython show `format_cell_help`; it asks for `getdoc` before it takes the docstring."""
-    vars(function)["getdoc"] = format_cell_help
+    function.__dict__["getdoc"] = format_cell_help
     return function
 
 
