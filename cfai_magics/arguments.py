@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial, wraps
 from operator import index
+from pathlib import Path
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
@@ -177,12 +178,20 @@ def _check_callable(value: Any, name: str, _label: str) -> Any:
     return value
 
 
-def _check_extra(value: Any, name: str, _label: str) -> Any:
-    if value is None:
-        return {}
+def _check_path(value: Any, name: str, _label: str) -> Path:
+    if not isinstance(value, Path):
+        raise _type_error(value, name, "a pathlib.Path")
+    return value
+
+
+def _check_mapping(value: Any, name: str, _label: str) -> Any:
     if not isinstance(value, Mapping):
         raise _type_error(value, name, "a dict")
     return value
+
+
+def _check_extra(value: Any, name: str, label: str) -> Any:
+    return {} if value is None else _check_mapping(value, name, label)
 
 
 def _check_int(value: Any, name: str, _label: str) -> int:
@@ -262,7 +271,17 @@ VALUE_CHECKS: Mapping[str, ValueCheck] = {
     "fresh": _check_bool,
     "content_type": _or_none(_check_str),
     "on_retry": _or_none(_check_callable),
+    # of sessions and clients
+    "name": _check_str,
+    "callback": _check_callable,
+    "home": _check_path,
+    "environ": _or_none(_check_mapping),
+    "clock": _check_callable,
+    "wall_clock": _check_callable,
+    "sleep": _check_callable,
     "timeout": _check_limit,
+    "use_proxies": _check_bool,
+    "endpoint": _check_str,
 }
 
 

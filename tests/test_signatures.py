@@ -104,12 +104,10 @@ CHECKED_ELSEWHERE = {
     "api_token": "WorkersAI",
     "api_key": "WorkersAI",
     "base_url": "WorkersAI",
-    "name": "find_model",
 }
 # Objects of the package and of programs that embed it: a type checker sees them.
 OBJECTS = {
-    *("settings", "home", "environ", "transport", "clock", "wall_clock", "sleep", "callback"),
-    *("resolved_model", "pool", "acquire_slot", "extensions", "day", "use_proxies", "endpoint"),
+    *("settings", "transport", "resolved_model", "pool", "acquire_slot", "extensions", "day"),
 }
 
 
@@ -195,6 +193,8 @@ def test_ask_stream_map_and_build_request_have_the_fields_of_a_request() -> None
     built = parameters(Session.build_request)
     assert set(asked) - set(built) == {"prompt", "system", "max_neurons", "gateway"}
     assert set(built) - set(asked) == {"messages"}
+    # A map goes through the gateway of the settings.
+    assert set(asked) - set(parameters(cfai_magics.map)) == {"prompt", "gateway"}
 
 
 @pytest.mark.usefixtures("own_session")
