@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cfai_magics.batch.map_run import MapOptions, MapRunner
 from cfai_magics.batch.plan import make_plan
 from cfai_magics.display.map_progress import create_terminal_writer
-from cfai_magics.pricing.rate_limits import REQUESTS_PER_MINUTE_BY_TASK
+from cfai_magics.pricing.limits import REQUESTS_PER_MINUTE_BY_TASK
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from tests.standin import Standin

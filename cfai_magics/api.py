@@ -9,6 +9,7 @@ from .arguments import check_arguments, require_str
 from .display.heatmap import HeatMap
 from .display.tables import format_retry_message
 from .errors import CfaiError, InvalidOptionError
+from .session.call import build_target_request
 from .session.session import Session
 from .session.stream import AnswerStream
 from .settings import get_home_folder, load_settings
@@ -98,9 +99,11 @@ def ask(  # noqa: PLR0913 - one argument per field, for completion
         All are a CfaiError, whose `answer` is the part that was received before the error.
     """
     session = get_current_session()
-    request = session.build_request(
+    target = session.resolve_target(model)
+    request = build_target_request(
+        session.settings,
+        target,
         _build_messages(session, prompt, system),
-        model,
         max_tokens=max_tokens,
         temperature=temperature,
         top_p=top_p,
@@ -110,7 +113,12 @@ def ask(  # noqa: PLR0913 - one argument per field, for completion
         stream=stream,
         extra=extra,
     )
-    return session.ask(request, max_neurons, on_retry=_report_retry, gateway=gateway)
+    with session.open_stream(
+        request, target, _report_retry, max_neurons=max_neurons, gateway=gateway
+    ) as answer_stream:
+        for _ in answer_stream:
+            pass
+        return answer_stream.answer
 
 
 @check_arguments
@@ -141,9 +149,11 @@ def stream(  # noqa: PLR0913 - the arguments of ask
         CfaiError: As for `ask`. Errors of the request are raised during the iteration.
     """
     session = get_current_session()
-    request = session.build_request(
+    target = session.resolve_target(model)
+    request = build_target_request(
+        session.settings,
+        target,
         _build_messages(session, prompt, system),
-        model,
         max_tokens=max_tokens,
         temperature=temperature,
         top_p=top_p,
@@ -153,7 +163,11 @@ def stream(  # noqa: PLR0913 - the arguments of ask
         stream=stream,
         extra=extra,
     )
-    return TextStream(session.stream(request, _report_retry, max_neurons, gateway=gateway))
+    return TextStream(
+        session.open_stream(
+            request, target, _report_retry, max_neurons=max_neurons, gateway=gateway
+        )
+    )
 
 
 @check_arguments

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial, wraps
 from operator import index
 from pathlib import Path
-from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import InvalidOptionError
@@ -43,16 +42,19 @@ def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def check_method_arguments(cls: type[C]) -> type[C]:
-    """Decorate a class: apply check_arguments to its constructor and public methods."""
-    for name, attribute in list(vars(cls).items()):
-        if name.startswith("_") and name != "__init__":
-            continue
-        if isinstance(attribute, FunctionType):
-            setattr(cls, name, check_arguments(attribute))
-        elif isinstance(attribute, classmethod):
-            setattr(cls, name, classmethod(check_arguments(attribute.__func__)))
-    return cls
+def check_method_arguments(*names: str) -> Callable[[type[C]], type[C]]:
+    """Decorate a class: apply check_arguments to its constructor and these methods."""
+
+    def decorate(cls: type[C]) -> type[C]:
+        for name in ("__init__", *names):
+            attribute = vars(cls)[name]
+            if isinstance(attribute, classmethod):
+                setattr(cls, name, classmethod(check_arguments(attribute.__func__)))
+            else:
+                setattr(cls, name, check_arguments(attribute))
+        return cls
+
+    return decorate
 
 
 class _Parameters:

@@ -1,6 +1,8 @@
 """Command line entry point: `cfai NAME` runs the same commands as `%cfai NAME`."""
 
+import os
 import sys
+from collections.abc import Iterable
 
 from . import __version__
 from .commands import run
@@ -28,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run_command(args: list[str]) -> int:
+    from .display.text import TextLines
     from .frontends.shell import create_shell_frontend, to_shell_syntax
     from .session.session import Session
     from .settings import get_home_folder, load_settings
@@ -35,8 +38,22 @@ def _run_command(args: list[str]) -> int:
     session = Session(load_settings(get_home_folder()), get_home_folder())
     try:
         result = run(args[0], args[1:], create_shell_frontend(session), "cfai")
+        if isinstance(result, TextLines):  # read from the ledger while they are printed
+            _print_lines(result)
+            return 0
     finally:
         session.close()
     if result is not None:
         print(sanitize_for_stream(sys.stdout, to_shell_syntax(str(result))))
     return 0
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    """Print lines until the program at the other end of a pipe, such as `head`, has enough."""
+    try:
+        for line in lines:
+            sys.stdout.write(sanitize_for_stream(sys.stdout, line))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

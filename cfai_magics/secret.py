@@ -4,21 +4,21 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import NoReturn, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from .errors import CfaiError
 
 Result = TypeVar("Result")
 
 
-def call_without_traceback(function: Callable[[], Result]) -> Result:
+def call_without_traceback(function: Callable[..., Result], *args: Any) -> Result:
     """Return the result of `function`; its exceptions are raised without their inner frames.
 
     A traceback keeps the local variables of its frames alive, and IPython's Verbose mode, pytest
     and error trackers show them. So every function with a plain secret in a variable runs here.
     """
     try:
-        return function()
+        return function(*args)
     except BaseException as error:  # noqa: BLE001 - raised again below
         # First, and without a call: an interrupt would have this error as its context.
         raised_at = error.__traceback__
@@ -57,6 +57,11 @@ class Secret:
     def reveal(self) -> str:
         """Return the plain text. Do not assign it to a variable, which a traceback may show."""
         return self.__reveal()
+
+    @property
+    def reader(self) -> Callable[[], str]:
+        """The function that returns the plain text; its repr does not show the text."""
+        return self.__reveal
 
     def is_in(self, text: str) -> bool:
         """Whether the text contains the secret."""
@@ -104,16 +109,22 @@ class Environment(Unpicklable, Mapping[str, str]):
         def read() -> Mapping[str, str]:
             return os.environ if variables is None else variables
 
+        def find(name: str) -> str | None:
+            return (os.environ if variables is None else variables).get(name)
+
+        def compute_hash(names: tuple[str, ...]) -> int:
+            source = os.environ if variables is None else variables
+            return hash(tuple(map(source.get, names)))
+
         self.__all = read
+        self.__find = find
+        self.__hash = compute_hash
 
     def __getitem__(self, name: str) -> str:
-        value = self._read(name)
+        value = call_without_traceback(self.__find, name)
         if value is None:
             raise KeyError(name)
         return value
-
-    def _read(self, name: str) -> str | None:
-        return call_without_traceback(lambda: self.__all().get(name))
 
     def get_secret(self, name: str) -> Secret:
         """Return a variable as a stripped Secret; an empty Secret if it is missing."""
@@ -121,10 +132,10 @@ class Environment(Unpicklable, Mapping[str, str]):
 
     def hash_variables(self, names: tuple[str, ...]) -> int:
         """Return a hash of these variables' values, to detect changes."""
-        return call_without_traceback(lambda: hash(tuple(map(self.__all().get, names))))
+        return call_without_traceback(self.__hash, names)
 
     def __contains__(self, name: object) -> bool:
-        return self._read(str(name)) is not None
+        return call_without_traceback(self.__find, str(name)) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self.__all()))

@@ -11,7 +11,7 @@ import pytest
 import cfai_magics
 from cfai_magics import Request, WorkersAI, api
 from cfai_magics.errors import InvalidOptionError
-from cfai_magics.pricing.rate_limits import REQUESTS_PER_MINUTE_BY_TASK
+from cfai_magics.pricing.limits import REQUESTS_PER_MINUTE_BY_TASK
 from tests.standin import Standin
 
 pytestmark = pytest.mark.usefixtures("own_session")
@@ -45,7 +45,7 @@ def test_who_waits_for_the_next_minute_is_told_why(
     account: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(REQUESTS_PER_MINUTE_BY_TASK, "Text Generation", 2)
-    monkeypatch.setattr("cfai_magics.storage.rate_limiter.WINDOW_SECONDS", 0.5)
+    monkeypatch.setattr("cfai_magics.storage.ledger.WINDOW_SECONDS", 0.5)
     monkeypatch.setattr("cfai_magics.workers_ai.http.NOTIFY_AFTER", 0.0)
     for _ in range(3):
         cfai_magics.ask("Hi", max_tokens=5)

@@ -115,7 +115,7 @@ def test_what_is_no_readable_file_gives_no_traceback(home: Path, name: str, kind
         assert "Correct or delete it." in done.stderr
 
 
-@pytest.mark.parametrize("name", ["ledger", "threads", "maps", "pace"])
+@pytest.mark.parametrize("name", ["ledger", "threads", "maps"])
 @pytest.mark.parametrize("kind", ["folder", "pipe", "text"])
 def test_a_database_that_is_none_is_named(home: Path, name: str, kind: str) -> None:
     home.mkdir()

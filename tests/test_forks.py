@@ -25,6 +25,7 @@ from cfai_magics.api import get_current_session
 from cfai_magics.errors import BudgetExceededError, CfaiError
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, get_home_folder
+from cfai_magics.storage.database import integrity_error
 from cfai_magics.storage.ledger import Ledger
 from cfai_magics.types.messages import Request, TextDelta
 from cfai_magics.workers_ai.client import WorkersAI
@@ -392,7 +393,7 @@ def test_a_database_that_is_open_in_the_parent_is_intact_in_all_processes(
         counted = child.result()
         ledger = Ledger(get_home_folder())
         call_count = len(list(ledger.history.iter_calls()))
-        print(json.dumps([counted, call_count, ledger.integrity_error()]))
+        print(json.dumps([counted, call_count, integrity_error(ledger.path)]))
     """)
     assert said == [3, 3, ""]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from cfai_magics.replay.cassette import Cassette, Interaction
+from cfai_magics.replay.cassette import Cassette
+from cfai_magics.replay.interaction import Interaction
 from cfai_magics.secret_patterns import contains_token
 from tests.notebooks import NOTEBOOKS, code_cells, executed, recording, unexpected
 

@@ -12,7 +12,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from cfai_magics.errors import InvalidOptionError
-from cfai_magics.replay.cassette import Cassette, Interaction
+from cfai_magics.replay.cassette import Cassette
+from cfai_magics.replay.interaction import Interaction
 from notebooks.recorder.record import record
 from notebooks.recorder.served import Serving, images, lines
 

@@ -68,7 +68,7 @@ def test_folders_are_0700_and_files_0600(
     )
     rows = [line.split() for line in done.stdout.splitlines()]
     names = {name for _, _, name in rows}
-    assert {"ledger.sqlite", "threads.sqlite", "maps.sqlite", "pace.sqlite"} <= names
+    assert {"ledger.sqlite", "threads.sqlite", "maps.sqlite"} <= names
     assert {"settings.toml", "catalogue.json", "credentials.json", "kernels"} <= names
     assert {"ledger.sqlite-wal", "ledger.sqlite-shm"} <= names
     assert "kept.cfai.jsonl" in names

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from ..arguments import require_str
@@ -15,10 +15,11 @@ from ..errors import (
     BadRequestError,
     CfaiError,
     InvalidOptionError,
+    MissingCredentialsError,
     ModelNotFoundError,
     PermissionDeniedError,
 )
-from ..pricing.rate_limits import RateDelay
+from ..pricing.limits import RateDelay
 from ..secret import Environment, Secret, get_environment
 from ..secret_patterns import contains_prefixed_token
 from ..settings import Cfai
@@ -48,6 +49,8 @@ API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
 ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
 LOCAL_MODEL = "small"  # the value of Cfai.local for the model that is downloaded
 LOCAL_ACCOUNT = "local"
+# What answers: Workers AI, the local model, another server.
+BackendKind = Literal["account", "local", "elsewhere"]
 Progress = Callable[[int, int], None]
 WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"
@@ -170,7 +173,7 @@ class Backend:
         self._transport = transport
         self._client: WorkersAI | None = None
         self._client_key: object = None
-        self._account = ""
+        self.client_account = ""  # the account of the client created last, as a hash
         self._cached_credentials: tuple[int, Credentials] | None = None
         self._on_change = on_change
         self._acquire_slot = acquire_slot
@@ -190,16 +193,9 @@ class Backend:
     @property
     def server(self) -> OpenAIServer | None:
         """The other server that answers; None for Workers AI and the local model."""
-        return None if self.is_local else configured_server(self._settings, self.environ)
-
-    def account(self) -> str:
-        """Return the hash of the account that pays; "local" for the local model.
-
-        Creates the client, and starts the local server if needed. Raises MissingCredentialsError
-        if no account is set.
-        """
-        self.client()
-        return self._account
+        if self.local_server is not None:
+            return None
+        return configured_server(self._settings, self.environ)
 
     def resolve_gateway(self, requested: str = "") -> Gateway | None:
         """Return the AI Gateway of a call: the requested one, else the course's or the settings'.
@@ -225,18 +221,30 @@ class Backend:
     def client(self) -> "WorkersAI":
         """Return the shared client for the current credentials, server and settings."""
         self.ensure_local_server()
-        server = self.server
+        return self.get_client(self.server, self.get_transport_wrapper())
+
+    def get_client(
+        self, server: OpenAIServer | None, wrap_transport: WrapTransport | None
+    ) -> "WorkersAI":
+        """Return the shared client for a server, or None for Workers AI or the local model."""
         env_values = self.environ.hash_variables(ENVIRONMENT)
-        key = (self.get_transport_wrapper(), self._settings.timeout, server, env_values)
+        key = (wrap_transport, self._settings.timeout, server, env_values)
         if self._client is None or key != self._client_key:
             self._close_client()
-            self._client, self._client_key = self._new_client(server), key
+            self._client, self._client_key = self.new_client(server, wrap_transport), key
         return self._client
 
-    def new_client(self) -> "WorkersAI":
-        """Return a new client like that of `client`, owned and closed by the caller."""
-        self.ensure_local_server()
-        return self._new_client(self.server)
+    def new_client(
+        self, server: OpenAIServer | None, wrap_transport: WrapTransport | None
+    ) -> "WorkersAI":
+        """Return a new client like that of `get_client`, owned and closed by the caller."""
+        if self.local_server is not None:
+            return self._local_client(self.local_server, wrap_transport)
+        if server is not None:
+            return self._server_client(server, wrap_transport)
+        credentials = self.credentials()
+        self.client_account = account_hash(credentials.account_id)
+        return self._cloudflare_client(credentials, wrap_transport)
 
     def credentials(self) -> Credentials:
         """Return the current credentials, cached until the environment changes.
@@ -249,56 +257,57 @@ class Backend:
         return self._cached_credentials[1]
 
     def billing_account(self) -> str:
-        """Return the account as `account` does, without creating a client or local server."""
+        """Return the hash of the account that pays; "local" for the local model.
+
+        Raises MissingCredentialsError if no account is set.
+        """
         if self._settings.local:
             return LOCAL_ACCOUNT
         if self.server is not None:
             return account_hash(self.server.base_url)
         return account_hash(self.credentials().account_id)
 
-    def _new_client(self, server: OpenAIServer | None) -> "WorkersAI":
-        if self.local_server is not None:
-            return self._local_client(self.local_server)
-        if server is not None:
-            return self._server_client(server)
-        credentials = self.credentials()
-        self._account = account_hash(credentials.account_id)
-        return self._cloudflare_client(credentials)
+    def account_or_empty(self) -> str:
+        """Return the same as `billing_account`; "" if no account is set."""
+        try:
+            return self.billing_account()
+        except MissingCredentialsError:  # budgets and recordings need no account
+            return ""
 
-    def _local_client(self, server: "LocalServer") -> "WorkersAI":
+    def _local_client(
+        self, server: "LocalServer", wrap_transport: WrapTransport | None
+    ) -> "WorkersAI":
         import httpx
 
         from ..workers_ai.client import WorkersAI
-        from ..workers_ai.connection_pool import PerProcessTransport
+        from ..workers_ai.http import PerProcessTransport
 
-        self._account = LOCAL_ACCOUNT
+        self.client_account = LOCAL_ACCOUNT
         return WorkersAI.openai_compatible(
             server.base_url,
             server.api_key,
             timeout=self._settings.timeout,
-            transport=self._wrap_transport(PerProcessTransport(httpx.HTTPTransport)),
+            transport=_wrap(PerProcessTransport(httpx.HTTPTransport), wrap_transport),
         )
 
-    def _wrap_transport(
-        self, transport: "httpx.BaseTransport | None"
-    ) -> "httpx.BaseTransport | None":
-        wrap = self.get_transport_wrapper()
-        return wrap(transport) if wrap else transport
-
-    def _server_client(self, server: OpenAIServer) -> "WorkersAI":
+    def _server_client(
+        self, server: OpenAIServer, wrap_transport: WrapTransport | None
+    ) -> "WorkersAI":
         from ..workers_ai.client import WorkersAI
 
-        self._account = account_hash(server.base_url)
+        self.client_account = account_hash(server.base_url)
         return WorkersAI.openai_compatible(
             server.base_url,
             api_key_for(server, self.credential_store, self.environ),
             timeout=self._settings.timeout,
-            transport=self._wrap_transport(self._transport),
+            transport=_wrap(self._transport, wrap_transport),
             use_proxies=True,
             endpoint=server.name,
         )
 
-    def _cloudflare_client(self, credentials: Credentials) -> "WorkersAI":
+    def _cloudflare_client(
+        self, credentials: Credentials, wrap_transport: WrapTransport | None = None
+    ) -> "WorkersAI":
         from ..workers_ai.client import CLOUDFLARE_API_URL, WorkersAI
 
         client = WorkersAI(
@@ -306,7 +315,7 @@ class Backend:
             credentials.api_token,
             base_url=self.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL,
             timeout=self._settings.timeout,
-            transport=self._wrap_transport(self._transport),
+            transport=_wrap(self._transport, wrap_transport),
         )
         account = account_hash(credentials.account_id)
         client.set_rate_limiter(lambda model: self._acquire_slot(account, model))
@@ -372,6 +381,12 @@ class Backend:
         if self.local_server is not None:
             self.local_server.stop()
             self.local_server = None
+
+
+def _wrap(
+    transport: "httpx.BaseTransport | None", wrap_transport: WrapTransport | None
+) -> "httpx.BaseTransport | None":
+    return wrap_transport(transport) if wrap_transport else transport
 
 
 def account_hash(account_id: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ..display.map_progress import MapProgress
 from ..display.tables import format_retry_message, format_seconds
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError, ModelNotFoundError
-from ..pricing.budgets import cap_estimate
+from ..pricing.limits import cap_estimate
 from ..pricing.prices import Cost, with_estimate
 from ..session.call import ClientGroup
 from ..session.parallel import reserve_pool
@@ -141,7 +141,9 @@ class BatchApiJob:
             )
             is_estimated = usage.cost_basis == "estimated"
             if is_estimated and key in self._plan.requests:
-                cost = self._session.estimate_cost(self._plan.requests[key], self._plan.model)
+                cost = self._session.resolver.estimate_cost(
+                    self._plan.requests[key], self._plan.target
+                )
                 usage = cap_estimate(cost.high, usage) if cost else usage
             status: Status = "failed" if batch_answer.error else "ok"
             outcome = CallOutcome(status, usage, is_guess=is_estimated)

@@ -183,7 +183,9 @@ class MapDispatcher:
         def report_retry(error: CfaiError, seconds: float, next_attempt: int) -> None:
             report_wait(format_retry_message(error, seconds, next_attempt))
 
-        stream = self._session.stream(request, report_retry, pool=budget_pool)
+        stream = self._session.open_stream(
+            request, self._plan.target, report_retry, pool=budget_pool
+        )
         with self._lock:
             self._streams.add(stream)
         try:

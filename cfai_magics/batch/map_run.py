@@ -67,9 +67,10 @@ class MapRunner:
                     plan.requests[key],
                     without_response_format(plan.requests[key]),
                 )
-                is_recorded = self.session.resolver.is_recorded
-                return is_recorded(request) or (
-                    request_without_schema is not None and is_recorded(request_without_schema)
+                is_recorded, target = self.session.resolver.is_recorded, plan.target
+                return is_recorded(request, target) or (
+                    request_without_schema is not None
+                    and is_recorded(request_without_schema, target)
                 )
 
             missing_keys = [key for key in plan.requests if key not in results.answers]
@@ -80,7 +81,7 @@ class MapRunner:
             keys_to_ask = [key for key in missing_keys if key not in queued_keys]
             unrecorded_keys = [key for key in keys_to_ask if not has_recording(key)]
             for key in unrecorded_keys[:1]:
-                self.session.resolver.require_recording(plan.requests[key])
+                self.session.resolver.require_recording(plan.requests[key], plan.target)
             costs = plan.estimate_costs(self.session, unrecorded_keys)
             self._report_and_confirm_cost(
                 plan, costs, options, _format_summary(plan, results, missing_keys, keys_to_ask)

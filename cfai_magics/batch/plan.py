@@ -13,6 +13,7 @@ from ..paths import parse_user_path
 from ..pricing.prices import Cost
 from ..prompt.output_formats import Schema, load_schema, read_schema, supports_streaming_schema
 from ..prompt.serialize import SizeLimits
+from ..session.call import Target
 from ..session.session import Session
 from ..types.messages import Message, Request
 from ..types.usage import Model
@@ -31,15 +32,22 @@ class MapPlan:
     """
 
     input_rows: Rows
-    model: Model
+    target: Target
     row_keys: tuple[str, ...]
     row_errors: tuple[str, ...]
     requests: Mapping[str, Request]
     schema: Schema | None = None
 
+    @property
+    def model(self) -> Model:
+        """The model that answers."""
+        return self.target.model
+
     def estimate_costs(self, session: Session, keys: Sequence[str]) -> dict[str, Cost | None]:
         """Return the estimated cost of each request with these keys, None if unknown."""
-        return {key: session.estimate_cost(self.requests[key], self.model) for key in keys}
+        return {
+            key: session.resolver.estimate_cost(self.requests[key], self.target) for key in keys
+        }
 
 
 def make_plan(
@@ -66,7 +74,8 @@ def make_plan(
         )
     prompt_template = parse_template(require_str(template, "The prompt"), input_rows.column_names)
     loaded_schema = _load_schema_argument(schema)
-    base_request = _with_schema(session, request, loaded_schema)
+    target = session.resolve_target(request.model)
+    base_request = _with_schema(request, target, loaded_schema)
     system_messages = _build_system_messages(session, system, loaded_schema)
     size_limits = SizeLimits(session.settings.table_rows, session.settings.value_characters)
     row_keys, row_errors, requests = [], [], dict[str, Request]()
@@ -87,11 +96,8 @@ def make_plan(
         row_keys.append(key)
         row_errors.append("")
     for request in list(requests.values())[:1]:
-        session.check_course_policy(request)
-    resolved_model = session.resolve_model(base_request.model)
-    return MapPlan(
-        input_rows, resolved_model, tuple(row_keys), tuple(row_errors), requests, loaded_schema
-    )
+        session.check_course_policy(request, target)
+    return MapPlan(input_rows, target, tuple(row_keys), tuple(row_errors), requests, loaded_schema)
 
 
 def _load_schema_argument(value: Any) -> Schema | None:
@@ -102,18 +108,18 @@ def _load_schema_argument(value: Any) -> Schema | None:
     return load_schema(type(value).__name__, value)
 
 
-def _with_schema(session: Session, request: Request, schema: Schema | None) -> Request:
+def _with_schema(request: Request, target: Target, schema: Schema | None) -> Request:
     """Return the request with response_format if there is a schema."""
     if schema is None:
         return request
-    resolved_model = session.resolve_model(request.model)
-    is_openai_compatible = not session.backend.is_cloudflare and not resolved_model.task
     schema_field = {
-        "response_format": schema.build_response_format(is_openai_compatible=is_openai_compatible)
+        "response_format": schema.build_response_format(
+            is_openai_compatible=target.is_openai_compatible
+        )
     }
     return replace(
         request,
-        stream=supports_streaming_schema(resolved_model),
+        stream=supports_streaming_schema(target.model),
         extra={**schema_field, **request.extra},
     )
 

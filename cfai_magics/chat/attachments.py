@@ -148,7 +148,7 @@ def _download(url: str, attachment_kind: AttachmentKind) -> bytes:
     """Return the body at a URL; the request carries no credentials."""
     import httpx
 
-    from ..workers_ai.response_body import ACCEPT_ENCODING, read_body
+    from ..workers_ai.http import ACCEPT_ENCODING, read_body
 
     headers = {"Accept-Encoding": ACCEPT_ENCODING}
     try:

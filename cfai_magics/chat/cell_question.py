@@ -4,6 +4,7 @@ from ..errors import InvalidOptionError
 from ..notebook import CellError
 from ..prompt.builder import Part, Prompt, UserMessage
 from ..prompt.output_formats import OutputFormat
+from ..session.call import build_target_request
 from .chat_run import ChatRun
 from .frontend import Frontend, NotebookState
 from .options import Option
@@ -48,7 +49,7 @@ def ask_about_cell(
 ) -> None:
     """Send the parts of a cell with a system prompt, and show the answer."""
     prompt = Prompt(UserMessage(parts), (Part("system", system),))
-    request = frontend.session.build_request(prompt.messages, model_name)
-    model = frontend.session.resolve_model(request.model)
-    chat_run = ChatRun(frontend, output_format, prompt, request, model, show_prompt=True)
+    target = frontend.session.resolve_target(model_name)
+    request = build_target_request(frontend.session.settings, target, prompt.messages)
+    chat_run = ChatRun(frontend, output_format, prompt, request, target, show_prompt=True)
     chat_run.run(frontend.session.settings.footer, "")

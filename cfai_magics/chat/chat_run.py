@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ..display.preview import REPLAY_NOTE, Preview, redact_for_display
 from ..display.tables import format_neurons, format_retry_message
-from ..errors import CfaiError, InterruptedAnswerError, NotRecordedError
+from ..errors import CfaiError, InterruptedAnswerError
 from ..prompt.builder import (
     Part,
     PartCost,
@@ -18,9 +18,9 @@ from ..prompt.builder import (
 from ..prompt.history import Turn
 from ..prompt.output_formats import OutputFormat, Schema, apply_format
 from ..redaction import redact_tokens
+from ..session.call import CallPreview, Target
 from ..types.messages import Answer, Request
 from ..types.usage import Model, Usage
-from ..workers_ai.endpoints import chat_body
 from .frontend import AnswerDisplay, Frontend
 from .structured_output import StructuredOutput
 from .tool_loop import ToolLoop
@@ -65,6 +65,8 @@ def _format_shares(shares: Iterable[PartCost], answer: Answer) -> str:
 
 def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
     """Return a note for each image of the question: the size sent, and its cost."""
+    if not prompt.images:
+        return []
     return [
         f"Image {share.part.name}: {share.part.image.size_text}, "
         f"{_format_shares([share], answer)}."
@@ -86,7 +88,7 @@ class ChatRun:
     output_format: OutputFormat
     prompt: Prompt
     request: Request
-    model: Model
+    target: Target
     turn_key: TurnKey | None = None
     max_neurons: float | None = None
     schema: Schema | None = None
@@ -98,59 +100,49 @@ class ChatRun:
         """Send the question, display the streamed answer, and store it in a variable."""
         display = self.frontend.create_answer_display(self.output_format, footer_style)
         with self._on_failure(variable_name, display):
-            answer = self._get_answer(display)
+            if self.schema or self.tool_loop:
+                answer = self._ask_repeatedly(display)
+            else:
+                answer = self._stream_once(display, self.request)
             answer = self._parse(self._save_turn(answer))
             self._show_and_store(display, variable_name, answer)
             return answer
 
-    def _get_answer(self, display: AnswerDisplay) -> Answer:
+    def _ask_repeatedly(self, display: AnswerDisplay) -> Answer:
+        """Send the requests that a schema or tools need, and return the last answer."""
+
         def send_request(request: Request, usage_so_far: Usage) -> Answer:
             return self._stream_once(display, request, self._remaining_limit(usage_so_far))
 
-        if self.schema:
-            return StructuredOutput(self.output_format, display, send_request).run(self.request)
-        if self.tool_loop is None:
-            return self._stream_once(display, self.request)
-        return self.tool_loop.run(display, self.request, send_request)
+        if self.tool_loop:
+            return self.tool_loop.run(display, self.request, send_request)
+        return StructuredOutput(self.output_format, display, send_request).run(self.request)
 
     def preview(self) -> Preview:
         """Return what would be sent and the estimated cost, without sending anything."""
         session = self.frontend.session
-        session.check_course_policy(self.request)
-        cost = session.estimate_cost(self.request, self.model)
+        session.check_course_policy(self.request, self.target)
+        call = session.resolver.preview_chat(self.request, self.target)
         estimated_answer = Answer(
-            self.model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
+            self.target.model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
         )
-        body = chat_body(self.request, cloudflare=session.backend.is_cloudflare)
         return Preview(
-            redact_for_display(body, redact_tokens),
-            split_cost(self.prompt, estimated_answer, self.model),
-            cost,
-            self._estimate_notes(),
+            redact_for_display(call.body, redact_tokens),
+            split_cost(self.prompt, estimated_answer, self.target.model),
+            call.cost,
+            self._estimate_notes(call),
         )
 
-    def _estimate_notes(self) -> tuple[str, ...]:
+    def _estimate_notes(self, call: CallPreview) -> tuple[str, ...]:
         """Return the notes on the cost estimate; a recorded answer costs nothing."""
-        session = self.frontend.session
-        if session.resolver.is_recorded(self.request):
+        if call.is_recorded:
             return (REPLAY_NOTE,)
-        refusal = self._refusal_note()
-        if refusal:
-            return (refusal,)
-        notes = session.accounting.estimate_notes(
-            self.model, session.estimate_cost(self.request, self.model), self.max_neurons
+        if call.refusal:
+            return (f"It would be refused. {call.refusal}.",)
+        notes = self.frontend.session.accounting.estimate_notes(
+            self.target.model, call.cost, self.max_neurons
         )
         return (*notes, *self._tool_notes())
-
-    def _refusal_note(self) -> str:
-        """Return why the call would be refused: a recording is required, but missing."""
-        if "response_format" in self.request.extra:  # it may be recorded without this field
-            return ""
-        try:
-            self.frontend.session.resolver.require_recording(self.request)
-        except NotRecordedError as error:
-            return f"It would be refused. {error.cause}."
-        return ""
 
     def _tool_notes(self) -> list[str]:
         if self.tool_loop is None:
@@ -169,7 +161,7 @@ class ChatRun:
             for tool_result in answer.tool_results
         )
         prompt = replace(self.prompt, extra_parts=(*self.prompt.extra_parts, *call_parts))
-        report = PromptReport(prompt, answer, self.model)
+        report = PromptReport(prompt, answer, self.target.model)
         if self.frontend.notebook_state:
             self.frontend.notebook_state.last_prompt = report
         if self.show_prompt:
@@ -184,8 +176,13 @@ class ChatRun:
             display.show_status(format_retry_message(error, pause, next_attempt))
 
         thread = self.turn_key.thread if self.turn_key else ""
-        with self.frontend.session.stream(
-            request, on_retry, max_neurons, thread, self.gateway
+        with self.frontend.session.open_stream(
+            request,
+            self.target,
+            on_retry,
+            max_neurons=max_neurons,
+            thread=thread,
+            gateway=self.gateway,
         ) as stream:
             try:
                 for delta in stream:
@@ -224,7 +221,8 @@ class ChatRun:
 
     def _parse(self, answer: Answer) -> Answer:
         """Return the answer with `parsed` set by its format; insert code as a new cell."""
-        answer = apply_format(answer, self.output_format)
+        if self.output_format.parse is not None:
+            answer = apply_format(answer, self.output_format)
         if (
             self.output_format.name not in NEW_CELL_FORMATS
             or not self.frontend.notebook_state
@@ -236,8 +234,8 @@ class ChatRun:
 
     def _with_notes(self, answer: Answer) -> Answer:
         """Return the answer with the notes on its prompt: history, images, fields."""
-        turn_notes = history_notes(self.prompt, answer, self.model)
-        images = image_notes(self.prompt, answer, self.model)
+        turn_notes = history_notes(self.prompt, answer, self.target.model)
+        images = image_notes(self.prompt, answer, self.target.model)
         notes = (*turn_notes, *images, *self.prompt.user_message.notes)
         return replace(answer, notes=(*answer.notes, *notes))
 

@@ -12,16 +12,16 @@ from ..pricing.prices import Cost
 from ..prompt.builder import Prompt, PromptReport, estimate_prompt_tokens, split_cost
 from ..prompt.output_formats import OutputFormat
 from ..redaction import redact_tokens
+from ..session.call import Target
 from ..session.parallel import Finished, ParallelStreams, RetryNotice
 from ..types.messages import Answer, AnswerSet, Request, Variant
 from ..types.usage import Model, Usage
-from ..workers_ai.endpoints import chat_body
 from .frontend import Frontend
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One question, ready to be sent as several variants, each with its request and model.
+    """One question, ready to be sent as several variants, each with its request and target.
 
     `max_neurons` is the most that all variants together may cost. With `show_prompt`, the prompt
     is shown below the answers.
@@ -32,7 +32,7 @@ class Comparison:
     prompt: Prompt
     variants: tuple[Variant, ...]
     requests: tuple[Request, ...]
-    models: tuple[Model, ...]
+    targets: tuple[Target, ...]
     max_neurons: float | None = None
     show_prompt: bool = False
     gateway: str = ""
@@ -49,7 +49,7 @@ class Comparison:
         errors: dict[int, CfaiError] = {}
         is_interrupted = False
         with self.frontend.session.parallel(
-            self.requests, self.max_neurons, self.gateway
+            self.requests, self.max_neurons, self.gateway, self.targets
         ) as streams:
             try:
                 for index, event in streams:
@@ -73,30 +73,26 @@ class Comparison:
     def preview(self) -> Preview:
         """Return what would be sent and the estimated total cost, without sending anything."""
         session = self.frontend.session
-        for request in self.requests:
-            session.check_course_policy(request)
-        recorded_flags = session.resolver.are_recorded(self.requests)
-        unrecorded_indexes = [
-            index for index, is_recorded in enumerate(recorded_flags) if not is_recorded
-        ] or range(len(recorded_flags))
-        costs = [
-            session.estimate_cost(self.requests[n], self.models[n]) for n in unrecorded_indexes
-        ]
+        for request, target in zip(self.requests, self.targets, strict=True):
+            session.check_course_policy(request, target)
+        calls = session.resolver.preview_chats(self.requests, self.targets)
+        unrecorded_calls = [call for call in calls if not call.is_recorded]
+        costs = [call.cost for call in unrecorded_calls or calls]
         known_costs = [cost for cost in costs if cost]
         total_cost = reduce(add, known_costs) if len(known_costs) == len(costs) else None
         estimated_answer = Answer(
-            self.models[0].name, usage=Usage(estimate_prompt_tokens(self.prompt))
+            self._first_model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
         )
-        bodies = [
-            chat_body(request, cloudflare=session.backend.is_cloudflare)
-            for request in self.requests
-        ]
         return Preview(
-            redact_for_display(bodies, redact_tokens),
-            split_cost(self.prompt, estimated_answer, self.models[0]),
+            redact_for_display([call.body for call in calls], redact_tokens),
+            split_cost(self.prompt, estimated_answer, self._first_model),
             total_cost,
-            self._estimate_notes(total_cost, sum(recorded_flags)),
+            self._estimate_notes(total_cost, len(calls) - len(unrecorded_calls)),
         )
+
+    @property
+    def _first_model(self) -> Model:
+        return self.targets[0].model
 
     def _estimate_notes(self, total_cost: Cost | None, recorded_count: int) -> tuple[str, ...]:
         """Return the notes on the cost estimate; recorded answers cost nothing."""
@@ -112,7 +108,7 @@ class Comparison:
         return (
             count_note,
             *self.frontend.session.accounting.estimate_notes(
-                self.models[0], total_cost, self.max_neurons
+                self._first_model, total_cost, self.max_neurons
             ),
         )
 
@@ -135,7 +131,7 @@ class Comparison:
         return format_group_footer(answers, day_usage, notes, footer_style)
 
     def _build_report(self, answers: AnswerSet) -> PromptReport:
-        return PromptReport(self.prompt, answers[0], self.models[0])
+        return PromptReport(self.prompt, answers[0], self._first_model)
 
     def _store(self, variable_name: str, answers: AnswerSet) -> None:
         self.frontend.store_result(variable_name, answers)

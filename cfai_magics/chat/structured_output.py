@@ -73,8 +73,10 @@ class StructuredOutput:
 
     def _get_validation_error(self, answer: Answer) -> str | None:
         """Return why the answer does not match the schema; None if it does."""
+        parse = self.output_format.parse
         try:
-            self.output_format.parse(answer.text)
+            if parse is not None:
+                parse(answer.text)
         except FormatError as error:
             return str(error)
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..pricing.tokens import chars_to_tokens, iter_texts
+from ..pricing.tokens import chars_to_tokens, split_content
 from ..prompt.builder import Prompt
 from ..prompt.history import Turn, fit_window, stale_turns, turns_before
 from ..storage.conversations import ConversationStore
@@ -57,7 +57,7 @@ def window_tokens(messages: Iterable[Message]) -> int:
     contents = [message["content"] for message in messages]
     parts = [part for content in contents if isinstance(content, list) for part in content]
     images = sum(len(part.get("image_url", {}).get("url", "")) for part in parts)
-    return chars_to_tokens(sum(map(len, iter_texts(messages))) + images)
+    return chars_to_tokens(sum(map(len, split_content(messages).texts)) + images)
 
 
 def make_turn(prompt: Prompt, answer: Answer, turn_key: TurnKey) -> Turn:

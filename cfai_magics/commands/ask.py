@@ -29,9 +29,10 @@ from ..prompt.output_formats import (
 )
 from ..prompt.serialize import SizeLimits
 from ..prompt.tools import Tool, make_tool
+from ..session.call import Target, build_target_request
 from ..tasks.task_input import parse_params
 from ..tasks.task_run import prepare_task
-from ..types.messages import Answer, AnswerSet, Request, Variant, make_variants
+from ..types.messages import Answer, AnswerSet, Message, Request, Variant, make_variants
 from ..types.usage import Model
 
 OPTIONS = (
@@ -95,23 +96,19 @@ def _given_options(options: Namespace) -> set[str]:
 
 def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
     """Return the question as it will be sent, its variables filled; nothing is sent yet."""
-    schema = _resolve_schema(frontend, options.schema)
+    schema = _resolve_schema(frontend, options.schema) if options.schema else None
     output_format = _resolve_format(frontend, options, schema)
-    request = _build_request(
-        frontend, options, *(options.model or [""]), *(options.temperature or [None])
-    )
-    model = frontend.session.resolve_model(request.model)
-    is_openai_compatible = not frontend.session.backend.is_cloudflare and not model.task
-    request = _with_response_format(
-        request, output_format, schema, model, is_openai_compatible=is_openai_compatible
-    )
+    (model_name,), (temperature,) = options.model or [""], options.temperature or [None]
+    target = frontend.session.resolve_target(model_name)
+    model = target.model
     if options.image:
         _require_capability(frontend, model, "vision")
     full_prompt = _build_prompt(frontend, prompt, options, output_format)
     if full_prompt.images:
         _require_capability(frontend, model, "vision")
-    request = replace(request, messages=tuple(full_prompt.messages))
-    turn_key = _build_turn_key(frontend, options)
+    request = _build_request(frontend, options, full_prompt.messages, target, temperature)
+    request = _with_response_format(request, output_format, schema, target)
+    turn_key = _build_turn_key(frontend, options) if options.thread is not None else None
     if turn_key:
         full_prompt = with_history(full_prompt, request, model, turn_key)
         request = replace(request, messages=tuple(full_prompt.messages))
@@ -125,7 +122,7 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
         output_format,
         full_prompt,
         request,
-        model,
+        target,
         turn_key,
         max_neurons,
         schema,
@@ -174,14 +171,18 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> Co
     requested_variants = make_variants(
         options.model or [""], options.temperature or [None], options.times
     )
-    requests = [
-        _build_request(frontend, options, each.model, each.temperature)
-        for each in requested_variants
-    ]
-    models = [frontend.session.resolve_model(request.model) for request in requests]
+    targets_by_name = {
+        name: frontend.session.resolve_target(name) for name in options.model or [""]
+    }
+    targets = [targets_by_name[each.model] for each in requested_variants]
+    default_temperature = frontend.session.settings.temperature
     resolved_variants = [
-        Variant(request.model, request.temperature, each.repetition)
-        for request, each in zip(requests, requested_variants, strict=True)
+        Variant(
+            target.model.name,
+            default_temperature if each.temperature is None else each.temperature,
+            each.repetition,
+        )
+        for target, each in zip(targets, requested_variants, strict=True)
     ]
     if len(set(resolved_variants)) < len(resolved_variants):
         raise InvalidOptionError(
@@ -189,13 +190,14 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> Co
         )
     full_prompt = _build_prompt(frontend, prompt, options, output_format)
     if full_prompt.images:
-        for model in models:
-            _require_capability(frontend, model, "vision")
-    full_requests = [
-        replace(request, messages=tuple(full_prompt.messages)) for request in requests
+        for target in targets_by_name.values():
+            _require_capability(frontend, target.model, "vision")
+    requests = [
+        _build_request(frontend, options, full_prompt.messages, target, each.temperature)
+        for target, each in zip(targets, requested_variants, strict=True)
     ]
     max_neurons, show_prompt = options.max_neurons, options.sent
-    columns = tuple(resolved_variants), tuple(full_requests), tuple(models)
+    columns = tuple(resolved_variants), tuple(requests), tuple(targets)
     return Comparison(
         frontend, output_format, full_prompt, *columns, max_neurons, show_prompt, options.gateway
     )
@@ -225,10 +227,8 @@ def _check_comparison(frontend: Frontend, options: Namespace) -> None:
         )
 
 
-def _resolve_schema(frontend: Frontend, name: str) -> Schema | None:
-    """Return the schema in the variable or file of this name; None without a name."""
-    if not name:
-        return None
+def _resolve_schema(frontend: Frontend, name: str) -> Schema:
+    """Return the schema in the variable or file of this name."""
     if frontend.notebook_state and NAME_PATTERN.fullmatch(name):
         try:
             return load_schema(name, frontend.notebook_state.evaluate(name))
@@ -242,31 +242,29 @@ def _resolve_schema(frontend: Frontend, name: str) -> Schema | None:
 
 def _resolve_format(frontend: Frontend, options: Namespace, schema: Schema | None) -> OutputFormat:
     if schema is None:
-        return get_format(
-            options.format or frontend.session.settings.format, extract=options.extract
-        )
+        name = options.format or frontend.session.settings.format
+        if options.extract or name == "table":
+            return get_format(name, extract=options.extract)
+        return OUTPUT_FORMATS[name]
     if options.format not in {None, "json"} or options.extract:
         raise InvalidOptionError("--schema goes only with -f json", "Leave -f and -x out.")
     return replace(OUTPUT_FORMATS["json"], instruction=schema.instruction, parse=schema.parse)
 
 
 def _with_response_format(
-    request: Request,
-    output_format: OutputFormat,
-    schema: Schema | None,
-    model: Model,
-    *,
-    is_openai_compatible: bool,
+    request: Request, output_format: OutputFormat, schema: Schema | None, target: Target
 ) -> Request:
     """Return the request as its form has it sent: the schema as a field, streamed where it may."""
     if schema is None:
-        return replace(request, stream=request.stream and output_format.name != "raw")
+        return replace(request, stream=False) if output_format.name == "raw" else request
     field = {
-        "response_format": schema.build_response_format(is_openai_compatible=is_openai_compatible)
+        "response_format": schema.build_response_format(
+            is_openai_compatible=target.is_openai_compatible
+        )
     }
     return replace(
         request,
-        stream=request.stream and supports_streaming_schema(model),
+        stream=request.stream and supports_streaming_schema(target.model),
         extra={**field, **request.extra},
     )
 
@@ -279,17 +277,17 @@ def _build_prompt(
         frontend.notebook_state.evaluate if frontend.notebook_state and not options.raw else None
     )
     limits = SizeLimits(settings.table_rows, settings.value_characters)
-    system = (
-        Part("system", options.system or settings.system),
-        Part("form", output_format.instruction, options.schema or output_format.name),
-    )
+    system_text = options.system or settings.system
+    system = [Part("system", system_text)] if system_text else []
+    if output_format.instruction:
+        name = options.schema or output_format.name
+        system.append(Part("form", output_format.instruction, name))
     user_message = build_user_message(prompt, evaluate, limits)
-    images = [load_image(source, frontend.notebook_state) for source in options.image or ()]
-    parts = tuple(Part("image", name=image.name, image=image) for image in images)
-    return Prompt(
-        replace(user_message, parts=(*user_message.parts, *parts)),
-        tuple(part for part in system if part.text),
-    )
+    if options.image:
+        images = [load_image(source, frontend.notebook_state) for source in options.image]
+        parts = tuple(Part("image", name=image.name, image=image) for image in images)
+        user_message = replace(user_message, parts=(*user_message.parts, *parts))
+    return Prompt(user_message, tuple(system))
 
 
 def _require_capability(frontend: Frontend, model: Model, capability: str) -> None:
@@ -316,10 +314,8 @@ def _require_capability(frontend: Frontend, model: Model, capability: str) -> No
     raise error(f"{model.short_name} {reason}", names and f"These do: {names}.")
 
 
-def _build_turn_key(frontend: Frontend, options: Namespace) -> TurnKey | None:
-    """Return the place of the question in its conversation; None without -c."""
-    if options.thread is None:
-        return None
+def _build_turn_key(frontend: Frontend, options: Namespace) -> TurnKey:
+    """Return the place of the question in its conversation."""
     notebook_state = frontend.notebook_state
     thread = options.thread or (notebook_state.thread if notebook_state else SHELL_THREAD)
     return TurnKey(
@@ -330,8 +326,7 @@ def _build_turn_key(frontend: Frontend, options: Namespace) -> TurnKey | None:
 def _check_options(prompt: str, options: Namespace) -> None:
     if not prompt.strip():
         raise InvalidOptionError("The question is empty", "Write it below the %%cfai line.")
-    misplaced_options = [name for name in ("save", "source", "target") if getattr(options, name)]
-    if misplaced_options and not options.task:
+    if (options.save or options.source or options.target) and not options.task:
         raise InvalidOptionError("--save, --from and --to go with --task only", "Leave them out.")
     if options.output and (not options.output.isidentifier() or iskeyword(options.output)):
         raise InvalidOptionError(
@@ -340,18 +335,24 @@ def _check_options(prompt: str, options: Namespace) -> None:
     if options.times < 1:
         raise InvalidOptionError(f"-n {options.times} asks nothing", "Use 1 or more.")
     for name in ("max_neurons", "max_tokens", "top_p"):
-        check_value(name, getattr(options, name), f"--{name.replace('_', '-')} ")
+        value = getattr(options, name)
+        if value is not None:
+            check_value(name, value, f"--{name.replace('_', '-')} ")
     for temperature in options.temperature:
         check_value("temperature", temperature, "--temperature ")
 
 
 def _build_request(
-    frontend: Frontend, options: Namespace, model: str, temperature: float | None
+    frontend: Frontend,
+    options: Namespace,
+    messages: list[Message],
+    target: Target,
+    temperature: float | None,
 ) -> Request:
-    """Return the request without its messages."""
-    return frontend.session.build_request(
-        (),
-        model,
+    return build_target_request(
+        frontend.session.settings,
+        target,
+        messages,
         max_tokens=options.max_tokens,
         temperature=temperature,
         top_p=options.top_p,
@@ -359,5 +360,5 @@ def _build_request(
         stop=tuple(options.stop or ()),
         think=options.think,
         stream=not options.no_stream,
-        extra=parse_params(options),
+        extra=parse_params(options) if options.param else {},
     )

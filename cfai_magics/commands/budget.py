@@ -6,7 +6,7 @@ from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import Table, format_duration, format_neurons
 from ..errors import InvalidOptionError
-from ..pricing.budgets import parse_neurons
+from ..pricing.limits import parse_neurons
 from ..session.session import Session
 from ..types.usage import Limit, Scope
 

@@ -18,20 +18,24 @@ from ..pricing.catalog import find_damaged_cache
 from ..secret import Secret
 from ..secret_patterns import SecretFinding, scan_notebook
 from ..session.session import Session
-from ..storage.database import integrity_error
+from ..storage.database import WAIT_SECONDS, integrity_error, opening_error
 
-OPTIONS = (Option("path", nargs="?", default="", help="a notebook to look into for secrets"),)
+OPTIONS = (
+    Option("path", nargs="?", default="", help="a notebook to look into for secrets"),
+    Option("--full", action="store_true", help="check every page of large files too"),
+)
 
 
 PACKAGES = ("cfai-magics", "ipython", "ipykernel", "jupyterlab", "notebook", "ipywidgets", "httpx")
 CONTENT_BY_DATABASE = {
     "threads.sqlite": "the conversations of -c",
     "maps.sqlite": "the answers of maps",
-    "pace.sqlite": "what was sent in the last minute",
 }
 LAB_PACKAGES = ("jupyterlab", "notebook")
 MAX_LIST_AGE_DAYS = 30  # days
 MAX_LISTED_FINDINGS = 5  # findings
+MAX_CHECKED_BYTES = 16_000_000  # a ledger of a million calls has 142 MB, and took up to 15 s
+FULL_NOTE = "%cfai doctor --full checks every page"
 REVOKE_HINT = (
     "Revoke it on the dashboard's API Tokens page, take it out of the notebook, and run %cfai "
     "login with a new one."
@@ -42,6 +46,7 @@ CheckResult = tuple[str, str]  # what was found, and what to do; nothing where a
 def run(frontend: Frontend, options: Namespace) -> Table:
     """Return what was found of each part, and what to do where something is wrong."""
     session = frontend.session
+    file_checker = _FileChecker(frontend, is_full=options.full)
     checks: dict[str, Callable[[], CheckResult]] = {
         "versions": _check_versions,
         "front end": lambda: _check_front_end(session),
@@ -49,8 +54,8 @@ def run(frontend: Frontend, options: Namespace) -> Table:
         "course": lambda: _check_course(session),
         "credentials": lambda: _check_credentials(session),
         "token": lambda: _check_token(session),
-        "ledger": lambda: _check_ledger(session),
-        "other files": lambda: _check_databases(session),
+        "ledger": lambda: _check_ledger(session, file_checker),
+        "other files": lambda: _check_databases(session, file_checker),
         "privacy": lambda: _check_permissions(session),
         "model list": lambda: _check_model_list(session),
         "model": lambda: _check_model(session),
@@ -176,26 +181,67 @@ def _describe_usage_access(session: Session) -> str:
     return "may read"
 
 
-def _check_ledger(session: Session) -> CheckResult:
+class _FileChecker:
+    """Checks databases for damage: all pages of small ones, and of large ones with --full."""
+
+    def __init__(self, frontend: Frontend, *, is_full: bool) -> None:
+        self._frontend = frontend
+        self._is_full = is_full
+
+    def checks_every_page(self, path: Path) -> bool:
+        """Return whether a file is small or --full is set."""
+        return self._is_full or not _is_large(path)
+
+    def find_damage(self, path: Path) -> str:
+        """Return what is damaged in a file; empty if nothing is or the file is missing."""
+        if not _is_large(path):
+            return integrity_error(path)
+        if not self._is_full:
+            return opening_error(path)
+        seconds = 0.0
+        size = f"{path.stat().st_size / 1e6:,.0f} MB"
+
+        def report_progress() -> None:
+            nonlocal seconds
+            seconds += WAIT_SECONDS
+            self._frontend.print(f"Still checking {path.name}, for {seconds:.0f} s.")
+
+        self._frontend.print(f"Checking every page of {path.name}, {size}.")
+        return integrity_error(path, report_progress)
+
+
+def _is_large(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > MAX_CHECKED_BYTES
+
+
+def _check_ledger(session: Session, file_checker: _FileChecker) -> CheckResult:
     ledger = session.accounting.ledger
-    integrity_problem = ledger.integrity_error()
-    if integrity_problem:
-        return f"{ledger.path} is damaged: {integrity_problem}", (
+    ledger.open()
+    damage = file_checker.find_damage(ledger.path)
+    if damage:
+        return f"{ledger.path} is damaged: {damage}", (
             "Close all kernels and move it away: a new one is begun, and its sums are lost."
         )
-    return f"{ledger.path} is whole, with {ledger.history.count_calls():,} calls", ""
+    is_whole = file_checker.checks_every_page(ledger.path)
+    count_text = f"with {ledger.history.count_calls():,} calls"
+    if is_whole:
+        return f"{ledger.path} is whole, {count_text}", ""
+    return f"{ledger.path} can be read, {count_text}; {FULL_NOTE}", ""
 
 
-def _check_databases(session: Session) -> CheckResult:
+def _check_databases(session: Session, file_checker: _FileChecker) -> CheckResult:
     """Check the databases beside the ledger for damage."""
-    for name, content in CONTENT_BY_DATABASE.items():
-        integrity_problem = integrity_error(session.home / name)
-        if integrity_problem:
-            path = session.home / name
-            return f"{path} is damaged: {integrity_problem}", (
-                f"Close all kernels and move it away: a new one is begun, without {content}."
+    paths = [session.home / name for name in CONTENT_BY_DATABASE]
+    for path in paths:
+        damage = file_checker.find_damage(path)
+        if damage:
+            return f"{path} is damaged: {damage}", (
+                "Close all kernels and move it away: a new one is begun, without "
+                f"{CONTENT_BY_DATABASE[path.name]}."
             )
-    return "conversations, answers of maps and the minute's limit are whole", ""
+    is_whole = all(map(file_checker.checks_every_page, paths))
+    state = "are whole" if is_whole else f"can be read; {FULL_NOTE}"
+    return f"conversations, answers of maps and the minute's limit {state}", ""
 
 
 def _check_permissions(session: Session) -> CheckResult:

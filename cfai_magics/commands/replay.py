@@ -8,7 +8,7 @@ from ..chat.options import Option
 from ..display.tables import Table, format_date
 from ..errors import InvalidOptionError
 from ..paths import parse_user_path
-from ..replay.cassette import Interaction
+from ..replay.interaction import Interaction
 from ..replay.record_mode import RecordMode
 from ..session.session import Session
 from ..settings import RECORD_MODES
@@ -58,12 +58,14 @@ def _set_mode(frontend: Frontend, options: Namespace) -> None:
 def _build_table(session: Session) -> Table:
     record_mode = session.recorder.record_mode
     rows = [("mode", record_mode.description), ("because of", record_mode.source)]
-    if record_mode.path is None:
+    cassette = session.recorder.cassette(record_mode.path) if record_mode.path else None
+    session.recorder.sort_cassettes()
+    if cassette is None:
         return Table(("recording", ""), tuple(rows))
-    contents = session.recorder.cassette(record_mode.path).contents()
+    contents = cassette.contents()
     timing_text = "at once" if record_mode.instant else "in the rhythm in which they came"
     rows += [
-        ("file", str(record_mode.path)),
+        ("file", str(cassette.path)),
         ("replayed", timing_text),
         *_summarize_interactions(contents.interactions),
     ]

@@ -1,17 +1,23 @@
 """Show usage by model, notebook, day or task, as a table, chart or CSV."""
 
 import csv
-import io
 from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import chain
+from pathlib import Path
+from secrets import token_hex
 
 from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import Table, format_neurons
+from ..display.text import TextLines
 from ..display.usage_table import UsageReport
+from ..errors import InvalidOptionError, StorageError
+from ..paths import parse_user_path
 from ..pricing.prices import to_usd
 from ..session.session import Session
+from ..state_files import describe_error
 from ..storage.usage_queries import GroupBy, Total
 
 OPTIONS = (
@@ -25,6 +31,7 @@ OPTIONS = (
     Option("--by", choices=("model", "notebook", "day", "task"), help="what to sum by"),
     Option("--account", action="store_true", help="Cloudflare's own figures for today"),
     Option("--csv", action="store_true", help="every call as a line of CSV"),
+    Option("--save", default="", metavar="FILE", help="write the CSV into a file"),
 )
 
 
@@ -38,13 +45,18 @@ PERIOD_LABELS = {
 LAG_NOTE = "Cloudflare's own figures come some minutes late, and count other programs' calls too."
 
 
-def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | str:
+def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | TextLines | str:
     """Return what was used in a period; with --account, what Cloudflare itself counted today."""
     session = frontend.session
+    if options.save and not options.csv:
+        raise InvalidOptionError("--save goes with --csv", "Write %cfai usage --csv --save FILE.")
     if options.account:
         return _compare_with_account(session)
     if options.csv:
-        return _export_csv(session, DAYS_BY_PERIOD[options.period])
+        lines = _iter_csv_lines(session, DAYS_BY_PERIOD[options.period])
+        if options.save:
+            return _save_lines(parse_user_path(options.save).absolute(), lines)
+        return TextLines(lines) if frontend.is_one_shot else "".join(lines).rstrip("\n")
     group: GroupBy = options.by or ("model" if options.period == "today" else "day")
     totals = session.accounting.ledger.history.totals(group, DAYS_BY_PERIOD[options.period])
     title = f"Neurons by {group} {PERIOD_LABELS[options.period]}"
@@ -81,19 +93,41 @@ def _summary_note(totals: list[Total], period: str) -> str:
     )
 
 
-def _export_csv(session: Session, days: int | None) -> str:
-    calls = session.accounting.ledger.history.iter_calls(days)
-    first_call = next(calls, None)
-    if first_call is None:
-        return ""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(first_call), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {**call, "started": _format_timestamp(call["started"])}
-        for call in chain([first_call], calls)
-    )
-    return buffer.getvalue().rstrip("\n")
+class _LineBuffer:
+    """A file for a CSV writer, whose `writerow` then returns the line."""
+
+    def write(self, line: str) -> str:
+        """Return the line."""
+        return line
+
+
+def _iter_csv_lines(session: Session, days: int | None) -> Iterator[str]:
+    """Yield a line for the columns and one for each call, each with its line feed."""
+    writer = csv.writer(_LineBuffer(), lineterminator="\n")
+    columns: tuple[str, ...] = ()
+    for call in session.accounting.ledger.history.iter_calls(days):
+        if not columns:
+            columns = tuple(call)
+            yield str(writer.writerow(columns))
+        row = {**call, "started": _format_timestamp(call["started"])}
+        yield str(writer.writerow(row.values()))
+
+
+def _save_lines(path: Path, lines: Iterable[str]) -> str:
+    """Write lines into a file that gets its name when it is complete; return what was done."""
+    partial = path.with_name(f".{path.name}.{token_hex(4)}")
+    try:
+        with partial.open("x", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
+        partial.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"{path} can't be written: {describe_error(error)}", "Give the path of another file."
+        ) from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return f"Written: {path}."
 
 
 def _format_timestamp(timestamp: float) -> str:

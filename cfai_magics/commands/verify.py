@@ -14,8 +14,8 @@ from ..chat.options import Option
 from ..display.tables import Table, format_date, format_neurons, format_range
 from ..errors import CfaiError, InvalidOptionError, MissingCredentialsError, ModelNotFoundError
 from ..paths import parse_user_path
-from ..replay.cassette import Interaction
 from ..replay.fingerprint import to_request
+from ..replay.interaction import Interaction
 from ..replay.mismatch import first_difference
 from ..session.session import Session
 from ..types.messages import Answer, Request

@@ -126,7 +126,9 @@ class NotebookStream:
         """Add the next delta and update the outputs, at a limited rate."""
         if isinstance(delta, TextDelta):
             self._tail_text += delta.text
-            self._finish_reasoning()
+            if self._reasoning_text and not self._is_reasoning_shown:
+                self._is_reasoning_shown = True
+                self._show_reasoning()
         elif isinstance(delta, ReasoningDelta):
             self._place_reasoning_output()
             self._reasoning_text += delta.text
@@ -175,11 +177,6 @@ class NotebookStream:
                 self._stable_output,
                 self._reasoning_output,
             )
-
-    def _finish_reasoning(self) -> None:
-        if self._reasoning_text and not self._is_reasoning_shown:
-            self._is_reasoning_shown = True
-            self._show_reasoning()
 
     def _show_reasoning(self) -> None:
         summary = f"Thought for {format_seconds(self._clock() - self._start_time)}"

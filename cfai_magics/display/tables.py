@@ -73,7 +73,7 @@ def _render_cells(tag: str, row: Iterable[str]) -> str:
 
 def muted_html(text: str) -> str:
     """Return text as HTML in the front end's muted color, with runs of spaces preserved."""
-    lines = "<br>".join(escape_html(line).replace("  ", " &nbsp;") for line in text.splitlines())
+    lines = "<br>".join(escape_html(text).replace("  ", " &nbsp;").splitlines())
     return f'<div style="{MUTED_STYLE}">{lines}</div>'
 
 

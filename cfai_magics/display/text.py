@@ -1,7 +1,7 @@
-"""Display an answer as plain text: while it is streamed, or only at its end."""
+"""Display text that grows: a streamed answer, or the lines of a long list."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from ..prompt.builder import PromptReport
@@ -13,6 +13,20 @@ from .preview import PromptInspector
 from .streaming import Metadata
 
 WriteFooter = Callable[[str, Metadata], None]  # writes the footer with its output metadata
+
+
+class TextLines:
+    """Lines, each with its line feed, which the shell prints while they are read."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the lines that were not read before."""
+        return self._lines
+
+    def __str__(self) -> str:
+        return "".join(self._lines).rstrip("\n")
 
 
 class TextStreamDisplay:

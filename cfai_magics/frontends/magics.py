@@ -45,6 +45,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         self._shell = shell
         self.settings = settings
         self._home = home
+        self._environ = get_environment()
         self.ipython_state = IPythonState(shell)
         self.previous_magics: Mapping[str, Any] = {}
         self.lab_comm: LabComm | None = None
@@ -64,13 +65,14 @@ class CfaiMagics(forks.ChildForkHook, Magics):
                 from ..session.session import Session
 
                 self._session = Session(self.settings, self._home)
-                self._session.notebook = find_notebook_path(get_environment(), self._shell.user_ns)
+                self._session.notebook = find_notebook_path(self._environ, self._shell.user_ns)
             return self._session
 
     def on_pre_run_cell(self, _info: object) -> None:
-        """Note that another cell runs from here on."""
+        """Note that another cell runs from here on, and the path of its notebook."""
         if self._session is not None:
             self._session.recorder.begin_cell()
+            self._session.notebook = find_notebook_path(self._environ, self._shell.user_ns)
 
     def close(self) -> None:
         """Close the session if one was created."""
@@ -94,12 +96,19 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         in `_cfai`, and with -o in a variable.
         """
         from ..commands.ask import ask_prompt
+
+        options = self._parse_options(self._split_line(line))
+        result = ask_prompt(self._create_frontend(), self._get_raw_body(cell), options)
+        return result if options.dry_run else None
+
+    def _split_line(self, line: str) -> list[str]:
+        """Return the words of the line, which must not contain an API token."""
+        if not line.strip():
+            return []
         from ..redaction import reject_token
 
         reject_token(line)
-        options = self._parse_options(split_magic_line(line))
-        result = ask_prompt(self._create_frontend(), self._get_raw_body(cell), options)
-        return result if options.dry_run else None
+        return split_magic_line(line)
 
     def _parse_options(self, words: list[str]) -> Namespace:
         parser: ArgumentParser = self.cell.parser  # magic_arguments put it there
@@ -124,7 +133,6 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         from .notebook import create_notebook_frontend
         from .terminal import create_terminal_frontend
 
-        self.session.notebook = find_notebook_path(get_environment(), self._shell.user_ns)
         create_frontend = (
             create_notebook_frontend
             if hasattr(self._shell, "kernel")

@@ -201,7 +201,10 @@ def find_model(name: str, catalog: Catalog) -> Model:
 
 def exact_or_unlisted(name: str, catalog: Catalog) -> Model:
     """Return the model with exactly this name; a new Model if it is not in the catalog."""
-    return next((m for m in catalog.models if m.name == name), Model(name))
+    for model in catalog.models:
+        if model.name == name:
+            return model
+    return Model(name)
 
 
 def unknown_model_error(name: str, catalog: Catalog) -> ModelNotFoundError:

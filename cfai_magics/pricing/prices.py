@@ -11,10 +11,9 @@ from ..types.messages import Request
 from ..types.usage import Model, Usage
 from .tokens import (
     MIN_BYTES_PER_TOKEN,
-    max_prompt_tokens,
     max_tokens_of_size,
-    min_prompt_tokens,
     min_tokens,
+    prompt_token_bounds,
 )
 
 USD_PER_NEURON = 0.000011
@@ -178,8 +177,10 @@ def calibrate_rates(model: Model, billed_usages: Sequence[Usage] = ()) -> Rates 
     `billed_usages` have billed neurons. A model without a price gets one rate for all tokens.
     """
     base_rates = catalog_rates(model)
+    if len(billed_usages) < MIN_BILLED_CALLS:
+        return base_rates
     billed_neurons = sum(usage.neurons or 0.0 for usage in billed_usages)
-    if len(billed_usages) < MIN_BILLED_CALLS or not billed_neurons:
+    if not billed_neurons:
         return base_rates
     if base_rates is None:
         tokens = sum(usage.prompt_tokens + usage.completion_tokens for usage in billed_usages)
@@ -285,11 +286,14 @@ class RequestSize:
 
 def request_size(request: Request) -> RequestSize:
     """Return the size of a request."""
+    minimum, maximum = prompt_token_bounds(request.messages)
+    if not request.extra:
+        return RequestSize(minimum, maximum, request.max_tokens or 0)
     return RequestSize(
-        min_prompt_tokens(request.messages),
-        max_prompt_tokens(request.messages) + _max_extra_tokens(request),
+        minimum,
+        maximum + _max_extra_tokens(request),
         get_max_tokens(request),
-        count_answers(request),
+        count_answers(request.extra),
     )
 
 
@@ -313,29 +317,31 @@ def estimate_cost(
 
 def _max_extra_tokens(request: Request) -> int:
     """Return the most tokens of the `extra` fields: tools and schemas are billed too."""
-    text = json.dumps(dict(request.extra), ensure_ascii=False) if request.extra else ""
+    text = json.dumps(dict(request.extra), ensure_ascii=False)
     return math.ceil(len(text.encode(errors="replace")) / MIN_BYTES_PER_TOKEN)
 
 
-def count_answers(request: Request) -> int:
-    """Return the number of answers that a request asks for (its field `n`)."""
-    count = request.extra.get("n")
+def count_answers(fields: Mapping[str, Any]) -> int:
+    """Return the number of answers that the fields of a request ask for (the field `n`)."""
+    count = fields.get("n")
     return count if isinstance(count, int) and count > 1 else 1
 
 
 def get_max_tokens(request: Request) -> int:
     """Return the max_tokens of a request, also from its `extra` fields; 0 without a limit."""
+    return get_max_tokens_field(request.extra) or request.max_tokens or 0
+
+
+def get_max_tokens_field(fields: Mapping[str, Any]) -> int:
+    """Return the max_tokens of a request's fields, under either name; 0 without a limit."""
     for name in MAX_TOKENS_FIELDS:
-        limit = request.extra.get(name)
+        limit = fields.get(name)
         if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
             return limit
-    return request.max_tokens or 0
+    return 0
 
 
-def with_max_tokens(request: Request, max_tokens: int) -> Request:
-    """Return the request with another max_tokens, also in its `extra` fields."""
-    extra = {
-        name: max_tokens if name in MAX_TOKENS_FIELDS else value
-        for name, value in request.extra.items()
-    }
-    return replace(request, max_tokens=max_tokens, extra=extra)
+def with_max_tokens(body: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
+    """Return the body of a request with another max_tokens, in every field that sets it."""
+    names = [name for name in MAX_TOKENS_FIELDS if name in body]
+    return {**body, **dict.fromkeys([*names, "max_tokens"], max_tokens)}

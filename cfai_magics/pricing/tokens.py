@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from ..media.images import from_data_url
 from ..types.messages import Message
@@ -70,12 +70,12 @@ def chars_to_tokens(char_count: int) -> int:
 
 def estimate_prompt_tokens(messages: Iterable[Message]) -> int:
     """Return the estimated number of tokens of the texts in messages."""
-    return sum(map(estimate_tokens, iter_texts(messages)))
+    return sum(map(estimate_tokens, split_content(messages).texts))
 
 
 def estimate_image_tokens(messages: Iterable[Message]) -> int:
     """Return the estimated number of tokens of the images in messages, by their size."""
-    return sum(map(_estimate_tokens_of_image, _iter_image_urls(messages)))
+    return sum(map(_estimate_tokens_of_image, split_content(messages).image_urls))
 
 
 def _estimate_tokens_of_image(url: str) -> int:
@@ -85,27 +85,22 @@ def _estimate_tokens_of_image(url: str) -> int:
         return MAX_TOKENS_PER_IMAGE
 
 
-def _iter_image_urls(messages: Iterable[Message]) -> Iterable[str]:
-    """Yield the URLs of the images."""
-    for part in _iter_parts(messages):
-        if part.get("type") == "image_url":
-            yield str((part.get("image_url") or {}).get("url", ""))
-
-
-def min_prompt_tokens(messages: Sequence[Message]) -> int:
-    """Return the likely minimum number of tokens of messages."""
-    return min_tokens(len(text) for text in iter_texts(messages))
-
-
 def min_tokens(char_counts: Iterable[int]) -> int:
     """Return the minimum number of tokens of texts with these character counts."""
     return sum(math.ceil(count / MAX_CHARS_PER_TOKEN) for count in char_counts)
 
 
-def max_prompt_tokens(messages: Sequence[Message]) -> int:
-    """Return the maximum number of tokens of messages, which is used for reservations."""
-    byte_count = sum(len(text.encode(errors="replace")) for text in iter_texts(messages))
-    return max_tokens_of_size(byte_count, len(messages), len(list(_iter_image_urls(messages))))
+def prompt_token_bounds(messages: Sequence[Message]) -> tuple[int, int]:
+    """Return the likely minimum and the maximum number of tokens of messages.
+
+    The maximum is used for reservations.
+    """
+    content = split_content(messages)
+    minimum = byte_count = 0
+    for text in content.texts:
+        minimum += math.ceil(len(text) / MAX_CHARS_PER_TOKEN)
+        byte_count += len(text.encode(errors="replace"))
+    return minimum, max_tokens_of_size(byte_count, len(messages), len(content.image_urls))
 
 
 def max_tokens_of_size(byte_count: int, message_count: int, image_count: int) -> int:
@@ -117,17 +112,28 @@ def max_tokens_of_size(byte_count: int, message_count: int, image_count: int) ->
     )
 
 
-def iter_texts(messages: Iterable[Message]) -> Iterable[str]:
-    """Return the texts of messages, including tool calls, without images."""
-    return (str(part.get("text") or "") for part in _iter_parts(messages))
+class Content(NamedTuple):
+    """The content of messages: their texts, including tool calls, and the URLs of images."""
+
+    texts: list[str]
+    image_urls: list[str]
 
 
-def _iter_parts(messages: Iterable[Message]) -> Iterable[Mapping[str, Any]]:
+def split_content(messages: Iterable[Message]) -> Content:
+    """Return the texts and images of messages."""
+    texts: list[str] = []
+    image_urls: list[str] = []
     for message in messages:
         content = message.get("content") or ""
         if isinstance(content, str):
-            yield {"text": content}
+            texts.append(content)
         else:
-            yield from (part for part in content if isinstance(part, Mapping))
+            for part in content:
+                if not isinstance(part, Mapping):
+                    continue
+                texts.append(str(part.get("text") or ""))
+                if part.get("type") == "image_url":
+                    image_urls.append(str((part.get("image_url") or {}).get("url", "")))
         if message.get("tool_calls"):
-            yield {"text": json.dumps(message["tool_calls"], ensure_ascii=False)}
+            texts.append(json.dumps(message["tool_calls"], ensure_ascii=False))
+    return Content(texts, image_urls)

@@ -50,7 +50,7 @@ def build_user_message(text: str, evaluate: Evaluate | None, limits: SizeLimits)
     Without `evaluate`, the text stays as typed. Raises VariableError if a field can't be
     evaluated.
     """
-    if evaluate is None:
+    if evaluate is None or "{{" not in text:
         return UserMessage((Part("cell", text),))
     template = parse_template(text)
     notes: list[str] = []
@@ -125,11 +125,14 @@ class Prompt:
     @property
     def messages(self) -> list[Message]:
         """The prompt as OpenAI messages."""
-        system = "\n\n".join(part.text for part in self.system)
-        user_content = self._user_content()
-        messages: list[Message] = [{"role": "system", "content": system}] if system else []
-        messages += [message for turn in self.history for message in turn.messages]
-        return [*messages, {"role": "user", "content": user_content}]
+        messages: list[Message] = []
+        if self.system:
+            system = "\n\n".join([part.text for part in self.system])
+            messages.append({"role": "system", "content": system})
+        for turn in self.history:
+            messages += turn.messages
+        messages.append({"role": "user", "content": self._user_content()})
+        return messages
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -140,13 +143,18 @@ class Prompt:
     @property
     def images(self) -> tuple[Image, ...]:
         """The images of the question."""
-        return tuple(part.image for part in self.user_message.parts if part.image)
+        parts = self.user_message.parts
+        if len(parts) == 1 and parts[0].image is None:
+            return ()
+        return tuple([part.image for part in parts if part.image])
 
     def _user_content(self) -> Any:
         """Return the content of the user message: text, or content parts if there are images."""
         parts = self.user_message.parts
+        if len(parts) == 1 and parts[0].image is None:
+            return parts[0].text
         if not self.images:
-            return "".join(part.text for part in parts)
+            return "".join([part.text for part in parts])
         return [part.content for part in parts if part.image or part.text.strip()]
 
 

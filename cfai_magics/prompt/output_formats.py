@@ -40,7 +40,7 @@ class OutputFormat:
 
     name: str
     instruction: str = ""
-    parse: Callable[[str], Any] = lambda _: None
+    parse: Callable[[str], Any] | None = None
     stream_fence: str = ""
     render: Callable[[Answer], Mapping[str, Any]] | None = None
 
@@ -142,7 +142,7 @@ def get_format(name: str, *, extract: bool) -> OutputFormat:
 
 def apply_format(answer: Answer, output_format: OutputFormat) -> Answer:
     """Return the answer with `parsed` set, or with a note why it does not have the format."""
-    if not answer.text:
+    if not answer.text or output_format.parse is None:
         return answer
     try:
         return replace(answer, parsed=output_format.parse(answer.text))

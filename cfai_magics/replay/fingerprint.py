@@ -4,13 +4,13 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 from ..types.messages import Message, Request
-from ..workers_ai.endpoints import chat_body
+from ..workers_ai.endpoints import THINK_FIELD, chat_body
 
 FINGERPRINT_LENGTH = 32  # hexadecimal characters: 128 bits
 # Fields of the body that do not affect the text of an answer.
@@ -91,14 +91,18 @@ class RecordedRequest:
         return "sha256:" in canonical_json(self.fields)
 
 
-def fingerprint_chat(request: Request, local_model: str = "") -> RecordedRequest:
-    """Return the canonical form of a chat request."""
-    body = chat_body(replace(request, think=None))
+def fingerprint_chat(
+    request: Request, local_model: str = "", body: Mapping[str, Any] | None = None
+) -> RecordedRequest:
+    """Return the canonical form of a chat request; `body` is its JSON body if it is built."""
+    body = chat_body(request) if body is None else body
     fields = {name: value for name, value in body.items() if name not in IGNORED_FIELDS}
-    fields |= {"model": request.requested_model or request.model}
-    return _canonical_request(
-        "chat", {**fields, **({"think": True} if request.think else {})}, local_model
-    )
+    if THINK_FIELD not in request.extra:
+        fields.pop(THINK_FIELD, None)
+    fields["model"] = request.requested_model or request.model
+    if request.think:
+        fields["think"] = True
+    return _canonical_request("chat", fields, local_model)
 
 
 def fingerprint_embeddings(
@@ -152,24 +156,28 @@ def _hash_fields(fields: Fields) -> str:
 
 def _canonicalize(value: Any) -> Any:
     """Return JSON values: bytes and images as hashes, integral floats as integers."""
+    if hasattr(value, "read"):
+        value = _read_content(value)
     if isinstance(value, Mapping):
-        return {str(name): _canonicalize(item) for name, item in value.items()}
+        canonical = {}
+        for name, item in value.items():
+            canonical[str(name)] = _canonicalize(item)
+        return canonical
     if isinstance(value, list | tuple):
-        return _hash_byte_list(value) or [_canonicalize(item) for item in value]
+        is_long = len(value) >= MIN_BYTE_LIST_LENGTH
+        return (is_long and _hash_byte_list(value)) or list(map(_canonicalize, value))
     if isinstance(value, bytes | bytearray):
         return f"sha256:{sha256(value).hexdigest()}"
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if hasattr(value, "read"):
-        return _canonicalize(_read_content(value))
-    return _hash_image(value) if isinstance(value, str) else value
+    if isinstance(value, str) and (len(value) >= MIN_BASE64_CHARS or value.startswith("data:")):
+        return _hash_image(value)
+    return value
 
 
 def _hash_byte_list(numbers: Sequence[Any]) -> str:
-    """Return the hash of a list of bytes (audio or image of some tasks); else empty."""
-    if len(numbers) < MIN_BYTE_LIST_LENGTH or not all(
-        isinstance(number, int) for number in numbers
-    ):
+    """Return the hash of a long list of bytes (audio or image of some tasks); else empty."""
+    if not all(isinstance(number, int) for number in numbers):
         return ""
     return f"sha256:{sha256(canonical_json(list(numbers)).encode()).hexdigest()}"
 

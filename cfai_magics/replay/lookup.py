@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MissingCredentialsError
 from ..secret_patterns import contains_token
 from ..types.results import Provenance
-from .cassette import CAPTURE_EXTENSION, Interaction
 from .fingerprint import RecordedRequest
+from .interaction import CAPTURE_EXTENSION, Interaction
 
 if TYPE_CHECKING:
     from .playback import Capture, CapturedCall
@@ -20,16 +20,17 @@ MAX_INTERACTION_BYTES = 4_000_000  # of one line: cassettes in git should stay r
 class Lookup:
     """The result of looking up one request in the cassette.
 
-    `interaction` is the recording to replay. Without one, `miss_reason` describes the difference
-    from the closest recorded request, and `capture` collects the responses if the answer is to be
-    recorded. `fallback` is a recording to replay if credentials are missing.
+    `interaction` is the recording to replay. Without one, `explain_miss` returns the difference
+    from the closest recorded request, which takes longer the more is recorded, and `capture`
+    collects the responses if the answer is to be recorded. `fallback` is a recording to replay if
+    credentials are missing.
     """
 
     request: RecordedRequest
     provenance: Provenance
     interaction: Interaction | None = None
     fallback: Interaction | None = None
-    miss_reason: str = ""
+    explain_miss: Callable[[], str] = str
     capture: "Capture | None" = None
     save_recording: Callable[[], list[str]] = list
     notes: list[str] = field(default_factory=list)
@@ -41,10 +42,11 @@ class Lookup:
 
     def add_miss_reason(self, error: MissingCredentialsError) -> MissingCredentialsError:
         """Return the error with the reason why no recording was replayed."""
-        if not self.miss_reason:
+        miss_reason = self.explain_miss()
+        if not miss_reason:
             return error
         return MissingCredentialsError(
-            f"{error.cause}, and the answer is not recorded ({self.miss_reason})"
+            f"{error.cause}, and the answer is not recorded ({miss_reason})"
         )
 
 

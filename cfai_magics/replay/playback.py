@@ -18,7 +18,6 @@ from ..types.messages import FinishDelta, ReasoningDelta, TextDelta, ToolCall
 from ..types.usage import Usage
 from ..workers_ai.chat_stream import DONE, has_finish_reason, parse_frame
 from ..workers_ai.client import WorkersAI
-from ..workers_ai.connection_pool import PerProcessTransport
 from ..workers_ai.frame_decoder import (
     FrameDecoder,
     is_empty_answer,
@@ -26,9 +25,9 @@ from ..workers_ai.frame_decoder import (
     parse_usage,
     unwrap_envelope,
 )
-from ..workers_ai.httpx_errors import call_constructor
+from ..workers_ai.http import PerProcessTransport, call_constructor
 from ..workers_ai.sse import iter_events
-from .cassette import CAPTURE_EXTENSION, Interaction, RecordedResponse
+from .interaction import CAPTURE_EXTENSION, Interaction, RecordedResponse
 
 BYTES_PER_FLOAT = 4
 FLOAT_DIGITS = 9  # enough to identify each 32-bit float

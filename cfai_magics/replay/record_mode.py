@@ -99,13 +99,12 @@ def resolve_mode(
         record_mode, configured = None, _apply_lock(configured, record_mode)
     if record_mode is None and configured is not None:
         record_mode = _off_without_notebook(configured, notebook)
-    instant = bool(environ.get(INSTANT_VARIABLE))
     if record_mode is None:
         path = default_cassette_path(notebook)
-        is_present = path is not None and path.is_file()
-        record_mode = (
-            RecordMode(IMPLICIT, path, "the file lies beside the notebook") if is_present else OFF
-        )
+        if path is None or not path.is_file():
+            return OFF
+        record_mode = RecordMode(IMPLICIT, path, "the file lies beside the notebook")
+    instant = bool(environ.get(INSTANT_VARIABLE))
     return replace(_with_path(record_mode, notebook), instant=record_mode.instant or instant)
 
 
@@ -180,19 +179,12 @@ class RecordModeResolver:
         """The current record mode; raises InvalidOptionError if its cassette path is unknown."""
         if self._is_paused:
             return OFF
-        configured, notebook = self._configured_mode(), self._get_notebook()
-        return resolve_mode(
-            self.override, self._environ, configured, notebook, is_locked=self._is_locked
-        )
-
-    def _configured_mode(self) -> RecordMode | None:
-        """Return the record mode of the settings."""
         text = self._settings.recording
-        return parse_mode(text, self._settings.get_origin("recording")) if text else None
-
-    @property
-    def _is_locked(self) -> bool:
-        return "recording" in self._settings.course.locked
+        configured = parse_mode(text, self._settings.get_origin("recording")) if text else None
+        is_locked = "recording" in self._settings.course.locked
+        return resolve_mode(
+            self.override, self._environ, configured, self._get_notebook(), is_locked=is_locked
+        )
 
     @property
     def mode_or_off(self) -> RecordMode:
@@ -235,7 +227,8 @@ class RecordModeResolver:
 
     def check_network_allowed(self) -> None:
         """Raise CoursePolicyError if the course's file locks the mode at "only"."""
-        if self._is_locked and self.current.mode == "only":
+        is_locked = "recording" in self._settings.course.locked
+        if is_locked and self.current.mode == "only":
             raise CoursePolicyError("The course's file locks recording at only: nothing is asked")
 
     @contextmanager

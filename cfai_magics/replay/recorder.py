@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ from ..backends.selector import WrapTransport
 from ..errors import MissingCredentialsError, NotRecordedError, StorageError
 from ..settings import Cfai
 from ..types.results import Provenance
-from .cassette import Cassette, Contents, Interaction
+from .cassette import Cassette
+from .contents import Contents
 from .fingerprint import RecordedRequest
+from .interaction import Interaction
 from .lookup import Lookup, interaction_reject_reason, reject_reason
 from .mismatch import explain_mismatch
 from .record_mode import IMPLICIT, RecordMode, RecordModeResolver
@@ -40,6 +43,9 @@ class Recorder(forks.ChildForkHook):
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.mode_resolver = RecordModeResolver(settings, environ, get_notebook)
+        from .. import __version__
+
+        self._version = __version__
         self._lock_dir = lock_dir
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
@@ -47,12 +53,14 @@ class Recorder(forks.ChildForkHook):
         # The most times that any cell so far has sent a request.
         self._max_per_cell: Counter[tuple[Path, str]] = Counter()
         self._cassettes: dict[Path, Cassette] = {}
-        self._reported_contents: Contents | None = None
+        self._reported_corruption = ""
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Replace the lock, which a thread of the parent may hold."""
+        """Replace the locks, which a thread of the parent may hold."""
         self._lock = threading.Lock()
+        for cassette in self._cassettes.values():
+            cassette.after_fork_in_child()
 
     # --- record mode
 
@@ -87,42 +95,47 @@ class Recorder(forks.ChildForkHook):
         record_mode = self.record_mode
         if not record_mode.is_replaying or record_mode.path is None:
             return ""
-        names = {
-            interaction.request.model
-            for interaction in self.cassette(record_mode.path).contents().interactions
-        }
-        return next((name for name in sorted(names) if name.rpartition("/")[2] == short_name), "")
+        return self.cassette(record_mode.path).contents().find_full_model_name(short_name)
 
     # --- one request
 
-    def get_transport_wrapper(self) -> WrapTransport | None:
-        """Return the wrapper that records responses of a transport; None if not recording."""
-        if not self.mode_resolver.mode_or_off.is_recording:
+    def get_transport_wrapper(self, record_mode: RecordMode | None = None) -> WrapTransport | None:
+        """Return the wrapper that records responses of a transport; None if not recording.
+
+        Without `record_mode`, the current mode counts.
+        """
+        if not (record_mode or self.mode_resolver.mode_or_off).is_recording:
             return None
         from .playback import RecordingTransport
 
         return RecordingTransport
 
     def resolve(
-        self, request: RecordedRequest, client: Callable[[], "WorkersAI"]
+        self,
+        request: RecordedRequest,
+        record_mode: RecordMode,
+        get_client: Callable[[], "WorkersAI"],
     ) -> tuple["WorkersAI", Lookup]:
         """Return a playback client for a recorded request, else the live client; and the lookup.
 
         Raises NotRecordedError in mode "only" if the request is not recorded.
         """
-        lookup = self._look_up(request)
+        lookup = self._look_up(request, record_mode)
         if lookup.interaction is None:
             try:
-                return client(), lookup
+                return get_client(), lookup
             except MissingCredentialsError as error:
                 if lookup.fallback is None:
                     raise lookup.add_miss_reason(error) from None
                 lookup.interaction, lookup.capture = lookup.fallback, None
-        return self._playback_client(lookup.interaction), lookup
+        from .playback import PlaybackClient
 
-    def has_recording(self, request: RecordedRequest, index: int = 0) -> bool:
+        return PlaybackClient(lookup.interaction, instant=record_mode.instant), lookup
+
+    def has_recording(
+        self, request: RecordedRequest, record_mode: RecordMode, index: int = 0
+    ) -> bool:
         """Return whether a recording would answer a request sent `index` times before."""
-        record_mode = self.record_mode
         if (
             not record_mode.is_replaying
             or record_mode.path is None
@@ -132,25 +145,30 @@ class Recorder(forks.ChildForkHook):
         exact, alternative = self.cassette(record_mode.path).contents().lookup(request, index)
         return bool(exact or (alternative and record_mode.mode != "auto"))
 
-    def require_recording(self, request: RecordedRequest) -> None:
+    def refusal(self, request: RecordedRequest, record_mode: RecordMode) -> str:
+        """Return why mode "only" refuses a request; "" if it does not."""
+        try:
+            self.require_recording(request, record_mode)
+        except NotRecordedError as error:
+            return error.cause
+        return ""
+
+    def require_recording(self, request: RecordedRequest, record_mode: RecordMode) -> None:
         """Raise NotRecordedError in mode "only" if the request is not recorded."""
-        record_mode = self.record_mode
-        if record_mode.mode == "only" and record_mode.path and not self.has_recording(request):
-            cassette = self.cassette(record_mode.path)
+        path = record_mode.path if record_mode.mode == "only" else None
+        if path and not self.has_recording(request, record_mode):
+            cassette = self.cassette(path)
             contents = cassette.contents()
             raise _not_recorded_error(
                 self._miss_reason(cassette, contents, request),
                 self._new_corruption_notes(cassette, contents),
             )
 
-    def _look_up(self, request: RecordedRequest) -> Lookup:
-        from .. import __version__
-
+    def _look_up(self, request: RecordedRequest, record_mode: RecordMode) -> Lookup:
         now = datetime.fromtimestamp(self._wall_clock(), UTC).isoformat(timespec="seconds")
         lookup = Lookup(
-            request, Provenance(request.fingerprint, request.parameters, now, __version__)
+            request, Provenance(request.fingerprint, request.parameters, now, self._version)
         )
-        record_mode = self.record_mode
         # The local model costs nothing: without an explicit mode, it answers live.
         if record_mode.path is None or (record_mode.mode == IMPLICIT and request.local_model):
             return lookup
@@ -166,11 +184,10 @@ class Recorder(forks.ChildForkHook):
             if record_mode.mode != "auto":
                 lookup.interaction = lookup.interaction or lookup.fallback
             self._drop_unplayable(lookup)
-            lookup.miss_reason = (
-                "" if lookup.interaction else self._miss_reason(cassette, contents, lookup.request)
-            )
+            if lookup.interaction is None:
+                lookup.explain_miss = lambda: self._miss_reason(cassette, contents, lookup.request)
         if record_mode.mode == "only" and lookup.interaction is None:
-            raise _not_recorded_error(lookup.miss_reason, lookup.notes)
+            raise _not_recorded_error(lookup.explain_miss(), lookup.notes)
         if record_mode.is_recording and lookup.interaction is None:
             from .playback import Capture
 
@@ -197,12 +214,11 @@ class Recorder(forks.ChildForkHook):
         return index
 
     def _new_corruption_notes(self, cassette: Cassette, contents: Contents) -> list[str]:
-        """Return a note on corrupt lines, once per state of the file."""
-        if contents is self._reported_contents or not contents.corruption_notes:
-            return []
-        self._reported_contents = contents
+        """Return a note on corrupt lines, once until other lines are corrupt."""
         listed = "; ".join(contents.corruption_notes)
-        return [f"In {cassette.path.name} {listed}: skipped, and left as it is."]
+        note = f"In {cassette.path.name} {listed}: skipped, and left as it is." if listed else ""
+        is_new, self._reported_corruption = note != self._reported_corruption, note
+        return [note] if note and is_new else []
 
     def _miss_reason(
         self, cassette: Cassette, contents: Contents, request: RecordedRequest
@@ -244,13 +260,16 @@ class Recorder(forks.ChildForkHook):
             return [*lookup.notes, f"Not recorded: {error}"]
         return lookup.notes
 
-    # --- playback
+    def sort_cassettes(self) -> None:
+        """Put recorded answers in their order in all files of this session that can be written."""
+        for cassette in [*self._cassettes.values()]:
+            with suppress(StorageError):
+                cassette.sort()
 
-    def _playback_client(self, interaction: Interaction) -> "WorkersAI":
-        """Return a client that plays back an interaction."""
-        from .playback import PlaybackClient
-
-        return PlaybackClient(interaction, instant=self.record_mode.instant)
+    def close(self) -> None:
+        """Put the answers recorded by this process in their order."""
+        for cassette in [*self._cassettes.values()]:
+            cassette.close()
 
 
 def _not_recorded_error(miss_reason: str, notes: Sequence[str]) -> NotRecordedError:

@@ -1,74 +1,158 @@
-"""Resolve whether a cassette, Workers AI, another server or the local model answers a call."""
+"""Resolve a call once: its model, backend, record mode, recorded answer, client and cost."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..backends.selector import Backend
+from ..backends.selector import Backend, BackendKind, OpenAIServer, WrapTransport
 from ..errors import CfaiError, ModelNotFoundError
 from ..pricing.catalog import find_model
-from ..pricing.prices import Cost, RequestSize, catalog_rates, with_estimate
-from ..replay.cassette import Interaction
+from ..pricing.prices import (
+    Cost,
+    Rates,
+    RequestSize,
+    catalog_rates,
+    estimate_cost,
+    with_estimate,
+)
 from ..replay.fingerprint import (
     RecordedRequest,
     fingerprint_chat,
     fingerprint_embeddings,
     fingerprint_task,
 )
+from ..replay.interaction import Interaction
 from ..replay.lookup import Lookup
+from ..replay.record_mode import RecordMode
 from ..replay.recorder import Recorder
-from ..types.messages import Request
+from ..settings import Cfai
+from ..storage.ledger import CallContext
+from ..types.messages import Message, Request, check_messages, collect_stop_sequences
 from ..types.results import Provenance, RecordingInfo
 from ..types.usage import Catalog, Model
+from ..workers_ai.endpoints import chat_body
 from ..workers_ai.gateway import Gateway
-from ..workers_ai.task_requests import Payload
-from .reservation import Accounting, BackendKind, FreeReservation, Reservation
+from ..workers_ai.task_requests import Payload, TaskRequest
+from .reservation import FREE_RATES, Accounting, FreeReservation, Reservation
 
 if TYPE_CHECKING:
     from ..workers_ai.client import WorkersAI
 
+NO_BODY: Mapping[str, Any] = {}
 
-@dataclass(frozen=True, slots=True)
-class ResolvedCall:
-    """A call with its client, model, provenance and cassette lookup resolved."""
+
+class Target(NamedTuple):
+    """The model of a question, and what runs it.
+
+    `server` is the other server, None for Workers AI and the local model. `requested_model` is
+    the full name of the model that a local model replaces, "" otherwise.
+    """
+
+    model: Model
+    backend_kind: BackendKind = "account"
+    server: OpenAIServer | None = None
+    requested_model: str = ""
+
+    @property
+    def is_openai_compatible(self) -> bool:
+        """Whether another server or the local model answers, with a model not in the catalog."""
+        return self.backend_kind != "account" and not self.model.task
+
+
+def build_target_request(  # noqa: PLR0913 - one argument per field of a request
+    settings: Cfai,
+    target: Target,
+    messages: Iterable[Message],
+    *,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    stop: str | Iterable[str] | None = None,
+    think: bool = False,
+    stream: bool = True,
+    extra: Mapping[str, Any] | None = None,
+) -> Request:
+    """Build a request to a resolved model, with defaults from the settings.
+
+    Every question is built here: of a magic, the shell, Python, the panel or a map.
+    """
+    return Request(
+        target.model.name,
+        check_messages(messages),
+        max_tokens=settings.max_tokens if max_tokens is None else max_tokens,
+        temperature=settings.temperature if temperature is None else temperature,
+        top_p=top_p,
+        seed=seed,
+        stop=collect_stop_sequences(stop),
+        think=think if target.model.reasoning else None,
+        stream=stream,
+        extra={} if extra is None else extra,
+        requested_model=target.requested_model,
+    )
+
+
+class Call(NamedTuple):
+    """One model call with all that was resolved for it; nothing is resolved a second time.
+
+    `lookup` has the recorded answer if there is one; then `model` and `is_local` are those of the
+    recording. `rates` and `cost` are None if no price is known. `body` is the JSON body of a chat
+    request.
+    """
 
     client: "WorkersAI"
     model: Model
+    backend_kind: BackendKind
     is_local: bool
-    provenance: Provenance
+    record_mode: RecordMode
     lookup: Lookup
-    accounting: Accounting
-    backend_kind: BackendKind = "account"
+    provenance: Provenance
+    context: CallContext
+    rates: Rates | None
+    cost: Cost | None
+    body: Mapping[str, Any]
 
     @property
     def is_recorded(self) -> bool:
         """Whether a recorded answer is replayed."""
         return self.lookup.interaction is not None
 
-    def new_reservation(
-        self, cost: Cost | None, max_neurons: float | None = None, thread: str = ""
-    ) -> Reservation:
-        """Return a reservation for the call in the ledger.
+    @property
+    def is_rate_limited(self) -> bool:
+        """Whether the call is sent to Workers AI, whose rate limits apply."""
+        return self.backend_kind == "account" and self.lookup.interaction is None
 
-        `max_neurons` limits this call alone; `thread` is the name of the conversation.
-        """
+    def new_reservation(
+        self, accounting: Accounting, max_neurons: float | None = None
+    ) -> Reservation:
+        """Return a reservation for the call in the ledger; `max_neurons` limits this call."""
         if self.is_recorded:
             reservation: Reservation = FreeReservation(
-                self.accounting, self.model, thread, self.lookup.notes
+                accounting, self.model, self.context, self.lookup.notes
             )
         else:
             reservation = Reservation(
-                self.accounting,
+                accounting,
                 self.model,
-                cost,
+                self.context,
+                (self.cost, self.rates),
                 max_neurons=max_neurons,
-                thread=thread,
                 backend_kind=self.backend_kind,
             )
             reservation.on_success = self.lookup.save_recording
         reservation.request_fingerprint = self.provenance.request_fingerprint
         return reservation
+
+
+class CallPreview(NamedTuple):
+    """What a chat request would send and cost; `refusal` says why it would not be sent, or ""."""
+
+    body: Mapping[str, Any]
+    cost: Cost | None
+    is_recorded: bool
+    refusal: str = ""
 
 
 class ClientGroup:
@@ -80,9 +164,16 @@ class ClientGroup:
         self._clients: list[WorkersAI] = []
 
     def get_shared_client(self) -> "WorkersAI":
+        """Return the live client of the current backend that all calls share."""
+        self._backend.ensure_local_server()
+        return self.get_client(self._backend.server, self._backend.get_transport_wrapper())
+
+    def get_client(
+        self, server: OpenAIServer | None, wrap_transport: WrapTransport | None
+    ) -> "WorkersAI":
         """Return the live client that all calls share; create it on first use."""
         if self._shared_client is None:
-            self._shared_client = self._backend.new_client()
+            self._shared_client = self._backend.new_client(server, wrap_transport)
             self.add(self._shared_client)
         return self._shared_client
 
@@ -101,53 +192,106 @@ class ClientGroup:
             client.close()
 
 
-class CallResolver:
-    """Resolve client, model and provenance for the calls of one session."""
+class CallOrigin(NamedTuple):
+    """Where a call comes from.
 
-    def __init__(self, accounting: Accounting, backend: Backend, recorder: Recorder) -> None:
+    `clients` and `record_mode` are those of the calls that run in parallel. `thread` is the name
+    of the conversation in the ledger.
+    """
+
+    clients: ClientGroup | None = None
+    record_mode: RecordMode | None = None
+    thread: str = ""
+
+
+class CallResolver:
+    """Resolve the calls of one session; `get_notebook` returns the notebook's name."""
+
+    def __init__(
+        self,
+        accounting: Accounting,
+        backend: Backend,
+        recorder: Recorder,
+        get_notebook: Callable[[], str],
+    ) -> None:
         self._accounting = accounting
         self._backend = backend
         self._recorder = recorder
+        self._get_notebook = get_notebook
 
     def resolve_chat(
-        self, request: Request, model: Model, clients: ClientGroup | None = None
-    ) -> ResolvedCall:
-        """Return the resolved call of a chat request; parameters and errors as in `resolve`."""
-        return self.resolve(fingerprint_chat(request, self._local_model_name()), model, clients)
+        self,
+        request: Request,
+        target: Target,
+        origin: CallOrigin = CallOrigin(),  # noqa: B008 - immutable
+    ) -> Call:
+        """Return the call of a chat request.
+
+        Raises NotRecordedError or MissingCredentialsError before the call is reserved or sent.
+        """
+        body = chat_body(request, cloudflare=target.backend_kind == "account")
+        call = self._resolve(
+            fingerprint_chat(request, _local_model_name(target), body), target, origin, body
+        )
+        if call.is_recorded:
+            return call
+        return call._replace(cost=estimate_target_cost(request, target, call.rates))
 
     def resolve_embeddings(
-        self, requested_model: str, texts: Sequence[str], model: Model
-    ) -> ResolvedCall:
-        """Return the resolved call of an embeddings request; `requested_model` is a full name."""
-        return self.resolve(
-            fingerprint_embeddings(requested_model, texts, self._local_model_name()), model
+        self, request: Request, target: Target, requested_model: str, texts: Sequence[str]
+    ) -> Call:
+        """Return the call of an embeddings request.
+
+        `request` has the texts as messages, for the estimate. `requested_model` is a full name.
+        """
+        call = self._resolve(
+            fingerprint_embeddings(requested_model, texts, _local_model_name(target)), target
         )
+        return call._replace(cost=estimate_target_cost(request, target, call.rates))
 
     def resolve_task(
-        self, model: Model, payload: Payload, send_kwargs: Mapping[str, Any]
-    ) -> ResolvedCall:
-        """Return the resolved call of a native task; `send_kwargs` as in WorkersAI.run."""
-        return self.resolve(fingerprint_task(model.name, payload, send_kwargs), model)
+        self,
+        target: Target,
+        payload: Payload,
+        send_kwargs: Mapping[str, Any],
+        task_request: TaskRequest,
+    ) -> Call:
+        """Return the call of a native task; `send_kwargs` as in WorkersAI.run."""
+        call = self._resolve(fingerprint_task(target.model.name, payload, send_kwargs), target)
+        cost = self._accounting.estimate_task_cost(target.model, task_request)
+        return call._replace(cost=cost)
 
-    def is_recorded(self, request: Request) -> bool:
-        """Return whether a recording would answer a chat request."""
-        return self._recorder.has_recording(fingerprint_chat(request, self._local_model_name()))
+    def preview_chat(self, request: Request, target: Target) -> CallPreview:
+        """Return what a chat request would send and cost."""
+        return self.preview_chats([request], [target])[0]
 
-    def are_recorded(self, requests: Iterable[Request]) -> list[bool]:
-        """Return for each chat request of one cell whether a recording would answer it."""
-        recorded_requests = [
-            fingerprint_chat(request, self._local_model_name()) for request in requests
-        ]
+    def preview_chats(
+        self, requests: Sequence[Request], targets: Sequence[Target]
+    ) -> list[CallPreview]:
+        """Return what the chat requests of one cell would send and cost."""
+        record_mode = self._recorder.record_mode
         counts: Counter[str] = Counter()
-        results = []
-        for recorded_request in recorded_requests:
-            results.append(
-                self._recorder.has_recording(
-                    recorded_request, counts[recorded_request.fingerprint]
-                )
+        previews = []
+        for request, target in zip(requests, targets, strict=True):
+            body = chat_body(request, cloudflare=target.backend_kind == "account")
+            recorded_request = fingerprint_chat(request, _local_model_name(target), body)
+            fingerprint = recorded_request.fingerprint
+            is_recorded = self._recorder.has_recording(
+                recorded_request, record_mode, counts[fingerprint]
             )
-            counts[recorded_request.fingerprint] += 1
-        return results
+            counts[fingerprint] += 1
+            refusal = ""
+            # A schema may be recorded without its field `response_format`.
+            if not is_recorded and "response_format" not in request.extra:
+                refusal = self._recorder.refusal(recorded_request, record_mode)
+            cost = estimate_target_cost(request, target, self._get_rates(target))
+            previews.append(CallPreview(body, cost, is_recorded, refusal))
+        return previews
+
+    def is_recorded(self, request: Request, target: Target) -> bool:
+        """Return whether a recording would answer a chat request."""
+        recorded_request = fingerprint_chat(request, _local_model_name(target))
+        return self._recorder.has_recording(recorded_request, self._recorder.record_mode)
 
     def is_task_recorded(
         self, model: str, payload: Payload, send_kwargs: Mapping[str, Any]
@@ -156,30 +300,25 @@ class CallResolver:
 
         `send_kwargs` are those of WorkersAI.run.
         """
-        return self._recorder.has_recording(fingerprint_task(model, payload, send_kwargs))
+        return self._recorder.has_recording(
+            fingerprint_task(model, payload, send_kwargs), self._recorder.record_mode
+        )
 
-    def require_recording(self, request: Request) -> None:
+    def require_recording(self, request: Request, target: Target) -> None:
         """Raise NotRecordedError in record mode "only" if the request is not recorded."""
-        self._recorder.require_recording(fingerprint_chat(request, self._local_model_name()))
+        recorded_request = fingerprint_chat(request, _local_model_name(target))
+        self._recorder.require_recording(recorded_request, self._recorder.record_mode)
 
-    def resolve_gateway(self, call: ResolvedCall, requested: str = "") -> Gateway | None:
+    def resolve_gateway(self, call: Call, requested: str = "") -> Gateway | None:
         """Return the AI Gateway of a call; None for a recorded call."""
         return None if call.is_recorded else self._backend.resolve_gateway(requested)
 
-    def _backend_kind(self) -> BackendKind:
-        if self._backend.is_local:
-            return "local"
-        return "elsewhere" if self._backend.server else "account"
+    def estimate_cost(self, request: Request | RequestSize, target: Target) -> Cost | None:
+        """Return the estimated cost of a request; None if it is unknown."""
+        return estimate_target_cost(request, target, self._get_rates(target))
 
-    def estimate_cost(self, request: Request | RequestSize, model: Model) -> Cost | None:
-        """Return the estimated cost of a request on its backend; None if it is unknown.
-
-        The local model, and models of another server without a catalog price, cost nothing.
-        """
-        is_unlisted = self._backend.server is not None and catalog_rates(model) is None
-        return self._accounting.estimate_cost(
-            request, model, is_local=self._backend.is_local or is_unlisted
-        )
+    def _get_rates(self, target: Target) -> Rates | None:
+        return self._accounting.get_rates(target.model, is_local=target.backend_kind == "local")
 
     def resolve_model(self, name: str, catalog: Catalog) -> Model:
         """Return the model of a name from the catalog, or else from the recordings."""
@@ -198,40 +337,84 @@ class CallResolver:
         except CfaiError:
             return requested
 
-    def _local_model_name(self) -> str:
-        """Return the name of the local model; empty if it does not answer."""
-        return self._backend.local_server.model_name if self._backend.local_server else ""
-
-    def resolve(
-        self, request: RecordedRequest, model: Model, clients: ClientGroup | None = None
-    ) -> ResolvedCall:
-        """Return the client, model and provenance of a request.
-
-        `clients` is the group of calls that run in parallel.
-
-        Raises NotRecordedError or MissingCredentialsError before the call is reserved or sent.
-        """
-        backend, accounting = self._backend, self._accounting
-        client, lookup = self._recorder.resolve(
-            request, clients.get_shared_client if clients else backend.client
+    def _resolve(
+        self,
+        request: RecordedRequest,
+        target: Target,
+        origin: CallOrigin = CallOrigin(),  # noqa: B008 - immutable
+        body: Mapping[str, Any] = NO_BODY,
+    ) -> Call:
+        backend, clients = self._backend, origin.clients
+        record_mode = origin.record_mode or self._recorder.mode_resolver.current
+        wrap_transport = (
+            None
+            if record_mode.mode == "off"
+            else self._recorder.get_transport_wrapper(record_mode)
         )
-        if lookup.interaction is None:
-            live_client = client.with_extensions(lookup.extensions)
-            is_local, backend_kind = backend.is_local, self._backend_kind()
-            return ResolvedCall(
-                live_client, model, is_local, lookup.provenance, lookup, accounting, backend_kind
+        source = clients or backend
+        get_client = partial(source.get_client, target.server, wrap_transport)
+        client, lookup = self._recorder.resolve(request, record_mode, get_client)
+        interaction = lookup.interaction
+        context = CallContext(
+            backend.client_account if interaction is None else backend.account_or_empty(),
+            self._get_notebook(),
+            origin.thread,
+        )
+        if interaction is None:
+            is_local = target.backend_kind == "local"
+            rates = self._accounting.get_rates(target.model, is_local=is_local)
+            return Call(
+                client.with_extensions(lookup.extensions) if lookup.capture else client,
+                target.model,
+                target.backend_kind,
+                is_local,
+                record_mode,
+                lookup,
+                lookup.provenance,
+                context,
+                rates,
+                None,
+                body,
             )
         if clients:
             clients.add(client)
-        is_local = bool(lookup.interaction.request.local_model)
-        recorded_model = (
-            model if model.name == lookup.interaction.model else Model(lookup.interaction.model)
+        model = (
+            target.model if target.model.name == interaction.model else Model(interaction.model)
         )
-        provenance = replace(
-            lookup.provenance,
-            recording=_recording_info(accounting, recorded_model, lookup.interaction),
+        is_local = bool(interaction.request.local_model)
+        recording = _recording_info(self._accounting, model, interaction)
+        provenance = replace(lookup.provenance, recording=recording)
+        return Call(
+            client,
+            model,
+            "local",
+            is_local,
+            record_mode,
+            lookup,
+            provenance,
+            context,
+            None,
+            None,
+            body,
         )
-        return ResolvedCall(client, recorded_model, is_local, provenance, lookup, accounting)
+
+
+def estimate_target_cost(
+    request: Request | RequestSize, target: Target, rates: Rates | None
+) -> Cost | None:
+    """Return the estimated cost of a request; None if its price is unknown.
+
+    The local model, and models of another server without a catalog price, cost nothing.
+    """
+    base_rates = catalog_rates(target.model)
+    if target.backend_kind == "elsewhere" and base_rates is None:
+        rates = FREE_RATES
+    return None if rates is None else estimate_cost(request, base_rates or rates, rates)
+
+
+def _local_model_name(target: Target) -> str:
+    """Return the name of the local model; empty if it does not answer."""
+    return target.model.name if target.backend_kind == "local" else ""
 
 
 def _recording_info(

@@ -30,10 +30,10 @@ class Resource(Protocol):
 class Observers(forks.ChildForkHook):
     """The callbacks and active calls of one session; callbacks read the changed state themselves.
 
-    Callbacks run on the thread that made the change. `poll_version` returns a different value
-    after another kernel has changed something. A thread calls it once per second while there are
-    callbacks. Exceptions of a callback are logged and do not reach the caller. A forked child
-    does not call the callbacks of its parent.
+    Callbacks run on the thread that made the change; `is_watched` says whether there are any.
+    `poll_version` returns a different value after another kernel has changed something. A thread
+    calls it once per second while there are callbacks. Exceptions of a callback are logged and do
+    not reach the caller. A forked child does not call the callbacks of its parent.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Observers(forks.ChildForkHook):
         self._lock = threading.Lock()
         self._ids = count()
         self._callbacks: dict[int, Callback] = {}
+        self.is_watched = False  # an attribute: it is read for each delta of an answer
         self._active_calls: dict[int, ActiveCall] = {}
         self._next_notification = 0.0
         self._stop: threading.Event | None = None
@@ -54,6 +55,7 @@ class Observers(forks.ChildForkHook):
         """Drop the parent's callbacks, calls and thread."""
         self._lock = threading.Lock()
         self._callbacks = {}
+        self.is_watched = False
         self._active_calls = {}
         self._stop = None
         self._threads = []
@@ -63,6 +65,7 @@ class Observers(forks.ChildForkHook):
         with self._lock:
             callback_id = next(self._ids)
             self._callbacks[callback_id] = callback
+            self.is_watched = True
             if self._stop is None:
                 self._stop = threading.Event()
                 # changes by other kernels from now on are reported
@@ -81,7 +84,10 @@ class Observers(forks.ChildForkHook):
     def _remove(self, callback_id: int) -> None:
         with self._lock:
             self._callbacks.pop(callback_id, None)
-            if not self._callbacks and self._stop is not None:
+            self.is_watched = bool(self._callbacks)
+            if not self.is_watched:
+                self._active_calls.clear()
+            if not self.is_watched and self._stop is not None:
                 self._stop.set()
                 self._stop = None
 
@@ -118,7 +124,7 @@ class Observers(forks.ChildForkHook):
 
     @property
     def active_calls(self) -> tuple[ActiveCall, ...]:
-        """The calls in progress, with their usage so far."""
+        """The calls in progress, with their usage so far; empty if nothing watches."""
         with self._lock:
             return tuple(self._active_calls.values())
 
@@ -128,7 +134,7 @@ class Observers(forks.ChildForkHook):
 
     def call_progress(self, call_id: int, get_active_call: Callable[[], ActiveCall]) -> None:
         """Update a call's progress and notify, at most once per MIN_INTERVAL."""
-        if self._callbacks and self._clock() >= self._next_notification:
+        if self.is_watched and self._clock() >= self._next_notification:
             self._next_notification = self._clock() + MIN_INTERVAL
             self._update_call(call_id, get_active_call())
 

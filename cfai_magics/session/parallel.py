@@ -10,9 +10,9 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from ..display.tables import format_retry_message
 from ..errors import CfaiError, DailyQuotaError
-from ..pricing.budgets import Admission, admit_all_or_none, extend_pool
+from ..pricing.limits import Admission, admit_all_or_none, extend_pool
 from ..pricing.prices import Cost
-from ..storage.ledger import POOL_TASK, CallKey
+from ..storage.ledger import POOL_TASK, CallContext, CallKey
 from ..types.messages import Answer, Delta
 from ..types.usage import Limit, Model
 from ..workers_ai.retry import OnRetry
@@ -112,6 +112,7 @@ class BudgetPool:
     def __init__(
         self,
         accounting: Accounting,
+        context: CallContext,
         clients: ClientGroup,
         pool_id: int,
         cell: CellLimit,
@@ -120,6 +121,7 @@ class BudgetPool:
     ) -> None:
         self.clients = clients
         self._accounting = accounting
+        self._context = context
         self._pool_id = pool_id
         self._cell = cell
         self._is_limited = is_limited
@@ -150,7 +152,7 @@ class BudgetPool:
             return amount
 
         call_id = self._accounting.ledger.reserve_from_pool(
-            self._pool_id, self._accounting.get_context(), call_key, high, extend
+            self._pool_id, self._context, call_key, high, extend
         )
         self._cell.add(call_id, high)
         self._cell.add(self._pool_id, -high)
@@ -179,11 +181,10 @@ def reserve_pool(
         is_limited = bool(limits)
         return admit_all_or_none(costs, limits)
 
-    pool_id = accounting.ledger.reserve(
-        accounting.get_context(), model.name, POOL_TASK, admit_pool
-    )
+    context = accounting.get_context()
+    pool_id = accounting.ledger.reserve(context, model.name, POOL_TASK, admit_pool)
     cell.set_call_neurons(pool_id, sum(cost.high for cost in costs if cost is not None))
-    return BudgetPool(accounting, clients, pool_id, cell, is_limited=is_limited)
+    return BudgetPool(accounting, context, clients, pool_id, cell, is_limited=is_limited)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,17 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING
 
+from ..backends.selector import BackendKind
 from ..display.tables import format_duration
 from ..errors import BudgetExceededError, DailyQuotaError, StorageError
 from ..pricing import tokens
-from ..pricing.budgets import (
+from ..pricing.limits import (
     SLACK,
     Admission,
+    RateDelay,
+    RateLimit,
     admit,
     admit_group,
     calibration_note,
@@ -44,9 +47,10 @@ from ..workers_ai.task_requests import (
 )
 from .observers import Observers
 
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
 FREE_RATES = Rates(0.0, 0.0, 0.0)  # of the local model
-# What answers: Workers AI, the local model, another server.
-BackendKind = Literal["account", "local", "elsewhere"]
 
 
 class Accounting:
@@ -67,7 +71,7 @@ class Accounting:
         if is_local:
             return FREE_RATES
         try:
-            billed_usages = self.ledger.history.recent_billed_usage(model.name)
+            billed_usages = self.ledger.recent_billed_usage(model.name)
         except StorageError:  # a live call fails later, a replayed one needs no ledger
             billed_usages = []
         return calibrate_rates(model, billed_usages)
@@ -130,13 +134,13 @@ class Accounting:
         note = lowered_note(admission, cost.max_tokens if cost else 0)
         return (*notes, *([note] if note else []))
 
-    def day_usage(self) -> DayUsage:
-        """Return today's usage of the current account."""
-        return self.ledger.day_usage(self.get_context().account)
+    def day_usage(self, context: CallContext | None = None) -> DayUsage:
+        """Return today's usage of the context's account; without context, the current one."""
+        return self.ledger.day_usage((context or self.get_context()).account)
 
-    def limits(self, day_usage: DayUsage) -> list[Limit]:
+    def limits(self, day_usage: DayUsage, context: CallContext | None = None) -> list[Limit]:
         """Return the budgets that apply, plus the free quota if there is no day budget."""
-        limits = self.ledger.budgets.limits(self.get_context())
+        limits = self.ledger.budgets.limits(context or self.get_context())
         if any(limit.scope == "day" for limit in limits):
             return limits
         return [*limits, Limit("free", day_usage.limit, day_usage.spent + day_usage.reserved)]
@@ -202,31 +206,33 @@ class CellLimit:
 class Reservation:
     """The reservation of one call in the ledger.
 
-    `cost` is None if no price is known; `max_neurons` is --max-neurons. `day_usage` stays None
-    for the backends "local" and "elsewhere" and for a call reserved together with others.
-    `request_fingerprint` is the hash of the request. `on_success` is called once after a
-    successful call and returns notes for the user.
+    `price` is the cost and the rates, None if no price is known; `max_neurons` is --max-neurons.
+    `day_usage` stays None for the backends "local" and "elsewhere" and for a call reserved
+    together with others. `request_fingerprint` is the hash of the request. `on_success` is called
+    once after a successful call and returns notes for the user.
+
+    A call that is sent at once takes the slot of its `rate_limit` in the same transaction: `slot`.
     """
 
     def __init__(
         self,
         accounting: Accounting,
         model: Model,
-        cost: Cost | None,
+        context: CallContext,
+        price: tuple[Cost | None, Rates | None],
         *,
         max_neurons: float | None = None,
         backend_kind: BackendKind = "account",
-        thread: str = "",
     ) -> None:
         self.accounting = accounting
+        self._observers = accounting.observers
         self.model = model
-        self.cost = cost
-        self.thread = thread
+        self.context = context
+        self.cost, self._rates = price
         self._is_single = True
         self.cell = CellLimit(max_neurons)
         self._is_local = backend_kind == "local"
         self._is_other_server = backend_kind == "elsewhere"
-        self._rates = accounting.get_rates(model, is_local=self._is_local)
         self._call_id: int | None = None
         self._max_tokens = 0
         self._reserved = 0.0  # neurons
@@ -235,6 +241,8 @@ class Reservation:
         self.day_usage: DayUsage | None = None
         self.request_fingerprint = ""
         self.on_success: Callable[[], list[str]] = list
+        self.rate_limit: RateLimit | None = None
+        self.slot: RateDelay | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -248,8 +256,8 @@ class Reservation:
         """
         if self._call_id is None:
             reserve_group([self])
-        if self._call_id is not None:
-            self.accounting.observers.call_started(self._call_id, self.model.name)
+        if self._call_id is not None and self._observers.is_watched:
+            self._observers.call_started(self._call_id, self.model.name)
         return self._max_tokens
 
     @property
@@ -271,7 +279,7 @@ class Reservation:
     def report_progress(self, get_usage: Callable[[], Usage]) -> None:
         """Notify the observers of progress; `get_usage` is called only if needed."""
         if self._call_id is not None:
-            self.accounting.observers.call_progress(
+            self._observers.call_progress(
                 self._call_id, lambda: ActiveCall(self.model.name, self.price_usage(get_usage()))
             )
 
@@ -365,7 +373,8 @@ class Reservation:
         write_error = self.accounting.ledger.settle(
             call_id, CallOutcome(status, usage, seconds, first_token_seconds)
         )
-        self.accounting.observers.call_finished(call_id)
+        if self._observers.is_watched:
+            self._observers.call_finished(call_id)
         if write_error:
             self._notes.append(unwritten_note(write_error))
         if status == "ok":
@@ -380,8 +389,8 @@ class Reservation:
     def _update_day_usage(self) -> None:
         """Store today's usage, and add limit warnings to the notes."""
         try:
-            self.day_usage = self.accounting.day_usage()
-            self._notes += self.accounting.limit_warnings(self.day_usage)
+            self.day_usage = day_usage = self.accounting.day_usage(self.context)
+            self._notes += format_limit_warnings(self.accounting.limits(day_usage, self.context))
         except StorageError:  # the call is settled; the next call reports the error
             self.day_usage = None
 
@@ -413,9 +422,14 @@ def reserve_group(reservations: Sequence[Reservation]) -> None:
         admissions[:] = admit_group([item.cost for item in reservations], limits)
         return [admission.neurons for admission in admissions]
 
-    context = replace(first.accounting.get_context(), thread=first.thread)
     call_keys = [item.ledger_key for item in reservations]
-    call_ids = first.accounting.ledger.reserve_all(context, call_keys, admit_calls)
+    ledger = first.accounting.ledger
+
+    def take_slot(connection: "Connection") -> None:
+        if first.rate_limit is not None:
+            first.slot = ledger.take_slot_in(connection, first.context.account, first.rate_limit)
+
+    call_ids = ledger.reserve_all(first.context, call_keys, admit_calls, take_slot)
     for reservation, call_id, admission in zip(reservations, call_ids, admissions, strict=True):
         reservation.cell = first.cell
         reservation.assign(
@@ -431,24 +445,23 @@ class FreeReservation(Reservation):
     """
 
     def __init__(
-        self, accounting: Accounting, model: Model, thread: str, notes: Sequence[str]
+        self, accounting: Accounting, model: Model, context: CallContext, notes: Sequence[str]
     ) -> None:
-        super().__init__(accounting, model, None, backend_kind="local", thread=thread)
+        super().__init__(accounting, model, context, (None, None), backend_kind="local")
         self._notes += notes
 
     def reserve(self) -> int:
         """Add the call to the ledger with 0 neurons; return 0 (no token limit)."""
-        context = replace(self.accounting.get_context(), thread=self.thread)
-        ledger = self.accounting.ledger
         try:
-            (call_id,) = ledger.reserve_all(
-                context, [self.ledger_key], lambda _limits, _closed: [0.0]
+            (call_id,) = self.accounting.ledger.reserve_all(
+                self.context, [self.ledger_key], lambda _limits, _closed: [0.0]
             )
         except StorageError as error:
             self._notes.append(f"Not booked: {error.cause}.")
             return 0
         self._call_id = call_id
-        self.accounting.observers.call_started(call_id, self.model.name)
+        if self._observers.is_watched:
+            self._observers.call_started(call_id, self.model.name)
         return 0
 
     def price_usage(self, usage: Usage) -> Usage:
@@ -468,6 +481,7 @@ class FreeReservation(Reservation):
             return
         outcome = CallOutcome("replayed", self.price_usage(usage), seconds, first_token_seconds)
         write_error = self.accounting.ledger.settle(call_id, outcome)
-        self.accounting.observers.call_finished(call_id)
+        if self._observers.is_watched:
+            self._observers.call_finished(call_id)
         if write_error:
             self._notes.append(unwritten_note(write_error))

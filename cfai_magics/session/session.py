@@ -10,47 +10,43 @@ from typing import TYPE_CHECKING, Any
 
 from .. import forks
 from ..arguments import check_method_arguments, collect_texts
-from ..backends.selector import Backend
+from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
     DailyQuotaError,
-    MissingCredentialsError,
     ModelNotFoundError,
 )
 from ..pricing.catalog import CatalogStore, exact_or_unlisted, suggest_models
-from ..pricing.prices import Cost, RequestSize
+from ..pricing.limits import RateDelay, rate_limit_for
+from ..pricing.prices import Cost, RequestSize, get_max_tokens_field, with_max_tokens
 from ..replay.recorder import Recorder
 from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
 from ..storage.ledger import CallContext, Ledger
-from ..storage.rate_limiter import RateLimiter
-from ..types.messages import (
-    Answer,
-    Message,
-    Request,
-    check_messages,
-    collect_stop_sequences,
-    require_request,
-)
+from ..types.messages import Answer, Message, Request, require_request
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
 from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import Payload, check_files, check_payload
-from .call import CallResolver, ClientGroup, ResolvedCall
+from .call import Call, CallOrigin, CallResolver, ClientGroup, Target, build_target_request
 from .observers import Callback, Observers, Resource, Unwatch
 from .parallel import BudgetPool, ParallelStreams
 from .reservation import Accounting, Reservation, reserve_group
 from .stream import AnswerStream
+from .task_calls import TO_MARKDOWN_MODEL, Files, TaskCalls
 
 if TYPE_CHECKING:
     import httpx
-from .task_calls import TO_MARKDOWN_MODEL, Files, TaskCalls
+
+    from ..workers_ai.chat_stream import ChatStream
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
 
-@check_method_arguments
+@check_method_arguments(
+    "build_request", "stream", "parallel", "ask", "embed", "run", "to_markdown", "estimate_cost"
+)
 class Session(forks.ChildForkHook, Unpicklable):
     """One user's session with Workers AI, another server or the local model.
 
@@ -89,8 +85,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         ledger = Ledger(home, wall_clock, settings.course.budgets)
         # Views change when another kernel writes to the ledger, and each minute (clocks).
         self.observers = Observers(lambda: (ledger.data_version(), int(wall_clock() // 60)))
-        self._rate_limiter = RateLimiter(home, wall_clock, self.resolve_catalog_model)
-        callbacks = (self.observers.notify, self._rate_limiter.acquire)
+        callbacks = (self.observers.notify, self._take_slot)
         self.backend = Backend(settings, home, environ, transport, *callbacks)
         self.recorder = Recorder(
             settings, environ, home / "locks", lambda: self.notebook, wall_clock
@@ -100,7 +95,9 @@ class Session(forks.ChildForkHook, Unpicklable):
             self.recorder.mode_resolver.is_network_allowed,
         )
         self.accounting = Accounting(ledger, self._call_context, self.observers)
-        self.resolver = CallResolver(self.accounting, self.backend, self.recorder)
+        self.resolver = CallResolver(
+            self.accounting, self.backend, self.recorder, lambda: self.notebook
+        )
         self.resources: dict[str, Resource] = {}
         settings.observe(self._on_setting_changed)
         self._wall_clock = wall_clock
@@ -114,14 +111,10 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.resources = {}
 
     def _call_context(self) -> CallContext:
-        try:
-            account = self.backend.account()
-        except MissingCredentialsError:  # nothing can be sent, but budgets can be shown
-            account = ""
-        return CallContext(account, self.notebook)
+        return CallContext(self.backend.account_or_empty(), self.notebook)
 
     def close(self) -> None:
-        """Close attached resources, connections and ledger, and stop the local server."""
+        """Close attached resources, connections and files, and stop the local server."""
         for resource in list(self.resources.values()):
             resource.close()
         with suppress(ValueError):  # already closed
@@ -129,7 +122,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.observers.close()
         self.backend.close()
         self.accounting.ledger.close()
-        self._rate_limiter.close()
+        self.recorder.close()
 
     # --- watching
 
@@ -150,7 +143,7 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     @property
     def active_calls(self) -> tuple[ActiveCall, ...]:
-        """The calls in progress, with their usage so far."""
+        """The calls in progress, with their usage so far; empty if nothing watches the session."""
         return self.observers.active_calls
 
     def day_usage(self) -> DayUsage:
@@ -198,31 +191,25 @@ class Session(forks.ChildForkHook, Unpicklable):
             InvalidOptionError: An argument is not valid.
             LocalModelError: The local model is in use and cannot be started.
         """
-        message_list, stop_sequences = check_messages(messages), collect_stop_sequences(stop)
-        requested = model or self.settings.model
-        self.backend.ensure_local_server()
-        resolved_model = self.resolve_model(requested)
-        local = self.backend.is_local
-        return Request(
-            resolved_model.name,
-            message_list,
-            max_tokens=self.settings.max_tokens if max_tokens is None else max_tokens,
-            temperature=self.settings.temperature if temperature is None else temperature,
+        return build_target_request(
+            self.settings,
+            self.resolve_target(model),
+            messages,
+            max_tokens=max_tokens,
+            temperature=temperature,
             top_p=top_p,
             seed=seed,
-            stop=stop_sequences,
-            think=think if resolved_model.reasoning else None,
+            stop=stop,
+            think=think,
             stream=stream,
-            extra={} if extra is None else extra,
-            requested_model=self.resolver.full_model_name(requested, self.catalog())
-            if local
-            else "",
+            extra=extra,
         )
 
     def stream(
         self,
         request: Request,
         on_retry: OnRetry | None = None,
+        *,
         max_neurons: float | None = None,
         thread: str = "",
         gateway: str = "",
@@ -254,18 +241,47 @@ class Session(forks.ChildForkHook, Unpicklable):
             BudgetCutoffError: Raised by the iteration if the answer reached the end of a budget.
             WorkersAIError: Raised by the iteration if the request failed.
         """
-        resolved = self._resolve(request, pool.clients if pool else None)
-        cost = self.resolver.estimate_cost(request, self.resolve_model(request.model))
-        reservation = resolved.new_reservation(cost, max_neurons, thread)
-        if pool and not resolved.is_recorded:
+        require_request(request)
+        target = self._find_target(request.model)
+        return self.open_stream(
+            _with_full_name(request, target),
+            target,
+            on_retry,
+            max_neurons=max_neurons,
+            thread=thread,
+            gateway=gateway,
+            pool=pool,
+        )
+
+    def open_stream(  # noqa: PLR0913 - all but the first three are given by name
+        self,
+        request: Request,
+        target: Target,
+        on_retry: OnRetry | None = None,
+        *,
+        max_neurons: float | None = None,
+        thread: str = "",
+        gateway: str = "",
+        pool: BudgetPool | None = None,
+    ) -> AnswerStream:
+        """Return the same as `stream` for a request to a resolved model."""
+        if self.settings.course.path is not None:
+            self.check_course_policy(request, target)
+        origin = CallOrigin(pool.clients if pool else None, None, thread)
+        call = self.resolver.resolve_chat(request, target, origin)
+        reservation = call.new_reservation(self.accounting, max_neurons)
+        if pool and not call.is_recorded:
             pool.reserve_from(reservation)
-        return self._open_stream(request, reservation, resolved, on_retry, gateway)
+        elif call.is_rate_limited:
+            reservation.rate_limit = rate_limit_for(call.model)
+        return self._open_stream(request, call, reservation, on_retry, gateway)
 
     def parallel(
         self,
         requests: Request | Sequence[Request],
         max_neurons: float | None = None,
         gateway: str = "",
+        targets: Sequence[Target] | None = None,
     ) -> ParallelStreams:
         """Return the parallel streams of the answers to all requests.
 
@@ -275,6 +291,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             requests: One request, or several.
             max_neurons: Maximum cost of all requests together, in neurons.
             gateway: As for `stream`.
+            targets: The models of the requests, if they are resolved.
 
         Returns:
             An iterator over pairs: the index of the request, and a delta or the end of its answer.
@@ -282,65 +299,61 @@ class Session(forks.ChildForkHook, Unpicklable):
         Raises:
             CfaiError: As for `stream`. An error of one request does not stop the others.
         """
-        request_list = (requests,) if isinstance(requests, Request) else requests
+        request_list = [requests] if isinstance(requests, Request) else list(requests)
+        for request in request_list:
+            require_request(request)
+        if targets is None:
+            targets = [self._find_target(request.model) for request in request_list]
+        request_list = list(map(_with_full_name, request_list, targets))
         clients = ClientGroup(self.backend)
-        resolved_calls = [self._resolve(request, clients) for request in request_list]
-        pairs = list(zip(request_list, resolved_calls, strict=True))
-        costs = [
-            self.resolver.estimate_cost(request, self.resolve_model(request.model))
-            for request in request_list
-        ]
-        reservations = [
-            resolved.new_reservation(cost, max_neurons)
-            for resolved, cost in zip(resolved_calls, costs, strict=True)
-        ]
+        origin = CallOrigin(clients, self.recorder.record_mode)
+        calls = []
+        for request, target in zip(request_list, targets, strict=True):
+            self.check_course_policy(request, target)
+            calls.append(self.resolver.resolve_chat(request, target, origin))
+        reservations = [call.new_reservation(self.accounting, max_neurons) for call in calls]
         paid_reservations = [
             reservation
-            for reservation, resolved in zip(reservations, resolved_calls, strict=True)
-            if not resolved.is_recorded
+            for reservation, call in zip(reservations, calls, strict=True)
+            if not call.is_recorded
         ]
 
         def open_stream(index: int, on_retry: OnRetry) -> AnswerStream:
-            request, resolved = pairs[index]
-            return self._open_stream(request, reservations[index], resolved, on_retry, gateway)
+            return self._open_stream(
+                request_list[index], calls[index], reservations[index], on_retry, gateway
+            )
 
         return ParallelStreams(
             len(request_list), open_stream, lambda: reserve_group(paid_reservations), clients
         )
 
-    def _resolve(self, request: Request, clients: ClientGroup | None = None) -> ResolvedCall:
-        """Check the course policy, then resolve the call of a request."""
-        require_request(request)
-        self.check_course_policy(request)
-        return self.resolver.resolve_chat(request, self.resolve_model(request.model), clients)
-
     def _open_stream(
         self,
         request: Request,
+        call: Call,
         reservation: Reservation,
-        resolved: ResolvedCall,
         on_retry: OnRetry | None,
         gateway: str,
     ) -> AnswerStream:
-        resolved_gateway = self.resolver.resolve_gateway(resolved, gateway)
-        return AnswerStream(
-            replace(request, model=resolved.model.name),
-            reservation,
-            lambda admitted_request: resolved.client.stream(
-                admitted_request, on_retry, resolved_gateway
-            ),
-            lambda original_request: AnswerBuilder(
-                original_request,
-                self._clock,
-                is_local=resolved.is_local,
-                provenance=resolved.provenance,
-            ),
-            self._add_hints,
+        resolved_gateway = self.resolver.resolve_gateway(call, gateway)
+        if call.model.name != request.model:
+            request = replace(request, model=call.model.name)
+        builder = AnswerBuilder(
+            request, self._clock, is_local=call.is_local, provenance=call.provenance
         )
 
-    def check_course_policy(self, request: Request) -> None:
+        def send(max_tokens: int) -> "ChatStream":
+            body = call.body
+            if max_tokens and max_tokens != get_max_tokens_field(body):
+                body = with_max_tokens(body, max_tokens)
+            return call.client.stream_body(body, on_retry, resolved_gateway, reservation.slot)
+
+        return AnswerStream(builder, reservation, send, self._add_hints)
+
+    def check_course_policy(self, request: Request, target: Target | None = None) -> None:
         """Raise CoursePolicyError if the course's file does not allow the request."""
-        self.settings.course.check_request(request, is_local=self.backend.is_local)
+        is_local = target.backend_kind == "local" if target else self.backend.is_local
+        self.settings.course.check_request(request, is_local=is_local)
 
     def estimate_cost(self, request: Request | RequestSize, resolved_model: Model) -> Cost | None:
         """Return the estimated cost of a request on its backend.
@@ -352,7 +365,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         Returns:
             Lower and upper bound in neurons; None if no price is known.
         """
-        return self.resolver.estimate_cost(request, resolved_model)
+        return self.resolver.estimate_cost(request, self._target_of(resolved_model))
 
     def ask(
         self,
@@ -368,7 +381,9 @@ class Session(forks.ChildForkHook, Unpicklable):
         Raises:
             CfaiError: As for `stream`; `error.answer` is the part that was received.
         """
-        with self.stream(request, on_retry, max_neurons, thread, gateway) as stream:
+        with self.stream(
+            request, on_retry, max_neurons=max_neurons, thread=thread, gateway=gateway
+        ) as stream:
             for _ in stream:
                 pass
             return stream.answer
@@ -400,15 +415,13 @@ class Session(forks.ChildForkHook, Unpicklable):
             model or EMBEDDING_MODEL,
             collect_texts(texts, "texts"),
         )
-        self.backend.ensure_local_server()
-        resolved_model = self.resolve_model(requested)
-        if not self.backend.is_local:
-            self.settings.course.check_model(resolved_model.name)
-        request = Request(resolved_model.name, tuple({"content": text} for text in all_texts))
+        target = self.resolve_target(requested)
+        if target.backend_kind != "local":
+            self.settings.course.check_model(target.model.name)
+        request = Request(target.model.name, tuple({"content": text} for text in all_texts))
         full_name = self.resolver.full_model_name(requested, self.catalog())
-        resolved = self.resolver.resolve_embeddings(full_name, all_texts, resolved_model)
-        cost = self.estimate_cost(request, resolved_model)
-        return self._task_calls.embed(all_texts, resolved, cost, on_retry, max_neurons)
+        call = self.resolver.resolve_embeddings(request, target, full_name, all_texts)
+        return self._task_calls.embed(all_texts, call, on_retry, max_neurons)
 
     def run(
         self,
@@ -439,10 +452,11 @@ class Session(forks.ChildForkHook, Unpicklable):
             CfaiError: As for `stream`.
         """
         check_payload(payload)
-        resolved_model = self.resolve_catalog_model(model)
-        self.settings.course.check_task(resolved_model, payload)
+        self.backend.ensure_local_server()
+        target = self._target_of(self.resolve_catalog_model(model))
+        self.settings.course.check_task(target.model, payload)
         call_kwargs = {"content_type": content_type, "files": files}
-        return self._task_calls.run(resolved_model, payload, on_retry, max_neurons, **call_kwargs)
+        return self._task_calls.run(target, payload, on_retry, max_neurons, **call_kwargs)
 
     def to_markdown(
         self,
@@ -467,7 +481,15 @@ class Session(forks.ChildForkHook, Unpicklable):
         """
         check_files(files)
         self.settings.course.check_model(TO_MARKDOWN_MODEL.name)
-        return self._task_calls.to_markdown(files, on_retry, max_neurons)
+        self.backend.ensure_local_server()
+        target = self._target_of(TO_MARKDOWN_MODEL)
+        return self._task_calls.to_markdown(target, files, on_retry, max_neurons)
+
+    def _target_of(self, model: Model) -> Target:
+        """Return the target of a model on the current backend."""
+        server = self.backend.server
+        kind: BackendKind = "elsewhere" if server else "account"
+        return Target(model, "local" if self.backend.is_local else kind, server)
 
     def fetch_account_usage(self) -> dict[str, float]:
         """Fetch today's neurons by model from Cloudflare, and store their sum in the ledger.
@@ -480,6 +502,11 @@ class Session(forks.ChildForkHook, Unpicklable):
             self.accounting.get_context().account, sum(neurons_by_model.values())
         )
         return neurons_by_model
+
+    def _take_slot(self, account: str, model: str) -> RateDelay | None:
+        """Take the next slot of the rate limiter for a request to a model."""
+        rate_limit = rate_limit_for(self.resolve_catalog_model(model))
+        return self.accounting.ledger.take_slot(account, rate_limit) if rate_limit else None
 
     def _add_hints(self, error: CfaiError) -> CfaiError:
         """Return the error with the session's hints, such as similar model names."""
@@ -500,14 +527,32 @@ class Session(forks.ChildForkHook, Unpicklable):
 
         Another server has its own model names: they are used as typed.
         """
-        server = self.backend.local_server
-        if server is not None:
-            return Model(
-                server.model_name, context_window=server.context_window, vision=server.vision
+        return self._find_target(name).model
+
+    def resolve_target(self, name: str = "") -> Target:
+        """Return the model of a name, else the default model, and the backend that runs it.
+
+        Starts the local server if it is set and does not run. Raises ModelNotFoundError or
+        InvalidOptionError if the name is unknown or ambiguous.
+        """
+        self.backend.ensure_local_server()
+        return self._find_target(name or self.settings.model)
+
+    def _find_target(self, name: str) -> Target:
+        local_server = self.backend.local_server
+        if local_server is not None:
+            model = Model(
+                local_server.model_name,
+                context_window=local_server.context_window,
+                vision=local_server.vision,
             )
-        if self.backend.server is not None:
-            return exact_or_unlisted(name, self.catalog())
-        return self.resolve_catalog_model(name)
+            return Target(
+                model, "local", None, self.resolver.full_model_name(name, self.catalog())
+            )
+        server = self.backend.server
+        if server is not None:
+            return Target(exact_or_unlisted(name, self.catalog()), "elsewhere", server)
+        return Target(self.resolve_catalog_model(name))
 
     def resolve_catalog_model(self, name: str) -> Model:
         """Return the model of a name from the catalog, or else from the recordings."""
@@ -522,3 +567,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         catalog = self._catalog_store.update(self.backend.client().list_models(on_retry))
         self.observers.notify()
         return catalog
+
+
+def _with_full_name(request: Request, target: Target) -> Request:
+    """Return the request with the full name of its model; `target` is that model."""
+    if request.model == target.model.name:
+        return request
+    requested_model = request.requested_model or target.requested_model
+    return replace(request, model=target.model.name, requested_model=requested_model)

@@ -12,8 +12,7 @@ from ..errors import (
     ResponseTooLargeError,
     SetupError,
 )
-from ..pricing.prices import get_max_tokens, with_max_tokens
-from ..types.messages import Answer, Delta, Request
+from ..types.messages import Answer, Delta
 from ..types.usage import Status, Usage
 from ..workers_ai.chat_stream import AnswerBuilder
 from .reservation import Reservation
@@ -29,26 +28,28 @@ FINISH_REASON_BY_ERROR: dict[type[CfaiError], str] = {BudgetCutoffError: "budget
 class AnswerStream:
     """Iterate over the deltas of one call; `answer` is the answer so far, complete at the end.
 
-    The request is sent when iteration starts. Leaving the `with` block closes the connection. An
-    error carries the partial answer as `error.answer` if a token was received.
+    `send(max_tokens)` sends the request when iteration starts; 0 means no limit. Leaving the
+    `with` block closes the connection. An error carries the partial answer as `error.answer` if a
+    token was received.
     """
 
     def __init__(
         self,
-        request: Request,
+        builder: AnswerBuilder,
         reservation: Reservation,
-        send: Callable[[Request], "ChatStream"],
-        new_builder: Callable[[Request], AnswerBuilder],
+        send: Callable[[int], "ChatStream"],
         add_hints: Callable[[CfaiError], CfaiError],
     ) -> None:
-        self._request = request
+        self._builder = builder
         self._reservation = reservation
         self._send = send
-        self._builder = new_builder(request)
         self._add_hints = add_hints
         self._chat_stream: ChatStream | None = None
         self._early_finish_reason: str | None = "interrupted"  # until the stream ends
         self._is_interrupted = False  # by another thread
+        self._is_settled = False
+        self._booked_usage: Usage | None = None
+        self._final_answer: Answer | None = None
         self._may_bill_prompt = True  # whether a prompt without answer tokens may be billed
         self._next_check_weight = 0.0  # below this weight, the text cannot exceed a limit
 
@@ -60,6 +61,8 @@ class AnswerStream:
 
     def close(self) -> None:
         """Close the connection and settle the usage so far."""
+        if self._is_settled:
+            return
         if self._chat_stream is not None:
             self._chat_stream.close()
         self._settle("interrupted")
@@ -70,14 +73,16 @@ class AnswerStream:
 
     def __iter__(self) -> Iterator[Delta]:
         try:
-            request = self._reserve()
+            max_tokens = self._reservation.reserve()
             self._builder.start_timer()
-            self._chat_stream = self._send(request)
-            is_held = self._reservation.has_enforced_limit
+            self._chat_stream = self._send(max_tokens)
+            observers = self._reservation.accounting.observers
+            is_limited = self._reservation.has_enforced_limit
             for delta in self._chat_stream:
                 self._builder.add(delta)
-                self._reservation.report_progress(self._usage)
-                if is_held:
+                if observers.is_watched:
+                    self._reservation.report_progress(self._usage)
+                if is_limited:
                     self._check_limits(self._chat_stream.usage)
                 yield delta
             self._early_finish_reason = None
@@ -86,13 +91,6 @@ class AnswerStream:
             raise self._handle_error(error) from None
         finally:
             self.close()
-
-    def _reserve(self) -> Request:
-        """Reserve, and return the request with max_tokens lowered to fit the budgets."""
-        max_tokens = self._reservation.reserve()
-        if not max_tokens or max_tokens == get_max_tokens(self._request):
-            return self._request
-        return with_max_tokens(self._request, max_tokens)
 
     def _check_limits(self, reported: Usage) -> None:
         """Enforce the call's limits; count the tokens of the text only if it may exceed one.
@@ -118,8 +116,11 @@ class AnswerStream:
 
     def _settle(self, status: Status) -> None:
         self._builder.end()
-        answer = self.answer
-        self._reservation.settle(status, answer.usage, answer.seconds, answer.first_token_seconds)
+        self._booked_usage = usage = self._final_usage()
+        self._reservation.settle(
+            status, usage, self._builder.seconds, self._builder.first_token_seconds
+        )
+        self._is_settled = True
 
     def _usage(self) -> Usage:
         """Return the usage so far, estimated where the server's report is missing or outdated."""
@@ -149,21 +150,33 @@ class AnswerStream:
             return usage
         return replace(usage, neurons=reported.neurons, cost_basis=reported.cost_basis)
 
+    def _final_usage(self) -> Usage:
+        """Return the usage with its price, as it is booked if the call ends now."""
+        usage = self._reservation.price_usage(self._usage())
+        if not self._early_finish_reason:
+            return usage
+        is_prompt_unbilled = self._chat_stream is None or not self._may_bill_prompt
+        if not self._builder.has_first_token and is_prompt_unbilled:
+            usage = replace(usage, prompt_tokens=0, completion_tokens=0, neurons=0.0)
+        if usage.cost_basis == "billed":
+            usage = replace(usage, cost_basis="estimated")
+        return usage
+
     @property
     def answer(self) -> Answer:
         """The answer so far; its usage is billed only if the call completed, else estimated."""
-        usage = self._reservation.price_usage(self._usage())
-        is_prompt_unbilled = self._chat_stream is None or not self._may_bill_prompt
-        if self._early_finish_reason and not self._builder.has_first_token and is_prompt_unbilled:
-            usage = replace(usage, prompt_tokens=0, completion_tokens=0, neurons=0.0)
-        if self._early_finish_reason and usage.cost_basis == "billed":
-            usage = replace(usage, cost_basis="estimated")
-        return self._builder.build_answer(
-            usage,
+        if self._final_answer is not None:
+            return self._final_answer
+        stream = self._chat_stream
+        answer = self._builder.build_answer(
+            self._booked_usage or self._final_usage(),
             self._early_finish_reason,
-            request_id=self._chat_stream.request_id if self._chat_stream else None,
-            endpoint=self._chat_stream.endpoint if self._chat_stream else "",
-            raw=self._chat_stream.response_body if self._chat_stream else None,
+            request_id=stream.request_id if stream else None,
+            endpoint=stream.endpoint if stream else "",
+            raw=stream.response_body if stream else None,
             notes=self._reservation.notes,
             day_usage=self._reservation.day_usage,
         )
+        if self._is_settled and not self._early_finish_reason:
+            self._final_answer = answer
+        return answer

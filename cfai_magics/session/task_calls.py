@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import APITimeoutError, BudgetCutoffError, CfaiError, ResponseTooLargeError
-from ..pricing.prices import Cost
 from ..pricing.tokens import estimate_tokens
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Status, Usage
 from ..workers_ai.endpoints import MAX_TEXTS_PER_REQUEST
 from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import Payload, TaskRequest
-from .call import CallResolver, ResolvedCall
+from .call import Call, CallResolver, Target
 from .reservation import Accounting, Reservation
 
 Files = Sequence[tuple[str, bytes, str]]
@@ -47,20 +46,17 @@ class TaskCalls:
     def embed(
         self,
         texts: tuple[str, ...],
-        resolved: ResolvedCall,
-        cost: Cost | None,
+        call: Call,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> Embeddings:
         """Return one vector per text; the cost of all is reserved before the first request."""
-        reservation, vectors = (
-            resolved.new_reservation(cost, max_neurons),
-            list[tuple[float, ...]](),
-        )
-        model_name, gateway = resolved.model.name, self._resolver.resolve_gateway(resolved)
-        batches = resolved.client.embed_batches(texts, model_name, on_retry, gateway)
-        with self._reserve_and_settle(reservation) as call:
-            call.pending = reservation.price_usage(
+        reservation = call.new_reservation(self._accounting, max_neurons)
+        vectors: list[tuple[float, ...]] = []
+        model_name, gateway = call.model.name, self._resolver.resolve_gateway(call)
+        batches = call.client.embed_batches(texts, model_name, on_retry, gateway)
+        with self._reserve_and_settle(reservation) as call_usage:
+            call_usage.pending = reservation.price_usage(
                 _with_estimated_prompt_tokens(Usage(), texts[:MAX_TEXTS_PER_REQUEST])
             )
             for batch in batches:
@@ -68,12 +64,12 @@ class TaskCalls:
                 usage = batch.usage
                 if not usage.prompt_tokens:
                     usage = _with_estimated_prompt_tokens(usage, texts[len(vectors) : end])
-                call.usage += reservation.price_usage(usage)
+                call_usage.usage += reservation.price_usage(usage)
                 vectors += batch.vectors
-                call.pending = Usage()  # until the next batch is sent
+                call_usage.pending = Usage()  # until the next batch is sent
                 if end < len(texts):
-                    _require_budget_left(reservation, call.usage)
-                    call.pending = reservation.price_usage(
+                    _require_budget_left(reservation, call_usage.usage)
+                    call_usage.pending = reservation.price_usage(
                         _with_estimated_prompt_tokens(
                             Usage(), texts[end : end + MAX_TEXTS_PER_REQUEST]
                         )
@@ -81,7 +77,7 @@ class TaskCalls:
         notes, day_usage, usage = (
             reservation.notes,
             reservation.day_usage,
-            reservation.cap_estimate(call.usage),
+            reservation.cap_estimate(call_usage.usage),
         )
         return Embeddings(
             *(
@@ -91,72 +87,73 @@ class TaskCalls:
                 texts,
                 notes,
                 day_usage,
-                resolved.provenance,
-                resolved.is_local,
+                call.provenance,
+                call.is_local,
             )
         )
 
     def run(
         self,
-        model: Model,
+        target: Target,
         payload: Payload,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
         **send_kwargs: Any,
     ) -> TaskResult:
         """Run a native task and return its result; `send_kwargs` as in WorkersAI.run."""
-        resolved = self._resolver.resolve_task(model, payload, send_kwargs)
-        all_kwargs = {**send_kwargs, **self._gateway_kwargs(resolved, on_retry)}
+        model_name = target.model.name
+        task_request = TaskRequest(model_name, payload, **send_kwargs)
+        call = self._resolver.resolve_task(target, payload, send_kwargs, task_request)
+        all_kwargs = {**send_kwargs, **self._gateway_kwargs(call, on_retry)}
         return self._run_and_settle(
-            resolved,
-            TaskRequest(model.name, payload, **send_kwargs),
+            call,
+            task_request,
             max_neurons,
-            lambda: resolved.client.run(model.name, payload, **all_kwargs),
+            lambda: call.client.run(model_name, payload, **all_kwargs),
         )
 
-    def _gateway_kwargs(self, resolved: ResolvedCall, on_retry: OnRetry | None) -> dict[str, Any]:
-        gateway = self._resolver.resolve_gateway(resolved)
+    def _gateway_kwargs(self, call: Call, on_retry: OnRetry | None) -> dict[str, Any]:
+        gateway = self._resolver.resolve_gateway(call)
         return {"on_retry": on_retry, "gateway": gateway}
 
     def to_markdown(
         self,
+        target: Target,
         files: Files,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> TaskResult:
         """Convert documents to Markdown."""
-        resolved = self._resolver.resolve_task(TO_MARKDOWN_MODEL, {}, {"files": files})
         task_request = TaskRequest(
             TO_MARKDOWN_MODEL.name, {}, files={file[0]: file for file in files}
         )
-        gateway_kwargs = self._gateway_kwargs(resolved, on_retry)
+        call = self._resolver.resolve_task(target, {}, {"files": files}, task_request)
+        gateway_kwargs = self._gateway_kwargs(call, on_retry)
         return self._run_and_settle(
-            resolved,
+            call,
             task_request,
             max_neurons,
-            lambda: resolved.client.to_markdown(files, **gateway_kwargs),
+            lambda: call.client.to_markdown(files, **gateway_kwargs),
         )
 
     def _run_and_settle(
         self,
-        resolved: ResolvedCall,
+        call: Call,
         task_request: TaskRequest,
         max_neurons: float | None,
         send: Callable[[], TaskResult],
     ) -> TaskResult:
-        model = resolved.model
-        reservation = resolved.new_reservation(
-            self._accounting.estimate_task_cost(model, task_request), max_neurons
-        )
-        with self._reserve_and_settle(reservation) as call:
-            call.pending = reservation.cap_estimate(
+        model = call.model
+        reservation = call.new_reservation(self._accounting, max_neurons)
+        with self._reserve_and_settle(reservation) as call_usage:
+            call_usage.pending = reservation.cap_estimate(
                 self._accounting.price_task(model, task_request, TaskResult())
             )
             result = send()
-            call.usage = reservation.cap_estimate(
+            call_usage.usage = reservation.cap_estimate(
                 self._accounting.price_task(model, task_request, result)
             )
-        usage, provenance = call.usage, resolved.provenance
+        usage, provenance = call_usage.usage, call.provenance
         if provenance.recording:
             recording = replace(provenance.recording, neurons=usage.neurons)
             usage, provenance = (

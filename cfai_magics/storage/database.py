@@ -5,7 +5,9 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from weakref import finalize
 
@@ -15,6 +17,7 @@ from .. import forks, state_files
 from ..errors import StorageError
 
 BUSY_TIMEOUT = 30.0  # s that a kernel waits for the write lock
+WAIT_SECONDS = 5.0  # s between two calls of `on_wait`
 PRIMARY_CODE = 0xFF  # mask: SQLITE_BUSY_RECOVERY and other extended codes to their primary code
 LOCKED = (
     "Another program writes to it and has not finished. Wait, or close what has it open (a "
@@ -23,6 +26,7 @@ LOCKED = (
 FULL = "The disk may be full. Free some space, or set CFAI_HOME to a folder on another disk."
 DAMAGED = "The file is damaged and may be moved away: a new one is begun."
 FOLDER_HINT = "Check the rights of the folder, or set CFAI_HOME to another folder."
+DAY_SECONDS = 86_400.0
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 Migration = tuple[str, str]  # its name, and its SQL
 _INHERITED: list[sqlite3.Connection] = []  # the parent's: a child must not close them
@@ -75,33 +79,40 @@ class Database:
 
         Raises StorageError if the file cannot be opened, read or written.
         """
-        with self._lock, self._map_errors():
-            connection = self._open()
-            self._begin(connection, lock_timeout)
+        with self._lock:
             try:
-                yield connection
-                # on a full disk this fails and the transaction stays open
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):  # SQLite may have rolled back already
-                    connection.execute("ROLLBACK")
-                raise
+                connection = self._connection or self._open()
+                self._begin(connection, lock_timeout)
+                try:
+                    yield connection
+                    # on a full disk this fails and the transaction stays open
+                    connection.execute("COMMIT")
+                except BaseException:
+                    with suppress(sqlite3.Error):  # SQLite may have rolled back already
+                        connection.execute("ROLLBACK")
+                    raise
+            except (sqlite3.Error, OSError) as error:
+                raise self._map_error(error) from None
 
     def _begin(self, connection: sqlite3.Connection, lock_timeout: float | None) -> None:
         if lock_timeout is None or lock_timeout == self.lock_timeout:
             connection.execute("BEGIN IMMEDIATE")
             return
-        connection.execute(f"PRAGMA busy_timeout = {_milliseconds(lock_timeout)}")
+        set_timeout = "PRAGMA busy_timeout = {:.0f}".format  # ms
+        connection.execute(set_timeout(max(0.0, lock_timeout * 1000)))
         try:
             connection.execute("BEGIN IMMEDIATE")
         finally:
-            connection.execute(f"PRAGMA busy_timeout = {_milliseconds(self.lock_timeout)}")
+            connection.execute(set_timeout(max(0.0, self.lock_timeout * 1000)))
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection for reading; it sees the commits of other kernels."""
-        with self._lock, self._map_errors():
-            yield self._open()
+        with self._lock:
+            try:
+                yield self._connection or self._open()
+            except (sqlite3.Error, OSError) as error:
+                raise self._map_error(error) from None
 
     def data_version(self) -> tuple[int, int]:
         """Return a value that changes whenever any kernel has written to the file."""
@@ -117,10 +128,9 @@ class Database:
             self._connection = self._closing = None
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            state_files.create_file(self.path)
-            self._connection = _connect_with_retries(self._connect, self.lock_timeout)
-            self._closing = finalize(self, _close, self._connection, os.getpid())
+        state_files.create_file(self.path)
+        self._connection = _connect_with_retries(self._connect, self.lock_timeout)
+        self._closing = finalize(self, _close, self._connection, os.getpid())
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -162,14 +172,9 @@ class Database:
             )
         return version
 
-    @contextmanager
-    def _map_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise StorageError(
-                f"{self.path} can't be used: {state_files.describe_error(error)}", _hint(error)
-            ) from None
+    def _map_error(self, error: sqlite3.Error | OSError) -> StorageError:
+        cause = f"{self.path} can't be used: {state_files.describe_error(error)}"
+        return StorageError(cause, _hint(error))
 
 
 def _close(connection: sqlite3.Connection, process: int) -> None:
@@ -178,19 +183,74 @@ def _close(connection: sqlite3.Connection, process: int) -> None:
         connection.close()
 
 
-def integrity_error(path: Path) -> str:
-    """Return what SQLite's quick_check reports; empty if the file is intact or missing."""
+def integrity_error(path: Path, on_wait: Callable[[], None] | None = None) -> str:
+    """Return what SQLite's quick_check reports; empty if the file is intact or missing.
+
+    It reads every page. `on_wait`, if given, is called each 5 s until it is done.
+    """
+
+    def check(connection: sqlite3.Connection) -> str:
+        result = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        return "" if result == "ok" else result
+
+    if on_wait is None:
+        return _check_file(path, check)
+    return _check_file(path, lambda connection: run_with_progress(connection, check, on_wait))
+
+
+def opening_error(path: Path) -> str:
+    """Return why the tables of a file can't be read; empty if they can or the file is missing.
+
+    It reads the header, the schema and the first row of each table: damage to other pages is
+    found by `integrity_error` only.
+    """
+
+    def check(connection: sqlite3.Connection) -> str:
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        for (name,) in tables.fetchall():
+            quoted = name.replace('"', '""')
+            connection.execute(f'SELECT * FROM "{quoted}" LIMIT 1').fetchone()  # noqa: S608
+        return ""
+
+    return _check_file(path, check)
+
+
+def _check_file(path: Path, check: Callable[[sqlite3.Connection], str]) -> str:
+    """Return what a check reports of a file opened for reading; empty if the file is missing."""
     if not os.path.lexists(path):
         return ""
     if not path.is_file():
         return "it is not a regular file"
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        with forks.postpone_forks(), closing(sqlite3.connect(uri, uri=True)) as connection:
-            result = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        with (
+            forks.postpone_forks(),
+            closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as connection,
+        ):
+            return check(connection)
     except sqlite3.Error as error:
         return str(error)
-    return "" if result == "ok" else result
+
+
+def run_with_progress(
+    connection: sqlite3.Connection,
+    check: Callable[[sqlite3.Connection], str],
+    on_wait: Callable[[], None],
+) -> str:
+    """Run a check on a thread, so that an interrupt ends it, and call `on_wait` each 5 s.
+
+    The connection must allow other threads. SQLite itself would not notice an interrupt.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(check, connection)
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    return future.result(WAIT_SECONDS)
+                on_wait()
+        except BaseException:
+            connection.interrupt()
+            raise
 
 
 def _connect_with_retries(
@@ -227,10 +287,6 @@ def _hint(error: sqlite3.Error | OSError) -> str:
     return DAMAGED if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else FOLDER_HINT
 
 
-def _milliseconds(seconds: float) -> int:
-    return max(0, round(seconds * 1000))
-
-
 def _split_statements(script: str) -> Iterator[str]:
     """Yield the statements of a script: executescript would commit the open transaction."""
     statement = ""
@@ -239,3 +295,18 @@ def _split_statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+# --- days
+
+
+def utc_day(timestamp: float) -> str:
+    """Return the UTC day of a time in seconds since 1970 as an ISO date."""
+    return datetime.fromtimestamp(timestamp, UTC).date().isoformat()
+
+
+def seconds_to_midnight(timestamp: float) -> float:
+    """Return the seconds from a time (seconds since 1970) to the next 00:00 UTC."""
+    now = datetime.fromtimestamp(timestamp, UTC)
+    tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+    return (tomorrow - now).total_seconds()

@@ -27,19 +27,16 @@ class KernelLock(forks.ChildForkHook):
 
     The operating system releases the lock when the process ends, even after a crash. `name`
     identifies this kernel. A forked child has its own name and lock, and its parent's `session`.
+    `is_acquired` says whether the lock is held.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file_lock: AcquiredLock | None = None
         self._thread_lock = threading.Lock()  # parallel calls start in several threads
-        self.name = secrets.token_hex(8)
+        self.session = self.name = secrets.token_hex(8)
+        self.is_acquired = False
         forks.register(self)
-
-    @property
-    def session(self) -> str:
-        """The name shared by a process and its forked children."""
-        return self.name.partition(CHILD)[0]
 
     def after_fork_in_child(self) -> None:
         """Leave the lock to the parent, and take a new name."""
@@ -47,6 +44,7 @@ class KernelLock(forks.ChildForkHook):
         if isinstance(parent_lock, _Flock):
             parent_lock.disown()
         self._thread_lock = threading.Lock()
+        self.is_acquired = False
         self.name = f"{self.session}{CHILD}{secrets.token_hex(4)}"
 
     def acquire(self) -> None:
@@ -54,6 +52,7 @@ class KernelLock(forks.ChildForkHook):
         with self._thread_lock:
             if self._file_lock is None:
                 self._file_lock = self._acquire_file_lock()
+                self.is_acquired = True
 
     def _acquire_file_lock(self) -> AcquiredLock:
         path = self._lock_path(self.name)
@@ -92,6 +91,7 @@ class KernelLock(forks.ChildForkHook):
                 self._file_lock.release()
                 self._lock_path(self.name).unlink(missing_ok=True)
                 self._file_lock = None
+                self.is_acquired = False
 
     def _lock_path(self, name: str) -> Path:
         return self._folder / f"{name}.lock"

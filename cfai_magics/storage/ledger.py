@@ -1,4 +1,4 @@
-"""Store all calls in the ledger: reservations, settlements, budgets and kernel locks."""
+"""Store all calls in the ledger: reservations, settlements, budgets and slots of rate limits."""
 
 import atexit
 import math
@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 from sqlite3 import Connection
 
 from .. import forks
 from ..errors import StorageError
+from ..pricing.limits import WINDOW_SECONDS, RateDelay, RateLimit
 from ..types.usage import (
     MAX_NEURONS,
     MAX_TOKENS,
@@ -22,11 +24,10 @@ from ..types.usage import (
     Status,
     Usage,
 )
-from .database import BUSY_TIMEOUT, Database
+from .database import BUSY_TIMEOUT, Database, seconds_to_midnight, utc_day
 from .kernel_lock import KernelLock
 from .ledger_schema import MIGRATIONS
 from .usage_queries import History
-from .utc_day import seconds_to_midnight, utc_day
 
 FREE_DAILY_NEURONS = 10_000.0  # per day and account, on the free and the paid plan
 SPENT_SQL = {
@@ -39,8 +40,16 @@ SPENT_SQL = {
     " WHERE day = :day AND account = :account AND notebook = :notebook",
     "cell": "SELECT 0.0",
 }
+# Rows appear in the order of this union: day, session, notebook.
+STORED_BUDGETS = (
+    "SELECT scope, neurons FROM budgets WHERE scope = 'day' AND name = ''"
+    " UNION ALL SELECT scope, neurons FROM budgets WHERE scope = 'session' AND name = :kernel"
+    " UNION ALL SELECT scope, neurons FROM budgets WHERE scope = 'notebook' AND name = :notebook"
+)
+DAY_BUDGET = "SELECT neurons FROM budgets WHERE scope = 'day' AND name = ''"
 FILE_NAME = "ledger.sqlite"
 POOL_TASK = "Map, reserved"
+MAX_BILLED_CALLS = 50
 SETTLE_TIMEOUT = 5.0  # s: the cost of a call can also be written later
 VIEW_TIMEOUT = 0.5  # s: views show the unsettled state instead of waiting
 AdmitCall = Callable[[Sequence[Limit], bool], float]
@@ -99,55 +108,37 @@ class Budgets:
 
         `day` (UTC) replaces today for a call that started before midnight.
         """
-        at = day or utc_day(self._clock())
-        stored = [
-            (scope, self._select_budget(connection, scope, name))
-            for scope, name in self._scopes_with_names(context.notebook)
-        ]
-        budgets = [(scope, budget, False) for scope, budget in stored if budget is not None]
-        budgets += [(scope, budget, True) for scope, budget in self._course_budgets]
-        return [
-            Limit(scope, budget, self._sum_neurons(connection, scope, context, at), from_course)
-            for scope, budget, from_course in budgets
-        ]
-
-    def daily_limit(self, connection: Connection) -> float:
-        """Return the lowest day budget, or the free daily quota if none is set."""
-        stored_budget = self._select_budget(connection, "day", "")
-        course_budgets = [budget for scope, budget in self._course_budgets if scope == "day"]
-        return min(
-            [*course_budgets, *([] if stored_budget is None else [stored_budget])],
-            default=FREE_DAILY_NEURONS,
-        )
-
-    def set(self, scope: Scope, neurons: float | None, notebook: str = "") -> None:
-        """Set the budget of the day, this session or a notebook; None removes it."""
-        name = dict(self._scopes_with_names(notebook))[scope]
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM budgets WHERE scope = ? AND name = ?", (scope, name))
-            if neurons is not None:
-                connection.execute("INSERT INTO budgets VALUES (?, ?, ?)", (scope, name, neurons))
-
-    def _sum_neurons(
-        self, connection: Connection, scope: Scope, context: CallContext, day: str
-    ) -> float:
         values = {
-            "day": day,
+            "day": day or utc_day(self._clock()),
             "kernel": self._kernel_lock.session,
             "account": context.account,
             "notebook": context.notebook,
         }
-        return float(connection.execute(SPENT_SQL[scope], values).fetchone()[0])
+        stored = connection.execute(STORED_BUDGETS, values).fetchall()
+        limits = []
+        for budgets, from_course in ((stored, False), (self._course_budgets, True)):
+            for scope, neurons in budgets:
+                spent = float(connection.execute(SPENT_SQL[scope], values).fetchone()[0])
+                limits.append(Limit(scope, neurons, spent, from_course))
+        return limits
 
-    def _scopes_with_names(self, notebook: str) -> tuple[tuple[Scope, str], ...]:
-        """Return the budget scopes, each with its name in the table."""
-        return ("day", ""), ("session", self._kernel_lock.session), ("notebook", notebook)
+    def daily_limit(self, connection: Connection) -> float:
+        """Return the lowest day budget, or the free daily quota if none is set."""
+        stored = connection.execute(DAY_BUDGET).fetchall()
+        neurons = [row[0] for row in stored] if stored else []
+        for scope, budget in self._course_budgets:
+            if scope == "day":
+                neurons.append(budget)
+        return min(neurons, default=FREE_DAILY_NEURONS)
 
-    def _select_budget(self, connection: Connection, scope: Scope, name: str) -> float | None:
-        row = connection.execute(
-            "SELECT neurons FROM budgets WHERE scope = ? AND name = ?", (scope, name)
-        ).fetchone()
-        return None if row is None else float(row[0])
+    def set(self, scope: Scope, neurons: float | None, notebook: str = "") -> None:
+        """Set the budget of the day, this session or a notebook; None removes it."""
+        names = {"day": "", "session": self._kernel_lock.session, "notebook": notebook}
+        name = names[scope]
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM budgets WHERE scope = ? AND name = ?", (scope, name))
+            if neurons is not None:
+                connection.execute("INSERT INTO budgets VALUES (?, ?, ?)", (scope, name, neurons))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +190,10 @@ class Ledger(forks.ChildForkHook):
         """The path of the SQLite file."""
         return self._database.path
 
-    def integrity_error(self) -> str:
-        """Return what SQLite's quick_check reports; empty if the file is intact."""
-        with self._database.transaction() as connection:
-            result = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-        return "" if result == "ok" else result
+    def open(self) -> None:
+        """Open the file, and create it if it is missing; raises StorageError if that fails."""
+        with self._database.connection():
+            pass
 
     @property
     def kernel(self) -> str:
@@ -282,28 +272,35 @@ class Ledger(forks.ChildForkHook):
         )[0]
 
     def reserve_all(
-        self, context: CallContext, call_keys: Sequence[CallKey], admit: AdmitCalls
+        self,
+        context: CallContext,
+        call_keys: Sequence[CallKey],
+        admit: AdmitCalls,
+        on_reserved: Callable[[Connection], None] | None = None,
     ) -> list[int]:
         """Reserve several calls, all or none; return their ids.
 
-        `admit` returns the neurons for each call; otherwise as `reserve`.
+        `admit` returns the neurons for each call; otherwise as `reserve`. `on_reserved` is called
+        in the same transaction after the calls are reserved.
         """
-        self._kernel_lock.acquire()
+        if not self._kernel_lock.is_acquired:
+            self._kernel_lock.acquire()
         refusal: Exception | None = None
         with self._transaction() as connection:
             self._settle_dead_kernels(connection)
             try:
-                is_day_closed = self._is_day_closed(connection, context.account)
-                amounts, status = (
-                    admit(self.budgets.select_limits(connection, context), is_day_closed),
-                    "reserved",
-                )
+                day = utc_day(self._clock())
+                limits = self.budgets.select_limits(connection, context, day)
+                is_day_closed = _is_day_closed(connection, day, context.account)
+                amounts, status = admit(limits, is_day_closed), "reserved"
             except Exception as error:  # noqa: BLE001 - raised again below
                 refusal, amounts, status = error, [0.0] * len(call_keys), "refused"
             call_ids = [
                 self._insert_call(connection, context, call_key, (status, neurons))
                 for call_key, neurons in zip(call_keys, amounts, strict=True)
             ]
+            if on_reserved is not None and refusal is None:
+                on_reserved(connection)
         if refusal is not None:
             raise refusal
         return call_ids
@@ -329,7 +326,7 @@ class Ledger(forks.ChildForkHook):
             cost_basis,
             neurons,
         )
-        context_columns = (context.notebook, self.kernel, context.thread, request)
+        context_columns = (context.notebook, self._kernel_lock.name, context.thread, request)
         cursor = connection.execute(
             "INSERT INTO calls (started, day, account, model, task, status, basis, neurons,"
             " notebook, kernel, thread, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -369,7 +366,7 @@ class Ledger(forks.ChildForkHook):
                 (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens),
             ),
             *(_finite_or_none(outcome.seconds), _finite_or_none(outcome.first_token_seconds)),
-            *(call_id, self.kernel, any_kernel),
+            *(call_id, self._kernel_lock.name, any_kernel),
         )
 
         def write(connection: Connection) -> None:
@@ -432,9 +429,53 @@ class Ledger(forks.ChildForkHook):
     def _dead_kernels(self, connection: Connection) -> list[str]:
         """Return the kernels that have ended with open reservations."""
         kernels = connection.execute(
-            "SELECT DISTINCT kernel FROM calls WHERE status = 'reserved'"
+            "SELECT DISTINCT kernel FROM calls WHERE status = 'reserved' AND kernel <> ?",
+            (self._kernel_lock.name,),
         ).fetchall()
+        if not kernels:
+            return []
         return [kernel for (kernel,) in kernels if not self._kernel_lock.is_alive(kernel)]
+
+    def recent_billed_usage(self, model: str) -> list[Usage]:
+        """Return a model's newest billed usages, at most 50, without cached answers."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT tokens_in, tokens_out, tokens_cached, neurons, 'billed' FROM calls"
+                " WHERE model = ? AND status = 'ok' AND basis = 'billed' AND neurons > 0"
+                " ORDER BY id DESC LIMIT ?",
+                (model, MAX_BILLED_CALLS),
+            ).fetchall()
+        return list(starmap(Usage, rows))
+
+    # --- rate limits
+
+    def take_slot(self, account: str, rate_limit: RateLimit) -> RateDelay:
+        """Reserve the next send time of a request; return the seconds until then."""
+        with self._transaction() as connection:
+            return self.take_slot_in(connection, account, rate_limit)
+
+    def take_slot_in(
+        self, connection: Connection, account: str, rate_limit: RateLimit
+    ) -> RateDelay:
+        """Do the same as `take_slot`, inside the caller's transaction.
+
+        In any window of WINDOW_SECONDS, all kernels together send at most as many requests as the
+        limit allows. `account` is hashed.
+        """
+        now, lane = self._clock(), (account, rate_limit.name)
+        connection.execute(
+            "DELETE FROM sendings WHERE account = ? AND lane = ? AND at < ?",
+            (*lane, now - WINDOW_SECONDS),
+        )
+        row = connection.execute(
+            "SELECT at FROM sendings WHERE account = ? AND lane = ?"
+            " ORDER BY at DESC LIMIT 1 OFFSET ?",
+            (*lane, rate_limit.requests_per_minute - 1),
+        ).fetchone()
+        slot_time = max(now, row["at"] + WINDOW_SECONDS) if row else now
+        connection.execute("INSERT INTO sendings VALUES (?, ?, ?)", (*lane, slot_time))
+        seconds = float(slot_time - now)
+        return RateDelay(seconds, rate_limit.message if seconds else "")
 
     # --- days
 
@@ -464,14 +505,10 @@ class Ledger(forks.ChildForkHook):
 
         self._write(write)
 
-    def _is_day_closed(self, connection: Connection, account: str) -> bool:
-        today = utc_day(self._clock())
-        query = "SELECT count(*) FROM closed_days WHERE day = ? AND account = ?"
-        return _fetch_number(connection, query, today, account) > 0
-
     def day_usage(self, account: str) -> DayUsage:
         """Return today's usage of an account."""
         now = self._clock()
+        day = utc_day(now)
         with self._database.connection() as connection:
             if self._pending_writes or self._dead_kernels(connection):
                 # If the ledger cannot be written now, dead reservations stay listed as reserved.
@@ -483,18 +520,16 @@ class Ledger(forks.ChildForkHook):
             sums = connection.execute(
                 "SELECT total(billed), total(estimated), total(reserved) FROM totals"
                 " WHERE day = ? AND account = ?",
-                (utc_day(now), account),
+                (day, account),
             ).fetchone()
-            is_closed = self._is_day_closed(connection, account)
+            is_closed = _is_day_closed(connection, day, account)
             limit = self.budgets.daily_limit(connection)
             figure_row = connection.execute(
                 "SELECT neurons, told FROM account_figures WHERE day = ? AND account = ?",
-                (utc_day(now), account),
+                (day, account),
             ).fetchone()
         figure = AccountFigure(figure_row["neurons"], figure_row["told"]) if figure_row else None
-        billed, estimated, reserved = (
-            0.0 if abs(neurons) < ROUNDING else neurons for neurons in sums
-        )
+        billed, estimated, reserved = map(_without_rounding_error, sums)
         seconds_left = seconds_to_midnight(now)
         return DayUsage(billed, estimated, reserved, limit, seconds_left, is_closed, figure)
 
@@ -512,5 +547,10 @@ def _finite_or_none(seconds: float | None) -> float | None:
     return seconds if seconds is not None and math.isfinite(seconds) else None
 
 
-def _fetch_number(connection: Connection, query: str, *values: str) -> float:
-    return float(connection.execute(query, values).fetchone()[0])
+def _is_day_closed(connection: Connection, day: str, account: str) -> bool:
+    query = "SELECT count(*) FROM closed_days WHERE day = ? AND account = ?"
+    return bool(connection.execute(query, (day, account)).fetchone()[0])
+
+
+def _without_rounding_error(neurons: float) -> float:
+    return 0.0 if abs(neurons) < ROUNDING else neurons

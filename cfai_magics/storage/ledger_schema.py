@@ -118,9 +118,19 @@ CREATE TRIGGER calls_removed AFTER DELETE ON calls BEGIN
 END;
 """
 
+CREATE_SENDINGS = """
+CREATE TABLE sendings (                    -- requests of the last minute, and those that wait
+  account TEXT NOT NULL,                   -- hashed
+  lane TEXT NOT NULL,                      -- what the rate limit applies to
+  at REAL NOT NULL                         -- seconds since 1970
+);
+CREATE INDEX sendings_by_lane ON sendings (account, lane, at);
+"""
+
 MIGRATIONS = (
     ("calls, totals, budgets, closed days", CREATE_TABLES),
     ("calls by day", CREATE_CALLS_BY_DAY_INDEX),
     ("hash of the request, index of replays", ADD_REQUEST_COLUMN),
     ("pools", ADD_POOL_TRIGGER),
+    ("send times", CREATE_SENDINGS),
 )

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..types.usage import Usage
-from .database import Database
-from .utc_day import DAY_SECONDS, utc_day
+from .database import DAY_SECONDS, Database, utc_day
 
 GroupBy = Literal["model", "notebook", "day", "task"]
 SUM_COLUMNS = (
     "sum(calls), sum(tokens_in), sum(tokens_out), sum(billed), sum(estimated), sum(reserved)"
 )
-MAX_BILLED_CALLS = 50
+FIRST_ID = "SELECT min(id) FROM calls WHERE day >= ?"
+# By id, as the plus sign says: the index by day would be sorted anew for each step.
+CALLS_FROM_ID = "SELECT * FROM calls WHERE id >= ? AND +day >= ? ORDER BY id LIMIT ?"
 MAX_ROWS_PER_READ = 1_000
 HOURS_PER_DAY = 24
 
@@ -68,20 +69,6 @@ class History:
             hourly_neurons[hour] = neurons
         return hourly_neurons
 
-    def recent_billed_usage(self, model: str) -> list[Usage]:
-        """Return a model's newest billed usages, at most 50, without cached answers."""
-        with self._database.connection() as connection:
-            rows = connection.execute(
-                "SELECT tokens_in, tokens_out, tokens_cached, neurons FROM calls"
-                " WHERE model = ? AND status = 'ok' AND basis = 'billed' AND neurons > 0"
-                " ORDER BY id DESC LIMIT ?",
-                (model, MAX_BILLED_CALLS),
-            ).fetchall()
-        return [
-            Usage(tokens_in, tokens_out, tokens_cached, neurons, "billed")
-            for tokens_in, tokens_out, tokens_cached, neurons in rows
-        ]
-
     def count_calls(self) -> int:
         """Return the number of calls in the ledger."""
         with self._database.connection() as connection:
@@ -99,13 +86,21 @@ class History:
         return None if row is None else Usage(*row)
 
     def iter_calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
-        """Yield the calls as dicts by column, oldest first, all from one read transaction."""
+        """Yield the calls as dicts by column, oldest first.
+
+        The ledger is read in steps, and neither locked nor in a transaction between them: the
+        reader may take its time, and the file's log is not kept from shrinking.
+        """
+        first_day = self._first_day(days)
         with self._database.connection() as connection:
-            cursor = connection.execute(
-                "SELECT * FROM calls WHERE day >= ? ORDER BY id", (self._first_day(days),)
-            )
-            while rows := cursor.fetchmany(MAX_ROWS_PER_READ):
-                yield from (dict(row) for row in rows)
+            (next_id,) = connection.execute(FIRST_ID, (first_day,)).fetchone()
+        while next_id is not None:
+            with self._database.connection() as connection:
+                rows = connection.execute(
+                    CALLS_FROM_ID, (next_id, first_day, MAX_ROWS_PER_READ)
+                ).fetchall()
+            yield from (dict(row) for row in rows)
+            next_id = rows[-1]["id"] + 1 if len(rows) == MAX_ROWS_PER_READ else None
 
     def count_replayed(self, days: int | None = None) -> int:
         """Return the number of replayed calls."""

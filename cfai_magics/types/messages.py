@@ -21,7 +21,7 @@ Message = Mapping[str, Any]
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
 ColumnKey = tuple[str, float | None]  # model and temperature
 # The fields of a Request with a rule in arguments.py; `think` is None without reasoning.
-CHECKED_FIELDS = ("model", "max_tokens", "temperature", "top_p", "seed", "stream", "extra")
+OPTIONAL_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "think")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,12 @@ class Request:
     def __post_init__(self) -> None:
         object.__setattr__(self, "messages", check_messages(self.messages))
         object.__setattr__(self, "stop", collect_stop_sequences(self.stop))
-        for name in CHECKED_FIELDS:
+        for name in ("model", "stream", "extra"):
             object.__setattr__(self, name, check_value(name, getattr(self, name)))
-        if self.think is not None:
-            check_value("think", self.think)
+        for name in OPTIONAL_FIELDS:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, check_value(name, value))
 
 
 def require_request(value: Any) -> None:
@@ -80,17 +82,18 @@ def require_request(value: Any) -> None:
 
 def collect_stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return the stop sequences as a tuple, from one text or several."""
-    is_empty = stop is None or (isinstance(stop, str) and not stop)
+    is_empty = stop is None or (isinstance(stop, str | tuple) and not stop)
     return () if is_empty else collect_texts(stop, "stop")
 
 
 def check_messages(value: Any) -> tuple[Message, ...]:
     """Return messages as a tuple; raise InvalidOptionError if they are not a list of mappings."""
     messages = tuple(value) if isinstance(value, Iterable) else (value,)
-    if not all(isinstance(message, Mapping) for message in messages):
-        raise InvalidOptionError(
-            "messages are not a list of dicts", '[{"role": "user", "content": "…"}]'
-        )
+    for message in messages:
+        if not isinstance(message, Mapping):
+            raise InvalidOptionError(
+                "messages are not a list of dicts", '[{"role": "user", "content": "…"}]'
+            )
     return messages
 
 

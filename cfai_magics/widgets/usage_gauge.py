@@ -9,7 +9,7 @@ from ipywidgets import HTML, HBox, VBox
 from ..display.tables import Table, format_account_figure, format_duration, format_neurons
 from ..errors import MissingCredentialsError
 from ..markdown.escaping import escape_html
-from ..pricing.budgets import limit_name, parse_neurons
+from ..pricing.limits import limit_name, parse_neurons
 from ..session.session import Session
 from ..storage.ledger import CallContext
 from ..storage.usage_queries import Total

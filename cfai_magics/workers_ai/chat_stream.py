@@ -3,15 +3,17 @@
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 
 from ..errors import APIConnectionError, CfaiError, IncompleteStreamError, WorkersAIError
-from ..pricing.prices import count_answers, get_max_tokens
+from ..pricing.limits import RateDelay
+from ..pricing.prices import count_answers, get_max_tokens_field
 from ..pricing.tokens import (
     CHARS_PER_TOKEN,
     MinTokenCounter,
@@ -33,15 +35,27 @@ from ..types.results import Provenance
 from ..types.usage import Usage
 from .error_mapping import error_from_body
 from .frame_decoder import FrameDecoder, is_empty_answer, parse_header_neurons, unwrap_envelope
-from .gateway import cache_note, from_cache
-from .http import read_json
-from .httpx_errors import call_httpx
-from .response_body import MAX_RESPONSE_BYTES, ResponseTimeouts, get_read_timeout, iter_body
+from .gateway import (
+    CACHE_STATUS_HEADER,
+    Gateway,
+    cache_note,
+    from_cache,
+    with_gateway_headers,
+)
+from .http import (
+    MAX_RESPONSE_BYTES,
+    HTTPConnection,
+    ResponseTimeouts,
+    call_httpx,
+    get_read_timeout,
+    iter_body,
+    json_kwargs,
+    read_json,
+)
+from .retry import OnRetry
 from .sse import DEFAULT_EVENT_NAME, iter_events
 
 FirstDelta = tuple[list[Delta], Iterator[Delta]]
-SendRequest = Callable[[Mapping[str, Any]], httpx.Response]  # takes changes of the body
-RetryRunner = Callable[[Callable[[], FirstDelta]], FirstDelta]
 DONE = b"[DONE]"
 UNKNOWN_TOKENS = 131_072  # limit if the request sets none: the length of the longest answers
 SPARE_FRAMES = 16  # frames without text: the role, the finish reason, the usage
@@ -51,6 +65,18 @@ BYTES_PER_TOKEN = 4096  # upper limit of a frame with one token; usual are about
 SLOWEST_TOKEN = 1.0  # s per token, of a large model on a small machine
 SECONDS_AFTER_FINISH = 5.0  # s to wait for the usage, which usually follows at once
 RAW_DECODE = json.JSONDecoder().raw_decode
+
+
+class StreamOptions(NamedTuple):
+    """How one chat request is sent.
+
+    `on_retry` is called before a wait. `slot` is the slot that the rate limiter has given to the
+    first attempt.
+    """
+
+    on_retry: OnRetry | None = None
+    gateway: Gateway | None = None
+    slot: RateDelay | None = None
 
 
 class AnswerBuilder:
@@ -69,7 +95,7 @@ class AnswerBuilder:
         self._clock = clock
         self._is_local = is_local
         self._start_time = clock()
-        self._first_token_seconds: float | None = None
+        self.first_token_seconds: float | None = None
         self._seconds: float | None = None
         self._texts: list[str] = []
         self._reasoning_texts: list[str] = []
@@ -91,14 +117,13 @@ class AnswerBuilder:
 
     def add(self, delta: Delta) -> None:
         """Add the next delta."""
-        if isinstance(delta, TextDelta):
-            self._set_first_token_seconds()
-            self.weight += weighted_length(delta.text)
-            self._texts.append(delta.text)
-        elif isinstance(delta, ReasoningDelta):
-            self._set_first_token_seconds()
-            self.weight += weighted_length(delta.text)
-            self._reasoning_texts.append(delta.text)
+        if isinstance(delta, TextDelta | ReasoningDelta):
+            text = delta.text
+            if self.first_token_seconds is None:
+                self.first_token_seconds = self._clock() - self._start_time
+            self.weight += len(text) if text.isascii() else weighted_length(text)
+            texts = self._texts if isinstance(delta, TextDelta) else self._reasoning_texts
+            texts.append(text)
         elif isinstance(delta, ToolCall):
             self.weight += weighted_length(delta.name) + weighted_length(delta.arguments)
             self._tool_calls.append(delta)
@@ -107,14 +132,15 @@ class AnswerBuilder:
         elif isinstance(delta, FinishDelta):
             self._finish_reason = delta.reason
 
-    def _set_first_token_seconds(self) -> None:
-        if self._first_token_seconds is None:
-            self._first_token_seconds = self._clock() - self._start_time
+    @property
+    def seconds(self) -> float:
+        """The seconds since the request was sent, until `end` is called."""
+        return self._clock() - self._start_time if self._seconds is None else self._seconds
 
     @property
     def has_first_token(self) -> bool:
         """Whether a token of the text or the reasoning was received."""
-        return self._first_token_seconds is not None
+        return self.first_token_seconds is not None
 
     @cached_property
     def _prompt_tokens(self) -> int:
@@ -153,8 +179,8 @@ class AnswerBuilder:
             tool_calls=tuple(self._tool_calls),
             finish_reason=finish_reason or self._finish_reason,
             usage=usage,
-            seconds=self._clock() - self._start_time if self._seconds is None else self._seconds,
-            first_token_seconds=self._first_token_seconds,
+            seconds=self.seconds,
+            first_token_seconds=self.first_token_seconds,
             is_local=self._is_local,
             provenance=self._provenance,
             **answer_fields,
@@ -162,7 +188,7 @@ class AnswerBuilder:
 
 
 class ChatStream:
-    """Iterator over the deltas of one chat request; iterating sends the request.
+    """Iterator over the deltas of one chat request; iterating sends it. `body` is its JSON body.
 
     Use it in a `with` block, or call `close`. Iterating raises the errors of the request, whose
     `text` is the part of the answer that was received. A stream that stops early raises
@@ -171,20 +197,23 @@ class ChatStream:
 
     def __init__(
         self,
-        send: SendRequest,
-        run_with_retries: RetryRunner,
-        request: Request,
+        connection: HTTPConnection,
+        url: str,
+        body: Mapping[str, Any],
+        options: StreamOptions = StreamOptions(),  # noqa: B008 - immutable
         endpoint: str = "",
     ) -> None:
-        self._send = send
-        self._run_with_retries = run_with_retries
-        self._request = request
+        self._connection = connection
+        self._url = url
+        self._body = body
+        self._model = str(body["model"])
+        self._options = options
         self._endpoint = endpoint
         self._response: httpx.Response | None = None
+        self._is_closed = False
         self._has_first_delta = False
         self._broken: CfaiError | None = None
         self._decoder = FrameDecoder()
-        self._texts: list[str] = []
         self.response_body: Any = None
 
     def __enter__(self) -> Self:
@@ -195,7 +224,8 @@ class ChatStream:
 
     def close(self) -> None:
         """Close the connection, also in the middle of an answer."""
-        if self._response is not None:
+        if self._response is not None and not self._is_closed:
+            self._is_closed = True
             call_httpx(self._response.close)
 
     @property
@@ -206,7 +236,8 @@ class ChatStream:
     @property
     def request_id(self) -> str | None:
         """Cloudflare's id of the request, to quote to its support."""
-        return self._headers.get("cf-ai-req-id") or self._headers.get("cf-ray")
+        headers = self._headers
+        return headers.get("cf-ai-req-id") or headers.get("cf-ray")
 
     @property
     def endpoint(self) -> str:
@@ -219,41 +250,51 @@ class ChatStream:
 
     def __iter__(self) -> Iterator[Delta]:
         try:
-            first, remaining = self._run_with_retries(self._send_until_first_delta)
-            self._has_first_delta = True
-            for delta in chain(first, remaining):
-                if isinstance(delta, TextDelta):
-                    self._texts.append(delta.text)
-                yield delta
+            first, remaining = self._connection.with_retries(
+                self._send_until_first_delta,
+                self._options.on_retry,
+                self._model,
+                self._options.slot,
+            )
         except CfaiError as error:
-            error.text = "".join(self._texts)
-            error.model = self._request.model
+            error.model = self._model
+            raise
+        self._has_first_delta = True
+        return chain(first, remaining)
+
+    def _send_until_first_delta(self) -> FirstDelta:
+        """Send the request and wait for the first delta; until then it may be retried."""
+        if self._response is not None:  # of an earlier attempt
+            self.close()
+            self._decoder, self._broken = FrameDecoder(), None
+        self._response = response = self._connection.send(
+            "POST", self._url, self._model, **self._request_kwargs(self._body)
+        )
+        self._is_closed = False
+        if CACHE_STATUS_HEADER in response.headers and from_cache(response.headers):
+            self._decoder.mark_cached()
+        read = self._read_single_response if _is_json(response) else self._read_stream
+        deltas = read(response)
+        return list(islice(deltas, 1)), deltas
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Close the connection at the end of the block, and add the text so far to an error."""
+        try:
+            yield
+        except CfaiError as error:
+            error.text, error.model = self._decoder.text, self._model
             raise
         finally:
             self.close()
 
-    def _send_until_first_delta(self) -> FirstDelta:
-        """Send the request and wait for the first delta; until then it may be retried."""
-        self.close()
-        self._decoder, self._broken = FrameDecoder(), None
-        deltas = self._iter_deltas()
-        return list(islice(deltas, 1)), deltas
-
-    def _iter_deltas(self) -> Iterator[Delta]:
-        response = self._response = self._send({})
-        if from_cache(response.headers):
-            self._decoder.mark_cached()
-        if _is_json(response):
-            yield from self._read_single_response(response)
-        else:
-            yield from self._read_stream(response)
-
     def _read_single_response(self, response: httpx.Response) -> Iterator[Delta]:
-        answer = self._read_answer(response)
-        if self._request.stream and is_empty_answer(answer):
-            answer = self._read_answer(self._resend_without_streaming())
-        yield from self._decoder.decode(answer)
-        yield from self._finish()
+        with self._closing():
+            answer = self._read_answer(response)
+            if self._body.get("stream") and is_empty_answer(answer):
+                answer = self._read_answer(self._resend_without_streaming())
+            yield from self._decoder.decode(answer)
+            yield from self._finish()
 
     def _read_answer(self, response: httpx.Response) -> Any:
         """Return the answer in a JSON response, or raise the error in it."""
@@ -261,54 +302,58 @@ class ChatStream:
         _raise_if_error(self.response_body)
         return unwrap_envelope(self.response_body)
 
+    def _request_kwargs(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        request_kwargs = json_kwargs(body)
+        gateway = self._options.gateway
+        return with_gateway_headers(gateway, request_kwargs) if gateway else request_kwargs
+
     def _resend_without_streaming(self) -> httpx.Response:
         """Send without streaming: some models return an empty result for a stream request."""
         self.close()
-        response = self._response = self._send({"stream": False})
-        return response
+        request_kwargs = self._request_kwargs({**self._body, "stream": False})
+        self._response = self._connection.send("POST", self._url, self._model, **request_kwargs)
+        self._is_closed = False
+        return self._response
 
     def _finish(self) -> Iterator[Delta]:
         return self._decoder.finish(parse_header_neurons(self._headers))
 
     def _read_stream(self, response: httpx.Response) -> Iterator[Delta]:
-        decoder, allowance = self._decoder, Allowance.of(self._request)
-        decode = decoder.decode
+        decoder, allowance = self._decoder, Allowance.of(self._body)
         timeouts = ResponseTimeouts(get_read_timeout(response), allowance.seconds(response))
-        events = iter_events(self._iter_chunks(response, timeouts, allowance.bytes), rest=True)
+        body = iter_body(response, timeouts, allowance.bytes, self._set_broken)
+        events = iter_events(body, rest=True)
         frames, max_characters = 0, allowance.characters
-        for event_name, data, ended in events:
-            frame = parse_frame(data)
-            if frame is None:
-                if data.strip() == DONE:
-                    decoder.finished = True
-                    break
-                continue
-            if not ended and not (decoder.finished or has_finish_reason(frame)):
-                break  # a truncated frame may be valid JSON by chance
-            _raise_if_error(frame, event_name)
-            if timeouts.waited > timeouts.soon and is_of_answer(frame):
-                timeouts.progress()
-            yield from decode(frame)
-            frames += 1
-            if decoder.finished:
-                timeouts.shorten(SECONDS_AFTER_FINISH)
-            if decoder.characters > max_characters:
-                allowance.check(frames, decoder.characters)
-        if not decoder.finished:
-            yield from decoder.flush()
-            raise self._truncation_error()
-        yield from self._finish()
-        timeouts.shorten(SECONDS_AFTER_FINISH)
-        deque(events, maxlen=0)  # a connection can be reused once its body is read to the end
+        with self._closing():
+            for event_name, data, ended in events:
+                frame = parse_frame(data)
+                if frame is None:
+                    if data.strip() == DONE:
+                        decoder.finished = True
+                        break
+                    continue
+                if not ended and not (decoder.finished or has_finish_reason(frame)):
+                    break  # a truncated frame may be valid JSON by chance
+                if frame.get("error") or ("choices" not in frame and "response" not in frame):
+                    _raise_if_error(frame, event_name)
+                if timeouts.waited > timeouts.soon and is_of_answer(frame):
+                    timeouts.progress()
+                yield from decoder.decode(frame)
+                frames += 1
+                if decoder.finished:
+                    timeouts.shorten(SECONDS_AFTER_FINISH)
+                if decoder.characters > max_characters:
+                    allowance.check(frames, decoder.characters)
+            if not decoder.finished:
+                yield from decoder.flush()
+                raise self._truncation_error()
+            yield from self._finish()
+            timeouts.shorten(SECONDS_AFTER_FINISH)
+            deque(events, maxlen=0)  # a connection is reused if its body is read to the end
 
-    def _iter_chunks(
-        self, response: httpx.Response, timeouts: ResponseTimeouts, limit: int
-    ) -> Iterator[bytes]:
-        """Yield the chunks; store an error, which matters only if the answer is incomplete."""
-        try:
-            yield from iter_body(response, timeouts, limit)
-        except CfaiError as error:
-            self._broken = error
+    def _set_broken(self, error: CfaiError) -> None:
+        """Store the error that ended the body: it matters only if the answer is incomplete."""
+        self._broken = error
 
     def _truncation_error(self) -> CfaiError:
         """Return the error for a stream that stopped before its end."""
@@ -330,9 +375,9 @@ class Allowance:
     tokens: int
 
     @classmethod
-    def of(cls, request: Request) -> Self:
+    def of(cls, body: Mapping[str, Any]) -> Self:
         """Return the limits for the stream of a request."""
-        return cls((get_max_tokens(request) or UNKNOWN_TOKENS) * count_answers(request))
+        return cls((get_max_tokens_field(body) or UNKNOWN_TOKENS) * count_answers(body))
 
     @property
     def bytes(self) -> int:

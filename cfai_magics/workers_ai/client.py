@@ -19,12 +19,12 @@ from ..errors import (
     PermissionDeniedError,
     WorkersAIError,
 )
+from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable
 from ..types.messages import Answer, FinishDelta, Request, TextDelta, require_request
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Usage
-from .chat_stream import AnswerBuilder, ChatStream
-from .connection_pool import PerProcessTransport
+from .chat_stream import AnswerBuilder, ChatStream, StreamOptions
 from .endpoints import (
     ANALYTICS_PERMISSION_HINT,
     GRAPHQL_PATH,
@@ -59,11 +59,12 @@ from .http import (
     NO_TOKEN,
     AcquireSlot,
     HTTPConnection,
+    PerProcessTransport,
     content_kwargs,
     json_kwargs,
+    read_body,
     read_json,
 )
-from .response_body import read_body
 from .retry import OnRetry
 from .task_requests import check_files, check_payload
 
@@ -203,7 +204,16 @@ class TokenChecker:
         return True
 
 
-@check_method_arguments
+@check_method_arguments(
+    "openai_compatible",
+    "stream",
+    "chat",
+    "embed",
+    "embed_batches",
+    "run",
+    "to_markdown",
+    "list_models",
+)
 class WorkersAI(Unpicklable):
     """Client of Cloudflare Workers AI: one account, one connection pool.
 
@@ -340,18 +350,23 @@ class WorkersAI(Unpicklable):
         """
         require_request(request)
         body = chat_body(request, cloudflare=bool(self._account_id))
+        return self.stream_body(body, on_retry, gateway)
+
+    def stream_body(
+        self,
+        body: Mapping[str, Any],
+        on_retry: OnRetry | None = None,
+        gateway: Gateway | None = None,
+        slot: RateDelay | None = None,
+    ) -> ChatStream:
+        """Return the same as `stream` for the JSON body of a chat request.
+
+        `slot` is the slot that the rate limiter has given to the first attempt.
+        """
+        endpoint = gateway.label if gateway else self._endpoint
+        options = StreamOptions(on_retry, gateway, slot)
         url = f"{self._openai_url}/chat/completions"
-        return ChatStream(
-            lambda changes: self._connection.send(
-                "POST",
-                url,
-                request.model,
-                **with_gateway_headers(gateway, json_kwargs({**body, **changes})),
-            ),
-            lambda send_once: self._connection.with_retries(send_once, on_retry, request.model),
-            request,
-            gateway.label if gateway else self._endpoint,
-        )
+        return ChatStream(self._connection, url, body, options, endpoint)
 
     def chat(
         self, request: Request, on_retry: OnRetry | None = None, gateway: Gateway | None = None

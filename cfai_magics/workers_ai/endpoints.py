@@ -123,6 +123,9 @@ def _analytics_error(errors: Any) -> WorkersAIError:
     )
 
 
+THINK_FIELD = "chat_template_kwargs"  # switches the reasoning of a model on or off
+
+
 def chat_body(request: Request, *, cloudflare: bool = True) -> dict[str, Any]:
     """Return the JSON body of a chat request, without the fields that are None."""
     fields: dict[str, Any] = {
@@ -138,7 +141,7 @@ def chat_body(request: Request, *, cloudflare: bool = True) -> dict[str, Any]:
     if request.stream and not cloudflare:
         fields["stream_options"] = {"include_usage": True}  # Cloudflare always includes it
     if request.think is not None:
-        fields["chat_template_kwargs"] = {"enable_thinking": request.think}
+        fields[THINK_FIELD] = {"enable_thinking": request.think}
     return {name: value for name, value in fields.items() if value is not None} | dict(
         request.extra
     )

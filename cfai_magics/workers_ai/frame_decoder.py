@@ -42,71 +42,71 @@ class SurrogateJoiner:
     """
 
     def __init__(self) -> None:
-        self._pending = ""
+        self.pending = ""
 
     def feed(self, text: str) -> str:
         """Return the next text with complete characters; a final high surrogate is held back."""
-        if not self._pending and (text.isascii() or not SURROGATE.search(text)):
+        if not self.pending and (text.isascii() or not SURROGATE.search(text)):
             return text
-        text = self._pending + text
-        self._pending = text[-1] if FINAL_HIGH_SURROGATE.search(text) else ""
-        complete = text.removesuffix(self._pending) if self._pending else text
+        text = self.pending + text
+        self.pending = text[-1] if FINAL_HIGH_SURROGATE.search(text) else ""
+        complete = text.removesuffix(self.pending) if self.pending else text
         return complete.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def flush(self) -> str:
         """Return a replacement character if a surrogate is still held back, else ""."""
-        pending, self._pending = self._pending, ""
+        pending, self.pending = self.pending, ""
         return REPLACEMENT_CHARACTER if pending else ""
 
 
 class ThinkTagParser:
-    """Separate a leading <think>…</think> from the text, also if tags are split over deltas."""
+    """Separate a leading <think>…</think> from the text, also if tags are split over deltas.
+
+    `state` is "start", "reasoning" or "text"; `pending` is the text that is held back.
+    """
 
     def __init__(self) -> None:
-        self._buffer = ""
-        self._state = "start"
+        self.pending = ""
+        self.state = "start"
 
-    def feed(self, text: str) -> Iterable[TextDelta | ReasoningDelta]:
+    def feed(self, text: str) -> list[TextDelta | ReasoningDelta]:
         """Return the next text as deltas; a possible start of a tag is held back."""
-        return (TextDelta(text),) if self._state == "text" else self._parse(text)
+        if self.state == "text":
+            return [TextDelta(text)]
+        self.pending += text
+        if self.state == "start":
+            stripped = self.pending.lstrip()
+            if stripped.startswith(OPEN_TAG):
+                self.pending, self.state = stripped.removeprefix(OPEN_TAG), "reasoning"
+            elif not OPEN_TAG.startswith(stripped):
+                text, self.pending, self.state = self.pending, "", "text"
+                return [TextDelta(text)]
+        return self._parse_reasoning() if self.state == "reasoning" else []
 
-    def _parse(self, text: str) -> Iterator[TextDelta | ReasoningDelta]:
-        self._buffer += text
-        if self._state == "start":
-            self._parse_start()
-        if self._state == "reasoning":
-            yield from self._parse_reasoning()
-        elif self._state == "text" and self._buffer:
-            yield TextDelta(self._pop(len(self._buffer)))
-
-    def _parse_start(self) -> None:
-        stripped = self._buffer.lstrip()
-        if stripped.startswith(OPEN_TAG):
-            self._buffer = stripped.removeprefix(OPEN_TAG)
-            self._state = "reasoning"
-        elif not OPEN_TAG.startswith(stripped):
-            self._state = "text"
-
-    def _parse_reasoning(self) -> Iterator[TextDelta | ReasoningDelta]:
-        reasoning, tag, text = self._buffer.partition(CLOSE_TAG)
+    def _parse_reasoning(self) -> list[TextDelta | ReasoningDelta]:
+        deltas: list[TextDelta | ReasoningDelta] = []
+        reasoning, tag, text = self.pending.partition(CLOSE_TAG)
         if tag:
-            self._state, self._buffer = "text", ""
-            yield from [ReasoningDelta(reasoning)] if reasoning else []
-            yield from [TextDelta(text)] if text else []
-            return
-        safe_length = len(self._buffer) - _partial_close_tag_length(self._buffer)
+            self.state, self.pending = "text", ""
+            if reasoning:
+                deltas.append(ReasoningDelta(reasoning))
+            if text:
+                deltas.append(TextDelta(text))
+            return deltas
+        safe_length = len(self.pending) - _partial_close_tag_length(self.pending)
         if safe_length:
-            yield ReasoningDelta(self._pop(safe_length))
+            deltas.append(ReasoningDelta(self._pop(safe_length)))
+        return deltas
 
     def _pop(self, length: int) -> str:
-        popped, self._buffer = self._buffer[:length], self._buffer[length:]
+        popped, self.pending = self.pending[:length], self.pending[length:]
         return popped
 
     def flush(self) -> Iterator[TextDelta | ReasoningDelta]:
         """Yield the text that was held back, at the end of the stream."""
-        if self._buffer:
-            remaining = self._pop(len(self._buffer))
-            yield ReasoningDelta(remaining) if self._state == "reasoning" else TextDelta(remaining)
+        if self.pending:
+            remaining = self._pop(len(self.pending))
+            yield ReasoningDelta(remaining) if self.state == "reasoning" else TextDelta(remaining)
 
 
 def _partial_close_tag_length(text: str) -> int:
@@ -280,6 +280,8 @@ class ToolCallAssembler:
     @property
     def has_started(self) -> bool:
         """Whether any call was started, even one without a name."""
+        if not self._calls_by_index:
+            return False
         return any(call.name or call.has_arguments for call in self._calls_by_index)
 
     def finish(self, copies: "ToolCallAssembler | None" = None) -> list[ToolCall]:
@@ -370,13 +372,20 @@ class UsageAccumulator:
         """Add one usage object; `is_total` if it is known to be for the whole call."""
         if not isinstance(raw_usage, dict):
             return
-        prompt_tokens = _int_or_zero(raw_usage.get("prompt_tokens"))
-        completion_tokens = _int_or_zero(raw_usage.get("completion_tokens"))
+        prompt_tokens = raw_usage.get("prompt_tokens")
+        completion_tokens = raw_usage.get("completion_tokens")
+        # Each frame has these two, and nearly always as small integers.
+        if type(prompt_tokens) is not int or not 0 <= prompt_tokens <= MAX_TOKENS:
+            prompt_tokens = _int_or_zero(prompt_tokens)
+        if type(completion_tokens) is not int or not 0 <= completion_tokens <= MAX_TOKENS:
+            completion_tokens = _int_or_zero(completion_tokens)
         details = raw_usage.get("prompt_tokens_details")
         cached_tokens = (
             _int_or_zero(details.get("cached_tokens")) if isinstance(details, dict) else 0
         )
-        neurons = parse_neurons(raw_usage.get("neurons"))
+        neurons = raw_usage.get("neurons")
+        if type(neurons) is not float or not 0 <= neurons < MAX_NEURONS:
+            neurons = parse_neurons(neurons)
         if prompt_tokens or (is_total and completion_tokens) or not self.has_usage:
             self._prompt_tokens, self._completion_tokens, self._cached_tokens = (
                 prompt_tokens,
@@ -423,11 +432,8 @@ def parse_neurons(value: Any) -> float | None:
 
 def _int_or_zero(value: Any) -> int:
     """Return a value as tokens; 0, which means unknown, if it is not a valid number of tokens."""
-    if type(value) is int:  # nearly always
-        return value if 0 <= value <= MAX_TOKENS else 0
-    if isinstance(value, float) and 0 <= value <= MAX_TOKENS:  # false for infinity and NaN
-        return int(value)
-    return 0
+    is_number = isinstance(value, NUMBER_TYPES) and not isinstance(value, bool)
+    return int(value) if is_number and 0 <= value <= MAX_TOKENS else 0  # not infinity, not NaN
 
 
 class FrameDecoder:
@@ -439,6 +445,7 @@ class FrameDecoder:
         self._think_tag_parser = ThinkTagParser()
         self._reasoning_joiner, self._text_joiner = SurrogateJoiner(), SurrogateJoiner()
         self._tool_call_assembler, self._native_calls = ToolCallAssembler(), ToolCallAssembler()
+        self._text_pieces: list[str] = []
         self.characters = 0  # of text, reasoning and tool calls so far, weighted by tokens
         self.finished = False  # whether the finish reason was received
 
@@ -451,11 +458,21 @@ class FrameDecoder:
         """The usage reported so far."""
         return self._usage_accumulator.usage
 
+    @property
+    def text(self) -> str:
+        """The text of the answer so far, without the reasoning."""
+        return "".join(self._text_pieces)
+
     def decode(self, frame: Any) -> Iterable[Delta]:
         """Return the text and reasoning deltas of one frame; none if it is not valid."""
         if not isinstance(frame, dict):
             return ()
-        choice = _first_choice(frame.get("choices"))
+        choices = frame.get("choices")
+        if type(choices) is list and choices and type(choices[0]) is dict:
+            choice = choices[0]
+            choice = choice if not choice.get("index") else _first_choice(choices)
+        else:
+            choice = _first_choice(choices)
         message = choice.get("delta") or choice.get("message")
         message = message if isinstance(message, dict) else {}
         if tool_calls := message.get("tool_calls"):
@@ -470,11 +487,21 @@ class FrameDecoder:
         if usage:
             self._usage_accumulator.add(usage, is_total="choices" not in frame)
         reasoning = message.get("reasoning_content") or message.get("reasoning")
-        text = (
-            message.get("content")
-            or choice.get("text")
-            or _native_response_text(frame.get("response"))
-        )
+        text = message.get("content") or choice.get("text")
+        if not text and "response" in frame:
+            text = _native_response_text(frame["response"])
+        if not reasoning and not text:
+            return ()
+        if (  # nearly always: nothing to join, to separate or to weigh
+            not reasoning
+            and type(text) is str
+            and text.isascii()
+            and not self._text_joiner.pending
+            and self._think_tag_parser.state == "text"
+        ):
+            self.characters += len(text)
+            self._text_pieces.append(text)
+            return (TextDelta(text),)
         return self._to_deltas(reasoning, text)
 
     def _to_deltas(self, reasoning: Any, text: Any) -> list[Delta]:
@@ -483,34 +510,49 @@ class FrameDecoder:
             self.characters += weighted_length(complete)
             deltas.append(ReasoningDelta(complete))
         if isinstance(text, str) and (complete := self._text_joiner.feed(text)):
-            self.characters += len(complete) if complete.isascii() else weighted_length(complete)
+            self.characters += weighted_length(complete)
             deltas += self._think_tag_parser.feed(complete)
+        self._keep_text(deltas)
         return deltas
+
+    def _keep_text(self, deltas: Iterable[Delta]) -> None:
+        for delta in deltas:
+            if isinstance(delta, TextDelta):
+                self._text_pieces.append(delta.text)
 
     def finish(self, billed_neurons: float | None = None) -> Iterator[Delta]:
         """Yield the final deltas: held-back text, tool calls, usage and finish reason.
 
         `billed_neurons` are those of the response header, used if the frames reported none.
         """
-        yield from self.flush()
-        yield from self._tool_call_assembler.finish(self._native_calls)
+        if self._holds_text_back:
+            yield from self.flush()
+        has_tool_calls = self._tool_call_assembler.has_started or self._native_calls.has_started
+        if has_tool_calls:
+            yield from self._tool_call_assembler.finish(self._native_calls)
         self._usage_accumulator.add_header_neurons(billed_neurons)
         if self._usage_accumulator.has_usage:
             yield self.usage
-        tool_calls = self._tool_call_assembler.has_started or self._native_calls.has_started
         yield FinishDelta(
             "tool_calls"
-            if tool_calls and self._finish_reason in OVERRIDABLE_REASONS
+            if has_tool_calls and self._finish_reason in OVERRIDABLE_REASONS
             else self._finish_reason
         )
+
+    @property
+    def _holds_text_back(self) -> bool:
+        joiners = self._reasoning_joiner, self._text_joiner
+        return bool(joiners[0].pending or joiners[1].pending or self._think_tag_parser.pending)
 
     def flush(self) -> Iterator[Delta]:
         """Yield the text that was held back, at the end of the stream."""
         yield from self._to_deltas(self._reasoning_joiner.flush(), self._text_joiner.flush())
-        yield from self._think_tag_parser.flush()
+        held_back = list(self._think_tag_parser.flush())
+        self._keep_text(held_back)
+        yield from held_back
 
 
-def _first_choice(choices: Any) -> Mapping[str, Any]:
+def _first_choice(choices: Any) -> dict[str, Any]:
     """Return the choice with index 0 or without an index; an empty dict if there is none."""
     if isinstance(choices, list):
         for choice in choices:

@@ -12,6 +12,7 @@ Metadata = Mapping[str, str | float | bool]
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 METADATA_NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MAX_METADATA_ENTRIES = 5  # per request, limit of AI Gateway
+CACHE_STATUS_HEADER = "cf-aig-cache-status"
 NO_GATEWAY = "off"  # option value that overrides the gateway of the settings
 
 
@@ -71,10 +72,10 @@ def parse_gateway_metadata(value: Any) -> dict[str, str | float | bool]:
 
 def from_cache(headers: Mapping[str, str]) -> bool:
     """Whether the gateway answered from its cache, so that Workers AI bills nothing."""
-    return headers.get("cf-aig-cache-status", "").upper() == "HIT"
+    return headers.get(CACHE_STATUS_HEADER, "").upper() == "HIT"
 
 
 def cache_note(headers: Mapping[str, str]) -> str:
     """Return the gateway's cache status as text for the footer; "" if there is none."""
-    status = headers.get("cf-aig-cache-status", "")
+    status = headers.get(CACHE_STATUS_HEADER, "")
     return f", cache {status.lower()}" if status.isalpha() else ""

@@ -1,29 +1,42 @@
-"""Send HTTP requests with retries, backoff and rate limits, and map their errors."""
+"""Send HTTP requests: connection pool, retries, rate limits, limits of a response, and errors."""
 
 import json
 import time
-from collections.abc import Callable, Generator, Mapping
+import zlib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from copy import copy
+from math import inf
 from random import random
-from threading import current_thread, main_thread
+from socket import SHUT_RDWR, socket
+from threading import Event, Lock, current_thread, main_thread
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 import httpx
-from tenacity import RetryCallState, Retrying
 
+from .. import forks
 from ..errors import (
     APIConnectionError,
+    APITimeoutError,
+    CfaiError,
     InvalidOptionError,
     RateLimitError,
+    ResponseTooLargeError,
+    WorkersAIError,
 )
-from ..pricing.rate_limits import RateDelay
-from ..secret import Secret, Unpicklable
-from .connection_pool import HttpPool
+from ..pricing.limits import RateDelay
+from ..secret import Secret, Unpicklable, call_without_traceback, note_raise_location
 from .error_mapping import error_from_response
-from .httpx_errors import call_constructor, call_httpx
-from .response_body import ACCEPT_ENCODING, read_body, read_error_body
 from .retry import OnRetry, backoff, is_retryable
 
+HTTPX_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
+MAX_RESPONSE_BYTES = 64 * 2**20  # decompressed
+MAX_ERROR_BYTES = 2**20  # of an error response; the rest is not read
+PIECE_BYTES = 2**20  # decompressed at once, at most
+CHECKS_PER_IDLE = 100  # checking progress for every frame would be slower
+ACCEPT_ENCODING = "gzip, deflate"  # the encodings that _Inflater decompresses
+WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 CONNECT_TIMEOUT = 10.0  # s
 NO_TOKEN = Secret("")  # for a server without authentication: no header is sent
 NOTIFY_AFTER = 2.0  # s of retrying, after which `on_retry` is called
@@ -34,6 +47,347 @@ AcquireSlot = Callable[[str], RateDelay | None]  # takes a model name, called be
 ResultT = TypeVar("ResultT")
 
 
+def map_httpx_error(error: Exception) -> CfaiError:
+    """Return the CfaiError for an exception of httpx."""
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return APIConnectionError("No connection in time")
+    if isinstance(error, httpx.TimeoutException):
+        return APITimeoutError("No answer in time")
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return InvalidOptionError(
+            "The address is not one that can be asked", "Check CLOUDFLARE_API_BASE_URL."
+        )
+    if isinstance(error, httpx.ProxyError):
+        return APIConnectionError("The proxy refused the connection")
+    if isinstance(error, httpx.ConnectError):
+        return APIConnectionError("The server could not be reached")
+    return APIConnectionError("The connection broke")
+
+
+def call_constructor(make: Callable[[], ResultT]) -> ResultT:
+    """Call a constructor of httpx.
+
+    Raises InvalidOptionError if the proxy or the certificates of the environment are not valid.
+    The message of httpx is left out, because a proxy URL may contain a password.
+    """
+    try:
+        return call_without_traceback(make)
+    except ImportError:
+        mapped_error = InvalidOptionError(
+            "For a SOCKS proxy a package is missing", "Install httpx[socks], or unset ALL_PROXY."
+        )
+    except (ValueError, OSError, httpx.InvalidURL):
+        mapped_error = InvalidOptionError(
+            "The proxy or the certificates that the environment names cannot be used",
+            "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE.",
+        )
+    raise mapped_error from None
+
+
+def call_httpx(call: Callable[[], ResultT]) -> ResultT:
+    """Call a function of httpx and map its exceptions to those of this package.
+
+    Interrupts and bugs are raised without the frames of httpx, whose local variables contain the
+    header with the token.
+    """
+    try:
+        return call()
+    except BaseException as error:  # noqa: BLE001 - raised again without the frames of httpx
+        failure = error
+    raise map_failure(failure) from None
+
+
+def map_failure(failure: BaseException) -> BaseException:
+    """Return the exception to raise for one of a call of httpx, without the frames of httpx."""
+    raised_at = failure.__traceback__
+    failure.__traceback__ = failure.__context__ = failure.__cause__ = None
+    if isinstance(failure, HTTPX_ERRORS):
+        return map_httpx_error(failure)
+    note_raise_location(failure, raised_at)
+    return failure
+
+
+class HttpPool(forks.ChildForkHook):
+    """One httpx client and its sockets; `make` creates the client, and again in a forked child.
+
+    A child that read a socket of its parent would receive the parent's answers. So the child
+    closes its copies of the sockets. Responses that it was still reading then fail, and the
+    parent's sockets are closed as soon as the parent closes them.
+    """
+
+    def __init__(self, make: Callable[[], httpx.Client]) -> None:
+        self._create_client = make
+        self._client: httpx.Client | None = make()
+        self._sockets: WeakSet[socket] = WeakSet()
+        self._lock = Lock()
+        self._aborted = Event()
+        self._closed = False
+        forks.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Close the copies of the parent's sockets and drop the parent's client."""
+        for open_socket in list(self._sockets):
+            with suppress(OSError):
+                open_socket.close()
+        was_ended, self._aborted = self._aborted.is_set(), Event()
+        if was_ended:
+            self._aborted.set()
+        self._client = None
+        self._sockets = WeakSet()
+        self._lock = Lock()
+
+    @property
+    def client(self) -> httpx.Client:
+        """The client of this process."""
+        if self._client is None:
+            with self._lock:
+                if self._client is None:
+                    self._client = self._create_client()
+                if self._closed:
+                    self._client.close()
+        return self._client
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._closed = True
+        if self._client is not None:
+            self._client.close()
+
+    def abort(self) -> None:
+        """Shut down all sockets, which interrupts the threads that read from them."""
+        with self._lock:
+            self._aborted.set()
+            for open_socket in self._sockets:
+                _shut_down(open_socket)
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether `abort` was called: no more requests can be sent."""
+        return self._aborted.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for so many seconds, or until `abort` is called."""
+        self._aborted.wait(seconds)
+
+    def add_socket(self, _event: str, info: Mapping[str, Any]) -> None:
+        """Remember the socket of a new connection; httpx calls this as its trace extension."""
+        connection = info.get("return_value")
+        if connection is None or not hasattr(connection, "get_extra_info"):
+            return
+        new_socket = connection.get_extra_info("socket")
+        with self._lock:
+            if isinstance(new_socket, socket):
+                self._sockets.add(new_socket)
+                if self._aborted.is_set():
+                    _shut_down(new_socket)
+
+
+class PerProcessTransport(forks.ChildForkHook, httpx.BaseTransport):
+    """A transport that creates a new inner transport with `make` in each forked process."""
+
+    def __init__(self, make: Callable[[], httpx.BaseTransport]) -> None:
+        self._create_transport = make
+        self._inner: httpx.BaseTransport | None = make()
+        forks.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Drop the parent's transport."""
+        self._inner = None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request with the transport of this process."""
+        if self._inner is None:
+            self._inner = self._create_transport()
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        if self._inner is not None:
+            self._inner.close()
+
+
+def _shut_down(open_socket: socket) -> None:
+    with suppress(OSError):  # it is no longer connected
+        # Not SSLSocket.shutdown, which would change the TLS state under the reading thread.
+        socket.shutdown(open_socket, SHUT_RDWR)
+
+
+class ResponseTimeouts:
+    """Timeouts of one response; only the time spent waiting for the server counts.
+
+    `idle` is the limit in seconds without progress, `whole` that of the whole response; None
+    means no limit. `waited` is the time so far, `soon` when progress should be checked next, and
+    `end` when the timeout is reached.
+    """
+
+    def __init__(self, idle: float | None, whole: float | None) -> None:
+        self._idle = inf if idle is None else idle
+        self._whole = inf if whole is None else whole
+        self._since = 0.0
+        self.waited = 0.0
+        self.soon = 0.0
+        self.end = 0.0
+        self.progress()
+
+    def progress(self) -> None:
+        """Restart the idle timeout, because a part of the answer was received."""
+        self._since = self.waited
+        self.soon = self._since + self._idle / CHECKS_PER_IDLE
+        self.end = min(self._since + self._idle, self._whole)
+
+    def shorten(self, idle: float) -> None:
+        """Reduce the idle timeout to at most so many seconds."""
+        if idle < self._idle:
+            self._idle = idle
+            self.progress()
+
+    def error(self) -> APITimeoutError:
+        """Return the error to raise once `waited` is past `end`."""
+        if self.waited > self._whole:
+            return APITimeoutError(f"The reply did not end within {self._whole:,.0f} s")
+        return APITimeoutError(f"Nothing of the answer came for {self._idle:,.0f} s")
+
+
+def get_read_timeout(response: httpx.Response) -> float | None:
+    """Return the read timeout of the request in seconds; None if it has none."""
+    timeouts = response.request.extensions.get("timeout", {})
+    seconds = timeouts.get("read")
+    return seconds if isinstance(seconds, float | int) else None
+
+
+def iter_body(
+    response: httpx.Response,
+    timeouts: ResponseTimeouts,
+    limit: int = MAX_RESPONSE_BYTES,
+    on_error: Callable[[CfaiError], None] | None = None,
+) -> Iterator[bytes]:
+    """Yield the decompressed body of a response as it is received.
+
+    Raises ResponseTooLargeError for more than `limit` bytes, APITimeoutError if `timeouts` or
+    the request's timeout ends, and WorkersAIError for an encoding that was not requested. With
+    `on_error`, such an error is passed to it and ends the body.
+    """
+    size, clock = 0, time.monotonic
+    failure: BaseException | None = None
+    start_time = clock()
+    try:
+        for chunk in _iter_decoded(response, limit):
+            timeouts.waited += clock() - start_time
+            if timeouts.waited > timeouts.end:
+                failure = timeouts.error()
+                break
+            size += len(chunk)
+            if size > limit:
+                failure = _too_large(limit)
+                break
+            yield chunk
+            start_time = clock()
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised again without the frames of httpx
+        failure = error
+    if failure is not None:
+        _end_body(failure, on_error)
+
+
+def _end_body(failure: BaseException, on_error: Callable[[CfaiError], None] | None) -> None:
+    """Raise the exception as `call_httpx` does, or pass the CfaiError to `on_error`."""
+    error = map_failure(failure)
+    if on_error is None or not isinstance(error, CfaiError):
+        raise error from None
+    on_error(error)
+
+
+def read_body(response: httpx.Response, limit: int = MAX_RESPONSE_BYTES) -> bytes:
+    """Return the whole body of a response and release its connection; raises as `chunks`."""
+    seconds = get_read_timeout(response)
+    try:
+        return b"".join(iter_body(response, ResponseTimeouts(seconds, seconds), limit))
+    finally:
+        call_httpx(response.close)
+
+
+def read_error_body(response: httpx.Response) -> bytes:
+    """Return the first MAX_ERROR_BYTES of an error response and close it."""
+    if not _is_readable(response):
+        call_httpx(response.close)
+        return b""  # the error then only has the status
+    seconds = get_read_timeout(response)
+    body = bytearray()
+    try:
+        for chunk in iter_body(response, ResponseTimeouts(seconds, seconds)):
+            body += chunk
+            if len(body) > MAX_ERROR_BYTES:
+                break
+    finally:
+        call_httpx(response.close)
+    return bytes(body[:MAX_ERROR_BYTES])
+
+
+def _content_codings(response: httpx.Response) -> list[str]:
+    """Return the content codings of a response, without "identity"."""
+    values = response.headers.get("content-encoding", "").lower().split(",")
+    return [name for value in values if (name := value.strip()) not in ("", "identity")]
+
+
+def _is_readable(response: httpx.Response) -> bool:
+    codings = _content_codings(response)
+    return not codings or (len(codings) == 1 and codings[0] in WINDOWS)
+
+
+def _iter_decoded(response: httpx.Response, limit: int) -> Iterator[bytes]:
+    if response.is_stream_consumed:  # the transport has already read the body
+        return iter((response.content,))
+    if not response.headers.get("content-encoding"):
+        return response.iter_raw()
+    codings = _content_codings(response)
+    if not codings:
+        return response.iter_raw()
+    if len(codings) > 1 or codings[0] not in WINDOWS:
+        name = ", ".join(codings)[:40]
+        raise WorkersAIError(  # not ServerError: a retry would run and bill the model again
+            f"The reply is compressed as {name!r}, which was not asked for",
+            "Check the server and the proxy that %cfai status names.",
+        )
+    return _iter_inflated(response.iter_raw(), WINDOWS[codings[0]], limit)
+
+
+def _iter_inflated(compressed: Iterator[bytes], window: int, limit: int) -> Iterator[bytes]:
+    """Decompress in chunks of limited size: a gzip bomb grows a thousand times."""
+    inflater, size = _Inflater(window), 0
+    for chunk in compressed:
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        yield from inflater.pieces(chunk)
+
+
+class _Inflater:
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._begun = False
+        self._inner = zlib.decompressobj(window)
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        while chunk and not self._inner.eof:
+            try:
+                piece = self._inner.decompress(chunk, PIECE_BYTES)
+            except zlib.error:
+                if self._begun or self._window != zlib.MAX_WBITS:
+                    raise httpx.DecodingError("not compressed as it says") from None
+                self._inner = zlib.decompressobj(-zlib.MAX_WBITS)  # deflate without zlib header
+                self._begun = True
+                continue
+            self._begun = True
+            chunk = self._inner.unconsumed_tail
+            if piece:
+                yield piece
+
+
+def _too_large(limit: int) -> ResponseTooLargeError:
+    return ResponseTooLargeError(f"The reply has more than {limit // 2**20} MB")
+
+
 def no_rate_limit(_model: str) -> None:
     """Return None: no request is delayed."""
 
@@ -42,10 +396,10 @@ class _BearerAuth(Unpicklable, httpx.Auth):
     """Authorization header with a token that no repr, traceback or response shows."""
 
     def __init__(self, token: Secret) -> None:
-        self._token = token
+        self._read_token = token.reader
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        request.headers["Authorization"] = f"Bearer {self._read_token()}"
         response = yield request
         # A response keeps its request: replace it by one without the token, with its timeout.
         response.request = httpx.Request(
@@ -89,10 +443,6 @@ class HTTPConnection(Unpicklable):
 
         self._pool = HttpPool(lambda: call_constructor(client))
 
-    @property
-    def _http(self) -> httpx.Client:
-        return self._pool.client
-
     def with_extensions(self, extensions: Mapping[str, Any]) -> Self:
         """Return a copy on the same pool that sends these httpx request extensions."""
         connection = copy(self)
@@ -109,10 +459,6 @@ class HTTPConnection(Unpicklable):
         Closing a socket does not wake a thread that reads from it; shutting it down does.
         """
         self._pool.abort()
-
-    def _should_retry(self, state: RetryCallState) -> bool:
-        can_retry = is_retryable(_last_error(state), state.attempt_number)
-        return can_retry and not self._pool.is_aborted
 
     def _wait(self, seconds: float) -> None:
         """Wait before the next attempt; `abort` ends the wait, except on the main thread."""
@@ -131,9 +477,9 @@ class HTTPConnection(Unpicklable):
         if self._pool.is_aborted:
             raise APIConnectionError("The connection was hung up")
         request_kwargs["extensions"] = {**self._extensions, "trace": self._pool.add_socket}
-        http = self._http
+        client = self._pool.client
         response = call_httpx(
-            lambda: http.send(http.build_request(method, url, **request_kwargs), stream=True)
+            lambda: client.send(client.build_request(method, url, **request_kwargs), stream=True)
         )
         if response.is_success:
             return response
@@ -158,42 +504,75 @@ class HTTPConnection(Unpicklable):
         return read_json(response), response.headers
 
     def with_retries(
-        self, send: Callable[[], ResultT], on_retry: OnRetry | None = None, model: str = ""
+        self,
+        send: Callable[[], ResultT],
+        on_retry: OnRetry | None = None,
+        model: str = "",
+        slot: RateDelay | None = None,
     ) -> ResultT:
         """Call `send` until it succeeds or raises an error that is not retryable.
 
-        With a `model`, each attempt first waits for its rate limit slot.
+        With a `model`, each attempt first waits for its slot of the rate limiter. `slot` is that
+        of the first attempt if the caller has it already.
         """
         start_time = time.monotonic()
-
-        def send_in_slot() -> ResultT:
-            self._wait_for_slot(model, on_retry)
+        if slot is None and model:
+            slot = self.acquire_slot(model)
+        if slot is not None and slot.seconds > 0:
+            self._wait_for_slot(slot, on_retry)
+        try:
             return send()
+        except CfaiError as error:
+            if self._pool.is_aborted or not is_retryable(error, 1):
+                raise
+            first_error = error
+        return self._retry(send, first_error, start_time, on_retry, model)
+
+    def _retry(
+        self,
+        send: Callable[[], ResultT],
+        first_error: CfaiError,
+        start_time: float,
+        on_retry: OnRetry | None,
+        model: str,
+    ) -> ResultT:
+        """Call `send` again, after a first attempt that failed with `first_error`."""
+        from tenacity import RetryCallState, Retrying
+
+        errors = [first_error]
+
+        def get_error(state: RetryCallState) -> Any:
+            return state.outcome.exception() if state.outcome else None
+
+        def send_again() -> ResultT:
+            if errors:
+                raise errors.pop()
+            slot = self.acquire_slot(model) if model else None
+            if slot is not None and slot.seconds > 0:
+                self._wait_for_slot(slot, on_retry)
+            return send()
+
+        def should_retry(state: RetryCallState) -> bool:
+            can_retry = is_retryable(get_error(state), state.attempt_number)
+            return can_retry and not self._pool.is_aborted
 
         def notify(state: RetryCallState) -> None:
             wait = state.next_action.sleep if state.next_action else 0.0
             if on_retry and time.monotonic() - start_time + wait > NOTIFY_AFTER:
-                on_retry(_last_error(state), wait, state.attempt_number + 1)
+                on_retry(get_error(state), wait, state.attempt_number + 1)
 
         return Retrying(
-            retry=self._should_retry,
-            wait=lambda state: backoff(_last_error(state), state.attempt_number, random),
+            retry=should_retry,
+            wait=lambda state: backoff(get_error(state), state.attempt_number, random),
             before_sleep=notify,
             sleep=self._wait,
             reraise=True,
-        )(send_in_slot)
+        )(send_again)
 
-    def _wait_for_slot(self, model: str, on_retry: OnRetry | None) -> None:
-        delay = self.acquire_slot(model) if model else None
-        if delay is None:
-            return
-        if on_retry and delay.seconds > NOTIFY_AFTER:
-            on_retry(RateLimitError(delay.cause), delay.seconds, 1)
-        self._wait(delay.seconds)
-
-
-def _last_error(state: RetryCallState) -> Any:
-    return state.outcome.exception() if state.outcome else None
+    def _wait_for_slot(self, slot: RateDelay, on_retry: OnRetry | None) -> None:
+        if on_retry and slot.seconds > NOTIFY_AFTER:
+            on_retry(RateLimitError(slot.cause), slot.seconds, 1)
+        self._wait(slot.seconds)
 
 
 def json_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,10 +35,11 @@ def iter_events(
     `rest`. Raises ResponseTooLargeError for an event of more than `limit` bytes.
     """
     splitter, builder = _LineSplitter(), _EventBuilder()
-    is_between_events = False
+    is_between_events = True
     for chunk in chunks:
         # Nearly every chunk is exactly one event: this shortcut saves a tenth of the total time.
         if is_between_events and _is_one_event(chunk):
+            splitter.is_past_bom = True
             yield Event(DEFAULT_EVENT_NAME, chunk[len(DATA_PREFIX) : -len(EVENT_END)])
             continue
         yield from builder.feed(splitter.feed(chunk))
@@ -47,6 +48,8 @@ def iter_events(
             raise ResponseTooLargeError(
                 f"One event of the stream has more than {limit // 2**20} MB"
             )
+    if is_between_events:
+        return
     yield from builder.feed(splitter.flush())
     if rest:
         yield from builder.unended(splitter.buffer())
@@ -65,13 +68,13 @@ class _LineSplitter:
     """Split chunks into lines; CR LF, LF or CR end a line.
 
     `size` is the number of buffered bytes of the incomplete line; they are joined once, at its
-    end.
+    end. A byte order mark counts only at the start of the stream, where `is_past_bom` is False.
     """
 
     def __init__(self) -> None:
         self.size = 0
         self._parts: list[bytes] = []
-        self._is_past_bom = False
+        self.is_past_bom = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the lines that end in this chunk."""
@@ -79,11 +82,11 @@ class _LineSplitter:
             self._append(chunk)
             return []
         buffer = self._pop_buffer() + chunk
-        if not self._is_past_bom:
+        if not self.is_past_bom:
             if codecs.BOM_UTF8.startswith(buffer):  # too short to recognize a byte order mark
                 self._append(buffer)
                 return []
-            buffer, self._is_past_bom = buffer.removeprefix(codecs.BOM_UTF8), True
+            buffer, self.is_past_bom = buffer.removeprefix(codecs.BOM_UTF8), True
         # A CR at the end may be the first half of CR LF: keep it for the next chunk.
         pending_cr = b"\r" if buffer.endswith(b"\r") else b""
         complete = buffer[: len(buffer) - len(pending_cr)]
@@ -93,7 +96,7 @@ class _LineSplitter:
 
     def _is_within_line(self, chunk: bytes) -> bool:
         """Whether the incomplete line continues through the whole chunk."""
-        if not self._is_past_bom or b"\n" in chunk or b"\r" in chunk:
+        if not self.is_past_bom or b"\n" in chunk or b"\r" in chunk:
             return False
         return not (self._parts and self._parts[-1].endswith(b"\r"))
 

@@ -88,7 +88,7 @@ def test_copies_do_not_count_as_bills_of_a_model(through: Session) -> None:
     for _ in range(5):
         through.ask(through.build_request(HI))
     model = through.resolve_model("gemma-4-26b-a4b-it")
-    assert len(through.accounting.ledger.history.recent_billed_usage(model.name)) == 1
+    assert len(through.accounting.ledger.recent_billed_usage(model.name)) == 1
 
 
 def test_the_line_of_a_cell_names_one_or_none(

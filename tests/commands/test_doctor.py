@@ -1,8 +1,10 @@
 """The doctor looks at each part, and tells what to do."""
 
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,7 +110,62 @@ def test_a_ledger_with_a_damaged_page_is_told(home: Path, session: Session, look
     assert found[1]
 
 
-@pytest.mark.parametrize("name", ["threads.sqlite", "maps.sqlite", "pace.sqlite"])
+PAGE = 4_096  # bytes
+LARGE_ROWS = 9_000
+INSERT_LARGE = (
+    "INSERT INTO calls (started, day, account, model, task, status, basis, neurons, notebook,"
+    " kernel, thread) VALUES (0, '2026-10-12', 'a', 'm', 't', 'failed', 'billed', 0, ?, 'k', ?)"
+)
+
+
+@pytest.fixture
+def large_ledger(session: Session, home: Path) -> Path:
+    """A ledger of more than 16 MB."""
+    session.accounting.ledger.open()
+    path = home / "ledger.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        rows = (("notebook " * 200, f"thread {number}") for number in range(LARGE_ROWS))
+        connection.executemany(INSERT_LARGE, rows)
+    return path
+
+
+def test_a_large_ledger_is_opened_and_checked_in_full_on_demand(
+    session: Session, large_ledger: Path, look: Look, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = look(session)["ledger"]
+    assert found == (
+        f"{large_ledger} can be read, with 9,000 calls; %cfai doctor --full checks every page",
+        "",
+    )
+    assert "Checking" not in capsys.readouterr().err
+    assert look(session, "--full")["ledger"] == (f"{large_ledger} is whole, with 9,000 calls", "")
+    assert "Checking every page of ledger.sqlite, " in capsys.readouterr().err
+
+
+def test_damage_inside_a_large_ledger_is_found_by_a_full_check(
+    session: Session, large_ledger: Path, look: Look
+) -> None:
+    session.close()
+    content = bytearray(large_ledger.read_bytes())
+    start = content.index(b"thread 5000") // PAGE * PAGE
+    content[start : start + PAGE] = b"\xff" * PAGE
+    large_ledger.write_bytes(content)
+    assert "can be read" in look(session)["ledger"][0]
+    found = look(session, "--full")["ledger"]
+    assert "ledger.sqlite is damaged: " in found[0]
+    assert "move it away" in found[1]
+
+
+@pytest.mark.parametrize("size", [1_000, 17_000_000])
+def test_a_large_file_that_is_damaged_at_its_start_is_told(
+    home: Path, session: Session, look: Look, size: int
+) -> None:
+    session.accounting.ledger.open()
+    (home / "maps.sqlite").write_bytes(b"no database at all".ljust(size))
+    assert "maps.sqlite is damaged: " in look(session)["other files"][0]
+
+
+@pytest.mark.parametrize("name", ["threads.sqlite", "maps.sqlite"])
 def test_other_files_that_are_damaged_are_told(
     home: Path, session: Session, look: Look, name: str
 ) -> None:

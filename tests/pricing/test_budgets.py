@@ -3,7 +3,7 @@
 import pytest
 
 from cfai_magics.errors import BudgetExceededError
-from cfai_magics.pricing.budgets import (
+from cfai_magics.pricing.limits import (
     Admission,
     admit,
     admit_group,

@@ -14,6 +14,7 @@ from cfai_magics.pricing.prices import (
 )
 from cfai_magics.types.messages import Request
 from cfai_magics.types.usage import Model, Usage
+from cfai_magics.workers_ai.endpoints import chat_body
 
 PRICED = Model("m", neurons_in=1000.0, neurons_out=2000.0)
 
@@ -95,5 +96,6 @@ def test_a_calibration_never_lowers_the_most_a_call_may_cost() -> None:
 def test_a_limit_among_the_further_fields_is_the_one_that_counts(name: str) -> None:
     asked = request(max_tokens=2048, extra={name: 50})
     assert get_max_tokens(asked) == 50
-    lowered = with_max_tokens(asked, 20)
-    assert (get_max_tokens(lowered), lowered.max_tokens, lowered.extra) == (20, 20, {name: 20})
+    lowered = with_max_tokens(chat_body(asked), 20)
+    assert (lowered[name], lowered["max_tokens"]) == (20, 20)
+    assert set(lowered) == {*chat_body(asked)}

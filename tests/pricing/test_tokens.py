@@ -10,8 +10,7 @@ from cfai_magics.pricing.tokens import (
     estimate_image_tokens,
     estimate_prompt_tokens,
     estimate_tokens,
-    max_prompt_tokens,
-    min_prompt_tokens,
+    prompt_token_bounds,
     weighted_length,
 )
 from cfai_magics.types.messages import Message
@@ -39,7 +38,8 @@ def test_a_text_weighs_as_much_in_pieces() -> None:
 @pytest.mark.parametrize(("text", "tokens"), TEXTS)
 def test_what_is_reserved_for_a_prompt_covers_its_tokens(text: str, tokens: int) -> None:
     messages: list[Message] = [{"role": "user", "content": text}]
-    assert min_prompt_tokens(messages) <= tokens <= max_prompt_tokens(messages)
+    minimum, maximum = prompt_token_bounds(messages)
+    assert minimum <= tokens <= maximum
 
 
 def test_an_image_is_no_text() -> None:
@@ -47,7 +47,7 @@ def test_an_image_is_no_text() -> None:
     content = [{"type": "text", "text": "What is this?"}, image]
     messages: list[Message] = [{"role": "user", "content": content}]
     assert estimate_prompt_tokens(messages) == estimate_tokens("What is this?") == 4
-    assert 1_000 < max_prompt_tokens(messages) < 2_000
+    assert 1_000 < prompt_token_bounds(messages)[1] < 2_000
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_with_an_account_auto_asks_it_though_a_local_model_was_recorded(
 
 
 def _record(path: Path) -> Any:
-    from cfai_magics.replay.cassette import parse_line
+    from cfai_magics.replay.interaction import parse_line
 
     return parse_line(path.read_bytes())
 

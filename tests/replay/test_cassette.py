@@ -13,14 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfai_magics.errors import StorageError
-from cfai_magics.replay.cassette import (
-    Cassette,
-    Contents,
-    CorruptLineError,
-    Interaction,
-    parse_line,
-)
+from cfai_magics.replay.cassette import Cassette
+from cfai_magics.replay.contents import Contents
 from cfai_magics.replay.fingerprint import RecordedRequest
+from cfai_magics.replay.interaction import CorruptLineError, Interaction, parse_line
 from cfai_magics.types.usage import Usage
 from tests.replay.sessions import lines
 
@@ -62,6 +58,7 @@ def test_lines_stand_in_order_whatever_order_they_came_in(shelf: Cassette, path:
     made = [record(text, nth) for text in "abc" for nth in (1, 0)]
     for each in made:
         shelf.add(each)
+    shelf.sort()
     found = [parse_line(line) for line in lines(path)]
     assert [each.sort_key for each in found] == sorted(each.sort_key for each in made)
 
@@ -87,6 +84,8 @@ def test_refreshing_replaces_one_answer_and_those_after_it(shelf: Cassette, path
         shelf.add(record("a", nth))
     shelf.add(record("b"))
     shelf.add(record("a", 0, "new"), replace_from=1)
+    assert [each.text for each in shelf.contents().interactions] == ["Yes.", "new"]
+    shelf.sort()
     found = [parse_line(line) for line in lines(path)]
     assert sorted((each.text, each.index) for each in found) == [("Yes.", 0), ("new", 0)]
 
@@ -118,6 +117,7 @@ def test_a_damaged_line_is_reported_and_kept_as_it_is(
         told.split(" is ")[0].split(" lacks ")[0] for told in shelf.contents().corruption_notes
     ] == ["line 2"]
     shelf.add(record("new"))
+    shelf.sort()
     kept = lines(path)
     place = kept.index(damage)
     assert kept[place + 1] == b"\n"

@@ -1,5 +1,6 @@
 """A lesson is recorded in one kernel, and runs in another without a key and a network."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,10 @@ def recorded(notebook: Path, cloudflare: Standin) -> Iterator[Path]:
         for source in CELLS[1:]:
             assert kernel.run(source).ename == ""
     assert len(cloudflare.requests) == 5
+    content = notebook.with_suffix(".cfai.jsonl").read_text(encoding="utf-8")
+    keys = [json.loads(line)["key"] for line in content.splitlines()]
+    assert keys == sorted(keys)  # since the kernel has ended
+    assert "replace_from" not in content
     return notebook
 
 

@@ -103,7 +103,7 @@ class Calls(RuleBasedStateMachine):
         model = "" if is_priced else UNPRICED
         request = session.build_request([how.message()], model, max_tokens=most_tokens)
         try:
-            stream = session.stream(request, None, most, pool=drawn if in_pool else None)
+            stream = session.stream(request, max_neurons=most, pool=drawn if in_pool else None)
         except BudgetExceededError:
             return  # the pool has nothing left, and neither has the limit
         most = None if in_pool else most

@@ -1,16 +1,19 @@
 """One SQLite file, for many kernels at once and from one version of the package to the next."""
 
 import gc
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from cfai_magics.errors import StorageError
-from cfai_magics.storage.database import Database, Migration
+from cfai_magics.storage import database as database_module
+from cfai_magics.storage.database import Database, Migration, run_with_progress
 
 FIRST: Migration = ("notes", "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT);")
 SECOND: Migration = (
@@ -125,3 +128,25 @@ thread.join()
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stderr == ""
     assert [path.name for path in tmp_path.iterdir()] == ["maps.sqlite"]
+
+
+def test_an_interrupt_ends_a_check_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "WAIT_SECONDS", 0.01)
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    waits: list[int] = []
+
+    def interrupt_third_wait() -> None:
+        waits.append(1)
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+
+    with (
+        closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        run_with_progress(
+            connection,
+            lambda own: str(own.execute(f"{numbers} SELECT max(i) FROM n").fetchone()),
+            interrupt_third_wait,
+        )
+    assert len(waits) == 3

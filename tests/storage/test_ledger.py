@@ -223,9 +223,7 @@ def test_the_newest_bills_of_a_model_are_kept_for_its_price(ledger: Ledger) -> N
         ledger.settle(book(ledger), billed(neurons))
     ledger.settle(book(ledger), CallOutcome("ok", Usage(neurons=7.0, cost_basis="estimated")))
     ledger.settle(book(ledger, model="other"), billed(9))
-    assert [usage.neurons for usage in ledger.history.recent_billed_usage("m")] == list(
-        range(59, 9, -1)
-    )
+    assert [usage.neurons for usage in ledger.recent_billed_usage("m")] == list(range(59, 9, -1))
 
 
 def test_several_calls_are_reserved_all_or_none(ledger: Ledger) -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from cfai_magics.errors import BudgetExceededError
-from cfai_magics.pricing.budgets import admit
+from cfai_magics.pricing.limits import admit
 from cfai_magics.pricing.prices import Cost
+from cfai_magics.storage.database import utc_day
 from cfai_magics.storage.ledger import CallContext, CallOutcome, Ledger
-from cfai_magics.storage.utc_day import utc_day
 from cfai_magics.types.usage import Limit, Usage
 
 pytestmark = pytest.mark.slow

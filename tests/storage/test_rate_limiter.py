@@ -9,8 +9,8 @@ import pytest
 
 from cfai_magics.errors import CfaiError
 from cfai_magics.pricing.catalog import load_bundled
-from cfai_magics.pricing.rate_limits import WINDOW_SECONDS, RateLimit, rate_limit_for
-from cfai_magics.storage.rate_limiter import RateLimiter, SlotStore
+from cfai_magics.pricing.limits import WINDOW_SECONDS, RateLimit, rate_limit_for
+from cfai_magics.storage.ledger import Ledger
 from cfai_magics.types.messages import Request
 from cfai_magics.types.usage import Model
 from cfai_magics.workers_ai.client import WorkersAI
@@ -20,10 +20,11 @@ GLM = "@cf/zai-org/glm-5.2"
 TAKE = """
 import sys
 from pathlib import Path
-from cfai_magics.storage.rate_limiter import SlotStore
-store = SlotStore(Path(sys.argv[1]), lambda: 1000.0)
+from cfai_magics.pricing.limits import RateLimit
+from cfai_magics.storage.ledger import Ledger
+ledger = Ledger(Path(sys.argv[1]), lambda: 1000.0)
 for _ in range(25):
-    print(store.acquire("account", "lane", 10, 60.0))
+    print(ledger.take_slot("account", RateLimit("lane", 10)).seconds)
 """
 
 
@@ -40,25 +41,25 @@ class Clock:
 
 def test_as_many_as_the_limit_go_at_once_and_the_next_waits_for_the_first(tmp_path: Path) -> None:
     clock = Clock()
-    pace = SlotStore(tmp_path, clock)
+    ledger = Ledger(tmp_path, clock)
     waits = []
     for _ in range(5):
-        waits.append(pace.acquire("me", "lane", 3, 60.0))
+        waits.append(ledger.take_slot("me", RateLimit("lane", 3)).seconds)
         clock.now += 1
-    assert waits == [0, 0, 0, 57, 57]
-    assert pace.acquire("me", "other lane", 3, 60.0) == 0
-    assert pace.acquire("somebody else", "lane", 3, 60.0) == 0
+    assert waits == [0, 0, 0, WINDOW_SECONDS - 3, WINDOW_SECONDS - 3]
+    assert ledger.take_slot("me", RateLimit("other lane", 3)).seconds == 0
+    assert ledger.take_slot("somebody else", RateLimit("lane", 3)).seconds == 0
 
 
 def test_no_window_ever_holds_more_than_the_limit(tmp_path: Path) -> None:
     clock, times = Clock(), deque[float]()
-    pace = SlotStore(tmp_path, clock)
+    ledger = Ledger(tmp_path, clock)
     for step in range(200):
-        times.append(clock.now + pace.acquire("me", "lane", 7, 60.0))
+        times.append(clock.now + ledger.take_slot("me", RateLimit("lane", 7)).seconds)
         clock.now += (step * 37 % 11) / 2
     ordered = sorted(times)
     pairs = zip(ordered, ordered[7:], strict=False)
-    assert all(later - earlier >= 60 - 1e-6 for earlier, later in pairs)
+    assert all(later - earlier >= WINDOW_SECONDS - 1e-6 for earlier, later in pairs)
 
 
 def test_kernels_share_one_limit(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_kernels_share_one_limit(tmp_path: Path) -> None:
         for _ in range(4)
     ]
     waits = sorted(float(line) for each in running for line in each.communicate()[0].split())
-    assert waits == [60.0 * (place // 10) for place in range(100)]
+    assert waits == [WINDOW_SECONDS * (place // 10) for place in range(100)]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,8 @@ def test_one_request_too_many_waits_for_its_turn_and_is_not_refused(
     tmp_path: Path, model: str, limit: int
 ) -> None:
     clock, told = Clock(), list[tuple[CfaiError, float, int]]()
-    turns = RateLimiter(tmp_path, clock, {m.name: m for m in load_bundled().models}.__getitem__)
+    ledger = Ledger(tmp_path, clock)
+    rate_limits = {each.name: rate_limit_for(each) for each in load_bundled().models}
     request = Request(model, ({"role": "user", "content": "Hi"},), max_tokens=1)
     with (
         Standin(plan="paid", clock=clock) as cloudflare,
@@ -101,7 +103,9 @@ def test_one_request_too_many_waits_for_its_turn_and_is_not_refused(
             sleep=clock.sleep,
         ) as client,
     ):
-        client.set_rate_limiter(lambda name: turns.acquire("me", name))
+        client.set_rate_limiter(
+            lambda name: ledger.take_slot("me", rate_limits[name] or RateLimit("none", 9))
+        )
         for _ in range(limit + 1):
             client.chat(request, on_retry=lambda *what: told.append(what))
         assert len(cloudflare.requests) == limit + 1, "none was refused and sent again"

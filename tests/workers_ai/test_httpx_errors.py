@@ -14,7 +14,7 @@ from cfai_magics.errors import (
     InvalidOptionError,
 )
 from cfai_magics.workers_ai.client import WorkersAI
-from cfai_magics.workers_ai.httpx_errors import map_httpx_error
+from cfai_magics.workers_ai.http import map_httpx_error
 from tests.workers_ai.calls import ACCOUNT_ID, DONE, GEMMA, REQUEST, Body, Script, streamed, told
 
 NO_CONNECTION_IN_TIME = (APIConnectionError, "No connection in time")

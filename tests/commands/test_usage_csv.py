@@ -1,0 +1,138 @@
+"""Every call as CSV: streamed from a ledger of any size, in the shell and into files."""
+
+import csv
+import sqlite3
+import subprocess
+import sys
+import tracemalloc
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cfai_magics.commands import run
+from cfai_magics.display.text import TextLines
+from cfai_magics.errors import InvalidOptionError, StorageError
+from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.session.session import Session
+from cfai_magics.storage.ledger import FILE_NAME, CallContext, Ledger
+from tests.fake_frontends import bare_frontend
+
+ROWS = 3_000
+PLACE = CallContext("account", "lesson.ipynb")
+
+
+def add_calls(home: Path, count: int) -> None:
+    Ledger(home).history.count_calls()  # creates the file
+    with closing(sqlite3.connect(home / FILE_NAME)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO calls (started, day, account, model, task, status, basis, neurons,"
+            " notebook, kernel, thread) VALUES (?, '2026-10-12', 'a', ?, 't', 'ok', 'billed', 1,"
+            " 'lesson, 1.ipynb', 'k', '')",
+            [(1_791_806_400.0 + number, f"model {number % 3}") for number in range(count)],
+        )
+
+
+def peak_memory(session: Session, words: list[str]) -> int:
+    """Return the peak of the bytes that Python allocates while a command is run and printed."""
+    tracemalloc.start()
+    try:
+        result = run("usage", words, create_shell_frontend(session), "cfai")
+        if isinstance(result, TextLines):
+            assert sum(1 for _ in result) >= ROWS
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("saves", [False, True], ids=["printed", "saved"])
+def test_the_memory_of_a_csv_does_not_grow_with_the_ledger(
+    session: Session, home: Path, tmp_path: Path, saves: bool
+) -> None:
+    file = tmp_path / "calls.csv"
+    words = ["all", "--csv", *(["--save", str(file)] if saves else [])]
+    add_calls(home, ROWS)
+    peak_memory(session, words)  # imports and opens files
+    few = peak_memory(session, words)
+    add_calls(home, 9 * ROWS)
+    many = peak_memory(session, words)
+    assert many < 2 * few  # all rows together take ten times as much
+    if saves:
+        assert file.read_bytes().count(b"\n") == 10 * ROWS + 1
+
+
+def test_the_shell_and_a_notebook_give_the_same_lines(
+    session: Session, home: Path, tmp_path: Path
+) -> None:
+    add_calls(home, ROWS)
+    in_notebook = str(run("usage", ["all", "--csv"], bare_frontend(session), "%cfai"))
+    in_shell = subprocess.run(
+        [sys.executable, "-m", "cfai_magics", "usage", "all", "--csv"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    saved = tmp_path / "calls.csv"
+    words = ["all", "--csv", "--save", str(saved)]
+    assert str(run("usage", words, bare_frontend(session), "%cfai")) == f"Written: {saved}."
+    assert in_shell.stdout == f"{in_notebook}\n" == saved.read_text(encoding="utf-8")
+    rows = list(csv.DictReader(in_notebook.splitlines()))
+    assert [row["id"] for row in rows] == [str(number) for number in range(1, ROWS + 1)]
+    assert rows[0]["notebook"] == "lesson, 1.ipynb"
+    assert rows[0]["started"] == "2026-10-12T12:00:00.000+00:00"
+
+
+def test_the_end_of_a_pipe_ends_the_list_without_an_error(session: Session, home: Path) -> None:
+    add_calls(home, ROWS)
+    command = [sys.executable, "-m", "cfai_magics", "usage", "all", "--csv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b"id,started,")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_other_kernels_write_while_a_list_is_read(session: Session, home: Path) -> None:
+    add_calls(home, ROWS)
+    calls = session.accounting.ledger.history.iter_calls()
+    assert next(calls)["id"] == 1
+    other = Ledger(home, lock_timeout=0.0)
+    call_id = other.reserve(PLACE, "model", "task", lambda _limits, _closed: 1.0)
+    other.close()
+    assert call_id == ROWS + 1
+    assert [call["id"] for call in calls][-1] == ROWS + 1
+
+
+@pytest.mark.parametrize("period", ["today", "all"])
+def test_an_empty_list_has_no_lines(session: Session, period: str) -> None:
+    result = run("usage", [period, "--csv"], create_shell_frontend(session), "cfai")
+    assert isinstance(result, TextLines)
+    assert list(result) == []
+
+
+def test_a_period_begins_with_its_first_day(session: Session, home: Path) -> None:
+    add_calls(home, ROWS)
+    ledger = session.accounting.ledger
+    ledger.reserve(PLACE, "model", "task", lambda _limits, _closed: 1.0)
+    assert [call["id"] for call in ledger.history.iter_calls(1)] == [ROWS + 1]
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(
+    session: Session, home: Path, tmp_path: Path
+) -> None:
+    add_calls(home, 2)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for path in (folder, tmp_path / "missing" / "calls.csv"):
+        words = ["all", "--csv", "--save", str(path)]
+        with pytest.raises(StorageError, match="can't be written"):
+            run("usage", words, bare_frontend(session), "%cfai")
+    assert sorted(each.name for each in tmp_path.iterdir() if each != home) == ["folder"]
+
+
+def test_a_file_without_csv_is_refused(session: Session) -> None:
+    with pytest.raises(InvalidOptionError, match="--save goes with --csv"):
+        run("usage", ["--save", "calls.csv"], bare_frontend(session), "%cfai")
