@@ -66,22 +66,48 @@ class _Parameters:
         self._label = f"{function.__qualname__.removesuffix('.__init__')}()"
         self._positional = code.co_varnames[: code.co_argcount]
         self._keyword_only = code.co_varnames[code.co_argcount : end]
-        optional = (
-            *self._positional[code.co_argcount - len(function.__defaults__ or ()) :],
-            *(function.__kwdefaults__ or ()),
-        )
         self._names = tuple(
             name
             for name in (*self._positional, *self._keyword_only)
             if name not in {"self", "cls"}
         )
-        self._required = tuple(name for name in self._names if name not in optional)
+        defaults = function.__defaults__ or ()
+        self._defaults = {
+            **dict(
+                zip(self._positional[code.co_argcount - len(defaults) :], defaults, strict=True)
+            ),
+            **(function.__kwdefaults__ or {}),
+        }
+        self._all = {*self._positional, *self._keyword_only}
+        self._required = self._all.difference(self._defaults)
 
     def find_error(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> InvalidOptionError | None:
-        """Return the error of a call with these arguments; None if they are valid."""
-        by_position = dict(zip(self._positional, args, strict=False))
+        """Return the error of a call with these arguments; None if they are valid.
+
+        Valid calls are the rule, so few functions are called for them.
+        """
+        given = {**dict(zip(self._positional, args, strict=False)), **kwargs}
+        if (
+            len(given) != len(args) + len(kwargs)
+            or not self._required <= given.keys() <= self._all
+        ):
+            return self._describe_misfit(args, kwargs)
+        try:
+            for name, value in given.items():
+                check = VALUE_CHECKS.get(name)
+                if check is not None and value is not self._defaults.get(name, check):
+                    check(value, name, f"{name}=")
+        except InvalidOptionError as error:
+            return error.with_traceback(None)
+        return None
+
+    def _describe_misfit(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> InvalidOptionError:
+        """Return the error of a call whose arguments do not fit the names."""
+        by_position = self._positional[: len(args)]
         unknown = [name for name in kwargs if name not in self._names]
         if unknown:
             return self._unknown_error(unknown)
@@ -94,13 +120,13 @@ class _Parameters:
                 "Give it once.",
             )
         missing = [
-            name for name in self._required if name not in by_position and name not in kwargs
+            name
+            for name in self._names
+            if name in self._required and name not in by_position and name not in kwargs
         ]
-        if missing:
-            return InvalidOptionError(
-                f"{self._label} needs {' and '.join(missing)}", self._format_names()
-            )
-        return _find_value_error({**by_position, **kwargs})
+        return InvalidOptionError(
+            f"{self._label} needs {' and '.join(missing)}", self._format_names()
+        )
 
     def _unknown_error(self, unknown: list[str]) -> InvalidOptionError:
         suggestions = dict.fromkeys(
@@ -150,15 +176,6 @@ def check_value(name: str, value: Any, label: str = "") -> Any:
     """
     check = VALUE_CHECKS.get(name)
     return value if check is None else check(value, name, label or f"{name}=")
-
-
-def _find_value_error(values: Mapping[str, Any]) -> InvalidOptionError | None:
-    try:
-        for name, value in values.items():
-            check_value(name, value)
-    except InvalidOptionError as error:
-        return error.with_traceback(None)
-    return None
 
 
 ValueCheck = Callable[[Any, str, str], Any]  # value, name, label

@@ -45,7 +45,8 @@ EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
 
 @check_method_arguments(
-    "build_request", "stream", "parallel", "ask", "embed", "run", "to_markdown", "estimate_cost"
+    *("build_request", "stream", "parallel", "ask", "embed", "run", "to_markdown"),
+    *("estimate_cost", "resolve_model", "fetch_catalog", "watch"),
 )
 class Session(forks.ChildForkHook, Unpicklable):
     """One user's session with Workers AI, another server or the local model.

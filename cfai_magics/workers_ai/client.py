@@ -205,14 +205,8 @@ class TokenChecker:
 
 
 @check_method_arguments(
-    "openai_compatible",
-    "stream",
-    "chat",
-    "embed",
-    "embed_batches",
-    "run",
-    "to_markdown",
-    "list_models",
+    *("openai_compatible", "stream", "chat", "embed", "embed_batches", "run", "to_markdown"),
+    *("list_models", "check_token"),
 )
 class WorkersAI(Unpicklable):
     """Client of Cloudflare Workers AI: one account, one connection pool.
