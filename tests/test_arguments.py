@@ -205,6 +205,19 @@ def test_a_folder_given_as_text_is_refused() -> None:
     assert error.cause == "home is of type str, not a pathlib.Path"
 
 
+def test_objects_of_another_type_are_refused(
+    calls: dict[str, tuple[Call, tuple[Any, ...]]], account: Standin
+) -> None:
+    session = api.get_current_session()
+    request = Request(MODEL, HI)
+    assert error_of(Session, "auto", session.home).cause.startswith("settings is of type str")
+    assert "resolved_model is of type str" in error_of(session.estimate_cost, request, MODEL).cause
+    for label in ("run()", "Session.run()", "WorkersAI.run()"):
+        function, args = calls[label]
+        assert error_of(function, *args, files=[b"a"]).cause == "files is of type list, not a dict"
+    assert account.requests == ()
+
+
 def test_requests_are_checked_like_the_arguments_of_ask() -> None:
     for name in ("model", "max_tokens", "temperature", "top_p", "seed", "stop", "stream"):
         for value in WRONG_VALUES[name]:

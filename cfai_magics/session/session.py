@@ -14,6 +14,7 @@ from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
     DailyQuotaError,
+    InvalidOptionError,
     ModelNotFoundError,
 )
 from ..pricing.catalog import CatalogStore, exact_or_unlisted, suggest_models
@@ -79,6 +80,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        if not isinstance(settings, Cfai):
+            raise InvalidOptionError(
+                f"settings is of type {type(settings).__name__}, not the settings",
+                "cfai_magics.settings.load_settings returns them.",
+            )
         environ = get_environment(environ)
         self.settings = settings
         self.home = home
@@ -366,6 +372,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         Returns:
             Lower and upper bound in neurons; None if no price is known.
         """
+        if not isinstance(resolved_model, Model):
+            raise InvalidOptionError(
+                f"resolved_model is of type {type(resolved_model).__name__}, not a Model",
+                "Session.resolve_model returns the Model of a name.",
+            )
         return self.resolver.estimate_cost(request, self._target_of(resolved_model))
 
     def ask(
@@ -452,7 +463,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             InvalidOptionError: An argument is not valid. Nothing was sent.
             CfaiError: As for `stream`.
         """
-        check_payload(payload)
+        check_payload(payload, files)
         self.backend.ensure_local_server()
         target = self._target_of(self.resolve_catalog_model(model))
         self.settings.course.check_task(target.model, payload)

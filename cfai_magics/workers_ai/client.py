@@ -500,7 +500,7 @@ class WorkersAI(Unpicklable):
             InvalidOptionError: An argument is not valid. Nothing was sent.
             WorkersAIError: The request failed.
         """
-        check_payload(payload)
+        check_payload(payload, files)
         url = self._account_url() + run_path(quote(model, safe="@/"))
         request_kwargs = multipart_kwargs(payload, files) or content_kwargs(payload, content_type)
         request_kwargs = with_gateway_headers(gateway, request_kwargs)
