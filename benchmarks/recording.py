@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from cfai_magics.pricing.rate_limits import REQUESTS_PER_MINUTE_BY_TASK
 
+from cfai_magics.pricing.limits import REQUESTS_PER_MINUTE_BY_TASK
 from cfai_magics.replay.cassette import Cassette
 from cfai_magics.replay.fingerprint import fingerprint_chat
 from cfai_magics.replay.interaction import Interaction

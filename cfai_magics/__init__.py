@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .api import ask, embed, map, panel, run, similarity, stream  # noqa: A004 - its name
     from .errors import CfaiError
     from .session.session import Session
-    from .types.messages import Answer, AnswerSet, Request
+    from .types.answer_set import AnswerSet
+    from .types.messages import Answer, Request
     from .types.results import Embeddings
     from .types.usage import Model, Usage
     from .workers_ai.client import WorkersAI
@@ -43,7 +44,7 @@ __all__ = [
 
 _MODULES = {
     "Answer": "types.messages",
-    "AnswerSet": "types.messages",
+    "AnswerSet": "types.answer_set",
     "CfaiError": "errors",
     "Embeddings": "types.results",
     "Model": "types.usage",
@@ -63,10 +64,13 @@ _MODULES = {
 
 @cache
 def _get_version() -> str:
-    """Return the installed version; cached, because the lookup takes one to two milliseconds."""
-    from importlib.metadata import version
+    """Return the installed version, which the build writes into `_version.py`."""
+    try:
+        return str(import_module("._version", __name__).__version__)
+    except ImportError:  # run from a checkout that was never built
+        from importlib.metadata import version
 
-    return version("cfai-magics")
+        return version("cfai-magics")
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,8 @@ from .session.stream import AnswerStream
 from .settings import get_home_folder, load_settings
 from .terminal import sanitize_text
 from .types.messages import Answer, Message, TextDelta
-from .types.results import Embeddings, TaskResult, output_metadata
+from .types.provenance import output_metadata
+from .types.results import Embeddings, TaskResult
 from .workers_ai.retry import OnRetry
 from .workers_ai.task_requests import Payload
 

@@ -5,14 +5,13 @@ import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from traceback import TracebackException
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import CfaiError, InvalidOptionError
 from .magic_line import split_magic_line
-from .types.results import METADATA_MIME_TYPE
+from .types.provenance import METADATA_MIME_TYPE
 
 NOTEBOOK_PATH_VARIABLE = (
     "JPY_SESSION_NAME"  # set by Jupyter Server: the path when the kernel started
@@ -44,8 +43,7 @@ def describe_front_end(environ: Mapping[str, str], shell: object) -> str:
     return f"a kernel of {next(detected, 'Jupyter')}"
 
 
-@dataclass(frozen=True, slots=True)
-class CellError:
+class CellError(NamedTuple):
     """One failed cell: its execution count, its source and Python's traceback as text."""
 
     number: int
@@ -136,8 +134,7 @@ def _to_posix_path(path: str) -> str:
     return path.replace("\\", "/")
 
 
-@dataclass(frozen=True, slots=True)
-class CfaiCell:
+class CfaiCell(NamedTuple):
     """A `%%cfai` cell: its 1-based position among all cells, its options and its prompt.
 
     `options` is None if its first line can't be parsed; `error` is then the reason.

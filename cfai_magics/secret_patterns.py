@@ -3,9 +3,8 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import InvalidOptionError
 from .secret import Secret
@@ -40,8 +39,7 @@ def contains_token(text: str) -> bool:
     return contains_prefixed_token(text) or bool(UNPREFIXED_TOKEN_PATTERN.search(text))
 
 
-@dataclass(frozen=True, slots=True)
-class SecretFinding:
+class SecretFinding(NamedTuple):
     """The location and kind of a secret in a notebook, without the secret itself."""
 
     location: str

@@ -1,6 +1,5 @@
 """A frontend for tests of commands that use only its session."""
 
-from dataclasses import MISSING, fields
 from typing import Any
 
 from cfai_magics.chat.frontend import Frontend
@@ -9,5 +8,6 @@ from cfai_magics.session.session import Session
 
 def bare_frontend(session: Session, **given: Any) -> Frontend:
     """Return a frontend that has only its session and the given fields."""
-    needed = {each.name: None for each in fields(Frontend) if each.default is MISSING}
+    names = set(Frontend._fields) - set(Frontend._field_defaults)
+    needed = dict.fromkeys(names)
     return Frontend(**{**needed, "session": session, **given})

@@ -18,10 +18,6 @@ from ..errors import (
     StorageError,
 )
 from ..secret import Environment, Secret, call_without_traceback, get_environment
-from ..secret_patterns import (
-    contains_token,
-    looks_like_account_id,
-)
 
 KEYRING_SERVICE = "cfai-magics"
 KEYRING_ENTRY = "credentials"
@@ -132,6 +128,8 @@ def parse_account_id(text: str | Secret) -> str:
 
 
 def _account_id_error(text: str) -> str:
+    from ..secret_patterns import contains_token, looks_like_account_id
+
     if looks_like_account_id(text):
         return ""
     if contains_token(text):
@@ -152,6 +150,8 @@ def parse_token(text: str | Secret) -> Secret:
 
 
 def _token_error(text: str) -> tuple[str, str] | None:
+    from ..secret_patterns import looks_like_account_id
+
     if not text:
         return "No API token was given", "Run %cfai login again."
     if looks_like_account_id(text):
@@ -402,6 +402,8 @@ def _to_json(stored: Mapping[str, Secret]) -> str:
 
 def _is_valid(stored: Mapping[str, Secret]) -> bool:
     """Return whether account id and token are each missing or well-formed."""
+    from ..secret_patterns import looks_like_account_id
+
     account, token = stored.get("account_id", EMPTY_SECRET), stored.get("api_token", EMPTY_SECRET)
     is_id = call_without_traceback(lambda: not account or looks_like_account_id(account.reveal()))
     return bool(stored) and is_id and token.matches(PRINTABLE)

@@ -1,11 +1,10 @@
 """Select the backend of a call: Workers AI, a gateway, another server or the local model."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from ..arguments import require_str
@@ -21,7 +20,6 @@ from ..errors import (
 )
 from ..pricing.limits import RateDelay
 from ..secret import Environment, Secret, get_environment
-from ..secret_patterns import contains_prefixed_token
 from ..settings import Cfai
 from ..workers_ai.endpoints import TokenCheck
 from ..workers_ai.gateway import NO_GATEWAY, Gateway, parse_gateway_metadata, parse_gateway_name
@@ -62,8 +60,7 @@ LOGIN_STEPS = (
 OWNER_LABELS = {"user": "a user", "account": "the account"}
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAIServer:
+class OpenAIServer(NamedTuple):
     """An OpenAI-compatible server; `source` names the setting or variable of its URL."""
 
     base_url: str
@@ -124,6 +121,8 @@ def api_key_for(server: OpenAIServer, store: CredentialStore, environ: Environme
 
     Raises InvalidOptionError for a Cloudflare token, which must not be sent to another host.
     """
+    from ..secret_patterns import contains_prefixed_token
+
     key = environ.get_secret(SERVER_KEY_VARIABLE) or store.server_key(server.base_url)
     if not key.matches(PRINTABLE):
         raise InvalidOptionError(

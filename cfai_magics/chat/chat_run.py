@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..display.preview import REPLAY_NOTE, Preview, redact_for_display
 from ..display.tables import format_neurons, format_retry_message
 from ..errors import CfaiError, InterruptedAnswerError
 from ..prompt.builder import (
@@ -15,16 +15,20 @@ from ..prompt.builder import (
     estimate_prompt_tokens,
     split_cost,
 )
-from ..prompt.history import Turn
-from ..prompt.output_formats import OutputFormat, Schema, apply_format
-from ..redaction import redact_tokens
-from ..session.call import CallPreview, Target
+from ..prompt.output_formats import OutputFormat
+from ..session.call import Target
 from ..types.messages import Answer, Request
 from ..types.usage import Model, Usage
 from .frontend import AnswerDisplay, Frontend
-from .structured_output import StructuredOutput
-from .tool_loop import ToolLoop
-from .turns import TurnKey, UnsavedTurn, is_complete, make_turn, save_turn
+
+if TYPE_CHECKING:
+    from ..display.preview import Preview
+    from ..prompt.history import Turn
+    from ..prompt.output_formats import Schema
+    from ..session.call import CallPreview
+    from .tool_loop import ToolLoop
+    from .turns import TurnKey
+
 
 NEW_CELL_FORMATS = {"code", "correction"}  # formats whose code goes into a new cell
 ZERO_LIMIT = 1e-9  # neurons: a limit under which no call fits
@@ -75,8 +79,7 @@ def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRun:
+class ChatRun(NamedTuple):
     """One question, ready to be sent.
 
     `turn_key` is its place in a conversation, None for a question without history. `max_neurons`
@@ -89,12 +92,12 @@ class ChatRun:
     prompt: Prompt
     request: Request
     target: Target
-    turn_key: TurnKey | None = None
+    turn_key: "TurnKey | None" = None
     max_neurons: float | None = None
-    schema: Schema | None = None
+    schema: "Schema | None" = None
     show_prompt: bool = False
     gateway: str = ""
-    tool_loop: ToolLoop | None = None
+    tool_loop: "ToolLoop | None" = None
 
     def run(self, footer_style: str, variable_name: str) -> Answer:
         """Send the question, display the streamed answer, and store it in a variable."""
@@ -110,6 +113,7 @@ class ChatRun:
 
     def _ask_repeatedly(self, display: AnswerDisplay) -> Answer:
         """Send the requests that a schema or tools need, and return the last answer."""
+        from .structured_output import StructuredOutput
 
         def send_request(request: Request, usage_so_far: Usage) -> Answer:
             return self._stream_once(display, request, self._remaining_limit(usage_so_far))
@@ -118,8 +122,11 @@ class ChatRun:
             return self.tool_loop.run(display, self.request, send_request)
         return StructuredOutput(self.output_format, display, send_request).run(self.request)
 
-    def preview(self) -> Preview:
+    def preview(self) -> "Preview":
         """Return what would be sent and the estimated cost, without sending anything."""
+        from ..display.preview import Preview, redact_for_display
+        from ..redaction import redact_tokens
+
         session = self.frontend.session
         session.check_course_policy(self.request, self.target)
         call = session.resolver.preview_chat(self.request, self.target)
@@ -133,8 +140,10 @@ class ChatRun:
             self._estimate_notes(call),
         )
 
-    def _estimate_notes(self, call: CallPreview) -> tuple[str, ...]:
+    def _estimate_notes(self, call: "CallPreview") -> tuple[str, ...]:
         """Return the notes on the cost estimate; a recorded answer costs nothing."""
+        from ..display.preview import REPLAY_NOTE
+
         if call.is_recorded:
             return (REPLAY_NOTE,)
         if call.refusal:
@@ -160,7 +169,7 @@ class ChatRun:
             Part("call", f"{tool_result.arguments}\n{tool_result.result}", tool_result.name)
             for tool_result in answer.tool_results
         )
-        prompt = replace(self.prompt, extra_parts=(*self.prompt.extra_parts, *call_parts))
+        prompt = self.prompt._replace(extra_parts=(*self.prompt.extra_parts, *call_parts))
         report = PromptReport(prompt, answer, self.target.model)
         if self.frontend.notebook_state:
             self.frontend.notebook_state.last_prompt = report
@@ -203,6 +212,8 @@ class ChatRun:
                 "Interrupted before the first word", "Nothing had arrived."
             ) from None
         except CfaiError as error:
+            from .turns import is_complete
+
             if error.answer is not None and not is_complete(error.answer):
                 error.answer = self._save_turn(error.answer)
             if error.answer is None:
@@ -221,6 +232,8 @@ class ChatRun:
 
     def _parse(self, answer: Answer) -> Answer:
         """Return the answer with `parsed` set by its format; insert code as a new cell."""
+        from ..prompt.output_formats import apply_format
+
         if self.output_format.parse is not None:
             answer = apply_format(answer, self.output_format)
         if (
@@ -244,6 +257,8 @@ class ChatRun:
         answer = self._with_notes(answer)
         if self.turn_key is None:
             return answer
+        from .turns import is_complete, make_turn, save_turn
+
         turn = make_turn(self.prompt, answer, self.turn_key)
         if not is_complete(answer):
             return replace(
@@ -257,7 +272,9 @@ class ChatRun:
             error.answer = answer
             raise
 
-    def _store_unsaved_turn(self, turn: Turn, turn_key: TurnKey) -> str:
+    def _store_unsaved_turn(self, turn: "Turn", turn_key: "TurnKey") -> str:
+        from .turns import UnsavedTurn
+
         note = f"Thread {turn_key.thread}: this turn is left out"
         if self.frontend.notebook_state is None or not turn.answer:
             return f"{note}."

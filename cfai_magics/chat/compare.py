@@ -1,9 +1,9 @@
 """Ask one question with several models or temperatures in parallel and compare the answers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from typing import NamedTuple
 
 from ..display.footer import format_group_footer
 from ..display.preview import Preview, redact_for_display
@@ -14,13 +14,13 @@ from ..prompt.output_formats import OutputFormat
 from ..redaction import redact_tokens
 from ..session.call import Target
 from ..session.parallel import Finished, ParallelStreams, RetryNotice
-from ..types.messages import Answer, AnswerSet, Request, Variant
+from ..types.answer_set import AnswerSet, Variant
+from ..types.messages import Answer, Request
 from ..types.usage import Model, Usage
 from .frontend import Frontend
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """One question, ready to be sent as several variants, each with its request and target.
 
     `max_neurons` is the most that all variants together may cost. With `show_prompt`, the prompt

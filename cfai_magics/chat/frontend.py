@@ -1,18 +1,17 @@
 """The interface between commands and front ends: displays, notebook state, prompts."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..prompt.output_formats import OutputFormat
 from ..types.messages import Answer, Delta
-from .piped_input import ReadStdin
 
 if TYPE_CHECKING:
     from ..notebook import CellError
     from ..prompt.builder import PromptReport
     from ..session.session import Session
-    from ..types.messages import AnswerSet, Variant
+    from ..types.answer_set import AnswerSet, Variant
+    from .piped_input import ReadStdin
     from .turns import UnsavedTurn
 
 
@@ -93,8 +92,7 @@ class NotebookState(Protocol):
         """Return the value of an expression in the user's namespace."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frontend:
+class Frontend(NamedTuple):
     """The functions through which a command uses its front end: notebook, terminal or shell.
 
     `create_answer_display(output_format, footer_style)` displays one answer and
@@ -119,4 +117,4 @@ class Frontend:
     notebook_state: NotebookState | None = None
     is_one_shot: bool = False
     supports_widgets: bool = False
-    read_stdin: ReadStdin | None = None
+    read_stdin: "ReadStdin | None" = None

@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, NoReturn
 
 from ..errors import InvalidOptionError
@@ -26,19 +27,23 @@ class Option:
 class OptionParser(ArgumentParser):
     """An ArgumentParser that raises InvalidOptionError instead of ending the process."""
 
-    def __init__(self, prog: str, options: Iterable[Option], summary: str | None = None) -> None:
+    def __init__(
+        self, prog: str, options: Iterable[Option], summary: str | None = None, hint: str = ""
+    ) -> None:
         super().__init__(prog=prog, description=summary, add_help=False)
+        self._hint = hint or f"{prog} -h shows what it takes."
         for option in options:
             self.add_argument(*option.flags, **option.argparse_kwargs)
 
     def error(self, message: str) -> NoReturn:
         """Raise InvalidOptionError with the parser's message."""
-        raise InvalidOptionError(f"{self.prog}: {message}", f"{self.prog} -h shows what it takes.")
+        raise InvalidOptionError(f"{self.prog}: {message}", self._hint)
 
 
-def build_ask_parser() -> OptionParser:
+@cache
+def get_ask_parser() -> OptionParser:
     """Return the parser of the `%%cfai` line: the options of a question, without a prompt."""
-    return OptionParser("%%cfai", ASK_OPTIONS)
+    return OptionParser("%%cfai", ASK_OPTIONS, hint=InvalidOptionError.default_hint)
 
 
 def parse_floats(text: str) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ from ..errors import (
 )
 from ..prompt.output_formats import FormatError, OutputFormat, without_response_format
 from ..types.messages import Answer, Request
-from ..types.results import combine_provenance
+from ..types.provenance import combine_provenance
 from ..types.usage import Usage
 from .frontend import AnswerDisplay
 

@@ -27,7 +27,7 @@ from ..prompt.tools import (
     shorten,
 )
 from ..types.messages import Answer, Request, ToolCall, ToolResult
-from ..types.results import combine_provenance
+from ..types.provenance import combine_provenance
 from ..types.usage import Usage
 from .frontend import AnswerDisplay, Frontend
 
@@ -62,7 +62,7 @@ class ToolLoop:
         declarations = [tool.declaration for tool in self.tools]
         part = Part("functions", json.dumps(declarations, ensure_ascii=False), ", ".join(names))
         extra = {"tools": declarations, **request.extra}
-        return replace(request, extra=extra), replace(prompt, extra_parts=(part,))
+        return replace(request, extra=extra), prompt._replace(extra_parts=(part,))
 
     def run(self, display: AnswerDisplay, request: Request, send_request: SendRequest) -> Answer:
         """Send requests and call the functions that the model asks for, until it answers.

@@ -1,7 +1,7 @@
 """Add the earlier turns of a conversation to a prompt, and save the new turn."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,12 +39,12 @@ def with_history(prompt: Prompt, request: Request, model: Model, turn_key: TurnK
     with ConversationStore(turn_key.home) as store:
         earlier_turns = turns_before(store.load_turns(turn_key.thread), turn_key.cell)
     if model.context_window is None:
-        return replace(prompt, history=earlier_turns)
+        return prompt._replace(history=earlier_turns)
     prompt_tokens = window_tokens(prompt.messages)
     remaining_tokens = model.context_window - (request.max_tokens or 0) - prompt_tokens
     fitting_turns = fit_window(earlier_turns, remaining_tokens, window_tokens)
-    return replace(
-        prompt, history=fitting_turns, dropped_turns=len(earlier_turns) - len(fitting_turns)
+    return prompt._replace(
+        history=fitting_turns, dropped_turns=len(earlier_turns) - len(fitting_turns)
     )
 
 

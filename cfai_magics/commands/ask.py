@@ -4,36 +4,34 @@ import re
 from argparse import Namespace
 from dataclasses import replace
 from keyword import iskeyword
+from typing import TYPE_CHECKING, Any
 
 from ..arguments import check_value
-from ..chat.attachments import load_image
 from ..chat.chat_run import ChatRun
-from ..chat.compare import Comparison
 from ..chat.frontend import Frontend
-from ..chat.options import ASK_OPTIONS, Option, build_ask_parser
-from ..chat.piped_input import STDIN_PLACEHOLDER, merge_piped_text
-from ..chat.tool_loop import ToolLoop, check_user_can_approve
-from ..chat.turns import TurnKey, with_history
-from ..display.preview import Preview, TaskPreview
+from ..chat.options import ASK_OPTIONS, Option
 from ..errors import InvalidOptionError, ToolsNotSupportedError, VisionNotSupportedError
-from ..paths import parse_user_path
 from ..prompt.builder import Part, Prompt, build_user_message
 from ..prompt.output_formats import (
     OUTPUT_FORMATS,
     OutputFormat,
     Schema,
     get_format,
-    load_schema,
-    read_schema,
     supports_streaming_schema,
 )
 from ..prompt.serialize import SizeLimits
-from ..prompt.tools import Tool, make_tool
 from ..session.call import Target, build_target_request
-from ..tasks.task_input import parse_params
-from ..tasks.task_run import prepare_task
-from ..types.messages import Answer, AnswerSet, Message, Request, Variant, make_variants
+from ..types.messages import Answer, Message, Request
 from ..types.usage import Model
+
+if TYPE_CHECKING:
+    from ..chat.compare import Comparison
+    from ..chat.tool_loop import ToolLoop
+    from ..chat.turns import TurnKey
+    from ..display.preview import Preview, TaskPreview
+    from ..prompt.tools import Tool
+    from ..types.answer_set import AnswerSet
+
 
 OPTIONS = (
     Option("prompt", nargs="*", help="the question; - stands for piped text"),
@@ -52,8 +50,11 @@ CAPABILITIES = {  # what messages say of each, and the error where a model lacks
 }
 
 
-def run(frontend: Frontend, options: Namespace) -> Preview | TaskPreview | None:
+def run(frontend: Frontend, options: Namespace) -> "Preview | TaskPreview | None":
     """Ask the question made of the words on the line; or, with --dry-run, only show it."""
+    from ..chat.piped_input import STDIN_PLACEHOLDER, merge_piped_text
+    from ..types.answer_set import AnswerSet
+
     words: list[str] = options.prompt
     prompt = (
         merge_piped_text(words, frontend.read_stdin) if frontend.read_stdin else " ".join(words)
@@ -69,7 +70,7 @@ def run(frontend: Frontend, options: Namespace) -> Preview | TaskPreview | None:
 
 def ask_prompt(
     frontend: Frontend, prompt: str, options: Namespace
-) -> Answer | AnswerSet | Preview | TaskPreview:
+) -> "Answer | AnswerSet | Preview | TaskPreview":
     """Ask the prompt with the options of ASK_OPTIONS, show the answer as it comes and keep it.
 
     With --dry-run nothing is asked or kept, and what would be sent is returned.
@@ -77,6 +78,8 @@ def ask_prompt(
     _check_options(prompt, options)
     footer_style = options.footer or frontend.session.settings.footer
     if options.task:
+        from ..tasks.task_run import prepare_task
+
         task_run = prepare_task(frontend, prompt, options, _given_options(options))
         return (
             task_run.preview() if options.dry_run else task_run.run(footer_style, options.output)
@@ -90,7 +93,9 @@ def ask_prompt(
 
 def _given_options(options: Namespace) -> set[str]:
     """Return the names of the options that the line holds."""
-    defaults = vars(build_ask_parser().parse_args([]))
+    from ..chat.options import get_ask_parser
+
+    defaults = vars(get_ask_parser().parse_args([]))
     return {name for name, value in vars(options).items() if value != defaults.get(name, value)}
 
 
@@ -110,6 +115,8 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
     request = _with_response_format(request, output_format, schema, target)
     turn_key = _build_turn_key(frontend, options) if options.thread is not None else None
     if turn_key:
+        from ..chat.turns import with_history
+
         full_prompt = with_history(full_prompt, request, model, turn_key)
         request = replace(request, messages=tuple(full_prompt.messages))
     max_neurons, show_prompt = options.max_neurons, options.sent
@@ -132,7 +139,7 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
     )
 
 
-def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> ToolLoop | None:
+def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> "ToolLoop | None":
     """Return the functions that the model may call; None without --tools."""
     if not options.tools:
         if options.allow_tools or options.max_steps is not None:
@@ -140,6 +147,8 @@ def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> To
                 "--allow-tools and --max-steps go with --tools", "--tools NAME"
             )
         return None
+    from ..chat.tool_loop import ToolLoop, check_user_can_approve
+
     if options.schema:
         raise InvalidOptionError("--tools and --schema exclude each other", "Ask in two cells.")
     if options.max_steps is not None and options.max_steps < 1:
@@ -151,7 +160,9 @@ def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> To
     return ToolLoop(frontend, tools, options.max_steps or DEFAULT_MAX_STEPS, options.allow_tools)
 
 
-def _load_tool(frontend: Frontend, name: str) -> Tool:
+def _load_tool(frontend: Frontend, name: str) -> "Tool":
+    from ..prompt.tools import make_tool
+
     if frontend.notebook_state is None:
         raise InvalidOptionError(
             "A shell has no functions", "Use --tools in a notebook or in IPython."
@@ -164,8 +175,11 @@ def _load_tool(frontend: Frontend, name: str) -> Tool:
         raise InvalidOptionError(f"--tools {name} is no name here", "Define it first.") from None
 
 
-def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> Comparison:
+def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "Comparison":
     """Return the question as it will be sent in several ways; nothing is sent yet."""
+    from ..chat.compare import Comparison
+    from ..types.answer_set import Variant, make_variants
+
     _check_comparison(frontend, options)
     output_format = _resolve_format(frontend, options, None)
     requested_variants = make_variants(
@@ -229,6 +243,9 @@ def _check_comparison(frontend: Frontend, options: Namespace) -> None:
 
 def _resolve_schema(frontend: Frontend, name: str) -> Schema:
     """Return the schema in the variable or file of this name."""
+    from ..paths import parse_user_path
+    from ..prompt.output_formats import load_schema, read_schema
+
     if frontend.notebook_state and NAME_PATTERN.fullmatch(name):
         try:
             return load_schema(name, frontend.notebook_state.evaluate(name))
@@ -248,7 +265,7 @@ def _resolve_format(frontend: Frontend, options: Namespace, schema: Schema | Non
         return OUTPUT_FORMATS[name]
     if options.format not in {None, "json"} or options.extract:
         raise InvalidOptionError("--schema goes only with -f json", "Leave -f and -x out.")
-    return replace(OUTPUT_FORMATS["json"], instruction=schema.instruction, parse=schema.parse)
+    return OUTPUT_FORMATS["json"]._replace(instruction=schema.instruction, parse=schema.parse)
 
 
 def _with_response_format(
@@ -284,9 +301,11 @@ def _build_prompt(
         system.append(Part("form", output_format.instruction, name))
     user_message = build_user_message(prompt, evaluate, limits)
     if options.image:
+        from ..chat.attachments import load_image
+
         images = [load_image(source, frontend.notebook_state) for source in options.image]
         parts = tuple(Part("image", name=image.name, image=image) for image in images)
-        user_message = replace(user_message, parts=(*user_message.parts, *parts))
+        user_message = user_message._replace(parts=(*user_message.parts, *parts))
     return Prompt(user_message, tuple(system))
 
 
@@ -314,8 +333,10 @@ def _require_capability(frontend: Frontend, model: Model, capability: str) -> No
     raise error(f"{model.short_name} {reason}", names and f"These do: {names}.")
 
 
-def _build_turn_key(frontend: Frontend, options: Namespace) -> TurnKey:
+def _build_turn_key(frontend: Frontend, options: Namespace) -> "TurnKey":
     """Return the place of the question in its conversation."""
+    from ..chat.turns import TurnKey
+
     notebook_state = frontend.notebook_state
     thread = options.thread or (notebook_state.thread if notebook_state else SHELL_THREAD)
     return TurnKey(
@@ -360,5 +381,11 @@ def _build_request(
         stop=tuple(options.stop or ()),
         think=options.think,
         stream=not options.no_stream,
-        extra=parse_params(options) if options.param else {},
+        extra=_parse_params(options) if options.param else {},
     )
+
+
+def _parse_params(options: Namespace) -> dict[str, Any]:
+    from ..tasks.task_input import parse_params
+
+    return parse_params(options)

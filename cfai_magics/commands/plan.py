@@ -8,7 +8,7 @@ from operator import add
 from pathlib import Path
 
 from ..chat.frontend import Frontend
-from ..chat.options import Option, build_ask_parser
+from ..chat.options import Option, get_ask_parser
 from ..display.tables import Table, format_range
 from ..errors import CfaiError, InvalidOptionError
 from ..notebook import CfaiCell, read_cfai_cells
@@ -50,8 +50,7 @@ def run(frontend: Frontend, options: Namespace) -> Table:
         raise InvalidOptionError(f"--students {options.students} is no class", "Use 1 or more.")
     path = _resolve_path(frontend.session, options.path)
     estimates = [
-        _estimate_cell(frontend.session, cell)
-        for cell in read_cfai_cells(path, build_ask_parser())
+        _estimate_cell(frontend.session, cell) for cell in read_cfai_cells(path, get_ask_parser())
     ]
     if not estimates:
         raise InvalidOptionError(

@@ -1,9 +1,10 @@
 """Format the footer under an answer: model, tokens, neurons, time and notes."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..types.messages import Answer, AnswerSet
-from ..types.results import RecordingInfo
+from ..types.messages import Answer
+from ..types.provenance import RecordingInfo
 from ..types.usage import DayUsage, Usage
 from .tables import (
     format_account_figure,
@@ -13,6 +14,10 @@ from .tables import (
     format_rounded_neurons,
     format_seconds,
 )
+
+if TYPE_CHECKING:
+    from ..types.answer_set import AnswerSet
+
 
 FINISH_NOTES = {
     "interrupted": "Interrupted: {} had arrived.",
@@ -67,7 +72,7 @@ def format_step_footer(step_number: int, answer: Answer) -> str:
 
 
 def format_group_footer(
-    answers: AnswerSet, day_usage: DayUsage | None, notes: Sequence[str], style: str
+    answers: "AnswerSet", day_usage: DayUsage | None, notes: Sequence[str], style: str
 ) -> str:
     """Return the footer under several answers: their total usage and number of distinct texts."""
     usage = answers.usage

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from ..markdown.blocks import find_first_code_block, strip_remote_content
+from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import MATH_SIGN_PATTERN, isolate_math_sign
-from ..markdown.formulas import UNSAFE_TEX_PATTERN
 from ..prompt.output_formats import OutputFormat
 from ..terminal import sanitize_json, sanitize_text
 from ..types.messages import Answer
@@ -83,6 +82,8 @@ def _render_code(answer: Answer) -> MimeBundle:
 
 
 def _render_block(answer: Answer) -> MimeBundle:
+    from ..markdown.blocks import find_first_code_block
+
     block = find_first_code_block(answer.text)
     return render_markdown(fence_code(answer.parsed, block.language if block else ""))
 
@@ -103,6 +104,8 @@ def _render_html(answer: Answer) -> MimeBundle:
 
 def _render_latex(answer: Answer) -> MimeBundle:
     """Return LaTeX for MathJax, or a code block if MathJax cannot or must not render it."""
+    from ..markdown.formulas import UNSAFE_TEX_PATTERN
+
     source = answer.parsed.strip()
     if LATEX_DOCUMENT_START in source or UNSAFE_TEX_PATTERN.search(source):
         return render_markdown(fence_code(source, "latex"))

@@ -12,18 +12,9 @@ from ..markdown.html import markdown_to_html
 from ..prompt.builder import PromptReport
 from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat
 from ..terminal import sanitize_text
-from ..types.messages import (
-    Answer,
-    AnswerSet,
-    Delta,
-    ReasoningDelta,
-    TextDelta,
-    Variant,
-    column_titles,
-    repetition_titles,
-    variant_titles,
-)
-from ..types.results import group_metadata
+from ..types.answer_set import AnswerSet, Variant, column_titles, repetition_titles, variant_titles
+from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
+from ..types.provenance import group_metadata
 from .footer import format_column_footer, format_footer_notes
 from .preview import PromptInspector, build_prompt_bundle
 from .streaming import (

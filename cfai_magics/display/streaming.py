@@ -4,18 +4,19 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from secrets import token_hex
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from ..markdown.blocks import split_complete_blocks
-from ..prompt.builder import PromptReport
 from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat
 from ..terminal import sanitize_text
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
-from ..types.results import output_metadata
+from ..types.provenance import output_metadata
 from .footer import format_usage_footer
 from .formats import render_final_answer, render_partial_answer
-from .preview import build_prompt_bundle
 from .tables import MimeBundle, collapsed_html, format_progress_bar, format_seconds, muted_html
+
+if TYPE_CHECKING:
+    from ..prompt.builder import PromptReport
+
 
 Metadata = Mapping[str, Any]
 Publisher = Callable[[MimeBundle, str, bool, Metadata], None]
@@ -157,6 +158,8 @@ class NotebookStream:
         return stable_chars + len(self._tail_text)
 
     def _move_complete_blocks(self) -> int:
+        from ..markdown.blocks import split_complete_blocks
+
         if self._footer_style == "off":  # then the tail's output would have no final content
             return 0
         complete_blocks, self._tail_text = split_complete_blocks(self._tail_text)
@@ -232,6 +235,8 @@ class NotebookStream:
                 NO_METADATA if answer.text else output_metadata(answer),
             )
 
-    def show_prompt(self, report: PromptReport) -> None:
+    def show_prompt(self, report: "PromptReport") -> None:
         """Show the sent prompt, collapsed, in a separate output."""
+        from .preview import build_prompt_bundle
+
         UpdatableOutput(self._publish).show(build_prompt_bundle(report))

@@ -1,10 +1,9 @@
 """Format tables and numbers as text, Markdown and HTML."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import CfaiError
 from ..markdown.blocks import strip_remote_content
@@ -18,8 +17,7 @@ MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "O
 MUTED_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table of texts with column names and a note below, as text and HTML."""
 
     columns: tuple[str, ...]
@@ -45,8 +43,7 @@ class Table:
         return table + (muted_html(self.note) if self.note else "")
 
 
-@dataclass(frozen=True, slots=True)
-class SafeMarkdown:
+class SafeMarkdown(NamedTuple):
     """Markdown that may contain a model's text; external content is removed for display."""
 
     text: str

@@ -7,9 +7,8 @@ from typing import TextIO
 from ..prompt.builder import PromptReport
 from ..terminal import sanitize_for_stream
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
-from ..types.results import output_metadata
+from ..types.provenance import output_metadata
 from .footer import format_usage_footer
-from .preview import PromptInspector
 from .streaming import Metadata
 
 WriteFooter = Callable[[str, Metadata], None]  # writes the footer with its output metadata
@@ -93,6 +92,8 @@ class TextStreamDisplay:
 
     def show_prompt(self, report: PromptReport) -> None:
         """Print the sent prompt."""
+        from .preview import PromptInspector
+
         self._print_line(str(PromptInspector(report)))
 
 
@@ -139,4 +140,6 @@ class FinalOnlyDisplay:
 
     def show_prompt(self, report: PromptReport) -> None:
         """Print the sent prompt."""
+        from .preview import PromptInspector
+
         self._print_line(str(PromptInspector(report)))

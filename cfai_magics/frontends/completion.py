@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from itertools import starmap
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.completer import (
     CompletionContext,
@@ -101,8 +100,7 @@ NAMESPACE_COMPLETERS: Mapping[str, Callable[[UserNamespace, str], Completions]] 
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CompletionItem:
+class CompletionItem(NamedTuple):
     """One thing to put where the cursor is, with what a front end shows beside it."""
 
     text: str

@@ -1,20 +1,16 @@
 """The magics `%cfai` and `%%cfai`: parse the line and run a command."""
 
 import threading
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import argument, magic_arguments
 
 from .. import forks
-from ..chat.options import ASK_OPTIONS
+from ..chat.options import ASK_OPTIONS, OptionParser, get_ask_parser
 from ..commands import run
-from ..errors import InvalidOptionError
 from ..magic_line import split_magic_line
 from ..notebook import find_notebook_path
 from ..secret import get_environment
@@ -24,16 +20,24 @@ from .ipython_state import IPythonState
 if TYPE_CHECKING:
     from ..chat.frontend import Frontend
     from ..session.session import Session
-    from ..types.messages import Answer, AnswerSet
+    from ..types.answer_set import AnswerSet
+    from ..types.messages import Answer
     from .lab_comm import LabComm
 
 
-def add_ask_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare ASK_OPTIONS on a cell magic: for its help, its completion and its parser."""
-    for option in reversed(ASK_OPTIONS):
-        function = argument(*option.flags, **option.argparse_kwargs)(function)
-    decorated: Callable[..., Any] = magic_arguments()(function)
-    return decorated
+def format_cell_help() -> str:
+    """Return the help of `%%cfai`, as IPython shows it for a magic with options."""
+    from IPython.core.magic_arguments import MagicHelpFormatter
+
+    parser = OptionParser("cfai", ASK_OPTIONS, CfaiMagics.cell.__doc__)
+    parser.formatter_class = MagicHelpFormatter
+    return parser.format_help()
+
+
+def with_cell_help(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let IPython show `format_cell_help`; it asks for `getdoc` before it takes the docstring."""
+    function.__dict__["getdoc"] = format_cell_help
+    return function
 
 
 @magics_class
@@ -86,9 +90,9 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         words = split_magic_line(line) or ["status"]
         return run(words[0], words[1:], self._create_frontend(), "%cfai")
 
+    @with_cell_help
     @no_var_expand
     @cell_magic("cfai")
-    @add_ask_options
     def cell(self, line: str, cell: str) -> object:
         """Send the cell's text to a model of Cloudflare Workers AI and stream the answer below.
 
@@ -97,7 +101,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         """
         from ..commands.ask import ask_prompt
 
-        options = self._parse_options(self._split_line(line))
+        options = get_ask_parser().parse_args(self._split_line(line))
         result = ask_prompt(self._create_frontend(), self._get_raw_body(cell), options)
         return result if options.dry_run else None
 
@@ -109,13 +113,6 @@ class CfaiMagics(forks.ChildForkHook, Magics):
 
         reject_token(line)
         return split_magic_line(line)
-
-    def _parse_options(self, words: list[str]) -> Namespace:
-        parser: ArgumentParser = self.cell.parser  # magic_arguments put it there
-        try:
-            return parser.parse_args(words)
-        except UsageError as error:
-            raise InvalidOptionError(f"%%cfai: {error}") from None
 
     def _get_raw_body(self, cell: str) -> str:
         """Return the cell's text as typed: IPython touches what ends it."""
@@ -130,14 +127,10 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         return history.input_hist_raw[-1] if history else ""
 
     def _create_frontend(self) -> "Frontend":
-        from .notebook import create_notebook_frontend
-        from .terminal import create_terminal_frontend
-
-        create_frontend = (
-            create_notebook_frontend
-            if hasattr(self._shell, "kernel")
-            else create_terminal_frontend
-        )
+        if hasattr(self._shell, "kernel"):
+            from .notebook import create_notebook_frontend as create_frontend
+        else:
+            from .terminal import create_terminal_frontend as create_frontend
         return create_frontend(self.session, self._store_result, self.ipython_state)
 
     def _store_result(self, name: str, answer: "Answer | AnswerSet") -> None:

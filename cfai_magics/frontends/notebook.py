@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..batch.map_run import MapRunner
 from ..chat.frontend import AnswerDisplay, ComparisonDisplay, Frontend
-from ..display.grid import NotebookGrid
-from ..display.map_progress import create_terminal_writer
 from ..display.streaming import Metadata, NotebookStream, UpdatableOutput, create_notebook_progress
 from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
 from ..terminal import sanitize_text
-from ..types.messages import Variant
 from .ipython_state import IPythonState
-from .user_io import StoreResult, confirm, create_text_display, print_line, read_line, read_secret
+from .user_io import StoreResult, confirm, print_line, read_line, read_secret
+
+if TYPE_CHECKING:
+    from ..batch.map_run import MapRunner
+    from ..types.answer_set import Variant
 
 
 def create_notebook_frontend(
@@ -23,6 +24,8 @@ def create_notebook_frontend(
 
     def create_answer_display(output_format: OutputFormat, footer_style: str) -> AnswerDisplay:
         if output_format.name in {"text", "raw"}:
+            from .user_io import create_text_display
+
             return create_text_display(
                 output_format,
                 footer_style,
@@ -32,8 +35,10 @@ def create_notebook_frontend(
         return NotebookStream(footer_style, output_format)
 
     def create_comparison_display(
-        variants: Sequence[Variant], output_format: OutputFormat, footer_style: str
+        variants: "Sequence[Variant]", output_format: OutputFormat, footer_style: str
     ) -> ComparisonDisplay:
+        from ..display.grid import NotebookGrid
+
         return NotebookGrid(variants, footer_style, output_format)
 
     return Frontend(
@@ -50,9 +55,12 @@ def create_notebook_frontend(
     )
 
 
-def create_map_runner(session: Session) -> MapRunner:
+def create_map_runner(session: Session) -> "MapRunner":
     """Return what runs a map here: with outputs in a notebook, with lines on stderr elsewhere."""
     from IPython.core.getipython import get_ipython
+
+    from ..batch.map_run import MapRunner
+    from ..display.map_progress import create_terminal_writer
 
     def print_to_stderr(line: str) -> None:
         sys.stderr.write(sanitize_text(f"{line}\n"))

@@ -10,7 +10,8 @@ from ..display.streaming import create_terminal_progress
 from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
 from ..terminal import sanitize_text
-from ..types.messages import Answer, AnswerSet, Variant
+from ..types.answer_set import AnswerSet, Variant
+from ..types.messages import Answer
 from .user_io import confirm, create_text_display, read_secret
 
 SHELL_REPLACEMENTS = (

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 from ..chat.frontend import AnswerDisplay, ComparisonDisplay, Frontend
-from ..display.grid import TextGrid
 from ..display.streaming import create_terminal_progress
 from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
-from ..types.messages import Variant
+from ..types.answer_set import Variant
 from .ipython_state import IPythonState
-from .user_io import StoreResult, confirm, create_text_display, print_line, read_secret
+from .user_io import StoreResult, confirm, print_line, read_secret
 
 
 def create_terminal_frontend(
@@ -18,11 +17,15 @@ def create_terminal_frontend(
     """Return the front end of IPython in a terminal: everything is printed."""
 
     def create_answer_display(output_format: OutputFormat, footer_style: str) -> AnswerDisplay:
+        from .user_io import create_text_display
+
         return create_text_display(output_format, footer_style, print_line)
 
     def create_comparison_display(
         variants: Sequence[Variant], _output_format: OutputFormat, footer_style: str
     ) -> ComparisonDisplay:
+        from ..display.grid import TextGrid
+
         return TextGrid(variants, footer_style, print_line)
 
     return Frontend(

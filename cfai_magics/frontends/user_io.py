@@ -2,17 +2,20 @@
 
 import sys
 from collections.abc import Callable
-from getpass import getpass
+from typing import TYPE_CHECKING
 
 from ..chat.frontend import AnswerDisplay
-from ..display.formats import format_json, render_plain_text
-from ..display.text import FinalOnlyDisplay, TextStreamDisplay, WriteFooter
 from ..errors import InterruptedAnswerError, SetupError
 from ..prompt.output_formats import OutputFormat
 from ..terminal import sanitize_for_stream, sanitize_text
-from ..types.messages import Answer, AnswerSet
+from ..types.messages import Answer
 
-StoreResult = Callable[[str, Answer | AnswerSet], None]
+if TYPE_CHECKING:
+    from ..display.text import WriteFooter
+    from ..types.answer_set import AnswerSet
+
+
+StoreResult = Callable[[str, "Answer | AnswerSet"], None]
 PrintLine = Callable[[str], None]
 
 
@@ -20,9 +23,11 @@ def create_text_display(
     output_format: OutputFormat,
     footer_style: str,
     print_line: PrintLine,
-    write_footer: WriteFooter | None = None,
+    write_footer: "WriteFooter | None" = None,
 ) -> AnswerDisplay:
     """Return a display that prints an answer: as it arrives, or once it is complete."""
+    from ..display.text import FinalOnlyDisplay, TextStreamDisplay
+
     if output_format.name in {"markdown", "text", "correction"}:
         return TextStreamDisplay(footer_style, print_line, write_footer=write_footer)
     return FinalOnlyDisplay(
@@ -51,6 +56,8 @@ def confirm(question: str) -> bool:
 
 def read_secret(question: str) -> str:
     """Return the secret that the user types; raise SetupError where nobody can be asked."""
+    from getpass import getpass
+
     try:
         return getpass(sanitize_text(question))
     except KeyboardInterrupt:
@@ -63,6 +70,8 @@ def read_secret(question: str) -> str:
 
 
 def _print_answer(answer: Answer, output_format: OutputFormat) -> None:
+    from ..display.formats import format_json, render_plain_text
+
     text = (
         format_json(answer.raw)
         if output_format.name == "raw"

@@ -7,8 +7,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from .escaping import LINE_END_PATTERN, format_html_code_block, normalize_text
-from .formulas import find_open_formula
-from .inlines import neutralize_inlines
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -96,6 +94,8 @@ def split_complete_blocks(text: str) -> tuple[str, str]:
 
     The last block is always part of the rest; so is an incomplete display formula.
     """
+    from .formulas import find_open_formula
+
     lines = _split_lines(text)
     tokens = _get_block_parser().parse(_join_normalized(lines))
     block_starts = [0, *(token.map[0] for token in tokens if token.level == 0 and token.map)]
@@ -138,6 +138,8 @@ def strip_remote_content(text: str) -> str:
     dollar signs on one line. Of everything that could load or run something, only links to http,
     https and mailto and images with inline data remain.
     """
+    from .inlines import neutralize_inlines
+
     text = normalize_text(text)
     if not NEEDS_REWRITING_PATTERN.search(text):
         return text

@@ -1,7 +1,7 @@
 """Limits of calls: budgets admit, lower or reject a call; rate limits delay it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from typing import NamedTuple
@@ -63,8 +63,7 @@ def parse_neurons(text: str) -> float:
     return amount
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """A call that fits its budgets: the neurons to reserve, and the max_tokens of its answer.
 
     `lowered_by` is the limit for which max_tokens was lowered, or None.

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..types.messages import Request
 from ..types.usage import Model, Usage
@@ -21,26 +21,27 @@ PIXELS_PER_TILE = 512 * 512  # pixels
 PIXELS_PER_MEGAPIXEL = 1024 * 1024  # pixels
 
 # The bundled price list and the live one name the same units differently.
-TOKEN_PRICE_FIELDS = (
-    (re.compile(r"^M cached input tokens$"), "neurons_cached"),
-    (re.compile(r"^M input tokens$"), "neurons_in"),
-    (re.compile(r"^M output tokens$"), "neurons_out"),
-)
-UNIT_NAMES = (
-    (re.compile(r"^input 512\D+512 tile, per step"), "input tile step"),
-    (re.compile(r"^output 512\D+512 tile, per step"), "output tile step"),
-    (re.compile(r"^input 512\D+512 tile"), "input tile"),
-    (re.compile(r"^output 512\D+512 tile"), "output tile"),
-    (re.compile(r"^512\D+512 tile"), "tile"),
-    (re.compile(r"^step"), "step"),
-    (re.compile(r"^first MP"), "first megapixel"),
-    (re.compile(r"^subsequent MP"), "next megapixel"),
-    (re.compile(r"^input image MP"), "input megapixel"),
-    (re.compile(r"^audio minute"), "audio minute"),
-    (re.compile(r"^1k characters"), "1k characters"),
-    (re.compile(r"^M images"), "M images"),
-    (re.compile(r"^inference request"), "request"),
-)
+TOKEN_PRICE_FIELDS = {
+    "M cached input tokens": "neurons_cached",
+    "M input tokens": "neurons_in",
+    "M output tokens": "neurons_out",
+}
+UNIT_NAMES = {  # by the start of the unit; the first that fits counts
+    "input 512x512 tile, per step": "input tile step",
+    "output 512x512 tile, per step": "output tile step",
+    "input 512x512 tile": "input tile",
+    "output 512x512 tile": "output tile",
+    "512x512 tile": "tile",
+    "step": "step",
+    "first MP": "first megapixel",
+    "subsequent MP": "next megapixel",
+    "input image MP": "input megapixel",
+    "audio minute": "audio minute",
+    "1k characters": "1k characters",
+    "M images": "M images",
+    "inference request": "request",
+}
+TILE_SIZE = r"512\D+512"  # written in several ways
 # Units whose own names are not clear to users.
 UNIT_LABELS = {"tile": "512×512 tile", "step": "step and tile"}
 DEFAULT_IMAGE_SIDE = 1024  # pixels, if the request does not set a size
@@ -56,20 +57,20 @@ def parse_prices(price_list: Iterable[tuple[str, float]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     units: dict[str, float] = {}
     for unit, neurons in price_list:
-        field, name = _match_unit(TOKEN_PRICE_FIELDS, unit), _match_unit(UNIT_NAMES, unit)
-        if field:
-            fields[field] = neurons / 1000
-        elif name:
+        if unit in TOKEN_PRICE_FIELDS:
+            fields[TOKEN_PRICE_FIELDS[unit]] = neurons / 1000
+        elif name := _find_unit_name(unit):
             units[name] = neurons
     return {**fields, "units": units}
 
 
-def _match_unit(table: Iterable[tuple[re.Pattern[str], str]], unit: str) -> str:
-    return next((name for pattern, name in table if pattern.match(unit)), "")
+def _find_unit_name(unit: str) -> str:
+    if "512" in unit:
+        unit = re.sub(TILE_SIZE, "512x512", unit, count=1)
+    return next((name for start, name in UNIT_NAMES.items() if unit.startswith(start)), "")
 
 
-@dataclass(frozen=True, slots=True)
-class WorkUnits:
+class WorkUnits(NamedTuple):
     """The amounts of a native task that its price depends on.
 
     `pixels` are of the generated image, `input_pixels` of the input images. `seconds` are of
@@ -141,8 +142,7 @@ def to_usd(neurons: float) -> float:
     return neurons * USD_PER_NEURON
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(NamedTuple):
     """Neurons per token of one model: prompt tokens, cached prompt tokens, completion tokens.
 
     `billed_calls` is the number of billed calls in the calibration; 0 for the price list.
@@ -257,8 +257,7 @@ class Cost:
         return replace(self, max_tokens=max_tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSize:
+class RequestSize(NamedTuple):
     """The sizes of a request that its price depends on.
 
     `prompt_tokens_min` and `prompt_tokens_max` are estimated bounds for the prompt. `max_tokens`

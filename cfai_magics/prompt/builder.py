@@ -1,17 +1,20 @@
 """Build the messages of a prompt and split its cost among its parts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..media.images import Image, figure_bytes, from_data_url, prepare_image
 from ..pricing.prices import Rates, catalog_rates
 from ..pricing.tokens import estimate_tokens
 from ..types.messages import Answer, Message
 from ..types.usage import Model, Usage
-from .history import Turn
-from .serialize import SerializedValue, SizeLimits, to_text
-from .template import Field, evaluate_field, parse_template, truncate_source
+from .serialize import SizeLimits
+
+if TYPE_CHECKING:
+    from ..media.images import Image
+    from .history import Turn
+    from .serialize import SerializedValue
+    from .template import Field
+
 
 PartKind = Literal[
     "system", "form", "history", "cell", "traceback", "variable", "image", "functions", "call"
@@ -19,14 +22,13 @@ PartKind = Literal[
 Evaluate = Callable[[str], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part of a prompt: its kind, its text or image, and a name such as the expression."""
 
     kind: PartKind
     text: str = ""
     name: str = ""
-    image: Image | None = None
+    image: "Image | None" = None
 
     @property
     def content(self) -> dict[str, Any]:
@@ -36,8 +38,7 @@ class Part:
         return {"type": "image_url", "image_url": {"url": self.image.data_url}}
 
 
-@dataclass(frozen=True, slots=True)
-class UserMessage:
+class UserMessage(NamedTuple):
     """The question of one cell: its parts in order, and notes for the user."""
 
     parts: tuple[Part, ...]
@@ -52,6 +53,8 @@ def build_user_message(text: str, evaluate: Evaluate | None, limits: SizeLimits)
     """
     if evaluate is None or "{{" not in text:
         return UserMessage((Part("cell", text),))
+    from .template import Field, evaluate_field, parse_template
+
     template = parse_template(text)
     notes: list[str] = []
     parts: list[Part] = []
@@ -67,19 +70,25 @@ def build_user_message(text: str, evaluate: Evaluate | None, limits: SizeLimits)
     return UserMessage(tuple(parts), (*notes, *_unparsed_notes(template.unparsed)))
 
 
-def _serialize_value(value: Any, limits: SizeLimits) -> SerializedValue | bytes:
+def _serialize_value(value: Any, limits: SizeLimits) -> "SerializedValue | bytes":
     """Return a value as text, or the bytes of a figure or image."""
+    from ..media.images import figure_bytes
+    from .serialize import to_text
+
     image_bytes = figure_bytes(value)
     return to_text(value, limits) if image_bytes is None else image_bytes
 
 
-def _build_part(field: Field, value: SerializedValue | bytes) -> Part:
+def _build_part(field: "Field", value: "SerializedValue | bytes") -> Part:
+    from ..media.images import prepare_image
+    from .serialize import SerializedValue
+
     if isinstance(value, SerializedValue):
         return Part("variable", value.text, field.expression)
     return Part("image", name=field.expression, image=prepare_image(field.expression, value))
 
 
-def _truncation_notes(field: Field, value: SerializedValue | bytes) -> list[str]:
+def _truncation_notes(field: "Field", value: "SerializedValue | bytes") -> list[str]:
     if isinstance(value, bytes) or not value.truncated_to:
         return []
     setting = "table_rows" if value.truncated_to.endswith("rows") else "value_characters"
@@ -90,6 +99,8 @@ def _truncation_notes(field: Field, value: SerializedValue | bytes) -> list[str]
 
 
 def _unparsed_notes(unparsed: tuple[str, ...]) -> list[str]:
+    from .template import truncate_source
+
     if not unparsed:
         return []
     first = truncate_source(" ".join(unparsed[0].split()))
@@ -97,8 +108,10 @@ def _unparsed_notes(unparsed: tuple[str, ...]) -> list[str]:
     return [f"Sent as typed: {first} is no Python expression{others}."]
 
 
-def _build_turn_parts(turn: Turn) -> list[Part]:
+def _build_turn_parts(turn: "Turn") -> list[Part]:
     """Return the parts of an earlier turn: its text and its images."""
+    from ..media.images import from_data_url
+
     name = f"turn {turn.position}"
     urls = [] if isinstance(turn.content, str) else [_get_image_url(part) for part in turn.content]
     text = f"{turn.question}\n\n{turn.answer}"
@@ -112,13 +125,12 @@ def _get_image_url(part: dict[str, Any]) -> str:
     return str(part.get("image_url", {}).get("url", ""))
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(NamedTuple):
     """Everything that is sent with one request."""
 
     user_message: UserMessage
     system: tuple[Part, ...] = ()
-    history: tuple[Turn, ...] = ()
+    history: "tuple[Turn, ...]" = ()
     dropped_turns: int = 0  # earlier turns that did not fit the window
     extra_parts: tuple[Part, ...] = ()  # sent with the request, but not in `messages`
 
@@ -141,7 +153,7 @@ class Prompt:
         return (*self.system, *history_parts, *self.user_message.parts, *self.extra_parts)
 
     @property
-    def images(self) -> tuple[Image, ...]:
+    def images(self) -> "tuple[Image, ...]":
         """The images of the question."""
         parts = self.user_message.parts
         if len(parts) == 1 and parts[0].image is None:
@@ -158,8 +170,7 @@ class Prompt:
         return [part.content for part in parts if part.image or part.text.strip()]
 
 
-@dataclass(frozen=True, slots=True)
-class PartCost:
+class PartCost(NamedTuple):
     """The cost of one part of a call: its tokens, and its neurons if the price is known."""
 
     part: Part | None  # None for the answer
@@ -167,8 +178,7 @@ class PartCost:
     neurons: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class PromptReport:
+class PromptReport(NamedTuple):
     """A prompt as sent, with its answer and model."""
 
     prompt: Prompt
@@ -186,7 +196,7 @@ class PromptReport:
         if not total or self.answer.neurons is None:
             return shares
         factor = self.answer.neurons / total
-        return tuple(replace(share, neurons=(share.neurons or 0.0) * factor) for share in shares)
+        return tuple(share._replace(neurons=(share.neurons or 0.0) * factor) for share in shares)
 
     def fraction(self, share: PartCost) -> float | None:
         """Return the fraction of the total cost, from 0 to 1; None if the price is not known."""

@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InvalidOptionError
 from ..markdown.blocks import find_first_code_block, find_first_table
@@ -30,8 +30,7 @@ class FormatError(ValueError):
     """The answer does not have the output format; the message is shown to the user."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFormat:
+class OutputFormat(NamedTuple):
     """One output format: its instruction in the system prompt, and its parser.
 
     `stream_fence` is the language of the code fence around a streamed answer that is not Markdown.
@@ -150,8 +149,7 @@ def apply_format(answer: Answer, output_format: OutputFormat) -> Answer:
         return replace(answer, notes=(*answer.notes, str(error)))
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(NamedTuple):
     """One JSON Schema; `pydantic_model` is the pydantic model that it was made from, if any."""
 
     json_schema: Mapping[str, Any]

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -43,8 +43,7 @@ class SizeLimits(NamedTuple):
     characters: int = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class SerializedValue:
+class SerializedValue(NamedTuple):
     """A value as text; `truncated_to` says how much of it, "" if it is complete."""
 
     text: str

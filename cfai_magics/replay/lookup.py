@@ -1,22 +1,19 @@
 """The result of a cassette lookup, and checks on whether an answer may be recorded."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingCredentialsError
-from ..secret_patterns import contains_token
-from ..types.results import Provenance
+from ..types.provenance import Provenance
 from .fingerprint import RecordedRequest
-from .interaction import CAPTURE_EXTENSION, Interaction
 
 if TYPE_CHECKING:
+    from .interaction import Interaction
     from .playback import Capture, CapturedCall
 
 MAX_INTERACTION_BYTES = 4_000_000  # of one line: cassettes in git should stay readable
 
 
-@dataclass(slots=True)
 class Lookup:
     """The result of looking up one request in the cassette.
 
@@ -26,19 +23,24 @@ class Lookup:
     credentials are missing.
     """
 
-    request: RecordedRequest
-    provenance: Provenance
-    interaction: Interaction | None = None
-    fallback: Interaction | None = None
-    explain_miss: Callable[[], str] = str
-    capture: "Capture | None" = None
-    save_recording: Callable[[], list[str]] = list
-    notes: list[str] = field(default_factory=list)
+    def __init__(self, request: RecordedRequest, provenance: Provenance) -> None:
+        self.request = request
+        self.provenance = provenance
+        self.interaction: Interaction | None = None
+        self.fallback: Interaction | None = None
+        self.explain_miss: Callable[[], str] = str
+        self.capture: Capture | None = None
+        self.save_recording: Callable[[], list[str]] = list
+        self.notes: list[str] = []
 
     @property
     def extensions(self) -> dict[str, Any]:
         """The request extensions that let RecordingTransport capture the responses."""
-        return {CAPTURE_EXTENSION: self.capture} if self.capture else {}
+        if self.capture is None:
+            return {}
+        from .interaction import CAPTURE_EXTENSION
+
+        return {CAPTURE_EXTENSION: self.capture}
 
     def add_miss_reason(self, error: MissingCredentialsError) -> MissingCredentialsError:
         """Return the error with the reason why no recording was replayed."""
@@ -62,8 +64,10 @@ def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
     return ""
 
 
-def interaction_reject_reason(interaction: Interaction) -> str:
+def interaction_reject_reason(interaction: "Interaction") -> str:
     """Return why an interaction must not be written; empty if it may be."""
+    from ..secret_patterns import contains_token
+
     line = interaction.to_line()
     if len(line) > MAX_INTERACTION_BYTES:
         return f"it has {len(line) / 1e6:,.1f} MB, and a recording takes up to 4 MB of each"

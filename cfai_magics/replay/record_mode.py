@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import CoursePolicyError, InvalidOptionError
 from ..paths import parse_user_path
@@ -22,8 +22,7 @@ DESCRIPTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RecordMode:
+class RecordMode(NamedTuple):
     """A record mode, its cassette path, and the source that set it.
 
     `mode` is one of RECORD_MODES, or IMPLICIT. `path` is None for the cassette next to the
@@ -105,7 +104,8 @@ def resolve_mode(
             return OFF
         record_mode = RecordMode(IMPLICIT, path, "the file lies beside the notebook")
     instant = bool(environ.get(INSTANT_VARIABLE))
-    return replace(_with_path(record_mode, notebook), instant=record_mode.instant or instant)
+    record_mode = _with_path(record_mode, notebook)
+    return record_mode._replace(instant=record_mode.instant or instant)
 
 
 def _apply_lock(locked_mode: RecordMode, override: RecordMode | None) -> RecordMode:
@@ -113,8 +113,7 @@ def _apply_lock(locked_mode: RecordMode, override: RecordMode | None) -> RecordM
     if override is None:
         return locked_mode
     names_file = locked_mode.path is None and override.mode == locked_mode.mode
-    return replace(
-        locked_mode,
+    return locked_mode._replace(
         path=override.path if names_file else locked_mode.path,
         instant=override.instant,
     )
@@ -127,8 +126,7 @@ def _off_without_notebook(record_mode: RecordMode, notebook: str) -> RecordMode:
         or default_cassette_path(notebook) is not None
     ):
         return record_mode
-    return replace(
-        record_mode,
+    return record_mode._replace(
         mode="off",
         source=f"{record_mode.source} says {record_mode.mode}, of notebooks",
     )
@@ -140,7 +138,7 @@ def _with_path(record_mode: RecordMode, notebook: str) -> RecordMode:
     path = default_cassette_path(notebook)
     if path is None:
         raise _missing_path_error(record_mode.mode, Path(notebook).name)
-    return replace(record_mode, path=path)
+    return record_mode._replace(path=path)
 
 
 def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:

@@ -13,17 +13,15 @@ from .. import forks
 from ..backends.selector import WrapTransport
 from ..errors import MissingCredentialsError, NotRecordedError, StorageError
 from ..settings import Cfai
-from ..types.results import Provenance
-from .cassette import Cassette
-from .contents import Contents
+from ..types.provenance import Provenance
 from .fingerprint import RecordedRequest
-from .interaction import Interaction
-from .lookup import Lookup, interaction_reject_reason, reject_reason
-from .mismatch import explain_mismatch
+from .lookup import Lookup
 from .record_mode import IMPLICIT, RecordMode, RecordModeResolver
 
 if TYPE_CHECKING:
     from ..workers_ai.client import WorkersAI
+    from .cassette import Cassette
+    from .contents import Contents
 
 
 class Recorder(forks.ChildForkHook):
@@ -86,8 +84,10 @@ class Recorder(forks.ChildForkHook):
         """Reset the count of equal requests, at the start of a cell."""
         self._request_counts.clear()
 
-    def cassette(self, path: Path) -> Cassette:
+    def cassette(self, path: Path) -> "Cassette":
         """Return the cassette at a path."""
+        from .cassette import Cassette
+
         return self._cassettes.setdefault(path, Cassette(path, self._lock_dir))
 
     def find_full_model_name(self, short_name: str) -> str:
@@ -175,7 +175,9 @@ class Recorder(forks.ChildForkHook):
         with self._lock:
             return self._fill_lookup(lookup, record_mode, self.cassette(record_mode.path))
 
-    def _fill_lookup(self, lookup: Lookup, record_mode: RecordMode, cassette: Cassette) -> Lookup:
+    def _fill_lookup(
+        self, lookup: Lookup, record_mode: RecordMode, cassette: "Cassette"
+    ) -> Lookup:
         contents = cassette.contents()
         index = self._next_index(cassette, lookup.request)
         lookup.notes = self._new_corruption_notes(cassette, contents)
@@ -206,14 +208,14 @@ class Recorder(forks.ChildForkHook):
             lookup.interaction = lookup.fallback = None
             lookup.notes.append("The recorded answer is damaged, and was left as it is.")
 
-    def _next_index(self, cassette: Cassette, request: RecordedRequest) -> int:
+    def _next_index(self, cassette: "Cassette", request: RecordedRequest) -> int:
         key = (cassette.path, request.fingerprint)
         index = self._request_counts[key]
         self._request_counts[key] += 1
         self._max_per_cell[key] = max(self._max_per_cell[key], index + 1)
         return index
 
-    def _new_corruption_notes(self, cassette: Cassette, contents: Contents) -> list[str]:
+    def _new_corruption_notes(self, cassette: "Cassette", contents: "Contents") -> list[str]:
         """Return a note on corrupt lines, once until other lines are corrupt."""
         listed = "; ".join(contents.corruption_notes)
         note = f"In {cassette.path.name} {listed}: skipped, and left as it is." if listed else ""
@@ -221,8 +223,10 @@ class Recorder(forks.ChildForkHook):
         return [note] if note and is_new else []
 
     def _miss_reason(
-        self, cassette: Cassette, contents: Contents, request: RecordedRequest
+        self, cassette: "Cassette", contents: "Contents", request: RecordedRequest
     ) -> str:
+        from .mismatch import explain_mismatch
+
         if not cassette.exists():
             return f"there is no {cassette.path}"
         difference = explain_mismatch(
@@ -234,8 +238,13 @@ class Recorder(forks.ChildForkHook):
 
     # --- recording
 
-    def _save(self, lookup: Lookup, index: int, cassette: Cassette, *, refresh: bool) -> list[str]:
+    def _save(
+        self, lookup: Lookup, index: int, cassette: "Cassette", *, refresh: bool
+    ) -> list[str]:
         """Write a complete answer to the cassette; return notes, such as why it is rejected."""
+        from .interaction import Interaction
+        from .lookup import interaction_reject_reason, reject_reason
+
         captured = lookup.capture.to_captured_call() if lookup.capture else None
         if captured is None:
             return lookup.notes

@@ -23,22 +23,22 @@ from ..replay.fingerprint import (
     fingerprint_embeddings,
     fingerprint_task,
 )
-from ..replay.interaction import Interaction
 from ..replay.lookup import Lookup
 from ..replay.record_mode import RecordMode
 from ..replay.recorder import Recorder
 from ..settings import Cfai
 from ..storage.ledger import CallContext
 from ..types.messages import Message, Request, check_messages, collect_stop_sequences
-from ..types.results import Provenance, RecordingInfo
+from ..types.provenance import Provenance, RecordingInfo
 from ..types.usage import Catalog, Model
 from ..workers_ai.endpoints import chat_body
 from ..workers_ai.gateway import Gateway
-from ..workers_ai.task_requests import Payload, TaskRequest
 from .reservation import FREE_RATES, Accounting, FreeReservation, Reservation
 
 if TYPE_CHECKING:
+    from ..replay.interaction import Interaction
     from ..workers_ai.client import WorkersAI
+    from ..workers_ai.task_requests import Payload, TaskRequest
 
 NO_BODY: Mapping[str, Any] = {}
 
@@ -252,9 +252,9 @@ class CallResolver:
     def resolve_task(
         self,
         target: Target,
-        payload: Payload,
+        payload: "Payload",
         send_kwargs: Mapping[str, Any],
-        task_request: TaskRequest,
+        task_request: "TaskRequest",
     ) -> Call:
         """Return the call of a native task; `send_kwargs` as in WorkersAI.run."""
         call = self._resolve(fingerprint_task(target.model.name, payload, send_kwargs), target)
@@ -294,7 +294,7 @@ class CallResolver:
         return self._recorder.has_recording(recorded_request, self._recorder.record_mode)
 
     def is_task_recorded(
-        self, model: str, payload: Payload, send_kwargs: Mapping[str, Any]
+        self, model: str, payload: "Payload", send_kwargs: Mapping[str, Any]
     ) -> bool:
         """Return whether a recording would answer a native task.
 
@@ -418,7 +418,7 @@ def _local_model_name(target: Target) -> str:
 
 
 def _recording_info(
-    accounting: Accounting, model: Model, interaction: Interaction
+    accounting: Accounting, model: Model, interaction: "Interaction"
 ) -> RecordingInfo:
     """Return the recording's date and the neurons that a live call would cost.
 

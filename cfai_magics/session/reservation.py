@@ -35,20 +35,14 @@ from ..pricing.prices import (
 )
 from ..storage.ledger import CallContext, CallOutcome, Ledger
 from ..types.messages import Request
-from ..types.results import TaskResult
 from ..types.usage import CHAT_TASK, ActiveCall, DayUsage, Limit, Model, Status, Usage
-from ..workers_ai.task_requests import (
-    TaskRequest,
-    collect_answer_text,
-    collect_text,
-    is_free_conversion,
-    max_answer_tokens,
-    work_units,
-)
 from .observers import Observers
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
+    from ..types.results import TaskResult
+    from ..workers_ai.task_requests import TaskRequest
 
 FREE_RATES = Rates(0.0, 0.0, 0.0)  # of the local model
 
@@ -85,8 +79,15 @@ class Accounting:
             return None
         return estimate_cost(request, catalog_rates(model) or model_rates, model_rates)
 
-    def estimate_task_cost(self, model: Model, task_request: TaskRequest) -> Cost | None:
+    def estimate_task_cost(self, model: Model, task_request: "TaskRequest") -> Cost | None:
         """Return the estimated cost of a native task; None if its price or length is unknown."""
+        from ..workers_ai.task_requests import (
+            collect_text,
+            is_free_conversion,
+            max_answer_tokens,
+            work_units,
+        )
+
         if is_free_conversion(task_request):
             return Cost(0.0, 0.0, 0.0, 0)
         if catalog_rates(model) is not None:
@@ -101,8 +102,10 @@ class Accounting:
         price = price_work_units(model, work)
         return None if price is None else Cost(price, price, 0.0, 0)
 
-    def price_task(self, model: Model, task_request: TaskRequest, result: TaskResult) -> Usage:
+    def price_task(self, model: Model, task_request: "TaskRequest", result: "TaskResult") -> Usage:
         """Return the usage of a native task: as billed, else estimated from its tokens or work."""
+        from ..workers_ai.task_requests import is_free_conversion, work_units
+
         usage = result.usage
         if catalog_rates(model) is not None:
             return with_estimate(
@@ -160,8 +163,12 @@ class Accounting:
         return DailyQuotaError(cause, DailyQuotaError.renewal_hint(f", in {time_left}"))
 
 
-def _with_estimated_tokens(usage: Usage, task_request: TaskRequest, result: TaskResult) -> Usage:
+def _with_estimated_tokens(
+    usage: Usage, task_request: "TaskRequest", result: "TaskResult"
+) -> Usage:
     """Return the usage of a task billed by tokens; estimated if the response has none."""
+    from ..workers_ai.task_requests import collect_answer_text, collect_text
+
     if usage.prompt_tokens:
         return usage
     input_text, output_text = collect_text(task_request.fields), collect_answer_text(result.result)

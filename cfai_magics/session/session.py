@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import forks
-from ..arguments import check_method_arguments, collect_texts
+from ..arguments import check_method_arguments
 from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
@@ -17,7 +17,7 @@ from ..errors import (
     InvalidOptionError,
     ModelNotFoundError,
 )
-from ..pricing.catalog import CatalogStore, exact_or_unlisted, suggest_models
+from ..pricing.catalog import CatalogStore, exact_or_unlisted
 from ..pricing.limits import RateDelay, rate_limit_for
 from ..pricing.prices import Cost, RequestSize, get_max_tokens_field, with_max_tokens
 from ..replay.recorder import Recorder
@@ -25,22 +25,21 @@ from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
 from ..storage.ledger import CallContext, Ledger
 from ..types.messages import Answer, Message, Request, require_request
-from ..types.results import Embeddings, TaskResult
 from ..types.usage import ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
 from ..workers_ai.retry import OnRetry
-from ..workers_ai.task_requests import Payload, check_files, check_payload
 from .call import Call, CallOrigin, CallResolver, ClientGroup, Target, build_target_request
 from .observers import Callback, Observers, Resource, Unwatch
-from .parallel import BudgetPool, ParallelStreams
-from .reservation import Accounting, Reservation, reserve_group
+from .reservation import Accounting, Reservation
 from .stream import AnswerStream
-from .task_calls import TO_MARKDOWN_MODEL, Files, TaskCalls
 
 if TYPE_CHECKING:
     import httpx
 
+    from ..types.results import Embeddings, TaskResult
     from ..workers_ai.chat_stream import ChatStream
+    from .parallel import BudgetPool, ParallelStreams
+    from .task_calls import Files, TaskCalls
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
@@ -109,7 +108,6 @@ class Session(forks.ChildForkHook, Unpicklable):
         settings.observe(self._on_setting_changed)
         self._wall_clock = wall_clock
         self._clock = clock
-        self._task_calls = TaskCalls(self.accounting, self.resolver, clock, self._add_hints)
         self._catalog_store = CatalogStore(home)
         forks.register(self)
 
@@ -220,7 +218,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         max_neurons: float | None = None,
         thread: str = "",
         gateway: str = "",
-        pool: BudgetPool | None = None,
+        pool: "BudgetPool | None" = None,
     ) -> AnswerStream:
         """Return the stream of an answer: reserved when it starts, settled however it ends.
 
@@ -269,7 +267,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         max_neurons: float | None = None,
         thread: str = "",
         gateway: str = "",
-        pool: BudgetPool | None = None,
+        pool: "BudgetPool | None" = None,
     ) -> AnswerStream:
         """Return the same as `stream` for a request to a resolved model."""
         if self.settings.course.path is not None:
@@ -289,7 +287,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         max_neurons: float | None = None,
         gateway: str = "",
         targets: Sequence[Target] | None = None,
-    ) -> ParallelStreams:
+    ) -> "ParallelStreams":
         """Return the parallel streams of the answers to all requests.
 
         The cost of all is reserved as one sum before the first is sent.
@@ -306,6 +304,9 @@ class Session(forks.ChildForkHook, Unpicklable):
         Raises:
             CfaiError: As for `stream`. An error of one request does not stop the others.
         """
+        from .parallel import ParallelStreams
+        from .reservation import reserve_group
+
         request_list = [requests] if isinstance(requests, Request) else list(requests)
         for request in request_list:
             require_request(request)
@@ -407,7 +408,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         *,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
-    ) -> Embeddings:
+    ) -> "Embeddings":
         """Return one embedding vector per text, in the order of the texts.
 
         Args:
@@ -423,6 +424,8 @@ class Session(forks.ChildForkHook, Unpicklable):
             InvalidOptionError: One of the texts is not a str. Nothing was sent.
             CfaiError: As for `stream`.
         """
+        from ..arguments import collect_texts
+
         requested, all_texts = (
             model or EMBEDDING_MODEL,
             collect_texts(texts, "texts"),
@@ -433,18 +436,18 @@ class Session(forks.ChildForkHook, Unpicklable):
         request = Request(target.model.name, tuple({"content": text} for text in all_texts))
         full_name = self.resolver.full_model_name(requested, self.catalog())
         call = self.resolver.resolve_embeddings(request, target, full_name, all_texts)
-        return self._task_calls.embed(all_texts, call, on_retry, max_neurons)
+        return self._create_task_calls().embed(all_texts, call, on_retry, max_neurons)
 
     def run(
         self,
         model: str,
-        payload: Payload,
+        payload: "Payload",
         *,
         content_type: str | None = None,
         files: Mapping[str, Any] | None = None,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
-    ) -> TaskResult:
+    ) -> "TaskResult":
         """Run a native task of Workers AI and return its unparsed result.
 
         Args:
@@ -463,20 +466,22 @@ class Session(forks.ChildForkHook, Unpicklable):
             InvalidOptionError: An argument is not valid. Nothing was sent.
             CfaiError: As for `stream`.
         """
+        from ..workers_ai.task_requests import check_payload
+
         check_payload(payload, files)
         self.backend.ensure_local_server()
         target = self._target_of(self.resolve_catalog_model(model))
         self.settings.course.check_task(target.model, payload)
         call_kwargs = {"content_type": content_type, "files": files}
-        return self._task_calls.run(target, payload, on_retry, max_neurons, **call_kwargs)
+        return self._create_task_calls().run(target, payload, on_retry, max_neurons, **call_kwargs)
 
     def to_markdown(
         self,
-        files: Files,
+        files: "Files",
         *,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
-    ) -> TaskResult:
+    ) -> "TaskResult":
         """Convert documents to Markdown with Workers AI.
 
         Args:
@@ -491,11 +496,19 @@ class Session(forks.ChildForkHook, Unpicklable):
             InvalidOptionError: A document has another form. Nothing was sent.
             CfaiError: As for `stream`.
         """
+        from ..workers_ai.task_requests import check_files
+        from .task_calls import TO_MARKDOWN_MODEL
+
         check_files(files)
         self.settings.course.check_model(TO_MARKDOWN_MODEL.name)
         self.backend.ensure_local_server()
         target = self._target_of(TO_MARKDOWN_MODEL)
-        return self._task_calls.to_markdown(target, files, on_retry, max_neurons)
+        return self._create_task_calls().to_markdown(target, files, on_retry, max_neurons)
+
+    def _create_task_calls(self) -> "TaskCalls":
+        from .task_calls import TaskCalls
+
+        return TaskCalls(self.accounting, self.resolver, self._clock, self._add_hints)
 
     def _target_of(self, model: Model) -> Target:
         """Return the target of a model on the current backend."""
@@ -522,6 +535,8 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     def _add_hints(self, error: CfaiError) -> CfaiError:
         """Return the error with the session's hints, such as similar model names."""
+        from ..pricing.catalog import suggest_models
+
         if isinstance(error, ModelNotFoundError) and error.model:
             suggestions = suggest_models(error.model, self.catalog())
             error.hint = (

@@ -5,13 +5,10 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from weakref import finalize
-
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from .. import forks, state_files
 from ..errors import StorageError
@@ -241,6 +238,8 @@ def run_with_progress(
 
     The connection must allow other threads. SQLite itself would not notice an interrupt.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(check, connection)
         try:
@@ -257,6 +256,13 @@ def _connect_with_retries(
     connect: Callable[[], sqlite3.Connection], lock_timeout: float
 ) -> sqlite3.Connection:
     """Open with retries: the busy timeout does not cover another kernel's switch to WAL."""
+    try:
+        return connect()
+    except sqlite3.Error as error:
+        if not _is_busy(error):
+            raise
+    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
     retrying = Retrying(
         retry=retry_if_exception(_is_busy),
         stop=stop_after_delay(lock_timeout),

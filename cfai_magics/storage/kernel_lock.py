@@ -7,8 +7,6 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
 from .. import forks, state_files
 from ..errors import StorageError
 
@@ -60,6 +58,8 @@ class KernelLock(forks.ChildForkHook):
             state_files.create_folder(self._folder)
             if sys.platform != "win32" and hasattr(os, "register_at_fork"):
                 return _Flock(path)
+            from filelock import FileLock
+
             file_lock = FileLock(path, mode=state_files.FILE_MODE, thread_local=False)
             file_lock.acquire(timeout=0)
         except OSError as error:
@@ -71,6 +71,8 @@ class KernelLock(forks.ChildForkHook):
 
     def is_alive(self, name: str) -> bool:
         """Return whether the kernel of this name is still running."""
+        from filelock import FileLock, Timeout
+
         if name == self.name:
             return True
         lock = FileLock(self._lock_path(name), mode=state_files.FILE_MODE)

@@ -6,10 +6,10 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import starmap
 from pathlib import Path
 from sqlite3 import Connection
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import forks
 from ..errors import StorageError
@@ -27,7 +27,9 @@ from ..types.usage import (
 from .database import BUSY_TIMEOUT, Database, seconds_to_midnight, utc_day
 from .kernel_lock import KernelLock
 from .ledger_schema import MIGRATIONS
-from .usage_queries import History
+
+if TYPE_CHECKING:
+    from .usage_queries import History
 
 FREE_DAILY_NEURONS = 10_000.0  # per day and account, on the free and the paid plan
 SPENT_SQL = {
@@ -72,8 +74,7 @@ SETTLE = (
 CallKey = tuple[str, str, str]  # model, task, fingerprint of the request
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
+class CallContext(NamedTuple):
     """The account (hashed), notebook and thread of a call; names may be empty."""
 
     account: str
@@ -141,8 +142,7 @@ class Budgets:
                 connection.execute("INSERT INTO budgets VALUES (?, ?, ?)", (scope, name, neurons))
 
 
-@dataclass(frozen=True, slots=True)
-class CallOutcome:
+class CallOutcome(NamedTuple):
     """How a call ended: its status, usage with neurons, and times in seconds.
 
     With `is_guess` the neurons are not from the server: they are capped at the reservation.
@@ -178,12 +178,18 @@ class Ledger(forks.ChildForkHook):
         self._lock_timeout = lock_timeout
         self._pending_writes: list[Write] = []
         self.budgets = Budgets(self._database, self._kernel_lock, clock, tuple(course_budgets))
-        self.history = History(self._database, clock)
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
         """Leave unwritten settlements to the parent."""
         self._pending_writes = []
+
+    @property
+    def history(self) -> "History":
+        """Queries on past usage."""
+        from .usage_queries import History
+
+        return History(self._database, self._clock)
 
     @property
     def path(self) -> Path:

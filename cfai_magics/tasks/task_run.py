@@ -3,7 +3,8 @@
 import time
 from argparse import Namespace
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from ..chat.frontend import AnswerDisplay, Frontend
 from ..display.preview import REPLAY_NOTE, TaskPreview, redact_for_display
@@ -46,8 +47,7 @@ FLAG_BY_OPTION = {
 MAX_LISTED_MODELS = 5  # models that an error names
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRun:
+class TaskRun(NamedTuple):
     """One native task, ready to be sent."""
 
     frontend: Frontend

@@ -1,25 +1,16 @@
 """Types for chat: requests, stream deltas, answers and sets of answers."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
-from itertools import product
-from operator import add
-from typing import Any, overload
+from typing import Any
 
 from ..arguments import check_value, collect_texts
 from ..errors import InvalidOptionError
-from ..markdown.blocks import find_first_code_block, strip_remote_content
-from ..markdown.escaping import escape_markdown
-from ..media.generated import GeneratedMedia
-from ..terminal import sanitize_text
-from .results import Provenance, output_metadata, to_data_frame
-from .usage import CostBasis, DayUsage, Usage, WithUsage
+from .provenance import Provenance, output_metadata
+from .usage import DayUsage, Usage, WithUsage
 
 Message = Mapping[str, Any]
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
-ColumnKey = tuple[str, float | None]  # model and temperature
 # The fields of a Request with a rule in arguments.py; `think` is None without reasoning.
 OPTIONAL_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "think")
 
@@ -207,6 +198,8 @@ class Answer(WithUsage):
 
         Raises ValueError if neither is JSON.
         """
+        import json
+
         try:
             return json.loads(self.text)
         except ValueError:
@@ -217,6 +210,8 @@ class Answer(WithUsage):
     @property
     def code(self) -> str | None:
         """The first code block of the text; None if there is none."""
+        from ..markdown.blocks import find_first_code_block
+
         code_block = find_first_code_block(self.text)
         return code_block.text if code_block else None
 
@@ -224,6 +219,10 @@ class Answer(WithUsage):
         return self.text
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        from ..markdown.blocks import strip_remote_content
+        from ..media.generated import GeneratedMedia
+        from ..terminal import sanitize_text
+
         bundle: dict[str, Any] = {
             "text/markdown": strip_remote_content(self.text),
             "text/plain": sanitize_text(self.text),
@@ -231,192 +230,3 @@ class Answer(WithUsage):
         if isinstance(self.parsed, GeneratedMedia):
             bundle = self.parsed._repr_mimebundle_()
         return bundle, output_metadata(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One variant of a question: its model, its temperature, and its repetition from 1."""
-
-    model: str
-    temperature: float | None = None
-    repetition: int = 1
-
-    @property
-    def column(self) -> ColumnKey:
-        """The key of its column: variants that differ only in `repetition` share it."""
-        return self.model, self.temperature
-
-
-def make_variants(
-    models: Sequence[str], temperatures: Sequence[float | None], repetitions: int
-) -> list[Variant]:
-    """Return a variant for each combination of model, temperature and repetition."""
-    repetition_numbers = range(1, repetitions + 1)
-    return [
-        Variant(*combination) for combination in product(models, temperatures, repetition_numbers)
-    ]
-
-
-def format_temperature(temperature: float | None) -> str:
-    """Return a temperature as text; None is the default of the model."""
-    return "its own temperature" if temperature is None else f"temperature {temperature:g}"
-
-
-def column_titles(variants: Sequence[Variant]) -> list[str]:
-    """Return for each variant the title of its column; "" if there is only one column."""
-    models = {variant.model for variant in variants}
-    temperatures = {variant.temperature for variant in variants}
-
-    def format_title(variant: Variant) -> str:
-        model_parts = [variant.model.rpartition("/")[2]] if len(models) > 1 else []
-        temperature_parts = (
-            [format_temperature(variant.temperature)] if len(temperatures) > 1 else []
-        )
-        return " · ".join((*model_parts, *temperature_parts))
-
-    return list(map(format_title, variants))
-
-
-def repetition_titles(variants: Sequence[Variant]) -> list[str]:
-    """Return for each variant its repetition, such as "1 of 3"; "" if nothing is repeated."""
-    repetitions = max(variant.repetition for variant in variants)
-    return [
-        f"{variant.repetition} of {repetitions}" if repetitions > 1 else "" for variant in variants
-    ]
-
-
-def variant_titles(variants: Sequence[Variant]) -> list[str]:
-    """Return a unique title for each variant: model, temperature and repetition if they differ."""
-    pairs = zip(column_titles(variants), repetition_titles(variants), strict=True)
-    return [" · ".join(filter(None, pair)) for pair in pairs]
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerSet:
-    """The answers to all variants of one question: a sequence, in the order of the variants.
-
-    Attributes:
-        variants: Model, temperature and repetition of each answer.
-        answers: The answers, complete or partial.
-        errors: A line for each answer that failed, and "" for the others.
-        seconds: Elapsed time of all calls together, in seconds.
-    """
-
-    variants: tuple[Variant, ...]
-    answers: tuple[Answer, ...]
-    errors: tuple[str, ...]
-    seconds: float = 0.0
-
-    def __len__(self) -> int:
-        return len(self.answers)
-
-    def __iter__(self) -> Iterator[Answer]:
-        return iter(self.answers)
-
-    @overload
-    def __getitem__(self, index: int) -> Answer: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Answer, ...]: ...
-    def __getitem__(self, index: int | slice) -> Answer | tuple[Answer, ...]:
-        return self.answers[index]
-
-    @property
-    def usage(self) -> Usage:
-        """The total usage; failed answers without cost do not affect the cost basis."""
-        usages = [
-            answer.usage
-            for index, answer in enumerate(self.answers)
-            if answer.usage.neurons or self._is_complete(index)
-        ]
-        return reduce(add, usages, Usage())
-
-    @property
-    def neurons(self) -> float | None:
-        """Total neurons; None if unknown. `cost_basis` says where the number is from."""
-        return self.usage.neurons
-
-    @property
-    def cost_basis(self) -> CostBasis | None:
-        """Source of `neurons`: billed, estimated (if any are) or replayed (if all are)."""
-        return self.usage.cost_basis
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The answers' texts."""
-        return tuple(answer.text for answer in self.answers)
-
-    @property
-    def duplicates(self) -> tuple[int, ...]:
-        """For each answer, the index of the first answer in its column with the same text.
-
-        Leading and trailing spaces are ignored. A partial answer equals only itself.
-        """
-        first_index: dict[tuple[ColumnKey, str], int] = {}
-        numbered_texts = enumerate(zip(self.variants, self.texts, strict=True))
-        return tuple(
-            first_index.setdefault((variant.column, text.strip()), index)
-            if self._is_complete(index)
-            else index
-            for index, (variant, text) in numbered_texts
-        )
-
-    @property
-    def distinct_counts(self) -> dict[ColumnKey, tuple[int, int]]:
-        """For each column, the number of distinct texts and the number of complete answers."""
-        counts = {variant.column: (0, 0) for variant in self.variants}
-        for index, (variant, first_index) in enumerate(
-            zip(self.variants, self.duplicates, strict=True)
-        ):
-            if self._is_complete(index):
-                distinct_count, complete_count = counts[variant.column]
-                counts[variant.column] = (
-                    distinct_count + (first_index == index),
-                    complete_count + 1,
-                )
-        return counts
-
-    def _is_complete(self, index: int) -> bool:
-        return (
-            not self.errors[index] and self.answers[index].finish_reason not in UNFINISHED_REASONS
-        )
-
-    def df(self) -> Any:
-        """Return a pandas DataFrame with one row per answer.
-
-        Its columns are model, temperature, number (the repetition, from 1), text, tokens_in,
-        tokens_out, neurons, basis, seconds, first_token_seconds, tokens_per_second, finish and
-        error. A figure that is unknown is None or NaN. Raises SetupError if pandas is missing.
-        """
-        return to_data_frame(list(map(_variant_row, self.variants, self.answers, self.errors)))
-
-    def __str__(self) -> str:
-        pairs = zip(variant_titles(self.variants), self.texts, self.errors, strict=True)
-        return "\n\n".join(f"--- {title}\n{text or error}" for title, text, error in pairs)
-
-    def _repr_markdown_(self) -> str:
-        pairs = zip(variant_titles(self.variants), self.texts, self.errors, strict=True)
-        parts = (
-            f"**{escape_markdown(title)}**\n\n"
-            f"{strip_remote_content(text) or escape_markdown(error)}"
-            for title, text, error in pairs
-        )
-        return "\n\n---\n\n".join(parts)
-
-
-def _variant_row(variant: Variant, answer: Answer, error: str) -> dict[str, Any]:
-    usage = answer.usage
-    return {
-        "model": variant.model,
-        "temperature": variant.temperature,
-        "number": variant.repetition,
-        "text": answer.text,
-        "tokens_in": usage.prompt_tokens,
-        "tokens_out": usage.completion_tokens,
-        "neurons": usage.neurons,
-        "basis": usage.cost_basis,
-        "seconds": answer.seconds,
-        "first_token_seconds": answer.first_token_seconds,
-        "tokens_per_second": answer.tokens_per_second,
-        "finish": answer.finish_reason,
-        "error": error,
-    }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 # A larger number for one call can't be right: it is treated as unknown, whatever its source.
 CHAT_TASK = "Text Generation"  # Cloudflare's name of the task of chat models
@@ -109,8 +109,7 @@ class Model:
         return self.name.rpartition("/")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(NamedTuple):
     """A list of models with its date (ISO) and its source: live, cached or shipped."""
 
     models: tuple[Model, ...]
@@ -140,8 +139,7 @@ class Limit:
         return self.neurons - self.spent
 
 
-@dataclass(frozen=True, slots=True)
-class AccountFigure:
+class AccountFigure(NamedTuple):
     """The neurons that an account used today, as Cloudflare reported them.
 
     `reported_at` is a Unix time in seconds.
@@ -181,8 +179,7 @@ class DayUsage:
         return self.billed + self.estimated
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveCall:
+class ActiveCall(NamedTuple):
     """A running call: its model, and its usage so far."""
 
     model: str

@@ -4,7 +4,6 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any, NamedTuple, Self
@@ -31,7 +30,7 @@ from ..types.messages import (
     TextDelta,
     ToolCall,
 )
-from ..types.results import Provenance
+from ..types.provenance import Provenance
 from ..types.usage import Usage
 from .error_mapping import error_from_body
 from .frame_decoder import FrameDecoder, is_empty_answer, parse_header_neurons, unwrap_envelope
@@ -364,8 +363,7 @@ class ChatStream:
         return self._broken
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """Limits of size and time for one stream, derived from its max_tokens.
 
     They stop a server that never ends its answer. `tokens` is the limit of the request for all

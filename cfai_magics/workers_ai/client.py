@@ -4,9 +4,9 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote
 
 import httpx
@@ -22,7 +22,6 @@ from ..errors import (
 from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable
 from ..types.messages import Answer, FinishDelta, Request, TextDelta, require_request
-from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Usage
 from .chat_stream import AnswerBuilder, ChatStream, StreamOptions
 from .endpoints import (
@@ -66,7 +65,10 @@ from .http import (
     read_json,
 )
 from .retry import OnRetry
-from .task_requests import check_files, check_payload
+
+if TYPE_CHECKING:
+    from ..types.results import Embeddings, TaskResult
+
 
 CLOUDFLARE_API_URL = "https://api.cloudflare.com/client/v4"
 ACCOUNT_ID_LENGTH = 32
@@ -76,8 +78,7 @@ TOKEN_PATTERN = re.compile(r"[!-~]+")
 DEFAULT_TIMEOUT = 240.0  # s; models time out after 120 to 235 s
 
 
-@dataclass(frozen=True, slots=True)
-class BatchAnswer:
+class BatchAnswer(NamedTuple):
     """The answer to one request of a batch; `error` is the reason if there is none."""
 
     text: str = ""
@@ -383,7 +384,7 @@ class WorkersAI(Unpicklable):
         model: str,
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
-    ) -> Embeddings:
+    ) -> "Embeddings":
         """Return one embedding vector per text, in the order of the texts.
 
         Args:
@@ -399,6 +400,8 @@ class WorkersAI(Unpicklable):
             InvalidOptionError: One of the texts is not a str. Nothing was sent.
             WorkersAIError: A request failed.
         """
+        from ..types.results import Embeddings
+
         vectors: list[tuple[float, ...]] = []
         usage = Usage()
         for batch in self.embed_batches(texts, model, on_retry, gateway):
@@ -412,11 +415,13 @@ class WorkersAI(Unpicklable):
         model: str,
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
-    ) -> Iterator[Embeddings]:
+    ) -> "Iterator[Embeddings]":
         """Yield the vectors of up to 100 texts at a time, with the usage of each request.
 
         Arguments and errors are as for `embed`.
         """
+        from ..types.results import Embeddings
+
         for batch in split_batches(collect_texts(texts, "texts")):
             request_kwargs = with_gateway_headers(
                 gateway, json_kwargs(embeddings_body(model, batch))
@@ -481,7 +486,7 @@ class WorkersAI(Unpicklable):
         files: Mapping[str, Any] | None = None,
         gateway: Gateway | None = None,
         on_retry: OnRetry | None = None,
-    ) -> TaskResult:
+    ) -> "TaskResult":
         """Run a native task and return its unparsed result.
 
         Args:
@@ -500,6 +505,8 @@ class WorkersAI(Unpicklable):
             InvalidOptionError: An argument is not valid. Nothing was sent.
             WorkersAIError: The request failed.
         """
+        from .task_requests import check_payload
+
         check_payload(payload, files)
         url = self._account_url() + run_path(quote(model, safe="@/"))
         request_kwargs = multipart_kwargs(payload, files) or content_kwargs(payload, content_type)
@@ -522,7 +529,7 @@ class WorkersAI(Unpicklable):
         files: Sequence[tuple[str, bytes, str]],
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
-    ) -> TaskResult:
+    ) -> "TaskResult":
         """Convert documents to Markdown.
 
         Args:
@@ -537,6 +544,8 @@ class WorkersAI(Unpicklable):
             InvalidOptionError: A document has another form. Nothing was sent.
             WorkersAIError: The request failed.
         """
+        from .task_requests import check_files
+
         check_files(files)
         request_kwargs = with_gateway_headers(
             gateway, {"files": [("files", file) for file in files]}

@@ -1,16 +1,18 @@
 """Build request bodies and parse responses of the Workers AI endpoints."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..errors import BadRequestError, PermissionDeniedError, ServerError, WorkersAIError
 from ..pricing.prices import USD_PER_NEURON, parse_prices
 from ..types.messages import Message, Request
-from ..types.results import TaskResult
 from ..types.usage import Model
 from .frame_decoder import parse_neurons, parse_usage, unwrap_envelope
+
+if TYPE_CHECKING:
+    from ..types.results import TaskResult
+
 
 USER_TOKEN_PATH = "/user/tokens/verify"  # noqa: S105 - a URL path
 # Cloudflare checks the permissions before it reports that the model does not exist.
@@ -34,8 +36,7 @@ MAX_TEXTS_PER_REQUEST = 100  # limit of Workers AI
 PAGE_SIZE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCheck:
+class TokenCheck(NamedTuple):
     """The result of verifying an API token.
 
     `owner` is "user" or "account". `can_read` is whether it may list models (Workers AI - Read),
@@ -258,8 +259,12 @@ def unwrap_batch_response(response: Mapping[str, Any]) -> Any:
 # --- native tasks
 
 
-def task_result_from_json(body: Any, content_type: str, headers: Mapping[str, str]) -> TaskResult:
+def task_result_from_json(
+    body: Any, content_type: str, headers: Mapping[str, str]
+) -> "TaskResult":
     """Return the TaskResult of a JSON response, without Cloudflare's envelope."""
+    from ..types.results import TaskResult
+
     result = unwrap_envelope(body)
     raw_usage = result.get("usage") if isinstance(result, dict) else None
     usage = parse_usage(raw_usage, headers)
@@ -268,8 +273,10 @@ def task_result_from_json(body: Any, content_type: str, headers: Mapping[str, st
 
 def task_result_from_bytes(
     content: bytes, content_type: str, headers: Mapping[str, str]
-) -> TaskResult:
+) -> "TaskResult":
     """Return the TaskResult of a binary response, such as an image or a sound."""
+    from ..types.results import TaskResult
+
     usage = parse_usage(None, headers)
     return TaskResult(content=content, content_type=content_type, usage=usage)
 

@@ -3,8 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InvalidOptionError
 
@@ -16,12 +15,14 @@ CACHE_STATUS_HEADER = "cf-aig-cache-status"
 NO_GATEWAY = "off"  # option value that overrides the gateway of the settings
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
+NO_METADATA: Metadata = {}
+
+
+class Gateway(NamedTuple):
     """An AI Gateway: its name and the metadata for its logs and spend limits."""
 
     name: str
-    metadata: Metadata = field(default_factory=dict)
+    metadata: Metadata = NO_METADATA
 
     @property
     def label(self) -> str:

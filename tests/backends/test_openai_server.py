@@ -2,7 +2,6 @@
 
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,8 +180,8 @@ def test_what_is_no_address_is_not_repeated(typed: str) -> None:
 
 def typing(session: Session, *typed: str) -> Frontend:
     answers = iter(typed)
-    return replace(
-        create_shell_frontend(session), prompt_secret=lambda _question: next(answers), print=print
+    return create_shell_frontend(session)._replace(
+        prompt_secret=lambda _question: next(answers), print=print
     )
 
 

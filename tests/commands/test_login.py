@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,8 +35,8 @@ def session(cloudflare: Standin, home: Path) -> Iterator[Session]:
 
 def door_that_types(session: Session, *typed: str) -> Frontend:
     answers = iter(typed)
-    return replace(
-        create_shell_frontend(session), prompt_secret=lambda _question: next(answers), print=print
+    return create_shell_frontend(session)._replace(
+        prompt_secret=lambda _question: next(answers), print=print
     )
 
 

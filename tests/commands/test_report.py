@@ -15,7 +15,7 @@ from cfai_magics.display.ai_use_report import AiUseReport
 from cfai_magics.errors import InvalidOptionError
 from cfai_magics.session.session import Session
 from cfai_magics.types.messages import Answer, Message
-from cfai_magics.types.results import METADATA_MIME_TYPE, output_metadata
+from cfai_magics.types.provenance import METADATA_MIME_TYPE, output_metadata
 from tests.fake_frontends import bare_frontend
 from tests.parsers.hazards import hazards
 from tests.parsers.renderers import markdown_it, mistune

@@ -10,8 +10,9 @@ from cfai_magics.display.footer import (
     format_group_footer,
     format_usage_footer,
 )
-from cfai_magics.types.messages import Answer, AnswerSet, ToolCall, Variant
-from cfai_magics.types.results import Provenance, RecordingInfo
+from cfai_magics.types.answer_set import AnswerSet, Variant
+from cfai_magics.types.messages import Answer, ToolCall
+from cfai_magics.types.provenance import Provenance, RecordingInfo
 from cfai_magics.types.usage import AccountFigure, DayUsage, Usage
 
 ANSWER = Answer(

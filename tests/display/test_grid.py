@@ -8,14 +8,8 @@ import pytest
 
 from cfai_magics.display.grid import NotebookGrid, TextGrid
 from cfai_magics.prompt.output_formats import OUTPUT_FORMATS
-from cfai_magics.types.messages import (
-    Answer,
-    AnswerSet,
-    ReasoningDelta,
-    TextDelta,
-    Variant,
-    make_variants,
-)
+from cfai_magics.types.answer_set import AnswerSet, Variant, make_variants
+from cfai_magics.types.messages import Answer, ReasoningDelta, TextDelta
 from cfai_magics.types.usage import Usage
 
 GEMMA, LLAMA = "@cf/google/gemma-4-26b-a4b-it", "@cf/meta/llama-3.2-3b-instruct"

@@ -8,7 +8,7 @@ import pytest
 
 from cfai_magics.display.streaming import MAX_TAIL_CHARS, NotebookStream
 from cfai_magics.types.messages import Answer, FinishDelta, ReasoningDelta, TextDelta
-from cfai_magics.types.results import Provenance, RecordingInfo
+from cfai_magics.types.provenance import Provenance, RecordingInfo
 from cfai_magics.types.usage import Usage
 
 PARAGRAPH = "A paragraph of some words that says nothing much. " * 4

@@ -7,7 +7,7 @@ from typing import Any
 
 from cfai_magics.display.text import FinalOnlyDisplay, TextStreamDisplay
 from cfai_magics.types.messages import Answer, ReasoningDelta, TextDelta
-from cfai_magics.types.results import Provenance
+from cfai_magics.types.provenance import Provenance
 
 
 def test_text_is_written_as_it_comes_and_the_receipt_is_told() -> None:

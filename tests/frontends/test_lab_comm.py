@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.chat.options import ASK_OPTIONS, build_ask_parser
+from cfai_magics.chat.options import ASK_OPTIONS, get_ask_parser
 from cfai_magics.frontends.lab_comm import HANDLERS, PROTOCOL_VERSION, TARGET_NAME, handle_estimate
 from cfai_magics.magic_line import split_magic_line
 from cfai_magics.pricing.prices import RequestSize, request_size
@@ -200,7 +200,7 @@ def test_a_line_is_read_there_as_it_is_here(
 ) -> None:
     line, _, text = source.partition("\n")
     try:
-        options = build_ask_parser().parse_args(split_magic_line(line.removeprefix("%%cfai")))
+        options = get_ask_parser().parse_args(split_magic_line(line.removeprefix("%%cfai")))
         models = [session.resolve_catalog_model(name).name for name in options.model or ()]
     except Exception:  # noqa: BLE001 - whatever it is, there is no estimate then
         assert asks is None

@@ -11,8 +11,10 @@ import pydantic
 import pytest
 
 from cfai_magics.prompt.serialize import SerializedValue, SizeLimits, to_text
-from cfai_magics.types.messages import Answer, Request, ToolResult, Variant
-from cfai_magics.types.results import Embeddings, Provenance, RecordingInfo, TaskResult
+from cfai_magics.types.answer_set import Variant
+from cfai_magics.types.messages import Answer, Request, ToolResult
+from cfai_magics.types.provenance import Provenance, RecordingInfo
+from cfai_magics.types.results import Embeddings, TaskResult
 from cfai_magics.types.usage import AccountFigure, DayUsage, Limit, Model, Usage
 
 

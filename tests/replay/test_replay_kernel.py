@@ -11,7 +11,7 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 
-from cfai_magics.types.results import METADATA_MIME_TYPE
+from cfai_magics.types.provenance import METADATA_MIME_TYPE
 from tests.kernels import Kernel, running_kernel
 from tests.standin import Fault, Standin
 

@@ -7,7 +7,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from cfai_magics.errors import SetupError
-from cfai_magics.types.messages import Answer, AnswerSet, Variant, make_variants, variant_titles
+from cfai_magics.types.answer_set import AnswerSet, Variant, make_variants, variant_titles
+from cfai_magics.types.messages import Answer
 from cfai_magics.types.usage import Usage
 
 GEMMA, LLAMA = "@cf/google/gemma-4-26b-a4b-it", "@cf/meta/llama-3.2-3b-instruct"

@@ -3,7 +3,12 @@
 import pytest
 
 from cfai_magics.types.messages import Answer
-from cfai_magics.types.results import Provenance, RecordingInfo, combine_provenance, group_metadata
+from cfai_magics.types.provenance import (
+    Provenance,
+    RecordingInfo,
+    combine_provenance,
+    group_metadata,
+)
 
 LIVE = Provenance("a")
 FEW, MANY = (

@@ -1,7 +1,5 @@
 """The panel's part about models."""
 
-from dataclasses import replace
-
 import pytest
 
 from cfai_magics.commands import run
@@ -74,7 +72,7 @@ def test_use_and_the_settings_show_in_the_list(panel: Panel) -> None:
     run(
         "use",
         ["llama-3.2-1b-instruct"],
-        replace(create_shell_frontend(panel.session), print=print),
+        create_shell_frontend(panel.session)._replace(print=print),
         "cfai",
     )
     assert panel.models.model_list.value == "@cf/meta/llama-3.2-1b-instruct"

@@ -3,7 +3,6 @@
 import gc
 import threading
 import weakref
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +78,7 @@ def test_a_hundred_panels_made_and_closed_leave_nothing(session: Session, sent: 
 def test_the_command_shows_the_same_panel_until_it_is_closed(
     session: Session, sent: list[str]
 ) -> None:
-    frontend = replace(create_shell_frontend(session), supports_widgets=True)
+    frontend = create_shell_frontend(session)._replace(supports_widgets=True)
     panel = run("panel", [], frontend, "%cfai")
     assert isinstance(panel, Panel)
     assert run("panel", [], frontend, "%cfai") is panel
