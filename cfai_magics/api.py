@@ -268,9 +268,9 @@ def map(  # noqa: A001, PLR0913 - its name everywhere; one argument per field, f
         extra: As for `ask`.
 
     Returns:
-        The rows with the columns answer (str, or the value of the schema), error (str, "" if the
-        row succeeded) and neurons (float; None if unknown): a data frame of the same library, or
-        a list of dicts.
+        The rows as a data frame of the same library, or as a list of dicts, with the columns:
+        answer, a str or the value of the schema, None if the row failed; error, a str, None if it
+        succeeded; and neurons, a float64, 0.0 for cached answers and for repeated prompts.
 
     Raises:
         InvalidOptionError: An argument is not valid, {name} is not a column, or the user cannot

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial, wraps
 from operator import index
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import InvalidOptionError
@@ -65,22 +66,48 @@ class _Parameters:
         self._label = f"{function.__qualname__.removesuffix('.__init__')}()"
         self._positional = code.co_varnames[: code.co_argcount]
         self._keyword_only = code.co_varnames[code.co_argcount : end]
-        optional = (
-            *self._positional[code.co_argcount - len(function.__defaults__ or ()) :],
-            *(function.__kwdefaults__ or ()),
-        )
         self._names = tuple(
             name
             for name in (*self._positional, *self._keyword_only)
             if name not in {"self", "cls"}
         )
-        self._required = tuple(name for name in self._names if name not in optional)
+        defaults = function.__defaults__ or ()
+        self._defaults = {
+            **dict(
+                zip(self._positional[code.co_argcount - len(defaults) :], defaults, strict=True)
+            ),
+            **(function.__kwdefaults__ or {}),
+        }
+        self._all = {*self._positional, *self._keyword_only}
+        self._required = self._all.difference(self._defaults)
 
     def find_error(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> InvalidOptionError | None:
-        """Return the error of a call with these arguments; None if they are valid."""
-        by_position = dict(zip(self._positional, args, strict=False))
+        """Return the error of a call with these arguments; None if they are valid.
+
+        Valid calls are the rule, so few functions are called for them.
+        """
+        given = {**dict(zip(self._positional, args, strict=False)), **kwargs}
+        if (
+            len(given) != len(args) + len(kwargs)
+            or not self._required <= given.keys() <= self._all
+        ):
+            return self._describe_misfit(args, kwargs)
+        try:
+            for name, value in given.items():
+                check = VALUE_CHECKS.get(name)
+                if check is not None and value is not self._defaults.get(name, check):
+                    check(value, name, f"{name}=")
+        except InvalidOptionError as error:
+            return error.with_traceback(None)
+        return None
+
+    def _describe_misfit(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> InvalidOptionError:
+        """Return the error of a call whose arguments do not fit the names."""
+        by_position = self._positional[: len(args)]
         unknown = [name for name in kwargs if name not in self._names]
         if unknown:
             return self._unknown_error(unknown)
@@ -93,13 +120,13 @@ class _Parameters:
                 "Give it once.",
             )
         missing = [
-            name for name in self._required if name not in by_position and name not in kwargs
+            name
+            for name in self._names
+            if name in self._required and name not in by_position and name not in kwargs
         ]
-        if missing:
-            return InvalidOptionError(
-                f"{self._label} needs {' and '.join(missing)}", self._format_names()
-            )
-        return _find_value_error({**by_position, **kwargs})
+        return InvalidOptionError(
+            f"{self._label} needs {' and '.join(missing)}", self._format_names()
+        )
 
     def _unknown_error(self, unknown: list[str]) -> InvalidOptionError:
         suggestions = dict.fromkeys(
@@ -151,15 +178,6 @@ def check_value(name: str, value: Any, label: str = "") -> Any:
     return value if check is None else check(value, name, label or f"{name}=")
 
 
-def _find_value_error(values: Mapping[str, Any]) -> InvalidOptionError | None:
-    try:
-        for name, value in values.items():
-            check_value(name, value)
-    except InvalidOptionError as error:
-        return error.with_traceback(None)
-    return None
-
-
 ValueCheck = Callable[[Any, str, str], Any]  # value, name, label
 
 
@@ -179,12 +197,20 @@ def _check_callable(value: Any, name: str, _label: str) -> Any:
     return value
 
 
-def _check_extra(value: Any, name: str, _label: str) -> Any:
-    if value is None:
-        return {}
+def _check_path(value: Any, name: str, _label: str) -> Path:
+    if not isinstance(value, Path):
+        raise _type_error(value, name, "a pathlib.Path")
+    return value
+
+
+def _check_mapping(value: Any, name: str, _label: str) -> Any:
     if not isinstance(value, Mapping):
         raise _type_error(value, name, "a dict")
     return value
+
+
+def _check_extra(value: Any, name: str, label: str) -> Any:
+    return {} if value is None else _check_mapping(value, name, label)
 
 
 def _check_int(value: Any, name: str, _label: str) -> int:
@@ -264,7 +290,17 @@ VALUE_CHECKS: Mapping[str, ValueCheck] = {
     "fresh": _check_bool,
     "content_type": _or_none(_check_str),
     "on_retry": _or_none(_check_callable),
+    # of sessions and clients
+    "name": _check_str,
+    "callback": _check_callable,
+    "home": _check_path,
+    "environ": _or_none(_check_mapping),
+    "clock": _check_callable,
+    "wall_clock": _check_callable,
+    "sleep": _check_callable,
     "timeout": _check_limit,
+    "use_proxies": _check_bool,
+    "endpoint": _check_str,
 }
 
 

@@ -152,6 +152,12 @@ WRONG_VALUES = {
     "on_retry": [7, "print"],
     "timeout": [0, -1, "10", None],
     "thread": [7, None],
+    "environ": [7, "A=1"],
+    "clock": [7, None],
+    "wall_clock": [7, None],
+    "sleep": [7, None],
+    "use_proxies": [1, None],
+    "endpoint": [7, None],
 }
 
 
@@ -191,6 +197,25 @@ def test_numbers_and_texts_of_other_libraries_are_converted(
     ):
         assert getattr(request, name) == kept
         assert type(getattr(request, name)) is type(kept)
+
+
+def test_a_folder_given_as_text_is_refused() -> None:
+    session = api.get_current_session()
+    error = error_of(Session, session.settings, str(session.home))
+    assert error.cause == "home is of type str, not a pathlib.Path"
+
+
+def test_objects_of_another_type_are_refused(
+    calls: dict[str, tuple[Call, tuple[Any, ...]]], account: Standin
+) -> None:
+    session = api.get_current_session()
+    request = Request(MODEL, HI)
+    assert error_of(Session, "auto", session.home).cause.startswith("settings is of type str")
+    assert "resolved_model is of type str" in error_of(session.estimate_cost, request, MODEL).cause
+    for label in ("run()", "Session.run()", "WorkersAI.run()"):
+        function, args = calls[label]
+        assert error_of(function, *args, files=[b"a"]).cause == "files is of type list, not a dict"
+    assert account.requests == ()
 
 
 def test_requests_are_checked_like_the_arguments_of_ask() -> None:

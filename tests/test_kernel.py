@@ -134,7 +134,7 @@ def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -
         ("%%cfai -p model=x\nHi", "InvalidOptionError", "Use -m"),
         ("%%cfai -o not-a-name\nHi", "InvalidOptionError", "no variable name"),
         ("%%cfai -o class\nHi", "InvalidOptionError", "no variable name"),
-        ("%%cfai -t nan\nHi", "InvalidOptionError", "NaN"),
+        ("%%cfai -t nan\nHi", "InvalidOptionError", "--temperature nan is out of range"),
         ("%%cfai -p min_p=-Infinity\nHi", "InvalidOptionError", "infinity"),
         ("%%cfai --max-tokens 0\nHi", "InvalidOptionError", "leaves no answer"),
         ("%%cfai -t hot\nHi", "InvalidOptionError", "hot is no number"),

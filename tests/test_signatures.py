@@ -29,14 +29,12 @@ FUNCTIONS: dict[str, Function] = {
 
 
 def methods(cls: type) -> dict[str, Function]:
-    public = {
-        name: getattr(cls, name)
-        for name, attribute in vars(cls).items()
-        if not name.startswith("_") and callable(getattr(cls, name))
-        if not isinstance(attribute, property)
-    }
-    return {f"{cls.__name__}.{name}": function for name, function in public.items()} | {
-        cls.__name__: cls.__init__
+    """Return the constructor and the methods whose arguments check_method_arguments checks."""
+    checked = {name: getattr(cls, name) for name in vars(cls)}
+    return {
+        cls.__name__ if name == "__init__" else f"{cls.__name__}.{name}": function
+        for name, function in checked.items()
+        if hasattr(function, "__wrapped__")
     }
 
 
@@ -51,6 +49,15 @@ def parameters(function: Function) -> dict[str, Parameter]:
         for name, parameter in signature(function).parameters.items()
         if name not in {"self", "cls"}
     }
+
+
+def test_all_calls_that_may_cost_something_are_checked() -> None:
+    assert all(hasattr(function, "__wrapped__") for function in FUNCTIONS.values())
+    assert {"Session", "WorkersAI", "WorkersAI.openai_compatible", "WorkersAI.chat"} <= set(ALL)
+    for name in ("stream", "embed", "run", "to_markdown"):
+        assert {f"Session.{name}", f"WorkersAI.{name}"} <= set(ALL)
+    for name in ("ask", "parallel", "build_request", "estimate_cost", "watch", "fetch_catalog"):
+        assert f"Session.{name}" in ALL
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -104,12 +111,10 @@ CHECKED_ELSEWHERE = {
     "api_token": "WorkersAI",
     "api_key": "WorkersAI",
     "base_url": "WorkersAI",
-    "name": "find_model",
 }
 # Objects of the package and of programs that embed it: a type checker sees them.
 OBJECTS = {
-    *("settings", "home", "environ", "transport", "clock", "wall_clock", "sleep", "callback"),
-    *("resolved_model", "pool", "acquire_slot", "extensions", "day", "use_proxies", "endpoint"),
+    *("settings", "transport", "resolved_model", "pool", "targets"),
 }
 
 
@@ -195,6 +200,8 @@ def test_ask_stream_map_and_build_request_have_the_fields_of_a_request() -> None
     built = parameters(Session.build_request)
     assert set(asked) - set(built) == {"prompt", "system", "max_neurons", "gateway"}
     assert set(built) - set(asked) == {"messages"}
+    # A map goes through the gateway of the settings.
+    assert set(asked) - set(parameters(cfai_magics.map)) == {"prompt", "gateway"}
 
 
 @pytest.mark.usefixtures("own_session")

@@ -14,6 +14,7 @@ from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
     DailyQuotaError,
+    InvalidOptionError,
     ModelNotFoundError,
 )
 from ..pricing.catalog import CatalogStore, exact_or_unlisted
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from ..types.results import Embeddings, TaskResult
     from ..workers_ai.chat_stream import ChatStream
-    from ..workers_ai.task_requests import Payload
     from .parallel import BudgetPool, ParallelStreams
     from .task_calls import Files, TaskCalls
 
@@ -45,7 +45,8 @@ EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
 
 @check_method_arguments(
-    "build_request", "stream", "parallel", "ask", "embed", "run", "to_markdown", "estimate_cost"
+    *("build_request", "stream", "parallel", "ask", "embed", "run", "to_markdown"),
+    *("estimate_cost", "resolve_model", "fetch_catalog", "watch"),
 )
 class Session(forks.ChildForkHook, Unpicklable):
     """One user's session with Workers AI, another server or the local model.
@@ -78,6 +79,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        if not isinstance(settings, Cfai):
+            raise InvalidOptionError(
+                f"settings is of type {type(settings).__name__}, not the settings",
+                "cfai_magics.settings.load_settings returns them.",
+            )
         environ = get_environment(environ)
         self.settings = settings
         self.home = home
@@ -367,6 +373,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         Returns:
             Lower and upper bound in neurons; None if no price is known.
         """
+        if not isinstance(resolved_model, Model):
+            raise InvalidOptionError(
+                f"resolved_model is of type {type(resolved_model).__name__}, not a Model",
+                "Session.resolve_model returns the Model of a name.",
+            )
         return self.resolver.estimate_cost(request, self._target_of(resolved_model))
 
     def ask(
@@ -457,7 +468,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         """
         from ..workers_ai.task_requests import check_payload
 
-        check_payload(payload)
+        check_payload(payload, files)
         self.backend.ensure_local_server()
         target = self._target_of(self.resolve_catalog_model(model))
         self.settings.course.check_task(target.model, payload)

@@ -205,14 +205,8 @@ class TokenChecker:
 
 
 @check_method_arguments(
-    "openai_compatible",
-    "stream",
-    "chat",
-    "embed",
-    "embed_batches",
-    "run",
-    "to_markdown",
-    "list_models",
+    *("openai_compatible", "stream", "chat", "embed", "embed_batches", "run", "to_markdown"),
+    *("list_models", "check_token"),
 )
 class WorkersAI(Unpicklable):
     """Client of Cloudflare Workers AI: one account, one connection pool.
@@ -512,7 +506,7 @@ class WorkersAI(Unpicklable):
         """
         from .task_requests import check_payload
 
-        check_payload(payload)
+        check_payload(payload, files)
         url = self._account_url() + run_path(quote(model, safe="@/"))
         request_kwargs = multipart_kwargs(payload, files) or content_kwargs(payload, content_type)
         request_kwargs = with_gateway_headers(gateway, request_kwargs)

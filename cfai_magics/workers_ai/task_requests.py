@@ -45,8 +45,15 @@ PROMPT_FIELD_MODEL = "/melotts"  # the field of other speech models is "text"
 QUESTION_FIELD_MODEL = "/moondream"
 
 
-def check_payload(payload: Any) -> None:
-    """Raise InvalidOptionError for a payload that is neither JSON fields nor bytes."""
+def check_payload(payload: Any, files: Any = None) -> None:
+    """Raise InvalidOptionError unless the payload is JSON fields or bytes, and files are a dict.
+
+    `files` are those of a multipart form, by field name; None sends no form.
+    """
+    if not isinstance(files, Mapping | None):
+        raise InvalidOptionError(
+            f"files is of type {type(files).__name__}, not a dict", '{"input_image_0": b"…"}'
+        )
     if not isinstance(payload, Mapping | bytes):
         raise InvalidOptionError(
             f"The payload is of type {type(payload).__name__}",
