@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from ..types.results import Embeddings, TaskResult
     from ..workers_ai.chat_stream import ChatStream
+    from ..workers_ai.task_requests import Payload
     from .parallel import BudgetPool, ParallelStreams
     from .task_calls import Files, TaskCalls
 
