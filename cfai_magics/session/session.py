@@ -24,7 +24,7 @@ from ..replay.recorder import Recorder
 from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
 from ..storage.ledger import CallContext, Ledger
-from ..types.messages import Answer, Message, Request, require_request
+from ..types.messages import Answer, Message, Payload, Request, require_request
 from ..types.usage import ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
 from ..workers_ai.retry import OnRetry
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from ..types.results import Embeddings, TaskResult
     from ..workers_ai.chat_stream import ChatStream
-    from ..workers_ai.task_requests import Payload
     from .parallel import BudgetPool, ParallelStreams
     from .task_calls import Files, TaskCalls
 
@@ -442,7 +441,7 @@ class Session(forks.ChildForkHook, Unpicklable):
     def run(
         self,
         model: str,
-        payload: "Payload",
+        payload: Payload,
         *,
         content_type: str | None = None,
         files: Mapping[str, Any] | None = None,
