@@ -70,7 +70,10 @@ SILENT = st.one_of(
     st.builds(lambda value: {"choices": [], "usage": value}, JSON),
     st.builds(lambda value: {"response": "", "tool_calls": value}, JSON),
     st.builds(lambda value: {"unknown": value, "p": value, "id": value}, JSON),
-    st.builds(lambda value: {"choices": [{"delta": {}, "finish_reason": value}]}, JSON),
+    st.builds(
+        lambda value: {"choices": [{"delta": {}, "finish_reason": value}]},
+        JSON.filter(lambda value: not isinstance(value, str)),  # any text ends the answer
+    ),
 )
 NOISE = st.one_of(
     st.sampled_from(
