@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from ..display.tables import format_retry_message
 from ..errors import CfaiError, DailyQuotaError
@@ -58,7 +58,8 @@ class WorkerPool(Generic[Item, Result]):
         self._abort = abort
         self._on_idle = on_idle
         self._remaining = len(self._items)
-        self._results: SimpleQueue[Result | WorkerFailure] = SimpleQueue()
+        # Each with whether it is the last of its item.
+        self._results: SimpleQueue[tuple[Result | WorkerFailure, bool]] = SimpleQueue()
         thread_count = min(size, self._remaining)
         self._threads = [
             Thread(target=self._run, name="cfai", daemon=True) for _ in range(thread_count)
@@ -68,23 +69,34 @@ class WorkerPool(Generic[Item, Result]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self, timeout: float = JOIN_TIMEOUT) -> tuple[Item, ...]:
+        """Stop the threads within `timeout` seconds; return the items that were not started."""
+        unstarted = tuple(self._items)
         self._items.clear()
         if self._remaining:
             self._abort()
+        deadline = time.monotonic() + timeout
         for thread in self._threads:
             if thread.ident is not None:  # started
-                thread.join(JOIN_TIMEOUT)
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return unstarted
+
+    def put(self, result: Result) -> None:
+        """Pass an intermediate result of an item to the iterating thread."""
+        self._results.put((result, False))
 
     def __iter__(self) -> Iterator[Result]:
         for thread in self._threads:  # an interrupt here reaches `__exit__`, in `__enter__` not
             thread.start()
         while self._remaining:
             try:
-                result = self._results.get(timeout=POLL_SECONDS)
+                result, is_last = self._results.get(timeout=POLL_SECONDS)
             except Empty:
                 self._on_idle()
                 continue
-            self._remaining -= 1
+            self._remaining -= is_last
             if isinstance(result, WorkerFailure):
                 raise result.error
             yield result
@@ -96,10 +108,10 @@ class WorkerPool(Generic[Item, Result]):
             except IndexError:
                 return
             try:
-                self._results.put(self._process(item))
+                self._results.put((self._process(item), True))
             except BaseException as error:  # noqa: BLE001 - the reader raises it
                 self._items.clear()  # no thread starts another item
-                self._results.put(WorkerFailure(error))
+                self._results.put((WorkerFailure(error), True))
 
 
 class BudgetPool:
@@ -203,16 +215,7 @@ class Finished:
 
 
 Event = Delta | RetryNotice | Finished
-
-
-class Client(Protocol):
-    """The client, or group of clients, used by these calls only."""
-
-    def abort(self) -> None:
-        """Abort requests in progress, from any thread."""
-
-    def close(self) -> None:
-        """Close the connections."""
+IndexedEvent = tuple[int, Event]  # with the index of its call
 
 
 class ParallelStreams:
@@ -225,14 +228,14 @@ class ParallelStreams:
     """
 
     def __init__(
-        self, count: int, open_stream: OpenStream, reserve: Callable[[], None], client: Client
+        self, count: int, open_stream: OpenStream, reserve: Callable[[], None], client: ClientGroup
     ) -> None:
         self._reserve = reserve
         self._client = client
-        self._events: SimpleQueue[tuple[int, Event | BaseException]] = SimpleQueue()
+        self._pool = WorkerPool[int, IndexedEvent](
+            MAX_CONCURRENT_CALLS, range(count), self._run_call, client.abort
+        )
         self._streams = [open_stream(index, self._retry_callback(index)) for index in range(count)]
-        self._pending = deque(range(count))
-        self._threads: list[Thread] = []
         self._final_answers: dict[int, Answer] = {}
         self._started = time.monotonic()
         self.seconds = 0.0
@@ -253,41 +256,20 @@ class ParallelStreams:
         streams = enumerate(self._streams)
         return tuple(self._final_answers.get(index) or stream.answer for index, stream in streams)
 
-    def __iter__(self) -> Iterator[tuple[int, Event]]:
+    def __iter__(self) -> Iterator[IndexedEvent]:
         self._reserve()
         self._started = time.monotonic()
-        for _ in range(min(MAX_CONCURRENT_CALLS, len(self._streams))):
-            thread = Thread(target=self._run_calls, name="cfai", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        running = len(self._streams)
-        while running:
-            index, event = self._next_event()
-            if isinstance(event, BaseException):
-                raise event
+        for index, event in self._pool:
             if isinstance(event, Finished):
                 self._final_answers[index] = event.answer
-                running -= 1
             yield index, event
-
-    def _next_event(self) -> tuple[int, Event | BaseException]:
-        while True:
-            try:
-                return self._events.get(timeout=POLL_SECONDS)
-            except Empty:
-                continue
 
     def close(self) -> None:
         """Stop all calls and settle the usage so far; calls not yet started cost nothing."""
         self.seconds = time.monotonic() - self._started
-        self.unsent = frozenset(self._pending)
-        self._pending.clear()
         for stream in self._streams:
             stream.interrupt()
-        self._client.abort()
-        deadline = time.monotonic() + ABORT_TIMEOUT
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self.unsent = frozenset(self._pool.stop(ABORT_TIMEOUT))
         for stream in self._streams:
             stream.close()
         self._client.close()
@@ -296,33 +278,21 @@ class ParallelStreams:
 
     def _retry_callback(self, index: int) -> OnRetry:
         def on_retry(error: CfaiError, pause: float, next_attempt: int) -> None:
-            self._events.put(
-                (index, RetryNotice(format_retry_message(error, pause, next_attempt)))
-            )
+            message = format_retry_message(error, pause, next_attempt)
+            self._pool.put((index, RetryNotice(message)))
 
         return on_retry
 
-    def _run_calls(self) -> None:
-        """Run pending calls one after the other."""
-        while True:
-            try:
-                index = self._pending.popleft()
-            except IndexError:
-                return
-            self._events.put((index, self._run_call(index)))
-
-    def _run_call(self, index: int) -> Finished | BaseException:
+    def _run_call(self, index: int) -> IndexedEvent:
         stream = self._streams[index]
         if self._quota_error:
             stream.close()
-            return Finished(stream.answer, self._quota_error)
+            return index, Finished(stream.answer, self._quota_error)
         try:
             for delta in stream:
-                self._events.put((index, delta))
+                self._pool.put((index, delta))
         except CfaiError as error:
             if isinstance(error, DailyQuotaError):
                 self._quota_error = error
-            return Finished(stream.answer, error)
-        except BaseException as bug:  # noqa: BLE001 - the reader raises it
-            return bug
-        return Finished(stream.answer)
+            return index, Finished(stream.answer, error)
+        return index, Finished(stream.answer)
