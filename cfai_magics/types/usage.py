@@ -183,4 +183,4 @@ class ActiveCall(NamedTuple):
     """A running call: its model, and its usage so far."""
 
     model: str
-    usage: Usage = field(default=Usage())
+    usage: Usage = Usage()
