@@ -14,11 +14,10 @@ from .session.session import Session
 from .session.stream import AnswerStream
 from .settings import get_home_folder, load_settings
 from .terminal import sanitize_text
-from .types.messages import Answer, Message, TextDelta
+from .types.messages import Answer, Message, Payload, TextDelta
 from .types.provenance import output_metadata
 from .types.results import Embeddings, TaskResult
 from .workers_ai.retry import OnRetry
-from .workers_ai.task_requests import Payload
 
 if TYPE_CHECKING:
     from .widgets.panel import Panel

@@ -1,6 +1,7 @@
 """The result of a cassette lookup, and checks on whether an answer may be recorded."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingCredentialsError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 MAX_INTERACTION_BYTES = 4_000_000  # of one line: cassettes in git should stay readable
 
 
+@dataclass(slots=True)
 class Lookup:
     """The result of looking up one request in the cassette.
 
@@ -23,15 +25,14 @@ class Lookup:
     credentials are missing.
     """
 
-    def __init__(self, request: RecordedRequest, provenance: Provenance) -> None:
-        self.request = request
-        self.provenance = provenance
-        self.interaction: Interaction | None = None
-        self.fallback: Interaction | None = None
-        self.explain_miss: Callable[[], str] = str
-        self.capture: Capture | None = None
-        self.save_recording: Callable[[], list[str]] = list
-        self.notes: list[str] = []
+    request: RecordedRequest
+    provenance: Provenance
+    interaction: "Interaction | None" = None
+    fallback: "Interaction | None" = None
+    explain_miss: Callable[[], str] = str
+    capture: "Capture | None" = None
+    save_recording: Callable[[], list[str]] = list
+    notes: list[str] = field(default_factory=list)
 
     @property
     def extensions(self) -> dict[str, Any]:

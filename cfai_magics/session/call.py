@@ -28,7 +28,7 @@ from ..replay.record_mode import RecordMode
 from ..replay.recorder import Recorder
 from ..settings import Cfai
 from ..storage.ledger import CallContext
-from ..types.messages import Message, Request, check_messages, collect_stop_sequences
+from ..types.messages import Message, Payload, Request, check_messages, collect_stop_sequences
 from ..types.provenance import Provenance, RecordingInfo
 from ..types.usage import Catalog, Model
 from ..workers_ai.endpoints import chat_body
@@ -38,7 +38,7 @@ from .reservation import FREE_RATES, Accounting, FreeReservation, Reservation
 if TYPE_CHECKING:
     from ..replay.interaction import Interaction
     from ..workers_ai.client import WorkersAI
-    from ..workers_ai.task_requests import Payload, TaskRequest
+    from ..workers_ai.task_requests import TaskRequest
 
 NO_BODY: Mapping[str, Any] = {}
 
@@ -252,7 +252,7 @@ class CallResolver:
     def resolve_task(
         self,
         target: Target,
-        payload: "Payload",
+        payload: Payload,
         send_kwargs: Mapping[str, Any],
         task_request: "TaskRequest",
     ) -> Call:
@@ -294,7 +294,7 @@ class CallResolver:
         return self._recorder.has_recording(recorded_request, self._recorder.record_mode)
 
     def is_task_recorded(
-        self, model: str, payload: "Payload", send_kwargs: Mapping[str, Any]
+        self, model: str, payload: Payload, send_kwargs: Mapping[str, Any]
     ) -> bool:
         """Return whether a recording would answer a native task.
 

@@ -24,7 +24,7 @@ from ..replay.recorder import Recorder
 from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
 from ..storage.ledger import CallContext, Ledger
-from ..types.messages import Answer, Message, Request, require_request
+from ..types.messages import Answer, Message, Payload, Request, require_request
 from ..types.usage import ActiveCall, Catalog, DayUsage, Model
 from ..workers_ai.chat_stream import AnswerBuilder
 from ..workers_ai.retry import OnRetry
@@ -441,7 +441,7 @@ class Session(forks.ChildForkHook, Unpicklable):
     def run(
         self,
         model: str,
-        payload: Mapping[str, Any] | bytes,
+        payload: Payload,
         *,
         content_type: str | None = None,
         files: Mapping[str, Any] | None = None,

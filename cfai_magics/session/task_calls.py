@@ -7,11 +7,12 @@ from typing import Any
 
 from ..errors import APITimeoutError, BudgetCutoffError, CfaiError, ResponseTooLargeError
 from ..pricing.tokens import estimate_tokens
+from ..types.messages import Payload
 from ..types.results import Embeddings, TaskResult
 from ..types.usage import Model, Status, Usage
 from ..workers_ai.endpoints import MAX_TEXTS_PER_REQUEST
 from ..workers_ai.retry import OnRetry
-from ..workers_ai.task_requests import Payload, TaskRequest
+from ..workers_ai.task_requests import TaskRequest
 from .call import Call, CallResolver, Target
 from .reservation import Accounting, Reservation
 

@@ -10,6 +10,7 @@ from .provenance import Provenance, output_metadata
 from .usage import DayUsage, Usage, WithUsage
 
 Message = Mapping[str, Any]
+Payload = Mapping[str, Any] | bytes  # of a native task: its fields, or bytes
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
 # The fields of a Request with a rule in arguments.py; `think` is None without reasoning.
 OPTIONAL_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "think")

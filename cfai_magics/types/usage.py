@@ -139,7 +139,8 @@ class Limit:
         return self.neurons - self.spent
 
 
-class AccountFigure(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AccountFigure:
     """The neurons that an account used today, as Cloudflare reported them.
 
     `reported_at` is a Unix time in seconds.

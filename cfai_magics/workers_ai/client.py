@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote
@@ -83,7 +82,7 @@ class BatchAnswer(NamedTuple):
 
     text: str = ""
     finish_reason: str = "unknown"
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     error: str = ""
 
 

@@ -10,9 +10,9 @@ from ..errors import BadRequestError, InvalidOptionError, ServerError
 from ..media.generated import GeneratedMedia, audio_duration, audio_mime, detect_media
 from ..media.images import Image, read_image_size
 from ..pricing.prices import DEFAULT_IMAGE_SIDE, WorkUnits
+from ..types.messages import Payload
 from ..types.results import TaskResult
 
-Payload = Mapping[str, Any] | bytes
 DEFAULT_STEPS = 4
 # Default side in pixels and default steps of the image models for which they are known.
 IMAGE_DEFAULTS: Mapping[str, tuple[int, int]] = {

@@ -118,7 +118,7 @@ def test_login_where_nobody_can_be_asked_is_one_line(
     def closed(_question: str) -> str:
         raise EOFError
 
-    monkeypatch.setattr("cfai_magics.frontends.user_io.getpass", closed)
+    monkeypatch.setattr("getpass.getpass", closed)
     with pytest.raises(SetupError, match="Nobody can be asked here"):
         run("login", [], create_shell_frontend(session), "cfai")
 
