@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..types.results import Embeddings, TaskResult
     from ..workers_ai.chat_stream import ChatStream
     from .parallel import BudgetPool, ParallelStreams
-    from .task_calls import Files, TaskCalls
+    from .task_calls import TaskCalls
 
 EMBEDDING_MODEL = "@cf/baai/bge-m3"
 
@@ -477,7 +477,7 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     def to_markdown(
         self,
-        files: "Files",
+        files: Sequence[tuple[str, bytes, str]],
         *,
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
