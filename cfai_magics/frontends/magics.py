@@ -55,6 +55,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         self.lab_comm: LabComm | None = None
         self._session_lock = threading.Lock()  # a cell and JupyterLab may ask at once
         self._session: Session | None = None
+        self._created_frontend: Frontend | None = None
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
@@ -88,7 +89,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
     def command(self, line: str) -> object:
         """Run a command: `%cfai status`, `%cfai models`; `%cfai help` lists them."""
         words = split_magic_line(line) or ["status"]
-        return run(words[0], words[1:], self._create_frontend(), "%cfai")
+        return run(words[0], words[1:], self._frontend, "%cfai")
 
     @with_cell_help
     @no_var_expand
@@ -102,7 +103,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         from ..commands.ask import ask_prompt
 
         options = get_ask_parser().parse_args(self._split_line(line))
-        result = ask_prompt(self._create_frontend(), self._get_raw_body(cell), options)
+        result = ask_prompt(self._frontend, self._get_raw_body(cell), options)
         return result if options.dry_run else None
 
     def _split_line(self, line: str) -> list[str]:
@@ -126,12 +127,18 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         history = self._shell.history_manager
         return history.input_hist_raw[-1] if history else ""
 
-    def _create_frontend(self) -> "Frontend":
-        if hasattr(self._shell, "kernel"):
-            from .notebook import create_notebook_frontend as create_frontend
-        else:
-            from .terminal import create_terminal_frontend as create_frontend
-        return create_frontend(self.session, self._store_result, self.ipython_state)
+    @property
+    def _frontend(self) -> "Frontend":
+        """The front end of this shell, created on first use."""
+        if self._created_frontend is None:
+            if hasattr(self._shell, "kernel"):
+                from .notebook import create_notebook_frontend as create_frontend
+            else:
+                from .terminal import create_terminal_frontend as create_frontend
+            self._created_frontend = create_frontend(
+                self.session, self._store_result, self.ipython_state
+            )
+        return self._created_frontend
 
     def _store_result(self, name: str, answer: "Answer | AnswerSet") -> None:
         variables = {"_cfai": answer, **({name: answer} if name else {})}
