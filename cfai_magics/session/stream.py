@@ -61,11 +61,10 @@ class AnswerStream:
 
     def close(self) -> None:
         """Close the connection and settle the usage so far."""
-        if self._is_settled:
-            return
         if self._chat_stream is not None:
             self._chat_stream.close()
-        self._settle("interrupted")
+        if not self._is_settled:
+            self._settle("interrupted")
 
     def interrupt(self) -> None:
         """Treat errors from now on as an interruption by the user."""
