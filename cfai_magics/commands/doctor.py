@@ -241,7 +241,7 @@ def _check_databases(session: Session, file_checker: _FileChecker) -> CheckResul
             )
     is_whole = all(map(file_checker.checks_every_page, paths))
     state = "are whole" if is_whole else f"can be read; {FULL_NOTE}"
-    return f"conversations, answers of maps and the minute's limit {state}", ""
+    return f"conversations and answers of maps {state}", ""
 
 
 def _check_permissions(session: Session) -> CheckResult:
