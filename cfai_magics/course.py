@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import CoursePolicyError, InvalidOptionError
 from .secret_patterns import contains_account_id, contains_token
-from .types.usage import CHAT_TASK
+from .types.usage import CHAT_TASK, TASK_MAX_TOKENS
 from .workers_ai.gateway import parse_gateway_metadata, parse_gateway_name
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 LOCKABLE_SETTINGS = ("model", "system", "temperature", "max_tokens", "local", "recording")
 SYSTEM_ROLES = ("system", "developer")
-DEFAULT_MAX_TOKENS = 256  # of a native task that sets no limit
 MAX_FILE_BYTES = 100_000
 COURSE_SETTINGS = (
     *("model", "system", "temperature", "max_tokens", "format", "footer", "local", "recording"),
@@ -89,7 +88,7 @@ class CoursePolicy:
                 "The course's file locks the system prompt: ask with %%cfai instead"
             )
         self._check_locked("temperature", payload.get("temperature"))
-        self._check_max_tokens(_get_max_tokens(payload) or [DEFAULT_MAX_TOKENS])
+        self._check_max_tokens(_get_max_tokens(payload) or [TASK_MAX_TOKENS])
 
     def check_model(self, name: str) -> None:
         """Raise CoursePolicyError for a model that the course does not allow."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from .errors import InvalidOptionError
+from .texts import shorten
 
 MAX_SHOWN_CHARS = (
     60  # of a path in an error, because a long text may have been meant for another option
@@ -17,7 +18,7 @@ def parse_user_path(value: str | Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         text = str(value)
-        shortened = text if len(text) <= MAX_SHOWN_CHARS else f"{text[: MAX_SHOWN_CHARS - 1]}…"
+        shortened = shorten(text, MAX_SHOWN_CHARS)
         raise InvalidOptionError(
             f"{shortened} is not a valid path: {reason}", "Check the path."
         ) from None

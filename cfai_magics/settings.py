@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from traitlets import (
     Bunch,
@@ -27,6 +27,10 @@ from .arguments import MAX_TEMPERATURE
 from .course import NO_COURSE, CoursePolicy, find_course
 from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
 from .secret import call_without_traceback
+from .texts import shorten
+
+if TYPE_CHECKING:
+    from .prompt.serialize import SizeLimits
 
 DEFAULT_MODEL = "@cf/google/gemma-4-26b-a4b-it"
 SETTINGS_FILE_NAME = "settings.toml"
@@ -195,7 +199,7 @@ class Cfai(Configurable):
             raise
         except TraitError as error:
             raise InvalidSettingError(
-                f"{name} cannot be set: {_shorten_cause(str(error))}",
+                f"{name} cannot be set: {shorten(str(error), MAX_CAUSE_CHARS)}",
                 "%config Cfai shows all settings; this one stays as it was.",
             ) from None
 
@@ -214,6 +218,13 @@ class Cfai(Configurable):
         except CoursePolicyError as error:
             raise LockedSettingError(error.cause, error.hint) from None
         return proposal["value"]
+
+    @property
+    def size_limits(self) -> "SizeLimits":
+        """The most of a value that is sent for a `{{…}}`."""
+        from .prompt.serialize import SizeLimits
+
+        return SizeLimits(self.table_rows, self.value_characters)
 
     def get_origin(self, name: str) -> str:
         """Return the source of a setting's current value: a file, "default" or "this kernel"."""
@@ -258,14 +269,12 @@ def _build_settings(config: Config, source: str, fix_hint: str) -> Cfai:
     try:
         return Cfai(config=config)
     except TraitError as error:
-        cause = error.cause if isinstance(error, CfaiError) else _shorten_cause(str(error))
+        cause = (
+            error.cause if isinstance(error, CfaiError) else shorten(str(error), MAX_CAUSE_CHARS)
+        )
         raise InvalidOptionError(f"In {source}: {cause}", fix_hint) from None
     except RecursionError:
         raise InvalidOptionError(f"In {source}: a value is nested too deeply", fix_hint) from None
-
-
-def _shorten_cause(text: str) -> str:
-    return text if len(text) <= MAX_CAUSE_CHARS else f"{text[: MAX_CAUSE_CHARS - 1]}…"
 
 
 def read_settings_file(folder: Path) -> dict[str, Any]:
@@ -289,7 +298,7 @@ def read_settings_file(folder: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(text)
     except ValueError as error:
-        cause = f"{path} can't be read: {_shorten_cause(str(error))}"
+        cause = f"{path} can't be read: {shorten(str(error), MAX_CAUSE_CHARS)}"
         raise InvalidOptionError(cause, "Correct or delete it.") from None
     except RecursionError:
         raise InvalidOptionError(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ..display.map_progress import MapProgress
 from ..display.tables import format_retry_message, format_seconds
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError, ModelNotFoundError
+from ..pricing.catalog import MAX_LISTED_MODELS
 from ..pricing.limits import cap_estimate
 from ..pricing.prices import Cost, with_estimate
 from ..session.call import ClientGroup
@@ -22,7 +23,6 @@ from .plan import MapPlan
 
 MAX_BATCH_BYTES = 9_000_000  # Cloudflare's limit is 10 MB
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 2.0, 30.0  # between two polls
-MAX_LISTED_MODELS = 5  # in an error message
 EXPIRED_MESSAGE = "no answer to it is in the batch; Cloudflare keeps them for a while only"
 
 

@@ -12,7 +12,6 @@ from ..errors import InvalidOptionError
 from ..paths import parse_user_path
 from ..pricing.prices import Cost
 from ..prompt.output_formats import Schema, load_schema, read_schema, supports_streaming_schema
-from ..prompt.serialize import SizeLimits
 from ..session.call import Target
 from ..session.session import Session
 from ..types.messages import Message, Request
@@ -77,7 +76,7 @@ def make_plan(
     target = session.resolve_target(request.model)
     base_request = _with_schema(request, target, loaded_schema)
     system_messages = _build_system_messages(session, system, loaded_schema)
-    size_limits = SizeLimits(session.settings.table_rows, session.settings.value_characters)
+    size_limits = session.settings.size_limits
     row_keys, row_errors, requests = [], [], dict[str, Request]()
     for row in input_rows.rows:
         try:

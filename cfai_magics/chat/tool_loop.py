@@ -15,8 +15,8 @@ from ..errors import (
     ToolStepsExceededError,
 )
 from ..prompt.builder import Part, Prompt
-from ..prompt.serialize import SizeLimits
 from ..prompt.tools import (
+    MAX_LINE_CHARS,
     Tool,
     build_tool_messages,
     call_tool,
@@ -24,8 +24,8 @@ from ..prompt.tools import (
     format_name,
     has_valid_arguments,
     make_error_result,
-    shorten,
 )
+from ..texts import shorten_line
 from ..types.messages import Answer, Request, ToolCall, ToolResult
 from ..types.provenance import combine_provenance
 from ..types.usage import Usage
@@ -172,8 +172,7 @@ class _LoopState:
         return results
 
     def _run_tool(self, call: ToolCall) -> ToolResult:
-        settings = self.tool_loop.frontend.session.settings
-        limits = SizeLimits(settings.table_rows, settings.value_characters)
+        limits = self.tool_loop.frontend.session.settings.size_limits
         tool = next((tool for tool in self.tool_loop.tools if tool.name == call.name), None)
         if tool and has_valid_arguments(call) and not self._is_approved(tool, call):
             return make_error_result(call, DENIED_MESSAGE)
@@ -205,9 +204,8 @@ def _format_result(result: ToolResult) -> str:
     truncation_note = (
         f" (only the first {result.truncation} were sent)" if result.truncation else ""
     )
-    return (
-        f"{format_call(result.name, result.arguments)} → {shorten(result.result)}{truncation_note}"
-    )
+    result_text = shorten_line(result.result, MAX_LINE_CHARS)
+    return f"{format_call(result.name, result.arguments)} → {result_text}{truncation_note}"
 
 
 def _format_call_count(tool_results: Sequence[ToolResult]) -> str:

@@ -11,7 +11,8 @@ from ..chat.chat_run import ChatRun
 from ..chat.frontend import Frontend
 from ..chat.options import ASK_OPTIONS, Option
 from ..errors import InvalidOptionError, ToolsNotSupportedError, VisionNotSupportedError
-from ..prompt.builder import Part, Prompt, build_user_message
+from ..pricing.catalog import MAX_LISTED_MODELS
+from ..prompt.builder import Part, Prompt, UserMessage, build_user_message
 from ..prompt.output_formats import (
     OUTPUT_FORMATS,
     OutputFormat,
@@ -19,7 +20,6 @@ from ..prompt.output_formats import (
     get_format,
     supports_streaming_schema,
 )
-from ..prompt.serialize import SizeLimits
 from ..session.call import Target, build_target_request
 from ..types.messages import Answer, Message, Request
 from ..types.usage import Model
@@ -42,7 +42,6 @@ OPTIONS = (
 NAME_PATTERN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 MAX_ANSWERS = 60  # of one cell
 DEFAULT_MAX_STEPS = 8
-MAX_LISTED_MODELS = 5  # models that can, at most
 SHELL_THREAD = "main"  # where no notebook gives the conversation its name
 CAPABILITIES = {  # what messages say of each, and the error where a model lacks it
     "vision": ("does not see images", VisionNotSupportedError),
@@ -293,13 +292,15 @@ def _build_prompt(
     evaluate = (
         frontend.notebook_state.evaluate if frontend.notebook_state and not options.raw else None
     )
-    limits = SizeLimits(settings.table_rows, settings.value_characters)
     system_text = options.system or settings.system
     system = [Part("system", system_text)] if system_text else []
     if output_format.instruction:
         name = options.schema or output_format.name
         system.append(Part("form", output_format.instruction, name))
-    user_message = build_user_message(prompt, evaluate, limits)
+    if evaluate is None or "{{" not in prompt:
+        user_message = UserMessage((Part("cell", prompt),))
+    else:
+        user_message = build_user_message(prompt, evaluate, settings.size_limits)
     if options.image:
         from ..chat.attachments import load_image
 

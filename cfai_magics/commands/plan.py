@@ -16,6 +16,7 @@ from ..paths import parse_user_path
 from ..pricing.prices import Cost, catalog_rates, estimate_cost, to_usd
 from ..session.session import Session
 from ..storage.ledger import FREE_DAILY_NEURONS
+from ..texts import format_percent, shorten_line
 from ..types.messages import Message, Request
 from ..types.usage import CHAT_TASK, Model
 
@@ -25,6 +26,7 @@ OPTIONS = (
 )
 
 
+MAX_QUESTION_CHARS = 40  # of a table row
 DOMINANT_SHARE = 0.25  # of all
 MAX_CHEAPER_MODELS = 3
 RANGE_NOTE = (
@@ -115,8 +117,7 @@ def _build_request(session: Session, options: Namespace, text: str, model: Model
 
 
 def _format_row(estimate: _CellEstimate, total: float) -> tuple[str, ...]:
-    question = " ".join(estimate.cell.text.split())
-    question = question if len(question) <= 40 else f"{question[:39]}…"  # noqa: PLR2004 - a line
+    question = shorten_line(estimate.cell.text, MAX_QUESTION_CHARS)
     if estimate.cost is None:
         return str(estimate.cell.number), question, "", estimate.error, ""
     share = estimate.cost.high / total if total else 0.0
@@ -126,7 +127,7 @@ def _format_row(estimate: _CellEstimate, total: float) -> tuple[str, ...]:
         question,
         _format_models(estimate.requests),
         format_range(estimate.cost.low, estimate.cost.high),
-        f"{share:.0%}".replace("%", " %") + dominance_note,
+        format_percent(share) + dominance_note,
     )
 
 
@@ -158,7 +159,7 @@ def _format_dollars(low: float, high: float) -> str:
 
 def _vs_free_quota(high: float) -> str:
     if high <= FREE_DAILY_NEURONS:
-        share = f"{high / FREE_DAILY_NEURONS:.0%}".replace("%", " %")
+        share = format_percent(high / FREE_DAILY_NEURONS)
         return f"On one account that is at the most {share} of a free day."
     return (
         f"On one account that may be {high / FREE_DAILY_NEURONS:,.1f} free days: beyond 10,000 "

@@ -9,6 +9,7 @@ from ..course import CoursePolicy
 from ..display.tables import Table
 from ..errors import SetupError
 from ..session.session import Session
+from ..texts import shorten
 
 OPTIONS = ()
 
@@ -89,7 +90,7 @@ def _format_setting(session: Session, name: str) -> str:
     if name == "model" and session.backend.server is None:
         value = session.resolve_catalog_model(value).name
     text = f"{value:,}" if isinstance(value, int) else str(value)
-    return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 1]}…"
+    return shorten(text, MAX_VALUE_CHARS)
 
 
 def _course_rows(course: CoursePolicy) -> list[Row]:

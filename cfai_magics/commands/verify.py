@@ -18,6 +18,7 @@ from ..replay.fingerprint import to_request
 from ..replay.interaction import Interaction
 from ..replay.mismatch import first_difference
 from ..session.session import Session
+from ..texts import format_percent, shorten_line
 from ..types.messages import Answer, Request
 from ..types.usage import Catalog, Usage
 
@@ -165,14 +166,13 @@ def _describe_change(interaction: Interaction, answer: Answer) -> str:
     similarity = SequenceMatcher(
         None, recorded_text.split(), answer.text.split(), autojunk=False
     ).ratio()
-    percent = f"{similarity:.0%}".replace("%", " %")
+    percent = format_percent(similarity)
     return f"{percent} alike: {first_difference(recorded_text, answer.text)}{finish_note}"
 
 
 def _format_question(interaction: Interaction) -> str:
     content = interaction.request.fields["messages"][-1].get("content", "")
-    text = " ".join(str(content).split())
-    return text if len(text) <= MAX_QUESTION_CHARS else f"{text[: MAX_QUESTION_CHARS - 1]}…"
+    return shorten_line(str(content), MAX_QUESTION_CHARS)
 
 
 def _build_notes(

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line
+from ..texts import shorten_line
 
 Matrix = Sequence[Sequence[float]]
 MAX_TEXTS_SHOWN = 40  # a larger table is not readable
@@ -39,7 +40,10 @@ class HeatMap:
         return f"The first {self.shown_count} of {len(self.texts):,} texts; .matrix holds all."
 
     def __str__(self) -> str:
-        names = [sanitize_line(_shorten_text(text)) for text in self.texts[: self.shown_count]]
+        names = [
+            sanitize_line(shorten_line(text, MAX_NAME_CHARS))
+            for text in self.texts[: self.shown_count]
+        ]
         width = max(map(len, names), default=0) + 4
         header = " " * width + "".join(
             f"{column + 1:>{COLUMN_WIDTH}}" for column in range(self.shown_count)
@@ -72,7 +76,7 @@ class HeatMap:
         return f"{table}</table>" + (f"<div>{escape_html(self.note)}</div>" if self.note else "")
 
     def _render_row(self, index: int) -> str:
-        name = escape_html(f"{index + 1} {_shorten_text(self.texts[index])}")
+        name = escape_html(f"{index + 1} {shorten_line(self.texts[index], MAX_NAME_CHARS)}")
         cells = "".join(map(_render_cell, self.matrix[index][: self.shown_count]))
         return f'<tr><th style="text-align: left" dir="auto">{name}</th>{cells}</tr>'
 
@@ -92,8 +96,3 @@ def _render_cell(value: float) -> str:
 
 def _format_value(value: float) -> str:
     return f"{value:.2f}".replace("-0.00", "0.00")
-
-
-def _shorten_text(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= MAX_NAME_CHARS else f"{line[: MAX_NAME_CHARS - 1]}…"

@@ -10,6 +10,7 @@ from ..markdown.escaping import escape_html
 from ..pricing.prices import Cost
 from ..prompt.builder import PartCost, PromptReport
 from ..terminal import sanitize_json, sanitize_text
+from ..texts import format_percent, shorten_line
 from .tables import (
     MimeBundle,
     Table,
@@ -56,7 +57,7 @@ class Preview:
             tokens_by_kind[kind] = tokens_by_kind.get(kind, 0) + part_cost.tokens
         total_tokens = sum(tokens_by_kind.values()) or 1
         rows = [
-            (kind, f"{tokens:,}", f"{tokens / total_tokens:.0%}".replace("%", " %"))
+            (kind, f"{tokens:,}", format_percent(tokens / total_tokens))
             for kind, tokens in tokens_by_kind.items()
         ]
         note = "\n".join(
@@ -208,7 +209,7 @@ def _format_row(part_cost: PartCost, report: PromptReport) -> tuple[str, ...]:
     kind = part_cost.part.kind if part_cost.part else "answer"
     neurons = "" if part_cost.neurons is None else format_neurons(part_cost.neurons)
     fraction = report.fraction(part_cost)
-    percent = "" if fraction is None else f"{fraction:.0%}".replace("%", " %")
+    percent = "" if fraction is None else format_percent(fraction)
     return kind, _describe_part(part_cost), f"{part_cost.tokens:,}", neurons, percent
 
 
@@ -217,10 +218,7 @@ def _describe_part(part_cost: PartCost) -> str:
         return ""
     if part_cost.part.image:
         return f"{part_cost.part.name} {part_cost.part.image.size_text}".strip()
-    excerpt = " ".join(part_cost.part.text.split())
-    excerpt = (
-        excerpt if len(excerpt) <= MAX_EXCERPT_CHARS else f"{excerpt[: MAX_EXCERPT_CHARS - 1]}…"
-    )
+    excerpt = shorten_line(part_cost.part.text, MAX_EXCERPT_CHARS)
     return f"{part_cost.part.name}: {excerpt}" if part_cost.part.name else excerpt
 
 

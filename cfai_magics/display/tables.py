@@ -9,6 +9,7 @@ from ..errors import CfaiError
 from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line, sanitize_text
+from ..texts import format_percent
 from ..types.usage import AccountFigure
 
 MimeBundle = Mapping[str, Any]  # content by MIME type
@@ -148,4 +149,4 @@ def format_progress_bar(bytes_done: int, bytes_total: int, width: int = 30) -> s
     """Return a text progress bar of `width` characters, with the percentage and total size."""
     fraction = bytes_done / bytes_total if bytes_total else 0.0
     bar = "█" * round(fraction * width)
-    return f"{bar:░<{width}} {fraction:.0%} of {bytes_total / 1e6:,.0f} MB".replace("%", " %")
+    return f"{bar:░<{width}} {format_percent(fraction)} of {bytes_total / 1e6:,.0f} MB"

@@ -15,6 +15,7 @@ from ..types.usage import Catalog, Model
 from .prices import parse_prices
 
 BUNDLED_DATE = "2026-10-09"
+MAX_LISTED_MODELS = 5  # in an error message
 CACHE_FILE_NAME = "catalogue.json"
 # Types of the values in catalogue.json, by key. The keys are a file format: do not rename them.
 NUMBERS = {"neurons_in", "neurons_out", "neurons_cached"}

@@ -7,6 +7,7 @@ from operator import add
 from typing import NamedTuple
 
 from ..errors import BudgetCutoffError, BudgetExceededError, InvalidOptionError
+from ..texts import format_percent
 from ..types.usage import CHAT_TASK, Limit, Model, Usage
 from .prices import Cost, Rates
 
@@ -241,8 +242,8 @@ def calibration_note(rates: Rates) -> str:
 def format_limit_warnings(limits: Iterable[Limit]) -> list[str]:
     """Return a warning for each limit of which at least 80 % is used."""
     return [
-        f"{limit.spent / limit.neurons:.0%} of {limit_name(limit)} of {limit.neurons:,.0f} "
-        "neurons is used.".replace("%", " %")
+        f"{format_percent(limit.spent / limit.neurons)} of {limit_name(limit)} of "
+        f"{limit.neurons:,.0f} neurons is used."
         for limit in limits
         if limit.neurons > 0 and limit.spent >= WARNING_SHARE * limit.neurons
     ]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..texts import shorten_line
 from ..types.messages import Message
 
 MAX_TITLE_CHARS = 40  # characters of a turn's title
@@ -48,8 +49,7 @@ class Turn:
     @property
     def title(self) -> str:
         """The question's first words."""
-        words = " ".join(self.question.split())
-        return words if len(words) <= MAX_TITLE_CHARS else f"{words[: MAX_TITLE_CHARS - 1]}…"
+        return shorten_line(self.question, MAX_TITLE_CHARS)
 
 
 def turn_of_cell(turns: Sequence[Turn], cell: str) -> Turn | None:

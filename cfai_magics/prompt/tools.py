@@ -13,6 +13,7 @@ from operator import or_
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import InvalidOptionError
+from ..texts import shorten_line
 from ..types.messages import ToolCall, ToolResult
 from .serialize import SerializedValue, SizeLimits, to_text
 
@@ -276,7 +277,8 @@ def parse_arguments(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise ArgumentTypeError(f"the arguments are not valid JSON: {shorten(text)}") from None
+        shown_text = shorten_line(text, MAX_LINE_CHARS)
+        raise ArgumentTypeError(f"the arguments are not valid JSON: {shown_text}") from None
 
 
 def has_valid_arguments(call: ToolCall) -> bool:
@@ -427,9 +429,3 @@ def _escape_char(match: re.Match[str]) -> str:
 
 def _truncate(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else f"{text[:max_chars]}…({len(text):,} characters)"
-
-
-def shorten(text: str, max_chars: int = MAX_LINE_CHARS) -> str:
-    """Return a text on one line, truncated with "…" if it is longer than `max_chars`."""
-    line = " ".join(text.split())
-    return line if len(line) <= max_chars else f"{line[: max_chars - 1]}…"

@@ -50,8 +50,7 @@ class TaskInput:
 
     @property
     def _limits(self) -> SizeLimits:
-        settings = self.frontend.session.settings
-        return SizeLimits(settings.table_rows, settings.value_characters)
+        return self.frontend.session.settings.size_limits
 
     @property
     def text(self) -> str:

@@ -11,6 +11,7 @@ from ..display.preview import REPLAY_NOTE, TaskPreview, redact_for_display
 from ..display.tables import format_neurons, format_retry_message
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
 from ..media.generated import GeneratedMedia, write_file
+from ..pricing.catalog import MAX_LISTED_MODELS
 from ..pricing.prices import format_unit_prices
 from ..prompt.output_formats import OutputFormat
 from ..redaction import redact_tokens
@@ -44,7 +45,6 @@ FLAG_BY_OPTION = {
     "thread": "-c",
     "stop": "--stop",
 }
-MAX_LISTED_MODELS = 5  # models that an error names
 
 
 class TaskRun(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 # A larger number for one call can't be right: it is treated as unknown, whatever its source.
 CHAT_TASK = "Text Generation"  # Cloudflare's name of the task of chat models
 MAX_NEURONS = 1e12  # ten million dollars
+TASK_MAX_TOKENS = 256  # the default of the older models, which native tasks use
 MAX_TOKENS = 10**12  # so that sums stay within SQLite's 64 bits
 CostBasis = Literal["billed", "estimated", "replayed"]
 Status = Literal["ok", "interrupted", "failed", "refused", "replayed"]

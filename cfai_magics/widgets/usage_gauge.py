@@ -13,6 +13,7 @@ from ..pricing.limits import limit_name, parse_neurons
 from ..session.session import Session
 from ..storage.ledger import CallContext
 from ..storage.usage_queries import Total
+from ..texts import format_percent
 from ..types.usage import ActiveCall, DayUsage, Limit
 from .inputs import TextInput, create_button, create_heading, format_note, show_errors_in
 
@@ -60,7 +61,7 @@ def render_gauge(state: GaugeState, now: datetime) -> str:
     """Return the gauge as HTML: number, bar, legend and time of the reset."""
     day_usage = state.day_usage
     label = "closed by Cloudflare" if day_usage.is_closed else LEVEL_LABELS[state.level]
-    percent = f"{state.share:.0%}".replace("%", " %")
+    percent = format_percent(state.share)
     return (
         f'<div class="cfai-gauge cfai-{state.level}">'
         f'<div class="cfai-figure"><span class="cfai-big">{format_neurons(state.used)}</span>'

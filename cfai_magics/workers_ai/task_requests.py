@@ -12,6 +12,7 @@ from ..media.images import Image, read_image_size
 from ..pricing.prices import DEFAULT_IMAGE_SIDE, WorkUnits
 from ..types.messages import Payload
 from ..types.results import TaskResult
+from ..types.usage import TASK_MAX_TOKENS
 
 DEFAULT_STEPS = 4
 # Default side in pixels and default steps of the image models for which they are known.
@@ -25,7 +26,6 @@ TEXT_FIELDS = ("text", "prompt", "input_text", "query", "messages", "contexts", 
 ANSWER_FIELDS = ("translated_text", "summary", "description", "response")
 LANGUAGE_FIELDS = ("target_lang", "target_language")
 STEP_FIELDS = ("steps", "num_steps")
-DEFAULT_MAX_TOKENS = 256  # of the older models, which native tasks use
 PLAIN_TEXT_TYPES = {
     "text/csv",
     "text/plain",
@@ -151,7 +151,7 @@ def max_answer_tokens(fields: Mapping[str, Any]) -> int:
         len(collect_text(fields).encode()) if set(LANGUAGE_FIELDS) & set(fields) else 0
     )
     return _positive_int_or_zero(fields.get("max_tokens")) or max(
-        DEFAULT_MAX_TOKENS, translation_tokens
+        TASK_MAX_TOKENS, translation_tokens
     )
 
 
