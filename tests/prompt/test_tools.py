@@ -14,7 +14,6 @@ from cfai_magics.prompt.tools import (
     call_tool,
     format_call,
     make_tool,
-    shorten,
 )
 from cfai_magics.types.messages import ToolCall, ToolResult
 
@@ -190,7 +189,6 @@ def test_a_call_is_written_as_python_with_what_is_odd_escaped() -> None:
     assert format_call("a\x1bdd", '{"a b": null}') == r"'a\x1bdd'('a b'=None)"
     assert format_call("add", "[1]") == "add([1])"
     assert format_call("add", json.dumps({"a": "x" * 900})).endswith("x'…(900 characters))")
-    assert shorten(" a\n b ") == "a b"
 
 
 @pytest.mark.parametrize(
