@@ -18,9 +18,9 @@ from cfai_magics.backends.credentials import (
     Credentials,
     CredentialStore,
     Secret,
-    contains_token,
 )
 from cfai_magics.errors import CfaiError, StorageError
+from cfai_magics.secret_patterns import contains_token
 from tests.canaries import account_id, older_token, token
 
 

@@ -13,7 +13,6 @@ from cfai_magics.backends.credentials import (
     CredentialStore,
     Keyring,
     Secret,
-    looks_like_account_id,
     parse_account_id,
     parse_token,
 )
@@ -23,6 +22,7 @@ from cfai_magics.errors import (
     MissingCredentialsError,
     StorageError,
 )
+from cfai_magics.secret_patterns import looks_like_account_id
 from tests.canaries import account_id, token
 
 
