@@ -12,7 +12,7 @@ from ..chat.frontend import Frontend
 from ..chat.options import ASK_OPTIONS, Option
 from ..errors import InvalidOptionError, ToolsNotSupportedError, VisionNotSupportedError
 from ..pricing.catalog import MAX_LISTED_MODELS
-from ..prompt.builder import Part, Prompt, UserMessage, build_user_message
+from ..prompt.builder import Part, Prompt, build_user_message
 from ..prompt.output_formats import (
     OUTPUT_FORMATS,
     OutputFormat,
@@ -297,10 +297,7 @@ def _build_prompt(
     if output_format.instruction:
         name = options.schema or output_format.name
         system.append(Part("form", output_format.instruction, name))
-    if evaluate is None or "{{" not in prompt:
-        user_message = UserMessage((Part("cell", prompt),))
-    else:
-        user_message = build_user_message(prompt, evaluate, settings.size_limits)
+    user_message = build_user_message(prompt, evaluate, lambda: settings.size_limits)
     if options.image:
         from ..chat.attachments import load_image
 

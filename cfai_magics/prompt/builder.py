@@ -45,17 +45,19 @@ class UserMessage(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def build_user_message(text: str, evaluate: Evaluate | None, limits: SizeLimits) -> UserMessage:
+def build_user_message(
+    text: str, evaluate: Evaluate | None, get_limits: Callable[[], SizeLimits]
+) -> UserMessage:
     """Return the question of a cell: its text, with the value of each `{{expression}}`.
 
-    Without `evaluate`, the text stays as typed. Raises VariableError if a field can't be
-    evaluated.
+    Without `evaluate`, the text stays as typed. `get_limits` returns the limits of a value; it is
+    called only if there is a field. Raises VariableError if a field can't be evaluated.
     """
     if evaluate is None or "{{" not in text:
         return UserMessage((Part("cell", text),))
     from .template import Field, evaluate_field, parse_template
 
-    template = parse_template(text)
+    template, limits = parse_template(text), get_limits()
     notes: list[str] = []
     parts: list[Part] = []
     for piece in template.pieces:

@@ -55,7 +55,7 @@ class TaskInput:
     @property
     def text(self) -> str:
         """The cell's text with the values of its {{…}}."""
-        user_message = build_user_message(self.prompt, self._evaluate, self._limits)
+        user_message = build_user_message(self.prompt, self._evaluate, lambda: self._limits)
         if any(part.image for part in user_message.parts):
             raise InvalidOptionError(
                 "This task takes a text, and no image in {{…}}", "Use --image."
