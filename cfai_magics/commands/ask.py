@@ -368,6 +368,11 @@ def _build_request(
     target: Target,
     temperature: float | None,
 ) -> Request:
+    extra: dict[str, Any] = {}
+    if options.param:
+        from ..tasks.task_input import parse_params
+
+        extra = parse_params(options)
     return build_target_request(
         frontend.session.settings,
         target,
@@ -379,11 +384,5 @@ def _build_request(
         stop=tuple(options.stop or ()),
         think=options.think,
         stream=not options.no_stream,
-        extra=_parse_params(options) if options.param else {},
+        extra=extra,
     )
-
-
-def _parse_params(options: Namespace) -> dict[str, Any]:
-    from ..tasks.task_input import parse_params
-
-    return parse_params(options)
