@@ -346,11 +346,7 @@ class CallResolver:
     ) -> Call:
         backend, clients = self._backend, origin.clients
         record_mode = origin.record_mode or self._recorder.mode_resolver.current
-        wrap_transport = (
-            None
-            if record_mode.mode == "off"
-            else self._recorder.get_transport_wrapper(record_mode)
-        )
+        wrap_transport = self._recorder.get_transport_wrapper(record_mode)
         source = clients or backend
         get_client = partial(source.get_client, target.server, wrap_transport)
         client, lookup = self._recorder.resolve(request, record_mode, get_client)
