@@ -40,7 +40,6 @@ WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate"
 CONNECT_TIMEOUT = 10.0  # s
 NO_TOKEN = Secret("")  # for a server without authentication: no header is sent
 NOTIFY_AFTER = 2.0  # s of retrying, after which `on_retry` is called
-
 MAX_CONNECTIONS = 100
 
 AcquireSlot = Callable[[str], RateDelay | None]  # takes a model name, called before each attempt
@@ -299,7 +298,7 @@ def _end_body(failure: BaseException, on_error: Callable[[CfaiError], None] | No
 
 
 def read_body(response: httpx.Response, limit: int = MAX_RESPONSE_BYTES) -> bytes:
-    """Return the whole body of a response and release its connection; raises as `chunks`."""
+    """Return the whole body of a response and release its connection; raises as `iter_body`."""
     seconds = get_read_timeout(response)
     try:
         return b"".join(iter_body(response, ResponseTimeouts(seconds, seconds), limit))
@@ -388,10 +387,6 @@ def _too_large(limit: int) -> ResponseTooLargeError:
     return ResponseTooLargeError(f"The reply has more than {limit // 2**20} MB")
 
 
-def no_rate_limit(_model: str) -> None:
-    """Return None: no request is delayed."""
-
-
 class _BearerAuth(Unpicklable, httpx.Auth):
     """Authorization header with a token that no repr, traceback or response shows."""
 
@@ -424,7 +419,7 @@ class HTTPConnection(Unpicklable):
 
         self._sleep = sleep
         self._extensions: Mapping[str, Any] = {}
-        self.acquire_slot: AcquireSlot = no_rate_limit
+        self.acquire_slot: AcquireSlot = lambda _model: None  # no request is delayed
 
         def client() -> httpx.Client:
             return httpx.Client(
