@@ -12,7 +12,7 @@ SUM_COLUMNS = (
     "sum(calls), sum(tokens_in), sum(tokens_out), sum(billed), sum(estimated), sum(reserved)"
 )
 FIRST_ID = "SELECT min(id) FROM calls WHERE day >= ?"
-# By id, as the plus sign says: the index by day would be sorted anew for each step.
+# The plus sign excludes the index by day, whose rows would be sorted again for each step.
 CALLS_FROM_ID = "SELECT * FROM calls WHERE id >= ? AND +day >= ? ORDER BY id LIMIT ?"
 MAX_ROWS_PER_READ = 1_000
 HOURS_PER_DAY = 24
