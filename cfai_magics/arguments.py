@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import InvalidOptionError
+from .i18n import _, ngettext
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -14,7 +15,7 @@ C = TypeVar("C")
 
 MAX_TEMPERATURE = 5.0  # Cloudflare's schema of llama-3.2-3b-instruct, read 2026-11-27
 MAX_CONCURRENCY = 100  # parallel calls of a map
-MIN_PREFIX_LENGTH = 3  # a shorter beginning of a name fits too many names
+MIN_PREFIX_LENGTH = 3  # a shorter prefix matches too many names
 
 
 # --- calls
@@ -23,8 +24,9 @@ MIN_PREFIX_LENGTH = 3  # a shorter beginning of a name fits too many names
 def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a function: a call that does not fit its signature raises InvalidOptionError.
 
-    The error names what is unknown, missing, given twice or too many, and the closest name. The
-    values of the arguments in VALUE_CHECKS are checked too. Signature and types stay the same.
+    The error names the arguments that are unknown, missing, duplicate or too many, and suggests
+    the closest name. The values of the arguments in VALUE_CHECKS are checked too. Signature and
+    types stay the same.
     """
     parameters = _Parameters(function)
 
@@ -86,7 +88,7 @@ class _Parameters:
     ) -> InvalidOptionError | None:
         """Return the error of a call with these arguments; None if they are valid.
 
-        Valid calls are the rule, so few functions are called for them.
+        Most calls are valid, so the path of a valid call has few function calls.
         """
         given = {**dict(zip(self._positional, args, strict=False)), **kwargs}
         if (
@@ -116,8 +118,10 @@ class _Parameters:
         twice = [name for name in kwargs if name in by_position]
         if twice:
             return InvalidOptionError(
-                f"{self._label} is given {twice[0]} twice, by position and by name",
-                "Give it once.",
+                _("{function} received {argument} twice, by position and by name").format(
+                    function=self._label, argument=twice[0]
+                ),
+                _("Pass it once."),
             )
         missing = [
             name
@@ -125,31 +129,53 @@ class _Parameters:
             if name in self._required and name not in by_position and name not in kwargs
         ]
         return InvalidOptionError(
-            f"{self._label} needs {' and '.join(missing)}", self._format_names()
+            ngettext(
+                "{function} requires the argument {names}",
+                "{function} requires the arguments {names}",
+                len(missing),
+            ).format(function=self._label, names=", ".join(missing)),
+            self._format_names(),
         )
 
     def _unknown_error(self, unknown: list[str]) -> InvalidOptionError:
         suggestions = dict.fromkeys(
             suggestion for name in unknown for suggestion in find_closest(name, self._names)
         )
-        hint = f"Did you mean {' or '.join(suggestions)}?" if suggestions else self._format_names()
+        hint = self._format_names()
+        if suggestions:
+            hint = _("Did you mean {names}?").format(names=_(" or ").join(suggestions))
         if "extra" in self._names:
-            hint = f"{hint} extra={{…}} adds other fields of the request."
-        noun = "argument" if len(unknown) == 1 else "arguments"
-        return InvalidOptionError(f"{self._label} has no {noun} {', '.join(unknown)}", hint)
+            note = _("Use {argument} for other fields of the request.")
+            hint = f"{hint} {note.format(argument='extra={…}')}"
+        cause = ngettext(
+            "{function} has no argument {names}",
+            "{function} has no arguments {names}",
+            len(unknown),
+        )
+        return InvalidOptionError(
+            cause.format(function=self._label, names=", ".join(unknown)), hint
+        )
 
     def _too_many_error(self, count: int) -> InvalidOptionError:
         allowed = [name for name in self._positional if name in self._names]
         count -= len(self._positional) - len(allowed)
-        noun = "argument" if len(allowed) == 1 else "arguments"
         example = next(iter(self._keyword_only), None)
+        hint = self._format_names()
+        if example:
+            hint = _("Pass the others by name, such as {example}.").format(example=f"{example}=…")
+        cause = ngettext(
+            "{function} takes {allowed} argument by position, not {count}",
+            "{function} takes {allowed} arguments by position, not {count}",
+            len(allowed),
+        )
         return InvalidOptionError(
-            f"{self._label} takes {len(allowed)} {noun} by position, not {count}",
-            f"Give the others by name, such as {example}=…." if example else self._format_names(),
+            cause.format(function=self._label, allowed=len(allowed), count=count), hint
         )
 
     def _format_names(self) -> str:
-        return f"Its arguments: {', '.join(self._names)}." if self._names else "It takes none."
+        if not self._names:
+            return _("It takes no arguments.")
+        return _("Its arguments: {names}.").format(names=", ".join(self._names))
 
 
 def find_closest(name: str, known_names: Collection[str]) -> list[str]:
@@ -170,9 +196,16 @@ def find_closest(name: str, known_names: Collection[str]) -> list[str]:
 def check_value(name: str, value: Any, label: str = "") -> Any:
     """Return a valid value of an argument or option, with numbers as int or float.
 
-    `name` is the argument's name, or the option's `dest`. `label` comes before the value in the
-    message: "temperature=", or "--temperature " on the line of a magic. Raises InvalidOptionError.
-    A name that is not in VALUE_CHECKS has no rule here.
+    A value whose name is not in VALUE_CHECKS is returned unchanged.
+
+    Args:
+        name: The argument's name, or the option's `dest`.
+        value: The value to check.
+        label: Text before the value in the message: "temperature=" for an argument,
+            "--temperature " for an option.
+
+    Raises:
+        InvalidOptionError: The value has the wrong type or is out of range.
     """
     check = VALUE_CHECKS.get(name)
     return value if check is None else check(value, name, label or f"{name}=")
@@ -187,25 +220,25 @@ def _check_str(value: Any, name: str, _label: str) -> str:
 
 def _check_bool(value: Any, name: str, _label: str) -> bool:
     if not isinstance(value, bool):
-        raise _type_error(value, name, "True or False")
+        raise _type_error(value, name, _("True or False"))
     return value
 
 
 def _check_callable(value: Any, name: str, _label: str) -> Any:
     if not callable(value):
-        raise _type_error(value, name, "a function")
+        raise _type_error(value, name, _("a function"))
     return value
 
 
 def _check_path(value: Any, name: str, _label: str) -> Path:
     if not isinstance(value, Path):
-        raise _type_error(value, name, "a pathlib.Path")
+        raise _type_error(value, name, _("a pathlib.Path"))
     return value
 
 
 def _check_mapping(value: Any, name: str, _label: str) -> Any:
     if not isinstance(value, Mapping):
-        raise _type_error(value, name, "a dict")
+        raise _type_error(value, name, _("a dict"))
     return value
 
 
@@ -221,7 +254,7 @@ def _check_int(value: Any, name: str, _label: str) -> int:
             return index(value)  # numpy's integers too
     except TypeError:
         pass
-    raise _type_error(value, name, "an integer")
+    raise _type_error(value, name, _("an integer"))
 
 
 def _check_number(value: Any, name: str, _label: str) -> float:
@@ -235,20 +268,26 @@ def _check_number(value: Any, name: str, _label: str) -> float:
             return float(value)
         except (TypeError, ValueError):
             pass
-    raise _type_error(value, name, "a number")
+    raise _type_error(value, name, _("a number"))
 
 
 def _check_tokens(value: Any, name: str, label: str) -> int:
     number = _check_int(value, name, label)
     if number < 1:
-        raise InvalidOptionError(f"{label}{number} leaves no answer", "Use 1 or more.")
+        raise InvalidOptionError(
+            _("{option}{value} is too small").format(option=label, value=number),
+            _("Use 1 or more."),
+        )
     return number
 
 
 def _check_limit(value: Any, name: str, label: str) -> float:
     number = _check_number(value, name, label)
     if not number > 0:
-        raise InvalidOptionError(f"{label}{number} is no limit", "Use more than 0.")
+        raise InvalidOptionError(
+            _("{option}{value} is not a positive number").format(option=label, value=number),
+            _("Use a number above 0."),
+        )
     return number
 
 
@@ -257,7 +296,8 @@ def _in_range(check: ValueCheck, low: float, high: float) -> ValueCheck:
         number = check(value, name, label)
         if not low <= number <= high:
             raise InvalidOptionError(
-                f"{label}{number} is out of range", f"Use {low:g} to {high:g}."
+                _("{option}{value} is out of range").format(option=label, value=number),
+                _("Use {low:g} to {high:g}.").format(low=low, high=high),
             )
         return number
 
@@ -306,7 +346,10 @@ VALUE_CHECKS: Mapping[str, ValueCheck] = {
 
 def _type_error(value: Any, name: str, expected: str) -> InvalidOptionError:
     return InvalidOptionError(
-        f"{name} is of type {type(value).__name__}, not {expected}", f"Give {expected}."
+        _("{name} is of type {type}, not {expected}").format(
+            name=name, type=type(value).__name__, expected=expected
+        ),
+        _("Pass {expected}.").format(expected=expected),
     )
 
 
@@ -314,10 +357,13 @@ def _type_error(value: Any, name: str, expected: str) -> InvalidOptionError:
 
 
 def require_str(value: Any, argument_name: str) -> str:
-    """Return the value as a plain str; raises InvalidOptionError if it is not a str."""
+    """Return the value as a plain str; raise InvalidOptionError if it is not a str."""
     if not isinstance(value, str):
         raise InvalidOptionError(
-            f"{argument_name} is of type {type(value).__name__}, not a text", "Give a str."
+            _("{name} is of type {type}, not a text").format(
+                name=argument_name, type=type(value).__name__
+            ),
+            _("Pass a str."),
         )
     return str.__str__(value)
 
@@ -325,8 +371,9 @@ def require_str(value: Any, argument_name: str) -> str:
 def collect_texts(value: Any, argument_name: str) -> tuple[str, ...]:
     """Return the texts of an iterable as a tuple; a single str becomes a tuple of one.
 
-    Raises InvalidOptionError for a value that is not an iterable of texts; the message names the
-    first item that is not a str.
+    Raises:
+        InvalidOptionError: The value is not an iterable of texts. The message names the first
+            item that is not a str.
     """
     if isinstance(value, str):
         return (str.__str__(value),)
@@ -344,8 +391,10 @@ def _iter_items(value: Any, argument_name: str) -> Iterator[Any]:
         except TypeError:
             pass
     raise InvalidOptionError(
-        f"{argument_name} can't be read from a value of type {type(value).__name__}",
-        "Give one text or a list of texts.",
+        _("{name} is of type {type}, not a text or a list of texts").format(
+            name=argument_name, type=type(value).__name__
+        ),
+        _("Pass one text or a list of texts."),
     )
 
 
@@ -356,7 +405,9 @@ def _is_table(value: Any) -> bool:
 def _require_str_item(item: Any, index: int, argument_name: str) -> str:
     if not isinstance(item, str):
         raise InvalidOptionError(
-            f"{argument_name}[{index}] is of type {type(item).__name__}, not a text",
-            "Convert it with str(), or leave it out.",
+            _("{name} is of type {type}, not a text").format(
+                name=f"{argument_name}[{index}]", type=type(item).__name__
+            ),
+            _("Convert it with str(), or remove it."),
         )
     return str.__str__(item)

@@ -7,7 +7,7 @@ CfaiError
 │   ├── VariableError             a {{…}} of the prompt can't be filled
 │   ├── VisionNotSupportedError   the model does not take images
 │   ├── ToolsNotSupportedError    the model does not call functions
-│   ├── TokenInCommandError       an API token was typed where the history keeps it
+│   ├── TokenInCommandError       an API token was typed in a command that the history stores
 │   ├── InvalidAccountIdError     the account id is not 32 hexadecimal characters
 │   ├── StorageError              state could not be written, read or deleted
 │   ├── BudgetExceededError       the call may cost more than a budget has left
@@ -39,6 +39,7 @@ CfaiError
 
 from typing import Any, ClassVar
 
+from .i18n import _, mark
 from .terminal import sanitize_line, sanitize_text
 
 
@@ -48,6 +49,14 @@ class CfaiError(Exception):
     A notebook shows that line in place of a traceback, and the cell still fails. `model` is the
     model of the request, if the error is about one. `text` is the part of the answer that was
     received, and `answer` is the same part as an Answer.
+
+    Args:
+        cause: What went wrong, in the user's language.
+        hint: The next step, in the user's language; `default_hint` of the class if it is "".
+        code: Cloudflare's error code.
+        status: HTTP status.
+        request_id: Cloudflare's id of the request.
+        retry_after: Seconds that the server asks to wait before the next attempt.
     """
 
     default_hint: ClassVar[str] = ""
@@ -64,7 +73,9 @@ class CfaiError(Exception):
     ) -> None:
         super().__init__(cause)
         self.cause = sanitize_text(" ".join(cause.split()))
-        self.hint = sanitize_text(" ".join((hint or self.default_hint).split()))
+        if not hint and self.default_hint:
+            hint = _(self.default_hint)
+        self.hint = sanitize_text(" ".join(hint.split()))
         self.code = code
         self.status = status
         self.request_id = request_id
@@ -75,18 +86,20 @@ class CfaiError(Exception):
 
     @property
     def reference(self) -> str:
-        """Cloudflare's error code, the HTTP status and the request id, those that are known."""
+        """Cloudflare's error code, the HTTP status and the request id, if they are known."""
         parts = (
-            ("code", self.code),
-            ("HTTP", self.status),
-            ("request", self.request_id),
+            (_("code {value}"), self.code),
+            (_("HTTP {value}"), self.status),
+            (_("request {value}"), self.request_id),
         )
-        return ", ".join(f"{name} {value}" for name, value in parts if value is not None)
+        return ", ".join(part.format(value=value) for part, value in parts if value is not None)
 
     def __str__(self) -> str:
         reference = f" ({self.reference})" if self.reference else ""
-        cause = self.cause.rstrip(".") + reference + "."
-        return sanitize_line(f"{cause} {self.hint}").rstrip()
+        line = _("{cause}{reference}. {hint}").format(
+            cause=self.cause.rstrip(".。"), reference=reference, hint=self.hint
+        )
+        return sanitize_line(line).rstrip()
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
@@ -99,16 +112,16 @@ class SetupError(CfaiError):
 class MissingCredentialsError(SetupError):
     """The account id or the API token is missing."""
 
-    default_hint = (
-        "Run %cfai login (in a shell: cfai login), or %cfai local for a small model "
-        "on this machine without an account."
+    default_hint = mark(
+        "Run %cfai login (in a shell: cfai login), or %cfai local to use a small model on this "
+        "machine without an account."
     )
 
 
 class InvalidOptionError(SetupError):
     """An option, a name or a value is not valid."""
 
-    default_hint = "%%cfai? lists the options, %cfai help the commands."
+    default_hint = mark("%%cfai? lists the options, %cfai help lists the commands.")
 
 
 class VariableError(SetupError):
@@ -124,21 +137,21 @@ class ToolsNotSupportedError(SetupError):
 
 
 class TokenInCommandError(SetupError):
-    """An API token was typed where the history keeps it."""
+    """An API token was typed in a command that the history stores."""
 
-    default_hint = (
-        "It stands in the history now, and in this notebook if it is one: revoke it on the "
-        "dashboard's API Tokens page, make a new one, and give it to %cfai login alone, which "
-        "asks for it unseen."
+    default_hint = mark(
+        "The token is now in the history, and in the notebook if you typed it in one. Revoke it "
+        "on the dashboard's API Tokens page and create a new one. Run %cfai login, which asks for "
+        "the new token and hides it as you type."
     )
 
 
 class InvalidAccountIdError(SetupError):
     """The account id is not 32 hexadecimal characters."""
 
-    default_hint = (
-        "It has 32 characters 0-9 and a-f, and stands on the dashboard's Workers AI page "
-        "under Use REST API. Run %cfai login again."
+    default_hint = mark(
+        "An account id has 32 characters, 0-9 and a-f. Find it on the dashboard's Workers AI page "
+        "under Use REST API, then run %cfai login again."
     )
 
 
@@ -153,13 +166,15 @@ class BudgetExceededError(SetupError):
 class CoursePolicyError(SetupError):
     """The course's cfai.toml does not allow the request."""
 
-    default_hint = "Nothing was sent. %cfai status shows what the course's file sets."
+    default_hint = mark("Nothing was sent. %cfai status shows the settings of cfai.toml.")
 
 
 class NotRecordedError(SetupError):
     """No recording has the answer, and the record mode allows no request."""
 
-    default_hint = "Nothing was sent. %cfai replay auto asks such questions and records them."
+    default_hint = mark(
+        "Nothing was sent. %cfai replay auto makes such requests and records their answers."
+    )
 
 
 class LocalModelError(SetupError):
@@ -173,18 +188,18 @@ class WorkersAIError(CfaiError):
 class AuthenticationError(WorkersAIError):
     """The token is wrong or expired, or belongs to another account."""
 
-    default_hint = (
-        "Check that the token is active and that the account id is the one it was made for: "
-        "%cfai status shows which is in use, %cfai login replaces both."
+    default_hint = mark(
+        "Check that the token is active and belongs to this account id. %cfai status shows both, "
+        "%cfai login replaces them."
     )
 
 
 class PermissionDeniedError(WorkersAIError):
     """The token is valid but lacks a permission."""
 
-    default_hint = (
+    default_hint = mark(
         "Give the token the permissions Workers AI - Read and Workers AI - Edit on the "
-        "dashboard's API Tokens page, or make a new one and run %cfai login."
+        "dashboard's API Tokens page, or create a new token and run %cfai login."
     )
 
 
@@ -197,13 +212,13 @@ class AccountNotFoundError(WorkersAIError):
 class ModelNotFoundError(WorkersAIError):
     """The model does not exist."""
 
-    default_hint = "%cfai models lists the names."
+    default_hint = mark("%cfai models lists the names.")
 
 
 class PaidPlanRequiredError(WorkersAIError):
     """The model is not available on the free plan."""
 
-    default_hint = "%cfai models free lists the models of the free plan."
+    default_hint = mark("%cfai models free lists the models of the free plan.")
 
 
 class DailyQuotaError(WorkersAIError):
@@ -212,91 +227,94 @@ class DailyQuotaError(WorkersAIError):
     @classmethod
     def renewal_hint(cls, renewal_time: str) -> str:
         """Return the hint with `renewal_time`, the text that follows "00:00 UTC"."""
-        return (
-            f"They are renewed at 00:00 UTC{renewal_time}; until then nothing is sent. Recorded "
-            "answers still come (%cfai replay), and %cfai local answers from a small model on "
-            "this machine. If the account has another plan since then: %cfai budget reopen."
-        )
+        return _(
+            "Free neurons are renewed at 00:00 UTC{renewal_time}. Until then no request is sent, "
+            "but recorded answers are replayed (%cfai replay), and %cfai local answers with a "
+            "small model on this machine. If the account has a new plan, run %cfai budget reopen."
+        ).format(renewal_time=renewal_time)
 
-    default_hint = (
-        "They are renewed at 00:00 UTC; recorded answers still come (%cfai replay), and %cfai "
-        "local answers from a small model on this machine."
+    default_hint = mark(
+        "Free neurons are renewed at 00:00 UTC. Recorded answers are still replayed (%cfai "
+        "replay), and %cfai local answers with a small model on this machine."
     )
 
 
 class GatewayLimitError(WorkersAIError):
     """A spend limit or the credits of the AI Gateway are used up."""
 
-    default_hint = (
-        "Whoever keeps the gateway sets that, for each student or course by the metadata; the "
-        "limit begins anew when its time is over."
+    default_hint = mark(
+        "The owner of the gateway sets this limit, possibly per student or course. It resets at "
+        "the end of its period."
     )
 
 
 class RateLimitError(WorkersAIError):
     """Too many requests were sent within a minute."""
 
-    default_hint = "Wait a minute and run the cell again."
+    default_hint = mark("Wait a minute and run the cell again.")
 
 
 class CapacityError(WorkersAIError):
     """The model is out of capacity."""
 
-    default_hint = "Run the cell again in a while, or choose another model with -m."
+    default_hint = mark("Run the cell again later, or choose another model with -m.")
 
 
 class ContextLengthError(WorkersAIError):
     """Prompt and max_tokens together exceed the model's context window."""
 
-    default_hint = (
-        "Shorten the prompt, lower --max-tokens, or choose a model with a larger window: "
-        "%cfai models shows them."
+    default_hint = mark(
+        "Shorten the prompt, lower --max-tokens, or choose a model with a larger context window. "
+        "%cfai models shows the sizes."
     )
 
 
 class BadRequestError(WorkersAIError):
     """The request is not valid."""
 
-    default_hint = "Check the options on the %%cfai line against what the model takes."
+    default_hint = mark("Check that the model supports the options on the %%cfai line.")
 
 
 class APITimeoutError(WorkersAIError):
     """The server did not answer within the timeout."""
 
-    default_hint = "Run the cell again, ask for less with --max-tokens, or choose a faster model."
+    default_hint = mark(
+        "Run the cell again, lower --max-tokens, or choose a faster model with -m."
+    )
 
 
 class APIConnectionError(WorkersAIError):
     """The connection to the server failed."""
 
-    default_hint = "Check the network, the proxy settings and CLOUDFLARE_API_BASE_URL."
+    default_hint = mark("Check the network, the proxy settings and CLOUDFLARE_API_BASE_URL.")
 
 
 class ServerError(WorkersAIError):
     """The server failed."""
 
-    default_hint = "Run the cell again; if it stays, choose another model with -m."
+    default_hint = mark("Run the cell again. If the error persists, choose another model with -m.")
 
 
 class IncompleteStreamError(WorkersAIError):
     """The stream stopped before the end of the answer; the received part is kept."""
 
-    default_hint = "The text so far is kept; run the cell again for the whole answer."
+    default_hint = mark("The text so far is kept. Run the cell again to get the whole answer.")
 
 
 class ResponseTooLargeError(WorkersAIError):
     """The response exceeds the size limit and was not read to its end."""
 
-    default_hint = (
-        "No model answers at such length: check the server and the proxy that %cfai status names."
+    default_hint = mark(
+        "No model sends an answer of this size. Check the server and the proxy that %cfai status "
+        "shows."
     )
 
 
 class SchemaMismatchError(CfaiError):
     """The answer does not match the schema, after one retry; it is kept."""
 
-    default_hint = (
-        "The text is kept in _cfai. Simplify the schema, raise --max-tokens, or choose a larger "
+    default_hint = mark(
+        "The text is in _cfai. Simplify the schema, raise --max-tokens, or choose a larger "
         "model with -m."
     )
 
@@ -308,12 +326,13 @@ class ToolStepsExceededError(CfaiError):
 class BudgetCutoffError(CfaiError):
     """The answer was cut off at the end of a budget; the received part is kept."""
 
-    default_hint = (
-        "The text so far is kept. %cfai budget shows what is left, %cfai budget N raises."
+    default_hint = mark(
+        "The text so far is kept. %cfai budget shows the remaining neurons, %cfai budget N raises "
+        "the budget."
     )
 
 
 class InterruptedAnswerError(CfaiError):
     """The user stopped the answer; the received part is kept."""
 
-    default_hint = "What had arrived is kept in _cfai."
+    default_hint = mark("The partial answer is in _cfai.")

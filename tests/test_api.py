@@ -49,7 +49,7 @@ def test_who_waits_for_the_next_minute_is_told_why(
     monkeypatch.setattr("cfai_magics.workers_ai.http.NOTIFY_AFTER", 0.0)
     for _ in range(3):
         cfai_magics.ask("Hi", max_tokens=5)
-    told = "Workers AI takes 2 requests a minute of Text Generation; this one is sent in 0 s\n"
+    told = "Workers AI allows 2 requests per minute for Text Generation; this one is sent in 0 s\n"
     assert capsys.readouterr().err.endswith(told)
 
 
@@ -115,12 +115,12 @@ TEXTS = {
     "another type of text": (Word("abc"), ["abc"]),
 }
 NOT_TEXTS = {
-    "nothing": (None, "value of type NoneType"),
-    "a number": (7, "value of type int"),
-    "bytes": (b"abc", "value of type bytes"),
-    "a dict": ({"sun": 1}, "value of type dict"),
-    "a data frame": (pd.DataFrame({"sun": ["a"]}), "value of type DataFrame"),
-    "an array of no dimension": (np.array("sun"), "value of type ndarray"),
+    "nothing": (None, "is of type NoneType"),
+    "a number": (7, "is of type int"),
+    "bytes": (b"abc", "is of type bytes"),
+    "a dict": ({"sun": 1}, "is of type dict"),
+    "a data frame": (pd.DataFrame({"sun": ["a"]}), "is of type DataFrame"),
+    "an array of no dimension": (np.array("sun"), "is of type ndarray"),
     "a table": (np.array([["sun"], ["moon"]]), r"texts\[0\] is of type ndarray, not a text"),
     "a number inside": (["sun", 7], r"texts\[1\] is of type int, not a text"),
     "bytes inside": (["sun", b"moon"], r"texts\[1\] is of type bytes, not a text"),

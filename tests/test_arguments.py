@@ -1,4 +1,4 @@
-"""Wrong arguments of the Python API: one clear error, and nothing is sent."""
+"""Invalid arguments of the Python API raise one clear error, and no request is sent."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture
 def calls(account: Standin) -> Iterator[dict[str, tuple[Call, tuple[Any, ...]]]]:
-    """Each public function by its name in errors, with arguments that are valid for it."""
+    """Return each public function by its name in errors, with valid arguments for it."""
     session = api.get_current_session()
     request = Request(MODEL, HI)
     with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
@@ -84,7 +84,7 @@ def test_too_many_arguments_are_refused_by_every_function(
         "ask() takes 1 argument by position, not 2"
     )
     assert error_of(cfai_magics.ask, "hi", "llama").hint == (
-        "Give the others by name, such as model=…."
+        "Pass the others by name, such as model=…."
     )
     assert account.requests == ()
 
@@ -93,23 +93,23 @@ def test_missing_arguments_are_refused_by_every_function(
     calls: dict[str, tuple[Call, tuple[Any, ...]]],
 ) -> None:
     for label, (function, _args) in calls.items():
-        assert error_of(function).cause.startswith(f"{label} needs ")
-    assert error_of(cfai_magics.map).cause == "map() needs template and data"
-    assert error_of(cfai_magics.map, data=[]).cause == "map() needs template"
+        assert error_of(function).cause.startswith(f"{label} requires the argument")
+    assert error_of(cfai_magics.map).cause == "map() requires the arguments template, data"
+    assert error_of(cfai_magics.map, data=[]).cause == "map() requires the argument template"
 
 
 def test_an_argument_given_twice_is_refused() -> None:
     error = error_of(cfai_magics.ask, "hi", prompt="hello")
-    assert error.cause == "ask() is given prompt twice, by position and by name"
+    assert error.cause == "ask() received prompt twice, by position and by name"
 
 
 CLOSEST = {
     "a wrong letter": ("temprature", "temperature"),
-    "a beginning": ("temp", "temperature"),
+    "a prefix": ("temp", "temperature"),
     "capitals": ("Temperature", "temperature"),
     "OpenAI's name": ("max_completion_tokens", "max_tokens"),
     "a missing underscore": ("maxtokens", "max_tokens"),
-    "two that begin alike": ("max", "max_tokens or max_neurons"),
+    "two with the same prefix": ("max", "max_tokens or max_neurons"),
 }
 
 
@@ -118,7 +118,7 @@ def test_the_closest_name_is_suggested(given: str, closest: str) -> None:
     for label, function in (("ask()", cfai_magics.ask), ("stream()", cfai_magics.stream)):
         assert str(error_of(function, "hi", **{given: 1})) == (
             f"{label} has no argument {given}. Did you mean {closest}? "
-            "extra={…} adds other fields of the request."
+            "Use extra={…} for other fields of the request."
         )
 
 
@@ -127,7 +127,7 @@ def test_a_notebook_shows_one_line_for_a_misspelled_argument(module_kernel: Kern
     (line,) = cell.traceback
     assert line == (
         "InvalidOptionError: ask() has no argument temprature. Did you mean temperature? "
-        "extra={…} adds other fields of the request."
+        "Use extra={…} for other fields of the request."
     )
 
 

@@ -136,7 +136,7 @@ def test_a_token_on_a_magic_line_is_refused_with_a_warning(account: Standin, lin
         kernel.run("%load_ext cfai_magics")
         cell = kernel.run(line.format(token=account.token))
     assert cell.ename == "TokenInCommandError"
-    assert "revoke it" in cell.traceback[0]
+    assert "Revoke it" in cell.traceback[0]
     assert account.token not in repr(cell)
     assert account.requests == ()
 

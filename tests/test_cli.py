@@ -41,7 +41,7 @@ def test_a_token_among_the_words_is_refused_and_not_repeated(
 ) -> None:
     assert main([word.format(account.token) for word in words]) == 1
     told = capsys.readouterr().err
-    assert "revoke it" in told
+    assert "Revoke it" in told
     assert account.token not in told
     assert account.requests == ()
 
@@ -90,7 +90,7 @@ def test_a_shell_is_told_of_the_variable_that_records(
 ) -> None:
     monkeypatch.setenv("CFAI_REPLAY", f"only:{tmp_path}/none.jsonl")
     assert main(["ask", "Hi"]) == 1
-    assert "CFAI_REPLAY=auto:PATH asks such questions" in capsys.readouterr().err
+    assert "CFAI_REPLAY=auto:PATH makes such requests" in capsys.readouterr().err
     assert main(["verify"]) == 1
     assert "CFAI_REPLAY=auto:PATH makes one" in capsys.readouterr().err
 

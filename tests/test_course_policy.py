@@ -184,14 +184,14 @@ def test_a_budget_of_the_course_stops_and_stands_beside_ones_own(
     ]
     assert session.accounting.day_usage().limit == 5
     answer = session.ask(session.build_request(HI), max_neurons=1_000)
-    assert any("to fit the course's budget for a call" in note for note in answer.notes)
+    assert any("to fit the course's budget per call" in note for note in answer.notes)
     assert account.requests[0].json["max_tokens"] < 100
 
 
 def test_what_does_not_fit_a_course_s_budget_is_not_sent(begin: Begin, account: Standin) -> None:
     session = begin("[budget]\nday = 0.1")
     session.accounting.ledger.budgets.set("day", 9_000)
-    with pytest.raises(BudgetExceededError, match="the course's budget for a day") as caught:
+    with pytest.raises(BudgetExceededError, match="the course's budget per day") as caught:
         session.ask(session.build_request(HI))
     assert "budget N" not in str(caught.value)
     assert account.requests == ()
@@ -214,7 +214,9 @@ def test_an_answer_is_cut_at_the_end_of_a_course_s_budget(begin: Begin, account:
     session = begin("[budget]\ncall = 4")
     account.switch(answer="word " * 4_000)
     cache_catalog_without(session.home, GEMMA)
-    with pytest.raises(BudgetCutoffError, match="end of the course's budget for a call") as caught:
+    with pytest.raises(
+        BudgetCutoffError, match="the course's budget per call is used up"
+    ) as caught:
         session.ask(session.build_request(HI, GEMMA))
     assert "budget N" not in str(caught.value)
 

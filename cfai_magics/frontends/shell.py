@@ -16,7 +16,7 @@ from .user_io import confirm, create_text_display, read_secret
 
 SHELL_REPLACEMENTS = (
     (" (in a shell: cfai login)", ""),
-    (" What had arrived is kept in _cfai.", ""),
+    (" The partial answer is in _cfai.", ""),
     (", kept in _cfai.reasoning", ""),
     ("%cfai replay auto PATH", "CFAI_REPLAY=auto:PATH"),
     ("%cfai replay auto asks", "CFAI_REPLAY=auto:PATH asks"),

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidOptionError
+from ..i18n import _, mark
 from ..markdown.escaping import escape_html
 from ..paths import parse_user_path
 from ..terminal import sanitize_line
 from .images import read_image_size
 
-AUDIO_FORMATS = "WAV, MP3, FLAC, Ogg, M4A or WebM"
+AUDIO_FORMATS = mark("WAV, MP3, FLAC, Ogg, M4A or WebM")
 AUDIO_MAGIC = (
     (b"RIFF", "audio/wav"),
     (b"ID3", "audio/mpeg"),
@@ -156,7 +157,8 @@ class GeneratedMedia:
     def save(self, path: str | Path) -> Path:
         """Write the data to a file and return its path.
 
-        Raises InvalidOptionError if the file can't be written.
+        Raises:
+            InvalidOptionError: The file can't be written.
         """
         return write_file(self.data, path)
 
@@ -167,17 +169,17 @@ class GeneratedMedia:
     def __repr__(self) -> str:
         return str(self)
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_kwargs: Any) -> dict[str, Any]:
         """Return the MIME bundle for the notebook; only a message if the data is too large."""
         if len(self.data) <= MAX_INLINE_BYTES:
             return {
                 **self._mime_bundle(base64.b64encode(self.data).decode()),
                 "text/plain": str(self),
             }
-        message = (
-            f"{self} is not shown: with more than {MAX_INLINE_BYTES / 1e6:.0f} MB it would make "
-            "the notebook too big. .save(path) writes it into a file."
-        )
+        message = _(
+            "{media} is not displayed: files of more than {limit:.0f} MB would make the notebook "
+            "too large. Call .save(path) to write it to a file."
+        ).format(media=self, limit=MAX_INLINE_BYTES / 1e6)
         return {"text/html": f"<div>{escape_html(message)}</div>", "text/plain": message}
 
     def _mime_bundle(self, base64_data: str) -> dict[str, str]:
@@ -196,7 +198,10 @@ class GeneratedImage(GeneratedMedia):
     def size_text(self) -> str:
         """Its size in pixels as text; "" if unknown."""
         pixel_size = read_image_size(self.data)
-        return f"{pixel_size[0]:,}×{pixel_size[1]:,} pixels" if pixel_size else ""
+        if not pixel_size:
+            return ""
+        width, height = pixel_size
+        return _("{width:,}×{height:,} pixels").format(width=width, height=height)
 
     def _mime_bundle(self, base64_data: str) -> dict[str, str]:
         if self.mime_type in INLINE_IMAGE_TYPES:
@@ -214,7 +219,7 @@ class GeneratedAudio(GeneratedMedia):
     def size_text(self) -> str:
         """Its duration in seconds as text; "" if unknown."""
         duration = audio_duration(self.data)
-        return "" if duration is None else f"{duration:,.1f} s"
+        return "" if duration is None else _("{seconds:,.1f} s").format(seconds=duration)
 
     def _mime_bundle(self, base64_data: str) -> dict[str, str]:
         title, url = escape(self.prompt), self._data_url(base64_data)
@@ -222,7 +227,7 @@ class GeneratedAudio(GeneratedMedia):
 
 
 def detect_media(data: bytes, content_type: str, prompt: str = "") -> GeneratedMedia | None:
-    """Return data as Picture or Sound, by its first bytes or content type; None if neither."""
+    """Return data as an image or sound, by its first bytes or content type; None if neither."""
     if read_image_size(data):
         return GeneratedImage(
             data, "image/png" if data.startswith(b"\x89PNG") else "image/jpeg", prompt
@@ -236,13 +241,15 @@ def detect_media(data: bytes, content_type: str, prompt: str = "") -> GeneratedM
 def write_file(content: bytes, path: str | Path) -> Path:
     """Write bytes to a file and return its path.
 
-    Raises InvalidOptionError if the file can't be written.
+    Raises:
+        InvalidOptionError: The file can't be written.
     """
     target = parse_user_path(path)
     try:
         target.write_bytes(content)
     except OSError as error:
         raise InvalidOptionError(
-            f"{target} can't be written: {error.strerror}", "Name another."
+            _("{path} can't be written: {reason}").format(path=target, reason=error.strerror),
+            _("Choose another path."),
         ) from None
     return target

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..errors import InvalidOptionError
+from ..i18n import _, mark
 
 MAX_SIDE_PIXELS = 1_024  # models use no more, or bill more tiles for larger images
 # Cloudflare counts the base64 of an image as text when it checks the context window.
@@ -17,8 +18,8 @@ JPEG_QUALITIES = (85, 70, 50, 30)
 PATCH_PIXELS = 28  # side of the square per token, for models that document it
 SUPPORTED_MODES = {"L", "RGB", "RGBA"}
 PASS_THROUGH_FORMATS = {"png", "jpeg", "webp"}
-PILLOW_HINT = "pillow reads more and sizes images down: %pip install pillow."
-FORMATS_HINT = "PNG, JPEG, WebP, GIF and what else pillow reads can be sent."
+PILLOW_HINT = mark("Run %pip install pillow to read more formats and to scale large images down.")
+FORMATS_HINT = mark("Use PNG, JPEG, WebP, GIF or another format that pillow reads.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ class Image:
     def size_text(self) -> str:
         """Its size in pixels as text, with the original size if it was scaled down."""
         current_size = _format_size(self.width, self.height)
-        return (
-            f"{current_size}, sized down from {self.original_size}"
-            if self.original_size
-            else current_size
+        if not self.original_size:
+            return current_size
+        return _("{size}, scaled down from {original}").format(
+            size=current_size, original=self.original_size
         )
 
     @property
@@ -56,8 +57,12 @@ class Image:
 def prepare_image(name: str, data: bytes) -> Image:
     """Return image data as an Image, scaled down if it is too large.
 
-    Raises InvalidOptionError if the data is not an image, or if pillow is needed to read or scale
-    it but is not installed.
+    Args:
+        name: Name of the image in messages.
+        data: Bytes of the image file.
+
+    Raises:
+        InvalidOptionError: The data is not an image, or pillow is required but not installed.
     """
     return (
         _prepare_with_pillow(name, data)
@@ -88,7 +93,8 @@ def _prepare_with_pillow(name: str, data: bytes) -> Image:
             image_format, encoded = _encode(upright)
     except Exception as error:  # noqa: BLE001 - pillow's plug-ins raise any exception
         raise InvalidOptionError(
-            f"{name} is no image that can be read: {error}", FORMATS_HINT
+            _("{name} can't be read as an image: {error}").format(name=name, error=error),
+            _(FORMATS_HINT),
         ) from None
     is_resized = max(upright.size) < max(width, height)
     return Image(
@@ -127,11 +133,16 @@ def _save_to_bytes(picture: Any, image_format: str, **save_kwargs: Any) -> bytes
 def _prepare_without_pillow(name: str, data: bytes) -> Image:
     header = _read_header(data)
     if header is None:
-        raise InvalidOptionError(f"{name} is no PNG or JPEG image", PILLOW_HINT)
+        raise InvalidOptionError(
+            _("{name} is not a PNG or JPEG image").format(name=name), _(PILLOW_HINT)
+        )
     image_format, width, height = header
     if max(width, height) > MAX_SIDE_PIXELS or len(data) > MAX_BYTES:
         raise InvalidOptionError(
-            f"{name} is too big: {_format_size(width, height)}, {len(data):,} bytes", PILLOW_HINT
+            _("{name} is too large: {size} pixels, {count:,} bytes").format(
+                name=name, size=_format_size(width, height), count=len(data)
+            ),
+            _(PILLOW_HINT),
         )
     return Image(name, data, image_format, width, height)
 

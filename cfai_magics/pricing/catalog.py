@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import state_files
 from ..errors import InvalidOptionError, ModelNotFoundError
+from ..i18n import _
 from ..types.usage import Catalog, Model
 from .prices import parse_prices
 
@@ -86,7 +87,7 @@ def find_damaged_cache(home: Path) -> str:
 def _model_from_json(item: Any) -> Model:
     """Return a model of the cache file; raise TypeError or ValueError for an invalid value."""
     if not isinstance(item, dict):
-        raise TypeError("a model is no object")
+        raise TypeError("a model is not an object")
     invalid_names = [
         name
         for name, value in item.items()
@@ -181,9 +182,12 @@ class CatalogStore:
 def find_model(name: str, catalog: Catalog) -> Model:
     """Return the model with a full name or an unambiguous end of a name.
 
-    A full name (@cf/… or @hf/…) is used as typed, listed or not. A short name must be the end of
-    exactly one listed name. Raises ModelNotFoundError if there is no match, and InvalidOptionError
-    if there are several.
+    A full name (@cf/… or @hf/…) is used as typed, even if it is not listed. A short name must be
+    the end of exactly one listed name.
+
+    Raises:
+        ModelNotFoundError: No model matches.
+        InvalidOptionError: Several models match.
     """
     if name.startswith("@"):
         return exact_or_unlisted(name, catalog)
@@ -195,7 +199,8 @@ def find_model(name: str, catalog: Catalog) -> Model:
     if candidates:
         names = ", ".join(m.name for m in candidates)
         raise InvalidOptionError(
-            f"Several models end in {name!r}: {names}", "Type more of the name."
+            _("Several models end in {name!r}: {names}").format(name=name, names=names),
+            _("Type more of the name."),
         )
     raise unknown_model_error(name, catalog)
 
@@ -211,10 +216,13 @@ def exact_or_unlisted(name: str, catalog: Catalog) -> Model:
 def unknown_model_error(name: str, catalog: Catalog) -> ModelNotFoundError:
     """Return the error for an unknown model name, with the most similar names as hint."""
     suggestions = suggest_models(name, catalog)
-    hint = f"Nearest: {', '.join(suggestions)}. " if suggestions else ""
+    hint = _(ModelNotFoundError.default_hint)
+    if suggestions:
+        similar = _("Similar names: {names}.").format(names=", ".join(suggestions))
+        hint = f"{similar} {hint}"
     return ModelNotFoundError(
-        f"There is no model {name!r} in the list of {catalog.date}",
-        hint + ModelNotFoundError.default_hint,
+        _("The model {name!r} is not in the list of {date}").format(name=name, date=catalog.date),
+        hint,
     )
 
 

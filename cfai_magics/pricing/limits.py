@@ -7,29 +7,30 @@ from operator import add
 from typing import NamedTuple
 
 from ..errors import BudgetCutoffError, BudgetExceededError, InvalidOptionError
+from ..i18n import _, mark, ngettext
 from ..texts import format_percent
 from ..types.usage import CHAT_TASK, Limit, Model, Usage
 from .prices import Cost, Rates
 
 MIN_ANSWER_TOKENS = 16  # a shorter answer is not worth the cost of its prompt
-GROUP_ADVICE = "lower max_tokens, ask fewer at once"
+GROUP_ADVICE = mark("lower max_tokens, send fewer requests at once")
 WARNING_SHARE = 0.8
 SLACK = 1e-9  # neurons: tolerance for floating-point sums
 GROWTH = 1.25  # factor for extending a reservation, so that extensions are rare
 LIMIT_NAMES = {
-    "day": "today's budget",
-    "session": "this session's budget",
-    "notebook": "this notebook's budget for today",
+    "day": mark("today's budget"),
+    "session": mark("this session's budget"),
+    "notebook": mark("this notebook's budget for today"),
     "cell": "--max-neurons",
-    "free": "today's free allowance",
+    "free": mark("today's free allowance"),
 }
 COURSE_LIMIT_NAMES = {
-    "day": "the course's budget for a day",
-    "session": "the course's budget for a session",
-    "notebook": "the course's budget for a notebook and day",
-    "cell": "the course's budget for a call",
+    "day": mark("the course's budget per day"),
+    "session": mark("the course's budget per session"),
+    "notebook": mark("the course's budget per notebook and day"),
+    "cell": mark("the course's budget per call"),
 }
-# From Cloudflare's page on limits, which lists none for text to speech.
+# From Cloudflare's page on limits, which has no limit for text to speech.
 REQUESTS_PER_MINUTE_BY_TASK = {
     "Automatic Speech Recognition": 720,
     "Image Classification": 3000,
@@ -47,8 +48,8 @@ WINDOW_SECONDS = 61.0  # s: one minute, and one second for the network latency o
 
 
 def limit_name(limit: Limit) -> str:
-    """Return the name of a limit in messages."""
-    return (COURSE_LIMIT_NAMES if limit.from_course else LIMIT_NAMES)[limit.scope]
+    """Return the name of a limit in messages, in the user's language."""
+    return _((COURSE_LIMIT_NAMES if limit.from_course else LIMIT_NAMES)[limit.scope])
 
 
 def parse_neurons(text: str) -> float:
@@ -59,7 +60,8 @@ def parse_neurons(text: str) -> float:
         amount = -1.0
     if not 0 <= amount < float("inf"):
         raise InvalidOptionError(
-            f"{text} is no number of neurons", "Write %cfai budget 2000, or off, or reopen."
+            _("{text!r} is not a number of neurons").format(text=text),
+            _("Use %cfai budget 2000, %cfai budget off or %cfai budget reopen."),
         )
     return amount
 
@@ -75,12 +77,18 @@ class Admission(NamedTuple):
     lowered_by: Limit | None = None
 
 
-def admit(cost: Cost | None, limits: Sequence[Limit], subject: str = "this call") -> Admission:
+def admit(cost: Cost | None, limits: Sequence[Limit], subject: str = "") -> Admission:
     """Return the Admission of a call under all limits, with lower max_tokens if necessary.
 
-    A call without a known price (None) reserves all neurons that are left, and is cut when they
-    are used up. Raises BudgetExceededError, with `subject` in its message, if the call does not
-    fit.
+    A call without a known price reserves all remaining neurons, and is cut when they are used up.
+
+    Args:
+        cost: Estimated cost of the call; None if its price is unknown.
+        limits: The limits of the call.
+        subject: What the error calls it; "" means "this call".
+
+    Raises:
+        BudgetExceededError: The call does not fit the limits.
     """
     tightest = min(limits, key=lambda limit: limit.remaining, default=None)
     if cost is None:
@@ -105,7 +113,7 @@ def admit_group(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> list[A
     if len(costs) == 1:
         return [admit(costs[0], limits)]
     priced_costs = [cost for cost in costs if cost is not None]
-    subject = f"these {len(costs)} calls"
+    subject = _("these {count} calls").format(count=len(costs))
     total = (
         admit(reduce(add, priced_costs), limits, subject) if priced_costs else Admission(0.0, 0)
     )
@@ -129,26 +137,45 @@ def _share_of_group(cost: Cost | None, total: Admission, unpriced_share: float) 
 def admit_all_or_none(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> float:
     """Return the neurons to reserve for calls that must all be sent with uncut answers.
 
-    Calls without a known price do not fit any limit, since they can't be cut at it. Raises
-    BudgetExceededError if the calls do not fit.
+    Calls without a known price do not fit any limit, because they can't be cut at it.
+
+    Raises:
+        BudgetExceededError: The calls do not fit the limits.
     """
     tightest = min(limits, key=lambda limit: limit.remaining, default=None)
     max_costs = [cost.high for cost in costs if cost is not None]
     if tightest is None or (len(max_costs) == len(costs) and sum(max_costs) <= tightest.remaining):
         return sum(max_costs)
-    cost_text = f"{sum(max_costs):,.1f}" if len(max_costs) == len(costs) else "nobody knows what"
-    subject = f"these {len(costs):,} calls may cost {cost_text}"
+    if len(max_costs) == len(costs):
+        cause = ngettext(
+            "{budget}, but this call may cost {neurons:,.1f}",
+            "{budget}, but these {count:,} calls may cost {neurons:,.1f}",
+            len(costs),
+        )
+    else:
+        cause = ngettext(
+            "{budget}, but the cost of this call is unknown",
+            "{budget}, but the cost of these {count:,} calls is unknown",
+            len(costs),
+        )
     raise BudgetExceededError(
-        f"{_remaining_text(tightest)}, and {subject}", _next_step(tightest, GROUP_ADVICE)
+        cause.format(budget=_remaining_text(tightest), count=len(costs), neurons=sum(max_costs)),
+        _next_step(tightest, _(GROUP_ADVICE)),
     )
 
 
 def extend_reservation(needed: float, reserved: float, limits: Sequence[Limit]) -> float:
     """Return the new size of a call's reservation, in neurons.
 
-    `needed` are the neurons that the call needs now, `reserved` those already reserved. The result
-    is somewhat more than needed if the limits allow it. Raises BudgetCutoffError if the limits do
-    not allow what is needed.
+    The result is somewhat more than needed if the limits allow it.
+
+    Args:
+        needed: Neurons that the call needs now.
+        reserved: Neurons that are already reserved for it.
+        limits: The limits of the call.
+
+    Raises:
+        BudgetCutoffError: The limits do not allow the needed neurons.
     """
     tightest = min(limits, key=lambda limit: limit.remaining, default=None)
     target = max(reserved, needed * GROWTH)
@@ -163,8 +190,13 @@ def extend_reservation(needed: float, reserved: float, limits: Sequence[Limit]) 
 def extend_pool(cost: Cost, unassigned: float, limits: Sequence[Limit]) -> float:
     """Return the neurons that a shared reservation needs for one more call.
 
-    `unassigned` are its neurons that no call uses yet. Raises BudgetExceededError if the limits do
-    not allow the call.
+    Args:
+        cost: Estimated cost of the call.
+        unassigned: Neurons of the reservation that no call uses yet.
+        limits: The limits of the calls.
+
+    Raises:
+        BudgetExceededError: The limits do not allow the call.
     """
     tightest = min(limits, key=lambda limit: limit.remaining, default=None)
     if tightest is not None and cost.high > unassigned + max(0.0, tightest.remaining) + SLACK:
@@ -183,16 +215,21 @@ def _admit_unpriced(tightest: Limit | None) -> Admission:
     if tightest is None:
         return Admission(0.0, 0)
     if tightest.remaining <= 0:
-        raise BudgetExceededError(f"{_remaining_text(tightest)}", _next_step(tightest))
+        raise BudgetExceededError(_remaining_text(tightest), _next_step(tightest))
     return Admission(tightest.remaining, 0)
 
 
-def budget_error(cost: Cost, limit: Limit, subject: str = "this call") -> BudgetExceededError:
+def budget_error(cost: Cost, limit: Limit, subject: str = "") -> BudgetExceededError:
     """Return the error for a call that does not fit a limit and is not sent."""
     min_neurons = cost.prompt_max + min(MIN_ANSWER_TOKENS, cost.max_tokens) * cost.per_token
-    short_answer_note = " even with a short answer" if cost.max_tokens else ""
+    if cost.max_tokens:
+        cause = _("{budget}, but {calls} may cost {neurons:,.1f} even with a short answer")
+    else:
+        cause = _("{budget}, but {calls} may cost {neurons:,.1f}")
     return BudgetExceededError(
-        f"{_remaining_text(limit)}, and {subject} may cost {min_neurons:,.1f}{short_answer_note}",
+        cause.format(
+            budget=_remaining_text(limit), calls=subject or _("this call"), neurons=min_neurons
+        ),
         _next_step(limit),
     )
 
@@ -200,50 +237,73 @@ def budget_error(cost: Cost, limit: Limit, subject: str = "this call") -> Budget
 def _remaining_text(limit: Limit) -> str:
     name = limit_name(limit)
     if limit.scope == "cell":
-        return f"{name[0].upper()}{name[1:]} leaves {limit.remaining:,.1f} neurons"
-    return f"Of {name} of {limit.neurons:,.0f} neurons {max(0.0, limit.remaining):,.1f} are left"
+        return _("{limit} leaves {remaining:,.1f} neurons").format(
+            limit=f"{name[0].upper()}{name[1:]}", remaining=limit.remaining
+        )
+    return _("{remaining:,.1f} of {neurons:,.0f} neurons are left in {limit}").format(
+        limit=name, neurons=limit.neurons, remaining=max(0.0, limit.remaining)
+    )
 
 
-def _next_step(limit: Limit, alternative: str = "shorten the question") -> str:
+def _next_step(limit: Limit, alternative: str = "") -> str:
+    alternative = alternative or _("shorten the prompt")
     if limit.from_course:
-        return f"{alternative.capitalize()}, or ask a cheaper model. Nothing was sent."
-    steps_by_scope = {"cell": "Raise --max-neurons", "day": "Raise it with %cfai budget N"}
-    step = steps_by_scope.get(limit.scope, f"Raise it with %cfai budget --{limit.scope} N")
-    return f"{step}, {alternative}, or ask a cheaper model. Nothing was sent."
+        return _("{alternative}, or choose a cheaper model. Nothing was sent.").format(
+            alternative=alternative.capitalize()
+        )
+    if limit.scope == "cell":
+        hint = _("Raise {option}, {alternative}, or choose a cheaper model. Nothing was sent.")
+        return hint.format(option="--max-neurons", alternative=alternative)
+    scope_options = {"session": " --session", "notebook": " --notebook"}
+    command = f"%cfai budget{scope_options.get(limit.scope, '')} N"  # also for the free neurons
+    return _(
+        "Raise the budget with {command}, {alternative}, or choose a cheaper model. Nothing was "
+        "sent."
+    ).format(command=command, alternative=alternative)
 
 
 def cutoff_error(limit: Limit) -> BudgetCutoffError:
     """Return the error for an answer that was cut because a limit is used up."""
     if limit.scope == "cell" and not limit.from_course:
         return BudgetCutoffError(
-            f"Cut at the end of {limit_name(limit)}",
-            "The text so far is kept. A higher --max-neurons lets the next answer be longer.",
+            _("The answer was cut off at the limit of {option}").format(option=limit_name(limit)),
+            _("The text so far is kept. Raise --max-neurons for a longer answer."),
         )
-    hint = "The text so far is kept." if limit.from_course else ""
-    return BudgetCutoffError(f"Cut at the end of {limit_name(limit)}", hint)
+    hint = _("The text so far is kept.") if limit.from_course else ""
+    return BudgetCutoffError(
+        _("The answer was cut off because {limit} is used up").format(limit=limit_name(limit)),
+        hint,
+    )
 
 
 def lowered_note(admission: Admission, requested_tokens: int) -> str:
     """Return the note that max_tokens was lowered; "" if it was not."""
     if admission.lowered_by is None:
         return ""
-    name = limit_name(admission.lowered_by)
-    return (
-        f"max_tokens was lowered from {requested_tokens:,} to {admission.max_tokens:,} "
-        f"to fit {name}."
+    return _("max_tokens was lowered from {requested:,} to {lowered:,} to fit {limit}.").format(
+        requested=requested_tokens,
+        lowered=admission.max_tokens,
+        limit=limit_name(admission.lowered_by),
     )
 
 
 def calibration_note(rates: Rates) -> str:
     """Return the note on how many billed calls an estimate is calibrated with."""
-    return f"Estimated by what the last {rates.billed_calls} calls of this model were billed."
+    return ngettext(
+        "Estimate based on the last {count} billed call of this model.",
+        "Estimate based on the last {count} billed calls of this model.",
+        rates.billed_calls,
+    ).format(count=rates.billed_calls)
 
 
 def format_limit_warnings(limits: Iterable[Limit]) -> list[str]:
     """Return a warning for each limit of which at least 80 % is used."""
     return [
-        f"{format_percent(limit.spent / limit.neurons)} of {limit_name(limit)} of "
-        f"{limit.neurons:,.0f} neurons is used."
+        _("{percent} of {limit} ({neurons:,.0f} neurons) is used.").format(
+            percent=format_percent(limit.spent / limit.neurons),
+            limit=limit_name(limit),
+            neurons=limit.neurons,
+        )
         for limit in limits
         if limit.neurons > 0 and limit.spent >= WARNING_SHARE * limit.neurons
     ]
@@ -268,7 +328,9 @@ class RateLimit(NamedTuple):
     @property
     def message(self) -> str:
         """Why a request has to wait for this limit."""
-        return f"Workers AI takes {self.requests_per_minute:,} requests a minute of {self.name}"
+        return _("Workers AI allows {count:,} requests per minute for {name}").format(
+            count=self.requests_per_minute, name=self.name
+        )
 
 
 def rate_limit_for(model: Model) -> RateLimit | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from ..i18n import _, mark
 from ..types.messages import Request
 from ..types.usage import Model, Usage
 from .tokens import (
@@ -27,23 +28,23 @@ TOKEN_PRICE_FIELDS = {
     "M output tokens": "neurons_out",
 }
 UNIT_NAMES = {  # by the start of the unit; the first that fits counts
-    "input 512x512 tile, per step": "input tile step",
-    "output 512x512 tile, per step": "output tile step",
-    "input 512x512 tile": "input tile",
-    "output 512x512 tile": "output tile",
-    "512x512 tile": "tile",
-    "step": "step",
-    "first MP": "first megapixel",
-    "subsequent MP": "next megapixel",
-    "input image MP": "input megapixel",
-    "audio minute": "audio minute",
-    "1k characters": "1k characters",
-    "M images": "M images",
-    "inference request": "request",
+    "input 512x512 tile, per step": mark("input tile step"),
+    "output 512x512 tile, per step": mark("output tile step"),
+    "input 512x512 tile": mark("input tile"),
+    "output 512x512 tile": mark("output tile"),
+    "512x512 tile": mark("tile"),
+    "step": mark("step"),
+    "first MP": mark("first megapixel"),
+    "subsequent MP": mark("next megapixel"),
+    "input image MP": mark("input megapixel"),
+    "audio minute": mark("audio minute"),
+    "1k characters": mark("1k characters"),
+    "M images": mark("M images"),
+    "inference request": mark("request"),
 }
 TILE_SIZE = r"512\D+512"  # written in several ways
 # Units whose own names are not clear to users.
-UNIT_LABELS = {"tile": "512×512 tile", "step": "step and tile"}
+UNIT_LABELS = {"tile": mark("512×512 tile"), "step": mark("step and tile")}
 DEFAULT_IMAGE_SIDE = 1024  # pixels, if the request does not set a size
 MIN_BILLED_CALLS = 3  # billed calls of a model that a calibration needs
 MAX_TOKENS_FIELDS = ("max_completion_tokens", "max_tokens")
@@ -127,14 +128,16 @@ def _unit_price(units: Mapping[str, float], name: str) -> float:
 
 def format_unit_prices(model: Model) -> str:
     """Return a model's prices with their units as text; "" if none is known."""
-    token_prices = {"input": model.neurons_in, "output": model.neurons_out}
-    parts = [
-        f"{price:,.4g} per 1,000 {name} tokens" for name, price in token_prices.items() if price
-    ]
+    token_prices = {
+        _("{price:,.4g} per 1,000 input tokens"): model.neurons_in,
+        _("{price:,.4g} per 1,000 output tokens"): model.neurons_out,
+    }
+    parts = [text.format(price=price) for text, price in token_prices.items() if price]
     parts += [
-        f"{price:,.6g} per {UNIT_LABELS.get(unit, unit)}" for unit, price in model.units.items()
+        _("{price:,.6g} per {unit}").format(price=price, unit=_(UNIT_LABELS.get(unit, unit)))
+        for unit, price in model.units.items()
     ]
-    return f"{', '.join(parts)} (neurons)" if parts else ""
+    return _("{prices} (neurons)").format(prices=", ".join(parts)) if parts else ""
 
 
 def to_usd(neurons: float) -> float:
@@ -315,7 +318,7 @@ def estimate_cost(
 
 
 def _max_extra_tokens(request: Request) -> int:
-    """Return the most tokens of the `extra` fields: tools and schemas are billed too."""
+    """Return the maximum tokens of the `extra` fields: tools and schemas are billed too."""
     text = json.dumps(dict(request.extra), ensure_ascii=False)
     return math.ceil(len(text.encode(errors="replace")) / MIN_BYTES_PER_TOKEN)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
+from ..i18n import _
 from .messages import UNFINISHED_REASONS, Answer
 from .usage import CostBasis, Usage
 
@@ -38,7 +39,9 @@ def make_variants(
 
 def format_temperature(temperature: float | None) -> str:
     """Return a temperature as text; None is the default of the model."""
-    return "its own temperature" if temperature is None else f"temperature {temperature:g}"
+    if temperature is None:
+        return _("default temperature")
+    return _("temperature {value:g}").format(value=temperature)
 
 
 def column_titles(variants: Sequence[Variant]) -> list[str]:
@@ -59,8 +62,11 @@ def column_titles(variants: Sequence[Variant]) -> list[str]:
 def repetition_titles(variants: Sequence[Variant]) -> list[str]:
     """Return for each variant its repetition, such as "1 of 3"; "" if nothing is repeated."""
     repetitions = max(variant.repetition for variant in variants)
+    if repetitions == 1:
+        return [""] * len(variants)
     return [
-        f"{variant.repetition} of {repetitions}" if repetitions > 1 else "" for variant in variants
+        _("{number} of {total}").format(number=variant.repetition, total=repetitions)
+        for variant in variants
     ]
 
 

@@ -1,4 +1,4 @@
-"""Types for chat: requests, stream deltas, answers and sets of answers."""
+"""Types for chat: requests, stream deltas and answers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from typing import Any
 
 from ..arguments import check_value, collect_texts
 from ..errors import InvalidOptionError
+from ..i18n import _
 from .provenance import Provenance, output_metadata
 from .usage import DayUsage, Usage, WithUsage
 
@@ -67,8 +68,8 @@ def require_request(value: Any) -> None:
     """Raise InvalidOptionError if the value is not a Request."""
     if not isinstance(value, Request):
         raise InvalidOptionError(
-            f"request is of type {type(value).__name__}, not a Request",
-            "Session.build_request makes one.",
+            _("request is of type {type}, not a Request").format(type=type(value).__name__),
+            _("Create one with Session.build_request."),
         )
 
 
@@ -84,7 +85,8 @@ def check_messages(value: Any) -> tuple[Message, ...]:
     for message in messages:
         if not isinstance(message, Mapping):
             raise InvalidOptionError(
-                "messages are not a list of dicts", '[{"role": "user", "content": "…"}]'
+                _("messages are not a list of dicts"),
+                _("Example: {example}").format(example='[{"role": "user", "content": "…"}]'),
             )
     return messages
 
@@ -197,7 +199,8 @@ class Answer(WithUsage):
     def json(self) -> Any:
         """Return the JSON value of the text, or of its first code block.
 
-        Raises ValueError if neither is JSON.
+        Raises:
+            ValueError: Neither is valid JSON.
         """
         import json
 
@@ -210,7 +213,7 @@ class Answer(WithUsage):
 
     @property
     def code(self) -> str | None:
-        """The first code block of the text; None if there is none."""
+        """The first code block of the text; None if it has no code block."""
         from ..markdown.blocks import find_first_code_block
 
         code_block = find_first_code_block(self.text)
@@ -219,7 +222,7 @@ class Answer(WithUsage):
     def __str__(self) -> str:
         return self.text
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _repr_mimebundle_(self, **_kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         from ..markdown.blocks import strip_remote_content
         from ..media.generated import GeneratedMedia
         from ..terminal import sanitize_text

@@ -1,4 +1,4 @@
-"""Types for task results, embeddings and the provenance of answers."""
+"""Types for task results and embeddings."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InvalidOptionError, SetupError
+from ..i18n import _
 from ..terminal import sanitize_line
 from .provenance import Provenance, output_metadata
 from .usage import DayUsage, Usage, WithUsage
@@ -16,7 +17,9 @@ def to_data_frame(rows: Sequence[Any], columns: Sequence[str] | None = None) -> 
     try:
         import pandas as pd
     except ImportError:
-        raise SetupError("pandas is not installed", "pip install pandas, then again.") from None
+        raise SetupError(
+            _("pandas is not installed"), _("Run %pip install pandas, then try again.")
+        ) from None
     return pd.DataFrame(list(rows), columns=columns)
 
 
@@ -69,7 +72,7 @@ class Embeddings(WithUsage):
         """Always "stop": embeddings are complete or raise an error."""
         return "stop"
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _repr_mimebundle_(self, **_kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"text/plain": repr(self)}, output_metadata(self)
 
     def __len__(self) -> int:
@@ -105,8 +108,7 @@ class Embeddings(WithUsage):
             import numpy as np
         except ImportError:
             raise InvalidOptionError(
-                "An array is one of numpy, which is not installed",
-                "Run %pip install numpy, or take .vectors.",
+                _("numpy is not installed"), _("Run %pip install numpy, or use .vectors.")
             ) from None
         return np.array(self.vectors, dtype=dtype or float).reshape(self.shape)
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-# A larger number for one call can't be right: it is treated as unknown, whatever its source.
 CHAT_TASK = "Text Generation"  # Cloudflare's name of the task of chat models
-MAX_NEURONS = 1e12  # ten million dollars
+MAX_NEURONS = 1e12  # ten million dollars; a larger number for one call is treated as unknown
 TASK_MAX_TOKENS = 256  # the default of the older models, which native tasks use
 MAX_TOKENS = 10**12  # so that sums stay within SQLite's 64 bits
 CostBasis = Literal["billed", "estimated", "replayed"]
@@ -70,7 +69,7 @@ class WithUsage:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model of the catalog, with what Cloudflare's catalog says of it.
+    """One model of the catalog, with its properties from Cloudflare's catalog.
 
     The prices are from Cloudflare's catalog on the date of the `Catalog`; None is unknown.
 
@@ -126,7 +125,7 @@ class Limit:
         scope: What it limits: a day, session, notebook or cell, or the free neurons of a day.
         neurons: The limit in neurons.
         spent: Billed, estimated and reserved neurons together.
-        from_course: Whether the course's file sets it.
+        from_course: Whether cfai.toml sets it.
     """
 
     scope: Scope

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 import httpx
 
 from ..errors import APIConnectionError, CfaiError, IncompleteStreamError, WorkersAIError
+from ..i18n import _
 from ..pricing.limits import RateDelay
 from ..pricing.prices import count_answers, get_max_tokens_field
 from ..pricing.tokens import (
@@ -357,9 +358,11 @@ class ChatStream:
     def _truncation_error(self) -> CfaiError:
         """Return the error for a stream that stopped before its end."""
         if self._broken is None:
-            return IncompleteStreamError("The answer broke off")
+            return IncompleteStreamError(_("The answer ended early"))
         if self._has_first_delta and isinstance(self._broken, APIConnectionError):
-            return IncompleteStreamError(f"The answer broke off: {self._broken.cause}")
+            return IncompleteStreamError(
+                _("The answer ended early: {cause}").format(cause=self._broken.cause)
+            )
         return self._broken
 
 
@@ -384,7 +387,7 @@ class Allowance(NamedTuple):
 
     @property
     def characters(self) -> int:
-        """The characters from which on `check` runs: four times the usual number."""
+        """The number of characters above which `check` runs: four times the usual number."""
         return 4 * (self.tokens + SPARE_TOKENS) * CHARS_PER_TOKEN
 
     def seconds(self, response: httpx.Response) -> float | None:
@@ -401,7 +404,9 @@ class Allowance(NamedTuple):
         is_past = frames > self.tokens + SPARE_FRAMES
         if is_past or characters > LONG_TOKENS * self.characters:
             raise IncompleteStreamError(
-                f"The server went on far beyond the {self.tokens:,} tokens that it was asked for"
+                _("The server sent far more than the {count:,} tokens requested").format(
+                    count=self.tokens
+                )
             )
 
 

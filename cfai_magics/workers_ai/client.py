@@ -18,6 +18,7 @@ from ..errors import (
     PermissionDeniedError,
     WorkersAIError,
 )
+from ..i18n import _
 from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable
 from ..types.messages import Answer, FinishDelta, Request, TextDelta, require_request
@@ -78,7 +79,7 @@ DEFAULT_TIMEOUT = 240.0  # s; models time out after 120 to 235 s
 
 
 class BatchAnswer(NamedTuple):
-    """The answer to one request of a batch; `error` is the reason if there is none."""
+    """The answer to one request of a batch; `error` is the reason if it failed."""
 
     text: str = ""
     finish_reason: str = "unknown"
@@ -92,7 +93,7 @@ def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
         errors = response.get("errors") or response.get("error") or []
         first = errors[0] if isinstance(errors, list) and errors else errors
         message = first.get("message") if isinstance(first, Mapping) else first
-        return BatchAnswer(error=str(message or "it failed"))
+        return BatchAnswer(error=str(message or _("The request failed")))
     decoder = FrameDecoder()
     deltas = [*decoder.decode(unwrap_batch_response(response)), *decoder.finish()]
     text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
@@ -113,7 +114,11 @@ class Batches:
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
     ) -> str:
-        """Submit requests to one model as a batch and return the batch id."""
+        """Submit requests to one model as a batch and return the batch id.
+
+        Raises:
+            WorkersAIError: The request failed, or its response has no batch id.
+        """
         model = requests[0].model
         body = batch_body([chat_body(request) for request in requests])
         request_kwargs = with_gateway_headers(gateway, json_kwargs(body))
@@ -127,7 +132,7 @@ class Batches:
     ) -> dict[int, BatchAnswer] | None:
         """Return the answers of a batch by request index; None while it is in the queue."""
         request_kwargs = json_kwargs({"request_id": batch_id})
-        response_body, _ = self._connection.request_json(
+        response_body, _headers = self._connection.request_json(
             "POST", self._run_url(model), on_retry=on_retry, **request_kwargs
         )
         responses = parse_batch_responses(response_body)
@@ -165,16 +170,17 @@ class TokenChecker:
         paths = {"user": USER_TOKEN_PATH, "account": account_token_path(account_id)}
         owner = "user"
         try:
-            response_body, _ = self._connection.request_json(
+            response_body, _headers = self._connection.request_json(
                 "GET", self._base_url + paths[owner], on_retry=on_retry
             )
         except AuthenticationError:
             owner = "account"
-            response_body, _ = self._connection.request_json(
+            response_body, _headers = self._connection.request_json(
                 "GET", self._base_url + paths[owner], on_retry=on_retry
             )
-        if parse_token_status(response_body) in INACTIVE_STATUSES:
-            raise AuthenticationError(f"The token is {parse_token_status(response_body)}")
+        status = parse_token_status(response_body)
+        if status in INACTIVE_STATUSES:
+            raise AuthenticationError(_("The token is {status}").format(status=status))
         return parse_token_check(
             response_body, owner, can_read=self._can_list_models(), can_run=self._can_run_models()
         )
@@ -224,7 +230,7 @@ class WorkersAI(Unpicklable):
         sleep: Waits for a number of seconds before a retry.
 
     Raises:
-        InvalidAccountIdError: The account id has another form.
+        InvalidAccountIdError: The account id is not 32 hexadecimal characters.
         InvalidOptionError: Another argument is not valid.
     """
 
@@ -239,14 +245,14 @@ class WorkersAI(Unpicklable):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         token = api_token = _to_secret(api_token)  # a traceback shows the arguments too
-        require_str(account_id, "The account id")
+        require_str(account_id, _("The account id"))
         if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX_DIGITS:
             account_id = ""  # it may be the token
-            raise InvalidAccountIdError("What stands for the account id is none")
+            raise InvalidAccountIdError(_("The account id is not valid"))
         if token is not NO_TOKEN and not token.matches(TOKEN_PATTERN):
             raise InvalidOptionError(
-                "What stands for the API token is none",
-                "Run %cfai login again, or check CLOUDFLARE_API_TOKEN.",
+                _("The API token is not valid"),
+                _("Run %cfai login again, or check CLOUDFLARE_API_TOKEN."),
             )
         self._base_url = require_str(base_url, "base_url").rstrip("/")
         self._account_id = account_id
@@ -283,7 +289,7 @@ class WorkersAI(Unpicklable):
         """
         key = api_key = _to_secret(api_key)
         if key and not key.matches(TOKEN_PATTERN):
-            raise InvalidOptionError("What stands for the API key is none", "Check CFAI_API_KEY.")
+            raise InvalidOptionError(_("The API key is not valid"), _("Check CFAI_API_KEY."))
         resolved_transport = transport or (
             None if use_proxies else PerProcessTransport(httpx.HTTPTransport)
         )
@@ -367,7 +373,7 @@ class WorkersAI(Unpicklable):
     ) -> Answer:
         """Send a chat request and return the whole answer; arguments and errors as for `stream`.
 
-        Its `seconds` are measured by this client; its neurons are None if the reply has none.
+        This client measures its `seconds`. Its neurons are None if the response has no usage.
         """
         builder = AnswerBuilder(request, time.monotonic, is_local=not self._account_id)
         with self.stream(request, on_retry, gateway) as chat_stream:
@@ -450,8 +456,10 @@ class WorkersAI(Unpicklable):
     def check_token(self, on_retry: OnRetry | None = None) -> TokenCheck:
         """Return the token's owner, status and permissions, as Cloudflare reports them.
 
-        Raises AuthenticationError if it is not a valid token of this account; `on_retry` as for
-        stream.
+        `on_retry` is as for `stream`.
+
+        Raises:
+            AuthenticationError: The token is not a valid token of this account.
         """
         self._account_url()
         checker = TokenChecker(
@@ -462,17 +470,22 @@ class WorkersAI(Unpicklable):
     def fetch_neurons_by_model(self, day: datetime) -> dict[str, float]:
         """Return the neurons that the account used on a UTC day, by model, from the analytics.
 
-        Cloudflare updates them with a delay of some minutes. Raises PermissionDeniedError if the
-        token lacks Account Analytics - Read.
+        Cloudflare updates them with a delay of some minutes.
+
+        Args:
+            day: Any time of the UTC day.
+
+        Raises:
+            PermissionDeniedError: The token lacks Account Analytics - Read.
         """
         self._account_url()
         request_kwargs = json_kwargs(analytics_body(self._account_id, day))
         try:
-            response_body, _ = self._connection.request_json(
+            response_body, _headers = self._connection.request_json(
                 "POST", self._base_url + GRAPHQL_PATH, **request_kwargs
             )
         except PermissionDeniedError as error:
-            error.hint = ANALYTICS_PERMISSION_HINT
+            error.hint = _(ANALYTICS_PERMISSION_HINT)
             raise
         return parse_neurons_by_model(response_body)
 
@@ -540,7 +553,7 @@ class WorkersAI(Unpicklable):
             A list in `result` with a dict per document, whose "data" is the Markdown.
 
         Raises:
-            InvalidOptionError: A document has another form. Nothing was sent.
+            InvalidOptionError: A document is not such a tuple. Nothing was sent.
             WorkersAIError: The request failed.
         """
         from .task_requests import check_files
@@ -558,11 +571,11 @@ class WorkersAI(Unpicklable):
     def _account_url(self) -> str:
         if not self._account_id:
             raise InvalidOptionError(
-                "The server that answers now has no Workers AI account",
-                "%cfai status shows which it is and where that is set.",
+                _("The current server has no Workers AI account"),
+                _("%cfai status shows the server and the setting that selects it."),
             )
         return f"{self._base_url}/accounts/{self._account_id}"
 
 
 def _to_secret(value: str | Secret) -> Secret:
-    return value if isinstance(value, Secret) else Secret(require_str(value, "The API token"))
+    return value if isinstance(value, Secret) else Secret(require_str(value, _("The API token")))

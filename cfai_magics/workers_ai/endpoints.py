@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..errors import BadRequestError, PermissionDeniedError, ServerError, WorkersAIError
+from ..i18n import _, mark, ngettext
 from ..pricing.prices import USD_PER_NEURON, parse_prices
 from ..types.messages import Message, Request
 from ..types.usage import Model
@@ -29,7 +30,7 @@ ANALYTICS_QUERY = f"""query($account:string!,$begin:Time!,$end:Time!){{
   }}}}
 }}"""
 TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-ANALYTICS_PERMISSION_HINT = (
+ANALYTICS_PERMISSION_HINT = mark(
     "Give the token the permission Account Analytics - Read on the dashboard's API Tokens page."
 )
 MAX_TEXTS_PER_REQUEST = 100  # limit of Workers AI
@@ -90,8 +91,10 @@ def analytics_body(account_id: str, day: datetime) -> dict[str, Any]:
 def parse_neurons_by_model(body: Any) -> dict[str, float]:
     """Return the neurons by model in an analytics response.
 
-    Raises PermissionDeniedError or BadRequestError for an error in the response, and ServerError
-    if it can't be parsed.
+    Raises:
+        PermissionDeniedError: The token lacks the permission for analytics.
+        BadRequestError: The response contains another error.
+        ServerError: The response can't be parsed.
     """
     if isinstance(body, Mapping) and body.get("errors"):
         raise _analytics_error(body["errors"])
@@ -102,7 +105,7 @@ def parse_neurons_by_model(body: Any) -> dict[str, float]:
             name = str(group["dimensions"]["modelId"])
             neurons[name] = neurons.get(name, 0.0) + _neurons(group["sum"]["totalNeurons"])
     except (KeyError, TypeError, ValueError):
-        raise ServerError("The reply of the analytics can't be read") from None
+        raise ServerError(_("The analytics response can't be parsed")) from None
     return neurons
 
 
@@ -115,13 +118,12 @@ def _neurons(value: Any) -> float:
 
 def _analytics_error(errors: Any) -> WorkersAIError:
     first_error = errors[0] if isinstance(errors, list) and isinstance(errors[0], Mapping) else {}
-    message = str(first_error.get("message") or "The analytics refused the question")
+    message = str(first_error.get("message") or _("the request was rejected"))
+    cause = _("Analytics: {message}").format(message=message)
     extensions = first_error.get("extensions") or {}
     if extensions.get("code") == "authz" or "not authorized" in message.lower():
-        return PermissionDeniedError(f"Analytics: {message}", ANALYTICS_PERMISSION_HINT)
-    return BadRequestError(
-        f"Analytics: {message}", "Try again later: the ledger's own figures stand."
-    )
+        return PermissionDeniedError(cause, _(ANALYTICS_PERMISSION_HINT))
+    return BadRequestError(cause, _("Try again later. The figures of the ledger remain valid."))
 
 
 THINK_FIELD = "chat_template_kwargs"  # switches the reasoning of a model on or off
@@ -167,7 +169,15 @@ def embeddings_body(model: str, texts: Sequence[str]) -> dict[str, Any]:
 def parse_embeddings(body: Any, count: int) -> list[tuple[float, ...]]:
     """Return the vectors of a response, in the order of the texts.
 
-    Raises ServerError if the response does not have one valid vector per text.
+    Args:
+        body: The JSON response.
+        count: Number of texts in the request.
+
+    Returns:
+        `count` vectors of d floats.
+
+    Raises:
+        ServerError: The response does not contain one valid vector per text.
     """
     items = body.get("data") if isinstance(body, dict) else None
     try:
@@ -177,7 +187,11 @@ def parse_embeddings(body: Any, count: int) -> list[tuple[float, ...]]:
         return [tuple(map(float, items_by_index[index]["embedding"])) for index in range(count)]
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         raise ServerError(
-            f"The reply does not hold one vector for each of {count} texts"
+            ngettext(
+                "The response does not contain the vector of {count} text",
+                "The response does not contain one vector for each of {count} texts",
+                count,
+            ).format(count=count)
         ) from None
 
 
@@ -212,11 +226,11 @@ def batch_body(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def parse_batch_id(body: Any) -> str:
-    """Return the batch id in a response; raises ServerError if it is missing."""
+    """Return the batch id in a response; raise ServerError if it is missing."""
     result = unwrap_envelope(body)
     request_id = result.get("request_id") if isinstance(result, dict) else None
     if not isinstance(request_id, str) or not request_id:
-        raise ServerError("The reply names no batch in the queue")
+        raise ServerError(_("The response does not contain a batch id"))
     return request_id
 
 

@@ -24,6 +24,7 @@ from ..errors import (
     ServerError,
     WorkersAIError,
 )
+from ..i18n import _, mark
 
 ERROR_BY_CODE: Mapping[int, type[WorkersAIError]] = {
     **dict.fromkeys((1000, 9109, 10000, 2009), AuthenticationError),
@@ -68,40 +69,40 @@ ERROR_BY_PATTERN = (
     (re.compile(r"no such model", re.IGNORECASE), ModelNotFoundError),
 )
 MESSAGE_BY_CODE = {
-    7003: "The account id in the address is not one that Cloudflare knows",
-    7000: "There is no such model",
+    7003: mark("Cloudflare does not know the account id"),
+    7000: mark("The model does not exist"),
 }
 # Hints that differ from the default of the error class, by code, or by status without a code.
 HINT_BY_CODE: Mapping[int, str] = {
     **dict.fromkeys(
         (5018, 3041, 3023),
-        "Cloudflare has closed it to this account: choose another model with -m.",
+        mark("Cloudflare closed the model to this account. Choose another model with -m."),
     ),
-    5016: (
-        "The model asks for consent to its licence once an account: read it on the model's page, "
-        'then send {"prompt": "agree"} to the model with WorkersAI(...).run(model, ...).'
+    5016: mark(
+        "You must accept the model's license once per account. Read it on the model's page, then "
+        'run WorkersAI(...).run(model, {"prompt": "agree"}).'
     ),
     **dict.fromkeys(
         (301, 302, 307, 308, 404),
-        "Check CLOUDFLARE_API_BASE_URL: there is no Workers AI at this address.",
+        mark("Check CLOUDFLARE_API_BASE_URL: Workers AI does not answer at this address."),
     ),
-    2001: (
-        "The dashboard's AI Gateway page lists the gateways of the account; --gateway off goes "
-        "directly, %config Cfai.gateway shows what is set."
+    2001: mark(
+        "The dashboard's AI Gateway page lists the gateways of the account. %config Cfai.gateway "
+        "shows the one that is set, --gateway off sends requests directly."
     ),
-    2009: (
-        "The gateway asks for a token with the permission AI Gateway - Run: give it to the token "
-        "on the dashboard's API Tokens page."
+    2009: mark(
+        "The gateway requires the permission AI Gateway - Run. Add it to the token on the "
+        "dashboard's API Tokens page."
     ),
-    3006: "Shorten the prompt.",
-    8007: "Word the prompt differently, or choose another model with -m.",
-    5028: "It is retired. %cfai models --refresh lists the models there are.",
+    3006: mark("Shorten the prompt."),
+    8007: mark("Rephrase the prompt, or choose another model with -m."),
+    5028: mark("It is retired. %cfai models --refresh lists the current models."),
 }
 ERROR_PREFIX = re.compile(r"^(?:(?:AiError|Ai|Error):\s*)+")
 REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s*$", re.IGNORECASE)
 TITLE_TAG = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 TAG = re.compile(r"<[^<>]*>")
-NO_REASON = "Cloudflare gave no reason"
+NO_REASON = mark("Cloudflare gave no reason")
 MAX_CAUSE_CHARS = 300
 MAX_PAGE_CHARS = 2**16  # of an HTML page in which the title is searched for
 MIN_SERVER_ERROR_STATUS = 500
@@ -139,14 +140,14 @@ def _parse_json_or_none(text: str) -> Any:
 
 
 def _page_title(text: str) -> str:
-    """Return the title of an HTML page, or the text without tags if there is no title."""
+    """Return the title of an HTML page, or the text without tags if it has no title."""
     text = text[:MAX_PAGE_CHARS]
     match = TITLE_TAG.search(text)
     return unescape(match[1]) if match else TAG.sub(" ", text)
 
 
 def _parse_error_info(value: Any) -> _ErrorInfo | None:
-    """Return code and message of an error body in any known format; None if it is no error."""
+    """Return code and message of an error body in any known format; None for other bodies."""
     if not isinstance(value, dict):
         return None
     errors = value.get("errors")
@@ -170,7 +171,7 @@ def _parse_error_info(value: Any) -> _ErrorInfo | None:
         return _parse_error_item(error[0])
     if error:
         return _parse_error_item(error)
-    return _ErrorInfo(None, NO_REASON) if value.get("success") is False else None
+    return _ErrorInfo(None, _(NO_REASON)) if value.get("success") is False else None
 
 
 def _parse_error_item(item: Any) -> _ErrorInfo:
@@ -191,9 +192,11 @@ def _build_error(
 ) -> WorkersAIError:
     message, id_in_message = _clean_message(error_info.message)
     error_class = _select_error_class(error_info.code, status, message)
+    known_message = MESSAGE_BY_CODE.get(error_info.code or 0)
+    hint = HINT_BY_CODE.get(error_info.code or status or 0)
     return error_class(
-        MESSAGE_BY_CODE.get(error_info.code or 0) or message or _status_message(status),
-        HINT_BY_CODE.get(error_info.code or status or 0, ""),
+        _(known_message) if known_message else message or _status_message(status),
+        _(hint) if hint else "",
         code=error_info.code,
         status=status,
         request_id=headers.get("cf-ai-req-id")
@@ -205,7 +208,9 @@ def _build_error(
 
 
 def _status_message(status: int | None) -> str:
-    return f"The server answered with HTTP {status}" if status else NO_REASON
+    if not status:
+        return _(NO_REASON)
+    return _("The server returned HTTP {status}").format(status=status)
 
 
 def _clean_message(message: str) -> tuple[str, str | None]:

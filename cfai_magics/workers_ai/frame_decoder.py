@@ -464,7 +464,7 @@ class FrameDecoder:
         return "".join(self._text_pieces)
 
     def decode(self, frame: Any) -> Iterable[Delta]:
-        """Return the text and reasoning deltas of one frame; none if it is not valid."""
+        """Return the text and reasoning deltas of one frame; empty if it is not valid."""
         if not isinstance(frame, dict):
             return ()
         choices = frame.get("choices")
@@ -553,7 +553,7 @@ class FrameDecoder:
 
 
 def _first_choice(choices: Any) -> dict[str, Any]:
-    """Return the choice with index 0 or without an index; an empty dict if there is none."""
+    """Return the choice with index 0 or without an index; an empty dict if it is missing."""
     if isinstance(choices, list):
         for choice in choices:
             if isinstance(choice, dict) and not choice.get("index"):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import InvalidOptionError
+from ..i18n import _
 
 Metadata = Mapping[str, str | float | bool]
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -13,8 +14,6 @@ METADATA_NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MAX_METADATA_ENTRIES = 5  # per request, limit of AI Gateway
 CACHE_STATUS_HEADER = "cf-aig-cache-status"
 NO_GATEWAY = "off"  # option value that overrides the gateway of the settings
-
-
 NO_METADATA: Metadata = {}
 
 
@@ -27,7 +26,7 @@ class Gateway(NamedTuple):
     @property
     def label(self) -> str:
         """The gateway's name in the footer under an answer."""
-        return f"gateway {self.name}"
+        return _("gateway {name}").format(name=self.name)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -48,25 +47,28 @@ def with_gateway_headers(
 
 
 def parse_gateway_name(value: Any) -> str:
-    """Return the name of a gateway; raises InvalidOptionError if it is not valid."""
+    """Return the name of a gateway; raise InvalidOptionError if it is not valid."""
     if not isinstance(value, str) or not NAME_PATTERN.fullmatch(value):
         raise InvalidOptionError(
-            f"{value!r} is no gateway's name", "It has up to 64 letters, digits, - and _."
+            _("{value!r} is not a valid gateway name").format(value=value),
+            _("Use up to 64 letters, digits, - and _."),
         )
     return value
 
 
 def parse_gateway_metadata(value: Any) -> dict[str, str | float | bool]:
-    """Return the metadata of a gateway; raises InvalidOptionError if it is not valid."""
+    """Return the metadata of a gateway; raise InvalidOptionError if it is not valid."""
     is_valid = isinstance(value, Mapping) and all(
         METADATA_NAME_PATTERN.fullmatch(str(name)) and isinstance(item, str | int | float)
         for name, item in value.items()
     )
     if not is_valid or len(value) > MAX_METADATA_ENTRIES:
         raise InvalidOptionError(
-            f"metadata is not {MAX_METADATA_ENTRIES} names at most with texts, numbers or true "
-            "and false",
-            'Write for example course = "Physics 1" below [metadata].',
+            _("The gateway metadata is not valid"),
+            _(
+                "Set up to {count} names to texts, numbers, true or false. For example, write "
+                "{example} below [metadata]."
+            ).format(count=MAX_METADATA_ENTRIES, example='course = "Physics 1"'),
         )
     return dict(value)
 
@@ -77,6 +79,6 @@ def from_cache(headers: Mapping[str, str]) -> bool:
 
 
 def cache_note(headers: Mapping[str, str]) -> str:
-    """Return the gateway's cache status as text for the footer; "" if there is none."""
+    """Return the gateway's cache status as text for the footer; "" if it is missing."""
     status = headers.get(CACHE_STATUS_HEADER, "")
-    return f", cache {status.lower()}" if status.isalpha() else ""
+    return _(", cache {status}").format(status=status.lower()) if status.isalpha() else ""

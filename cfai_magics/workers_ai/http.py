@@ -25,6 +25,7 @@ from ..errors import (
     ResponseTooLargeError,
     WorkersAIError,
 )
+from ..i18n import _
 from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable, call_without_traceback, note_raise_location
 from .error_mapping import error_from_response
@@ -49,18 +50,18 @@ ResultT = TypeVar("ResultT")
 def map_httpx_error(error: Exception) -> CfaiError:
     """Return the CfaiError for an exception of httpx."""
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-        return APIConnectionError("No connection in time")
+        return APIConnectionError(_("Connecting to the server timed out"))
     if isinstance(error, httpx.TimeoutException):
-        return APITimeoutError("No answer in time")
+        return APITimeoutError(_("The server did not answer in time"))
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return InvalidOptionError(
-            "The address is not one that can be asked", "Check CLOUDFLARE_API_BASE_URL."
+            _("The server address is not a valid URL"), _("Check CLOUDFLARE_API_BASE_URL.")
         )
     if isinstance(error, httpx.ProxyError):
-        return APIConnectionError("The proxy refused the connection")
+        return APIConnectionError(_("The proxy refused the connection"))
     if isinstance(error, httpx.ConnectError):
-        return APIConnectionError("The server could not be reached")
-    return APIConnectionError("The connection broke")
+        return APIConnectionError(_("The server could not be reached"))
+    return APIConnectionError(_("The connection was lost"))
 
 
 def call_constructor(make: Callable[[], ResultT]) -> ResultT:
@@ -73,12 +74,15 @@ def call_constructor(make: Callable[[], ResultT]) -> ResultT:
         return call_without_traceback(make)
     except ImportError:
         mapped_error = InvalidOptionError(
-            "For a SOCKS proxy a package is missing", "Install httpx[socks], or unset ALL_PROXY."
+            _("A package for the SOCKS proxy is missing"),
+            _("Install httpx[socks], or unset ALL_PROXY."),
         )
     except (ValueError, OSError, httpx.InvalidURL):
         mapped_error = InvalidOptionError(
-            "The proxy or the certificates that the environment names cannot be used",
-            "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE.",
+            _("The proxy or the certificates set in the environment are not valid"),
+            _("Check {variables}.").format(
+                variables="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE"
+            ),
         )
     raise mapped_error from None
 
@@ -110,8 +114,8 @@ class HttpPool(forks.ChildForkHook):
     """One httpx client and its sockets; `make` creates the client, and again in a forked child.
 
     A child that read a socket of its parent would receive the parent's answers. So the child
-    closes its copies of the sockets. Responses that it was still reading then fail, and the
-    parent's sockets are closed as soon as the parent closes them.
+    closes its copies of the sockets. Responses that the child was still reading then fail. The
+    sockets themselves stay open until the parent closes them.
     """
 
     def __init__(self, make: Callable[[], httpx.Client]) -> None:
@@ -165,7 +169,7 @@ class HttpPool(forks.ChildForkHook):
         return self._aborted.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Wait for so many seconds, or until `abort` is called."""
+        """Wait for a number of seconds, or until `abort` is called."""
         self._aborted.wait(seconds)
 
     def add_socket(self, _event: str, info: Mapping[str, Any]) -> None:
@@ -235,7 +239,7 @@ class ResponseTimeouts:
         self.end = min(self._since + self._idle, self._whole)
 
     def shorten(self, idle: float) -> None:
-        """Reduce the idle timeout to at most so many seconds."""
+        """Reduce the idle timeout to at most `idle` seconds."""
         if idle < self._idle:
             self._idle = idle
             self.progress()
@@ -243,8 +247,10 @@ class ResponseTimeouts:
     def error(self) -> APITimeoutError:
         """Return the error to raise once `waited` is past `end`."""
         if self.waited > self._whole:
-            return APITimeoutError(f"The reply did not end within {self._whole:,.0f} s")
-        return APITimeoutError(f"Nothing of the answer came for {self._idle:,.0f} s")
+            message = _("The response was not complete after {seconds:,.0f} s")
+            return APITimeoutError(message.format(seconds=self._whole))
+        message = _("No part of the answer was received for {seconds:,.0f} s")
+        return APITimeoutError(message.format(seconds=self._idle))
 
 
 def get_read_timeout(response: httpx.Response) -> float | None:
@@ -262,9 +268,18 @@ def iter_body(
 ) -> Iterator[bytes]:
     """Yield the decompressed body of a response as it is received.
 
-    Raises ResponseTooLargeError for more than `limit` bytes, APITimeoutError if `timeouts` or
-    the request's timeout ends, and WorkersAIError for an encoding that was not requested. With
-    `on_error`, such an error is passed to it and ends the body.
+    With `on_error`, an error is passed to it and ends the body.
+
+    Args:
+        response: The response, with its body unread.
+        timeouts: The timeouts of the response.
+        limit: Maximum size of the decompressed body, in bytes.
+        on_error: Receives the error instead of the caller.
+
+    Raises:
+        ResponseTooLargeError: The body is larger than `limit`.
+        APITimeoutError: `timeouts` or the timeout of the request ended.
+        WorkersAIError: The encoding of the body was not requested, or reading it failed.
     """
     size, clock = 0, time.monotonic
     failure: BaseException | None = None
@@ -345,8 +360,8 @@ def _iter_decoded(response: httpx.Response, limit: int) -> Iterator[bytes]:
     if len(codings) > 1 or codings[0] not in WINDOWS:
         name = ", ".join(codings)[:40]
         raise WorkersAIError(  # not ServerError: a retry would run and bill the model again
-            f"The reply is compressed as {name!r}, which was not asked for",
-            "Check the server and the proxy that %cfai status names.",
+            _("The response has the encoding {name!r}, which was not requested").format(name=name),
+            _("Check the server and the proxy that %cfai status shows."),
         )
     return _iter_inflated(response.iter_raw(), WINDOWS[codings[0]], limit)
 
@@ -373,7 +388,7 @@ class _Inflater:
                 piece = self._inner.decompress(chunk, PIECE_BYTES)
             except zlib.error:
                 if self._begun or self._window != zlib.MAX_WBITS:
-                    raise httpx.DecodingError("not compressed as it says") from None
+                    raise httpx.DecodingError("invalid compressed data") from None
                 self._inner = zlib.decompressobj(-zlib.MAX_WBITS)  # deflate without zlib header
                 self._begun = True
                 continue
@@ -384,7 +399,9 @@ class _Inflater:
 
 
 def _too_large(limit: int) -> ResponseTooLargeError:
-    return ResponseTooLargeError(f"The reply has more than {limit // 2**20} MB")
+    return ResponseTooLargeError(
+        _("The response is larger than {size} MB").format(size=limit // 2**20)
+    )
 
 
 class _BearerAuth(Unpicklable, httpx.Auth):
@@ -470,7 +487,7 @@ class HTTPConnection(Unpicklable):
         `request_kwargs` are httpx arguments such as the body; `model` is set on the errors.
         """
         if self._pool.is_aborted:
-            raise APIConnectionError("The connection was hung up")
+            raise APIConnectionError(_("The connection was closed"))
         request_kwargs["extensions"] = {**self._extensions, "trace": self._pool.add_socket}
         client = self._pool.client
         response = call_httpx(
@@ -573,12 +590,13 @@ class HTTPConnection(Unpicklable):
 def json_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return httpx arguments that send this JSON; a lone surrogate becomes "?".
 
-    Raises InvalidOptionError for NaN and infinity, which are not valid JSON.
+    Raises:
+        InvalidOptionError: The value contains NaN or infinity, which are not valid JSON.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        raise InvalidOptionError("NaN and infinity are no numbers that can be sent") from None
+        raise InvalidOptionError(_("NaN and infinity can't be sent")) from None
     content = text.encode(errors="replace")
     return {"content": content, "headers": {"Content-Type": "application/json"}}
 
@@ -592,7 +610,7 @@ def content_kwargs(payload: Mapping[str, Any] | bytes, content_type: str | None)
 
 
 def read_json(response: httpx.Response) -> Any:
-    """Return the JSON of a response; raises a WorkersAIError if it is not valid JSON."""
+    """Return the JSON of a response; raise WorkersAIError if it is not valid JSON."""
     content = read_body(response)
     try:
         return json.loads(content)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..errors import ResponseTooLargeError
+from ..i18n import _
 
 LINE_END = re.compile(rb"\r\n|\n|\r")
 DATA_PREFIX, EVENT_END = b"data: ", b"\n\n"
@@ -46,7 +47,7 @@ def iter_events(
         is_between_events = not (splitter.size or builder.size)
         if splitter.size + builder.size > limit:
             raise ResponseTooLargeError(
-                f"One event of the stream has more than {limit // 2**20} MB"
+                _("An event of the stream is larger than {size} MB").format(size=limit // 2**20)
             )
     if is_between_events:
         return
@@ -147,7 +148,7 @@ class _EventBuilder:
             yield Event(self._name or DEFAULT_EVENT_NAME, b"\n".join(self._data), ended=False)
 
     def _add_line(self, line: bytes) -> None:
-        field, _, value = line.partition(b":")
+        field, _colon, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
             self._data.append(value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadRequestError, InvalidOptionError, ServerError
+from ..i18n import _, ngettext
 from ..media.generated import GeneratedMedia, audio_duration, audio_mime, detect_media
 from ..media.images import Image, read_image_size
 from ..pricing.prices import DEFAULT_IMAGE_SIDE, WorkUnits
@@ -52,12 +53,13 @@ def check_payload(payload: Any, files: Any = None) -> None:
     """
     if not isinstance(files, Mapping | None):
         raise InvalidOptionError(
-            f"files is of type {type(files).__name__}, not a dict", '{"input_image_0": b"…"}'
+            _("files is of type {type}, not a dict").format(type=type(files).__name__),
+            _("Example: {example}").format(example='{"input_image_0": b"…"}'),
         )
     if not isinstance(payload, Mapping | bytes):
         raise InvalidOptionError(
-            f"The payload is of type {type(payload).__name__}",
-            'Give a dict such as {"text": ["…"]}, or bytes.',
+            _("The payload is of type {type}").format(type=type(payload).__name__),
+            _("Pass a dict such as {example}, or bytes.").format(example='{"text": ["…"]}'),
         )
 
 
@@ -66,8 +68,8 @@ def check_files(files: Any) -> None:
     items = tuple(files) if isinstance(files, list | tuple) else (None,)
     if not all(_is_file(file) for file in items):
         raise InvalidOptionError(
-            "files are not a list of (name, bytes, MIME type)",
-            '[("a.csv", b"…", "text/csv")]',
+            _("files are not a list of (name, bytes, MIME type)"),
+            _("Example: {example}").format(example='[("a.csv", b"…", "text/csv")]'),
         )
 
 
@@ -225,12 +227,22 @@ def _positive_int_or_zero(value: Any) -> int:
 def image_request(model: str, prompt: str, images: Sequence[Image], fields: Fields) -> TaskRequest:
     """Return the request that generates an image from a prompt and optional input images.
 
-    Raises InvalidOptionError if the prompt is too long, or the model does not take the images.
+    Args:
+        model: Full name of the model.
+        prompt: Description of the image.
+        images: Input images.
+        fields: Further fields of the request.
+
+    Raises:
+        InvalidOptionError: The prompt is too long, or the model does not take the images.
     """
     max_chars = MAX_PROMPT_CHARS.get(model.rpartition("/")[2])
     if max_chars and len(prompt) > max_chars:
         raise InvalidOptionError(
-            f"The prompt has {len(prompt):,} characters, of {max_chars:,} taken", "Cut it."
+            _("The prompt has {count:,} characters; the maximum is {maximum:,}").format(
+                count=len(prompt), maximum=max_chars
+            ),
+            _("Shorten the prompt."),
         )
     body = {"prompt": prompt, **fields}
     if FORM_ONLY_MODELS in model:
@@ -243,8 +255,14 @@ def image_request(model: str, prompt: str, images: Sequence[Image], fields: Fiel
         return TaskRequest(model, body)
     if len(images) > 1 or not any(name in model for name in IMAGE_INPUT_MODELS):
         raise InvalidOptionError(
-            f"{model.rpartition('/')[2]} makes no image out of {len(images)}",
-            "flux-2-dev and its kin take up to four, stable-diffusion-v1-5-img2img takes one.",
+            ngettext(
+                "{model} does not take {count} input image",
+                "{model} does not take {count} input images",
+                len(images),
+            ).format(model=model.rpartition("/")[2], count=len(images)),
+            _("flux-2 models such as {several} take up to four, {one} takes one.").format(
+                several="flux-2-dev", one="stable-diffusion-v1-5-img2img"
+            ),
         )
     return TaskRequest(model, {**body, "image_b64": base64.b64encode(images[0].data).decode()})
 
@@ -302,10 +320,10 @@ def description_request(model: str, image: Image, prompt: str, fields: Fields) -
 
 def _reject_fields(model: str, fields: Fields) -> None:
     if fields:
-        message = (
-            f"{model.rpartition('/')[2]} is sent the bytes alone: no field {next(iter(fields))}"
+        message = _("{model} takes only a file, not the field {name}").format(
+            model=model.rpartition("/")[2], name=next(iter(fields))
         )
-        raise InvalidOptionError(message, "Leave -p out, or choose another model with -m.")
+        raise InvalidOptionError(message, _("Remove -p, or choose another model with -m."))
 
 
 # --- results
@@ -314,18 +332,21 @@ def _reject_fields(model: str, fields: Fields) -> None:
 def parse_media(task_result: TaskResult, field: str, prompt: str) -> GeneratedMedia:
     """Return the image or sound of a result: its content, or base64 in the named field.
 
-    Raises ServerError if it is missing or its type is unknown.
+    Raises:
+        ServerError: The field is missing, or its data is not an image or sound.
     """
     content = task_result.content
     if content is None:
         try:
             content = base64.b64decode(_require_field(task_result, field, str))
         except ValueError:
-            raise _unreadable_error(f"no {field}") from None
+            raise _missing_field_error(field) from None
     media = detect_media(content, task_result.content_type, prompt)
     if media is None:
-        raise _unreadable_error(
-            f"no {field} that is known, but {task_result.content_type or 'no type'}"
+        raise ServerError(
+            _("The response contains {content_type} instead of the field {name}").format(
+                content_type=task_result.content_type or _("unknown data"), name=field
+            )
         )
     return media
 
@@ -338,7 +359,7 @@ def parse_transcript(task_result: TaskResult) -> str:
             result = result["results"]["channels"][0]["alternatives"][0]
         return str(result["transcript"] if "transcript" in result else result["text"]).strip()
     except (KeyError, IndexError, TypeError):
-        raise _unreadable_error("no text that was heard") from None
+        raise ServerError(_("The response does not contain a transcript")) from None
 
 
 def parse_translation(task_result: TaskResult) -> str:
@@ -370,22 +391,26 @@ def parse_ranking(task_result: TaskResult, texts: Sequence[str]) -> list[dict[st
     try:
         ranked_rows = [{**row, "text": texts[row["id"]]} for row in rows]
     except (IndexError, TypeError):
-        raise _unreadable_error("places of texts that were not sent") from None
+        raise ServerError(_("The response ranks texts that were not sent")) from None
     return sorted(ranked_rows, key=lambda row: -row["score"])
 
 
 def parse_documents(task_result: TaskResult) -> tuple[dict[str, str], list[str]]:
     """Return the Markdown of the documents by name, and a note for each that failed.
 
-    Raises BadRequestError if all failed.
+    Raises:
+        BadRequestError: All documents failed.
     """
     rows = _require_rows(task_result.result, "name", "format")
     failed_rows = [row for row in rows if row["format"] == "error"]
     failure_notes = [
-        f"{row['name']} was not converted: {row.get('error', 'no reason')}" for row in failed_rows
+        _("{name} was not converted: {reason}").format(
+            name=row["name"], reason=row.get("error", _("no reason given"))
+        )
+        for row in failed_rows
     ]
     if failed_rows and len(failed_rows) == len(rows):
-        raise BadRequestError("; ".join(failure_notes), "Save it in another format.")
+        raise BadRequestError("; ".join(failure_notes), _("Save it in another format."))
     converted_rows = [row for row in rows if row not in failed_rows]
     return {str(row["name"]): str(row.get("data", "")) for row in converted_rows}, failure_notes
 
@@ -393,14 +418,16 @@ def parse_documents(task_result: TaskResult) -> tuple[dict[str, str], list[str]]
 def _require_field(task_result: TaskResult, name: str, value_type: type) -> Any:
     value = task_result.result.get(name) if isinstance(task_result.result, Mapping) else None
     if not isinstance(value, value_type):
-        raise _unreadable_error(f"no {name}")
+        raise _missing_field_error(name)
     return value
 
 
 def _require_rows(value: Any, *names: str) -> list[dict[str, Any]]:
     names = names if len(names) > 1 else (*names, "score")
     if not isinstance(value, list) or any(not _has_fields(row, names) for row in value):
-        raise _unreadable_error(f"no list of {' and '.join(names)}")
+        raise ServerError(
+            _("The response is not a list with the fields {names}").format(names=", ".join(names))
+        )
     return [dict(row) for row in value]
 
 
@@ -408,5 +435,5 @@ def _has_fields(row: Any, names: tuple[str, ...]) -> bool:
     return isinstance(row, Mapping) and set(names) <= set(row)
 
 
-def _unreadable_error(content_description: str) -> ServerError:
-    return ServerError(f"The reply holds {content_description}")
+def _missing_field_error(name: str) -> ServerError:
+    return ServerError(_("The response does not contain the field {name}").format(name=name))

@@ -109,9 +109,9 @@ def test_a_model_that_refuses_the_schemas_field_is_asked_without(account: Standi
         ("{text}", ["a"], {"concurrency": 0}, "concurrency=0"),
         ("{text}", ["a"], {"temprature": 1}, "map() has no argument temprature"),
         ("{text}", ["a"], {"schema": 7}, "neither a dict nor a pydantic model"),
-        ("{text}", ["a"], {"model": "gpt-6"}, "There is no model 'gpt-6'"),
+        ("{text}", ["a"], {"model": "gpt-6"}, "The model 'gpt-6' is not in the list"),
         ("{text}", ["a"], {"queue": True}, "gemma-4-26b-a4b-it takes no batches"),
-        ("{text}", ["a"], {"max_neurons": 0}, "max_neurons=0 is no limit"),
+        ("{text}", ["a"], {"max_neurons": 0}, "max_neurons=0 is not a positive number"),
     ],
 )
 def test_what_does_not_fit_is_told_and_nothing_is_sent(
@@ -143,7 +143,7 @@ def test_a_budget_refuses_the_whole_before_anything_is_sent(
     session.accounting.ledger.budgets.set("day", 50)
     with pytest.raises(BudgetExceededError, match="these 20 calls may cost"):
         cfai_magics.map("Is it {text}?", map(str, range(20)), max_tokens=200)
-    with pytest.raises(BudgetExceededError, match="nobody knows what"):
+    with pytest.raises(BudgetExceededError, match="the cost of this call is unknown"):
         cfai_magics.map("Is it {text}?", ["a"], model="@cf/no/price", confirm=False)
     assert account.requests == ()
     assert session.accounting.day_usage().reserved == 0

@@ -110,7 +110,7 @@ def test_a_model_that_will_retire_is_named(verify: Verify, path: Path, account: 
 def test_budgets_hold(verify: Verify, path: Path, session: Session, account: Standin) -> None:
     session.accounting.ledger.budgets.set("day", 0.0)
     _, table = verify()
-    assert all(row[3].startswith("no answer: Of today's budget") for row in table.rows)
+    assert all("are left in today's budget" in row[3] for row in table.rows)
     assert not [request for request in account.requests if request.path.endswith("completions")]
 
 

@@ -1,4 +1,4 @@
-"""What a sound is and how long it lasts, by its own bytes."""
+"""Detect the format and duration of a sound from its bytes."""
 
 import struct
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Images in a prompt: what is one, how it is sized, and what a model without sight is told."""
+"""Images in a prompt: accepted values, scaling, and the error of a model without vision."""
 
 import base64
 import io
@@ -71,12 +71,14 @@ def test_a_big_or_rare_image_is_sized_down_and_made_common(
     assert max(sent.width, sent.height) <= MAX_SIDE_PIXELS
     assert len(sent.data) <= MAX_BYTES
     if max(picture.size) > MAX_SIDE_PIXELS:
-        assert sent.size_text == f"1,024×512, sized down from {picture.width:,}×{picture.height:,}"
+        assert (
+            sent.size_text == f"1,024×512, scaled down from {picture.width:,}×{picture.height:,}"
+        )
 
 
 def test_what_a_photo_tells_of_its_place_is_not_sent() -> None:
     exif = Pillow.Exif()
-    exif[0x0112] = 6  # turned by a quarter
+    exif[0x0112] = 6  # rotated by 90 degrees
     exif[0x010F] = "a camera"
     sent = prepare_image("it", encoded(plain(), "JPEG", exif=exif))
     assert not opened(sent).getexif()
@@ -85,7 +87,7 @@ def test_what_a_photo_tells_of_its_place_is_not_sent() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"text", b"\x89PNG\r\n\x1a\nbroken", b"\xff\xd8\xff"])
 def test_what_is_no_image_is_told(data: bytes) -> None:
-    with pytest.raises(InvalidOptionError, match="it is no image that can be read"):
+    with pytest.raises(InvalidOptionError, match="it can't be read as an image"):
         prepare_image("it", data)
 
 
@@ -101,9 +103,11 @@ def test_without_pillow_small_images_go_and_others_are_told(kind: str) -> None:
         "it", encoded(plain(), kind, **({"progressive": True} if kind == "JPEG" else {}))
     )
     assert (sent.width, sent.height, sent.image_format) == (60, 40, kind.lower())
-    with pytest.raises(InvalidOptionError, match=r"it is too big: 3,000×10, .*pip install pillow"):
+    with pytest.raises(
+        InvalidOptionError, match=r"it is too large: 3,000×10 pixels, .*pip install pillow"
+    ):
         prepare_image("it", encoded(plain(3_000, 10), kind))
-    with pytest.raises(InvalidOptionError, match="it is no PNG or JPEG image"):
+    with pytest.raises(InvalidOptionError, match="it is not a PNG or JPEG image"):
         prepare_image("it", encoded(plain(), "GIF"))
 
 

@@ -1,4 +1,4 @@
-"""The rules of budgets."""
+"""Budgets admit, lower or reject calls."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from cfai_magics.pricing.limits import (
 from cfai_magics.pricing.prices import Cost
 from cfai_magics.types.usage import Limit
 
-COST = Cost(prompt_max=10.0, prompt_min=5.0, per_token=0.1, max_tokens=1_000)  # 110 at most
+COST = Cost(prompt_max=10.0, prompt_min=5.0, per_token=0.1, max_tokens=1_000)  # maximum 110
 
 
 def day(neurons: float, spent: float = 0.0) -> Limit:
@@ -40,9 +40,7 @@ def test_a_call_that_does_not_fit_gets_as_many_tokens_as_do() -> None:
 
 @pytest.mark.parametrize("spent", [991.0, 990.0, 989.0, 1_000.0, 1_200.0])
 def test_a_call_whose_prompt_leaves_no_room_is_refused(spent: float) -> None:
-    with pytest.raises(
-        BudgetExceededError, match=r"Of today's budget of 1,000 neurons .* are left"
-    ):
+    with pytest.raises(BudgetExceededError, match=r"of 1,000 neurons are left in today's budget"):
         admit(COST, [day(1_000, spent)])
 
 
@@ -53,6 +51,9 @@ def test_the_tightest_limit_decides_and_is_named() -> None:
     with pytest.raises(BudgetExceededError) as caught:
         admit(COST, [Limit("notebook", 3.0)])
     assert "%cfai budget --notebook N" in caught.value.hint
+    with pytest.raises(BudgetExceededError) as caught:
+        admit(COST, [Limit("free", 3.0)])
+    assert "%cfai budget N" in caught.value.hint
 
 
 def test_a_short_answer_is_not_held_to_the_fewest_tokens() -> None:
@@ -72,8 +73,8 @@ def test_a_call_of_unknown_price_gets_all_the_room() -> None:
 def test_from_80_per_cent_on_there_is_a_warning() -> None:
     assert format_limit_warnings([day(1_000, 799)]) == []
     assert format_limit_warnings([day(1_000, 800), Limit("session", 50, 60)]) == [
-        "80 % of today's budget of 1,000 neurons is used.",
-        "120 % of this session's budget of 50 neurons is used.",
+        "80 % of today's budget (1,000 neurons) is used.",
+        "120 % of this session's budget (50 neurons) is used.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Names of models, and where the list of them comes from."""
+"""The model catalog: model names, and the source of the list."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_an_ambiguous_name_is_refused_with_the_candidates() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_ones() -> None:
-    with pytest.raises(ModelNotFoundError, match=r"Nearest: gemma-4-26b-a4b-it"):
+    with pytest.raises(ModelNotFoundError, match=r"Similar names: gemma-4-26b-a4b-it"):
         find_model("gemma-4-26b", load_bundled())
 
 

@@ -1,4 +1,4 @@
-"""The price of a call, against what Cloudflare billed for such calls."""
+"""The price of a call, compared with Cloudflare's bills."""
 
 import pytest
 
@@ -52,7 +52,7 @@ def bills(*neurons: float) -> list[Usage]:
 
 
 def test_a_models_own_bills_correct_its_list_price() -> None:
-    known = calibrate_rates(PRICED, bills(30.0, 30.0, 30.0))  # the list says 20
+    known = calibrate_rates(PRICED, bills(30.0, 30.0, 30.0))  # 20 in the price list
     assert known == Rates(1.5, 1.5, 3.0, billed_calls=3)
 
 

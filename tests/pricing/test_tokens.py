@@ -1,4 +1,4 @@
-"""How many tokens texts and messages have."""
+"""Token estimates of texts and messages."""
 
 import struct
 
@@ -15,7 +15,7 @@ from cfai_magics.pricing.tokens import (
 )
 from cfai_magics.types.messages import Message
 
-PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 280, 56)  # as far as its size
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 280, 56)  # only its size is estimated
 
 TEXTS = [
     pytest.param("Why is the sky blue? Please answer in three short points.", 13, id="English"),
@@ -54,7 +54,7 @@ def test_an_image_is_no_text() -> None:
     ("url", "tokens"),
     [
         (Image("it", PNG, "png", 280, 56).data_url, 10 * 2),
-        ("https://example.com/a.png", 37 * 37),  # the most that is sent
+        ("https://example.com/a.png", 37 * 37),  # the maximum size that is sent
         ("data:image/png;base64,A", 1_500),
     ],
     ids=["its size", "unknown size", "no base64"],

@@ -1,4 +1,4 @@
-"""What native tasks cost, against what Cloudflare billed for them."""
+"""The price of native tasks, compared with Cloudflare's bills."""
 
 import pytest
 

@@ -84,7 +84,7 @@ def test_no_budget_and_no_closed_day_stops_a_replay(
     recorder.accounting.ledger.budgets.set("day", 0.0)
     recorder.accounting.mark_quota_exhausted()
     assert ask(recorder).cost_basis == "replayed"
-    with pytest.raises(DailyQuotaError, match="Recorded answers still come"):
+    with pytest.raises(DailyQuotaError, match="recorded answers are replayed"):
         ask(recorder, "Not recorded")
     assert len(cloudflare.requests) == 1
 

@@ -109,7 +109,7 @@ def test_a_server_that_ignores_max_tokens_is_cut_at_the_limit(
 ) -> None:
     session, most = limited(server, home, scope, 3.0)
     how = Behavior(report, obeys=False)
-    with pytest.raises(BudgetCutoffError, match="Cut at the end of") as caught:
+    with pytest.raises(BudgetCutoffError, match="The answer was cut off") as caught:
         ask(session, how, most, max_tokens=50)
     arrived = caught.value.answer.text.count(PLAIN)
     assert arrived > 50, "the limit has room for more than was reserved"

@@ -67,7 +67,7 @@ def test_a_call_that_does_not_fit_is_refused_and_not_sent(
     session: Session, account: Standin
 ) -> None:
     session.accounting.ledger.budgets.set("day", 0.2)
-    with pytest.raises(BudgetExceededError, match="today's budget of 0 neurons"):
+    with pytest.raises(BudgetExceededError, match="of 0 neurons are left in today's budget"):
         ask(session)
     with pytest.raises(BudgetExceededError):
         session.embed(["many words " * 900])
@@ -86,7 +86,7 @@ def test_a_budget_lowers_max_tokens_and_says_so(session: Session, account: Stand
         f"max_tokens was lowered from 2,048 to {sent} to fit this session's budget."
     )
     assert account.billed <= 3.0
-    assert "of this session's budget of 3 neurons is used" in answer.notes[1]
+    assert "of this session's budget (3 neurons) is used" in answer.notes[1]
 
 
 def test_a_limit_of_one_cell_holds_for_it_alone(session: Session, account: Standin) -> None:
@@ -122,7 +122,9 @@ class Frames(httpx.SyncByteStream):
 def test_an_answer_that_passes_its_limit_is_cut_and_kept(account: Standin, home: Path) -> None:
     session = Session(Cfai(), home, transport=httpx.MockTransport(endless))
     session.accounting.ledger.budgets.set("day", 5.0)
-    with pytest.raises(BudgetCutoffError, match="Cut at the end of today's budget") as caught:
+    with pytest.raises(
+        BudgetCutoffError, match="cut off because today's budget is used up"
+    ) as caught:
         ask(session)
     answer = caught.value.answer
     assert answer.text.startswith("word word")
@@ -209,7 +211,7 @@ def test_from_80_per_cent_of_the_allowance_on_an_answer_says_so(session: Session
     place = session.accounting.get_context()
     ledger.reserve(place, "another program", "Text Generation", lambda _limits, _closed: 8_000.0)
     (note,) = ask(session).notes
-    assert note == "80 % of today's free allowance of 10,000 neurons is used."
+    assert note == "80 % of today's free allowance (10,000 neurons) is used."
 
 
 def test_an_estimate_learns_from_the_bills_and_says_so(session: Session, account: Standin) -> None:
@@ -218,7 +220,7 @@ def test_an_estimate_learns_from_the_bills_and_says_so(session: Session, account
     account.switch(omit_neurons_body=True, omit_neurons_header=True)
     answer = ask(session)
     assert answer.cost_basis == "estimated"
-    assert answer.notes == ("Estimated by what the last 3 calls of this model were billed.",)
+    assert answer.notes == ("Estimate based on the last 3 billed calls of this model.",)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_one_request_too_many_waits_for_its_turn_and_is_not_refused(
         assert len(cloudflare.requests) == limit + 1, "none was refused and sent again"
     ((error, seconds, number),) = told
     assert (seconds, number) == (WINDOW_SECONDS, 1)
-    assert error.cause.startswith(f"Workers AI takes {limit} requests a minute of ")
+    assert error.cause.startswith(f"Workers AI allows {limit} requests per minute for ")
 
 
 def test_a_try_that_follows_takes_a_turn_too(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_sound_too_big_for_a_notebook_is_told_and_not_shown(kernel: Kernel) ->
     cell = kernel.run("%%cfai --task speech\nBonjour")
     kernel.run("media.MOST_SHOWN = 5_000_000")
     assert "<audio" not in cell.mime("text/html")[0]
-    assert ".save(path) writes it into a file" in cell.mime("text/html")[0]
+    assert "Call .save(path) to write it to a file" in cell.mime("text/html")[0]
 
 
 @pytest.mark.parametrize(
@@ -165,14 +165,18 @@ def test_documents_become_markdown_and_one_that_does_not_is_told(
         ("image --from en", "x", "--task image takes no --from"),
         ("speech --image plot.png", "x", "--task speech takes no --image"),
         ("image -m bge-m3", "x", "bge-m3 is for Text Embeddings, not for --task image"),
-        ("image", "x" * 2049, "The prompt has 2,049 characters, of 2,048 taken"),
-        ("image --image plot.png", "x", "flux-1-schnell makes no image out of 1"),
+        ("image", "x" * 2049, "The prompt has 2,049 characters; the maximum is 2,048"),
+        ("image --image plot.png", "x", "flux-1-schnell does not take 1 input image"),
         ("image --max-neurons 5", "x", "this call may cost 172.8. Raise --max-neurons"),
         ("transcribe", "note.txt", "note.txt is no sound that is known"),
         ("transcribe", "none.mp3", "--task transcribe none.mp3: No such file"),
         ("transcribe", "{{texts}}", "a value of type list holds none"),
         ("transcribe", "talk.wav\ntalk.wav", "hears one sound a cell"),
-        ("transcribe -m nova-3 -p language=de", "talk.wav", "is sent the bytes alone"),
+        (
+            "transcribe -m nova-3 -p language=de",
+            "talk.wav",
+            "takes only a file, not the field language",
+        ),
         ("translate", "Hallo", "needs both languages"),
         ("translate --to de", "Hallo", "needs both languages"),
         ("rerank", "only a question", "needs a question and texts"),

@@ -1,4 +1,4 @@
-"""Several answers to one question: which are alike, what they took, and the data frame of them."""
+"""Several answers to one prompt: duplicates, total usage, and their data frame."""
 
 import sys
 from html import unescape
@@ -35,8 +35,8 @@ def test_every_model_is_asked_at_every_temperature_so_many_times() -> None:
         (
             ([GEMMA], [None, 0.7], 2),
             [
-                "its own temperature · 1 of 2",
-                "its own temperature · 2 of 2",
+                "default temperature · 1 of 2",
+                "default temperature · 2 of 2",
                 "temperature 0.7 · 1 of 2",
                 "temperature 0.7 · 2 of 2",
             ],

@@ -1,4 +1,4 @@
-"""What an answer bears of where it comes from."""
+"""The metadata on the origin of an answer."""
 
 import pytest
 

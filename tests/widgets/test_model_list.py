@@ -79,7 +79,7 @@ def test_use_and_the_settings_show_in_the_list(panel: Panel) -> None:
     panel.session.settings.model = "gpt-oss-20b"
     assert panel.models.model_list.value == "@cf/openai/gpt-oss-20b"
     panel.session.settings.model = "there is none"
-    assert "There is no model" in panel.models.detail.value
+    assert "is not in the list of" in panel.models.detail.value
 
 
 def test_a_line_tells_prices_window_plan_and_marks(panel: Panel) -> None:

@@ -42,7 +42,7 @@ def test_a_budget_entered_here_stops_calls_and_one_set_elsewhere_shows(panel: Pa
 
 def test_a_budget_that_is_none_is_refused_with_a_reason(panel: Panel) -> None:
     enter(panel.usage.budget_input, value="lots")
-    assert "lots is no number of neurons" in panel.usage.message.value
+    assert "is not a number of neurons" in panel.usage.message.value
     assert panel.usage.budget_input.value == ""
 
 

@@ -1,4 +1,4 @@
-"""Calls of the client with answers made by hand: the network is a function here."""
+"""Call the client with handwritten responses: a function replaces the network."""
 
 import json
 import secrets
@@ -20,7 +20,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Body(httpx.SyncByteStream):
-    """A reply's body in these pieces; an error among them breaks it off."""
+    """The body of a response in pieces; an error among them is raised at its place."""
 
     def __init__(self, pieces: Iterable[bytes | Exception]) -> None:
         self._pieces = pieces
@@ -33,7 +33,7 @@ class Body(httpx.SyncByteStream):
 
 
 class Script:
-    """Answers with these replies in turn, the last one for ever; keeps requests and pauses."""
+    """Send these responses in turn and repeat the last one; record requests and waits."""
 
     def __init__(self, *replies: httpx.Response | Exception) -> None:
         self._replies = list(replies)
@@ -49,7 +49,7 @@ class Script:
         return reply
 
     def client(self) -> WorkersAI:
-        """Return a client whose network this is, and which waits for nothing."""
+        """Return a client that uses this as its network and does not wait."""
         return WorkersAI(
             ACCOUNT_ID,
             self.token,
@@ -59,33 +59,33 @@ class Script:
 
 
 def event(frame: Any) -> bytes:
-    """Return one event with this JSON."""
+    """Return an event with this JSON."""
     return b"data: " + json.dumps(frame, ensure_ascii=False).encode() + b"\n\n"
 
 
 def streamed(*pieces: bytes | Exception) -> httpx.Response:
-    """Return a reply that is a stream of these pieces."""
+    """Return a response that streams these pieces."""
     return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body(pieces))
 
 
 def told(content: str) -> bytes:
-    """Return the event with a piece of text."""
+    """Return the event of a text delta."""
     return event({"choices": [{"index": 0, "delta": {"content": content}}]})
 
 
 def answered(*contents: str) -> httpx.Response:
-    """Return a whole stream that tells these pieces of text."""
+    """Return a complete stream with these text deltas."""
     return streamed(*map(told, contents), DONE)
 
 
 def refused(status: int, code: int, message: str = "", **headers: str) -> httpx.Response:
-    """Return a refusal in Cloudflare's envelope."""
+    """Return an error response in Cloudflare's envelope."""
     body = {"errors": [{"code": code, "message": message}], "success": False, "result": {}}
     return httpx.Response(status, json=body, headers=headers)
 
 
 def gathered(deltas: Iterable[Delta]) -> Answer:
-    """Return the answer that these deltas make."""
+    """Return the answer built from these deltas."""
     gathering = AnswerBuilder(REQUEST, lambda: 0.0, is_local=False)
     for delta in deltas:
         gathering.add(delta)
@@ -93,12 +93,12 @@ def gathered(deltas: Iterable[Delta]) -> Answer:
 
 
 def cut_at(content: bytes, places: Sequence[int]) -> list[bytes]:
-    """Return the bytes in pieces, cut at these places."""
+    """Return the bytes in pieces, split at these positions."""
     ends = [*sorted(places), len(content)]
     return [content[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def cuts(content: bytes) -> st.SearchStrategy[list[bytes]]:
-    """Return every way to cut these bytes into pieces, empty ones too."""
+    """Return a strategy that splits these bytes into pieces, including empty ones."""
     places = st.lists(st.integers(0, len(content)), max_size=40)
     return places.map(lambda chosen: cut_at(content, chosen))

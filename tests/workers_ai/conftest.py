@@ -1,4 +1,4 @@
-"""A client of the stand-in that waits for nothing."""
+"""Fixtures: a client of the stand-in that does not wait."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from tests.standin import Standin
 
 @pytest.fixture
 def pauses() -> list[float]:
-    """The waits of the client, in seconds, in place of waiting."""
+    """Return the list that records the client's waits, in seconds."""
     return []
 
 
 @pytest.fixture
 def client(cloudflare: Standin, pauses: list[float]) -> Iterator[WorkersAI]:
-    """A client of the stand-in's account."""
+    """Return a client of the stand-in's account."""
     with WorkersAI(
         cloudflare.account_id,
         cloudflare.token,

@@ -1,4 +1,4 @@
-"""JSON that makes no sense, made of the names and values that the API uses."""
+"""Strategies for meaningless JSON with names and values of the API."""
 
 import json
 from typing import Any
@@ -64,7 +64,7 @@ BODIES = st.one_of(
     like(result=like(status=JSON, expires_on=JSON) | JSON, success=st.just(value=True)),
     like(data=st.lists(like(index=JSON, embedding=st.lists(LEAVES, max_size=2))), usage=USAGES),
 )
-# Deeper than Python reads.
+# Nested deeper than Python's json module can parse.
 DEEP = {
     "a choice": b'{"choices":' + b"[" * 100_000,
     "objects": b'{"a":' * 100_000,

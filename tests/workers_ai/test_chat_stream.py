@@ -1,4 +1,4 @@
-"""One chat call while its answer comes: what it tells, and how it can end."""
+"""One chat request while its answer is streamed: its deltas, usage and endings."""
 
 from collections.abc import Callable
 from contextlib import nullcontext

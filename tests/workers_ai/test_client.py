@@ -1,4 +1,4 @@
-"""The client asks chat models: what is sent, what comes back, and who may ask."""
+"""The client sends chat requests: bodies, answers and credentials."""
 
 import secrets
 from dataclasses import replace
@@ -103,7 +103,7 @@ def test_what_is_no_account_id_is_not_sent_anywhere(account_id: str) -> None:
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "a\nb", "tok\n", "ż", "a\ud83d"], ids=repr)
 def test_what_no_header_can_bear_is_no_token(token: str) -> None:
-    with pytest.raises(InvalidOptionError, match="What stands for the API token is none"):
+    with pytest.raises(InvalidOptionError, match="The API token is not valid"):
         WorkersAI(ACCOUNT_ID, token)
 
 

@@ -1,4 +1,4 @@
-"""What is tried again, when, and what the user hears of it; and where the token never goes."""
+"""Retries: which errors, when, and their messages. The token is sent to no other host."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ from tests.standin import Fault, Standin
 from tests.standin.errors import RECORDED
 from tests.workers_ai.calls import DONE, GEMMA, REQUEST, Script, answered, event, refused, streamed
 
-PASSING = {3021: 3, 3040: 5, 3043: 5, 8005: 5}  # code: tries
+PASSING = {3021: 3, 3040: 5, 3043: 5, 8005: 5}  # code: attempts
 LASTING = [code for code in RECORDED if code not in PASSING]
 IN_STREAM = {"errors": [{"code": 3040, "message": "Capacity temporarily exceeded"}], "result": {}}
 CALLS: dict[str, Callable[[WorkersAI], object]] = {

@@ -1,4 +1,4 @@
-"""Native tasks in their raw form, and servers that are not Cloudflare's."""
+"""Native tasks with unparsed results, and other OpenAI-compatible servers."""
 
 import secrets
 from collections.abc import Callable
@@ -123,7 +123,7 @@ def test_an_unknown_model_is_named_in_the_error(client: WorkersAI) -> None:
 
 @pytest.fixture
 def other(cloudflare: Standin) -> WorkersAI:
-    """A client that knows of the stand-in only that it has OpenAI's routes."""
+    """Return a client that uses only the OpenAI routes of the stand-in."""
     address = f"{cloudflare.base_url}/accounts/{cloudflare.account_id}/ai/v1/"
     return WorkersAI.openai_compatible(address, cloudflare.token)
 

@@ -1,4 +1,4 @@
-"""Everything but chat: embeddings, models, tokens, native tasks, and other servers."""
+"""All endpoints except chat: embeddings, models, API tokens, native tasks, other servers."""
 
 import json
 import secrets
@@ -173,7 +173,7 @@ def test_a_listed_model_is_read_or_left_out(item: Any, found: Model | None) -> N
 
 
 def approximate(model: Model) -> Model:
-    """Return the model with prices that may be compared."""
+    """Return the model with rounded prices, for comparison."""
     names = ("neurons_in", "neurons_out", "neurons_cached")
     figures = {name: getattr(model, name) for name in names}
     units = {name: round(one, 6) for name, one in model.units.items()}

@@ -1,4 +1,4 @@
-"""Whatever a refusal looks like, it has one line of cause, without its wrappings."""
+"""Each error response, in any format, gets a one-line cause without wrappers."""
 
 import json
 from typing import Any
@@ -35,11 +35,11 @@ def enveloped(message: str, code: int = 5006, **more: Any) -> bytes:
         ('{"error": "Unauthorized"}', "Unauthorized"),
         ('{"error": ["first", "second"]}', "first"),
         ('{"success": false, "errors": []}', "Cloudflare gave no reason"),
-        ('{"success": false, "errors": [{"code": 5006}]}', "The server answered with HTTP 400"),
+        ('{"success": false, "errors": [{"code": 5006}]}', "The server returned HTTP 400"),
         ('{"errors": [{"code": "nonsense", "message": 7}]}', "7"),
         ('{"error": {"code": 1e999, "message": "infinite"}}', "infinite"),
-        ('{"error": {"code": null, "message": null}}', "The server answered with HTTP 400"),
-        ('{"errors": [null]}', "The server answered with HTTP 400"),
+        ('{"error": {"code": null, "message": null}}', "The server returned HTTP 400"),
+        ('{"errors": [null]}', "The server returned HTTP 400"),
     ],
     ids=lambda value: value[:40],
 )

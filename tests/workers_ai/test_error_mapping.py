@@ -1,4 +1,4 @@
-"""Every recorded refusal becomes one error with its class, its figures and its cause."""
+"""Each recorded error response maps to one error class, with its codes and cause."""
 
 import json
 from typing import Any, Literal
@@ -55,14 +55,14 @@ CLASSES: dict[type[WorkersAIError], tuple[int, ...]] = {
 }
 KINDS = {code: kind for kind, codes in CLASSES.items() for code in codes}
 PLAIN = {
-    7000: "There is no such model",
-    7003: "The account id in the address is not one that Cloudflare knows",
+    7000: "The model does not exist",
+    7003: "Cloudflare does not know the account id",
 }
 REQUEST_ID = "0b3d7a52-6f1e-4c98-9a40-5d2c8e71f063"
 
 
 def answered(fault: Fault) -> tuple[WorkersAIError, str | None]:
-    """Return the error of a recorded answer, and the request id in its header."""
+    """Return the error of a recorded response, and the request id in its header."""
     made = reply(fault)
     assert isinstance(made.body, bytes)
     headers = {"cf-ray": "8a1b-FRA", **made.headers}
@@ -139,7 +139,7 @@ def test_an_html_page_or_nothing_at_all_is_told_by_its_status(
     page, empty = (answered(Fault(status, 0, "Oops", shape))[0] for shape in ("html", "empty"))
     assert type(page) is type(empty) is kind
     assert page.cause == f"api.cloudflare.com | {status}"
-    assert empty.cause == f"The server answered with HTTP {status}"
+    assert empty.cause == f"The server returned HTTP {status}"
     assert (page.status, page.code) == (empty.status, empty.code) == (status, None)
 
 
@@ -147,10 +147,10 @@ def test_an_html_page_or_nothing_at_all_is_told_by_its_status(
     ("fault", "hint"),
     [
         (Fault.of(5016), '"prompt": "agree"'),
-        (Fault.of(5018), "choose another model"),
+        (Fault.of(5018), "Choose another model"),
         (Fault.of(5028), "%cfai models --refresh"),
         (Fault.of(3006), "Shorten the prompt"),
-        (Fault.of(8007), "Word the prompt differently"),
+        (Fault.of(8007), "Rephrase the prompt"),
         (Fault(404, 0, "Not found", "html"), "CLOUDFLARE_API_BASE_URL"),
     ],
     ids=str,

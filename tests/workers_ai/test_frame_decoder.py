@@ -1,4 +1,4 @@
-"""Every recorded dialect becomes the same deltas: no text twice, no usage added twice."""
+"""Each recorded dialect yields the same deltas: no duplicate text or usage."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,14 +16,14 @@ P = {"p": "pf8tbfo2fk"}  # padding, of any length
 def chunk(
     delta: Any = None, finish: str | None = None, usage: Any = None, **more: Any
 ) -> dict[str, Any]:
-    """Return a chunk as vLLM words it; without a delta it has no choices."""
+    """Return a chunk in the format of vLLM; without a delta it has no choices."""
     choice = {"delta": delta, "finish_reason": finish, "index": 0, "logprobs": None}
     told = {} if usage is None else {"usage": usage}
     return {"choices": [] if delta is None else [choice], **told, **more}
 
 
 def bare(content: str, **more: Any) -> dict[str, Any]:
-    """Return a chunk with no index and no finish_reason."""
+    """Return a chunk without index and finish_reason."""
     return {"choices": [{"delta": {"content": content}}], **more}
 
 
@@ -44,7 +44,7 @@ def used(prompt: int, completion: int, cached: int = 0, neurons: Any = None) -> 
 
 
 def answer(*frames: Any, neurons: float | None = None) -> Answer:
-    """Return the answer of these frames; `neurons` is the figure of the header."""
+    """Return the answer of these frames; `neurons` is the value of the header."""
     reader = FrameDecoder()
     deltas = [delta for frame in frames for delta in reader.decode(frame)]
     deltas += reader.finish(neurons)
@@ -143,7 +143,7 @@ def test_the_usage_is_known_while_the_answer_comes() -> None:
         (chunk({"content": "a"}, None, used(3, 1, 0, 0.5)), Usage(3, 1, 0, 0.5, "billed")),
         (chunk({"content": "a"}, None, used(3, 1, 0, 0)), Usage(3, 1, 0, 0.0, "billed")),
     ],
-    ids=["no usage", "usage without neurons", "usage with neurons", "no neurons is a figure"],
+    ids=["no usage", "usage without neurons", "usage with neurons", "zero neurons"],
 )
 def test_the_headers_neurons_count_where_the_frames_bear_none(
     frame: dict[str, Any], usage: Usage

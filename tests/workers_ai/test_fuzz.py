@@ -1,4 +1,4 @@
-"""Whatever the bytes: nothing but our own errors, and no text lost or told twice."""
+"""Any bytes raise only errors of this package; no text is lost or duplicated."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -17,12 +17,12 @@ from tests.workers_ai.nonsense import DEEP, FRAMES, JSON
 pytestmark = pytest.mark.slow
 
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
-# No "<": what may become a tag is the business of test_thinking.py.
+# Without "<": test_thinking.py tests the tags.
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<"), min_size=1)
 
 
 class Piece(NamedTuple):
-    """Lines of one event, and what they tell."""
+    """Lines of one event, and its expected name and data."""
 
     lines: str
     text: str = ""
@@ -50,7 +50,7 @@ THOUGHTS: tuple[Callable[[str], dict[str, Any]], ...] = (
     lambda word: chunk(reasoning_content=word),
     lambda word: chunk(reasoning=word, content=None),
 )
-# Frames that tell nothing: valid, of the wrong type, or nonsense.
+# Frames without text: valid, of the wrong type, or meaningless.
 SILENT = st.one_of(
     st.sampled_from(
         [
@@ -127,7 +127,7 @@ def test_a_stream_cut_anywhere_keeps_what_had_come(
 
 
 def error_of(stream: Iterable[Delta], deltas: list[Delta]) -> CfaiError | None:
-    """Return the error that ends the stream, if any; the deltas before it are gathered."""
+    """Return the error that ends the stream, or None; append the deltas before it."""
     try:
         deltas.extend(stream)
     except CfaiError as error:
@@ -162,7 +162,9 @@ def test_a_stream_of_nonsense_ends_in_deltas_or_in_our_own_error(
 @settings(deadline=None, derandomize=True, max_examples=100)
 @given(st.lists(st.binary(max_size=40), max_size=8))
 def test_bytes_that_are_no_stream_end_in_our_own_error(pieces: list[bytes]) -> None:
-    assume(b"data" not in b"".join(pieces))  # Hypothesis tries texts of ours: [DONE] is a stream
+    assume(
+        b"data" not in b"".join(pieces)
+    )  # Hypothesis also tries literals of the package: [DONE] is a stream
     with pytest.raises(CfaiError):
         answer_of(Script(streamed(*pieces)))
 

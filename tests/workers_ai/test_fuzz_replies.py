@@ -1,4 +1,4 @@
-"""Whatever a reply holds, every method returns a value or raises one of our own errors."""
+"""For any response, each method returns a value or raises an error of this package."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""No error of httpx gets out: each has one of ours, wherever in a call it happens."""
+"""Each exception of httpx is mapped to an error of this package, anywhere in a call."""
 
 import secrets
 import sys
@@ -17,11 +17,11 @@ from cfai_magics.workers_ai.client import WorkersAI
 from cfai_magics.workers_ai.http import map_httpx_error
 from tests.workers_ai.calls import ACCOUNT_ID, DONE, GEMMA, REQUEST, Body, Script, streamed, told
 
-NO_CONNECTION_IN_TIME = (APIConnectionError, "No connection in time")
-TOO_SLOW = (APITimeoutError, "No answer in time")
-NO_ADDRESS = (InvalidOptionError, "The address is not one that can be asked")
+NO_CONNECTION_IN_TIME = (APIConnectionError, "Connecting to the server timed out")
+TOO_SLOW = (APITimeoutError, "The server did not answer in time")
+NO_ADDRESS = (InvalidOptionError, "The server address is not a valid URL")
 UNREACHABLE = (APIConnectionError, "The server could not be reached")
-BROKEN = (APIConnectionError, "The connection broke")
+BROKEN = (APIConnectionError, "The connection was lost")
 OURS: dict[type[Exception], tuple[type[CfaiError], str]] = {
     httpx.ConnectTimeout: NO_CONNECTION_IN_TIME,
     httpx.PoolTimeout: NO_CONNECTION_IN_TIME,
@@ -36,7 +36,7 @@ OURS: dict[type[Exception], tuple[type[CfaiError], str]] = {
 
 
 def family(kind: type[Exception]) -> list[type[Exception]]:
-    """Return a class with all below it."""
+    """Return a class with all its subclasses."""
     return [kind, *(one for child in kind.__subclasses__() for one in family(child))]
 
 
@@ -49,7 +49,7 @@ each_of_theirs = pytest.mark.parametrize("theirs", THEIRS, ids=lambda kind: kind
 
 
 def made(kind: type[Exception]) -> Exception:
-    """Return an error of any class, past the arguments that some want."""
+    """Return an exception of any class without calling its constructor."""
     return kind.__new__(kind)
 
 

@@ -1,4 +1,4 @@
-"""Which errors are tried again, how often, and how long is waited before."""
+"""Which errors are retried, how often, and after how long."""
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +24,7 @@ TRANSIENT = {CapacityError: (1, 2, 4, 8), RateLimitError: (20, 40)}
 
 
 def family(kind: type[CfaiError]) -> list[type[CfaiError]]:
-    """Return a class with all below it."""
+    """Return a class with all its subclasses."""
     return [kind, *(one for child in kind.__subclasses__() for one in family(child))]
 
 

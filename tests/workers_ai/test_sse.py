@@ -1,4 +1,4 @@
-"""Bytes become events by the rules of the WHATWG, however the network cuts them."""
+"""Bytes are parsed into events as the WHATWG standard defines, for any chunks."""
 
 import codecs
 import re
@@ -29,7 +29,7 @@ def messages(*data: str) -> list[Event]:
         ("data\n\ndata\ndata\n\ndata:", messages("", "\n")),
         ("data:test\n\ndata: test\n\n", messages("test", "test")),
         ("event: add\ndata: 73857293\n\n", [Event("add", b"73857293")]),
-        # And what they leave out.
+        # Cases that the examples do not cover.
         ("", []),
         ("\n\n\n", []),
         (": one comment\n:another\n", []),
@@ -94,7 +94,7 @@ def test_the_bytes_of_a_character_may_come_apart() -> None:
 
 
 def as_the_standard_has_it(stream: bytes) -> list[Event]:
-    """The standard's section 9.2.6, word for word, on a stream that is there as a whole."""
+    """Parse a complete stream literally by section 9.2.6 of the standard."""
     found, name, data = [], b"", b""
     for line in re.split(b"\r\n|\n|\r", stream.removeprefix(BOM))[:-1]:
         field, _, value = line.partition(b":")

@@ -1,4 +1,4 @@
-"""An answer is whole if a finish reason or [DONE] came, and cut only if neither did."""
+"""An answer is complete if a finish reason or [DONE] was received, else it is partial."""
 
 import pytest
 
@@ -49,7 +49,7 @@ CUT = {
     "half of [DONE]": ([T, "data: [DON"], "Hi"),
     "half of the frame that ends it": ([T, S[:-4]], "Hi"),
     "the finish reason of another answer": ([T, S.replace('"index":0', '"index":1')], "Hi"),
-    "no reason is none": ([T, S.replace('"stop"', "null")], "Hi"),
+    "a null finish reason": ([T, S.replace('"stop"', "null")], "Hi"),
 }
 
 

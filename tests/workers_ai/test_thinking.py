@@ -1,4 +1,4 @@
-"""Thoughts that stand inside the text are told apart, wherever the tags are cut."""
+"""Reasoning in <think> tags is separated from the text, wherever the tags are split."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from cfai_magics.workers_ai.frame_decoder import CLOSE_TAG, OPEN_TAG, ThinkTagPa
 
 
 def told_apart(pieces: Iterable[str]) -> tuple[str, str]:
-    """Return the thought and the text of all pieces, in which nothing is empty."""
+    """Return the reasoning and text of all pieces; no delta may be empty."""
     tags = ThinkTagParser()
     cut = [delta for piece in pieces for delta in tags.feed(piece)]
     cut += tags.flush()
@@ -22,7 +22,7 @@ def told_apart(pieces: Iterable[str]) -> tuple[str, str]:
 
 
 def as_a_whole(text: str) -> tuple[str, str]:
-    """Return the same of a text that is there as a whole."""
+    """Return the same for a complete text."""
     if not text.lstrip().startswith(OPEN_TAG):
         return "", text
     thought, _, rest = text.lstrip().removeprefix(OPEN_TAG).partition(CLOSE_TAG)

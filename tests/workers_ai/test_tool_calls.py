@@ -1,4 +1,4 @@
-"""Calls of tools come whole, in pieces and in the native shape, and are told once and whole."""
+"""Tool calls are yielded once and complete, from whole, split and native formats."""
 
 from typing import Any
 
@@ -112,7 +112,7 @@ ABSENT = "absent"
 def entry(
     name: str | None, arguments: Any, identity: Any = ABSENT, index: Any = ABSENT
 ) -> dict[str, Any]:
-    """Return one entry of a frame's list in OpenAI's shape."""
+    """Return one entry of a frame's list in OpenAI's format."""
     given = {"id": identity, "index": index}
     known = {key: value for key, value in given.items() if value != ABSENT}
     return {**known, "type": "function", "function": {"name": name, "arguments": arguments}}

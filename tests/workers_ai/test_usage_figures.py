@@ -1,4 +1,4 @@
-"""Figures of usage that no call can have count as unknown, wherever they come from."""
+"""Impossible usage numbers are treated as unknown, whatever their source."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ NO_TOKENS = [2**63, 10**400, 10**12 + 1, -1, INFINITY, NAN, 1e300, True, "12", [
 
 
 def shown(value: object) -> str:
-    """Return a short name of a figure, with its length."""
+    """Return a short id for a number, with its length."""
     return f"{str(value)[:9]} of {len(str(value))}"
 
 
@@ -43,7 +43,7 @@ def test_tokens_are_read_as_whole_numbers(figure: Any, read: int) -> None:
 def test_neurons_that_can_be_none_are_unknown(figure: Any) -> None:
     assert parse_usage({"prompt_tokens": 3, "neurons": figure}, {}) == Usage(3)
     reply = {"data": {"viewer": {"accounts": [_account(figure)]}}}
-    with pytest.raises(ServerError, match="can't be read"):
+    with pytest.raises(ServerError, match="can't be parsed"):
         parse_neurons_by_model(reply)
 
 
