@@ -136,7 +136,7 @@ def test_nothing_is_verified_where_nothing_may_be_asked(
     recording = begin('recording = "auto:answers.cfai.jsonl"')
     recording.ask(recording.build_request(HI))
     sent = len(account.requests)
-    with pytest.raises(CoursePolicyError, match="locks recording at only"):
+    with pytest.raises(CoursePolicyError, match="allows only recorded answers"):
         run("verify", [], bare_frontend(begin(LOCKED)), "%cfai")
     assert len(account.requests) == sent
     verified = run("verify", [], bare_frontend(recording, print=print), "%cfai")

@@ -171,7 +171,7 @@ def test_a_refused_call_fails_the_cell_in_one_line(kernel: Kernel, cloudflare: S
 def test_a_model_unknown_to_cloudflare_is_told_with_the_nearest(kernel: Kernel) -> None:
     cell = kernel.run("%%cfai -m @cf/google/gemma-4-26b-a4b-i\nHi")
     assert cell.ename == "ModelNotFoundError"
-    assert "Nearest: gemma-4-26b-a4b-it" in cell.traceback[0]
+    assert "Similar names: gemma-4-26b-a4b-it" in cell.traceback[0]
 
 
 def test_a_cut_stream_keeps_its_text_and_fails_the_cell(

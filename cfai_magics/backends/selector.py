@@ -18,6 +18,7 @@ from ..errors import (
     ModelNotFoundError,
     PermissionDeniedError,
 )
+from ..i18n import _, mark
 from ..pricing.limits import RateDelay
 from ..secret import Environment, Secret, get_environment
 from ..settings import Cfai
@@ -36,28 +37,28 @@ SERVER_URL_VARIABLE = "CFAI_BASE_URL"
 SERVER_KEY_VARIABLE = "CFAI_API_KEY"
 CLOUDFLARE_HOST = "cloudflare.com"
 CHAT_PATH = "/chat/completions"
-KEY_HINT = f"Check {SERVER_KEY_VARIABLE}, or run %cfai login --server ADDRESS again."
+KEY_HINT = mark("Check CFAI_API_KEY, or run %cfai login --server ADDRESS again.")
 HINTS: Mapping[type[CfaiError], str] = {
     AuthenticationError: KEY_HINT,
     PermissionDeniedError: KEY_HINT,
-    ModelNotFoundError: "Name a model of that server with -m, in full.",
-    APIConnectionError: "Check that the server runs, and its address: %cfai status shows it.",
+    ModelNotFoundError: mark("Give the full name of a model of that server with -m."),
+    APIConnectionError: mark("Check that the server is running. %cfai status shows its address."),
 }
 API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
 ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
 LOCAL_MODEL = "small"  # the value of Cfai.local for the model that is downloaded
 LOCAL_ACCOUNT = "local"
-# What answers: Workers AI, the local model, another server.
+# Workers AI, the local model or another server.
 BackendKind = Literal["account", "local", "elsewhere"]
 Progress = Callable[[int, int], None]
 WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"
 LOGIN_STEPS = (
-    "On the Cloudflare dashboard open Workers AI, then Use REST API.",
-    "Create a Workers AI API Token there (permissions Workers AI - Read and Edit).",
-    "Copy the Account ID from the same page.",
+    mark("In the Cloudflare dashboard, open Workers AI, then Use REST API."),
+    mark("Create a Workers AI API Token there (permissions Workers AI - Read and Edit)."),
+    mark("Copy the Account ID from the same page."),
 )
-OWNER_LABELS = {"user": "a user", "account": "the account"}
+OWNER_LABELS = {"user": mark("a user"), "account": mark("the account")}
 
 
 class OpenAIServer(NamedTuple):
@@ -74,8 +75,12 @@ class OpenAIServer(NamedTuple):
     def with_hint(self, error: CfaiError) -> CfaiError:
         """Return the error of a call to this server with a suitable hint."""
         if isinstance(error, BadRequestError) and error.status == 404:  # noqa: PLR2004 - not found
-            error.hint = f"Check the address in {self.source}: most end in /v1."
-        error.hint = HINTS.get(type(error), error.hint)
+            error.hint = _("Check the address in {source}: most addresses end in /v1.").format(
+                source=self.source
+            )
+        hint = HINTS.get(type(error))
+        if hint is not None:
+            error.hint = _(hint)
         return error
 
 
@@ -87,21 +92,25 @@ def configured_server(
     if env_url:
         return OpenAIServer(normalize_base_url(env_url), SERVER_URL_VARIABLE)
     if settings.base_url:
-        return OpenAIServer(normalize_base_url(settings.base_url), settings.get_origin("base_url"))
+        origin = _(settings.get_origin("base_url"))
+        return OpenAIServer(normalize_base_url(settings.base_url), origin)
     return None
 
 
 def normalize_base_url(text: str) -> str:
     """Return a base URL without query, fragment and the chat path that the client adds.
 
-    Raises InvalidOptionError if it is not a server URL. The message does not repeat the text,
-    because it may be a key.
+    Raises:
+        InvalidOptionError: The text is not a server URL. The message does not repeat the text,
+            because it may be a key.
     """
     parts = _split_url(text.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise InvalidOptionError(
-            "That is no address of a server",
-            "Write for example http://127.0.0.1:9090/v1; a key does not belong in it.",
+            _("Not a valid server address"),
+            _("Use an address such as {example}, without a key.").format(
+                example="http://127.0.0.1:9090/v1"
+            ),
         )
     address = parts._replace(query="", fragment="").geturl().rstrip("/")
     return address.removesuffix(CHAT_PATH)
@@ -110,7 +119,7 @@ def normalize_base_url(text: str) -> str:
 def _split_url(text: str) -> SplitResult:
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises ValueError if it is not a valid port
+        _port = parts.port  # raises ValueError if it is not a valid port
     except ValueError:
         return urlsplit("")
     return parts
@@ -119,23 +128,31 @@ def _split_url(text: str) -> SplitResult:
 def api_key_for(server: OpenAIServer, store: CredentialStore, environ: Environment) -> Secret:
     """Return a server's key from the environment, else the stored one; it may be empty.
 
-    Raises InvalidOptionError for a Cloudflare token, which must not be sent to another host.
+    Raises:
+        InvalidOptionError: The key is a Cloudflare token, which must not be sent to another host.
     """
     from ..secret_patterns import contains_prefixed_token
 
     key = environ.get_secret(SERVER_KEY_VARIABLE) or store.server_key(server.base_url)
     if not key.matches(PRINTABLE):
         raise InvalidOptionError(
-            f"The key for {server.name} holds spaces or special characters", KEY_HINT
+            _("The key for {server} contains spaces or special characters").format(
+                server=server.name
+            ),
+            _(KEY_HINT),
         )
     host = urlsplit(server.base_url).hostname or ""
     if host == CLOUDFLARE_HOST or host.endswith(f".{CLOUDFLARE_HOST}"):
         return key
     if key and (contains_prefixed_token(key) or key == _cloudflare_token(store)):
         raise InvalidOptionError(
-            f"The key for {server.name} is an API token of Cloudflare, which no other server may "
-            "get",
-            f"Set {SERVER_KEY_VARIABLE} to that server's own key, or unset it.",
+            _(
+                "The key for {server} is a Cloudflare API token, which must not be sent to other "
+                "servers"
+            ).format(server=server.name),
+            _("Set {variable} to that server's own key, or unset it.").format(
+                variable=SERVER_KEY_VARIABLE
+            ),
         )
     return key
 
@@ -201,7 +218,8 @@ class Backend:
 
         Returns None for "off": the call goes directly to Workers AI.
 
-        Raises InvalidOptionError if a gateway is set but Workers AI does not answer.
+        Raises:
+            InvalidOptionError: A gateway is set, but Workers AI does not answer.
         """
         course = self._settings.course
         if require_str(requested, "gateway"):
@@ -211,8 +229,10 @@ class Backend:
             return None
         if self.is_local or self.server:
             raise InvalidOptionError(
-                f"Gateway {name} leads to Workers AI, but another server is to answer",
-                "%cfai status shows which it is and where that is set.",
+                _("Gateway {name} leads to Workers AI, but another server is set").format(
+                    name=name
+                ),
+                _("%cfai status shows the server and where it is set."),
             )
         metadata = parse_gateway_metadata({**self._settings.metadata, **course.metadata})
         return Gateway(parse_gateway_name(name), metadata)
@@ -248,7 +268,8 @@ class Backend:
     def credentials(self) -> Credentials:
         """Return the current credentials, cached until the environment changes.
 
-        Raises MissingCredentialsError if there are none.
+        Raises:
+            MissingCredentialsError: The account id or the API token is missing.
         """
         key = self.environ.hash_variables(ENVIRONMENT)
         if self._cached_credentials is None or self._cached_credentials[0] != key:
@@ -258,7 +279,8 @@ class Backend:
     def billing_account(self) -> str:
         """Return the hash of the account that pays; "local" for the local model.
 
-        Raises MissingCredentialsError if no account is set.
+        Raises:
+            MissingCredentialsError: No account is set.
         """
         if self._settings.local:
             return LOCAL_ACCOUNT
@@ -399,16 +421,28 @@ def log_in(backend: Backend, credentials: Credentials, on_retry: OnRetry | None 
     stored_in = backend.credential_store.save(credentials.account_id, credentials.api_token)
     backend.invalidate_credentials()
     active_source = backend.credentials().source
-    precedence_note = "" if active_source in stored_in else f" Used before it: {active_source}."
-    return f"{describe_token(check)} Kept in {stored_in}.{precedence_note}"
+    sentences = [describe_token(check), _("Saved in {place}.").format(place=stored_in)]
+    if active_source not in stored_in:
+        sentences.append(
+            _("The credentials in {source} take precedence.").format(source=active_source)
+        )
+    return " ".join(sentences)
 
 
 def describe_token(check: TokenCheck) -> str:
     """Describe a token check in sentences: status, owner and missing permissions."""
-    until = f" until {check.expires_on}" if check.expires_on else ""
-    lines = [f"The token is {check.status}{until} and belongs to {OWNER_LABELS[check.owner]}."]
+    owner = _(OWNER_LABELS[check.owner])
+    if check.expires_on:
+        status = _("The token is {status} until {date} and belongs to {owner}.").format(
+            status=check.status, date=check.expires_on, owner=owner
+        )
+    else:
+        status = _("The token is {status} and belongs to {owner}.").format(
+            status=check.status, owner=owner
+        )
+    lines = [status]
     if not check.can_read:
-        lines.append("It lacks the permission Workers AI - Read: models can't be listed.")
+        lines.append(_("It lacks the permission Workers AI - Read, so it can't list models."))
     if not check.can_run:
-        lines.append("It lacks the permission Workers AI - Edit: no model can be asked.")
+        lines.append(_("It lacks the permission Workers AI - Edit, so it can't run models."))
     return " ".join(lines)

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import state_files
 from ..errors import InvalidOptionError
+from ..i18n import _
 from ..secret import Secret
 
 ADDRESS = "127.0.0.1:9090"  # ":9090" would expose the account to the network
@@ -46,18 +47,21 @@ def read_config(path: Path) -> Mapping[str, Any]:
     try:
         config = json.loads(state_files.read_text(path, MAX_CONFIG_BYTES))
     except state_files.UnreadableFileError as error:
-        raise InvalidOptionError(f"{path} can't be read: {error}", "Check the path.") from None
+        raise InvalidOptionError(
+            _("{path} can't be read: {error}").format(path=path, error=error), _("Check the path.")
+        ) from None
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict) or not isinstance(config.get("services"), dict):
         raise InvalidOptionError(
-            f"{path} is no config.json of simple-one-api", "It has services in it."
+            _("{path} is not a config.json of simple-one-api").format(path=path),
+            _("Check the path: the file must contain services."),
         )
     return config
 
 
 def find_credentials(config: Mapping[str, Any]) -> tuple[Secret, Secret] | None:
-    """Return account id and token of the first Workers AI service; None if there is none."""
+    """Return account id and token of the first Workers AI service; None without one."""
     for service in _services(config):
         account = WORKERS_AI_URL.fullmatch(str(service.get("server_url") or ""))
         tokens = [

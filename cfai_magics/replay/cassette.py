@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from .. import state_files
 from ..errors import StorageError
+from ..i18n import _
 from .contents import Contents, to_pending_line
 from .interaction import Interaction
 
@@ -33,7 +34,7 @@ NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # missing on Windows
 
 @dataclass(frozen=True, slots=True)
 class _FileVersion:
-    """What tells one state of a file from another without reading it."""
+    """The inode, size and time of a file: they change when its content changes."""
 
     inode: int
     size: int
@@ -87,7 +88,7 @@ class Cassette:
 
     def _read(self) -> None:
         if not self.exists():  # a device would be replaced, a pipe would block
-            raise OSError(EINVAL, "it is no file")
+            raise OSError(EINVAL, _("it is not a regular file"))
         old_version, self._version = self._version, None
         with self.path.open("rb") as file:
             version = _FileVersion.of(os.fstat(file.fileno()))
@@ -106,13 +107,13 @@ class Cassette:
     ) -> bytes | None:
         """Return what was appended to the file; None if it may have changed in other ways.
 
-        Only the last line is compared: an edit that leaves it at its place is seen when the file
-        is sorted, which reads all of it.
+        Only the last line is compared. An edit that does not move it is noticed when the file is
+        sorted, because sorting reads the whole file.
         """
         last_line = self._contents.last_line
         if old is None or old.inode != version.inode or old.size >= version.size:
             return None
-        if not last_line.endswith(b"\n"):  # what was appended may belong to it
+        if not last_line.endswith(b"\n"):  # the appended bytes may belong to it
             return None
         start = old.size - len(last_line)
         file.seek(start)
@@ -125,11 +126,11 @@ class Cassette:
         Symbolic links are not followed: in a shared folder they may point anywhere.
         """
         if self.path.is_symlink():
-            raise self._storage_error(OSError(EINVAL, "it is a link to another file"))
+            raise self._storage_error(OSError(EINVAL, _("it is a symbolic link")))
         if self.path.exists() and not os.access(self.path, os.W_OK):
-            raise self._storage_error(OSError(EACCES, "it may be read only"))
+            raise self._storage_error(OSError(EACCES, _("it is read-only")))
         if not os.access(self.path.parent, os.W_OK):
-            raise self._storage_error(OSError(EACCES, "its folder may be read only"))
+            raise self._storage_error(OSError(EACCES, _("its folder is read-only")))
 
     def add(self, interaction: Interaction, *, replace_from: int | None = None) -> None:
         """Append an interaction; one with the same index stays unchanged.
@@ -152,7 +153,7 @@ class Cassette:
         self._version = None  # until both have the line
         content = line if contents.has_complete_end else b"\n" + line
         if not is_new and self.path.stat().st_nlink > 1:
-            # An archive can bring a second name of any file: only this one gets the line.
+            # An unpacked archive may have hard links to other files: they must not change.
             self._replace_file(self.path.read_bytes())
         size = self._append_content(content, is_new=is_new)
         contents.append(line)
@@ -164,7 +165,7 @@ class Cassette:
             atexit.register(self.close)
 
     def _append_content(self, content: bytes, *, is_new: bool) -> int:
-        """Append in one write; return the file's size before, which it keeps if that fails."""
+        """Append in one write and return the old size; if it fails, the size stays."""
         try:
             with open(self.path, "ab", buffering=0, opener=_open_without_following) as file:
                 size = os.fstat(file.fileno()).st_size
@@ -184,7 +185,7 @@ class Cassette:
         if not self.contents().has_pending_lines:
             return
         with self._exclusive_lock(lock_timeout), self._thread_lock:
-            self._version = None  # read all of it: nothing that others have changed may be lost
+            self._version = None  # read the whole file, so that changes by others are kept
             contents = self._refresh()
             if contents.has_pending_lines:
                 self.check_writable()
@@ -194,7 +195,7 @@ class Cassette:
     def close(self) -> None:
         """Sort the file if this process, not only its parent, has appended to it.
 
-        If it can't be written now, its lines stay pending, and the next session sorts them.
+        If the file cannot be written now, its lines stay pending. The next session sorts them.
         """
         if self._appending_process == os.getpid():
             self._appending_process = None
@@ -214,8 +215,10 @@ class Cassette:
                 yield
         except Timeout:
             raise StorageError(
-                f"Another kernel has been writing to {self.path} for {timeout:.0f} s",
-                "Run the cell again.",
+                _("Another kernel has been writing to {path} for {seconds:.0f} s").format(
+                    path=self.path, seconds=timeout
+                ),
+                _("Run the cell again."),
             ) from None
         except OSError as error:
             raise self._storage_error(error) from None
@@ -239,8 +242,13 @@ class Cassette:
 
     def _storage_error(self, error: OSError) -> StorageError:
         return StorageError(
-            f"{self.path} can't be used: {error.strerror or error}",
-            "Make room or rights there, or give another path: %cfai replay auto PATH.",
+            _("{path} can't be used: {error}").format(
+                path=self.path, error=error.strerror or error
+            ),
+            _(
+                "Free some space there or change its permissions, or use another path: "
+                "%cfai replay auto PATH."
+            ),
         )
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..i18n import _, ngettext
 from .fingerprint import RecordedRequest
 from .interaction import CorruptLineError, Interaction, parse_line
 from .line_order import LineOrder
@@ -19,6 +20,8 @@ PENDING_FIELD = re.compile(rb'\{"replace_from":(null|\d{1,9}),')  # at the start
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of a cassette; `interaction` is None if the line is corrupt or empty.
+
+    `error` is the untranslated message of a CorruptLineError.
 
     A pending line was appended and is not yet in its place. If its `replace_from` is not None, it
     replaces the earlier lines of its request with the same index or one of at least
@@ -87,7 +90,7 @@ class Contents:
     def lookup(
         self, request: RecordedRequest, index: int
     ) -> tuple[Interaction | None, Interaction | None]:
-        """Return the interaction of a request with this index, and an alternative, or None each.
+        """Return the interaction of a request with this index and an alternative, or None.
 
         The alternative is any recording of the same request, or of the same request with another
         backend (Workers AI or any local model).
@@ -100,7 +103,7 @@ class Contents:
         return exact, alternatives[index % len(alternatives)] if alternatives else None
 
     def find_full_model_name(self, short_name: str) -> str:
-        """Return the full name of a recorded model by its short name; empty if there is none."""
+        """Return the full name of a recorded model by its short name; empty if it is unknown."""
         return min(self._models_by_short_name.get(short_name, ()), default="")
 
     def is_last(self, interaction: Interaction) -> bool:
@@ -173,7 +176,9 @@ class Contents:
     def corruption_notes(self) -> list[str]:
         """One note per kind of error, with the numbers of the corrupt lines."""
         return [
-            f"{_format_line_numbers(numbers)} {error}"
+            ngettext("line {numbers} ({error})", "lines {numbers} ({error})", len(numbers)).format(
+                numbers=_format_line_numbers(numbers), error=_(error)
+            )
             for error, numbers in self._line_numbers_by_error.items()
         ]
 
@@ -213,10 +218,11 @@ def _order_lines(lines: Sequence[Line]) -> Iterable[Line]:
 
 def _format_line_numbers(numbers: Sequence[int]) -> str:
     listed = ", ".join(f"{number:,}" for number in numbers[:MAX_LISTED_LINES])
-    more = (
-        f" and {len(numbers) - MAX_LISTED_LINES:,} more" if len(numbers) > MAX_LISTED_LINES else ""
+    if len(numbers) <= MAX_LISTED_LINES:
+        return listed
+    return _("{numbers} and {count:,} more").format(
+        numbers=listed, count=len(numbers) - MAX_LISTED_LINES
     )
-    return f"line {listed}{more}"
 
 
 def _join_lines(lines: list[bytes]) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any, overload
 
+from ..i18n import mark
 from ..types.messages import ReasoningDelta, TextDelta
 from ..types.usage import Usage
 from ..workers_ai.frame_decoder import FrameDecoder, unwrap_envelope
@@ -21,7 +22,7 @@ RESPONSE_KINDS = frozenset({"stream", "json", "vectors", "base64"})
 
 
 class CorruptLineError(ValueError):
-    """A cassette line is not a valid interaction; the message says why."""
+    """A cassette line is not a valid interaction; the message is translated when it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _sort_keys(value: Any) -> Any:
 class StoredResponses(Sequence[RecordedResponse]):
     """The responses of a line, which is parsed each time they are read.
 
-    Most recordings are never played, and the pieces of 10,000 answers are a million objects.
+    Most recordings are never played, and the chunks of 10,000 answers are a million objects.
     """
 
     __slots__ = ("_line",)
@@ -144,19 +145,19 @@ class StoredResponses(Sequence[RecordedResponse]):
 def parse_line(line: bytes) -> Interaction:
     """Parse a cassette line; raises CorruptLineError if it is not a valid interaction."""
     if line.startswith(CONFLICT_MARKERS):
-        raise CorruptLineError("is a mark of git's, where a merge has not been settled")
+        raise CorruptLineError(mark("unresolved git conflict"))
     try:
         data = json.loads(line)
         if SURROGATE_ESCAPE.search(line):
             canonical_json(data).encode()  # an unpaired surrogate is not valid text
     except (ValueError, RecursionError):
-        raise CorruptLineError("is no JSON") from None
+        raise CorruptLineError(mark("not valid JSON")) from None
     try:
         interaction = _parse_interaction(data, line)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        raise CorruptLineError("lacks a part of a recorded answer") from None
+        raise CorruptLineError(mark("incomplete recording")) from None
     if data["key"] != interaction.request.fingerprint:
-        raise CorruptLineError("was changed: its question does not fit its key")
+        raise CorruptLineError(mark("edited: the request does not match its key"))
     return interaction
 
 
@@ -203,5 +204,5 @@ def _are_valid_delays(delays: Sequence[Any]) -> bool:
     return (
         set(map(type, delays)) <= {int, float, bool}
         and 0 <= min(delays) <= max(delays) <= MAX_DELAY_MS
-        and not isnan(sum(delays))  # a NaN may be neither the least nor the greatest
+        and not isnan(sum(delays))  # min and max may skip a NaN
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingCredentialsError
+from ..i18n import _
 from ..types.provenance import Provenance
 from .fingerprint import RecordedRequest
 
@@ -20,8 +21,8 @@ class Lookup:
     """The result of looking up one request in the cassette.
 
     `interaction` is the recording to replay. Without one, `explain_miss` returns the difference
-    from the closest recorded request, which takes longer the more is recorded, and `capture`
-    collects the responses if the answer is to be recorded. `fallback` is a recording to replay if
+    from the closest recorded request, and `capture` collects the responses to be recorded. The
+    time of `explain_miss` grows with the cassette. `fallback` is a recording to replay if
     credentials are missing.
     """
 
@@ -49,19 +50,21 @@ class Lookup:
         if not miss_reason:
             return error
         return MissingCredentialsError(
-            f"{error.cause}, and the answer is not recorded ({miss_reason})"
+            _("{cause}, and the answer is not recorded ({reason})").format(
+                cause=error.cause, reason=miss_reason
+            )
         )
 
 
 def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
     """Return why an answer must not be recorded; empty if it may be."""
     if captured.finish_reason == "error":
-        return "the model says that it failed"
+        return _("the model reported an error")
     was_limit_lowered = (
         lookup.capture is not None and lookup.capture.max_tokens != lookup.request.max_tokens
     )
     if captured.finish_reason == "length" and was_limit_lowered:
-        return "a budget had cut it short"
+        return _("a budget cut the answer short")
     return ""
 
 
@@ -71,9 +74,11 @@ def interaction_reject_reason(interaction: "Interaction") -> str:
 
     line = interaction.to_line()
     if len(line) > MAX_INTERACTION_BYTES:
-        return f"it has {len(line) / 1e6:,.1f} MB, and a recording takes up to 4 MB of each"
+        return _("the answer takes {size:,.1f} MB, and the maximum is {maximum:,.0f} MB").format(
+            size=len(line) / 1e6, maximum=MAX_INTERACTION_BYTES / 1e6
+        )
     if contains_token(line.decode(errors="replace")) or any(
         map(contains_token, interaction.reasoning_and_text)
     ):
-        return "something in the question or the answer looks like an API token"
+        return _("the request or the answer seems to contain an API token")
     return ""

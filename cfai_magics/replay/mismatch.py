@@ -4,19 +4,26 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import count, zip_longest
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+from ..i18n import _
 from .fingerprint import Fields, RecordedRequest, canonical_json, unwrap_schema
 
 MAX_COMPARED_CHARS = 2_000  # comparing two texts takes quadratic time
-EXCERPT_CHARS = 30  # shown of a text, from its first difference
-MAX_VALUE_CHARS = 60  # shown of a parameter
-SCHEMA_PART = "the schema"
-TEXT_PARTS = ("message", "the system", "text", "input", SCHEMA_PART)  # shown as excerpts
+EXCERPT_CHARS = 30  # length of an excerpt, which starts near the first difference
+MAX_VALUE_CHARS = 60  # longer parameters are shown as excerpts
 NON_PARAMETER_FIELDS = {"task", "local", "messages", "texts", "input", "response_format"}
 VISIBLE_MARKS = {"\n": "⏎", "\t": "⇥"}  # shown for invisible characters
 
-Parts = Mapping[str, Any]
+
+class PartName(NamedTuple):
+    """The name of a part of a request as shown to the user, and the kind of the part."""
+
+    label: str
+    kind: Literal["text", "input", "parameter", "other"]
+
+
+Parts = Mapping[PartName, Any]
 
 
 def explain_mismatch(
@@ -31,20 +38,24 @@ def explain_mismatch(
     ]
     if not candidates:
         return ""
-    min_differences = min(len(_differing_parts(parts, current_parts)) for _, parts in candidates)
+    min_differences = min(
+        len(_differing_parts(parts, current_parts)) for _recorded, parts in candidates
+    )
     closest = [
         pair
         for pair in candidates
         if len(_differing_parts(pair[1], current_parts)) == min_differences
     ]
-    _, recorded_parts = max(closest, key=lambda pair: _similarity(pair[0].fields, request.fields))
+    _recorded, recorded_parts = max(
+        closest, key=lambda pair: _similarity(pair[0].fields, request.fields)
+    )
     return "; ".join(
         _describe_difference(name, recorded_parts.get(name), current_parts.get(name))
         for name in _differing_parts(recorded_parts, current_parts)
     )
 
 
-def _differing_parts(recorded: Parts, current: Parts) -> list[str]:
+def _differing_parts(recorded: Parts, current: Parts) -> list[PartName]:
     """Return the names of the differing parts, in the order of the request."""
     return [name for name in {**current, **recorded} if recorded.get(name) != current.get(name)]
 
@@ -55,78 +66,105 @@ def _similarity(one: Fields, other: Fields) -> float:
     return SequenceMatcher(None, before, after, autojunk=False).quick_ratio()
 
 
-# --- the parts of a request, by the names shown to the user
+# --- the parts of a request by name
 
 
-def _split_parts(fields: Fields) -> dict[str, Any]:
+def _split_parts(fields: Fields) -> dict[PartName, Any]:
     """Return all parts that affect the answer, except the local model."""
     return {
         **dict(_message_parts(fields.get("messages", ()))),
-        **{f"text {n}": text for n, text in enumerate(fields.get("texts", ()), 1)},
+        **{
+            PartName(_("text {number}").format(number=number), "text"): text
+            for number, text in enumerate(fields.get("texts", ()), 1)
+        },
         **_input_parts(fields.get("input")),
-        **({"model": fields["model"]} if "model" in fields else {}),
+        **({PartName(_("model"), "other"): fields["model"]} if "model" in fields else {}),
         **_response_format_part(fields),
         **{
-            f"parameter {name}": fields[name]
+            _parameter_name(name): fields[name]
             for name in sorted(fields)
             if name not in {*NON_PARAMETER_FIELDS, "model"}
         },
     }
 
 
-def _message_parts(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _parameter_name(name: str) -> PartName:
+    return PartName(_("parameter {name}").format(name=name), "parameter")
+
+
+def _message_parts(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[PartName, Any]]:
     """Yield the texts and images of messages; system prompts are numbered separately."""
     systems, numbers = count(1), count(1)
     for message in messages:
         if message.get("role") == "system":
             number = next(systems)
-            name = "the system prompt" if number == 1 else f"the system prompt no. {number}"
-            yield name, _to_text(message.get("content"))
+            label = (
+                _("the system prompt")
+                if number == 1
+                else _("system prompt {number}").format(number=number)
+            )
+            yield PartName(label, "text"), _to_text(message.get("content"))
         else:
-            yield from _parts_of_message(f"message {next(numbers)}", message)
+            yield from _parts_of_message(next(numbers), message)
 
 
-def _parts_of_message(name: str, message: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _parts_of_message(
+    message_number: int, message: Mapping[str, Any]
+) -> Iterator[tuple[PartName, Any]]:
     content = message.get("content")
     content_parts = content if isinstance(content, list) else [{"text": content}]
     texts = [piece["text"] for piece in content_parts if "text" in piece]
-    yield f"{name} ({message.get('role')})", "\n".join(map(_to_text, texts))
+    label = _("message {number} ({role})").format(number=message_number, role=message.get("role"))
+    yield PartName(label, "text"), "\n".join(map(_to_text, texts))
     others = [piece for piece in content_parts if "text" not in piece]
     for number, piece in enumerate(others, 1):
-        yield f"image {number} of {name}", _to_text(piece)
+        label = _("image {number} of message {message_number}").format(
+            number=number, message_number=message_number
+        )
+        yield PartName(label, "other"), _to_text(piece)
     for field in sorted(set(message) - {"role", "content"}):
-        yield f"{field} of {name}", _to_text(message[field])
+        label = _("{field} of message {message_number}").format(
+            field=field, message_number=message_number
+        )
+        yield PartName(label, "other"), _to_text(message[field])
 
 
-def _input_parts(value: Any) -> dict[str, Any]:
+def _input_parts(value: Any) -> dict[PartName, Any]:
     if isinstance(value, Mapping):
-        return {f"input {name}": value[name] for name in sorted(value)}
-    return {} if value is None else {"input": value}
+        return {
+            PartName(_("input {name}").format(name=name), "input"): value[name]
+            for name in sorted(value)
+        }
+    return {} if value is None else {PartName(_("input"), "input"): value}
 
 
-def _response_format_part(fields: Fields) -> dict[str, Any]:
+def _response_format_part(fields: Fields) -> dict[PartName, Any]:
     response_format = unwrap_schema(fields.get("response_format"))
     if isinstance(response_format, Mapping) and "json_schema" in response_format:
-        return {SCHEMA_PART: _to_text(response_format["json_schema"])}
-    return {} if response_format is None else {"parameter response_format": response_format}
+        return {PartName(_("the schema"), "text"): _to_text(response_format["json_schema"])}
+    return {} if response_format is None else {_parameter_name("response_format"): response_format}
 
 
 # --- the difference of two parts, in words
 
 
-def _describe_difference(name: str, recorded: Any, current: Any) -> str:
-    is_text = name.startswith(TEXT_PARTS) and all(
+def _describe_difference(name: PartName, recorded: Any, current: Any) -> str:
+    is_text = name.kind in {"text", "input"} and all(
         isinstance(value, str | list) for value in (recorded, current)
     )
-    if recorded is None and not name.startswith(("parameter", "input")):
-        return f"{name} is new"
-    if current is None and not name.startswith(("parameter", "input")):
-        return f"{name} is missing"
+    is_optional = name.kind in {"parameter", "input"}
+    if recorded is None and not is_optional:
+        return _("{part} is new").format(part=name.label)
+    if current is None and not is_optional:
+        return _("{part} is missing").format(part=name.label)
     if all("sha256:" in _to_text(value) for value in (recorded, current)):
-        return f"{name} is another"
+        return _("{part} is different").format(part=name.label)
     if is_text or max(len(_to_text(value)) for value in (recorded, current)) > MAX_VALUE_CHARS:
-        return f"{name} {first_difference(recorded, current)}"
-    return f"{name} {_format_value(current)} instead of {_format_value(recorded)}"
+        return f"{name.label}: {first_difference(recorded, current)}"
+    difference = _("{current} instead of {recorded}").format(
+        current=_format_value(current), recorded=_format_value(recorded)
+    )
+    return f"{name.label}: {difference}"
 
 
 def first_difference(recorded: Any, current: Any) -> str:
@@ -135,7 +173,9 @@ def first_difference(recorded: Any, current: Any) -> str:
     pairs = enumerate(zip_longest(before, after))
     start = next((position for position, (one, other) in pairs if one != other), 0)
     start = max(0, start - EXCERPT_CHARS // 3)
-    return f"says {_excerpt(after, start)} instead of {_excerpt(before, start)}"
+    return _("{current} instead of {recorded}").format(
+        current=_excerpt(after, start), recorded=_excerpt(before, start)
+    )
 
 
 def _to_text(item: Any) -> str:
@@ -157,5 +197,5 @@ def _visible_char(char: str) -> str:
 
 def _format_value(value: Any) -> str:
     if value is None:
-        return "unset"
+        return _("unset")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

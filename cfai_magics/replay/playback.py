@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from ..i18n import _
 from ..types.messages import FinishDelta, ReasoningDelta, TextDelta, ToolCall
 from ..types.usage import Usage
 from ..workers_ai.chat_stream import DONE, has_finish_reason, parse_frame
@@ -95,7 +96,7 @@ def _stream_chunks(stream: Mapping[str, Any], ms: float) -> Iterator[TimedChunk]
         *((at, 0, {"reasoning_content": text}) for at, text in stream["thought"]),
         *((at, 1, {"content": text}) for at, text in stream["text"]),
     ]
-    for at, _, delta in sorted(deltas, key=lambda piece: piece[:2]):
+    for at, _order, delta in sorted(deltas, key=lambda piece: piece[:2]):
         yield TimedChunk(at, _sse_event({"choices": [{"index": 0, "delta": delta}]}))
     tool_calls = [{"index": index, **call} for index, call in enumerate(_tool_calls(stream))]
     final_choice = {
@@ -318,7 +319,7 @@ def _captured_stream(captured: CapturedResponse) -> CapturedCall:
 
 
 def _iter_frames(reader: FrameDecoder, chunks: Iterator[bytes]) -> Iterator[Any]:
-    for _, data, ended in iter_events(chunks, rest=True):
+    for _name, data, ended in iter_events(chunks, rest=True):
         frame = parse_frame(data)
         if frame is None:
             if data.strip() == DONE:
@@ -419,7 +420,7 @@ class PlaybackTransport(httpx.BaseTransport):
         """Return the next recorded response, without network access."""
         response = next(self._responses, None)
         if response is None:
-            raise httpx.RemoteProtocolError("the recording holds no further reply")
+            raise httpx.RemoteProtocolError(_("the recording has no further response"))
         headers, chunks = to_http(response, is_streaming=_is_stream_request(request))
         return httpx.Response(200, headers=headers, stream=_PlaybackStream(chunks, self._sleep))
 
@@ -469,4 +470,4 @@ class PlaybackClient(WorkersAI):
         if current_thread() is main_thread():
             time.sleep(seconds)  # Ctrl-C ends it, on Windows too
         elif self._abort_event.wait(seconds):
-            raise httpx.ReadError("hung up")
+            raise httpx.ReadError("playback was aborted")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CoursePolicyError, InvalidOptionError
+from ..i18n import _, mark
 from ..paths import parse_user_path
 from ..settings import RECORD_MODES, Cfai
 
@@ -14,11 +15,11 @@ INSTANT_VARIABLE = "CFAI_REPLAY_INSTANT"
 CASSETTE_SUFFIX = ".cfai.jsonl"
 IMPLICIT = "found"  # no mode is set, and a cassette is next to the notebook
 DESCRIPTIONS = {
-    "auto": "recorded answers are replayed, all others are asked for and recorded",
-    "only": "recorded answers are replayed, and nothing else is asked",
-    "refresh": "every question is asked, and its answer recorded anew",
-    "off": "nothing is recorded or replayed",
-    IMPLICIT: "recorded answers are replayed, and nothing is recorded",
+    "auto": mark("recorded answers are replayed; other requests are sent and recorded"),
+    "only": mark("recorded answers are replayed; no requests are sent"),
+    "refresh": mark("all requests are sent, and new answers replace recorded ones"),
+    "off": mark("nothing is recorded or replayed"),
+    IMPLICIT: mark("recorded answers are replayed; nothing is recorded"),
 }
 
 
@@ -37,11 +38,8 @@ class RecordMode(NamedTuple):
     @property
     def description(self) -> str:
         """The mode in words, without the internal name IMPLICIT."""
-        return (
-            DESCRIPTIONS[self.mode]
-            if self.mode == IMPLICIT
-            else f"{self.mode}: {DESCRIPTIONS[self.mode]}"
-        )
+        description = _(DESCRIPTIONS[self.mode])
+        return description if self.mode == IMPLICIT else f"{self.mode}: {description}"
 
     @property
     def is_replaying(self) -> bool:
@@ -54,13 +52,13 @@ class RecordMode(NamedTuple):
         return self.mode in {"auto", "refresh"}
 
 
-OFF = RecordMode("off", source="nothing says otherwise")
+OFF = RecordMode("off", source=mark("default"))
 
 
 def default_cassette_path(notebook: str) -> Path | None:
     """Return the cassette path next to a notebook; None if the notebook is unknown.
 
-    It is unknown too if the notebook was moved after its kernel started.
+    It is also unknown if the notebook was moved after its kernel started.
     """
     path = Path(notebook)
     return path.with_suffix(CASSETTE_SUFFIX) if notebook and path.is_file() else None
@@ -68,11 +66,16 @@ def default_cassette_path(notebook: str) -> Path | None:
 
 def parse_mode(text: str, source: str) -> RecordMode:
     """Parse MODE or MODE:PATH; `source` names the setting or variable with this text."""
-    mode, _, path = text.partition(":")
+    mode, _separator, path = text.partition(":")
     if mode not in RECORD_MODES:
         raise InvalidOptionError(
-            f"{source} is {text!r}, which is none of {', '.join(RECORD_MODES)}",
-            f"Write for example {source}=only, or {source}=only:lesson{CASSETTE_SUFFIX}.",
+            _("{source} is {value}, not one of {modes}").format(
+                source=source, value=repr(text), modes=", ".join(RECORD_MODES)
+            ),
+            _("Use for example {example}, or {example_with_path}.").format(
+                example=f"{source}=only",
+                example_with_path=f"{source}=only:lesson{CASSETTE_SUFFIX}",
+            ),
         )
     return RecordMode(mode, parse_user_path(path) if path else None, source)
 
@@ -90,7 +93,8 @@ def resolve_mode(
     The first that is set applies. `configured`, the mode of the settings, is meant for notebooks:
     without a notebook, nothing is recorded. If it is locked, the others cannot change its mode.
 
-    Raises InvalidOptionError if the mode needs a cassette path and has none.
+    Raises:
+        InvalidOptionError: The mode needs a cassette path, and none is known.
     """
     env_text = environ.get(MODE_VARIABLE, "")
     record_mode = override or (parse_mode(env_text, MODE_VARIABLE) if env_text else None)
@@ -101,8 +105,8 @@ def resolve_mode(
     if record_mode is None:
         path = default_cassette_path(notebook)
         if path is None or not path.is_file():
-            return OFF
-        record_mode = RecordMode(IMPLICIT, path, "the file lies beside the notebook")
+            return OFF._replace(source=_(OFF.source))
+        record_mode = RecordMode(IMPLICIT, path, _("the file is next to the notebook"))
     instant = bool(environ.get(INSTANT_VARIABLE))
     record_mode = _with_path(record_mode, notebook)
     return record_mode._replace(instant=record_mode.instant or instant)
@@ -128,7 +132,9 @@ def _off_without_notebook(record_mode: RecordMode, notebook: str) -> RecordMode:
         return record_mode
     return record_mode._replace(
         mode="off",
-        source=f"{record_mode.source} says {record_mode.mode}, of notebooks",
+        source=_("{source} sets {mode} for notebooks only").format(
+            source=record_mode.source, mode=record_mode.mode
+        ),
     )
 
 
@@ -144,23 +150,28 @@ def _with_path(record_mode: RecordMode, notebook: str) -> RecordMode:
 def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
     """Return the error for a notebook that is unknown, or was renamed after kernel start."""
     cassette = f"lesson{CASSETTE_SUFFIX}"
-    example = f"%cfai replay {mode} {cassette}, or {MODE_VARIABLE}={mode}:{cassette}"
+    examples = {
+        "command": f"%cfai replay {mode} {cassette}",
+        "variable": f"{MODE_VARIABLE}={mode}:{cassette}",
+    }
     if notebook:
         return InvalidOptionError(
-            f"{notebook} was renamed or moved after its kernel had started, so nobody tells where "
-            "its recording lies",
-            f"Restart the kernel, or give a path: {example}.",
+            _(
+                "{notebook} was renamed or moved after its kernel started, so the path of its "
+                "cassette is unknown"
+            ).format(notebook=notebook),
+            _("Restart the kernel, or give a path: {command}, or {variable}.").format(**examples),
         )
     return InvalidOptionError(
-        "Nobody tells here which notebook this is, and so where its recording lies",
-        f"Give a path: {example}.",
+        _("The notebook's path is unknown here, so the cassette has no default path"),
+        _("Give a path: {command}, or {variable}.").format(**examples),
     )
 
 
 class RecordModeResolver:
     """Resolves the record mode of one session; `override` is the mode set by a command, if any.
 
-    A mode locked by the course's file overrides all others.
+    A mode locked by the course's cfai.toml overrides all others.
     """
 
     def __init__(
@@ -178,7 +189,9 @@ class RecordModeResolver:
         if self._is_paused:
             return OFF
         text = self._settings.recording
-        configured = parse_mode(text, self._settings.get_origin("recording")) if text else None
+        configured = None
+        if text:
+            configured = parse_mode(text, _(self._settings.get_origin("recording")))
         is_locked = "recording" in self._settings.course.locked
         return resolve_mode(
             self.override, self._environ, configured, self._get_notebook(), is_locked=is_locked
@@ -211,23 +224,25 @@ class RecordModeResolver:
             record_mode = self.current
         except InvalidOptionError as error:
             return str(error), ""
-        path_note = f"; {record_mode.path}" if record_mode.path else ""
+        path_note = f" ({record_mode.path})" if record_mode.path else ""
         return f"{record_mode.description}{path_note}", record_mode.source
 
     def validate(self, record_mode: RecordMode) -> RecordMode:
         """Return a command's record mode with its path resolved.
 
-        Raises CoursePolicyError if the course's file does not allow it.
+        Raises:
+            CoursePolicyError: The course's cfai.toml does not allow the mode.
+            InvalidOptionError: The path of the cassette is unknown.
         """
         text = f"{record_mode.mode}:{record_mode.path}" if record_mode.path else record_mode.mode
         self._settings.course.check_setting("recording", text)
         return resolve_mode(record_mode, self._environ, None, self._get_notebook())
 
     def check_network_allowed(self) -> None:
-        """Raise CoursePolicyError if the course's file locks the mode at "only"."""
+        """Raise CoursePolicyError if the course's cfai.toml locks the mode at "only"."""
         is_locked = "recording" in self._settings.course.locked
         if is_locked and self.current.mode == "only":
-            raise CoursePolicyError("The course's file locks recording at only: nothing is asked")
+            raise CoursePolicyError(_("cfai.toml allows only recorded answers"))
 
     @contextmanager
     def pause(self) -> Iterator[None]:

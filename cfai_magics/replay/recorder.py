@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .. import forks
 from ..backends.selector import WrapTransport
 from ..errors import MissingCredentialsError, NotRecordedError, StorageError
+from ..i18n import _
 from ..settings import Cfai
 from ..types.provenance import Provenance
 from .fingerprint import RecordedRequest
@@ -48,7 +49,7 @@ class Recorder(forks.ChildForkHook):
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._request_counts: Counter[tuple[Path, str]] = Counter()
-        # The most times that any cell so far has sent a request.
+        # The maximum number of times that one cell has sent a request.
         self._max_per_cell: Counter[tuple[Path, str]] = Counter()
         self._cassettes: dict[Path, Cassette] = {}
         self._reported_corruption = ""
@@ -70,7 +71,10 @@ class Recorder(forks.ChildForkHook):
     def set_mode(self, record_mode: RecordMode) -> RecordMode:
         """Set the record mode of the session; return it with its path resolved.
 
-        Raises StorageError if the cassette cannot be written.
+        Raises:
+            StorageError: The cassette cannot be written.
+            CoursePolicyError: The course's cfai.toml does not allow the mode.
+            InvalidOptionError: The path of the cassette is unknown.
         """
         validated = self.mode_resolver.validate(record_mode)
         if validated.is_recording and validated.path:
@@ -91,7 +95,7 @@ class Recorder(forks.ChildForkHook):
         return self._cassettes.setdefault(path, Cassette(path, self._lock_dir))
 
     def find_full_model_name(self, short_name: str) -> str:
-        """Return the full name of a recorded model by its short name; empty if there is none."""
+        """Return the full name of a recorded model by its short name; empty if it is unknown."""
         record_mode = self.record_mode
         if not record_mode.is_replaying or record_mode.path is None:
             return ""
@@ -102,7 +106,7 @@ class Recorder(forks.ChildForkHook):
     def get_transport_wrapper(self, record_mode: RecordMode | None = None) -> WrapTransport | None:
         """Return the wrapper that records responses of a transport; None if not recording.
 
-        Without `record_mode`, the current mode counts.
+        Without `record_mode`, the current mode applies.
         """
         if not (record_mode or self.mode_resolver.mode_or_off).is_recording:
             return None
@@ -118,7 +122,8 @@ class Recorder(forks.ChildForkHook):
     ) -> tuple["WorkersAI", Lookup]:
         """Return a playback client for a recorded request, else the live client; and the lookup.
 
-        Raises NotRecordedError in mode "only" if the request is not recorded.
+        Raises:
+            NotRecordedError: The mode is "only", and the request is not recorded.
         """
         lookup = self._look_up(request, record_mode)
         if lookup.interaction is None:
@@ -206,7 +211,7 @@ class Recorder(forks.ChildForkHook):
         interaction = lookup.interaction or lookup.fallback
         if interaction is not None and not is_playable(interaction.responses):
             lookup.interaction = lookup.fallback = None
-            lookup.notes.append("The recorded answer is damaged, and was left as it is.")
+            lookup.notes.append(_("The recorded answer is damaged and was ignored."))
 
     def _next_index(self, cassette: "Cassette", request: RecordedRequest) -> int:
         key = (cassette.path, request.fingerprint)
@@ -218,7 +223,11 @@ class Recorder(forks.ChildForkHook):
     def _new_corruption_notes(self, cassette: "Cassette", contents: "Contents") -> list[str]:
         """Return a note on corrupt lines, once until other lines are corrupt."""
         listed = "; ".join(contents.corruption_notes)
-        note = f"In {cassette.path.name} {listed}: skipped, and left as it is." if listed else ""
+        note = ""
+        if listed:
+            note = _("{file} has damaged lines, which are skipped: {lines}.").format(
+                file=cassette.path.name, lines=listed
+            )
         is_new, self._reported_corruption = note != self._reported_corruption, note
         return [note] if note and is_new else []
 
@@ -228,13 +237,17 @@ class Recorder(forks.ChildForkHook):
         from .mismatch import explain_mismatch
 
         if not cassette.exists():
-            return f"there is no {cassette.path}"
+            return _("{file} does not exist").format(file=cassette.path)
         difference = explain_mismatch(
             request, (interaction.request for interaction in contents.interactions)
         )
         if not difference:
-            return f"{cassette.path.name} holds no question of this kind"
-        return f"nearest in {cassette.path.name}: {difference}"
+            return _("{file} has no recording of this kind of request").format(
+                file=cassette.path.name
+            )
+        return _("the closest recording in {file} differs: {difference}").format(
+            file=cassette.path.name, difference=difference
+        )
 
     # --- recording
 
@@ -260,23 +273,23 @@ class Recorder(forks.ChildForkHook):
         )
         reason = reject_reason(captured, lookup) or interaction_reject_reason(interaction)
         if reason:
-            return [*lookup.notes, f"Not recorded: {reason}."]
+            return [*lookup.notes, _("Not recorded: {reason}.").format(reason=reason)]
         # Another cell of this session may have recorded more repetitions: keep those.
         request_count = self._max_per_cell[cassette.path, lookup.request.fingerprint]
         try:
             cassette.add(interaction, replace_from=request_count if refresh else None)
         except StorageError as error:
-            return [*lookup.notes, f"Not recorded: {error}"]
+            return [*lookup.notes, _("Not recorded: {error}").format(error=error)]
         return lookup.notes
 
     def sort_cassettes(self) -> None:
-        """Put recorded answers in their order in all files of this session that can be written."""
+        """Sort all cassettes of this session that can be written."""
         for cassette in [*self._cassettes.values()]:
             with suppress(StorageError):
                 cassette.sort()
 
     def close(self) -> None:
-        """Put the answers recorded by this process in their order."""
+        """Sort the cassettes that this process has appended to."""
         for cassette in [*self._cassettes.values()]:
             cassette.close()
 
@@ -284,6 +297,6 @@ class Recorder(forks.ChildForkHook):
 def _not_recorded_error(miss_reason: str, notes: Sequence[str]) -> NotRecordedError:
     corruption_note = f" {notes[0]}" if notes else ""
     return NotRecordedError(
-        f"This question is not recorded; {miss_reason}",
-        f"{NotRecordedError.default_hint}{corruption_note}",
+        _("This request is not recorded; {reason}").format(reason=miss_reason),
+        f"{_(NotRecordedError.default_hint)}{corruption_note}",
     )

@@ -44,7 +44,7 @@ NO_BODY: Mapping[str, Any] = {}
 
 
 class Target(NamedTuple):
-    """The model of a question, and what runs it.
+    """The model of a request, and the backend that runs it.
 
     `server` is the other server, None for Workers AI and the local model. `requested_model` is
     the full name of the model that a local model replaces, "" otherwise.
@@ -77,7 +77,7 @@ def build_target_request(  # noqa: PLR0913 - one argument per field of a request
 ) -> Request:
     """Build a request to a resolved model, with defaults from the settings.
 
-    Every question is built here: of a magic, the shell, Python, the panel or a map.
+    Magics, shell, Python, panel and maps all build their requests here.
     """
     return Request(
         target.model.name,
@@ -95,7 +95,7 @@ def build_target_request(  # noqa: PLR0913 - one argument per field of a request
 
 
 class Call(NamedTuple):
-    """One model call with all that was resolved for it; nothing is resolved a second time.
+    """One model call and everything resolved for it; nothing is resolved a second time.
 
     `lookup` has the recorded answer if there is one; then `model` and `is_local` are those of the
     recording. `rates` and `cost` are None if no price is known. `body` is the JSON body of a chat
@@ -147,7 +147,7 @@ class Call(NamedTuple):
 
 
 class CallPreview(NamedTuple):
-    """What a chat request would send and cost; `refusal` says why it would not be sent, or ""."""
+    """What a chat request would send and cost; `refusal` is why it would not be sent, else ""."""
 
     body: Mapping[str, Any]
     cost: Cost | None
@@ -227,7 +227,9 @@ class CallResolver:
     ) -> Call:
         """Return the call of a chat request.
 
-        Raises NotRecordedError or MissingCredentialsError before the call is reserved or sent.
+        Raises:
+            NotRecordedError: Record mode is "only", and the request is not recorded.
+            MissingCredentialsError: No account is set, and no recording answers the request.
         """
         body = chat_body(request, cloudflare=target.backend_kind == "account")
         call = self._resolve(

@@ -30,7 +30,7 @@ class Resource(Protocol):
 class Observers(forks.ChildForkHook):
     """The callbacks and active calls of one session; callbacks read the changed state themselves.
 
-    Callbacks run on the thread that made the change; `is_watched` says whether there are any.
+    Callbacks run on the thread that made the change; `is_watched` is True while there are any.
     `poll_version` returns a different value after another kernel has changed something. A thread
     calls it once per second while there are callbacks. Exceptions of a callback are logged and do
     not reach the caller. A forked child does not call the callbacks of its parent.
@@ -104,8 +104,8 @@ class Observers(forks.ChildForkHook):
         for callback in tuple(self._callbacks.values()):
             try:
                 callback()
-            except Exception:  # noqa: BLE001 - whatever it is, the call goes on
-                _log.exception("What watches this session failed")
+            except Exception:  # noqa: BLE001 - a callback must not stop the call
+                _log.exception("A callback of this session failed")
 
     def _poll(self, stop: threading.Event, last_version: object) -> None:
         while not stop.wait(POLL_SECONDS):
@@ -124,7 +124,7 @@ class Observers(forks.ChildForkHook):
 
     @property
     def active_calls(self) -> tuple[ActiveCall, ...]:
-        """The calls in progress, with their usage so far; empty if nothing watches."""
+        """The calls in progress, with their usage so far; empty without callbacks."""
         with self._lock:
             return tuple(self._active_calls.values())
 

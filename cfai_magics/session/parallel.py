@@ -10,6 +10,7 @@ from typing import Generic, Self, TypeVar
 
 from ..display.tables import format_retry_message
 from ..errors import CfaiError, DailyQuotaError
+from ..i18n import _
 from ..pricing.limits import Admission, admit_all_or_none, extend_pool
 from ..pricing.prices import Cost
 from ..storage.ledger import POOL_TASK, CallContext, CallKey
@@ -20,7 +21,7 @@ from .call import ClientGroup
 from .reservation import Accounting, CellLimit, Reservation
 from .stream import AnswerStream
 
-POLL_SECONDS = 0.1  # s between two checks for an interrupt: on Windows it does not end a wait
+POLL_SECONDS = 0.1  # s between two checks for an interrupt, which does not end a wait on Windows
 JOIN_TIMEOUT = 5.0  # s to wait for a stopped thread to end
 
 Item = TypeVar("Item")
@@ -58,7 +59,7 @@ class WorkerPool(Generic[Item, Result]):
         self._abort = abort
         self._on_idle = on_idle
         self._remaining = len(self._items)
-        # Each with whether it is the last of its item.
+        # The flag marks the last result of an item.
         self._results: SimpleQueue[tuple[Result | WorkerFailure, bool]] = SimpleQueue()
         thread_count = min(size, self._remaining)
         self._threads = [
@@ -88,7 +89,9 @@ class WorkerPool(Generic[Item, Result]):
         self._results.put((result, False))
 
     def __iter__(self) -> Iterator[Result]:
-        for thread in self._threads:  # an interrupt here reaches `__exit__`, in `__enter__` not
+        for (
+            thread
+        ) in self._threads:  # not in `__enter__`: an interrupt there would skip `__exit__`
             thread.start()
         while self._remaining:
             try:
@@ -109,7 +112,7 @@ class WorkerPool(Generic[Item, Result]):
                 return
             try:
                 self._results.put((self._process(item), True))
-            except BaseException as error:  # noqa: BLE001 - the reader raises it
+            except BaseException as error:  # noqa: BLE001 - raised by the iterating thread
                 self._items.clear()  # no thread starts another item
                 self._results.put((WorkerFailure(error), True))
 
@@ -180,7 +183,9 @@ def reserve_pool(
 ) -> BudgetPool:
     """Reserve the sum of `costs` for calls of one model, at most `max_neurons`.
 
-    Raises BudgetExceededError or DailyQuotaError if the sum does not fit, and reserves nothing.
+    Raises:
+        BudgetExceededError: The sum exceeds a budget. Nothing is reserved.
+        DailyQuotaError: The daily quota is used up. Nothing is reserved.
     """
     cell = CellLimit(max_neurons)
     is_limited = False
@@ -188,7 +193,7 @@ def reserve_pool(
     def admit_pool(limits: Sequence[Limit], is_day_closed: bool) -> float:  # noqa: FBT001 - an AdmitCall
         nonlocal is_limited
         if is_day_closed:
-            raise accounting.quota_error("The free neurons of today are used up; nothing was sent")
+            raise accounting.quota_error(_("Today's free neurons are used up; nothing was sent"))
         limits = cell.add_to_limits(limits)
         is_limited = bool(limits)
         return admit_all_or_none(costs, limits)
@@ -240,9 +245,8 @@ class ParallelStreams:
         self._started = time.monotonic()
         self.seconds = 0.0
         self.unsent: frozenset[int] = frozenset()
-        self._quota_error: DailyQuotaError | None = (
-            None  # set once a call gets it: the remaining calls are not sent
-        )
+        # Once a call raises it, the remaining calls are not sent.
+        self._quota_error: DailyQuotaError | None = None
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..backends.selector import BackendKind
 from ..display.tables import format_duration
 from ..errors import BudgetExceededError, DailyQuotaError, StorageError
+from ..i18n import _
 from ..pricing import tokens
 from ..pricing.limits import (
     SLACK,
@@ -160,7 +161,8 @@ class Accounting:
     def quota_error(self, cause: str) -> DailyQuotaError:
         """Return the error for a used-up daily quota, with the time until it renews."""
         time_left = format_duration(self.day_usage().seconds_left)
-        return DailyQuotaError(cause, DailyQuotaError.renewal_hint(f", in {time_left}"))
+        renewal_time = _(", in {duration}").format(duration=time_left)
+        return DailyQuotaError(cause, DailyQuotaError.renewal_hint(renewal_time))
 
 
 def _with_estimated_tokens(
@@ -259,7 +261,9 @@ class Reservation:
     def reserve(self) -> int:
         """Reserve the call's maximum cost and return the max_tokens of its answer.
 
-        Raises BudgetExceededError or DailyQuotaError before anything is sent.
+        Raises:
+            BudgetExceededError: The cost exceeds a budget. Nothing is sent.
+            DailyQuotaError: The daily quota is used up. Nothing is sent.
         """
         if self._call_id is None:
             reserve_group([self])
@@ -298,11 +302,13 @@ class Reservation:
     def enforce_limits(self, reported: Usage, min_tokens: int = 0) -> float:
         """Enforce the limits on the call's minimum usage so far; reserve more if needed.
 
-        `reported` is the usage from the server, `min_tokens` the least number of tokens received.
-        Returns how many more tokens fit into the reservation; infinity if their price is unknown.
+        `reported` is the usage from the server. `min_tokens` is the minimum number of tokens
+        received. Returns how many more tokens fit into the reservation; infinity if their price is
+        unknown.
 
-        Raises BudgetCutoffError if a limit has too few neurons for the usage so far plus one more
-        token. That token is not counted after max_tokens, where the server ends the answer.
+        Raises:
+            BudgetCutoffError: A limit has too few neurons for the usage so far plus one token.
+                After max_tokens that token is not counted, because the server ends the answer.
         """
         tokens = max(reported.completion_tokens, min_tokens)
         per_token = self.cost.per_token if self.cost else 0.0
@@ -404,13 +410,17 @@ class Reservation:
 
 def unwritten_note(error: StorageError) -> str:
     """Return the note for a call that ended while the ledger could not be written."""
-    return f"Not booked yet: {error.cause}. It is booked with the next call. {error.hint}"
+    return _("Not booked yet: {cause}. The next call books it. {hint}").format(
+        cause=error.cause, hint=error.hint
+    )
 
 
 def reserve_group(reservations: Sequence[Reservation]) -> None:
     """Reserve the cost of all calls of one cell as one sum, under the cell limit of the first.
 
-    Raises BudgetExceededError or DailyQuotaError if the sum does not fit, and reserves nothing.
+    Raises:
+        BudgetExceededError: The sum exceeds a budget. Nothing is reserved.
+        DailyQuotaError: The daily quota is used up. Nothing is reserved.
     """
     if not reservations:
         return
@@ -422,7 +432,7 @@ def reserve_group(reservations: Sequence[Reservation]) -> None:
         nonlocal is_limited
         if is_day_closed:
             raise first.accounting.quota_error(
-                "The free neurons of today are used up; nothing was sent"
+                _("Today's free neurons are used up; nothing was sent")
             )
         limits = first.cell.add_to_limits(limits)
         is_limited = bool(limits)
@@ -464,7 +474,7 @@ class FreeReservation(Reservation):
                 self.context, [self.ledger_key], lambda _limits, _closed: [0.0]
             )
         except StorageError as error:
-            self._notes.append(f"Not booked: {error.cause}.")
+            self._notes.append(_("Not booked: {cause}.").format(cause=error.cause))
             return 0
         self._call_id = call_id
         if self._observers.is_watched:

@@ -17,6 +17,7 @@ from ..errors import (
     InvalidOptionError,
     ModelNotFoundError,
 )
+from ..i18n import _
 from ..pricing.catalog import CatalogStore, exact_or_unlisted
 from ..pricing.limits import RateDelay, rate_limit_for
 from ..pricing.prices import Cost, RequestSize, get_max_tokens_field, with_max_tokens
@@ -81,8 +82,12 @@ class Session(forks.ChildForkHook, Unpicklable):
     ) -> None:
         if not isinstance(settings, Cfai):
             raise InvalidOptionError(
-                f"settings is of type {type(settings).__name__}, not the settings",
-                "cfai_magics.settings.load_settings returns them.",
+                _("settings is of type {type}, not {expected}").format(
+                    type=type(settings).__name__, expected="cfai_magics.settings.Cfai"
+                ),
+                _("{function} returns the settings.").format(
+                    function="cfai_magics.settings.load_settings"
+                ),
             )
         environ = get_environment(environ)
         self.settings = settings
@@ -148,13 +153,14 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     @property
     def active_calls(self) -> tuple[ActiveCall, ...]:
-        """The calls in progress, with their usage so far; empty if nothing watches the session."""
+        """The calls in progress, with their usage so far; empty unless the session is watched."""
         return self.observers.active_calls
 
     def day_usage(self) -> DayUsage:
         """Return today's usage of the billing account, without starting the local server.
 
-        Raises MissingCredentialsError if no account is set.
+        Raises:
+            MissingCredentialsError: No account is set.
         """
         return self.accounting.ledger.day_usage(self.backend.billing_account())
 
@@ -178,15 +184,15 @@ class Session(forks.ChildForkHook, Unpicklable):
 
         Args:
             messages: OpenAI messages in order, such as {"role": "user", "content": "Hi"}.
-            model: The model's name, of which the end is enough; "" is the setting `model`.
-            max_tokens: At most so many tokens of the answer; None is the setting `max_tokens`.
+            model: The model's name or the end of it; "" is the setting `model`.
+            max_tokens: Maximum number of answer tokens; None is the setting `max_tokens`.
             temperature: 0 to 5; None is the setting `temperature`, which sends none if unset.
             top_p: 0 to 1: sample only from the most likely tokens with this total probability.
             seed: Number that makes sampling repeatable, if the model supports it.
-            stop: One text or several: the answer ends before the first of them.
+            stop: One or several texts; the answer ends before the first of them.
             think: Let a reasoning model think first, which costs tokens.
-            stream: Receive the answer in pieces; False receives it whole.
-            extra: Further fields of the request's JSON body; they override the other fields.
+            stream: Receive the answer as deltas; False receives it in one response.
+            extra: Additional fields of the request's JSON body; they override the other fields.
 
         Returns:
             The request, with the model's full name. It sends and costs nothing.
@@ -232,7 +238,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             max_neurons: Maximum cost of this call in neurons, in addition to the budgets.
             thread: Name of the conversation in the ledger.
             gateway: Name of the AI Gateway, or "off" for none; "" is the setting `gateway`.
-            pool: The cost is reserved from this pool of a map; None reserves it by itself.
+            pool: The pool of a map to reserve the cost from; None makes a reservation of its own.
 
         Returns:
             An iterator over the deltas: text, reasoning, tool calls, usage and finish reason. Its
@@ -359,7 +365,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         return AnswerStream(builder, reservation, send, self._add_hints)
 
     def check_course_policy(self, request: Request, target: Target | None = None) -> None:
-        """Raise CoursePolicyError if the course's file does not allow the request."""
+        """Raise CoursePolicyError if the course's cfai.toml does not allow the request."""
         is_local = target.backend_kind == "local" if target else self.backend.is_local
         self.settings.course.check_request(request, is_local=is_local)
 
@@ -375,8 +381,12 @@ class Session(forks.ChildForkHook, Unpicklable):
         """
         if not isinstance(resolved_model, Model):
             raise InvalidOptionError(
-                f"resolved_model is of type {type(resolved_model).__name__}, not a Model",
-                "Session.resolve_model returns the Model of a name.",
+                _("resolved_model is of type {type}, not {expected}").format(
+                    type=type(resolved_model).__name__, expected="Model"
+                ),
+                _("{function} returns the model of a name.").format(
+                    function="Session.resolve_model"
+                ),
             )
         return self.resolver.estimate_cost(request, self._target_of(resolved_model))
 
@@ -397,7 +407,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         with self.stream(
             request, on_retry, max_neurons=max_neurons, thread=thread, gateway=gateway
         ) as stream:
-            for _ in stream:
+            for _delta in stream:
                 pass
             return stream.answer
 
@@ -451,7 +461,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         """Run a native task of Workers AI and return its unparsed result.
 
         Args:
-            model: The model's name, of which the end is enough.
+            model: The model's name or the end of it.
             payload: The fields of the request, which are sent as JSON, or bytes.
             content_type: MIME type of `payload` if it is bytes.
             files: Files by field name, in the form that httpx takes. All fields are then sent as
@@ -493,7 +503,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             A list in `result` with a dict per document, whose "data" is the Markdown.
 
         Raises:
-            InvalidOptionError: A document has another form. Nothing was sent.
+            InvalidOptionError: A document is not such a tuple. Nothing was sent.
             CfaiError: As for `stream`.
         """
         from ..workers_ai.task_requests import check_files
@@ -519,7 +529,8 @@ class Session(forks.ChildForkHook, Unpicklable):
     def fetch_account_usage(self) -> dict[str, float]:
         """Fetch today's neurons by model from Cloudflare, and store their sum in the ledger.
 
-        Raises PermissionDeniedError if the token lacks Account Analytics - Read.
+        Raises:
+            PermissionDeniedError: The token lacks the permission Account Analytics - Read.
         """
         client = self.backend.client()
         neurons_by_model = client.fetch_neurons_by_model(self.now())
@@ -539,9 +550,9 @@ class Session(forks.ChildForkHook, Unpicklable):
 
         if isinstance(error, ModelNotFoundError) and error.model:
             suggestions = suggest_models(error.model, self.catalog())
-            error.hint = (
-                f"Nearest: {', '.join(suggestions)}. {error.hint}" if suggestions else error.hint
-            )
+            if suggestions:
+                similar = _("Similar names: {names}.").format(names=", ".join(suggestions))
+                error.hint = f"{similar} {error.hint}"
         if isinstance(error, DailyQuotaError) and error.status is not None:
             self.accounting.mark_quota_exhausted()
             error.hint = self.accounting.quota_error(error.cause).hint
@@ -559,8 +570,11 @@ class Session(forks.ChildForkHook, Unpicklable):
     def resolve_target(self, name: str = "") -> Target:
         """Return the model of a name, else the default model, and the backend that runs it.
 
-        Starts the local server if it is set and does not run. Raises ModelNotFoundError or
-        InvalidOptionError if the name is unknown or ambiguous.
+        Starts the local server if it is set and not running.
+
+        Raises:
+            ModelNotFoundError: No model has this name.
+            InvalidOptionError: Several models have this name.
         """
         self.backend.ensure_local_server()
         return self._find_target(name or self.settings.model)

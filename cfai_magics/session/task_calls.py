@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import APITimeoutError, BudgetCutoffError, CfaiError, ResponseTooLargeError
+from ..i18n import _
 from ..pricing.tokens import estimate_tokens
 from ..types.messages import Payload
 from ..types.results import Embeddings, TaskResult
@@ -202,7 +203,7 @@ def _require_budget_left(reservation: Reservation, usage: Usage) -> None:
     try:
         reservation.enforce_limits(usage)
     except BudgetCutoffError as error:
-        error.hint = "Embed fewer texts, or raise the limit. The other texts were not sent."
+        error.hint = _("The remaining texts were not sent. Embed fewer texts, or raise the limit.")
         raise
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from ..errors import StorageError
+from ..i18n import _
 from ..prompt.history import Turn, stale_turns, turn_of_cell
 from .database import Database
 
@@ -132,8 +133,10 @@ def _turn_from_row(row: sqlite3.Row) -> Turn:
     parts = content if isinstance(content, list) else []
     if not isinstance(content, str) and not (parts and all(isinstance(p, dict) for p in parts)):
         raise StorageError(
-            f"Turn {row['position']} of thread {row['thread']} is damaged in {FILE_NAME}",
-            f"%cfai thread reset {row['thread']} deletes the thread.",
+            _("Turn {position} of thread {thread} is damaged in {file}").format(
+                position=row["position"], thread=row["thread"], file=FILE_NAME
+            ),
+            _("%cfai thread reset {thread} deletes the thread.").format(thread=row["thread"]),
         )
     return Turn(
         content,

@@ -12,18 +12,20 @@ from weakref import finalize
 
 from .. import forks, state_files
 from ..errors import StorageError
+from ..i18n import _, mark
 
 BUSY_TIMEOUT = 30.0  # s that a kernel waits for the write lock
 WAIT_SECONDS = 5.0  # s between two calls of `on_wait`
 PRIMARY_CODE = 0xFF  # mask: SQLITE_BUSY_RECOVERY and other extended codes to their primary code
-LOCKED = (
-    "Another program writes to it and has not finished. Wait, or close what has it open (a "
-    "database viewer, a backup, a sync client)."
+LOCKED = mark(
+    "Another program is writing to the file. Wait, or close the program that has it open, such as "
+    "a database viewer, a backup or a sync client."
 )
-FULL = "The disk may be full. Free some space, or set CFAI_HOME to a folder on another disk."
-DAMAGED = "The file is damaged and may be moved away: a new one is begun."
-FOLDER_HINT = "Check the rights of the folder, or set CFAI_HOME to another folder."
+FULL = mark("The disk may be full. Free some space, or set CFAI_HOME to a folder on another disk.")
+DAMAGED = mark("The file is damaged. Move it to another folder; a new file is then created.")
+FOLDER_HINT = mark("Check the permissions of the folder, or set CFAI_HOME to another folder.")
 DAY_SECONDS = 86_400.0
+UPDATE_COMMAND = "pip install --upgrade cfai-magics"
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 Migration = tuple[str, str]  # its name, and its SQL
 _INHERITED: list[sqlite3.Connection] = []  # the parent's: a child must not close them
@@ -74,7 +76,8 @@ class Database:
 
         `lock_timeout` overrides the file's busy timeout (seconds) for this transaction.
 
-        Raises StorageError if the file cannot be opened, read or written.
+        Raises:
+            StorageError: The file cannot be opened, read or written.
         """
         with self._lock:
             try:
@@ -164,13 +167,15 @@ class Database:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(self._migrations):
             raise StorageError(
-                f"{self.path} was written by a newer cfai-magics",
-                "Update this one: pip install --upgrade cfai-magics.",
+                _("{path} was written by a newer version of cfai-magics").format(path=self.path),
+                _("Update cfai-magics: {command}").format(command=UPDATE_COMMAND),
             )
         return version
 
     def _map_error(self, error: sqlite3.Error | OSError) -> StorageError:
-        cause = f"{self.path} can't be used: {state_files.describe_error(error)}"
+        cause = _("{path} can't be used: {error}").format(
+            path=self.path, error=state_files.describe_error(error)
+        )
         return StorageError(cause, _hint(error))
 
 
@@ -181,9 +186,9 @@ def _close(connection: sqlite3.Connection, process: int) -> None:
 
 
 def integrity_error(path: Path, on_wait: Callable[[], None] | None = None) -> str:
-    """Return what SQLite's quick_check reports; empty if the file is intact or missing.
+    """Return the error that SQLite's quick_check reports; empty if the file is intact or missing.
 
-    It reads every page. `on_wait`, if given, is called each 5 s until it is done.
+    The check reads every page. `on_wait`, if given, is called every 5 s until it ends.
     """
 
     def check(connection: sqlite3.Connection) -> str:
@@ -198,8 +203,8 @@ def integrity_error(path: Path, on_wait: Callable[[], None] | None = None) -> st
 def opening_error(path: Path) -> str:
     """Return why the tables of a file can't be read; empty if they can or the file is missing.
 
-    It reads the header, the schema and the first row of each table: damage to other pages is
-    found by `integrity_error` only.
+    The check reads the header, the schema and the first row of each table. Only `integrity_error`
+    finds damage to other pages.
     """
 
     def check(connection: sqlite3.Connection) -> str:
@@ -213,11 +218,11 @@ def opening_error(path: Path) -> str:
 
 
 def _check_file(path: Path, check: Callable[[sqlite3.Connection], str]) -> str:
-    """Return what a check reports of a file opened for reading; empty if the file is missing."""
+    """Return the error that a check finds in a file; empty if the file is missing."""
     if not os.path.lexists(path):
         return ""
     if not path.is_file():
-        return "it is not a regular file"
+        return _("it is not a regular file")
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         with (
@@ -234,9 +239,10 @@ def run_with_progress(
     check: Callable[[sqlite3.Connection], str],
     on_wait: Callable[[], None],
 ) -> str:
-    """Run a check on a thread, so that an interrupt ends it, and call `on_wait` each 5 s.
+    """Run a check in a thread, and call `on_wait` every 5 s until it ends.
 
-    The connection must allow other threads. SQLite itself would not notice an interrupt.
+    An interrupt ends the check: SQLite in the main thread would not notice it. The connection
+    must allow other threads.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -286,11 +292,12 @@ def _hint(error: sqlite3.Error | OSError) -> str:
     """Return the hint for an error of the file."""
     code = _code(error)
     if _is_busy(error):
-        return LOCKED
+        return _(LOCKED)
     is_full = code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}  # IOERR: a disk quota
     if is_full or (isinstance(error, OSError) and error.errno in NO_SPACE):
-        return FULL
-    return DAMAGED if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else FOLDER_HINT
+        return _(FULL)
+    is_damaged = code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return _(DAMAGED) if is_damaged else _(FOLDER_HINT)
 
 
 def _split_statements(script: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One lock file per kernel: others see whether the kernel is alive."""
+"""Lock one file per kernel, so that other kernels can see whether it is alive."""
 
 import os
 import secrets
@@ -9,6 +9,7 @@ from typing import Protocol
 
 from .. import forks, state_files
 from ..errors import StorageError
+from ..i18n import _
 
 CHILD = "."  # separates the parent's name from the suffix of a forked child
 
@@ -25,7 +26,7 @@ class KernelLock(forks.ChildForkHook):
 
     The operating system releases the lock when the process ends, even after a crash. `name`
     identifies this kernel. A forked child has its own name and lock, and its parent's `session`.
-    `is_acquired` says whether the lock is held.
+    `is_acquired` is True after the lock is acquired.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +38,7 @@ class KernelLock(forks.ChildForkHook):
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Leave the lock to the parent, and take a new name."""
+        """Leave the lock to the parent, and create a new name."""
         parent_lock, self._file_lock = self._file_lock, None
         if isinstance(parent_lock, _Flock):
             parent_lock.disown()
@@ -64,8 +65,11 @@ class KernelLock(forks.ChildForkHook):
             file_lock.acquire(timeout=0)
         except OSError as error:
             raise StorageError(
-                f"{self._folder} can't be used: {error}",
-                "Make room or rights there, or set CFAI_HOME to another folder.",
+                _("{folder} can't be used: {error}").format(folder=self._folder, error=error),
+                _(
+                    "Free some space there or change its permissions, or set CFAI_HOME to another "
+                    "folder."
+                ),
             ) from None
         return file_lock
 
@@ -80,7 +84,7 @@ class KernelLock(forks.ChildForkHook):
             lock.acquire(timeout=0)
         except Timeout:
             return True
-        except OSError:  # unknown: better to count a call twice than not at all
+        except OSError:  # unknown: count a call twice rather than not at all
             return True
         lock.release()
         self._lock_path(name).unlink(missing_ok=True)
@@ -102,7 +106,8 @@ class KernelLock(forks.ChildForkHook):
 class _Flock:
     """A file locked with `flock`; a forked child inherits the lock.
 
-    filelock before 4.0 releases it in the child and so in the parent, which then looks dead.
+    filelock before 4.0 releases it in the child and thus in the parent, which then seems to have
+    ended.
     """
 
     def __init__(self, path: Path) -> None:

@@ -60,7 +60,7 @@ AdmitCalls = Callable[[Sequence[Limit], bool], Sequence[float]]
 Extend = Callable[[Sequence[Limit], float], float]
 Write = Callable[[Connection], None]
 ROUNDING = 1e-9  # neurons: smaller sums are rounding errors of 0
-# A call that is not settled, or that another kernel has marked as interrupted.
+# A call that is not settled, or that another kernel marked as interrupted.
 OPEN_CALL = (
     "SELECT neurons, day, account, notebook FROM calls"
     " WHERE id = ? AND status IN ('reserved', 'interrupted')"
@@ -360,8 +360,8 @@ class Ledger(forks.ChildForkHook):
         """Replace the reservation of a call with its actual outcome.
 
         Calls of other kernels, such as the parent of a forked child, stay unchanged unless
-        `any_kernel` is set. Returns the error if the ledger cannot be written now; the outcome
-        is written later then.
+        `any_kernel` is set. Returns the error if the ledger cannot be written now; then the
+        outcome is written later.
         """
         usage = outcome.usage
         values = (
@@ -380,7 +380,7 @@ class Ledger(forks.ChildForkHook):
 
         return self._write(write)
 
-    # --- pools: one row of the task POOL_TASK holds the sum; each call takes its share from it
+    # --- pools: one row of the task POOL_TASK has the sum; each call takes its share from it
 
     def reserve_from_pool(
         self, pool_id: int, context: CallContext, call_key: CallKey, neurons: float, extend: Extend

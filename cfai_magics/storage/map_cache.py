@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from ..errors import StorageError
+from ..i18n import _
 from ..types.usage import Usage
 from .database import Database
 
@@ -145,7 +146,7 @@ def _batch_from_row(row: Mapping[str, str]) -> Batch:
         keys, call_ids = (tuple(json.loads(row[name])) for name in ("keys", "calls"))
     except (ValueError, TypeError, RecursionError):
         raise StorageError(
-            f"Batch {row['request']} is damaged in {FILE_NAME}",
-            "%cfai map clear deletes what is kept of maps.",
+            _("Batch {batch} is damaged in {file}").format(batch=row["request"], file=FILE_NAME),
+            _("%cfai map clear deletes all cached answers and batches of maps."),
         ) from None
     return Batch(row["request"], row["account"], row["model"], keys, call_ids)

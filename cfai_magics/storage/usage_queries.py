@@ -12,7 +12,7 @@ SUM_COLUMNS = (
     "sum(calls), sum(tokens_in), sum(tokens_out), sum(billed), sum(estimated), sum(reserved)"
 )
 FIRST_ID = "SELECT min(id) FROM calls WHERE day >= ?"
-# The plus sign excludes the index by day, whose rows would be sorted again for each step.
+# The plus sign excludes the index by day, whose rows would be sorted again in each step.
 CALLS_FROM_ID = "SELECT * FROM calls WHERE id >= ? AND +day >= ? ORDER BY id LIMIT ?"
 MAX_ROWS_PER_READ = 1_000
 HOURS_PER_DAY = 24
@@ -88,8 +88,8 @@ class History:
     def iter_calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield the calls as dicts by column, oldest first.
 
-        The ledger is read in steps, and neither locked nor in a transaction between them: the
-        reader may take its time, and the file's log is not kept from shrinking.
+        The ledger is read in steps, without a lock or a transaction between them. So a slow reader
+        does not block other kernels or keep the write-ahead log from shrinking.
         """
         first_day = self._first_day(days)
         with self._database.connection() as connection:

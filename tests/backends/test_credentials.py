@@ -1,4 +1,4 @@
-"""Credentials: where they are found and kept, and what is taken for one."""
+"""Credentials: where they are found and saved, and which values are valid."""
 
 import json
 import stat
@@ -27,7 +27,7 @@ from tests.canaries import account_id, token
 
 
 class Memory:
-    """A keyring that forgets when the test ends."""
+    """A keyring in memory."""
 
     name = "the memory"
 
@@ -45,7 +45,7 @@ class Memory:
 
 
 class Closed(Memory):
-    """A keyring that takes nothing and gives nothing up."""
+    """A keyring that cannot be written or emptied."""
 
     def set(self, _text: str, /) -> None:
         raise StorageError("It is closed")
@@ -55,7 +55,7 @@ class Closed(Memory):
 
 
 def kept(letter: str, **changes: str) -> str:
-    """What is kept of an account whose id is one letter only."""
+    """The stored text of an account whose id repeats one letter."""
     return json.dumps({"account_id": letter * 32, "api_token": f"{letter}-token", **changes})
 
 
@@ -129,7 +129,7 @@ def test_a_wrong_account_id_in_the_environment_is_named_there(home: Path) -> Non
 def test_without_a_keyring_a_file_is_kept_that_others_cannot_read(home: Path) -> None:
     store = CredentialStore(home, {}, Closed())
     assert store.save("a" * 32, Secret("a-token")) == (
-        f"the file {home / FILE_NAME}, which only you can read"
+        f"the file {home / FILE_NAME} (only you can read it)"
     )
     assert stat.S_IMODE((home / FILE_NAME).stat().st_mode) == 0o600
     assert store.find().api_token == Secret("a-token")
@@ -154,7 +154,7 @@ def test_what_the_keyring_keeps_no_file_holds(home: Path) -> None:
 def test_a_failed_keep_tells_why_and_leaves_nothing_of_the_token(home: Path) -> None:
     (home / FILE_NAME).mkdir(parents=True)
     secret = token()
-    with pytest.raises(StorageError, match="can't be kept in") as caught:
+    with pytest.raises(StorageError, match="can't be saved in") as caught:
         CredentialStore(home, {}, Closed()).save("a" * 32, Secret(secret))
     assert TOKEN_VARIABLE in caught.value.hint
     assert [path.name for path in home.iterdir()] == [FILE_NAME]
@@ -184,11 +184,11 @@ def test_all_that_is_kept_is_forgotten_and_told(home: Path) -> None:
     path = write(home, kept("a"))
     store = CredentialStore(home, {}, memory)
     assert sorted(store.delete()) == [
-        f"Forgotten from the file {path}.",
-        "Forgotten from the memory.",
+        f"Removed from the file {path}.",
+        "Removed from the memory.",
     ]
     assert (memory.text, path.exists()) == (None, False)
-    assert store.delete() == ["Nothing was kept."]
+    assert store.delete() == ["No stored credentials were found."]
 
 
 def test_a_keyring_that_does_not_forget_does_not_save_the_file(home: Path) -> None:
@@ -200,11 +200,11 @@ def test_a_keyring_that_does_not_forget_does_not_save_the_file(home: Path) -> No
 
 def test_forgetting_says_what_the_environment_still_holds(home: Path) -> None:
     (told,) = CredentialStore(home, environ("c"), Memory()).delete()
-    assert told.endswith("still stand in the environment.")
+    assert told.endswith("is set in the environment: unset them to log out.")
 
 
 def test_where_no_keyring_works_it_holds_and_keeps_nothing() -> None:
-    keyring = Keyring()  # conftest chose the backend that fails
+    keyring = Keyring()  # conftest selects a backend that always fails
     assert keyring.get() is None
     for step in (lambda: keyring.set("x"), keyring.delete):
         with pytest.raises(StorageError):
@@ -259,10 +259,10 @@ def test_an_account_id_is_taken_as_copied() -> None:
     ("typed", "told"),
     [
         pytest.param(token(), "looks like an API token", id="a token"),
-        pytest.param(account_id()[1:], "no account id", id="too short"),
-        pytest.param(f"{account_id()}0", "no account id", id="too long"),
-        pytest.param("g" * 32, "no account id", id="other letters"),
-        pytest.param("", "no account id", id="nothing"),
+        pytest.param(account_id()[1:], "Not a valid account id", id="too short"),
+        pytest.param(f"{account_id()}0", "Not a valid account id", id="too long"),
+        pytest.param("g" * 32, "Not a valid account id", id="other letters"),
+        pytest.param("", "Not a valid account id", id="nothing"),
     ],
 )
 def test_what_is_no_account_id_is_refused_by_name(typed: str, told: str) -> None:

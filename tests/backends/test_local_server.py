@@ -112,7 +112,7 @@ def ended(pid: int) -> bool:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except (ProcessLookupError, FileNotFoundError):
             return True
-        if state == "Z":  # it has ended; whoever inherited it has not looked
+        if state == "Z":  # it has ended, and its new parent has not waited for it
             return True
         time.sleep(0.1)
     return False
@@ -182,6 +182,6 @@ def test_serving_tells_address_and_key_and_ends_with_ctrl_c(small_model: Path) -
         serving.send_signal(signal.SIGINT)
         said, _ = serving.communicate(timeout=PATIENCE)
     assert answer.json()["data"][0]["id"] == "SmolLM2-135M-Instruct"
-    assert how == "Ctrl-C ends it."
+    assert how == "Press Ctrl-C to stop."
     assert said == "The server has stopped.\n"
     assert serving.returncode == 0

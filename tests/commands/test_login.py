@@ -50,7 +50,7 @@ def test_login_tells_how_verifies_and_names_where_it_keeps(
     said = ask(session, "login", f" {cloudflare.account_id}\n", f" {cloudflare.token} ")
     assert "Workers AI API Token" in capsys.readouterr().out
     assert said.startswith("The token is active")
-    assert f"Kept in the file {home / 'credentials.json'}" in said
+    assert f"Saved in the file {home / 'credentials.json'}" in said
     assert (home / "credentials.json").stat().st_mode & 0o777 == 0o600
     assert cloudflare.token not in said
     status = ask(session, "status")
@@ -73,7 +73,7 @@ def test_a_token_that_may_not_list_is_told_and_kept(session: Session, cloudflare
 def test_a_wrong_token_is_refused_and_not_kept(session: Session, cloudflare: Standin) -> None:
     with pytest.raises(AuthenticationError):
         ask(session, "login", cloudflare.account_id, token())
-    assert ask(session, "logout") == "Nothing was kept."
+    assert ask(session, "logout") == "No stored credentials were found."
 
 
 @pytest.mark.parametrize("status", ["disabled", "expired"])
@@ -83,7 +83,7 @@ def test_a_token_that_has_ended_is_named_as_such(
     made = cloudflare.issue_token(EVERYTHING, status=status)
     with pytest.raises(AuthenticationError, match=status):
         ask(session, "login", cloudflare.account_id, made)
-    assert ask(session, "logout") == "Nothing was kept."
+    assert ask(session, "logout") == "No stored credentials were found."
 
 
 def test_status_tells_what_is_wrong_with_the_account(home: Path) -> None:
@@ -108,7 +108,7 @@ def test_an_account_id_as_token_is_named_as_such(session: Session, cloudflare: S
 
 def test_logout_forgets(session: Session, cloudflare: Standin) -> None:
     ask(session, "login", cloudflare.account_id, cloudflare.token)
-    assert ask(session, "logout").startswith("Forgotten from the file")
+    assert ask(session, "logout").startswith("Removed from the file")
     assert re.search("account +none +No ", ask(session, "status"))
 
 

@@ -33,7 +33,7 @@ def replay(session: Session) -> Shown:
 def test_nothing_is_recorded_unless_somebody_says_so(replay: Shown) -> None:
     assert replay().rows == (
         ("mode", "off: nothing is recorded or replayed"),
-        ("because of", "nothing says otherwise"),
+        ("because of", "default"),
     )
 
 
@@ -45,11 +45,11 @@ def test_what_is_chosen_holds_and_what_is_recorded_is_told(
     session.ask(session.build_request(HI))
     path.write_bytes(path.read_bytes() + b"<<<<\n")
     told = dict(replay().rows)
-    assert told["mode"].startswith("auto: recorded answers are replayed, all others")
+    assert told["mode"].startswith("auto: recorded answers are replayed; other")
     assert (told["because of"], told["file"]) == ("%cfai replay", str(path))
     assert told["answers"] == "1 to 1 questions"
     assert told["model"] == "@cf/google/gemma-4-26b-a4b-it: 1"
-    assert told["damaged"] == "line 2 is no JSON: skipped, and left"
+    assert told["damaged"] == "line 2 (not valid JSON): skipped, and left"
     assert told["replayed"] == "in the rhythm in which they came"
     assert dict(replay("only", str(path), "--instant").rows)["replayed"] == "at once"
     assert session.ask(session.build_request(HI)).cost_basis == "replayed"
@@ -59,7 +59,7 @@ def test_what_is_chosen_holds_and_what_is_recorded_is_told(
 def test_the_file_beside_the_notebook_is_meant_where_it_is_known(
     replay: Shown, session: Session, tmp_path: Path
 ) -> None:
-    with pytest.raises(InvalidOptionError, match="Nobody tells here which notebook this is"):
+    with pytest.raises(InvalidOptionError, match="notebook's path is unknown"):
         replay("auto")
     assert session.recorder.record_mode.mode == "off"
     (tmp_path / "lesson.ipynb").write_text("{}")
@@ -91,7 +91,7 @@ def test_where_nothing_can_be_recorded_is_told_at_once(
     replay: Shown, session: Session, tmp_path: Path
 ) -> None:
     (tmp_path / "lesson.cfai.jsonl").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StorageError, match="it is a link to another file"):
+    with pytest.raises(StorageError, match="it is a symbolic link"):
         replay("auto", str(tmp_path / "lesson.cfai.jsonl"))
     assert session.recorder.record_mode.mode == "off"
     assert not (tmp_path / "elsewhere").exists()
@@ -107,7 +107,7 @@ def test_status_tells_it_too(session: Session, tmp_path: Path) -> None:
     session.settings.recording = f"only:{tmp_path}/a.jsonl"
     assert told() == (
         "recording",
-        f"only: recorded answers are replayed, and nothing else is asked; {tmp_path}/a.jsonl",
+        f"only: recorded answers are replayed; no requests are sent ({tmp_path}/a.jsonl)",
         "this kernel",
     )
     with pytest.raises(TraitError, match="which begins with none of auto"):

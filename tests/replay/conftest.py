@@ -1,4 +1,4 @@
-"""A file for recordings, and a session that records into it."""
+"""Fixtures: a cassette path and a session that records to it."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sessions that record into one file, or replay from it with nothing but the file."""
+"""Sessions that record to a cassette, or replay it without account and network."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ SAID = ("text", "reasoning", "tool_calls", "finish_reason", "model", "is_local")
 def recording(
     cloudflare: Standin, path: Path, mode: str = "auto", **environ: str
 ) -> Iterator[Session]:
-    """A session with the account, that records on 12 October 2026."""
+    """A session with the account that records on 12 October 2026."""
     known = {**cloudflare.environ(), "CFAI_REPLAY": f"{mode}:{path}", **environ}
     made = Session(Cfai(), path.parent / "home", environ=known, wall_clock=lambda: OCTOBER_12)
     try:
@@ -30,7 +30,7 @@ def recording(
 
 @contextmanager
 def replaying(path: Path, mode: str = "only", home: str = "elsewhere") -> Iterator[Session]:
-    """A session without credentials, on another machine and another day."""
+    """A session without credentials, on a different machine and day."""
     environ = {"CFAI_REPLAY": f"{mode}:{path}", "CFAI_REPLAY_INSTANT": "1"}
     made = Session(Cfai(), path.parent / home, environ=environ)
     try:
@@ -40,17 +40,17 @@ def replaying(path: Path, mode: str = "only", home: str = "elsewhere") -> Iterat
 
 
 def ask(session: Session, text: str = "", **fields: Any) -> Answer:
-    """Ask as a cell of its own."""
+    """Ask in a new cell."""
     session.recorder.begin_cell()
     messages = [{"role": "user", "content": text}] if text else HI
     return session.ask(session.build_request(messages, **fields))
 
 
 def lines(path: Path) -> list[bytes]:
-    """The lines of a recording."""
+    """The lines of a cassette."""
     return path.read_bytes().splitlines(keepends=True)
 
 
 def said(answer: Answer) -> dict[str, Any]:
-    """What of an answer a replay has to give again."""
+    """The parts of an answer that a replay must reproduce."""
     return {name: getattr(answer, name) for name in SAID}

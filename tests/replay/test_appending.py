@@ -45,14 +45,14 @@ def cassette(path: Path, tmp_path: Path) -> Cassette:
 
 
 def run_code(code: str, path: Path) -> object:
-    """Run code with `cassette` in a Python of its own; return the JSON that it prints last."""
+    """Run code with `cassette` in a new Python process; return the JSON that it prints last."""
     setup = (
         f"{SETUP}\ncassette = Cassette(Path({str(path)!r}), Path({str(path.parent / 'own')!r}))\n"
     )
     return run_script(setup + textwrap.dedent(code), {})
 
 
-# --- the order: each answer inserted at its place, which is what 0.1.0 did
+# --- the order: the same as in 0.1.0, which inserted each answer at its place
 
 
 def insert_at_place(
@@ -312,7 +312,7 @@ def test_half_a_line_at_the_end_is_kept_and_a_new_one_begins(
     half = lines(path)[-1][:70]
     write(path, [lines(path)[0], half])
     cassette.add(record(text))
-    assert cassette.contents().corruption_notes == ["line 2 is no JSON"]
+    assert cassette.contents().corruption_notes == ["line 2 (not valid JSON)"]
     assert len(cassette.contents().interactions) == 2
     cassette.close()
     assert sorted(lines(path)) == sorted(
@@ -417,7 +417,7 @@ def test_a_link_in_place_of_the_file_is_left_alone(
     content = path.read_bytes()
     other = path.replace(tmp_path / "other")
     path.symlink_to(other)
-    with pytest.raises(StorageError, match="it is a link"):
+    with pytest.raises(StorageError, match="it is a symbolic link"):
         cassette.sort()
     cassette.close()
     assert other.read_bytes() == content
@@ -476,7 +476,7 @@ def test_a_session_that_only_replays_leaves_pending_lines(cloudflare: Standin, p
         for text in TEXTS:
             ask(session, text)
         pending = path.read_bytes()
-    path.write_bytes(pending)  # as a killed kernel leaves it
+    path.write_bytes(pending)  # the state after a kernel was killed
     with replaying(path) as elsewhere:
         assert all(ask(elsewhere, text).cost_basis == "replayed" for text in TEXTS)
     assert path.read_bytes() == pending

@@ -1,4 +1,4 @@
-"""A recording answers whoever would answer now, and wherever that is."""
+"""A recording is replayed with any current backend."""
 
 import json
 from dataclasses import replace
@@ -113,7 +113,7 @@ def test_a_replay_needs_no_folder_of_state(cloudflare: Standin, path: Path) -> N
         assert "Not booked: " in elsewhere.embed(["sun"]).notes[0]
         run("ask", ("-n", "2", HI[0]["content"]), create_shell_frontend(elsewhere), "cfai")
     asking = Session(Cfai(), path.parent / "no folder", environ=cloudflare.environ())
-    with pytest.raises(StorageError):  # what costs is not asked without the ledger
+    with pytest.raises(StorageError):  # calls that cost neurons need the ledger
         ask(asking)
     assert len(cloudflare.requests) == 2
 

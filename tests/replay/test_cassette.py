@@ -1,4 +1,4 @@
-"""A file of recordings: shared, sorted, and never rewritten but where something new comes."""
+"""A cassette is shared and sorted; existing lines do not change."""
 
 import json
 import os
@@ -113,9 +113,7 @@ def test_a_damaged_line_is_reported_and_kept_as_it_is(
     good = sorted((record(text) for text in "ab"), key=lambda each: each.sort_key)
     path.write_bytes(good[0].to_line() + damage + b"\n" + good[1].to_line().rstrip(b"\n"))
     assert len(shelf.contents().interactions) == 2
-    assert [
-        told.split(" is ")[0].split(" lacks ")[0] for told in shelf.contents().corruption_notes
-    ] == ["line 2"]
+    assert [told.split(" (")[0] for told in shelf.contents().corruption_notes] == ["line 2"]
     shelf.add(record("new"))
     shelf.sort()
     kept = lines(path)
@@ -128,15 +126,15 @@ def test_a_damaged_line_is_reported_and_kept_as_it_is(
 def test_many_damaged_lines_are_told_in_short() -> None:
     conflict = b"<<<<<<< HEAD\n" + record("a").to_line() + b"=======\n>>>>>>> theirs\n"
     assert Contents(conflict + b"{\n" * 2_000).corruption_notes == [
-        "line 1, 3, 4 is a mark of git's, where a merge has not been settled",
-        "line 5, 6, 7, 8, 9 and 1,995 more is no JSON",
+        "lines 1, 3, 4 (unresolved git conflict)",
+        "lines 5, 6, 7, 8, 9 and 1,995 more (not valid JSON)",
     ]
 
 
 def test_a_question_that_was_changed_by_hand_does_not_fit_its_key() -> None:
     told = json.loads(record("a").to_line())
     told["request"]["messages"][0]["content"] = "b"
-    with pytest.raises(CorruptLineError, match="does not fit its key"):
+    with pytest.raises(CorruptLineError, match="does not match its key"):
         parse_line(json.dumps(told).encode())
 
 
@@ -155,7 +153,7 @@ def test_line_ends_and_marks_of_other_systems_do_no_harm(
         pytest.param(
             "xyz",
             id="each with its own",
-            marks=pytest.mark.skipif(os.name == "nt", reason="Windows holds no folders"),
+            marks=pytest.mark.skipif(os.name == "nt", reason="Windows cannot lock folders"),
         ),
     ],
 )
@@ -197,11 +195,11 @@ def test_a_folder_in_its_place_is_one_line(shelf: Cassette, path: Path) -> None:
         shelf.add(record("a"))
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_what_is_no_file_is_neither_waited_for_nor_replaced(shelf: Cassette, path: Path) -> None:
     os.mkfifo(path)
     for use in (shelf.contents, lambda: shelf.add(record("a"))):
-        with pytest.raises(StorageError, match="it is no file"):
+        with pytest.raises(StorageError, match="it is not a regular file"):
             use()
     assert path.is_fifo()
 
@@ -213,19 +211,22 @@ def test_a_link_is_read_but_not_written_through(
     other.write_bytes(record("a").to_line())
     path.symlink_to(other)
     assert len(shelf.contents().interactions) == 1
-    with pytest.raises(StorageError, match="it is a link to another file"):
+    with pytest.raises(StorageError, match="it is a symbolic link"):
         shelf.add(record("b"))
     assert other.read_bytes() == record("a").to_line()
     assert path.is_symlink()
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="rights hold for others")
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() == 0,
+    reason="needs POSIX permissions and a user other than root",
+)
 def test_what_may_be_read_only_is_left(shelf: Cassette, path: Path) -> None:
     shelf.add(record("a"))
     for place in (path, path.parent):
         mode = place.stat().st_mode
         place.chmod(mode & 0o555)
-        with pytest.raises(StorageError, match="may be read only"):
+        with pytest.raises(StorageError, match="read-only"):
             shelf.add(record("b"))
         place.chmod(mode)
     assert len(lines(path)) == 1

@@ -1,4 +1,4 @@
-"""A request is known by all that decides its answer, and by nothing else."""
+"""The fingerprint of a request depends only on what affects its answer."""
 
 import io
 from base64 import b64encode
@@ -108,7 +108,7 @@ def test_bytes_and_open_files_are_known_by_what_they_hold() -> None:
         sent.fingerprint
         == fingerprint_task("m", {}, {"files": {"image": ("a.png", IMAGE)}}).fingerprint
     )
-    assert file.read() == IMAGE, "the file has still to be sent"
+    assert file.read() == IMAGE, "the file position must not change"
 
 
 def test_tasks_do_not_share_keys() -> None:

@@ -1,4 +1,4 @@
-"""A question that is not recorded is told by what is other than in the nearest one."""
+"""A cassette miss is explained by the differences from the closest recorded request."""
 
 from typing import Any
 
@@ -34,8 +34,7 @@ def run(prompt: str, steps: int | None) -> RecordedRequest:
 
 
 SCHEMA_CHANGED = (
-    'the schema says “…erties":{"town":{"type":"strin…” instead of '
-    '“…erties":{"city":{"type":"strin…”'
+    'the schema: “…erties":{"town":{"type":"strin…” instead of “…erties":{"city":{"type":"strin…”'
 )
 RECORDED = [
     asked("Why is the sky blue?", max_tokens=99),
@@ -53,20 +52,20 @@ RECORDED = [
     [
         (
             asked("Why is the sky red?", max_tokens=99),
-            "message 1 (user) says “…s the sky red?” instead of “…s the sky blue?”",
+            "message 1 (user): “…s the sky red?” instead of “…s the sky blue?”",
         ),
         (
             asked("Name three rivers.", system="Be long.", max_tokens=99),
-            "the system prompt says “Be long.” instead of “Be brief.”",
+            "the system prompt: “Be long.” instead of “Be brief.”",
         ),
         (
             asked("Name three rivers.", max_tokens=99, model="@cf/b/n"),
-            "model @cf/b/n instead of @cf/a/m",
+            "model: @cf/b/n instead of @cf/a/m",
         ),
-        (asked("Name three rivers.", max_tokens=5), "parameter max_tokens 5 instead of 99"),
+        (asked("Name three rivers.", max_tokens=5), "parameter max_tokens: 5 instead of 99"),
         (
             asked("Name three rivers.", max_tokens=99, temperature=0),
-            "parameter temperature 0 instead of unset",
+            "parameter temperature: 0 instead of unset",
         ),
         (
             asked("Name three rivers.", "And lakes?", max_tokens=99),
@@ -82,30 +81,30 @@ RECORDED = [
         ),
         (
             asked("Name three rivers.\n", max_tokens=99),
-            "message 1 (user) says “…ee rivers.⏎” instead of “…ee rivers.”",
+            "message 1 (user): “…ee rivers.⏎” instead of “…ee rivers.”",
         ),
         (
             asked("Name three\xa0rivers.", max_tokens=99),
-            r"message 1 (user) says “Name three\xa0rivers.” instead of “Name three rivers.”",
+            r"message 1 (user): “Name three\xa0rivers.” instead of “Name three rivers.”",
         ),
         (
             asked("Name three rivers.", max_tokens=99, local="a small model", think=True),
-            "parameter think true instead of unset",
+            "parameter think: true instead of unset",
         ),
         (
             looking("2"),
-            "image 1 of message 1 is another",
+            "image 1 of message 1 is different",
         ),
         (
             formed({"town": {"type": "string"}}),
             SCHEMA_CHANGED,
         ),
-        (run("A home", 4), "input prompt says “A home” instead of “A house”"),
-        (run("A house", 8), "input steps 8 instead of 4"),
-        (run("A house", None), "input steps unset instead of 4"),
+        (run("A home", 4), "input prompt: “A home” instead of “A house”"),
+        (run("A house", 8), "input steps: 8 instead of 4"),
+        (run("A house", None), "input steps: unset instead of 4"),
         (
             RecordedRequest({"task": "run", "model": "@cf/a/t", "input": "sha256:22"}),
-            "input is another",
+            "input is different",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -117,7 +116,7 @@ def test_the_part_that_changed_is_named(now: RecordedRequest, told: str) -> None
 def test_the_nearest_question_is_the_one_with_the_fewest_other_parts() -> None:
     bare = [asked("River?", system="", max_tokens=9, temperature=1), asked("Q", system="")]
     told = explain_mismatch(asked("Q", max_tokens=5), bare)
-    assert told == "the system prompt is new; parameter max_tokens 5 instead of unset"
+    assert told == "the system prompt is new; parameter max_tokens: 5 instead of unset"
 
 
 def test_other_kinds_of_questions_are_no_neighbours() -> None:

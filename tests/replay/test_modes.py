@@ -1,4 +1,4 @@
-"""auto, only, refresh and off: what each asks, records and replays."""
+"""Record modes auto, only, refresh and off: what each sends, records and replays."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_without_a_key_auto_replays_and_says_why_it_cannot_ask(
     with replaying(path, "auto") as elsewhere:
         assert ask(elsewhere).cost_basis == "replayed"
         with pytest.raises(
-            MissingCredentialsError, match=r"not recorded \(nearest in .*“Why not\?”"
+            MissingCredentialsError, match=r"not recorded \(the closest recording in .*“Why not\?”"
         ):
             ask(elsewhere, "Why not?")
 
@@ -40,7 +40,7 @@ def test_only_asks_nothing_though_it_could(
     with recording(cloudflare, path, "only") as other:
         assert ask(other).cost_basis == "replayed"
         with pytest.raises(
-            NotRecordedError, match=r"model @cf/meta/llama-3\.2-3b-instruct instead of"
+            NotRecordedError, match=r"model: @cf/meta/llama-3\.2-3b-instruct instead of"
         ):
             ask(other, model="llama-3.2-3b-instruct")
         assert [row["status"] for row in other.accounting.ledger.history.iter_calls()][

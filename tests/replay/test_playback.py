@@ -1,4 +1,4 @@
-"""A recorded answer is played as a server would send it, in its rhythm."""
+"""A recorded answer is played back like a server response, with its original timing."""
 
 import json
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_a_session_without_a_recording_sends_as_before(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise AssertionError("the request passed the transport that records")
+        raise AssertionError("the request bypassed the recording transport")
 
     monkeypatch.setattr(RecordingTransport, "handle_request", fail)
     assert session.backend.get_transport_wrapper() is None

@@ -1,4 +1,4 @@
-"""Whether to record and to replay, and where: who said so last and nearest holds."""
+"""The record mode and the cassette path: a command overrides environment and settings."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_a_mode_may_bear_a_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("notebook", "told"),
     [
-        ("", r"Nobody tells .* Give a path: %cfai replay auto lesson.cfai.jsonl"),
+        ("", r"path is unknown here.* Give a path: %cfai replay auto lesson.cfai.jsonl"),
         ("gone.ipynb", r"gone.ipynb was renamed or moved after .* Restart the kernel, or give a"),
     ],
 )
@@ -56,19 +56,17 @@ def test_without_a_notebook_the_path_has_to_be_given(notebook: str, told: str) -
 
 def test_what_settings_say_of_notebooks_holds_nowhere_else(notebook: Path) -> None:
     way = resolve_mode(None, {}, AUTO, "")
-    assert (way.mode, way.source) == ("off", "settings.toml says auto, of notebooks")
+    assert (way.mode, way.source) == ("off", "settings.toml sets auto for notebooks only")
     assert resolve_mode(None, {}, AUTO, str(notebook)).path == notebook.with_name(
         "lesson.cfai.jsonl"
     )
-    with pytest.raises(InvalidOptionError, match="Nobody tells"):
+    with pytest.raises(InvalidOptionError, match="notebook's path is unknown"):
         resolve_mode(None, {}, RecordMode("only"), "")
 
 
 @pytest.mark.parametrize("variable", ["yes", "only=x", ":x"])
 def test_a_mode_that_is_none_is_named(variable: str) -> None:
-    with pytest.raises(
-        InvalidOptionError, match=f"CFAI_REPLAY is {variable!r}, which is none of auto"
-    ):
+    with pytest.raises(InvalidOptionError, match=f"CFAI_REPLAY is {variable!r}, not one of auto"):
         resolve_mode(None, {"CFAI_REPLAY": variable}, None, "")
 
 

@@ -1,4 +1,4 @@
-"""Answers are recorded once and replayed without a key, a network or a neuron."""
+"""Answers are recorded once and replayed without credentials, network or neurons."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def test_what_a_budget_cut_is_not_recorded(
     cloudflare.switch(answer="word " * 3_000)
     answer = recorder.ask(recorder.build_request(HI), max_neurons=2.0)
     assert answer.finish_reason == "length"
-    assert "Not recorded: a budget had cut it short." in answer.notes
+    assert "Not recorded: a budget cut the answer short." in answer.notes
     recorder.accounting.ledger.budgets.set("day", recorder.accounting.day_usage().spent + 2.0)
     cache_catalog_without(recorder.home, recorder.settings.model)
     with recording(cloudflare, path) as unpriced, pytest.raises(BudgetCutoffError):
@@ -105,7 +105,7 @@ def test_what_looks_like_a_token_is_not_recorded(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     cloudflare.switch(answer=f"It is {token()}.")
-    assert any("looks like an API token" in note for note in ask(recorder).notes)
+    assert any("seems to contain an API token" in note for note in ask(recorder).notes)
     assert not path.exists()
 
 
@@ -127,7 +127,7 @@ def test_vectors_are_recorded_and_replayed(
     first = recorder.embed(texts)
     with replaying(path) as elsewhere:
         again = elsewhere.embed(texts)
-        with pytest.raises(NotRecordedError, match=r"text 1 says “other” instead of “text 0”"):
+        with pytest.raises(NotRecordedError, match=r"text 1: “other” instead of “text 0”"):
             elsewhere.embed(["other", *texts[1:]])
     assert again.usage.cost_basis == "replayed"
     for one, other in zip(first.vectors, again.vectors, strict=True):
@@ -175,7 +175,7 @@ def test_what_is_too_large_is_told_and_not_recorded(
     vectors = recorder.embed(["x"] * 800)
     assert len(vectors) == 800
     (note,) = [note for note in vectors.notes if note.startswith("Not recorded")]
-    assert re.match(r"Not recorded: it has 4\.\d MB, and a recording takes up to 4 MB", note)
+    assert re.match(r"Not recorded: the answer takes 4\.\d MB, and the maximum is 4 MB", note)
     assert not path.exists()
 
 
@@ -189,7 +189,7 @@ def test_a_damaged_line_is_told_once_and_skipped(
     whole = json.loads(second)["request"]["messages"][0]["content"]
     with replaying(path) as elsewhere:
         assert ask(elsewhere, whole).notes == (
-            "In lesson.cfai.jsonl line 1 is no JSON: skipped, and left as it is.",
+            "lesson.cfai.jsonl has damaged lines, which are skipped: line 1 (not valid JSON).",
         )
         assert ask(elsewhere, whole).notes == ()
         with pytest.raises(NotRecordedError):

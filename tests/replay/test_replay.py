@@ -1,4 +1,4 @@
-"""What is replayed is what was said, and costs nothing."""
+"""A replay reproduces the recorded answer and costs nothing."""
 
 from pathlib import Path
 

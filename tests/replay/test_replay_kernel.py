@@ -1,4 +1,4 @@
-"""A lesson is recorded in one kernel, and runs in another without a key and a network."""
+"""A lesson recorded in one kernel runs in another without credentials and network."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def notebook(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recorded(notebook: Path, cloudflare: Standin) -> Iterator[Path]:
-    """The notebook with its recording; the network it was made with is gone."""
+    """The notebook with its cassette, after the server of the recording has stopped."""
     cloudflare.switch(answer=["Blue *scatters*.", "Rhine, Po, Ebro.", "heads", "tails", "edge"])
     with running_kernel(**cloudflare.environ(), JPY_SESSION_NAME=str(notebook)) as kernel:
         kernel.run("%load_ext cfai_magics")
@@ -45,7 +45,7 @@ def recorded(notebook: Path, cloudflare: Standin) -> Iterator[Path]:
     assert len(cloudflare.requests) == 5
     content = notebook.with_suffix(".cfai.jsonl").read_text(encoding="utf-8")
     keys = [json.loads(line)["key"] for line in content.splitlines()]
-    assert keys == sorted(keys)  # since the kernel has ended
+    assert keys == sorted(keys)  # sorted when the kernel ended
     assert "replace_from" not in content
     return notebook
 
@@ -88,7 +88,7 @@ def test_each_run_of_a_cell_replays_the_same_answers_in_order(recorded: Path) ->
 def test_messages_of_widgets_while_a_cell_runs_do_not_begin_another(
     notebook: Path, cloudflare: Standin
 ) -> None:
-    # What a comm does on a subshell of the kernel, as JupyterLab's own part and widgets talk.
+    # Comms run on a subshell of the kernel, as in JupyterLab.
     told = "comm.base_comm.BaseComm('t', comm_id='c', primary=False)"
     cell = (
         f"import comm\ntalk = {told}\ntalk.on_msg(print)\ntexts = []\n"
@@ -161,7 +161,7 @@ def test_conversations_and_schemas_replay_on_another_machine(
         kernel.run("%cfai replay auto")
         cloudflare.switch(answer=["Blue.", "Red."])
         shown = [kernel.run(source).mime("text/markdown") for source in TOLD[:2]]
-        # This model refuses the field for a schema: what is recorded is what came without it.
+        # This model rejects the schema field, so the answer without it is recorded.
         cloudflare.switch(answer='{"city": "Rome"}', error=Fault.of(5024), errors_before_success=1)
         assert [kernel.run(source).ename for source in TOLD[2:4]] == ["", ""]
     monkeypatch.setenv("CFAI_HOME", str(notebook.parent / "another home"))
@@ -212,7 +212,10 @@ def test_answers_side_by_side_are_recorded_and_replayed_in_their_order(
         all_of_them = kernel.run("%%cfai -n 5 --dry-run\nHeads or tails?").text
         assert "All 5 answers are recorded: nothing would be sent or cost." in all_of_them
         refused = kernel.run("%%cfai --dry-run\nHeads or tail?").text
-        assert "It would be refused. This question is not recorded; nearest in" in refused
+        assert (
+            "It would be refused. This request is not recorded; the closest recording in"
+            in refused
+        )
         shown = kernel.run(cell)
         assert shown.ename == ""
         assert "0 neurons replayed together" in shown.text

@@ -1,4 +1,4 @@
-"""Servers that report the usage of an answer, each in its own way."""
+"""Stand-in servers that report the usage of an answer in different ways."""
 
 import json
 from collections.abc import Iterator
@@ -8,18 +8,18 @@ from typing import Any
 from cfai_magics.types.messages import Message
 from tests.frames import Body, end, text, tokens
 
-# Neurons per token of the model that these servers play, as on the price list.
+# Neurons per token of the model that these servers simulate, from the price list.
 PROMPT_RATE, ANSWER_RATE = 0.009091, 0.027273
 PROMPT_TOKENS = 20
 REPORTS = ("end", "never", "start", "cumulative", "cumulative tokens", "deltas")
 LONG = " incomprehensibilities"  # one token of many characters
 PLAIN = " word"
-MORE = 4  # times max_tokens, of a server that takes no notice of it
+MORE = 4  # times max_tokens, for a server that ignores max_tokens
 
 
 @dataclass(frozen=True)
 class Behavior:
-    """How a server answers one call: each token is `token`, `size` of them come in one frame."""
+    """How a server answers one call: each token is `token`, each frame has `size` tokens."""
 
     report: str
     token: str = PLAIN
@@ -31,12 +31,12 @@ class Behavior:
         return {"role": "user", "content": json.dumps(asdict(self))}
 
     def neurons(self, count: int) -> float:
-        """Return what the server bills for so many tokens of the answer."""
+        """Return the neurons that the server bills for this number of answer tokens."""
         return PROMPT_TOKENS * PROMPT_RATE + count * ANSWER_RATE
 
 
 def answer(body: Body) -> Iterator[bytes]:
-    """Answer as the last message says."""
+    """Answer as the last message specifies."""
     behavior = Behavior(**json.loads(body["messages"][-1]["content"]))
     most = int(body["max_tokens"]) * (1 if behavior.obeys else MORE)
     done = 0
@@ -49,7 +49,7 @@ def answer(body: Body) -> Iterator[bytes]:
 
 
 def _running(behavior: Behavior, done: int, size: int) -> dict[str, Any] | None:
-    """Return what is reported with the frame that brings the answer to `done` tokens."""
+    """Return the usage reported with the frame that completes `done` tokens."""
     if behavior.report == "cumulative":
         return tokens(PROMPT_TOKENS, done, behavior.neurons(done))
     if behavior.report == "cumulative tokens":

@@ -1,4 +1,4 @@
-"""No call passes its limits, and none is cut while they have room."""
+"""Calls never exceed their limits and are not cut while a limit has neurons left."""
 
 import secrets
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def own(server: FrameServer, home: Path) -> Iterator[Session]:
 
 
 def limited(server: FrameServer, home: Path, scope: str, neurons: float) -> tuple[Session, Any]:
-    """Return a session with one limit, and what it has to be given as max_neurons."""
+    """Return a session with one limit, and the max_neurons to pass to its calls."""
     kind, _, of_course = scope.partition(" ")
     if kind == "course":
         return begin(server, home, f"[budget]\n{of_course} = {neurons}\n"), None
@@ -73,7 +73,7 @@ def row(session: Session) -> dict[str, Any]:
 
 
 def fitting(session: Session, how: Behavior, **fields: Any) -> float:
-    """Return the neurons that a call has to reserve."""
+    """Return the neurons that a call must reserve."""
     request = session.build_request([how.message()], **fields)
     cost = session.estimate_cost(request, session.resolve_model(request.model))
     assert cost is not None
@@ -112,7 +112,7 @@ def test_a_server_that_ignores_max_tokens_is_cut_at_the_limit(
     with pytest.raises(BudgetCutoffError, match="The answer was cut off") as caught:
         ask(session, how, most, max_tokens=50)
     arrived = caught.value.answer.text.count(PLAIN)
-    assert arrived > 50, "the limit has room for more than was reserved"
+    assert arrived > 50, "the limit allows more than was reserved"
     assert how.neurons(arrived) <= 3.0 + 2 * ANSWER_RATE + 0.2
     assert row(session)["status"] == "interrupted"
     assert row(session)["neurons"] <= 3.0 + 2 * ANSWER_RATE
@@ -174,7 +174,7 @@ def test_calls_side_by_side_share_the_limit_of_their_cell(own: Session) -> None:
         ends = [event for _, event in calls if hasattr(event, "error")]
     assert any(isinstance(each.error, BudgetCutoffError) for each in ends)
     assert own.day_usage().spent <= 6.0 + 4 * ANSWER_RATE
-    assert own.day_usage().spent > 5.0, "the limit is used, and not only what was reserved"
+    assert own.day_usage().spent > 5.0, "the whole limit is used, not only the reserved part"
 
 
 def test_rows_of_a_pool_are_held_to_the_limit_of_their_cell(own: Session) -> None:

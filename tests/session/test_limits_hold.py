@@ -1,4 +1,4 @@
-"""Whatever servers report and however calls interleave: no limit is passed, none cuts falsely."""
+"""Property test: for any server reports and interleaving of calls, limits are exact."""
 
 import secrets
 import tempfile
@@ -26,18 +26,18 @@ pytestmark = pytest.mark.slow
 KERNELS = 2
 UNPRICED = "@cf/utter-project/eurollm-9b-it"
 NOTEBOOK = "lesson.ipynb"
-PROMPT_SLACK = 0.2  # neurons, that a prompt may cost more than the least it is guessed at
+PROMPT_SLACK = 0.2  # neurons that a prompt may cost more than its lower estimate
 
 
 SIZES, REPORTED = st.integers(1, 3), st.sampled_from(REPORTS)
 OBEYING = st.builds(Behavior, REPORTED, st.sampled_from((PLAIN, LONG)), SIZES)
-# Of these words a server can't send more than are counted: each is one token.
+# Each of these words is one token, so a server cannot send more tokens than are counted.
 HOW = OBEYING | st.builds(Behavior, REPORTED, st.just(PLAIN), SIZES, obeys=st.just(value=False))
 
 
 @dataclass
 class Open:
-    """A call on its way, and what its server bills for what has arrived."""
+    """A call in progress, and the neurons that its server bills for the received tokens."""
 
     how: Behavior
     stream: AnswerStream
@@ -53,7 +53,7 @@ class Open:
 
 
 class Calls(RuleBasedStateMachine):
-    """Some kernels with one ledger ask a server that reports as it likes, or does not obey."""
+    """Several kernels share a ledger; the server reports any usage or ignores max_tokens."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Calls(RuleBasedStateMachine):
         try:
             stream = session.stream(request, max_neurons=most, pool=drawn if in_pool else None)
         except BudgetExceededError:
-            return  # the pool has nothing left, and neither has the limit
+            return  # the pool and the limit have no neurons left
         most = None if in_pool else most
         call = Open(how, stream, iter(stream), most, is_priced, in_pool)
         self.open.append(call)
@@ -161,9 +161,11 @@ class Calls(RuleBasedStateMachine):
             self.open.remove(call)
             return
         except BudgetCutoffError:
-            assert not (call.how.obeys and call.is_priced), "its server ends it at max_tokens"
+            assert not (call.how.obeys and call.is_priced), (
+                "the server ends the answer at max_tokens"
+            )
             self.open.remove(call)
-            delta = TextDelta(call.how.token * call.how.size)  # the frame that passed the limit
+            delta = TextDelta(call.how.token * call.how.size)  # the frame that exceeded the limit
         if call not in self.begun:
             self.begun.append(call)
         if isinstance(delta, TextDelta):
@@ -171,7 +173,7 @@ class Calls(RuleBasedStateMachine):
 
     @property
     def slack(self) -> float:
-        """What may come too much: the frame at which a server that does not obey is cut."""
+        """The possible excess: the last frame of a server that ignores max_tokens."""
         late = [call for call in self.begun if not call.how.obeys or not call.is_priced]
         return 1e-6 + sum((call.how.size + 1) * ANSWER_RATE + PROMPT_SLACK for call in late)
 

@@ -1,4 +1,4 @@
-"""An answer that comes while the ledger is locked is whole, and booked with the next call."""
+"""An answer received while the ledger is locked is complete; the next call books it."""
 
 import secrets
 import sqlite3
@@ -24,7 +24,7 @@ HOW = Behavior("cumulative")
 
 @pytest.fixture
 def impatient(account: Standin, home: Path) -> Iterator[Session]:
-    """A session with the stand-in's account, whose ledger waits for no lock."""
+    """A session with the stand-in's account, whose ledger does not wait for a lock."""
     made = Session(Cfai(), home)
     made.accounting.ledger = Ledger(home, lock_timeout=0.05)
     yield made
@@ -57,7 +57,7 @@ def test_an_answer_is_whole_though_the_ledger_is_locked(
     assert stream.answer.cost_basis == "billed"
     (note,) = stream.answer.notes
     assert note.startswith("Not booked yet: ")
-    assert "It is booked with the next call." in note
+    assert "The next call books it." in note
     assert [row["status"] for row in rows(impatient)] == ["reserved"]
     impatient.ask(request)
     assert [row["status"] for row in rows(impatient)] == ["ok", "ok"]

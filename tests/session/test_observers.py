@@ -1,4 +1,4 @@
-"""Who is told when something of a session changes."""
+"""Callbacks of a session are called after each change."""
 
 import threading
 import time
@@ -20,11 +20,11 @@ from tests.standin import Standin
 pytestmark = pytest.mark.slow
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
-PATIENCE = 30  # s before what should be told counts as never told
+PATIENCE = 30  # s to wait for a callback before the test fails
 
 
 class Told:
-    """Counts how often it was told, and on which threads."""
+    """A callback that records its calls and their threads."""
 
     def __init__(self, look: Callable[[], object] = lambda: None) -> None:
         self.seen: list[object] = []

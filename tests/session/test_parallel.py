@@ -1,4 +1,4 @@
-"""Several calls at once: one reservation, one road, and one stop for all."""
+"""Parallel calls share one reservation, and one interrupt stops all of them."""
 
 import threading
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Every call is booked: reserved before it is sent, settled however it ends."""
+"""Every call is reserved before it is sent and settled however it ends."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_a_limit_of_one_cell_holds_for_it_alone(session: Session, account: Stand
 
 
 def endless(_request: httpx.Request) -> httpx.Response:
-    """A server that takes no notice of max_tokens."""
+    """A server that ignores max_tokens."""
     frame = b'data: {"choices":[{"delta":{"content":"word "}}]}\n\n'
     return httpx.Response(
         200, headers={"Content-Type": "text/event-stream"}, stream=Frames(frame, 5_000)
@@ -129,7 +129,7 @@ def test_an_answer_that_passes_its_limit_is_cut_and_kept(account: Standin, home:
     answer = caught.value.answer
     assert answer.text.startswith("word word")
     assert (answer.finish_reason, answer.cost_basis) == ("budget", "estimated")
-    assert 4.9 < answer.neurons < 5.1, "at the most one piece more"
+    assert 4.9 < answer.neurons < 5.1, "at most one more frame"
     assert statuses(session) == ["interrupted"]
     session.close()
 

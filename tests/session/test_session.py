@@ -1,4 +1,4 @@
-"""The one path of every call."""
+"""All calls take the same path through the session."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_leaving_a_stream_early_closes_it_and_keeps_an_estimate(
 def test_the_estimate_of_an_interrupted_call_holds_its_image(
     session: Session, account: Standin
 ) -> None:
-    url = "data:image/png;base64,"  # of unknown size: as much as an image may be
+    url = "data:image/png;base64,"  # of unknown size: estimated as the maximum of an image
     content = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
     account.switch(answer="word " * 5_000, tokens_per_second=50, omit_usage=True)
     with session.stream(session.build_request([{"role": "user", "content": content}])) as stream:

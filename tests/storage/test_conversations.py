@@ -1,4 +1,4 @@
-"""Threads on disk."""
+"""Conversations (threads) are stored on disk."""
 
 from collections.abc import Iterator
 from pathlib import Path

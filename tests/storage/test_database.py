@@ -1,4 +1,4 @@
-"""One SQLite file, for many kernels at once and from one version of the package to the next."""
+"""A SQLite file is shared by many kernels and migrated between package versions."""
 
 import gc
 import sqlite3
@@ -57,7 +57,7 @@ def test_a_later_version_finds_what_an_earlier_one_wrote(tmp_path: Path) -> None
 def test_an_earlier_version_leaves_a_later_file_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.sqlite"
     write(Database(path, [FIRST, SECOND]), "kept")
-    with pytest.raises(StorageError, match="newer cfai-magics"):
+    with pytest.raises(StorageError, match="newer version of cfai-magics"):
         texts(Database(path, [FIRST]))
 
 

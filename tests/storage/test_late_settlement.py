@@ -1,4 +1,4 @@
-"""A ledger that can't be written for a while: what calls cost is written later, and once."""
+"""If the ledger cannot be written, costs of calls are written later, exactly once."""
 
 import os
 import resource
@@ -30,7 +30,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @contextmanager
 def locked(home: Path, how: str = "IMMEDIATE") -> Iterator[None]:
-    """Let another program hold the file's lock."""
+    """Lock the file from another connection."""
     with closing(sqlite3.connect(home / FILE_NAME, isolation_level=None)) as other:
         other.execute(f"BEGIN {how}")
         yield
@@ -46,7 +46,7 @@ def billed(neurons: float) -> CallOutcome:
 
 
 def booked(home: Path) -> list[tuple[str, str, float]]:
-    """Return what is in the file, as another program sees it."""
+    """Return the contents of the file as another program reads them."""
     with closing(sqlite3.connect(home / FILE_NAME)) as other:
         return other.execute("SELECT status, basis, neurons FROM calls ORDER BY id").fetchall()
 
@@ -106,7 +106,7 @@ def test_what_another_kernel_took_for_lost_is_booked_once(tmp_path: Path) -> Non
         leaving.close()
     assert other.day_usage("account").estimated == MOST
     leaving.day_usage("account")
-    assert sums(tmp_path) == pytest.approx((2.0, 0.0, 0.0)), "the bill takes the estimate's place"
+    assert sums(tmp_path) == pytest.approx((2.0, 0.0, 0.0)), "the bill replaces the estimate"
     other.day_usage("account")
     assert booked(tmp_path) == [("ok", "billed", 2.0)]
     leaving.close()
@@ -133,14 +133,14 @@ def test_the_advice_fits_the_trouble(ledger: Ledger, tmp_path: Path) -> None:
     book(ledger)
     with locked(tmp_path), pytest.raises(StorageError, match="database is locked") as caught:
         book(ledger)
-    assert "has not finished" in caught.value.hint
-    assert "new one is begun" not in caught.value.hint
+    assert "Another program is writing" in caught.value.hint
+    assert "Move it" not in caught.value.hint
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / FILE_NAME).write_bytes(b"no database " * 100)
     with pytest.raises(StorageError, match="not a database") as caught:
         book(Ledger(damaged))
-    assert "may be moved away" in caught.value.hint
+    assert "Move it to another folder" in caught.value.hint
 
 
 FULL = """
@@ -163,7 +163,7 @@ print(day.billed, day.reserved)
 """
 
 
-@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="the system sets no such limit")
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs RLIMIT_FSIZE")
 def test_a_full_disk_is_settled_once_there_is_space_again(tmp_path: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     command: list[Any] = [sys.executable, "-c", FULL, tmp_path]

@@ -1,4 +1,4 @@
-"""The ledger: reserved before, settled after, and shared by kernels that come and go."""
+"""The ledger reserves and settles calls, and is shared by several kernels."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def ledger(tmp_path: Path, clock: Clock) -> Ledger:
 
 
 def wanting(neurons: float) -> Callable[[Sequence[Limit], bool], float]:
-    """Reserve so much, or refuse."""
+    """Return an AdmitCall that reserves this many neurons or refuses."""
 
     def fit(limits: Sequence[Limit], closed: bool) -> float:
         if closed or any(limit.remaining < neurons for limit in limits):
@@ -130,7 +130,7 @@ def test_a_new_day_begins_at_midnight_utc(ledger: Ledger, clock: Clock) -> None:
     clock.now += 1
     assert ledger.day_usage("account").reserved == 0
     ledger.settle(number, billed(50))
-    assert ledger.day_usage("account").spent == 0, "it belongs to the day it began on"
+    assert ledger.day_usage("account").spent == 0, "the call counts for the day of its start"
     assert [total.billed for total in ledger.history.totals("day")] == [50]
 
 

@@ -1,4 +1,4 @@
-"""Many processes that ask at once, some of them killed: no limit is passed and no row is lost."""
+"""Many processes send calls at once and some are killed: limits are kept, no row is lost."""
 
 import random
 import signal

@@ -1,4 +1,4 @@
-"""Whatever comes in between: no limit is passed, and the rows sum up to the bills."""
+"""Property test of the ledger: limits are never exceeded, and sums equal the bills."""
 
 import tempfile
 from collections import defaultdict
@@ -26,7 +26,7 @@ SLACK = 1e-6  # of sums of floating-point numbers
 
 
 class Kernels(RuleBasedStateMachine):
-    """Some kernels with one ledger, and a Cloudflare that bills what it likes up to the worst."""
+    """Several kernels with one ledger; Cloudflare bills any amount up to the reservation."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The minute's limit of Workers AI, kept by all kernels together."""
+"""All kernels together stay below the rate limits (per minute) of Workers AI."""
 
 import subprocess
 import sys
@@ -108,7 +108,7 @@ def test_one_request_too_many_waits_for_its_turn_and_is_not_refused(
         )
         for _ in range(limit + 1):
             client.chat(request, on_retry=lambda *what: told.append(what))
-        assert len(cloudflare.requests) == limit + 1, "none was refused and sent again"
+        assert len(cloudflare.requests) == limit + 1, "no request was rejected and retried"
     ((error, seconds, number),) = told
     assert (seconds, number) == (WINDOW_SECONDS, 1)
     assert error.cause.startswith(f"Workers AI allows {limit} requests per minute for ")

@@ -27,7 +27,7 @@ def test_verify_tells_state_owner_and_place_and_the_account_is_used(
     assert "No account is set yet" in fresh.account.summary.value
     told = log_in(fresh, f" {cloudflare.account_id}\n", f" {cloudflare.token} ")
     assert "The token is active and belongs to a user." in told
-    assert f"Kept in the file {home / 'credentials.json'}" in told
+    assert f"Saved in the file {home / 'credentials.json'}" in told
     assert f"…{cloudflare.account_id[-4:]}, from the file" in fresh.account.summary.value
     assert fresh.session.backend.credentials().api_token.reveal() == cloudflare.token
     assert "cfai-gauge" in fresh.usage.gauge.value
@@ -108,7 +108,7 @@ def test_a_new_token_alone_is_for_the_account_in_use(fresh: Panel, cloudflare: S
 
 def test_what_is_kept_but_comes_second_is_told(panel: Panel, account: Standin) -> None:
     told = log_in(panel, account.account_id, account.token)
-    assert "Used before it: the environment." in told
+    assert "The credentials in the environment take precedence." in told
 
 
 def test_forget_forgets_what_is_kept_and_what_was_typed(
@@ -117,7 +117,7 @@ def test_forget_forgets_what_is_kept_and_what_was_typed(
     log_in(fresh, cloudflare.account_id, cloudflare.token)
     type_in(fresh.account.token_field, cloudflare.token)
     fresh.account.forget_button.click()
-    assert "Forgotten from the file" in fresh.account.message.value
+    assert "Removed from the file" in fresh.account.message.value
     assert "No account is set yet" in fresh.account.summary.value
     assert not (home / "credentials.json").exists()
     assert "No API token was entered" in log_in(fresh, cloudflare.account_id, "")
