@@ -9,6 +9,7 @@ from .arguments import check_arguments, require_str
 from .display.heatmap import HeatMap
 from .display.tables import format_retry_message
 from .errors import CfaiError, InvalidOptionError
+from .i18n import _
 from .session.call import build_target_request
 from .session.session import Session
 from .session.stream import AnswerStream
@@ -39,12 +40,12 @@ class TextStream:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_exc_info: object) -> None:
         self._answer_stream.close()
 
     @property
     def answer(self) -> Answer:
-        """The part of the answer that was received so far."""
+        """The part of the answer received so far."""
         return self._answer_stream.answer
 
 
@@ -68,13 +69,14 @@ def ask(  # noqa: PLR0913 - one argument per field, for completion
     """Send one prompt and return the whole answer.
 
     Args:
-        prompt: The question. Braces are sent as typed: use an f-string for values.
-        model: The model's name, of which the end is enough; "" is the setting `model`.
+        prompt: The prompt. Braces are sent as typed: use an f-string for values.
+        model: The model's name; the part after its last slash is enough. "" is the setting
+            `model`.
         system: System prompt; "" is the setting `system`.
-        max_tokens: Maximum number of tokens of the answer, 1 or more; None is the setting
+        max_tokens: Maximum number of tokens of the answer, at least 1; None is the setting
             `max_tokens` (2048).
         temperature: 0 (most predictable) to 5; None is the setting `temperature`. If that is
-            None too, the model's own default applies.
+            also None, the model's own default applies.
         top_p: 0 to 1: sample only from the most likely tokens with this total probability.
         seed: The same seed gives the same answer, if the model supports it.
         stop: A text, or several; the answer ends before the first of them.
@@ -116,7 +118,7 @@ def ask(  # noqa: PLR0913 - one argument per field, for completion
     with session.open_stream(
         request, target, _report_retry, max_neurons=max_neurons, gateway=gateway
     ) as answer_stream:
-        for _ in answer_stream:
+        for _delta in answer_stream:
             pass
         return answer_stream.answer
 
@@ -247,10 +249,10 @@ def map(  # noqa: A001, PLR0913 - its name everywhere; one argument per field, f
     Args:
         template: The prompt, in which {name} is the row's value in that column.
         data: A data frame or series of pandas or polars, a list of dicts, or a list of texts,
-            whose one column is {text}.
+            whose only column is {text}.
         model: As for `ask`.
         system: As for `ask`.
-        schema: A dict, a pydantic model, or the path of a JSON file: each answer has to match it.
+        schema: A dict, a pydantic model, or the path of a JSON file. Each answer must match it.
         concurrency: Number of parallel calls, 1 to 100.
         max_neurons: Maximum cost of all calls together, in neurons.
         confirm: Ask the user before sending if the estimated cost exceeds the setting
@@ -272,11 +274,11 @@ def map(  # noqa: A001, PLR0913 - its name everywhere; one argument per field, f
         succeeded; and neurons, a float64, 0.0 for cached answers and for repeated prompts.
 
     Raises:
-        InvalidOptionError: An argument is not valid, {name} is not a column, or the user cannot
-            be asked. Nothing was sent.
+        InvalidOptionError: An argument is not valid, {name} is not a column, or the front end
+            can't ask for confirmation. Nothing was sent.
         BudgetExceededError: The map may cost more than a budget has left. Nothing was sent.
         InterruptedAnswerError: The user interrupted the map. Answers are cached.
-        CfaiError: As for `ask`. An error of one row does not stop the map: it is in its column.
+        CfaiError: As for `ask`. An error of one row does not stop the map: see the column error.
     """
     from .batch.map_run import MapOptions
     from .batch.plan import make_plan
@@ -313,13 +315,13 @@ def run(
     """Run a native task of Workers AI and return its unparsed result.
 
     Args:
-        model: The model's name, of which the end is enough.
+        model: The model's name; the part after its last slash is enough.
         payload: The fields of the request, which are sent as JSON, or bytes.
         content_type: MIME type of `payload` if it is bytes.
-        files: Files by field name, in the form that httpx takes. All fields are then sent as
+        files: Files by field name, as for httpx. All fields are then sent as
             multipart/form-data, which the flux-2 models require.
-        on_retry: Called with the error, the seconds to wait and the number of the next attempt
-            before a wait; None prints the reason to stderr.
+        on_retry: Called before a wait, with the error, the seconds to wait and the number of the
+            next attempt. None prints the reason to stderr.
         max_neurons: Maximum cost of this call, in neurons.
 
     Returns:
@@ -353,9 +355,12 @@ def _report_retry(error: CfaiError, seconds: float, next_attempt: int) -> None:
 
 
 def _build_messages(session: Session, prompt: str, system: str) -> list[Message]:
-    prompt_text = require_str(prompt, "The prompt")
+    prompt_text = require_str(prompt, _("The prompt"))
     if not prompt_text.strip():
-        raise InvalidOptionError("The prompt is empty", 'ask("What is a neuron?")')
+        raise InvalidOptionError(
+            _("The prompt is empty"),
+            _("Example: {example}").format(example='ask("What is a neuron?")'),
+        )
     user_message: Message = {"role": "user", "content": prompt_text}
     system_text = system or session.settings.system
     return (
@@ -366,7 +371,7 @@ def _build_messages(session: Session, prompt: str, system: str) -> list[Message]
 
 
 def get_current_session() -> Session:
-    """Return the session of the magics if they are loaded, else one session for this process."""
+    """Return the session of the magics if they are loaded, otherwise that of this process."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
@@ -376,5 +381,5 @@ def get_current_session() -> Session:
 
 @cache
 def get_process_session() -> Session:
-    """Return the session of this process, which is used without the magics."""
+    """Return the session of this process, for use without the magics."""
     return Session(load_settings(get_home_folder()), get_home_folder())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CoursePolicyError, InvalidOptionError
+from .i18n import _, mark, ngettext
 from .secret_patterns import contains_account_id, contains_token
 from .types.usage import CHAT_TASK, TASK_MAX_TOKENS
 from .workers_ai.gateway import parse_gateway_metadata, parse_gateway_name
@@ -36,9 +37,9 @@ UNSAFE_KEY_PATTERN = re.compile(
     re.IGNORECASE,
 )
 URL_OR_PATH_PATTERN = re.compile(r"\w://|^\s*(?:[/\\~]|[a-z]:[/\\])", re.IGNORECASE)
-UNSAFE_VALUE_HINT = (
-    "A course's file comes from others and may name no host, account, credential or path: "
-    "delete that. Nothing is sent before."
+UNSAFE_VALUE_HINT = mark(
+    "cfai.toml comes from others and must not contain hosts, accounts, credentials or paths. "
+    "Remove this; nothing is sent until then."
 )
 COURSE_FILE_NAME = "cfai.toml"
 
@@ -47,7 +48,7 @@ COURSE_FILE_NAME = "cfai.toml"
 class CoursePolicy:
     """The policy of a course's cfai.toml; if `path` is None, everything is allowed.
 
-    `settings` has the values by setting name; cells must not change those in `locked`. Budgets,
+    `settings` has the values by setting name. Cells must not change those in `locked`. Budgets,
     the gateway with its metadata, and the allowed models always apply.
     """
 
@@ -69,7 +70,9 @@ class CoursePolicy:
             return
         extra = request.extra
         if "model" in extra:
-            raise CoursePolicyError("In a course the model is named with -m alone")
+            raise CoursePolicyError(
+                _("cfai.toml allows a model name in -m or model= only, not in extra fields")
+            )
         if not is_local:
             self.check_model(request.model)
         self._check_system(extra.get("messages", request.messages))
@@ -85,7 +88,7 @@ class CoursePolicy:
             return
         if "system" in self.locked:
             raise CoursePolicyError(
-                "The course's file locks the system prompt: ask with %%cfai instead"
+                _("cfai.toml locks the system prompt: use %%cfai instead of a native task")
             )
         self._check_locked("temperature", payload.get("temperature"))
         self._check_max_tokens(_get_max_tokens(payload) or [TASK_MAX_TOKENS])
@@ -95,7 +98,11 @@ class CoursePolicy:
         allowed = self._permitted_models()
         if allowed and not any(matches_name(entry, name) for entry in allowed):
             raise CoursePolicyError(
-                f"The course's file allows {_format_models(allowed)}, not {name}"
+                ngettext(
+                    "cfai.toml allows only the model {models}, not {name}",
+                    "cfai.toml allows only the models {models}, not {name}",
+                    len(allowed),
+                ).format(models=", ".join(allowed), name=name)
             )
 
     def _permitted_models(self) -> tuple[str, ...]:
@@ -123,12 +130,18 @@ class CoursePolicy:
     def _check_gateway(self, value: Any) -> None:
         if self.gateway and value not in ("", self.gateway):
             raise CoursePolicyError(
-                f"The course's file sends questions through gateway {self.gateway}"
+                _("cfai.toml sends all requests through the gateway {gateway}").format(
+                    gateway=self.gateway
+                )
             )
 
     def _check_locked(self, name: str, value: Any) -> None:
         if name in self.locked and value != self.settings[name]:
-            raise CoursePolicyError(f"The course's file locks {name} at {self.settings[name]!r}")
+            raise CoursePolicyError(
+                _("cfai.toml locks {name} at {value!r}").format(
+                    name=name, value=self.settings[name]
+                )
+            )
 
     def _check_max_tokens(self, values: Iterable[Any]) -> None:
         if "max_tokens" not in self.locked:
@@ -136,7 +149,11 @@ class CoursePolicy:
         max_tokens = self.settings["max_tokens"]
         if not all(isinstance(value, int) and 0 < value <= max_tokens for value in values):
             raise CoursePolicyError(
-                f"The course's file allows answers of at most {max_tokens:,} tokens"
+                ngettext(
+                    "cfai.toml limits answers to at most {count:,} token",
+                    "cfai.toml limits answers to at most {count:,} tokens",
+                    max_tokens,
+                ).format(count=max_tokens)
             )
 
     def _check_system(self, messages: "Sequence[Message]") -> None:
@@ -148,7 +165,7 @@ class CoursePolicy:
             _starts_with_prompt(system_message, system_prompt)
             for system_message in system_messages
         ):
-            raise CoursePolicyError("The course's file locks the system prompt: leave -s out")
+            raise CoursePolicyError(_("cfai.toml locks the system prompt: omit -s"))
 
 
 def _get_max_tokens(fields: Mapping[str, Any]) -> list[Any]:
@@ -159,18 +176,14 @@ def _get_max_tokens(fields: Mapping[str, Any]) -> list[Any]:
 
 
 def _starts_with_prompt(message: "Message", system_prompt: str) -> bool:
-    """Whether the message is the system prompt, alone or before an output format's instruction."""
+    """Return whether the message is the system prompt, with or without format instructions."""
     content = str(message.get("content"))
     return content == system_prompt or content.startswith(f"{system_prompt}\n\n")
 
 
 def matches_name(entry: str, name: str) -> bool:
-    """Whether an entry of allowed_models, with or without its author part, names this model."""
+    """Return whether an entry of allowed_models names this model, with or without its author."""
     return name == entry or name.rpartition("/")[2] == entry or entry.rpartition("/")[2] == name
-
-
-def _format_models(names: Sequence[str]) -> str:
-    return f"the model {names[0]}" if len(names) == 1 else f"the models {', '.join(names)}"
 
 
 NO_COURSE = CoursePolicy()
@@ -179,8 +192,8 @@ NO_COURSE = CoursePolicy()
 def read_course(path: Path) -> CoursePolicy:
     """Read and validate a course's cfai.toml.
 
-    Raises InvalidOptionError for a file that can't be read and for keys or values that are not
-    allowed in it.
+    Raises:
+        InvalidOptionError: The file can't be read, or has a key or value that is not allowed.
     """
     data = _read_toml(path)
     try:
@@ -197,17 +210,20 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(_read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidOptionError(
-            f"{path} can't be read: {error}", "Correct or delete it; nothing is sent before."
+            _("{path} can't be read: {reason}").format(path=path, reason=error),
+            _("Correct or delete it; nothing is sent until then."),
         ) from None
 
 
 def _read_text(path: Path) -> str:
     if path.exists() and not path.is_file():  # reading a pipe would block
-        raise ValueError("it is no file")
+        raise ValueError(_("it is not a regular file"))
     with path.open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise ValueError(f"it has more than {MAX_FILE_BYTES:,} bytes")
+        raise ValueError(
+            _("it is larger than {max_bytes:,} bytes").format(max_bytes=MAX_FILE_BYTES)
+        )
     return content.decode("utf-8-sig")  # some editors write a byte order mark
 
 
@@ -215,19 +231,22 @@ def _reject_unsafe_keys(data: Mapping[str, Any]) -> None:
     for name in data:
         if name not in (*COURSE_SETTINGS, *PARSERS):
             hint = (
-                UNSAFE_VALUE_HINT
+                _(UNSAFE_VALUE_HINT)
                 if UNSAFE_KEY_PATTERN.search(name)
-                else f"It may set {', '.join(_allowed_keys())}."
+                else _("Allowed keys: {keys}.").format(keys=", ".join(_allowed_keys()))
             )
-            raise InvalidOptionError(f"it names {name}, which a course's file does not set", hint)
+            raise InvalidOptionError(_("{key} is not allowed in cfai.toml").format(key=name), hint)
     for name, text in _iter_texts("", data):
         if contains_token(text) or contains_account_id(text):
             raise InvalidOptionError(
-                f"{name} holds what looks like a token or an account id", UNSAFE_VALUE_HINT
+                _("{key} contains what looks like a token or an account id").format(key=name),
+                _(UNSAFE_VALUE_HINT),
             )
     for name, text in _iter_texts("metadata", data.get("metadata")):
         if URL_OR_PATH_PATTERN.search(text):
-            raise InvalidOptionError(f"{name} holds an address or a path", UNSAFE_VALUE_HINT)
+            raise InvalidOptionError(
+                _("{key} contains a URL or a path").format(key=name), _(UNSAFE_VALUE_HINT)
+            )
 
 
 def _allowed_keys() -> list[str]:
@@ -244,7 +263,7 @@ def _iter_texts(key_path: str, value: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             inner_path = f"{key_path}.{key}" if key_path else key
-            yield key_path or "a name", key
+            yield key_path or _("a key"), key
             yield from _iter_texts(inner_path, item)
 
 
@@ -262,7 +281,12 @@ def _parse_data(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     missing = [name for name in policy_fields.get("locked", ()) if name not in settings]
     if missing:
         raise InvalidOptionError(
-            f"it locks {', '.join(missing)} without setting it", "Set it there too."
+            ngettext(
+                "locked contains {names}, but cfai.toml does not set it",
+                "locked contains {names}, but cfai.toml does not set them",
+                len(missing),
+            ).format(names=", ".join(missing)),
+            _("Add a value for each locked setting."),
         )
     return {**policy_fields, "settings": settings}
 
@@ -271,20 +295,29 @@ def _check_settings(settings: Mapping[str, Any], allowed_models: tuple[str, ...]
     if "model" in settings:
         _parse_model_name(settings["model"])
         if allowed_models and settings["model"] not in allowed_models:
-            raise InvalidOptionError("its model is none of its allowed_models", "Add it to them.")
+            raise InvalidOptionError(
+                _("the default model {model} is not in allowed_models").format(
+                    model=settings["model"]
+                ),
+                _("Add it to allowed_models."),
+            )
     for name, value in settings.items():
         if isinstance(value, bool):
             raise InvalidOptionError(
-                f"{name} is {str(value).lower()}", "Give it a text or a number."
+                _("{key} is {value}").format(key=name, value=str(value).lower()),
+                _("Use a string or a number."),
             )
     if settings.get("local", "") not in ("", "small"):
-        raise InvalidOptionError('local may be "small" or "" here', UNSAFE_VALUE_HINT)
+        raise InvalidOptionError(
+            _('local must be "small" or "" in cfai.toml'), _(UNSAFE_VALUE_HINT)
+        )
 
 
 def _resolve_recording(value: Any, folder: Path) -> Any:
     """Return "MODE" or "MODE:PATH" with the cassette's absolute path.
 
-    Raises InvalidOptionError for a path outside the course's folder.
+    Raises:
+        InvalidOptionError: The path is outside the folder of cfai.toml.
     """
     mode, colon, name = value.partition(":") if isinstance(value, str) else (value, "", "")
     if not colon:
@@ -292,22 +325,27 @@ def _resolve_recording(value: Any, folder: Path) -> Any:
     path = Path(os.path.normpath(folder / name))
     if not name or not path.resolve().is_relative_to(folder.resolve()) or path.is_dir():
         raise InvalidOptionError(
-            "its recording is no file of the course's folder",
-            f'Name one in or below it: recording = "{mode}:answers.cfai.jsonl".',
+            _("recording is not a file in the folder of cfai.toml"),
+            _("Use a file in or below that folder: {example}").format(
+                example=f'recording = "{mode}:answers.cfai.jsonl"'
+            ),
         )
     return f"{mode}:{path.absolute()}"
 
 
 def _parse_model_name(name: Any) -> str:
     if not isinstance(name, str) or not MODEL_NAME_PATTERN.fullmatch(name):
-        raise InvalidOptionError(f"{name!r} is no model's name", "%cfai models lists the names.")
+        raise InvalidOptionError(
+            _("{name!r} is not a model name").format(name=name), _("%cfai models lists the names.")
+        )
     return name
 
 
 def _parse_models(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise InvalidOptionError(
-            "allowed_models is no list of names", 'allowed_models = ["NAME", "NAME"]'
+            _("allowed_models is not a list of names"),
+            _("Example: {example}").format(example='allowed_models = ["NAME", "NAME"]'),
         )
     return tuple(map(_parse_model_name, value))
 
@@ -315,7 +353,8 @@ def _parse_models(value: Any) -> tuple[str, ...]:
 def _parse_budgets(value: Any) -> "tuple[tuple[Scope, float], ...]":
     if not isinstance(value, dict) or not set(value) <= set(BUDGET_SCOPES):
         raise InvalidOptionError(
-            f"budget takes {', '.join(BUDGET_SCOPES)}", "[budget] and below it day = 2000"
+            _("budget must be a table with the keys {keys}").format(keys=", ".join(BUDGET_SCOPES)),
+            _("Write [budget], and day = 2000 on the next line."),
         )
     return tuple(
         (BUDGET_SCOPES[name], _parse_neurons(name, amount)) for name, amount in value.items()
@@ -325,7 +364,8 @@ def _parse_budgets(value: Any) -> "tuple[tuple[Scope, float], ...]":
 def _parse_neurons(name: str, value: Any) -> float:
     if not _is_number(value) or not 0 <= value < math.inf:
         raise InvalidOptionError(
-            f"budget.{name} is no number of neurons", "Write for example day = 2000."
+            _("{key} is not a number of neurons").format(key=f"budget.{name}"),
+            _("Example: {example}").format(example="day = 2000"),
         )
     return float(value)
 
@@ -337,12 +377,15 @@ def _is_number(value: Any) -> bool:
 def _parse_locked(value: Any) -> frozenset[str]:
     if not isinstance(value, list) or not set(map(str, value)) <= set(LOCKABLE_SETTINGS):
         raise InvalidOptionError(
-            f"locked takes {', '.join(LOCKABLE_SETTINGS)}", 'locked = ["system"]'
+            _("locked must be a list with any of {names}").format(
+                names=", ".join(LOCKABLE_SETTINGS)
+            ),
+            _("Example: {example}").format(example='locked = ["system"]'),
         )
     return frozenset(value)
 
 
-# The keys of cfai.toml other than settings: the field of CoursePolicy and the parser of each.
+# Keys of cfai.toml that are not settings, with their field of CoursePolicy and their parser.
 PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "allowed_models": ("allowed_models", _parse_models),
     "budget": ("budgets", _parse_budgets),

@@ -1,7 +1,7 @@
 """Run the fork hooks of objects that a forked child must not share with its parent.
 
 `fork` copies sockets, SQLite connections, file locks and thread locks, but they belong to the
-parent: two processes that read one socket receive each other's answers. Each object that owns
+parent. If two processes read one socket, they receive each other's answers. Each object that owns
 such a resource registers here and replaces it in the child.
 """
 

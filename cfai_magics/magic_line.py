@@ -2,7 +2,7 @@
 
 import re
 
-# A quote counts only at the start of a word or after KEY=, so that don't and {"a":1} stay whole.
+# Quotes count only at the start of a word or after KEY=, so don't and {"a":1} are one word each.
 WORD_PATTERN = re.compile(
     r"""(?P<key>[^\s"'=]+=)?(?P<quote>["'])(?P<quoted>(?:\\(?P=quote)|(?!(?P=quote)).)*)(?P=quote)(?!\S)
     |(?P<plain>\S+)""",

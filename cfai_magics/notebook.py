@@ -1,4 +1,4 @@
-"""Read the open notebook: its path, its `%%cfai` cells, its outputs' metadata and its errors."""
+"""Read the open notebook: its path, `%%cfai` cells, output metadata and errors."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from traceback import TracebackException
 from typing import Any, NamedTuple
 
 from .errors import CfaiError, InvalidOptionError
+from .i18n import _
 from .magic_line import split_magic_line
 from .types.provenance import METADATA_MIME_TYPE
 
@@ -36,11 +37,11 @@ def find_notebook_path(environ: Mapping[str, str], namespace: Mapping[str, Any])
 def describe_front_end(environ: Mapping[str, str], shell: object) -> str:
     """Return the name of the user's front end, detected from the environment and the shell."""
     if shell is None:
-        return "a shell"
+        return _("a shell")
     if not hasattr(shell, "kernel"):
-        return "IPython in a terminal"
+        return _("IPython in a terminal")
     detected = (name for variable, name in FRONT_END_VARIABLES.items() if variable in environ)
-    return f"a kernel of {next(detected, 'Jupyter')}"
+    return _("a kernel of {frontend}").format(frontend=next(detected, "Jupyter"))
 
 
 class CellError(NamedTuple):
@@ -75,14 +76,14 @@ class CellErrors:
         is_excluded = isinstance(error, (CfaiError, KeyboardInterrupt, SystemExit))
         if error is None or is_excluded or not result.execution_count:
             return
-        self._errors_by_number.pop(result.execution_count, None)  # keeps the order of failures
+        self._errors_by_number.pop(result.execution_count, None)  # keep the order of failures
         traceback = format_traceback(error, self._find_cell_name)
         self._errors_by_number[result.execution_count] = CellError(
             result.execution_count, result.info.raw_cell, traceback
         )
 
     def _new_last_value(self) -> BaseException | None:
-        """Return the new `sys.last_value`: some magics, as %%time of IPython 8, catch errors."""
+        """Return `sys.last_value` if it is new: magics such as IPython 8's %%time catch errors."""
         value = getattr(sys, "last_value", None)
         new_value, self._last_value = (None if value is self._last_value else value), value
         return new_value
@@ -95,13 +96,13 @@ class CellErrors:
 
     def __getitem__(self, number: int) -> str:
         if number not in self._errors_by_number:
-            raise LookupError(f"In[{number}] did not fail")
+            raise LookupError(_("In[{number}] did not fail").format(number=number))
         return self._errors_by_number[number].traceback
 
     def __str__(self) -> str:
         last = self.find()
         if last is None:
-            raise LookupError("no cell has failed so far")
+            raise LookupError(_("no cell has failed so far"))
         return last.traceback
 
 
@@ -149,7 +150,8 @@ class CfaiCell(NamedTuple):
 def read_cfai_cells(path: Path, parser: ArgumentParser) -> list[CfaiCell]:
     """Return the `%%cfai` cells of a notebook file.
 
-    Raises InvalidOptionError if the file is not a notebook.
+    Raises:
+        InvalidOptionError: The file can't be read or is not a notebook.
     """
     return [
         _parse_cell(number, source, parser)
@@ -161,7 +163,8 @@ def read_cfai_cells(path: Path, parser: ArgumentParser) -> list[CfaiCell]:
 def read_provenances(path: Path) -> list[dict[str, Any]]:
     """Return the provenance entries in the output metadata of a notebook, in order.
 
-    Raises InvalidOptionError if the file is not a notebook.
+    Raises:
+        InvalidOptionError: The file can't be read or is not a notebook.
     """
     outputs = (
         o for cell in _read_cells(path) if isinstance(cell, dict) for o in _get_outputs(cell)
@@ -192,7 +195,7 @@ def _get_outputs(cell: dict[str, Any]) -> list[Any]:
 
 
 def _parse_cell(number: int, source: str, parser: ArgumentParser) -> CfaiCell:
-    line, _, text = source.partition("\n")
+    line, _separator, text = source.partition("\n")
     try:
         options = parser.parse_args(split_magic_line(line.removeprefix(CELL_MAGIC)))
     except CfaiError as error:
@@ -213,9 +216,11 @@ def _read_cells(path: Path) -> list[Any]:
         return list(notebook["cells"])
     except OSError as error:
         raise InvalidOptionError(
-            f"{path} can't be read: {error.strerror}", "Check the path."
+            _("{path} can't be read: {reason}").format(path=path, reason=error.strerror),
+            _("Check the path."),
         ) from None
     except (ValueError, KeyError, TypeError):
         raise InvalidOptionError(
-            f"{path} is no notebook of the present format", "Open and save it in JupyterLab."
+            _("{path} is not a notebook in the current format").format(path=path),
+            _("Open and save it in JupyterLab."),
         ) from None

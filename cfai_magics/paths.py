@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from .errors import InvalidOptionError
+from .i18n import _
 from .texts import shorten
 
-MAX_SHOWN_CHARS = (
-    60  # of a path in an error, because a long text may have been meant for another option
-)
+# Of a path in an error. A long text may be the value of another option.
+MAX_SHOWN_CHARS = 60
 
 
 def parse_user_path(value: str | Path) -> Path:
-    """Return a path with ~ expanded; raises InvalidOptionError if it is not a valid path."""
+    """Return a path with ~ expanded. Raises InvalidOptionError if it is not a valid path."""
     try:
         path = Path(value).expanduser()
         path.exists()  # OSError if it is too long or not allowed
@@ -20,8 +20,9 @@ def parse_user_path(value: str | Path) -> Path:
         text = str(value)
         shortened = shorten(text, MAX_SHOWN_CHARS)
         raise InvalidOptionError(
-            f"{shortened} is not a valid path: {reason}", "Check the path."
+            _("{path} is not a valid path: {reason}").format(path=shortened, reason=reason),
+            _("Check the path."),
         ) from None
     if "\0" in str(path):
-        raise InvalidOptionError("A path holds a null character", "Check the path.")
+        raise InvalidOptionError(_("The path contains a null character"), _("Check the path."))
     return path

@@ -1,4 +1,4 @@
-"""Keep secrets out of reprs, tracebacks, pickles and the environment's output."""
+"""Keep secrets out of reprs, tracebacks and pickles, and out of reprs of the environment."""
 
 import os
 import re
@@ -42,7 +42,7 @@ def note_raise_location(error: BaseException, traceback: TracebackType | None) -
 
 
 class Secret:
-    """A secret text: repr, str and pickle never show it, only `reveal` returns it."""
+    """A secret text: only `reveal` returns it. repr and str hide it, and pickling fails."""
 
     __slots__ = ("__reveal",)
 
@@ -64,11 +64,11 @@ class Secret:
         return self.__reveal
 
     def is_in(self, text: str) -> bool:
-        """Whether the text contains the secret."""
+        """Return whether the text contains the secret."""
         return bool(self) and self.__reveal() in text
 
     def matches(self, pattern: re.Pattern[str]) -> bool:
-        """Whether the pattern matches the whole secret."""
+        """Return whether the pattern matches the whole secret."""
         return bool(pattern.fullmatch(self.__reveal()))
 
     def __bool__(self) -> bool:
@@ -84,7 +84,7 @@ class Secret:
         return hash(self.__reveal())
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not written anywhere")
+        raise TypeError("a Secret cannot be pickled")
 
 
 class Unpicklable:
@@ -97,8 +97,8 @@ class Unpicklable:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"{type(self).__name__} holds an API token and cannot be pickled: "
-            "make one in each process"
+            f"{type(self).__name__} contains an API token or connections and cannot be pickled: "
+            "create one in each process"
         )
 
 
@@ -148,5 +148,5 @@ class Environment(Unpicklable, Mapping[str, str]):
 
 
 def get_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Return `variables` as an Environment; None means those of this process."""
+    """Return `variables` as an Environment; None uses the environment of this process."""
     return variables if isinstance(variables, Environment) else Environment(variables)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import InvalidOptionError
+from .i18n import _
 from .secret import Secret
 
 ACCOUNT_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
@@ -20,22 +21,22 @@ UNPREFIXED_TOKEN_PATTERN = re.compile(
 
 
 def looks_like_account_id(text: str) -> bool:
-    """Whether a text has the form of an account id: 32 hexadecimal characters."""
+    """Return whether a text has the form of an account id: 32 hexadecimal characters."""
     return bool(ACCOUNT_ID_PATTERN.fullmatch(text.lower()))
 
 
 def contains_account_id(text: str) -> bool:
-    """Whether a part of the text has the form of an account id."""
+    """Return whether a part of the text has the form of an account id."""
     return bool(ACCOUNT_ID_IN_TEXT_PATTERN.search(text.lower()))
 
 
 def contains_prefixed_token(text: str | Secret) -> bool:
-    """Whether a part of the text has the newer, unambiguous form of an API token (cf…t_)."""
+    """Return whether the text contains an API token of the newer, unambiguous form (cf…t_)."""
     return bool(PREFIXED_TOKEN_PATTERN.search(text.reveal() if isinstance(text, Secret) else text))
 
 
 def contains_token(text: str) -> bool:
-    """Whether a part of the text has the newer or older form of an API token."""
+    """Return whether a part of the text has the newer or older form of an API token."""
     return contains_prefixed_token(text) or bool(UNPREFIXED_TOKEN_PATTERN.search(text))
 
 
@@ -51,14 +52,19 @@ def scan_notebook(
 ) -> list[SecretFinding]:
     """Return the locations of secrets in a notebook file.
 
-    These are the `known_secrets`, given as (name, secret), and everything that looks like an API
-    token. Raises InvalidOptionError if the file is not a notebook.
+    Args:
+        path: The notebook file.
+        known_secrets: Secrets to find, each with a name. Texts that look like an API token are
+            always found.
+
+    Raises:
+        InvalidOptionError: The file can't be read or is not a notebook.
     """
     findings: dict[SecretFinding, None] = {}
     for location, text in _iter_texts(_read_notebook(path)):
         kind = next((name for name, secret in known_secrets if secret.is_in(text)), "")
         if kind or contains_token(text):
-            findings[SecretFinding(location, kind or "what looks like an API token")] = None
+            findings[SecretFinding(location, kind or _("what looks like an API token"))] = None
     return list(findings)
 
 
@@ -67,24 +73,32 @@ def _read_notebook(path: Path) -> dict[str, Any]:
         notebook = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidOptionError(
-            f"{path} can't be read: {error.strerror}", "Check the path."
+            _("{path} can't be read: {reason}").format(path=path, reason=error.strerror),
+            _("Check the path."),
         ) from None
     except (ValueError, RecursionError):
         notebook = None
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
-        raise InvalidOptionError(f"{path} is no notebook of the present format", "Check the path.")
+        raise InvalidOptionError(
+            _("{path} is not a notebook in the current format").format(path=path),
+            _("Check the path."),
+        )
     return notebook
 
 
 def _iter_texts(notebook: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield all texts of a notebook, each with its location."""
     for number, cell in enumerate(notebook["cells"], start=1):
-        cell = cell if isinstance(cell, dict) else {"source": cell}  # noqa: PLW2901 - made whole
+        cell = cell if isinstance(cell, dict) else {"source": cell}  # noqa: PLW2901 - a malformed cell
         for key, value in cell.items():
-            location = f"cell {number}" if key == "source" else f"cell {number}, {key}"
+            location = (
+                _("cell {number}").format(number=number)
+                if key == "source"
+                else _("cell {number}, {key}").format(number=number, key=key)
+            )
             yield from ((location, text) for text in _iter_strings(value))
     notebook_metadata = {part: value for part, value in notebook.items() if part != "cells"}
-    yield from (("the notebook's metadata", text) for text in _iter_strings(notebook_metadata))
+    yield from ((_("the notebook's metadata"), text) for text in _iter_strings(notebook_metadata))
 
 
 def _iter_strings(value: Any) -> Iterator[str]:

@@ -26,6 +26,7 @@ from . import state_files
 from .arguments import MAX_TEMPERATURE
 from .course import NO_COURSE, CoursePolicy, find_course
 from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
+from .i18n import _, mark, ngettext
 from .secret import call_without_traceback
 from .texts import shorten
 
@@ -42,9 +43,10 @@ MAX_CAUSE_CHARS = 300  # of an error's cause, which may quote a value of any len
 
 
 def get_home_folder() -> Path:
-    """Return the folder for all state: CFAI_HOME, or platformdirs' user data folder of "cfai".
+    """Return the state folder: CFAI_HOME, or platformdirs' user data folder of "cfai".
 
-    Raises SetupError if that path cannot be a folder.
+    Raises:
+        SetupError: The path is not usable as a folder.
     """
     return call_without_traceback(_resolve_home_folder)
 
@@ -55,7 +57,7 @@ def _resolve_home_folder() -> Path:
         return _require_usable(_to_absolute_path(env_value), HOME_VARIABLE)
     from platformdirs import user_data_path
 
-    return _require_usable(user_data_path("cfai", appauthor=False), "The folder for state")
+    return _require_usable(user_data_path("cfai", appauthor=False), _("The state folder"))
 
 
 def _to_absolute_path(path_text: str) -> Path:
@@ -64,9 +66,12 @@ def _to_absolute_path(path_text: str) -> Path:
         return Path(path_text).expanduser().absolute()
     except (OSError, RuntimeError) as error:  # no such user, no working directory
         raise SetupError(
-            f"{HOME_VARIABLE} is {path_text}, which cannot be resolved: "
-            f"{state_files.describe_error(error)}",
-            f"Set {HOME_VARIABLE} to the full path of a folder, or unset it.",
+            _("{variable} is {path}, which can't be resolved: {reason}").format(
+                variable=HOME_VARIABLE, path=path_text, reason=state_files.describe_error(error)
+            ),
+            _("Set {variable} to the full path of a folder, or unset it.").format(
+                variable=HOME_VARIABLE
+            ),
         ) from None
 
 
@@ -74,8 +79,12 @@ def _require_usable(folder: Path, description: str) -> Path:
     unusable_reason = state_files.get_unusable_reason(folder)
     if unusable_reason:
         raise SetupError(
-            f"{description} is {folder}, which cannot be used: {unusable_reason}",
-            f"Set {HOME_VARIABLE} to the path of a folder, or unset it.",
+            _("{description} is {path}, which can't be used: {reason}").format(
+                description=description, path=folder, reason=unusable_reason
+            ),
+            _("Set {variable} to the path of a folder, or unset it.").format(
+                variable=HOME_VARIABLE
+            ),
         )
     return folder
 
@@ -136,59 +145,76 @@ def _as_float(value: Any) -> Any:
 
 
 class Cfai(Configurable):
-    """Ask Cloudflare Workers AI from a notebook cell."""
+    """Settings of the cfai magics."""
 
     # The course's policy, and the value and source of each setting that is not the default.
     course: CoursePolicy = NO_COURSE
     origins: Mapping[str, tuple[Any, str]] = MappingProxyType({})
 
     model = Unicode(
-        DEFAULT_MODEL, help="Model asked where a cell names none; a short name will do."
+        DEFAULT_MODEL,
+        help=mark("Default model; the part of its name after the last slash is enough."),
     ).tag(config=True)
-    system = Unicode("", help="System prompt sent where a cell gives none.").tag(config=True)
+    system = Unicode("", help=mark("Default system prompt.")).tag(config=True)
     temperature = FiniteCFloat(
         None,
         allow_none=True,
         min=0.0,
         max=MAX_TEMPERATURE,
-        help="Temperature sent where a cell gives none; None sends none.",
+        help=mark("Default temperature; None uses the model's own default."),
     ).tag(config=True)
-    max_tokens = StrictInt(2048, min=1, help="Most tokens an answer may have.").tag(config=True)
-    format = Enum(FORMATS, default_value="markdown", help="Form of answers.").tag(config=True)
+    max_tokens = StrictInt(2048, min=1, help=mark("Maximum number of tokens per answer.")).tag(
+        config=True
+    )
+    format = Enum(FORMATS, default_value="markdown", help=mark("Default format of answers.")).tag(
+        config=True
+    )
     table_rows = StrictInt(
-        30, min=0, help="Most rows of a table that {{…}} puts into a prompt."
+        30, min=0, help=mark("Maximum number of rows of a table that {{…}} inserts into a prompt.")
     ).tag(config=True)
     value_characters = StrictInt(
-        20_000, min=100, help="Most characters of one value that {{…}} puts into a prompt."
+        20_000,
+        min=100,
+        help=mark("Maximum number of characters of a value that {{…}} inserts into a prompt."),
     ).tag(config=True)
     confirm_neurons = FiniteFloat(
-        1_000.0, min=0.0, help="Neurons that a map may cost at most without being confirmed."
+        1_000.0,
+        min=0.0,
+        help=mark("A map that may cost more neurons than this asks for confirmation."),
     ).tag(config=True)
     footer = Enum(
-        ("full", "short", "off"), default_value="full", help="The line under an answer."
+        ("full", "short", "off"), default_value="full", help=mark("Usage line under an answer.")
     ).tag(config=True)
     local = Unicode(
-        "", help='"small" or a GGUF file\'s path: answer from that model on this machine.'
+        "",
+        help=mark('Local model that answers on this machine: "small" or the path of a GGUF file.'),
     ).tag(config=True)
     gateway = Unicode(
-        "", help="AI Gateway of the account through which questions go; empty is directly."
+        "", help=mark("Name of the AI Gateway that requests go through; empty: none.")
     ).tag(config=True)
     metadata: "Dict[str, str | float | bool]" = Dict(
-        help="What that gateway counts and limits by: for example student and course."
+        help=mark("Metadata for logs and spend limits of the gateway, such as student and course.")
     ).tag(config=True)
     base_url = Unicode(
-        "", help="Address of another OpenAI-compatible server that answers instead, with its /v1."
+        "",
+        help=mark("URL of another OpenAI-compatible server that answers instead, including /v1."),
     ).tag(config=True)
     recording = Unicode(
         "",
-        help="auto, only, refresh or off, or MODE:PATH; where it is empty, a recording that lies "
-        "beside the notebook is replayed.",
+        help=mark(
+            "Record mode: auto, only, refresh or off, or MODE:PATH; empty: replay the recording "
+            "next to the notebook, if there is one."
+        ),
     ).tag(config=True)
     timeout = FiniteFloat(
         240.0,
         min=1.0,
         max=MAX_TIMEOUT_SECONDS,
-        help="Seconds to wait for the next piece of an answer.",
+        help=mark("Maximum seconds to wait for the next piece of an answer."),
+    ).tag(config=True)
+    language = Unicode(
+        "",
+        help=mark("Language of messages, such as zh-CN; empty: that of JupyterLab or the system."),
     ).tag(config=True)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -199,8 +225,10 @@ class Cfai(Configurable):
             raise
         except TraitError as error:
             raise InvalidSettingError(
-                f"{name} cannot be set: {shorten(str(error), MAX_CAUSE_CHARS)}",
-                "%config Cfai shows all settings; this one stays as it was.",
+                _("Can't set {name}: {reason}").format(
+                    name=name, reason=shorten(str(error), MAX_CAUSE_CHARS)
+                ),
+                _("The setting is unchanged. %config Cfai lists all settings."),
             ) from None
 
     @validate("recording")
@@ -208,7 +236,11 @@ class Cfai(Configurable):
         value = proposal["value"]
         if value and value.partition(":")[0] not in RECORD_MODES:
             modes = ", ".join(RECORD_MODES)
-            raise TraitError(f"recording is {value!r}, which begins with none of {modes}")
+            raise TraitError(
+                _("recording is {value!r}; it must start with one of {modes}").format(
+                    value=value, modes=modes
+                )
+            )
         return self._validate_with_course(proposal)
 
     @validate("model", "system", "temperature", "max_tokens", "local", "gateway", "base_url")
@@ -221,18 +253,21 @@ class Cfai(Configurable):
 
     @property
     def size_limits(self) -> "SizeLimits":
-        """The most of a value that is sent for a `{{…}}`."""
+        """The size limits of a value that `{{…}}` inserts into a prompt."""
         from .prompt.serialize import SizeLimits
 
         return SizeLimits(self.table_rows, self.value_characters)
 
     def get_origin(self, name: str) -> str:
-        """Return the source of a setting's current value: a file, "default" or "this kernel"."""
+        """Return the source of a setting's current value: a file, "default" or "this kernel".
+
+        The text is in English: `_` translates it when it is shown.
+        """
         value = getattr(self, name)
         recorded_value, origin = self.origins.get(
-            name, (self.traits()[name].default_value, "default")
+            name, (self.traits()[name].default_value, mark("default"))
         )
-        return origin if value == recorded_value else "this kernel"
+        return origin if value == recorded_value else mark("this kernel")
 
 
 def load_settings(
@@ -240,20 +275,22 @@ def load_settings(
 ) -> Cfai:
     """Return the settings from settings.toml, IPython's configuration and the course's cfai.toml.
 
-    Each source overrides those before it. The course's file is searched for once, in the working
-    directory and its parents, so that its policy still applies after a cell changes the
-    directory. Raises InvalidOptionError if a value in one of them is not valid.
+    Each source overrides those before it. cfai.toml is searched for once, in the working
+    directory and its parents. So its policy still applies after a cell changes the directory.
+
+    Raises:
+        InvalidOptionError: A value in one of the sources is not valid.
     """
     course = find_course(working_directory or Path.cwd())
     ipython_settings = (config or Config()).get("Cfai", {})
     layers = (
-        (read_settings_file(folder), str(folder / SETTINGS_FILE_NAME), "Correct or delete it."),
+        (read_settings_file(folder), str(folder / SETTINGS_FILE_NAME), _("Correct or delete it.")),
         (
             ipython_settings,
-            "IPython's configuration",
-            "Correct ipython_config.py; what %config set ends with the kernel.",
+            mark("IPython's configuration"),
+            _("Correct ipython_config.py; a value set with %config lasts until the kernel ends."),
         ),
-        (course.settings, str(course.path), "Correct it; nothing is sent before."),
+        (course.settings, str(course.path), _("Correct it; nothing is sent until then.")),
     )
     merged = Config()
     origins: dict[str, tuple[Any, str]] = {}
@@ -272,15 +309,20 @@ def _build_settings(config: Config, source: str, fix_hint: str) -> Cfai:
         cause = (
             error.cause if isinstance(error, CfaiError) else shorten(str(error), MAX_CAUSE_CHARS)
         )
-        raise InvalidOptionError(f"In {source}: {cause}", fix_hint) from None
+        raise InvalidOptionError(
+            _("In {source}: {cause}").format(source=_(source), cause=cause), fix_hint
+        ) from None
     except RecursionError:
-        raise InvalidOptionError(f"In {source}: a value is nested too deeply", fix_hint) from None
+        raise InvalidOptionError(
+            _("In {source}: a value is nested too deeply").format(source=_(source)), fix_hint
+        ) from None
 
 
 def read_settings_file(folder: Path) -> dict[str, Any]:
     """Return the settings in the folder's settings.toml by name; empty if the file is missing.
 
-    Raises InvalidOptionError if the file can't be read or has an unknown name.
+    Raises:
+        InvalidOptionError: The file can't be read or has an unknown name.
     """
     path = folder / SETTINGS_FILE_NAME
     state_files.restrict_folder(folder)
@@ -291,23 +333,32 @@ def read_settings_file(folder: Path) -> dict[str, Any]:
         return {}
     except state_files.UnreadableFileError as reason:
         raise InvalidOptionError(
-            f"{path} can't be read: {reason}", "Correct or delete it."
+            _("{path} can't be read: {reason}").format(path=path, reason=reason),
+            _("Correct or delete it."),
         ) from None
     import tomllib
 
     try:
         values = tomllib.loads(text)
     except ValueError as error:
-        cause = f"{path} can't be read: {shorten(str(error), MAX_CAUSE_CHARS)}"
-        raise InvalidOptionError(cause, "Correct or delete it.") from None
+        cause = _("{path} can't be read: {reason}").format(
+            path=path, reason=shorten(str(error), MAX_CAUSE_CHARS)
+        )
+        raise InvalidOptionError(cause, _("Correct or delete it.")) from None
     except RecursionError:
         raise InvalidOptionError(
-            f"{path} can't be read: it is nested too deeply", "Correct or delete it."
+            _("{path} can't be read: it is nested too deeply").format(path=path),
+            _("Correct or delete it."),
         ) from None
     unknown_names = sorted(set(values) - set(Cfai.class_trait_names(config=True)))
     if unknown_names:
         raise InvalidOptionError(
-            f"{path} names no setting: {', '.join(unknown_names)}", "%config Cfai lists them."
+            ngettext(
+                "{path} has an unknown setting: {names}",
+                "{path} has unknown settings: {names}",
+                len(unknown_names),
+            ).format(path=path, names=", ".join(unknown_names)),
+            _("%config Cfai lists all settings."),
         )
     return values
 
@@ -315,7 +366,8 @@ def read_settings_file(folder: Path) -> dict[str, Any]:
 def update_settings_file(folder: Path, changes: Mapping[str, str | float | None]) -> None:
     """Merge changes into the folder's settings.toml; None removes a setting.
 
-    Raises SetupError if the file can't be written.
+    Raises:
+        SetupError: The file can't be written.
     """
     merged = read_settings_file(folder) | dict(changes)
     values = {name: value for name, value in merged.items() if value is not None}
@@ -324,8 +376,10 @@ def update_settings_file(folder: Path, changes: Mapping[str, str | float | None]
         state_files.write_text(folder / SETTINGS_FILE_NAME, "".join(lines))
     except OSError as error:
         raise SetupError(
-            f"{folder / SETTINGS_FILE_NAME} can't be written: {error.strerror}",
-            "Set CFAI_HOME to a folder that can be.",
+            _("{path} can't be written: {reason}").format(
+                path=folder / SETTINGS_FILE_NAME, reason=error.strerror
+            ),
+            _("Set {variable} to a writable folder.").format(variable=HOME_VARIABLE),
         ) from None
 
 

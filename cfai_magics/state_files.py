@@ -13,6 +13,8 @@ from errno import EINVAL
 from pathlib import Path
 from secrets import token_hex
 
+from .i18n import _
+
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 OTHERS_MASK = 0o077  # permissions of group and others
@@ -23,7 +25,7 @@ STATE_SUFFIXES = {
     *(".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal"),
     *(".toml", ".json", ".jsonl", ".lock", ".log", ".gguf"),
 }
-# SQLite creates them with the mode of the database file
+# SQLite creates these with the mode of the database file.
 SQLITE_SIDE_FILE_SUFFIXES = (
     "-wal",
     "-shm",
@@ -53,10 +55,11 @@ def describe_error(error: Exception) -> str:
 def create_folder(folder: Path) -> None:
     """Create a state folder and its missing parents for this user only, or restrict it.
 
-    Raises OSError if the path is not a valid folder.
+    Raises:
+        OSError: The path is not a valid folder.
     """
     if "\0" in str(folder):
-        raise OSError(EINVAL, "the path contains a null character")
+        raise OSError(EINVAL, _("the path contains a null character"))
     if folder.is_dir():
         restrict_folder(folder)
         return
@@ -107,10 +110,10 @@ def get_unusable_reason(folder: Path) -> str:
     try:
         folder_stat = folder.stat()
     except FileNotFoundError:
-        return "it is a link to a missing folder" if folder.is_symlink() else ""
+        return _("it is a link to a missing folder") if folder.is_symlink() else ""
     except (OSError, ValueError) as error:
         return describe_error(error)
-    return "" if stat.S_ISDIR(folder_stat.st_mode) else "it is not a folder"
+    return "" if stat.S_ISDIR(folder_stat.st_mode) else _("it is not a folder")
 
 
 # --- files
@@ -133,14 +136,15 @@ def restrict_file(path: Path) -> None:
 def create_file(path: Path) -> None:
     """Create an empty file for this user only, or restrict it and its SQLite side files.
 
-    Raises OSError if the path is not a regular file.
+    Raises:
+        OSError: The path is not a regular file.
     """
     create_folder(path.parent)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
         return
     if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(f"{path.name} is not a regular file")
+        raise OSError(_("{name} is not a regular file").format(name=path.name))
     restrict_file(path)
     for suffix in SQLITE_SIDE_FILE_SUFFIXES:
         restrict_file(path.with_name(f"{path.name}{suffix}"))
@@ -149,28 +153,39 @@ def create_file(path: Path) -> None:
 def read_text(path: Path, max_bytes: int = MAX_BYTES, errors: str = "strict") -> str:
     """Return the text of a UTF-8 file, without its byte order mark.
 
-    Invalid UTF-8 is an error unless `errors` is "replace". Raises MissingFileError if the file
-    does not exist, and UnreadableFileError if it is not a regular file, is larger than
-    `max_bytes` or can't be read.
+    Args:
+        path: The file.
+        max_bytes: Maximum size of the file.
+        errors: "strict", or "replace" to accept invalid UTF-8.
+
+    Raises:
+        MissingFileError: The file does not exist.
+        UnreadableFileError: The path is not a regular file, or the file can't be read, is larger
+            than `max_bytes` or is not UTF-8.
     """
     try:
         file_stat = path.stat()
         if not stat.S_ISREG(file_stat.st_mode):
-            kind = "a folder" if stat.S_ISDIR(file_stat.st_mode) else "no regular file"
-            raise UnreadableFileError(f"it is {kind}")
+            raise UnreadableFileError(
+                _("it is a folder")
+                if stat.S_ISDIR(file_stat.st_mode)
+                else _("it is not a regular file")
+            )
         if file_stat.st_size > max_bytes:
-            raise UnreadableFileError(f"it has more than {max_bytes:,} bytes")
+            raise UnreadableFileError(
+                _("it is larger than {max_bytes:,} bytes").format(max_bytes=max_bytes)
+            )
         return path.read_bytes().decode("utf-8-sig", errors)
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingFileError("there is no such file") from None
+        raise MissingFileError(_("the file does not exist")) from None
     except UnicodeDecodeError:
-        raise UnreadableFileError("it is not UTF-8 text") from None
+        raise UnreadableFileError(_("it is not UTF-8 text")) from None
     except (OSError, ValueError) as error:
         raise UnreadableFileError(describe_error(error)) from None
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file for this user only, atomically; raises OSError."""
+    """Write a file for this user only, atomically. Raises OSError if it can't be written."""
     create_folder(path.parent)
     temp_path = path.with_name(f".{TEMP_FILE_PREFIX}{token_hex(4)}-{path.name}")
     try:
@@ -187,7 +202,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def iter_exposed_entries(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each path of a state folder that other users can access, and how ("read", …)."""
+    """Yield each path of a state folder that other users can access, and how, as text."""
     if not IS_POSIX:
         return
     with suppress(OSError, ValueError):
@@ -212,5 +227,5 @@ def _iter_exposed_entry(entry: Path) -> Iterator[tuple[Path, str]]:
 def _describe_exposure(mode: int) -> str:
     can_read, can_write = mode & 0o055, mode & 0o022
     if can_read and can_write:
-        return "read and written"
-    return "written" if can_write else "read"
+        return _("read and written")
+    return _("written") if can_write else _("read")

@@ -2,7 +2,7 @@
 
 
 def shorten(text: str, max_chars: int) -> str:
-    """Return the text; if it is longer than `max_chars`, its start with "…" at the end."""
+    """Return the text, cut to `max_chars` characters with "…" at the end if it is longer."""
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 

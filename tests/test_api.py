@@ -97,7 +97,7 @@ def client_of(account: Standin) -> WorkersAI:
 
 
 class Word(str):
-    """A text of another type, as numpy's str_ is."""
+    """A text of another type, such as numpy's str_."""
 
     __slots__ = ()
 

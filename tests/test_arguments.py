@@ -255,7 +255,7 @@ def test_the_magic_and_python_refuse_the_same_values(module_kernel: Kernel, line
 
 
 def test_the_setting_has_the_same_range_as_the_argument() -> None:
-    with pytest.raises(InvalidSettingError, match="temperature cannot be set"):
+    with pytest.raises(InvalidSettingError, match="Can't set temperature"):
         api.get_current_session().settings.temperature = 9
 
 

@@ -1,4 +1,4 @@
-"""The course's file: found, read, and refused where it names a way out."""
+"""cfai.toml is found and parsed, and rejected if it contains a host, secret or path."""
 
 import os
 from pathlib import Path
@@ -79,7 +79,9 @@ def test_the_first_of_the_allowed_models_is_the_default(tmp_path: Path) -> None:
 )
 def test_a_way_out_is_refused_and_says_why(tmp_path: Path, line: str) -> None:
     path = course_in(tmp_path, line)
-    with pytest.raises(InvalidOptionError, match="no host, account, credential or path") as caught:
+    with pytest.raises(
+        InvalidOptionError, match="hosts, accounts, credentials or paths"
+    ) as caught:
         read_course(path)
     assert str(path) in str(caught.value)
 
@@ -108,29 +110,29 @@ def test_a_secret_is_refused_and_not_repeated(tmp_path: Path, line: str, made: o
     ("text", "told"),
     [
         ("model = ", "can't be read"),
-        ('colour = "red"', "it may set allowed_models"),
-        ('model = "@cf/../../../user/tokens"', "no model's name"),
-        ('model = "https://example.org/x"', "no model's name"),
-        ("model = 3", "no model's name"),
+        ('colour = "red"', "allowed keys: allowed_models"),
+        ('model = "@cf/../../../user/tokens"', "not a model name"),
+        ('model = "https://example.org/x"', "not a model name"),
+        ("model = 3", "not a model name"),
         ("max_tokens = true", "max_tokens is true"),
-        ("allowed_models = []", "no list of names"),
-        ('allowed_models = "all"', "no list of names"),
-        ('model = "a"\nallowed_models = ["b"]', "none of its allowed_models"),
-        ("budget = 2000", "budget takes call, notebook, session, day"),
-        ("[budget]\nweek = 1", "budget takes"),
-        ("[budget]\nday = -1", "no number of neurons"),
-        ("[budget]\nday = inf", "no number of neurons"),
-        ("[budget]\nday = nan", "no number of neurons"),
-        ("[budget]\nday = true", "no number of neurons"),
+        ("allowed_models = []", "not a list of names"),
+        ('allowed_models = "all"', "not a list of names"),
+        ('model = "a"\nallowed_models = ["b"]', "not in allowed_models"),
+        ("budget = 2000", "the keys call, notebook, session, day"),
+        ("[budget]\nweek = 1", "the keys call"),
+        ("[budget]\nday = -1", "not a number of neurons"),
+        ("[budget]\nday = inf", "not a number of neurons"),
+        ("[budget]\nday = nan", "not a number of neurons"),
+        ("[budget]\nday = true", "not a number of neurons"),
         ('gateway = "a/b"', "not a valid gateway name"),
         ("gateway = 1", "not a valid gateway name"),
         ("[metadata]\na=1\nb=1\nc=1\nd=1\ne=1\nf=1", "up to 5 names"),
         ("[metadata]\na = [1]", "up to 5 names"),
         ('metadata = "x"', "up to 5 names"),
-        ('locked = ["footer"]', "locked takes"),
-        ('locked = "model"', "locked takes"),
-        ('locked = ["system"]', "without setting it"),
-        (f"# {'x' * 100_000}", "more than 100,000 bytes"),
+        ('locked = ["footer"]', "locked must be a list"),
+        ('locked = "model"', "locked must be a list"),
+        ('locked = ["system"]', "does not set it"),
+        (f"# {'x' * 100_000}", "larger than 100,000 bytes"),
     ],
 )
 def test_what_does_not_fit_is_one_clear_line(tmp_path: Path, text: str, told: str) -> None:

@@ -1,4 +1,4 @@
-"""What a course's file holds can't be loosened, from wherever one asks."""
+"""No entry point can loosen the policy of cfai.toml."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ Begin = Callable[[str], Session]
 
 @pytest.fixture
 def begin(account: Standin, home: Path, tmp_path: Path) -> Iterator[Begin]:
-    """Begins sessions below the folder of a course."""
+    """Start sessions below the folder of a course."""
     begun: list[Session] = []
     folder = tmp_path / "course" / "lesson"
     folder.mkdir(parents=True)
@@ -112,7 +112,7 @@ def test_a_question_that_it_does_not_allow_is_not_sent(
     begin: Begin, account: Standin, model: str, messages: list[Message], fields: dict[str, object]
 ) -> None:
     session = begin(TEXT)
-    with pytest.raises(CoursePolicyError, match="course") as caught:
+    with pytest.raises(CoursePolicyError, match=r"cfai\.toml") as caught:
         session.ask(session.build_request(messages, model, **fields))
     assert "Nothing was sent" in str(caught.value)
     assert account.requests == ()
@@ -155,7 +155,7 @@ def test_a_setting_stays_as_it_was(begin: Begin, name: str, value: object) -> No
 def test_a_locked_model_is_the_only_one(begin: Begin) -> None:
     session = begin(f'model = "{SMALL}"\nlocked = ["model"]')
     session.settings.model = "llama-3.2-3b-instruct"
-    with pytest.raises(CoursePolicyError, match="allows the model"):
+    with pytest.raises(CoursePolicyError, match="allows only the model"):
         session.settings.model = GEMMA
 
 
@@ -248,7 +248,7 @@ def test_a_course_s_file_with_a_way_out_ends_loading(
 ) -> None:
     (tmp_path / "cfai.toml").write_text('base_url = "https://example.org"')
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidOptionError, match="Nothing is sent"):
+    with pytest.raises(InvalidOptionError, match="nothing is sent"):
         shell.run_line_magic("load_ext", "cfai_magics")
     assert "cfai" not in shell.magics_manager.magics["cell"]
     assert cli.main(["ask", "Hi"]) == 1
@@ -266,8 +266,8 @@ def test_the_shell_holds_to_it_too(
     assert cli.main(["use", "gpt-oss-120b"]) == 1
     assert cli.main(["ask", "Hi", "-s", "Solve it."]) == 1
     told = capsys.readouterr().err
-    assert "allows the models" in told
-    assert "leave -s out" in told
+    assert "allows only the models" in told
+    assert "omit -s" in told
     assert account.requests == ()
     assert cli.main(["ask", "Hi"]) == 0
     assert account.requests[0].json["messages"][0]["content"] == SYSTEM
@@ -309,6 +309,6 @@ def test_what_would_be_refused_is_not_shown_as_sent(
     (tmp_path / "cfai.toml").write_text(TEXT)
     monkeypatch.chdir(tmp_path)
     assert cli.main(["ask", "Hi", "--dry-run", "-m", "gpt-oss-120b"]) == 1
-    assert "allows the models" in capsys.readouterr().err
+    assert "allows only the models" in capsys.readouterr().err
     assert cli.main(["ask", "Hi", "--dry-run"]) == 0
     assert account.requests == ()

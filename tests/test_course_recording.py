@@ -1,4 +1,4 @@
-"""What a course's file says of recordings, and that what it locks can't be loosened."""
+"""The setting `recording` in cfai.toml: its values, and that its lock can't be loosened."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def begin(account: Standin, home: Path, folder: Path) -> Iterator[Begin]:
-    """Begins sessions below the folder of a course."""
+    """Start sessions below the folder of a course."""
     begun: list[Session] = []
 
     def session(text: str) -> Session:
@@ -60,7 +60,7 @@ def test_a_file_outside_of_its_folder_is_refused(folder: Path, path: str) -> Non
     (folder / "link").symlink_to(folder.parent)
     file = folder / "cfai.toml"
     file.write_text(f'recording = "auto:{path}"')
-    with pytest.raises(InvalidOptionError, match="no file of the course's folder") as caught:
+    with pytest.raises(InvalidOptionError, match="not a file in the folder") as caught:
         read_course(file)
     assert str(file) in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""Damaged files of state give one line with the file and the next step, never a traceback."""
+"""Damaged state files give a one-line error with the file and the next step."""
 
 import json
 import os
@@ -172,7 +172,7 @@ def test_a_pipe_is_no_model_and_no_configuration(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(LocalModelError, match="not a regular file"):
         check_gguf(tmp_path / "pipe")
-    with pytest.raises(InvalidOptionError, match="no regular file"):
+    with pytest.raises(InvalidOptionError, match="not a regular file"):
         read_config(tmp_path / "pipe")
 
 

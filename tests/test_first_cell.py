@@ -1,4 +1,4 @@
-"""What the first plain question of a process does not load."""
+"""Modules that the first plain question of a process does not load."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ ANSWER = "Their skin ripens last."
 
 
 def modules_after(cells: Sequence[str], folder: Path, **environ: str) -> tuple[str, set[str]]:
-    """Return what a process with these cells says, and the modules that it has loaded."""
+    """Return the output of a process with these cells, and its loaded modules."""
     run = subprocess.run(
         [sys.executable, "-c", RUN_CELLS, *cells],
         capture_output=True,
@@ -58,7 +58,7 @@ def modules_after(cells: Sequence[str], folder: Path, **environ: str) -> tuple[s
 def modules_added(
     module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
 ) -> set[str]:
-    """What a process with one plain question loads beyond one that only imports httpx."""
+    """The modules that one plain question loads in addition to `import httpx`."""
     folder = tmp_path_factory.mktemp("first_cell")
     module_cloudflare.switch(answer=ANSWER)
     environ = {**module_cloudflare.environ(), "CFAI_HOME": str(folder / "home")}

@@ -1,4 +1,4 @@
-"""A forked child has connections, files and locks of its own, over real HTTP and real forks."""
+"""A forked child uses its own connections, files and locks: real HTTP, real forks."""
 
 import os
 import textwrap
@@ -16,7 +16,7 @@ pytestmark = [
 ]
 CHILDREN = 6
 QUESTIONS = 24
-LONG = "word " * 3_000  # its frames are more than a socket is read for at once
+LONG = "word " * 3_000  # its frames exceed one read of the socket
 HEAD = """
 import json, multiprocessing, os, sys, threading
 from pathlib import Path
@@ -47,7 +47,7 @@ def statuses(ledger):
 POOL = """
 with multiprocessing.get_context("fork").Pool({children}) as pool:
     print(json.dumps(pool.map(work, range({questions}), chunksize=1)))
-    pool.close()  # so that the workers end by themselves: a signal may meet one in a lock
+    pool.close()  # the workers end by themselves: a signal could reach one that holds a lock
     pool.join()
 """
 
@@ -301,7 +301,7 @@ def test_a_child_that_ends_leaves_the_reservation_of_its_parent(echoing: Standin
             next(deltas)
             pid = os.fork()
             if not pid:
-                sys.exit()  # which leaves the `with` block, as an exception does
+                sys.exit()  # leaves the `with` block like an exception
             os.waitpid(pid, 0)
             another = Ledger(get_home_folder())
             another.day_usage(session.backend.billing_account())
@@ -328,7 +328,7 @@ def test_the_reservation_of_a_parent_that_died_is_settled_while_its_child_lives(
                 os._exit(0)
             os.close(end)
             os.write(tell, b"1")
-            os.read(wait, 1)  # until the test has ended
+            os.read(wait, 1)  # until the test ends
             os._exit(0)
         os.waitpid(parent, 0)
         os.read(ready, 1)
@@ -384,7 +384,7 @@ def test_a_database_that_is_open_in_the_parent_is_intact_in_all_processes(
         def work():
             os.close(end)
             cfai_magics.ask("Hi")
-            os.read(wait, 1)  # until the parent has closed the file
+            os.read(wait, 1)  # until the parent closes the file
             cfai_magics.ask("Hi")
             return len(list(session.accounting.ledger.history.iter_calls()))
         child = forked(work)
@@ -432,7 +432,7 @@ def test_a_child_uses_the_local_server_of_its_parent_and_cannot_end_it(echoing: 
         wait, end = os.pipe()
         child = forked(lambda: os.close(end) or os.read(wait, 1).decode())
         running = server.is_running
-        process.stdin.close()  # as the end of the parent does
+        process.stdin.close()  # like the end of the parent
         code = process.wait(60)
         os.close(end)
         child.result()

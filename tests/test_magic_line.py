@@ -1,4 +1,4 @@
-"""How a magic's line is cut into words."""
+"""Split the line of a magic into words."""
 
 import pytest
 

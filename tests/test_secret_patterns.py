@@ -1,4 +1,4 @@
-"""What shows a secret, and what is taken for one."""
+"""Which objects hide secrets, and which texts count as secrets."""
 
 import base64
 import copy
@@ -78,7 +78,7 @@ def test_a_traceback_with_all_its_variables_shows_no_secret() -> None:
 
 
 class Full:
-    """A keyring that takes no more."""
+    """A keyring that rejects new entries."""
 
     name = "the full one"
 

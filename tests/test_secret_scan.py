@@ -1,4 +1,4 @@
-"""Secrets in a notebook are found wherever they stand, and told without being repeated."""
+"""Secrets in a notebook are found in all its parts and reported without their text."""
 
 import base64
 import json
@@ -69,7 +69,7 @@ def test_pictures_and_prose_are_no_secrets(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"cells": 3}'])
 def test_what_is_no_notebook_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.ipynb").write_text(text)
-    with pytest.raises(InvalidOptionError, match="no notebook"):
+    with pytest.raises(InvalidOptionError, match="not a notebook"):
         scan_notebook(tmp_path / "x.ipynb")
     with pytest.raises(InvalidOptionError, match="can't be read"):
         scan_notebook(tmp_path / "none.ipynb")

@@ -1,4 +1,4 @@
-"""Settings: where they come from and how they are kept."""
+"""Settings: their sources, validation and storage."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_ipythons_configuration_wins_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param('modle = "x"', "names no setting: modle", id="a wrong name"),
+        pytest.param('modle = "x"', "unknown setting: modle", id="a wrong name"),
         pytest.param("model = ", "can't be read", id="no TOML"),
         pytest.param('max_tokens = "many"', "max_tokens", id="a wrong kind of value"),
         pytest.param("max_tokens = 0", "max_tokens", id="a value out of range"),

@@ -1,4 +1,4 @@
-"""State is kept for one user: under every umask, and what earlier versions left open is closed."""
+"""State files are private to their user under every umask, and old ones are restricted."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What models, servers and files say commands no terminal, whichever way it is shown."""
+"""Text of models, servers and files cannot control a terminal in any output."""
 
 import io
 import json
@@ -30,14 +30,14 @@ CODE = f"Say:\n\n```python\nx = '{ATTACK}'\n```\n"
 
 
 def answer_for(form: str) -> str:
-    """An answer of a form, with the attack in it."""
+    """An answer in an output format, with the attack in it."""
     if form == "json":
         return json.dumps({"x": ATTACK}, ensure_ascii=False)
     return CODE if form == "code" else f"<p>$x$ {ATTACK}</p>"
 
 
 def unsafe_in(screen: str) -> list[str]:
-    """The characters that command a terminal; its own line ends are CR LF."""
+    """The characters that control a terminal, except its own line ends CR LF."""
     return UNSAFE.findall(screen.replace("\r\n", "\n"))
 
 
@@ -207,7 +207,7 @@ def test_an_error_in_a_notebook_is_clean(
 def test_a_course_file_with_an_attack_is_told_in_clean_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: Standin
 ) -> None:
-    # TOML takes no control characters as they are, but escapes of them and C1.
+    # TOML allows control characters only as escapes, and C1 as they are.
     (tmp_path / "cfai.toml").write_text(
         'system = "\\u001b[2J\\u009b31mred"\n"\\u001b]0;x\\u0007" = 1\n', encoding="utf-8"
     )

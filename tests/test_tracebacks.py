@@ -1,4 +1,4 @@
-"""No local variable of a traceback shows a token, wherever in a call an error comes."""
+"""No local variable in a traceback contains a token, wherever in a call the error is raised."""
 
 import copy
 import os
@@ -43,18 +43,21 @@ pytestmark = pytest.mark.slow
 
 THEIRS = ("httpx", "httpcore", "h11")
 PLACES = ("cfai_magics", *THEIRS, "json", "keyring", "os", "tenacity")  # modules
-READERS = ("httpx._models", "httpx._status_codes")  # of a reply's status and headers
-RELEASES = ("__exit__", "close")  # an error in place of a release leaves a lock locked
+READERS = (
+    "httpx._models",
+    "httpx._status_codes",
+)  # they read the status and headers of a response
+RELEASES = ("__exit__", "close")  # an error instead of a release leaves a lock locked
 SERVER_KEY = f"sk-{token()[5:]}"
 HERE = str(Path(__file__).parent)
 
 
 class Injected(Exception):
-    """A bug, as anything may have one."""
+    """An unexpected error: a bug."""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that came before it, shown or not."""
+    """Yield an error and its chained errors, displayed or not."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -71,7 +74,7 @@ def frames(error: BaseException) -> Iterator[FrameType]:
 
 
 def shown(error: BaseException) -> str:
-    """All that a tracker of errors could show of one: messages, notes, and variables."""
+    """Everything that an error tracker could show: messages, notes and variables."""
     parts = [f"{each!r} {vars(each)!r}" for each in chain(error)]
     for frame in frames(error):
         if not frame.f_code.co_filename.startswith(HERE):
@@ -82,19 +85,19 @@ def shown(error: BaseException) -> str:
 def reprlike(value: object) -> str:
     try:
         return repr(value)
-    except AttributeError:  # an object that was interrupted while it was made
+    except AttributeError:  # an object whose constructor was interrupted
         return ""
 
 
 def is_of_httpx(frame: FrameType) -> bool:
-    """Whether it is a frame of httpx or below; to read a reply's status or header is none."""
+    """Return whether the frame is in httpx or below, except reads of a status or header."""
     module = str(frame.f_globals.get("__name__"))
     return module.partition(".")[0] in THEIRS and module not in READERS
 
 
 @contextmanager
 def traced(function: Callable[[FrameType, str, object], None]) -> Iterator[None]:
-    """Trace the calls in the block; afterwards coverage measures again."""
+    """Trace the calls in the block, then restore the trace function of coverage."""
     before = sys.gettrace()
     sys.settrace(function)
     try:
@@ -104,7 +107,7 @@ def traced(function: Callable[[FrameType, str, object], None]) -> Iterator[None]
 
 
 def calls_of(call: Callable[[], object]) -> list[CodeType]:
-    """Return each function that runs in a call once, but for those that release something."""
+    """Return each function that runs in a call, except those that release something."""
     found: dict[CodeType, None] = {}
 
     def note(frame: FrameType, event: str, _arg: object) -> None:
@@ -119,7 +122,7 @@ def calls_of(call: Callable[[], object]) -> list[CodeType]:
 
 
 def raised_in(call: Callable[[], object], place: CodeType, error: BaseException) -> Any:
-    """Run the call with the error raised where the function is first called; return what came."""
+    """Run the call, raise the error in the first call of the function; return the result."""
 
     def strike(frame: FrameType, event: str, _arg: object) -> None:
         if event == "call" and frame.f_code is place:
@@ -135,7 +138,7 @@ def raised_in(call: Callable[[], object], place: CodeType, error: BaseException)
 
 
 class Prompts:
-    """A frontend whose user types these answers."""
+    """A front end whose user types these answers."""
 
     def __init__(self, session: Session, *answers: str) -> None:
         self.session = session
@@ -186,7 +189,7 @@ def use_server_key(account: Standin, home: Path) -> Callable[[], object]:
         session = Session(Cfai(), home, environ=environ)
         try:
             return session.ask(session.build_request([{"role": "user", "content": "Hi"}], "m"))
-        except AuthenticationError:  # the stand-in knows no such key
+        except AuthenticationError:  # the stand-in does not know the key
             return None
         finally:
             session.close()
@@ -235,7 +238,7 @@ ENTRIES = (
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of what an error left open on purpose
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # errors leave resources open on purpose
 @pytest.mark.parametrize(
     ("entry", "kind"),
     [(use_environment, Injected), *((entry, KeyboardInterrupt) for entry in ENTRIES)],
@@ -248,7 +251,7 @@ def test_no_error_at_any_depth_of_a_call_shows_the_token(
     kind: type[BaseException],
 ) -> None:
     call = entry(account, home)
-    call()  # what is imported when first used
+    call()  # import what is imported on first use
     raised = 0
     step = 1 if (entry, kind) == (use_environment, KeyboardInterrupt) else 4  # to save time
     for place in calls_of(call)[::step]:
@@ -266,7 +269,7 @@ def test_no_error_at_any_depth_of_a_call_shows_the_token(
 
 
 class Broken(httpx.BaseTransport):
-    """A network in which everything ends in this error."""
+    """A network in which every operation raises this error."""
 
     def __init__(self, error: BaseException) -> None:
         self._error = error
@@ -398,7 +401,7 @@ def test_what_holds_a_token_is_not_pickled(holder: str, protocol: int) -> None:
 
 
 def auth_of(client: WorkersAI) -> httpx.Auth:
-    """The auth of a client's requests, as a trace of its frames finds it."""
+    """The auth of a client's requests, as read from its frames."""
     found: list[httpx.Auth] = []
 
     def look(frame: FrameType, event: str, _arg: object) -> None:

@@ -16,7 +16,7 @@ CODE_TOKEN_TYPES = {"fence", "code_block"}
 # Markdown without any of these needs no rewriting.
 NEEDS_REWRITING_PATTERN = re.compile(r"[\\`~$<!\]@&:]|\t| {4}|www\.", re.IGNORECASE)
 LANGUAGE_PATTERN = re.compile(r"[A-Za-z0-9_+#.-]{1,40}(?![^\s])")
-# Code that would be active if a parser took it for text; parsers differ on code in lists/quotes.
+# Code that would be active as text: parsers differ on what is code in lists and quotes.
 AMBIGUOUS_CODE_PATTERN = re.compile(
     r"<[a-z/!?]|!\[|\]\(|^[ \t>]*\[[^\]\n]*\]:|`{3}|~{3}|@@|@\\|&#|&\w+;|\\[()\[\]]"
     r"|\\(?:begin|end)\b|ftp://|\$\$",
@@ -181,7 +181,7 @@ def strip_remote_content(text: str) -> str:
 
 
 def _missing_newlines_before_code(parts: list[str]) -> str:
-    """Return the newlines that are missing for an empty line before a code block."""
+    """Return the newlines to add before a code block, so that an empty line precedes it."""
     before = "".join(parts[-4:])
     newline_count = before[len(before.rstrip()) :].count("\n")
     return "\n" * (2 - newline_count) if before.strip() and newline_count < 2 else ""  # noqa: PLR2004
@@ -209,7 +209,7 @@ def _get_language(token: "Token") -> str:
 
 
 def _format_nested_fence(token: "Token", block_lines: list[str]) -> str:
-    """Return a code block in a list or quote, as HTML if a parser could take it for text."""
+    """Return a code block in a list or quote, as HTML if a parser could read it as text."""
     fence_match = FENCE_PATTERN.search(block_lines[0])
     line_prefix = block_lines[0][: fence_match.start()] if fence_match else ""
     prefix = re.sub(r"[^\s>]", " ", line_prefix)

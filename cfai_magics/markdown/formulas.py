@@ -1,4 +1,4 @@
-r"""Find formulas in Markdown, tell them from prices, and normalize them for all front ends.
+r"""Find formulas in Markdown, distinguish them from prices, and normalize them.
 
 `$…$` and `\(…\)` are inline formulas; `$$…$$`, `\[…\]` and `\begin{align}…` are display formulas.
 Dollar signs are delimiters by pandoc's rule: no space after the opening and before the closing
@@ -35,7 +35,7 @@ QUOTE_PREFIX_PATTERN = re.compile(r"\n[ \t]*(?:>[ \t]?)+")
 BLANK_REST_PATTERN = re.compile(r"[ \t]*(?:\n|\Z)")
 BLANK_LINE_PATTERN = re.compile(r"\n[ \t>]*\n")
 CLOSING_DOLLAR_PATTERN = re.compile(r"[^\\$]*(?:\\.[^\\$]*)*\$", re.DOTALL)
-# As JupyterLab counts braces: without escaped ones and those of \begin{…} and \end{…}.
+# JupyterLab counts braces, except escaped ones and those of \begin{…} and \end{…}.
 BRACE_PATTERN = re.compile(r"\\(?:begin|end)\{[a-z]*\*?\}|\\[{}$]|([{}])", re.IGNORECASE)
 BEGIN_OR_END_PATTERN = re.compile(r"\\(begin|end)\{([a-z]*\*?)\}", re.IGNORECASE)
 COMMAND_PATTERN = re.compile(r"\\[a-zA-Z]+\s*(?:\{[^{}]*\})?|\\.")
@@ -60,7 +60,7 @@ class Formula(NamedTuple):
 
 
 def parse_formula(text: str, start: int, block_end: int) -> Formula | None:
-    """Return the formula that starts at a dollar sign or backslash; None if there is none.
+    """Return the formula that starts at a dollar sign or backslash; None if none starts there.
 
     A display formula may continue after `block_end`, because one of its lines may look like the
     start of a Markdown block. An inline formula ends in its block.
@@ -79,7 +79,7 @@ def parse_formula(text: str, start: int, block_end: int) -> Formula | None:
 
 
 def find_open_formula(text: str) -> int | None:
-    """Return the start of a display formula that more text may still close; None if none."""
+    """Return the start of a display formula that later text may close; None if there is none."""
     position = 0
     while opener := OPENER_PATTERN.search(text, position):
         start, position = opener.start(), opener.end()
@@ -144,7 +144,7 @@ def _is_alone_on_lines(text: str, start: int, end: int) -> bool:
 
 
 def get_line_before(text: str, position: int) -> str:
-    """Return the part of the line before a position; for a very long line "…" and its end."""
+    """Return the part of the line before a position. A very long part is shortened to its end."""
     min_start = max(0, position - MAX_LINE_LOOKBEHIND)
     line_start = text.rfind("\n", min_start, position) + 1
     return (
@@ -170,7 +170,7 @@ def _parse_between_dollars(text: str, start: int, max_end: int) -> Formula | Non
 
 
 def _is_money(before: str, body: str, after: str) -> bool:
-    """Whether the dollar signs belong to amounts of money or to shell variables."""
+    """Return whether the dollar signs belong to amounts of money or to shell variables."""
     if body[0].isspace() or body[-1].isspace() or after == "$" or _is_text_between_amounts(body):
         return True
     if body[0] != "\\" and (after.isdigit() or (before.isascii() and before.isalnum())):
@@ -181,7 +181,7 @@ def _is_money(before: str, body: str, after: str) -> bool:
 
 
 def _is_text_between_amounts(body: str) -> bool:
-    """Whether the body is an amount and the text up to another amount, as in $5 and $10."""
+    """Return whether the body is an amount and the text up to another amount, as in $5 and $10."""
     match = AMOUNT_PATTERN.match(body)
     if match is None:
         return False
@@ -236,7 +236,7 @@ def _normalize_formula(
 
 
 def _is_balanced(body: str) -> bool:
-    """Whether all braces and environments are closed, so that parsers do not read further."""
+    """Return whether all braces and environments are closed, so that parsers stop there."""
     depth = 0
     for brace_match in BRACE_PATTERN.finditer(body):
         if brace_match[0] == "\\$":

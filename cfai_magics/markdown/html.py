@@ -1,4 +1,4 @@
-"""Convert a model's Markdown to HTML, where Markdown outputs cannot be used, as in columns."""
+"""Convert a model's Markdown to HTML for outputs that cannot be Markdown, such as columns."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def markdown_to_html(text: str) -> str:
     """Return Markdown as HTML that runs no code and loads no external content.
 
-    The Markdown is sanitized as that of a single answer, so that both look the same. Formulas
-    stay unchanged, for MathJax.
+    The Markdown is sanitized like that of a single answer, so both look the same. Formulas are
+    unchanged, because MathJax renders them.
     """
     rendered: str = _get_parser().render(strip_remote_content(text))
     return rendered

@@ -21,9 +21,9 @@ PLAIN_URL_REGEX = r"(?:https?://|mailto:)[\w\-.~:/?#@!&*+,;%]{1,2000}"
 URL_REGEX = r"(?:https?://|mailto:)(?:[^\s<>\\()]|\\[!-/:-@\[-`{-~]){0,2000}"
 URL_PARENTHESES_REGEX = r"(?:\([^\s<>\\()]{0,300}\)[^\s<>\\()]{0,300}){0,4}"
 LINK_TITLE_REGEX = r"""(?:"[^"\n]{0,300}"|'[^'\n]{0,300}'|\([^()\n]{0,300}\))"""
-# Without =, so that it is harmless even as a tag.
+# Without =, so that the text is harmless even if a parser reads it as a tag.
 AUTOLINK_PATTERN = re.compile(rf"<({PLAIN_URL_REGEX})>", re.ASCII | re.IGNORECASE)
-# These are rewritten: mistune takes <p@b.c> for an HTML paragraph.
+# These are rewritten, because mistune reads <p@b.c> as an HTML paragraph.
 OTHER_AUTOLINK_PATTERN = re.compile(
     rf"<(?:({URL_REGEX})|([\w.+-]{{1,64}}@[\w.-]{{1,255}}))>", re.IGNORECASE
 )
@@ -48,8 +48,8 @@ LINE_BREAK_TAG_PATTERN = re.compile(r"<br ?/?>", re.IGNORECASE)
 BRACKET_PATTERN = re.compile(r"\\[\s\S]|\$\$?(?:\\[\s\S]|[^$\\])*\$\$?|(\[)|(\])")
 LINE_START_PATTERN = re.compile(r"[ \t>*+\-\d.)]*")
 UNSAFE_ALT_TEXT_PATTERN = re.compile(r"[^\w .,-]")
-# Complete tags without attributes, with plain text in them: those that models write in tables and
-# formulas, and those that the module `escaping` writes.
+# Complete tags without attributes that contain plain text: models write them in tables and
+# formulas, and the module `escaping` writes them.
 HARMLESS_TAG_PATTERN = re.compile(
     r"<br ?/?>(?=[ \t]*[^\s<])|<(su[bp])>[\w+\-., ]{1,40}</\1>"
     r"|<span>&#(?:36|92);</span>|<code>(?:[\w ,;-]|&#\d{2,3};){0,2000}</code>",
@@ -81,7 +81,7 @@ def _escape_open_labels(text: str) -> str:
     """Escape brackets that start a line and are never closed.
 
     marked and mistune would search for the closing bracket, and for the URL of a link definition,
-    in the code block that follows. JupyterLab removes formulas before, with their brackets.
+    in the code block that follows. JupyterLab has already removed formulas and their brackets.
     """
     open_brackets: list[int] = []
     for match in BRACKET_PATTERN.finditer(text):

@@ -110,5 +110,5 @@ def test_status_tells_it_too(session: Session, tmp_path: Path) -> None:
         f"only: recorded answers are replayed; no requests are sent ({tmp_path}/a.jsonl)",
         "this kernel",
     )
-    with pytest.raises(TraitError, match="which begins with none of auto"):
+    with pytest.raises(TraitError, match="must start with one of auto"):
         session.settings.recording = "sometimes"

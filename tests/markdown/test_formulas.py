@@ -1,4 +1,4 @@
-"""Which dollar signs and brackets are a formula's, the same in Markdown and in columns."""
+"""Formulas are recognized the same way in Markdown and in columns."""
 
 import re
 from html import unescape
@@ -12,7 +12,7 @@ FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]+\$")
 
 
 def drawn(text: str) -> list[str]:
-    """The formulas that are drawn, in a single answer and in columns alike."""
+    """The formulas that a single answer and columns render."""
     shown = strip_remote_content(text)
     code = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
     columns = re.sub(
@@ -77,7 +77,7 @@ def test_prices_and_other_dollar_signs_stay_text(text: str) -> None:
     ],
 )
 def test_formulas_are_written_the_same_way_everywhere(text: str, formulas: list[str]) -> None:
-    # FORMULA can't read an escaped dollar sign: it is taken out on both sides.
+    # FORMULA can't parse an escaped dollar sign, so both sides are compared without it.
     assert drawn(text.replace("\\$", "")) == [each.replace("\\$", "") for each in formulas]
 
 

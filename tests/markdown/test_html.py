@@ -1,4 +1,4 @@
-"""Markdown of a model as HTML: rendered, and unable to run or load anything."""
+"""A model's Markdown as HTML is rendered, and runs and loads nothing."""
 
 from html.parser import HTMLParser
 

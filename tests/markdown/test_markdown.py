@@ -1,4 +1,4 @@
-"""Where Markdown's blocks end, and what it is rewritten to so that it loads and runs nothing."""
+"""Markdown is split into complete blocks, and rewritten so that it loads and runs nothing."""
 
 import re
 from collections.abc import Iterator
@@ -75,9 +75,9 @@ def test_blocks_are_cut_where_lines_end_for_the_rewriting(text: str, finished: s
     assert split_complete_blocks(text)[0] == finished
 
 
-# An address that every attack calls, as a stand-in for a server of the attacker.
+# The URL of the attacker's server in every attack.
 EVIL = "http://evil.example/p.png"
-# One line for each way that is known to load or run something under at least one parser.
+# One line per known way to load or run something with at least one parser.
 ATTACKS = {
     "image": f"![x]({EVIL})",
     "image in the text of an image": f"![ ![x]({EVIL})",
@@ -160,13 +160,13 @@ ATTACKS = {
 
 @pytest.fixture(scope="module")
 def parsers() -> Iterator[dict[str, Render]]:
-    """The parsers of JupyterLab and nbconvert, markdown-it, and our own columns."""
+    """The parsers of JupyterLab, nbconvert, markdown-it and the columns of this package."""
     with marked() as jupyterlab:
         yield {"marked": jupyterlab, "mistune": mistune, "markdown-it": markdown_it}
 
 
 def found_in(text: str, parsers: dict[str, Render]) -> dict[str, list[str]]:
-    """What a text loads or runs once it is rewritten, by parser; empty where nothing does."""
+    """What the rewritten text loads or runs, by parser; empty if it is safe."""
     shown = strip_remote_content(text)
     found = {name: hazards(render(shown)) for name, render in parsers.items()}
     found["columns"] = hazards(markdown_to_html(text))
@@ -247,7 +247,7 @@ def test_parts_of_an_answer_are_shown_as_the_whole_of_it(text: str) -> None:
 
 
 def spaced(markdown: str) -> str:
-    """Markdown without differences in spaces and in how a literal bracket is written."""
+    """Markdown with normalized spaces and literal brackets."""
     return " ".join(markdown.replace("&#91;", "[").split())
 
 
@@ -315,7 +315,7 @@ def test_code_reads_as_it_was_written(text: str, parsers: dict[str, Render]) -> 
 
 
 def read(html: str) -> str:
-    """HTML as it is read: without its entities and the spaces at its end."""
+    """HTML with decoded entities and without trailing spaces."""
     return unescape(html).rstrip().replace("\n \n", "\n\n")
 
 
