@@ -49,7 +49,7 @@ def test_who_waits_for_the_next_minute_is_told_why(
     monkeypatch.setattr("cfai_magics.workers_ai.http.NOTIFY_AFTER", 0.0)
     for _ in range(3):
         cfai_magics.ask("Hi", max_tokens=5)
-    told = "Workers AI allows 2 requests per minute for Text Generation; this one is sent in 0 s\n"
+    told = "Workers AI allows 2 requests per minute for Text Generation; sending in 0 s\n"
     assert capsys.readouterr().err.endswith(told)
 
 
@@ -83,7 +83,7 @@ def test_vectors_and_their_nearness_bear_where_they_come_from() -> None:
 
 def test_more_texts_than_the_eye_takes_are_told() -> None:
     heat = cfai_magics.similarity([f"text {number}" for number in range(45)])
-    assert "The first 40 of 45 texts; .matrix holds all." in str(heat)
+    assert "Showing the first 40 of 45 texts. .matrix contains all of them." in str(heat)
     assert heat.html.count("<tr>") == 41
     assert len(heat.matrix) == 45
 

@@ -23,7 +23,7 @@ QUESTIONS = {
     "%%cfai --think\nHow many legs has a spider?": ["Eight.", "A spider is no insect."],
     "%%cfai -c colors\nName a color.": ["Blue."],
     "%%cfai -c colors\nAnd another?": ["Red."],
-    "%%cfai -n 2 -t 0,1\nHeads or tails?": ["4 answers", "heads", "0 neurons replayed together"],
+    "%%cfai -n 2 -t 0,1\nHeads or tails?": ["4 answers", "heads", "0 neurons in total (replayed)"],
     "%%cfai --schema CITY -o capital\nWhich city is the capital of Italy?": ["Rome"],
     "%%cfai --task embed\na cat\na dog": ["2 vectors of 1,024 numbers", "0.32"],
     "%%cfai --task translate --from en --to de\nGood morning": ["None."],

@@ -66,5 +66,5 @@ def test_what_is_replayed_says_that_a_local_model_said_it(offline: pytest.Monkey
         if cell.source.endswith("sky blue?") and "-o answer" in cell.source
     )
     _answer, receipt = asked.outputs
-    assert "a local model" in receipt["data"]["text/plain"]
+    assert "(local)" in receipt["data"]["text/plain"]
     assert "replayed" in receipt["data"]["text/plain"]

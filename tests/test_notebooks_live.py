@@ -27,7 +27,7 @@ def test_a_notebook_runs_with_an_account(path: Path, live: Standin) -> None:
     notebook = executed(path)
     assert not unexpected(notebook)
     outputs = json.dumps([cell.get("outputs", []) for cell in notebook.cells], ensure_ascii=False)
-    assert "replayed · recorded" not in outputs
+    assert "replayed, recorded" not in outputs
     assert live.token not in outputs
     assert live.account_id not in outputs
     goes_local = any(cell.source == "%cfai local" for cell in notebook.cells)

@@ -8,21 +8,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..i18n import _, mark, ngettext
 from ..markdown.escaping import escape_markdown, format_inline_code
 from ..terminal import sanitize_text
 from .tables import format_date, format_neurons
 
-REPORT_TITLE = "AI use in this notebook"
+REPORT_TITLE = mark("AI use in this notebook")
 CALL_COLUMNS = (
-    "date (UTC)",
-    "model",
-    "tokens in",
-    "tokens out",
-    "neurons",
-    "basis",
-    "how it ended",
+    *(mark("date (UTC)"), mark("model"), mark("tokens in"), mark("tokens out"), mark("neurons")),
+    *(mark("cost basis"), mark("status"), mark("request")),
 )
-TOTAL_COLUMNS = ("model", "answers", "tokens in", "tokens out", "neurons", "basis")
+TOTAL_COLUMNS = (
+    *(mark("model"), mark("answers"), mark("tokens in"), mark("tokens out"), mark("neurons")),
+    mark("cost basis"),
+)
+LABELS = {  # cost bases and statuses; a finish reason of the model is shown unchanged
+    "billed": mark("billed"),
+    "estimated": mark("estimated"),
+    "replayed": mark("replayed"),
+    "local": mark("local"),
+    "ok": mark("ok"),
+    "interrupted": mark("interrupted"),
+    "failed": mark("failed"),
+    "refused": mark("refused"),
+    "reserved": mark("reserved"),
+}
 # A spreadsheet program could run a CSV cell that starts like this as a formula.
 FORMULA_PATTERN = re.compile(r"[=+\-\t\r]|@(?![\w-]+/[\w./-]+$)")
 
@@ -36,9 +46,18 @@ CSV_COLUMNS = (
 class ReportEntry:
     """One call of the report.
 
-    `started_at` is in seconds since 1970. `cost_basis` is billed, estimated or replayed, or local
-    if a model on this machine answered. `is_output_only` means that the call is known only from
-    the metadata of a notebook output, not from the ledger.
+    Attributes:
+        started_at: Start time in seconds since 1970.
+        model: Full name of the model.
+        task: Task of the model; "" if unknown.
+        tokens_in: Tokens of the prompt.
+        tokens_out: Tokens of the answer.
+        neurons: Neurons of the call.
+        cost_basis: billed, estimated or replayed; local if a model on this machine answered.
+        finish_status: Status of the call, or the finish reason of a saved output.
+        request_fingerprint: Hash of model, prompt and parameters.
+        is_output_only: Whether the call is known only from the metadata of a notebook output, not
+            from the ledger.
     """
 
     started_at: float
@@ -74,30 +93,39 @@ class AiUseReport:
         return sanitize_text(str(self))
 
     def __str__(self) -> str:
-        header = (
-            f"# {REPORT_TITLE}\n\nNotebook {format_inline_code(self._notebook_name)}, "
-            f"as of {format_date(self._iso_date)} (UTC). "
+        title = f"# {_(REPORT_TITLE)}"
+        subject = _("Notebook {notebook}, as of {date} (UTC).").format(
+            notebook=format_inline_code(self._notebook_name), date=format_date(self._iso_date)
         )
         if not self.entries:
-            return f"{header}No model was asked in it, as far as is known on this machine."
+            scope = _("No AI use is recorded for this notebook on this machine.")
+            return f"{title}\n\n{subject} {scope}"
         parts = [
-            header + self._format_scope(),
+            title,
+            f"{subject} {self._format_scope()}",
             self._format_totals(),
-            "## Every call",
+            f"## {_('All calls')}",
             self._format_calls(),
             self._format_legend(),
         ]
         return "\n\n".join(parts)
 
     def _format_scope(self) -> str:
+        count = len(self.entries)
+        text = ngettext(
+            "{count:,} call, including calls whose output was replaced later.",
+            "{count:,} calls, including calls whose output was replaced later.",
+            count,
+        ).format(count=count)
         output_only_count = sum(1 for entry in self.entries if entry.is_output_only)
-        text = f"{len(self.entries):,} calls, also those whose output was since replaced."
-        if output_only_count:
-            text += (
-                f" {output_only_count:,} of them, made on another machine, are told by outputs "
-                "alone."
-            )
-        return text
+        if not output_only_count:
+            return text
+        output_only_text = ngettext(
+            "{count:,} of them was made on another machine and is known only from its output.",
+            "{count:,} of them were made on another machine and are known only from their output.",
+            output_only_count,
+        ).format(count=output_only_count)
+        return f"{text} {output_only_text}"
 
     def _format_totals(self) -> str:
         groups: dict[tuple[str, str], list[ReportEntry]] = defaultdict(list)
@@ -110,7 +138,7 @@ class AiUseReport:
                 f"{sum(entry.tokens_in for entry in group):,}",
                 f"{sum(entry.tokens_out for entry in group):,}",
                 format_neurons(sum(entry.neurons for entry in group)),
-                escape_markdown(basis),
+                escape_markdown(_translate_label(basis)),
             )
             for (model, basis), group in sorted(groups.items())
         ]
@@ -121,20 +149,21 @@ class AiUseReport:
             (
                 *(entry.started_utc, escape_markdown(entry.model)),
                 *(f"{entry.tokens_in:,}", f"{entry.tokens_out:,}", format_neurons(entry.neurons)),
-                *(escape_markdown(entry.cost_basis), escape_markdown(entry.finish_status)),
+                escape_markdown(_translate_label(entry.cost_basis)),
+                escape_markdown(_translate_label(entry.finish_status)),
                 format_inline_code(entry.request_fingerprint),
             )
             for entry in self.entries
         ]
-        return _format_markdown_table((*CALL_COLUMNS, "request"), rows)
+        return _format_markdown_table(CALL_COLUMNS, rows)
 
     def _format_legend(self) -> str:
-        return (
-            "Neurons are what Cloudflare bills in: *billed* is its own figure, *estimated* is "
-            "reckoned from its price list, *replayed* comes from a recording and cost nothing, "
-            "and *local* was answered by a model on the machine. The request is a hash of model, "
-            "question and parameters: the same question has the same one. No text of a question "
-            "or answer is in this report."
+        return _(
+            "Neurons are Cloudflare's unit of billing: *billed* is its own figure, *estimated* is "
+            "computed from its price list, *replayed* comes from a recording and is free, and "
+            "*local* was answered by a model on the machine. The request is a hash of model, "
+            "prompt and parameters: equal requests have the same hash. This report contains no "
+            "text of a prompt or an answer."
         )
 
     def to_csv(self) -> str:
@@ -147,7 +176,7 @@ class AiUseReport:
 
 
 def _build_csv_row(entry: ReportEntry) -> list[object]:
-    """Return the values of CSV_COLUMNS; a text that looks like a formula gets a leading '."""
+    """Return the values of CSV_COLUMNS; a text that looks like a formula is prefixed with '."""
     values: tuple[object, ...] = (
         *(
             entry.started_utc,
@@ -165,7 +194,11 @@ def _build_csv_row(entry: ReportEntry) -> list[object]:
     ]
 
 
+def _translate_label(name: str) -> str:
+    return _(LABELS[name]) if name in LABELS else name
+
+
 # The cells must be valid Markdown: callers escape all text from models and users.
 def _format_markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
+    lines = [list(map(_, columns)), ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

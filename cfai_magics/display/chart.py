@@ -1,17 +1,20 @@
 """Draw a bar chart of billed and estimated neurons as Vega-Lite, HTML and text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..i18n import _, mark
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line
-from .tables import format_neurons
+from ..types.usage import CostBasis
+from .tables import format_cost, format_neurons
 
 VEGA_LITE_MIME_TYPE = "application/vnd.vegalite.v5+json"
 VEGA_LITE_SCHEMA_URL = "https://vega.github.io/schema/vega-lite/v5.json"
-COST_BASES = ("billed", "estimated")
+COST_BASES: tuple[CostBasis, ...] = ("billed", "estimated")
+BASIS_LABELS: Mapping[CostBasis, str] = {"billed": mark("billed"), "estimated": mark("estimated")}
 # Distinguishable in light and dark themes, and for color-blind readers.
-COLOR_BY_BASIS = {"billed": "#0072b2", "estimated": "#e69f00"}
+COLOR_BY_BASIS: Mapping[CostBasis, str] = {"billed": "#0072b2", "estimated": "#e69f00"}
 MAX_BAR_CHARS = 40
 
 
@@ -29,7 +32,7 @@ class Bar(NamedTuple):
 
 
 class Chart:
-    """A bar chart with a title; `group_by` is the name of the vertical axis."""
+    """A bar chart of neurons; `group_by` is the name of the vertical axis."""
 
     def __init__(self, title: str, group_by: str, bars: Sequence[Bar]) -> None:
         self._title = title
@@ -55,13 +58,13 @@ class Chart:
             "mark": {"type": "bar", "tooltip": True},
             "encoding": {
                 "y": {"field": "name", "type": "nominal", "sort": None, "title": self._group_by},
-                "x": {"field": "neurons", "type": "quantitative", "title": "neurons"},
+                "x": {"field": "neurons", "type": "quantitative", "title": _("neurons")},
                 "color": {
                     "field": "basis",
                     "type": "nominal",
                     "title": None,
                     "scale": {
-                        "domain": list(COST_BASES),
+                        "domain": [_(BASIS_LABELS[basis]) for basis in COST_BASES],
                         "range": [COLOR_BY_BASIS[basis] for basis in COST_BASES],
                     },
                 },
@@ -71,7 +74,7 @@ class Chart:
 
     def _build_data_values(self) -> list[dict[str, Any]]:
         return [
-            {"name": bar.name, "basis": basis, "neurons": getattr(bar, basis)}
+            {"name": bar.name, "basis": _(BASIS_LABELS[basis]), "neurons": getattr(bar, basis)}
             for bar in self._bars
             for basis in COST_BASES
         ]
@@ -95,7 +98,8 @@ class Chart:
             f"{name:<{width}}  {_format_text_bar(bar, max_total)}"
             for name, bar in zip(names, self._bars, strict=True)
         ]
-        return "\n".join([f"{sanitize_line(self._title)} (█ billed, ░ estimated)", *lines])
+        header = _("{title} (█ billed, ░ estimated)").format(title=sanitize_line(self._title))
+        return "\n".join([header, *lines])
 
     def _max_total(self) -> float:
         return max((bar.total for bar in self._bars), default=0.0) or 1.0
@@ -110,7 +114,7 @@ def _format_text_bar(bar: Bar, max_total: float) -> str:
 
 def _render_html_bar(bar: Bar, max_total: float) -> str:
     spans = "".join(
-        f'<span title="{format_neurons(getattr(bar, basis))} {basis}" style="display: '
+        f'<span title="{escape_html(format_cost(getattr(bar, basis), basis))}" style="display: '
         f"inline-block; height: 0.8em; width: {getattr(bar, basis) / max_total * 75:.1f}%; "
         f'background: {COLOR_BY_BASIS[basis]}"></span>'
         for basis in COST_BASES

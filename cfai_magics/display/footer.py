@@ -1,13 +1,15 @@
 """Format the footer under an answer: model, tokens, neurons, time and notes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..i18n import _, mark, ngettext
 from ..types.messages import Answer
 from ..types.provenance import RecordingInfo
-from ..types.usage import DayUsage, Usage
+from ..types.usage import CostBasis, DayUsage, Usage
 from .tables import (
     format_account_figure,
+    format_cost,
     format_date,
     format_duration,
     format_neurons,
@@ -19,16 +21,40 @@ if TYPE_CHECKING:
     from ..types.answer_set import AnswerSet
 
 
-FINISH_NOTES = {
-    "interrupted": "Interrupted: {} had arrived.",
-    "cut": "Cut off before its end: {} had arrived.",
-    "budget": "Cut at the end of the budget: {} had arrived.",
-    "content_filter": "Ended by the model's content filter.",
+# Why an answer ended early: the note if a part of it was received, and the note if not.
+FINISH_NOTES: Mapping[str, tuple[str, str]] = {
+    "interrupted": (
+        mark("Interrupted. The answer is incomplete."),
+        mark("Interrupted before the answer started."),
+    ),
+    "cut": (
+        mark("The response ended early. The answer is incomplete."),
+        mark("The response ended before the answer started."),
+    ),
+    "budget": (
+        mark("Stopped at the budget limit. The answer is incomplete."),
+        mark("Stopped at the budget limit before the answer started."),
+    ),
+    "content_filter": (
+        mark("Stopped by the model's content filter."),
+        mark("Stopped by the model's content filter."),
+    ),
+}
+TOTAL_COST_TEXTS: Mapping[CostBasis | None, str] = {
+    "billed": mark("{neurons} neurons in total, billed"),
+    "estimated": mark("{neurons} neurons in total, estimated"),
+    "replayed": mark("{neurons} neurons in total (replayed)"),
+    None: mark("{neurons} neurons in total"),
 }
 
 
 def format_usage_footer(answer: Answer, style: str) -> str:
-    """Return the footer under an answer; `style` is "full" or "short". Notes are extra lines."""
+    """Return the footer under an answer: the usage line, then a line per note.
+
+    Args:
+        answer: The answer, complete or partial.
+        style: "full" or "short".
+    """
     parts = (
         [
             _format_model(answer),
@@ -54,11 +80,11 @@ def format_column_footer(answer: Answer) -> str:
         _format_tokens(answer),
         _format_answer_cost(answer),
         *(
-            [f"{format_seconds(first_token_seconds)} to first"]
+            [_("{time} to first").format(time=format_seconds(first_token_seconds))]
             if first_token_seconds is not None and not is_single_response
             else []
         ),
-        f"{tokens_per_second:,.0f} tokens/s"
+        _("{rate:,.0f} tokens/s").format(rate=tokens_per_second)
         if tokens_per_second
         else format_seconds(answer.seconds),
     ]
@@ -68,31 +94,30 @@ def format_column_footer(answer: Answer) -> str:
 def format_step_footer(step_number: int, answer: Answer) -> str:
     """Return the footer under one step of an answer with tool calls."""
     parts = (_format_tokens(answer), _format_answer_cost(answer), format_seconds(answer.seconds))
-    return f"Step {step_number}: {' · '.join(parts)}"
+    return _("Step {number}: {usage}").format(number=step_number, usage=" · ".join(parts))
 
 
 def format_group_footer(
     answers: "AnswerSet", day_usage: DayUsage | None, notes: Sequence[str], style: str
 ) -> str:
-    """Return the footer under several answers: their total usage and number of distinct texts."""
+    """Return the footer under several answers.
+
+    Args:
+        answers: The answers, complete or partial.
+        day_usage: The usage of the day, None to leave it out.
+        notes: Lines below the usage line.
+        style: "full" or "short".
+    """
     usage = answers.usage
-    received_count = sum(count for _, count in answers.distinct_counts.values())
-    count = (
-        f"{received_count} of {len(answers)} answers"
-        if received_count < len(answers)
-        else f"{received_count} answers"
-    )
-    if len(answers.distinct_counts) == 1 and received_count > 1:
-        count += f", {next(iter(answers.distinct_counts.values()))[0]} distinct"
+    count = _format_answer_count(answers)
     is_local = answers[0].is_local and not answers[0].provenance.recording
-    cost = "no neurons" if is_local else _format_usage_cost(usage)
-    tokens = f"{usage.prompt_tokens:,}→{usage.completion_tokens:,} tokens"
+    cost = _("no neurons") if is_local else _format_usage_cost(usage)
     endpoint_parts = [answers[0].endpoint] if answers[0].endpoint else []
     parts = (
         [
             count,
-            tokens,
-            f"{cost} together",
+            _format_token_counts(usage),
+            cost if is_local or usage.neurons is None else _format_total_cost(usage),
             format_seconds(answers.seconds),
             *endpoint_parts,
             *_format_day_usage(day_usage),
@@ -103,56 +128,86 @@ def format_group_footer(
     return "\n".join([" · ".join(parts), *notes])
 
 
+def _format_answer_count(answers: "AnswerSet") -> str:
+    """Return the number of complete answers; for one column also the number of distinct texts."""
+    counts = list(answers.distinct_counts.values())
+    received_count = sum(count for _distinct_count, count in counts)
+    if received_count < len(answers):
+        text = _("{count} of {total} answers").format(count=received_count, total=len(answers))
+    else:
+        text = ngettext("{count} answer", "{count} answers", received_count).format(
+            count=received_count
+        )
+    if len(counts) == 1 and received_count > 1:
+        return _("{answers}, {count} distinct").format(answers=text, count=counts[0][0])
+    return text
+
+
 def _format_model(answer: Answer) -> str:
     short_name = answer.model.rpartition("/")[2]
-    if answer.is_local and answer.provenance.recording:
-        return f"{short_name}, a local model"
-    return f"{short_name} on this machine" if answer.is_local else short_name
+    if not answer.is_local:
+        return short_name
+    if answer.provenance.recording:
+        return _("{model} (local)").format(model=short_name)
+    return _("{model} on this machine").format(model=short_name)
 
 
 def _format_tokens(answer: Answer) -> str:
     if answer.work_summary:
         return answer.work_summary
-    usage = answer.usage
-    prefix = (
-        "about "
-        if usage.cost_basis == "estimated" and answer.finish_reason in FINISH_NOTES
-        else ""
+    tokens = _format_token_counts(answer.usage)
+    if answer.usage.cost_basis == "estimated" and answer.finish_reason in FINISH_NOTES:
+        return _("about {tokens}").format(tokens=tokens)
+    return tokens
+
+
+def _format_token_counts(usage: Usage) -> str:
+    return _("{input:,}→{output:,} tokens").format(
+        input=usage.prompt_tokens, output=usage.completion_tokens
     )
-    return f"{prefix}{usage.prompt_tokens:,}→{usage.completion_tokens:,} tokens"
 
 
 def _format_answer_cost(answer: Answer) -> str:
     if answer.provenance.recording:
         return _format_recording(answer.provenance.recording)
     if answer.is_local:
-        return "no neurons"
+        return _("no neurons")
     return _format_usage_cost(answer.usage)
 
 
 def _format_usage_cost(usage: Usage) -> str:
     if usage.neurons is None:
-        return "neurons not reported"
-    return f"{format_neurons(usage.neurons)} neurons {usage.cost_basis}"
+        return _("neurons not reported")
+    return format_cost(usage.neurons, usage.cost_basis)
+
+
+def _format_total_cost(usage: Usage) -> str:
+    return _(TOTAL_COST_TEXTS[usage.cost_basis]).format(
+        neurons=format_neurons(usage.neurons or 0.0)
+    )
 
 
 def _format_recording(recording: RecordingInfo) -> str:
-    """Return the date of the recording and the estimated cost of a request in its place."""
-    parts = ["replayed", f"recorded {format_date(recording.date)}"]
+    """Return the date of the recording, and the estimated cost of sending the request again."""
+    parts = [_("replayed, recorded {date}").format(date=format_date(recording.date))]
     if recording.neurons == 0:
-        parts.append("would cost nothing")
+        parts.append(_("free"))
     elif recording.neurons is not None:
-        parts.append(f"would cost about {format_rounded_neurons(recording.neurons)}")
+        parts.append(
+            _("≈ {neurons} neurons if sent again").format(
+                neurons=format_rounded_neurons(recording.neurons)
+            )
+        )
     return " · ".join(parts)
 
 
 def _format_time(answer: Answer) -> str:
     total_text = format_seconds(answer.seconds)
     first_token_seconds = answer.first_token_seconds
-    return (
-        total_text
-        if first_token_seconds is None
-        else f"{total_text} ({format_seconds(first_token_seconds)} to first)"
+    if first_token_seconds is None:
+        return total_text
+    return _("{total} ({time} to first)").format(
+        total=total_text, time=format_seconds(first_token_seconds)
     )
 
 
@@ -161,46 +216,74 @@ def _format_endpoint_and_day(answer: Answer) -> list[str]:
 
 
 def _format_day_usage(day_usage: DayUsage | None) -> list[str]:
-    """Return the neurons used today, with the estimated part and the time to the reset."""
+    """Return the neurons used today, with the estimated part and the time until the reset."""
     if day_usage is None:
         return []
-    estimated_note = (
-        f" ({format_neurons(day_usage.estimated)} estimated)" if day_usage.estimated else ""
-    )
-    time_left = format_duration(day_usage.seconds_left)
-    account_note = (
-        f" (account {format_account_figure(day_usage.account)})" if day_usage.account else ""
-    )
-    day_text = (
-        f"today {format_neurons(day_usage.spent)}{estimated_note} of {day_usage.limit:,.0f}"
-        f"{account_note}, resets in {time_left}"
-    )
-    return [day_text]
+    used, limit = format_neurons(day_usage.spent), f"{day_usage.limit:,.0f}"
+    if day_usage.estimated:
+        used = _("{neurons} ({estimated} estimated)").format(
+            neurons=used, estimated=format_neurons(day_usage.estimated)
+        )
+    if day_usage.account:
+        limit = _("{neurons} (account {account_neurons})").format(
+            neurons=limit, account_neurons=format_account_figure(day_usage.account)
+        )
+    return [
+        _("today {used} of {limit}, resets in {time}").format(
+            used=used, limit=limit, time=format_duration(day_usage.seconds_left)
+        )
+    ]
 
 
 def format_footer_notes(answer: Answer) -> list[str]:
-    """Return notes for the reader: the answer's own, and why it is cut off, empty and so on."""
-    received = "this is what" if answer.text or answer.reasoning else "nothing"
-    finish_note = FINISH_NOTES.get(answer.finish_reason, "").format(received)
-    notes = [*answer.notes, *([finish_note] if finish_note else [])]
-    tokens_text = f"{answer.usage.completion_tokens:,} tokens"
-    tool_names = ", ".join(call.name for call in answer.tool_calls)
-    if answer.finish_reason == "length" and tool_names:
+    """Return the answer's own notes, and a note if it is incomplete, empty or a tool call."""
+    finish_notes = FINISH_NOTES.get(answer.finish_reason)
+    notes = list(answer.notes)
+    if finish_notes:
+        received_note, empty_note = finish_notes
+        notes.append(_(received_note if answer.text or answer.reasoning else empty_note))
+    if answer.finish_reason == "length":
+        notes.append(_format_length_note(answer))
+    elif answer.tool_calls:
         notes.append(
-            f"Cut at {tokens_text} by the limit, in a call of {tool_names}: raise --max-tokens."
+            _("Function calls requested by the model: {names}.").format(
+                names=_list_functions(answer)
+            )
         )
-    elif answer.finish_reason == "length" and answer.text:
-        notes.append(f"Cut at {tokens_text} by the limit: raise --max-tokens for the rest.")
-    elif answer.finish_reason == "length":
-        notes.append(
-            f"All {tokens_text} went into thinking, which is billed, and none were left for the "
-            "answer: raise --max-tokens, or ask without --think."
-        )
-    elif tool_names:
-        notes.append(f"The model asks to call: {tool_names}.")
     elif answer.finish_reason == "tool_calls":
-        notes.append("The model began a call that can't be read: it was not made.")
-    elif not (answer.text or answer.finish_reason in FINISH_NOTES):
-        billed_note = ", but the thinking above is billed" if answer.reasoning else ""
-        notes.append(f"The answer is empty{billed_note}.")
+        notes.append(_("The model's function call is not valid, so it was not run."))
+    elif not (answer.text or finish_notes):
+        notes.append(
+            _("The answer is empty. The thinking above is billed.")
+            if answer.reasoning
+            else _("The answer is empty.")
+        )
     return notes
+
+
+def _format_length_note(answer: Answer) -> str:
+    """Return the note for an answer that was cut at its token limit."""
+    tokens = answer.usage.completion_tokens
+    if answer.tool_calls:
+        return ngettext(
+            "Stopped at the limit of {count:,} token, in a call of {names}. Raise --max-tokens.",
+            "Stopped at the limit of {count:,} tokens, in a call of {names}. Raise --max-tokens.",
+            tokens,
+        ).format(count=tokens, names=_list_functions(answer))
+    if answer.text:
+        return ngettext(
+            "Stopped at the limit of {count:,} token. Raise --max-tokens for a longer answer.",
+            "Stopped at the limit of {count:,} tokens. Raise --max-tokens for a longer answer.",
+            tokens,
+        ).format(count=tokens)
+    return ngettext(
+        "The limit of {count:,} token was used up by thinking, which is billed. "
+        "Raise --max-tokens, or run without --think.",
+        "The limit of {count:,} tokens was used up by thinking, which is billed. "
+        "Raise --max-tokens, or run without --think.",
+        tokens,
+    ).format(count=tokens)
+
+
+def _list_functions(answer: Answer) -> str:
+    return ", ".join(call.name for call in answer.tool_calls)

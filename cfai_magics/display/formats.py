@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
+from ..i18n import _
 from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import MATH_SIGN_PATTERN, isolate_math_sign
 from ..prompt.output_formats import OutputFormat
@@ -19,9 +20,9 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 )
 IFRAME_TEMPLATE = (
-    '<iframe sandbox="" title="HTML of the answer" referrerpolicy="no-referrer" '
+    '<iframe sandbox="" title="{title}" referrerpolicy="no-referrer" '
     'style="width: 100%; height: 24em; resize: vertical; background: white; '
-    'border: 1px solid var(--jp-border-color2, GrayText)" srcdoc="{}"></iframe>'
+    'border: 1px solid var(--jp-border-color2, GrayText)" srcdoc="{document}"></iframe>'
 )
 MATH_PATTERN = re.compile(r"\$|\\\(|\\\[|\\begin\b")
 LATEX_DOCUMENT_START = r"\begin{document}"
@@ -33,7 +34,10 @@ def render_markdown(text: str) -> MimeBundle:
 
 
 def fence_code(text: str, language: str = "") -> str:
-    """Return a text as a fenced Markdown code block; the fence is longer than any in the text."""
+    """Return a text as a fenced Markdown code block.
+
+    The fence is longer than any run of backticks in the text.
+    """
     longest_run = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest_run + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
@@ -47,7 +51,7 @@ def render_partial_answer(text: str, output_format: OutputFormat) -> MimeBundle:
 
 
 def render_final_answer(answer: Answer, output_format: OutputFormat) -> MimeBundle:
-    """Return the MIME bundle of a whole answer; Markdown if it could not be parsed."""
+    """Return the MIME bundle of a whole answer; Markdown if the answer was not parsed."""
     if output_format.render is not None and answer.parsed is not None:
         return {"text/plain": sanitize_text(answer.text), **output_format.render(answer)}
     renderer = RENDERERS.get(output_format.name)
@@ -93,9 +97,12 @@ def _render_json(answer: Answer) -> MimeBundle:
 
 
 def wrap_in_iframe(html: str) -> str:
-    """Return HTML in a sandboxed iframe without scripts and external content."""
+    """Return HTML in a sandboxed iframe that blocks scripts and external content."""
     policy_tag = f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">'
-    return IFRAME_TEMPLATE.format(escape(f"<!DOCTYPE html>{policy_tag}{html}"))
+    return IFRAME_TEMPLATE.format(
+        title=escape(_("HTML of the answer")),
+        document=escape(f"<!DOCTYPE html>{policy_tag}{html}"),
+    )
 
 
 def _render_html(answer: Answer) -> MimeBundle:
@@ -103,7 +110,7 @@ def _render_html(answer: Answer) -> MimeBundle:
 
 
 def _render_latex(answer: Answer) -> MimeBundle:
-    """Return LaTeX for MathJax, or a code block if MathJax cannot or must not render it."""
+    """Return LaTeX for MathJax; a code block if it is a whole document or has unsafe commands."""
     from ..markdown.formulas import UNSAFE_TEX_PATTERN
 
     source = answer.parsed.strip()
@@ -114,7 +121,7 @@ def _render_latex(answer: Answer) -> MimeBundle:
 
 def _render_table(answer: Answer) -> MimeBundle:
     table_html = answer.parsed.to_html(escape=True, max_rows=60, border=0)
-    # safe, because no attribute in the table has such a sign
+    # Safe, because the table has no math sign in an attribute.
     return {"text/html": MATH_SIGN_PATTERN.sub(isolate_math_sign, table_html)}
 
 

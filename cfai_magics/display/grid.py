@@ -7,6 +7,7 @@ from html import escape
 from itertools import groupby
 from typing import TextIO
 
+from ..i18n import _, ngettext
 from ..markdown.escaping import escape_html
 from ..markdown.html import markdown_to_html
 from ..prompt.builder import PromptReport
@@ -23,6 +24,7 @@ from .streaming import (
     MIN_INTERVAL,
     Publisher,
     UpdatableOutput,
+    format_thinking,
     publish_output,
 )
 from .tables import collapsed_html, muted_html
@@ -41,12 +43,12 @@ COLUMN_STYLE = (
 PLAIN_TEXT_STYLE = (
     "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; margin: 0.5em 0"
 )
-MAX_FULL_RATE_ANSWERS = 4  # at most so many answers get the update rate of a single one
+MAX_FULL_RATE_ANSWERS = 4  # more answers share the update rate of this number of answers
 
 
 @dataclass
 class AnswerState:
-    """One answer received so far; `answer` and `error` are set when it has ended."""
+    """The received part of one answer; `answer` and `error` are set when it has ended."""
 
     text: str = ""
     reasoning_chars: int = 0
@@ -60,16 +62,19 @@ def render_partial(state: AnswerState, *, is_plain: bool) -> str:
     if state.text:
         return _render_text(state.text, is_plain=is_plain)
     if state.reasoning_chars:
-        return muted_html(f"Thinking… {state.reasoning_chars:,} characters")
+        return muted_html(format_thinking(state.reasoning_chars))
     return muted_html(state.status or "…")
 
 
 def render_final(answer: Answer, error: str, *, is_plain: bool, footer_style: str) -> str:
     """Return the HTML of an answer that has ended: reasoning, text, footer and notes."""
     reasoning = answer.reasoning
-    reasoning_html = (
-        collapsed_html(f"Thought, {len(reasoning):,} characters", reasoning) if reasoning else ""
-    )
+    summary = ngettext(
+        "Thought process ({count:,} character)",
+        "Thought process ({count:,} characters)",
+        len(reasoning),
+    ).format(count=len(reasoning))
+    reasoning_html = collapsed_html(summary, reasoning) if reasoning else ""
     notes = "\n".join(_collect_note_lines(answer, error, footer_style))
     return (
         reasoning_html
@@ -97,10 +102,12 @@ def _collect_note_lines(answer: Answer, error: str, footer_style: str) -> list[s
 def render_grid(
     variants: Sequence[Variant], answer_htmls: Sequence[str], answers: AnswerSet | None
 ) -> str:
-    """Return the HTML grid of answers: a column per model and temperature, or per answer.
+    """Return the HTML grid of answers: one column per model and temperature, or per answer.
 
-    `answer_htmls` are the answers as HTML. `answers` is set when all have ended, and is used to
-    mark duplicates.
+    Args:
+        variants: The variants of the question, in the order of the answers.
+        answer_htmls: The answers as HTML.
+        answers: The answers when all have ended, to mark duplicates; None before that.
     """
     has_several_columns = len({variant.column for variant in variants}) > 1
     groups = groupby(
@@ -109,7 +116,7 @@ def render_grid(
     )
     headings, labels = column_titles(variants), _label_repetitions(variants, answers)
     columns: list[str] = []
-    for _, group in groups:
+    for _key, group in groups:
         indexes = list(group)
         header = _render_column_header(
             headings[indexes[0]], variants[indexes[0]], answers if has_several_columns else None
@@ -126,7 +133,15 @@ def render_grid(
 def _render_column_header(title: str, variant: Variant, answers: AnswerSet | None) -> str:
     """Return the HTML of a column's heading, with its number of distinct answers."""
     distinct_count, received_count = answers.distinct_counts[variant.column] if answers else (0, 0)
-    count_note = f"{distinct_count} distinct of {received_count}" if received_count > 1 else ""
+    count_note = (
+        ngettext(
+            "{count} distinct answer in {total}",
+            "{count} distinct answers in {total}",
+            distinct_count,
+        ).format(count=distinct_count, total=received_count)
+        if received_count > 1
+        else ""
+    )
     title_html = f"<strong>{escape_html(title)}</strong>" if title else ""
     return " · ".join(filter(None, (title_html, count_note)))
 
@@ -136,12 +151,14 @@ def _render_label(label: str) -> str:
 
 
 def _label_repetitions(variants: Sequence[Variant], answers: AnswerSet | None) -> list[str]:
-    """Return the repetition label of each answer, with a note if it duplicates an earlier one."""
+    """Return the repetition label of each answer; a duplicate names the first equal answer."""
     labels = repetition_titles(variants)
     if answers is None:
         return labels
     return [
-        f"{label}, the same as {variants[first_index].repetition}"
+        _("{label} (same as {number})").format(
+            label=label, number=variants[first_index].repetition
+        )
         if first_index != index
         else label
         for index, (label, first_index) in enumerate(zip(labels, answers.duplicates, strict=True))
@@ -212,11 +229,11 @@ class NotebookGrid:
     def show_status(self, index: int, line: str) -> None:
         """Show why an answer is delayed."""
         self._states[index].status = line
-        self._next_update_time = 0.0  # show it now: no delta may follow for a while
+        self._next_update_time = 0.0  # show it now, because the next delta may take a while
         self._update(index)
 
     def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
-        """Show an answer that has ended; `error` is the reason if it failed, else ""."""
+        """Show an answer that has ended; `error` is the reason if it failed, "" if not."""
         self._states[index].answer, self._states[index].error = answer, error
         self._update(index)
 
@@ -241,7 +258,11 @@ class NotebookGrid:
         if now < self._next_update_time:
             return
         html = self._render_html()
-        self._grid_output.show({"text/html": html, "text/plain": f"{len(self._states)} answers…"})
+        count = len(self._states)
+        plain_text = ngettext(
+            "{count} answer in progress…", "{count} answers in progress…", count
+        ).format(count=count)
+        self._grid_output.show({"text/html": html, "text/plain": plain_text})
         active_count = sum(state.answer is None for state in self._states)
         bytes_per_second = MAX_BYTES_PER_SECOND * max(1, min(active_count, MAX_FULL_RATE_ANSWERS))
         self._next_update_time = now + max(
@@ -282,7 +303,7 @@ class TextGrid:
         self._current_display = TextStreamDisplay("off", print_line, out)
 
     def add(self, index: int, delta: Delta) -> None:
-        """Print a delta of the current answer, or buffer that of another."""
+        """Print a delta of the current answer; buffer a delta of another answer."""
         if index == self._current_index:
             self._current_display.add(delta)
             return
@@ -292,10 +313,10 @@ class TextGrid:
 
     def show_status(self, index: int, line: str) -> None:
         """Print why an answer is delayed."""
-        self._print_line(f"{self._titles[index]}: {line}")
+        self._print_line(_("{title}: {status}").format(title=self._titles[index], status=line))
 
     def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
-        """Store an answer that has ended, and print all that can be printed in order."""
+        """Store an answer that has ended, and print the answers that are next in order."""
         self._final_answers[index] = answer, error
         if self._current_index < 0:
             self._start_next_answer()
@@ -303,7 +324,7 @@ class TextGrid:
             self._finish_answer(*self._final_answers[self._current_index])
 
     def end(self, answers: AnswerSet, footer: str) -> None:
-        """Print the received parts of answers that did not end, and the footer."""
+        """Print the received parts of unfinished answers, and the footer."""
         if self._current_index < 0:
             self._start_next_answer()
         while self._current_index < len(self._titles):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..i18n import _
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line
 from ..texts import shorten_line
@@ -12,8 +13,8 @@ Matrix = Sequence[Sequence[float]]
 MAX_TEXTS_SHOWN = 40  # a larger table is not readable
 MAX_NAME_CHARS = 40
 COLUMN_WIDTH = 6  # characters in a terminal
-RED, GREEN, BLUE = 0, 114, 178  # a blue for color-blind readers too
-WHITE_TEXT_THRESHOLD = 0.6  # intensity from which on white text is easier to read
+RED, GREEN, BLUE = 0, 114, 178  # a blue that color-blind readers can distinguish
+WHITE_TEXT_THRESHOLD = 0.6  # above this intensity, white text is easier to read
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,10 +35,12 @@ class HeatMap:
 
     @property
     def note(self) -> str:
-        """A note if not all texts are shown, else ""."""
+        """The note that only some texts are shown; "" if all are."""
         if self.shown_count == len(self.texts):
             return ""
-        return f"The first {self.shown_count} of {len(self.texts):,} texts; .matrix holds all."
+        return _(
+            "Showing the first {count} of {total:,} texts. {attribute} contains all of them."
+        ).format(count=self.shown_count, total=len(self.texts), attribute=".matrix")
 
     def __str__(self) -> str:
         names = [
@@ -69,7 +72,8 @@ class HeatMap:
         """The heat map as an HTML table; each cell has its number as text."""
         header_cells = "".join(f"<th>{column + 1}</th>" for column in range(self.shown_count))
         rows = "".join(map(self._render_row, range(self.shown_count)))
-        caption = '<caption style="text-align: left">How near each text is to each</caption>'
+        title = escape_html(_("Similarity of each pair of texts"))
+        caption = f'<caption style="text-align: left">{title}</caption>'
         table = (
             f"<table>{caption}<thead><tr><th></th>{header_cells}</tr></thead><tbody>{rows}</tbody>"
         )
@@ -82,7 +86,7 @@ class HeatMap:
 
 
 def _render_cell(value: float) -> str:
-    """Return one HTML cell; its number makes it readable without color."""
+    """Return one HTML cell; its number is readable without the color."""
     intensity = max(0.0, min(1.0, value))
     text_color = "#fff" if intensity > WHITE_TEXT_THRESHOLD else "#000"
     background = ", ".join(

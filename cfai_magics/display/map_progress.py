@@ -1,13 +1,14 @@
-"""Display the progress of a map: a bar, failures, cost, remaining time and delays."""
+"""Display the progress of a map: bar, failures, cost, remaining time and delays."""
 
 import sys
 import time
 from collections.abc import Callable
 from typing import TextIO
 
+from ..i18n import _
 from ..terminal import sanitize_text
 from ..types.usage import Usage
-from .tables import format_neurons, format_seconds
+from .tables import format_cost, format_seconds
 
 MIN_INTERVAL = 0.5  # s between two updates
 BAR_WIDTH = 30  # characters
@@ -15,7 +16,7 @@ WriteText = Callable[[str], None]
 
 
 class MapProgress:
-    """Progress of `total_count` rows; `write_text` replaces the text shown before."""
+    """Progress of `total_count` rows; `write_text` replaces the text of the last update."""
 
     def __init__(
         self, total_count: int, write_text: WriteText, clock: Callable[[], float] = time.monotonic
@@ -65,8 +66,14 @@ class MapProgress:
         fraction = self.done_count / self._total_count if self._total_count else 1.0
         bar = f"{'█' * round(fraction * BAR_WIDTH):░<{BAR_WIDTH}}"
         parts = [
-            f"{bar} {self.done_count:,} of {self._total_count:,}",
-            *([f"{self.failed_count:,} failed"] if self.failed_count else []),
+            _("{bar} {count:,} of {total:,}").format(
+                bar=bar, count=self.done_count, total=self._total_count
+            ),
+            *(
+                [_("{count:,} failed").format(count=self.failed_count)]
+                if self.failed_count
+                else []
+            ),
             *self._format_cost(),
             *self._format_time_left(fraction),
             *([self._wait_reason] if self._wait_reason else []),
@@ -75,16 +82,13 @@ class MapProgress:
 
     def _format_cost(self) -> list[str]:
         usage = self.usage
-        return (
-            []
-            if usage.neurons is None
-            else [f"{format_neurons(usage.neurons)} neurons {usage.cost_basis}"]
-        )
+        return [] if usage.neurons is None else [format_cost(usage.neurons, usage.cost_basis)]
 
     def _format_time_left(self, fraction: float) -> list[str]:
         if not 0 < fraction < 1:
             return []
-        return [f"about {format_seconds(self.elapsed_seconds / fraction * (1 - fraction))} left"]
+        time_left = format_seconds(self.elapsed_seconds / fraction * (1 - fraction))
+        return [_("about {time} left").format(time=time_left)]
 
 
 def create_terminal_writer(out: TextIO | None = None) -> WriteText:
@@ -94,7 +98,7 @@ def create_terminal_writer(out: TextIO | None = None) -> WriteText:
 
     def write(text: str) -> None:
         nonlocal length
-        first, _, rest = sanitize_text(text).partition("\n")
+        first, _separator, rest = sanitize_text(text).partition("\n")
         padded = f"{first:<{length}}"
         length = len(first)
         # Return the cursor at once, so that an error message does not start behind the bar.

@@ -1,4 +1,4 @@
-"""Display what a request sends: before (`--dry-run`) and after (`--sent`)."""
+"""Display the prompt of a request: before it is sent (`--dry-run`) and after (`--sent`)."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from ..i18n import _, mark, ngettext
 from ..markdown.escaping import escape_html
 from ..pricing.prices import Cost
-from ..prompt.builder import PartCost, PromptReport
+from ..prompt.builder import PartCost, PartKind, PromptReport
 from ..terminal import sanitize_json, sanitize_text
 from ..texts import format_percent, shorten_line
 from .tables import (
@@ -21,11 +22,28 @@ from .tables import (
     muted_html,
 )
 
-PREVIEW_COLUMNS = ("part", "tokens", "share")
+PREVIEW_COLUMNS = (mark("part"), mark("tokens"), mark("share"))
 MAX_DATA_CHARS = 40  # shown of an image's data
 MAX_WORD_CHARS = 200  # a longer text without spaces is encoded data
-REPLAY_NOTE = "The answer is recorded: it would be replayed, and nothing would be sent or cost."
-PROMPT_REPORT_COLUMNS = ("part", "what", "tokens", "neurons", "share of cost")
+REPLAY_NOTE = mark("Already recorded: the answer is replayed for free, and nothing is sent.")
+PROMPT_REPORT_COLUMNS = (
+    mark("part"),
+    mark("content"),
+    mark("tokens"),
+    mark("neurons"),
+    mark("share of cost"),
+)
+PART_LABELS: Mapping[PartKind, str] = {
+    "system": mark("system"),
+    "form": mark("format"),
+    "history": mark("history"),
+    "cell": mark("cell"),
+    "traceback": mark("traceback"),
+    "variable": mark("variable"),
+    "image": mark("image"),
+    "functions": mark("functions"),
+    "call": mark("function call"),
+}
 MAX_EXCERPT_CHARS = 48  # of a part's text in the table
 
 
@@ -33,7 +51,11 @@ MAX_EXCERPT_CHARS = 48  # of a part's text in the table
 class Preview:
     """Preview of a chat request: its JSON, the tokens of its parts and its estimated cost.
 
-    `cost` is None if the price is unknown; `notes` are lines about the estimate.
+    Attributes:
+        request: The body of the request.
+        part_costs: The tokens of each part of the prompt.
+        cost: The estimated cost; None if the price is unknown.
+        notes: Lines about the estimate.
     """
 
     request: Mapping[str, Any]
@@ -43,40 +65,37 @@ class Preview:
 
     @property
     def neurons_text(self) -> str:
-        """The range of neurons that the call may cost."""
+        """The estimated cost and the maximum length of the answer, as a sentence."""
         if self.cost is None:
-            return "neurons unknown: the model has no known price"
-        return f"{format_range(self.cost.low, self.cost.high)} neurons estimated"
+            return _("The cost is unknown, because the model has no known price.")
+        if not self.cost.high:
+            return ngettext(
+                "Estimated cost: no neurons (answer up to {count:,} token).",
+                "Estimated cost: no neurons (answer up to {count:,} tokens).",
+                self.cost.max_tokens,
+            ).format(count=self.cost.max_tokens)
+        return ngettext(
+            "Estimated cost: {range} neurons (answer up to {count:,} token).",
+            "Estimated cost: {range} neurons (answer up to {count:,} tokens).",
+            self.cost.max_tokens,
+        ).format(range=format_range(self.cost.low, self.cost.high), count=self.cost.max_tokens)
 
     @property
     def table(self) -> Table:
-        """The tokens and their share by kind of part: system, history, variables, cell, …."""
+        """The tokens and their share, one row per kind of part."""
         tokens_by_kind: dict[str, int] = {}
         for part_cost in self.part_costs:
-            kind = part_cost.part.kind if part_cost.part else "answer"
+            kind = _format_kind(part_cost)
             tokens_by_kind[kind] = tokens_by_kind.get(kind, 0) + part_cost.tokens
         total_tokens = sum(tokens_by_kind.values()) or 1
         rows = [
             (kind, f"{tokens:,}", format_percent(tokens / total_tokens))
             for kind, tokens in tokens_by_kind.items()
         ]
-        note = "\n".join(
-            [
-                (
-                    f"Nothing was sent. {self.neurons_text}, with at the most "
-                    f"{self._max_tokens_text()}."
-                ),
-                *self.notes,
-            ]
-        )
-        return Table(
-            PREVIEW_COLUMNS, (*rows, ("all", f"{sum(tokens_by_kind.values()):,}", "")), note
-        )
-
-    def _max_tokens_text(self) -> str:
-        return (
-            f"{self.cost.max_tokens:,} tokens of answer" if self.cost else "what max_tokens says"
-        )
+        total_row = (_("total"), f"{sum(tokens_by_kind.values()):,}", "")
+        first_line = _("Dry run: nothing was sent. {cost}").format(cost=self.neurons_text)
+        note = "\n".join([first_line, *self.notes])
+        return Table(tuple(map(_, PREVIEW_COLUMNS)), (*rows, total_row), note)
 
     @property
     def request_json(self) -> str:
@@ -90,13 +109,21 @@ class Preview:
         return str(self)
 
     def _repr_html_(self) -> str:
-        request_html = expanded_html("The request, as JSON", self.request_json)
+        request_html = expanded_html(_("Request (JSON)"), self.request_json)
         return f"{request_html}{self.table._repr_html_()}"
 
 
 @dataclass(frozen=True, slots=True)
 class TaskPreview:
-    """Preview of a native task: its JSON, its work in the billed unit and its prices."""
+    """Preview of a native task: its JSON, its amount of work and its prices.
+
+    Attributes:
+        request: The body of the request.
+        amount_text: The amount of work, in the unit of the task.
+        price_text: The estimated cost.
+        price_list: The prices of the model; "" if they are unknown.
+        notes: Lines about the estimate.
+    """
 
     request: Mapping[str, Any]
     amount_text: str
@@ -111,9 +138,14 @@ class TaskPreview:
 
     @property
     def cost_summary(self) -> str:
-        """The estimated cost with the model's prices and notes."""
-        lines = [f"Nothing was sent. {self.amount_text}: {self.price_text}."]
-        lines += [f"Prices of the model: {self.price_list}."] if self.price_list else []
+        """The estimated cost, the model's prices and the notes, one per line."""
+        lines = [
+            _("Dry run: nothing was sent. {amount}: {cost}.").format(
+                amount=self.amount_text, cost=self.price_text
+            )
+        ]
+        if self.price_list:
+            lines.append(_("Prices of the model: {prices}.").format(prices=self.price_list))
         return "\n".join([*lines, *self.notes])
 
     def __str__(self) -> str:
@@ -123,33 +155,35 @@ class TaskPreview:
         return str(self)
 
     def _repr_html_(self) -> str:
-        request_html = expanded_html("The request, as JSON", self.request_json)
+        request_html = expanded_html(_("Request (JSON)"), self.request_json)
         return f"{request_html}{muted_html(self.cost_summary)}"
 
 
 def redact_for_display(value: Any, redact_text: Callable[[str], str]) -> Any:
     """Return a JSON value for display: data shortened, texts redacted with `redact_text`."""
     if isinstance(value, str) and len(value) > MAX_DATA_CHARS and is_encoded_data(value):
-        return f"{value[:MAX_DATA_CHARS]}… ({len(value):,} characters)"
+        return _("{start}… ({count:,} characters)").format(
+            start=value[:MAX_DATA_CHARS], count=len(value)
+        )
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):
         return {key: redact_for_display(item, redact_text) for key, item in value.items()}
     if isinstance(value, list) and len(value) > MAX_DATA_CHARS and isinstance(value[0], int):
-        return f"{len(value):,} bytes"
+        return _("{count:,} bytes").format(count=len(value))
     if isinstance(value, list | tuple):
         return [redact_for_display(element, redact_text) for element in value]
     return value
 
 
 def is_encoded_data(text: str) -> bool:
-    """Whether a text is encoded data of an image or sound: a data URL or base64."""
+    """Return True if a text is encoded data of an image or sound: a data URL or base64."""
     return text.startswith("data:") or (len(text) > MAX_WORD_CHARS and " " not in text)
 
 
 @dataclass(frozen=True, slots=True)
 class PromptInspector:
-    """Report of a sent prompt; `include_part_texts` adds the texts of its parts to str()."""
+    """Report of a sent prompt; with `include_part_texts`, str() has the texts of its parts."""
 
     report: PromptReport
     include_part_texts: bool = True
@@ -158,24 +192,25 @@ class PromptInspector:
     def table(self) -> Table:
         """The parts with their tokens, neurons and share of the cost."""
         rows = tuple(_format_row(part_cost, self.report) for part_cost in self.report.part_costs)
-        return Table(PROMPT_REPORT_COLUMNS, rows, self._note())
+        return Table(tuple(map(_, PROMPT_REPORT_COLUMNS)), rows, self._note())
 
     def _note(self) -> str:
-        cost_source = (
-            "from the bill" if self.report.answer.cost_basis == "billed" else "without a bill"
-        )
-        return (
-            f"Tokens and neurons of the parts are estimated {cost_source}, by the length of "
-            "the texts."
-        )
+        if self.report.answer.cost_basis == "billed":
+            return _(
+                "Tokens and neurons per part are estimates: the billed totals are split by text "
+                "length."
+            )
+        return _("Tokens and neurons per part are estimates from the text length, not billed.")
 
     @property
     def summary(self) -> str:
         """The summary line of the collapsed output."""
         count = sum(part_cost.part is not None for part_cost in self.report.part_costs)
-        part_count = "1 part" if count == 1 else f"{count} parts"
-        tokens = self.report.answer.usage.prompt_tokens
-        return f"What was sent: {part_count}, {tokens:,} tokens"
+        return ngettext(
+            "Sent prompt: {count} part, {tokens:,} tokens",
+            "Sent prompt: {count} parts, {tokens:,} tokens",
+            count,
+        ).format(count=count, tokens=self.report.answer.usage.prompt_tokens)
 
     def __str__(self) -> str:
         part_texts = [
@@ -206,11 +241,15 @@ def build_prompt_bundle(report: PromptReport) -> MimeBundle:
 
 
 def _format_row(part_cost: PartCost, report: PromptReport) -> tuple[str, ...]:
-    kind = part_cost.part.kind if part_cost.part else "answer"
     neurons = "" if part_cost.neurons is None else format_neurons(part_cost.neurons)
     fraction = report.fraction(part_cost)
     percent = "" if fraction is None else format_percent(fraction)
-    return kind, _describe_part(part_cost), f"{part_cost.tokens:,}", neurons, percent
+    kind, content = _format_kind(part_cost), _describe_part(part_cost)
+    return kind, content, f"{part_cost.tokens:,}", neurons, percent
+
+
+def _format_kind(part_cost: PartCost) -> str:
+    return _(PART_LABELS[part_cost.part.kind]) if part_cost.part else _("answer")
 
 
 def _describe_part(part_cost: PartCost) -> str:
@@ -223,7 +262,8 @@ def _describe_part(part_cost: PartCost) -> str:
 
 
 def _format_part_title(part_cost: PartCost) -> str:
-    return f"{part_cost.part.kind} {part_cost.part.name}".strip() if part_cost.part else "answer"
+    name = part_cost.part.name if part_cost.part else ""
+    return f"{_format_kind(part_cost)} {name}".strip()
 
 
 def _get_part_text(part_cost: PartCost) -> str:

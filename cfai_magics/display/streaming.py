@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..i18n import _, ngettext
 from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat
 from ..terminal import sanitize_text
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
@@ -23,10 +24,10 @@ Publisher = Callable[[MimeBundle, str, bool, Metadata], None]
 NO_METADATA: Metadata = {}
 PROGRESS_STEPS = 100
 MIN_INTERVAL = 1 / 10  # s between two updates of an output
-MAX_BYTES_PER_SECOND = 12_000  # of updates, so that a long incomplete block is sent less often
+MAX_BYTES_PER_SECOND = 12_000  # of updates; a long incomplete block is sent less often
 MESSAGE_OVERHEAD_BYTES = 700  # of a Jupyter message, in addition to its text
-MAX_TAIL_CHARS = 1_500  # from this length on, complete blocks of the tail are moved up
-REASONING_INTERVAL = 0.5  # s between two updates of the line on the reasoning
+MAX_TAIL_CHARS = 1_500  # a longer tail moves its complete blocks to the stable output
+REASONING_INTERVAL = 0.5  # s between two updates of the thinking line
 
 
 def publish_output(
@@ -56,13 +57,13 @@ class UpdatableOutput:
         self._publish(bundle, self._display_id, update, metadata)
 
     def show_note(self, text: str, metadata: Metadata = NO_METADATA) -> None:
-        """Show lines in the muted color."""
+        """Show a text in the muted color; line breaks are preserved."""
         text = sanitize_text(text)
         self.show({"text/html": muted_html(text), "text/plain": text}, metadata)
 
 
 class ProgressWriter:
-    """Progress bar of a download, written at each full percent; call it with bytes."""
+    """Progress bar of a download, written at each full percent."""
 
     def __init__(self, title: str, write_line: Callable[[str], None]) -> None:
         self._title = title
@@ -70,11 +71,12 @@ class ProgressWriter:
         self._last_step = -1
 
     def __call__(self, bytes_done: int, bytes_total: int) -> None:
-        """Write the bar if the percentage has changed."""
+        """Write the bar if the percentage has changed; both numbers are in bytes."""
         step = PROGRESS_STEPS * bytes_done // bytes_total if bytes_total else 0
         if step != self._last_step:
             self._last_step = step
-            self._write_line(f"{self._title} {format_progress_bar(bytes_done, bytes_total)}")
+            bar = format_progress_bar(bytes_done, bytes_total)
+            self._write_line(f"{self._title} {bar}")
 
 
 def create_notebook_progress(title: str) -> ProgressWriter:
@@ -94,12 +96,19 @@ def create_terminal_progress(title: str, out: TextIO | None = None) -> ProgressW
     return ProgressWriter(title, write)
 
 
+def format_thinking(char_count: int) -> str:
+    """Return the line that is shown while the model is thinking."""
+    return ngettext(
+        "Thinking… {count:,} character", "Thinking… {count:,} characters", char_count
+    ).format(count=char_count)
+
+
 class NotebookStream:
     """Display a streamed answer in at most three outputs: reasoning, stable part and tail.
 
-    An update replaces a whole Markdown output. So complete blocks are in one output that is
-    rarely sent, and the tail that still changes is in another output below it. At the end, the
-    first has the whole answer and the second has the footer. Other outputs are not changed.
+    An update replaces a whole Markdown output. So the stable output has the complete blocks and is
+    rarely sent. The tail output below it has the text that still changes. At the end, the stable
+    output has the whole answer and the tail output has the footer.
     """
 
     def __init__(
@@ -145,12 +154,12 @@ class NotebookStream:
                 MIN_INTERVAL, (chars_sent + MESSAGE_OVERHEAD_BYTES) / MAX_BYTES_PER_SECOND
             )
         else:
-            self._reasoning_output.show_note(f"Thinking… {len(self._reasoning_text):,} characters")
+            self._reasoning_output.show_note(format_thinking(len(self._reasoning_text)))
             interval = REASONING_INTERVAL
         self._next_update_time = self._clock() + interval
 
     def _show_tail(self) -> int:
-        """Show the tail after moving complete blocks up; return the number of characters sent."""
+        """Move complete blocks up and show the tail; return the number of characters sent."""
         stable_chars = self._move_complete_blocks() if len(self._tail_text) > MAX_TAIL_CHARS else 0
         output = self._tail_output if self._stable_text else self._stable_output
         if self._tail_text:
@@ -160,7 +169,7 @@ class NotebookStream:
     def _move_complete_blocks(self) -> int:
         from ..markdown.blocks import split_complete_blocks
 
-        if self._footer_style == "off":  # then the tail's output would have no final content
+        if self._footer_style == "off":  # the tail output would stay empty at the end
             return 0
         complete_blocks, self._tail_text = split_complete_blocks(self._tail_text)
         if not complete_blocks:
@@ -175,15 +184,21 @@ class NotebookStream:
             and not self._reasoning_output.is_shown
             and not self._stable_text
         ):
-            # It shows a status line: reuse it for the reasoning, so that the answer comes below.
+            # The stable output shows a status line. Reuse it for the reasoning above the answer.
             self._reasoning_output, self._stable_output = (
                 self._stable_output,
                 self._reasoning_output,
             )
 
     def _show_reasoning(self) -> None:
-        summary = f"Thought for {format_seconds(self._clock() - self._start_time)}"
-        plain_text = f"({summary}, {len(self._reasoning_text):,} characters)"
+        time_text = format_seconds(self._clock() - self._start_time)
+        summary = _("Thought for {time}").format(time=time_text)
+        char_count = len(self._reasoning_text)
+        plain_text = ngettext(
+            "(Thought for {time}, {count:,} character)",
+            "(Thought for {time}, {count:,} characters)",
+            char_count,
+        ).format(time=time_text, count=char_count)
         self._reasoning_output.show(
             {"text/html": collapsed_html(summary, self._reasoning_text), "text/plain": plain_text}
         )
@@ -193,7 +208,7 @@ class NotebookStream:
         self._stable_output.show_note(line)
 
     def restart(self, line: str) -> None:
-        """Discard the received part, show why, and reuse the outputs."""
+        """Discard the received part, show the reason, and reuse the outputs."""
         self._stable_text = self._tail_text = self._reasoning_text = ""
         self._is_reasoning_shown = False
         self._stable_output.show_note(line)
@@ -216,10 +231,10 @@ class NotebookStream:
         self._is_reasoning_shown = False
 
     def end(self, answer: Answer | None) -> None:
-        """Show the whole answer and the footer under it; None means that there is no answer."""
+        """Show the whole answer and the footer under it; None if no answer was received."""
         if answer is None:
             if self._stable_output.is_shown:
-                self._stable_output.show_note("No answer came.")
+                self._stable_output.show_note(_("No answer received."))
             return
         if answer.reasoning:
             self._show_reasoning()
@@ -228,7 +243,7 @@ class NotebookStream:
                 render_final_answer(answer, self._output_format), output_metadata(answer)
             )
         elif self._stable_output.is_shown:  # it shows the status line of a retry
-            self._stable_output.show_note("No answer came.")
+            self._stable_output.show_note(_("No answer received."))
         if self._footer_style != "off":
             self._tail_output.show_note(
                 format_usage_footer(answer, self._footer_style),

@@ -1,4 +1,4 @@
-"""Format tables and numbers as text, Markdown and HTML."""
+"""Format tables, dates and numbers as text, Markdown and HTML."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -6,20 +6,33 @@ from html import escape
 from typing import Any, NamedTuple
 
 from ..errors import CfaiError
+from ..i18n import _, mark
 from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line, sanitize_text
 from ..texts import format_percent
-from ..types.usage import AccountFigure
+from ..types.usage import AccountFigure, CostBasis
 
 MimeBundle = Mapping[str, Any]  # content by MIME type
 MIN_NEURONS = 1e-9  # smaller amounts are rounding errors
-MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+MONTH_NAMES = (
+    *(mark("Jan"), mark("Feb"), mark("Mar"), mark("Apr"), mark("May"), mark("Jun")),
+    *(mark("Jul"), mark("Aug"), mark("Sep"), mark("Oct"), mark("Nov"), mark("Dec")),
+)
+COST_TEXTS: Mapping[CostBasis | None, str] = {
+    "billed": mark("{neurons} neurons billed"),
+    "estimated": mark("{neurons} neurons estimated"),
+    "replayed": mark("{neurons} neurons replayed"),
+    None: mark("{neurons} neurons"),
+}
 MUTED_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
 
 
 class Table(NamedTuple):
-    """A table of texts with column names and a note below, as text and HTML."""
+    """A table of texts with column names and a note below it, shown as text or HTML.
+
+    The caller translates the column names, the cells and the note.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -93,7 +106,7 @@ def expanded_html(summary: str, code: str) -> str:
 
 
 def format_neurons(neurons: float) -> str:
-    """Return a number of neurons as text with the significant digits."""
+    """Return a number of neurons as text with its significant digits."""
     if abs(neurons) < MIN_NEURONS:  # a rounding error of a sum
         return "0"
     if neurons >= 100:  # noqa: PLR2004 - tenths are not significant
@@ -104,49 +117,65 @@ def format_neurons(neurons: float) -> str:
 def format_account_figure(figure: AccountFigure) -> str:
     """Return the neurons that Cloudflare's analytics reported for an account, with the time."""
     reported_at = datetime.fromtimestamp(figure.reported_at, UTC)
-    return f"{format_neurons(figure.neurons)} at {reported_at:%H:%M} UTC"
+    return _("{neurons} at {time} UTC").format(
+        neurons=format_neurons(figure.neurons), time=f"{reported_at:%H:%M}"
+    )
+
+
+def format_cost(neurons: float, cost_basis: CostBasis | None) -> str:
+    """Return a number of neurons as text that says whether it is billed, estimated or replayed."""
+    return _(COST_TEXTS[cost_basis]).format(neurons=format_neurons(neurons))
 
 
 def format_rounded_neurons(neurons: float) -> str:
-    """Return an estimated number of neurons as text, without tenths from 10 on."""
+    """Return an estimated number of neurons as text; from 10 neurons on, without tenths."""
     return f"{neurons:,.0f}" if neurons >= 10 else format_neurons(neurons)  # noqa: PLR2004
 
 
 def format_range(low: float, high: float) -> str:
     """Return a range of neurons as text."""
-    return f"{format_neurons(low)} to {format_neurons(high)}"
+    return _("{low} to {high}").format(low=format_neurons(low), high=format_neurons(high))
 
 
 def format_seconds(seconds: float) -> str:
     """Return a duration as seconds, with tenths below a minute."""
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds:,.0f} s"  # noqa: PLR2004 - a minute
+    number = f"{seconds:.1f}" if seconds < 60 else f"{seconds:,.0f}"  # noqa: PLR2004 - a minute
+    return _("{number} s").format(number=number)
 
 
 def format_duration(seconds: float) -> str:
     """Return a duration given in seconds as hours and minutes."""
     hours, minutes = divmod(int(seconds // 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    if hours:
+        return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)
+    return _("{minutes} min").format(minutes=minutes)
 
 
 def format_retry_message(error: CfaiError, delay: float, attempt: int) -> str:
     """Return a line with the reason for a delay and the seconds until the next attempt."""
-    cause = error.cause.rstrip(".")
-    if attempt == 1:  # it waits for the rate limit
-        return f"{cause}; this one is sent in {delay:.0f} s"
-    return f"{cause}; try {attempt} follows in {delay:.0f} s"
+    cause = error.cause.rstrip(".。")
+    if attempt == 1:  # the first attempt waits for the rate limit
+        return _("{cause}; sending in {seconds:.0f} s").format(cause=cause, seconds=delay)
+    return _("{cause}; attempt {attempt} in {seconds:.0f} s").format(
+        cause=cause, attempt=attempt, seconds=delay
+    )
 
 
 def format_date(iso_date: str) -> str:
-    """Return an ISO date in the form 12 Oct 2026; other texts unchanged."""
+    """Return an ISO date in the form 12 Oct 2026; return any other text unchanged."""
     try:
         date = datetime.fromisoformat(iso_date)
     except ValueError:
         return iso_date
-    return f"{date.day} {MONTH_NAMES[date.month - 1]} {date.year}"
+    return _("{day} {month} {year}").format(
+        day=date.day, month=_(MONTH_NAMES[date.month - 1]), year=date.year
+    )
 
 
 def format_progress_bar(bytes_done: int, bytes_total: int, width: int = 30) -> str:
     """Return a text progress bar of `width` characters, with the percentage and total size."""
     fraction = bytes_done / bytes_total if bytes_total else 0.0
     bar = "█" * round(fraction * width)
-    return f"{bar:░<{width}} {format_percent(fraction)} of {bytes_total / 1e6:,.0f} MB"
+    return _("{bar} {percent} of {size:,.0f} MB").format(
+        bar=f"{bar:░<{width}}", percent=format_percent(fraction), size=bytes_total / 1e6
+    )

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+from ..i18n import ngettext
 from ..prompt.builder import PromptReport
 from ..terminal import sanitize_for_stream
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
@@ -15,13 +16,13 @@ WriteFooter = Callable[[str, Metadata], None]  # writes the footer with its outp
 
 
 class TextLines:
-    """Lines, each with its line feed, which the shell prints while they are read."""
+    """Lines that the shell prints while they are read; each line ends with a line feed."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the lines that were not read before."""
+        """Yield the lines that are not yet read."""
         return self._lines
 
     def __str__(self) -> str:
@@ -49,9 +50,12 @@ class TextStreamDisplay:
         """Write the next delta of the answer."""
         if isinstance(delta, TextDelta):
             if self._reasoning_chars and not self._has_text:
-                self._print_line(
-                    f"(thought: {self._reasoning_chars:,} characters, kept in _cfai.reasoning)"
-                )
+                thinking = ngettext(
+                    "Thinking: {count:,} character",
+                    "Thinking: {count:,} characters",
+                    self._reasoning_chars,
+                ).format(count=self._reasoning_chars)
+                self._print_line(f"({thinking} → _cfai.reasoning)")
             self._has_text = True
             self._write(delta.text)
         elif isinstance(delta, ReasoningDelta):
@@ -59,7 +63,7 @@ class TextStreamDisplay:
 
     def _write(self, text: str) -> None:
         self._out.write(sanitize_for_stream(self._out, text))
-        # The stdout of a kernel is flushed by ipykernel at intervals.
+        # ipykernel flushes the stdout of a kernel at intervals.
         if self._out.isatty() or self._out is sys.__stdout__:
             self._out.flush()
 
@@ -68,7 +72,7 @@ class TextStreamDisplay:
         self._print_line(line)
 
     def restart(self, line: str) -> None:
-        """Print why the answer starts again, below the received part."""
+        """Print the reason for a second answer, below the received part."""
         if self._has_text:
             self._write("\n")
         self._reasoning_chars, self._has_text = 0, False
@@ -120,7 +124,7 @@ class FinalOnlyDisplay:
         self._print_line(line)
 
     def restart(self, line: str) -> None:
-        """Print why the answer starts again."""
+        """Print the reason for a second answer."""
         self._print_line(line)
 
     def show_tool_step(self, line: str) -> None:

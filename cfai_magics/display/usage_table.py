@@ -3,18 +3,34 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..i18n import _, mark
 from ..types.results import to_data_frame
 from .chart import Bar, Chart
 from .tables import Table, format_neurons
 
-USAGE_COLUMNS = ("calls", "tokens in", "tokens out", "billed", "estimated", "reserved", "US$")
+GROUP_LABELS = {
+    "model": mark("model"),
+    "notebook": mark("notebook"),
+    "day": mark("day"),
+    "task": mark("task"),
+}
+USAGE_COLUMNS = (
+    *(mark("calls"), mark("tokens in"), mark("tokens out")),
+    *(mark("billed"), mark("estimated"), mark("reserved"), mark("US$")),
+)
 
 
 class UsageReport:
     """Usage totals: each row has a name and the values of USAGE_COLUMNS.
 
-    The columns billed, estimated and reserved are in neurons; US$ is the cost beyond the free
-    allowance.
+    The columns billed, estimated and reserved are in neurons. US$ is the price without free
+    neurons.
+
+    Args:
+        group_by: What a row is: model, notebook, day or task.
+        rows: The totals.
+        title: The title of the chart.
+        note: The note below the table.
     """
 
     def __init__(
@@ -33,17 +49,29 @@ class UsageReport:
     def table(self) -> Table:
         """The totals as a table."""
         return Table(
-            (self.group_by, *USAGE_COLUMNS), tuple(map(_format_row, self.rows)), self._note
+            (self._group_label, *map(_, USAGE_COLUMNS)),
+            tuple(map(_format_row, self.rows)),
+            self._note,
         )
 
     @property
     def chart(self) -> Chart:
         """The billed and estimated neurons as a bar chart."""
         bars = [Bar(row[0], row[4], row[5]) for row in self.rows if row[4] + row[5] > 0]
-        return Chart(self.title, self.group_by, bars)
+        return Chart(self.title, self._group_label, bars)
+
+    @property
+    def _group_label(self) -> str:
+        return _(GROUP_LABELS.get(self.group_by, self.group_by))
 
     def df(self) -> Any:
-        """Return the totals as a pandas DataFrame; raises SetupError if pandas is missing."""
+        """Return the totals as a pandas DataFrame, with one row per group.
+
+        Its columns are the group and USAGE_COLUMNS.
+
+        Raises:
+            SetupError: pandas is not installed.
+        """
         return to_data_frame(self.rows, [self.group_by, *USAGE_COLUMNS])
 
     def __str__(self) -> str:
@@ -53,7 +81,7 @@ class UsageReport:
         return str(self)
 
     def _ipython_display_(self) -> None:
-        """Display two outputs, because a front end that draws the chart hides the table."""
+        """Display two outputs, because a front end that draws the chart does not show its text."""
         from IPython.display import display
 
         display(self.table)
@@ -64,7 +92,7 @@ class UsageReport:
 def _format_row(row: tuple[str, int, int, int, float, float, float, float]) -> tuple[str, ...]:
     name, calls, tokens_in, tokens_out, billed, estimated, reserved, cost = row
     return (
-        name or "(unknown)",
+        name or _("(unknown)"),
         *(f"{count:,}" for count in (calls, tokens_in, tokens_out)),
         *(format_neurons(amount) for amount in (billed, estimated, reserved)),
         f"{cost:,.4f}",

@@ -1,1 +1,1 @@
-"""Panel of a session, made of core ipywidgets for all front ends that support them."""
+"""Panel of a session, built from core ipywidgets for all front ends that support them."""

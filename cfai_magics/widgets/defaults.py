@@ -1,4 +1,4 @@
-"""Defaults section of the panel: system prompt, temperature and max tokens of each request."""
+"""Defaults section of the panel: system prompt, temperature and max_tokens of each request."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ from ipywidgets import HTML, HBox, VBox
 
 from ..arguments import MAX_TEMPERATURE
 from ..errors import InvalidOptionError
+from ..i18n import _
 from ..session.session import Session
 from ..settings import Cfai, update_settings_file
 from .inputs import (
@@ -21,30 +22,35 @@ DEFAULT_MAX_TOKENS: int = Cfai.max_tokens.default_value
 
 
 class DefaultsSection:
-    """Fields for this kernel's system prompt, temperature and max tokens, and a save button."""
+    """Fields for this kernel's system prompt, temperature and max_tokens, with a save button."""
 
     def __init__(self, session: Session, on_change: Callable[[], None]) -> None:
         self._session = session
         self._on_change = on_change
         self.system = TextAreaInput(
-            description="System prompt", placeholder="off", continuous_update=False, rows=2
+            description=_("System prompt"),
+            placeholder=_("none"),
+            continuous_update=False,
+            rows=2,
         ).add_class("cfai-wide")
         self.temperature = TextInput(
-            description="Temperature (0 to 5)", placeholder="off", continuous_update=False
-        )
-        self.max_tokens = TextInput(
-            description="Most tokens of an answer",
-            placeholder=f"off ({DEFAULT_MAX_TOKENS:,})",
+            description=_("Temperature (0 to {maximum:g})").format(maximum=MAX_TEMPERATURE),
+            placeholder=_("model default"),
             continuous_update=False,
         )
-        self.save_button = create_button("Keep as my default", self._save_defaults)
+        self.max_tokens = TextInput(
+            description=_("Maximum answer length (tokens)"),
+            placeholder=_("{count:,} (default)").format(count=DEFAULT_MAX_TOKENS),
+            continuous_update=False,
+        )
+        self.save_button = create_button(_("Save as my defaults"), self._save_defaults)
         self.message = HTML(format_note(""))
         self.system.on_edit = self._create_edit_handler(self._apply_system)
         self.temperature.on_edit = self._create_edit_handler(self._apply_temperature)
         self.max_tokens.on_edit = self._create_edit_handler(self._apply_max_tokens)
         self.box = VBox(
             [
-                create_heading("Sent with each question"),
+                create_heading(_("Sent with each request")),
                 self.system,
                 HBox([self.temperature, self.max_tokens, self.save_button]).add_class("cfai-row"),
                 self.message,
@@ -65,7 +71,7 @@ class DefaultsSection:
             self.message.value = format_note("")
             with show_errors_in(self.message):
                 apply_edit()
-            self._on_change()  # resets the field if its value was rejected
+            self._on_change()  # resets the field if its value was not valid
 
         return handle_edit
 
@@ -76,14 +82,20 @@ class DefaultsSection:
         text = self.temperature.value.strip().replace(",", ".")
         temperature = _parse_float(text) if text else None
         if temperature is not None and not 0 <= temperature <= MAX_TEMPERATURE:
-            raise InvalidOptionError(f"{text} is no temperature", "Type 0 to 5, or nothing.")
+            raise InvalidOptionError(
+                _("Temperature must be 0 to {maximum:g}").format(maximum=MAX_TEMPERATURE),
+                _("Leave the field empty for the model's default."),
+            )
         self._session.settings.temperature = temperature
 
     def _apply_max_tokens(self) -> None:
         text = self.max_tokens.value.strip().replace(",", "")
         if text and not (text.isascii() and text.isdigit() and int(text) > 0):
             raise InvalidOptionError(
-                f"{text} is no number of tokens", "Type 1 or more, or nothing."
+                _("The maximum answer length must be a whole number of at least 1"),
+                _("Leave the field empty for the default of {count:,} tokens.").format(
+                    count=DEFAULT_MAX_TOKENS
+                ),
             )
         self._session.settings.max_tokens = int(text) if text else DEFAULT_MAX_TOKENS
 
@@ -102,7 +114,7 @@ class DefaultsSection:
                 },
             )
             self.message.value = format_note(
-                "Kept: later kernels begin with these and the model.", "good"
+                _("Saved. New kernels start with these settings and this model."), "good"
             )
 
 

@@ -15,13 +15,13 @@ def _do_nothing() -> None:
 
 
 class UserEditMixin:
-    """Mixin that calls `on_edit` when the user, not the kernel, changes the value."""
+    """Mixin that calls `on_edit` if the user changes the value, not if the kernel does."""
 
     on_edit: Callable[[], None] = staticmethod(_do_nothing)
     edited_trait = "value"
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Apply the state that the front end sent, and call `on_edit` if the value is in it."""
+        """Apply the state from the front end, and call `on_edit` if it contains the value."""
         super().set_state(sync_data)  # type: ignore[misc]
         if self.edited_trait in sync_data:
             self.on_edit()
@@ -59,7 +59,13 @@ def create_button(label: str, on_press: Callable[[], None], **traits: Any) -> Bu
 
 
 def set_options(widget: Select | Dropdown, options: tuple[Any, ...], selected: Any) -> None:
-    """Set the options and the selected one, None for no selection; unchanged state is not sent."""
+    """Set the options and the selection of a widget, and send only changed state.
+
+    Args:
+        widget: The widget.
+        options: The options: values, or pairs of label and value.
+        selected: The selected value; None for no selection.
+    """
     with widget.hold_sync():
         if widget.options != options:
             widget.options = options
@@ -70,7 +76,7 @@ def set_options(widget: Select | Dropdown, options: tuple[Any, ...], selected: A
 
 
 def close_widget_tree(widget: Widget) -> None:
-    """Close a widget with its children, layout and style, each of which has a comm."""
+    """Close a widget with its children, layout and style: each has a comm of its own."""
     for child in getattr(widget, "children", ()):
         close_widget_tree(child)
     for part in (getattr(widget, "layout", None), getattr(widget, "style", None)):
@@ -80,14 +86,14 @@ def close_widget_tree(widget: Widget) -> None:
 
 
 def create_heading(text: str) -> HTML:
-    """Return a heading for screen readers that is not in the notebook's table of contents."""
+    """Return a heading for screen readers that the notebook's table of contents leaves out."""
     return HTML(
         f'<div class="cfai-heading" role="heading" aria-level="3">{escape_html(text)}</div>'
     )
 
 
 def format_note(text: str, kind: str = "") -> str:
-    """Return HTML that screen readers announce when it changes; `kind` is good, bad or ""."""
+    """Return HTML that screen readers announce when it changes; `kind` is "good", "bad" or ""."""
     prefix = {"good": "✓ ", "bad": "⚠ "}.get(kind, "")
     lines = "<br>".join(escape_html(prefix + line) for line in text.splitlines())
     return f'<div class="cfai-note cfai-{kind or "plain"}" role="status">{lines}</div>'
@@ -95,7 +101,7 @@ def format_note(text: str, kind: str = "") -> str:
 
 @contextmanager
 def show_errors_in(target: HTML) -> Iterator[None]:
-    """Show a CfaiError that the `with` block raises in `target`, and suppress it."""
+    """Suppress a CfaiError of the `with` block, and show it in `target`."""
     try:
         yield
     except CfaiError as error:

@@ -1,4 +1,4 @@
-"""Login section of the panel, with write-only fields."""
+"""Login section of the panel: account id and API token in write-only fields."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,24 +11,21 @@ from ..backends.credentials import Credentials, parse_account_id, parse_token
 from ..backends.selector import LOGIN_STEPS, WORKERS_AI_PAGE, log_in
 from ..display.tables import format_retry_message
 from ..errors import CfaiError, InvalidOptionError, MissingCredentialsError
+from ..i18n import _, mark
 from ..markdown.escaping import escape_html
 from ..secret import Secret
 from ..session.session import Session
 from .inputs import close_widget_tree, create_button, create_heading, format_note, show_errors_in
 
-STEPS_HTML = "".join(f"<li>{escape_html(line)}</li>" for line in LOGIN_STEPS)
-HELP_HTML = (
-    f'<ol class="cfai-steps">{STEPS_HTML}</ol>'
-    f'<a href="{WORKERS_AI_PAGE}" target="_blank" rel="noopener noreferrer">'
-    "Open Workers AI on the Cloudflare dashboard</a>"
-)
+ACCOUNT_ID_PLACEHOLDER = mark("32 characters: 0-9 and a-f")
+TOKEN_PLACEHOLDER = mark("Paste your API token")
 
 
 class _HiddenReceiver(Text):
-    """Passes the value from the page to `on_secret`, without storing or echoing it as state."""
+    """Passes the value from the page to `on_secret`; does not store or echo it as state."""
 
     def __init__(self, on_secret: Callable[[Secret], None]) -> None:
-        super().__init__(placeholder="")  # the clearing link copies it
+        super().__init__(placeholder="")  # the clearing link copies this empty text
         self._on_secret = on_secret
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
@@ -39,7 +36,7 @@ class _HiddenReceiver(Text):
 
 
 class _ClearLink(DirectionalLink):
-    """Copies its source into its target when `poke` changes: links do so on any change."""
+    """Copies its source into its target when `poke` changes, as a link does on any change."""
 
     poke = Unicode().tag(sync=True)
 
@@ -47,12 +44,15 @@ class _ClearLink(DirectionalLink):
 class WriteOnlyField:
     """Make a text or password field write-only: the page clears it as soon as it is sent.
 
-    Only the page can clear it before the notebook is saved, because the kernel may be busy. Links
-    are the only core widgets that act in the page. When the user enters the text, the first link
-    copies it to the receiver, which sends it. The second link changes `poke` of the clearing
-    link, which copies the receiver's empty placeholder into the field. This triggers the third
-    link, which removes the text from `poke`. All this is one event in the page, so nothing can be
-    saved in between.
+    Only the page can clear the field before the notebook is saved, because the kernel may be busy.
+    Links are the only core widgets that act in the page:
+
+    1. When the user enters the text, the first link copies it to the receiver, which sends it.
+    2. The second link changes `poke` of the clearing link. The clearing link then copies the
+       receiver's empty placeholder into the field.
+    3. The empty field triggers the third link, which removes the text from `poke`.
+
+    All this is one event in the page, so the page cannot save the text in between.
     """
 
     def __init__(self, field: Text, on_secret: Callable[[Secret], None]) -> None:
@@ -72,7 +72,7 @@ class WriteOnlyField:
 
 
 class AccountSection:
-    """Shows the account in use, with a login form whose fields are write-only."""
+    """Shows the account in use, and a login form with write-only fields."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -80,16 +80,16 @@ class AccountSection:
         self._entered_token: Secret | None = None
         self.summary = HTML()
         self.account_id_field = Text(
-            description="Account ID", placeholder="32 characters 0-9 and a-f"
+            description=_("Account ID"), placeholder=_(ACCOUNT_ID_PLACEHOLDER)
         )
-        self.token_field = Password(description="API token", placeholder="shown to nobody")
-        self.verify_button = create_button("Verify", self._verify)
-        self.forget_button = create_button("Forget", self._forget)
-        self.change_button = create_button("Change…", self._open_form)
+        self.token_field = Password(description=_("API token"), placeholder=_(TOKEN_PLACEHOLDER))
+        self.verify_button = create_button(_("Verify"), self._verify)
+        self.forget_button = create_button(_("Log out"), self._forget)
+        self.change_button = create_button(_("Change…"), self._open_form)
         self.message = HTML(format_note(""))
         self.form = VBox(
             [
-                HTML(HELP_HTML),
+                HTML(_render_help()),
                 HBox([self.account_id_field, self.token_field, self.verify_button]).add_class(
                     "cfai-row"
                 ),
@@ -102,11 +102,11 @@ class AccountSection:
         header = HBox([self.summary, self.change_button, self.forget_button]).add_class(
             "cfai-head"
         )
-        self.box = VBox([create_heading("Account"), header, self.form, self.message])
+        self.box = VBox([create_heading(_("Account")), header, self.form, self.message])
         self._show_form(is_open=not self._has_account())
 
     def close(self) -> None:
-        """Close the widgets that are not in the box, and drop the entered token."""
+        """Close the widgets outside the box, and drop the entered token."""
         for field in self._write_only_fields:
             field.close()
         self._entered_token = None
@@ -114,22 +114,29 @@ class AccountSection:
     def refresh(self) -> None:
         """Show which account is in use."""
         self.forget_button.layout.display = None
+        change_label = _("Change…")
         try:
             self.summary.value = format_note(self._describe_account())
         except MissingCredentialsError:
             self.forget_button.layout.display = "none"
-            self.summary.value = format_note("No account is set yet.")
+            change_label = _("Add account…")
+            self.summary.value = format_note(_("No account is set yet."))
         except CfaiError as error:
             self.summary.value = format_note(str(error), "bad")
+        self.change_button.description = change_label
 
     def _describe_account(self) -> str:
         backend = self._session.backend
         if self._session.settings.local:
-            return "Answers come from this machine: no account is needed."
+            return _("The model on this machine answers, so no account is needed.")
         if server := backend.server:
-            return f"Questions go to {server.name}, named by {server.source}."
+            return _("Requests go to {server}, which is set by {source}.").format(
+                server=server.name, source=server.source
+            )
         credentials = backend.credentials()
-        return f"Account …{credentials.account_suffix}, from {credentials.source}."
+        return _("Account …{suffix}, from {source}.").format(
+            suffix=credentials.account_suffix, source=credentials.source
+        )
 
     def _has_account(self) -> bool:
         try:
@@ -146,18 +153,21 @@ class AccountSection:
 
     def _receive_account_id(self, secret: Secret) -> None:
         self._entered_account_id = ""
-        _clear_field(self.account_id_field, "type it again")
+        _clear_field(self.account_id_field, _(ACCOUNT_ID_PLACEHOLDER))
         with show_errors_in(self.message):
             self._entered_account_id = parse_account_id(secret)
-            _clear_field(self.account_id_field, f"…{self._entered_account_id[-4:]} received")
+            _clear_field(
+                self.account_id_field,
+                _("…{suffix} entered").format(suffix=self._entered_account_id[-4:]),
+            )
             self.message.value = format_note("")
 
     def _receive_token(self, secret: Secret) -> None:
         self._entered_token = None
-        _clear_field(self.token_field, "type it again")
+        _clear_field(self.token_field, _(TOKEN_PLACEHOLDER))
         with show_errors_in(self.message):
             self._entered_token = parse_token(secret)
-            _clear_field(self.token_field, "received: press Verify")
+            _clear_field(self.token_field, _("Entered, not yet verified"))
             self.message.value = format_note("")
 
     def _verify(self) -> None:
@@ -165,8 +175,8 @@ class AccountSection:
         try:
             with show_errors_in(self.message):
                 account_id, token = self._pop_entered_credentials()
-                self.message.value = format_note("Asking Cloudflare…")
-                credentials = Credentials(account_id, token, "the panel")
+                self.message.value = format_note(_("Verifying with Cloudflare…"))
+                credentials = Credentials(account_id, token, _("the panel"))
                 result_message = log_in(self._session.backend, credentials, self._show_retry)
                 self.message.value = format_note(
                     result_message, "bad" if "lacks" in result_message else "good"
@@ -179,27 +189,41 @@ class AccountSection:
         self.message.value = format_note(format_retry_message(error, delay, attempt))
 
     def _pop_entered_credentials(self) -> tuple[str, Secret]:
-        """Return and drop the entered token, with the entered account id or the current one."""
+        """Return the entered token and account id, and drop the token.
+
+        Without an entered account id, it is the id of the account in use. Raises
+        InvalidOptionError if no token was entered.
+        """
         token, self._entered_token = self._entered_token, None
         if token is None:
             raise InvalidOptionError(
-                "No API token was entered", "Type or paste it, then press Verify."
+                _("No API token was entered"), _("Paste the token, then press Verify.")
             )
-        _clear_field(self.token_field, "shown to nobody")
+        _clear_field(self.token_field, _(TOKEN_PLACEHOLDER))
         account_id = self._entered_account_id or self._session.backend.credentials().account_id
         return account_id, token
 
     def _forget(self) -> None:
         self._entered_account_id, self._entered_token = "", None
-        _clear_field(self.account_id_field, "32 characters 0-9 and a-f")
-        _clear_field(self.token_field, "shown to nobody")
+        _clear_field(self.account_id_field, _(ACCOUNT_ID_PLACEHOLDER))
+        _clear_field(self.token_field, _(TOKEN_PLACEHOLDER))
         with show_errors_in(self.message):
             messages = self._session.backend.credential_store.delete()
             self._session.backend.invalidate_credentials()
             self.message.value = format_note("\n".join(messages), "good")
 
 
+def _render_help() -> str:
+    """Return HTML with the steps to get an account id and an API token."""
+    steps_html = "".join(f"<li>{escape_html(_(line))}</li>" for line in LOGIN_STEPS)
+    link_text = escape_html(_("Open Workers AI in the Cloudflare dashboard"))
+    return (
+        f'<ol class="cfai-steps">{steps_html}</ol>'
+        f'<a href="{WORKERS_AI_PAGE}" target="_blank" rel="noopener noreferrer">{link_text}</a>'
+    )
+
+
 def _clear_field(field: Text, placeholder: str) -> None:
-    """Make the page redraw the field, empty: it does so when the placeholder changes."""
+    """Make the page redraw the field without text; a changed placeholder triggers that."""
     field.placeholder = ""
     field.placeholder = placeholder

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from ipywidgets import HTML, HBox, VBox
 
+from ..display.tables import format_date
 from ..errors import CfaiError
+from ..i18n import _, mark, ngettext
 from ..markdown.escaping import escape_html
 from ..pricing.catalog import matches
 from ..pricing.prices import Rates
@@ -27,15 +29,35 @@ COLUMN_GAP = "\N{NO-BREAK SPACE}" * 2
 BREAKABLE_GAP = COLUMN_GAP + "\N{ZERO WIDTH SPACE}"  # where a long line may wrap
 NO_VALUE = "\N{EN DASH}"
 MIN_ROUNDED = 100
-MODEL_COLUMNS = ("model", "in", "out", "window", "plan", "answers left", "")
-ALL_TASKS = "all tasks"
+MODEL_COLUMNS = (
+    *(mark("model"), mark("input"), mark("output"), mark("window"), mark("plan")),
+    mark("answers left"),
+)
+ALL_TASKS = mark("all tasks")
 FILTER_LABELS = {
-    "free": "Free plan",
-    "vision": "Vision",
-    "tools": "Tools",
-    "reasoning": "Reasoning",
+    "free": mark("Free plan"),
+    "vision": mark("Vision"),
+    "tools": mark("Tools"),
+    "reasoning": mark("Reasoning"),
 }
-LEGEND = "in, out: neurons per 1,000 tokens · answers left: like your last, in what is left today"
+CAPABILITY_LABELS = {
+    "vision": mark("vision"),
+    "tools": mark("tools"),
+    "reasoning": mark("reasoning"),
+}
+LIST_NOTES = {  # by the source of the catalog
+    "live": mark(
+        "Showing {count} of {total} models. Prices in neurons per 1,000 tokens. List from {date}."
+    ),
+    "cached": mark(
+        "Showing {count} of {total} models. Prices in neurons per 1,000 tokens. Saved list from "
+        "{date}."
+    ),
+    "shipped": mark(
+        "Showing {count} of {total} models. Prices in neurons per 1,000 tokens. Built-in list "
+        "from {date}."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +68,13 @@ class ModelRow:
     answers_left: int | None = None
 
     def format_cells(self) -> tuple[str, ...]:
-        """Return the texts of the row for MODEL_COLUMNS."""
+        """Return the texts of the row: one per column of MODEL_COLUMNS, and the labels."""
         model = self.model
         return (
             model.short_name,
             *(_format_price(model.neurons_in), _format_price(model.neurons_out)),
             _format_context_window(model.context_window),
-            "paid" if model.paid_plan_only else "free",
+            _("paid") if model.paid_plan_only else _("free"),
             _format_answer_count(self.answers_left),
             " ".join(_iter_labels(model)),
         )
@@ -61,7 +83,7 @@ class ModelRow:
 def _format_answer_count(count: int | None) -> str:
     if count is None:
         return NO_VALUE
-    return f"about {count:,}" if count else "none"
+    return _("about {count:,}").format(count=count) if count else _("none")
 
 
 def _format_price(price: float | None) -> str:
@@ -75,14 +97,19 @@ def _format_context_window(tokens: int | None) -> str:
 
 
 def _iter_labels(model: Model) -> Iterable[str]:
-    yield from (name for name in ("vision", "tools", "reasoning") if getattr(model, name))
+    yield from _iter_capabilities(model)
     if model.deprecation_date:
-        yield f"retires {model.deprecation_date}"
+        yield _("retires {date}").format(date=model.deprecation_date)
+
+
+def _iter_capabilities(model: Model) -> Iterable[str]:
+    yield from (_(label) for name, label in CAPABILITY_LABELS.items() if getattr(model, name))
 
 
 def format_rows(rows: Sequence[ModelRow]) -> tuple[str, tuple[str, ...]]:
     """Return the header and the rows as texts with aligned columns."""
-    table = [MODEL_COLUMNS, *(row.format_cells() for row in rows)]
+    header_cells = (*map(_, MODEL_COLUMNS), "")  # the column of the labels has no name
+    table = [header_cells, *(row.format_cells() for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     header, *lines = (_format_line(cells, widths) for cells in table)
     return header, tuple(lines)
@@ -102,7 +129,16 @@ def _format_line(cells: Sequence[str], widths: Sequence[int]) -> str:
 def estimate_answers_left(
     rates: Rates | None, last_usage: Usage | None, neurons_left: float
 ) -> int | None:
-    """Return about how many answers like the last fit in `neurons_left`; None if unknown."""
+    """Return an estimate of the number of answers that `neurons_left` pay for.
+
+    Args:
+        rates: The prices of the model; None if unknown.
+        last_usage: The usage of the last answer, as a typical answer; None if unknown.
+        neurons_left: The neurons left today.
+
+    Returns:
+        The number of answers; None if it is unknown.
+    """
     neurons_per_answer = rates.price_usage(last_usage) if rates and last_usage else 0.0
     return (
         round_to_two_digits(max(0.0, neurons_left) / neurons_per_answer)
@@ -112,7 +148,7 @@ def estimate_answers_left(
 
 
 def round_to_two_digits(number: float) -> int:
-    """Return a number truncated to an int and rounded to two significant digits from 100 on."""
+    """Return a number truncated to an int; from 100 on, rounded to two significant digits."""
     truncated = int(number)
     return round(truncated, 2 - len(str(truncated))) if truncated >= MIN_ROUNDED else truncated
 
@@ -121,27 +157,42 @@ def render_detail(row: ModelRow) -> str:
     """Return the details of a model as HTML: prices, context window, plan and so on."""
     model = row.model
     facts = [
-        (
-            f"{_format_price(model.neurons_in)} neurons per 1,000 tokens in, "
-            f"{_format_price(model.neurons_out)} out"
+        _("{input} neurons per 1,000 input tokens, {output} per 1,000 output tokens").format(
+            input=_format_price(model.neurons_in), output=_format_price(model.neurons_out)
         ),
-        *(f"{price:,.4g} neurons per {unit}" for unit, price in model.units.items()),
-        f"{model.context_window:,} tokens of context" if model.context_window else "",
-        ", ".join(name for name in ("vision", "tools", "reasoning") if getattr(model, name)),
-        "only on the paid plan" if model.paid_plan_only else "on the free plan",
-        ""
-        if row.answers_left is None
-        else f"answers like your last left today: {_format_answer_count(row.answers_left)}",
-        f"retires on {model.deprecation_date}" if model.deprecation_date else "",
-        f"a model for {model.task}: it answers no %%cfai question"
+        *(
+            _("{price:,.4g} neurons per {unit}").format(price=price, unit=unit)
+            for unit, price in model.units.items()
+        ),
+        _("context window of {count:,} tokens").format(count=model.context_window)
+        if model.context_window
+        else "",
+        ", ".join(_iter_capabilities(model)),
+        _("paid plan only") if model.paid_plan_only else _("free plan"),
+        _format_answers_left(row.answers_left),
+        _("retires on {date}").format(date=model.deprecation_date)
+        if model.deprecation_date
+        else "",
+        _("for {task}, not for {command} prompts").format(task=model.task, command="%%cfai")
         if model.task not in ("", CHAT_TASK)
         else "",
     ]
     text = " · ".join(filter(None, facts))
-    return (
-        '<div class="cfai-detail" role="status">'
-        f"Questions go to <b>{escape_html(model.name)}</b><br>{escape_html(text)}</div>"
-    )
+    title = _("Requests go to {model}").format(model=f"<b>{escape_html(model.name)}</b>")
+    return f'<div class="cfai-detail" role="status">{title}<br>{escape_html(text)}</div>'
+
+
+def _format_answers_left(count: int | None) -> str:
+    """Return the estimated answers left today as a phrase; "" if unknown."""
+    if count is None:
+        return ""
+    if not count:
+        return _("not enough neurons left today for an answer like your last one")
+    return ngettext(
+        "about {count:,} more answer like your last one today",
+        "about {count:,} more answers like your last one today",
+        count,
+    ).format(count=count)
 
 
 class ModelSection:
@@ -153,24 +204,24 @@ class ModelSection:
         self._last_usage_and_neurons_left: tuple[Usage | None, float] = (None, 0.0)
         self._shown_state: tuple[object, ...] = ()
         self.search_input = TextInput(
-            description="Search models", placeholder="words of name or task"
+            description=_("Search models"), placeholder=_("Search by name or task")
         )
-        self.task_filter = DropdownInput(description="Task")
+        self.task_filter = DropdownInput(description=_("Task"))
         self.filters = {
-            name: CheckboxInput(description=label, indent=False)
+            name: CheckboxInput(description=_(label), indent=False)
             for name, label in FILTER_LABELS.items()
         }
         self.model_list = ListInput(rows=10).add_class("cfai-models")
         self.detail = HTML()
         self.message = HTML(format_note(""))
-        self.update_button = create_button("Update the list", self._update_catalog)
+        self.update_button = create_button(_("Update the list"), self._update_catalog)
         for widget in (self.search_input, self.task_filter, *self.filters.values()):
             widget.on_edit = on_change
         self.model_list.on_edit = self._select_model
-        set_options(self.task_filter, (CHAT_TASK,), CHAT_TASK)
+        set_options(self.task_filter, ((CHAT_TASK, CHAT_TASK),), CHAT_TASK)
         self.box = VBox(
             [
-                create_heading("Model"),
+                create_heading(_("Model")),
                 HBox([self.search_input, self.task_filter]).add_class("cfai-row"),
                 HBox(list(self.filters.values())).add_class("cfai-row"),
                 self.model_list,
@@ -183,10 +234,11 @@ class ModelSection:
         """Update the list for the current filters, catalog and usage."""
         catalog = self._session.catalog()
         tasks = sorted({model.task for model in catalog.models if model.task})
-        set_options(self.task_filter, (ALL_TASKS, *tasks), self.task_filter.value or ALL_TASKS)
+        options = ((_(ALL_TASKS), ALL_TASKS), *((task, task) for task in tasks))
+        set_options(self.task_filter, options, self.task_filter.value or ALL_TASKS)
         words = [*self.search_input.value.lower().split(), *self._get_selected_filters()]
         models = [model for model in catalog.models if self._matches_search(model, words)]
-        if not self._session.active_calls:  # during a call, it would change with each delta
+        if not self._session.active_calls:  # during a call, they change with each delta
             self._last_usage_and_neurons_left = self._read_last_usage_and_neurons_left()
         if self._shown_state != (state := (models, self._last_usage_and_neurons_left)):
             self._shown_state = state
@@ -228,13 +280,13 @@ class ModelSection:
         self.model_list.description = header
         options = tuple((label, row.model.name) for label, row in zip(labels, rows, strict=True))
         set_options(self.model_list, options, self.model_list.value)
-        count_text = f"{len(rows)} of {len(self._session.catalog().models)} models. {LEGEND}."
-        self.message.value = format_note(f"{count_text} {self._describe_catalog_source()}")
+        self.message.value = format_note(self._format_list_note(len(rows)))
 
-    def _describe_catalog_source(self) -> str:
+    def _format_list_note(self, count: int) -> str:
         catalog = self._session.catalog()
-        source_label = {"live": "", "cached": "kept ", "shipped": "shipped "}[catalog.source]
-        return f"The {source_label}list is of {catalog.date}."
+        return _(LIST_NOTES[catalog.source]).format(
+            count=count, total=len(catalog.models), date=format_date(catalog.date)
+        )
 
     def _show_selected_model(self) -> None:
         with show_errors_in(self.detail):
@@ -246,10 +298,10 @@ class ModelSection:
         if self.model_list.value:
             with show_errors_in(self.message):
                 self._session.settings.model = self.model_list.value
-            self._on_change()  # resets the selection if the course rejected it
+            self._on_change()  # resets the selection if the course does not allow it
 
     def _update_catalog(self) -> None:
         with show_errors_in(self.message):
-            self.message.value = format_note("Asking Cloudflare for the list…")
+            self.message.value = format_note(_("Loading the list from Cloudflare…"))
             self._shown_state = ()
             self._session.fetch_catalog()  # notifies the observers, which refresh the panel

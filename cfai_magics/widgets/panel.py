@@ -8,6 +8,7 @@ from ipywidgets import HTML, VBox
 from .. import forks
 from ..display.tables import format_neurons
 from ..errors import CfaiError
+from ..i18n import _, mark
 from ..session.session import Session
 from ..terminal import sanitize_line
 from .defaults import DefaultsSection
@@ -17,62 +18,70 @@ from .model_list import ModelSection
 from .style import render_stylesheet
 from .usage_gauge import GaugeState, UsageSection, format_reset_time
 
-SETTINGS_HINT = "Change it with %cfai login, use, budget; %config Cfai shows all settings."
+SETTINGS_HINT = mark(
+    "To change them, use %cfai login, %cfai use or %cfai budget. %config Cfai shows all settings."
+)
 PANEL_KEY = "panel"  # in Session.resources
 
 
 def format_summary(session: Session) -> str:
     """Return account, model, settings and today's neurons as text, one per line."""
     rows = (
-        ("account", _describe_account(session)),
-        ("model", session.settings.model),
-        ("system prompt", session.settings.system or "off"),
-        ("temperature", _format_or_off(session.settings.temperature)),
-        ("max tokens", f"{session.settings.max_tokens:,}"),
-        ("today", _describe_today(session)),
+        (_("account"), _describe_account(session)),
+        (_("model"), session.settings.model),
+        (_("system prompt"), session.settings.system or _("none")),
+        (_("temperature"), _format_or_off(session.settings.temperature)),
+        (_("max tokens"), f"{session.settings.max_tokens:,}"),
+        (_("today"), _describe_today(session)),
     )
     return "\n".join(
-        [*(f"{name:<14} {sanitize_line(value)}" for name, value in rows), SETTINGS_HINT]
+        [*(f"{name:<14} {sanitize_line(value)}" for name, value in rows), _(SETTINGS_HINT)]
     )
 
 
 def _format_or_off(value: float | None) -> str:
-    return "off" if value is None else f"{value:g}"
+    return _("model default") if value is None else f"{value:g}"
 
 
 def _describe_account(session: Session) -> str:
     if session.settings.local:
-        return "none needed: answers come from this machine"
+        return _("not needed: the model on this machine answers")
     try:
         if server := session.backend.server:
-            return f"none needed: questions go to {server.name}"
+            return _("not needed: requests go to {server}").format(server=server.name)
         credentials = session.backend.credentials()
     except CfaiError as error:
         return str(error)
-    return f"…{credentials.account_suffix}, from {credentials.source}"
+    return _("…{suffix}, from {source}").format(
+        suffix=credentials.account_suffix, source=credentials.source
+    )
 
 
 def _describe_today(session: Session) -> str:
     if session.settings.local:
-        return "answers from this machine cost no neurons"
+        return _("no neurons: the model on this machine answers")
     try:
         if session.backend.server:
-            return "no day of an account is counted for another server"
+            return _("no neurons: another server answers")
         state = GaugeState(session.day_usage(), session.active_calls)
     except CfaiError:
-        return "nothing is counted before there is an account"
+        return _("add an account to see your usage")
     day_usage = state.day_usage
-    return (
-        f"{format_neurons(state.used)} of {day_usage.limit:,.0f} neurons used "
-        f"({format_neurons(day_usage.billed)} billed, "
-        f"{format_neurons(day_usage.estimated)} estimated), "
-        f"{format_neurons(state.reserved)} reserved. "
-        f"{format_reset_time(day_usage, session.now())}"
+    return _(
+        "{used} of {limit:,.0f} neurons used ({billed} billed, {estimated} estimated), "
+        "{reserved} reserved. {reset_time}"
+    ).format(
+        used=format_neurons(state.used),
+        limit=day_usage.limit,
+        billed=format_neurons(day_usage.billed),
+        estimated=format_neurons(day_usage.estimated),
+        reserved=format_neurons(state.reserved),
+        reset_time=format_reset_time(day_usage, session.now()),
     )
 
 
 class Panel(forks.ChildForkHook):
-    """Widget panel of one session; `close` frees it, and closing the session closes it too."""
+    """Widget panel of one session; closing the session also closes the panel."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -89,7 +98,7 @@ class Panel(forks.ChildForkHook):
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Replace the lock, which another thread of the parent may hold."""
+        """Replace the lock, because a thread of the parent may have locked it."""
         self._lock = threading.RLock()
 
     def refresh(self) -> None:
@@ -99,7 +108,7 @@ class Panel(forks.ChildForkHook):
                 section.refresh()
 
     def close(self) -> None:
-        """Remove the panel and close its widgets; does nothing if it is already closed."""
+        """Remove the panel and close its widgets. A second call has no effect."""
         self._unwatch()
         with self._lock:
             self.account.close()
@@ -118,7 +127,7 @@ class Panel(forks.ChildForkHook):
 
 
 def open_panel(session: Session) -> Panel:
-    """Return the panel of a session, created on first use; all outputs show the same one."""
+    """Return the panel of a session, created on first use; all outputs show the same panel."""
     existing = session.resources.get(PANEL_KEY)
     if isinstance(existing, Panel):
         return existing

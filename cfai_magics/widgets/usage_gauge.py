@@ -1,13 +1,15 @@
-"""Usage section of the panel: a gauge of today's neurons, usage by model, and budgets."""
+"""Usage section of the panel: gauge of today's neurons, usage by model, and budgets."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from html import escape
 
 from ipywidgets import HTML, HBox, VBox
 
 from ..display.tables import Table, format_account_figure, format_duration, format_neurons
 from ..errors import MissingCredentialsError
+from ..i18n import _, mark
 from ..markdown.escaping import escape_html
 from ..pricing.limits import limit_name, parse_neurons
 from ..session.session import Session
@@ -18,7 +20,11 @@ from ..types.usage import ActiveCall, DayUsage, Limit
 from .inputs import TextInput, create_button, create_heading, format_note, show_errors_in
 
 AMBER_SHARE, RED_SHARE = 0.8, 1.0  # share of the limit
-LEVEL_LABELS = {"green": "enough left", "amber": "running low", "red": "used up"}
+LEVEL_LABELS = {"amber": mark("running low"), "red": mark("used up")}
+MODEL_TABLE_COLUMNS = (
+    *(mark("model"), mark("calls"), mark("tokens in → out")),
+    *(mark("billed"), mark("estimated"), mark("reserved")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class GaugeState:
 
     @property
     def level(self) -> str:
-        """The level: green, amber from 80 %, or red if all is used or the day is closed."""
+        """The level: green, amber from 80 %, or red if the limit or the daily quota is used up."""
         if self.share >= RED_SHARE or self.day_usage.is_closed:
             return "red"
         return "amber" if self.share >= AMBER_SHARE else "green"
@@ -59,82 +65,95 @@ class GaugeState:
 
 def render_gauge(state: GaugeState, now: datetime) -> str:
     """Return the gauge as HTML: number, bar, legend and time of the reset."""
-    day_usage = state.day_usage
-    label = "closed by Cloudflare" if day_usage.is_closed else LEVEL_LABELS[state.level]
     percent = format_percent(state.share)
     return (
         f'<div class="cfai-gauge cfai-{state.level}">'
-        f'<div class="cfai-figure"><span class="cfai-big">{format_neurons(state.used)}</span>'
-        f" <span>of {day_usage.limit:,.0f} neurons used today</span>"
-        f' <span class="cfai-chip">{percent} · {label}</span></div>'
+        f'<div class="cfai-figure"><span>{_render_used_text(state)}</span>'
+        f' <span class="cfai-chip">{escape_html(_format_level(state, percent))}</span></div>'
         f"{_render_bar(state, percent)}{_render_legend(state)}"
-        f'<div class="cfai-clock">{escape_html(format_reset_time(day_usage, now))}'
-        f"{_render_account_figure(day_usage)}</div></div>"
+        f'<div class="cfai-clock">{escape_html(format_reset_time(state.day_usage, now))}'
+        f"{_render_account_figure(state.day_usage)}</div></div>"
     )
+
+
+def _render_used_text(state: GaugeState) -> str:
+    used = f'<span class="cfai-big">{format_neurons(state.used)}</span>'
+    return _("{used} of {limit:,.0f} neurons used today").format(
+        used=used, limit=state.day_usage.limit
+    )
+
+
+def _format_level(state: GaugeState, percent: str) -> str:
+    if state.day_usage.is_closed:
+        return _("{percent} · quota used up at Cloudflare").format(percent=percent)
+    label = LEVEL_LABELS.get(state.level)
+    return f"{percent} · {_(label)}" if label else percent
 
 
 def _render_account_figure(day_usage: DayUsage) -> str:
     """Return HTML with the neurons of Cloudflare's analytics, which include other programs."""
     if day_usage.account is None:
         return ""
-    return (
-        f"<br>Cloudflare's own figure: {format_account_figure(day_usage.account)}, "
-        "with other programs' calls."
+    text = _("Cloudflare's figure for the whole account: {neurons}.").format(
+        neurons=format_account_figure(day_usage.account)
     )
+    return f"<br>{escape_html(text)}"
 
 
 def _list_bar_parts(state: GaugeState) -> tuple[tuple[str, str, float], ...]:
     """Return the parts of the bar as (CSS class suffix, name, neurons); they never overlap."""
     day_usage = state.day_usage
     return (
-        ("billed", "billed", day_usage.billed),
-        ("estimated", "estimated", day_usage.estimated),
-        ("running", "answer coming, so far", state.in_flight),
-        ("reserved", "reserved", state.reserved),
+        ("billed", _("billed"), day_usage.billed),
+        ("estimated", _("estimated"), day_usage.estimated),
+        ("running", _("in progress"), state.in_flight),
+        ("reserved", _("reserved"), state.reserved),
     )
 
 
 def _render_bar(state: GaugeState, percent: str) -> str:
     parts = _list_bar_parts(state)
-    total = max(state.day_usage.limit, sum(amount for _, _, amount in parts), 1e-9)
+    total = max(state.day_usage.limit, sum(amount for *_names, amount in parts), 1e-9)
     spans = "".join(
         f'<span class="cfai-part cfai-{kind}" style="width: {100 * amount / total:.2f}%"></span>'
-        for kind, _, amount in parts
+        for kind, _name, amount in parts
     )
     limit = max(state.day_usage.limit, 0.0)
+    value_text = _("{used} of {limit:,.0f} neurons, {percent}").format(
+        used=format_neurons(state.used), limit=limit, percent=percent
+    )
     return (
-        f'<div class="cfai-bar" role="meter" aria-label="Neurons used today" aria-valuemin="0"'
-        f' aria-valuemax="{limit:.0f}" aria-valuenow="{min(state.used, limit):.1f}"'
-        f' aria-valuetext="{format_neurons(state.used)} of {limit:,.0f} neurons, {percent}">'
-        f"{spans}</div>"
+        f'<div class="cfai-bar" role="meter" aria-label="{escape(_("Neurons used today"))}"'
+        f' aria-valuemin="0" aria-valuemax="{limit:.0f}"'
+        f' aria-valuenow="{min(state.used, limit):.1f}"'
+        f' aria-valuetext="{escape(value_text)}">{spans}</div>'
     )
 
 
 def _render_legend(state: GaugeState) -> str:
     items = "".join(
-        f'<li><span class="cfai-swatch cfai-{kind}"></span>{name} '
+        f'<li><span class="cfai-swatch cfai-{kind}"></span>{escape_html(name)} '
         f"<b>{format_neurons(amount)}</b></li>"
         for kind, name, amount in _list_bar_parts(state)
     )
     neurons_left = max(0.0, state.day_usage.limit - state.used - state.reserved)
-    return (
-        f'<ul class="cfai-legend">{items}<li>left <b>{format_neurons(neurons_left)}</b></li></ul>'
-    )
+    left_item = f"<li>{escape_html(_('left'))} <b>{format_neurons(neurons_left)}</b></li>"
+    return f'<ul class="cfai-legend">{items}{left_item}</ul>'
 
 
 def format_reset_time(day_usage: DayUsage, now: datetime) -> str:
     """Return the time of the daily reset, in UTC and in local time."""
     reset_time = (now + timedelta(seconds=day_usage.seconds_left)).astimezone()
-    local_time = (
-        f"{reset_time:%H:%M} {reset_time.tzname()}, local time"
-        if reset_time.utcoffset()
-        else "local time too"
+    duration = format_duration(day_usage.seconds_left)
+    if not reset_time.utcoffset():
+        return _("Resets at 00:00 UTC, in {duration}.").format(duration=duration)
+    return _("Resets at 00:00 UTC ({time} {zone}, local time), in {duration}.").format(
+        time=f"{reset_time:%H:%M}", zone=reset_time.tzname(), duration=duration
     )
-    return f"Resets at 00:00 UTC ({local_time}), in {format_duration(day_usage.seconds_left)}."
 
 
 def render_model_table(totals: Iterable[Total]) -> str:
-    """Return an HTML table of each model's usage; "" if there is none."""
+    """Return an HTML table of the usage of each model; "" if `totals` is empty."""
     rows = tuple(
         (
             total.name.rpartition("/")[2],
@@ -145,31 +164,30 @@ def render_model_table(totals: Iterable[Total]) -> str:
     )
     if not rows:
         return ""
-    columns = ("model", "calls", "tokens in → out", "billed", "estimated", "reserved")
-    table_html = Table(columns, rows)._repr_html_()
+    table_html = Table(tuple(map(_, MODEL_TABLE_COLUMNS)), rows)._repr_html_()
     return f'<div class="cfai-scroll" tabindex="0">{table_html}</div>'
 
 
 class UsageSection:
-    """Shows today's usage, also during an answer, with a field for the day budget."""
+    """Shows today's usage, also while an answer is streamed, and a field for the day's budget."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.gauge = HTML()
         self.model_table = HTML()
         self.budget_input = TextInput(
-            description="Budget for today, all kernels (neurons)",
-            placeholder="off (free allowance)",
+            description=_("Budget for today, all kernels (neurons)"),
+            placeholder=_("no limit of your own"),
             continuous_update=False,
         ).add_class("cfai-short")
         self.budget_input.on_edit = self._set_budget
-        self.reopen_button = create_button("Open the day again", self._reopen_day)
+        self.reopen_button = create_button(_("Try again today"), self._reopen_day)
         self.reopen_button.layout.display = "none"
         self.other_limits = HTML()
         self.message = HTML(format_note(""))
         self.box = VBox(
             [
-                create_heading("Neurons today"),
+                create_heading(_("Neurons today")),
                 self.gauge,
                 self.model_table,
                 HBox([self.budget_input, self.reopen_button]).add_class("cfai-row"),
@@ -185,11 +203,11 @@ class UsageSection:
             account = self._get_billing_account()
             if session.settings.local:
                 self.gauge.value = format_note(
-                    "Answers come from this machine: they cost no neurons."
+                    _("The model on this machine answers and uses no neurons.")
                 )
             elif server := session.backend.server:
-                text = f"Questions go to {server.name}: no day of an account is counted for it."
-                self.gauge.value = format_note(text)
+                text = _("Requests go to {server}, which uses no neurons.")
+                self.gauge.value = format_note(text.format(server=server.name))
             elif account:
                 day_usage = session.day_usage()
                 self.gauge.value = render_gauge(
@@ -197,7 +215,7 @@ class UsageSection:
                 )
                 self.reopen_button.layout.display = None if day_usage.is_closed else "none"
             else:
-                self.gauge.value = format_note("Nothing is counted before there is an account.")
+                self.gauge.value = format_note(_("Add an account to see your usage."))
             self._show_limits(ledger.budgets.limits(CallContext(account, session.notebook)))
             self.model_table.value = render_model_table(
                 ledger.history.totals("model", 1, account) if account else ()
@@ -214,8 +232,11 @@ class UsageSection:
         day_limit = next((limit for limit in own_limits if limit.scope == "day"), None)
         self.budget_input.value = f"{day_limit.neurons:g}" if day_limit else ""
         lines = [
-            f"{limit_name(limit).capitalize()}: {format_neurons(limit.spent)} of "
-            f"{limit.neurons:,.0f} neurons used or reserved."
+            _("{name}: {used} of {limit:,.0f} neurons used or reserved.").format(
+                name=limit_name(limit).capitalize(),
+                used=format_neurons(limit.spent),
+                limit=limit.neurons,
+            )
             for limit in limits
             if limit is not day_limit
         ]
@@ -227,7 +248,7 @@ class UsageSection:
         with show_errors_in(self.message):
             neurons = None if text in ("", "off") else parse_neurons(text)
             self._session.accounting.ledger.budgets.set("day", neurons)
-            self.message.value = format_note("The budget holds for all kernels.", "good")
+            self.message.value = format_note(_("Saved for all kernels."), "good")
         self._session.observers.notify()
 
     def _reopen_day(self) -> None:

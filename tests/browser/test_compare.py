@@ -45,7 +45,7 @@ def test_columns_stand_side_by_side_or_stacked_as_there_is_room(lesson: Notebook
     asked: list[str] = []
     lesson.page.on("request", lambda request: asked.append(request.url))
     lesson.run(1)
-    lesson.wait_for_text(1, "billed together")
+    lesson.wait_for_text(1, "in total, billed")
     first, second = (lesson.page.locator(COLUMN).nth(n) for n in (0, 1))
     lesson.page.wait_for_selector(".jp-OutputArea mjx-container")
     wide = first.bounding_box(), second.bounding_box()

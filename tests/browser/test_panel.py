@@ -153,7 +153,7 @@ def test_from_the_token_to_a_counted_answer_and_no_token_anywhere(
     assert panel.get_by_label("API token").input_value() == ""
     panel.get_by_label("Search models").fill("3.2 3b")
     panel.get_by_role("listbox").select_option(index=0)
-    expect(panel.get_by_text("Questions go to @cf/meta/llama-3.2-3b-instruct")).to_be_visible()
+    expect(panel.get_by_text("Requests go to @cf/meta/llama-3.2-3b-instruct")).to_be_visible()
     cloudflare.switch(answer="word " * 500, tokens_per_second=100)
     figure = panel.locator(".cfai-big")
     assert figure.inner_text() == "0"
@@ -207,7 +207,7 @@ def test_a_token_entered_while_a_cell_runs_is_not_saved_either(
     assert cloudflare.token.encode() not in b"".join(lesson.wire.to_page)
     lesson.page.evaluate("() => jupyterapp.commands.execute('notebook:interrupt-kernel')")
     expect(field).to_have_value("", timeout=PATIENCE * 1000)
-    expect(field).to_have_attribute("placeholder", "received: press Verify")
+    expect(field).to_have_attribute("placeholder", "Entered, not yet verified")
 
 
 def test_other_kernels_show_also_while_a_cell_runs(
@@ -237,7 +237,7 @@ def test_all_outputs_and_use_are_in_step(lesson: Lesson, cloudflare: Standin) ->
     expect(second.get_by_label("Temperature")).to_have_value("0.5")
     lesson.run(USE)
     for panel in (lesson.panel(), second):
-        expect(panel.get_by_text("Questions go to @cf/meta/llama-3.2-1b-instruct")).to_be_visible()
+        expect(panel.get_by_text("Requests go to @cf/meta/llama-3.2-1b-instruct")).to_be_visible()
 
 
 def test_it_works_in_notebook_7_too(
@@ -260,7 +260,7 @@ def test_it_works_in_notebook_7_too(
 
 LONG_NAME = "@cf/an-author/" + "a-model-with-a-very-long-name-" * 4
 LOOKS = (  # theme, zoom, neurons booked before it, and what the gauge then says
-    ("JupyterLab Light", 1, 3_000, "50 % · enough left"),
+    ("JupyterLab Light", 1, 3_000, "50 %"),
     ("JupyterLab Dark", 1, 3_300, "83 % · running low"),
     ("JupyterLab Light", 2, 800, "91 % · running low"),
     ("JupyterLab Dark", 2, 1_000, "101 % · used up"),
@@ -268,9 +268,14 @@ LOOKS = (  # theme, zoom, neurons booked before it, and what the gauge then says
 CLIPPED = """panel => [panel, ...panel.querySelectorAll('.cfai-section, .widget-html, button')]
   .filter(part => part.scrollWidth > part.clientWidth + 1).map(part => part.className)"""
 LABELS = (
-    *("Account ID", "API token", "Verify", "Forget", "Budget for today, all kernels (neurons)"),
+    *("Account ID", "API token", "Verify", "Log out", "Budget for today, all kernels (neurons)"),
     *("Search models", "Task", "Free plan", "Vision", "Tools", "Reasoning", "Update the list"),
-    *("System prompt", "Temperature (0 to 5)", "Most tokens of an answer", "Keep as my default"),
+    *(
+        "System prompt",
+        "Temperature (0 to 5)",
+        "Maximum answer length (tokens)",
+        "Save as my defaults",
+    ),
 )
 FOCUSED = """() => {
   const { activeElement: it } = document;
@@ -284,7 +289,7 @@ def test_the_keyboard_reaches_everything_and_everything_is_labelled(
 ) -> None:
     lesson.log_in(cloudflare)
     lesson.panel().get_by_role("button", name="Change").click()
-    lesson.panel().get_by_role("button", name="Forget").focus()
+    lesson.panel().get_by_role("button", name="Log out").focus()
     reached = []
     for _ in range(len(LABELS) + 6):
         reached.append(lesson.page.evaluate(FOCUSED))

@@ -50,6 +50,6 @@ def test_the_first_answer_comes_live_from_the_small_model(lab: Served, page: Pag
 def test_what_is_recorded_is_replayed_where_no_model_was_started(lab: Served, page: Page) -> None:
     notebook = opened(lab, page)
     notebook.run(ASK)
-    notebook.wait_for_text(ASK, "replayed · recorded ")
-    assert "SmolLM2-135M-Instruct, a local model" in notebook.outputs(ASK)[-1]
+    notebook.wait_for_text(ASK, "replayed, recorded ")
+    assert "SmolLM2-135M-Instruct (local)" in notebook.outputs(ASK)[-1]
     assert lab.cloudflare.requests == ()

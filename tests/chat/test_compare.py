@@ -52,7 +52,7 @@ def test_a_spread_asks_at_each_temperature_and_counts(kernel: Kernel, cloudflare
     cell = kernel.run("%%cfai -n 3 -t 0,1.3 --max-tokens 20 -o spread\nName a river.")
     sent = sorted(request.json["temperature"] for request in cloudflare.requests)
     assert sent == [0.0, 0.0, 0.0, 1.3, 1.3, 1.3]
-    assert cell.mime("text/html")[0].count("distinct of 3") == 2
+    assert cell.mime("text/html")[0].count("distinct answers in 3") == 2
     shown = kernel.run("print(spread.df().groupby('temperature').text.count().to_dict())").text
     assert shown.strip() == "{0.0: 3, 1.3: 3}"
 
@@ -70,7 +70,7 @@ def test_an_interrupt_stops_all_and_keeps_what_had_come(
 ) -> None:
     cloudflare.switch(answer="word " * 5_000, tokens_per_second=50)
     running = kernel.start(f"%%cfai {TWO} --max-tokens 9000 -o part\nWhy?")
-    kernel.until_shown(running, "2 answers…")
+    kernel.until_shown(running, "2 answers in progress…")
     assert cloudflare.wait_for(lambda c: len(c.requests) == 2)
     cell = kernel.interrupt(running)
     assert cell.ename == "InterruptedAnswerError"
@@ -138,7 +138,7 @@ def test_a_dry_run_shows_all_requests_and_the_sum(kernel: Kernel, cloudflare: St
 
 def test_what_was_sent_can_be_shown(kernel: Kernel) -> None:
     cell = kernel.run(f"%%cfai {TWO} --sent\nWhy?")
-    assert "What was sent" in cell.mime("text/html")[-1]
+    assert "Sent prompt" in cell.mime("text/html")[-1]
     assert "Why?" in kernel.run("%cfai sent").text
 
 
@@ -149,7 +149,7 @@ def test_waiting_is_told_in_its_column(kernel: Kernel, cloudflare: Standin) -> N
     while not running[1].done:
         kernel.step(running)
         seen += "".join(running[1].mime("text/html"))
-    assert "try 2 follows in 3 s" in seen
+    assert "attempt 2 in 3 s" in seen
     assert running[1].ename == ""
 
 

@@ -40,8 +40,8 @@ def test_the_exact_json_is_shown_with_the_tokens_of_each_part(kernel: Kernel) ->
         "chat_template_kwargs": {"enable_thinking": False},
     }
     kinds = [line.split()[0] for line in table.splitlines()[1:5]]
-    assert kinds == ["system", "cell", "variable", "all"]
-    told = "Nothing was sent. 0.1 to 3.4 neurons estimated, with at the most 100 tokens of answer."
+    assert kinds == ["system", "cell", "variable", "total"]
+    told = "nothing was sent. Estimated cost: 0.1 to 3.4 neurons (answer up to 100 tokens)."
     assert told in table
     assert "<table>" in cell.mime("text/html")[0]
 
@@ -72,7 +72,7 @@ def test_images_and_secrets_are_not_shown_whole(kernel: Kernel) -> None:
     [
         ("--max-neurons 1", "max_tokens was lowered from 2,048 to "),
         ("--max-neurons 0.1", "--max-neurons leaves 0.1 neurons"),
-        ("-m @cf/no/price", "neurons unknown: the model has no known price"),
+        ("-m @cf/no/price", "cost is unknown, because the model has no known price"),
     ],
 )
 def test_what_a_limit_or_a_missing_price_would_do_is_told(

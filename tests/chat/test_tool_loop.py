@@ -140,7 +140,7 @@ def test_a_call_that_max_tokens_cut_ends_the_question_and_says_so(
     cloudflare.switch(raw_stream=[frame([whole("add", '{"a": 1, "b": ')], "length")])
     cell = kernel.run("%%cfai --tools add --allow-tools\nHi")
     assert len(cloudflare.requests) == 1
-    assert "by the limit, in a call of add: raise --max-tokens." in cell.text
+    assert "tokens, in a call of add. Raise --max-tokens." in cell.text
     assert kernel.run("print(calls)").text == "[]\n"
 
 
@@ -339,7 +339,7 @@ def test_what_was_sent_has_the_functions_and_the_calls(kernel: Kernel) -> None:
     kernel.run("%%cfai --tools add --allow-tools\nWhat is 3 + 4?")
     table = kernel.run("%cfai sent").text
     kinds = [line.split()[0] for line in table.splitlines()[1:5]]
-    assert kinds == ["cell", "functions", "call", "answer"]
+    assert kinds == ["cell", "functions", "function", "answer"]
 
 
 def test_a_conversation_keeps_question_and_answer_of_it(

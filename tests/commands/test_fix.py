@@ -162,7 +162,7 @@ def test_what_was_sent_is_shown_part_by_part_with_its_share_of_the_cost(
     kernel.run("%%cfai -c sent -f json --image dot\nCount {{rows}}, please.")
     shown = kernel.run("%cfai sent")
     rows = [line.split() for line in shown.text.splitlines()[1:9]]
-    kinds = ["system", "form", "history", "cell", "variable", "cell", "image", "answer"]
+    kinds = ["system", "format", "history", "cell", "variable", "cell", "image", "answer"]
     assert [row[0] for row in rows] == kinds
     tokens = account.requests[-1].json
     assert tokens["messages"][0]["content"].startswith("Speak like a pirate")
@@ -193,7 +193,7 @@ def test_sent_puts_the_box_below_the_answer(kernel: Kernel, account: Standin) ->
         ["text/html", "text/plain"],
         ["text/html", "text/plain"],
     ]
-    assert "What was sent: 2 parts, " in box(cell)
+    assert "Sent prompt: 2 parts, " in box(cell)
     assert cell.outputs[2]["data"]["text/plain"].startswith("part")
 
 

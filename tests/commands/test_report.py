@@ -76,7 +76,7 @@ def test_calls_of_other_notebooks_are_not_in_it(
     session.notebook = "other.ipynb"
     asked(session)
     session.notebook = str(notebook)
-    assert "No model was asked in it" in str(report())
+    assert "No AI use is recorded" in str(report())
 
 
 def test_outputs_made_elsewhere_are_told_and_those_made_here_once(
@@ -92,7 +92,7 @@ def test_outputs_made_elsewhere_are_told_and_those_made_here_once(
     ]
     assert entries[1].started_utc == "2026-01-02 03:04:05"
     assert r"@cf/a/b\|c" in str(report())
-    assert "3 of them, made on another machine" in str(report())
+    assert "3 of them were made on another machine" in str(report())
 
 
 def test_what_a_notebook_tells_is_text_in_every_cell(

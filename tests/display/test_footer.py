@@ -1,4 +1,4 @@
-"""The line under an answer."""
+"""The footer under an answer."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,20 +43,20 @@ def test_a_short_receipt_tells_neurons_and_time() -> None:
             {"is_local": True, "model": "SmolLM2"},
             "SmolLM2 on this machine · 214→388 tokens · no neu",
         ),
-        ({"finish_reason": "length"}, "Cut at 388 tokens by the limit: raise --max-tokens"),
+        ({"finish_reason": "length"}, "Stopped at the limit of 388 tokens. Raise --max-tokens"),
         (
             {"finish_reason": "length", "text": ""},
-            "All 388 tokens went into thinking, which is billed",
+            "The limit of 388 tokens was used up by thinking, which is billed",
         ),
         ({"finish_reason": "stop", "text": ""}, "The answer is empty."),
         (
             {"text": "", "reasoning": "hm"},
-            "The answer is empty, but the thinking above is billed.",
+            "The answer is empty. The thinking above is billed.",
         ),
-        ({"finish_reason": "interrupted"}, "Interrupted: this is what had arrived."),
-        ({"finish_reason": "interrupted", "text": ""}, "Interrupted: nothing had arrived."),
-        ({"finish_reason": "cut", "text": ""}, "Cut off before its end"),
-        ({"tool_calls": (ToolCall("1", "add", "{}"),)}, "The model asks to call: add."),
+        ({"finish_reason": "interrupted"}, "Interrupted. The answer is incomplete."),
+        ({"finish_reason": "interrupted", "text": ""}, "Interrupted before the answer started."),
+        ({"finish_reason": "cut", "text": ""}, "The response ended before the answer started."),
+        ({"tool_calls": (ToolCall("1", "add", "{}"),)}, "requested by the model: add."),
         ({"usage": Usage(1, 2, neurons=1234.6, cost_basis="billed")}, "1,235 neurons billed"),
         ({"usage": Usage(1, 2, neurons=0.0032, cost_basis="billed")}, "0.0032 neurons billed"),
         ({"seconds": 75.0}, "75 s"),
@@ -89,20 +89,19 @@ REPLAYED = replace(
 
 def test_a_replay_tells_when_it_was_recorded_and_what_asking_would_cost() -> None:
     line = (
-        "gemma-4-26b-a4b-it · 214→388 tokens · replayed · recorded 12 Oct 2026 · would cost "
-        "about 12 · 1.9 s (0.3 s to first)"
+        "gemma-4-26b-a4b-it · 214→388 tokens · replayed, recorded 12 Oct 2026 · ≈ 12 "
+        "neurons if sent again · 1.9 s (0.3 s to first)"
     )
     assert format_usage_footer(REPLAYED, "full") == line
-    assert format_usage_footer(REPLAYED, "short").startswith("replayed · recorded 12 Oct 2026")
+    assert format_usage_footer(REPLAYED, "short").startswith("replayed, recorded 12 Oct 2026")
 
 
 @pytest.mark.parametrize(
     ("neurons", "local", "told"),
     [
-        (0.42, False, "would cost about 0.42 ·"),
+        (0.42, False, "≈ 0.42 neurons if sent again ·"),
         (None, False, "recorded 12 Oct 2026 · 1.9 s"),
-        (0.0, True, "it, a local model · 214→388 tokens · replayed · recorded 12 Oct 2026 · wou"),
-        (0.0, True, "would cost nothing"),
+        (0.0, True, "it (local) · 214→388 tokens · replayed, recorded 12 Oct 2026 · free"),
     ],
 )
 def test_a_replay_tells_no_more_than_is_known(
@@ -123,10 +122,8 @@ def test_an_interrupted_answer_counts_its_tokens_as_about() -> None:
 
 def test_side_by_side_a_local_model_s_replay_says_so_too() -> None:
     replayed = replace(ANSWER, model="it", is_local=True, provenance=REPLAYED.provenance)
-    assert format_column_footer(replayed).startswith(
-        "it, a local model · 214→388 tokens · replayed"
-    )
-    assert "a local model" not in format_column_footer(REPLAYED)
+    assert format_column_footer(replayed).startswith("it (local) · 214→388 tokens · replayed")
+    assert "(local)" not in format_column_footer(REPLAYED)
     alike = replace(replayed, usage=Usage(1, 2, neurons=0.0, cost_basis="replayed"))
     both = AnswerSet((Variant("it"),) * 2, (alike, alike), ("", ""), 1.0)
-    assert "0 neurons replayed together" in format_group_footer(both, None, (), "full")
+    assert "0 neurons in total (replayed)" in format_group_footer(both, None, (), "full")

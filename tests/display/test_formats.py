@@ -1,4 +1,4 @@
-"""How each form is shown, and that nothing of a model gets into HTML as it is."""
+"""Rendering of each output format; the text of a model is escaped in HTML."""
 
 import pytest
 from hypothesis import given

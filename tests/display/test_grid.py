@@ -1,4 +1,4 @@
-"""Answers shown side by side while they come, and one after the other in text."""
+"""Several streamed answers: side by side in a notebook, one after the other as text."""
 
 import io
 from collections.abc import Mapping
@@ -71,17 +71,17 @@ def test_a_notice_is_shown_at_once_as_nothing_may_follow() -> None:
     screen = Screen()
     live = screen.grid()
     live.add(1, TextDelta("Blue"))
-    live.show_status(0, "The model is busy; try 2 follows in 3 s")
-    assert "try 2 follows" in screen.html[0]
+    live.show_status(0, "The model is busy; attempt 2 in 3 s")
+    assert "attempt 2" in screen.html[0]
 
 
 def test_what_is_shown_while_they_come_is_what_has_come() -> None:
     screen = Screen()
     live = screen.grid()
-    live.show_status(0, "The model is busy; try 2 follows in 3 s")
+    live.show_status(0, "The model is busy; attempt 2 in 3 s")
     screen.now += 10
     live.add(1, ReasoningDelta("Hm, " * 10))
-    assert "try 2 follows" in screen.html[0]
+    assert "attempt 2" in screen.html[0]
     assert "Thinking… 40 characters" in screen.html[0]
     screen.now += 10
     live.add(1, TextDelta("Blue"))
@@ -102,7 +102,7 @@ def test_one_that_has_ended_shows_its_figures_while_others_come() -> None:
 def test_updates_are_the_rarer_the_longer_the_answers_are() -> None:
     screen = Screen()
     live = screen.grid()
-    for _ in range(4_000):  # ten seconds, 400 deltas a second
+    for _ in range(4_000):  # ten seconds, 400 deltas per second
         screen.now += 0.0025
         live.add(0, TextDelta("word "))
         live.add(1, TextDelta("word "))
@@ -126,10 +126,10 @@ def test_a_spread_counts_what_is_distinct_in_each_column() -> None:
     screen.grid(asked).end(AnswerSet(asked, made, ("",) * 6), "6 answers")
     html = screen.html[0]
     assert html.count("border-top") == 2
-    assert "<strong>temperature 0</strong> · 1 distinct of 3" in html
-    assert "<strong>temperature 1.3</strong> · 2 distinct of 3" in html
-    assert html.count("2 of 3, the same as 1") == 1
-    assert html.count("3 of 3, the same as 1") == 2
+    assert "<strong>temperature 0</strong> · 1 distinct answer in 3" in html
+    assert "<strong>temperature 1.3</strong> · 2 distinct answers in 3" in html
+    assert html.count("2 of 3 (same as 1)") == 1
+    assert html.count("3 of 3 (same as 1)") == 2
 
 
 def test_an_error_stands_where_its_answer_would() -> None:

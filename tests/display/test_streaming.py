@@ -1,4 +1,4 @@
-"""The streaming display, against a front end that keeps what it was sent."""
+"""The streaming display, tested with a front end that records its outputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ PARAGRAPH = "A paragraph of some words that says nothing much. " * 4
 
 @dataclass
 class FrontEnd:
-    """Outputs as a notebook keeps them, and how much was sent to get there."""
+    """The outputs of a cell, with the number of messages and characters sent for them."""
 
     outputs: dict[str, Mapping[str, str]] = field(default_factory=dict)
     metadata: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class FrontEnd:
 
 
 class Clock:
-    """A clock that moves when told."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -140,7 +140,7 @@ def test_thoughts_stand_folded_above_the_answer(
 
 
 def test_a_notice_gives_way_to_the_answer(live: NotebookStream, front_end: FrontEnd) -> None:
-    live.show_status("No capacity; try 2 follows in 3 s")
+    live.show_status("No capacity; attempt 2 in 3 s")
     live.add(TextDelta("Here."))
     live.end(Answer("m", text="Here.", finish_reason="stop"))
     assert front_end.shown[0] == "Here."
@@ -150,7 +150,7 @@ def test_a_notice_gives_way_to_the_answer(live: NotebookStream, front_end: Front
 def test_a_notice_gives_way_to_thoughts_above_the_answer(
     live: NotebookStream, front_end: FrontEnd
 ) -> None:
-    live.show_status("No capacity; try 2 follows in 3 s")
+    live.show_status("No capacity; attempt 2 in 3 s")
     live.add(ReasoningDelta("Hm"))
     live.add(TextDelta("Here."))
     live.end(Answer("m", text="Here.", reasoning="Hm", finish_reason="stop"))
@@ -162,9 +162,9 @@ def test_no_answer_leaves_no_notice_that_says_otherwise(
 ) -> None:
     live.end(None)
     assert front_end.outputs == {}
-    live.show_status("No capacity; try 2 follows in 3 s")
+    live.show_status("No capacity; attempt 2 in 3 s")
     live.end(None)
-    assert front_end.shown == ["No answer came."]
+    assert front_end.shown == ["No answer received."]
 
 
 def test_without_a_footer_the_answer_is_the_only_output(front_end: FrontEnd, clock: Clock) -> None:
@@ -192,12 +192,12 @@ def test_beginning_anew_replaces_what_was_shown(
     live: NotebookStream, front_end: FrontEnd, clock: Clock
 ) -> None:
     stream(live, clock, f"{PARAGRAPH}\n\n" * 20, 1.0)
-    live.restart("It does not fit; asking once more.")
-    assert front_end.shown[0] == "It does not fit; asking once more."
+    live.restart("The answer does not match; retrying.")
+    assert front_end.shown[0] == "The answer does not match; retrying."
     clock.now += 10
-    live.add(TextDelta("Anew."))
-    live.end(Answer("m", text="Anew.", finish_reason="stop"))
-    assert front_end.shown[0] == "Anew."
+    live.add(TextDelta("Again."))
+    live.end(Answer("m", text="Again.", finish_reason="stop"))
+    assert front_end.shown[0] == "Again."
     assert len(front_end.outputs) == 2
 
 
@@ -218,7 +218,7 @@ def test_after_a_step_what_comes_stands_below_it(
 def test_a_notice_gives_way_to_the_step_it_stood_for(
     live: NotebookStream, front_end: FrontEnd
 ) -> None:
-    live.show_status("busy; try 2 follows")
+    live.show_status("busy; attempt 2")
     live.show_tool_step("Step 1")
     assert front_end.shown == ["Step 1"]
 

@@ -1,4 +1,4 @@
-"""An answer printed as text, while it comes or at its end."""
+"""An answer printed as text, streamed or at its end."""
 
 import io
 import json
@@ -22,7 +22,7 @@ def test_text_is_written_as_it_comes_and_the_receipt_is_told() -> None:
     assert out.getvalue() == "One two\n"
     assert told == [
         "waiting",
-        "(thought: 2 characters, kept in _cfai.reasoning)",
+        "(Thinking: 2 characters → _cfai.reasoning)",
         "neurons not reported · 1.0 s",
     ]
 

@@ -66,10 +66,10 @@ def test_a_lesson_runs_without_a_key_from_what_lies_beside_it(
         assert answer["data"]["text/markdown"] == "Blue *scatters*."
         told = receipt["data"]["text/plain"]
         assert told.startswith("gemma-4-26b-a4b-it · ")
-        assert " · replayed · recorded " in told
-        assert " · would cost about " in told
+        assert " · replayed, recorded " in told
+        assert " neurons if sent again" in told
         assert kernel.run(CELLS[2]).mime("text/markdown") == ["Rhine, Po, Ebro."]
-        assert "it would be replayed" in kernel.run("%%cfai --dry-run\nWhy is the sky blue?").text
+        assert "Already recorded" in kernel.run("%%cfai --dry-run\nWhy is the sky blue?").text
         assert "replayed" not in kernel.run("%%cfai --dry-run\nWhy is it not red?").text
     assert len(cloudflare.requests) == 5
 
@@ -218,7 +218,7 @@ def test_answers_side_by_side_are_recorded_and_replayed_in_their_order(
         )
         shown = kernel.run(cell)
         assert shown.ename == ""
-        assert "0 neurons replayed together" in shown.text
+        assert "0 neurons in total (replayed)" in shown.text
         assert shown.text.count("· recorded ") == 6
         assert kernel.run(texts).text == told
         assert kernel.run("%%cfai -n 2\nHeads or tails?").ename == ""
@@ -282,6 +282,6 @@ def test_images_and_vectors_replay_with_where_they_come_from(
         again = [kernel.run(cell) for cell in cells]
         assert [cell.ename for cell in again] == ["", ""]
         assert again[0].outputs[0]["data"] == shown[0].outputs[0]["data"]
-        assert all(" · replayed · recorded " in cell.text for cell in again)
-        assert "would cost about 173" in again[0].text
+        assert all(" · replayed, recorded " in cell.text for cell in again)
+        assert "≈ 173 neurons if sent again" in again[0].text
     assert len(cloudflare.requests) == count

@@ -165,7 +165,7 @@ def test_one_that_waits_for_another_try_is_woken(session: Session, account: Stan
             waiting.append(event.message)
             if len(waiting) == 2:
                 break
-    assert "try 2 follows in 50 s" in waiting[0]
+    assert "attempt 2 in 50 s" in waiting[0]
     assert not threads()
     assert len(account.requests) == 2
     assert session.accounting.day_usage().reserved == pytest.approx(0.0)

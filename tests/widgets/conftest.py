@@ -1,4 +1,4 @@
-"""A panel, and all that it sends to the page; what the page sends is given by `set_state`."""
+"""Panels whose messages to the page are recorded; `set_state` stands in for the page."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.standin import Standin
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """All that goes to the page, message by message, as JSON."""
+    """The messages to the page, as JSON."""
     messages: list[str] = []
 
     class Recorded(BaseComm):
@@ -32,7 +32,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def newcomer(cloudflare: Standin, home: Path) -> Iterator[Session]:
-    """A session that knows where Cloudflare is, and no account."""
+    """A session with the URL of Cloudflare and without an account."""
     made = Session(Cfai(), home, environ={API_URL_VARIABLE: cloudflare.base_url})
     yield made
     made.close()
@@ -55,12 +55,12 @@ def panel(session: Session, sent: list[str]) -> Iterator[Panel]:
 
 
 def enter(widget: Widget, **state: Any) -> None:
-    """Do what the page does when a person has entered something."""
+    """Set the state of a widget as the page does when the user edits it."""
     widget.set_state(dict(state))
 
 
 def type_in(field: Text, text: str) -> None:
-    """Do what the page does with a write-only field: a link hands the text to its receiver."""
+    """Enter a text in a write-only field: a link of the page copies it to the receiver."""
     source = [f"IPY_MODEL_{field.model_id}", "value"]
     links = [model["state"] for model in all_models() if model["state"].get("source") == source]
     (receiver,) = (name for name, trait in (link["target"] for link in links) if trait == "value")
@@ -68,7 +68,7 @@ def type_in(field: Text, text: str) -> None:
 
 
 def all_state() -> str:
-    """The state of every widget there is, as a notebook would save it."""
+    """Return the state of all widgets, as a notebook would save it."""
     return repr(all_models())
 
 

@@ -1,4 +1,4 @@
-"""The panel's part about what goes with each question."""
+"""Defaults section of the panel."""
 
 import pytest
 
@@ -42,11 +42,11 @@ def test_what_is_entered_is_set_and_taken_away_again(panel: Panel) -> None:
 def test_what_can_not_be_is_refused_with_a_reason(panel: Panel, field: str, text: str) -> None:
     widget = getattr(panel.defaults, field)
     enter(widget, value=text)
-    assert f"{text} is no " in panel.defaults.message.value
+    assert "must be" in panel.defaults.message.value
     assert widget.value == ""
     assert (panel.session.settings.temperature, panel.session.settings.max_tokens) == (None, 2048)
     enter(widget, value="1")
-    assert "is no" not in panel.defaults.message.value
+    assert "must be" not in panel.defaults.message.value
 
 
 def test_settings_made_elsewhere_show(panel: Panel) -> None:
@@ -62,7 +62,7 @@ def test_keeping_writes_what_is_set_and_takes_away_what_is_not(panel: Panel) -> 
     enter(panel.defaults.temperature, value="0.5")
     panel.session.settings.model = "gpt-oss-20b"
     panel.defaults.save_button.click()
-    assert "Kept" in panel.defaults.message.value
+    assert "Saved" in panel.defaults.message.value
     kept = load_settings(home)
     assert (kept.model, kept.temperature) == ("gpt-oss-20b", 0.5)
     assert kept.system == 'Say "hello" 👋\nand\x7f stop.'

@@ -1,4 +1,4 @@
-"""The panel's part about the account."""
+"""Login section of the panel."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def test_the_token_is_in_no_state_and_in_no_message(
     fresh: Panel, cloudflare: Standin, sent: list[str]
 ) -> None:
     type_in(fresh.account.token_field, cloudflare.token)
-    assert "received" in fresh.account.token_field.placeholder
+    assert "Entered" in fresh.account.token_field.placeholder
     assert cloudflare.token not in all_state()
     log_in(fresh, cloudflare.account_id, "")
     assert "active" in fresh.account.message.value

@@ -1,4 +1,4 @@
-"""The panel's part about models."""
+"""Model section of the panel."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_words_tasks_and_ticks_narrow_the_list(panel: Panel) -> None:
         assert not model.paid_plan_only
     for tick in models.filters.values():
         enter(tick, value=False)
-    enter(models.task_filter, index=models.task_filter.options.index("Text-to-Image"))
+    enter(models.task_filter, index=models.task_filter.options.index(("Text-to-Image",) * 2))
     assert "@cf/black-forest-labs/flux-1-schnell" in listed(panel)
     assert models.model_list.value is None
 
@@ -64,7 +64,7 @@ def test_choosing_sets_the_default_of_this_kernel(panel: Panel, account: Standin
     chosen = "@cf/meta/llama-3.2-3b-instruct"
     enter(panel.models.model_list, index=listed(panel).index(chosen))
     assert panel.session.settings.model == chosen
-    assert f"Questions go to <b>{chosen}</b>" in panel.models.detail.value
+    assert f"Requests go to <b>{chosen}</b>" in panel.models.detail.value
     assert panel.session.ask(panel.session.build_request(HI)).model == chosen
 
 
@@ -100,7 +100,7 @@ def test_after_an_answer_each_line_tells_how_many_more_are_left(
     left = (10_000 - answer.neurons) / answer.neurons
     told = line_of(panel, "gemma-4-26b-a4b-it").partition("about ")[2].split()[0]
     assert float(told.replace(",", "")) == pytest.approx(left, rel=0.06)
-    assert f"left today: about {told}" in panel.models.detail.value
+    assert f"about {told} more answers like your last one today" in panel.models.detail.value
     panel.session.accounting.ledger.budgets.set("day", 0)
     panel.refresh()
     assert "none" in line_of(panel, "gemma-4-26b-a4b-it")
@@ -108,9 +108,9 @@ def test_after_an_answer_each_line_tells_how_many_more_are_left(
 
 def test_the_list_is_updated_on_demand_only(panel: Panel, account: Standin) -> None:
     assert account.requests == ()
-    assert "The shipped list is of" in panel.models.message.value
+    assert "Built-in list from" in panel.models.message.value
     panel.models.update_button.click()
-    assert "The list is of" in panel.models.message.value
+    assert " List from" in panel.models.message.value
     assert any("models/search" in request.path for request in account.requests)
 
 

@@ -1,4 +1,4 @@
-"""The panel as a whole: in step, and gone without a trace."""
+"""The whole panel: several panels stay in sync, and a closed panel leaves no widgets."""
 
 import gc
 import threading
@@ -55,7 +55,7 @@ def widget_count() -> int:
 
 
 def test_a_hundred_panels_made_and_closed_leave_nothing(session: Session, sent: list[str]) -> None:
-    Panel(session).close()  # what is made once for all
+    Panel(session).close()  # creates what all panels share
     widgets, threads = widget_count(), threading.active_count()
     gone = []
     for _ in range(100):
@@ -157,6 +157,6 @@ def test_another_server_is_told_instead_of_an_account(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel.session.settings.base_url = "http://127.0.0.1:9090/v1"
-    assert "Questions go to 127.0.0.1:9090" in panel.account.summary.value
-    assert "no day of an account" in panel.usage.gauge.value
+    assert "Requests go to 127.0.0.1:9090" in panel.account.summary.value
+    assert "uses no neurons" in panel.usage.gauge.value
     assert "127.0.0.1:9090" in str(panel)

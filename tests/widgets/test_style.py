@@ -1,4 +1,4 @@
-"""The colours of the panel can be told from what is around them, in both themes."""
+"""Contrast of the panel's colors in the light and dark themes."""
 
 import pytest
 

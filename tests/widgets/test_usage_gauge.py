@@ -1,4 +1,4 @@
-"""The gauge as HTML."""
+"""The usage gauge as HTML."""
 
 import re
 import time
@@ -39,12 +39,12 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 @pytest.mark.parametrize(
     ("standing", "level", "words"),
     [
-        (day(79.9), "green", "enough left"),
+        (day(79.9), "green", "80 %"),
         (day(70, 10), "amber", "running low"),
         (day(99.9), "amber", "running low"),
         (day(60, 40), "red", "used up"),
         (day(0, limit=0), "red", "used up"),
-        (DayUsage(1, 0, 0, 100, 1, is_closed=True), "red", "closed by Cloudflare"),
+        (DayUsage(1, 0, 0, 100, 1, is_closed=True), "red", "quota used up at Cloudflare"),
     ],
 )
 def test_the_level_is_told_in_colour_and_words(standing: DayUsage, level: str, words: str) -> None:
@@ -85,7 +85,7 @@ def test_a_call_that_used_more_than_reserved_leaves_nothing_reserved() -> None:
     [
         ("Europe/Berlin", "00:00 UTC (01:00 CET, local time), in 4 h 0 min"),
         ("America/New_York", "00:00 UTC (19:00 EST, local time)"),
-        ("UTC", "00:00 UTC (local time too)"),
+        ("UTC", "00:00 UTC, in 4 h 0 min"),
     ],
     indirect=["zone"],
 )
@@ -102,7 +102,7 @@ def test_models_of_today_stand_in_a_table_as_text() -> None:
 
 
 def test_cloudflares_own_figure_stands_beside_the_ledgers() -> None:
-    assert "Cloudflare's own figure" not in render_gauge(GaugeState(day(1)), NOW)
+    assert "Cloudflare" not in render_gauge(GaugeState(day(1)), NOW)
     figure = AccountFigure(3_500, datetime(2026, 11, 25, 14, 5, tzinfo=UTC).timestamp())
     shown = render_gauge(GaugeState(replace(day(1), account=figure)), NOW)
-    assert "Cloudflare's own figure: 3,500 at 14:05 UTC, with other programs' calls." in shown
+    assert "figure for the whole account: 3,500 at 14:05 UTC." in shown

@@ -1,4 +1,4 @@
-"""The panel's part that counts neurons."""
+"""Usage section of the panel."""
 
 import pytest
 
@@ -21,8 +21,8 @@ def test_the_counter_runs_while_an_answer_comes_and_ends_as_billed(
     shown: list[str] = []
     panel.usage.gauge.observe(lambda change: shown.append(change["new"]), "value")
     answer = panel.session.ask(panel.session.build_request(HI))
-    assert any("so far <b>0</b>" not in value for value in shown)
-    assert "so far <b>0</b>" in shown[-1]
+    assert any("in progress <b>0</b>" not in value for value in shown)
+    assert "in progress <b>0</b>" in shown[-1]
     assert f"billed <b>{answer.neurons:.1f}</b>" in shown[-1]
     assert "gemma-4-26b-a4b-it" in panel.usage.model_table.value
 
@@ -52,7 +52,7 @@ def test_a_day_that_cloudflare_closed_is_red_and_can_be_opened_again(
     account.switch(error=Fault.of(4006))
     with pytest.raises(DailyQuotaError):
         panel.session.ask(panel.session.build_request(HI))
-    assert "closed by Cloudflare" in panel.usage.gauge.value
+    assert "quota used up at Cloudflare" in panel.usage.gauge.value
     assert panel.usage.reopen_button.layout.display is None
     panel.usage.reopen_button.click()
     assert "cfai-green" in panel.usage.gauge.value
@@ -73,8 +73,8 @@ def test_what_another_kernel_reserves_shows_within_two_seconds(panel: Panel) -> 
 
 def test_answers_from_this_machine_are_told_to_cost_nothing(panel: Panel) -> None:
     panel.session.settings.local = "small"
-    assert "cost no neurons" in panel.usage.gauge.value
+    assert "uses no neurons" in panel.usage.gauge.value
 
 
 def test_without_an_account_nothing_is_counted(fresh: Panel) -> None:
-    assert "before there is an account" in fresh.usage.gauge.value
+    assert "Add an account" in fresh.usage.gauge.value
