@@ -132,7 +132,7 @@ def test_a_shell_continues_a_thread(account: Standin, capsys: pytest.CaptureFixt
     assert main(["ask", "one", "-c"]) == 0
     assert main(["ask", "two", "-c"]) == 0
     assert [m["content"] for m in account.requests[-1].json["messages"]][::2] == ["one", "two"]
-    assert "Thread main: this is turn 2." in capsys.readouterr().err
+    assert "Conversation main, turn 2." in capsys.readouterr().err
     assert main(["thread", "show", "main"]) == 0
     assert "> one" in capsys.readouterr().out
     assert main(["thread", "use", "main"]) == 1

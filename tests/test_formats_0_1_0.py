@@ -117,7 +117,7 @@ def test_a_map_goes_on_with_its_answers(world: World) -> None:
     with KernelFrontEnd(world, Cleaner(world)) as kernel:
         kernel.run(Step("%load_ext cfai_magics\nimport cfai_magics\n%cfai replay off"))
         shown = "\n".join(kernel.run(Step(code)))
-    assert "2 answered before. Nothing is to be asked." in shown
+    assert "2 already answered. No requests are needed." in shown
     assert "'answer': 'An old one.'" in shown
     assert "'answer': 'A northern one.'" in shown
 

@@ -277,7 +277,7 @@ def test_code_is_shown_and_offered_in_a_new_cell(kernel: Kernel, cloudflare: Sta
     assert "nothing else" in cloudflare.requests[-1].json["messages"][0]["content"]
     cell = kernel.run("%%cfai -f code\nOne.")
     assert cell.mime("text/markdown") == ["```python\nx = 1\n```"]
-    assert "if there is none, copy it from here" in cell.text
+    assert "copy the code from here" in cell.text
     assert kernel.run("'x' in dir()").text == "False", "it was run"
 
 
@@ -296,7 +296,7 @@ def test_json_and_the_first_block_are_parsed(kernel: Kernel, cloudflare: Standin
     cloudflare.switch(answer="Nothing of the kind.")
     cell = kernel.run("%%cfai -f json\nOne.")
     assert cell.mime("text/markdown") == ["Nothing of the kind."]
-    assert "The answer is no JSON" in cell.text
+    assert "The answer is not valid JSON" in cell.text
     cloudflare.switch(answer="So:\n```sql\nselect 1\n```\nDone.")
     cell = kernel.run("%%cfai -x -o query\nOne.")
     assert cell.mime("text/markdown") == ["```sql\nselect 1\n```"]

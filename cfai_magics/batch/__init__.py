@@ -1,1 +1,1 @@
-"""Map: run one prompt template over many rows."""
+"""Run one prompt template over many rows (`map`)."""

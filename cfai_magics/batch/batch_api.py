@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ..display.map_progress import MapProgress
 from ..display.tables import format_retry_message, format_seconds
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError, ModelNotFoundError
+from ..i18n import _, mark
 from ..pricing.catalog import MAX_LISTED_MODELS
 from ..pricing.limits import cap_estimate
 from ..pricing.prices import Cost, with_estimate
@@ -23,11 +24,11 @@ from .plan import MapPlan
 
 MAX_BATCH_BYTES = 9_000_000  # Cloudflare's limit is 10 MB
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 2.0, 30.0  # between two polls
-EXPIRED_MESSAGE = "no answer to it is in the batch; Cloudflare keeps them for a while only"
+EXPIRED_MESSAGE = mark("the batch has no answer to this prompt; Cloudflare deletes old batches")
 
 
 class BatchApiJob:
-    """Runs prompts of one map with the Batch API; `sleep` waits between two polls."""
+    """Runs the prompts of one map with the Batch API; `sleep` waits between two polls."""
 
     def __init__(
         self,
@@ -53,8 +54,10 @@ class BatchApiJob:
             model.short_name for model in models if model.supports_batch_api and model.task == task
         ]
         raise InvalidOptionError(
-            f"{self._plan.model.short_name} takes no batches",
-            f"These do: {', '.join(supported_models[:MAX_LISTED_MODELS])}.",
+            _("{model} does not support the Batch API").format(model=self._plan.model.short_name),
+            _("Models that do: {models}.").format(
+                models=", ".join(supported_models[:MAX_LISTED_MODELS])
+            ),
         )
 
     def send(self, costs: Mapping[str, Cost | None], progress: MapProgress) -> None:
@@ -90,15 +93,19 @@ class BatchApiJob:
                 self._cache.add_batch(batch)
 
     def fetch(self, keys: Sequence[str], results: MapResults, progress: MapProgress) -> None:
-        """Poll the submitted batches with these keys, and add their answers to `results`."""
+        """Poll the submitted batches with these keys, and add their answers to `results`.
+
+        Raises:
+            InterruptedAnswerError: The user stopped polling; the batches are still processed.
+        """
         account = self._session.accounting.get_context().account
         for batch in self._cache.find_batches(account, keys):
             try:
                 batch_answers = self._poll(batch, progress)
             except KeyboardInterrupt:
                 raise InterruptedAnswerError(
-                    "Interrupted; the batch stays in Cloudflare's queue",
-                    "Run the same again to fetch its answers: nothing is asked twice.",
+                    _("Interrupted; the batch is still in Cloudflare's queue"),
+                    _("Run the same map again to fetch its answers; no request is sent twice."),
                 ) from None
             self._settle(batch, batch_answers, results, progress)
 
@@ -116,7 +123,9 @@ class BatchApiJob:
             if batch_answers is not None:
                 return batch_answers
             progress.set_wait_reason(
-                f"in Cloudflare's queue; the next look in {format_seconds(wait_seconds)}"
+                _("in Cloudflare's queue, next check in {duration}").format(
+                    duration=format_seconds(wait_seconds)
+                )
             )
             progress.show(force=True)
             self._sleep(wait_seconds)
@@ -133,7 +142,7 @@ class BatchApiJob:
         rates = self._session.accounting.get_rates(self._plan.model)
         cacheable_answers: dict[str, CachedAnswer] = {}
         for index, (key, call_id) in enumerate(zip(batch.keys, batch.call_ids, strict=True)):
-            batch_answer = (batch_answers or {}).get(index, BatchAnswer(error=EXPIRED_MESSAGE))
+            batch_answer = (batch_answers or {}).get(index, BatchAnswer(error=_(EXPIRED_MESSAGE)))
             usage = (
                 Usage(neurons=0.0)
                 if batch_answer.error
@@ -148,7 +157,7 @@ class BatchApiJob:
             status: Status = "failed" if batch_answer.error else "ok"
             outcome = CallOutcome(status, usage, is_guess=is_estimated)
             self._session.accounting.ledger.settle(call_id, outcome, any_kernel=True)
-            if key not in self._plan.requests:  # a prompt of another map
+            if key not in self._plan.requests:  # it is a prompt of another map
                 cacheable_answers[key] = CachedAnswer(
                     batch_answer.text, batch_answer.finish_reason
                 )

@@ -20,6 +20,7 @@ from ..errors import (
     ResponseTooLargeError,
     ServerError,
 )
+from ..i18n import _
 from ..pricing.prices import Cost
 from ..prompt.output_formats import FormatError, without_response_format
 from ..session.call import ClientGroup
@@ -30,7 +31,7 @@ from ..storage.map_cache import CachedAnswer, MapCache
 from ..types.messages import Answer, Request
 from .plan import MapPlan
 
-# Errors that concern a single row; all others would occur for the other rows too.
+# Errors limited to one row; any other error would occur for all rows.
 ROW_ERRORS = (
     *(BadRequestError, ContextLengthError, IncompleteStreamError, CapacityError),
     *(RateLimitError, ResponseTooLargeError, APITimeoutError, ServerError),
@@ -42,7 +43,7 @@ ReportWait = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class MapResults:
-    """The answers and error messages of the distinct prompts, by key."""
+    """The answers and error messages of the distinct prompts, by their keys."""
 
     answers: dict[str, CachedAnswer] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
@@ -51,14 +52,18 @@ class MapResults:
 def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
     """Return why an answer cannot be used (empty, or not matching the schema); "" if it can."""
     if not answer.text:
-        return "the answer is empty; all its tokens may have gone into thinking"
+        return _("the answer is empty; the model may have used all tokens for reasoning")
     if plan.schema is None:
         return ""
     try:
         plan.schema.parse(answer.text)
     except FormatError as error:
-        cut_note = ": it was cut at max_tokens" if answer.finish_reason == "length" else ""
-        return f"the answer does not fit the schema{cut_note} ({error})"
+        message = (
+            _("the answer was cut at max_tokens and does not match the schema ({reason})")
+            if answer.finish_reason == "length"
+            else _("the answer does not match the schema ({reason})")
+        )
+        return message.format(reason=error)
     return ""
 
 
@@ -89,14 +94,17 @@ class MapDispatcher:
         results: MapResults,
         progress: MapProgress,
     ) -> None:
-        """Run the prompts with these keys and add their answers and errors to `results`.
+        """Run the prompts with these keys, and add their answers and errors to `results`.
 
-        The total of `costs` is reserved first; keys without a cost have a recording. An error that
-        would occur for every row stops the run; answers received until then are kept.
+        Reserves the total of `costs` first; keys without a cost have a recording.
+
+        Raises:
+            CfaiError: An error that would occur for all rows. `results` contains the answers
+                received before it.
         """
         clients = ClientGroup(self._session.backend)
         if costs:
-            clients.get_shared_client()  # create it on this thread
+            clients.get_shared_client()  # creates the client on this thread
         with self._reserve_pool(clients, costs) as budget_pool:
 
             def ask_key(key: str) -> tuple[str, CachedAnswer | CfaiError]:
@@ -148,7 +156,7 @@ class MapDispatcher:
     def _ask_key(
         self, key: str, budget_pool: BudgetPool | None, report_wait: ReportWait
     ) -> CachedAnswer | CfaiError:
-        """Return the answer after caching it, or the error."""
+        """Return the answer and cache it, or return the error."""
         request = self._plan.requests[key]
         try:
             answer = self._ask_with_schema_fallback(request, budget_pool, report_wait)
@@ -169,7 +177,7 @@ class MapDispatcher:
         if not self._schema_unsupported:
             try:
                 return self._run_stream(request, budget_pool, report_wait)
-            except NotRecordedError:  # it was recorded without the field
+            except NotRecordedError:  # the recording may be of a request without the field
                 return self._run_stream(request_without_schema, budget_pool, report_wait)
             except BadRequestError as error:
                 if error.answer is not None:
@@ -190,11 +198,11 @@ class MapDispatcher:
             self._streams.add(stream)
         try:
             with stream:
-                for _ in stream:
+                for _delta in stream:
                     pass
         finally:
             with self._lock:
                 self._streams.discard(stream)
         if stream.answer.finish_reason == "interrupted":
-            raise InterruptedAnswerError("Stopped")
+            raise InterruptedAnswerError(_("The answer was interrupted"))
         return stream.answer

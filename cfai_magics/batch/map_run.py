@@ -1,4 +1,4 @@
-"""Run a map: estimate and confirm its cost, get the answers and add them to the rows."""
+"""Run a map: estimate and confirm its cost, get the answers, and add them to the rows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from ..display.footer import format_usage_footer
 from ..display.map_progress import MapProgress, WriteText
 from ..display.tables import format_neurons, format_range
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
+from ..i18n import _, ngettext
 from ..pricing.prices import Cost
 from ..prompt.output_formats import without_response_format
 from ..session.session import Session
@@ -25,9 +26,13 @@ CostsByKey = Mapping[str, Cost | None]
 class MapOptions:
     """The options of a map.
 
-    `concurrency` is the number of parallel calls; with `queue`, the Batch API is used.
-    `max_neurons` limits the total cost. Without it, the user has to confirm a cost above the
-    setting confirm_neurons, unless `confirm` is False. With `fresh`, cached answers are ignored.
+    Attributes:
+        concurrency: The number of parallel calls.
+        max_neurons: The limit of the total cost, in neurons.
+        confirm: Whether the user must confirm a cost above the setting confirm_neurons, if there
+            is no `max_neurons`.
+        queue: Whether to use the Batch API.
+        fresh: Whether to ignore cached answers.
     """
 
     concurrency: int = 8
@@ -41,8 +46,11 @@ class MapOptions:
 class MapRunner:
     """Runs maps in a session, with the output and input functions of a front end.
 
-    `print_line` prints a line, `write_progress` replaces the text shown before, and `ask_user`
-    returns the user's reply to a question.
+    Attributes:
+        session: The session.
+        print_line: Print a line.
+        write_progress: Replace the text of the previous call.
+        ask_user: Ask the user a question, and return the reply.
     """
 
     session: Session
@@ -51,7 +59,14 @@ class MapRunner:
     ask_user: Callable[[str], str]
 
     def run(self, plan: MapPlan, options: MapOptions) -> Any:
-        """Run a plan and return its rows with the columns answer, error and neurons added."""
+        """Run a plan, and return its rows with the columns answer, error and neurons added.
+
+        Raises:
+            InvalidOptionError: The model does not support the Batch API, or the front end can't
+                ask the user to confirm the cost.
+            InterruptedAnswerError: The user canceled or interrupted the map.
+            CfaiError: An error that would occur for all rows.
+        """
         with MapCache(self.session.home) as cache:
             batch_job = BatchApiJob(self.session, plan, cache, options.max_neurons)
             if options.queue:
@@ -106,20 +121,27 @@ class MapRunner:
     def _report_and_confirm_cost(
         self, plan: MapPlan, costs: CostsByKey, options: MapOptions, summary: str
     ) -> None:
-        """Print the estimated cost, and ask the user to confirm it above the limit."""
+        """Print the estimated cost; ask the user to confirm a cost above the limit."""
         low, high = _sum_cost_range(costs)
         if not costs:
-            self.print_line(f"{summary} Nothing is to be asked.")
+            self.print_line(_("{summary} No requests are needed.").format(summary=summary))
             return
-        max_tokens = next(iter(plan.requests.values())).max_tokens
-        cost_text = (
-            "no price is known" if high is None else f"{format_range(low, high)} neurons estimated"
+        message = (
+            _("{summary} {model}: unknown cost, at most {tokens:,} tokens per answer.")
+            if high is None
+            else _(
+                "{summary} {model}: an estimated {range} neurons, at most {tokens:,} tokens per "
+                "answer."
+            )
         )
-        line = (
-            f"{summary} {plan.model.short_name}: {cost_text}, with at most {max_tokens:,} tokens "
-            "an answer."
+        self.print_line(
+            message.format(
+                summary=summary,
+                model=plan.model.short_name,
+                range="" if high is None else format_range(low, high),
+                tokens=next(iter(plan.requests.values())).max_tokens,
+            )
         )
-        self.print_line(line)
         confirm_limit = self.session.settings.confirm_neurons
         if (
             options.confirm
@@ -130,46 +152,54 @@ class MapRunner:
 
     def _confirm(self, high: float | None) -> None:
         cost_text = (
-            "cost nobody knows what"
+            _("The cost is unknown")
             if high is None
-            else f"cost up to {format_neurons(high)} neurons"
+            else _("This may cost up to {neurons} neurons").format(neurons=format_neurons(high))
         )
         try:
-            reply = self.ask_user(f"This may {cost_text}. Go on? [y/N] ")
+            reply = self.ask_user(_("{cost}. Continue? [y/N] ").format(cost=cost_text))
         except (EOFError, NotImplementedError):  # base class of StdinNotImplementedError
             raise InvalidOptionError(
-                f"This may {cost_text}, and nobody can be asked here; nothing was sent",
-                "Lower max_tokens, or give max_neurons=N or confirm=False.",
+                _(
+                    "{cost}, and this front end can't ask you to confirm it; nothing was sent"
+                ).format(cost=cost_text),
+                _("Lower max_tokens, or set max_neurons=N or confirm=False."),
             ) from None
         if reply.strip().lower() not in {"y", "yes"}:
-            raise InterruptedAnswerError("Not gone on with", "Nothing was sent.")
+            raise InterruptedAnswerError(_("Canceled"), _("Nothing was sent."))
 
     # --- result
 
     @contextmanager
     def _add_resume_hint(self, cache: MapCache, progress: MapProgress) -> Iterator[None]:
-        """Add to an error or interrupt that answers are cached and how to resume."""
+        """Add to an error or interrupt how to resume, and where the answers are cached."""
         try:
             yield
         except KeyboardInterrupt:
             progress.show(force=True)
             raise InterruptedAnswerError(
-                f"Interrupted when {progress.done_count:,} were answered",
-                "Run the same again for the rest: none of them is asked twice. "
-                f"{_format_cache_note(cache)}",
+                ngettext(
+                    "Interrupted after {count:,} prompt",
+                    "Interrupted after {count:,} prompts",
+                    progress.done_count,
+                ).format(count=progress.done_count),
+                _(
+                    "Run the same map again for the rest; answered prompts are not sent again. "
+                    "{cache_note}"
+                ).format(cache_note=_format_cache_note(cache)),
             ) from None
         except CfaiError as error:
             progress.show(force=True)
             if progress.done_count:
-                error.hint = (
-                    f"{error.hint} Run the same again for the rest. {_format_cache_note(cache)}"
+                error.hint = _("{hint} Run the same map again for the rest. {cache_note}").format(
+                    hint=error.hint, cache_note=_format_cache_note(cache)
                 )
             raise
 
     def _write_footer(
         self, plan: MapPlan, results: MapResults, progress: MapProgress, cache: MapCache
     ) -> None:
-        """Replace the progress bar by the footer with usage, time and notes."""
+        """Replace the progress bar with the footer: usage, time and notes."""
         is_local = self.session.backend.is_local
         day_usage = (
             self.session.accounting.day_usage() if self.session.backend.is_cloudflare else None
@@ -177,13 +207,20 @@ class MapRunner:
         cut_count = sum(
             1 for answer in results.answers.values() if answer.finish_reason == "length"
         )
+        error_count = len(results.errors)
+        cut_note = ngettext(
+            "{count:,} answer was cut at max_tokens.",
+            "{count:,} answers were cut at max_tokens.",
+            cut_count,
+        ).format(count=cut_count)
+        error_note = ngettext(
+            "{count:,} prompt failed: see the column error.",
+            "{count:,} prompts failed: see the column error.",
+            error_count,
+        ).format(count=error_count)
         notes = [
-            *([f"{cut_count:,} answers were cut at max_tokens."] if cut_count else []),
-            *(
-                [f"{len(results.errors):,} failed: see the column error."]
-                if results.errors
-                else []
-            ),
+            *([cut_note] if cut_count else []),
+            *([error_note] if error_count else []),
             *(self.session.accounting.limit_warnings(day_usage) if day_usage else []),
             _format_cache_note(cache),
         ]
@@ -203,30 +240,40 @@ class MapRunner:
 def _format_summary(
     plan: MapPlan, results: MapResults, missing_keys: list[str], keys_to_ask: list[str]
 ) -> str:
-    """Return a sentence with the numbers of rows, prompts, cached answers and queued prompts."""
+    """Return a line with the numbers of rows, prompts, cached answers and queued prompts."""
+    row_count, prompt_count = len(plan.input_rows), len(plan.requests)
+    answered_count, queued_count = len(results.answers), len(missing_keys) - len(keys_to_ask)
     error_row_count = sum(map(bool, plan.row_errors))
     parts = [
-        f"{len(plan.input_rows):,} rows, {len(plan.requests):,} different prompts",
-        *([f"{len(results.answers):,} answered before"] if results.answers else []),
-        *(
-            [f"{len(missing_keys) - len(keys_to_ask):,} in the queue"]
-            if len(missing_keys) > len(keys_to_ask)
-            else []
+        ngettext("{count:,} row", "{count:,} rows", row_count).format(count=row_count),
+        ngettext("{count:,} distinct prompt", "{count:,} distinct prompts", prompt_count).format(
+            count=prompt_count
         ),
-        *([f"{error_row_count:,} rows without a value"] if error_row_count else []),
     ]
+    if answered_count:
+        parts.append(_("{count:,} already answered").format(count=answered_count))
+    if queued_count:
+        parts.append(_("{count:,} in Cloudflare's queue").format(count=queued_count))
+    if error_row_count:
+        parts.append(
+            ngettext(
+                "{count:,} row without a value", "{count:,} rows without a value", error_row_count
+            ).format(count=error_row_count)
+        )
     return f"{', '.join(parts)}."
 
 
 def _sum_cost_range(costs: CostsByKey) -> tuple[float, float | None]:
-    """Return the minimum and maximum of the total cost; the maximum is None if unknown."""
+    """Return the minimum and maximum of the total cost in neurons; an unknown maximum is None."""
     known_costs = [cost for cost in costs.values() if cost is not None]
     low, high = sum(cost.low for cost in known_costs), sum(cost.high for cost in known_costs)
     return low, high if len(known_costs) == len(costs) else None
 
 
 def _format_cache_note(cache: MapCache) -> str:
-    return f"The answers are kept in {cache.path}; %cfai map clear deletes them."
+    return _("Answers are cached in {path}; {command} deletes them.").format(
+        path=cache.path, command="%cfai map clear"
+    )
 
 
 def _build_result_columns(

@@ -1,4 +1,4 @@
-"""Plan a map: build one request per distinct prompt and estimate their costs."""
+"""Plan a map: build one request per distinct prompt, and estimate the cost."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 
 from ..arguments import require_str
 from ..errors import InvalidOptionError
+from ..i18n import _
 from ..paths import parse_user_path
 from ..pricing.prices import Cost
 from ..prompt.output_formats import Schema, load_schema, read_schema, supports_streaming_schema
@@ -26,8 +27,13 @@ RESULT_COLUMNS = ("answer", "error", "neurons")  # added to the rows
 class MapPlan:
     """The requests of a map.
 
-    `row_keys` has the key of each row's prompt; it is "" if the prompt can't be filled, and
-    `row_errors` then has the reason. `requests` has each distinct prompt once, by its key.
+    Attributes:
+        input_rows: The rows.
+        target: The model, and the backend that runs it.
+        row_keys: The key of each row's prompt; "" if a value of the row is missing.
+        row_errors: The error message of each row whose key is ""; "" for all other rows.
+        requests: One request per distinct prompt, by its key.
+        schema: The JSON Schema of the answers.
     """
 
     input_rows: Rows
@@ -39,11 +45,11 @@ class MapPlan:
 
     @property
     def model(self) -> Model:
-        """The model that answers."""
+        """The model of all requests."""
         return self.target.model
 
     def estimate_costs(self, session: Session, keys: Sequence[str]) -> dict[str, Cost | None]:
-        """Return the estimated cost of each request with these keys, None if unknown."""
+        """Return the estimated cost of each request with these keys; None if it is unknown."""
         return {
             key: session.resolver.estimate_cost(self.requests[key], self.target) for key in keys
         }
@@ -58,20 +64,30 @@ def make_plan(
     system: str = "",
     schema: Any = None,
 ) -> MapPlan:
-    """Validate the arguments of a map and return its plan; no request is sent.
+    """Validate the arguments of a map, and return its plan; send no request.
 
-    `request` has the model and the fields of all requests, and no messages.
+    Args:
+        session: The session.
+        template: The prompt with placeholders for columns.
+        data: A data frame, a series, a list of dicts or a list of texts.
+        request: The model and the fields of all requests, without messages.
+        system: The system prompt; "" uses the setting.
+        schema: A dict, a pydantic model, a Schema, or the path of a JSON file.
 
-    Raises InvalidOptionError for arguments that are not valid, and CoursePolicyError if the course
-    does not allow the request.
+    Raises:
+        InvalidOptionError: An argument is not valid.
+        CoursePolicyError: The course does not allow the request.
     """
     input_rows = read_rows(data)
     conflicting_names = [name for name in RESULT_COLUMNS if name in input_rows.column_names]
     if conflicting_names:
         raise InvalidOptionError(
-            f"There is a column {conflicting_names[0]} already", "Rename or drop it first."
+            _("The data already has a column {name}").format(name=conflicting_names[0]),
+            _("Rename or drop that column first."),
         )
-    prompt_template = parse_template(require_str(template, "The prompt"), input_rows.column_names)
+    prompt_template = parse_template(
+        require_str(template, _("The prompt")), input_rows.column_names
+    )
     loaded_schema = _load_schema_argument(schema)
     target = session.resolve_target(request.model)
     base_request = _with_schema(request, target, loaded_schema)
@@ -130,7 +146,7 @@ def _build_system_messages(session: Session, system: str, schema: Schema | None)
 
 
 def _hash_request(session: Session, request: Request) -> str:
-    """Return a hash of everything that determines the answer: the body and the destination."""
+    """Return a hash of all that decides the answer: the request body and the server."""
     server = session.backend.server
     destination = (
         "cloudflare" if session.backend.is_cloudflare else getattr(server, "base_url", "local")

@@ -1,4 +1,4 @@
-"""Read rows from data frames and lists, fill prompt templates and add result columns."""
+"""Read rows from data frames and lists, fill prompt templates, and add result columns."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidOptionError
+from ..i18n import _, mark
 from ..prompt.serialize import SizeLimits, is_missing, to_text
 
 PLACEHOLDER_PATTERN = re.compile(r"\{\{([^{}]*)\}\}|\{([^{}]*)\}")
+MAX_LISTED_COLUMNS = 10  # in a hint
 TEXT_COLUMN = "text"  # name of the only column of a list of texts
-ROWS_HINT = "Give a data frame, a list of dicts, or a list of texts."
+ROWS_HINT = mark("Use a data frame, a list of dicts or a list of texts.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Rows:
         return len(self.rows)
 
     def with_columns(self, new_columns: Mapping[str, Sequence[Any]]) -> Any:
-        """Return the rows with columns added, as a data frame of the same library or dicts."""
+        """Return the rows with columns added: a data frame of the same library, or dicts."""
         library_name = _detect_library(self.source)
         if library_name == "pandas":
             return _add_pandas_columns(self.source, self.column_names, new_columns)
@@ -41,7 +43,8 @@ class Rows:
 def read_rows(data: Any) -> Rows:
     """Return the rows of a data frame, series, list of dicts or list of texts.
 
-    Raises InvalidOptionError for anything else.
+    Raises:
+        InvalidOptionError: `data` has another type.
     """
     library_name = _detect_library(data)
     if library_name == "pandas":
@@ -53,7 +56,10 @@ def read_rows(data: Any) -> Rows:
         frame = data if hasattr(data, "columns") else data.to_frame(data.name or TEXT_COLUMN)
         return Rows(tuple(frame.columns), tuple(frame.rows()), data)
     if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
-        raise InvalidOptionError(f"A value of type {type(data).__name__} holds no rows", ROWS_HINT)
+        raise InvalidOptionError(
+            _("A value of type {type} has no rows").format(type=type(data).__name__),
+            _(ROWS_HINT),
+        )
     return _rows_from_list(list(data))
 
 
@@ -108,27 +114,34 @@ def _add_polars_columns(
 
 @dataclass(frozen=True, slots=True)
 class PromptTemplate:
-    """A prompt with placeholders for columns: fixed texts and the column names between them."""
+    """A prompt with placeholders for columns: fixed texts, and the column names between them."""
 
     texts: tuple[str, ...]
-    placeholders: tuple[str, ...]  # one fewer than texts
+    placeholders: tuple[str, ...]  # one fewer than `texts`
 
     def fill(self, row: Mapping[str, Any], size_limits: SizeLimits) -> str:
-        """Return the prompt of one row; raises ValueError if a value is missing."""
+        """Return the prompt of one row.
+
+        Raises:
+            ValueError: A value is missing; the message is for the column error.
+        """
         values = [self._format_value(name, row[name], size_limits) for name in self.placeholders]
         pairs = zip(self.texts, [*values, ""], strict=True)
         return "".join(text + value for text, value in pairs)
 
     def _format_value(self, name: str, value: Any, size_limits: SizeLimits) -> str:
         if is_missing(value):
-            raise ValueError(f"{name} has no value here, so nothing was asked")
+            raise ValueError(
+                _("{name} has no value in this row; no request was sent").format(name=name)
+            )
         return to_text(value, size_limits).text
 
 
 def parse_template(template: str, column_names: Sequence[str]) -> PromptTemplate:
     """Parse a prompt: {name} or {{name}} is a placeholder, other braces stay as typed.
 
-    Raises InvalidOptionError if a placeholder is not a column, or if there is no placeholder.
+    Raises:
+        InvalidOptionError: A placeholder is not a column, or the prompt has no placeholder.
     """
     texts: list[str] = [""]
     placeholders: list[str] = []
@@ -142,16 +155,23 @@ def parse_template(template: str, column_names: Sequence[str]) -> PromptTemplate
             text_start = match.end()
         elif name.isidentifier():
             raise InvalidOptionError(
-                f"{match[0]} is none of the columns", _format_columns_hint(column_names)
+                _("{placeholder} is not a column of the data").format(placeholder=match[0]),
+                _format_columns_hint(column_names),
             )
     texts[-1] += template[text_start:]
     if not placeholders:
         raise InvalidOptionError(
-            "The prompt has no place for a column, such as {text}",
+            _("The prompt has no placeholder for a column, such as {example}").format(
+                example="{text}"
+            ),
             _format_columns_hint(column_names),
         )
     return PromptTemplate(tuple(texts), tuple(placeholders))
 
 
 def _format_columns_hint(column_names: Sequence[str]) -> str:
-    return f"There are: {', '.join(column_names[:10])}{'…' if len(column_names) > 10 else ''}."  # noqa: PLR2004
+    listed_names = [
+        *column_names[:MAX_LISTED_COLUMNS],
+        *(["…"] if len(column_names) > MAX_LISTED_COLUMNS else []),
+    ]
+    return _("Columns: {names}.").format(names=", ".join(listed_names))

@@ -1,4 +1,4 @@
-"""Load the images, sounds and documents that a cell names: file, URL, variable, last figure."""
+"""Load images, audio and documents from a file, a URL, a variable or the last figure."""
 
 import base64
 import binascii
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InvalidOptionError, ResponseTooLargeError, WorkersAIError
+from ..i18n import _, mark
 from ..media.images import Image, figure_bytes, prepare_image
 from ..paths import parse_user_path
 from .frontend import NotebookState
@@ -19,26 +20,32 @@ LAST_FIGURE = "last"
 
 
 class AttachmentKind(NamedTuple):
-    """One kind of attachment: its option in error messages, and the hint of those messages."""
+    """One kind of attachment: the option and the hint (not yet translated) of its errors."""
 
     option_label: str
     hint: str
 
 
 IMAGE_ATTACHMENT = AttachmentKind(
-    "--image", "Name a file, an address, a variable with a figure or image, or last."
+    "--image",
+    mark("Give a file, a URL, a variable with a figure or image, or last for the last figure."),
 )
 
 
 def load_image(source: str, notebook_state: NotebookState | None) -> Image:
-    """Return the image that a file path, URL, data URL or expression names, or the last figure.
+    """Load the image at a path, URL or data URL, in a variable, or the last figure.
 
-    Raises InvalidOptionError if `source` names no readable image.
+    Args:
+        source: A path, URL, data URL, Python expression, or "last".
+        notebook_state: The kernel's variables and last figure; None in a shell.
+
+    Raises:
+        InvalidOptionError: The image can't be found or read.
     """
     if source == LAST_FIGURE:
         return _load_last_figure(notebook_state)
     if DATA_URL_PREFIX.match(source):
-        return prepare_image("the image on the line", _decode_data_url(source))
+        return prepare_image(_("the image in the data URL"), _decode_data_url(source))
     value = None if URL_PREFIX.match(source) else _lookup(source, notebook_state)
     if value is not None:
         return _load_image_value(source, value)
@@ -48,9 +55,10 @@ def load_image(source: str, notebook_state: NotebookState | None) -> Image:
 def load_file(
     source: str, notebook_state: NotebookState | None, attachment_kind: AttachmentKind
 ) -> tuple[str, bytes]:
-    """Return the name and the bytes of the file, URL or notebook variable that `source` names.
+    """Load the file at a path or URL, or in a notebook variable; return its name and bytes.
 
-    Raises InvalidOptionError if it can't be read.
+    Raises:
+        InvalidOptionError: The file can't be found or read.
     """
     value = None if URL_PREFIX.match(source) else _lookup(source, notebook_state)
     return (
@@ -61,25 +69,32 @@ def load_file(
 
 
 def load_value(name: str, value: Any, attachment_kind: AttachmentKind) -> tuple[str, bytes]:
-    """Return a name and the bytes of a Python value: bytes, an object with `data`, a path or URL.
+    """Return a name and the bytes of a Python value.
 
-    Raises InvalidOptionError for any other value.
+    Args:
+        name: The expression that the user typed, for error messages.
+        value: Bytes, an object with an attribute `data`, a path, or a URL.
+        attachment_kind: Supplies the option and the hint of error messages.
+
+    Raises:
+        InvalidOptionError: `value` has another type, or its file can't be read.
     """
     if isinstance(value, (str, Path)):
         return _load_path_or_url(str(value), attachment_kind)
     value = getattr(value, "parsed", None) or value  # if it is an Answer
     data = value if isinstance(value, bytes) else getattr(value, "data", None)
     if not isinstance(data, bytes):
-        type_name = type(value).__name__
         raise InvalidOptionError(
-            f"{attachment_kind.option_label} {name}: a value of type {type_name} holds none",
-            attachment_kind.hint,
+            _("{option} {name}: {type} is not bytes, a path or a URL").format(
+                option=attachment_kind.option_label, name=name, type=type(value).__name__
+            ),
+            _(attachment_kind.hint),
         )
     return name, data
 
 
 def _load_path_or_url(path_or_url: str, attachment_kind: AttachmentKind) -> tuple[str, bytes]:
-    """Return the file name and the bytes at a URL or path."""
+    """Return the file name and the bytes of the file at a URL or path."""
     if URL_PREFIX.match(path_or_url):
         return path_or_url.rpartition("/")[2] or path_or_url, _download(
             path_or_url, attachment_kind
@@ -91,16 +106,17 @@ def _load_last_figure(notebook_state: NotebookState | None) -> Image:
     data = notebook_state.get_last_image() if notebook_state else None
     if data is None:
         raise InvalidOptionError(
-            "--image last: no figure was shown yet", "Run the cell that draws it."
+            _("--image last: no figure has been shown yet"),
+            _("Run the cell that draws the figure first."),
         )
-    return prepare_image("the last figure", data)
+    return prepare_image(_("the last figure"), data)
 
 
 def _lookup(expression: str, notebook_state: NotebookState | None) -> Any:
     """Return the value of an expression in the notebook; None if it can't be evaluated."""
     try:
         return notebook_state.evaluate(expression) if notebook_state else None
-    except Exception:  # noqa: BLE001 - a path such as plot.png may raise anything
+    except Exception:  # noqa: BLE001 - a path such as plot.png can raise any error
         return None
 
 
@@ -110,9 +126,11 @@ def _load_image_value(name: str, value: Any) -> Image:
     value = getattr(value, "parsed", None) or value  # if it is an Answer
     data = value if isinstance(value, bytes) else figure_bytes(value) or _render_png(value)
     if data is None:
-        type_name = type(value).__name__
         raise InvalidOptionError(
-            f"--image {name}: a value of type {type_name} is no image", IMAGE_ATTACHMENT.hint
+            _("--image {name}: {type} is not an image, a path or a URL").format(
+                name=name, type=type(value).__name__
+            ),
+            _(IMAGE_ATTACHMENT.hint),
         )
     return prepare_image(name, data)
 
@@ -130,7 +148,8 @@ def _decode_data_url(data_url: str) -> bytes:
         return base64.b64decode(data_url.partition(",")[2], validate=True)
     except binascii.Error as error:
         raise InvalidOptionError(
-            f"--image: the data on the line is no base64: {error}", IMAGE_ATTACHMENT.hint
+            _("--image: the data URL is not valid base64: {error}").format(error=error),
+            _(IMAGE_ATTACHMENT.hint),
         ) from None
 
 
@@ -140,12 +159,12 @@ def _read_file(path: Path, attachment_kind: AttachmentKind) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidOptionError(
-            f"{attachment_kind.option_label} {path}: {reason}", attachment_kind.hint
+            f"{attachment_kind.option_label} {path}: {reason}", _(attachment_kind.hint)
         ) from None
 
 
 def _download(url: str, attachment_kind: AttachmentKind) -> bytes:
-    """Return the body at a URL; the request carries no credentials."""
+    """Download a file of at most MAX_DOWNLOAD_BYTES; send no credentials."""
     import httpx
 
     from ..workers_ai.http import ACCEPT_ENCODING, read_body
@@ -158,14 +177,19 @@ def _download(url: str, attachment_kind: AttachmentKind) -> bytes:
             response.raise_for_status()
             return read_body(response, MAX_DOWNLOAD_BYTES)
     except ResponseTooLargeError:
-        message = (
-            f"{attachment_kind.option_label} {url} has more than {MAX_DOWNLOAD_BYTES:,} bytes"
+        cause = _("{option} {url}: the file is larger than {limit:,} bytes").format(
+            option=attachment_kind.option_label, url=url, limit=MAX_DOWNLOAD_BYTES
         )
-        raise InvalidOptionError(message, attachment_kind.hint) from None
+        raise InvalidOptionError(cause, _(attachment_kind.hint)) from None
     except WorkersAIError as error:
-        cause = f"{attachment_kind.option_label} {url} can't be fetched: {error.cause}"
-        raise InvalidOptionError(cause, attachment_kind.hint) from None
+        cause = _("{option} {url} can't be downloaded: {reason}").format(
+            option=attachment_kind.option_label, url=url, reason=error.cause
+        )
+        raise InvalidOptionError(cause, _(attachment_kind.hint)) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        message = str(error).partition("\n")[0] or type(error).__name__
-        cause = f"{attachment_kind.option_label} {url} can't be fetched: {message}"
-        raise InvalidOptionError(cause, attachment_kind.hint) from None
+        cause = _("{option} {url} can't be downloaded: {reason}").format(
+            option=attachment_kind.option_label,
+            url=url,
+            reason=str(error).partition("\n")[0] or type(error).__name__,
+        )
+        raise InvalidOptionError(cause, _(attachment_kind.hint)) from None

@@ -1,6 +1,7 @@
-"""Ask about a cell: its code, and its traceback if it failed."""
+"""Ask a model about a cell: its code, and its traceback if it failed."""
 
 from ..errors import InvalidOptionError
+from ..i18n import _, mark
 from ..notebook import CellError
 from ..prompt.builder import Part, Prompt, UserMessage
 from ..prompt.output_formats import OutputFormat
@@ -10,28 +11,41 @@ from .frontend import Frontend, NotebookState
 from .options import Option
 
 CELL_OPTIONS = (
-    Option("number", nargs="?", type=int, help="its number: 3 is In[3]; the last that failed"),
-    Option("-m", "--model", default="", metavar="NAME", help="model; the end of its name will do"),
+    Option(
+        "number",
+        nargs="?",
+        type=int,
+        help=mark("cell number: 3 for In[3]; default: the last cell that failed"),
+    ),
+    Option(
+        *("-m", "--model"),
+        default="",
+        metavar="NAME",
+        help=mark("model; the end of its name is enough"),
+    ),
 )
 
 
 def require_notebook_state(frontend: Frontend) -> NotebookState:
-    """Return the state of the notebook; raise InvalidOptionError in a shell, which has none."""
+    """Return the state of the notebook; raise InvalidOptionError in a shell."""
     if frontend.notebook_state is None:
-        raise InvalidOptionError("A shell has no cells", "Use it in a notebook or in IPython.")
+        raise InvalidOptionError(
+            _("A shell has no cells"), _("Run this command in a notebook or in IPython.")
+        )
     return frontend.notebook_state
 
 
 def no_error_message(cell_number: int | None) -> str:
     """Return the message that a cell has no error, or that no cell has one."""
-    return f"In[{cell_number}] did not fail" if cell_number else "No cell has failed so far"
+    if not cell_number:
+        return _("No cell has failed so far")
+    return _("{cell} did not fail").format(cell=f"In[{cell_number}]")
 
 
 def build_error_parts(cell_error: CellError) -> tuple[Part, ...]:
-    """Return the prompt parts for a failed cell: its source and its traceback, nothing else.
+    """Return the prompt parts for a failed cell: its source and its traceback.
 
-    The text does not contain the cell number, so that the request matches its recording in any
-    cell.
+    The text omits the cell number, so the request matches its recording from any cell.
     """
     traceback = cell_error.traceback.replace(f'File "In[{cell_error.number}]"', 'File "the cell"')
     return (
@@ -47,7 +61,7 @@ def ask_about_cell(
     parts: tuple[Part, ...],
     output_format: OutputFormat,
 ) -> None:
-    """Send the parts of a cell with a system prompt, and show the answer."""
+    """Send the parts of a cell with a system prompt, and display the answer."""
     prompt = Prompt(UserMessage(parts), (Part("system", system),))
     target = frontend.session.resolve_target(model_name)
     request = build_target_request(frontend.session.settings, target, prompt.messages)

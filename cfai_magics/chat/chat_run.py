@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..display.tables import format_neurons, format_retry_message
 from ..errors import CfaiError, InterruptedAnswerError
+from ..i18n import _, ngettext
 from ..prompt.builder import (
     Part,
     PartCost,
@@ -31,49 +32,60 @@ if TYPE_CHECKING:
 
 
 NEW_CELL_FORMATS = {"code", "correction"}  # formats whose code goes into a new cell
-ZERO_LIMIT = 1e-9  # neurons: a limit under which no call fits
+ZERO_LIMIT = 1e-9  # neurons: too low for any call
 
 
 def history_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return notes on the earlier turns: how many were sent, their cost, how many were dropped."""
+    """Return notes on the earlier turns: how many were sent, at which cost, and how many not."""
     notes = []
     if prompt.history:
         count = len(prompt.history)
-        turns_text = "1 earlier turn was" if count == 1 else f"{count} earlier turns were"
         history_shares = [
             share
             for share in split_cost(prompt, answer, model)
             if share.part and share.part.kind == "history"
         ]
-        notes.append(f"{turns_text} sent along: {_format_shares(history_shares, answer)}.")
-    if prompt.dropped_turns:
-        dropped_text = (
-            "turn was" if prompt.dropped_turns == 1 else f"{prompt.dropped_turns} turns were"
-        )
         notes.append(
-            f"The oldest {dropped_text} left out: the model's window of "
-            f"{model.context_window:,} tokens holds no more."
+            ngettext(
+                "{count} earlier turn resent: {share}.",
+                "{count} earlier turns resent: {share}.",
+                count,
+            ).format(count=count, share=_format_shares(history_shares, answer))
+        )
+    if prompt.dropped_turns:
+        notes.append(
+            ngettext(
+                "The oldest turn was not sent: the model's context window is {tokens:,} tokens.",
+                "The oldest {count} turns were not sent: the model's context window is "
+                "{tokens:,} tokens.",
+                prompt.dropped_turns,
+            ).format(count=prompt.dropped_turns, tokens=model.context_window)
         )
     return notes
 
 
 def _format_shares(shares: Iterable[PartCost], answer: Answer) -> str:
     shares = tuple(shares)
-    tokens = sum(share.tokens for share in shares)
-    tokens_text = f"about {tokens:,} of the {answer.usage.prompt_tokens:,} tokens in"
+    tokens, total = sum(share.tokens for share in shares), answer.usage.prompt_tokens
     if any(share.neurons is None for share in shares):
-        return tokens_text
-    neurons = sum(share.neurons or 0.0 for share in shares)
-    return f"{tokens_text}, {format_neurons(neurons)} neurons estimated"
+        return _("about {tokens:,} of {total:,} input tokens").format(tokens=tokens, total=total)
+    return _("about {tokens:,} of {total:,} input tokens, an estimated {neurons} neurons").format(
+        tokens=tokens,
+        total=total,
+        neurons=format_neurons(sum(share.neurons or 0.0 for share in shares)),
+    )
 
 
 def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return a note for each image of the question: the size sent, and its cost."""
+    """Return a note for each image of the prompt: the size sent, and its cost."""
     if not prompt.images:
         return []
     return [
-        f"Image {share.part.name}: {share.part.image.size_text}, "
-        f"{_format_shares([share], answer)}."
+        _("Image {name}: {size}, {share}.").format(
+            name=share.part.name,
+            size=share.part.image.size_text,
+            share=_format_shares([share], answer),
+        )
         for share in split_cost(prompt, answer, model)
         if share.part and share.part.image and share.part.kind == "image"
     ]
@@ -82,9 +94,13 @@ def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
 class ChatRun(NamedTuple):
     """One question, ready to be sent.
 
-    `turn_key` is its place in a conversation, None for a question without history. `max_neurons`
-    is the most it may cost. The answer must match `schema`. With `show_prompt`, the prompt is
-    shown below the answer. `gateway` names the AI Gateway to send it through.
+    Attributes:
+        turn_key: The turn of a thread; None for a question without history.
+        max_neurons: The maximum cost of all requests of the question, in neurons.
+        schema: The JSON Schema that the answer must match.
+        show_prompt: Whether to show the prompt below the answer.
+        gateway: The AI Gateway named by --gateway; "" without that option.
+        tool_loop: The functions that the model may call.
     """
 
     frontend: Frontend
@@ -100,7 +116,11 @@ class ChatRun(NamedTuple):
     tool_loop: "ToolLoop | None" = None
 
     def run(self, footer_style: str, variable_name: str) -> Answer:
-        """Send the question, display the streamed answer, and store it in a variable."""
+        """Send the question, display the streamed answer, and store it in a variable.
+
+        Raises:
+            CfaiError: The request failed; its `answer` is the partial answer, if there is one.
+        """
         display = self.frontend.create_answer_display(self.output_format, footer_style)
         with self._on_failure(variable_name, display):
             if self.schema or self.tool_loop:
@@ -123,7 +143,7 @@ class ChatRun(NamedTuple):
         return StructuredOutput(self.output_format, display, send_request).run(self.request)
 
     def preview(self) -> "Preview":
-        """Return what would be sent and the estimated cost, without sending anything."""
+        """Return the request and its estimated cost, without sending it."""
         from ..display.preview import Preview, redact_for_display
         from ..redaction import redact_tokens
 
@@ -145,9 +165,9 @@ class ChatRun(NamedTuple):
         from ..display.preview import REPLAY_NOTE
 
         if call.is_recorded:
-            return (REPLAY_NOTE,)
+            return (_(REPLAY_NOTE),)
         if call.refusal:
-            return (f"It would be refused. {call.refusal}.",)
+            return (_("The request would be refused. {reason}.").format(reason=call.refusal),)
         notes = self.frontend.session.accounting.estimate_notes(
             self.target.model, call.cost, self.max_neurons
         )
@@ -156,9 +176,10 @@ class ChatRun(NamedTuple):
     def _tool_notes(self) -> list[str]:
         if self.tool_loop is None:
             return []
-        max_steps = self.tool_loop.max_steps
         return [
-            f"This is the first step: each call of a function leads to another, up to {max_steps}."
+            _(
+                "This is the first of at most {count} requests: each function call adds one."
+            ).format(count=self.tool_loop.max_steps)
         ]
 
     def _show_and_store(self, display: AnswerDisplay, variable_name: str, answer: Answer) -> None:
@@ -203,14 +224,12 @@ class ChatRun(NamedTuple):
 
     @contextmanager
     def _on_failure(self, variable_name: str, display: AnswerDisplay) -> Iterator[None]:
-        """Show and store the partial answer if an error ends it early."""
+        """Show and store the partial answer if an error interrupts it."""
         try:
             yield
         except KeyboardInterrupt:
             display.end(None)
-            raise InterruptedAnswerError(
-                "Interrupted before the first word", "Nothing had arrived."
-            ) from None
+            raise _interrupted_error(None) from None
         except CfaiError as error:
             from .turns import is_complete
 
@@ -246,14 +265,14 @@ class ChatRun(NamedTuple):
         return replace(answer, notes=(note, *answer.notes))
 
     def _with_notes(self, answer: Answer) -> Answer:
-        """Return the answer with the notes on its prompt: history, images, fields."""
+        """Return the answer with the notes on its prompt: history, images, template fields."""
         turn_notes = history_notes(self.prompt, answer, self.target.model)
         images = image_notes(self.prompt, answer, self.target.model)
         notes = (*turn_notes, *images, *self.prompt.user_message.notes)
         return replace(answer, notes=(*answer.notes, *notes))
 
     def _save_turn(self, answer: Answer) -> Answer:
-        """Save question and answer in the conversation, and return the answer with a note."""
+        """Save question and answer in the thread, and return the answer with a note."""
         answer = self._with_notes(answer)
         if self.turn_key is None:
             return answer
@@ -266,26 +285,29 @@ class ChatRun(NamedTuple):
             )
         try:
             return replace(answer, notes=(*save_turn(turn, self.turn_key), *answer.notes))
-        except (
-            CfaiError
-        ) as error:  # the answer is complete even if the conversation could not be saved
-            error.answer = answer
+        except CfaiError as error:
+            error.answer = answer  # it is complete, although the thread could not be saved
             raise
 
     def _store_unsaved_turn(self, turn: "Turn", turn_key: "TurnKey") -> str:
         from .turns import UnsavedTurn
 
-        note = f"Thread {turn_key.thread}: this turn is left out"
         if self.frontend.notebook_state is None or not turn.answer:
-            return f"{note}."
+            return _("Conversation {name}: this turn is incomplete and was not saved.").format(
+                name=turn_key.thread
+            )
         self.frontend.notebook_state.unsaved_turn = UnsavedTurn(turn_key, turn)
-        return f"{note}; %cfai thread keep takes it up."
+        return _(
+            "Conversation {name}: this turn is incomplete and was not saved; {command} saves it."
+        ).format(name=turn_key.thread, command="%cfai thread keep")
 
 
 def _interrupted_error(answer: Answer | None) -> InterruptedAnswerError:
     if answer and (answer.text or answer.reasoning):
-        error = InterruptedAnswerError("The answer was interrupted")
+        error = InterruptedAnswerError(_("The answer was interrupted"))
     else:
-        error = InterruptedAnswerError("Interrupted before the first word", "Nothing had arrived.")
+        error = InterruptedAnswerError(
+            _("Interrupted before the first word"), _("No text was received.")
+        )
     error.answer = answer
     return error

@@ -1,4 +1,4 @@
-"""Ask one question with several models or temperatures in parallel and compare the answers."""
+"""Send one question to several models or at several temperatures, and compare the answers."""
 
 from collections.abc import Iterable
 from functools import reduce
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..display.footer import format_group_footer
 from ..display.preview import Preview, redact_for_display
 from ..errors import CfaiError, InterruptedAnswerError
+from ..i18n import _
 from ..pricing.prices import Cost
 from ..prompt.builder import Prompt, PromptReport, estimate_prompt_tokens, split_cost
 from ..prompt.output_formats import OutputFormat
@@ -21,10 +22,13 @@ from .frontend import Frontend
 
 
 class Comparison(NamedTuple):
-    """One question, ready to be sent as several variants, each with its request and target.
+    """One question, ready to be sent as several variants.
 
-    `max_neurons` is the most that all variants together may cost. With `show_prompt`, the prompt
-    is shown below the answers.
+    Attributes:
+        variants: The variants, in the order of `requests` and `targets`.
+        max_neurons: The maximum cost of all variants together, in neurons.
+        show_prompt: Whether to show the prompt below the answers.
+        gateway: The AI Gateway named by --gateway; "" without that option.
     """
 
     frontend: Frontend
@@ -40,8 +44,9 @@ class Comparison(NamedTuple):
     def run(self, footer_style: str, variable_name: str) -> AnswerSet:
         """Send all requests, display the streamed answers side by side, and store them.
 
-        Raises the first error if an answer failed, or InterruptedAnswerError. Both have the
-        answers received so far.
+        Raises:
+            CfaiError: The error of the first answer that failed, or InterruptedAnswerError. Its
+                `answer` is the set of all answers received so far.
         """
         display = self.frontend.create_comparison_display(
             self.variants, self.output_format, footer_style
@@ -71,7 +76,7 @@ class Comparison(NamedTuple):
         return answers
 
     def preview(self) -> Preview:
-        """Return what would be sent and the estimated total cost, without sending anything."""
+        """Return the requests and their estimated total cost, without sending them."""
         session = self.frontend.session
         for request, target in zip(self.requests, self.targets, strict=True):
             session.check_course_policy(request, target)
@@ -98,13 +103,20 @@ class Comparison(NamedTuple):
         """Return the notes on the cost estimate; recorded answers cost nothing."""
         count = len(self.requests)
         if recorded_count == count:
-            return (f"All {count} answers are recorded: nothing would be sent or cost.",)
-        count_note = f"{count} requests; the tokens are those of one, the neurons of all."
-        if recorded_count:
-            count_note = (
-                f"{count} requests, of which {recorded_count} are recorded and would be replayed; "
-                "the tokens are those of one, the neurons of all others."
+            return (
+                _(
+                    "All {count} answers are already recorded: running this cell replays them for "
+                    "free."
+                ).format(count=count),
             )
+        count_note = _(
+            "{count} requests. The tokens are those of one request, the neurons those of all."
+        ).format(count=count)
+        if recorded_count:
+            count_note = _(
+                "{count} requests, {recorded} of them recorded and replayed for free. The tokens "
+                "are those of one request, the neurons those of all others."
+            ).format(count=count, recorded=recorded_count)
         return (
             count_note,
             *self.frontend.session.accounting.estimate_notes(
@@ -116,7 +128,7 @@ class Comparison(NamedTuple):
         self, streams: ParallelStreams, errors: dict[int, CfaiError]
     ) -> AnswerSet:
         error_lines = [
-            "Not sent." if index in streams.unsent else _format_error(errors.get(index))
+            _("Not sent.") if index in streams.unsent else _format_error(errors.get(index))
             for index in range(len(self.variants))
         ]
         return AnswerSet(self.variants, streams.answers, tuple(error_lines), streams.seconds)
@@ -149,12 +161,17 @@ def _raise_first_error(
     """Raise the error of the cell if an answer failed or the user interrupted it."""
     error: CfaiError | None = None
     if is_interrupted:
-        started_count = _count_started(answers.answers)
-        error = InterruptedAnswerError(f"Of {len(answers)} answers {started_count} had begun")
+        error = InterruptedAnswerError(
+            _("Interrupted after {started} of {total} answers had started").format(
+                started=_count_started(answers.answers), total=len(answers)
+            )
+        )
     elif errors:
         error = errors[min(errors)]
         if len(answers) > 1:
-            error.cause = f"{len(errors)} of {len(answers)} answers failed: {error.cause}"
+            error.cause = _("{failed} of {total} answers failed: {cause}").format(
+                failed=len(errors), total=len(answers), cause=error.cause
+            )
     if error is not None:
         error.answer = answers
         raise error

@@ -7,38 +7,46 @@ from threading import Timer
 from typing import IO
 
 from ..errors import InterruptedAnswerError, InvalidOptionError
+from ..i18n import _, mark
 
 ReadStdin = Callable[[], str | None]
 
-STDIN_PLACEHOLDER = "-"  # placeholder for the piped text among the words, as in other programs
+STDIN_PLACEHOLDER = "-"  # the word that is replaced by the piped text, as in other programs
 MAX_STDIN_BYTES = (
     4_000_000  # more than the largest context window in the catalog, 1,048,576 tokens
 )
-WAIT_NOTICE_SECONDS = 3.0  # s without end of input before the notice
+WAIT_NOTICE_SECONDS = 3.0  # s before the notice that input has not ended
 UNREADABLE_ERRNOS = {None, errno.EBADF}  # standard input under nohup, or in a test runner
-WAIT_NOTICE = (
-    "cfai: reading the text from standard input until it ends; add </dev/null if nothing is "
-    "piped in\n"
+WAIT_NOTICE = mark(
+    "cfai: waiting for the end of standard input; add </dev/null if no text is piped in"
 )
 
 
 def merge_piped_text(words: Sequence[str], read_stdin: ReadStdin) -> str:
-    """Return the prompt: the words, with the piped text in the place of `-`, else at the end.
+    """Return the prompt: the words, with the piped text in place of `-`, or at the end.
 
-    `read_stdin` returns the piped text, or None if standard input is a terminal or closed.
-    Raises InvalidOptionError for a second `-`, or for a `-` without piped text.
+    Args:
+        words: The words of the command line.
+        read_stdin: Returns the piped text; None if standard input is a terminal or closed.
+
+    Raises:
+        InvalidOptionError: There is a second `-`, or a `-` without piped text.
     """
     placeholder_count = words.count(STDIN_PLACEHOLDER)
     if placeholder_count > 1:
         raise InvalidOptionError(
-            "- stands for the piped text, and is there twice", "Quote the question to send a -."
+            _("- stands for the piped text and can be used only once"),
+            _("Quote the prompt to send a -."),
         )
     piped = read_stdin()
     if placeholder_count and not piped:
-        problem = "nothing is piped in" if piped is None else "standard input is empty"
         raise InvalidOptionError(
-            f"- stands for the piped text, but {problem}",
-            "cat FILE | cfai ask Summarize - briefly. Quote the question to send a -.",
+            _("- stands for the piped text, but no text is piped in")
+            if piped is None
+            else _("- stands for the piped text, but standard input is empty"),
+            _("Example: {command}. Quote the prompt to send a -.").format(
+                command="cat FILE | cfai ask Summarize - briefly"
+            ),
         )
     text = " ".join(piped or "" if word == STDIN_PLACEHOLDER else word for word in words)
     if placeholder_count or not piped:
@@ -47,16 +55,21 @@ def merge_piped_text(words: Sequence[str], read_stdin: ReadStdin) -> str:
 
 
 def read_piped_text(stdin: IO[str] | None) -> str | None:
-    """Return all of standard input as text, without trailing line ends.
+    """Read standard input to its end, and return it as text without trailing line ends.
 
-    Returns None if it is a terminal, closed, or can't be read. Waits for the end of a pipe, as
-    other programs do. Prints a notice after a while, since a pipe that stays open shows no other
-    sign. Raises InvalidOptionError if the input is not UTF-8 text or too long, and
-    InterruptedAnswerError at Ctrl-C.
+    Prints a notice after WAIT_NOTICE_SECONDS, because the command seems to hang if a pipe stays
+    open.
+
+    Returns:
+        The text; None if standard input is a terminal, closed, or can't be read.
+
+    Raises:
+        InvalidOptionError: The input is not UTF-8 text, or longer than MAX_STDIN_BYTES.
+        InterruptedAnswerError: The user pressed Ctrl-C.
     """
     if stdin is None or stdin.closed or stdin.isatty():
         return None
-    timer = Timer(WAIT_NOTICE_SECONDS, sys.stderr.write, [WAIT_NOTICE])
+    timer = Timer(WAIT_NOTICE_SECONDS, sys.stderr.write, [f"{_(WAIT_NOTICE)}\n"])
     timer.daemon = True
     timer.start()
     try:
@@ -64,12 +77,14 @@ def read_piped_text(stdin: IO[str] | None) -> str | None:
         data: bytes | str = getattr(stdin, "buffer", stdin).read(MAX_STDIN_BYTES + 1)
     except KeyboardInterrupt:
         raise InterruptedAnswerError(
-            "Interrupted while reading standard input", "Nothing was sent."
+            _("Interrupted while reading standard input"), _("Nothing was sent.")
         ) from None
     except OSError as error:
         if error.errno in UNREADABLE_ERRNOS:
             return None
-        raise InvalidOptionError(f"Standard input can't be read: {error.strerror}") from None
+        raise InvalidOptionError(
+            _("Standard input can't be read: {reason}").format(reason=error.strerror)
+        ) from None
     finally:
         timer.cancel()
     return _decode_text(data if isinstance(data, bytes) else data.encode(errors="surrogatepass"))
@@ -78,19 +93,27 @@ def read_piped_text(stdin: IO[str] | None) -> str | None:
 def _decode_text(data: bytes) -> str:
     if len(data) > MAX_STDIN_BYTES:
         raise InvalidOptionError(
-            f"Standard input is longer than {MAX_STDIN_BYTES:,} bytes; nothing was sent",
-            "Pipe in a part of it: head -c 100000 FILE | cfai ask …",
+            _("Standard input is longer than {limit:,} bytes; nothing was sent").format(
+                limit=MAX_STDIN_BYTES
+            ),
+            _("Pipe in a part of it: {command}").format(
+                command="head -c 100000 FILE | cfai ask …"
+            ),
         )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidOptionError(
-            f"Standard input is not UTF-8 text (byte {error.start + 1:,}); nothing was sent",
-            "Convert it: iconv -f LATIN1 -t UTF-8 FILE | cfai ask … For a picture, use --image.",
+            _("Standard input is not UTF-8 text (byte {position:,}); nothing was sent").format(
+                position=error.start + 1
+            ),
+            _("Convert it: {command} For an image, use --image.").format(
+                command="iconv -f LATIN1 -t UTF-8 FILE | cfai ask …"
+            ),
         ) from None
     if "\0" in text:
         raise InvalidOptionError(
-            "Standard input is binary and not text; nothing was sent",
-            "For a picture, use --image FILE; for a sound or document, --task.",
+            _("Standard input is binary data, not text; nothing was sent"),
+            _("For an image, use --image FILE; for audio or a document, use --task."),
         )
     return text.replace("\r\n", "\n").rstrip("\n")

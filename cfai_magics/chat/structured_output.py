@@ -1,6 +1,6 @@
-"""Ask a question with a JSON Schema: validate the answer, and retry once if it is invalid."""
+"""Get an answer that matches a JSON Schema: validate it, and retry once if it is invalid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ..display.tables import format_neurons
@@ -11,20 +11,43 @@ from ..errors import (
     NotRecordedError,
     SchemaMismatchError,
 )
+from ..i18n import _, mark
 from ..prompt.output_formats import FormatError, OutputFormat, without_response_format
 from ..types.messages import Answer, Request
 from ..types.provenance import combine_provenance
-from ..types.usage import Usage
+from ..types.usage import CostBasis, Usage
 from .frontend import AnswerDisplay
 
+# This text is sent to the model, so it is not translated.
 RETRY_PROMPT = "Your answer does not fit: {}. Answer again, only with JSON that fits the schema."
+RETRY_NOTES: Mapping[CostBasis | None, str] = {
+    None: mark(
+        "The first answer did not match the schema ({reason}). The retry used "
+        "{input:,}→{output:,} tokens."
+    ),
+    "billed": mark(
+        "The first answer did not match the schema ({reason}). The retry used "
+        "{input:,}→{output:,} tokens, {neurons} neurons billed."
+    ),
+    "estimated": mark(
+        "The first answer did not match the schema ({reason}). The retry used "
+        "{input:,}→{output:,} tokens, {neurons} neurons estimated."
+    ),
+    "replayed": mark(
+        "The first answer did not match the schema ({reason}). The retry used "
+        "{input:,}→{output:,} tokens, {neurons} neurons replayed."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class StructuredOutput:
-    """One question with a schema: `output_format` validates the answer.
+    """One question with a schema.
 
-    `send_request` takes the request and the usage of the calls before it.
+    Attributes:
+        output_format: Validates and parses the answer.
+        display: The display of the answer.
+        send_request: `(request, usage)`: send one request; `usage` is that of the earlier ones.
     """
 
     output_format: OutputFormat
@@ -32,10 +55,11 @@ class StructuredOutput:
     send_request: Callable[[Request, Usage], Answer]
 
     def run(self, request: Request) -> Answer:
-        """Return an answer that matches the schema; ask a second time if the first does not.
+        """Return an answer that matches the schema; retry once if the first does not.
 
-        Raises SchemaMismatchError, which has the last answer, if the second does not match either
-        or the first was cut at max_tokens.
+        Raises:
+            SchemaMismatchError: The second answer does not match either, or the first was cut at
+                max_tokens. Its `answer` is the last answer.
         """
         first_answer = self._send_with_schema(request)
         validation_error = self._get_validation_error(first_answer)
@@ -43,7 +67,10 @@ class StructuredOutput:
             return first_answer
         if first_answer.finish_reason == "length":
             raise _mismatch_error(
-                first_answer, f"it was cut at {first_answer.usage.completion_tokens:,} tokens"
+                first_answer,
+                _("it was cut at {count:,} tokens").format(
+                    count=first_answer.usage.completion_tokens
+                ),
             )
         answer = self._retry(request, first_answer, validation_error)
         validation_error = self._get_validation_error(answer)
@@ -52,7 +79,7 @@ class StructuredOutput:
         return answer
 
     def _send_with_schema(self, request: Request) -> Answer:
-        """Send the request with `response_format`; without it if the model refuses the field."""
+        """Send the request with `response_format`; without it if the model rejects the field."""
         try:
             return self.send_request(request, Usage())
         except (BadRequestError, NotRecordedError, MissingCredentialsError) as error:
@@ -60,12 +87,19 @@ class StructuredOutput:
             if error.answer is not None or request_without_schema is None:
                 raise
             if isinstance(error, BadRequestError):
-                self.display.restart(f"{error.cause}: asking without the field for the schema.")
+                self.display.restart(
+                    _("{cause}. Sending the request again without response_format.").format(
+                        cause=error.cause.rstrip(".")
+                    )
+                )
                 return self.send_request(request_without_schema, Usage())
             return self._send_recorded(request_without_schema, error)
 
     def _send_recorded(self, request: Request, original_error: CfaiError) -> Answer:
-        """Return the recorded answer to the request without the field; else raise the error."""
+        """Return the recorded answer to the request without the field.
+
+        Raises `original_error` if that request is not recorded either.
+        """
         try:
             return self.send_request(request, Usage())
         except (NotRecordedError, MissingCredentialsError):
@@ -82,9 +116,11 @@ class StructuredOutput:
         return None
 
     def _retry(self, request: Request, first_answer: Answer, validation_error: str) -> Answer:
-        """Ask again with the first answer and its error; return an answer with both usages."""
+        """Send the first answer with its error; return the second answer with both usages."""
         self.display.restart(
-            f"The answer does not fit the schema ({validation_error}); asking once more."
+            _("The answer does not match the schema ({reason}). Retrying once.").format(
+                reason=validation_error
+            )
         )
         assistant_message = {"role": "assistant", "content": first_answer.text}
         user_message = {"role": "user", "content": RETRY_PROMPT.format(validation_error)}
@@ -103,29 +139,35 @@ class StructuredOutput:
 
 
 def _mismatch_error(answer: Answer, validation_error: str) -> SchemaMismatchError:
-    error = SchemaMismatchError(f"The answer does not fit the schema: {validation_error}")
+    error = SchemaMismatchError(
+        _("The answer does not match the schema: {reason}").format(reason=validation_error)
+    )
     error.answer = answer
     return error
 
 
 def _merge_attempts(first_answer: Answer, second_answer: Answer, validation_error: str) -> Answer:
     """Return the second answer with the usage and time of both, and a note on its own usage."""
-    second_usage = second_answer.usage
-    cost = (
-        ""
-        if second_usage.neurons is None
-        else f", {format_neurons(second_usage.neurons)} neurons {second_usage.cost_basis}"
-    )
-    tokens = f"{second_usage.prompt_tokens:,}→{second_usage.completion_tokens:,} tokens"
-    retry_note = (
-        f"The first answer did not fit the schema ({validation_error}): "
-        f"asking again took {tokens}{cost}."
-    )
     return replace(
         second_answer,
-        usage=first_answer.usage + second_usage,
+        usage=first_answer.usage + second_answer.usage,
         provenance=combine_provenance([first_answer.provenance, second_answer.provenance]),
         seconds=first_answer.seconds + second_answer.seconds,
         first_token_seconds=first_answer.first_token_seconds,
-        notes=(*first_answer.notes, *second_answer.notes, retry_note),
+        notes=(
+            *first_answer.notes,
+            *second_answer.notes,
+            _format_retry_note(second_answer.usage, validation_error),
+        ),
+    )
+
+
+def _format_retry_note(usage: Usage, validation_error: str) -> str:
+    """Return the note with the reason and the usage of the second request."""
+    cost_basis = None if usage.neurons is None else usage.cost_basis
+    return _(RETRY_NOTES[cost_basis]).format(
+        reason=validation_error,
+        input=usage.prompt_tokens,
+        output=usage.completion_tokens,
+        neurons=format_neurons(usage.neurons or 0.0),
     )

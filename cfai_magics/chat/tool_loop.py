@@ -1,4 +1,4 @@
-"""Run the tool loop: send the question, call the requested functions, send their results."""
+"""Run the tool loop: send the request, call the requested functions, and send their results."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,7 +14,9 @@ from ..errors import (
     SetupError,
     ToolStepsExceededError,
 )
+from ..i18n import _, ngettext
 from ..prompt.builder import Part, Prompt
+from ..prompt.serialize import format_truncation
 from ..prompt.tools import (
     MAX_LINE_CHARS,
     Tool,
@@ -32,7 +34,8 @@ from ..types.usage import Usage
 from .frontend import AnswerDisplay, Frontend
 
 SendRequest = Callable[[Request, Usage], Answer]  # the usage is that of the earlier steps
-MAX_CALL_CHARS = 2_000  # characters of the argument values in the approval question
+MAX_CALL_CHARS = 2_000  # characters of the argument values in the confirmation
+# This text is sent to the model, so it is not translated.
 DENIED_MESSAGE = "the user did not allow this call"
 
 
@@ -40,8 +43,11 @@ DENIED_MESSAGE = "the user did not allow this call"
 class ToolLoop:
     """The functions that a model may call for one question.
 
-    `max_steps` limits the number of requests. With `is_auto_approved`, the user is not asked
-    before a call.
+    Attributes:
+        frontend: The front end that asks the user to approve calls.
+        tools: The functions.
+        max_steps: The maximum number of requests.
+        is_auto_approved: Whether calls are made without the user's approval.
     """
 
     frontend: Frontend
@@ -50,14 +56,16 @@ class ToolLoop:
     is_auto_approved: bool = False
 
     def with_tools(self, request: Request, prompt: Prompt) -> tuple[Request, Prompt]:
-        """Return the request with the field `tools`, and the prompt with its text.
+        """Return the request with the field `tools`, and the prompt with the text of that field.
 
-        Raises InvalidOptionError if a function is named twice, or `tools` is already set.
+        Raises:
+            InvalidOptionError: A function is named twice, or `tools` is already set.
         """
         names = [tool.name for tool in self.tools]
         if len(set(names)) < len(names) or "tools" in request.extra:
             raise InvalidOptionError(
-                "A function is named twice", "Name each once, and leave -p tools out."
+                _("A function is named twice"),
+                _("Name each function once in --tools, and remove -p tools."),
             )
         declarations = [tool.declaration for tool in self.tools]
         part = Part("functions", json.dumps(declarations, ensure_ascii=False), ", ".join(names))
@@ -65,22 +73,28 @@ class ToolLoop:
         return replace(request, extra=extra), prompt._replace(extra_parts=(part,))
 
     def run(self, display: AnswerDisplay, request: Request, send_request: SendRequest) -> Answer:
-        """Send requests and call the functions that the model asks for, until it answers.
+        """Send requests and call the functions that the model requests, until it answers.
 
-        The answer has the usage and time of all steps, also the partial answer of an error.
-        Raises ToolStepsExceededError after `max_steps` requests, and InterruptedAnswerError.
+        The usage and time of the answer include all steps, also for the partial answer of an
+        error.
+
+        Raises:
+            ToolStepsExceededError: The model still calls functions after `max_steps` requests.
+            InterruptedAnswerError: The user interrupted a function or the answer.
         """
         state = _LoopState(self, display)
         try:
             return state.run(request, send_request)
         except KeyboardInterrupt:
-            error: CfaiError = InterruptedAnswerError("Interrupted while a function was called")
+            error: CfaiError = InterruptedAnswerError(
+                _("Interrupted while a function was running")
+            )
             error.answer = state.combine_steps(None, "interrupted")
             raise error from None
         except CfaiError as cfai_error:
             if state.finished_steps:
                 cfai_error.hint = cfai_error.hint.replace(
-                    "Nothing was sent", "No further step was sent"
+                    _("Nothing was sent"), _("No further request was sent")
                 )
             cfai_error.answer = state.combine_steps(cfai_error.answer)
             raise
@@ -124,10 +138,13 @@ class _LoopState:
     def _steps_exceeded_error(self, step: Answer) -> ToolStepsExceededError:
         names = ", ".join(dict.fromkeys(format_name(call.name) for call in step.tool_calls))
         max_steps = self.tool_loop.max_steps
-        steps_text = "1 step" if max_steps == 1 else f"{max_steps} steps"
         error = ToolStepsExceededError(
-            f"After {steps_text} the model still asks to call {names}",
-            "--max-steps N lets it go on longer; the answer so far is kept in _cfai.",
+            ngettext(
+                "The model still calls {names} after {count} request",
+                "The model still calls {names} after {count} requests",
+                max_steps,
+            ).format(names=names, count=max_steps),
+            _("Raise the limit with --max-steps N. The partial answer is in _cfai."),
         )
         error.answer = step
         return error
@@ -135,9 +152,10 @@ class _LoopState:
     def combine_steps(
         self, last_answer: Answer | None, finish_reason: str = "cut"
     ) -> Answer | None:
-        """Return the last answer with the usage and time of all steps; None if there is no step.
+        """Return the last answer with the usage and time of all steps.
 
-        Without a last answer, the step before it is returned, with `finish_reason`.
+        Without a last answer, return the step before it with `finish_reason`; None if no step is
+        finished.
         """
         steps = [*self.finished_steps, *([last_answer] if last_answer else [])]
         if not self.finished_steps:
@@ -145,10 +163,9 @@ class _LoopState:
         base_answer = last_answer or replace(
             self.finished_steps[-1], finish_reason=finish_reason, tool_calls=()
         )
-        sum_note = (
-            f"{len(steps)} steps with {_format_call_count(self.tool_results)}: "
-            "these are the sums of all steps."
-        )
+        sum_note = _(
+            "The usage is the total of all steps (steps: {steps}, function calls: {calls})."
+        ).format(steps=len(steps), calls=len(self.tool_results))
         return replace(
             base_answer,
             usage=reduce(add, (step.usage for step in steps)),
@@ -179,7 +196,7 @@ class _LoopState:
         return call_tool(call, self.tool_loop.tools, limits)
 
     def _is_approved(self, tool: Tool, call: ToolCall) -> bool:
-        """Whether the user allows the call; asks at the first call of a function per kernel."""
+        """Whether the user allows the call; asks once per function and kernel."""
         frontend = self.tool_loop.frontend
         approved_tools = frontend.notebook_state.approved_tools if frontend.notebook_state else {}
         if self.tool_loop.is_auto_approved or approved_tools.get(tool.name) == tool.function:
@@ -187,7 +204,9 @@ class _LoopState:
         if tool.name in self.denied_tools:
             return False
         call_text = format_call(call.name, call.arguments, MAX_CALL_CHARS)
-        question = f"May the model call {call_text}? Yes holds for {tool.name} in this kernel."
+        question = _(
+            "Allow the model to call {call}? Yes allows all calls of {name} in this kernel."
+        ).format(call=call_text, name=tool.name)
         if frontend.confirm(question):
             approved_tools[tool.name] = tool.function
             return True
@@ -196,24 +215,22 @@ class _LoopState:
 
 
 def _is_truncated_call(step: Answer) -> bool:
-    """Whether max_tokens cut the answer inside a call: another request would be cut again."""
+    """Whether max_tokens cut the answer inside a call: a retry would be cut too."""
     return step.finish_reason == "length" and not all(map(has_valid_arguments, step.tool_calls))
 
 
 def _format_result(result: ToolResult) -> str:
-    truncation_note = (
-        f" (only the first {result.truncation} were sent)" if result.truncation else ""
-    )
     result_text = shorten_line(result.result, MAX_LINE_CHARS)
-    return f"{format_call(result.name, result.arguments)} → {result_text}{truncation_note}"
-
-
-def _format_call_count(tool_results: Sequence[ToolResult]) -> str:
-    return "1 call" if len(tool_results) == 1 else f"{len(tool_results)} calls"
+    line = f"{format_call(result.name, result.arguments)} → {result_text}"
+    if not result.truncation:
+        return line
+    return _("{call} (only the first {amount} were sent)").format(
+        call=line, amount=format_truncation(result.truncation)
+    )
 
 
 def check_user_can_approve(frontend: Frontend, tools: Sequence[Tool]) -> None:
-    """Raise SetupError if a function needs approval and the user can't be asked."""
+    """Raise SetupError if a function needs approval and the front end can't ask the user."""
     notebook_state = frontend.notebook_state
     if notebook_state is None or notebook_state.can_ask_user:
         return
@@ -224,6 +241,8 @@ def check_user_can_approve(frontend: Frontend, tools: Sequence[Tool]) -> None:
     ]
     if unapproved:
         raise SetupError(
-            f"Nobody can be asked here whether the model may call {', '.join(unapproved)}",
-            "--allow-tools lets it call what --tools names. Nothing was sent.",
+            _("Calls of {names} need your approval, and this front end can't ask for it").format(
+                names=", ".join(unapproved)
+            ),
+            _("Add --allow-tools to allow all functions of --tools. Nothing was sent."),
         )

@@ -1,10 +1,11 @@
-"""Add the earlier turns of a conversation to a prompt, and save the new turn."""
+"""Add the earlier turns of a thread to a prompt, and save the new turn."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..i18n import _, ngettext
 from ..pricing.tokens import chars_to_tokens, split_content
 from ..prompt.builder import Prompt
 from ..prompt.history import Turn, fit_window, stale_turns, turns_before
@@ -14,12 +15,12 @@ from ..types.usage import Model
 
 # Finish reasons of answers that are saved as turns.
 COMPLETE_FINISH_REASONS = {"stop", "length", "tool_calls", "unknown"}
-MAX_LISTED_TURNS = 5  # turns that a note lists
+MAX_LISTED_TURNS = 5  # in a note
 
 
 @dataclass(frozen=True, slots=True)
 class TurnKey:
-    """The place of a question: its conversation, and the cell of the turn ("" for a new turn)."""
+    """The place of a question: its thread, and the cell of its turn ("" for a new turn)."""
 
     home: Path
     thread: str
@@ -51,7 +52,8 @@ def with_history(prompt: Prompt, request: Request, model: Model, turn_key: TurnK
 def window_tokens(messages: Iterable[Message]) -> int:
     """Return the token count by which Cloudflare checks messages against the context window.
 
-    It counts four characters as a token, in every script, and the base64 of images as text.
+    Cloudflare counts four characters as one token in every script, and the base64 of images as
+    text.
     """
     messages = tuple(messages)
     contents = [message["content"] for message in messages]
@@ -61,7 +63,7 @@ def window_tokens(messages: Iterable[Message]) -> int:
 
 
 def make_turn(prompt: Prompt, answer: Answer, turn_key: TurnKey) -> Turn:
-    """Return the conversation turn of this question and its answer."""
+    """Return the turn of this question and its answer."""
     return Turn(
         content=prompt.messages[-1]["content"],
         answer=answer.text,
@@ -76,36 +78,39 @@ def make_turn(prompt: Prompt, answer: Answer, turn_key: TurnKey) -> Turn:
 
 
 def is_complete(answer: Answer) -> bool:
-    """Whether an answer is finished and not empty, so that it can be saved as a turn."""
+    """Whether an answer is complete and not empty, so that it can be saved as a turn."""
     return answer.finish_reason in COMPLETE_FINISH_REASONS and bool(answer.text)
 
 
 def save_turn(turn: Turn, turn_key: TurnKey) -> list[str]:
-    """Save the turn in its conversation, and return notes on its position and on stale turns."""
+    """Save the turn in its thread, and return notes on its position and on stale turns."""
     with ConversationStore(turn_key.home) as store:
         stored_turn = store.save(turn_key.thread, turn)
         turns = store.load_turns(turn_key.thread)
-    is_last = stored_turn.position == len(turns)
-    replacement_note = (
-        "" if is_last else f" It replaces turn {stored_turn.position} of {len(turns)}."
+    message = (
+        _("Conversation {name}, turn {position}.")
+        if stored_turn.position == len(turns)
+        else _("Conversation {name}, turn {position} of {total}: replaced with the new answer.")
     )
+    notes = [message.format(name=turn_key.thread, position=stored_turn.position, total=len(turns))]
     stale = stale_turns(turns)
-    notes = [f"Thread {turn_key.thread}: this is turn {stored_turn.position}.{replacement_note}"]
     if stale:
-        verb = "stands" if len(stale) == 1 else "stand"
         notes.append(
-            f"{_format_turn_names(stale)} {verb} on an old answer: "
-            f"run {_format_cells(stale)} again."
+            ngettext(
+                "Based on an outdated answer: {turns}. Run its cell again.",
+                "Based on an outdated answer: {turns}. Run their cells again.",
+                len(stale),
+            ).format(turns=_format_turn_names(stale))
         )
     return notes
 
 
 def _format_turn_names(turns: Sequence[Turn]) -> str:
-    names = [f"turn {turn.position} ({turn.title})" for turn in turns[:MAX_LISTED_TURNS]]
+    names = [
+        _("turn {position} ({title})").format(position=turn.position, title=turn.title)
+        for turn in turns[:MAX_LISTED_TURNS]
+    ]
     hidden_count = len(turns) - len(names)
-    text = ", ".join(names) + (f" and {hidden_count} more" if hidden_count else "")
-    return text[0].upper() + text[1:]
-
-
-def _format_cells(turns: Sequence[Turn]) -> str:
-    return "its cell" if len(turns) == 1 else "their cells"
+    if not hidden_count:
+        return ", ".join(names)
+    return _("{items} and {count} more").format(items=", ".join(names), count=hidden_count)

@@ -1,1 +1,1 @@
-"""Entry points of IPython and the shell: magics, completion, displays, the JupyterLab comm."""
+"""Provide the entry points of IPython and the shell: magics, completion, front ends, the comm."""

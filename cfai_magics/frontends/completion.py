@@ -1,4 +1,4 @@
-"""Completion of options, models, threads and notebook names."""
+"""Complete options, models, threads and notebook names on `%cfai` and `%%cfai` lines."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +17,7 @@ from IPython.core.completer import (
 
 from ..chat.options import ASK_OPTIONS, Option
 from ..commands import COMMANDS, load_command
+from ..i18n import _, ngettext
 from ..magic_line import split_magic_line
 from ..types.usage import CHAT_TASK
 
@@ -25,12 +26,11 @@ if TYPE_CHECKING:
     from ..types.usage import Model
 
 UserNamespace = Mapping[str, Any]
-# what to put where the cursor is, and what is shown beside it
-Completions = Iterator[tuple[str, str]]
+Completions = Iterator[tuple[str, str]]  # the text to insert, and the detail next to it
 
 SCHEMA_SUFFIXES = (".json",)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
-# A line of ours up to the cursor: what is behind the magic, and of that the word being typed.
+# A magic line up to the cursor: the words after the magic, and the word at the cursor.
 MAGIC_LINE_PATTERN = re.compile(
     r"\s*(?:[\w.,\s]+=\s*)?(?P<magic>%%?)cfai\s(?P<before>(?:.*\s)?)(?P<word>\S*)"
 )
@@ -39,22 +39,22 @@ VALUELESS_ACTIONS = ("store_true", "store_false")
 
 
 def complete_functions(namespace: UserNamespace, word: str) -> Completions:
-    """Return the functions, after those that stand before the last comma."""
-    previous_names, comma, _ = word.rpartition(",")
+    """Yield the functions that `word`, a list with commas, does not yet contain."""
+    previous_names, comma, _last_name = word.rpartition(",")
     for name, value in namespace.items():
         if type(value) is FunctionType and not iscoroutinefunction(value):
-            summary = str(value.__doc__ or "function").strip().partition("\n")[0]
+            summary = str(value.__doc__ or _("function")).strip().partition("\n")[0]
             if name not in previous_names.split(","):
                 yield f"{previous_names}{comma}{name}", summary
 
 
 def complete_schemas(namespace: UserNamespace, word: str) -> Completions:
-    """Return what may hold a JSON Schema: pydantic models, dicts and JSON files."""
+    """Yield the values and files that can contain a JSON Schema: pydantic models, dicts, JSON."""
     for name, value in namespace.items():
         if issubclass(type(value), dict):
             yield name, "dict"
         elif issubclass(type(value), type) and _is_pydantic_model(value):
-            yield name, "pydantic model"
+            yield name, _("pydantic model")
     yield from _complete_files(word, SCHEMA_SUFFIXES)
 
 
@@ -63,23 +63,23 @@ def _is_pydantic_model(cls: type) -> bool:
 
 
 def complete_images(namespace: UserNamespace, word: str) -> Completions:
-    """Return what --image takes: variables with a picture, the last one shown, image files."""
+    """Yield the values of --image: variables with an image, last, and image files."""
     from ..media.images import is_figure
     from ..types.messages import Answer
 
     for name, value in namespace.items():
         if is_figure(value.parsed if type(value) is Answer else value):
             yield name, type(value).__name__
-    yield "last", "the figure shown last"
+    yield "last", _("the last figure shown")
     yield from _complete_files(word, IMAGE_SUFFIXES)
 
 
 def _complete_files(word: str, suffixes: Iterable[str]) -> Completions:
-    """Return the files with such an ending, and folders, where the word begins to lead to."""
+    """Yield the files with one of the suffixes, and the folders, in the folder of `word`."""
     folder, slash, name_prefix = word.rpartition("/")
     try:
         entries = sorted(Path(f"{folder}{slash}" or ".").expanduser().iterdir())
-    except (OSError, RuntimeError):  # RuntimeError: nobody of that name has a home
+    except (OSError, RuntimeError):  # RuntimeError: the user of ~name is unknown
         return
     for path in entries:
         is_folder = path.is_dir()
@@ -89,7 +89,7 @@ def _complete_files(word: str, suffixes: Iterable[str]) -> Completions:
             path_text = f"{folder}{slash}{path.name}{'/' * is_folder}"
             yield (
                 f'"{path_text}"' if " " in path_text else path_text,
-                "folder" if is_folder else "file",
+                _("folder") if is_folder else _("file"),
             )
 
 
@@ -101,14 +101,14 @@ NAMESPACE_COMPLETERS: Mapping[str, Callable[[UserNamespace, str], Completions]] 
 
 
 class CompletionItem(NamedTuple):
-    """One thing to put where the cursor is, with what a front end shows beside it."""
+    """A text to insert at the cursor, and the detail that a front end shows next to it."""
 
     text: str
     detail: str = ""
 
 
 def complete_chat_models(session: "Session", word: str) -> Iterator[CompletionItem]:
-    """Return the models that chat with their prices, by their full names after an @."""
+    """Yield the chat models with their prices; with full names if `word` starts with an @."""
     for model in session.catalog().models:
         if model.task == CHAT_TASK:
             yield CompletionItem(
@@ -117,15 +117,16 @@ def complete_chat_models(session: "Session", word: str) -> Iterator[CompletionIt
 
 
 def complete_threads(session: "Session", _word: str) -> Iterator[CompletionItem]:
-    """Return the threads, the last used first."""
+    """Yield the threads, the last used first."""
     from ..storage.conversations import FILE_NAME, ConversationStore
 
-    if not (session.home / FILE_NAME).exists():  # Tab makes no files
+    if not (session.home / FILE_NAME).exists():  # completion must not create a file
         return
     with ConversationStore(session.home) as store:
         for thread in store.list_threads():
             quoted_name = f'"{thread.name}"' if " " in thread.name else thread.name
-            yield CompletionItem(quoted_name, f"{thread.turns} turn{'s' * (thread.turns != 1)}")
+            turn_count = ngettext("{count} turn", "{count} turns", thread.turns)
+            yield CompletionItem(quoted_name, turn_count.format(count=thread.turns))
 
 
 def _format_price(model: "Model") -> str:
@@ -133,11 +134,15 @@ def _format_price(model: "Model") -> str:
 
     rates = [rate for rate in (model.neurons_in, model.neurons_out) if rate is not None]
     price = " → ".join(map(format_neurons, rates))
-    plan_note = ", paid plan" if model.paid_plan_only else ""
-    return f"{price} neurons/1k{plan_note}" if price else f"price unknown{plan_note}"
+    if not price:
+        return _("price unknown, paid plan") if model.paid_plan_only else _("price unknown")
+    message = (
+        _("{price} neurons/1k, paid plan") if model.paid_plan_only else _("{price} neurons/1k")
+    )
+    return message.format(price=price)
 
 
-# Where the values of an option come from that has no fixed choices, by the last of its flags.
+# Completers of the options without fixed choices, by the last flag of the option.
 SESSION_COMPLETERS: Mapping[str, Callable[["Session", str], Iterable[CompletionItem]]] = {
     "--model": complete_chat_models,
     "model": complete_chat_models,
@@ -147,7 +152,7 @@ SESSION_COMPLETERS: Mapping[str, Callable[["Session", str], Iterable[CompletionI
 
 
 class CfaiMatcher:
-    """The matcher that IPython asks; it gets session and names when it first needs them."""
+    """The completion matcher that IPython calls; it gets session and namespace when needed."""
 
     def __init__(
         self, get_session: Callable[[], "Session"], get_namespace: Callable[[], UserNamespace]
@@ -157,7 +162,7 @@ class CfaiMatcher:
 
     @context_matcher(identifier="cfai")
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
-        """Return what fits at the cursor; nothing where the line is none of ours."""
+        """Return the completions at the cursor; none if the line is not a cfai magic."""
         line_match = MAGIC_LINE_PATTERN.fullmatch(context.text_until_cursor)
         if line_match is None or (line_match["magic"] == "%%" and context.cursor_line > 0):
             return SimpleMatcherResult(completions=[])
@@ -181,14 +186,14 @@ class CfaiMatcher:
     def _iter_items(
         self, magic_prefix: str, previous_words: Sequence[str], word: str, *, is_attached: bool
     ) -> Iterator[CompletionItem]:
-        """Return what may stand where `word` is being typed, after the words before it.
+        """Yield the completions of `word` after the words before it.
 
-        It is `attached` to the last of them by an equals sign. Beside a prompt on the same line,
-        that is the only way to give an option its optional value.
+        With `is_attached`, an equals sign joins `word` to the flag before it. If a prompt follows
+        on the same line, only this form gives an option its optional value.
         """
         if magic_prefix == "%" and not previous_words:
             for name, summary in COMMANDS.items():
-                yield CompletionItem(name, summary)
+                yield CompletionItem(name, _(summary))
             return
         options = _get_options(magic_prefix, previous_words)
         pending_option = next(
@@ -203,13 +208,13 @@ class CfaiMatcher:
             return
         for option in options:
             if option.flags[0].startswith("-"):
-                yield CompletionItem(_format_flag(option, word), option.argparse_kwargs["help"])
+                yield CompletionItem(_format_flag(option, word), _(option.argparse_kwargs["help"]))
             else:
                 yield from self._iter_values(option, word)
 
     def _iter_values(self, option: Option, word: str) -> Iterator[CompletionItem]:
         for choice in option.argparse_kwargs.get("choices", ()):
-            yield CompletionItem(choice, option.argparse_kwargs["help"])
+            yield CompletionItem(choice, _(option.argparse_kwargs["help"]))
         flag = option.flags[-1]
         if flag in SESSION_COMPLETERS:
             yield from SESSION_COMPLETERS[flag](self._get_session(), word)
@@ -220,7 +225,7 @@ class CfaiMatcher:
 
 
 def _to_simple_completion(item: CompletionItem) -> SimpleCompletion:
-    """Return the offer as IPython wants it; at plain spaces JupyterLab would break its line."""
+    """Convert to IPython's type; no-break spaces keep JupyterLab from wrapping the detail."""
     return SimpleCompletion(item.text, type=item.detail.replace(" ", NO_BREAK_SPACE))
 
 
@@ -231,10 +236,10 @@ def _get_options(magic_prefix: str, previous_words: Sequence[str]) -> Sequence[O
 
 
 def _expects_value(option: Option, word: str) -> bool:
-    """Whether the word is a flag of the option, and its value comes next."""
+    """Whether the word is a flag of the option, and the option takes a value."""
     return word in option.flags and option.argparse_kwargs.get("action") not in VALUELESS_ACTIONS
 
 
 def _format_flag(option: Option, word: str) -> str:
-    """Return the flag as it is being typed: its letter after one dash, else its long form."""
+    """Return the flag as typed if it is complete; else the long form."""
     return word if word in option.flags else option.flags[-1]

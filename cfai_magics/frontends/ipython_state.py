@@ -1,4 +1,4 @@
-"""The state of a running IPython: the user's variables, the cells and their errors."""
+"""Give commands access to the IPython shell: variables, cells, errors, figures and threads."""
 
 import os
 import sys
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from ..i18n import _
 from ..notebook import CellError, CellErrors, find_notebook_path
 from ..secret import get_environment
 from ..terminal import sanitize_text
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class IPythonState:
-    """One shell as the commands see it."""
+    """The `NotebookState` of one IPython shell."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
@@ -27,26 +28,26 @@ class IPythonState:
         self.unsaved_turn: UnsavedTurn | None = None
         self.last_prompt: PromptReport | None = None
         self.approved_tools: dict[str, Any] = {}
-        self._last_image: Any = None  # base64 as it was shown, or the object
+        self._last_image: Any = None  # the displayed base64, or the figure object
         self._thread_name = ""
-        self._last_execution = ("", 0)  # which execution asked last, and how often it did
+        self._last_execution = ("", 0)  # id of the last execution, and its number of calls
 
     def attach(self) -> None:
-        """Take note from here on of what fails."""
+        """Start to record errors and figures of cells."""
         self._shell.events.register("post_run_cell", self.cell_errors.on_post_run_cell)
         self._shell.events.register("post_run_cell", self._capture_result)
-        if hasattr(self._shell.display_pub, "register_hook"):  # a kernel's
+        if hasattr(self._shell.display_pub, "register_hook"):  # only in a kernel
             self._shell.display_pub.register_hook(self._capture_display)
 
     def detach(self) -> None:
-        """Take no more notes."""
+        """Stop recording errors and figures."""
         self._shell.events.unregister("post_run_cell", self.cell_errors.on_post_run_cell)
         self._shell.events.unregister("post_run_cell", self._capture_result)
         if hasattr(self._shell.display_pub, "unregister_hook"):
             self._shell.display_pub.unregister_hook(self._capture_display)
 
     def get_user_names(self) -> dict[str, Any]:
-        """Return the user's variables, without those that IPython itself defines."""
+        """Return the user's variables without those that IPython defines."""
         hidden_names = self._shell.user_ns_hidden
         return {
             name: value
@@ -55,7 +56,7 @@ class IPythonState:
         }
 
     def evaluate(self, expression: str) -> Any:
-        """Return what the user's expression gives in the user's namespace."""
+        """Return the value of an expression in the user's namespace."""
         namespace = {"Err": self.cell_errors, **self._shell.user_ns}
         history = self._shell.history_manager
         if history and namespace.get("In") is history.input_hist_parsed:
@@ -64,17 +65,21 @@ class IPythonState:
             return eval(expression, namespace)  # noqa: S307 - as if it were typed in a cell
 
     def insert_cell(self, code: str) -> str:
-        """Offer code in a new cell below, or at the next prompt; nothing runs by itself.
+        """Insert code into a new cell below, or at the next prompt, and return a note on that.
 
-        No front end tells whether it makes one (Colab, for one, does not): so the hint.
+        The code does not run by itself. Front ends do not report whether they add the cell, and
+        Colab does not, so the note says what to do without one.
         """
         self._shell.set_next_input(sanitize_text(code).rstrip("\n"))
         if hasattr(self._shell, "kernel"):
-            return "The code is in a new cell below, not run; if there is none, copy it from here."
-        return "The code is at the next prompt; Enter runs it."
+            return _(
+                "The code is in the new cell below; run it if you agree. If there is no new cell, "
+                "copy the code from here."
+            )
+        return _("The code is at the next prompt; press Enter to run it.")
 
     def _capture_result(self, result: Any) -> None:
-        """Keep what a cell ends with, should it be a picture."""
+        """Store the result of a cell if it is a figure or an image."""
         if result.result is None:
             return
         from ..media.images import is_figure
@@ -83,7 +88,7 @@ class IPythonState:
             self._last_image = result.result
 
     def _capture_display(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Keep the picture of a message to the front end, and pass that on as it is."""
+        """Store the image of a display message, and return the message unchanged."""
         data = message.get("content", {}).get("data", {})
         image = data.get("image/png") or data.get("image/jpeg")
         if image:
@@ -91,7 +96,7 @@ class IPythonState:
         return message
 
     def get_last_image(self) -> bytes | None:
-        """Return the figure or image shown last, or in a terminal pyplot's present figure."""
+        """Return the last figure or image shown; in a terminal, pyplot's current figure."""
         from ..media.images import decode_base64, figure_bytes
 
         image = self._last_image
@@ -102,7 +107,7 @@ class IPythonState:
 
     @property
     def thread(self) -> str:
-        """The thread that -c continues: at first one of this notebook's own."""
+        """The thread that -c continues; by default that of this notebook."""
         return self._thread_name or self._default_thread_name()
 
     @thread.setter
@@ -110,7 +115,7 @@ class IPythonState:
         self._thread_name = name
 
     def _default_thread_name(self) -> str:
-        """Return the notebook's path where the front end sends it, else a name for this kernel."""
+        """Return the notebook's path, or a name for this kernel if the path is unknown."""
         path = find_notebook_path(get_environment(), self._shell.user_ns)
         if path:
             return path.replace(str(Path.home()), "~", 1)
@@ -118,7 +123,7 @@ class IPythonState:
         return self._thread_name
 
     def next_cell_key(self) -> str:
-        """Return the running cell's id and which call of it this is: a loop makes several."""
+        """Return the running cell's id and the number of this call: a loop makes several calls."""
         parent = self._get_parent_message()
         cell_id = str(parent.get("metadata", {}).get("cellId") or "")
         execution_id = str(parent.get("header", {}).get("msg_id"))
@@ -130,21 +135,24 @@ class IPythonState:
         return f"{cell_id} {self._last_execution[1]}" if cell_id else ""
 
     def _get_parent_message(self) -> Mapping[str, Any]:
-        """Return the message that asked for this execution; a terminal has none."""
+        """Return the message that started this execution; empty in a terminal."""
         get_parent = getattr(self._shell, "get_parent", None)
         return get_parent() if get_parent else {}
 
     @property
     def can_ask_user(self) -> bool:
-        """Whether the front end that runs this cell lets its user be asked."""
+        """Whether the front end that runs this cell can ask its user for input."""
         return bool(self._get_parent_message().get("content", {}).get("allow_stdin", True))
 
     def get_cell_error(self, cell_number: int | None) -> CellError | None:
-        """Return what failed in the cell of this number, or last; None where nothing did."""
+        """Return the error of the cell with this number, or without a number the last error.
+
+        Returns None if no such cell failed.
+        """
         return self.cell_errors.find(cell_number)
 
     def get_cell_source(self, cell_number: int) -> str:
-        """Return the source of a cell by its number, as typed; "" if there is none."""
+        """Return the source of the cell with this number as typed; "" if no cell has it."""
         history = self._shell.history_manager
         cells = history.input_hist_raw if history else []
         return cells[cell_number] if 0 < cell_number < len(cells) else ""

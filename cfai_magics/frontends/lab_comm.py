@@ -1,4 +1,4 @@
-"""The kernel side of the JupyterLab comm."""
+"""Implement the kernel side of the JupyterLab comm."""
 
 import logging
 import threading
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .. import forks
 from ..errors import CfaiError, MissingCredentialsError
+from ..i18n import _
 from ..types.usage import CHAT_TASK
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 BillingTarget = Literal["account", "local", "elsewhere", "nobody", "unknown"]
 MessageHandler = Callable[["Session", Mapping[str, Any]], dict[str, Any]]
 MODEL_CAPABILITIES = ("vision", "tools", "reasoning")
-# The name is the id too: a page that is loaded anew knows the comm by its next message, and need
-# not ask a busy kernel for it.
+# The name is also the id of the comm. So a page that is reloaded recognizes the comm by its next
+# message, and does not need a reply of a busy kernel.
 TARGET_NAME = "cfai-magics"
 PROTOCOL_VERSION = 1
 
 
 def build_state(session: "Session") -> dict[str, Any]:
-    """Return what is in use and today's usage; `day` is None where nothing is counted."""
+    """Return billing target, model and today's usage; `day` is None without an account."""
     from ..redaction import redact_tokens
 
     billing_target, day_usage = _get_billing_target(session), None
@@ -58,12 +59,12 @@ def _get_billing_target(session: "Session") -> BillingTarget:
 def _get_model_name(session: "Session") -> str:
     try:
         return session.resolve_model(session.settings.model).name
-    except CfaiError:  # the next question reports it
+    except CfaiError:  # the next prompt reports the error
         return session.settings.model
 
 
 def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, Any]:
-    """Return the day in neurons: what runs is part of what is reserved, and here apart from it."""
+    """Return today's usage in neurons; `running` is subtracted from `reserved`."""
     running_neurons = sum(call.usage.neurons or 0.0 for call in session.active_calls)
     account_figure = day_usage.account
     return {
@@ -81,7 +82,7 @@ def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, A
 
 
 def handle_today(session: "Session", _message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return today's neurons by model and by hour (UTC), and the budgets that hold."""
+    """Return today's neurons by model and by hour (UTC), and the budgets that apply."""
     from ..storage.ledger import CallContext
 
     account = session.backend.billing_account()
@@ -104,7 +105,7 @@ def _limit_to_json(limit: "Limit") -> dict[str, Any]:
 
 
 def handle_models(session: "Session", _message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the models that chat and that the course allows, with their prices."""
+    """Return the chat models that the course allows, with their prices."""
     catalog = session.catalog()
     chat_models = [model for model in catalog.models if model.task == CHAT_TASK]
     return {
@@ -132,13 +133,13 @@ def _model_to_json(model: "Model") -> dict[str, Any]:
 
 
 def handle_use(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a model this kernel's default, as %cfai use does; a course may refuse it."""
+    """Set the default model of this kernel, as %cfai use does, if the course allows it."""
     session.settings.model = session.resolve_catalog_model(str(message["model"])).name
     return {}
 
 
 def handle_estimate(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a cell may cost, from the sizes of its texts alone: they do not come here."""
+    """Return the estimated cost of a cell from the sizes of its texts, which are not sent."""
     from ..pricing.prices import RequestSize
 
     if session.settings.local:
@@ -167,7 +168,7 @@ def _parse_text_size(text_size: Sequence[Any]) -> tuple[int, int]:
 
 
 def _sum_costs(costs: "Sequence[Cost | None]", repetitions: int) -> "Cost | None":
-    """Return what all answers may cost, so many times each; None where one has no known price."""
+    """Return the cost of `repetitions` answers of each model; None if a price is unknown."""
     known_costs = [cost for cost in costs if cost is not None]
     if len(known_costs) < len(costs):
         return None
@@ -192,10 +193,10 @@ _log = logging.getLogger(__name__)
 
 
 class LabComm(forks.ChildForkHook):
-    """One comm for all pages that show this kernel: each receives the same messages.
+    """The comm of this kernel, shared by all pages: each receives the same messages.
 
-    What is asked bears an id, and so does its answer; the state is told whenever it changes.
-    The session is begun with the first page that says hello: opening stays light.
+    A request has an id, and so does its response. The state is sent after each change. The first
+    hello of a page creates the session, so opening the comm is fast.
     """
 
     def __init__(self, get_session: "Callable[[], Session]") -> None:
@@ -212,8 +213,8 @@ class LabComm(forks.ChildForkHook):
         self._comm = self._unwatch = None
 
     def open(self) -> None:
-        """Open the comm; where there is no kernel, comm sends nothing anywhere."""
-        from comm import create_comm  # a kernel has imported it, a terminal needs none
+        """Open the comm; without a kernel, the package comm sends no messages."""
+        from comm import create_comm  # a kernel has already imported it
 
         self._comm = create_comm(
             target_name=TARGET_NAME,
@@ -224,7 +225,7 @@ class LabComm(forks.ChildForkHook):
         self._comm.on_close(lambda _message: self._on_close())
 
     def close(self) -> None:
-        """Close the comm and watch no more; a second time does nothing."""
+        """Close the comm and stop watching; do nothing if it is closed."""
         comm = self._comm
         self._on_close()
         if comm is not None:
@@ -239,9 +240,7 @@ class LabComm(forks.ChildForkHook):
 
     def _on_message(self, message: Mapping[str, Any]) -> None:
         data = message["content"]["data"]
-        if (
-            data.get("version") != PROTOCOL_VERSION
-        ):  # a page of another version, which says so itself
+        if data.get("version") != PROTOCOL_VERSION:  # the page reports the mismatch
             return
         if data.get("type") == "hello":
             self._on_hello()
@@ -252,7 +251,7 @@ class LabComm(forks.ChildForkHook):
         with self._lock:
             if self._unwatch is None:
                 self._unwatch = self._get_session().watch(self._push_state)
-            self._last_state = {}  # a new page asks: send what has not changed too
+            self._last_state = {}  # a new page needs the state even if it has not changed
             self._push_state()
 
     def _push_state(self) -> None:
@@ -264,17 +263,16 @@ class LabComm(forks.ChildForkHook):
                 self._send({"type": "state", **current_state})
 
     def _handle_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
-
         handler = HANDLERS.get(str(request.get("type")))
         try:
             if handler is None:
-                return {"type": "refused", "why": "Nobody here knows that message."}
+                return {"type": "refused", "why": _("Unknown message type.")}
             return {"type": request["type"], **handler(self._get_session(), request)}
         except CfaiError as error:
             return {"type": "refused", "why": str(error)}
         except (KeyError, TypeError, ValueError):
-            _log.debug("A message from JupyterLab is not as it has to be", exc_info=True)
-            return {"type": "refused", "why": "That message is not as it has to be."}
+            _log.debug("A message from JupyterLab is not valid", exc_info=True)
+            return {"type": "refused", "why": _("The message is not valid.")}
 
     def _send(self, message: Mapping[str, Any]) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""The magics `%cfai` and `%%cfai`: parse the line and run a command."""
+"""Define the magics `%cfai` and `%%cfai`: parse the line and run a command."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from .. import forks
 from ..chat.options import ASK_OPTIONS, OptionParser, get_ask_parser
 from ..commands import run
+from ..i18n import _, mark
 from ..magic_line import split_magic_line
 from ..notebook import find_notebook_path
 from ..secret import get_environment
@@ -24,25 +25,32 @@ if TYPE_CHECKING:
     from ..types.messages import Answer
     from .lab_comm import LabComm
 
+CELL_HELP = mark(
+    "Send the cell's text to a model of Cloudflare Workers AI, and stream the answer below.\n"
+    "\n"
+    "{{expression}} is replaced with its value; all other text is sent as typed. The Answer is\n"
+    "stored in `_cfai`, and with -o also in a variable of your choice."
+)
+
 
 def format_cell_help() -> str:
     """Return the help of `%%cfai`, as IPython shows it for a magic with options."""
     from IPython.core.magic_arguments import MagicHelpFormatter
 
-    parser = OptionParser("cfai", ASK_OPTIONS, CfaiMagics.cell.__doc__)
+    parser = OptionParser("cfai", ASK_OPTIONS, _(CELL_HELP))
     parser.formatter_class = MagicHelpFormatter
     return parser.format_help()
 
 
 def with_cell_help(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let IPython show `format_cell_help`; it asks for `getdoc` before it takes the docstring."""
+    """Let IPython show `format_cell_help`: it prefers `getdoc` to the docstring."""
     function.__dict__["getdoc"] = format_cell_help
     return function
 
 
 @magics_class
 class CfaiMagics(forks.ChildForkHook, Magics):
-    """The two magics, and the session they share with `cfai_magics.ask`."""
+    """The two magics, and the session that they share with `cfai_magics.ask`."""
 
     def __init__(self, shell: InteractiveShell, settings: Cfai, home: Path) -> None:
         super().__init__(shell=shell)
@@ -53,18 +61,18 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         self.ipython_state = IPythonState(shell)
         self.previous_magics: Mapping[str, Any] = {}
         self.lab_comm: LabComm | None = None
-        self._session_lock = threading.Lock()  # a cell and JupyterLab may ask at once
+        self._session_lock = threading.Lock()  # a cell and JupyterLab may use it concurrently
         self._session: Session | None = None
         self._created_frontend: Frontend | None = None
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Begin with a lock that no thread holds."""
+        """Create a new lock, because a thread of the parent may hold the old one."""
         self._session_lock = threading.Lock()
 
     @property
     def session(self) -> "Session":
-        """The session of this shell, created on first use, so that loading stays fast."""
+        """The session of this shell; created on first use, so that loading is fast."""
         with self._session_lock:
             if self._session is None:
                 from ..session.session import Session
@@ -74,7 +82,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
             return self._session
 
     def on_pre_run_cell(self, _info: object) -> None:
-        """Note that another cell runs from here on, and the path of its notebook."""
+        """Notify recorder and session of a new cell, and of the path of its notebook."""
         if self._session is not None:
             self._session.recorder.begin_cell()
             self._session.notebook = find_notebook_path(self._environ, self._shell.user_ns)
@@ -95,11 +103,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
     @no_var_expand
     @cell_magic("cfai")
     def cell(self, line: str, cell: str) -> object:
-        """Send the cell's text to a model of Cloudflare Workers AI and stream the answer below.
-
-        {{expression}} stands for its value; everything else goes out as typed. The Answer is kept
-        in `_cfai`, and with -o in a variable.
-        """
+        """Send the cell's text to a model and stream the answer; the help is CELL_HELP."""
         from ..commands.ask import ask_prompt
 
         options = get_ask_parser().parse_args(self._split_line(line))
@@ -107,7 +111,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         return result if options.dry_run else None
 
     def _split_line(self, line: str) -> list[str]:
-        """Return the words of the line, which must not contain an API token."""
+        """Return the words of the line; raise TokenInCommandError if one is an API token."""
         if not line.strip():
             return []
         from ..redaction import reject_token
@@ -116,12 +120,12 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         return split_magic_line(line)
 
     def _get_raw_body(self, cell: str) -> str:
-        """Return the cell's text as typed: IPython touches what ends it."""
+        """Return the cell's text as typed, because IPython changes the end of it."""
         raw_body = self._get_cell_source().partition("\n")[2]
         return raw_body if raw_body.rstrip() == cell.rstrip() else cell
 
     def _get_cell_source(self) -> str:
-        """Return the running cell as the front end sent it; in a terminal, as it was typed."""
+        """Return the running cell as the front end sent it; in a terminal, as typed."""
         if hasattr(self._shell, "get_parent"):
             return str(self._shell.get_parent().get("content", {}).get("code", ""))
         history = self._shell.history_manager
@@ -129,7 +133,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
 
     @property
     def _frontend(self) -> "Frontend":
-        """The front end of this shell, created on first use."""
+        """The front end of this shell; created on first use."""
         if self._created_frontend is None:
             if hasattr(self._shell, "kernel"):
                 from .notebook import create_notebook_frontend as create_frontend

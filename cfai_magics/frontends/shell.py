@@ -1,4 +1,4 @@
-"""The front end of the shell: answers on stdout, notes on stderr."""
+"""Create the front end of the shell: answers on stdout, notes on stderr."""
 
 import sys
 from collections.abc import Sequence
@@ -7,6 +7,8 @@ from ..chat.frontend import AnswerDisplay, ComparisonDisplay, Frontend
 from ..chat.piped_input import read_piped_text
 from ..display.grid import TextGrid
 from ..display.streaming import create_terminal_progress
+from ..errors import InterruptedAnswerError
+from ..i18n import _, mark
 from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
 from ..terminal import sanitize_text
@@ -14,13 +16,13 @@ from ..types.answer_set import AnswerSet, Variant
 from ..types.messages import Answer
 from .user_io import confirm, create_text_display, read_secret
 
+# Parts of messages that do not apply to the shell. They must equal those of the whole messages,
+# also in a translation.
+NOTEBOOK_ONLY_TEXTS = (mark("(in a shell: cfai login)"), InterruptedAnswerError.default_hint)
 SHELL_REPLACEMENTS = (
-    (" (in a shell: cfai login)", ""),
-    (" The partial answer is in _cfai.", ""),
-    (", kept in _cfai.reasoning", ""),
+    (" → _cfai.reasoning", ""),
     ("%cfai replay auto PATH", "CFAI_REPLAY=auto:PATH"),
-    ("%cfai replay auto asks", "CFAI_REPLAY=auto:PATH asks"),
-    ("%cfai replay auto makes", "CFAI_REPLAY=auto:PATH makes"),
+    ("%cfai replay auto", "CFAI_REPLAY=auto:PATH"),
     ("%%cfai?", "cfai ask -h"),
     ("%%cfai", "cfai ask"),
     ("%cfai", "cfai"),
@@ -28,7 +30,7 @@ SHELL_REPLACEMENTS = (
 
 
 def create_shell_frontend(session: Session) -> Frontend:
-    """Return the front end of the shell: answers go to stdout, all notes to stderr."""
+    """Return the front end of the shell: it writes answers to stdout, and all notes to stderr."""
 
     def print_to_stderr(line: str) -> None:
         sys.stderr.write(sanitize_text(to_shell_syntax(f"{line}\n")))
@@ -37,7 +39,7 @@ def create_shell_frontend(session: Session) -> Frontend:
         return create_text_display(output_format, footer_style, print_to_stderr)
 
     def discard_result(_name: str, _answer: Answer | AnswerSet) -> None:
-        """Nothing outlives a shell command."""
+        """Do nothing, because a shell command has no variables."""
 
     def create_comparison_display(
         variants: Sequence[Variant], _output_format: OutputFormat, footer_style: str
@@ -59,7 +61,9 @@ def create_shell_frontend(session: Session) -> Frontend:
 
 
 def to_shell_syntax(text: str) -> str:
-    """Return a text about magics with the commands of the shell in their place."""
+    """Return a text with the commands of the shell in place of the magics."""
+    for notebook_text in NOTEBOOK_ONLY_TEXTS:
+        text = text.replace(f" {_(notebook_text)}", "")
     for magic_text, shell_text in SHELL_REPLACEMENTS:
         text = text.replace(magic_text, shell_text)
     return text

@@ -1,4 +1,4 @@
-"""What front ends share: printed answers, and questions to the user."""
+"""Print answers, and ask the user for input; all front ends share these functions."""
 
 import sys
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..chat.frontend import AnswerDisplay
 from ..errors import InterruptedAnswerError, SetupError
+from ..i18n import _
 from ..prompt.output_formats import OutputFormat
 from ..terminal import sanitize_for_stream, sanitize_text
 from ..types.messages import Answer
@@ -25,7 +26,7 @@ def create_text_display(
     print_line: PrintLine,
     write_footer: "WriteFooter | None" = None,
 ) -> AnswerDisplay:
-    """Return a display that prints an answer: as it arrives, or once it is complete."""
+    """Return a display that prints an answer: text as it arrives, other formats at the end."""
     from ..display.text import FinalOnlyDisplay, TextStreamDisplay
 
     if output_format.name in {"markdown", "text", "correction"}:
@@ -41,12 +42,12 @@ def print_line(line: str) -> None:
 
 
 def read_line(question: str) -> str:
-    """Return the line that the user types after a question."""
+    """Ask a question, and return the line that the user types."""
     return input(sanitize_text(question))
 
 
 def confirm(question: str) -> bool:
-    """Ask whether something may be done; where nobody can be asked, it may not."""
+    """Ask a yes-or-no question; return False if the front end can't ask the user."""
     try:
         answer = read_line(f"{question} [y/N] ")
     except (EOFError, NotImplementedError):  # IPython's StdinNotImplementedError is one
@@ -55,17 +56,25 @@ def confirm(question: str) -> bool:
 
 
 def read_secret(question: str) -> str:
-    """Return the secret that the user types; raise SetupError where nobody can be asked."""
+    """Return the secret that the user types.
+
+    Raises:
+        SetupError: The front end can't ask the user.
+        InterruptedAnswerError: The user pressed Ctrl-C.
+    """
     from getpass import getpass
 
     try:
         return getpass(sanitize_text(question))
     except KeyboardInterrupt:
-        raise InterruptedAnswerError("Nothing was answered", "Nothing was sent or kept.") from None
+        raise InterruptedAnswerError(_("Canceled"), _("Nothing was sent or saved.")) from None
     except (EOFError, NotImplementedError) as error:  # IPython's StdinNotImplementedError is one
         raise SetupError(
-            "Nobody can be asked here",
-            "Set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN, or run cfai login in a terminal.",
+            _("This front end can't ask for input"),
+            _(
+                "Set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN, or run cfai login in a "
+                "terminal."
+            ),
         ) from error
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from ..i18n import _, ngettext
 from ..pricing.prices import Rates, catalog_rates
 from ..pricing.tokens import estimate_tokens
 from ..types.messages import Answer, Message
@@ -23,7 +24,10 @@ Evaluate = Callable[[str], Any]
 
 
 class Part(NamedTuple):
-    """One part of a prompt: its kind, its text or image, and a name such as the expression."""
+    """One part of a prompt: its kind, its text or image, and a name, such as the expression.
+
+    The name is shown to the user and not sent.
+    """
 
     kind: PartKind
     text: str = ""
@@ -39,7 +43,7 @@ class Part(NamedTuple):
 
 
 class UserMessage(NamedTuple):
-    """The question of one cell: its parts in order, and notes for the user."""
+    """The user message of one cell: its parts in order, and notes for the user."""
 
     parts: tuple[Part, ...]
     notes: tuple[str, ...] = ()
@@ -48,10 +52,15 @@ class UserMessage(NamedTuple):
 def build_user_message(
     text: str, evaluate: Evaluate | None, get_limits: Callable[[], SizeLimits]
 ) -> UserMessage:
-    """Return the question of a cell: its text, with the value of each `{{expression}}`.
+    """Return the text of a cell with the value of each `{{expression}}`.
 
-    Without `evaluate`, the text stays as typed. `get_limits` returns the limits of a value; it is
-    called only if there is a field. Raises VariableError if a field can't be evaluated.
+    Args:
+        text: The text of the cell.
+        evaluate: Evaluates an expression in the notebook; None leaves the text as typed.
+        get_limits: Returns the size limits of each value; called only if the text has a field.
+
+    Raises:
+        VariableError: An expression can't be evaluated.
     """
     if evaluate is None or "{{" not in text:
         return UserMessage((Part("cell", text),))
@@ -93,11 +102,16 @@ def _build_part(field: "Field", value: "SerializedValue | bytes") -> Part:
 def _truncation_notes(field: "Field", value: "SerializedValue | bytes") -> list[str]:
     if isinstance(value, bytes) or not value.truncated_to:
         return []
+    from .serialize import format_truncation
+
     setting = "table_rows" if value.truncated_to.endswith("rows") else "value_characters"
-    note = (
-        f"only the first {value.truncated_to} were sent; %config Cfai.{setting} = N changes that."
-    )
-    return [f"{field.source_text}: {note}"]
+    return [
+        _("{field}: only the first {amount} were sent; {command} changes the limit.").format(
+            field=field.source_text,
+            amount=format_truncation(value.truncated_to),
+            command=f"%config Cfai.{setting} = N",
+        )
+    ]
 
 
 def _unparsed_notes(unparsed: tuple[str, ...]) -> list[str]:
@@ -106,15 +120,25 @@ def _unparsed_notes(unparsed: tuple[str, ...]) -> list[str]:
     if not unparsed:
         return []
     first = truncate_source(" ".join(unparsed[0].split()))
-    others = f", nor are {len(unparsed) - 1} more" if len(unparsed) > 1 else ""
-    return [f"Sent as typed: {first} is no Python expression{others}."]
+    other_count = len(unparsed) - 1
+    if not other_count:
+        return [
+            _("Sent as typed, because it is not a Python expression: {field}").format(field=first)
+        ]
+    return [
+        ngettext(
+            "Sent as typed, because they are not Python expressions: {field} and {count} other",
+            "Sent as typed, because they are not Python expressions: {field} and {count} others",
+            other_count,
+        ).format(field=first, count=other_count)
+    ]
 
 
 def _build_turn_parts(turn: "Turn") -> list[Part]:
     """Return the parts of an earlier turn: its text and its images."""
     from ..media.images import from_data_url
 
-    name = f"turn {turn.position}"
+    name = _("turn {position}").format(position=turn.position)
     urls = [] if isinstance(turn.content, str) else [_get_image_url(part) for part in turn.content]
     text = f"{turn.question}\n\n{turn.answer}"
     return [
@@ -128,13 +152,21 @@ def _get_image_url(part: dict[str, Any]) -> str:
 
 
 class Prompt(NamedTuple):
-    """Everything that is sent with one request."""
+    """All parts that are sent with one request.
+
+    Attributes:
+        user_message: The user message of the cell.
+        system: The parts of the system prompt.
+        history: The earlier turns that are sent.
+        dropped_turns: The number of earlier turns that did not fit the context window.
+        extra_parts: Parts of other fields of the request than `messages`, such as `tools`.
+    """
 
     user_message: UserMessage
     system: tuple[Part, ...] = ()
     history: "tuple[Turn, ...]" = ()
-    dropped_turns: int = 0  # earlier turns that did not fit the window
-    extra_parts: tuple[Part, ...] = ()  # sent with the request, but not in `messages`
+    dropped_turns: int = 0
+    extra_parts: tuple[Part, ...] = ()
 
     @property
     def messages(self) -> list[Message]:
@@ -156,7 +188,7 @@ class Prompt(NamedTuple):
 
     @property
     def images(self) -> "tuple[Image, ...]":
-        """The images of the question."""
+        """The images of the user message."""
         parts = self.user_message.parts
         if len(parts) == 1 and parts[0].image is None:
             return ()
@@ -201,7 +233,7 @@ class PromptReport(NamedTuple):
         return tuple(share._replace(neurons=(share.neurons or 0.0) * factor) for share in shares)
 
     def fraction(self, share: PartCost) -> float | None:
-        """Return the fraction of the total cost, from 0 to 1; None if the price is not known."""
+        """Return the fraction of the total cost, from 0 to 1; None if the price is unknown."""
         total = sum(part_cost.neurons or 0.0 for part_cost in self.part_costs)
         return share.neurons / total if share.neurons is not None and total else None
 
@@ -209,8 +241,8 @@ class PromptReport(NamedTuple):
 def split_cost(prompt: Prompt, answer: Answer, model: Model) -> tuple[PartCost, ...]:
     """Return the cost of each part of the prompt, in order.
 
-    The billed prompt tokens are divided among the text parts by their estimated tokens. Images
-    get the remaining tokens.
+    Divides the billed prompt tokens among the text parts in proportion to their estimated tokens.
+    Images get the remaining tokens.
     """
     parts = prompt.parts
     estimates = [_estimate_part_tokens(part) for part in parts]
@@ -235,7 +267,7 @@ def _get_rates(answer: Answer, model: Model) -> Rates | None:
 
 
 def estimate_prompt_tokens(prompt: Prompt) -> int:
-    """Return the estimated number of tokens of a prompt, including images."""
+    """Return the estimated number of tokens of a prompt, including its images."""
     return sum(map(_estimate_part_tokens, prompt.parts))
 
 

@@ -1,22 +1,32 @@
-"""Select turns of a conversation: those before a cell, stale ones, those that fit the window."""
+"""Select the turns of a thread: those before a cell, stale ones, those that fit the window."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..i18n import _
 from ..texts import shorten_line
 from ..types.messages import Message
 
-MAX_TITLE_CHARS = 40  # characters of a turn's title
+MAX_TITLE_CHARS = 40  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question with its answer, in a conversation.
+    """One question of a thread with its answer.
 
-    `content` is the `content` of the question's OpenAI message. `cell` identifies the cell that
-    asked, "" if it is not known. `position` counts from 1. A turn that was asked later has a
-    higher `revision`. `basis` is the `cost_basis` of `neurons`.
+    Attributes:
+        content: The field `content` of the question's OpenAI message.
+        answer: The text of the answer.
+        cell: The id of the question's cell; "" if it is unknown.
+        model: The full name of the model.
+        asked_at: The ISO date and time of the question (UTC).
+        prompt_tokens: The tokens of the prompt.
+        completion_tokens: The tokens of the answer.
+        neurons: The cost in neurons; None if it is unknown.
+        basis: The `cost_basis` of `neurons`.
+        position: The number of the turn in its thread, from 1.
+        revision: A number that is higher for questions asked later.
     """
 
     content: Any
@@ -41,10 +51,10 @@ class Turn:
 
     @property
     def question(self) -> str:
-        """The question's text."""
+        """The question as text for the user, with a word in place of each image."""
         if isinstance(self.content, str):
             return self.content
-        return "".join(part.get("text", "[image]") for part in self.content)
+        return "".join(part.get("text", _("[image]")) for part in self.content)
 
     @property
     def title(self) -> str:
@@ -53,18 +63,18 @@ class Turn:
 
 
 def turn_of_cell(turns: Sequence[Turn], cell: str) -> Turn | None:
-    """Return the turn that this cell asked earlier; None if there is none."""
+    """Return the earlier turn of this cell; None if it has none."""
     return next((turn for turn in turns if cell and turn.cell == cell), None)
 
 
 def turns_before(turns: Sequence[Turn], cell: str) -> tuple[Turn, ...]:
-    """Return the turns before the turn of this cell, or all turns if the cell has none yet."""
+    """Return the turns before the turn of this cell; all turns if it has none."""
     own_turn = turn_of_cell(turns, cell)
     return tuple(turn for turn in turns if own_turn is None or turn.position < own_turn.position)
 
 
 def stale_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """Return the turns that are older than a turn above them, which was asked again since."""
+    """Return the turns that are older than a turn above them, so that turn was replaced since."""
     max_revision = 0
     stale = []
     for turn in turns:
@@ -77,7 +87,7 @@ def stale_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 def fit_window(
     turns: Sequence[Turn], max_tokens: float, count_tokens: Callable[[Sequence[Message]], int]
 ) -> tuple[Turn, ...]:
-    """Return the newest turns that fit into `max_tokens` together, in order."""
+    """Return the newest turns that have at most `max_tokens` tokens together, in order."""
     fitting_turns: list[Turn] = []
     for turn in reversed(turns):
         max_tokens -= count_tokens(turn.messages)

@@ -1,4 +1,4 @@
-"""Output formats: their instructions for the model, parsers, and JSON Schema validation."""
+"""Define output formats: instructions for the model, parsers, and JSON Schema validation."""
 
 import json
 import re
@@ -9,32 +9,41 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InvalidOptionError
+from ..i18n import _
 from ..markdown.blocks import find_first_code_block, find_first_table
 from ..types.messages import Answer, Request
 from ..types.usage import Model
 
+# Instructions are sent to the model, so they are not translated.
 INSTRUCTION = "Answer with {} and nothing else: no introduction, no explanation."
 FORMATS_WITHOUT_EXTRACT = {"raw", "json", "html", "latex", "table"}
 SCHEMA_KEYWORDS = {
     *("$schema", "$ref", "$defs", "type", "properties", "items", "enum", "const"),
     *("anyOf", "oneOf", "allOf", "not", "additionalProperties", "prefixItems"),
 }
-# Models that Cloudflare's page on JSON mode lists; it says that JSON mode does not stream.
+# Models in Cloudflare's documentation of JSON mode, which does not support streaming.
 NON_STREAMING_PREFIXES = ("@cf/meta/llama-3", "@hf/", "@cf/deepseek-ai/deepseek-r1-distill")
 EXTERNAL_REF = re.compile(r'"\$ref": "([^#"][^"]*)"')
-MAX_LISTED_ERRORS = 3  # errors that a message lists
-MAX_ERROR_CHARS = 160  # characters of one error
+MAX_LISTED_ERRORS = 3  # in a message
+MAX_ERROR_CHARS = 160  # characters
 
 
 class FormatError(ValueError):
-    """The answer does not have the output format; the message is shown to the user."""
+    """The answer does not have the output format.
+
+    The message is shown to the user. That of a schema is also sent to the model, in English.
+    """
 
 
 class OutputFormat(NamedTuple):
-    """One output format: its instruction in the system prompt, and its parser.
+    """One output format.
 
-    `stream_fence` is the language of the code fence around a streamed answer that is not Markdown.
-    `render` returns the MIME bundle of a native task's output.
+    Attributes:
+        name: The name that -f takes.
+        instruction: The text for the system prompt.
+        parse: Returns the value for `Answer.parsed`; raises FormatError.
+        stream_fence: The language of the code fence around a streamed answer; "" for Markdown.
+        render: Returns the MIME bundle of a native task's output.
     """
 
     name: str
@@ -53,7 +62,7 @@ def _parse_code(text: str) -> str:
 def _parse_block(text: str) -> str:
     block = find_first_code_block(text)
     if block is None:
-        raise FormatError("There is no code block in the answer; this is all of it.")
+        raise FormatError(_("The answer has no code block; it is shown in full."))
     return block.text
 
 
@@ -61,11 +70,17 @@ def _parse_json(text: str) -> Any:
     try:
         return extract_json(text)
     except ValueError as error:
-        raise FormatError(f"The answer is no JSON: {error}.") from None
+        raise FormatError(
+            _("The answer is not valid JSON: {error}.").format(error=error)
+        ) from None
 
 
 def extract_json(text: str) -> Any:
-    """Return the JSON value of a text or its first code block; raise ValueError if invalid."""
+    """Return the JSON value of a text or of its first code block.
+
+    Raises:
+        ValueError: The text is not valid JSON.
+    """
     try:
         return Answer("", text).json()
     except RecursionError:
@@ -80,7 +95,7 @@ def _first_code_or_text(text: str) -> str:
 def _parse_table(text: str) -> Any:
     table = find_first_table(text) or find_first_table(_first_code_or_text(text))
     if table is None:
-        raise FormatError("There is no table in the answer.")
+        raise FormatError(_("The answer has no table."))
     import pandas as pd
 
     frame = pd.DataFrame(table.rows, columns=table.columns)
@@ -88,7 +103,7 @@ def _parse_table(text: str) -> Any:
         try:
             frame.isetitem(column_index, pd.to_numeric(frame.iloc[:, column_index]))
         except (ValueError, TypeError):
-            continue  # it stays text
+            continue  # the column contains text
     return frame
 
 
@@ -99,7 +114,7 @@ OUTPUT_FORMATS: Mapping[str, OutputFormat] = {
         OutputFormat("text"),
         OutputFormat("raw"),
         OutputFormat("block", parse=_parse_block),  # -x
-        OutputFormat("correction", parse=_parse_block),  # %cfai fix: text and code
+        OutputFormat("correction", parse=_parse_block),  # %cfai fix
         OutputFormat(
             "code", INSTRUCTION.format("one fenced block of Python code"), _parse_code, "python"
         ),
@@ -124,23 +139,30 @@ OUTPUT_FORMATS: Mapping[str, OutputFormat] = {
 
 
 def get_format(name: str, *, extract: bool) -> OutputFormat:
-    """Return the output format of this name; with `extract` (-x), that of the first code block.
+    """Return the output format of this name.
 
-    Raises InvalidOptionError if -x does not work with the format, or pandas is missing.
+    Args:
+        name: The name that -f takes.
+        extract: Whether only the first code block is shown (-x).
+
+    Raises:
+        InvalidOptionError: -x does not work with the format, or pandas is missing.
     """
     if extract and name in FORMATS_WITHOUT_EXTRACT:
         raise InvalidOptionError(
-            f"-x and -f {name} exclude each other", "-x shows the first code block."
+            _("-x and -f {format} can't be combined").format(format=name),
+            _("-x shows only the first code block; use one of the two options."),
         )
     if name == "table" and not find_spec("pandas"):
         raise InvalidOptionError(
-            "-f table makes a pandas DataFrame", "Install it: %pip install pandas."
+            _("-f table needs pandas, which is not installed"),
+            _("Run {command}.").format(command="%pip install pandas"),
         )
     return OUTPUT_FORMATS["block" if extract and name != "code" else name]
 
 
 def apply_format(answer: Answer, output_format: OutputFormat) -> Answer:
-    """Return the answer with `parsed` set, or with a note why it does not have the format."""
+    """Return the answer with `parsed` set, or with a note that says why it can't be parsed."""
     if not answer.text or output_format.parse is None:
         return answer
     try:
@@ -150,19 +172,19 @@ def apply_format(answer: Answer, output_format: OutputFormat) -> Answer:
 
 
 class Schema(NamedTuple):
-    """One JSON Schema; `pydantic_model` is the pydantic model that it was made from, if any."""
+    """One JSON Schema, and the pydantic model from which it was generated, if any."""
 
     json_schema: Mapping[str, Any]
     pydantic_model: Any = None
 
     @property
     def instruction(self) -> str:
-        """The schema for the system prompt: models do not see the field `response_format`."""
+        """The text for the system prompt, because models do not see `response_format`."""
         text = json.dumps(self.json_schema, ensure_ascii=False)
         return f"Answer only with JSON that fits this JSON Schema:\n{text}"
 
     def build_response_format(self, *, is_openai_compatible: bool) -> dict[str, Any]:
-        """Return `response_format`: the bare schema for Workers AI, else wrapped as for OpenAI."""
+        """Return `response_format`: the bare schema for Workers AI, or OpenAI's wrapper of it."""
         schema = (
             {"name": "answer", "schema": self.json_schema}
             if is_openai_compatible
@@ -171,10 +193,15 @@ class Schema(NamedTuple):
         return {"type": "json_schema", "json_schema": schema}
 
     def parse(self, text: str) -> Any:
-        """Return the JSON value or pydantic instance; raise FormatError if it is invalid."""
+        """Return the JSON value or pydantic instance.
+
+        Raises:
+            FormatError: The text is not valid JSON, or does not match the schema.
+        """
         try:
             value = extract_json(text)
         except ValueError as error:
+            # The retry sends this text to the model. Recordings are found by it, so it is fixed.
             raise FormatError(f"it is no JSON: {error}") from None
         return (
             self._validate_json(value)
@@ -206,17 +233,28 @@ def supports_streaming_schema(model: Model) -> bool:
 
 
 def load_schema(name: str, value: Any) -> Schema:
-    """Return the schema of a dict or pydantic model; raise InvalidOptionError if it is invalid."""
+    """Return the schema of a dict or pydantic model.
+
+    Args:
+        name: The name that the user typed, for error messages.
+        value: The dict or the class.
+
+    Raises:
+        InvalidOptionError: `value` is neither, or not a valid JSON Schema.
+    """
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
         return Schema(value.model_json_schema(), value)
     if not isinstance(value, Mapping):
         raise InvalidOptionError(
-            f"--schema {name} is neither a dict nor a pydantic model", "Nor is it a JSON file."
+            _("--schema {name} is not a dict, a pydantic model or a JSON file").format(name=name),
+            _("Name a variable with a JSON Schema or a pydantic model, or a .json file."),
         )
     if not SCHEMA_KEYWORDS & set(value):
         raise InvalidOptionError(
-            f"--schema {name} is no JSON Schema: it has none of its words",
-            'Write for example {"type": "object", "properties": {"city": {"type": "string"}}}.',
+            _("--schema {name} is not a JSON Schema: it has no schema keyword").format(name=name),
+            _("Example: {schema}").format(
+                schema='{"type": "object", "properties": {"city": {"type": "string"}}}.'
+            ),
         )
     return _check_schema(name, Schema(value))
 
@@ -224,20 +262,25 @@ def load_schema(name: str, value: Any) -> Schema:
 def _check_schema(name: str, schema: Schema) -> Schema:
     if not find_spec("jsonschema"):
         raise InvalidOptionError(
-            "--schema checks answers with jsonschema, which is not installed",
-            "Run %pip install jsonschema, or give a pydantic model.",
+            _("--schema needs jsonschema, which is not installed"),
+            _("Run {command}, or use a pydantic model.").format(command="%pip install jsonschema"),
         )
     from jsonschema.exceptions import SchemaError
 
     try:
         _build_validator(schema.json_schema).check_schema(schema.json_schema)
     except SchemaError as error:
-        cause = f"--schema {name} is no valid JSON Schema: {error.message[:MAX_ERROR_CHARS]}"
-        raise InvalidOptionError(cause, "Correct it.") from None
+        cause = _("--schema {name} is not a valid JSON Schema: {reason}").format(
+            name=name, reason=error.message[:MAX_ERROR_CHARS]
+        )
+        raise InvalidOptionError(cause, _("Correct the schema.")) from None
     external_ref = EXTERNAL_REF.search(json.dumps(schema.json_schema, default=str))
     if external_ref:
         raise InvalidOptionError(
-            f"--schema {name} refers to {external_ref[1]}", "Put that under $defs in it."
+            _("--schema {name} refers to {reference}, outside the schema").format(
+                name=name, reference=external_ref[1]
+            ),
+            _("Move that definition to $defs in the schema."),
         )
     return schema
 
@@ -247,17 +290,22 @@ def _build_validator(schema: Mapping[str, Any]) -> Any:
     from referencing.jsonschema import EMPTY_REGISTRY
 
     validator_class = validator_for(schema, default=Draft202012Validator)
-    # With an empty registry, no $ref is fetched from the network.
+    # With an empty registry, jsonschema fetches no $ref from the network.
     return validator_class(schema, registry=EMPTY_REGISTRY)
 
 
 def read_schema(path: Path) -> Schema:
-    """Return the schema in a JSON file; raise InvalidOptionError if it can't be read."""
+    """Return the schema in a JSON file.
+
+    Raises:
+        InvalidOptionError: The file can't be read, or is not a valid JSON Schema.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidOptionError(
-            f"--schema {path} can't be read: {error}", "Correct it."
+            _("--schema {path} can't be read: {error}").format(path=path, error=error),
+            _("Check the path, and that the file is valid JSON."),
         ) from None
     return load_schema(str(path), value)
 
@@ -281,7 +329,7 @@ def _join_messages(messages: list[str]) -> str:
 
 
 def without_response_format(request: Request) -> Request | None:
-    """Return the request without `response_format`, which some models refuse.
+    """Return the request without `response_format`, which some models reject.
 
     Returns None if the request does not have this field.
     """

@@ -1,4 +1,4 @@
-"""Serialize Python values for a prompt; a value over the size limits is visibly truncated."""
+"""Serialize Python values for a prompt, and truncate large values with a visible marker."""
 
 import json
 import math
@@ -7,8 +7,10 @@ from dataclasses import fields, is_dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-# The keys of our own types in a prompt, where they are not the names of the fields. They stay as
-# they were in 0.1.0: a recording is found by the text of its prompt.
+from ..i18n import _
+
+# Keys of our own types in a prompt, if they differ from the field names. They are those of 0.1.0,
+# because recordings are found by the text of the prompt.
 _PROVENANCE_KEYS = {"day_usage": "standing", "provenance": "origin"}
 PROMPT_KEYS: Mapping[str, Mapping[str, str]] = {
     "AccountFigure": {"reported_at": "told"},
@@ -37,17 +39,32 @@ DATA_FRAME_TYPES = {"pandas": {"DataFrame", "Series"}, "polars": {"DataFrame", "
 
 
 class SizeLimits(NamedTuple):
-    """The size limits for one value: table rows, and characters."""
+    """The size limits of one value: table rows, and characters."""
 
     rows: int = 30
     characters: int = 20_000
 
 
 class SerializedValue(NamedTuple):
-    """A value as text; `truncated_to` says how much of it, "" if it is complete."""
+    """A value as text.
+
+    `truncated_to` is the amount that is included, such as "30 of 200 rows"; "" if it is complete.
+    The model receives it too, so it is not translated.
+    """
 
     text: str
     truncated_to: str = ""
+
+
+def format_truncation(truncated_to: str) -> str:
+    """Return a `truncated_to` in the user's language."""
+    included, _of, total, unit = truncated_to.split()
+    message = (
+        _("{included} of {total} rows")
+        if unit == "rows"
+        else _("{included} of {total} characters")
+    )
+    return message.format(included=included, total=total)
 
 
 def is_missing(value: Any) -> bool:
@@ -59,7 +76,7 @@ def is_missing(value: Any) -> bool:
 def to_text(value: Any, limits: SizeLimits = SizeLimits()) -> SerializedValue:  # noqa: B008 - it is immutable
     """Return a value as text for a prompt.
 
-    Text stays unchanged. Data frames and series become a Markdown table. Dicts, lists, arrays and
+    Text is unchanged. Data frames and series become a Markdown table. Dicts, lists, arrays and
     pydantic models become JSON. Other values are converted with str().
     """
     library = _find_library(value)
@@ -71,7 +88,7 @@ def to_text(value: Any, limits: SizeLimits = SizeLimits()) -> SerializedValue:  
 
 
 def _find_library(value: Any) -> str:
-    """Return the library of a data frame ("pandas" or "polars") or ""; imports neither of them."""
+    """Return the library of a data frame, "pandas" or "polars", without importing it; else ""."""
     for base_class in type(value).__mro__:
         library = base_class.__module__.partition(".")[0]
         if base_class.__name__ in DATA_FRAME_TYPES.get(library, ()):
@@ -132,7 +149,7 @@ def _value_to_text(value: Any) -> str:
     ):
         try:
             return json.dumps(value, ensure_ascii=False, default=_to_jsonable)
-        except (TypeError, ValueError, RecursionError):  # e.g. keys that JSON does not allow
+        except (TypeError, ValueError, RecursionError):  # for example keys that are not allowed
             return repr(value)
     return str(value)
 

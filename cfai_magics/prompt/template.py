@@ -1,4 +1,4 @@
-"""Parse and evaluate `{{expression}}` fields in a prompt; all other text stays as typed."""
+"""Parse and evaluate `{{expression}}` fields in a prompt; leave all other text as typed."""
 
 import ast
 import re
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..errors import VariableError
+from ..i18n import _, mark
 
 MAX_FIELD_CHARS = 2_000  # characters between the braces; longer text is not parsed
 MAX_BRACE_DEPTH = 20  # nested braces
@@ -16,14 +17,15 @@ TOKEN_PATTERN = re.compile(
     r"""\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[^{}'"]+|.""", re.DOTALL
 )
 CONVERSION_PATTERN = re.compile(r"(.*?)\s*!([rsa])\s*", re.DOTALL)
-# Python's format mini-language or a strftime format; {{color: red}} in TypeScript is neither.
+# Python's format mini-language, or a strftime format. TypeScript's {{color: red}} is neither.
 FORMAT_SPEC_PATTERN = re.compile(
     r"(?:.?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[a-zA-Z%]?|[^{}\n]*%[^{}\n]*"
 )
 T = TypeVar("T")
 CONVERSION_FUNCTIONS: dict[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
 MAX_SOURCE_CHARS = 60  # characters of a field in a message
-RAW_HINT = "Add --raw to send braces as they are typed."
+UNDEFINED_HINT = mark("Define it first, or add --raw to send braces as typed.")
+EXPRESSION_HINT = mark("Correct the expression, or add --raw to send braces as typed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,11 @@ class Field:
 
     @property
     def eval_source(self) -> str:
-        """The expression for eval, in parentheses if it has several lines."""
+        """The expression for eval, in parentheses if it spans several lines."""
         return f"({self.expression}\n)" if "\n" in self.expression else self.expression
 
     def format_value(self, value: Any) -> Any:
-        """Return the value formatted by conversion and spec, or unchanged if there are none."""
+        """Return the value formatted by conversion and spec; unchanged without them."""
         if self.conversion:
             value = CONVERSION_FUNCTIONS[self.conversion](value)
         return format(value, self.spec) if self.spec else value
@@ -49,14 +51,14 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed prompt: pieces of text and fields; `unparsed` are `{{…}}` without an expression."""
+    """A parsed prompt: texts and fields; `unparsed` are `{{…}}` that are not expressions."""
 
     pieces: tuple[str | Field, ...]
     unparsed: tuple[str, ...] = ()
 
 
 def parse_template(text: str) -> Template:
-    """Split a prompt into text and fields; their sources joined are the prompt."""
+    """Split a prompt into texts and fields; joined, their sources are the prompt."""
     pieces: list[str | Field] = []
     unparsed: list[str] = []
     text_start = 0
@@ -77,7 +79,7 @@ def parse_template(text: str) -> Template:
 
 
 def _find_end(text: str, start: int) -> int:
-    """Return the end of the closing braces of a field; 0 if there are none.
+    """Return the position after the closing braces of a field; 0 if they are missing.
 
     `start` is the position after the opening braces.
     """
@@ -121,7 +123,7 @@ def _parse_expression(expression: str) -> ast.expr | None:
     source = f"({expression}\n)" if "\n" in expression else expression
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" for example; evaluation warns again
+            warnings.simplefilter("ignore")  # for example about "\d"; evaluation warns again
             return ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
@@ -130,7 +132,7 @@ def _parse_expression(expression: str) -> ast.expr | None:
 def _is_literal(inside: str) -> bool:
     """Whether a field is empty or a literal: C's {{1, 2}} and LaTeX's x^{{12}} stay as typed.
 
-    A string literal does not count, because {{'{{x}}'}} is the way to write {{x}}.
+    A string literal does not count, because {{'{{x}}'}} is how users write {{x}}.
     """
     node = _parse_expression(inside.strip()) if inside.strip() else None
     if node is None:
@@ -144,10 +146,14 @@ def _is_literal(inside: str) -> bool:
 def evaluate_field(
     field: Field, evaluate: Callable[[str], Any], serialize: Callable[[Any], T]
 ) -> T:
-    """Return the serialized value of a field; raise VariableError if it can't be evaluated."""
+    """Return the serialized value of a field.
+
+    Raises:
+        VariableError: The expression can't be evaluated, formatted or serialized.
+    """
     try:
         return serialize(field.format_value(evaluate(field.eval_source)))
-    except Exception as error:  # noqa: BLE001 - the user's expression may raise anything
+    except Exception as error:  # noqa: BLE001 - the user's expression can raise any error
         raise _variable_error(field, error) from None
 
 
@@ -161,9 +167,7 @@ def truncate_source(source_text: str) -> str:
 def _variable_error(field: Field, error: Exception) -> VariableError:
     short_source = truncate_source(field.source_text)
     if isinstance(error, NameError):
-        return VariableError(f"{short_source}: {error}", f"Define it first. {RAW_HINT}")
+        return VariableError(f"{short_source}: {error}", _(UNDEFINED_HINT))
     message = str(error) or type(error).__name__
     type_prefix = "" if message.startswith(type(error).__name__) else f"{type(error).__name__}: "
-    return VariableError(
-        f"{short_source}: {type_prefix}{message}", f"Correct the expression. {RAW_HINT}"
-    )
+    return VariableError(f"{short_source}: {type_prefix}{message}", _(EXPRESSION_HINT))

@@ -1,4 +1,7 @@
-"""Make Python functions callable by a model: schemas, argument conversion and results."""
+"""Let a model call Python functions: schemas, argument conversion and results.
+
+The texts of ArgumentTypeError and of results are sent to the model, so they are not translated.
+"""
 
 import json
 import re
@@ -13,6 +16,7 @@ from operator import or_
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import InvalidOptionError
+from ..i18n import _, ngettext
 from ..texts import shorten_line
 from ..types.messages import ToolCall, ToolResult
 from .serialize import SerializedValue, SizeLimits, to_text
@@ -25,15 +29,15 @@ JSON_TYPE_BY_TYPE: Mapping[Any, str] = {
     type(None): "null",
 }
 BOOLEAN_WORDS = {"true": True, "false": False}
-SEQUENCE_TYPES = (set, frozenset, tuple)  # types that a JSON array is converted to
+SEQUENCE_TYPES = (set, frozenset, tuple)  # a JSON array is converted to these types
 TOOL_NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 MAX_LINE_CHARS = 200  # characters of the arguments or the result of a call, on one line
-MIN_VALUE_CHARS = 40  # characters of each argument, also if there are many
-MAX_NAME_CHARS = 64  # characters of a name
-MAX_ITEMS = 100  # items shown of a list or object inside an argument
-MAX_DEPTH = 20  # nested lists and objects that are shown
+MIN_VALUE_CHARS = 40  # characters of each argument, however many there are
+MAX_NAME_CHARS = 64  # characters
+MAX_ITEMS = 100  # items that are shown of a list or object in an argument
+MAX_DEPTH = 20  # levels of nested lists and objects that are shown
 # Invisible or blank characters that repr does not escape: combining and variation marks,
-# fillers, the empty Braille pattern.
+# fillers, and the empty Braille pattern.
 INVISIBLE_CHARS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
@@ -45,7 +49,7 @@ class ArgumentTypeError(ValueError):
 
 
 def hint_to_schema(hint: Any) -> dict[str, Any]:
-    """Return the JSON Schema of a type hint; {}, which allows anything, for other types."""
+    """Return the JSON Schema of a type hint; for unsupported types {}, which allows any value."""
     if hint in (None, Parameter.empty):
         return {} if hint is Parameter.empty else {"type": "null"}
     if _is_simple_type(hint):
@@ -90,9 +94,12 @@ def _class_to_schema(target_type: Any, type_args: tuple[Any, ...]) -> dict[str, 
 
 
 def coerce(value: Any, hint: Any) -> Any:
-    """Return a JSON value converted to a type hint; raise ArgumentTypeError if it does not match.
+    """Return a JSON value converted to a type hint.
 
-    Numbers written as text are accepted, because some models send them.
+    Accepts numbers written as text, because some models send them.
+
+    Raises:
+        ArgumentTypeError: The value does not match the type hint.
     """
     if hint is None:
         hint = type(None)
@@ -120,7 +127,7 @@ def _coerce_simple(value: Any, target_type: Any) -> Any:
 
 
 def _coerce_number(value: Any, target_type: Any) -> Any:
-    """Return a number, or a number written as text, as `target_type`; None if it is not one."""
+    """Return a number, or a number written as text, as `target_type`; None for other values."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
@@ -138,7 +145,7 @@ def _coerce_literal(value: Any, allowed: tuple[Any, ...]) -> Any:
 
 
 def _coerce_union(value: Any, hints: tuple[Any, ...]) -> Any:
-    """Return the value unchanged if a hint is its type, else converted to the first match."""
+    """Return the value unchanged if one hint is its type; else convert it to the first match."""
     for hint in hints:
         if _is_simple_type(hint) and type(value) is hint:
             return value
@@ -195,7 +202,7 @@ class Tool:
         properties = {
             name: self._property(parameter) for name, parameter in named_parameters.items()
         }
-        # Pydantic models have "$defs"; they belong at the top level of the schema.
+        # Pydantic adds "$defs" to each model; JSON Schema has them at the top level.
         shared_definitions = [schema.pop("$defs", {}) for schema in properties.values()]
         parameters = {
             "type": "object",
@@ -218,7 +225,11 @@ class Tool:
         return schema
 
     def call(self, arguments: str) -> Any:
-        """Call the function with JSON arguments; raise ArgumentTypeError if they do not match."""
+        """Call the function with JSON arguments, and return its result.
+
+        Raises:
+            ArgumentTypeError: The arguments are not JSON, or do not match the parameters.
+        """
         parsed_arguments = parse_arguments(arguments)
         if not isinstance(parsed_arguments, dict):
             raise ArgumentTypeError("the arguments are no JSON object")
@@ -248,20 +259,35 @@ class Tool:
 
 
 def make_tool(name: str, function: Any) -> Tool:
-    """Return a function as a tool; raise InvalidOptionError if a model can't call it."""
+    """Return a function as a tool.
+
+    Raises:
+        InvalidOptionError: A model can't call `function`, or not by this name.
+    """
     if not callable(function):
         raise InvalidOptionError(
-            f"{name} is no function but {type(function).__name__}", "Name functions."
+            _("{name} is not a function: its type is {type}").format(
+                name=name, type=type(function).__name__
+            ),
+            _("Name Python functions."),
         )
     if not TOOL_NAME_PATTERN.fullmatch(name):
-        raise InvalidOptionError(f"{name} is no name that models can call", "Use a-z, 0-9 and _.")
+        raise InvalidOptionError(
+            _("{name} is not a function name that models can call").format(name=name),
+            _("Use up to 64 letters (A-Z, a-z), digits and underscores."),
+        )
     if iscoroutinefunction(function):
-        raise InvalidOptionError(f"{name} is async", "Give a plain function that waits for it.")
+        raise InvalidOptionError(
+            _("{name} is an async function").format(name=name),
+            _("Use a regular function that waits for its result."),
+        )
     try:
         function_signature = signature(function)
         hints = get_type_hints(function, include_extras=True) if _has_hints(function) else {}
     except (ValueError, TypeError, NameError) as error:
-        raise InvalidOptionError(f"The parameters of {name} are not known: {error}") from None
+        raise InvalidOptionError(
+            _("The parameters of {name} can't be read: {error}").format(name=name, error=error)
+        ) from None
     return Tool(name, function, function_signature, hints)
 
 
@@ -273,7 +299,11 @@ def _has_hints(function: Any) -> bool:
 
 
 def parse_arguments(text: str) -> Any:
-    """Return the arguments of a call from JSON text; raise ArgumentTypeError if it is not JSON."""
+    """Return the arguments of a call from JSON text.
+
+    Raises:
+        ArgumentTypeError: The text is not valid JSON.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -291,7 +321,7 @@ def has_valid_arguments(call: ToolCall) -> bool:
 
 
 def call_tool(call: ToolCall, tools: Sequence[Tool], limits: SizeLimits) -> ToolResult:
-    """Call the function that a model asked for, and return its result or error as text."""
+    """Call the function that the model requested, and return its result or error as text."""
     matches = [tool for tool in tools if tool.name == call.name]
     if not matches:
         names = ", ".join(tool.name for tool in tools)
@@ -300,7 +330,7 @@ def call_tool(call: ToolCall, tools: Sequence[Tool], limits: SizeLimits) -> Tool
         result = to_text(matches[0].call(call.arguments), limits)
     except ArgumentTypeError as type_error:
         return make_error_result(call, f"{call.name} was not called: {type_error}")
-    except Exception as error:  # noqa: BLE001 - the user's function may raise anything
+    except Exception as error:  # noqa: BLE001 - the user's function can raise any error
         return make_error_result(call, f"{type(error).__name__}: {error}", limits)
     return ToolResult(call.name, call.arguments, result.text, truncation=result.truncated_to)
 
@@ -334,7 +364,7 @@ def build_tool_messages(
                 "type": "function",
                 "function": {
                     "name": call.name,
-                    # Servers parse the arguments, and reject the request if they are not JSON.
+                    # Servers reject the request if the arguments are not JSON.
                     "arguments": call.arguments if has_valid_arguments(call) else "{}",
                 },
             }
@@ -354,9 +384,13 @@ def build_tool_messages(
 def format_call(name: str, arguments: str, max_chars: int = MAX_LINE_CHARS) -> str:
     """Return a call in Python syntax with all its arguments, for example add(a=1, b=3).
 
-    `max_chars` is the number of characters for all values together. A value longer than its share
-    is truncated, with its length. Invisible characters are escaped: controls, line ends,
-    bidirectional and zero-width ones. Spaces stay unchanged.
+    Escapes invisible characters: controls, line ends, bidirectional and zero-width characters.
+
+    Args:
+        name: The name of the function, as the model sent it.
+        arguments: The arguments as JSON text.
+        max_chars: The maximum length of all values together. A value longer than its share is
+            truncated, and its length is shown.
     """
     try:
         parsed_arguments = parse_arguments(arguments)
@@ -379,7 +413,7 @@ def format_name(name: str) -> str:
 
 
 def _format_values(values: Sequence[Any], max_chars: int, depth: int = 0) -> list[str]:
-    """Return values as text; long values get the characters that short ones leave."""
+    """Return values as text; long values get the characters that short ones do not use."""
     remaining_chars, max_value_chars = max_chars, max_chars
     for remaining_count, length in zip(
         range(len(values), 0, -1), sorted(map(_repr_length, values)), strict=True
@@ -404,12 +438,25 @@ def _format_value(value: Any, max_chars: int, depth: int = 0) -> str:
     if not isinstance(value, dict | list):
         return _truncate(repr(value), max_chars)
     if depth == MAX_DEPTH:
-        return f"…({len(value):,} items, nested too deeply to be shown)"
+        return ngettext(
+            "…({count:,} item, nested too deeply to show)",
+            "…({count:,} items, nested too deeply to show)",
+            len(value),
+        ).format(count=len(value))
     items = _format_values(
         list(value.values() if isinstance(value, dict) else value), max_chars, depth + 1
     )
     visible_items = items[:MAX_ITEMS]
-    omission_note = [f"…({len(items) - MAX_ITEMS:,} more items)"] if len(items) > MAX_ITEMS else []
+    hidden_count = len(items) - MAX_ITEMS
+    omission_note = (
+        [
+            ngettext("…({count:,} more item)", "…({count:,} more items)", hidden_count).format(
+                count=hidden_count
+            )
+        ]
+        if hidden_count > 0
+        else []
+    )
     if isinstance(value, list):
         return f"[{', '.join([*visible_items, *omission_note])}]"
     pairs = [f"{_quote(key, MAX_NAME_CHARS)}: {item}" for key, item in zip(value, visible_items)]  # noqa: B905 - the first items only
@@ -417,8 +464,8 @@ def _format_value(value: Any, max_chars: int, depth: int = 0) -> str:
 
 
 def _quote(text: str, max_chars: int) -> str:
-    """Return a text in Python quotes; the note that it is truncated follows the quotes."""
-    length_note = f"…({len(text):,} characters)" if len(text) > max_chars else ""
+    """Return a text in Python quotes; if it is truncated, its length follows the quotes."""
+    length_note = _format_length(text) if len(text) > max_chars else ""
     return INVISIBLE_CHARS.sub(_escape_char, repr(text[:max_chars])) + length_note
 
 
@@ -428,4 +475,8 @@ def _escape_char(match: re.Match[str]) -> str:
 
 
 def _truncate(text: str, max_chars: int) -> str:
-    return text if len(text) <= max_chars else f"{text[:max_chars]}…({len(text):,} characters)"
+    return text if len(text) <= max_chars else f"{text[:max_chars]}{_format_length(text)}"
+
+
+def _format_length(text: str) -> str:
+    return _("…({count:,} characters)").format(count=len(text))

@@ -1,4 +1,4 @@
-"""The table of native tasks, by the names that --task takes."""
+"""Define the table of native tasks by the names that --task takes."""
 
 from collections.abc import Mapping
 

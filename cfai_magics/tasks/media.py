@@ -1,10 +1,11 @@
-"""The native tasks with images and sounds: image, speech, transcribe, describe."""
+"""Define the native tasks with images and audio: image, speech, transcribe, describe."""
 
 from collections.abc import Callable
 
 from ..chat.attachments import AttachmentKind
 from ..display.tables import MimeBundle
 from ..errors import InvalidOptionError
+from ..i18n import _, mark, ngettext
 from ..media.generated import AUDIO_FORMATS, GeneratedImage, audio_mime
 from ..types.messages import Answer
 from ..types.results import TaskResult
@@ -31,7 +32,7 @@ from .spec import (
 from .task_input import TaskInput
 
 AUDIO_ATTACHMENT = AttachmentKind(
-    "--task transcribe", f"Name a file, an address or a variable with {AUDIO_FORMATS}."
+    "--task transcribe", mark("Give a file, a URL or a variable with audio, such as talk.mp3.")
 )
 
 
@@ -56,9 +57,13 @@ def _format_image_amount(task_request: TaskRequest, task_result: TaskResult) -> 
     size = (
         media.size_text
         if isinstance(media, GeneratedImage)
-        else "×".join(map(_format_number, sides)) + " pixels"
+        else _("{size} pixels").format(size="×".join(map(_format_number, sides)))
     )
-    return f"{size}, {units.steps} steps" if has_known_steps(task_request) else size
+    if not has_known_steps(task_request):
+        return size
+    return ngettext("{size}, {count} step", "{size}, {count} steps", units.steps).format(
+        size=size, count=units.steps
+    )
 
 
 def _format_number(value: object) -> str:
@@ -75,8 +80,9 @@ def _format_speech_amount(task_request: TaskRequest, task_result: TaskResult) ->
         if task_result.result or task_result.content
         else None
     )
-    length = f" → {audio.size_text}" if audio and audio.size_text else ""
-    return f"{work_units(task_request).characters:,} characters{length}"
+    count = work_units(task_request).characters
+    text = ngettext("{count:,} character", "{count:,} characters", count).format(count=count)
+    return f"{text} → {audio.size_text}" if audio and audio.size_text else text
 
 
 def _media_output_parser(field_name: str) -> Callable[[TaskResult, TaskInput], TaskOutput]:
@@ -95,18 +101,23 @@ def _render_media(answer: Answer) -> MimeBundle:
 def _build_transcription_request(model: str, task_input: TaskInput) -> TaskRequest:
     ((name, audio), *extra_files) = task_input.load_files(AUDIO_ATTACHMENT)
     if extra_files:
-        raise InvalidOptionError("--task transcribe hears one sound a cell", "Name one.")
+        raise InvalidOptionError(
+            _("--task transcribe takes one audio file per cell"), _("Name only one file.")
+        )
     content_type = audio_mime(audio)
     if not content_type:
         raise InvalidOptionError(
-            f"{name} is no sound that is known", f"It has to be {AUDIO_FORMATS}."
+            _("{name} is not audio in a supported format").format(name=name),
+            _("Use {formats}.").format(formats=_(AUDIO_FORMATS)),
         )
     return transcription_request(model, audio, content_type, task_input.fields)
 
 
 def _format_audio_amount(task_request: TaskRequest, task_result: TaskResult) -> str:
     seconds = work_units(task_request, task_result).seconds
-    return f"{seconds:,.1f} s of sound" if seconds else "a sound of unknown length"
+    if not seconds:
+        return _("audio of unknown length")
+    return _("{seconds:,.1f} s of audio").format(seconds=seconds)
 
 
 def _parse_transcript_output(task_result: TaskResult, _task_input: TaskInput) -> TaskOutput:
@@ -116,7 +127,9 @@ def _parse_transcript_output(task_result: TaskResult, _task_input: TaskInput) ->
 def _build_description_request(model: str, task_input: TaskInput) -> TaskRequest:
     images = task_input.images
     if len(images) != 1:
-        raise InvalidOptionError("--task describe needs one image", "Name it with --image.")
+        raise InvalidOptionError(
+            _("--task describe needs one image"), _("Name the image with --image.")
+        )
     max_tokens_field = (
         {"max_tokens": task_input.options.max_tokens} if task_input.options.max_tokens else {}
     )
@@ -166,6 +179,8 @@ DESCRIBE_TASK = TaskSpec(
     constant_model("llava-1.5-7b-hf"),
     _build_description_request,
     _parse_description_output,
-    file_count("image", "images"),
+    file_count(
+        lambda count: ngettext("{count:,} image", "{count:,} images", count).format(count=count)
+    ),
     allowed_options=frozenset({"image", "max_tokens"}),
 )

@@ -1,4 +1,4 @@
-"""Describe one kind of native task: its options, request, parsing and rendering."""
+"""Describe a kind of native task: its options, request, parser and rendering."""
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -7,6 +7,7 @@ from typing import Any
 
 from ..display.tables import MimeBundle
 from ..errors import InvalidOptionError
+from ..i18n import _, ngettext
 from ..session.session import Session
 from ..types.messages import Answer
 from ..types.results import TaskResult
@@ -17,7 +18,7 @@ from .task_input import TaskInput
 
 @dataclass(frozen=True, slots=True)
 class TaskOutput:
-    """A parsed reply: its text, the value for `Answer.parsed`, and notes for the user."""
+    """A parsed response: its text, the value for `Answer.parsed`, and notes for the user."""
 
     text: str
     parsed: Any = None
@@ -25,7 +26,7 @@ class TaskOutput:
 
 
 def build_send_kwargs(task_request: TaskRequest) -> dict[str, Any]:
-    """Return the keyword arguments for Session.run that say how the payload is sent."""
+    """Return the keyword arguments for Session.run that define how the payload is sent."""
     return {"content_type": task_request.content_type, "files": task_request.files}
 
 
@@ -45,11 +46,18 @@ def _send_task(
 class TaskSpec:
     """One kind of native task.
 
-    `get_catalog_tasks` returns its task names in the catalog, and `get_default_model` the model
-    to use if the cell names none. `allowed_options` are its options besides the common ones.
-    `build_request` builds the request from the input, `send` sends it, `parse_output` parses the
-    reply. `format_amount` formats how much work it is, in the unit of the task. `render` returns
-    the MIME bundle of an answer.
+    Attributes:
+        name: The name that --task takes.
+        get_catalog_tasks: Return the task's names in the catalog.
+        get_default_model: Return the model that is used without -m.
+        build_request: Build the request from the model's name and the input.
+        parse_output: Parse the response.
+        format_amount: Format the amount of work, in the unit of the task.
+        render: Return the MIME bundle of an answer.
+        allowed_options: The options in addition to the common ones.
+        send: Send the request.
+        can_run_locally: Whether a model on this machine can run the task.
+        has_media_output: Whether the output is an image or audio.
     """
 
     name: str
@@ -61,7 +69,7 @@ class TaskSpec:
     render: Callable[[Answer], MimeBundle] | None = None
     allowed_options: frozenset[str] = frozenset()
     send: Callable[[Session, TaskRequest, OnRetry, float | None], TaskResult] = _send_task
-    can_run_locally: bool = False  # whether a model on this machine can run it
+    can_run_locally: bool = False
     has_media_output: bool = False
 
 
@@ -76,28 +84,34 @@ def constant_tasks(*task_names: str) -> Callable[[Namespace], frozenset[str]]:
 
 
 def format_tokens(task_request: TaskRequest, task_result: TaskResult) -> str:
-    """Return the tokens of a task as text, with "about" if the reply does not report them."""
+    """Return the tokens of a task as text, with "about" if the response does not report them.
+
+    Without a token count, return the number of characters of the request.
+    """
     usage = task_result.usage
     if not usage.prompt_tokens:
-        return f"{work_units(task_request).characters:,} characters"
+        count = work_units(task_request).characters
+        return ngettext("{count:,} character", "{count:,} characters", count).format(count=count)
     is_reported = isinstance(task_result.result, Mapping) and "usage" in task_result.result
     completion_text = f"→{usage.completion_tokens:,}" if usage.completion_tokens else ""
-    return f"{'' if is_reported else 'about '}{usage.prompt_tokens:,}{completion_text} tokens"
+    message = _("{count} tokens") if is_reported else _("about {count} tokens")
+    return message.format(count=f"{usage.prompt_tokens:,}{completion_text}")
 
 
-def file_count(singular: str, plural: str) -> Callable[[TaskRequest, TaskResult], str]:
-    """Return a `format_amount` function that counts the files of a request with these nouns."""
-    return lambda task_request, _task_result: (
-        f"1 {singular}"
-        if len(task_request.files or "1") == 1
-        else f"{len(task_request.files or ''):,} {plural}"
-    )
+def file_count(format_count: Callable[[int], str]) -> Callable[[TaskRequest, TaskResult], str]:
+    """Return a `format_amount` function that counts the files of a request."""
+    return lambda task_request, _task_result: format_count(len(task_request.files or "1"))
 
 
 def require_text(task_input: TaskInput) -> str:
-    """Return the cell's text; raise InvalidOptionError if it is empty."""
+    """Return the cell's text.
+
+    Raises:
+        InvalidOptionError: The text is empty.
+    """
     if not task_input.text:
         raise InvalidOptionError(
-            f"--task {task_input.options.task} has no text", "Write it below the line."
+            _("--task {task} needs a text").format(task=task_input.options.task),
+            _("Write the text below the %%cfai line."),
         )
     return task_input.text

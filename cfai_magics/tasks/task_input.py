@@ -9,6 +9,7 @@ from typing import Any
 from ..chat.attachments import AttachmentKind, load_file, load_image, load_value
 from ..chat.frontend import Frontend
 from ..errors import InvalidOptionError
+from ..i18n import _
 from ..media.images import Image
 from ..prompt.builder import Evaluate, build_user_message
 from ..prompt.serialize import SizeLimits, is_missing, to_text
@@ -18,16 +19,26 @@ OPTION_BY_RESERVED_FIELD = {"stream": "--no-stream", "model": "-m", "messages": 
 
 
 def parse_params(options: Namespace) -> dict[str, Any]:
-    """Return the fields that -p adds to a request; raise InvalidOptionError for an invalid one."""
+    """Return the fields that -p adds to a request.
+
+    Raises:
+        InvalidOptionError: A field is not K=V, or has an option of its own.
+    """
     return dict(map(_parse_param, options.param or ()))
 
 
 def _parse_param(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise InvalidOptionError(f"-p {text} is not K=V", "Write for example -p top_k=40.")
+        raise InvalidOptionError(
+            _("-p {text} does not have the form K=V").format(text=text),
+            _("Example: {option}").format(option="-p top_k=40"),
+        )
     if key in OPTION_BY_RESERVED_FIELD:
-        raise InvalidOptionError(f"-p {key} is not taken", f"Use {OPTION_BY_RESERVED_FIELD[key]}.")
+        raise InvalidOptionError(
+            _("-p can't set {field}").format(field=key),
+            _("Use {option}.").format(option=OPTION_BY_RESERVED_FIELD[key]),
+        )
     try:
         return key, json.loads(value)
     except ValueError:
@@ -36,7 +47,7 @@ def _parse_param(text: str) -> tuple[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class TaskInput:
-    """The input in a cell with --task; `fields` are the fields of -p."""
+    """The input of a cell with --task; `fields` are those of -p."""
 
     frontend: Frontend
     prompt: str
@@ -54,17 +65,19 @@ class TaskInput:
 
     @property
     def text(self) -> str:
-        """The cell's text with the values of its {{…}}."""
+        """The cell's text with the values of its template fields."""
         user_message = build_user_message(self.prompt, self._evaluate, lambda: self._limits)
         if any(part.image for part in user_message.parts):
             raise InvalidOptionError(
-                "This task takes a text, and no image in {{…}}", "Use --image."
+                # The braces are part of the message, so it has no format call.
+                _("This task takes only text in {{…}}, not an image"),
+                _("Add the image with --image."),
             )
         return "".join(part.text for part in user_message.parts).strip()
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """One text per line; a {{list}} on a line of its own adds one text per element."""
+        """One text per line; a {{list}} on its own line adds one text per element."""
         rows = [""]
         for piece in self._template_pieces():
             if not isinstance(piece, Field):
@@ -99,7 +112,8 @@ class TaskInput:
         files = tuple(self._iter_files(attachment_kind))
         if not files:
             raise InvalidOptionError(
-                f"{attachment_kind.option_label}: nothing is named", attachment_kind.hint
+                _("{option}: the cell names no file").format(option=attachment_kind.option_label),
+                _(attachment_kind.hint),
             )
         return files
 
@@ -115,15 +129,18 @@ class TaskInput:
 
 
 def _iter_texts(name: str, items: Sequence[Any]) -> Iterator[str]:
-    """Yield each item as text; raise InvalidOptionError for a missing value (None, NaN)."""
+    """Yield each item as text; raise InvalidOptionError if one is missing (None, NaN)."""
     for index, item in enumerate(items):
         if is_missing(item):
-            raise InvalidOptionError(f"{name}: item {index} has no value", "Leave it out.")
+            raise InvalidOptionError(
+                _("{name}: item {index} has no value").format(name=name, index=index),
+                _("Remove the item."),
+            )
         yield str(item)
 
 
 def to_list(value: Any) -> Sequence[Any] | None:
-    """Return the elements of a list, set, one-dimensional array or series, else None."""
+    """Return the elements of a list, set, 1-D array or series; None for other values."""
     if isinstance(value, list | tuple | set | frozenset):
         return list(value)
     shape = getattr(value, "shape", None)  # numpy, pandas, polars

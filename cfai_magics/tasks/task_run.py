@@ -10,6 +10,7 @@ from ..chat.frontend import AnswerDisplay, Frontend
 from ..display.preview import REPLAY_NOTE, TaskPreview, redact_for_display
 from ..display.tables import format_neurons, format_retry_message
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
+from ..i18n import _
 from ..media.generated import GeneratedMedia, write_file
 from ..pricing.catalog import MAX_LISTED_MODELS
 from ..pricing.prices import format_unit_prices
@@ -37,7 +38,7 @@ COMMON_OPTIONS = {
     "param",
     "prompt",
 }
-# Flags that differ from the option name.
+# Flags that differ from the name of the option in the namespace.
 FLAG_BY_OPTION = {
     "source": "--from",
     "target": "--to",
@@ -48,7 +49,7 @@ FLAG_BY_OPTION = {
 
 
 class TaskRun(NamedTuple):
-    """One native task, ready to be sent."""
+    """One native task, ready to be sent; `output_path` is the file of --save."""
 
     frontend: Frontend
     task: TaskSpec
@@ -60,18 +61,18 @@ class TaskRun(NamedTuple):
 
     @property
     def amount_text(self) -> str:
-        """How much work the request is, in the unit of the task, before it is sent."""
+        """The amount of work of the request, in the unit of the task."""
         return self.task.format_amount(self.task_request, TaskResult())
 
     @property
     def price_text(self) -> str:
-        """The most that the request may cost, as text, or that no price is known."""
+        """The maximum cost of the request as text."""
         cost = self.frontend.session.accounting.estimate_task_cost(self.model, self.task_request)
         if self.frontend.session.backend.is_local:
-            return "no neurons"
-        return (
-            f"at most {format_neurons(cost.high)} neurons estimated" if cost else "no known price"
-        )
+            return _("no neurons")
+        if cost is None:
+            return _("unknown price")
+        return _("at most {neurons} neurons (estimated)").format(neurons=format_neurons(cost.high))
 
     @property
     def _is_recorded(self) -> bool:
@@ -87,14 +88,17 @@ class TaskRun(NamedTuple):
         )
         if not self._is_recorded:
             display.show_status(
-                f"Waiting for {self.model.short_name}: {self.amount_text}, {self.price_text}."
+                _("Waiting for {model}: {amount}, {price}.").format(
+                    model=self.model.short_name, amount=self.amount_text, price=self.price_text
+                )
             )
         try:
             answer = self._get_answer(display)
         except KeyboardInterrupt:
             display.end(None)
             raise InterruptedAnswerError(
-                "Interrupted before anything had come", "It may be billed all the same."
+                _("Interrupted before the response was received"),
+                _("The request may be billed anyway."),
             ) from None
         except CfaiError:
             display.end(None)
@@ -105,8 +109,10 @@ class TaskRun(NamedTuple):
         return answer
 
     def preview(self) -> TaskPreview:
-        """Return what would be sent and the estimated cost, without sending anything."""
-        fields = dict(self.task_request.fields) or f"{len(self.task_request.payload):,} bytes"
+        """Return the request and its estimated cost, without sending it."""
+        fields = dict(self.task_request.fields) or _("{count:,} bytes").format(
+            count=len(self.task_request.payload)
+        )
         estimate_notes = self.frontend.session.accounting.estimate_notes
         cost = self.frontend.session.accounting.estimate_task_cost(self.model, self.task_request)
         body = {"model": self.model.name, "input": redact_for_display(fields, redact_tokens)}
@@ -116,7 +122,7 @@ class TaskRun(NamedTuple):
             format_unit_prices(self.model),
             estimate_notes(self.model, cost, self.max_neurons),
         )
-        notes = (REPLAY_NOTE,) if self._is_recorded else notes
+        notes = (_(REPLAY_NOTE),) if self._is_recorded else notes
         return TaskPreview(body, self.amount_text, self.price_text, prices, notes)
 
     def _get_answer(self, display: AnswerDisplay) -> Answer:
@@ -146,15 +152,15 @@ class TaskRun(NamedTuple):
         return self.task.send(self.frontend.session, self.task_request, on_retry, self.max_neurons)
 
     def _save_output(self, answer: Answer) -> Answer:
-        """Write the output to the file of --save, and return the answer with a note on that."""
+        """Write the output to the file of --save; return the answer with a note on the file."""
         if not self.output_path:
             return answer
         output = answer.parsed
         data = output.data if isinstance(output, GeneratedMedia) else answer.text.encode()
         try:
-            note = f"Saved as {write_file(data, self.output_path)}."
-        except InvalidOptionError as error:  # the output is billed: it is still shown and stored
-            note = str(error)
+            note = _("Saved as {path}.").format(path=write_file(data, self.output_path))
+        except InvalidOptionError as error:
+            note = str(error)  # the output is billed, so the user still receives it
         return replace(answer, notes=(*answer.notes, note))
 
 
@@ -163,13 +169,22 @@ def prepare_task(
 ) -> TaskRun:
     """Return the native task of a cell with --task, ready to be sent.
 
-    `given_options` are the options that the user typed. Raises InvalidOptionError if an option,
-    the model or the input does not fit the task.
+    Args:
+        frontend: The front end of the cell.
+        prompt: The text of the cell.
+        options: The parsed options.
+        given_options: The names of the options that the user typed.
+
+    Raises:
+        InvalidOptionError: An option, the model or the input is not valid for the task.
     """
     task = TASKS[options.task]
     _reject_options(set(given_options) - COMMON_OPTIONS - task.allowed_options, task)
     if task.has_media_output and frontend.notebook_state is None and not options.save:
-        raise InvalidOptionError(f"--task {task.name} needs a file here", "Name it: --save FILE.")
+        raise InvalidOptionError(
+            _("In a shell, --task {task} needs a file for its output").format(task=task.name),
+            _("Add --save FILE."),
+        )
     task_input = TaskInput(frontend, prompt, options, parse_params(options))
     model = _resolve_model(frontend, task, options)
     task_request = task.build_request(
@@ -182,15 +197,17 @@ def prepare_task(
 
 
 def _check_backend(session: Session, task: TaskSpec, task_request: TaskRequest) -> None:
-    """Raise InvalidOptionError if the server can't run the task and no recording has it."""
+    """Raise InvalidOptionError if the backend can't run the task and it is not recorded."""
     if session.backend.is_cloudflare or task.can_run_locally:
         return
     if session.resolver.is_task_recorded(
         task_request.model, task_request.payload, build_send_kwargs(task_request)
     ):
-        return  # it is replayed, so no server is needed
-    hint = "%cfai status shows which server answers; %cfai local off ends the one here."
-    raise InvalidOptionError(f"--task {task.name} is for Workers AI alone", hint)
+        return  # a replay needs no server
+    raise InvalidOptionError(
+        _("--task {task} works only with Workers AI").format(task=task.name),
+        _("%cfai status shows the server in use; %cfai local off turns off the local model."),
+    )
 
 
 def _reject_options(unsupported: set[str], task: TaskSpec) -> None:
@@ -199,14 +216,16 @@ def _reject_options(unsupported: set[str], task: TaskSpec) -> None:
         return
     name = min(unsupported)
     flag = FLAG_BY_OPTION.get(name, f"--{name.replace('_', '-')}")
-    message = f"--task {task.name} takes no {flag}"
-    raise InvalidOptionError(message, "Leave it out; -p adds fields of the model's own.")
+    raise InvalidOptionError(
+        _("--task {task} can't be combined with {option}").format(task=task.name, option=flag),
+        _("Remove that option; -p adds fields that only this model has."),
+    )
 
 
 def _resolve_fingerprint_model(
     session: Session, task: TaskSpec, options: Namespace, model: Model
 ) -> str:
-    """Return the model name for the request fingerprint: never that of a local model."""
+    """Return the model name for the fingerprint: the requested one, not that of a local model."""
     if not (session.backend.is_local and task.can_run_locally):
         return model.name
     (requested,) = options.model or (task.get_default_model(options),)
@@ -214,10 +233,16 @@ def _resolve_fingerprint_model(
 
 
 def _resolve_model(frontend: Frontend, task: TaskSpec, options: Namespace) -> Model:
-    """Return the requested or default model; InvalidOptionError if it is for another task."""
+    """Return the requested or default model.
+
+    Raises InvalidOptionError if the model is for another task.
+    """
     requested, *others = options.model or ("",)
     if others:
-        raise InvalidOptionError(f"--task {task.name} asks one model", "Name one with -m.")
+        raise InvalidOptionError(
+            _("--task {task} takes one model").format(task=task.name),
+            _("Name only one model with -m."),
+        )
     if task.can_run_locally and not frontend.session.backend.is_cloudflare:
         return frontend.session.resolve_model(requested or task.get_default_model(options))
     if task.get_default_model(options) == TO_MARKDOWN_MODEL.name:
@@ -235,6 +260,10 @@ def _resolve_model(frontend: Frontend, task: TaskSpec, options: Namespace) -> Mo
         if model.task in task_names and not model.deprecation_date
     ]
     raise InvalidOptionError(
-        f"{resolved_model.short_name} is for {resolved_model.task}, not for --task {task.name}",
-        f"These are: {', '.join(suggestions[:MAX_LISTED_MODELS])}.",
+        _("{model} is a model for {model_task}, not for --task {task}").format(
+            model=resolved_model.short_name, model_task=resolved_model.task, task=task.name
+        ),
+        _("Models for this task: {models}.").format(
+            models=", ".join(suggestions[:MAX_LISTED_MODELS])
+        ),
     )

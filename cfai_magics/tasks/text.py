@@ -1,4 +1,4 @@
-"""The native tasks with texts: translate, embed, classify, rerank, markdown."""
+"""Define the native tasks with texts: translate, embed, classify, rerank, markdown."""
 
 import mimetypes
 from argparse import Namespace
@@ -9,6 +9,7 @@ from ..chat.attachments import AttachmentKind
 from ..display.heatmap import HeatMap
 from ..display.tables import MimeBundle, Table
 from ..errors import InvalidOptionError
+from ..i18n import _, mark, ngettext
 from ..session.session import EMBEDDING_MODEL, Session
 from ..session.task_calls import TO_MARKDOWN_MODEL
 from ..types.messages import Answer
@@ -36,7 +37,7 @@ from .spec import (
 from .task_input import TaskInput
 
 DOCUMENT_ATTACHMENT = AttachmentKind(
-    "--task markdown", "Name a file, an address or a variable with bytes a line."
+    "--task markdown", mark("Give one file, URL or variable with bytes per line.")
 )
 SCORE_FORMAT = "{:.3f}"
 RERANKER_MARK, RANKING_EMBEDDER_SUFFIX = "rerank", "/bge-m3"  # in the names of models
@@ -46,7 +47,8 @@ def _build_translation_request(model: str, task_input: TaskInput) -> TaskRequest
     languages = task_input.options.source, task_input.options.target
     if not all(languages):
         raise InvalidOptionError(
-            "--task translate needs both languages", "Write for example --from en --to de."
+            _("--task translate needs both languages"),
+            _("Example: {option}").format(option="--from en --to de"),
         )
     return translation_request(model, require_text(task_input), languages, task_input.fields)
 
@@ -58,9 +60,14 @@ def _parse_translation_output(task_result: TaskResult, _task_input: TaskInput) -
 def _build_classification_request(model: str, task_input: TaskInput) -> TaskRequest:
     images = task_input.images
     if len(images) > 1:
-        raise InvalidOptionError("--task classify looks at one image", "Name one.")
+        raise InvalidOptionError(
+            _("--task classify takes one image"), _("Name only one image with --image.")
+        )
     if RERANKER_MARK in model:
-        raise InvalidOptionError(f"{model} ranks texts, and classifies none", "Use --task rerank.")
+        raise InvalidOptionError(
+            _("{model} ranks texts and can't classify them").format(model=model),
+            _("Use --task rerank."),
+        )
     return classification_request(
         model, images[0] if images else require_text(task_input), task_input.fields
     )
@@ -68,17 +75,21 @@ def _build_classification_request(model: str, task_input: TaskInput) -> TaskRequ
 
 def _parse_classification_output(task_result: TaskResult, task_input: TaskInput) -> TaskOutput:
     rows = parse_labels(task_result)
-    notes = ("The image alone was sent, and not the text.",) if task_input.options.image else ()
+    notes = (_("Only the image was sent, not the text."),) if task_input.options.image else ()
     return TaskOutput(str(_build_table(rows)), rows, notes)
 
 
 def _build_ranking_request(model: str, task_input: TaskInput) -> TaskRequest:
     if RERANKER_MARK not in model and not model.endswith(RANKING_EMBEDDER_SUFFIX):
-        raise InvalidOptionError(f"{model} ranks no texts", "bge-reranker-base and bge-m3 do.")
+        raise InvalidOptionError(
+            _("{model} can't rank texts").format(model=model),
+            _("Use {models}.").format(models="bge-reranker-base, bge-m3"),
+        )
     query, *texts = task_input.texts or ("",)
     if not texts:
         raise InvalidOptionError(
-            "--task rerank needs a question and texts", "The question first, then a text a line."
+            _("--task rerank needs a query and texts"),
+            _("Write the query on the first line, then one text per line."),
         )
     return ranking_request(model, query, texts, task_input.fields)
 
@@ -96,7 +107,7 @@ def _build_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _format_cell(value: Any) -> str:
-    if isinstance(value, Mapping):  # a box
+    if isinstance(value, Mapping):  # a bounding box
         return ", ".join(f"{name} {side}" for name, side in value.items())
     return SCORE_FORMAT.format(value) if isinstance(value, float) else str(value)
 
@@ -172,11 +183,9 @@ def _default_classifier(options: Namespace) -> str:
 
 
 def _format_classification_amount(task_request: TaskRequest, task_result: TaskResult) -> str:
-    return (
-        "1 image"
-        if isinstance(task_request.payload, bytes)
-        else format_tokens(task_request, task_result)
-    )
+    if isinstance(task_request.payload, bytes):
+        return ngettext("{count:,} image", "{count:,} images", 1).format(count=1)
+    return format_tokens(task_request, task_result)
 
 
 TRANSLATE_TASK = TaskSpec(
@@ -224,7 +233,11 @@ MARKDOWN_TASK = TaskSpec(
     constant_model(TO_MARKDOWN_MODEL.name),
     _build_conversion_request,
     _parse_conversion_output,
-    file_count("document", "documents"),
+    file_count(
+        lambda count: ngettext("{count:,} document", "{count:,} documents", count).format(
+            count=count
+        )
+    ),
     allowed_options=frozenset({"save"}),
     send=_send_conversion,
 )

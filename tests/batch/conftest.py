@@ -1,4 +1,4 @@
-"""Every test of maps has the session of the process to itself."""
+"""Give each test of maps its own session of the process."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from cfai_magics.session.session import Session
 
 @pytest.fixture(autouse=True)
 def _alone(own_session: None) -> None:
-    """No map finds the session of another."""
+    """Close the session of the process after each test."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the tests of maps share."""
+"""Helpers of the tests of maps."""
 
 import sqlite3
 from pathlib import Path

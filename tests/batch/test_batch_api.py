@@ -1,4 +1,4 @@
-"""A map as a batch in the queue, which outlives the kernel."""
+"""Test maps with the Batch API, whose batches outlive the kernel."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`map`: one prompt over many rows, priced before, asked once each, resumed after a crash."""
+"""Test `map`: estimates, one request per distinct prompt, and resuming after a crash."""
 
 import builtins
 from pathlib import Path
@@ -35,10 +35,10 @@ def test_a_data_frame_comes_back_with_answer_error_and_neurons(account: Standin)
     assert list(found.index) == [7, 7, 8, 9]
     assert list(found["answer"])[:3] == ["good", "bad", "good"]
     assert found["answer"].iloc[3] is None
-    assert found["error"].iloc[3] == "text has no value here, so nothing was asked"
+    assert found["error"].iloc[3] == "text has no value in this row; no request was sent"
     assert found["neurons"].sum() == pytest.approx(account.billed)
     assert asked(account) == ["1? fine {'a': 1}", "2? awful {'a': 1}", "3? fine {'a': 1}"]
-    assert "answer" not in frame.columns, "the data frame given is left as it is"
+    assert "answer" not in frame.columns, "the given data frame is unchanged"
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_answers_by_a_schema_are_values_and_others_are_errors(
     found = cfai_magics.map("City {text}", ["1", "2"], schema=schema, concurrency=1)
     wanted = City(name="Bonn") if schema is City else {"name": "Bonn"}
     assert [row["answer"] for row in found] == [wanted, None]
-    assert "does not fit the schema" in found[1]["error"]
+    assert "does not match the schema" in found[1]["error"]
     again = cfai_magics.map("City {text}", ["1", "2"], schema=schema)
     assert again[0]["answer"] == wanted
-    assert len(account.requests) == 3, "only what did not fit is asked again"
+    assert len(account.requests) == 3, "only the prompt without a valid answer is sent again"
 
 
 def test_a_model_that_refuses_the_schemas_field_is_asked_without(account: Standin) -> None:
@@ -95,22 +95,22 @@ def test_a_model_that_refuses_the_schemas_field_is_asked_without(account: Standi
     assert fields == [True, False, False, False]
 
 
-# --- what does not fit
+# --- invalid arguments
 
 
 @pytest.mark.parametrize(
     ("template", "data", "more", "told"),
     [
-        ("No place", ["a"], {}, "has no place for a column"),
-        ("{txt}", ["a"], {}, "{txt} is none of the columns. There are: text."),
-        ("{text}", "a", {}, "a value of type str holds no rows"),
-        ("{text}", 7, {}, "a value of type int holds no rows"),
-        ("{answer}", [{"answer": "a"}], {}, "There is a column answer already"),
+        ("No place", ["a"], {}, "has no placeholder for a column"),
+        ("{txt}", ["a"], {}, "{txt} is not a column of the data. Columns: text."),
+        ("{text}", "a", {}, "a value of type str has no rows"),
+        ("{text}", 7, {}, "a value of type int has no rows"),
+        ("{answer}", [{"answer": "a"}], {}, "The data already has a column answer"),
         ("{text}", ["a"], {"concurrency": 0}, "concurrency=0"),
         ("{text}", ["a"], {"temprature": 1}, "map() has no argument temprature"),
-        ("{text}", ["a"], {"schema": 7}, "neither a dict nor a pydantic model"),
+        ("{text}", ["a"], {"schema": 7}, "not a dict, a pydantic model or a JSON file"),
         ("{text}", ["a"], {"model": "gpt-6"}, "The model 'gpt-6' is not in the list"),
-        ("{text}", ["a"], {"queue": True}, "gemma-4-26b-a4b-it takes no batches"),
+        ("{text}", ["a"], {"queue": True}, "gemma-4-26b-a4b-it does not support the Batch API"),
         ("{text}", ["a"], {"max_neurons": 0}, "max_neurons=0 is not a positive number"),
     ],
 )
@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_told_and_nothing_is_sent(
     assert account.requests == ()
 
 
-# --- the price first
+# --- estimates and confirmation
 
 
 def test_the_price_is_told_before_and_the_cost_after(
@@ -131,8 +131,8 @@ def test_the_price_is_told_before_and_the_cost_after(
 ) -> None:
     cfai_magics.map("Is it {text}?", ["a", "b", "a", None], max_tokens=9)
     told = capsys.readouterr().err
-    assert told.startswith("4 rows, 2 different prompts, 1 rows without a value. gemma-4-26b")
-    assert "neurons estimated, with at most 9 tokens an answer." in told
+    assert told.startswith("4 rows, 2 distinct prompts, 1 row without a value. gemma-4-26b")
+    assert "neurons, at most 9 tokens per answer." in told
     assert f"{account.billed:.1g}" in told
     assert "maps.sqlite; %cfai map clear deletes them." in told
 
@@ -168,7 +168,7 @@ def test_above_a_limit_it_is_asked_whether_to_go_on(
     else:
         with pytest.raises(InterruptedAnswerError, match="Nothing was sent"):
             cfai_magics.map("Is it {text}?", ["a", "b"], max_tokens=9)
-    assert questions == ["This may cost up to 1.1 neurons. Go on? [y/N] "]
+    assert questions == ["This may cost up to 1.1 neurons. Continue? [y/N] "]
     assert len(account.requests) == (2 if said == "y" else 0)
 
 
@@ -180,7 +180,7 @@ def test_where_nobody_can_be_asked_a_limit_is_asked_for(
 
     session.settings.confirm_neurons = 0.5
     monkeypatch.setattr(builtins, "input", nobody)
-    with pytest.raises(InvalidOptionError, match=r"give max_neurons=N or confirm=False"):
+    with pytest.raises(InvalidOptionError, match=r"set max_neurons=N or confirm=False"):
         cfai_magics.map("Is it {text}?", ["a", "b"], max_tokens=9)
     assert account.requests == ()
     cfai_magics.map("Is it {text}?", ["a", "b"], max_tokens=9, max_neurons=2)

@@ -1,4 +1,4 @@
-"""Several rows at once: kept as they come, so that only what is missing is asked again."""
+"""Test concurrent rows: answers are cached at once, so a rerun sends only the missing ones."""
 
 import signal
 import subprocess
@@ -58,7 +58,7 @@ def test_after_a_crash_only_what_is_missing_is_asked(account: Standin) -> None:
     cfai_magics.map("Classify: {text}", rows[:3], max_tokens=9, fresh=True)
     assert len(account.requests) == 40 - kept + 3
     cfai_magics.map("Classify: {text}", rows[:3], max_tokens=9, temperature=1)
-    assert len(account.requests) == 40 - kept + 6, "another temperature is another question"
+    assert len(account.requests) == 40 - kept + 6, "another temperature makes another prompt"
 
 
 def test_an_interrupt_stops_all_at_once_and_the_next_run_goes_on(
@@ -74,13 +74,13 @@ def test_an_interrupt_stops_all_at_once_and_the_next_run_goes_on(
         kernel.until_shown(running, "1 of 4")
         cell = kernel.interrupt(running)
         assert cell.ename == "InterruptedAnswerError"
-        assert "Interrupted when 1 were answered. Run the same again" in cell.traceback[0]
+        assert "Interrupted after 1 prompt. Run the same map again" in cell.traceback[0]
         assert account.wait_for(lambda c: c.disconnects == 3)
         account.switch(answer="good", tokens_per_second=0)
         account.clear()
         told = kernel.run(f"print([row['answer'] for row in {call}])").text
         assert "['good', 'good', 'good', 'good']" in told
-        assert "1 answered before" in told
+        assert "1 already answered" in told
         assert asked(account) == ["Is it b?", "Is it c?", "Is it d?"]
         statuses = kernel.run(
             "calls = cfai.api.get_current_session().accounting.ledger.history.iter_calls()\n"
@@ -95,7 +95,7 @@ def test_an_error_that_all_would_meet_ends_it_and_keeps_what_came(
 ) -> None:
     account.switch(answer=opinion, daily_neurons=0.2)
     rows = [f"review {number}" for number in range(30)]
-    with pytest.raises(DailyQuotaError, match="Run the same again for the rest"):
+    with pytest.raises(DailyQuotaError, match="Run the same map again for the rest"):
         cfai_magics.map("Classify: {text}", rows, max_tokens=9, concurrency=1)
     sent = len(account.requests)
     assert kept_answers() == sent - 1 < 29
@@ -133,7 +133,7 @@ def test_prompts_stand_in_no_file_and_clearing_leaves_nothing(
 
 
 def test_no_thread_starts_before_the_results_are_read() -> None:
-    """So an interrupt always falls into the `with` block, whose end stops the threads."""
+    """An interrupt always occurs inside the `with` block, whose exit stops the threads."""
     begun: list[int] = []
     with WorkerPool(2, [1, 2], begun.append, lambda: None) as crew:
         assert begun == []

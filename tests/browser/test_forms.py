@@ -76,7 +76,7 @@ def test_each_form_is_shown_as_what_it_is(lesson: NotebookPage, account: Standin
     account.switch(answer="```python\nprint(6 * 7)\n```")
     count = lesson.page.locator(".jp-CodeCell").count()
     lesson.run(1)
-    lesson.wait_for_text(1, "The code is in a new cell below, not run")
+    lesson.wait_for_text(1, "The code is in the new cell below")
     new = lesson.page.locator(".jp-CodeCell").nth(2)
     new.get_by_text("print(6 * 7)").first.wait_for(timeout=60_000)
     assert lesson.page.locator(".jp-CodeCell").count() == count + 1

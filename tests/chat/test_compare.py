@@ -1,4 +1,4 @@
-"""Several models, temperatures and tries in a real kernel, side by side."""
+"""Test comparisons of models, temperatures and repetitions in a real kernel."""
 
 import itertools
 from collections.abc import Iterator
@@ -130,7 +130,7 @@ def test_a_dry_run_shows_all_requests_and_the_sum(kernel: Kernel, cloudflare: St
     one = kernel.run("%%cfai --dry-run --max-tokens 100\nWhy?").text
     cell = kernel.run("%%cfai --dry-run -n 3 --max-tokens 100\nWhy?").text
     assert cell.count('"max_tokens": 100') == 3
-    assert "3 requests; the tokens are those of one, the neurons of all." in cell
+    assert "3 requests. The tokens are those of one request, the neurons those of all." in cell
     high, all_high = (float(text.split(" neurons")[0].split()[-1]) for text in (one, cell))
     assert all_high == pytest.approx(3 * high, rel=0.05)
     assert cloudflare.requests == ()

@@ -1,4 +1,4 @@
-"""`--dry-run`: what a cell would send and cost, without sending it."""
+"""Test `--dry-run`: the request and its estimated cost, without sending it."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Text that is piped into `cfai ask`, and the words around it: one prompt, nothing lost."""
+"""Test that text piped into `cfai ask` and the words of the line make one prompt."""
 
 import io
 import os
@@ -63,7 +63,7 @@ REFUSED = {
     "only white space": ([], b" \n\n", "A question is required"),
     "the mark without text": (["-"], b"", "standard input is empty"),
     "the mark in a sentence without text": (["5", "-", "3"], b"\n", "standard input is empty"),
-    "two marks": (["-", "or", "-"], b"q", "is there twice"),
+    "two marks": (["-", "or", "-"], b"q", "can be used only once"),
     "latin-1": (["Why"], b"caf\xe9", "not UTF-8 text (byte 4)"),
     "utf-16": (["Why"], "hi".encode("utf-16"), "not UTF-8 text (byte 1)"),
     "a cut letter": (["Why"], "é".encode()[:1], "not UTF-8 text (byte 1)"),
@@ -107,7 +107,7 @@ def test_a_closed_input_is_none(account: Standin, words: list[str]) -> None:
     [
         pytest.param(["Why"], 0, "", id="words"),
         pytest.param([], 1, "A question is required", id="none"),
-        pytest.param(["-"], 1, "nothing is piped in", id="the mark"),
+        pytest.param(["-"], 1, "no text is piped in", id="the mark"),
     ],
 )
 def test_a_terminal_is_not_read(account: Standin, words: list[str], code: int, told: str) -> None:
@@ -217,7 +217,7 @@ def test_a_thread_is_named_by_an_equals_sign(
 ) -> None:
     assert main(["ask", *words]) == 0
     assert prompt_sent(account) == prompt
-    assert (f"Thread {thread}: this is turn 1" in capsys.readouterr().err) == bool(thread)
+    assert (f"Conversation {thread}, turn 1." in capsys.readouterr().err) == bool(thread)
 
 
 def test_a_cell_has_no_piped_text(account: Standin, shell: InteractiveShell) -> None:

@@ -1,4 +1,4 @@
-"""Functions of the notebook that a model calls, in a real kernel."""
+"""Test functions of the notebook that a model calls, in a real kernel."""
 
 import json
 from typing import Any
@@ -38,12 +38,12 @@ def cloudflare(module_cloudflare: Standin) -> Standin:
 
 @pytest.fixture
 def kernel(module_kernel: Kernel, cloudflare: Standin) -> Kernel:
-    module_kernel.run(FUNCTIONS)  # new functions, which nobody has approved
+    module_kernel.run(FUNCTIONS)  # new functions, not yet approved
     return module_kernel
 
 
 def told(cloudflare: Standin) -> list[Any]:
-    """Return what the last request had as results of calls."""
+    """Return the results of calls in the last request."""
     messages = cloudflare.requests[-1].json["messages"]
     return [each["content"] for each in messages if each["role"] == "tool"]
 
@@ -101,7 +101,7 @@ def test_every_call_of_an_answer_is_made_and_no_other(
     cloudflare.switch(raw_stream=[*frames, last(end), "data: [DONE]\n\n"])
     cell = kernel.run("%%cfai --tools add,multiply --allow-tools\nHi")
     assert told(cloudflare) == ["3", "7", "30"]
-    assert "3 calls" in cell.text
+    assert "function calls: 3" in cell.text
     assert "empty" not in cell.text
     assert kernel.run("print(calls)").text == "[(1, 2), (3, 4), ('multiply', 5, 6)]\n"
     sent = cloudflare.requests[-1].json["messages"][1]["tool_calls"]
@@ -170,7 +170,7 @@ def test_every_step_and_its_cost_is_shown_and_all_are_added_up(
     lines = cell.text.splitlines()
     assert [line.partition(" ")[0] for line in lines[:4]] == ["Step", "add(a=3,"] * 2
     assert "neurons billed" in lines[0]
-    assert "3 steps with 2 calls: these are the sums of all steps." in cell.text
+    assert "the total of all steps (steps: 3, function calls: 2)." in cell.text
     neurons, basis, tokens = kernel.run(
         "print(answer.neurons, answer.cost_basis, answer.usage.prompt_tokens)"
     ).text.split()
@@ -183,13 +183,13 @@ def test_the_user_is_asked_the_first_time_and_not_again(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     running = kernel.start("%%cfai --tools add\nWhat is 3 + 4?", stdin=True)
-    assert kernel.asked().startswith("May the model call add(a=3, b=4)?")
+    assert kernel.asked().startswith("Allow the model to call add(a=3, b=4)?")
     kernel.client.input("y")
     assert "add(a=3, b=4) → 7" in kernel.finish(running).text
     assert "add(a=3, b=4) → 7" in kernel.run("%%cfai --tools add\nAgain").text
     kernel.run(FUNCTIONS)
     running = kernel.start("%%cfai --tools add\nAnd now?", stdin=True)
-    assert "add" in kernel.asked(), "another function bears the name now"
+    assert "add" in kernel.asked(), "another function has the name now"
     kernel.client.input("yes")
     assert kernel.finish(running).ename == ""
 
@@ -212,7 +212,7 @@ def test_where_nobody_can_be_asked_one_line_says_what_to_do(
 ) -> None:
     cell = kernel.run("%%cfai --tools add,broken\nHi")
     assert cell.ename == "SetupError"
-    assert "whether the model may call add, broken" in cell.traceback[0]
+    assert "Calls of add, broken need your approval" in cell.traceback[0]
     assert "--allow-tools" in cell.traceback[0]
     assert cloudflare.requests == ()
 
@@ -248,7 +248,7 @@ def test_a_model_that_goes_on_calling_is_stopped(kernel: Kernel, cloudflare: Sta
     cloudflare.switch(tool_steps=99)
     cell = kernel.run("%%cfai --tools add --allow-tools --max-steps 3 -o part\nHi")
     assert cell.ename == "ToolStepsExceededError"
-    assert "After 3 steps the model still asks to call add" in cell.traceback[0]
+    assert "The model still calls add after 3 requests" in cell.traceback[0]
     assert len(cloudflare.requests) == 3
     assert kernel.run("print(len(calls), len(part.tool_results))").text == "2 2\n"
     kernel.run("%%cfai --tools add --allow-tools\nHi")
@@ -263,7 +263,7 @@ def test_an_interrupt_of_a_function_ends_the_question_and_keeps_what_was_used(
     kernel.until_shown(running, "asleep")
     cell = kernel.interrupt(running)
     assert cell.ename == "InterruptedAnswerError"
-    assert "while a function was called" in cell.traceback[0]
+    assert "while a function was running" in cell.traceback[0]
     assert kernel.run("print(part.finish_reason, part.cost_basis)").text == "interrupted billed\n"
 
 
@@ -292,7 +292,7 @@ def test_a_cells_limit_holds_for_all_steps_together(kernel: Kernel, cloudflare: 
     before = cloudflare.billed
     cell = kernel.run("%%cfai --tools add --allow-tools --max-neurons 6\nHi")
     assert cell.ename == "BudgetExceededError"
-    assert "No further step was sent." in cell.traceback[0]
+    assert "No further request was sent." in cell.traceback[0]
     assert cloudflare.billed - before <= 6
     assert len(cloudflare.requests) > 1
 
@@ -301,9 +301,9 @@ def test_a_cells_limit_holds_for_all_steps_together(kernel: Kernel, cloudflare: 
     ("line", "told"),
     [
         ("--tools nothing", "--tools nothing is no name here"),
-        ("--tools calls", "calls is no function but list"),
+        ("--tools calls", "calls is not a function: its type is list"),
         ("--tools add,add", "A function is named twice"),
-        ("--tools add -p tools=[]", "leave -p tools out"),
+        ("--tools add -p tools=[]", "remove -p tools"),
         ("--tools 'add(1, 2)'", "is no name of a function"),
         ("--tools add --schema add", "--tools and --schema exclude each other"),
         ("--tools add -n 2", "Functions are called for one answer"),
@@ -331,7 +331,7 @@ def test_a_dry_run_shows_the_functions_and_says_that_it_is_the_first_step(
     cell = kernel.run("%%cfai --tools add --dry-run\nHi")
     assert '"name": "add"' in cell.text
     assert "functions" in cell.text
-    assert "This is the first step: each call of a function leads to another" in cell.text
+    assert "This is the first of at most 8 requests: each function call adds one." in cell.text
     assert cloudflare.requests == ()
 
 

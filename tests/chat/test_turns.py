@@ -1,4 +1,4 @@
-"""Conversations in a real kernel."""
+"""Test conversations in a real kernel."""
 
 import json
 from collections.abc import Iterator
@@ -38,11 +38,11 @@ def test_a_cell_alone_remembers_nothing(kernel: Kernel, account: Standin) -> Non
 def test_a_thread_sends_its_earlier_turns_and_tells_their_cost(
     kernel: Kernel, account: Standin
 ) -> None:
-    assert "Thread ~/lesson.ipynb: this is turn 1." in say(kernel, "one").text
+    assert "Conversation ~/lesson.ipynb, turn 1." in say(kernel, "one").text
     cell = say(kernel, "two", line="-c -s Kindly")
     assert sent(account) == ["Kindly", "one", "Re: one", "two"]
-    assert "1 earlier turn was sent along: about " in cell.text
-    assert "neurons estimated" in cell.text
+    assert "1 earlier turn resent: about " in cell.text
+    assert "an estimated" in cell.text
     say(kernel, "three", line="-c other")
     assert sent(account) == ["three"]
 
@@ -54,10 +54,10 @@ def test_running_a_cell_again_replaces_its_own_turn_and_tells_what_stands_on_it(
         say(kernel, text)
     cell = say(kernel, "one, but other", cell_id="one")
     assert sent(account) == ["one, but other"]
-    assert "It replaces turn 1 of 3." in cell.text
-    assert "Turn 2 (two), turn 3 (three) stand on an old answer: run their cells" in cell.text
-    assert "Turn 3 (three) stands on an old answer: run its cell again." in say(kernel, "two").text
-    assert "old answer" not in say(kernel, "three").text
+    assert "turn 1 of 3: replaced with the new answer." in cell.text
+    assert "outdated answer: turn 2 (two), turn 3 (three). Run their cells" in cell.text
+    assert "outdated answer: turn 3 (three). Run its cell again." in say(kernel, "two").text
+    assert "outdated answer" not in say(kernel, "three").text
     assert sent(account)[:2] == ["one, but other", "Re: one, but other"]
 
 
@@ -95,11 +95,11 @@ def test_an_interrupted_turn_stays_out_unless_kept(kernel: Kernel, account: Stan
     running = kernel.start("%%cfai -c\ntwo", "two")
     kernel.until_shown(running, "word word")
     told = kernel.interrupt(running).text
-    assert "this turn is left out; %cfai thread keep takes it up." in told
+    assert "was not saved; %cfai thread keep saves it." in told
     account.switch(answer="Here.", tokens_per_second=0)
     say(kernel, "three")
     assert sent(account)[2:] == ["three"]
-    assert "this is turn 3" in kernel.run("%cfai thread keep").text
+    assert ", turn 3." in kernel.run("%cfai thread keep").text
     say(kernel, "four")
     assert sent(account)[4:] == ["two", sent(account)[5], "four"]
     assert sent(account)[5].startswith("word word")
@@ -114,8 +114,8 @@ def test_what_the_window_cannot_hold_is_left_out_and_told(
     say(kernel, "two", line=line)
     cell = say(kernel, "three", line=line)
     assert [text[:3] for text in sent(account)] == ["two", "xxx", "thr"]
-    assert "The oldest turn was left out: the model's window of 24,000 tokens" in cell.text
-    assert "1 earlier turn was sent along" in cell.text
+    assert "The oldest turn was not sent: the model's context window is 24,000 tokens" in cell.text
+    assert "1 earlier turn resent" in cell.text
 
 
 def test_threads_are_listed_shown_forked_exported_and_reset(

@@ -201,5 +201,5 @@ def test_an_answer_without_code_offers_no_cell(kernel: Kernel, account: Standin)
     fail(kernel)
     account.switch(answer="I don't know.")
     cell = kernel.run("%cfai fix")
-    assert "There is no code block in the answer" in cell.text
+    assert "The answer has no code block" in cell.text
     assert "new cell below" not in cell.text

@@ -119,7 +119,7 @@ def test_login_where_nobody_can_be_asked_is_one_line(
         raise EOFError
 
     monkeypatch.setattr("getpass.getpass", closed)
-    with pytest.raises(SetupError, match="Nobody can be asked here"):
+    with pytest.raises(SetupError, match="This front end can't ask for input"):
         run("login", [], create_shell_frontend(session), "cfai")
 
 

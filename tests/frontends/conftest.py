@@ -1,4 +1,4 @@
-"""What IPython's completer offers of ours."""
+"""Helpers for tests of completion in IPython."""
 
 from IPython.core.completer import Completion, provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
@@ -7,7 +7,7 @@ MATCHER = "cfai"  # the identifier of our matcher
 
 
 def complete(shell: InteractiveShell, code: str, cursor: int | None = None) -> list[Completion]:
-    """Return what IPython offers at the cursor, which stands at the end unless given."""
+    """Return the completions of IPython at the cursor; by default, at the end of the text."""
     with provisionalcompleter():
         return list(shell.Completer.completions(code, len(code) if cursor is None else cursor))
 
@@ -15,7 +15,7 @@ def complete(shell: InteractiveShell, code: str, cursor: int | None = None) -> l
 def cfai_completions(
     shell: InteractiveShell, code: str, cursor: int | None = None
 ) -> list[Completion]:
-    """Return what our matcher offers alone, which is either nothing or all that IPython offers."""
+    """Return the completions of our matcher: none, or all that IPython offers."""
     found, completer = complete(shell, code, cursor), shell.Completer
     names = [getattr(each, "matcher_identifier", each.__qualname__) for each in completer.matchers]
     assert MATCHER in names
@@ -25,5 +25,5 @@ def cfai_completions(
         ours = complete(shell, code, cursor)
     finally:
         completer.disable_matchers = disabled
-    assert ours in ([], found), "nothing of others stands among ours"
+    assert ours in ([], found), "other matchers add nothing to ours"
     return ours

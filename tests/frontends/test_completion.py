@@ -1,4 +1,4 @@
-"""What Tab offers, asked of IPython's own completer and of a real kernel."""
+"""Test completion with IPython's completer and in a real kernel."""
 
 from collections.abc import Iterator
 from pathlib import Path

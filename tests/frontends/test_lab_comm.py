@@ -1,4 +1,4 @@
-"""The comm to JupyterLab, with a real kernel: what it tells, and what never crosses it."""
+"""Test the comm to JupyterLab with a real kernel: its messages, and that it sends no secret."""
 
 import json
 import re
@@ -30,7 +30,7 @@ MODEL = "@cf/google/gemma-4-26b-a4b-it"
 
 
 class Page:
-    """One page of JupyterLab, as far as the comm goes."""
+    """The comm of one JupyterLab page."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -44,7 +44,7 @@ class Page:
         client.shell_channel.send(client.session.msg("comm_msg", content))
 
     def ask(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a message and return what bears its id, or for a hello the next state."""
+        """Send a message; return the response with its id, or after a hello the next state."""
         self.send(data)
         wanted = data.get("id")
         while True:
@@ -60,7 +60,7 @@ class Page:
                 return self.told[-1]
 
     def run(self, code: str) -> list[dict[str, Any]]:
-        """Run a cell; return what came over the comm meanwhile."""
+        """Run a cell; return the comm messages received meanwhile."""
         before, request = len(self.told), self.kernel.client.execute(code)
         while True:
             message = self.kernel.client.get_iopub_msg(timeout=PATIENCE)
@@ -80,7 +80,7 @@ def page(account: Standin) -> Iterator[Page]:
 
 
 def shape(value: Any) -> Any:
-    """What a message is made of: names and kinds, not the values themselves."""
+    """Return the structure of a message: names and types, without the values."""
     if isinstance(value, dict):
         return {name: shape(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -157,7 +157,7 @@ def test_a_model_chosen_there_is_the_kernels_default(page: Page, account: Standi
     page.ask(TO_KERNEL["hello"])
     chosen = "@cf/meta/llama-3.2-1b-instruct"
     page.ask({**TO_KERNEL["use"], "model": chosen})
-    assert page.told[-2][1]["model"] == chosen, "the state tells it to all pages"
+    assert page.told[-2][1]["model"] == chosen, "all pages receive the state"
     page.run("%%cfai\nHi")
     assert account.requests[-1].json["model"] == chosen
     assert page.ask({**TO_KERNEL["use"], "model": "no-such"})["type"] == "refused"
@@ -202,7 +202,7 @@ def test_a_line_is_read_there_as_it_is_here(
     try:
         options = get_ask_parser().parse_args(split_magic_line(line.removeprefix("%%cfai")))
         models = [session.resolve_catalog_model(name).name for name in options.model or ()]
-    except Exception:  # noqa: BLE001 - whatever it is, there is no estimate then
+    except Exception:  # noqa: BLE001 - after any error there is no estimate
         assert asks is None
         return
     assert asks is not None

@@ -1,4 +1,4 @@
-"""What Tab offers of the notebook's own names, and of the files beside it."""
+"""Test completion of names in the notebook, and of files next to it."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""IPython in a real terminal."""
+"""Test IPython in a real terminal."""
 
 import sys
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def test_code_is_printed_and_offered_at_the_next_prompt(
 ) -> None:
     account.switch(answer="So:\n\n```python\nx = 6 * 7\n```\n")
     terminal.sendline("get_ipython().run_cell_magic('cfai', '-f code', 'Multiply.')")
-    terminal.expect("The code is at the next prompt; Enter runs it.")
+    terminal.expect("The code is at the next prompt; press Enter to run it.")
     assert "x = 6 * 7" in terminal.before
     assert "So:" not in terminal.before
     terminal.sendline("")
@@ -82,7 +82,7 @@ def test_a_failed_cell_is_corrected_and_explained(
     account.switch(answer="By zero.\n\n```python\n1 / 1\n```")
     terminal.sendline("%cfai fix")
     terminal.expect("By zero.")
-    terminal.expect("The code is at the next prompt; Enter runs it.")
+    terminal.expect("The code is at the next prompt; press Enter to run it.")
     terminal.sendline("")
     terminal.expect(PROMPT)
     terminal.sendline("%cfai explain")
@@ -100,7 +100,7 @@ def test_tab_completes_the_name_of_a_model(account: Standin) -> None:
     child.send("%load_ext cfai_magics\r")
     child.expect(r"In .*\[.*2.*: ")
     child.send("%cfai use gemma-4\t")
-    child.expect("-26b-a4b-it")  # what was typed may not be drawn again
+    child.expect("-26b-a4b-it")  # the terminal may not redraw the typed text
     child.close(force=True)
 
 
@@ -129,7 +129,7 @@ def test_ctrl_c_stops_several_answers(terminal: pexpect.spawn, account: Standin)
     terminal.expect("word word")
     assert account.wait_for(lambda c: len(c.requests) == 3)
     terminal.sendintr()
-    terminal.expect("InterruptedAnswerError: Of 3 answers")
+    terminal.expect(r"InterruptedAnswerError: Interrupted after \d of 3 answers")
     terminal.expect(PROMPT)
     assert account.wait_for(lambda c: c.disconnects == 3)
 
@@ -139,7 +139,7 @@ def test_a_call_of_a_function_is_asked_about(terminal: pexpect.spawn, account: S
     terminal.sendline("hello = lambda to: 'Hello ' + to")
     terminal.expect(PROMPT)
     terminal.sendline("get_ipython().run_cell_magic('cfai', '--tools hello', 'Greet')")
-    terminal.expect(r"May the model call hello\(to='you'\)\?")
+    terminal.expect(r"Allow the model to call hello\(to='you'\)\?")
     terminal.sendline("y")
     terminal.expect(r"hello\(to='you'\) → Hello you")
     terminal.expect("Done.")

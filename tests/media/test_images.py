@@ -163,8 +163,8 @@ def test_the_last_figure_is_sent_with_its_cost_told(kernel: Kernel, account: Sta
     assert text == "What is this?"
     assert picture.size[0] > picture.size[1]
     size = f"{picture.size[0]}×{picture.size[1]}"
-    assert f"Image the last figure: {size}, about 256 of the 260 tokens in, " in cell.text
-    assert "neurons estimated" in cell.text
+    assert f"Image the last figure: {size}, about 256 of 260 input tokens, " in cell.text
+    assert "an estimated" in cell.text
 
 
 def test_what_a_cell_ends_with_is_the_last_picture_too(kernel: Kernel, account: Standin) -> None:
@@ -201,7 +201,7 @@ def test_an_address_is_fetched_here(kernel: Kernel, account: Standin, tmp_path: 
     assert sent_parts(account)[1].size == (33, 10)
     cell = kernel.run(f"%%cfai --image http://127.0.0.1:{port}/none.png\nWhat?")
     assert cell.ename == "InvalidOptionError"
-    assert "can't be fetched" in cell.traceback[0]
+    assert "can't be downloaded" in cell.traceback[0]
     assert "404" in cell.traceback[0]
 
 
@@ -218,7 +218,7 @@ def test_a_thread_sends_its_images_again(kernel: Kernel, account: Standin) -> No
     kernel.run("%%cfai -c seen --image picture\nWhat is this?")
     cell = kernel.run("%%cfai -c seen\nAnd what not?")
     assert isinstance(account.requests[-1].json["messages"][0]["content"], list)
-    assert "1 earlier turn was sent along: about 2" in cell.text
+    assert "1 earlier turn resent: about 2" in cell.text
 
 
 def test_a_model_without_sight_is_refused_before_sending(kernel: Kernel, account: Standin) -> None:
@@ -237,9 +237,9 @@ def test_a_model_without_sight_is_refused_before_sending(kernel: Kernel, account
     [
         ("no-such.png", "--image no-such.png: No such file"),
         ("kernel_name", "--image kernel_name: No such file"),
-        ("number", "--image number: a value of type int is no image"),
-        ("http://127.0.0.1:9/a.png", "can't be fetched"),
-        ("data:image/png;base64,!!!", "no base64"),
+        ("number", "--image number: int is not an image"),
+        ("http://127.0.0.1:9/a.png", "can't be downloaded"),
+        ("data:image/png;base64,!!!", "not valid base64"),
         ("text", "no such words: No such file"),
     ],
 )
@@ -257,7 +257,7 @@ def test_before_any_figure_there_is_no_last(account: Standin) -> None:
     with running_kernel() as kernel:
         kernel.run("%load_ext cfai_magics")
         cell = kernel.run("%%cfai --image last\nWhat?")
-    assert "--image last: no figure was shown yet" in cell.traceback[0]
+    assert "--image last: no figure has been shown yet" in cell.traceback[0]
 
 
 def test_loading_looks_at_no_picture_library(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""The rules of a thread."""
+"""Test the selection of turns of a thread."""
 
 import pytest
 

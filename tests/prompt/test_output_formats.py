@@ -1,4 +1,4 @@
-"""What is made of an answer's text in each form."""
+"""Test how each output format parses the text of an answer."""
 
 import pytest
 
@@ -45,11 +45,11 @@ def test_a_table_is_a_data_frame_with_numbers(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("block", "Nothing", "There is no code block in the answer; this is all of it."),
-        ("json", "{a: 1}", "The answer is no JSON: Expecting property name"),
-        ("json", "```json\n{a}\n```", "The answer is no JSON"),
-        ("json", "[" * 100_000, "The answer is no JSON"),
-        ("table", "no table", "There is no table in the answer."),
+        ("block", "Nothing", "The answer has no code block; it is shown in full."),
+        ("json", "{a: 1}", "The answer is not valid JSON: Expecting property name"),
+        ("json", "```json\n{a}\n```", "The answer is not valid JSON"),
+        ("json", "[" * 100_000, "The answer is not valid JSON"),
+        ("table", "no table", "The answer has no table."),
     ],
 )
 def test_an_answer_that_is_not_of_its_form_stays_and_is_told(
@@ -76,7 +76,7 @@ def test_the_first_code_block_and_json_are_there_in_any_form() -> None:
 
 @pytest.mark.parametrize("name", ["json", "html", "latex", "table", "raw"])
 def test_extract_goes_only_with_forms_that_may_hold_code(name: str) -> None:
-    with pytest.raises(InvalidOptionError, match="exclude each other"):
+    with pytest.raises(InvalidOptionError, match="can't be combined"):
         get_format(name, extract=True)
     assert get_format("text", extract=True).name == "block"
     assert get_format("code", extract=True).name == "code"

@@ -1,4 +1,4 @@
-"""Answers by a JSON Schema: what stands for one, how it is sent, what fits."""
+"""Test structured output: schemas, the requests with them, and validation."""
 
 import json
 from pathlib import Path
@@ -65,10 +65,10 @@ def test_a_pydantic_model_tells_where_it_does_not_fit() -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("text", "neither a dict nor a pydantic model"),
-        (City(city="Rome", people=3), "neither a dict nor a pydantic model"),
-        ({"city": "string"}, "no JSON Schema: it has none of its words"),
-        ({"type": "objekt"}, "no valid JSON Schema: 'objekt'"),
+        ("text", "not a dict, a pydantic model or a JSON file"),
+        (City(city="Rome", people=3), "not a dict, a pydantic model or a JSON file"),
+        ({"city": "string"}, "not a JSON Schema: it has no schema keyword"),
+        ({"type": "objekt"}, "not a valid JSON Schema: 'objekt'"),
         ({"$ref": "https://example.com/schema"}, "refers to https://example.com/schema"),
     ],
 )
@@ -160,7 +160,7 @@ def test_one_that_does_not_fit_is_asked_for_once_more_and_its_cost_is_told(
     assert "'people' is a required property" in added[1]["content"]
     assert len(cell.mime("text/markdown")) == 1
     assert "Rome" in cell.mime("text/markdown")[0]
-    assert "The first answer did not fit the schema ($: 'people' is a required" in cell.text
+    assert "The first answer did not match the schema ($: 'people' is a required" in cell.text
     assert "neurons billed." in cell.text
     told = kernel.run(
         "print(found.neurons, found.cost_basis, found.parsed['people'])"
@@ -178,7 +178,7 @@ def test_a_second_one_that_does_not_fit_fails_the_cell_and_is_kept(
     assert "$: 'people' is a required property" in cell.traceback[0]
     assert len(account.requests) == 2
     assert kernel.run("found.json()").text == "{'city': 'Rome'}"
-    assert "The first answer did not fit" in cell.text
+    assert "The first answer did not match" in cell.text
 
 
 def test_one_that_was_cut_is_not_asked_for_again(kernel: Kernel, account: Standin) -> None:
@@ -207,7 +207,7 @@ def test_a_model_that_refuses_the_field_is_asked_in_words(
         ("--schema no/such.json", "is no name here, and no file"),
         ("--schema CITY -f html", "--schema goes only with -f json"),
         ("--schema CITY -x", "--schema goes only with -f json"),
-        ("--schema pydantic", "neither a dict nor a pydantic model"),
+        ("--schema pydantic", "not a dict, a pydantic model or a JSON file"),
     ],
 )
 def test_bad_input_is_one_line_and_sends_nothing(

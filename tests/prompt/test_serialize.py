@@ -1,4 +1,4 @@
-"""How values are written into a prompt."""
+"""Test the serialization of values for a prompt."""
 
 import json
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ TEXTS_0_1_0 = Path(__file__).with_name("types_0_1_0.jsonl").read_text(encoding="
     ids=lambda value: type(value).__name__,
 )
 def test_types_of_the_package_have_the_keys_of_0_1_0(value: object, text: str) -> None:
-    """A recording is found by the text of its prompt."""
+    """Keys must not change, because recordings are found by the text of the prompt."""
     assert to_text(value) == SerializedValue(text)
 
 

@@ -1,4 +1,4 @@
-"""`{{expression}}`: what is one, what it says, and that all else stays as typed."""
+"""Test `{{expression}}` fields: parsing, values, and text that stays as typed."""
 
 import ast
 import datetime as dt
@@ -109,8 +109,8 @@ def test_a_value_is_formatted_as_python_does(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{{nope}}", "{{nope}}: name 'nope' is not defined. Define it first. Add --raw"),
-        ("{{d['k']}}", "{{d['k']}}: KeyError: 'k'. Correct the expression."),
+        ("{{nope}}", "{{nope}}: name 'nope' is not defined. Define it first, or add --raw"),
+        ("{{d['k']}}", "{{d['k']}}: KeyError: 'k'. Correct the expression, or add --raw"),
         ("{{1 / 0}}", "{{1 / 0}}: ZeroDivisionError: division by zero."),
         ("{{x:d}}", "{{x:d}}: ValueError: Unknown format code 'd'"),
     ],

@@ -1,4 +1,4 @@
-"""What type hints mean in JSON."""
+"""Test the JSON Schema of type hints, and the conversion of arguments."""
 
 import enum
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Functions that a model may call: told from their hints and docstrings, called with care."""
+"""Test tools: declarations from hints and docstrings, calls and their display."""
 
 import json
 from collections.abc import Callable
@@ -160,11 +160,11 @@ def hinted(x: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F82
 @pytest.mark.parametrize(
     ("name", "function", "told"),
     [
-        ("f", 3, "f is no function but int"),
-        ("größe", weather, "no name that models can call"),
-        ("f", later, "f is async"),
-        ("f", hinted, "The parameters of f are not known"),
-        ("f", dict, "The parameters of f are not known"),
+        ("f", 3, "f is not a function: its type is int"),
+        ("größe", weather, "not a function name that models can call"),
+        ("f", later, "f is an async function"),
+        ("f", hinted, "The parameters of f can't be read"),
+        ("f", dict, "The parameters of f can't be read"),
     ],
 )
 def test_what_a_model_cannot_call_is_refused(name: str, function: Any, told: str) -> None:

@@ -1,4 +1,4 @@
-"""Variables in the prompt, from a real kernel's namespace."""
+"""Test variables in prompts, with the namespace of a real kernel."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def sent(cloudflare: Standin) -> str:
 
 
 def number(kernel: Kernel) -> int:
-    """The number of the next cell."""
+    """Return the number of the next cell."""
     reply = kernel.client.execute_interactive("", timeout=60, output_hook=lambda _: None)
     return int(reply["content"]["execution_count"]) + 1
 
@@ -113,7 +113,7 @@ def test_what_is_shortened_or_sent_as_typed_is_told_under_the_answer(
     cell = kernel.run("%%cfai\n{{df}} {{df.head(}}")
     assert "[the first 30 of 100 rows]" in sent(cloudflare)
     assert "{{df}}: only the first 30 of 100 rows were sent; %config Cfai.table_rows" in cell.text
-    assert "Sent as typed: {{df.head(}} is no Python expression." in cell.text
+    assert "it is not a Python expression: {{df.head(}}" in cell.text
     kernel.run("%config Cfai.table_rows = 100")
     assert "only the first" not in kernel.run("%%cfai\n{{df}}").text
 

@@ -205,15 +205,15 @@ def test_answers_side_by_side_are_recorded_and_replayed_in_their_order(
         assert kernel.run(cell).ename == ""
         assert kernel.run(texts).text == told
         more = kernel.run("%%cfai -n 5 --dry-run\nHeads or tails?").text
-        assert "5 requests, of which 3 are recorded and would be replayed" in more
+        assert "5 requests, 3 of them recorded and replayed for free" in more
     assert len(cloudflare.requests) == 6
     with running_kernel(CFAI_REPLAY="only", **where) as kernel:
         kernel.run(CELLS[0])
         all_of_them = kernel.run("%%cfai -n 5 --dry-run\nHeads or tails?").text
-        assert "All 5 answers are recorded: nothing would be sent or cost." in all_of_them
+        assert "All 5 answers are already recorded: running this cell replays them" in all_of_them
         refused = kernel.run("%%cfai --dry-run\nHeads or tail?").text
         assert (
-            "It would be refused. This request is not recorded; the closest recording in"
+            "The request would be refused. This request is not recorded; the closest recording in"
             in refused
         )
         shown = kernel.run(cell)

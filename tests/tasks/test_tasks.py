@@ -1,4 +1,4 @@
-"""`--task`: images, sounds, translations, vectors and scores, in a real kernel."""
+"""Test `--task` in a real kernel: images, audio, translations, vectors and scores."""
 
 import base64
 import json
@@ -93,7 +93,7 @@ def test_a_sound_is_written_down_whatever_the_model_takes(
 ) -> None:
     cell = kernel.run(f"%%cfai --task transcribe {line}\n{body}")
     assert cell.mime("text/markdown") == ["Hello from the stand-in."]
-    assert "12.0 s of sound" in receipt(cell)
+    assert "12.0 s of audio" in receipt(cell)
     assert len(cloudflare.requests) == 1
 
 
@@ -161,17 +161,17 @@ def test_documents_become_markdown_and_one_that_does_not_is_told(
 @pytest.mark.parametrize(
     ("line", "body", "told"),
     [
-        ("image -t 0.3", "x", "--task image takes no --temperature"),
-        ("image --from en", "x", "--task image takes no --from"),
-        ("speech --image plot.png", "x", "--task speech takes no --image"),
-        ("image -m bge-m3", "x", "bge-m3 is for Text Embeddings, not for --task image"),
+        ("image -t 0.3", "x", "--task image can't be combined with --temperature"),
+        ("image --from en", "x", "--task image can't be combined with --from"),
+        ("speech --image plot.png", "x", "--task speech can't be combined with --image"),
+        ("image -m bge-m3", "x", "bge-m3 is a model for Text Embeddings, not for --task image"),
         ("image", "x" * 2049, "The prompt has 2,049 characters; the maximum is 2,048"),
         ("image --image plot.png", "x", "flux-1-schnell does not take 1 input image"),
         ("image --max-neurons 5", "x", "this call may cost 172.8. Raise --max-neurons"),
-        ("transcribe", "note.txt", "note.txt is no sound that is known"),
+        ("transcribe", "note.txt", "note.txt is not audio in a supported format"),
         ("transcribe", "none.mp3", "--task transcribe none.mp3: No such file"),
-        ("transcribe", "{{texts}}", "a value of type list holds none"),
-        ("transcribe", "talk.wav\ntalk.wav", "hears one sound a cell"),
+        ("transcribe", "{{texts}}", "list is not bytes, a path or a URL"),
+        ("transcribe", "talk.wav\ntalk.wav", "takes one audio file per cell"),
         (
             "transcribe -m nova-3 -p language=de",
             "talk.wav",
@@ -179,9 +179,9 @@ def test_documents_become_markdown_and_one_that_does_not_is_told(
         ),
         ("translate", "Hallo", "needs both languages"),
         ("translate --to de", "Hallo", "needs both languages"),
-        ("rerank", "only a question", "needs a question and texts"),
-        ("classify -m bge-reranker-base", "x", "ranks texts, and classifies none"),
-        ("rerank -m distilbert-sst-2-int8", "a\nb", "ranks no texts"),
+        ("rerank", "only a question", "needs a query and texts"),
+        ("classify -m bge-reranker-base", "x", "ranks texts and can't classify them"),
+        ("rerank -m distilbert-sst-2-int8", "a\nb", "can't rank texts"),
         ("describe", "What?", "needs one image"),
         ("paint", "x", "argument --task: invalid choice: 'paint'"),
     ],
@@ -204,10 +204,10 @@ def test_a_dry_run_tells_the_price_in_the_tasks_own_unit(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     image = kernel.run("%%cfai --task image --dry-run -p steps=8\na lighthouse").text
-    assert "1,024×1,024 pixels, 8 steps: at most 326 neurons estimated." in image
+    assert "1,024×1,024 pixels, 8 steps: at most 326 neurons (estimated)." in image
     assert "4.8 per 512×512 tile, 9.6 per step and tile (neurons)" in image
     heard = kernel.run("%%cfai --task transcribe --dry-run\ntalk.wav").text
-    assert "12.0 s of sound: at most 9.3 neurons estimated." in heard
+    assert "12.0 s of audio: at most 9.3 neurons (estimated)." in heard
     assert len(json.loads(heard.partition("\n\n")[0])["input"]["audio"]) < 100
     assert cloudflare.requests == ()
 

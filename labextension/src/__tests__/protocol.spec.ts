@@ -89,7 +89,7 @@ describe('Bridge', () => {
     made.receive({ ...contract.from_kernel.refused, id: sent[0].id });
     expect((await second).models).toHaveLength(1);
     await expect(first).rejects.toEqual(
-      new Refused('Nobody here knows that message.')
+      new Refused('Unknown message type.')
     );
   });
 
