@@ -1,4 +1,4 @@
-"""Command line entry point: `cfai NAME` runs the same commands as `%cfai NAME`."""
+"""Run the shell command `cfai`: `cfai NAME` runs the same command as `%cfai NAME`."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return the exit code: 0, 1 for an error, 130 when interrupted."""
+    """Run one command and return the exit code: 0, 1 for an error, 130 if interrupted."""
     args = sys.argv[1:] if argv is None else argv
     if args in (["--version"], ["-V"]):
         print(f"cfai {__version__}")
@@ -38,7 +38,7 @@ def _run_command(args: list[str]) -> int:
     session = Session(load_settings(get_home_folder()), get_home_folder())
     try:
         result = run(args[0], args[1:], create_shell_frontend(session), "cfai")
-        if isinstance(result, TextLines):  # read from the ledger while they are printed
+        if isinstance(result, TextLines):  # printing reads the ledger, so the session is open
             _print_lines(result)
             return 0
     finally:
@@ -49,11 +49,11 @@ def _run_command(args: list[str]) -> int:
 
 
 def _print_lines(lines: Iterable[str]) -> None:
-    """Print lines until the program at the other end of a pipe, such as `head`, has enough."""
+    """Print lines; stop if the reader of the pipe, such as `head`, closes it."""
     try:
         for line in lines:
             sys.stdout.write(sanitize_for_stream(sys.stdout, line))
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is left in the buffer would fail again when Python ends.
+        # Python flushes the rest of the buffer at exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

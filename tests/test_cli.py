@@ -1,4 +1,4 @@
-"""The shell's frontend, as a process of its own and as a function."""
+"""Test the shell command `cfai`, as a process and as a function."""
 
 import signal
 import subprocess
@@ -68,12 +68,12 @@ def test_ctrl_c_ends_with_the_code_that_shells_know(account: Standin) -> None:
         pytest.param(["--help"], 0, "list the commands", id="help"),
         pytest.param(["--version"], 0, __version__, id="version"),
         pytest.param(["ask", "-h"], 0, "usage: cfai ask", id="help of a command"),
-        pytest.param(["nonsense"], 1, "There is no command 'nonsense'", id="an unknown command"),
-        pytest.param(["ask"], 1, "required: prompt", id="a missing word"),
+        pytest.param(["nonsense"], 1, "Unknown command 'nonsense'", id="an unknown command"),
+        pytest.param(["ask"], 1, "A prompt or piped text is required", id="a missing word"),
         pytest.param(["models", "gemma-4"], 0, "gemma-4-26b-a4b-it", id="models offline"),
         pytest.param(["logout"], 0, "", id="logout with nothing kept"),
         pytest.param(["local", "no.gguf"], 1, "no.gguf", id="a missing model file"),
-        pytest.param(["local", "serve", "--port", "99999"], 1, "no port", id="no port"),
+        pytest.param(["local", "serve", "--port", "99999"], 1, "not a valid port", id="no port"),
         pytest.param(["help"], 0, "cfai ask -h lists the options", id="where options are listed"),
     ],
 )
@@ -106,7 +106,8 @@ def test_models_falls_back_to_the_shipped_list_and_says_so(
 ) -> None:
     assert main(["models"]) == 0
     assert (
-        "the shipped list, of 2026-10-09, as no newer one could be had" in capsys.readouterr().out
+        "Built-in list from 2026-10-09; the current one is not available"
+        in capsys.readouterr().out
     )
 
 
@@ -114,7 +115,7 @@ def test_models_asks_cloudflare_once_a_day(
     account: Standin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["models", "free", "vision"]) == 0
-    assert "list of today" in capsys.readouterr().out
+    assert "List from today." in capsys.readouterr().out
     asked = len(account.requests)
     assert asked > 0
     assert main(["models"]) == 0
@@ -136,7 +137,10 @@ def test_a_shell_continues_a_thread(account: Standin, capsys: pytest.CaptureFixt
     assert main(["thread", "show", "main"]) == 0
     assert "> one" in capsys.readouterr().out
     assert main(["thread", "use", "main"]) == 1
-    assert "Name the thread with -c=NAME: a shell has none in use." in capsys.readouterr().err
+    assert (
+        "Name the conversation with -c=NAME: a shell has no current one."
+        in capsys.readouterr().err
+    )
 
 
 def test_a_shell_shows_what_was_sent_when_asked(
@@ -147,6 +151,6 @@ def test_a_shell_shows_what_was_sent_when_asked(
     assert "share of cost" in told
     assert "--- cell\nwhy?" in told
     assert main(["sent"]) == 1
-    assert "In a shell, ask with --sent." in capsys.readouterr().err
+    assert "In a shell, add --sent to cfai ask." in capsys.readouterr().err
     assert main(["fix"]) == 1
     assert "A shell has no cells" in capsys.readouterr().err

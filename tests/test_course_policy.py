@@ -277,16 +277,16 @@ def test_status_shows_what_it_holds(begin: Begin, tmp_path: Path) -> None:
     frontend = bare_frontend(begin(TEXT + "[budget]\nday = 2000\ncall = 50"))
     status = str(run("status", [], frontend, "%cfai"))
     path = str(tmp_path / "course" / "cfai.toml")
-    for held in ("allowed models", "2,000 for a day, 50 for a call", "local, max_tokens"):
+    for held in ("allowed models", "2,000 per day, 50 per call", "local, max_tokens"):
         line = next(line for line in status.splitlines() if held in line)
         assert line.endswith(path)
     budgets = str(run("budget", ["off"], frontend, "%cfai"))
-    assert "today, all kernels, of the course" in budgets
+    assert "today, all kernels (course)" in budgets
 
 
 def test_use_says_where_the_course_decides(begin: Begin) -> None:
     frontend = bare_frontend(begin(TEXT), is_one_shot=True)
-    assert "but not where" in str(run("use", ["gemma-4-26b-a4b-it"], frontend, "cfai"))
+    assert "unless" in str(run("use", ["gemma-4-26b-a4b-it"], frontend, "cfai"))
 
 
 def test_a_form_of_answer_may_follow_the_locked_prompt(

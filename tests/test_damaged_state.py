@@ -71,8 +71,8 @@ def test_a_damaged_model_list_counts_as_none_and_doctor_names_it(
     table = run("doctor", [], create_shell_frontend(session), "cfai")
     rows = {row[0]: row[1:] for row in table.rows}  # type: ignore[attr-defined]
     assert rows["model list"] == (
-        f"{home / CACHE_FILE_NAME} can't be read: the shipped list is used",
-        "%cfai models --refresh writes it anew.",
+        f"{home / CACHE_FILE_NAME} can't be read; the built-in list is used",
+        "Run %cfai models --refresh to replace it.",
     )
 
 

@@ -1,11 +1,12 @@
-"""Define command options, and the options of a question for magic, shell and README."""
+"""Declare options, and parse them; the options of a prompt serve magic, shell and README."""
 
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NoReturn
 
 from ..errors import InvalidOptionError
+from ..i18n import _, mark
 from ..settings import FORMATS
 
 TASK_NAMES = (
@@ -15,7 +16,13 @@ TASK_NAMES = (
 
 
 class Option:
-    """One option or argument of a command; the arguments are those of `add_argument`."""
+    """One option or argument of a command.
+
+    Args:
+        flags: The names, such as "-m" and "--model", or the name of a positional argument.
+        argparse_kwargs: The other arguments of `ArgumentParser.add_argument`. Mark `help` for
+            translation; the parser translates it.
+    """
 
     __slots__ = ("argparse_kwargs", "flags")
 
@@ -25,33 +32,52 @@ class Option:
 
 
 class OptionParser(ArgumentParser):
-    """An ArgumentParser that raises InvalidOptionError instead of ending the process."""
+    """An ArgumentParser that raises InvalidOptionError instead of ending the process.
+
+    Args:
+        prog: The command as the user types it.
+        options: The options and arguments of the command.
+        summary: The marked text above the options in the help.
+        hint: The marked next step of an error; by default, how to show the help.
+    """
 
     def __init__(
         self, prog: str, options: Iterable[Option], summary: str | None = None, hint: str = ""
     ) -> None:
-        super().__init__(prog=prog, description=summary, add_help=False)
-        self._hint = hint or f"{prog} -h shows what it takes."
+        super().__init__(prog=prog, description=_(summary) if summary else None, add_help=False)
+        self._hint = hint
         for option in options:
-            self.add_argument(*option.flags, **option.argparse_kwargs)
+            self.add_argument(*option.flags, **_translate_help(option.argparse_kwargs))
 
     def error(self, message: str) -> NoReturn:
         """Raise InvalidOptionError with the parser's message."""
-        raise InvalidOptionError(f"{self.prog}: {message}", self._hint)
+        hint = (
+            _(self._hint)
+            if self._hint
+            else _("{command} -h shows its options.").format(command=self.prog)
+        )
+        raise InvalidOptionError(f"{self.prog}: {message}", hint)
+
+
+def _translate_help(argparse_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    help_text = argparse_kwargs.get("help")
+    return {**argparse_kwargs, "help": _(help_text) if help_text else None}
 
 
 @cache
 def get_ask_parser() -> OptionParser:
-    """Return the parser of the `%%cfai` line: the options of a question, without a prompt."""
+    """Return the parser of the `%%cfai` line: the options without the prompt."""
     return OptionParser("%%cfai", ASK_OPTIONS, hint=InvalidOptionError.default_hint)
 
 
 def parse_floats(text: str) -> tuple[float, ...]:
-    """Return the numbers in a comma-separated list; ArgumentTypeError if one is invalid."""
+    """Return the numbers in a comma-separated list; raise ArgumentTypeError if one is invalid."""
     try:
         return tuple(map(float, text.split(",")))
     except ValueError:
-        raise ArgumentTypeError(f"{text} is no number, and no list such as 0,0.7") from None
+        raise ArgumentTypeError(
+            _("'{text}' is not a number or a list such as 0,0.7").format(text=text)
+        ) from None
 
 
 ASK_OPTIONS = (
@@ -59,76 +85,150 @@ ASK_OPTIONS = (
         *("-m", "--model"),
         action="append",
         metavar="NAME",
-        help="model; the end of its name will do; several answer side by side",
+        help=mark("model name, or the end of it; repeat -m to compare models"),
     ),
-    Option("-s", "--system", default="", metavar="TEXT", help="system prompt"),
+    Option("-s", "--system", default="", metavar="TEXT", help=mark("system prompt")),
     Option(
         *("-c", "--thread"),
         nargs="?",
         const="",
         metavar="NAME",
-        help="continue this notebook's conversation, or the one named; before a prompt on the "
-        "same line as -c=NAME",
+        help=mark(
+            "continue this notebook's conversation, or the one with this name; write -c=NAME if a "
+            "prompt follows on the same line"
+        ),
     ),
     Option(
         "--image",
         action="append",
         metavar="WHAT",
-        help="send an image: a file, an address, a variable, or last; repeatable",
+        help=mark(
+            "send an image: a file, a URL, a variable, or last for the latest figure; repeatable"
+        ),
     ),
-    Option("--raw", action="store_true", help="send {{…}} as typed too"),
+    Option("--raw", action="store_true", help=mark("send {{…}} as typed")),
     Option(
         *("-t", "--temperature"),
         type=parse_floats,
         default=(),
         metavar="T",
-        help="0 is the most predictable; 0,0.7,1.3 asks at each of them",
+        help=mark("temperature; 0 is the most predictable, 0,0.7,1.3 compares three"),
     ),
-    Option("-n", "--times", type=int, default=1, metavar="N", help="ask N times, side by side"),
-    Option("--max-tokens", type=int, metavar="N", help="most tokens of the answer (2048)"),
-    Option("--top-p", type=float, metavar="P", help="sample from the likeliest tokens only"),
-    Option("--seed", type=int, metavar="N", help="same seed, same choices, where the model can"),
-    Option("--stop", action="append", metavar="TEXT", help="end the answer here; repeatable"),
+    Option(
+        *("-n", "--times"),
+        type=int,
+        default=1,
+        metavar="N",
+        help=mark("send the prompt N times and compare the answers"),
+    ),
+    Option(
+        "--max-tokens",
+        type=int,
+        metavar="N",
+        help=mark("maximum length of the answer in tokens (2048)"),
+    ),
+    Option(
+        "--top-p",
+        type=float,
+        metavar="P",
+        help=mark("sample only from the most likely tokens, up to total probability P"),
+    ),
+    Option(
+        "--seed",
+        type=int,
+        metavar="N",
+        help=mark("seed for repeatable answers, if the model supports it"),
+    ),
+    Option(
+        "--stop",
+        action="append",
+        metavar="TEXT",
+        help=mark("end the answer at this text; repeatable"),
+    ),
     Option(
         *("-p", "--param"),
         action="append",
         metavar="K=V",
-        help="any further field of the request, V as JSON or text; repeatable",
+        help=mark("any other field of the request; V is JSON or text; repeatable"),
     ),
-    Option("-o", "--output", default="", metavar="NAME", help="variable for the Answer"),
+    Option(
+        *("-o", "--output"),
+        default="",
+        metavar="NAME",
+        help=mark("store the Answer in this variable"),
+    ),
     Option(
         *("-f", "--format"),
         choices=FORMATS,
-        help="form of the answer; raw is the JSON as Workers AI sent it",
+        help=mark("format of the answer; raw is the JSON response of Workers AI"),
     ),
     Option(
         "--schema",
         default="",
         metavar="NAME",
-        help="answer by a JSON Schema: a dict, a pydantic model or a JSON file",
+        help=mark("JSON Schema of the answer: a dict, a pydantic model or a JSON file"),
     ),
     Option(
         "--tools",
         default="",
         metavar="F,G",
-        help="functions that the model may call; asks before the first call of each",
+        help=mark("functions that the model may call; you confirm the first call of each"),
     ),
-    Option("--allow-tools", action="store_true", help="call them without asking"),
-    Option("--max-steps", type=int, metavar="N", help="most requests of a cell with --tools (8)"),
-    Option("-x", "--extract", action="store_true", help="show only the first code block"),
-    Option("--think", action="store_true", help="let a reasoning model think first; costs tokens"),
-    Option("--no-stream", action="store_true", help="wait for the whole answer"),
-    Option("--max-neurons", type=float, metavar="N", help="a limit for this cell alone"),
     Option(
-        "--dry-run", action="store_true", help="show what it would send and cost, send nothing"
+        "--allow-tools",
+        action="store_true",
+        help=mark("let the model call the functions without confirmation"),
     ),
-    Option("--sent", action="store_true", help="show what was sent, part by part, folded"),
     Option(
-        "--gateway", default="", metavar="NAME", help="AI Gateway to go through; off goes directly"
+        "--max-steps",
+        type=int,
+        metavar="N",
+        help=mark("maximum number of requests per cell with --tools (8)"),
     ),
-    Option("--task", choices=TASK_NAMES, help="another kind of model than chat"),
-    Option("--from", dest="source", default="", metavar="LANG", help="translate from a language"),
-    Option("--to", dest="target", default="", metavar="LANG", help="translate into a language"),
-    Option("--save", default="", metavar="FILE", help="write what a task made into a file"),
-    Option("--footer", choices=("full", "short", "off"), help="the line under the answer"),
+    Option(*("-x", "--extract"), action="store_true", help=mark("show only the first code block")),
+    Option(
+        "--think",
+        action="store_true",
+        help=mark("let a reasoning model think first; uses more tokens"),
+    ),
+    Option(
+        "--no-stream",
+        action="store_true",
+        help=mark("show the answer only when it is complete"),
+    ),
+    Option("--max-neurons", type=float, metavar="N", help=mark("budget of this cell in neurons")),
+    Option(
+        "--dry-run",
+        action="store_true",
+        help=mark("show the request and its estimated cost without sending it"),
+    ),
+    Option(
+        "--sent",
+        action="store_true",
+        help=mark("also show the prompt that was sent, part by part"),
+    ),
+    Option(
+        "--gateway", default="", metavar="NAME", help=mark("AI Gateway to use; off bypasses it")
+    ),
+    Option("--task", choices=TASK_NAMES, help=mark("run a model for a task other than chat")),
+    Option(
+        "--from",
+        dest="source",
+        default="",
+        metavar="LANG",
+        help=mark("source language of a translation"),
+    ),
+    Option(
+        "--to",
+        dest="target",
+        default="",
+        metavar="LANG",
+        help=mark("target language of a translation"),
+    ),
+    Option("--save", default="", metavar="FILE", help=mark("save the result of --task to a file")),
+    Option(
+        "--footer",
+        choices=("full", "short", "off"),
+        help=mark("how much the line under the answer shows"),
+    ),
 )

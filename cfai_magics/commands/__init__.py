@@ -1,6 +1,6 @@
-"""The commands of `%cfai` and the shell: their names and summaries, and how one is run.
+"""Declare and run the commands of `%cfai` and of the shell.
 
-Each command is the module of its name: `OPTIONS` declares its options, and `run` does it.
+Each command is the module of its name: `OPTIONS` declares its options, and `run` runs it.
 """
 
 from argparse import Namespace
@@ -11,36 +11,38 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from ..chat.options import Option, OptionParser
 from ..errors import InvalidOptionError, TokenInCommandError
+from ..i18n import _, mark
 from ..terminal import sanitize_text
 
 if TYPE_CHECKING:
     from ..chat.frontend import Frontend
 
 COMMANDS: Mapping[str, str] = {
-    "ask": "ask one question",
-    "login": "ask for account id and API token, verify and keep them",
-    "logout": "forget account id and API token",
-    "status": "show what is in use, and where each value comes from",
-    "models": "list the models with their prices",
-    "panel": "open the panel: account, model, settings, neurons today",
-    "use": "make a model the default",
-    "budget": "set a limit of neurons that stops calls, or show those that hold",
-    "usage": "show what was used, by model, notebook, day or task",
-    "plan": "tell what a notebook will cost a class",
-    "replay": "record answers and replay them, or show what is recorded",
-    "verify": "ask some recorded questions again and show what changed",
-    "report": "write down which models answered in this notebook",
-    "local": "answer from a small model on this machine; off ends that, serve only serves it",
-    "thread": "list, show, use, fork, reset, export the conversations of -c; "
-    "keep an unfinished turn",
-    "map": "show where the answers of maps are kept, or clear them",
-    "fix": "send a failed cell with its traceback, offer the corrected one below",
-    "explain": "explain a failed cell, or what a cell does",
-    "sent": "show what was sent last, with tokens and cost of each part",
-    "export": "write simple-one-api's config.json for the account in use",
-    "demo": "open the quickstart notebook with the small model",
-    "doctor": "look whether all is well, and tell what to do",
-    "help": "list the commands",
+    "ask": mark("send one prompt and show the answer"),
+    "login": mark("enter, verify and save the account id and API token"),
+    "logout": mark("delete the saved account id and API token"),
+    "status": mark("show the settings in use and where each value comes from"),
+    "models": mark("list the models and their prices"),
+    "panel": mark("open the panel: account, model, settings and neurons used today"),
+    "use": mark("set the default model"),
+    "budget": mark("show or set budgets in neurons; a call that exceeds one is not sent"),
+    "usage": mark("show usage by model, notebook, day or task"),
+    "plan": mark("estimate what a notebook costs a class"),
+    "replay": mark("record and replay answers, or show the recording"),
+    "verify": mark("repeat some recorded prompts and show what changed"),
+    "report": mark("report AI use in this notebook"),
+    "local": mark("use a small model on this machine (off: stop; serve: for other programs)"),
+    "thread": mark(
+        "list, show, use, fork, reset or export conversations (-c), or keep an unfinished turn"
+    ),
+    "map": mark("show where the answers of maps are cached, or delete them"),
+    "fix": mark("correct a failed cell in a new cell below it"),
+    "explain": mark("explain a failed cell, or what a cell does"),
+    "sent": mark("show the last prompt with the tokens and cost of each part"),
+    "export": mark("write a config.json for simple-one-api with your account"),
+    "demo": mark("open the quickstart notebook with the small model"),
+    "doctor": mark("check the setup and suggest fixes"),
+    "help": mark("list the commands"),
 }
 HELP_FLAGS = frozenset(("-h", "--help"))
 
@@ -52,11 +54,11 @@ class Command(Protocol):
 
     @staticmethod
     def run(frontend: "Frontend", options: Namespace, /) -> object:
-        """Do it, and return what it has to show."""
+        """Run the command and return its result for display."""
 
 
 class PlainText(str):
-    """What a command says: a notebook shows it as it is, not as a quoted string."""
+    """The text of a command; a notebook shows it without quotes."""
 
     __slots__ = ()
 
@@ -65,17 +67,29 @@ class PlainText(str):
 
 
 def load_command(name: str) -> "Command":
-    """Return the module of a command, importing it now."""
+    """Import the module of a command and return it."""
     return cast("Command", import_module(f".{name}", __name__))
 
 
 def run(name: str, words: Sequence[str], frontend: "Frontend", prog: str) -> object:
-    """Run a command with its words and return what it has to show."""
+    """Run a command and return its result for display.
+
+    Args:
+        name: The name of the command.
+        words: The other words on its line.
+        frontend: The front end that the user typed the command in.
+        prog: What precedes the name: "%cfai" or "cfai".
+
+    Raises:
+        InvalidOptionError: The command or an option is not valid.
+        TokenInCommandError: The line contains an API token.
+    """
     name = "help" if name in HELP_FLAGS else name
     _reject_token(name, words)
     if name not in COMMANDS:
         raise InvalidOptionError(
-            f"There is no command {name!r}", f"{prog} help lists the commands."
+            _("Unknown command {name!r}").format(name=name),
+            _("{command} help lists the commands.").format(command=prog),
         )
     command = load_command(name)
     command_parser = OptionParser(f"{prog} {name}", command.OPTIONS, COMMANDS[name])
@@ -90,7 +104,7 @@ def run(name: str, words: Sequence[str], frontend: "Frontend", prog: str) -> obj
 def _reject_swallowed_word(
     command: Command, words: Sequence[str], options: Namespace, prog: str
 ) -> None:
-    """Refuse a word that argparse took out of a prompt, as the value of an option.
+    """Reject a word of the prompt that argparse took for the value of an option.
 
     In `ask -c Why is the sky blue`, "Why" becomes the value of -c.
     """
@@ -102,9 +116,13 @@ def _reject_swallowed_word(
             if value and next_word == value and _consumes_next_word(command, option, word):
                 flag, value_name = option.flags[0], option.argparse_kwargs.get("metavar", "VALUE")
                 raise InvalidOptionError(
-                    f"{prog}: {next_word!r} after {word} could be its {value_name} or a word of "
-                    "the prompt",
-                    f"Write {flag}={value_name}, or put {flag} at the end of the line.",
+                    _(
+                        "{command}: {word!r} after {flag} could be its {value} or a word of the "
+                        "prompt"
+                    ).format(command=prog, word=next_word, flag=word, value=value_name),
+                    _("Write {flag}={value}, or put {flag} at the end of the line.").format(
+                        flag=flag, value=value_name
+                    ),
                 )
 
 
@@ -113,7 +131,10 @@ def _has_optional_value(option: Option) -> bool:
 
 
 def _consumes_next_word(command: Command, option: Option, word: str) -> bool:
-    """Whether argparse reads a word as this option: its flags, their starts, or -xc for -x -c."""
+    """Return whether argparse reads a word as this option.
+
+    A word can be a flag, the start of a long flag, or combined short flags: -xc for -x -c.
+    """
     flags = [flag for one in command.OPTIONS for flag in one.flags]
     if word.startswith("--"):
         return {flag for flag in flags if flag.startswith(word)} <= set(option.flags)
@@ -131,11 +152,14 @@ def _reject_token(name: str, words: Sequence[str]) -> None:
     reject_token(" ".join((name, *words)))
     if name == "login" and not _is_valid_login_line(words):
         raise TokenInCommandError(
-            "What login asks for does not belong on this line, and was not used"
+            _(
+                "%cfai login prompts for the account id and API token; the text on this line was "
+                "not used"
+            )
         )
 
 
 def _is_valid_login_line(words: Sequence[str]) -> bool:
-    """Whether the words are those that login takes: an option with its value, or nothing."""
+    """Return whether the words are valid for login: one option with its value, or none."""
     is_option_with_value = len(words) == 2 and words[0] in ("--from", "--server")  # noqa: PLR2004
     return is_option_with_value or not set(words) - HELP_FLAGS

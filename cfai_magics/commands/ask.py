@@ -1,4 +1,4 @@
-"""Ask one question: build the prompt, send it, show and store the answer."""
+"""Send one prompt: build the request, show the answer and store it."""
 
 import re
 from argparse import Namespace
@@ -11,6 +11,7 @@ from ..chat.chat_run import ChatRun
 from ..chat.frontend import Frontend
 from ..chat.options import ASK_OPTIONS, Option
 from ..errors import InvalidOptionError, ToolsNotSupportedError, VisionNotSupportedError
+from ..i18n import _, mark
 from ..pricing.catalog import MAX_LISTED_MODELS
 from ..prompt.builder import Part, Prompt, build_user_message
 from ..prompt.output_formats import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 OPTIONS = (
-    Option("prompt", nargs="*", help="the question; - stands for piped text"),
+    Option("prompt", nargs="*", help=mark("the prompt; - stands for piped text")),
     *ASK_OPTIONS,
 )
 
@@ -42,15 +43,15 @@ OPTIONS = (
 NAME_PATTERN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 MAX_ANSWERS = 60  # of one cell
 DEFAULT_MAX_STEPS = 8
-SHELL_THREAD = "main"  # where no notebook gives the conversation its name
-CAPABILITIES = {  # what messages say of each, and the error where a model lacks it
-    "vision": ("does not see images", VisionNotSupportedError),
-    "tools": ("calls no functions", ToolsNotSupportedError),
+SHELL_THREAD = "main"  # the conversation of shell commands, which have no notebook
+CAPABILITIES = {  # the message and the error for a model without the capability
+    "vision": (mark("{model} can't see images"), VisionNotSupportedError),
+    "tools": (mark("{model} can't call functions"), ToolsNotSupportedError),
 }
 
 
 def run(frontend: Frontend, options: Namespace) -> "Preview | TaskPreview | None":
-    """Ask the question made of the words on the line; or, with --dry-run, only show it."""
+    """Send the words on the line as a prompt; with --dry-run, return the preview instead."""
     from ..chat.piped_input import STDIN_PLACEHOLDER, merge_piped_text
     from ..types.answer_set import AnswerSet
 
@@ -59,9 +60,11 @@ def run(frontend: Frontend, options: Namespace) -> "Preview | TaskPreview | None
         merge_piped_text(words, frontend.read_stdin) if frontend.read_stdin else " ".join(words)
     )
     if not prompt.strip() or (prompt == STDIN_PLACEHOLDER and not frontend.read_stdin):
-        alternative = " or piped text" if frontend.read_stdin else ""
         raise InvalidOptionError(
-            f"A question is required: prompt{alternative}", "%cfai ask What is a neuron?"
+            _("A prompt or piped text is required")
+            if frontend.read_stdin
+            else _("A prompt is required"),
+            _("Write for example %cfai ask What is a neuron?"),
         )
     result = ask_prompt(frontend, prompt, options)
     return None if isinstance(result, Answer | AnswerSet) else result
@@ -70,9 +73,15 @@ def run(frontend: Frontend, options: Namespace) -> "Preview | TaskPreview | None
 def ask_prompt(
     frontend: Frontend, prompt: str, options: Namespace
 ) -> "Answer | AnswerSet | Preview | TaskPreview":
-    """Ask the prompt with the options of ASK_OPTIONS, show the answer as it comes and keep it.
+    """Send a prompt, and show and store the answer.
 
-    With --dry-run nothing is asked or kept, and what would be sent is returned.
+    Args:
+        frontend: The front end that shows the answer.
+        prompt: The text as typed.
+        options: The parsed ASK_OPTIONS.
+
+    Returns:
+        The answer, the answers of a comparison, or with --dry-run the preview of the request.
     """
     _check_options(prompt, options)
     footer_style = options.footer or frontend.session.settings.footer
@@ -91,7 +100,7 @@ def ask_prompt(
 
 
 def _given_options(options: Namespace) -> set[str]:
-    """Return the names of the options that the line holds."""
+    """Return the names of the options on the line."""
     from ..chat.options import get_ask_parser
 
     defaults = vars(get_ask_parser().parse_args([]))
@@ -99,7 +108,7 @@ def _given_options(options: Namespace) -> set[str]:
 
 
 def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
-    """Return the question as it will be sent, its variables filled; nothing is sent yet."""
+    """Build the request with its variables filled in; it is not sent yet."""
     schema = _resolve_schema(frontend, options.schema) if options.schema else None
     output_format = _resolve_format(frontend, options, schema)
     (model_name,), (temperature,) = options.model or [""], options.temperature or [None]
@@ -143,15 +152,20 @@ def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> "T
     if not options.tools:
         if options.allow_tools or options.max_steps is not None:
             raise InvalidOptionError(
-                "--allow-tools and --max-steps go with --tools", "--tools NAME"
+                _("--allow-tools and --max-steps require --tools"), _("Add --tools NAME.")
             )
         return None
     from ..chat.tool_loop import ToolLoop, check_user_can_approve
 
     if options.schema:
-        raise InvalidOptionError("--tools and --schema exclude each other", "Ask in two cells.")
+        raise InvalidOptionError(
+            _("--tools and --schema can't be combined"), _("Use them in separate cells.")
+        )
     if options.max_steps is not None and options.max_steps < 1:
-        raise InvalidOptionError(f"--max-steps {options.max_steps} asks nothing", "Use 1 or more.")
+        raise InvalidOptionError(
+            _("--max-steps must be at least 1, not {value}").format(value=options.max_steps),
+            _("Leave it out for {count} requests.").format(count=DEFAULT_MAX_STEPS),
+        )
     _require_capability(frontend, model, "tools")
     tools = tuple(_load_tool(frontend, name.strip()) for name in options.tools.split(","))
     if not options.allow_tools and not options.dry_run:
@@ -164,18 +178,25 @@ def _load_tool(frontend: Frontend, name: str) -> "Tool":
 
     if frontend.notebook_state is None:
         raise InvalidOptionError(
-            "A shell has no functions", "Use --tools in a notebook or in IPython."
+            _("A shell has no Python functions to call"),
+            _("Use --tools in a notebook or in IPython."),
         )
     if not NAME_PATTERN.fullmatch(name):
-        raise InvalidOptionError(f"--tools {name} is no name of a function", "--tools NAME,NAME")
+        raise InvalidOptionError(
+            _("--tools {name} is not a valid function name").format(name=name),
+            _("Write --tools NAME,NAME."),
+        )
     try:
         return make_tool(name.rpartition(".")[2], frontend.notebook_state.evaluate(name))
     except (NameError, AttributeError):
-        raise InvalidOptionError(f"--tools {name} is no name here", "Define it first.") from None
+        raise InvalidOptionError(
+            _("The function {name} of --tools is not defined").format(name=name),
+            _("Define it first."),
+        ) from None
 
 
 def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "Comparison":
-    """Return the question as it will be sent in several ways; nothing is sent yet."""
+    """Build the requests of a comparison; they are not sent yet."""
     from ..chat.compare import Comparison
     from ..types.answer_set import Variant, make_variants
 
@@ -199,7 +220,8 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "C
     ]
     if len(set(resolved_variants)) < len(resolved_variants):
         raise InvalidOptionError(
-            "A model or temperature is named twice", "-n 2 asks each of them twice."
+            _("The same model or temperature is given twice"),
+            _("Use -n 2 for two answers from each."),
         )
     full_prompt = _build_prompt(frontend, prompt, options, output_format)
     if full_prompt.images:
@@ -217,26 +239,33 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "C
 
 
 def _check_comparison(frontend: Frontend, options: Namespace) -> None:
-    """Refuse what makes no sense for several answers at once."""
+    """Reject options that work with a single answer only."""
     format_name = options.format or frontend.session.settings.format
     if format_name not in {"markdown", "text"} or options.extract or options.schema:
         raise InvalidOptionError(
-            "Several answers are shown as Markdown or text", "Leave -x and --schema out; -f text."
+            _("A comparison shows answers only as Markdown or text"),
+            _("Remove -x and --schema, or use -f text."),
         )
     if options.tools:
         raise InvalidOptionError(
-            "Functions are called for one answer", "Leave --tools out, or ask once."
+            _("--tools works only with a single answer"),
+            _("Remove --tools, or the options that compare answers."),
         )
     if options.thread is not None:
-        raise InvalidOptionError("A conversation goes on from one answer", "Leave -c out.")
+        raise InvalidOptionError(
+            _("-c works only with a single answer"),
+            _("Remove -c, or the options that compare answers."),
+        )
     if len(options.model or ()) > 1 and frontend.session.backend.is_local:
         raise InvalidOptionError(
-            "On this machine one model answers", "%cfai local off, or one -m."
+            _("Only one local model can answer"),
+            _("Use one -m, or run %cfai local off first."),
         )
     count = max(1, len(options.model or ())) * max(1, len(options.temperature)) * options.times
     if count > MAX_ANSWERS:
         raise InvalidOptionError(
-            f"That makes {count:,} answers", f"At most {MAX_ANSWERS} come at once."
+            _("{count:,} answers are too many for one cell").format(count=count),
+            _("The maximum is {count}.").format(count=MAX_ANSWERS),
         )
 
 
@@ -249,11 +278,14 @@ def _resolve_schema(frontend: Frontend, name: str) -> Schema:
         try:
             return load_schema(name, frontend.notebook_state.evaluate(name))
         except (NameError, AttributeError):
-            pass  # then it is a file's
+            pass  # it may be the name of a file
     path = parse_user_path(name)
     if path.is_file():
         return read_schema(path)
-    raise InvalidOptionError(f"--schema {name} is no name here, and no file", "Define it first.")
+    raise InvalidOptionError(
+        _("--schema {name} is neither a variable nor a file").format(name=name),
+        _("Define the variable first, or check the path of the file."),
+    )
 
 
 def _resolve_format(frontend: Frontend, options: Namespace, schema: Schema | None) -> OutputFormat:
@@ -263,14 +295,17 @@ def _resolve_format(frontend: Frontend, options: Namespace, schema: Schema | Non
             return get_format(name, extract=options.extract)
         return OUTPUT_FORMATS[name]
     if options.format not in {None, "json"} or options.extract:
-        raise InvalidOptionError("--schema goes only with -f json", "Leave -f and -x out.")
+        raise InvalidOptionError(_("--schema works only with -f json"), _("Remove -f and -x."))
     return OUTPUT_FORMATS["json"]._replace(instruction=schema.instruction, parse=schema.parse)
 
 
 def _with_response_format(
     request: Request, output_format: OutputFormat, schema: Schema | None, target: Target
 ) -> Request:
-    """Return the request as its form has it sent: the schema as a field, streamed where it may."""
+    """Return the request with the schema as a field.
+
+    It is streamed only if the output format and the model allow it.
+    """
     if schema is None:
         return replace(request, stream=False) if output_format.name == "raw" else request
     field = {
@@ -308,14 +343,14 @@ def _build_prompt(
 
 
 def _require_capability(frontend: Frontend, model: Model, capability: str) -> None:
-    """Refuse what a model can't do; of one in no list, nobody knows."""
-    reason, error = CAPABILITIES[capability]
+    """Raise an error if the model lacks a capability; a model outside the catalog is accepted."""
+    message, error = CAPABILITIES[capability]
     if getattr(model, capability):
         return
     if frontend.session.backend.is_local:
         raise error(
-            f"{model.short_name} on this machine {reason}",
-            "%cfai local off leads back to models that do.",
+            _(message).format(model=model.short_name),
+            _("%cfai local off switches back to models that can."),
         )
     if not model.task:
         return
@@ -325,14 +360,17 @@ def _require_capability(frontend: Frontend, model: Model, capability: str) -> No
     ]
     suggestions = sorted(capable_models, key=lambda each: each.paid_plan_only)[:MAX_LISTED_MODELS]
     names = ", ".join(
-        f"{suggestion.short_name}{' (paid plan)' if suggestion.paid_plan_only else ''}"
+        _("{model} (paid plan)").format(model=suggestion.short_name)
+        if suggestion.paid_plan_only
+        else suggestion.short_name
         for suggestion in suggestions
     )
-    raise error(f"{model.short_name} {reason}", names and f"These do: {names}.")
+    hint = _("Models that can: {models}.").format(models=names) if names else ""
+    raise error(_(message).format(model=model.short_name), hint)
 
 
 def _build_turn_key(frontend: Frontend, options: Namespace) -> "TurnKey":
-    """Return the place of the question in its conversation."""
+    """Return the key of the turn: its conversation and its cell."""
     from ..chat.turns import TurnKey
 
     notebook_state = frontend.notebook_state
@@ -344,15 +382,21 @@ def _build_turn_key(frontend: Frontend, options: Namespace) -> "TurnKey":
 
 def _check_options(prompt: str, options: Namespace) -> None:
     if not prompt.strip():
-        raise InvalidOptionError("The question is empty", "Write it below the %%cfai line.")
+        raise InvalidOptionError(_("The prompt is empty"), _("Write it below the %%cfai line."))
     if (options.save or options.source or options.target) and not options.task:
-        raise InvalidOptionError("--save, --from and --to go with --task only", "Leave them out.")
+        raise InvalidOptionError(
+            _("--save, --from and --to require --task"), _("Add --task, or remove them.")
+        )
     if options.output and (not options.output.isidentifier() or iskeyword(options.output)):
         raise InvalidOptionError(
-            f"-o {options.output} is no variable name", "Use letters, digits and _."
+            _("-o {name} is not a valid variable name").format(name=options.output),
+            _("Use letters, digits and _."),
         )
     if options.times < 1:
-        raise InvalidOptionError(f"-n {options.times} asks nothing", "Use 1 or more.")
+        raise InvalidOptionError(
+            _("-n must be at least 1, not {value}").format(value=options.times),
+            _("Leave it out for one answer."),
+        )
     for name in ("max_neurons", "max_tokens", "top_p"):
         value = getattr(options, name)
         if value is not None:

@@ -1,4 +1,4 @@
-"""Show, set and remove budgets, and reopen a closed day."""
+"""Show, set and remove budgets; reopen a day whose free neurons are used up."""
 
 from argparse import Namespace
 
@@ -6,32 +6,35 @@ from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import Table, format_duration, format_neurons
 from ..errors import InvalidOptionError
+from ..i18n import _, mark
 from ..pricing.limits import parse_neurons
 from ..session.session import Session
 from ..types.usage import Limit, Scope
 
 OPTIONS = (
-    Option("amount", nargs="?", help="neurons; off; or reopen, after a change of plan"),
-    Option("--session", action="store_true", help="for this kernel, until it ends"),
-    Option("--notebook", action="store_true", help="for this notebook, each day"),
+    Option(
+        "amount", nargs="?", help=mark("a number of neurons, off, or reopen after a plan change")
+    ),
+    Option("--session", action="store_true", help=mark("for this kernel, until it stops")),
+    Option("--notebook", action="store_true", help=mark("for this notebook, per day")),
 )
 
 
 SCOPE_LABELS = {
-    "day": "today, all kernels",
-    "session": "this session",
-    "notebook": "this notebook, today",
-    "free": "today's free allowance",
-    "cell": "a call",
+    "day": mark("today, all kernels"),
+    "session": mark("this session"),
+    "notebook": mark("this notebook, today"),
+    "free": mark("today's free allowance"),
+    "cell": mark("each call"),
 }
 
 
 def run(frontend: Frontend, options: Namespace) -> Table | str:
-    """Set the budget that the options name, or show all that hold here."""
+    """Set the budget that the options name, or show all that apply here."""
     session = frontend.session
     if options.amount == "reopen":
         session.accounting.ledger.reopen_day(session.accounting.get_context().account)
-        return "The day is open again: questions go to Workers AI."
+        return _("The day is open again: prompts go to Workers AI.")
     if options.amount is None:
         return _build_table(session)
     scope = _select_scope(frontend, options)
@@ -43,22 +46,28 @@ def run(frontend: Frontend, options: Namespace) -> Table | str:
 def _select_scope(frontend: Frontend, options: Namespace) -> Scope:
     if options.session and frontend.is_one_shot:
         raise InvalidOptionError(
-            "In the shell each command is a session of its own", "Leave --session out."
+            _("In a shell, each command is its own session"), _("Remove --session.")
         )
     if options.notebook and not frontend.session.notebook:
         raise InvalidOptionError(
-            "Nobody tells here which notebook this is", "Use --session instead."
+            _("The path of this notebook is unknown"), _("Use --session instead.")
         )
     return "session" if options.session else "notebook" if options.notebook else "day"
 
 
 def _build_table(session: Session) -> Table:
     day_usage = session.accounting.day_usage()
-    note = f"The day ends at 00:00 UTC, in {format_duration(day_usage.seconds_left)}."
+    note = _("The day ends at 00:00 UTC, in {duration}.").format(
+        duration=format_duration(day_usage.seconds_left)
+    )
     if day_usage.is_closed:
-        note += " Cloudflare said that today's free neurons are used up: %cfai budget reopen."
+        closed_note = _(
+            "Cloudflare reported that today's free neurons are used up. After a plan change, run "
+            "%cfai budget reopen."
+        )
+        note = f"{note} {closed_note}"
     return Table(
-        ("budget for", "neurons", "used or reserved", "left"),
+        (_("budget for"), _("neurons"), _("used or reserved"), _("left")),
         tuple(map(_format_row, session.accounting.limits(day_usage))),
         note,
     )
@@ -66,9 +75,9 @@ def _build_table(session: Session) -> Table:
 
 def _format_row(limit: Limit) -> tuple[str, ...]:
     remaining = format_neurons(max(0.0, limit.remaining))
-    origin = ", of the course" if limit.from_course else ""
+    label = _(SCOPE_LABELS[limit.scope])
     return (
-        SCOPE_LABELS[limit.scope] + origin,
+        _("{budget} (course)").format(budget=label) if limit.from_course else label,
         f"{limit.neurons:,.0f}",
         format_neurons(limit.spent),
         remaining,

@@ -1,4 +1,4 @@
-"""The command that opens the quickstart notebook, with the small model ready."""
+"""Open the quickstart notebook in JupyterLab, with the small model downloaded."""
 
 import os
 import signal
@@ -13,6 +13,7 @@ from pathlib import Path
 from ..backends.selector import LOCAL_MODEL
 from ..chat.frontend import Frontend
 from ..errors import SetupError
+from ..i18n import _
 
 OPTIONS = ()
 
@@ -23,14 +24,19 @@ COPIES_DIR = "cfai-notebooks"
 
 
 def run(frontend: Frontend, _options: Namespace) -> str:
-    """Fetch the small model, open JupyterLab on the quickstart notebook, return when it ends."""
+    """Download the small model, and run JupyterLab on the quickstart notebook until it exits."""
     if find_spec("jupyterlab") is None:
-        raise SetupError("JupyterLab is not installed", "pip install jupyterlab, then cfai demo.")
+        raise SetupError(
+            _("JupyterLab is not installed"),
+            _("Run pip install jupyterlab, then cfai demo."),
+        )
     frontend.session.backend.get_local_model_path(
-        LOCAL_MODEL, frontend.start_progress("Fetching the small model")
+        LOCAL_MODEL, frontend.start_progress(_("Downloading the small model"))
     )
     notebook = _prepare_notebooks(Path.cwd()) / QUICKSTART_NAME
-    frontend.print(f"Opening {notebook} in JupyterLab; Ctrl-C ends it.")
+    frontend.print(
+        _("Opening {notebook} in JupyterLab. Press Ctrl-C to stop it.").format(notebook=notebook)
+    )
     return _run_lab(notebook)
 
 
@@ -44,37 +50,42 @@ def _prepare_notebooks(folder: Path) -> Path:
         copies_dir.mkdir(exist_ok=True)
         for bundled in files("cfai_magics").joinpath("data", NOTEBOOKS_DIR).iterdir():
             copy = copies_dir / bundled.name
-            if not copy.exists():  # what is there may hold somebody's work
+            if not copy.exists():  # an existing copy may contain the user's work
                 copy.write_bytes(bundled.read_bytes())
     except OSError as error:
         raise SetupError(
-            f"The notebooks can't be put into {copies_dir}: {error.strerror}",
-            "Run cfai demo in a folder of your own.",
+            _("The notebooks can't be copied to {folder}: {error}").format(
+                folder=copies_dir, error=error.strerror
+            ),
+            _("Run cfai demo in a folder that you can write to."),
         ) from None
     return copies_dir
 
 
 def _run_lab(notebook: Path) -> str:
-    # The kernel is the one this package is installed in. Root is who one is in most containers,
-    # and JupyterLab listens to this machine alone.
+    # This Python has the package installed. Most containers run as root, and JupyterLab listens
+    # only on this machine.
     root_flags = ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []
-    # By the address, so that the one JupyterLab prints leads to the notebook as well.
+    # As the default URL, so that the URL that JupyterLab prints opens the notebook too.
     url_option = f"--LabApp.default_url=/lab/tree/{notebook.name}"
     command = [sys.executable, "-m", "jupyterlab", *root_flags, url_option]
     process = subprocess.Popen(command, cwd=notebook.parent)  # noqa: S603 - our own
-    # it ends with us
+    # JupyterLab must not outlive this command.
     previous_handler = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         exit_code = _wait_for_exit(process)
     finally:
         signal.signal(signal.SIGTERM, previous_handler)
     if exit_code > 0:
-        raise SetupError(f"JupyterLab ended with code {exit_code}", "What it said stands above.")
-    return "JupyterLab has ended."
+        raise SetupError(
+            _("JupyterLab exited with code {code}").format(code=exit_code),
+            _("Its messages are above."),
+        )
+    return _("JupyterLab has stopped.")
 
 
 def _wait_for_exit(process: "subprocess.Popen[bytes]") -> int:
-    """Wait until JupyterLab has ended; at Ctrl-C it asks whether to."""
+    """Wait until JupyterLab exits; on Ctrl-C, JupyterLab itself asks for confirmation."""
     while True:
         with suppress(KeyboardInterrupt):
             return process.wait()

@@ -1,4 +1,4 @@
-"""Check the installation and the account: a row per check, with what to do."""
+"""Check the installation and the account, and suggest fixes."""
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
@@ -6,12 +6,14 @@ from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
+from typing import TYPE_CHECKING
 
 from .. import state_files
 from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import Table
 from ..errors import CfaiError, MissingCredentialsError, SetupError
+from ..i18n import _, mark, ngettext
 from ..notebook import describe_front_end
 from ..paths import parse_user_path
 from ..pricing.catalog import find_damaged_cache
@@ -20,50 +22,54 @@ from ..secret_patterns import SecretFinding, scan_notebook
 from ..session.session import Session
 from ..storage.database import WAIT_SECONDS, integrity_error, opening_error
 
+if TYPE_CHECKING:
+    from ..workers_ai.endpoints import TokenCheck
+
 OPTIONS = (
-    Option("path", nargs="?", default="", help="a notebook to look into for secrets"),
-    Option("--full", action="store_true", help="check every page of large files too"),
+    Option("path", nargs="?", default="", help=mark("a notebook to check for secrets")),
+    Option("--full", action="store_true", help=mark("check every page of large files too")),
 )
 
 
 PACKAGES = ("cfai-magics", "ipython", "ipykernel", "jupyterlab", "notebook", "ipywidgets", "httpx")
 CONTENT_BY_DATABASE = {
-    "threads.sqlite": "the conversations of -c",
-    "maps.sqlite": "the answers of maps",
+    "threads.sqlite": mark("the conversations of -c"),
+    "maps.sqlite": mark("the answers of maps"),
 }
 LAB_PACKAGES = ("jupyterlab", "notebook")
 MAX_LIST_AGE_DAYS = 30  # days
 MAX_LISTED_FINDINGS = 5  # findings
 MAX_CHECKED_BYTES = 16_000_000  # a ledger of a million calls has 142 MB, and took up to 15 s
-FULL_NOTE = "%cfai doctor --full checks every page"
-REVOKE_HINT = (
-    "Revoke it on the dashboard's API Tokens page, take it out of the notebook, and run %cfai "
+FULL_NOTE = mark("%cfai doctor --full checks every page")
+REVOKE_HINT = mark(
+    "Revoke it on the dashboard's API Tokens page, remove it from the notebook, and run %cfai "
     "login with a new one."
 )
-CheckResult = tuple[str, str]  # what was found, and what to do; nothing where all is well
+SOURCE_LABELS = {"live": mark("current"), "cached": mark("cached"), "shipped": mark("built-in")}
+CheckResult = tuple[str, str]  # the result, and what to do; the latter is "" without a problem
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Return what was found of each part, and what to do where something is wrong."""
+    """Return the result of each check, and what to do if there is a problem."""
     session = frontend.session
     file_checker = _FileChecker(frontend, is_full=options.full)
     checks: dict[str, Callable[[], CheckResult]] = {
-        "versions": _check_versions,
-        "front end": lambda: _check_front_end(session),
-        "answers from": lambda: _check_backend(session),
-        "course": lambda: _check_course(session),
-        "credentials": lambda: _check_credentials(session),
-        "token": lambda: _check_token(session),
-        "ledger": lambda: _check_ledger(session, file_checker),
-        "other files": lambda: _check_databases(session, file_checker),
-        "privacy": lambda: _check_permissions(session),
-        "model list": lambda: _check_model_list(session),
-        "model": lambda: _check_model(session),
-        "notebook": lambda: _check_notebook(session, options.path),
+        _("versions"): _check_versions,
+        _("front end"): lambda: _check_front_end(session),
+        _("answers from"): lambda: _check_backend(session),
+        _("course"): lambda: _check_course(session),
+        _("credentials"): lambda: _check_credentials(session),
+        _("token"): lambda: _check_token(session),
+        _("ledger"): lambda: _check_ledger(session, file_checker),
+        _("other files"): lambda: _check_databases(session, file_checker),
+        _("privacy"): lambda: _check_permissions(session),
+        _("model list"): lambda: _check_model_list(session),
+        _("model"): lambda: _check_model(session),
+        _("notebook"): lambda: _check_notebook(session, options.path),
     }
     rows = tuple((name, *_run_check(check)) for name, check in checks.items())
     problem_count = sum(1 for *_, hint in rows if hint)
-    return Table(("part", "found", "what to do"), rows, _format_summary(problem_count))
+    return Table((_("check"), _("result"), _("what to do")), rows, _format_summary(problem_count))
 
 
 def _run_check(check: Callable[[], CheckResult]) -> CheckResult:
@@ -76,9 +82,9 @@ def _run_check(check: Callable[[], CheckResult]) -> CheckResult:
 
 def _format_summary(problem_count: int) -> str:
     if not problem_count:
-        return "All is well."
-    return (
-        "One part needs a look." if problem_count == 1 else f"{problem_count} parts need a look."
+        return _("No problems found.")
+    return ngettext("{count} check failed.", "{count} checks failed.", problem_count).format(
+        count=problem_count
     )
 
 
@@ -107,10 +113,10 @@ def _check_front_end(session: Session) -> CheckResult:
 
 
 def _labextension_dirs() -> list[str]:
-    """Return the folders that a JupyterLab of this environment looks for its parts in."""
+    """Return the folders in which a JupyterLab of this environment looks for extensions."""
     try:
         from jupyter_core.paths import jupyter_path
-    except ImportError:  # then there is no JupyterLab
+    except ImportError:  # JupyterLab is not installed
         return []
     return list(jupyter_path("labextensions"))
 
@@ -118,28 +124,38 @@ def _labextension_dirs() -> list[str]:
 def _check_labextension(
     front_end_name: str, folders: Iterable[str], lab_packages: Iterable[str]
 ) -> CheckResult:
-    """Return whether our part is where a JupyterLab of this environment finds it."""
+    """Check whether a JupyterLab of this environment finds the extension."""
     if any(Path(folder, "cfai-magics", "package.json").exists() for folder in folders):
-        return f"{front_end_name}; the JupyterLab part is installed in this environment", ""
-    description = f"{front_end_name}; the JupyterLab part is not installed in this environment"
+        message = _("{front_end}; the JupyterLab extension is installed in this environment")
+        return message.format(front_end=front_end_name), ""
     if not any(map(_get_version, lab_packages)):
-        return f"{description}, and neither is JupyterLab", ""
-    return description, "Install cfai-magics again, with CFAI_NO_LABEXTENSION unset."
+        message = _(
+            "{front_end}; JupyterLab and its extension are not installed in this environment"
+        )
+        return message.format(front_end=front_end_name), ""
+    message = _("{front_end}; the JupyterLab extension is not installed in this environment")
+    return message.format(front_end=front_end_name), _(
+        "Unset CFAI_NO_LABEXTENSION and install cfai-magics again."
+    )
 
 
 def _check_backend(session: Session) -> CheckResult:
     if session.settings.local:
-        return f"this machine ({session.settings.local})", ""
+        return _("this machine ({model})").format(model=session.settings.local), ""
     if session.backend.server is not None:
         server = session.backend.server
-        return f"{server.base_url}, from {server.source}", ""
+        return _("{url}, from {source}").format(url=server.base_url, source=server.source), ""
     gateway = session.backend.resolve_gateway()
-    return f"Workers AI{f' through {gateway.label}' if gateway else ''}", ""
+    if gateway:
+        return _("Workers AI through {gateway}").format(gateway=gateway.label), ""
+    return "Workers AI", ""
 
 
 def _check_course(session: Session) -> CheckResult:
     path = session.settings.course.path
-    return (f"held by {path}" if path else "no course's file here or above"), ""
+    if path:
+        return _("set by {path}").format(path=path), ""
+    return _("no cfai.toml in this folder or its parents"), ""
 
 
 def _check_credentials(session: Session) -> CheckResult:
@@ -147,53 +163,62 @@ def _check_credentials(session: Session) -> CheckResult:
         credentials = session.backend.credential_store.find()
     except MissingCredentialsError:
         if session.settings.local or session.backend.server:
-            return "none, and none is needed", ""
+            return _("none, and not needed"), ""
         raise
-    return f"account …{credentials.account_suffix}, from {credentials.source}", ""
+    message = _("account …{suffix}, from {source}")
+    return message.format(suffix=credentials.account_suffix, source=credentials.source), ""
 
 
 def _check_token(session: Session) -> CheckResult:
-    """Return what Cloudflare says of the token; where there is none, the row above says why."""
+    """Check the token with Cloudflare; the row above reports missing credentials."""
     try:
         credentials = session.backend.credential_store.find()
     except SetupError:
-        return "there is none to look at", ""
+        return _("not checked: there is no token"), ""
     token_check = session.backend.check_token(credentials)
-    expiry_text = f" until {token_check.expires_on}" if token_check.expires_on else ""
-    description = f"{token_check.status}{expiry_text}, of the {token_check.owner}"
+    description = _describe_token(token_check)
     if not token_check.can_read:
-        return f"{description}; it may not list models", (
+        return _("{token}; it can't list models").format(token=description), _(
             "Give it the permission Workers AI - Read on the dashboard's API Tokens page."
         )
     if not token_check.can_run:
-        return f"{description}; it may not ask models", (
+        return _("{token}; it can't run models").format(token=description), _(
             "Give it the permission Workers AI - Edit on the dashboard's API Tokens page."
         )
-    usage_access = _describe_usage_access(session)
-    return f"{description}; it may list and ask models, and {usage_access} the account's usage", ""
+    return f"{description}; {_describe_usage_access(session)}", ""
+
+
+def _describe_token(token_check: "TokenCheck") -> str:
+    if token_check.owner == "account":
+        description = _("account token, {status}").format(status=token_check.status)
+    else:
+        description = _("user token, {status}").format(status=token_check.status)
+    if not token_check.expires_on:
+        return description
+    return _("{token} until {date}").format(token=description, date=token_check.expires_on)
 
 
 def _describe_usage_access(session: Session) -> str:
     try:
         session.backend.neurons_by_model(datetime.now(UTC))
     except CfaiError:
-        return "may not read"
-    return "may read"
+        return _("it can list and run models, but not read the account's usage")
+    return _("it can list and run models, and read the account's usage")
 
 
 class _FileChecker:
-    """Checks databases for damage: all pages of small ones, and of large ones with --full."""
+    """Check databases for damage: all pages of small ones, and with --full of large ones."""
 
     def __init__(self, frontend: Frontend, *, is_full: bool) -> None:
         self._frontend = frontend
         self._is_full = is_full
 
     def checks_every_page(self, path: Path) -> bool:
-        """Return whether a file is small or --full is set."""
+        """Return whether the file is small or --full is set."""
         return self._is_full or not _is_large(path)
 
     def find_damage(self, path: Path) -> str:
-        """Return what is damaged in a file; empty if nothing is or the file is missing."""
+        """Return what is damaged in a file; "" if it is intact or missing."""
         if not _is_large(path):
             return integrity_error(path)
         if not self._is_full:
@@ -204,9 +229,15 @@ class _FileChecker:
         def report_progress() -> None:
             nonlocal seconds
             seconds += WAIT_SECONDS
-            self._frontend.print(f"Still checking {path.name}, for {seconds:.0f} s.")
+            self._frontend.print(
+                _("Still checking {file} after {seconds:.0f} s.").format(
+                    file=path.name, seconds=seconds
+                )
+            )
 
-        self._frontend.print(f"Checking every page of {path.name}, {size}.")
+        self._frontend.print(
+            _("Checking every page of {file}, {size}.").format(file=path.name, size=size)
+        )
         return integrity_error(path, report_progress)
 
 
@@ -219,93 +250,114 @@ def _check_ledger(session: Session, file_checker: _FileChecker) -> CheckResult:
     ledger.open()
     damage = file_checker.find_damage(ledger.path)
     if damage:
-        return f"{ledger.path} is damaged: {damage}", (
-            "Close all kernels and move it away: a new one is begun, and its sums are lost."
+        return _("{path} is damaged: {damage}").format(path=ledger.path, damage=damage), _(
+            "Shut down all kernels and move the file away. A new one is created, without the "
+            "usage so far."
         )
-    is_whole = file_checker.checks_every_page(ledger.path)
-    count_text = f"with {ledger.history.count_calls():,} calls"
-    if is_whole:
-        return f"{ledger.path} is whole, {count_text}", ""
-    return f"{ledger.path} can be read, {count_text}; {FULL_NOTE}", ""
+    count = ledger.history.count_calls()
+    if file_checker.checks_every_page(ledger.path):
+        message = ngettext(
+            "{path} is intact, with {count:,} call",
+            "{path} is intact, with {count:,} calls",
+            count,
+        )
+        return message.format(path=ledger.path, count=count), ""
+    message = ngettext(
+        "{path} is readable, with {count:,} call",
+        "{path} is readable, with {count:,} calls",
+        count,
+    )
+    return f"{message.format(path=ledger.path, count=count)}; {_(FULL_NOTE)}", ""
 
 
 def _check_databases(session: Session, file_checker: _FileChecker) -> CheckResult:
-    """Check the databases beside the ledger for damage."""
+    """Check the other databases for damage."""
     paths = [session.home / name for name in CONTENT_BY_DATABASE]
     for path in paths:
         damage = file_checker.find_damage(path)
         if damage:
-            return f"{path} is damaged: {damage}", (
-                "Close all kernels and move it away: a new one is begun, without "
-                f"{CONTENT_BY_DATABASE[path.name]}."
-            )
-    is_whole = all(map(file_checker.checks_every_page, paths))
-    state = "are whole" if is_whole else f"can be read; {FULL_NOTE}"
-    return f"conversations and answers of maps {state}", ""
+            return _("{path} is damaged: {damage}").format(path=path, damage=damage), _(
+                "Shut down all kernels and move the file away. A new one is created, without "
+                "{content}."
+            ).format(content=_(CONTENT_BY_DATABASE[path.name]))
+    if all(map(file_checker.checks_every_page, paths)):
+        return _("conversations and map answers are intact"), ""
+    return f"{_('conversations and map answers are readable')}; {_(FULL_NOTE)}", ""
 
 
 def _check_permissions(session: Session) -> CheckResult:
-    """Return which files of state other users of this machine can read or write."""
+    """Check whether other users of this machine can read or write the data files."""
     if not state_files.IS_POSIX:
-        return f"{session.home} has the access list of its folder", ""
+        message = _("{path} has the access rights of its parent folder")
+        return message.format(path=session.home), ""
     open_paths = [
-        f"{path} can be {rights}"
+        _("{path} can be {rights}").format(path=path, rights=rights)
         for path, rights in state_files.iter_exposed_entries(session.home)
     ]
     if not open_paths:
-        return f"only you can use what is kept in {session.home}", ""
+        return _("only you can access {path}").format(path=session.home), ""
     omission_note = (
-        [f"and {len(open_paths) - MAX_LISTED_FINDINGS} more"]
+        [_("and {count} more").format(count=len(open_paths) - MAX_LISTED_FINDINGS)]
         if len(open_paths) > MAX_LISTED_FINDINGS
         else []
     )
     path_list = "; ".join([*open_paths[:MAX_LISTED_FINDINGS], *omission_note])
     return (
-        f"by other users of this machine, {path_list}",
-        (f"Run chmod -R go= {session.home}, or set CFAI_HOME to a folder of your own."),
+        _("by other users of this machine, {files}").format(files=path_list),
+        _("Run chmod -R go= {path}, or set CFAI_HOME to a folder of your own.").format(
+            path=session.home
+        ),
     )
 
 
 def _check_model_list(session: Session) -> CheckResult:
     damaged_path = find_damaged_cache(session.home)
     if damaged_path:
-        return f"{damaged_path} can't be read: the shipped list is used", (
-            "%cfai models --refresh writes it anew."
-        )
+        message = _("{path} can't be read; the built-in list is used")
+        return message.format(path=damaged_path), _("Run %cfai models --refresh to replace it.")
     catalog = session.catalog()
     age = (datetime.now(UTC).date() - date.fromisoformat(catalog.date)).days
-    description = f"{catalog.source}, of {catalog.date}, {age} days old"
-    return description, "%cfai models --refresh" if age > MAX_LIST_AGE_DAYS else ""
+    description = ngettext(
+        "{source}, from {date}, {count} day old", "{source}, from {date}, {count} days old", age
+    ).format(source=_(SOURCE_LABELS[catalog.source]), date=catalog.date, count=age)
+    return description, _("Run %cfai models --refresh.") if age > MAX_LIST_AGE_DAYS else ""
 
 
 def _check_model(session: Session) -> CheckResult:
     model = session.resolve_model(session.settings.model)
     if model.deprecation_date is None:
         return model.name, ""
-    return f"{model.name}, which retires on {model.deprecation_date}", "%cfai use another one."
+    message = _("{model} retires on {date}")
+    return message.format(model=model.name, date=model.deprecation_date), _(
+        "Choose another model with %cfai use."
+    )
 
 
 def _check_notebook(session: Session, path_text: str) -> CheckResult:
     path = parse_user_path(path_text or session.notebook)
     if not (path_text or session.notebook):
-        return "not looked at: %cfai doctor lesson.ipynb looks into one for secrets", ""
+        return _("not checked; %cfai doctor lesson.ipynb checks a notebook for secrets"), ""
     findings = scan_notebook(path, list(_iter_secrets(session)))
     if not findings:
-        return f"no secret in {path}", ""
-    return f"{path} holds {_format_findings(findings)}", REVOKE_HINT
+        return _("no secrets in {path}").format(path=path), ""
+    message = _("{path} contains {secrets}")
+    return message.format(path=path, secrets=_format_findings(findings)), _(REVOKE_HINT)
 
 
 def _format_findings(findings: list[SecretFinding]) -> str:
     descriptions = [
-        f"{finding.kind} in {finding.location}" for finding in findings[:MAX_LISTED_FINDINGS]
+        _("{secret} in {location}").format(secret=finding.kind, location=finding.location)
+        for finding in findings[:MAX_LISTED_FINDINGS]
     ]
     hidden_count = len(findings) - MAX_LISTED_FINDINGS
-    return "; ".join([*descriptions, *([f"and {hidden_count} more"] if hidden_count > 0 else [])])
+    if hidden_count > 0:
+        descriptions.append(_("and {count} more").format(count=hidden_count))
+    return "; ".join(descriptions)
 
 
 def _iter_secrets(session: Session) -> Iterator[tuple[str, Secret]]:
     """Yield the secrets in use, by name."""
     try:
-        yield "the API token in use", session.backend.credential_store.find().api_token
+        yield _("the API token in use"), session.backend.credential_store.find().api_token
     except CfaiError:
         return

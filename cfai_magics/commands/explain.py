@@ -11,6 +11,7 @@ from ..chat.cell_question import (
 )
 from ..chat.frontend import Frontend
 from ..errors import InvalidOptionError
+from ..i18n import _
 from ..prompt.builder import Part
 from ..prompt.output_formats import OUTPUT_FORMATS
 
@@ -25,7 +26,7 @@ EXPLAIN_CODE_PROMPT = (
 
 
 def run(frontend: Frontend, options: Namespace) -> None:
-    """Explain a failed cell, or what a cell does that did not fail."""
+    """Explain the error of a cell, or its code if it did not fail."""
     notebook_state = require_notebook_state(frontend)
     cell_error = notebook_state.get_cell_error(options.number)
     if cell_error is not None:
@@ -40,7 +41,7 @@ def run(frontend: Frontend, options: Namespace) -> None:
     source = notebook_state.get_cell_source(options.number) if options.number else ""
     if not source.strip():
         raise InvalidOptionError(
-            no_error_message(options.number), "%cfai explain 3 explains In[3]."
+            no_error_message(options.number), _("%cfai explain 3 explains In[3].")
         )
     cell = Part("cell", source, f"In[{options.number}]")
     ask_about_cell(

@@ -1,4 +1,4 @@
-"""Write simple-one-api's config.json for the account in use."""
+"""Write a config.json for simple-one-api with the account in use."""
 
 import os
 import secrets
@@ -10,6 +10,7 @@ from ..backends.simple_one_api import ADDRESS, build_config
 from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..errors import InvalidOptionError, SetupError
+from ..i18n import _, mark
 from ..paths import parse_user_path
 from ..secret import Secret, call_without_traceback
 from ..session.session import Session
@@ -17,9 +18,18 @@ from ..types.usage import CHAT_TASK
 from ..workers_ai.client import CLOUDFLARE_API_URL
 
 OPTIONS = (
-    Option("what", choices=("simple-one-api",), help="the program it is for"),
-    Option("path", nargs="?", default="", help="the file; else one in our own folder"),
-    Option("--anyway", action="store_true", help="also beside notebooks: it holds a token"),
+    Option("what", choices=("simple-one-api",), help=mark("the program to configure")),
+    Option(
+        "path",
+        nargs="?",
+        default="",
+        help=mark("the file; by default in the data folder of cfai-magics"),
+    ),
+    Option(
+        "--anyway",
+        action="store_true",
+        help=mark("allow a folder of notebooks or a repository; the file contains your token"),
+    ),
 )
 
 
@@ -37,13 +47,17 @@ def run(frontend: Frontend, options: Namespace) -> str:
         _reject_exposed_path(path)
     chat_models, embedding_models = (_select_models(session, task) for task in EXPORTED_TASKS)
     _write_secret_file(path, _build_config_text(session, chat_models, embedding_models))
-    return (
-        f"Written to {path.absolute()} for you alone to read (0600): it HOLDS YOUR API TOKEN, so "
-        "keep it out of notebooks' folders, repositories and backups. It lists "
-        f"{len(chat_models)} models and {len(embedding_models)} for embeddings, and serves on "
-        f"{ADDRESS} to those who send "
-        f"the api_key in it. Start it with: simple-one-api {path.absolute()}; ask it with: "
-        f"%cfai login --server http://{ADDRESS}/v1"
+    return _(
+        "Written to {path}, readable only by you (0600). It CONTAINS YOUR API TOKEN: keep it out "
+        "of notebook folders, repositories and backups. Chat models: {chat_models}, embedding "
+        "models: {embedding_models}. Start the server with simple-one-api {path}; it listens on "
+        "{address} and requires the api_key in the file. Use it with %cfai login --server {url}"
+    ).format(
+        path=path.absolute(),
+        chat_models=len(chat_models),
+        embedding_models=len(embedding_models),
+        address=ADDRESS,
+        url=f"http://{ADDRESS}/v1",
     )
 
 
@@ -62,7 +76,7 @@ def _build_config_text(
 
 
 def _select_models(session: Session, task: str) -> list[str]:
-    """Return the models of a task that the plan for all and the course allow."""
+    """Return the models of a task that the free plan and the course allow."""
     return [
         model.name
         for model in session.catalog().models
@@ -82,25 +96,29 @@ def _reject_exposed_path(path: Path) -> None:
     """Raise InvalidOptionError if the file would be in a notebook's folder or a repository."""
     folder = path.absolute().parent
     if any(folder.glob("*.ipynb")):
-        location_note = "lies beside notebooks"
+        cause = _("{path} contains your API token and would be in a folder of notebooks")
     elif any((parent / ".git").exists() for parent in (folder, *folder.parents)):
-        location_note = "lies in a repository"
+        cause = _("{path} contains your API token and would be in a repository")
     else:
         return
     raise InvalidOptionError(
-        f"{path} {location_note}, and the file holds your API token",
-        "Leave the path out for a folder of your own, or add --anyway.",
+        cause.format(path=path),
+        _("Leave out the path to use the data folder, or add --anyway."),
     )
 
 
 def _write_secret_file(path: Path, text: Secret) -> None:
     if path.exists():
-        raise InvalidOptionError(f"{path} is there already", "Delete it, or name another.")
+        raise InvalidOptionError(
+            _("{path} already exists").format(path=path),
+            _("Delete it, or give the path of another file."),
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             call_without_traceback(lambda: file.write(text.reveal()))
     except OSError as error:
         raise SetupError(
-            f"{path} can't be written: {error.strerror}", "Name another folder."
+            _("{path} can't be written: {error}").format(path=path, error=error.strerror),
+            _("Choose another folder."),
         ) from None

@@ -1,4 +1,4 @@
-"""Correct a failed cell: send it with its traceback, offer the corrected cell."""
+"""Correct a failed cell: send it with its traceback, and offer the corrected cell."""
 
 from argparse import Namespace
 
@@ -11,6 +11,7 @@ from ..chat.cell_question import (
 )
 from ..chat.frontend import Frontend
 from ..errors import InvalidOptionError
+from ..i18n import _
 from ..prompt.output_formats import OUTPUT_FORMATS
 
 OPTIONS = CELL_OPTIONS
@@ -25,7 +26,7 @@ def run(frontend: Frontend, options: Namespace) -> None:
     cell_error = require_notebook_state(frontend).get_cell_error(options.number)
     if cell_error is None:
         raise InvalidOptionError(
-            no_error_message(options.number), "Run the cell that fails first."
+            no_error_message(options.number), _("Run the cell that fails first.")
         )
     ask_about_cell(
         frontend,

@@ -1,4 +1,4 @@
-"""Answer from a model on this machine, stop it, or serve it."""
+"""Answer from a model on this machine, stop it, or serve it to other programs."""
 
 from argparse import Namespace
 
@@ -6,14 +6,17 @@ from ..backends.selector import LOCAL_MODEL
 from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..errors import InvalidOptionError, LocalModelError
+from ..i18n import _, mark
 from ..paths import parse_user_path
 from ..session.session import Session
 from ..settings import update_settings_file
 
 OPTIONS = (
-    Option("what", nargs="?", default="small", help="off, serve, or a GGUF file's path"),
-    Option("path", nargs="?", default="", help="with serve: a GGUF file's path"),
-    Option("--port", type=int, default=0, help="with serve: the port"),
+    Option(
+        "what", nargs="?", default="small", help=mark("off, serve, or the path of a GGUF file")
+    ),
+    Option("path", nargs="?", default="", help=mark("with serve: the path of a GGUF file")),
+    Option("--port", type=int, default=0, help=mark("with serve: the port")),
 )
 
 
@@ -21,7 +24,7 @@ MAX_PORT = 65_535
 
 
 def run(frontend: Frontend, options: Namespace) -> str:
-    """Answer from a model on this machine, or end that, or serve it to other programs."""
+    """Start a local model, switch back to Workers AI, or serve the model to other programs."""
     session = frontend.session
     if options.what == "serve":
         return _serve_model(frontend, options)
@@ -39,24 +42,24 @@ def run(frontend: Frontend, options: Namespace) -> str:
 
 
 def _not_needed_message(session: Session) -> str:
-    return (
-        f"Only recorded answers are used here ({session.recorder.record_mode.source}): nothing is "
-        "asked, so "
-        "no model is fetched or started."
-    )
+    return _(
+        "No model was downloaded or started, because all answers here are replayed from the "
+        "recording ({source})."
+    ).format(source=session.recorder.record_mode.source)
 
 
 def _start_server(frontend: Frontend, model_or_path: str) -> None:
     try:
         frontend.session.backend.start_local(
-            model_or_path, frontend.start_progress("Fetching the small model")
+            model_or_path, frontend.start_progress(_("Downloading the small model"))
         )
     except LocalModelError as error:
         if (
             model_or_path == LOCAL_MODEL
             and frontend.session.recorder.mode_resolver.has_recordings()
         ):
-            error.hint += " Or use the recorded answers alone: %cfai replay only."
+            replay_hint = _("Or use only the recorded answers: %cfai replay only.")
+            error.hint = f"{error.hint} {replay_hint}"
         raise
 
 
@@ -68,26 +71,32 @@ def _save_choice(frontend: Frontend, model_or_path: str) -> str:
 
 def _describe_backend(session: Session) -> str:
     if session.backend.local_server is None:
-        has_recordings = session.recorder.mode_resolver.has_recordings()
-        replay_note = (
-            " Those recorded are replayed until %cfai replay off." if has_recordings else ""
-        )
-        return f"Questions go to Workers AI again.{replay_note}"
-    is_small_model = session.settings.local == LOCAL_MODEL
-    warning = "Its answers are real, but those of a small model. " if is_small_model else ""
-    return (
-        f"Questions now go to {session.backend.local_server.model_name} on this machine: "
-        "no account, no "
-        f"neurons. {warning}%cfai local off ends it."
-    )
+        if session.recorder.mode_resolver.has_recordings():
+            return _(
+                "Workers AI answers again. Recorded answers are replayed until %cfai replay off."
+            )
+        return _("Workers AI answers again.")
+    model = session.backend.local_server.model_name
+    if session.settings.local == LOCAL_MODEL:
+        return _(
+            "{model} on this machine answers from now on: no account, no neurons. It is very "
+            "small, so expect mistakes. %cfai local off switches back."
+        ).format(model=model)
+    return _(
+        "{model} on this machine answers from now on: no account, no neurons. %cfai local off "
+        "switches back."
+    ).format(model=model)
 
 
 def _serve_model(frontend: Frontend, options: Namespace) -> str:
     from ..backends.local_server import serve
 
     if not 0 <= options.port <= MAX_PORT:
-        raise InvalidOptionError(f"--port {options.port} is no port", f"Use 1 to {MAX_PORT}.")
-    progress = frontend.start_progress("Fetching the small model")
+        raise InvalidOptionError(
+            _("--port {port} is not a valid port").format(port=options.port),
+            _("Use 1 to {maximum}.").format(maximum=MAX_PORT),
+        )
+    progress = frontend.start_progress(_("Downloading the small model"))
     model_path = frontend.session.backend.get_local_model_path(
         options.path or LOCAL_MODEL, progress
     )
@@ -97,4 +106,4 @@ def _serve_model(frontend: Frontend, options: Namespace) -> str:
         log_dir=frontend.session.home / "logs",
         announce=frontend.print,
     )
-    return "The server has stopped."
+    return _("The server has stopped.")

@@ -1,4 +1,4 @@
-"""Log in: ask for account id and API token, or for another server's key."""
+"""Log in with an account id and API token, or with the key of another server."""
 
 from argparse import Namespace
 
@@ -9,12 +9,15 @@ from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import format_retry_message
 from ..errors import InvalidOptionError
+from ..i18n import _, mark
 from ..paths import parse_user_path
 from ..secret import Secret, call_without_traceback
 from ..settings import update_settings_file
 
-LOGIN_FROM_HELP = "take both from simple-one-api's config.json instead of asking"
-LOGIN_SERVER_HELP = "use another OpenAI-compatible server, and ask for its key; off ends that"
+LOGIN_FROM_HELP = mark("read both from a config.json of simple-one-api")
+LOGIN_SERVER_HELP = mark(
+    "use another OpenAI-compatible server and enter its key; off switches back"
+)
 OPTIONS = (
     Option("--from", dest="file", default="", metavar="FILE", help=LOGIN_FROM_HELP),
     Option("--server", default="", metavar="ADDRESS", help=LOGIN_SERVER_HELP),
@@ -22,7 +25,7 @@ OPTIONS = (
 
 
 def run(frontend: Frontend, options: Namespace) -> str:
-    """Ask for account id and token, or another server's key, and keep them."""
+    """Prompt for account id and token, or for the key of another server, and save them."""
     if options.server:
         return _use_server(frontend, options.server)
     credentials = (
@@ -33,15 +36,16 @@ def run(frontend: Frontend, options: Namespace) -> str:
         credentials,
         lambda *what: frontend.print(format_retry_message(*what)),
     )
-    return f"{result} %cfai status shows what is in use."
+    status_hint = _("%cfai status shows the settings in use.")
+    return f"{result} {status_hint}"
 
 
 def _prompt_credentials(frontend: Frontend) -> Credentials:
     for line in LOGIN_STEPS:
         frontend.print(line)
-    account_id = parse_account_id(_prompt_secret(frontend, "Account ID: "))
+    account_id = parse_account_id(_prompt_secret(frontend, _("Account ID: ")))
     return Credentials(
-        account_id, parse_token(_prompt_secret(frontend, "API token: ")), "the prompt"
+        account_id, parse_token(_prompt_secret(frontend, _("API token: "))), _("the prompt")
     )
 
 
@@ -56,37 +60,40 @@ def _read_credentials(file_name: str) -> Credentials:
     )
     if account_and_token is None:
         raise InvalidOptionError(
-            f"{file_name} names no Cloudflare account",
-            "Its openai services have a server_url with /accounts/ID/ai where they do.",
+            _("{file} contains no Cloudflare account").format(file=file_name),
+            _("An openai service of an account has a server_url with /accounts/ID/ai."),
         )
     account_id, token = account_and_token
     return Credentials(parse_account_id(account_id), parse_token(token), file_name)
 
 
 def _use_server(frontend: Frontend, url_or_off: str) -> str:
-    """Answer from another server from here on, also in later kernels; "off" ends that."""
+    """Use another server, also in later kernels; "off" switches back to Workers AI."""
     session = frontend.session
     base_url = "" if url_or_off == "off" else normalize_base_url(url_or_off)
     session.settings.course.check_setting("base_url", base_url)
     if base_url:
         key = _check_server_key(
-            _prompt_secret(frontend, f"API key for {base_url} (empty for none): ")
+            _prompt_secret(
+                frontend, _("API key for {url} (empty for none): ").format(url=base_url)
+            )
         )
         stored_in = session.backend.credential_store.save_server_key(base_url, key)
     session.settings.base_url = base_url
     update_settings_file(session.home, {"base_url": base_url})
     session.backend.invalidate_credentials()
     if not base_url:
-        return "Questions go to Workers AI again."
-    return (
-        f"Questions now go to {base_url}, with models' names as it has them; its key is kept in "
-        f"{stored_in}. Neurons show only where it tells them. %cfai login --server off ends it."
-    )
+        return _("Workers AI answers again.")
+    return _(
+        "{url} answers from now on; use its own model names. The key is saved in {place}. Neurons "
+        "are shown only if the server reports them. %cfai login --server off switches back."
+    ).format(url=base_url, place=stored_in)
 
 
 def _check_server_key(api_key: Secret) -> Secret:
     if not api_key.matches(PRINTABLE):
         raise InvalidOptionError(
-            "An API key holds no spaces or special characters", "Copy it again, all of it."
+            _("An API key can't contain spaces or special characters"),
+            _("Copy the whole key again."),
         )
     return api_key

@@ -1,28 +1,54 @@
-"""Report where the answers of maps are stored, or delete them."""
+"""Show where the answers of maps are cached, or delete them."""
 
 from argparse import Namespace
 
 from ..chat.frontend import Frontend
 from ..chat.options import Option
+from ..i18n import _, mark, ngettext
 from ..storage.map_cache import MapCache
 
-OPTIONS = (Option("what", nargs="?", default="show", choices=("show", "clear"), help="or clear"),)
+OPTIONS = (
+    Option(
+        "what",
+        nargs="?",
+        default="show",
+        choices=("show", "clear"),
+        help=mark("show, or clear to delete them"),
+    ),
+)
 
 
 def run(frontend: Frontend, options: Namespace) -> str:
-    """Report where the answers of maps are stored and how many, or delete them."""
+    """Return the number of cached answers and where they are, or delete them."""
     with MapCache(frontend.session.home) as cache:
         answer_count, batch_count = cache.count()
         if options.what == "clear":
             cache.clear()
-            batch_note = (
-                f" {batch_count:,} batches in the queue will not be fetched."
-                if batch_count
-                else ""
+            deleted_text = ngettext(
+                "Deleted {count:,} map answer.", "Deleted {count:,} map answers.", answer_count
+            ).format(count=answer_count)
+            batch_note = ngettext(
+                "{count:,} batch in the queue will not be fetched.",
+                "{count:,} batches in the queue will not be fetched.",
+                batch_count,
+            ).format(count=batch_count)
+            return f"{deleted_text} {batch_note}" if batch_count else deleted_text
+        notes = [
+            ngettext(
+                "{count:,} map answer is cached in {path}.",
+                "{count:,} map answers are cached in {path}.",
+                answer_count,
+            ).format(count=answer_count, path=cache.path)
+        ]
+        if batch_count:
+            notes.append(
+                ngettext(
+                    "{count:,} batch is in the queue.",
+                    "{count:,} batches are in the queue.",
+                    batch_count,
+                ).format(count=batch_count)
             )
-            return f"{answer_count:,} answers of maps were deleted.{batch_note}"
-        queue_note = f" {batch_count:,} batches are in the queue." if batch_count else ""
-        return (
-            f"{answer_count:,} answers of maps are kept in {cache.path}.{queue_note} Prompts "
-            "stand there as hashes, answers as text; %cfai map clear deletes them."
+        storage_note = _(
+            "Prompts are stored as hashes, answers as text. %cfai map clear deletes them."
         )
+        return " ".join((*notes, storage_note))

@@ -7,49 +7,66 @@ from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import Table, format_retry_message
 from ..errors import CfaiError
+from ..i18n import _, mark
 from ..pricing.catalog import matches
 from ..types.usage import Catalog, Model
 
 OPTIONS = (
-    Option("words", nargs="*", help="only with these words; also free, vision, tools"),
-    Option("--refresh", action="store_true", help="ask Cloudflare even if the list is new"),
+    Option(
+        "words",
+        nargs="*",
+        help=mark("filter by words of the name or task, or by free, vision or tools"),
+    ),
+    Option(
+        "--refresh",
+        action="store_true",
+        help=mark("download the list even if the cached one is from today"),
+    ),
 )
 
 
 COLUMNS = (
-    *("name", "task", "neurons/1k in", "neurons/1k out", "neurons by unit", "window"),
-    *("vision", "tools", "reasoning", "plan"),
+    *(mark("name"), mark("task"), mark("neurons/1k in"), mark("neurons/1k out")),
+    *(mark("neurons by unit"), mark("window"), mark("vision"), mark("tools")),
+    *(mark("reasoning"), mark("plan")),
 )
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Return the table of models, narrowed to those with all of the words."""
+    """Return the table of the models that match all words."""
     catalog, source_note = _load_newest_catalog(frontend, refresh=options.refresh)
     words = [word.lower() for word in options.words]
     matching_models = [
         model for model in catalog.models if all(matches(model, word) for word in words)
     ]
-    note = f"{len(matching_models)} of {len(catalog.models)} models; {source_note}"
-    return Table(COLUMNS, tuple(map(_format_row, matching_models)), note)
+    count_note = _("Showing {count} of {total} models.").format(
+        count=len(matching_models), total=len(catalog.models)
+    )
+    return Table(
+        tuple(map(_, COLUMNS)),
+        tuple(map(_format_row, matching_models)),
+        f"{count_note} {source_note}",
+    )
 
 
 def _load_newest_catalog(frontend: Frontend, *, refresh: bool) -> tuple[Catalog, str]:
-    """Return the list, asked anew when it is not of today, and where it is from."""
+    """Return the catalog and a note on its date; request it if the cached one is older."""
     cached_catalog = frontend.session.catalog()
     if cached_catalog.source != "shipped" and _is_from_today(cached_catalog) and not refresh:
-        return cached_catalog, f"list of {cached_catalog.date}."
+        return cached_catalog, _("List from {date}.").format(date=cached_catalog.date)
     try:
         newest_catalog = frontend.session.fetch_catalog(
             lambda *what: frontend.print(format_retry_message(*what))
         )
     except CfaiError as error:
-        source_text = "the shipped list" if cached_catalog.source == "shipped" else "the kept list"
-        reason = error.cause.rstrip(".")
-        return (
-            cached_catalog,
-            f"{source_text}, of {cached_catalog.date}, as no newer one could be had: {reason}.",
+        source_note = (
+            _("Built-in list from {date}; the current one is not available: {reason}.")
+            if cached_catalog.source == "shipped"
+            else _("Cached list from {date}; the current one is not available: {reason}.")
         )
-    return newest_catalog, "list of today."
+        reason = error.cause.rstrip(".")
+        return cached_catalog, source_note.format(date=cached_catalog.date, reason=reason)
+    return newest_catalog, _("List from today.")
 
 
 def _is_from_today(catalog: Catalog) -> bool:
@@ -64,12 +81,18 @@ def _format_row(model: Model) -> tuple[str, ...]:
         _format_rate(model.neurons_out),
         ", ".join(f"{rate:,g}/{unit}" for unit, rate in model.units.items()),
         f"{model.context_window:,}" if model.context_window else "",
-        "yes" if model.vision else "",
-        "yes" if model.tools else "",
-        "yes" if model.reasoning else "",
-        ("paid" if model.paid_plan_only else "free")
-        + (f", retires {model.deprecation_date}" if model.deprecation_date else ""),
+        _("yes") if model.vision else "",
+        _("yes") if model.tools else "",
+        _("yes") if model.reasoning else "",
+        _format_plan(model),
     )
+
+
+def _format_plan(model: Model) -> str:
+    plan = _("paid") if model.paid_plan_only else _("free")
+    if not model.deprecation_date:
+        return plan
+    return _("{plan}, retires {date}").format(plan=plan, date=model.deprecation_date)
 
 
 def _format_rate(rate: float | None) -> str:

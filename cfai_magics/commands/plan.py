@@ -1,4 +1,4 @@
-"""Estimate what a notebook will cost a class before anybody runs it."""
+"""Estimate what a notebook costs a class, before it runs."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from ..chat.frontend import Frontend
 from ..chat.options import Option, get_ask_parser
 from ..display.tables import Table, format_range
 from ..errors import CfaiError, InvalidOptionError
+from ..i18n import _, mark, ngettext
 from ..notebook import CfaiCell, read_cfai_cells
 from ..paths import parse_user_path
 from ..pricing.prices import Cost, catalog_rates, estimate_cost, to_usd
@@ -21,24 +22,32 @@ from ..types.messages import Message, Request
 from ..types.usage import CHAT_TASK, Model
 
 OPTIONS = (
-    Option("path", nargs="?", default="", help="the notebook; this one where it is known"),
-    Option("--students", type=int, default=1, metavar="N", help="who run all of it once"),
+    Option("path", nargs="?", default="", help=mark("the notebook (default: this one)")),
+    Option(
+        "--students",
+        type=int,
+        default=1,
+        metavar="N",
+        help=mark("number of students who run the whole notebook once"),
+    ),
 )
 
 
 MAX_QUESTION_CHARS = 40  # of a table row
-DOMINANT_SHARE = 0.25  # of all
+DOMINANT_SHARE = 0.25  # of the total
 MAX_CHEAPER_MODELS = 3
-RANGE_NOTE = (
-    "Low: a short answer. High: each answer as long as max_tokens lets it be. Variables, "
-    "conversations, calls of functions and questions asked from Python are not counted."
+RANGE_NOTE = mark(
+    "Low: short answers. High: answers as long as max_tokens allows. Variables, earlier turns, "
+    "function calls and prompts sent from Python are not included."
 )
-COLUMNS = ("cell", "question", "model", "neurons, one student", "share")
+COLUMNS = (
+    *(mark("cell"), mark("prompt"), mark("model"), mark("neurons, one student"), mark("share")),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _CellEstimate:
-    """A cell with its requests and what they may cost; without a price `trouble` says why."""
+    """A cell with its requests and their estimated cost; `error` says why there is no cost."""
 
     cell: CfaiCell
     requests: tuple[Request, ...] = ()
@@ -47,29 +56,33 @@ class _CellEstimate:
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Return what each asking cell of a notebook may cost, and the whole for the class."""
+    """Return the estimated cost of each `%%cfai` cell, and of the notebook for the class."""
     if options.students < 1:
-        raise InvalidOptionError(f"--students {options.students} is no class", "Use 1 or more.")
+        raise InvalidOptionError(
+            _("--students must be at least 1, not {value}").format(value=options.students),
+            _("Write for example --students 30."),
+        )
     path = _resolve_path(frontend.session, options.path)
     estimates = [
         _estimate_cell(frontend.session, cell) for cell in read_cfai_cells(path, get_ask_parser())
     ]
     if not estimates:
         raise InvalidOptionError(
-            f"No cell of {path} begins with %%cfai", "Nothing would be billed."
+            _("{path} has no %%cfai cells").format(path=path),
+            _("Running it costs no neurons."),
         )
     high = sum(cell.cost.high for cell in estimates if cell.cost)
     rows = tuple(_format_row(cell, high) for cell in estimates)
-    return Table(
-        COLUMNS, rows, "\n".join(_build_notes(frontend.session, estimates, options.students))
-    )
+    notes = _build_notes(frontend.session, estimates, options.students)
+    return Table(tuple(map(_, COLUMNS)), rows, "\n".join(notes))
 
 
 def _resolve_path(session: Session, path_text: str) -> Path:
     path = path_text or session.notebook
     if not path:
         raise InvalidOptionError(
-            "Nobody tells here which notebook this is", "%cfai plan lesson.ipynb"
+            _("A notebook path is required"),
+            _("Write for example %cfai plan lesson.ipynb."),
         )
     return parse_user_path(path)
 
@@ -90,7 +103,8 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
             _build_request(session, options, cell.text, model), model
         )
         if cost is None:
-            return _CellEstimate(cell, error=f"{model.short_name} has no known price")
+            message = _("{model} has no known price")
+            return _CellEstimate(cell, error=message.format(model=model.short_name))
         costs.append(cost)
     total_cost = reduce(add, costs)
     if options.max_neurons:
@@ -100,7 +114,7 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
 
 
 def _list_models(session: Session, options: Namespace) -> list[str]:
-    """Return the model of every answer that a cell asks for."""
+    """Return the model of each answer of a cell."""
     names: list[str] = options.model or [session.settings.model]
     answer_count: int = max(1, len(options.temperature)) * max(1, options.times)
     return names * answer_count
@@ -121,18 +135,20 @@ def _format_row(estimate: _CellEstimate, total: float) -> tuple[str, ...]:
     if estimate.cost is None:
         return str(estimate.cell.number), question, "", estimate.error, ""
     share = estimate.cost.high / total if total else 0.0
-    dominance_note = ", dominates" if share >= DOMINANT_SHARE else ""
+    share_text = format_percent(share)
+    if share >= DOMINANT_SHARE:
+        share_text = _("{share} (high)").format(share=share_text)
     return (
         str(estimate.cell.number),
         question,
         _format_models(estimate.requests),
         format_range(estimate.cost.low, estimate.cost.high),
-        format_percent(share) + dominance_note,
+        share_text,
     )
 
 
 def _format_models(requests: Sequence[Request]) -> str:
-    """Return the models of a cell, with how often each is asked."""
+    """Return the models of a cell, each with the number of its requests."""
     names = [request.model.rpartition("/")[2] for request in requests]
     counts = {name: names.count(name) for name in names}
     return ", ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
@@ -143,34 +159,39 @@ def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students:
     low, high = (
         sum(getattr(cost, bound) for cost in known_costs) * students for bound in ("low", "high")
     )
-    subject = "One student" if students == 1 else f"{students:,} students"
-    dollars = _format_dollars(low, high)
+    total_note = ngettext(
+        "{count:,} student: estimated {neurons} neurons ({dollars} without free neurons).",
+        "{count:,} students: estimated {neurons} neurons ({dollars} without free neurons).",
+        students,
+    ).format(count=students, neurons=format_range(low, high), dollars=_format_dollars(low, high))
     return [
-        f"{subject}: {format_range(low, high)} neurons estimated, {dollars} without free ones.",
+        total_note,
         _vs_free_quota(high),
         *_suggest_cheaper_models(session, estimates, students, high),
-        RANGE_NOTE,
+        _(RANGE_NOTE),
     ]
 
 
 def _format_dollars(low: float, high: float) -> str:
-    return f"US$ {to_usd(low):,.4f} to {to_usd(high):,.4f}"
+    return _("US$ {low:,.4f} to {high:,.4f}").format(low=to_usd(low), high=to_usd(high))
 
 
 def _vs_free_quota(high: float) -> str:
     if high <= FREE_DAILY_NEURONS:
         share = format_percent(high / FREE_DAILY_NEURONS)
-        return f"On one account that is at the most {share} of a free day."
-    return (
-        f"On one account that may be {high / FREE_DAILY_NEURONS:,.1f} free days: beyond 10,000 "
-        "neurons the free plan ends and the paid one is billed."
-    )
+        return _("On one shared account: at most {share} of the daily free neurons.").format(
+            share=share
+        )
+    return _(
+        "On one shared account: up to {ratio:,.1f} times the daily free neurons. Beyond "
+        "{limit:,.0f} neurons, the free plan stops and the paid plan bills."
+    ).format(ratio=high / FREE_DAILY_NEURONS, limit=FREE_DAILY_NEURONS)
 
 
 def _suggest_cheaper_models(
     session: Session, estimates: Sequence[_CellEstimate], students: int, high: float
 ) -> list[str]:
-    """Return a line that names the models with which the same lesson would cost less."""
+    """Return a line with the models that would cost less for the same cells, if there are any."""
     requests = [request for cell in estimates if cell.cost for request in cell.requests]
     cheaper_models: list[tuple[float, float, str]] = []
     for model in session.catalog().models:
@@ -189,9 +210,9 @@ def _suggest_cheaper_models(
         f"{name} {format_range(model_low, model_high)}"
         for model_high, model_low, name in sorted(cheaper_models)[:MAX_CHEAPER_MODELS]
     )
-    return [f"Cheaper models, all cells: {models_text}."]
+    return [_("Cheaper models for all cells: {models}.").format(models=models_text)]
 
 
 def _is_general_chat_model(model: Model) -> bool:
-    """Whether a model answers questions, on every plan: those that guard others only judge."""
+    """Return whether a model chats and is free to use; guard models only classify."""
     return model.task == CHAT_TASK and not model.paid_plan_only and "guard" not in model.name

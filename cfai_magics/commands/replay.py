@@ -1,4 +1,4 @@
-"""Choose the record mode, or show what is recorded."""
+"""Set the record mode, and show the recording."""
 
 from argparse import Namespace
 from collections import Counter
@@ -7,6 +7,7 @@ from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import Table, format_date
 from ..errors import InvalidOptionError
+from ..i18n import _, mark, ngettext
 from ..paths import parse_user_path
 from ..replay.interaction import Interaction
 from ..replay.record_mode import RecordMode
@@ -18,10 +19,12 @@ OPTIONS = (
         "mode",
         nargs="?",
         choices=RECORD_MODES,
-        help="auto, only, refresh or off",
+        help=mark("record mode: auto, only, refresh or off"),
     ),
-    Option("path", nargs="?", default="", help="the file; else beside the notebook"),
-    Option("--instant", action="store_true", help="replay at once, not in its rhythm"),
+    Option(
+        "path", nargs="?", default="", help=mark("the recording (default: next to the notebook)")
+    ),
+    Option("--instant", action="store_true", help=mark("replay without the original delays")),
 )
 
 
@@ -29,12 +32,13 @@ COMMAND_SOURCE = "%cfai replay"
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Let a mode hold for the session, and show what is recorded."""
+    """Set the record mode of the session if one is given, and show the recording."""
     if options.mode:
         _set_mode(frontend, options)
     elif options.instant:
         raise InvalidOptionError(
-            "--instant goes with a mode", "Write for example %cfai replay only."
+            _("--instant requires a record mode"),
+            _("Write for example %cfai replay only --instant."),
         )
     return _build_table(frontend.session)
 
@@ -42,13 +46,14 @@ def run(frontend: Frontend, options: Namespace) -> Table:
 def _set_mode(frontend: Frontend, options: Namespace) -> None:
     if frontend.is_one_shot:
         raise InvalidOptionError(
-            "In the shell each command is a session of its own",
-            f"Set CFAI_REPLAY={options.mode}:PATH in the environment.",
+            _("In a shell, each command is its own session"),
+            _("Set the environment variable CFAI_REPLAY={mode}:PATH.").format(mode=options.mode),
         )
     path = parse_user_path(options.path).absolute() if options.path else None
     if path is not None and not (path.parent.is_dir() and (path.is_file() or not path.exists())):
         raise InvalidOptionError(
-            f"{path} can be no file", "Give the path of a file in a folder there is."
+            _("{path} is not a valid file path").format(path=path),
+            _("Give the path of a file in an existing folder."),
         )
     frontend.session.recorder.set_mode(
         RecordMode(options.mode, path, COMMAND_SOURCE, options.instant)
@@ -57,28 +62,28 @@ def _set_mode(frontend: Frontend, options: Namespace) -> None:
 
 def _build_table(session: Session) -> Table:
     record_mode = session.recorder.record_mode
-    rows = [("mode", record_mode.description), ("because of", record_mode.source)]
+    rows = [(_("mode"), record_mode.description), (_("set by"), record_mode.source)]
     cassette = session.recorder.cassette(record_mode.path) if record_mode.path else None
     session.recorder.sort_cassettes()
     if cassette is None:
-        return Table(("recording", ""), tuple(rows))
+        return Table((_("recording"), ""), tuple(rows))
     contents = cassette.contents()
-    timing_text = "at once" if record_mode.instant else "in the rhythm in which they came"
+    timing_text = _("instantly") if record_mode.instant else _("at the original speed")
     rows += [
-        ("file", str(cassette.path)),
-        ("replayed", timing_text),
+        (_("file"), str(cassette.path)),
+        (_("replayed"), timing_text),
         *_summarize_interactions(contents.interactions),
     ]
     rows += [
-        ("damaged", f"{corruption_note}: skipped, and left")
+        (_("damaged"), _("{problem} (skipped)").format(problem=corruption_note))
         for corruption_note in contents.corruption_notes
     ]
-    return Table(("recording", ""), tuple(rows))
+    return Table((_("recording"), ""), tuple(rows))
 
 
 def _summarize_interactions(interactions: tuple[Interaction, ...]) -> list[tuple[str, str]]:
     if not interactions:
-        return [("answers", "none yet")]
+        return [(_("answers"), _("none yet"))]
     questions = len({interaction.request.fingerprint for interaction in interactions})
     dates = sorted(record.date for record in interactions)
     days = sorted(
@@ -87,15 +92,25 @@ def _summarize_interactions(interactions: tuple[Interaction, ...]) -> list[tuple
     )
     model_counts = Counter(_format_model(record) for record in interactions)
     return [
-        ("answers", f"{len(interactions):,} to {questions:,} questions"),
-        ("recorded", " to ".join(days)),
-        *(("model", f"{name}: {count:,}") for name, count in model_counts.most_common()),
+        (
+            _("answers"),
+            ngettext(
+                "{answers:,} to {count:,} prompt", "{answers:,} to {count:,} prompts", questions
+            ).format(answers=len(interactions), count=questions),
+        ),
+        (
+            _("recorded"),
+            _("{first} to {last}").format(first=days[0], last=days[1])
+            if len(days) > 1
+            else days[0],
+        ),
+        *((_("model"), f"{name}: {count:,}") for name, count in model_counts.most_common()),
     ]
 
 
 def _format_model(interaction: Interaction) -> str:
     return (
-        f"{interaction.model}, a local model"
+        _("{model} (local)").format(model=interaction.model)
         if interaction.request.local_model
         else interaction.model
     )

@@ -1,4 +1,4 @@
-"""Report which models answered in a notebook, as a student hands it in."""
+"""Report AI use in a notebook, so that a student can hand it in."""
 
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
@@ -11,27 +11,31 @@ from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.ai_use_report import AiUseReport, ReportEntry
 from ..errors import InvalidOptionError, StorageError
+from ..i18n import _, mark
 from ..notebook import read_provenances
 from ..paths import parse_user_path
 from ..session.session import Session
 
 OPTIONS = (
-    Option("path", nargs="?", default="", help="the notebook; this one where it is known"),
-    Option("--csv", action="store_true", help="every call as a line of CSV"),
-    Option("--save", action="store_true", help="into files beside the notebook, as both"),
+    Option("path", nargs="?", default="", help=mark("the notebook (default: this one)")),
+    Option("--csv", action="store_true", help=mark("one line of CSV per call")),
+    Option("--save", action="store_true", help=mark("save both as files next to the notebook")),
 )
 
 
-SAME_CALL_SECONDS = 60.0  # s: between the times that a notebook and the ledger note for one call
+SAME_CALL_SECONDS = (
+    60.0  # s: maximum difference between the times in the notebook and in the ledger
+)
 SUFFIX_BY_FORMAT = {"markdown": ".ai-use.md", "csv": ".ai-use.csv"}
 
 
 def run(frontend: Frontend, options: Namespace) -> AiUseReport | str:
-    """Return the statement on a notebook: of what the ledger knows and of what its outputs say."""
+    """Return the report on a notebook, from the ledger and from its outputs."""
     path_text = options.path or frontend.session.notebook
     if not path_text:
         raise InvalidOptionError(
-            "Nobody tells here which notebook this is", "%cfai report lesson.ipynb"
+            _("A notebook path is required"),
+            _("Write for example %cfai report lesson.ipynb."),
         )
     path = parse_user_path(path_text).absolute()
     ai_use_report = AiUseReport(path.name, _collect_entries(frontend.session, path), _today())
@@ -60,7 +64,10 @@ def _collect_entries(session: Session, path: Path) -> list[ReportEntry]:
         else []
     )
     if not ledger_entries and not path.is_file():
-        raise InvalidOptionError(f"There is no notebook {path}", "%cfai report lesson.ipynb")
+        raise InvalidOptionError(
+            _("The notebook {path} does not exist").format(path=path),
+            _("Check the path, such as %cfai report lesson.ipynb."),
+        )
     entries = [*ledger_entries, *_not_among(output_entries, ledger_entries)]
     return sorted(entries, key=lambda entry: entry.started_at)
 
@@ -124,7 +131,7 @@ def _int_or_zero(value: Any) -> int:
 def _not_among(
     output_entries: Iterable[ReportEntry], ledger_entries: Iterable[ReportEntry]
 ) -> list[ReportEntry]:
-    """Return the outputs that show none of the calls in the ledger: they come from elsewhere."""
+    """Return the outputs of calls that are not in the ledger, such as those of other machines."""
     unmatched_calls = list(ledger_entries)
     unmatched_outputs = []
     for entry in output_entries:
@@ -154,6 +161,8 @@ def _save_report(path: Path, ai_use_report: AiUseReport) -> str:
             file.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            f"The report can't be written: {error}", "%cfai report without --save shows it."
+            _("The report can't be written: {error}").format(error=error),
+            _("%cfai report without --save shows it."),
         ) from None
-    return f"Written: {' and '.join(map(str, text_by_path))}."
+    markdown_path, csv_path = text_by_path
+    return _("Written: {first} and {second}.").format(first=markdown_path, second=csv_path)

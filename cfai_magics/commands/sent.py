@@ -1,18 +1,23 @@
-"""Show what was sent with the last question."""
+"""Show the last prompt, part by part."""
 
 from argparse import Namespace
 
 from ..chat.frontend import Frontend
 from ..display.preview import PromptInspector
 from ..errors import InvalidOptionError
+from ..i18n import _
 
 OPTIONS = ()
 
 
 def run(frontend: Frontend, _options: Namespace) -> PromptInspector:
-    """Return the parts of the last question's prompt, each with its tokens and share of cost."""
+    """Return the parts of the last prompt, each with its tokens and its share of the cost."""
     report = frontend.notebook_state.last_prompt if frontend.notebook_state else None
     if report is None:
-        hint = "Ask first." if frontend.notebook_state else "In a shell, ask with --sent."
-        raise InvalidOptionError("Nothing was sent from here yet", hint)
+        hint = (
+            _("Run a %%cfai cell first.")
+            if frontend.notebook_state
+            else _("In a shell, add --sent to cfai ask.")
+        )
+        raise InvalidOptionError(_("No prompt has been sent yet"), hint)
     return PromptInspector(report)

@@ -1,4 +1,4 @@
-"""Show what is in use, and where each value comes from."""
+"""Show the settings in use, and where each value comes from."""
 
 from argparse import Namespace
 
@@ -8,13 +8,20 @@ from ..chat.frontend import Frontend
 from ..course import CoursePolicy
 from ..display.tables import Table
 from ..errors import SetupError
+from ..i18n import _, mark
 from ..session.session import Session
 from ..texts import shorten
 
 OPTIONS = ()
 
 
-SCOPE_LABELS = {"cell": "a call", "notebook": "a notebook", "session": "a session", "day": "a day"}
+BUDGET_LABELS = {
+    "cell": mark("{neurons:,.0f} per call"),
+    "notebook": mark("{neurons:,.0f} per notebook"),
+    "session": mark("{neurons:,.0f} per session"),
+    "day": mark("{neurons:,.0f} per day"),
+}
+SOURCE_LABELS = {"live": mark("current"), "cached": mark("cached"), "shipped": mark("built-in")}
 SEPARATE_ROW_SETTINGS = {
     *("model", "max_tokens", "local", "gateway", "metadata", "base_url", "recording"),
 }
@@ -23,58 +30,64 @@ Row = tuple[str, str, str]
 
 
 def run(frontend: Frontend, _options: Namespace) -> Table:
-    """Return what is in use and where each value comes from."""
+    """Return the settings in use, and where each value comes from."""
     session = frontend.session
     catalog = session.catalog()
-    home_source = "CFAI_HOME" if session.backend.environ.get("CFAI_HOME") else "default"
+    home_source = "CFAI_HOME" if session.backend.environ.get("CFAI_HOME") else _("default")
     rows = (
         *_backend_rows(session),
         *_setting_rows(session),
         *_course_rows(session.settings.course),
-        ("recording", *session.recorder.mode_resolver.describe()),
-        ("model list", f"of {catalog.date}", catalog.source),
-        ("state kept in", str(session.home), home_source),
-        ("version", __version__, ""),
+        (_("recording"), *session.recorder.mode_resolver.describe()),
+        (
+            _("model list"),
+            _("from {date}").format(date=catalog.date),
+            _(SOURCE_LABELS[catalog.source]),
+        ),
+        (_("data folder"), str(session.home), home_source),
+        (_("version"), __version__, ""),
     )
-    return Table(("setting", "value", "from"), rows)
+    return Table((_("setting"), _("value"), _("from")), rows)
 
 
 def _backend_rows(session: Session) -> list[Row]:
-    """Return the rows about where a question would go now."""
+    """Return the rows about the backend that would answer the next prompt."""
     backend, settings = session.backend, session.settings
     if settings.local:
-        description = f"this machine ({settings.local}); %cfai local off ends it"
-        return [("answers from", description, settings.get_origin("local"))]
+        description = _("this machine ({model}); %cfai local off switches back").format(
+            model=settings.local
+        )
+        return [(_("answers from"), description, settings.get_origin("local"))]
     server = backend.server
     if server is not None:
-        return [("answers from", server.base_url, server.source)]
+        return [(_("answers from"), server.base_url, server.source)]
     api_url = backend.environ.get(API_URL_VARIABLE)
-    rows = [("address", api_url, API_URL_VARIABLE)] if api_url else []
+    rows = [(_("address"), api_url, API_URL_VARIABLE)] if api_url else []
     rows += _gateway_rows(session)
     try:
         credentials = backend.credential_store.find()
     except SetupError as error:
-        return [*rows, ("account", "none", str(error))]
-    return [*rows, ("account", f"…{credentials.account_suffix}", credentials.source)]
+        return [*rows, (_("account"), _("none"), str(error))]
+    return [*rows, (_("account"), f"…{credentials.account_suffix}", credentials.source)]
 
 
 def _gateway_rows(session: Session) -> list[Row]:
-    """Return the rows of the gateway that questions go through, where they go through one."""
+    """Return the rows of the AI Gateway, if one is in use."""
     course, settings = session.settings.course, session.settings
     gateway = session.backend.resolve_gateway()
     if gateway is None:
         return []
     gateway_source = str(course.path) if course.gateway else settings.get_origin("gateway")
-    rows = [("gateway", gateway.name, gateway_source)]
+    rows = [(_("gateway"), gateway.name, gateway_source)]
     for name, value in gateway.metadata.items():
         is_from_course = name in course.metadata
         source = str(course.path) if is_from_course else settings.get_origin("metadata")
-        rows.append((f"metadata {name}", str(value), source))
+        rows.append((_("metadata {name}").format(name=name), str(value), source))
     return rows
 
 
 def _setting_rows(session: Session) -> list[Row]:
-    """Return a row for the settings that everybody asks after, and for all that are changed."""
+    """Return a row for each of the main settings and of the changed ones."""
     settings = session.settings
     always_shown = ["max_tokens"] if settings.local else ["model", "max_tokens"]
     others = sorted(set(settings.trait_names(config=True)) - SEPARATE_ROW_SETTINGS)
@@ -94,11 +107,11 @@ def _format_setting(session: Session, name: str) -> str:
 
 
 def _course_rows(course: CoursePolicy) -> list[Row]:
-    """Return the rows of what a course's file holds beside settings."""
-    budgets = (f"{amount:,.0f} for {SCOPE_LABELS[scope]}" for scope, amount in course.budgets)
+    """Return the rows of the rules in cfai.toml that are not settings."""
+    budgets = (_(BUDGET_LABELS[scope]).format(neurons=amount) for scope, amount in course.budgets)
     rows = (
-        ("allowed models", ", ".join(course.allowed_models)),
-        ("course budgets", ", ".join(budgets)),
-        ("locked", ", ".join(sorted(course.locked))),
+        (_("allowed models"), ", ".join(course.allowed_models)),
+        (_("course budgets"), ", ".join(budgets)),
+        (_("locked"), ", ".join(sorted(course.locked))),
     )
     return [(name, value, str(course.path)) for name, value in rows if value]

@@ -1,4 +1,4 @@
-"""Conversations: list, show, use, fork, reset and export them."""
+"""List, show, select, fork, reset and export conversations."""
 
 import json
 from argparse import Namespace
@@ -10,6 +10,7 @@ from ..chat.options import Option
 from ..chat.turns import save_turn
 from ..display.tables import SafeMarkdown, Table, format_neurons
 from ..errors import InvalidOptionError
+from ..i18n import _, mark, ngettext
 from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import escape_markdown
 from ..paths import parse_user_path
@@ -22,41 +23,56 @@ OPTIONS = (
         nargs="?",
         default="list",
         choices=("list", "show", "use", "fork", "reset", "export", "keep"),
-        help="list if nothing is said; all others go for the thread in use",
+        help=mark("what to do (default: list); all but list apply to the current conversation"),
     ),
-    Option("name", nargs="?", default="", help="another thread; with fork, the new one"),
-    Option("--at", type=int, metavar="N", help="with fork: up to turn N"),
-    Option("--to", default="", metavar="FILE", help="with export: a .md or .json file"),
+    Option(
+        "name",
+        nargs="?",
+        default="",
+        help=mark("another conversation; with fork, the name of the copy"),
+    ),
+    Option("--at", type=int, metavar="N", help=mark("with fork: copy up to turn N")),
+    Option("--to", default="", metavar="FILE", help=mark("with export: a .md or .json file")),
 )
 
 
-LIST_HINT = "%cfai thread lists them."
+LIST_HINT = mark("%cfai thread lists the conversations.")
+DEFAULT_NEURON_LABEL = mark("{neurons} neurons")
+NEURON_LABELS = {
+    "billed": mark("{neurons} neurons billed"),
+    "estimated": mark("{neurons} neurons estimated"),
+    "replayed": mark("{neurons} neurons replayed"),
+}
 ThreadAction = Callable[[Frontend, ConversationStore, Namespace], object]
 
 
 def run(frontend: Frontend, options: Namespace) -> object:
-    """Do what the first word says with a thread."""
+    """Run the action of the first word on a conversation."""
     with ConversationStore(frontend.session.home) as store:
         return ACTIONS[options.what](frontend, store, options)
 
 
 def _select_thread(frontend: Frontend, options: Namespace) -> str:
-    """Return the name of the thread: the given one, else the one in use."""
+    """Return the name of the conversation: the given one, or else the current one."""
     if options.name:
         return str(options.name)
-    return _require_notebook_state(frontend, "Name the thread").thread
+    return _require_notebook_state(
+        frontend, _("Give the name of a conversation: a shell has no current one")
+    ).thread
 
 
 def _require_notebook_state(frontend: Frontend, cause: str) -> NotebookState:
     if frontend.notebook_state is None:
-        raise InvalidOptionError(f"{cause}: a shell has none in use", LIST_HINT)
+        raise InvalidOptionError(cause, _(LIST_HINT))
     return frontend.notebook_state
 
 
 def _load_turns(store: ConversationStore, name: str) -> tuple[Turn, ...]:
     turns = store.load_turns(name)
     if not turns:
-        raise InvalidOptionError(f"There is no thread {name!r}", LIST_HINT)
+        raise InvalidOptionError(
+            _("There is no conversation {name!r}").format(name=name), _(LIST_HINT)
+        )
     return turns
 
 
@@ -68,12 +84,13 @@ def _list_threads(frontend: Frontend, store: ConversationStore, _options: Namesp
             f"{thread_summary.turns:,}",
             thread_summary.asked_at.replace("T", " ").replace("+00:00", " UTC"),
             format_neurons(thread_summary.neurons),
-            "in use" if thread_summary.name == current_thread else "",
+            _("current") if thread_summary.name == current_thread else "",
         )
         for thread_summary in store.list_threads()
     )
-    note = f"-c continues {current_thread}." if current_thread else ""
-    return Table(("thread", "turns", "last asked", "neurons", ""), rows, note)
+    note = _("-c continues {name}.").format(name=current_thread) if current_thread else ""
+    columns = (_("conversation"), _("turns"), _("last prompt"), _("neurons"), "")
+    return Table(columns, rows, note)
 
 
 def _show_thread(frontend: Frontend, store: ConversationStore, options: Namespace) -> SafeMarkdown:
@@ -81,7 +98,7 @@ def _show_thread(frontend: Frontend, store: ConversationStore, options: Namespac
 
 
 def _as_markdown(turns: tuple[Turn, ...]) -> str:
-    """Return the turns as Markdown: the questions quoted, the answers as they are."""
+    """Return the turns as Markdown: the prompts quoted, the answers unchanged."""
     stale_positions = {turn.position for turn in stale_turns(turns)}
     return (
         "\n\n".join(
@@ -92,56 +109,73 @@ def _as_markdown(turns: tuple[Turn, ...]) -> str:
 
 
 def _export_markdown(turns: tuple[Turn, ...]) -> str:
-    """Return the turns as Markdown for a file, which loads nothing wherever it is opened."""
+    """Return the turns as Markdown for a file, without content that a viewer would download."""
     return strip_remote_content(_as_markdown(turns))
 
 
 def _format_turn(turn: Turn, *, is_stale: bool) -> str:
     model = turn.model.rpartition("/")[2]
-    cost = (
-        "" if turn.neurons is None else f" · {format_neurons(turn.neurons)} neurons {turn.basis}"
-    )
-    stale_note = " · **stands on an old answer**" if is_stale else ""
     quoted_question = "\n".join(f"> {line}" for line in turn.question.splitlines())
-    tokens = f"{turn.prompt_tokens:,}→{turn.completion_tokens:,} tokens"
-    heading = f"**{turn.position}** · {escape_markdown(model)} · {tokens}{cost}{stale_note}"
+    tokens = _("{prompt_tokens:,}→{completion_tokens:,} tokens").format(
+        prompt_tokens=turn.prompt_tokens, completion_tokens=turn.completion_tokens
+    )
+    facts = [f"**{turn.position}**", escape_markdown(model), tokens]
+    if turn.neurons is not None:
+        label = _(NEURON_LABELS.get(turn.basis or "", DEFAULT_NEURON_LABEL))
+        facts.append(label.format(neurons=format_neurons(turn.neurons)))
+    if is_stale:
+        facts.append(f"**{_('based on an outdated answer')}**")
+    heading = " · ".join(facts)
     return f"{heading}\n\n{quoted_question}\n\n{turn.answer}"
 
 
 def _use_thread(frontend: Frontend, store: ConversationStore, options: Namespace) -> str:
-    notebook_state = _require_notebook_state(frontend, "Name the thread with -c=NAME")
+    notebook_state = _require_notebook_state(
+        frontend, _("Name the conversation with -c=NAME: a shell has no current one")
+    )
     if options.name:
         notebook_state.thread = options.name
     count = len(store.load_turns(notebook_state.thread))
-    return f"-c continues {notebook_state.thread}, which has {_format_turn_count(count)}."
+    return ngettext(
+        "-c continues {name}, which has {count:,} turn.",
+        "-c continues {name}, which has {count:,} turns.",
+        count,
+    ).format(name=notebook_state.thread, count=count)
 
 
 def _fork_thread(frontend: Frontend, store: ConversationStore, options: Namespace) -> str:
-    notebook_state = _require_notebook_state(frontend, "Fork in a notebook")
+    notebook_state = _require_notebook_state(
+        frontend, _("Only a notebook or IPython can fork a conversation")
+    )
     if not options.name:
-        raise InvalidOptionError("A fork needs a name", "Write %cfai thread fork NAME.")
+        raise InvalidOptionError(_("The copy needs a name"), _("Write %cfai thread fork NAME."))
     if store.load_turns(options.name):
         raise InvalidOptionError(
-            f"There is a thread {options.name!r} already", "Choose another name."
+            _("The conversation {name!r} already exists").format(name=options.name),
+            _("Choose another name."),
         )
     turns = _load_turns(store, notebook_state.thread)
     last_position = len(turns) if options.at is None else options.at
     if not 1 <= last_position <= len(turns):
         raise InvalidOptionError(
-            f"--at {last_position} is no turn", f"It has turns 1 to {len(turns)}."
+            _("There is no turn {number} for --at").format(number=last_position),
+            _("Use 1 to {count}.").format(count=len(turns)),
         )
     count = store.copy(notebook_state.thread, options.name, last_position)
     notebook_state.thread = options.name
-    return f"-c continues {options.name}, which begins with {_format_turn_count(count)}."
+    return ngettext(
+        "-c continues {name}, which starts with {count:,} turn.",
+        "-c continues {name}, which starts with {count:,} turns.",
+        count,
+    ).format(name=options.name, count=count)
 
 
 def _reset_thread(frontend: Frontend, store: ConversationStore, options: Namespace) -> str:
     name = _select_thread(frontend, options)
-    return f"{_format_turn_count(store.delete(name))} of {name} deleted."
-
-
-def _format_turn_count(count: int) -> str:
-    return "1 turn" if count == 1 else f"{count:,} turns"
+    count = store.delete(name)
+    return ngettext(
+        "Deleted {count:,} turn of {name}.", "Deleted {count:,} turns of {name}.", count
+    ).format(count=count, name=name)
 
 
 def _export_thread(frontend: Frontend, store: ConversationStore, options: Namespace) -> str:
@@ -154,37 +188,51 @@ def _export_thread(frontend: Frontend, store: ConversationStore, options: Namesp
     }
     if path.suffix not in writers:
         raise InvalidOptionError(
-            f"{path} is neither .md nor .json", "Write for example --to talk.md."
+            _("{path} does not end in .md or .json").format(path=path),
+            _("Write for example --to talk.md."),
         )
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(writers[path.suffix](turns))
     except FileExistsError:
-        raise InvalidOptionError(f"{path} exists", "Choose another file with --to FILE.") from None
+        raise InvalidOptionError(
+            _("{path} already exists").format(path=path),
+            _("Choose another file with --to FILE."),
+        ) from None
     except OSError as error:
         raise InvalidOptionError(
-            f"{path} can't be written: {error}", "Choose another with --to."
+            _("{path} can't be written: {error}").format(path=path, error=error),
+            _("Choose another file with --to FILE."),
         ) from None
-    return f"{_format_turn_count(len(turns))} of {name} written to {path}."
+    return ngettext(
+        "Wrote {count:,} turn of {name} to {path}.",
+        "Wrote {count:,} turns of {name} to {path}.",
+        len(turns),
+    ).format(count=len(turns), name=name, path=path)
 
 
 def _to_file_name(name: str) -> str:
-    """Return a thread's name as a file's: of a notebook, that of the notebook."""
+    """Return a file name for a conversation; for that of a notebook, the notebook's name."""
     stem = Path(name).stem if name.endswith(".ipynb") else name
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in stem) or "thread"
 
 
 def _export_json(turns: tuple[Turn, ...]) -> str:
-    """Return the turns as OpenAI's messages, which other programs take."""
+    """Return the turns as a JSON object with OpenAI messages."""
     messages = [message for turn in turns for message in turn.messages]
     return json.dumps({"messages": messages}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _keep_turn(frontend: Frontend, _store: ConversationStore, _options: Namespace) -> str:
-    notebook_state = _require_notebook_state(frontend, "Keep a turn in a notebook")
+    notebook_state = _require_notebook_state(
+        frontend, _("Only a notebook or IPython can keep an unfinished turn")
+    )
     unsaved_turn = notebook_state.unsaved_turn
     if unsaved_turn is None:
-        raise InvalidOptionError("No turn was left out", "Only one whose answer broke off is.")
+        raise InvalidOptionError(
+            _("There is no unfinished turn to keep"),
+            _("A turn is unfinished if its answer was interrupted or cut off."),
+        )
     notebook_state.unsaved_turn = None
     return " ".join(save_turn(unsaved_turn.turn, unsaved_turn.turn_key))
 

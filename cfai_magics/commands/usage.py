@@ -14,6 +14,7 @@ from ..display.tables import Table, format_neurons
 from ..display.text import TextLines
 from ..display.usage_table import UsageReport
 from ..errors import InvalidOptionError, StorageError
+from ..i18n import _, mark, ngettext
 from ..paths import parse_user_path
 from ..pricing.prices import to_usd
 from ..session.session import Session
@@ -26,30 +27,44 @@ OPTIONS = (
         nargs="?",
         default="today",
         choices=("today", "7d", "30d", "all"),
-        help="today, 7d, 30d or all",
+        help=mark("period: today, 7d, 30d or all"),
     ),
-    Option("--by", choices=("model", "notebook", "day", "task"), help="what to sum by"),
-    Option("--account", action="store_true", help="Cloudflare's own figures for today"),
-    Option("--csv", action="store_true", help="every call as a line of CSV"),
-    Option("--save", default="", metavar="FILE", help="write the CSV into a file"),
+    Option("--by", choices=("model", "notebook", "day", "task"), help=mark("group by")),
+    Option(
+        "--account",
+        action="store_true",
+        help=mark("compare with Cloudflare's own figures for today"),
+    ),
+    Option("--csv", action="store_true", help=mark("one line of CSV per call")),
+    Option("--save", default="", metavar="FILE", help=mark("save the CSV to a file")),
 )
 
 
 DAYS_BY_PERIOD = {"today": 1, "7d": 7, "30d": 30, "all": None}
 PERIOD_LABELS = {
-    "today": "today (UTC)",
-    "7d": "in the last 7 days",
-    "30d": "in the last 30 days",
-    "all": "since the ledger began",
+    "today": mark("today (UTC)"),
+    "7d": mark("in the last 7 days"),
+    "30d": mark("in the last 30 days"),
+    "all": mark("since the first call"),
 }
-LAG_NOTE = "Cloudflare's own figures come some minutes late, and count other programs' calls too."
+TITLES = {
+    "model": mark("Neurons by model {period}"),
+    "notebook": mark("Neurons by notebook {period}"),
+    "day": mark("Neurons by day {period}"),
+    "task": mark("Neurons by task {period}"),
+}
+LAG_NOTE = mark(
+    "Cloudflare's figures are some minutes old and include the calls of other programs."
+)
 
 
 def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | TextLines | str:
-    """Return what was used in a period; with --account, what Cloudflare itself counted today."""
+    """Return the usage of a period; with --account, compare today with Cloudflare's figures."""
     session = frontend.session
     if options.save and not options.csv:
-        raise InvalidOptionError("--save goes with --csv", "Write %cfai usage --csv --save FILE.")
+        raise InvalidOptionError(
+            _("--save requires --csv"), _("Write %cfai usage --csv --save FILE.")
+        )
     if options.account:
         return _compare_with_account(session)
     if options.csv:
@@ -59,16 +74,24 @@ def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | TextLin
         return TextLines(lines) if frontend.is_one_shot else "".join(lines).rstrip("\n")
     group: GroupBy = options.by or ("model" if options.period == "today" else "day")
     totals = session.accounting.ledger.history.totals(group, DAYS_BY_PERIOD[options.period])
-    title = f"Neurons by {group} {PERIOD_LABELS[options.period]}"
-    note = _summary_note(totals, options.period) + _replayed_note(
-        session, DAYS_BY_PERIOD[options.period]
+    title = _(TITLES[group]).format(period=_(PERIOD_LABELS[options.period]))
+    notes = (
+        _summary_note(totals, options.period),
+        _replayed_note(session, DAYS_BY_PERIOD[options.period]),
     )
+    note = " ".join(filter(None, notes))
     return UsageReport(group, tuple(map(_build_row, totals)), title, note)
 
 
 def _replayed_note(session: Session, days: int | None) -> str:
     count = session.accounting.ledger.history.count_replayed(days)
-    return f" {count:,} of the calls were replayed and cost nothing." if count else ""
+    if not count:
+        return ""
+    return ngettext(
+        "{count:,} of the calls was replayed at no cost.",
+        "{count:,} of the calls were replayed at no cost.",
+        count,
+    ).format(count=count)
 
 
 def _build_row(total: Total) -> tuple[str, int, int, int, float, float, float, float]:
@@ -85,16 +108,23 @@ def _summary_note(totals: list[Total], period: str) -> str:
         sum(getattr(period_total, cost_basis) for period_total in totals)
         for cost_basis in ("billed", "estimated")
     )
-    return (
-        f"{sum(total.calls for total in totals):,} calls {PERIOD_LABELS[period]}: "
-        f"{format_neurons(billed)} neurons billed, {format_neurons(estimated)} estimated. "
-        "US$ beyond the free "
-        "allowance of 10,000 neurons a day."
+    count = sum(total.calls for total in totals)
+    sums = ngettext(
+        "{count:,} call {period}: {billed} neurons billed, {estimated} estimated.",
+        "{count:,} calls {period}: {billed} neurons billed, {estimated} estimated.",
+        count,
+    ).format(
+        count=count,
+        period=_(PERIOD_LABELS[period]),
+        billed=format_neurons(billed),
+        estimated=format_neurons(estimated),
     )
+    dollar_note = _("US$ shows the price if no free neurons were left.")
+    return f"{sums} {dollar_note}"
 
 
 class _LineBuffer:
-    """A file for a CSV writer, whose `writerow` then returns the line."""
+    """A file for a CSV writer, so that its `writerow` returns the line."""
 
     def write(self, line: str) -> str:
         """Return the line."""
@@ -102,7 +132,7 @@ class _LineBuffer:
 
 
 def _iter_csv_lines(session: Session, days: int | None) -> Iterator[str]:
-    """Yield a line for the columns and one for each call, each with its line feed."""
+    """Yield a header line and one line per call, each with a line feed."""
     writer = csv.writer(_LineBuffer(), lineterminator="\n")
     columns: tuple[str, ...] = ()
     for call in session.accounting.ledger.history.iter_calls(days):
@@ -114,7 +144,7 @@ def _iter_csv_lines(session: Session, days: int | None) -> Iterator[str]:
 
 
 def _save_lines(path: Path, lines: Iterable[str]) -> str:
-    """Write lines into a file that gets its name when it is complete; return what was done."""
+    """Write lines to a file and return a message; the file gets its name when it is complete."""
     partial = path.with_name(f".{path.name}.{token_hex(4)}")
     try:
         with partial.open("x", encoding="utf-8", newline="") as file:
@@ -122,12 +152,13 @@ def _save_lines(path: Path, lines: Iterable[str]) -> str:
         partial.replace(path)
     except OSError as error:
         raise StorageError(
-            f"{path} can't be written: {describe_error(error)}", "Give the path of another file."
+            _("{path} can't be written: {error}").format(path=path, error=describe_error(error)),
+            _("Give the path of another file."),
         ) from None
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-    return f"Written: {path}."
+    return _("Written: {path}.").format(path=path)
 
 
 def _format_timestamp(timestamp: float) -> str:
@@ -135,7 +166,7 @@ def _format_timestamp(timestamp: float) -> str:
 
 
 def _compare_with_account(session: Session) -> Table:
-    """Return today's neurons by model: the ledger's, and Cloudflare's own for the account."""
+    """Return today's neurons by model: from the ledger, and Cloudflare's for the account."""
     account_neurons = session.fetch_account_usage()
     account = session.accounting.get_context().account
     totals = session.accounting.ledger.history.totals("model", 1, account)
@@ -153,8 +184,8 @@ def _compare_with_account(session: Session) -> Table:
         for n in names
     ]
     sums = (
-        "all",
+        _("total"),
         format_neurons(sum(ledger_neurons.values())),
         format_neurons(sum(account_neurons.values())),
     )
-    return Table(("model", "this ledger", "the account"), (*rows, sums), LAG_NOTE)
+    return Table((_("model"), _("this ledger"), _("account")), (*rows, sums), _(LAG_NOTE))

@@ -1,4 +1,4 @@
-"""Ask some recorded questions again, and show what changed since."""
+"""Repeat some recorded prompts, and compare the answers with the recorded ones."""
 
 import random
 from argparse import Namespace
@@ -13,6 +13,7 @@ from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import Table, format_date, format_neurons, format_range
 from ..errors import CfaiError, InvalidOptionError, MissingCredentialsError, ModelNotFoundError
+from ..i18n import _, mark, ngettext
 from ..paths import parse_user_path
 from ..replay.fingerprint import to_request
 from ..replay.interaction import Interaction
@@ -23,18 +24,30 @@ from ..types.messages import Answer, Request
 from ..types.usage import Catalog, Usage
 
 OPTIONS = (
-    Option("path", nargs="?", default="", help="the recording; the one in use"),
-    Option("-n", "--number", type=int, default=5, metavar="N", help="how many (5)"),
+    Option("path", nargs="?", default="", help=mark("the recording (default: the one in use)")),
+    Option(
+        "-n",
+        "--number",
+        type=int,
+        default=5,
+        metavar="N",
+        help=mark("number of prompts to repeat (5)"),
+    ),
 )
 
 
-COLUMNS = ("question", "model", "recorded", "now")
-MAX_QUESTION_CHARS = 40  # characters of a question
+COLUMNS = (mark("prompt"), mark("model"), mark("recorded"), mark("now"))
+COST_NOTES = {
+    "billed": mark("{neurons} neurons in total, billed."),
+    "estimated": mark("{neurons} neurons in total, estimated."),
+    "replayed": mark("{neurons} neurons in total, replayed."),
+}
+MAX_QUESTION_CHARS = 40  # of a prompt in the table
 
 
 @dataclass
 class _VerifyResult:
-    """What came of asking again: a row a question, and what it took."""
+    """The result: one table row per prompt, and the usage of all calls."""
 
     rows: list[tuple[str, ...]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
@@ -42,12 +55,15 @@ class _VerifyResult:
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Ask a sample of the recorded questions again and return what is other than recorded."""
+    """Repeat a random sample of the recorded prompts and return how the answers differ."""
     if options.number < 1:
-        raise InvalidOptionError(f"-n {options.number} is no sample", "Use 1 or more.")
+        raise InvalidOptionError(
+            _("-n must be at least 1, not {value}").format(value=options.number),
+            _("Write for example -n 5."),
+        )
     session = frontend.session
     session.recorder.mode_resolver.check_network_allowed()
-    with session.recorder.mode_resolver.pause():  # it asks, also where nothing else does
+    with session.recorder.mode_resolver.pause():  # live calls, even in the mode "only"
         session.backend.ensure_local_server()
     path = _resolve_path(session, options.path)
     interactions = session.recorder.cassette(path).contents().interactions
@@ -56,45 +72,49 @@ def run(frontend: Frontend, options: Namespace) -> Table:
     ]
     if not repeatable:
         raise InvalidOptionError(
-            f"{path} holds no answer that can be asked for again", _repeatable_hint(session)
+            _("{path} has no prompts that can be repeated").format(path=path),
+            _repeatable_hint(session),
         )
     sample = random.sample(repeatable, min(options.number, len(repeatable)))
     frontend.print(_describe_cost(session, sample, len(interactions)))
     result = _ask_again(session, sample)
-    return Table(
-        COLUMNS, tuple(result.rows), "\n".join(_build_notes(session, interactions, result))
-    )
+    notes = _build_notes(session, interactions, result)
+    return Table(tuple(map(_, COLUMNS)), tuple(result.rows), "\n".join(notes))
 
 
 def _resolve_path(session: Session, path_text: str) -> Path:
     path = parse_user_path(path_text) if path_text else session.recorder.record_mode.path
     if path is None or not path.is_file():
         raise InvalidOptionError(
-            f"There is no recording{f' {path}' if path else ''}",
-            "%cfai replay auto makes one; or give its path: %cfai verify lesson.cfai.jsonl.",
+            _("The recording {path} does not exist").format(path=path)
+            if path
+            else _("No recording is in use"),
+            _("%cfai replay auto makes one. Or give a path: %cfai verify lesson.cfai.jsonl."),
         )
     return path
 
 
 def _skip_reason(session: Session, interaction: Interaction) -> str:
-    """Return why a question can't be asked again: recorded in part, or by another server."""
+    """Return why a recorded prompt can't be repeated; "" if it can."""
     request = interaction.request
     server = session.backend.local_server
     if request.task != "chat":
-        return "of another task than text"
+        return _("not a chat prompt")
     if request.has_hashed_content:
-        return "with images, which are kept as hashes alone"
+        return _("images are stored only as hashes")
     if request.local_model != (server.model_name if server else ""):
-        return "of a local model" if request.local_model else "of Workers AI"
+        return (
+            _("answered by a local model") if request.local_model else _("answered by Workers AI")
+        )
     return ""
 
 
 def _repeatable_hint(session: Session) -> str:
     if session.backend.is_local:
-        return "The model on this machine is asked again only for its own answers."
-    return (
-        "Asked again are answers in text, from Workers AI, to questions without images. Those of "
-        "a local model are while it is on: %cfai local."
+        return _("A local model can repeat only its own chat prompts.")
+    return _(
+        "Only chat prompts without images can be repeated. For answers of a local model, run "
+        "%cfai local first."
     )
 
 
@@ -105,9 +125,10 @@ def _build_request(session: Session, interaction: Interaction) -> Request:
 
 
 def _describe_cost(session: Session, sample: Sequence[Interaction], recorded_count: int) -> str:
-    sample_text = f"Asking {len(sample):,} of {recorded_count:,} recorded answers again"
+    counts = {"count": len(sample), "total": recorded_count}
     if session.backend.is_local:
-        return f"{sample_text}, on this machine."
+        message = _("Repeating {count:,} of {total:,} recorded prompts on this machine.")
+        return message.format(**counts)
     requests = [_build_request(session, interaction) for interaction in sample]
     costs = [
         session.accounting.estimate_cost(request, session.resolve_model(request.model))
@@ -116,9 +137,18 @@ def _describe_cost(session: Session, sample: Sequence[Interaction], recorded_cou
     known_costs = [cost for cost in costs if cost is not None]
     low, high = sum(cost.low for cost in known_costs), sum(cost.high for cost in known_costs)
     unknown_count = len(costs) - len(known_costs)
-    unknown_note = f", and {unknown_count:,} of them have no known price" if unknown_count else ""
-    cost_range = format_range(low, high)
-    return f"{sample_text}: that may cost {cost_range} neurons{unknown_note}. Budgets hold."
+    cost_text = _(
+        "Repeating {count:,} of {total:,} recorded prompts: estimated {neurons} neurons. Budgets "
+        "apply."
+    ).format(neurons=format_range(low, high), **counts)
+    if not unknown_count:
+        return cost_text
+    unknown_note = ngettext(
+        "The price of {count:,} prompt is unknown.",
+        "The price of {count:,} prompts is unknown.",
+        unknown_count,
+    ).format(count=unknown_count)
+    return f"{cost_text} {unknown_note}"
 
 
 def _ask_again(session: Session, sample: Sequence[Interaction]) -> _VerifyResult:
@@ -147,27 +177,30 @@ def _ask_and_compare(session: Session, interaction: Interaction, result: _Verify
     except MissingCredentialsError:
         raise
     except ModelNotFoundError as error:
-        return f"retired: {error.cause}"
+        return _("retired: {reason}").format(reason=error.cause)
     except CfaiError as error:
-        return f"no answer: {error.cause}"
+        return _("no answer: {reason}").format(reason=error.cause)
     result.usage += answer.usage
     return _describe_change(interaction, answer)
 
 
 def _describe_change(interaction: Interaction, answer: Answer) -> str:
     recorded_text = interaction.text
-    finish_note = (
-        ""
-        if interaction.finish_reason == answer.finish_reason
-        else f"; ended by {answer.finish_reason} now"
-    )
     if recorded_text == answer.text:
-        return f"the same text{finish_note}"
-    similarity = SequenceMatcher(
-        None, recorded_text.split(), answer.text.split(), autojunk=False
-    ).ratio()
-    percent = format_percent(similarity)
-    return f"{percent} alike: {first_difference(recorded_text, answer.text)}{finish_note}"
+        change = _("same text")
+    else:
+        similarity = SequenceMatcher(
+            None, recorded_text.split(), answer.text.split(), autojunk=False
+        ).ratio()
+        change = _("{percent} similar: {difference}").format(
+            percent=format_percent(similarity),
+            difference=first_difference(recorded_text, answer.text),
+        )
+    if interaction.finish_reason == answer.finish_reason:
+        return change
+    return _("{change}; finish reason now {reason}").format(
+        change=change, reason=answer.finish_reason
+    )
 
 
 def _format_question(interaction: Interaction) -> str:
@@ -180,12 +213,14 @@ def _build_notes(
 ) -> list[str]:
     usage = result.usage
     cost_note = (
-        f"It took {format_neurons(usage.neurons)} neurons {usage.cost_basis}."
-        if usage.neurons
+        _(COST_NOTES[usage.cost_basis]).format(neurons=format_neurons(usage.neurons))
+        if usage.neurons and usage.cost_basis
         else ""
     )
-    interrupt_note = "Interrupted: the rest was not asked." if result.is_interrupted else ""
-    wording_note = "Models are free to word the same answer otherwise: see what it says."
+    interrupt_note = (
+        _("Interrupted: the other prompts were not sent.") if result.is_interrupted else ""
+    )
+    wording_note = _("Models can word the same answer differently, so compare the content.")
     skipped_note = _skipped_note(session, interactions)
     return [
         *filter(None, (interrupt_note, cost_note, skipped_note)),
@@ -195,25 +230,25 @@ def _build_notes(
 
 
 def _skipped_note(session: Session, interactions: Sequence[Interaction]) -> str:
-    """Return how many answers no sample of these may hold, and why."""
+    """Return how many recorded prompts can't be repeated, by reason."""
     reason_counts = Counter(
         filter(None, (_skip_reason(session, interaction) for interaction in interactions))
     )
     reasons_text = ", ".join(
-        f"{count:,} {reason}" for reason, count in sorted(reason_counts.items())
+        f"{reason} ({count:,})" for reason, count in sorted(reason_counts.items())
     )
-    return f"Can't be asked again: {reasons_text}." if reasons_text else ""
+    return _("Not repeatable: {reasons}.").format(reasons=reasons_text) if reasons_text else ""
 
 
 def _retirement_notes(session: Session, interactions: Sequence[Interaction]) -> list[str]:
-    """Return a line for each recorded model that is no more, or will soon be no more."""
+    """Return a line for each recorded model that is retired or has a retirement date."""
     catalog = _load_newest_catalog(session)
     recorded_models = {
         interaction.request.model
         for interaction in interactions
         if not interaction.request.local_model
     }
-    # Other servers have other names for models, and their lists are not known here.
+    # The models of other servers have other names and are not in the catalog.
     listed_names = sorted(name for name in recorded_models if name.startswith("@"))
     return [line for name in listed_names for line in _describe_retirement(name, catalog)]
 
@@ -228,10 +263,13 @@ def _load_newest_catalog(session: Session) -> Catalog:
 def _describe_retirement(name: str, catalog: Catalog) -> list[str]:
     model_by_name = {model.name: model for model in catalog.models}
     if name not in model_by_name:
-        return [f"{name} is not in the list of models of {format_date(catalog.date)}: retired."]
+        message = _("{model} is retired: it is not in the model list of {date}.")
+        return [message.format(model=name, date=format_date(catalog.date))]
     deprecation_date = model_by_name[name].deprecation_date
     if not deprecation_date:
         return []
     is_past = deprecation_date <= datetime.now(UTC).date().isoformat()
-    tense = "was" if is_past else "will be"
-    return [f"{name} {tense} retired on {format_date(deprecation_date)}."]
+    message = (
+        _("{model} was retired on {date}.") if is_past else _("{model} will be retired on {date}.")
+    )
+    return [message.format(model=name, date=format_date(deprecation_date))]

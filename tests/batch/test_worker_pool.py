@@ -125,9 +125,9 @@ def test_prompts_stand_in_no_file_and_clearing_leaves_nothing(
     assert b"unmistakable answer" in whole
     run = [sys.executable, "-m", "cfai_magics", "map"]
     shown = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert shown.startswith("1 answers of maps are kept in ")
+    assert shown.startswith("1 map answer is cached in ")
     cleared = subprocess.run([*run, "clear"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert cleared.stdout == "1 answers of maps were deleted.\n"
+    assert cleared.stdout == "Deleted 1 map answer.\n"
     whole = b"".join(path.read_bytes() for path in session.home.rglob("maps*"))
     assert b"unmistakable answer" not in whole
 

@@ -104,16 +104,16 @@ def test_what_a_limit_does_not_hold_is_refused_whole(kernel: Kernel, cloudflare:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (f"{TWO} -c", "A conversation goes on from one answer"),
-        (f"{TWO} -f json", "Several answers are shown as Markdown or text"),
-        (f"{TWO} -x", "Several answers are shown as Markdown or text"),
-        (f"-m {GEMMA} -m @cf/google/{GEMMA}", "A model or temperature is named twice"),
-        ("-t 0,0", "A model or temperature is named twice"),
-        ("-n 61", "That makes 61 answers"),
-        ("-n 21 -t 0,0.5,1", "That makes 63 answers"),
-        ("-n 0", "-n 0 asks nothing"),
+        (f"{TWO} -c", "-c works only with a single answer"),
+        (f"{TWO} -f json", "A comparison shows answers only as Markdown or text"),
+        (f"{TWO} -x", "A comparison shows answers only as Markdown or text"),
+        (f"-m {GEMMA} -m @cf/google/{GEMMA}", "The same model or temperature is given twice"),
+        ("-t 0,0", "The same model or temperature is given twice"),
+        ("-n 61", "61 answers are too many for one cell"),
+        ("-n 21 -t 0,0.5,1", "63 answers are too many for one cell"),
+        ("-n 0", "-n must be at least 1, not 0"),
         ("-t 0,warm", "argument -t/--temperature"),
-        (f"{TWO} --image pixels", f"{LLAMA} does not see images"),
+        (f"{TWO} --image pixels", f"{LLAMA} can't see images"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_sending(

@@ -59,8 +59,8 @@ def test_piped_text_and_words_make_one_prompt(
 
 
 REFUSED = {
-    "neither words nor text": ([], b"", "A question is required"),
-    "only white space": ([], b" \n\n", "A question is required"),
+    "neither words nor text": ([], b"", "A prompt or piped text is required"),
+    "only white space": ([], b" \n\n", "A prompt or piped text is required"),
     "the mark without text": (["-"], b"", "standard input is empty"),
     "the mark in a sentence without text": (["5", "-", "3"], b"\n", "standard input is empty"),
     "two marks": (["-", "or", "-"], b"q", "can be used only once"),
@@ -106,8 +106,8 @@ def test_a_closed_input_is_none(account: Standin, words: list[str]) -> None:
     ("words", "code", "told"),
     [
         pytest.param(["Why"], 0, "", id="words"),
-        pytest.param([], 1, "A question is required", id="none"),
-        pytest.param(["-"], 1, "no text is piped in", id="the mark"),
+        pytest.param([], 1, "A prompt or piped text is required", id="none"),
+        pytest.param(["-"], 1, "nothing is piped in", id="the mark"),
     ],
 )
 def test_a_terminal_is_not_read(account: Standin, words: list[str], code: int, told: str) -> None:

@@ -300,17 +300,20 @@ def test_a_cells_limit_holds_for_all_steps_together(kernel: Kernel, cloudflare: 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("--tools nothing", "--tools nothing is no name here"),
-        ("--tools calls", "calls is not a function: its type is list"),
+        ("--tools nothing", "The function nothing of --tools is not defined"),
+        ("--tools calls", "calls is no function but list"),
         ("--tools add,add", "A function is named twice"),
-        ("--tools add -p tools=[]", "remove -p tools"),
-        ("--tools 'add(1, 2)'", "is no name of a function"),
-        ("--tools add --schema add", "--tools and --schema exclude each other"),
-        ("--tools add -n 2", "Functions are called for one answer"),
-        ("--tools add --max-steps 0", "--max-steps 0 asks nothing"),
-        ("--allow-tools", "go with --tools"),
-        ("--max-steps 3", "go with --tools"),
-        ("--tools add -m gemma-2b-it-lora", "gemma-2b-it-lora calls no functions. These do: "),
+        ("--tools add -p tools=[]", "leave -p tools out"),
+        ("--tools 'add(1, 2)'", "is not a valid function name"),
+        ("--tools add --schema add", "--tools and --schema can't be combined"),
+        ("--tools add -n 2", "--tools works only with a single answer"),
+        ("--tools add --max-steps 0", "--max-steps must be at least 1, not 0"),
+        ("--allow-tools", "--allow-tools and --max-steps require --tools"),
+        ("--max-steps 3", "--allow-tools and --max-steps require --tools"),
+        (
+            "--tools add -m gemma-2b-it-lora",
+            "gemma-2b-it-lora can't call functions. Models that can: ",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_sending(
@@ -357,7 +360,7 @@ def test_a_shell_has_no_functions(
     from cfai_magics.cli import main
 
     assert main(["ask", "--tools", "add", "Hi"]) == 1
-    assert "A shell has no functions" in capsys.readouterr().err
+    assert "A shell has no Python functions to call" in capsys.readouterr().err
 
 
 def test_a_busy_model_is_waited_for_in_a_later_step_too(

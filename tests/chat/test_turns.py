@@ -123,7 +123,7 @@ def test_threads_are_listed_shown_forked_exported_and_reset(
 ) -> None:
     say(kernel, "one")
     say(kernel, "two")
-    assert "begins with 1 turn" in kernel.run("%cfai thread fork other --at 1").text
+    assert "starts with 1 turn" in kernel.run("%cfai thread fork other --at 1").text
     say(kernel, "three")
     assert sent(account) == ["one", "Re: one", "three"]
     listed = kernel.run("%cfai thread").text
@@ -131,12 +131,12 @@ def test_threads_are_listed_shown_forked_exported_and_reset(
     assert "-c continues other." in listed
     shown = kernel.run("%cfai thread show ~/lesson.ipynb").mime("text/markdown")[0]
     assert "> two\n\nRe: two" in shown
-    assert "written to other.md" in kernel.run("%cfai thread export").text
+    assert "of other to other.md" in kernel.run("%cfai thread export").text
     assert "Re: three" in (tmp_path / "other.md").read_text(encoding="utf-8")
     kernel.run("%cfai thread export --to talk.json")
     messages = json.loads((tmp_path / "talk.json").read_text(encoding="utf-8"))["messages"]
     assert [message["role"] for message in messages] == ["user", "assistant"] * 2
-    assert "2 turns of other deleted." in kernel.run("%cfai thread reset").text
+    assert "Deleted 2 turns of other." in kernel.run("%cfai thread reset").text
     kernel.run("%cfai thread use ~/lesson.ipynb")
     say(kernel, "four")
     assert len(sent(account)) == 5
@@ -145,14 +145,14 @@ def test_threads_are_listed_shown_forked_exported_and_reset(
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ("thread show nothing", "There is no thread 'nothing'"),
-        ("thread fork", "A fork needs a name"),
-        ("thread fork b --at 7", "--at 7 is no turn. It has turns 1 to 1."),
-        ("thread fork ~/lesson.ipynb", "There is a thread '~/lesson.ipynb' already"),
-        ("thread export --to talk.docx", "neither .md nor .json"),
-        ("thread export --to taken.md", "taken.md exists"),
+        ("thread show nothing", "There is no conversation 'nothing'"),
+        ("thread fork", "The copy needs a name"),
+        ("thread fork b --at 7", "There is no turn 7 for --at. Use 1 to 1."),
+        ("thread fork ~/lesson.ipynb", "The conversation '~/lesson.ipynb' already exists"),
+        ("thread export --to talk.docx", "does not end in .md or .json"),
+        ("thread export --to taken.md", "taken.md already exists"),
         ("thread export --to no/such/talk.md", "can't be written"),
-        ("thread keep", "No turn was left out"),
+        ("thread keep", "There is no unfinished turn to keep"),
         ("thread nonsense", "invalid choice"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Budgets, set and shown by a command."""
+"""Test `%cfai budget`."""
 
 from collections.abc import Callable
 
@@ -55,13 +55,13 @@ def test_what_is_no_number_sets_nothing(
 
 
 def test_a_notebook_nobody_names_has_no_budget(budget: Callable[[str], str]) -> None:
-    with pytest.raises(InvalidOptionError, match="which notebook"):
+    with pytest.raises(InvalidOptionError, match="path of this notebook"):
         budget("5 --notebook")
 
 
 def test_a_shell_command_has_no_session(session: Session) -> None:
     frontend = bare_frontend(session, is_one_shot=True)
-    with pytest.raises(InvalidOptionError, match="session of its own"):
+    with pytest.raises(InvalidOptionError, match="its own session"):
         run("budget", ["5", "--session"], frontend, "cfai")
 
 

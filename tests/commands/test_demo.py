@@ -1,4 +1,4 @@
-"""`cfai demo`: the model ready, then JupyterLab on the quickstart notebook."""
+"""Test `cfai demo`: download the model, then run JupyterLab on the quickstart notebook."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ raise SystemExit({code})
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path, small_model: Path) -> Path:
-    """A `jupyterlab` that only notes what it was called with; the model is fetched already."""
+    """A fake `jupyterlab` that logs its arguments; the model is already downloaded."""
     (home / "models").mkdir(parents=True)
     (home / "models" / small_model.name).symlink_to(small_model)
     module = tmp_path / "modules" / "jupyterlab.py"
@@ -52,7 +52,7 @@ def test_an_installed_package_opens_a_copy_and_keeps_one_that_is_there(
     work.mkdir()
     monkeypatch.chdir(work)
     shipped = Path(str(demo.files("cfai_magics"))) / "data" / "notebooks"
-    if not shipped.exists():  # a checkout: the wheel's build puts them there
+    if not shipped.exists():  # in a checkout: only the build of the wheel adds them
         data = tmp_path / "installed" / "data"
         shutil.copytree(NOTEBOOKS[0].parent, data / "notebooks", ignore=lambda *_: ["recorder"])
         monkeypatch.setattr(demo, "files", lambda _package: data.parent)
@@ -69,7 +69,7 @@ def test_an_installed_package_opens_a_copy_and_keeps_one_that_is_there(
 def test_a_lab_that_fails_fails_the_demo(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lab.write_text(FAKE_LAB.format(code=3))
     assert main(["demo"]) == 1
-    assert "JupyterLab ended with code 3" in capsys.readouterr().err
+    assert "JupyterLab exited with code 3" in capsys.readouterr().err
 
 
 def test_without_jupyterlab_nothing_is_fetched(home: Path) -> None:

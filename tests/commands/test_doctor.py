@@ -1,4 +1,4 @@
-"""The doctor looks at each part, and tells what to do."""
+"""Test `%cfai doctor`: each check, and the fix that it suggests."""
 
 import json
 import sqlite3
@@ -42,16 +42,14 @@ def test_where_all_is_well_nothing_is_to_do(
     session.fetch_catalog()
     session.ask(session.build_request(HI))
     found = look(session)
-    found.pop("front end")  # a matter of the environment: see below
+    found.pop("front end")  # depends on the environment, tested below
     assert [name for name, (_, mend) in found.items() if mend] == []
     assert "cfai-magics" in found["versions"][0]
-    assert "not looked at: cfai doctor lesson.ipynb" in to_shell_syntax(found["notebook"][0])
+    assert "not checked; cfai doctor lesson.ipynb" in to_shell_syntax(found["notebook"][0])
     assert found["answers from"][0] == "Workers AI"
     assert found["credentials"][0] == f"account …{account.account_id[-4:]}, from the environment"
-    assert found["token"][0].startswith(
-        "active, of the user; it may list and ask models, and may read"
-    )
-    assert "is whole, with 1 calls" in found["ledger"][0]
+    assert found["token"][0].startswith("user token, active; it can list and run models, and read")
+    assert "is intact, with 1 call" in found["ledger"][0]
     assert account.token not in str(found)
     assert account.account_id not in str(found)
 
@@ -66,8 +64,8 @@ def test_without_an_account_the_rest_is_looked_at(
 ) -> None:
     found = look(Session(Cfai(), home, environ={}))
     assert "cfai login" in found["credentials"][1]
-    assert found["token"] == ("there is none to look at", "")
-    assert "is whole" in found["ledger"][0]
+    assert found["token"] == ("not checked: there is no token", "")
+    assert "is intact" in found["ledger"][0]
     assert cloudflare.requests == ()
 
 
@@ -75,9 +73,9 @@ def test_without_an_account_the_rest_is_looked_at(
     ("issued", "told", "mend"),
     [
         ((EVERYTHING, "user", "expired"), "expired", "cfai login"),
-        (((),), "may not list models", "Workers AI - Read"),
-        (((READ,),), "may not ask models", "Workers AI - Edit"),
-        (((READ, EDIT),), "may not read the account's usage", ""),
+        (((),), "can't list models", "Workers AI - Read"),
+        (((READ,),), "can't run models", "Workers AI - Edit"),
+        (((READ, EDIT),), "but not read the account's usage", ""),
     ],
 )
 def test_what_the_token_may_do_is_told(
@@ -134,11 +132,11 @@ def test_a_large_ledger_is_opened_and_checked_in_full_on_demand(
 ) -> None:
     found = look(session)["ledger"]
     assert found == (
-        f"{large_ledger} can be read, with 9,000 calls; %cfai doctor --full checks every page",
+        f"{large_ledger} is readable, with 9,000 calls; %cfai doctor --full checks every page",
         "",
     )
     assert "Checking" not in capsys.readouterr().err
-    assert look(session, "--full")["ledger"] == (f"{large_ledger} is whole, with 9,000 calls", "")
+    assert look(session, "--full")["ledger"] == (f"{large_ledger} is intact, with 9,000 calls", "")
     assert "Checking every page of ledger.sqlite, " in capsys.readouterr().err
 
 
@@ -150,10 +148,10 @@ def test_damage_inside_a_large_ledger_is_found_by_a_full_check(
     start = content.index(b"thread 5000") // PAGE * PAGE
     content[start : start + PAGE] = b"\xff" * PAGE
     large_ledger.write_bytes(content)
-    assert "can be read" in look(session)["ledger"][0]
+    assert "is readable" in look(session)["ledger"][0]
     found = look(session, "--full")["ledger"]
     assert "ledger.sqlite is damaged: " in found[0]
-    assert "move it away" in found[1]
+    assert "move the file away" in found[1]
 
 
 @pytest.mark.parametrize("size", [1_000, 17_000_000])
@@ -169,11 +167,11 @@ def test_a_large_file_that_is_damaged_at_its_start_is_told(
 def test_other_files_that_are_damaged_are_told(
     home: Path, session: Session, look: Look, name: str
 ) -> None:
-    assert "are whole" in look(session)["other files"][0]
+    assert "are intact" in look(session)["other files"][0]
     (home / name).write_bytes(b"no database at all" * 1_000)
     found = look(session)["other files"]
     assert f"{name} is damaged: " in found[0]
-    assert "move it away" in found[1]
+    assert "move the file away" in found[1]
 
 
 def test_credentials_that_are_damaged_are_told(
@@ -194,7 +192,7 @@ def test_an_old_list_and_a_retiring_model_are_told(
     save_cached(home, (retiring, *shipped[1:]), "2024-01-01")
     session.settings.model = retiring.name
     found = look(session)
-    assert found["model list"][1] == "%cfai models --refresh"
+    assert found["model list"][1] == "Run %cfai models --refresh."
     assert f"retires on {retiring.deprecation_date}" in found["model"][0]
 
 
@@ -210,7 +208,7 @@ def test_a_secret_in_a_notebook_is_told_without_it(
     assert "Revoke" in found[1]
     assert other not in str(found)
     path.write_text(json.dumps({"cells": [{"source": "1"}]}))
-    assert look(session, str(path))["notebook"] == (f"no secret in {path}", "")
+    assert look(session, str(path))["notebook"] == (f"no secrets in {path}", "")
     assert "can't be read" in look(session, str(tmp_path / "none.ipynb"))["notebook"][0]
 
 
@@ -226,8 +224,8 @@ def test_where_answers_come_from_is_told(home: Path, account: Standin, look: Loo
 def test_no_account_is_missed_where_answers_come_from_elsewhere(home: Path, look: Look) -> None:
     for settings in (Cfai(local="small"), Cfai(base_url="http://127.0.0.1:9/v1")):
         found = look(Session(settings, home, environ={}))
-        assert found["credentials"] == ("none, and none is needed", "")
-        assert found["token"] == ("there is none to look at", "")
+        assert found["credentials"] == ("none, and not needed", "")
+        assert found["token"] == ("not checked: there is no token", "")
 
 
 def test_the_course_s_file_is_named(
@@ -245,7 +243,7 @@ def front_end(session: Session, look: Look) -> Callable[[], tuple[str, str]]:
 
 @pytest.fixture
 def lab_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The folders in which JupyterLab looks for its parts, in place of this environment's own."""
+    """Temporary folders in which JupyterLab looks for extensions."""
     folders = [tmp_path / "a", tmp_path / "b"]
     monkeypatch.setattr("jupyter_core.paths.jupyter_path", lambda _part: list(map(str, folders)))
     return folders
@@ -254,9 +252,9 @@ def lab_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 @pytest.mark.parametrize(
     ("has_part", "lab_packages", "row"),
     [
-        (True, ("jupyterlab",), ("the JupyterLab part is installed", "")),
-        (False, ("jupyterlab",), ("is not installed", "CFAI_NO_LABEXTENSION unset")),
-        (False, ("no such package",), ("and neither is JupyterLab", "")),
+        (True, ("jupyterlab",), ("the JupyterLab extension is installed", "")),
+        (False, ("jupyterlab",), ("is not installed", "Unset CFAI_NO_LABEXTENSION")),
+        (False, ("no such package",), ("JupyterLab and its extension are not installed", "")),
     ],
 )
 def test_the_jupyterlab_part_is_missed_only_by_a_jupyterlab(
@@ -281,7 +279,7 @@ def test_the_jupyterlab_part_is_missed_only_by_a_jupyterlab(
 def test_the_folders_of_this_environment_are_looked_into(
     front_end: Callable[[], tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "a shell; the JupyterLab part" in front_end()[0]
+    assert "a shell; the JupyterLab extension" in front_end()[0]
     (environment,) = jupyter_core.paths.ENV_JUPYTER_PATH
     assert environment.startswith(sys.prefix)
     for variable in ("JUPYTER_PATH", "JUPYTER_DATA_DIR"):

@@ -1,4 +1,4 @@
-"""simple-one-api's config.json: written for the account in use, read back, and never at hand."""
+"""Test `%cfai export` and `%cfai login --from`: write and read a config of simple-one-api."""
 
 import json
 import stat
@@ -35,14 +35,14 @@ def test_it_goes_into_our_own_folder_for_its_owner_alone(
     assert "@cf/baai/bge-m3" in service["embedding_models"]
     assert made["server_port"].startswith("127.0.0.1:")
     assert len(made["api_key"]) > 32
-    assert "HOLDS YOUR API TOKEN" in said
+    assert "CONTAINS YOUR API TOKEN" in said
     assert account.token not in said
     assert made["api_key"] not in said
     assert account.requests == ()
 
 
 def test_what_it_names_answers(session: Session, account: Standin, home: Path) -> None:
-    """A plain pass-through, as simple-one-api is: its upstream takes what the file says."""
+    """A pass-through server like simple-one-api, configured by the file."""
     import httpx
 
     export(session)
@@ -72,7 +72,7 @@ def test_it_does_not_go_beside_notebooks_unasked(
 def test_what_is_there_stays(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text("mine")
-    with pytest.raises(InvalidOptionError, match="there already"):
+    with pytest.raises(InvalidOptionError, match="already exists"):
         export(session, str(path))
     with pytest.raises(SetupError, match="can't be written"):
         export(session, str(path / "x" / "config.json"))
@@ -89,7 +89,7 @@ def test_it_lists_what_the_course_allows(account: Standin, home: Path, tmp_path:
     session.close()
 
 
-# --- reading one
+# --- reading a config
 
 
 def log_in(session: Session, path: Path) -> str:
@@ -131,10 +131,10 @@ def test_one_as_people_write_it_is_read(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "is not a config.json"),
-        ("[]", "is not a config.json"),
-        ('{"services": []}', "is not a config.json"),
-        ('{"services": {}}', "names no Cloudflare account"),
+        ("{", "no config.json"),
+        ("[]", "no config.json"),
+        ('{"services": []}', "no config.json"),
+        ('{"services": {}}', "contains no Cloudflare account"),
         ('{"services": {"openai": [{"server_url": "https://evil.org/x"}]}}', "no Cloudflare"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`%cfai fix`, `%cfai explain` and `%cfai sent` in a real kernel."""
+"""Test `%cfai fix`, `%cfai explain` and `%cfai sent` in a real kernel."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def kernel(module_kernel: Kernel, account: Standin) -> Kernel:
 
 
 def fail(kernel: Kernel, code: str = BROKEN) -> int:
-    """Run a cell that fails; return the number it bears."""
+    """Run a cell that fails; return its number."""
     kernel.run(code)
     reply = kernel.client.execute_interactive("", timeout=60, output_hook=lambda _: None)
     return int(reply["content"]["execution_count"])
@@ -58,7 +58,7 @@ def test_fix_sends_the_failed_cell_and_its_traceback_and_nothing_else(
     assert "correct Python cells" in system
     assert asked.startswith(f"The cell:\n\n{BROKEN}\n\nIt failed with:\n\nTraceback")
     assert 'File "the cell", line 2, in mean' in asked
-    assert f"In[{number}]" not in asked  # so that it is the same question in another place
+    assert f"In[{number}]" not in asked  # so that the request is the same in every cell
     assert asked.rstrip().endswith("ZeroDivisionError: division by zero")
     for secret in ("pirate", SECRET, "not sent", "IPython"):
         assert secret not in system + asked
@@ -147,7 +147,7 @@ def test_before_any_cell_failed_or_asked_both_are_one_line(account: Standin) -> 
         kernel.run("%load_ext cfai_magics")
         assert "No cell has failed so far" in kernel.run("%cfai fix").traceback[0]
         assert "No cell has failed so far" in kernel.run("%cfai explain").traceback[0]
-        assert "Nothing was sent from here yet" in kernel.run("%cfai sent").traceback[0]
+        assert "No prompt has been sent yet" in kernel.run("%cfai sent").traceback[0]
     assert account.requests == ()
 
 

@@ -1,4 +1,4 @@
-"""The model on this machine, from the shell's commands and from a kernel."""
+"""Test the local model from the shell and from a kernel."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ QUESTION = "%%cfai\nIn three short bullet points: why is the sky blue?"
 
 @pytest.fixture
 def fetched(home: Path, small_model: Path) -> Path:
-    """A home where the small model has been fetched already."""
+    """A home folder with the small model already downloaded."""
     (home / "models").mkdir(parents=True)
     (home / "models" / small_model.name).symlink_to(small_model)
     return home
@@ -67,7 +67,7 @@ def test_a_kernel_goes_local_and_back_and_leaves_no_process(
         kernel.run("from cfai_magics.api import get_current_session")
         kernel.run("process = get_current_session().backend.local_server.process")
         assert kernel.run("print(process.poll())").text == "None\n"
-        assert "Workers AI again" in kernel.run("%cfai local off").text
+        assert "Workers AI answers again" in kernel.run("%cfai local off").text
         assert kernel.run("print(process.poll())").text == "0\n"
         kernel.run("%cfai local")
         kernel.run("process = get_current_session().backend.local_server.process")
@@ -77,7 +77,7 @@ def test_a_kernel_goes_local_and_back_and_leaves_no_process(
 
 @pytest.fixture
 def lesson(tmp_path: Path) -> Path:
-    """A notebook with its recording, on a machine without the model and without a network."""
+    """A notebook with its recording, without the model and without a network."""
     copy = tmp_path / QUICKSTART.name
     for path in (QUICKSTART, QUICKSTART.with_suffix(".cfai.jsonl")):
         shutil.copyfile(path, tmp_path / path.name)
@@ -86,7 +86,7 @@ def lesson(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pip's index can't be reached."""
+    """Make the package index unreachable for pip."""
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -99,11 +99,11 @@ def test_without_a_network_the_recording_is_named_and_does(lesson: Path, home: P
         kernel.run("%load_ext cfai_magics")
         (told,) = kernel.run("%cfai local").traceback
         assert "the package index could not be reached" in told
-        assert told.endswith("Or use the recorded answers alone: %cfai replay only.")
+        assert told.endswith("Or use only the recorded answers: %cfai replay only.")
         kernel.run("%cfai replay only")
         assert kernel.run("%cfai local").text == (
-            "Only recorded answers are used here (%cfai replay): nothing is asked, so no model is "
-            "fetched or started."
+            "No model was downloaded or started, because all answers here are replayed from the "
+            "recording (%cfai replay)."
         )
         assert "replayed" in kernel.run(QUESTION).text
         kernel.run("%cfai replay off")
@@ -143,7 +143,7 @@ def test_what_is_recorded_can_be_verified_where_nothing_else_is_asked(
         kernel.run("%%cfai --max-tokens 5\nHi")
     with running_kernel(CFAI_REPLAY=f"only:{path}") as kernel:
         kernel.run("%load_ext cfai_magics")
-        assert "Asking 1 of 1 recorded answers again, on this machine." in (
+        assert "Repeating 1 of 1 recorded prompts on this machine." in (
             kernel.run("%cfai verify").text
         )
 

@@ -1,4 +1,4 @@
-"""Login, logout and status, asked as from a terminal."""
+"""Test `%cfai login`, `logout` and `status` as in a terminal."""
 
 import os
 import re
@@ -27,7 +27,7 @@ from tests.standin.accounts import EVERYTHING
 
 @pytest.fixture
 def session(cloudflare: Standin, home: Path) -> Iterator[Session]:
-    """A session that knows where Cloudflare is, and no account."""
+    """A session with the address of Cloudflare but without an account."""
     made = Session(Cfai(), home, environ={API_URL_VARIABLE: cloudflare.base_url})
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""What a lesson will cost a class, told before anybody runs it."""
+"""Test `%cfai plan`: the estimated cost of a notebook for a class."""
 
 import json
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_every_asking_cell_is_listed_with_what_it_may_cost(
     rows = plan(lesson).rows
     assert [row[0] for row in rows] == ["2", "4", "5", "6"]
     assert rows[0][2:4] == ("gemma-4-26b-a4b-it", "0.064 to 3.1")
-    assert rows[1][4].endswith("dominates")
+    assert rows[1][4].endswith("(high)")
     assert rows[2][3] == "price has no known price"
     assert "unrecognized arguments: --nonsense" in rows[3][3]
     assert account.requests == ()
@@ -77,8 +77,8 @@ def test_the_class_is_the_students_times_the_cells(
     first, against, cheaper, _ = note.splitlines()
     assert first.startswith("30 students: ")
     assert f"to {30 * (high + 3.1):,.0f}"[:6] in first
-    assert "free days" in against
-    assert cheaper.startswith("Cheaper models, all cells: granite-4.0-h-micro ")
+    assert "times the daily free neurons" in against
+    assert cheaper.startswith("Cheaper models for all cells: granite-4.0-h-micro ")
     assert "guard" not in cheaper
 
 
@@ -88,13 +88,13 @@ def test_one_students_cheap_lesson_is_a_part_of_a_day(
     path = tmp_path / "one.ipynb"
     cell = {"cell_type": "code", "source": "%%cfai --max-tokens 10\nHi"}
     path.write_text(json.dumps({"cells": [cell]}))
-    assert "at the most 0 % of a free day" in plan(str(path)).note
+    assert "at most 0 % of the daily free neurons" in plan(str(path)).note
 
 
 def test_the_notebook_at_hand_is_meant_where_it_is_known(
     plan: Callable[..., Table], lesson: str, session: Session
 ) -> None:
-    with pytest.raises(InvalidOptionError, match="which notebook"):
+    with pytest.raises(InvalidOptionError, match="A notebook path is required"):
         plan()
     session.notebook = lesson
     assert len(plan().rows) == 4
@@ -102,7 +102,7 @@ def test_the_notebook_at_hand_is_meant_where_it_is_known(
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(None, "can't be read"), ("{", "is not a notebook"), ('{"cells": []}', "No cell")],
+    [(None, "can't be read"), ("{", "is no notebook"), ('{"cells": []}', "has no %%cfai cells")],
 )
 def test_what_holds_no_question_is_told(
     plan: Callable[..., Table], tmp_path: Path, content: str | None, told: str
@@ -115,7 +115,7 @@ def test_what_holds_no_question_is_told(
 
 
 def test_a_class_has_students(plan: Callable[..., Table], lesson: str) -> None:
-    with pytest.raises(InvalidOptionError, match="no class"):
+    with pytest.raises(InvalidOptionError, match="--students must be at least 1"):
         plan(lesson, "--students", "0")
 
 

@@ -1,6 +1,7 @@
-"""What is done with recordings is chosen by a word, and told."""
+"""Test `%cfai replay`: set the record mode and show the recording."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def replay(session: Session) -> Shown:
 def test_nothing_is_recorded_unless_somebody_says_so(replay: Shown) -> None:
     assert replay().rows == (
         ("mode", "off: nothing is recorded or replayed"),
-        ("because of", "default"),
+        ("set by", "nothing says otherwise"),
     )
 
 
@@ -45,13 +46,13 @@ def test_what_is_chosen_holds_and_what_is_recorded_is_told(
     session.ask(session.build_request(HI))
     path.write_bytes(path.read_bytes() + b"<<<<\n")
     told = dict(replay().rows)
-    assert told["mode"].startswith("auto: recorded answers are replayed; other")
-    assert (told["because of"], told["file"]) == ("%cfai replay", str(path))
-    assert told["answers"] == "1 to 1 questions"
+    assert told["mode"].startswith("auto: recorded answers are replayed, all others")
+    assert (told["set by"], told["file"]) == ("%cfai replay", str(path))
+    assert told["answers"] == "1 to 1 prompt"
     assert told["model"] == "@cf/google/gemma-4-26b-a4b-it: 1"
-    assert told["damaged"] == "line 2 (not valid JSON): skipped, and left"
-    assert told["replayed"] == "in the rhythm in which they came"
-    assert dict(replay("only", str(path), "--instant").rows)["replayed"] == "at once"
+    assert re.fullmatch("line 2 .* \\(skipped\\)", told["damaged"])
+    assert told["replayed"] == "at the original speed"
+    assert dict(replay("only", str(path), "--instant").rows)["replayed"] == "instantly"
     assert session.ask(session.build_request(HI)).cost_basis == "replayed"
     assert len(account.requests) == 1
 
@@ -71,10 +72,10 @@ def test_the_file_beside_the_notebook_is_meant_where_it_is_known(
     ("words", "shell", "told"),
     [
         (("sometimes",), False, "invalid choice: 'sometimes'"),
-        (("--instant",), False, "goes with a mode"),
-        (("auto", "/"), False, "can be no file"),
-        (("auto", "/no/folder/a.jsonl"), False, "can be no file"),
-        (("auto", os.devnull), False, "can be no file"),
+        (("--instant",), False, "requires a record mode"),
+        (("auto", "/"), False, "is not a valid file path"),
+        (("auto", "/no/folder/a.jsonl"), False, "is not a valid file path"),
+        (("auto", os.devnull), False, "is not a valid file path"),
         (("only", "a.jsonl"), True, "CFAI_REPLAY=only:PATH"),
     ],
     ids=str,

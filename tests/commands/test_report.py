@@ -1,4 +1,4 @@
-"""A notebook's use of AI is written down: from the ledger, and from what its outputs bear."""
+"""Test `%cfai report`: AI use in a notebook, from the ledger and from its outputs."""
 
 import csv
 import io
@@ -135,7 +135,7 @@ def test_it_is_saved_beside_the_notebook_when_asked(
 
 
 def test_an_unknown_notebook_is_told(report: Report, tmp_path: Path) -> None:
-    with pytest.raises(InvalidOptionError, match="Nobody tells here"):
+    with pytest.raises(InvalidOptionError, match="A notebook path is required"):
         report()
-    with pytest.raises(InvalidOptionError, match="There is no notebook"):
+    with pytest.raises(InvalidOptionError, match="does not exist"):
         report(str(tmp_path / "gone.ipynb"))

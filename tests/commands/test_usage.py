@@ -1,4 +1,4 @@
-"""What was used, told by the ledger and by the account."""
+"""Test `%cfai usage`: usage from the ledger and from the account."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from tests.standin import Standin
 
 @pytest.fixture
 def spent(session: Session, account: Standin) -> Session:
-    """A session that has asked two models, one of them without a bill."""
+    """A session with calls to two models; one of them reports no bill."""
     messages = [{"role": "user", "content": "Hi"}]
     session.notebook = "lesson.ipynb"
     session.ask(session.build_request(messages))
@@ -98,7 +98,7 @@ def test_the_accounts_own_figure_stands_beside_the_ledgers(
     assert spent.accounting.day_usage().account is None
     table = str(usage("--account"))
     assert "this ledger" in table
-    assert "come some minutes late" in table
+    assert "are some minutes old" in table
     figure = spent.accounting.day_usage().account
     assert figure is not None
     assert figure.neurons == pytest.approx(account.billed)

@@ -1,4 +1,4 @@
-"""Every call as CSV: streamed from a ledger of any size, in the shell and into files."""
+"""Test `%cfai usage --csv`: stream a ledger of any size, to the shell and into files."""
 
 import csv
 import sqlite3
@@ -34,7 +34,7 @@ def add_calls(home: Path, count: int) -> None:
 
 
 def peak_memory(session: Session, words: list[str]) -> int:
-    """Return the peak of the bytes that Python allocates while a command is run and printed."""
+    """Return the peak memory in bytes while a command runs and its result is printed."""
     tracemalloc.start()
     try:
         result = run("usage", words, create_shell_frontend(session), "cfai")
@@ -134,5 +134,5 @@ def test_a_file_that_cannot_be_written_leaves_nothing(
 
 
 def test_a_file_without_csv_is_refused(session: Session) -> None:
-    with pytest.raises(InvalidOptionError, match="--save goes with --csv"):
+    with pytest.raises(InvalidOptionError, match="--save requires --csv"):
         run("usage", ["--save", "calls.csv"], bare_frontend(session), "%cfai")

@@ -1,4 +1,4 @@
-"""Recorded questions are asked again, and what is other than recorded is told."""
+"""Test `%cfai verify`: repeat recorded prompts and compare the answers."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,7 @@ def question(text: str) -> list[Message]:
 
 @pytest.fixture
 def path(session: Session, tmp_path: Path, account: Standin) -> Path:
-    """Three recorded answers, and the recording still on."""
+    """Record three answers and leave recording on."""
     path = tmp_path / "lesson.cfai.jsonl"
     session.recorder.set_mode(RecordMode("auto", path))
     account.switch(answer="Blue light scatters most.")
@@ -53,10 +53,10 @@ def test_it_says_what_it_may_cost_and_asks_a_sample(
     before = path.read_bytes()
     said, table = verify("-n", "2")
     (told,) = said
-    assert told.startswith("Asking 2 of 3 recorded answers again: that may cost 0.")
-    assert told.endswith(" neurons. Budgets hold.")
-    assert [row[3] for row in table.rows] == ["the same text", "the same text"]
-    assert "neurons billed" in table.note
+    assert told.startswith("Repeating 2 of 3 recorded prompts: estimated 0.")
+    assert told.endswith(" neurons. Budgets apply.")
+    assert [row[3] for row in table.rows] == ["same text", "same text"]
+    assert "neurons in total, billed" in table.note
     asked = [request for request in account.requests if request.path.endswith("completions")]
     assert len(asked) == 2
     assert path.read_bytes() == before
@@ -66,8 +66,8 @@ def test_what_changed_is_shown(verify: Verify, path: Path, account: Standin) -> 
     account.switch(answer="Blue light bends most.", finish_reason="length")
     _, table = verify("-n", "1")
     assert table.rows[0][3] == (
-        "75 % alike: “…lue light bends most.” instead of “…lue light scatters most.”; "
-        "ended by length now"
+        "75 % similar: says “…lue light bends most.” instead of “…lue light scatters most.”; "
+        "finish reason now length"
     )
 
 
@@ -75,7 +75,7 @@ def test_retired_models_are_named(verify: Verify, path: Path, account: Standin) 
     account.switch(retired=["@cf/google/gemma-4-26b-a4b-it"])
     _, table = verify("-n", "1")
     assert table.rows[0][3].startswith("retired: Model has been deprecated")
-    assert "@cf/google/gemma-4-26b-a4b-it is not in the list of models of" in table.note
+    assert "@cf/google/gemma-4-26b-a4b-it is retired: it is not in the model list of" in table.note
 
 
 def test_what_can_not_be_asked_again_is_told_and_no_document_counts_as_retired(
@@ -86,17 +86,17 @@ def test_what_can_not_be_asked_again_is_told_and_no_document_counts_as_retired(
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
     session.ask(session.build_request([{"role": "user", "content": [picture]}]))
     said, table = verify("-n", "9")
-    assert said[0].startswith("Asking 3 of 6 recorded answers again")
+    assert said[0].startswith("Repeating 3 of 6 recorded prompts")
     assert (
-        "Can't be asked again: 2 of another task than text, 1 with images, which are kept as "
-        "hashes alone." in table.note
+        "Not repeatable: images are stored only as hashes (1), not a chat prompt (2)."
+        in table.note
     )
     assert "retired" not in table.note
 
 
 @pytest.fixture
 def retiring_models(home: Path) -> None:
-    """Cache a list in which every model has a date of retirement."""
+    """Cache a catalog in which every model has a retirement date."""
     models = [replace(model, deprecation_date="2099-01-31") for model in load_bundled().models]
     save_cached(home, models, BUNDLED_DATE)
 
@@ -125,11 +125,11 @@ def test_without_a_key_nothing_can_be_asked(
 def test_what_holds_nothing_to_ask_is_told(
     verify: Verify, session: Session, tmp_path: Path
 ) -> None:
-    with pytest.raises(InvalidOptionError, match="There is no recording"):
+    with pytest.raises(InvalidOptionError, match="No recording is in use"):
         verify()
     empty = tmp_path / "empty.jsonl"
     empty.touch()
-    with pytest.raises(InvalidOptionError, match="holds no answer that can be asked for again"):
+    with pytest.raises(InvalidOptionError, match="has no prompts that can be repeated"):
         verify(str(empty))
-    with pytest.raises(InvalidOptionError, match="-n 0 is no sample"):
+    with pytest.raises(InvalidOptionError, match="-n must be at least 1, not 0"):
         verify(str(empty), "-n", "0")

@@ -41,7 +41,7 @@ def test_an_error_is_one_line(terminal: pexpect.spawn) -> None:
     terminal.sendline("%cfai nonsense")
     terminal.expect(PROMPT)
     assert terminal.before.strip().splitlines() == [
-        "InvalidOptionError: There is no command 'nonsense'. %cfai help lists the commands."
+        "InvalidOptionError: Unknown command 'nonsense'. %cfai help lists the commands."
     ]
 
 

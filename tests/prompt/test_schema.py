@@ -203,11 +203,11 @@ def test_a_model_that_refuses_the_field_is_asked_in_words(
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("--schema nothing", "--schema nothing is no name here, and no file"),
-        ("--schema no/such.json", "is no name here, and no file"),
-        ("--schema CITY -f html", "--schema goes only with -f json"),
-        ("--schema CITY -x", "--schema goes only with -f json"),
-        ("--schema pydantic", "not a dict, a pydantic model or a JSON file"),
+        ("--schema nothing", "--schema nothing is neither a variable nor a file"),
+        ("--schema no/such.json", "is neither a variable nor a file"),
+        ("--schema CITY -f html", "--schema works only with -f json"),
+        ("--schema CITY -x", "--schema works only with -f json"),
+        ("--schema pydantic", "neither a dict nor a pydantic model"),
     ],
 )
 def test_bad_input_is_one_line_and_sends_nothing(

@@ -196,7 +196,9 @@ def test_what_does_not_fit_is_one_line_and_nothing_is_sent(
 
 
 def test_from_and_to_mean_nothing_without_a_task(kernel: Kernel, cloudflare: Standin) -> None:
-    assert "go with --task only" in kernel.run("%%cfai --to de\nHi").traceback[0]
+    assert (
+        "--save, --from and --to require --task" in kernel.run("%%cfai --to de\nHi").traceback[0]
+    )
     assert cloudflare.requests == ()
 
 
