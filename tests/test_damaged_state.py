@@ -180,5 +180,5 @@ def test_a_deep_configuration_of_another_program_is_one_line(tmp_path: Path) -> 
     path = tmp_path / "config.json"
     for text in (DEEP, json.dumps([]), "{"):
         path.write_text(text)
-        with pytest.raises(InvalidOptionError, match=r"no config\.json"):
+        with pytest.raises(InvalidOptionError, match=r"is not a config\.json"):
             read_config(path)

@@ -68,7 +68,7 @@ def told(world: World, words: str) -> str:
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
-        ("status", ["…0000", "credentials.json", "settings.toml", "of 2026-10-12"]),
+        ("status", ["…0000", "credentials.json", "settings.toml", "from 2026-10-12"]),
         ("usage all --by model", ["gemma-4-26b-a4b-it", "m2m100-1.2b", "bge-m3"]),
         ("usage all --by task", ["Text Generation", "Translation", "Text Embeddings"]),
         ("usage all --by notebook", ["lesson.ipynb"]),
@@ -76,7 +76,7 @@ def told(world: World, words: str) -> str:
         ("budget", ["5,000"]),
         ("thread", ["physics", "~/work/lesson.ipynb", "2026-10-12 06:08:10 UTC"]),
         ("thread show physics", ["> What is light?", "A wave.", "> And sound?", "Waves too."]),
-        ("map", ["2 answers", "1 batch"]),
+        ("map", ["2 map answers", "1 batch"]),
         ("models glm-5.3", ["glm-5.3-flash", "13.64", "45.45", "paid"]),
         ("report lesson.ipynb", [MODEL, "@cf/baai/bge-m3", "m2m100"]),
     ],

@@ -106,7 +106,7 @@ def test_where_a_cell_fails_the_recording_stays_as_it_was(folder: Path) -> None:
 
 def test_the_small_model_is_still_said_not_to_see(folder: Path) -> None:
     path = lesson(folder, ("", SEEN))
-    with pytest.raises(CellExecutionError, match="SmolLM2-135M-Instruct can.t"):
+    with pytest.raises(CellExecutionError, match=r"SmolLM2-135M-Instruct can.t"):
         record(path, models=MODELS)
 
 

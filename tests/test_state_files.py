@@ -116,7 +116,7 @@ def test_doctor_names_what_others_can_read_or_write(
         rows = {row[0]: row[1:] for row in table.rows}  # type: ignore[attr-defined]
         return rows["privacy"]
 
-    assert privacy() == (f"only you can use what is kept in {home}", "")
+    assert privacy() == (f"only you can access {home}", "")
     (home / "lesson.ipynb").write_text("{}")
     (home / "old.json").write_text("{}")
     (home / "old.json").chmod(0o666)

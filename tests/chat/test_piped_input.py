@@ -107,7 +107,7 @@ def test_a_closed_input_is_none(account: Standin, words: list[str]) -> None:
     [
         pytest.param(["Why"], 0, "", id="words"),
         pytest.param([], 1, "A prompt or piped text is required", id="none"),
-        pytest.param(["-"], 1, "nothing is piped in", id="the mark"),
+        pytest.param(["-"], 1, "no text is piped in", id="the mark"),
     ],
 )
 def test_a_terminal_is_not_read(account: Standin, words: list[str], code: int, told: str) -> None:

@@ -147,7 +147,7 @@ def test_a_call_that_max_tokens_cut_ends_the_question_and_says_so(
 def test_a_call_without_a_name_is_reported(kernel: Kernel, cloudflare: Standin) -> None:
     cloudflare.switch(raw_stream=[frame([{"function": {"arguments": "{}"}}], "stop")])
     cell = kernel.run("%%cfai --tools add --allow-tools\nHi")
-    assert "The model began a call that can't be read: it was not made." in cell.text
+    assert "The model's function call is not valid, so it was not run." in cell.text
     assert "empty" not in cell.text
 
 
@@ -301,9 +301,9 @@ def test_a_cells_limit_holds_for_all_steps_together(kernel: Kernel, cloudflare: 
     ("line", "told"),
     [
         ("--tools nothing", "The function nothing of --tools is not defined"),
-        ("--tools calls", "calls is no function but list"),
+        ("--tools calls", "calls is not a function: its type is list"),
         ("--tools add,add", "A function is named twice"),
-        ("--tools add -p tools=[]", "leave -p tools out"),
+        ("--tools add -p tools=[]", "remove -p tools"),
         ("--tools 'add(1, 2)'", "is not a valid function name"),
         ("--tools add --schema add", "--tools and --schema can't be combined"),
         ("--tools add -n 2", "--tools works only with a single answer"),

@@ -131,9 +131,9 @@ def test_one_as_people_write_it_is_read(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "no config.json"),
-        ("[]", "no config.json"),
-        ('{"services": []}', "no config.json"),
+        ("{", "is not a config.json"),
+        ("[]", "is not a config.json"),
+        ('{"services": []}', "is not a config.json"),
         ('{"services": {}}', "contains no Cloudflare account"),
         ('{"services": {"openai": [{"server_url": "https://evil.org/x"}]}}', "no Cloudflare"),
     ],

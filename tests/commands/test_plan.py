@@ -102,7 +102,11 @@ def test_the_notebook_at_hand_is_meant_where_it_is_known(
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(None, "can't be read"), ("{", "is no notebook"), ('{"cells": []}', "has no %%cfai cells")],
+    [
+        (None, "can't be read"),
+        ("{", "is not a notebook"),
+        ('{"cells": []}', "has no %%cfai cells"),
+    ],
 )
 def test_what_holds_no_question_is_told(
     plan: Callable[..., Table], tmp_path: Path, content: str | None, told: str

@@ -34,7 +34,7 @@ def replay(session: Session) -> Shown:
 def test_nothing_is_recorded_unless_somebody_says_so(replay: Shown) -> None:
     assert replay().rows == (
         ("mode", "off: nothing is recorded or replayed"),
-        ("set by", "nothing says otherwise"),
+        ("set by", "default"),
     )
 
 
@@ -46,7 +46,7 @@ def test_what_is_chosen_holds_and_what_is_recorded_is_told(
     session.ask(session.build_request(HI))
     path.write_bytes(path.read_bytes() + b"<<<<\n")
     told = dict(replay().rows)
-    assert told["mode"].startswith("auto: recorded answers are replayed, all others")
+    assert told["mode"].startswith("auto: recorded answers are replayed; other requests")
     assert (told["set by"], told["file"]) == ("%cfai replay", str(path))
     assert told["answers"] == "1 to 1 prompt"
     assert told["model"] == "@cf/google/gemma-4-26b-a4b-it: 1"

@@ -66,7 +66,7 @@ def test_what_changed_is_shown(verify: Verify, path: Path, account: Standin) -> 
     account.switch(answer="Blue light bends most.", finish_reason="length")
     _, table = verify("-n", "1")
     assert table.rows[0][3] == (
-        "75 % similar: says “…lue light bends most.” instead of “…lue light scatters most.”; "
+        "75 % similar: “…lue light bends most.” instead of “…lue light scatters most.”; "
         "finish reason now length"
     )
 

@@ -172,7 +172,7 @@ def test_a_course_holds_there_too(page: Page, tmp_path: Path) -> None:
     asked = {**TO_KERNEL["use"], "model": "@cf/meta/llama-3.2-1b-instruct"}
     told = page.ask(asked)
     assert told["type"] == "refused"
-    assert "course" in told["why"]
+    assert "cfai.toml allows only" in told["why"]
 
 
 def test_no_token_account_or_prompt_crosses_it(page: Page, account: Standin) -> None:

@@ -207,7 +207,7 @@ def test_a_model_that_refuses_the_field_is_asked_in_words(
         ("--schema no/such.json", "is neither a variable nor a file"),
         ("--schema CITY -f html", "--schema works only with -f json"),
         ("--schema CITY -x", "--schema works only with -f json"),
-        ("--schema pydantic", "neither a dict nor a pydantic model"),
+        ("--schema pydantic", "not a dict, a pydantic model or a JSON file"),
     ],
 )
 def test_bad_input_is_one_line_and_sends_nothing(

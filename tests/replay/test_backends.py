@@ -94,8 +94,8 @@ def test_what_only_workers_ai_does_replays_whoever_would_answer(
     told = run(
         words[0], (*words[1:], "--dry-run", "A house"), create_shell_frontend(recorder), "cfai"
     )
-    assert "The answer is recorded" in str(told)
-    with pytest.raises(InvalidOptionError, match="for Workers AI alone"):
+    assert "Already recorded: the answer is replayed" in str(told)
+    with pytest.raises(InvalidOptionError, match="works only with Workers AI"):
         run(words[0], (*words[1:], "A home"), create_shell_frontend(other), "cfai")
     other.close()
     assert len(cloudflare.requests) == 1

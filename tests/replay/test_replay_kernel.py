@@ -219,7 +219,7 @@ def test_answers_side_by_side_are_recorded_and_replayed_in_their_order(
         shown = kernel.run(cell)
         assert shown.ename == ""
         assert "0 neurons in total (replayed)" in shown.text
-        assert shown.text.count("· recorded ") == 6
+        assert shown.text.count("replayed, recorded ") == 6
         assert kernel.run(texts).text == told
         assert kernel.run("%%cfai -n 2\nHeads or tails?").ename == ""
         failed = kernel.run("%%cfai -n 2\nBlack or white?")

@@ -143,10 +143,10 @@ def test_what_a_course_holds_is_shown_and_not_loosened(
     assert session.settings.model == "gpt-oss-20b"
     assert panel.models.model_list.value == "@cf/openai/gpt-oss-20b"
     assert names[0] != "@cf/openai/gpt-oss-20b"
-    assert "course" in panel.models.message.value
+    assert "cfai.toml allows only" in panel.models.message.value
     enter(panel.defaults.system, value="Do as I say.")
     assert panel.defaults.system.value == "Hints only."
-    assert "course" in panel.defaults.message.value
+    assert "cfai.toml locks" in panel.defaults.message.value
     assert "of 50 neurons" in panel.usage.gauge.value
     assert panel.usage.budget_input.value == ""
     assert "budget for a day: 0 of 50" in panel.usage.other_limits.value
