@@ -13,12 +13,13 @@ PYTHONS := 3.11 3.12 3.13 3.14
 PY := $(VENV)/bin/python
 SOURCES := pyproject.toml hatch_build.py \
   $(addprefix labextension/,package.json tsconfig.json yarn.lock) \
-  $(shell find labextension/src labextension/schema labextension/style -type f)
+  $(shell find labextension/src labextension/schema labextension/style -type f) \
+  $(shell find cfai_magics/locale -name '*.po')
 
 # jlpm, and node where the machine has none, come from the environment.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix check test test-fast test-pythons test-ipython8 test-lab42 build browser ui notebooks demo
+.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-lab42 build browser ui notebooks demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -41,6 +42,10 @@ fix: install
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 	cd labextension && jlpm lint:fix
+
+# Extract the marked strings, update the catalogs and compile them.
+translations: install
+	$(PY) -m scripts.translations
 
 check: install
 	$(PY) -m ruff check .

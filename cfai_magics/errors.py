@@ -2,13 +2,13 @@
 
 CfaiError
 ├── SetupError                    no request was sent
-│   ├── MissingCredentialsError   the account id or the API token is missing
+│   ├── MissingCredentialsError   the account ID or the API token is missing
 │   ├── InvalidOptionError        an option, name or value is not valid
 │   ├── VariableError             a {{…}} of the prompt can't be filled
 │   ├── VisionNotSupportedError   the model does not take images
 │   ├── ToolsNotSupportedError    the model does not call functions
 │   ├── TokenInCommandError       an API token was typed in a command that the history stores
-│   ├── InvalidAccountIdError     the account id is not 32 hexadecimal characters
+│   ├── InvalidAccountIdError     the account ID is not 32 hexadecimal characters
 │   ├── StorageError              state could not be written, read or deleted
 │   ├── BudgetExceededError       the call may cost more than a budget has left
 │   ├── CoursePolicyError         the course's cfai.toml does not allow the request
@@ -17,7 +17,7 @@ CfaiError
 ├── WorkersAIError                the request or its reply failed
 │   ├── AuthenticationError       the token is wrong or expired, or of another account
 │   ├── PermissionDeniedError     the token is valid but lacks a permission
-│   ├── AccountNotFoundError      Cloudflare does not know the account id
+│   ├── AccountNotFoundError      Cloudflare does not know the account ID
 │   ├── ModelNotFoundError        the model does not exist
 │   ├── PaidPlanRequiredError     the model is not available on the free plan
 │   ├── DailyQuotaError           the free neurons of the day are used up
@@ -110,7 +110,7 @@ class SetupError(CfaiError):
 
 
 class MissingCredentialsError(SetupError):
-    """The account id or the API token is missing."""
+    """The account ID or the API token is missing."""
 
     default_hint = mark(
         "Run %cfai login (in a shell: cfai login), or %cfai local to use a small model on this "
@@ -147,10 +147,10 @@ class TokenInCommandError(SetupError):
 
 
 class InvalidAccountIdError(SetupError):
-    """The account id is not 32 hexadecimal characters."""
+    """The account ID is not 32 hexadecimal characters."""
 
     default_hint = mark(
-        "An account id has 32 characters, 0-9 and a-f. Find it on the dashboard's Workers AI page "
+        "An account ID has 32 characters, 0-9 and a-f. Find it on the dashboard's Workers AI page "
         "under Use REST API, then run %cfai login again."
     )
 
@@ -189,7 +189,7 @@ class AuthenticationError(WorkersAIError):
     """The token is wrong or expired, or belongs to another account."""
 
     default_hint = mark(
-        "Check that the token is active and belongs to this account id. %cfai status shows both, "
+        "Check that the token is active and belongs to this account ID. %cfai status shows both, "
         "%cfai login replaces them."
     )
 
@@ -204,7 +204,7 @@ class PermissionDeniedError(WorkersAIError):
 
 
 class AccountNotFoundError(WorkersAIError):
-    """Cloudflare does not know the account id of the URL."""
+    """Cloudflare does not know the account ID of the URL."""
 
     default_hint = InvalidAccountIdError.default_hint
 
@@ -225,13 +225,14 @@ class DailyQuotaError(WorkersAIError):
     """The free neurons of the day are used up."""
 
     @classmethod
-    def renewal_hint(cls, renewal_time: str) -> str:
-        """Return the hint with `renewal_time`, the text that follows "00:00 UTC"."""
+    def renewal_hint(cls, time_left: str) -> str:
+        """Return the hint with `time_left`, the time until the free neurons are renewed."""
         return _(
-            "Free neurons are renewed at 00:00 UTC{renewal_time}. Until then no request is sent, "
-            "but recorded answers are replayed (%cfai replay), and %cfai local answers with a "
-            "small model on this machine. If the account has a new plan, run %cfai budget reopen."
-        ).format(renewal_time=renewal_time)
+            "Free neurons are renewed at 00:00 UTC, in {time_left}. Until then no request is "
+            "sent, but recorded answers are replayed (%cfai replay), and %cfai local answers "
+            "with a small model on this machine. If the account has a new plan, run %cfai budget "
+            "reopen."
+        ).format(time_left=time_left)
 
     default_hint = mark(
         "Free neurons are renewed at 00:00 UTC. Recorded answers are still replayed (%cfai "

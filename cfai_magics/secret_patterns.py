@@ -21,12 +21,12 @@ UNPREFIXED_TOKEN_PATTERN = re.compile(
 
 
 def looks_like_account_id(text: str) -> bool:
-    """Return whether a text has the form of an account id: 32 hexadecimal characters."""
+    """Return whether a text has the form of an account ID: 32 hexadecimal characters."""
     return bool(ACCOUNT_ID_PATTERN.fullmatch(text.lower()))
 
 
 def contains_account_id(text: str) -> bool:
-    """Return whether a part of the text has the form of an account id."""
+    """Return whether a part of the text has the form of an account ID."""
     return bool(ACCOUNT_ID_IN_TEXT_PATTERN.search(text.lower()))
 
 

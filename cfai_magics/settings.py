@@ -18,6 +18,7 @@ from traitlets import (
     Int,
     TraitError,
     Unicode,
+    observe,
     validate,
 )
 from traitlets.config import Config, Configurable
@@ -26,7 +27,7 @@ from . import state_files
 from .arguments import MAX_TEMPERATURE
 from .course import NO_COURSE, CoursePolicy, find_course
 from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
-from .i18n import _, mark, ngettext
+from .i18n import _, is_supported, list_languages, mark, ngettext, set_language
 from .secret import call_without_traceback
 from .texts import shorten
 
@@ -242,6 +243,21 @@ class Cfai(Configurable):
                 )
             )
         return self._validate_with_course(proposal)
+
+    @validate("language")
+    def _validate_language(self, proposal: Bunch) -> Any:
+        tag = proposal["value"]
+        if tag and not is_supported(tag):
+            raise TraitError(
+                _("language is {value!r}; the languages are {languages}").format(
+                    value=tag, languages=", ".join(("en", *list_languages()))
+                )
+            )
+        return tag
+
+    @observe("language")
+    def _apply_language(self, change: Bunch) -> None:
+        set_language("setting", change["new"])
 
     @validate("model", "system", "temperature", "max_tokens", "local", "gateway", "base_url")
     def _validate_with_course(self, proposal: Bunch) -> Any:

@@ -1,4 +1,4 @@
-"""Shorten texts and format fractions as percentages."""
+"""Shorten and align texts, and format fractions as percentages."""
 
 
 def shorten(text: str, max_chars: int) -> str:
@@ -9,6 +9,27 @@ def shorten(text: str, max_chars: int) -> str:
 def shorten_line(text: str, max_chars: int) -> str:
     """Return the text on one line, shortened to `max_chars` characters."""
     return shorten(" ".join(text.split()), max_chars)
+
+
+def text_width(text: str) -> int:
+    """Return the columns of a text in a monospace font: East Asian wide characters take two."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(
+        0 if combining(char) else 1 + (east_asian_width(char) in ("W", "F")) for char in text
+    )
+
+
+def pad_right(text: str, width: int) -> str:
+    """Return the text with spaces after it, up to `width` columns."""
+    return text + " " * (width - text_width(text))
+
+
+def pad_left(text: str, width: int) -> str:
+    """Return the text with spaces before it, up to `width` columns."""
+    return " " * (width - text_width(text)) + text
 
 
 def format_percent(fraction: float) -> str:

@@ -108,7 +108,7 @@ def _delete_entry_hint() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An account id and its API token; `source` names where they are stored."""
+    """An account ID and its API token; `source` names where they are stored."""
 
     account_id: str
     api_token: Secret
@@ -116,7 +116,7 @@ class Credentials:
 
     @property
     def account_suffix(self) -> str:
-        """The last 4 characters of the account id, which may be shown."""
+        """The last 4 characters of the account ID, which may be shown."""
         return self.account_id[-4:]
 
     def __repr__(self) -> str:
@@ -124,10 +124,10 @@ class Credentials:
 
 
 def parse_account_id(text: str | Secret) -> str:
-    """Return an account id, stripped and in lower case.
+    """Return an account ID, stripped and in lower case.
 
     Raises:
-        InvalidAccountIdError: The text is not a valid account id.
+        InvalidAccountIdError: The text is not a valid account ID.
     """
     # Rebind `text`: it may be the token, and a traceback shows the arguments.
     stripped = text = _strip(text)
@@ -143,8 +143,8 @@ def _account_id_error(text: str) -> str:
     if looks_like_account_id(text):
         return ""
     if contains_token(text):
-        return _("That looks like an API token, not an account id")
-    return _("Not a valid account id")
+        return _("That looks like an API token, not an account ID")
+    return _("Not a valid account ID")
 
 
 def parse_token(text: str | Secret) -> Secret:
@@ -166,7 +166,7 @@ def _token_error(text: str) -> tuple[str, str] | None:
     if not text:
         return _("No API token was given"), _(LOGIN_HINT)
     if looks_like_account_id(text):
-        return _("That looks like an account id, not an API token"), _(LOGIN_HINT)
+        return _("That looks like an account ID, not an API token"), _(LOGIN_HINT)
     if not PRINTABLE.fullmatch(text):
         return (
             _("An API token contains no spaces or special characters"),
@@ -199,7 +199,7 @@ class CredentialStore:
         """Return the credentials from the environment, else the keyring, else the file.
 
         Raises:
-            MissingCredentialsError: The account id or the token is missing or damaged.
+            MissingCredentialsError: The account ID or the token is missing or damaged.
         """
         account_id, account_source = self._account_id_from_environ(), ACCOUNT_VARIABLE
         token, token_source = self._token_from_environ(), TOKEN_VARIABLE
@@ -219,7 +219,7 @@ class CredentialStore:
                 token, token_source = stored.get("api_token", EMPTY_SECRET), source
         if not account_id or not token:
             if token:
-                raise self._missing_error(_("No Cloudflare account id is set"))
+                raise self._missing_error(_("No Cloudflare account ID is set"))
             if account_id:
                 raise self._missing_error(_("No Cloudflare API token is set"))
             raise self._missing_error(_("No Cloudflare account is set"))
@@ -422,7 +422,7 @@ def _describe_sources(account_source: str, token_source: str) -> str:
         return _("the environment")
     if account_source == token_source:
         return account_source
-    return _("{account_source} (account id) and {token_source} (token)").format(
+    return _("{account_source} (account ID) and {token_source} (token)").format(
         account_source=account_source, token_source=token_source
     )
 
@@ -445,7 +445,7 @@ def _to_json(stored: Mapping[str, Secret]) -> str:
 
 
 def _is_valid(stored: Mapping[str, Secret]) -> bool:
-    """Return whether the account id and the token are each missing or well-formed."""
+    """Return whether the account ID and the token are each missing or well-formed."""
     from ..secret_patterns import looks_like_account_id
 
     account, token = stored.get("account_id", EMPTY_SECRET), stored.get("api_token", EMPTY_SECRET)

@@ -269,7 +269,7 @@ class Backend:
         """Return the current credentials, cached until the environment changes.
 
         Raises:
-            MissingCredentialsError: The account id or the API token is missing.
+            MissingCredentialsError: The account ID or the API token is missing.
         """
         key = self.environ.hash_variables(ENVIRONMENT)
         if self._cached_credentials is None or self._cached_credentials[0] != key:
@@ -415,8 +415,17 @@ def account_hash(account_id: str) -> str:
     return sha256(account_id.encode()).hexdigest()[:16]
 
 
-def log_in(backend: Backend, credentials: Credentials, on_retry: OnRetry | None = None) -> str:
-    """Verify credentials at Cloudflare, store them, and return a message for the user."""
+class LoginResult(NamedTuple):
+    """A message for the user, and whether the token has all permissions."""
+
+    message: str
+    has_permissions: bool
+
+
+def log_in(
+    backend: Backend, credentials: Credentials, on_retry: OnRetry | None = None
+) -> LoginResult:
+    """Verify credentials at Cloudflare and store them."""
     check = backend.check_token(credentials, on_retry)
     stored_in = backend.credential_store.save(credentials.account_id, credentials.api_token)
     backend.invalidate_credentials()
@@ -426,7 +435,7 @@ def log_in(backend: Backend, credentials: Credentials, on_retry: OnRetry | None 
         sentences.append(
             _("The credentials in {source} take precedence.").format(source=active_source)
         )
-    return " ".join(sentences)
+    return LoginResult(" ".join(sentences), check.can_read and check.can_run)
 
 
 def describe_token(check: TokenCheck) -> str:

@@ -61,7 +61,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
 
 
 def find_credentials(config: Mapping[str, Any]) -> tuple[Secret, Secret] | None:
-    """Return account id and token of the first Workers AI service; None without one."""
+    """Return account ID and token of the first Workers AI service; None without one."""
     for service in _services(config):
         account = WORKERS_AI_URL.fullmatch(str(service.get("server_url") or ""))
         tokens = [

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, str] = {
     "ask": mark("send one prompt and show the answer"),
-    "login": mark("enter, verify and save the account id and API token"),
-    "logout": mark("delete the saved account id and API token"),
+    "login": mark("enter, verify and save the account ID and API token"),
+    "logout": mark("delete the saved account ID and API token"),
     "status": mark("show the settings in use and where each value comes from"),
     "models": mark("list the models and their prices"),
     "panel": mark("open the panel: account, model, settings and neurons used today"),
@@ -153,7 +153,7 @@ def _reject_token(name: str, words: Sequence[str]) -> None:
     if name == "login" and not _is_valid_login_line(words):
         raise TokenInCommandError(
             _(
-                "%cfai login prompts for the account id and API token; the text on this line was "
+                "%cfai login prompts for the account ID and API token; the text on this line was "
                 "not used"
             )
         )

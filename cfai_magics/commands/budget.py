@@ -24,7 +24,7 @@ SCOPE_LABELS = {
     "day": mark("today, all kernels"),
     "session": mark("this session"),
     "notebook": mark("this notebook, today"),
-    "free": mark("today's free allowance"),
+    "free": mark("today's free quota"),
     "cell": mark("each call"),
 }
 

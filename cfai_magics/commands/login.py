@@ -1,4 +1,4 @@
-"""Log in with an account id and API token, or with the key of another server."""
+"""Log in with an account ID and API token, or with the key of another server."""
 
 from argparse import Namespace
 
@@ -25,7 +25,7 @@ OPTIONS = (
 
 
 def run(frontend: Frontend, options: Namespace) -> str:
-    """Prompt for account id and token, or for the key of another server, and save them."""
+    """Prompt for account ID and token, or for the key of another server, and save them."""
     if options.server:
         return _use_server(frontend, options.server)
     credentials = (
@@ -37,12 +37,12 @@ def run(frontend: Frontend, options: Namespace) -> str:
         lambda *what: frontend.print(format_retry_message(*what)),
     )
     status_hint = _("%cfai status shows the settings in use.")
-    return f"{result} {status_hint}"
+    return f"{result.message} {status_hint}"
 
 
 def _prompt_credentials(frontend: Frontend) -> Credentials:
     for line in LOGIN_STEPS:
-        frontend.print(line)
+        frontend.print(_(line))
     account_id = parse_account_id(_prompt_secret(frontend, _("Account ID: ")))
     return Credentials(
         account_id, parse_token(_prompt_secret(frontend, _("API token: "))), _("the prompt")

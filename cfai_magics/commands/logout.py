@@ -1,4 +1,4 @@
-"""Log out: delete the saved account id and API token."""
+"""Log out: delete the saved account ID and API token."""
 
 from argparse import Namespace
 
@@ -8,7 +8,7 @@ OPTIONS = ()
 
 
 def run(frontend: Frontend, _options: Namespace) -> str:
-    """Delete account id and token from the keyring and from the credentials file."""
+    """Delete account ID and token from the keyring and from the credentials file."""
     messages = frontend.session.backend.credential_store.delete()
     frontend.session.backend.invalidate_credentials()
     return " ".join(messages)

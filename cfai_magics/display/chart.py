@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from ..i18n import _, mark
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line
+from ..texts import pad_right, text_width
 from ..types.usage import CostBasis
 from .tables import format_cost, format_neurons
 
@@ -93,9 +94,9 @@ class Chart:
 
     def __str__(self) -> str:
         max_total, names = self._max_total(), [sanitize_line(bar.name) for bar in self._bars]
-        width = max(map(len, names), default=0)
+        width = max(map(text_width, names), default=0)
         lines = [
-            f"{name:<{width}}  {_format_text_bar(bar, max_total)}"
+            f"{pad_right(name, width)}  {_format_text_bar(bar, max_total)}"
             for name, bar in zip(names, self._bars, strict=True)
         ]
         header = _("{title} (█ billed, ░ estimated)").format(title=sanitize_line(self._title))

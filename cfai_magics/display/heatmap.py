@@ -7,7 +7,7 @@ from typing import Any
 from ..i18n import _
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line
-from ..texts import shorten_line
+from ..texts import pad_right, shorten_line, text_width
 
 Matrix = Sequence[Sequence[float]]
 MAX_TEXTS_SHOWN = 40  # a larger table is not readable
@@ -47,12 +47,12 @@ class HeatMap:
             sanitize_line(shorten_line(text, MAX_NAME_CHARS))
             for text in self.texts[: self.shown_count]
         ]
-        width = max(map(len, names), default=0) + 4
+        width = max(map(text_width, names), default=0) + 4
         header = " " * width + "".join(
             f"{column + 1:>{COLUMN_WIDTH}}" for column in range(self.shown_count)
         )
         rows = [
-            f"{f'{index + 1:>2}  {name}':<{width}}"
+            pad_right(f"{index + 1:>2}  {name}", width)
             + "".join(
                 f"{_format_value(value):>{COLUMN_WIDTH}}"
                 for value in self.matrix[index][: self.shown_count]

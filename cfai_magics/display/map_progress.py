@@ -7,6 +7,7 @@ from typing import TextIO
 
 from ..i18n import _
 from ..terminal import sanitize_text
+from ..texts import pad_right, text_width
 from ..types.usage import Usage
 from .tables import format_cost, format_seconds
 
@@ -99,8 +100,8 @@ def create_terminal_writer(out: TextIO | None = None) -> WriteText:
     def write(text: str) -> None:
         nonlocal length
         first, _separator, rest = sanitize_text(text).partition("\n")
-        padded = f"{first:<{length}}"
-        length = len(first)
+        padded = pad_right(first, length)
+        length = text_width(first)
         # Return the cursor at once, so that an error message does not start behind the bar.
         stream.write(f"{padded}\n{rest}\n" if rest else f"{padded}\r")
         stream.flush()

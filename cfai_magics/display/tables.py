@@ -10,7 +10,7 @@ from ..i18n import _, mark
 from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import escape_html
 from ..terminal import sanitize_line, sanitize_text
-from ..texts import format_percent
+from ..texts import format_percent, pad_right, text_width
 from ..types.usage import AccountFigure, CostBasis
 
 MimeBundle = Mapping[str, Any]  # content by MIME type
@@ -43,7 +43,7 @@ class Table(NamedTuple):
 
     def __str__(self) -> str:
         rows = [tuple(map(sanitize_line, row)) for row in (self.columns, *self.rows)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
         lines = [_align_row(line, widths) for line in rows]
         return "\n".join([*lines, *([sanitize_text(self.note)] if self.note else [])])
 
@@ -73,7 +73,7 @@ class SafeMarkdown(NamedTuple):
 
 
 def _align_row(row: Sequence[str], widths: Iterable[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    return "  ".join(map(pad_right, row, widths)).rstrip()
 
 
 def _render_cells(tag: str, row: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .. import forks
 from ..errors import CfaiError, MissingCredentialsError
-from ..i18n import _
+from ..i18n import _, set_language
 from ..types.usage import CHAT_TASK
 
 if TYPE_CHECKING:
@@ -243,11 +243,13 @@ class LabComm(forks.ChildForkHook):
         if data.get("version") != PROTOCOL_VERSION:  # the page reports the mismatch
             return
         if data.get("type") == "hello":
-            self._on_hello()
+            self._on_hello(data.get("locale"))
         else:
             self._send({**self._handle_request(data), "id": data.get("id")})
 
-    def _on_hello(self) -> None:
+    def _on_hello(self, locale: object) -> None:
+        if isinstance(locale, str):  # missing in older pages
+            set_language("front end", locale)
         with self._lock:
             if self._unwatch is None:
                 self._unwatch = self._get_session().watch(self._push_state)

@@ -22,13 +22,13 @@ LIMIT_NAMES = {
     "session": mark("this session's budget"),
     "notebook": mark("this notebook's budget for today"),
     "cell": "--max-neurons",
-    "free": mark("today's free allowance"),
+    "free": mark("today's free quota"),
 }
 COURSE_LIMIT_NAMES = {
-    "day": mark("the course's budget per day"),
-    "session": mark("the course's budget per session"),
-    "notebook": mark("the course's budget per notebook and day"),
-    "cell": mark("the course's budget per call"),
+    "day": mark("the daily budget in cfai.toml"),
+    "session": mark("the session budget in cfai.toml"),
+    "notebook": mark("the notebook's daily budget in cfai.toml"),
+    "cell": mark("the budget per call in cfai.toml"),
 }
 # From Cloudflare's page on limits, which has no limit for text to speech.
 REQUESTS_PER_MINUTE_BY_TASK = {

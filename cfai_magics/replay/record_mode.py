@@ -158,12 +158,12 @@ def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
         return InvalidOptionError(
             _(
                 "{notebook} was renamed or moved after its kernel started, so the path of its "
-                "cassette is unknown"
+                "recording is unknown"
             ).format(notebook=notebook),
             _("Restart the kernel, or give a path: {command}, or {variable}.").format(**examples),
         )
     return InvalidOptionError(
-        _("The notebook's path is unknown here, so the cassette has no default path"),
+        _("The notebook's path is unknown here, so the recording has no default path"),
         _("Give a path: {command}, or {variable}.").format(**examples),
     )
 

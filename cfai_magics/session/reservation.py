@@ -161,8 +161,7 @@ class Accounting:
     def quota_error(self, cause: str) -> DailyQuotaError:
         """Return the error for a used-up daily quota, with the time until it renews."""
         time_left = format_duration(self.day_usage().seconds_left)
-        renewal_time = _(", in {duration}").format(duration=time_left)
-        return DailyQuotaError(cause, DailyQuotaError.renewal_hint(renewal_time))
+        return DailyQuotaError(cause, DailyQuotaError.renewal_hint(time_left))
 
 
 def _with_estimated_tokens(
@@ -410,7 +409,7 @@ class Reservation:
 
 def unwritten_note(error: StorageError) -> str:
     """Return the note for a call that ended while the ledger could not be written."""
-    return _("Not booked yet: {cause}. The next call books it. {hint}").format(
+    return _("Not saved in the ledger yet: {cause}. The next call saves it. {hint}").format(
         cause=error.cause, hint=error.hint
     )
 
@@ -474,7 +473,7 @@ class FreeReservation(Reservation):
                 self.context, [self.ledger_key], lambda _limits, _closed: [0.0]
             )
         except StorageError as error:
-            self._notes.append(_("Not booked: {cause}.").format(cause=error.cause))
+            self._notes.append(_("Not saved in the ledger: {cause}.").format(cause=error.cause))
             return 0
         self._call_id = call_id
         if self._observers.is_watched:

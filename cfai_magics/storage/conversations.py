@@ -133,10 +133,12 @@ def _turn_from_row(row: sqlite3.Row) -> Turn:
     parts = content if isinstance(content, list) else []
     if not isinstance(content, str) and not (parts and all(isinstance(p, dict) for p in parts)):
         raise StorageError(
-            _("Turn {position} of thread {thread} is damaged in {file}").format(
+            _("Turn {position} of conversation {thread} is damaged in {file}").format(
                 position=row["position"], thread=row["thread"], file=FILE_NAME
             ),
-            _("%cfai thread reset {thread} deletes the thread.").format(thread=row["thread"]),
+            _("%cfai thread reset {thread} deletes the conversation.").format(
+                thread=row["thread"]
+            ),
         )
     return Turn(
         content,

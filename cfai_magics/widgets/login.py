@@ -1,4 +1,4 @@
-"""Login section of the panel: account id and API token in write-only fields."""
+"""Login section of the panel: account ID and API token in write-only fields."""
 
 from collections.abc import Callable
 from typing import Any
@@ -177,9 +177,9 @@ class AccountSection:
                 account_id, token = self._pop_entered_credentials()
                 self.message.value = format_note(_("Verifying with Cloudflare…"))
                 credentials = Credentials(account_id, token, _("the panel"))
-                result_message = log_in(self._session.backend, credentials, self._show_retry)
+                result = log_in(self._session.backend, credentials, self._show_retry)
                 self.message.value = format_note(
-                    result_message, "bad" if "lacks" in result_message else "good"
+                    result.message, "good" if result.has_permissions else "bad"
                 )
                 self._show_form(is_open=False)
         finally:
@@ -189,9 +189,9 @@ class AccountSection:
         self.message.value = format_note(format_retry_message(error, delay, attempt))
 
     def _pop_entered_credentials(self) -> tuple[str, Secret]:
-        """Return the entered token and account id, and drop the token.
+        """Return the entered token and account ID, and drop the token.
 
-        Without an entered account id, it is the id of the account in use. Raises
+        Without an entered account ID, it is the id of the account in use. Raises
         InvalidOptionError if no token was entered.
         """
         token, self._entered_token = self._entered_token, None
@@ -214,7 +214,7 @@ class AccountSection:
 
 
 def _render_help() -> str:
-    """Return HTML with the steps to get an account id and an API token."""
+    """Return HTML with the steps to get an account ID and an API token."""
     steps_html = "".join(f"<li>{escape_html(_(line))}</li>" for line in LOGIN_STEPS)
     link_text = escape_html(_("Open Workers AI in the Cloudflare dashboard"))
     return (

@@ -12,6 +12,7 @@ from ..markdown.escaping import escape_html
 from ..pricing.catalog import matches
 from ..pricing.prices import Rates
 from ..session.session import Session
+from ..texts import pad_left, pad_right, text_width
 from ..types.usage import CHAT_TASK, Model, Usage
 from .inputs import (
     CheckboxInput,
@@ -110,14 +111,14 @@ def format_rows(rows: Sequence[ModelRow]) -> tuple[str, tuple[str, ...]]:
     """Return the header and the rows as texts with aligned columns."""
     header_cells = (*map(_, MODEL_COLUMNS), "")  # the column of the labels has no name
     table = [header_cells, *(row.format_cells() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(text_width, column)) for column in zip(*table, strict=True)]
     header, *lines = (_format_line(cells, widths) for cells in table)
     return header, tuple(lines)
 
 
 def _format_line(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = (
-        cell.rjust(width) if 0 < column < 4 else cell.ljust(width)  # noqa: PLR2004 - the numbers
+        pad_left(cell, width) if 0 < column < 4 else pad_right(cell, width)  # noqa: PLR2004 - the numbers
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     )
     name, *numbers, labels = (cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in padded)

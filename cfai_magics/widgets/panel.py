@@ -11,6 +11,7 @@ from ..errors import CfaiError
 from ..i18n import _, mark
 from ..session.session import Session
 from ..terminal import sanitize_line
+from ..texts import pad_right, text_width
 from .defaults import DefaultsSection
 from .inputs import close_widget_tree
 from .login import AccountSection
@@ -34,8 +35,12 @@ def format_summary(session: Session) -> str:
         (_("max tokens"), f"{session.settings.max_tokens:,}"),
         (_("today"), _describe_today(session)),
     )
+    width = max(text_width(name) for name, _value in rows)
     return "\n".join(
-        [*(f"{name:<14} {sanitize_line(value)}" for name, value in rows), _(SETTINGS_HINT)]
+        [
+            *(f"{pad_right(name, width)}  {sanitize_line(value)}" for name, value in rows),
+            _(SETTINGS_HINT),
+        ]
     )
 
 

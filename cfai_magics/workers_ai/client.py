@@ -230,7 +230,7 @@ class WorkersAI(Unpicklable):
         sleep: Waits for a number of seconds before a retry.
 
     Raises:
-        InvalidAccountIdError: The account id is not 32 hexadecimal characters.
+        InvalidAccountIdError: The account ID is not 32 hexadecimal characters.
         InvalidOptionError: Another argument is not valid.
     """
 
@@ -245,10 +245,10 @@ class WorkersAI(Unpicklable):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         token = api_token = _to_secret(api_token)  # a traceback shows the arguments too
-        require_str(account_id, _("The account id"))
+        require_str(account_id, _("The account ID"))
         if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX_DIGITS:
             account_id = ""  # it may be the token
-            raise InvalidAccountIdError(_("The account id is not valid"))
+            raise InvalidAccountIdError(_("The account ID is not valid"))
         if token is not NO_TOKEN and not token.matches(TOKEN_PATTERN):
             raise InvalidOptionError(
                 _("The API token is not valid"),

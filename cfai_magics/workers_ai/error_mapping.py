@@ -69,7 +69,7 @@ ERROR_BY_PATTERN = (
     (re.compile(r"no such model", re.IGNORECASE), ModelNotFoundError),
 )
 MESSAGE_BY_CODE = {
-    7003: mark("Cloudflare does not know the account id"),
+    7003: mark("Cloudflare does not know the account ID"),
     7000: mark("The model does not exist"),
 }
 # Hints that differ from the default of the error class, by code, or by status without a code.
