@@ -38,8 +38,7 @@ def read_catalog(path: Path) -> Catalog:
 
 def is_translated(message: Message) -> bool:
     """Return whether all forms of a message have a translation."""
-    forms = (message.string,) if isinstance(message.string, str) else message.string
-    return all(forms)
+    return all(message.string) if isinstance(message.string, tuple) else bool(message.string)
 
 
 def find_catalogs() -> list[Path]:

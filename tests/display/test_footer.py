@@ -25,17 +25,17 @@ ANSWER = Answer(
 )
 
 
-def test_a_full_receipt_tells_model_tokens_neurons_and_time() -> None:
+def test_a_full_footer_shows_model_tokens_neurons_and_time() -> None:
     line = "gemma-4-26b-a4b-it · 214→388 tokens · 12.5 neurons billed · 1.9 s (0.3 s to first)"
     assert format_usage_footer(ANSWER, "full") == line
 
 
-def test_a_short_receipt_tells_neurons_and_time() -> None:
+def test_a_short_footer_shows_neurons_and_time() -> None:
     assert format_usage_footer(ANSWER, "short") == "12.5 neurons billed · 1.9 s"
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"usage": Usage(1, 2, neurons=3.0, cost_basis="estimated")}, "3.0 neurons estimated"),
         ({"usage": Usage(1, 2)}, "neurons not reported"),
@@ -63,13 +63,17 @@ def test_a_short_receipt_tells_neurons_and_time() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_receipt_says_what_the_reader_should_know(changes: dict[str, object], told: str) -> None:
-    assert told in format_usage_footer(replace(ANSWER, **changes), "full")
+def test_a_full_footer_describes_usage_and_finish_reason(
+    changes: dict[str, object], expected: str
+) -> None:
+    assert expected in format_usage_footer(replace(ANSWER, **changes), "full")
 
 
-def test_a_full_receipt_ends_with_where_the_day_stands() -> None:
-    told = datetime(2026, 11, 25, 14, 5, tzinfo=UTC).timestamp()
-    day = DayUsage(3_000, 120, 0, 10_000, 4 * 3600 + 12 * 60, account=AccountFigure(3_500, told))
+def test_a_full_footer_ends_with_the_day_usage() -> None:
+    reported_at = datetime(2026, 11, 25, 14, 5, tzinfo=UTC).timestamp()
+    day = DayUsage(
+        3_000, 120, 0, 10_000, 4 * 3600 + 12 * 60, account=AccountFigure(3_500, reported_at)
+    )
     line = format_usage_footer(
         replace(ANSWER, day_usage=replace(day, estimated=0, account=None)), "full"
     )
@@ -87,7 +91,7 @@ REPLAYED = replace(
 )
 
 
-def test_a_replay_tells_when_it_was_recorded_and_what_asking_would_cost() -> None:
+def test_a_replayed_answer_shows_its_date_and_cost_of_resending() -> None:
     line = (
         "gemma-4-26b-a4b-it · 214→388 tokens · replayed, recorded 12 Oct 2026 · ≈ 12 "
         "neurons if sent again · 1.9 s (0.3 s to first)"
@@ -97,33 +101,33 @@ def test_a_replay_tells_when_it_was_recorded_and_what_asking_would_cost() -> Non
 
 
 @pytest.mark.parametrize(
-    ("neurons", "local", "told"),
+    ("neurons", "local", "expected"),
     [
         (0.42, False, "≈ 0.42 neurons if sent again ·"),
         (None, False, "recorded 12 Oct 2026 · 1.9 s"),
         (0.0, True, "it (local) · 214→388 tokens · replayed, recorded 12 Oct 2026 · free"),
     ],
 )
-def test_a_replay_tells_no_more_than_is_known(
-    neurons: float | None, local: bool, told: str
+def test_a_replayed_answer_shows_only_a_known_cost(
+    neurons: float | None, local: bool, expected: str
 ) -> None:
-    origin = Provenance(recording=RecordingInfo("2026-10-12", neurons))
-    assert told in format_usage_footer(
-        replace(REPLAYED, provenance=origin, is_local=local), "full"
+    provenance = Provenance(recording=RecordingInfo("2026-10-12", neurons))
+    assert expected in format_usage_footer(
+        replace(REPLAYED, provenance=provenance, is_local=local), "full"
     )
 
 
-def test_an_interrupted_answer_counts_its_tokens_as_about() -> None:
+def test_an_incomplete_answer_shows_approximate_tokens() -> None:
     cut = replace(
         ANSWER, finish_reason="cut", usage=Usage(10, 20, neurons=1.0, cost_basis="estimated")
     )
     assert "about 10→20 tokens" in format_usage_footer(cut, "full")
 
 
-def test_side_by_side_a_local_model_s_replay_says_so_too() -> None:
+def test_a_column_footer_marks_a_replay_of_a_local_model() -> None:
     replayed = replace(ANSWER, model="it", is_local=True, provenance=REPLAYED.provenance)
     assert format_column_footer(replayed).startswith("it (local) · 214→388 tokens · replayed")
     assert "(local)" not in format_column_footer(REPLAYED)
-    alike = replace(replayed, usage=Usage(1, 2, neurons=0.0, cost_basis="replayed"))
-    both = AnswerSet((Variant("it"),) * 2, (alike, alike), ("", ""), 1.0)
+    without_cost = replace(replayed, usage=Usage(1, 2, neurons=0.0, cost_basis="replayed"))
+    both = AnswerSet((Variant("it"),) * 2, (without_cost, without_cost), ("", ""), 1.0)
     assert "0 neurons in total (replayed)" in format_group_footer(both, None, (), "full")

@@ -16,7 +16,7 @@ from cfai_magics.types.messages import Answer
 HOSTILE = '"><script>alert(1)</script><iframe srcdoc="x">'
 
 
-def shown(name: str, text: str) -> dict[str, str]:
+def render(name: str, text: str) -> dict[str, str]:
     return dict(
         render_final_answer(
             apply_format(Answer("m", text=text), OUTPUT_FORMATS[name]), OUTPUT_FORMATS[name]
@@ -51,33 +51,35 @@ def shown(name: str, text: str) -> dict[str, str]:
         ("json", "no", {"text/markdown": "no", "text/plain": "no"}),
     ],
 )
-def test_a_form_is_shown(name: str, text: str, bundle: dict[str, str]) -> None:
-    assert shown(name, text) == bundle
+def test_each_format_renders_its_mime_bundle(name: str, text: str, bundle: dict[str, str]) -> None:
+    assert render(name, text) == bundle
 
 
-def test_latex_that_reaches_out_is_shown_as_code() -> None:
+def test_latex_with_external_links_is_shown_as_code() -> None:
     source = r"\href{javascript:alert(1)}{x}"
-    assert shown("latex", source)["text/markdown"] == f"```latex\n{source}\n```"
+    assert render("latex", source)["text/markdown"] == f"```latex\n{source}\n```"
 
 
-def test_dollar_signs_in_the_cells_of_a_table_are_no_formulas() -> None:
-    table = shown("table", "| a |\n|---|\n| $x$ |")["text/html"]
+def test_dollar_signs_in_table_cells_stay_text() -> None:
+    table = render("table", "| a |\n|---|\n| $x$ |")["text/html"]
     assert "<td><span>&#36;</span>x<span>&#36;</span></td>" in table
 
 
 def test_a_latex_document_is_shown_as_code() -> None:
-    assert shown("latex", r"\begin{document}x\end{document}")["text/markdown"].startswith("```lat")
+    assert render("latex", r"\begin{document}x\end{document}")["text/markdown"].startswith(
+        "```lat"
+    )
 
 
-def test_a_table_is_shown_as_one_and_escaped() -> None:
-    bundle = shown("table", f"| a |\n|---|\n| {HOSTILE} |")
+def test_a_table_is_rendered_and_escaped() -> None:
+    bundle = render("table", f"| a |\n|---|\n| {HOSTILE} |")
     assert "<table" in bundle["text/html"]
     assert "<script" not in bundle["text/html"]
     assert "<iframe" not in bundle["text/html"]
 
 
 @given(st.text() | st.just(HOSTILE))
-def test_html_stays_inside_its_frame(html: str) -> None:
+def test_html_cannot_leave_its_iframe(html: str) -> None:
     framed = wrap_in_iframe(html)
     start, end = framed.index('srcdoc="') + len('srcdoc="'), framed.rindex('"')
     assert not set("<>\"'") & set(framed[start:end])
@@ -85,20 +87,20 @@ def test_html_stays_inside_its_frame(html: str) -> None:
     assert 'sandbox=""' in framed
 
 
-def test_the_policy_stands_before_the_models_html() -> None:
+def test_the_security_policy_precedes_the_html() -> None:
     framed = wrap_in_iframe("<p>x")
     assert framed.index("default-src") < framed.index("&lt;p&gt;x")
 
 
 @given(st.text(alphabet="`a\n"))
-def test_a_code_block_ends_only_at_its_end(text: str) -> None:
+def test_code_cannot_close_its_own_fence(text: str) -> None:
     lines = fence_code(text, "x").splitlines()
     assert lines[0].endswith("x")
     assert lines[-1] == lines[0][:-1]
     assert all(not line.startswith(lines[-1]) for line in lines[1:-1])
 
 
-def test_what_is_no_markdown_comes_as_code() -> None:
+def test_a_partial_html_answer_is_shown_as_code() -> None:
     assert render_partial_answer("<b>", OUTPUT_FORMATS["html"]) == {
         "text/markdown": "```html\n<b>\n```"
     }

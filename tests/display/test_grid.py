@@ -30,9 +30,9 @@ class Screen:
         self.outputs[display_id] = bundle
         self.sent.append(sum(map(len, bundle.values())))
 
-    def grid(self, asked: tuple[Variant, ...] = TWO, footer: str = "full") -> NotebookGrid:
+    def grid(self, variants: tuple[Variant, ...] = TWO, footer: str = "full") -> NotebookGrid:
         return NotebookGrid(
-            asked, footer, OUTPUT_FORMATS["markdown"], self.publish, lambda: self.now
+            variants, footer, OUTPUT_FORMATS["markdown"], self.publish, lambda: self.now
         )
 
     @property
@@ -47,27 +47,27 @@ def answer(model: str, text: str, **fields: object) -> Answer:
 
 
 def both(first: str, second: str, **fields: object) -> AnswerSet:
-    made = (answer(GEMMA, first, **fields), answer(LLAMA, second, **fields))
-    return AnswerSet(TWO, made, ("", ""))
+    answers = (answer(GEMMA, first, **fields), answer(LLAMA, second, **fields))
+    return AnswerSet(TWO, answers, ("", ""))
 
 
-def test_each_answer_has_a_column_with_its_title_and_figures() -> None:
+def test_each_answer_has_a_column_with_its_title_and_usage() -> None:
     screen = Screen()
     live = screen.grid()
     live.add(1, TextDelta("Blue *sky*"))
     live.end(both("Grey", "Blue *sky*"), "2 answers")
-    grid, receipt = screen.html
+    grid, summary = screen.html
     assert grid.count("border-top") == 2
     assert "<strong>gemma-4-26b-a4b-it</strong>" in grid
     assert "<em>sky</em>" in grid
     row = "3→7 tokens · 1.5 neurons billed · 0.5 s to first · 4 tokens/s"
     assert grid.count(row) == 2
-    assert "2 answers" in receipt
+    assert "2 answers" in summary
     plain = next(iter(screen.outputs.values()))["text/plain"]
     assert plain.startswith(f"--- gemma-4-26b-a4b-it\nGrey\n{row}\n\n--- llama")
 
 
-def test_a_notice_is_shown_at_once_as_nothing_may_follow() -> None:
+def test_a_status_message_is_shown_immediately() -> None:
     screen = Screen()
     live = screen.grid()
     live.add(1, TextDelta("Blue"))
@@ -75,7 +75,7 @@ def test_a_notice_is_shown_at_once_as_nothing_may_follow() -> None:
     assert "attempt 2" in screen.html[0]
 
 
-def test_what_is_shown_while_they_come_is_what_has_come() -> None:
+def test_columns_show_received_deltas_while_streaming() -> None:
     screen = Screen()
     live = screen.grid()
     live.show_status(0, "The model is busy; attempt 2 in 3 s")
@@ -88,7 +88,7 @@ def test_what_is_shown_while_they_come_is_what_has_come() -> None:
     assert "Blue" in screen.html[0]
 
 
-def test_one_that_has_ended_shows_its_figures_while_others_come() -> None:
+def test_a_finished_column_shows_its_usage_while_others_stream() -> None:
     screen = Screen()
     live = screen.grid()
     live.add(1, TextDelta("B"))
@@ -99,7 +99,7 @@ def test_one_that_has_ended_shows_its_figures_while_others_come() -> None:
     assert "Let me &lt;see&gt;." in html
 
 
-def test_updates_are_the_rarer_the_longer_the_answers_are() -> None:
+def test_long_answers_are_updated_less_often() -> None:
     screen = Screen()
     live = screen.grid()
     for _ in range(4_000):  # ten seconds, 400 deltas per second
@@ -118,12 +118,12 @@ def test_without_a_footer_only_the_answers_are_shown() -> None:
     assert "tokens" not in html
 
 
-def test_a_spread_counts_what_is_distinct_in_each_column() -> None:
-    asked = tuple(make_variants([GEMMA], [0.0, 1.3], 3))
+def test_each_column_counts_its_distinct_answers() -> None:
+    variants = tuple(make_variants([GEMMA], [0.0, 1.3], 3))
     texts = ("Oder", "Oder", "Oder", "Oder", "Main", "Oder")
-    made = tuple(answer(GEMMA, text) for text in texts)
+    answers = tuple(answer(GEMMA, text) for text in texts)
     screen = Screen()
-    screen.grid(asked).end(AnswerSet(asked, made, ("",) * 6), "6 answers")
+    screen.grid(variants).end(AnswerSet(variants, answers, ("",) * 6), "6 answers")
     html = screen.html[0]
     assert html.count("border-top") == 2
     assert "<strong>temperature 0</strong> · 1 distinct answer in 3" in html
@@ -132,16 +132,16 @@ def test_a_spread_counts_what_is_distinct_in_each_column() -> None:
     assert html.count("3 of 3 (same as 1)") == 2
 
 
-def test_an_error_stands_where_its_answer_would() -> None:
+def test_an_error_is_shown_in_place_of_its_answer() -> None:
     screen = Screen()
-    made = (answer(GEMMA, "Grey"), Answer(LLAMA, finish_reason="cut"))
-    screen.grid().end(AnswerSet(TWO, made, ("", "CapacityError: <busy>.")), "1 of 2")
+    answers = (answer(GEMMA, "Grey"), Answer(LLAMA, finish_reason="cut"))
+    screen.grid().end(AnswerSet(TWO, answers, ("", "CapacityError: <busy>.")), "1 of 2")
     html = screen.html[0]
     assert "CapacityError: &lt;busy&gt;." in html
     assert html.count(" tokens ") == 1
 
 
-def test_text_is_shown_as_it_is() -> None:
+def test_the_text_format_is_not_rendered() -> None:
     screen = Screen()
     live = NotebookGrid(TWO, "off", OUTPUT_FORMATS["text"], screen.publish, lambda: 0.0)
     live.end(both("*a* <b>", ""), "")
@@ -153,9 +153,9 @@ def out() -> io.StringIO:
     return io.StringIO()
 
 
-def test_text_comes_one_answer_after_the_other(out: io.StringIO) -> None:
-    told: list[str] = []
-    live = TextGrid(TWO, "full", told.append, out)
+def test_text_answers_are_printed_one_after_the_other(out: io.StringIO) -> None:
+    lines: list[str] = []
+    live = TextGrid(TWO, "full", lines.append, out)
     live.add(1, TextDelta("Blue"))
     assert out.getvalue() == "--- gemma-4-26b-a4b-it\n"
     live.add(0, TextDelta("Gr"))
@@ -165,12 +165,16 @@ def test_text_comes_one_answer_after_the_other(out: io.StringIO) -> None:
     live.show_final_answer(0, answer(GEMMA, "Grey"), "")
     live.end(both("Grey", "Blue"), "2 answers")
     assert out.getvalue() == "--- gemma-4-26b-a4b-it\nGrey\n\n--- llama-3.2-3b-instruct\nBlue\n"
-    assert [line.partition(" · ")[0] for line in told] == ["3→7 tokens", "3→7 tokens", "2 answers"]
+    assert [line.partition(" · ")[0] for line in lines] == [
+        "3→7 tokens",
+        "3→7 tokens",
+        "2 answers",
+    ]
 
 
-def test_what_had_arrived_of_the_others_is_written_at_the_end(out: io.StringIO) -> None:
-    told: list[str] = []
-    live = TextGrid(TWO, "off", told.append, out)
+def test_partial_answers_are_printed_at_the_end(out: io.StringIO) -> None:
+    lines: list[str] = []
+    live = TextGrid(TWO, "off", lines.append, out)
     live.show_status(0, "busy")
     live.add(0, TextDelta("Gr"))
     live.add(1, TextDelta("Bl"))
@@ -178,4 +182,4 @@ def test_what_had_arrived_of_the_others_is_written_at_the_end(out: io.StringIO) 
     assert out.getvalue().split() == [
         *("---", "gemma-4-26b-a4b-it", "Gr", "---", "llama-3.2-3b-instruct", "Bl"),
     ]
-    assert told == ["gemma-4-26b-a4b-it: busy"]
+    assert lines == ["gemma-4-26b-a4b-it: busy"]

@@ -11,7 +11,7 @@ from cfai_magics.types.messages import Answer, FinishDelta, ReasoningDelta, Text
 from cfai_magics.types.provenance import Provenance, RecordingInfo
 from cfai_magics.types.usage import Usage
 
-PARAGRAPH = "A paragraph of some words that says nothing much. " * 4
+PARAGRAPH = "A paragraph of some words without much content. " * 4
 
 
 @dataclass
@@ -70,19 +70,19 @@ def live(front_end: FrontEnd, clock: Clock) -> NotebookStream:
     return NotebookStream("full", publish=front_end.publish, clock=clock)
 
 
-def test_an_answer_ends_as_one_markdown_output_and_one_receipt(
+def test_an_answer_ends_as_one_markdown_output_and_one_footer(
     live: NotebookStream, front_end: FrontEnd, clock: Clock
 ) -> None:
     text = "\n\n".join(f"{number}. {PARAGRAPH}" for number in range(60))
     stream(live, clock, text, 0.004)
     live.end(Answer("@cf/x/m", text=text, finish_reason="stop"))
-    answer, receipt = front_end.outputs.values()
+    answer, footer = front_end.outputs.values()
     assert answer == {"text/markdown": text, "text/plain": text}
-    assert receipt["text/plain"].startswith("m · ")
-    assert set(receipt) == {"text/html", "text/plain"}
+    assert footer["text/plain"].startswith("m · ")
+    assert set(footer) == {"text/html", "text/plain"}
 
 
-def test_all_that_came_is_on_the_screen_after_each_update(
+def test_each_update_shows_all_received_text(
     live: NotebookStream, front_end: FrontEnd, clock: Clock
 ) -> None:
     text = "\n\n".join(PARAGRAPH for _ in range(40))
@@ -92,14 +92,14 @@ def test_all_that_came_is_on_the_screen_after_each_update(
         assert "".join(front_end.shown) == text[: start + 50]
 
 
-def test_updates_are_sent_at_most_twelve_times_a_second(
+def test_updates_are_sent_at_most_twelve_times_per_second(
     live: NotebookStream, front_end: FrontEnd, clock: Clock
 ) -> None:
     stream(live, clock, "word " * 1_000, 0.004)
     assert 10 < front_end.messages <= 12 * clock.now
 
 
-def test_what_is_sent_grows_in_step_with_the_answer(clock: Clock) -> None:
+def test_sent_characters_grow_linearly_with_the_answer(clock: Clock) -> None:
     sent = []
     for paragraphs in (100, 200):
         front_end = FrontEnd()
@@ -115,7 +115,7 @@ def test_a_long_open_block_is_sent_less_often(front_end: FrontEnd, clock: Clock)
     assert front_end.characters < 15_000 * clock.now
 
 
-def test_finished_blocks_move_up_and_only_the_open_one_is_sent_again(
+def test_complete_blocks_are_not_sent_again(
     live: NotebookStream, front_end: FrontEnd, clock: Clock
 ) -> None:
     stream(live, clock, f"{PARAGRAPH}\n\n" * (MAX_TAIL_CHARS // len(PARAGRAPH) + 2) + "last", 1.0)
@@ -125,7 +125,7 @@ def test_finished_blocks_move_up_and_only_the_open_one_is_sent_again(
     assert len(below) < MAX_TAIL_CHARS
 
 
-def test_thoughts_stand_folded_above_the_answer(
+def test_reasoning_is_collapsed_above_the_answer(
     live: NotebookStream, front_end: FrontEnd, clock: Clock
 ) -> None:
     live.add(ReasoningDelta("First <b>this</b>"))
@@ -133,13 +133,13 @@ def test_thoughts_stand_folded_above_the_answer(
     clock.now += 3
     live.add(TextDelta("So."))
     live.end(Answer("m", text="So.", reasoning="First <b>this</b>", finish_reason="stop"))
-    thoughts, answer, _ = front_end.outputs.values()
-    assert thoughts["text/html"].startswith("<details><summary>Thought for 3.0 s</summary>")
-    assert "First &lt;b&gt;this&lt;/b&gt;" in thoughts["text/html"]
+    reasoning, answer, _ = front_end.outputs.values()
+    assert reasoning["text/html"].startswith("<details><summary>Thought for 3.0 s</summary>")
+    assert "First &lt;b&gt;this&lt;/b&gt;" in reasoning["text/html"]
     assert answer["text/markdown"] == "So."
 
 
-def test_a_notice_gives_way_to_the_answer(live: NotebookStream, front_end: FrontEnd) -> None:
+def test_the_answer_replaces_a_status_message(live: NotebookStream, front_end: FrontEnd) -> None:
     live.show_status("No capacity; attempt 2 in 3 s")
     live.add(TextDelta("Here."))
     live.end(Answer("m", text="Here.", finish_reason="stop"))
@@ -147,9 +147,7 @@ def test_a_notice_gives_way_to_the_answer(live: NotebookStream, front_end: Front
     assert len(front_end.outputs) == 2
 
 
-def test_a_notice_gives_way_to_thoughts_above_the_answer(
-    live: NotebookStream, front_end: FrontEnd
-) -> None:
+def test_reasoning_replaces_a_status_message(live: NotebookStream, front_end: FrontEnd) -> None:
     live.show_status("No capacity; attempt 2 in 3 s")
     live.add(ReasoningDelta("Hm"))
     live.add(TextDelta("Here."))
@@ -157,7 +155,7 @@ def test_a_notice_gives_way_to_thoughts_above_the_answer(
     assert [text.partition(" ")[0] for text in front_end.shown] == ["(Thought", "Here.", "m"]
 
 
-def test_no_answer_leaves_no_notice_that_says_otherwise(
+def test_a_missing_answer_is_reported_only_after_a_status_message(
     live: NotebookStream, front_end: FrontEnd
 ) -> None:
     live.end(None)
@@ -175,20 +173,20 @@ def test_without_a_footer_the_answer_is_the_only_output(front_end: FrontEnd, clo
     assert front_end.shown == [text]
 
 
-def test_nothing_remote_is_shown_even_while_it_comes(
+def test_remote_images_are_removed_while_streaming(
     live: NotebookStream, front_end: FrontEnd, clock: Clock
 ) -> None:
     stream(live, clock, "See ![a](https://example.com/track.png) here.", 1.0)
     assert "![a](" not in front_end.shown[0]
 
 
-def test_deltas_that_are_no_text_show_nothing(live: NotebookStream, front_end: FrontEnd) -> None:
+def test_deltas_without_text_show_nothing(live: NotebookStream, front_end: FrontEnd) -> None:
     live.add(Usage(1, 2))
     live.add(FinishDelta("stop"))
     assert front_end.outputs == {}
 
 
-def test_beginning_anew_replaces_what_was_shown(
+def test_a_restart_replaces_the_shown_text(
     live: NotebookStream, front_end: FrontEnd, clock: Clock
 ) -> None:
     stream(live, clock, f"{PARAGRAPH}\n\n" * 20, 1.0)
@@ -201,7 +199,7 @@ def test_beginning_anew_replaces_what_was_shown(
     assert len(front_end.outputs) == 2
 
 
-def test_after_a_step_what_comes_stands_below_it(
+def test_text_after_a_tool_step_is_shown_below_it(
     live: NotebookStream, front_end: FrontEnd, clock: Clock
 ) -> None:
     live.add(TextDelta("Let me "))
@@ -215,22 +213,20 @@ def test_after_a_step_what_comes_stands_below_it(
     assert len(front_end.outputs) == 5
 
 
-def test_a_notice_gives_way_to_the_step_it_stood_for(
-    live: NotebookStream, front_end: FrontEnd
-) -> None:
+def test_a_tool_step_replaces_a_status_message(live: NotebookStream, front_end: FrontEnd) -> None:
     live.show_status("busy; attempt 2")
     live.show_tool_step("Step 1")
     assert front_end.shown == ["Step 1"]
 
 
-def test_thoughts_of_a_step_stay_above_it(live: NotebookStream, front_end: FrontEnd) -> None:
+def test_reasoning_stays_above_its_tool_step(live: NotebookStream, front_end: FrontEnd) -> None:
     live.add(ReasoningDelta("Hm."))
     live.show_tool_step("Step 1")
     assert front_end.shown[0].startswith("(Thought for")
     assert front_end.shown[1] == "Step 1"
 
 
-def test_the_answer_bears_its_origin_and_no_text_of_the_question(
+def test_answer_metadata_has_the_provenance_without_the_prompt(
     front_end: FrontEnd, clock: Clock
 ) -> None:
     live = NotebookStream("full", publish=front_end.publish, clock=clock)
@@ -238,8 +234,8 @@ def test_the_answer_bears_its_origin_and_no_text_of_the_question(
     live.end(
         Answer("m", "Blue.", provenance=Provenance("abc", {"max_tokens": 5}, "2026-10-12", "1.0"))
     )
-    answer, receipt = front_end.metadata.values()
-    assert receipt == {}
+    answer, footer = front_end.metadata.values()
+    assert footer == {}
     assert answer == {
         "application/vnd.cfai+json": {
             "model": "m",
@@ -260,16 +256,14 @@ def test_the_answer_bears_its_origin_and_no_text_of_the_question(
     }
 
 
-def test_where_no_text_came_the_receipt_bears_the_origin(
-    front_end: FrontEnd, clock: Clock
-) -> None:
+def test_without_text_the_footer_has_the_provenance(front_end: FrontEnd, clock: Clock) -> None:
     live = NotebookStream("full", publish=front_end.publish, clock=clock)
     live.end(Answer("m", finish_reason="tool_calls", provenance=Provenance("abc")))
-    (receipt,) = front_end.metadata.values()
-    assert receipt["application/vnd.cfai+json"]["request"] == "abc"
+    (footer,) = front_end.metadata.values()
+    assert footer["application/vnd.cfai+json"]["request"] == "abc"
 
 
-def test_an_answer_as_a_cells_result_bears_its_origin_too() -> None:
+def test_an_answer_as_cell_result_has_its_provenance() -> None:
     recorded = RecordingInfo("2026-10-12", 12.0, "1.0")
     data, metadata = Answer(
         "m", "Blue.", provenance=Provenance("abc", recording=recorded)

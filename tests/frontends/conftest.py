@@ -3,7 +3,7 @@
 from IPython.core.completer import Completion, provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
-MATCHER = "cfai"  # the identifier of our matcher
+MATCHER = "cfai"  # the identifier of the matcher of cfai_magics
 
 
 def complete(shell: InteractiveShell, code: str, cursor: int | None = None) -> list[Completion]:
@@ -15,15 +15,15 @@ def complete(shell: InteractiveShell, code: str, cursor: int | None = None) -> l
 def cfai_completions(
     shell: InteractiveShell, code: str, cursor: int | None = None
 ) -> list[Completion]:
-    """Return the completions of our matcher: none, or all that IPython offers."""
-    found, completer = complete(shell, code, cursor), shell.Completer
+    """Return the completions of the cfai matcher; other matchers must not add any."""
+    completions, completer = complete(shell, code, cursor), shell.Completer
     names = [getattr(each, "matcher_identifier", each.__qualname__) for each in completer.matchers]
     assert MATCHER in names
     disabled = completer.disable_matchers
     completer.disable_matchers = [name for name in names if name != MATCHER]
     try:
-        ours = complete(shell, code, cursor)
+        cfai_only = complete(shell, code, cursor)
     finally:
         completer.disable_matchers = disabled
-    assert ours in ([], found), "other matchers add nothing to ours"
-    return ours
+    assert cfai_only in ([], completions), "other matchers add completions"
+    return cfai_only

@@ -27,9 +27,9 @@ def loaded(shell: InteractiveShell) -> Iterator[InteractiveShell]:
 
 
 def details(shell: InteractiveShell, code: str) -> list[str]:
-    found = [completion.type for completion in cfai_completions(shell, code)]
-    assert not [detail for detail in found if " " in detail], "JupyterLab would break the line"
-    return [detail.replace("\N{NO-BREAK SPACE}", " ") for detail in found]
+    completed = [completion.type for completion in cfai_completions(shell, code)]
+    assert not [detail for detail in completed if " " in detail], "JupyterLab would break the line"
+    return [detail.replace("\N{NO-BREAK SPACE}", " ") for detail in completed]
 
 
 def texts(shell: InteractiveShell, code: str, cursor: int | None = None) -> list[str]:
@@ -37,7 +37,7 @@ def texts(shell: InteractiveShell, code: str, cursor: int | None = None) -> list
 
 
 @pytest.mark.parametrize(
-    ("code", "wanted"),
+    ("code", "expected"),
     [
         ("%%cfai ", FLAGS),
         ("%%cfai -", FLAGS),
@@ -61,8 +61,10 @@ def texts(shell: InteractiveShell, code: str, cursor: int | None = None) -> list
         ("a = 1\n  answer = %cfai use gemma-4", [GEMMA]),
     ],
 )
-def test_offers(loaded: InteractiveShell, code: str, wanted: list[str]) -> None:
-    assert texts(loaded, code) == wanted
+def test_options_commands_and_values_are_completed(
+    loaded: InteractiveShell, code: str, expected: list[str]
+) -> None:
+    assert texts(loaded, code) == expected
 
 
 @pytest.mark.parametrize(
@@ -81,22 +83,22 @@ def test_offers(loaded: InteractiveShell, code: str, wanted: list[str]) -> None:
         "cfai ",
     ],
 )
-def test_offers_nothing_after(loaded: InteractiveShell, code: str) -> None:
+def test_other_text_has_no_completions(loaded: InteractiveShell, code: str) -> None:
     assert cfai_completions(loaded, code) == []
 
 
-def test_what_stands_below_the_line_does_not_matter(loaded: InteractiveShell) -> None:
+def test_the_cell_body_does_not_affect_completion(loaded: InteractiveShell) -> None:
     code = '%%cfai --thi\nIt\'s `code` and "more"'
     assert texts(loaded, code, code.index("\n")) == ["--think"]
 
 
-def test_it_replaces_the_word_alone(loaded: InteractiveShell) -> None:
+def test_a_completion_replaces_only_the_current_word(loaded: InteractiveShell) -> None:
     code = "%%cfai --model=gemma-4"
     (gemma,) = cfai_completions(loaded, code)
     assert (code[: gemma.start], gemma.end) == ("%%cfai --model=", len(code))
 
 
-def test_beside_a_model_stands_its_price_of_the_newest_list(
+def test_models_are_completed_with_their_cached_prices(
     loaded: InteractiveShell, home: Path
 ) -> None:
     models = [
@@ -117,30 +119,30 @@ def test_beside_a_model_stands_its_price_of_the_newest_list(
 @pytest.mark.parametrize(
     "line", ["%%cfai -c ", "%%cfai --thread=", "%%cfai -c=", "%cfai ask -c=", "%cfai thread use "]
 )
-def test_threads_are_offered_with_their_turns(
+def test_threads_are_completed_with_their_number_of_turns(
     loaded: InteractiveShell, home: Path, line: str
 ) -> None:
     with ConversationStore(home) as threads:
         threads.save("lesson", Turn("Why?", "So.", asked_at="1"))
         threads.save("lesson", Turn("And?", "So.", asked_at="2"))
         threads.save("a b.ipynb", Turn("Why?", "So.", asked_at="3"))
-    found = dict(zip(texts(loaded, line), details(loaded, line), strict=True))
-    assert found['"a b.ipynb"'] == "1 turn"
-    assert found["lesson"] == "2 turns"
+    completed = dict(zip(texts(loaded, line), details(loaded, line), strict=True))
+    assert completed['"a b.ipynb"'] == "1 turn"
+    assert completed["lesson"] == "2 turns"
     assert texts(loaded, f"{line}les") == ["lesson"]
 
 
-def test_looking_for_threads_makes_no_file(loaded: InteractiveShell, home: Path) -> None:
+def test_completing_threads_creates_no_files(loaded: InteractiveShell, home: Path) -> None:
     cfai_completions(loaded, "%%cfai -c ")
     assert not home.exists()
 
 
-def test_beside_the_rest_stands_the_help(loaded: InteractiveShell) -> None:
+def test_options_and_commands_are_completed_with_their_help(loaded: InteractiveShell) -> None:
     assert details(loaded, "%%cfai ") == [option.argparse_kwargs["help"] for option in ASK_OPTIONS]
     assert details(loaded, "%cfai ") == list(COMMANDS.values())
 
 
-def test_a_kernel_completes_without_account_and_network() -> None:
+def test_a_kernel_completes_models_without_account_and_network() -> None:
     with running_kernel(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:9") as kernel:
         kernel.run("%load_ext cfai_magics")
         code = "%%cfai -m gemma-4 --think\nIt's so."

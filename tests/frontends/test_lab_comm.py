@@ -1,4 +1,4 @@
-"""Test the comm to JupyterLab with a real kernel: its messages, and that it sends no secret."""
+"""Test the comm to JupyterLab with a real kernel: its messages, without secrets."""
 
 import json
 import re
@@ -35,7 +35,7 @@ class Page:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.sent: list[Any] = []
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.received: list[tuple[str, dict[str, Any]]] = []
 
     def send(self, data: Any) -> None:
         self.sent.append(data)
@@ -46,31 +46,31 @@ class Page:
     def ask(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Send a message; return the response with its id, or after a hello the next state."""
         self.send(data)
-        wanted = data.get("id")
+        message_id = data.get("id")
         while True:
-            kind, told = self.next()
-            if kind == "comm_msg" and told.get("id") == wanted:
-                return told
+            kind, response = self.next()
+            if kind == "comm_msg" and response.get("id") == message_id:
+                return response
 
     def next(self) -> tuple[str, dict[str, Any]]:
         while True:
             message = self.kernel.client.get_iopub_msg(timeout=PATIENCE)
             if message["msg_type"].startswith("comm_"):
-                self.told.append((message["msg_type"], message["content"]["data"]))
-                return self.told[-1]
+                self.received.append((message["msg_type"], message["content"]["data"]))
+                return self.received[-1]
 
     def run(self, code: str) -> list[dict[str, Any]]:
         """Run a cell; return the comm messages received meanwhile."""
-        before, request = len(self.told), self.kernel.client.execute(code)
+        before, message_id = len(self.received), self.kernel.client.execute(code)
         while True:
             message = self.kernel.client.get_iopub_msg(timeout=PATIENCE)
             if message["msg_type"].startswith("comm_"):
-                self.told.append((message["msg_type"], message["content"]["data"]))
-            if message["parent_header"].get("msg_id") != request:
+                self.received.append((message["msg_type"], message["content"]["data"]))
+            if message["parent_header"].get("msg_id") != message_id:
                 continue
             assert message["msg_type"] != "error", message["content"]
             if message["content"].get("execution_state") == "idle":
-                return [data for _, data in self.told[before:]]
+                return [data for _, data in self.received[before:]]
 
 
 @pytest.fixture
@@ -88,52 +88,52 @@ def shape(value: Any) -> Any:
     return "number" if type(value) in (int, float) else type(value).__name__
 
 
-def test_it_opens_with_the_extension_and_closes_with_it(page: Page) -> None:
+def test_the_comm_opens_and_closes_with_the_extension(page: Page) -> None:
     hello = FROM_KERNEL["hello"]
     for _ in range(2):
         assert page.run("%load_ext cfai_magics") == [hello]
-        assert page.told[-1][0] == "comm_open"
+        assert page.received[-1][0] == "comm_open"
         page.run("%unload_ext cfai_magics")
-        assert page.told[-1][0] == "comm_close"
+        assert page.received[-1][0] == "comm_close"
     page.run("import comm; assert not comm.get_comm_manager().comms")
     page.run("%load_ext cfai_magics")
     page.run("%reload_ext cfai_magics")
-    assert [kind for kind, _ in page.told[-2:]] == ["comm_close", "comm_open"]
+    assert [kind for kind, _ in page.received[-2:]] == ["comm_close", "comm_open"]
     assert page.ask(TO_KERNEL["hello"])["type"] == "state"
 
 
-def test_every_message_is_as_the_contract_has_it(page: Page, account: Standin) -> None:
+def test_every_message_matches_the_contract(page: Page, account: Standin) -> None:
     page.run("%load_ext cfai_magics")
     page.run("%%cfai\nWhy?")
     page.run("%cfai usage --account")
     page.run("%cfai budget 2000")
-    told = {name: page.ask(message) for name, message in TO_KERNEL.items() if name != "hello"}
-    told["state"] = page.ask(TO_KERNEL["hello"])
-    told["refused"] = page.ask({"version": PROTOCOL_VERSION, "type": "nonsense", "id": "a-5"})
-    assert set(told) == set(FROM_KERNEL) - {"hello"}
+    responses = {name: page.ask(message) for name, message in TO_KERNEL.items() if name != "hello"}
+    responses["state"] = page.ask(TO_KERNEL["hello"])
+    responses["refused"] = page.ask({"version": PROTOCOL_VERSION, "type": "nonsense", "id": "a-5"})
+    assert set(responses) == set(FROM_KERNEL) - {"hello"}
     assert set(TO_KERNEL) - {"hello"} == set(HANDLERS)
-    listed = told["models"]["models"]
-    told["models"]["models"] = [model for model in listed if model["name"] == MODEL]
-    for name, message in told.items():
+    listed = responses["models"]["models"]
+    responses["models"]["models"] = [model for model in listed if model["name"] == MODEL]
+    for name, message in responses.items():
         assert shape(message) == shape(FROM_KERNEL[name]), name
-    assert told["state"]["day"]["billed"] == pytest.approx(account.billed)
-    assert sum(told["today"]["hours"]) == pytest.approx(account.billed)
-    assert told["today"]["models"][0]["name"] == MODEL
-    assert told["today"]["budgets"][0]["neurons"] == 2000
+    assert responses["state"]["day"]["billed"] == pytest.approx(account.billed)
+    assert sum(responses["today"]["hours"]) == pytest.approx(account.billed)
+    assert responses["today"]["models"][0]["name"] == MODEL
+    assert responses["today"]["budgets"][0]["neurons"] == 2000
 
 
-def test_messages_of_another_version_or_sort_do_no_harm(page: Page) -> None:
+def test_unknown_versions_and_message_types_are_ignored_or_refused(page: Page) -> None:
     page.run("%load_ext cfai_magics")
-    for odd in CONTRACT["ignored"]:
-        page.send(odd)
+    for invalid in CONTRACT["ignored"]:
+        page.send(invalid)
     page.send({**TO_KERNEL["today"], "version": 2})
     for name in ("use", "estimate"):
-        odd = {"version": PROTOCOL_VERSION, "type": name, "id": f"odd {name}"}
-        assert page.ask(odd)["type"] == "refused"
+        invalid = {"version": PROTOCOL_VERSION, "type": name, "id": f"invalid {name}"}
+        assert page.ask(invalid)["type"] == "refused"
     assert page.ask(TO_KERNEL["hello"])["type"] == "state"
 
 
-def test_it_counts_up_while_an_answer_comes(page: Page, account: Standin) -> None:
+def test_the_usage_increases_while_an_answer_streams(page: Page, account: Standin) -> None:
     page.run("%load_ext cfai_magics")
     page.ask(TO_KERNEL["hello"])
     account.switch(answer="word " * 300, tokens_per_second=150)
@@ -146,36 +146,36 @@ def test_it_counts_up_while_an_answer_comes(page: Page, account: Standin) -> Non
     assert states[-1]["day"]["billed"] == pytest.approx(account.billed)
 
 
-def test_a_page_that_comes_later_is_told_at_once(page: Page) -> None:
+def test_a_later_page_receives_the_state_immediately(page: Page) -> None:
     page.run("%load_ext cfai_magics")
-    first = page.ask(TO_KERNEL["hello"])
-    assert page.ask(TO_KERNEL["hello"]) == first
+    state = page.ask(TO_KERNEL["hello"])
+    assert page.ask(TO_KERNEL["hello"]) == state
 
 
-def test_a_model_chosen_there_is_the_kernels_default(page: Page, account: Standin) -> None:
+def test_a_model_selected_in_the_page_is_the_kernel_default(page: Page, account: Standin) -> None:
     page.run("%load_ext cfai_magics")
     page.ask(TO_KERNEL["hello"])
-    chosen = "@cf/meta/llama-3.2-1b-instruct"
-    page.ask({**TO_KERNEL["use"], "model": chosen})
-    assert page.told[-2][1]["model"] == chosen, "all pages receive the state"
+    selected = "@cf/meta/llama-3.2-1b-instruct"
+    page.ask({**TO_KERNEL["use"], "model": selected})
+    assert page.received[-2][1]["model"] == selected, "all pages receive the state"
     page.run("%%cfai\nHi")
-    assert account.requests[-1].json["model"] == chosen
+    assert account.requests[-1].json["model"] == selected
     assert page.ask({**TO_KERNEL["use"], "model": "no-such"})["type"] == "refused"
 
 
-def test_a_course_holds_there_too(page: Page, tmp_path: Path) -> None:
+def test_a_course_limits_the_models_of_the_page(page: Page, tmp_path: Path) -> None:
     (tmp_path / "cfai.toml").write_text('allowed_models = ["gemma-4-26b-a4b-it"]\n')
     page.run(f"import os; os.chdir({str(tmp_path)!r})")
     page.run("%load_ext cfai_magics")
     listed = page.ask(TO_KERNEL["models"])["models"]
     assert [model["name"] for model in listed] == [MODEL]
-    asked = {**TO_KERNEL["use"], "model": "@cf/meta/llama-3.2-1b-instruct"}
-    told = page.ask(asked)
-    assert told["type"] == "refused"
-    assert "cfai.toml allows only" in told["why"]
+    request = {**TO_KERNEL["use"], "model": "@cf/meta/llama-3.2-1b-instruct"}
+    response = page.ask(request)
+    assert response["type"] == "refused"
+    assert "cfai.toml allows only" in response["why"]
 
 
-def test_no_token_account_or_prompt_crosses_it(page: Page, account: Standin) -> None:
+def test_no_token_account_or_prompt_is_sent_over_the_comm(page: Page, account: Standin) -> None:
     canary, other = f"canary{token()}", token()
     page.run("%load_ext cfai_magics")
     page.ask(TO_KERNEL["hello"])
@@ -187,27 +187,27 @@ def test_no_token_account_or_prompt_crosses_it(page: Page, account: Standin) -> 
     for message in TO_KERNEL.values():
         page.ask(message)
     page.run("%cfai logout")
-    crossed = json.dumps([page.told, page.sent])
-    assert "billed" in crossed
+    messages = json.dumps([page.received, page.sent])
+    assert "billed" in messages
     for secret in (account.token, account.account_id, canary, other):
-        assert secret not in crossed
-    assert "canary" not in crossed
+        assert secret not in messages
+    assert "canary" not in messages
 
 
-@pytest.mark.parametrize(("source", "asks"), LINES, ids=[source for source, _ in LINES])
-def test_a_line_is_read_there_as_it_is_here(
-    source: str, asks: dict[str, Any] | None, session: Session
+@pytest.mark.parametrize(("source", "expected"), LINES, ids=[source for source, _ in LINES])
+def test_the_page_parses_a_line_like_the_kernel(
+    source: str, expected: dict[str, Any] | None, session: Session
 ) -> None:
     line, _, text = source.partition("\n")
     try:
         options = get_ask_parser().parse_args(split_magic_line(line.removeprefix("%%cfai")))
         models = [session.resolve_catalog_model(name).name for name in options.model or ()]
-    except Exception:  # noqa: BLE001 - after any error there is no estimate
-        assert asks is None
+    except Exception:  # noqa: BLE001 - an error of any kind means no estimate
+        assert expected is None
         return
-    assert asks is not None
+    assert expected is not None
     texts = [*([options.system] if options.system else []), text]
-    assert asks == {
+    assert expected == {
         "models": models,
         "times": options.times * max(1, len(options.temperature)),
         "texts": [[len(each), len(each.encode())] for each in texts],
@@ -219,43 +219,45 @@ def test_a_line_is_read_there_as_it_is_here(
 
 
 @pytest.mark.parametrize("settings", [{}, {"system": "Be brief — always."}])
-def test_an_estimate_of_sizes_is_that_of_the_text(
+def test_an_estimate_from_sizes_equals_that_of_the_text(
     session: Session, account: Standin, settings: dict[str, str]
 ) -> None:
     for name, value in settings.items():
         setattr(session.settings, name, value)
     text = "Why is the sky “blue”? 🐟"
-    told = handle_estimate(
+    estimate = handle_estimate(
         session, {**TO_KERNEL["estimate"], "texts": [[len(text), len(text.encode())]]}
     )
     system = [{"role": "system", "content": value} for value in settings.values()]
-    asked = Request(MODEL, (*system, {"role": "user", "content": text}), max_tokens=2048)
-    cost = session.estimate_cost(asked, session.resolve_catalog_model(MODEL))
+    request = Request(MODEL, (*system, {"role": "user", "content": text}), max_tokens=2048)
+    cost = session.estimate_cost(request, session.resolve_catalog_model(MODEL))
     assert cost is not None
-    assert (told["low"], told["high"]) == pytest.approx((cost.low, cost.high))
+    assert (estimate["low"], estimate["high"]) == pytest.approx((cost.low, cost.high))
     assert account.requests == ()
 
 
-def test_several_answers_cost_their_sum(session: Session) -> None:
+def test_the_estimate_of_several_answers_is_their_sum(session: Session) -> None:
     small = "@cf/meta/llama-3.2-1b-instruct"
-    asked = {**TO_KERNEL["estimate"], "models": [MODEL], "times": 6}
-    both = {**asked, "models": [MODEL, small], "times": 2}
-    one, other = (
+    request = {**TO_KERNEL["estimate"], "models": [MODEL], "times": 6}
+    both = {**request, "models": [MODEL, small], "times": 2}
+    large_estimate, small_estimate = (
         handle_estimate(session, {**TO_KERNEL["estimate"], "models": [name]})
         for name in (MODEL, small)
     )
-    assert handle_estimate(session, asked)["high"] == pytest.approx(6 * one["high"])
-    assert handle_estimate(session, both)["low"] == pytest.approx(2 * (one["low"] + other["low"]))
-    assert handle_estimate(session, {**asked, "models": [MODEL, "@cf/no/price"]})["high"] is None
+    assert handle_estimate(session, request)["high"] == pytest.approx(6 * large_estimate["high"])
+    assert handle_estimate(session, both)["low"] == pytest.approx(
+        2 * (large_estimate["low"] + small_estimate["low"])
+    )
+    assert handle_estimate(session, {**request, "models": [MODEL, "@cf/no/price"]})["high"] is None
 
 
-def test_the_page_knows_the_options_of_a_line() -> None:
+def test_the_page_knows_all_options_of_a_line() -> None:
     source = Path(__file__).parents[2] / "labextension" / "src" / "estimate" / "options.ts"
     known = set(re.findall(r"'(--?[a-z-]+)'", source.read_text(encoding="utf-8")))
     assert known == {flag for option in ASK_OPTIONS for flag in option.flags}
 
 
-def test_the_extent_of_sizes_is_that_of_a_request() -> None:
+def test_a_size_from_texts_equals_that_of_the_request() -> None:
     texts = ("Be brief.", "Why is the sky “blue”?")
     request = Request("@cf/x/y", tuple({"content": text} for text in texts), max_tokens=7)
     sizes = [(len(text), len(text.encode())) for text in texts]

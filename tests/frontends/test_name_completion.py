@@ -20,11 +20,11 @@ def wind(town): ...
 async def waits(): ...
 class City(BaseModel):
     name: str
-class Odd:
+class Broken:
     __class__ = property(lambda self: 1 / 0)
     def __bool__(self): raise RuntimeError
     def __getattr__(self, name): raise RuntimeError(name)
-odd, city_schema, number = Odd(), {"type": "object"}, 3
+broken, city_schema, number = Broken(), {"type": "object"}, 3
 photo = PIL.Image.new("RGB", (1, 1))
 """
 FILES = ("a plot.png", "plot.png", "city.json", "notes.txt", ".hidden.png", "data/x.JPG")
@@ -45,13 +45,13 @@ def notebook(
     shell.run_line_magic("unload_ext", "cfai_magics")
 
 
-def offered(shell: InteractiveShell, line: str) -> dict[str, str]:
-    ours = cfai_completions(shell, f"%%cfai {line}")
-    return {each.text: each.type.replace("\N{NO-BREAK SPACE}", " ") for each in ours}
+def completions_for(shell: InteractiveShell, line: str) -> dict[str, str]:
+    completions = cfai_completions(shell, f"%%cfai {line}")
+    return {each.text: each.type.replace("\N{NO-BREAK SPACE}", " ") for each in completions}
 
 
 @pytest.mark.parametrize(
-    ("line", "wanted"),
+    ("line", "expected"),
     [
         ("--tools ", ["weather", "wind"]),
         ("--tools=we", ["weather"]),
@@ -64,26 +64,26 @@ def offered(shell: InteractiveShell, line: str) -> dict[str, str]:
         ("--image .h", [".hidden.png"]),
         ("--image data/", ["data/x.JPG"]),
         ("--image ./p", ["./plot.png"]),
-        ("--image nowhere/", []),
-        ("--image ~nobody-of-that-name/", []),
+        ("--image no-such-folder/", []),
+        ("--image ~no-such-user/", []),
     ],
 )
-def test_what_an_option_takes_is_offered(
-    notebook: InteractiveShell, line: str, wanted: list[str]
+def test_valid_names_and_files_of_an_option_are_completed(
+    notebook: InteractiveShell, line: str, expected: list[str]
 ) -> None:
-    assert list(offered(notebook, line)) == wanted
+    assert list(completions_for(notebook, line)) == expected
 
 
-def test_beside_it_stands_what_it_is(notebook: InteractiveShell) -> None:
-    assert offered(notebook, "--tools w") == {
+def test_names_are_completed_with_their_kind_or_docstring(notebook: InteractiveShell) -> None:
+    assert completions_for(notebook, "--tools w") == {
         "weather": "Return the forecast.",
         "wind": "function",
     }
-    assert offered(notebook, "--schema C") == {"City": "pydantic model"}
-    assert offered(notebook, "--image p") == {"photo": "Image", "plot.png": "file"}
+    assert completions_for(notebook, "--schema C") == {"City": "pydantic model"}
+    assert completions_for(notebook, "--image p") == {"photo": "Image", "plot.png": "file"}
 
 
-def test_an_answer_is_a_picture_where_it_holds_one(notebook: InteractiveShell) -> None:
+def test_an_answer_with_an_image_is_completed_for_image(notebook: InteractiveShell) -> None:
     photo = notebook.user_ns["photo"]
     notebook.user_ns.update(drawn=Answer("m", parsed=photo), draft=Answer("m", "Yes."))
-    assert offered(notebook, "--image dr") == {"drawn": "Answer"}
+    assert completions_for(notebook, "--image dr") == {"drawn": "Answer"}

@@ -25,7 +25,7 @@ def terminal(account: Standin) -> Iterator[pexpect.spawn]:
     child.close(force=True)
 
 
-def test_deltas_are_printed_and_the_receipt_under_them(
+def test_deltas_are_printed_with_the_footer_below(
     terminal: pexpect.spawn, account: Standin
 ) -> None:
     account.switch(answer="Blue **scatters** most.")
@@ -45,7 +45,7 @@ def test_an_error_is_one_line(terminal: pexpect.spawn) -> None:
     ]
 
 
-def test_ctrl_c_keeps_the_text_and_the_next_question_works(
+def test_ctrl_c_keeps_the_partial_answer_and_the_next_cell_runs(
     terminal: pexpect.spawn, account: Standin
 ) -> None:
     account.switch(answer="word " * 5_000, tokens_per_second=50)
@@ -62,7 +62,7 @@ def test_ctrl_c_keeps_the_text_and_the_next_question_works(
     terminal.expect("11")
 
 
-def test_code_is_printed_and_offered_at_the_next_prompt(
+def test_code_is_printed_and_inserted_at_the_next_prompt(
     terminal: pexpect.spawn, account: Standin
 ) -> None:
     account.switch(answer="So:\n\n```python\nx = 6 * 7\n```\n")
@@ -87,13 +87,13 @@ def test_a_failed_cell_is_corrected_and_explained(
     terminal.expect(PROMPT)
     terminal.sendline("%cfai explain")
     terminal.expect("neurons billed")
-    asked = account.requests[-1].json["messages"][1]["content"]
-    assert "1 / 0" in asked
-    assert asked.rstrip().endswith("ZeroDivisionError: division by zero")
-    assert 'File "the cell"' in asked
+    prompt = account.requests[-1].json["messages"][1]["content"]
+    assert "1 / 0" in prompt
+    assert prompt.rstrip().endswith("ZeroDivisionError: division by zero")
+    assert 'File "the cell"' in prompt
 
 
-def test_tab_completes_the_name_of_a_model(account: Standin) -> None:
+def test_tab_completes_a_model_name(account: Standin) -> None:
     arguments = ["-m", "IPython", "--no-banner", "--colors=nocolor"]
     child = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=60)
     child.expect("In .*: ")
@@ -110,7 +110,7 @@ def test_the_panel_is_text(terminal: pexpect.spawn, account: Standin) -> None:
     terminal.expect(PROMPT)
 
 
-def test_several_answers_come_one_after_the_other(
+def test_several_answers_are_printed_one_after_the_other(
     terminal: pexpect.spawn, account: Standin
 ) -> None:
     account.switch(answer="Blue.")
@@ -134,7 +134,7 @@ def test_ctrl_c_stops_several_answers(terminal: pexpect.spawn, account: Standin)
     assert account.wait_for(lambda c: c.disconnects == 3)
 
 
-def test_a_call_of_a_function_is_asked_about(terminal: pexpect.spawn, account: Standin) -> None:
+def test_a_tool_call_needs_confirmation(terminal: pexpect.spawn, account: Standin) -> None:
     account.switch(answer="Done.", tool_calls=[{"name": "hello", "arguments": {"to": "you"}}])
     terminal.sendline("hello = lambda to: 'Hello ' + to")
     terminal.expect(PROMPT)

@@ -1,4 +1,4 @@
-"""Formulas are recognized the same way in Markdown and in columns."""
+"""Formulas are recognized the same way in a single answer and in columns."""
 
 import re
 from html import unescape
@@ -11,17 +11,17 @@ from cfai_magics.markdown.html import markdown_to_html
 FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]+\$")
 
 
-def drawn(text: str) -> list[str]:
-    """The formulas that a single answer and columns render."""
+def rendered_formulas(text: str) -> list[str]:
+    """Return the formulas of `text`; a single answer and columns render the same ones."""
     shown = strip_remote_content(text)
     code = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
     columns = re.sub(
         r"<code>.*?</code>|<span>.*?</span>", "", markdown_to_html(text), flags=re.DOTALL
     )
-    found = FORMULA.findall(code.sub("", shown))
-    assert FORMULA.findall(unescape(columns)) == found
+    formulas = FORMULA.findall(code.sub("", shown))
+    assert FORMULA.findall(unescape(columns)) == formulas
     assert "$" not in FORMULA.sub("", code.sub("", shown))
-    return found
+    return formulas
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def drawn(text: str) -> list[str]:
     ],
 )
 def test_prices_and_other_dollar_signs_stay_text(text: str) -> None:
-    assert drawn(text) == []
+    assert rendered_formulas(text) == []
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,11 @@ def test_prices_and_other_dollar_signs_stay_text(text: str) -> None:
         ("`$x$` and $y$\n\n```\n$z$\n```\n", ["$y$"]),
     ],
 )
-def test_formulas_are_written_the_same_way_everywhere(text: str, formulas: list[str]) -> None:
+def test_formulas_are_normalized_in_markdown_and_columns(text: str, formulas: list[str]) -> None:
     # FORMULA can't parse an escaped dollar sign, so both sides are compared without it.
-    assert drawn(text.replace("\\$", "")) == [each.replace("\\$", "") for each in formulas]
+    assert rendered_formulas(text.replace("\\$", "")) == [
+        each.replace("\\$", "") for each in formulas
+    ]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +93,9 @@ def test_formulas_are_written_the_same_way_everywhere(text: str, formulas: list[
         *("\\let\\a\\b", "\\newcommand{\\a}{b}", "\\color{url(a)}x", "http://a.b"),
     ],
 )
-def test_a_formula_that_reaches_out_is_text(command: str) -> None:
-    assert drawn(f"$a + {command}$, $${command}$$, \\({command}\\) and \\[{command}\\]") == []
-    assert drawn(f"\\begin{{align}}{command}\\end{{align}}") == []
+def test_a_formula_with_unsafe_commands_becomes_text(command: str) -> None:
+    assert (
+        rendered_formulas(f"$a + {command}$, $${command}$$, \\({command}\\) and \\[{command}\\]")
+        == []
+    )
+    assert rendered_formulas(f"\\begin{{align}}{command}\\end{{align}}") == []

@@ -20,15 +20,15 @@ def day(neurons: float, spent: float = 0.0) -> Limit:
     return Limit("day", neurons, spent)
 
 
-def test_without_a_limit_the_worst_case_is_reserved() -> None:
+def test_without_a_limit_the_maximum_cost_is_reserved() -> None:
     assert admit(COST, []) == Admission(110.0, 1_000)
 
 
-def test_a_call_that_fits_goes_as_it_is() -> None:
+def test_a_call_that_fits_is_admitted_unchanged() -> None:
     assert admit(COST, [day(1_000, 890)]) == Admission(110.0, 1_000)
 
 
-def test_a_call_that_does_not_fit_gets_as_many_tokens_as_do() -> None:
+def test_a_call_that_does_not_fit_gets_fewer_tokens() -> None:
     limit = day(1_000, 940)
     admission = admit(COST, [day(5_000), limit])
     assert admission.max_tokens == 500
@@ -39,12 +39,12 @@ def test_a_call_that_does_not_fit_gets_as_many_tokens_as_do() -> None:
 
 
 @pytest.mark.parametrize("spent", [991.0, 990.0, 989.0, 1_000.0, 1_200.0])
-def test_a_call_whose_prompt_leaves_no_room_is_refused(spent: float) -> None:
+def test_a_call_is_rejected_if_its_prompt_uses_the_limit(spent: float) -> None:
     with pytest.raises(BudgetExceededError, match=r"of 1,000 neurons are left in today's budget"):
         admit(COST, [day(1_000, spent)])
 
 
-def test_the_tightest_limit_decides_and_is_named() -> None:
+def test_the_tightest_limit_applies_and_is_named() -> None:
     with pytest.raises(BudgetExceededError, match=r"--max-neurons leaves 3\.0 neurons") as caught:
         admit(COST, [day(5_000), Limit("cell", 3.0)])
     assert "Raise --max-neurons" in caught.value.hint
@@ -56,21 +56,21 @@ def test_the_tightest_limit_decides_and_is_named() -> None:
     assert "%cfai budget N" in caught.value.hint
 
 
-def test_a_short_answer_is_not_held_to_the_fewest_tokens() -> None:
+def test_a_short_answer_may_be_below_the_minimum_tokens() -> None:
     short = Cost(prompt_max=1.0, prompt_min=1.0, per_token=1.0, max_tokens=3)
     assert admit(short, [day(4.0)]) == Admission(4.0, 3)
     with pytest.raises(BudgetExceededError):
         admit(short, [day(3.5)])
 
 
-def test_a_call_of_unknown_price_gets_all_the_room() -> None:
+def test_a_call_of_unknown_price_reserves_the_whole_limit() -> None:
     assert admit(None, []) == Admission(0.0, 0)
     assert admit(None, [day(50, 20)]).neurons == 30
     with pytest.raises(BudgetExceededError):
         admit(None, [day(50, 50)])
 
 
-def test_from_80_per_cent_on_there_is_a_warning() -> None:
+def test_a_limit_used_by_80_percent_causes_a_warning() -> None:
     assert format_limit_warnings([day(1_000, 799)]) == []
     assert format_limit_warnings([day(1_000, 800), Limit("session", 50, 60)]) == [
         "80 % of today's budget (1,000 neurons) is used.",
@@ -78,35 +78,35 @@ def test_from_80_per_cent_on_there_is_a_warning() -> None:
     ]
 
 
-def test_calls_that_fit_together_go_as_they_are() -> None:
+def test_calls_that_fit_together_are_admitted_unchanged() -> None:
     assert admit_group([COST, COST], [day(220.0)]) == [Admission(110.0, 1_000)] * 2
 
 
 @pytest.mark.parametrize("room", [50.0, 219.0, 11.0 + 1.1 * 16.5])
-def test_calls_that_do_not_all_get_fewer_tokens_and_pass_no_limit(room: float) -> None:
-    dear = Cost(prompt_max=1.0, prompt_min=1.0, per_token=1.0, max_tokens=1_000)
+def test_calls_that_do_not_fit_together_get_fewer_tokens(room: float) -> None:
+    expensive = Cost(prompt_max=1.0, prompt_min=1.0, per_token=1.0, max_tokens=1_000)
     limit = day(1_000, 1_000 - room)
-    found = admit_group([COST, dear], [day(9_000), limit])
-    assert {each.max_tokens for each in found} == {int((room - 11) / 1.1)}
-    assert sum(each.neurons for each in found) <= limit.remaining
-    assert all(each.lowered_by == limit for each in found)
+    admissions = admit_group([COST, expensive], [day(9_000), limit])
+    assert {each.max_tokens for each in admissions} == {int((room - 11) / 1.1)}
+    assert sum(each.neurons for each in admissions) <= limit.remaining
+    assert all(each.lowered_by == limit for each in admissions)
 
 
-def test_calls_whose_prompts_leave_no_room_are_refused_together() -> None:
+def test_calls_are_rejected_together_if_their_prompts_use_the_limit() -> None:
     with pytest.raises(BudgetExceededError, match="these 4 calls may cost"):
         admit_group([COST] * 2 + [COST] * 2, [day(40.0)])
 
 
-def test_unpriced_calls_share_what_the_priced_leave() -> None:
-    found = admit_group([None, COST, None], [day(150.0)])
-    assert [each.neurons for each in found] == [20.0, 110.0, 20.0]
+def test_unpriced_calls_share_the_rest_of_the_limit() -> None:
+    admissions = admit_group([None, COST, None], [day(150.0)])
+    assert [each.neurons for each in admissions] == [20.0, 110.0, 20.0]
     assert admit_group([None, None], []) == [Admission(0.0, 0)] * 2
     with pytest.raises(BudgetExceededError):
         admit_group([None, COST], [day(110.0)])
 
 
-def test_together_an_answer_is_no_longer_than_its_own_limit() -> None:
+def test_a_group_does_not_raise_max_tokens_of_a_call() -> None:
     short = Cost(prompt_max=0.0, prompt_min=0.0, per_token=0.1, max_tokens=10)
-    found = admit_group([COST, short], [day(61.0)])
-    assert [each.max_tokens for each in found] == [255, 10]
-    assert found[1].lowered_by is None
+    admissions = admit_group([COST, short], [day(61.0)])
+    assert [each.max_tokens for each in admissions] == [255, 10]
+    assert admissions[1].lowered_by is None

@@ -1,4 +1,4 @@
-"""The model catalog: model names, and the source of the list."""
+"""The model catalog: name lookup, suggestions and the cached list."""
 
 from pathlib import Path
 
@@ -21,13 +21,13 @@ LIST = Catalog(
 )
 
 
-def test_the_shipped_list_holds_the_default_model_with_price_and_window() -> None:
+def test_the_bundled_list_has_price_and_window_of_the_default_model() -> None:
     model = find_model(DEFAULT_MODEL, load_bundled())
     assert (model.neurons_in, model.neurons_out) == (9.091, 27.273)
     assert (model.context_window, model.vision, model.tools) == (256_000, True, True)
 
 
-def test_every_shipped_name_is_full_and_stands_once() -> None:
+def test_every_bundled_name_is_full_and_unique() -> None:
     names = [model.name for model in load_bundled().models]
     assert all(name.startswith(("@cf/", "@hf/")) for name in names)
     assert len(names) == len(set(names))
@@ -38,43 +38,43 @@ def test_every_shipped_name_is_full_and_stands_once() -> None:
     [
         pytest.param("one-1b", "@cf/a/one-1b", id="the last part"),
         pytest.param("b/two-1b", "@cf/b/two-1b", id="author and last part"),
-        pytest.param("it", "@cf/c/two-1b-it", id="an ending"),
-        pytest.param("two-1b", "@cf/b/two-1b", id="a last part wins over an ending"),
-        pytest.param("@cf/x/unlisted", "@cf/x/unlisted", id="a full name stands as typed"),
-        pytest.param("@hf/x/unlisted", "@hf/x/unlisted", id="also of @hf"),
+        pytest.param("it", "@cf/c/two-1b-it", id="the end of the last part"),
+        pytest.param("two-1b", "@cf/b/two-1b", id="a full last part takes precedence"),
+        pytest.param("@cf/x/unlisted", "@cf/x/unlisted", id="a full name is unchanged"),
+        pytest.param("@hf/x/unlisted", "@hf/x/unlisted", id="a full name with @hf is unchanged"),
     ],
 )
-def test_a_short_name_is_enough_where_one_name_ends_in_it(typed: str, full: str) -> None:
+def test_a_unique_ending_of_a_name_is_accepted(typed: str, full: str) -> None:
     assert find_model(typed, LIST).name == full
 
 
-def test_an_ambiguous_name_is_refused_with_the_candidates() -> None:
+def test_an_ambiguous_name_is_rejected_with_the_candidates() -> None:
     with pytest.raises(InvalidOptionError, match=r"@cf/a/one-1b, @cf/b/two-1b"):
         find_model("1b", LIST)
 
 
-def test_an_unknown_name_is_refused_with_the_nearest_ones() -> None:
+def test_an_unknown_name_is_rejected_with_similar_names() -> None:
     with pytest.raises(ModelNotFoundError, match=r"Similar names: gemma-4-26b-a4b-it"):
         find_model("gemma-4-26b", load_bundled())
 
 
-def test_nearest_knows_full_names_and_parts() -> None:
+def test_suggestions_match_full_names_and_parts() -> None:
     assert suggest_models("@cf/google/gemma-4-26b-a4b", load_bundled())[0] == "gemma-4-26b-a4b-it"
     assert "whisper" in suggest_models("whisp", load_bundled())
     assert suggest_models("", LIST) == []
     assert suggest_models("@cf/c/two-1b-it", LIST)[0] == "two-1b", (
-        "not itself: it is not to be had"
+        "an unavailable name is not suggested"
     )
 
 
-def test_a_kept_list_comes_back_with_its_date(tmp_path: Path) -> None:
+def test_a_cached_list_is_loaded_with_its_date(tmp_path: Path) -> None:
     assert load_cached(tmp_path) is None
     live = save_cached(tmp_path, LIST.models, "2026-11-23")
     assert live.source == "live"
     assert load_cached(tmp_path) == Catalog(LIST.models, "2026-11-23", "cached")
 
 
-def test_a_folder_that_takes_nothing_costs_only_the_memory(tmp_path: Path) -> None:
+def test_a_failed_save_still_returns_the_list(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert save_cached(tmp_path / "file" / "home", LIST.models, "2026-11-23").models == LIST.models
 
@@ -83,6 +83,6 @@ def test_a_folder_that_takes_nothing_costs_only_the_memory(tmp_path: Path) -> No
     "text",
     ["", "{", "[]", '{"models": [{"x": 1}], "date": "d"}', '{"models": [], "date": "yesterday"}'],
 )
-def test_a_damaged_list_counts_as_none(tmp_path: Path, text: str) -> None:
+def test_a_damaged_cache_is_ignored(tmp_path: Path, text: str) -> None:
     (tmp_path / CACHE_FILE_NAME).write_text(text)
     assert load_cached(tmp_path) is None

@@ -25,24 +25,24 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("text", "tokens"), TEXTS)
-def test_a_guess_is_near(text: str, tokens: int) -> None:
+def test_an_estimate_is_within_30_percent(text: str, tokens: int) -> None:
     assert 0.7 < estimate_tokens(text) / tokens < 1.3
 
 
-def test_a_text_weighs_as_much_in_pieces() -> None:
+def test_the_weighted_length_is_the_sum_of_the_parts() -> None:
     text = "Blue 蓝色, 青い, 파란, bleu."
     assert sum(map(weighted_length, text)) == weighted_length(text)
     assert chars_to_tokens(weighted_length(text)) == estimate_tokens(text)
 
 
 @pytest.mark.parametrize(("text", "tokens"), TEXTS)
-def test_what_is_reserved_for_a_prompt_covers_its_tokens(text: str, tokens: int) -> None:
+def test_the_bounds_of_a_prompt_include_its_tokens(text: str, tokens: int) -> None:
     messages: list[Message] = [{"role": "user", "content": text}]
     minimum, maximum = prompt_token_bounds(messages)
     assert minimum <= tokens <= maximum
 
 
-def test_an_image_is_no_text() -> None:
+def test_image_data_is_not_counted_as_text() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9_000}}
     content = [{"type": "text", "text": "What is this?"}, image]
     messages: list[Message] = [{"role": "user", "content": content}]
@@ -57,8 +57,8 @@ def test_an_image_is_no_text() -> None:
         ("https://example.com/a.png", 37 * 37),  # the maximum size that is sent
         ("data:image/png;base64,A", 1_500),
     ],
-    ids=["its size", "unknown size", "no base64"],
+    ids=["known size", "unknown size", "invalid base64"],
 )
-def test_an_image_is_guessed_by_its_size(url: str, tokens: int) -> None:
+def test_image_tokens_are_estimated_from_the_size(url: str, tokens: int) -> None:
     content = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
     assert estimate_image_tokens([{"role": "user", "content": content}]) == tokens

@@ -30,13 +30,13 @@ from cfai_magics.types.usage import Model
         pytest.param("resnet-50", WorkUnits(images=1), 0.228055, id="one image"),
     ],
 )
-def test_the_shipped_prices_give_the_bill(name: str, work: WorkUnits, neurons: float) -> None:
+def test_the_bundled_prices_match_the_bill(name: str, work: WorkUnits, neurons: float) -> None:
     assert price_work_units(find_model(name, load_bundled()), work) == pytest.approx(
         neurons, rel=1e-5
     )
 
 
-def test_the_live_lists_words_mean_the_same_units() -> None:
+def test_unit_names_of_the_live_list_are_normalized() -> None:
     named = ["512 by 512 tile", "step", "audio minute (websocket)", "1k characters", "M images"]
     assert parse_prices((name, 2.0) for name in named)["units"] == {
         "tile": 2.0,
@@ -47,10 +47,10 @@ def test_the_live_lists_words_mean_the_same_units() -> None:
     }
 
 
-def test_an_unknown_unit_is_no_price() -> None:
+def test_an_unknown_unit_has_no_price() -> None:
     fields = parse_prices([("per moon phase", 3.0)])
     assert price_work_units(Model("m", **fields), WorkUnits()) is None
 
 
-def test_a_thousand_neurons_cost_a_little_over_a_cent() -> None:
+def test_a_thousand_neurons_cost_1_1_cents() -> None:
     assert to_usd(1_000) == pytest.approx(0.011)

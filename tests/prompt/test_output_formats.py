@@ -10,7 +10,7 @@ from cfai_magics.types.messages import Answer
 TABLE = "Here:\n\n| city | n | *p* |\n|---|--:|---|\n| Rome | 3 | 0.5 |\n| a \\| b | 4 | `x` |\n"
 
 
-def parsed(name: str, text: str) -> object:
+def parse_answer(name: str, text: str) -> object:
     return apply_format(Answer("m", text=text), OUTPUT_FORMATS[name]).parsed
 
 
@@ -29,13 +29,15 @@ def parsed(name: str, text: str) -> object:
         ("latex", "```latex\nx^2\n```", "x^2\n"),
     ],
 )
-def test_what_is_asked_for_is_taken_out(name: str, text: str, value: object) -> None:
-    assert parsed(name, text) == value
+def test_each_format_extracts_its_value_from_the_answer(
+    name: str, text: str, value: object
+) -> None:
+    assert parse_answer(name, text) == value
 
 
 @pytest.mark.parametrize("text", [TABLE, f"```markdown\n{TABLE}\n```"], ids=["plain", "fenced"])
 def test_a_table_is_a_data_frame_with_numbers(text: str) -> None:
-    frame = parsed("table", text)
+    frame = parse_answer("table", text)
     assert list(frame.columns) == ["city", "n", "p"]
     assert frame["n"].tolist() == [3, 4]
     assert frame["city"].tolist() == ["Rome", "a | b"]
@@ -43,7 +45,7 @@ def test_a_table_is_a_data_frame_with_numbers(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "note"),
     [
         ("block", "Nothing", "The answer has no code block; it is shown in full."),
         ("json", "{a: 1}", "The answer is not valid JSON: Expecting property name"),
@@ -52,21 +54,21 @@ def test_a_table_is_a_data_frame_with_numbers(text: str) -> None:
         ("table", "no table", "The answer has no table."),
     ],
 )
-def test_an_answer_that_is_not_of_its_form_stays_and_is_told(
-    name: str, text: str, told: str
+def test_an_answer_in_another_format_is_unchanged_and_noted(
+    name: str, text: str, note: str
 ) -> None:
     answer = apply_format(Answer("m", text=text, notes=("first",)), OUTPUT_FORMATS[name])
     assert answer.text == text
     assert answer.parsed is None
     assert answer.notes[0] == "first"
-    assert answer.notes[1].startswith(told)
+    assert answer.notes[1].startswith(note)
 
 
-def test_an_empty_answer_has_no_form() -> None:
+def test_an_empty_answer_is_not_parsed() -> None:
     assert apply_format(Answer("m"), OUTPUT_FORMATS["json"]) == Answer("m")
 
 
-def test_the_first_code_block_and_json_are_there_in_any_form() -> None:
+def test_code_and_json_are_available_in_every_format() -> None:
     assert Answer("m", "a\n```\nb\n```").code == "b\n"
     assert Answer("m", "a").code is None
     assert Answer("m", "```json\n[1]\n```").json() == [1]
@@ -75,12 +77,12 @@ def test_the_first_code_block_and_json_are_there_in_any_form() -> None:
 
 
 @pytest.mark.parametrize("name", ["json", "html", "latex", "table", "raw"])
-def test_extract_goes_only_with_forms_that_may_hold_code(name: str) -> None:
+def test_extract_works_only_with_formats_that_allow_code(name: str) -> None:
     with pytest.raises(InvalidOptionError, match="can't be combined"):
         get_format(name, extract=True)
     assert get_format("text", extract=True).name == "block"
     assert get_format("code", extract=True).name == "code"
 
 
-def test_every_form_can_be_set_and_named() -> None:
+def test_every_public_format_is_a_valid_setting() -> None:
     assert set(settings.FORMATS) == set(OUTPUT_FORMATS) - {"block", "correction"}

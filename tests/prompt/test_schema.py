@@ -36,13 +36,13 @@ class City(pydantic.BaseModel):
 
 
 @pytest.mark.parametrize("text", [ROME, f"```json\n{ROME}\n```"])
-def test_what_fits_is_parsed(text: str) -> None:
+def test_a_matching_answer_is_parsed(text: str) -> None:
     assert Schema(CITY).parse(text) == {"city": "Rome", "people": 3}
     assert load_schema("City", City).parse(text) == City(city="Rome", people=3)
 
 
 @pytest.mark.parametrize(
-    ("schema", "text", "told"),
+    ("schema", "text", "message"),
     [
         (CITY, '{"city": "Rome"}', "$: 'people' is a required property"),
         (CITY, '{"city": 1, "people": "x"}', "$.city: 1 is not of type 'string'; $.people: 'x'"),
@@ -51,19 +51,21 @@ def test_what_fits_is_parsed(text: str) -> None:
         ({"$ref": "#/$defs/none"}, "1", "the schema can't be followed"),
     ],
 )
-def test_what_does_not_fit_is_told(schema: dict[str, Any], text: str, told: str) -> None:
+def test_a_mismatch_is_reported_with_its_path(
+    schema: dict[str, Any], text: str, message: str
+) -> None:
     with pytest.raises(FormatError) as caught:
         Schema(schema).parse(text)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_pydantic_model_tells_where_it_does_not_fit() -> None:
+def test_a_mismatch_with_a_pydantic_model_is_reported_with_its_path() -> None:
     with pytest.raises(FormatError, match=r"\$\.people: Input should be a valid integer"):
         load_schema("City", City).parse('{"city": "Rome", "people": "x"}')
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         ("text", "not a dict, a pydantic model or a JSON file"),
         (City(city="Rome", people=3), "not a dict, a pydantic model or a JSON file"),
@@ -72,12 +74,12 @@ def test_a_pydantic_model_tells_where_it_does_not_fit() -> None:
         ({"$ref": "https://example.com/schema"}, "refers to https://example.com/schema"),
     ],
 )
-def test_what_is_no_schema_is_told_before_anything_is_sent(value: object, told: str) -> None:
-    with pytest.raises(InvalidOptionError, match=told):
+def test_an_invalid_schema_is_rejected(value: object, message: str) -> None:
+    with pytest.raises(InvalidOptionError, match=message):
         load_schema("it", value)
 
 
-def test_a_file_holds_a_schema(tmp_path: Path) -> None:
+def test_a_schema_is_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "city.json"
     path.write_text(json.dumps(CITY))
     assert read_schema(path) == Schema(CITY)
@@ -86,7 +88,7 @@ def test_a_file_holds_a_schema(tmp_path: Path) -> None:
         read_schema(path)
 
 
-def test_the_form_is_the_servers_own() -> None:
+def test_the_response_format_depends_on_the_server() -> None:
     schema = Schema(CITY)
     assert schema.build_response_format(is_openai_compatible=False) == {
         "type": "json_schema",
@@ -122,7 +124,7 @@ def ask(kernel: Kernel, line: str = "--schema CITY -o found") -> Cell:
     return kernel.run(f"%%cfai {line}\nWhich city?")
 
 
-def test_a_fitting_answer_is_shown_and_parsed(kernel: Kernel, account: Standin) -> None:
+def test_a_matching_answer_is_shown_and_parsed(kernel: Kernel, account: Standin) -> None:
     cell = ask(kernel)
     sent = account.requests[-1].json
     assert sent["response_format"] == {"type": "json_schema", "json_schema": CITY}
@@ -133,7 +135,7 @@ def test_a_fitting_answer_is_shown_and_parsed(kernel: Kernel, account: Standin) 
     assert kernel.run("found.parsed == found.json(), found.parsed['people']").text == "(True, 1)"
 
 
-def test_a_pydantic_model_gives_its_instance(kernel: Kernel) -> None:
+def test_a_pydantic_model_returns_its_instance(kernel: Kernel) -> None:
     kernel.run(
         "import pydantic\nclass Town(pydantic.BaseModel):\n    city: str\n    people: int = 0\n"
         "class models: Town = Town"
@@ -142,13 +144,15 @@ def test_a_pydantic_model_gives_its_instance(kernel: Kernel) -> None:
     assert kernel.run("type(found.parsed).__name__, found.parsed.people").text == "('Town', 1)"
 
 
-def test_a_model_that_does_not_stream_it_is_asked_whole(kernel: Kernel, account: Standin) -> None:
+def test_a_model_without_streamed_schemas_is_called_unstreamed(
+    kernel: Kernel, account: Standin
+) -> None:
     ask(kernel, "--schema CITY -m llama-3.3-70b-instruct-fp8-fast")
     assert account.requests[-1].json["stream"] is False
     assert "people" in kernel.run("print(_cfai.parsed)").text
 
 
-def test_one_that_does_not_fit_is_asked_for_once_more_and_its_cost_is_told(
+def test_a_mismatched_answer_is_retried_once_and_both_are_billed(
     kernel: Kernel, account: Standin
 ) -> None:
     account.switch(answer=['{"city": "Rome"}', ROME])
@@ -162,14 +166,14 @@ def test_one_that_does_not_fit_is_asked_for_once_more_and_its_cost_is_told(
     assert "Rome" in cell.mime("text/markdown")[0]
     assert "The first answer did not match the schema ($: 'people' is a required" in cell.text
     assert "neurons billed." in cell.text
-    told = kernel.run(
+    values = kernel.run(
         "print(found.neurons, found.cost_basis, found.parsed['people'])"
     ).text.split()
-    assert float(told[0]) == pytest.approx(account.billed - before)
-    assert told[1:] == ["billed", "3"]
+    assert float(values[0]) == pytest.approx(account.billed - before)
+    assert values[1:] == ["billed", "3"]
 
 
-def test_a_second_one_that_does_not_fit_fails_the_cell_and_is_kept(
+def test_a_second_mismatch_fails_the_cell_and_keeps_the_answer(
     kernel: Kernel, account: Standin
 ) -> None:
     account.switch(answer='{"city": "Rome"}')
@@ -181,7 +185,7 @@ def test_a_second_one_that_does_not_fit_fails_the_cell_and_is_kept(
     assert "The first answer did not match" in cell.text
 
 
-def test_one_that_was_cut_is_not_asked_for_again(kernel: Kernel, account: Standin) -> None:
+def test_a_truncated_answer_is_not_retried(kernel: Kernel, account: Standin) -> None:
     account.switch(answer=ROME)
     cell = ask(kernel, "--schema CITY --max-tokens 3")
     assert cell.ename == "SchemaMismatchError"
@@ -189,7 +193,7 @@ def test_one_that_was_cut_is_not_asked_for_again(kernel: Kernel, account: Standi
     assert len(account.requests) == 1
 
 
-def test_a_model_that_refuses_the_field_is_asked_in_words(
+def test_a_rejected_response_format_is_replaced_by_instructions(
     kernel: Kernel, account: Standin
 ) -> None:
     account.switch(answer=ROME, error=Fault.of(5024), errors_before_success=1)
@@ -201,7 +205,7 @@ def test_a_model_that_refuses_the_field_is_asked_in_words(
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("--schema nothing", "--schema nothing is neither a variable nor a file"),
         ("--schema no/such.json", "is neither a variable nor a file"),
@@ -210,17 +214,17 @@ def test_a_model_that_refuses_the_field_is_asked_in_words(
         ("--schema pydantic", "not a dict, a pydantic model or a JSON file"),
     ],
 )
-def test_bad_input_is_one_line_and_sends_nothing(
-    kernel: Kernel, account: Standin, line: str, told: str
+def test_invalid_options_are_a_one_line_error_and_send_nothing(
+    kernel: Kernel, account: Standin, line: str, message: str
 ) -> None:
     kernel.run("import pydantic")
     cell = ask(kernel, line)
     assert cell.ename == "InvalidOptionError"
-    assert told in cell.traceback[0]
+    assert message in cell.traceback[0]
     assert account.requests == ()
 
 
-def test_an_interrupted_second_attempt_leaves_the_first(kernel: Kernel, account: Standin) -> None:
+def test_an_interrupted_retry_keeps_the_first_answer(kernel: Kernel, account: Standin) -> None:
     account.switch(answer='{"city": "Rome"}', delay_before_first=3.0)
     running = kernel.start("%%cfai --schema CITY -o found\nWhich?")
     assert account.wait_for(lambda c: len(c.requests) == 2)

@@ -50,7 +50,7 @@ class Point:
     ],
     ids=repr,
 )
-def test_a_value_is_written_in_its_form(value: object, text: str) -> None:
+def test_each_type_has_its_text_form(value: object, text: str) -> None:
     assert to_text(value) == SerializedValue(text)
 
 
@@ -59,7 +59,7 @@ PROVENANCE = Provenance(
     "f", {"a": 1}, "2026", "1", RecordingInfo("d", 1.0, "v", "m", is_local=True)
 )
 DAY_USAGE = DayUsage(1, 2, 3, 4, 5, is_closed=True, account=AccountFigure(1, 2))
-OUR_TYPES = (
+PACKAGE_TYPES = (
     [USAGE],
     ToolResult("n", "a", "r", "k", is_error=True),
     TaskResult({"x": [1, (2, 3)]}, None, "", USAGE, ("n",), DAY_USAGE, PROVENANCE),
@@ -74,15 +74,15 @@ TEXTS_0_1_0 = Path(__file__).with_name("types_0_1_0.jsonl").read_text(encoding="
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [*zip(OUR_TYPES, TEXTS_0_1_0.splitlines(), strict=True)],
+    [*zip(PACKAGE_TYPES, TEXTS_0_1_0.splitlines(), strict=True)],
     ids=lambda value: type(value).__name__,
 )
-def test_types_of_the_package_have_the_keys_of_0_1_0(value: object, text: str) -> None:
-    """Keys must not change, because recordings are found by the text of the prompt."""
+def test_package_types_keep_the_keys_of_0_1_0(value: object, text: str) -> None:
+    """Recordings are found by the text of the prompt, so the keys must not change."""
     assert to_text(value) == SerializedValue(text)
 
 
-def test_what_holds_itself_is_written_as_python_does() -> None:
+def test_a_recursive_value_is_written_like_its_repr() -> None:
     value: list[object] = []
     value.append(value)
     assert to_text(value).text == "[[...]]"
@@ -97,27 +97,27 @@ def test_a_data_frame_is_a_markdown_table(library: object) -> None:
     assert to_text(frame) == SerializedValue(TABLE)
 
 
-def test_an_index_that_says_something_is_in_the_table() -> None:
+def test_a_named_index_is_included_in_the_table() -> None:
     frame = pd.DataFrame({"n": [1]}, index=pd.Index(["Rome"], name="city"))
     assert to_text(frame).text == "| city | n |\n| --- | --- |\n| Rome | 1 |"
     assert to_text(frame["n"]).text == to_text(frame).text
     assert to_text(pl.Series("n", [1])).text == "| n |\n| --- |\n| 1 |"
 
 
-def test_what_derives_from_a_data_frame_is_one() -> None:
-    class Mine(pd.DataFrame):
+def test_a_subclass_of_a_data_frame_is_a_table() -> None:
+    class Subclass(pd.DataFrame):
         pass
 
-    assert to_text(Mine({"a": [1]})).text == "| a |\n| --- |\n| 1 |"
+    assert to_text(Subclass({"a": [1]})).text == "| a |\n| --- |\n| 1 |"
 
 
-def test_a_long_table_is_shortened_visibly() -> None:
+def test_a_long_table_is_truncated_with_a_marker() -> None:
     value = to_text(pd.DataFrame({"a": range(1_000)}), SizeLimits(rows=2))
     assert value.text.splitlines()[2:] == ["| 0 |", "| 1 |", "", "[the first 2 of 1,000 rows]"]
     assert value.truncated_to == "2 of 1,000 rows"
 
 
-def test_a_table_of_long_rows_is_shortened_to_its_characters() -> None:
+def test_a_table_with_long_rows_is_truncated_by_characters() -> None:
     value = to_text(pd.DataFrame({"a": ["x" * 90] * 20}), SizeLimits(characters=500))
     assert value.truncated_to == "5 of 20 rows"
     assert to_text(
@@ -126,15 +126,15 @@ def test_a_table_of_long_rows_is_shortened_to_its_characters() -> None:
 
 
 @pytest.mark.parametrize("value", ["x" * 1_000, [12345] * 1_000, object], ids=type)
-def test_anything_long_is_shortened_visibly(value: object) -> None:
+def test_any_long_value_is_truncated_with_a_marker(value: object) -> None:
     limit = 5
-    whole = to_text(value).text
-    cut = to_text(value, SizeLimits(characters=limit))
-    assert cut.text.startswith(whole[:limit] + "\n[the first 5 of ")
-    assert cut.truncated_to == f"5 of {len(whole):,} characters"
+    full = to_text(value).text
+    truncated = to_text(value, SizeLimits(characters=limit))
+    assert truncated.text.startswith(full[:limit] + "\n[the first 5 of ")
+    assert truncated.truncated_to == f"5 of {len(full):,} characters"
 
 
-def test_json_stays_json_where_it_fits() -> None:
+def test_a_short_value_is_valid_json() -> None:
     assert json.loads(to_text({"d": pd.Timestamp("2026-03-02")}).text) == {
         "d": "2026-03-02 00:00:00"
     }

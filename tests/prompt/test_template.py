@@ -11,29 +11,29 @@ from hypothesis import strategies as st
 from cfai_magics.errors import VariableError
 from cfai_magics.prompt.template import Field, evaluate_field, parse_template
 
-AS_TYPED = {
+WITHOUT_FIELDS = {
     "single braces": "a {b} {} { } }{ {{ }} {{}}",
     "JSON": '{"a": {"b": {}}, "c": [{"d": "{{"}]}',
     "TypeScript": "const f = (x: {y: number}) => `${x.y}`; type T = {a: {b: string}};",
     "JSX": "<div style={{color: 'red', margin: 0}}>{name}</div>",
-    "JSX over lines": "<div style={{\n  color: red,\n}}>",
+    "JSX on several lines": "<div style={{\n  color: red,\n}}>",
     "LaTeX": r"\frac{1}{2} {\bf x} x^{{12}} \mathrm{{\bf a}} {{\it a} b}}",
-    "an f-string": "f\"{x!r:>{width}} {{'a': {x}}} {x:,}\"",
+    "f-string": "f\"{x!r:>{width}} {{'a': {x}}} {x:,}\"",
     "Jinja": "{% for x in y %}{# note #}{% endfor %}",
     "Handlebars": "{{#if x}} {{/if}} {{> part}}",
     "C": "int a[2][2] = {{1, 2}, {3, 4}}; int b[1][2] = {{1, 2}};",
-    "a shell": "${HOME} ${x:-y} {a,b} {1..3}",
-    "an end alone": "}} x }}",
-    "a begin alone": "{{ x } y",
-    "a long way to the end": "{{" + "x + " * 1_000 + "x}}",
+    "shell": "${HOME} ${x:-y} {a,b} {1..3}",
+    "closing braces only": "}} x }}",
+    "opening braces only": "{{ x } y",
+    "a long text between braces": "{{" + "x + " * 1_000 + "x}}",
     "deep braces": "{{" + "{" * 50 + "}" * 50 + "}}",
     "lone surrogates": "{{\ud800}}",
-    "a null": "{{a\0b}}",
+    "a null character": "{{a\0b}}",
 }
 
 
-@pytest.mark.parametrize("text", AS_TYPED.values(), ids=AS_TYPED)
-def test_all_else_stays_as_typed(text: str) -> None:
+@pytest.mark.parametrize("text", WITHOUT_FIELDS.values(), ids=WITHOUT_FIELDS)
+def test_text_without_fields_is_unchanged(text: str) -> None:
     assert "".join(map(str, parse_template(text).pieces)) == text
 
 
@@ -57,11 +57,11 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("inside", FIELDS)
-def test_an_expression_is_found_with_its_conversion_and_spec(inside: str) -> None:
+def test_a_field_has_expression_conversion_and_format_spec(inside: str) -> None:
     assert parse_template(f"a {{{{{inside}}}}} b {{c}}").pieces == ("a ", FIELDS[inside], " b {c}")
 
 
-def test_braces_beside_a_field_stay() -> None:
+def test_braces_next_to_a_field_are_unchanged() -> None:
     pieces = parse_template(r"\frac{{{x}}}{{{{y}}}}").pieces
     assert pieces == (r"\frac{", Field("{{x}}", "x"), "}{{", Field("{{y}}", "y"), "}}")
 
@@ -70,24 +70,24 @@ def test_a_space_makes_a_dictionary_an_expression() -> None:
     assert parse_template("{{ {'a': {'b': x}} }}").pieces[0].expression == "{'a': {'b': x}}"
 
 
-def test_a_text_is_how_double_braces_are_written() -> None:
+def test_a_string_literal_produces_double_braces() -> None:
     (field,) = parse_template("{{'{{x}}'}}").pieces
     assert evaluate_field(field, ast.literal_eval, str) == "{{x}}"
 
 
-def test_a_field_inside_other_double_braces_is_found() -> None:
+def test_a_field_inside_other_double_braces_is_parsed() -> None:
     template = parse_template("style={{color: {{c}} }}")
     assert template.pieces[1] == Field("{{c}}", "c")
     assert template.unparsed == ("{{color: {{c}} }}",)
 
 
-def test_what_looks_like_a_field_and_is_none_is_told() -> None:
+def test_an_invalid_field_is_reported_as_unparsed() -> None:
     assert parse_template("{{df.head(}} {{1, 2}} {{}}").unparsed == ("{{df.head(}}",)
 
 
 def value_of(text: str, **names: Any) -> Any:
     (field,) = parse_template(text).pieces
-    return evaluate_field(field, lambda source: eval(source, names), lambda found: found)
+    return evaluate_field(field, lambda source: eval(source, names), lambda value: value)
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def value_of(text: str, **names: Any) -> Any:
         ("{{[n for n in\n range(k)]}}", [0, 1]),
     ],
 )
-def test_a_value_is_formatted_as_python_does(text: str, value: Any) -> None:
+def test_a_value_is_formatted_as_in_an_f_string(text: str, value: Any) -> None:
     names = {"x": 1234.5, "s": "a", "day": dt.date(2026, 3, 2), "k": 2}
     assert value_of(text, **names) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{{nope}}", "{{nope}}: name 'nope' is not defined. Define it first, or add --raw"),
         ("{{d['k']}}", "{{d['k']}}: KeyError: 'k'. Correct the expression, or add --raw"),
@@ -115,10 +115,10 @@ def test_a_value_is_formatted_as_python_does(text: str, value: Any) -> None:
         ("{{x:d}}", "{{x:d}}: ValueError: Unknown format code 'd'"),
     ],
 )
-def test_what_cannot_be_filled_is_one_line_that_names_it(text: str, told: str) -> None:
+def test_a_failed_field_raises_one_line_that_names_it(text: str, message: str) -> None:
     with pytest.raises(VariableError) as caught:
         value_of(text, d={}, x="a")
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
 SNIPPETS = st.sampled_from(
@@ -127,7 +127,7 @@ SNIPPETS = st.sampled_from(
 
 
 @given(st.lists(SNIPPETS, max_size=40).map("".join))
-def test_the_pieces_joined_are_the_text(text: str) -> None:
+def test_the_pieces_join_to_the_text(text: str) -> None:
     pieces = parse_template(text).pieces
     assert "".join(p.source_text if isinstance(p, Field) else p for p in pieces) == text
     for piece in pieces:
@@ -136,12 +136,12 @@ def test_the_pieces_joined_are_the_text(text: str) -> None:
 
 
 @given(st.text().filter(lambda text: "{{" not in text))
-def test_a_text_without_double_braces_is_one_piece(text: str) -> None:
+def test_a_text_without_double_braces_is_unchanged(text: str) -> None:
     assert "".join(parse_template(text).pieces) == text
 
 
 @given(st.text(), st.text())
-def test_a_field_is_found_wherever_it_stands(before: str, after: str) -> None:
+def test_a_field_is_parsed_at_any_position(before: str, after: str) -> None:
     before = before.replace("{", "(")
     pieces = parse_template(f"{before}{{{{x}}}}{after}").pieces
     assert Field("{{x}}", "x") in pieces

@@ -10,7 +10,7 @@ import pytest
 from cfai_magics.prompt.tools import ArgumentTypeError, coerce, hint_to_schema
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = "red"
     BLUE = "blue"
 
@@ -40,21 +40,21 @@ class City(pydantic.BaseModel):
             {"type": "object", "additionalProperties": {"type": "integer"}},
         ),
         (Literal["a", 2], {"enum": ["a", 2]}),
-        (Colour, {"enum": ["red", "blue"]}),
+        (Color, {"enum": ["red", "blue"]}),
         (int | None, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
         (Optional[str], {"anyOf": [{"type": "string"}, {"type": "null"}]}),  # noqa: UP045
-        (Annotated[int, 7, "in metres"], {"type": "integer", "description": "in metres"}),
+        (Annotated[int, 7, "in meters"], {"type": "integer", "description": "in meters"}),
         (City, City.model_json_schema()),
         ("City", {}),
     ],
     ids=repr,
 )
-def test_a_hint_is_a_schema(hint: Any, schema: dict[str, Any]) -> None:
+def test_a_type_hint_becomes_a_json_schema(hint: Any, schema: dict[str, Any]) -> None:
     assert hint_to_schema(hint) == schema
 
 
 @pytest.mark.parametrize(
-    ("value", "hint", "made"),
+    ("value", "hint", "expected"),
     [
         ("a", str, "a"),
         (3, int, 3),
@@ -74,19 +74,21 @@ def test_a_hint_is_a_schema(hint: Any, schema: dict[str, Any]) -> None:
         (["a"], Sequence[str], ["a"]),
         ({"a": "1"}, dict[str, float], {"a": 1.0}),
         ("a", Literal["a", 2], "a"),
-        ("red", Colour, Colour.RED),
+        ("red", Color, Color.RED),
         (None, int | None, None),
         ("7", int | str, "7"),
         ("7", int | None, 7),
-        ("3", Annotated[int, "in metres"], 3),
+        ("3", Annotated[int, "in meters"], 3),
         ({"name": "Rome", "people": 3}, City, City(name="Rome", people=3)),
     ],
     ids=repr,
 )
-def test_a_value_is_made_into_what_the_hint_names(value: Any, hint: Any, made: Any) -> None:
-    found = coerce(value, hint)
-    assert found == made
-    assert type(found) is type(made)
+def test_a_value_is_converted_to_the_type_of_the_hint(
+    value: Any, hint: Any, expected: Any
+) -> None:
+    converted = coerce(value, hint)
+    assert converted == expected
+    assert type(converted) is type(expected)
 
 
 @pytest.mark.parametrize(
@@ -111,12 +113,12 @@ def test_a_value_is_made_into_what_the_hint_names(value: Any, hint: Any, made: A
         ([], dict),
         ({"a": "b"}, dict[str, int]),
         ("2", Literal["a", 2]),
-        ("green", Colour),
+        ("green", Color),
         ([], int | None),
         ({"name": "Rome"}, City),
     ],
     ids=repr,
 )
-def test_what_is_something_else_is_a_misfit(value: Any, hint: Any) -> None:
+def test_an_unconvertible_value_raises_an_argument_type_error(value: Any, hint: Any) -> None:
     with pytest.raises(ArgumentTypeError):
         coerce(value, hint)

@@ -1,4 +1,4 @@
-"""Test tools: declarations from hints and docstrings, calls and their display."""
+"""Test tools: their declarations, their calls, and how calls are displayed."""
 
 import json
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def drawn(line: Line, **style: str) -> str:
 
 
 def broken() -> None:
-    raise ValueError("of no\nuse")
+    raise ValueError("two\nlines")
 
 
 def call(function: Callable[..., Any], arguments: str, name: str = "f") -> ToolResult:
@@ -50,7 +50,7 @@ def call(function: Callable[..., Any], arguments: str, name: str = "f") -> ToolR
     )
 
 
-def test_a_function_is_declared_by_its_hints_and_docstring() -> None:
+def test_a_tool_is_declared_from_its_hints_and_docstring() -> None:
     assert make_tool("weather", weather).declaration == {
         "type": "function",
         "function": {
@@ -73,19 +73,19 @@ def anything(a, *more, b=None, **others):  # type: ignore[no-untyped-def]
     return a, more, b, others
 
 
-def test_a_function_without_hints_takes_anything() -> None:
+def test_a_function_without_hints_accepts_any_argument() -> None:
     parameters = make_tool("f", anything).declaration["function"]["parameters"]
     assert parameters == {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a"]}
     assert call(anything, '{"a": 1, "c": 2}').result == '[1, [], null, {"c": 2}]'
 
 
-def test_what_pydantic_models_share_stands_where_its_references_lead() -> None:
+def test_shared_pydantic_definitions_are_at_the_schema_root() -> None:
     parameters = make_tool("drawn", drawn).declaration["function"]["parameters"]
     assert parameters["$defs"]["Point"]["properties"] == {"x": {"title": "X", "type": "integer"}}
     assert "#/$defs/Point" in json.dumps(parameters["properties"])
     assert "$defs" not in parameters["properties"]["line"]
-    result = call(drawn, '{"line": {"ends": [{"x": 1}]}, "colour": "red"}')
-    assert result.result == "1 {'colour': 'red'}"
+    result = call(drawn, '{"line": {"ends": [{"x": 1}]}, "color": "red"}')
+    assert result.result == "1 {'color': 'red'}"
 
 
 @pytest.mark.parametrize(
@@ -109,19 +109,19 @@ def test_what_pydantic_models_share_stands_where_its_references_lead() -> None:
         ('["Rome"]', "Error: f was not called: the arguments are no JSON object"),
     ],
 )
-def test_a_call_gives_its_result_or_the_fault_as_text(arguments: str, result: str) -> None:
-    found = call(weather, arguments)
-    assert found.result == result
-    assert found.is_error == result.startswith("Error: ")
+def test_a_call_returns_its_result_or_the_error_as_text(arguments: str, result: str) -> None:
+    tool_result = call(weather, arguments)
+    assert tool_result.result == result
+    assert tool_result.is_error == result.startswith("Error: ")
 
 
-def test_an_error_of_the_function_is_a_text_for_the_model() -> None:
+def test_an_exception_of_the_function_becomes_an_error_text() -> None:
     assert call(broken, "{}") == ToolResult(
-        "f", "{}", "Error: ValueError: of no\nuse", is_error=True
+        "f", "{}", "Error: ValueError: two\nlines", is_error=True
     )
 
 
-def test_an_interrupt_is_the_users_and_goes_on() -> None:
+def test_a_keyboard_interrupt_is_not_caught() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
 
@@ -129,13 +129,13 @@ def test_an_interrupt_is_the_users_and_goes_on() -> None:
         call(interrupted, "{}")
 
 
-def test_a_function_that_is_not_there_is_told_with_those_that_are() -> None:
-    found = call(weather, "{}", "forecast")
-    assert found.result == "Error: there is no function 'forecast'; there are: f"
-    assert found.is_error
+def test_an_unknown_function_is_reported_with_the_available_ones() -> None:
+    tool_result = call(weather, "{}", "forecast")
+    assert tool_result.result == "Error: there is no function 'forecast'; there are: f"
+    assert tool_result.is_error
 
 
-def test_results_are_spelled_and_shortened_as_variables_are() -> None:
+def test_results_are_serialized_and_truncated_like_variables() -> None:
     assert call(lambda: {"a": [1, 2]}, "{}").result == '{"a": [1, 2]}'
     long = call(lambda: "x" * 500, "{}")
     assert long.result.endswith("\n[the first 100 of 500 characters]")
@@ -151,40 +151,40 @@ def test_builtins_and_methods_can_be_called() -> None:
     assert call("a b".split, "{}").result == '["a", "b"]'
 
 
-async def later() -> None: ...
+async def async_tool() -> None: ...
 
 
-def hinted(x: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+def hinted(x: "Undefined") -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
 
 @pytest.mark.parametrize(
-    ("name", "function", "told"),
+    ("name", "function", "message"),
     [
         ("f", 3, "f is not a function: its type is int"),
         ("größe", weather, "not a function name that models can call"),
-        ("f", later, "f is an async function"),
+        ("f", async_tool, "f is an async function"),
         ("f", hinted, "The parameters of f can't be read"),
         ("f", dict, "The parameters of f can't be read"),
     ],
 )
-def test_what_a_model_cannot_call_is_refused(name: str, function: Any, told: str) -> None:
-    with pytest.raises(InvalidOptionError, match=told):
+def test_an_unsupported_tool_is_rejected(name: str, function: Any, message: str) -> None:
+    with pytest.raises(InvalidOptionError, match=message):
         make_tool(name, function)
 
 
-def test_calls_and_results_go_back_in_openais_shape() -> None:
+def test_calls_and_results_become_messages_in_openai_format() -> None:
     calls = [ToolCall("7", "add", '{"a": 1}'), ToolCall("8", "sub", "{}")]
     results = [ToolResult("add", '{"a": 1}', "3"), ToolResult("sub", "{}", "Error: no")]
-    said, first, second = build_tool_messages("Let me see.", calls, results)
-    assert said["role"] == "assistant"
-    assert said["content"] == "Let me see."
-    assert [each["id"] for each in said["tool_calls"]] == ["7", "8"]
-    assert said["tool_calls"][0]["function"] == {"name": "add", "arguments": '{"a": 1}'}
+    assistant, first, second = build_tool_messages("Let me see.", calls, results)
+    assert assistant["role"] == "assistant"
+    assert assistant["content"] == "Let me see."
+    assert [each["id"] for each in assistant["tool_calls"]] == ["7", "8"]
+    assert assistant["tool_calls"][0]["function"] == {"name": "add", "arguments": '{"a": 1}'}
     assert first == {"role": "tool", "tool_call_id": "7", "name": "add", "content": "3"}
     assert second["content"] == "Error: no"
 
 
-def test_a_call_is_written_as_python_with_what_is_odd_escaped() -> None:
+def test_a_call_is_formatted_as_python_with_escapes() -> None:
     assert format_call("add", '{"a": 1, "b": "x\\u001b[2J"}') == r"add(a=1, b='x\x1b[2J')"
     assert format_call("a\x1bdd", '{"a b": null}') == r"'a\x1bdd'('a b'=None)"
     assert format_call("add", "[1]") == "add([1])"
@@ -194,16 +194,20 @@ def test_a_call_is_written_as_python_with_what_is_odd_escaped() -> None:
 @pytest.mark.parametrize(
     "others",
     [
-        pytest.param({"path": "/etc/passwd"}, id="behind a long text"),
+        pytest.param({"path": "/etc/passwd"}, id="after a long text"),
         pytest.param({"path": ["a" * 2100, "/etc/passwd"]}, id="in a list"),
         pytest.param({"how": {"deep": {"path": "/etc/passwd"}, "b": "b" * 3000}}, id="nested"),
-        pytest.param({f"a{n}": "x" * 90 for n in range(300)} | {"p": "/etc/passwd"}, id="many"),
+        pytest.param(
+            {f"a{n}": "x" * 90 for n in range(300)} | {"p": "/etc/passwd"}, id="many arguments"
+        ),
         pytest.param({"n" * 2100: "/etc/passwd"}, id="under a long name"),
     ],
 )
-@pytest.mark.parametrize("most", [200, 2000])
-def test_a_long_argument_hides_no_other(others: dict[str, Any], most: int) -> None:
-    shown = format_call("write", json.dumps({"text": "a" * 2100, **others}), most)
+@pytest.mark.parametrize("max_chars", [200, 2000])
+def test_a_long_argument_does_not_hide_other_arguments(
+    others: dict[str, Any], max_chars: int
+) -> None:
+    shown = format_call("write", json.dumps({"text": "a" * 2100, **others}), max_chars)
     assert "'/etc/passwd'" in shown
     assert "a'…(2,100 characters)" in shown
     for name in others:
@@ -211,12 +215,12 @@ def test_a_long_argument_hides_no_other(others: dict[str, Any], most: int) -> No
     assert shown.endswith(")")
 
 
-def test_short_arguments_leave_their_room_to_the_long_one() -> None:
+def test_short_arguments_leave_space_for_a_long_one() -> None:
     shown = format_call("run", json.dumps({"code": "c" * 1900, "n": 1, "s": "short"}), 2000)
     assert shown == f"run(code='{'c' * 1900}', n=1, s='short')"
 
 
-def test_spaces_stay_and_what_cannot_be_seen_is_escaped() -> None:
+def test_spaces_are_kept_and_invisible_characters_are_escaped() -> None:
     text = (
         "rm  -rf   /\n\t\r\x08\x1b[1A\x9b\u202ex\u2066\u200b\u200d\u00a0\u2028"
         "\u3164\u2800\ufe0f\U000e0101é"
@@ -228,7 +232,7 @@ def test_spaces_stay_and_what_cannot_be_seen_is_escaped() -> None:
 
 
 @pytest.mark.parametrize("name", ["a\u3164b", "ab\u200d", "a b", "n" * 65, "x\u202ey", "a=1, b"])
-def test_a_name_that_could_deceive_is_quoted(name: str) -> None:
+def test_a_misleading_name_is_quoted(name: str) -> None:
     shown = format_call("f", json.dumps({name: 1}))
     assert shown.startswith("f('")
     assert shown.isprintable()
@@ -237,11 +241,11 @@ def test_a_name_that_could_deceive_is_quoted(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "end"),
     [
-        pytest.param("[" * 900 + "]" * 900, "nested too deeply", id="deep"),
+        pytest.param("[" * 900 + "]" * 900, "nested too deeply", id="deep nesting"),
         pytest.param(json.dumps({"a": list(range(1000))}), "…(900 more items)])", id="long list"),
         pytest.param(json.dumps({"a": 10**4000}), "…(4,001 characters))", id="long number"),
-        pytest.param("{broken", "f('{broken')", id="no JSON"),
+        pytest.param("{broken", "f('{broken')", id="invalid JSON"),
     ],
 )
-def test_what_is_cut_says_how_much(arguments: str, end: str) -> None:
+def test_truncation_is_reported_with_its_size(arguments: str, end: str) -> None:
     assert end in format_call("f", arguments)

@@ -33,7 +33,7 @@ def number(kernel: Kernel) -> int:
     return int(reply["content"]["execution_count"]) + 1
 
 
-def test_a_field_stands_for_its_value_and_the_rest_is_as_typed(
+def test_a_field_is_replaced_and_other_text_is_unchanged(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     kernel.run("who = 'Ada'; price = 1234.5")
@@ -41,7 +41,7 @@ def test_a_field_stands_for_its_value_and_the_rest_is_as_typed(
     assert sent(cloudflare) == 'I am Ada ({who}), 1,234.50 {"a": {"b": 1}} {% if %}\n'
 
 
-def test_names_in_comprehensions_and_functions_are_found(
+def test_names_in_comprehensions_and_functions_are_resolved(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     kernel.run("k = 2\ndef twice(n): return n * k")
@@ -49,13 +49,13 @@ def test_names_in_comprehensions_and_functions_are_found(
     assert sent(cloudflare) == "[2, 4]"
 
 
-def test_raw_sends_double_braces_too(kernel: Kernel, cloudflare: Standin) -> None:
+def test_raw_sends_double_braces_unchanged(kernel: Kernel, cloudflare: Standin) -> None:
     kernel.run("%%cfai --raw\n{{nope}} {{1 +}}")
     assert sent(cloudflare) == "{{nope}} {{1 +}}"
 
 
 @pytest.mark.parametrize("text", ["{{nope}}", "{{1/0}}", "{{Out[99999]}}", "{{Err[99999]}}"])
-def test_what_cannot_be_filled_is_one_line_and_sends_nothing(
+def test_a_failed_field_is_a_one_line_error_and_sends_nothing(
     kernel: Kernel, cloudflare: Standin, text: str
 ) -> None:
     cell = kernel.run(f"%%cfai\nHi {text}")
@@ -65,7 +65,7 @@ def test_what_cannot_be_filled_is_one_line_and_sends_nothing(
     assert cloudflare.requests == ()
 
 
-def test_cells_outputs_and_errors_bear_the_numbers_the_notebook_shows(
+def test_in_out_and_err_use_the_cell_numbers_of_the_notebook(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     first = number(kernel)
@@ -86,27 +86,27 @@ def test_cells_outputs_and_errors_bear_the_numbers_the_notebook_shows(
     assert sent(cloudflare) == traceback
 
 
-def test_the_last_error_may_be_one_of_syntax(kernel: Kernel, cloudflare: Standin) -> None:
+def test_the_last_error_may_be_a_syntax_error(kernel: Kernel, cloudflare: Standin) -> None:
     kernel.run("x = = 1")
     kernel.run("%%cfai\n{{Err}}")
     assert "SyntaxError: invalid syntax" in sent(cloudflare)
 
 
-def test_errors_of_ours_are_not_the_last_error(kernel: Kernel, cloudflare: Standin) -> None:
+def test_errors_of_the_magic_are_not_the_last_error(kernel: Kernel, cloudflare: Standin) -> None:
     kernel.run("int('a')")
     kernel.run("%%cfai --nonsense\nHi")
     kernel.run("%%cfai\n{{Err}}")
     assert sent(cloudflare).endswith("ValueError: invalid literal for int() with base 10: 'a'")
 
 
-def test_names_of_the_users_own_win(kernel: Kernel, cloudflare: Standin) -> None:
+def test_user_variables_take_precedence(kernel: Kernel, cloudflare: Standin) -> None:
     kernel.run("Err = 'mine'")
     kernel.run("%%cfai\n{{Err}}")
     assert sent(cloudflare) == "mine"
     kernel.run("del Err")
 
 
-def test_what_is_shortened_or_sent_as_typed_is_told_under_the_answer(
+def test_truncated_and_unparsed_fields_are_noted_below_the_answer(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     kernel.run("import pandas as pd\ndf = pd.DataFrame({'n': range(100)})")
@@ -118,14 +118,14 @@ def test_what_is_shortened_or_sent_as_typed_is_told_under_the_answer(
     assert "only the first" not in kernel.run("%%cfai\n{{df}}").text
 
 
-def test_an_answer_stands_for_its_text(kernel: Kernel, cloudflare: Standin) -> None:
+def test_an_answer_is_sent_as_its_text(kernel: Kernel, cloudflare: Standin) -> None:
     cloudflare.switch(answer="**Blue**")
     kernel.run("%%cfai -o why\nWhy?")
     kernel.run("%%cfai\nShorter: {{why}}")
     assert sent(cloudflare) == "Shorter: **Blue**"
 
 
-def test_an_error_in_another_file_names_it_from_home(
+def test_an_error_shows_other_files_relative_to_home(
     account: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -135,7 +135,7 @@ def test_an_error_in_another_file_names_it_from_home(
         kernel.run("%load_ext cfai_magics")
         kernel.run("import mine; mine.f()")
         kernel.run("%%cfai\n{{Err}}")
-    told = sent(account)
-    assert 'File "~/mine.py", line 2, in f' in told
-    assert "The above exception was the direct cause" in told
-    assert str(tmp_path) not in told
+    prompt = sent(account)
+    assert 'File "~/mine.py", line 2, in f' in prompt
+    assert "The above exception was the direct cause" in prompt
+    assert str(tmp_path) not in prompt

@@ -1,4 +1,4 @@
-"""Panels whose messages to the page are recorded; `set_state` stands in for the page."""
+"""Panels with recorded messages to the page; `set_state` replaces the page."""
 
 import json
 from collections.abc import Iterator
@@ -22,36 +22,36 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The messages to the page, as JSON."""
     messages: list[str] = []
 
-    class Recorded(BaseComm):
+    class RecordedComm(BaseComm):
         def publish_msg(self, msg_type: str, data: Any = None, *_: Any, **more: Any) -> None:
             messages.append(json.dumps([msg_type, data, more], default=str))
 
-    monkeypatch.setattr(comm, "create_comm", Recorded)
+    monkeypatch.setattr(comm, "create_comm", RecordedComm)
     return messages
 
 
 @pytest.fixture
-def newcomer(cloudflare: Standin, home: Path) -> Iterator[Session]:
+def session_without_account(cloudflare: Standin, home: Path) -> Iterator[Session]:
     """A session with the URL of Cloudflare and without an account."""
-    made = Session(Cfai(), home, environ={API_URL_VARIABLE: cloudflare.base_url})
-    yield made
-    made.close()
+    session = Session(Cfai(), home, environ={API_URL_VARIABLE: cloudflare.base_url})
+    yield session
+    session.close()
 
 
 @pytest.fixture
-def fresh(newcomer: Session, sent: list[str]) -> Iterator[Panel]:
+def empty_panel(session_without_account: Session, sent: list[str]) -> Iterator[Panel]:
     """The panel of a session without an account."""
-    made = Panel(newcomer)
-    yield made
-    made.close()
+    panel = Panel(session_without_account)
+    yield panel
+    panel.close()
 
 
 @pytest.fixture
 def panel(session: Session, sent: list[str]) -> Iterator[Panel]:
     """The panel of a session with an account."""
-    made = Panel(session)
-    yield made
-    made.close()
+    panel = Panel(session)
+    yield panel
+    panel.close()
 
 
 def enter(widget: Widget, **state: Any) -> None:
@@ -60,7 +60,7 @@ def enter(widget: Widget, **state: Any) -> None:
 
 
 def type_in(field: Text, text: str) -> None:
-    """Enter a text in a write-only field: a link of the page copies it to the receiver."""
+    """Enter text in a write-only field: a link on the page copies it to the receiver."""
     source = [f"IPY_MODEL_{field.model_id}", "value"]
     links = [model["state"] for model in all_models() if model["state"].get("source") == source]
     (receiver,) = (name for name, trait in (link["target"] for link in links) if trait == "value")

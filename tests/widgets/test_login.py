@@ -21,20 +21,20 @@ def log_in(panel: Panel, account: str, secret: str) -> str:
     return str(panel.account.message.value)
 
 
-def test_verify_tells_state_owner_and_place_and_the_account_is_used(
-    fresh: Panel, cloudflare: Standin, home: Path
+def test_verify_reports_token_state_owner_and_storage_location(
+    empty_panel: Panel, cloudflare: Standin, home: Path
 ) -> None:
-    assert "No account is set yet" in fresh.account.summary.value
-    told = log_in(fresh, f" {cloudflare.account_id}\n", f" {cloudflare.token} ")
-    assert "The token is active and belongs to a user." in told
-    assert f"Saved in the file {home / 'credentials.json'}" in told
-    assert f"…{cloudflare.account_id[-4:]}, from the file" in fresh.account.summary.value
-    assert fresh.session.backend.credentials().api_token.reveal() == cloudflare.token
-    assert "cfai-gauge" in fresh.usage.gauge.value
+    assert "No account is set yet" in empty_panel.account.summary.value
+    message = log_in(empty_panel, f" {cloudflare.account_id}\n", f" {cloudflare.token} ")
+    assert "The token is active and belongs to a user." in message
+    assert f"Saved in the file {home / 'credentials.json'}" in message
+    assert f"…{cloudflare.account_id[-4:]}, from the file" in empty_panel.account.summary.value
+    assert empty_panel.session.backend.credentials().api_token.reveal() == cloudflare.token
+    assert "cfai-gauge" in empty_panel.usage.gauge.value
 
 
 @pytest.mark.parametrize(
-    ("permissions", "owner", "told"),
+    ("permissions", "owner", "message"),
     [
         ((READ,), "user", "lacks the permission Workers AI - Edit"),
         ((EDIT,), "user", "lacks the permission Workers AI - Read"),
@@ -42,95 +42,103 @@ def test_verify_tells_state_owner_and_place_and_the_account_is_used(
     ],
     ids=["no Edit", "no Read", "owned by the account"],
 )
-def test_verify_tells_what_is_missing_and_who_owns_it(
-    fresh: Panel, cloudflare: Standin, permissions: tuple[str, ...], owner: str, told: str
+def test_verify_reports_missing_permissions_and_the_token_owner(
+    empty_panel: Panel,
+    cloudflare: Standin,
+    permissions: tuple[str, ...],
+    owner: str,
+    message: str,
 ) -> None:
-    made = cloudflare.issue_token(permissions, owner="account" if owner == "account" else "user")
-    assert told in log_in(fresh, cloudflare.account_id, made)
+    issued = cloudflare.issue_token(permissions, owner="account" if owner == "account" else "user")
+    assert message in log_in(empty_panel, cloudflare.account_id, issued)
 
 
-def test_the_token_is_in_no_state_and_in_no_message(
-    fresh: Panel, cloudflare: Standin, sent: list[str]
+def test_the_token_is_not_in_widget_state_or_messages(
+    empty_panel: Panel, cloudflare: Standin, sent: list[str]
 ) -> None:
-    type_in(fresh.account.token_field, cloudflare.token)
-    assert "Entered" in fresh.account.token_field.placeholder
+    type_in(empty_panel.account.token_field, cloudflare.token)
+    assert "Entered" in empty_panel.account.token_field.placeholder
     assert cloudflare.token not in all_state()
-    log_in(fresh, cloudflare.account_id, "")
-    assert "active" in fresh.account.message.value
+    log_in(empty_panel, cloudflare.account_id, "")
+    assert "active" in empty_panel.account.message.value
     assert cloudflare.token not in all_state()
     assert cloudflare.token not in "".join(sent)
     assert cloudflare.account_id not in "".join(sent)
-    assert cloudflare.token not in repr(vars(fresh.account))
+    assert cloudflare.token not in repr(vars(empty_panel.account))
 
 
-def test_a_token_as_account_id_is_named_as_such_and_not_held(
-    fresh: Panel, cloudflare: Standin, sent: list[str]
+def test_a_token_entered_as_account_id_is_reported_and_not_stored(
+    empty_panel: Panel, cloudflare: Standin, sent: list[str]
 ) -> None:
-    told = log_in(fresh, cloudflare.token, "")
-    assert "No API token was entered" in told
-    type_in(fresh.account.account_id_field, cloudflare.token)
-    assert "looks like an API token, not an account id" in fresh.account.message.value
+    message = log_in(empty_panel, cloudflare.token, "")
+    assert "No API token was entered" in message
+    type_in(empty_panel.account.account_id_field, cloudflare.token)
+    assert "looks like an API token, not an account id" in empty_panel.account.message.value
     assert cloudflare.token not in all_state() + "".join(sent)
     assert cloudflare.requests == ()
 
 
-def test_an_account_id_as_token_is_named_as_such(fresh: Panel, cloudflare: Standin) -> None:
-    type_in(fresh.account.token_field, account_id())
-    assert "looks like an account id" in fresh.account.message.value
+def test_an_account_id_entered_as_token_is_reported(
+    empty_panel: Panel, cloudflare: Standin
+) -> None:
+    type_in(empty_panel.account.token_field, account_id())
+    assert "looks like an account id" in empty_panel.account.message.value
 
 
 @pytest.mark.parametrize("missing", ["token", "account"])
-def test_verify_says_what_was_not_entered(fresh: Panel, cloudflare: Standin, missing: str) -> None:
+def test_verify_reports_empty_fields(
+    empty_panel: Panel, cloudflare: Standin, missing: str
+) -> None:
     account = "" if missing == "account" else cloudflare.account_id
-    told = log_in(fresh, account, "" if missing == "token" else cloudflare.token)
-    assert {"token": "No API token", "account": "No Cloudflare account"}[missing] in told
+    message = log_in(empty_panel, account, "" if missing == "token" else cloudflare.token)
+    assert {"token": "No API token", "account": "No Cloudflare account"}[missing] in message
     assert cloudflare.requests == ()
 
 
-def test_a_wrong_token_is_refused_not_kept_and_forgotten(
-    fresh: Panel, cloudflare: Standin
-) -> None:
-    told = log_in(fresh, cloudflare.account_id, token())
-    assert "Check that the token is active" in told
+def test_a_wrong_token_is_rejected_and_not_saved(empty_panel: Panel, cloudflare: Standin) -> None:
+    message = log_in(empty_panel, cloudflare.account_id, token())
+    assert "Check that the token is active" in message
     with pytest.raises(MissingCredentialsError):
-        fresh.session.backend.credentials()
-    assert "No API token was entered" in log_in(fresh, "", "")
+        empty_panel.session.backend.credentials()
+    assert "No API token was entered" in log_in(empty_panel, "", "")
 
 
-def test_a_new_token_alone_is_for_the_account_in_use(fresh: Panel, cloudflare: Standin) -> None:
-    log_in(fresh, cloudflare.account_id, cloudflare.token)
+def test_a_new_token_without_account_id_is_saved_for_the_current_account(
+    empty_panel: Panel, cloudflare: Standin
+) -> None:
+    log_in(empty_panel, cloudflare.account_id, cloudflare.token)
     newer = cloudflare.issue_token(EVERYTHING)
-    later = Panel(fresh.session)
+    later = Panel(empty_panel.session)
     assert "active" in log_in(later, "", newer)
-    assert fresh.session.backend.credentials().api_token.reveal() == newer
+    assert empty_panel.session.backend.credentials().api_token.reveal() == newer
     later.close()
 
 
-def test_what_is_kept_but_comes_second_is_told(panel: Panel, account: Standin) -> None:
-    told = log_in(panel, account.account_id, account.token)
-    assert "The credentials in the environment take precedence." in told
+def test_credentials_in_the_environment_take_precedence(panel: Panel, account: Standin) -> None:
+    message = log_in(panel, account.account_id, account.token)
+    assert "The credentials in the environment take precedence." in message
 
 
-def test_forget_forgets_what_is_kept_and_what_was_typed(
-    fresh: Panel, cloudflare: Standin, home: Path
+def test_forget_removes_saved_and_entered_credentials(
+    empty_panel: Panel, cloudflare: Standin, home: Path
 ) -> None:
-    log_in(fresh, cloudflare.account_id, cloudflare.token)
-    type_in(fresh.account.token_field, cloudflare.token)
-    fresh.account.forget_button.click()
-    assert "Removed from the file" in fresh.account.message.value
-    assert "No account is set yet" in fresh.account.summary.value
+    log_in(empty_panel, cloudflare.account_id, cloudflare.token)
+    type_in(empty_panel.account.token_field, cloudflare.token)
+    empty_panel.account.forget_button.click()
+    assert "Removed from the file" in empty_panel.account.message.value
+    assert "No account is set yet" in empty_panel.account.summary.value
     assert not (home / "credentials.json").exists()
-    assert "No API token was entered" in log_in(fresh, cloudflare.account_id, "")
+    assert "No API token was entered" in log_in(empty_panel, cloudflare.account_id, "")
 
 
-def test_the_fields_fold_away_where_there_is_an_account(panel: Panel, fresh: Panel) -> None:
+def test_the_form_is_hidden_if_an_account_is_set(panel: Panel, empty_panel: Panel) -> None:
     assert panel.account.form.layout.display == "none"
     panel.account.change_button.click()
     assert panel.account.form.layout.display is None
-    assert fresh.account.form.layout.display is None
+    assert empty_panel.account.form.layout.display is None
 
 
-def test_trouble_with_the_environment_and_a_local_model_are_told(
+def test_an_invalid_environment_and_a_local_model_are_reported(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "nonsense")

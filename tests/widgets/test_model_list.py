@@ -15,7 +15,7 @@ from tests.widgets.conftest import enter
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 
 
-def listed(panel: Panel) -> list[str]:
+def listed_models(panel: Panel) -> list[str]:
     return [name for _, name in panel.models.model_list.options]
 
 
@@ -27,48 +27,48 @@ def line_of(panel: Panel, name: str) -> str:
     )
 
 
-def test_the_list_begins_with_the_models_that_answer_questions(panel: Panel) -> None:
-    assert "@cf/google/gemma-4-26b-a4b-it" in listed(panel)
+def test_the_list_begins_with_chat_models(panel: Panel) -> None:
+    assert "@cf/google/gemma-4-26b-a4b-it" in listed_models(panel)
     assert panel.models.model_list.value == panel.session.settings.model
-    assert not [name for name in listed(panel) if "flux" in name]
+    assert not [name for name in listed_models(panel) if "flux" in name]
 
 
-def test_words_tasks_and_ticks_narrow_the_list(panel: Panel) -> None:
+def test_search_task_and_checkboxes_filter_the_list(panel: Panel) -> None:
     models = panel.models
     enter(models.search_input, value="Meta 3.2")
-    assert listed(panel) == [
+    assert listed_models(panel) == [
         f"@cf/meta/llama-3.2-{size}-instruct" for size in ("1b", "3b", "11b-vision")
     ]
     enter(models.filters["vision"], value=True)
-    assert listed(panel) == ["@cf/meta/llama-3.2-11b-vision-instruct"]
+    assert listed_models(panel) == ["@cf/meta/llama-3.2-11b-vision-instruct"]
     enter(models.search_input, value="")
     enter(models.filters["free"], value=True)
     enter(models.filters["reasoning"], value=True)
     enter(models.filters["tools"], value=True)
     known = {model.name: model for model in panel.session.catalog().models}
-    assert 0 < len(listed(panel)) < 10
-    for name in listed(panel):
+    assert 0 < len(listed_models(panel)) < 10
+    for name in listed_models(panel):
         model = known[name]
         assert model.vision
         assert model.tools
         assert model.reasoning
         assert not model.paid_plan_only
-    for tick in models.filters.values():
-        enter(tick, value=False)
+    for checkbox in models.filters.values():
+        enter(checkbox, value=False)
     enter(models.task_filter, index=models.task_filter.options.index(("Text-to-Image",) * 2))
-    assert "@cf/black-forest-labs/flux-1-schnell" in listed(panel)
+    assert "@cf/black-forest-labs/flux-1-schnell" in listed_models(panel)
     assert models.model_list.value is None
 
 
-def test_choosing_sets_the_default_of_this_kernel(panel: Panel, account: Standin) -> None:
-    chosen = "@cf/meta/llama-3.2-3b-instruct"
-    enter(panel.models.model_list, index=listed(panel).index(chosen))
-    assert panel.session.settings.model == chosen
-    assert f"Requests go to <b>{chosen}</b>" in panel.models.detail.value
-    assert panel.session.ask(panel.session.build_request(HI)).model == chosen
+def test_selecting_a_model_sets_the_default_of_this_kernel(panel: Panel, account: Standin) -> None:
+    selected = "@cf/meta/llama-3.2-3b-instruct"
+    enter(panel.models.model_list, index=listed_models(panel).index(selected))
+    assert panel.session.settings.model == selected
+    assert f"Requests go to <b>{selected}</b>" in panel.models.detail.value
+    assert panel.session.ask(panel.session.build_request(HI)).model == selected
 
 
-def test_use_and_the_settings_show_in_the_list(panel: Panel) -> None:
+def test_the_list_selects_the_model_of_use_and_settings(panel: Panel) -> None:
     run(
         "use",
         ["llama-3.2-1b-instruct"],
@@ -78,11 +78,11 @@ def test_use_and_the_settings_show_in_the_list(panel: Panel) -> None:
     assert panel.models.model_list.value == "@cf/meta/llama-3.2-1b-instruct"
     panel.session.settings.model = "gpt-oss-20b"
     assert panel.models.model_list.value == "@cf/openai/gpt-oss-20b"
-    panel.session.settings.model = "there is none"
+    panel.session.settings.model = "not-a-model"
     assert "is not in the list of" in panel.models.detail.value
 
 
-def test_a_line_tells_prices_window_plan_and_marks(panel: Panel) -> None:
+def test_a_line_shows_prices_context_window_plan_and_capabilities(panel: Panel) -> None:
     line = line_of(panel, "glm-5.3-flash").split()
     assert line == [
         *("glm-5.3-flash", "13.6", "45.5", "1.3M", "paid", "–"),  # noqa: RUF001 - as shown
@@ -91,22 +91,22 @@ def test_a_line_tells_prices_window_plan_and_marks(panel: Panel) -> None:
     assert "26,000" not in line
 
 
-def test_after_an_answer_each_line_tells_how_many_more_are_left(
+def test_after_an_answer_each_line_estimates_the_answers_left(
     panel: Panel, account: Standin
 ) -> None:
     account.switch(answer="word " * 1_000)
     answer = panel.session.ask(panel.session.build_request(HI))
     assert answer.neurons is not None
     left = (10_000 - answer.neurons) / answer.neurons
-    told = line_of(panel, "gemma-4-26b-a4b-it").partition("about ")[2].split()[0]
-    assert float(told.replace(",", "")) == pytest.approx(left, rel=0.06)
-    assert f"about {told} more answers like your last one today" in panel.models.detail.value
+    count = line_of(panel, "gemma-4-26b-a4b-it").partition("about ")[2].split()[0]
+    assert float(count.replace(",", "")) == pytest.approx(left, rel=0.06)
+    assert f"about {count} more answers like your last one today" in panel.models.detail.value
     panel.session.accounting.ledger.budgets.set("day", 0)
     panel.refresh()
     assert "none" in line_of(panel, "gemma-4-26b-a4b-it")
 
 
-def test_the_list_is_updated_on_demand_only(panel: Panel, account: Standin) -> None:
+def test_the_list_is_updated_only_on_demand(panel: Panel, account: Standin) -> None:
     assert account.requests == ()
     assert "Built-in list from" in panel.models.message.value
     panel.models.update_button.click()
@@ -114,12 +114,12 @@ def test_the_list_is_updated_on_demand_only(panel: Panel, account: Standin) -> N
     assert any("models/search" in request.path for request in account.requests)
 
 
-def test_an_update_that_fails_says_why(fresh: Panel) -> None:
-    fresh.models.update_button.click()
-    assert "No Cloudflare account is set" in fresh.models.message.value
+def test_a_failed_update_shows_the_reason(empty_panel: Panel) -> None:
+    empty_panel.models.update_button.click()
+    assert "No Cloudflare account is set" in empty_panel.models.message.value
 
 
-def test_names_from_elsewhere_stay_text_and_retirement_is_told(
+def test_model_names_are_escaped_and_retirement_is_shown(
     session: Session, sent: list[str]
 ) -> None:
     hostile = Model(

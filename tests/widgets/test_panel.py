@@ -1,4 +1,4 @@
-"""The whole panel: several panels stay in sync, and a closed panel leaves no widgets."""
+"""The whole panel: panels stay in sync, and closed panels leave no widgets."""
 
 import gc
 import threading
@@ -30,7 +30,7 @@ day = 50
 WIDGETS = "application/vnd.jupyter.widget-view+json"
 
 
-def test_all_panels_of_a_session_are_in_step(session: Session, sent: list[str]) -> None:
+def test_all_panels_of_a_session_stay_in_sync(session: Session, sent: list[str]) -> None:
     first, second = Panel(session), Panel(session)
     names = [name for _, name in first.models.model_list.options]
     enter(first.models.model_list, index=names.index("@cf/openai/gpt-oss-20b"))
@@ -43,7 +43,7 @@ def test_all_panels_of_a_session_are_in_step(session: Session, sent: list[str]) 
     second.close()
 
 
-def test_only_what_differs_is_sent(panel: Panel, sent: list[str]) -> None:
+def test_only_changed_state_is_sent(panel: Panel, sent: list[str]) -> None:
     before = len(sent)
     panel.refresh()
     panel.session.observers.notify()
@@ -54,20 +54,20 @@ def widget_count() -> int:
     return len(Widget.get_manager_state()["state"])
 
 
-def test_a_hundred_panels_made_and_closed_leave_nothing(session: Session, sent: list[str]) -> None:
+def test_closed_panels_leave_no_widgets_or_threads(session: Session, sent: list[str]) -> None:
     Panel(session).close()  # creates what all panels share
     widgets, threads = widget_count(), threading.active_count()
-    gone = []
+    references = []
     for _ in range(100):
         panel = Panel(session)
-        gone.append(weakref.ref(panel))
+        references.append(weakref.ref(panel))
         panel.close()
         panel.close()
     del panel
     gc.collect()
     assert widget_count() == widgets
     assert not session.resources
-    assert [ref for ref in gone if ref() is not None] == []
+    assert [ref for ref in references if ref() is not None] == []
     assert Told().until(lambda: not watching_threads())
     assert threading.active_count() <= threads
     opened = sum('"comm_open"' in message for message in sent)
@@ -93,19 +93,19 @@ def test_the_command_shows_the_same_panel_until_it_is_closed(
     assert Told().until(lambda: not watching_threads()), "a panel still watches"
 
 
-def test_where_no_widgets_are_shown_it_is_text(session: Session, account: Standin) -> None:
+def test_the_panel_is_text_without_widget_support(session: Session, account: Standin) -> None:
     session.settings.temperature = 0.5
-    told = str(run("panel", [], create_shell_frontend(session), "cfai"))
-    assert f"…{account.account_id[-4:]}, from the environment" in told
-    assert "@cf/google/gemma-4-26b-a4b-it" in told
-    assert "0 of 10,000 neurons used (0 billed, 0 estimated), 0 reserved" in told
-    assert "00:00 UTC" in told
-    assert account.token not in told
-    assert account.account_id not in told
+    text = str(run("panel", [], create_shell_frontend(session), "cfai"))
+    assert f"…{account.account_id[-4:]}, from the environment" in text
+    assert "@cf/google/gemma-4-26b-a4b-it" in text
+    assert "0 of 10,000 neurons used (0 billed, 0 estimated), 0 reserved" in text
+    assert "00:00 UTC" in text
+    assert account.token not in text
+    assert account.account_id not in text
     assert not session.resources
 
 
-def test_the_text_tells_of_no_account_and_of_a_local_model(home: Path) -> None:
+def test_the_text_reports_a_missing_account_and_a_local_model(home: Path) -> None:
     session = Session(Cfai(), home, environ={})
     assert "No Cloudflare account is set" in str(
         run("panel", [], create_shell_frontend(session), "cfai")
@@ -115,24 +115,24 @@ def test_the_text_tells_of_no_account_and_of_a_local_model(home: Path) -> None:
     session.close()
 
 
-def test_panel_is_on_the_door(own_session: None, sent: list[str]) -> None:
+def test_the_package_exports_the_panel(own_session: None, sent: list[str]) -> None:
     panel = cfai_magics.panel()
     assert cfai_magics.panel() is panel
     panel.close()
 
 
-def test_a_fault_of_the_ledger_is_told_in_the_panel(
+def test_a_ledger_error_is_shown_in_the_panel(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel.session.accounting.ledger.close()
-    panel.session.accounting.ledger.path.write_bytes(b"no database" * 100)
+    panel.session.accounting.ledger.path.write_bytes(b"not a database" * 100)
     for end in ("-wal", "-shm"):
         panel.session.home.joinpath(f"ledger.sqlite{end}").unlink(missing_ok=True)
     panel.refresh()
     assert "can&#x27;t be used" in panel.usage.gauge.value
 
 
-def test_what_a_course_holds_is_shown_and_not_loosened(
+def test_settings_locked_by_a_course_cannot_be_changed(
     account: Standin, home: Path, tmp_path: Path, sent: list[str]
 ) -> None:
     (tmp_path / "cfai.toml").write_text(COURSE)
@@ -144,16 +144,16 @@ def test_what_a_course_holds_is_shown_and_not_loosened(
     assert panel.models.model_list.value == "@cf/openai/gpt-oss-20b"
     assert names[0] != "@cf/openai/gpt-oss-20b"
     assert "cfai.toml allows only" in panel.models.message.value
-    enter(panel.defaults.system, value="Do as I say.")
+    enter(panel.defaults.system, value="Give full solutions.")
     assert panel.defaults.system.value == "Hints only."
-    assert "cfai.toml locks" in panel.defaults.message.value
+    assert "and locks it" in panel.defaults.message.value
     assert "of 50 neurons" in panel.usage.gauge.value
     assert panel.usage.budget_input.value == ""
-    assert "budget for a day: 0 of 50" in panel.usage.other_limits.value
+    assert "The daily budget in cfai.toml: 0 of 50" in panel.usage.other_limits.value
     session.close()
 
 
-def test_another_server_is_told_instead_of_an_account(
+def test_another_server_is_shown_instead_of_an_account(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel.session.settings.base_url = "http://127.0.0.1:9090/v1"

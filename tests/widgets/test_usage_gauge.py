@@ -37,7 +37,7 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 @pytest.mark.parametrize(
-    ("standing", "level", "words"),
+    ("day_usage", "level", "words"),
     [
         (day(79.9), "green", "80 %"),
         (day(70, 10), "amber", "running low"),
@@ -47,41 +47,43 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         (DayUsage(1, 0, 0, 100, 1, is_closed=True), "red", "quota used up at Cloudflare"),
     ],
 )
-def test_the_level_is_told_in_colour_and_words(standing: DayUsage, level: str, words: str) -> None:
-    shown = render_gauge(GaugeState(standing), NOW)
-    assert f"cfai-gauge cfai-{level}" in shown
-    assert words in shown
+def test_the_level_is_shown_by_color_and_words(
+    day_usage: DayUsage, level: str, words: str
+) -> None:
+    html = render_gauge(GaugeState(day_usage), NOW)
+    assert f"cfai-gauge cfai-{level}" in html
+    assert words in html
 
 
-def test_billed_estimated_running_and_reserved_are_told_apart_and_never_twice() -> None:
-    reading = GaugeState(day(40, 10, 30), (ActiveCall("m", Usage(1, 5, 0, 12.0, "estimated")),))
-    assert (reading.used, reading.reserved) == (62, 18)
-    shown = render_gauge(reading, NOW)
-    widths = dict(re.findall(r'cfai-part cfai-(\w+)" style="width: ([\d.]+)%', shown))
+def test_each_part_of_the_usage_is_counted_once() -> None:
+    state = GaugeState(day(40, 10, 30), (ActiveCall("m", Usage(1, 5, 0, 12.0, "estimated")),))
+    assert (state.used, state.reserved) == (62, 18)
+    html = render_gauge(state, NOW)
+    widths = dict(re.findall(r'cfai-part cfai-(\w+)" style="width: ([\d.]+)%', html))
     assert widths == {
         "billed": "40.00",
         "estimated": "10.00",
         "running": "12.00",
         "reserved": "18.00",
     }
-    assert 'aria-valuetext="62.0 of 100 neurons, 62 %"' in shown
-    assert "left <b>20.0</b>" in shown
+    assert 'aria-valuetext="62.0 of 100 neurons, 62 %"' in html
+    assert "left <b>20.0</b>" in html
 
 
-def test_a_bar_is_never_fuller_than_full() -> None:
-    shown = render_gauge(GaugeState(day(90, 60, 50)), NOW)
-    widths = [float(width) for width in re.findall(r"width: ([\d.]+)%", shown)]
+def test_the_parts_of_the_bar_sum_to_at_most_100_percent() -> None:
+    html = render_gauge(GaugeState(day(90, 60, 50)), NOW)
+    widths = [float(width) for width in re.findall(r"width: ([\d.]+)%", html)]
     assert sum(widths) == pytest.approx(100, abs=0.1)
-    assert 'aria-valuenow="100.0"' in shown
+    assert 'aria-valuenow="100.0"' in html
 
 
-def test_a_call_that_used_more_than_reserved_leaves_nothing_reserved() -> None:
-    reading = GaugeState(day(0, 0, 5), (ActiveCall("m", Usage(neurons=9.0)), ActiveCall("n")))
-    assert (reading.in_flight, reading.reserved) == (9.0, 0.0)
+def test_a_call_above_its_reservation_leaves_nothing_reserved() -> None:
+    state = GaugeState(day(0, 0, 5), (ActiveCall("m", Usage(neurons=9.0)), ActiveCall("n")))
+    assert (state.in_flight, state.reserved) == (9.0, 0.0)
 
 
 @pytest.mark.parametrize(
-    ("zone", "told"),
+    ("zone", "expected"),
     [
         ("Europe/Berlin", "00:00 UTC (01:00 CET, local time), in 4 h 0 min"),
         ("America/New_York", "00:00 UTC (19:00 EST, local time)"),
@@ -89,20 +91,20 @@ def test_a_call_that_used_more_than_reserved_leaves_nothing_reserved() -> None:
     ],
     indirect=["zone"],
 )
-def test_the_clock_tells_utc_and_local_time(zone: None, told: str) -> None:
-    assert told in format_reset_time(day(1), NOW)
+def test_the_reset_time_is_shown_in_utc_and_local_time(zone: None, expected: str) -> None:
+    assert expected in format_reset_time(day(1), NOW)
 
 
-def test_models_of_today_stand_in_a_table_as_text() -> None:
+def test_the_model_table_escapes_model_names() -> None:
     total = Total("@cf/x/<b>bold</b>", 2, 1_000, 2_000, 3.25, 1.0, 0.0)
-    shown = render_model_table([total])
-    assert "<b>bold" not in shown
-    assert "1,000 → 2,000" in shown
+    html = render_model_table([total])
+    assert "<b>bold" not in html
+    assert "1,000 → 2,000" in html
     assert render_model_table([]) == ""
 
 
-def test_cloudflares_own_figure_stands_beside_the_ledgers() -> None:
+def test_the_account_usage_from_cloudflare_is_shown() -> None:
     assert "Cloudflare" not in render_gauge(GaugeState(day(1)), NOW)
     figure = AccountFigure(3_500, datetime(2026, 11, 25, 14, 5, tzinfo=UTC).timestamp())
-    shown = render_gauge(GaugeState(replace(day(1), account=figure)), NOW)
-    assert "figure for the whole account: 3,500 at 14:05 UTC." in shown
+    html = render_gauge(GaugeState(replace(day(1), account=figure)), NOW)
+    assert "figure for the whole account: 3,500 at 14:05 UTC." in html

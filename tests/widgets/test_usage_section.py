@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 
 
-def test_the_counter_runs_while_an_answer_comes_and_ends_as_billed(
+def test_the_gauge_counts_while_streaming_and_ends_as_billed(
     panel: Panel, account: Standin
 ) -> None:
     account.switch(answer="word " * 60, tokens_per_second=100)
@@ -27,7 +27,7 @@ def test_the_counter_runs_while_an_answer_comes_and_ends_as_billed(
     assert "gemma-4-26b-a4b-it" in panel.usage.model_table.value
 
 
-def test_a_budget_entered_here_stops_calls_and_one_set_elsewhere_shows(panel: Panel) -> None:
+def test_an_entered_budget_applies_and_other_budgets_are_shown(panel: Panel) -> None:
     enter(panel.usage.budget_input, value="2,500")
     assert panel.session.day_usage().limit == 2_500
     assert "of 2,500 neurons" in panel.usage.gauge.value
@@ -40,15 +40,13 @@ def test_a_budget_entered_here_stops_calls_and_one_set_elsewhere_shows(panel: Pa
     assert panel.session.day_usage().limit == 10_000
 
 
-def test_a_budget_that_is_none_is_refused_with_a_reason(panel: Panel) -> None:
+def test_an_invalid_budget_is_rejected_with_a_reason(panel: Panel) -> None:
     enter(panel.usage.budget_input, value="lots")
     assert "is not a number of neurons" in panel.usage.message.value
     assert panel.usage.budget_input.value == ""
 
 
-def test_a_day_that_cloudflare_closed_is_red_and_can_be_opened_again(
-    panel: Panel, account: Standin
-) -> None:
+def test_a_used_up_quota_is_red_and_can_be_reopened(panel: Panel, account: Standin) -> None:
     account.switch(error=Fault.of(4006))
     with pytest.raises(DailyQuotaError):
         panel.session.ask(panel.session.build_request(HI))
@@ -59,22 +57,22 @@ def test_a_day_that_cloudflare_closed_is_red_and_can_be_opened_again(
     assert panel.usage.reopen_button.layout.display == "none"
 
 
-def test_what_another_kernel_reserves_shows_within_two_seconds(panel: Panel) -> None:
+def test_reservations_of_another_kernel_are_shown(panel: Panel) -> None:
     other = Ledger(panel.session.home)
-    place = CallContext(panel.session.backend.billing_account())
-    seen: list[str] = []
-    panel.usage.gauge.observe(lambda change: seen.append(change["new"]), "value")
-    other.reserve(place, "m", "Text Generation", lambda _limits, _closed: 5.0)
+    context = CallContext(panel.session.backend.billing_account())
+    shown: list[str] = []
+    panel.usage.gauge.observe(lambda change: shown.append(change["new"]), "value")
+    other.reserve(context, "m", "Text Generation", lambda _limits, _closed: 5.0)
     from tests.session.test_observers import Told
 
-    assert Told().until(lambda: any("reserved <b>5.0</b>" in value for value in seen))
+    assert Told().until(lambda: any("reserved <b>5.0</b>" in value for value in shown))
     other.close()
 
 
-def test_answers_from_this_machine_are_told_to_cost_nothing(panel: Panel) -> None:
+def test_answers_of_the_local_model_use_no_neurons(panel: Panel) -> None:
     panel.session.settings.local = "small"
     assert "uses no neurons" in panel.usage.gauge.value
 
 
-def test_without_an_account_nothing_is_counted(fresh: Panel) -> None:
-    assert "Add an account" in fresh.usage.gauge.value
+def test_without_an_account_the_gauge_asks_for_one(empty_panel: Panel) -> None:
+    assert "Add an account" in empty_panel.usage.gauge.value
