@@ -3,14 +3,14 @@ import jupyter from '@jupyter/eslint-plugin';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-/** Imports go down only: a folder of src/ knows the files beside it and the base files. */
+/** A folder of src/ can import its own files and the base files in src/, not other folders. */
 const floors = groups => ({
   'no-restricted-imports': [
     'error',
     {
       patterns: groups.map(group => ({
         group: [group],
-        message: 'Imports go down only: move what both need into a base file.'
+        message: 'Move the shared code into a base file in src/.'
       }))
     }
   ]
@@ -32,7 +32,7 @@ export default defineConfig([
     },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
-      // Lumino's signals take a method and its object: connect(this._onChanged, this).
+      // Lumino signals take a method and its object: connect(this._onChanged, this).
       '@typescript-eslint/unbound-method': 'off',
       curly: 'error',
       eqeqeq: 'error',

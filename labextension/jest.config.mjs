@@ -1,4 +1,4 @@
-// Pure files only: what a person sees is tested in a real browser, see tests/browser.
+// Only code without a DOM; tests/browser tests the user interface in a real browser.
 export default {
   roots: ['<rootDir>/src'],
   testEnvironment: 'node',

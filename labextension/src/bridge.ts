@@ -9,27 +9,27 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import { FromKernel, IQuestions, IState, read, VERSION } from './protocol';
 
-/** What a bridge needs of a comm. */
+/** The part of a comm that a bridge uses. */
 export interface IComm {
   send(data: PartialJSONObject): unknown;
 }
 
-/** The kernel understood, and would not. */
+/** The kernel refused a request, or the connection to it has ended. */
 export class Refused extends Error {}
 
-/** This page's end of the comm with one kernel: the state as it was told last, and questions. */
+/** The page side of the comm with one kernel: the last received state, and requests. */
 export class Bridge implements IDisposable {
   constructor(
     private readonly _comm: IComm,
     private readonly _warn: (line: string) => void
   ) {}
 
-  /** Whenever the state is another, and at the end. */
+  /** Emitted when the state changes, and on disposal. */
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
-  /** What the kernel told last; null before it did. */
+  /** The last received state; null before the first one. */
   get state(): IState | null {
     return this._state;
   }
@@ -38,32 +38,32 @@ export class Bridge implements IDisposable {
     return this._isDisposed;
   }
 
-  /** Ask the kernel to tell its state, now and whenever it changes. */
+  /** Request the state of the kernel, now and after each change. */
   greet(): void {
     this._comm.send({ version: VERSION, type: 'hello' });
   }
 
-  /** Ask a question; Refused where the kernel would not, or is gone. */
+  /** Send a request; rejects with Refused if the kernel refuses it or disconnects. */
   ask<T extends keyof IQuestions>(
     type: T,
     asks: IQuestions[T]['asks']
   ): Promise<IQuestions[T]['tells']> {
     const id = UUID.uuid4();
-    const answer = new PromiseDelegate<IQuestions[T]['tells']>();
-    this._asked.set(id, answer);
+    const reply = new PromiseDelegate<IQuestions[T]['tells']>();
+    this._pending.set(id, reply);
     this._comm.send({ ...asks, version: VERSION, type, id });
-    return answer.promise;
+    return reply.promise;
   }
 
-  /** Take in what came over the comm; all pages get the answers to all of them. */
+  /** Handle a message of the comm. Each page receives the replies to all pages. */
   receive(data: PartialJSONValue | undefined): void {
     const message = read(data);
     if (message !== null) {
-      this._take(message);
+      this._handle(message);
     } else if (!this._warned) {
       this._warned = true;
       this._warn(
-        `cfai-magics: what the kernel tells is not of version ${VERSION}: it is ignored. Install the same cfai-magics for JupyterLab and for the kernel.`
+        `cfai-magics: ignored a kernel message that does not follow protocol version ${VERSION}. Install the same version of cfai-magics for JupyterLab and for the kernel.`
       );
     }
   }
@@ -74,30 +74,34 @@ export class Bridge implements IDisposable {
     }
     this._isDisposed = true;
     this._state = null;
-    this._asked.forEach(answer =>
-      answer.reject(new Refused('The kernel is gone'))
+    this._pending.forEach(reply =>
+      reply.reject(
+        new Refused(
+          'The kernel has stopped or unloaded cfai_magics. Run %load_ext cfai_magics, then try again.'
+        )
+      )
     );
-    this._asked.clear();
+    this._pending.clear();
     this._changed.emit();
     Signal.clearData(this);
   }
 
-  private _take(message: FromKernel): void {
+  private _handle(message: FromKernel): void {
     if (message.type === 'state') {
       this._state = message;
       this._changed.emit();
     } else if (message.type !== 'hello') {
-      const answer = this._asked.get(message.id);
-      this._asked.delete(message.id);
+      const reply = this._pending.get(message.id);
+      this._pending.delete(message.id);
       if (message.type === 'refused') {
-        answer?.reject(new Refused(message.why));
+        reply?.reject(new Refused(message.why));
       } else {
-        answer?.resolve(message);
+        reply?.resolve(message);
       }
     }
   }
 
-  private readonly _asked = new Map<string, PromiseDelegate<object>>();
+  private readonly _pending = new Map<string, PromiseDelegate<object>>();
   private readonly _changed = new Signal<this, void>(this);
   private _isDisposed = false;
   private _state: IState | null = null;

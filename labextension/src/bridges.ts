@@ -7,18 +7,18 @@ import { Bridge } from './bridge';
 
 /** The bridges of all notebooks that are open in this page. */
 export interface IBridges {
-  /** The bridge of a notebook's kernel; null where that has not loaded the extension. */
+  /** Return the bridge of a notebook's kernel; null if it has not loaded the extension. */
   of(session: ISessionContext): Bridge | null;
-  /** Whenever a kernel gets a bridge or loses it. */
+  /** Emitted when a kernel gets or loses its bridge. */
   readonly changed: ISignal<IBridges, void>;
 }
 
 export const IBridges = new Token<IBridges>(
   'cfai-magics:IBridges',
-  'What the kernels of open notebooks tell of neurons and models.'
+  'Provides the usage and the models of the kernels of open notebooks.'
 );
 
-/** Follows a notebook, or one after the other: its bridge, and what that tells. */
+/** Tracks the bridge of a notebook and its state; the notebook can change. */
 export class Follower {
   constructor(
     private readonly _bridges: IBridges,
@@ -28,7 +28,7 @@ export class Follower {
     this.follow();
   }
 
-  /** Whenever the bridge is another, or what it tells. */
+  /** Emitted when the bridge or its state changes. */
   get changed(): ISignal<this, void> {
     return this._changed;
   }
@@ -37,25 +37,25 @@ export class Follower {
     return this._bridge;
   }
 
-  /** Look which bridge it is now. */
+  /** Update the bridge. */
   follow(): void {
     const session = this._session();
     const bridge = session && this._bridges.of(session);
     if (bridge !== this._bridge) {
-      this._bridge?.changed.disconnect(this._tell, this);
+      this._bridge?.changed.disconnect(this._emitChanged, this);
       this._bridge = bridge;
-      bridge?.changed.connect(this._tell, this);
+      bridge?.changed.connect(this._emitChanged, this);
     }
-    this._tell();
+    this._emitChanged();
   }
 
   dispose(): void {
     this._bridges.changed.disconnect(this.follow, this);
-    this._bridge?.changed.disconnect(this._tell, this);
+    this._bridge?.changed.disconnect(this._emitChanged, this);
     Signal.clearData(this);
   }
 
-  private _tell(): void {
+  private _emitChanged(): void {
     this._changed.emit();
   }
 
@@ -63,7 +63,7 @@ export class Follower {
   private readonly _changed = new Signal<this, void>(this);
 }
 
-/** Follow the notebook in front. */
+/** Return a follower of the current notebook. */
 export function followCurrent(
   tracker: INotebookTracker,
   bridges: IBridges

@@ -4,17 +4,17 @@ export type Level = 'green' | 'amber' | 'red';
 
 const AMBER = 0.8;
 
-/** What is used of the day at this moment, running calls included. */
+/** Return the neurons used today, including running calls. */
 export function used({ billed, estimated, running }: IDay): number {
   return billed + estimated + running;
 }
 
-/** What is neither used nor held back. */
+/** Return the remaining neurons: limit − used − reserved, at least 0. */
 export function left(day: IDay): number {
   return Math.max(0, day.limit - used(day) - day.reserved);
 }
 
-/** Green, amber from 80 % on, red when all is used. */
+/** Return the level: green, amber from 80 %, or red if the limit or the quota is used up. */
 export function level(day: IDay): Level {
   const share = day.limit > 0 ? used(day) / day.limit : 1;
   if (day.closed || share >= 1) {

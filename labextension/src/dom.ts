@@ -1,25 +1,25 @@
-/** Make an element with a class and children; texts go in as texts, never as HTML. */
+/** Create an element with a class and children; strings become text nodes, never HTML. */
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   className: string,
   ...children: (Node | string)[]
 ): HTMLElementTagNameMap[K] {
-  const made = document.createElement(tag);
+  const node = document.createElement(tag);
   if (className) {
-    made.className = className;
+    node.className = className;
   }
-  made.append(...children);
-  return made;
+  node.append(...children);
+  return node;
 }
 
-/** Make a button that does something. */
+/** Create a button with a click handler. */
 export function button(
   className: string,
   label: string,
   onClick: () => void
 ): HTMLButtonElement {
-  const made = element('button', className, label);
-  made.type = 'button';
-  made.addEventListener('click', onClick);
-  return made;
+  const node = element('button', className, label);
+  node.type = 'button';
+  node.addEventListener('click', onClick);
+  return node;
 }

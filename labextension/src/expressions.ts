@@ -1,35 +1,35 @@
-/** A stretch of text, braces included. */
+/** A range of a text, including the braces. */
 export interface IRange {
   readonly from: number;
   readonly to: number;
 }
 
-// Beyond, neither the kernel nor this looks for an end.
+// The limits of the kernel: longer or more deeply nested text is not evaluated.
 const LONGEST = 2000;
 const DEEPEST = 20;
 const OPENING = /\{\{+/g;
-// A string may hold braces; all else that is no brace is passed over.
+// Strings can contain braces, so they are one token; other text without braces is skipped.
 const TOKEN =
   /"{3}[^]*?"{3}|'{3}[^]*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[^{}'"]+|[^]/g;
-// What the kernel leaves as typed: nothing, or bare numbers as in LaTeX's x^{{12}}.
+// The kernel does not evaluate empty braces or plain numbers, as in LaTeX's x^{{12}}.
 const PLAIN = /^[\s\d.,]*$/;
 
-/** Find the `{{expression}}`s of a prompt, as the kernel does: of a run of braces, the inner two. */
+/** Find the `{{expression}}`s of a prompt like the kernel: in `{{{x}}}`, the inner braces count. */
 export function expressions(prompt: string): IRange[] {
-  const found: IRange[] = [];
-  let taken = 0;
+  const ranges: IRange[] = [];
+  let end = 0;
   for (const { 0: braces, index } of prompt.matchAll(OPENING)) {
     const inside = index + braces.length;
-    const to = index < taken ? 0 : endOf(prompt, inside);
+    const to = index < end ? 0 : endOf(prompt, inside);
     if (to > 0 && !PLAIN.test(prompt.slice(inside, to - 2))) {
-      found.push({ from: inside - 2, to });
-      taken = to;
+      ranges.push({ from: inside - 2, to });
+      end = to;
     }
   }
-  return found;
+  return ranges;
 }
 
-/** Where the braces end whose inside begins here; 0 where they do not. */
+/** Return the end of the expression whose text starts at `inside`; 0 if it is not closed. */
 function endOf(prompt: string, inside: number): number {
   let depth = 2;
   for (const { 0: token, index } of prompt

@@ -1,4 +1,4 @@
-/** A number of neurons with as many digits as matter, as the kernel writes it. */
+/** Format a number of neurons with its significant digits, like the kernel. */
 export function neurons(amount: number): string {
   if (amount === 0 || amount >= 100) {
     return whole(amount);
@@ -8,12 +8,12 @@ export function neurons(amount: number): string {
     : String(Number(amount.toPrecision(2)));
 }
 
-/** A number without its fraction. */
+/** Format a number without its fraction. */
 export function whole(amount: number): string {
   return Math.round(amount).toLocaleString('en-US');
 }
 
-/** A moment, in seconds since 1970, as a clock shows it; here, or in a time zone. */
+/** Format seconds since 1970 as hours and minutes, in local time or in a time zone. */
 export function clock(moment: number, timeZone?: string): string {
   return new Date(moment * 1000).toLocaleTimeString('en-GB', {
     hour: '2-digit',
@@ -22,7 +22,7 @@ export function clock(moment: number, timeZone?: string): string {
   });
 }
 
-/** The last part of a model's name: what people type. */
+/** Return the last part of a model name, which users type. */
 export function short(model: string): string {
   return model.slice(model.lastIndexOf('/') + 1);
 }

@@ -1,6 +1,6 @@
 import { Notebook } from '@jupyterlab/notebook';
 
-/** Put a code cell into the notebook, and the cursor into its text. */
+/** Insert a code cell and place the cursor in its text. */
 export async function insertCell(
   notebook: Notebook,
   index: number,
@@ -10,7 +10,7 @@ export async function insertCell(
   notebook.model?.sharedModel.insertCell(index, {
     cell_type: 'code',
     source,
-    // As Lab's own new cells: without it the notebook counts as not trusted.
+    // JupyterLab does the same for new cells; otherwise the notebook is no longer trusted.
     metadata: { trusted: true }
   });
   notebook.deselectAll();

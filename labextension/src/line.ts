@@ -1,17 +1,17 @@
-/** A stretch of the line that is coloured alike. */
+/** A token of the first line, for highlighting. */
 export interface IPiece {
   readonly name: 'Magic' | 'Flag' | 'Value' | 'Number';
   readonly from: number;
   readonly to: number;
 }
 
-// As the kernel cuts the line: a quote counts only where a word, or the value behind a =, begins.
+// Like the kernel: a quote counts only at the start of a word or of a value after "=".
 const WORD =
   /--[\w-]+(?==)|(?:[^\s"'=]+=|=)?(["'])(?:\\\1|(?!\1).)*\1(?!\S)|\S+/g;
 const FLAG = /^--?[A-Za-z][\w-]*$/;
 const NUMBER = /^=?-?(?:\d+\.?\d*|\.\d+)$/;
 
-/** Cut the first line of a question into the magic, its flags and their values. */
+/** Split the first line of a %%cfai cell into the magic, its flags and their values. */
 export function pieces(line: string): IPiece[] {
   return [...line.matchAll(WORD)].map(({ 0: word, index }) => ({
     name: index === 0 ? 'Magic' : nameOf(word),
@@ -20,7 +20,7 @@ export function pieces(line: string): IPiece[] {
   }));
 }
 
-/** Whether the line says that the text below goes out without anything filled in. */
+/** Return true if the line has --raw, so that {{…}} is not evaluated. */
 export function isRaw(line: string): boolean {
   return pieces(line).some(
     ({ name, from, to }) => name === 'Flag' && line.slice(from, to) === '--raw'
@@ -36,7 +36,7 @@ function nameOf(word: string): IPiece['name'] {
 
 const SPLIT = /([^\s"'=]+=)?(["'])((?:\\\2|(?!\2).)*)\2(?!\S)|(\S+)/g;
 
-/** Cut a line into words as the kernel does: quoted ones are whole, and without their quotes. */
+/** Split a line into words like the kernel: quotes group words and are removed. */
 export function words(line: string): string[] {
   return [...line.matchAll(SPLIT)].map(
     ([, key = '', quote, quoted, plain]) =>

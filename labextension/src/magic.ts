@@ -1,12 +1,12 @@
 const FIRST_LINE = /^%%cfai(?=\s|$)/;
 const COMMAND = /^\s*%cfai(?=\s|$)/;
 
-/** Whether the source of a cell is a question: its first line begins with `%%cfai`. */
+/** Return true for a prompt cell: its first line starts with `%%cfai`. */
 export function isQuestion(source: string): boolean {
   return FIRST_LINE.test(source);
 }
 
-/** Whether the source of a cell is ours: a question, or a `%cfai` command. */
+/** Return true for a `%%cfai` cell or a `%cfai` command. */
 export function isOurs(source: string): boolean {
   return isQuestion(source) || COMMAND.test(source);
 }

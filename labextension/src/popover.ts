@@ -2,24 +2,24 @@ import { Widget } from '@lumino/widgets';
 
 const GAP = 4; // px
 
-/** What opens at a button and closes with Escape, a click elsewhere, or the focus going away. */
+/** A popover at a button; it closes on Escape, a click outside, or loss of focus. */
 export class Popover extends Widget {
   constructor(
     protected readonly anchor: HTMLElement,
     label: string
   ) {
     super();
-    // Colours and fonts of Lab hold within this class only.
+    // JupyterLab's colors and fonts apply only inside this class.
     this.addClass('jp-ThemedContainer');
     this.addClass('jp-CfaiPopover');
     this.node.setAttribute('role', 'dialog');
     this.node.setAttribute('aria-label', label);
     this.node.tabIndex = -1;
-    // Else keys would be the notebook's.
+    // Keys must not trigger the notebook's shortcuts.
     this.node.setAttribute('data-lm-suppress-shortcuts', 'true');
   }
 
-  /** Show it, with the focus in it. */
+  /** Show the popover and move the focus into it. */
   open(): void {
     Widget.attach(this, document.body);
     this.anchor.setAttribute('aria-expanded', 'true');
@@ -31,7 +31,7 @@ export class Popover extends Widget {
     this.node.focus();
   }
 
-  /** Put it above its button, or below where there is more room. */
+  /** Place the popover above or below its button, on the side with more room. */
   place(): void {
     const at = this.anchor.getBoundingClientRect();
     const { style } = this.node;
@@ -40,8 +40,8 @@ export class Popover extends Widget {
     style.maxHeight = `${room - 2 * GAP}px`;
     style.top = above ? '' : `${at.bottom + GAP}px`;
     style.bottom = above ? `${window.innerHeight - at.top + GAP}px` : '';
-    const most = window.innerWidth - this.node.offsetWidth - GAP;
-    style.left = `${Math.max(GAP, Math.min(at.left, most))}px`;
+    const maxLeft = window.innerWidth - this.node.offsetWidth - GAP;
+    style.left = `${Math.max(GAP, Math.min(at.left, maxLeft))}px`;
   }
 
   handleEvent(event: Event): void {

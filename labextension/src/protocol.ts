@@ -1,10 +1,10 @@
 import { PartialJSONObject, PartialJSONValue } from '@lumino/coreutils';
 
-/** The name of the comm, and its id: see cfai_magics/frontends/lab_comm.py, the other end. */
+/** The name and id of the comm; the kernel side is cfai_magics/frontends/lab_comm.py. */
 export const TARGET = 'cfai-magics';
 export const VERSION = 1;
 
-/** Where a day stands, in neurons; the four parts never overlap. */
+/** Today's usage in neurons; billed, estimated, running and reserved never overlap. */
 export interface IDay {
   readonly billed: number;
   readonly estimated: number;
@@ -12,9 +12,9 @@ export interface IDay {
   readonly reserved: number;
   readonly limit: number;
   readonly closed: boolean;
-  /** In seconds since 1970, as all times here. */
+  /** In seconds since 1970, like all times in messages. */
   readonly resets: number;
-  /** What Cloudflare itself counted, where it was asked today. */
+  /** Cloudflare's figure for the account; null if it was not requested today. */
   readonly account: { readonly neurons: number; readonly told: number } | null;
 }
 
@@ -40,7 +40,7 @@ export interface IToday {
   }[];
 }
 
-/** A model that chats; prices are neurons for 1,000 tokens, null where unknown. */
+/** A chat model; prices are neurons per 1,000 tokens, null if unknown. */
 export interface IModel {
   readonly name: string;
   readonly in: number | null;
@@ -59,13 +59,13 @@ export interface IEstimate {
   readonly high: number | null;
 }
 
-/** What may be asked of a cell: sizes and a listed model, never its text. */
+/** The estimate request of a cell: text sizes and listed models, never its text. */
 export interface ICellAsks extends PartialJSONObject {
-  /** None for the default. */
+  /** Empty for the default model. */
   models: string[];
-  /** How often each is asked. */
+  /** The number of answers of each model. */
   times: number;
-  /** Characters and bytes of each text that would be sent. */
+  /** Characters and bytes of each text of the request. */
   texts: [number, number][];
   system: boolean;
   images: number;
@@ -73,7 +73,7 @@ export interface ICellAsks extends PartialJSONObject {
   max_neurons: number | null;
 }
 
-/** What can be asked of the kernel, and what it then tells. */
+/** The requests to the kernel, and its replies. */
 export interface IQuestions {
   readonly today: { asks: PartialJSONObject; tells: IToday };
   readonly models: { asks: PartialJSONObject; tells: IModels };
@@ -81,7 +81,7 @@ export interface IQuestions {
   readonly estimate: { asks: ICellAsks; tells: IEstimate };
 }
 
-/** The answer to a question, whose id it bears; its shape is that of the question's type. */
+/** A reply, with the type and the id of its request. */
 export interface IReply {
   readonly type: keyof IQuestions;
   readonly id: string;
@@ -96,7 +96,7 @@ export interface IRefusal {
 export type FromKernel =
   { readonly type: 'hello' } | IState | IReply | IRefusal;
 
-/** The one guard at the entrance: what is no message of this version is null. */
+/** Validate a message; return null if it is not a message of this protocol version. */
 export function read(data: PartialJSONValue | undefined): FromKernel | null {
   if (
     !isObject(data) ||

@@ -1,4 +1,4 @@
-/** The builder puts the text of an imported SVG in the place of the import. */
+/** The builder replaces the import of an SVG file with its text. */
 declare module '*.svg' {
   const text: string;
   export default text;

@@ -49,7 +49,7 @@ def test_axe_finds_nothing_serious(
     meter = page.locator(".jp-CfaiMeter-button")
     if meter.count():  # Notebook 7 has no status bar
         meter.click()
-        expect(page.get_by_role("dialog", name="Neurons today")).to_contain_text("asked today")
+        expect(page.get_by_role("dialog", name="Neurons today")).to_contain_text("No calls today")
         shoot(page, f"meter {theme}")
         assert serious(page) == []
 

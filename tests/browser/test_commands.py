@@ -18,8 +18,8 @@ PLAN = "cfai:estimate-notebook"
 LABELS = {
     INSERT: "Insert a %%cfai cell",
     ABOUT: "Ask about the selection",
-    PANEL: "Show the panel",
-    PLAN: "Estimate this notebook",
+    PANEL: "Open the panel",
+    PLAN: "Estimate the cost of this notebook",
 }
 
 

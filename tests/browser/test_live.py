@@ -51,7 +51,7 @@ def test_finished_sentences_are_told_once_and_in_order(
 
 
 def test_the_region_is_for_those_who_cannot_see(page: Page, notebook: Path) -> None:
-    region = page.get_by_role("log", name="Answers of models")
+    region = page.get_by_role("log", name="Model answers")
     expect(region).to_have_attribute("aria-live", "polite")
     box = region.bounding_box()
     assert box is not None

@@ -15,8 +15,8 @@ const models = ['@cf/google/gemma-4-26b-a4b-it', '@cf/meta/llama-3'].map(
 
 describe('asks', () => {
   it.each(lines.map(({ source, asks }) => [source, asks] as const))(
-    'asks of %j what the contract has',
-    (source, wanted) => expect(asks(source, models)).toEqual(wanted)
+    'builds the request of the contract for %j',
+    (source, expected) => expect(asks(source, models)).toEqual(expected)
   );
 
   it.each([
@@ -28,16 +28,16 @@ describe('asks', () => {
     '%%cfai --raw=yes\nWhy?',
     '%%cfai -m a\nWhy?',
     '%%cfai --max-tokens -5\nWhy?'
-  ])('asks nothing of %j', source => expect(asks(source, models)).toBeNull());
+  ])('returns null for %j', source => expect(asks(source, models)).toBeNull());
 
-  it('lets nothing out that was typed', () => {
+  it('sends no typed text', () => {
     const secret = 'canary';
     const source = `%%cfai -m llama-3 -s ${secret} -c ${secret} -o ${secret} --stop ${secret}\n${secret}`;
     expect(JSON.stringify(asks(source, models))).not.toContain(secret);
     expect(asks(`%%cfai -m ${secret}\nWhy?`, models)).toBeNull();
   });
 
-  it('knows whether the list of models is needed', () => {
+  it('needs the model list only if the line selects a model', () => {
     expect(namesModel('%%cfai -m x\nWhy?')).toBe(true);
     expect(namesModel('%%cfai -s "-m"\n-m x')).toBe(false);
   });
@@ -49,8 +49,10 @@ describe('words', () => {
     [`"a b" 'c "d"' e`, ['a b', 'c "d"', 'e']],
     [`'it\\'s' don't`, ["it's", "don't"]],
     ['k="v w" {"a":1}', ['k=v w', '{"a":1}']],
-    ['"never closed', ['"never', 'closed']]
-  ])('cuts %j into %j', (line, wanted) => expect(words(line)).toEqual(wanted));
+    ['"not closed', ['"not', 'closed']]
+  ])('splits %j into %j', (line, expected) =>
+    expect(words(line)).toEqual(expected)
+  );
 });
 
 describe('hasValues', () => {
@@ -60,5 +62,7 @@ describe('hasValues', () => {
     ['%%cfai --raw\nWhat is in {{df}}?', false],
     ['%%cfai\nx^{{12}} and {one}', false],
     ['%%cfai -s {{df}}\nWhy?', false]
-  ])('of %j is %s', (source, wanted) => expect(hasValues(source)).toBe(wanted));
+  ])('returns the expected result for %j: %s', (source, expected) =>
+    expect(hasValues(source)).toBe(expected)
+  );
 });

@@ -1,6 +1,6 @@
 import { expressions } from '../expressions';
 
-const found = (prompt: string): string[] =>
+const findAll = (prompt: string): string[] =>
   expressions(prompt).map(({ from, to }) => prompt.slice(from, to));
 
 describe('expressions', () => {
@@ -12,8 +12,8 @@ describe('expressions', () => {
     ["{{'{{x}}'}}", ["{{'{{x}}'}}"]],
     ['{{{x}}}', ['{{x}}']],
     ['{{f(\n  x\n)}}', ['{{f(\n  x\n)}}']]
-  ])('finds those of %j', (prompt, wanted) => {
-    expect(found(prompt)).toEqual(wanted);
+  ])('finds the expressions of %j', (prompt, expected) => {
+    expect(findAll(prompt)).toEqual(expected);
   });
 
   it.each([
@@ -29,12 +29,12 @@ describe('expressions', () => {
     'int x[2][2] = {{1, 2}, {3, 4}};',
     '{% raw %}',
     `{{${'x'.repeat(3000)}}}`
-  ])('finds none in %j', prompt => {
-    // A pair that is whole is one to the kernel too, whatever language it was meant in.
-    expect(found(prompt)).toEqual(prompt.includes('{{a}}') ? ['{{a}}'] : []);
+  ])('finds no expression in %j', prompt => {
+    // Complete {{…}} is an expression for the kernel too, also in LaTeX.
+    expect(findAll(prompt)).toEqual(prompt.includes('{{a}}') ? ['{{a}}'] : []);
   });
 
-  it('stays quick with many braces that close nothing', () => {
+  it('finds no expression in many unclosed braces', () => {
     expect(expressions('{{ '.repeat(20_000))).toEqual([]);
   });
 });

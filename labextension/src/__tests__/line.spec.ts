@@ -1,6 +1,6 @@
 import { isRaw, pieces } from '../line';
 
-const cut = (line: string): string[] =>
+const split = (line: string): string[] =>
   pieces(line).map(({ name, from, to }) => `${name} ${line.slice(from, to)}`);
 
 describe('pieces', () => {
@@ -40,13 +40,13 @@ describe('pieces', () => {
       '%%cfai --max-tokens=9',
       ['Magic %%cfai', 'Flag --max-tokens', 'Number =9']
     ]
-  ])('cuts %j', (line, wanted) => {
-    expect(cut(line)).toEqual(wanted);
+  ])('splits %j into tokens', (line, expected) => {
+    expect(split(line)).toEqual(expected);
   });
 });
 
 describe('isRaw', () => {
-  it('knows the flag from a text', () => {
+  it('distinguishes the flag from a quoted value', () => {
     expect(isRaw('%%cfai --raw')).toBe(true);
     expect(isRaw('%%cfai -s "--raw"')).toBe(false);
     expect(isRaw('%%cfai')).toBe(false);

@@ -11,16 +11,16 @@ const trans = {
 } as TranslationBundle;
 
 describe('Sentences', () => {
-  it('tells each when it is finished, once, without the marks of Markdown', () => {
+  it('returns each complete sentence once, without Markdown marks', () => {
     const sentences = new Sentences();
     const text = '# Sky\n\nIt is **blue**. Light of 3.5 kinds! And `why`';
-    const told: string[][] = [];
+    const results: string[][] = [];
     for (let end = 1; end <= text.length; end++) {
-      told.push(sentences.next(text.slice(0, end), false));
+      results.push(sentences.next(text.slice(0, end), false));
     }
-    told.push(sentences.next(text, true));
-    told.push(sentences.next(text, true));
-    expect(told.filter(each => each.length)).toEqual([
+    results.push(sentences.next(text, true));
+    results.push(sentences.next(text, true));
+    expect(results.filter(each => each.length)).toEqual([
       ['Sky'],
       ['It is blue.'],
       ['Light of 3.5 kinds!'],
@@ -28,13 +28,13 @@ describe('Sentences', () => {
     ]);
   });
 
-  it('knows the ends of Chinese sentences, which no space follows', () =>
+  it('splits Chinese sentences, which have no spaces', () =>
     expect(new Sentences().next('天是蓝的。为什么？因为', false)).toEqual([
       '天是蓝的。',
       '为什么？'
     ]));
 
-  it('tells what is another when an answer begins anew', () => {
+  it('returns only the changed part if an answer restarts', () => {
     const sentences = new Sentences();
     expect(sentences.next('One. Two. ', false)).toEqual(['One.', 'Two.']);
     expect(sentences.next('Another. ', false)).toEqual(['Another.']);
@@ -42,14 +42,14 @@ describe('Sentences', () => {
 });
 
 describe('joined', () => {
-  const long = 'Light of all colours is scattered by the air. '.repeat(5);
+  const long = 'Light of all colors is scattered by the air. '.repeat(5);
 
   it.each([
     [['a', 'b'], 'ab'],
     [[long, 'b'], `${long}b`],
     [[`x ${long}`, `${long}b`], `x ${long}b`],
     [[], '']
-  ])('joins %j', (texts, wanted) => expect(joined(texts)).toBe(wanted));
+  ])('joins %j', (texts, expected) => expect(joined(texts)).toBe(expected));
 });
 
 describe('Thresholds', () => {
@@ -64,25 +64,25 @@ describe('Thresholds', () => {
     account: null
   };
 
-  it('tells of 80 and 100 per cent as they are passed, and of nothing else', () => {
+  it('announces only the thresholds of 80 and 100 percent', () => {
     const thresholds = new Thresholds(trans);
-    const told = [10, 79, 80, 90, 100, 120].map(billed =>
+    const lines = [10, 79, 80, 90, 100, 120].map(billed =>
       thresholds.next({ ...day, billed })
     );
-    expect(told).toEqual([
+    expect(lines).toEqual([
       null,
       null,
-      '80 percent of today’s neurons are used: 80.0 of 100',
+      "80 percent of today's neurons are used: 80.0 of 100",
       null,
-      'All of today’s neurons are used: 100 of 100',
+      "All of today's neurons are used: 100 of 100",
       null
     ]);
     expect(thresholds.next(day)).toBeNull();
     expect(thresholds.next({ ...day, closed: true })).toContain(
-      'closed the day'
+      'Cloudflare reports'
     );
   });
 
-  it('does not tell again what was so before', () =>
+  it('does not announce a threshold that was passed before the start', () =>
     expect(new Thresholds(trans).next({ ...day, billed: 85 })).toBeNull());
 });

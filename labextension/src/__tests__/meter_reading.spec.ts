@@ -27,7 +27,7 @@ const state = (changes: Partial<IDay>): IState => ({
 });
 
 describe('the day', () => {
-  it('counts what runs as used, and what is reserved as not left', () => {
+  it('counts running neurons as used, and reserved ones as not left', () => {
     expect(used(day)).toBe(3120);
     expect(left(day)).toBe(6800);
     expect(left({ ...day, limit: 10 })).toBe(0);
@@ -40,8 +40,8 @@ describe('the day', () => {
     [{ running: 6900 }, 'red'],
     [{ closed: true }, 'red'],
     [{ limit: 0 }, 'red']
-  ])('with %j is %s', (changes, wanted) =>
-    expect(level({ ...day, ...changes })).toBe(wanted)
+  ])('with %j has the level %s', (changes, expected) =>
+    expect(level({ ...day, ...changes })).toBe(expected)
   );
 });
 
@@ -50,27 +50,29 @@ describe('reading', () => {
     [{}, '3,120 / 10,000 neurons'],
     [{ billed: 8000 }, '8,120 / 10,000 neurons · running low'],
     [{ billed: 10000 }, '10,120 / 10,000 neurons · used up'],
-    [{ closed: true }, '3,120 / 10,000 neurons · closed by Cloudflare'],
+    [{ closed: true }, '3,120 / 10,000 neurons · quota used up at Cloudflare'],
     [{ billed: 0, estimated: 0.0123, running: 0 }, '0.012 / 10,000 neurons']
-  ])('with %j says %s', (changes, wanted) =>
-    expect(reading(state(changes), trans).text).toBe(wanted)
+  ])('with %j shows %s', (changes, expected) =>
+    expect(reading(state(changes), trans).text).toBe(expected)
   );
 
   it.each([
-    ['local', 'No neurons: on this machine'],
+    ['local', 'No neurons: model on this machine'],
     ['elsewhere', 'No neurons: another server'],
     ['nobody', 'Workers AI: no account'],
-    ['unknown', 'Neurons unknown']
-  ] as const)('without a day, %s, says %s', (payer, text) =>
-    expect(reading({ ...state({}), payer, day: null }, trans)).toEqual({
-      level: 'none',
-      text
-    })
+    ['unknown', 'Workers AI: usage unknown']
+  ] as const)(
+    'without a day and with the billing target %s shows %s',
+    (payer, text) =>
+      expect(reading({ ...state({}), payer, day: null }, trans)).toEqual({
+        level: 'none',
+        text
+      })
   );
 
-  it('tells when the day begins anew', () =>
+  it('shows the time of the daily reset', () =>
     expect(resetClock(day, day.resets - 15125, trans)).toMatch(
-      /^Resets at 00:00 UTC \(\d\d:\d\d here\), in 4 h 12 min\.$/
+      /^Resets at 00:00 UTC \(\d\d:\d\d local time\), in 4 h 12 min\.$/
     ));
 });
 
@@ -81,9 +83,9 @@ describe('numbers and names', () => {
     [3.14159, '3.1'],
     [99.96, '100.0'],
     [3119.6, '3,120']
-  ])('writes %d as %s', (amount, text) => expect(neurons(amount)).toBe(text));
+  ])('formats %d as %s', (amount, text) => expect(neurons(amount)).toBe(text));
 
-  it('drops fractions and authors', () => {
+  it('omits fractions and model authors', () => {
     expect(whole(1234567.8)).toBe('1,234,568');
     expect(short('@cf/meta/llama-3')).toBe('llama-3');
     expect(short('a-name')).toBe('a-name');

@@ -2,7 +2,7 @@ import { ASK_SCHEMA, question, readAsk } from '../palette/cell';
 
 describe('question', () => {
   it.each([
-    ['nothing said: an empty question', {}, '%%cfai\n'],
+    ['an empty prompt by default', {}, '%%cfai\n'],
     ['a prompt', { prompt: 'Why?' }, '%%cfai\nWhy?'],
     [
       'a model',
@@ -10,15 +10,15 @@ describe('question', () => {
       '%%cfai -m @cf/google/gemma-4-26b-a4b-it\n'
     ],
     [
-      'both, with lines, braces and quotes as they are',
+      'a model and an unchanged prompt with lines, braces and quotes',
       { model: 'gemma-4', prompt: "it's {x}\n$y" },
       "%%cfai -m gemma-4\nit's {x}\n$y"
     ]
-  ])('writes %s', (_, ask, source) => {
+  ])('builds a cell with %s', (_, ask, source) => {
     expect(question(ask)).toEqual({ source, cursor: source.length });
   });
 
-  it('quotes what it is about below the question, where the cursor stays', () => {
+  it('appends quoted texts and keeps the cursor after the prompt', () => {
     const quotes = [
       { text: 'x = 1', language: 'python' },
       { text: 'A *note*', language: '' }
@@ -30,13 +30,13 @@ describe('question', () => {
     expect(source.slice(0, cursor)).toBe('%%cfai\nWhy?');
   });
 
-  it('fences what has fences of its own with longer ones', () => {
+  it('uses longer fences for text with fences', () => {
     const text = '````\n```x```\n````';
     const { source } = question({}, [{ text, language: '' }]);
     expect(source).toBe(`%%cfai\n\n\n\`\`\`\`\`\n${text}\n\`\`\`\`\``);
   });
 
-  it('has nothing filled into what it quotes', () => {
+  it('adds --raw if a quoted text contains {{', () => {
     const quotes = [{ text: 'f"{{x}}"', language: 'python' }];
     expect(question({ model: 'gemma-4' }, quotes).source).toMatch(
       /^%%cfai -m gemma-4 --raw\n/
@@ -45,7 +45,7 @@ describe('question', () => {
 });
 
 describe('readAsk', () => {
-  it('keeps what the command describes and nothing else', () => {
+  it('keeps only the arguments of the schema', () => {
     expect(
       readAsk({ model: 'gemma-4', prompt: 'Why?', toolbar: true })
     ).toEqual({ model: 'gemma-4', prompt: 'Why?' });
@@ -55,21 +55,21 @@ describe('readAsk', () => {
   });
 
   it.each([
-    ['a second line', 'gemma\nimport os'],
-    ['a further option', 'gemma -o x'],
-    ['an option alone', '--raw'],
-    ['an expression that IPython would evaluate', '{open("x")}'],
-    ['a variable that IPython would fill in', '$x'],
-    ['no name', ''],
+    ['two lines', 'gemma\nimport os'],
+    ['a name and an option', 'gemma -o x'],
+    ['an option', '--raw'],
+    ['an expression that IPython evaluates', '{open("x")}'],
+    ['a variable that IPython expands', '$x'],
+    ['empty', ''],
     ['a number', 7],
     ['null', null]
-  ])('refuses a model that is %s', (_, model) => {
-    expect(() => readAsk({ model })).toThrow('Not the name of a model');
+  ])('rejects a model that is %s', (_, model) => {
+    expect(() => readAsk({ model })).toThrow('Not a valid model name');
   });
 
-  it('refuses a prompt that is no text', () => {
+  it('rejects a prompt that is not a string', () => {
     expect(() => readAsk({ prompt: ['a'] })).toThrow(
-      'Not a text to ask: ["a"]'
+      'The prompt must be a string, not ["a"]'
     );
   });
 });

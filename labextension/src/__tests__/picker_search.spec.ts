@@ -24,7 +24,7 @@ describe('found', () => {
     ['paid', ['llama-3']],
     ['tools gemma', ['gemma-4']],
     ['nothing', []]
-  ])('for %j gives %j', (typed, names) =>
+  ])('for %j returns %j', (typed, names) =>
     expect(found(models, typed).map(({ name }) => name.split('/')[2])).toEqual(
       names
     )
@@ -36,7 +36,7 @@ describe('price', () => {
     [{}, '9.1 → 27.3'],
     [{ out: null }, '9.1'],
     [{ in: null, out: null }, '']
-  ])('with %j is %j', (changes, wanted) =>
-    expect(price(model('x', changes))).toBe(wanted)
+  ])('with %j returns %j', (changes, expected) =>
+    expect(price(model('x', changes))).toBe(expected)
   );
 });

@@ -16,21 +16,21 @@ const pythonLanguage = LRLanguage.define({ parser: python });
 const open = (doc: string): EditorState =>
   EditorState.create({ doc, extensions });
 
-/** What is coloured, with the classes that name its colour. */
-function coloured(state: EditorState): string[] {
-  const found: string[] = [];
-  // All of it, however long that takes here: an editor stops after a while and goes on later.
+/** Return the highlighted ranges, each as `classes: text`. */
+function highlighted(state: EditorState): string[] {
+  const ranges: string[] = [];
+  // Without a time limit: an editor parses for some milliseconds and continues later.
   const tree = ensureSyntaxTree(state, state.doc.length, Infinity)!;
   highlightTree(tree, classHighlighter, (from, to, classes) => {
-    found.push(`${classes.replace(/tok-/g, '')}: ${state.sliceDoc(from, to)}`);
+    ranges.push(`${classes.replace(/tok-/g, '')}: ${state.sliceDoc(from, to)}`);
   });
-  return found;
+  return ranges;
 }
 
 describe('questionColours', () => {
-  it('reads the text as Markdown and what it fills in as Python', () => {
+  it('highlights the prompt as Markdown and expressions as Python', () => {
     const state = open("%%cfai -t 0\n# It's {{df['a']}}\n\n*so*, [it](x)");
-    expect(coloured(state)).toEqual([
+    expect(highlighted(state)).toEqual([
       'keyword: %%cfai',
       'propertyName: -t',
       'number: 0',
@@ -54,32 +54,32 @@ describe('questionColours', () => {
     ]);
   });
 
-  it('takes an apostrophe for one', () => {
-    const below = coloured(open("%%cfai\nIt's so, isn't it?")).slice(1);
+  it('does not highlight an apostrophe as a string', () => {
+    const below = highlighted(open("%%cfai\nIt's so, isn't it?")).slice(1);
     expect(below).toEqual([]);
   });
 
-  it('leaves braces alone where the line says so', () => {
-    expect(coloured(open('%%cfai --raw\n{{x}}'))).toEqual([
+  it('does not highlight expressions with --raw', () => {
+    expect(highlighted(open('%%cfai --raw\n{{x}}'))).toEqual([
       'keyword: %%cfai',
       'propertyName: --raw'
     ]);
   });
 
-  it('begins when the line is typed and ends when it is changed', () => {
+  it('follows changes of the first line', () => {
     let state = open('\n# Why?');
     const type = (insert: string): void => {
       const from = state.doc.line(1).to;
       state = state.update({ changes: { from, insert } }).state;
     };
-    expect(coloured(state)).toEqual([]);
+    expect(highlighted(state)).toEqual([]);
     type('%%cfai');
-    expect(coloured(state)).toContain('heading:  Why?');
+    expect(highlighted(state)).toContain('heading:  Why?');
     type('r');
-    expect(coloured(state)).toEqual([]);
+    expect(highlighted(state)).toEqual([]);
   });
 
-  it("leaves other cells to the editor's own language", () => {
+  it("keeps the editor's language in other cells", () => {
     const own = new LanguageSupport(pythonLanguage);
     const state = EditorState.create({
       doc: "%%time\n'x'",
@@ -89,16 +89,16 @@ describe('questionColours', () => {
     const question = state.update({
       changes: { from: 0, to: 6, insert: '%%cfai' }
     }).state;
-    expect(coloured(question)).toEqual(['keyword: %%cfai']);
+    expect(highlighted(question)).toEqual(['keyword: %%cfai']);
   });
 
-  it('follows what is typed in the text', () => {
+  it('follows changes of the prompt', () => {
     let state = open('%%cfai\nIt is ');
     for (const insert of '{{n + 1}} *so*') {
       const from = state.doc.length;
       state = state.update({ changes: { from, insert } }).state;
     }
-    expect(coloured(state)).toEqual(coloured(open(state.doc.toString())));
-    expect(coloured(state)).toContain('emphasis: so');
+    expect(highlighted(state)).toEqual(highlighted(open(state.doc.toString())));
+    expect(highlighted(state)).toContain('emphasis: so');
   });
 });

@@ -18,22 +18,22 @@ const fromKernel = Object.entries(contract.from_kernel);
 function bridge() {
   const sent: PartialJSONObject[] = [];
   const warnings: string[] = [];
-  const made = new Bridge({ send: data => sent.push(data) }, line =>
+  const instance = new Bridge({ send: data => sent.push(data) }, line =>
     warnings.push(line)
   );
-  return { made, sent, warnings };
+  return { instance, sent, warnings };
 }
 
 describe('read', () => {
-  it('speaks the version of the contract', () =>
+  it('has the version of the contract', () =>
     expect(VERSION).toBe(contract.version));
 
-  it.each(fromKernel)('takes in %s', (_, message) =>
+  it.each(fromKernel)('accepts %s', (_, message) =>
     expect(read(message)).toEqual(message)
   );
 
   it.each(fromKernel.filter(([name]) => name !== 'hello'))(
-    'refuses %s where something is missing or another thing',
+    'rejects %s with a missing or invalid field',
     (_, message) => {
       const names = Object.keys(message).filter(name => name !== 'date');
       for (const name of names) {
@@ -49,20 +49,20 @@ describe('read', () => {
     }
   );
 
-  it.each(contract.ignored)('refuses %j', message =>
+  it.each(contract.ignored)('rejects %j', message =>
     expect(read(message)).toBeNull()
   );
 });
 
 describe('Bridge', () => {
   it.each(Object.entries(contract.to_kernel))(
-    'asks as the contract has it: %s',
+    'sends the request of the contract: %s',
     (name, { version, type, id, ...asks }) => {
-      const { made, sent } = bridge();
+      const { instance, sent } = bridge();
       if (name === 'hello') {
-        made.greet();
+        instance.greet();
       } else {
-        void made.ask(name as keyof IQuestions, asks);
+        void instance.ask(name as keyof IQuestions, asks);
       }
       const [{ id: given, ...rest }] = sent;
       expect(rest).toEqual({ version, type, ...asks });
@@ -70,42 +70,40 @@ describe('Bridge', () => {
     }
   );
 
-  it('keeps the state it was told last', () => {
-    const { made } = bridge();
-    let told = 0;
-    made.changed.connect(() => told++);
-    expect(made.state).toBeNull();
-    made.receive(contract.from_kernel.state);
-    expect(made.state).toEqual(contract.from_kernel.state);
-    expect(told).toBe(1);
+  it('stores the last received state', () => {
+    const { instance } = bridge();
+    let changes = 0;
+    instance.changed.connect(() => changes++);
+    expect(instance.state).toBeNull();
+    instance.receive(contract.from_kernel.state);
+    expect(instance.state).toEqual(contract.from_kernel.state);
+    expect(changes).toBe(1);
   });
 
-  it('gives each question its own answer, whoever else asks', async () => {
-    const { made, sent } = bridge();
-    const first = made.ask('today', {});
-    const second = made.ask('models', {});
-    made.receive({ ...contract.from_kernel.models, id: 'of another page' });
-    made.receive({ ...contract.from_kernel.models, id: sent[1].id });
-    made.receive({ ...contract.from_kernel.refused, id: sent[0].id });
+  it('resolves each request with its own reply, also with other pages', async () => {
+    const { instance, sent } = bridge();
+    const first = instance.ask('today', {});
+    const second = instance.ask('models', {});
+    instance.receive({ ...contract.from_kernel.models, id: 'of another page' });
+    instance.receive({ ...contract.from_kernel.models, id: sent[1].id });
+    instance.receive({ ...contract.from_kernel.refused, id: sent[0].id });
     expect((await second).models).toHaveLength(1);
-    await expect(first).rejects.toEqual(
-      new Refused('Unknown message type.')
-    );
+    await expect(first).rejects.toEqual(new Refused('Unknown message type.'));
   });
 
-  it('ignores all other versions with one line', () => {
-    const { made, warnings } = bridge();
-    contract.ignored.forEach(message => made.receive(message));
-    expect(made.state).toBeNull();
+  it('ignores messages of other versions with one warning', () => {
+    const { instance, warnings } = bridge();
+    contract.ignored.forEach(message => instance.receive(message));
+    expect(instance.state).toBeNull();
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(`version ${VERSION}`);
   });
 
-  it('leaves nobody waiting for a kernel that is gone', async () => {
-    const { made } = bridge();
-    const asked = made.ask('today', {});
-    made.dispose();
-    made.dispose();
-    await expect(asked).rejects.toBeInstanceOf(Refused);
+  it('rejects pending requests on disposal', async () => {
+    const { instance } = bridge();
+    const request = instance.ask('today', {});
+    instance.dispose();
+    instance.dispose();
+    await expect(request).rejects.toBeInstanceOf(Refused);
   });
 });

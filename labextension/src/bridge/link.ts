@@ -8,13 +8,13 @@ import { TARGET } from '../protocol';
 const GONE = ['restarting', 'autorestarting', 'terminating', 'dead'];
 
 /**
- * One kernel as this page is connected to it, once for each of its notebooks: there is a bridge
- * while the extension is loaded. Of the connections that are open, the first is used.
+ * The connections of this page to one kernel, one per notebook. It has a bridge while the kernel
+ * has loaded the extension. The bridge uses the first open connection.
  */
 export class Link {
   constructor(private readonly _warn: (line: string) => void) {}
 
-  /** Whenever the bridge is another. */
+  /** Emitted when the bridge is replaced or removed. */
   get changed(): ISignal<this, void> {
     return this._changed;
   }
@@ -23,18 +23,18 @@ export class Link {
     return this._bridge;
   }
 
-  /** Whether no connection is open any more. */
+  /** Whether all connections are closed. */
   get isClosed(): boolean {
     return this._kernels.length === 0;
   }
 
-  /** Take one more connection to the kernel. */
+  /** Add a connection to the kernel. */
   add(kernel: Kernel.IKernelConnection): void {
     if (this._kernels.includes(kernel)) {
       return;
     }
     this._kernels.push(kernel);
-    // Without a target Lab would close the comm.
+    // JupyterLab closes comms without a registered target.
     kernel.registerCommTarget(TARGET, comm => {
       this._comms.set(kernel, comm);
     });
@@ -43,37 +43,37 @@ export class Link {
     kernel.connectionStatusChanged.connect(this._onConnection, this);
     kernel.disposed.connect(this._onDisposed, this);
     if (kernel === this._kernels[0]) {
-      void this._look(kernel);
+      void this._findComm(kernel);
     }
   }
 
-  /** The page is younger than the comm: a kernel at rest tells that it has one. */
-  private async _look(kernel: Kernel.IKernelConnection): Promise<void> {
+  /** Find a comm that was opened before this page was loaded; only an idle kernel replies. */
+  private async _findComm(kernel: Kernel.IKernelConnection): Promise<void> {
     const { content } = await kernel.requestCommInfo({ target_name: TARGET });
     if (content.status === 'ok' && TARGET in content.comms && !this._bridge) {
-      this._take();
+      this._openBridge();
     }
   }
 
-  /** A kernel at work cannot be asked, but tells by itself. */
+  /** A busy kernel does not reply to comm_info_request, but its comm messages arrive. */
   private _onMessage(
     kernel: Kernel.IKernelConnection,
     { header, content }: KernelMessage.IIOPubMessage
   ): void {
-    const told = content as { comm_id?: string; data?: PartialJSONValue };
-    if (told.comm_id !== TARGET || kernel !== this._kernels[0]) {
+    const message = content as { comm_id?: string; data?: PartialJSONValue };
+    if (message.comm_id !== TARGET || kernel !== this._kernels[0]) {
       return;
     }
     if (header.msg_type === 'comm_close') {
-      this._drop();
+      this._closeBridge();
     } else {
       const isNew = header.msg_type === 'comm_open' || !this._bridge;
-      (isNew ? this._take() : this._bridge)?.receive(told.data);
+      (isNew ? this._openBridge() : this._bridge)?.receive(message.data);
     }
   }
 
-  private _take(): Bridge {
-    this._drop();
+  private _openBridge(): Bridge {
+    this._closeBridge();
     const bridge = new Bridge(
       { send: data => this._send(data as JSONObject) },
       this._warn
@@ -89,7 +89,7 @@ export class Link {
     if (kernel?.handleComms) {
       this._commOf(kernel).send(data);
     } else if (kernel) {
-      // Of several connections of a page, Lab lets one have comms: what that would send.
+      // JupyterLab handles comms on one connection per kernel only, so this builds the same message.
       const message = KernelMessage.createMessage<
         KernelMessage.ICommMsgMsg<'shell'>
       >({
@@ -103,11 +103,11 @@ export class Link {
     }
   }
 
-  /** Lab's own comm: by it a kernel with subshells answers also while a cell runs. */
+  /** Return JupyterLab's comm: with it, a kernel with subshells replies while a cell runs. */
   private _commOf(kernel: Kernel.IKernelConnection): Kernel.IComm {
-    const known = this._comms.get(kernel);
-    if (known && !known.isDisposed) {
-      return known;
+    const existing = this._comms.get(kernel);
+    if (existing && !existing.isDisposed) {
+      return existing;
     }
     const comm = kernel.createComm(TARGET, TARGET);
     this._comms.set(kernel, comm);
@@ -116,7 +116,7 @@ export class Link {
 
   private _onStatus(_: unknown, status: Kernel.Status): void {
     if (GONE.includes(status)) {
-      this._drop();
+      this._closeBridge();
     }
   }
 
@@ -134,22 +134,22 @@ export class Link {
     this._kernels = this._kernels.filter(each => each !== kernel);
     const [next] = this._kernels;
     if (!next) {
-      this._drop();
+      this._closeBridge();
     } else if (wasFirst) {
       this._resume(next);
     }
   }
 
-  /** What was told meanwhile is lost. */
+  /** Request the state again: messages during the disconnection are lost. */
   private _resume(kernel: Kernel.IKernelConnection): void {
     if (this._bridge) {
       this._bridge.greet();
     } else {
-      void this._look(kernel);
+      void this._findComm(kernel);
     }
   }
 
-  private _drop(): void {
+  private _closeBridge(): void {
     const bridge = this._bridge;
     if (bridge !== null) {
       this._bridge = null;

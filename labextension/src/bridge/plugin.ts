@@ -11,7 +11,7 @@ import { Bridge } from '../bridge';
 import { IBridges } from '../bridges';
 import type { Link } from './link';
 
-/** Links this page with the kernels of all open notebooks, one link a kernel. */
+/** Connects this page to the kernels of all open notebooks, with one link per kernel. */
 class Bridges implements IBridges {
   get changed(): ISignal<IBridges, void> {
     return this._changed;
@@ -22,7 +22,7 @@ class Bridges implements IBridges {
     return (id !== undefined && this._links.get(id)?.bridge) || null;
   }
 
-  /** Follow the kernels of a notebook, one after the other. */
+  /** Connect to the current kernel of a notebook, and to each later one. */
   follow(session: ISessionContext): void {
     session.kernelChanged.connect(
       (_, { newValue }) => void this._link(newValue)
@@ -53,10 +53,10 @@ class Bridges implements IBridges {
   private readonly _links = new Map<string, Link>();
 }
 
-/** The comm with the kernels, for what shows their state. */
+/** Provides the comms with the kernels to the plugins that show their state. */
 const plugin: JupyterFrontEndPlugin<IBridges> = {
   id: 'cfai-magics:bridge',
-  description: 'Hears from kernels what is in use and what it costs.',
+  description: 'Receives the model and the usage from kernels.',
   autoStart: true,
   requires: [INotebookTracker],
   provides: IBridges,

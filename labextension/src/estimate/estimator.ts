@@ -10,9 +10,9 @@ import { isQuestion } from '../magic';
 import { IEstimate, IModel } from '../protocol';
 import { asks, hasValues, namesModel } from './asks';
 
-const PAUSE = 300; // ms without a key
+const PAUSE = 300; // ms after the last keystroke
 
-/** Shows at the corner of the current cell, should it ask, what that may cost. */
+/** Shows the estimated cost of the current cell in its corner, if it is a %%cfai cell. */
 export class Estimator {
   constructor(
     private readonly _tracker: INotebookTracker,
@@ -20,14 +20,14 @@ export class Estimator {
     private readonly _trans: TranslationBundle
   ) {
     this._label.title = _trans.__(
-      'Estimated, from a short answer to the longest; what variables and earlier turns hold is not counted'
+      'Estimated cost. Low: short answer. High: answer as long as max_tokens allows. Variables and earlier turns are not included.'
     );
     _tracker.activeCellChanged.connect(this._onCell, this);
     _follower.changed.connect(this._onState, this);
     this._onCell();
   }
 
-  /** Off, nothing is shown and nothing asked. */
+  /** If false, no estimate is shown or requested. */
   set enabled(enabled: boolean) {
     this._enabled = enabled;
     this._soon(0);
@@ -45,7 +45,7 @@ export class Estimator {
     this._soon(PAUSE);
   }
 
-  /** Another model, another price; what an answer uses meanwhile changes nothing. */
+  /** Update the estimate if the model changes; the usage does not change it. */
   private _onState(): void {
     const model = this._follower.bridge?.state?.model;
     if (model !== this._model) {
@@ -62,20 +62,20 @@ export class Estimator {
   private async _estimate(): Promise<void> {
     const number = ++this._number;
     const cell = this._cell;
-    const told = cell && (await this._asked(cell));
+    const estimate = cell && (await this._request(cell));
     if (number !== this._number) {
       return;
     }
-    if (told) {
+    if (estimate) {
       const source = cell.model.sharedModel.getSource();
-      this._label.textContent = this._text(told, hasValues(source));
+      this._label.textContent = this._text(estimate, hasValues(source));
       cell.inputArea?.node.append(this._label);
     } else {
       this._label.remove();
     }
   }
 
-  private async _asked(cell: Cell): Promise<IEstimate | null> {
+  private async _request(cell: Cell): Promise<IEstimate | null> {
     const { bridge } = this._follower;
     const source = cell.isDisposed ? '' : cell.model.sharedModel.getSource();
     if (!this._enabled || !bridge?.state || !isQuestion(source)) {
@@ -86,24 +86,24 @@ export class Estimator {
       const sizes = asks(source, models);
       return sizes && (await bridge.ask('estimate', sizes));
     } catch {
-      return null; // what is wrong with the line, the kernel says when it is run
+      return null; // the kernel reports errors in the line when the cell runs
     }
   }
 
   private _models(bridge: Bridge): Promise<readonly IModel[]> {
-    const known = this._listed.get(bridge);
-    if (known) {
-      return known;
+    const cached = this._listed.get(bridge);
+    if (cached) {
+      return cached;
     }
-    const asked = bridge.ask('models', {}).then(({ models }) => models);
-    this._listed.set(bridge, asked);
-    return asked;
+    const request = bridge.ask('models', {}).then(({ models }) => models);
+    this._listed.set(bridge, request);
+    return request;
   }
 
   private _text({ low, high }: IEstimate, withoutValues: boolean): string {
     const trans = this._trans;
     if (low === null || high === null) {
-      return trans.__('no known price');
+      return trans.__('price unknown');
     }
     if (high === 0) {
       return trans.__('0 neurons');

@@ -1,7 +1,7 @@
-/** What the first line of a question says, by the long names of its options. */
+/** The options of the first line of a %%cfai cell, by long name. */
 export type Options = ReadonlyMap<string, readonly string[]>;
 
-// As ASK_OPTIONS of the kernel; one that takes a value, may take one, or takes none.
+// Like ASK_OPTIONS of the kernel. --thread has an optional value.
 const LONG: Readonly<Record<string, string>> = {
   '-m': '--model',
   '-s': '--system',
@@ -48,9 +48,9 @@ const BARE = new Set([
 ]);
 const LIKE_A_FLAG = /^-(?![\d.]+$)\S+$/;
 
-/** Read the words behind the magic; null where the kernel would refuse them. */
+/** Parse the words after the magic; null if the kernel would refuse them. */
 export function options(words: readonly string[]): Options | null {
-  const found = new Map<string, string[]>();
+  const parsed = new Map<string, string[]>();
   for (let index = 0; index < words.length; index++) {
     const { flag, glued } = split(words[index]);
     const next = words[index + 1];
@@ -63,9 +63,9 @@ export function options(words: readonly string[]): Options | null {
     if (!fits(flag, value)) {
       return null;
     }
-    found.set(flag, [...(found.get(flag) ?? []), value ?? '']);
+    parsed.set(flag, [...(parsed.get(flag) ?? []), value ?? '']);
   }
-  return found;
+  return parsed;
 }
 
 function split(word: string): { flag: string; glued?: string } {

@@ -10,10 +10,10 @@ import { followCurrent, IBridges } from '../bridges';
 
 const ID = 'cfai-magics:estimate';
 
-/** What a question may cost, told while it is typed. */
+/** Shows the estimated cost of a %%cfai cell while you type. */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: 'Shows what a %%cfai cell may cost while it is typed.',
+  description: 'Shows the estimated cost of a %%cfai cell while you type.',
   autoStart: true,
   requires: [INotebookTracker],
   optional: [IBridges, ISettingRegistry, ITranslator],

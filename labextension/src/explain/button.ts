@@ -5,11 +5,11 @@ import { Follower } from '../bridges';
 import { cfaiIcon } from '../icon';
 import { isOurs } from '../magic';
 
-const STOPPED_BY_HAND = 'KeyboardInterrupt';
+const USER_INTERRUPT = 'KeyboardInterrupt';
 
 /**
- * The button under a failed cell. It goes with the error: when that is cleared or the cell is run,
- * and with the bridge: when the kernel that knows of it ends, or unloads the extension.
+ * The button below a failed cell. It is removed if the error is cleared, the cell runs again, the
+ * kernel stops, or the kernel unloads the extension.
  */
 export class ExplainButton extends Widget {
   constructor(
@@ -46,13 +46,13 @@ export class ExplainButton extends Widget {
   private readonly _follower: Follower;
 }
 
-/** Put a button below the outputs of its cell. */
+/** Attach a button below the outputs of its cell. */
 export function attachButton(cell: CodeCell, button: ExplainButton): void {
   const layout = cell.layout as PanelLayout;
   layout.insertWidget(layout.widgets.length - 1, button);
 }
 
-/** Whether the kernel can explain what happened to a cell: an error, and none of our own. */
+/** Return true for a cell with an error of user code, not of a %%cfai or %cfai command. */
 export function isExplainable(cell: Cell): cell is CodeCell {
   return (
     cell instanceof CodeCell &&
@@ -62,19 +62,19 @@ export function isExplainable(cell: Cell): cell is CodeCell {
   );
 }
 
-/** Whether a cell shows an error that is not the user's own interrupt. */
+/** Return true if a cell shows an error other than an interrupt by the user. */
 function showsError({ model }: CodeCell): boolean {
   return model.outputs
     .toJSON()
     .some(
       output =>
-        output.output_type === 'error' && output.ename !== STOPPED_BY_HAND
+        output.output_type === 'error' && output.ename !== USER_INTERRUPT
     );
 }
 
 function node(label: string, onClick: () => void): HTMLElement {
   const container = document.createElement('div');
-  // Else Enter would be the notebook's, that edits the cell.
+  // Otherwise Enter starts editing the cell.
   container.setAttribute('data-lm-suppress-shortcuts', 'true');
   const button = document.createElement('button');
   button.type = 'button';

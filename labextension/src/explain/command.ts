@@ -3,7 +3,7 @@ import {
   ReadonlyPartialJSONObject
 } from '@lumino/coreutils';
 
-/** The arguments of the command, described for whoever calls it. */
+/** JSON Schema of the command arguments. */
 export const EXPLAIN_SCHEMA: ReadonlyJSONObject = {
   type: 'object',
   properties: {
@@ -11,25 +11,27 @@ export const EXPLAIN_SCHEMA: ReadonlyJSONObject = {
       type: 'integer',
       minimum: 1,
       description:
-        'The number of the failed cell, as in [3]; left out, the last error is explained'
+        'Execution count of the failed cell, for example 3 for [3] (default: the last error)'
     }
   },
   additionalProperties: false
 };
 
-/** Read the number of the failed cell, which anyone may have sent. */
+/** Validate the arguments, which any extension can send; return the cell number or null. */
 export function readCell(args: ReadonlyPartialJSONObject): number | null {
   const { cell } = args;
   if (cell === undefined) {
     return null;
   }
   if (!Number.isInteger(cell) || Number(cell) < 1) {
-    throw new Error(`Not the number of a cell: ${JSON.stringify(cell)}`);
+    throw new Error(
+      `The cell number must be an integer of at least 1, not ${JSON.stringify(cell)}`
+    );
   }
   return Number(cell);
 }
 
-/** The source of a cell that has an error explained. */
+/** Return the source of a cell that explains an error. */
 export function explainSource(cell: number | null): string {
   return cell === null ? '%cfai explain' : `%cfai explain ${cell}`;
 }

@@ -20,12 +20,12 @@ import { EXPLAIN_SCHEMA, explainSource, readCell } from './command';
 const EXPLAIN_ERROR = 'cfai:explain-error';
 
 /**
- * A command and a button that insert `%cfai explain`; the user runs it, or does not. Both are for
- * notebooks whose kernel has loaded the extension, as others know no such command.
+ * Adds a command and a button that insert `%cfai explain`, which the user can run. Both need a
+ * kernel that has loaded the extension.
  */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'cfai-magics:explain',
-  description: 'Offers to have errors explained.',
+  description: 'Adds a command and a button that explain errors.',
   autoStart: true,
   requires: [INotebookTracker],
   optional: [IBridges, ICommandPalette, ITranslator],
@@ -46,7 +46,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     };
     app.commands.addCommand(EXPLAIN_ERROR, {
       label: trans.__('Explain the last error'),
-      caption: trans.__('Insert a cell that has the last error explained'),
+      caption: trans.__('Insert a cell that explains the last error'),
       icon: cfaiIcon,
       describedBy: { args: EXPLAIN_SCHEMA },
       isEnabled: () => loaded() !== null,
@@ -106,7 +106,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** Where the failed cell of this number stands, else the current cell. */
+/** Return the index of the cell with this execution count, or of the current cell. */
 function indexOf(notebook: Notebook, number: number | null): number {
   const index = notebook.widgets.findIndex(
     ({ model }) =>

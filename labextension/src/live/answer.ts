@@ -3,42 +3,42 @@ import { CodeCell } from '@jupyterlab/cells';
 import { Sentences } from './sentences';
 import { joined } from './joined';
 
-const PAUSE = 1000; // ms: a reader takes longer for a sentence, and the page has other work
+const PAUSE = 1000; // ms, shorter than a spoken sentence
 
-/** Follows the answer that comes into a cell. */
+/** Announces the sentences of an answer while it is streamed into a cell. */
 export class AnswerFollower {
   constructor(
     private readonly _cell: CodeCell,
-    private readonly _tell: (sentences: string[]) => void
+    private readonly _announce: (sentences: string[]) => void
   ) {
     _cell.model.outputs.changed.connect(this._soon, this);
   }
 
-  /** The cell has ended: what is left of the answer is finished. */
+  /** Announce the rest of the answer, because the cell has finished. */
   end(): void {
     window.clearTimeout(this._timer);
     this._cell.model?.outputs.changed.disconnect(this._soon, this);
-    this._take(true);
+    this._update(true);
   }
 
   private _soon(): void {
     if (this._timer === 0) {
       this._timer = window.setTimeout(() => {
         this._timer = 0;
-        this._take(false);
+        this._update(false);
       }, PAUSE);
     }
   }
 
-  private _take(ended: boolean): void {
+  private _update(ended: boolean): void {
     const text = this._cell.isDisposed ? '' : joined(this._texts());
-    const told = text ? this._sentences.next(text, ended) : [];
-    if (told.length) {
-      this._tell(told);
+    const sentences = text ? this._sentences.next(text, ended) : [];
+    if (sentences.length) {
+      this._announce(sentences);
     }
   }
 
-  /** The Markdown of the cell's outputs: what is settled, and the open end below it. */
+  /** Return the Markdown of the cell's outputs: the completed part, and the rest below it. */
   private _texts(): string[] {
     const { outputs } = this._cell.model;
     const texts: string[] = [];

@@ -1,6 +1,6 @@
-const ENOUGH = 100; // characters that two texts share by no accident
+const MIN_OVERLAP = 100; // characters; a shorter overlap can be a coincidence
 
-/** The texts as one; what one has handed up to that before it, and still holds, counts once. */
+/** Concatenate texts, dropping the overlap between the end of one and the start of the next. */
 export function joined(texts: readonly string[]): string {
   return texts.reduce(
     (above, below) => above + below.slice(overlap(above, below)),
@@ -9,10 +9,10 @@ export function joined(texts: readonly string[]): string {
 }
 
 function overlap(above: string, below: string): number {
-  const begin = below.slice(0, ENOUGH);
-  let from = begin.length < ENOUGH ? -1 : above.indexOf(begin);
+  const start = below.slice(0, MIN_OVERLAP);
+  let from = start.length < MIN_OVERLAP ? -1 : above.indexOf(start);
   while (from >= 0 && !below.startsWith(above.slice(from))) {
-    from = above.indexOf(begin, from + 1);
+    from = above.indexOf(start, from + 1);
   }
   return from < 0 ? 0 : above.length - from;
 }

@@ -13,10 +13,10 @@ import type { AnswerFollower } from './answer';
 
 const ID = 'cfai-magics:live';
 
-/** Answers and the counter for screen readers: finished sentences, and thresholds that are passed. */
+/** Announces complete sentences of answers, and usage thresholds, to screen readers. */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: 'Tells screen readers of answers and of the counter.',
+  description: 'Announces answers and the neuron counter to screen readers.',
   autoStart: true,
   requires: [INotebookTracker],
   optional: [IBridges, ISettingRegistry, ITranslator],
@@ -31,13 +31,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const start = async (): Promise<void> => {
       const settings = await registry?.load(ID);
       const { Region } = await import('./region');
-      const region = new Region(trans.__('Answers of models'));
-      const tell = (lines: readonly string[]): void => {
+      const region = new Region(trans.__('Model answers'));
+      const announce = (lines: readonly string[]): void => {
         if (settings?.composite.enabled !== false) {
           region.tell(lines);
         }
       };
-      await tellAnswers(tell);
+      await announceAnswers(announce);
       if (bridges !== null) {
         const { Thresholds } = await import('./thresholds');
         const follower = followCurrent(tracker, bridges);
@@ -46,7 +46,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           const day = follower.bridge?.state?.day;
           const line = day && thresholds.next(day);
           if (line) {
-            tell([line]);
+            announce([line]);
           }
         });
       }
@@ -55,25 +55,25 @@ const plugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-async function tellAnswers(
-  tell: (lines: readonly string[]) => void
+async function announceAnswers(
+  announce: (lines: readonly string[]) => void
 ): Promise<void> {
   const { AnswerFollower } = await import('./answer');
-  const followed = new Map<Cell, AnswerFollower>();
+  const followers = new Map<Cell, AnswerFollower>();
   NotebookActions.executionScheduled.connect((_, { cell }) => {
-    followed.get(cell)?.end();
-    followed.delete(cell);
-    if (cell instanceof CodeCell && isAsked(cell)) {
-      followed.set(cell, new AnswerFollower(cell, tell));
+    followers.get(cell)?.end();
+    followers.delete(cell);
+    if (cell instanceof CodeCell && isPromptCell(cell)) {
+      followers.set(cell, new AnswerFollower(cell, announce));
     }
   });
   NotebookActions.executed.connect((_, { cell }) => {
-    followed.get(cell)?.end();
-    followed.delete(cell);
+    followers.get(cell)?.end();
+    followers.delete(cell);
   });
 }
 
-function isAsked({ model }: CodeCell): boolean {
+function isPromptCell({ model }: CodeCell): boolean {
   return isQuestion(model.sharedModel.getSource());
 }
 

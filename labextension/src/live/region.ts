@@ -1,8 +1,8 @@
 import { element } from '../dom';
 
-const KEPT = 20; // lines
+const MAX_LINES = 20;
 
-/** What screen readers read out when they are done with what they read; nobody sees it. */
+/** A visually hidden live region; screen readers read new lines after their current text. */
 export class Region {
   constructor(label: string) {
     this._node.setAttribute('role', 'log');
@@ -13,7 +13,7 @@ export class Region {
 
   tell(lines: readonly string[]): void {
     this._node.append(...lines.map(line => element('p', '', line)));
-    while (this._node.childElementCount > KEPT) {
+    while (this._node.childElementCount > MAX_LINES) {
       this._node.firstElementChild?.remove();
     }
   }

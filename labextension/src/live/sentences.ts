@@ -1,23 +1,23 @@
-// A sentence ends with its mark and a space, a line that is none with the line.
+// A sentence ends with a punctuation mark and a space, or at the end of the line.
 const END = /[.!?:…]["')\]*_]*(?=\s)|[。！？：]["'」』）]*|\n/g;
 const MARKS = /[*_`#>|]+/g;
 
-/** Tells the sentences of an answer as they are finished, each once. */
+/** Splits a streamed answer into sentences and returns each complete one once. */
 export class Sentences {
-  /** Take in the whole text so far; return what is finished since the last time. */
+  /** Return the sentences of the text so far that were completed since the last call. */
   next(text: string, ended: boolean): string[] {
     const plain = text.replace(MARKS, '').trimStart();
-    if (!plain.startsWith(this._told)) {
-      // Another answer, or one that begins anew: what was told stands.
-      this._told = plain.slice(0, shared(plain, this._told));
+    if (!plain.startsWith(this._announced)) {
+      // Another answer, or a restarted one: skip only the part that is unchanged.
+      this._announced = plain.slice(0, shared(plain, this._announced));
     }
-    const rest = plain.slice(this._told.length);
+    const rest = plain.slice(this._announced.length);
     const end = ended ? rest.length : lastEnd(rest);
-    this._told += rest.slice(0, end);
+    this._announced += rest.slice(0, end);
     return cut(rest.slice(0, end));
   }
 
-  private _told = '';
+  private _announced = '';
 }
 
 function lastEnd(text: string): number {
@@ -27,18 +27,18 @@ function lastEnd(text: string): number {
 }
 
 function cut(text: string): string[] {
-  const found: string[] = [];
+  const sentences: string[] = [];
   let from = 0;
   for (const { 0: mark, index } of text.matchAll(END)) {
-    found.push(text.slice(from, index + mark.length));
+    sentences.push(text.slice(from, index + mark.length));
     from = index + mark.length;
   }
-  return [...found, text.slice(from)]
+  return [...sentences, text.slice(from)]
     .map(each => each.replace(/\s+/g, ' ').trim())
     .filter(Boolean);
 }
 
-/** How far two texts are the same. */
+/** Return the length of the common prefix of two texts. */
 function shared(one: string, other: string): number {
   let length = 0;
   while (length < one.length && one[length] === other[length]) {

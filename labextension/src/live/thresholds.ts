@@ -6,11 +6,11 @@ import { IDay } from '../protocol';
 
 const ORDER: readonly Level[] = ['green', 'amber', 'red'];
 
-/** Tells of the counter only when it passes 80 and 100 per cent. */
+/** Announces the neuron counter only when it passes 80 and 100 percent. */
 export class Thresholds {
   constructor(private readonly _trans: TranslationBundle) {}
 
-  /** What to tell of a day; nothing where no threshold was passed. */
+  /** Return the announcement for a new usage; null if it passed no threshold. */
   next(day: IDay): string | null {
     const [before, now] = [this._level, level(day)];
     this._level = now;
@@ -24,14 +24,14 @@ export class Thresholds {
     const trans = this._trans;
     if (day.closed) {
       return trans.__(
-        'Cloudflare has closed the day: no more neurons before 00:00 UTC'
+        "Cloudflare reports that today's free neurons are used up. They reset at 00:00 UTC."
       );
     }
     const figures = [neurons(used(day)), whole(day.limit)];
     return now === 'red'
-      ? trans.__('All of today’s neurons are used: %1 of %2', ...figures)
+      ? trans.__("All of today's neurons are used: %1 of %2", ...figures)
       : trans.__(
-          '80 percent of today’s neurons are used: %1 of %2',
+          "80 percent of today's neurons are used: %1 of %2",
           ...figures
         );
   }

@@ -9,7 +9,7 @@ import { IDay, IToday } from '../protocol';
 import { chart } from './chart';
 import { inWords, reading, resetClock } from './reading';
 
-/** What opens at the meter: where the day stands, by what, and when it begins anew. */
+/** The popover of the meter: today's usage by model and by hour, budgets, and the reset time. */
 export class Details extends Popover {
   constructor(
     anchor: HTMLElement,
@@ -50,7 +50,7 @@ export class Details extends Popover {
     }
   }
 
-  /** What costs the kernel a look into its ledger is asked when something was booked. */
+  /** Request the usage by model and hour, which reads the ledger, only after a call was booked. */
   private async _ask(): Promise<void> {
     try {
       const today = await this._bridge.ask('today', {});
@@ -65,7 +65,7 @@ export class Details extends Popover {
 
   private _ofDay(day: IDay): HTMLElement[] {
     const trans = this._trans;
-    const words = inWords(day, trans) || trans.__('enough left');
+    const words = inWords(day, trans);
     const head = element(
       'p',
       'jp-CfaiDetails-head',
@@ -74,13 +74,13 @@ export class Details extends Popover {
         neurons(used(day)),
         whole(day.limit)
       ),
-      ` · ${words}`
+      words ? ` · ${words}` : ''
     );
     const list = element('dl', '');
     const parts: [string, number][] = [
       [trans.__('billed'), day.billed],
       [trans.__('estimated'), day.estimated],
-      [trans.__('answer coming, so far'), day.running],
+      [trans.__('in progress'), day.running],
       [trans.__('reserved'), day.reserved],
       [trans.__('left'), left(day)]
     ];
@@ -90,11 +90,11 @@ export class Details extends Popover {
     const now = Date.now() / 1000;
     const lines = [head, list, element('p', '', resetClock(day, now, trans))];
     if (day.account) {
-      const { neurons: counted, told } = day.account;
+      const { neurons: figure, told: reportedAt } = day.account;
       const line = trans.__(
-        'Cloudflare itself counted %1 neurons of this account today, asked at %2.',
-        neurons(counted),
-        clock(told)
+        "Cloudflare's figure for the whole account: %1 at %2 UTC.",
+        neurons(figure),
+        clock(reportedAt, 'UTC')
       );
       lines.push(element('p', '', line));
     }
@@ -104,25 +104,25 @@ export class Details extends Popover {
   private _ofToday({ models, hours, budgets }: IToday): HTMLElement[] {
     const trans = this._trans;
     const scopes: Record<string, string> = {
-      day: trans.__('Budget of the day'),
-      session: trans.__('Budget of this kernel'),
-      notebook: trans.__('Budget of this notebook')
+      day: trans.__("Today's budget"),
+      session: trans.__("This session's budget"),
+      notebook: trans.__("This notebook's budget for today")
     };
-    const held = budgets.map(({ scope, spent, neurons: most }) =>
+    const limits = budgets.map(({ scope, spent, neurons: limit }) =>
       element(
         'p',
         '',
         trans.__(
-          '%1: %2 of %3 neurons',
+          '%1: %2 of %3 neurons used or reserved.',
           scopes[scope] ?? scope,
           neurons(spent),
-          whole(most)
+          whole(limit)
         )
       )
     );
     return models.length
-      ? [this._table(models), chart(hours, trans), ...held]
-      : [element('p', '', trans.__('Nothing was asked today.')), ...held];
+      ? [this._table(models), chart(hours, trans), ...limits]
+      : [element('p', '', trans.__('No calls today.')), ...limits];
   }
 
   private _table(models: IToday['models']): HTMLElement {

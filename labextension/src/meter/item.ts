@@ -6,7 +6,7 @@ import { button } from '../dom';
 import { Details } from './details';
 import { caption, reading } from './reading';
 
-/** The meter in the status bar: a function of what the kernel of the notebook in front tells. */
+/** The status bar item: shows the state of the current notebook's kernel. */
 export class MeterItem extends Widget {
   constructor(
     private readonly _current: Follower,

@@ -11,10 +11,10 @@ import { followCurrent, IBridges } from '../bridges';
 const ID = 'cfai-magics:meter';
 const SHOW_PANEL = 'cfai:show-panel';
 
-/** The neurons of today in the status bar, for the notebook in front. */
+/** Shows today's neurons in the status bar, for the current notebook. */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: 'Shows the neurons of today in the status bar.',
+  description: "Shows today's neurons in the status bar.",
   autoStart: true,
   requires: [INotebookTracker],
   optional: [IBridges, IStatusBar, ITranslator],

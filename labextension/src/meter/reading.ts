@@ -4,13 +4,13 @@ import { level, Level, used } from '../day';
 import { clock, neurons, whole } from '../format';
 import { IDay, IState } from '../protocol';
 
-/** What the meter shows. */
+/** The text of the status bar item and its level. */
 export interface IReading {
   readonly level: Level | 'none';
   readonly text: string;
 }
 
-/** The figure, and in words what its colour says. */
+/** Return the number of neurons, and the level in words for users who can't see the color. */
 export function reading(
   { payer, day }: IState,
   trans: TranslationBundle
@@ -27,10 +27,10 @@ export function reading(
   return { level: level(day), text: words ? `${text} · ${words}` : text };
 }
 
-/** What the colour says; nothing while enough is left. */
+/** Return the level in words; "" for green. */
 export function inWords(day: IDay, trans: TranslationBundle): string {
   if (day.closed) {
-    return trans.__('closed by Cloudflare');
+    return trans.__('quota used up at Cloudflare');
   }
   switch (level(day)) {
     case 'red':
@@ -45,24 +45,24 @@ export function inWords(day: IDay, trans: TranslationBundle): string {
 function uncounted(payer: IState['payer'], trans: TranslationBundle): string {
   switch (payer) {
     case 'local':
-      return trans.__('No neurons: on this machine');
+      return trans.__('No neurons: model on this machine');
     case 'elsewhere':
       return trans.__('No neurons: another server');
     case 'nobody':
       return trans.__('Workers AI: no account');
     default:
-      return trans.__('Neurons unknown');
+      return trans.__('Workers AI: usage unknown');
   }
 }
 
-/** What the figure is. */
+/** Return the tooltip of the status bar item. */
 export function caption(state: IState, trans: TranslationBundle): string {
   return state.day === null
-    ? trans.__('Where questions of this notebook go')
-    : trans.__('Neurons used today; click for more');
+    ? trans.__('Where this notebook sends prompts')
+    : trans.__('Neurons used today. Click for details.');
 }
 
-/** When the day begins anew, here and in UTC, and in how long. */
+/** Return the time of the daily reset, in UTC and in local time. */
 export function resetClock(
   day: IDay,
   now: number,
@@ -70,7 +70,7 @@ export function resetClock(
 ): string {
   const minutes = Math.max(0, Math.floor((day.resets - now) / 60));
   return trans.__(
-    'Resets at 00:00 UTC (%1 here), in %2 h %3 min.',
+    'Resets at 00:00 UTC (%1 local time), in %2 h %3 min.',
     clock(day.resets),
     Math.floor(minutes / 60),
     minutes % 60

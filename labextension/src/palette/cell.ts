@@ -3,57 +3,61 @@ import {
   ReadonlyPartialJSONObject
 } from '@lumino/coreutils';
 
-/** What a new cell asks, and whom. */
+/** The prompt and the model of a new cell. */
 export interface IAsk {
   readonly model?: string;
   readonly prompt?: string;
 }
 
-/** The arguments of the command, described for whoever calls it. */
+/** JSON Schema of the command arguments. */
 export const ASK_SCHEMA: ReadonlyJSONObject = {
   type: 'object',
   properties: {
     model: {
       type: 'string',
       description:
-        'The model to ask, as %%cfai -m takes it; left out, the default model is asked'
+        'Model name, as for %%cfai -m (default: the default model of the kernel)'
     },
     prompt: {
       type: 'string',
-      description: 'What to ask: the text under the first line of the cell'
+      description: 'Prompt: the text below the first line of the cell'
     }
   },
   additionalProperties: false
 };
 
-// IPython expands {…} and $… in the line of a magic, so neither may come in with a name.
+// IPython evaluates {…} and $… in the line of a magic, so model names must not contain them.
 const MODEL_NAME = /^[@\w][\w@./:-]*$/;
 
-/** Read the arguments of a command, which anyone may have sent. */
+/** Validate the arguments, which any extension can send. */
 export function readAsk(args: ReadonlyPartialJSONObject): IAsk {
   const { model, prompt } = args;
   if (model !== undefined && !isModelName(model)) {
-    throw new Error(`Not the name of a model: ${JSON.stringify(model)}`);
+    throw new Error(
+      `Not a valid model name: ${JSON.stringify(model)}. Use letters, digits and @ _ . / : - only.`
+    );
   }
   if (prompt !== undefined && typeof prompt !== 'string') {
-    throw new Error(`Not a text to ask: ${JSON.stringify(prompt)}`);
+    throw new Error(
+      `The prompt must be a string, not ${JSON.stringify(prompt)}`
+    );
   }
   return { model, prompt };
 }
 
-/** A cell that asks: its source, and where in it the question ends. */
+/** The source of a %%cfai cell, and the cursor position at the end of its prompt. */
 export interface IQuestion {
   readonly source: string;
   readonly cursor: number;
 }
 
-/** A text to ask about, with the language it is in, as Markdown names languages. */
+/** A text to quote in a prompt, with its language as in a Markdown code fence. */
 export interface IQuote {
   readonly text: string;
   readonly language: string;
 }
 
-/** Write a cell that asks, about the quoted texts where there are some. */
+/** Return a %%cfai cell with a prompt, followed by the quoted texts. */
 export function question(
   { model, prompt = '' }: IAsk,
   quotes: readonly IQuote[] = []
@@ -62,13 +66,13 @@ export function question(
   if (model !== undefined) {
     words.push('-m', model);
   }
-  // What a quoted text has in double braces is its own, not for the kernel to fill in.
+  // The kernel must not evaluate {{…}} in quoted text.
   if (quotes.some(({ text }) => text.includes('{{'))) {
     words.push('--raw');
   }
-  const asked = `${words.join(' ')}\n${prompt}`;
-  const source = [asked, ...quotes.map(fenced)].join('\n\n');
-  return { source, cursor: asked.length };
+  const head = `${words.join(' ')}\n${prompt}`;
+  const source = [head, ...quotes.map(fenced)].join('\n\n');
+  return { source, cursor: head.length };
 }
 
 function fenced({ text, language }: IQuote): string {

@@ -19,10 +19,10 @@ const NO_ARGUMENTS = {
   additionalProperties: false
 };
 
-/** Commands that write %%cfai cells, and their place in the command palette. */
+/** Adds commands that insert cells, also to the command palette. */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'cfai-magics:palette',
-  description: 'Commands that write %%cfai cells.',
+  description: 'Adds commands that insert %%cfai cells.',
   autoStart: true,
   requires: [INotebookTracker],
   optional: [IBridges, ICommandPalette, ITranslator],
@@ -38,7 +38,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       id: string,
       label: string,
       caption: string,
-      about: (notebook: Notebook) => ISelection
+      select: (notebook: Notebook) => ISelection
     ): void => {
       app.commands.addCommand(id, {
         label,
@@ -49,7 +49,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         execute: async args => {
           const notebook = writableNotebook(tracker);
           if (notebook !== null) {
-            const { quotes, lastIndex } = about(notebook);
+            const { quotes, lastIndex } = select(notebook);
             const { source, cursor } = question(readAsk(args), quotes);
             await insertCell(notebook, lastIndex + 1, source, cursor);
           }
@@ -59,9 +59,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     };
     add(
       'cfai:insert-cell',
-      // A translator would take %% for an escaped percent sign.
+      // The translator replaces %% with %.
       trans.__('Insert a %1 cell', '%%cfai'),
-      trans.__('Insert a cell that asks a model below this one'),
+      trans.__('Insert a cell below that sends a prompt to a model'),
       notebook => ({ quotes: [], lastIndex: notebook.activeCellIndex })
     );
     add(
@@ -88,7 +88,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           const panel = tracker.currentWidget;
           if (panel !== null && writableNotebook(tracker) !== null) {
             const { runCommand } = await import('./run');
-            // The kernel reads the notebook's file.
+            // The kernel reads the notebook file.
             await panel.context.save();
             const loaded = Boolean(bridges?.of(panel.sessionContext));
             await runCommand(panel, command, loaded);
@@ -99,17 +99,17 @@ const plugin: JupyterFrontEndPlugin<void> = {
     };
     addRun(
       'cfai:show-panel',
-      trans.__('Show the panel'),
+      trans.__('Open the panel'),
       trans.__(
-        'Insert a cell with the panel and run it: account, model, neurons today'
+        "Insert and run a cell with the panel: account, model and today's neurons"
       ),
       '%cfai panel'
     );
     addRun(
       'cfai:estimate-notebook',
-      trans.__('Estimate this notebook'),
+      trans.__('Estimate the cost of this notebook'),
       trans.__(
-        'Insert a cell that tells what this notebook may cost, and run it; nothing is sent'
+        'Insert and run a cell that estimates the cost of this notebook. Nothing is sent to a model.'
       ),
       '%cfai plan'
     );

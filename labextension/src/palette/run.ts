@@ -4,7 +4,7 @@ import { insertCell } from '../insert';
 
 const LOAD = '%load_ext cfai_magics';
 
-/** Put a cell with a command below the current one and run it, the extension loaded if need be. */
+/** Insert a command cell below the current cell and run it; load the extension if necessary. */
 export async function runCommand(
   { content, sessionContext }: NotebookPanel,
   command: string,

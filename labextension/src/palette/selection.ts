@@ -3,18 +3,18 @@ import { Notebook } from '@jupyterlab/notebook';
 
 import { IQuote } from './cell';
 
-/** What is selected in a notebook, and the index of the last cell that has part in it. */
+/** The selected texts of a notebook, and the index of the last selected cell. */
 export interface ISelection {
   readonly quotes: readonly IQuote[];
   readonly lastIndex: number;
 }
 
-/** The selected text of the cell being edited, else the selected cells. */
+/** Return the selected text of the edited cell, or the selected cells. */
 export function selection(notebook: Notebook): ISelection {
   const text = notebook.mode === 'edit' ? selectedText(notebook) : '';
   const quote = (cell: Cell, text: string): IQuote => ({
     text,
-    // %%cfai is asked of Python's kernel alone.
+    // %%cfai works only in Python kernels.
     language: cell.model.type === 'code' ? 'python' : ''
   });
   if (notebook.activeCell && text.trim()) {

@@ -7,7 +7,7 @@ import { button } from '../dom';
 import { short } from '../format';
 import type { ModelList } from './list';
 
-/** The model in use, in the toolbar of a notebook; gone while its kernel has no bridge. */
+/** The model picker in a notebook toolbar; hidden if the kernel has not loaded the extension. */
 export class PickerButton extends Widget {
   constructor(
     session: ISessionContext,
@@ -24,11 +24,11 @@ export class PickerButton extends Widget {
     this._button.setAttribute('aria-haspopup', 'dialog');
     this._button.setAttribute('aria-expanded', 'false');
     this._button.title = _trans.__(
-      'Model that is asked where a cell names none'
+      'Default model of this kernel, for cells that do not select a model'
     );
     this.node.append(this._button);
-    // At a click that leaves the focus elsewhere, a toolbar of JupyterLab 4.2 hands it to the
-    // notebook: away from the list, which would close.
+    // The toolbar of JupyterLab 4.2 moves the focus to the notebook after a click, which would
+    // close the list.
     this.node.addEventListener('click', event => event.stopPropagation());
     this._follower = new Follower(bridges, () => session);
     this._follower.changed.connect(this._show, this);

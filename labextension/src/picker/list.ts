@@ -10,14 +10,14 @@ import { found, price } from './search';
 
 const STEPS: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1 };
 
-/** The list that opens at the picker: typing searches it, Enter or a click chooses. */
+/** The model list of the picker: type to search, press Enter or click to select. */
 export class ModelList extends Popover {
   constructor(
     anchor: HTMLElement,
     private readonly _bridge: Bridge,
     private readonly _trans: TranslationBundle
   ) {
-    super(anchor, _trans.__('Choose the model of this kernel'));
+    super(anchor, _trans.__('Choose the default model of this kernel'));
     this.addClass('jp-CfaiModels');
     this._options.id = UUID.uuid4();
     this._options.setAttribute('role', 'listbox');
@@ -28,18 +28,18 @@ export class ModelList extends Popover {
     this._search.setAttribute('aria-expanded', 'true');
     this._search.setAttribute('aria-label', _trans.__('Search models'));
     this._search.placeholder = _trans.__(
-      'words of the name; free, vision, tools'
+      'Search by name, or type free, vision, tools'
     );
     this._search.addEventListener('input', () => this._show());
     this._search.addEventListener('keydown', event => this._onKey(event));
     this._options.addEventListener('click', ({ target }) => {
       const option = (target as Element).closest('[role=option]');
-      this._choose([...this._options.children].indexOf(option!));
+      this._select([...this._options.children].indexOf(option!));
     });
     this.node.append(this._search, this._options, this._note);
   }
 
-  /** Show the list, the model in use first looked at. */
+  /** Show the list with the current model active. */
   override open(): void {
     super.open();
     this._search.focus();
@@ -58,24 +58,24 @@ export class ModelList extends Popover {
   }
 
   private _show(): void {
-    const inUse = this._bridge.state?.model;
+    const current = this._bridge.state?.model;
     this._found = found(this._models, this._search.value);
     this._options.replaceChildren(
-      ...this._found.map(model => this._option(model, model.name === inUse))
+      ...this._found.map(model => this._option(model, model.name === current))
     );
     this._note.textContent = this._trans.__(
-      '%1 of %2 models; neurons for 1,000 tokens, in → out',
+      'Showing %1 of %2 models. Prices in neurons per 1,000 tokens (input → output).',
       this._found.length,
       this._models.length
     );
-    const index = this._found.findIndex(({ name }) => name === inUse);
-    this._look(Math.max(0, index));
+    const index = this._found.findIndex(({ name }) => name === current);
+    this._activate(Math.max(0, index));
   }
 
-  private _option(model: IModel, inUse: boolean): HTMLElement {
+  private _option(model: IModel, isCurrent: boolean): HTMLElement {
     const trans = this._trans;
     const traits = model.paid
-      ? [...model.traits, trans.__('paid plan')]
+      ? [...model.traits, trans.__('paid plan only')]
       : model.traits;
     const option = element(
       'li',
@@ -90,7 +90,7 @@ export class ModelList extends Popover {
     );
     option.id = UUID.uuid4();
     option.setAttribute('role', 'option');
-    option.setAttribute('aria-selected', String(inUse));
+    option.setAttribute('aria-selected', String(isCurrent));
     return option;
   }
 
@@ -99,26 +99,26 @@ export class ModelList extends Popover {
     if (step) {
       event.preventDefault();
       const { length } = this._found;
-      this._look((this._index + step + length) % (length || 1));
+      this._activate((this._index + step + length) % (length || 1));
     } else if (event.key === 'Enter' && !event.isComposing) {
       event.preventDefault();
-      this._choose(this._index);
+      this._select(this._index);
     }
   }
 
-  /** Make one the option that Enter would choose. */
-  private _look(index: number): void {
+  /** Make an option active: Enter selects it. */
+  private _activate(index: number): void {
     this._index = index;
-    [...this._options.children].forEach((option, place) => {
-      option.classList.toggle('jp-mod-active', place === index);
-      if (place === index) {
+    [...this._options.children].forEach((option, position) => {
+      option.classList.toggle('jp-mod-active', position === index);
+      if (position === index) {
         this._search.setAttribute('aria-activedescendant', option.id);
         option.scrollIntoView({ block: 'nearest' });
       }
     });
   }
 
-  private _choose(index: number): void {
+  private _select(index: number): void {
     const model = this._found[index];
     if (model) {
       void this._use(model.name);

@@ -7,13 +7,13 @@ import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { IBridges } from '../bridges';
-// eslint-disable-next-line jupyter/prefer-lazy-imports -- a toolbar's factory gives its widget at once
+// eslint-disable-next-line jupyter/prefer-lazy-imports -- a toolbar factory returns its widget synchronously
 import { PickerButton } from './button';
 
-/** The model in use in the toolbar of each notebook, to choose another. */
+/** Adds a model picker to the toolbar of each notebook. */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'cfai-magics:picker',
-  description: 'Shows and chooses the model in the toolbar of a notebook.',
+  description: 'Adds a model picker to the notebook toolbar.',
   autoStart: true,
   requires: [INotebookTracker],
   optional: [IBridges, IToolbarWidgetRegistry, ITranslator],

@@ -1,7 +1,7 @@
 import { neurons } from '../format';
 import { IModel } from '../protocol';
 
-/** The models that have all of the words in their names or traits; "free" is a trait too. */
+/** Return the models whose name, capabilities or plan ("free", "paid") contain all words. */
 export function found(models: readonly IModel[], typed: string): IModel[] {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   return models.filter(model => {
@@ -11,7 +11,7 @@ export function found(models: readonly IModel[], typed: string): IModel[] {
   });
 }
 
-/** The price of a model for 1,000 tokens, in and out; empty where nobody knows. */
+/** Format the input and output price per 1,000 tokens; "" if the price is unknown. */
 export function price(model: IModel): string {
   return [model.in, model.out]
     .filter(rate => rate !== null)

@@ -17,16 +17,16 @@ import { IRange } from '../expressions';
 import { isQuestion } from '../magic';
 import { questionTree } from './tree';
 
-/** The colours of a question: its text by Markdown's parser, what it fills in by Python's. */
+/** Return the highlighting of %%cfai cells: Markdown, with Python inside {{…}}. */
 export function questionColours(markdown: Parser, python: Parser): Extension {
   const mixed = parseMixed(node => inner(node, markdown, python));
   const question = languageOf(new WholeParser(questionTree, mixed), 'cfai');
-  // A function of the first line: so it follows what is typed, and undo, with no state to keep.
+  // Computed from the first line, so it needs no state and stays correct after edits and undo.
   const ofCell = (state: EditorState): Language[] =>
     isQuestion(state.doc.line(1).text) ? [question] : [];
   return [
     Prec.highest(language.computeN(['doc'], ofCell)),
-    // CodeMirror wants some language wherever there may be one; cells have theirs a moment later.
+    // CodeMirror requires a default language; cells get their own later.
     Prec.lowest(language.of(languageOf(new WholeParser(plainTree), '')))
   ];
 }
@@ -39,7 +39,7 @@ function plainTree(text: string): Tree {
   return new Tree(NodeType.none, [], [], text.length);
 }
 
-/** What parses the inside of a node of our tree: none but prose and code have one. */
+/** Return the parser for the inside of a node; only Prose and Code nodes have one. */
 function inner(
   node: SyntaxNodeRef,
   markdown: Parser,
@@ -49,22 +49,22 @@ function inner(
     return { parser: python };
   }
   return node.name === 'Prose'
-    ? { parser: markdown, overlay: besideChildren(node) }
+    ? { parser: markdown, overlay: rangesBetweenChildren(node) }
     : null;
 }
 
-function besideChildren(node: SyntaxNodeRef): IRange[] {
-  const found: IRange[] = [];
+function rangesBetweenChildren(node: SyntaxNodeRef): IRange[] {
+  const ranges: IRange[] = [];
   let from = node.from;
   for (let child = node.node.firstChild; child; child = child.nextSibling) {
-    found.push({ from, to: child.from });
+    ranges.push({ from, to: child.from });
     from = child.to;
   }
-  found.push({ from, to: node.to });
-  return found.filter(range => range.from < range.to);
+  ranges.push({ from, to: node.to });
+  return ranges.filter(range => range.from < range.to);
 }
 
-/** Reads the text anew whenever it changes: a cell is small. */
+/** Parses the whole text after each change, because cells are small. */
 class WholeParser extends Parser {
   constructor(
     private readonly _read: (text: string) => Tree,
@@ -83,7 +83,7 @@ class WholeParser extends Parser {
   }
 }
 
-/** A parse that is done in one step. */
+/** A parse in one step. */
 class WholeParse implements PartialParse {
   constructor(readonly advance: () => Tree) {}
 

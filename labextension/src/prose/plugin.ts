@@ -17,10 +17,10 @@ import { Switch } from './switch';
 
 const ID = 'cfai-magics:prose';
 
-/** Colours the cells that ask as the text they are. */
+/** Highlights %%cfai cells as Markdown. */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: 'Colours %%cfai cells as Markdown.',
+  description: 'Highlights %%cfai cells as Markdown.',
   autoStart: true,
   requires: [IEditorExtensionRegistry, IEditorLanguageRegistry],
   optional: [ISettingRegistry],
@@ -30,39 +30,41 @@ const plugin: JupyterFrontEndPlugin<void> = {
     languages: IEditorLanguageRegistry,
     registry: ISettingRegistry | null
   ): void => {
-    const colours = new Switch();
+    const highlighting = new Switch();
     editors.addExtension({
       name: ID,
       factory: ({ model }) =>
         isCode(model)
-          ? EditorExtensionRegistry.createImmutableExtension(colours.instance())
+          ? EditorExtensionRegistry.createImmutableExtension(
+              highlighting.instance()
+            )
           : null
     });
-    // Nobody waits for it: cells take their colours on when all is there.
-    void switchBySettings(colours, languages, registry);
+    // Not awaited: open cells are highlighted when the parsers are loaded.
+    void switchBySettings(highlighting, languages, registry);
   }
 };
 
 async function switchBySettings(
-  colours: Switch,
+  highlighting: Switch,
   languages: IEditorLanguageRegistry,
   registry: ISettingRegistry | null
 ): Promise<void> {
-  const on = await loadColours(languages);
+  const on = await loadHighlighting(languages);
   const settings = await registry?.load(ID);
   const follow = (): void =>
-    colours.set(settings?.composite.enabled === false ? [] : on);
+    highlighting.set(settings?.composite.enabled === false ? [] : on);
   settings?.changed.connect(follow);
   follow();
 }
 
-async function loadColours(
+async function loadHighlighting(
   languages: IEditorLanguageRegistry
 ): Promise<Extension> {
   const { questionColours } = await import('./language');
   const parser = async (mime: string): Promise<Parser> => {
-    const found = await languages.getLanguage(languages.findByMIME(mime)!);
-    return found!.support!.language.parser;
+    const language = await languages.getLanguage(languages.findByMIME(mime)!);
+    return language!.support!.language.parser;
   };
   return questionColours(
     await parser('text/x-ipythongfm'),
@@ -70,7 +72,7 @@ async function loadColours(
   );
 }
 
-/** Whether an editor's model is that of a code cell. */
+/** Return true if the model of an editor belongs to a code cell. */
 function isCode(model: CodeEditor.IModel): boolean {
   return 'type' in model && (model as ICellModel).type === 'code';
 }

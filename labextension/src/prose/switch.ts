@@ -1,23 +1,23 @@
 import { Compartment, Extension } from '@codemirror/state';
 import { EditorView, ViewPlugin } from '@codemirror/view';
 
-/** An extension that all its editors take on and off together, those already open too. */
+/** An editor extension that can be switched in all editors at once, also in open ones. */
 export class Switch {
-  /** Put the extension in all editors in the place of what was there. */
+  /** Replace the current extension in all editors. */
   set(extension: Extension): void {
     this._current = extension;
     const effects = this._place.reconfigure(extension);
     this._views.forEach(view => view.dispatch({ effects }));
   }
 
-  /** What one new editor needs. */
+  /** Return the extension for a new editor. */
   instance(): Extension {
     const views = this._views;
-    const known = ViewPlugin.define(view => {
+    const tracking = ViewPlugin.define(view => {
       views.add(view);
       return { destroy: () => views.delete(view) };
     });
-    return [this._place.of(this._current), known];
+    return [this._place.of(this._current), tracking];
   }
 
   private _current: Extension = [];

@@ -32,13 +32,13 @@ const TYPES = new Map(
   ])
 );
 
-/** A node with its place in the text; trees want the places of children from their parent's. */
+/** A node with its absolute position; Lezer trees use positions relative to the parent. */
 interface IPlaced extends IRange {
   readonly name: Name;
   readonly children?: readonly IPlaced[];
 }
 
-/** The tree of a question: its line in pieces, and the prose below with its expressions. */
+/** Return the tree of a %%cfai cell: tokens of the first line, then the prompt with its {{…}}. */
 export function questionTree(text: string): Tree {
   const newline = text.indexOf('\n');
   const end = newline < 0 ? text.length : newline;
@@ -53,8 +53,8 @@ export function questionTree(text: string): Tree {
 }
 
 function prose(text: string, from: number, raw: boolean): IPlaced {
-  const found = raw ? [] : expressions(text.slice(from));
-  const children = found.map(range => expression(range, from));
+  const ranges = raw ? [] : expressions(text.slice(from));
+  const children = ranges.map(range => expression(range, from));
   return { name: 'Prose', from, to: text.length, children };
 }
 
