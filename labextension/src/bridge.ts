@@ -21,6 +21,7 @@ export class Refused extends Error {}
 export class Bridge implements IDisposable {
   constructor(
     private readonly _comm: IComm,
+    private readonly _locale: string,
     private readonly _warn: (line: string) => void
   ) {}
 
@@ -38,9 +39,9 @@ export class Bridge implements IDisposable {
     return this._isDisposed;
   }
 
-  /** Request the state of the kernel, now and after each change. */
+  /** Request the state of the kernel, now and after each change, and send the language. */
   greet(): void {
-    this._comm.send({ version: VERSION, type: 'hello' });
+    this._comm.send({ version: VERSION, type: 'hello', locale: this._locale });
   }
 
   /** Send a request; rejects with Refused if the kernel refuses it or disconnects. */

@@ -163,6 +163,18 @@ def test_a_model_selected_in_the_page_is_the_kernel_default(page: Page, account:
     assert page.ask({**TO_KERNEL["use"], "model": "no-such"})["type"] == "refused"
 
 
+def test_messages_are_in_the_language_of_the_page(page: Page, account: Standin) -> None:
+    page.run("%load_ext cfai_magics")
+    page.ask({**TO_KERNEL["hello"], "locale": "zh_CN"})
+    request = {**TO_KERNEL["use"], "model": "no-such"}
+    chinese = page.ask(request)["why"]
+    page.ask(TO_KERNEL["hello"])
+    english = page.ask(request)["why"]
+    assert "no-such" in chinese
+    assert "模型" in chinese
+    assert "模型" not in english
+
+
 def test_a_course_limits_the_models_of_the_page(page: Page, tmp_path: Path) -> None:
     (tmp_path / "cfai.toml").write_text('allowed_models = ["gemma-4-26b-a4b-it"]\n')
     page.run(f"import os; os.chdir({str(tmp_path)!r})")

@@ -18,8 +18,10 @@ const fromKernel = Object.entries(contract.from_kernel);
 function bridge() {
   const sent: PartialJSONObject[] = [];
   const warnings: string[] = [];
-  const instance = new Bridge({ send: data => sent.push(data) }, line =>
-    warnings.push(line)
+  const instance = new Bridge(
+    { send: data => sent.push(data) },
+    contract.to_kernel.hello.locale as string,
+    line => warnings.push(line)
   );
   return { instance, sent, warnings };
 }

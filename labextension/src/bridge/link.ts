@@ -12,7 +12,10 @@ const GONE = ['restarting', 'autorestarting', 'terminating', 'dead'];
  * has loaded the extension. The bridge uses the first open connection.
  */
 export class Link {
-  constructor(private readonly _warn: (line: string) => void) {}
+  constructor(
+    private readonly _locale: string,
+    private readonly _warn: (line: string) => void
+  ) {}
 
   /** Emitted when the bridge is replaced or removed. */
   get changed(): ISignal<this, void> {
@@ -76,6 +79,7 @@ export class Link {
     this._closeBridge();
     const bridge = new Bridge(
       { send: data => this._send(data as JSONObject) },
+      this._locale,
       this._warn
     );
     this._bridge = bridge;

@@ -5,6 +5,7 @@ import {
 import { ISessionContext } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { Kernel } from '@jupyterlab/services';
+import { ITranslator } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { Bridge } from '../bridge';
@@ -13,6 +14,9 @@ import type { Link } from './link';
 
 /** Connects this page to the kernels of all open notebooks, with one link per kernel. */
 class Bridges implements IBridges {
+  /** `locale` is JupyterLab's language, such as zh_CN: kernels use it for their messages. */
+  constructor(private readonly _locale: string) {}
+
   get changed(): ISignal<IBridges, void> {
     return this._changed;
   }
@@ -34,7 +38,8 @@ class Bridges implements IBridges {
     const { Link } = await import('./link');
     if (kernel && !kernel.isDisposed) {
       const { id } = kernel;
-      const link = this._links.get(id) ?? new Link(line => console.warn(line));
+      const link = this._links.get(id) ??
+        new Link(this._locale, line => console.warn(line));
       link.add(kernel);
       if (!this._links.has(id)) {
         this._links.set(id, link);
@@ -59,9 +64,14 @@ const plugin: JupyterFrontEndPlugin<IBridges> = {
   description: 'Receives the model and the usage from kernels.',
   autoStart: true,
   requires: [INotebookTracker],
+  optional: [ITranslator],
   provides: IBridges,
-  activate: (_: JupyterFrontEnd, tracker: INotebookTracker): IBridges => {
-    const bridges = new Bridges();
+  activate: (
+    _: JupyterFrontEnd,
+    tracker: INotebookTracker,
+    translator: ITranslator | null
+  ): IBridges => {
+    const bridges = new Bridges(translator?.languageCode ?? '');
     tracker.forEach(panel => bridges.follow(panel.sessionContext));
     tracker.widgetAdded.connect((_, panel) =>
       bridges.follow(panel.sessionContext)
