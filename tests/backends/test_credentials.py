@@ -1,4 +1,4 @@
-"""Credentials: where they are found and saved, and which values are valid."""
+"""Credentials: where they are read and saved, and which values are valid."""
 
 import json
 import stat
@@ -45,7 +45,7 @@ class Memory:
 
 
 class Closed(Memory):
-    """A keyring that cannot be written or emptied."""
+    """A keyring that rejects all changes."""
 
     def set(self, _text: str, /) -> None:
         raise StorageError("It is closed")
@@ -54,8 +54,8 @@ class Closed(Memory):
         raise StorageError("It is closed")
 
 
-def kept(letter: str, **changes: str) -> str:
-    """The stored text of an account whose id repeats one letter."""
+def credentials_json(letter: str, **changes: str) -> str:
+    """Return the stored JSON of an account whose id repeats one letter."""
     return json.dumps({"account_id": letter * 32, "api_token": f"{letter}-token", **changes})
 
 
@@ -71,17 +71,17 @@ def write(home: Path, text: str, mode: int = 0o600) -> Path:
     return path
 
 
-def test_the_environment_wins_over_the_keyring_and_that_over_the_file(home: Path) -> None:
-    write(home, kept("a"))
+def test_environment_overrides_keyring_and_keyring_overrides_file(home: Path) -> None:
+    write(home, credentials_json("a"))
     stores = {
-        "the environment": CredentialStore(home, environ("c"), Memory(kept("b"))),
-        "the memory": CredentialStore(home, {}, Memory(kept("b"))),
+        "the environment": CredentialStore(home, environ("c"), Memory(credentials_json("b"))),
+        "the memory": CredentialStore(home, {}, Memory(credentials_json("b"))),
         f"the file {home / FILE_NAME}": CredentialStore(home, {}, Memory()),
     }
     for (source, store), letter in zip(stores.items(), "cba", strict=True):
-        found = store.find()
-        assert (found.source, found.account_id) == (source, letter * 32)
-        assert found.api_token == Secret(f"{letter}-token")
+        credentials = store.find()
+        assert (credentials.source, credentials.account_id) == (source, letter * 32)
+        assert credentials.api_token == Secret(f"{letter}-token")
 
 
 @pytest.mark.parametrize(
@@ -91,20 +91,22 @@ def test_the_environment_wins_over_the_keyring_and_that_over_the_file(home: Path
         (TOKEN_VARIABLE, f"the memory (account id) and {TOKEN_VARIABLE} (token)"),
     ],
 )
-def test_mixed_sources_are_both_named(home: Path, variable: str, source: str) -> None:
-    one = {variable: environ("c")[variable]}
-    assert CredentialStore(home, one, Memory(kept("b"))).find().source == source
+def test_both_sources_of_mixed_credentials_are_shown(
+    home: Path, variable: str, source: str
+) -> None:
+    variables = {variable: environ("c")[variable]}
+    assert CredentialStore(home, variables, Memory(credentials_json("b"))).find().source == source
 
 
 @pytest.mark.parametrize(
     ("text", "missing"),
     [
-        pytest.param(None, "account", id="nothing kept"),
-        pytest.param(kept("b", api_token=""), "API token", id="no token"),
-        pytest.param(kept("b", account_id=""), "account id", id="no account id"),
+        pytest.param(None, "account", id="nothing stored"),
+        pytest.param(credentials_json("b", api_token=""), "API token", id="no token"),
+        pytest.param(credentials_json("b", account_id=""), "account id", id="no account id"),
     ],
 )
-def test_what_is_missing_is_named(home: Path, text: str | None, missing: str) -> None:
+def test_the_error_names_the_missing_value(home: Path, text: str | None, missing: str) -> None:
     for store in (
         CredentialStore(home, {}, Memory(text)),
         CredentialStore(write(home, text or "").parent, {}, Memory()),
@@ -113,12 +115,14 @@ def test_what_is_missing_is_named(home: Path, text: str | None, missing: str) ->
             store.find()
 
 
-def test_empty_variables_count_as_none(home: Path) -> None:
+def test_empty_variables_are_ignored(home: Path) -> None:
     blank = {ACCOUNT_VARIABLE: " ", TOKEN_VARIABLE: ""}
-    assert CredentialStore(home, blank, Memory(kept("b"))).find().source == "the memory"
+    assert (
+        CredentialStore(home, blank, Memory(credentials_json("b"))).find().source == "the memory"
+    )
 
 
-def test_a_wrong_account_id_in_the_environment_is_named_there(home: Path) -> None:
+def test_an_invalid_account_id_error_names_its_variable(home: Path) -> None:
     store = CredentialStore(home, {**environ("c"), ACCOUNT_VARIABLE: token()}, Memory())
     with pytest.raises(
         InvalidAccountIdError, match=f"{ACCOUNT_VARIABLE} .* looks like an API token"
@@ -126,7 +130,7 @@ def test_a_wrong_account_id_in_the_environment_is_named_there(home: Path) -> Non
         store.find()
 
 
-def test_without_a_keyring_a_file_is_kept_that_others_cannot_read(home: Path) -> None:
+def test_without_a_keyring_credentials_are_saved_in_a_private_file(home: Path) -> None:
     store = CredentialStore(home, {}, Closed())
     assert store.save("a" * 32, Secret("a-token")) == (
         f"the file {home / FILE_NAME} (only you can read it)"
@@ -136,14 +140,14 @@ def test_without_a_keyring_a_file_is_kept_that_others_cannot_read(home: Path) ->
     assert [path.name for path in home.iterdir()] == [FILE_NAME]
 
 
-def test_a_file_that_others_can_read_is_closed_again(home: Path) -> None:
-    path = write(home, kept("a"), mode=0o644)
+def test_a_file_that_others_can_read_is_made_private(home: Path) -> None:
+    path = write(home, credentials_json("a"), mode=0o644)
     CredentialStore(home, {}, Memory()).find()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_what_the_keyring_keeps_no_file_holds(home: Path) -> None:
-    write(home, kept("a"))
+def test_saving_to_the_keyring_deletes_the_file(home: Path) -> None:
+    write(home, credentials_json("a"))
     memory = Memory()
     store = CredentialStore(home, {}, memory)
     assert store.save("b" * 32, Secret("b-token")) == "the memory"
@@ -151,7 +155,7 @@ def test_what_the_keyring_keeps_no_file_holds(home: Path) -> None:
     assert store.find().account_id == "b" * 32
 
 
-def test_a_failed_keep_tells_why_and_leaves_nothing_of_the_token(home: Path) -> None:
+def test_a_failed_save_explains_why_and_leaves_no_token(home: Path) -> None:
     (home / FILE_NAME).mkdir(parents=True)
     secret = token()
     with pytest.raises(StorageError, match="can't be saved in") as caught:
@@ -163,7 +167,7 @@ def test_a_failed_keep_tells_why_and_leaves_nothing_of_the_token(home: Path) -> 
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"{", b"[]"], ids=repr)
-def test_a_damaged_file_is_told_and_written_anew(home: Path, content: bytes) -> None:
+def test_a_damaged_file_is_reported_and_replaced(home: Path, content: bytes) -> None:
     write(home, "").write_bytes(content)
     store = CredentialStore(home, {}, Closed())
     with pytest.raises(MissingCredentialsError, match=r"credentials\.json are damaged"):
@@ -174,14 +178,14 @@ def test_a_damaged_file_is_told_and_written_anew(home: Path, content: bytes) -> 
 
 
 @pytest.mark.parametrize("content", ["{", "[]"])
-def test_a_damaged_keyring_counts_as_none(home: Path, content: str) -> None:
+def test_a_damaged_keyring_entry_is_ignored(home: Path, content: str) -> None:
     with pytest.raises(MissingCredentialsError, match="No Cloudflare account is set"):
         CredentialStore(home, {}, Memory(content)).find()
 
 
-def test_all_that_is_kept_is_forgotten_and_told(home: Path) -> None:
-    memory = Memory(kept("b"))
-    path = write(home, kept("a"))
+def test_delete_removes_and_lists_all_stored_credentials(home: Path) -> None:
+    memory = Memory(credentials_json("b"))
+    path = write(home, credentials_json("a"))
     store = CredentialStore(home, {}, memory)
     assert sorted(store.delete()) == [
         f"Removed from the file {path}.",
@@ -191,43 +195,43 @@ def test_all_that_is_kept_is_forgotten_and_told(home: Path) -> None:
     assert store.delete() == ["No stored credentials were found."]
 
 
-def test_a_keyring_that_does_not_forget_does_not_save_the_file(home: Path) -> None:
-    path = write(home, kept("a"))
+def test_the_file_is_deleted_even_if_the_keyring_fails(home: Path) -> None:
+    path = write(home, credentials_json("a"))
     with pytest.raises(StorageError):
-        CredentialStore(home, {}, Closed(kept("b"))).delete()
+        CredentialStore(home, {}, Closed(credentials_json("b"))).delete()
     assert not path.exists()
 
 
-def test_forgetting_says_what_the_environment_still_holds(home: Path) -> None:
-    (told,) = CredentialStore(home, environ("c"), Memory()).delete()
-    assert told.endswith("is set in the environment: unset them to log out.")
+def test_delete_mentions_variables_that_are_still_set(home: Path) -> None:
+    (message,) = CredentialStore(home, environ("c"), Memory()).delete()
+    assert message.endswith("is set in the environment: unset them to log out.")
 
 
-def test_where_no_keyring_works_it_holds_and_keeps_nothing() -> None:
+def test_without_a_working_keyring_changes_raise_a_storage_error() -> None:
     keyring = Keyring()  # conftest selects a backend that always fails
     assert keyring.get() is None
-    for step in (lambda: keyring.set("x"), keyring.delete):
+    for operation in (lambda: keyring.set("x"), keyring.delete):
         with pytest.raises(StorageError):
-            step()
+            operation()
 
 
-def test_the_keyring_of_the_system_keeps_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_system_keyring_saves_and_deletes_text(monkeypatch: pytest.MonkeyPatch) -> None:
     import keyring
 
     monkeypatch.delenv("PYTHON_KEYRING_BACKEND")
     before = keyring.get_keyring()
-    keyring.set_keyring(in_memory())
+    keyring.set_keyring(in_memory_keyring())
     try:
-        ours = Keyring()
-        ours.set("text")
-        assert ours.get() == "text"
-        ours.delete()
-        assert ours.get() is None
+        system_keyring = Keyring()
+        system_keyring.set("text")
+        assert system_keyring.get() == "text"
+        system_keyring.delete()
+        assert system_keyring.get() is None
     finally:
         keyring.set_keyring(before)
 
 
-def in_memory():
+def in_memory_keyring():
     from keyring.backend import KeyringBackend
 
     class InMemory(KeyringBackend):
@@ -235,57 +239,57 @@ def in_memory():
 
         def __init__(self) -> None:
             super().__init__()
-            self.kept: dict[tuple[str, str], str] = {}
+            self.entries: dict[tuple[str, str], str] = {}
 
         def get_password(self, service: str, username: str) -> str | None:
-            return self.kept.get((service, username))
+            return self.entries.get((service, username))
 
         def set_password(self, service: str, username: str, password: str) -> None:
-            self.kept[service, username] = password
+            self.entries[service, username] = password
 
         def delete_password(self, service: str, username: str) -> None:
-            del self.kept[service, username]
+            del self.entries[service, username]
 
     return InMemory()
 
 
-def test_an_account_id_is_taken_as_copied() -> None:
+def test_an_account_id_is_trimmed_and_lowercased() -> None:
     typed = account_id()
     assert parse_account_id(f" {typed.upper()}\n") == typed
     assert looks_like_account_id(typed)
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "message"),
     [
         pytest.param(token(), "looks like an API token", id="a token"),
         pytest.param(account_id()[1:], "Not a valid account id", id="too short"),
         pytest.param(f"{account_id()}0", "Not a valid account id", id="too long"),
         pytest.param("g" * 32, "Not a valid account id", id="other letters"),
-        pytest.param("", "Not a valid account id", id="nothing"),
+        pytest.param("", "Not a valid account id", id="empty"),
     ],
 )
-def test_what_is_no_account_id_is_refused_by_name(typed: str, told: str) -> None:
-    with pytest.raises(InvalidAccountIdError, match=told) as caught:
+def test_an_invalid_account_id_is_rejected_without_repeating_it(typed: str, message: str) -> None:
+    with pytest.raises(InvalidAccountIdError, match=message) as caught:
         parse_account_id(typed)
     assert not typed or typed not in str(caught.value)
 
 
-def test_a_token_is_taken_as_copied() -> None:
+def test_spaces_around_a_token_are_removed() -> None:
     typed = token()
     assert parse_token(f"\t{typed} \n") == Secret(typed)
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "message"),
     [
         pytest.param(account_id(), "looks like an account id", id="an account id"),
-        pytest.param(" ", "No API token was given", id="nothing"),
+        pytest.param(" ", "No API token was given", id="empty"),
         pytest.param(f"{token()} {token()}", "no spaces", id="two words"),
         pytest.param(f"{token()}…", "special characters", id="an ellipsis"),
     ],
 )
-def test_what_is_no_token_is_refused_by_name(typed: str, told: str) -> None:
-    with pytest.raises(InvalidOptionError, match=told) as caught:
+def test_an_invalid_token_is_rejected_without_repeating_it(typed: str, message: str) -> None:
+    with pytest.raises(InvalidOptionError, match=message) as caught:
         parse_token(typed)
     assert typed.strip() not in str(caught.value) or not typed.strip()

@@ -25,26 +25,26 @@ NAME, METADATA = "cf-aig-gateway-id", "cf-aig-metadata"
 
 
 @pytest.fixture
-def through(account: Standin, session: Session) -> Session:
-    """A session whose calls go through a caching gateway."""
+def gateway_session(account: Standin, session: Session) -> Session:
+    """A session that sends its calls through a caching gateway."""
     account.switch(gateways=("class", "other"), gateway_caches=True)
     session.settings.gateway = "class"
     session.settings.metadata = {"student": "ada", "group": 3, "exam": False}
     return session
 
 
-def test_calls_go_directly_unless_told(session: Session, account: Standin) -> None:
+def test_calls_do_not_use_a_gateway_by_default(session: Session, account: Standin) -> None:
     answer = session.ask(session.build_request(HI))
     assert answer.endpoint == ""
     assert not {NAME, METADATA} & set(account.requests[0].headers)
 
 
-def test_every_kind_of_call_goes_through_it_with_its_metadata(
-    through: Session, account: Standin
+def test_every_kind_of_call_uses_the_gateway_and_sends_metadata(
+    gateway_session: Session, account: Standin
 ) -> None:
-    through.ask(through.build_request(HI))
-    through.embed(["a"])
-    through.run("flux-1-schnell", {"prompt": "a boat"})
+    gateway_session.ask(gateway_session.build_request(HI))
+    gateway_session.embed(["a"])
+    gateway_session.run("flux-1-schnell", {"prompt": "a boat"})
     for request in account.requests:
         assert request.headers[NAME] == "class"
         assert json.loads(request.headers[METADATA]) == {
@@ -56,81 +56,83 @@ def test_every_kind_of_call_goes_through_it_with_its_metadata(
     assert len(account.requests) == 3
 
 
-def test_a_copy_out_of_the_cache_costs_nothing_and_says_so(
-    through: Session, account: Standin
+def test_a_cached_answer_costs_nothing_and_is_marked(
+    gateway_session: Session, account: Standin
 ) -> None:
-    first = through.ask(through.build_request(HI))
-    copy = through.ask(through.build_request(HI))
-    assert copy.text == first.text
-    assert (first.endpoint, copy.endpoint) == (
+    first = gateway_session.ask(gateway_session.build_request(HI))
+    repeated = gateway_session.ask(gateway_session.build_request(HI))
+    assert repeated.text == first.text
+    assert (first.endpoint, repeated.endpoint) == (
         "gateway class, cache miss",
         "gateway class, cache hit",
     )
     assert (first.neurons, first.cost_basis) == (account.billed, "billed")
-    assert (copy.neurons, copy.cost_basis) == (0.0, "billed")
-    assert copy.usage.completion_tokens == first.usage.completion_tokens
-    assert "0 neurons billed" in format_usage_footer(copy, "full")
-    assert "gateway class, cache hit" in format_usage_footer(copy, "full")
-    assert through.accounting.day_usage().billed == pytest.approx(account.billed)
+    assert (repeated.neurons, repeated.cost_basis) == (0.0, "billed")
+    assert repeated.usage.completion_tokens == first.usage.completion_tokens
+    assert "0 neurons billed" in format_usage_footer(repeated, "full")
+    assert "gateway class, cache hit" in format_usage_footer(repeated, "full")
+    assert gateway_session.accounting.day_usage().billed == pytest.approx(account.billed)
 
 
-def test_copies_of_vectors_and_pictures_cost_nothing_too(
-    through: Session, account: Standin
+def test_cached_vectors_and_images_cost_nothing(
+    gateway_session: Session, account: Standin
 ) -> None:
     for _ in range(2):
-        vectors = through.embed(["a"])
-        picture = through.run("flux-1-schnell", {"prompt": "a boat"})
+        vectors = gateway_session.embed(["a"])
+        picture = gateway_session.run("flux-1-schnell", {"prompt": "a boat"})
     assert (vectors.usage.neurons, picture.neurons) == (0.0, 0.0)
-    assert through.accounting.day_usage().spent == pytest.approx(account.billed, rel=0.01)
+    assert gateway_session.accounting.day_usage().spent == pytest.approx(account.billed, rel=0.01)
 
 
-def test_copies_do_not_count_as_bills_of_a_model(through: Session) -> None:
+def test_cached_answers_are_not_counted_as_billed_usage(gateway_session: Session) -> None:
     for _ in range(5):
-        through.ask(through.build_request(HI))
-    model = through.resolve_model("gemma-4-26b-a4b-it")
-    assert len(through.accounting.ledger.recent_billed_usage(model.name)) == 1
+        gateway_session.ask(gateway_session.build_request(HI))
+    model = gateway_session.resolve_model("gemma-4-26b-a4b-it")
+    assert len(gateway_session.accounting.ledger.recent_billed_usage(model.name)) == 1
 
 
-def test_the_line_of_a_cell_names_one_or_none(
+def test_the_gateway_option_selects_a_gateway_or_none(
     account: Standin, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     account.switch(gateways=("class", "other"))
     update_settings_file(home, {"gateway": "class"})
-    for line in ([], ["--gateway", "other"], ["--gateway", "off"]):
-        assert cli.main(["ask", "Hi", *line]) == 0
-    named = [request.headers.get(NAME) for request in account.requests]
-    assert named == ["class", "other", None]
+    for options in ([], ["--gateway", "other"], ["--gateway", "off"]):
+        assert cli.main(["ask", "Hi", *options]) == 0
+    gateways = [request.headers.get(NAME) for request in account.requests]
+    assert gateways == ["class", "other", None]
     assert "gateway other" in capsys.readouterr().err
 
 
-def test_a_gateway_that_is_not_there_is_told(session: Session, account: Standin) -> None:
+def test_a_missing_gateway_raises_an_error_with_a_hint(session: Session, account: Standin) -> None:
     with pytest.raises(BadRequestError, match="AI Gateway") as caught:
         session.stream(session.build_request(HI), gateway="nowhere").__iter__().__next__()
     assert "--gateway off" in str(caught.value)
     assert session.accounting.day_usage().spent == 0
 
 
-def test_a_spend_limit_is_told_at_once_and_not_tried_again(
-    through: Session, account: Standin
-) -> None:
+def test_a_spend_limit_error_is_not_retried(gateway_session: Session, account: Standin) -> None:
     account.switch(gateway_calls=1)
-    through.ask(through.build_request(HI))
+    gateway_session.ask(gateway_session.build_request(HI))
     with pytest.raises(GatewayLimitError, match="Spend limit"):
-        through.ask(through.build_request([{"role": "user", "content": "Again"}]))
+        gateway_session.ask(gateway_session.build_request([{"role": "user", "content": "Again"}]))
     assert len(account.requests) == 2
-    through.settings.metadata = {"student": "bob"}
-    assert through.ask(through.build_request([{"role": "user", "content": "Again"}])).text
+    gateway_session.settings.metadata = {"student": "bob"}
+    assert gateway_session.ask(
+        gateway_session.build_request([{"role": "user", "content": "Again"}])
+    ).text
 
 
 @pytest.mark.parametrize("name", ["a b", "a/b", "ü", "x" * 65, "a\r\nb: c"])
-def test_what_is_no_name_sends_nothing(session: Session, account: Standin, name: str) -> None:
+def test_an_invalid_gateway_name_sends_no_request(
+    session: Session, account: Standin, name: str
+) -> None:
     with pytest.raises(InvalidOptionError, match="not a valid gateway name"):
         session.stream(session.build_request(HI), gateway=name)
     assert account.requests == ()
 
 
 @pytest.mark.parametrize("metadata", [{"a": [1]}, {"a b": 1}, dict.fromkeys("abcdef", 1)])
-def test_metadata_that_it_does_not_take_sends_nothing(
+def test_invalid_metadata_sends_no_request(
     session: Session, account: Standin, metadata: dict[str, object]
 ) -> None:
     session.settings.gateway, session.settings.metadata = "class", metadata
@@ -139,13 +141,15 @@ def test_metadata_that_it_does_not_take_sends_nothing(
     assert account.requests == ()
 
 
-def test_metadata_in_any_script_arrives(through: Session, account: Standin) -> None:
-    through.settings.metadata = {"student": "李 雷\n"}
-    through.ask(through.build_request(HI))
+def test_metadata_can_contain_any_script(gateway_session: Session, account: Standin) -> None:
+    gateway_session.settings.metadata = {"student": "李 雷\n"}
+    gateway_session.ask(gateway_session.build_request(HI))
     assert json.loads(account.requests[0].headers[METADATA]) == {"student": "李 雷\n"}
 
 
-def test_it_is_kept_and_status_shows_where_it_comes_from(account: Standin, home: Path) -> None:
+def test_gateway_settings_are_saved_and_status_shows_their_source(
+    account: Standin, home: Path
+) -> None:
     update_settings_file(home, {"gateway": "class"})
     (home / "settings.toml").write_text('gateway = "class"\nmetadata = { "student" = "ada" }')
     update_settings_file(home, {"max_tokens": 7})
@@ -159,7 +163,7 @@ def test_it_is_kept_and_status_shows_where_it_comes_from(account: Standin, home:
     session.close()
 
 
-def test_a_course_s_gateway_holds_and_its_metadata_wins(
+def test_the_gateway_and_metadata_of_a_course_override_settings(
     account: Standin, home: Path, tmp_path: Path
 ) -> None:
     account.switch(gateways=("class",))
@@ -181,7 +185,7 @@ def test_a_course_s_gateway_holds_and_its_metadata_wins(
     session.close()
 
 
-def test_on_this_machine_there_is_none(home: Path) -> None:
+def test_local_models_do_not_use_a_gateway(home: Path) -> None:
     session = Session(Cfai(gateway="class"), home)
     session.backend.local_server = object()  # type: ignore[assignment]
     assert session.backend.resolve_gateway() is None

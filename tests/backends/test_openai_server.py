@@ -1,4 +1,4 @@
-"""Another OpenAI-compatible server: what is sent to it, what never is, and its errors."""
+"""Another OpenAI-compatible server: requests, credentials and errors."""
 
 import stat
 from collections.abc import Iterator
@@ -55,18 +55,18 @@ def elsewhere(
     session.close()
 
 
-def keyed(monkeypatch: pytest.MonkeyPatch, server: Standin) -> str:
-    """Set a key of the other server, which does not look like a Cloudflare token."""
+def set_server_key(monkeypatch: pytest.MonkeyPatch, server: Standin) -> str:
+    """Set a key for the other server that does not look like a Cloudflare token."""
     key = "sk-other"
     server.issue_token(EVERYTHING, text=key)
     monkeypatch.setenv("CFAI_API_KEY", key)
     return key
 
 
-def test_it_gets_its_own_key_and_never_the_token(
+def test_the_server_receives_its_own_key_and_not_the_token(
     elsewhere: Session, account: Standin, other: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = keyed(monkeypatch, other)
+    key = set_server_key(monkeypatch, other)
     assert elsewhere.ask(elsewhere.build_request(HI)).text
     assert elsewhere.embed(["a"], "@cf/baai/bge-m3").vectors
     assert {request.token for request in other.requests} == {key}
@@ -75,19 +75,21 @@ def test_it_gets_its_own_key_and_never_the_token(
     assert account.requests == ()
 
 
-def test_without_a_key_none_is_sent(elsewhere: Session, other: Standin, account: Standin) -> None:
+def test_without_a_key_no_authorization_header_is_sent(
+    elsewhere: Session, other: Standin, account: Standin
+) -> None:
     with pytest.raises(AuthenticationError, match="CFAI_API_KEY"):
         elsewhere.ask(elsewhere.build_request(HI))
     assert "authorization" not in other.requests[0].headers
     assert account.requests == ()
 
 
-@pytest.mark.parametrize("made", [token, older_token])
-def test_a_token_of_cloudflare_is_no_key_for_it(
-    elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch, made: object
+@pytest.mark.parametrize("make_token", [token, older_token])
+def test_a_cloudflare_token_is_rejected_as_server_key(
+    elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch, make_token: object
 ) -> None:
-    assert callable(made)
-    secret = made()
+    assert callable(make_token)
+    secret = make_token()
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", secret)
     monkeypatch.setenv("CFAI_API_KEY", secret)
     with pytest.raises(InvalidOptionError, match="must not be sent to other servers") as caught:
@@ -96,20 +98,20 @@ def test_a_token_of_cloudflare_is_no_key_for_it(
     assert other.requests == ()
 
 
-def test_a_kept_key_goes_to_its_own_address_only(home: Path) -> None:
+def test_a_saved_key_is_used_only_for_its_own_address(home: Path) -> None:
     store = CredentialStore(home, {})
     store.save("0" * 32, Secret("t"))
-    store.save_server_key("http://127.0.0.1:9/v1", Secret("sk-kept"))
-    assert store.server_key("http://127.0.0.1:9/v1").reveal() == "sk-kept"
+    store.save_server_key("http://127.0.0.1:9/v1", Secret("sk-saved"))
+    assert store.server_key("http://127.0.0.1:9/v1").reveal() == "sk-saved"
     assert store.server_key("http://127.0.0.1:8/v1").reveal() == ""
     assert store.find().api_token.reveal() == "t"
     assert stat.S_IMODE((home / "credentials.json").stat().st_mode) == 0o600
 
 
-def test_names_stand_as_typed_and_neurons_show_where_they_are_told(
+def test_model_names_are_unchanged_and_reported_neurons_are_shown(
     elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keyed(monkeypatch, other)
+    set_server_key(monkeypatch, other)
     answer = elsewhere.ask(elsewhere.build_request(HI, LLAMA))
     assert (answer.neurons, answer.cost_basis) == (other.billed, "billed")
     line = format_usage_footer(answer, "full")
@@ -119,10 +121,10 @@ def test_names_stand_as_typed_and_neurons_show_where_they_are_told(
         elsewhere.ask(elsewhere.build_request(HI, "llama-3.2-3b-instruct"))
 
 
-def test_a_model_of_another_sort_is_given_no_neurons(
+def test_a_model_without_a_price_has_unknown_neurons(
     elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keyed(monkeypatch, other)
+    set_server_key(monkeypatch, other)
     other.switch(omit_neurons_body=True, omit_neurons_header=True)
     cache_catalog_without(elsewhere.home, LLAMA)
     elsewhere.accounting.ledger.budgets.set("day", 1)
@@ -131,17 +133,19 @@ def test_a_model_of_another_sort_is_given_no_neurons(
     assert "neurons not reported" in format_usage_footer(answer, "full")
 
 
-def test_a_budget_holds_there_for_models_with_a_price(
+def test_a_budget_also_limits_priced_models_of_other_servers(
     elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keyed(monkeypatch, other)
+    set_server_key(monkeypatch, other)
     elsewhere.accounting.ledger.budgets.set("session", 0.001)
     with pytest.raises(BudgetExceededError):
         elsewhere.ask(elsewhere.build_request(HI, LLAMA))
     assert other.requests == ()
 
 
-def test_what_only_workers_ai_has_is_told(elsewhere: Session, account: Standin) -> None:
+def test_features_of_workers_ai_raise_an_invalid_option_error(
+    elsewhere: Session, account: Standin
+) -> None:
     with pytest.raises(InvalidOptionError, match="no Workers AI account"):
         elsewhere.run("flux-1-schnell", {"prompt": "a boat"})
     with pytest.raises(InvalidOptionError, match="leads to Workers AI"):
@@ -149,7 +153,7 @@ def test_what_only_workers_ai_has_is_told(elsewhere: Session, account: Standin) 
     assert account.requests == ()
 
 
-def test_an_address_without_a_server_is_told(
+def test_an_unreachable_address_raises_an_error_with_a_hint(
     home: Path, monkeypatch: pytest.MonkeyPatch, other: Standin
 ) -> None:
     monkeypatch.setenv("CFAI_BASE_URL", f"{other.base_url}/nowhere")
@@ -163,7 +167,7 @@ def test_an_address_without_a_server_is_told(
         session.ask(session.build_request(HI))
 
 
-def test_an_address_is_taken_as_people_have_it() -> None:
+def test_server_addresses_are_normalized() -> None:
     for typed in ("http://h:1/v1", " http://h:1/v1/ ", "http://h:1/v1/chat/completions"):
         assert normalize_base_url(typed) == "http://h:1/v1"
 
@@ -172,34 +176,41 @@ def test_an_address_is_taken_as_people_have_it() -> None:
     "typed",
     ["sk-some-key", "ftp://h/v1", "http:///v1", "http://u:secret@h/v1", "http://h:port/v1"],
 )
-def test_what_is_no_address_is_not_repeated(typed: str) -> None:
+def test_an_invalid_address_is_rejected_without_repeating_it(typed: str) -> None:
     with pytest.raises(InvalidOptionError, match="Not a valid server address") as caught:
         normalize_base_url(typed)
     assert typed not in str(caught.value)
 
 
-def typing(session: Session, *typed: str) -> Frontend:
+def frontend_with_input(session: Session, *typed: str) -> Frontend:
     answers = iter(typed)
     return create_shell_frontend(session)._replace(
-        prompt_secret=lambda _question: next(answers), print=print
+        prompt_secret=lambda _label: next(answers), print=print
     )
 
 
-def test_login_asks_for_its_key_and_keeps_both_apart(
+def test_login_saves_the_server_key_apart_from_the_settings(
     account: Standin, other: Standin, home: Path
 ) -> None:
     session = Session(Cfai(), home)
     other.issue_token(EVERYTHING, text="sk-typed")
-    said = str(run("login", ["--server", address(other)], typing(session, " sk-typed "), "cfai"))
-    assert "sk-typed" not in said
+    output = str(
+        run(
+            "login",
+            ["--server", address(other)],
+            frontend_with_input(session, " sk-typed "),
+            "cfai",
+        )
+    )
+    assert "sk-typed" not in output
     assert read_settings_file(home) == {"base_url": address(other)}
     assert "sk-typed" not in (home / "settings.toml").read_text()
     assert session.ask(session.build_request(HI, LLAMA)).text
     later = Session(load_settings(home), home)
     assert later.ask(later.build_request(HI, LLAMA)).text
     assert [request.token for request in other.requests] == ["sk-typed", "sk-typed"]
-    assert "settings.toml" in str(run("status", [], typing(later), "cfai"))
-    run("login", ["--server", "off"], typing(session), "cfai")
+    assert "settings.toml" in str(run("status", [], frontend_with_input(later), "cfai"))
+    run("login", ["--server", "off"], frontend_with_input(session), "cfai")
     assert session.ask(session.build_request(HI)).endpoint == ""
     assert len(account.requests) == 1
     for each in (session, later):
@@ -207,10 +218,10 @@ def test_login_asks_for_its_key_and_keeps_both_apart(
 
 
 @pytest.mark.parametrize("words", [["sk-key"], ["--server"], ["--server", "x", "sk-key"]])
-def test_what_login_asks_for_belongs_on_no_line(
+def test_login_rejects_a_key_on_the_command_line(
     session: Session, account: Standin, words: list[str]
 ) -> None:
     with pytest.raises((TokenInCommandError, InvalidOptionError)) as caught:
-        run("login", words, typing(session), "cfai")
+        run("login", words, frontend_with_input(session), "cfai")
     assert "sk-key" not in str(caught.value)
     assert account.requests == ()

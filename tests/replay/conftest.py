@@ -17,5 +17,5 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recorder(cloudflare: Standin, path: Path) -> Iterator[Session]:
-    with recording(cloudflare, path) as made:
-        yield made
+    with recording(cloudflare, path) as session:
+        yield session

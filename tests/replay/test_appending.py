@@ -105,7 +105,7 @@ additions = st.tuples(
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(existing_lines, max_size=12), st.booleans(), st.lists(additions, max_size=12))
-def test_sorted_lines_equal_a_file_with_each_line_inserted_at_its_place(
+def test_sorting_equals_inserting_each_line_at_its_place(
     tmp_path_factory: pytest.TempPathFactory,
     existing: list[bytes],
     has_last_newline: bool,
@@ -121,8 +121,8 @@ def test_sorted_lines_equal_a_file_with_each_line_inserted_at_its_place(
         assert cassette.contents().interactions == Contents(expected).interactions
         for each in TEXTS:
             for place in range(4):
-                wanted = Contents(expected).lookup(record(each).request, place)
-                assert cassette.contents().lookup(record(each).request, place) == wanted
+                expected_answers = Contents(expected).lookup(record(each).request, place)
+                assert cassette.contents().lookup(record(each).request, place) == expected_answers
     assert Contents(path.read_bytes()).interactions == Contents(expected).interactions
     cassette.close()
     assert path.read_bytes() == expected
@@ -131,7 +131,7 @@ def test_sorted_lines_equal_a_file_with_each_line_inserted_at_its_place(
 def test_a_large_cassette_equals_one_with_each_line_inserted(
     cassette: Cassette, path: Path
 ) -> None:
-    interactions = [record(f"question {number}") for number in range(450)]
+    interactions = [record(f"prompt {number}") for number in range(450)]
     expected = write(path, [b"<<<<<<< HEAD\n", *(each.to_line() for each in interactions[:9])])
     for interaction in interactions[9:]:
         cassette.add(interaction)
@@ -140,9 +140,7 @@ def test_a_large_cassette_equals_one_with_each_line_inserted(
     assert path.read_bytes() == expected
 
 
-def test_a_pending_line_is_an_interaction_for_readers_of_single_lines(
-    cassette: Cassette, path: Path
-) -> None:
+def test_a_pending_line_is_parsed_as_an_interaction(cassette: Cassette, path: Path) -> None:
     for text in reversed(TEXTS):
         cassette.add(record(text))
     assert [parse_line(line) for line in lines(path)] == [record(text) for text in TEXTS[::-1]]
@@ -161,18 +159,18 @@ def test_bytes_read_and_written_per_answer_do_not_grow(path: Path) -> None:
         def count_io():
             rows = Path("/proc/self/io").read_text().splitlines()
             return [int(row.split()[1]) for row in rows[:2]]
-        texts = iter(f"question {number:05}" for number in range(100, 1000))
-        def spend(answers):
+        texts = iter(f"prompt {number:05}" for number in range(100, 1000))
+        def measure(answers):
             before = count_io()
             for _ in range(answers):
                 interaction = record(next(texts))
                 assert cassette.contents().lookup(interaction.request, 0) == (None, None)
                 cassette.add(interaction)
             return [after - old for old, after in zip(before, count_io())]
-        spend(10)
-        at_10 = spend(20)
-        spend(270)
-        print(json.dumps([at_10, spend(20), len(record("question 00100").to_line())]))
+        measure(10)
+        at_10 = measure(20)
+        measure(270)
+        print(json.dumps([at_10, measure(20), len(record("prompt 00100").to_line())]))
         """,
         path,
     )
@@ -193,7 +191,7 @@ def test_an_answer_is_appended_to_the_same_file(cassette: Cassette, path: Path) 
 # --- other programs
 
 
-def test_lines_that_another_kernel_appends_are_read_without_the_others(
+def test_only_lines_appended_by_another_kernel_are_read(
     cassette: Cassette, path: Path, tmp_path: Path
 ) -> None:
     for text in TEXTS[:4]:
@@ -208,8 +206,8 @@ def test_lines_that_another_kernel_appends_are_read_without_the_others(
 
 
 @POSIX_ONLY
-def test_two_kernels_that_record_in_turns_lose_nothing(path: Path) -> None:
-    kept = run_code(
+def test_two_kernels_can_record_at_the_same_time(path: Path) -> None:
+    results = run_code(
         """
         from tests.forked import forked
         def work(name):
@@ -224,22 +222,20 @@ def test_two_kernels_that_record_in_turns_lose_nothing(path: Path) -> None:
         """,
         path,
     )
-    assert kept == [True, True]
+    assert results == [True, True]
     texts = [f"{name} {number}" for name in "ab" for number in range(30)]
     expected = sorted((record(text) for text in texts), key=lambda each: each.sort_key)
     assert lines(path) == [each.to_line() for each in expected]
 
 
-def test_threads_that_record_and_look_up_at_once_lose_nothing(
-    cassette: Cassette, path: Path
-) -> None:
+def test_threads_can_record_and_look_up_at_the_same_time(cassette: Cassette, path: Path) -> None:
     def work(name: str) -> list[bool]:
-        found = []
+        results = []
         for number in range(20):
             interaction = record(f"{name} {number}")
             cassette.add(interaction)
-            found.append(cassette.contents().lookup(interaction.request, 0)[0] == interaction)
-        return found
+            results.append(cassette.contents().lookup(interaction.request, 0)[0] == interaction)
+        return results
 
     with ThreadPoolExecutor(6) as pool:
         assert all(map(all, pool.map(work, "abcdef")))
@@ -251,7 +247,7 @@ def test_threads_that_record_and_look_up_at_once_lose_nothing(
 
 @pytest.mark.parametrize("new_size", ["shorter", "as long", "longer"])
 @pytest.mark.parametrize("in_place", [True, False], ids=["in place", "renamed"])
-def test_an_edit_between_two_answers_is_seen(
+def test_an_edit_between_two_answers_is_detected(
     cassette: Cassette, path: Path, new_size: str, in_place: bool
 ) -> None:
     for text in TEXTS[:3]:
@@ -304,7 +300,7 @@ def test_a_killed_process_leaves_lines_that_the_next_session_sorts(
 
 
 @pytest.mark.parametrize("text", [TEXTS[0], TEXTS[-1]], ids=["first", "last"])
-def test_half_a_line_at_the_end_is_kept_and_a_new_one_begins(
+def test_a_partial_last_line_is_kept_and_followed_by_a_new_line(
     cassette: Cassette, path: Path, text: str
 ) -> None:
     cassette.add(record(TEXTS[4]))
@@ -321,7 +317,7 @@ def test_half_a_line_at_the_end_is_kept_and_a_new_one_begins(
 
 
 @POSIX_ONLY
-def test_a_process_that_ends_sorts_what_it_has_appended(path: Path) -> None:
+def test_a_process_sorts_its_appended_lines_when_it_ends(path: Path) -> None:
     code = f"""
     for text in {TEXTS[::-1]}:
         cassette.add(record(text))
@@ -333,7 +329,7 @@ def test_a_process_that_ends_sorts_what_it_has_appended(path: Path) -> None:
 
 @POSIX_ONLY
 def test_forked_children_append_to_the_file_of_their_parent(path: Path) -> None:
-    seen = run_code(
+    counts = run_code(
         f"""
         from tests.forked import forked
         cassette.add(record({TEXTS[4]!r}))
@@ -342,13 +338,13 @@ def test_forked_children_append_to_the_file_of_their_parent(path: Path) -> None:
             cassette.add(record(text))
             cassette.close()
             return len(cassette.contents().interactions)
-        seen = [forked(lambda: work(text)).result() for text in {TEXTS[3::-1]}]
+        counts = [forked(lambda: work(text)).result() for text in {TEXTS[3::-1]}]
         idle = forked(lambda: cassette.close()).result()
-        print(json.dumps([seen, len(cassette.contents().interactions)]))
+        print(json.dumps([counts, len(cassette.contents().interactions)]))
         """,
         path,
     )
-    assert seen == [[2, 3, 4, 5], 5]
+    assert counts == [[2, 3, 4, 5], 5]
     assert lines(path) == [record(text).to_line() for text in TEXTS[:5]]
 
 
@@ -356,9 +352,9 @@ def test_forked_children_append_to_the_file_of_their_parent(path: Path) -> None:
 
 
 @POSIX_ONLY
-def test_a_full_disk_leaves_the_file_as_it_was(path: Path) -> None:
+def test_a_full_disk_leaves_the_file_unchanged(path: Path) -> None:
     size = len(record("a").to_line())
-    found = run_code(
+    result = run_code(
         f"""
         import resource, signal
         from cfai_magics.errors import StorageError
@@ -377,19 +373,20 @@ def test_a_full_disk_leaves_the_file_as_it_was(path: Path) -> None:
         cassette.add(record({TEXTS[1]!r}))
         before = cassette.path.read_bytes()
         errors.append(fail(record({TEXTS[0]!r})))
-        kept = cassette.path.read_bytes() == before and len(cassette.contents().interactions) == 2
+        is_unchanged = cassette.path.read_bytes() == before
+        is_unchanged &= len(cassette.contents().interactions) == 2
         limit(resource.RLIM_INFINITY)
         cassette.add(record({TEXTS[0]!r}))
-        print(json.dumps([["can't be used" in error for error in errors], existed, kept]))
+        print(json.dumps([["can't be used" in error for error in errors], existed, is_unchanged]))
         """,
         path,
     )
-    assert found == [[True, True], False, True]
+    assert result == [[True, True], False, True]
     assert lines(path) == [record(text).to_line() for text in TEXTS[:3]]
 
 
 @POSIX_ONLY
-def test_a_second_name_of_another_file_is_not_written_through(
+def test_a_hard_link_is_replaced_and_not_written_through(
     cassette: Cassette, path: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.jsonl"
@@ -401,7 +398,7 @@ def test_a_second_name_of_another_file_is_not_written_through(
     assert lines(path) == [record(text).to_line() for text in TEXTS[:2]]
 
 
-def test_a_file_that_is_gone_is_not_missed(cassette: Cassette, path: Path) -> None:
+def test_a_deleted_file_is_not_created_again(cassette: Cassette, path: Path) -> None:
     cassette.add(record(TEXTS[1]))
     cassette.add(record(TEXTS[0]))
     path.unlink()
@@ -409,7 +406,7 @@ def test_a_file_that_is_gone_is_not_missed(cassette: Cassette, path: Path) -> No
     assert not path.exists()
 
 
-def test_a_link_in_place_of_the_file_is_left_alone(
+def test_a_symbolic_link_in_place_of_the_file_is_unchanged(
     cassette: Cassette, path: Path, tmp_path: Path
 ) -> None:
     cassette.add(record(TEXTS[1]))
@@ -456,7 +453,7 @@ def test_answers_are_sorted_by_each_form_of_the_replay_command(
     assert keys == sorted(keys)
 
 
-def test_refreshed_answers_leave_one_line_each(cloudflare: Standin, path: Path) -> None:
+def test_each_refreshed_answer_has_one_line(cloudflare: Standin, path: Path) -> None:
     with recording(cloudflare, path) as session:
         for text in TEXTS:
             ask(session, text)
@@ -471,7 +468,7 @@ def test_refreshed_answers_leave_one_line_each(cloudflare: Standin, path: Path) 
     assert {parse_line(line).text for line in lines(path)} == {"Another answer."}
 
 
-def test_a_session_that_only_replays_leaves_pending_lines(cloudflare: Standin, path: Path) -> None:
+def test_a_session_that_only_replays_does_not_sort_lines(cloudflare: Standin, path: Path) -> None:
     with recording(cloudflare, path) as session:
         for text in TEXTS:
             ask(session, text)
@@ -482,18 +479,16 @@ def test_a_session_that_only_replays_leaves_pending_lines(cloudflare: Standin, p
     assert path.read_bytes() == pending
 
 
-def test_a_recording_of_0_1_0_keeps_its_lines(cloudflare: Standin, path: Path) -> None:
+def test_lines_of_a_0_1_0_recording_are_unchanged(cloudflare: Standin, path: Path) -> None:
     old = (DATA / "lesson.cfai.jsonl").read_bytes()
     path.write_bytes(old)
     with recording(cloudflare, path) as session:
-        ask(session, "A new question?")
+        ask(session, "A new prompt")
     assert set(old.splitlines()) < set(path.read_bytes().splitlines())
     assert len(lines(path)) == len(old.splitlines()) + 1
 
 
-def test_a_short_model_name_is_found_among_the_recorded_ones(
-    recorder: Session, path: Path
-) -> None:
+def test_a_short_model_name_matches_a_recorded_model(recorder: Session, path: Path) -> None:
     recorder.ask(recorder.build_request(HI))
     assert recorder.recorder.find_full_model_name("gemma-4-26b-a4b-it").startswith("@cf/")
     assert recorder.recorder.find_full_model_name("another") == ""

@@ -13,24 +13,26 @@ from cfai_magics.frontends.shell import create_shell_frontend
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from tests.catalog_cache import cache_catalog_without
-from tests.replay.sessions import HI, OCTOBER_12, ask, lines, recording, replaying, said
+from tests.replay.sessions import HI, OCTOBER_12, ask, lines, recording, replayed_fields, replaying
 from tests.standin import Standin
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_recorded_model_that_is_no_longer_listed_is_still_known_by_its_short_name(
+def test_a_short_model_name_also_matches_an_unlisted_recorded_model(
     recorder: Session, path: Path
 ) -> None:
     first = ask(recorder)
     cache_catalog_without(path.parent / "elsewhere", first.model)
     with replaying(path) as elsewhere:
-        assert said(ask(elsewhere, model="gemma-4-26b-a4b-it")) == said(first)
+        assert replayed_fields(ask(elsewhere, model="gemma-4-26b-a4b-it")) == replayed_fields(
+            first
+        )
         with pytest.raises(ModelNotFoundError):
-            ask(elsewhere, model="never-there")
+            ask(elsewhere, model="unknown-model")
 
 
-def test_a_recording_beside_the_notebook_is_replayed_and_not_added_to(
+def test_a_recording_next_to_the_notebook_is_replayed_but_not_changed(
     cloudflare: Standin, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notebook = path.parent / "lesson.ipynb"
@@ -46,7 +48,7 @@ def test_a_recording_beside_the_notebook_is_replayed_and_not_added_to(
     recorder.close()
 
 
-def test_answers_of_a_local_model_are_recorded_and_say_so(
+def test_answers_of_a_local_model_are_recorded_with_their_origin(
     home: Path, small_model: Path, path: Path
 ) -> None:
     (home / "models").mkdir(parents=True)
@@ -63,17 +65,17 @@ def test_answers_of_a_local_model_are_recorded_and_say_so(
         recorder.close()
     with replaying(path) as elsewhere:
         answer = ask(elsewhere, max_tokens=8)
-        assert said(answer) == said(first)
+        assert replayed_fields(answer) == replayed_fields(first)
         assert answer.model == "SmolLM2-135M-Instruct"
         assert answer.provenance.recording is not None
         assert answer.provenance.recording.neurons == 0
         assert elsewhere.embed(["sun"]).model == vectors.model
         run("ask", ("--task", "embed", "moon"), create_shell_frontend(elsewhere), "cfai")
-        booked = [row["model"] for row in elsewhere.accounting.ledger.history.iter_calls()]
-        assert booked == ["SmolLM2-135M-Instruct"] * 3
+        models = [row["model"] for row in elsewhere.accounting.ledger.history.iter_calls()]
+        assert models == ["SmolLM2-135M-Instruct"] * 3
 
 
-def test_what_only_workers_ai_does_replays_whoever_would_answer(
+def test_recorded_workers_ai_tasks_replay_with_another_backend(
     cloudflare: Standin,
     recorder: Session,
     path: Path,
@@ -91,17 +93,17 @@ def test_what_only_workers_ai_does_replays_whoever_would_answer(
         "replayed",
     ]
     assert capsys.readouterr().err.count("Waiting for") == 1
-    told = run(
+    output = run(
         words[0], (*words[1:], "--dry-run", "A house"), create_shell_frontend(recorder), "cfai"
     )
-    assert "Already recorded: the answer is replayed" in str(told)
+    assert "Already recorded: the answer is replayed" in str(output)
     with pytest.raises(InvalidOptionError, match="works only with Workers AI"):
         run(words[0], (*words[1:], "A home"), create_shell_frontend(other), "cfai")
     other.close()
     assert len(cloudflare.requests) == 1
 
 
-def test_a_replay_needs_no_folder_of_state(cloudflare: Standin, path: Path) -> None:
+def test_a_replay_works_without_a_state_folder(cloudflare: Standin, path: Path) -> None:
     with recording(cloudflare, path) as recorder:
         ask(recorder)
         recorder.embed(["sun"])
@@ -109,22 +111,22 @@ def test_a_replay_needs_no_folder_of_state(cloudflare: Standin, path: Path) -> N
     with replaying(path, home="no folder") as elsewhere:
         answer = ask(elsewhere)
         assert answer.cost_basis == "replayed"
-        assert "Not booked: " in answer.notes[0]
-        assert "Not booked: " in elsewhere.embed(["sun"]).notes[0]
+        assert "Not saved in the ledger: " in answer.notes[0]
+        assert "Not saved in the ledger: " in elsewhere.embed(["sun"]).notes[0]
         run("ask", ("-n", "2", HI[0]["content"]), create_shell_frontend(elsewhere), "cfai")
-    asking = Session(Cfai(), path.parent / "no folder", environ=cloudflare.environ())
+    paying = Session(Cfai(), path.parent / "no folder", environ=cloudflare.environ())
     with pytest.raises(StorageError):  # calls that cost neurons need the ledger
-        ask(asking)
+        ask(paying)
     assert len(cloudflare.requests) == 2
 
 
-def test_with_an_account_auto_asks_it_though_a_local_model_was_recorded(
+def test_auto_mode_with_an_account_ignores_recorded_local_answers(
     cloudflare: Standin, path: Path
 ) -> None:
     with recording(cloudflare, path) as recorder:
         ask(recorder)
-    told = json.loads(path.read_bytes())
-    other = replace(_record(path), request=_local(told))
+    line = json.loads(path.read_bytes())
+    other = replace(_record(path), request=_local(line))
     path.write_bytes(other.to_line())
     with recording(cloudflare, path) as recorder:
         assert ask(recorder).cost_basis == "billed"
@@ -138,7 +140,7 @@ def _record(path: Path) -> Any:
     return parse_line(path.read_bytes())
 
 
-def _local(told: dict[str, Any]) -> Any:
+def _local(line: dict[str, Any]) -> Any:
     from cfai_magics.replay.fingerprint import RecordedRequest
 
-    return RecordedRequest({**told["request"], "local": "a small one"})
+    return RecordedRequest({**line["request"], "local": "a small one"})

@@ -33,97 +33,101 @@ for number in range(20):
 """
 
 
-def record(text: str, nth: int = 0, answer: str = "Yes.") -> Interaction:
-    asked = RecordedRequest(
+def record(text: str, index: int = 0, answer: str = "Yes.") -> Interaction:
+    request = RecordedRequest(
         {"task": "chat", "model": "m", "messages": [{"role": "user", "content": text}]}
     )
-    told: dict[str, Any] = {"text": [[5, answer]], "thought": [], "tool_calls": []}
-    stream = {**told, "finish": "stop", "usage": {}}
+    output: dict[str, Any] = {"text": [[5, answer]], "thought": [], "tool_calls": []}
+    stream = {**output, "finish": "stop", "usage": {}}
     replies = ({"ms": 9, "stream": stream},)
-    return Interaction(asked, nth, "2026-10-12", "1.0", "stop", Usage(1, 2), replies)
+    return Interaction(request, index, "2026-10-12", "1.0", "stop", Usage(1, 2), replies)
 
 
 @pytest.fixture
-def shelf(path: Path, tmp_path: Path) -> Cassette:
+def cassette(path: Path, tmp_path: Path) -> Cassette:
     return Cassette(path, tmp_path / "locks")
 
 
-def test_a_line_holds_the_same_record_again() -> None:
-    for made in (record("a"), replace(record("b"), usage=Usage(1, 2, 1, 3.5, "billed"))):
-        assert parse_line(made.to_line()) == made
-        assert parse_line(made.to_line()).to_line() == made.to_line()
+def test_an_interaction_is_unchanged_after_writing_and_parsing() -> None:
+    for interaction in (record("a"), replace(record("b"), usage=Usage(1, 2, 1, 3.5, "billed"))):
+        assert parse_line(interaction.to_line()) == interaction
+        assert parse_line(interaction.to_line()).to_line() == interaction.to_line()
 
 
-def test_lines_stand_in_order_whatever_order_they_came_in(shelf: Cassette, path: Path) -> None:
-    made = [record(text, nth) for text in "abc" for nth in (1, 0)]
-    for each in made:
-        shelf.add(each)
-    shelf.sort()
-    found = [parse_line(line) for line in lines(path)]
-    assert [each.sort_key for each in found] == sorted(each.sort_key for each in made)
+def test_lines_are_sorted_regardless_of_their_original_order(
+    cassette: Cassette, path: Path
+) -> None:
+    interactions = [record(text, index) for text in "abc" for index in (1, 0)]
+    for each in interactions:
+        cassette.add(each)
+    cassette.sort()
+    parsed = [parse_line(line) for line in lines(path)]
+    assert [each.sort_key for each in parsed] == sorted(each.sort_key for each in interactions)
 
 
-def test_one_more_answer_is_one_more_line(shelf: Cassette, path: Path) -> None:
+def test_a_new_answer_adds_one_line(cassette: Cassette, path: Path) -> None:
     for text in "abcdef":
-        shelf.add(record(text))
+        cassette.add(record(text))
     before = lines(path)
-    shelf.add(record("one more"))
+    cassette.add(record("one more"))
     (added,) = set(lines(path)) - set(before)
     assert [line for line in lines(path) if line != added] == before
 
 
-def test_what_stands_there_already_stays(shelf: Cassette, path: Path) -> None:
-    shelf.add(record("a", answer="first"))
+def test_an_existing_answer_is_not_replaced(cassette: Cassette, path: Path) -> None:
+    cassette.add(record("a", answer="first"))
     before = path.read_bytes()
-    shelf.add(record("a", answer="second"))
+    cassette.add(record("a", answer="second"))
     assert path.read_bytes() == before
 
 
-def test_refreshing_replaces_one_answer_and_those_after_it(shelf: Cassette, path: Path) -> None:
-    for nth in range(3):
-        shelf.add(record("a", nth))
-    shelf.add(record("b"))
-    shelf.add(record("a", 0, "new"), replace_from=1)
-    assert [each.text for each in shelf.contents().interactions] == ["Yes.", "new"]
-    shelf.sort()
-    found = [parse_line(line) for line in lines(path)]
-    assert sorted((each.text, each.index) for each in found) == [("Yes.", 0), ("new", 0)]
+def test_refreshing_replaces_an_answer_and_its_later_repetitions(
+    cassette: Cassette, path: Path
+) -> None:
+    for index in range(3):
+        cassette.add(record("a", index))
+    cassette.add(record("b"))
+    cassette.add(record("a", 0, "new"), replace_from=1)
+    assert [each.text for each in cassette.contents().interactions] == ["Yes.", "new"]
+    cassette.sort()
+    parsed = [parse_line(line) for line in lines(path)]
+    assert sorted((each.text, each.index) for each in parsed) == [("Yes.", 0), ("new", 0)]
 
 
 DAMAGE = {
-    "half a line": record("x").to_line()[:50] + b"\n",
-    "a conflict of git": b"<<<<<<< HEAD\n",
-    "no object": b"[1, 2]\n",
-    "no reply": b'{"key": "a"}\n',
-    "bytes that are no text": b"\xff\xfe\x00\n",
-    "deep": b"[" * 100_000 + b"\n",
-    "a day and more to wait": record("x").to_line().replace(b'"ms":9', b'"ms":1e300'),
-    "no number to wait": record("x").to_line().replace(b"[[5,", b"[[NaN,"),
-    "neurons that are no number": record("x").to_line().replace(b"null", b'"many"'),
-    "half of a letter": record("x", answer="\U0001f600")
+    "a partial line": record("x").to_line()[:50] + b"\n",
+    "a git conflict": b"<<<<<<< HEAD\n",
+    "not an object": b"[1, 2]\n",
+    "no response": b'{"key": "a"}\n',
+    "invalid UTF-8": b"\xff\xfe\x00\n",
+    "deep nesting": b"[" * 100_000 + b"\n",
+    "a delay above the maximum": record("x").to_line().replace(b'"ms":9', b'"ms":1e300'),
+    "an invalid delay": record("x").to_line().replace(b"[[5,", b"[[NaN,"),
+    "invalid neurons": record("x").to_line().replace(b"null", b'"many"'),
+    "half of a surrogate pair": record("x", answer="\U0001f600")
     .to_line()
     .replace("\U0001f600".encode(), b"\\ud83d"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_line_is_reported_and_kept_as_it_is(
-    shelf: Cassette, path: Path, damage: bytes
+def test_a_damaged_line_is_reported_and_unchanged(
+    cassette: Cassette, path: Path, damage: bytes
 ) -> None:
     good = sorted((record(text) for text in "ab"), key=lambda each: each.sort_key)
     path.write_bytes(good[0].to_line() + damage + b"\n" + good[1].to_line().rstrip(b"\n"))
-    assert len(shelf.contents().interactions) == 2
-    assert [told.split(" (")[0] for told in shelf.contents().corruption_notes] == ["line 2"]
-    shelf.add(record("new"))
-    shelf.sort()
-    kept = lines(path)
-    place = kept.index(damage)
-    assert kept[place + 1] == b"\n"
-    assert kept[place - 1] == good[0].to_line() or parse_line(kept[place - 1]).text
-    assert len(shelf.contents().interactions) == 3
+    assert len(cassette.contents().interactions) == 2
+    assert [note.split(" (")[0] for note in cassette.contents().corruption_notes] == ["line 2"]
+    cassette.add(record("new"))
+    cassette.sort()
+    content = lines(path)
+    place = content.index(damage)
+    assert content[place + 1] == b"\n"
+    assert content[place - 1] == good[0].to_line() or parse_line(content[place - 1]).text
+    assert len(cassette.contents().interactions) == 3
 
 
-def test_many_damaged_lines_are_told_in_short() -> None:
+def test_many_damaged_lines_are_summarized() -> None:
     conflict = b"<<<<<<< HEAD\n" + record("a").to_line() + b"=======\n>>>>>>> theirs\n"
     assert Contents(conflict + b"{\n" * 2_000).corruption_notes == [
         "lines 1, 3, 4 (unresolved git conflict)",
@@ -131,33 +135,35 @@ def test_many_damaged_lines_are_told_in_short() -> None:
     ]
 
 
-def test_a_question_that_was_changed_by_hand_does_not_fit_its_key() -> None:
-    told = json.loads(record("a").to_line())
-    told["request"]["messages"][0]["content"] = "b"
+def test_an_edited_request_does_not_match_its_key() -> None:
+    line = json.loads(record("a").to_line())
+    line["request"]["messages"][0]["content"] = "b"
     with pytest.raises(CorruptLineError, match="does not match its key"):
-        parse_line(json.dumps(told).encode())
+        parse_line(json.dumps(line).encode())
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
-def test_line_ends_and_marks_of_other_systems_do_no_harm(
-    shelf: Cassette, path: Path, end: bytes
+def test_line_endings_and_byte_order_marks_are_accepted(
+    cassette: Cassette, path: Path, end: bytes
 ) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + record("a\u2028b").to_line().rstrip() + end)
-    assert [each.text for each in shelf.contents().interactions] == ["Yes."]
+    assert [each.text for each in cassette.contents().interactions] == ["Yes."]
 
 
 @pytest.mark.parametrize(
     "homes",
     [
-        pytest.param("xxx", id="with one folder of state"),
+        pytest.param("xxx", id="one state folder"),
         pytest.param(
             "xyz",
-            id="each with its own",
+            id="separate state folders",
             marks=pytest.mark.skipif(os.name == "nt", reason="Windows cannot lock folders"),
         ),
     ],
 )
-def test_kernels_that_record_at_once_lose_nothing(path: Path, tmp_path: Path, homes: str) -> None:
+def test_several_kernels_can_record_to_one_cassette(
+    path: Path, tmp_path: Path, homes: str
+) -> None:
     command = [sys.executable, "-c", CODE, str(path)]
     kernels = [
         subprocess.Popen([*command, str(tmp_path / home), name], cwd=Path(__file__).parents[2])
@@ -171,48 +177,52 @@ def test_kernels_that_record_at_once_lose_nothing(path: Path, tmp_path: Path, ho
     assert [each.name for each in path.parent.iterdir() if each.name.startswith(".")] == []
 
 
-def test_lines_that_did_not_change_are_not_read_again(shelf: Cassette) -> None:
+def test_unchanged_lines_are_not_parsed_again(cassette: Cassette) -> None:
     for text in "abc":
-        shelf.add(record(text))
-    before = shelf.contents().interactions
-    shelf.add(record("d"))
-    after = shelf.contents().interactions
+        cassette.add(record(text))
+    before = cassette.contents().interactions
+    cassette.add(record("d"))
+    after = cassette.contents().interactions
     assert len(after) == 4
     assert all(any(new is old for new in after) for old in before)
 
 
-def test_what_another_kernel_added_is_seen(shelf: Cassette, path: Path, tmp_path: Path) -> None:
-    assert shelf.contents().interactions == ()
+def test_lines_added_by_another_kernel_are_read(
+    cassette: Cassette, path: Path, tmp_path: Path
+) -> None:
+    assert cassette.contents().interactions == ()
     Cassette(path, tmp_path / "locks").add(record("a"))
-    assert len(shelf.contents().interactions) == 1
+    assert len(cassette.contents().interactions) == 1
 
 
-def test_a_folder_in_its_place_is_one_line(shelf: Cassette, path: Path) -> None:
+def test_a_folder_in_place_of_the_file_raises_a_storage_error(
+    cassette: Cassette, path: Path
+) -> None:
     path.mkdir()
     with pytest.raises(StorageError, match="can't be used"):
-        shelf.contents()
+        cassette.contents()
     with pytest.raises(StorageError, match="can't be used"):
-        shelf.add(record("a"))
+        cassette.add(record("a"))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_what_is_no_file_is_neither_waited_for_nor_replaced(shelf: Cassette, path: Path) -> None:
+def test_a_named_pipe_is_rejected_and_not_replaced(cassette: Cassette, path: Path) -> None:
     os.mkfifo(path)
-    for use in (shelf.contents, lambda: shelf.add(record("a"))):
+    for use in (cassette.contents, lambda: cassette.add(record("a"))):
         with pytest.raises(StorageError, match="it is not a regular file"):
             use()
     assert path.is_fifo()
 
 
-def test_a_link_is_read_but_not_written_through(
-    shelf: Cassette, path: Path, tmp_path: Path
+def test_a_symbolic_link_is_read_but_not_written(
+    cassette: Cassette, path: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "profile"
     other.write_bytes(record("a").to_line())
     path.symlink_to(other)
-    assert len(shelf.contents().interactions) == 1
+    assert len(cassette.contents().interactions) == 1
     with pytest.raises(StorageError, match="it is a symbolic link"):
-        shelf.add(record("b"))
+        cassette.add(record("b"))
     assert other.read_bytes() == record("a").to_line()
     assert path.is_symlink()
 
@@ -221,19 +231,19 @@ def test_a_link_is_read_but_not_written_through(
     os.name == "nt" or os.geteuid() == 0,
     reason="needs POSIX permissions and a user other than root",
 )
-def test_what_may_be_read_only_is_left(shelf: Cassette, path: Path) -> None:
-    shelf.add(record("a"))
+def test_a_read_only_file_or_folder_raises_a_storage_error(cassette: Cassette, path: Path) -> None:
+    cassette.add(record("a"))
     for place in (path, path.parent):
         mode = place.stat().st_mode
         place.chmod(mode & 0o555)
         with pytest.raises(StorageError, match="read-only"):
-            shelf.add(record("b"))
+            cassette.add(record("b"))
         place.chmod(mode)
     assert len(lines(path)) == 1
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=300))
-def test_any_bytes_are_read_without_a_word_lost(content: bytes) -> None:
+def test_arbitrary_bytes_are_read_completely(content: bytes) -> None:
     contents = Contents(record("a").to_line() + content)
     assert b"".join(line.content for line in contents.lines) == record("a").to_line() + content

@@ -15,7 +15,7 @@ from cfai_magics.replay.fingerprint import (
 )
 from cfai_magics.types.messages import Request
 
-IMAGE = b"\x89PNG pretended"
+IMAGE = b"\x89PNG fake"
 
 
 def key(**fields: Any) -> str:
@@ -45,7 +45,7 @@ def with_image(content: bytes, *, parameters: str = "") -> Request:
     ],
     ids=str,
 )
-def test_what_decides_the_answer_changes_the_key(fields: dict[str, Any]) -> None:
+def test_fields_that_affect_the_answer_change_the_fingerprint(fields: dict[str, Any]) -> None:
     assert key(**fields) != key()
 
 
@@ -59,17 +59,17 @@ def test_what_decides_the_answer_changes_the_key(fields: dict[str, Any]) -> None
     ],
     ids=str,
 )
-def test_what_does_not_decide_it_leaves_the_key(fields: dict[str, Any]) -> None:
+def test_other_fields_do_not_change_the_fingerprint(fields: dict[str, Any]) -> None:
     assert key(**fields) == key()
 
 
-def test_the_same_number_is_the_same_however_it_is_written() -> None:
+def test_equal_numbers_have_the_same_fingerprint() -> None:
     assert key(temperature=1) == key(temperature=1.0)
     assert key(temperature=1) != key(temperature=1.5)
     assert key(extra={"a": 1, "b": 2}) == key(extra={"b": 2, "a": 1})
 
 
-def test_the_order_and_roles_of_messages_decide() -> None:
+def test_the_order_and_roles_of_messages_change_the_fingerprint() -> None:
     one, other = {"role": "user", "content": "a"}, {"role": "user", "content": "b"}
     keys = {
         fingerprint_chat(Request("m", messages)).fingerprint
@@ -78,21 +78,21 @@ def test_the_order_and_roles_of_messages_decide() -> None:
     assert len(keys) == 4
 
 
-def test_an_image_is_known_by_its_bytes_and_not_kept() -> None:
-    asked = fingerprint_chat(with_image(IMAGE))
+def test_images_are_hashed_and_not_stored() -> None:
+    request = fingerprint_chat(with_image(IMAGE))
     assert (
-        asked.fingerprint
+        request.fingerprint
         == fingerprint_chat(with_image(IMAGE, parameters=";charset=binary")).fingerprint
     )
-    assert asked.fingerprint != fingerprint_chat(with_image(IMAGE + b".")).fingerprint
-    assert b64encode(IMAGE).decode() not in str(asked.fields)
-    assert asked.has_hashed_content
+    assert request.fingerprint != fingerprint_chat(with_image(IMAGE + b".")).fingerprint
+    assert b64encode(IMAGE).decode() not in str(request.fields)
+    assert request.has_hashed_content
     assert not fingerprint_chat(
         Request("m", ({"role": "user", "content": "sha"},))
     ).has_hashed_content
 
 
-def test_bytes_and_open_files_are_known_by_what_they_hold() -> None:
+def test_bytes_and_open_files_are_fingerprinted_by_content() -> None:
     assert (
         fingerprint_task("m", IMAGE, {}).fingerprint
         == fingerprint_task("m", IMAGE, {}).fingerprint
@@ -103,15 +103,15 @@ def test_bytes_and_open_files_are_known_by_what_they_hold() -> None:
     )
     file = io.BytesIO(b"before" + IMAGE)
     file.seek(6)
-    sent = fingerprint_task("m", {}, {"files": {"image": ("a.png", file)}})
+    from_file = fingerprint_task("m", {}, {"files": {"image": ("a.png", file)}})
     assert (
-        sent.fingerprint
+        from_file.fingerprint
         == fingerprint_task("m", {}, {"files": {"image": ("a.png", IMAGE)}}).fingerprint
     )
     assert file.read() == IMAGE, "the file position must not change"
 
 
-def test_tasks_do_not_share_keys() -> None:
+def test_tasks_have_different_fingerprints() -> None:
     keys = {
         fingerprint_embeddings("m", ["a"]).fingerprint,
         fingerprint_task("m", {"texts": ["a"]}, {}).fingerprint,
@@ -123,35 +123,38 @@ def test_tasks_do_not_share_keys() -> None:
     )
 
 
-def test_a_schema_is_the_same_question_in_the_wrapper_of_other_servers() -> None:
+def test_the_wrapper_of_a_schema_does_not_change_the_fingerprint() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
 
-    def asked(told: object, local: str = "") -> RecordedRequest:
-        form = {"response_format": {"type": "json_schema", "json_schema": told}}
+    def schema_request(schema_field: object, local: str = "") -> RecordedRequest:
+        extra = {"response_format": {"type": "json_schema", "json_schema": schema_field}}
         return fingerprint_chat(
-            Request("m", ({"role": "user", "content": "Hi"},), extra=form), local
+            Request("m", ({"role": "user", "content": "Hi"},), extra=extra), local
         )
 
-    here = asked({"name": "answer", "schema": schema}, "a small one")
-    assert here.portable_fingerprint == asked(schema).fingerprint
-    assert here.portable_fingerprint != asked({**schema, "required": ["city"]}).fingerprint
+    wrapped = schema_request({"name": "answer", "schema": schema}, "a small one")
+    assert wrapped.portable_fingerprint == schema_request(schema).fingerprint
+    assert (
+        wrapped.portable_fingerprint
+        != schema_request({**schema, "required": ["city"]}).fingerprint
+    )
 
 
-def test_parameters_hold_no_text_of_the_question() -> None:
-    schema = {"type": "json_schema", "json_schema": {"title": "A secret question"}}
-    asked = fingerprint_chat(
+def test_parameters_do_not_contain_the_prompt() -> None:
+    schema = {"type": "json_schema", "json_schema": {"title": "A secret prompt"}}
+    request = fingerprint_chat(
         Request(
-            *("@cf/m", ({"role": "user", "content": "A secret question"},)),
+            *("@cf/m", ({"role": "user", "content": "A secret prompt"},)),
             max_tokens=7,
-            extra={"response_format": schema, "guided": "A secret question" * 9},
+            extra={"response_format": schema, "guided": "A secret prompt" * 9},
         )
     )
-    assert asked.parameters["max_tokens"] == 7
-    assert asked.parameters["response_format"].startswith("sha256:")
-    assert "secret" not in str(asked.parameters)
+    assert request.parameters["max_tokens"] == 7
+    assert request.parameters["response_format"].startswith("sha256:")
+    assert "secret" not in str(request.parameters)
 
 
-def test_a_recorded_request_can_be_asked_again() -> None:
+def test_a_recorded_request_can_be_rebuilt() -> None:
     request = Request("@cf/m", ({"role": "user", "content": "Hi"},), 9, 0.5, think=True)
-    again = to_request(fingerprint_chat(request), "@cf/m", think=True)
-    assert fingerprint_chat(again).fingerprint == fingerprint_chat(request).fingerprint
+    rebuilt = to_request(fingerprint_chat(request), "@cf/m", think=True)
+    assert fingerprint_chat(rebuilt).fingerprint == fingerprint_chat(request).fingerprint

@@ -11,7 +11,7 @@ from tests.replay.sessions import HI, ask, lines, recording, replaying
 from tests.standin import Standin
 
 
-def test_auto_asks_what_is_not_recorded_and_records_it(
+def test_auto_sends_unrecorded_requests_and_records_them(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     for _ in range(2):
@@ -21,7 +21,7 @@ def test_auto_asks_what_is_not_recorded_and_records_it(
     assert len(lines(path)) == 2
 
 
-def test_without_a_key_auto_replays_and_says_why_it_cannot_ask(
+def test_auto_without_credentials_replays_or_raises_an_error(
     recorder: Session, path: Path
 ) -> None:
     ask(recorder)
@@ -33,7 +33,7 @@ def test_without_a_key_auto_replays_and_says_why_it_cannot_ask(
             ask(elsewhere, "Why not?")
 
 
-def test_only_asks_nothing_though_it_could(
+def test_only_sends_no_request_even_with_credentials(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     ask(recorder)
@@ -49,7 +49,7 @@ def test_only_asks_nothing_though_it_could(
     assert len(cloudflare.requests) == 1
 
 
-def test_refresh_asks_again_and_takes_the_place_of_what_was_recorded(
+def test_refresh_sends_requests_again_and_replaces_recordings(
     cloudflare: Standin, path: Path
 ) -> None:
     cloudflare.switch(answer=["old one", "old two", "new"])
@@ -65,7 +65,9 @@ def test_refresh_asks_again_and_takes_the_place_of_what_was_recorded(
     assert len(lines(path)) == 1
 
 
-def test_refresh_keeps_what_another_cell_asked_more_often(cloudflare: Standin, path: Path) -> None:
+def test_refresh_keeps_further_repetitions_of_another_cell(
+    cloudflare: Standin, path: Path
+) -> None:
     cloudflare.switch(answer=["old"] * 4 + ["heads", "tails", "edge", "once"])
     with recording(cloudflare, path) as recorder:
         for _ in range(4):
@@ -73,7 +75,7 @@ def test_refresh_keeps_what_another_cell_asked_more_often(cloudflare: Standin, p
     with recording(cloudflare, path, "refresh") as recorder:
         for _ in range(3):
             recorder.ask(recorder.build_request(HI))
-        assert ask(recorder).text == "once"  # the same question in a cell below
+        assert ask(recorder).text == "once"  # the same prompt in a later cell
     with replaying(path) as elsewhere:
         texts = [elsewhere.ask(elsewhere.build_request(HI)).text for _ in range(3)]
     assert texts == ["once", "tails", "edge"]
@@ -90,9 +92,7 @@ def test_off_neither_records_nor_replays(cloudflare: Standin, path: Path) -> Non
     assert lines(path) == before
 
 
-def test_the_same_question_asked_several_times_in_a_cell_replays_in_order(
-    cloudflare: Standin, path: Path
-) -> None:
+def test_repeated_requests_of_a_cell_replay_in_order(cloudflare: Standin, path: Path) -> None:
     texts = ["heads", "tails", "edge"]
     cloudflare.switch(answer=texts)
     with recording(cloudflare, path) as recorder:

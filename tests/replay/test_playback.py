@@ -22,29 +22,27 @@ STREAM = {
 }
 
 
-def test_pieces_keep_their_times_and_thoughts_their_place() -> None:
-    pieces = list(to_http({"ms": 2000, "stream": STREAM}, is_streaming=True).chunks)
-    assert [piece.ms for piece in pieces] == [300, 1200, 1900, 2000, 2000, 2000]
-    assert b"reasoning_content" in pieces[0].content
-    assert pieces[-1].content == b"data: [DONE]\n\n"
+def test_chunks_keep_their_times_and_reasoning_its_position() -> None:
+    chunks = list(to_http({"ms": 2000, "stream": STREAM}, is_streaming=True).chunks)
+    assert [chunk.ms for chunk in chunks] == [300, 1200, 1900, 2000, 2000, 2000]
+    assert b"reasoning_content" in chunks[0].content
+    assert chunks[-1].content == b"data: [DONE]\n\n"
 
 
-def test_the_rhythm_is_slept_through_piece_by_piece() -> None:
-    slept: list[float] = []
-    kept = record("a")
-    told: Any = {"ms": 2000, "stream": STREAM}
-    object.__setattr__(kept, "responses", (told,))
-    for sleep, expected in ((slept.append, [0.3, 0.9, 0.7, 0.1]), (None, [0.3, 0.9, 0.7, 0.1])):
-        transport = PlaybackTransport(kept, sleep)
+def test_playback_waits_before_each_chunk() -> None:
+    sleeps: list[float] = []
+    interaction = record("a")
+    response: Any = {"ms": 2000, "stream": STREAM}
+    object.__setattr__(interaction, "responses", (response,))
+    for sleep, expected in ((sleeps.append, [0.3, 0.9, 0.7, 0.1]), (None, [0.3, 0.9, 0.7, 0.1])):
+        transport = PlaybackTransport(interaction, sleep)
         with httpx.Client(transport=transport) as client:
-            reply = client.post("http://recorded", json={"stream": True})
-        assert "[DONE]" in reply.text
-        assert [round(seconds, 3) for seconds in slept] == expected
+            http_response = client.post("http://recorded", json={"stream": True})
+        assert "[DONE]" in http_response.text
+        assert [round(seconds, 3) for seconds in sleeps] == expected
 
 
-def test_the_times_of_the_recording_are_those_of_the_stream(
-    cloudflare: Standin, path: Path
-) -> None:
+def test_recorded_times_equal_those_of_the_stream(cloudflare: Standin, path: Path) -> None:
     cloudflare.switch(answer="one two three four", tokens_per_second=20)
     with recording(cloudflare, path) as session:
         answer = ask(session)
@@ -56,18 +54,18 @@ def test_the_times_of_the_recording_are_those_of_the_stream(
     assert times[-1] <= reply["ms"]
 
 
-def test_a_replay_can_be_stopped_and_the_next_one_works(cloudflare: Standin, path: Path) -> None:
+def test_a_replay_works_after_an_interrupted_one(cloudflare: Standin, path: Path) -> None:
     cloudflare.switch(answer="word " * 50)
     with recording(cloudflare, path) as session:
-        whole = ask(session).text
+        text = ask(session).text
     with replaying(path) as elsewhere:
         for delta in elsewhere.stream(elsewhere.build_request(HI)):
             assert delta
             break
-        assert ask(elsewhere).text == whole
+        assert ask(elsewhere).text == text
 
 
-def test_what_cannot_be_played_is_known_before() -> None:
+def test_unplayable_responses_are_detected() -> None:
     assert is_playable(record("a").responses)
     for broken in (
         {"ms": 1, "vectors": ["AAA"]},
@@ -77,7 +75,7 @@ def test_what_cannot_be_played_is_known_before() -> None:
         assert not is_playable([broken])
 
 
-def test_a_session_without_a_recording_sends_as_before(
+def test_a_session_without_a_recording_uses_no_recording_transport(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:

@@ -17,7 +17,7 @@ from cfai_magics.errors import (
 from cfai_magics.session.session import Session
 from tests.canaries import token
 from tests.catalog_cache import cache_catalog_without
-from tests.replay.sessions import HI, ask, lines, recording, replaying, said
+from tests.replay.sessions import HI, ask, lines, recording, replayed_fields, replaying
 from tests.standin import Fault, Standin
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
     ],
     ids=str,
 )
-def test_what_failed_or_was_cut_is_not_recorded(
+def test_failed_and_incomplete_answers_are_not_recorded(
     cloudflare: Standin, recorder: Session, path: Path, switches: dict[str, Any], error: Any
 ) -> None:
     cloudflare.switch(answer="one two three four five six", **switches)
@@ -43,7 +43,7 @@ def test_what_failed_or_was_cut_is_not_recorded(
     assert not path.exists()
 
 
-def test_what_was_interrupted_is_not_recorded(
+def test_interrupted_answers_are_not_recorded(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     cloudflare.switch(answer="word " * 500, tokens_per_second=50)
@@ -52,7 +52,7 @@ def test_what_was_interrupted_is_not_recorded(
     assert not path.exists()
 
 
-def test_what_a_budget_cut_is_not_recorded(
+def test_answers_cut_by_a_budget_are_not_recorded(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     cloudflare.switch(answer="word " * 3_000)
@@ -66,7 +66,7 @@ def test_what_a_budget_cut_is_not_recorded(
     assert not path.exists()
 
 
-def test_an_answer_that_fitted_a_lowered_limit_is_recorded_as_it_was_asked(
+def test_a_complete_answer_is_recorded_with_the_original_max_tokens(
     recorder: Session, path: Path
 ) -> None:
     answer = recorder.ask(recorder.build_request(HI), max_neurons=2.0)
@@ -75,33 +75,33 @@ def test_an_answer_that_fitted_a_lowered_limit_is_recorded_as_it_was_asked(
         assert ask(elsewhere).text == answer.text
 
 
-def test_an_answer_that_came_at_another_try_is_recorded_once(
+def test_a_retried_answer_is_recorded_once(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     cloudflare.switch(error=Fault.of(3040), errors_before_success=1, retry_after="0")
     first = ask(recorder)
     cloudflare.switch(error=None, empty_json_for_stream=True)
-    second = ask(recorder, "Streams come empty?")
+    second = ask(recorder, "Are streams empty?")
     assert second.text
     with replaying(path) as elsewhere:
         assert ask(elsewhere).text == first.text
-        assert ask(elsewhere, "Streams come empty?").text == second.text
+        assert ask(elsewhere, "Are streams empty?").text == second.text
     assert len(lines(path)) == 2
 
 
-def test_nothing_of_the_account_is_in_a_recording(
+def test_recordings_do_not_contain_account_data(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     ask(recorder)
     recorder.embed(["a"])
-    kept = path.read_bytes()
-    assert cloudflare.token.encode() not in kept
-    assert cloudflare.account_id.encode() not in kept
-    assert b"cf-ray" not in kept
-    assert b"127.0.0.1" not in kept
+    content = path.read_bytes()
+    assert cloudflare.token.encode() not in content
+    assert cloudflare.account_id.encode() not in content
+    assert b"cf-ray" not in content
+    assert b"127.0.0.1" not in content
 
 
-def test_what_looks_like_a_token_is_not_recorded(
+def test_answers_that_contain_a_token_are_not_recorded(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     cloudflare.switch(answer=f"It is {token()}.")
@@ -109,12 +109,14 @@ def test_what_looks_like_a_token_is_not_recorded(
     assert not path.exists()
 
 
-def test_a_file_that_cannot_be_written_loses_no_answer(cloudflare: Standin, path: Path) -> None:
+def test_an_answer_is_returned_if_the_file_cannot_be_written(
+    cloudflare: Standin, path: Path
+) -> None:
     path.mkdir()
     with recording(cloudflare, path) as recorder, pytest.raises(CfaiError, match="can't be used"):
         ask(recorder)
-    nowhere = path.parent / "no" / "folder.jsonl"
-    with recording(cloudflare, path, CFAI_REPLAY=f"refresh:{nowhere}") as recorder:
+    missing_folder = path.parent / "no" / "folder.jsonl"
+    with recording(cloudflare, path, CFAI_REPLAY=f"refresh:{missing_folder}") as recorder:
         answer = ask(recorder)
     assert answer.text
     assert any("Not recorded" in note for note in answer.notes)
@@ -157,7 +159,7 @@ def test_native_tasks_are_recorded_and_replayed(
     assert again.provenance.recording.neurons == first.neurons
 
 
-def test_documents_and_sounds_are_known_by_what_they_hold(recorder: Session, path: Path) -> None:
+def test_documents_and_audio_are_fingerprinted_by_content(recorder: Session, path: Path) -> None:
     files = [("a.html", b"<h1>Hi</h1>", "text/html")]
     first = recorder.to_markdown(files)
     sound = recorder.run("whisper", {"audio": [7] * 2_000})
@@ -169,7 +171,7 @@ def test_documents_and_sounds_are_known_by_what_they_hold(recorder: Session, pat
             elsewhere.run("whisper", {"audio": [8] * 2_000})
 
 
-def test_what_is_too_large_is_told_and_not_recorded(
+def test_an_answer_that_is_too_large_is_not_recorded(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     vectors = recorder.embed(["x"] * 800)
@@ -179,28 +181,28 @@ def test_what_is_too_large_is_told_and_not_recorded(
     assert not path.exists()
 
 
-def test_a_damaged_line_is_told_once_and_skipped(
+def test_a_damaged_line_is_reported_once_and_skipped(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     ask(recorder, "One?")
     ask(recorder, "Two?")
     first, second = lines(path)
     path.write_bytes(first[:-40] + b"\n" + second)
-    whole = json.loads(second)["request"]["messages"][0]["content"]
+    intact = json.loads(second)["request"]["messages"][0]["content"]
     with replaying(path) as elsewhere:
-        assert ask(elsewhere, whole).notes == (
+        assert ask(elsewhere, intact).notes == (
             "lesson.cfai.jsonl has damaged lines, which are skipped: line 1 (not valid JSON).",
         )
-        assert ask(elsewhere, whole).notes == ()
+        assert ask(elsewhere, intact).notes == ()
         with pytest.raises(NotRecordedError):
-            ask(elsewhere, "Two?" if whole == "One?" else "One?")
+            ask(elsewhere, "Two?" if intact == "One?" else "One?")
 
 
-def test_an_answer_that_cannot_be_played_counts_as_none(recorder: Session, path: Path) -> None:
+def test_an_unplayable_answer_is_not_replayed(recorder: Session, path: Path) -> None:
     recorder.run("phoenix-1.0", {"prompt": "a", "width": 64, "height": 64})
-    told = json.loads(path.read_bytes())
-    told["replies"][0]["base64"] = "no base64"
-    path.write_text(json.dumps(told) + "\n", encoding="utf-8")
+    line = json.loads(path.read_bytes())
+    line["replies"][0]["base64"] = "not base64"
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
     with replaying(path) as elsewhere, pytest.raises(NotRecordedError, match="is damaged"):
         elsewhere.run("phoenix-1.0", {"prompt": "a", "width": 64, "height": 64})
 
@@ -221,9 +223,9 @@ BROKEN = 'data: {"response":"","tool_calls":[{"name":"f","arguments":"{\\"a\\": 
 @pytest.mark.parametrize(
     "parts",
     [[TEXT, STOP, USAGE], [TEXT, STOP, USAGE[:-2]], [*CALLS, STOP, USAGE], [BROKEN, STOP, USAGE]],
-    ids=["no [DONE]", "no line end", "calls", "arguments that are no JSON"],
+    ids=["no [DONE]", "no final newline", "calls", "invalid JSON arguments"],
 )
-def test_an_answer_is_replayed_as_it_was_read(
+def test_an_unusual_stream_is_replayed_as_the_original_answer(
     cloudflare: Standin, recorder: Session, path: Path, parts: list[str], breaks: bool
 ) -> None:
     cloudflare.switch(raw_stream=parts, raw_stream_breaks=breaks)
@@ -231,5 +233,5 @@ def test_an_answer_is_replayed_as_it_was_read(
     assert (answer.neurons, answer.cost_basis) == (0.5, "billed")
     with replaying(path) as elsewhere:
         replayed = ask(elsewhere)
-    assert said(replayed) == said(answer)
+    assert replayed_fields(replayed) == replayed_fields(answer)
     assert replayed.usage.completion_tokens == 7

@@ -6,14 +6,14 @@ import pytest
 
 from cfai_magics.errors import DailyQuotaError
 from cfai_magics.session.session import Session
-from tests.replay.sessions import HI, ask, replaying, said
+from tests.replay.sessions import HI, ask, replayed_fields, replaying
 from tests.standin import Standin
 from tests.standin.dialects import DIALECTS
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-def test_a_replay_says_what_was_said_in_every_dialect(
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
+def test_a_replay_reproduces_the_answer_in_every_dialect(
     cloudflare: Standin, recorder: Session, path: Path, dialect: str, stream: bool
 ) -> None:
     cloudflare.switch(answer="Blue *scatters* — 藍色 \u2028 most.", dialect=dialect)
@@ -21,13 +21,13 @@ def test_a_replay_says_what_was_said_in_every_dialect(
     with replaying(path) as elsewhere:
         for again in (True, False):
             replayed = ask(elsewhere, think=True, stream=again)
-            assert said(replayed) == said(first)
+            assert replayed_fields(replayed) == replayed_fields(first)
             assert replayed.usage.completion_tokens == first.usage.completion_tokens
             assert (replayed.neurons, replayed.cost_basis) == (0.0, "replayed")
     assert len(cloudflare.requests) == 1
 
 
-def test_thoughts_and_tool_calls_are_replayed(
+def test_reasoning_and_tool_calls_are_replayed(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     cloudflare.switch(
@@ -37,12 +37,10 @@ def test_thoughts_and_tool_calls_are_replayed(
     first = ask(recorder, think=True, extra=tools)
     assert first.tool_calls
     with replaying(path) as elsewhere:
-        assert said(ask(elsewhere, think=True, extra=tools)) == said(first)
+        assert replayed_fields(ask(elsewhere, think=True, extra=tools)) == replayed_fields(first)
 
 
-def test_a_replay_tells_when_it_was_recorded_and_what_asking_would_cost(
-    recorder: Session, path: Path
-) -> None:
+def test_a_replay_contains_its_recording_date_and_cost(recorder: Session, path: Path) -> None:
     first = ask(recorder)
     with replaying(path) as elsewhere:
         recorded = ask(elsewhere).provenance.recording
@@ -50,7 +48,7 @@ def test_a_replay_tells_when_it_was_recorded_and_what_asking_would_cost(
     assert (recorded.date, recorded.neurons) == ("2026-10-12", first.neurons)
 
 
-def test_what_was_not_billed_would_cost_what_its_tokens_do(
+def test_the_cost_of_an_unbilled_recording_is_estimated_from_its_tokens(
     cloudflare: Standin, recorder: Session, path: Path
 ) -> None:
     cloudflare.switch(omit_neurons_body=True, omit_neurons_header=True)
@@ -77,7 +75,7 @@ def test_a_replay_is_booked_as_replayed_and_costs_nothing(recorder: Session, pat
     )
 
 
-def test_no_budget_and_no_closed_day_stops_a_replay(
+def test_a_replay_ignores_budgets_and_the_closed_day(
     cloudflare: Standin, recorder: Session
 ) -> None:
     ask(recorder)
@@ -89,7 +87,7 @@ def test_no_budget_and_no_closed_day_stops_a_replay(
     assert len(cloudflare.requests) == 1
 
 
-def test_leaving_a_replay_early_books_it_as_replayed(recorder: Session, path: Path) -> None:
+def test_an_interrupted_replay_is_booked_as_replayed(recorder: Session, path: Path) -> None:
     ask(recorder)
     with replaying(path) as elsewhere:
         with elsewhere.stream(elsewhere.build_request(HI)) as stream:

@@ -35,7 +35,7 @@ def notebook(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recorded(notebook: Path, cloudflare: Standin) -> Iterator[Path]:
-    """The notebook with its cassette, after the server of the recording has stopped."""
+    """The notebook and its cassette, recorded in a kernel that has ended."""
     cloudflare.switch(answer=["Blue *scatters*.", "Rhine, Po, Ebro.", "heads", "tails", "edge"])
     with running_kernel(**cloudflare.environ(), JPY_SESSION_NAME=str(notebook)) as kernel:
         kernel.run("%load_ext cfai_magics")
@@ -50,31 +50,31 @@ def recorded(notebook: Path, cloudflare: Standin) -> Iterator[Path]:
     return notebook
 
 
-def executed(path: Path) -> nbformat.NotebookNode:
+def execute(path: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, timeout=120, resources=resources).execute()
     return notebook
 
 
-def test_a_lesson_runs_without_a_key_from_what_lies_beside_it(
+def test_a_lesson_replays_from_its_cassette_without_credentials(
     recorded: Path, cloudflare: Standin
 ) -> None:
     with running_kernel(JPY_SESSION_NAME=str(recorded)) as kernel:
         kernel.run(CELLS[0])
-        answer, receipt = kernel.run(CELLS[1]).outputs
+        answer, footer = kernel.run(CELLS[1]).outputs
         assert answer["data"]["text/markdown"] == "Blue *scatters*."
-        told = receipt["data"]["text/plain"]
-        assert told.startswith("gemma-4-26b-a4b-it · ")
-        assert " · replayed, recorded " in told
-        assert " neurons if sent again" in told
+        footer_text = footer["data"]["text/plain"]
+        assert footer_text.startswith("gemma-4-26b-a4b-it · ")
+        assert " · replayed, recorded " in footer_text
+        assert " neurons if sent again" in footer_text
         assert kernel.run(CELLS[2]).mime("text/markdown") == ["Rhine, Po, Ebro."]
         assert "Already recorded" in kernel.run("%%cfai --dry-run\nWhy is the sky blue?").text
         assert "replayed" not in kernel.run("%%cfai --dry-run\nWhy is it not red?").text
     assert len(cloudflare.requests) == 5
 
 
-def spread(kernel: Kernel) -> str:
+def repeat_request(kernel: Kernel) -> str:
     return kernel.run(CELLS[3]).text
 
 
@@ -82,18 +82,16 @@ def test_each_run_of_a_cell_replays_the_same_answers_in_order(recorded: Path) ->
     with running_kernel(JPY_SESSION_NAME=str(recorded)) as kernel:
         kernel.run(CELLS[0])
         kernel.run(CELLS[2])
-        assert [spread(kernel) for _ in range(2)] == ["['heads', 'tails', 'edge']"] * 2
+        assert [repeat_request(kernel) for _ in range(2)] == ["['heads', 'tails', 'edge']"] * 2
 
 
-def test_messages_of_widgets_while_a_cell_runs_do_not_begin_another(
-    notebook: Path, cloudflare: Standin
-) -> None:
+def test_widget_messages_do_not_start_a_new_cell(notebook: Path, cloudflare: Standin) -> None:
     # Comms run on a subshell of the kernel, as in JupyterLab.
-    told = "comm.base_comm.BaseComm('t', comm_id='c', primary=False)"
+    new_comm = "comm.base_comm.BaseComm('t', comm_id='c', primary=False)"
     cell = (
-        f"import comm\ntalk = {told}\ntalk.on_msg(print)\ntexts = []\n"
+        f"import comm\ntest_comm = {new_comm}\ntest_comm.on_msg(print)\ntexts = []\n"
         "for _ in range(3):\n    texts.append(ask('Heads or tails?').text)\n"
-        "    talk.handle_msg({})\ntexts"
+        "    test_comm.handle_msg({})\ntexts"
     )
     cloudflare.switch(answer=["heads", "tails", "edge"])
     with running_kernel(**cloudflare.environ(), JPY_SESSION_NAME=str(notebook)) as kernel:
@@ -104,7 +102,7 @@ def test_messages_of_widgets_while_a_cell_runs_do_not_begin_another(
     assert len(cloudflare.requests) == 3
 
 
-def test_a_changed_question_says_what_changed(recorded: Path) -> None:
+def test_a_changed_prompt_error_shows_the_difference(recorded: Path) -> None:
     with running_kernel(JPY_SESSION_NAME=str(recorded)) as kernel:
         kernel.run(CELLS[0])
         cell = kernel.run("%%cfai\nWhy is the sky red?")
@@ -116,17 +114,20 @@ def test_a_changed_question_says_what_changed(recorded: Path) -> None:
         assert len(cell.traceback) == 1
 
 
-def test_a_headless_run_replays_and_its_outputs_bear_where_they_come_from(
+def test_outputs_of_a_headless_replay_contain_their_provenance(
     recorded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CFAI_REPLAY", f"only:{recorded.with_suffix('.cfai.jsonl')}")
     monkeypatch.setenv("CFAI_REPLAY_INSTANT", "1")
-    notebook = executed(recorded)
-    answer, _receipt = notebook.cells[1].outputs
-    told = answer.metadata[METADATA_MIME_TYPE]
-    assert (told["model"], told["basis"]) == ("@cf/google/gemma-4-26b-a4b-it", "replayed")
-    assert told["recorded"]["neurons"] > 0
-    assert "sky" not in repr(told)
+    notebook = execute(recorded)
+    answer, _footer = notebook.cells[1].outputs
+    provenance = answer.metadata[METADATA_MIME_TYPE]
+    assert (provenance["model"], provenance["basis"]) == (
+        "@cf/google/gemma-4-26b-a4b-it",
+        "replayed",
+    )
+    assert provenance["recorded"]["neurons"] > 0
+    assert "sky" not in repr(provenance)
     (result,) = notebook.cells[2].outputs
     assert result.metadata[METADATA_MIME_TYPE]["parameters"] == {"max_tokens": 2048}
     nbformat.validate(notebook)
@@ -134,17 +135,17 @@ def test_a_headless_run_replays_and_its_outputs_bear_where_they_come_from(
     assert "<em>scatters</em>" in html
 
 
-def test_a_headless_run_fails_at_what_is_not_recorded(
+def test_a_headless_run_fails_at_an_unrecorded_request(
     recorded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded.with_suffix(".cfai.jsonl").write_bytes(b"")
     monkeypatch.setenv("CFAI_REPLAY", f"only:{recorded.with_suffix('.cfai.jsonl')}")
     with pytest.raises(CellExecutionError, match="NotRecordedError"):
-        executed(recorded)
+        execute(recorded)
 
 
-TOLD = (
-    "%%cfai -c\nName a colour.",
+CONVERSATION_CELLS = (
+    "%%cfai -c\nName a color.",
     "%%cfai -c\nAnd another?",
     "CITY = {'type': 'object', 'properties': {'city': {'type': 'string'}}}",
     "%%cfai --schema CITY\nWhich city?",
@@ -155,28 +156,30 @@ TOLD = (
 def test_conversations_and_schemas_replay_on_another_machine(
     notebook: Path, cloudflare: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where = {"JPY_SESSION_NAME": str(notebook)}
-    with running_kernel(**cloudflare.environ(), **where) as kernel:
+    variables = {"JPY_SESSION_NAME": str(notebook)}
+    with running_kernel(**cloudflare.environ(), **variables) as kernel:
         kernel.run(CELLS[0])
         kernel.run("%cfai replay auto")
         cloudflare.switch(answer=["Blue.", "Red."])
-        shown = [kernel.run(source).mime("text/markdown") for source in TOLD[:2]]
+        shown = [kernel.run(source).mime("text/markdown") for source in CONVERSATION_CELLS[:2]]
         # This model rejects the schema field, so the answer without it is recorded.
         cloudflare.switch(answer='{"city": "Rome"}', error=Fault.of(5024), errors_before_success=1)
-        assert [kernel.run(source).ename for source in TOLD[2:4]] == ["", ""]
+        assert [kernel.run(source).ename for source in CONVERSATION_CELLS[2:4]] == ["", ""]
     monkeypatch.setenv("CFAI_HOME", str(notebook.parent / "another home"))
-    with running_kernel(CFAI_REPLAY="only", **where) as kernel:
+    with running_kernel(CFAI_REPLAY="only", **variables) as kernel:
         kernel.run(CELLS[0])
-        assert [kernel.run(source).mime("text/markdown") for source in TOLD[:2]] == shown
-        assert [kernel.run(source).ename for source in TOLD[2:4]] == ["", ""]
-        assert kernel.run(TOLD[4]).text == "'Rome'"
+        assert [
+            kernel.run(source).mime("text/markdown") for source in CONVERSATION_CELLS[:2]
+        ] == shown
+        assert [kernel.run(source).ename for source in CONVERSATION_CELLS[2:4]] == ["", ""]
+        assert kernel.run(CONVERSATION_CELLS[4]).text == "'Rome'"
         assert kernel.run("%%cfai --schema CITY\nWhich town?").ename == "NotRecordedError"
 
 
-def test_a_replay_is_interrupted_like_an_answer(notebook: Path, cloudflare: Standin) -> None:
+def test_a_replay_can_be_interrupted(notebook: Path, cloudflare: Standin) -> None:
     cloudflare.switch(answer="word " * 40, tokens_per_second=10)
-    where = {"JPY_SESSION_NAME": str(notebook)}
-    with running_kernel(**cloudflare.environ(), **where) as kernel:
+    variables = {"JPY_SESSION_NAME": str(notebook)}
+    with running_kernel(**cloudflare.environ(), **variables) as kernel:
         kernel.run(CELLS[0])
         kernel.run("%cfai replay auto")
         assert kernel.run(CELLS[1]).ename == ""
@@ -190,27 +193,27 @@ def test_a_replay_is_interrupted_like_an_answer(notebook: Path, cloudflare: Stan
     assert len(cloudflare.requests) == 1
 
 
-def test_answers_side_by_side_are_recorded_and_replayed_in_their_order(
+def test_parallel_answers_are_recorded_and_replayed_in_order(
     notebook: Path, cloudflare: Standin
 ) -> None:
-    where = {"JPY_SESSION_NAME": str(notebook)}
+    variables = {"JPY_SESSION_NAME": str(notebook)}
     cell = "%%cfai -n 3 -m gemma-4-26b-a4b-it -m llama-3.2-3b-instruct\nHeads or tails?"
     texts = "[answer.text for answer in _cfai]"
-    with running_kernel(**cloudflare.environ(), **where) as kernel:
+    with running_kernel(**cloudflare.environ(), **variables) as kernel:
         kernel.run(CELLS[0])
         kernel.run("%cfai replay auto")
         cloudflare.switch(answer=[f"answer {n}" for n in range(6)])
         assert kernel.run(cell).ename == ""
-        told = kernel.run(texts).text
+        answers = kernel.run(texts).text
         assert kernel.run(cell).ename == ""
-        assert kernel.run(texts).text == told
+        assert kernel.run(texts).text == answers
         more = kernel.run("%%cfai -n 5 --dry-run\nHeads or tails?").text
         assert "5 requests, 3 of them recorded and replayed for free" in more
     assert len(cloudflare.requests) == 6
-    with running_kernel(CFAI_REPLAY="only", **where) as kernel:
+    with running_kernel(CFAI_REPLAY="only", **variables) as kernel:
         kernel.run(CELLS[0])
-        all_of_them = kernel.run("%%cfai -n 5 --dry-run\nHeads or tails?").text
-        assert "All 5 answers are already recorded: running this cell replays them" in all_of_them
+        dry_run = kernel.run("%%cfai -n 5 --dry-run\nHeads or tails?").text
+        assert "All 5 answers are already recorded: running this cell replays them" in dry_run
         refused = kernel.run("%%cfai --dry-run\nHeads or tail?").text
         assert (
             "The request would be refused. This request is not recorded; the closest recording in"
@@ -220,17 +223,19 @@ def test_answers_side_by_side_are_recorded_and_replayed_in_their_order(
         assert shown.ename == ""
         assert "0 neurons in total (replayed)" in shown.text
         assert shown.text.count("replayed, recorded ") == 6
-        assert kernel.run(texts).text == told
+        assert kernel.run(texts).text == answers
         assert kernel.run("%%cfai -n 2\nHeads or tails?").ename == ""
         failed = kernel.run("%%cfai -n 2\nBlack or white?")
         assert (failed.ename, len(failed.traceback)) == ("NotRecordedError", 1)
 
 
-def test_replays_side_by_side_stop_at_once(notebook: Path, cloudflare: Standin) -> None:
-    where = {"JPY_SESSION_NAME": str(notebook)}
+def test_parallel_replays_stop_immediately_on_interrupt(
+    notebook: Path, cloudflare: Standin
+) -> None:
+    variables = {"JPY_SESSION_NAME": str(notebook)}
     cell = "%%cfai -n 3\nTell me all."
     cloudflare.switch(answer="word " * 12, tokens_per_second=2)
-    with running_kernel(**cloudflare.environ(), **where) as kernel:
+    with running_kernel(**cloudflare.environ(), **variables) as kernel:
         kernel.run(CELLS[0])
         kernel.run("%cfai replay auto")
         assert kernel.run(cell).ename == ""
@@ -243,41 +248,39 @@ def test_replays_side_by_side_stop_at_once(notebook: Path, cloudflare: Standin) 
         assert kernel.run(rows).text == "['replayed', 'replayed', 'replayed']"
 
 
-def test_functions_that_were_called_are_called_again_and_their_steps_replayed(
-    notebook: Path, cloudflare: Standin
-) -> None:
-    where = {"JPY_SESSION_NAME": str(notebook)}
+def test_a_replay_calls_the_tools_again(notebook: Path, cloudflare: Standin) -> None:
+    variables = {"JPY_SESSION_NAME": str(notebook)}
     function = "calls = []\ndef add(a: int, b: int) -> int:\n    calls.append(1)\n    return a + b"
     cell = "%%cfai --tools add --allow-tools\nWhat is 3 + 4?"
     call = {"name": "add", "arguments": {"a": 3, "b": 4}}
     cloudflare.switch(answer="It is 7.", tool_calls=[call])
-    with running_kernel(**cloudflare.environ(), **where) as kernel:
+    with running_kernel(**cloudflare.environ(), **variables) as kernel:
         for source in (CELLS[0], function, "%cfai replay auto"):
             kernel.run(source)
         assert kernel.run(cell).ename == ""
         cost = float(kernel.run("print(_cfai.neurons)").text)
-    with running_kernel(CFAI_REPLAY="only", **where) as kernel:
+    with running_kernel(CFAI_REPLAY="only", **variables) as kernel:
         kernel.run(CELLS[0])
         kernel.run(function)
         assert kernel.run(cell).mime("text/markdown") == ["It is 7."]
         assert kernel.run("print(len(calls), _cfai.cost_basis)").text.split() == ["1", "replayed"]
-        would = kernel.run("print(_cfai.provenance.recording.neurons)").text
-        assert float(would) == pytest.approx(cost)
+        replay_cost = kernel.run("print(_cfai.provenance.recording.neurons)").text
+        assert float(replay_cost) == pytest.approx(cost)
     assert len(cloudflare.requests) == 2
 
 
-def test_images_and_vectors_replay_with_where_they_come_from(
+def test_images_and_vectors_replay_with_their_provenance(
     notebook: Path, cloudflare: Standin
 ) -> None:
-    where = {"JPY_SESSION_NAME": str(notebook)}
+    variables = {"JPY_SESSION_NAME": str(notebook)}
     cells = ("%%cfai --task image\nA lighthouse", "%%cfai --task embed\none\ntwo")
-    with running_kernel(**cloudflare.environ(), **where) as kernel:
+    with running_kernel(**cloudflare.environ(), **variables) as kernel:
         kernel.run(CELLS[0])
         kernel.run("%cfai replay auto")
         shown = [kernel.run(cell) for cell in cells]
         assert [cell.ename for cell in shown] == ["", ""]
     count = len(cloudflare.requests)
-    with running_kernel(CFAI_REPLAY="only", CFAI_REPLAY_INSTANT="1", **where) as kernel:
+    with running_kernel(CFAI_REPLAY="only", CFAI_REPLAY_INSTANT="1", **variables) as kernel:
         kernel.run(CELLS[0])
         again = [kernel.run(cell) for cell in cells]
         assert [cell.ename for cell in again] == ["", ""]

@@ -14,7 +14,7 @@ PROMPT_TOKENS = 20
 REPORTS = ("end", "never", "start", "cumulative", "cumulative tokens", "deltas")
 LONG = " incomprehensibilities"  # one token of many characters
 PLAIN = " word"
-MORE = 4  # times max_tokens, for a server that ignores max_tokens
+EXCESS = 4  # times max_tokens, for a server that ignores max_tokens
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Behavior:
     report: str
     token: str = PLAIN
     size: int = 1
-    obeys: bool = True  # ends at max_tokens
+    obeys: bool = True  # ends the answer at max_tokens
 
     def message(self) -> Message:
         """Return the prompt that lets the server behave like this."""
@@ -38,10 +38,10 @@ class Behavior:
 def answer(body: Body) -> Iterator[bytes]:
     """Answer as the last message specifies."""
     behavior = Behavior(**json.loads(body["messages"][-1]["content"]))
-    most = int(body["max_tokens"]) * (1 if behavior.obeys else MORE)
+    limit = int(body["max_tokens"]) * (1 if behavior.obeys else EXCESS)
     done = 0
-    while done < most:
-        size = min(behavior.size, most - done)
+    while done < limit:
+        size = min(behavior.size, limit - done)
         done += size
         yield text(behavior.token * size, _running(behavior, done, size))
     last = tokens(PROMPT_TOKENS, done, behavior.neurons(done))

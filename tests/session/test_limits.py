@@ -31,7 +31,7 @@ def server() -> Iterator[FrameServer]:
         yield running
 
 
-def begin(server: FrameServer, home: Path, course: str = "") -> Session:
+def open_session(server: FrameServer, home: Path, course: str = "") -> Session:
     environ = {
         "CLOUDFLARE_ACCOUNT_ID": secrets.token_hex(16),
         "CLOUDFLARE_API_TOKEN": secrets.token_hex(20),
@@ -40,41 +40,45 @@ def begin(server: FrameServer, home: Path, course: str = "") -> Session:
     folder = home.parent / "course"
     folder.mkdir(exist_ok=True)
     (folder / "cfai.toml").write_text(course)
-    made = Session(load_settings(home, None, folder), home, environ=environ)
-    made.notebook = "lesson.ipynb"
-    return made
+    session = Session(load_settings(home, None, folder), home, environ=environ)
+    session.notebook = "lesson.ipynb"
+    return session
 
 
 @pytest.fixture
 def own(server: FrameServer, home: Path) -> Iterator[Session]:
-    made = begin(server, home)
-    yield made
-    made.close()
+    session = open_session(server, home)
+    yield session
+    session.close()
 
 
-def limited(server: FrameServer, home: Path, scope: str, neurons: float) -> tuple[Session, Any]:
+def session_with_limit(
+    server: FrameServer, home: Path, scope: str, neurons: float
+) -> tuple[Session, Any]:
     """Return a session with one limit, and the max_neurons to pass to its calls."""
-    kind, _, of_course = scope.partition(" ")
+    kind, _, course_key = scope.partition(" ")
     if kind == "course":
-        return begin(server, home, f"[budget]\n{of_course} = {neurons}\n"), None
-    made = begin(server, home)
+        return open_session(server, home, f"[budget]\n{course_key} = {neurons}\n"), None
+    session = open_session(server, home)
     if kind == "cell":
-        return made, neurons
-    made.accounting.ledger.budgets.set(kind, neurons, "lesson.ipynb")  # type: ignore[arg-type]
-    return made, None
+        return session, neurons
+    session.accounting.ledger.budgets.set(kind, neurons, "lesson.ipynb")  # type: ignore[arg-type]
+    return session, None
 
 
-def ask(session: Session, how: Behavior, most: float | None = None, **fields: Any) -> Answer:
-    return session.ask(session.build_request([how.message()], **fields), most)
+def ask(
+    session: Session, behavior: Behavior, max_neurons: float | None = None, **fields: Any
+) -> Answer:
+    return session.ask(session.build_request([behavior.message()], **fields), max_neurons)
 
 
 def row(session: Session) -> dict[str, Any]:
     return dict(list(session.accounting.ledger.history.iter_calls())[-1])
 
 
-def fitting(session: Session, how: Behavior, **fields: Any) -> float:
+def required_neurons(session: Session, behavior: Behavior, **fields: Any) -> float:
     """Return the neurons that a call must reserve."""
-    request = session.build_request([how.message()], **fields)
+    request = session.build_request([behavior.message()], **fields)
     cost = session.estimate_cost(request, session.resolve_model(request.model))
     assert cost is not None
     return cost.high
@@ -82,85 +86,87 @@ def fitting(session: Session, how: Behavior, **fields: Any) -> float:
 
 @pytest.mark.parametrize("report", REPORTS)
 @pytest.mark.parametrize("token", [LONG, PLAIN, "\n", "=" * 60, " a", "(name", "\u79d1\u5b66"])
-def test_an_answer_that_reaches_max_tokens_is_whole_under_a_limit_it_just_fits(
+def test_an_exact_limit_does_not_cut_an_answer_at_max_tokens(
     server: FrameServer, own: Session, report: str, token: str
 ) -> None:
-    how = Behavior(report, token)
-    own.accounting.ledger.budgets.set("day", fitting(own, how, max_tokens=64))
-    whole = ask(own, how, max_tokens=64)
-    assert whole.text == token * 64
+    behavior = Behavior(report, token)
+    own.accounting.ledger.budgets.set("day", required_neurons(own, behavior, max_tokens=64))
+    complete = ask(own, behavior, max_tokens=64)
+    assert complete.text == token * 64
     assert row(own)["status"] == "ok"
     assert server.bodies[-1]["max_tokens"] == 64
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_every_limit_lets_an_answer_reach_max_tokens(
+def test_every_kind_of_limit_lets_an_answer_reach_max_tokens(
     server: FrameServer, home: Path, scope: str
 ) -> None:
-    session, most = limited(server, home, scope, 5_000.0)
-    assert ask(session, Behavior("end", LONG), most, max_tokens=100).text == LONG * 100
+    session, max_neurons = session_with_limit(server, home, scope, 5_000.0)
+    assert ask(session, Behavior("end", LONG), max_neurons, max_tokens=100).text == LONG * 100
     session.close()
 
 
 @pytest.mark.parametrize("report", REPORTS)
 @pytest.mark.parametrize("scope", SCOPES)
-def test_a_server_that_ignores_max_tokens_is_cut_at_the_limit(
+def test_an_answer_that_ignores_max_tokens_is_cut_at_the_limit(
     server: FrameServer, home: Path, scope: str, report: str
 ) -> None:
-    session, most = limited(server, home, scope, 3.0)
-    how = Behavior(report, obeys=False)
+    session, max_neurons = session_with_limit(server, home, scope, 3.0)
+    behavior = Behavior(report, obeys=False)
     with pytest.raises(BudgetCutoffError, match="The answer was cut off") as caught:
-        ask(session, how, most, max_tokens=50)
-    arrived = caught.value.answer.text.count(PLAIN)
-    assert arrived > 50, "the limit allows more than was reserved"
-    assert how.neurons(arrived) <= 3.0 + 2 * ANSWER_RATE + 0.2
+        ask(session, behavior, max_neurons, max_tokens=50)
+    received = caught.value.answer.text.count(PLAIN)
+    assert received > 50, "the limit allows more than was reserved"
+    assert behavior.neurons(received) <= 3.0 + 2 * ANSWER_RATE + 0.2
     assert row(session)["status"] == "interrupted"
     assert row(session)["neurons"] <= 3.0 + 2 * ANSWER_RATE
     session.close()
 
 
-def test_a_call_may_use_what_others_have_left_in_the_meantime(
+def test_a_call_can_use_neurons_that_another_kernel_releases(
     server: FrameServer, own: Session, home: Path
 ) -> None:
-    how = Behavior("cumulative", obeys=False)
-    needed = fitting(own, how, max_tokens=50)
+    behavior = Behavior("cumulative", obeys=False)
+    reserved_neurons = required_neurons(own, behavior, max_tokens=50)
     own.accounting.ledger.budgets.set("day", 3.0)
     place = own.accounting.get_context()
-    other = begin(server, home)
+    other = open_session(server, home)
     number = other.accounting.ledger.reserve(
-        place, "m", "Text Generation", lambda *_: 3.0 - needed
+        place, "m", "Text Generation", lambda *_: 3.0 - reserved_neurons
     )
-    with own.stream(own.build_request([how.message()], max_tokens=50)) as deltas:
-        arriving = iter(deltas)
+    with own.stream(own.build_request([behavior.message()], max_tokens=50)) as stream:
+        deltas = iter(stream)
         for _ in range(20):
-            next(arriving)
+            next(deltas)
         other.accounting.ledger.settle(number, CallOutcome("failed", Usage(neurons=0.0)))
         with pytest.raises(BudgetCutoffError):
-            list(arriving)
-        assert how.neurons(deltas.answer.text.count(PLAIN)) == pytest.approx(3.0, abs=0.1)
+            list(deltas)
+        assert behavior.neurons(stream.answer.text.count(PLAIN)) == pytest.approx(3.0, abs=0.1)
     other.close()
 
 
-def test_a_call_may_not_use_what_others_have_reserved(
+def test_a_call_cannot_use_neurons_that_another_kernel_has_reserved(
     server: FrameServer, own: Session, home: Path
 ) -> None:
-    how = Behavior("cumulative", obeys=False)
-    needed = fitting(own, how, max_tokens=50)
+    behavior = Behavior("cumulative", obeys=False)
+    reserved_neurons = required_neurons(own, behavior, max_tokens=50)
     own.accounting.ledger.budgets.set("day", 10.0)
     place = own.accounting.get_context()
-    other = begin(server, home)
-    with own.stream(own.build_request([how.message()], max_tokens=50)) as deltas:
-        arriving = iter(deltas)
-        next(arriving)
-        other.accounting.ledger.reserve(place, "m", "Text Generation", lambda *_: 10.0 - needed)
+    other = open_session(server, home)
+    with own.stream(own.build_request([behavior.message()], max_tokens=50)) as stream:
+        deltas = iter(stream)
+        next(deltas)
+        other.accounting.ledger.reserve(
+            place, "m", "Text Generation", lambda *_: 10.0 - reserved_neurons
+        )
         with pytest.raises(BudgetCutoffError):
-            list(arriving)
-    standing = own.day_usage()
-    assert standing.spent + standing.reserved <= 10.0 + 2 * ANSWER_RATE
+            list(deltas)
+    usage = own.day_usage()
+    assert usage.spent + usage.reserved <= 10.0 + 2 * ANSWER_RATE
     other.close()
 
 
-def test_an_unpriced_model_is_cut_by_what_it_reports_and_not_by_its_text(own: Session) -> None:
+def test_an_unpriced_model_is_cut_by_reported_usage_not_by_text(own: Session) -> None:
     own.accounting.ledger.budgets.set("day", 3.0)
     assert ask(own, Behavior("end", LONG), model=UNPRICED, max_tokens=90).text == LONG * 90
     with pytest.raises(BudgetCutoffError):
@@ -168,70 +174,72 @@ def test_an_unpriced_model_is_cut_by_what_it_reports_and_not_by_its_text(own: Se
     assert own.day_usage().spent <= 3.0 + ANSWER_RATE
 
 
-def test_calls_side_by_side_share_the_limit_of_their_cell(own: Session) -> None:
+def test_parallel_calls_share_the_limit_of_their_cell(own: Session) -> None:
     request = own.build_request([Behavior("cumulative", obeys=False).message()], max_tokens=20)
     with own.parallel([request] * 4, max_neurons=6.0) as calls:
-        ends = [event for _, event in calls if hasattr(event, "error")]
-    assert any(isinstance(each.error, BudgetCutoffError) for each in ends)
+        finished = [event for _, event in calls if hasattr(event, "error")]
+    assert any(isinstance(each.error, BudgetCutoffError) for each in finished)
     assert own.day_usage().spent <= 6.0 + 4 * ANSWER_RATE
-    assert own.day_usage().spent > 5.0, "the whole limit is used, not only the reserved part"
+    assert own.day_usage().spent > 5.0, (
+        "the answers use the whole limit, not only the reserved neurons"
+    )
 
 
-def test_rows_of_a_pool_are_held_to_the_limit_of_their_cell(own: Session) -> None:
+def test_rows_of_a_pool_stay_within_the_limit_of_their_cell(own: Session) -> None:
     request = own.build_request([Behavior("cumulative", obeys=False).message()], max_tokens=20)
     model = own.resolve_model(request.model)
     cost = own.estimate_cost(request, model)
     assert cost is not None
     with reserve_pool(
         own.accounting, ClientGroup(own.backend), model, [cost] * 3, 3 * cost.high
-    ) as drawn:
-        with own.stream(request, pool=drawn) as first, pytest.raises(BudgetCutoffError):
-            list(first)
+    ) as pool:
+        with own.stream(request, pool=pool) as endless_stream, pytest.raises(BudgetCutoffError):
+            list(endless_stream)
         with own.stream(
-            own.build_request([Behavior("end").message()], max_tokens=20), pool=drawn
-        ) as two:
-            list(two)
-    assert two.answer.text == PLAIN * 20
+            own.build_request([Behavior("end").message()], max_tokens=20), pool=pool
+        ) as stream:
+            list(stream)
+    assert stream.answer.text == PLAIN * 20
     assert own.day_usage().reserved == 0
     assert own.day_usage().spent <= 3 * cost.high + ANSWER_RATE
 
 
-def test_a_row_that_is_asked_again_needs_room_in_the_limits(own: Session) -> None:
+def test_a_repeated_row_needs_remaining_neurons(own: Session) -> None:
     request = own.build_request([Behavior("end").message()], max_tokens=20)
     model = own.resolve_model(request.model)
     cost = own.estimate_cost(request, model)
     assert cost is not None
     own.accounting.ledger.budgets.set("day", 2 * cost.high)
-    with reserve_pool(own.accounting, ClientGroup(own.backend), model, [cost] * 2) as drawn:
-        asked = (model.name, model.task, "")
+    with reserve_pool(own.accounting, ClientGroup(own.backend), model, [cost] * 2) as pool:
+        call = (model.name, model.task, "")
         for _ in range(2):
-            drawn.reserve_unassigned(asked, cost)
+            pool.reserve_unassigned(call, cost)
         with pytest.raises(BudgetExceededError):
-            drawn.reserve_unassigned(asked, cost)
-    standing = own.day_usage()
-    assert standing.spent + standing.reserved <= 2 * cost.high + SLACK
+            pool.reserve_unassigned(call, cost)
+    usage = own.day_usage()
+    assert usage.spent + usage.reserved <= 2 * cost.high + SLACK
 
 
-def endless(_body: Any) -> Iterator[bytes]:
+def endless_answer(_body: Any) -> Iterator[bytes]:
     for _ in range(5_000):
         yield text(PLAIN)
 
 
-def nonsense(_body: Any) -> Iterator[bytes]:
+def impossible_usage(_body: Any) -> Iterator[bytes]:
     yield text(PLAIN, tokens(10, 10**11))
 
 
-@pytest.mark.parametrize("frames", [endless, nonsense])
+@pytest.mark.parametrize("frames", [endless_answer, impossible_usage])
 @pytest.mark.parametrize("limit", [None, 50.0], ids=["no limit", "a budget"])
-def test_an_estimate_is_at_most_what_was_reserved(
+def test_an_estimate_does_not_exceed_the_reservation(
     home: Path, frames: Any, limit: float | None
 ) -> None:
     with FrameServer(frames) as server:
-        session = begin(server, home)
+        session = open_session(server, home)
         session.accounting.ledger.budgets.set("day", limit)
-        how = Behavior("never")
-        reserved = fitting(session, how, max_tokens=50)
-        stream = session.stream(session.build_request([how.message()], max_tokens=50))
+        behavior = Behavior("never")
+        reserved = required_neurons(session, behavior, max_tokens=50)
+        stream = session.stream(session.build_request([behavior.message()], max_tokens=50))
         with stream, pytest.raises(CfaiError):
             list(stream)
         assert stream.answer.cost_basis == "estimated"
@@ -240,12 +248,12 @@ def test_an_estimate_is_at_most_what_was_reserved(
         session.close()
 
 
-def test_an_interrupted_answer_is_booked_by_its_text_where_the_report_is_old(own: Session) -> None:
-    how = Behavior("start")
-    with own.stream(own.build_request([how.message()], max_tokens=400)) as stream:
-        arriving = iter(stream)
+def test_an_interrupted_answer_with_old_usage_is_booked_by_its_text(own: Session) -> None:
+    behavior = Behavior("start")
+    with own.stream(own.build_request([behavior.message()], max_tokens=400)) as stream:
+        deltas = iter(stream)
         for _ in range(300):
-            next(arriving)
-    booked = row(own)
-    assert booked["tokens_out"] == pytest.approx(300, rel=0.3)
-    assert booked["neurons"] == pytest.approx(how.neurons(300), rel=0.3)
+            next(deltas)
+    call = row(own)
+    assert call["tokens_out"] == pytest.approx(300, rel=0.3)
+    assert call["neurons"] == pytest.approx(behavior.neurons(300), rel=0.3)

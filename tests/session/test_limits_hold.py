@@ -29,27 +29,29 @@ NOTEBOOK = "lesson.ipynb"
 PROMPT_SLACK = 0.2  # neurons that a prompt may cost more than its lower estimate
 
 
-SIZES, REPORTED = st.integers(1, 3), st.sampled_from(REPORTS)
-OBEYING = st.builds(Behavior, REPORTED, st.sampled_from((PLAIN, LONG)), SIZES)
+SIZES, REPORT_KINDS = st.integers(1, 3), st.sampled_from(REPORTS)
+OBEYING = st.builds(Behavior, REPORT_KINDS, st.sampled_from((PLAIN, LONG)), SIZES)
 # Each of these words is one token, so a server cannot send more tokens than are counted.
-HOW = OBEYING | st.builds(Behavior, REPORTED, st.just(PLAIN), SIZES, obeys=st.just(value=False))
+BEHAVIORS = OBEYING | st.builds(
+    Behavior, REPORT_KINDS, st.just(PLAIN), SIZES, obeys=st.just(value=False)
+)
 
 
 @dataclass
-class Open:
+class OpenCall:
     """A call in progress, and the neurons that its server bills for the received tokens."""
 
-    how: Behavior
+    behavior: Behavior
     stream: AnswerStream
-    arriving: Iterator[Delta]
-    most: float | None
+    deltas: Iterator[Delta]
+    max_neurons: float | None
     is_priced: bool = True
     in_pool: bool = False
     count: int = 0  # tokens
 
     @property
     def neurons(self) -> float:
-        return self.how.neurons(self.count) if self.count else 0.0
+        return self.behavior.neurons(self.count) if self.count else 0.0
 
 
 class Calls(RuleBasedStateMachine):
@@ -69,9 +71,9 @@ class Calls(RuleBasedStateMachine):
         for kernel in self.kernels:
             kernel.notebook = NOTEBOOK
         self.limit = 0.0
-        self.open: list[Open] = []
+        self.open: list[OpenCall] = []
         self.pools: list[tuple[Session, BudgetPool]] = []
-        self.begun: list[Open] = []
+        self.started: list[OpenCall] = []
 
     @initialize(scope=st.sampled_from(("day", "notebook", "session")), limit=st.floats(1.5, 6))
     def begin(self, scope: str, limit: float) -> None:
@@ -81,33 +83,35 @@ class Calls(RuleBasedStateMachine):
 
     @rule(
         kernel=st.integers(0, KERNELS - 1),
-        how=HOW,
-        most_tokens=st.integers(16, 60),
-        most=st.none() | st.floats(0.5, 4),
-        kind=st.sampled_from(("priced", "unpriced", "of a pool")),
+        behavior=BEHAVIORS,
+        max_tokens=st.integers(16, 60),
+        max_neurons=st.none() | st.floats(0.5, 4),
+        kind=st.sampled_from(("priced", "unpriced", "in a pool")),
         frames=st.integers(1, 240),
     )
     def ask(
         self,
         kernel: int,
-        how: Behavior,
-        most_tokens: int,
-        most: float | None,
+        behavior: Behavior,
+        max_tokens: int,
+        max_neurons: float | None,
         kind: str,
         frames: int,
     ) -> None:
         session = self.kernels[kernel]
-        is_priced = kind != "unpriced" or how.report not in {"cumulative", "deltas"}
-        drawn = next((pool for owner, pool in self.pools if owner is session), None)
-        in_pool = kind == "of a pool" and drawn is not None
+        is_priced = kind != "unpriced" or behavior.report not in {"cumulative", "deltas"}
+        own_pool = next((pool for owner, pool in self.pools if owner is session), None)
+        in_pool = kind == "in a pool" and own_pool is not None
         model = "" if is_priced else UNPRICED
-        request = session.build_request([how.message()], model, max_tokens=most_tokens)
+        request = session.build_request([behavior.message()], model, max_tokens=max_tokens)
         try:
-            stream = session.stream(request, max_neurons=most, pool=drawn if in_pool else None)
+            stream = session.stream(
+                request, max_neurons=max_neurons, pool=own_pool if in_pool else None
+            )
         except BudgetExceededError:
             return  # the pool and the limit have no neurons left
-        most = None if in_pool else most
-        call = Open(how, stream, iter(stream), most, is_priced, in_pool)
+        max_neurons = None if in_pool else max_neurons
+        call = OpenCall(behavior, stream, iter(stream), max_neurons, is_priced, in_pool)
         self.open.append(call)
         try:
             self._receive_frames(call, frames)
@@ -121,12 +125,12 @@ class Calls(RuleBasedStateMachine):
         model = session.resolve_model(request.model)
         cost = session.estimate_cost(request, model)
         try:
-            made = reserve_pool(
+            pool = reserve_pool(
                 session.accounting, ClientGroup(session.backend), model, [cost] * count
             )
         except BudgetExceededError:
             return
-        self.pools.append((session, made))
+        self.pools.append((session, pool))
 
     @rule(place=st.integers(0, 9), frames=st.integers(1, 240))
     def receive(self, place: int, frames: int) -> None:
@@ -149,48 +153,53 @@ class Calls(RuleBasedStateMachine):
                 each.__exit__(None, None, None)
             self.pools.clear()
 
-    def _receive_frames(self, call: Open, frames: int) -> None:
+    def _receive_frames(self, call: OpenCall, frames: int) -> None:
         for _ in range(frames):
             if call in self.open:
                 self._receive(call)
 
-    def _receive(self, call: Open) -> None:
+    def _receive(self, call: OpenCall) -> None:
         try:
-            delta = next(call.arriving)
+            delta = next(call.deltas)
         except StopIteration:
             self.open.remove(call)
             return
         except BudgetCutoffError:
-            assert not (call.how.obeys and call.is_priced), (
+            assert not (call.behavior.obeys and call.is_priced), (
                 "the server ends the answer at max_tokens"
             )
             self.open.remove(call)
-            delta = TextDelta(call.how.token * call.how.size)  # the frame that exceeded the limit
-        if call not in self.begun:
-            self.begun.append(call)
+            # The stream does not yield the frame that exceeded the limit.
+            delta = TextDelta(call.behavior.token * call.behavior.size)
+        if call not in self.started:
+            self.started.append(call)
         if isinstance(delta, TextDelta):
-            call.count += delta.text.count(call.how.token)
+            call.count += delta.text.count(call.behavior.token)
 
     @property
     def slack(self) -> float:
         """The possible excess: the last frame of a server that ignores max_tokens."""
-        late = [call for call in self.begun if not call.how.obeys or not call.is_priced]
-        return 1e-6 + sum((call.how.size + 1) * ANSWER_RATE + PROMPT_SLACK for call in late)
+        excess_calls = [
+            call for call in self.started if not call.behavior.obeys or not call.is_priced
+        ]
+        return 1e-6 + sum(
+            (call.behavior.size + 1) * ANSWER_RATE + PROMPT_SLACK for call in excess_calls
+        )
 
     @invariant()
-    def no_limit_is_passed_by_what_is_booked(self) -> None:
+    def booked_neurons_stay_within_every_limit(self) -> None:
         for kernel in self.kernels:
             place = kernel.accounting.get_context()
             for limit in kernel.accounting.ledger.budgets.limits(place):
                 assert limit.spent <= limit.neurons + self.slack
 
     @invariant()
-    def no_limit_is_passed_by_what_servers_bill(self) -> None:
+    def billed_neurons_stay_within_every_limit(self) -> None:
         limits = self.limit * (KERNELS if self.scope == "session" else 1) if self.limit else 0.0
-        assert sum(call.neurons for call in self.begun) <= limits + self.slack
-        for call in self.begun:
-            if call.most is not None:
-                assert call.neurons <= call.most + 3 * ANSWER_RATE + PROMPT_SLACK
+        assert sum(call.neurons for call in self.started) <= limits + self.slack
+        for call in self.started:
+            if call.max_neurons is not None:
+                assert call.neurons <= call.max_neurons + 3 * ANSWER_RATE + PROMPT_SLACK
 
     def teardown(self) -> None:
         for call in self.open:

@@ -19,16 +19,14 @@ from tests.frames import FrameServer
 from tests.session.servers import Behavior, answer
 from tests.standin import Standin
 
-HOW = Behavior("cumulative")
-
 
 @pytest.fixture
 def impatient(account: Standin, home: Path) -> Iterator[Session]:
     """A session with the stand-in's account, whose ledger does not wait for a lock."""
-    made = Session(Cfai(), home)
-    made.accounting.ledger = Ledger(home, lock_timeout=0.05)
-    yield made
-    made.close()
+    session = Session(Cfai(), home)
+    session.accounting.ledger = Ledger(home, lock_timeout=0.05)
+    yield session
+    session.close()
 
 
 @contextmanager
@@ -43,20 +41,20 @@ def rows(session: Session) -> list[dict[str, Any]]:
     return [dict(row) for row in session.accounting.ledger.history.iter_calls()]
 
 
-def test_an_answer_is_whole_though_the_ledger_is_locked(
+def test_an_answer_is_complete_while_the_ledger_is_locked(
     impatient: Session, account: Standin, home: Path
 ) -> None:
     account.switch(answer="Blue light scatters most.")
     request = impatient.build_request([{"role": "user", "content": "Why?"}])
     with impatient.stream(request) as stream:
-        arriving = iter(stream)
-        next(arriving)
+        deltas = iter(stream)
+        next(deltas)
         with locked(home):
-            list(arriving)
+            list(deltas)
     assert stream.answer.text == "Blue light scatters most."
     assert stream.answer.cost_basis == "billed"
     (note,) = stream.answer.notes
-    assert note.startswith("Not booked yet: ")
+    assert note.startswith("Not saved in the ledger yet: ")
     assert "The next call books it." in note
     assert [row["status"] for row in rows(impatient)] == ["reserved"]
     impatient.ask(request)
@@ -64,26 +62,26 @@ def test_an_answer_is_whole_though_the_ledger_is_locked(
     assert rows(impatient)[0]["neurons"] == stream.answer.neurons
 
 
-def test_rows_of_a_pool_are_whole_though_the_ledger_is_locked(
+def test_rows_of_a_pool_are_complete_while_the_ledger_is_locked(
     impatient: Session, account: Standin, home: Path
 ) -> None:
     request = impatient.build_request([{"role": "user", "content": "Why?"}])
     model = impatient.resolve_model(request.model)
     costs = [impatient.estimate_cost(request, model)] * 2
-    with reserve_pool(impatient.accounting, ClientGroup(impatient.backend), model, costs) as drawn:
-        stream = impatient.stream(request, pool=drawn)
-        arriving = iter(stream)
-        next(arriving)
+    with reserve_pool(impatient.accounting, ClientGroup(impatient.backend), model, costs) as pool:
+        stream = impatient.stream(request, pool=pool)
+        deltas = iter(stream)
+        next(deltas)
         lock = locked(home)
         lock.__enter__()
-        list(arriving)
+        list(deltas)
     lock.__exit__(None, None, None)
     assert stream.answer.text
     assert impatient.day_usage().reserved == 0
     assert impatient.day_usage().billed == pytest.approx(account.billed, rel=0.01)
 
 
-def test_an_answer_that_needs_more_of_a_locked_budget_is_kept_as_far_as_it_came(
+def test_an_answer_that_cannot_extend_its_reservation_is_kept_partially(
     home: Path,
 ) -> None:
     with FrameServer(answer) as server:
@@ -95,12 +93,12 @@ def test_an_answer_that_needs_more_of_a_locked_budget_is_kept_as_far_as_it_came(
         session = Session(Cfai(), home, environ=environ)
         session.accounting.ledger = Ledger(home, lock_timeout=0.05)
         session.accounting.ledger.budgets.set("day", 100.0)
-        how = Behavior("cumulative", obeys=False)
-        with session.stream(session.build_request([how.message()], max_tokens=30)) as stream:
-            arriving = iter(stream)
-            next(arriving)
+        behavior = Behavior("cumulative", obeys=False)
+        with session.stream(session.build_request([behavior.message()], max_tokens=30)) as stream:
+            deltas = iter(stream)
+            next(deltas)
             with locked(home), pytest.raises(StorageError, match="database is locked") as caught:
-                list(arriving)
+                list(deltas)
         assert not isinstance(caught.value, BudgetCutoffError)
         assert caught.value.answer.text.count("word") >= 30
         assert session.day_usage().reserved == 0
@@ -108,14 +106,14 @@ def test_an_answer_that_needs_more_of_a_locked_budget_is_kept_as_far_as_it_came(
         session.close()
 
 
-def test_the_time_of_an_answer_ends_with_the_answer(account: Standin, home: Path) -> None:
+def test_answer_seconds_end_with_the_last_delta(account: Standin, home: Path) -> None:
     now = 100.0
     session = Session(Cfai(), home, clock=lambda: now)
     with session.stream(session.build_request([{"role": "user", "content": "Why?"}])) as stream:
-        arriving = iter(stream)
-        next(arriving)
+        deltas = iter(stream)
+        next(deltas)
         now = 102.0
-        list(arriving)
+        list(deltas)
         now = 130.0
     assert stream.answer.seconds == 2.0
     session.close()

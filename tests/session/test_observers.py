@@ -46,28 +46,28 @@ def watching_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "cfai-watch"]
 
 
-def test_a_setting_is_told_once_and_never_after_unwatching(session: Session) -> None:
-    told = Told(lambda: session.settings.model)
-    unwatch = session.watch(told)
+def test_a_setting_change_calls_back_once_and_not_after_unwatch(session: Session) -> None:
+    callback = Told(lambda: session.settings.model)
+    unwatch = session.watch(callback)
     session.settings.model = "llama-3.2-3b-instruct"
     session.settings.model = "llama-3.2-3b-instruct"
     unwatch()
     session.settings.model = "other"
     unwatch()
-    assert told.seen == ["llama-3.2-3b-instruct"]
-    assert told.threads == {threading.current_thread().name}
+    assert callback.seen == ["llama-3.2-3b-instruct"]
+    assert callback.threads == {threading.current_thread().name}
 
 
-def test_an_answer_is_told_while_it_comes_and_at_its_end(
+def test_an_answer_calls_back_while_it_streams_and_at_its_end(
     session: Session, account: Standin
 ) -> None:
     account.switch(answer="word " * 60, tokens_per_second=60)
-    told = Told(lambda: (session.active_calls, session.day_usage()))
-    session.watch(told)
+    callback = Told(lambda: (session.active_calls, session.day_usage()))
+    session.watch(callback)
     answer = session.ask(session.build_request(HI))
-    states = list(told.seen)
-    (begun,), before = states[0]
-    assert begun == ActiveCall(answer.model)
+    states = list(callback.seen)
+    (started,), before = states[0]
+    assert started == ActiveCall(answer.model)
     assert before.reserved > 0
     neurons = [running[0].usage.neurons for running, _ in states if running]
     growing = [n for n in neurons if n is not None]
@@ -78,31 +78,31 @@ def test_an_answer_is_told_while_it_comes_and_at_its_end(
     assert (after.billed, after.reserved) == (answer.neurons, 0)
 
 
-def test_a_streaming_answer_is_told_a_few_times_a_second_at_most() -> None:
+def test_callbacks_of_a_streaming_answer_are_limited_per_second() -> None:
     now = 0.0
     watchers = Observers(lambda: None, lambda: now)
-    told = Told()
-    watchers.add(told)
+    callback = Told()
+    watchers.add(callback)
     try:
         for _ in range(1_000):  # over one second
             now += 0.001
             watchers.call_progress(1, lambda: ActiveCall("m"))
-        assert 2 <= len(told.seen) <= 5
+        assert 2 <= len(callback.seen) <= 5
         watchers.call_finished(1)
         assert watchers.active_calls == ()
     finally:
         watchers.close()
 
 
-def test_nobody_watching_costs_nothing(session: Session) -> None:
-    def never() -> ActiveCall:
+def test_without_callbacks_no_thread_is_started(session: Session) -> None:
+    def fail() -> ActiveCall:
         raise AssertionError
 
-    session.observers.call_progress(1, never)
+    session.observers.call_progress(1, fail)
     assert watching_threads() == []
 
 
-def test_a_failed_call_runs_no_more(session: Session, account: Standin) -> None:
+def test_a_failed_call_is_no_longer_active(session: Session, account: Standin) -> None:
     account.switch(answer="Blue scatters.", done=False, finish_reason="")
     session.watch(Told())
     with pytest.raises(IncompleteStreamError):
@@ -110,76 +110,76 @@ def test_a_failed_call_runs_no_more(session: Session, account: Standin) -> None:
     assert session.active_calls == ()
 
 
-def test_what_a_watcher_raises_hurts_neither_the_call_nor_the_others(
+def test_an_error_in_a_callback_is_logged_and_the_call_continues(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> None:
-        raise ValueError("mine")
+        raise ValueError("callback error")
 
-    told = Told()
+    callback = Told()
     session.watch(broken)
-    session.watch(told)
+    session.watch(callback)
     assert session.ask(session.build_request(HI)).text
-    assert len(told.seen) >= 2
-    assert "mine" in caplog.text
+    assert len(callback.seen) >= 2
+    assert "callback error" in caplog.text
 
 
-def test_what_another_kernel_books_is_told(session: Session, home: Path) -> None:
-    told = Told(lambda: session.day_usage().billed)
-    session.watch(told)
+def test_a_booking_of_another_kernel_calls_back(session: Session, home: Path) -> None:
+    callback = Told(lambda: session.day_usage().billed)
+    session.watch(callback)
     other = Ledger(home)
     place = CallContext(session.backend.billing_account())
     number = other.reserve(place, "m", "Text Generation", lambda _limits, _closed: 5.0)
     other.settle(number, CallOutcome("ok", Usage(1, 1, 0, 4.0, "billed")))
-    assert told.until(lambda: 4.0 in told.seen)
-    assert told.threads == {"cfai-watch"}
+    assert callback.until(lambda: 4.0 in callback.seen)
+    assert callback.threads == {"cfai-watch"}
     other.close()
 
 
-def test_a_budget_set_here_is_told_too(session: Session) -> None:
-    told = Told(lambda: session.day_usage().limit)
-    session.watch(told)
+def test_a_budget_change_calls_back(session: Session) -> None:
+    callback = Told(lambda: session.day_usage().limit)
+    session.watch(callback)
     session.accounting.ledger.budgets.set("day", 77)
-    assert told.until(lambda: 77 in told.seen)
+    assert callback.until(lambda: 77 in callback.seen)
 
 
-def test_the_thread_is_there_only_while_somebody_watches(session: Session) -> None:
-    unwatch = [session.watch(Told()) for _ in range(5)]
+def test_the_watch_thread_runs_only_while_callbacks_exist(session: Session) -> None:
+    unwatch_functions = [session.watch(Told()) for _ in range(5)]
     assert len(watching_threads()) == 1
-    for each in unwatch:
-        each()
+    for unwatch in unwatch_functions:
+        unwatch()
     assert Told().until(lambda: not watching_threads())
     session.watch(Told())
     session.close()
     assert Told().until(lambda: not watching_threads())
 
 
-def test_other_credentials_are_told(cloudflare: Standin, home: Path) -> None:
+def test_a_change_of_credentials_calls_back(cloudflare: Standin, home: Path) -> None:
     session = Session(Cfai(), home, environ={API_URL_VARIABLE: cloudflare.base_url})
-    told = Told()
-    session.watch(told)
+    callback = Told()
+    session.watch(callback)
     session.backend.invalidate_credentials()
-    assert len(told.seen) == 1
+    assert len(callback.seen) == 1
     session.close()
 
 
-def test_the_standing_begins_nothing(home: Path) -> None:
+def test_reading_the_day_usage_does_not_start_the_local_server(home: Path) -> None:
     session = Session(Cfai(local="small"), home, environ={})
     assert session.day_usage().spent == 0
     assert session.backend.local_server is None
     session.close()
 
 
-def test_closing_ends_the_thread_that_looks_at_the_ledger(session: Session) -> None:
+def test_closing_the_session_ends_the_watch_thread(session: Session) -> None:
     session.watch(Told())
     assert watching_threads()
     session.close()
     assert not watching_threads()
 
 
-def test_a_watcher_may_close_what_it_watches(session: Session) -> None:
-    told = Told(session.observers.close)
-    session.watch(told)
+def test_a_callback_can_close_the_observers(session: Session) -> None:
+    callback = Told(session.observers.close)
+    session.watch(callback)
     session.settings.model = "llama-3.2-3b-instruct"
     session.settings.model = "other"
-    assert len(told.seen) == 1
+    assert len(callback.seen) == 1

@@ -1,4 +1,4 @@
-"""Every call is reserved before it is sent and settled however it ends."""
+"""Every call is reserved before it is sent and settled when it ends or fails."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +38,7 @@ def statuses(session: Session) -> list[str]:
     return [row["status"] for row in rows(session)]
 
 
-def test_the_ledger_holds_what_the_account_was_billed(session: Session, account: Standin) -> None:
+def test_the_ledger_contains_the_billed_neurons(session: Session, account: Standin) -> None:
     session.notebook = "lesson.ipynb"
     answers = [ask(session), ask(session, model="llama-3.2-3b-instruct")]
     session.embed(["a", "b"])
@@ -52,18 +52,18 @@ def test_the_ledger_holds_what_the_account_was_billed(session: Session, account:
     assert rows(session)[2]["task"] == "Text Embeddings"
 
 
-def test_nothing_of_a_call_but_its_size_is_in_the_ledger(
+def test_the_ledger_contains_no_text_and_no_credentials(
     session: Session, account: Standin, home: Path
 ) -> None:
     account.switch(answer="Blue scatters most.")
     ask(session)
-    kept = b"".join(path.read_bytes() for path in home.glob("ledger.sqlite*"))
-    assert b"gemma-4-26b-a4b-it" in kept
+    content = b"".join(path.read_bytes() for path in home.glob("ledger.sqlite*"))
+    assert b"gemma-4-26b-a4b-it" in content
     for secret in (b"sky", b"scatters", account.token.encode(), account.account_id.encode()):
-        assert secret not in kept
+        assert secret not in content
 
 
-def test_a_call_that_does_not_fit_is_refused_and_not_sent(
+def test_a_call_above_the_budget_is_refused_and_not_sent(
     session: Session, account: Standin
 ) -> None:
     session.accounting.ledger.budgets.set("day", 0.2)
@@ -75,7 +75,7 @@ def test_a_call_that_does_not_fit_is_refused_and_not_sent(
     assert statuses(session) == ["refused", "refused"]
 
 
-def test_a_budget_lowers_max_tokens_and_says_so(session: Session, account: Standin) -> None:
+def test_a_budget_lowers_max_tokens_and_adds_a_note(session: Session, account: Standin) -> None:
     account.switch(answer=LONG)
     session.accounting.ledger.budgets.set("session", 3.0)
     answer = ask(session)
@@ -89,7 +89,7 @@ def test_a_budget_lowers_max_tokens_and_says_so(session: Session, account: Stand
     assert "of this session's budget (3 neurons) is used" in answer.notes[1]
 
 
-def test_a_limit_of_one_cell_holds_for_it_alone(session: Session, account: Standin) -> None:
+def test_max_neurons_limits_only_its_own_call(session: Session, account: Standin) -> None:
     account.switch(answer=LONG)
     assert ask(session, max_neurons=3.0).neurons == pytest.approx(account.billed)
     assert account.billed <= 3.0
@@ -98,8 +98,8 @@ def test_a_limit_of_one_cell_holds_for_it_alone(session: Session, account: Stand
         ask(session, max_neurons=0.1)
 
 
-def endless(_request: httpx.Request) -> httpx.Response:
-    """A server that ignores max_tokens."""
+def endless_answer(_request: httpx.Request) -> httpx.Response:
+    """Answer like a server that ignores max_tokens."""
     frame = b'data: {"choices":[{"delta":{"content":"word "}}]}\n\n'
     return httpx.Response(
         200, headers={"Content-Type": "text/event-stream"}, stream=Frames(frame, 5_000)
@@ -119,8 +119,8 @@ class Frames(httpx.SyncByteStream):
         self.closed = True
 
 
-def test_an_answer_that_passes_its_limit_is_cut_and_kept(account: Standin, home: Path) -> None:
-    session = Session(Cfai(), home, transport=httpx.MockTransport(endless))
+def test_an_answer_above_its_limit_is_cut_off_and_kept(account: Standin, home: Path) -> None:
+    session = Session(Cfai(), home, transport=httpx.MockTransport(endless_answer))
     session.accounting.ledger.budgets.set("day", 5.0)
     with pytest.raises(
         BudgetCutoffError, match="cut off because today's budget is used up"
@@ -134,7 +134,7 @@ def test_an_answer_that_passes_its_limit_is_cut_and_kept(account: Standin, home:
     session.close()
 
 
-def test_a_model_without_a_price_is_cut_by_what_it_reports(
+def test_an_unpriced_model_is_cut_off_by_its_reported_usage(
     session: Session, account: Standin
 ) -> None:
     account.switch(answer=LONG, tokens_per_second=2_000)
@@ -145,7 +145,7 @@ def test_a_model_without_a_price_is_cut_by_what_it_reports(
     assert rows(session)[0]["neurons"] <= 5.1
 
 
-def test_a_used_up_allowance_closes_the_day_in_every_kernel(
+def test_an_exhausted_quota_closes_the_day_in_every_kernel(
     session: Session, account: Standin, home: Path
 ) -> None:
     account.switch(error=Fault.of(4006))
@@ -165,18 +165,18 @@ def test_a_used_up_allowance_closes_the_day_in_every_kernel(
     another.close()
 
 
-@pytest.mark.parametrize("left", ["by hand", "by the collector"])
-def test_an_answer_left_early_is_booked_as_an_estimate(
-    session: Session, account: Standin, left: str
+@pytest.mark.parametrize("ending", ["close", "garbage collection"])
+def test_an_interrupted_answer_is_booked_as_an_estimate(
+    session: Session, account: Standin, ending: str
 ) -> None:
     account.switch(answer=LONG, tokens_per_second=100)
     stream = session.stream(session.build_request(HI))
-    pieces = iter(stream)
+    deltas = iter(stream)
     for _ in range(20):
-        next(pieces)
-    if left == "by hand":
+        next(deltas)
+    if ending == "close":
         stream.close()
-    del pieces, stream
+    del deltas, stream
     (row,) = rows(session)
     assert (row["status"], row["basis"]) == ("interrupted", "estimated")
     assert account.wait_for(lambda c: c.disconnects == 1)
@@ -189,11 +189,11 @@ def test_an_answer_left_early_is_booked_as_an_estimate(
         pytest.param(
             {"error": Fault.of(3043), "error_path": "chat"}, ServerError, False, id="500"
         ),
-        pytest.param({"error": Fault.of(3046)}, APITimeoutError, True, id="time-out"),
+        pytest.param({"error": Fault.of(3046)}, APITimeoutError, True, id="timeout"),
         pytest.param({"done": False, "finish_reason": ""}, IncompleteStreamError, True, id="cut"),
     ],
 )
-def test_a_call_that_fails_is_booked_by_what_it_may_have_cost(
+def test_a_failed_call_is_booked_with_its_possible_cost(
     session: Session, account: Standin, switches: dict[str, Any], error: type, billed: bool
 ) -> None:
     account.switch(**switches, retry_after="0")
@@ -205,16 +205,18 @@ def test_a_call_that_fails_is_booked_by_what_it_may_have_cost(
     assert row["basis"] == "estimated"
 
 
-def test_from_80_per_cent_of_the_allowance_on_an_answer_says_so(session: Session) -> None:
+def test_answers_have_a_note_from_80_percent_of_the_quota(session: Session) -> None:
     assert ask(session).notes == ()
     ledger = session.accounting.ledger
     place = session.accounting.get_context()
     ledger.reserve(place, "another program", "Text Generation", lambda _limits, _closed: 8_000.0)
     (note,) = ask(session).notes
-    assert note == "80 % of today's free allowance (10,000 neurons) is used."
+    assert note == "80 % of today's free quota (10,000 neurons) is used."
 
 
-def test_an_estimate_learns_from_the_bills_and_says_so(session: Session, account: Standin) -> None:
+def test_an_estimate_uses_earlier_bills_and_adds_a_note(
+    session: Session, account: Standin
+) -> None:
     for _ in range(3):
         ask(session)
     account.switch(omit_neurons_body=True, omit_neurons_header=True)
@@ -234,20 +236,25 @@ def test_an_estimate_learns_from_the_bills_and_says_so(session: Session, account
         pytest.param("aura-1", {"text": "Good morning"}, 1e-3, id="speech"),
     ],
 )
-@pytest.mark.parametrize("told", [True, False], ids=["billed", "estimated"])
-def test_a_native_task_is_booked_in_its_own_unit(
-    session: Session, account: Standin, model: str, payload: dict[str, Any], rel: float, told: bool
+@pytest.mark.parametrize("is_billed", [True, False], ids=["billed", "estimated"])
+def test_a_native_task_is_priced_by_its_own_unit(
+    session: Session,
+    account: Standin,
+    model: str,
+    payload: dict[str, Any],
+    rel: float,
+    is_billed: bool,
 ) -> None:
-    if not told:
+    if not is_billed:
         account.switch(omit_neurons_header=True, omit_neurons_body=True)
     result = session.run(model, payload)
     (row,) = rows(session)
-    assert (row["status"], row["basis"]) == ("ok", "billed" if told else "estimated")
+    assert (row["status"], row["basis"]) == ("ok", "billed" if is_billed else "estimated")
     assert result.neurons == row["neurons"] == pytest.approx(account.billed, rel=rel, abs=0.005)
     assert row["task"] == session.resolve_catalog_model(model).task
 
 
-def test_a_task_that_does_not_fit_is_refused_and_not_sent(
+def test_a_task_above_the_budget_is_refused_and_not_sent(
     session: Session, account: Standin
 ) -> None:
     session.accounting.ledger.budgets.set("day", 100)
@@ -256,7 +263,7 @@ def test_a_task_that_does_not_fit_is_refused_and_not_sent(
     assert account.requests == ()
 
 
-def test_texts_to_embed_are_booked_as_one_call(session: Session, account: Standin) -> None:
+def test_embedded_texts_are_booked_as_one_call(session: Session, account: Standin) -> None:
     account.switch(embeddings_usage=True, omit_neurons_header=True)
     embeddings = session.embed([f"text {n}" for n in range(250)])
     (row,) = rows(session)

@@ -24,19 +24,19 @@ pytestmark = pytest.mark.slow
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 
 
-def test_the_settings_fill_what_was_not_said(session: Session) -> None:
+def test_settings_are_defaults_of_a_request(session: Session) -> None:
     session.settings.temperature, session.settings.max_tokens = 0.25, 77
     request = session.build_request(HI, "llama-3.2-3b-instruct")
     assert (request.temperature, request.max_tokens) == (0.25, 77)
     assert session.build_request(HI, temperature=0.0, max_tokens=5).temperature == 0.0
 
 
-def test_what_was_billed_wins_over_what_was_reckoned(session: Session, account: Standin) -> None:
+def test_billed_neurons_override_the_estimate(session: Session, account: Standin) -> None:
     answer = session.ask(session.build_request(HI))
     assert (answer.neurons, answer.cost_basis) == (account.billed, "billed")
 
 
-def test_without_a_bill_the_price_list_gives_an_estimate(
+def test_without_a_bill_neurons_are_estimated_from_the_price_list(
     session: Session, account: Standin
 ) -> None:
     account.switch(omit_neurons_body=True, omit_neurons_header=True)
@@ -45,7 +45,7 @@ def test_without_a_bill_the_price_list_gives_an_estimate(
     assert answer.neurons == pytest.approx(account.billed, rel=0.01)
 
 
-def test_leaving_a_stream_early_closes_it_and_keeps_an_estimate(
+def test_leaving_a_stream_early_closes_it_and_estimates_its_usage(
     session: Session, account: Standin
 ) -> None:
     account.switch(answer="word " * 5_000, tokens_per_second=50)
@@ -56,10 +56,10 @@ def test_leaving_a_stream_early_closes_it_and_keeps_an_estimate(
     assert (stream.answer.finish_reason, stream.answer.cost_basis) == ("interrupted", "estimated")
 
 
-def test_the_estimate_of_an_interrupted_call_holds_its_image(
+def test_the_estimate_of_an_interrupted_call_includes_its_image(
     session: Session, account: Standin
 ) -> None:
-    url = "data:image/png;base64,"  # of unknown size: estimated as the maximum of an image
+    url = "data:image/png;base64,"  # unknown size: estimated with the maximum tokens of an image
     content = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
     account.switch(answer="word " * 5_000, tokens_per_second=50, omit_usage=True)
     with session.stream(session.build_request([{"role": "user", "content": content}])) as stream:
@@ -68,7 +68,7 @@ def test_the_estimate_of_an_interrupted_call_holds_its_image(
     assert stream.answer.usage.prompt_tokens > 1_000
 
 
-def test_a_cut_answer_travels_with_the_error(session: Session, account: Standin) -> None:
+def test_an_incomplete_answer_is_attached_to_the_error(session: Session, account: Standin) -> None:
     account.switch(answer="Blue scatters.", done=False, finish_reason="")
     with pytest.raises(IncompleteStreamError) as caught:
         session.ask(session.build_request(HI))
@@ -76,7 +76,7 @@ def test_a_cut_answer_travels_with_the_error(session: Session, account: Standin)
     assert caught.value.answer.text == "Blue scatters."
 
 
-def test_embeddings_come_in_the_order_of_their_texts(session: Session, account: Standin) -> None:
+def test_vectors_have_the_order_of_their_texts(session: Session, account: Standin) -> None:
     texts = [f"text {n}" for n in range(130)]
     vectors = session.embed(texts).vectors
     assert len(vectors) == 130
@@ -84,12 +84,12 @@ def test_embeddings_come_in_the_order_of_their_texts(session: Session, account: 
     assert [len(request.json["input"]) for request in account.requests] == [100, 30, 10]
 
 
-def test_an_unknown_embedding_model_is_told_with_the_nearest(session: Session) -> None:
+def test_an_unknown_embedding_model_error_suggests_a_similar_name(session: Session) -> None:
     with pytest.raises(ModelNotFoundError, match="bge-m3"):
         session.embed(["a"], "@cf/baai/bge-m")
 
 
-def test_other_credentials_are_used_at_once(
+def test_changed_credentials_create_a_new_client(
     session: Session, account: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = session.backend.client()
@@ -98,25 +98,25 @@ def test_other_credentials_are_used_at_once(
     assert session.backend.client() is not first
 
 
-def test_a_token_with_a_line_break_is_told_before_anything_is_sent(
+def test_a_token_with_a_line_break_is_rejected_before_sending(
     session: Session, account: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = token()
-    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", f"{made}\n{made}")
+    secret = token()
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", f"{secret}\n{secret}")
     with pytest.raises(InvalidOptionError, match="CLOUDFLARE_API_TOKEN") as caught:
         session.ask(session.build_request(HI))
-    assert made not in str(caught.value)
+    assert secret not in str(caught.value)
     assert account.requests == ()
 
 
-def test_a_model_list_asked_for_is_kept_for_later_sessions(session: Session, home: Path) -> None:
+def test_a_fetched_catalog_is_saved_for_later_sessions(session: Session, home: Path) -> None:
     fetched = session.fetch_catalog()
     later = Session(Cfai(), home).catalog()
     assert later.models == fetched.models
     assert later.date == fetched.date
 
 
-def test_a_setting_that_names_the_local_model_starts_it(home: Path, small_model: Path) -> None:
+def test_the_local_setting_starts_the_local_model(home: Path, small_model: Path) -> None:
     (home / "models").mkdir(parents=True)
     (home / "models" / small_model.name).symlink_to(small_model)
     session = Session(Cfai(local=LOCAL_MODEL), home)
@@ -137,7 +137,7 @@ def test_a_setting_that_names_the_local_model_starts_it(home: Path, small_model:
     assert not server.is_running
 
 
-def test_a_local_server_that_died_is_started_again(home: Path, small_model: Path) -> None:
+def test_a_stopped_local_server_is_restarted(home: Path, small_model: Path) -> None:
     session = Session(Cfai(local=str(small_model)), home)
     try:
         session.backend.client()
@@ -148,7 +148,7 @@ def test_a_local_server_that_died_is_started_again(home: Path, small_model: Path
         session.close()
 
 
-def test_a_local_model_that_cannot_start_leaves_the_choice_as_it_was(
+def test_a_local_model_that_fails_to_start_keeps_the_previous_one(
     home: Path, small_model: Path, tmp_path: Path, account: Standin
 ) -> None:
     broken = tmp_path / "broken.gguf"
@@ -164,7 +164,7 @@ def test_a_local_model_that_cannot_start_leaves_the_choice_as_it_was(
     assert account.requests == ()
 
 
-def test_what_stays_on_this_machine_passes_through_no_proxy(
+def test_local_requests_do_not_use_a_proxy(
     home: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "ALL_PROXY"):
@@ -176,7 +176,7 @@ def test_what_stays_on_this_machine_passes_through_no_proxy(
         session.close()
 
 
-def test_a_timeout_set_later_counts_at_once(session: Session, account: Standin) -> None:
+def test_a_changed_timeout_takes_effect_immediately(session: Session, account: Standin) -> None:
     session.ask(session.build_request(HI))
     session.settings.timeout = 1.0
     account.switch(delay_before_first=30.0)
@@ -184,14 +184,14 @@ def test_a_timeout_set_later_counts_at_once(session: Session, account: Standin) 
         session.ask(session.build_request(HI))
 
 
-def test_the_figure_of_the_reply_s_header_is_a_bill(session: Session, account: Standin) -> None:
+def test_neurons_in_the_response_header_are_billed(session: Session, account: Standin) -> None:
     account.switch(omit_usage=True, json_for_stream=True)
     answer = session.ask(session.build_request(HI))
     assert answer.cost_basis == "billed"
     assert answer.usage.prompt_tokens > 0
 
 
-def test_a_failure_bears_the_id_of_its_request(session: Session, account: Standin) -> None:
+def test_an_error_contains_the_request_id(session: Session, account: Standin) -> None:
     account.switch(error=Fault.of(4006))
     with pytest.raises(DailyQuotaError) as caught:
         session.ask(session.build_request(HI))

@@ -36,26 +36,26 @@ def ledger(tmp_path: Path, clock: Clock) -> Ledger:
     return Ledger(tmp_path, clock)
 
 
-def wanting(neurons: float) -> Callable[[Sequence[Limit], bool], float]:
-    """Return an AdmitCall that reserves this many neurons or refuses."""
+def admit_exactly(neurons: float) -> Callable[[Sequence[Limit], bool], float]:
+    """Return an AdmitCall that reserves exactly this many neurons or raises an error."""
 
     def fit(limits: Sequence[Limit], closed: bool) -> float:
         if closed or any(limit.remaining < neurons for limit in limits):
-            raise BudgetExceededError("no room")
+            raise BudgetExceededError("the limit is too low")
         return neurons
 
     return fit
 
 
 def book(ledger: Ledger, neurons: float = 10.0, place: CallContext = ME, model: str = "m") -> int:
-    return ledger.reserve(place, model, "Text Generation", wanting(neurons))
+    return ledger.reserve(place, model, "Text Generation", admit_exactly(neurons))
 
 
 def billed(neurons: float, tokens: tuple[int, int] = (3, 4)) -> CallOutcome:
     return CallOutcome("ok", Usage(*tokens, neurons=neurons, cost_basis="billed"), 1.5, 0.5)
 
 
-def test_what_is_reserved_gives_way_to_what_was_billed(ledger: Ledger) -> None:
+def test_settling_replaces_reserved_by_billed_neurons(ledger: Ledger) -> None:
     number = book(ledger, 10.0)
     day = ledger.day_usage("account")
     assert (day.billed, day.estimated, day.reserved) == (0, 0, 10)
@@ -64,7 +64,7 @@ def test_what_is_reserved_gives_way_to_what_was_billed(ledger: Ledger) -> None:
     assert (day.billed, day.estimated, day.reserved) == (2.5, 0, 0)
 
 
-def test_a_row_tells_all_that_is_known_of_a_call(ledger: Ledger) -> None:
+def test_a_row_contains_all_fields_of_a_call(ledger: Ledger) -> None:
     ledger.settle(book(ledger), billed(2.5))
     (row,) = ledger.history.iter_calls()
     assert row == {
@@ -89,7 +89,7 @@ def test_a_row_tells_all_that_is_known_of_a_call(ledger: Ledger) -> None:
     }
 
 
-def test_a_refused_call_stands_there_and_costs_nothing(ledger: Ledger) -> None:
+def test_a_refused_call_is_listed_and_costs_nothing(ledger: Ledger) -> None:
     ledger.budgets.set("day", 5)
     with pytest.raises(BudgetExceededError):
         book(ledger, 10)
@@ -97,7 +97,7 @@ def test_a_refused_call_stands_there_and_costs_nothing(ledger: Ledger) -> None:
     assert ledger.day_usage("account").spent == 0
 
 
-def test_the_free_allowance_is_the_days_limit_until_a_budget_is_set(ledger: Ledger) -> None:
+def test_the_free_quota_limits_the_day_until_a_budget_is_set(ledger: Ledger) -> None:
     assert ledger.day_usage("account").limit == 10_000
     ledger.budgets.set("day", 2_000)
     assert ledger.day_usage("account").limit == 2_000
@@ -154,7 +154,7 @@ def test_a_closed_day_can_be_opened_again(ledger: Ledger) -> None:
     assert book(ledger)
 
 
-def test_what_a_kernel_that_died_had_reserved_is_an_estimate(
+def test_reservations_of_a_killed_kernel_become_estimates(
     ledger: Ledger, tmp_path: Path, clock: Clock
 ) -> None:
     code = f"""
@@ -164,15 +164,15 @@ book(Ledger(Path({str(tmp_path)!r}), Clock()), 40)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     root = Path(__file__).parents[2]
-    died = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
-    assert died.returncode == -9
+    process = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
+    assert process.returncode == -9
     day = ledger.day_usage("account")
     assert (day.estimated, day.reserved) == (40, 0)
     assert [row["status"] for row in ledger.history.iter_calls()] == ["interrupted"]
     assert list((tmp_path / "kernels").iterdir()) == []
 
 
-def test_a_kernel_that_lives_keeps_what_it_has_reserved(
+def test_reservations_of_a_running_kernel_remain_reserved(
     ledger: Ledger, tmp_path: Path, clock: Clock
 ) -> None:
     number = book(ledger, 40)
@@ -183,26 +183,26 @@ def test_a_kernel_that_lives_keeps_what_it_has_reserved(
     assert other.day_usage("account").spent == 5
 
 
-def test_calls_that_begin_at_once_on_many_threads_are_all_reserved(ledger: Ledger) -> None:
+def test_simultaneous_calls_of_many_threads_are_all_reserved(ledger: Ledger) -> None:
     barrier = threading.Barrier(8)
 
-    def begin(_: int) -> int:
+    def reserve(_: int) -> int:
         barrier.wait()
         return book(ledger, 1)
 
     with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(begin, range(8)))) == 8
+        assert len(set(pool.map(reserve, range(8)))) == 8
     ledger.close()
     assert list((ledger.path.parent / "kernels").iterdir()) == []
 
 
-def test_a_kernel_that_leaves_gives_its_place_up(ledger: Ledger, tmp_path: Path) -> None:
+def test_reservations_of_a_closed_kernel_become_estimates(ledger: Ledger, tmp_path: Path) -> None:
     book(ledger, 40)
     ledger.close()
     assert Ledger(tmp_path, Clock()).day_usage("account").estimated == 40
 
 
-def test_sums_are_told_by_model_notebook_task_and_day(ledger: Ledger, clock: Clock) -> None:
+def test_totals_are_grouped_by_model_notebook_task_or_day(ledger: Ledger, clock: Clock) -> None:
     ledger.settle(book(ledger, model="a"), billed(1, (10, 1)))
     clock.now += DAY
     ledger.settle(book(ledger, model="b"), billed(2, (20, 2)))
@@ -214,11 +214,11 @@ def test_sums_are_told_by_model_notebook_task_and_day(ledger: Ledger, clock: Clo
     ]
     assert [t.name for t in ledger.history.totals("day")] == ["2027-01-15", "2027-01-16"]
     assert [t.neurons for t in ledger.history.totals("notebook", days=1)] == [6]
-    assert ledger.history.totals("task", account="nobody") == []
+    assert ledger.history.totals("task", account="unknown account") == []
     assert [row["model"] for row in ledger.history.iter_calls(days=1)] == ["b", "a"]
 
 
-def test_the_newest_bills_of_a_model_are_kept_for_its_price(ledger: Ledger) -> None:
+def test_the_newest_bills_of_a_model_are_returned(ledger: Ledger) -> None:
     for neurons in range(60):
         ledger.settle(book(ledger), billed(neurons))
     ledger.settle(book(ledger), CallOutcome("ok", Usage(neurons=7.0, cost_basis="estimated")))
@@ -226,12 +226,12 @@ def test_the_newest_bills_of_a_model_are_kept_for_its_price(ledger: Ledger) -> N
     assert [usage.neurons for usage in ledger.recent_billed_usage("m")] == list(range(59, 9, -1))
 
 
-def test_several_calls_are_reserved_all_or_none(ledger: Ledger) -> None:
+def test_several_calls_are_reserved_together_or_not_at_all(ledger: Ledger) -> None:
     ledger.budgets.set("day", 25.0)
     calls = [("m", "Text Generation", ""), ("n", "Text Generation", "")]
 
     def fit(limits: Sequence[Limit], closed: bool) -> list[float]:
-        wanting(20.0)(limits, closed)
+        admit_exactly(20.0)(limits, closed)
         return [5.0, 15.0]
 
     first, second = ledger.reserve_all(ME, calls, fit)

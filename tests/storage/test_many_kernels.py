@@ -1,4 +1,4 @@
-"""Many processes send calls at once and some are killed: limits are kept, no row is lost."""
+"""Many processes send calls at once and some are killed: no limit is exceeded, no row is lost."""
 
 import random
 import signal
@@ -29,12 +29,12 @@ from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, get_home_folder
 
 session = Session(Cfai(), get_home_folder())
-asked = [{"role": "user", "content": "Go on."}]
+messages = [{"role": "user", "content": "Go on."}]
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(int(sys.argv[1])):
     try:
-        session.ask(session.build_request(asked, max_tokens=120))
+        session.ask(session.build_request(messages, max_tokens=120))
     except BudgetExceededError:
         pass
 session.close()
@@ -50,14 +50,14 @@ def start() -> "subprocess.Popen[str]":
     return process
 
 
-def go(process: "subprocess.Popen[str]") -> None:
+def release(process: "subprocess.Popen[str]") -> None:
     assert process.stdin is not None
     process.stdin.write("go\n")
     process.stdin.flush()
 
 
 @pytest.fixture
-def watched(session: Session, account: Standin) -> Session:
+def limited_session(session: Session, account: Standin) -> Session:
     account.switch(answer="word " * 100, tokens_per_second=150)
     session.accounting.ledger.budgets.set("day", LIMIT)
     return session
@@ -65,36 +65,36 @@ def watched(session: Session, account: Standin) -> Session:
 
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
-    with ExitStack() as made:
-        yield made
+    with ExitStack() as exit_stack:
+        yield exit_stack
 
 
-def test_eight_kernels_never_pass_the_limit_and_lose_no_call(
-    watched: Session, account: Standin, stack: ExitStack
+def test_eight_kernels_stay_within_the_limit_and_record_each_call(
+    limited_session: Session, account: Standin, stack: ExitStack
 ) -> None:
-    chance = random.Random(7)
+    rng = random.Random(7)
     processes = [stack.enter_context(start()) for _ in range(PROCESSES)]
     for process in processes:
-        go(process)
-    doomed = chance.sample(processes, KILLED)
+        release(process)
+    to_kill = rng.sample(processes, KILLED)
     assert account.wait_for(lambda c: len(c.requests) >= PROCESSES)
-    most = 0.0
+    highest = 0.0
     while any(process.poll() is None for process in processes):
-        standing = watched.accounting.day_usage()
-        most = max(most, standing.spent + standing.reserved)
-        if doomed:
-            doomed.pop().send_signal(signal.SIGKILL)
+        usage = limited_session.accounting.day_usage()
+        highest = max(highest, usage.spent + usage.reserved)
+        if to_kill:
+            to_kill.pop().send_signal(signal.SIGKILL)
         time.sleep(0.05)
-    endings = Counter(process.wait() for process in processes)
-    assert endings == {0: PROCESSES - KILLED, -signal.SIGKILL: KILLED}
-    assert most <= LIMIT + 1e-6
-    check_books(watched, account)
+    exit_codes = Counter(process.wait() for process in processes)
+    assert exit_codes == {0: PROCESSES - KILLED, -signal.SIGKILL: KILLED}
+    assert highest <= LIMIT + 1e-6
+    check_ledger(limited_session, account)
 
 
-def check_books(session: Session, account: Standin) -> None:
-    standing = session.accounting.day_usage()
-    assert standing.reserved == 0
-    assert 0 < account.billed <= standing.spent <= LIMIT + 1e-6
+def check_ledger(session: Session, account: Standin) -> None:
+    usage = session.accounting.day_usage()
+    assert usage.reserved == 0
+    assert 0 < account.billed <= usage.spent <= LIMIT + 1e-6
     rows: list[dict[str, Any]] = [
         dict(row) for row in session.accounting.ledger.history.iter_calls()
     ]

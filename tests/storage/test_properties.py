@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 LIMIT = 100.0
 KERNELS = 3
 PLACE = CallContext("account")
-SLACK = 1e-6  # of sums of floating-point numbers
+SLACK = 1e-6  # neurons, of sums of floating-point numbers
 
 
 class Kernels(RuleBasedStateMachine):
@@ -81,21 +81,21 @@ class Kernels(RuleBasedStateMachine):
         self.now += hours * 3_600
 
     @invariant()
-    def no_day_passes_its_limit(self) -> None:
-        standing = self.kernels[0].day_usage(PLACE.account)
-        assert standing.spent + standing.reserved <= LIMIT + SLACK
+    def every_day_stays_within_its_limit(self) -> None:
+        usage_today = self.kernels[0].day_usage(PLACE.account)
+        assert usage_today.spent + usage_today.reserved <= LIMIT + SLACK
         for total in self.kernels[0].history.totals("day"):
             assert total.neurons + total.reserved <= LIMIT + SLACK, utc_day(self.now)
 
     @invariant()
-    def the_rows_sum_up_to_the_bills(self) -> None:
+    def settled_rows_equal_the_bills(self) -> None:
         rows = list(self.kernels[0].history.iter_calls())
-        told = {row["id"]: row["neurons"] for row in rows if row["status"] == "ok"}
-        assert told == self.billed
+        billed = {row["id"]: row["neurons"] for row in rows if row["status"] == "ok"}
+        assert billed == self.billed
         totals = self.kernels[0].history.totals("model")
         assert abs(sum(t.billed for t in totals) - sum(self.billed.values())) <= SLACK
-        open_ones = sum(len(calls) for calls in self.open.values())
-        assert sum(row["status"] == "reserved" for row in rows) == open_ones
+        open_count = sum(len(calls) for calls in self.open.values())
+        assert sum(row["status"] == "reserved" for row in rows) == open_count
 
     def teardown(self) -> None:
         for kernel in self.kernels:

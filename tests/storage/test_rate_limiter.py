@@ -24,7 +24,7 @@ from cfai_magics.pricing.limits import RateLimit
 from cfai_magics.storage.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]), lambda: 1000.0)
 for _ in range(25):
-    print(ledger.take_slot("account", RateLimit("lane", 10)).seconds)
+    print(ledger.take_slot("account", RateLimit("model", 10)).seconds)
 """
 
 
@@ -39,23 +39,23 @@ class Clock:
         self.now += seconds
 
 
-def test_as_many_as_the_limit_go_at_once_and_the_next_waits_for_the_first(tmp_path: Path) -> None:
+def test_requests_above_the_limit_wait_for_the_oldest_to_expire(tmp_path: Path) -> None:
     clock = Clock()
     ledger = Ledger(tmp_path, clock)
     waits = []
     for _ in range(5):
-        waits.append(ledger.take_slot("me", RateLimit("lane", 3)).seconds)
+        waits.append(ledger.take_slot("account", RateLimit("model", 3)).seconds)
         clock.now += 1
     assert waits == [0, 0, 0, WINDOW_SECONDS - 3, WINDOW_SECONDS - 3]
-    assert ledger.take_slot("me", RateLimit("other lane", 3)).seconds == 0
-    assert ledger.take_slot("somebody else", RateLimit("lane", 3)).seconds == 0
+    assert ledger.take_slot("account", RateLimit("other model", 3)).seconds == 0
+    assert ledger.take_slot("another account", RateLimit("model", 3)).seconds == 0
 
 
-def test_no_window_ever_holds_more_than_the_limit(tmp_path: Path) -> None:
+def test_no_window_contains_more_requests_than_the_limit(tmp_path: Path) -> None:
     clock, times = Clock(), deque[float]()
     ledger = Ledger(tmp_path, clock)
     for step in range(200):
-        times.append(clock.now + ledger.take_slot("me", RateLimit("lane", 7)).seconds)
+        times.append(clock.now + ledger.take_slot("account", RateLimit("model", 7)).seconds)
         clock.now += (step * 37 % 11) / 2
     ordered = sorted(times)
     pairs = zip(ordered, ordered[7:], strict=False)
@@ -73,24 +73,26 @@ def test_kernels_share_one_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "lane"),
+    ("model", "rate_limit"),
     [
         (Model("@cf/a/b", "Text Generation"), RateLimit("Text Generation", 300)),
         (Model("@cf/a/unlisted"), RateLimit("Text Generation", 300)),
         (Model("@cf/a/b", "Text Embeddings"), RateLimit("Text Embeddings", 3000)),
-        (Model("@cf/a/dear", "Text Generation", paid_plan_only=True), RateLimit("dear", 20)),
+        (Model("@cf/a/paid", "Text Generation", paid_plan_only=True), RateLimit("paid", 20)),
         (Model("@cf/a/b", "Text-to-Speech"), None),
     ],
 )
-def test_each_task_and_each_paid_model_has_a_lane(model: Model, lane: RateLimit | None) -> None:
-    assert rate_limit_for(model) == lane
+def test_each_task_and_each_paid_model_has_a_rate_limit(
+    model: Model, rate_limit: RateLimit | None
+) -> None:
+    assert rate_limit_for(model) == rate_limit
 
 
 @pytest.mark.parametrize(("model", "limit"), [("@cf/google/gemma-4-26b-a4b-it", 300), (GLM, 20)])
-def test_one_request_too_many_waits_for_its_turn_and_is_not_refused(
+def test_a_request_above_the_limit_waits_and_is_not_rejected(
     tmp_path: Path, model: str, limit: int
 ) -> None:
-    clock, told = Clock(), list[tuple[CfaiError, float, int]]()
+    clock, retries = Clock(), list[tuple[CfaiError, float, int]]()
     ledger = Ledger(tmp_path, clock)
     rate_limits = {each.name: rate_limit_for(each) for each in load_bundled().models}
     request = Request(model, ({"role": "user", "content": "Hi"},), max_tokens=1)
@@ -104,18 +106,18 @@ def test_one_request_too_many_waits_for_its_turn_and_is_not_refused(
         ) as client,
     ):
         client.set_rate_limiter(
-            lambda name: ledger.take_slot("me", rate_limits[name] or RateLimit("none", 9))
+            lambda name: ledger.take_slot("account", rate_limits[name] or RateLimit("none", 9))
         )
         for _ in range(limit + 1):
-            client.chat(request, on_retry=lambda *what: told.append(what))
+            client.chat(request, on_retry=lambda *event: retries.append(event))
         assert len(cloudflare.requests) == limit + 1, "no request was rejected and retried"
-    ((error, seconds, number),) = told
+    ((error, seconds, number),) = retries
     assert (seconds, number) == (WINDOW_SECONDS, 1)
     assert error.cause.startswith(f"Workers AI allows {limit} requests per minute for ")
 
 
-def test_a_try_that_follows_takes_a_turn_too(tmp_path: Path) -> None:
-    clock, taken = Clock(), list[str]()
+def test_each_retry_takes_a_slot(tmp_path: Path) -> None:
+    clock, slots = Clock(), list[str]()
     with (
         Standin(clock=clock) as cloudflare,
         WorkersAI(
@@ -125,8 +127,8 @@ def test_a_try_that_follows_takes_a_turn_too(tmp_path: Path) -> None:
             sleep=clock.sleep,
         ) as client,
     ):
-        client.set_rate_limiter(taken.append)
+        client.set_rate_limiter(slots.append)
         cloudflare.switch(busy=True)
         with pytest.raises(CfaiError):
             client.embed(["Hi"], "@cf/baai/bge-m3")
-        assert len(cloudflare.requests) == len(taken) > 1
+        assert len(cloudflare.requests) == len(slots) > 1
