@@ -38,7 +38,8 @@ class Bridges implements IBridges {
     const { Link } = await import('./link');
     if (kernel && !kernel.isDisposed) {
       const { id } = kernel;
-      const link = this._links.get(id) ??
+      const link =
+        this._links.get(id) ??
         new Link(this._locale, line => console.warn(line));
       link.add(kernel);
       if (!this._links.has(id)) {
