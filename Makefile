@@ -52,6 +52,7 @@ check: install
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(PY) -m scripts.words
 	cd labextension && jlpm lint && jlpm typecheck
 
 test: install browser

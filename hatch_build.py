@@ -84,8 +84,7 @@ class LabextensionHook(BuildHookInterface[BuilderConfig]):
             if done.returncode:
                 self.app.display_error("\n".join(done.stdout.splitlines()[-SHOWN_LINES:]))
                 self._give_up(
-                    f"jlpm {step[0]} failed, see above. Check that the npm registry can be "
-                    "reached"
+                    f"jlpm {step[0]} failed, see above. Check that the npm registry can be reached"
                 )
 
     def _give_up(self, reason: str) -> NoReturn:

@@ -55,8 +55,8 @@ class Meter:
     def spent(self) -> Spent:
         """Return what it took so far, once the page is at rest."""
         self.page.wait_for_timeout(AT_REST)
-        told = self._tools.send("Performance.getMetrics")["metrics"]
-        metrics = {each["name"]: each["value"] for each in told}
+        response = self._tools.send("Performance.getMetrics")["metrics"]
+        metrics = {each["name"]: each["value"] for each in response}
         return Spent(metrics["TaskDuration"], self.bytes)
 
 

@@ -10,8 +10,7 @@ bytecode and our ledger.
 
 They run in virtual environments made for this: one with this package as its users have it,
 without the development packages (httpx imports more where click and rich are installed), and one
-with the openai SDK. `--venvs` keeps both for the next time, which then only installs this package
-anew.
+with the openai SDK. `--venvs` keeps both for the next run, which then installs only this package.
 
 The table below it is one more process, which counts what our cells spend their CPU on. Counting
 costs some time itself, so compare its rows with each other and with those of another day.

@@ -56,7 +56,7 @@ def now() -> Spent:
 
 
 def serve(pipe: Connection, delay: float) -> None:
-    """Be a Cloudflare until told to end."""
+    """Serve requests like Cloudflare until the process is terminated."""
     switches = Switches(
         answer="positive",
         delay_before_headers=delay,

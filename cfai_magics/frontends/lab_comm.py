@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..session.session import Session
     from ..types.usage import DayUsage, Limit, Model
 
-BillingTarget = Literal["account", "local", "elsewhere", "nobody", "unknown"]
+BillingTarget = Literal["account", "local", "elsewhere", "none", "unknown"]
 MessageHandler = Callable[["Session", Mapping[str, Any]], dict[str, Any]]
 MODEL_CAPABILITIES = ("vision", "tools", "reasoning")
 # The name is also the id of the comm. So a page that is reloaded recognizes the comm by its next
@@ -39,7 +39,7 @@ def build_state(session: "Session") -> dict[str, Any]:
         try:
             day_usage = _day_usage_to_json(session, session.day_usage())
         except CfaiError as error:
-            billing_target = "nobody" if isinstance(error, MissingCredentialsError) else "unknown"
+            billing_target = "none" if isinstance(error, MissingCredentialsError) else "unknown"
     return {
         "payer": billing_target,
         "model": redact_tokens(_get_model_name(session)),
@@ -75,7 +75,7 @@ def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, A
         "limit": day_usage.limit,
         "closed": day_usage.is_closed,
         "resets": 60 * round((session.now().timestamp() + day_usage.seconds_left) / 60),
-        "account": {"neurons": account_figure.neurons, "told": account_figure.reported_at}
+        "account": {"neurons": account_figure.neurons, "reported": account_figure.reported_at}
         if account_figure
         else None,
     }

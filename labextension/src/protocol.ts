@@ -15,12 +15,15 @@ export interface IDay {
   /** In seconds since 1970, like all times in messages. */
   readonly resets: number;
   /** Cloudflare's figure for the account; null if it was not requested today. */
-  readonly account: { readonly neurons: number; readonly told: number } | null;
+  readonly account: {
+    readonly neurons: number;
+    readonly reported: number;
+  } | null;
 }
 
 export interface IState {
   readonly type: 'state';
-  readonly payer: 'account' | 'local' | 'elsewhere' | 'nobody' | 'unknown';
+  readonly payer: 'account' | 'local' | 'elsewhere' | 'none' | 'unknown';
   readonly model: string;
   readonly day: IDay | null;
 }
@@ -169,7 +172,7 @@ function isDay(day: PartialJSONObject): boolean {
       'resets'
     ) &&
     (account === null ||
-      (isObject(account) && numbers(account, 'neurons', 'told')))
+      (isObject(account) && numbers(account, 'neurons', 'reported')))
   );
 }
 

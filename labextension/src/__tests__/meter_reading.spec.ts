@@ -59,7 +59,7 @@ describe('reading', () => {
   it.each([
     ['local', 'No neurons: model on this machine'],
     ['elsewhere', 'No neurons: another server'],
-    ['nobody', 'Workers AI: no account'],
+    ['none', 'Workers AI: no account'],
     ['unknown', 'Workers AI: usage unknown']
   ] as const)(
     'without a day and with the billing target %s shows %s',

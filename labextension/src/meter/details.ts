@@ -90,7 +90,7 @@ export class Details extends Popover {
     const now = Date.now() / 1000;
     const lines = [head, list, element('p', '', resetClock(day, now, trans))];
     if (day.account) {
-      const { neurons: figure, told: reportedAt } = day.account;
+      const { neurons: figure, reported: reportedAt } = day.account;
       const line = trans.__(
         "Cloudflare's figure for the whole account: %1 at %2 UTC.",
         neurons(figure),

@@ -48,7 +48,7 @@ function uncounted(payer: IState['payer'], trans: TranslationBundle): string {
       return trans.__('No neurons: model on this machine');
     case 'elsewhere':
       return trans.__('No neurons: another server');
-    case 'nobody':
+    case 'none':
       return trans.__('Workers AI: no account');
     default:
       return trans.__('Workers AI: usage unknown');

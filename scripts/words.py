@@ -1,0 +1,58 @@
+"""Find words that the project's English avoids: `python -m scripts.words` (part of `make check`).
+
+CONTRIBUTING.md explains the style. ALLOWED names each exception, with the reason.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WORDS = re.compile(
+    r"\b(told|nobody|whoever|wherever|befall|reckon(s|ed)?|anew|dearer|at the most|had arrived)\b",
+    re.IGNORECASE,
+)
+FILES = ("*.py", "*.ts", "*.tsx", "*.md", "*.ipynb", "*.po", "*.json")
+ALLOWED = {
+    # the list itself
+    ("scripts/words.py", "told|nobody"),
+    # names on disk, which must not change
+    ("cfai_magics/prompt/serialize.py", '"reported_at": "told"'),
+    ("cfai_magics/storage/ledger.py", "SELECT neurons, told FROM account_figures"),
+    ("cfai_magics/storage/ledger.py", 'figure_row["told"]'),
+    ("cfai_magics/storage/ledger_schema.py", "told REAL NOT NULL"),
+}
+
+
+def find_words() -> list[str]:
+    """Return the lines with a word that is not allowed, as "path:line: text"."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--", *FILES],  # noqa: S607 - git is on PATH
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = []
+    for name in listing.stdout.splitlines():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for number, line in enumerate(text.splitlines(), 1):
+            if WORDS.search(line) and not _is_allowed(name, line):
+                found.append(f"{name}:{number}: {line.strip()}")
+    return found
+
+
+def _is_allowed(name: str, line: str) -> bool:
+    return any(name == path and text in line for path, text in ALLOWED)
+
+
+def main() -> int:
+    """Print the lines that are found; return 1 if there are any."""
+    found = find_words()
+    sys.stdout.write("".join(f"{line}\n" for line in found))
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
