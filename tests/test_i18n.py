@@ -1,5 +1,6 @@
 """Messages are in the language of the setting, the front end or the environment."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ PLACEHOLDER = re.compile(r"\{[^{}…]*\}")
 CODE = re.compile(r"%{1,2}cfai|--[a-z][a-z-]*|\b[A-Z]+_[A-Z_]+\b|[\w.]+\.(?:toml|json|md|ipynb)\b")
 HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,;:!?]|[,;!?][\u4e00-\u9fff]")
 CATALOGS = find_catalogs()
+PACKAGE_FOLDER = Path(i18n.__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -177,5 +179,34 @@ def test_chinese_punctuation_is_full_width(catalog: Catalog) -> None:
         for message in entries(catalog)
         for string in strings(message)
         if HALF_WIDTH.search(string)
+    ]
+    assert wrong == []
+
+
+def test_marked_strings_are_literals_that_the_extraction_finds() -> None:
+    found = {text for message in entries(extract_messages()) for text in ids(message)}
+    missing = []
+    for path in sorted(PACKAGE_FOLDER.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                texts = node.args[: {"_": 1, "mark": 1, "ngettext": 2}.get(node.func.id, 0)]
+                constants = [text.value for text in texts if isinstance(text, ast.Constant)]
+                missing += [(path.name, text) for text in constants if text and text not in found]
+                missing += [
+                    (path.name, ast.unparse(text))
+                    for text in texts
+                    if isinstance(text, ast.JoinedStr)
+                ]
+    assert missing == []
+
+
+def test_texts_that_code_replaces_in_messages_are_equal_in_translations(catalog: Catalog) -> None:
+    translations = {ids(message)[0]: strings(message)[0] for message in entries(catalog)}
+    parts = ("Nothing was sent", "(in a shell: cfai login)", "The partial answer is in _cfai.")
+    wrong = [
+        (text, string)
+        for part in parts
+        for text, string in translations.items()
+        if part in text and translations[part] not in string
     ]
     assert wrong == []

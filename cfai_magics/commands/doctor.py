@@ -45,7 +45,7 @@ REVOKE_HINT = mark(
     "Revoke it on the dashboard's API Tokens page, remove it from the notebook, and run %cfai "
     "login with a new one."
 )
-SOURCE_LABELS = {"live": mark("current"), "cached": mark("cached"), "shipped": mark("built-in")}
+SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
 CheckResult = tuple[str, str]  # the result, and what to do; the latter is "" without a problem
 
 
@@ -282,7 +282,8 @@ def _check_databases(session: Session, file_checker: _FileChecker) -> CheckResul
             ).format(content=_(CONTENT_BY_DATABASE[path.name]))
     if all(map(file_checker.checks_every_page, paths)):
         return _("conversations and map answers are intact"), ""
-    return f"{_('conversations and map answers are readable')}; {_(FULL_NOTE)}", ""
+    readable = _("conversations and map answers are readable; {note}")
+    return readable.format(note=_(FULL_NOTE)), ""
 
 
 def _check_permissions(session: Session) -> CheckResult:

@@ -21,7 +21,7 @@ BUDGET_LABELS = {
     "session": mark("{neurons:,.0f} per session"),
     "day": mark("{neurons:,.0f} per day"),
 }
-SOURCE_LABELS = {"live": mark("current"), "cached": mark("cached"), "shipped": mark("built-in")}
+SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
 SEPARATE_ROW_SETTINGS = {
     *("model", "max_tokens", "local", "gateway", "metadata", "base_url", "recording"),
 }

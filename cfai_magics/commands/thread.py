@@ -124,7 +124,8 @@ def _format_turn(turn: Turn, *, is_stale: bool) -> str:
         label = _(NEURON_LABELS.get(turn.basis or "", DEFAULT_NEURON_LABEL))
         facts.append(label.format(neurons=format_neurons(turn.neurons)))
     if is_stale:
-        facts.append(f"**{_('based on an outdated answer')}**")
+        stale_note = _("based on an outdated answer")
+        facts.append(f"**{stale_note}**")
     heading = " · ".join(facts)
     return f"{heading}\n\n{quoted_question}\n\n{turn.answer}"
 

@@ -100,11 +100,12 @@ class AiUseReport:
         if not self.entries:
             scope = _("No AI use is recorded for this notebook on this machine.")
             return f"{title}\n\n{subject} {scope}"
+        heading = _("All calls")
         parts = [
             title,
             f"{subject} {self._format_scope()}",
             self._format_totals(),
-            f"## {_('All calls')}",
+            f"## {heading}",
             self._format_calls(),
             self._format_legend(),
         ]

@@ -122,8 +122,9 @@ def _render_bar(state: GaugeState, percent: str) -> str:
     value_text = _("{used} of {limit:,.0f} neurons, {percent}").format(
         used=format_neurons(state.used), limit=limit, percent=percent
     )
+    label = escape(_("Neurons used today"))
     return (
-        f'<div class="cfai-bar" role="meter" aria-label="{escape(_("Neurons used today"))}"'
+        f'<div class="cfai-bar" role="meter" aria-label="{label}"'
         f' aria-valuemin="0" aria-valuemax="{limit:.0f}"'
         f' aria-valuenow="{min(state.used, limit):.1f}"'
         f' aria-valuetext="{escape(value_text)}">{spans}</div>'

@@ -1,4 +1,4 @@
-"""Give each test of maps its own session of the process."""
+"""Give each map test its own process-wide session."""
 
 import pytest
 
@@ -7,8 +7,8 @@ from cfai_magics.session.session import Session
 
 
 @pytest.fixture(autouse=True)
-def _alone(own_session: None) -> None:
-    """Close the session of the process after each test."""
+def _own_process_session(own_session: None) -> None:
+    """Close the process-wide session after each test."""
 
 
 @pytest.fixture

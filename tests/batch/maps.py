@@ -1,4 +1,4 @@
-"""Helpers of the tests of maps."""
+"""Helpers for the map tests."""
 
 import sqlite3
 from pathlib import Path
@@ -20,20 +20,22 @@ cfai_magics.map("Classify: {text}", rows, model=model, queue=queue, max_tokens=9
 """
 
 
-def asked(account: Standin) -> list[str]:
+def sent_prompts(account: Standin) -> list[str]:
     """Return the prompts that were sent, sorted."""
     return sorted(
-        one.json["messages"][-1]["content"] for one in account.requests if "messages" in one.json
+        request.json["messages"][-1]["content"]
+        for request in account.requests
+        if "messages" in request.json
     )
 
 
-def opinion(prompt: str) -> str:
+def sentiment(prompt: str) -> str:
     return "bad" if "awful" in prompt else "good"
 
 
-def kept_answers() -> int:
+def count_cached_answers() -> int:
     path = api.get_current_session().home / "maps.sqlite"
     with sqlite3.connect(path) as connection:
-        found = connection.execute("SELECT count(*) FROM answers").fetchone()[0]
+        count = connection.execute("SELECT count(*) FROM answers").fetchone()[0]
     connection.close()
-    return int(found)
+    return int(count)

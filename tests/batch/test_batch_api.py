@@ -1,4 +1,4 @@
-"""Test maps with the Batch API, whose batches outlive the kernel."""
+"""Test maps with the Batch API. A batch survives the end of the kernel."""
 
 import subprocess
 import sys
@@ -11,20 +11,20 @@ from cfai_magics.batch.batch_api import split_into_batches
 from cfai_magics.batch.plan import make_plan
 from cfai_magics.errors import CfaiError
 from cfai_magics.session.session import Session
-from tests.batch.maps import MAP, ROOT, opinion
+from tests.batch.maps import MAP, ROOT, sentiment
 from tests.standin import Fault, Standin
 
-QUEUEING = "gpt-oss-20b"
+QUEUE_MODEL = "gpt-oss-20b"
 
 
 def test_a_batch_is_one_request_and_each_answer_is_booked(
     account: Standin, session: Session
 ) -> None:
-    account.switch(answer=opinion, batch_polls=0)
-    found = cfai_magics.map(
-        "Is it {text}?", ["a", "awful", "a", "c"], model=QUEUEING, queue=True, max_tokens=9
+    account.switch(answer=sentiment, batch_polls=0)
+    result = cfai_magics.map(
+        "Is it {text}?", ["a", "awful", "a", "c"], model=QUEUE_MODEL, queue=True, max_tokens=9
     )
-    assert [row["answer"] for row in found] == ["good", "bad", "good", "good"]
+    assert [row["answer"] for row in result] == ["good", "bad", "good", "good"]
     queued, polled = account.requests
     assert queued.query == {"queueRequest": "true"}
     assert len(queued.json["requests"]) == 3
@@ -34,10 +34,10 @@ def test_a_batch_is_one_request_and_each_answer_is_booked(
     assert sum(call["neurons"] for call in calls) == pytest.approx(account.billed)
 
 
-def test_a_batch_in_the_queue_outlives_the_kernel_and_is_not_sent_again(
+def test_a_queued_batch_survives_a_killed_kernel_and_is_not_sent_again(
     account: Standin, session: Session
 ) -> None:
-    account.switch(answer=opinion, batch_polls=10**6)
+    account.switch(answer=sentiment, batch_polls=10**6)
     command = [sys.executable, "-c", MAP, "5", "queue"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert account.wait_for(lambda c: len(c.requests) >= 2)
@@ -46,28 +46,28 @@ def test_a_batch_in_the_queue_outlives_the_kernel_and_is_not_sent_again(
     assert session.accounting.day_usage().estimated > account.billed == 0
     account.clear()
     account.switch(batch_polls=0)
-    found = cfai_magics.map("Classify: {text}", rows, model=QUEUEING, queue=True, max_tokens=9)
-    assert [row["answer"] for row in found] == ["good"] * 5
-    assert [set(one.json) for one in account.requests] == [{"request_id"}]
-    standing = session.accounting.day_usage()
-    assert (standing.billed, standing.estimated) == (pytest.approx(account.billed), 0)
+    result = cfai_magics.map("Classify: {text}", rows, model=QUEUE_MODEL, queue=True, max_tokens=9)
+    assert [row["answer"] for row in result] == ["good"] * 5
+    assert [set(request.json) for request in account.requests] == [{"request_id"}]
+    usage = session.accounting.day_usage()
+    assert (usage.billed, usage.estimated) == (pytest.approx(account.billed), 0)
 
 
-def test_a_batch_that_is_gone_is_an_error_and_is_asked_anew(
+def test_a_missing_batch_raises_an_error_and_releases_its_reservation(
     account: Standin, session: Session
 ) -> None:
     account.switch(batch_polls=0, error=Fault(404, 3042, "No such request"))
     account.switch(error_path="/ai/run", errors_before_success=2)
     with pytest.raises(CfaiError):
-        cfai_magics.map("Is it {text}?", ["a"], model=QUEUEING, queue=True, max_tokens=9)
+        cfai_magics.map("Is it {text}?", ["a"], model=QUEUE_MODEL, queue=True, max_tokens=9)
     assert session.accounting.day_usage().reserved == 0
 
 
-def test_no_batch_is_too_big(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_batches_are_split_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cfai_magics.batch.batch_api.MAX_BATCH_BYTES", 1000)
     session = api.get_current_session()
     request = session.build_request(())
-    made = make_plan(session, "Is it {text}?", [f"{n:0300}" for n in range(7)], request)
-    parts = list(split_into_batches(made, made.requests))
-    assert [len(part) for part in parts] == [2, 2, 2, 1]
-    assert [key for part in parts for key in part] == list(made.requests)
+    plan = make_plan(session, "Is it {text}?", [f"{n:0300}" for n in range(7)], request)
+    batches = list(split_into_batches(plan, plan.requests))
+    assert [len(batch) for batch in batches] == [2, 2, 2, 1]
+    assert [key for batch in batches for key in batch] == list(plan.requests)

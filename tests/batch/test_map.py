@@ -19,30 +19,30 @@ from cfai_magics.errors import (
 )
 from cfai_magics.replay.record_mode import RecordMode
 from cfai_magics.session.session import Session
-from tests.batch.maps import asked, opinion
+from tests.batch.maps import sent_prompts, sentiment
 from tests.standin import Fault, Standin
 
-# --- rows in, rows out
+# --- input and result
 
 
-def test_a_data_frame_comes_back_with_answer_error_and_neurons(account: Standin) -> None:
-    account.switch(answer=opinion)
+def test_a_data_frame_is_returned_with_answer_error_and_neurons(account: Standin) -> None:
+    account.switch(answer=sentiment)
     frame = pd.DataFrame(
         {"text": ["fine", "awful", "fine", None], "n": [1, 2, 3, 4]}, [7, 7, 8, 9]
     )
-    found = cfai_magics.map("{n}? {{text}} {'a': 1}", frame, max_tokens=9)
-    assert list(found.columns) == ["text", "n", "answer", "error", "neurons"]
-    assert list(found.index) == [7, 7, 8, 9]
-    assert list(found["answer"])[:3] == ["good", "bad", "good"]
-    assert found["answer"].iloc[3] is None
-    assert found["error"].iloc[3] == "text has no value in this row; no request was sent"
-    assert found["neurons"].sum() == pytest.approx(account.billed)
-    assert asked(account) == ["1? fine {'a': 1}", "2? awful {'a': 1}", "3? fine {'a': 1}"]
+    result = cfai_magics.map("{n}? {{text}} {'a': 1}", frame, max_tokens=9)
+    assert list(result.columns) == ["text", "n", "answer", "error", "neurons"]
+    assert list(result.index) == [7, 7, 8, 9]
+    assert list(result["answer"])[:3] == ["good", "bad", "good"]
+    assert result["answer"].iloc[3] is None
+    assert result["error"].iloc[3] == "text has no value in this row; no request was sent"
+    assert result["neurons"].sum() == pytest.approx(account.billed)
+    assert sent_prompts(account) == ["1? fine {'a': 1}", "2? awful {'a': 1}", "3? fine {'a': 1}"]
     assert "answer" not in frame.columns, "the given data frame is unchanged"
 
 
 @pytest.mark.parametrize(
-    ("data", "kind"),
+    ("data", "result_type"),
     [
         (["fine", "awful"], list),
         ([{"text": "fine"}, {"text": "awful"}], list),
@@ -53,20 +53,24 @@ def test_a_data_frame_comes_back_with_answer_error_and_neurons(account: Standin)
     ],
     ids=["texts", "dicts", "series", "polars", "polars series", "generator"],
 )
-def test_rows_come_back_in_the_kind_they_came_in(data: Any, kind: type, account: Standin) -> None:
-    account.switch(answer=opinion)
-    found = cfai_magics.map("Is it {text}?", data, max_tokens=9)
-    assert isinstance(found, kind)
-    rows = found if isinstance(found, list) else found.to_dicts() if kind is pl.DataFrame else None
-    rows = found.to_dict("records") if rows is None else rows
+def test_rows_are_returned_in_the_type_of_the_input(
+    data: Any, result_type: type, account: Standin
+) -> None:
+    account.switch(answer=sentiment)
+    result = cfai_magics.map("Is it {text}?", data, max_tokens=9)
+    assert isinstance(result, result_type)
+    if isinstance(result, pd.DataFrame):
+        rows = result.to_dict("records")
+    else:
+        rows = result if isinstance(result, list) else result.to_dicts()
     assert [row["answer"] for row in rows] == ["good", "bad"]
 
 
-def test_equal_prompts_are_asked_once_and_cost_once(account: Standin) -> None:
-    found = cfai_magics.map("Is it {text}?", ["a", "b", "a", "a"], max_tokens=9)
-    assert asked(account) == ["Is it a?", "Is it b?"]
-    assert [row["neurons"] > 0 for row in found] == [True, True, False, False]
-    assert found[0]["answer"] == found[2]["answer"] == found[3]["answer"]
+def test_equal_prompts_are_sent_and_billed_once(account: Standin) -> None:
+    result = cfai_magics.map("Is it {text}?", ["a", "b", "a", "a"], max_tokens=9)
+    assert sent_prompts(account) == ["Is it a?", "Is it b?"]
+    assert [row["neurons"] > 0 for row in result] == [True, True, False, False]
+    assert result[0]["answer"] == result[2]["answer"] == result[3]["answer"]
 
 
 class City(pydantic.BaseModel):
@@ -74,24 +78,24 @@ class City(pydantic.BaseModel):
 
 
 @pytest.mark.parametrize("schema", [City, City.model_json_schema()], ids=["pydantic", "dict"])
-def test_answers_by_a_schema_are_values_and_others_are_errors(
+def test_answers_are_parsed_by_the_schema_or_reported_as_errors(
     schema: Any, account: Standin
 ) -> None:
     account.switch(answer=lambda prompt: '{"name": "Bonn"}' if "1" in prompt else "no JSON")
-    found = cfai_magics.map("City {text}", ["1", "2"], schema=schema, concurrency=1)
-    wanted = City(name="Bonn") if schema is City else {"name": "Bonn"}
-    assert [row["answer"] for row in found] == [wanted, None]
-    assert "does not match the schema" in found[1]["error"]
-    again = cfai_magics.map("City {text}", ["1", "2"], schema=schema)
-    assert again[0]["answer"] == wanted
+    result = cfai_magics.map("City {text}", ["1", "2"], schema=schema, concurrency=1)
+    expected = City(name="Bonn") if schema is City else {"name": "Bonn"}
+    assert [row["answer"] for row in result] == [expected, None]
+    assert "does not match the schema" in result[1]["error"]
+    repeated = cfai_magics.map("City {text}", ["1", "2"], schema=schema)
+    assert repeated[0]["answer"] == expected
     assert len(account.requests) == 3, "only the prompt without a valid answer is sent again"
 
 
-def test_a_model_that_refuses_the_schemas_field_is_asked_without(account: Standin) -> None:
+def test_the_schema_field_is_dropped_after_a_model_rejects_it(account: Standin) -> None:
     account.switch(answer='{"name": "Bonn"}', error=Fault.of(8001), errors_before_success=1)
-    found = cfai_magics.map("City {text}", ["1", "2", "3"], schema=City, concurrency=1)
-    assert [row["answer"] for row in found] == [City(name="Bonn")] * 3
-    fields = ["response_format" in one.json for one in account.requests]
+    result = cfai_magics.map("City {text}", ["1", "2", "3"], schema=City, concurrency=1)
+    assert [row["answer"] for row in result] == [City(name="Bonn")] * 3
+    fields = ["response_format" in request.json for request in account.requests]
     assert fields == [True, False, False, False]
 
 
@@ -99,9 +103,9 @@ def test_a_model_that_refuses_the_schemas_field_is_asked_without(account: Standi
 
 
 @pytest.mark.parametrize(
-    ("template", "data", "more", "told"),
+    ("template", "data", "options", "message"),
     [
-        ("No place", ["a"], {}, "has no placeholder for a column"),
+        ("No placeholder", ["a"], {}, "has no placeholder for a column"),
         ("{txt}", ["a"], {}, "{txt} is not a column of the data. Columns: text."),
         ("{text}", "a", {}, "a value of type str has no rows"),
         ("{text}", 7, {}, "a value of type int has no rows"),
@@ -114,32 +118,30 @@ def test_a_model_that_refuses_the_schemas_field_is_asked_without(account: Standi
         ("{text}", ["a"], {"max_neurons": 0}, "max_neurons=0 is not a positive number"),
     ],
 )
-def test_what_does_not_fit_is_told_and_nothing_is_sent(
-    template: str, data: Any, more: dict[str, Any], told: str, account: Standin
+def test_invalid_arguments_raise_an_error_before_sending(
+    template: str, data: Any, options: dict[str, Any], message: str, account: Standin
 ) -> None:
     with pytest.raises(CfaiError) as caught:
-        cfai_magics.map(template, data, **more)
-    assert told.lower() in str(caught.value).lower()
+        cfai_magics.map(template, data, **options)
+    assert message.lower() in str(caught.value).lower()
     assert account.requests == ()
 
 
 # --- estimates and confirmation
 
 
-def test_the_price_is_told_before_and_the_cost_after(
+def test_the_estimate_is_printed_before_and_the_cost_after(
     account: Standin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cfai_magics.map("Is it {text}?", ["a", "b", "a", None], max_tokens=9)
-    told = capsys.readouterr().err
-    assert told.startswith("4 rows, 2 distinct prompts, 1 row without a value. gemma-4-26b")
-    assert "neurons, at most 9 tokens per answer." in told
-    assert f"{account.billed:.1g}" in told
-    assert "maps.sqlite; %cfai map clear deletes them." in told
+    output = capsys.readouterr().err
+    assert output.startswith("4 rows, 2 distinct prompts, 1 row without a value. gemma-4-26b")
+    assert "neurons, at most 9 tokens per answer." in output
+    assert f"{account.billed:.1g}" in output
+    assert "maps.sqlite; %cfai map clear deletes them." in output
 
 
-def test_a_budget_refuses_the_whole_before_anything_is_sent(
-    session: Session, account: Standin
-) -> None:
+def test_a_budget_rejects_the_whole_map_before_sending(session: Session, account: Standin) -> None:
     session.accounting.ledger.budgets.set("day", 50)
     with pytest.raises(BudgetExceededError, match="these 20 calls may cost"):
         cfai_magics.map("Is it {text}?", map(str, range(20)), max_tokens=200)
@@ -151,35 +153,35 @@ def test_a_budget_refuses_the_whole_before_anything_is_sent(
     assert len(account.requests) == 20
 
 
-@pytest.mark.parametrize("said", ["y", "no", ""])
-def test_above_a_limit_it_is_asked_whether_to_go_on(
-    said: str, account: Standin, session: Session, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reply", ["y", "no", ""])
+def test_a_map_above_the_confirmation_limit_asks_for_confirmation(
+    reply: str, account: Standin, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    questions: list[str] = []
+    confirmations: list[str] = []
     session.settings.confirm_neurons = 0.5
 
-    def answer(question: str) -> str:
-        questions.append(question)
-        return said
+    def answer(prompt: str) -> str:
+        confirmations.append(prompt)
+        return reply
 
     monkeypatch.setattr(builtins, "input", answer)
-    if said == "y":
+    if reply == "y":
         cfai_magics.map("Is it {text}?", ["a", "b"], max_tokens=9)
     else:
         with pytest.raises(InterruptedAnswerError, match="Nothing was sent"):
             cfai_magics.map("Is it {text}?", ["a", "b"], max_tokens=9)
-    assert questions == ["This may cost up to 1.1 neurons. Continue? [y/N] "]
-    assert len(account.requests) == (2 if said == "y" else 0)
+    assert confirmations == ["This may cost up to 1.1 neurons. Continue? [y/N] "]
+    assert len(account.requests) == (2 if reply == "y" else 0)
 
 
-def test_where_nobody_can_be_asked_a_limit_is_asked_for(
+def test_a_map_without_user_input_requires_an_explicit_limit(
     account: Standin, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nobody(_question: str) -> str:
+    def closed_input(_prompt: str) -> str:
         raise EOFError
 
     session.settings.confirm_neurons = 0.5
-    monkeypatch.setattr(builtins, "input", nobody)
+    monkeypatch.setattr(builtins, "input", closed_input)
     with pytest.raises(InvalidOptionError, match=r"set max_neurons=N or confirm=False"):
         cfai_magics.map("Is it {text}?", ["a", "b"], max_tokens=9)
     assert account.requests == ()
@@ -191,10 +193,10 @@ def test_where_nobody_can_be_asked_a_limit_is_asked_for(
 # --- recordings
 
 
-def test_what_was_recorded_is_replayed_and_costs_nothing(
+def test_recorded_answers_are_replayed_at_no_cost(
     account: Standin, session: Session, tmp_path: Path
 ) -> None:
-    account.switch(answer=opinion)
+    account.switch(answer=sentiment)
     recordings = tmp_path / "lesson.cfai"
     session.recorder.set_mode(RecordMode("auto", recordings))
     rows = ["fine", "awful", "fine"]
@@ -202,15 +204,15 @@ def test_what_was_recorded_is_replayed_and_costs_nothing(
     assert len(account.requests) == 2
     session.recorder.set_mode(RecordMode("only", recordings))
     session.accounting.ledger.budgets.set("day", 0.001)
-    found = cfai_magics.map("Is it {text}?", rows, max_tokens=9, fresh=True)
-    assert [row["answer"] for row in found] == ["good", "bad", "good"]
+    result = cfai_magics.map("Is it {text}?", rows, max_tokens=9, fresh=True)
+    assert [row["answer"] for row in result] == ["good", "bad", "good"]
     assert len(account.requests) == 2
     with pytest.raises(NotRecordedError, match="“Is it new"):
         cfai_magics.map("Is it {text}?", ["fine", "new"], max_tokens=9, fresh=True)
     assert len(account.requests) == 2
 
 
-def test_what_a_model_answered_without_the_field_for_the_schema_is_replayed(
+def test_answers_recorded_without_the_schema_field_are_replayed(
     account: Standin, session: Session, tmp_path: Path
 ) -> None:
     schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
@@ -219,6 +221,6 @@ def test_what_a_model_answered_without_the_field_for_the_schema_is_replayed(
     first = cfai_magics.map("{text}?", ["a", "b"], schema=schema, concurrency=1)
     count = len(account.requests)
     session.recorder.set_mode(RecordMode("only", tmp_path / "lesson.cfai"))
-    again = cfai_magics.map("{text}?", ["a", "b"], schema=schema, fresh=True)
-    assert [row["answer"] for row in again] == [row["answer"] for row in first]
+    repeated = cfai_magics.map("{text}?", ["a", "b"], schema=schema, fresh=True)
+    assert [row["answer"] for row in repeated] == [row["answer"] for row in first]
     assert len(account.requests) == count

@@ -31,41 +31,41 @@ def kernel(module_kernel: Kernel, cloudflare: Standin) -> Iterator[Kernel]:
 def test_two_models_answer_side_by_side_in_one_output(kernel: Kernel, cloudflare: Standin) -> None:
     before = cloudflare.billed
     cell = kernel.run(f"%%cfai {TWO} -o both\nWhy is the sky blue?")
-    grid, receipt = cell.outputs
+    grid, footer = cell.outputs
     html = grid["data"]["text/html"]
     assert f"<strong>{GEMMA}</strong>" in html
     assert f"<strong>{LLAMA}</strong>" in html
     assert html.count("<em>scatters</em>") == 2
     assert grid["data"]["text/plain"].count("neurons billed") == 2
-    assert receipt["data"]["text/plain"].startswith("2 answers · ")
-    kept = kernel.run(
+    assert footer["data"]["text/plain"].startswith("2 answers · ")
+    printed = kernel.run(
         "print(both is _cfai, len(both), both.neurons, both.cost_basis)"
     ).text.split()
-    assert kept[:2] == ["True", "2"]
-    assert float(kept[2]) == pytest.approx(cloudflare.billed - before)
-    assert kept[3] == "billed"
+    assert printed[:2] == ["True", "2"]
+    assert float(printed[2]) == pytest.approx(cloudflare.billed - before)
+    assert printed[3] == "billed"
 
 
-def test_a_spread_asks_at_each_temperature_and_counts(kernel: Kernel, cloudflare: Standin) -> None:
-    said = itertools.cycle(["Oder", "Main"])
-    cloudflare.switch(answer=lambda _: next(said))
+def test_each_temperature_gets_n_answers_and_their_duplicates_are_counted(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    texts = itertools.cycle(["Oder", "Main"])
+    cloudflare.switch(answer=lambda _: next(texts))
     cell = kernel.run("%%cfai -n 3 -t 0,1.3 --max-tokens 20 -o spread\nName a river.")
     sent = sorted(request.json["temperature"] for request in cloudflare.requests)
     assert sent == [0.0, 0.0, 0.0, 1.3, 1.3, 1.3]
     assert cell.mime("text/html")[0].count("distinct answers in 3") == 2
-    shown = kernel.run("print(spread.df().groupby('temperature').text.count().to_dict())").text
-    assert shown.strip() == "{0.0: 3, 1.3: 3}"
+    counts = kernel.run("print(spread.df().groupby('temperature').text.count().to_dict())").text
+    assert counts.strip() == "{0.0: 3, 1.3: 3}"
 
 
-def test_several_of_one_kind_are_counted_in_the_receipt(
-    kernel: Kernel, cloudflare: Standin
-) -> None:
+def test_the_footer_counts_distinct_answers(kernel: Kernel, cloudflare: Standin) -> None:
     assert "4 answers, 1 distinct · " in kernel.run("%%cfai -n 4\nName a river.").text
     assert "4 answers, 1 distinct · " in kernel.run("%%cfai -n 4 --footer short\nA river.").text
     assert len(kernel.run("%%cfai -n 4 --footer off\nName a river.").outputs) == 1
 
 
-def test_an_interrupt_stops_all_and_keeps_what_had_come(
+def test_an_interrupt_stops_all_answers_and_keeps_their_text(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cloudflare.switch(answer="word " * 5_000, tokens_per_second=50)
@@ -80,7 +80,7 @@ def test_an_interrupt_stops_all_and_keeps_what_had_come(
     assert "neurons billed" in kernel.run("%%cfai --max-tokens 5\nStill there?").text
 
 
-def test_one_that_fails_is_told_in_its_place_and_the_cell_fails(
+def test_a_failed_answer_is_shown_in_its_column_and_fails_the_cell(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cloudflare.switch(retired=[f"@cf/meta/{LLAMA}"])
@@ -94,7 +94,9 @@ def test_one_that_fails_is_told_in_its_place_and_the_cell_fails(
     )
 
 
-def test_what_a_limit_does_not_hold_is_refused_whole(kernel: Kernel, cloudflare: Standin) -> None:
+def test_a_comparison_above_the_limit_is_rejected_as_a_whole(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
     cell = kernel.run("%%cfai -n 5 --max-neurons 1\nWhy?")
     assert cell.ename == "BudgetExceededError"
     assert cell.outputs == []
@@ -102,7 +104,7 @@ def test_what_a_limit_does_not_hold_is_refused_whole(kernel: Kernel, cloudflare:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         (f"{TWO} -c", "-c works only with a single answer"),
         (f"{TWO} -f json", "A comparison shows answers only as Markdown or text"),
@@ -116,33 +118,37 @@ def test_what_a_limit_does_not_hold_is_refused_whole(kernel: Kernel, cloudflare:
         (f"{TWO} --image pixels", f"{LLAMA} can't see images"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_sending(
-    kernel: Kernel, cloudflare: Standin, line: str, told: str
+def test_invalid_options_are_rejected_before_sending(
+    kernel: Kernel, cloudflare: Standin, line: str, message: str
 ) -> None:
     kernel.run("from tests.standin import images; pixels = images.png(8, 8, 0)")
     cell = kernel.run(f"%%cfai {line}\nWhy?")
-    assert told in cell.traceback[0]
+    assert message in cell.traceback[0]
     assert len(cell.traceback) == 1
     assert cloudflare.requests == ()
 
 
-def test_a_dry_run_shows_all_requests_and_the_sum(kernel: Kernel, cloudflare: Standin) -> None:
-    one = kernel.run("%%cfai --dry-run --max-tokens 100\nWhy?").text
+def test_a_dry_run_shows_all_requests_and_their_total_cost(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    single = kernel.run("%%cfai --dry-run --max-tokens 100\nWhy?").text
     cell = kernel.run("%%cfai --dry-run -n 3 --max-tokens 100\nWhy?").text
     assert cell.count('"max_tokens": 100') == 3
     assert "3 requests. The tokens are those of one request, the neurons those of all." in cell
-    high, all_high = (float(text.split(" neurons")[0].split()[-1]) for text in (one, cell))
+    high, all_high = (float(text.split(" neurons")[0].split()[-1]) for text in (single, cell))
     assert all_high == pytest.approx(3 * high, rel=0.05)
     assert cloudflare.requests == ()
 
 
-def test_what_was_sent_can_be_shown(kernel: Kernel) -> None:
+def test_the_sent_prompt_can_be_shown(kernel: Kernel) -> None:
     cell = kernel.run(f"%%cfai {TWO} --sent\nWhy?")
     assert "Sent prompt" in cell.mime("text/html")[-1]
     assert "Why?" in kernel.run("%cfai sent").text
 
 
-def test_waiting_is_told_in_its_column(kernel: Kernel, cloudflare: Standin) -> None:
+def test_the_wait_before_a_retry_is_shown_in_its_column(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
     cloudflare.switch(error=Fault.of(3040), errors_before_success=1, retry_after="3")
     running = kernel.start(f"%%cfai {TWO}\nWhy?")
     seen = ""
@@ -153,13 +159,13 @@ def test_waiting_is_told_in_its_column(kernel: Kernel, cloudflare: Standin) -> N
     assert running[1].ename == ""
 
 
-def test_the_shell_writes_one_after_the_other(
+def test_the_shell_prints_the_answers_one_after_the_other(
     account: Standin, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from cfai_magics.cli import main
 
     account.switch(answer="Blue.")
     assert main(["ask", "-n", "2", "Why?"]) == 0
-    shown = capsys.readouterr()
-    assert shown.out == "--- 1 of 2\nBlue.\n\n--- 2 of 2\nBlue.\n"
-    assert "2 answers, 1 distinct · " in shown.err
+    output = capsys.readouterr()
+    assert output.out == "--- 1 of 2\nBlue.\n\n--- 2 of 2\nBlue.\n"
+    assert "2 answers, 1 distinct · " in output.err

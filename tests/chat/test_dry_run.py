@@ -15,10 +15,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     home = str(tmp_path_factory.mktemp("home"))
-    with Standin() as cloudflare, running_kernel(**cloudflare.environ(), CFAI_HOME=home) as made:
-        made.run("%load_ext cfai_magics")
-        made.cloudflare = cloudflare  # type: ignore[attr-defined]
-        yield made
+    with Standin() as cloudflare, running_kernel(**cloudflare.environ(), CFAI_HOME=home) as kernel:
+        kernel.run("%load_ext cfai_magics")
+        kernel.cloudflare = cloudflare  # type: ignore[attr-defined]
+        yield kernel
         assert cloudflare.requests == (), "a dry run sends nothing"
 
 
@@ -27,8 +27,8 @@ def test_the_exact_json_is_shown_with_the_tokens_of_each_part(kernel: Kernel) ->
     cell = kernel.run(
         "%%cfai --dry-run -s 'Be brief.' -t 0.5 --max-tokens 100\nWhich is longer: {{rivers}}?"
     )
-    shown, _, table = cell.text.partition("\n\n")
-    assert json.loads(shown) == {
+    request, _, table = cell.text.partition("\n\n")
+    assert json.loads(request) == {
         "model": "@cf/google/gemma-4-26b-a4b-it",
         "messages": [
             {"role": "system", "content": "Be brief."},
@@ -41,12 +41,12 @@ def test_the_exact_json_is_shown_with_the_tokens_of_each_part(kernel: Kernel) ->
     }
     kinds = [line.split()[0] for line in table.splitlines()[1:5]]
     assert kinds == ["system", "cell", "variable", "total"]
-    told = "nothing was sent. Estimated cost: 0.1 to 3.4 neurons (answer up to 100 tokens)."
-    assert told in table
+    cost = "nothing was sent. Estimated cost: 0.1 to 3.4 neurons (answer up to 100 tokens)."
+    assert cost in table
     assert "<table>" in cell.mime("text/html")[0]
 
 
-def test_the_history_of_a_thread_is_a_part_of_its_own(kernel: Kernel, cloudflare: Standin) -> None:
+def test_the_history_of_a_thread_is_a_separate_part(kernel: Kernel, cloudflare: Standin) -> None:
     kernel.run("import os; before = dict(os.environ)")
     for name, value in cloudflare.environ().items():
         kernel.run(f"os.environ[{name!r}] = {value!r}")
@@ -57,7 +57,7 @@ def test_the_history_of_a_thread_is_a_part_of_its_own(kernel: Kernel, cloudflare
     assert len(cloudflare.requests) == 1
 
 
-def test_images_and_secrets_are_not_shown_whole(kernel: Kernel) -> None:
+def test_images_and_secrets_are_not_shown_in_full(kernel: Kernel) -> None:
     secret = token()
     kernel.run(f"png = {images.png(8, 8, 0)!r}")
     cell = kernel.run(f"%%cfai --dry-run --image png\nMy token is {secret}, is that bad?")
@@ -68,24 +68,24 @@ def test_images_and_secrets_are_not_shown_whole(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("--max-neurons 1", "max_tokens was lowered from 2,048 to "),
         ("--max-neurons 0.1", "--max-neurons leaves 0.1 neurons"),
         ("-m @cf/no/price", "cost is unknown, because the model has no known price"),
     ],
 )
-def test_what_a_limit_or_a_missing_price_would_do_is_told(
-    kernel: Kernel, line: str, told: str
+def test_effects_of_a_limit_or_an_unknown_price_are_shown(
+    kernel: Kernel, line: str, message: str
 ) -> None:
     cell = kernel.run(f"%%cfai --dry-run {line}\nHi")
-    assert told in cell.text
+    assert message in cell.text
     assert cell.ename == ""
 
 
-def test_nothing_is_kept_of_a_dry_run(kernel: Kernel) -> None:
+def test_a_dry_run_saves_no_answer(kernel: Kernel) -> None:
     kernel.run("_cfai = 'as before'")
-    kernel.run("%%cfai --dry-run -o nothing\nHi")
-    assert kernel.run("print(_cfai, 'nothing' in globals())").text.split() == [
+    kernel.run("%%cfai --dry-run -o result\nHi")
+    assert kernel.run("print(_cfai, 'result' in globals())").text.split() == [
         *("as", "before", "False"),
     ]

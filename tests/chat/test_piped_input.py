@@ -1,4 +1,4 @@
-"""Test that text piped into `cfai ask` and the words of the line make one prompt."""
+"""Test `cfai ask` with piped text: words and text form one prompt."""
 
 import io
 import os
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 ASK = [sys.executable, "-m", "cfai_magics", "ask"]
 
 
-def ask(*words: str, **how: Any) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run([*ASK, *words], capture_output=True, check=False, timeout=60, **how)
+def ask(*words: str, **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run([*ASK, *words], capture_output=True, check=False, timeout=60, **options)
 
 
 def prompt_sent(account: Standin) -> Any:
@@ -32,19 +32,19 @@ def prompt_sent(account: Standin) -> Any:
 
 PIPED = {
     "after the words": (["Summarize"], b"text\n", "Summarize\n\ntext"),
-    "in the place of the mark": (["Translate", "-", "now"], b"text\n", "Translate text now"),
-    "the mark alone": (["-"], b"q\n", "q"),
+    "in place of a dash": (["Translate", "-", "now"], b"text\n", "Translate text now"),
+    "only a dash": (["-"], b"q\n", "q"),
     "without words": ([], b"q\n", "q"),
     "several lines": (["Why"], b"a\n\n b\n\n", "Why\n\na\n\n b"),
-    "line ends of Windows": (["Why"], b"a\r\nb\r\n", "Why\n\na\nb"),
+    "Windows line ends": (["Why"], b"a\r\nb\r\n", "Why\n\na\nb"),
     "a byte order mark": (["Why"], b"\xef\xbb\xbfa", "Why\n\na"),
     "braces": (["Why"], b"{{1 + 1}} {name} {{", "Why\n\n{{1 + 1}} {name} {{"),
     "braces among the words": (["{{1 + 1}}", "-"], b"{{x}}", "{{1 + 1}} {{x}}"),
-    "options behind": (["-", "--max-tokens", "9"], b"q", "q"),
-    "options in front": (["--max-tokens", "9"], b"q", "q"),
+    "options after a dash": (["-", "--max-tokens", "9"], b"q", "q"),
+    "only options": (["--max-tokens", "9"], b"q", "q"),
     "a dash inside a quoted word": (["5 - 3"], b"q", "5 - 3\n\nq"),
     "other scripts": (["為何"], "天空\n".encode(), "為何\n\n天空"),
-    "nothing": (["Why"], b"", "Why"),
+    "empty text": (["Why"], b"", "Why"),
     "only a line end": (["Why"], b"\n", "Why"),
 }
 
@@ -53,37 +53,37 @@ PIPED = {
 def test_piped_text_and_words_make_one_prompt(
     account: Standin, words: list[str], piped: bytes, sent: str
 ) -> None:
-    ended = ask(*words, input=piped)
-    assert (ended.returncode, ended.stdout != b"") == (0, True)
+    result = ask(*words, input=piped)
+    assert (result.returncode, result.stdout != b"") == (0, True)
     assert prompt_sent(account) == sent
 
 
-REFUSED = {
+INVALID = {
     "neither words nor text": ([], b"", "A prompt or piped text is required"),
     "only white space": ([], b" \n\n", "A prompt or piped text is required"),
-    "the mark without text": (["-"], b"", "standard input is empty"),
-    "the mark in a sentence without text": (["5", "-", "3"], b"\n", "standard input is empty"),
-    "two marks": (["-", "or", "-"], b"q", "can be used only once"),
+    "a dash without text": (["-"], b"", "standard input is empty"),
+    "a dash between words without text": (["5", "-", "3"], b"\n", "standard input is empty"),
+    "two dashes": (["-", "or", "-"], b"q", "can be used only once"),
     "latin-1": (["Why"], b"caf\xe9", "not UTF-8 text (byte 4)"),
     "utf-16": (["Why"], "hi".encode("utf-16"), "not UTF-8 text (byte 1)"),
-    "a cut letter": (["Why"], "é".encode()[:1], "not UTF-8 text (byte 1)"),
+    "a truncated character": (["Why"], "é".encode()[:1], "not UTF-8 text (byte 1)"),
     "binary": (["Why"], b"a\0b", "binary"),
     "too long": (["Why"], b"x" * (MAX_STDIN_BYTES + 1), "longer than 4,000,000 bytes"),
 }
 
 
-@pytest.mark.parametrize(("words", "piped", "told"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_prompt_is_one_line_and_nothing_is_sent(
-    account: Standin, words: list[str], piped: bytes, told: str
+@pytest.mark.parametrize(("words", "piped", "message"), INVALID.values(), ids=INVALID)
+def test_invalid_input_prints_a_one_line_error_and_sends_nothing(
+    account: Standin, words: list[str], piped: bytes, message: str
 ) -> None:
-    ended = ask(*words, input=piped)
-    assert ended.returncode == 1
-    assert ended.stderr.count(b"\n") == 1
-    assert told in ended.stderr.decode()
+    result = ask(*words, input=piped)
+    assert result.returncode == 1
+    assert result.stderr.count(b"\n") == 1
+    assert message in result.stderr.decode()
     assert account.requests == ()
 
 
-def test_as_much_as_is_taken_is_sent_whole(account: Standin) -> None:
+def test_text_of_the_maximum_size_is_sent_in_full(account: Standin) -> None:
     text = "x" * MAX_STDIN_BYTES
     assert (
         merge_piped_text(["Why"], lambda: read_piped_text(io.StringIO(text))) == f"Why\n\n{text}"
@@ -93,37 +93,39 @@ def test_as_much_as_is_taken_is_sent_whole(account: Standin) -> None:
 
 
 @pytest.mark.parametrize("words", [["Why"], ["Why", "--dry-run"]], ids=str)
-def test_a_closed_input_is_none(account: Standin, words: list[str]) -> None:
-    ended = subprocess.run(
+def test_a_closed_standard_input_is_ignored(account: Standin, words: list[str]) -> None:
+    result = subprocess.run(
         ["sh", "-c", '"$@" <&-', "sh", *ASK, *words], capture_output=True, check=False, timeout=60
     )
-    assert ended.returncode == 0
+    assert result.returncode == 0
     sent = [each.json["messages"][-1]["content"] for each in account.requests]
     assert sent == ["Why"] * (len(words) == 1)
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         pytest.param(["Why"], 0, "", id="words"),
-        pytest.param([], 1, "A prompt or piped text is required", id="none"),
-        pytest.param(["-"], 1, "no text is piped in", id="the mark"),
+        pytest.param([], 1, "A prompt or piped text is required", id="no words"),
+        pytest.param(["-"], 1, "no text is piped in", id="a dash"),
     ],
 )
-def test_a_terminal_is_not_read(account: Standin, words: list[str], code: int, told: str) -> None:
-    ours, terminal = pty.openpty()
+def test_a_terminal_is_not_read(
+    account: Standin, words: list[str], code: int, message: str
+) -> None:
+    controller, terminal = pty.openpty()
     try:
-        ended = ask(*words, stdin=terminal)
+        result = ask(*words, stdin=terminal)
     finally:
-        os.close(ours)
+        os.close(controller)
         os.close(terminal)
-    assert ended.returncode == code
-    assert told in ended.stderr.decode()
+    assert result.returncode == code
+    assert message in result.stderr.decode()
     sent = [each.json["messages"][-1]["content"] for each in account.requests]
     assert sent == ([] if code else words)
 
 
-def test_a_pipe_that_stays_open_is_waited_for_and_said(account: Standin) -> None:
+def test_an_open_pipe_is_awaited_with_a_notice(account: Standin) -> None:
     with subprocess.Popen(
         [*ASK, "Why"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -145,32 +147,32 @@ def test_ctrl_c_while_reading_sends_nothing(account: Standin) -> None:
         assert process.stderr is not None
         assert b"standard input" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        told = process.stderr.read().decode()
+        output = process.stderr.read().decode()
     assert process.returncode == 130
-    assert told == "cfai: Interrupted while reading standard input. Nothing was sent.\n"
+    assert output == "cfai: Interrupted while reading standard input. Nothing was sent.\n"
     assert account.requests == ()
 
 
-def test_an_input_that_can_not_be_read_is_none_like_that_of_nohup(account: Standin) -> None:
+def test_an_unreadable_standard_input_is_ignored(account: Standin) -> None:
     with Path(os.devnull).open("wb") as unreadable:
         assert ask("Why", stdin=unreadable).returncode == 0
     assert prompt_sent(account) == "Why"
 
 
-def test_other_commands_leave_standard_input_alone(account: Standin, tmp_path: Path) -> None:
-    ended = subprocess.run(
+def test_other_commands_do_not_read_standard_input(account: Standin, tmp_path: Path) -> None:
+    result = subprocess.run(
         ["sh", "-c", '"$0" -m cfai_magics map; cat', sys.executable],
         input=b"the rest",
         capture_output=True,
         check=True,
         timeout=60,
     )
-    assert ended.stdout.endswith(b"the rest")
+    assert result.stdout.endswith(b"the rest")
     assert main(["plan", "-"]) == 1
     assert account.requests == ()
 
 
-SWALLOWED = [
+AMBIGUOUS = [
     ["-c", "Why", "is", "it", "blue"],
     ["--thread", "Why", "is", "it", "blue"],
     ["--thr", "Why", "is", "it", "blue"],
@@ -183,13 +185,13 @@ SWALLOWED = [
 ]
 
 
-@pytest.mark.parametrize("words", SWALLOWED, ids=" ".join)
-def test_a_word_behind_an_optional_value_is_not_swallowed(
+@pytest.mark.parametrize("words", AMBIGUOUS, ids=" ".join)
+def test_a_word_after_the_thread_option_is_rejected_as_ambiguous(
     account: Standin, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     assert main(["ask", *words]) == 1
-    told = capsys.readouterr().err
-    assert "could be its NAME or a word of the prompt. Write -c=NAME, or put -c at" in told
+    output = capsys.readouterr().err
+    assert "could be its NAME or a word of the prompt. Write -c=NAME, or put -c at" in output
     assert account.requests == ()
 
 
@@ -208,7 +210,7 @@ def test_a_word_behind_an_optional_value_is_not_swallowed(
     ],
     ids=str,
 )
-def test_a_thread_is_named_by_an_equals_sign(
+def test_a_thread_name_follows_an_equals_sign(
     account: Standin,
     capsys: pytest.CaptureFixture[str],
     words: list[str],
@@ -220,7 +222,7 @@ def test_a_thread_is_named_by_an_equals_sign(
     assert (f"Conversation {thread}, turn 1." in capsys.readouterr().err) == bool(thread)
 
 
-def test_a_cell_has_no_piped_text(account: Standin, shell: InteractiveShell) -> None:
+def test_a_cell_reads_no_piped_text(account: Standin, shell: InteractiveShell) -> None:
     shell.run_line_magic("load_ext", "cfai_magics")
     shell.run_line_magic("cfai", "ask What is 5 - 3?")
     assert prompt_sent(account) == "What is 5 - 3?"
@@ -230,6 +232,6 @@ def test_a_cell_has_no_piped_text(account: Standin, shell: InteractiveShell) -> 
     assert len(account.requests) == 1
     shell.run_cell_magic("cfai", "-c sky", "Why is it blue?")
     shell.run_line_magic("cfai", "ask -c=sky And red?")
-    asked = [m["content"] for m in account.requests[-1].json["messages"] if m["role"] == "user"]
-    assert asked == ["Why is it blue?", "And red?"]
+    prompts = [m["content"] for m in account.requests[-1].json["messages"] if m["role"] == "user"]
+    assert prompts == ["Why is it blue?", "And red?"]
     shell.run_line_magic("unload_ext", "cfai_magics")

@@ -1,4 +1,4 @@
-"""Test functions of the notebook that a model calls, in a real kernel."""
+"""Test calls of notebook functions by a model, in a real kernel."""
 
 import json
 from typing import Any
@@ -42,21 +42,21 @@ def kernel(module_kernel: Kernel, cloudflare: Standin) -> Kernel:
     return module_kernel
 
 
-def told(cloudflare: Standin) -> list[Any]:
-    """Return the results of calls in the last request."""
+def tool_results(cloudflare: Standin) -> list[Any]:
+    """Return the tool results in the last request."""
     messages = cloudflare.requests[-1].json["messages"]
     return [each["content"] for each in messages if each["role"] == "tool"]
 
 
 @pytest.mark.parametrize("dialect", ["gemma", "nemotron", "native"])
 @pytest.mark.parametrize("stream", ["", "--no-stream"])
-def test_a_function_is_called_and_its_result_told_in_every_shape(
+def test_a_function_is_called_and_its_result_sent_in_every_dialect(
     kernel: Kernel, cloudflare: Standin, dialect: str, stream: str
 ) -> None:
     cloudflare.switch(dialect=dialect)
     cell = kernel.run(f"%%cfai --tools add --allow-tools {stream} -o sum7\nWhat is 3 + 4?")
     assert cell.ename == ""
-    assert told(cloudflare) == ["7"]
+    assert tool_results(cloudflare) == ["7"]
     assert "add(a=3, b=4) → 7" in cell.text
     assert "It is 7." in cell.text
     assert kernel.run("print(calls, sum7.text, sum7.tool_results[0].result)").text == (
@@ -73,7 +73,7 @@ def native(calls: list[Any]) -> str:
     return f"data: {json.dumps({'response': '', 'tool_calls': calls})}\n\n"
 
 
-def whole(name: str, arguments: str, **more: Any) -> dict[str, Any]:
+def function_call(name: str, arguments: str, **more: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "arguments": arguments}, **more}
 
 
@@ -84,15 +84,15 @@ def multiply(a: int, b: int) -> int:
 """
 SUMS = ('{"a": 1, "b": 2}', '{"a": 3, "b": 4}')
 SEVERAL = {
-    "one index, new ids": [frame([whole("add", s, id=s, index=0)]) for s in SUMS],
-    "no index, no ids": [frame([whole("add", s)]) for s in SUMS],
-    "one frame, null ids": [frame([whole("add", s, id=None, index=0) for s in SUMS])],
+    "one index, new ids": [frame([function_call("add", s, id=s, index=0)]) for s in SUMS],
+    "no index, no ids": [frame([function_call("add", s)]) for s in SUMS],
+    "one frame, null ids": [frame([function_call("add", s, id=None, index=0) for s in SUMS])],
     "native": [native([{"name": "add", "arguments": json.loads(s)}]) for s in SUMS],
 }
 
 
 @pytest.mark.parametrize("frames", SEVERAL.values(), ids=SEVERAL)
-def test_every_call_of_an_answer_is_made_and_no_other(
+def test_each_call_in_an_answer_runs_exactly_once(
     kernel: Kernel, cloudflare: Standin, frames: list[str]
 ) -> None:
     last = native if "response" in frames[0] else frame
@@ -100,7 +100,7 @@ def test_every_call_of_an_answer_is_made_and_no_other(
     kernel.run(MULTIPLY)
     cloudflare.switch(raw_stream=[*frames, last(end), "data: [DONE]\n\n"])
     cell = kernel.run("%%cfai --tools add,multiply --allow-tools\nHi")
-    assert told(cloudflare) == ["3", "7", "30"]
+    assert tool_results(cloudflare) == ["3", "7", "30"]
     assert "function calls: 3" in cell.text
     assert "empty" not in cell.text
     assert kernel.run("print(calls)").text == "[(1, 2), (3, 4), ('multiply', 5, 6)]\n"
@@ -108,24 +108,22 @@ def test_every_call_of_an_answer_is_made_and_no_other(
     assert len({each["id"] for each in sent}) == 3
 
 
-def test_the_same_call_in_both_places_of_a_frame_is_made_once(
-    kernel: Kernel, cloudflare: Standin
-) -> None:
-    both = json.loads(frame([whole("add", SUMS[0], id="c1", index=0)])[6:])
+def test_a_call_repeated_within_a_frame_runs_once(kernel: Kernel, cloudflare: Standin) -> None:
+    both = json.loads(frame([function_call("add", SUMS[0], id="c1", index=0)])[6:])
     both |= {"response": "", "tool_calls": [{"name": "add", "arguments": json.loads(SUMS[0])}]}
     cloudflare.switch(raw_stream=[f"data: {json.dumps(both)}\n\n", "data: [DONE]\n\n"])
     kernel.run("%%cfai --tools add --allow-tools\nHi")
     assert kernel.run("print(calls)").text == "[(1, 2)]\n"
 
 
-def test_a_call_whose_arguments_are_no_json_is_not_made_and_the_model_is_told(
+def test_a_call_with_invalid_json_is_reported_to_the_model(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
-    broken = [frame([whole("add", '{"a": 1, "b": ', index=0)]), frame([], "stop")]
+    broken = [frame([function_call("add", '{"a": 1, "b": ', index=0)]), frame([], "stop")]
     cloudflare.switch(raw_stream=broken)
     cell = kernel.run("%%cfai --tools add --allow-tools\nHi")
     assert kernel.run("print(calls)").text == "[]\n"
-    assert told(cloudflare)[0].startswith(
+    assert tool_results(cloudflare)[0].startswith(
         "Error: add was not called: the arguments are not valid JSON"
     )
     assert "It is 7." in cell.text
@@ -134,10 +132,10 @@ def test_a_call_whose_arguments_are_no_json_is_not_made_and_the_model_is_told(
     assert json.loads(sent[0]["function"]["arguments"]) == {}
 
 
-def test_a_call_that_max_tokens_cut_ends_the_question_and_says_so(
+def test_a_call_cut_by_max_tokens_ends_the_loop_with_a_note(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
-    cloudflare.switch(raw_stream=[frame([whole("add", '{"a": 1, "b": ')], "length")])
+    cloudflare.switch(raw_stream=[frame([function_call("add", '{"a": 1, "b": ')], "length")])
     cell = kernel.run("%%cfai --tools add --allow-tools\nHi")
     assert len(cloudflare.requests) == 1
     assert "tokens, in a call of add. Raise --max-tokens." in cell.text
@@ -151,7 +149,7 @@ def test_a_call_without_a_name_is_reported(kernel: Kernel, cloudflare: Standin) 
     assert "empty" not in cell.text
 
 
-def test_the_function_is_offered_by_its_hints_and_docstring(
+def test_a_function_is_described_by_its_hints_and_docstring(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     kernel.run("%%cfai --tools add,broken --allow-tools\nHi")
@@ -161,9 +159,7 @@ def test_the_function_is_offered_by_its_hints_and_docstring(
     assert offered[0]["parameters"]["properties"]["a"] == {"type": "integer"}
 
 
-def test_every_step_and_its_cost_is_shown_and_all_are_added_up(
-    kernel: Kernel, cloudflare: Standin
-) -> None:
+def test_each_step_and_the_total_cost_are_shown(kernel: Kernel, cloudflare: Standin) -> None:
     before = cloudflare.billed
     cloudflare.switch(tool_steps=2)
     cell = kernel.run("%%cfai --tools add --allow-tools -o answer\nWhat is 3 + 4?")
@@ -179,9 +175,7 @@ def test_every_step_and_its_cost_is_shown_and_all_are_added_up(
     assert int(tokens) == sum(call.prompt_tokens for call in cloudflare.calls[-3:])
 
 
-def test_the_user_is_asked_the_first_time_and_not_again(
-    kernel: Kernel, cloudflare: Standin
-) -> None:
+def test_the_user_approves_each_function_only_once(kernel: Kernel, cloudflare: Standin) -> None:
     running = kernel.start("%%cfai --tools add\nWhat is 3 + 4?", stdin=True)
     assert kernel.asked().startswith("Allow the model to call add(a=3, b=4)?")
     kernel.client.input("y")
@@ -189,12 +183,12 @@ def test_the_user_is_asked_the_first_time_and_not_again(
     assert "add(a=3, b=4) → 7" in kernel.run("%%cfai --tools add\nAgain").text
     kernel.run(FUNCTIONS)
     running = kernel.start("%%cfai --tools add\nAnd now?", stdin=True)
-    assert "add" in kernel.asked(), "another function has the name now"
+    assert "add" in kernel.asked(), "a new function with the same name needs approval"
     kernel.client.input("yes")
     assert kernel.finish(running).ename == ""
 
 
-def test_what_the_user_does_not_allow_is_not_called_and_the_model_is_told(
+def test_a_denied_call_does_not_run_and_is_reported_to_the_model(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cloudflare.switch(tool_calls=[ADD, ADD])
@@ -202,12 +196,12 @@ def test_what_the_user_does_not_allow_is_not_called_and_the_model_is_told(
     kernel.asked()
     kernel.client.input("")
     cell = kernel.finish(running)
-    assert told(cloudflare) == ["Error: the user did not allow this call"] * 2
+    assert tool_results(cloudflare) == ["Error: the user did not allow this call"] * 2
     assert "It is 7." in cell.text
     assert kernel.run("print(calls)").text == "[]\n"
 
 
-def test_where_nobody_can_be_asked_one_line_says_what_to_do(
+def test_without_user_input_an_error_suggests_allow_tools(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cell = kernel.run("%%cfai --tools add,broken\nHi")
@@ -217,7 +211,9 @@ def test_where_nobody_can_be_asked_one_line_says_what_to_do(
     assert cloudflare.requests == ()
 
 
-def test_faults_of_calls_go_back_to_the_model_as_text(kernel: Kernel, cloudflare: Standin) -> None:
+def test_errors_of_calls_are_sent_to_the_model_as_text(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
     cloudflare.switch(
         tool_calls=[
             {"name": "broken", "arguments": {}},
@@ -227,7 +223,7 @@ def test_faults_of_calls_go_back_to_the_model_as_text(kernel: Kernel, cloudflare
         ]
     )
     cell = kernel.run("%%cfai --tools add,broken --allow-tools\nHi")
-    assert told(cloudflare) == [
+    assert tool_results(cloudflare) == [
         "Error: ZeroDivisionError: no",
         "Error: there is no function 'nothing'; there are: add, broken",
         "Error: add was not called: missing a required argument: 'b'",
@@ -236,15 +232,17 @@ def test_faults_of_calls_go_back_to_the_model_as_text(kernel: Kernel, cloudflare
     assert cell.ename == ""
 
 
-def test_a_long_result_is_shortened_visibly(kernel: Kernel, cloudflare: Standin) -> None:
+def test_a_long_result_is_truncated_with_a_note(kernel: Kernel, cloudflare: Standin) -> None:
     kernel.run("def add(a, b): return 'x' * 900\n%config Cfai.value_characters = 100")
     cell = kernel.run("%%cfai --tools add --allow-tools\nHi")
     kernel.run("%config Cfai.value_characters = 20000")
-    assert told(cloudflare)[0].endswith("[the first 100 of 900 characters]")
+    assert tool_results(cloudflare)[0].endswith("[the first 100 of 900 characters]")
     assert "(only the first 100 of 900 characters were sent)" in cell.text
 
 
-def test_a_model_that_goes_on_calling_is_stopped(kernel: Kernel, cloudflare: Standin) -> None:
+def test_a_model_that_keeps_calling_functions_is_stopped(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
     cloudflare.switch(tool_steps=99)
     cell = kernel.run("%%cfai --tools add --allow-tools --max-steps 3 -o part\nHi")
     assert cell.ename == "ToolStepsExceededError"
@@ -255,7 +253,7 @@ def test_a_model_that_goes_on_calling_is_stopped(kernel: Kernel, cloudflare: Sta
     assert len(cloudflare.requests) == 3 + 8
 
 
-def test_an_interrupt_of_a_function_ends_the_question_and_keeps_what_was_used(
+def test_an_interrupted_function_ends_the_loop_and_keeps_the_usage(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cloudflare.switch(tool_calls=[{"name": "slow", "arguments": {}}])
@@ -267,7 +265,7 @@ def test_an_interrupt_of_a_function_ends_the_question_and_keeps_what_was_used(
     assert kernel.run("print(part.finish_reason, part.cost_basis)").text == "interrupted billed\n"
 
 
-def test_a_step_that_fails_keeps_what_the_steps_before_used(
+def test_a_failed_step_keeps_the_usage_of_earlier_steps(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     kernel.run(
@@ -287,7 +285,9 @@ def test_a_step_that_fails_keeps_what_the_steps_before_used(
     cloudflare.switch(error=None)
 
 
-def test_a_cells_limit_holds_for_all_steps_together(kernel: Kernel, cloudflare: Standin) -> None:
+def test_the_limit_of_a_cell_applies_to_all_steps_together(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
     cloudflare.switch(tool_steps=99, daily_neurons=10_000)
     before = cloudflare.billed
     cell = kernel.run("%%cfai --tools add --allow-tools --max-neurons 6\nHi")
@@ -298,7 +298,7 @@ def test_a_cells_limit_holds_for_all_steps_together(kernel: Kernel, cloudflare: 
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("--tools nothing", "The function nothing of --tools is not defined"),
         ("--tools calls", "calls is not a function: its type is list"),
@@ -316,19 +316,19 @@ def test_a_cells_limit_holds_for_all_steps_together(kernel: Kernel, cloudflare: 
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_sending(
-    kernel: Kernel, cloudflare: Standin, line: str, told: str
+def test_invalid_options_are_rejected_before_sending(
+    kernel: Kernel, cloudflare: Standin, line: str, message: str
 ) -> None:
     allow = " --allow-tools" if line.startswith("--tools") else ""
     schema = "add = {'type': 'object'}" if "--schema" in line else "pass"
     kernel.run(schema)
     cell = kernel.run(f"%%cfai {line}{allow}\nHi")
-    assert told in cell.traceback[0]
+    assert message in cell.traceback[0]
     assert len(cell.traceback) == 1
     assert cloudflare.requests == ()
 
 
-def test_a_dry_run_shows_the_functions_and_says_that_it_is_the_first_step(
+def test_a_dry_run_shows_the_functions_of_the_first_request(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cell = kernel.run("%%cfai --tools add --dry-run\nHi")
@@ -338,14 +338,14 @@ def test_a_dry_run_shows_the_functions_and_says_that_it_is_the_first_step(
     assert cloudflare.requests == ()
 
 
-def test_what_was_sent_has_the_functions_and_the_calls(kernel: Kernel) -> None:
+def test_the_sent_prompt_includes_functions_and_calls(kernel: Kernel) -> None:
     kernel.run("%%cfai --tools add --allow-tools\nWhat is 3 + 4?")
     table = kernel.run("%cfai sent").text
     kinds = [line.split()[0] for line in table.splitlines()[1:5]]
     assert kinds == ["cell", "functions", "function", "answer"]
 
 
-def test_a_conversation_keeps_question_and_answer_of_it(
+def test_a_thread_saves_only_the_prompt_and_the_final_answer(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     kernel.run("%%cfai -c sums --tools add --allow-tools\nWhat is 3 + 4?")
@@ -354,7 +354,7 @@ def test_a_conversation_keeps_question_and_answer_of_it(
     assert [each["content"] for each in sent] == ["What is 3 + 4?", "It is 7.", "And why?"]
 
 
-def test_a_shell_has_no_functions(
+def test_the_shell_rejects_the_tools_option(
     account: Standin, home: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from cfai_magics.cli import main
@@ -363,26 +363,24 @@ def test_a_shell_has_no_functions(
     assert "A shell has no Python functions to call" in capsys.readouterr().err
 
 
-def test_a_busy_model_is_waited_for_in_a_later_step_too(
-    kernel: Kernel, cloudflare: Standin
-) -> None:
+def test_a_busy_model_is_retried_in_later_steps(kernel: Kernel, cloudflare: Standin) -> None:
     cloudflare.switch(error=Fault.of(3040), errors_before_success=1)
     assert "It is 7." in kernel.run("%%cfai --tools add --allow-tools\nHi").text
     assert json.dumps(cloudflare.requests[-1].json).count("tool_call_id") == 1
 
 
-def test_the_question_shows_every_argument_and_so_does_the_line_after_the_call(
+def test_the_approval_prompt_and_the_step_line_show_all_arguments(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     kernel.run("def save(text: str, path: str) -> int:\n    return len(text)")
     arguments = {"text": "a" * 2100, "path": "/etc/passwd   --force\u202e", "more": 1}
     cloudflare.switch(tool_calls=[{"name": "save", "arguments": arguments}])
     running = kernel.start("%%cfai --tools save\nSave it", stdin=True)
-    asked = kernel.asked()
+    approval_prompt = kernel.asked()
     kernel.client.input("y")
     cell = kernel.finish(running)
-    wanted = r"…(2,100 characters), path='/etc/passwd   --force\u202e', more=1)"
-    assert wanted in asked
-    assert wanted in cell.text
+    expected = r"…(2,100 characters), path='/etc/passwd   --force\u202e', more=1)"
+    assert expected in approval_prompt
+    assert expected in cell.text
     assert "--force" in "".join(cell.mime("text/html"))
     assert "/etc/passwd &nbsp; --force" in "".join(cell.mime("text/html"))

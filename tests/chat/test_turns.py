@@ -14,14 +14,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def kernel(account: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
-    account.switch(answer=lambda heard: f"Re: {heard}")
+    account.switch(answer=lambda prompt: f"Re: {prompt}")
     monkeypatch.chdir(tmp_path)
     with running_kernel(JPY_SESSION_NAME=f"{Path.home()}/lesson.ipynb") as started:
         started.run("%load_ext cfai_magics")
         yield started
 
 
-def say(kernel: Kernel, text: str, line: str = "-c", cell_id: str = "") -> Cell:
+def ask(kernel: Kernel, text: str, line: str = "-c", cell_id: str = "") -> Cell:
     return kernel.run(f"%%cfai {line}\n{text}", cell_id or text)
 
 
@@ -29,45 +29,45 @@ def sent(account: Standin) -> list[str]:
     return [message["content"] for message in account.requests[-1].json["messages"]]
 
 
-def test_a_cell_alone_remembers_nothing(kernel: Kernel, account: Standin) -> None:
-    say(kernel, "one", line="")
-    say(kernel, "two", line="")
+def test_a_cell_without_a_thread_sends_no_history(kernel: Kernel, account: Standin) -> None:
+    ask(kernel, "one", line="")
+    ask(kernel, "two", line="")
     assert sent(account) == ["two"]
 
 
-def test_a_thread_sends_its_earlier_turns_and_tells_their_cost(
+def test_a_thread_sends_its_earlier_turns_and_shows_their_cost(
     kernel: Kernel, account: Standin
 ) -> None:
-    assert "Conversation ~/lesson.ipynb, turn 1." in say(kernel, "one").text
-    cell = say(kernel, "two", line="-c -s Kindly")
+    assert "Conversation ~/lesson.ipynb, turn 1." in ask(kernel, "one").text
+    cell = ask(kernel, "two", line="-c -s Kindly")
     assert sent(account) == ["Kindly", "one", "Re: one", "two"]
     assert "1 earlier turn resent: about " in cell.text
     assert "an estimated" in cell.text
-    say(kernel, "three", line="-c other")
+    ask(kernel, "three", line="-c other")
     assert sent(account) == ["three"]
 
 
-def test_running_a_cell_again_replaces_its_own_turn_and_tells_what_stands_on_it(
+def test_a_rerun_cell_replaces_its_turn_and_names_outdated_turns(
     kernel: Kernel, account: Standin
 ) -> None:
     for text in ("one", "two", "three"):
-        say(kernel, text)
-    cell = say(kernel, "one, but other", cell_id="one")
+        ask(kernel, text)
+    cell = ask(kernel, "one, but other", cell_id="one")
     assert sent(account) == ["one, but other"]
     assert "turn 1 of 3: replaced with the new answer." in cell.text
     assert "outdated answer: turn 2 (two), turn 3 (three). Run their cells" in cell.text
-    assert "outdated answer: turn 3 (three). Run its cell again." in say(kernel, "two").text
-    assert "outdated answer" not in say(kernel, "three").text
+    assert "outdated answer: turn 3 (three). Run its cell again." in ask(kernel, "two").text
+    assert "outdated answer" not in ask(kernel, "three").text
     assert sent(account)[:2] == ["one, but other", "Re: one, but other"]
 
 
-def test_the_same_answer_again_makes_nothing_old(kernel: Kernel) -> None:
-    say(kernel, "one")
-    say(kernel, "two")
-    assert "old answer" not in say(kernel, "one").text
+def test_an_unchanged_answer_makes_no_turn_outdated(kernel: Kernel) -> None:
+    ask(kernel, "one")
+    ask(kernel, "two")
+    assert "outdated answer" not in ask(kernel, "one").text
 
 
-def test_each_call_of_a_loop_has_a_turn_of_its_own(kernel: Kernel, account: Standin) -> None:
+def test_each_call_in_a_loop_has_its_own_turn(kernel: Kernel, account: Standin) -> None:
     loop = "for q in ('a', 'b'):\n    get_ipython().run_cell_magic('cfai', '-c', q)"
     for _ in range(2):
         kernel.run(loop, "loop")
@@ -80,39 +80,41 @@ def test_without_cell_ids_every_turn_is_new(kernel: Kernel, account: Standin) ->
     assert sent(account) == ["go on", "Re: go on", "go on"]
 
 
-def test_a_failed_turn_stays_out(kernel: Kernel, account: Standin) -> None:
+def test_a_failed_turn_is_left_out_of_the_history(kernel: Kernel, account: Standin) -> None:
     account.switch(error=Fault.of(5006))
-    assert say(kernel, "one").ename == "BadRequestError"
+    assert ask(kernel, "one").ename == "BadRequestError"
     account.switch(error=None)
-    say(kernel, "two")
+    ask(kernel, "two")
     assert sent(account) == ["two"]
     assert kernel.run("%cfai thread keep").ename == "InvalidOptionError"
 
 
-def test_an_interrupted_turn_stays_out_unless_kept(kernel: Kernel, account: Standin) -> None:
-    say(kernel, "one")
+def test_an_interrupted_turn_is_left_out_unless_it_is_saved(
+    kernel: Kernel, account: Standin
+) -> None:
+    ask(kernel, "one")
     account.switch(answer="word " * 5_000, tokens_per_second=50)
     running = kernel.start("%%cfai -c\ntwo", "two")
     kernel.until_shown(running, "word word")
-    told = kernel.interrupt(running).text
-    assert "was not saved; %cfai thread keep saves it." in told
+    output = kernel.interrupt(running).text
+    assert "was not saved; %cfai thread keep saves it." in output
     account.switch(answer="Here.", tokens_per_second=0)
-    say(kernel, "three")
+    ask(kernel, "three")
     assert sent(account)[2:] == ["three"]
     assert ", turn 3." in kernel.run("%cfai thread keep").text
-    say(kernel, "four")
+    ask(kernel, "four")
     assert sent(account)[4:] == ["two", sent(account)[5], "four"]
     assert sent(account)[5].startswith("word word")
 
 
-def test_what_the_window_cannot_hold_is_left_out_and_told(
+def test_turns_beyond_the_context_window_are_left_out_and_noted(
     kernel: Kernel, account: Standin
 ) -> None:
     account.switch(answer="x" * 40_000)
     line = "-c -m llama-3.3-70b-instruct-fp8-fast --max-tokens 12000"
-    say(kernel, "one", line=line)
-    say(kernel, "two", line=line)
-    cell = say(kernel, "three", line=line)
+    ask(kernel, "one", line=line)
+    ask(kernel, "two", line=line)
+    cell = ask(kernel, "three", line=line)
     assert [text[:3] for text in sent(account)] == ["two", "xxx", "thr"]
     assert "The oldest turn was not sent: the model's context window is 24,000 tokens" in cell.text
     assert "1 earlier turn resent" in cell.text
@@ -121,16 +123,16 @@ def test_what_the_window_cannot_hold_is_left_out_and_told(
 def test_threads_are_listed_shown_forked_exported_and_reset(
     kernel: Kernel, account: Standin, tmp_path: Path
 ) -> None:
-    say(kernel, "one")
-    say(kernel, "two")
+    ask(kernel, "one")
+    ask(kernel, "two")
     assert "starts with 1 turn" in kernel.run("%cfai thread fork other --at 1").text
-    say(kernel, "three")
+    ask(kernel, "three")
     assert sent(account) == ["one", "Re: one", "three"]
     listed = kernel.run("%cfai thread").text
     assert "~/lesson.ipynb" in listed
     assert "-c continues other." in listed
-    shown = kernel.run("%cfai thread show ~/lesson.ipynb").mime("text/markdown")[0]
-    assert "> two\n\nRe: two" in shown
+    markdown = kernel.run("%cfai thread show ~/lesson.ipynb").mime("text/markdown")[0]
+    assert "> two\n\nRe: two" in markdown
     assert "of other to other.md" in kernel.run("%cfai thread export").text
     assert "Re: three" in (tmp_path / "other.md").read_text(encoding="utf-8")
     kernel.run("%cfai thread export --to talk.json")
@@ -138,12 +140,12 @@ def test_threads_are_listed_shown_forked_exported_and_reset(
     assert [message["role"] for message in messages] == ["user", "assistant"] * 2
     assert "Deleted 2 turns of other." in kernel.run("%cfai thread reset").text
     kernel.run("%cfai thread use ~/lesson.ipynb")
-    say(kernel, "four")
+    ask(kernel, "four")
     assert len(sent(account)) == 5
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         ("thread show nothing", "There is no conversation 'nothing'"),
         ("thread fork", "The copy needs a name"),
@@ -156,25 +158,25 @@ def test_threads_are_listed_shown_forked_exported_and_reset(
         ("thread nonsense", "invalid choice"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
-    kernel: Kernel, tmp_path: Path, command: str, told: str
+def test_invalid_thread_commands_raise_an_option_error(
+    kernel: Kernel, tmp_path: Path, command: str, message: str
 ) -> None:
-    say(kernel, "one")
+    ask(kernel, "one")
     (tmp_path / "taken.md").write_text("mine")
     cell = kernel.run(f"%cfai {command}")
     assert cell.ename == "InvalidOptionError"
-    assert told in cell.traceback[0]
+    assert message in cell.traceback[0]
     assert (tmp_path / "taken.md").read_text() == "mine"
 
 
-def test_a_thread_that_cannot_be_kept_loses_no_answer(
+def test_a_thread_that_cannot_be_saved_loses_no_answer(
     kernel: Kernel, account: Standin, home: Path
 ) -> None:
-    say(kernel, "one")
+    ask(kernel, "one")
     account.switch(
         answer=lambda _: (home / "threads.sqlite").write_bytes(b"no database" * 500) and "Here."
     )
-    cell = say(kernel, "two")
+    cell = ask(kernel, "two")
     assert cell.ename == "StorageError"
     assert cell.mime("text/markdown") == ["Here."]
     assert kernel.run("print(_cfai.text)").text == "Here.\n"

@@ -33,17 +33,17 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path, small_model
     return module
 
 
-def called(lab: Path) -> list[str]:
+def lab_arguments(lab: Path) -> list[str]:
     return lab.with_name("called").read_text().splitlines()
 
 
-def test_the_repository_s_own_notebook_is_opened(lab: Path) -> None:
+def test_the_demo_opens_the_notebook_of_the_repository(lab: Path) -> None:
     assert main(["demo"]) == 0
     root = ["--allow-root"] if os.getuid() == 0 else []
-    assert called(lab) == [*root, "--LabApp.default_url=/lab/tree/quickstart.ipynb"]
+    assert lab_arguments(lab) == [*root, "--LabApp.default_url=/lab/tree/quickstart.ipynb"]
 
 
-def test_an_installed_package_opens_a_copy_and_keeps_one_that_is_there(
+def test_an_installed_package_opens_a_copy_and_keeps_an_existing_one(
     lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = tmp_path / "lib" / "cfai_magics" / "commands" / "demo.py"
@@ -52,13 +52,13 @@ def test_an_installed_package_opens_a_copy_and_keeps_one_that_is_there(
     work.mkdir()
     monkeypatch.chdir(work)
     shipped = Path(str(demo.files("cfai_magics"))) / "data" / "notebooks"
-    if not shipped.exists():  # in a checkout: only the build of the wheel adds them
+    if not shipped.exists():  # in a checkout: only a wheel contains them
         data = tmp_path / "installed" / "data"
         shutil.copytree(NOTEBOOKS[0].parent, data / "notebooks", ignore=lambda *_: ["recorder"])
         monkeypatch.setattr(demo, "files", lambda _package: data.parent)
     assert main(["demo"]) == 0
     copy = work / "cfai-notebooks" / "quickstart.ipynb"
-    assert called(lab)[-1].endswith(f"/lab/tree/{copy.name}")
+    assert lab_arguments(lab)[-1].endswith(f"/lab/tree/{copy.name}")
     for path in NOTEBOOKS:
         assert {path.name, recording(path).name} <= {each.name for each in copy.parent.iterdir()}
     copy.write_text("mine")
@@ -66,27 +66,27 @@ def test_an_installed_package_opens_a_copy_and_keeps_one_that_is_there(
     assert copy.read_text() == "mine"
 
 
-def test_a_lab_that_fails_fails_the_demo(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_fails_if_jupyterlab_fails(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lab.write_text(FAKE_LAB.format(code=3))
     assert main(["demo"]) == 1
     assert "JupyterLab exited with code 3" in capsys.readouterr().err
 
 
-def test_without_jupyterlab_nothing_is_fetched(home: Path) -> None:
+def test_without_jupyterlab_nothing_is_downloaded(home: Path) -> None:
     code = (
         "import sys; sys.modules['jupyterlab'] = None\n"
         "from cfai_magics.cli import main\n"
         "raise SystemExit(main(['demo']))"
     )
-    ended = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
-    assert ended.returncode == 1
-    assert "pip install jupyterlab" in ended.stderr
+    assert result.returncode == 1
+    assert "pip install jupyterlab" in result.stderr
     assert not (home / "models").exists()
 
 
-def test_the_lab_ends_with_the_demo(lab: Path) -> None:
+def test_jupyterlab_ends_with_the_demo(lab: Path) -> None:
     lab.write_text(
         "import os, time\nfrom pathlib import Path\n"
         "Path(__file__).with_name('called').write_text(str(os.getpid()))\ntime.sleep(60)\n"

@@ -24,53 +24,57 @@ from tests.standin import Standin
 from tests.standin.accounts import EDIT, EVERYTHING, READ
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
-Look = Callable[..., dict[str, tuple[str, str]]]
+RunDoctor = Callable[..., dict[str, tuple[str, str]]]
 
 
 @pytest.fixture
-def look() -> Look:
+def run_doctor() -> RunDoctor:
     def rows(session: Session, *words: str) -> dict[str, tuple[str, str]]:
         table = run("doctor", words, create_shell_frontend(session), "cfai")
-        return {name: (found, mend) for name, found, mend in table.rows}  # type: ignore[attr-defined]
+        return {name: (status, fix) for name, status, fix in table.rows}  # type: ignore[attr-defined]
 
     return rows
 
 
-def test_where_all_is_well_nothing_is_to_do(
-    session: Session, account: Standin, look: Look
+def test_a_healthy_setup_needs_no_fix(
+    session: Session, account: Standin, run_doctor: RunDoctor
 ) -> None:
     session.fetch_catalog()
     session.ask(session.build_request(HI))
-    found = look(session)
-    found.pop("front end")  # depends on the environment, tested below
-    assert [name for name, (_, mend) in found.items() if mend] == []
-    assert "cfai-magics" in found["versions"][0]
-    assert "not checked; cfai doctor lesson.ipynb" in to_shell_syntax(found["notebook"][0])
-    assert found["answers from"][0] == "Workers AI"
-    assert found["credentials"][0] == f"account …{account.account_id[-4:]}, from the environment"
-    assert found["token"][0].startswith("user token, active; it can list and run models, and read")
-    assert "is intact, with 1 call" in found["ledger"][0]
-    assert account.token not in str(found)
-    assert account.account_id not in str(found)
+    result = run_doctor(session)
+    result.pop("front end")  # depends on the environment, tested below
+    assert [name for name, (_, fix) in result.items() if fix] == []
+    assert "cfai-magics" in result["versions"][0]
+    assert "not checked; cfai doctor lesson.ipynb" in to_shell_syntax(result["notebook"][0])
+    assert result["answers from"][0] == "Workers AI"
+    assert result["credentials"][0] == f"account …{account.account_id[-4:]}, from the environment"
+    assert result["token"][0].startswith(
+        "user token, active; it can list and run models, and read"
+    )
+    assert "is intact, with 1 call" in result["ledger"][0]
+    assert account.token not in str(result)
+    assert account.account_id not in str(result)
 
 
-def test_looking_costs_nothing(session: Session, account: Standin, look: Look) -> None:
-    look(session)
+def test_the_checks_cost_no_neurons(
+    session: Session, account: Standin, run_doctor: RunDoctor
+) -> None:
+    run_doctor(session)
     assert account.billed == 0
 
 
-def test_without_an_account_the_rest_is_looked_at(
-    home: Path, look: Look, cloudflare: Standin
+def test_without_an_account_the_other_checks_still_run(
+    home: Path, run_doctor: RunDoctor, cloudflare: Standin
 ) -> None:
-    found = look(Session(Cfai(), home, environ={}))
-    assert "cfai login" in found["credentials"][1]
-    assert found["token"] == ("not checked: there is no token", "")
-    assert "is intact" in found["ledger"][0]
+    result = run_doctor(Session(Cfai(), home, environ={}))
+    assert "cfai login" in result["credentials"][1]
+    assert result["token"] == ("not checked: there is no token", "")
+    assert "is intact" in result["ledger"][0]
     assert cloudflare.requests == ()
 
 
 @pytest.mark.parametrize(
-    ("issued", "told", "mend"),
+    ("token_options", "status", "fix"),
     [
         ((EVERYTHING, "user", "expired"), "expired", "cfai login"),
         (((),), "can't list models", "Workers AI - Read"),
@@ -78,25 +82,32 @@ def test_without_an_account_the_rest_is_looked_at(
         (((READ, EDIT),), "but not read the account's usage", ""),
     ],
 )
-def test_what_the_token_may_do_is_told(
-    account: Standin, home: Path, look: Look, issued: tuple[Any, ...], told: str, mend: str
+def test_the_permissions_of_the_token_are_reported(
+    account: Standin,
+    home: Path,
+    run_doctor: RunDoctor,
+    token_options: tuple[Any, ...],
+    status: str,
+    fix: str,
 ) -> None:
-    environ = account.environ() | {"CLOUDFLARE_API_TOKEN": account.issue_token(*issued)}
-    found = look(Session(Cfai(), home, environ=environ))["token"]
-    assert told in found[0]
-    assert mend in found[1]
-    assert bool(mend) == bool(found[1])
+    environ = account.environ() | {"CLOUDFLARE_API_TOKEN": account.issue_token(*token_options)}
+    result = run_doctor(Session(Cfai(), home, environ=environ))["token"]
+    assert status in result[0]
+    assert fix in result[1]
+    assert bool(fix) == bool(result[1])
 
 
-def test_a_damaged_ledger_is_told(home: Path, account: Standin, look: Look) -> None:
+def test_a_damaged_ledger_is_reported(home: Path, account: Standin, run_doctor: RunDoctor) -> None:
     home.mkdir()
     (home / "ledger.sqlite").write_bytes(b"no database at all" * 1_000)
-    found = look(Session(Cfai(), home))["ledger"]
-    assert "can't be used" in found[0]
-    assert "Move it to another folder" in found[1]
+    result = run_doctor(Session(Cfai(), home))["ledger"]
+    assert "can't be used" in result[0]
+    assert "Move it to another folder" in result[1]
 
 
-def test_a_ledger_with_a_damaged_page_is_told(home: Path, session: Session, look: Look) -> None:
+def test_a_ledger_with_a_damaged_page_is_reported(
+    home: Path, session: Session, run_doctor: RunDoctor
+) -> None:
     for _ in range(3):
         session.ask(session.build_request(HI))
     session.close()
@@ -104,8 +115,8 @@ def test_a_ledger_with_a_damaged_page_is_told(home: Path, session: Session, look
     content = bytearray(path.read_bytes())
     content[4096 * 2 : 4096 * 3] = b"\xff" * 4096
     path.write_bytes(content)
-    found = look(Session(Cfai(), home))["ledger"]
-    assert found[1]
+    result = run_doctor(Session(Cfai(), home))["ledger"]
+    assert result[1]
 
 
 PAGE = 4_096  # bytes
@@ -127,118 +138,123 @@ def large_ledger(session: Session, home: Path) -> Path:
     return path
 
 
-def test_a_large_ledger_is_opened_and_checked_in_full_on_demand(
-    session: Session, large_ledger: Path, look: Look, capsys: pytest.CaptureFixture[str]
+def test_every_page_of_a_large_ledger_is_checked_on_demand(
+    session: Session, large_ledger: Path, run_doctor: RunDoctor, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = look(session)["ledger"]
-    assert found == (
+    result = run_doctor(session)["ledger"]
+    assert result == (
         f"{large_ledger} is readable, with 9,000 calls; %cfai doctor --full checks every page",
         "",
     )
     assert "Checking" not in capsys.readouterr().err
-    assert look(session, "--full")["ledger"] == (f"{large_ledger} is intact, with 9,000 calls", "")
+    assert run_doctor(session, "--full")["ledger"] == (
+        f"{large_ledger} is intact, with 9,000 calls",
+        "",
+    )
     assert "Checking every page of ledger.sqlite, " in capsys.readouterr().err
 
 
 def test_damage_inside_a_large_ledger_is_found_by_a_full_check(
-    session: Session, large_ledger: Path, look: Look
+    session: Session, large_ledger: Path, run_doctor: RunDoctor
 ) -> None:
     session.close()
     content = bytearray(large_ledger.read_bytes())
     start = content.index(b"thread 5000") // PAGE * PAGE
     content[start : start + PAGE] = b"\xff" * PAGE
     large_ledger.write_bytes(content)
-    assert "is readable" in look(session)["ledger"][0]
-    found = look(session, "--full")["ledger"]
-    assert "ledger.sqlite is damaged: " in found[0]
-    assert "move the file away" in found[1]
+    assert "is readable" in run_doctor(session)["ledger"][0]
+    result = run_doctor(session, "--full")["ledger"]
+    assert "ledger.sqlite is damaged: " in result[0]
+    assert "move the file away" in result[1]
 
 
 @pytest.mark.parametrize("size", [1_000, 17_000_000])
-def test_a_large_file_that_is_damaged_at_its_start_is_told(
-    home: Path, session: Session, look: Look, size: int
+def test_a_file_with_a_damaged_header_is_reported(
+    home: Path, session: Session, run_doctor: RunDoctor, size: int
 ) -> None:
     session.accounting.ledger.open()
     (home / "maps.sqlite").write_bytes(b"no database at all".ljust(size))
-    assert "maps.sqlite is damaged: " in look(session)["other files"][0]
+    assert "maps.sqlite is damaged: " in run_doctor(session)["other files"][0]
 
 
 @pytest.mark.parametrize("name", ["threads.sqlite", "maps.sqlite"])
-def test_other_files_that_are_damaged_are_told(
-    home: Path, session: Session, look: Look, name: str
+def test_other_damaged_files_are_reported(
+    home: Path, session: Session, run_doctor: RunDoctor, name: str
 ) -> None:
-    assert "are intact" in look(session)["other files"][0]
+    assert "are intact" in run_doctor(session)["other files"][0]
     (home / name).write_bytes(b"no database at all" * 1_000)
-    found = look(session)["other files"]
-    assert f"{name} is damaged: " in found[0]
-    assert "move the file away" in found[1]
+    result = run_doctor(session)["other files"]
+    assert f"{name} is damaged: " in result[0]
+    assert "move the file away" in result[1]
 
 
-def test_credentials_that_are_damaged_are_told(
-    home: Path, look: Look, cloudflare: Standin
+def test_damaged_credentials_are_reported(
+    home: Path, run_doctor: RunDoctor, cloudflare: Standin
 ) -> None:
     home.mkdir()
     (home / "credentials.json").write_text('{"account_id": ')
-    found = look(Session(Cfai(), home, environ={}))["credentials"]
-    assert "are damaged" in found[0]
-    assert "cfai login" in found[1]
+    result = run_doctor(Session(Cfai(), home, environ={}))["credentials"]
+    assert "are damaged" in result[0]
+    assert "cfai login" in result[1]
 
 
-def test_an_old_list_and_a_retiring_model_are_told(
-    session: Session, home: Path, look: Look
+def test_an_old_catalog_and_a_retiring_model_are_reported(
+    session: Session, home: Path, run_doctor: RunDoctor
 ) -> None:
-    shipped = load_bundled().models
-    retiring = replace(shipped[0], deprecation_date="2027-01-01")
-    save_cached(home, (retiring, *shipped[1:]), "2024-01-01")
+    bundled = load_bundled().models
+    retiring = replace(bundled[0], deprecation_date="2027-01-01")
+    save_cached(home, (retiring, *bundled[1:]), "2024-01-01")
     session.settings.model = retiring.name
-    found = look(session)
-    assert found["model list"][1] == "Run %cfai models --refresh."
-    assert f"retires on {retiring.deprecation_date}" in found["model"][0]
+    result = run_doctor(session)
+    assert result["model list"][1] == "Run %cfai models --refresh."
+    assert f"retires on {retiring.deprecation_date}" in result["model"][0]
 
 
-def test_a_secret_in_a_notebook_is_told_without_it(
-    session: Session, account: Standin, tmp_path: Path, look: Look
+def test_a_secret_in_a_notebook_is_reported_but_not_shown(
+    session: Session, account: Standin, tmp_path: Path, run_doctor: RunDoctor
 ) -> None:
     path, other = tmp_path / "lesson.ipynb", token()
     cells = [{"source": f"t = '{secret}'"} for secret in [account.token, *[other] * 6]]
     path.write_text(json.dumps({"cells": cells}))
-    found = look(session, str(path))["notebook"]
-    assert "the API token in use in cell 1; what looks like an API token in cell 2" in found[0]
-    assert "and 2 more" in found[0]
-    assert "Revoke" in found[1]
-    assert other not in str(found)
+    result = run_doctor(session, str(path))["notebook"]
+    assert "the API token in use in cell 1; what looks like an API token in cell 2" in result[0]
+    assert "and 2 more" in result[0]
+    assert "Revoke" in result[1]
+    assert other not in str(result)
     path.write_text(json.dumps({"cells": [{"source": "1"}]}))
-    assert look(session, str(path))["notebook"] == (f"no secrets in {path}", "")
-    assert "can't be read" in look(session, str(tmp_path / "none.ipynb"))["notebook"][0]
+    assert run_doctor(session, str(path))["notebook"] == (f"no secrets in {path}", "")
+    assert "can't be read" in run_doctor(session, str(tmp_path / "none.ipynb"))["notebook"][0]
 
 
-def test_where_answers_come_from_is_told(home: Path, account: Standin, look: Look) -> None:
-    for settings, told in (
+def test_the_backend_of_answers_is_reported(
+    home: Path, account: Standin, run_doctor: RunDoctor
+) -> None:
+    for settings, backend in (
         (Cfai(local="small"), "this machine (small)"),
         (Cfai(base_url="http://127.0.0.1:9/v1"), "http://127.0.0.1:9/v1"),
         (Cfai(gateway="class"), "Workers AI through gateway class"),
     ):
-        assert told in look(Session(settings, home))["answers from"][0]
+        assert backend in run_doctor(Session(settings, home))["answers from"][0]
 
 
-def test_no_account_is_missed_where_answers_come_from_elsewhere(home: Path, look: Look) -> None:
+def test_other_backends_need_no_account(home: Path, run_doctor: RunDoctor) -> None:
     for settings in (Cfai(local="small"), Cfai(base_url="http://127.0.0.1:9/v1")):
-        found = look(Session(settings, home, environ={}))
-        assert found["credentials"] == ("none, and not needed", "")
-        assert found["token"] == ("not checked: there is no token", "")
+        result = run_doctor(Session(settings, home, environ={}))
+        assert result["credentials"] == ("none, and not needed", "")
+        assert result["token"] == ("not checked: there is no token", "")
 
 
-def test_the_course_s_file_is_named(
-    home: Path, account: Standin, tmp_path: Path, look: Look
+def test_the_course_file_is_named(
+    home: Path, account: Standin, tmp_path: Path, run_doctor: RunDoctor
 ) -> None:
     (tmp_path / "cfai.toml").write_text("max_tokens = 5")
-    found = look(Session(load_settings(home, None, tmp_path), home))["course"]
-    assert str(tmp_path / "cfai.toml") in found[0]
+    result = run_doctor(Session(load_settings(home, None, tmp_path), home))["course"]
+    assert str(tmp_path / "cfai.toml") in result[0]
 
 
 @pytest.fixture
-def front_end(session: Session, look: Look) -> Callable[[], tuple[str, str]]:
-    return lambda: look(session)["front end"]
+def front_end(session: Session, run_doctor: RunDoctor) -> Callable[[], tuple[str, str]]:
+    return lambda: run_doctor(session)["front end"]
 
 
 @pytest.fixture
@@ -250,33 +266,33 @@ def lab_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("has_part", "lab_packages", "row"),
+    ("has_extension", "lab_packages", "row"),
     [
         (True, ("jupyterlab",), ("the JupyterLab extension is installed", "")),
         (False, ("jupyterlab",), ("is not installed", "Unset CFAI_NO_LABEXTENSION")),
         (False, ("no such package",), ("JupyterLab and its extension are not installed", "")),
     ],
 )
-def test_the_jupyterlab_part_is_missed_only_by_a_jupyterlab(
+def test_a_missing_extension_is_reported_only_with_jupyterlab(
     front_end: Callable[[], tuple[str, str]],
     lab_folders: list[Path],
     monkeypatch: pytest.MonkeyPatch,
-    has_part: bool,
+    has_extension: bool,
     lab_packages: tuple[str, ...],
     row: tuple[str, str],
 ) -> None:
     monkeypatch.setattr(doctor, "LAB_PACKAGES", lab_packages)
-    if has_part:
+    if has_extension:
         (lab_folders[1] / "cfai-magics").mkdir(parents=True)
         (lab_folders[1] / "cfai-magics" / "package.json").write_text("{}")
-    found, mend = front_end()
-    assert found.startswith("a shell; ")
-    assert row[0] in found
-    assert row[1] in mend
-    assert bool(row[1]) == bool(mend)
+    status, fix = front_end()
+    assert status.startswith("a shell; ")
+    assert row[0] in status
+    assert row[1] in fix
+    assert bool(row[1]) == bool(fix)
 
 
-def test_the_folders_of_this_environment_are_looked_into(
+def test_the_folders_of_the_environment_are_searched(
     front_end: Callable[[], tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "a shell; the JupyterLab extension" in front_end()[0]
@@ -288,9 +304,9 @@ def test_the_folders_of_this_environment_are_looked_into(
     monkeypatch.setattr("site.ENABLE_USER_SITE", False)
     monkeypatch.setattr("jupyter_core.paths.ENV_JUPYTER_PATH", [str(tmp_path)])
     assert "is not installed" in front_end()[0]
-    part = tmp_path / "labextensions" / "cfai-magics" / "package.json"
-    part.parent.mkdir(parents=True)
-    part.write_text("{}")
+    extension = tmp_path / "labextensions" / "cfai-magics" / "package.json"
+    extension.parent.mkdir(parents=True)
+    extension.write_text("{}")
     assert "is installed" in front_end()[0]
 
 

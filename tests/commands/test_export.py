@@ -1,4 +1,4 @@
-"""Test `%cfai export` and `%cfai login --from`: write and read a config of simple-one-api."""
+"""Test `%cfai export` and `%cfai login --from` with a simple-one-api config."""
 
 import json
 import stat
@@ -19,13 +19,13 @@ def export(session: Session, *words: str) -> str:
     return str(run("export", ["simple-one-api", *words], create_shell_frontend(session), "cfai"))
 
 
-def test_it_goes_into_our_own_folder_for_its_owner_alone(
+def test_the_config_is_in_the_home_folder_and_private(
     session: Session, account: Standin, home: Path
 ) -> None:
-    said = export(session)
+    output = export(session)
     path = home / "simple-one-api.json"
-    made = json.loads(path.read_text())
-    service = made["services"]["openai"][0]
+    config = json.loads(path.read_text())
+    service = config["services"]["openai"][0]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert service["credentials"] == {"api_key": account.token}
     assert service["server_url"] == (
@@ -33,16 +33,18 @@ def test_it_goes_into_our_own_folder_for_its_owner_alone(
     )
     assert "@cf/google/gemma-4-26b-a4b-it" in service["models"]
     assert "@cf/baai/bge-m3" in service["embedding_models"]
-    assert made["server_port"].startswith("127.0.0.1:")
-    assert len(made["api_key"]) > 32
-    assert "CONTAINS YOUR API TOKEN" in said
-    assert account.token not in said
-    assert made["api_key"] not in said
+    assert config["server_port"].startswith("127.0.0.1:")
+    assert len(config["api_key"]) > 32
+    assert "CONTAINS YOUR API TOKEN" in output
+    assert account.token not in output
+    assert config["api_key"] not in output
     assert account.requests == ()
 
 
-def test_what_it_names_answers(session: Session, account: Standin, home: Path) -> None:
-    """A pass-through server like simple-one-api, configured by the file."""
+def test_the_exported_endpoint_answers_a_request(
+    session: Session, account: Standin, home: Path
+) -> None:
+    """Send a request like simple-one-api does with this config."""
     import httpx
 
     export(session)
@@ -55,21 +57,21 @@ def test_what_it_names_answers(session: Session, account: Standin, home: Path) -
     assert reply.status_code == 200
 
 
-@pytest.mark.parametrize("beside", ["lesson.ipynb", ".git"])
-def test_it_does_not_go_beside_notebooks_unasked(
-    session: Session, tmp_path: Path, beside: str
+@pytest.mark.parametrize("neighbor", ["lesson.ipynb", ".git"])
+def test_a_config_next_to_a_notebook_requires_an_option(
+    session: Session, tmp_path: Path, neighbor: str
 ) -> None:
     folder = tmp_path / "lessons"
     folder.mkdir()
-    (folder / beside).touch()
+    (folder / neighbor).touch()
     with pytest.raises(InvalidOptionError, match="API token"):
         export(session, str(folder))
-    assert [path.name for path in folder.iterdir()] == [beside]
+    assert [path.name for path in folder.iterdir()] == [neighbor]
     export(session, str(folder / "config.json"), "--anyway")
     assert stat.S_IMODE((folder / "config.json").stat().st_mode) == 0o600
 
 
-def test_what_is_there_stays(session: Session, tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text("mine")
     with pytest.raises(InvalidOptionError, match="already exists"):
@@ -79,7 +81,9 @@ def test_what_is_there_stays(session: Session, tmp_path: Path) -> None:
     assert path.read_text() == "mine"
 
 
-def test_it_lists_what_the_course_allows(account: Standin, home: Path, tmp_path: Path) -> None:
+def test_only_models_that_the_course_allows_are_exported(
+    account: Standin, home: Path, tmp_path: Path
+) -> None:
     (tmp_path / "cfai.toml").write_text('allowed_models = ["llama-3.2-3b-instruct"]')
     session = Session(load_settings(home, None, tmp_path), home)
     export(session)
@@ -98,23 +102,26 @@ def log_in(session: Session, path: Path) -> str:
 
 
 @pytest.fixture
-def bare(cloudflare: Standin, home: Path) -> Session:
+def bare_session(cloudflare: Standin, home: Path) -> Session:
     return Session(Cfai(), home, environ={"CLOUDFLARE_API_BASE_URL": cloudflare.base_url})
 
 
-def test_what_was_written_is_read_back(
-    session: Session, bare: Session, account: Standin, home: Path, tmp_path: Path
+def test_login_reads_an_exported_config(
+    session: Session, bare_session: Session, account: Standin, home: Path, tmp_path: Path
 ) -> None:
     export(session, str(tmp_path / "config.json"))
-    said = log_in(bare, tmp_path / "config.json")
-    assert said.startswith("The token is active")
-    assert account.token not in said
-    found = bare.backend.credential_store.find()
-    assert (found.account_id, found.api_token.reveal()) == (account.account_id, account.token)
+    output = log_in(bare_session, tmp_path / "config.json")
+    assert output.startswith("The token is active")
+    assert account.token not in output
+    credentials = bare_session.backend.credential_store.find()
+    assert (credentials.account_id, credentials.api_token.reveal()) == (
+        account.account_id,
+        account.token,
+    )
 
 
-def test_one_as_people_write_it_is_read(
-    bare: Session, cloudflare: Standin, tmp_path: Path
+def test_a_handwritten_config_is_read(
+    bare_session: Session, cloudflare: Standin, tmp_path: Path
 ) -> None:
     service = {
         "models": ["@cf/meta/llama-2-7b-chat-int8"],
@@ -123,13 +130,13 @@ def test_one_as_people_write_it_is_read(
         "server_url": f"https://api.cloudflare.com/client/v4/accounts/{cloudflare.account_id}/ai/v1",
     }
     others = [{"server_url": "https://example.org/v1", "credentials": {"api_key": "x"}}, "odd"]
-    said = {"server_port": ":9090", "services": {"openai": [*others, service]}}
-    (tmp_path / "config.json").write_text(json.dumps(said))
-    assert "Saved in" in log_in(bare, tmp_path / "config.json")
+    config = {"server_port": ":9090", "services": {"openai": [*others, service]}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert "Saved in" in log_in(bare_session, tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "is not a config.json"),
         ("[]", "is not a config.json"),
@@ -138,28 +145,28 @@ def test_one_as_people_write_it_is_read(
         ('{"services": {"openai": [{"server_url": "https://evil.org/x"}]}}', "no Cloudflare"),
     ],
 )
-def test_what_does_not_fit_is_one_clear_line(
-    bare: Session, tmp_path: Path, text: str, told: str
+def test_an_invalid_config_raises_an_option_error(
+    bare_session: Session, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(InvalidOptionError, match=told):
-        log_in(bare, tmp_path / "config.json")
+    with pytest.raises(InvalidOptionError, match=message):
+        log_in(bare_session, tmp_path / "config.json")
 
 
-def test_a_file_that_is_not_there_is_told(bare: Session, tmp_path: Path) -> None:
+def test_a_missing_config_raises_an_option_error(bare_session: Session, tmp_path: Path) -> None:
     with pytest.raises(InvalidOptionError, match="can't be read"):
-        log_in(bare, tmp_path / "config.json")
+        log_in(bare_session, tmp_path / "config.json")
 
 
-def test_a_wrong_token_in_it_is_not_kept(
-    bare: Session, cloudflare: Standin, tmp_path: Path, home: Path
+def test_a_wrong_token_in_a_config_is_not_saved(
+    bare_session: Session, cloudflare: Standin, tmp_path: Path, home: Path
 ) -> None:
     from tests.canaries import token
 
     url = f"{cloudflare.base_url}/accounts/{cloudflare.account_id}/ai/v1/chat/completions"
     service = {"server_url": url, "credentials": {"api_key": token()}}
-    said = {"services": {"openai": [service]}}
-    (tmp_path / "config.json").write_text(json.dumps(said))
+    config = {"services": {"openai": [service]}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(AuthenticationError):
-        log_in(bare, tmp_path / "config.json")
+        log_in(bare_session, tmp_path / "config.json")
     assert not (home / "credentials.json").exists()

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 BROKEN = "def mean(values):\n    return sum(values) / len(values)\n\nmean([])"
 FIXED = "It divided by zero.\n\n```python\nprint('fixed')\n```"
-SECRET = "my notes are nobody's business"
+SECRET = "my private notes"
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +54,18 @@ def test_fix_sends_the_failed_cell_and_its_traceback_and_nothing_else(
     kernel.run("other = 'not sent'")
     account.switch(answer=FIXED)
     cell = kernel.run("%cfai fix")
-    system, asked = sent(account)
+    system, prompt = sent(account)
     assert "correct Python cells" in system
-    assert asked.startswith(f"The cell:\n\n{BROKEN}\n\nIt failed with:\n\nTraceback")
-    assert 'File "the cell", line 2, in mean' in asked
-    assert f"In[{number}]" not in asked  # so that the request is the same in every cell
-    assert asked.rstrip().endswith("ZeroDivisionError: division by zero")
+    assert prompt.startswith(f"The cell:\n\n{BROKEN}\n\nIt failed with:\n\nTraceback")
+    assert 'File "the cell", line 2, in mean' in prompt
+    assert f"In[{number}]" not in prompt  # the request must be the same in every cell
+    assert prompt.rstrip().endswith("ZeroDivisionError: division by zero")
     for secret in ("pirate", SECRET, "not sent", "IPython"):
-        assert secret not in system + asked
+        assert secret not in system + prompt
     assert cell.mime("text/markdown") == [FIXED]
-    shown = box(cell)
-    assert f"In[{number}]" in shown
-    assert "return sum(values) / len(values)" in shown
+    explanation = box(cell)
+    assert f"In[{number}]" in explanation
+    assert "return sum(values) / len(values)" in explanation
 
 
 def test_fix_offers_the_corrected_cell_below_and_runs_nothing(
@@ -73,14 +73,14 @@ def test_fix_offers_the_corrected_cell_below_and_runs_nothing(
 ) -> None:
     fail(kernel)
     account.switch(answer=FIXED)
-    told: list[str] = []
+    outputs: list[str] = []
     reply = kernel.client.execute_interactive(
-        "%cfai fix", timeout=60, output_hook=lambda message: told.append(str(message))
+        "%cfai fix", timeout=60, output_hook=lambda message: outputs.append(str(message))
     )
     (payload,) = reply["content"]["payload"]
     assert (payload["source"], payload["text"]) == ("set_next_input", "print('fixed')")
     assert payload["replace"] is False
-    assert not [text for text in told if "'text': 'fixed" in text]
+    assert not [text for text in outputs if "'text': 'fixed" in text]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_fix_offers_the_corrected_cell_below_and_runs_nothing(
         ("raise ExceptionGroup('two', [ValueError(1), TypeError(2)])", "TypeError: 2"),
     ],
 )
-def test_it_works_after_errors_in_any_cell(
+def test_fix_works_after_any_kind_of_error(
     kernel: Kernel, account: Standin, code: str, error: str
 ) -> None:
     fail(kernel, code)
@@ -104,7 +104,7 @@ def test_it_works_after_errors_in_any_cell(
     assert error in sent(account)[1]
 
 
-def test_a_number_names_another_failed_cell(kernel: Kernel, account: Standin) -> None:
+def test_a_number_selects_another_failed_cell(kernel: Kernel, account: Standin) -> None:
     number = fail(kernel)
     fail(kernel, "int('a')")
     kernel.run(f"%cfai fix {number}")
@@ -117,7 +117,9 @@ def test_a_number_names_another_failed_cell(kernel: Kernel, account: Standin) ->
     assert account.requests[-1].json["model"] == "@cf/meta/llama-3.2-3b-instruct"
 
 
-def test_a_cell_that_did_not_fail_is_explained_alone(kernel: Kernel, account: Standin) -> None:
+def test_explain_sends_only_the_code_of_a_successful_cell(
+    kernel: Kernel, account: Standin
+) -> None:
     number = fail(kernel) + 1
     kernel.run("total = sum(range(10))  # adds up")
     kernel.run(f"%cfai explain {number}")
@@ -126,23 +128,23 @@ def test_a_cell_that_did_not_fail_is_explained_alone(kernel: Kernel, account: St
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         ("fix 99999", "In[99999] did not fail"),
         ("explain 99999", "In[99999] did not fail"),
         ("fix nonsense", "invalid int value"),
     ],
 )
-def test_what_cannot_be_is_one_line_and_sends_nothing(
-    kernel: Kernel, account: Standin, command: str, told: str
+def test_an_invalid_cell_number_is_rejected_before_sending(
+    kernel: Kernel, account: Standin, command: str, message: str
 ) -> None:
     cell = kernel.run(f"%cfai {command}")
     assert cell.ename == "InvalidOptionError"
-    assert told in cell.traceback[0]
+    assert message in cell.traceback[0]
     assert account.requests == ()
 
 
-def test_before_any_cell_failed_or_asked_both_are_one_line(account: Standin) -> None:
+def test_without_a_failed_cell_or_a_prompt_an_error_is_shown(account: Standin) -> None:
     with running_kernel() as kernel:
         kernel.run("%load_ext cfai_magics")
         assert "No cell has failed so far" in kernel.run("%cfai fix").traceback[0]
@@ -151,17 +153,15 @@ def test_before_any_cell_failed_or_asked_both_are_one_line(account: Standin) -> 
     assert account.requests == ()
 
 
-# --- what was sent
+# --- the sent prompt
 
 
-def test_what_was_sent_is_shown_part_by_part_with_its_share_of_the_cost(
-    kernel: Kernel, account: Standin
-) -> None:
+def test_sent_shows_each_part_with_its_share_of_the_cost(kernel: Kernel, account: Standin) -> None:
     kernel.run("rows = list(range(400)); from PIL import Image; dot = Image.new('RGB', (90, 90))")
     kernel.run("%%cfai -c sent\nRemember <b>this</b>.")
     kernel.run("%%cfai -c sent -f json --image dot\nCount {{rows}}, please.")
-    shown = kernel.run("%cfai sent")
-    rows = [line.split() for line in shown.text.splitlines()[1:9]]
+    cell = kernel.run("%cfai sent")
+    rows = [line.split() for line in cell.text.splitlines()[1:9]]
     kinds = ["system", "format", "history", "cell", "variable", "cell", "image", "answer"]
     assert [row[0] for row in rows] == kinds
     tokens = account.requests[-1].json
@@ -171,21 +171,21 @@ def test_what_was_sent_is_shown_part_by_part_with_its_share_of_the_cost(
     costs = [float(row[-3]) for row in rows]
     neurons = float(kernel.run("print(_cfai.neurons)").text)
     assert sum(costs) == pytest.approx(neurons, rel=0.05)
-    html = box(shown)
+    html = box(cell)
     assert "Remember &lt;b&gt;this&lt;/b&gt;." in html
     assert "<b>this" not in html
     assert 'src="data:image/png;base64,' in html
     assert "[0, 1, 2" in html
 
 
-def test_the_parts_together_are_the_tokens_of_the_prompt(kernel: Kernel) -> None:
+def test_the_tokens_of_the_parts_add_up_to_the_prompt(kernel: Kernel) -> None:
     kernel.run("%%cfai\nOne {{[1, 2, 3]!r}} two {{secret}}")
     rows = [line.split() for line in kernel.run("%cfai sent").text.splitlines()[1:6]]
     tokens = sum(int(row[-4]) for row in rows)
     assert tokens == pytest.approx(int(kernel.run("print(_cfai.usage.prompt_tokens)").text), abs=3)
 
 
-def test_sent_puts_the_box_below_the_answer(kernel: Kernel, account: Standin) -> None:
+def test_the_sent_option_shows_the_box_below_the_answer(kernel: Kernel, account: Standin) -> None:
     account.switch(answer="Here.")
     cell = kernel.run("%%cfai --sent\nWhat?")
     assert [sorted(output["data"]) for output in cell.outputs] == [

@@ -16,28 +16,28 @@ from tests.standin import Standin
 pytestmark = pytest.mark.slow
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
-QUESTION = "%%cfai\nIn three short bullet points: why is the sky blue?"
+PROMPT_CELL = "%%cfai\nIn three short bullet points: why is the sky blue?"
 
 
 @pytest.fixture
-def fetched(home: Path, small_model: Path) -> Path:
+def home_with_model(home: Path, small_model: Path) -> Path:
     """A home folder with the small model already downloaded."""
     (home / "models").mkdir(parents=True)
     (home / "models" / small_model.name).symlink_to(small_model)
     return home
 
 
-def test_the_shell_remembers_local_until_it_is_off(
-    fetched: Path, account: Standin, capsys: pytest.CaptureFixture[str]
+def test_the_shell_uses_the_local_model_until_it_is_turned_off(
+    home_with_model: Path, account: Standin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["local"]) == 0
     assert "SmolLM2-135M-Instruct on this machine" in capsys.readouterr().out
-    assert read_settings_file(fetched) == {"local": "small"}
+    assert read_settings_file(home_with_model) == {"local": "small"}
     assert main(["ask", "Say yes.", "--max-tokens", "5"]) == 0
-    said = capsys.readouterr()
-    assert said.out.strip()
-    assert "SmolLM2-135M-Instruct on this machine" in said.err
-    assert "no neurons" in said.err
+    output = capsys.readouterr()
+    assert output.out.strip()
+    assert "SmolLM2-135M-Instruct on this machine" in output.err
+    assert "no neurons" in output.err
     assert main(["status"]) == 0
     assert "this machine (small)" in capsys.readouterr().out
     assert account.requests == ()
@@ -46,7 +46,7 @@ def test_the_shell_remembers_local_until_it_is_off(
     assert len(account.requests) == 1
 
 
-def test_a_file_of_ones_own_answers(
+def test_a_custom_model_file_can_be_selected(
     small_model: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "Own-Model.Q4.gguf").symlink_to(small_model)
@@ -55,13 +55,13 @@ def test_a_file_of_ones_own_answers(
     assert read_settings_file(home) == {"local": str(tmp_path / "Own-Model.Q4.gguf")}
 
 
-def test_a_kernel_goes_local_and_back_and_leaves_no_process(
-    fetched: Path, account: Standin
+def test_a_kernel_switches_to_local_and_back_and_leaves_no_process(
+    home_with_model: Path, account: Standin
 ) -> None:
-    with running_kernel(CFAI_HOME=str(fetched)) as kernel:
+    with running_kernel(CFAI_HOME=str(home_with_model)) as kernel:
         kernel.run("%load_ext cfai_magics")
         assert "no account, no neurons" in kernel.run("%cfai local").text
-        cell = kernel.run("%%cfai -o said --max-tokens 9\nHi")
+        cell = kernel.run("%%cfai -o answer --max-tokens 9\nHi")
         assert "SmolLM2-135M-Instruct on this machine · " in cell.text
         assert account.requests == ()
         kernel.run("from cfai_magics.api import get_current_session")
@@ -94,49 +94,49 @@ def no_index(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_index")
-def test_without_a_network_the_recording_is_named_and_does(lesson: Path, home: Path) -> None:
+def test_without_a_network_the_recording_is_suggested_and_works(lesson: Path, home: Path) -> None:
     with running_kernel(JPY_SESSION_NAME=str(lesson), CFAI_REPLAY_INSTANT="1") as kernel:
         kernel.run("%load_ext cfai_magics")
-        (told,) = kernel.run("%cfai local").traceback
-        assert "the package index could not be reached" in told
-        assert told.endswith("Or use only the recorded answers: %cfai replay only.")
+        (message,) = kernel.run("%cfai local").traceback
+        assert "the package index could not be reached" in message
+        assert message.endswith("Or use only the recorded answers: %cfai replay only.")
         kernel.run("%cfai replay only")
         assert kernel.run("%cfai local").text == (
             "No model was downloaded or started, because all answers here are replayed from the "
             "recording (%cfai replay)."
         )
-        assert "replayed" in kernel.run(QUESTION).text
+        assert "replayed" in kernel.run(PROMPT_CELL).text
         kernel.run("%cfai replay off")
         assert kernel.run("%cfai local").ename == "LocalModelError"
     assert list((home / "models").iterdir()) == []
 
 
 @pytest.mark.usefixtures("no_index")
-def test_without_a_recording_none_is_named(lesson: Path) -> None:
+def test_without_a_recording_replay_is_not_suggested(lesson: Path) -> None:
     lesson.with_suffix(".cfai.jsonl").unlink()
     with running_kernel(JPY_SESSION_NAME=str(lesson)) as kernel:
         kernel.run("%load_ext cfai_magics")
-        (told,) = kernel.run("%cfai local").traceback
-    assert "Check the network" in told
-    assert "replay" not in told
+        (message,) = kernel.run("%cfai local").traceback
+    assert "Check the network" in message
+    assert "replay" not in message
 
 
-def test_a_kept_choice_fetches_nothing_where_only_recorded_answers_are_used(
+def test_a_saved_local_choice_downloads_nothing_in_replay_only_mode(
     lesson: Path, home: Path
 ) -> None:
     update_settings_file(home, {"local": "small"})
     only = f"only:{lesson.with_suffix('.cfai.jsonl')}"
     with running_kernel(CFAI_REPLAY=only, CFAI_REPLAY_INSTANT="1") as kernel:
         kernel.run("%load_ext cfai_magics")
-        assert "replayed" in kernel.run(QUESTION).text
+        assert "replayed" in kernel.run(PROMPT_CELL).text
         assert kernel.run("%%cfai\nWhat else?").ename == "NotRecordedError"
     assert not (home / "models").exists()
 
 
-def test_what_is_recorded_can_be_verified_where_nothing_else_is_asked(
-    fetched: Path, tmp_path: Path
+def test_recorded_answers_can_be_verified_in_replay_only_mode(
+    home_with_model: Path, tmp_path: Path
 ) -> None:
-    update_settings_file(fetched, {"local": "small"})
+    update_settings_file(home_with_model, {"local": "small"})
     path = tmp_path / "short.cfai.jsonl"
     with running_kernel(CFAI_REPLAY=f"auto:{path}") as kernel:
         kernel.run("%load_ext cfai_magics")
@@ -148,20 +148,24 @@ def test_what_is_recorded_can_be_verified_where_nothing_else_is_asked(
         )
 
 
-def test_the_way_back_says_that_recorded_answers_are_replayed(lesson: Path, fetched: Path) -> None:
-    with running_kernel(CFAI_HOME=str(fetched), JPY_SESSION_NAME=str(lesson)) as kernel:
+def test_local_off_notes_that_recorded_answers_are_replayed(
+    lesson: Path, home_with_model: Path
+) -> None:
+    with running_kernel(CFAI_HOME=str(home_with_model), JPY_SESSION_NAME=str(lesson)) as kernel:
         kernel.run("%load_ext cfai_magics")
         kernel.run("%cfai local")
         assert "replayed until %cfai replay off" in kernel.run("%cfai local off").text
 
 
-def test_the_quickstart_runs_from_top_to_bottom_without_an_account(fetched: Path) -> None:
+def test_the_quickstart_runs_from_top_to_bottom_without_an_account(home_with_model: Path) -> None:
     notebook = nbformat.read(QUICKSTART, as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
-    assert fetched.exists()
+    assert not any(cell.get("outputs") for cell in notebook.cells), (
+        "the notebook is saved without outputs"
+    )
+    assert home_with_model.exists()
     NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
-    asked = next(cell for cell in notebook.cells if cell.source.startswith("%%cfai"))
-    answer, receipt = asked.outputs
+    prompt_cell = next(cell for cell in notebook.cells if cell.source.startswith("%%cfai"))
+    answer, footer = prompt_cell.outputs
     assert answer["data"]["text/markdown"].strip()
-    assert "on this machine" in receipt["data"]["text/plain"]
+    assert "on this machine" in footer["data"]["text/plain"]
     assert "error" not in json.dumps([cell.get("outputs") for cell in notebook.cells])

@@ -18,7 +18,7 @@ from tests.standin import Standin
 CELLS = (
     ("code", "%load_ext cfai_magics"),
     ("code", "%%cfai --max-tokens 100\nWhy is the sky blue?"),
-    ("markdown", "%%cfai\nNo question."),
+    ("markdown", "%%cfai\nNo prompt."),
     ("code", "%%cfai -m llama-3.3-70b-instruct-fp8-fast -s 'Be brief.'\nTell me all."),
     ("code", "%%cfai -m @cf/no/price\nHi"),
     ("code", "%%cfai --nonsense\nHi"),
@@ -27,13 +27,13 @@ CELLS = (
 
 @pytest.fixture
 def plan(session: Session) -> Callable[..., Table]:
-    def shown(*words: str) -> Table:
+    def run_plan(*words: str) -> Table:
         frontend = bare_frontend(session)
         table = run("plan", words, frontend, "%cfai")
         assert isinstance(table, Table)
         return table
 
-    return shown
+    return run_plan
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def lesson(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_every_asking_cell_is_listed_with_what_it_may_cost(
+def test_every_prompt_cell_is_listed_with_its_estimated_cost(
     plan: Callable[..., Table], lesson: str, account: Standin
 ) -> None:
     rows = plan(lesson).rows
@@ -56,16 +56,14 @@ def test_every_asking_cell_is_listed_with_what_it_may_cost(
     assert account.requests == ()
 
 
-def test_a_limit_on_a_cell_is_the_most_it_may_cost(
-    plan: Callable[..., Table], tmp_path: Path
-) -> None:
+def test_the_limit_of_a_cell_caps_its_estimate(plan: Callable[..., Table], tmp_path: Path) -> None:
     path = tmp_path / "limited.ipynb"
     cell = {"cell_type": "code", "source": "%%cfai --max-neurons 5\nHi"}
     path.write_text(json.dumps({"cells": [cell]}))
     assert plan(str(path)).rows[0][3].endswith("to 5.0")
 
 
-def test_the_class_is_the_students_times_the_cells(
+def test_the_cost_is_multiplied_by_the_number_of_students(
     plan: Callable[..., Table], lesson: str, session: Session
 ) -> None:
     model = session.resolve_catalog_model("llama-3.3-70b-instruct-fp8-fast")
@@ -82,7 +80,7 @@ def test_the_class_is_the_students_times_the_cells(
     assert "guard" not in cheaper
 
 
-def test_one_students_cheap_lesson_is_a_part_of_a_day(
+def test_a_low_cost_is_shown_as_a_share_of_the_daily_free_neurons(
     plan: Callable[..., Table], tmp_path: Path
 ) -> None:
     path = tmp_path / "one.ipynb"
@@ -91,7 +89,7 @@ def test_one_students_cheap_lesson_is_a_part_of_a_day(
     assert "at most 0 % of the daily free neurons" in plan(str(path)).note
 
 
-def test_the_notebook_at_hand_is_meant_where_it_is_known(
+def test_the_current_notebook_is_the_default(
     plan: Callable[..., Table], lesson: str, session: Session
 ) -> None:
     with pytest.raises(InvalidOptionError, match="A notebook path is required"):
@@ -101,29 +99,29 @@ def test_the_notebook_at_hand_is_meant_where_it_is_known(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "can't be read"),
         ("{", "is not a notebook"),
         ('{"cells": []}', "has no %%cfai cells"),
     ],
 )
-def test_what_holds_no_question_is_told(
-    plan: Callable[..., Table], tmp_path: Path, content: str | None, told: str
+def test_a_file_without_prompt_cells_raises_an_error(
+    plan: Callable[..., Table], tmp_path: Path, content: str | None, message: str
 ) -> None:
     path = tmp_path / "other.ipynb"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(InvalidOptionError, match=told):
+    with pytest.raises(InvalidOptionError, match=message):
         plan(str(path))
 
 
-def test_a_class_has_students(plan: Callable[..., Table], lesson: str) -> None:
+def test_the_number_of_students_must_be_positive(plan: Callable[..., Table], lesson: str) -> None:
     with pytest.raises(InvalidOptionError, match="--students must be at least 1"):
         plan(lesson, "--students", "0")
 
 
-def test_a_cell_that_asks_several_models_several_times_costs_them_all(
+def test_a_comparison_cell_costs_all_its_requests(
     plan: Callable[..., Table], tmp_path: Path
 ) -> None:
     def high(line: str) -> float:

@@ -17,48 +17,48 @@ from tests.fake_frontends import bare_frontend
 from tests.standin import Standin
 
 HI: list[Message] = [{"role": "user", "content": "Why?"}]
-Shown = Callable[..., Table]
+Replay = Callable[..., Table]
 
 
 @pytest.fixture
-def replay(session: Session) -> Shown:
-    def shown(*words: str, shell: bool = False) -> Table:
+def replay(session: Session) -> Replay:
+    def run_replay(*words: str, shell: bool = False) -> Table:
         frontend = bare_frontend(session, is_one_shot=shell)
         table = run("replay", words, frontend, "%cfai")
         assert isinstance(table, Table)
         return table
 
-    return shown
+    return run_replay
 
 
-def test_nothing_is_recorded_unless_somebody_says_so(replay: Shown) -> None:
+def test_nothing_is_recorded_by_default(replay: Replay) -> None:
     assert replay().rows == (
         ("mode", "off: nothing is recorded or replayed"),
         ("set by", "default"),
     )
 
 
-def test_what_is_chosen_holds_and_what_is_recorded_is_told(
-    replay: Shown, session: Session, tmp_path: Path, account: Standin
+def test_the_mode_is_applied_and_the_recording_is_described(
+    replay: Replay, session: Session, tmp_path: Path, account: Standin
 ) -> None:
     path = tmp_path / "lesson.cfai.jsonl"
     assert ("answers", "none yet") in replay("auto", str(path)).rows
     session.ask(session.build_request(HI))
     path.write_bytes(path.read_bytes() + b"<<<<\n")
-    told = dict(replay().rows)
-    assert told["mode"].startswith("auto: recorded answers are replayed; other requests")
-    assert (told["set by"], told["file"]) == ("%cfai replay", str(path))
-    assert told["answers"] == "1 to 1 prompt"
-    assert told["model"] == "@cf/google/gemma-4-26b-a4b-it: 1"
-    assert re.fullmatch("line 2 .* \\(skipped\\)", told["damaged"])
-    assert told["replayed"] == "at the original speed"
+    rows = dict(replay().rows)
+    assert rows["mode"].startswith("auto: recorded answers are replayed; other requests")
+    assert (rows["set by"], rows["file"]) == ("%cfai replay", str(path))
+    assert rows["answers"] == "1 to 1 prompt"
+    assert rows["model"] == "@cf/google/gemma-4-26b-a4b-it: 1"
+    assert re.fullmatch("line 2 .* \\(skipped\\)", rows["damaged"])
+    assert rows["replayed"] == "at the original speed"
     assert dict(replay("only", str(path), "--instant").rows)["replayed"] == "instantly"
     assert session.ask(session.build_request(HI)).cost_basis == "replayed"
     assert len(account.requests) == 1
 
 
-def test_the_file_beside_the_notebook_is_meant_where_it_is_known(
-    replay: Shown, session: Session, tmp_path: Path
+def test_the_recording_next_to_the_notebook_is_the_default(
+    replay: Replay, session: Session, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidOptionError, match="notebook's path is unknown"):
         replay("auto")
@@ -69,7 +69,7 @@ def test_the_file_beside_the_notebook_is_meant_where_it_is_known(
 
 
 @pytest.mark.parametrize(
-    ("words", "shell", "told"),
+    ("words", "shell", "message"),
     [
         (("sometimes",), False, "invalid choice: 'sometimes'"),
         (("--instant",), False, "requires a record mode"),
@@ -80,33 +80,33 @@ def test_the_file_beside_the_notebook_is_meant_where_it_is_known(
     ],
     ids=str,
 )
-def test_what_cannot_be_done_is_one_line(
-    replay: Shown, session: Session, words: tuple[str, ...], shell: bool, told: str
+def test_invalid_arguments_leave_recording_off(
+    replay: Replay, session: Session, words: tuple[str, ...], shell: bool, message: str
 ) -> None:
-    with pytest.raises(InvalidOptionError, match=told):
+    with pytest.raises(InvalidOptionError, match=message):
         replay(*words, shell=shell)
     assert session.recorder.record_mode.mode == "off"
 
 
-def test_where_nothing_can_be_recorded_is_told_at_once(
-    replay: Shown, session: Session, tmp_path: Path
+def test_a_symbolic_link_is_rejected_as_a_recording(
+    replay: Replay, session: Session, tmp_path: Path
 ) -> None:
-    (tmp_path / "lesson.cfai.jsonl").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "lesson.cfai.jsonl").symlink_to(tmp_path / "other")
     with pytest.raises(StorageError, match="it is a symbolic link"):
         replay("auto", str(tmp_path / "lesson.cfai.jsonl"))
     assert session.recorder.record_mode.mode == "off"
-    assert not (tmp_path / "elsewhere").exists()
+    assert not (tmp_path / "other").exists()
 
 
-def test_status_tells_it_too(session: Session, tmp_path: Path) -> None:
-    def told() -> tuple[str, ...]:
+def test_status_shows_the_record_mode(session: Session, tmp_path: Path) -> None:
+    def recording_row() -> tuple[str, ...]:
         frontend = bare_frontend(session)
         table = run("status", (), frontend, "%cfai")
         assert isinstance(table, Table)
         return next(row for row in table.rows if row[0] == "recording")
 
     session.settings.recording = f"only:{tmp_path}/a.jsonl"
-    assert told() == (
+    assert recording_row() == (
         "recording",
         f"only: recorded answers are replayed; no requests are sent ({tmp_path}/a.jsonl)",
         "this kernel",

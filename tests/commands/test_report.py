@@ -21,7 +21,7 @@ from tests.parsers.hazards import hazards
 from tests.parsers.renderers import markdown_it, mistune
 from tests.standin import Standin
 
-QUESTION: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
+PROMPT: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
 Report = Callable[..., Any]
 
 
@@ -33,32 +33,32 @@ def notebook(session: Session, tmp_path: Path) -> Path:
     return path
 
 
-def write(path: Path, *told: object) -> None:
+def write(path: Path, *metadata: object) -> None:
     outputs = [
         {"output_type": "display_data", "data": {}, "metadata": {METADATA_MIME_TYPE: each}}
-        for each in told
+        for each in metadata
     ]
     cells = [{"cell_type": "code", "source": "", "outputs": outputs}, {"cell_type": "markdown"}]
     path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
 
 
-def asked(session: Session) -> Answer:
-    return session.ask(session.build_request(QUESTION))
+def ask(session: Session) -> Answer:
+    return session.ask(session.build_request(PROMPT))
 
 
 @pytest.fixture
 def report(session: Session) -> Report:
-    def shown(*words: str) -> Any:
+    def run_report(*words: str) -> Any:
         frontend = bare_frontend(session)
         return run("report", words, frontend, "%cfai")
 
-    return shown
+    return run_report
 
 
-def test_every_call_is_told_with_its_model_cost_and_hash(
+def test_every_call_is_listed_with_its_model_cost_and_hash(
     report: Report, session: Session, notebook: Path, account: Standin
 ) -> None:
-    answer = asked(session)
+    answer = ask(session)
     statement = report()
     assert isinstance(statement, AiUseReport)
     text = str(statement)
@@ -70,22 +70,22 @@ def test_every_call_is_told_with_its_model_cost_and_hash(
     assert statement._repr_mimebundle_()["text/markdown"] == text
 
 
-def test_calls_of_other_notebooks_are_not_in_it(
+def test_calls_of_other_notebooks_are_not_in_the_report(
     report: Report, session: Session, notebook: Path
 ) -> None:
     session.notebook = "other.ipynb"
-    asked(session)
+    ask(session)
     session.notebook = str(notebook)
     assert "No AI use is recorded" in str(report())
 
 
-def test_outputs_made_elsewhere_are_told_and_those_made_here_once(
+def test_outputs_from_other_machines_are_listed_and_own_ones_once(
     report: Report, session: Session, notebook: Path
 ) -> None:
-    here = output_metadata(asked(session))[METADATA_MIME_TYPE]
-    elsewhere = here | {"date": "2026-01-02T03:04:05+00:00", "model": "@cf/a/b|c"}
-    local = here | {"date": "2026-01-03T03:04:05+00:00", "local": True, "basis": None}
-    write(notebook, here, elsewhere, local, "nonsense", {"usage": 1, "date": 5})
+    own = output_metadata(ask(session))[METADATA_MIME_TYPE]
+    other = own | {"date": "2026-01-02T03:04:05+00:00", "model": "@cf/a/b|c"}
+    local = own | {"date": "2026-01-03T03:04:05+00:00", "local": True, "basis": None}
+    write(notebook, own, other, local, "nonsense", {"usage": 1, "date": 5})
     entries = report().entries
     assert [(entry.is_output_only, entry.cost_basis) for entry in entries] == [
         *((True, ""), (True, "billed"), (True, "local"), (False, "billed"))
@@ -95,7 +95,7 @@ def test_outputs_made_elsewhere_are_told_and_those_made_here_once(
     assert "3 of them were made on another machine" in str(report())
 
 
-def test_what_a_notebook_tells_is_text_in_every_cell(
+def test_notebook_metadata_is_escaped_in_every_table_cell(
     report: Report, session: Session, tmp_path: Path
 ) -> None:
     hostile = "a`|![x](http://e.org/p.png)<script>$x$[l](javascript:y)**b**\n\n# h"
@@ -113,9 +113,9 @@ def test_what_a_notebook_tells_is_text_in_every_cell(
         assert {row.count("<td") + row.count("<th") for row in rows} == {6, 8}
 
 
-def test_the_csv_has_a_line_a_call(report: Report, session: Session, notebook: Path) -> None:
+def test_the_csv_has_one_line_per_call(report: Report, session: Session, notebook: Path) -> None:
     write(notebook, {"model": "=1+1", "date": "2026-01-02T03:04:05+00:00"})
-    answer = asked(session)
+    answer = ask(session)
     rows = list(csv.DictReader(io.StringIO(str(report("--csv")))))
     assert [row["model"] for row in rows] == ["'=1+1", answer.model]
     assert rows[1]["request"] == answer.provenance.request_fingerprint
@@ -123,18 +123,18 @@ def test_the_csv_has_a_line_a_call(report: Report, session: Session, notebook: P
     assert (rows[1]["basis"], rows[1]["ended"]) == ("billed", "ok")
 
 
-def test_it_is_saved_beside_the_notebook_when_asked(
+def test_the_save_option_writes_files_next_to_the_notebook(
     report: Report, session: Session, notebook: Path
 ) -> None:
-    asked(session)
-    told = report("--save")
+    ask(session)
+    output = report("--save")
     markdown, table = notebook.with_suffix(".ai-use.md"), notebook.with_suffix(".ai-use.csv")
-    assert (str(markdown) in told, str(table) in told) == (True, True)
+    assert (str(markdown) in output, str(table) in output) == (True, True)
     assert markdown.read_text().startswith("# AI use in this notebook")
     assert table.read_text().startswith("date,model,")
 
 
-def test_an_unknown_notebook_is_told(report: Report, tmp_path: Path) -> None:
+def test_an_unknown_notebook_raises_an_error(report: Report, tmp_path: Path) -> None:
     with pytest.raises(InvalidOptionError, match="A notebook path is required"):
         report()
     with pytest.raises(InvalidOptionError, match="does not exist"):

@@ -16,8 +16,8 @@ from tests.standin import Standin
 
 
 @pytest.fixture
-def spent(session: Session, account: Standin) -> Session:
-    """A session with calls to two models; one of them reports no bill."""
+def session_with_calls(session: Session, account: Standin) -> Session:
+    """A session with calls to two models. Only one model reports billed neurons."""
     messages = [{"role": "user", "content": "Hi"}]
     session.notebook = "lesson.ipynb"
     session.ask(session.build_request(messages))
@@ -29,29 +29,29 @@ def spent(session: Session, account: Standin) -> Session:
 
 
 @pytest.fixture
-def usage(spent: Session) -> Callable[[str], object]:
-    def shown(line: str) -> object:
-        frontend = bare_frontend(spent)
+def usage(session_with_calls: Session) -> Callable[[str], object]:
+    def run_usage(line: str) -> object:
+        frontend = bare_frontend(session_with_calls)
         return run("usage", line.split(), frontend, "%cfai")
 
-    return shown
+    return run_usage
 
 
-def report(shown: object) -> UsageReport:
-    assert isinstance(shown, UsageReport)
-    return shown
+def report(result: object) -> UsageReport:
+    assert isinstance(result, UsageReport)
+    return result
 
 
-def test_today_is_told_by_model_with_the_basis_of_each_figure(
+def test_todays_usage_is_listed_by_model_and_cost_basis(
     usage: Callable[[str], object], account: Standin
 ) -> None:
     gemma, llama = report(usage("")).rows
     assert (gemma[0], gemma[1]) == ("@cf/google/gemma-4-26b-a4b-it", 2)
     assert gemma[4] + llama[5] == pytest.approx(account.billed, rel=0.01)
     assert (gemma[5], llama[4]) == (0, 0)
-    shown = str(usage(""))
-    assert "3 calls today (UTC)" in shown
-    assert "█ billed, ░ estimated" in shown
+    output = str(usage(""))
+    assert "3 calls today (UTC)" in output
+    assert "█ billed, ░ estimated" in output
 
 
 @pytest.mark.parametrize(
@@ -62,18 +62,18 @@ def test_today_is_told_by_model_with_the_basis_of_each_figure(
         ("model", {"@cf/google/gemma-4-26b-a4b-it", "@cf/meta/llama-3.2-3b-instruct"}),
     ],
 )
-def test_it_can_be_summed_by_other_things(
+def test_usage_can_be_grouped_by_notebook_task_or_model(
     usage: Callable[[str], object], by: str, names: set[str]
 ) -> None:
     assert {row[0] for row in report(usage(f"7d --by {by}")).rows} == names
 
 
-def test_a_longer_period_is_told_by_day(usage: Callable[[str], object]) -> None:
+def test_a_longer_period_is_listed_by_day(usage: Callable[[str], object]) -> None:
     (day,) = report(usage("all")).rows
     assert len(day[0]) == len("2026-10-12")
 
 
-def test_the_chart_is_vega_lite_with_html_and_text_to_fall_back_on(
+def test_the_chart_is_vega_lite_with_html_and_text_fallbacks(
     usage: Callable[[str], object],
 ) -> None:
     bundle = report(usage("")).chart._repr_mimebundle_()
@@ -83,31 +83,35 @@ def test_the_chart_is_vega_lite_with_html_and_text_to_fall_back_on(
     assert "<script" not in bundle["text/html"]
 
 
-def test_every_call_is_a_line_of_csv(usage: Callable[[str], object], spent: Session) -> None:
+def test_the_csv_has_one_line_per_call(
+    usage: Callable[[str], object], session_with_calls: Session
+) -> None:
     lines = list(csv.DictReader(str(usage("all --csv")).splitlines()))
     assert [line["basis"] for line in lines] == ["billed", "billed", "estimated"]
     assert lines[0]["started"].endswith("+00:00")
     assert sum(float(line["neurons"]) for line in lines) == pytest.approx(
-        spent.accounting.day_usage().spent
+        session_with_calls.accounting.day_usage().spent
     )
 
 
-def test_the_accounts_own_figure_stands_beside_the_ledgers(
-    usage: Callable[[str], object], spent: Session, account: Standin
+def test_the_usage_of_the_account_is_shown_next_to_the_ledger(
+    usage: Callable[[str], object], session_with_calls: Session, account: Standin
 ) -> None:
-    assert spent.accounting.day_usage().account is None
+    assert session_with_calls.accounting.day_usage().account is None
     table = str(usage("--account"))
     assert "this ledger" in table
     assert "are some minutes old" in table
-    figure = spent.accounting.day_usage().account
+    figure = session_with_calls.accounting.day_usage().account
     assert figure is not None
     assert figure.neurons == pytest.approx(account.billed)
-    answer = spent.ask(spent.build_request([{"role": "user", "content": "Hi"}]))
+    answer = session_with_calls.ask(
+        session_with_calls.build_request([{"role": "user", "content": "Hi"}])
+    )
     assert answer.day_usage is not None
     assert answer.day_usage.account == figure
 
 
-def test_without_the_permission_it_is_named(
+def test_a_missing_permission_is_named(
     usage: Callable[[str], object], account: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", account.issue_token(()))
@@ -116,18 +120,18 @@ def test_without_the_permission_it_is_named(
     assert "Account Analytics - Read" in caught.value.hint
 
 
-def test_an_empty_ledger_says_so(session: Session) -> None:
+def test_an_empty_ledger_shows_zero_calls(session: Session) -> None:
     frontend = bare_frontend(session)
     assert "0 calls" in str(run("usage", [], frontend, "%cfai"))
     assert str(run("usage", ["--csv"], frontend, "%cfai")) == ""
 
 
-def test_a_period_that_is_none_is_refused(usage: Callable[[str], object]) -> None:
+def test_an_invalid_period_is_rejected(usage: Callable[[str], object]) -> None:
     with pytest.raises(InvalidOptionError, match="invalid choice"):
         usage("yesterday")
 
 
-def test_the_sums_are_a_data_frame(usage: Callable[[str], object]) -> None:
+def test_the_totals_are_available_as_a_data_frame(usage: Callable[[str], object]) -> None:
     import pandas as pd
 
     frame = report(usage("")).df()

@@ -53,11 +53,11 @@ def test_the_memory_of_a_csv_does_not_grow_with_the_ledger(
     file = tmp_path / "calls.csv"
     words = ["all", "--csv", *(["--save", str(file)] if saves else [])]
     add_calls(home, ROWS)
-    peak_memory(session, words)  # imports and opens files
+    peak_memory(session, words)  # warm-up: imports modules and opens files
     few = peak_memory(session, words)
     add_calls(home, 9 * ROWS)
     many = peak_memory(session, words)
-    assert many < 2 * few  # all rows together take ten times as much
+    assert many < 2 * few  # in memory, all rows would need ten times as much
     if saves:
         assert file.read_bytes().count(b"\n") == 10 * ROWS + 1
 
@@ -83,7 +83,7 @@ def test_the_shell_and_a_notebook_give_the_same_lines(
     assert rows[0]["started"] == "2026-10-12T12:00:00.000+00:00"
 
 
-def test_the_end_of_a_pipe_ends_the_list_without_an_error(session: Session, home: Path) -> None:
+def test_a_closed_pipe_ends_the_csv_without_an_error(session: Session, home: Path) -> None:
     add_calls(home, ROWS)
     command = [sys.executable, "-m", "cfai_magics", "usage", "all", "--csv"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -95,7 +95,7 @@ def test_the_end_of_a_pipe_ends_the_list_without_an_error(session: Session, home
     assert process.returncode == 0
 
 
-def test_other_kernels_write_while_a_list_is_read(session: Session, home: Path) -> None:
+def test_other_kernels_can_write_while_the_csv_is_read(session: Session, home: Path) -> None:
     add_calls(home, ROWS)
     calls = session.accounting.ledger.history.iter_calls()
     assert next(calls)["id"] == 1
@@ -107,7 +107,7 @@ def test_other_kernels_write_while_a_list_is_read(session: Session, home: Path) 
 
 
 @pytest.mark.parametrize("period", ["today", "all"])
-def test_an_empty_list_has_no_lines(session: Session, period: str) -> None:
+def test_an_empty_ledger_gives_an_empty_csv(session: Session, period: str) -> None:
     result = run("usage", [period, "--csv"], create_shell_frontend(session), "cfai")
     assert isinstance(result, TextLines)
     assert list(result) == []
@@ -120,9 +120,7 @@ def test_a_period_begins_with_its_first_day(session: Session, home: Path) -> Non
     assert [call["id"] for call in ledger.history.iter_calls(1)] == [ROWS + 1]
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing(
-    session: Session, home: Path, tmp_path: Path
-) -> None:
+def test_a_failed_save_leaves_no_file(session: Session, home: Path, tmp_path: Path) -> None:
     add_calls(home, 2)
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -133,6 +131,6 @@ def test_a_file_that_cannot_be_written_leaves_nothing(
     assert sorted(each.name for each in tmp_path.iterdir() if each != home) == ["folder"]
 
 
-def test_a_file_without_csv_is_refused(session: Session) -> None:
+def test_save_requires_csv(session: Session) -> None:
     with pytest.raises(InvalidOptionError, match="--save requires --csv"):
         run("usage", ["--save", "calls.csv"], bare_frontend(session), "%cfai")

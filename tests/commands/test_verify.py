@@ -19,7 +19,7 @@ from tests.standin import Fault, Standin
 Verify = Callable[..., tuple[list[str], Table]]
 
 
-def question(text: str) -> list[Message]:
+def messages(text: str) -> list[Message]:
     return [{"role": "user", "content": text}]
 
 
@@ -30,39 +30,43 @@ def path(session: Session, tmp_path: Path, account: Standin) -> Path:
     session.recorder.set_mode(RecordMode("auto", path))
     account.switch(answer="Blue light scatters most.")
     for text in ("One?", "Two?", "Three?"):
-        session.ask(session.build_request(question(text)))
+        session.ask(session.build_request(messages(text)))
     account.clear()
     return path
 
 
 @pytest.fixture
 def verify(session: Session) -> Verify:
-    def asked(*words: str) -> tuple[list[str], Table]:
-        said: list[str] = []
-        frontend = bare_frontend(session, print=said.append)
+    def run_verify(*words: str) -> tuple[list[str], Table]:
+        printed: list[str] = []
+        frontend = bare_frontend(session, print=printed.append)
         table = run("verify", words, frontend, "%cfai")
         assert isinstance(table, Table)
-        return said, table
+        return printed, table
 
-    return asked
+    return run_verify
 
 
-def test_it_says_what_it_may_cost_and_asks_a_sample(
+def test_the_cost_is_estimated_and_a_sample_is_repeated(
     verify: Verify, path: Path, account: Standin
 ) -> None:
     before = path.read_bytes()
-    said, table = verify("-n", "2")
-    (told,) = said
-    assert told.startswith("Repeating 2 of 3 recorded prompts: estimated 0.")
-    assert told.endswith(" neurons. Budgets apply.")
+    printed, table = verify("-n", "2")
+    (line,) = printed
+    assert line.startswith("Repeating 2 of 3 recorded prompts: estimated 0.")
+    assert line.endswith(" neurons. Budgets apply.")
     assert [row[3] for row in table.rows] == ["same text", "same text"]
     assert "neurons in total, billed" in table.note
-    asked = [request for request in account.requests if request.path.endswith("completions")]
-    assert len(asked) == 2
+    chat_requests = [
+        request for request in account.requests if request.path.endswith("completions")
+    ]
+    assert len(chat_requests) == 2
     assert path.read_bytes() == before
 
 
-def test_what_changed_is_shown(verify: Verify, path: Path, account: Standin) -> None:
+def test_the_difference_of_a_changed_answer_is_shown(
+    verify: Verify, path: Path, account: Standin
+) -> None:
     account.switch(answer="Blue light bends most.", finish_reason="length")
     _, table = verify("-n", "1")
     assert table.rows[0][3] == (
@@ -78,15 +82,15 @@ def test_retired_models_are_named(verify: Verify, path: Path, account: Standin) 
     assert "@cf/google/gemma-4-26b-a4b-it is retired: it is not in the model list of" in table.note
 
 
-def test_what_can_not_be_asked_again_is_told_and_no_document_counts_as_retired(
+def test_unrepeatable_prompts_are_counted_and_not_shown_as_retired(
     verify: Verify, path: Path, session: Session
 ) -> None:
     session.to_markdown([("a.csv", b"a,b\n1,2\n", "text/csv")])
     session.embed(["sun"])
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
     session.ask(session.build_request([{"role": "user", "content": [picture]}]))
-    said, table = verify("-n", "9")
-    assert said[0].startswith("Repeating 3 of 6 recorded prompts")
+    printed, table = verify("-n", "9")
+    assert printed[0].startswith("Repeating 3 of 6 recorded prompts")
     assert (
         "Not repeatable: images are stored only as hashes (1), not a chat prompt (2)."
         in table.note
@@ -101,20 +105,22 @@ def retiring_models(home: Path) -> None:
     save_cached(home, models, BUNDLED_DATE)
 
 
-@pytest.mark.usefixtures("retiring_models")  # before the session reads the list
+@pytest.mark.usefixtures("retiring_models")  # before the session reads the catalog
 def test_a_model_that_will_retire_is_named(verify: Verify, path: Path, account: Standin) -> None:
     account.switch(error=Fault.of(5006), error_path="models/search")
     assert "will be retired on 31 Jan 2099" in verify()[1].note
 
 
-def test_budgets_hold(verify: Verify, path: Path, session: Session, account: Standin) -> None:
+def test_budgets_are_enforced(
+    verify: Verify, path: Path, session: Session, account: Standin
+) -> None:
     session.accounting.ledger.budgets.set("day", 0.0)
     _, table = verify()
     assert all("are left in today's budget" in row[3] for row in table.rows)
     assert not [request for request in account.requests if request.path.endswith("completions")]
 
 
-def test_without_a_key_nothing_can_be_asked(
+def test_a_missing_token_raises_an_error(
     verify: Verify, path: Path, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
@@ -122,7 +128,7 @@ def test_without_a_key_nothing_can_be_asked(
         verify()
 
 
-def test_what_holds_nothing_to_ask_is_told(
+def test_a_recording_without_prompts_raises_an_error(
     verify: Verify, session: Session, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidOptionError, match="No recording is in use"):

@@ -1,4 +1,4 @@
-"""Detect the format and duration of a sound from its bytes."""
+"""Test the detection of audio formats and durations."""
 
 import struct
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from tests.standin import sounds
 
 def flac(seconds: int, rate: int = 44_100) -> bytes:
     info = struct.pack(">HH", 4096, 4096) + bytes(6)
-    told = rate << 44 | 1 << 41 | 15 << 36 | rate * seconds
-    return b"fLaC\x00\x00\x00\x22" + info + told.to_bytes(8) + bytes(16)
+    fields = rate << 44 | 1 << 41 | 15 << 36 | rate * seconds
+    return b"fLaC\x00\x00\x00\x22" + info + fields.to_bytes(8) + bytes(16)
 
 
 def page(position: int, body: bytes) -> bytes:
@@ -38,7 +38,7 @@ def tagged_mp3(seconds: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("make", "kind"),
+    ("make", "mime_type"),
     [
         (sounds.wav, "audio/wav"),
         (sounds.mp3, "audio/mpeg"),
@@ -49,26 +49,28 @@ def tagged_mp3(seconds: int) -> bytes:
         (m4a, "audio/mp4"),
     ],
 )
-def test_a_sound_tells_its_kind_and_length(make: Callable[[int], bytes], kind: str) -> None:
-    assert audio_mime(make(7)) == kind
+def test_the_format_and_duration_of_a_sound_are_detected(
+    make: Callable[[int], bytes], mime_type: str
+) -> None:
+    assert audio_mime(make(7)) == mime_type
     assert audio_duration(make(7)) == pytest.approx(7, abs=0.02)
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"Hello", b"RIFF\0\0\0\0AVI ", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"{}"]
 )
-def test_what_is_no_sound_has_no_kind(data: bytes) -> None:
+def test_other_data_has_no_audio_format(data: bytes) -> None:
     assert audio_mime(data) == ""
     assert audio_duration(data) is None
 
 
 @pytest.mark.parametrize("make", [sounds.wav, flac, opus, vorbis, m4a, tagged_mp3])
-def test_a_sound_cut_anywhere_raises_nothing(make: Callable[[int], bytes]) -> None:
-    whole = make(1)[:400]
-    for end in range(len(whole)):
-        audio_duration(whole[:end])
+def test_a_truncated_sound_raises_no_error(make: Callable[[int], bytes]) -> None:
+    sound = make(1)[:400]
+    for end in range(len(sound)):
+        audio_duration(sound[:end])
 
 
-def test_a_kind_whose_length_nobody_tells_is_known_all_the_same() -> None:
+def test_webm_is_detected_without_a_duration() -> None:
     webm = b"\x1aE\xdf\xa3" + bytes(40)
     assert (audio_mime(webm), audio_duration(webm)) == ("audio/webm", None)

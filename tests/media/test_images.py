@@ -1,4 +1,4 @@
-"""Images in a prompt: accepted values, scaling, and the error of a model without vision."""
+"""Test images in a prompt: accepted values, scaling, models without vision."""
 
 import base64
 import io
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.slow
 NOISE = Pillow.effect_noise((1_600, 800), 90).convert("RGB")
 
 
-def encoded(picture: Pillow.Image, kind: str, **how: Any) -> bytes:
+def encode(picture: Pillow.Image, image_format: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    picture.save(file, kind, **how)
+    picture.save(file, image_format, **options)
     return file.getvalue()
 
 
@@ -37,21 +37,24 @@ def plain(width: int = 60, height: int = 40, mode: str = "RGB") -> Pillow.Image:
     return Pillow.new(mode, (width, height), 1)
 
 
-def opened(sent: images.Image) -> Pillow.Image:
+def decode(sent: images.Image) -> Pillow.Image:
     return Pillow.open(io.BytesIO(sent.data))
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_a_small_image_goes_as_it_is(kind: str) -> None:
-    data = encoded(plain(), kind)
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP"])
+def test_a_small_image_is_sent_unchanged(image_format: str) -> None:
+    data = encode(plain(), image_format)
     sent = prepare_image("it", data)
-    assert (sent.data, sent.image_format, sent.size_text) == (data, kind.lower(), "60×40")
-    assert sent.data_url == f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"
+    assert (sent.data, sent.image_format, sent.size_text) == (data, image_format.lower(), "60×40")
+    assert (
+        sent.data_url
+        == f"data:image/{image_format.lower()};base64,{base64.b64encode(data).decode()}"
+    )
     assert sent.estimated_tokens == 3 * 2
 
 
 @pytest.mark.parametrize(
-    ("picture", "kind"),
+    ("picture", "image_format"),
     [
         (plain(3_000, 1_500), "PNG"),
         (plain(3_000, 1_500, "P"), "GIF"),
@@ -62,12 +65,12 @@ def test_a_small_image_goes_as_it_is(kind: str) -> None:
     ],
     ids=["plain", "palette", "cmyk", "photo", "alpha", "grey"],
 )
-def test_a_big_or_rare_image_is_sized_down_and_made_common(
-    picture: Pillow.Image, kind: str
+def test_large_or_uncommon_images_are_scaled_and_converted(
+    picture: Pillow.Image, image_format: str
 ) -> None:
-    sent = prepare_image("it", encoded(picture, kind))
-    assert opened(sent).size == (sent.width, sent.height)
-    assert opened(sent).format.lower() == sent.image_format
+    sent = prepare_image("it", encode(picture, image_format))
+    assert decode(sent).size == (sent.width, sent.height)
+    assert decode(sent).format.lower() == sent.image_format
     assert max(sent.width, sent.height) <= MAX_SIDE_PIXELS
     assert len(sent.data) <= MAX_BYTES
     if max(picture.size) > MAX_SIDE_PIXELS:
@@ -76,17 +79,17 @@ def test_a_big_or_rare_image_is_sized_down_and_made_common(
         )
 
 
-def test_what_a_photo_tells_of_its_place_is_not_sent() -> None:
+def test_exif_metadata_is_not_sent() -> None:
     exif = Pillow.Exif()
     exif[0x0112] = 6  # rotated by 90 degrees
     exif[0x010F] = "a camera"
-    sent = prepare_image("it", encoded(plain(), "JPEG", exif=exif))
-    assert not opened(sent).getexif()
+    sent = prepare_image("it", encode(plain(), "JPEG", exif=exif))
+    assert not decode(sent).getexif()
     assert (sent.width, sent.height) == (40, 60)
 
 
 @pytest.mark.parametrize("data", [b"", b"text", b"\x89PNG\r\n\x1a\nbroken", b"\xff\xd8\xff"])
-def test_what_is_no_image_is_told(data: bytes) -> None:
+def test_invalid_image_data_raises_an_error(data: bytes) -> None:
     with pytest.raises(InvalidOptionError, match="it can't be read as an image"):
         prepare_image("it", data)
 
@@ -97,29 +100,30 @@ def without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_pillow")
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_without_pillow_small_images_go_and_others_are_told(kind: str) -> None:
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
+def test_without_pillow_only_small_png_and_jpeg_images_are_accepted(image_format: str) -> None:
     sent = prepare_image(
-        "it", encoded(plain(), kind, **({"progressive": True} if kind == "JPEG" else {}))
+        "it",
+        encode(plain(), image_format, **({"progressive": True} if image_format == "JPEG" else {})),
     )
-    assert (sent.width, sent.height, sent.image_format) == (60, 40, kind.lower())
+    assert (sent.width, sent.height, sent.image_format) == (60, 40, image_format.lower())
     with pytest.raises(
         InvalidOptionError, match=r"it is too large: 3,000×10 pixels, .*pip install pillow"
     ):
-        prepare_image("it", encoded(plain(3_000, 10), kind))
+        prepare_image("it", encode(plain(3_000, 10), image_format))
     with pytest.raises(InvalidOptionError, match="it is not a PNG or JPEG image"):
-        prepare_image("it", encoded(plain(), "GIF"))
+        prepare_image("it", encode(plain(), "GIF"))
 
 
-def test_figures_axes_and_image_objects_are_pictures() -> None:
-    from IPython.display import Image as Shown
+def test_figures_axes_and_image_objects_are_accepted() -> None:
+    from IPython.display import Image as DisplayImage
 
     figure = Figure(figsize=(2, 1))
     axes = figure.subplots()
-    for value in (figure, axes, plain(), Shown(data=encoded(plain(), "PNG"))):
+    for value in (figure, axes, plain(), DisplayImage(data=encode(plain(), "PNG"))):
         assert is_figure(value)
         assert prepare_image("it", figure_bytes(value) or b"").image_format == "png"
-    assert figure_bytes(Shown(url="https://example.com/a.png")) is None
+    assert figure_bytes(DisplayImage(url="https://example.com/a.png")) is None
     assert not any(map(is_figure, ("text", 1, None, Figure, [figure])))
 
 
@@ -156,7 +160,7 @@ def sent_picture(part: dict[str, Any]) -> Pillow.Image:
     return Pillow.open(io.BytesIO(base64.b64decode(data)))
 
 
-def test_the_last_figure_is_sent_with_its_cost_told(kernel: Kernel, account: Standin) -> None:
+def test_the_last_figure_is_sent_and_its_cost_is_shown(kernel: Kernel, account: Standin) -> None:
     kernel.run("plt.figure(figsize=(2, 1)); plt.plot([1, 2]);")
     cell = kernel.run("%%cfai --image last\nWhat is this?")
     text, picture = sent_parts(account)
@@ -167,27 +171,31 @@ def test_the_last_figure_is_sent_with_its_cost_told(kernel: Kernel, account: Sta
     assert "an estimated" in cell.text
 
 
-def test_what_a_cell_ends_with_is_the_last_picture_too(kernel: Kernel, account: Standin) -> None:
+def test_the_result_of_a_cell_can_be_the_last_figure(kernel: Kernel, account: Standin) -> None:
     kernel.run("from PIL import Image\nImage.new('RGB', (30, 20))")
     kernel.run("%%cfai --image last\nWhat?")
     assert sent_parts(account)[1].size == (30, 20)
 
 
-def test_files_addresses_and_variables_are_sent_in_order(
+def test_files_variables_and_expressions_are_sent_in_order(
     kernel: Kernel, account: Standin, tmp_path: Path
 ) -> None:
     paths = []
     for number in range(3):
         paths.append(tmp_path / f"{number}.png")
         plain(10 + number, 10).save(paths[-1])
-    kernel.run(f"where = {str(paths[1])!r}\ndata = open({str(paths[2])!r}, 'rb').read()")
-    kernel.run(f"%%cfai --image {paths[0]} --image where --image data --image 'plt.figure()'\nGo")
+    kernel.run(f"picture = {str(paths[1])!r}\ndata = open({str(paths[2])!r}, 'rb').read()")
+    kernel.run(
+        f"%%cfai --image {paths[0]} --image picture --image data --image 'plt.figure()'\nGo"
+    )
     assert [part.size[0] for part in sent_parts(account)[1:4]] == [10, 11, 12]
 
 
-def test_an_address_is_fetched_here(kernel: Kernel, account: Standin, tmp_path: Path) -> None:
+def test_an_image_url_is_downloaded_by_the_kernel(
+    kernel: Kernel, account: Standin, tmp_path: Path
+) -> None:
     plain(33, 10).save(tmp_path / "a.png")
-    served = (
+    server_code = (
         "import functools, http.server, threading\n"
         "handler = functools.partial(http.server.SimpleHTTPRequestHandler, "
         f"directory={str(tmp_path)!r})\n"
@@ -196,7 +204,7 @@ def test_an_address_is_fetched_here(kernel: Kernel, account: Standin, tmp_path: 
         "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
         "print(server.server_port)"
     )
-    port = kernel.run(served).text.strip()
+    port = kernel.run(server_code).text.strip()
     kernel.run(f"%%cfai --image http://127.0.0.1:{port}/a.png\nWhat?")
     assert sent_parts(account)[1].size == (33, 10)
     cell = kernel.run(f"%%cfai --image http://127.0.0.1:{port}/none.png\nWhat?")
@@ -205,7 +213,7 @@ def test_an_address_is_fetched_here(kernel: Kernel, account: Standin, tmp_path: 
     assert "404" in cell.traceback[0]
 
 
-def test_a_figure_in_the_text_stands_where_it_was_named(kernel: Kernel, account: Standin) -> None:
+def test_a_figure_in_the_prompt_is_sent_in_its_place(kernel: Kernel, account: Standin) -> None:
     kernel.run("fig, axes = plt.subplots(figsize=(1, 1)); plt.close()")
     kernel.run("%%cfai\nIs {{fig}} like {{axes}}?")
     first, figure, second, same, end = sent_parts(account)
@@ -221,7 +229,9 @@ def test_a_thread_sends_its_images_again(kernel: Kernel, account: Standin) -> No
     assert "1 earlier turn resent: about 2" in cell.text
 
 
-def test_a_model_without_sight_is_refused_before_sending(kernel: Kernel, account: Standin) -> None:
+def test_a_model_without_vision_is_rejected_before_sending(
+    kernel: Kernel, account: Standin
+) -> None:
     line = "-m llama-3.2-3b-instruct"
     for code in (f"%%cfai {line} --image no-such-file\nWhat?", f"%%cfai {line}\n{{{{picture}}}}"):
         cell = kernel.run(code)
@@ -233,7 +243,7 @@ def test_a_model_without_sight_is_refused_before_sending(kernel: Kernel, account
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [
         ("no-such.png", "--image no-such.png: No such file"),
         ("kernel_name", "--image kernel_name: No such file"),
@@ -243,24 +253,24 @@ def test_a_model_without_sight_is_refused_before_sending(kernel: Kernel, account
         ("text", "no such words: No such file"),
     ],
 )
-def test_what_is_no_image_is_one_line_and_sends_nothing(
-    kernel: Kernel, account: Standin, word: str, told: str
+def test_an_invalid_image_option_is_rejected_before_sending(
+    kernel: Kernel, account: Standin, word: str, message: str
 ) -> None:
     kernel.run("number = 3; text = 'no such words'")
     cell = kernel.run(f"%%cfai --image {word}\nWhat?")
     assert cell.ename == "InvalidOptionError"
-    assert told in cell.traceback[0]
+    assert message in cell.traceback[0]
     assert account.requests == ()
 
 
-def test_before_any_figure_there_is_no_last(account: Standin) -> None:
+def test_the_last_figure_requires_a_shown_figure(account: Standin) -> None:
     with running_kernel() as kernel:
         kernel.run("%load_ext cfai_magics")
         cell = kernel.run("%%cfai --image last\nWhat?")
     assert "--image last: no figure has been shown yet" in cell.traceback[0]
 
 
-def test_loading_looks_at_no_picture_library(home: Path) -> None:
+def test_loading_imports_no_optional_library(home: Path) -> None:
     import subprocess
 
     code = (

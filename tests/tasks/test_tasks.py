@@ -1,4 +1,4 @@
-"""Test `--task` in a real kernel: images, audio, translations, vectors and scores."""
+"""Test `--task` in a real kernel: images, audio, translations, embeddings and scores."""
 
 import base64
 import json
@@ -12,12 +12,12 @@ from tests.standin import Standin, images, sounds
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("files")
-    (made / "talk.wav").write_bytes(sounds.wav(12))
-    (made / "plot.png").write_bytes(images.png(64, 48, 7))
-    (made / "table.csv").write_text("a,b\n1,2\n")
-    (made / "note.txt").write_text("hi there")
-    return made
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "talk.wav").write_bytes(sounds.wav(12))
+    (folder / "plot.png").write_bytes(images.png(64, 48, 7))
+    (folder / "table.csv").write_text("a,b\n1,2\n")
+    (folder / "note.txt").write_text("hi there")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -33,24 +33,22 @@ def cloudflare(module_cloudflare: Standin) -> Standin:
     return module_cloudflare
 
 
-def receipt(cell: Cell) -> str:
+def footer(cell: Cell) -> str:
     return cell.outputs[-1]["data"]["text/plain"]  # type: ignore[no-any-return]
 
 
-def test_an_image_is_shown_so_that_the_notebook_keeps_it(
-    kernel: Kernel, cloudflare: Standin
-) -> None:
+def test_a_generated_image_is_saved_in_the_notebook(kernel: Kernel, cloudflare: Standin) -> None:
     cell = kernel.run("%%cfai --task image -o pic --seed 3\na {{texts[2].split()[0]}} lighthouse")
-    (shown,) = cell.mime("image/jpeg")
-    assert base64.b64decode(shown).startswith(b"\xff\xd8")
-    assert "flux-1-schnell · 1,024×1,024 pixels, 4 steps · 173 neurons billed" in receipt(cell)
+    (image,) = cell.mime("image/jpeg")
+    assert base64.b64decode(image).startswith(b"\xff\xd8")
+    assert "flux-1-schnell · 1,024×1,024 pixels, 4 steps · 173 neurons billed" in footer(cell)
     assert cloudflare.requests[-1].json == {"prompt": "a income lighthouse", "seed": 3}
     again = kernel.run("pic").outputs[0]["data"]
-    assert again["image/jpeg"].strip() == shown.strip()
+    assert again["image/jpeg"].strip() == image.strip()
     assert "text/markdown" not in again, "front ends would prefer it to the image"
 
 
-def test_an_image_can_be_sent_on_and_saved(
+def test_a_generated_image_can_be_reused_and_saved(
     kernel: Kernel, cloudflare: Standin, folder: Path
 ) -> None:
     kernel.run("%%cfai --task image -o pic -m stable-diffusion-xl-base-1.0\na lighthouse")
@@ -59,23 +57,23 @@ def test_an_image_can_be_sent_on_and_saved(
     )
     assert b'name="input_image_0"; filename="pic"' in cloudflare.requests[-1].body_bytes
     assert (folder / "new.jpg").read_bytes().startswith(b"\xff\xd8")
-    assert "Saved as new.jpg." in receipt(cell)
+    assert "Saved as new.jpg." in footer(cell)
 
 
-def test_speech_is_a_player_and_costs_what_its_price_list_says(
+def test_speech_is_shown_as_a_player_with_its_duration(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cell = kernel.run("%%cfai --task speech -p lang=fr\nBonjour")
     (player,) = cell.mime("text/html")[:1]
     assert player.startswith('<audio controls title="Bonjour" src="data:audio/mpeg;base64,//')
-    assert "melotts · 7 characters → 0.5 s" in receipt(cell)
+    assert "melotts · 7 characters → 0.5 s" in footer(cell)
     assert cloudflare.requests[-1].json == {"prompt": "Bonjour", "lang": "fr"}
 
 
-def test_a_sound_too_big_for_a_notebook_is_told_and_not_shown(kernel: Kernel) -> None:
+def test_a_sound_too_large_for_a_notebook_is_not_embedded(kernel: Kernel) -> None:
     kernel.run("import cfai_magics.media.generated as generated; generated.MAX_INLINE_BYTES = 100")
     cell = kernel.run("%%cfai --task speech\nBonjour")
-    kernel.run("media.MOST_SHOWN = 5_000_000")
+    kernel.run("generated.MAX_INLINE_BYTES = 5_000_000")
     assert "<audio" not in cell.mime("text/html")[0]
     assert "Call .save(path) to write it to a file" in cell.mime("text/html")[0]
 
@@ -88,19 +86,19 @@ def test_a_sound_too_big_for_a_notebook_is_told_and_not_shown(kernel: Kernel) ->
         ("-m nova-3", "{{open('talk.wav', 'rb').read()}}"),
     ],
 )
-def test_a_sound_is_written_down_whatever_the_model_takes(
+def test_audio_is_transcribed_with_every_input_format(
     kernel: Kernel, cloudflare: Standin, line: str, body: str
 ) -> None:
     cell = kernel.run(f"%%cfai --task transcribe {line}\n{body}")
     assert cell.mime("text/markdown") == ["Hello from the stand-in."]
-    assert "12.0 s of audio" in receipt(cell)
+    assert "12.0 s of audio" in footer(cell)
     assert len(cloudflare.requests) == 1
 
 
-def test_a_translation_names_both_languages(kernel: Kernel, cloudflare: Standin) -> None:
+def test_a_translation_sends_both_languages(kernel: Kernel, cloudflare: Standin) -> None:
     cell = kernel.run("%%cfai --task translate --from en --to de\nGood morning")
     assert cell.mime("text/markdown") == ["[de] Good morning"]
-    assert "m2m100-1.2b · about 3→5 tokens" in receipt(cell)
+    assert "m2m100-1.2b · about 3→5 tokens" in footer(cell)
     assert cloudflare.requests[-1].json == {
         "text": "Good morning",
         "source_lang": "en",
@@ -108,7 +106,7 @@ def test_a_translation_names_both_languages(kernel: Kernel, cloudflare: Standin)
     }
 
 
-def test_vectors_are_an_array_and_a_table_of_their_nearness(
+def test_embeddings_are_an_array_and_a_similarity_table(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cell = kernel.run("%%cfai --task embed -o v\n{{texts}}\none more")
@@ -116,7 +114,7 @@ def test_vectors_are_an_array_and_a_table_of_their_nearness(
         *("the cat sat", "a cat on a mat", "income tax", "one more"),
     ]
     assert ">1.00</td>" in cell.mime("text/html")[0]
-    assert "bge-m3 · about " in receipt(cell)
+    assert "bge-m3 · about " in footer(cell)
     shape = kernel.run("import numpy; print(numpy.asarray(v.parsed).shape, v.parsed.array.dtype)")
     assert shape.text == "(4, 1024) float64\n"
 
@@ -131,7 +129,7 @@ def test_vectors_are_an_array_and_a_table_of_their_nearness(
         ("rerank -m bge-m3", "Where is the cat?\nincome tax\nthe cat sat", "the cat sat"),
     ],
 )
-def test_scores_are_a_table(kernel: Kernel, line: str, body: str, first: str) -> None:
+def test_scores_are_shown_as_a_table(kernel: Kernel, line: str, body: str, first: str) -> None:
     cell = kernel.run(f"%%cfai --task {line} -o scores\n{body}")
     assert first in cell.outputs[0]["data"]["text/plain"].splitlines()[1]
     assert cell.mime("text/html")[0].startswith("<table>")
@@ -145,21 +143,21 @@ def test_an_image_is_described(kernel: Kernel, cloudflare: Standin) -> None:
     assert (sent["prompt"], sent["max_tokens"]) == ("What is it?", 50)
     assert bytes(sent["image"]).startswith(b"\x89PNG")
     empty = kernel.run("%%cfai --task describe -m moondream3.1-9B-A2B --image plot.png\nWhat?")
-    assert "The answer is empty." in receipt(empty)
+    assert "The answer is empty." in footer(empty)
 
 
-def test_documents_become_markdown_and_one_that_does_not_is_told(
+def test_documents_become_markdown_and_failures_are_noted(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cell = kernel.run("%%cfai --task markdown -o docs\ntable.csv\nnote.txt\ntalk.wav")
     assert cell.mime("text/markdown")[0].startswith("## table.csv\n\n| a | b |")
-    assert "talk.wav was not converted: Unsupported file type" in receipt(cell)
+    assert "talk.wav was not converted: Unsupported file type" in footer(cell)
     assert kernel.run("print(*docs.parsed)").text == "table.csv note.txt\n"
     assert len(cloudflare.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("line", "body", "told"),
+    ("line", "body", "message"),
     [
         ("image -t 0.3", "x", "--task image can't be combined with --temperature"),
         ("image --from en", "x", "--task image can't be combined with --from"),
@@ -179,38 +177,38 @@ def test_documents_become_markdown_and_one_that_does_not_is_told(
         ),
         ("translate", "Hallo", "needs both languages"),
         ("translate --to de", "Hallo", "needs both languages"),
-        ("rerank", "only a question", "needs a query and texts"),
+        ("rerank", "only a query", "needs a query and texts"),
         ("classify -m bge-reranker-base", "x", "ranks texts and can't classify them"),
         ("rerank -m distilbert-sst-2-int8", "a\nb", "can't rank texts"),
         ("describe", "What?", "needs one image"),
         ("paint", "x", "argument --task: invalid choice: 'paint'"),
     ],
 )
-def test_what_does_not_fit_is_one_line_and_nothing_is_sent(
-    kernel: Kernel, cloudflare: Standin, line: str, body: str, told: str
+def test_invalid_input_is_rejected_before_sending(
+    kernel: Kernel, cloudflare: Standin, line: str, body: str, message: str
 ) -> None:
     cell = kernel.run(f"%%cfai --task {line}\n{body}")
     assert len(cell.traceback) == 1, cell
-    assert told in cell.traceback[0]
+    assert message in cell.traceback[0]
     assert cloudflare.requests == ()
 
 
-def test_from_and_to_mean_nothing_without_a_task(kernel: Kernel, cloudflare: Standin) -> None:
+def test_from_and_to_require_a_task(kernel: Kernel, cloudflare: Standin) -> None:
     assert (
         "--save, --from and --to require --task" in kernel.run("%%cfai --to de\nHi").traceback[0]
     )
     assert cloudflare.requests == ()
 
 
-def test_a_dry_run_tells_the_price_in_the_tasks_own_unit(
+def test_a_dry_run_shows_the_price_in_the_unit_of_the_task(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     image = kernel.run("%%cfai --task image --dry-run -p steps=8\na lighthouse").text
     assert "1,024×1,024 pixels, 8 steps: at most 326 neurons (estimated)." in image
     assert "4.8 per 512×512 tile, 9.6 per step and tile (neurons)" in image
-    heard = kernel.run("%%cfai --task transcribe --dry-run\ntalk.wav").text
-    assert "12.0 s of audio: at most 9.3 neurons (estimated)." in heard
-    assert len(json.loads(heard.partition("\n\n")[0])["input"]["audio"]) < 100
+    transcription = kernel.run("%%cfai --task transcribe --dry-run\ntalk.wav").text
+    assert "12.0 s of audio: at most 9.3 neurons (estimated)." in transcription
+    assert len(json.loads(transcription.partition("\n\n")[0])["input"]["audio"]) < 100
     assert cloudflare.requests == ()
 
 

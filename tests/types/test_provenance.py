@@ -1,4 +1,4 @@
-"""The metadata on the origin of an answer."""
+"""Test the metadata on the origin of an answer."""
 
 import pytest
 
@@ -19,7 +19,7 @@ UNKNOWN = Provenance("d", recording=RecordingInfo("2026-10-12"))
 
 
 @pytest.mark.parametrize(
-    ("origins", "hashed", "neurons"),
+    ("origins", "fingerprint", "neurons"),
     [
         ([FEW, MANY], "c", 5.0),
         ([MANY], "c", 3.0),
@@ -27,20 +27,20 @@ UNKNOWN = Provenance("d", recording=RecordingInfo("2026-10-12"))
     ],
     ids=["both", "one", "one unknown"],
 )
-def test_an_answer_of_several_replays_would_cost_what_all_would(
-    origins: list[Provenance], hashed: str, neurons: float | None
+def test_a_combined_replay_costs_the_sum_of_its_recordings(
+    origins: list[Provenance], fingerprint: str, neurons: float | None
 ) -> None:
-    found = combine_provenance(origins)
-    assert found.request_fingerprint == hashed
-    assert found.recording == RecordingInfo("2026-10-12", neurons)
+    combined = combine_provenance(origins)
+    assert combined.request_fingerprint == fingerprint
+    assert combined.recording == RecordingInfo("2026-10-12", neurons)
 
 
 @pytest.mark.parametrize("origins", [[LIVE, FEW], [FEW, LIVE], [LIVE]], ids=str)
-def test_an_answer_is_no_replay_where_something_was_asked(origins: list[Provenance]) -> None:
+def test_an_answer_with_a_live_part_is_not_a_replay(origins: list[Provenance]) -> None:
     assert combine_provenance(origins).recording is None
 
 
-def test_of_several_answers_those_that_came_are_told() -> None:
+def test_group_metadata_lists_only_received_answers() -> None:
     answers = (Answer("m", "Yes.", provenance=LIVE), Answer("n"))
-    (told,) = group_metadata(answers)["application/vnd.cfai+json"]["answers"]
-    assert (told["model"], told["request"]) == ("m", "a")
+    (entry,) = group_metadata(answers)["application/vnd.cfai+json"]["answers"]
+    assert (entry["model"], entry["request"]) == ("m", "a")
