@@ -1,4 +1,4 @@
-"""JupyterLab and Notebook 7 with this checkout's extension, and what tests do in their pages."""
+"""JupyterLab and Notebook 7 with this checkout's extension, and helpers for their pages."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from tests.browser.servers import SHORT, TRIES, NotebookPage, jupyter
 from tests.standin import Standin
 
 BUILT = Path(__file__).parents[2] / "cfai_magics" / "labextension"
-# Where an application shows a notebook, and how its configuration calls it.
+# URL path of a notebook, configuration file and section of each application.
 APPLICATIONS = {
     "jupyterlab": ("doc/tree", "jupyter_lab_config.json", "LabApp"),
     "notebook": ("notebooks", "jupyter_notebook_config.json", "JupyterNotebookApp"),
@@ -30,14 +30,14 @@ READY = "() => jupyterapp.restored.then(() => null)"
 
 @dataclass(frozen=True)
 class Served:
-    """A folder served by an application, and the Cloudflare that its kernels would ask."""
+    """A folder served by an application, and the stand-in for Cloudflare that its kernels use."""
 
     root: Path
     address: str
     cloudflare: Standin
 
     def open(self, page: Page, name: str, cells: Sequence[Any]) -> Path:
-        """Save a notebook of these cells and open it, with the first of them current."""
+        """Save a notebook with these cells, open it and make its first cell current."""
         self.cloudflare.clear()
         path = self.root / f"{name}.ipynb"
         spec = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
@@ -55,8 +55,10 @@ def application(
     settings: Mapping[str, object] | None = None,
     disabled: Sequence[str] = (),
 ) -> Iterator[Served]:
-    """Serve the folder with these settings, by plug-in, and without the plug-ins disabled."""
-    assert (BUILT / "package.json").exists(), "the JupyterLab part is not built: make install"
+    """Serve `root` with `settings` (by plug-in id) and without the plug-ins in `disabled`."""
+    assert (BUILT / "package.json").exists(), (
+        "the JupyterLab extension is not built; run: make install"
+    )
     place, file, section = APPLICATIONS[name]
     write(root / ".jupyter" / file, {section: {"expose_app_in_browser": True}})
     news = {"checkForUpdates": False, "fetchNews": "false"}
@@ -76,7 +78,7 @@ def application(
 
 
 def make_current(cell: Locator) -> None:
-    """Click beside a cell's text, again if what loads late takes the focus."""
+    """Click next to a cell's text; repeat if a late-loading part takes the focus."""
     for _ in range(TRIES):
         cell.click(position={"x": 40, "y": 10})
         try:
@@ -84,7 +86,7 @@ def make_current(cell: Locator) -> None:
         except AssertionError:
             continue
         return
-    raise AssertionError("the cell does not take the focus")
+    raise AssertionError("the cell does not get the focus")
 
 
 def write(path: Path, content: object) -> None:
@@ -93,14 +95,14 @@ def write(path: Path, content: object) -> None:
 
 
 def saved(page: Page, path: Path) -> list[str]:
-    """The cells' text as the file has it, once saved."""
+    """Save the notebook and return the source of each cell in the file."""
     page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return ["".join(cell["source"]) for cell in cells]
 
 
 def choose_in_palette(page: Page, label: str) -> None:
-    """Choose as a person does, again if what loads late takes the focus: that closes it."""
+    """Choose a command in the palette; repeat if a late-loading part closes the palette."""
     for _ in range(TRIES):
         page.keyboard.press("Control+Shift+C")
         try:
@@ -114,5 +116,5 @@ def choose_in_palette(page: Page, label: str) -> None:
 
 
 def editor(page: Page, index: int) -> Locator:
-    """Where the text of a code cell is typed."""
+    """Return the text editor of a code cell."""
     return page.locator(".jp-CodeCell").nth(index).locator(".cm-content")

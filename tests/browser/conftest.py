@@ -1,4 +1,4 @@
-"""One browser for all tests, and the applications, each served once."""
+"""Session fixtures: one browser and one server per application."""
 
 from collections.abc import Iterator
 
@@ -19,9 +19,9 @@ def browser() -> Iterator[Browser]:
 def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    """A folder served by an application that has this checkout's extension."""
-    with application(request.param, tmp_path_factory.mktemp("served")) as made:
-        yield made
+    """Serve a folder with each application and this checkout's extension."""
+    with application(request.param, tmp_path_factory.mktemp("served")) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real JupyterLab or Notebook 7 on loopback, and a real browser in front of it."""
+"""Start a real JupyterLab or Notebook 7 on loopback, and a real browser."""
 
 import os
 import secrets
@@ -15,10 +15,10 @@ from shutil import which
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import TimeoutError as NotShown
 
-# Whose JupyterLab and Notebook are served; the tests themselves run by another.
+# Python with the JupyterLab and Notebook to serve; the tests may run in another one.
 PYTHON = os.environ.get("CFAI_TEST_JUPYTER") or sys.executable
-PATIENCE = 120  # s before a server or page that says nothing counts as hung
-TO_END = 20  # s before a server that was told to end is killed
+PATIENCE = 120  # s before a silent server or page counts as hung
+TO_END = 20  # s from SIGTERM to SIGKILL
 TRIES, SHORT = 20, 3000  # ms
 QUIET_FLAGS = (
     "--no-sandbox",
@@ -33,7 +33,7 @@ QUIET_FLAGS = (
 
 @contextmanager
 def jupyter(application: str, root: Path) -> Iterator[str]:
-    """Serve a folder with `jupyterlab` or `notebook`; yield the address with {} for a path."""
+    """Serve a folder with `jupyterlab` or `notebook`; yield a URL with {} for the path."""
     port, token = _free_port(), secrets.token_hex(16)
     command = [
         *(PYTHON, "-m", application, "--no-browser", "--allow-root"),
@@ -55,7 +55,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
     server.terminate()
     try:
         server.wait(timeout=TO_END)
-    except subprocess.TimeoutExpired:  # it waits for a kernel that is too busy to answer
+    except subprocess.TimeoutExpired:  # the server waits for a busy kernel
         server.kill()
         server.wait()
 
@@ -80,7 +80,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start the system's Chromium, or Playwright's own where there is none."""
+    """Start the system's Chromium, or Playwright's own if it is missing."""
     with sync_playwright() as playwright:
         system = which("chromium") or which("chromium-browser")
         browser = playwright.chromium.launch(executable_path=system, args=list(QUIET_FLAGS))
@@ -93,7 +93,7 @@ class NotebookPage:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        # On a busy machine, Lab may tell in a dialog that the server was slow to answer.
+        # On a busy machine, JupyterLab may show a dialog about a slow server.
         page.add_locator_handler(
             page.locator(".jp-Dialog"),
             lambda dialog: dialog.locator(".jp-mod-accept").first.click(),
@@ -108,7 +108,7 @@ class NotebookPage:
         )
 
     def run(self, index: int) -> None:
-        """Run a code cell that has not run yet, again if the page was too busy to notice."""
+        """Run a code cell that has not run yet; repeat if the page misses the key."""
         cell = self.page.locator(".jp-CodeCell").nth(index)
         unrun = cell.locator(".jp-InputPrompt").get_by_text("[ ]:")
         for _ in range(TRIES):
@@ -122,7 +122,7 @@ class NotebookPage:
         raise AssertionError(f"cell {index} does not run")
 
     def outputs(self, index: int) -> list[str]:
-        """What is shown below a code cell, output by output, as text."""
+        """Return the text of each output below a code cell."""
         shown = self.page.locator(".jp-CodeCell").nth(index).locator(".jp-OutputArea-output")
         return [text.strip() for text in shown.all_inner_texts()]
 

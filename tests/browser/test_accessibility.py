@@ -1,4 +1,4 @@
-"""axe looks at what we put into the page, in every theme of JupyterLab's own; keys and motion."""
+"""Accessibility: axe checks the extension's UI in each JupyterLab theme; no animations."""
 
 import os
 from pathlib import Path
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parents[2] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 OURS = '[class*="jp-Cfai"]'
-SCREENSHOTS = os.environ.get("CFAI_SCREENSHOTS")  # a folder to look at them in
+SCREENSHOTS = os.environ.get("CFAI_SCREENSHOTS")  # folder for the images
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
-# Who can't see or use it: axe's own names for how much a finding weighs.
+# Impact levels of axe that fail the test.
 SERIOUS = {"serious", "critical"}
 
 
@@ -25,7 +25,7 @@ LONG = PATIENCE * 1000  # ms
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_axe_finds_nothing_serious(
+def test_axe_finds_no_serious_violations(
     theme: str, served: Served, page: Page, request: pytest.FixtureRequest
 ) -> None:
     cells = [new_code_cell(cell) for cell in (LOAD, FAILS, ASKS)]
@@ -55,9 +55,9 @@ def test_axe_finds_nothing_serious(
 
 
 def serious(page: Page) -> list[object]:
-    found = page.evaluate("ours => axe.run(ours)", OURS)
-    assert found["passes"], "axe looked at nothing"
-    return [rule for rule in found["violations"] if rule["impact"] in SERIOUS]
+    result = page.evaluate("ours => axe.run(ours)", OURS)
+    assert result["passes"], "axe did not check any element"
+    return [rule for rule in result["violations"] if rule["impact"] in SERIOUS]
 
 
 def shoot(page: Page, name: str) -> None:
@@ -66,8 +66,8 @@ def shoot(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("served", ["jupyterlab"], indirect=True)
-def test_nothing_of_ours_moves_by_itself(served: Served, page: Page) -> None:
-    """So there is nothing to switch off for who wants reduced motion."""
+def test_the_extension_has_no_animations(served: Served, page: Page) -> None:
+    """Nothing has to be disabled for users who prefer reduced motion."""
     served.open(page, "still", [new_code_cell(LOAD)])
     NotebookPage(page).run(0)
     page.locator(".jp-CfaiMeter-button").click(timeout=LONG)

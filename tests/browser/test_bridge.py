@@ -1,4 +1,4 @@
-"""The comm between kernels and pages: reload, restart, several notebooks, two tabs, versions."""
+"""The comm between kernel and page: reload, restart, several notebooks, tabs, versions."""
 
 import time
 from contextlib import suppress
@@ -14,7 +14,7 @@ from tests.browser.servers import PATIENCE, NotebookPage
 pytestmark = pytest.mark.browser
 
 LOAD = "%load_ext cfai_magics"
-# What the bridge of the notebook in front tells, as the part of a plug-in gets it.
+# State of the active notebook's bridge, as a plug-in receives it.
 STATE = """async () => {
   if (!window.jupyterapp?.shell?.currentWidget?.sessionContext) {
     return undefined;
@@ -27,21 +27,21 @@ STATE = """async () => {
 CELLS = (LOAD, "%cfai use llama-3.2-1b-instruct", "%%cfai\nTell a story.", "1")
 INTERRUPT = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()"
 RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
-ODD = """from comm import get_comm_manager
+SEND_VERSION_2 = """from comm import get_comm_manager
 for _ in range(3):
     get_comm_manager().comms["cfai-magics"].send({"version": 2, "type": "state"})"""
 
 
 def wait_for_state(page: Page, condition: str) -> None:
-    """Wait until the state is such, `state` being null where there is no bridge."""
+    """Wait until the JavaScript condition on `state` holds; `state` is null without a bridge."""
     code = f"async () => {{ const state = await ({STATE})(); return Boolean({condition}); }}"
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        with suppress(Error):  # a page that is just being loaded anew
+        with suppress(Error):  # the page is being reloaded
             if page.evaluate(code):
                 return
         page.wait_for_timeout(100)
-    raise AssertionError(f"never {condition}, but {page.evaluate(STATE)}")
+    raise AssertionError(f"expected {condition}, got {page.evaluate(STATE)}")
 
 
 @pytest.fixture
@@ -52,12 +52,12 @@ def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path
     return path
 
 
-def test_a_page_hears_what_changes_in_the_kernel(page: Page, notebook: Path) -> None:
+def test_a_page_receives_state_changes_of_the_kernel(page: Page, notebook: Path) -> None:
     NotebookPage(page).run(1)
     wait_for_state(page, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
 
 
-def test_it_is_there_again_after_a_reload_also_while_an_answer_comes(
+def test_the_bridge_reconnects_after_a_reload_during_an_answer(
     page: Page, notebook: Path, served: Served
 ) -> None:
     page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
@@ -73,7 +73,9 @@ def test_it_is_there_again_after_a_reload_also_while_an_answer_comes(
     wait_for_state(page, "state?.day?.estimated > 0")
 
 
-def test_it_goes_with_the_kernel_and_comes_with_the_extension(page: Page, notebook: Path) -> None:
+def test_the_bridge_closes_on_restart_and_opens_with_the_extension(
+    page: Page, notebook: Path
+) -> None:
     page.evaluate(RESTART)
     wait_for_state(page, "state === null")
     cell = page.locator(".jp-CodeCell").first
@@ -82,7 +84,7 @@ def test_it_goes_with_the_kernel_and_comes_with_the_extension(page: Page, notebo
     wait_for_state(page, "state?.day?.limit === 10000")
 
 
-def test_two_tabs_hear_the_same(page: Page, notebook: Path) -> None:
+def test_two_tabs_receive_the_same_state(page: Page, notebook: Path) -> None:
     other = page.context.new_page()
     page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
     NotebookPage(other).open(page.url)
@@ -92,23 +94,23 @@ def test_two_tabs_hear_the_same(page: Page, notebook: Path) -> None:
         wait_for_state(each, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
 
 
-def test_another_version_is_ignored_with_one_line(page: Page, notebook: Path) -> None:
+def test_another_protocol_version_is_ignored_with_one_warning(page: Page, notebook: Path) -> None:
     lines: list[ConsoleMessage] = []
     page.on("console", lambda line: lines.append(line))  # noqa: PLW0108 - Playwright marks it
     page.evaluate(
         "code => jupyterapp.shell.currentWidget.sessionContext.session.kernel"
         ".requestExecute({ code }).done.then(() => null)",
-        ODD,
+        SEND_VERSION_2,
     )
     wait_for_state(page, "state?.day?.limit === 10000")
     assert [line.type for line in lines if "cfai-magics" in line.text] == ["warning"]
 
 
-def test_a_page_shows_the_notebook_in_front(
+def test_a_page_shows_the_state_of_the_active_notebook(
     page: Page, notebook: Path, served: Served, request: pytest.FixtureRequest
 ) -> None:
     if "jupyterlab" not in request.node.callspec.id:
-        pytest.skip("Notebook 7 shows each notebook in a tab of its own")
+        pytest.skip("Notebook 7 shows one notebook per tab")
     NotebookPage(page).run(1)
     wait_for_state(page, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
     second = served.root / "second.ipynb"
@@ -127,11 +129,11 @@ def test_a_page_shows_the_notebook_in_front(
     wait_for_state(page, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
 
 
-def test_a_notebook_keeps_the_link_when_another_on_its_kernel_is_closed(
+def test_a_notebook_stays_connected_when_another_on_its_kernel_closes(
     page: Page, notebook: Path, served: Served, request: pytest.FixtureRequest
 ) -> None:
     if "jupyterlab" not in request.node.callspec.id:
-        pytest.skip("Notebook 7 shows each notebook in a page of its own")
+        pytest.skip("Notebook 7 shows one notebook per page")
     (served.root / "sharing.ipynb").write_text(notebook.read_text())
     page.evaluate("""() => jupyterapp.commands.execute('docmanager:open', {
       path: 'sharing.ipynb',

@@ -1,4 +1,4 @@
-"""The commands that write %%cfai cells, as a person and as another extension use them."""
+"""Commands that insert %%cfai cells, called by a user or by another extension."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ LABELS = {
 
 @pytest.fixture
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
-    """A saved notebook of two cells, open, with the first of them current."""
+    """Return an open notebook with two cells; the first is the current one."""
     cells = [new_markdown_cell("# First"), new_code_cell("'last'")]
     return served.open(page, request.node.originalname, cells)
 
@@ -34,31 +34,31 @@ def execute(page: Page, command: str, **arguments: object) -> None:
     page.evaluate(f"args => jupyterapp.commands.execute('{command}', args)", arguments)
 
 
-def test_the_palette_puts_a_cell_below_the_current_one_ready_to_type(
+def test_the_palette_inserts_and_focuses_a_cell_below_the_current_one(
     page: Page, notebook: Path
 ) -> None:
     choose_in_palette(page, LABELS[INSERT])
-    made = page.locator(CELLS).nth(1).get_by_role("textbox")
-    expect(made).to_be_focused()
+    inserted = page.locator(CELLS).nth(1).get_by_role("textbox")
+    expect(inserted).to_be_focused()
     page.keyboard.type("Why?")
-    expect(made).to_have_text("%%cfaiWhy?")
+    expect(inserted).to_have_text("%%cfaiWhy?")
     assert saved(page, notebook) == ["# First", "%%cfai\nWhy?", "'last'"]
 
 
-def test_the_menu_of_a_cell_offers_it(page: Page, notebook: Path) -> None:
+def test_the_context_menu_of_a_cell_inserts_a_cell(page: Page, notebook: Path) -> None:
     page.locator(CELLS).first.click(button="right")
     page.get_by_role("menuitem", name=LABELS[INSERT]).click()
     expect(page.locator(CELLS)).to_have_count(3)
     assert saved(page, notebook) == ["# First", "%%cfai\n", "'last'"]
 
 
-def test_another_extension_may_say_the_model_and_the_prompt(page: Page, notebook: Path) -> None:
+def test_another_extension_can_pass_the_model_and_prompt(page: Page, notebook: Path) -> None:
     execute(page, INSERT, model="gemma-4", prompt="Name {one}\nfish.")
     assert saved(page, notebook)[1] == "%%cfai -m gemma-4\nName {one}\nfish."
 
 
 @pytest.mark.parametrize("command", LABELS)
-def test_the_run_menu_offers_it(page: Page, notebook: Path, command: str) -> None:
+def test_the_run_menu_contains_each_command(page: Page, notebook: Path, command: str) -> None:
     page.locator(".lm-MenuBar-item").get_by_text("Run", exact=True).click()
     page.get_by_text("Workers AI", exact=True).hover()
     page.locator(".lm-Menu").get_by_text(LABELS[command]).click()
@@ -66,7 +66,7 @@ def test_the_run_menu_offers_it(page: Page, notebook: Path, command: str) -> Non
     assert "cfai" in saved(page, notebook)[1]
 
 
-def test_a_shortcut_does_it(page: Page, notebook: Path) -> None:
+def test_a_shortcut_inserts_a_cell(page: Page, notebook: Path) -> None:
     page.keyboard.press("Alt+Shift+N")
     expect(page.locator(CELLS)).to_have_count(3)
     assert saved(page, notebook) == ["# First", "%%cfai\n", "'last'"]
@@ -81,7 +81,7 @@ def test_the_selected_cells_are_quoted_below_the_question(page: Page, notebook: 
     assert saved(page, notebook) == ["# First", "'last'", question]
 
 
-def test_the_selected_text_is_quoted_alone(page: Page, notebook: Path) -> None:
+def test_only_the_selected_text_is_quoted(page: Page, notebook: Path) -> None:
     editor(page, 0).click()
     page.keyboard.press("End")
     for _ in "st'":
@@ -100,7 +100,7 @@ def test_the_selected_text_is_quoted_alone(page: Page, notebook: Path) -> None:
         (PLAN, set()),
     ],
 )
-def test_its_arguments_are_described(
+def test_the_arguments_of_each_command_are_described(
     page: Page, notebook: Path, command: str, arguments: set[str]
 ) -> None:
     described = page.evaluate(f"() => jupyterapp.commands.describedBy('{command}')")
@@ -108,30 +108,30 @@ def test_its_arguments_are_described(
 
 
 @pytest.mark.parametrize("command", LABELS)
-def test_it_rests_while_no_notebook_is_open(page: Page, notebook: Path, command: str) -> None:
+def test_each_command_is_disabled_without_an_open_notebook(
+    page: Page, notebook: Path, command: str
+) -> None:
     enabled = f"() => jupyterapp.commands.isEnabled('{command}')"
     assert page.evaluate(enabled) is True
     page.evaluate("() => jupyterapp.shell.currentWidget.dispose()")
     assert page.evaluate(enabled) is False
 
 
-def test_the_panel_is_a_cell_that_has_run_with_the_extension_loaded(
-    page: Page, notebook: Path
-) -> None:
+def test_the_panel_command_inserts_and_runs_a_panel_cell(page: Page, notebook: Path) -> None:
     execute(page, PANEL)
     expect(page.locator(".jp-CodeCell .cfai-panel")).to_be_visible(timeout=PATIENCE * 1000)
     assert saved(page, notebook)[1] == "%load_ext cfai_magics\n%cfai panel"
     expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=PATIENCE * 1000)
     execute(page, PANEL)
-    assert saved(page, notebook)[2] == "%cfai panel", "it is loaded now"
+    assert saved(page, notebook)[2] == "%cfai panel", "the extension is loaded"
 
 
-def test_the_estimate_is_of_the_notebook_as_it_stands(
+def test_the_estimate_uses_the_unsaved_notebook(
     page: Page, notebook: Path, served: Served
 ) -> None:
     execute(page, INSERT, prompt="Why is the sky blue?")
     execute(page, PLAN)
-    shown = page.locator(".jp-OutputArea-output")
-    expect(shown).to_contain_text("Why is the sky blue?", timeout=PATIENCE * 1000)
-    expect(shown).to_contain_text("One student: ")
+    output = page.locator(".jp-OutputArea-output")
+    expect(output).to_contain_text("Why is the sky blue?", timeout=PATIENCE * 1000)
+    expect(output).to_contain_text("One student: ")
     assert served.cloudflare.requests == ()

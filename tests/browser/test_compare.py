@@ -1,4 +1,4 @@
-"""Answers side by side in a real browser: columns on a wide screen, stacked on a narrow one."""
+"""Compared answers in a real browser: columns on a wide page, stacked on a narrow one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,9 +41,9 @@ def lesson(account: Standin, tmp_path: Path, browser: Browser) -> Iterator[Noteb
         context.close()
 
 
-def test_columns_stand_side_by_side_or_stacked_as_there_is_room(lesson: NotebookPage) -> None:
-    asked: list[str] = []
-    lesson.page.on("request", lambda request: asked.append(request.url))
+def test_columns_are_side_by_side_or_stacked_by_page_width(lesson: NotebookPage) -> None:
+    urls: list[str] = []
+    lesson.page.on("request", lambda request: urls.append(request.url))
     lesson.run(1)
     lesson.wait_for_text(1, "in total, billed")
     first, second = (lesson.page.locator(COLUMN).nth(n) for n in (0, 1))
@@ -58,4 +58,4 @@ def test_columns_stand_side_by_side_or_stacked_as_there_is_room(lesson: Notebook
     assert narrow[0]["y"] < narrow[1]["y"]
     assert lesson.page.locator(".jp-OutputArea em").count() >= 2
     assert lesson.page.locator(".jp-OutputArea img").count() == 0
-    assert not [url for url in asked if ":9/" in url]
+    assert not [url for url in urls if ":9/" in url]

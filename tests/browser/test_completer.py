@@ -1,4 +1,4 @@
-"""Tab in a cell that asks."""
+"""Tab completion in a %%cfai cell."""
 
 import pytest
 from nbformat.v4 import new_code_cell
@@ -20,7 +20,7 @@ GEMMA = "gemma-4-26b-a4b-it"
 
 
 @pytest.mark.parametrize(
-    ("typed", "offer", "detail"),
+    ("typed", "completion", "detail"),
     [
         ("-m gem", GEMMA, "9.1 → 27.3 neurons/1k"),
         ("--tools w", "weather", "Return the forecast for a town."),
@@ -28,19 +28,19 @@ GEMMA = "gemma-4-26b-a4b-it"
     ],
     ids=["model", "function", "functions"],
 )
-def test_tab_shows_what_fits_and_takes_it(
-    served: Served, page: Page, typed: str, offer: str, detail: str
+def test_tab_shows_and_inserts_a_completion(
+    served: Served, page: Page, typed: str, completion: str, detail: str
 ) -> None:
     cells = [new_code_cell(cell) for cell in (LOAD + DEFINE, f"%%cfai {typed}")]
-    path = served.open(page, f"tab-{offer}", cells)
+    path = served.open(page, f"tab-{completion}", cells)
     NotebookPage(page).run(0)
     expect(page.locator(".jp-InputPrompt").first).to_have_text("[1]:", timeout=LONG)
     editor(page, 1).click()
     page.keyboard.press("End")
-    # From here on Tab is the completer's; before, it would indent.
+    # Now Tab opens the completer; before, it would indent.
     expect(page.locator(".jp-mod-completer-enabled")).to_be_visible()
     page.keyboard.press("Tab")
-    offered = page.locator(".jp-Completer-item", has_text=offer)
-    expect(offered).to_contain_text(detail, ignore_case=True, timeout=LONG)
-    offered.click()
-    assert saved(page, path)[1] == f"%%cfai {typed.split(maxsplit=1)[0]} {offer}"
+    item = page.locator(".jp-Completer-item", has_text=completion)
+    expect(item).to_contain_text(detail, ignore_case=True, timeout=LONG)
+    item.click()
+    assert saved(page, path)[1] == f"%%cfai {typed.split(maxsplit=1)[0]} {completion}"

@@ -1,4 +1,4 @@
-"""What a question may cost, at the corner of its cell while it is typed."""
+"""The cost estimate in the corner of a %%cfai cell that is being edited."""
 
 from pathlib import Path
 
@@ -36,12 +36,12 @@ def estimate(page: Page) -> Locator:
 
 def cost(session: Session, text: str, model: str = MODEL, tokens: int = 2048) -> str:
     request = Request(model, ({"role": "user", "content": text},), max_tokens=tokens)
-    found = session.estimate_cost(request, session.resolve_catalog_model(model))
-    assert isinstance(found, Cost)
-    return f"≈ {format_range(found.low, found.high)} neurons"
+    estimated = session.estimate_cost(request, session.resolve_catalog_model(model))
+    assert isinstance(estimated, Cost)
+    return f"≈ {format_range(estimated.low, estimated.high)} neurons"
 
 
-def test_it_follows_what_is_typed(
+def test_the_estimate_follows_the_typed_text(
     page: Page, notebook: Path, served: Served, session: Session
 ) -> None:
     cell = editor(page, 1)
@@ -61,7 +61,7 @@ def test_it_follows_what_is_typed(
     assert served.cloudflare.requests == ()
 
 
-def test_it_stands_on_no_text(page: Page, notebook: Path) -> None:
+def test_the_estimate_does_not_cover_text(page: Page, notebook: Path) -> None:
     editor(page, 1).fill("%%cfai\n" + "Why is the sky blue? " * 40)
     expect(estimate(page)).to_be_visible(timeout=LONG)
     label = estimate(page).bounding_box()
@@ -71,16 +71,16 @@ def test_it_stands_on_no_text(page: Page, notebook: Path) -> None:
     assert label["y"] >= text["y"] + text["height"] - 1
 
 
-def test_nothing_of_what_is_typed_crosses_to_the_kernel(
+def test_typed_text_is_not_sent_to_the_kernel(
     page: Page, served: Served, request: pytest.FixtureRequest
 ) -> None:
     canary = f"canary{token()}"
     frames: list[str | bytes] = []
 
-    def keep(frame: str | bytes) -> None:
+    def record(frame: str | bytes) -> None:
         frames.append(frame)
 
-    page.on("websocket", lambda socket: socket.on("framesent", keep))
+    page.on("websocket", lambda socket: socket.on("framesent", record))
     cells = [new_code_cell("%load_ext cfai_magics"), new_code_cell("")]
     served.open(page, request.node.originalname, cells)
     NotebookPage(page).run(0)
@@ -94,7 +94,7 @@ def test_nothing_of_what_is_typed_crosses_to_the_kernel(
     assert canary.encode() not in sent
 
 
-def test_it_can_be_switched_off(page: Page, tmp_path: Path) -> None:
+def test_the_estimate_can_be_disabled(page: Page, tmp_path: Path) -> None:
     off = {"cfai-magics/estimate": {"enabled": False}}
     with application("jupyterlab", tmp_path, off) as served:
         cells = [new_code_cell("%load_ext cfai_magics"), new_code_cell("")]

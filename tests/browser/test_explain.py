@@ -1,4 +1,4 @@
-"""The command that has an error explained, and its button under a failed cell."""
+"""The command that explains an error, and its button under a failed cell."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.re
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
     path = served.open(page, request.node.originalname, [new_code_cell(cell) for cell in SOURCES])
     prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
-    for index in range(len(SOURCES)):  # one by one: an error takes those waiting with it
+    for index in range(len(SOURCES)):  # one by one: an error cancels the queued cells
         NotebookPage(page).run(index)
         expect(prompts.nth(index)).to_have_text(f"[{index + 1}]:", timeout=LONG)
     expect(button(page)).to_be_visible()
@@ -36,7 +36,9 @@ def button(page: Page) -> Locator:
     return page.get_by_role("button", name="Explain with Workers AI")
 
 
-def test_it_inserts_a_cell_and_sends_nothing(page: Page, notebook: Path, served: Served) -> None:
+def test_the_button_inserts_a_cell_without_sending_a_request(
+    page: Page, notebook: Path, served: Served
+) -> None:
     button(page).click()
     expect(page.locator(CELLS)).to_have_count(6)
     assert saved(page, notebook)[2:4] == ["1 / n", "%cfai explain 3"]
@@ -50,12 +52,12 @@ def test_it_inserts_a_cell_and_sends_nothing(page: Page, notebook: Path, served:
     assert "ZeroDivisionError" in str(sent.json)
 
 
-def test_it_stands_under_errors_of_the_users_code_alone(page: Page, notebook: Path) -> None:
+def test_the_button_appears_only_under_errors_of_user_code(page: Page, notebook: Path) -> None:
     expect(button(page)).to_have_count(1)
     expect(page.locator(CELLS).nth(2).locator(button(page))).to_be_visible()
 
 
-def test_the_keyboard_reaches_it(page: Page, notebook: Path) -> None:
+def test_the_button_works_with_the_keyboard(page: Page, notebook: Path) -> None:
     page.locator(CELLS).nth(2).locator(".jp-InputPrompt").click()
     for _ in range(20):
         if button(page).evaluate("element => element === document.activeElement"):
@@ -67,13 +69,13 @@ def test_the_keyboard_reaches_it(page: Page, notebook: Path) -> None:
     assert saved(page, notebook)[3] == "%cfai explain 3"
 
 
-def test_it_goes_when_the_cell_is_put_right(page: Page, notebook: Path) -> None:
+def test_the_button_disappears_when_the_cell_is_fixed(page: Page, notebook: Path) -> None:
     page.locator(CELLS).nth(2).get_by_role("textbox").fill("1")
     page.keyboard.press("Control+Enter")
     expect(button(page)).to_have_count(0)
 
 
-def test_it_goes_with_the_kernel_that_knows_the_error(page: Page, notebook: Path) -> None:
+def test_the_button_disappears_when_the_kernel_restarts(page: Page, notebook: Path) -> None:
     page.evaluate(RESTART)
     expect(button(page)).to_have_count(0)
     expect(page.get_by_text("ZeroDivisionError").first).to_be_visible()
@@ -89,14 +91,14 @@ def test_it_goes_with_the_kernel_that_knows_the_error(page: Page, notebook: Path
 def run_again(page: Page, index: int) -> None:
     cell = page.locator(CELLS).nth(index)
     prompt = cell.locator(".jp-InputPrompt")
-    earlier = prompt.inner_text()
+    previous = prompt.inner_text()
     cell.get_by_role("textbox").click()
     page.keyboard.press("Control+Enter")
-    expect(prompt).not_to_have_text(earlier, timeout=LONG)
+    expect(prompt).not_to_have_text(previous, timeout=LONG)
     expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=LONG)
 
 
-def test_it_is_offered_where_the_kernel_has_loaded_the_extension(
+def test_the_button_appears_only_after_the_extension_is_loaded(
     served: Served, page: Page, request: pytest.FixtureRequest
 ) -> None:
     cells = [new_code_cell(cell) for cell in ("1 / 0", LOAD, "2 / 0")]
@@ -115,7 +117,7 @@ def test_it_is_offered_where_the_kernel_has_loaded_the_extension(
     page.wait_for_function(f"async () => !({ENABLED})()")
 
 
-def test_the_command_explains_the_last_error_or_the_cell_that_another_extension_says(
+def test_the_command_explains_the_last_error_or_a_given_cell(
     page: Page, notebook: Path, served: Served
 ) -> None:
     page.evaluate(EXECUTE, 3)
@@ -129,9 +131,9 @@ def test_the_command_explains_the_last_error_or_the_cell_that_another_extension_
     page.locator(".lm-Menu").get_by_text(LABEL).click()
     expect(page.locator(CELLS)).to_have_count(8)
     assert saved(page, notebook)[3:6] == ["%cfai explain 3", "%cfai explain", "%cfai explain"]
-    assert served.cloudflare.requests == (), "nothing is sent before the user runs it"
+    assert served.cloudflare.requests == (), "requests are sent only when the user runs the cell"
 
 
-def test_its_argument_is_described(page: Page, notebook: Path) -> None:
+def test_the_argument_of_the_command_is_described(page: Page, notebook: Path) -> None:
     described = page.evaluate("() => jupyterapp.commands.describedBy('cfai:explain-error')")
     assert set(described["args"]["properties"]) == {"cell"}

@@ -1,4 +1,4 @@
-"""Forms of answers in a real browser: a new cell for code, a frame for HTML, formulas."""
+"""Output formats in a real browser: code in a new cell, HTML in a frame, formulas."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ CELLS = (
     "%%cfai -f table\nA table.",
 )
 TREES = {"jupyterlab": "lab/tree/lesson.ipynb", "notebook": "notebooks/lesson.ipynb"}
-# All ways that HTML has to call elsewhere, as far as we know them.
+# All known ways of HTML to send a request to another server.
 HOSTILE = """<html><head><title>t</title>
 <meta http-equiv="refresh" content="0;url={0}/refresh"><link rel="stylesheet" href="{0}/css">
 <link rel="preload" as="image" href="{0}/preload"><style>body {{background: url({0}/url)}}
@@ -51,7 +51,7 @@ def lesson(
         context.close()
 
 
-def test_each_form_is_shown_as_what_it_is(lesson: NotebookPage, account: Standin) -> None:
+def test_each_output_format_is_displayed(lesson: NotebookPage, account: Standin) -> None:
     elsewhere = f"{account.base_url}/elsewhere"
     account.switch(answer=HOSTILE.format(elsewhere))
     lesson.run(2)
@@ -83,6 +83,6 @@ def test_each_form_is_shown_as_what_it_is(lesson: NotebookPage, account: Standin
     assert new.locator(".jp-InputPrompt").inner_text() == "[ ]:"
     assert new.locator(".jp-OutputArea-output").count() == 0
 
-    # The browser tells of requests that the policy then stops; none may arrive.
+    # Playwright also reports requests that the policy blocks; none may reach the server.
     assert not [request.path for request in account.requests if "elsewhere" in request.path]
     assert "mine" not in lesson.page.title()

@@ -1,4 +1,4 @@
-"""The meter in the status bar, and what opens at it."""
+"""The meter in the status bar, and its details."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ LONG = PATIENCE * 1000  # ms
 
 @pytest.fixture
 def lab(tmp_path: Path, page: Page) -> Served:
-    """JupyterLab with a ledger of its own."""
+    """Serve JupyterLab with its own ledger."""
     with application("jupyterlab", tmp_path) as served:
         served.open(page, "lesson", [new_code_cell(cell) for cell in CELLS])
         NotebookPage(page).run(0)
@@ -36,15 +36,17 @@ def meter(page: Page) -> Locator:
 
 
 def book(served: Served, neurons: float) -> None:
-    """As if another kernel had asked."""
+    """Book a call of another kernel."""
     ledger = Ledger(served.root / "home")
-    place = CallContext(account_hash(served.cloudflare.account_id))
-    number = ledger.reserve(place, "@cf/an-author/a-model", "Text Generation", lambda *_: neurons)
+    context = CallContext(account_hash(served.cloudflare.account_id))
+    number = ledger.reserve(
+        context, "@cf/an-author/a-model", "Text Generation", lambda *_: neurons
+    )
     ledger.settle(number, CallOutcome("ok", Usage(10, 10, 0, neurons, "billed")))
     ledger.close()
 
 
-def test_it_counts_up_while_an_answer_comes(lab: Served, page: Page) -> None:
+def test_the_meter_counts_up_during_an_answer(lab: Served, page: Page) -> None:
     expect(meter(page)).to_have_text("0 / 10,000 neurons")
     lab.cloudflare.switch(answer="word " * 500, tokens_per_second=100)
     page.evaluate("""() => {
@@ -61,18 +63,18 @@ def test_it_counts_up_while_an_answer_comes(lab: Served, page: Page) -> None:
     assert seen[:-1] == sorted(seen[:-1])
 
 
-def test_its_colour_is_said_in_words_too(lab: Served, page: Page) -> None:
-    for neurons, shown, level in (
+def test_the_meter_shows_its_level_in_color_and_words(lab: Served, page: Page) -> None:
+    for neurons, text, level in (
         (7_999, "7,999 / 10,000 neurons", "green"),
         (1, "8,000 / 10,000 neurons · running low", "amber"),
         (2_000, "10,000 / 10,000 neurons · used up", "red"),
     ):
         book(lab, neurons)
-        expect(meter(page)).to_have_text(shown, timeout=LONG)
+        expect(meter(page)).to_have_text(text, timeout=LONG)
         expect(meter(page)).to_have_attribute("data-level", level)
 
 
-def test_what_opens_tells_all_and_closes_with_escape(lab: Served, page: Page) -> None:
+def test_the_details_show_the_day_usage_and_close_with_escape(lab: Served, page: Page) -> None:
     book(lab, 120)
     NotebookPage(page).run(2)
     expect(meter(page)).to_have_text("120 / 10,000 neurons", timeout=LONG)
@@ -95,7 +97,7 @@ def test_what_opens_tells_all_and_closes_with_escape(lab: Served, page: Page) ->
     expect(meter(page)).to_be_focused()
 
 
-def test_it_shows_the_notebook_in_front_alone(lab: Served, page: Page) -> None:
+def test_the_meter_shows_only_the_active_notebook(lab: Served, page: Page) -> None:
     (lab.root / "other.ipynb").write_text((lab.root / "lesson.ipynb").read_text())
     page.evaluate("() => jupyterapp.commands.execute('docmanager:open', {path: 'other.ipynb'})")
     expect(meter(page)).to_be_hidden()
@@ -106,7 +108,7 @@ def test_it_shows_the_notebook_in_front_alone(lab: Served, page: Page) -> None:
     expect(meter(page)).to_be_visible()
 
 
-def test_it_opens_the_panel_below_the_current_cell(lab: Served, page: Page) -> None:
+def test_the_details_open_the_panel_below_the_current_cell(lab: Served, page: Page) -> None:
     meter(page).click()
     details = page.get_by_role("dialog", name="Neurons today")
     details.get_by_role("button", name="Open the panel").click()
@@ -117,7 +119,7 @@ def test_it_opens_the_panel_below_the_current_cell(lab: Served, page: Page) -> N
     assert lab.cloudflare.requests == ()
 
 
-def test_it_opens_no_panel_where_the_command_is_disabled(page: Page, tmp_path: Path) -> None:
+def test_the_panel_button_is_absent_if_the_command_is_disabled(page: Page, tmp_path: Path) -> None:
     with application("jupyterlab", tmp_path, disabled=["cfai-magics:palette"]) as served:
         served.open(page, "lesson", [new_code_cell(LOAD)])
         NotebookPage(page).run(0)

@@ -1,4 +1,4 @@
-"""The panel in a real browser: entered, chosen, counted, saved with its state, and searched."""
+"""The panel in a real browser: login, model, usage, saved state; tokens are not stored."""
 
 import json
 import os
@@ -36,9 +36,9 @@ SETTINGS = {
         "fetchNews": "false",
     },
 }
-SCREENSHOTS = os.environ.get("CFAI_SCREENSHOTS")  # a folder to look at them in
-# All that a page can keep, as one text.
-KEPT_BY_PAGE = """async () => {
+SCREENSHOTS = os.environ.get("CFAI_SCREENSHOTS")  # folder for the images
+# All data stored by a page, as one text.
+PAGE_STORAGE = """async () => {
   const all = [JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie];
   const done = request => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -57,7 +57,7 @@ KEPT_BY_PAGE = """async () => {
 
 
 class Wire:
-    """Every message between the page and the kernel."""
+    """Record all messages between the page and the kernel."""
 
     def __init__(self, page: Page) -> None:
         self.to_kernel: list[bytes] = []
@@ -65,8 +65,8 @@ class Wire:
         page.on("websocket", self._listen)
 
     def _listen(self, socket: WebSocket) -> None:
-        for event, kept in (("framesent", self.to_kernel), ("framereceived", self.to_page)):
-            socket.on(event, lambda frame, kept=kept: kept.append(_bytes(frame)))  # type: ignore[call-overload]
+        for event, messages in (("framesent", self.to_kernel), ("framereceived", self.to_page)):
+            socket.on(event, lambda frame, messages=messages: messages.append(_bytes(frame)))  # type: ignore[call-overload]
 
 
 def _bytes(frame: str | bytes) -> bytes:
@@ -74,7 +74,7 @@ def _bytes(frame: str | bytes) -> bytes:
 
 
 class Lesson(NotebookPage):
-    """A notebook with a panel, its file, and its wire."""
+    """A notebook with a panel, its file and its messages."""
 
     def __init__(self, page: Page, path: Path) -> None:
         super().__init__(page)
@@ -91,16 +91,16 @@ class Lesson(NotebookPage):
         panel.get_by_role("button", name="Verify").click()
         expect(panel.get_by_text("The token is active")).to_be_visible(timeout=PATIENCE * 1000)
 
-    def saved(self, having: str) -> str:
-        """Save, and return the file once it holds what it must."""
+    def saved(self, expected: str) -> str:
+        """Save until the file contains `expected`; return its text."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             self.page.keyboard.press("Control+s")
             self.page.wait_for_timeout(500)
             text = self.path.read_text(encoding="utf-8")
-            if having in text:
+            if expected in text:
                 return text
-        raise AssertionError(f"{having} was not saved")
+        raise AssertionError(f"{expected} was not saved")
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def lesson(
     browser: Browser,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Lesson]:
-    """JupyterLab that saves the state of widgets, and a notebook with the panel open."""
+    """Open a notebook with the panel in a JupyterLab that saves widget state."""
     monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", cloudflare.base_url)
     monkeypatch.setenv("TZ", "Europe/Berlin")
     root = tmp_path / "served"
@@ -145,7 +145,7 @@ def write(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def test_from_the_token_to_a_counted_answer_and_no_token_anywhere(
+def test_a_login_and_an_answer_leave_no_token_in_saved_data(
     lesson: Lesson, cloudflare: Standin
 ) -> None:
     panel = lesson.panel()
@@ -159,22 +159,22 @@ def test_from_the_token_to_a_counted_answer_and_no_token_anywhere(
     assert figure.inner_text() == "0"
     lesson.run(QUESTION)
     seen = figures_until(figure, lambda: "neurons billed" in "".join(lesson.outputs(QUESTION)))
-    assert len(seen) >= 3, "it moves while the answer comes"
+    assert len(seen) >= 3, "the number changes during the answer"
     assert seen == sorted(seen)
     expect(panel.locator(".cfai-legend")).to_contain_text(f"billed {cloudflare.billed:.1f}")
     assert cloudflare.requests[-1].json["model"] == "@cf/meta/llama-3.2-3b-instruct"
 
     saved = lesson.saved("neurons billed")
-    assert "PasswordModel" in saved, "the state of the widgets is there"
+    assert "PasswordModel" in saved, "the widget state is saved"
     assert cloudflare.account_id[-4:] in saved
-    searched = {
+    places = {
         "the file": saved,
-        "the page's storage": lesson.page.evaluate(KEPT_BY_PAGE),
+        "the page's storage": lesson.page.evaluate(PAGE_STORAGE),
         "what the kernel sent": b"\n".join(lesson.wire.to_page).decode(errors="replace"),
         "the page": lesson.page.content(),
     }
-    assert len(searched["what the kernel sent"]) > 100_000
-    for place, text in searched.items():
+    assert len(places["what the kernel sent"]) > 100_000
+    for place, text in places.items():
         assert cloudflare.token not in text, place
         assert cloudflare.account_id not in text, place
     submitted = [m for m in lesson.wire.to_kernel if cloudflare.token.encode() in m]
@@ -182,7 +182,7 @@ def test_from_the_token_to_a_counted_answer_and_no_token_anywhere(
 
 
 def figures_until(figure: Locator, ended: Callable[[], bool]) -> list[float]:
-    """Return the different figures shown one after the other until something has ended."""
+    """Return the distinct numbers shown until `ended` returns True."""
     seen: list[float] = []
     deadline = time.monotonic() + PATIENCE
     while not ended() and time.monotonic() < deadline:
@@ -194,7 +194,7 @@ def figures_until(figure: Locator, ended: Callable[[], bool]) -> list[float]:
 
 
 @pytest.mark.parametrize("lesson", ["perCommTarget", "disabled"], indirect=True)
-def test_a_token_entered_while_a_cell_runs_is_not_saved_either(
+def test_a_token_entered_while_a_cell_runs_is_not_saved(
     lesson: Lesson, cloudflare: Standin
 ) -> None:
     lesson.run(BUSY)
@@ -210,14 +210,14 @@ def test_a_token_entered_while_a_cell_runs_is_not_saved_either(
     expect(field).to_have_attribute("placeholder", "Entered, not yet verified")
 
 
-def test_other_kernels_show_also_while_a_cell_runs(
+def test_the_panel_shows_other_kernels_while_a_cell_runs(
     lesson: Lesson, cloudflare: Standin, home: Path
 ) -> None:
     lesson.log_in(cloudflare)
     lesson.run(BUSY)
     other = Ledger(home)
-    place = CallContext(account_hash(cloudflare.account_id))
-    number = other.reserve(place, "@cf/x/other", "Text Generation", lambda *_: 9_000.0)
+    context = CallContext(account_hash(cloudflare.account_id))
+    number = other.reserve(context, "@cf/x/other", "Text Generation", lambda *_: 9_000.0)
     legend = lesson.panel().locator(".cfai-legend")
     expect(legend).to_contain_text("reserved 9,000", timeout=PATIENCE * 1000)
     other.settle(number, CallOutcome("ok", Usage(10, 10, 0, 8_500.0, "billed")))
@@ -228,7 +228,7 @@ def test_other_kernels_show_also_while_a_cell_runs(
     other.close()
 
 
-def test_all_outputs_and_use_are_in_step(lesson: Lesson, cloudflare: Standin) -> None:
+def test_all_panels_and_cfai_use_are_synchronized(lesson: Lesson, cloudflare: Standin) -> None:
     lesson.run(SECOND)
     second = lesson.panel(SECOND)
     second.wait_for(timeout=PATIENCE * 1000)
@@ -240,7 +240,7 @@ def test_all_outputs_and_use_are_in_step(lesson: Lesson, cloudflare: Standin) ->
         expect(panel.get_by_text("Requests go to @cf/meta/llama-3.2-1b-instruct")).to_be_visible()
 
 
-def test_it_works_in_notebook_7_too(
+def test_the_panel_works_in_notebook_7(
     cloudflare: Standin, tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", cloudflare.base_url)
@@ -259,7 +259,7 @@ def test_it_works_in_notebook_7_too(
 
 
 LONG_NAME = "@cf/an-author/" + "a-model-with-a-very-long-name-" * 4
-LOOKS = (  # theme, zoom, neurons booked before it, and what the gauge then says
+LOOKS = (  # theme, zoom, neurons to book, and text of the gauge
     ("JupyterLab Light", 1, 3_000, "50 %"),
     ("JupyterLab Dark", 1, 3_300, "83 % · running low"),
     ("JupyterLab Light", 2, 800, "91 % · running low"),
@@ -284,9 +284,7 @@ FOCUSED = """() => {
 }"""
 
 
-def test_the_keyboard_reaches_everything_and_everything_is_labelled(
-    lesson: Lesson, cloudflare: Standin
-) -> None:
+def test_all_controls_have_labels_and_keyboard_focus(lesson: Lesson, cloudflare: Standin) -> None:
     lesson.log_in(cloudflare)
     lesson.panel().get_by_role("button", name="Change").click()
     lesson.panel().get_by_role("button", name="Log out").focus()
@@ -298,7 +296,7 @@ def test_the_keyboard_reaches_everything_and_everything_is_labelled(
     assert [label for label in reached if label.startswith("model") and " out" in label]
 
 
-def test_it_looks_well_in_both_themes_and_at_200_per_cent(
+def test_no_part_is_clipped_in_both_themes_and_at_200_percent(
     lesson: Lesson, cloudflare: Standin, home: Path, tmp_path: Path
 ) -> None:
     folder = Path(SCREENSHOTS or tmp_path)
@@ -308,11 +306,11 @@ def test_it_looks_well_in_both_themes_and_at_200_per_cent(
     cloudflare.switch(answer="word " * 300)
     lesson.run(QUESTION)
     lesson.wait_for_text(QUESTION, "neurons billed")
-    other, place = Ledger(home), CallContext(account_hash(cloudflare.account_id))
-    book(other, place, 2_000, "estimated")
-    other.reserve(place, LONG_NAME, "Text Generation", lambda *_: 800.0)
+    other, context = Ledger(home), CallContext(account_hash(cloudflare.account_id))
+    book(other, context, 2_000, "estimated")
+    other.reserve(context, LONG_NAME, "Text Generation", lambda *_: 800.0)
     for theme, zoom, neurons, chip in LOOKS:
-        book(other, place, neurons, "billed")
+        book(other, context, neurons, "billed")
         expect(lesson.panel()).to_contain_text(chip, timeout=PATIENCE * 1000)
         lesson.page.evaluate(
             "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme
@@ -325,6 +323,6 @@ def test_it_looks_well_in_both_themes_and_at_200_per_cent(
     other.close()
 
 
-def book(ledger: Ledger, place: CallContext, neurons: float, basis: CostBasis) -> None:
-    number = ledger.reserve(place, LONG_NAME, "Text Generation", lambda *_: neurons)
+def book(ledger: Ledger, context: CallContext, neurons: float, basis: CostBasis) -> None:
+    number = ledger.reserve(context, LONG_NAME, "Text Generation", lambda *_: neurons)
     ledger.settle(number, CallOutcome("ok", Usage(900, 9_000, 0, neurons, basis)))

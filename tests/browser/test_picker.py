@@ -1,4 +1,4 @@
-"""The model in the notebook's toolbar, in JupyterLab and Notebook 7."""
+"""The model picker in the notebook toolbar, in JupyterLab and Notebook 7."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def picker(page: Page) -> Locator:
     return page.locator(".jp-CfaiPicker-button")
 
 
-def test_what_is_chosen_is_asked(page: Page, notebook: Path, served: Served) -> None:
+def test_the_chosen_model_answers(page: Page, notebook: Path, served: Served) -> None:
     picker(page).click()
     search = page.get_by_role("combobox", name="Search models")
     expect(search).to_be_focused()
@@ -48,12 +48,12 @@ def test_what_is_chosen_is_asked(page: Page, notebook: Path, served: Served) -> 
     assert served.cloudflare.requests[-1].json["model"] == "@cf/meta/llama-3.2-1b-instruct"
 
 
-def test_it_follows_what_a_cell_chooses(page: Page, notebook: Path) -> None:
+def test_the_picker_shows_the_model_chosen_in_a_cell(page: Page, notebook: Path) -> None:
     NotebookPage(page).run(2)
     expect(picker(page)).to_have_text("llama-3.2-3b-instruct")
 
 
-def test_arrows_and_the_mouse_choose_too(page: Page, notebook: Path) -> None:
+def test_arrow_keys_and_the_mouse_choose_a_model(page: Page, notebook: Path) -> None:
     picker(page).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("combobox", name="Search models")).to_be_focused()
@@ -74,7 +74,7 @@ def test_arrows_and_the_mouse_choose_too(page: Page, notebook: Path) -> None:
     expect(page.get_by_role("listbox", name="Models")).to_have_count(0)
 
 
-def test_a_courses_models_are_all_there_is_to_choose(page: Page, tmp_path: Path) -> None:
+def test_the_picker_offers_only_the_models_of_a_course(page: Page, tmp_path: Path) -> None:
     course = 'allowed_models = ["llama-3.2-3b-instruct", "llama-3.2-1b-instruct"]\n'
     (tmp_path / "cfai.toml").write_text(course)
     with application("jupyterlab", tmp_path) as served:

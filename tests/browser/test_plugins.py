@@ -1,4 +1,4 @@
-"""The plug-ins stand each for itself."""
+"""The plug-ins are independent of each other."""
 
 import json
 from pathlib import Path
@@ -17,14 +17,15 @@ ACTIVE = "ids => ids.filter(id => jupyterapp.isPluginActivated(id))"
 
 
 @pytest.mark.parametrize("plugin", sorted(PLUGINS))
-def test_any_can_be_disabled_alone(plugin: str, page: Page, tmp_path: Path) -> None:
+def test_each_plugin_can_be_disabled_alone(plugin: str, page: Page, tmp_path: Path) -> None:
     with application("jupyterlab", tmp_path, disabled=[plugin]) as served:
         served.open(page, "lesson", [new_code_cell("")])
-        expect(editor(page, 0)).to_have_attribute("data-language", "python")  # its kernel is there
+        # This attribute is set when the kernel is connected.
+        expect(editor(page, 0)).to_have_attribute("data-language", "python")
         assert set(page.evaluate(ACTIVE, sorted(PLUGINS))) == PLUGINS - {plugin}
 
 
-def test_a_schema_is_named_for_its_plugin_and_takes_nothing_it_does_not_know() -> None:
+def test_each_schema_names_a_plugin_and_rejects_unknown_settings() -> None:
     for path in SOURCES.glob("schema/*.json"):
         assert f"cfai-magics:{path.stem}" in PLUGINS
         assert json.loads(path.read_text(encoding="utf-8"))["additionalProperties"] is False

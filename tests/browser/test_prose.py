@@ -1,4 +1,4 @@
-"""Cells that ask are coloured as the text they are, in the browser."""
+"""Syntax highlighting of %%cfai cells in a real browser."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ CELLS = [
     new_code_cell(""),
     new_markdown_cell("%%cfai"),
 ]
-TEXT_COLOUR = "element => getComputedStyle(element).color"
+TEXT_COLOR = "element => getComputedStyle(element).color"
 
 
 @pytest.fixture
@@ -27,24 +27,26 @@ def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path
     return path
 
 
-def colours(page: Page, index: int) -> dict[str, str]:
-    """What of a cell's text has which colour, where it is not the text's own."""
+def text_colors(page: Page, index: int) -> dict[str, str]:
+    """Return the color of each highlighted part of a cell's text."""
     expect(editor(page, index).locator(".cm-line span").first).to_be_visible()
     spans = editor(page, index).locator(".cm-line span")
-    return {span.inner_text(): span.evaluate(TEXT_COLOUR) for span in spans.all()}
+    return {span.inner_text(): span.evaluate(TEXT_COLOR) for span in spans.all()}
 
 
-def test_each_part_has_the_colour_of_what_it_is(page: Page, notebook: Path) -> None:
-    found = colours(page, 0)
-    string = colours(page, 1)["'it'"]
-    assert found["'Be kind'"] == found["gemma-4"] == found["'a'"] == string
-    assert found["-m"] == found["-s"] != found["%%cfai"]
-    assert found["%%cfai"] == found["{{"] == found["}}"]
-    assert "so" in found
-    assert not [text for text in found if "isn't" in text], "an apostrophe is no string"
+def test_each_part_is_highlighted_by_its_kind(page: Page, notebook: Path) -> None:
+    colors = text_colors(page, 0)
+    string = text_colors(page, 1)["'it'"]
+    assert colors["'Be kind'"] == colors["gemma-4"] == colors["'a'"] == string
+    assert colors["-m"] == colors["-s"] != colors["%%cfai"]
+    assert colors["%%cfai"] == colors["{{"] == colors["}}"]
+    assert "so" in colors
+    assert not [text for text in colors if "isn't" in text], (
+        "an apostrophe does not start a string"
+    )
 
 
-def test_other_cells_stay_as_they_are(page: Page, notebook: Path) -> None:
+def test_other_cells_keep_their_language(page: Page, notebook: Path) -> None:
     expect(editor(page, 1)).to_have_attribute("data-language", "python")
     expect(editor(page, 2)).to_have_attribute("data-language", "python")
     page.locator(".jp-MarkdownCell").dblclick()
@@ -52,14 +54,14 @@ def test_other_cells_stay_as_they_are(page: Page, notebook: Path) -> None:
     expect(edited).to_have_attribute("data-language", "markdown")
 
 
-def test_colours_come_and_go_with_the_line_and_undo_steps_over_them(
+def test_highlighting_follows_the_first_line_and_keeps_undo_steps(
     page: Page, notebook: Path
 ) -> None:
     cell = editor(page, 2)
     cell.click()
     page.keyboard.type("x = 'a'")
     page.keyboard.press("Home")
-    page.wait_for_timeout(600)  # a pause, after which CodeMirror begins a new step to undo
+    page.wait_for_timeout(600)  # CodeMirror starts a new undo step after a pause
     page.keyboard.type("%%cfai ")
     expect(cell).to_have_attribute("data-language", "cfai")
     page.keyboard.press("Control+z")
@@ -76,7 +78,7 @@ def test_colours_come_and_go_with_the_line_and_undo_steps_over_them(
     assert saved(page, notebook)[2] == "%cfai x = 'a'"
 
 
-def test_the_settings_switch_it_in_cells_already_open(page: Page, tmp_path: Path) -> None:
+def test_the_setting_switches_highlighting_in_open_cells(page: Page, tmp_path: Path) -> None:
     with application("jupyterlab", tmp_path, {"cfai-magics/prose": {"enabled": False}}) as served:
         served.open(page, "lesson", CELLS)
         expect(editor(page, 0)).to_have_attribute("data-language", "python")

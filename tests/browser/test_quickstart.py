@@ -1,4 +1,4 @@
-"""The quickstart as a newcomer meets it in JupyterLab: live beside its recording, and replayed."""
+"""The quickstart notebook in JupyterLab: with the local model and with its recording."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ LOAD, LOCAL, ASK = range(3)
 
 @pytest.fixture
 def lab(tmp_path: Path, small_model: Path) -> Iterator[Served]:
-    """JupyterLab in a folder with the quickstart and its recording, and the model fetched."""
+    """Serve JupyterLab with the quickstart, its recording and the downloaded model."""
     for path in (QUICKSTART, recording(QUICKSTART)):
         shutil.copyfile(path, tmp_path / path.name)
     (tmp_path / "home" / "models").mkdir(parents=True)
@@ -28,27 +28,27 @@ def lab(tmp_path: Path, small_model: Path) -> Iterator[Served]:
         yield served
 
 
-def opened(lab: Served, page: Page) -> NotebookPage:
+def open_quickstart(lab: Served, page: Page) -> NotebookPage:
     notebook = NotebookPage(page)
     notebook.open(lab.address.format(QUICKSTART.name))
     notebook.run(LOAD)
     return notebook
 
 
-def test_the_first_answer_comes_live_from_the_small_model(lab: Served, page: Page) -> None:
-    notebook = opened(lab, page)
+def test_the_local_model_answers_the_first_question_live(lab: Served, page: Page) -> None:
+    notebook = open_quickstart(lab, page)
     notebook.run(LOCAL)
     notebook.wait_for_text(LOCAL, "no account, no neurons")
     notebook.run(ASK)
     notebook.wait_for_text(ASK, "SmolLM2-135M-Instruct on this machine · ")
-    answer, receipt = notebook.outputs(ASK)
+    answer, footer = notebook.outputs(ASK)
     assert answer
-    assert "replayed" not in receipt
+    assert "replayed" not in footer
     assert lab.cloudflare.requests == ()
 
 
-def test_what_is_recorded_is_replayed_where_no_model_was_started(lab: Served, page: Page) -> None:
-    notebook = opened(lab, page)
+def test_the_recording_is_replayed_if_no_model_was_started(lab: Served, page: Page) -> None:
+    notebook = open_quickstart(lab, page)
     notebook.run(ASK)
     notebook.wait_for_text(ASK, "replayed, recorded ")
     assert "SmolLM2-135M-Instruct (local)" in notebook.outputs(ASK)[-1]

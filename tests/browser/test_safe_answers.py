@@ -1,4 +1,4 @@
-"""Hostile answers in real front ends: nothing is loaded or run; prices are no formulas."""
+"""Hostile answers in real front ends do not load or run content; prices are not formulas."""
 
 import subprocess
 import sys
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.browser
 
 RAN = "window.cfaiRan = true"
 PRICES = "It costs $5 and then $10, so $5."
-ASKING = ("%%cfai\nAttack.", "%%cfai -n 2\nAttack.", "%%cfai\nPrices.", "%%cfai -n 2\nPrices.")
+QUESTIONS = ("%%cfai\nAttack.", "%%cfai -n 2\nAttack.", "%%cfai\nPrices.", "%%cfai -n 2\nPrices.")
 
 
 class Elsewhere:
-    """A server of the attacker: what was asked of it."""
+    """A server of the attacker; `paths` are the requests it received."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.paths: list[str] = []
         self.address = ""
 
 
@@ -39,13 +39,13 @@ def elsewhere() -> Iterator[Elsewhere]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            state.asked.append(self.path)
+            state.paths.append(self.path)
             self.send_response(200)
             self.send_header("Content-Type", "image/png")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Stay silent."""
+            """Log nothing."""
 
     with _serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
         state.address = f"http://127.0.0.1:{port}"
@@ -65,7 +65,7 @@ def _serving(server: ThreadingHTTPServer) -> Iterator[int]:
 
 
 def hostile(elsewhere: Elsewhere) -> str:
-    """One answer that holds every attack, each calling a path of its own."""
+    """Return an answer with all attacks; each one requests its own path."""
     texts = (
         text.replace(EVIL, f"{elsewhere.address}/{name.replace(' ', '-')}.png")
         for name, text in ATTACKS.items()
@@ -73,10 +73,10 @@ def hostile(elsewhere: Elsewhere) -> str:
     return "\n\n".join(texts).replace("alert(1)", RAN) + "\n\nThe end."
 
 
-def test_a_hostile_answer_loads_and_runs_nothing(
+def test_a_hostile_answer_does_not_load_or_run_content(
     served: Served, page: Page, elsewhere: Elsewhere, browser: Browser
 ) -> None:
-    cells = [new_code_cell(source) for source in ("%load_ext cfai_magics", *ASKING)]
+    cells = [new_code_cell(source) for source in ("%load_ext cfai_magics", *QUESTIONS)]
     path = served.open(page, "hostile", cells)
     lesson = NotebookPage(page)
     lesson.run(0)
@@ -103,7 +103,7 @@ def test_a_hostile_answer_loads_and_runs_nothing(
         assert not [link for link in links if not link.startswith(("http", "mailto:"))]
     assert page.evaluate("() => window.cfaiRan") is None
     page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
-    assert elsewhere.asked == []
+    assert elsewhere.paths == []
 
     exported = export(path)
     context = browser.new_context()
@@ -115,7 +115,7 @@ def test_a_hostile_answer_loads_and_runs_nothing(
     reader.get_by_text("The end.").first.wait_for()
     assert reader.get_by_text(PRICES).count() >= 2
     assert reader.evaluate("() => window.cfaiRan") is None
-    assert elsewhere.asked == []
+    assert elsewhere.paths == []
     context.close()
 
 
@@ -124,17 +124,18 @@ def _is_local(address: str) -> bool:
 
 
 def export(notebook: Path) -> Path:
-    """Make a page of a notebook with nbconvert, as a teacher does."""
+    """Convert a notebook to an HTML page with nbconvert."""
     command = [sys.executable, "-m", "nbconvert", "--to", "html", str(notebook)]
     subprocess.run(command, check=True, capture_output=True)
     return notebook.with_suffix(".html")
 
 
-def test_the_attacks_reach_their_server_from_what_is_not_rewritten(
+def test_the_attacks_work_if_the_answer_is_not_rewritten(
     browser: Browser, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
-    answer = hostile(elsewhere).replace("attachment:", "attached-")  # nbconvert refuses the former
-    asked = {}
+    # nbconvert rejects "attachment:".
+    answer = hostile(elsewhere).replace("attachment:", "attached-")
+    results = {}
     for name, text in (("raw", answer), ("rewritten", strip_remote_content(answer))):
         output = nbformat.v4.new_output("display_data", {"text/markdown": text})
         cell = new_code_cell(outputs=[output])
@@ -147,9 +148,9 @@ def test_the_attacks_reach_their_server_from_what_is_not_rewritten(
         )
         page.goto(export(path).as_uri())
         page.wait_for_load_state("load")
-        asked[name] = (len(elsewhere.asked), page.evaluate("() => window.cfaiRan"))
-        elsewhere.asked.clear()
+        results[name] = (len(elsewhere.paths), page.evaluate("() => window.cfaiRan"))
+        elsewhere.paths.clear()
         page.close()
-    assert asked["raw"][0] > 0
-    assert asked["raw"][1] is True
-    assert asked["rewritten"] == (0, None)
+    assert results["raw"][0] > 0
+    assert results["raw"][1] is True
+    assert results["rewritten"] == (0, None)

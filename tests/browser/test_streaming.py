@@ -13,7 +13,7 @@ from tests.standin import Standin
 
 pytestmark = pytest.mark.browser
 
-SENTENCE = "Light from the sun holds every colour, and the air scatters the short waves most. "
+SENTENCE = "Light from the sun holds every color, and the air scatters the short waves most. "
 ANSWER = "# Sky\n\n" + "\n\n".join(f"{SENTENCE * 3}Paragraph {n}." for n in range(20))
 HOSTILE = "![x](http://127.0.0.1:9/track.png)\n\n<img src='http://127.0.0.1:9/other.png'>\n\ndone"
 CELLS = (
@@ -42,34 +42,32 @@ def lesson(
         context.close()
 
 
-def test_an_answer_grows_and_ends_as_markdown_with_a_receipt(
+def test_an_answer_streams_and_ends_as_markdown_with_a_footer(
     lesson: NotebookPage, account: Standin
 ) -> None:
     account.switch(answer=ANSWER, tokens_per_second=200)
     lesson.run(1)
     lesson.wait_for_text(1, "Paragraph 3.")
-    assert "neurons billed" not in "".join(lesson.outputs(1)), "it streams"
+    assert "neurons billed" not in "".join(lesson.outputs(1)), "the answer is still streaming"
     lesson.wait_for_text(1, "neurons billed")
-    answer, receipt = lesson.outputs(1)
+    answer, footer = lesson.outputs(1)
     assert answer.startswith("Sky")
     assert all(answer.count(f"Paragraph {n}.") == 1 for n in range(20))
-    assert receipt.startswith("gemma-4-26b-a4b-it")
+    assert footer.startswith("gemma-4-26b-a4b-it")
 
 
-def test_what_the_cell_printed_itself_stays(lesson: NotebookPage, account: Standin) -> None:
+def test_the_output_printed_by_the_cell_stays(lesson: NotebookPage, account: Standin) -> None:
     account.switch(answer="Dark.")
     lesson.run(2)
     lesson.wait_for_text(2, "neurons billed")
     assert lesson.outputs(2)[:2] == ["mine", "Dark."]
 
 
-def test_nothing_of_an_answer_is_loaded_from_elsewhere(
-    lesson: NotebookPage, account: Standin
-) -> None:
-    asked: list[str] = []
-    lesson.page.on("request", lambda request: asked.append(request.url))
+def test_remote_images_in_an_answer_are_not_loaded(lesson: NotebookPage, account: Standin) -> None:
+    urls: list[str] = []
+    lesson.page.on("request", lambda request: urls.append(request.url))
     account.switch(answer=HOSTILE)
     lesson.run(1)
     lesson.wait_for_text(1, "neurons billed")
-    assert not [url for url in asked if ":9/" in url]
+    assert not [url for url in urls if ":9/" in url]
     assert lesson.page.locator(".jp-OutputArea img").count() == 0

@@ -1,4 +1,4 @@
-"""One notebook shows what another asks: each has a kernel and a page of its own."""
+"""A notebook shows the usage of another one; each has its own kernel and page."""
 
 from pathlib import Path
 
@@ -19,32 +19,34 @@ INTERRUPT = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.
 LONG = PATIENCE * 1000  # ms
 
 
-def test_panel_and_meter_follow_what_another_kernel_asks(browser: Browser, tmp_path: Path) -> None:
+def test_panel_and_meter_show_the_usage_of_another_kernel(
+    browser: Browser, tmp_path: Path
+) -> None:
     context = browser.new_context()
     with application("jupyterlab", tmp_path) as served:
-        watching, asking = context.new_page(), context.new_page()
+        teacher, student = context.new_page(), context.new_page()
         for page, name, cell in (
-            (watching, "teacher", "%cfai panel"),
-            (asking, "student", ASK),
+            (teacher, "teacher", "%cfai panel"),
+            (student, "student", ASK),
         ):
             served.open(page, name, [new_code_cell(source) for source in (LOAD, cell, cell)])
             NotebookPage(page).run(0)
-        assert watching.evaluate(KERNEL) != asking.evaluate(KERNEL)
-        NotebookPage(watching).run(1)
-        expect(legend(watching)).to_contain_text("billed 0", timeout=LONG)
-        expect(meter(watching)).to_have_text("0 / 10,000 neurons", timeout=LONG)
+        assert teacher.evaluate(KERNEL) != student.evaluate(KERNEL)
+        NotebookPage(teacher).run(1)
+        expect(legend(teacher)).to_contain_text("billed 0", timeout=LONG)
+        expect(meter(teacher)).to_have_text("0 / 10,000 neurons", timeout=LONG)
 
-        NotebookPage(asking).run(1)
-        NotebookPage(asking).wait_for_text(1, "neurons billed")
+        NotebookPage(student).run(1)
+        NotebookPage(student).wait_for_text(1, "neurons billed")
         billed = format_neurons(served.cloudflare.billed)
-        expect(legend(watching)).to_contain_text(f"billed {billed}", timeout=LONG)
-        expect(meter(watching)).to_have_text(f"{billed} / 10,000 neurons", timeout=LONG)
+        expect(legend(teacher)).to_contain_text(f"billed {billed}", timeout=LONG)
+        expect(meter(teacher)).to_have_text(f"{billed} / 10,000 neurons", timeout=LONG)
 
         served.cloudflare.switch(answer="word " * 9000, tokens_per_second=100)
-        NotebookPage(asking).run(2)
-        expect(legend(watching)).not_to_contain_text("reserved 0", timeout=LONG)
-        asking.evaluate(INTERRUPT)
-        expect(legend(watching)).to_contain_text("reserved 0", timeout=LONG)
+        NotebookPage(student).run(2)
+        expect(legend(teacher)).not_to_contain_text("reserved 0", timeout=LONG)
+        student.evaluate(INTERRUPT)
+        expect(legend(teacher)).to_contain_text("reserved 0", timeout=LONG)
     context.close()
 
 

@@ -1,13 +1,13 @@
-"""A local Cloudflare for tests: Workers AI over real HTTP on loopback, as recorded.
+"""A local Cloudflare server for tests: Workers AI over real HTTP on loopback, as recorded.
 
     with Standin() as cloudflare:
         cloudflare.switch(answer="# Hi", tokens_per_second=250)
-        ...                                   # ask cloudflare.base_url with cloudflare.token
+        ...            # send requests to cloudflare.base_url with cloudflare.token
         assert cloudflare.requests[0].json["stream"] is True
         assert cloudflare.billed == pytest.approx(sum(call.neurons for call in cloudflare.calls))
 
-`switches.py` lists what can be made to go differently; `python -m tests.standin` runs it for
-humans and other processes.
+`switches.py` lists what a test can change. `python -m tests.standin` runs the server for users and
+other processes.
 """
 
 from .errors import Fault

@@ -1,4 +1,4 @@
-"""Runs the stand-in for humans and other processes: `python -m tests.standin`."""
+"""Run the stand-in from a terminal: `python -m tests.standin`."""
 
 import argparse
 import contextlib
@@ -9,10 +9,14 @@ from .server import Standin
 
 
 def main() -> None:
-    """Serve until Ctrl-C, and say how to get here."""
+    """Serve until Ctrl-C; print the environment variables for clients."""
     parser = argparse.ArgumentParser(prog="python -m tests.standin", description=main.__doc__)
-    parser.add_argument("--port", type=int, default=0, help="default: any free one")
-    parser.add_argument("--plan", choices=("free", "paid"), default="free")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port to listen on (default: a free port)"
+    )
+    parser.add_argument(
+        "--plan", choices=("free", "paid"), default="free", help="plan of the account"
+    )
     options = parser.parse_args()
     with Standin(plan=options.plan, port=options.port) as standin:
         for name, value in standin.environ().items():

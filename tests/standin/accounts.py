@@ -1,4 +1,4 @@
-"""The one account, its plan, its tokens and what they permit."""
+"""The account of the stand-in: its plan, its tokens and their permissions."""
 
 import secrets
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ HEX_ID = 32
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known of a token; its text is only the key under which it is kept."""
+    """Properties of a token; its text is the key in `Accounts`."""
 
     id: str
     owner: Owner
@@ -24,17 +24,17 @@ class Token:
     status: str
 
     def verified(self) -> dict[str, Any]:
-        """Return what the verify routes tell."""
+        """Return the result of the verify routes."""
         return {"id": self.id, "status": self.status}
 
 
 class Accounts:
-    """One account with freshly made tokens."""
+    """One account with new random tokens."""
 
     def __init__(self, plan: Plan) -> None:
         self.account_id = secrets.token_hex(HEX_ID // 2)
         self.plan = plan
-        self.licences: set[str] = set()
+        self.licenses: set[str] = set()
         self._tokens: dict[str, Token] = {}
         self.token = self.issue(EVERYTHING)
         self.account_token = self.issue(EVERYTHING, "account")
@@ -47,21 +47,21 @@ class Accounts:
         status: str = "active",
         text: str = "",
     ) -> str:
-        """Make a token with this text, or else of the form its owner's kind has."""
+        """Create a token with this text, or a random text with the prefix of its owner type."""
         text = text or ("cfut_" if owner == "user" else "cfat_") + secrets.token_hex(24)
         known = Token(secrets.token_hex(HEX_ID // 2), owner, frozenset(permissions), status)
         self._tokens[text] = known
         return text
 
     def known(self, text: str) -> Token:
-        """Return what is known of a token; Refusal where nothing is."""
+        """Return an active token. Raises Refusal if it is unknown or inactive."""
         token = self._tokens.get(text)
         if token is None or token.status != "active":
             raise refusal(10000)
         return token
 
     def may(self, text: str, account_id: str, permission: str) -> None:
-        """Refuse a token that may not do this on this account."""
+        """Raise Refusal if the token lacks this permission on this account."""
         token = self.known(text)
         if account_id != self.account_id:
             raise refusal(10000)
@@ -69,7 +69,7 @@ class Accounts:
             raise Refusal(Fault(403, 10000, "Authentication error"))
 
     def verify(self, text: str, owner: Owner) -> Token:
-        """Return the token if it is of this owner's kind: the two have routes of their own."""
+        """Return the token if its owner type matches: users and accounts have separate routes."""
         token = self._tokens.get(text)
         if token is None or token.owner != owner:
             raise refusal(1000)
@@ -77,7 +77,7 @@ class Accounts:
 
 
 def check_account_id(account_id: str, path: str) -> None:
-    """Refuse an id that is no id: the front door cannot even route it."""
+    """Raise Refusal for a malformed account id; the front door cannot route it."""
     if len(account_id) == HEX_ID and not account_id.strip("0123456789abcdef"):
         return
     message = f"Could not route to {path}, perhaps your object identifier is invalid?"

@@ -1,4 +1,4 @@
-"""POST /graphql: the account's own figures, from the ledger, as `aiInferenceAdaptiveGroups`."""
+"""POST /graphql: usage of the account from the ledger, as `aiInferenceAdaptiveGroups`."""
 
 import operator
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from .ledger import Entry
 from .reply import Reply, plain
 
 NODE = "aiInferenceAdaptiveGroups"
-MOST_GROUPS = 10_000
+MAX_GROUPS = 10_000
 COMPARE = MappingProxyType(
     {
         "": operator.eq,
@@ -43,7 +43,7 @@ UNMEASURED = frozenset(
 
 
 async def graphql(exchange: Exchange) -> Reply:
-    """Answer a query for the account's inference figures."""
+    """Answer a query for the usage of the account."""
     accounts, body = exchange.cloud.accounts, exchange.body
     try:
         token = accounts.known(exchange.received.token)
@@ -63,7 +63,7 @@ async def graphql(exchange: Exchange) -> Reply:
 
 
 def failed(message: str, status: int, **extensions: str) -> Reply:
-    """Return GraphQL's own form of an error."""
+    """Return an error in the format of GraphQL."""
     path = ["viewer", "accounts", "0", NODE]
     extensions["timestamp"] = datetime.now(UTC).isoformat()
     error = {"message": message, "path": path, "extensions": extensions}
@@ -71,7 +71,7 @@ def failed(message: str, status: int, **extensions: str) -> Reply:
 
 
 def only(fields: Iterable[Field], name: str) -> Field:
-    """Return the one field selected here."""
+    """Return the single selected field."""
     for field in fields:
         if field.name == name:
             return field
@@ -81,26 +81,26 @@ def only(fields: Iterable[Field], name: str) -> Field:
 
 
 def unknown_field(name: str) -> QueryError:
-    """Return the error for a field that is not there."""
+    """Return the error for an unknown field."""
     return QueryError(f'unknown field "{name}"')
 
 
 def grouped(exchange: Exchange, node: Field) -> list[dict[str, Any]]:
-    """Return the ledger's calls in groups, one for each set of the dimensions selected."""
+    """Return the calls of the ledger, grouped by the selected dimensions."""
     if node.name != NODE:
         raise unknown_field(node.name)
     limit = node.arguments.get("limit")
-    if not isinstance(limit, int) or not 0 < limit <= MOST_GROUPS:
-        message = f"limit must be positive number and not greater than {MOST_GROUPS}"
+    if not isinstance(limit, int) or not 0 < limit <= MAX_GROUPS:
+        message = f"limit must be positive number and not greater than {MAX_GROUPS}"
         raise QueryError(message)
     horizon = exchange.cloud.clock() - exchange.switches.analytics_lag
     seen = [entry for entry in exchange.cloud.ledger.entries if entry.at <= horizon]
-    kept = [entry for entry in seen if fits(entry, node.arguments.get("filter", {}))]
+    matching = [entry for entry in seen if fits(entry, node.arguments.get("filter", {}))]
     groups: dict[tuple[Any, ...], list[Entry]] = {}
     names = [
         one.name for field in node.fields if field.name == "dimensions" for one in field.fields
     ]
-    for entry in kept:
+    for entry in matching:
         known = dimensions(entry)
         groups.setdefault(tuple(dimension(known, name) for name in names), []).append(entry)
     ordered = order(list(groups.values()), node.arguments.get("orderBy", []))
@@ -108,7 +108,7 @@ def grouped(exchange: Exchange, node: Field) -> list[dict[str, Any]]:
 
 
 def dimensions(entry: Entry) -> dict[str, Any]:
-    """Return what a call can be grouped and filtered by."""
+    """Return the dimensions of a call, for grouping and filtering."""
     moment = datetime.fromtimestamp(entry.at, UTC)
     quarter = moment.replace(minute=moment.minute // 15 * 15, second=0)
     return {
@@ -131,12 +131,12 @@ def dimension(known: Mapping[str, Any], name: str) -> Any:
 
 
 def stamp(moment: datetime) -> str:
-    """Return a time as analytics write it."""
+    """Return a time in the format of the analytics."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def fits(entry: Entry, wanted: Mapping[str, Any]) -> bool:
-    """Tell whether a call passes a filter."""
+    """Return True if a call matches the filter."""
     known = dimensions(entry)
     for condition, value in wanted.items():
         name, _, comparison = condition.partition("_")
@@ -148,7 +148,7 @@ def fits(entry: Entry, wanted: Mapping[str, Any]) -> bool:
 
 
 def order(groups: list[list[Entry]], wanted: Any) -> list[list[Entry]]:
-    """Return groups in the order asked for; the last key sorts first."""
+    """Return groups in the requested order; the last key is sorted first."""
     keys = wanted if isinstance(wanted, list) else [wanted]
     for key in reversed(keys):
         name, _, direction = str(key).rpartition("_")
@@ -157,7 +157,7 @@ def order(groups: list[list[Entry]], wanted: Any) -> list[list[Entry]]:
 
 
 def measure(group: list[Entry], name: str) -> Any:
-    """Return what a group is sorted by: a sum, the count or a dimension."""
+    """Return the sort key of a group: a sum, the count or a dimension."""
     kind, _, of = name.partition("_")
     if kind == "sum":
         return total(group, of)
@@ -165,7 +165,7 @@ def measure(group: list[Entry], name: str) -> Any:
 
 
 def selected(fields: Iterable[Field], group: list[Entry]) -> dict[str, Any]:
-    """Return the fields of one group that were asked for."""
+    """Return the requested fields of one group."""
     answer: dict[str, Any] = {}
     known = dimensions(group[0])
     for field in fields:
@@ -181,7 +181,7 @@ def selected(fields: Iterable[Field], group: list[Entry]) -> dict[str, Any]:
 
 
 def total(group: Iterable[Entry], name: str) -> float:
-    """Return one sum over a group; what is not measured here is 0."""
+    """Return one sum over a group; it is 0 for values that the stand-in does not measure."""
     if name == "totalNeurons":
         return sum(entry.call.neurons for entry in group)
     if name == "totalInputTokens":

@@ -1,4 +1,4 @@
-"""A chat request, checked and understood."""
+"""Validate and parse a chat request."""
 
 import json
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from . import tokens
 from .catalogue import Model
 from .errors import Refusal, refusal
 
-# "max_tokens defaults to 256" on the older models; for the newer ones no default is known.
+# "max_tokens defaults to 256" for older models; newer models have no documented default.
 DEFAULT_MAX_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a chat request asks for; `estimate` is its prompt as the window's check counts it."""
+    """A parsed chat request; `estimate` is the prompt size used by the context window check."""
 
     model: Model
     last_user_text: str
@@ -31,13 +31,13 @@ class Ask:
 
 
 def ask(model: Model, body: Any) -> Ask:
-    """Understand a body; Refusal where Workers AI would refuse it."""
+    """Parse a body. Raises Refusal if Workers AI would reject it."""
     messages = checked_messages(model, body)
     texts = [text for message in messages for text in texts_of(message)]
     images = [url for message in messages for url in images_of(message)]
-    offered = json.dumps(body["tools"]) if body.get("tools") else ""
-    characters = sum(map(len, texts)) + len(offered)
-    understood = Ask(
+    tools = json.dumps(body["tools"]) if body.get("tools") else ""
+    characters = sum(map(len, texts)) + len(tools)
+    request = Ask(
         model=model,
         last_user_text=last_user_text(messages),
         prompt_tokens=max(1, tokens.count("." * characters)) + tokens.IMAGE_TOKENS * len(images),
@@ -45,17 +45,17 @@ def ask(model: Model, body: Any) -> Ask:
         max_tokens=max_tokens(model, body),
         stream=bool(body.get("stream")),
         thinks=thinks(model, body),
-        tools=bool(offered),
+        tools=bool(tools),
         tool_steps_taken=sum(1 for message in messages if message.get("tool_calls")),
         stop=stops(body),
         schema=schema(body),
     )
-    check_window(understood)
-    return understood
+    check_window(request)
+    return request
 
 
 def checked_messages(model: Model, body: Any) -> list[dict[str, Any]]:
-    """Return the messages; a bare `prompt` is one of the user."""
+    """Return the messages; a `prompt` becomes one user message."""
     if not isinstance(body, Mapping):
         raise refusal(3003)
     messages = body.get("messages")
@@ -73,7 +73,7 @@ def checked_messages(model: Model, body: Any) -> list[dict[str, Any]]:
 
 
 def check_message(model: Model, at: int, message: Any) -> None:
-    """Refuse a message of the wrong shape, as the model's own schema does."""
+    """Raise Refusal for a message that does not match the model's schema."""
     if not isinstance(message, Mapping) or "role" not in message:
         raise bad_input(f"required properties at '/messages/{at}' are 'role,content'")
     content = message.get("content")
@@ -85,13 +85,13 @@ def check_message(model: Model, at: int, message: Any) -> None:
 
 
 def bad_input(*reasons: str) -> Refusal:
-    """Return the refusal of a body that fits none of the model's schemas."""
+    """Return the error for a body that matches none of the model's schemas."""
     joined = ", ".join(reasons)
     return refusal(5006, f"Bad input: Error: oneOf at '/' not met, 0 matches: {joined}")
 
 
 def texts_of(message: Mapping[str, Any]) -> list[str]:
-    """Return a message's texts, those of its tool calls too."""
+    """Return the texts of a message, including its tool calls."""
     content = message.get("content") or ""
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     texts = [str(part.get("text", "")) for part in parts if part.get("type") == "text"]
@@ -100,20 +100,20 @@ def texts_of(message: Mapping[str, Any]) -> list[str]:
 
 
 def images_of(message: Mapping[str, Any]) -> list[str]:
-    """Return the addresses of a message's images, data or other."""
+    """Return the URLs of a message's images, including data URLs."""
     content = message.get("content")
     parts = content if isinstance(content, list) else []
     return [part["image_url"]["url"] for part in parts if part.get("type") == "image_url"]
 
 
 def last_user_text(messages: list[dict[str, Any]]) -> str:
-    """Return the text of the user's last message."""
+    """Return the text of the last user message."""
     texts = [" ".join(texts_of(one)) for one in messages if one.get("role") == "user"]
     return texts[-1] if texts else ""
 
 
 def max_tokens(model: Model, body: Mapping[str, Any]) -> int | None:
-    """Return the most tokens of the answer; None where neither body nor model says."""
+    """Return the maximum tokens of the answer; None if neither body nor model sets it."""
     named = body.get("max_completion_tokens", body.get("max_tokens"))
     if named is not None:
         if not isinstance(named, int) or named < 1:
@@ -123,19 +123,19 @@ def max_tokens(model: Model, body: Mapping[str, Any]) -> int | None:
 
 
 def thinks(model: Model, body: Mapping[str, Any]) -> bool:
-    """Tell whether the model thinks aloud: not where it is told not to, if it can be told."""
-    told = (body.get("chat_template_kwargs") or {}).get("enable_thinking", True)
-    return model.reasoning == "always" or bool(told)
+    """Return True unless the request disables reasoning and the model supports that."""
+    enabled = (body.get("chat_template_kwargs") or {}).get("enable_thinking", True)
+    return model.reasoning == "always" or bool(enabled)
 
 
 def stops(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the texts at which the answer stops."""
+    """Return the stop sequences."""
     stop = body.get("stop") or ()
     return (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 def schema(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the JSON schema asked for: bare, in OpenAI's wrapper, or any object."""
+    """Return the requested JSON schema: bare, in OpenAI's wrapper, or any object."""
     wanted = body.get("response_format") or {}
     if wanted.get("type") == "json_object":
         return {"type": "object"}
@@ -143,14 +143,14 @@ def schema(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return given.get("schema", given) if isinstance(given, Mapping) else None
 
 
-def check_window(asked: Ask) -> None:
-    """Refuse what would not fit the model's window: the prompt plus the most it may answer."""
-    total = asked.estimate + (asked.max_tokens or DEFAULT_MAX_TOKENS)
-    if asked.model.window and total > asked.model.window:
+def check_window(request: Ask) -> None:
+    """Raise Refusal if prompt plus maximum answer exceed the context window."""
+    total = request.estimate + (request.max_tokens or DEFAULT_MAX_TOKENS)
+    if request.model.window and total > request.model.window:
         raise refusal(
             5021,
             f"The estimated number of input and maximum output tokens ({total}) exceeded this "
-            f"model context window limit ({asked.model.window}).",
+            f"model context window limit ({request.model.window}).",
         )
 
 

@@ -1,4 +1,4 @@
-"""The Batch API: many requests of one model queued at once, and asked for until they are done."""
+"""The Batch API: queue many requests of one model and poll for the results."""
 
 import json
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from .exchange import Exchange
 from .reply import Reply, enveloped
 from .script import Script
 
-MOST_BYTES = 10_000_000
+MAX_BYTES = 10_000_000
 NO_LIMIT = 10**9
 
 
 @dataclass(slots=True)
 class Batch:
-    """Requests in the queue; `polls` counts how often they were asked for in vain."""
+    """Queued requests; `polls` counts the polls before they are done."""
 
     model: Model
     requests: list[Mapping[str, Any]]
@@ -37,12 +37,12 @@ async def queue_or_run(exchange: Exchange) -> Reply:
 
 
 def queue(exchange: Exchange) -> Reply:
-    """Take a batch into the queue."""
+    """Add a batch to the queue."""
     model = admission.named(exchange, exchange.parts["model"])
     requests = exchange.body.get("requests")
     if not model.async_queue or not isinstance(requests, list):
         raise refusal(5006, "Bad input: Error: required properties at '/' are 'requests'")
-    if len(exchange.received.body_bytes) >= MOST_BYTES:
+    if len(exchange.received.body_bytes) >= MAX_BYTES:
         raise refusal(3006)
     identity = str(uuid4())
     exchange.cloud.batches[identity] = Batch(model, requests)
@@ -50,7 +50,7 @@ def queue(exchange: Exchange) -> Reply:
 
 
 async def poll(exchange: Exchange, identity: str) -> Reply:
-    """Answer how far a batch is: queued, running, or all its answers."""
+    """Answer with the status of a batch, or with all answers when it is done."""
     batch = exchange.cloud.batches.get(identity)
     if batch is None:
         raise Refusal(Fault(404, 3042, "No such request"))
@@ -63,16 +63,16 @@ async def poll(exchange: Exchange, identity: str) -> Reply:
 
 
 async def completed(exchange: Exchange, batch: Batch) -> dict[str, Any]:
-    """Return all answers; the queue keeps to no limit of calls a minute."""
-    unhurried = replace(exchange.switches, calls_per_minute=NO_LIMIT)
-    inner = replace(exchange, script=Script(unhurried))
+    """Return all answers; the queue has no limit of calls per minute."""
+    unlimited = replace(exchange.switches, calls_per_minute=NO_LIMIT)
+    inner = replace(exchange, script=Script(unlimited))
     answers = [await done(inner, batch.model, at, one) for at, one in enumerate(batch.requests)]
-    # "Order not guaranteed": here it is never the one they were sent in.
+    # "Order not guaranteed": the answers are in reverse order.
     return {"responses": answers[::-1], "usage": summed(answers)}
 
 
 def summed(answers: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the usage of all answers together."""
+    """Return the sum of the usage of all answers."""
     usage: dict[str, float] = {}
     for answer in answers:
         for name, amount in answer["result"].get("usage", {}).items():
@@ -84,18 +84,18 @@ def summed(answers: list[dict[str, Any]]) -> dict[str, float]:
 async def done(
     exchange: Exchange, model: Model, at: int, request: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the answer to one request of a batch, a refusal too."""
+    """Return the answer to one request of a batch, or its error."""
     inner = replace(exchange.received, json=dict(request), query={})
     reference = {"external_reference": request.get("external_reference")}
     try:
         reply = await native.run(replace(exchange, received=inner), model)
-    except Refusal as refused:
-        error = {"message": refused.fault.message, "code": refused.fault.code}
+    except Refusal as raised:
+        error = {"message": raised.fault.message, "code": raised.fault.code}
         return {"id": at, "result": {}, "success": False, "errors": [error], **reference}
     result = json.loads(reply.body)["result"] if isinstance(reply.body, bytes) else {}
     return {"id": at, "result": result, "success": True, **reference}
 
 
 def status(name: str, identity: str, model: Model) -> Reply:
-    """Return how far a batch is."""
+    """Return the status of a batch."""
     return enveloped({"status": name, "request_id": identity, "model": model.name})

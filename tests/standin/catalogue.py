@@ -1,4 +1,4 @@
-"""The models this Cloudflare knows and what they cost; its own copy, not the product's."""
+"""Models and prices of the stand-in; a separate copy of the package's catalog."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ UNPRICED: Mapping[str, float] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model; `access` is "", "paid", "private" or "licence", `shape` "openai" or "native".
+    """One model; `access` is "", "paid", "private" or "license", `shape` "openai" or "native".
 
-    `rates` are neurons by unit and `prices` dollars by unit, as the price list names the units.
-    The rates are those that fit the recorded bills: unrounded where the list rounds.
+    `rates` are neurons per unit and `prices` dollars per unit, with the units of the price list.
+    The rates match the recorded bills: they are not rounded like the list.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Model:
         return sum(self.rates.get(unit, 0.0) * amount for unit, amount in work.items())
 
     def token_cost(self, prompt: int, completion: int, cached: int = 0) -> float:
-        """Return the neurons for tokens; cached ones cost as any where no price for them is."""
+        """Return the neurons for tokens; cached tokens without a price have the input price."""
         cached_rate = "M cached input tokens"
         if cached_rate not in self.rates:
             cached = 0
@@ -65,7 +65,7 @@ class Catalogue:
         return iter(self.models)
 
     def get(self, name: object) -> Model | None:
-        """Return the model of this name, or what it is an alias of."""
+        """Return the model with this name; an alias is resolved."""
         model = self._by_name.get(name) if isinstance(name, str) else None
         return self._by_name[model.alias] if model and model.alias else model
 
@@ -106,7 +106,7 @@ def read(
 
 
 def figures(column: str) -> dict[str, dict[str, float]]:
-    """Return one column of the price list: model, unit, figure."""
+    """Return one column of the price list by model and unit."""
     found: dict[str, dict[str, float]] = {}
     with (DATA / "neurons.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):

@@ -1,4 +1,4 @@
-"""Text generation, streamed or whole, on the OpenAI path and on the native one."""
+"""Text generation on the OpenAI and the native route, streamed or complete."""
 
 import asyncio
 import secrets
@@ -33,7 +33,7 @@ async def chat_completions(exchange: Exchange) -> Reply:
 
 
 async def run(exchange: Exchange, model: Model, body: Mapping[str, Any]) -> Reply:
-    """Answer /ai/run for a text model; the older ones have their own form."""
+    """Answer /ai/run for a text model; older models have the native format."""
     dialect = exchange.switches.shape
     if model.shape == "native" and not dialect.native:
         dialect = replace(exchange.switches, dialect="native").shape
@@ -43,23 +43,27 @@ async def run(exchange: Exchange, model: Model, body: Mapping[str, Any]) -> Repl
 async def answer(
     exchange: Exchange, model: Model, body: Mapping[str, Any], dialect: Dialect, *, wrapped: bool
 ) -> Reply:
-    """Answer one request in this dialect; `wrapped` puts whole answers into the envelope."""
-    asked = ask(model, body)
+    """Answer one request in this dialect; `wrapped` adds the envelope to complete answers."""
+    request = ask(model, body)
     admission.let_in(exchange, model)
-    generation = generate(asked, exchange.switches, exchange.script.answer(asked))
+    generation = generate(request, exchange.switches, exchange.script.answer(request))
     wording = worded(exchange, model, dialect)
     await asyncio.sleep(exchange.switches.delay_before_headers)
-    if asked.stream and exchange.switches.empty_json_for_stream:
+    if request.stream and exchange.switches.empty_json_for_stream:
         return enveloped({}, admission.headers(exchange, model, 0.0))
-    if asked.stream and exchange.switches.raw_stream is not None and not asked.tool_steps_taken:
+    if (
+        request.stream
+        and exchange.switches.raw_stream is not None
+        and not request.tool_steps_taken
+    ):
         return raw_stream(exchange, wording, generation)
-    if asked.stream and not exchange.switches.json_for_stream:
+    if request.stream and not exchange.switches.json_for_stream:
         return stream(exchange, wording, generation)
-    return await whole(exchange, wording, generation, asked, wrapped=wrapped)
+    return await whole(exchange, wording, generation, request, wrapped=wrapped)
 
 
 def worded(exchange: Exchange, model: Model, dialect: Dialect) -> Wording:
-    """Return how this answer is worded: names of the kind its recording has."""
+    """Return the dialect and ids of this answer; ids have the format of the recording."""
     now = exchange.cloud.clock()
     names = {
         "hex": secrets.token_hex(16),
@@ -70,7 +74,7 @@ def worded(exchange: Exchange, model: Model, dialect: Dialect) -> Wording:
 
 
 def stream(exchange: Exchange, wording: Wording, generation: Generation) -> Reply:
-    """Return an answer that comes piece by piece."""
+    """Return a streamed answer."""
     prompt, cached = generation.prompt_tokens, generation.cached_tokens
     call = exchange.cloud.ledger.open(wording.model, prompt, cached)
     words = events(wording, generation)
@@ -80,7 +84,7 @@ def stream(exchange: Exchange, wording: Wording, generation: Generation) -> Repl
 
 
 def raw_stream(exchange: Exchange, wording: Wording, generation: Generation) -> Reply:
-    """Return the stream that a switch gives; the call is billed as any other."""
+    """Return the stream of the `raw_stream` switch; the call is billed as usual."""
     prompt, cached = generation.prompt_tokens, generation.cached_tokens
     call = exchange.cloud.ledger.open(wording.model, prompt, cached)
     body = verbatim(exchange.switches, call, generation.completion_tokens)
@@ -88,9 +92,9 @@ def raw_stream(exchange: Exchange, wording: Wording, generation: Generation) -> 
 
 
 async def whole(
-    exchange: Exchange, wording: Wording, generation: Generation, asked: Ask, *, wrapped: bool
+    exchange: Exchange, wording: Wording, generation: Generation, request: Ask, *, wrapped: bool
 ) -> Reply:
-    """Return an answer in one piece, after the time its tokens take."""
+    """Return a complete answer after the time that its tokens take."""
     await asyncio.sleep(exchange.switches.delay_before_first + seconds(exchange, generation))
     if exchange.switches.drop_connection_after is not None:
         raise HangUp
@@ -99,18 +103,18 @@ async def whole(
         tab.completion = generation.completion_tokens
     neurons = wording.model.token_cost(prompt, tab.completion, cached)
     headers = admission.headers(exchange, wording.model, neurons)
-    result = worded_whole(wording, generation, asked)
+    result = worded_whole(wording, generation, request)
     return enveloped(result, headers) if wrapped else plain(result, headers=headers)
 
 
-def worded_whole(wording: Wording, generation: Generation, asked: Ask) -> dict[str, Any]:
-    """Return the JSON of a whole answer."""
+def worded_whole(wording: Wording, generation: Generation, request: Ask) -> dict[str, Any]:
+    """Return the JSON of a complete answer."""
     if wording.dialect.native:
-        return native(wording, generation, as_json=asked.schema is not None)
+        return native(wording, generation, as_json=request.schema is not None)
     return completion(wording, generation)
 
 
 def seconds(exchange: Exchange, generation: Generation) -> float:
-    """Return how long the answer takes at the pace in force."""
+    """Return the duration of the answer in seconds."""
     pace = exchange.switches.tokens_per_second
     return generation.completion_tokens / pace if pace else 0.0

@@ -1,4 +1,4 @@
-"""A generation as events of a stream, in the words of its dialect."""
+"""Format a generation as stream events of its dialect."""
 
 import random
 import string
@@ -22,7 +22,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How one answer is worded: its names, its dialect, its price."""
+    """Model, dialect and ids of one answer."""
 
     model: Model
     dialect: Dialect
@@ -30,7 +30,7 @@ class Wording:
     created: int
 
     def usage(self, prompt: int, completion: int, cached: int = 0) -> dict[str, Any]:
-        """Return a usage object, with what the dialect's recording has of it."""
+        """Return a usage object with the fields of the dialect."""
         usage: dict[str, Any] = {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
@@ -43,7 +43,7 @@ class Wording:
         return usage
 
     def total(self, generation: Generation) -> dict[str, Any]:
-        """Return the usage of a whole call."""
+        """Return the usage of the complete call."""
         cached = generation.cached_tokens
         return self.usage(generation.prompt_tokens, generation.completion_tokens, cached)
 
@@ -55,13 +55,13 @@ def events(wording: Wording, generation: Generation) -> Iterator[Event]:
 
 
 class OpenAIChunks:
-    """Words one answer as chat.completion.chunk objects."""
+    """Format one answer as chat.completion.chunk objects."""
 
     def __init__(self, wording: Wording, generation: Generation) -> None:
         self._wording = wording
         self._dialect = wording.dialect
         self._generation = generation
-        self._made = 0
+        self._tokens_sent = 0
         self._padding = random.Random(wording.id)
 
     def events(self) -> Iterator[Event]:
@@ -103,7 +103,7 @@ class OpenAIChunks:
         return Event({**chunk.data, "response": piece, "tool_calls": []}, 1)
 
     def _call(self, at: int, call: ToolCall) -> Iterator[Event]:
-        """Yield a call: its name, its arguments piece by piece, and vLLM's empty end."""
+        """Yield a tool call: its name, its arguments in pieces, and vLLM's empty last piece."""
         start = {"index": at, "id": call.id, "type": "function", "function": {"name": call.name}}
         yield self._chunk({**self._empty(), "tool_calls": [start]}, 1)
         for piece in call.pieces:
@@ -114,7 +114,7 @@ class OpenAIChunks:
     def _chunk(
         self,
         delta: Mapping[str, Any] | None,
-        made: int,
+        count: int,
         prompt: int = 0,
         cached: int = 0,
         finish: str | None = None,
@@ -122,7 +122,7 @@ class OpenAIChunks:
         """Return a chunk; without a delta it has no choices."""
         choices = [] if delta is None else [self._choice(delta, finish)]
         if self._dialect.bare:
-            return Event({"choices": choices}, made)
+            return Event({"choices": choices}, count)
         wording = self._wording
         data = {
             "id": wording.id,
@@ -131,9 +131,9 @@ class OpenAIChunks:
             "model": wording.model.name + self._dialect.model_suffix,
             "choices": choices,
             **self._pad(),
-            **self._usage(made, prompt, cached),
+            **self._usage(count, prompt, cached),
         }
-        return Event(dict(sorted(data.items())) if self._dialect.alphabetical else data, made)
+        return Event(dict(sorted(data.items())) if self._dialect.alphabetical else data, count)
 
     def _choice(self, delta: Mapping[str, Any], finish: str | None) -> dict[str, Any]:
         if not self._dialect.indexed:
@@ -144,14 +144,14 @@ class OpenAIChunks:
             choice[self._dialect.stop_field] = self._dialect.stop_value if ended else None
         return choice
 
-    def _usage(self, made: int, prompt: int, cached: int) -> dict[str, Any]:
-        """Return the usage of a chunk: its own, or that of all so far."""
-        self._made += made
+    def _usage(self, count: int, prompt: int, cached: int) -> dict[str, Any]:
+        """Return the usage of a chunk, or the sum of all chunks so far."""
+        self._tokens_sent += count
         if self._dialect.usage == "delta":
-            return {"usage": self._wording.usage(prompt, made, cached)}
+            return {"usage": self._wording.usage(prompt, count, cached)}
         if self._dialect.usage == "cumulative":
             generation = self._generation
-            so_far = (generation.prompt_tokens, self._made, generation.cached_tokens)
+            so_far = (generation.prompt_tokens, self._tokens_sent, generation.cached_tokens)
             return {"usage": self._wording.usage(*so_far)}
         return {}
 
@@ -163,7 +163,7 @@ class OpenAIChunks:
 
 
 class NativeChunks:
-    """Words one answer as {"response": …} objects."""
+    """Format one answer as {"response": …} objects."""
 
     def __init__(self, wording: Wording, generation: Generation) -> None:
         self._wording = wording
@@ -176,8 +176,8 @@ class NativeChunks:
             yield Event({"response": piece, **self._pad()}, 1)
         if self._generation.calls:
             calls = [native_call(call) for call in self._generation.calls]
-            made = sum(1 + len(call.pieces) for call in self._generation.calls)
-            yield Event({"response": "", "tool_calls": calls, **self._pad()}, made)
+            count = sum(1 + len(call.pieces) for call in self._generation.calls)
+            yield Event({"response": "", "tool_calls": calls, **self._pad()}, count)
         if self._wording.dialect.final_native_event:
             yield Event(final(self._wording, self._generation), int(self._generation.ended))
 
@@ -186,25 +186,25 @@ class NativeChunks:
 
 
 def arguments(at: int, piece: str | None) -> dict[str, Any]:
-    """Return a tool call's delta that goes on with its arguments."""
+    """Return a delta with more arguments of a tool call."""
     function = {"arguments": piece, "name": None}
     return {"function": function, "id": None, "index": at, "type": "function"}
 
 
 def native_call(call: ToolCall) -> dict[str, Any]:
-    """Return a call in the older form: no id, arguments as an object."""
+    """Return a tool call in the native format: no id, arguments as an object."""
     return {"name": call.name, "arguments": call.arguments}
 
 
 def final(wording: Wording, generation: Generation) -> dict[str, Any]:
-    """Return the native event that ends a stream, with the whole call's usage."""
+    """Return the native event that ends a stream, with the usage of the call."""
     if wording.dialect.usage == "none":
         return {"response": ""}
     return {"response": "", "usage": wording.total(generation)}
 
 
 def padding(dialect: Dialect, source: random.Random) -> dict[str, str]:
-    """Return `p`, which hides how long a token is."""
+    """Return `p`, which hides the length of a token."""
     if dialect.padding == "random":
         return {"p": "".join(source.choices(LETTERS, k=source.randint(1, 32)))}
     return {"p": "abdefgh"} if dialect.padding else {}

@@ -1,4 +1,4 @@
-"""A generation as one JSON object, in the words of its dialect."""
+"""Format a generation as one JSON object of its dialect."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from .generation import Generation, ToolCall
 
 
 def completion(wording: Wording, generation: Generation) -> dict[str, Any]:
-    """Return a chat.completion, bare as the OpenAI path sends it."""
+    """Return a chat.completion without envelope, as on the OpenAI route."""
     body: dict[str, Any] = {
         "id": wording.id,
         "object": "chat.completion",
@@ -22,7 +22,7 @@ def completion(wording: Wording, generation: Generation) -> dict[str, Any]:
 
 
 def choice(wording: Wording, generation: Generation) -> dict[str, Any]:
-    """Return the one choice, with the keys this dialect's server adds."""
+    """Return the single choice, with the additional keys of the dialect."""
     message = message_of(wording, generation)
     body = {"index": 0, "finish_reason": generation.finish, "logprobs": None, "message": message}
     if wording.dialect.stop_field:
@@ -32,7 +32,7 @@ def choice(wording: Wording, generation: Generation) -> dict[str, Any]:
 
 
 def message_of(wording: Wording, generation: Generation) -> dict[str, Any]:
-    """Return the assistant's message; without text its content is what the dialect has then."""
+    """Return the assistant message; empty content is "" or None as in the dialect."""
     dialect = wording.dialect
     text = "".join(generation.text) or (None if generation.calls else dialect.empty_content)
     message: dict[str, Any] = {"role": "assistant", "content": text}
@@ -46,13 +46,13 @@ def message_of(wording: Wording, generation: Generation) -> dict[str, Any]:
 
 
 def openai_call(at: int, call: ToolCall) -> dict[str, Any]:
-    """Return a call in OpenAI's form: arguments as JSON text."""
+    """Return a tool call in OpenAI's format: arguments as JSON text."""
     function = {"name": call.name, "arguments": "".join(call.pieces)}
     return {"index": at, "id": call.id, "type": "function", "function": function}
 
 
 def native(wording: Wording, generation: Generation, *, as_json: bool) -> dict[str, Any]:
-    """Return the older models' result; where JSON was asked for, `response` is the JSON itself."""
+    """Return the result of an older model; in JSON mode, `response` is the parsed JSON."""
     text: Any = "".join((*generation.thought, *generation.text))
     calls = [native_call(call) for call in generation.calls]
     body = {"response": parsed(text) if as_json else text, "tool_calls": calls}
@@ -62,7 +62,7 @@ def native(wording: Wording, generation: Generation, *, as_json: bool) -> dict[s
 
 
 def parsed(text: str) -> Any:
-    """Return the JSON a text holds, or the text."""
+    """Return the parsed JSON, or the text if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The routes under /_standin, by which other processes throw switches and read the records."""
+"""Routes under /_standin: other processes set switches and read logs."""
 
 from .exchange import Cloud
 from .received import Received
@@ -27,7 +27,7 @@ def control(cloud: Cloud, request: Received) -> Reply:
 
 
 def switched(cloud: Cloud, request: Received) -> Reply:
-    """Change the switches named, and leave the others."""
+    """Change the given switches; the others keep their values."""
     try:
         changed = cloud.script.switches.with_json(request.json)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

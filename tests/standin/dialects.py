@@ -1,4 +1,4 @@
-"""The recorded ways in which Workers AI words a chat answer."""
+"""Recorded formats of chat answers of Workers AI."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ UsageStyle = Literal["delta", "cumulative", "last", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One recording's habits.
+    """Format of one recording.
 
-    `usage` on the chunks: each chunk's own, the sum so far, only at the end, or none. `bare` sends
-    nothing in a chunk but `choices`, without `index` and `finish_reason` when `indexed` is False.
-    `doubled` repeats the text in `response`. `native` is Cloudflare's own form, not OpenAI's.
+    `usage` on the chunks: of each chunk, the sum so far, only at the end, or none. `bare` sends
+    only `choices` in a chunk. If `indexed` is False, choices have no `index` and `finish_reason`.
+    `doubled` repeats the text in `response`. `native` is Cloudflare's format, not OpenAI's.
     """
 
     usage: UsageStyle = "delta"
@@ -40,7 +40,7 @@ class Dialect:
 
     @property
     def usage_if_any(self) -> UsageStyle:
-        """The style of usage where a switch asks for one."""
+        """The usage style if a switch enables usage."""
         return "cumulative" if self.usage == "none" else self.usage
 
 
@@ -56,7 +56,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         ),
         # glm-5.2 and glm-5.3-flash, August 2026.
         "glm": Dialect(identity="ms"),
-        # nemotron, 2026: vLLM's keys, `reasoning`, and null where thinking ate the budget.
+        # nemotron, 2026: vLLM's keys, `reasoning`, and null if reasoning used all tokens.
         "nemotron": Dialect(
             thought_field="reasoning",
             empty_content=None,
@@ -64,7 +64,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             tool_end=True,
             identity="chatcmpl",
         ),
-        # July 2025: the sum so far on every chunk, no neurons yet, no event of its own at the end.
+        # July 2025: usage so far on each chunk, no neurons, no separate last event.
         "cumulative": Dialect(
             usage="cumulative",
             neurons=False,
@@ -93,7 +93,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             bare=True,
             doubled=True,
         ),
-        # Cloudflare's own form, as /ai/run gives it for the older models.
+        # Cloudflare's format, as /ai/run returns it for older models.
         "native": Dialect(usage="last", native=True, thought_field="think_tag"),
     }
 )

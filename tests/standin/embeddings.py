@@ -1,4 +1,4 @@
-"""POST /ai/v1/embeddings: the same vectors as the native route, in OpenAI's form."""
+"""POST /ai/v1/embeddings: the vectors of the native route in OpenAI's format."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ TASK = "Text Embeddings"
 
 
 async def openai_embeddings(exchange: Exchange) -> Reply:
-    """Answer with one vector for each text, in order; without `usage`, as recorded."""
+    """Answer with one vector per text, in order; without `usage`, as recorded."""
     body = exchange.body
     model = admission.named(exchange, body.get("model"))
     if "rerank" in model.name:

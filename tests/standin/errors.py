@@ -1,4 +1,4 @@
-"""Cloudflare's refusals: the known codes with their texts, and the shapes they come in."""
+"""Error responses of Cloudflare: known codes, their messages and formats."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ Shape = Literal["A", "B", "C", "D", "html", "empty"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error to answer with.
+    """An error response.
 
-    Shapes: "A" the API's envelope, "B" OpenAI's style as vLLM writes it, "C" the gateway's and
-    the binding's, "D" the envelope with JSON text for a message, "html" an error page, "empty".
+    Shapes: "A" envelope of the API, "B" OpenAI's format as in vLLM, "C" format of the gateway and
+    the binding, "D" envelope with JSON text as message, "html" error page, "empty" empty body.
     """
 
     status: int = 500
@@ -26,13 +26,13 @@ class Fault:
 
     @classmethod
     def of(cls, code: int, shape: Shape = "A", message: str = "") -> "Fault":
-        """Return the recorded error of this code; KeyError where none is known."""
+        """Return the recorded error of this code. Raises KeyError if the code is unknown."""
         status, text = RECORDED[code]
         return cls(status, code, message or text, shape)
 
 
 class Refusal(Exception):
-    """A route ends with this error."""
+    """Raised by a route to answer with an error response."""
 
     def __init__(self, fault: Fault, *also: tuple[int, str]) -> None:
         super().__init__(fault.message)
@@ -41,12 +41,12 @@ class Refusal(Exception):
 
 
 def refusal(code: int, message: str = "") -> Refusal:
-    """Return the recorded refusal of this code, with its own message where one is given."""
+    """Return the recorded error of this code, with `message` if it is given."""
     return Refusal(Fault.of(code, message=message))
 
 
 def reply(fault: Fault, *also: tuple[int, str], headers: Mapping[str, str] | None = None) -> Reply:
-    """Return the answer for a fault; only what reached Workers AI bears a request id."""
+    """Return the response for a fault; only errors of Workers AI have a request id."""
     request_id = str(uuid4())
     named = {} if is_front_door(fault.code) else {"cf-ai-req-id": request_id}
     sent = {**named, **(headers or {})}
@@ -59,7 +59,7 @@ def reply(fault: Fault, *also: tuple[int, str], headers: Mapping[str, str] | Non
 
 
 def body(fault: Fault, request_id: str, *also: tuple[int, str]) -> dict[str, Any]:
-    """Return a fault's JSON; `also` are further errors of the front door's list."""
+    """Return the JSON of a fault; `also` are additional errors of the front door."""
     if fault.shape == "B":
         error = {"code": "invalid_prompt", "message": worded(fault, request_id)}
         return {"error": error}
@@ -89,13 +89,13 @@ def gateway_body(fault: Fault, request_id: str) -> dict[str, Any]:
 
 
 def worded(fault: Fault, request_id: str) -> str:
-    """Return the message as Workers AI wraps it: the prefix twice where the model failed."""
+    """Return the message with Workers AI's prefix, twice for a model failure."""
     prefix = "AiError: AiError: " if 3040 < fault.code < 3050 else "AiError: "
     return f"{prefix}{fault.message} ({request_id})"
 
 
 def is_front_door(code: int) -> bool:
-    """Tell whether api.cloudflare.com refuses with this code before Workers AI is reached."""
+    """Return True for codes that api.cloudflare.com sends before Workers AI is reached."""
     return code in {1000, 9109, 10000} or 6000 <= code < 8000
 
 

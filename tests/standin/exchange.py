@@ -1,4 +1,4 @@
-"""One request on its way through: what came, and the cloud it came to."""
+"""One request with the state of the server that answers it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from .switches import Switches
 
 @dataclass(slots=True)
 class GatewayRecords:
-    """What the account's gateways remember: copies of answers, and calls by metadata."""
+    """State of the account's gateways: cached answers, and calls by metadata."""
 
     copies: dict[tuple[str, bytes], Any] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class GatewayRecords:
 
 @dataclass(slots=True)
 class Cloud:
-    """All that outlives a request; only `script` is ever replaced."""
+    """State shared by all requests; only `script` is replaced."""
 
     accounts: Accounts
     catalogue: Catalogue
@@ -37,7 +37,7 @@ class Cloud:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request with the switches that were in force when it came, and the path's parts."""
+    """A request with the switches at its arrival, and the parts of its path."""
 
     cloud: Cloud
     script: Script
@@ -46,10 +46,10 @@ class Exchange:
 
     @property
     def switches(self) -> Switches:
-        """The switches in force for this request."""
+        """The switches of this request."""
         return self.script.switches
 
     @property
     def body(self) -> dict[str, Any]:
-        """The body as a JSON object; an empty one where it is none."""
+        """The body as a JSON object; empty if the body is not an object."""
         return self.received.json if isinstance(self.received.json, dict) else {}

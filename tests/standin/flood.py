@@ -1,4 +1,4 @@
-"""Replies without an end or of no real size, as a broken or hostile server sends them."""
+"""Endless or compressed responses, as a broken or hostile server sends them."""
 
 import asyncio
 import itertools
@@ -16,7 +16,7 @@ SECONDS_BETWEEN_DRIPS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """A reply's headers, the pieces it repeats for ever, and the seconds between them."""
+    """Headers of a response, its endless pieces, and the seconds between them."""
 
     content_type: str
     pieces: Iterable[bytes]
@@ -25,18 +25,18 @@ class Flood:
 
 
 def text(content: str) -> bytes:
-    """Return an event with a piece of an answer."""
+    """Return an event with a text delta."""
     return frame({"choices": [{"index": 0, "delta": {"content": content}}]})
 
 
 def arguments(content: str) -> bytes:
-    """Return an event with a piece of a tool call."""
+    """Return an event with a tool call delta."""
     call = {"index": 0, "id": "call_1", "function": {"name": "add", "arguments": content}}
     return frame({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]})
 
 
 def bomb(wbits: int) -> Iterator[bytes]:
-    """Yield spaces for ever, compressed a thousandfold."""
+    """Yield endless spaces, compressed about 1000:1."""
     packer = zlib.compressobj(9, wbits=wbits)
     spaces = b" " * 2**24
     for _ in itertools.count():
@@ -44,7 +44,7 @@ def bomb(wbits: int) -> Iterator[bytes]:
 
 
 def flood(kind: str) -> Flood:
-    """Return the flood of this name; KeyError where there is none."""
+    """Return the flood with this name. Raises KeyError if it is unknown."""
     spaces = itertools.repeat(b" " * PIECE)
     json, stream = "application/json", "text/event-stream"
     gzip = {"content-encoding": "gzip"}
@@ -71,12 +71,12 @@ def flood(kind: str) -> Flood:
         "page": lambda: Flood("text/html", itertools.repeat(b"<title" * 10_000), {}),
         "bytes": lambda: Flood("image/png", spaces, {}),
     }
-    made: Flood = kinds[kind]()
-    return made
+    result: Flood = kinds[kind]()
+    return result
 
 
 def reply(kind: str, status: int) -> Reply:
-    """Return the flood as the answer to any request."""
+    """Return the flood as the response to any request."""
     found = flood(kind)
     return Reply(poured(found), status, found.content_type, found.headers)
 

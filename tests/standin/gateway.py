@@ -1,4 +1,4 @@
-"""AI Gateway on the way to a model: named by a header, with cache, metadata and spend limits."""
+"""AI Gateway: selected by a header, with cache, metadata and spend limits."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
@@ -14,52 +14,52 @@ Handler = Callable[[Exchange], Awaitable[Reply]]
 
 
 async def through(exchange: Exchange, handler: Handler) -> Reply:
-    """Answer a call that names a gateway: from its cache, or by the handler, unless refused."""
+    """Answer a call through a gateway: from its cache, or by the handler."""
     check(exchange)
     request = exchange.received
     key = (request.path, request.body_bytes)
     copies = exchange.cloud.gateway.copies
     if exchange.switches.gateway_caches and key in copies:
-        return told(copies[key], "HIT")
+        return with_headers(copies[key], "HIT")
     reply = await handler(exchange)
     if not exchange.switches.gateway_caches:
-        return told(reply, "")
+        return with_headers(reply, "")
     if isinstance(reply.body, bytes):
         copies[key] = reply
-        return told(reply, "MISS")
+        return with_headers(reply, "MISS")
 
-    def keep(whole: bytes) -> None:
+    def save(whole: bytes) -> None:
         copies[key] = replace(reply, body=whole)
 
-    return told(replace(reply, body=kept(reply.body, keep)), "MISS")
+    return with_headers(replace(reply, body=record(reply.body, save)), "MISS")
 
 
 def check(exchange: Exchange) -> None:
-    """Refuse a gateway that is not there, and a call beyond its spend limit."""
+    """Raise Refusal for an unknown gateway or a call beyond its spend limit."""
     switches, headers = exchange.switches, exchange.received.headers
     if headers[NAME] not in switches.gateways:
         raise Refusal(Fault.of(2001, "C"))
-    who = headers.get(METADATA, "")
+    metadata = headers.get(METADATA, "")
     calls = exchange.cloud.gateway.calls
-    if switches.gateway_calls is not None and calls.get(who, 0) >= switches.gateway_calls:
-        # The documents say 429; how the body reads is in none.
+    if switches.gateway_calls is not None and calls.get(metadata, 0) >= switches.gateway_calls:
+        # The documentation says 429, but does not describe the body.
         raise Refusal(Fault(429, 429, "Spend limit exceeded", "C"))
-    calls[who] = calls.get(who, 0) + 1
+    calls[metadata] = calls.get(metadata, 0) + 1
 
 
-def told(reply: Reply, cache: str) -> Reply:
-    """Return the reply with the headers of the gateway."""
+def with_headers(reply: Reply, cache: str) -> Reply:
+    """Return the response with the headers of the gateway."""
     status = {CACHE_STATUS: cache} if cache else {}
     return replace(reply, headers={**reply.headers, LOG_ID: str(uuid4()), **status})
 
 
-async def kept(
-    pieces: AsyncGenerator[Piece, None], keep: Callable[[bytes], None]
+async def record(
+    pieces: AsyncGenerator[Piece, None], save: Callable[[bytes], None]
 ) -> AsyncGenerator[Piece, None]:
-    """Pass the pieces on, and keep the whole when it came to its end."""
+    """Forward the pieces; call `save` with the complete body after the last one."""
     parts: list[bytes] = []
     async for piece in pieces:
         parts.append(piece.data)
         if piece.last:
-            keep(b"".join(parts))
+            save(b"".join(parts))
         yield piece

@@ -1,4 +1,4 @@
-"""What a model says to a request, cut into tokens: the same for every dialect."""
+"""The answer of a model as tokens, independent of the dialect."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from .switches import Switches
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool; `pieces` are its arguments, as JSON cut into tokens."""
+    """A tool call; `pieces` are its arguments as JSON, split into tokens."""
 
     id: str
     name: str
@@ -22,7 +22,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One answer before it is worded; `ended` is True where the model sent its stop token."""
+    """An answer before formatting; `ended` is True if the model sent its stop token."""
 
     prompt_tokens: int
     cached_tokens: int
@@ -34,23 +34,23 @@ class Generation:
 
     @property
     def completion_tokens(self) -> int:
-        """All tokens the model made, the stop token too."""
+        """All generated tokens, including the stop token."""
         calls = sum(1 + len(call.pieces) for call in self.calls)
         return len(self.thought) + len(self.text) + calls + self.ended
 
 
-def generate(asked: Ask, switches: Switches, answer: str) -> Generation:
-    """Return the answer to a request, cut at its max_tokens: thinking comes first and counts."""
-    thought, text = worded(asked, switches, answer)
-    calls = tool_calls(asked, switches)
+def generate(request: Ask, switches: Switches, answer: str) -> Generation:
+    """Return the answer, cut at max_tokens; reasoning comes first and counts."""
+    thought, text = worded(request, switches, answer)
+    calls = tool_calls(request, switches)
     if calls:
         text = ()
-    room = asked.max_tokens if asked.max_tokens is not None else len(thought) + len(text) + 1
+    room = request.max_tokens if request.max_tokens is not None else len(thought) + len(text) + 1
     kept_thought, kept_text = thought[:room], text[: max(0, room - len(thought))]
     ended = bool(calls) or len(thought) + len(text) < room
     return Generation(
-        prompt_tokens=asked.prompt_tokens,
-        cached_tokens=min(switches.cached_tokens, asked.prompt_tokens),
+        prompt_tokens=request.prompt_tokens,
+        cached_tokens=min(switches.cached_tokens, request.prompt_tokens),
         thought=kept_thought,
         text=kept_text,
         calls=calls,
@@ -64,48 +64,50 @@ def generate(asked: Ask, switches: Switches, answer: str) -> Generation:
 
 
 def finish(*, ended: bool, calls: bool) -> str:
-    """Return why an answer ended."""
+    """Return the finish reason."""
     if calls:
         return "tool_calls"
     return "stop" if ended else "length"
 
 
-def worded(asked: Ask, switches: Switches, answer: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the tokens of the thought and of the text; some models think inside the text."""
-    for stop in asked.stop:
+def worded(
+    request: Ask, switches: Switches, answer: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the tokens of reasoning and text; think tags are part of the text."""
+    for stop in request.stop:
         answer = answer.partition(stop)[0]
-    thought = switches.thought if asked.thinks else ""
+    thought = switches.thought if request.thinks else ""
     if thought and switches.shape.thought_field == "think_tag":
         return (), tokens.cut(f"<think>\n{thought}\n</think>\n\n{answer}")
     return tokens.cut(thought), tokens.cut(answer)
 
 
-def tool_calls(asked: Ask, switches: Switches) -> tuple[ToolCall, ...]:
-    """Return the calls to make now: none without tools, and none after the steps are taken."""
-    if not asked.tools or asked.tool_steps_taken >= switches.tool_steps:
+def tool_calls(request: Ask, switches: Switches) -> tuple[ToolCall, ...]:
+    """Return the tool calls; empty without tools or after `tool_steps` steps."""
+    if not request.tools or request.tool_steps_taken >= switches.tool_steps:
         return ()
-    step = asked.tool_steps_taken
+    step = request.tool_steps_taken
     return tuple(tool_call(call, step, at) for at, call in enumerate(switches.tool_calls))
 
 
 def tool_call(call: Mapping[str, Any], step: int, at: int) -> ToolCall:
-    """Return one call, with arguments that may be JSON text or a value."""
+    """Return one tool call; `arguments` may be JSON text or a value."""
     given = call.get("arguments", {})
     text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
     identity = str(call.get("id", f"chatcmpl-tool-{step}{at}"))
     return ToolCall(identity, str(call["name"]), given, tokens.cut(text))
 
 
-def default_answer(asked: Ask) -> str:
-    """Return a short Markdown answer that tells which question it belongs to, or fitting JSON."""
-    if asked.schema is not None:
-        return json.dumps(fitting(asked.schema, asked.last_user_text), ensure_ascii=False)
-    heard = " ".join(asked.last_user_text.split())[:60]
-    return f"You asked: *{heard}*\n\n- This is the **stand-in**.\n- It answers with `Markdown`."
+def default_answer(request: Ask) -> str:
+    """Return a short Markdown answer that quotes the question, or JSON for a schema."""
+    if request.schema is not None:
+        return json.dumps(fitting(request.schema, request.last_user_text), ensure_ascii=False)
+    question = " ".join(request.last_user_text.split())[:60]
+    return f"You asked: *{question}*\n\n- This is the **stand-in**.\n- It answers with `Markdown`."
 
 
 def fitting(schema: Mapping[str, Any], text: str) -> Any:
-    """Return a value that fits a JSON schema's types, enums, properties and least of items."""
+    """Return a value for a JSON schema: types, enums, properties, minItems and maxLength."""
     if "enum" in schema:
         return schema["enum"][0]
     kind = schema.get("type", "object")

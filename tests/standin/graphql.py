@@ -1,4 +1,4 @@
-"""Reads the GraphQL queries that analytics take: fields, arguments, variables, values."""
+"""Parser for GraphQL queries of the analytics: fields, arguments, variables, values."""
 
 import json
 import re
@@ -17,12 +17,12 @@ LITERALS = MappingProxyType({"true": True, "false": False, "null": None})
 
 
 class QueryError(Exception):
-    """The query cannot be read, or asks for what there is not."""
+    """The query is invalid or has unknown fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One selected field with its name in the answer, its arguments and its own selection."""
+    """A selected field with its name in the answer, arguments and nested fields."""
 
     alias: str
     name: str
@@ -31,7 +31,7 @@ class Field:
 
 
 class Query:
-    """Reads one query from left to right."""
+    """Parse one query from left to right."""
 
     def __init__(self, text: str, variables: Mapping[str, Any]) -> None:
         self._variables = variables
@@ -39,7 +39,7 @@ class Query:
         self._at = 0
 
     def fields(self) -> tuple[Field, ...]:
-        """Return what the operation selects."""
+        """Return the fields that the operation selects."""
         while self._next != "{":
             if self._take() == "(":
                 self._skip_declarations()
@@ -124,7 +124,7 @@ def tokens(text: str) -> Iterator[str]:
 
 
 def scalar(token: str) -> Any:
-    """Return the value of a token; an enum's is its name."""
+    """Return the value of a token; for an enum, its name."""
     if token[0] in '"-0123456789':
         return json.loads(token)
     return LITERALS.get(token, token)

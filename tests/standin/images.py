@@ -1,29 +1,29 @@
-"""Real, plain images made without a library: PNG and baseline JPEG of one grey."""
+"""Valid PNG and baseline JPEG images in one gray, created without a library."""
 
 import struct
 import zlib
 
-# A Huffman table with two codes: "0" for no further bits, "10" for the one size of the first DC.
+# A Huffman table with two codes: "0" for no further bits, "10" for the size of the first DC.
 DC_TABLE = bytes([1, 1, *[0] * 14, 0x00, 0x07])
 AC_TABLE = bytes([1, *[0] * 15, 0x00])
 BLOCK = 8
 
 
-def png(width: int, height: int, grey: int) -> bytes:
-    """Return a PNG of this size in one grey."""
+def png(width: int, height: int, gray: int) -> bytes:
+    """Return a PNG of this size in one gray."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    rows = (b"\0" + bytes([grey]) * width) * height
+    rows = (b"\0" + bytes([gray]) * width) * height
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
-    """Return one chunk with its length and check sum."""
+    """Return one chunk with its length and checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def jpeg(width: int, height: int) -> bytes:
-    """Return a JPEG of this size in one light grey."""
+    """Return a JPEG of this size in one light gray."""
     frame = struct.pack(">BHHB3B", 8, height, width, 1, 1, 0x11, 0)
     segments = (
         (0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"),
@@ -43,9 +43,9 @@ def jpeg_segment(marker: int, data: bytes) -> bytes:
 
 
 def jpeg_scan(width: int, height: int) -> bytes:
-    """Return the blocks' bits: the first sets the grey, all others do not differ from it."""
+    """Return the bits of all blocks: the first sets the gray, the others do not differ."""
     blocks = -(-width // BLOCK) * -(-height // BLOCK)
-    # Size 7 ("10"), the difference 100 in seven bits, end of block ("0"); then "0" and "0" each.
+    # Size 7 ("10"), difference 100 in seven bits, end of block ("0"); then "0" and "0" per block.
     bits = "10" + f"{100:07b}" + "0" + "00" * (blocks - 1)
     bits += "1" * (-len(bits) % 8)
     data = int(bits, 2).to_bytes(len(bits) // 8, "big")

@@ -1,4 +1,4 @@
-"""One native task to do, and what became of it."""
+"""A native task and its result."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Saying = Callable[[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One task to do; `say` gives the text of the switches, or the default handed to it."""
+    """A task; `say(prompt, default)` returns the text of the switches or the default."""
 
     model: Model
     payload: Payload
@@ -21,7 +21,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A task's result, as JSON or as bytes with their type, and the work that is billed."""
+    """Result of a task: JSON, or bytes with a content type, and the billed work."""
 
     result: Any = None
     data: bytes = b""

@@ -1,4 +1,4 @@
-"""What every call cost, by day, and which call is one too many."""
+"""Cost of all calls by day, daily quota and rate limits."""
 
 import itertools
 from collections import defaultdict, deque
@@ -15,7 +15,7 @@ from .switches import Switches
 
 Clock = Callable[[], float]
 PAID_MODEL_CALLS = 20
-CALLS_A_MINUTE = MappingProxyType(
+CALLS_PER_MINUTE = MappingProxyType(
     {
         "Automatic Speech Recognition": 720,
         "Image Classification": 3000,
@@ -49,7 +49,7 @@ class Entry:
 
 
 class Tab:
-    """One open call: it is billed once, with the tokens it has by then."""
+    """An open call; it is billed once, with its tokens at that time."""
 
     def __init__(self, ledger: "Ledger", model: Model, prompt: int, cached: int) -> None:
         self._ledger = ledger
@@ -60,7 +60,7 @@ class Tab:
         self.completion = 0
 
     def settle(self) -> None:
-        """Bill the call; a second time does nothing."""
+        """Bill the call; later calls do nothing."""
         if self._settled:
             return
         self._settled = True
@@ -69,7 +69,7 @@ class Tab:
 
 
 class Ledger:
-    """The account's calls; written by the server's thread, read from any."""
+    """Calls of the account; written by the server thread, read by any thread."""
 
     def __init__(self, clock: Clock, plan: str) -> None:
         self._clock = clock
@@ -88,14 +88,14 @@ class Ledger:
         return self._days.get(day(self._clock()), 0.0)
 
     def book(self, call: Call) -> None:
-        """Write down a call."""
+        """Add a call."""
         now = self._clock()
         self._days[day(now)] += call.neurons
         self._entries.append(Entry(now, call))
 
     @contextmanager
     def open(self, model: Model, prompt: int, cached: int = 0) -> Iterator[Tab]:
-        """Open a call that is billed when it ends, however it ends."""
+        """Open a call that is billed when it ends, also after an error."""
         tab = Tab(self, model, prompt, cached)
         try:
             yield tab
@@ -103,13 +103,13 @@ class Ledger:
             tab.settle()
 
     def admit(self, model: Model, switches: Switches) -> None:
-        """Let one more call in, or refuse it: the day's allowance first, then the minute's."""
+        """Count one call. Raises Refusal if the daily quota or the rate limit is reached."""
         if self._plan == "free" and self.billed() >= switches.daily_neurons:
             raise refusal(4006)
         paid = model.access == "paid"
         lane = self._admitted[model.name if paid else model.task]
         self._forget(lane)
-        limit = PAID_MODEL_CALLS if paid else CALLS_A_MINUTE.get(model.task)
+        limit = PAID_MODEL_CALLS if paid else CALLS_PER_MINUTE.get(model.task)
         if switches.calls_per_minute is not None:
             limit = switches.calls_per_minute
         if limit is not None and len(lane) >= limit:
@@ -117,7 +117,7 @@ class Ledger:
         lane.append(self._clock())
 
     def _forget(self, lane: deque[float]) -> None:
-        """Drop what is older than a minute."""
+        """Remove times older than a minute."""
         horizon = self._clock() - 60
         old = sum(1 for _ in itertools.takewhile(lambda at: at <= horizon, lane))
         for _ in range(old):
@@ -125,5 +125,5 @@ class Ledger:
 
 
 def day(at: float) -> str:
-    """Return the UTC day of a time, as ISO."""
+    """Return the UTC date of a time in ISO format."""
     return datetime.fromtimestamp(at, UTC).date().isoformat()

@@ -1,4 +1,4 @@
-"""GET /ai/models/search and its neighbours: the catalogue as the API lists it."""
+"""GET /ai/models/search and /ai/models/schema: the model list in the format of the API."""
 
 import uuid
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from .exchange import Exchange
 from .reply import Reply, enveloped, plain
 
 DEFAULT_PER_PAGE = 100
-KEPT_IN_LISTS = timedelta(days=90)
+LISTED_AFTER_RETIREMENT = timedelta(days=90)
 SOURCES = MappingProxyType({"@cf": 1, "@hf": 2})
 TEXT_SCHEMA = MappingProxyType({"type": "object", "properties": {"prompt": {"type": "string"}}})
 
 
 async def search(exchange: Exchange) -> Reply:
-    """Answer one page of the models that fit."""
+    """Answer with one page of the matching models."""
     query = exchange.received.query
     fitting = [model for model in exchange.cloud.catalogue if fits(exchange, model)]
     page, size = whole(query, "page", 1), whole(query, "per_page", DEFAULT_PER_PAGE)
@@ -30,7 +30,7 @@ async def search(exchange: Exchange) -> Reply:
 
 
 def fits(exchange: Exchange, model: Model) -> bool:
-    """Tell whether a model belongs into the list asked for."""
+    """Return True if a model matches the query."""
     query = exchange.received.query
     author = model.name.split("/")[1]
     return (
@@ -44,25 +44,25 @@ def fits(exchange: Exchange, model: Model) -> bool:
 
 
 def listed(exchange: Exchange, model: Model) -> bool:
-    """Tell whether a model is still there; retired ones are listed for three months if asked."""
+    """Return True if a model is listed; retired ones are listed for 90 days on request."""
     if model.name in exchange.switches.retired:
         return False
     if not model.retires:
         return True
     today = datetime.fromtimestamp(exchange.cloud.clock(), UTC).date()
     gone = today - datetime.fromisoformat(model.retires).date()
-    kept = exchange.received.query.get("include_deprecated") == "true"
-    return gone < timedelta() or (kept and gone < KEPT_IN_LISTS)
+    include_retired = exchange.received.query.get("include_deprecated") == "true"
+    return gone < timedelta() or (include_retired and gone < LISTED_AFTER_RETIREMENT)
 
 
 def whole(query: Mapping[str, str], name: str, default: int) -> int:
-    """Return a number of the query, at least 1."""
+    """Return a number from the query, at least 1."""
     given = query.get(name, "")
     return max(1, int(given)) if given.isdecimal() else default
 
 
 def item(model: Model) -> dict[str, Any]:
-    """Return one model as listed: its id is a UUID, its name is what one calls."""
+    """Return one list entry; `id` is a UUID, `name` is the model name."""
     task = {"id": known_id(model.task), "name": model.task, "description": model.task}
     return {
         "id": known_id(model.name),
@@ -77,7 +77,7 @@ def item(model: Model) -> dict[str, Any]:
 
 
 def known_id(name: str) -> str:
-    """Return an id that stays the same."""
+    """Return a UUID that depends only on the name."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 
@@ -106,7 +106,7 @@ def properties(model: Model) -> list[dict[str, Any]]:
 
 
 def text(value: int) -> str:
-    """Return a number or a truth as text; "" where there is none."""
+    """Return a number or boolean as text; "" for 0 and False."""
     if isinstance(value, bool):
         return "true" if value else ""
     return str(value or "")
@@ -121,7 +121,7 @@ def price(model: Model) -> list[dict[str, Any]]:
 
 
 def as_openrouter(model: Model) -> dict[str, Any]:
-    """Return one model in the other format, as far as its fields are known."""
+    """Return one model in OpenRouter's format, with the known fields."""
     names = {"prompt": "M input tokens", "completion": "M output tokens"}
     prices = {name: f"{model.prices.get(unit, 0) / 1e6:.12f}" for name, unit in names.items()}
     return {
@@ -133,7 +133,7 @@ def as_openrouter(model: Model) -> dict[str, Any]:
 
 
 async def schema(exchange: Exchange) -> Reply:
-    """Answer what one model takes and gives, in the least a JSON schema can say."""
+    """Answer with minimal JSON schemas of a model's input and output."""
     model = exchange.cloud.catalogue.get(exchange.received.query.get("model"))
     if model is None:
         raise refusal(7000)

@@ -1,4 +1,4 @@
-"""What happened here: requests in order, clients that left, and bugs of the stand-in itself."""
+"""Log of requests, client disconnects and exceptions of the stand-in."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from .received import Received
 
 
 class Log:
-    """Written by the server's thread, read and waited for by any."""
+    """Written by the server thread; other threads read it and wait for changes."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -23,29 +23,29 @@ class Log:
 
     @property
     def disconnects(self) -> int:
-        """How many clients went away before their answer's end."""
+        """Number of clients that disconnected before the end of their answer."""
         with self._changed:
             return self._disconnects
 
     def arrived(self, request: Received) -> None:
-        """Note a request."""
+        """Add a request."""
         with self._changed:
             self._requests.append(request)
             self._changed.notify_all()
 
     def left(self) -> None:
-        """Note a client that did not wait for the end."""
+        """Count a client that disconnected before the end."""
         with self._changed:
             self._disconnects += 1
             self._changed.notify_all()
 
     def clear(self) -> None:
-        """Forget requests and departures."""
+        """Remove all requests and disconnects."""
         with self._changed:
             self._requests.clear()
             self._disconnects = 0
 
     def wait_for(self, happened: Callable[[], bool], timeout: float) -> bool:
-        """Wait until something of this log is so; False where time runs out first."""
+        """Wait until `happened` returns True; return False after the timeout."""
         with self._changed:
             return self._changed.wait_for(happened, timeout)

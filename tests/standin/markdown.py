@@ -1,4 +1,4 @@
-"""POST /ai/tomarkdown: documents as Markdown, for the formats that take no library."""
+"""POST /ai/tomarkdown: convert documents to Markdown, for formats without a library."""
 
 import csv
 import html
@@ -22,7 +22,7 @@ MIME_TYPES: Mapping[str, str] = MappingProxyType(
 
 
 async def to_markdown(exchange: Exchange) -> Reply:
-    """Answer with every file of the form, converted."""
+    """Answer with the Markdown of each file of the form."""
     files = [file for name, file in payload(exchange.received).files if name == "files"]
     if not files:
         raise refusal(3003)
@@ -35,7 +35,7 @@ async def supported(exchange: Exchange) -> Reply:
 
 
 def converted(file: File) -> dict[str, Any]:
-    """Return one file's entry: its Markdown, or why there is none."""
+    """Return the entry of one file: its Markdown or an error."""
     mime = MIME_TYPES.get(PurePath(file.name).suffix.lower())
     entry = {"id": str(uuid.uuid4()), "name": file.name, "mimeType": mime or file.mime_type}
     if mime is None:
@@ -45,7 +45,7 @@ def converted(file: File) -> dict[str, Any]:
 
 
 def worded(mime: str, data: bytes) -> str:
-    """Return a file's Markdown."""
+    """Return the Markdown of a file."""
     if mime == "image/png":
         return "# Image\n\nA small grey square."
     text = data.decode("utf-8", "replace")

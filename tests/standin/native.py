@@ -1,4 +1,4 @@
-"""The native route /ai/run: every task, in Cloudflare's own form."""
+"""The native route /ai/run: all tasks in Cloudflare's format."""
 
 import asyncio
 from dataclasses import replace
@@ -29,7 +29,7 @@ async def run_in_body(exchange: Exchange) -> Reply:
 
 
 async def run(exchange: Exchange, model: Model) -> Reply:
-    """Let one model do its task."""
+    """Run the task of one model."""
     if model.task == chat.TASK:
         return await chat.run(exchange, model, exchange.body)
     task = TASKS.get(model.task)
@@ -44,7 +44,7 @@ async def run(exchange: Exchange, model: Model) -> Reply:
 
 
 def billed(exchange: Exchange, model: Model, done: Done) -> Reply:
-    """Bill what was done and return it."""
+    """Bill the work and return the result."""
     neurons = model.token_cost(done.prompt_tokens, done.completion_tokens) + model.cost(done.work)
     exchange.cloud.ledger.book(
         Call(model.name, done.prompt_tokens, done.completion_tokens, neurons)
@@ -69,5 +69,5 @@ def usage(exchange: Exchange, done: Done, neurons: float) -> dict[str, object]:
 
 
 def no_task(model: Model) -> Refusal:
-    """Return the refusal of a task that has no route here."""
+    """Return the error for a task that the stand-in does not support."""
     return refusal(5007, f"No such model {model.name} or task")

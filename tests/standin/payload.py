@@ -1,4 +1,4 @@
-"""What a native task was given: JSON, a form with files, or bare bytes."""
+"""Input of a native task: JSON, a form with files, or a binary body."""
 
 import base64
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class File(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """The input of one task; `fields` of JSON or of a form, or `data` where it is bare bytes."""
+    """Input of one task: `fields` of JSON or a form, or `data` of a binary body."""
 
     fields: Mapping[str, Any]
     data: bytes = b""
@@ -29,7 +29,7 @@ class Payload:
     multipart: bool = False
 
     def need(self, *names: str) -> None:
-        """Refuse an input that lacks one of these."""
+        """Raise Refusal if one of these fields is missing."""
         if all(name in self.fields for name in names):
             return
         listed = ",".join(names)
@@ -40,7 +40,7 @@ class Payload:
         return str(self.fields.get(name, default))
 
     def number(self, name: str, default: int) -> int:
-        """Return a field as a whole number; a form's fields are text."""
+        """Return a field as an integer; form fields are text."""
         try:
             return int(self.fields.get(name) or default)
         except (TypeError, ValueError):
@@ -73,7 +73,7 @@ def form(received: Received) -> Payload:
 
 
 def content(part: "Message[str, str]") -> bytes:
-    """Return a part's bytes."""
+    """Return the bytes of a part."""
     data = part.get_payload(decode=True)
     return data if isinstance(data, bytes) else b""
 

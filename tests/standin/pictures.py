@@ -1,4 +1,4 @@
-"""Native tasks that make images or look at them."""
+"""Native tasks that generate, classify or describe images."""
 
 import base64
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from .job import Done, Job
 from .payload import binary
 
 TILE_PIXELS = 512 * 512
-# The edge and the steps where a request names none, as far as recorded bills show them.
+# Default edge and steps, derived from recorded bills.
 DEFAULTS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"flux-1-schnell": (1024, 4), "lucid-origin": (1120, 15), "flux-2-dev": (1024, 50)}
 )
@@ -19,7 +19,7 @@ OTHER_DEFAULTS = (1024, 25)
 
 
 def image(job: Job) -> Done:
-    """Return an image of the size asked for: raw, or as base64 in JSON."""
+    """Return an image of the requested size: binary, or as base64 in JSON."""
     by_form = "/flux-2-" in job.model.name
     if by_form and not job.payload.multipart:
         raise refusal(5006, "Bad input: Error: required properties at '/' are 'multipart'")
@@ -31,12 +31,12 @@ def image(job: Job) -> Done:
         return Done({"image": base64.b64encode(images.jpeg(*size)).decode()}, work=work)
     if job.model.name.endswith("/phoenix-1.0"):
         return Done(data=images.jpeg(*size), content_type="image/jpeg", work=work)
-    grey = len(job.payload.text("prompt")) % 256
-    return Done(data=images.png(*size, grey), content_type="image/png", work=work)
+    gray = len(job.payload.text("prompt")) % 256
+    return Done(data=images.png(*size, gray), content_type="image/png", work=work)
 
 
 def image_work(job: Job, tiles: float, default_steps: int) -> dict[str, float]:
-    """Return the work of an image: a step's price is for each tile, and tiles are fractional."""
+    """Return the work of an image; steps are priced per tile, and tiles are fractional."""
     steps = job.payload.number("steps", job.payload.number("num_steps", default_steps))
     megapixels, inputs = tiles / 4, len(job.payload.files)
     return {
@@ -53,7 +53,7 @@ def image_work(job: Job, tiles: float, default_steps: int) -> dict[str, float]:
 
 
 def see(job: Job) -> Done:
-    """Return what is in an image: classes, or objects with their boxes."""
+    """Return the classes of an image, or objects with their boxes."""
     if not job.payload.data:
         job.payload.need("image")
         binary(job.payload.fields["image"])
@@ -68,7 +68,7 @@ def see(job: Job) -> Done:
 
 
 def describe(job: Job) -> Done:
-    """Return an image in words; moondream's whole answers are empty, as recorded."""
+    """Return a description of an image; moondream's complete answers are empty, as recorded."""
     if "moondream" in job.model.name:
         return Done({})
     if not job.payload.data:

@@ -1,4 +1,4 @@
-"""One request as it arrived."""
+"""A received request."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request: `headers` has lower-case names, `json` is None where the body is not JSON."""
+    """A request; `headers` has lower-case names, `json` is None if the body is not JSON."""
 
     method: str
     path: str
@@ -30,7 +30,7 @@ class Received:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def as_json(self) -> dict[str, Any]:
-        """Return the request for other processes to read."""
+        """Return the request as JSON for other processes."""
         return {
             "method": self.method,
             "path": self.path,
@@ -42,7 +42,7 @@ class Received:
 
 
 def received(head: bytes, body: bytes) -> Received:
-    """Make a request of its head, as sent, and its body."""
+    """Parse a request from its raw head and body."""
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     method, target, _ = first.split(" ", 2)
     address = urlsplit(target)
@@ -63,7 +63,7 @@ def parsed_headers(lines: list[str]) -> dict[str, str]:
 
 
 def parsed(body: bytes) -> Any:
-    """Return the body as JSON whatever its content type (curl's -d names none), or None."""
+    """Return the parsed JSON body for any content type (curl -d sends form data), or None."""
     if body[:1] not in (b"{", b"["):
         return None
     try:

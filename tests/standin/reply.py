@@ -1,4 +1,4 @@
-"""What a route hands to the connection: status, headers and a body, whole or in pieces."""
+"""Response of a route: status, headers and a complete or streamed body."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Piece(NamedTuple):
-    """A part of a streamed body; with `last` the body's end leaves in the same write."""
+    """A part of a streamed body; `last` sends the end of the body in the same write."""
 
     data: bytes
     last: bool = False
@@ -15,7 +15,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; a body of pieces goes out in chunks, one for each piece."""
+    """A response; a streamed body is sent as one chunk per piece."""
 
     body: bytes | AsyncGenerator[Piece, None]
     status: int = 200
@@ -24,11 +24,11 @@ class Reply:
 
 
 class HangUp(Exception):
-    """The connection is to be closed here, in the middle of the answer."""
+    """Raised to close the connection in the middle of an answer."""
 
 
 def dumped(value: Any) -> bytes:
-    """Return JSON as Cloudflare writes it: compact, with characters as they are."""
+    """Return JSON in Cloudflare's format: compact, without escaped characters."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -1,4 +1,4 @@
-"""POST /ai/v1/responses, as far as it is documented: no recording of its bytes is public."""
+"""POST /ai/v1/responses as documented; there is no public recording."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -19,15 +19,15 @@ async def responses(exchange: Exchange) -> Reply:
     model = admission.named(exchange, body.get("model"))
     if model.task != chat.TASK:
         raise refusal(5007, f"No such model {model.name} or task")
-    asked = ask(model, body)
+    request = ask(model, body)
     admission.let_in(exchange, model)
     await asyncio.sleep(exchange.switches.delay_before_headers)
-    generation = generate(asked, exchange.switches, exchange.script.answer(asked))
+    generation = generate(request, exchange.switches, exchange.script.answer(request))
     wording = chat.worded(exchange, model, exchange.switches.shape)
     with exchange.cloud.ledger.open(model, generation.prompt_tokens) as tab:
         tab.completion = generation.completion_tokens
     response = worded(wording, generation)
-    if not asked.stream:
+    if not request.stream:
         neurons = model.token_cost(generation.prompt_tokens, tab.completion)
         return plain(response, headers=admission.headers(exchange, model, neurons))
     pieces = streamed(response, generation)
@@ -35,7 +35,7 @@ async def responses(exchange: Exchange) -> Reply:
 
 
 def as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the request in the words of a chat."""
+    """Return the request as a chat request."""
     given = body.get("input")
     messages = (
         [{"role": "user", "content": given}] if isinstance(given, str) else list(given or [])
@@ -48,7 +48,7 @@ def as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def worded(wording: Wording, generation: Generation) -> dict[str, Any]:
-    """Return the whole response object."""
+    """Return the complete response object."""
     usage = {
         "input_tokens": generation.prompt_tokens,
         "output_tokens": generation.completion_tokens,
@@ -67,7 +67,7 @@ def worded(wording: Wording, generation: Generation) -> dict[str, Any]:
 
 
 def output(generation: Generation) -> Iterator[dict[str, Any]]:
-    """Yield the parts of the output: thinking, calls, the message."""
+    """Yield the parts of the output: reasoning, tool calls, message."""
     if generation.thought:
         thought = {"type": "reasoning_text", "text": "".join(generation.thought)}
         yield {"type": "reasoning", "summary": [], "content": [thought]}
@@ -82,9 +82,9 @@ def output(generation: Generation) -> Iterator[dict[str, Any]]:
 async def streamed(
     response: Mapping[str, Any], generation: Generation
 ) -> AsyncGenerator[Piece, None]:
-    """Yield the events that build a response: its text in pieces, all else at the end."""
-    begun = {**response, "status": "in_progress", "output": [], "output_text": "", "usage": None}
-    yield event("response.created", response=begun)
+    """Yield the events of a response: text in pieces, everything else at the end."""
+    started = {**response, "status": "in_progress", "output": [], "output_text": "", "usage": None}
+    yield event("response.created", response=started)
     for piece in message_events(generation):
         yield piece
     done = event("response.completed", response=response)

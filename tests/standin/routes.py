@@ -1,4 +1,4 @@
-"""Which request goes where, and who may send it."""
+"""Routes of the API and the token permissions they need."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ OF_AN_ACCOUNT = re.compile(f"{BASE}{ACCOUNT}/.*")
 
 
 class Route(NamedTuple):
-    """One address; where a permission is named, the token must have it on the account."""
+    """A route; the token needs `permission` on the account if it is set."""
 
     method: str
     pattern: re.Pattern[str]
@@ -42,12 +42,12 @@ class Route(NamedTuple):
 
 
 def route(method: str, pattern: str, handler: Handler, permission: str = "") -> Route:
-    """Return a route below the base."""
+    """Return a route below the base path."""
     return Route(method, re.compile(BASE + pattern), handler, permission)
 
 
 async def unsupported(exchange: Exchange) -> Reply:
-    """Refuse an address that is known but takes no such method."""
+    """Raise Refusal for a known path with an unsupported method."""
     raise method_not_supported(exchange.received.method)
 
 
@@ -70,7 +70,7 @@ ROUTES = (
 
 
 async def answer(cloud: Cloud, received: Received) -> Reply:
-    """Answer one request; every refusal becomes its recorded answer here."""
+    """Answer one request; a Refusal becomes its recorded error response."""
     if received.path.startswith(control.PREFIX):
         return control.control(cloud, received)
     cloud.log.arrived(received)
@@ -83,17 +83,17 @@ async def answer(cloud: Cloud, received: Received) -> Reply:
         return errors.reply(fault, headers=headers)
     try:
         return await routed(cloud, script, received)
-    except Refusal as refused:
-        return errors.reply(refused.fault, *refused.also, headers=headers)
+    except Refusal as error:
+        return errors.reply(error.fault, *error.also, headers=headers)
 
 
 def wait(retry_after: str | None) -> dict[str, str]:
-    """Return the header that names a time to wait, where a switch gives one."""
+    """Return the retry-after header if a switch sets it."""
     return {} if retry_after is None else {"retry-after": retry_after}
 
 
 async def routed(cloud: Cloud, script: Script, received: Received) -> Reply:
-    """Find the route, check who asks, and hand over."""
+    """Find the route, check the token and call the handler."""
     account = OF_AN_ACCOUNT.fullmatch(received.path)
     if account is not None:
         check_account_id(account["account"], received.path)
@@ -107,7 +107,7 @@ async def routed(cloud: Cloud, script: Script, received: Received) -> Reply:
 
 
 def matching(received: Received) -> tuple[Route, dict[str, str]]:
-    """Return the route of a request, with the named parts of its path."""
+    """Return the route of a request, and the named parts of its path."""
     tried = [(one, one.pattern.fullmatch(received.path)) for one in ROUTES]
     matches = [(one, match.groupdict()) for one, match in tried if match]
     if not matches:
@@ -119,7 +119,7 @@ def matching(received: Received) -> tuple[Route, dict[str, str]]:
 
 
 def no_route(path: str) -> Refusal:
-    """Return the refusal of an unknown address."""
+    """Return the error for an unknown path."""
     if not path.endswith("/ai/v1"):
         return refusal(7000)
     message = f"Could not route to {path}, perhaps your object identifier is invalid?"
@@ -127,5 +127,5 @@ def no_route(path: str) -> Refusal:
 
 
 def method_not_supported(method: str) -> Refusal:
-    """Return the refusal of a method."""
+    """Return the error for an unsupported method."""
     return refusal(7001, f"{method} not supported for requested URI.")

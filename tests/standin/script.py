@@ -1,4 +1,4 @@
-"""The switches now in force, with how far their lists have been used up."""
+"""The current switches, with the position in their lists."""
 
 import itertools
 
@@ -9,30 +9,30 @@ from .switches import Switches
 
 
 class Script:
-    """One setting of the switches; a new setting starts from the beginning."""
+    """One setting of the switches; a new setting starts its lists from the beginning."""
 
     def __init__(self, switches: Switches) -> None:
         self.switches = switches
         self._turns = itertools.count()
         self._errors_left = switches.errors_before_success
 
-    def answer(self, asked: Ask) -> str:
-        """Return what a chat model says to this."""
-        return self.say(asked.last_user_text, default_answer(asked))
+    def answer(self, request: Ask) -> str:
+        """Return the answer of a chat model."""
+        return self.say(request.last_user_text, default_answer(request))
 
-    def say(self, heard: str, default: str) -> str:
-        """Return what any model says to these words."""
+    def say(self, prompt: str, default: str) -> str:
+        """Return the answer of any model to this prompt."""
         answer = self.switches.answer
         if answer is None:
             return default
         if isinstance(answer, str):
             return answer
         if callable(answer):
-            return answer(heard)
+            return answer(prompt)
         return answer[next(self._turns) % len(answer)]
 
     def fault(self, path: str) -> Fault | None:
-        """Return the error this request is to be answered with, if any."""
+        """Return the error for this request, or None."""
         switches = self.switches
         if switches.error_in_stream_after is not None or switches.error_path not in path:
             return None

@@ -1,4 +1,4 @@
-"""The stand-in itself: a server on loopback with a thread of its own."""
+"""The stand-in: a server on loopback with its own thread."""
 
 import asyncio
 import socket
@@ -25,9 +25,9 @@ BACKLOG = 1024
 
 
 class Standin:
-    """A Cloudflare for tests; a context manager. `clock` decides days and minutes, not the pace.
+    """A Cloudflare server for tests; a context manager. `clock` sets days and minutes, not speed.
 
-    A bug of the stand-in itself is raised when the block ends, so that no test passes by it.
+    An exception of the stand-in is raised when the block ends, so that the test fails.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Standin:
         return f"<Standin {self.base_url}>"
 
     def close(self) -> None:
-        """Hang up on everyone and end the thread; a second time does nothing."""
+        """Close all connections and end the thread; later calls do nothing."""
         if self._loop is not None and self._stop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
@@ -77,27 +77,27 @@ class Standin:
 
     @property
     def base_url(self) -> str:
-        """What CLOUDFLARE_API_BASE_URL is to be."""
+        """The value for CLOUDFLARE_API_BASE_URL."""
         return f"http://{HOST}:{self.port}{BASE}"
 
     @property
     def account_id(self) -> str:
-        """The one account."""
+        """The id of the account."""
         return self._cloud.accounts.account_id
 
     @property
     def token(self) -> str:
-        """A user's token that may do everything."""
+        """A user token with all permissions."""
         return self._cloud.accounts.token
 
     @property
     def account_token(self) -> str:
-        """The same, owned by the account."""
+        """An account token with all permissions."""
         return self._cloud.accounts.account_token
 
     @property
     def read_only_token(self) -> str:
-        """A user's token that may list models, but neither run them nor read analytics."""
+        """A user token that can list models, but not run them or read analytics."""
         return self._cloud.accounts.read_only_token
 
     def issue_token(
@@ -107,11 +107,11 @@ class Standin:
         status: str = "active",
         text: str = "",
     ) -> str:
-        """Make one more token with these of `accounts.EVERYTHING`; `text` is random if empty."""
+        """Create a token with some of `accounts.EVERYTHING`; an empty `text` becomes random."""
         return self._cloud.accounts.issue(permissions, owner, status, text)
 
     def environ(self) -> dict[str, str]:
-        """Return the variables that lead a client here."""
+        """Return the environment variables that connect a client."""
         return {
             "CLOUDFLARE_ACCOUNT_ID": self.account_id,
             "CLOUDFLARE_API_TOKEN": self.token,
@@ -120,7 +120,7 @@ class Standin:
 
     @property
     def switches(self) -> Switches:
-        """What goes differently from now on; setting them begins their lists anew."""
+        """The current switches; setting them restarts their lists."""
         return self._cloud.script.switches
 
     @switches.setter
@@ -128,7 +128,7 @@ class Standin:
         self._cloud.script = Script(switches)
 
     def switch(self, **changes: Any) -> None:
-        """Change some switches and leave the others."""
+        """Change some switches; the others keep their values."""
         self.switches = replace(self.switches, **changes)
 
     @property
@@ -138,30 +138,30 @@ class Standin:
 
     @property
     def open_connections(self) -> int:
-        """How many connections of clients are open now."""
+        """Number of open client connections."""
         return len(self._connections)
 
     @property
     def disconnects(self) -> int:
-        """How many clients went away before their answer's end."""
+        """Number of clients that disconnected before the end of their answer."""
         return self._cloud.log.disconnects
 
     def clear(self) -> None:
-        """Forget requests and departures; what was billed stays billed."""
+        """Remove all requests and disconnects; billed calls stay."""
         self._cloud.log.clear()
 
     def wait_for(self, happened: Callable[["Standin"], bool], timeout: float = 10.0) -> bool:
-        """Wait until requests or disconnects are so; False where time runs out first."""
+        """Wait until `happened` returns True; return False after the timeout."""
         return self._cloud.log.wait_for(lambda: happened(self), timeout)
 
     @property
     def billed(self) -> float:
-        """The neurons of this UTC day."""
+        """The billed neurons of this UTC day."""
         return self._cloud.ledger.billed()
 
     @property
     def calls(self) -> list[Call]:
-        """Every billed call, of all days, in order."""
+        """All billed calls of all days, in order."""
         return [entry.call for entry in self._cloud.ledger.entries]
 
     def spend(self, neurons: float, model: str = "@cf/google/gemma-4-26b-a4b-it") -> None:
@@ -172,7 +172,7 @@ class Standin:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        """Serve until told to stop, then hang up on everyone."""
+        """Serve until `close` is called, then close all connections."""
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         server = await self._loop.create_server(self._protocol, sock=self._socket, backlog=BACKLOG)
@@ -182,7 +182,7 @@ class Standin:
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
-        await asyncio.sleep(0)  # The transports close in the next turn of the loop.
+        await asyncio.sleep(0)  # The transports close in the next iteration of the loop.
 
     def _protocol(self) -> asyncio.StreamReaderProtocol:
         loop = asyncio.get_running_loop()
@@ -191,7 +191,7 @@ class Standin:
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not isinstance(reader, Reader):
             raise TypeError(reader)
-        # As asyncio does where it has made the socket: else pieces wait for the ACK of the head.
+        # asyncio sets this only on its own sockets; without it, pieces wait for an ACK.
         connected: socket.socket = writer.get_extra_info("socket")
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = Connection(reader, writer, self._answer, self._cloud.log).start()

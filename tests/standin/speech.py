@@ -1,4 +1,4 @@
-"""Native tasks that hear and speak."""
+"""Native tasks for speech: transcription and text-to-speech."""
 
 import base64
 
@@ -8,26 +8,28 @@ from .payload import binary
 
 
 def transcribe(job: Job) -> Done:
-    """Return what a sound says: the text of the switches."""
+    """Return the transcript: the text of the switches."""
     sound = sound_of(job)
     seconds = sounds.seconds(sound)
-    said = job.say("", "Hello from the stand-in.")
-    words = [{"word": word, "start": at, "end": at + 0.4} for at, word in enumerate(said.split())]
+    transcript = job.say("", "Hello from the stand-in.")
+    words = [
+        {"word": word, "start": at, "end": at + 0.4} for at, word in enumerate(transcript.split())
+    ]
     work = {"audio minute": seconds / 60, "audio minute input": seconds / 60}
     if "/nova-3" in job.model.name:
-        alternative = {"transcript": said, "confidence": 0.99, "words": words}
+        alternative = {"transcript": transcript, "confidence": 0.99, "words": words}
         return Done({"results": {"channels": [{"alternatives": [alternative]}]}}, work=work)
-    vtt = f"WEBVTT\n\n00.000 --> {seconds:06.3f}\n{said}"
-    result = {"text": said, "word_count": len(words), "vtt": vtt}
+    vtt = f"WEBVTT\n\n00.000 --> {seconds:06.3f}\n{transcript}"
+    result = {"text": transcript, "word_count": len(words), "vtt": vtt}
     if job.model.name.endswith("-turbo"):
-        segment = {"start": 0, "end": seconds, "text": said, "words": words}
+        segment = {"start": 0, "end": seconds, "text": transcript, "words": words}
         info = {"language": job.payload.text("language", "en"), "duration": seconds}
         return Done({"transcription_info": info, **result, "segments": [segment]}, work=work)
     return Done({**result, "words": words}, work=work)
 
 
 def sound_of(job: Job) -> bytes:
-    """Return the sound sent: bare, as base64, or as a list of bytes."""
+    """Return the audio of a request: binary, base64 or a list of bytes."""
     if job.payload.data:
         return job.payload.data
     job.payload.need("audio")
@@ -35,7 +37,7 @@ def sound_of(job: Job) -> bytes:
 
 
 def speak(job: Job) -> Done:
-    """Return a sound as long as the text would take."""
+    """Return silence with the estimated duration of the text."""
     if job.model.name.endswith("/melotts"):
         job.payload.need("prompt")
         seconds = sounds.spoken_seconds(job.payload.text("prompt"))

@@ -1,4 +1,4 @@
-"""Events as the bytes of a stream, and the ways those bytes can be cut."""
+"""Encode events as bytes of a stream, and split the bytes."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from .reply import dumped
 
 DONE = b"data: [DONE]\n\n"
 COMMENT = b": keep-alive\n\n"
-# Unknown events, fields and values that hold no piece of an answer.
+# Unknown events, fields and values without a part of an answer.
 JUNK = (
     b'event: ping\ndata: {"type":"ping"}\n\n',
     b"id: 7\nretry: 100\n\n",
@@ -30,12 +30,12 @@ def frame(data: Mapping[str, Any]) -> bytes:
 
 
 def with_crlf(frame: bytes) -> bytes:
-    """Return a frame whose lines end as they may in HTTP."""
+    """Return a frame with CR LF line ends."""
     return frame.replace(b"\n", b"\r\n")
 
 
 def cut_inside_characters(frame: bytes) -> list[bytes]:
-    """Cut a frame after the first byte of every character that has several."""
+    """Split a frame after the first byte of each multi-byte character."""
     ends = [match.end() for match in BYTES_OF_A_LONG_CHARACTER.finditer(frame)]
     starts = [0, *ends]
     return [frame[start:end] for start, end in zip(starts, [*ends, len(frame)], strict=True)]

@@ -1,4 +1,4 @@
-"""Sends a stream's events in time, and lets them go wrong where a switch says so."""
+"""Send the events of a stream at a given speed, with the errors set by switches."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -15,7 +15,7 @@ from .ledger import Tab
 from .reply import HangUp, Piece
 from .switches import Switches
 
-# The loop serves others, and hears of clients that left, at least this often.
+# Frames between yields to the event loop, so that it serves other clients.
 FRAMES_BETWEEN_REST = 16
 
 
@@ -28,13 +28,13 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """When the n-th token is due: by an absolute schedule, so that no delay adds up."""
+    """Schedule of the tokens; it is absolute, so that delays do not accumulate."""
 
     start: float
     tokens_per_second: float
 
     async def wait(self, sent: int) -> None:
-        """Wait until one more token than `sent` is due."""
+        """Wait until the token after `sent` tokens is due."""
         if self.tokens_per_second:
             due = self.start + sent / self.tokens_per_second
             delay = due - asyncio.get_running_loop().time()
@@ -45,7 +45,7 @@ class Pace:
 async def streamed(
     events: Iterable[Event], switches: Switches, call: AbstractContextManager[Tab], total: int
 ) -> AsyncGenerator[Piece, None]:
-    """Yield the pieces of a stream's body; the call is billed before its last piece leaves."""
+    """Yield the pieces of a streamed body; the call is billed before the last piece."""
     with call as tab:
         await asyncio.sleep(switches.delay_before_first)
         pace = Pace(asyncio.get_running_loop().time(), switches.tokens_per_second)
@@ -67,7 +67,7 @@ async def streamed(
 async def verbatim(
     switches: Switches, call: AbstractContextManager[Tab], total: int
 ) -> AsyncGenerator[Piece, None]:
-    """Yield the bytes that a switch gives, and end the body, or break the connection."""
+    """Yield the pieces of `raw_stream`, then end the body or close the connection."""
     with call as tab:
         tab.completion = total
         tab.settle()
@@ -79,33 +79,33 @@ async def verbatim(
 
 
 def settle(switches: Switches, tab: Tab, total: int) -> None:
-    """Bill the call in full, or as far as it came where it ends with an error."""
+    """Bill the complete call, or the sent tokens if it ends with an error."""
     if switches.error_in_stream_after is None:
         tab.completion = total
     tab.settle()
 
 
 def check_drop(switches: Switches, tab: Tab) -> None:
-    """Hang up where a switch says so."""
+    """Close the connection if a switch says so."""
     limit = switches.drop_connection_after
     if limit is not None and tab.completion >= limit:
         raise HangUp
 
 
 def frames(events: Iterable[Event], switches: Switches) -> Iterator[Frame]:
-    """Yield all frames: the events, what is strewn between them, and the end."""
+    """Yield all frames: events, comments and junk between them, and [DONE]."""
     cut = cut_by_error(events, switches)
     wordings = (Frame(sse.frame(event.data), event.tokens) for event in cut)
     ends = switches.done and switches.error_in_stream_after is None
     end = [Frame(sse.DONE)] if ends else []
-    strewn = strew(chain(wordings, end), switches)
+    result = strew(chain(wordings, end), switches)
     if not switches.crlf:
-        return strewn
-    return (Frame(sse.with_crlf(frame.data), frame.tokens) for frame in strewn)
+        return result
+    return (Frame(sse.with_crlf(frame.data), frame.tokens) for frame in result)
 
 
 def cut_by_error(events: Iterable[Event], switches: Switches) -> Iterator[Event]:
-    """Yield events until the token at which the switches put an error, then that error."""
+    """Yield events up to the token set by the switches, then the error."""
     limit, sent = switches.error_in_stream_after, 0
     for event in events:
         if limit is not None and sent + event.tokens > limit:
@@ -117,7 +117,7 @@ def cut_by_error(events: Iterable[Event], switches: Switches) -> Iterator[Event]
 
 
 def strew(frames: Iterable[Frame], switches: Switches) -> Iterator[Frame]:
-    """Yield comments and junk before every frame, as far as they are asked for."""
+    """Yield comments and junk before each frame, if the switches enable them."""
     junk = cycle(sse.JUNK)
     for frame in frames:
         if switches.comments:
@@ -128,7 +128,7 @@ def strew(frames: Iterable[Frame], switches: Switches) -> Iterator[Frame]:
 
 
 def with_last(frames: Iterator[Frame]) -> Iterator[tuple[Frame, bool]]:
-    """Yield every frame with whether it is the last one."""
+    """Yield each frame with True if it is the last one."""
     waiting = next(frames, None)
     while waiting is not None:
         frame, waiting = waiting, next(frames, None)
@@ -136,6 +136,6 @@ def with_last(frames: Iterator[Frame]) -> Iterator[tuple[Frame, bool]]:
 
 
 def pieces(data: bytes, switches: Switches, *, last: bool) -> list[Piece]:
-    """Return a frame as pieces to send: one, or cut inside its characters."""
+    """Return a frame as one piece, or split inside its characters."""
     cut = sse.cut_inside_characters(data) if switches.split_utf8 else [data]
     return [*(Piece(one) for one in cut[:-1]), Piece(cut[-1], last)]

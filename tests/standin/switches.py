@@ -1,4 +1,4 @@
-"""What a test can make go differently; every default is what the newest recordings show."""
+"""Switches for tests; each default matches the newest recordings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -12,27 +12,27 @@ Answer = str | Sequence[str] | Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """How calls are answered; replaced as a whole. None means: as the dialect's recording has it.
+    """How requests are answered; immutable. None means: as in the recording of the dialect.
 
     `answer`: a text, texts used in turn, or (in this process) a function of the last user message;
-        the default echoes the start of that message, or fits the JSON schema asked for.
-    `thought`: sent unless the request turns thinking off.
-    `tool_calls`: `{"name", "arguments"}` each, made where the request offers tools, `tool_steps`
+        the default quotes the start of that message, or matches the requested JSON schema.
+    `thought`: reasoning, sent unless the request disables it.
+    `tool_calls`: objects `{"name", "arguments"}`, sent if the request has tools, `tool_steps`
         times in a conversation.
-    `finish_reason`: in place of the real one; "" sends none.
-    `raw_stream`: the body of a stream, piece by piece, in place of an answer's, until results of
-        tools are sent; with `raw_stream_breaks` the connection breaks after it.
-    `flood`: answers every request whose path holds `error_path` with a reply without an end, one
-        of `flood.flood`, under `flood_status`.
-    `json_for_stream`, `empty_json_for_stream`: JSON in answer to a request for a stream.
-    `error`: answers every request, or the first `errors_before_success`, or those whose path holds
-        `error_path`; with `error_in_stream_after` it comes in the stream, after so many tokens.
-    `delay_before_headers`, `delay_before_first`: seconds before the head and, after it, before the
-        first event. `tokens_per_second`: 0 is as fast as possible.
-    `busy`: no capacity. `retired`: further models that are gone. `batch_polls`: how often a batch
-        is asked for in vain. `analytics_lag`: hides the newest seconds from GraphQL.
-    `gateways`: the AI Gateways by name. `gateway_caches`: they answer the same request by a copy.
-        `gateway_calls`: how many calls a spend limit lets each set of metadata have.
+    `finish_reason`: replaces the real one; "" omits it.
+    `raw_stream`: pieces of the body that replace a streamed answer, until the request has tool
+        results; with `raw_stream_breaks` the connection is closed after it.
+    `flood`: name of an endless response (see `flood.flood`) for all requests whose path contains
+        `error_path`; its status is `flood_status`.
+    `json_for_stream`, `empty_json_for_stream`: answer a streaming request with JSON.
+    `error`: answers all requests, or the first `errors_before_success`, or those whose path
+        contains `error_path`. `error_in_stream_after`: it is sent after N tokens of the stream.
+    `delay_before_headers`, `delay_before_first`: seconds before the headers, and between them and
+        the first event. `tokens_per_second`: 0 is as fast as possible.
+    `busy`: no capacity. `retired`: additional retired models. `batch_polls`: polls before a batch
+        is done. `analytics_lag`: age in seconds at which calls appear in GraphQL.
+    `gateways`: names of the AI Gateways. `gateway_caches`: they cache answers.
+        `gateway_calls`: spend limit, in calls per metadata value.
     """
 
     answer: Answer | None = None
@@ -86,19 +86,21 @@ class Switches:
 
     @property
     def shape(self) -> Dialect:
-        """The dialect with what these switches change of it."""
+        """The dialect with the changes of these switches."""
         dialect = DIALECTS[self.dialect]
         if self.omit_neurons_body is not None:
             dialect = replace(dialect, neurons=not self.omit_neurons_body)
         if self.omit_usage is not None:
             usage = "none" if self.omit_usage else dialect.usage_if_any
             dialect = replace(dialect, usage=usage)
-        same = {name: getattr(self, name) for name in ("padding", "thought_field")}
-        same["final_native_event"] = self.final_native_event
-        return replace(dialect, **{name: got for name, got in same.items() if got is not None})
+        changes = {name: getattr(self, name) for name in ("padding", "thought_field")}
+        changes["final_native_event"] = self.final_native_event
+        return replace(
+            dialect, **{name: value for name, value in changes.items() if value is not None}
+        )
 
     def with_json(self, changes: Mapping[str, Any]) -> "Switches":
-        """Return these switches with JSON's changes; TypeError or ValueError where they misfit."""
+        """Return changed switches. Raises TypeError or ValueError for invalid changes."""
         unknown = set(changes) - {field.name for field in fields(self)}
         if unknown:
             message = f"no such switch: {', '.join(sorted(unknown))}"
@@ -106,12 +108,12 @@ class Switches:
         return replace(self, **{name: from_json(name, value) for name, value in changes.items()})
 
     def as_json(self) -> dict[str, Any]:
-        """Return the switches for other processes; an answer that is a function shows its name."""
+        """Return the switches as JSON; an answer function becomes its repr."""
         return {field.name: to_json(getattr(self, field.name)) for field in fields(self)}
 
 
 def from_json(name: str, value: Any) -> Any:
-    """Return one switch's value; an error may be a code or an object of Fault's fields."""
+    """Return the value of one switch; an error may be a code or an object with Fault's fields."""
     if name == "error" and isinstance(value, int):
         return Fault.of(value)
     if name == "error" and isinstance(value, Mapping):
@@ -120,7 +122,7 @@ def from_json(name: str, value: Any) -> Any:
 
 
 def to_json(value: Any) -> Any:
-    """Return one switch's value as JSON."""
+    """Return the value of one switch as JSON."""
     if isinstance(value, Fault):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     return repr(value) if callable(value) else value

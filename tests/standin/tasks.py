@@ -1,4 +1,4 @@
-"""Which function does which native task."""
+"""Table of native tasks and their functions."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

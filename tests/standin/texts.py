@@ -7,12 +7,12 @@ from .catalogue import Model
 from .errors import refusal
 from .job import Done, Job
 
-MOST_TEXTS = 100
+MAX_TEXTS = 100
 BAD_WORDS = frozenset({"awful", "bad", "boring", "hate", "not", "poor", "terrible", "worst"})
 
 
 def embeddings(job: Job) -> Done:
-    """Return the vectors of a text or of several, or bge-m3's scores of contexts."""
+    """Return the vectors of one or more texts, or bge-m3's scores of contexts."""
     if "contexts" in job.payload.fields:
         return rerank(job)
     job.payload.need("text")
@@ -25,9 +25,9 @@ def embeddings(job: Job) -> Done:
 
 
 def embedded(model: Model, texts: list[str]) -> list[list[float]]:
-    """Return the vectors; Refusal where there are too many texts or one is too long."""
-    if not texts or len(texts) > MOST_TEXTS:
-        raise refusal(5006, f"Bad input: Error: '/text' must hold 1 to {MOST_TEXTS} items")
+    """Return the vectors. Raises Refusal for too many or too long texts."""
+    if not texts or len(texts) > MAX_TEXTS:
+        raise refusal(5006, f"Bad input: Error: '/text' must hold 1 to {MAX_TEXTS} items")
     longest = max(map(tokens.count, texts))
     if model.max_input and longest > model.max_input:
         raise refusal(3030, f"Sequence too long: {longest} > {model.max_input}")
@@ -35,7 +35,7 @@ def embedded(model: Model, texts: list[str]) -> list[list[float]]:
 
 
 def classify(job: Job) -> Done:
-    """Return a text's sentiment, or a reranker's scores."""
+    """Return the sentiment of a text, or the scores of a reranker."""
     if "rerank" in job.model.name:
         return rerank(job)
     job.payload.need("text")
@@ -47,7 +47,7 @@ def classify(job: Job) -> Done:
 
 
 def rerank(job: Job) -> Done:
-    """Return the contexts' places, best first."""
+    """Return the indexes and scores of the contexts, best first."""
     job.payload.need("query", "contexts")
     query = job.payload.text("query")
     texts = [str(one["text"]) for one in job.payload.fields["contexts"]]
@@ -59,31 +59,31 @@ def rerank(job: Job) -> Done:
 
 
 def translate(job: Job) -> Done:
-    """Return the text, marked with the language it should now be in."""
+    """Return the text, prefixed with the target language."""
     job.payload.need("text", "target_lang")
     text = job.payload.text("text")
-    said = job.say(text, f"[{job.payload.text('target_lang')}] {text}")
-    return text_done({"translated_text": said}, text, said)
+    output = job.say(text, f"[{job.payload.text('target_lang')}] {text}")
+    return text_done({"translated_text": output}, text, output)
 
 
 def summarize(job: Job) -> Done:
-    """Return the text's first words."""
+    """Return the first words of the text."""
     job.payload.need("input_text")
     text = job.payload.text("input_text")
-    said = job.say(text, " ".join(text.split()[:12]))
-    return text_done({"summary": said}, text, said)
+    output = job.say(text, " ".join(text.split()[:12]))
+    return text_done({"summary": output}, text, output)
 
 
-def text_done(result: dict[str, str], given: str, said: str) -> Done:
-    """Return a result billed by the tokens in and out."""
-    return Done(result, prompt_tokens=tokens.count(given), completion_tokens=tokens.count(said))
+def text_done(result: dict[str, str], given: str, output: str) -> Done:
+    """Return a result that is billed by input and output tokens."""
+    return Done(result, prompt_tokens=tokens.count(given), completion_tokens=tokens.count(output))
 
 
 def decide(job: Job) -> Done:
-    """Return an answer to each question about a state."""
+    """Return an answer to each question about `state`."""
     job.payload.need("model", "state", "questions")
-    asked = job.payload.fields["questions"]
-    given = job.payload.text("state") + str(asked)
-    answers = [{"question": one, "answer": job.say(str(one), "yes")} for one in asked]
+    questions = job.payload.fields["questions"]
+    given = job.payload.text("state") + str(questions)
+    answers = [{"question": one, "answer": job.say(str(one), "yes")} for one in questions]
     result = {"model": job.model.name, "answers": answers}
     return Done(result, prompt_tokens=tokens.count(given), usage=True)

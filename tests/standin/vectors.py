@@ -1,4 +1,4 @@
-"""Embedding vectors made of the text alone: the same text, the same vector; shared words, near."""
+"""Deterministic embedding vectors; texts that share words have a higher similarity."""
 
 import hashlib
 import math
@@ -10,7 +10,7 @@ PLACES_OF_A_WORD = 8
 
 
 def vector(model: str, text: str, dimensions: int) -> list[float]:
-    """Return a vector of length 1: a little of the whole text, much of its words."""
+    """Return a vector of length 1: the words have more weight than the text as a whole."""
     noise = seeded(model, text)
     numbers = [noise.uniform(-0.5, 0.5) for _ in range(dimensions)]
     for word in re.findall(r"\w+", text.lower()):
@@ -22,11 +22,11 @@ def vector(model: str, text: str, dimensions: int) -> list[float]:
 
 
 def similarity(model: str, one: str, other: str, dimensions: int = 256) -> float:
-    """Return how near two texts are, from -1 to 1."""
+    """Return the similarity of two texts, from -1 to 1."""
     pairs = zip(vector(model, one, dimensions), vector(model, other, dimensions), strict=True)
     return sum(left * right for left, right in pairs)
 
 
 def seeded(*parts: str) -> random.Random:
-    """Return a source of numbers that depends on these texts alone."""
+    """Return a random generator that is seeded with these texts."""
     return random.Random(hashlib.sha256("\0".join(parts).encode()).digest())

@@ -1,4 +1,4 @@
-"""Asks the stand-in over HTTP, as any client would."""
+"""HTTP client for the tests of the stand-in."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ DONE = "[DONE]"
 
 
 class Api:
-    """One client of one account; paths are below the account."""
+    """A client of one account; paths are relative to the account."""
 
     def __init__(self, cloudflare: Standin, token: str = "") -> None:
         import httpx
@@ -44,16 +44,16 @@ class Api:
 
 
 def events(text: str) -> list[Any]:
-    """Return the JSON of all `data:` lines, with "[DONE]" as it is."""
-    found = [
+    """Return the JSON of all `data:` lines, or "[DONE]" unchanged."""
+    lines = [
         line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")
     ]
-    return [DONE if one == DONE else json.loads(one) for one in found]
+    return [DONE if one == DONE else json.loads(one) for one in lines]
 
 
-def text_of(found: list[Any]) -> str:
+def text_of(chunks: list[Any]) -> str:
     """Return the text of OpenAI chunks."""
-    choices = [choice for one in found if one != DONE for choice in one.get("choices") or ()]
+    choices = [choice for one in chunks if one != DONE for choice in one.get("choices") or ()]
     return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 

@@ -1,4 +1,4 @@
-"""Every test has a Cloudflare of its own."""
+"""Fixtures: a stand-in per test, and clients of it."""
 
 from collections.abc import Iterator
 
@@ -10,22 +10,22 @@ from tests.standin_tests.api import Api
 
 @pytest.fixture
 def paid() -> Iterator[Standin]:
-    """The same on the paid plan."""
+    """Start a stand-in with an account on the paid plan."""
     with Standin(plan="paid") as server:
         yield server
 
 
 @pytest.fixture
 def api(cloudflare: Standin) -> Iterator[Api]:
-    """A client with the token that may do everything."""
-    made = Api(cloudflare)
-    with made.http:
-        yield made
+    """Return a client with a token that has all permissions."""
+    client = Api(cloudflare)
+    with client.http:
+        yield client
 
 
 @pytest.fixture
 def paid_api(paid: Standin) -> Iterator[Api]:
-    """The same for the paid plan."""
-    made = Api(paid)
-    with made.http:
-        yield made
+    """Return such a client of the paid account."""
+    client = Api(paid)
+    with client.http:
+        yield client

@@ -1,4 +1,4 @@
-"""Who may do what, and how that is told."""
+"""Accounts, tokens and permissions."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_another_account_is_not_authenticated(cloudflare: Standin, api: Api) -> 
     assert code_of(api.http.post(other, json={"prompt": "Hi"})) == (401, 10000)
 
 
-def test_a_token_that_reads_lists_models_but_runs_none(cloudflare: Standin) -> None:
+def test_a_read_only_token_lists_but_does_not_run_models(cloudflare: Standin) -> None:
     api = Api(cloudflare, cloudflare.read_only_token)
     with api.http:
         assert api.get("/ai/models/search").status_code == 200
@@ -51,7 +51,7 @@ def test_a_token_of_the_account_runs_models(cloudflare: Standin) -> None:
         assert api.chat().status_code == 200
 
 
-def test_a_user_token_is_verified_with_the_good_10000(cloudflare: Standin, api: Api) -> None:
+def test_a_valid_user_token_is_verified_with_code_10000(cloudflare: Standin, api: Api) -> None:
     body = api.http.get(f"{cloudflare.base_url}/user/tokens/verify").json()
     assert body["result"]["status"] == "active"
     assert (body["success"], body["errors"]) == (True, [])
@@ -73,7 +73,9 @@ def test_an_account_token_is_verified_by_its_own_route(cloudflare: Standin) -> N
 
 
 @pytest.mark.parametrize("status", ["disabled", "expired"])
-def test_a_token_that_is_over_verifies_but_does_nothing(status: str, cloudflare: Standin) -> None:
+def test_an_inactive_token_is_verified_but_cannot_run_models(
+    status: str, cloudflare: Standin
+) -> None:
     api = Api(cloudflare, cloudflare.issue_token((READ, EDIT), status=status))
     with api.http:
         body = api.http.get(f"{cloudflare.base_url}/user/tokens/verify").json()
@@ -81,14 +83,14 @@ def test_a_token_that_is_over_verifies_but_does_nothing(status: str, cloudflare:
         assert code_of(api.chat()) == (401, 10000)
 
 
-def test_tokens_have_the_forms_of_their_owners(cloudflare: Standin) -> None:
+def test_tokens_have_the_prefix_of_their_owner_type(cloudflare: Standin) -> None:
     assert cloudflare.token.startswith("cfut_")
     assert cloudflare.account_token.startswith("cfat_")
     assert len(cloudflare.account_id) == 32
     assert cloudflare.token not in repr(cloudflare)
 
 
-def test_accounts_are_seen_only_by_tokens_of_more_than_workers_ai(
+def test_accounts_are_listed_only_for_tokens_with_more_permissions(
     cloudflare: Standin, api: Api
 ) -> None:
     url = f"{cloudflare.base_url}/accounts"
@@ -97,7 +99,7 @@ def test_accounts_are_seen_only_by_tokens_of_more_than_workers_ai(
     assert api.http.get(url, headers=scoped).json()["result"] == []
 
 
-def test_the_environment_leads_here(cloudflare: Standin) -> None:
+def test_environ_contains_account_token_and_base_url(cloudflare: Standin) -> None:
     assert cloudflare.environ() == {
         "CLOUDFLARE_ACCOUNT_ID": cloudflare.account_id,
         "CLOUDFLARE_API_TOKEN": cloudflare.token,

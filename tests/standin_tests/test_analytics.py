@@ -1,4 +1,4 @@
-"""The account's own figures are the ledger's, asked for in GraphQL."""
+"""The GraphQL analytics report the neurons of the ledger."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ query($a: string!, $s: Time!, $e: Time!) {
 
 
 class Clock:
-    """A clock that stands until it is set."""
+    """A clock that is set by the test."""
 
     now = NOON
 
@@ -30,13 +30,13 @@ class Clock:
         return self.now
 
 
-def asked(api: Api, cloudflare: Standin, query: str, **variables: Any) -> Any:
+def run_query(api: Api, cloudflare: Standin, query: str, **variables: Any) -> Any:
     body = {"query": query, "variables": {"a": cloudflare.account_id, **variables}}
     return api.http.post(f"{cloudflare.base_url}/graphql", json=body)
 
 
 def groups(api: Api, cloudflare: Standin, query: str, **variables: Any) -> Any:
-    body = asked(api, cloudflare, query, **variables).json()
+    body = run_query(api, cloudflare, query, **variables).json()
     assert body["errors"] is None
     return body["data"]["viewer"]["accounts"][0]["aiInferenceAdaptiveGroups"]
 
@@ -48,7 +48,7 @@ def node(arguments: str, fields: str) -> str:
     )
 
 
-def test_the_day_is_told_by_model_dearest_first() -> None:
+def test_analytics_group_neurons_by_model_in_descending_order() -> None:
     with Standin(clock=Clock()) as cloudflare:
         api = Api(cloudflare)
         with api.http:
@@ -56,17 +56,17 @@ def test_the_day_is_told_by_model_dearest_first() -> None:
             api.chat()
             api.chat()
             day = {"s": "2026-10-08T00:00:00Z", "e": "2026-10-09T00:00:00Z"}
-            found = groups(api, cloudflare, BY_MODEL, **day)
-            assert [one["dimensions"]["modelId"] for one in found] == [GEMMA, BGE]
-            assert [one["count"] for one in found] == [2, 1]
-            total = sum(one["sum"]["totalNeurons"] for one in found)
+            result = groups(api, cloudflare, BY_MODEL, **day)
+            assert [one["dimensions"]["modelId"] for one in result] == [GEMMA, BGE]
+            assert [one["count"] for one in result] == [2, 1]
+            total = sum(one["sum"]["totalNeurons"] for one in result)
             assert total == pytest.approx(cloudflare.billed)
-            assert found[1]["sum"]["totalInputTokens"] == 1
-            later = {"s": "2026-10-09T00:00:00Z", "e": "2026-10-10T00:00:00Z"}
-            assert groups(api, cloudflare, BY_MODEL, **later) == []
+            assert result[1]["sum"]["totalInputTokens"] == 1
+            next_day = {"s": "2026-10-09T00:00:00Z", "e": "2026-10-10T00:00:00Z"}
+            assert groups(api, cloudflare, BY_MODEL, **next_day) == []
 
 
-def test_days_and_hours_are_dimensions_and_filters() -> None:
+def test_dates_and_hours_can_be_grouped_and_filtered() -> None:
     clock = Clock()
     with Standin(clock=clock) as cloudflare, Api(cloudflare).http:
         cloudflare.spend(1)
@@ -77,21 +77,21 @@ def test_days_and_hours_are_dimensions_and_filters() -> None:
             daily = node(
                 "limit: 9, orderBy: [date_ASC]", "sum { n: totalNeurons } dimensions { date }"
             )
-            found = groups(api, cloudflare, daily)
-            assert [(one["dimensions"]["date"], one["sum"]["n"]) for one in found] == [
+            result = groups(api, cloudflare, daily)
+            assert [(one["dimensions"]["date"], one["sum"]["n"]) for one in result] == [
                 ("2026-10-08", 1),
                 ("2026-10-09", 2),
             ]
             second = node('limit: 9, filter: {date: "2026-10-09"}', "dimensions { datetimeHour }")
             hours = groups(api, cloudflare, second)
             assert hours == [{"dimensions": {"datetimeHour": "2026-10-09T12:00:00Z"}}]
-            dear = node("limit: 9, filter: {neurons_geq: 1.5}", "count")
-            assert groups(api, cloudflare, dear) == [{"count": 1}]
+            expensive = node("limit: 9, filter: {neurons_geq: 1.5}", "count")
+            assert groups(api, cloudflare, expensive) == [{"count": 1}]
             named = node('limit: 9, filter: {modelId_in: ["@cf/no/such"]}', "count")
             assert groups(api, cloudflare, named) == []
 
 
-def test_figures_lag() -> None:
+def test_analytics_lag_behind_the_calls() -> None:
     clock = Clock()
     with Standin(clock=clock) as cloudflare:
         cloudflare.switch(analytics_lag=180)
@@ -104,10 +104,10 @@ def test_figures_lag() -> None:
             assert groups(api, cloudflare, query) == [{"sum": {"totalNeurons": 5}}]
 
 
-def test_a_token_without_the_permission_is_told_so(cloudflare: Standin) -> None:
+def test_a_token_without_the_permission_is_not_authorized(cloudflare: Standin) -> None:
     api = Api(cloudflare, cloudflare.issue_token((READ, EDIT)))
     with api.http:
-        reply = asked(api, cloudflare, node("limit: 1", "count"))
+        reply = run_query(api, cloudflare, node("limit: 1", "count"))
     assert reply.status_code == 403
     assert reply.json()["data"] is None
     assert reply.json()["errors"][0]["message"] == "not authorized for that account"
@@ -117,16 +117,16 @@ def test_a_token_without_the_permission_is_told_so(cloudflare: Standin) -> None:
 def test_an_unknown_token_is_unauthorized(cloudflare: Standin) -> None:
     api = Api(cloudflare, "wrong")
     with api.http:
-        reply = asked(api, cloudflare, node("limit: 1", "count"))
+        reply = run_query(api, cloudflare, node("limit: 1", "count"))
     assert (reply.status_code, reply.json()["errors"][0]["message"]) == (401, "Unauthorized")
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("query", "message"),
     [
         (node("limit: 1", "sum { totalWishes }"), 'unknown field "totalWishes"'),
         (node("limit: 1", "wishes"), 'unknown field "wishes"'),
-        (node("limit: 1, filter: {colour: 1}", "count"), 'unknown field "colour"'),
+        (node("limit: 1, filter: {color: 1}", "count"), 'unknown field "color"'),
         (node("limit: 0", "count"), "limit must be positive"),
         ("{ viewer { zones { x } } }", 'unknown field "zones"'),
         ("{ viewer", "query contains error"),
@@ -135,10 +135,10 @@ def test_an_unknown_token_is_unauthorized(cloudflare: Standin) -> None:
     ],
     ids=str,
 )
-def test_a_query_that_asks_for_what_is_not_there_is_refused(
-    query: str, words: str, cloudflare: Standin, api: Api
+def test_an_invalid_query_is_rejected(
+    query: str, message: str, cloudflare: Standin, api: Api
 ) -> None:
     cloudflare.spend(1)
-    reply = asked(api, cloudflare, query)
+    reply = run_query(api, cloudflare, query)
     assert reply.status_code == 400
-    assert words in reply.json()["errors"][0]["message"]
+    assert message in reply.json()["errors"][0]["message"]

@@ -1,4 +1,4 @@
-"""Each dialect, over HTTP, has the keys and the order of its recording."""
+"""Each dialect has the keys and key order of its recording."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ OLD_NAMES = (
     '"id":"chatcmpl-7047","object":"chat.completion.chunk","created":1751571006,'
     '"model":"@cf/meta/llama-3.3-70b-instruct-fp8-fast",'
 )
-# As published recordings have them, with figures shortened.
+# Keys and order of published recordings, with shortened numbers.
 RECORDED = {
     "gemma": [
         '{"choices":[{"delta":{"content":"","reasoning_content":null,"role":"assistant"},'
@@ -58,7 +58,7 @@ RECORDED = {
 
 
 def shape(value: Any) -> Any:
-    """Return keys and types, without the values that differ from call to call."""
+    """Return keys and types, without values that differ between calls."""
     if isinstance(value, dict):
         return {key: shape(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -67,18 +67,18 @@ def shape(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("dialect", RECORDED)
-def test_events_have_the_keys_and_the_order_of_the_recording(
+def test_events_have_the_keys_and_order_of_the_recording(
     dialect: str, cloudflare: Standin, api: Api
 ) -> None:
     cloudflare.switch(dialect=dialect, answer="abcd")
-    found = api.stream()
-    assert found[-1] == DONE
-    assert [shape(one) for one in found[:-1]] == [
+    events = api.stream()
+    assert events[-1] == DONE
+    assert [shape(one) for one in events[:-1]] == [
         shape(json.loads(one)) for one in RECORDED[dialect]
     ]
 
 
-def test_the_newest_recording_is_the_default_and_keeps_the_order_of_its_keys(api: Api) -> None:
+def test_the_default_is_the_newest_recording_with_its_key_order(api: Api) -> None:
     first = api.stream()[0]
     assert list(first) == sorted(first)
     assert list(first["choices"][0]) == sorted(first["choices"][0])
@@ -86,13 +86,13 @@ def test_the_newest_recording_is_the_default_and_keeps_the_order_of_its_keys(api
 
 
 @pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "native"])
-def test_every_dialect_tells_the_same_text(dialect: str, cloudflare: Standin, api: Api) -> None:
+def test_each_dialect_sends_the_same_text(dialect: str, cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(dialect=dialect, answer="Grüße, 世界 👋🏽!", thought="")
     assert text_of(api.stream()) == "Grüße, 世界 👋🏽!"
     assert api.chat().json()["choices"][0]["message"]["content"] == "Grüße, 世界 👋🏽!"
 
 
-def test_the_native_dialect_tells_it_in_response(cloudflare: Standin, api: Api) -> None:
+def test_the_native_dialect_sends_the_text_in_response(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(dialect="native", answer="Grüße, 世界!")
     assert "".join(one["response"] for one in api.stream()[:-1]) == "Grüße, 世界!"
     assert api.chat().json()["result"]["response"] == "Grüße, 世界!"
@@ -102,7 +102,7 @@ def test_the_native_dialect_tells_it_in_response(cloudflare: Standin, api: Api) 
     ("dialect", "field"),
     [("gemma", "reasoning_content"), ("glm", "reasoning_content"), ("nemotron", "reasoning")],
 )
-def test_thinking_comes_in_the_field_of_the_recording(
+def test_reasoning_is_sent_in_the_field_of_the_recording(
     dialect: str, field: str, cloudflare: Standin, api: Api
 ) -> None:
     cloudflare.switch(dialect=dialect, answer="Yes.", thought="Let me see.")
@@ -112,13 +112,13 @@ def test_thinking_comes_in_the_field_of_the_recording(
     assert (message[field], message["content"]) == ("Let me see.", "Yes.")
 
 
-def test_thinking_can_come_inside_the_text(cloudflare: Standin, api: Api) -> None:
+def test_reasoning_can_be_sent_in_think_tags(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(answer="Yes.", thought="Hm.", thought_field="think_tag")
     assert text_of(api.stream()) == "<think>\nHm.\n</think>\n\nYes."
 
 
 @pytest.mark.parametrize(("dialect", "empty"), [("gemma", ""), ("glm", ""), ("nemotron", None)])
-def test_thinking_that_eats_the_budget_leaves_no_text(
+def test_reasoning_that_uses_all_tokens_leaves_the_text_empty(
     dialect: str, empty: str | None, cloudflare: Standin, api: Api
 ) -> None:
     cloudflare.switch(dialect=dialect, answer="Yes.", thought="So many words. " * 9)
@@ -128,7 +128,7 @@ def test_thinking_that_eats_the_budget_leaves_no_text(
     assert body["usage"]["completion_tokens"] == 3
 
 
-def test_whole_answers_have_the_keys_of_the_recording(cloudflare: Standin, api: Api) -> None:
+def test_complete_answers_have_the_keys_of_the_recording(cloudflare: Standin, api: Api) -> None:
     recorded = (
         '{"id":"id-1786911857176","object":"chat.completion","created":1786911857,'
         '"model":"@cf/zai-org/glm-5.2","choices":[{"index":0,"finish_reason":"stop",'
@@ -149,7 +149,7 @@ def test_whole_answers_have_the_keys_of_the_recording(cloudflare: Standin, api: 
     ],
     ids=str,
 )
-def test_a_switch_takes_one_thing_out_of_the_stream(
+def test_a_switch_removes_one_element_of_the_stream(
     changes: dict[str, Any], missing: str, cloudflare: Standin, api: Api
 ) -> None:
     cloudflare.switch(answer="Hi.")
@@ -158,12 +158,12 @@ def test_a_switch_takes_one_thing_out_of_the_stream(
     assert missing not in api.chat(stream=True).text
 
 
-def test_padding_can_be_the_constant_once_seen(cloudflare: Standin, api: Api) -> None:
+def test_a_switch_sends_constant_padding(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(padding="constant")
     assert {one["p"] for one in api.stream()[:-2]} == {"abdefgh"}
 
 
-def test_the_native_route_speaks_each_generation_of_models_own_form(api: Api) -> None:
+def test_the_native_route_answers_in_the_format_of_the_model(api: Api) -> None:
     old = api.run(LLAMA, prompt="Hi").json()
     assert set(old) == {"result", "success", "errors", "messages"}
     assert set(old["result"]) == {"response", "tool_calls", "usage"}
@@ -171,6 +171,6 @@ def test_the_native_route_speaks_each_generation_of_models_own_form(api: Api) ->
     assert new["object"] == "chat.completion"
 
 
-def test_the_native_route_streams_each_generation_of_models_own_form(api: Api) -> None:
+def test_the_native_route_streams_in_the_format_of_the_model(api: Api) -> None:
     assert api.run(LLAMA, prompt="Hi", stream=True).text.startswith('data: {"response":"')
     assert api.run(GEMMA, prompt="Hi", stream=True).text.startswith('data: {"choices":[{"delta"')

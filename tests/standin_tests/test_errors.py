@@ -1,4 +1,4 @@
-"""Every refusal has the status, the code and the shape that were recorded."""
+"""Each error response has the recorded status, code and format."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ PICTURE = [{"type": "image_url", "image_url": {"url": "data:image/png;base64," +
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "code", "words"),
+    ("path", "body", "code", "message"),
     [
         ("/ai/run/@cf/no/such", {"prompt": "Hi"}, (400, 7000), "No route for that URI"),
         (
@@ -61,16 +61,16 @@ PICTURE = [{"type": "image_url", "image_url": {"url": "data:image/png;base64," +
         ("/ai/nowhere", {}, (400, 7000), "No route for that URI"),
     ],
 )
-def test_a_request_is_refused_as_recorded(
-    path: str, body: Any, code: tuple[int, int], words: str, api: Api, cloudflare: Standin
+def test_an_invalid_request_gets_the_recorded_error(
+    path: str, body: Any, code: tuple[int, int], message: str, api: Api, cloudflare: Standin
 ) -> None:
     reply = api.post(path, body)
     assert code_of(reply) == code
-    assert words in reply.json()["errors"][0]["message"]
+    assert message in reply.json()["errors"][0]["message"]
     assert cloudflare.calls == []
 
 
-def test_the_estimate_counts_images_and_the_most_that_may_be_answered(api: Api) -> None:
+def test_the_token_estimate_includes_images_and_max_tokens(api: Api) -> None:
     messages = [{"role": "user", "content": [*PICTURE, {"type": "text", "text": "word"}]}]
     reply = api.chat("@cf/mistralai/mistral-small-3.1-24b-instruct", messages=messages)
     assert reply.status_code == 200
@@ -81,7 +81,7 @@ def test_the_estimate_counts_images_and_the_most_that_may_be_answered(api: Api) 
     assert re.search(r"\(128007\) exceeded .* \(128000\)\.", large.text)
 
 
-def test_get_is_not_supported_where_others_list_models(api: Api) -> None:
+def test_the_openai_model_list_is_not_supported(api: Api) -> None:
     assert api.get("/ai/v1/models").json() == {
         "result": None,
         "success": False,
@@ -91,7 +91,7 @@ def test_get_is_not_supported_where_others_list_models(api: Api) -> None:
     assert code_of(api.get("/ai/v1/chat/completions")) == (405, 7001)
 
 
-def test_a_licence_is_agreed_to_once(api: Api) -> None:
+def test_a_license_is_accepted_once(api: Api) -> None:
     model = "@cf/meta/llama-3.2-11b-vision-instruct"
     assert code_of(api.run(model, prompt="Hi")) == (403, 5016)
     assert api.run(model, prompt="agree").status_code == 200
@@ -106,28 +106,24 @@ def test_a_switch_retires_a_model(cloudflare: Standin, api: Api) -> None:
     assert GEMMA not in names
 
 
-def test_a_model_without_capacity_says_so(cloudflare: Standin, api: Api) -> None:
+def test_a_busy_model_returns_a_capacity_error(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(busy=True)
     assert code_of(api.chat(options={"rejectIfBusy": True})) == (429, 3040)
     assert code_of(api.run("@cf/baai/bge-m3", text="Hi")) == (429, 3040)
 
 
-def test_what_reached_the_model_has_a_request_id_and_what_did_not_has_a_ray(
-    cloudflare: Standin, api: Api
-) -> None:
-    inside = api.run(GEMMA)
-    assert {"cf-ray", "cf-ai-req-id"} <= set(inside.headers)
-    assert inside.headers["cf-ai-req-id"] in inside.text
-    assert inside.json()["result"] == {}
-    front = api.run("@cf/no/such")
-    assert "cf-ray" in front.headers
-    assert "cf-ai-req-id" not in front.headers
-    assert front.json()["result"] is None
+def test_only_responses_of_workers_ai_have_a_request_id(cloudflare: Standin, api: Api) -> None:
+    from_model = api.run(GEMMA)
+    assert {"cf-ray", "cf-ai-req-id"} <= set(from_model.headers)
+    assert from_model.headers["cf-ai-req-id"] in from_model.text
+    assert from_model.json()["result"] == {}
+    from_front_door = api.run("@cf/no/such")
+    assert "cf-ray" in from_front_door.headers
+    assert "cf-ai-req-id" not in from_front_door.headers
+    assert from_front_door.json()["result"] is None
 
 
-def test_the_envelope_wraps_the_message_twice_where_the_model_failed(
-    cloudflare: Standin, api: Api
-) -> None:
+def test_a_model_error_has_its_message_prefix_twice(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(error=Fault())
     body = api.chat().json()
     message = body["errors"][0].pop("message")
@@ -135,40 +131,40 @@ def test_the_envelope_wraps_the_message_twice_where_the_model_failed(
     assert body == {"errors": [{"code": 3043}], "success": False, "result": {}, "messages": []}
 
 
-def test_each_shape_has_its_keys(cloudflare: Standin, api: Api) -> None:
-    def answered(shape: Any) -> Any:
+def test_each_error_format_has_its_keys(cloudflare: Standin, api: Api) -> None:
+    def send_error(shape: Any) -> Any:
         cloudflare.switch(error=Fault.of(4006, shape))
         reply = api.chat()
         assert reply.status_code == 429
         return reply
 
-    assert answered("A").json()["errors"][0]["code"] == 4006
-    assert set(answered("B").json()["error"]) == {"code", "message"}
-    gateway = answered("C").json()
+    assert send_error("A").json()["errors"][0]["code"] == 4006
+    assert set(send_error("B").json()["error"]) == {"code", "message"}
+    gateway = send_error("C").json()
     assert (gateway["name"], gateway["internalCode"], gateway["httpCode"]) == (
         "AiError",
         4006,
         429,
     )
     assert set(gateway) >= {"message", "description", "requestId"}
-    assert '{"detail":[' in answered("D").json()["errors"][0]["message"]
-    page = answered("html")
+    assert '{"detail":[' in send_error("D").json()["errors"][0]["message"]
+    page = send_error("html")
     assert page.headers["content-type"].startswith("text/html")
     assert page.text.startswith("<!DOCTYPE html>")
-    assert answered("empty").content == b""
+    assert send_error("empty").content == b""
 
 
-def test_the_statuses_of_cloudflare_s_own_can_be_asked_for(cloudflare: Standin, api: Api) -> None:
+def test_a_switch_sends_cloudflare_specific_statuses(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(error=Fault(524, 0, "A timeout occurred", "html"))
     assert api.chat().status_code == 524
 
 
 @pytest.mark.parametrize("code", RECORDED)
-def test_every_known_code_can_be_asked_for(code: int, cloudflare: Standin, api: Api) -> None:
+def test_a_switch_sends_each_recorded_error_code(code: int, cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(error=Fault.of(code))
     assert code_of(api.chat()) == (RECORDED[code][0], code)
 
 
-def test_an_unknown_code_is_no_recorded_error() -> None:
+def test_an_unknown_code_raises_a_key_error() -> None:
     with pytest.raises(KeyError):
         Fault.of(1)

@@ -1,4 +1,4 @@
-"""The catalogue is listed as the API lists it."""
+"""The model list has the format of the API."""
 
 import itertools
 from typing import Any
@@ -20,7 +20,7 @@ def item(api: Api, name: str) -> Any:
     return api.get("/ai/models/search", search=name).json()["result"][0]
 
 
-def test_pages_together_hold_every_model_once(api: Api) -> None:
+def test_all_pages_together_list_each_model_once(api: Api) -> None:
     everything = names(api, per_page=1000)
     pages = [names(api, page=page, per_page=20) for page in range(1, 6)]
     assert list(itertools.chain(*pages)) == everything
@@ -31,12 +31,12 @@ def test_pages_together_hold_every_model_once(api: Api) -> None:
 
 
 def test_an_entry_has_the_recorded_keys(api: Api) -> None:
-    found = item(api, "glm-5.3-flash")
-    assert set(found) == {
+    entry = item(api, "glm-5.3-flash")
+    assert set(entry) == {
         "id", "source", "name", "description", "task", "created_at", "tags", "properties",
     }  # fmt: skip
-    assert found["id"] != found["name"]
-    properties = {one["property_id"]: one["value"] for one in found["properties"]}
+    assert entry["id"] != entry["name"]
+    properties = {one["property_id"]: one["value"] for one in entry["properties"]}
     assert properties == {
         "require_workers_paid": "true",
         "context_window": "1310720",
@@ -52,7 +52,7 @@ def test_an_entry_has_the_recorded_keys(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ({"search": "GEMMA-4"}, [GEMMA]),
         ({"search": "bge-m", "task": "Text Embeddings"}, ["@cf/baai/bge-m3"]),
@@ -62,8 +62,10 @@ def test_an_entry_has_the_recorded_keys(api: Api) -> None:
     ],
     ids=str,
 )
-def test_a_search_finds_what_fits(query: dict[str, str], found: list[str], api: Api) -> None:
-    assert names(api, **query) == found
+def test_a_search_returns_matching_models(
+    query: dict[str, str], expected: list[str], api: Api
+) -> None:
+    assert names(api, **query) == expected
 
 
 def test_experimental_models_can_be_hidden(api: Api) -> None:
@@ -72,7 +74,7 @@ def test_experimental_models_can_be_hidden(api: Api) -> None:
     assert lora not in names(api, hide_experimental="true")
 
 
-def test_retired_models_vanish_on_their_day() -> None:
+def test_retired_models_are_removed_on_their_date() -> None:
     old = "@cf/meta/llama-3.1-8b-instruct"
     with Standin(clock=lambda: MAY_2026 - 5 * 86_400) as cloudflare:
         api = Api(cloudflare)
@@ -86,18 +88,18 @@ def test_retired_models_vanish_on_their_day() -> None:
             assert old in names(api, include_deprecated="true")
 
 
-def test_the_other_format_prices_single_tokens(api: Api) -> None:
+def test_the_openrouter_format_has_prices_per_token(api: Api) -> None:
     body = api.get("/ai/models/search", format="openrouter").json()
-    found = next(one for one in body["data"] if one["id"].endswith(GEMMA))
-    assert (found["context_length"], float(found["pricing"]["prompt"])) == (256_000, 1e-7)
+    entry = next(one for one in body["data"] if one["id"].endswith(GEMMA))
+    assert (entry["context_length"], float(entry["pricing"]["prompt"])) == (256_000, 1e-7)
 
 
-def test_schemas_are_for_models_that_are_there(api: Api) -> None:
+def test_schemas_exist_only_for_known_models(api: Api) -> None:
     assert set(api.get("/ai/models/schema", model=GEMMA).json()["result"]) == {"input", "output"}
     assert api.get("/ai/models/schema", model="@cf/no/such").status_code == 400
 
 
-def test_the_catalogue_can_be_another() -> None:
+def test_additional_models_can_be_passed() -> None:
     new = Model("@cf/example/new", "Text Generation", "openai", rates={"M output tokens": 1e6})
     with Standin(models=(*shipped(), new)) as cloudflare:
         api = Api(cloudflare)

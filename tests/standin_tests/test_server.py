@@ -1,4 +1,4 @@
-"""The server starts at once, keeps records, is steered from outside, and ends without a trace."""
+"""The server starts, logs requests, is controlled by other processes, and stops cleanly."""
 
 import gc
 import signal
@@ -24,7 +24,7 @@ def control(cloudflare: Standin, name: str) -> str:
     return f"http://127.0.0.1:{cloudflare.port}/_standin/{name}"
 
 
-def test_requests_are_kept_as_they_came(cloudflare: Standin, api: Api) -> None:
+def test_requests_are_logged_in_order_of_arrival(cloudflare: Standin, api: Api) -> None:
     api.chat(temperature=0.5)
     api.get("/ai/models/search", search="x")
     first, second = cloudflare.requests
@@ -38,7 +38,7 @@ def test_requests_are_kept_as_they_came(cloudflare: Standin, api: Api) -> None:
     assert len(cloudflare.calls) == 1
 
 
-def test_switches_are_frozen_and_replaced_whole(cloudflare: Standin, api: Api) -> None:
+def test_switches_are_immutable_and_replaced_as_a_whole(cloudflare: Standin, api: Api) -> None:
     cloudflare.switches = Switches(answer="# Hi", dialect="glm")
     cloudflare.switch(answer="# Ho")
     assert cloudflare.switches == Switches(answer="# Ho", dialect="glm")
@@ -48,7 +48,7 @@ def test_switches_are_frozen_and_replaced_whole(cloudflare: Standin, api: Api) -
         cloudflare.switch(dialect="klingon")
 
 
-def test_a_request_keeps_the_switches_it_came_under(cloudflare: Standin, api: Api) -> None:
+def test_a_running_request_keeps_its_switches(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(answer="One two three.", tokens_per_second=200)
     body = {"model": GEMMA, "messages": HELLO, "stream": True}
     with api.http.stream("POST", "/ai/v1/chat/completions", json=body) as reply:
@@ -58,19 +58,19 @@ def test_a_request_keeps_the_switches_it_came_under(cloudflare: Standin, api: Ap
     assert '"content":"e."' in reply.text
 
 
-def test_other_processes_throw_switches_and_read_records(cloudflare: Standin, api: Api) -> None:
+def test_other_processes_can_set_switches_and_read_logs(cloudflare: Standin, api: Api) -> None:
     changes = {"answer": ["one", "two"], "error": 4006, "errors_before_success": 1}
     assert api.http.post(control(cloudflare, "switches"), json=changes).status_code == 200
     assert cloudflare.switches.answer == ("one", "two")
     assert [api.chat().status_code, api.chat().status_code] == [429, 200]
     fault = {"status": 502, "code": 3043, "shape": "html"}
-    shown = api.http.post(control(cloudflare, "switches"), json={"error": fault}).json()
-    assert shown["error"]["status"] == 502
-    assert shown["answer"] == ["one", "two"]
-    kept = api.http.get(control(cloudflare, "requests")).json()
-    assert [one["json"]["model"] for one in kept] == [GEMMA, GEMMA]
+    switches = api.http.post(control(cloudflare, "switches"), json={"error": fault}).json()
+    assert switches["error"]["status"] == 502
+    assert switches["answer"] == ["one", "two"]
+    logged = api.http.get(control(cloudflare, "requests")).json()
+    assert [one["json"]["model"] for one in logged] == [GEMMA, GEMMA]
     assert api.http.get(control(cloudflare, "calls")).json()[0]["model"] == GEMMA
-    assert api.http.get(control(cloudflare, "switches")).json() == shown
+    assert api.http.get(control(cloudflare, "switches")).json() == switches
     api.http.delete(control(cloudflare, "requests"))
     assert cloudflare.requests == ()
 
@@ -78,9 +78,7 @@ def test_other_processes_throw_switches_and_read_records(cloudflare: Standin, ap
 @pytest.mark.parametrize(
     "changes", [{"anwser": "x"}, {"dialect": "klingon"}, {"error": 1}, {"error": {"x": 1}}, []]
 )
-def test_a_switch_that_is_not_there_is_refused(
-    changes: Any, cloudflare: Standin, api: Api
-) -> None:
+def test_an_unknown_switch_is_rejected(changes: Any, cloudflare: Standin, api: Api) -> None:
     reply = api.http.post(control(cloudflare, "switches"), json=changes)
     assert reply.status_code == 400
     assert reply.json()["error"]
@@ -95,19 +93,21 @@ def test_one_connection_serves_many_requests(cloudflare: Standin) -> None:
                 f"GET /client/v4/user/tokens/verify HTTP/1.1\r\nHost: x\r\nConnection: {close}\r\n"
                 f"Authorization: Bearer {cloudflare.token}\r\n\r\n".encode()
             )
-        heard = b"".join(iter(lambda: client.recv(65536), b""))
-    assert heard.count(b"HTTP/1.1 200 OK\r\n") == 2
-    assert heard.count(b'"status":"active"') == 2
+        received = b"".join(iter(lambda: client.recv(65536), b""))
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == 2
+    assert received.count(b'"status":"active"') == 2
 
 
-def test_bodies_may_come_in_chunks_and_wait_to_be_wanted(cloudflare: Standin, api: Api) -> None:
+def test_chunked_bodies_and_expect_100_continue_are_supported(
+    cloudflare: Standin, api: Api
+) -> None:
     pieces = iter([b'{"prompt": ', b'"Hello?"', b"}"])
     reply = api.http.post(f"/ai/run/{GEMMA}", content=pieces, headers={"expect": "100-continue"})
     assert reply.status_code == 200
     assert cloudflare.requests[0].json == {"prompt": "Hello?"}
 
 
-def test_many_clients_are_answered_at_once(cloudflare: Standin) -> None:
+def test_many_clients_are_served_concurrently(cloudflare: Standin) -> None:
     import httpx
 
     cloudflare.switch(answer="x" * 200, tokens_per_second=1000, calls_per_minute=1000)
@@ -130,7 +130,7 @@ def test_many_clients_are_answered_at_once(cloudflare: Standin) -> None:
     assert cloudflare.billed == pytest.approx(12 * cloudflare.calls[0].neurons)
 
 
-def test_the_end_leaves_no_thread_and_no_socket_even_while_streams_run() -> None:
+def test_close_ends_the_thread_and_sockets_during_streams() -> None:
     import httpx
 
     before = set(threading.enumerate())
@@ -147,12 +147,12 @@ def test_the_end_leaves_no_thread_and_no_socket_even_while_streams_run() -> None
     assert set(threading.enumerate()) == before
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", cloudflare.port))
-    gc.collect()  # A socket left open would be an error here.
+    gc.collect()  # An open socket would raise an error here.
 
 
-def test_a_bug_of_the_standin_itself_fails_the_test() -> None:
-    def broken(heard: str) -> str:
-        raise LookupError(heard)
+def test_a_bug_in_the_standin_fails_the_test() -> None:
+    def broken(text: str) -> str:
+        raise LookupError(text)
 
     standin = Standin(switches=Switches(answer=broken))
     api = Api(standin)
@@ -165,16 +165,18 @@ def check_failed(reply: "httpx.Response") -> None:
     assert "LookupError" in reply.text
 
 
-def test_it_runs_as_a_command_until_interrupted() -> None:
+def test_the_command_runs_until_interrupted() -> None:
     import httpx
 
     command = [sys.executable, "-m", "tests.standin", "--plan", "paid"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline().strip() for _ in range(3)]
-        found = dict(line.removeprefix("export ").split("=", 1) for line in lines)
-        url = f"{found['CLOUDFLARE_API_BASE_URL']}/accounts/{found['CLOUDFLARE_ACCOUNT_ID']}"
-        headers = {"authorization": f"Bearer {found['CLOUDFLARE_API_TOKEN']}"}
+        variables = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+        url = (
+            f"{variables['CLOUDFLARE_API_BASE_URL']}/accounts/{variables['CLOUDFLARE_ACCOUNT_ID']}"
+        )
+        headers = {"authorization": f"Bearer {variables['CLOUDFLARE_API_TOKEN']}"}
         body = {"model": "@cf/zai-org/glm-5.2", "messages": HELLO}
         reply = httpx.post(f"{url}/ai/v1/chat/completions", json=body, headers=headers)
         process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Every native task answers with real data in its recorded form."""
+"""Each native task returns valid data in its recorded format."""
 
 import base64
 import io
@@ -61,16 +61,16 @@ def cosine(one: list[float], other: list[float]) -> float:
 
 
 @pytest.mark.parametrize(("model", "dimensions"), DIMENSIONS.items())
-def test_vectors_have_the_models_dimensions_and_length_1(
+def test_vectors_have_the_dimensions_of_the_model_and_length_1(
     model: str, dimensions: int, api: Api
 ) -> None:
-    found = result(api, model, text=["Hi", "Ho"])
-    assert found["shape"] == [2, dimensions]
-    assert [len(one) for one in found["data"]] == [dimensions] * 2
-    assert math.hypot(*found["data"][0]) == pytest.approx(1, abs=1e-4)
+    returned = result(api, model, text=["Hi", "Ho"])
+    assert returned["shape"] == [2, dimensions]
+    assert [len(one) for one in returned["data"]] == [dimensions] * 2
+    assert math.hypot(*returned["data"][0]) == pytest.approx(1, abs=1e-4)
 
 
-def test_both_embedding_routes_give_the_same_vectors_one_of_them_without_usage(api: Api) -> None:
+def test_both_embedding_routes_return_the_same_vectors(api: Api) -> None:
     native = result(api, QWEN, text=["Hi", "Ho"])["data"]
     body = api.post("/ai/v1/embeddings", {"model": QWEN, "input": ["Hi", "Ho"]}).json()
     assert set(body) == {"object", "data", "model"}
@@ -86,14 +86,14 @@ def test_embeddings_can_report_their_usage(cloudflare: Standin, api: Api) -> Non
     assert body["usage"] == {"prompt_tokens": 1, "total_tokens": 1}
 
 
-def test_texts_with_the_same_words_are_near(api: Api) -> None:
+def test_texts_with_the_same_words_have_a_higher_similarity(api: Api) -> None:
     cat, cats, tax = result(
         api, QWEN, text=["the cat sat on the mat", "a cat on the mat", "income tax return forms"]
     )["data"]
     assert cosine(cat, cats) > cosine(cat, tax) + 0.2
 
 
-def test_contexts_are_ranked_by_nearness(api: Api) -> None:
+def test_contexts_are_ranked_by_similarity(api: Api) -> None:
     contexts = [{"text": "tax forms"}, {"text": "the cat sat"}]
     for model in ("@cf/baai/bge-reranker-base", "@cf/baai/bge-m3"):
         ranked = result(api, model, query="cat", contexts=contexts)["response"]
@@ -110,16 +110,16 @@ def test_contexts_are_ranked_by_nearness(api: Api) -> None:
         ("@cf/leonardo/phoenix-1.0", "image/jpeg"),
     ],
 )
-def test_some_models_give_bare_images(model: str, content_type: str, api: Api) -> None:
+def test_some_models_return_binary_images(model: str, content_type: str, api: Api) -> None:
     reply = api.run(model, prompt="a square", width=64, height=33)
     assert reply.headers["content-type"] == content_type
     check = check_png if content_type == "image/png" else check_jpeg
     check(reply.content, 64, 33)
 
 
-def test_other_models_give_images_as_base64(api: Api) -> None:
-    found = result(api, "@cf/black-forest-labs/flux-1-schnell", prompt="a square")
-    check_jpeg(base64.b64decode(found["image"]), 1024, 1024)
+def test_other_models_return_images_as_base64(api: Api) -> None:
+    returned = result(api, "@cf/black-forest-labs/flux-1-schnell", prompt="a square")
+    check_jpeg(base64.b64decode(returned["image"]), 1024, 1024)
     form = {"prompt": (None, "edit this"), "input_image_0": ("a.png", b"png", "image/png")}
     reply = api.http.post("/ai/run/@cf/black-forest-labs/flux-2-klein-4b", files=form)
     check_jpeg(base64.b64decode(reply.json()["result"]["image"]), 1024, 1024)
@@ -131,19 +131,19 @@ def test_other_models_give_images_as_base64(api: Api) -> None:
         {"json": {"audio": list(tone(60))}},
         {"content": tone(60), "headers": {"content-type": "audio/wav"}},
     ],
-    ids=["list of bytes", "bare bytes"],
+    ids=["list of bytes", "binary body"],
 )
-def test_speech_is_heard_and_billed_by_the_minute(
+def test_speech_is_transcribed_and_billed_by_the_minute(
     body: Any, cloudflare: Standin, api: Api
 ) -> None:
     cloudflare.switch(answer="Good morning.")
-    found = api.http.post("/ai/run/@cf/openai/whisper", **body).json()["result"]
-    assert (found["text"], found["word_count"]) == ("Good morning.", 2)
-    assert set(found) == {"text", "word_count", "vtt", "words"}
+    returned = api.http.post("/ai/run/@cf/openai/whisper", **body).json()["result"]
+    assert (returned["text"], returned["word_count"]) == ("Good morning.", 2)
+    assert set(returned) == {"text", "word_count", "vtt", "words"}
     assert cloudflare.billed == pytest.approx(41.14)
 
 
-def test_the_other_hearing_models_have_forms_of_their_own(api: Api) -> None:
+def test_other_speech_models_have_their_own_response_formats(api: Api) -> None:
     audio = base64.b64encode(tone(1)).decode()
     turbo = result(api, "@cf/openai/whisper-large-v3-turbo", audio=audio, language="de")
     assert turbo["transcription_info"] == {"language": "de", "duration": 1.0}
@@ -154,7 +154,7 @@ def test_the_other_hearing_models_have_forms_of_their_own(api: Api) -> None:
     assert set(alternative) == {"transcript", "confidence", "words"}
 
 
-def test_speech_is_real_sound(cloudflare: Standin, api: Api) -> None:
+def test_text_to_speech_returns_valid_audio(cloudflare: Standin, api: Api) -> None:
     melo = result(api, "@cf/myshell-ai/melotts", prompt="Hello there", lang="en")
     assert base64.b64decode(melo["audio"]).startswith(b"\xff\xfb")
     aura = api.run("@cf/deepgram/aura-1", text="x" * 1000)
@@ -165,7 +165,7 @@ def test_speech_is_real_sound(cloudflare: Standin, api: Api) -> None:
         assert file.getnframes() > 0
 
 
-def test_words_about_text(cloudflare: Standin, api: Api) -> None:
+def test_texts_are_translated_and_classified(cloudflare: Standin, api: Api) -> None:
     translated = result(api, "@cf/meta/m2m100-1.2b", text="Hi", source_lang="en", target_lang="de")
     assert translated == {"translated_text": "[de] Hi"}
     cloudflare.switch(answer="Hallo")
@@ -181,7 +181,7 @@ def test_words_about_text(cloudflare: Standin, api: Api) -> None:
     assert labels == {"What a lovely day": "POSITIVE", "This is awful": "NEGATIVE"}
 
 
-def test_words_about_images(api: Api) -> None:
+def test_images_are_classified_and_described(api: Api) -> None:
     assert result(api, "@cf/microsoft/resnet-50", image=[1, 2, 3])[0]["label"] == "TABBY"
     boxed = api.http.post("/ai/run/@cf/facebook/detr-resnet-50", content=b"\x89PNG").json()
     assert set(boxed["result"][0]["box"]) == {"xmin", "ymin", "xmax", "ymax"}
@@ -190,43 +190,43 @@ def test_words_about_images(api: Api) -> None:
     assert result(api, "@cf/moondream/moondream3.1-9B-A2B", task="caption", image="data:") == {}
 
 
-def test_decisions_answer_every_question(api: Api) -> None:
-    found = result(
+def test_a_decision_answers_each_question(api: Api) -> None:
+    returned = result(
         api, "@cf/cloudflare/clef", model="clef", state="It rains.", questions=["Wet?", "Dry?"]
     )
-    assert [one["question"] for one in found["answers"]] == ["Wet?", "Dry?"]
-    assert found["usage"]["neurons"] > 0
+    assert [one["question"] for one in returned["answers"]] == ["Wet?", "Dry?"]
+    assert returned["usage"]["neurons"] > 0
 
 
-def test_documents_become_markdown(cloudflare: Standin, api: Api) -> None:
+def test_documents_are_converted_to_markdown(cloudflare: Standin, api: Api) -> None:
     files = [
         ("files", ("a.csv", b"x,y\n1,2\n", "text/csv")),
         ("files", ("b.html", b"<h1>Tea &amp; milk</h1>", "text/html")),
         ("files", ("c.bin", b"\0", "application/octet-stream")),
     ]
-    table, page, odd = api.http.post("/ai/tomarkdown", files=files).json()["result"]
+    table, page, other = api.http.post("/ai/tomarkdown", files=files).json()["result"]
     assert table["data"] == "| x | y |\n| --- | --- |\n| 1 | 2 |"
     assert (table["format"], table["mimeType"]) == ("markdown", "text/csv")
     assert page["data"] == "Tea & milk"
-    assert (odd["format"], odd["name"]) == ("error", "c.bin")
+    assert (other["format"], other["name"]) == ("error", "c.bin")
     supported = api.get("/ai/tomarkdown/supported").json()["result"]
     assert {"extension": ".csv", "mimeType": "text/csv"} in supported
 
 
-def test_a_batch_is_queued_and_comes_back_in_another_order(cloudflare: Standin, api: Api) -> None:
+def test_a_batch_is_queued_and_returned_in_another_order(cloudflare: Standin, api: Api) -> None:
     path = f"/ai/run/{QWEN}"
     requests = [{"text": "Hi", "external_reference": "a"}, {"text": ["Ho"] * 101}]
     queued = api.http.post(path, params={"queueRequest": "true"}, json={"requests": requests})
     ticket = queued.json()["result"]
     assert (ticket["status"], ticket["model"]) == ("queued", QWEN)
-    asked = {"request_id": ticket["request_id"]}
-    assert api.post(path, asked).json()["result"]["status"] == "queued"
+    poll = {"request_id": ticket["request_id"]}
+    assert api.post(path, poll).json()["result"]["status"] == "queued"
     assert cloudflare.calls == []
-    finished = api.post(path, asked).json()["result"]
+    finished = api.post(path, poll).json()["result"]
     failed, done = finished["responses"]
     assert (failed["id"], failed["success"]) == (1, False)
     assert (done["id"], done["success"], done["external_reference"]) == (0, True, "a")
     assert done["result"]["shape"] == [1, 1024]
     assert finished["usage"]["prompt_tokens"] == 1
-    assert api.post(path, asked).json()["result"] == finished
+    assert api.post(path, poll).json()["result"] == finished
     assert len(cloudflare.calls) == 1

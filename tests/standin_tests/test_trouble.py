@@ -1,4 +1,4 @@
-"""Streams that go wrong, or come in unusual bytes, do so as the switches say."""
+"""Switches for failing streams, unusual bytes and disconnects."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ POEM = "Grüße aus Łódź: 世界 👋🏽 — ça va?"
 
 
 def raw(api: Api, **body: Any) -> list[bytes]:
-    """Return a stream's bytes as they came in."""
+    """Return the raw chunks of a stream."""
     request = {"model": "@cf/google/gemma-4-26b-a4b-it", "prompt": "Hi", "stream": True, **body}
     with api.http.stream("POST", "/ai/v1/chat/completions", json=request) as reply:
         return list(reply.iter_raw())
@@ -23,61 +23,61 @@ def raw(api: Api, **body: Any) -> list[bytes]:
     [{"crlf": True}, {"comments": True}, {"split_utf8": True}, {"crlf": True, "split_utf8": True}],
     ids=str,
 )
-def test_unusual_bytes_hold_the_same_events(
+def test_unusual_bytes_contain_the_same_events(
     changes: dict[str, Any], cloudflare: Standin, api: Api
 ) -> None:
     cloudflare.switch(answer=POEM, **changes)
-    found = events(b"".join(raw(api)).decode())
-    assert text_of(found) == POEM
-    assert found[-1] == DONE
+    received = events(b"".join(raw(api)).decode())
+    assert text_of(received) == POEM
+    assert received[-1] == DONE
 
 
-def test_lines_can_end_as_in_http(cloudflare: Standin, api: Api) -> None:
+def test_lines_can_end_with_crlf(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(crlf=True)
     body = b"".join(raw(api))
     assert body.endswith(b"data: [DONE]\r\n\r\n")
     assert body.count(b"\n") == body.count(b"\r\n")
 
 
-def test_comments_can_stand_between_events(cloudflare: Standin, api: Api) -> None:
+def test_comments_can_be_sent_between_events(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(comments=True)
     assert b"".join(raw(api)).startswith(b": keep-alive\n\ndata: {")
 
 
-def test_junk_stands_between_events_that_are_whole(cloudflare: Standin, api: Api) -> None:
+def test_junk_is_sent_only_between_complete_events(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(answer=POEM * 3, junk_frames=True)
     body = b"".join(raw(api)).decode()
     assert "data: not json\n" in body
-    kept = [line for line in body.splitlines() if line.startswith('data: {"choices":[{"delta":{')]
-    assert text_of([json.loads(line.removeprefix("data: ")) for line in kept]) == POEM * 3
+    lines = [line for line in body.splitlines() if line.startswith('data: {"choices":[{"delta":{')]
+    assert text_of([json.loads(line.removeprefix("data: ")) for line in lines]) == POEM * 3
 
 
-def test_chunks_can_end_inside_a_character(cloudflare: Standin, api: Api) -> None:
+def test_chunks_can_split_a_character(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(answer="世" * 50, split_utf8=True)
-    broken = 0
+    split = 0
     for piece in raw(api):
         try:
             piece.decode()
         except UnicodeDecodeError:
-            broken += 1
-    assert broken
+            split += 1
+    assert split
 
 
-def test_characters_stay_whole_within_a_token(cloudflare: Standin, api: Api) -> None:
+def test_tokens_contain_complete_characters(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(answer=POEM)
     pieces = [text_of([one]) for one in api.stream()]
     assert "".join(pieces) == POEM
     assert max(map(len, pieces)) == 4
 
 
-@pytest.mark.parametrize(("after", "kept"), [(0, ""), (2, "One two ")])
-def test_a_dropped_connection_keeps_what_was_sent(
-    after: int, kept: str, cloudflare: Standin, api: Api
+@pytest.mark.parametrize(("after", "expected"), [(0, ""), (2, "One two ")])
+def test_a_dropped_connection_delivers_the_text_before_it(
+    after: int, expected: str, cloudflare: Standin, api: Api
 ) -> None:
     import httpx
 
     cloudflare.switch(answer="One two three four.", drop_connection_after=after)
-    came = []
+    lines = []
     with (
         pytest.raises(httpx.RemoteProtocolError),
         api.http.stream(
@@ -86,13 +86,13 @@ def test_a_dropped_connection_keeps_what_was_sent(
             json={"model": "@cf/google/gemma-4-26b-a4b-it", "prompt": "Hi", "stream": True},
         ) as reply,
     ):
-        came.extend(reply.iter_lines())
-    assert text_of(events("\n".join(came))) == kept
+        lines.extend(reply.iter_lines())
+    assert text_of(events("\n".join(lines))) == expected
     assert [call.completion_tokens for call in cloudflare.calls] == [after]
     assert cloudflare.disconnects == 0
 
 
-def test_a_whole_answer_can_be_dropped_too(cloudflare: Standin, api: Api) -> None:
+def test_a_connection_can_be_dropped_without_streaming(cloudflare: Standin, api: Api) -> None:
     import httpx
 
     cloudflare.switch(drop_connection_after=0)
@@ -105,26 +105,26 @@ def test_a_whole_answer_can_be_dropped_too(cloudflare: Standin, api: Api) -> Non
 @pytest.mark.parametrize(
     ("fault", "key"), [(None, "errors"), (Fault.of(3046, "B"), "error")], ids=["A", "B"]
 )
-def test_an_error_can_come_inside_the_stream(
+def test_an_error_can_be_sent_inside_the_stream(
     fault: Fault | None, key: str, cloudflare: Standin, api: Api
 ) -> None:
     cloudflare.switch(answer="One two three.", error=fault, error_in_stream_after=2)
     reply = api.chat(stream=True)
-    found = events(reply.text)
+    received = events(reply.text)
     assert reply.status_code == 200
-    assert text_of(found) == "One two "
-    assert key in found[-1]
+    assert text_of(received) == "One two "
+    assert key in received[-1]
     assert cloudflare.calls[-1].completion_tokens == 2
 
 
-def test_json_can_answer_a_request_for_a_stream(cloudflare: Standin, api: Api) -> None:
+def test_a_switch_sends_json_for_a_streaming_request(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(json_for_stream=True, answer="Whole.")
     reply = api.chat(stream=True)
     assert reply.headers["content-type"] == "application/json"
     assert reply.json()["choices"][0]["message"]["content"] == "Whole."
 
 
-def test_empty_json_can_answer_a_request_for_a_stream(cloudflare: Standin, api: Api) -> None:
+def test_a_switch_sends_empty_json_for_a_streaming_request(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(empty_json_for_stream=True)
     reply = api.run("@cf/openai/gpt-oss-20b", prompt="Hi", stream=True)
     assert (reply.json()["result"], reply.json()["success"]) == ({}, True)
@@ -134,7 +134,7 @@ def test_empty_json_can_answer_a_request_for_a_stream(cloudflare: Standin, api: 
 @pytest.mark.parametrize(
     "changes", [{"tokens_per_second": 0.001}, {"delay_before_first": 600}], ids=str
 )
-def test_a_client_that_leaves_a_stream_is_noticed_and_billed_so_far(
+def test_a_client_disconnect_ends_the_stream_and_bills_sent_tokens(
     changes: dict[str, float], cloudflare: Standin, api: Api
 ) -> None:
     cloudflare.switches = Switches(answer="One two three.", **changes)
@@ -148,7 +148,7 @@ def test_a_client_that_leaves_a_stream_is_noticed_and_billed_so_far(
 
 
 @pytest.mark.parametrize("delay", ["delay_before_headers", "delay_before_first"])
-def test_a_client_that_does_not_wait_for_a_whole_answer_is_noticed(
+def test_a_disconnect_before_a_complete_answer_is_counted(
     delay: str, cloudflare: Standin, api: Api
 ) -> None:
     import httpx
@@ -159,14 +159,16 @@ def test_a_client_that_does_not_wait_for_a_whole_answer_is_noticed(
     assert cloudflare.wait_for(lambda server: server.disconnects == 1)
 
 
-def test_a_client_that_stays_is_no_departure(cloudflare: Standin, api: Api) -> None:
+def test_a_client_that_reads_all_answers_is_not_a_disconnect(
+    cloudflare: Standin, api: Api
+) -> None:
     for _ in range(20):
         assert api.stream()[-1] == DONE
     api.http.close()
     assert cloudflare.disconnects == 0
 
 
-def test_errors_can_end_after_some(cloudflare: Standin, api: Api) -> None:
+def test_errors_can_be_limited_to_the_first_requests(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(error=Fault.of(3040), errors_before_success=2, retry_after="1")
     failed = [api.chat(), api.chat()]
     assert [code_of(reply) for reply in failed] == [(429, 3040)] * 2
@@ -176,7 +178,7 @@ def test_errors_can_end_after_some(cloudflare: Standin, api: Api) -> None:
     assert api.chat().status_code == 429
 
 
-def test_an_error_can_be_of_one_route_alone(cloudflare: Standin, api: Api) -> None:
+def test_an_error_can_be_limited_to_one_route(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(error=Fault.of(3043), error_path="/models/search")
     assert api.get("/ai/models/search").status_code == 500
     assert api.chat().status_code == 200

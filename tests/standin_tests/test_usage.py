@@ -1,4 +1,4 @@
-"""What is billed is what was billed: recorded figures, over HTTP."""
+"""Billed neurons equal the recorded bills."""
 
 from typing import Any
 
@@ -21,18 +21,21 @@ def prompt(tokens: int) -> list[dict[str, str]]:
         ("@cf/nvidia/nemotron-3-120b-a12b", (23, 0, 16), 3.211),
     ],
 )
-def test_a_chat_costs_what_the_recorded_one_cost(
+def test_a_chat_costs_the_recorded_neurons(
     model: str, tokens: tuple[int, int, int], neurons: float, paid: Standin, paid_api: Api
 ) -> None:
-    given, cached, made = tokens
-    paid.switch(answer="word" * (made - 1), cached_tokens=cached)
-    reply = paid_api.chat(model, messages=prompt(given))
+    prompt_tokens, cached, completion_tokens = tokens
+    paid.switch(answer="word" * (completion_tokens - 1), cached_tokens=cached)
+    reply = paid_api.chat(model, messages=prompt(prompt_tokens))
     usage = reply.json()["usage"]
-    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (given, made)
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (
+        prompt_tokens,
+        completion_tokens,
+    )
     assert usage["prompt_tokens_details"] == {"cached_tokens": cached}
     assert usage["neurons"] == pytest.approx(neurons, rel=1e-4)
     assert reply.headers["cf-ai-neurons"] == f"{usage['neurons']:.2f}"
-    assert paid.calls == [(model, given, made, usage["neurons"])]
+    assert paid.calls == [(model, prompt_tokens, completion_tokens, usage["neurons"])]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,7 @@ def test_a_chat_costs_what_the_recorded_one_cost(
         ("@cf/stabilityai/stable-diffusion-xl-base-1.0", {"num_steps": 20}, "0.00", 0),
     ],
 )
-def test_an_image_costs_what_the_recorded_one_cost(
+def test_an_image_costs_the_recorded_neurons(
     model: str,
     body: dict[str, Any],
     header: str | None,
@@ -64,7 +67,7 @@ def test_an_image_costs_what_the_recorded_one_cost(
         ("@cf/black-forest-labs/flux-2-dev", 7500),
     ],
 )
-def test_images_of_forms_cost_what_the_recorded_ones_cost(
+def test_an_image_of_a_form_request_costs_the_recorded_neurons(
     model: str, neurons: float, paid: Standin, paid_api: Api
 ) -> None:
     form = {"prompt": (None, "a square"), "width": (None, "1024")}
@@ -73,7 +76,9 @@ def test_images_of_forms_cost_what_the_recorded_ones_cost(
     assert paid.billed == pytest.approx(neurons, rel=1e-4)
 
 
-def test_deltas_add_up_to_the_last_event_and_the_ledger(cloudflare: Standin, api: Api) -> None:
+def test_usage_of_the_chunks_sums_to_the_last_event_and_ledger(
+    cloudflare: Standin, api: Api
+) -> None:
     cloudflare.switch(answer="One two three four.", thought="Five six.")
     *chunks, last, _ = api.stream()
     for name in ("prompt_tokens", "completion_tokens", "total_tokens", "neurons"):
@@ -81,35 +86,37 @@ def test_deltas_add_up_to_the_last_event_and_the_ledger(cloudflare: Standin, api
     assert cloudflare.billed == pytest.approx(last["usage"]["neurons"])
 
 
-def test_the_older_usage_is_the_sum_so_far(cloudflare: Standin, api: Api) -> None:
+def test_the_usage_of_the_cumulative_dialect_is_a_running_sum(
+    cloudflare: Standin, api: Api
+) -> None:
     cloudflare.switch(dialect="cumulative", answer="One two three.", omit_neurons_body=False)
     usages = [one["usage"] for one in api.stream()[:-1]]
-    made = [usage["completion_tokens"] for usage in usages]
-    assert made == [0, 1, 2, 3, 4, 4, 5]
+    counts = [usage["completion_tokens"] for usage in usages]
+    assert counts == [0, 1, 2, 3, 4, 4, 5]
     assert cloudflare.billed == pytest.approx(usages[-1]["neurons"])
 
 
-def test_a_stream_costs_the_same_as_a_whole_answer(cloudflare: Standin, api: Api) -> None:
+def test_a_stream_costs_the_same_as_a_complete_answer(cloudflare: Standin, api: Api) -> None:
     api.chat()
     api.stream()
     whole, streamed = cloudflare.calls
     assert whole == streamed
 
 
-def test_the_header_can_be_missing(cloudflare: Standin, api: Api) -> None:
+def test_a_switch_omits_the_neuron_header(cloudflare: Standin, api: Api) -> None:
     assert "cf-ai-neurons" in api.chat().headers
     cloudflare.switch(omit_neurons_header=True)
     assert "cf-ai-neurons" not in api.chat().headers
 
 
-def test_a_stream_bears_the_request_id_but_no_figure(api: Api) -> None:
+def test_a_stream_has_a_request_id_but_no_neuron_header(api: Api) -> None:
     headers = api.chat(stream=True).headers
     assert {"cf-ai-req-id", "cf-ray"} <= set(headers)
     assert "cf-ai-neurons" not in headers
     assert headers["content-type"] == "text/event-stream"
 
 
-def test_other_programs_on_the_account_count_too(cloudflare: Standin) -> None:
+def test_usage_of_other_programs_is_billed(cloudflare: Standin) -> None:
     cloudflare.spend(9_000)
     assert cloudflare.billed == 9_000
 

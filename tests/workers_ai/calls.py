@@ -1,4 +1,4 @@
-"""Call the client with handwritten responses: a function replaces the network."""
+"""Helpers that call the client with handwritten responses instead of the network."""
 
 import json
 import secrets
@@ -20,7 +20,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Body(httpx.SyncByteStream):
-    """The body of a response in pieces; an error among them is raised at its place."""
+    """The body of a response in pieces; an error in `pieces` is raised at its position."""
 
     def __init__(self, pieces: Iterable[bytes | Exception]) -> None:
         self._pieces = pieces
@@ -49,7 +49,7 @@ class Script:
         return reply
 
     def client(self) -> WorkersAI:
-        """Return a client that uses this as its network and does not wait."""
+        """Return a client that uses this script as its network and does not wait."""
         return WorkersAI(
             ACCOUNT_ID,
             self.token,
@@ -68,14 +68,14 @@ def streamed(*pieces: bytes | Exception) -> httpx.Response:
     return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body(pieces))
 
 
-def told(content: str) -> bytes:
+def text_event(content: str) -> bytes:
     """Return the event of a text delta."""
     return event({"choices": [{"index": 0, "delta": {"content": content}}]})
 
 
 def answered(*contents: str) -> httpx.Response:
     """Return a complete stream with these text deltas."""
-    return streamed(*map(told, contents), DONE)
+    return streamed(*map(text_event, contents), DONE)
 
 
 def refused(status: int, code: int, message: str = "", **headers: str) -> httpx.Response:
@@ -84,21 +84,21 @@ def refused(status: int, code: int, message: str = "", **headers: str) -> httpx.
     return httpx.Response(status, json=body, headers=headers)
 
 
-def gathered(deltas: Iterable[Delta]) -> Answer:
+def collect(deltas: Iterable[Delta]) -> Answer:
     """Return the answer built from these deltas."""
-    gathering = AnswerBuilder(REQUEST, lambda: 0.0, is_local=False)
+    builder = AnswerBuilder(REQUEST, lambda: 0.0, is_local=False)
     for delta in deltas:
-        gathering.add(delta)
-    return gathering.build_answer(gathering.usage or Usage())
+        builder.add(delta)
+    return builder.build_answer(builder.usage or Usage())
 
 
-def cut_at(content: bytes, places: Sequence[int]) -> list[bytes]:
+def cut_at(content: bytes, positions: Sequence[int]) -> list[bytes]:
     """Return the bytes in pieces, split at these positions."""
-    ends = [*sorted(places), len(content)]
+    ends = [*sorted(positions), len(content)]
     return [content[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def cuts(content: bytes) -> st.SearchStrategy[list[bytes]]:
     """Return a strategy that splits these bytes into pieces, including empty ones."""
-    places = st.lists(st.integers(0, len(content)), max_size=40)
-    return places.map(lambda chosen: cut_at(content, chosen))
+    positions = st.lists(st.integers(0, len(content)), max_size=40)
+    return positions.map(lambda chosen: cut_at(content, chosen))

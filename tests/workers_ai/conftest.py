@@ -22,5 +22,5 @@ def client(cloudflare: Standin, pauses: list[float]) -> Iterator[WorkersAI]:
         cloudflare.token,
         base_url=cloudflare.base_url,
         sleep=pauses.append,
-    ) as made:
-        yield made
+    ) as workers_ai:
+        yield workers_ai

@@ -1,4 +1,4 @@
-"""Strategies for meaningless JSON with names and values of the API."""
+"""Strategies for random JSON with names and values of the API."""
 
 import json
 from typing import Any

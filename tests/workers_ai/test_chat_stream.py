@@ -1,4 +1,4 @@
-"""One chat request while its answer is streamed: its deltas, usage and endings."""
+"""Streaming of one chat answer: deltas, usage, errors and ends."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,12 +13,12 @@ from cfai_magics.types.usage import Usage
 from cfai_magics.workers_ai.chat_stream import ChatStream
 from cfai_magics.workers_ai.client import WorkersAI
 from tests.standin import Fault, Standin
-from tests.workers_ai.calls import DONE, GEMMA, REQUEST, Script, event, streamed, told
+from tests.workers_ai.calls import DONE, GEMMA, REQUEST, Script, event, streamed, text_event
 
 WHOLE = replace(REQUEST, stream=False)
 
 
-def test_nothing_is_sent_before_the_first_delta_is_asked_for(
+def test_the_request_is_sent_when_the_first_delta_is_read(
     cloudflare: Standin, client: WorkersAI
 ) -> None:
     with client.stream(REQUEST) as stream:
@@ -28,7 +28,7 @@ def test_nothing_is_sent_before_the_first_delta_is_asked_for(
         assert stream.request_id is not None
 
 
-def test_deltas_come_in_the_order_of_the_frames() -> None:
+def test_deltas_are_yielded_in_the_order_of_the_frames() -> None:
     frames = (
         {"choices": [{"delta": {"reasoning": "Hm"}}]},
         {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]},
@@ -45,19 +45,19 @@ def test_deltas_come_in_the_order_of_the_frames() -> None:
         ]
 
 
-def left_by_break(stream: ChatStream) -> None:
+def leave_by_break(stream: ChatStream) -> None:
     for delta in stream:
         assert delta == TextDelta("One ")
         break
 
 
-def left_by_closing(stream: ChatStream) -> None:
+def leave_by_closing(stream: ChatStream) -> None:
     for delta in stream:
         assert delta == TextDelta("One ")
         stream.close()
 
 
-def left_by_an_interrupt(stream: ChatStream) -> None:
+def leave_by_interrupt(stream: ChatStream) -> None:
     for delta in stream:
         assert delta == TextDelta("One ")
         raise KeyboardInterrupt
@@ -66,12 +66,12 @@ def left_by_an_interrupt(stream: ChatStream) -> None:
 @pytest.mark.parametrize(
     ("leave", "error"),
     [
-        (left_by_break, None),
-        (left_by_closing, IncompleteStreamError),
-        (left_by_an_interrupt, KeyboardInterrupt),
+        (leave_by_break, None),
+        (leave_by_closing, IncompleteStreamError),
+        (leave_by_interrupt, KeyboardInterrupt),
     ],
 )
-def test_leaving_in_the_middle_disconnects(
+def test_leaving_a_stream_early_closes_the_connection(
     leave: Callable[[ChatStream], None],
     error: type[BaseException] | None,
     cloudflare: Standin,
@@ -84,7 +84,9 @@ def test_leaving_in_the_middle_disconnects(
     assert cloudflare.calls[-1].completion_tokens == 1
 
 
-def test_json_may_answer_a_request_for_a_stream(cloudflare: Standin, client: WorkersAI) -> None:
+def test_a_json_response_to_a_streaming_request_is_accepted(
+    cloudflare: Standin, client: WorkersAI
+) -> None:
     cloudflare.switch(json_for_stream=True, answer="Whole.")
     answer = client.chat(REQUEST)
     assert (answer.text, answer.finish_reason) == ("Whole.", "stop")
@@ -92,7 +94,7 @@ def test_json_may_answer_a_request_for_a_stream(cloudflare: Standin, client: Wor
     assert len(cloudflare.requests) == 1
 
 
-def test_an_empty_answer_to_a_request_for_a_stream_is_asked_for_as_a_whole(
+def test_an_empty_streamed_answer_is_requested_again_without_streaming(
     cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(empty_json_for_stream=True, answer="Whole.")
@@ -101,7 +103,7 @@ def test_an_empty_answer_to_a_request_for_a_stream_is_asked_for_as_a_whole(
 
 
 @pytest.mark.parametrize("body", ["{}", "null", '{"result": {}, "success": true}'])
-def test_an_answer_that_stays_empty_is_asked_for_once_more_at_most(body: str) -> None:
+def test_an_empty_answer_is_requested_again_at_most_once(body: str) -> None:
     kind = {"content-type": "application/json"}
     script = Script(*(httpx.Response(200, headers=kind, text=body) for _ in range(3)))
     with script.client() as client:
@@ -111,7 +113,7 @@ def test_an_answer_that_stays_empty_is_asked_for_once_more_at_most(body: str) ->
         assert len(script.requests) == 3
 
 
-def test_a_refusal_under_status_200_is_raised_at_once() -> None:
+def test_an_error_body_with_status_200_is_raised_without_retry() -> None:
     body = {"success": False, "errors": [{"code": 4006, "message": "no"}], "result": {}}
     script = Script(httpx.Response(200, json=body))
     with script.client() as client, pytest.raises(DailyQuotaError):
@@ -120,13 +122,13 @@ def test_a_refusal_under_status_200_is_raised_at_once() -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json"])
-def test_a_page_in_the_place_of_an_answer_is_an_error(kind: str) -> None:
+def test_an_html_page_instead_of_an_answer_raises_an_error(kind: str) -> None:
     page = httpx.Response(200, headers={"content-type": kind}, text="<title>Log in</title>")
     with Script(page).client() as client, pytest.raises(WorkersAIError):
         client.chat(REQUEST)
 
 
-def test_a_stream_without_its_end_is_cut_and_its_text_kept(
+def test_an_incomplete_stream_raises_an_error_with_its_text(
     cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(answer="One two", done=False, finish_reason="")
@@ -136,15 +138,17 @@ def test_a_stream_without_its_end_is_cut_and_its_text_kept(
     assert len(cloudflare.requests) == 1
 
 
-def test_text_that_was_held_back_is_told_before_a_cut() -> None:
-    with Script(streamed(told("<thi"))).client() as client:
+def test_buffered_text_is_part_of_the_error_of_an_incomplete_stream() -> None:
+    with Script(streamed(text_event("<thi"))).client() as client:
         deltas: list[object] = []
         with pytest.raises(IncompleteStreamError) as caught:
             deltas.extend(client.stream(REQUEST))
     assert caught.value.text == "<thi"
 
 
-def test_a_dropped_connection_cuts_the_stream(cloudflare: Standin, client: WorkersAI) -> None:
+def test_a_dropped_connection_raises_an_incomplete_stream_error(
+    cloudflare: Standin, client: WorkersAI
+) -> None:
     cloudflare.switch(answer="One two three.", drop_connection_after=2)
     with pytest.raises(IncompleteStreamError) as caught:
         client.chat(REQUEST)
@@ -153,7 +157,7 @@ def test_a_dropped_connection_cuts_the_stream(cloudflare: Standin, client: Worke
 
 
 @pytest.mark.parametrize(("code", "shape"), [(3043, "A"), (3046, "B"), (3040, "C")])
-def test_an_error_inside_a_stream_is_raised_with_the_text_so_far(
+def test_an_error_in_a_stream_is_raised_with_the_text_before_it(
     code: int, shape: str, cloudflare: Standin, client: WorkersAI
 ) -> None:
     fault = Fault.of(code, shape)  # type: ignore[arg-type]
@@ -172,28 +176,30 @@ def test_an_error_inside_a_stream_is_raised_with_the_text_so_far(
         '{"code": 1, "message": "Overloaded"}',
     ],
 )
-def test_an_event_named_error_is_one(data: str) -> None:
-    stream = streamed(told("One"), f"event: error\ndata: {data}\n\n".encode(), DONE)
+def test_an_event_named_error_raises_an_error(data: str) -> None:
+    stream = streamed(text_event("One"), f"event: error\ndata: {data}\n\n".encode(), DONE)
     with Script(stream).client() as client, pytest.raises(ServerError) as caught:
         client.chat(REQUEST)
     assert (caught.value.cause, caught.value.text) == ("Overloaded", "One")
 
 
-def test_an_error_beside_choices_is_one_and_null_is_none() -> None:
-    fine, broken = ({"choices": [], "error": error} for error in (None, {"message": "no"}))
-    script = Script(streamed(event(fine), told("One"), event(broken), DONE))
+def test_an_error_next_to_choices_is_raised_and_null_is_ignored() -> None:
+    valid, error_frame = ({"choices": [], "error": error} for error in (None, {"message": "no"}))
+    script = Script(streamed(event(valid), text_event("One"), event(error_frame), DONE))
     with script.client() as client, pytest.raises(ServerError, match="no") as caught:
         client.chat(REQUEST)
     assert caught.value.text == "One"
 
 
-def test_a_connection_serves_the_next_question_too(cloudflare: Standin, client: WorkersAI) -> None:
+def test_a_connection_is_reused_for_the_next_request(
+    cloudflare: Standin, client: WorkersAI
+) -> None:
     for _ in range(3):
         client.chat(REQUEST)
     assert cloudflare.open_connections == 1
 
 
-def test_what_breaks_after_the_end_of_an_answer_hurts_nobody() -> None:
-    script = Script(streamed(told("Hi"), DONE, httpx.ReadError("")))
+def test_a_read_error_after_done_is_ignored() -> None:
+    script = Script(streamed(text_event("Hi"), DONE, httpx.ReadError("")))
     with script.client() as client:
         assert client.chat(REQUEST).text == "Hi"

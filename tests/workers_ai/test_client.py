@@ -20,7 +20,7 @@ POEM = "Grüße aus Łódź: 世界 👋🏽 — ça va?"
 WHOLE = replace(REQUEST, stream=False)
 
 
-def test_the_package_names_what_it_has_and_nothing_else() -> None:
+def test_the_package_exports_exactly_the_names_in_all() -> None:
     assert all(hasattr(cfai_magics, name) for name in cfai_magics.__all__)
     with pytest.raises(AttributeError, match="nothing"):
         cfai_magics.nothing  # noqa: B018
@@ -28,7 +28,7 @@ def test_the_package_names_what_it_has_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("request_", [REQUEST, WHOLE], ids=["streamed", "whole"])
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_dialect_gives_the_answer_and_what_was_billed(
+def test_each_dialect_yields_the_answer_and_its_usage(
     dialect: str, request_: Request, cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(dialect=dialect, answer=POEM, thought="Hm.")
@@ -43,12 +43,12 @@ def test_every_dialect_gives_the_answer_and_what_was_billed(
     assert (answer.usage == Usage()) == (dialect == "llama2024" and request_.stream)
 
 
-def test_unusual_bytes_give_the_same_answer(cloudflare: Standin, client: WorkersAI) -> None:
+def test_unusual_bytes_yield_the_same_answer(cloudflare: Standin, client: WorkersAI) -> None:
     cloudflare.switch(answer=POEM, split_utf8=True, crlf=True, comments=True, junk_frames=True)
     assert client.chat(REQUEST).text == POEM
 
 
-def test_what_is_none_is_not_sent(cloudflare: Standin, client: WorkersAI) -> None:
+def test_fields_with_the_value_none_are_not_sent(cloudflare: Standin, client: WorkersAI) -> None:
     client.chat(REQUEST)
     received = cloudflare.requests[-1]
     assert received.json == {"model": GEMMA, "messages": [*REQUEST.messages], "stream": True}
@@ -57,7 +57,7 @@ def test_what_is_none_is_not_sent(cloudflare: Standin, client: WorkersAI) -> Non
     assert received.token == cloudflare.token
 
 
-def test_every_field_is_sent_and_extra_ones_win() -> None:
+def test_all_fields_are_sent_and_extra_fields_take_precedence() -> None:
     script = Script(answered("Hi"))
     request = Request(
         GEMMA,
@@ -84,11 +84,11 @@ def test_every_field_is_sent_and_extra_ones_win() -> None:
     }
 
 
-def test_half_a_surrogate_pair_in_the_prompt_is_no_crash() -> None:
+def test_a_lone_surrogate_in_the_prompt_is_replaced() -> None:
     script = Script(answered("Hi"))
-    broken = replace(REQUEST, messages=({"role": "user", "content": "a\ud83db"},))
+    request = replace(REQUEST, messages=({"role": "user", "content": "a\ud83db"},))
     with script.client() as client:
-        assert client.chat(broken).text == "Hi"
+        assert client.chat(request).text == "Hi"
     assert b'"a?b"' in script.requests[0].content
 
 
@@ -96,25 +96,25 @@ def test_half_a_surrogate_pair_in_the_prompt_is_no_crash() -> None:
     "account_id",
     ["", "0" * 31, "0" * 33, "g" * 32, "A" * 32, "0" * 31 + "\n", "cfut_" + "0" * 27],
 )
-def test_what_is_no_account_id_is_not_sent_anywhere(account_id: str) -> None:
+def test_an_invalid_account_id_is_rejected(account_id: str) -> None:
     with pytest.raises(InvalidAccountIdError):
         WorkersAI(account_id, secrets.token_hex(20))
 
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "a\nb", "tok\n", "ż", "a\ud83d"], ids=repr)
-def test_what_no_header_can_bear_is_no_token(token: str) -> None:
+def test_a_token_with_invalid_header_characters_is_rejected(token: str) -> None:
     with pytest.raises(InvalidOptionError, match="The API token is not valid"):
         WorkersAI(ACCOUNT_ID, token)
 
 
-def test_the_token_is_in_nothing_that_prints(cloudflare: Standin, client: WorkersAI) -> None:
-    held = reachable(client)
-    assert any(isinstance(each, httpx.Client) for each in held)
-    shown = [repr(client), repr(client.stream(REQUEST)), *(repr(vars(each)) for each in held)]
+def test_the_token_is_not_in_any_printed_text(cloudflare: Standin, client: WorkersAI) -> None:
+    objects = reachable(client)
+    assert any(isinstance(each, httpx.Client) for each in objects)
+    printed = [repr(client), repr(client.stream(REQUEST)), *(repr(vars(each)) for each in objects)]
     cloudflare.switch(error=Fault.of(10000))
     with pytest.raises(AuthenticationError) as caught:
         client.chat(REQUEST)
-    shown += [str(caught.value), repr(vars(caught.value)), *caught.value._render_traceback_()]
-    assert not [one for one in shown if cloudflare.token in one]
+    printed += [str(caught.value), repr(vars(caught.value)), *caught.value._render_traceback_()]
+    assert not [one for one in printed if cloudflare.token in one]
     assert repr(client) == f"WorkersAI(…{cloudflare.account_id[-4:]})"
     assert CLOUDFLARE_API_URL.startswith("https://")

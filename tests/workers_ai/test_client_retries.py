@@ -1,4 +1,4 @@
-"""Retries: which errors, when, and their messages. The token is sent to no other host."""
+"""Retries of the client: which errors, how often, after which wait. Redirects are not followed."""
 
 from collections.abc import Callable
 
@@ -19,8 +19,8 @@ from tests.standin import Fault, Standin
 from tests.standin.errors import RECORDED
 from tests.workers_ai.calls import DONE, GEMMA, REQUEST, Script, answered, event, refused, streamed
 
-PASSING = {3021: 3, 3040: 5, 3043: 5, 8005: 5}  # code: attempts
-LASTING = [code for code in RECORDED if code not in PASSING]
+TRANSIENT = {3021: 3, 3040: 5, 3043: 5, 8005: 5}  # code: attempts
+PERMANENT = [code for code in RECORDED if code not in TRANSIENT]
 IN_STREAM = {"errors": [{"code": 3040, "message": "Capacity temporarily exceeded"}], "result": {}}
 CALLS: dict[str, Callable[[WorkersAI], object]] = {
     "chat": lambda client: client.chat(REQUEST),
@@ -31,8 +31,8 @@ CALLS: dict[str, Callable[[WorkersAI], object]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("code", PASSING)
-def test_what_may_pass_is_tried_again(
+@pytest.mark.parametrize("code", TRANSIENT)
+def test_transient_errors_are_retried(
     code: int, call: str, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(error=Fault.of(code), errors_before_success=2)
@@ -41,19 +41,19 @@ def test_what_may_pass_is_tried_again(
     assert len(pauses) == 2
 
 
-@pytest.mark.parametrize("code", PASSING)
-def test_what_does_not_pass_is_raised_after_some_tries(
+@pytest.mark.parametrize("code", TRANSIENT)
+def test_a_lasting_transient_error_is_raised_after_all_attempts(
     code: int, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(error=Fault.of(code))
     with pytest.raises(WorkersAIError) as caught:
         client.chat(REQUEST)
     assert (caught.value.code, caught.value.model) == (code, GEMMA)
-    assert len(cloudflare.requests) == PASSING[code] == len(pauses) + 1
+    assert len(cloudflare.requests) == TRANSIENT[code] == len(pauses) + 1
 
 
-@pytest.mark.parametrize("code", LASTING)
-def test_what_will_not_pass_is_never_tried_again(
+@pytest.mark.parametrize("code", PERMANENT)
+def test_permanent_errors_are_not_retried(
     code: int, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(error=Fault.of(code))
@@ -63,7 +63,7 @@ def test_what_will_not_pass_is_never_tried_again(
     assert (len(cloudflare.requests), pauses) == (1, [])
 
 
-def test_a_used_up_day_is_never_tried_again(
+def test_an_exhausted_daily_quota_is_not_retried(
     cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.spend(10_000)
@@ -73,7 +73,7 @@ def test_a_used_up_day_is_never_tried_again(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 520, 530])
-def test_a_server_that_fails_without_a_code_is_tried_again(status: int) -> None:
+def test_a_server_error_without_a_code_is_retried(status: int) -> None:
     script = Script(httpx.Response(status, html="<title>Oops</title>"), answered("Hi"))
     with script.client() as client:
         assert client.chat(REQUEST).text == "Hi"
@@ -85,14 +85,14 @@ def test_a_server_that_fails_without_a_code_is_tried_again(status: int) -> None:
     [httpx.ConnectError(""), httpx.ConnectTimeout(""), httpx.ReadError(""), httpx.ProxyError("")],
     ids=lambda error: type(error).__name__,
 )
-def test_trouble_with_the_connection_is_tried_again(error: Exception) -> None:
+def test_connection_errors_are_retried(error: Exception) -> None:
     script = Script(error, streamed(b"data: {}\n\n", error), answered("Hi"))
     with script.client() as client:
         assert client.chat(REQUEST).text == "Hi"
     assert len(script.pauses) == 2
 
 
-def test_a_connection_dropped_before_the_first_token_is_tried_again(
+def test_a_connection_dropped_before_the_first_token_is_retried(
     cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(drop_connection_after=0)
@@ -101,14 +101,14 @@ def test_a_connection_dropped_before_the_first_token_is_tried_again(
     assert len(cloudflare.requests) == 5
 
 
-def test_an_answer_that_takes_too_long_is_not_asked_for_again() -> None:
+def test_a_read_timeout_is_not_retried() -> None:
     script = Script(httpx.ReadTimeout(""))
     with script.client() as client, pytest.raises(APITimeoutError):
         client.chat(REQUEST)
     assert len(script.requests) == 1
 
 
-def test_an_error_in_the_stream_before_the_first_token_is_tried_again() -> None:
+def test_an_error_in_a_stream_before_the_first_token_is_retried() -> None:
     opening = event({"choices": [{"delta": {"role": "assistant", "content": ""}}]})
     script = Script(streamed(opening, event(IN_STREAM), DONE), answered("Hi"))
     with script.client() as client:
@@ -116,14 +116,14 @@ def test_an_error_in_the_stream_before_the_first_token_is_tried_again() -> None:
     assert (len(script.requests), len(script.pauses)) == (2, 1)
 
 
-def test_the_usage_of_a_failed_try_is_forgotten() -> None:
-    told = event({"choices": [], "usage": {"prompt_tokens": 9, "neurons": 5}})
-    script = Script(streamed(told, event(IN_STREAM)), answered("Hi"))
+def test_the_usage_of_a_failed_attempt_is_discarded() -> None:
+    usage = event({"choices": [], "usage": {"prompt_tokens": 9, "neurons": 5}})
+    script = Script(streamed(usage, event(IN_STREAM)), answered("Hi"))
     with script.client() as client:
         assert client.chat(REQUEST).neurons is None
 
 
-def test_after_the_first_token_nothing_is_tried_again() -> None:
+def test_errors_after_the_first_token_are_not_retried() -> None:
     script = Script(streamed(event({"response": "One"}), event(IN_STREAM)), answered("late"))
     deltas: list[object] = []
     with script.client() as client, pytest.raises(CapacityError) as caught:
@@ -133,52 +133,56 @@ def test_after_the_first_token_nothing_is_tried_again() -> None:
     assert (len(script.requests), script.pauses) == (1, [])
 
 
-@pytest.mark.parametrize(("asked", "pauses"), [("7", [7.0]), ("0", [0.0]), ("60", [60.0])])
-def test_the_server_says_how_long_to_wait(asked: str, pauses: list[float]) -> None:
-    script = Script(refused(429, 3040, **{"retry-after": asked}), answered("Hi"))
+@pytest.mark.parametrize(("retry_after", "pauses"), [("7", [7.0]), ("0", [0.0]), ("60", [60.0])])
+def test_the_client_waits_as_long_as_retry_after_says(
+    retry_after: str, pauses: list[float]
+) -> None:
+    script = Script(refused(429, 3040, **{"retry-after": retry_after}), answered("Hi"))
     with script.client() as client:
         assert client.chat(REQUEST).text == "Hi"
     assert script.pauses == pauses
 
 
-@pytest.mark.parametrize("asked", ["61", "3600", "Thu, 21 Oct 2999 07:28:00 GMT"])
-def test_nobody_is_kept_waiting_for_more_than_a_minute(asked: str) -> None:
-    script = Script(refused(429, 3040, **{"retry-after": asked}))
+@pytest.mark.parametrize("retry_after", ["61", "3600", "Thu, 21 Oct 2999 07:28:00 GMT"])
+def test_a_retry_after_over_a_minute_is_not_retried(retry_after: str) -> None:
+    script = Script(refused(429, 3040, **{"retry-after": retry_after}))
     with script.client() as client, pytest.raises(CapacityError):
         client.chat(REQUEST)
     assert (len(script.requests), script.pauses) == (1, [])
 
 
 @pytest.mark.parametrize(
-    ("asked", "heard"), [("0", []), ("7", [(CapacityError, 7.0, 2)])], ids=["short", "long"]
+    ("retry_after", "expected"),
+    [("0", []), ("7", [(CapacityError, 7.0, 2)])],
+    ids=["short", "long"],
 )
-def test_the_user_hears_of_a_wait_that_takes_longer_than_two_seconds(
-    asked: str, heard: list[tuple[type[CfaiError], float, int]]
+def test_on_retry_is_called_for_waits_over_two_seconds(
+    retry_after: str, expected: list[tuple[type[CfaiError], float, int]]
 ) -> None:
-    told: list[tuple[type[CfaiError], float, int]] = []
+    waits: list[tuple[type[CfaiError], float, int]] = []
 
     def on_retry(error: CfaiError, seconds: float, next_try: int) -> None:
-        told.append((type(error), seconds, next_try))
+        waits.append((type(error), seconds, next_try))
 
-    script = Script(refused(429, 3040, **{"retry-after": asked}), answered("Hi"))
+    script = Script(refused(429, 3040, **{"retry-after": retry_after}), answered("Hi"))
     with script.client() as client:
         assert client.chat(REQUEST, on_retry).text == "Hi"
-    assert told == heard
+    assert waits == expected
 
 
 @pytest.mark.parametrize("name", ["list_models", "check_token"])
-def test_the_user_hears_of_a_wait_for_the_list_or_the_token_too(name: str) -> None:
-    told: list[str] = []
-    found = httpx.Response(200, json={"result": [], "success": True})
-    script = Script(refused(429, 3040, **{"retry-after": "7"}), found)
+def test_on_retry_is_called_for_the_model_list_and_token_check(name: str) -> None:
+    waits: list[str] = []
+    response = httpx.Response(200, json={"result": [], "success": True})
+    script = Script(refused(429, 3040, **{"retry-after": "7"}), response)
     with script.client() as client:
-        getattr(client, name)(lambda error, *_: told.append(error.cause))
-    assert len(told) == 1
+        getattr(client, name)(lambda error, *_: waits.append(error.cause))
+    assert len(waits) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("call", CALLS)
-def test_a_redirect_is_not_followed_and_the_token_does_not_travel(status: int, call: str) -> None:
+def test_a_redirect_raises_an_error_and_is_not_followed(status: int, call: str) -> None:
     script = Script(httpx.Response(status, headers={"location": "https://elsewhere.invalid/"}))
     with script.client() as client, pytest.raises(WorkersAIError) as caught:
         CALLS[call](client)

@@ -32,19 +32,19 @@ def vectors(*items: Any, **more: Any) -> httpx.Response:
 # --- embeddings
 
 
-def test_embeddings_go_in_batches_of_a_hundred_and_keep_their_order(
+def test_embeddings_are_sent_in_batches_of_100_in_order(
     cloudflare: Standin, client: WorkersAI
 ) -> None:
     texts = [f"text {number}" for number in range(201)]
-    found = client.embed(texts, BGE)
+    result = client.embed(texts, BGE)
     assert [len(one.json["input"]) for one in cloudflare.requests] == [100, 100, 1]
-    assert len(found.vectors) == 201
-    for place in (0, 99, 100, 200):
-        assert found.vectors[place] == client.embed([texts[place]], BGE).vectors[0]
-    assert found.model == BGE
+    assert len(result.vectors) == 201
+    for index in (0, 99, 100, 200):
+        assert result.vectors[index] == client.embed([texts[index]], BGE).vectors[0]
+    assert result.model == BGE
 
 
-def test_embeddings_are_billed_by_the_header(cloudflare: Standin, client: WorkersAI) -> None:
+def test_embeddings_use_the_neurons_of_the_header(cloudflare: Standin, client: WorkersAI) -> None:
     cloudflare.switch(embeddings_usage=True)
     usage = client.embed(["word" * 8000] * 3, BGE).usage
     assert usage.prompt_tokens == cloudflare.calls[-1].prompt_tokens == 24_000
@@ -52,24 +52,24 @@ def test_embeddings_are_billed_by_the_header(cloudflare: Standin, client: Worker
     assert usage.cost_basis == "billed"
 
 
-def test_the_usage_of_all_batches_is_added() -> None:
+def test_the_usage_of_all_batches_is_summed() -> None:
     items = [{"index": at, "embedding": [1.0]} for at in range(100)]
-    told = {"prompt_tokens": 3, "neurons": 0.5}
-    script = Script(vectors(*items, usage=told), vectors(items[0], usage={"prompt_tokens": 4}))
+    usage = {"prompt_tokens": 3, "neurons": 0.5}
+    script = Script(vectors(*items, usage=usage), vectors(items[0], usage={"prompt_tokens": 4}))
     with script.client() as client:
-        found = client.embed(["text"] * 101, BGE)
-    assert found.usage == Usage(7, 0, 0, 0.5, "billed")
+        result = client.embed(["text"] * 101, BGE)
+    assert result.usage == Usage(7, 0, 0, 0.5, "billed")
     with Script(vectors(items[0])).client() as client:
         assert client.embed(["text"], BGE).usage == Usage()
 
 
-def test_nothing_to_embed_is_nothing_sent(cloudflare: Standin, client: WorkersAI) -> None:
+def test_an_empty_list_of_texts_sends_no_request(cloudflare: Standin, client: WorkersAI) -> None:
     assert client.embed([], BGE).vectors == ()
     assert cloudflare.requests == ()
 
 
 @pytest.mark.parametrize(
-    ("items", "found"),
+    ("items", "expected"),
     [
         (
             [
@@ -89,12 +89,12 @@ def test_nothing_to_embed_is_nothing_sent(cloudflare: Standin, client: WorkersAI
     ],
     ids=["shuffled", "unnumbered", "too few", "doubled", "text", "huge", "unhashable", "junk"],
 )
-def test_each_vector_belongs_to_its_text_or_none_does(
-    items: list[Any], found: tuple[tuple[float, ...], ...] | None
+def test_vectors_match_their_texts_or_an_error_is_raised(
+    items: list[Any], expected: tuple[tuple[float, ...], ...] | None
 ) -> None:
     with Script(vectors(*items)).client() as client:
-        if found is not None:
-            assert client.embed(["a", "b", "c"], BGE).vectors == found
+        if expected is not None:
+            assert client.embed(["a", "b", "c"], BGE).vectors == expected
             return
         with pytest.raises(ServerError, match="one vector for each of 3 texts"):
             client.embed(["a", "b", "c"], BGE)
@@ -104,15 +104,15 @@ def test_each_vector_belongs_to_its_text_or_none_does(
 
 
 @pytest.mark.parametrize(("count", "pages"), [(1, 1), (100, 1), (101, 2), (250, 3)])
-def test_the_list_of_models_has_every_page(count: int, pages: int) -> None:
+def test_the_model_list_contains_all_pages(count: int, pages: int) -> None:
     models = [Listed(f"@cf/someone/model-{number}", "Text Generation") for number in range(count)]
     with Standin(models=models) as cloudflare, with_token(cloudflare, cloudflare.token) as client:
         assert [model.name for model in client.list_models()] == [model.name for model in models]
-        asked = [one.query for one in cloudflare.requests]
-    assert asked == [{"page": str(page), "per_page": "100"} for page in range(1, pages + 1)]
+        queries = [one.query for one in cloudflare.requests]
+    assert queries == [{"page": str(page), "per_page": "100"} for page in range(1, pages + 1)]
 
 
-def test_without_a_total_a_short_page_is_the_last() -> None:
+def test_a_short_page_is_the_last_if_the_total_is_missing() -> None:
     pages = [{"result": [{"name": f"m{at}"} for at in range(size)]} for size in (100, 100, 3)]
     script = Script(*(httpx.Response(200, json=page) for page in pages))
     with script.client() as client:
@@ -120,7 +120,7 @@ def test_without_a_total_a_short_page_is_the_last() -> None:
     assert len(script.requests) == 3
 
 
-def test_the_models_are_those_of_the_catalogue(cloudflare: Standin, client: WorkersAI) -> None:
+def test_the_model_list_matches_the_catalog(cloudflare: Standin, client: WorkersAI) -> None:
     listed = {model.name: model for model in Catalogue()}
     for model in client.list_models():
         known = listed[model.name]
@@ -135,7 +135,7 @@ def test_the_models_are_those_of_the_catalogue(cloudflare: Standin, client: Work
 
 
 @pytest.mark.parametrize(
-    ("item", "found"),
+    ("item", "expected"),
     [
         ({"name": "m"}, Model("m")),
         ({"name": "m", "task": None, "properties": None}, Model("m")),
@@ -164,12 +164,12 @@ def test_the_models_are_those_of_the_catalogue(cloudflare: Standin, client: Work
         (None, None),
     ],
 )  # fmt: skip
-def test_a_listed_model_is_read_or_left_out(item: Any, found: Model | None) -> None:
+def test_a_listed_model_is_parsed_or_skipped(item: Any, expected: Model | None) -> None:
     reply = httpx.Response(200, text=json.dumps({"result": [item, {"name": "last"}]}))
     with Script(reply).client() as client:
         *first, last = client.list_models()
     assert last == Model("last")
-    assert [approximate(model) for model in first] == ([] if found is None else [found])
+    assert [approximate(model) for model in first] == ([] if expected is None else [expected])
 
 
 def approximate(model: Model) -> Model:
@@ -185,7 +185,7 @@ def approximate(model: Model) -> Model:
 
 
 @pytest.mark.parametrize(
-    ("issue", "owner", "may"),
+    ("issue", "owner", "permissions"),
     [
         (lambda cloudflare: cloudflare.token, "user", (True, True)),
         (lambda cloudflare: cloudflare.read_only_token, "user", (True, False)),
@@ -195,25 +195,28 @@ def approximate(model: Model) -> Model:
     ],
     ids=["user", "read-only", "account", "read-less", "account, read-less"],
 )
-def test_a_token_tells_its_owner_and_what_it_may_do(
-    issue: Callable[[Standin], str], owner: str, may: tuple[bool, bool], cloudflare: Standin
+def test_a_token_check_returns_owner_and_permissions(
+    issue: Callable[[Standin], str],
+    owner: str,
+    permissions: tuple[bool, bool],
+    cloudflare: Standin,
 ) -> None:
     with with_token(cloudflare, issue(cloudflare)) as client:
-        found = client.check_token()
-    assert (found.status, found.owner) == ("active", owner)
-    assert (found.can_read, found.can_run) == may
-    assert found.expires_on is None
+        result = client.check_token()
+    assert (result.status, result.owner) == ("active", owner)
+    assert (result.can_read, result.can_run) == permissions
+    assert result.expires_on is None
     assert cloudflare.billed == 0
 
 
 @pytest.mark.parametrize("status", ["disabled", "expired"])
-def test_a_token_that_is_no_longer_active_is_refused(status: str, cloudflare: Standin) -> None:
+def test_an_inactive_token_is_rejected(status: str, cloudflare: Standin) -> None:
     token = cloudflare.issue_token(EVERYTHING, status=status)
     with with_token(cloudflare, token) as client, pytest.raises(AuthenticationError):
         client.check_token()
 
 
-def test_an_unknown_token_is_refused(cloudflare: Standin) -> None:
+def test_an_unknown_token_is_rejected(cloudflare: Standin) -> None:
     token = secrets.token_hex(20)
     with with_token(cloudflare, token) as client, pytest.raises(AuthenticationError):
         client.check_token()
@@ -227,9 +230,11 @@ def test_an_unknown_token_is_refused(cloudflare: Standin) -> None:
      ({}, "unknown", None), (None, "unknown", None), ("text", "unknown", None)],
     ids=str,
 )  # fmt: skip
-def test_what_is_said_of_a_token_is_read(result: Any, status: str, expires_on: str | None) -> None:
+def test_the_response_of_a_token_check_is_parsed(
+    result: Any, status: str, expires_on: str | None
+) -> None:
     script = Script(httpx.Response(200, json={"result": result, "success": True}))
     with script.client() as client:
-        found = client.check_token()
-    assert (found.status, found.expires_on) == (status, expires_on)
+        result = client.check_token()
+    assert (result.status, result.expires_on) == (status, expires_on)
     assert script.requests[0].url.path.endswith("/user/tokens/verify")

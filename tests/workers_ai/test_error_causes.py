@@ -43,7 +43,7 @@ def enveloped(message: str, code: int = 5006, **more: Any) -> bytes:
     ],
     ids=lambda value: value[:40],
 )
-def test_whatever_else_comes_has_one_line_of_cause(content: str, cause: str) -> None:
+def test_any_error_body_has_a_one_line_cause(content: str, cause: str) -> None:
     error = error_from_response(400, {}, content.encode())
     assert (type(error), error.cause) == (BadRequestError, cause)
     assert (error.request_id, error.retry_after) == (None, None)
@@ -66,11 +66,13 @@ def test_whatever_else_comes_has_one_line_of_cause(content: str, cause: str) -> 
         ("404", "404", None),
     ],
 )
-def test_a_message_loses_its_wrappings(message: str, cause: str, request_id: str | None) -> None:
+def test_wrappers_are_removed_from_a_message(
+    message: str, cause: str, request_id: str | None
+) -> None:
     error = error_from_response(400, {}, enveloped(message.replace("{}", REQUEST_ID)))
     assert (error.cause, error.request_id) == (cause.replace("{}", REQUEST_ID), request_id)
 
 
-def test_a_refusal_without_words_has_a_cause_too() -> None:
+def test_an_error_without_a_message_has_a_cause() -> None:
     error = error_from_body({"errors": [{"code": 3043}]})
     assert str(error).startswith("Cloudflare gave no reason (code 3043).")

@@ -54,19 +54,20 @@ CLASSES: dict[type[WorkersAIError], tuple[int, ...]] = {
     ServerError: (3043, 8005),
 }
 KINDS = {code: kind for kind, codes in CLASSES.items() for code in codes}
-PLAIN = {
+CAUSES = {
     7000: "The model does not exist",
     7003: "Cloudflare does not know the account id",
 }
 REQUEST_ID = "0b3d7a52-6f1e-4c98-9a40-5d2c8e71f063"
 
 
-def answered(fault: Fault) -> tuple[WorkersAIError, str | None]:
+def map_fault(fault: Fault) -> tuple[WorkersAIError, str | None]:
     """Return the error of a recorded response, and the request id in its header."""
-    made = reply(fault)
-    assert isinstance(made.body, bytes)
-    headers = {"cf-ray": "8a1b-FRA", **made.headers}
-    return error_from_response(made.status, headers, made.body), made.headers.get("cf-ai-req-id")
+    response = reply(fault)
+    assert isinstance(response.body, bytes)
+    headers = {"cf-ray": "8a1b-FRA", **response.headers}
+    error = error_from_response(response.status, headers, response.body)
+    return error, response.headers.get("cf-ai-req-id")
 
 
 def enveloped(message: str, code: int = 5006, **more: Any) -> bytes:
@@ -74,20 +75,20 @@ def enveloped(message: str, code: int = 5006, **more: Any) -> bytes:
     return json.dumps({"errors": [item], "success": False, **more}).encode()
 
 
-def test_every_recorded_code_has_its_class() -> None:
+def test_each_recorded_code_has_an_error_class() -> None:
     assert set(KINDS) == set(RECORDED)
 
 
 @pytest.mark.parametrize("code", RECORDED)
 @pytest.mark.parametrize("shape", ["A", "C", "D"])
-def test_a_recorded_error_has_its_class_its_figures_and_its_cause(
+def test_a_recorded_error_has_its_class_codes_and_cause(
     code: int, shape: Literal["A", "C", "D"]
 ) -> None:
-    error, request_id = answered(Fault.of(code, shape))
+    error, request_id = map_fault(Fault.of(code, shape))
     status, message = RECORDED[code]
     assert type(error) is KINDS[code]
     assert (error.status, error.code) == (status, code)
-    assert error.cause == PLAIN.get(code, message)
+    assert error.cause == CAUSES.get(code, message)
     if not is_front_door(code):
         assert error.request_id == request_id
 
@@ -108,10 +109,10 @@ def test_a_recorded_error_has_its_class_its_figures_and_its_cause(
         (10000, AuthenticationError),
     ],
 )
-def test_without_a_code_the_text_and_the_status_tell(
+def test_an_error_without_a_code_is_mapped_by_text_and_status(
     code: int, kind: type[WorkersAIError]
 ) -> None:
-    error, request_id = answered(Fault.of(code, "B"))
+    error, request_id = map_fault(Fault.of(code, "B"))
     assert type(error) is kind
     assert (error.status, error.code, error.cause) == (RECORDED[code][0], None, RECORDED[code][1])
     assert error.request_id == (request_id or error.request_id)
@@ -133,10 +134,10 @@ def test_without_a_code_the_text_and_the_status_tell(
         (530, ServerError),
     ],
 )
-def test_an_html_page_or_nothing_at_all_is_told_by_its_status(
+def test_an_html_page_or_empty_body_is_mapped_by_its_status(
     status: int, kind: type[WorkersAIError]
 ) -> None:
-    page, empty = (answered(Fault(status, 0, "Oops", shape))[0] for shape in ("html", "empty"))
+    page, empty = (map_fault(Fault(status, 0, "Oops", shape))[0] for shape in ("html", "empty"))
     assert type(page) is type(empty) is kind
     assert page.cause == f"api.cloudflare.com | {status}"
     assert empty.cause == f"The server returned HTTP {status}"
@@ -155,23 +156,23 @@ def test_an_html_page_or_nothing_at_all_is_told_by_its_status(
     ],
     ids=str,
 )
-def test_the_next_step_is_one_that_helps(fault: Fault, hint: str) -> None:
-    assert hint in answered(fault)[0].hint
+def test_an_error_suggests_a_suitable_next_step(fault: Fault, hint: str) -> None:
+    assert hint in map_fault(fault)[0].hint
 
 
-def test_the_first_of_several_errors_counts() -> None:
+def test_the_first_of_several_errors_is_used() -> None:
     listed = [{"code": 7003, "message": "Could not route"}, {"code": 7000, "message": "No route"}]
     error = error_from_response(404, {}, json.dumps({"errors": listed}).encode())
     assert (type(error), error.code) == (AccountNotFoundError, 7003)
 
 
-def test_a_token_that_may_not_do_it_is_not_a_wrong_token() -> None:
+def test_status_403_is_a_permission_error_and_401_an_auth_error() -> None:
     body = enveloped("Authentication error", 10000)
     assert type(error_from_response(403, {}, body)) is PermissionDeniedError
     assert type(error_from_response(401, {}, body)) is AuthenticationError
 
 
-def test_the_gateways_own_refusal_is_read() -> None:
+def test_an_error_of_the_gateway_is_parsed() -> None:
     inner = [{"code": 2009, "message": "Unauthorized"}]
     body = {"success": False, "error": inner, "name": "AiGatewayError", "httpCode": 401}
     error = error_from_response(401, {}, json.dumps({**body, "internalCode": 2009}).encode())
@@ -180,7 +181,7 @@ def test_the_gateways_own_refusal_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "found"),
+    ("headers", "expected"),
     [
         ({"cf-ai-req-id": "first", "cf-ray": "last"}, "first"),
         ({"cf-ray": "last"}, REQUEST_ID),
@@ -188,12 +189,14 @@ def test_the_gateways_own_refusal_is_read() -> None:
     ],
     ids=str,
 )
-def test_the_request_id_is_the_one_nearest_to_the_model(
-    headers: dict[str, str], found: str
+def test_the_request_id_closest_to_the_model_is_used(
+    headers: dict[str, str], expected: str
 ) -> None:
-    assert error_from_response(500, headers, enveloped(f"no ({REQUEST_ID})")).request_id == found
+    assert (
+        error_from_response(500, headers, enveloped(f"no ({REQUEST_ID})")).request_id == expected
+    )
     gateway = json.dumps(gateway_body(Fault.of(3043), REQUEST_ID)).encode()
-    assert error_from_response(500, headers, gateway).request_id == found
+    assert error_from_response(500, headers, gateway).request_id == expected
     assert error_from_response(500, {"cf-ray": "last"}, b"").request_id == "last"
 
 
@@ -210,12 +213,12 @@ def test_the_request_id_is_the_one_nearest_to_the_model(
         (None, None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+def test_retry_after_accepts_seconds_and_dates(value: str | None, seconds: float | None) -> None:
     headers = {} if value is None else {"retry-after": value}
     assert error_from_response(429, headers, b"").retry_after == seconds
 
 
-def test_a_date_to_come_is_so_many_seconds_away() -> None:
+def test_a_future_date_in_retry_after_becomes_seconds() -> None:
     headers = {"retry-after": "Thu, 21 Oct 2999 07:28:00 GMT"}
     years = (error_from_response(429, headers, b"").retry_after or 0.0) / (365 * 24 * 3600)
     assert 100 < years < 1000
@@ -236,7 +239,7 @@ def test_a_date_to_come_is_so_many_seconds_away() -> None:
     ],
     ids=["A", "B", "C", "no reason"],
 )
-def test_a_refusal_inside_a_stream_is_recognised(
+def test_an_error_in_a_stream_frame_is_recognized(
     frame: Any, kind: type[WorkersAIError], code: int | None, status: int | None
 ) -> None:
     error = error_from_body(frame)
@@ -259,5 +262,5 @@ def test_a_refusal_inside_a_stream_is_recognised(
     ],
     ids=repr,
 )
-def test_what_is_no_refusal_is_none(frame: Any) -> None:
+def test_other_frames_are_not_errors(frame: Any) -> None:
     assert error_from_body(frame) is None

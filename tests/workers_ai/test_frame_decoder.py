@@ -8,7 +8,7 @@ import pytest
 from cfai_magics.types.messages import Answer, FinishDelta, ReasoningDelta, TextDelta, ToolCall
 from cfai_magics.types.usage import Usage
 from cfai_magics.workers_ai.frame_decoder import FrameDecoder, is_empty_answer, unwrap_envelope
-from tests.workers_ai.calls import gathered
+from tests.workers_ai.calls import collect
 
 P = {"p": "pf8tbfo2fk"}  # padding, of any length
 
@@ -18,8 +18,8 @@ def chunk(
 ) -> dict[str, Any]:
     """Return a chunk in the format of vLLM; without a delta it has no choices."""
     choice = {"delta": delta, "finish_reason": finish, "index": 0, "logprobs": None}
-    told = {} if usage is None else {"usage": usage}
-    return {"choices": [] if delta is None else [choice], **told, **more}
+    fields = {} if usage is None else {"usage": usage}
+    return {"choices": [] if delta is None else [choice], **fields, **more}
 
 
 def bare(content: str, **more: Any) -> dict[str, Any]:
@@ -45,12 +45,12 @@ def used(prompt: int, completion: int, cached: int = 0, neurons: Any = None) -> 
 
 def answer(*frames: Any, neurons: float | None = None) -> Answer:
     """Return the answer of these frames; `neurons` is the value of the header."""
-    reader = FrameDecoder()
-    deltas = [delta for frame in frames for delta in reader.decode(frame)]
-    deltas += reader.finish(neurons)
+    decoder = FrameDecoder()
+    deltas = [delta for frame in frames for delta in decoder.decode(frame)]
+    deltas += decoder.finish(neurons)
     assert sum(isinstance(delta, Usage) for delta in deltas) <= 1
     assert isinstance(deltas[-1], FinishDelta)
-    return gathered(deltas)
+    return collect(deltas)
 
 
 INCREMENTS = (
@@ -101,11 +101,11 @@ RECORDED = {
         ({"response": "Hello", "tool_calls": [], "usage": used(3, 2, 0, 0.5)},),
         *("Hello", "unknown", Usage(3, 2, 0, 0.5, "billed")),
     ),
-    "a prompt of no length, whole": (
+    "an empty prompt, whole": (
         (chunk({"content": "a"}, None, used(0, 1)), {"response": "", "usage": used(0, 2)}),
         *("a", "unknown", Usage(0, 2)),
     ),
-    "another choice than the first": (
+    "the first choice only": (
         ({"choices": [{"index": 1, "delta": {"content": "B"}}, {"delta": {"content": "A"}}]},),
         *("A", "unknown", Usage()),
     ),
@@ -117,21 +117,21 @@ RECORDED = {
 
 
 @pytest.mark.parametrize(("frames", "text", "finish", "usage"), RECORDED.values(), ids=RECORDED)
-def test_a_recorded_dialect_tells_its_text_once_and_its_usage_once(
+def test_a_recorded_dialect_yields_its_text_and_usage_once(
     frames: tuple[Any, ...], text: str, finish: str, usage: Usage
 ) -> None:
-    read = answer(*frames)
-    assert (read.text, read.reasoning, read.finish_reason) == (text, "", finish)
-    assert read.usage == usage
+    result = answer(*frames)
+    assert (result.text, result.reasoning, result.finish_reason) == (text, "", finish)
+    assert result.usage == usage
 
 
-def test_the_usage_is_known_while_the_answer_comes() -> None:
-    reader = FrameDecoder()
-    assert reader.usage == Usage()
+def test_the_usage_is_updated_during_the_stream() -> None:
+    decoder = FrameDecoder()
+    assert decoder.usage == Usage()
     seen = []
     for frame in INCREMENTS:
-        list(reader.decode(frame))
-        seen.append((reader.usage.completion_tokens, reader.usage.neurons))
+        list(decoder.decode(frame))
+        seen.append((decoder.usage.completion_tokens, decoder.usage.neurons))
     assert seen == [(0, 1.5), (1, 1.75), (3, 2.25), (3, 2.25), (4, 2.5)]
 
 
@@ -145,41 +145,41 @@ def test_the_usage_is_known_while_the_answer_comes() -> None:
     ],
     ids=["no usage", "usage without neurons", "usage with neurons", "zero neurons"],
 )
-def test_the_headers_neurons_count_where_the_frames_bear_none(
+def test_neurons_of_the_header_are_used_if_frames_have_none(
     frame: dict[str, Any], usage: Usage
 ) -> None:
     assert answer(frame, neurons=1.98).usage == usage
 
 
-def test_a_later_total_without_neurons_keeps_those_known() -> None:
+def test_a_later_total_without_neurons_keeps_the_known_neurons() -> None:
     frames = (chunk({"content": "a"}, None, used(3, 1, 0, 0.5)), {"usage": used(3, 2)})
     assert answer(*frames).usage == Usage(3, 2, 0, 0.5, "billed")
 
 
-def test_a_count_that_gains_neurons_late_adds_them() -> None:
+def test_neurons_in_a_later_increment_are_added() -> None:
     frames = (chunk({}, None, used(3, 1)), chunk({}, None, used(0, 1, 2, 0.5)))
     assert answer(*frames).usage == Usage(3, 2, 2, 0.5, "billed")
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-def test_thinking_is_told_apart_from_text(field: str) -> None:
+def test_reasoning_is_separated_from_text(field: str) -> None:
     frames = (chunk({field: "Hm"}), chunk({field: ".", "content": "Yes"}), chunk({"content": "!"}))
     assert list(FrameDecoder().decode(frames[1])) == [ReasoningDelta("."), TextDelta("Yes")]
-    read = answer(*frames)
-    assert (read.reasoning, read.text) == ("Hm.", "Yes!")
+    result = answer(*frames)
+    assert (result.reasoning, result.text) == ("Hm.", "Yes!")
     message = answer(whole({field: "Hm.", "content": "Yes!"}))
     assert (message.reasoning, message.text) == ("Hm.", "Yes!")
 
 
 @pytest.mark.parametrize("content", ["", None], ids=["glm", "nemotron"])
-def test_thinking_that_ate_the_budget_leaves_no_text(content: str | None) -> None:
+def test_reasoning_that_uses_all_tokens_leaves_the_text_empty(content: str | None) -> None:
     message = {"content": content, "refusal": None, "tool_calls": [], "reasoning": "We need"}
-    read = answer(whole(message, "length", stop_reason=None))
-    assert (read.text, read.reasoning, read.finish_reason) == ("", "We need", "length")
+    result = answer(whole(message, "length", stop_reason=None))
+    assert (result.text, result.reasoning, result.finish_reason) == ("", "We need", "length")
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("value", "reason"),
     [
         ("stop", "stop"),
         ("length", "length"),
@@ -195,15 +195,15 @@ def test_thinking_that_ate_the_budget_leaves_no_text(content: str | None) -> Non
         (7, "unknown"),
     ],
 )
-def test_a_finish_reason_is_one_of_ours(told: Any, reason: str) -> None:
-    assert answer(chunk({"content": "a"}, told), chunk({})).finish_reason == reason
-    assert answer(whole({"content": "a"}, told)).finish_reason == reason
+def test_a_finish_reason_is_mapped_to_a_known_value(value: Any, reason: str) -> None:
+    assert answer(chunk({"content": "a"}, value), chunk({})).finish_reason == reason
+    assert answer(whole({"content": "a"}, value)).finish_reason == reason
 
 
-def test_an_answer_that_only_calls_a_tool_ends_for_it() -> None:
-    read = answer({"response": None, "tool_calls": [{"name": "add", "arguments": {"a": 1}}]})
-    assert read.tool_calls == (ToolCall("call_0", "add", '{"a": 1}'),)
-    assert read.finish_reason == "tool_calls"
+def test_an_answer_with_only_tool_calls_has_finish_reason_tool_calls() -> None:
+    result = answer({"response": None, "tool_calls": [{"name": "add", "arguments": {"a": 1}}]})
+    assert result.tool_calls == (ToolCall("call_0", "add", '{"a": 1}'),)
+    assert result.finish_reason == "tool_calls"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_an_answer_that_only_calls_a_tool_ends_for_it() -> None:
     ],
     ids=repr,
 )
-def test_an_object_of_json_mode_becomes_its_text(response: Any, text: str) -> None:
+def test_a_json_mode_value_becomes_text(response: Any, text: str) -> None:
     assert answer({"response": response, "usage": used(1, 1)}).text == text
 
 
@@ -236,15 +236,15 @@ def test_an_object_of_json_mode_becomes_its_text(response: Any, text: str) -> No
     ],
     ids=str,
 )
-def test_an_envelope_is_taken_off_and_an_empty_answer_recognised(
+def test_an_envelope_is_removed_and_an_empty_answer_is_recognized(
     body: Any, result: Any, *, empty: bool
 ) -> None:
     assert unwrap_envelope(body) == result
     assert is_empty_answer(unwrap_envelope(body)) == empty
 
 
-def test_a_letter_that_came_in_two_halves_is_one_and_a_lone_half_no_crash() -> None:
-    said = [
+def test_split_surrogate_pairs_are_joined_and_lone_ones_replaced() -> None:
+    frames = [
         chunk({"content": "smile \ud83d"}),
         chunk({"reasoning_content": "hm \ud83d"}),
         chunk({"content": "\ude00, half \udc00 and 中\ud83d"}),
@@ -252,6 +252,6 @@ def test_a_letter_that_came_in_two_halves_is_one_and_a_lone_half_no_crash() -> N
         chunk({"content": "\n"}),
         chunk({"content": "end \ud83d"}, finish="stop"),
     ]
-    made = answer(*said)
-    assert made.text == "smile \U0001f600, half \ufffd and 中\ufffd\nend \ufffd"
-    assert made.reasoning == "hm \U0001f600"
+    result = answer(*frames)
+    assert result.text == "smile \U0001f600, half \ufffd and 中\ufffd\nend \ufffd"
+    assert result.reasoning == "hm \U0001f600"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cfai_magics.errors import CfaiError, IncompleteStreamError
 from cfai_magics.types.messages import Delta, FinishDelta, ReasoningDelta, TextDelta, ToolCall
 from cfai_magics.types.usage import Usage
-from tests.workers_ai.calls import DONE, REQUEST, Script, cuts, gathered, streamed, told
+from tests.workers_ai.calls import DONE, REQUEST, Script, collect, cuts, streamed, text_event
 from tests.workers_ai.nonsense import DEEP, FRAMES, JSON
 
 pytestmark = pytest.mark.slow
@@ -86,24 +86,24 @@ NOISE = st.one_of(
     ),
     SILENT.map(data),
 )
-TOLD = st.one_of(
+PIECES = st.one_of(
     st.builds(lambda make, word: Piece(data(make(word)), word), st.sampled_from(TEXTS), WORDS),
     st.builds(
         lambda make, word: Piece(data(make(word)), "", word), st.sampled_from(THOUGHTS), WORDS
     ),
     NOISE.map(Piece),
 )
-STREAMS = st.lists(TOLD, max_size=12)
+STREAMS = st.lists(PIECES, max_size=12)
 
 
 def answer_of(script: Script) -> Any:
     with script.client() as client, client.stream(REQUEST) as stream:
-        return gathered(stream)
+        return collect(stream)
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)
 @given(STREAMS, LINE_ENDS, st.data())
-def test_no_text_is_lost_and_none_is_told_twice(
+def test_no_text_is_lost_or_duplicated(
     pieces: list[Piece], line_end: str, draw: st.DataObject
 ) -> None:
     content = "".join(piece.lines for piece in pieces).replace("\n", line_end).encode() + DONE
@@ -114,16 +114,16 @@ def test_no_text_is_lost_and_none_is_told_twice(
 
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(STREAMS, LINE_ENDS, st.data())
-def test_a_stream_cut_anywhere_keeps_what_had_come(
+def test_an_incomplete_stream_keeps_the_received_text(
     pieces: list[Piece], line_end: str, draw: st.DataObject
 ) -> None:
-    came = pieces[: draw.draw(st.integers(0, len(pieces)))]
-    content = "".join(piece.lines for piece in came).replace("\n", line_end).encode()
+    received = pieces[: draw.draw(st.integers(0, len(pieces)))]
+    content = "".join(piece.lines for piece in received).replace("\n", line_end).encode()
     rest = TEXTS[0]("lost")
     content += data(rest).encode()[: draw.draw(st.integers(0, len(data(rest)) - 2))]
     with pytest.raises(IncompleteStreamError) as caught:
         answer_of(Script(streamed(*draw.draw(cuts(content)))))
-    assert caught.value.text == "".join(piece.text for piece in came)
+    assert caught.value.text == "".join(piece.text for piece in received)
 
 
 def error_of(stream: Iterable[Delta], deltas: list[Delta]) -> CfaiError | None:
@@ -143,7 +143,7 @@ EVENTS = st.one_of(
 
 @settings(deadline=None, derandomize=True, max_examples=400)
 @given(st.lists(EVENTS, max_size=8), st.data())
-def test_a_stream_of_nonsense_ends_in_deltas_or_in_our_own_error(
+def test_a_random_stream_yields_deltas_or_raises_a_package_error(
     frames: list[str], draw: st.DataObject
 ) -> None:
     content = "".join(frames).encode(errors="replace") + DONE
@@ -155,21 +155,20 @@ def test_a_stream_of_nonsense_ends_in_deltas_or_in_our_own_error(
     if error is None:
         assert isinstance(deltas[-1], FinishDelta)
     else:
-        assert error.text == gathered(deltas).text
+        assert error.text == collect(deltas).text
         assert "HTTP None" not in str(error)
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)
 @given(st.lists(st.binary(max_size=40), max_size=8))
-def test_bytes_that_are_no_stream_end_in_our_own_error(pieces: list[bytes]) -> None:
-    assume(
-        b"data" not in b"".join(pieces)
-    )  # Hypothesis also tries literals of the package: [DONE] is a stream
+def test_random_bytes_raise_a_package_error(pieces: list[bytes]) -> None:
+    # Hypothesis also tries literals of the package; a valid event would not raise an error.
+    assume(b"data" not in b"".join(pieces))
     with pytest.raises(CfaiError):
         answer_of(Script(streamed(*pieces)))
 
 
 @pytest.mark.parametrize("content", DEEP.values(), ids=DEEP)
-def test_a_frame_too_deep_to_read_is_skipped(content: bytes) -> None:
-    script = Script(streamed(b"data: ", content, b"\n\n", told("Hi"), DONE))
+def test_a_frame_nested_too_deeply_is_skipped(content: bytes) -> None:
+    script = Script(streamed(b"data: ", content, b"\n\n", text_event("Hi"), DONE))
     assert answer_of(script).text == "Hi"

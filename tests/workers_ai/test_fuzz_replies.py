@@ -42,19 +42,21 @@ HEADERS = st.fixed_dictionaries(
 @pytest.mark.parametrize("method", METHODS)
 @settings(deadline=None, derandomize=True, max_examples=300)
 @given(CONTENTS, HEADERS, STATUSES)
-def test_a_reply_of_nonsense_is_a_value_or_our_own_error(
+def test_a_random_response_returns_a_value_or_raises_a_package_error(
     method: str, content: bytes, headers: dict[str, str], status: int
 ) -> None:
-    replies = (httpx.Response(status, headers=headers, content=content) for _ in range(10))
-    with Script(*replies).client() as client, suppress(CfaiError):
+    responses = (httpx.Response(status, headers=headers, content=content) for _ in range(10))
+    with Script(*responses).client() as client, suppress(CfaiError):
         METHODS[method](client)
 
 
 @pytest.mark.parametrize("content", DEEP.values(), ids=DEEP)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("status", [200, 400])
-def test_json_too_deep_to_read_is_no_answer(method: str, content: bytes, status: int) -> None:
+def test_json_nested_too_deeply_raises_a_package_error(
+    method: str, content: bytes, status: int
+) -> None:
     kind = {"content-type": "application/json"}
-    replies = (httpx.Response(status, headers=kind, content=content) for _ in range(10))
-    with Script(*replies).client() as client, pytest.raises(CfaiError):
+    responses = (httpx.Response(status, headers=kind, content=content) for _ in range(10))
+    with Script(*responses).client() as client, pytest.raises(CfaiError):
         METHODS[method](client)

@@ -15,21 +15,30 @@ from cfai_magics.errors import (
 )
 from cfai_magics.workers_ai.client import WorkersAI
 from cfai_magics.workers_ai.http import map_httpx_error
-from tests.workers_ai.calls import ACCOUNT_ID, DONE, GEMMA, REQUEST, Body, Script, streamed, told
+from tests.workers_ai.calls import (
+    ACCOUNT_ID,
+    DONE,
+    GEMMA,
+    REQUEST,
+    Body,
+    Script,
+    streamed,
+    text_event,
+)
 
 NO_CONNECTION_IN_TIME = (APIConnectionError, "Connecting to the server timed out")
 TOO_SLOW = (APITimeoutError, "The server did not answer in time")
-NO_ADDRESS = (InvalidOptionError, "The server address is not a valid URL")
+INVALID_URL = (InvalidOptionError, "The server address is not a valid URL")
 UNREACHABLE = (APIConnectionError, "The server could not be reached")
 BROKEN = (APIConnectionError, "The connection was lost")
-OURS: dict[type[Exception], tuple[type[CfaiError], str]] = {
+PACKAGE_ERRORS: dict[type[Exception], tuple[type[CfaiError], str]] = {
     httpx.ConnectTimeout: NO_CONNECTION_IN_TIME,
     httpx.PoolTimeout: NO_CONNECTION_IN_TIME,
     httpx.TimeoutException: TOO_SLOW,
     httpx.ReadTimeout: TOO_SLOW,
     httpx.WriteTimeout: TOO_SLOW,
-    httpx.UnsupportedProtocol: NO_ADDRESS,
-    httpx.InvalidURL: NO_ADDRESS,
+    httpx.UnsupportedProtocol: INVALID_URL,
+    httpx.InvalidURL: INVALID_URL,
     httpx.ProxyError: (APIConnectionError, "The proxy refused the connection"),
     httpx.ConnectError: UNREACHABLE,
 }
@@ -40,38 +49,40 @@ def family(kind: type[Exception]) -> list[type[Exception]]:
     return [kind, *(one for child in kind.__subclasses__() for one in family(child))]
 
 
-THEIRS = [
+HTTPX_ERRORS = [
     kind
     for root in (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
     for kind in family(root)
 ]
-each_of_theirs = pytest.mark.parametrize("theirs", THEIRS, ids=lambda kind: kind.__name__)
+each_httpx_error = pytest.mark.parametrize(
+    "httpx_class", HTTPX_ERRORS, ids=lambda kind: kind.__name__
+)
 
 
-def made(kind: type[Exception]) -> Exception:
+def new_error(kind: type[Exception]) -> Exception:
     """Return an exception of any class without calling its constructor."""
     return kind.__new__(kind)
 
 
-def test_every_error_that_httpx_exports_is_in_the_families() -> None:
+def test_all_exported_httpx_errors_are_tested() -> None:
     exported = {
         each
         for each in vars(httpx).values()
         if isinstance(each, type) and issubclass(each, Exception)
     }
-    assert exported <= set(THEIRS)
+    assert exported <= set(HTTPX_ERRORS)
 
 
-@each_of_theirs
-def test_each_error_of_httpx_has_one_of_ours(theirs: type[Exception]) -> None:
-    ours = map_httpx_error(made(theirs))
-    assert (type(ours), ours.cause) == OURS.get(theirs, BROKEN)
+@each_httpx_error
+def test_each_httpx_error_maps_to_a_package_error(httpx_class: type[Exception]) -> None:
+    error = map_httpx_error(new_error(httpx_class))
+    assert (type(error), error.cause) == PACKAGE_ERRORS.get(httpx_class, BROKEN)
 
 
-@each_of_theirs
-def test_an_error_while_sending_is_one_of_ours(theirs: type[Exception]) -> None:
-    script = Script(made(theirs))
-    kind = OURS.get(theirs, BROKEN)[0]
+@each_httpx_error
+def test_an_httpx_error_while_sending_raises_a_package_error(httpx_class: type[Exception]) -> None:
+    script = Script(new_error(httpx_class))
+    kind = PACKAGE_ERRORS.get(httpx_class, BROKEN)[0]
     with script.client() as client, pytest.raises(kind) as caught:
         client.chat(REQUEST)
     assert type(caught.value) is kind
@@ -80,12 +91,12 @@ def test_an_error_while_sending_is_one_of_ours(theirs: type[Exception]) -> None:
     assert len(script.requests) == (5 if kind is APIConnectionError else 1)
 
 
-@each_of_theirs
-def test_an_error_in_the_middle_of_an_answer_keeps_what_had_come(
-    theirs: type[Exception],
+@each_httpx_error
+def test_an_httpx_error_in_a_stream_keeps_the_received_text(
+    httpx_class: type[Exception],
 ) -> None:
-    script = Script(streamed(told("One "), told("two "), made(theirs)))
-    kind, cause = OURS.get(theirs, BROKEN)
+    script = Script(streamed(text_event("One "), text_event("two "), new_error(httpx_class)))
+    kind, cause = PACKAGE_ERRORS.get(httpx_class, BROKEN)
     late = IncompleteStreamError if kind is APIConnectionError else kind
     with script.client() as client, pytest.raises(late) as caught:
         client.chat(REQUEST)
@@ -94,30 +105,33 @@ def test_an_error_in_the_middle_of_an_answer_keeps_what_had_come(
     assert len(script.requests) == 1
 
 
-def test_an_answer_that_breaks_while_the_model_thinks_is_cut_and_not_asked_again() -> None:
+def test_a_connection_lost_during_reasoning_is_not_retried() -> None:
     thought = b'data: {"choices":[{"delta":{"reasoning":"Hm"}}]}\n\n'
-    script = Script(streamed(thought, httpx.ReadError("")), streamed(told("late"), DONE))
+    script = Script(streamed(thought, httpx.ReadError("")), streamed(text_event("late"), DONE))
     with script.client() as client, pytest.raises(IncompleteStreamError) as caught:
         client.chat(REQUEST)
     assert caught.value.text == ""
     assert len(script.requests) == 1
 
 
-@each_of_theirs
+@each_httpx_error
 @pytest.mark.parametrize("status", [200, 400])
-def test_an_error_inside_a_whole_reply_is_one_of_ours(
-    theirs: type[Exception], status: int
+def test_an_httpx_error_in_a_json_body_raises_a_package_error(
+    httpx_class: type[Exception], status: int
 ) -> None:
-    replies = (
+    responses = (
         httpx.Response(status, headers={"content-type": "application/json"}, stream=body)
-        for body in [Body([b"{", made(theirs)]) for _ in range(5)]
+        for body in [Body([b"{", new_error(httpx_class)]) for _ in range(5)]
     )
-    with Script(*replies).client() as client, pytest.raises(OURS.get(theirs, BROKEN)[0]):
+    with (
+        Script(*responses).client() as client,
+        pytest.raises(PACKAGE_ERRORS.get(httpx_class, BROKEN)[0]),
+    ):
         client.run(GEMMA, {})
 
 
 @pytest.mark.parametrize("address", ["api.example", "ftp://api.example", "http://a:b"])
-def test_an_address_that_is_none_is_asked_once(address: str) -> None:
+def test_an_invalid_base_url_is_not_retried(address: str) -> None:
     pauses: list[float] = []
     client = WorkersAI(ACCOUNT_ID, "none", base_url=address, sleep=pauses.append)
     with client, pytest.raises(InvalidOptionError, match="CLOUDFLARE_API_BASE_URL"):
@@ -126,7 +140,7 @@ def test_an_address_that_is_none_is_asked_once(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "expected"),
     [
         ("ALL_PROXY", "socks5://localhost:1", "SOCKS"),
         ("HTTPS_PROXY", "ftp://someone:{}@localhost", "HTTPS_PROXY"),
@@ -135,12 +149,12 @@ def test_an_address_that_is_none_is_asked_once(address: str) -> None:
         ("SSL_CERT_FILE", "nowhere.pem", "SSL_CERT_FILE"),
     ],
 )
-def test_an_environment_that_httpx_cannot_use_is_our_error_without_its_passwords(
-    name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+def test_an_invalid_environment_raises_an_error_without_passwords(
+    name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     password = secrets.token_hex(8)
     monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.setenv(name, value.replace("{}", password))
-    with pytest.raises(InvalidOptionError, match=told) as caught:
+    with pytest.raises(InvalidOptionError, match=expected) as caught:
         WorkersAI(ACCOUNT_ID, "none")
     assert password not in str(caught.value)

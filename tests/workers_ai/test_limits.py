@@ -22,16 +22,16 @@ from tests.workers_ai.calls import DONE, GEMMA, REQUEST, Script, event, streamed
 pytestmark = pytest.mark.slow
 
 QUICK = 0.5  # s until the timeout
-BOUNDED = Request(GEMMA, REQUEST.messages, max_tokens=100)
+LIMITED = Request(GEMMA, REQUEST.messages, max_tokens=100)
 
 Call = Callable[[WorkersAI], Any]
 ENDPOINTS: dict[str, Call] = {
-    "chat": lambda client: client.chat(BOUNDED),
+    "chat": lambda client: client.chat(LIMITED),
     "embeddings": lambda client: client.embed(["a"], "@cf/baai/bge-m3"),
     "run": lambda client: client.run(GEMMA, {"prompt": "a"}),
-    "enqueue": lambda client: client.batches.enqueue([BOUNDED]),
+    "enqueue": lambda client: client.batches.enqueue([LIMITED]),
     "fetch": lambda client: client.batches.fetch(GEMMA, "id"),
-    "catalogue": lambda client: client.list_models(),
+    "model list": lambda client: client.list_models(),
     "analytics": lambda client: client.fetch_neurons_by_model(datetime.now(UTC)),
     "token check": lambda client: client.check_token(),
     "documents": lambda client: client.to_markdown([("a.txt", b"a", "text/plain")]),
@@ -47,13 +47,13 @@ def impatient(cloudflare: Standin, pauses: list[float]) -> Iterator[WorkersAI]:
         base_url=cloudflare.base_url,
         timeout=QUICK,
         sleep=pauses.append,
-    ) as made:
-        yield made
+    ) as workers_ai:
+        yield workers_ai
 
 
 @each_endpoint
 @pytest.mark.parametrize("kind", ["spaces", "gzip"])
-def test_a_json_reply_without_an_end_is_one_error_on_every_endpoint(
+def test_an_endless_json_response_raises_one_error_on_each_endpoint(
     call: Call, kind: str, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood=kind)
@@ -63,7 +63,7 @@ def test_a_json_reply_without_an_end_is_one_error_on_every_endpoint(
 
 
 @each_endpoint
-def test_a_reply_that_drips_ends_with_the_timeout_on_every_endpoint(
+def test_a_slow_response_times_out_on_each_endpoint(
     call: Call, cloudflare: Standin, impatient: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood="drips")
@@ -73,28 +73,28 @@ def test_a_reply_that_drips_ends_with_the_timeout_on_every_endpoint(
 
 
 @pytest.mark.parametrize("kind", ["spaces", "gzip", "page", "one event", "text", "brotli"])
-def test_a_refusal_without_an_end_is_told_by_its_status(
+def test_an_endless_error_response_is_mapped_by_its_status(
     kind: str, cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(flood=kind, flood_status=400)
     with pytest.raises(BadRequestError) as caught:
-        client.chat(BOUNDED)
+        client.chat(LIMITED)
     assert caught.value.status == 400
     assert len(caught.value.cause) <= 300
 
 
 @pytest.mark.parametrize("kind", ["gzip stream", "one event", "lines of one event", "page"])
-def test_one_event_without_an_end_is_one_error(
+def test_an_endless_event_raises_one_error(
     kind: str, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood=kind)
     with pytest.raises(ResponseTooLargeError, match="64 MB"):
-        client.chat(BOUNDED)
+        client.chat(LIMITED)
     assert pauses == []
 
 
 @pytest.mark.parametrize("kind", ["bytes", "deflate"])
-def test_bytes_without_an_end_are_one_error(
+def test_an_endless_binary_response_raises_an_error(
     kind: str, cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(flood=kind)
@@ -103,42 +103,42 @@ def test_bytes_without_an_end_are_one_error(
 
 
 @pytest.mark.parametrize("kind", ["gzip twice", "brotli"])
-def test_a_compression_that_was_not_asked_for_is_an_error_and_not_tried_again(
+def test_an_unrequested_compression_raises_an_error_without_retry(
     kind: str, cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood=kind)
     with pytest.raises(WorkersAIError, match="not requested"):
-        client.chat(BOUNDED)
+        client.chat(LIMITED)
     assert cloudflare.requests[0].headers["accept-encoding"] == "gzip, deflate"
     assert (pauses, len(cloudflare.requests)) == ([], 1)
 
 
 @pytest.mark.parametrize(
-    ("kind", "most"),
+    ("kind", "max_length"),
     [("text", 4_000), ("long texts", 45_000), ("arguments", 0)],
 )
-def test_a_stream_without_an_end_ends_at_a_small_multiple_of_max_tokens(
-    kind: str, most: int, cloudflare: Standin, client: WorkersAI
+def test_an_endless_stream_ends_at_a_small_multiple_of_max_tokens(
+    kind: str, max_length: int, cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(flood=kind)
     with pytest.raises(IncompleteStreamError, match="far more than the 100 tokens") as caught:
-        client.chat(BOUNDED)
-    assert len(caught.value.text) <= most
-    assert bool(caught.value.text) == bool(most)
+        client.chat(LIMITED)
+    assert len(caught.value.text) <= max_length
+    assert bool(caught.value.text) == bool(max_length)
     assert cloudflare.wait_for(lambda server: server.disconnects == 1)
 
 
 @pytest.mark.parametrize("kind", ["comment", "pings"])
-def test_signs_of_life_without_an_answer_end_with_the_timeout(
+def test_keep_alives_without_an_answer_time_out(
     kind: str, cloudflare: Standin, impatient: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood=kind)
     with pytest.raises(APITimeoutError, match="No part of the answer was received"):
-        impatient.chat(BOUNDED)
+        impatient.chat(LIMITED)
     assert pauses == []
 
 
-def test_a_stream_that_says_nothing_ends_with_the_deadline_of_its_tokens(
+def test_a_stream_without_text_ends_at_the_deadline_of_its_tokens(
     cloudflare: Standin, impatient: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(flood="empty frames")
@@ -147,32 +147,32 @@ def test_a_stream_that_says_nothing_ends_with_the_deadline_of_its_tokens(
     assert pauses == []
 
 
-def test_an_answer_that_takes_longer_than_the_timeout_in_all_is_whole(
+def test_a_steady_answer_may_take_longer_than_the_timeout(
     cloudflare: Standin, impatient: WorkersAI
 ) -> None:
     cloudflare.switch(answer=" word" * 12, tokens_per_second=16)  # 0.75 s
     assert impatient.chat(REQUEST).text == " word" * 12
 
 
-def test_tokens_of_many_spaces_are_no_stream_without_an_end() -> None:
+def test_tokens_with_many_spaces_do_not_exceed_the_limit() -> None:
     tokens = [event({"choices": [{"index": 0, "delta": {"content": " " * 60}}]})] * 100
     with Script(streamed(*tokens, DONE)).client() as client:
-        assert len(client.chat(BOUNDED).text) == 6_000
+        assert len(client.chat(LIMITED).text) == 6_000
 
 
-def test_an_answer_in_single_letters_is_no_stream_without_an_end() -> None:
+def test_an_answer_in_single_letters_does_not_exceed_the_limit() -> None:
     letters = [event({"choices": [{"index": 0, "delta": {"content": "x"}}]})] * 600
     with Script(streamed(*letters, DONE)).client() as client:
-        assert len(client.chat(BOUNDED).text) == 600
+        assert len(client.chat(LIMITED).text) == 600
 
 
-def test_a_large_event_is_read_in_the_time_of_its_length() -> None:
+def test_a_large_event_is_parsed_in_linear_time() -> None:
     size, piece = 20 * 2**20, b"x" * 64
-    found = list(iter_events([b"data: ", *[piece] * (size // len(piece)), b"\n", b"\n"]))
-    assert [len(one.data) for one in found] == [size]
+    events = list(iter_events([b"data: ", *[piece] * (size // len(piece)), b"\n", b"\n"]))
+    assert [len(one.data) for one in events] == [size]
 
 
-def test_an_event_over_the_limit_is_an_error_however_it_is_cut() -> None:
+def test_an_event_over_the_limit_raises_an_error_for_any_split() -> None:
     for chunks in ([b"data: " + b"x" * 200], [b"data: ", *[b"x"] * 200], [b"data: x\n"] * 9):
         with pytest.raises(ResponseTooLargeError):
             list(iter_events(chunks, limit=128))

@@ -14,7 +14,7 @@ from cfai_magics.errors import (
 )
 from cfai_magics.workers_ai.retry import MAX_WAIT_SECONDS, backoff, is_retryable
 
-TRIES: dict[type[WorkersAIError], int] = {
+ATTEMPTS: dict[type[WorkersAIError], int] = {
     APIConnectionError: 5,
     CapacityError: 5,
     ServerError: 5,
@@ -29,30 +29,32 @@ def family(kind: type[CfaiError]) -> list[type[CfaiError]]:
 
 
 @pytest.mark.parametrize("kind", family(CfaiError), ids=lambda kind: kind.__name__)
-def test_only_what_may_pass_is_tried_again_and_not_for_ever(kind: type[CfaiError]) -> None:
-    tried = [tries for tries in range(1, 10) if is_retryable(kind("no"), tries)]
-    assert len(tried) + 1 == TRIES.get(kind, 1)
-    assert tried == list(range(1, len(tried) + 1))
+def test_only_transient_errors_are_retried_a_limited_number_of_times(
+    kind: type[CfaiError],
+) -> None:
+    retried = [tries for tries in range(1, 10) if is_retryable(kind("no"), tries)]
+    assert len(retried) + 1 == ATTEMPTS.get(kind, 1)
+    assert retried == list(range(1, len(retried) + 1))
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt(), ValueError()], ids=repr)
-def test_what_is_no_refusal_is_not_tried_again(error: BaseException | None) -> None:
+def test_errors_of_other_types_are_not_retried(error: BaseException | None) -> None:
     assert not is_retryable(error, 1)
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "worth"),
+    ("retry_after", "expected"),
     [(None, True), (0.0, True), (MAX_WAIT_SECONDS, True), (MAX_WAIT_SECONDS + 1, False)],
 )
-@pytest.mark.parametrize("kind", TRIES, ids=lambda kind: kind.__name__)
-def test_a_wait_longer_than_a_minute_is_not_waited_for(
-    kind: type[CfaiError], retry_after: float | None, *, worth: bool
+@pytest.mark.parametrize("kind", ATTEMPTS, ids=lambda kind: kind.__name__)
+def test_an_error_with_a_retry_after_over_a_minute_is_not_retried(
+    kind: type[CfaiError], retry_after: float | None, *, expected: bool
 ) -> None:
-    assert is_retryable(kind("no", retry_after=retry_after), 1) is worth
+    assert is_retryable(kind("no", retry_after=retry_after), 1) is expected
 
 
 @pytest.mark.parametrize("kind", TRANSIENT, ids=lambda kind: kind.__name__)
-def test_each_wait_is_twice_as_long_and_half_of_it_is_left_to_chance(
+def test_each_wait_doubles_and_half_of_it_is_random(
     kind: type[CfaiError],
 ) -> None:
     for tries, longest in enumerate(TRANSIENT[kind], start=1):
@@ -61,13 +63,13 @@ def test_each_wait_is_twice_as_long_and_half_of_it_is_left_to_chance(
         assert backoff(kind("no"), tries, lambda: 1.0) == longest
 
 
-@pytest.mark.parametrize("asked", [0.0, 7.5, 60.0])
-def test_the_server_decides_how_long_where_it_says_so(asked: float) -> None:
-    for kind in TRIES:
-        assert backoff(kind("no", retry_after=asked), 4, lambda: 0.5) == asked
+@pytest.mark.parametrize("retry_after", [0.0, 7.5, 60.0])
+def test_retry_after_sets_the_wait(retry_after: float) -> None:
+    for kind in ATTEMPTS:
+        assert backoff(kind("no", retry_after=retry_after), 4, lambda: 0.5) == retry_after
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.sampled_from([*TRIES]), st.integers(1, 50), st.floats(0, 1))
-def test_no_wait_is_longer_than_a_minute(kind: type[CfaiError], tries: int, chance: float) -> None:
+@given(st.sampled_from([*ATTEMPTS]), st.integers(1, 50), st.floats(0, 1))
+def test_each_wait_is_at_most_a_minute(kind: type[CfaiError], tries: int, chance: float) -> None:
     assert 0 < backoff(kind("no"), tries, lambda: chance) <= MAX_WAIT_SECONDS

@@ -18,7 +18,7 @@ def messages(*data: str) -> list[Event]:
 
 
 @pytest.mark.parametrize(
-    ("stream", "found"),
+    ("stream", "expected"),
     [
         # The examples of the standard, section 9.2.6.
         ("data: YHOO\ndata: +2\ndata: 10\n\n", messages("YHOO\n+2\n10")),
@@ -55,59 +55,59 @@ def messages(*data: str) -> list[Event]:
 )
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"], ids=repr)
 @pytest.mark.parametrize("mark", [b"", BOM], ids=["", "BOM"])
-def test_a_stream_holds_the_events_of_the_standard(
-    stream: str, found: list[Event], line_end: str, mark: bytes
+def test_a_stream_yields_the_events_of_the_standard(
+    stream: str, expected: list[Event], line_end: str, mark: bytes
 ) -> None:
     content = mark + stream.replace("\n", line_end).encode()
-    assert list(iter_events([content])) == found
-    assert list(iter_events(content[at : at + 1] for at in range(len(content)))) == found
+    assert list(iter_events([content])) == expected
+    assert list(iter_events(content[at : at + 1] for at in range(len(content)))) == expected
 
 
-def test_a_second_byte_order_mark_belongs_to_the_line() -> None:
+def test_a_second_byte_order_mark_is_part_of_the_line() -> None:
     assert list(iter_events([BOM + BOM + b"data: a\n\ndata: b\n\n"])) == messages("b")
     assert list(iter_events([b"data: a\n\n", BOM + b"data: b\n\n"])) == messages("a")
 
 
-def test_line_ends_may_change_within_a_stream() -> None:
+def test_mixed_line_ends_are_parsed() -> None:
     stream = b"data: a\r\ndata: b\rdata: c\n\r\ndata: d\r\rdata: e\n\n"
     assert list(iter_events([stream])) == messages("a\nb\nc", "d", "e")
 
 
-def test_an_event_is_there_as_soon_as_its_empty_line_is() -> None:
-    fed: list[bytes] = []
+def test_an_event_is_yielded_after_its_empty_line() -> None:
+    consumed: list[bytes] = []
 
     def chunks() -> object:
         for chunk in (b"data: a\n", b"\n", b"data: b\n\n", b"data: c\n\n"):
-            fed.append(chunk)
+            consumed.append(chunk)
             yield chunk
 
-    found = iter_events(chunks())
-    assert [(next(found), len(fed)) for _ in range(3)] == list(
+    events = iter_events(chunks())
+    assert [(next(events), len(consumed)) for _ in range(3)] == list(
         zip(messages("a", "b", "c"), (2, 3, 4), strict=True)
     )
 
 
-def test_the_bytes_of_a_character_may_come_apart() -> None:
+def test_a_character_split_across_chunks_is_decoded() -> None:
     stream = "data: Grüße, 世界 👋🏽\n\n".encode()
     for at in range(len(stream)):
         assert list(iter_events(cut_at(stream, [at]))) == messages("Grüße, 世界 👋🏽")
 
 
-def as_the_standard_has_it(stream: bytes) -> list[Event]:
+def parse_by_the_standard(stream: bytes) -> list[Event]:
     """Parse a complete stream literally by section 9.2.6 of the standard."""
-    found, name, data = [], b"", b""
+    events, name, data = [], b"", b""
     for line in re.split(b"\r\n|\n|\r", stream.removeprefix(BOM))[:-1]:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if not line:
             if data:
-                found.append(Event(name.decode() or "message", data.removesuffix(b"\n")))
+                events.append(Event(name.decode() or "message", data.removesuffix(b"\n")))
             name, data = b"", b""
         elif field == b"data":
             data += value + b"\n"
         elif field == b"event":
             name = value
-    return found
+    return events
 
 
 PIECES = (
@@ -120,12 +120,12 @@ STREAMS = st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join)
 
 @settings(deadline=None, derandomize=True, max_examples=400)
 @given(STREAMS.flatmap(lambda stream: st.tuples(st.just(stream), cuts(stream))))
-def test_any_cut_of_the_bytes_gives_the_same_events(case: tuple[bytes, list[bytes]]) -> None:
+def test_any_split_of_the_bytes_yields_the_same_events(case: tuple[bytes, list[bytes]]) -> None:
     stream, chunks = case
-    assert list(iter_events(chunks)) == as_the_standard_has_it(stream)
+    assert list(iter_events(chunks)) == parse_by_the_standard(stream)
 
 
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(st.lists(st.sampled_from(PIECES), max_size=30))
-def test_chunks_that_end_with_an_event_give_the_same_events_too(chunks: list[bytes]) -> None:
-    assert list(iter_events(chunks)) == as_the_standard_has_it(b"".join(chunks))
+def test_any_sequence_of_lines_yields_the_events_of_the_standard(chunks: list[bytes]) -> None:
+    assert list(iter_events(chunks)) == parse_by_the_standard(b"".join(chunks))

@@ -35,26 +35,26 @@ COMPLETE = {
         "stop",
     ),
     "native, finish reason": ([NT, NS, NU], "stop"),
-    "native, usage in the frame that ends it": ([NT, NSU], "stop"),
+    "native, usage in the last frame": ([NT, NSU], "stop"),
     "native, without a line end": ([NT, NSU[:-2]], "stop"),
     "native, [DONE] with one line end": ([NT, NU, D[:-1]], "unknown"),
     "native, max_tokens": ([NT, NS.replace("stop", "max_tokens"), NU], "length"),
     "CR LF": ([part.replace("\n", "\r\n") for part in (T, S, U)], "stop"),
 }
-CUT = {
+INCOMPLETE = {
     "no end": ([T], "Hi"),
     "usage, but no end": ([T, U], "Hi"),
     "native, usage, but no end": ([NT, NU], "Hi"),
-    "the piece of a frame that is JSON too": ([T, T[:-2]], "Hi"),
+    "a second frame without a line end": ([T, T[:-2]], "Hi"),
     "half of [DONE]": ([T, "data: [DON"], "Hi"),
-    "half of the frame that ends it": ([T, S[:-4]], "Hi"),
+    "half of the last frame": ([T, S[:-4]], "Hi"),
     "the finish reason of another answer": ([T, S.replace('"index":0', '"index":1')], "Hi"),
     "a null finish reason": ([T, S.replace('"stop"', "null")], "Hi"),
 }
 
 
 @pytest.mark.parametrize(("parts", "finish"), COMPLETE.values(), ids=COMPLETE)
-def test_a_stream_with_its_end_is_whole_and_has_its_bill(
+def test_a_complete_stream_has_its_billed_usage(
     parts: list[str], finish: str, cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(raw_stream=parts)
@@ -64,7 +64,7 @@ def test_a_stream_with_its_end_is_whole_and_has_its_bill(
 
 
 @pytest.mark.parametrize("parts", [[T, S, U], [T, S, U[:-2]], [TS, U], [NT, NSU]])
-def test_a_connection_that_breaks_after_the_finish_reason_hurts_nothing(
+def test_a_connection_lost_after_the_finish_reason_is_ignored(
     parts: list[str], cloudflare: Standin, client: WorkersAI, pauses: list[float]
 ) -> None:
     cloudflare.switch(raw_stream=parts, raw_stream_breaks=True)
@@ -73,9 +73,9 @@ def test_a_connection_that_breaks_after_the_finish_reason_hurts_nothing(
     assert pauses == []
 
 
-@pytest.mark.parametrize(("parts", "text"), CUT.values(), ids=CUT)
+@pytest.mark.parametrize(("parts", "text"), INCOMPLETE.values(), ids=INCOMPLETE)
 @pytest.mark.parametrize("breaks", [False, True], ids=["closed", "broken"])
-def test_a_stream_without_its_end_is_cut(
+def test_a_stream_without_an_end_marker_is_incomplete(
     parts: list[str], text: str, breaks: bool, cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(raw_stream=parts, raw_stream_breaks=breaks)
@@ -86,7 +86,7 @@ def test_a_stream_without_its_end_is_cut(
 
 @pytest.mark.parametrize("parts", [[T, S, U], [T, S, U[:-2]], [NT, NSU], [T, U, D[:-1]]])
 @pytest.mark.parametrize("breaks", [False, True], ids=["closed", "broken"])
-def test_a_whole_answer_is_booked_as_billed(
+def test_a_complete_answer_is_booked_as_billed(
     parts: list[str], breaks: bool, account: Standin, session: Session
 ) -> None:
     account.switch(raw_stream=parts, raw_stream_breaks=breaks)
@@ -95,11 +95,11 @@ def test_a_whole_answer_is_booked_as_billed(
         for _ in stream:
             pass
     assert (stream.answer.text, stream.answer.usage) == ("Hi", BILLED)
-    standing = session.day_usage()
-    assert (standing.spent, standing.estimated) == (0.5, 0.0)
+    usage = session.day_usage()
+    assert (usage.spent, usage.estimated) == (0.5, 0.0)
 
 
-def test_what_follows_the_end_is_read_so_that_the_connection_serves_again(
+def test_bytes_after_the_end_are_read_and_the_connection_is_reused(
     cloudflare: Standin, client: WorkersAI
 ) -> None:
     cloudflare.switch(raw_stream=[T, S, U, ": keep-alive\n\n", ": keep-alive\n\n"])

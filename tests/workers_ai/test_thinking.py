@@ -1,4 +1,4 @@
-"""Reasoning in <think> tags is separated from the text, wherever the tags are split."""
+"""Reasoning in <think> tags is separated from the text, for any split of the tags."""
 
 from collections.abc import Iterable
 
@@ -10,18 +10,18 @@ from cfai_magics.types.messages import ReasoningDelta, TextDelta
 from cfai_magics.workers_ai.frame_decoder import CLOSE_TAG, OPEN_TAG, ThinkTagParser
 
 
-def told_apart(pieces: Iterable[str]) -> tuple[str, str]:
+def parse_pieces(pieces: Iterable[str]) -> tuple[str, str]:
     """Return the reasoning and text of all pieces; no delta may be empty."""
     tags = ThinkTagParser()
-    cut = [delta for piece in pieces for delta in tags.feed(piece)]
-    cut += tags.flush()
-    assert all(delta.text for delta in cut)
+    deltas = [delta for piece in pieces for delta in tags.feed(piece)]
+    deltas += tags.flush()
+    assert all(delta.text for delta in deltas)
     assert list(tags.flush()) == []
-    thoughts = "".join(delta.text for delta in cut if isinstance(delta, ReasoningDelta))
-    return thoughts, "".join(delta.text for delta in cut if isinstance(delta, TextDelta))
+    thoughts = "".join(delta.text for delta in deltas if isinstance(delta, ReasoningDelta))
+    return thoughts, "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
 
 
-def as_a_whole(text: str) -> tuple[str, str]:
+def parse_complete(text: str) -> tuple[str, str]:
     """Return the same for a complete text."""
     if not text.lstrip().startswith(OPEN_TAG):
         return "", text
@@ -50,19 +50,19 @@ def as_a_whole(text: str) -> tuple[str, str]:
     ],
     ids=repr,
 )
-def test_a_thought_ends_where_its_tag_does_however_it_is_cut(
+def test_reasoning_ends_at_its_closing_tag_for_any_split(
     text: str, thought: str, rest: str
 ) -> None:
-    assert told_apart([text]) == (thought, rest)
-    assert told_apart(text) == (thought, rest)
+    assert parse_pieces([text]) == (thought, rest)
+    assert parse_pieces(text) == (thought, rest)
     for at in range(len(text)):
-        assert told_apart([text[:at], text[at:]]) == (thought, rest)
+        assert parse_pieces([text[:at], text[at:]]) == (thought, rest)
 
 
-def test_what_cannot_become_a_tag_is_not_held_back() -> None:
+def test_text_that_cannot_become_a_tag_is_yielded_at_once() -> None:
     tags = ThinkTagParser()
-    told = [list(tags.feed(piece)) for piece in ("<think>a", " <", "b", "</think>c", "<think>")]
-    assert told == [
+    deltas = [list(tags.feed(piece)) for piece in ("<think>a", " <", "b", "</think>c", "<think>")]
+    assert deltas == [
         [ReasoningDelta("a")],
         [ReasoningDelta(" ")],
         [ReasoningDelta("<b")],
@@ -76,5 +76,5 @@ PIECES = (OPEN_TAG, CLOSE_TAG, "<", "</", "think", ">", "k>", "</think", " ", "\
 
 @settings(deadline=None, derandomize=True, max_examples=400)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=12))
-def test_pieces_tell_what_the_whole_tells(pieces: list[str]) -> None:
-    assert told_apart(pieces) == as_a_whole("".join(pieces))
+def test_split_text_gives_the_same_result_as_complete_text(pieces: list[str]) -> None:
+    assert parse_pieces(pieces) == parse_complete("".join(pieces))

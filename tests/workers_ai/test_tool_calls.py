@@ -25,10 +25,10 @@ def native(name: str, arguments: Any) -> dict[str, Any]:
 
 
 def calls(*frames: Any) -> list[ToolCall]:
-    found = ToolCallAssembler()
+    assembler = ToolCallAssembler()
     for frame in frames:
-        found.add(frame)
-    return found.finish()
+        assembler.add(frame)
+    return assembler.finish()
 
 
 RECORDED = {
@@ -46,7 +46,7 @@ RECORDED = {
         [[native("add", '{"a": 1}')]],
         [ToolCall("call_0", "add", '{"a": 1}')],
     ),
-    "native, two at once": (
+    "native, two calls": (
         [[native("add", {}), native("sub", [1])]],
         [ToolCall("call_0", "add", "{}"), ToolCall("call_1", "sub", "[1]")],
     ),
@@ -65,9 +65,9 @@ RECORDED = {
 }
 
 
-@pytest.mark.parametrize(("frames", "found"), RECORDED.values(), ids=RECORDED)
-def test_a_recorded_call_is_told_whole(frames: Any, found: list[ToolCall]) -> None:
-    assert calls(*frames) == found
+@pytest.mark.parametrize(("frames", "expected"), RECORDED.values(), ids=RECORDED)
+def test_a_recorded_call_is_returned_complete(frames: Any, expected: list[ToolCall]) -> None:
+    assert calls(*frames) == expected
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_a_call_without_a_name_is_not_returned(frames: Any) -> None:
     ],
     ids=repr,
 )
-def test_arguments_that_are_no_json_are_returned_as_they_came(frames: Any, arguments: str) -> None:
+def test_arguments_with_invalid_json_are_returned_unchanged(frames: Any, arguments: str) -> None:
     assert calls(*frames) == [ToolCall("call_7", "add", arguments)]
 
 
-def test_arguments_of_another_type_are_none() -> None:
+def test_arguments_of_another_type_become_an_empty_object() -> None:
     assert calls([start(0, "add", arguments=7)]) == [ToolCall("call_7", "add", "{}")]
 
 
@@ -118,8 +118,8 @@ def entry(
     return {**known, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def said(found: list[ToolCall]) -> list[tuple[str, str]]:
-    assert len({call.id for call in found}) == len(found), "each call has an id of its own"
+def names_and_arguments(found: list[ToolCall]) -> list[tuple[str, str]]:
+    assert len({call.id for call in found}) == len(found), "each call has a unique id"
     return [(call.name, call.arguments) for call in found]
 
 
@@ -129,8 +129,8 @@ def said(found: list[ToolCall]) -> list[tuple[str, str]]:
     [("c1", "c2", "c3"), (None, None, None), (ABSENT,) * 3, ("", "", ""), ("c", "c", "c")],
     ids=["ids", "null", "no ids", "empty", "one id for all"],
 )
-@pytest.mark.parametrize("together", [False, True], ids=["a frame each", "one frame"])
-def test_whole_calls_stay_apart_whatever_their_index_and_id(
+@pytest.mark.parametrize("together", [False, True], ids=["one per frame", "one frame"])
+def test_complete_calls_stay_separate_with_any_index_and_id(
     index: Any, ids: tuple[Any, ...], together: bool
 ) -> None:
     entries = [
@@ -138,28 +138,32 @@ def test_whole_calls_stay_apart_whatever_their_index_and_id(
         for (name, arguments), identity in zip((F, G, H), ids, strict=True)
     ]
     frames = [entries] if together else [[each] for each in entries]
-    assert said(calls(*frames)) == [F, G, H]
+    assert names_and_arguments(calls(*frames)) == [F, G, H]
 
 
 @pytest.mark.parametrize("shape", [entry, native], ids=["OpenAI", "native"])
-@pytest.mark.parametrize("together", [False, True], ids=["a frame each", "one frame"])
-def test_the_same_function_may_be_called_twice(shape: Any, together: bool) -> None:
+@pytest.mark.parametrize("together", [False, True], ids=["one per frame", "one frame"])
+def test_the_same_function_can_be_called_twice(shape: Any, together: bool) -> None:
     entries = [shape("f", {"a": 1}), shape("f", {"a": 2}), shape("f", {"a": 2})]
     frames = [entries] if together else [[each] for each in entries]
-    assert said(calls(*frames)) == [("f", '{"a": 1}'), ("f", '{"a": 2}'), ("f", '{"a": 2}')]
+    assert names_and_arguments(calls(*frames)) == [
+        ("f", '{"a": 1}'),
+        ("f", '{"a": 2}'),
+        ("f", '{"a": 2}'),
+    ]
 
 
 @pytest.mark.parametrize("arguments", ["", None, "null", "{}", {}], ids=repr)
-def test_functions_without_arguments_are_called(arguments: Any) -> None:
+def test_calls_without_arguments_are_returned(arguments: Any) -> None:
     frames = [[entry("f", arguments, index=0)], [entry("g", arguments, index=0)]]
-    assert said(calls(*frames)) == [("f", "{}"), ("g", "{}")]
+    assert names_and_arguments(calls(*frames)) == [("f", "{}"), ("g", "{}")]
 
 
 @pytest.mark.parametrize("index", [ABSENT, None, 0], ids=repr)
 @pytest.mark.parametrize("name", ["f", None, ""], ids=repr)
 @pytest.mark.parametrize("identity", ["c1", None, ""], ids=repr)
 @pytest.mark.parametrize("end", [[], [(None, None)], [("f", "")], [("f", None)], [(None, "")]])
-def test_pieces_make_one_call_however_often_its_name_and_id_are_repeated(
+def test_pieces_that_repeat_the_name_and_id_form_one_call(
     index: Any, name: str | None, identity: str | None, end: list[tuple[Any, Any]]
 ) -> None:
     first = [[entry("f", "", "c1", index)]]
@@ -171,7 +175,7 @@ def test_pieces_make_one_call_however_often_its_name_and_id_are_repeated(
 @pytest.mark.parametrize("index", [ABSENT, None, 0], ids=repr)
 @pytest.mark.parametrize("repeat", ["name", "id", "nothing"])
 @pytest.mark.parametrize("ids", [("c1", "c2"), (None, None)], ids=["ids", "null"])
-def test_calls_in_pieces_stay_apart_without_an_index(
+def test_calls_in_pieces_stay_separate_without_an_index(
     index: Any, repeat: str, ids: tuple[Any, Any]
 ) -> None:
     frames = []
@@ -179,81 +183,85 @@ def test_calls_in_pieces_stay_apart_without_an_index(
         (F, G), ids, (['{"a"', ": 1}"], ['{"b"', ": 2}"]), strict=True
     ):
         frames.append([entry(name, "", identity, index)])
-        again = (name if repeat == "name" else None, identity if repeat == "id" else None)
-        frames += [[entry(again[0], text, again[1], index)] for text in pieces]
+        repeated = (name if repeat == "name" else None, identity if repeat == "id" else None)
+        frames += [[entry(repeated[0], text, repeated[1], index)] for text in pieces]
         frames.append([entry(None, None, None, index)])
-    assert said(calls(*frames)) == [F, G]
+    assert names_and_arguments(calls(*frames)) == [F, G]
 
 
-def test_the_same_function_is_called_twice_in_pieces_without_ids() -> None:
+def test_two_calls_of_one_function_in_pieces_stay_separate_without_ids() -> None:
     frames = [
         [entry(name, text, None, 0)]
         for value in (1, 2)
         for name, text in (("f", ""), (None, '{"a": '), (None, f"{value}}}"))
     ]
-    assert said(calls(*frames)) == [("f", '{"a": 1}'), ("f", '{"a": 2}')]
+    assert names_and_arguments(calls(*frames)) == [("f", '{"a": 1}'), ("f", '{"a": 2}')]
 
 
 @pytest.mark.parametrize("indexes", [("0", "1"), (0.0, 1.0), ("a", "b"), (5, 9)], ids=repr)
-def test_pieces_go_to_the_call_at_their_index_of_any_kind(indexes: tuple[Any, Any]) -> None:
+def test_pieces_are_added_to_the_call_with_their_index(indexes: tuple[Any, Any]) -> None:
     first, second = indexes
     frames = (
         *([entry("f", "", None, first)], [entry("g", "", None, second)]),
         *([entry(None, '{"a"', None, first)], [entry(None, '{"b"', None, second)]),
         *([entry(None, ": 1}", None, first)], [entry(None, ": 2}", None, second)]),
     )
-    assert said(calls(*frames)) == [F, G]
+    assert names_and_arguments(calls(*frames)) == [F, G]
 
 
-def test_pieces_go_to_the_call_with_their_id() -> None:
+def test_pieces_are_added_to_the_call_with_their_id() -> None:
     frames = (
         *([entry("f", "", "c1", 0)], [entry("g", "", "c2", 0)]),
         *([entry(None, '{"a"', "c1", 0)], [entry(None, '{"b"', "c2", 0)]),
         *([entry(None, ": 1}", "c1", 0)], [entry(None, ": 2}", "c2", 0)]),
     )
-    assert said(calls(*frames)) == [F, G]
+    assert names_and_arguments(calls(*frames)) == [F, G]
 
 
-def test_a_new_id_in_each_piece_goes_on_where_it_names_no_function() -> None:
+def test_a_piece_with_a_new_id_but_no_name_continues_the_call() -> None:
     frames = ([entry("f", "", "r1", 0)], [entry(None, '{"a"', "r2", 0)])
-    assert said(calls(*frames, [entry(None, ": 1}", "r3", 0)])) == [F]
+    assert names_and_arguments(calls(*frames, [entry(None, ": 1}", "r3", 0)])) == [F]
 
 
-@pytest.mark.parametrize("again", [('{"a": 1}', "c1"), ('{"a": 1}', None), (" ", None)])
-def test_what_repeats_the_whole_at_its_end_adds_nothing(again: tuple[str, str | None]) -> None:
-    arguments, identity = again
+@pytest.mark.parametrize("repeated", [('{"a": 1}', "c1"), ('{"a": 1}', None), (" ", None)])
+def test_a_final_piece_that_repeats_the_arguments_adds_nothing(
+    repeated: tuple[str, str | None],
+) -> None:
+    arguments, identity = repeated
     frames = ([entry("f", '{"a": 1}', "c1", 0)], [entry(None, arguments, identity, 0)])
-    assert said(calls(*frames)) == [F]
+    assert names_and_arguments(calls(*frames)) == [F]
 
 
-def test_an_empty_object_may_stand_for_what_comes_in_pieces() -> None:
+def test_an_empty_object_is_replaced_by_the_arguments_in_pieces() -> None:
     frames = ([entry("f", "{}", "c1", 0)], [entry(None, '{"a": ', None, 0)])
-    assert said(calls(*frames, [entry(None, "1}", None, 0)])) == [F]
+    assert names_and_arguments(calls(*frames, [entry(None, "1}", None, 0)])) == [F]
 
 
-def test_a_letter_in_two_halves_is_put_together() -> None:
+def test_split_surrogate_pairs_are_joined() -> None:
     frames = ([entry("f", '{"a": "\ud83d')], [entry(None, '\ude00"}')])
-    assert said(calls(*frames)) == [("f", '{"a": "\U0001f600"}')]
+    assert names_and_arguments(calls(*frames)) == [("f", '{"a": "\U0001f600"}')]
 
 
-@pytest.mark.parametrize("places", ["one frame", "the end"])
-def test_a_call_in_both_places_of_hybrid_frames_is_one(places: str) -> None:
+@pytest.mark.parametrize("position", ["one frame", "the end"])
+def test_a_call_in_both_fields_of_hybrid_frames_is_returned_once(position: str) -> None:
     first, copies = ToolCallAssembler(), ToolCallAssembler()
     first.add([entry("f", "", "c1", 0)])
     first.add([entry(None, '{"a":1}', None, 0)])
     copies.add([native("f", {"a": 1})])
-    if places == "the end":
+    if position == "the end":
         copies.add([native("f", {"a": 1}), native("g", {"b": 2})])
-    found = [F] if places == "one frame" else [F, G]
-    assert [(n, a.replace('":1', '": 1')) for n, a in said(first.finish(copies))] == found
-    assert said(ToolCallAssembler().finish(copies))[0] == F
+    expected = [F] if position == "one frame" else [F, G]
+    assert [
+        (n, a.replace('":1', '": 1')) for n, a in names_and_arguments(first.finish(copies))
+    ] == expected
+    assert names_and_arguments(ToolCallAssembler().finish(copies))[0] == F
 
 
-def test_long_arguments_in_small_pieces_are_one_call() -> None:
-    found = ToolCallAssembler()
-    found.add([entry("f", '{"a": "', "c1", 0)])
+def test_long_arguments_in_small_pieces_form_one_call() -> None:
+    assembler = ToolCallAssembler()
+    assembler.add([entry("f", '{"a": "', "c1", 0)])
     for _ in range(200_000):
-        found.add([entry("f", "xy}", "c1", 0)])
-    found.add([entry("f", '"}', "c1", 0)])
-    (call,) = found.finish()
+        assembler.add([entry("f", "xy}", "c1", 0)])
+    assembler.add([entry("f", '"}', "c1", 0)])
+    (call,) = assembler.finish()
     assert len(call.arguments) == len('{"a": ""}') + 600_000

@@ -13,63 +13,76 @@ from cfai_magics.workers_ai.frame_decoder import parse_usage
 from cfai_magics.workers_ai.task_requests import TaskRequest, work_units
 
 INFINITY, NAN = float("inf"), float("nan")
-NO_TOKENS = [2**63, 10**400, 10**12 + 1, -1, INFINITY, NAN, 1e300, True, "12", [], {}, None]
+IMPOSSIBLE_COUNTS = [
+    2**63,
+    10**400,
+    10**12 + 1,
+    -1,
+    INFINITY,
+    NAN,
+    1e300,
+    True,
+    "12",
+    [],
+    {},
+    None,
+]
 
 
-def shown(value: object) -> str:
+def short_id(value: object) -> str:
     """Return a short id for a number, with its length."""
     return f"{str(value)[:9]} of {len(str(value))}"
 
 
-@pytest.mark.parametrize("figure", NO_TOKENS, ids=shown)
-def test_tokens_that_can_be_none_are_unknown(figure: Any) -> None:
-    told = {
-        "prompt_tokens": figure,
-        "completion_tokens": figure,
-        "prompt_tokens_details": {"cached_tokens": figure},
+@pytest.mark.parametrize("value", IMPOSSIBLE_COUNTS, ids=short_id)
+def test_impossible_token_counts_are_unknown(value: Any) -> None:
+    usage = {
+        "prompt_tokens": value,
+        "completion_tokens": value,
+        "prompt_tokens_details": {"cached_tokens": value},
     }
-    assert parse_usage(told, {}) == Usage()
+    assert parse_usage(usage, {}) == Usage()
 
 
-@pytest.mark.parametrize(("figure", "read"), [(0, 0), (7, 7), (7.0, 7), (10**12, 10**12)])
-def test_tokens_are_read_as_whole_numbers(figure: Any, read: int) -> None:
-    told = {"prompt_tokens": figure, "completion_tokens": figure}
-    assert parse_usage(told, {}) == Usage(read, read)
+@pytest.mark.parametrize(("value", "expected"), [(0, 0), (7, 7), (7.0, 7), (10**12, 10**12)])
+def test_token_counts_are_parsed_as_integers(value: Any, expected: int) -> None:
+    usage = {"prompt_tokens": value, "completion_tokens": value}
+    assert parse_usage(usage, {}) == Usage(expected, expected)
 
 
 @pytest.mark.parametrize(
-    "figure", [2**63, 10**400, -1, -0.1, INFINITY, NAN, True, "0.5", []], ids=shown
+    "value", [2**63, 10**400, -1, -0.1, INFINITY, NAN, True, "0.5", []], ids=short_id
 )
-def test_neurons_that_can_be_none_are_unknown(figure: Any) -> None:
-    assert parse_usage({"prompt_tokens": 3, "neurons": figure}, {}) == Usage(3)
-    reply = {"data": {"viewer": {"accounts": [_account(figure)]}}}
+def test_impossible_neurons_are_unknown(value: Any) -> None:
+    assert parse_usage({"prompt_tokens": 3, "neurons": value}, {}) == Usage(3)
+    reply = {"data": {"viewer": {"accounts": [_account(value)]}}}
     with pytest.raises(ServerError, match="can't be parsed"):
         parse_neurons_by_model(reply)
 
 
-def _account(figure: Any) -> dict[str, Any]:
-    group = {"dimensions": {"modelId": "m"}, "sum": {"totalNeurons": figure}}
+def _account(value: Any) -> dict[str, Any]:
+    group = {"dimensions": {"modelId": "m"}, "sum": {"totalNeurons": value}}
     return {"aiInferenceAdaptiveGroups": [group]}
 
 
-def test_the_neurons_of_an_account_are_read() -> None:
+def test_the_neurons_of_an_account_are_parsed() -> None:
     reply = {"data": {"viewer": {"accounts": [_account(2.5)]}}}
     assert parse_neurons_by_model(reply) == {"m": 2.5}
 
 
 @pytest.mark.parametrize("header", ["nan", "inf", "-1", "1e400", "much"])
-def test_a_header_that_can_be_no_bill_is_unknown(header: str) -> None:
+def test_an_invalid_neuron_header_is_ignored(header: str) -> None:
     assert parse_usage({"prompt_tokens": 3}, {"cf-ai-neurons": header}) == Usage(3)
 
 
-@pytest.mark.parametrize("duration", [INFINITY, NAN, -1, 10**400, 1e300, True, "9"], ids=shown)
-def test_a_duration_that_no_sound_has_is_unknown(duration: Any) -> None:
+@pytest.mark.parametrize("duration", [INFINITY, NAN, -1, 10**400, 1e300, True, "9"], ids=short_id)
+def test_an_impossible_duration_counts_as_zero_seconds(duration: Any) -> None:
     reply = TaskResult({"transcription_info": {"duration": duration}})
     assert work_units(TaskRequest("@cf/openai/whisper", b"no sound"), reply).seconds == 0
 
 
 @pytest.mark.parametrize(
-    ("text", "fewest"),
+    ("text", "minimum"),
     [
         ("", 0),
         ("word word word", 3),
@@ -84,8 +97,10 @@ def test_a_duration_that_no_sound_has_is_unknown(duration: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 1_000])
-def test_the_fewest_tokens_of_a_text(text: str, fewest: int, size: int) -> None:
-    counted = MinTokenCounter()
+def test_the_counter_returns_the_minimum_tokens_of_a_text(
+    text: str, minimum: int, size: int
+) -> None:
+    counter = MinTokenCounter()
     for at in range(0, len(text), size):
-        counted.add(text[at : at + size])
-    assert counted.count <= fewest if size < len(text) else counted.count == fewest
+        counter.add(text[at : at + size])
+    assert counter.count <= minimum if size < len(text) else counter.count == minimum

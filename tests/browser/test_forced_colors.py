@@ -1,4 +1,4 @@
-"""Where the system forces its few colours upon pages, all that we draw stays to be seen."""
+"""With forced colors, all drawn parts of the UI stay visible."""
 
 import io
 
@@ -20,7 +20,7 @@ LONG = PATIENCE * 1000  # ms
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_gauge_meter_chart_and_selection_stand_out(
+def test_gauge_meter_chart_and_selection_stay_visible(
     scheme: str, browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     context = browser.new_context(forced_colors="active", color_scheme=scheme)
@@ -28,37 +28,37 @@ def test_gauge_meter_chart_and_selection_stand_out(
         page = context.new_page()
         cells = [new_code_cell(cell) for cell in ("%load_ext cfai_magics", "%cfai panel")]
         served.open(page, "lesson", cells)
-        ledger = booked(served)
+        ledger = book_usage(served)
         NotebookPage(page).run(0)
         meter = page.locator(".jp-CfaiMeter-button")
         expect(meter).to_contain_text("running low", timeout=LONG)
-        assert colours(meter, 0, 3) - colours(meter, 5, 8)
+        assert colors(meter, 0, 3) - colors(meter, 5, 8)
         meter.click()
         chart = page.locator(".jp-CfaiDetails-chart svg")
-        assert not colours(chart) & colours(chart.locator(".jp-mod-filled"))
+        assert not colors(chart) & colors(chart.locator(".jp-mod-filled"))
         page.keyboard.press("Escape")
         assert_the_model_in_use_is_marked(page)
         NotebookPage(page).run(1)
         parts = page.locator(".cfai-bar .cfai-part")
         expect(parts).to_have_count(4, timeout=LONG)
-        billed, estimated, reserved = (colours(parts.nth(index)) for index in (0, 1, 3))
-        ground = colours(page.locator(".cfai-bar"), -40)
-        assert ground | billed <= estimated, "in stripes"
-        assert not ground & (billed | reserved)
+        billed, estimated, reserved = (colors(parts.nth(index)) for index in (0, 1, 3))
+        background = colors(page.locator(".cfai-bar"), -40)
+        assert background | billed <= estimated, "the estimated part is striped"
+        assert not background & (billed | reserved)
         assert billed != reserved
         ledger.close()
     context.close()
 
 
-def booked(served: Served) -> Ledger:
-    """As if another kernel had asked, and still asked until this is closed."""
+def book_usage(served: Served) -> Ledger:
+    """Book calls of another kernel; its reservation ends when the ledger is closed."""
     ledger = Ledger(served.root / "home")
-    place = CallContext(account_hash(served.cloudflare.account_id))
-    of: dict[CostBasis, float] = {"billed": 7_000.0, "estimated": 1_000.0}
-    for basis, neurons in of.items():
-        number = ledger.reserve(place, MODEL, "Text Generation", lambda *_, n=neurons: n)
+    context = CallContext(account_hash(served.cloudflare.account_id))
+    by_basis: dict[CostBasis, float] = {"billed": 7_000.0, "estimated": 1_000.0}
+    for basis, neurons in by_basis.items():
+        number = ledger.reserve(context, MODEL, "Text Generation", lambda *_, n=neurons: n)
         ledger.settle(number, CallOutcome("ok", Usage(10, 10, 0, neurons, basis)))
-    ledger.reserve(place, MODEL, "Text Generation", lambda *_: 1_000.0)
+    ledger.reserve(context, MODEL, "Text Generation", lambda *_: 1_000.0)
     return ledger
 
 
@@ -67,22 +67,22 @@ def assert_the_model_in_use_is_marked(page: Page) -> None:
     options = page.locator(".jp-CfaiModels-option")
     in_use = page.locator(".jp-CfaiModels-option[aria-selected=true]")
     expect(options.first).to_be_visible()
-    page.keyboard.press("ArrowDown")  # what Enter would choose has a mark of its own
+    page.keyboard.press("ArrowDown")  # the active option has its own mark
     expect(
         page.locator(".jp-CfaiModels-option.jp-mod-active[aria-selected=false]")
     ).to_be_visible()
     options.first.scroll_into_view_if_needed()
-    plain = colours(options.first, 0, 2)
+    plain = colors(options.first, 0, 2)
     in_use.scroll_into_view_if_needed()
-    marked = colours(in_use, 0, 2)
+    marked = colors(in_use, 0, 2)
     assert len(marked) == len(plain) == 1
     assert marked != plain
     page.keyboard.press("Escape")
 
 
-def colours(shown: Locator, left: int = 3, right: int = -3) -> set[object]:
-    """The colours that much is painted in, between these columns and without frames."""
-    picture = Image.open(io.BytesIO(shown.screenshot())).convert("RGB")
+def colors(locator: Locator, left: int = 3, right: int = -3) -> set[object]:
+    """Return the colors of more than 10 % of the pixels between two columns, without borders."""
+    picture = Image.open(io.BytesIO(locator.screenshot())).convert("RGB")
     inner = picture.crop((left % picture.width, 3, right % picture.width, picture.height - 3))
     pixels = inner.width * inner.height
-    return {colour for count, colour in inner.getcolors(pixels) or [] if count * 10 > pixels}
+    return {color for count, color in inner.getcolors(pixels) or [] if count * 10 > pixels}
