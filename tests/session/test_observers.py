@@ -23,7 +23,7 @@ HI: list[Message] = [{"role": "user", "content": "Hi"}]
 PATIENCE = 30  # s to wait for a callback before the test fails
 
 
-class Told:
+class Notifications:
     """A callback that records its calls and their threads."""
 
     def __init__(self, look: Callable[[], object] = lambda: None) -> None:
@@ -47,7 +47,7 @@ def watching_threads() -> list[threading.Thread]:
 
 
 def test_a_setting_change_calls_back_once_and_not_after_unwatch(session: Session) -> None:
-    callback = Told(lambda: session.settings.model)
+    callback = Notifications(lambda: session.settings.model)
     unwatch = session.watch(callback)
     session.settings.model = "llama-3.2-3b-instruct"
     session.settings.model = "llama-3.2-3b-instruct"
@@ -62,7 +62,7 @@ def test_an_answer_calls_back_while_it_streams_and_at_its_end(
     session: Session, account: Standin
 ) -> None:
     account.switch(answer="word " * 60, tokens_per_second=60)
-    callback = Told(lambda: (session.active_calls, session.day_usage()))
+    callback = Notifications(lambda: (session.active_calls, session.day_usage()))
     session.watch(callback)
     answer = session.ask(session.build_request(HI))
     states = list(callback.seen)
@@ -81,7 +81,7 @@ def test_an_answer_calls_back_while_it_streams_and_at_its_end(
 def test_callbacks_of_a_streaming_answer_are_limited_per_second() -> None:
     now = 0.0
     watchers = Observers(lambda: None, lambda: now)
-    callback = Told()
+    callback = Notifications()
     watchers.add(callback)
     try:
         for _ in range(1_000):  # over one second
@@ -104,7 +104,7 @@ def test_without_callbacks_no_thread_is_started(session: Session) -> None:
 
 def test_a_failed_call_is_no_longer_active(session: Session, account: Standin) -> None:
     account.switch(answer="Blue scatters.", done=False, finish_reason="")
-    session.watch(Told())
+    session.watch(Notifications())
     with pytest.raises(IncompleteStreamError):
         session.ask(session.build_request(HI))
     assert session.active_calls == ()
@@ -116,7 +116,7 @@ def test_an_error_in_a_callback_is_logged_and_the_call_continues(
     def broken() -> None:
         raise ValueError("callback error")
 
-    callback = Told()
+    callback = Notifications()
     session.watch(broken)
     session.watch(callback)
     assert session.ask(session.build_request(HI)).text
@@ -125,7 +125,7 @@ def test_an_error_in_a_callback_is_logged_and_the_call_continues(
 
 
 def test_a_booking_of_another_kernel_calls_back(session: Session, home: Path) -> None:
-    callback = Told(lambda: session.day_usage().billed)
+    callback = Notifications(lambda: session.day_usage().billed)
     session.watch(callback)
     other = Ledger(home)
     place = CallContext(session.backend.billing_account())
@@ -137,26 +137,26 @@ def test_a_booking_of_another_kernel_calls_back(session: Session, home: Path) ->
 
 
 def test_a_budget_change_calls_back(session: Session) -> None:
-    callback = Told(lambda: session.day_usage().limit)
+    callback = Notifications(lambda: session.day_usage().limit)
     session.watch(callback)
     session.accounting.ledger.budgets.set("day", 77)
     assert callback.until(lambda: 77 in callback.seen)
 
 
 def test_the_watch_thread_runs_only_while_callbacks_exist(session: Session) -> None:
-    unwatch_functions = [session.watch(Told()) for _ in range(5)]
+    unwatch_functions = [session.watch(Notifications()) for _ in range(5)]
     assert len(watching_threads()) == 1
     for unwatch in unwatch_functions:
         unwatch()
-    assert Told().until(lambda: not watching_threads())
-    session.watch(Told())
+    assert Notifications().until(lambda: not watching_threads())
+    session.watch(Notifications())
     session.close()
-    assert Told().until(lambda: not watching_threads())
+    assert Notifications().until(lambda: not watching_threads())
 
 
 def test_a_change_of_credentials_calls_back(cloudflare: Standin, home: Path) -> None:
     session = Session(Cfai(), home, environ={API_URL_VARIABLE: cloudflare.base_url})
-    callback = Told()
+    callback = Notifications()
     session.watch(callback)
     session.backend.invalidate_credentials()
     assert len(callback.seen) == 1
@@ -171,14 +171,14 @@ def test_reading_the_day_usage_does_not_start_the_local_server(home: Path) -> No
 
 
 def test_closing_the_session_ends_the_watch_thread(session: Session) -> None:
-    session.watch(Told())
+    session.watch(Notifications())
     assert watching_threads()
     session.close()
     assert not watching_threads()
 
 
 def test_a_callback_can_close_the_observers(session: Session) -> None:
-    callback = Told(session.observers.close)
+    callback = Notifications(session.observers.close)
     session.watch(callback)
     session.settings.model = "llama-3.2-3b-instruct"
     session.settings.model = "other"

@@ -14,7 +14,7 @@ from cfai_magics.frontends.shell import create_shell_frontend
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings
 from cfai_magics.widgets.panel import Panel, open_panel
-from tests.session.test_observers import Told, watching_threads
+from tests.session.test_observers import Notifications, watching_threads
 from tests.standin import Standin
 from tests.widgets.conftest import enter
 
@@ -68,7 +68,7 @@ def test_closed_panels_leave_no_widgets_or_threads(session: Session, sent: list[
     assert widget_count() == widgets
     assert not session.resources
     assert [ref for ref in references if ref() is not None] == []
-    assert Told().until(lambda: not watching_threads())
+    assert Notifications().until(lambda: not watching_threads())
     assert threading.active_count() <= threads
     opened = sum('"comm_open"' in message for message in sent)
     closed = sum('"comm_close"' in message for message in sent)
@@ -90,7 +90,7 @@ def test_the_command_shows_the_same_panel_until_it_is_closed(
     assert again is not panel
     session.close()
     assert not session.resources
-    assert Told().until(lambda: not watching_threads()), "a panel still watches"
+    assert Notifications().until(lambda: not watching_threads()), "a panel still watches"
 
 
 def test_the_panel_is_text_without_widget_support(session: Session, account: Standin) -> None:

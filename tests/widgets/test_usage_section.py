@@ -63,9 +63,9 @@ def test_reservations_of_another_kernel_are_shown(panel: Panel) -> None:
     shown: list[str] = []
     panel.usage.gauge.observe(lambda change: shown.append(change["new"]), "value")
     other.reserve(context, "m", "Text Generation", lambda _limits, _closed: 5.0)
-    from tests.session.test_observers import Told
+    from tests.session.test_observers import Notifications
 
-    assert Told().until(lambda: any("reserved <b>5.0</b>" in value for value in shown))
+    assert Notifications().until(lambda: any("reserved <b>5.0</b>" in value for value in shown))
     other.close()
 
 
