@@ -1,4 +1,4 @@
-"""Recording a lesson from the model that a cell's tag names, in a real kernel."""
+"""Test the recorder: lessons are recorded from the models that tags name, in a real kernel."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,30 +14,30 @@ from PIL import Image
 from cfai_magics.errors import InvalidOptionError
 from cfai_magics.replay.cassette import Cassette
 from cfai_magics.replay.interaction import Interaction
+from notebooks.recorder.model_server import ModelServer, decode_images, group_into_lines
 from notebooks.recorder.record import record
-from notebooks.recorder.served import Serving, images, lines
 
 pytestmark = pytest.mark.slow
 
 
 class Eyes:
-    """In the place of a model that sees: it tells how many bytes each image has."""
+    """A fake vision model that answers with the number of bytes of each image."""
 
     name, vision, path = "eyes", True, "/v1/chat/completions"
 
-    def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        text = " ".join(str(len(data)) for data in images(asked["messages"]))
-        said = "delta" if asked.get("stream") else "message"
-        return {"choices": [{"index": 0, said: {"content": text}, "finish_reason": "stop"}]}
+    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        text = " ".join(str(len(data)) for data in decode_images(request["messages"]))
+        key = "delta" if request.get("stream") else "message"
+        return {"choices": [{"index": 0, key: {"content": text}, "finish_reason": "stop"}]}
 
 
 class Vectors:
-    """In the place of a model for embeddings: how long a text is."""
+    """A fake embedding model: the vector of a text is its length."""
 
     name, vision, path = "vectors", False, "/v1/embeddings"
 
-    def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        data = [{"index": n, "embedding": [len(text)]} for n, text in enumerate(asked["input"])]
+    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        data = [{"index": n, "embedding": [len(text)]} for n, text in enumerate(request["input"])]
         return {"data": data, "usage": {"prompt_tokens": 7}}
 
 
@@ -49,7 +49,7 @@ SMALL = "%%cfai -t 0 --max-tokens 4\nHello"
 
 @pytest.fixture
 def folder(tmp_path: Path, home: Path, small_model: Path) -> Path:
-    """A folder with an image, and the small model at hand."""
+    """A folder with an image; the small model is in its home folder."""
     (home / "models").mkdir(parents=True)
     (home / "models" / small_model.name).symlink_to(small_model)
     Image.new("L", (9, 9)).save(tmp_path / "dot.png")
@@ -72,7 +72,7 @@ def records(path: Path, folder: Path) -> list[Interaction]:
     return list(contents.interactions)
 
 
-def test_each_cell_is_answered_by_the_model_that_it_names(folder: Path) -> None:
+def test_each_cell_is_answered_by_the_model_in_its_tag(folder: Path) -> None:
     path = lesson(folder, ("eyes", SEEN), ("", SMALL), ("vectors", KNOWN))
     before = path.read_bytes()
     found = {
@@ -86,40 +86,42 @@ def test_each_cell_is_answered_by_the_model_that_it_names(folder: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_what_is_recorded_is_kept_unless_all_is_asked_anew(folder: Path) -> None:
+def test_recorded_answers_are_kept_unless_all_are_recorded_again(folder: Path) -> None:
     made = record(lesson(folder, ("eyes", SEEN)), models=MODELS)
     (first,) = records(made, folder)
     Image.new("L", (90, 9)).save(folder / "dot.png")
     assert len(records(record(made.with_name("lesson.ipynb"), models=MODELS), folder)) == 2
-    (only,) = records(record(made.with_name("lesson.ipynb"), anew=True, models=MODELS), folder)
+    (only,) = records(
+        record(made.with_name("lesson.ipynb"), record_all=True, models=MODELS), folder
+    )
     assert only.request.fingerprint != first.request.fingerprint
 
 
-def test_where_a_cell_fails_the_recording_stays_as_it_was(folder: Path) -> None:
+def test_a_failing_cell_leaves_the_recording_unchanged(folder: Path) -> None:
     made = record(lesson(folder, ("eyes", SEEN)), models=MODELS)
     before = made.read_bytes()
     failing = lesson(folder, ("eyes", SEEN.replace("this", "that")), ("vectors", SMALL))
-    with pytest.raises(CellExecutionError, match="vectors is asked at /v1/embeddings alone"):
+    with pytest.raises(CellExecutionError, match="vectors only supports /v1/embeddings"):
         record(failing, models=MODELS)
     assert made.read_bytes() == before
 
 
-def test_the_small_model_is_still_said_not_to_see(folder: Path) -> None:
+def test_the_small_model_rejects_images(folder: Path) -> None:
     path = lesson(folder, ("", SEEN))
     with pytest.raises(CellExecutionError, match=r"SmolLM2-135M-Instruct can.t"):
         record(path, models=MODELS)
 
 
-def test_a_model_that_is_not_there_is_told_before_anything_runs(folder: Path) -> None:
+def test_an_unknown_model_is_an_error_before_any_cell_runs(folder: Path) -> None:
     path = lesson(folder, ("ears", SEEN))
-    with pytest.raises(InvalidOptionError, match=r"called ears.*eyes, vectors"):
+    with pytest.raises(InvalidOptionError, match=r"unknown model: ears.*eyes, vectors"):
         record(path, models=MODELS)
     assert sorted(each.name for each in folder.iterdir()) == ["dot.png", "home", "lesson.ipynb"]
 
 
-def test_nobody_asks_it_without_its_key() -> None:
-    with Serving(Eyes()) as serving:
-        address = f"{serving.base_url}/chat/completions"
+def test_the_server_rejects_a_wrong_key() -> None:
+    with ModelServer(Eyes()) as server:
+        address = f"{server.base_url}/chat/completions"
         reply = httpx.post(address, json={"messages": []}, headers={"Authorization": "Bearer x"})
     assert reply.status_code == 401
 
@@ -129,7 +131,7 @@ def box(left: float, top: float, height: float = 20) -> list[list[float]]:
     return [[left, top], [right, top], [right, bottom], [left, bottom]]
 
 
-def test_what_stands_at_one_height_is_a_line() -> None:
+def test_texts_at_the_same_height_are_joined_into_a_line() -> None:
     pieces = [
         (box(200, 104), "Room"),
         (box(10, 10, 40), "Title"),
@@ -137,5 +139,5 @@ def test_what_stands_at_one_height_is_a_line() -> None:
         (box(10, 130), "09:00"),
         (box(200, 127), "C12"),
     ]
-    assert lines(pieces) == ["Title", "Time Room", "09:00 C12"]
-    assert lines([]) == []
+    assert group_into_lines(pieces) == ["Title", "Time Room", "09:00 C12"]
+    assert group_into_lines([]) == []

@@ -1,1 +1,1 @@
-"""Records lessons from real small models: a tool for who writes them."""
+"""Record the answers of lessons from small local models: a tool for authors of lessons."""

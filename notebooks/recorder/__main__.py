@@ -1,4 +1,4 @@
-"""`python -m notebooks.recorder`."""
+"""Run the recorder: `python -m notebooks.recorder`."""
 
 from .record import main
 

@@ -1,7 +1,8 @@
-"""Records the answers of a lesson from the small model, or from the one that a cell's tag names.
+"""Record the answers of a lesson from SmolLM2, or from the model that a cell's tag names.
 
-A cell tagged `answered-by:PP-OCRv4` or `answered-by:all-MiniLM-L6-v2` is asked while that model is
-the one on the kernel's machine; all others ask SmolLM2. CONTRIBUTING.md has how to install them.
+A cell with the tag `answered-by:PP-OCRv4` or `answered-by:all-MiniLM-L6-v2` is answered by that
+model, which then is the kernel's local model. SmolLM2 answers all other cells. CONTRIBUTING.md
+describes how to install the models.
 """
 
 import argparse
@@ -21,78 +22,96 @@ from cfai_magics.errors import CfaiError, InvalidOptionError
 from cfai_magics.replay.record_mode import CASSETTE_SUFFIX, MODE_VARIABLE
 from cfai_magics.settings import get_home_folder, update_settings_file
 
-from .served import MiniLM, Model, Ocr, Serving
+from .model_server import MiniLM, Model, ModelServer, Ocr
 
-TAG = "answered-by:"
-MODELS: Mapping[str, Callable[[], Model]] = {each.name: each for each in (Ocr, MiniLM)}
-TAKE = """exec('''
+TAG_PREFIX = "answered-by:"
+MODELS: Mapping[str, Callable[[], Model]] = {model.name: model for model in (Ocr, MiniLM)}
+# Cells that run before and after a tagged cell. `exec` keeps their names out of the lesson.
+SELECT_MODEL = """exec('''
 from types import SimpleNamespace
 from cfai_magics.api import get_current_session
 from cfai_magics.secret import Secret
-address, key, name, vision = {}
+base_url, key, name, vision = {}
 backend = get_current_session().backend
 backend.close()
 backend.local_server = SimpleNamespace(
-    base_url=address, api_key=Secret(key), model_name=name, context_window=None, vision=vision,
+    base_url=base_url, api_key=Secret(key), model_name=name, context_window=None, vision=vision,
     is_running=True, stop=lambda: None,
 )
 ''', {{}})"""
-GIVE_BACK = (
-    "exec('from cfai_magics.api import get_current_session as at; at().backend.close()', {})"
-)
+RESTORE_MODEL = """exec('''
+from cfai_magics.api import get_current_session
+get_current_session().backend.close()
+''', {})"""
 
 
 def record(
-    lesson: Path, *, anew: bool = False, models: Mapping[str, Callable[[], Model]] = MODELS
+    lesson: Path, *, record_all: bool = False, models: Mapping[str, Callable[[], Model]] = MODELS
 ) -> Path:
-    """Run a lesson and record what is not recorded, or all `anew`; nothing where a cell fails."""
-    recording = lesson.with_suffix(CASSETTE_SUFFIX)
+    """Run a lesson and record its answers. If a cell fails, the cassette is not changed.
+
+    Args:
+        lesson: The notebook.
+        record_all: Record all answers again. By default, only missing answers are recorded.
+        models: The models that tags can name.
+
+    Returns:
+        The path of the cassette.
+
+    Raises:
+        InvalidOptionError: If a tag names an unknown model.
+        CellExecutionError: If a cell fails.
+    """
+    cassette = lesson.with_suffix(CASSETTE_SUFFIX)
     notebook = nbformat.read(lesson, as_version=4)
-    with TemporaryDirectory() as folder, ExitStack() as running:
-        made = Path(folder, recording.name)
-        if recording.exists() and not anew:
-            shutil.copy(recording, made)
-        names = {name for cell in notebook.cells for name in named(cell)}
-        check(names, models)
-        served = {name: running.enter_context(Serving(models[name]())) for name in names}
-        notebook.cells = [each for cell in notebook.cells for each in prepared(cell, served)]
-        execute(notebook, lesson.parent, {"CFAI_HOME": folder, MODE_VARIABLE: f"auto:{made}"})
-        shutil.copy(made, recording)
-    return recording
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        new_cassette = Path(folder, cassette.name)
+        if cassette.exists() and not record_all:
+            shutil.copy(cassette, new_cassette)
+        names = {name for cell in notebook.cells for name in model_names(cell)}
+        check_model_names(names, models)
+        servers = {name: stack.enter_context(ModelServer(models[name]())) for name in names}
+        notebook.cells = [new for cell in notebook.cells for new in with_model(cell, servers)]
+        environ = {"CFAI_HOME": folder, MODE_VARIABLE: f"auto:{new_cassette}"}
+        run_notebook(notebook, lesson.parent, environ)
+        shutil.copy(new_cassette, cassette)
+    return cassette
 
 
-def check(names: Collection[str], models: Collection[str]) -> None:
-    """Raise InvalidOptionError where one of these names is no model's."""
+def model_names(cell: nbformat.NotebookNode) -> list[str]:
+    """Return the models that the tags of a cell name."""
+    tags = cell.metadata.get("tags", ())
+    return [tag.removeprefix(TAG_PREFIX) for tag in tags if tag.startswith(TAG_PREFIX)]
+
+
+def check_model_names(names: Collection[str], models: Collection[str]) -> None:
+    """Raise InvalidOptionError if a name is not the name of a model."""
     unknown = ", ".join(sorted(set(names) - set(models)))
     if unknown:
         raise InvalidOptionError(
-            f"No model here is called {unknown}", f"Name one of {', '.join(models)}."
+            f"A tag names an unknown model: {unknown}", f"The models are {', '.join(models)}."
         )
 
 
-def named(cell: nbformat.NotebookNode) -> list[str]:
-    """Return the name of the model that a cell's tag names; nothing where none does."""
-    tags = cell.metadata.get("tags", ())
-    return [tag.removeprefix(TAG) for tag in tags if tag.startswith(TAG)]
-
-
-def prepared(
-    cell: nbformat.NotebookNode, served: Mapping[str, Serving]
+def with_model(
+    cell: nbformat.NotebookNode, servers: Mapping[str, ModelServer]
 ) -> Iterator[nbformat.NotebookNode]:
-    """Yield the cell, between two that let its model answer and give the small one its place."""
-    found = [served[name] for name in named(cell)]
-    for each in found:
-        told = (each.base_url, each.key, each.model.name, each.model.vision)
-        yield new_code_cell(TAKE.format(told))
+    """Yield the cell, between cells that select its model and restore the small model."""
+    cell_servers = [servers[name] for name in model_names(cell)]
+    for server in cell_servers:
+        values = (server.base_url, server.key, server.model.name, server.model.vision)
+        yield new_code_cell(SELECT_MODEL.format(values))
     yield cell
-    if found:
-        yield new_code_cell(GIVE_BACK)
+    if cell_servers:
+        yield new_code_cell(RESTORE_MODEL)
 
 
-def execute(notebook: nbformat.NotebookNode, folder: Path, environ: Mapping[str, str]) -> None:
-    """Run a notebook in its folder, with settings that name the small model and nothing else."""
-    small = fetch_model(get_home_folder() / "models")
-    update_settings_file(Path(environ["CFAI_HOME"]), {"local": str(small)})
+def run_notebook(
+    notebook: nbformat.NotebookNode, folder: Path, environ: Mapping[str, str]
+) -> None:
+    """Run a notebook in its folder. The small model is the only setting."""
+    small_model = fetch_model(get_home_folder() / "models")
+    update_settings_file(Path(environ["CFAI_HOME"]), {"local": str(small_model)})
     client = NotebookClient(
         notebook,
         timeout=None,
@@ -104,12 +123,19 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, environ: Mapping[str,
 
 def main() -> None:
     """Record the lessons that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m notebooks.recorder", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m notebooks.recorder",
+        description="Record the answers of lessons from small local models.",
+    )
     parser.add_argument("lessons", nargs="+", type=Path, metavar="LESSON.ipynb")
-    parser.add_argument("--anew", action="store_true", help="ask what is recorded already, too")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="record all answers again (default: only missing answers)",
+    )
     options = parser.parse_args()
     for lesson in options.lessons:
         try:
-            print(f"Recorded in {record(lesson, anew=options.anew)}")
+            print(f"Recorded in {record(lesson, record_all=options.all)}")
         except CfaiError as error:
             parser.error(str(error))
