@@ -235,6 +235,8 @@ def test_the_help_lists_the_options(kernel: Kernel) -> None:
     text = payload["content"]["payload"][0]["data"]["text/plain"]
     assert "--max-tokens" in text
     assert "Send the cell's text" in text
+    assert "%%cfai [options]" in text
+    assert text.count("\n  %%cfai") == 2, "two examples"
 
 
 def test_commands_show_tables(kernel: Kernel, cloudflare: Standin) -> None:

@@ -1,6 +1,7 @@
 """Declare options, and parse them; the options of a prompt serve magic, shell and README."""
 
-from argparse import ArgumentParser, ArgumentTypeError
+import re
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NoReturn
@@ -12,6 +13,33 @@ from ..settings import FORMATS
 TASK_NAMES = (
     *("image", "speech", "transcribe", "translate", "embed"),
     *("classify", "rerank", "describe", "markdown"),
+)
+
+HELP_HEADINGS = (mark("usage:"), mark("positional arguments:"), mark("options:"))
+# Regular expressions of argparse's errors, which its own gettext domain does not translate.
+PARSER_MESSAGES = (
+    (r"unrecognized arguments: (?P<words>.+)", mark("unrecognized arguments: {words}")),
+    (
+        r"the following arguments are required: (?P<names>.+)",
+        mark("the following arguments are required: {names}"),
+    ),
+    (
+        r"argument (?P<option>\S+): expected one argument",
+        mark("argument {option}: expected one argument"),
+    ),
+    (
+        r"argument (?P<option>\S+): expected at least one argument",
+        mark("argument {option}: expected at least one argument"),
+    ),
+    (
+        r"argument (?P<option>\S+): invalid choice: (?P<value>.+) \(choose from (?P<choices>.+)\)",
+        mark("argument {option}: invalid choice: {value} (choose from {choices})"),
+    ),
+    (
+        r"argument (?P<option>\S+): invalid \w+ value: (?P<value>.+)",
+        mark("argument {option}: invalid value: {value}"),
+    ),
+    (r"argument (?P<option>\S+): (?P<reason>.+)", mark("argument {option}: {reason}")),
 )
 
 
@@ -42,9 +70,18 @@ class OptionParser(ArgumentParser):
     """
 
     def __init__(
-        self, prog: str, options: Iterable[Option], summary: str | None = None, hint: str = ""
+        self,
+        prog: str,
+        options: Iterable[Option],
+        summary: str = "",
+        hint: str = "",
     ) -> None:
-        super().__init__(prog=prog, description=_(summary) if summary else None, add_help=False)
+        super().__init__(
+            prog=prog,
+            description=_(summary) or None,
+            formatter_class=RawDescriptionHelpFormatter,
+            add_help=False,
+        )
         self._hint = hint
         for option in options:
             self.add_argument(*option.flags, **_translate_help(option.argparse_kwargs))
@@ -56,7 +93,22 @@ class OptionParser(ArgumentParser):
             if self._hint
             else _("{command} -h shows its options.").format(command=self.prog)
         )
-        raise InvalidOptionError(f"{self.prog}: {message}", hint)
+        raise InvalidOptionError(f"{self.prog}: {_translate_error(message)}", hint)
+
+    def format_help(self) -> str:
+        """Return the help text in the user's language."""
+        help_text = super().format_help()
+        for heading in HELP_HEADINGS:
+            help_text = re.sub(f"^{heading}", _(heading), help_text, count=1, flags=re.MULTILINE)
+        return help_text
+
+
+def _translate_error(message: str) -> str:
+    for pattern, translatable in PARSER_MESSAGES:
+        match = re.fullmatch(pattern, message, re.DOTALL)
+        if match is not None:
+            return _(translatable).format(**match.groupdict())
+    return message
 
 
 def _translate_help(argparse_kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +124,7 @@ def get_ask_parser() -> OptionParser:
 @cache
 def _build_ask_parser(_language: str) -> OptionParser:
     """Return the parser with the help texts of the current language; building takes 5 ms."""
-    return OptionParser("%%cfai", ASK_OPTIONS, hint=_(InvalidOptionError.default_hint))
+    return OptionParser("%%cfai", ASK_OPTIONS, hint=InvalidOptionError.default_hint)
 
 
 def parse_floats(text: str) -> tuple[float, ...]:

@@ -31,14 +31,21 @@ CELL_HELP = mark(
     "{{expression}} is replaced with its value; all other text is sent as typed. The Answer is\n"
     "stored in `_cfai`, and with -o also in a variable of your choice."
 )
+CELL_EXAMPLES = mark(
+    "examples:\n"
+    "  %%cfai\n"
+    "  What is a neuron?\n"
+    "\n"
+    "  %%cfai -m llama-3.2-3b-instruct -t 0 -o summary\n"
+    "  Summarize this in one sentence: {{text}}"
+)
 
 
 def format_cell_help() -> str:
-    """Return the help of `%%cfai`, as IPython shows it for a magic with options."""
-    from IPython.core.magic_arguments import MagicHelpFormatter
-
-    parser = OptionParser("cfai", ASK_OPTIONS, _(CELL_HELP))
-    parser.formatter_class = MagicHelpFormatter
+    """Return the help of `%%cfai`: what it does, the options and two examples."""
+    parser = OptionParser("%%cfai", ASK_OPTIONS)
+    parser.description = f"{_(CELL_HELP)}\n\n{_(CELL_EXAMPLES)}"
+    parser.usage = "%%%%cfai [options]\n  prompt"
     return parser.format_help()
 
 
