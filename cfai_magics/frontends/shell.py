@@ -63,7 +63,8 @@ def create_shell_frontend(session: Session) -> Frontend:
 def to_shell_syntax(text: str) -> str:
     """Return a text with the commands of the shell in place of the magics."""
     for notebook_text in NOTEBOOK_ONLY_TEXTS:
-        text = text.replace(f" {_(notebook_text)}", "")
+        # Chinese has no space between sentences.
+        text = text.replace(f" {_(notebook_text)}", "").replace(_(notebook_text), "")
     for magic_text, shell_text in SHELL_REPLACEMENTS:
         text = text.replace(magic_text, shell_text)
     return text
