@@ -39,17 +39,17 @@ def _run_command(args: list[str]) -> int:
     try:
         result = run(args[0], args[1:], create_shell_frontend(session), "cfai")
         if isinstance(result, TextLines):  # printing reads the ledger, so the session is open
-            _print_lines(result)
+            _write_lines(result)
             return 0
     finally:
         session.close()
     if result is not None:
-        print(sanitize_for_stream(sys.stdout, to_shell_syntax(str(result))))
+        _write_lines([to_shell_syntax(f"{result}\n")])
     return 0
 
 
-def _print_lines(lines: Iterable[str]) -> None:
-    """Print lines; stop if the reader of the pipe, such as `head`, closes it."""
+def _write_lines(lines: Iterable[str]) -> None:
+    """Write lines to stdout; stop if the reader of the pipe, such as `head`, closes it."""
     try:
         for line in lines:
             sys.stdout.write(sanitize_for_stream(sys.stdout, line))

@@ -1,4 +1,4 @@
-"""Account ids and tokens made at run time, and a walk over all that may hold one."""
+"""Random account ids and tokens, and a walk over the objects that may contain one."""
 
 import secrets
 import string
@@ -15,7 +15,7 @@ def token() -> str:
 
 
 def older_token() -> str:
-    """Return a token of the older kind: 40 characters of three sorts at least."""
+    """Return a token of the older kind: 40 characters of at least three kinds."""
     ends = "".join(map(secrets.choice, (string.digits, string.ascii_lowercase)))
     letters = string.ascii_letters + string.digits + "-_"
     middle = "".join(secrets.choice(letters) for _ in range(37))
@@ -23,7 +23,7 @@ def older_token() -> str:
 
 
 def reachable(thing: object) -> list[object]:
-    """Return the object and all objects with attributes that it leads to by its own."""
+    """Return the object and all objects with attributes that its attributes refer to."""
     found: dict[int, object] = {}
     waiting = [thing]
     while waiting:

@@ -1,4 +1,4 @@
-"""Every test has a home, an environment and a shell of its own."""
+"""Fixtures: each test has its own state folder, environment and IPython shell."""
 
 import os
 from collections.abc import Iterator
@@ -29,28 +29,28 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of state of the test's own, and nothing of the machine's in the environment."""
+    """Return the test's own state folder; remove Cloudflare variables from the environment."""
     for name in list(os.environ):
         if name.startswith(CLOUDFLARE_VARIABLES) and name != MODELS_VARIABLE:
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
     monkeypatch.setenv("CFAI_HOME", str(folder))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    # The real keyring of the person who runs the tests is nobody's business here.
+    # Tests must not read the keyring of the user who runs them.
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return folder
 
 
 @pytest.fixture
 def cloudflare() -> Iterator[Standin]:
-    """A Cloudflare on this machine."""
+    """Yield a stand-in for Cloudflare on this machine."""
     with Standin() as server:
         yield server
 
 
 @pytest.fixture
 def account(cloudflare: Standin, monkeypatch: pytest.MonkeyPatch) -> Standin:
-    """The same, with its account and token in the environment."""
+    """Set the account and token of the stand-in in the environment; return the stand-in."""
     for name, value in cloudflare.environ().items():
         monkeypatch.setenv(name, value)
     return cloudflare
@@ -58,15 +58,15 @@ def account(cloudflare: Standin, monkeypatch: pytest.MonkeyPatch) -> Standin:
 
 @pytest.fixture
 def session(account: Standin, home: Path) -> Iterator[Session]:
-    """A session with that account."""
-    made = Session(Cfai(), home)
-    yield made
-    made.close()
+    """Yield a session with that account."""
+    created = Session(Cfai(), home)
+    yield created
+    created.close()
 
 
 @pytest.fixture
 def own_session(account: Standin) -> Iterator[None]:
-    """The session that `cfai_magics.ask` has without a shell, begun anew with that account."""
+    """Start a new process-wide session with that account, as `cfai_magics.ask` uses it."""
     assert account.base_url
     get_process_session.cache_clear()
     yield
@@ -76,7 +76,7 @@ def own_session(account: Standin) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def module_cloudflare() -> Iterator[Standin]:
-    """A Cloudflare for all tests of a file, which clear it each."""
+    """Yield one stand-in for all tests of a file; each test clears it."""
     with Standin() as server:
         yield server
 
@@ -85,7 +85,7 @@ def module_cloudflare() -> Iterator[Standin]:
 def module_kernel(
     module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Kernel]:
-    """A kernel for all tests of a file, with that account and a home of its own."""
+    """Yield one kernel for all tests of a file, with that account and its own state folder."""
     home = str(tmp_path_factory.mktemp("home"))
     with running_kernel(**module_cloudflare.environ(), CFAI_HOME=home) as kernel:
         assert kernel.run("%load_ext cfai_magics").outputs == []
@@ -94,20 +94,20 @@ def module_kernel(
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[InteractiveShell]:
-    """IPython as in a terminal without one, with nothing loaded."""
+    """Yield a terminal-like IPython shell without loaded extensions."""
     config = Config()
     config.HistoryManager.hist_file = ":memory:"
     config.InteractiveShell.colors = "nocolor"
     InteractiveShell.clear_instance()
-    made = InteractiveShell.instance(config=config)
-    yield made
-    if made.history_manager is not None:
-        made.history_manager.end_session()
+    created = InteractiveShell.instance(config=config)
+    yield created
+    if created.history_manager is not None:
+        created.history_manager.end_session()
     InteractiveShell.clear_instance()
 
 
 @pytest.fixture(scope="session")
 def small_model() -> Path:
-    """The weights of the small real model, fetched once for all runs on a machine."""
+    """Return the weights of the small real model, which a machine downloads only once."""
     folder = os.environ.get(MODELS_VARIABLE) or Path.home() / ".cache" / "cfai-magics-tests"
     return fetch_model(Path(folder))

@@ -1,6 +1,6 @@
-"""Run code in forked children, from scripts that tests start as processes of their own.
+"""Fork child processes from scripts that tests start as separate processes.
 
-A test process has threads, in which Python 3.12 warns of any fork; scripts have only their own.
+Python 3.12 warns about a fork in a process with threads, and a test process has threads.
 """
 
 import json
@@ -19,22 +19,22 @@ PATIENCE = 120  # s before a script counts as hung
 
 @dataclass
 class Child:
-    """One forked child: `result` waits for what its work returned."""
+    """One forked child; `result` waits for the result of its work."""
 
     pid: int
     reading: int
 
     def result(self) -> Any:
-        """Return what the work returned; a child that failed raises here."""
+        """Return the result of the work. Raises AssertionError if the child failed."""
         with os.fdopen(self.reading) as pipe:
-            said = pipe.read()
+            output = pipe.read()
         _, status = os.waitpid(self.pid, 0)
-        assert status == 0, f"the child ended with {status}: {said}"
-        return json.loads(said)
+        assert status == 0, f"the child ended with {status}: {output}"
+        return json.loads(output)
 
 
 def forked(work: Callable[[], object]) -> Child:
-    """Fork a child that does the work and ends."""
+    """Fork a child that runs `work` and exits."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid:
@@ -43,17 +43,17 @@ def forked(work: Callable[[], object]) -> Child:
     os.close(reading)
     code = 1
     try:
-        said = json.dumps(work())
+        output = json.dumps(work())
         code = 0
-    except BaseException:  # noqa: BLE001 - told to the parent
-        said = traceback.format_exc()
+    except BaseException:  # noqa: BLE001 - sent to the parent
+        output = traceback.format_exc()
     with os.fdopen(writing, "w") as pipe:
-        pipe.write(said)
+        pipe.write(output)
     os._exit(code)
 
 
 def run_script(source: str, environ: dict[str, str]) -> Any:
-    """Run a script in a Python of its own, and return the JSON that it prints last."""
+    """Run a script in a new Python process; return the JSON of its last printed line."""
     done = subprocess.run(
         [sys.executable, "-c", source],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""A server on loopback that streams the frames a test gives it, and bills as the test says."""
+"""A loopback server that streams the frames and the usage of a test."""
 
 import json
 import threading
@@ -14,21 +14,21 @@ Usage = Mapping[str, Any]
 
 
 def text(content: str, usage: Usage | None = None) -> bytes:
-    """Return the frame of one piece of the answer, with the usage so far where it is reported."""
+    """Return the frame of one text delta, with the usage so far if it is reported."""
     frame: dict[str, Any] = {"choices": [{"index": 0, "delta": {"content": content}}]}
     return _event(frame if usage is None else {**frame, "usage": usage})
 
 
 def end(usage: Usage | None = None) -> bytes:
-    """Return the last frames of an answer, with its usage where it is reported."""
-    told = b"" if usage is None else _event({"choices": [], "usage": usage})
-    return STOP + told + DONE
+    """Return the last frames of an answer, with its usage if it is reported."""
+    usage_frame = b"" if usage is None else _event({"choices": [], "usage": usage})
+    return STOP + usage_frame + DONE
 
 
 def tokens(prompt: Any, completion: Any, neurons: Any = None) -> dict[str, Any]:
     """Return a usage object."""
-    told = {"prompt_tokens": prompt, "completion_tokens": completion}
-    return told if neurons is None else {**told, "neurons": neurons}
+    usage = {"prompt_tokens": prompt, "completion_tokens": completion}
+    return usage if neurons is None else {**usage, "neurons": neurons}
 
 
 def _event(frame: Mapping[str, Any]) -> bytes:
@@ -36,7 +36,7 @@ def _event(frame: Mapping[str, Any]) -> bytes:
 
 
 class FrameServer:
-    """Answers every chat request with the frames that `answer` makes of its body."""
+    """Server that answers each chat request with the frames of `answer(body)`."""
 
     def __init__(self, answer: Callable[[Body], Iterable[bytes]]) -> None:
         self.answer = answer
@@ -55,7 +55,7 @@ class FrameServer:
                         self.wfile.write(frame)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Write no log."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.base_url = f"http://127.0.0.1:{self._http.server_port}"

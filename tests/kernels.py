@@ -1,4 +1,4 @@
-"""A real kernel for tests: cells in, outputs as a front end keeps them."""
+"""A real kernel for tests: run cells and collect their outputs like a front end."""
 
 import os
 import queue
@@ -11,12 +11,12 @@ from typing import Any
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-PATIENCE = 300  # s before a kernel that says nothing counts as hung
+PATIENCE = 300  # s without a message before a kernel counts as hung
 
 
 @dataclass
 class Cell:
-    """What one cell left behind: outputs by nbformat's rules, and how it ended."""
+    """Result of one cell: its outputs in the form of nbformat, and its error."""
 
     outputs: list[dict[str, Any]] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
@@ -26,11 +26,11 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """All that is shown, as plain text."""
+        """Return all outputs as plain text."""
         return "\n".join(_plain(output) for output in self.outputs)
 
     def mime(self, kind: str) -> list[str]:
-        """All bundles of a MIME type."""
+        """Return all outputs of a MIME type."""
         return [o["data"][kind] for o in self.outputs if kind in o.get("data", {})]
 
 
@@ -50,7 +50,7 @@ class Kernel:
         return self.finish(self.start(code, cell_id))
 
     def start(self, code: str, cell_id: str = "", *, stdin: bool = False) -> tuple[str, Cell]:
-        """Begin a cell and return at once; front ends tell its id, and whether a user is there."""
+        """Start a cell like a front end does and return at once."""
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": stdin}
         metadata = {"cellId": cell_id} if cell_id else {}
         message = self.client.session.msg("execute_request", content, metadata=metadata)
@@ -58,22 +58,22 @@ class Kernel:
         return message["header"]["msg_id"], Cell()
 
     def asked(self) -> str:
-        """Wait until the cell asks its user something, and return what."""
+        """Wait until the cell asks its user for input; return the prompt."""
         prompt: str = self.client.get_stdin_msg(timeout=PATIENCE)["content"]["prompt"]
         return prompt
 
     def finish(self, running: tuple[str, Cell]) -> Cell:
-        """Read on until the cell has ended."""
+        """Read messages until the cell has ended."""
         _, cell = running
         while not cell.done:
             self.step(running)
         return cell
 
     def interrupt(self, running: tuple[str, Cell]) -> Cell:
-        """Interrupt the cell and read on until it has ended.
+        """Interrupt the cell and read messages until it has ended.
 
-        Python drops an interrupt that comes in a callback of the garbage collector, and says so on
-        stderr: then interrupt again.
+        Python drops an interrupt in a callback of the garbage collector and reports it on stderr.
+        Then interrupt again.
         """
         _, cell = running
         interrupts = 0
@@ -92,7 +92,7 @@ class Kernel:
             _take_in(cell, message["msg_type"], message["content"])
 
     def until_shown(self, running: tuple[str, Cell], text: str) -> None:
-        """Read on until the text is on the screen."""
+        """Read messages until the text is displayed."""
         shown = running[1]
         deadline = time.monotonic() + PATIENCE
         while text not in shown.text + "".join(shown.mime("text/markdown")):
@@ -101,7 +101,7 @@ class Kernel:
             self.step(running)
 
     def quiet(self) -> bool:
-        """Whether nothing more comes."""
+        """Return True if no more messages arrive."""
         try:
             self.client.get_iopub_msg(timeout=0.3)
         except queue.Empty:
@@ -124,11 +124,11 @@ def _take_in(cell: Cell, kind: str, content: dict[str, Any]) -> None:
     elif kind == "update_display_data":
         cell.outputs[cell.ids[content["transient"]["display_id"]]] = {"data": content["data"]}
     elif kind == "clear_output":
-        raise AssertionError("outputs of others may be among what was cleared")
+        raise AssertionError("clear_output may delete outputs of other code")
 
 
 def _write(cell: Cell, name: str, text: str) -> None:
-    """Add to a stream, as front ends do: a busy kernel sends a line in pieces."""
+    """Append to a stream like front ends do: a busy kernel sends a line in pieces."""
     last = cell.outputs[-1] if cell.outputs else {}
     if last.get("name") == name:
         last["text"] += text
@@ -138,7 +138,7 @@ def _write(cell: Cell, name: str, text: str) -> None:
 
 @contextmanager
 def running_kernel(**environ: str) -> Iterator[Kernel]:
-    """Start a kernel with these additions to the environment, and end it."""
+    """Start a kernel with these additional environment variables; shut it down at the end."""
     manager = KernelManager()
     manager.start_kernel(env={**os.environ, **environ})
     client = manager.blocking_client()

@@ -1,4 +1,4 @@
-"""The notebooks of `notebooks/`, and what tests do with all of them."""
+"""The notebooks in `notebooks/`, and helpers to run and check them."""
 
 from pathlib import Path
 
@@ -10,27 +10,27 @@ FAILS = "raises-exception"  # the tag of cells that show an error
 
 
 def recording(notebook: Path) -> Path:
-    """Return where a notebook's recording lies."""
+    """Return the path of a notebook's recording."""
     return notebook.with_suffix(".cfai.jsonl")
 
 
 def executed(path: Path) -> nbformat.NotebookNode:
-    """Run a notebook from top to bottom, in its folder, and return it with its outputs."""
+    """Run a notebook in its folder from top to bottom; return it with its outputs."""
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     resources = {"metadata": {"path": str(path.parent)}}
-    how = {"timeout": 120, "kernel_name": "python3", "allow_errors": True}
-    NotebookClient(notebook, resources=resources, **how).execute()
+    options = {"timeout": 120, "kernel_name": "python3", "allow_errors": True}
+    NotebookClient(notebook, resources=resources, **options).execute()
     return notebook
 
 
 def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    """Return the cells that run."""
+    """Return the code cells."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def unexpected(notebook: nbformat.NotebookNode) -> list[str]:
-    """Return the cells that failed though they are not tagged so, and those that should have."""
+    """Return cells that failed without the tag, and cells with the tag that did not fail."""
     return [
         cell.source
         for cell in code_cells(notebook)

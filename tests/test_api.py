@@ -1,4 +1,4 @@
-"""`from cfai_magics import ask, stream, embed`, without a notebook."""
+"""Test `from cfai_magics import ask, stream, embed` without a notebook."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,21 +27,21 @@ def test_ask_returns_the_whole_answer(account: Standin) -> None:
     assert (sent["max_tokens"], sent["temperature"]) == (9, 0)
 
 
-def test_stream_yields_the_text_in_pieces_and_keeps_the_answer(account: Standin) -> None:
+def test_stream_yields_text_in_pieces_and_stores_the_answer(account: Standin) -> None:
     account.switch(answer="one two three four")
     with cfai_magics.stream("Count") as pieces:
-        told = list(pieces)
-    assert len(told) > 1
-    assert "".join(told) == pieces.answer.text == "one two three four"
+        texts = list(pieces)
+    assert len(texts) > 1
+    assert "".join(texts) == pieces.answer.text == "one two three four"
 
 
-def test_embed_returns_a_vector_a_text() -> None:
+def test_embed_returns_one_vector_per_text() -> None:
     embeddings = cfai_magics.embed(["sun", "moon"])
     assert len(embeddings.vectors) == 2
     assert embeddings.usage.cost_basis is not None
 
 
-def test_who_waits_for_the_next_minute_is_told_why(
+def test_a_rate_limited_call_reports_its_wait_time(
     account: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(REQUESTS_PER_MINUTE_BY_TASK, "Text Generation", 2)
@@ -49,11 +49,11 @@ def test_who_waits_for_the_next_minute_is_told_why(
     monkeypatch.setattr("cfai_magics.workers_ai.http.NOTIFY_AFTER", 0.0)
     for _ in range(3):
         cfai_magics.ask("Hi", max_tokens=5)
-    told = "Workers AI allows 2 requests per minute for Text Generation; sending in 0 s\n"
-    assert capsys.readouterr().err.endswith(told)
+    message = "Workers AI allows 2 requests per minute for Text Generation; sending in 0 s\n"
+    assert capsys.readouterr().err.endswith(message)
 
 
-def test_vectors_are_what_numpy_takes() -> None:
+def test_numpy_accepts_embeddings() -> None:
     embeddings = cfai_magics.embed(["sun", "moon"])
     assert embeddings.array.shape == np.asarray(embeddings).shape == embeddings.shape == (2, 1024)
     assert np.float32 == np.asarray(embeddings, dtype=np.float32).dtype
@@ -62,7 +62,7 @@ def test_vectors_are_what_numpy_takes() -> None:
     assert np.asarray(cfai_magics.embed([])).shape == (0, 0)
 
 
-def test_the_nearness_of_texts_is_a_table_that_needs_no_colours() -> None:
+def test_a_similarity_table_shows_numbers_in_its_cells() -> None:
     heat = cfai_magics.similarity(["the cat sat", "a cat sat", "<b>tax</b>"])
     assert heat.matrix[0][0] == pytest.approx(1.0)
     assert heat.matrix[0][1] == heat.matrix[1][0] > heat.matrix[0][2]
@@ -71,24 +71,24 @@ def test_the_nearness_of_texts_is_a_table_that_needs_no_colours() -> None:
     assert f"{heat.matrix[0][1]:.2f}" in str(heat)
 
 
-def test_vectors_and_their_nearness_bear_where_they_come_from() -> None:
+def test_embeddings_and_similarities_contain_their_provenance() -> None:
     vectors = cfai_magics.embed(["sun", "moon"])
     for shown in (vectors, cfai_magics.similarity(["sun", "moon"])):
         _data, metadata = shown._repr_mimebundle_()
-        told = metadata["application/vnd.cfai+json"]
-        assert (told["model"], told["basis"]) == ("@cf/baai/bge-m3", "billed")
-        assert told["request"] == vectors.provenance.request_fingerprint != ""
-        assert "moon" not in str(told)
+        provenance = metadata["application/vnd.cfai+json"]
+        assert (provenance["model"], provenance["basis"]) == ("@cf/baai/bge-m3", "billed")
+        assert provenance["request"] == vectors.provenance.request_fingerprint != ""
+        assert "moon" not in str(provenance)
 
 
-def test_more_texts_than_the_eye_takes_are_told() -> None:
+def test_a_large_similarity_table_is_truncated_with_a_note() -> None:
     heat = cfai_magics.similarity([f"text {number}" for number in range(45)])
     assert "Showing the first 40 of 45 texts. .matrix contains all of them." in str(heat)
     assert heat.html.count("<tr>") == 41
     assert len(heat.matrix) == 45
 
 
-def test_the_session_is_one_for_the_process() -> None:
+def test_a_process_has_one_session() -> None:
     assert api.get_current_session() is api.get_current_session()
 
 
@@ -97,7 +97,7 @@ def client_of(account: Standin) -> WorkersAI:
 
 
 class Word(str):
-    """A text of another type, such as numpy's str_."""
+    """A subclass of str, such as numpy's str_."""
 
     __slots__ = ()
 
@@ -112,15 +112,15 @@ TEXTS = {
     "a series": (pd.Series(["sun", "moon"], index=[7, 9]), ["sun", "moon"]),
     "a polars series": (pl.Series(["sun", "moon"]), ["sun", "moon"]),
     "an array": (np.array(["sun", "moon"]), ["sun", "moon"]),
-    "another type of text": (Word("abc"), ["abc"]),
+    "a subclass of str": (Word("abc"), ["abc"]),
 }
 NOT_TEXTS = {
-    "nothing": (None, "is of type NoneType"),
+    "None": (None, "is of type NoneType"),
     "a number": (7, "is of type int"),
     "bytes": (b"abc", "is of type bytes"),
     "a dict": ({"sun": 1}, "is of type dict"),
     "a data frame": (pd.DataFrame({"sun": ["a"]}), "is of type DataFrame"),
-    "an array of no dimension": (np.array("sun"), "is of type ndarray"),
+    "a zero-dimensional array": (np.array("sun"), "is of type ndarray"),
     "a table": (np.array([["sun"], ["moon"]]), r"texts\[0\] is of type ndarray, not a text"),
     "a number inside": (["sun", 7], r"texts\[1\] is of type int, not a text"),
     "bytes inside": (["sun", b"moon"], r"texts\[1\] is of type bytes, not a text"),
@@ -140,14 +140,14 @@ def test_texts_are_sent_as_given(account: Standin, given: Any, sent: list[str]) 
     assert account.requests[-1].json["input"] == sent
 
 
-@pytest.mark.parametrize(("given", "told"), NOT_TEXTS.values(), ids=NOT_TEXTS)
-def test_what_is_no_text_is_refused_before_it_is_sent(
-    account: Standin, given: Any, told: str
+@pytest.mark.parametrize(("given", "message"), NOT_TEXTS.values(), ids=NOT_TEXTS)
+def test_values_that_are_not_texts_are_rejected_before_sending(
+    account: Standin, given: Any, message: str
 ) -> None:
     for embed in (cfai_magics.embed, cfai_magics.similarity, api.get_current_session().embed):
-        with pytest.raises(InvalidOptionError, match=told):
+        with pytest.raises(InvalidOptionError, match=message):
             embed(given)
-    with client_of(account) as client, pytest.raises(InvalidOptionError, match=told):
+    with client_of(account) as client, pytest.raises(InvalidOptionError, match=message):
         client.embed(given, "@cf/baai/bge-m3")
     assert account.requests == ()
     assert api.get_current_session().accounting.day_usage().spent == 0
@@ -155,18 +155,18 @@ def test_what_is_no_text_is_refused_before_it_is_sent(
 
 STOPS = {
     "one": ("END", ["END"]),
-    "another type of text": (Word("END"), ["END"]),
+    "a subclass of str": (Word("END"), ["END"]),
     "a list": (["END", "\n"], ["END", "\n"]),
     "a generator": (iter(("END",)), ["END"]),
     "an array": (np.array(["END"]), ["END"]),
     "an empty text": ("", None),
-    "none": (None, None),
+    "None": (None, None),
     "an empty list": ([], None),
 }
 
 
 @pytest.mark.parametrize(("stop", "sent"), STOPS.values(), ids=STOPS)
-def test_stop_is_one_text_or_several(account: Standin, stop: Any, sent: Any) -> None:
+def test_stop_accepts_one_or_several_texts(account: Standin, stop: Any, sent: Any) -> None:
     stop = list(stop) if isinstance(stop, Iterator) else stop
     session = api.get_current_session()
     messages = [{"role": "user", "content": "hi"}]
@@ -185,7 +185,7 @@ def test_stop_is_one_text_or_several(account: Standin, stop: Any, sent: Any) -> 
 
 
 @pytest.mark.parametrize("stop", [7, b"END", {"END": 1}, ["END", None], [b"END"]], ids=repr)
-def test_a_stop_that_is_no_text_is_refused(account: Standin, stop: Any) -> None:
+def test_a_stop_that_is_not_text_is_rejected(account: Standin, stop: Any) -> None:
     for ask in (cfai_magics.ask, cfai_magics.stream):
         with pytest.raises(InvalidOptionError, match="stop"):
             ask("hi", stop=stop)
@@ -197,7 +197,7 @@ def test_a_stop_that_is_no_text_is_refused(account: Standin, stop: Any) -> None:
 
 
 @pytest.mark.parametrize("prompt", [None, 7, b"hi", ["hi"], "", " \n"], ids=repr)
-def test_a_prompt_that_is_no_text_is_refused(account: Standin, prompt: Any) -> None:
+def test_a_prompt_that_is_not_text_is_rejected(account: Standin, prompt: Any) -> None:
     for ask in (cfai_magics.ask, cfai_magics.stream):
         with pytest.raises(InvalidOptionError, match="prompt"):
             ask(prompt)
@@ -205,7 +205,7 @@ def test_a_prompt_that_is_no_text_is_refused(account: Standin, prompt: Any) -> N
 
 
 @pytest.mark.parametrize("messages", ["hi", {"role": "user", "content": "hi"}, None, ["hi"], 7])
-def test_messages_that_are_no_dicts_are_refused(messages: Any) -> None:
+def test_messages_that_are_not_dicts_are_rejected(messages: Any) -> None:
     with pytest.raises(InvalidOptionError, match="messages are not a list of dicts"):
         Request("m", messages)
     with pytest.raises(InvalidOptionError, match="messages are not a list of dicts"):
@@ -213,7 +213,7 @@ def test_messages_that_are_no_dicts_are_refused(messages: Any) -> None:
 
 
 @pytest.mark.parametrize("payload", ["hi", None, ["hi"], 7], ids=repr)
-def test_a_payload_that_is_neither_fields_nor_bytes_is_refused(
+def test_a_payload_that_is_neither_dict_nor_bytes_is_rejected(
     account: Standin, payload: Any
 ) -> None:
     with pytest.raises(InvalidOptionError, match="The payload is of type"):
@@ -222,7 +222,7 @@ def test_a_payload_that_is_neither_fields_nor_bytes_is_refused(
 
 
 @pytest.mark.parametrize("files", ["a.csv", ("a.csv", b"a", "text/csv"), [("a.csv", "a")], None])
-def test_files_that_are_not_name_bytes_and_type_are_refused(account: Standin, files: Any) -> None:
+def test_files_without_name_bytes_and_type_are_rejected(account: Standin, files: Any) -> None:
     with pytest.raises(InvalidOptionError, match="files are not a list of"):
         api.get_current_session().to_markdown(files)
     assert account.requests == ()

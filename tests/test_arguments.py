@@ -62,7 +62,7 @@ def error_of(function: Call, *args: Any, **kwargs: Any) -> InvalidOptionError:
     return caught.value
 
 
-def test_unknown_arguments_are_refused_by_every_function(
+def test_unknown_arguments_are_rejected_by_every_function(
     calls: dict[str, tuple[Call, tuple[Any, ...]]], account: Standin
 ) -> None:
     for label, (function, args) in calls.items():
@@ -75,7 +75,7 @@ def test_unknown_arguments_are_refused_by_every_function(
     assert account.requests == ()
 
 
-def test_too_many_arguments_are_refused_by_every_function(
+def test_too_many_arguments_are_rejected_by_every_function(
     calls: dict[str, tuple[Call, tuple[Any, ...]]], account: Standin
 ) -> None:
     for label, (function, args) in calls.items():
@@ -89,7 +89,7 @@ def test_too_many_arguments_are_refused_by_every_function(
     assert account.requests == ()
 
 
-def test_missing_arguments_are_refused_by_every_function(
+def test_missing_arguments_are_rejected_by_every_function(
     calls: dict[str, tuple[Call, tuple[Any, ...]]],
 ) -> None:
     for label, (function, _args) in calls.items():
@@ -98,7 +98,7 @@ def test_missing_arguments_are_refused_by_every_function(
     assert error_of(cfai_magics.map, data=[]).cause == "map() requires the argument template"
 
 
-def test_an_argument_given_twice_is_refused() -> None:
+def test_an_argument_given_twice_is_rejected() -> None:
     error = error_of(cfai_magics.ask, "hi", prompt="hello")
     assert error.cause == "ask() received prompt twice, by position and by name"
 
@@ -131,7 +131,7 @@ def test_a_notebook_shows_one_line_for_a_misspelled_argument(module_kernel: Kern
     )
 
 
-WRONG_VALUES = {
+INVALID_VALUES = {
     "model": [3, None, b"llama", ["llama"]],
     "system": [3, None, b"brief"],
     "max_tokens": [0, -1, 2.5, "9", True, math.nan],
@@ -161,15 +161,15 @@ WRONG_VALUES = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG_VALUES)
-def test_wrong_values_are_refused_by_every_function(
+@pytest.mark.parametrize("name", INVALID_VALUES)
+def test_invalid_values_are_rejected_by_every_function(
     calls: dict[str, tuple[Call, tuple[Any, ...]]], name: str, account: Standin
 ) -> None:
     causes = {
         f"{label} {value!r}": error_of(function, *args, **{name: value}).cause
         for label, (function, args) in calls.items()
-        for value in WRONG_VALUES[name]
-        if not (name == "gateway" and label.startswith("WorkersAI."))  # it takes a Gateway
+        for value in INVALID_VALUES[name]
+        if not (name == "gateway" and label.startswith("WorkersAI."))  # a Gateway object
     }
     checked = [cause for cause in causes.values() if "has no argument" not in cause]
     assert checked
@@ -186,26 +186,26 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize(("name", "given", "kept"), VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize(("name", "given", "expected"), VALUES.values(), ids=VALUES)
 def test_numbers_and_texts_of_other_libraries_are_converted(
-    name: str, given: Any, kept: Any
+    name: str, given: Any, expected: Any
 ) -> None:
     fields: dict[str, Any] = {"model": MODEL, name: given}
     for request in (
         Request(messages=HI, **fields),
         api.get_current_session().build_request(HI, **fields),
     ):
-        assert getattr(request, name) == kept
-        assert type(getattr(request, name)) is type(kept)
+        assert getattr(request, name) == expected
+        assert type(getattr(request, name)) is type(expected)
 
 
-def test_a_folder_given_as_text_is_refused() -> None:
+def test_a_folder_given_as_text_is_rejected() -> None:
     session = api.get_current_session()
     error = error_of(Session, session.settings, str(session.home))
     assert error.cause == "home is of type str, not a pathlib.Path"
 
 
-def test_objects_of_another_type_are_refused(
+def test_objects_of_another_type_are_rejected(
     calls: dict[str, tuple[Call, tuple[Any, ...]]], account: Standin
 ) -> None:
     session = api.get_current_session()
@@ -220,13 +220,13 @@ def test_objects_of_another_type_are_refused(
 
 def test_requests_are_checked_like_the_arguments_of_ask() -> None:
     for name in ("model", "max_tokens", "temperature", "top_p", "seed", "stop", "stream"):
-        for value in WRONG_VALUES[name]:
+        for value in INVALID_VALUES[name]:
             assert name in error_of(Request, **{"model": MODEL, "messages": HI, name: value}).cause
     assert "think" in error_of(Request, MODEL, HI, think=1).cause
     assert "extra" in error_of(Request, MODEL, HI, extra=7).cause
 
 
-def test_a_question_in_place_of_a_request_is_refused(account: Standin) -> None:
+def test_a_prompt_in_place_of_a_request_is_rejected(account: Standin) -> None:
     session = api.get_current_session()
     for function in (session.ask, session.stream, session.parallel):
         assert error_of(function, ("hi",)).cause.endswith("not a Request")
@@ -244,7 +244,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("line", OPTIONS)
-def test_the_magic_and_python_refuse_the_same_values(module_kernel: Kernel, line: str) -> None:
+def test_the_magic_and_python_reject_the_same_values(module_kernel: Kernel, line: str) -> None:
     ((name, value),) = OPTIONS[line].items()
     python_error = str(error_of(cfai_magics.ask, "hi", **{name: value}))
     cell = module_kernel.run(f"%%cfai {line}\nHi")
@@ -259,7 +259,7 @@ def test_the_setting_has_the_same_range_as_the_argument() -> None:
         api.get_current_session().settings.temperature = 9
 
 
-def test_no_frame_of_the_package_keeps_a_token_of_a_wrong_call() -> None:
+def test_no_package_frame_contains_the_token_of_an_invalid_call() -> None:
     token = "x" * 40
     for call in (
         lambda: WorkersAI("0" * 32, f"{token}\n"),

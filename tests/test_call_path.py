@@ -1,4 +1,4 @@
-"""One question resolves its model and record mode once, and builds its body once."""
+"""One request resolves its model and record mode once, and builds its body once."""
 
 import json
 from collections.abc import Iterator
@@ -26,12 +26,12 @@ def count(frame, event, _argument):
 threading.setprofile(count)
 sys.setprofile(count)
 try:
-    {question}
+    {call}
 finally:
     sys.setprofile(None)
     threading.setprofile(None)
 """
-QUESTIONS = {
+CALLS = {
     "cell": 'get_ipython().run_cell_magic("cfai", "", "Hi")',
     "cell with options": 'get_ipython().run_cell_magic("cfai", "-m glm-5.2 -t 0.5 -c", "Hi")',
     "line": 'get_ipython().run_line_magic("cfai", "ask Hi")',
@@ -56,10 +56,10 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.mark.parametrize("question", QUESTIONS.values(), ids=list(QUESTIONS))
-def test_a_question_resolves_model_and_mode_and_builds_its_body_once(
-    kernel: Kernel, question: str
+@pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
+def test_a_request_resolves_model_and_mode_and_builds_its_body_once(
+    kernel: Kernel, call: str
 ) -> None:
-    kernel.run(COUNT.format(question=question))
+    kernel.run(COUNT.format(call=call))
     counts = json.loads(kernel.run("print(json.dumps(counts))").text)
     assert counts == {"find_model": 1, "resolve_mode": 1, "chat_body": 1}

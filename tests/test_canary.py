@@ -1,4 +1,4 @@
-"""No token in anything that a person may hand on: notebooks, outputs, exports, history, logs."""
+"""Notebooks, outputs, exports, history and logs contain no token."""
 
 import stat
 from inspect import getsource
@@ -44,7 +44,7 @@ def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_no_token_is_in_anything_a_session_leaves_behind(account: Standin, tmp_path: Path) -> None:
+def test_no_file_of_a_session_contains_the_token(account: Standin, tmp_path: Path) -> None:
     notebook = new_notebook(cells=[new_code_cell(source) for source in CELLS])
     NotebookClient(
         notebook, allow_errors=True, timeout=120, resources={"metadata": {"path": str(tmp_path)}}
@@ -54,16 +54,16 @@ def test_no_token_is_in_anything_a_session_leaves_behind(account: Standin, tmp_p
     (tmp_path / "lesson.html").write_text(html, encoding="utf-8")
     errors = [o for cell in notebook.cells for o in cell.outputs if o.output_type == "error"]
     shown = [o.text for cell in notebook.cells for o in cell.outputs if o.output_type == "stream"]
-    assert "<an API token>" in "".join(shown), "what holds the token was not shown"
-    assert len(errors) >= 2, "the tracebacks that might show it were not made"
-    left = files_below(tmp_path)
-    names = {path.name for path in left}
+    assert "<an API token>" in "".join(shown), "the object with the token is not in the output"
+    assert len(errors) >= 2, "the expected tracebacks are missing"
+    paths = files_below(tmp_path)
+    names = {path.name for path in paths}
     assert {"debug.log", "settings.toml", "catalogue.json", "lesson.cfai.jsonl"} <= names
-    for path in left:
+    for path in paths:
         assert account.token.encode() not in path.read_bytes(), path
 
 
-def test_no_token_is_in_ipythons_history(
+def test_the_ipython_history_contains_no_token(
     account: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -77,7 +77,7 @@ def test_no_token_is_in_ipythons_history(
 
 
 def answer_prompts(kernel: Kernel, code: str, *answers: str) -> str:
-    """Run a cell that asks, type the answers, and return all that came back."""
+    """Run a cell that asks for input, type the answers, and return its messages as text."""
     request = kernel.client.execute(code, allow_stdin=True)
     for answer in answers:
         prompt = kernel.client.get_stdin_msg(timeout=60)
@@ -86,44 +86,44 @@ def answer_prompts(kernel: Kernel, code: str, *answers: str) -> str:
     return repr(kernel.finish((request, Cell())))
 
 
-def test_login_asks_unseen_verifies_and_keeps(
+def test_login_hides_its_input_verifies_the_token_and_saves_it(
     cloudflare: Standin, home: Path, tmp_path: Path
 ) -> None:
     with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
         kernel.run("%load_ext cfai_magics")
         assert kernel.run("%%cfai\nHi").ename == "MissingCredentialsError"
-        told = answer_prompts(kernel, "%cfai login", cloudflare.account_id, cloudflare.token)
-        assert "The token is active and belongs to a user" in told
-        assert cloudflare.token not in told
-        assert cloudflare.account_id not in told
+        output = answer_prompts(kernel, "%cfai login", cloudflare.account_id, cloudflare.token)
+        assert "The token is active and belongs to a user" in output
+        assert cloudflare.token not in output
+        assert cloudflare.account_id not in output
         assert kernel.run("%%cfai\nHi").mime("text/markdown")
         assert f"…{cloudflare.account_id[-4:]}" in kernel.run("%cfai status").text
         kernel.run("%cfai logout")
         assert kernel.run("%%cfai\nHi").ename == "MissingCredentialsError"
 
 
-def test_what_login_keeps_is_for_the_owner_alone(cloudflare: Standin, home: Path) -> None:
+def test_only_the_owner_can_read_saved_credentials(cloudflare: Standin, home: Path) -> None:
     with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
         kernel.run("%load_ext cfai_magics")
         answer_prompts(kernel, "%cfai login", cloudflare.account_id, cloudflare.token)
-    holding = [p for p in files_below(home) if cloudflare.token.encode() in p.read_bytes()]
-    assert [stat.S_IMODE(path.stat().st_mode) for path in holding] == [0o600]
+    with_token = [p for p in files_below(home) if cloudflare.token.encode() in p.read_bytes()]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in with_token] == [0o600]
 
 
-@pytest.mark.parametrize("place", ["account id", "token"])
-def test_a_wrong_login_is_refused_and_nothing_is_kept(
-    cloudflare: Standin, home: Path, place: str
+@pytest.mark.parametrize("field", ["account id", "token"])
+def test_an_invalid_login_is_rejected_and_not_saved(
+    cloudflare: Standin, home: Path, field: str
 ) -> None:
     with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
         kernel.run("%load_ext cfai_magics")
-        if place == "account id":
-            told = answer_prompts(kernel, "%cfai login", cloudflare.token)
-            assert "looks like an API token" in told
+        if field == "account id":
+            output = answer_prompts(kernel, "%cfai login", cloudflare.token)
+            assert "looks like an API token" in output
         else:
             wrong = cloudflare.token[:-4] + "0000"
-            told = answer_prompts(kernel, "%cfai login", cloudflare.account_id, wrong)
-            assert "AuthenticationError" in told
-        assert cloudflare.token not in told
+            output = answer_prompts(kernel, "%cfai login", cloudflare.account_id, wrong)
+            assert "AuthenticationError" in output
+        assert cloudflare.token not in output
     assert not [p for p in files_below(home) if cloudflare.token.encode() in p.read_bytes()]
 
 
@@ -131,7 +131,7 @@ def test_a_wrong_login_is_refused_and_nothing_is_kept(
     "line",
     ["%cfai login {token}", "%cfai login short", "%%cfai -p api_token={token}\nHi"],
 )
-def test_a_token_on_a_magic_line_is_refused_with_a_warning(account: Standin, line: str) -> None:
+def test_a_token_on_a_magic_line_is_rejected_with_a_warning(account: Standin, line: str) -> None:
     with running_kernel() as kernel:
         kernel.run("%load_ext cfai_magics")
         cell = kernel.run(line.format(token=account.token))
@@ -141,7 +141,7 @@ def test_a_token_on_a_magic_line_is_refused_with_a_warning(account: Standin, lin
     assert account.requests == ()
 
 
-def test_where_nobody_can_be_asked_login_says_what_to_do(account: Standin) -> None:
+def test_login_without_input_suggests_environment_variables(account: Standin) -> None:
     with running_kernel() as kernel:
         kernel.run("%load_ext cfai_magics")
         kernel.client.allow_stdin = False

@@ -12,7 +12,7 @@ from cfai_magics.cli import main
 from tests.standin import Standin
 
 
-def test_ask_answers_on_stdout_and_tells_the_rest_on_stderr(account: Standin) -> None:
+def test_ask_prints_the_answer_on_stdout_and_the_footer_on_stderr(account: Standin) -> None:
     account.switch(answer="Blue scatters most.")
     run = subprocess.run(
         [sys.executable, "-m", "cfai_magics", "ask", "why", "blue?", "--max-tokens", "50"],
@@ -25,28 +25,28 @@ def test_ask_answers_on_stdout_and_tells_the_rest_on_stderr(account: Standin) ->
     assert account.requests[-1].json["messages"] == [{"role": "user", "content": "why blue?"}]
 
 
-def test_no_account_is_one_line_that_names_shell_commands(
+def test_a_missing_account_gives_a_one_line_error_with_a_shell_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["ask", "Hi"]) == 1
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert told.count("cfai login") == 1
-    assert "%cfai" not in told
+    output = capsys.readouterr().err
+    assert output.count("\n") == 1
+    assert output.count("cfai login") == 1
+    assert "%cfai" not in output
 
 
 @pytest.mark.parametrize("words", [["{}"], ["login", "{}"], ["ask", "Hi", "-s", "{}"]], ids=str)
-def test_a_token_among_the_words_is_refused_and_not_repeated(
+def test_a_token_argument_is_rejected_and_not_printed(
     words: list[str], account: Standin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([word.format(account.token) for word in words]) == 1
-    told = capsys.readouterr().err
-    assert "Revoke it" in told
-    assert account.token not in told
+    output = capsys.readouterr().err
+    assert "Revoke it" in output
+    assert account.token not in output
     assert account.requests == ()
 
 
-def test_ctrl_c_ends_with_the_code_that_shells_know(account: Standin) -> None:
+def test_ctrl_c_exits_with_code_130(account: Standin) -> None:
     account.switch(answer="word " * 5_000, tokens_per_second=50)
     command = [sys.executable, "-m", "cfai_magics", "ask", "Go on"]
     with subprocess.Popen(
@@ -56,36 +56,38 @@ def test_ctrl_c_ends_with_the_code_that_shells_know(account: Standin) -> None:
         assert process.stderr is not None
         assert process.stdout.read(9) == "word word"
         process.send_signal(signal.SIGINT)
-        told = process.stderr.read()
+        output = process.stderr.read()
     assert process.returncode == 130
-    assert told.splitlines()[-1] == "cfai: The answer was interrupted."
+    assert output.splitlines()[-1] == "cfai: The answer was interrupted."
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "expected"),
     [
-        pytest.param([], 0, "list the commands", id="nothing"),
+        pytest.param([], 0, "list the commands", id="no arguments"),
         pytest.param(["--help"], 0, "list the commands", id="help"),
         pytest.param(["--version"], 0, __version__, id="version"),
         pytest.param(["ask", "-h"], 0, "usage: cfai ask", id="help of a command"),
         pytest.param(["nonsense"], 1, "Unknown command 'nonsense'", id="an unknown command"),
-        pytest.param(["ask"], 1, "A prompt or piped text is required", id="a missing word"),
+        pytest.param(["ask"], 1, "A prompt or piped text is required", id="a missing prompt"),
         pytest.param(["models", "gemma-4"], 0, "gemma-4-26b-a4b-it", id="models offline"),
-        pytest.param(["logout"], 0, "", id="logout with nothing kept"),
+        pytest.param(["logout"], 0, "", id="logout without credentials"),
         pytest.param(["local", "no.gguf"], 1, "no.gguf", id="a missing model file"),
-        pytest.param(["local", "serve", "--port", "99999"], 1, "not a valid port", id="no port"),
-        pytest.param(["help"], 0, "cfai ask -h lists the options", id="where options are listed"),
+        pytest.param(
+            ["local", "serve", "--port", "99999"], 1, "not a valid port", id="an invalid port"
+        ),
+        pytest.param(["help"], 0, "cfai ask -h lists the options", id="a hint on options"),
     ],
 )
-def test_each_call_ends_with_its_code_and_its_words(
-    words: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
+def test_each_command_has_its_exit_code_and_output(
+    words: list[str], code: int, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == code
     captured = capsys.readouterr()
-    assert told in captured.out + captured.err
+    assert expected in captured.out + captured.err
 
 
-def test_a_shell_is_told_of_the_variable_that_records(
+def test_shell_errors_suggest_the_replay_variable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CFAI_REPLAY", f"only:{tmp_path}/none.jsonl")
@@ -95,13 +97,13 @@ def test_a_shell_is_told_of_the_variable_that_records(
     assert "CFAI_REPLAY=auto:PATH makes one" in capsys.readouterr().err
 
 
-def test_use_is_remembered(home: Path, account: Standin) -> None:
+def test_use_saves_the_model(home: Path, account: Standin) -> None:
     assert main(["use", "llama-3.2-3b-instruct"]) == 0
     assert main(["ask", "Hi"]) == 0
     assert account.requests[-1].json["model"] == "@cf/meta/llama-3.2-3b-instruct"
 
 
-def test_models_falls_back_to_the_shipped_list_and_says_so(
+def test_models_falls_back_to_the_built_in_list_with_a_note(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["models"]) == 0
@@ -111,17 +113,17 @@ def test_models_falls_back_to_the_shipped_list_and_says_so(
     )
 
 
-def test_models_asks_cloudflare_once_a_day(
+def test_models_requests_the_list_once_per_day(
     account: Standin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["models", "free", "vision"]) == 0
     assert "List from today." in capsys.readouterr().out
-    asked = len(account.requests)
-    assert asked > 0
+    request_count = len(account.requests)
+    assert request_count > 0
     assert main(["models"]) == 0
-    assert len(account.requests) == asked
+    assert len(account.requests) == request_count
     assert main(["models", "--refresh"]) == 0
-    assert len(account.requests) == 2 * asked
+    assert len(account.requests) == 2 * request_count
 
 
 def test_raw_prints_the_json(account: Standin, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,13 +145,13 @@ def test_a_shell_continues_a_thread(account: Standin, capsys: pytest.CaptureFixt
     )
 
 
-def test_a_shell_shows_what_was_sent_when_asked(
+def test_the_option_sent_prints_the_messages(
     account: Standin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ask", "why?", "--sent"]) == 0
-    told = capsys.readouterr().err
-    assert "share of cost" in told
-    assert "--- cell\nwhy?" in told
+    output = capsys.readouterr().err
+    assert "share of cost" in output
+    assert "--- cell\nwhy?" in output
     assert main(["sent"]) == 1
     assert "In a shell, add --sent to cfai ask." in capsys.readouterr().err
     assert main(["fix"]) == 1

@@ -33,7 +33,7 @@ def course_in(folder: Path, text: str) -> Path:
     return path
 
 
-def test_it_is_found_upward_and_the_nearest_counts(tmp_path: Path) -> None:
+def test_the_nearest_file_in_the_parent_folders_is_used(tmp_path: Path) -> None:
     lesson = tmp_path / "week" / "lesson"
     lesson.mkdir(parents=True)
     assert find_course(lesson) == NO_COURSE
@@ -43,7 +43,7 @@ def test_it_is_found_upward_and_the_nearest_counts(tmp_path: Path) -> None:
     assert find_course(lesson).path == nearest
 
 
-def test_all_that_it_holds_is_read(tmp_path: Path) -> None:
+def test_all_keys_are_read(tmp_path: Path) -> None:
     course = read_course(course_in(tmp_path, WHOLE))
     assert course.allowed_models == ("llama-3.2-3b-instruct", "@cf/baai/bge-m3")
     assert dict(course.budgets) == {"day": 2000, "cell": 50}
@@ -51,7 +51,7 @@ def test_all_that_it_holds_is_read(tmp_path: Path) -> None:
     assert (course.gateway, course.metadata) == ("class", {"course": "Physics 1", "group": 3})
 
 
-def test_the_first_of_the_allowed_models_is_the_default(tmp_path: Path) -> None:
+def test_the_first_allowed_model_is_the_default(tmp_path: Path) -> None:
     course = read_course(course_in(tmp_path, 'allowed_models = ["a", "b"]'))
     assert course.settings["model"] == "a"
 
@@ -77,7 +77,7 @@ def test_the_first_of_the_allowed_models_is_the_default(tmp_path: Path) -> None:
         '[metadata]\nnotes = "c:\\\\notes"',
     ],
 )
-def test_a_way_out_is_refused_and_says_why(tmp_path: Path, line: str) -> None:
+def test_hosts_credentials_and_paths_are_rejected(tmp_path: Path, line: str) -> None:
     path = course_in(tmp_path, line)
     with pytest.raises(
         InvalidOptionError, match="hosts, accounts, credentials or paths"
@@ -86,7 +86,7 @@ def test_a_way_out_is_refused_and_says_why(tmp_path: Path, line: str) -> None:
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("made", [account_id, token, older_token])
+@pytest.mark.parametrize("make_secret", [account_id, token, older_token])
 @pytest.mark.parametrize(
     "line",
     [
@@ -98,16 +98,18 @@ def test_a_way_out_is_refused_and_says_why(tmp_path: Path, line: str) -> None:
     ],
     ids=["a prompt", "metadata", "a list", "a gateway", "a name"],
 )
-def test_a_secret_is_refused_and_not_repeated(tmp_path: Path, line: str, made: object) -> None:
-    assert callable(made)
-    secret = made()
+def test_a_secret_is_rejected_and_not_printed(
+    tmp_path: Path, line: str, make_secret: object
+) -> None:
+    assert callable(make_secret)
+    secret = make_secret()
     with pytest.raises(InvalidOptionError, match="token or an account id") as caught:
         read_course(course_in(tmp_path, line.format(secret)))
     assert secret not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("model = ", "can't be read"),
         ('colour = "red"', "allowed keys: allowed_models"),
@@ -135,33 +137,33 @@ def test_a_secret_is_refused_and_not_repeated(tmp_path: Path, line: str, made: o
         (f"# {'x' * 100_000}", "larger than 100,000 bytes"),
     ],
 )
-def test_what_does_not_fit_is_one_clear_line(tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_file_gives_a_one_line_error(tmp_path: Path, text: str, message: str) -> None:
     path = course_in(tmp_path, text)
     with pytest.raises(InvalidOptionError) as caught:
         read_course(path)
-    assert told.lower() in str(caught.value).lower()
+    assert message.lower() in str(caught.value).lower()
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_there_and_can_t_be_read_is_not_taken_for_no_course(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "cfai.toml"
-    made = [path.mkdir, lambda: path.symlink_to(tmp_path / "nowhere")]
-    made += [lambda: os.mkfifo(path)] if hasattr(os, "mkfifo") else []
-    for make in made:
-        make()
+    creators = [path.mkdir, lambda: path.symlink_to(tmp_path / "nowhere")]
+    creators += [lambda: os.mkfifo(path)] if hasattr(os, "mkfifo") else []
+    for create in creators:
+        create()
         with pytest.raises(InvalidOptionError, match="can't be read"):
             find_course(tmp_path)
         path.rmdir() if path.is_dir() else path.unlink()
 
 
-def test_the_mark_that_editors_put_before_a_file_does_no_harm(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "cfai.toml"
     path.write_bytes(b"\xef\xbb\xbfmax_tokens = 5\r\n")
     assert read_course(path).settings == {"max_tokens": 5}
 
 
-def test_bytes_that_are_no_text_are_one_clear_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_gives_a_one_line_error(tmp_path: Path) -> None:
     path = tmp_path / "cfai.toml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidOptionError, match="can't be read"):

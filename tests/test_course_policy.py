@@ -42,22 +42,22 @@ Begin = Callable[[str], Session]
 
 @pytest.fixture
 def begin(account: Standin, home: Path, tmp_path: Path) -> Iterator[Begin]:
-    """Start sessions below the folder of a course."""
-    begun: list[Session] = []
+    """Yield a function that starts a session in a subfolder of a course."""
+    sessions: list[Session] = []
     folder = tmp_path / "course" / "lesson"
     folder.mkdir(parents=True)
 
     def session(text: str) -> Session:
         (folder.parent / "cfai.toml").write_text(text)
-        begun.append(Session(load_settings(home, None, folder), home))
-        return begun[-1]
+        sessions.append(Session(load_settings(home, None, folder), home))
+        return sessions[-1]
 
     yield session
-    for each in begun:
+    for each in sessions:
         each.close()
 
 
-def test_its_settings_win_over_the_users_own_and_say_so(home: Path, tmp_path: Path) -> None:
+def test_course_settings_override_user_settings(home: Path, tmp_path: Path) -> None:
     update_settings_file(home, {"max_tokens": 9_000, "footer": "short"})
     (tmp_path / "cfai.toml").write_text('max_tokens = 70\nmodel = "llama-3.2-3b-instruct"')
     config = Config({"Cfai": {"model": GEMMA, "timeout": 9.0}})
@@ -71,7 +71,7 @@ def test_its_settings_win_over_the_users_own_and_say_so(home: Path, tmp_path: Pa
     assert settings.get_origin("max_tokens") == "this kernel"
 
 
-def test_what_it_does_not_lock_a_cell_may_change(begin: Begin, account: Standin) -> None:
+def test_a_cell_can_change_unlocked_settings(begin: Begin, account: Standin) -> None:
     session = begin("max_tokens = 70\ntemperature = 0.5")
     session.settings.max_tokens = 80
     assert session.ask(session.build_request(HI, temperature=0.1)).text
@@ -79,7 +79,7 @@ def test_what_it_does_not_lock_a_cell_may_change(begin: Begin, account: Standin)
     assert account.requests[-1].json["temperature"] == 0.1
 
 
-def test_what_it_allows_is_asked(begin: Begin, account: Standin) -> None:
+def test_allowed_requests_are_sent(begin: Begin, account: Standin) -> None:
     session = begin(TEXT)
     session.ask(session.build_request([TUTOR, *HI]))
     session.ask(session.build_request([TUTOR, *HI], "gemma-4-26b-a4b-it", max_tokens=20))
@@ -91,24 +91,30 @@ def test_what_it_allows_is_asked(begin: Begin, account: Standin) -> None:
     ("model", "messages", "fields"),
     [
         pytest.param("gpt-oss-120b", [TUTOR, *HI], {}, id="another model"),
-        pytest.param("@cf/x/unlisted", [TUTOR, *HI], {}, id="a model in no list"),
+        pytest.param("@cf/x/unlisted", [TUTOR, *HI], {}, id="an unlisted model"),
         pytest.param("", [TUTOR, *HI], {"extra": {"model": "@cf/x/y"}}, id="a model in extra"),
         pytest.param("", HI, {}, id="no system prompt"),
-        pytest.param("", [{"role": "system", "content": "Solve."}, *HI], {}, id="another one"),
-        pytest.param("", [TUTOR, {"role": "system", "content": "No."}, *HI], {}, id="a second"),
-        pytest.param("", [TUTOR, {"role": "developer", "content": "No."}], {}, id="a developer"),
+        pytest.param(
+            "", [{"role": "system", "content": "Solve."}, *HI], {}, id="another system prompt"
+        ),
+        pytest.param(
+            "", [TUTOR, {"role": "system", "content": "No."}, *HI], {}, id="a second system prompt"
+        ),
+        pytest.param(
+            "", [TUTOR, {"role": "developer", "content": "No."}], {}, id="a developer message"
+        ),
         pytest.param("", [TUTOR, *HI], {"extra": {"messages": HI}}, id="messages in extra"),
         pytest.param("", [TUTOR, *HI], {"max_tokens": 101}, id="more tokens"),
-        pytest.param("", [TUTOR, *HI], {"extra": {"max_tokens": 101}}, id="more in extra"),
+        pytest.param("", [TUTOR, *HI], {"extra": {"max_tokens": 101}}, id="more tokens in extra"),
         pytest.param("", [TUTOR, *HI], {"extra": {"max_tokens": "101"}}, id="tokens as text"),
         pytest.param(
-            "", [TUTOR, *HI], {"extra": {"max_completion_tokens": None}}, id="no limit of tokens"
+            "", [TUTOR, *HI], {"extra": {"max_completion_tokens": None}}, id="no token limit"
         ),
         pytest.param("", [TUTOR, *HI], {"temperature": 0.6}, id="another temperature"),
-        pytest.param("", [TUTOR, *HI], {"extra": {"temperature": 1}}, id="one in extra"),
+        pytest.param("", [TUTOR, *HI], {"extra": {"temperature": 1}}, id="a temperature in extra"),
     ],
 )
-def test_a_question_that_it_does_not_allow_is_not_sent(
+def test_forbidden_requests_are_not_sent(
     begin: Begin, account: Standin, model: str, messages: list[Message], fields: dict[str, object]
 ) -> None:
     session = begin(TEXT)
@@ -118,7 +124,7 @@ def test_a_question_that_it_does_not_allow_is_not_sent(
     assert account.requests == ()
 
 
-def test_embeddings_and_tasks_are_held_too(begin: Begin, account: Standin) -> None:
+def test_the_policy_applies_to_embeddings_and_tasks(begin: Begin, account: Standin) -> None:
     session = begin(TEXT)
     with pytest.raises(CoursePolicyError, match="bge-m3"):
         session.embed(["a"])
@@ -129,7 +135,7 @@ def test_embeddings_and_tasks_are_held_too(begin: Begin, account: Standin) -> No
     assert account.requests == ()
 
 
-def test_a_text_task_keeps_to_the_locked_length(begin: Begin, account: Standin) -> None:
+def test_a_text_task_respects_the_locked_max_tokens(begin: Begin, account: Standin) -> None:
     session = begin("max_tokens = 100\ntemperature = 0.5\nlocked = ['max_tokens', 'temperature']")
     rest = {"prompt": "Hi", "temperature": 0.5}
     for payload in ({**rest}, {**rest, "max_tokens": 101}, {"prompt": "Hi", "max_tokens": 9}):
@@ -144,7 +150,7 @@ def test_a_text_task_keeps_to_the_locked_length(begin: Begin, account: Standin) 
     ("name", "value"),
     [("model", "gpt-oss-120b"), ("system", ""), ("max_tokens", 101), ("temperature", 0.9)],
 )
-def test_a_setting_stays_as_it_was(begin: Begin, name: str, value: object) -> None:
+def test_a_rejected_setting_keeps_its_value(begin: Begin, name: str, value: object) -> None:
     settings = begin(TEXT).settings
     before = getattr(settings, name)
     with pytest.raises(CoursePolicyError):
@@ -152,14 +158,14 @@ def test_a_setting_stays_as_it_was(begin: Begin, name: str, value: object) -> No
     assert getattr(settings, name) == before
 
 
-def test_a_locked_model_is_the_only_one(begin: Begin) -> None:
+def test_a_locked_model_is_the_only_allowed_model(begin: Begin) -> None:
     session = begin(f'model = "{SMALL}"\nlocked = ["model"]')
     session.settings.model = "llama-3.2-3b-instruct"
     with pytest.raises(CoursePolicyError, match="allows only the model"):
         session.settings.model = GEMMA
 
 
-def test_a_locked_local_model_is_not_begun(begin: Begin) -> None:
+def test_a_locked_local_model_is_not_started(begin: Begin) -> None:
     frontend = create_shell_frontend(begin(TEXT))
     with pytest.raises(CoursePolicyError, match="locks local"):
         run("local", ["model.gguf"], frontend, "%cfai")
@@ -168,9 +174,7 @@ def test_a_locked_local_model_is_not_begun(begin: Begin) -> None:
 # --- budgets
 
 
-def test_a_budget_of_the_course_stops_and_stands_beside_ones_own(
-    begin: Begin, account: Standin
-) -> None:
+def test_course_budgets_apply_next_to_user_budgets(begin: Begin, account: Standin) -> None:
     session = begin("[budget]\nday = 5\nnotebook = 4\nsession = 3\ncall = 2")
     session.accounting.ledger.budgets.set("day", 9_000)
     session.accounting.ledger.budgets.set("session", None)
@@ -188,7 +192,7 @@ def test_a_budget_of_the_course_stops_and_stands_beside_ones_own(
     assert account.requests[0].json["max_tokens"] < 100
 
 
-def test_what_does_not_fit_a_course_s_budget_is_not_sent(begin: Begin, account: Standin) -> None:
+def test_a_request_above_the_course_budget_is_not_sent(begin: Begin, account: Standin) -> None:
     session = begin("[budget]\nday = 0.1")
     session.accounting.ledger.budgets.set("day", 9_000)
     with pytest.raises(BudgetExceededError, match="the course's budget per day") as caught:
@@ -197,7 +201,7 @@ def test_what_does_not_fit_a_course_s_budget_is_not_sent(begin: Begin, account: 
     assert account.requests == ()
 
 
-def test_a_day_s_budget_counts_what_was_spent_before(begin: Begin, account: Standin) -> None:
+def test_the_day_budget_counts_earlier_requests(begin: Begin, account: Standin) -> None:
     session = begin("[budget]\nday = 8")
     account.switch(answer="word " * 200)
     refused = 0
@@ -210,7 +214,7 @@ def test_a_day_s_budget_counts_what_was_spent_before(begin: Begin, account: Stan
     assert 0 < account.billed <= 8
 
 
-def test_an_answer_is_cut_at_the_end_of_a_course_s_budget(begin: Begin, account: Standin) -> None:
+def test_an_answer_is_cut_off_at_the_course_budget(begin: Begin, account: Standin) -> None:
     session = begin("[budget]\ncall = 4")
     account.switch(answer="word " * 4_000)
     cache_catalog_without(session.home, GEMMA)
@@ -221,10 +225,10 @@ def test_an_answer_is_cut_at_the_end_of_a_course_s_budget(begin: Begin, account:
     assert "budget N" not in str(caught.value)
 
 
-# --- through the frontends
+# --- front ends
 
 
-def test_config_says_so_and_changes_nothing(
+def test_config_reports_the_lock_and_changes_nothing(
     shell: InteractiveShell,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -243,7 +247,7 @@ def test_config_says_so_and_changes_nothing(
     cfai_magics.unload_ipython_extension(shell)
 
 
-def test_a_course_s_file_with_a_way_out_ends_loading(
+def test_a_course_file_with_a_host_prevents_loading(
     shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: Standin
 ) -> None:
     (tmp_path / "cfai.toml").write_text('base_url = "https://example.org"')
@@ -255,7 +259,7 @@ def test_a_course_s_file_with_a_way_out_ends_loading(
     assert account.requests == ()
 
 
-def test_the_shell_holds_to_it_too(
+def test_the_policy_applies_to_the_shell(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     account: Standin,
@@ -265,31 +269,31 @@ def test_the_shell_holds_to_it_too(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["use", "gpt-oss-120b"]) == 1
     assert cli.main(["ask", "Hi", "-s", "Solve it."]) == 1
-    told = capsys.readouterr().err
-    assert "allows only the models" in told
-    assert "omit -s" in told
+    output = capsys.readouterr().err
+    assert "allows only the models" in output
+    assert "omit -s" in output
     assert account.requests == ()
     assert cli.main(["ask", "Hi"]) == 0
     assert account.requests[0].json["messages"][0]["content"] == SYSTEM
 
 
-def test_status_shows_what_it_holds(begin: Begin, tmp_path: Path) -> None:
+def test_status_shows_the_course_rules(begin: Begin, tmp_path: Path) -> None:
     frontend = bare_frontend(begin(TEXT + "[budget]\nday = 2000\ncall = 50"))
     status = str(run("status", [], frontend, "%cfai"))
     path = str(tmp_path / "course" / "cfai.toml")
-    for held in ("allowed models", "2,000 per day, 50 per call", "local, max_tokens"):
-        line = next(line for line in status.splitlines() if held in line)
+    for text in ("allowed models", "2,000 per day, 50 per call", "local, max_tokens"):
+        line = next(line for line in status.splitlines() if text in line)
         assert line.endswith(path)
     budgets = str(run("budget", ["off"], frontend, "%cfai"))
     assert "today, all kernels (course)" in budgets
 
 
-def test_use_says_where_the_course_decides(begin: Begin) -> None:
+def test_use_reports_that_the_course_may_override_it(begin: Begin) -> None:
     frontend = bare_frontend(begin(TEXT), is_one_shot=True)
     assert "unless" in str(run("use", ["gemma-4-26b-a4b-it"], frontend, "cfai"))
 
 
-def test_a_form_of_answer_may_follow_the_locked_prompt(
+def test_format_instructions_may_follow_the_locked_prompt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: Standin
 ) -> None:
     (tmp_path / "cfai.toml").write_text(TEXT)
@@ -300,7 +304,7 @@ def test_a_form_of_answer_may_follow_the_locked_prompt(
     assert sent.startswith(f"{SYSTEM}\n\n")
 
 
-def test_what_would_be_refused_is_not_shown_as_sent(
+def test_dry_run_rejects_a_forbidden_request(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     account: Standin,

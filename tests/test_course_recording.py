@@ -1,4 +1,4 @@
-"""The setting `recording` in cfai.toml: its values, and that its lock can't be loosened."""
+"""The setting `recording` in cfai.toml: its values and its lock."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,20 +27,22 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def begin(account: Standin, home: Path, folder: Path) -> Iterator[Begin]:
-    """Start sessions below the folder of a course."""
-    begun: list[Session] = []
+    """Yield a function that starts a session in a subfolder of a course."""
+    sessions: list[Session] = []
 
     def session(text: str) -> Session:
         (folder / "cfai.toml").write_text(text)
-        begun.append(Session(load_settings(home, None, folder / "week"), home))
-        return begun[-1]
+        sessions.append(Session(load_settings(home, None, folder / "week"), home))
+        return sessions[-1]
 
     yield session
-    for each in begun:
+    for each in sessions:
         each.close()
 
 
-def test_a_file_is_one_of_the_courses_folder(begin: Begin, folder: Path, account: Standin) -> None:
+def test_a_recording_path_is_relative_to_the_course_folder(
+    begin: Begin, folder: Path, account: Standin
+) -> None:
     session = begin('recording = "auto:answers.cfai.jsonl"')
     answer = session.ask(session.build_request(HI))
     assert (folder / "answers.cfai.jsonl").exists()
@@ -56,7 +58,7 @@ def test_a_file_is_one_of_the_courses_folder(begin: Begin, folder: Path, account
 @pytest.mark.parametrize(
     "path", ["../x.jsonl", "/etc/passwd", "week/../../x.jsonl", "week", "", "link/x.jsonl"]
 )
-def test_a_file_outside_of_its_folder_is_refused(folder: Path, path: str) -> None:
+def test_a_recording_outside_the_course_folder_is_rejected(folder: Path, path: str) -> None:
     (folder / "link").symlink_to(folder.parent)
     file = folder / "cfai.toml"
     file.write_text(f'recording = "auto:{path}"')
@@ -66,12 +68,12 @@ def test_a_file_outside_of_its_folder_is_refused(folder: Path, path: str) -> Non
 
 
 @pytest.mark.parametrize("value", ['"sometimes"', "3", '"ONLY"'])
-def test_what_is_no_mode_is_one_line(begin: Begin, value: str) -> None:
+def test_an_invalid_record_mode_gives_a_one_line_error(begin: Begin, value: str) -> None:
     with pytest.raises(InvalidOptionError, match=r"cfai.toml: .*nothing is sent"):
         begin(f"recording = {value}")
 
 
-def test_what_it_does_not_lock_a_cell_may_change(begin: Begin, account: Standin) -> None:
+def test_a_command_can_change_an_unlocked_recording(begin: Begin, account: Standin) -> None:
     session = begin('recording = "only:answers.cfai.jsonl"')
     with pytest.raises(NotRecordedError):
         session.ask(session.build_request(HI))
@@ -83,7 +85,9 @@ def test_what_it_does_not_lock_a_cell_may_change(begin: Begin, account: Standin)
 @pytest.mark.parametrize(
     "line", [["off"], ["auto"], ["refresh"], ["only", "other.cfai.jsonl"]], ids=" ".join
 )
-def test_what_it_locks_no_command_changes(begin: Begin, account: Standin, line: list[str]) -> None:
+def test_commands_cannot_change_a_locked_recording(
+    begin: Begin, account: Standin, line: list[str]
+) -> None:
     session = begin(LOCKED)
     with pytest.raises(CoursePolicyError, match="locks recording"):
         run("replay", line, bare_frontend(session), "%cfai")
@@ -94,7 +98,7 @@ def test_what_it_locks_no_command_changes(begin: Begin, account: Standin, line: 
     assert account.requests == ()
 
 
-def test_what_it_locks_the_environment_does_not_change(
+def test_the_environment_cannot_change_a_locked_recording(
     begin: Begin, account: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = begin(LOCKED)
@@ -104,25 +108,25 @@ def test_what_it_locks_the_environment_does_not_change(
     assert account.requests == ()
 
 
-@pytest.mark.parametrize("by", ["a command", "the environment"])
-def test_where_it_names_no_file_one_may_be_named(
-    begin: Begin, folder: Path, by: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("source", ["a command", "the environment"])
+def test_a_locked_mode_without_a_file_accepts_a_path(
+    begin: Begin, folder: Path, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = begin('recording = "only"\nlocked = ["recording"]')
     path = folder / "x.cfai.jsonl"
-    if by == "a command":
+    if source == "a command":
         run("replay", ["only", str(path)], bare_frontend(session), "%cfai")
     else:
         monkeypatch.setenv("CFAI_REPLAY", f"only:{path}")
     assert (session.recorder.record_mode.mode, session.recorder.record_mode.path) == ("only", path)
     monkeypatch.setenv("CFAI_REPLAY", f"auto:{path}")
-    with pytest.raises(NotRecordedError if by == "a command" else InvalidOptionError):
+    with pytest.raises(NotRecordedError if source == "a command" else InvalidOptionError):
         session.ask(session.build_request(HI))
     with pytest.raises(CoursePolicyError, match="locks recording"):
         run("replay", ["auto", str(path)], bare_frontend(session), "%cfai")
 
 
-def test_a_locked_recording_may_be_replayed_at_once(begin: Begin, folder: Path) -> None:
+def test_a_locked_recording_may_be_replayed_instantly(begin: Begin, folder: Path) -> None:
     session = begin(LOCKED)
     path = str(folder / "answers.cfai.jsonl")
     assert not session.recorder.record_mode.instant
@@ -130,7 +134,7 @@ def test_a_locked_recording_may_be_replayed_at_once(begin: Begin, folder: Path) 
     assert session.recorder.record_mode.instant
 
 
-def test_nothing_is_verified_where_nothing_may_be_asked(
+def test_verify_is_rejected_if_only_recordings_are_allowed(
     begin: Begin, folder: Path, account: Standin
 ) -> None:
     recording = begin('recording = "auto:answers.cfai.jsonl"')

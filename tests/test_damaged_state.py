@@ -34,7 +34,7 @@ DEEP = "[" * 100_000
 DAY = '"date": "2026-10-01"'
 
 
-def catalogue_with(item: str) -> str:
+def catalog_with(item: str) -> str:
     return f'{{{DAY}, "models": [{item}]}}'
 
 
@@ -48,20 +48,20 @@ def catalogue_with(item: str) -> str:
         pytest.param('{"date": 5, "models": []}', id="a date of a wrong type"),
         pytest.param('{"date": "soon", "models": []}', id="no date"),
         pytest.param(f'{{{DAY}, "models": {{"a": 1}}}}', id="models of a wrong type"),
-        pytest.param(catalogue_with("{}"), id="no name"),
-        pytest.param(catalogue_with('"a"'), id="a name alone"),
-        pytest.param(catalogue_with('{"name": 5}'), id="a number as name"),
-        pytest.param(catalogue_with('{"name": "@cf/x/y", "context_window": "a"}'), id="window"),
-        pytest.param(catalogue_with('{"name": "@cf/x/y", "neurons_in": NaN}'), id="price NaN"),
-        pytest.param(catalogue_with('{"name": "@cf/x/y", "neurons_in": -1}'), id="price below 0"),
-        pytest.param(catalogue_with('{"name": "@cf/x/y", "neurons_in": true}'), id="price true"),
-        pytest.param(catalogue_with('{"name": "@cf/x/y", "units": {"a": "b"}}'), id="unit"),
-        pytest.param(catalogue_with('{"name": "@cf/x/y", "units": []}'), id="units"),
-        pytest.param(catalogue_with('{"name": "@cf/x/y", "vision": "yes"}'), id="flag"),
-        pytest.param(catalogue_with('{"name": "@cf/x/y", "retires": "soon"}'), id="retires"),
+        pytest.param(catalog_with("{}"), id="no name"),
+        pytest.param(catalog_with('"a"'), id="only a name"),
+        pytest.param(catalog_with('{"name": 5}'), id="a number as name"),
+        pytest.param(catalog_with('{"name": "@cf/x/y", "context_window": "a"}'), id="window"),
+        pytest.param(catalog_with('{"name": "@cf/x/y", "neurons_in": NaN}'), id="price NaN"),
+        pytest.param(catalog_with('{"name": "@cf/x/y", "neurons_in": -1}'), id="price below 0"),
+        pytest.param(catalog_with('{"name": "@cf/x/y", "neurons_in": true}'), id="price true"),
+        pytest.param(catalog_with('{"name": "@cf/x/y", "units": {"a": "b"}}'), id="unit"),
+        pytest.param(catalog_with('{"name": "@cf/x/y", "units": []}'), id="units"),
+        pytest.param(catalog_with('{"name": "@cf/x/y", "vision": "yes"}'), id="flag"),
+        pytest.param(catalog_with('{"name": "@cf/x/y", "retires": "soon"}'), id="retires"),
     ],
 )
-def test_a_damaged_model_list_counts_as_none_and_doctor_names_it(
+def test_a_damaged_model_list_is_ignored_and_reported_by_doctor(
     session: Session, home: Path, text: str
 ) -> None:
     home.mkdir(exist_ok=True)
@@ -76,22 +76,22 @@ def test_a_damaged_model_list_counts_as_none_and_doctor_names_it(
     )
 
 
-def test_a_whole_model_list_is_read_as_it_was_kept(home: Path) -> None:
+def test_a_saved_model_list_is_loaded_unchanged(home: Path) -> None:
     models = (
         Model(
             "@cf/x/y", "Text", 1.5, 2, None, 8_000, deprecation_date="2027-01-01", units={"a": 1}
         ),
     )
     save_cached(home, models, "2026-10-01")
-    found = load_cached(home)
-    assert found is not None
-    assert found.models == models
+    loaded = load_cached(home)
+    assert loaded is not None
+    assert loaded.models == models
     assert find_damaged_cache(home) == ""
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "latin-1"])
 @pytest.mark.parametrize("name", ["settings.toml", "catalogue.json", "credentials.json"])
-def test_what_is_no_readable_file_gives_no_traceback(home: Path, name: str, kind: str) -> None:
+def test_an_unreadable_file_gives_no_traceback(home: Path, name: str, kind: str) -> None:
     home.mkdir()
     path = home / name
     {
@@ -117,7 +117,7 @@ def test_what_is_no_readable_file_gives_no_traceback(home: Path, name: str, kind
 
 @pytest.mark.parametrize("name", ["ledger", "threads", "maps"])
 @pytest.mark.parametrize("kind", ["folder", "pipe", "text"])
-def test_a_database_that_is_none_is_named(home: Path, name: str, kind: str) -> None:
+def test_doctor_reports_an_invalid_database(home: Path, name: str, kind: str) -> None:
     home.mkdir()
     path = home / f"{name}.sqlite"
     {
@@ -137,7 +137,7 @@ def test_a_database_that_is_none_is_named(home: Path, name: str, kind: str) -> N
 
 
 @pytest.mark.parametrize("content", [DEEP, "{", "5", "null", "[]", "[1]"])
-def test_a_damaged_turn_is_named_and_its_thread_can_be_reset(home: Path, content: str) -> None:
+def test_a_damaged_turn_is_reported_and_its_thread_can_be_reset(home: Path, content: str) -> None:
     with ConversationStore(home) as threads:
         threads.save("one", Turn("Why?", "So."))
         threads.save("two", Turn("Why?", "So."))
@@ -151,7 +151,7 @@ def test_a_damaged_turn_is_named_and_its_thread_can_be_reset(home: Path, content
 
 
 @pytest.mark.parametrize("keys", [DEEP, "{", "5"])
-def test_a_damaged_batch_is_named(home: Path, keys: str) -> None:
+def test_a_damaged_batch_is_reported(home: Path, keys: str) -> None:
     with MapCache(home) as answers:
         answers.add_batch(Batch("id-1", "account", "m", ("a",), (1,)))
         with closing(sqlite3.connect(answers.path)) as file, file:
@@ -160,15 +160,15 @@ def test_a_damaged_batch_is_named(home: Path, keys: str) -> None:
             answers.find_batches("account", ["a"])
 
 
-@pytest.mark.parametrize("named", ["~nobody-of-that-name/x", "x" * 300, "a\0b"], ids=repr)
-def test_a_path_that_cannot_be_one_is_one_line(named: str) -> None:
+@pytest.mark.parametrize("path_text", ["~no-such-user/x", "x" * 300, "a\0b"], ids=repr)
+def test_an_invalid_path_gives_a_one_line_error(path_text: str) -> None:
     with pytest.raises(InvalidOptionError, match="path"):
-        parse_user_path(named)
+        parse_user_path(path_text)
     with pytest.raises(LocalModelError, match="can't be read"):
-        check_gguf(Path(named))
+        check_gguf(Path(path_text))
 
 
-def test_a_pipe_is_no_model_and_no_configuration(tmp_path: Path) -> None:
+def test_a_pipe_is_rejected_as_model_and_configuration(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(LocalModelError, match="not a regular file"):
         check_gguf(tmp_path / "pipe")
@@ -176,7 +176,7 @@ def test_a_pipe_is_no_model_and_no_configuration(tmp_path: Path) -> None:
         read_config(tmp_path / "pipe")
 
 
-def test_a_deep_configuration_of_another_program_is_one_line(tmp_path: Path) -> None:
+def test_a_damaged_configuration_gives_a_one_line_error(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     for text in (DEEP, json.dumps([]), "{"):
         path.write_text(text)

@@ -1,4 +1,4 @@
-"""Modules that the first plain question of a process does not load."""
+"""The first plain request of a process does not load these modules."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from tests.standin import Standin
 
 pytestmark = pytest.mark.slow
 
-# httpx imports more where click is installed, as it is here and not where people use this.
+# httpx imports more modules if click is installed. The tests install it; users may not.
 RUN_CELLS = """
 import sys
 sys.modules["click"] = None
@@ -41,7 +41,7 @@ ANSWER = "Their skin ripens last."
 
 
 def modules_after(cells: Sequence[str], folder: Path, **environ: str) -> tuple[str, set[str]]:
-    """Return the output of a process with these cells, and its loaded modules."""
+    """Run the cells in a new process; return its output and its loaded modules."""
     run = subprocess.run(
         [sys.executable, "-c", RUN_CELLS, *cells],
         capture_output=True,
@@ -50,41 +50,39 @@ def modules_after(cells: Sequence[str], folder: Path, **environ: str) -> tuple[s
         cwd=folder,
         check=True,
     )
-    *said, modules = run.stdout.splitlines()
-    return "\n".join(said), set(modules.split())
+    *lines, modules = run.stdout.splitlines()
+    return "\n".join(lines), set(modules.split())
 
 
 @pytest.fixture(scope="module")
 def modules_added(
     module_cloudflare: Standin, tmp_path_factory: pytest.TempPathFactory
 ) -> set[str]:
-    """The modules that one plain question loads in addition to `import httpx`."""
+    """Return the modules that one plain request loads in addition to `import httpx`."""
     folder = tmp_path_factory.mktemp("first_cell")
     module_cloudflare.switch(answer=ANSWER)
     environ = {**module_cloudflare.environ(), "CFAI_HOME": str(folder / "home")}
-    asked = ("%load_ext cfai_magics", "%%cfai\nWhy do pears ripen from within?")
-    said, modules = modules_after(asked, folder, **environ)
-    assert ANSWER in said
+    cells = ("%load_ext cfai_magics", "%%cfai\nWhy do pears ripen from within?")
+    output, modules = modules_after(cells, folder, **environ)
+    assert ANSWER in output
     assert ASK in modules
-    _, neighbours = modules_after(("import httpx", "pass"), folder)
-    return modules - neighbours
+    _, baseline = modules_after(("import httpx", "pass"), folder)
+    return modules - baseline
 
 
-def those_of(prefix: str, modules: set[str]) -> list[str]:
+def modules_below(prefix: str, modules: set[str]) -> list[str]:
     return sorted(name for name in modules if f"{name}.".startswith(f"{prefix}."))
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_plain_question_does_not_load_the_library(library: str, modules_added: set[str]) -> None:
-    assert those_of(library, modules_added) == []
+def test_a_plain_request_does_not_load_the_library(library: str, modules_added: set[str]) -> None:
+    assert modules_below(library, modules_added) == []
 
 
 @pytest.mark.parametrize("prefix", OUR_MODULES)
-def test_a_plain_question_does_not_load_the_parts_for_others(
-    prefix: str, modules_added: set[str]
-) -> None:
-    assert those_of(prefix, modules_added) == []
+def test_a_plain_request_does_not_load_unused_parts(prefix: str, modules_added: set[str]) -> None:
+    assert modules_below(prefix, modules_added) == []
 
 
-def test_a_plain_question_loads_no_other_command(modules_added: set[str]) -> None:
-    assert those_of(COMMANDS, modules_added) == [COMMANDS, ASK]
+def test_a_plain_request_loads_no_other_command(modules_added: set[str]) -> None:
+    assert modules_below(COMMANDS, modules_added) == [COMMANDS, ASK]

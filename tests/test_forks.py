@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork"),
 ]
 CHILDREN = 6
-QUESTIONS = 24
+REQUESTS = 24
 LONG = "word " * 3_000  # its frames exceed one read of the socket
 HEAD = """
 import json, multiprocessing, os, sys, threading
@@ -38,7 +38,7 @@ environ = os.environ
 def request(text):
     return Request(MODEL, ({"role": "user", "content": text},))
 
-def question(number):
+def prompt(number):
     return f"question {number:04d}"
 
 def statuses(ledger):
@@ -46,8 +46,8 @@ def statuses(ledger):
 """
 POOL = """
 with multiprocessing.get_context("fork").Pool({children}) as pool:
-    print(json.dumps(pool.map(work, range({questions}), chunksize=1)))
-    pool.close()  # the workers end by themselves: a signal could reach one that holds a lock
+    print(json.dumps(pool.map(work, range({requests}), chunksize=1)))
+    pool.close()  # the workers exit without a signal: one of them could have a lock
     pool.join()
 """
 
@@ -67,7 +67,7 @@ def run(source: str, **environ: str) -> Any:
 
 
 def pooled(setup: str, **environ: str) -> Any:
-    pool = POOL.format(children=CHILDREN, questions=QUESTIONS)
+    pool = POOL.format(children=CHILDREN, requests=REQUESTS)
     return run(textwrap.dedent(setup) + pool, **environ)
 
 
@@ -76,25 +76,25 @@ def pooled(setup: str, **environ: str) -> Any:
     [
         pytest.param(
             """
-            cfai_magics.ask(question(9999))
+            cfai_magics.ask(prompt(9999))
             def work(number):
-                return cfai_magics.ask(question(number)).text
+                return cfai_magics.ask(prompt(number)).text
             """,
             id="ask",
         ),
         pytest.param(
             """
-            list(cfai_magics.stream(question(9999)))
+            list(cfai_magics.stream(prompt(9999)))
             def work(number):
-                return "".join(cfai_magics.stream(question(number)))
+                return "".join(cfai_magics.stream(prompt(number)))
             """,
             id="stream",
         ),
         pytest.param(
             """
-            cfai_magics.ask(question(9999))
+            cfai_magics.ask(prompt(9999))
             def work(number):
-                (row,) = cfai_magics.map("{text}", [question(number)], confirm=False)
+                (row,) = cfai_magics.map("{text}", [prompt(number)], confirm=False)
                 return row["answer"]
             """,
             id="map",
@@ -102,7 +102,7 @@ def pooled(setup: str, **environ: str) -> Any:
         pytest.param(
             """
             def run(number):
-                payload = {"messages": [{"role": "user", "content": question(number)}]}
+                payload = {"messages": [{"role": "user", "content": prompt(number)}]}
                 return cfai_magics.run(MODEL, payload).result["choices"][0]["message"]["content"]
             run(9999)
             work = run
@@ -116,9 +116,9 @@ def pooled(setup: str, **environ: str) -> Any:
                 environ["CLOUDFLARE_API_TOKEN"],
                 base_url=environ["CLOUDFLARE_API_BASE_URL"],
             )
-            client.chat(request(question(9999)))
+            client.chat(request(prompt(9999)))
             def work(number):
-                return client.chat(request(question(number))).text
+                return client.chat(request(prompt(number))).text
             """,
             id="WorkersAI",
         ),
@@ -127,9 +127,9 @@ def pooled(setup: str, **environ: str) -> Any:
             root, account = environ["CLOUDFLARE_API_BASE_URL"], environ["CLOUDFLARE_ACCOUNT_ID"]
             address = f"{root}/accounts/{account}/ai/v1"
             client = WorkersAI.openai_compatible(address, environ["CLOUDFLARE_API_TOKEN"])
-            client.chat(request(question(9999)))
+            client.chat(request(prompt(9999)))
             def work(number):
-                return client.chat(request(question(number))).text
+                return client.chat(request(prompt(number))).text
             """,
             id="another server",
         ),
@@ -142,18 +142,18 @@ def pooled(setup: str, **environ: str) -> Any:
                 base_url=environ["CLOUDFLARE_API_BASE_URL"],
                 transport=httpx.HTTPTransport(),
             )
-            client.chat(request(question(9999)))
+            client.chat(request(prompt(9999)))
             def work(number):
-                return client.chat(request(question(number))).text
+                return client.chat(request(prompt(number))).text
             """,
-            id="a transport of the user's",
+            id="a custom transport",
         ),
         pytest.param(
             """
             session = Session(Cfai(gateway="default"), get_home_folder())
-            session.ask(request(question(9999)))
+            session.ask(request(prompt(9999)))
             def work(number):
-                return session.ask(request(question(number))).text
+                return session.ask(request(prompt(number))).text
             """,
             id="a gateway",
         ),
@@ -161,7 +161,7 @@ def pooled(setup: str, **environ: str) -> Any:
             """
             session = Session(Cfai(), get_home_folder())
             def both(numbers):
-                with session.parallel([request(question(number)) for number in numbers]) as calls:
+                with session.parallel([request(prompt(number)) for number in numbers]) as calls:
                     for _ in calls:
                         pass
                     return calls.answers
@@ -173,87 +173,85 @@ def pooled(setup: str, **environ: str) -> Any:
         ),
     ],
 )
-def test_each_forked_worker_gets_the_answers_to_its_own_questions(
-    echoing: Standin, setup: str
-) -> None:
+def test_each_forked_worker_receives_its_own_answers(echoing: Standin, setup: str) -> None:
     answers = pooled(setup)
-    assert answers == [echo(f"question {number:04d}") for number in range(QUESTIONS)]
+    assert answers == [echo(f"question {number:04d}") for number in range(REQUESTS)]
 
 
-def test_embeddings_in_forked_workers_are_those_of_their_own_texts(echoing: Standin) -> None:
+def test_each_forked_worker_receives_its_own_embeddings(echoing: Standin) -> None:
     same = pooled("""
         session = Session(Cfai(), get_home_folder())
-        expected = session.embed([question(number) for number in range(24)]).vectors
+        expected = session.embed([prompt(number) for number in range(24)]).vectors
         def work(number):
-            return list(session.embed([question(number)]).vectors[0]) == list(expected[number])
+            return list(session.embed([prompt(number)]).vectors[0]) == list(expected[number])
     """)
-    assert same == [True] * QUESTIONS
+    assert same == [True] * REQUESTS
 
 
-def test_recordings_of_forked_workers_are_all_kept(echoing: Standin, tmp_path: Path) -> None:
+def test_recordings_of_all_forked_workers_are_saved(echoing: Standin, tmp_path: Path) -> None:
     path = tmp_path / "lesson.cfai.jsonl"
     answers = pooled(
         """
-        cfai_magics.ask(question(9999))
+        cfai_magics.ask(prompt(9999))
         def work(number):
-            return cfai_magics.ask(question(number)).text
+            return cfai_magics.ask(prompt(number)).text
         """,
         CFAI_REPLAY=f"auto:{path}",
     )
-    assert answers == [echo(f"question {number:04d}") for number in range(QUESTIONS)]
-    assert len(path.read_bytes().splitlines()) == QUESTIONS + 1
+    assert answers == [echo(f"question {number:04d}") for number in range(REQUESTS)]
+    assert len(path.read_bytes().splitlines()) == REQUESTS + 1
 
 
-def test_a_child_asks_while_a_thread_of_the_parent_is_in_a_call(echoing: Standin) -> None:
-    said = run("""
-        begun, go_on = threading.Event(), threading.Event()
+def test_a_child_sends_requests_during_a_call_of_the_parent(echoing: Standin) -> None:
+    result = run("""
+        started, go_on = threading.Event(), threading.Event()
         texts = []
         def slowly():
-            for text in cfai_magics.stream(question(1)):
+            for text in cfai_magics.stream(prompt(1)):
                 texts.append(text)
-                begun.set()
+                started.set()
                 go_on.wait()
         thread = threading.Thread(target=slowly)
         thread.start()
-        begun.wait()
-        children = [forked(lambda n=n: cfai_magics.ask(question(n)).text) for n in range(2, 6)]
+        started.wait()
+        children = [forked(lambda n=n: cfai_magics.ask(prompt(n)).text) for n in range(2, 6)]
         answers = [child.result() for child in children]
         go_on.set()
         thread.join()
         print(json.dumps(["".join(texts), *answers]))
     """)
-    assert said == [echo(f"question {number:04d}") for number in range(1, 6)]
+    assert result == [echo(f"question {number:04d}") for number in range(1, 6)]
 
 
-def test_a_child_asks_while_threads_of_the_parent_ask_all_the_time(echoing: Standin) -> None:
-    said = run("""
+def test_a_child_sends_requests_while_parent_threads_send_requests(echoing: Standin) -> None:
+    result = run("""
         stop = threading.Event()
         wrong = []
-        def ask_on(name):
+        def keep_asking(name):
             for number in range(90):  # three threads: fewer than the 300 requests per minute
                 if stop.is_set():
                     break
-                asked = f"question {name} {number}"
-                if cfai_magics.ask(asked).text != f"echo of {asked}":
-                    wrong.append(asked)
+                text = f"question {name} {number}"
+                if cfai_magics.ask(text).text != f"echo of {text}":
+                    wrong.append(text)
         cfai_magics.ask("question")
-        threads = [threading.Thread(target=ask_on, args=(name,)) for name in "abc"]
+        threads = [threading.Thread(target=keep_asking, args=(name,)) for name in "abc"]
         for thread in threads:
             thread.start()
         answers = []
         for n in range(6):
-            answers.append(forked(lambda: cfai_magics.ask(question(n)).text).result())
+            answers.append(forked(lambda: cfai_magics.ask(prompt(n)).text).result())
         stop.set()
         for thread in threads:
             thread.join()
         print(json.dumps([wrong, answers]))
     """)
-    assert said == [[], [echo(f"question {number:04d}") for number in range(6)]]
+    assert result == [[], [echo(f"question {number:04d}") for number in range(6)]]
 
 
 def test_a_child_cannot_read_or_end_the_answer_of_its_parent(echoing: Standin) -> None:
     echoing.switch(answer=LONG)
-    said = run("""
+    result = run("""
         session = get_current_session()
         with session.stream(request("Go on.")) as stream:
             deltas = iter(stream)
@@ -274,10 +272,10 @@ def test_a_child_cannot_read_or_end_the_answer_of_its_parent(echoing: Standin) -
         after = statuses(session.accounting.ledger)
         print(json.dumps([failure, before, after, stream.answer.text]))
     """)
-    assert said == ["IncompleteStreamError", ["reserved"], ["ok"], LONG]
+    assert result == ["IncompleteStreamError", ["reserved"], ["ok"], LONG]
 
 
-def test_an_interrupt_in_the_parent_reaches_the_server_while_a_child_lives(
+def test_an_interrupt_in_the_parent_reaches_the_server_despite_a_child(
     echoing: Standin,
 ) -> None:
     echoing.switch(answer="word " * 100_000)
@@ -293,8 +291,8 @@ def test_an_interrupt_in_the_parent_reaches_the_server_while_a_child_lives(
     assert echoing.wait_for(lambda server: server.disconnects >= 1)
 
 
-def test_a_child_that_ends_leaves_the_reservation_of_its_parent(echoing: Standin) -> None:
-    said = run("""
+def test_an_exiting_child_keeps_the_reservation_of_its_parent(echoing: Standin) -> None:
+    result = run("""
         session = get_current_session()
         with session.stream(request("Hi")) as stream:
             deltas = iter(stream)
@@ -310,14 +308,14 @@ def test_a_child_that_ends_leaves_the_reservation_of_its_parent(echoing: Standin
                 pass
         print(json.dumps([during, statuses(another)]))
     """)
-    assert said == [["reserved"], ["ok"]]
+    assert result == [["reserved"], ["ok"]]
 
 
-def test_the_reservation_of_a_parent_that_died_is_settled_while_its_child_lives(
+def test_the_reservation_of_a_dead_parent_is_settled_despite_a_child(
     echoing: Standin,
 ) -> None:
-    said = run("""
-        ready, tell = os.pipe()
+    result = run("""
+        ready, notify = os.pipe()
         wait, end = os.pipe()
         parent = os.fork()
         if not parent:
@@ -327,8 +325,8 @@ def test_the_reservation_of_a_parent_that_died_is_settled_while_its_child_lives(
             if os.fork():
                 os._exit(0)
             os.close(end)
-            os.write(tell, b"1")
-            os.read(wait, 1)  # until the test ends
+            os.write(notify, b"1")
+            os.read(wait, 1)  # until the script exits
             os._exit(0)
         os.waitpid(parent, 0)
         os.read(ready, 1)
@@ -337,11 +335,11 @@ def test_the_reservation_of_a_parent_that_died_is_settled_while_its_child_lives(
         ledger.day_usage("")
         print(json.dumps([before, statuses(ledger)]))
     """)
-    assert said == [["reserved"], ["interrupted"]]
+    assert result == [["reserved"], ["interrupted"]]
 
 
-def test_calls_of_children_stand_in_one_ledger_under_names_of_their_own(echoing: Standin) -> None:
-    said = run("""
+def test_children_use_one_ledger_with_their_own_kernel_names(echoing: Standin) -> None:
+    result = run("""
         session = get_current_session()
         cfai_magics.ask("Hi")
         def work():
@@ -356,11 +354,11 @@ def test_calls_of_children_stand_in_one_ledger_under_names_of_their_own(echoing:
         own = session.accounting.ledger.kernel
         print(json.dumps([len(rows), len(kernels), deep in kernels, own in kernels]))
     """)
-    assert said == [3, 3, True, True]
+    assert result == [3, 3, True, True]
 
 
-def test_the_budget_of_a_session_holds_for_its_children(echoing: Standin) -> None:
-    said = run("""
+def test_the_budget_of_a_session_applies_to_its_children(echoing: Standin) -> None:
+    result = run("""
         session = get_current_session()
         used = cfai_magics.ask("Hi").neurons
         session.accounting.ledger.budgets.set("session", used + 0.01)
@@ -371,13 +369,13 @@ def test_the_budget_of_a_session_holds_for_its_children(echoing: Standin) -> Non
                 return "refused"
         print(json.dumps([forked(work).result(), forked(lambda: forked(work).result()).result()]))
     """)
-    assert said == ["refused", "refused"]
+    assert result == ["refused", "refused"]
 
 
-def test_a_database_that_is_open_in_the_parent_is_intact_in_all_processes(
+def test_a_database_open_in_the_parent_stays_intact_in_all_processes(
     echoing: Standin, home: Path
 ) -> None:
-    said = run("""
+    result = run("""
         session = get_current_session()
         cfai_magics.ask("Hi")
         wait, end = os.pipe()
@@ -395,11 +393,11 @@ def test_a_database_that_is_open_in_the_parent_is_intact_in_all_processes(
         call_count = len(list(ledger.history.iter_calls()))
         print(json.dumps([counted, call_count, integrity_error(ledger.path)]))
     """)
-    assert said == [3, 3, ""]
+    assert result == [3, 3, ""]
 
 
-def test_a_child_is_told_of_its_own_calls_alone(echoing: Standin) -> None:
-    said = run("""
+def test_a_child_is_notified_only_of_its_own_calls(echoing: Standin) -> None:
+    result = run("""
         session = get_current_session()
         parents, childs = [], []
         session.watch(lambda: parents.append(os.getpid()))
@@ -410,11 +408,11 @@ def test_a_child_is_told_of_its_own_calls_alone(echoing: Standin) -> None:
             return [os.getpid() in parents, is_mine, len(session.active_calls)]
         print(json.dumps(forked(work).result()))
     """)
-    assert said == [False, True, 0]
+    assert result == [False, True, 0]
 
 
-def test_a_child_uses_the_local_server_of_its_parent_and_cannot_end_it(echoing: Standin) -> None:
-    said = run("""
+def test_a_child_uses_the_local_server_of_its_parent_but_cannot_stop_it(echoing: Standin) -> None:
+    result = run("""
         import socket, subprocess
         from cfai_magics.backends.local_server import LocalServer
         from cfai_magics.secret import Secret
@@ -432,7 +430,7 @@ def test_a_child_uses_the_local_server_of_its_parent_and_cannot_end_it(echoing: 
         wait, end = os.pipe()
         child = forked(lambda: os.close(end) or os.read(wait, 1).decode())
         running = server.is_running
-        process.stdin.close()  # like the end of the parent
+        process.stdin.close()  # as at the exit of the parent
         code = process.wait(60)
         os.close(end)
         child.result()
@@ -440,4 +438,4 @@ def test_a_child_uses_the_local_server_of_its_parent_and_cannot_end_it(echoing: 
         gone = forked(lambda: server.is_running).result()
         print(json.dumps([in_child, running, code, gone]))
     """)
-    assert said == [[True, True], True, 0, False]
+    assert result == [[True, True], True, 0, False]

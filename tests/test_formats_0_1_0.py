@@ -1,4 +1,4 @@
-"""What version 0.1.0 wrote is opened with all that is in it: see tests/data/0.1.0/README.md."""
+"""Files of version 0.1.0 open with all their data: see tests/data/0.1.0/README.md."""
 
 import json
 import shutil
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 DATA = Path(__file__).parent / "data" / "0.1.0"
 MODEL = "@cf/google/gemma-4-26b-a4b-it"
-# What the notebook asks, and the texts that its recording has of it.
-QUESTIONS = {
+# Cells of the notebook, and texts of their recorded answers.
+RECORDED_CELLS = {
     "%%cfai\nWhy is the sky blue?": ["It *scatters*."],
     "%%cfai --think\nHow many legs has a spider?": ["Eight.", "A spider is no insect."],
     "%%cfai -c colors\nName a color.": ["Blue."],
@@ -33,36 +33,36 @@ QUESTIONS = {
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    """The state and the notebook of version 0.1.0, an hour after they were written."""
-    with new_world() as made:
-        shutil.copytree(DATA / "home", made.home)
+    """Yield the state and the notebook of version 0.1.0, one hour after they were written."""
+    with new_world() as prepared:
+        shutil.copytree(DATA / "home", prepared.home)
         for name in ("lesson.ipynb", "lesson.cfai.jsonl"):
-            shutil.copy(DATA / name, made.work)
-        made.account_in_environment = False
-        made.begin_part(1)
-        yield made
-        assert made.standin.requests == (), "all of it is known without asking"
+            shutil.copy(DATA / name, prepared.work)
+        prepared.account_in_environment = False
+        prepared.begin_part(1)
+        yield prepared
+        assert prepared.standin.requests == (), "a request was sent"
 
 
 @pytest.fixture(scope="module")
 def kernel(world: World) -> Iterator[KernelFrontEnd]:
-    with KernelFrontEnd(world, Cleaner(world)) as made:
+    with KernelFrontEnd(world, Cleaner(world)) as front_end:
         for code in (
             "%load_ext cfai_magics",
             "%cfai replay only",
             "CITY = {'type': 'object', 'properties': {'city': {'type': 'string'}}}",
         ):
-            made.run(Step(code))
-        yield made
+            front_end.run(Step(code))
+        yield front_end
 
 
-def told(world: World, words: str) -> str:
-    """Return what a shell command tells, which succeeds."""
+def run_command(world: World, words: str) -> str:
+    """Run a shell command, which must succeed; return its output."""
     command = [sys.executable, "-m", "cfai_magics", *words.split()]
-    ran = subprocess.run(
+    process = subprocess.run(
         command, cwd=world.work, env=world.environ(), capture_output=True, text=True, check=True
     )
-    return ran.stdout
+    return process.stdout
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def told(world: World, words: str) -> str:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_commands_show_what_is_kept(world: World, words: str, facts: list[str]) -> None:
-    shown = told(world, words)
+def test_commands_show_the_stored_data(world: World, words: str, facts: list[str]) -> None:
+    shown = run_command(world, words)
     assert [fact for fact in facts if fact not in shown] == [], shown
 
 
-def test_every_call_is_a_line_of_csv_with_the_same_columns(world: World) -> None:
-    lines = told(world, "usage all --csv").splitlines()
+def test_usage_csv_has_one_line_per_call_with_the_same_columns(world: World) -> None:
+    lines = run_command(world, "usage all --csv").splitlines()
     assert lines[0] == (
         "id,started,day,account,model,task,status,basis,neurons,tokens_in,tokens_cached,"
         "tokens_out,seconds,first_token_seconds,notebook,kernel,thread,request"
@@ -98,21 +98,21 @@ def test_every_call_is_a_line_of_csv_with_the_same_columns(world: World) -> None
     assert sum("interrupted" in row for row in rows) == 1
 
 
-@pytest.mark.parametrize("code", QUESTIONS, ids=lambda code: code.replace("\n", " "))
+@pytest.mark.parametrize("code", RECORDED_CELLS, ids=lambda code: code.replace("\n", " "))
 def test_recorded_answers_are_replayed(kernel: KernelFrontEnd, code: str) -> None:
     shown = "\n".join(kernel.run(Step(code)))
     assert "error" not in shown.split("metadata")[0], shown
-    assert [text for text in QUESTIONS[code] if text not in shown] == [], shown
+    assert [text for text in RECORDED_CELLS[code] if text not in shown] == [], shown
     assert '"replayed"' in shown, shown
-    assert '"date": "2026-10-12"' in shown, "the day of the recording"
+    assert '"date": "2026-10-12"' in shown, "the date of the recording is missing"
 
 
-def test_a_changed_question_is_compared_with_the_recorded_one(kernel: KernelFrontEnd) -> None:
+def test_a_changed_prompt_is_compared_with_the_recorded_one(kernel: KernelFrontEnd) -> None:
     shown = "\n".join(kernel.run(Step("%%cfai --think\nHow many legs has a spinner?")))
     assert " has a spinner?” instead of “" in shown
 
 
-def test_a_map_goes_on_with_its_answers(world: World) -> None:
+def test_a_map_continues_with_its_stored_answers(world: World) -> None:
     code = "cfai_magics.map('What is {text}?', ['Rome', 'Oslo'], max_tokens=20)"
     with KernelFrontEnd(world, Cleaner(world)) as kernel:
         kernel.run(Step("%load_ext cfai_magics\nimport cfai_magics\n%cfai replay off"))
@@ -122,13 +122,15 @@ def test_a_map_goes_on_with_its_answers(world: World) -> None:
     assert "'answer': 'A northern one.'" in shown
 
 
-def test_outputs_in_the_notebook_bear_the_metadata_that_a_report_reads(world: World) -> None:
+def test_report_reads_the_metadata_of_notebook_outputs(world: World) -> None:
     rows = [
-        line for line in told(world, "report lesson.ipynb --csv").splitlines() if MODEL in line
+        line
+        for line in run_command(world, "report lesson.ipynb --csv").splitlines()
+        if MODEL in line
     ]
     notebook = json.loads((DATA / "lesson.ipynb").read_text(encoding="utf-8"))
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
-    borne = [o["metadata"]["application/vnd.cfai+json"] for o in outputs if o.get("metadata")]
-    hashes = {each["request"] for each in borne if each.get("model") == MODEL}
+    metadata = [o["metadata"]["application/vnd.cfai+json"] for o in outputs if o.get("metadata")]
+    hashes = {each["request"] for each in metadata if each.get("model") == MODEL}
     assert len(hashes) >= 6
     assert all(any(each in row for row in rows) for each in hashes)

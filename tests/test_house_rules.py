@@ -1,4 +1,4 @@
-"""What holds for the house as a whole."""
+"""Rules for the whole package: README tables, public names, loading, docstrings."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ from cfai_magics.chat.options import ASK_OPTIONS, Option
 from cfai_magics.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-MODULES_ALLOWED = 60
+MAX_MODULES_ADDED = 60
 
 
 def option_row(option: Option) -> str:
@@ -37,14 +37,14 @@ def tables() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", tables())
 def test_the_readme_tables_equal_the_declarations(name: str) -> None:
-    wanted = "\n".join(tables()[name])
+    expected = "\n".join(tables()[name])
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", readme, re.DOTALL)
-    assert found, f"README.md lost its {name} table"
-    assert found[1] == wanted, f"Put this between the {name} marks of README.md:\n{wanted}"
+    assert found, f"README.md has no {name} table"
+    assert found[1] == expected, f"Put this between the {name} marks of README.md:\n{expected}"
 
 
-def test_the_door_is_sorted_and_true() -> None:
+def test_the_public_names_are_sorted_and_exist() -> None:
     assert cfai_magics.__all__ == sorted(cfai_magics.__all__)
     assert all(getattr(cfai_magics, name) is not None for name in cfai_magics.__all__)
     assert set(cfai_magics.__all__) <= set(dir(cfai_magics))
@@ -52,7 +52,7 @@ def test_the_door_is_sorted_and_true() -> None:
         cfai_magics.nothing  # noqa: B018
 
 
-def test_loading_is_silent_and_light() -> None:
+def test_loading_prints_nothing_and_imports_few_modules() -> None:
     code = """
 import sys
 from IPython.core.interactiveshell import InteractiveShell
@@ -64,7 +64,7 @@ print(*sorted(set(sys.modules) - before))
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     added = run.stdout.split()
     assert run.stderr == ""
-    assert 0 < len(added) <= MODULES_ALLOWED
+    assert 0 < len(added) <= MAX_MODULES_ADDED
     heavy = {"httpx", "ipywidgets", "keyring", "sqlite3", "markdown_it", "tenacity", "ssl"}
     assert not heavy & set(added)
 
@@ -87,7 +87,9 @@ def tables_of(shell: InteractiveShell) -> dict[str, object]:
 
 
 def test_unloading_restores_the_shells_tables(shell: InteractiveShell) -> None:
-    shell.find_line_magic("load_ext").__call__("storemagic")  # IPython loads its own when used
+    shell.find_line_magic("load_ext").__call__(
+        "storemagic"
+    )  # IPython loads storemagic on first use
     before = tables_of(shell)
     for _ in range(2):
         shell.run_line_magic("load_ext", "cfai_magics")
@@ -98,7 +100,7 @@ def test_unloading_restores_the_shells_tables(shell: InteractiveShell) -> None:
         assert tables_of(shell) == before
 
 
-def test_unloading_gives_a_magic_of_the_same_name_back(shell: InteractiveShell) -> None:
+def test_unloading_restores_a_magic_of_the_same_name(shell: InteractiveShell) -> None:
     def cfai(_line: str) -> str:
         return "another one"
 
@@ -108,7 +110,7 @@ def test_unloading_gives_a_magic_of_the_same_name_back(shell: InteractiveShell) 
     assert shell.run_line_magic("cfai", "") == "another one"
 
 
-def test_loading_twice_is_loading_once(shell: InteractiveShell) -> None:
+def test_loading_twice_equals_loading_once(shell: InteractiveShell) -> None:
     cfai_magics.load_ipython_extension(shell)
     once = tables_of(shell)
     cfai_magics.load_ipython_extension(shell)
@@ -118,7 +120,7 @@ def test_loading_twice_is_loading_once(shell: InteractiveShell) -> None:
 
 
 def modules() -> list[Path]:
-    """Return the modules, without the one that the build writes."""
+    """Return all modules except the one that the build writes."""
     return sorted({*(ROOT / "cfai_magics").rglob("*.py")} - {ROOT / "cfai_magics/_version.py"})
 
 

@@ -1,4 +1,4 @@
-"""`%%cfai` in a real kernel, against the stand-in."""
+"""Test `%%cfai` in a real kernel against the stand-in."""
 
 from collections.abc import Iterator
 
@@ -26,15 +26,15 @@ def kernel(module_kernel: Kernel, cloudflare: Standin) -> Iterator[Kernel]:
     module_kernel.run("%cfai budget reopen")
 
 
-def test_an_answer_is_one_markdown_output_and_one_receipt(kernel: Kernel) -> None:
+def test_an_answer_is_one_markdown_output_and_one_footer(kernel: Kernel) -> None:
     cell = kernel.run("%%cfai\nWhy is the sky blue?")
-    answer, receipt = cell.outputs
+    answer, footer = cell.outputs
     assert answer["data"] == {"text/markdown": ANSWER, "text/plain": ANSWER}
-    assert "neurons billed" in receipt["data"]["text/plain"]
-    assert receipt["data"]["text/plain"].startswith("gemma-4-26b-a4b-it · ")
+    assert "neurons billed" in footer["data"]["text/plain"]
+    assert footer["data"]["text/plain"].startswith("gemma-4-26b-a4b-it · ")
 
 
-def test_the_receipt_shows_what_was_billed(kernel: Kernel, cloudflare: Standin) -> None:
+def test_the_answer_reports_the_billed_neurons(kernel: Kernel, cloudflare: Standin) -> None:
     before = cloudflare.billed
     kernel.run("%%cfai\nWhy?")
     assert kernel.run("print(_cfai.neurons, _cfai.cost_basis)").text.split() == [
@@ -44,12 +44,12 @@ def test_the_receipt_shows_what_was_billed(kernel: Kernel, cloudflare: Standin) 
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\n\n", " \n", "\r\n"], ids=repr)
-def test_the_body_arrives_byte_for_byte(kernel: Kernel, cloudflare: Standin, end: str) -> None:
+def test_the_prompt_is_sent_byte_for_byte(kernel: Kernel, cloudflare: Standin, end: str) -> None:
     kernel.run(f"%%cfai\n{PROMPT}{end}")
     assert cloudflare.requests[-1].json["messages"] == [{"role": "user", "content": PROMPT + end}]
 
 
-def test_a_cell_sends_only_what_was_asked_for(kernel: Kernel, cloudflare: Standin) -> None:
+def test_a_cell_sends_only_the_required_fields(kernel: Kernel, cloudflare: Standin) -> None:
     kernel.run("%%cfai\nHi")
     received = cloudflare.requests[-1]
     assert received.path.endswith("/ai/v1/chat/completions")
@@ -85,26 +85,28 @@ def test_every_option_reaches_the_request(kernel: Kernel, cloudflare: Standin) -
     }
 
 
-def test_the_answer_is_kept_under_both_names(kernel: Kernel) -> None:
+def test_the_answer_is_stored_in_both_variables(kernel: Kernel) -> None:
     kernel.run("%%cfai -o why\nWhy?")
     shown = kernel.run("print(why is _cfai, why.model, why.finish_reason); why")
     assert shown.outputs[0]["text"] == "True @cf/google/gemma-4-26b-a4b-it stop\n"
     assert shown.mime("text/markdown") == [ANSWER]
 
 
-def test_thoughts_stand_folded_above_the_answer(kernel: Kernel, cloudflare: Standin) -> None:
+def test_reasoning_is_shown_folded_above_the_answer(kernel: Kernel, cloudflare: Standin) -> None:
     cloudflare.switch(thought="First, <light>.")
     cell = kernel.run("%%cfai --think\nWhy?")
     assert cloudflare.requests[-1].json["chat_template_kwargs"] == {"enable_thinking": True}
-    thoughts, answer, _ = (output["data"] for output in cell.outputs)
-    assert "First, &lt;light&gt;." in thoughts["text/html"]
+    reasoning, answer, _ = (output["data"] for output in cell.outputs)
+    assert "First, &lt;light&gt;." in reasoning["text/html"]
     assert answer["text/markdown"] == ANSWER
 
 
-def test_text_is_written_and_raw_is_the_json(kernel: Kernel, cloudflare: Standin) -> None:
-    text, receipt = kernel.run("%%cfai -f text\nWhy?").outputs
+def test_format_text_prints_the_text_and_raw_prints_the_json(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    text, footer = kernel.run("%%cfai -f text\nWhy?").outputs
     assert text["text"] == f"{ANSWER}\n"
-    assert "neurons billed" in receipt["data"]["text/plain"]
+    assert "neurons billed" in footer["data"]["text/plain"]
     raw = kernel.run("%%cfai -f raw --footer off\nWhy?").outputs
     assert len(raw) == 1
     assert '"chat.completion"' in raw[0]["text"]
@@ -124,7 +126,7 @@ def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -
 
 
 @pytest.mark.parametrize(
-    ("code", "ename", "told"),
+    ("code", "ename", "message"),
     [
         ("%%cfai --nonsense\nHi", "InvalidOptionError", "unrecognized arguments: --nonsense"),
         ("%%cfai stray words\nHi", "InvalidOptionError", "stray words"),
@@ -147,18 +149,20 @@ def test_an_answer_in_a_loop_leaves_the_rest_of_the_cell_alone(kernel: Kernel) -
         ("%cfai use", "InvalidOptionError", "the following arguments are required: model"),
     ],
 )
-def test_bad_input_is_one_line_and_sends_nothing(
-    kernel: Kernel, cloudflare: Standin, code: str, ename: str, told: str
+def test_invalid_input_gives_a_one_line_error_and_sends_nothing(
+    kernel: Kernel, cloudflare: Standin, code: str, ename: str, message: str
 ) -> None:
     cell = kernel.run(code)
     assert cell.ename == ename
     assert len(cell.traceback) == 1
-    assert told in cell.traceback[0]
+    assert message in cell.traceback[0]
     assert cell.outputs == []
     assert cloudflare.requests == ()
 
 
-def test_a_refused_call_fails_the_cell_in_one_line(kernel: Kernel, cloudflare: Standin) -> None:
+def test_a_rejected_request_fails_the_cell_with_a_one_line_error(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
     cloudflare.switch(error=Fault.of(4006))
     cell = kernel.run("%%cfai\nHi")
     assert cell.ename == "DailyQuotaError"
@@ -168,21 +172,21 @@ def test_a_refused_call_fails_the_cell_in_one_line(kernel: Kernel, cloudflare: S
     assert len(cloudflare.requests) == 1
 
 
-def test_a_model_unknown_to_cloudflare_is_told_with_the_nearest(kernel: Kernel) -> None:
+def test_an_unknown_model_error_suggests_similar_names(kernel: Kernel) -> None:
     cell = kernel.run("%%cfai -m @cf/google/gemma-4-26b-a4b-i\nHi")
     assert cell.ename == "ModelNotFoundError"
     assert "Similar names: gemma-4-26b-a4b-it" in cell.traceback[0]
 
 
-def test_a_cut_stream_keeps_its_text_and_fails_the_cell(
+def test_an_incomplete_stream_keeps_its_text_and_fails_the_cell(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cloudflare.switch(done=False, finish_reason="")
     cell = kernel.run("%%cfai -o cut\nHi")
     assert cell.ename == "IncompleteStreamError"
-    answer, receipt = cell.outputs
+    answer, footer = cell.outputs
     assert answer["data"]["text/markdown"] == ANSWER
-    assert "The response ended early." in receipt["data"]["text/plain"]
+    assert "The response ended early." in footer["data"]["text/plain"]
     assert kernel.run("print(cut.text, end='')").text == ANSWER
 
 
@@ -206,7 +210,9 @@ def test_an_interrupt_closes_the_connection_and_keeps_the_text(
     assert kernel.run("%%cfai\nHi").mime("text/markdown") == [ANSWER]
 
 
-def test_an_interrupt_before_the_first_word_is_told(kernel: Kernel, cloudflare: Standin) -> None:
+def test_an_interrupt_before_the_first_word_is_reported(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
     cloudflare.switch(delay_before_first=30.0)
     running = kernel.start("%%cfai\nHi")
     assert cloudflare.wait_for(lambda c: c.requests != ())
@@ -216,7 +222,7 @@ def test_an_interrupt_before_the_first_word_is_told(kernel: Kernel, cloudflare: 
     assert "Interrupted before the answer started." in cell.text
 
 
-def test_an_interrupt_between_two_tries_leaves_no_promise_of_another(
+def test_an_interrupt_between_retries_removes_the_retry_message(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
     cloudflare.switch(error=Fault.of(3040), retry_after="50")
@@ -280,10 +286,10 @@ def test_code_is_shown_and_offered_in_a_new_cell(kernel: Kernel, cloudflare: Sta
     cell = kernel.run("%%cfai -f code\nOne.")
     assert cell.mime("text/markdown") == ["```python\nx = 1\n```"]
     assert "copy the code from here" in cell.text
-    assert kernel.run("'x' in dir()").text == "False", "it was run"
+    assert kernel.run("'x' in dir()").text == "False", "the code was executed"
 
 
-def test_the_panel_is_widgets_and_text(kernel: Kernel, cloudflare: Standin) -> None:
+def test_the_panel_has_widgets_and_a_text_form(kernel: Kernel, cloudflare: Standin) -> None:
     cell = kernel.run("%cfai panel")
     assert cell.mime("application/vnd.jupyter.widget-view+json")
     assert "of 10,000 neurons used" in cell.text
@@ -291,7 +297,7 @@ def test_the_panel_is_widgets_and_text(kernel: Kernel, cloudflare: Standin) -> N
     assert kernel.run("cfai_magics.panel().close(); get_ipython().ev('1')").ename == ""
 
 
-def test_json_and_the_first_block_are_parsed(kernel: Kernel, cloudflare: Standin) -> None:
+def test_json_and_the_first_code_block_are_parsed(kernel: Kernel, cloudflare: Standin) -> None:
     cloudflare.switch(answer='```json\n{"a": [1]}\n```')
     kernel.run("%%cfai -f json -o found\nOne.")
     assert kernel.run("found.parsed == found.json() == {'a': [1]}").text == "True"
@@ -304,4 +310,4 @@ def test_json_and_the_first_block_are_parsed(kernel: Kernel, cloudflare: Standin
     assert cell.mime("text/markdown") == ["```sql\nselect 1\n```"]
     assert kernel.run("print(query.parsed, end='')").text == "select 1\n"
     assert "messages" in cloudflare.requests[-1].json
-    assert len(cloudflare.requests[-1].json["messages"]) == 1, "-x tells the model nothing"
+    assert len(cloudflare.requests[-1].json["messages"]) == 1, "-x adds no instruction"

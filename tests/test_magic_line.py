@@ -15,13 +15,13 @@ from cfai_magics.magic_line import split_magic_line
         pytest.param('-p y={"b":2}', ["-p", 'y={"b":2}'], id="JSON without spaces"),
         pytest.param("-p 'x={\"a\": 1}'", ["-p", 'x={"a": 1}'], id="JSON in quotes"),
         pytest.param('-p k="v w"', ["-p", "k=v w"], id="quotes after K="),
-        pytest.param('what is "this', ["what", "is", '"this'], id="a quote never closed"),
+        pytest.param('what is "this', ["what", "is", '"this'], id="an unclosed quote"),
         pytest.param(r'-s "say \"hi\" now"', ["-s", 'say "hi" now'], id="escaped quotes"),
-        pytest.param(r"-s C:\new\table", ["-s", r"C:\new\table"], id="backslashes stand"),
+        pytest.param(r"-s C:\new\table", ["-s", r"C:\new\table"], id="backslashes stay"),
         pytest.param("-s '' -t 1", ["-s", "", "-t", "1"], id="an empty word"),
         pytest.param("-s {x} $y", ["-s", "{x}", "$y"], id="braces and dollars"),
-        pytest.param("  ", [], id="nothing"),
+        pytest.param("  ", [], id="only spaces"),
     ],
 )
-def test_a_line_is_cut_as_a_reader_would(line: str, words: list[str]) -> None:
+def test_a_line_is_split_into_words(line: str, words: list[str]) -> None:
     assert split_magic_line(line) == words

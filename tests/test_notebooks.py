@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom with nothing but its recording."""
+"""Every notebook runs from top to bottom with only its recording."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.notebooks import NOTEBOOKS, code_cells, executed, recording, unexpect
 
 pytestmark = pytest.mark.slow
 
-NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+NOWHERE = "http://127.0.0.1:9"  # no server listens on this port
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -25,7 +25,7 @@ def records(path: Path, locks: Path) -> tuple[Interaction, ...]:
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment whose every way out ends at a closed frontend."""
+    """Send all requests to a proxy on a closed port, and replay answers instantly."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, NOWHERE)
         monkeypatch.setenv(name.lower(), NOWHERE)
@@ -38,7 +38,7 @@ def test_there_are_notebooks() -> None:
 
 
 @each_notebook
-def test_a_notebook_runs_without_key_network_and_model(
+def test_a_notebook_runs_without_token_network_and_model(
     path: Path, offline: pytest.MonkeyPatch, home: Path
 ) -> None:
     offline.setenv("CFAI_REPLAY", f"only:{recording(path)}")
@@ -47,24 +47,24 @@ def test_a_notebook_runs_without_key_network_and_model(
 
 
 @each_notebook
-def test_a_notebook_is_kept_without_outputs_paths_and_tokens(path: Path, home: Path) -> None:
+def test_a_notebook_contains_no_outputs_paths_or_tokens(path: Path, home: Path) -> None:
     cells = nbformat.read(path, as_version=4).cells
     assert not any(cell.get("outputs") for cell in cells)
-    for kept in (path, recording(path)):
-        text = kept.read_text(encoding="utf-8")
+    for file in (path, recording(path)):
+        text = file.read_text(encoding="utf-8")
         assert not contains_token(text)
-        assert not [place for place in ("/home/", "/root/", "/tmp/", "C:\\\\") if place in text]
+        assert not [prefix for prefix in ("/home/", "/root/", "/tmp/", "C:\\\\") if prefix in text]
     assert all(record.request.local_model for record in records(path, home / "locks"))
 
 
-def test_what_is_replayed_says_that_a_local_model_said_it(offline: pytest.MonkeyPatch) -> None:
+def test_a_replayed_answer_names_its_local_model(offline: pytest.MonkeyPatch) -> None:
     path = next(path for path in NOTEBOOKS if path.stem == "what-a-neuron-is")
     offline.setenv("CFAI_REPLAY", f"only:{recording(path)}")
-    asked = next(
+    question = next(
         cell
         for cell in code_cells(executed(path))
         if cell.source.endswith("sky blue?") and "-o answer" in cell.source
     )
-    _answer, receipt = asked.outputs
-    assert "(local)" in receipt["data"]["text/plain"]
-    assert "replayed" in receipt["data"]["text/plain"]
+    _answer, footer = question.outputs
+    assert "(local)" in footer["data"]["text/plain"]
+    assert "replayed" in footer["data"]["text/plain"]

@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom with an account too, and nothing is replayed then."""
+"""Every notebook also runs from top to bottom with an account, without replayed answers."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def live(
     account: Standin, home: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Standin:
-    """An account in the environment, the small model fetched, and no recording in use."""
+    """Set an account, provide the small model, and turn recordings off."""
     (home / "models").mkdir(parents=True)
     (home / "models" / small_model.name).symlink_to(small_model)
     monkeypatch.setenv("CFAI_REPLAY", "off")

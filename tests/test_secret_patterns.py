@@ -1,4 +1,4 @@
-"""Which objects hide secrets, and which texts count as secrets."""
+"""Objects hide their secrets, and tokens are detected in texts."""
 
 import base64
 import copy
@@ -36,7 +36,7 @@ from tests.canaries import account_id, older_token, token
         pytest.param(lambda it: repr(Credentials(account_id(), it, "a test")), id="credentials"),
     ],
 )
-def test_a_secret_is_in_no_text_that_is_made_of_it(show: Callable[[Secret], str]) -> None:
+def test_no_text_form_of_a_secret_contains_it(show: Callable[[Secret], str]) -> None:
     text = token()
     assert text not in show(Secret(text))
     assert text[5:] not in show(Secret(text))
@@ -51,30 +51,30 @@ def test_a_secret_is_in_no_text_that_is_made_of_it(show: Callable[[Secret], str]
         pytest.param(copy.deepcopy, id="deepcopy"),
         pytest.param(json.dumps, id="json"),
         pytest.param(lambda it: asdict(Credentials(account_id(), it, "a test")), id="asdict"),
-        pytest.param(lambda it: format(it, ">60"), id="a format that it does not know"),
+        pytest.param(lambda it: format(it, ">60"), id="an unknown format"),
     ],
 )
-def test_a_secret_is_not_taken_apart(take: Callable[[Secret], object]) -> None:
+def test_a_secret_cannot_be_copied_or_serialized(take: Callable[[Secret], object]) -> None:
     text = token()
     with pytest.raises(TypeError) as caught:
         take(Secret(text))
     assert text not in str(caught.value)
 
 
-def shown(error: BaseException) -> str:
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "".join(told.format())
+def format_traceback(error: BaseException) -> str:
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join(report.format())
 
 
-def test_a_traceback_with_all_its_variables_shows_no_secret() -> None:
+def test_a_traceback_with_local_variables_shows_no_secret() -> None:
     secret = Secret(token())
-    found = Credentials(account_id(), secret, "a test")
+    credentials = Credentials(account_id(), secret, "a test")
     try:
-        assert [secret, found] == []
+        assert [secret, credentials] == []
     except AssertionError as error:
-        told = shown(error)
-    assert "<secret>" in told
-    assert secret.reveal() not in told
+        report = format_traceback(error)
+    assert "<secret>" in report
+    assert secret.reveal() not in report
 
 
 class Full:
@@ -92,14 +92,14 @@ class Full:
         raise StorageError("It is empty")
 
 
-def test_the_traceback_of_a_failed_keep_shows_no_secret(home: Path) -> None:
+def test_the_traceback_of_a_failed_save_shows_no_secret(home: Path) -> None:
     (home / FILE_NAME).mkdir(parents=True)
     secret = Secret(token())
     with pytest.raises(CfaiError) as caught:
         CredentialStore(home, {}, Full()).save(account_id(), secret)
-    told = shown(caught.value)
-    assert "<secret>" in told
-    assert secret.reveal() not in told
+    report = format_traceback(caught.value)
+    assert "<secret>" in report
+    assert secret.reveal() not in report
 
 
 def test_equal_secrets_are_equal_and_hash_alike() -> None:
@@ -109,7 +109,7 @@ def test_equal_secrets_are_equal_and_hash_alike() -> None:
     assert Secret(text) != text
 
 
-@pytest.mark.parametrize("made", [token, older_token], ids=["newer", "older"])
+@pytest.mark.parametrize("make_token", [token, older_token], ids=["newer", "older"])
 @pytest.mark.parametrize(
     "line",
     [
@@ -123,14 +123,14 @@ def test_equal_secrets_are_equal_and_hash_alike() -> None:
         "{};",
     ],
 )
-def test_a_token_is_seen_wherever_it_stands(made: Callable[[], str], line: str) -> None:
-    assert contains_token(line.format(made()))
+def test_a_token_is_detected_in_any_position(make_token: Callable[[], str], line: str) -> None:
+    assert contains_token(line.format(make_token()))
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("", id="nothing"),
+        pytest.param("", id="an empty text"),
         pytest.param("0123456789abcdef" * 2, id="an account id"),
         pytest.param("0123456789abcdef01234567" + "89abcdef" * 2, id="SHA-1"),
         pytest.param("0123456789ABCDEF01234567" + "89ABCDEF" * 2, id="SHA-1 in upper case"),
@@ -143,21 +143,21 @@ def test_a_token_is_seen_wherever_it_stands(made: Callable[[], str], line: str) 
         pytest.param("A1" + "bC-_" * 9 + "xy.csv", id="a file name of 40 characters"),
         pytest.param("A1" + "bC-_" * 9 + "xyz", id="41 characters"),
         pytest.param("A1" + "bC-_" * 9 + "x", id="39 characters"),
-        pytest.param("cfut_short", id="too short for one"),
-        pytest.param("mycfut_" + "a" * 40, id="another word that ends so"),
+        pytest.param("cfut_short", id="too short for a token"),
+        pytest.param("mycfut_" + "a" * 40, id="a longer prefix"),
     ],
 )
-def test_what_is_no_token_is_not_taken_for_one(text: str) -> None:
+def test_other_texts_are_not_detected_as_tokens(text: str) -> None:
     assert not contains_token(text)
 
 
 @given(st.binary(min_size=60, max_size=4_000))
-def test_no_image_is_taken_for_a_token(data: bytes) -> None:
+def test_images_are_not_detected_as_tokens(data: bytes) -> None:
     assert not contains_token(f"-p image=data:image/png;base64,{base64.b64encode(data).decode()}")
 
 
 @pytest.mark.parametrize("ends", ["+{}+", "/{}+", "+{}/", "+{}=", "+{}=="])
-def test_forty_characters_between_the_signs_of_base64_are_no_token(ends: str) -> None:
+def test_forty_characters_between_base64_signs_are_not_a_token(ends: str) -> None:
     assert not contains_token(
         f"AAAA{ends.format(older_token().replace('-', 'x').replace('_', 'y'))}"
     )

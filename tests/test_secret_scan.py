@@ -14,7 +14,7 @@ from cfai_magics.secret_patterns import scan_notebook
 from tests.canaries import older_token, token
 
 
-def written(tmp_path: Path, *cells: Any, **more: Any) -> Path:
+def write_notebook(tmp_path: Path, *cells: Any, **more: Any) -> Path:
     path = tmp_path / "lesson.ipynb"
     path.write_text(json.dumps({"cells": cells, "nbformat": 4, **more}))
     return path
@@ -24,10 +24,10 @@ def code(source: Any, *outputs: Any, **metadata: Any) -> dict[str, Any]:
     return {"cell_type": "code", "source": source, "outputs": outputs, "metadata": metadata}
 
 
-@pytest.mark.parametrize("made", [token, older_token])
-def test_it_is_found_in_source_output_and_metadata(tmp_path: Path, made: Any) -> None:
-    secret = made()
-    path = written(
+@pytest.mark.parametrize("make_token", [token, older_token])
+def test_a_secret_is_found_in_source_output_and_metadata(tmp_path: Path, make_token: Any) -> None:
+    secret = make_token()
+    path = write_notebook(
         tmp_path,
         code(["import os\n", f"os.environ['T'] = '{secret}'\n"]),
         code("1 + 1"),
@@ -48,18 +48,18 @@ def test_it_is_found_in_source_output_and_metadata(tmp_path: Path, made: Any) ->
 
 
 def test_a_known_secret_is_found_in_any_form_and_named(tmp_path: Path) -> None:
-    path = written(tmp_path, code("key = 'plain words'"))
+    path = write_notebook(tmp_path, code("key = 'plain words'"))
     assert [each.kind for each in scan_notebook(path, [("the key", Secret("plain words"))])] == [
         "the key"
     ]
     assert scan_notebook(path, [("the key", Secret(""))]) == []
 
 
-def test_pictures_and_prose_are_no_secrets(tmp_path: Path) -> None:
-    picture = base64.b64encode(os.urandom(30_000)).decode()
-    path = written(
+def test_images_and_prose_are_not_secrets(tmp_path: Path) -> None:
+    image = base64.b64encode(os.urandom(30_000)).decode()
+    path = write_notebook(
         tmp_path,
-        code("%%cfai\nWhy is the sky blue?", {"data": {"image/png": picture}}),
+        code("%%cfai\nWhy is the sky blue?", {"data": {"image/png": image}}),
         {"cell_type": "markdown", "source": "Cloudflare tokens begin with cfut_."},
         "odd",
     )
@@ -67,7 +67,7 @@ def test_pictures_and_prose_are_no_secrets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"cells": 3}'])
-def test_what_is_no_notebook_is_told(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_notebook_is_rejected(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.ipynb").write_text(text)
     with pytest.raises(InvalidOptionError, match="not a notebook"):
         scan_notebook(tmp_path / "x.ipynb")

@@ -39,7 +39,7 @@ def methods(cls: type) -> dict[str, Function]:
 
 
 ALL = FUNCTIONS | methods(Session) | methods(WorkersAI)
-# Functions whose arguments are fields of a request, in full.
+# Functions that take all fields of a request as arguments.
 REQUEST_FUNCTIONS = ("ask", "stream", "map", "Session.build_request")
 
 
@@ -51,7 +51,7 @@ def parameters(function: Function) -> dict[str, Parameter]:
     }
 
 
-def test_all_calls_that_may_cost_something_are_checked() -> None:
+def test_all_billable_functions_check_their_arguments() -> None:
     assert all(hasattr(function, "__wrapped__") for function in FUNCTIONS.values())
     assert {"Session", "WorkersAI", "WorkersAI.openai_compatible", "WorkersAI.chat"} <= set(ALL)
     for name in ("stream", "embed", "run", "to_markdown"):
@@ -68,7 +68,7 @@ def test_every_argument_is_named_and_typed(name: str) -> None:
     assert signature(ALL[name]).return_annotation is not inspect.Signature.empty
 
 
-# Arguments of one name that differ between functions, with the reason.
+# Arguments with one name that differ between functions, with the reason.
 DIFFERENT_TYPES = {
     "files": "run takes files by form field, to_markdown a list of documents",
     "request": "estimate_cost takes the size of a request too",
@@ -96,7 +96,7 @@ def test_arguments_of_one_name_have_one_type_and_default() -> None:
 # Arguments without a rule in VALUE_CHECKS, and what checks them.
 CHECKED_ELSEWHERE = {
     "prompt": "ask",
-    "texts": "collect_texts, which a generator can go through once only",
+    "texts": "collect_texts, because a generator is consumed only once",
     "template": "make_plan",
     "data": "read_rows",
     "schema": "make_plan",
@@ -112,7 +112,7 @@ CHECKED_ELSEWHERE = {
     "api_key": "WorkersAI",
     "base_url": "WorkersAI",
 }
-# Objects of the package and of programs that embed it: a type checker sees them.
+# Objects of the package and of embedding programs: only a type checker checks them.
 OBJECTS = {
     *("settings", "transport", "resolved_model", "pool", "targets"),
 }
@@ -128,7 +128,7 @@ def test_every_argument_has_a_check() -> None:
 OTHER_ARGUMENTS = {
     "model": "one model: several answers are several calls",
     "temperature": "one temperature: several answers are several calls",
-    "stop": "one text or several, where the option is repeated",
+    "stop": "one text or several; the option is repeated",
     "param": "extra, a dict",
     "no_stream": "stream, which is True unless it is turned off",
 }
@@ -140,20 +140,20 @@ CELLS_ONLY = {
     "times": "a loop, or map",
     "output": "the return value",
     "format": "an Answer has .text, .json() and .code",
-    "schema": "map has it; of one answer only a cell shows the second try",
+    "schema": "map has it; for one answer, only a cell shows the retry",
     "tools": "a cell shows and confirms the calls",
     "allow_tools": "see tools",
     "max_steps": "see tools",
     "extract": "Answer.code",
     "dry_run": "Session.estimate_cost",
-    "sent": "the messages are at hand",
+    "sent": "the caller has the messages",
     "task": "embed and run",
     "source": "a field of the payload of run",
     "target": "a field of the payload of run",
     "save": "the bytes are in the result of run",
     "footer": "an Answer has .usage and .seconds",
 }
-# Arguments of ask that are no options, with the reason.
+# Arguments of ask without an option, with the reason.
 PYTHON_ONLY = {
     "prompt": "the cell",
     "extra": "the option is --param",
@@ -196,12 +196,17 @@ def test_ask_stream_map_and_build_request_have_the_fields_of_a_request() -> None
     for name in REQUEST_FUNCTIONS:
         assert fields <= set(parameters(ALL[name])), name
     assert parameters(cfai_magics.ask) == parameters(cfai_magics.stream)
-    asked = {**parameters(cfai_magics.ask)}
-    built = parameters(Session.build_request)
-    assert set(asked) - set(built) == {"prompt", "system", "max_neurons", "gateway"}
-    assert set(built) - set(asked) == {"messages"}
-    # A map goes through the gateway of the settings.
-    assert set(asked) - set(parameters(cfai_magics.map)) == {"prompt", "gateway"}
+    ask_arguments = {**parameters(cfai_magics.ask)}
+    request_arguments = parameters(Session.build_request)
+    assert set(ask_arguments) - set(request_arguments) == {
+        "prompt",
+        "system",
+        "max_neurons",
+        "gateway",
+    }
+    assert set(request_arguments) - set(ask_arguments) == {"messages"}
+    # A map uses the gateway of the settings.
+    assert set(ask_arguments) - set(parameters(cfai_magics.map)) == {"prompt", "gateway"}
 
 
 @pytest.mark.usefixtures("own_session")

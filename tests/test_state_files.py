@@ -21,7 +21,7 @@ from tests.standin import Standin
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's"),
+    pytest.mark.skipif(os.name != "posix", reason="file modes require POSIX"),
 ]
 SECRET = 0o600
 USE_ALL = """
@@ -55,11 +55,11 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("umask", ["022", "000", "002"])
-@pytest.mark.parametrize("before", ["nothing", "an earlier version's"])
+@pytest.mark.parametrize("before", ["a new folder", "an earlier version"])
 def test_folders_are_0700_and_files_0600(
     account: Standin, home: Path, umask: str, before: str
 ) -> None:
-    if before != "nothing":
+    if before != "a new folder":
         subprocess.run([sys.executable, "-c", USE_ALL, "022"], check=True, capture_output=True)
         for path in (home, *home.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -86,7 +86,7 @@ def test_missing_parents_are_private_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bits", [0o2770, 0o1777], ids=["setgid", "sticky"])
-def test_a_folder_shared_on_purpose_keeps_its_mode_but_files_are_closed(
+def test_a_shared_folder_keeps_its_mode_but_its_files_are_private(
     tmp_path: Path, bits: int
 ) -> None:
     tmp_path.chmod(bits)
@@ -97,7 +97,7 @@ def test_a_folder_shared_on_purpose_keeps_its_mode_but_files_are_closed(
     assert mode(tmp_path / "settings.toml") == SECRET
 
 
-def test_a_folder_that_also_holds_files_of_others_keeps_its_mode(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "lesson.ipynb").write_text("{}")
     (tmp_path / "lesson.ipynb").chmod(0o644)
     tmp_path.chmod(0o755)
@@ -108,7 +108,7 @@ def test_a_folder_that_also_holds_files_of_others_keeps_its_mode(tmp_path: Path)
     assert mode(tmp_path / "threads.sqlite") == SECRET
 
 
-def test_doctor_names_what_others_can_read_or_write(
+def test_doctor_reports_files_that_others_can_access(
     account: Standin, home: Path, session: Session
 ) -> None:
     def privacy() -> tuple[str, str]:
@@ -121,14 +121,14 @@ def test_doctor_names_what_others_can_read_or_write(
     (home / "old.json").write_text("{}")
     (home / "old.json").chmod(0o666)
     home.chmod(0o755)
-    found, mend = privacy()
+    found, fix = privacy()
     assert f"{home} can be read" in found
     assert f"{home / 'old.json'} can be read and written" in found
-    assert f"chmod -R go= {home}" in mend
+    assert f"chmod -R go= {home}" in fix
     assert "lesson.ipynb" not in found
 
 
-def test_a_file_of_another_kind_is_not_waited_for(tmp_path: Path) -> None:
+def test_reading_a_pipe_fails_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "pipe", tmp_path):
         with pytest.raises(state_files.UnreadableFileError):
@@ -138,39 +138,39 @@ def test_a_file_of_another_kind_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "why"),
+    ("value", "reason"),
     [
         pytest.param("{}/" + "x" * 300, "name too long", id="300 characters"),
         pytest.param("{}/file", "not a folder", id="a file"),
         pytest.param("{}/file/below", "Not a directory", id="below a file"),
-        pytest.param("~nobody-of-that-name/x", "home directory", id="no such user"),
+        pytest.param("~no-such-user/x", "home directory", id="an unknown user"),
         pytest.param("{}/loop", "symbolic links", id="a loop"),
         pytest.param("{}/dangling", "missing folder", id="a link to nothing"),
     ],
 )
 @pytest.mark.parametrize("frontend", ["shell", "load_ext"])
-def test_a_home_that_cannot_be_one_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, why: str, frontend: str
+def test_an_invalid_home_gives_a_one_line_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, reason: str, frontend: str
 ) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "dangling").symlink_to(tmp_path / "none")
-    monkeypatch.setenv("CFAI_HOME", named.format(tmp_path))
-    with pytest.raises(SetupError, match=why):
+    monkeypatch.setenv("CFAI_HOME", value.format(tmp_path))
+    with pytest.raises(SetupError, match=reason):
         state_home()
     command = {
         "shell": ["-m", "cfai_magics", "status"],
         "load_ext": ["-m", "IPython", "--colors=nocolor", "-c", "%load_ext cfai_magics"],
     }[frontend]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
-    told = done.stdout + done.stderr
-    assert "CFAI_HOME" in told
-    assert why in told
-    assert "Traceback" not in told
-    assert len(told.strip().splitlines()) == 1
+    output = done.stdout + done.stderr
+    assert "CFAI_HOME" in output
+    assert reason in output
+    assert "Traceback" not in output
+    assert len(output.strip().splitlines()) == 1
 
 
-def test_a_relative_home_and_one_with_a_tilde_stay_the_same_folder(
+def test_relative_and_tilde_homes_are_resolved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -184,7 +184,7 @@ def test_a_relative_home_and_one_with_a_tilde_stay_the_same_folder(
 @pytest.mark.parametrize(
     "value", [float("nan"), float("inf"), -1, 0, 1e9, 10**400, True, "5", None, [1]]
 )
-def test_a_timeout_that_is_none_is_refused_and_changes_nothing(value: object) -> None:
+def test_an_invalid_timeout_is_rejected_and_changes_nothing(value: object) -> None:
     settings = Cfai()
     with pytest.raises(SetupError, match="timeout"):
         settings.timeout = value  # type: ignore[assignment]
@@ -207,7 +207,7 @@ def test_a_timeout_that_is_none_is_refused_and_changes_nothing(value: object) ->
         pytest.param("model = 'x", "Expected", id="broken"),
     ],
 )
-def test_a_setting_of_the_file_that_is_none_is_one_line_with_the_file(
+def test_an_invalid_setting_gives_a_one_line_error_with_its_file(
     home: Path, line: str, name: str
 ) -> None:
     home.mkdir()

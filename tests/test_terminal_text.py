@@ -30,14 +30,14 @@ CODE = f"Say:\n\n```python\nx = '{ATTACK}'\n```\n"
 
 
 def answer_for(form: str) -> str:
-    """An answer in an output format, with the attack in it."""
+    """Return an answer in an output format that contains the attack."""
     if form == "json":
         return json.dumps({"x": ATTACK}, ensure_ascii=False)
     return CODE if form == "code" else f"<p>$x$ {ATTACK}</p>"
 
 
 def unsafe_in(screen: str) -> list[str]:
-    """The characters that control a terminal, except its own line ends CR LF."""
+    """Return the terminal control characters in `screen`, except its line ends CR LF."""
     return UNSAFE.findall(screen.replace("\r\n", "\n"))
 
 
@@ -48,10 +48,10 @@ def unsafe_in(screen: str) -> list[str]:
         pytest.param("a\r\nb\tc\n", "a\nb\tc\n", id="lines and tabs stay"),
         pytest.param("naïve 日本語 עברית 👩\u200d🚀 ❤\ufe0f", None, id="languages and emoji stay"),
         pytest.param("half \ud83d", "half ", id="half a surrogate pair"),
-        pytest.param("", "", id="nothing"),
+        pytest.param("", "", id="empty"),
     ],
 )
-def test_text_keeps_all_but_what_commands_a_terminal(text: str, clean: str | None) -> None:
+def test_sanitized_text_loses_only_control_characters(text: str, clean: str | None) -> None:
     assert sanitize_text(text) == (text if clean is None else clean)
 
 
@@ -65,7 +65,7 @@ def test_json_stays_the_same_json() -> None:
     assert json.loads(sanitize_json(text)) == {ATTACK: [ATTACK]}
 
 
-def test_a_sequence_split_across_deltas_is_taken_apart() -> None:
+def test_a_sequence_split_across_deltas_is_removed() -> None:
     out = io.StringIO()
     live = TextStreamDisplay("off", print, out)
     for character in ATTACK:
@@ -73,7 +73,7 @@ def test_a_sequence_split_across_deltas_is_taken_apart() -> None:
     assert out.getvalue() == CLEAN
 
 
-def test_an_error_is_clean_wherever_it_is_printed() -> None:
+def test_an_error_is_clean_in_every_form() -> None:
     error = InvalidOptionError(f"No model {ATTACK}", f"Nearest: {ATTACK}")
     error.hint += ATTACK
     assert unsafe_in(str(error)) == []
@@ -81,7 +81,7 @@ def test_an_error_is_clean_wherever_it_is_printed() -> None:
     assert "\n" not in str(CfaiError(ATTACK, f"a\n{ATTACK}"))
 
 
-def test_a_table_has_one_line_a_row_and_aligned_columns() -> None:
+def test_a_table_has_one_line_per_row_and_aligned_columns() -> None:
     shown = str(Table(("name", "n"), ((f"a{ATTACK}\nb", "1"), ("c", "2")), ATTACK))
     assert unsafe_in(shown) == []
     _, first, second, _ = shown.splitlines()
@@ -110,7 +110,7 @@ def test_the_shell_on_a_terminal_shows_clean_text(account: Standin, form: str) -
     assert unsafe_in(child.before) == []
 
 
-def test_a_pipe_gets_the_bytes_of_the_answer_and_clean_lines_about_it(account: Standin) -> None:
+def test_a_pipe_receives_the_unchanged_answer_and_a_clean_footer(account: Standin) -> None:
     account.switch(answer=ATTACK)
     run = subprocess.run(
         [sys.executable, "-m", "cfai_magics", "ask", "Hi"], capture_output=True, check=True
@@ -119,7 +119,7 @@ def test_a_pipe_gets_the_bytes_of_the_answer_and_clean_lines_about_it(account: S
     assert unsafe_in(run.stderr.decode()) == []
 
 
-def test_what_a_server_says_of_an_error_is_clean(account: Standin) -> None:
+def test_the_error_message_of_a_server_is_clean(account: Standin) -> None:
     account.switch(error=Fault.of(5006, message=f"Bad {ATTACK}"))
     child = pexpect.spawn(
         sys.executable, ["-m", "cfai_magics", "ask", "Hi"], encoding="utf-8", timeout=60
@@ -180,7 +180,7 @@ def test_tables_threads_and_errors_are_clean_in_a_terminal(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_notebook_gets_clean_plain_text_and_streams(
+def test_a_notebook_receives_clean_plain_text_and_streams(
     module_kernel: Kernel, module_cloudflare: Standin, form: str
 ) -> None:
     module_cloudflare.clear()
@@ -204,10 +204,10 @@ def test_an_error_in_a_notebook_is_clean(
     assert unsafe_in("".join(cell.traceback)) == []
 
 
-def test_a_course_file_with_an_attack_is_told_in_clean_text(
+def test_a_course_file_with_an_attack_is_reported_in_clean_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: Standin
 ) -> None:
-    # TOML allows control characters only as escapes, and C1 as they are.
+    # TOML allows C0 control characters only as escapes, but C1 characters unescaped.
     (tmp_path / "cfai.toml").write_text(
         'system = "\\u001b[2J\\u009b31mred"\n"\\u001b]0;x\\u0007" = 1\n', encoding="utf-8"
     )

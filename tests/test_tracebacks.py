@@ -1,4 +1,4 @@
-"""No local variable in a traceback contains a token, wherever in a call the error is raised."""
+"""No local variable in a traceback contains a token, at any depth of a call."""
 
 import copy
 import os
@@ -74,7 +74,7 @@ def frames(error: BaseException) -> Iterator[FrameType]:
 
 
 def shown(error: BaseException) -> str:
-    """Everything that an error tracker could show: messages, notes and variables."""
+    """Return all text that an error tracker could show: messages, notes and variables."""
     parts = [f"{each!r} {vars(each)!r}" for each in chain(error)]
     for frame in frames(error):
         if not frame.f_code.co_filename.startswith(HERE):
@@ -90,7 +90,7 @@ def reprlike(value: object) -> str:
 
 
 def is_of_httpx(frame: FrameType) -> bool:
-    """Return whether the frame is in httpx or below, except reads of a status or header."""
+    """Return True if the frame is in httpx or below, except reads of a status or header."""
     module = str(frame.f_globals.get("__name__"))
     return module.partition(".")[0] in THEIRS and module not in READERS
 
@@ -107,33 +107,33 @@ def traced(function: Callable[[FrameType, str, object], None]) -> Iterator[None]
 
 
 def calls_of(call: Callable[[], object]) -> list[CodeType]:
-    """Return each function that runs in a call, except those that release something."""
+    """Return each function that runs in a call, except functions that release something."""
     found: dict[CodeType, None] = {}
 
-    def note(frame: FrameType, event: str, _arg: object) -> None:
+    def collect(frame: FrameType, event: str, _arg: object) -> None:
         code = frame.f_code
         module = str(frame.f_globals.get("__name__")).partition(".")[0]
         if event == "call" and code.co_name not in RELEASES and module in PLACES:
             found[code] = None
 
-    with traced(note):
+    with traced(collect):
         call()
     return list(found)
 
 
 def raised_in(call: Callable[[], object], place: CodeType, error: BaseException) -> Any:
-    """Run the call, raise the error in the first call of the function; return the result."""
+    """Run the call, raise the error in the first call of `place`; return the resulting error."""
 
-    def strike(frame: FrameType, event: str, _arg: object) -> None:
+    def raise_error(frame: FrameType, event: str, _arg: object) -> None:
         if event == "call" and frame.f_code is place:
             sys.settrace(None)
             raise error
 
     try:
-        with traced(strike):
+        with traced(raise_error):
             call()
-    except BaseException as came:  # noqa: BLE001 - looked at
-        return came
+    except BaseException as raised:  # noqa: BLE001 - the test checks it
+        return raised
     return None
 
 
@@ -259,17 +259,17 @@ def test_no_error_at_any_depth_of_a_call_shows_the_token(
         if error is None:
             continue
         raised += 1
-        told = shown(error)
-        where = f"{place.co_filename}:{place.co_name}"
-        assert account.token not in told, where
-        assert SERVER_KEY not in told, where
+        report = shown(error)
+        location = f"{place.co_filename}:{place.co_name}"
+        assert account.token not in report, location
+        assert SERVER_KEY not in report, location
         if isinstance(error, kind):
-            assert not any(map(is_of_httpx, frames(error))), where
+            assert not any(map(is_of_httpx, frames(error))), location
     assert raised > 30 / step
 
 
 class Broken(httpx.BaseTransport):
-    """A network in which every operation raises this error."""
+    """A transport that raises this error for every request."""
 
     def __init__(self, error: BaseException) -> None:
         self._error = error
@@ -282,9 +282,9 @@ class Broken(httpx.BaseTransport):
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), Injected(), httpx.ReadError("x")], ids=repr
 )
-@pytest.mark.parametrize("asking", ["chat", "models", "embed", "run", "check"])
-def test_what_a_transport_raises_carries_no_frame_of_httpx(
-    account: Standin, home: Path, error: BaseException, asking: str
+@pytest.mark.parametrize("method", ["chat", "models", "embed", "run", "check"])
+def test_transport_errors_contain_no_httpx_frame(
+    account: Standin, home: Path, error: BaseException, method: str
 ) -> None:
     session = Session(Cfai(), home, transport=Broken(error))
     client = WorkersAI(
@@ -297,10 +297,10 @@ def test_what_a_transport_raises_carries_no_frame_of_httpx(
         "run": lambda: client.run("@cf/x/y", {"a": 1}),
         "check": client.check_token,
     }
-    if asking == "chat" and isinstance(error, httpx.ReadError):
-        pytest.skip("the session waits between its tries")
+    if method == "chat" and isinstance(error, httpx.ReadError):
+        pytest.skip("the session waits between retries")
     with pytest.raises((type(error), CfaiError)) as caught:
-        calls[asking]()
+        calls[method]()
     assert not any(map(is_of_httpx, frames(caught.value)))
     assert account.token not in shown(caught.value)
     session.close()
@@ -321,16 +321,14 @@ def test_an_interrupted_ask_shows_no_token_in_verbose_mode(
     running = verbose.start("cfai_magics.ask('Hi')")
     assert account.wait_for(lambda server: bool(server.requests), 60)
     cell = verbose.interrupt(running)
-    told = "\n".join(cell.traceback)
+    report = "\n".join(cell.traceback)
     assert cell.ename == "KeyboardInterrupt"
-    assert "cfai_magics/api.py" in told
-    assert account.token not in told
-    assert not [name for name in THEIRS if f"/{name}/" in told]
+    assert "cfai_magics/api.py" in report
+    assert account.token not in report
+    assert not [name for name in THEIRS if f"/{name}/" in report]
 
 
-def test_a_bug_names_its_place_though_its_frames_are_left_out(
-    account: Standin, home: Path
-) -> None:
+def test_a_bug_reports_its_location_without_its_frames(account: Standin, home: Path) -> None:
     session = Session(Cfai(), home, transport=Broken(Injected()))
     with pytest.raises(Injected) as caught:
         session.ask(session.build_request([{"role": "user", "content": "Hi"}]))
@@ -352,7 +350,9 @@ def test_a_bug_names_its_place_though_its_frames_are_left_out(
         pytest.param(parse_account_id, id="typed in place of the account id"),
     ],
 )
-def test_a_refused_token_is_one_line_and_in_no_variable(make: Callable[[str], object]) -> None:
+def test_a_rejected_token_gives_a_one_line_error_without_the_token(
+    make: Callable[[str], object],
+) -> None:
     canary = token()
     with pytest.raises((InvalidOptionError, InvalidAccountIdError)) as caught:
         make(canary)
@@ -361,9 +361,7 @@ def test_a_refused_token_is_one_line_and_in_no_variable(make: Callable[[str], ob
 
 
 @pytest.mark.parametrize("name", ["CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN"])
-def test_wrong_variables_of_the_environment_are_in_no_variable_of_a_traceback(
-    home: Path, name: str
-) -> None:
+def test_invalid_environment_variables_show_no_token_in_a_traceback(home: Path, name: str) -> None:
     canary = token()
     with pytest.raises(CfaiError) as caught:
         CredentialStore(home, Environment({name: canary})).find()
@@ -379,7 +377,7 @@ def test_credentials_without_an_account_show_no_token_in_a_traceback(home: Path)
     assert canary not in shown(caught.value)
 
 
-def holders(secret: Secret) -> dict[str, object]:
+def objects_with(secret: Secret) -> dict[str, object]:
     client = WorkersAI(account_id(), secret, transport=httpx.MockTransport(lambda _: None))  # type: ignore[arg-type,return-value]
     return {
         "secret": secret,
@@ -390,31 +388,31 @@ def holders(secret: Secret) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("holder", ["secret", "credentials", "client", "session", "environment"])
+@pytest.mark.parametrize("name", ["secret", "credentials", "client", "session", "environment"])
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_what_holds_a_token_is_not_pickled(holder: str, protocol: int) -> None:
+def test_objects_with_a_token_cannot_be_pickled(name: str, protocol: int) -> None:
     secret = Secret(token())
     with pytest.raises(TypeError) as caught:
-        pickle.dumps(holders(secret)[holder], protocol)
+        pickle.dumps(objects_with(secret)[name], protocol)
     assert secret.reveal() not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def auth_of(client: WorkersAI) -> httpx.Auth:
-    """The auth of a client's requests, as read from its frames."""
+    """Return the auth of a client's requests, read from its frames."""
     found: list[httpx.Auth] = []
 
-    def look(frame: FrameType, event: str, _arg: object) -> None:
+    def collect(frame: FrameType, event: str, _arg: object) -> None:
         if event == "call" and frame.f_code.co_name == "auth_flow":
             found.append(frame.f_locals["self"])
 
-    with traced(look):
+    with traced(collect):
         client.list_models()
     return found[0]
 
 
 @pytest.mark.parametrize("take", [pickle.dumps, copy.deepcopy], ids=["pickle", "deepcopy"])
-def test_the_auth_of_httpx_is_not_pickled_and_shows_nothing(
+def test_the_httpx_auth_cannot_be_pickled_and_shows_no_token(
     account: Standin, take: Callable[[object], object]
 ) -> None:
     with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
@@ -432,17 +430,17 @@ def test_no_attribute_of_a_secret_shows_it() -> None:
         asdict(Credentials(account_id(), secret, "a test"))
 
 
-def test_a_pickled_reply_has_no_header_with_the_token(account: Standin) -> None:
-    kept: list[httpx.Response] = []
+def test_a_pickled_response_has_no_header_with_the_token(account: Standin) -> None:
+    responses: list[httpx.Response] = []
 
     class Listening(httpx.HTTPTransport):
         def handle_request(self, request: httpx.Request) -> httpx.Response:
-            kept.append(super().handle_request(request))
-            return kept[-1]
+            responses.append(super().handle_request(request))
+            return responses[-1]
 
     with WorkersAI(
         account.account_id, account.token, base_url=account.base_url, transport=Listening()
     ) as client:
         client.list_models()
-    assert b"models/search" in pickle.dumps(kept)
-    assert account.token.encode() not in pickle.dumps(kept)
+    assert b"models/search" in pickle.dumps(responses)
+    assert account.token.encode() not in pickle.dumps(responses)

@@ -1,4 +1,4 @@
-"""What is published holds all that a user needs, nothing of the machine that built it."""
+"""The archives contain all files that users need, and no data of the build machine."""
 
 import json
 import os
@@ -23,7 +23,7 @@ BYTES_ALLOWED = 1_500_000
 
 
 def hatchling(target: str, source: Path, into: Path, **environment: str) -> Path:
-    """Build the source in the folder given, with nothing but hatchling."""
+    """Build the source into the folder with hatchling only; return the built file."""
     done = run_hatchling(target, source, into, **environment)
     assert done.returncode == 0, done.stdout
     return next(into.iterdir())
@@ -45,7 +45,7 @@ def run_hatchling(
 
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source distribution of this checkout, unpacked."""
+    """Return the unpacked source distribution of this checkout."""
     folder = tmp_path_factory.mktemp("sdist")
     archive = hatchling("sdist", ROOT, folder)
     assert archive.stat().st_size < BYTES_ALLOWED
@@ -56,13 +56,13 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of that source, made where no other program can be found."""
+    """Return the wheel of that source, built with an empty PATH."""
     return hatchling("wheel", sdist, tmp_path_factory.mktemp("wheel"), PATH="")
 
 
 @pytest.fixture
 def unbuilt(sdist: Path, tmp_path: Path) -> Path:
-    """A checkout in which the JupyterLab part was never built."""
+    """Return a checkout without a built JupyterLab part."""
     folder = tmp_path / "unbuilt"
     shutil.copytree(sdist, folder)
     (folder / "PKG-INFO").unlink()
@@ -94,31 +94,31 @@ def files(wheel: Path) -> dict[str, bytes]:
         ),
     ],
 )
-def test_the_wheel_holds(name: str, wheel: Path) -> None:
+def test_the_wheel_contains_the_file(name: str, wheel: Path) -> None:
     assert name in files(wheel)
 
 
-def test_the_wheel_holds_nothing_twice(wheel: Path) -> None:
+def test_the_wheel_contains_each_file_once(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         names = opened.namelist()
     assert sorted(names) == sorted(set(names))
 
 
-def test_the_wheel_holds_the_bundle_that_its_package_json_loads(wheel: Path) -> None:
-    held = files(wheel)
-    built = json.loads(held[f"{LAB}/package.json"])["jupyterlab"]["_build"]
+def test_the_wheel_contains_the_bundle_of_its_package_json(wheel: Path) -> None:
+    contents = files(wheel)
+    built = json.loads(contents[f"{LAB}/package.json"])["jupyterlab"]["_build"]
     assert built["load"].startswith("static/remoteEntry.")
-    assert f"{LAB}/{built['load']}" in held
+    assert f"{LAB}/{built['load']}" in contents
 
 
-def test_one_version_names_the_wheel_and_both_its_parts(wheel: Path) -> None:
-    held = files(wheel)
-    metadata = held[f"cfai_magics-{VERSION}.dist-info/METADATA"].decode()
+def test_the_wheel_and_its_parts_have_one_version(wheel: Path) -> None:
+    contents = files(wheel)
+    metadata = contents[f"cfai_magics-{VERSION}.dist-info/METADATA"].decode()
     assert f"\nVersion: {VERSION}\n" in metadata
-    assert json.loads(held[f"{LAB}/package.json"])["version"] == VERSION
+    assert json.loads(contents[f"{LAB}/package.json"])["version"] == VERSION
 
 
-def test_nothing_of_the_building_machine_is_published(wheel: Path, sdist: Path) -> None:
+def test_the_archives_contain_no_data_of_the_build_machine(wheel: Path, sdist: Path) -> None:
     names = [*files(wheel), *(str(path.relative_to(sdist)) for path in sdist.rglob("*"))]
     unwanted = ("node_modules", "/lib/", ".yarn/", "build_log.json", ".js.map", "__pycache__")
     assert [name for name in names if any(part in name for part in unwanted)] == []
@@ -127,13 +127,11 @@ def test_nothing_of_the_building_machine_is_published(wheel: Path, sdist: Path) 
     assert wheel.stat().st_size < BYTES_ALLOWED
 
 
-def test_a_failed_build_ends_with_one_line_that_says_what_to_do(
-    unbuilt: Path, tmp_path: Path
-) -> None:
+def test_a_failed_build_ends_with_a_one_line_suggestion(unbuilt: Path, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name, says in {"node": "echo v22.0.0", "jlpm": "echo no such host; exit 1"}.items():
-        (tools / name).write_text(f"#!/bin/sh\n{says}\n", encoding="utf-8")
+    for name, script in {"node": "echo v22.0.0", "jlpm": "echo no such host; exit 1"}.items():
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         (tools / name).chmod(0o755)
     done = run_hatchling("wheel", unbuilt, tmp_path / "wheel", PATH=str(tools))
     assert done.returncode == 1
@@ -146,6 +144,6 @@ def test_a_failed_build_ends_with_one_line_that_says_what_to_do(
 def test_the_package_can_be_built_without_the_jupyterlab_part(
     unbuilt: Path, tmp_path: Path
 ) -> None:
-    made = hatchling("wheel", unbuilt, tmp_path / "wheel", PATH="", CFAI_NO_LABEXTENSION="1")
-    assert "cfai_magics/__init__.py" in files(made)
-    assert not any(name.startswith(LAB) for name in files(made))
+    built = hatchling("wheel", unbuilt, tmp_path / "wheel", PATH="", CFAI_NO_LABEXTENSION="1")
+    assert "cfai_magics/__init__.py" in files(built)
+    assert not any(name.startswith(LAB) for name in files(built))

@@ -1,4 +1,4 @@
-"""A user's program: mypy checks (`make check`) which types the public API has for it."""
+"""A user program: `make check` runs mypy on it to check the types of the public API."""
 
 from collections.abc import Iterator
 from typing import Any, assert_type
@@ -61,7 +61,7 @@ def objects(session: Session, client: WorkersAI, answers: AnswerSet) -> None:
 
 
 def mistakes(client: WorkersAI) -> None:
-    """Make the mistakes that a type checker has to find."""
+    """Make mistakes that a type checker must report."""
     try:
         ask("Hi", temprature=1)  # type: ignore[call-arg]
         ask("Hi", temperature="hot")  # type: ignore[arg-type]

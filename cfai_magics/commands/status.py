@@ -57,7 +57,7 @@ def _backend_rows(session: Session) -> list[Row]:
         description = _("this machine ({model}); %cfai local off switches back").format(
             model=settings.local
         )
-        return [(_("answers from"), description, settings.get_origin("local"))]
+        return [(_("answers from"), description, _(settings.get_origin("local")))]
     server = backend.server
     if server is not None:
         return [(_("answers from"), server.base_url, server.source)]
@@ -77,11 +77,11 @@ def _gateway_rows(session: Session) -> list[Row]:
     gateway = session.backend.resolve_gateway()
     if gateway is None:
         return []
-    gateway_source = str(course.path) if course.gateway else settings.get_origin("gateway")
+    gateway_source = str(course.path) if course.gateway else _(settings.get_origin("gateway"))
     rows = [(_("gateway"), gateway.name, gateway_source)]
     for name, value in gateway.metadata.items():
         is_from_course = name in course.metadata
-        source = str(course.path) if is_from_course else settings.get_origin("metadata")
+        source = str(course.path) if is_from_course else _(settings.get_origin("metadata"))
         rows.append((_("metadata {name}").format(name=name), str(value), source))
     return rows
 
@@ -93,7 +93,11 @@ def _setting_rows(session: Session) -> list[Row]:
     others = sorted(set(settings.trait_names(config=True)) - SEPARATE_ROW_SETTINGS)
     changed = [name for name in others if settings.get_origin(name) != "default"]
     return [
-        (name.replace("_", " "), _format_setting(session, name), settings.get_origin(name))
+        (
+            _(name.replace("_", " ")),
+            _format_setting(session, name),
+            _(settings.get_origin(name)),
+        )
         for name in (*always_shown, *changed)
     ]
 

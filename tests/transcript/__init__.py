@@ -1,6 +1,6 @@
 """Regression transcripts: one fixed session through every front end, recorded and compared.
 
-`python -m tests.transcript --write` records the golden files anew; `test_transcript.py` compares
-them byte for byte. Only names that users see are used here, so that the package can be renamed
-inside without a change to the session: see `names.py` for the few exceptions.
+`python -m tests.transcript --write` rewrites the golden files; `test_transcript.py` compares them
+byte for byte. The session uses only names that users see, so internal renames do not change it.
+The few exceptions are in `names.py`.
 """

@@ -1,4 +1,4 @@
-"""Records the transcripts: `python -m tests.transcript --write [kernel] [terminal] …`."""
+"""Record the transcripts: `python -m tests.transcript --write [kernel] [terminal] …`."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from .session import GOLDEN, SESSIONS, count, records
 
 
 def main() -> None:
-    """Record the sessions named, or all, into the golden files or another folder."""
+    """Record the named sessions, or all, into the golden files or another folder."""
     parser = argparse.ArgumentParser(prog="python -m tests.transcript", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SESSIONS))
     parser.add_argument("--write", action="store_true", help="replace the golden files")
@@ -16,7 +16,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = GOLDEN if options.write else options.to
     if folder is None:
-        parser.error("--write or --to FOLDER says where the records go")
+        parser.error("--write or --to FOLDER is required")
     folder.mkdir(exist_ok=True)
     for name, text in records(options.names or SESSIONS).items():
         path = folder / f"{name}.txt"

@@ -1,4 +1,4 @@
-"""Runs the steps of the Python interface: a line of JSON with code in, one with what came out."""
+"""Run the steps of the Python interface: read a JSON line with code, write one with the result."""
 
 import ast
 import contextlib
@@ -12,16 +12,16 @@ import cfai_magics
 
 
 def run(code: str, typed: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Run code; return what it wrote, what it ended with, and its error."""
+    """Run code; return its output, its result and its error."""
     out, err = io.StringIO(), io.StringIO()
-    told: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     sys.stdin = io.StringIO(typed)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            told["result"] = shown(evaluated(code, names))
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is what is recorded
-            told["error"] = f"{type(error).__name__}: {error}"
-    return {**told, "stdout": out.getvalue(), "stderr": err.getvalue()}
+            result["result"] = shown(evaluated(code, names))
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - errors are recorded
+            result["error"] = f"{type(error).__name__}: {error}"
+    return {**result, "stdout": out.getvalue(), "stderr": err.getvalue()}
 
 
 def evaluated(code: str, names: dict[str, Any]) -> Any:
@@ -37,7 +37,7 @@ def evaluated(code: str, names: dict[str, Any]) -> Any:
 
 
 def shown(value: Any) -> dict[str, Any] | None:
-    """Return what a notebook shows of a value, by MIME type."""
+    """Return the output of a value in a notebook, by MIME type."""
     if value is None:
         return None
     if hasattr(value, "_repr_mimebundle_"):
@@ -50,13 +50,13 @@ def shown(value: Any) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    """Run steps until no more come."""
+    """Run the steps from stdin until its end."""
     names: dict[str, Any] = {"cfai": cfai_magics}
-    steps, told = sys.stdin, os.fdopen(os.dup(1), "w")
+    steps, results = sys.stdin, os.fdopen(os.dup(1), "w")
     for line in steps:
         step = json.loads(line)
-        told.write(json.dumps(run(step["code"], step["typed"], names)) + "\n")
-        told.flush()
+        results.write(json.dumps(run(step["code"], step["typed"], names)) + "\n")
+        results.flush()
 
 
 if __name__ == "__main__":

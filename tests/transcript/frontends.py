@@ -1,4 +1,4 @@
-"""The front ends of a session: each runs steps as a user would, and returns lines of a record."""
+"""The front ends of a session: each runs steps like a user and returns lines of a record."""
 
 import html
 import json
@@ -22,8 +22,8 @@ from .record import Cleaner, block, dumped
 from .widgets import Widgets
 from .world import Step, World
 
-PATIENCE = 120.0  # s before a front end that says nothing counts as hung
-AGAIN = 20.0  # s before an interrupt is repeated: one that hits a finalizer is lost
+PATIENCE = 120.0  # s without output before a front end counts as hung
+AGAIN = 20.0  # s before an interrupt is repeated: an interrupt in a finalizer is lost
 COMM = "cfai-magics"
 REPR = re.compile(r"[A-Z]\w+\(\w+=")
 IN = r"In \[\d+\]: "
@@ -34,23 +34,23 @@ class FrontEnd(AbstractContextManager["FrontEnd"], Protocol):
     """One front end in its world."""
 
     def run(self, step: Step) -> list[str]:
-        """Run a step and return what it showed."""
+        """Run a step and return its output."""
 
 
 def requests_and_text(interrupt: str) -> tuple[int, str]:
-    """Return after how many requests and which text a step is interrupted: "@2 shown text"."""
+    """Split an interrupt such as "@2 shown text" into a number of requests and a text."""
     count, _, text = interrupt.partition(" ") if interrupt.startswith("@") else ("", "", interrupt)
     return int(count.removeprefix("@") or 0), text
 
 
 def wait_for_requests(world: World, count: int) -> None:
-    """Wait until so many requests have come."""
+    """Wait until the stand-in has received `count` requests."""
     if not world.standin.wait_for(lambda server: len(server.requests) >= count, PATIENCE):
         raise TimeoutError(f"{count} requests")
 
 
 def interrupt_until(process: subprocess.Popen[Any], ended: Callable[[], bool]) -> None:
-    """Interrupt a process, again every few seconds until it has ended what it did."""
+    """Interrupt a process every few seconds until `ended` returns True."""
     again = 0.0
     while not ended():
         if time.monotonic() >= again:
@@ -64,7 +64,7 @@ def interrupt_until(process: subprocess.Popen[Any], ended: Callable[[], bool]) -
 
 @dataclass
 class Shown:
-    """One output of a cell: what it shows in the end."""
+    """The final state of one output of a cell."""
 
     kind: str
     content: dict[str, Any]
@@ -72,15 +72,15 @@ class Shown:
 
 @dataclass
 class Seen:
-    """What came of one step."""
+    """The messages and outputs of one step."""
 
     sequence: list[str] = field(default_factory=list)
     outputs: dict[str, Shown] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     done: bool = False
 
     def text(self) -> str:
-        """Return everything that is on the screen."""
+        """Return all outputs as text."""
         return dumped([output.content for output in self.outputs.values()])
 
 
@@ -137,22 +137,22 @@ class KernelFrontEnd:
         self._client.shell_channel.send(message)
         self._names.clear()
         request, seen, typed = message["header"]["msg_id"], Seen(), list(step.typed)
-        arrived, wanted = requests_and_text(step.interrupt)
-        if arrived and not wanted:
-            wait_for_requests(self._world, arrived)
+        count, text = requests_and_text(step.interrupt)
+        if count and not text:
+            wait_for_requests(self._world, count)
             self._manager.interrupt_kernel()
         deadline = time.monotonic() + PATIENCE
         while not seen.done:
             if typed:
                 self._type(seen, typed)
-            came = self._take(request, seen, 0.05 if typed else AGAIN)
-            if wanted and wanted in seen.text():
-                wait_for_requests(self._world, arrived)
+            received = self._take(request, seen, 0.05 if typed else AGAIN)
+            if text and text in seen.text():
+                wait_for_requests(self._world, count)
                 self._manager.interrupt_kernel()
-                wanted = ""
-            elif step.interrupt and not came:
+                text = ""
+            elif step.interrupt and not received:
                 self._manager.interrupt_kernel()
-            if came:
+            if received:
                 deadline = time.monotonic() + PATIENCE
             elif time.monotonic() > deadline:
                 raise TimeoutError(step.code)
@@ -161,10 +161,10 @@ class KernelFrontEnd:
 
     def _type(self, seen: Seen, typed: list[str]) -> None:
         try:
-            asked = self._client.get_stdin_msg(timeout=0.05)["content"]
+            request = self._client.get_stdin_msg(timeout=0.05)["content"]
         except queue.Empty:
             return
-        seen.told.append(f"asked: {asked['prompt']} (unseen: {asked['password']})")
+        seen.messages.append(f"asked: {request['prompt']} (unseen: {request['password']})")
         self._client.input(self._expanded(typed.pop(0)))
 
     def _expanded(self, text: str) -> str:
@@ -178,7 +178,7 @@ class KernelFrontEnd:
                 return content
 
     def _take(self, request: str, seen: Seen, timeout: float) -> bool:
-        """Take in a message; return False if none came in time."""
+        """Process a message; return False if no message arrives in time."""
         try:
             message = self._client.get_iopub_msg(timeout=timeout)
         except queue.Empty:
@@ -195,7 +195,7 @@ class KernelFrontEnd:
             seen.sequence.append("widgets")
             return
         seen.sequence.append(kind)
-        seen.told.append(f"{kind}: {dumped(content.get('data'))}")
+        seen.messages.append(f"{kind}: {dumped(content.get('data'))}")
 
     def _output(self, seen: Seen, kind: str, content: dict[str, Any]) -> None:
         if kind == "status":
@@ -235,7 +235,7 @@ class KernelFrontEnd:
         if not in_order:
             sequence = sorted(set(sequence))
         lines = [f"sequence: {', '.join(sequence)}"] if sequence else []
-        lines += [line for told in seen.told for line in block("-", told, self._clean)]
+        lines += [line for each in seen.messages for line in block("-", each, self._clean)]
         for output in seen.outputs.values():
             lines += self._shown(output)
         if "matches" in reply:
@@ -255,11 +255,11 @@ class KernelFrontEnd:
         return bundle(output.kind, content["data"], content.get("metadata", {}), self._clean)
 
     def _error(self, content: dict[str, Any]) -> list[str]:
-        """Return the lines of an error; of one with a traceback, only what it says."""
-        told = "\n".join(content["traceback"])
+        """Return the lines of an error; for an error with a traceback, only its message."""
+        message = "\n".join(content["traceback"])
         one_line = len(content["traceback"]) == 1
-        told = told if one_line else f"{content['ename']}: {content['evalue']}"
-        return block(f"error {content['ename']}", told, self._clean)
+        message = message if one_line else f"{content['ename']}: {content['evalue']}"
+        return block(f"error {content['ename']}", message, self._clean)
 
 
 def bundle(
@@ -288,14 +288,14 @@ def bundle(
 
 
 def expanded(text: str, world: World) -> str:
-    """Return the text with the names of this world's secrets and folders filled in."""
-    found = {
+    """Replace the placeholders in the text with this world's secrets and folders."""
+    values = {
         "<account>": world.standin.account_id,
         "<token>": world.standin.token,
         "<base-url>": world.standin.base_url,
         "<root>": str(world.root),
     }
-    for name, value in found.items():
+    for name, value in values.items():
         text = text.replace(name, value)
     return text
 
@@ -332,15 +332,15 @@ class TerminalFrontEnd:
         self._child.close(force=True)
 
     def run(self, step: Step) -> list[str]:
-        """Type a line, and what it asks for."""
+        """Type a line and the input that it asks for."""
         self._child.sendline(expanded(step.code, self._world))
         typed, shown = list(step.typed), ""
-        arrived, wanted = requests_and_text(step.interrupt)
-        wait_for_requests(self._world, arrived)
-        if arrived:
+        count, text = requests_and_text(step.interrupt)
+        wait_for_requests(self._world, count)
+        if count:
             self._child.sendintr()
-        elif wanted:
-            self._child.expect_exact(wanted)
+        elif text:
+            self._child.expect_exact(text)
             shown = self._child.before + self._child.after
             self._child.sendintr()
         while found := self._expected(interrupted=bool(step.interrupt)):
@@ -352,7 +352,7 @@ class TerminalFrontEnd:
         return block("screen", shown, self._clean) if shown else []
 
     def _expected(self, *, interrupted: bool) -> int:
-        """Wait for the next prompt, or for a question; interrupt again if nothing comes."""
+        """Wait for the next prompt or question; interrupt again after a timeout."""
         if not interrupted:
             return self._child.expect([IN, *ASKS])
         found = self._child.expect([IN, *ASKS, pexpect.TIMEOUT], timeout=AGAIN)
@@ -365,7 +365,7 @@ class TerminalFrontEnd:
 
 
 class ShellFrontEnd:
-    """`cfai` in a shell: a process for each step."""
+    """`cfai` in a shell: one process per step."""
 
     def __init__(self, world: World, clean: Cleaner) -> None:
         self._world = world
@@ -404,7 +404,7 @@ class ShellFrontEnd:
         ]
 
     def _typed(self, command: list[str], environ: dict[str, str], step: Step) -> list[str]:
-        """Run a command in a terminal, where it asks."""
+        """Run a command in a terminal and answer its questions."""
         child = pexpect.spawn(
             command[0],
             command[1:],
@@ -414,7 +414,7 @@ class ShellFrontEnd:
             env=environ,
             dimensions=(50, 200),
         )
-        child.delaybeforesend = 0.2  # getpass drops what is typed before it asks
+        child.delaybeforesend = 0.2  # getpass drops input that is typed before its prompt
         shown, typed = "", list(step.typed)
         while child.expect([pexpect.EOF, *ASKS]):
             shown += child.before + child.after + "\n"
@@ -458,18 +458,18 @@ class PythonFrontEnd:
         typed = "".join(f"{line}\n" for line in step.typed)
         self._process.stdin.write(json.dumps({"code": code, "typed": typed}) + "\n")
         self._process.stdin.flush()
-        told = json.loads(self._process.stdout.readline())
+        result = json.loads(self._process.stdout.readline())
         done.set()
         lines = []
         for name in ("stdout", "stderr", "error"):
-            if told.get(name):
-                lines += block(name, told[name], self._clean)
-        if told.get("result"):
+            if result.get(name):
+                lines += block(name, result[name], self._clean)
+        if result.get("result"):
             lines += bundle(
-                "result", told["result"]["data"], told["result"]["metadata"], self._clean
+                "result", result["result"]["data"], result["result"]["metadata"], self._clean
             )
         return lines
 
-    def _interrupt(self, wanted: str, done: threading.Event) -> None:
-        wait_for_requests(self._world, requests_and_text(wanted)[0])
+    def _interrupt(self, interrupt: str, done: threading.Event) -> None:
+        wait_for_requests(self._world, requests_and_text(interrupt)[0])
         interrupt_until(self._process, done.is_set)

@@ -1,6 +1,6 @@
-"""The names of the package that the session reads, beside commands, options and settings.
+"""Names of the package that the session reads, except commands, options and settings.
 
-A renamed attribute or exception class is one changed line here, and the golden files stay.
+If an attribute or exception class is renamed, change one line here; the golden files stay.
 """
 
 import sys
@@ -35,7 +35,7 @@ EMBEDDINGS = {"texts": "texts", "vectors": "vectors"}
 # Text today -> text in the transcript: a message that names an attribute.
 TEXTS = {"_cfai.reasoning": "_cfai.thought"}
 
-# Name of a class today -> its name in the transcript, which keeps that of 0.1.0.
+# Name of a class today -> its name in the transcript: its name in 0.1.0.
 NAMES: dict[str, str] = {
     "APIConnectionError": "ConnectionFailed",
     "AnswerSet": "Answers",
@@ -72,7 +72,7 @@ NAMES: dict[str, str] = {
 
 
 def fields(answer: Any) -> None:
-    """Print what an answer, or each of several, contains; empty fields are left out."""
+    """Print the fields of one or several answers, without empty fields."""
     for each in answer if hasattr(answer, "__len__") else [answer]:
         usage = {name: getattr(each.usage, now) for name, now in USAGE.items()}
         values = {name: getattr(each, now) for name, now in FIELDS.items()} | usage
@@ -95,7 +95,7 @@ def _plain(value: Any) -> str:
 
 
 def numbers(embeddings: Any) -> None:
-    """Print how many vectors there are, how long they are, and how the first begins."""
+    """Print the number and length of the vectors, and the first numbers."""
     vectors = getattr(embeddings, EMBEDDINGS["vectors"])
     beginning = [round(float(number), 4) for number in vectors[0][:4]]
     sys.stdout.write(f"{len(vectors)} {len(vectors[0])} {beginning}\n")

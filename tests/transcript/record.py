@@ -1,4 +1,4 @@
-"""Writes down what a session left behind, without what is different in each run."""
+"""Record the requests, tables and files of a session without values that differ per run."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ from typing import Any
 from .names import NAMES, TEXTS
 from .world import BETWEEN, ROOT, Step, World
 
-LONGEST = 2_000  # characters of one text; of longer ones a hash stands for the rest
+LONGEST = 2_000  # characters of one text; a longer text is cut and gets a hash
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 DATA = re.compile(r"data:([\w/+.-]+);base64,([A-Za-z0-9+/=]{40,})")
 BASE64 = re.compile(r"[A-Za-z0-9+/]{300,}={0,2}")
@@ -45,7 +45,7 @@ VERSIONS = re.compile(
 
 
 class Cleaner:
-    """Replaces what differs from run to run by names that stay."""
+    """Replaces values that differ per run with fixed names."""
 
     def __init__(self, world: World) -> None:
         account = world.standin.account_id
@@ -67,25 +67,25 @@ class Cleaner:
         self._step = Step("")
 
     def learn(self, names: Mapping[str, str]) -> None:
-        """Replace these too, from here on."""
+        """Also replace these names from now on."""
         self._names.update(names)
 
     def begin(self, step: Step) -> None:
-        """Clean what this step shows from here on."""
+        """Clean the output of this step from now on."""
         self._step = step
 
     def __call__(self, text: str) -> str:
-        """Return the text as each run writes it."""
+        """Return the text without values that differ per run."""
         text = DATA.sub(_media, text)
         text = BASE64.sub(lambda found: _counted(found[0]), text)
         for now, then in TEXTS.items():
             text = text.replace(now, then)
         for now, name in NAMES.items():
             text = re.sub(rf"\b{now}\b", name, text)
-        for name, stands_for in self._names.items():
-            text = text.replace(name, stands_for)
-        for pattern, stands_for in PATTERNS:
-            text = pattern.sub(stands_for, text)
+        for name, replacement in self._names.items():
+            text = text.replace(name, replacement)
+        for pattern, replacement in PATTERNS:
+            text = pattern.sub(replacement, text)
         if self._step.loose:
             text = without_widths(text)
         if self._step.flowing:
@@ -100,7 +100,7 @@ def without_widths(text: str) -> str:
 
 
 def sorted_lines(text: str) -> str:
-    """Return the lines in an order of their own."""
+    """Return the text with its lines sorted."""
     return "\n".join(sorted(text.split("\n")))
 
 
@@ -128,7 +128,7 @@ def _hash(text: str) -> str:
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    """Return the text, or its beginning with a hash of the whole."""
+    """Return the text, or its beginning and a hash of the whole text."""
     if len(text) <= longest:
         return text
     return f"{text[:longest]}… <{len(text):,} characters, {_hash(text)}>"
@@ -143,7 +143,7 @@ def block(title: str, text: str, clean: Callable[[str], str]) -> list[str]:
 
 
 def on_screen(text: str) -> str:
-    """Return what remains of lines that were written over."""
+    """Return the text as a terminal shows it after carriage returns."""
     lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
     return "\n".join(lines).strip("\n")
 
@@ -166,27 +166,27 @@ def requests(world: World, clean: Cleaner, *, any_order: bool) -> list[str]:
 
 def _request(received: Any, clean: Cleaner) -> list[str]:
     query = "&".join(f"{name}={value}" for name, value in received.query.items())
-    told = f"{received.method} {received.path}{f'?{query}' if query else ''}"
+    line = f"{received.method} {received.path}{f'?{query}' if query else ''}"
     names = " ".join(_unusual(received.headers))
     try:
         body = received.body_bytes.decode()
     except UnicodeDecodeError:
         body = _binary_body(received)
     return [
-        clean(f"request: {told}"),
+        clean(f"request: {line}"),
         *([f"    headers: {names}"] if names else []),
         *([f"    {line}" for line in block("body", body, clean)] if body else []),
     ]
 
 
 def _unusual(headers: Iterable[str]) -> list[str]:
-    """Return the headers that are sent beside the usual ones, and with "no" those that are not."""
+    """Return the unusual headers, and the missing usual headers with "no"."""
     more = [name for name in sorted(headers) if name not in {*USUAL, *OF_BODY}]
     return [*more, *(f"(no {name})" for name in USUAL if name not in headers)]
 
 
 def _binary_body(received: Any) -> str:
-    """Return a form's head lines and the size of what is not text."""
+    """Return the header lines of a form and the size of its binary parts."""
     texts = received.body_bytes.decode("latin-1")
     return re.sub(
         r"[^\x20-\x7e\r\n](?s:.*?)(?=\r\n--[0-9a-f]{32}|$(?![\r\n]))",
@@ -237,21 +237,21 @@ def _table(
 ) -> list[str]:
     cursor = connection.execute(f"SELECT * FROM {name}")
     columns = [each[0] for each in cursor.description]
-    # Calls that ran side by side are numbered in any order.
-    wanted = [n for n, column in enumerate(columns) if (name, column) != ("calls", "id")]
+    # The ids of parallel calls have no fixed order.
+    indexes = [n for n, column in enumerate(columns) if (name, column) != ("calls", "id")]
     texts = []
     for row in cursor.fetchall():
-        values = [_value(row[n]) for n in wanted]
+        values = [_value(row[n]) for n in indexes]
         if name == "calls" and _in(flowed, row[columns.index("started")]):
             durations = {columns.index("seconds"), columns.index("first_token_seconds")}
-            values = ["<speed>" if n in durations else _value(row[n]) for n in wanted]
+            values = ["<speed>" if n in durations else _value(row[n]) for n in indexes]
         texts.append(clean(dumped(values)))
     return [f"--- {name} ({', '.join(columns)})", *map(shortened, sorted(texts))]
 
 
 def _in(steps: set[float], time: float) -> bool:
-    """Tell whether a time is in one of the steps that began at these: pauses move the clock."""
-    return any(0 <= time - begun < BETWEEN for begun in steps)
+    """Return True if a time is in one of the steps with these start times."""
+    return any(0 <= time - start < BETWEEN for start in steps)
 
 
 def _value(value: Any) -> Any:
@@ -264,7 +264,7 @@ def _value(value: Any) -> Any:
 
 
 def files(folder: Path, clean: Cleaner, *, leave_out: Iterable[str] = ()) -> list[str]:
-    """Return every file below a folder with its mode, and what those with text contain."""
+    """Return each file below a folder with its mode, and the content of text files."""
     lines = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -286,7 +286,7 @@ def _content(path: Path, clean: Cleaner) -> list[str]:
     except UnicodeDecodeError:
         return [f"    <{len(content):,} bytes>"]
     limit = LONGEST if path.suffix == ".jsonl" else 2 * LONGEST
-    if ".ai-use." in path.name:  # calls that ran side by side stand in any order
+    if ".ai-use." in path.name:  # parallel calls have no fixed order
         text = sorted_lines(text)
     texts = text.splitlines() if path.suffix == ".jsonl" else shortened(clean(text)).splitlines()
     return [f"    {shortened(clean(line), limit)}" for line in texts]

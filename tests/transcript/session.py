@@ -1,4 +1,4 @@
-"""Runs the steps of one front end in a world of its own, and returns the record of all."""
+"""Run the steps of one front end in its own world and return their record."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ def record(name: str) -> str:
     front_end_of, parts = SESSIONS[name]
     with new_world() as world:
         clean = Cleaner(world)
-        given = {path.name for path in world.work.iterdir()}
+        initial = {path.name for path in world.work.iterdir()}
         lines = []
         with front_end_of(world, clean) as front_end:
             for number, (title, steps) in enumerate(parts.items()):
@@ -42,7 +42,7 @@ def record(name: str) -> str:
         lines += [
             "",
             "=== files in the work folder",
-            *files(world.work, clean, leave_out=given),
+            *files(world.work, clean, leave_out=initial),
         ]
         return clean("\n".join(lines)).strip() + "\n"
 
@@ -50,15 +50,15 @@ def record(name: str) -> str:
 def records(names: Iterable[str]) -> dict[str, str]:
     """Run several sessions, two at once; return their records by name."""
     with ThreadPoolExecutor(2) as pool:
-        # The longest comes first: a shell starts a process for each of its steps.
-        wanted = sorted(names, key=lambda name: name != "shell")
-        return dict(zip(wanted, pool.map(record, wanted), strict=True))
+        # The longest session starts first: a shell starts one process per step.
+        ordered = sorted(names, key=lambda name: name != "shell")
+        return dict(zip(ordered, pool.map(record, ordered), strict=True))
 
 
 def run(step: Step, world: World, front_end: FrontEnd, clean: Cleaner) -> list[str]:
     """Run one step and return its part of the record."""
-    if step.code == "!hold":  # the clock stands still from here on
-        world.held = True
+    if step.code == "!hold":  # the clock does not move from here on
+        world.clock_is_stopped = True
         return []
     world.begin(step)
     clean.learn(kernels_in(world.home))

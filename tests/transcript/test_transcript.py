@@ -1,4 +1,4 @@
-"""The sessions show, send and keep what the golden files say, byte for byte."""
+"""The outputs, requests and files of the sessions equal the golden files byte for byte."""
 
 import difflib
 import subprocess
@@ -17,12 +17,12 @@ pytestmark = [
         reason="texts of argparse, IPython and pandas differ between versions of Python",
     ),
 ]
-AGAIN = "python -m tests.transcript --write records what is meant to be so."
+AGAIN = "python -m tests.transcript --write records intended changes."
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the records of now; a process of its own makes them, two at once."""
+    """Return a folder with new records, which a separate process writes, two at a time."""
     folder = tmp_path_factory.mktemp("recorded")
     command = [sys.executable, "-m", "tests.transcript", "--to", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True)

@@ -1,4 +1,4 @@
-"""The widgets of the panel as a page knows them: their state, and messages to them."""
+"""The widgets of the panel in a web page: their state, and messages to them."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ class Widgets:
         self._before: list[str] = []
 
     def take(self, kind: str, content: dict[str, Any]) -> bool:
-        """Take in a message of a comm; False if it belongs to no widget."""
+        """Process a comm message; return False if it does not belong to a widget."""
         name, data = content["comm_id"], content.get("data", {})
         if kind == "comm_open" and content.get("target_name") == "jupyter.widget":
             self._states[name] = data["state"]
@@ -28,7 +28,7 @@ class Widgets:
         return True
 
     def tree(self) -> list[str]:
-        """Return a line for each widget that is not as it was: below it those in it."""
+        """Return one line per changed widget, with its children below it."""
         inside = {child for state in self._states.values() for child in _children(state)}
         boxes = [name for name, state in self._states.items() if _children(state)]
         lines = [line for name in boxes if name not in inside for line in self._lines(name, 0)]
@@ -39,19 +39,19 @@ class Widgets:
     def _lines(self, name: str, depth: int) -> Iterator[str]:
         state = self._states[name]
         layout = self._states.get(str(state.get("layout", "")).removeprefix("IPY_MODEL_"), {})
-        told = {key: state[key] for key in SHOWN if state.get(key) not in (None, "", False)}
+        fields = {key: state[key] for key in SHOWN if state.get(key) not in (None, "", False)}
         if layout.get("display") == "none":
-            told["hidden"] = True
-        told = {key: _short(value) for key, value in told.items()}
+            fields["hidden"] = True
+        fields = {key: _short(value) for key, value in fields.items()}
         kind = str(state.get("_model_name")).removesuffix("Model")
-        yield f"{'    ' * depth}{kind} {json.dumps(told, ensure_ascii=False)}"
+        yield f"{'    ' * depth}{kind} {json.dumps(fields, ensure_ascii=False)}"
         for child in _children(state):
             if child in self._states:
                 yield from self._lines(child, depth + 1)
 
-    def message(self, kind: str, told: str) -> dict[str, Any]:
-        """Return the message of a click, or of a value that is entered: "NAME = VALUE"."""
-        name, _, value = told.partition(" = ")
+    def message(self, kind: str, action: str) -> dict[str, Any]:
+        """Return the message of a click, or of an entered value: "NAME = VALUE"."""
+        name, _, value = action.partition(" = ")
         comm = next(
             comm
             for comm, state in self._states.items()

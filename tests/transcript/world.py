@@ -1,4 +1,4 @@
-"""What surrounds one front end: a folder, a stand-in for Cloudflare, a clock, an environment."""
+"""The world of one front end: a folder, a stand-in for Cloudflare, a clock, an environment."""
 
 import json
 import os
@@ -18,19 +18,19 @@ from tests.standin import Standin, Switches
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 BEGINNING = 1791784800.0  # 2026-10-12 06:00 UTC
-PART = 3_600.0  # s from one part of a session to the next, so that a new step moves few times
-BETWEEN = 70.0  # s between two steps: more than a minute, so that no rate limit is met
+PART = 3_600.0  # s between parts of a session: a new step changes few recorded times
+BETWEEN = 70.0  # s between two steps: more than a minute, so that no rate limit applies
 FOREIGN = ("CFAI_", "CLOUDFLARE_", "CF_", "JPY_", "JUPYTER", "IPYTHON", "PYTHON", "LC_")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a session: what is typed, and what happens around it.
+    """One step of a session: its input and its conditions.
 
-    `server` are switches of the stand-in for this step alone. `takes` are the seconds that an
-    answer takes, on the fixed clock. `typed` answers what the step asks. `interrupt` is what has
-    to be shown before the step is interrupted. `parallel` steps send requests in any order.
-    `before` prepares files; `loose` lets widths of columns differ.
+    `server` contains switches of the stand-in for this step only. `takes` is the duration of an
+    answer in seconds on the fixed clock. `typed` contains the answers to questions of the step.
+    `interrupt` is the text after which the step is interrupted. `parallel` steps send requests in
+    any order. `before` prepares files; `loose` allows different column widths.
     """
 
     code: str
@@ -47,7 +47,7 @@ class Step:
 
 
 class World:
-    """One folder below which everything of a front end lives."""
+    """One folder that contains all files of a front end."""
 
     def __init__(self, root: Path, standin: Standin) -> None:
         self.root = root
@@ -55,21 +55,21 @@ class World:
         self.work = root / "work"
         self.home = root / "home"
         self._clock = root / "clock"
-        self.held = False
+        self.clock_is_stopped = False
         self.account_in_environment = True
         self.seconds = BEGINNING
         self._tick = 0.0
         self.flowed: set[float] = set()
         self.work.mkdir()
-        self._tell()
+        self._write_clock()
         make_files(self.work)
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass, for the package and for the stand-in."""
+        """Advance the clock of the package and of the stand-in."""
         self.seconds += seconds
-        self._tell()
+        self._write_clock()
 
-    def _tell(self) -> None:
+    def _write_clock(self) -> None:
         new = self._clock.with_suffix(".new")
         new.write_text(f"{self.seconds!r} {self._tick!r}", encoding="ascii")
         new.replace(self._clock)
@@ -80,7 +80,7 @@ class World:
 
     def environ(self, **more: str) -> dict[str, str]:
         """Return the environment of a process in this world."""
-        kept = {
+        inherited = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(FOREIGN) and not name.lower().endswith("_proxy")
@@ -89,7 +89,7 @@ class World:
         if not self.account_in_environment:
             account = {name: account[name] for name in account if name.endswith("_URL")}
         return {
-            **kept,
+            **inherited,
             **account,
             "HOME": str(self.root),
             "CFAI_HOME": str(self.home),
@@ -111,7 +111,7 @@ class World:
     def begin(self, step: Step) -> None:
         """Prepare a step: its time, its files, its switches."""
         self._tick = 0.03 if step.flowing else 0.0
-        self.pass_time(0.0 if self.held else BETWEEN)
+        self.pass_time(0.0 if self.clock_is_stopped else BETWEEN)
         if step.flowing:
             self.flowed.add(self.seconds)
         if step.before:
@@ -134,7 +134,7 @@ class World:
 
 @contextmanager
 def new_world() -> Iterator[World]:
-    """Yield a world, whose folder is deleted at the end. Its path is always equally long."""
+    """Yield a world and delete its folder at the end. Its path always has the same length."""
     root = Path(tempfile.mkdtemp(prefix="cfai-transcript-", dir="/tmp"))
     box: list[World] = []
     try:
@@ -172,13 +172,13 @@ def make_files(folder: Path) -> None:
 
 
 def notebook(cells: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Return a notebook of nbformat 4.5, not run yet."""
-    made = []
+    """Return a notebook of nbformat 4.5 without outputs."""
+    nodes = []
     for number, (kind, source) in enumerate(cells):
         cell = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": source}
         code = {"outputs": [], "execution_count": None} if kind == "code" else {}
-        made.append({**cell, **code})
-    return {"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        nodes.append({**cell, **code})
+    return {"cells": nodes, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def png(width: int, height: int) -> bytes:

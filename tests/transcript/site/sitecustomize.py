@@ -1,9 +1,9 @@
-"""Gives the package a fixed clock and no chance, in processes that the transcript starts.
+"""Give the package a fixed clock and fixed random values in processes of the transcript.
 
 Python imports this module at startup when its folder is on PYTHONPATH. Only imports in modules
-of the package are changed; Jupyter, HTTP libraries and SQLite keep the real time. The clock
-stands still during a step of the session: it is a file that the session writes. A pause of the
-package moves the clock and takes no time.
+of the package are changed; Jupyter, HTTP libraries and SQLite use the real time. The clock is a
+file that the session writes, and does not move during a step. A call of `sleep` in the package
+moves the clock and returns at once.
 """
 
 import builtins
@@ -29,7 +29,7 @@ def now():
 
 
 def measure():
-    """Return the time for durations: in some steps it goes on with each look."""
+    """Return the time for durations; in some steps each call moves it."""
     seconds, tick = read_clock()
     passed["ticked"] += tick
     return seconds + passed["slept"] + passed["ticked"]
@@ -45,7 +45,7 @@ class _Meta(type):
 
 
 class Datetime(dt.datetime, metaclass=_Meta):
-    """`datetime` whose present is that of the fixed clock."""
+    """`datetime` with the fixed clock as the current time."""
 
     @classmethod
     def now(cls, tz=None):
@@ -53,10 +53,10 @@ class Datetime(dt.datetime, metaclass=_Meta):
 
 
 def changed(module, **changes):
-    """Return a module that differs from another in these names."""
-    made = ModuleType(module.__name__, module.__doc__)
-    vars(made).update(vars(module), **changes)
-    return made
+    """Return a copy of a module with these names replaced."""
+    copy = ModuleType(module.__name__, module.__doc__)
+    vars(copy).update(vars(module), **changes)
+    return copy
 
 
 FIXED = {
@@ -67,7 +67,7 @@ FIXED = {
 
 
 def import_fixed(name, *args, **kwargs):
-    """Import as always, but give the package the modules above in place of the real ones."""
+    """Import a module; modules of the package receive the fixed modules above."""
     found = import_really(name, *args, **kwargs)
     namespace = (args[0] if args else kwargs.get("globals")) or {}
     level = args[3] if len(args) > 3 else kwargs.get("level", 0)

@@ -7,7 +7,7 @@ ADD = {"name": "hello", "arguments": {"to": "you"}}
 
 
 def cell(line: str, text: str) -> str:
-    """Return a line that runs a cell: a terminal takes one line a step here."""
+    """Return a line that runs a cell: in a terminal, each step is one line."""
     return f"get_ipython().run_cell_magic('cfai', {line!r}, {text!r})"
 
 
