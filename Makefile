@@ -27,7 +27,7 @@ install: $(VENV)/dev
 $(PY):
 	$(PYTHON) -m venv $(VENV)
 
-# Installing builds the JupyterLab part, so both are done again when that changes.
+# Installing builds the JupyterLab extension, so both are done again when that changes.
 $(VENV)/dev: $(SOURCES) | $(PY)
 	$(PY) -m pip install -q -e ".[dev,local]"
 	node -e "process.exit(+(parseInt(process.versions.node) < 20))" || $(MAKE) $(VENV)/bin/node

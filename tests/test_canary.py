@@ -110,13 +110,13 @@ def test_only_the_owner_can_read_saved_credentials(cloudflare: Standin, home: Pa
     assert [stat.S_IMODE(path.stat().st_mode) for path in with_token] == [0o600]
 
 
-@pytest.mark.parametrize("field", ["account id", "token"])
+@pytest.mark.parametrize("field", ["account ID", "token"])
 def test_an_invalid_login_is_rejected_and_not_saved(
     cloudflare: Standin, home: Path, field: str
 ) -> None:
     with running_kernel(CLOUDFLARE_API_BASE_URL=cloudflare.base_url) as kernel:
         kernel.run("%load_ext cfai_magics")
-        if field == "account id":
+        if field == "account ID":
             output = answer_prompts(kernel, "%cfai login", cloudflare.token)
             assert "looks like an API token" in output
         else:

@@ -103,7 +103,7 @@ def test_a_secret_is_rejected_and_not_printed(
 ) -> None:
     assert callable(make_secret)
     secret = make_secret()
-    with pytest.raises(InvalidOptionError, match="token or an account id") as caught:
+    with pytest.raises(InvalidOptionError, match="token or an account ID") as caught:
         read_course(course_in(tmp_path, line.format(secret)))
     assert secret not in str(caught.value)
 

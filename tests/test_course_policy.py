@@ -167,7 +167,7 @@ def test_a_locked_model_is_the_only_allowed_model(begin: Begin) -> None:
 
 def test_a_locked_local_model_is_not_started(begin: Begin) -> None:
     frontend = create_shell_frontend(begin(TEXT))
-    with pytest.raises(CoursePolicyError, match="locks local"):
+    with pytest.raises(CoursePolicyError, match=r"sets local to .* and locks it"):
         run("local", ["model.gguf"], frontend, "%cfai")
 
 
@@ -188,14 +188,14 @@ def test_course_budgets_apply_next_to_user_budgets(begin: Begin, account: Standi
     ]
     assert session.accounting.day_usage().limit == 5
     answer = session.ask(session.build_request(HI), max_neurons=1_000)
-    assert any("to fit the course's budget per call" in note for note in answer.notes)
+    assert any("to fit the budget per call in cfai.toml" in note for note in answer.notes)
     assert account.requests[0].json["max_tokens"] < 100
 
 
 def test_a_request_above_the_course_budget_is_not_sent(begin: Begin, account: Standin) -> None:
     session = begin("[budget]\nday = 0.1")
     session.accounting.ledger.budgets.set("day", 9_000)
-    with pytest.raises(BudgetExceededError, match="the course's budget per day") as caught:
+    with pytest.raises(BudgetExceededError, match=r"the daily budget in cfai\.toml") as caught:
         session.ask(session.build_request(HI))
     assert "budget N" not in str(caught.value)
     assert account.requests == ()
@@ -219,7 +219,7 @@ def test_an_answer_is_cut_off_at_the_course_budget(begin: Begin, account: Standi
     account.switch(answer="word " * 4_000)
     cache_catalog_without(session.home, GEMMA)
     with pytest.raises(
-        BudgetCutoffError, match="the course's budget per call is used up"
+        BudgetCutoffError, match=r"the budget per call in cfai\.toml is used up"
     ) as caught:
         session.ask(session.build_request(HI, GEMMA))
     assert "budget N" not in str(caught.value)

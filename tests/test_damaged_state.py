@@ -143,7 +143,9 @@ def test_a_damaged_turn_is_reported_and_its_thread_can_be_reset(home: Path, cont
         threads.save("two", Turn("Why?", "So."))
         with closing(sqlite3.connect(home / "threads.sqlite")) as file, file:
             file.execute("UPDATE turns SET content = ? WHERE thread = 'one'", (content,))
-        with pytest.raises(StorageError, match=r"Turn 1 of thread one .*%cfai thread reset one"):
+        with pytest.raises(
+            StorageError, match=r"Turn 1 of conversation one .*%cfai thread reset one"
+        ):
             threads.load_turns("one")
         assert len(threads.load_turns("two")) == 1
         assert [each.name for each in threads.list_threads()] == ["one", "two"]

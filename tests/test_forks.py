@@ -47,7 +47,7 @@ def statuses(ledger):
 POOL = """
 with multiprocessing.get_context("fork").Pool({children}) as pool:
     print(json.dumps(pool.map(work, range({requests}), chunksize=1)))
-    pool.close()  # the workers exit without a signal: one of them could have a lock
+    pool.close()  # the workers exit by themselves: a signal could stop one with a lock
     pool.join()
 """
 

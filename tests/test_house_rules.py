@@ -87,9 +87,8 @@ def tables_of(shell: InteractiveShell) -> dict[str, object]:
 
 
 def test_unloading_restores_the_shells_tables(shell: InteractiveShell) -> None:
-    shell.find_line_magic("load_ext").__call__(
-        "storemagic"
-    )  # IPython loads storemagic on first use
+    # IPython loads storemagic on first use
+    shell.find_line_magic("load_ext").__call__("storemagic")
     before = tables_of(shell)
     for _ in range(2):
         shell.run_line_magic("load_ext", "cfai_magics")

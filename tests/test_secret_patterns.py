@@ -131,7 +131,7 @@ def test_a_token_is_detected_in_any_position(make_token: Callable[[], str], line
     "text",
     [
         pytest.param("", id="an empty text"),
-        pytest.param("0123456789abcdef" * 2, id="an account id"),
+        pytest.param("0123456789abcdef" * 2, id="an account ID"),
         pytest.param("0123456789abcdef01234567" + "89abcdef" * 2, id="SHA-1"),
         pytest.param("0123456789ABCDEF01234567" + "89ABCDEF" * 2, id="SHA-1 in upper case"),
         pytest.param("0123456789abcdef" * 4, id="SHA-256"),

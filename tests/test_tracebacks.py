@@ -339,7 +339,7 @@ def test_a_bug_reports_its_location_without_its_frames(account: Standin, home: P
 @pytest.mark.parametrize(
     "make",
     [
-        pytest.param(lambda secret: WorkersAI("bad", secret), id="a wrong account id"),
+        pytest.param(lambda secret: WorkersAI("bad", secret), id="a wrong account ID"),
         pytest.param(lambda secret: WorkersAI(secret, "0" * 32), id="swapped"),
         pytest.param(lambda secret: WorkersAI("0" * 32, f"{secret} "), id="a wrong token"),
         pytest.param(
@@ -347,7 +347,7 @@ def test_a_bug_reports_its_location_without_its_frames(account: Standin, home: P
             id="a wrong key",
         ),
         pytest.param(lambda secret: parse_token(f"{secret} ż"), id="typed with a space"),
-        pytest.param(parse_account_id, id="typed in place of the account id"),
+        pytest.param(parse_account_id, id="typed in place of the account ID"),
     ],
 )
 def test_a_rejected_token_gives_a_one_line_error_without_the_token(

@@ -62,7 +62,7 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def unbuilt(sdist: Path, tmp_path: Path) -> Path:
-    """Return a checkout without a built JupyterLab part."""
+    """Return a checkout without a built JupyterLab extension."""
     folder = tmp_path / "unbuilt"
     shutil.copytree(sdist, folder)
     (folder / "PKG-INFO").unlink()
@@ -85,6 +85,7 @@ def files(wheel: Path) -> dict[str, bytes]:
         *(f"cfai_magics/data/notebooks/{path.name}" for path in NOTEBOOKS),
         *(f"cfai_magics/data/notebooks/{recording(path).name}" for path in NOTEBOOKS),
         "cfai_magics/locale/zh_CN/LC_MESSAGES/cfai_magics.json",
+        "cfai_magics/locale/zh_CN/LC_MESSAGES/cfai_magics.mo",
         f"{LAB}/install.json",
         f"{LAB}/package.json",
         f"{LAB}/static/style.js",
@@ -120,7 +121,15 @@ def test_the_wheel_and_its_parts_have_one_version(wheel: Path) -> None:
 
 def test_the_archives_contain_no_data_of_the_build_machine(wheel: Path, sdist: Path) -> None:
     names = [*files(wheel), *(str(path.relative_to(sdist)) for path in sdist.rglob("*"))]
-    unwanted = ("node_modules", "/lib/", ".yarn/", "build_log.json", ".js.map", "__pycache__")
+    unwanted = (
+        "node_modules",
+        ".venv",
+        "/lib/",
+        ".yarn/",
+        "build_log.json",
+        ".js.map",
+        "__pycache__",
+    )
     assert [name for name in names if any(part in name for part in unwanted)] == []
     here = (str(ROOT).encode(), str(sdist).encode())
     assert [name for name, data in files(wheel).items() if any(p in data for p in here)] == []
@@ -137,7 +146,7 @@ def test_a_failed_build_ends_with_a_one_line_suggestion(unbuilt: Path, tmp_path:
     assert done.returncode == 1
     *_, reason, advice = done.stdout.splitlines()
     assert reason == "no such host"
-    assert "the JupyterLab part was not built: jlpm install failed" in advice
+    assert "the JupyterLab extension was not built: jlpm install failed" in advice
     assert "CFAI_NO_LABEXTENSION=1" in advice
 
 

@@ -87,8 +87,8 @@ def test_environment_overrides_keyring_and_keyring_overrides_file(home: Path) ->
 @pytest.mark.parametrize(
     ("variable", "source"),
     [
-        (ACCOUNT_VARIABLE, f"{ACCOUNT_VARIABLE} (account id) and the memory (token)"),
-        (TOKEN_VARIABLE, f"the memory (account id) and {TOKEN_VARIABLE} (token)"),
+        (ACCOUNT_VARIABLE, f"{ACCOUNT_VARIABLE} (account ID) and the memory (token)"),
+        (TOKEN_VARIABLE, f"the memory (account ID) and {TOKEN_VARIABLE} (token)"),
     ],
 )
 def test_both_sources_of_mixed_credentials_are_shown(
@@ -103,7 +103,7 @@ def test_both_sources_of_mixed_credentials_are_shown(
     [
         pytest.param(None, "account", id="nothing stored"),
         pytest.param(credentials_json("b", api_token=""), "API token", id="no token"),
-        pytest.param(credentials_json("b", account_id=""), "account id", id="no account id"),
+        pytest.param(credentials_json("b", account_id=""), "account ID", id="no account ID"),
     ],
 )
 def test_the_error_names_the_missing_value(home: Path, text: str | None, missing: str) -> None:
@@ -263,10 +263,10 @@ def test_an_account_id_is_trimmed_and_lowercased() -> None:
     ("typed", "message"),
     [
         pytest.param(token(), "looks like an API token", id="a token"),
-        pytest.param(account_id()[1:], "Not a valid account id", id="too short"),
-        pytest.param(f"{account_id()}0", "Not a valid account id", id="too long"),
-        pytest.param("g" * 32, "Not a valid account id", id="other letters"),
-        pytest.param("", "Not a valid account id", id="empty"),
+        pytest.param(account_id()[1:], "Not a valid account ID", id="too short"),
+        pytest.param(f"{account_id()}0", "Not a valid account ID", id="too long"),
+        pytest.param("g" * 32, "Not a valid account ID", id="other letters"),
+        pytest.param("", "Not a valid account ID", id="empty"),
     ],
 )
 def test_an_invalid_account_id_is_rejected_without_repeating_it(typed: str, message: str) -> None:
@@ -283,7 +283,7 @@ def test_spaces_around_a_token_are_removed() -> None:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        pytest.param(account_id(), "looks like an account id", id="an account id"),
+        pytest.param(account_id(), "looks like an account ID", id="an account ID"),
         pytest.param(" ", "No API token was given", id="empty"),
         pytest.param(f"{token()} {token()}", "no spaces", id="two words"),
         pytest.param(f"{token()}…", "special characters", id="an ellipsis"),

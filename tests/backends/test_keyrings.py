@@ -238,11 +238,11 @@ def test_shell_login_reports_where_the_token_is_saved(
         pytest.param("[" * 100_000, id="deep"),
         pytest.param("{", id="broken"),
         pytest.param("[]", id="a list"),
-        pytest.param('{"account_id": 5, "api_token": "t"}', id="a number as account id"),
+        pytest.param('{"account_id": 5, "api_token": "t"}', id="a number as account ID"),
         pytest.param(
             '{"account_id": "%s", "api_token": ["t"]}' % ("a" * 32), id="a list as token"
         ),
-        pytest.param('{"account_id": "../x", "api_token": "SECRET"}', id="invalid account id"),
+        pytest.param('{"account_id": "../x", "api_token": "SECRET"}', id="invalid account ID"),
         pytest.param(
             '{"account_id": "%s", "api_token": "SECRET\\r\\nX: y"}' % ("a" * 32), id="two lines"
         ),

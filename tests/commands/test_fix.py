@@ -132,7 +132,7 @@ def test_explain_sends_only_the_code_of_a_successful_cell(
     [
         ("fix 99999", "In[99999] did not fail"),
         ("explain 99999", "In[99999] did not fail"),
-        ("fix nonsense", "invalid int value"),
+        ("fix nonsense", "invalid value: 'nonsense'"),
     ],
 )
 def test_an_invalid_cell_number_is_rejected_before_sending(

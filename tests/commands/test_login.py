@@ -105,7 +105,7 @@ def test_a_token_is_rejected_as_an_account_id(session: Session, cloudflare: Stan
 
 
 def test_an_account_id_is_rejected_as_a_token(session: Session, cloudflare: Standin) -> None:
-    with pytest.raises(InvalidOptionError, match="account id"):
+    with pytest.raises(InvalidOptionError, match="account ID"):
         run_command(session, "login", cloudflare.account_id, cloudflare.account_id)
     assert cloudflare.requests == ()
 

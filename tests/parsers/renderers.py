@@ -17,7 +17,7 @@ Render = Callable[[str], str]
 @contextmanager
 def marked() -> Iterator[Render]:
     """Start JupyterLab's parser once; yield what renders a text with it."""
-    assert (MODULES / "marked").exists(), "the JupyterLab part is not installed: make install"
+    assert (MODULES / "marked").exists(), "the JupyterLab extension is not installed: make install"
     script = Path(__file__).with_name("marked.mjs")
     with subprocess.Popen(
         ["node", str(script), str(MODULES)],

@@ -55,7 +55,7 @@ def test_an_answer_is_complete_while_the_ledger_is_locked(
     assert stream.answer.cost_basis == "billed"
     (note,) = stream.answer.notes
     assert note.startswith("Not saved in the ledger yet: ")
-    assert "The next call books it." in note
+    assert "The next call saves it." in note
     assert [row["status"] for row in rows(impatient)] == ["reserved"]
     impatient.ask(request)
     assert [row["status"] for row in rows(impatient)] == ["ok", "ok"]

@@ -77,7 +77,7 @@ class Accounts:
 
 
 def check_account_id(account_id: str, path: str) -> None:
-    """Raise Refusal for a malformed account id; the front door cannot route it."""
+    """Raise Refusal for a malformed account ID; the front door cannot route it."""
     if len(account_id) == HEX_ID and not account_id.strip("0123456789abcdef"):
         return
     message = f"Could not route to {path}, perhaps your object identifier is invalid?"

@@ -73,7 +73,7 @@ def test_a_token_entered_as_account_id_is_reported_and_not_stored(
     message = log_in(empty_panel, cloudflare.token, "")
     assert "No API token was entered" in message
     type_in(empty_panel.account.account_id_field, cloudflare.token)
-    assert "looks like an API token, not an account id" in empty_panel.account.message.value
+    assert "looks like an API token, not an account ID" in empty_panel.account.message.value
     assert cloudflare.token not in all_state() + "".join(sent)
     assert cloudflare.requests == ()
 
@@ -82,7 +82,7 @@ def test_an_account_id_entered_as_token_is_reported(
     empty_panel: Panel, cloudflare: Standin
 ) -> None:
     type_in(empty_panel.account.token_field, account_id())
-    assert "looks like an account id" in empty_panel.account.message.value
+    assert "looks like an account ID" in empty_panel.account.message.value
 
 
 @pytest.mark.parametrize("missing", ["token", "account"])
