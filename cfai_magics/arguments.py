@@ -360,7 +360,7 @@ def require_str(value: Any, argument_name: str) -> str:
     """Return the value as a plain str; raise InvalidOptionError if it is not a str."""
     if not isinstance(value, str):
         raise InvalidOptionError(
-            _("{name} is of type {type}, not a text").format(
+            _("{name} is of type {type}, not a string").format(
                 name=argument_name, type=type(value).__name__
             ),
             _("Pass a str."),
@@ -391,10 +391,10 @@ def _iter_items(value: Any, argument_name: str) -> Iterator[Any]:
         except TypeError:
             pass
     raise InvalidOptionError(
-        _("{name} is of type {type}, not a text or a list of texts").format(
+        _("{name} is of type {type}, not a string or a list of strings").format(
             name=argument_name, type=type(value).__name__
         ),
-        _("Pass one text or a list of texts."),
+        _("Pass a string or a list of strings."),
     )
 
 
@@ -405,7 +405,7 @@ def _is_table(value: Any) -> bool:
 def _require_str_item(item: Any, index: int, argument_name: str) -> str:
     if not isinstance(item, str):
         raise InvalidOptionError(
-            _("{name} is of type {type}, not a text").format(
+            _("{name} is of type {type}, not a string").format(
                 name=f"{argument_name}[{index}]", type=type(item).__name__
             ),
             _("Convert it with str(), or remove it."),

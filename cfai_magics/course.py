@@ -38,8 +38,8 @@ UNSAFE_KEY_PATTERN = re.compile(
 )
 URL_OR_PATH_PATTERN = re.compile(r"\w://|^\s*(?:[/\\~]|[a-z]:[/\\])", re.IGNORECASE)
 UNSAFE_VALUE_HINT = mark(
-    "cfai.toml comes from others and must not contain hosts, accounts, credentials or paths. "
-    "Remove this; nothing is sent until then."
+    "cfai.toml may come from someone else, so it must not contain hosts, accounts, credentials "
+    "or paths. Remove this; nothing is sent until then."
 )
 COURSE_FILE_NAME = "cfai.toml"
 

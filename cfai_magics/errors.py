@@ -198,7 +198,7 @@ class PermissionDeniedError(WorkersAIError):
     """The token is valid but lacks a permission."""
 
     default_hint = mark(
-        "Give the token the permissions Workers AI - Read and Workers AI - Edit on the "
+        "Give the token the Workers AI - Read and Workers AI - Edit permissions on the "
         "dashboard's API Tokens page, or create a new token and run %cfai login."
     )
 
@@ -228,15 +228,14 @@ class DailyQuotaError(WorkersAIError):
     def renewal_hint(cls, time_left: str) -> str:
         """Return the hint with `time_left`, the time until the free neurons are renewed."""
         return _(
-            "Free neurons are renewed at 00:00 UTC, in {time_left}. Until then no request is "
-            "sent, but recorded answers are replayed (%cfai replay), and %cfai local answers "
-            "with a small model on this machine. If the account has a new plan, run %cfai budget "
-            "reopen."
+            "Free neurons reset at 00:00 UTC, in {time_left}. Until then, no requests are sent. "
+            "Recorded answers are still replayed (%cfai replay), and %cfai local uses a small "
+            "model on this machine. If the account has a new plan, run %cfai budget reopen."
         ).format(time_left=time_left)
 
     default_hint = mark(
-        "Free neurons are renewed at 00:00 UTC. Recorded answers are still replayed (%cfai "
-        "replay), and %cfai local answers with a small model on this machine."
+        "Free neurons reset at 00:00 UTC. Recorded answers are still replayed (%cfai replay), "
+        "and %cfai local uses a small model on this machine."
     )
 
 
@@ -299,14 +298,14 @@ class ServerError(WorkersAIError):
 class IncompleteStreamError(WorkersAIError):
     """The stream stopped before the end of the answer; the received part is kept."""
 
-    default_hint = mark("The text so far is kept. Run the cell again to get the whole answer.")
+    default_hint = mark("The partial answer is kept. Run the cell again to get the whole answer.")
 
 
 class ResponseTooLargeError(WorkersAIError):
     """The response exceeds the size limit and was not read to its end."""
 
     default_hint = mark(
-        "No model sends an answer of this size. Check the server and the proxy that %cfai status "
+        "No model sends an answer this large. Check the server and the proxy that %cfai status "
         "shows."
     )
 
@@ -328,8 +327,8 @@ class BudgetCutoffError(CfaiError):
     """The answer was cut off at the end of a budget; the received part is kept."""
 
     default_hint = mark(
-        "The text so far is kept. %cfai budget shows the remaining neurons, %cfai budget N raises "
-        "the budget."
+        "The partial answer is kept. %cfai budget shows the remaining neurons, %cfai budget N "
+        "raises the budget."
     )
 
 

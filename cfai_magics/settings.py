@@ -58,7 +58,7 @@ def _resolve_home_folder() -> Path:
         return _require_usable(_to_absolute_path(env_value), HOME_VARIABLE)
     from platformdirs import user_data_path
 
-    return _require_usable(user_data_path("cfai", appauthor=False), _("The state folder"))
+    return _require_usable(user_data_path("cfai", appauthor=False), _("The data folder"))
 
 
 def _to_absolute_path(path_text: str) -> Path:
@@ -184,7 +184,7 @@ class Cfai(Configurable):
         help=mark("A map that may cost more neurons than this asks for confirmation."),
     ).tag(config=True)
     footer = Enum(
-        ("full", "short", "off"), default_value="full", help=mark("Usage line under an answer.")
+        ("full", "short", "off"), default_value="full", help=mark("Usage line below an answer.")
     ).tag(config=True)
     local = Unicode(
         "",
@@ -211,7 +211,7 @@ class Cfai(Configurable):
         240.0,
         min=1.0,
         max=MAX_TIMEOUT_SECONDS,
-        help=mark("Maximum seconds to wait for the next piece of an answer."),
+        help=mark("Maximum number of seconds to wait for the next part of an answer."),
     ).tag(config=True)
     language = Unicode(
         "",

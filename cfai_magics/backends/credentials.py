@@ -103,7 +103,7 @@ class Keyring:
 
 
 def _delete_entry_hint() -> str:
-    return _("Delete the entry {entry} in the keyring by hand.").format(entry=KEYRING_SERVICE)
+    return _("Delete the entry {entry} from the keyring manually.").format(entry=KEYRING_SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,7 +412,7 @@ class CredentialStore:
                 _("{path} can't be deleted: {error}").format(
                     path=self._path, error=state_files.describe_error(error)
                 ),
-                _("Delete the file by hand."),
+                _("Delete the file manually."),
             ) from None
 
 

@@ -41,7 +41,7 @@ KEY_HINT = mark("Check CFAI_API_KEY, or run %cfai login --server ADDRESS again."
 HINTS: Mapping[type[CfaiError], str] = {
     AuthenticationError: KEY_HINT,
     PermissionDeniedError: KEY_HINT,
-    ModelNotFoundError: mark("Give the full name of a model of that server with -m."),
+    ModelNotFoundError: mark("Use -m with the full name of a model on that server."),
     APIConnectionError: mark("Check that the server is running. %cfai status shows its address."),
 }
 API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
@@ -451,7 +451,7 @@ def describe_token(check: TokenCheck) -> str:
         )
     lines = [status]
     if not check.can_read:
-        lines.append(_("It lacks the permission Workers AI - Read, so it can't list models."))
+        lines.append(_("It lacks the Workers AI - Read permission, so it can't list models."))
     if not check.can_run:
-        lines.append(_("It lacks the permission Workers AI - Edit, so it can't run models."))
+        lines.append(_("It lacks the Workers AI - Edit permission, so it can't run models."))
     return " ".join(lines)

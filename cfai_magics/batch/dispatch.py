@@ -59,7 +59,7 @@ def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
         plan.schema.parse(answer.text)
     except FormatError as error:
         message = (
-            _("the answer was cut at max_tokens and does not match the schema ({reason})")
+            _("the answer was cut off at max_tokens and does not match the schema ({reason})")
             if answer.finish_reason == "length"
             else _("the answer does not match the schema ({reason})")
         )

@@ -209,8 +209,8 @@ class MapRunner:
         )
         error_count = len(results.errors)
         cut_note = ngettext(
-            "{count:,} answer was cut at max_tokens.",
-            "{count:,} answers were cut at max_tokens.",
+            "{count:,} answer was cut off at max_tokens.",
+            "{count:,} answers were cut off at max_tokens.",
             cut_count,
         ).format(count=cut_count)
         error_note = ngettext(

@@ -28,7 +28,10 @@ class AttachmentKind(NamedTuple):
 
 IMAGE_ATTACHMENT = AttachmentKind(
     "--image",
-    mark("Give a file, a URL, a variable with a figure or image, or last for the last figure."),
+    mark(
+        "Specify a file, a URL, a variable that contains a figure or image, or last for the "
+        "last figure."
+    ),
 )
 
 

@@ -307,7 +307,7 @@ def _interrupted_error(answer: Answer | None) -> InterruptedAnswerError:
         error = InterruptedAnswerError(_("The answer was interrupted"))
     else:
         error = InterruptedAnswerError(
-            _("Interrupted before the first word"), _("No text was received.")
+            _("Interrupted before any text was received"), _("The request may be billed anyway.")
         )
     error.answer = answer
     return error

@@ -286,6 +286,6 @@ ASK_OPTIONS = (
     Option(
         "--footer",
         choices=("full", "short", "off"),
-        help=mark("how much the line under the answer shows"),
+        help=mark("how much detail the line below the answer shows"),
     ),
 )

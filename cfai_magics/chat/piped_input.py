@@ -96,7 +96,7 @@ def _decode_text(data: bytes) -> str:
             _("Standard input is longer than {limit:,} bytes; nothing was sent").format(
                 limit=MAX_STDIN_BYTES
             ),
-            _("Pipe in a part of it: {command}").format(
+            _("Pipe in only part of it: {command}").format(
                 command="head -c 100000 FILE | cfai ask …"
             ),
         )

@@ -68,7 +68,7 @@ class StructuredOutput:
         if first_answer.finish_reason == "length":
             raise _mismatch_error(
                 first_answer,
-                _("it was cut at {count:,} tokens").format(
+                _("it was cut off at {count:,} tokens").format(
                     count=first_answer.usage.completion_tokens
                 ),
             )

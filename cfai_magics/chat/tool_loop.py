@@ -65,7 +65,7 @@ class ToolLoop:
         if len(set(names)) < len(names) or "tools" in request.extra:
             raise InvalidOptionError(
                 _("A function is named twice"),
-                _("Name each function once in --tools, and remove -p tools."),
+                _("List each function once in --tools, and remove -p tools."),
             )
         declarations = [tool.declaration for tool in self.tools]
         part = Part("functions", json.dumps(declarations, ensure_ascii=False), ", ".join(names))
@@ -205,7 +205,8 @@ class _LoopState:
             return False
         call_text = format_call(call.name, call.arguments, MAX_CALL_CHARS)
         question = _(
-            "Allow the model to call {call}? Yes allows all calls of {name} in this kernel."
+            "Allow the model to call {call}? Answering yes allows all calls of {name} in this "
+            "kernel."
         ).format(call=call_text, name=tool.name)
         if frontend.confirm(question):
             approved_tools[tool.name] = tool.function

@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "use": mark("set the default model"),
     "budget": mark("show or set budgets in neurons; a call that exceeds one is not sent"),
     "usage": mark("show usage by model, notebook, day or task"),
-    "plan": mark("estimate what a notebook costs a class"),
+    "plan": mark("estimate the cost of a notebook for a class"),
     "replay": mark("record and replay answers, or show the recording"),
     "verify": mark("repeat some recorded prompts and show what changed"),
     "report": mark("report AI use in this notebook"),
@@ -35,12 +35,12 @@ COMMANDS: Mapping[str, str] = {
     "thread": mark(
         "list, show, use, fork, reset or export conversations (-c), or keep an unfinished turn"
     ),
-    "map": mark("show where the answers of maps are cached, or delete them"),
+    "map": mark("show where map answers are cached, or delete them"),
     "fix": mark("correct a failed cell in a new cell below it"),
     "explain": mark("explain a failed cell, or what a cell does"),
     "sent": mark("show the last prompt with the tokens and cost of each part"),
     "export": mark("write a config.json for simple-one-api with your account"),
-    "demo": mark("open the quickstart notebook with the small model"),
+    "demo": mark("open the quickstart notebook with a small local model"),
     "doctor": mark("check the setup and suggest fixes"),
     "help": mark("list the commands"),
 }
@@ -117,7 +117,7 @@ def _reject_swallowed_word(
                 flag, value_name = option.flags[0], option.argparse_kwargs.get("metavar", "VALUE")
                 raise InvalidOptionError(
                     _(
-                        "{command}: {word!r} after {flag} could be its {value} or a word of the "
+                        "{command}: {word!r} after {flag} could be its {value} or part of the "
                         "prompt"
                     ).format(command=prog, word=next_word, flag=word, value=value_name),
                     _("Write {flag}={value}, or put {flag} at the end of the line.").format(
@@ -154,7 +154,7 @@ def _reject_token(name: str, words: Sequence[str]) -> None:
         raise TokenInCommandError(
             _(
                 "%cfai login prompts for the account ID and API token; the text on this line was "
-                "not used"
+                "ignored"
             )
         )
 

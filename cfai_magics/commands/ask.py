@@ -64,7 +64,7 @@ def run(frontend: Frontend, options: Namespace) -> "Preview | TaskPreview | None
             _("A prompt or piped text is required")
             if frontend.read_stdin
             else _("A prompt is required"),
-            _("Write for example %cfai ask What is a neuron?"),
+            _("Example: %cfai ask What is a neuron?"),
         )
     result = ask_prompt(frontend, prompt, options)
     return None if isinstance(result, Answer | AnswerSet) else result
@@ -164,7 +164,7 @@ def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> "T
     if options.max_steps is not None and options.max_steps < 1:
         raise InvalidOptionError(
             _("--max-steps must be at least 1, not {value}").format(value=options.max_steps),
-            _("Leave it out for {count} requests.").format(count=DEFAULT_MAX_STEPS),
+            _("Omit it for {count} requests.").format(count=DEFAULT_MAX_STEPS),
         )
     _require_capability(frontend, model, "tools")
     tools = tuple(_load_tool(frontend, name.strip()) for name in options.tools.split(","))
@@ -190,7 +190,7 @@ def _load_tool(frontend: Frontend, name: str) -> "Tool":
         return make_tool(name.rpartition(".")[2], frontend.notebook_state.evaluate(name))
     except (NameError, AttributeError):
         raise InvalidOptionError(
-            _("The function {name} of --tools is not defined").format(name=name),
+            _("--tools: the function {name} is not defined").format(name=name),
             _("Define it first."),
         ) from None
 
@@ -258,7 +258,7 @@ def _check_comparison(frontend: Frontend, options: Namespace) -> None:
         )
     if len(options.model or ()) > 1 and frontend.session.backend.is_local:
         raise InvalidOptionError(
-            _("Only one local model can answer"),
+            _("Only one local model can run at a time"),
             _("Use one -m, or run %cfai local off first."),
         )
     count = max(1, len(options.model or ())) * max(1, len(options.temperature)) * options.times
@@ -395,7 +395,7 @@ def _check_options(prompt: str, options: Namespace) -> None:
     if options.times < 1:
         raise InvalidOptionError(
             _("-n must be at least 1, not {value}").format(value=options.times),
-            _("Leave it out for one answer."),
+            _("Omit it for a single answer."),
         )
     for name in ("max_neurons", "max_tokens", "top_p"):
         value = getattr(options, name)

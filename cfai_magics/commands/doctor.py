@@ -33,8 +33,8 @@ OPTIONS = (
 
 PACKAGES = ("cfai-magics", "ipython", "ipykernel", "jupyterlab", "notebook", "ipywidgets", "httpx")
 CONTENT_BY_DATABASE = {
-    "threads.sqlite": mark("the conversations of -c"),
-    "maps.sqlite": mark("the answers of maps"),
+    "threads.sqlite": mark("conversations (-c)"),
+    "maps.sqlite": mark("map answers"),
 }
 LAB_PACKAGES = ("jupyterlab", "notebook")
 MAX_LIST_AGE_DAYS = 30  # days
@@ -179,11 +179,11 @@ def _check_token(session: Session) -> CheckResult:
     description = _describe_token(token_check)
     if not token_check.can_read:
         return _("{token}; it can't list models").format(token=description), _(
-            "Give it the permission Workers AI - Read on the dashboard's API Tokens page."
+            "Give it the Workers AI - Read permission on the dashboard's API Tokens page."
         )
     if not token_check.can_run:
         return _("{token}; it can't run models").format(token=description), _(
-            "Give it the permission Workers AI - Edit on the dashboard's API Tokens page."
+            "Give it the Workers AI - Edit permission on the dashboard's API Tokens page."
         )
     return f"{description}; {_describe_usage_access(session)}", ""
 

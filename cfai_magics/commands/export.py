@@ -23,7 +23,7 @@ OPTIONS = (
         "path",
         nargs="?",
         default="",
-        help=mark("the file; by default in the data folder of cfai-magics"),
+        help=mark("the file (default: in the cfai-magics data folder)"),
     ),
     Option(
         "--anyway",
@@ -111,7 +111,7 @@ def _write_secret_file(path: Path, text: Secret) -> None:
     if path.exists():
         raise InvalidOptionError(
             _("{path} already exists").format(path=path),
-            _("Delete it, or give the path of another file."),
+            _("Delete it, or specify another file."),
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -73,18 +73,17 @@ def _describe_backend(session: Session) -> str:
     if session.backend.local_server is None:
         if session.recorder.mode_resolver.has_recordings():
             return _(
-                "Workers AI answers again. Recorded answers are replayed until %cfai replay off."
+                "Now using Workers AI again. Recorded answers are replayed until %cfai replay off."
             )
-        return _("Workers AI answers again.")
+        return _("Now using Workers AI again.")
     model = session.backend.local_server.model_name
     if session.settings.local == LOCAL_MODEL:
         return _(
-            "{model} on this machine answers from now on: no account, no neurons. It is very "
-            "small, so expect mistakes. %cfai local off switches back."
+            "Now using {model} on this machine: no account, no neurons. It is very small, so "
+            "expect mistakes. %cfai local off switches back."
         ).format(model=model)
     return _(
-        "{model} on this machine answers from now on: no account, no neurons. %cfai local off "
-        "switches back."
+        "Now using {model} on this machine: no account, no neurons. %cfai local off switches back."
     ).format(model=model)
 
 

@@ -83,10 +83,10 @@ def _use_server(frontend: Frontend, url_or_off: str) -> str:
     update_settings_file(session.home, {"base_url": base_url})
     session.backend.invalidate_credentials()
     if not base_url:
-        return _("Workers AI answers again.")
+        return _("Now using Workers AI again.")
     return _(
-        "{url} answers from now on; use its own model names. The key is saved in {place}. Neurons "
-        "are shown only if the server reports them. %cfai login --server off switches back."
+        "Now using {url}; use its own model names. The key is saved in {place}. Neurons are "
+        "shown only if the server reports them. %cfai login --server off switches back."
     ).format(url=base_url, place=stored_in)
 
 

@@ -60,7 +60,7 @@ def run(frontend: Frontend, options: Namespace) -> Table:
     if options.students < 1:
         raise InvalidOptionError(
             _("--students must be at least 1, not {value}").format(value=options.students),
-            _("Write for example --students 30."),
+            _("Example: --students 30"),
         )
     path = _resolve_path(frontend.session, options.path)
     estimates = [
@@ -82,7 +82,7 @@ def _resolve_path(session: Session, path_text: str) -> Path:
     if not path:
         raise InvalidOptionError(
             _("A notebook path is required"),
-            _("Write for example %cfai plan lesson.ipynb."),
+            _("Example: %cfai plan lesson.ipynb"),
         )
     return parse_user_path(path)
 

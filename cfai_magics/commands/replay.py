@@ -38,7 +38,7 @@ def run(frontend: Frontend, options: Namespace) -> Table:
     elif options.instant:
         raise InvalidOptionError(
             _("--instant requires a record mode"),
-            _("Write for example %cfai replay only --instant."),
+            _("Example: %cfai replay only --instant"),
         )
     return _build_table(frontend.session)
 
@@ -53,7 +53,7 @@ def _set_mode(frontend: Frontend, options: Namespace) -> None:
     if path is not None and not (path.parent.is_dir() and (path.is_file() or not path.exists())):
         raise InvalidOptionError(
             _("{path} is not a valid file path").format(path=path),
-            _("Give the path of a file in an existing folder."),
+            _("Specify a file in an existing folder."),
         )
     frontend.session.recorder.set_mode(
         RecordMode(options.mode, path, COMMAND_SOURCE, options.instant)

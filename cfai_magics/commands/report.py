@@ -35,7 +35,7 @@ def run(frontend: Frontend, options: Namespace) -> AiUseReport | str:
     if not path_text:
         raise InvalidOptionError(
             _("A notebook path is required"),
-            _("Write for example %cfai report lesson.ipynb."),
+            _("Example: %cfai report lesson.ipynb"),
         )
     path = parse_user_path(path_text).absolute()
     ai_use_report = AiUseReport(path.name, _collect_entries(frontend.session, path), _today())

@@ -57,7 +57,7 @@ def _select_thread(frontend: Frontend, options: Namespace) -> str:
     if options.name:
         return str(options.name)
     return _require_notebook_state(
-        frontend, _("Give the name of a conversation: a shell has no current one")
+        frontend, _("A shell has no current conversation, so a name is required")
     ).thread
 
 
@@ -132,7 +132,7 @@ def _format_turn(turn: Turn, *, is_stale: bool) -> str:
 
 def _use_thread(frontend: Frontend, store: ConversationStore, options: Namespace) -> str:
     notebook_state = _require_notebook_state(
-        frontend, _("Name the conversation with -c=NAME: a shell has no current one")
+        frontend, _("A shell has no current conversation, so name one with -c=NAME")
     )
     if options.name:
         notebook_state.thread = options.name
@@ -190,7 +190,7 @@ def _export_thread(frontend: Frontend, store: ConversationStore, options: Namesp
     if path.suffix not in writers:
         raise InvalidOptionError(
             _("{path} does not end in .md or .json").format(path=path),
-            _("Write for example --to talk.md."),
+            _("Example: --to talk.md"),
         )
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -54,7 +54,7 @@ TITLES = {
     "task": mark("Neurons by task {period}"),
 }
 LAG_NOTE = mark(
-    "Cloudflare's figures are some minutes old and include the calls of other programs."
+    "Cloudflare's figures are a few minutes old and include calls from other programs."
 )
 
 
@@ -153,7 +153,7 @@ def _save_lines(path: Path, lines: Iterable[str]) -> str:
     except OSError as error:
         raise StorageError(
             _("{path} can't be written: {error}").format(path=path, error=describe_error(error)),
-            _("Give the path of another file."),
+            _("Specify another file."),
         ) from None
     finally:
         with suppress(OSError):

@@ -22,12 +22,11 @@ def run(frontend: Frontend, options: Namespace) -> str:
         update_settings_file(frontend.session.home, {"model": name})
     course = frontend.session.settings.course
     if not is_persistent:
-        message = _("{model} answers from now on.")
+        message = _("Now using {model}.")
     elif "model" not in course.settings:
-        message = _("{model} answers from now on, also in later kernels.")
+        message = _("Now using {model}, also in later kernels.")
     else:
         message = _(
-            "{model} answers from now on. Later kernels use it too, unless {path} sets another "
-            "model."
+            "Now using {model}. Later kernels also use it, unless {path} sets another model."
         )
     return message.format(model=name, path=course.path)

@@ -59,7 +59,7 @@ def run(frontend: Frontend, options: Namespace) -> Table:
     if options.number < 1:
         raise InvalidOptionError(
             _("-n must be at least 1, not {value}").format(value=options.number),
-            _("Write for example -n 5."),
+            _("Example: -n 5"),
         )
     session = frontend.session
     session.recorder.mode_resolver.check_network_allowed()
@@ -89,7 +89,7 @@ def _resolve_path(session: Session, path_text: str) -> Path:
             _("The recording {path} does not exist").format(path=path)
             if path
             else _("No recording is in use"),
-            _("%cfai replay auto makes one. Or give a path: %cfai verify lesson.cfai.jsonl."),
+            _("%cfai replay auto creates one. Or specify a path: %cfai verify lesson.cfai.jsonl."),
         )
     return path
 

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from .lab_comm import LabComm
 
 CELL_HELP = mark(
-    "Send the cell's text to a model of Cloudflare Workers AI, and stream the answer below.\n"
-    "\n"
-    "{{expression}} is replaced with its value; all other text is sent as typed. The Answer is\n"
-    "stored in `_cfai`, and with -o also in a variable of your choice."
+    "Send the cell's text to a Cloudflare Workers AI model and stream the answer below the "
+    "cell.\n\n{{expression}} is replaced with its value; all other text is sent as typed. The "
+    "Answer is\nstored in `_cfai`, and with -o also in a variable of your choice."
 )
 CELL_EXAMPLES = mark(
     "examples:\n"

@@ -267,9 +267,9 @@ def cutoff_error(limit: Limit) -> BudgetCutoffError:
     if limit.scope == "cell" and not limit.from_course:
         return BudgetCutoffError(
             _("The answer was cut off at the limit of {option}").format(option=limit_name(limit)),
-            _("The text so far is kept. Raise --max-neurons for a longer answer."),
+            _("The partial answer is kept. Raise --max-neurons for a longer answer."),
         )
-    hint = _("The text so far is kept.") if limit.from_course else ""
+    hint = _("The partial answer is kept.") if limit.from_course else ""
     return BudgetCutoffError(
         _("The answer was cut off because {limit} is used up").format(limit=limit_name(limit)),
         hint,
@@ -299,7 +299,7 @@ def calibration_note(rates: Rates) -> str:
 def format_limit_warnings(limits: Iterable[Limit]) -> list[str]:
     """Return a warning for each limit of which at least 80 % is used."""
     return [
-        _("{percent} of {limit} ({neurons:,.0f} neurons) is used.").format(
+        _("{percent} of {limit} ({neurons:,.0f} neurons) has been used.").format(
             percent=format_percent(limit.spent / limit.neurons),
             limit=limit_name(limit),
             neurons=limit.neurons,

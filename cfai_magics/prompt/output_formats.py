@@ -247,7 +247,10 @@ def load_schema(name: str, value: Any) -> Schema:
     if not isinstance(value, Mapping):
         raise InvalidOptionError(
             _("--schema {name} is not a dict, a pydantic model or a JSON file").format(name=name),
-            _("Name a variable with a JSON Schema or a pydantic model, or a .json file."),
+            _(
+                "Specify a variable that contains a JSON Schema or a pydantic model, or a .json "
+                "file."
+            ),
         )
     if not SCHEMA_KEYWORDS & set(value):
         raise InvalidOptionError(

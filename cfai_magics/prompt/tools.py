@@ -269,7 +269,7 @@ def make_tool(name: str, function: Any) -> Tool:
             _("{name} is not a function: its type is {type}").format(
                 name=name, type=type(function).__name__
             ),
-            _("Name Python functions."),
+            _("Specify Python functions by name."),
         )
     if not TOOL_NAME_PATTERN.fullmatch(name):
         raise InvalidOptionError(

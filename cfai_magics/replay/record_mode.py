@@ -72,7 +72,7 @@ def parse_mode(text: str, source: str) -> RecordMode:
             _("{source} is {value}, not one of {modes}").format(
                 source=source, value=repr(text), modes=", ".join(RECORD_MODES)
             ),
-            _("Use for example {example}, or {example_with_path}.").format(
+            _("Examples: {example}, {example_with_path}").format(
                 example=f"{source}=only",
                 example_with_path=f"{source}=only:lesson{CASSETTE_SUFFIX}",
             ),
@@ -160,11 +160,13 @@ def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
                 "{notebook} was renamed or moved after its kernel started, so the path of its "
                 "recording is unknown"
             ).format(notebook=notebook),
-            _("Restart the kernel, or give a path: {command}, or {variable}.").format(**examples),
+            _("Restart the kernel, or specify a path: {command}, or {variable}.").format(
+                **examples
+            ),
         )
     return InvalidOptionError(
         _("The notebook's path is unknown here, so the recording has no default path"),
-        _("Give a path: {command}, or {variable}.").format(**examples),
+        _("Specify a path: {command}, or {variable}.").format(**examples),
     )
 
 

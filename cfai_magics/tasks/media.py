@@ -32,7 +32,8 @@ from .spec import (
 from .task_input import TaskInput
 
 AUDIO_ATTACHMENT = AttachmentKind(
-    "--task transcribe", mark("Give a file, a URL or a variable with audio, such as talk.mp3.")
+    "--task transcribe",
+    mark("Specify an audio file such as talk.mp3, a URL, or a variable that contains audio."),
 )
 
 
@@ -102,7 +103,7 @@ def _build_transcription_request(model: str, task_input: TaskInput) -> TaskReque
     ((name, audio), *extra_files) = task_input.load_files(AUDIO_ATTACHMENT)
     if extra_files:
         raise InvalidOptionError(
-            _("--task transcribe takes one audio file per cell"), _("Name only one file.")
+            _("--task transcribe takes one audio file per cell"), _("Specify only one file.")
         )
     content_type = audio_mime(audio)
     if not content_type:
@@ -128,7 +129,7 @@ def _build_description_request(model: str, task_input: TaskInput) -> TaskRequest
     images = task_input.images
     if len(images) != 1:
         raise InvalidOptionError(
-            _("--task describe needs one image"), _("Name the image with --image.")
+            _("--task describe needs one image"), _("Specify the image with --image.")
         )
     max_tokens_field = (
         {"max_tokens": task_input.options.max_tokens} if task_input.options.max_tokens else {}

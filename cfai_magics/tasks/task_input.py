@@ -112,7 +112,9 @@ class TaskInput:
         files = tuple(self._iter_files(attachment_kind))
         if not files:
             raise InvalidOptionError(
-                _("{option}: the cell names no file").format(option=attachment_kind.option_label),
+                _("{option}: the cell does not name a file").format(
+                    option=attachment_kind.option_label
+                ),
                 _(attachment_kind.hint),
             )
         return files

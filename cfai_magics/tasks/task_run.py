@@ -241,7 +241,7 @@ def _resolve_model(frontend: Frontend, task: TaskSpec, options: Namespace) -> Mo
     if others:
         raise InvalidOptionError(
             _("--task {task} takes one model").format(task=task.name),
-            _("Name only one model with -m."),
+            _("Specify only one model with -m."),
         )
     if task.can_run_locally and not frontend.session.backend.is_cloudflare:
         return frontend.session.resolve_model(requested or task.get_default_model(options))

@@ -37,7 +37,7 @@ from .spec import (
 from .task_input import TaskInput
 
 DOCUMENT_ATTACHMENT = AttachmentKind(
-    "--task markdown", mark("Give one file, URL or variable with bytes per line.")
+    "--task markdown", mark("Write one file, URL or variable that contains bytes on each line.")
 )
 SCORE_FORMAT = "{:.3f}"
 RERANKER_MARK, RANKING_EMBEDDER_SUFFIX = "rerank", "/bge-m3"  # in the names of models
@@ -61,7 +61,7 @@ def _build_classification_request(model: str, task_input: TaskInput) -> TaskRequ
     images = task_input.images
     if len(images) > 1:
         raise InvalidOptionError(
-            _("--task classify takes one image"), _("Name only one image with --image.")
+            _("--task classify takes one image"), _("Specify only one image with --image.")
         )
     if RERANKER_MARK in model:
         raise InvalidOptionError(

@@ -128,7 +128,7 @@ class AccountSection:
     def _describe_account(self) -> str:
         backend = self._session.backend
         if self._session.settings.local:
-            return _("The model on this machine answers, so no account is needed.")
+            return _("The local model is in use, so no account is needed.")
         if server := backend.server:
             return _("Requests go to {server}, which is set by {source}.").format(
                 server=server.name, source=server.source

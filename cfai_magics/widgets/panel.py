@@ -50,7 +50,7 @@ def _format_or_off(value: float | None) -> str:
 
 def _describe_account(session: Session) -> str:
     if session.settings.local:
-        return _("not needed: the model on this machine answers")
+        return _("not needed: the local model is in use")
     try:
         if server := session.backend.server:
             return _("not needed: requests go to {server}").format(server=server.name)
@@ -64,10 +64,10 @@ def _describe_account(session: Session) -> str:
 
 def _describe_today(session: Session) -> str:
     if session.settings.local:
-        return _("no neurons: the model on this machine answers")
+        return _("no neurons: the local model is in use")
     try:
         if session.backend.server:
-            return _("no neurons: another server answers")
+            return _("no neurons: another server is in use")
         state = GaugeState(session.day_usage(), session.active_calls)
     except CfaiError:
         return _("add an account to see your usage")

@@ -178,7 +178,7 @@ class UsageSection:
         self.model_table = HTML()
         self.budget_input = TextInput(
             description=_("Budget for today, all kernels (neurons)"),
-            placeholder=_("no limit of your own"),
+            placeholder=_("no budget set"),
             continuous_update=False,
         ).add_class("cfai-short")
         self.budget_input.on_edit = self._set_budget
@@ -203,11 +203,9 @@ class UsageSection:
         with show_errors_in(self.gauge):
             account = self._get_billing_account()
             if session.settings.local:
-                self.gauge.value = format_note(
-                    _("The model on this machine answers and uses no neurons.")
-                )
+                self.gauge.value = format_note(_("The local model uses no neurons."))
             elif server := session.backend.server:
-                text = _("Requests go to {server}, which uses no neurons.")
+                text = _("Requests go to {server} and use no neurons.")
                 self.gauge.value = format_note(text.format(server=server.name))
             elif account:
                 day_usage = session.day_usage()

@@ -31,7 +31,7 @@ ANALYTICS_QUERY = f"""query($account:string!,$begin:Time!,$end:Time!){{
 }}"""
 TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 ANALYTICS_PERMISSION_HINT = mark(
-    "Give the token the permission Account Analytics - Read on the dashboard's API Tokens page."
+    "Give the token the Account Analytics - Read permission on the dashboard's API Tokens page."
 )
 MAX_TEXTS_PER_REQUEST = 100  # limit of Workers AI
 PAGE_SIZE = 100

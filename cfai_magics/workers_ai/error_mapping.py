@@ -76,7 +76,7 @@ MESSAGE_BY_CODE = {
 HINT_BY_CODE: Mapping[int, str] = {
     **dict.fromkeys(
         (5018, 3041, 3023),
-        mark("Cloudflare closed the model to this account. Choose another model with -m."),
+        mark("This account has no access to the model. Choose another model with -m."),
     ),
     5016: mark(
         "You must accept the model's license once per account. Read it on the model's page, then "
@@ -91,7 +91,7 @@ HINT_BY_CODE: Mapping[int, str] = {
         "shows the one that is set, --gateway off sends requests directly."
     ),
     2009: mark(
-        "The gateway requires the permission AI Gateway - Run. Add it to the token on the "
+        "The gateway requires the AI Gateway - Run permission. Add it to the token on the "
         "dashboard's API Tokens page."
     ),
     3006: mark("Shorten the prompt."),

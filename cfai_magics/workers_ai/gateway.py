@@ -66,8 +66,8 @@ def parse_gateway_metadata(value: Any) -> dict[str, str | float | bool]:
         raise InvalidOptionError(
             _("The gateway metadata is not valid"),
             _(
-                "Set up to {count} names to texts, numbers, true or false. For example, write "
-                "{example} below [metadata]."
+                "Define at most {count} keys. Each value is a string, a number, true or false. "
+                "Example: {example} below [metadata]."
             ).format(count=MAX_METADATA_ENTRIES, example='course = "Physics 1"'),
         )
     return dict(value)

@@ -260,7 +260,7 @@ def image_request(model: str, prompt: str, images: Sequence[Image], fields: Fiel
                 "{model} does not take {count} input images",
                 len(images),
             ).format(model=model.rpartition("/")[2], count=len(images)),
-            _("flux-2 models such as {several} take up to four, {one} takes one.").format(
+            _("flux-2 models such as {several} take up to four images; {one} takes one.").format(
                 several="flux-2-dev", one="stable-diffusion-v1-5-img2img"
             ),
         )

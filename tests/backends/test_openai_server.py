@@ -117,7 +117,7 @@ def test_model_names_are_unchanged_and_reported_neurons_are_shown(
     line = format_usage_footer(answer, "full")
     assert "127.0.0.1:" in line
     assert "today" not in line
-    with pytest.raises(ModelNotFoundError, match="of that server"):
+    with pytest.raises(ModelNotFoundError, match="on that server"):
         elsewhere.ask(elsewhere.build_request(HI, "llama-3.2-3b-instruct"))
 
 

@@ -300,7 +300,7 @@ def test_the_limit_of_a_cell_applies_to_all_steps_together(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("--tools nothing", "The function nothing of --tools is not defined"),
+        ("--tools nothing", "--tools: the function nothing is not defined"),
         ("--tools calls", "calls is not a function: its type is list"),
         ("--tools add,add", "A function is named twice"),
         ("--tools add -p tools=[]", "remove -p tools"),

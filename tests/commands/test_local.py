@@ -67,7 +67,7 @@ def test_a_kernel_switches_to_local_and_back_and_leaves_no_process(
         kernel.run("from cfai_magics.api import get_current_session")
         kernel.run("process = get_current_session().backend.local_server.process")
         assert kernel.run("print(process.poll())").text == "None\n"
-        assert "Workers AI answers again" in kernel.run("%cfai local off").text
+        assert "Now using Workers AI again" in kernel.run("%cfai local off").text
         assert kernel.run("print(process.poll())").text == "0\n"
         kernel.run("%cfai local")
         kernel.run("process = get_current_session().backend.local_server.process")

@@ -71,7 +71,7 @@ def test_a_token_without_list_permission_is_accepted_with_a_note(
 ) -> None:
     new_token = cloudflare.issue_token(permissions=())
     output = run_command(session, "login", cloudflare.account_id, new_token)
-    assert "lacks the permission Workers AI - Read" in output
+    assert "lacks the Workers AI - Read permission" in output
 
 
 def test_a_wrong_token_is_rejected_and_not_saved(session: Session, cloudflare: Standin) -> None:

@@ -100,7 +100,7 @@ def test_the_usage_of_the_account_is_shown_next_to_the_ledger(
     assert session_with_calls.accounting.day_usage().account is None
     table = str(usage("--account"))
     assert "this ledger" in table
-    assert "are some minutes old" in table
+    assert "are a few minutes old" in table
     figure = session_with_calls.accounting.day_usage().account
     assert figure is not None
     assert figure.neurons == pytest.approx(account.billed)

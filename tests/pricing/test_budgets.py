@@ -73,8 +73,8 @@ def test_a_call_of_unknown_price_reserves_the_whole_limit() -> None:
 def test_a_limit_used_by_80_percent_causes_a_warning() -> None:
     assert format_limit_warnings([day(1_000, 799)]) == []
     assert format_limit_warnings([day(1_000, 800), Limit("session", 50, 60)]) == [
-        "80 % of today's budget (1,000 neurons) is used.",
-        "120 % of this session's budget (50 neurons) is used.",
+        "80 % of today's budget (1,000 neurons) has been used.",
+        "120 % of this session's budget (50 neurons) has been used.",
     ]
 
 

@@ -82,7 +82,7 @@ def test_a_replay_ignores_budgets_and_the_closed_day(
     recorder.accounting.ledger.budgets.set("day", 0.0)
     recorder.accounting.mark_quota_exhausted()
     assert ask(recorder).cost_basis == "replayed"
-    with pytest.raises(DailyQuotaError, match="recorded answers are replayed"):
+    with pytest.raises(DailyQuotaError, match="Recorded answers are still replayed"):
         ask(recorder, "Not recorded")
     assert len(cloudflare.requests) == 1
 

@@ -86,7 +86,7 @@ def test_a_budget_lowers_max_tokens_and_adds_a_note(session: Session, account: S
         f"max_tokens was lowered from 2,048 to {sent} to fit this session's budget."
     )
     assert account.billed <= 3.0
-    assert "of this session's budget (3 neurons) is used" in answer.notes[1]
+    assert "of this session's budget (3 neurons) has been used" in answer.notes[1]
 
 
 def test_max_neurons_limits_only_its_own_call(session: Session, account: Standin) -> None:
@@ -151,13 +151,13 @@ def test_an_exhausted_quota_closes_the_day_in_every_kernel(
     account.switch(error=Fault.of(4006))
     with pytest.raises(DailyQuotaError) as caught:
         ask(session)
-    assert "renewed at 00:00 UTC, in " in caught.value.hint
+    assert "reset at 00:00 UTC, in " in caught.value.hint
     assert "%cfai local" in caught.value.hint
     account.clear()
     another = Session(Cfai(), home)
     with pytest.raises(DailyQuotaError, match="nothing was sent") as caught:
         ask(another)
-    assert "renewed at 00:00 UTC, in " in caught.value.hint
+    assert "reset at 00:00 UTC, in " in caught.value.hint
     assert account.requests == ()
     another.accounting.ledger.reopen_day(another.accounting.get_context().account)
     account.switch(error=None)
@@ -211,7 +211,7 @@ def test_answers_have_a_note_from_80_percent_of_the_quota(session: Session) -> N
     place = session.accounting.get_context()
     ledger.reserve(place, "another program", "Text Generation", lambda _limits, _closed: 8_000.0)
     (note,) = ask(session).notes
-    assert note == "80 % of today's free quota (10,000 neurons) is used."
+    assert note == "80 % of today's free quota (10,000 neurons) has been used."
 
 
 def test_an_estimate_uses_earlier_bills_and_adds_a_note(

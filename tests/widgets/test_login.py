@@ -36,8 +36,8 @@ def test_verify_reports_token_state_owner_and_storage_location(
 @pytest.mark.parametrize(
     ("permissions", "owner", "message"),
     [
-        ((READ,), "user", "lacks the permission Workers AI - Edit"),
-        ((EDIT,), "user", "lacks the permission Workers AI - Read"),
+        ((READ,), "user", "lacks the Workers AI - Edit permission"),
+        ((EDIT,), "user", "lacks the Workers AI - Read permission"),
         (EVERYTHING, "account", "belongs to the account"),
     ],
     ids=["no Edit", "no Read", "owned by the account"],
