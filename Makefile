@@ -1,12 +1,12 @@
-# `make test` on a bare clone makes what it needs, in .venv and labextension/node_modules.
+# In a new clone, `make test` installs what it needs in .venv and labextension/node_modules.
 PYTHON ?= python3
 VENV := .venv
 EMPTY := .venv-empty
 IPYTHON8 := .venv-ipython8
 LAB42 := .venv-lab42
-# A file's tests share a kernel or a wheel, so they stay in one process.
+# The tests in a file share a kernel or a wheel, so they run in the same process.
 PARALLEL := -n 2 --dist loadfile
-# The small model uses all cores: beside other tests it is ten times slower.
+# The small model uses all cores. If other tests run in parallel, it is ten times slower.
 LOCAL_MODEL := tests/commands/test_local.py tests/test_quickstart.py tests/test_notebooks_live.py
 FAST := -m "not slow" --ignore=tests/browser
 PYTHONS := 3.11 3.12 3.13 3.14
@@ -16,7 +16,7 @@ SOURCES := pyproject.toml hatch_build.py \
   $(shell find labextension/src labextension/schema labextension/style -type f) \
   $(shell find cfai_magics/locale -name '*.po')
 
-# jlpm, and node where the machine has none, come from the environment.
+# jlpm comes from the virtual environment. So does node if it is not installed on the machine.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-lab42 build browser ui notebooks demo
@@ -27,7 +27,7 @@ install: $(VENV)/dev
 $(PY):
 	$(PYTHON) -m venv $(VENV)
 
-# Installing builds the JupyterLab extension, so both are done again when that changes.
+# Installing also builds the JupyterLab extension, so it is repeated when a source file changes.
 $(VENV)/dev: $(SOURCES) | $(PY)
 	$(PY) -m pip install -q -e ".[dev,local]"
 	node -e "process.exit(+(parseInt(process.versions.node) < 20))" || $(MAKE) $(VENV)/bin/node
@@ -67,7 +67,7 @@ test: install browser
 test-fast: install
 	$(PY) -m pytest $(PARALLEL) $(FAST)
 
-# Each supported Python that pyenv or PATH has, but the one of make test, runs the fast tests.
+# Run the fast tests with each supported Python from pyenv or PATH, except the one in `make test`.
 test-pythons: install
 	@own=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for version in $(PYTHONS); do \
@@ -90,7 +90,7 @@ test-pythons: install
 test-python: .venv-$(VERSION)/installed
 	.venv-$(VERSION)/bin/python -m pytest $(PARALLEL) $(FAST)
 
-# What touches IPython itself is tested on the major version before too.
+# Tests of the parts that interact with IPython also run with its previous major version.
 $(IPYTHON8)/installed: pyproject.toml
 	$(PYTHON) -m venv $(IPYTHON8)
 	CFAI_NO_LABEXTENSION=1 $(IPYTHON8)/bin/python -m pip install -q -e ".[test]" "ipython<9" "ipykernel<7"
@@ -101,7 +101,7 @@ test-ipython8: $(IPYTHON8)/installed
 	  tests/frontends tests/chat tests/prompt/test_variables.py tests/media/test_images.py \
 	  tests/commands/test_fix.py
 
-# What people look at is tried in the oldest JupyterLab and Notebook that it is for, too.
+# Tests of the user interface also run in the oldest supported versions of JupyterLab and Notebook.
 $(LAB42)/installed: pyproject.toml
 	$(PYTHON) -m venv $(LAB42)
 	CFAI_NO_LABEXTENSION=1 $(LAB42)/bin/python -m pip install -q -e . ipykernel "jupyterlab==4.2.*" "notebook==7.2.*"
@@ -111,7 +111,7 @@ test-lab42: install browser $(LAB42)/installed
 	CFAI_TEST_JUPYTER=$(CURDIR)/$(LAB42)/bin/python $(PY) -m pytest tests/browser/test_explain.py \
 	  tests/browser/test_meter.py tests/browser/test_picker.py tests/browser/test_prose.py
 
-# The wheel is tried as a user installs it: an empty environment, and no other program on PATH.
+# Test the wheel as a user installs it: in an empty environment, with no other programs on PATH.
 build: install
 	rm -rf dist $(EMPTY)
 	$(PY) -m build
@@ -121,7 +121,7 @@ build: install
 	PATH= $(EMPTY)/bin/jupyter-labextension list 2>&1 | grep "cfai-magics.*enabled.*OK"
 	rm -rf $(EMPTY)
 
-# Tests drive the system's Chromium; root can install it, others get Playwright's own.
+# The tests use the system's Chromium. Root can install it; other users get Playwright's build.
 browser: install
 	command -v chromium || command -v chromium-browser || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get; then \
@@ -131,7 +131,7 @@ browser: install
 ui: install browser
 	$(PY) -m pytest -m browser
 
-# Each is replayed from its recording alone.
+# Run each notebook with answers from its recording only.
 notebooks: install
 	for notebook in notebooks/*.ipynb; do \
 	  CFAI_REPLAY="only:$$(basename "$${notebook%.ipynb}").cfai.jsonl" CFAI_REPLAY_INSTANT=1 \

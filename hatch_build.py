@@ -14,25 +14,25 @@ from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 MIN_NODE_VERSION = 20
-SHOWN_LINES = 30  # the last lines of a failed step: they contain the reason
+SHOWN_LINES = 30  # the last lines of a failed step, which contain the reason
 LAB = "labextension"
 BUILT = "cfai_magics/labextension"
 PARTS = ("package.json", "schemas", "static")
 INSTALLED = "share/jupyter/labextensions/cfai-magics"
 CATALOGS = "cfai_magics/locale/*/LC_MESSAGES/*.po"
 BABEL = "babel>=2.16"
-NOTEBOOKS = "notebooks"  # in the wheel below cfai_magics/data, for `cfai demo`
+NOTEBOOKS = "notebooks"  # in cfai_magics/data in the wheel, for `cfai demo`
 KINDS = (".ipynb", ".jsonl", ".png")
 LEAVE_OUT = "CFAI_NO_LABEXTENSION"
 
 
 class LabextensionHook(BuildHookInterface[BuilderConfig]):
-    """Declare the build tools, run them, and add their output to the wheel."""
+    """A build hook that declares and runs the build tools, and adds their output to the wheel."""
 
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """Return the build tools that are needed for what is missing or out of date."""
+        """Return the build tools needed for parts that are missing or out of date."""
         babel = [BABEL] if self._outdated_catalogs() else []
         if self._left_out() or self._is_current("standard"):
             return babel
@@ -40,7 +40,7 @@ class LabextensionHook(BuildHookInterface[BuilderConfig]):
         return [*babel, "jupyter-builder>=1.2,<2", *node]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build what is out of date; add the extension and the notebooks to a wheel."""
+        """Build parts that are out of date, and add the extension and the notebooks to a wheel."""
         for path in self._outdated_catalogs():
             _compile_catalog(path)
         if not self._left_out() and not self._is_current(version):
@@ -66,9 +66,9 @@ class LabextensionHook(BuildHookInterface[BuilderConfig]):
         stamp = built / "package.json"
         if not stamp.exists():
             return False
-        if Path(self.root, "PKG-INFO").exists():  # an unpacked sdist has no useful file times
+        if Path(self.root, "PKG-INFO").exists():  # an unpacked sdist has no meaningful file times
             return True
-        # A development build contains paths of this machine, so it must not be published.
+        # A development build contains paths on this machine, so it must not be published.
         if version == "standard" and (built / "build_log.json").exists():
             return False
         return stamp.stat().st_mtime >= max(p.stat().st_mtime for p in _sources(self.root))
@@ -100,7 +100,7 @@ def _is_outdated(catalog: Path) -> bool:
 
 
 def _compile_catalog(path: Path) -> None:
-    """Write the `.mo` file of a `.po` file."""
+    """Compile a `.po` file to a `.mo` file."""
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
@@ -135,7 +135,7 @@ def _environment() -> dict[str, str]:
 
 
 def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - the commands are ours, none holds input
+    return subprocess.run(  # noqa: S603 - fixed commands without user input
         command,
         check=False,
         encoding="utf-8",

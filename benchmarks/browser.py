@@ -1,10 +1,10 @@
-"""What one long answer costs the browser: its main thread's time and bytes, beside whole text.
+"""Measure what one long answer costs the browser, compared with whole-text updates.
 
 Usage: python benchmarks/browser.py [--rate TOKENS_PER_SECOND] [--rounds N] [TOKENS ...]
 
-A real JupyterLab in a real Chromium, with this checkout's JupyterLab part. The time is CPU time of
-the page's main thread, so that other programs do not count; of all rounds the lowest is shown. The
-bytes are those of all frames of the page's websockets that come in.
+The benchmark runs JupyterLab in Chromium, with the JupyterLab extension from this checkout. It
+measures the CPU time of the page's main thread, which excludes other programs. The table shows the
+lowest time of all rounds, and the number of bytes that the page received over its websockets.
 """
 
 import argparse
@@ -27,20 +27,20 @@ from tests.browser.servers import NotebookPage, chromium
 BESIDE = "whole text, 10 a second"
 SHOWN = ("%%cfai", BESIDE)
 LOAD = "%load_ext cfai_magics"
-AT_REST = 2_000  # ms without anything to do
+AT_REST = 2_000  # ms to wait until the page is idle
 HOUR = 3_600_000  # ms
 
 
 @dataclass(frozen=True, order=True)
 class Spent:
-    """What one answer took: seconds of the main thread, bytes of the websockets."""
+    """The cost of one answer: main thread time in seconds, and websocket bytes received."""
 
     busy: float
     bytes: int
 
 
 class Meter:
-    """Counts what a page takes from its making on."""
+    """A meter for a page's main thread time and websocket bytes."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -53,7 +53,7 @@ class Meter:
         self.bytes += len(frame.encode() if isinstance(frame, str) else frame)
 
     def spent(self) -> Spent:
-        """Return what it took so far, once the page is at rest."""
+        """Wait until the page is idle, then return its cost so far."""
         self.page.wait_for_timeout(AT_REST)
         response = self._tools.send("Performance.getMetrics")["metrics"]
         metrics = {each["name"]: each["value"] for each in response}
@@ -62,14 +62,14 @@ class Meter:
 
 @contextmanager
 def new_page(browser: Browser) -> Iterator[Page]:
-    """Open a page and close it."""
+    """Open a new page, and close it at the end of the `with` block."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     yield context.new_page()
     context.close()
 
 
 def measured(served: Served, browser: Browser, code: str) -> Spent:
-    """Run a cell in a new page and a new kernel; return what the page took for it."""
+    """Run a cell in a new page with a new kernel, and return its cost for the page."""
     with new_page(browser) as page:
         meter = Meter(page)
         served.open(page, "measured", [new_code_cell(LOAD), new_code_cell(code)])
@@ -85,7 +85,7 @@ def measured(served: Served, browser: Browser, code: str) -> Spent:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tokens", nargs="*", type=int, default=[2000, 8000])
     parser.add_argument("--rate", type=float, default=250, help="tokens a second (default 250)")

@@ -1,19 +1,20 @@
-"""What a process with one cell costs: `%%cfai` beside bare IPython, raw httpx and the openai SDK.
+"""Compare the cost of one `%%cfai` cell with bare IPython, raw httpx and the openai SDK.
 
 Usage: python benchmarks/first_cell.py [--rounds N] [--venvs FOLDER]
 
-Each figure is the median of whole processes, from start to exit, as the system counts them: CPU
-is user and system time. Every process starts IPython and runs two cells: one loads what is
-needed, the other asks. All ask the stand-in for the same streamed answer, in turns, so that a
-busy machine slows them all. One run of each comes first and is not counted: it writes the
-bytecode and our ledger.
+Each figure is the median of several processes, which the operating system measures from start to
+exit. CPU time is user plus system time. Each process starts IPython and runs two cells: the first
+loads what is needed, and the second asks a question. All processes ask the stand-in for the same
+streamed answer. They take turns, so a busy machine slows all of them. The first run of each is not
+counted because it writes the bytecode and our ledger.
 
-They run in virtual environments made for this: one with this package as its users have it,
-without the development packages (httpx imports more where click and rich are installed), and one
-with the openai SDK. `--venvs` keeps both for the next run, which then installs only this package.
+The processes run in two virtual environments created for this benchmark. One contains this package
+without its development packages, as users install it: httpx imports more if click and rich are
+installed. The other contains the openai SDK. `--venvs` keeps both for the next run, which then
+installs only this package.
 
-The table below it is one more process, which counts what our cells spend their CPU on. Counting
-costs some time itself, so compare its rows with each other and with those of another day.
+The second table shows what our cells spend CPU time on, measured in a separate process. Measuring
+takes time too, so compare its rows only with each other or with those of another run.
 """
 
 import argparse
@@ -71,7 +72,7 @@ with openai.OpenAI(base_url=url, api_key=token, timeout=60) as client:
 print("".join(parts))
 """
 
-# Installed after IPython has started: what our cells load and compile, and nothing before.
+# This code counts what our cells load and compile. Counting starts after IPython has started.
 COUNT = """
 import builtins, collections, dataclasses, json, os, re, sys, time
 from IPython.core.interactiveshell import InteractiveShell
@@ -135,14 +136,14 @@ WATCHED = ("filelock", "tenacity", "platformdirs")
 
 
 class Way(NamedTuple):
-    """What a process runs, and the virtual environment it runs in."""
+    """The cells that a process runs, and the name of its virtual environment."""
 
     venv: str
     cells: Sequence[str]
 
 
 class Cost(NamedTuple):
-    """Milliseconds of a process."""
+    """The CPU time and wall time of a process, in milliseconds."""
 
     cpu: float
     wall: float
@@ -157,18 +158,18 @@ WAYS: Mapping[str, Way] = {
 
 
 def build_environ(**variables: str) -> dict[str, str]:
-    """Return the environment without what would lead elsewhere, and with these variables."""
+    """Return the environment with `variables` added and interfering variables removed."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(DROPPED_VARIABLES)}
     return {**kept, **variables}
 
 
 def install(venv: Path, *words: str) -> None:
-    """Install with the pip of a virtual environment, which is made if it is missing."""
+    """Run `pip install` in a virtual environment. Create the environment if it is missing."""
     is_new = not venv.exists()
     if is_new:
         subprocess.run([sys.executable, "-m", "venv", str(venv)], env=build_environ(), check=True)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--quiet", "install", *words]
-    # The cells need no JupyterLab part, and building it takes Node.js.
+    # The cells do not need the JupyterLab extension, and building it requires Node.js.
     environ = build_environ(CFAI_NO_LABEXTENSION="1")
     done = subprocess.run(pip, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -178,7 +179,7 @@ def install(venv: Path, *words: str) -> None:
 
 
 def prepare_venvs(folder: Path) -> set[str]:
-    """Make the virtual environments or bring them up to date; return which there are."""
+    """Create or update the virtual environments, and return the names of those available."""
     package, openai = folder / PACKAGE_VENV, folder / OPENAI_VENV
     again = ["--force-reinstall", "--no-deps"] if package.exists() else []
     try:
@@ -197,7 +198,7 @@ def prepare_venvs(folder: Path) -> set[str]:
 
 
 class Runner:
-    """Runs the processes: in a folder of their own, with a stand-in that they all ask."""
+    """A runner for the processes, which share a separate folder and one stand-in."""
 
     def __init__(self, venvs: Path, home: Path, cloudflare: Standin) -> None:
         self.venvs, self.home, self.cloudflare = venvs, home, cloudflare
@@ -210,12 +211,12 @@ class Runner:
         )
 
     def record_our_request(self) -> None:
-        """Ask once as we do, which makes the ledger: the others then send the same."""
+        """Run our cells once and store the request body, which the other processes will send."""
         self.run(OURS)
         self.environ["BODY"] = json.dumps(self.cloudflare.requests[-1].json)
 
     def run(self, name: str, code: str = PROCESS) -> tuple[Cost, str]:
-        """Run a process to its end; return what it cost and what it said."""
+        """Run a process until it exits, and return its cost and output."""
         venv, cells = WAYS[name]
         command = [str(self.venvs / venv / "bin" / "python"), "-c", code]
         environ = {**self.environ, "CELLS": json.dumps(cells)}
@@ -238,7 +239,7 @@ class Runner:
 
 
 def print_costs(costs: Mapping[str, Cost]) -> None:
-    """Print the table of whole processes."""
+    """Print the table with the cost of each process."""
     bare, httpx = costs[BARE], costs[HTTPX]
     print(
         f"{'process':<14} {'ms CPU':>8} {'ms wall':>8}"
@@ -254,7 +255,7 @@ def print_costs(costs: Mapping[str, Cost]) -> None:
 
 
 def print_breakdown(found: Mapping[str, Any]) -> None:
-    """Print what our two cells spent their CPU time on."""
+    """Print the table that shows what our two cells spent CPU time on."""
     spent, number = found["spent"], found["number"]
     print(f"\n{'within our two cells':<32} {'ms CPU':>8} {'number':>7}")
     print(f"{'all that they do':<32} {found['whole'] * 1000:>8.1f}")
@@ -276,7 +277,7 @@ def print_breakdown(found: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Run the benchmark and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7, metavar="N")
     parser.add_argument("--venvs", type=Path, metavar="FOLDER", help="keep the environments here")

@@ -1,8 +1,8 @@
-"""What a real kernel sends to the front end for one streamed answer, beside whole-text updates.
+"""Measure how much a kernel sends for one streamed answer, compared with whole-text updates.
 
 Usage: python benchmarks/iopub.py [--rate TOKENS_PER_SECOND] [TOKENS ...]
 
-Every byte of every IOPub message is counted as it crosses the socket, headers and signature too.
+All bytes of all IOPub messages are counted, including headers and signatures.
 """
 
 import argparse
@@ -59,14 +59,14 @@ for piece in stream({prompt!r}, max_tokens=100000):
 
 @dataclass(frozen=True)
 class Sent:
-    """What one cell sent: messages, and bytes of all their frames."""
+    """The number of messages that one cell sent, and the total size of their frames in bytes."""
 
     messages: int
     bytes: int
 
 
 def answer_of(tokens: int) -> str:
-    """Return a Markdown answer of about so many tokens."""
+    """Return a Markdown answer with approximately this number of tokens."""
     text = ""
     while len(text) < tokens * CHARACTERS_PER_TOKEN:
         text += "".join(BLOCKS).replace("{n}", str(len(text)))
@@ -75,7 +75,7 @@ def answer_of(tokens: int) -> str:
 
 @contextmanager
 def kernel(environ: dict[str, str]) -> Iterator[BlockingKernelClient]:
-    """Start a kernel with the extension loaded."""
+    """Start a kernel, load the extension and yield a client for the kernel."""
     manager = KernelManager()
     manager.start_kernel(env=environ)
     client = manager.blocking_client()
@@ -90,7 +90,7 @@ def kernel(environ: dict[str, str]) -> Iterator[BlockingKernelClient]:
 
 
 def run(client: BlockingKernelClient, code: str) -> Sent:
-    """Run a cell and count what comes over IOPub until the kernel is idle again."""
+    """Run a cell and count what arrives on IOPub until the kernel is idle again."""
     request = client.execute(code)
     messages = size = 0
     while True:
@@ -106,7 +106,7 @@ def run(client: BlockingKernelClient, code: str) -> Sent:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tokens", nargs="*", type=int, default=[1000, 4000])
     parser.add_argument("--rate", type=float, default=250, help="tokens a second (default 250)")

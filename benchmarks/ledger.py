@@ -1,8 +1,9 @@
-"""What the ledger takes for one call, empty and with a million rows: reserve, settle, today's sum.
+"""Measure the time per call of an empty ledger and of a ledger with a million rows.
 
 Usage: python benchmarks/ledger.py [--rows N] [--calls N]
 
-The rows lie in the last 100 days and belong to 300 kernels; a tenth of them is of today.
+Each call makes a reservation, settles it and reads today's total. The rows are from the last 100
+days and 300 kernels; a tenth of them are from today.
 """
 
 import argparse
@@ -30,22 +31,22 @@ SELECT {STARTED}, date({STARTED}, 'unixepoch'), 'account', 'model ' || i % {MODE
 """
 
 
-def fit(limits: Sequence[Limit], closed: bool) -> float:  # noqa: FBT001 - a ledger's Fit
-    """Reserve as much as a usual call may cost."""
+def fit(limits: Sequence[Limit], closed: bool) -> float:  # noqa: FBT001 - signature of Fit
+    """Return the number of neurons to reserve: the maximum cost of a typical call."""
     assert not closed
     assert all(limit.remaining > 0 for limit in limits)
     return 56.0
 
 
 def fill(home: Path, rows: int) -> None:
-    """Write rows past the ledger, whose triggers keep the sums."""
+    """Insert rows directly into the database, whose triggers update the totals."""
     with sqlite3.connect(home / FILE_NAME) as connection:
         connection.execute(FILL, {"rows": rows, "now": time.time()})
     connection.close()
 
 
 def measure(rows: int, calls: int) -> float:
-    """Return the median milliseconds of one call."""
+    """Return the median time per call, in milliseconds."""
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder))
         ledger.budgets.set("day", 1e9)
@@ -65,7 +66,7 @@ def measure(rows: int, calls: int) -> float:
 
 
 def main() -> None:
-    """Print both, and their ratio."""
+    """Print the times for an empty and a full ledger, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--calls", type=int, default=500)

@@ -1,11 +1,12 @@
-"""Prompts a second: `map` beside plain httpx.AsyncClient, as many at once.
+"""Compare the prompts per second of `map` and a plain httpx.AsyncClient.
 
 Usage: python benchmarks/map.py [--prompts N] [--concurrency N] [--delay S] [--rounds N]
 
-Both ask the stand-in, in a process of its own, which takes as long for an answer as a model does.
-`map` streams, reserves, books each call in the ledger, keeps each answer and shows a bar; the
-plain client posts and reads JSON. Each figure is the best of all rounds. The limit of requests a
-minute is lifted on both sides: else nothing but its waits would be measured.
+Both send the same number of parallel requests to the stand-in. It runs in a separate process and
+takes as long to answer as a model does. `map` streams the answers, reserves and records each call
+in the ledger, caches each answer and shows a progress bar. The plain client only sends requests
+and reads JSON. Each figure is the best of all rounds. The limit on requests per minute is lifted
+for both; otherwise, the benchmark would only measure the waits.
 """
 
 import argparse
@@ -41,7 +42,7 @@ PATIENCE = 120  # s
 
 @dataclass(frozen=True, order=True)
 class Spent:
-    """Seconds by the clock, and of this process on the CPU."""
+    """Wall time and CPU time of this process, in seconds."""
 
     clock: float
     cpu: float
@@ -51,7 +52,7 @@ class Spent:
 
 
 def now() -> Spent:
-    """Return the time."""
+    """Return the current wall time and CPU time."""
     return Spent(time.perf_counter(), time.process_time())
 
 
@@ -69,7 +70,7 @@ def serve(pipe: Connection, delay: float) -> None:
 
 
 def by_map(environ: Mapping[str, str], prompts: list[str], concurrency: int) -> Spent:
-    """Return what `map` takes, with a new home."""
+    """Return the time that `map` takes with a new state folder."""
     with tempfile.TemporaryDirectory() as home:
         session = Session(Cfai(), Path(home), environ=environ)
         begun = now()
@@ -86,7 +87,7 @@ def by_map(environ: Mapping[str, str], prompts: list[str], concurrency: int) -> 
 
 
 def by_plain_client(environ: Mapping[str, str], prompts: list[str], concurrency: int) -> Spent:
-    """Return what httpx takes."""
+    """Return the time that a plain httpx.AsyncClient takes."""
     return asyncio.run(_plainly(environ, prompts, concurrency))
 
 
@@ -120,7 +121,7 @@ WAYS: Mapping[str, Callable[[Mapping[str, str], list[str], int], Spent]] = {
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=1_000)
     parser.add_argument("--concurrency", type=int, default=16)

@@ -1,10 +1,11 @@
-"""Count the calls of our own functions that one plain question makes, in a kernel's second cell.
+"""Count the calls to our own functions that one plain question makes in a running kernel.
 
 Usage: python benchmarks/path.py [--frames N] [--list N]
 
-The question is traced with N and with N + 100 frames in its answer; the difference gives the calls
-per frame. Resuming a generator counts as a call. `depth` is the largest number of our functions
-that are active at once on one thread.
+The kernel has already answered one question. The question is traced twice: with N and with N + 100
+frames in its answer. The difference gives the number of calls per frame. Resuming a generator
+counts as a call. `depth` is the largest number of our functions that are active at the same time
+on one thread.
 """
 
 import argparse
@@ -50,7 +51,7 @@ STEP = 100
 
 
 class Trace(NamedTuple):
-    """The calls, files and depth of one question, and the calls of each function."""
+    """The trace of one question: number of calls, files, depth and calls by function."""
 
     calls: int
     files: list[str]
@@ -59,14 +60,14 @@ class Trace(NamedTuple):
 
 
 def trace(kernel: Kernel, cloudflare: Standin, frames: int) -> Trace:
-    """Trace a question whose answer has this number of frames."""
+    """Trace a question whose answer has the given number of frames."""
     cloudflare.switch(answer="word" * frames)  # the stand-in sends four characters per frame
     kernel.run(TRACE)
     return Trace(*json.loads(kernel.run("print(json.dumps(result))").text))
 
 
 def main() -> None:
-    """Print the figures."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=100, metavar="N")
     parser.add_argument("--list", type=int, default=0, metavar="N", help="also list N functions")

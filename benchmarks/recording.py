@@ -1,11 +1,11 @@
-"""Measure what recording an answer costs, and loading and lookup, as the recording grows.
+"""Measure the cost of recording, loading and looking up answers as the recording grows.
 
 Usage: python benchmarks/recording.py [--answers N ...] [--rounds N]
 
-Each size is a cassette with that many answers. A session then asks `--rounds` new questions in
-mode "auto"; the answers come from a transport in memory. Its CPU time has all parts of a call:
-lookup, ledger, stream and recording. The time of closing the session, which puts the lines in
-order, is shown per file. Of load and lookup the lowest of three is shown.
+The benchmark creates one cassette for each number of answers. A session then asks `--rounds` new
+questions in "auto" mode, and an in-memory transport answers them. The CPU time per answer includes
+all parts of a call: lookup, ledger, stream and recording. The CPU time to close the session, which
+sorts the lines, is shown per file. The load and lookup times are the lowest of three.
 """
 
 import argparse
@@ -41,12 +41,12 @@ ATTEMPTS = 3
 
 
 def answer(_request: httpx.Request) -> httpx.Response:
-    """Answer at once."""
+    """Return a streamed answer immediately."""
     return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=BODY)
 
 
 def build_interaction(number: int) -> Interaction:
-    """Return a recorded answer as long as the ones that the session records."""
+    """Return a recorded answer that is as long as those recorded by the session."""
     messages = ({"role": "user", "content": f"Why is the sky blue? Number {number}."},)
     stream = {
         "text": [[10 * place, f"{word} "] for place, word in enumerate(WORDS)],
@@ -61,14 +61,14 @@ def build_interaction(number: int) -> Interaction:
 
 
 def write_cassette(path: Path, answers: int) -> list[Interaction]:
-    """Write a cassette in order, and return its interactions."""
+    """Write a cassette with sorted lines, and return its interactions."""
     interactions = sorted(map(build_interaction, range(answers)), key=lambda one: one.sort_key)
     path.write_bytes(b"".join(interaction.to_line() for interaction in interactions))
     return interactions
 
 
 def measure_recording(path: Path, rounds: int) -> tuple[float, float]:
-    """Return the CPU ms per recorded answer, and those of closing the session."""
+    """Return the CPU time per recorded answer and for closing the session, in milliseconds."""
     environ = {**ENVIRON, "CFAI_REPLAY": f"auto:{path}"}
     session = Session(
         Cfai(), path.parent / "home", environ=environ, transport=httpx.MockTransport(answer)
@@ -92,7 +92,7 @@ def measure_recording(path: Path, rounds: int) -> tuple[float, float]:
 
 
 def measure_reading(path: Path, interactions: list[Interaction]) -> tuple[float, float]:
-    """Return the seconds of loading a cassette, and the microseconds of one lookup in it."""
+    """Return the time to load a cassette in seconds, and the time per lookup in microseconds."""
     requests = [interaction.request for interaction in interactions[:LOOKUPS]]
 
     def load() -> Cassette:
@@ -111,7 +111,7 @@ def measure_reading(path: Path, interactions: list[Interaction]) -> tuple[float,
 
 
 def fastest(work: Callable[[], object]) -> float:
-    """Return the seconds of the fastest of a few attempts."""
+    """Run the function ATTEMPTS times and return the shortest time, in seconds."""
     times = []
     for _ in range(ATTEMPTS):
         begun = time.perf_counter()
@@ -121,7 +121,7 @@ def fastest(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print a row per size, and the ratio of each to the first."""
+    """Print one row per cassette, with the ratio of its cost to that of the first."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", type=int, nargs="+", default=[50, 1_200, 10_000])
     parser.add_argument("--rounds", type=int, default=50)

@@ -1,9 +1,10 @@
-"""CPU time that a client spends on each streamed token: this package beside its neighbours.
+"""Compare the CPU time per streamed token of this package and other clients.
 
 Usage: python benchmarks/stream.py [--tokens N] [--rounds N] [DIALECT ...]
 
-The stream is the stand-in's, once for each dialect of Workers AI, sent again and again by another
-process, one HTTP chunk a token, as fast as it is read. Each figure is the lowest of all rounds.
+For each Workers AI dialect, the stand-in creates one stream. Another process sends this stream in
+response to every request, with one HTTP chunk per token, as fast as the client reads it. Each
+figure is the lowest of all rounds.
 """
 
 import argparse
@@ -58,19 +59,19 @@ def server_of(events: list[bytes]) -> ThreadingHTTPServer:
             self.wfile.write(chunks + b"0\r\n\r\n")
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Write no log."""
 
     return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
 
 def raw_bytes(base_url: str) -> int:
-    """Read the bytes with httpx and do nothing with them."""
+    """Read the bytes with httpx without parsing them, and return the number of chunks."""
     with httpx.stream("POST", f"{base_url}/chat/completions", timeout=PATIENCE) as reply:
         return sum(1 for _ in reply.iter_bytes())
 
 
 def sse_and_json(base_url: str) -> int:
-    """Read with httpx-sse and parse each event's JSON."""
+    """Read with httpx-sse, parse each event's JSON and return the number of events."""
     count = 0
     with (
         httpx.Client(timeout=PATIENCE) as client,
@@ -84,7 +85,7 @@ def sse_and_json(base_url: str) -> int:
 
 
 def this_package(base_url: str) -> int:
-    """Read the deltas of `WorkersAI`."""
+    """Read with `WorkersAI` and return the number of text deltas."""
     with (
         WorkersAI.openai_compatible(base_url, KEY, timeout=PATIENCE) as client,
         client.stream(Request(MODEL, MESSAGES)) as deltas,
@@ -93,7 +94,7 @@ def this_package(base_url: str) -> int:
 
 
 def openai_sdk(base_url: str) -> int:
-    """Read the chunks of the openai SDK."""
+    """Read with the openai SDK and return the number of chunks."""
     client = openai.OpenAI(base_url=base_url, api_key=KEY, timeout=PATIENCE)
     with (
         client,
@@ -113,7 +114,7 @@ WAYS: Mapping[str, Callable[[str], int]] = {
 
 
 def measured(base_url: str, tokens: int, rounds: int) -> dict[str, float]:
-    """Return the microseconds of CPU time a token that each way takes."""
+    """Return the CPU time per token of each client, in microseconds."""
     best = dict.fromkeys(WAYS, float("inf"))
     for _ in range(rounds):
         for name, way in WAYS.items():
@@ -127,7 +128,7 @@ def measured(base_url: str, tokens: int, rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dialects", nargs="*", default=["gemma", "cumulative"])
     parser.add_argument("--tokens", type=int, default=20_000)

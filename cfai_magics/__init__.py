@@ -1,7 +1,7 @@
-"""Ask Cloudflare Workers AI from a notebook cell: `%load_ext cfai_magics`, then `%%cfai`.
+"""Send prompts to Cloudflare Workers AI from a notebook: `%load_ext cfai_magics`, then `%%cfai`.
 
-The names in `__all__` are the Python API. Each is imported on first use, so that loading the
-extension stays fast.
+The names in `__all__` are the public Python API. Each is imported on first use to keep loading
+the extension fast.
 """
 
 from functools import cache
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import ask, embed, map, panel, run, similarity, stream  # noqa: A004 - its name
+    from .api import ask, embed, map, panel, run, similarity, stream  # noqa: A004 - public name
     from .errors import CfaiError
     from .session.session import Session
     from .types.answer_set import AnswerSet
@@ -87,7 +87,7 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
-    """Load the extension into IPython, without output and without network access."""
+    """Load the extension into IPython without printing anything or using the network."""
     from .frontends.extension import load
 
     load(shell)

@@ -1,4 +1,7 @@
-"""Python API: ask, stream, embed, similarity, map, run and panel, in the session of the magics."""
+"""Python API: ask, stream, embed, similarity, map, run and panel.
+
+If the magics are loaded, these functions share their session.
+"""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
 class TextStream:
     """Iterator over the text deltas of one streamed answer.
 
-    `answer` is the part received so far, with its usage. Use a `with` block, so that the
-    connection is closed at once when a loop ends early.
+    `answer` holds the text and usage received so far. Use a `with` block so that the connection
+    closes immediately if a loop ends early.
     """
 
     def __init__(self, answer_stream: AnswerStream) -> None:
@@ -50,7 +53,7 @@ class TextStream:
 
 
 @check_arguments
-def ask(  # noqa: PLR0913 - one argument per field, for completion
+def ask(  # noqa: PLR0913 - one argument per field, for tab completion
     prompt: str,
     *,
     model: str = "",
@@ -66,39 +69,41 @@ def ask(  # noqa: PLR0913 - one argument per field, for completion
     max_neurons: float | None = None,
     gateway: str = "",
 ) -> Answer:
-    """Send one prompt and return the whole answer.
+    """Send a prompt and return the complete answer.
 
     Args:
-        prompt: The prompt. Braces are sent as typed: use an f-string for values.
-        model: The model's name; the part after its last slash is enough. "" is the setting
-            `model`.
-        system: System prompt; "" is the setting `system`.
-        max_tokens: Maximum number of tokens of the answer, at least 1; None is the setting
-            `max_tokens` (2048).
-        temperature: 0 (most predictable) to 5; None is the setting `temperature`. If that is
+        prompt: The prompt. Braces are sent as typed; use an f-string to insert values.
+        model: Model name; the part after the last slash is enough. "" uses the `model` setting.
+        system: System prompt; "" uses the `system` setting.
+        max_tokens: Maximum number of tokens in the answer, at least 1. None uses the
+            `max_tokens` setting (2048 by default).
+        temperature: 0 (most predictable) to 5. None uses the `temperature` setting. If that is
             also None, the model's own default applies.
-        top_p: 0 to 1: sample only from the most likely tokens with this total probability.
-        seed: The same seed gives the same answer, if the model supports it.
-        stop: A text, or several; the answer ends before the first of them.
-        think: Let a reasoning model think first. The reasoning costs tokens, and counts towards
-            `max_tokens`.
-        stream: Receive the answer in pieces. An interrupt then keeps the pieces received so far.
-        extra: Further fields of the request's JSON body, which override the arguments.
-        max_neurons: Maximum cost of this call in neurons, in addition to the budgets.
-        gateway: Name of the AI Gateway to use, or "off" for none; "" is the setting `gateway`.
+        top_p: Sample only from the most likely tokens that together reach this probability, 0
+            to 1.
+        seed: Seed for sampling. If the model supports it, the same seed gives the same answer.
+        stop: One or more stop strings. The answer ends before the first one generated.
+        think: Let a reasoning model think before it answers. Its reasoning uses tokens, which
+            count toward `max_tokens`.
+        stream: Receive the answer in pieces. If the call is interrupted, the pieces received so
+            far are kept.
+        extra: Additional fields for the JSON body of the request. They override the arguments.
+        max_neurons: Maximum cost of this call in neurons. Budgets still apply.
+        gateway: Name of the AI Gateway to use, or "off" for none. "" uses the `gateway` setting.
 
     Returns:
-        The answer with its text, its token counts, and its cost in neurons.
+        The answer, with its text, token counts and cost in neurons.
 
     Raises:
-        InvalidOptionError: An argument is unknown or not valid. Nothing was sent.
+        InvalidOptionError: An argument is unknown or invalid. Nothing was sent.
         ModelNotFoundError: The model does not exist.
-        BudgetExceededError: The call may cost more than a budget has left. Nothing was sent.
+        BudgetExceededError: The call could exceed a budget. Nothing was sent.
         CoursePolicyError: The course's cfai.toml does not allow the call. Nothing was sent.
-        BudgetCutoffError: The answer was cut off at the end of a budget.
-        WorkersAIError: The request failed; its subclasses are listed in `cfai_magics.errors`.
+        BudgetCutoffError: The answer was cut off because a budget was used up.
+        WorkersAIError: The request failed. `cfai_magics.errors` lists the subclasses.
 
-        All are a CfaiError, whose `answer` is the part that was received before the error.
+        All of these are subclasses of CfaiError. Its `answer` attribute holds the part of the
+        answer received before the error.
     """
     session = get_current_session()
     target = session.resolve_target(model)
@@ -124,7 +129,7 @@ def ask(  # noqa: PLR0913 - one argument per field, for completion
 
 
 @check_arguments
-def stream(  # noqa: PLR0913 - the arguments of ask
+def stream(  # noqa: PLR0913 - same arguments as ask
     prompt: str,
     *,
     model: str = "",
@@ -140,15 +145,16 @@ def stream(  # noqa: PLR0913 - the arguments of ask
     max_neurons: float | None = None,
     gateway: str = "",
 ) -> TextStream:
-    """Send one prompt and return an iterator over the answer's text; arguments as for `ask`.
+    """Return an iterator over the text of a streamed answer.
 
-    The arguments are checked at once. The request is sent when the iteration starts.
+    The arguments are the same as for `ask` and are checked immediately. The request is sent when
+    iteration starts.
 
     Returns:
-        An iterator over pieces of text. Its `answer` is the answer so far, with its usage.
+        An iterator over pieces of text. Its `answer` attribute holds the answer received so far.
 
     Raises:
-        CfaiError: As for `ask`. Errors of the request are raised during the iteration.
+        CfaiError: As for `ask`. Request errors are raised during iteration.
     """
     session = get_current_session()
     target = session.resolve_target(model)
@@ -176,20 +182,20 @@ def stream(  # noqa: PLR0913 - the arguments of ask
 def embed(
     texts: str | Iterable[str], *, model: str = "", max_neurons: float | None = None
 ) -> Embeddings:
-    """Return one embedding vector per text, in the order of the texts.
+    """Return one embedding vector for each text, in the same order.
 
     Args:
-        texts: One text, or a list, series, array or generator of texts. Each request has at most
-            100 of them (Cloudflare's schema of bge-m3, read 2026-11-27).
-        model: Name of an embedding model; "" is bge-m3, whose vectors have 1,024 dimensions.
-        max_neurons: Maximum cost of all requests together, in neurons.
+        texts: A string, or a list, series, array or generator of strings. Each request contains
+            at most 100 strings (Cloudflare's schema for bge-m3, read 2026-11-27).
+        model: Name of an embedding model. "" uses bge-m3, whose vectors have 1,024 dimensions.
+        max_neurons: Maximum total cost of all requests, in neurons.
 
     Returns:
-        n vectors of d numbers. `vectors` are tuples of floats, and `array` is a numpy array of
-        dtype float64 and shape (n, d). A single text gives n = 1.
+        n vectors with d numbers each. `vectors` holds them as tuples of floats. `array` is a
+        numpy array with dtype float64 and shape (n, d). For a single string, n is 1.
 
     Raises:
-        InvalidOptionError: An argument is not valid, or one of the texts is not a str.
+        InvalidOptionError: An argument is invalid, or an item in `texts` is not a str.
         CfaiError: As for `ask`.
     """
     return get_current_session().embed(
@@ -201,16 +207,16 @@ def embed(
 def similarity(
     texts: str | Iterable[str], *, model: str = "", max_neurons: float | None = None
 ) -> HeatMap:
-    """Embed texts and return their pairwise similarities as a heat map.
+    """Embed strings and return a heat map of their pairwise similarities.
 
     Args:
-        texts: The texts, as for `embed`.
-        model: Name of an embedding model; "" is bge-m3.
-        max_neurons: Maximum cost of all requests together, in neurons.
+        texts: The strings, as for `embed`.
+        model: Name of an embedding model. "" uses bge-m3.
+        max_neurons: Maximum total cost of all requests, in neurons.
 
     Returns:
-        A heat map that notebooks display. Its `matrix` has n rows of n floats for n texts: the
-        cosine similarities, from -1 (opposite) to 1 (same direction).
+        A heat map that notebooks can display. For n strings, its `matrix` has n rows of n floats:
+        cosine similarities from -1 (opposite) to 1 (same direction).
 
     Raises:
         CfaiError: As for `embed`.
@@ -220,7 +226,7 @@ def similarity(
 
 
 @check_arguments
-def map(  # noqa: A001, PLR0913 - its name everywhere; one argument per field, for completion
+def map(  # noqa: A001, PLR0913 - public name; one argument per field, for tab completion
     template: str,
     data: Any,
     *,
@@ -241,25 +247,27 @@ def map(  # noqa: A001, PLR0913 - its name everywhere; one argument per field, f
     stream: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Fill the prompt template with each row of `data`, send the prompts and return the answers.
+    """Fill a prompt template from each row of `data`, send the prompts and return the answers.
 
-    The total cost is estimated, printed and reserved first. Equal prompts are sent once. Answers
-    are cached as they arrive, so a second run sends only the missing prompts.
+    Before any prompt is sent, the total cost is estimated, printed and reserved. Identical
+    prompts are sent once. Answers are cached as they arrive, so a second run sends only the
+    prompts that are still unanswered.
 
     Args:
-        template: The prompt, in which {name} is the row's value in that column.
-        data: A data frame or series of pandas or polars, a list of dicts, or a list of texts,
-            whose only column is {text}.
+        template: The prompt template. {name} is replaced by the row's value in the column `name`.
+        data: A pandas or polars data frame or series, a list of dicts, or a list of strings. A
+            list of strings has a single column, `text`.
         model: As for `ask`.
         system: As for `ask`.
-        schema: A dict, a pydantic model, or the path of a JSON file. Each answer must match it.
-        concurrency: Number of parallel calls, 1 to 100.
-        max_neurons: Maximum cost of all calls together, in neurons.
-        confirm: Ask the user before sending if the estimated cost exceeds the setting
-            `confirm_neurons` (1,000) and `max_neurons` is None.
-        queue: Send the prompts with Cloudflare's Batch API, to a model that supports it.
-        fresh: Ignore cached answers, and send all prompts.
-        max_tokens: As for `ask`, for each answer.
+        schema: JSON Schema that each answer must match: a dict, a pydantic model or the path of
+            a JSON file.
+        concurrency: Number of parallel calls, from 1 to 100.
+        max_neurons: Maximum total cost of all calls, in neurons.
+        confirm: Ask the user for confirmation if `max_neurons` is None and the estimated cost
+            exceeds the `confirm_neurons` setting (1,000 by default).
+        queue: Send the prompts through Cloudflare's Batch API. The model must support it.
+        fresh: Ignore cached answers and send all prompts.
+        max_tokens: As for `ask`; applies to each answer.
         temperature: As for `ask`.
         top_p: As for `ask`.
         seed: As for `ask`.
@@ -269,16 +277,18 @@ def map(  # noqa: A001, PLR0913 - its name everywhere; one argument per field, f
         extra: As for `ask`.
 
     Returns:
-        The rows as a data frame of the same library, or as a list of dicts, with the columns:
-        answer, a str or the value of the schema, None if the row failed; error, a str, None if it
-        succeeded; and neurons, a float64, 0.0 for cached answers and for repeated prompts.
+        The rows as a data frame from the same library as `data`, or as a list of dicts. Three
+        columns are added. `answer` is a str, or the parsed JSON value if `schema` is set; it is
+        None if the row failed. `error` is a str, or None if the row succeeded. `neurons` is a
+        float64, and 0.0 for cached answers and repeated prompts.
 
     Raises:
-        InvalidOptionError: An argument is not valid, {name} is not a column, or the front end
+        InvalidOptionError: An argument is invalid, a {name} is not a column, or the front end
             can't ask for confirmation. Nothing was sent.
-        BudgetExceededError: The map may cost more than a budget has left. Nothing was sent.
-        InterruptedAnswerError: The user interrupted the map. Answers are cached.
-        CfaiError: As for `ask`. An error of one row does not stop the map: see the column error.
+        BudgetExceededError: The map could exceed a budget. Nothing was sent.
+        InterruptedAnswerError: The user interrupted the map. Answers received so far are cached.
+        CfaiError: As for `ask`. If a single row fails, the map continues and the error is stored
+            in the `error` column.
     """
     from .batch.map_run import MapOptions
     from .batch.plan import make_plan
@@ -312,23 +322,24 @@ def run(
     on_retry: OnRetry | None = None,
     max_neurons: float | None = None,
 ) -> TaskResult:
-    """Run a native task of Workers AI and return its unparsed result.
+    """Run a native Workers AI task and return its unparsed result.
 
     Args:
-        model: The model's name; the part after its last slash is enough.
-        payload: The fields of the request, which are sent as JSON, or bytes.
+        model: Model name; the part after the last slash is enough.
+        payload: The request fields, which are sent as JSON, or the request body as bytes.
         content_type: MIME type of `payload` if it is bytes.
-        files: Files by field name, as for httpx. All fields are then sent as
+        files: Files by field name, in the format that httpx accepts. All fields are then sent as
             multipart/form-data, which the flux-2 models require.
-        on_retry: Called before a wait, with the error, the seconds to wait and the number of the
-            next attempt. None prints the reason to stderr.
+        on_retry: Function called before each wait with the error, the wait time in seconds and
+            the number of the next attempt. If None, the reason is printed to stderr.
         max_neurons: Maximum cost of this call, in neurons.
 
     Returns:
-        The JSON value in `result`, or the bytes in `content`, with the cost in neurons.
+        A result with the JSON value in `result` or the bytes in `content`, and the cost in
+        neurons.
 
     Raises:
-        InvalidOptionError: An argument is not valid. Nothing was sent.
+        InvalidOptionError: An argument is invalid. Nothing was sent.
         CfaiError: As for `ask`.
     """
     return get_current_session().run(
@@ -343,14 +354,17 @@ def run(
 
 @check_arguments
 def panel() -> "Panel":
-    """Return the widget panel of the session; a notebook displays it, and `close` frees it."""
+    """Return the session's widget panel, which a notebook can display.
+
+    Call its `close` method to free it.
+    """
     from .widgets.panel import open_panel
 
     return open_panel(get_current_session())
 
 
 def _report_retry(error: CfaiError, seconds: float, next_attempt: int) -> None:
-    """Write to stderr why the request is delayed."""
+    """Write the reason for a delayed request to stderr."""
     sys.stderr.write(sanitize_text(f"{format_retry_message(error, seconds, next_attempt)}\n"))
 
 
@@ -371,7 +385,7 @@ def _build_messages(session: Session, prompt: str, system: str) -> list[Message]
 
 
 def get_current_session() -> Session:
-    """Return the session of the magics if they are loaded, otherwise that of this process."""
+    """Return the magics' session if they are loaded; otherwise, the session of this process."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
@@ -381,5 +395,5 @@ def get_current_session() -> Session:
 
 @cache
 def get_process_session() -> Session:
-    """Return the session of this process, for use without the magics."""
+    """Return the session of this process, which is used when the magics are not loaded."""
     return Session(load_settings(get_home_folder()), get_home_folder())

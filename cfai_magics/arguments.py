@@ -1,4 +1,4 @@
-"""Check the arguments of Python calls and of options: names, types and ranges."""
+"""Check the arguments of Python calls and the values of options: names, types and ranges."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial, wraps
@@ -13,8 +13,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C")
 
-MAX_TEMPERATURE = 5.0  # Cloudflare's schema of llama-3.2-3b-instruct, read 2026-11-27
-MAX_CONCURRENCY = 100  # parallel calls of a map
+MAX_TEMPERATURE = 5.0  # Cloudflare's schema for llama-3.2-3b-instruct, read 2026-11-27
+MAX_CONCURRENCY = 100  # parallel calls in a map
 MIN_PREFIX_LENGTH = 3  # a shorter prefix matches too many names
 
 
@@ -22,18 +22,18 @@ MIN_PREFIX_LENGTH = 3  # a shorter prefix matches too many names
 
 
 def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function: a call that does not fit its signature raises InvalidOptionError.
+    """Make a function raise InvalidOptionError for calls that do not match its signature.
 
-    The error names the arguments that are unknown, missing, duplicate or too many, and suggests
-    the closest name. The values of the arguments in VALUE_CHECKS are checked too. Signature and
-    types stay the same.
+    The error names the unknown, missing, duplicate or excess arguments, and suggests similar
+    names. Values are checked for the arguments listed in VALUE_CHECKS. The decorated function
+    keeps its signature and types.
     """
     parameters = _Parameters(function)
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         error = parameters.find_error(args, kwargs)
-        # A traceback shows the variables of this frame, and an argument may be an API token.
+        # Tracebacks can show this frame's variables, and an argument may be an API token.
         call = [partial(function, *args, **kwargs)]
         del args, kwargs
         if error:
@@ -45,7 +45,7 @@ def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def check_method_arguments(*names: str) -> Callable[[type[C]], type[C]]:
-    """Decorate a class: apply check_arguments to its constructor and these methods."""
+    """Return a class decorator that applies check_arguments to __init__ and the named methods."""
 
     def decorate(cls: type[C]) -> type[C]:
         for name in ("__init__", *names):
@@ -60,7 +60,10 @@ def check_method_arguments(*names: str) -> Callable[[type[C]], type[C]]:
 
 
 class _Parameters:
-    """The parameter names of a function, read from its code: `inspect` is slow to import."""
+    """The parameters of a function, read from its code object.
+
+    The `inspect` module is not used because it is slow to import.
+    """
 
     def __init__(self, function: Any) -> None:
         code = function.__code__
@@ -86,9 +89,9 @@ class _Parameters:
     def find_error(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> InvalidOptionError | None:
-        """Return the error of a call with these arguments; None if they are valid.
+        """Return the error for a call with these arguments, or None if they are valid.
 
-        Most calls are valid, so the path of a valid call has few function calls.
+        Most calls are valid, so the check for a valid call makes few function calls.
         """
         given = {**dict(zip(self._positional, args, strict=False)), **kwargs}
         if (
@@ -108,7 +111,7 @@ class _Parameters:
     def _describe_misfit(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> InvalidOptionError:
-        """Return the error of a call whose arguments do not fit the names."""
+        """Return the error for a call whose arguments do not match the parameters."""
         by_position = self._positional[: len(args)]
         unknown = [name for name in kwargs if name not in self._names]
         if unknown:
@@ -179,7 +182,7 @@ class _Parameters:
 
 
 def find_closest(name: str, known_names: Collection[str]) -> list[str]:
-    """Return the known names that a misspelled or shortened name may stand for, best first."""
+    """Return the known names that a misspelled or shortened name may refer to."""
     from difflib import get_close_matches
 
     prefix = name.lower()
@@ -194,15 +197,15 @@ def find_closest(name: str, known_names: Collection[str]) -> list[str]:
 
 
 def check_value(name: str, value: Any, label: str = "") -> Any:
-    """Return a valid value of an argument or option, with numbers as int or float.
+    """Check the value of an argument or option and return it, with numbers as int or float.
 
-    A value whose name is not in VALUE_CHECKS is returned unchanged.
+    If `name` is not in VALUE_CHECKS, the value is returned unchanged.
 
     Args:
         name: The argument's name, or the option's `dest`.
         value: The value to check.
-        label: Text before the value in the message: "temperature=" for an argument,
-            "--temperature " for an option.
+        label: Text shown before the value in the error message, such as "temperature=" for an
+            argument or "--temperature " for an option.
 
     Raises:
         InvalidOptionError: The value has the wrong type or is out of range.
@@ -251,14 +254,14 @@ def _check_int(value: Any, name: str, _label: str) -> int:
         return value
     try:
         if not isinstance(value, bool):
-            return index(value)  # numpy's integers too
+            return index(value)  # also accepts numpy integers
     except TypeError:
         pass
     raise _type_error(value, name, _("an integer"))
 
 
 def _check_number(value: Any, name: str, _label: str) -> float:
-    """Return an int or float as it is, and a number of another library as a float."""
+    """Return an int or float unchanged, and any other number, such as numpy's, as a float."""
     if type(value) is float or type(value) is int:
         return value
     if not isinstance(value, bool) and (
@@ -311,7 +314,7 @@ def _or_none(check: ValueCheck) -> ValueCheck:
     return check_unless_none
 
 
-# The rules of all entry points, by the name of the argument; options have the same names.
+# The checks for all entry points, by argument name. Options use the same names.
 VALUE_CHECKS: Mapping[str, ValueCheck] = {
     "model": _check_str,
     "system": _check_str,
@@ -330,7 +333,7 @@ VALUE_CHECKS: Mapping[str, ValueCheck] = {
     "fresh": _check_bool,
     "content_type": _or_none(_check_str),
     "on_retry": _or_none(_check_callable),
-    # of sessions and clients
+    # arguments of sessions and clients
     "name": _check_str,
     "callback": _check_callable,
     "home": _check_path,
@@ -353,11 +356,11 @@ def _type_error(value: Any, name: str, expected: str) -> InvalidOptionError:
     )
 
 
-# --- texts
+# --- strings
 
 
 def require_str(value: Any, argument_name: str) -> str:
-    """Return the value as a plain str; raise InvalidOptionError if it is not a str."""
+    """Return the value as a plain str. Raises InvalidOptionError if it is not a str."""
     if not isinstance(value, str):
         raise InvalidOptionError(
             _("{name} is of type {type}, not a string").format(
@@ -369,11 +372,11 @@ def require_str(value: Any, argument_name: str) -> str:
 
 
 def collect_texts(value: Any, argument_name: str) -> tuple[str, ...]:
-    """Return the texts of an iterable as a tuple; a single str becomes a tuple of one.
+    """Return the strings in an iterable as a tuple. A single str becomes a one-item tuple.
 
     Raises:
-        InvalidOptionError: The value is not an iterable of texts. The message names the first
-            item that is not a str.
+        InvalidOptionError: The value is not a str or an iterable of str. The message names the
+            first item that is not a str.
     """
     if isinstance(value, str):
         return (str.__str__(value),)
@@ -384,7 +387,8 @@ def collect_texts(value: Any, argument_name: str) -> tuple[str, ...]:
 
 
 def _iter_items(value: Any, argument_name: str) -> Iterator[Any]:
-    # Iterating a data frame yields its column names, a mapping its keys, and bytes integers.
+    # Iteration would yield the column names of a data frame, the keys of a mapping, and integers
+    # for bytes.
     if not (isinstance(value, bytes | bytearray | memoryview | Mapping) or _is_table(value)):
         try:
             return iter(value)

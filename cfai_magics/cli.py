@@ -1,4 +1,4 @@
-"""Run the shell command `cfai`: `cfai NAME` runs the same command as `%cfai NAME`."""
+"""Run the `cfai` shell command: `cfai NAME` runs the same command as `%cfai NAME`."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return the exit code: 0, 1 for an error, 130 if interrupted."""
+    """Run one command and return its exit code: 0 on success, 1 on error, 130 if interrupted."""
     args = sys.argv[1:] if argv is None else argv
     if args in (["--version"], ["-V"]):
         print(f"cfai {__version__}")
@@ -38,7 +38,7 @@ def _run_command(args: list[str]) -> int:
     session = Session(load_settings(get_home_folder()), get_home_folder())
     try:
         result = run(args[0], args[1:], create_shell_frontend(session), "cfai")
-        if isinstance(result, TextLines):  # printing reads the ledger, so the session is open
+        if isinstance(result, TextLines):  # printing reads the ledger, so the session must be open
             _write_lines(result)
             return 0
     finally:
@@ -49,11 +49,11 @@ def _run_command(args: list[str]) -> int:
 
 
 def _write_lines(lines: Iterable[str]) -> None:
-    """Write lines to stdout; stop if the reader of the pipe, such as `head`, closes it."""
+    """Write lines to stdout. Stop if the reader of the pipe, such as `head`, closes it."""
     try:
         for line in lines:
             sys.stdout.write(sanitize_for_stream(sys.stdout, line))
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes the rest of the buffer at exit, which would fail again.
+        # At exit, Python flushes the rest of the buffer; without this, that would fail too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Find and parse the cfai.toml of a course and enforce its policy."""
+"""Find and parse a course's cfai.toml file, and enforce its policy."""
 
 import math
 import os
@@ -46,10 +46,10 @@ COURSE_FILE_NAME = "cfai.toml"
 
 @dataclass(frozen=True, slots=True)
 class CoursePolicy:
-    """The policy of a course's cfai.toml; if `path` is None, everything is allowed.
+    """The policy set by a course's cfai.toml. If `path` is None, everything is allowed.
 
-    `settings` has the values by setting name. Cells must not change those in `locked`. Budgets,
-    the gateway with its metadata, and the allowed models always apply.
+    `settings` maps setting names to values. Cells must not change the settings in `locked`. The
+    budgets, the gateway, its metadata and the allowed models always apply.
     """
 
     path: Path | None = None
@@ -61,10 +61,10 @@ class CoursePolicy:
     locked: frozenset[str] = frozenset()
 
     def check_request(self, request: "Request", *, is_local: bool = False) -> None:
-        """Raise CoursePolicyError for a chat request that the course does not allow.
+        """Raise CoursePolicyError if the course does not allow the chat request.
 
-        With `is_local`, the model runs on this machine and costs no neurons, so its name is not
-        checked.
+        If `is_local` is true, the model runs on this machine and costs no neurons, so its name
+        is not checked.
         """
         if self.path is None:
             return
@@ -80,7 +80,7 @@ class CoursePolicy:
         self._check_max_tokens(_get_max_tokens(extra) or [request.max_tokens])
 
     def check_task(self, model: "Model", payload: Mapping[str, Any] | bytes) -> None:
-        """Raise CoursePolicyError for a native task that the course does not allow."""
+        """Raise CoursePolicyError if the course does not allow the native task."""
         if self.path is None:
             return
         self.check_model(model.name)
@@ -94,7 +94,7 @@ class CoursePolicy:
         self._check_max_tokens(_get_max_tokens(payload) or [TASK_MAX_TOKENS])
 
     def check_model(self, name: str) -> None:
-        """Raise CoursePolicyError for a model that the course does not allow."""
+        """Raise CoursePolicyError if the course does not allow the model."""
         allowed = self._permitted_models()
         if allowed and not any(matches_name(entry, name) for entry in allowed):
             raise CoursePolicyError(
@@ -109,7 +109,7 @@ class CoursePolicy:
         return (self.settings["model"],) if "model" in self.locked else self.allowed_models
 
     def check_setting(self, name: str, value: Any) -> None:
-        """Raise CoursePolicyError for a setting value that the course does not allow."""
+        """Raise CoursePolicyError if the course does not allow this value for the setting."""
         if name == "model":
             self.check_model(value)
         elif name == "max_tokens":
@@ -122,7 +122,10 @@ class CoursePolicy:
             self._check_locked(name, value)
 
     def _check_recording(self, value: str) -> None:
-        """Raise CoursePolicyError for a record mode or cassette other than the locked one."""
+        """Raise CoursePolicyError if the course locks another record mode or cassette.
+
+        If the course sets only a mode, any cassette is allowed with that mode.
+        """
         course_mode = self.settings.get("recording", "")
         if value.partition(":")[0] != course_mode:
             self._check_locked("recording", value)
@@ -169,8 +172,8 @@ class CoursePolicy:
 
 
 def _get_max_tokens(fields: Mapping[str, Any]) -> list[Any]:
-    """Return the values of all fields that limit the length of the answer."""
-    from .pricing.prices import MAX_TOKENS_FIELDS  # deferred: loading the extension skips prices
+    """Return the values of all fields that limit the answer's length."""
+    from .pricing.prices import MAX_TOKENS_FIELDS  # deferred: not needed at load time
 
     return [fields[name] for name in MAX_TOKENS_FIELDS if name in fields]
 
@@ -182,7 +185,7 @@ def _starts_with_prompt(message: "Message", system_prompt: str) -> bool:
 
 
 def matches_name(entry: str, name: str) -> bool:
-    """Return whether an entry of allowed_models names this model, with or without its author."""
+    """Return whether an entry in `allowed_models` names the model, with or without its author."""
     return name == entry or name.rpartition("/")[2] == entry or entry.rpartition("/")[2] == name
 
 
@@ -193,7 +196,7 @@ def read_course(path: Path) -> CoursePolicy:
     """Read and validate a course's cfai.toml.
 
     Raises:
-        InvalidOptionError: The file can't be read, or has a key or value that is not allowed.
+        InvalidOptionError: The file can't be read, or contains a key or value that is not allowed.
     """
     data = _read_toml(path)
     try:
@@ -254,7 +257,7 @@ def _allowed_keys() -> list[str]:
 
 
 def _iter_texts(key_path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield all texts in a value, including keys, each with its key path."""
+    """Yield the key path and text of each string in a value, including dict keys."""
     if isinstance(value, str):
         yield key_path, value
     elif isinstance(value, list):
@@ -314,7 +317,7 @@ def _check_settings(settings: Mapping[str, Any], allowed_models: tuple[str, ...]
 
 
 def _resolve_recording(value: Any, folder: Path) -> Any:
-    """Return "MODE" or "MODE:PATH" with the cassette's absolute path.
+    """Return "MODE", or "MODE:PATH" with the absolute path of the cassette.
 
     Raises:
         InvalidOptionError: The path is outside the folder of cfai.toml.
@@ -385,7 +388,7 @@ def _parse_locked(value: Any) -> frozenset[str]:
     return frozenset(value)
 
 
-# Keys of cfai.toml that are not settings, with their field of CoursePolicy and their parser.
+# Keys in cfai.toml that are not settings, each with its CoursePolicy field and parser.
 PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "allowed_models": ("allowed_models", _parse_models),
     "budget": ("budgets", _parse_budgets),
@@ -396,9 +399,9 @@ PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 
 
 def find_course(folder: Path) -> CoursePolicy:
-    """Return the policy of the nearest cfai.toml, in the folder or its parents, or NO_COURSE."""
+    """Return the policy from the nearest cfai.toml in the folder or its parents, or NO_COURSE."""
     for directory in (folder, *folder.parents):
         path = directory / COURSE_FILE_NAME
-        if os.path.lexists(path):  # an unreadable file must raise, not count as missing
+        if os.path.lexists(path):  # an unreadable file must cause an error, not count as missing
             return read_course(path)
     return NO_COURSE

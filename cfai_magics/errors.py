@@ -3,38 +3,38 @@
 CfaiError
 ├── SetupError                    no request was sent
 │   ├── MissingCredentialsError   the account ID or the API token is missing
-│   ├── InvalidOptionError        an option, name or value is not valid
-│   ├── VariableError             a {{…}} of the prompt can't be filled
-│   ├── VisionNotSupportedError   the model does not take images
-│   ├── ToolsNotSupportedError    the model does not call functions
-│   ├── TokenInCommandError       an API token was typed in a command that the history stores
+│   ├── InvalidOptionError        an option, name or value is invalid
+│   ├── VariableError             a {{…}} in the prompt can't be filled
+│   ├── VisionNotSupportedError   the model does not accept images
+│   ├── ToolsNotSupportedError    the model does not support function calling
+│   ├── TokenInCommandError       an API token was typed in a command saved in the history
 │   ├── InvalidAccountIdError     the account ID is not 32 hexadecimal characters
 │   ├── StorageError              state could not be written, read or deleted
-│   ├── BudgetExceededError       the call may cost more than a budget has left
+│   ├── BudgetExceededError       the call could exceed a budget
 │   ├── CoursePolicyError         the course's cfai.toml does not allow the request
-│   ├── NotRecordedError          no recording has the answer, and no request may be sent
+│   ├── NotRecordedError          the answer is not recorded, and no request is allowed
 │   └── LocalModelError           the local model can't be downloaded, verified or started
-├── WorkersAIError                the request or its reply failed
-│   ├── AuthenticationError       the token is wrong or expired, or of another account
+├── WorkersAIError                the request was refused, or its response is invalid
+│   ├── AuthenticationError       the token is wrong, expired or for another account
 │   ├── PermissionDeniedError     the token is valid but lacks a permission
 │   ├── AccountNotFoundError      Cloudflare does not know the account ID
 │   ├── ModelNotFoundError        the model does not exist
 │   ├── PaidPlanRequiredError     the model is not available on the free plan
-│   ├── DailyQuotaError           the free neurons of the day are used up
-│   ├── GatewayLimitError         a spend limit of the AI Gateway is reached
+│   ├── DailyQuotaError           today's free neurons are used up
+│   ├── GatewayLimitError         the AI Gateway's spend limit or credits are used up
 │   ├── RateLimitError            too many requests per minute
 │   ├── CapacityError             the model is out of capacity
-│   ├── ContextLengthError        prompt and max_tokens exceed the context window
-│   ├── BadRequestError           the request is not valid
+│   ├── ContextLengthError        the prompt and max_tokens exceed the context window
+│   ├── BadRequestError           the request is invalid
 │   ├── APITimeoutError           no answer within the timeout
 │   ├── APIConnectionError        no connection to the server
-│   ├── ServerError               the server failed
-│   ├── IncompleteStreamError     the stream stopped before the end of the answer
+│   ├── ServerError               the server failed or sent an invalid response
+│   ├── IncompleteStreamError     the stream ended before the answer was complete
 │   └── ResponseTooLargeError     the response exceeds the size limit
-├── SchemaMismatchError           the answer does not match the schema, after one retry
-├── ToolStepsExceededError        the model still calls functions at the step limit
-├── BudgetCutoffError             the answer was cut off at the end of a budget
-└── InterruptedAnswerError        the user stopped the answer
+├── SchemaMismatchError           the answer does not match the schema, even after one retry
+├── ToolStepsExceededError        the model was still calling functions at the step limit
+├── BudgetCutoffError             the answer was cut off because a budget was used up
+└── InterruptedAnswerError        the user interrupted the answer
 """
 
 from typing import Any, ClassVar
@@ -44,19 +44,19 @@ from .terminal import sanitize_line, sanitize_text
 
 
 class CfaiError(Exception):
-    """Base class of all errors: a cause and a hint on what to do next, both on one line.
+    """Base class of all errors, each with a cause and a hint about what to do next.
 
-    A notebook shows that line in place of a traceback, and the cell still fails. `model` is the
-    model of the request, if the error is about one. `text` is the part of the answer that was
-    received, and `answer` is the same part as an Answer.
+    A notebook shows both on one line instead of a traceback, and the cell still fails. `model` is
+    the model of the failed request, if any. `text` is the part of the answer received before the
+    error, and `answer` is the same part as an Answer object.
 
     Args:
         cause: What went wrong, in the user's language.
-        hint: The next step, in the user's language; `default_hint` of the class if it is "".
+        hint: The next step, in the user's language. "" uses the class's `default_hint`.
         code: Cloudflare's error code.
-        status: HTTP status.
-        request_id: Cloudflare's id of the request.
-        retry_after: Seconds that the server asks to wait before the next attempt.
+        status: HTTP status code.
+        request_id: Cloudflare's request ID.
+        retry_after: How long the server asks to wait before the next attempt, in seconds.
     """
 
     default_hint: ClassVar[str] = ""
@@ -86,7 +86,7 @@ class CfaiError(Exception):
 
     @property
     def reference(self) -> str:
-        """Cloudflare's error code, the HTTP status and the request id, if they are known."""
+        """The error code, the HTTP status and the request ID. Unknown values are omitted."""
         parts = (
             (_("code {value}"), self.code),
             (_("HTTP {value}"), self.status),
@@ -119,25 +119,25 @@ class MissingCredentialsError(SetupError):
 
 
 class InvalidOptionError(SetupError):
-    """An option, a name or a value is not valid."""
+    """An option, name or value is invalid."""
 
     default_hint = mark("%%cfai? lists the options, %cfai help lists the commands.")
 
 
 class VariableError(SetupError):
-    """A {{…}} of the prompt can't be filled."""
+    """A {{…}} in the prompt can't be filled."""
 
 
 class VisionNotSupportedError(SetupError):
-    """The model does not take images."""
+    """The model does not accept images."""
 
 
 class ToolsNotSupportedError(SetupError):
-    """The model does not call functions."""
+    """The model does not support function calling."""
 
 
 class TokenInCommandError(SetupError):
-    """An API token was typed in a command that the history stores."""
+    """An API token was typed in a command that is saved in the history."""
 
     default_hint = mark(
         "The token is now in the history, and in the notebook if you typed it in one. Revoke it "
@@ -160,7 +160,7 @@ class StorageError(SetupError):
 
 
 class BudgetExceededError(SetupError):
-    """The call may cost more than a budget has left."""
+    """The call could exceed a budget."""
 
 
 class CoursePolicyError(SetupError):
@@ -170,7 +170,7 @@ class CoursePolicyError(SetupError):
 
 
 class NotRecordedError(SetupError):
-    """No recording has the answer, and the record mode allows no request."""
+    """The answer is not recorded, and the record mode does not allow requests."""
 
     default_hint = mark(
         "Nothing was sent. %cfai replay auto makes such requests and records their answers."
@@ -182,11 +182,11 @@ class LocalModelError(SetupError):
 
 
 class WorkersAIError(CfaiError):
-    """The request was refused, or its reply is missing or not valid."""
+    """The request was refused, or its response is missing or invalid."""
 
 
 class AuthenticationError(WorkersAIError):
-    """The token is wrong or expired, or belongs to another account."""
+    """The token is wrong, expired or for another account."""
 
     default_hint = mark(
         "Check that the token is active and belongs to this account ID. %cfai status shows both, "
@@ -204,7 +204,7 @@ class PermissionDeniedError(WorkersAIError):
 
 
 class AccountNotFoundError(WorkersAIError):
-    """Cloudflare does not know the account ID of the URL."""
+    """Cloudflare does not know the account ID in the URL."""
 
     default_hint = InvalidAccountIdError.default_hint
 
@@ -222,11 +222,11 @@ class PaidPlanRequiredError(WorkersAIError):
 
 
 class DailyQuotaError(WorkersAIError):
-    """The free neurons of the day are used up."""
+    """Today's free neurons are used up."""
 
     @classmethod
     def renewal_hint(cls, time_left: str) -> str:
-        """Return the hint with `time_left`, the time until the free neurons are renewed."""
+        """Return a hint that includes `time_left`, the time until the free neurons reset."""
         return _(
             "Free neurons reset at 00:00 UTC, in {time_left}. Until then, no requests are sent. "
             "Recorded answers are still replayed (%cfai replay), and %cfai local uses a small "
@@ -240,7 +240,7 @@ class DailyQuotaError(WorkersAIError):
 
 
 class GatewayLimitError(WorkersAIError):
-    """A spend limit or the credits of the AI Gateway are used up."""
+    """The AI Gateway's spend limit or credits are used up."""
 
     default_hint = mark(
         "The owner of the gateway sets this limit, possibly per student or course. It resets at "
@@ -261,7 +261,7 @@ class CapacityError(WorkersAIError):
 
 
 class ContextLengthError(WorkersAIError):
-    """Prompt and max_tokens together exceed the model's context window."""
+    """The prompt and max_tokens together exceed the model's context window."""
 
     default_hint = mark(
         "Shorten the prompt, lower --max-tokens, or choose a model with a larger context window. "
@@ -270,7 +270,7 @@ class ContextLengthError(WorkersAIError):
 
 
 class BadRequestError(WorkersAIError):
-    """The request is not valid."""
+    """The request is invalid."""
 
     default_hint = mark("Check that the model supports the options on the %%cfai line.")
 
@@ -290,19 +290,19 @@ class APIConnectionError(WorkersAIError):
 
 
 class ServerError(WorkersAIError):
-    """The server failed."""
+    """The server failed or sent an invalid response."""
 
     default_hint = mark("Run the cell again. If the error persists, choose another model with -m.")
 
 
 class IncompleteStreamError(WorkersAIError):
-    """The stream stopped before the end of the answer; the received part is kept."""
+    """The stream ended before the answer was complete. The received part is kept."""
 
     default_hint = mark("The partial answer is kept. Run the cell again to get the whole answer.")
 
 
 class ResponseTooLargeError(WorkersAIError):
-    """The response exceeds the size limit and was not read to its end."""
+    """The response exceeds the size limit and was not read completely."""
 
     default_hint = mark(
         "No model sends an answer this large. Check the server and the proxy that %cfai status "
@@ -311,7 +311,7 @@ class ResponseTooLargeError(WorkersAIError):
 
 
 class SchemaMismatchError(CfaiError):
-    """The answer does not match the schema, after one retry; it is kept."""
+    """The answer does not match the schema, even after one retry. The answer is kept."""
 
     default_hint = mark(
         "The text is in _cfai. Simplify the schema, raise --max-tokens, or choose a larger "
@@ -320,11 +320,11 @@ class SchemaMismatchError(CfaiError):
 
 
 class ToolStepsExceededError(CfaiError):
-    """The model still calls functions at the step limit; the received part is kept."""
+    """The model was still calling functions at the step limit. The received part is kept."""
 
 
 class BudgetCutoffError(CfaiError):
-    """The answer was cut off at the end of a budget; the received part is kept."""
+    """The answer was cut off because a budget was used up. The received part is kept."""
 
     default_hint = mark(
         "The partial answer is kept. %cfai budget shows the remaining neurons, %cfai budget N "
@@ -333,6 +333,6 @@ class BudgetCutoffError(CfaiError):
 
 
 class InterruptedAnswerError(CfaiError):
-    """The user stopped the answer; the received part is kept."""
+    """The user interrupted the answer. The received part is kept."""
 
     default_hint = mark("The partial answer is in _cfai.")

@@ -1,8 +1,8 @@
 """Run the fork hooks of objects that a forked child must not share with its parent.
 
-`fork` copies sockets, SQLite connections, file locks and thread locks, but they belong to the
-parent. If two processes read one socket, they receive each other's answers. Each object that owns
-such a resource registers here and replaces it in the child.
+`fork` copies sockets, SQLite connections, file locks and thread locks, but they still belong to
+the parent. Two processes that read from the same socket receive each other's responses. An object
+that owns such a resource registers here, and its hook replaces the resource in the child.
 """
 
 import os
@@ -14,16 +14,16 @@ from weakref import WeakSet
 
 
 class ForkAware(Protocol):
-    """An object that owns a resource which a forked child must not share."""
+    """An object that owns a resource that a forked child must not share."""
 
     def before_fork(self) -> None:
-        """Lock the state that other threads might be changing; runs in the parent."""
+        """Lock the state that other threads may be changing. Called in the parent."""
 
     def after_fork_in_parent(self) -> None:
-        """Unlock the state; runs in the parent."""
+        """Unlock the state. Called in the parent."""
 
     def after_fork_in_child(self) -> None:
-        """Replace the parent's resources; runs in the child, on its only thread."""
+        """Replace the parent's resources. Called in the child, on its only thread."""
 
 
 class ChildForkHook:
@@ -37,7 +37,7 @@ class ChildForkHook:
 
 
 class _ForkRegistry:
-    """The registered objects of this process; `add` waits while a fork runs."""
+    """The objects registered in this process. `add` waits while a fork is in progress."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -84,12 +84,12 @@ _REGISTRY = _ForkRegistry()  # one per process, because fork hooks cannot be unr
 
 
 def register(obj: ForkAware) -> None:
-    """Call the object's hooks on each fork of this process; only a weak reference is stored."""
+    """Register an object so that its hooks run at each fork. Only a weak reference is stored."""
     _REGISTRY.add(obj)
 
 
 @contextmanager
 def postpone_forks() -> Iterator[None]:
-    """Block forks of other threads until the `with` block ends."""
+    """Block forks by other threads until the `with` block ends."""
     with _REGISTRY.postpone():
         yield

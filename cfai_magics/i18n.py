@@ -1,10 +1,10 @@
-"""Translate the strings that users see, with gettext.
+"""Translate user-visible strings with gettext.
 
-Mark a string with `_` where it is shown. Text of module-level tables is marked with `mark` and
-translated with `_` when it is shown, because the language can change while the kernel runs.
-English is the language of the source: it loads no catalog.
+Pass a string to `_` where it is shown. In module-level tables, mark strings with `mark` and
+translate them with `_` when they are shown, because the language can change while the kernel runs.
+English is the source language, so it needs no catalog.
 
-The build compiles the catalogs (`hatch_build.py`); `make translations` updates them.
+`make translations` updates the catalogs, and the build (`hatch_build.py`) compiles them.
 """
 
 import os
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 LOCALE_FOLDER = Path(__file__).parent / "locale"
 DOMAIN = "cfai_magics"
-LANGUAGE_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts
+LANGUAGE_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # the first one set is used
 ENGLISH = frozenset(("en", "C", "POSIX"))
 LanguageSource = Literal["setting", "front end", "environment"]
 
 
 class _Active:
-    """The language of this process; `catalog` is None for English.
+    """The language used in this process; `catalog` is None for English.
 
-    `tags` has the language tag of each source, in the order of their precedence.
+    `tags` maps each source to the language tag that it requests, in order of precedence.
     """
 
     tags: dict[LanguageSource, str] = {  # noqa: RUF012 - one object per process
@@ -45,37 +45,38 @@ def _(message: str) -> str:
 
 
 def ngettext(singular: str, plural: str, count: int) -> str:
-    """Return the form of a message for a count in the user's language."""
+    """Return the singular or plural of a message for `count`, in the user's language."""
     if _Active.catalog is None:
         return singular if count == 1 else plural
     return _Active.catalog.ngettext(singular, plural, count)
 
 
 def mark(message: str) -> str:
-    """Return the message unchanged: `_` translates it when it is shown."""
+    """Mark a message for translation and return it unchanged."""
     return message
 
 
 def get_language() -> str:
-    """Return the language of the messages, such as "zh_CN"; "" for English."""
+    """Return the language of messages, such as "zh_CN", or "" for English."""
     return _Active.language
 
 
 def list_languages() -> list[str]:
-    """Return the tags of the languages with a catalog, such as "zh-CN", without English."""
+    """Return the tags of all languages that have a catalog, such as "zh-CN". English has none."""
     return sorted(path.name.replace("_", "-") for path in LOCALE_FOLDER.glob("[a-z]*"))
 
 
 def is_supported(tag: str) -> bool:
-    """Return whether a language tag is English or that of a language with a catalog."""
+    """Return whether a tag refers to English or to a language that has a catalog."""
     return _split_tag(tag)[0] in ENGLISH or bool(_find_language(tag))
 
 
 def set_language(source: LanguageSource, tag: str) -> None:
-    """Set the language that a source asks for, such as "zh-CN" or "zh_CN.UTF-8"; "" for none.
+    """Set the language that a source requests, such as "zh-CN" or "zh_CN.UTF-8".
 
-    The setting takes precedence over the front end, and the front end over the environment. A
-    language without a catalog counts as English.
+    An empty tag means that the source requests no language. The setting takes precedence over the
+    front end, which takes precedence over the environment. A language without a catalog falls
+    back to English.
     """
     _Active.tags[source] = tag
     name = _find_language(next((tag for tag in _Active.tags.values() if tag), ""))
@@ -85,7 +86,7 @@ def set_language(source: LanguageSource, tag: str) -> None:
 
 
 def get_environment_language(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the language of the environment; "" if none is set."""
+    """Return the language set in the environment, or "" if none is set."""
     for variable in LANGUAGE_VARIABLES:
         value = environ.get(variable, "").partition(":")[0]
         if value:
@@ -94,14 +95,14 @@ def get_environment_language(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def _split_tag(tag: str) -> tuple[str, str]:
-    """Return language and region of a tag: ("zh", "CN") for "zh-CN" and "zh_CN.UTF-8"."""
+    """Return the language and region in a tag: ("zh", "CN") for "zh-CN" and "zh_CN.UTF-8"."""
     name = tag.partition(".")[0].partition("@")[0].replace("-", "_")
     language, _separator, region = name.partition("_")
     return language, region
 
 
 def _find_language(tag: str) -> str:
-    """Return the name of the folder of a language tag: "zh_CN" for "zh-CN" and "zh"."""
+    """Return the catalog folder for a tag ("zh_CN" for "zh-CN" or "zh"), or "" if none exists."""
     language, region = _split_tag(tag)
     if not language or language in ENGLISH:
         return ""
@@ -113,7 +114,7 @@ def _find_language(tag: str) -> str:
 
 
 def _load(name: str) -> "GNUTranslations | None":
-    """Return the catalog of a language; None if the build has not compiled it."""
+    """Return the catalog in a folder, or None if the build has not compiled it."""
     from gettext import GNUTranslations
 
     try:

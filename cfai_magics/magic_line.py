@@ -1,8 +1,9 @@
-"""Split the line of a magic into words."""
+"""Split a magic's line into words."""
 
 import re
 
-# Quotes count only at the start of a word or after KEY=, so don't and {"a":1} are one word each.
+# Quotes are special only at the start of a word or after KEY=. In don't and {"a":1}, they are
+# ordinary characters.
 WORD_PATTERN = re.compile(
     r"""(?P<key>[^\s"'=]+=)?(?P<quote>["'])(?P<quoted>(?:\\(?P=quote)|(?!(?P=quote)).)*)(?P=quote)(?!\S)
     |(?P<plain>\S+)""",
@@ -11,10 +12,10 @@ WORD_PATTERN = re.compile(
 
 
 def split_magic_line(line: str) -> list[str]:
-    r"""Return the words of a line; "a b" and 'a b' are one word each, without their quotes.
+    r"""Return the words in a line. "a b" and 'a b' are each one word, without the quotes.
 
-    Inside quotes, a backslash escapes the same quote; everything else stays as typed. A quote
-    that is never closed is an ordinary character.
+    Inside quotes, a backslash escapes the enclosing quote character; everything else is kept as
+    typed. An unclosed quote is an ordinary character.
     """
     return [_unquote(match) for match in WORD_PATTERN.finditer(line)]
 

@@ -14,9 +14,7 @@ from .i18n import _
 from .magic_line import split_magic_line
 from .types.provenance import METADATA_MIME_TYPE
 
-NOTEBOOK_PATH_VARIABLE = (
-    "JPY_SESSION_NAME"  # set by Jupyter Server: the path when the kernel started
-)
+NOTEBOOK_PATH_VARIABLE = "JPY_SESSION_NAME"  # set by Jupyter Server: the path at kernel start
 FRONT_END_VARIABLES = {
     "COLAB_RELEASE_TAG": "Colab",
     "VSCODE_PID": "VS Code",
@@ -45,7 +43,7 @@ def describe_front_end(environ: Mapping[str, str], shell: object) -> str:
 
 
 class CellError(NamedTuple):
-    """One failed cell: its execution count, its source and Python's traceback as text."""
+    """A failed cell: its execution count, its source and its formatted traceback."""
 
     number: int
     source: str
@@ -53,12 +51,15 @@ class CellError(NamedTuple):
 
     @property
     def last_line(self) -> str:
-        """The traceback's last line, which names the error."""
+        """The last line of the traceback, which names the error."""
         return self.traceback.rpartition("\n")[2]
 
 
 class CellErrors:
-    """The tracebacks of failed cells by execution count, `Err[3]`; str() is the most recent."""
+    """The tracebacks of failed cells by execution count, as in `Err[3]`.
+
+    str() returns the most recent traceback.
+    """
 
     def __init__(self, find_cell_name: FindCellName) -> None:
         self._find_cell_name = find_cell_name
@@ -66,30 +67,33 @@ class CellErrors:
         self._last_value: BaseException | None = getattr(sys, "last_value", None)
 
     def on_post_run_cell(self, result: Any) -> None:
-        """Store the error of a failed cell; IPython calls this after each cell (post_run_cell).
+        """Store the error of a failed cell. IPython calls this after each cell (post_run_cell).
 
-        The number comes from the result, because some IPython versions have already incremented
-        the shell's counter.
+        The execution count is taken from `result` because some IPython versions have already
+        incremented the shell's counter at this point.
         """
         displayed_error = self._new_last_value()
         error = result.error_before_exec or result.error_in_exec or displayed_error
         is_excluded = isinstance(error, (CfaiError, KeyboardInterrupt, SystemExit))
         if error is None or is_excluded or not result.execution_count:
             return
-        self._errors_by_number.pop(result.execution_count, None)  # keep the order of failures
+        self._errors_by_number.pop(result.execution_count, None)  # keep errors in order
         traceback = format_traceback(error, self._find_cell_name)
         self._errors_by_number[result.execution_count] = CellError(
             result.execution_count, result.info.raw_cell, traceback
         )
 
     def _new_last_value(self) -> BaseException | None:
-        """Return `sys.last_value` if it is new: magics such as IPython 8's %%time catch errors."""
+        """Return `sys.last_value` if it is new, or None.
+
+        Magics such as IPython 8's %%time catch and show errors, so `result` does not contain them.
+        """
         value = getattr(sys, "last_value", None)
         new_value, self._last_value = (None if value is self._last_value else value), value
         return new_value
 
     def find(self, number: int | None = None) -> CellError | None:
-        """Return the error of a cell, or the most recent one; None if there is none."""
+        """Return the error of a cell, by default the most recent one, or None if there is none."""
         if number is not None:
             return self._errors_by_number.get(number)
         return next(reversed(self._errors_by_number.values()), None)
@@ -107,7 +111,7 @@ class CellErrors:
 
 
 def format_traceback(error: BaseException, find_cell_name: FindCellName) -> str:
-    """Return the traceback without IPython's frames; cells are named In[N], and home is ~."""
+    """Return the traceback without IPython's frames, with cells as In[N] and home as ~."""
     formatted = TracebackException.from_exception(error)
     _remove_ipython_frames(formatted)
     home = str(Path.home())
@@ -136,9 +140,9 @@ def _to_posix_path(path: str) -> str:
 
 
 class CfaiCell(NamedTuple):
-    """A `%%cfai` cell: its 1-based position among all cells, its options and its prompt.
+    """A `%%cfai` cell: its position among all cells (from 1), its options and its prompt.
 
-    `options` is None if its first line can't be parsed; `error` is then the reason.
+    If the cell's first line can't be parsed, `options` is None and `error` is the reason.
     """
 
     number: int
@@ -148,7 +152,7 @@ class CfaiCell(NamedTuple):
 
 
 def read_cfai_cells(path: Path, parser: ArgumentParser) -> list[CfaiCell]:
-    """Return the `%%cfai` cells of a notebook file.
+    """Return the `%%cfai` cells in a notebook file.
 
     Raises:
         InvalidOptionError: The file can't be read or is not a notebook.
@@ -161,7 +165,7 @@ def read_cfai_cells(path: Path, parser: ArgumentParser) -> list[CfaiCell]:
 
 
 def read_provenances(path: Path) -> list[dict[str, Any]]:
-    """Return the provenance entries in the output metadata of a notebook, in order.
+    """Return the provenance entries in a notebook's output metadata, in order.
 
     Raises:
         InvalidOptionError: The file can't be read or is not a notebook.
@@ -184,7 +188,7 @@ def read_provenances(path: Path) -> list[dict[str, Any]]:
 
 
 def _split_answers(entry: Any) -> list[Any]:
-    """Return the entries of all answers that an output shows."""
+    """Return the provenance entry of each answer in an output, as a list."""
     answers = entry.get("answers") if isinstance(entry, dict) else None
     return answers if isinstance(answers, list) else [entry]
 

@@ -1,4 +1,4 @@
-"""Parse the paths that users type."""
+"""Parse paths typed by users."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ from .errors import InvalidOptionError
 from .i18n import _
 from .texts import shorten
 
-# Of a path in an error. A long text may be the value of another option.
+# Maximum length of a path in an error message. Longer text may be another option's value.
 MAX_SHOWN_CHARS = 60
 
 
 def parse_user_path(value: str | Path) -> Path:
-    """Return a path with ~ expanded. Raises InvalidOptionError if it is not a valid path."""
+    """Return the path with ~ expanded. Raises InvalidOptionError if it is not a valid path."""
     try:
         path = Path(value).expanduser()
-        path.exists()  # OSError if it is too long or not allowed
+        path.exists()  # raises OSError if it is too long or not allowed
     except (OSError, RuntimeError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         text = str(value)

@@ -1,4 +1,4 @@
-"""Keep secrets out of reprs, tracebacks and pickles, and out of reprs of the environment."""
+"""Keep secrets out of tracebacks, pickles and reprs, including the repr of the environment."""
 
 import os
 import re
@@ -12,15 +12,17 @@ Result = TypeVar("Result")
 
 
 def call_without_traceback(function: Callable[..., Result], *args: Any) -> Result:
-    """Return the result of `function`; its exceptions are raised without their inner frames.
+    """Call `function` and return its result. Exceptions are raised without their inner frames.
 
     A traceback keeps the local variables of its frames alive, and IPython's Verbose mode, pytest
-    and error trackers show them. So every function with a plain secret in a variable runs here.
+    and error trackers show them. Call every function that stores a plain-text secret in a
+    variable through this function.
     """
     try:
         return function(*args)
-    except BaseException as error:  # noqa: BLE001 - raised again below
-        # First, and without a call: an interrupt would have this error as its context.
+    except BaseException as error:  # noqa: BLE001 - re-raised below
+        # Clear these first and without a function call. Otherwise, an interrupt in between would
+        # keep this error as its context.
         raised_at = error.__traceback__
         error.__traceback__ = error.__context__ = error.__cause__ = None
         bare_error = error
@@ -33,7 +35,7 @@ def call_without_traceback(function: Callable[..., Result], *args: Any) -> Resul
 
 
 def note_raise_location(error: BaseException, traceback: TracebackType | None) -> None:
-    """Add a note with the raising line to an unexpected error whose traceback is removed."""
+    """Add a note saying where an unexpected error was raised, because its traceback is removed."""
     if isinstance(error, Exception) and not isinstance(error, CfaiError) and traceback:
         while traceback.tb_next:
             traceback = traceback.tb_next
@@ -42,12 +44,12 @@ def note_raise_location(error: BaseException, traceback: TracebackType | None) -
 
 
 class Secret:
-    """A secret text: only `reveal` returns it. repr and str hide it, and pickling fails."""
+    """A secret string. Only `reveal` returns it; repr and str hide it, and pickling fails."""
 
     __slots__ = ("__reveal",)
 
     def __init__(self, value: str) -> None:
-        self.__reveal = value.__str__  # a bound C method, whose repr does not show the text
+        self.__reveal = value.__str__  # a bound C method; its repr does not show the text
 
     @classmethod
     def from_reader(cls, read: Callable[[], str]) -> Self:
@@ -55,12 +57,12 @@ class Secret:
         return call_without_traceback(lambda: cls(read()))
 
     def reveal(self) -> str:
-        """Return the plain text. Do not assign it to a variable, which a traceback may show."""
+        """Return the plain text. Do not assign it to a variable; tracebacks may show variables."""
         return self.__reveal()
 
     @property
     def reader(self) -> Callable[[], str]:
-        """The function that returns the plain text; its repr does not show the text."""
+        """A function that returns the plain text. Its repr does not show the text."""
         return self.__reveal
 
     def is_in(self, text: str) -> bool:
@@ -88,7 +90,7 @@ class Secret:
 
 
 class Unpicklable:
-    """Base class of objects with a secret or connections: pickling raises TypeError."""
+    """Base class for objects that hold secrets or connections. Pickling them raises TypeError."""
 
     def __copy__(self) -> Self:
         copied = object.__new__(type(self))
@@ -127,11 +129,11 @@ class Environment(Unpicklable, Mapping[str, str]):
         return value
 
     def get_secret(self, name: str) -> Secret:
-        """Return a variable as a stripped Secret; an empty Secret if it is missing."""
+        """Return a variable's stripped value as a Secret, which is empty if it is missing."""
         return Secret.from_reader(lambda: self.__all().get(name, "").strip())
 
     def hash_variables(self, names: tuple[str, ...]) -> int:
-        """Return a hash of these variables' values, to detect changes."""
+        """Return a hash of the variables' values, which changes when any of them does."""
         return call_without_traceback(self.__hash, names)
 
     def __contains__(self, name: object) -> bool:
@@ -148,5 +150,5 @@ class Environment(Unpicklable, Mapping[str, str]):
 
 
 def get_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Return `variables` as an Environment; None uses the environment of this process."""
+    """Return `variables` as an Environment. None stands for this process's environment."""
     return variables if isinstance(variables, Environment) else Environment(variables)

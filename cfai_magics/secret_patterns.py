@@ -1,4 +1,4 @@
-"""Detect API tokens and account ids in text and in notebooks."""
+"""Detect API tokens and account IDs in text and notebooks."""
 
 import json
 import re
@@ -13,30 +13,31 @@ from .secret import Secret
 ACCOUNT_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 ACCOUNT_ID_IN_TEXT_PATTERN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 PREFIXED_TOKEN_PATTERN = re.compile(r"(?<![\w-])cf[a-z]{1,2}t_[\w-]{16,}")
-# Older tokens have 40 characters. Requiring upper case, lower case and digits excludes hashes,
-# names and paths; excluding base64 characters on both sides excludes encoded images.
+# Older tokens have 40 characters. To exclude hashes, names and paths, the pattern requires
+# uppercase letters, lowercase letters and digits. To exclude encoded images, it allows no base64
+# characters on either side.
 UNPREFIXED_TOKEN_PATTERN = re.compile(
     r"(?<![\w/@.+-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{40}(?![\w/.+=-])"
 )
 
 
 def looks_like_account_id(text: str) -> bool:
-    """Return whether a text has the form of an account ID: 32 hexadecimal characters."""
+    """Return whether the text has the format of an account ID: 32 hexadecimal characters."""
     return bool(ACCOUNT_ID_PATTERN.fullmatch(text.lower()))
 
 
 def contains_account_id(text: str) -> bool:
-    """Return whether a part of the text has the form of an account ID."""
+    """Return whether part of the text has the format of an account ID."""
     return bool(ACCOUNT_ID_IN_TEXT_PATTERN.search(text.lower()))
 
 
 def contains_prefixed_token(text: str | Secret) -> bool:
-    """Return whether the text contains an API token of the newer, unambiguous form (cf…t_)."""
+    """Return whether the text contains an API token in the newer, unambiguous format (cf…t_)."""
     return bool(PREFIXED_TOKEN_PATTERN.search(text.reveal() if isinstance(text, Secret) else text))
 
 
 def contains_token(text: str) -> bool:
-    """Return whether a part of the text has the newer or older form of an API token."""
+    """Return whether part of the text has the newer or older format of an API token."""
     return contains_prefixed_token(text) or bool(UNPREFIXED_TOKEN_PATTERN.search(text))
 
 
@@ -54,7 +55,7 @@ def scan_notebook(
 
     Args:
         path: The notebook file.
-        known_secrets: Secrets to find, each with a name. Texts that look like an API token are
+        known_secrets: Names and values of secrets to find. Text that looks like an API token is
             always found.
 
     Raises:
@@ -87,7 +88,7 @@ def _read_notebook(path: Path) -> dict[str, Any]:
 
 
 def _iter_texts(notebook: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield all texts of a notebook, each with its location."""
+    """Yield the location and text of each string in a notebook."""
     for number, cell in enumerate(notebook["cells"], start=1):
         cell = cell if isinstance(cell, dict) else {"source": cell}  # noqa: PLW2901 - a malformed cell
         for key, value in cell.items():
@@ -102,7 +103,7 @@ def _iter_texts(notebook: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _iter_strings(value: Any) -> Iterator[str]:
-    """Yield the texts in a JSON value; a list of lines is joined to one text."""
+    """Yield the strings in a JSON value, including keys. A list of strings is joined into one."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):

@@ -1,4 +1,4 @@
-"""Load, validate and save the settings (`%config Cfai`), and find the folder for state."""
+"""Load, validate and save the settings (`%config Cfai`), and find the state folder."""
 
 import json
 import math
@@ -40,14 +40,14 @@ FORMATS = ("markdown", "text", "raw", "code", "json", "html", "latex", "table")
 RECORD_MODES = ("auto", "only", "refresh", "off")
 HOME_VARIABLE = "CFAI_HOME"
 MAX_TIMEOUT_SECONDS = 86_400.0  # one day
-MAX_CAUSE_CHARS = 300  # of an error's cause, which may quote a value of any length
+MAX_CAUSE_CHARS = 300  # limits an error's cause, which may quote a long value
 
 
 def get_home_folder() -> Path:
-    """Return the state folder: CFAI_HOME, or platformdirs' user data folder of "cfai".
+    """Return the state folder: CFAI_HOME, or the user data folder that platformdirs returns.
 
     Raises:
-        SetupError: The path is not usable as a folder.
+        SetupError: The path can't be used as a folder.
     """
     return call_without_traceback(_resolve_home_folder)
 
@@ -62,10 +62,10 @@ def _resolve_home_folder() -> Path:
 
 
 def _to_absolute_path(path_text: str) -> Path:
-    """Return the absolute path, so that it does not depend on the working directory."""
+    """Return the path as an absolute path, independent of the working directory."""
     try:
         return Path(path_text).expanduser().absolute()
-    except (OSError, RuntimeError) as error:  # no such user, no working directory
+    except (OSError, RuntimeError) as error:  # unknown user or missing working directory
         raise SetupError(
             _("{variable} is {path}, which can't be resolved: {reason}").format(
                 variable=HOME_VARIABLE, path=path_text, reason=state_files.describe_error(error)
@@ -91,11 +91,11 @@ def _require_usable(folder: Path, description: str) -> Path:
 
 
 class LockedSettingError(CoursePolicyError, TraitError):
-    """The course's cfai.toml does not allow the new value; the setting is unchanged."""
+    """The course's cfai.toml does not allow the new value. The setting is unchanged."""
 
 
 class InvalidSettingError(InvalidOptionError, TraitError):
-    """The new value is not valid for the setting; the setting is unchanged."""
+    """The new value is not valid. The setting is unchanged."""
 
 
 class FiniteFloat(Float[float, float]):
@@ -104,19 +104,19 @@ class FiniteFloat(Float[float, float]):
     info_text = "a finite number"
 
     def validate(self, obj: HasTraits, value: Any) -> Any:
-        """Return the value as a float; TraitError if it is not valid."""
+        """Return the value as a float. Raises TraitError if it is not valid."""
         if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
             self.error(obj, value)
         return super().validate(obj, _as_float(value))
 
 
 class FiniteCFloat(CFloat[float | None, Any]):
-    """A float trait that also takes numeric text and rejects booleans, infinity and NaN."""
+    """A float trait that accepts numeric strings and rejects booleans, infinity and NaN."""
 
     info_text = "a finite number"
 
     def validate(self, obj: HasTraits, value: Any) -> Any:
-        """Return the value as a float; TraitError if it is not valid."""
+        """Return the value as a float. Raises TraitError if it is not valid."""
         if isinstance(value, bool):
             self.error(obj, value)
         number = super().validate(obj, _as_float(value))
@@ -129,14 +129,14 @@ class StrictInt(Int[int, int]):
     """An integer trait that rejects booleans."""
 
     def validate(self, obj: HasTraits, value: Any) -> Any:
-        """Return the value; TraitError if it is not valid."""
+        """Return the value. Raises TraitError if it is not valid."""
         if isinstance(value, bool):
             self.error(obj, value)
         return super().validate(obj, value)
 
 
 def _as_float(value: Any) -> Any:
-    """Return an int as a float, or infinity if it is too large; other values unchanged."""
+    """Convert an int to a float, or to infinity if it is too large; return other values as is."""
     if isinstance(value, int):
         try:
             return float(value)
@@ -146,9 +146,9 @@ def _as_float(value: Any) -> Any:
 
 
 class Cfai(Configurable):
-    """Settings of the cfai magics."""
+    """Settings for the cfai magics."""
 
-    # The course's policy, and the value and source of each setting that is not the default.
+    # The course's policy, and the value and source of each setting that was set.
     course: CoursePolicy = NO_COURSE
     origins: Mapping[str, tuple[Any, str]] = MappingProxyType({})
 
@@ -219,7 +219,7 @@ class Cfai(Configurable):
     ).tag(config=True)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set a setting; raises InvalidSettingError if the value is not valid for it."""
+        """Set a setting. Raises InvalidSettingError if the value is not valid for it."""
         try:
             super().__setattr__(name, value)
         except CfaiError:
@@ -269,15 +269,15 @@ class Cfai(Configurable):
 
     @property
     def size_limits(self) -> "SizeLimits":
-        """The size limits of a value that `{{…}}` inserts into a prompt."""
+        """The size limits for values that `{{…}}` inserts into a prompt."""
         from .prompt.serialize import SizeLimits
 
         return SizeLimits(self.table_rows, self.value_characters)
 
     def get_origin(self, name: str) -> str:
-        """Return the source of a setting's current value: a file, "default" or "this kernel".
+        """Return the source of a setting's current value, such as a file path or "this kernel".
 
-        The text is in English: `_` translates it when it is shown.
+        The returned string is in English. Translate it with `_` before showing it.
         """
         value = getattr(self, name)
         recorded_value, origin = self.origins.get(
@@ -289,13 +289,13 @@ class Cfai(Configurable):
 def load_settings(
     folder: Path, config: Config | None = None, working_directory: Path | None = None
 ) -> Cfai:
-    """Return the settings from settings.toml, IPython's configuration and the course's cfai.toml.
+    """Load the settings from settings.toml, IPython's configuration and the course's cfai.toml.
 
-    Each source overrides those before it. cfai.toml is searched for once, in the working
-    directory and its parents. So its policy still applies after a cell changes the directory.
+    Later sources override earlier ones. The search for cfai.toml, in the working directory and
+    its parents, runs only once. So the policy still applies after a cell changes the directory.
 
     Raises:
-        InvalidOptionError: A value in one of the sources is not valid.
+        InvalidOptionError: One of the sources contains an invalid value.
     """
     course = find_course(working_directory or Path.cwd())
     ipython_settings = (config or Config()).get("Cfai", {})
@@ -335,10 +335,10 @@ def _build_settings(config: Config, source: str, fix_hint: str) -> Cfai:
 
 
 def read_settings_file(folder: Path) -> dict[str, Any]:
-    """Return the settings in the folder's settings.toml by name; empty if the file is missing.
+    """Return the settings in the folder's settings.toml, or an empty dict if it is missing.
 
     Raises:
-        InvalidOptionError: The file can't be read or has an unknown name.
+        InvalidOptionError: The file can't be read or contains an unknown setting.
     """
     path = folder / SETTINGS_FILE_NAME
     state_files.restrict_folder(folder)
@@ -380,7 +380,7 @@ def read_settings_file(folder: Path) -> dict[str, Any]:
 
 
 def update_settings_file(folder: Path, changes: Mapping[str, str | float | None]) -> None:
-    """Merge changes into the folder's settings.toml; None removes a setting.
+    """Merge changes into the folder's settings.toml. A value of None removes the setting.
 
     Raises:
         SetupError: The file can't be written.
@@ -400,9 +400,9 @@ def update_settings_file(folder: Path, changes: Mapping[str, str | float | None]
 
 
 def _to_toml(value: Any) -> str:
-    """Return a value as TOML: strings, numbers and booleans as in JSON, a dict as inline table.
+    """Return a value as TOML. A dict becomes an inline table; other values are written as JSON.
 
-    Non-ASCII characters are not escaped, because TOML rejects the surrogate pairs of JSON.
+    Non-ASCII characters are not escaped because TOML rejects JSON's surrogate pairs.
     """
     if isinstance(value, dict):
         items = (f"{_to_toml(name)} = {_to_toml(item)}" for name, item in value.items())

@@ -1,8 +1,8 @@
-"""Create, read and write the files of a user's state, with permissions for that user only.
+"""Create, read and write state files that only the current user can access.
 
-On POSIX, folders get mode 0700 and files 0600, whatever the umask is. Files that an earlier
-version left readable for others are restricted when they are opened. Windows keeps its own access
-control lists.
+On POSIX, folders get mode 0700 and files get mode 0600, regardless of the umask. Files that an
+earlier version left readable by others are restricted when they are opened. On Windows, access
+control lists are left unchanged.
 """
 
 import os
@@ -17,15 +17,15 @@ from .i18n import _
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
-OTHERS_MASK = 0o077  # permissions of group and others
+OTHERS_MASK = 0o077  # permissions of the group and of others
 MAX_BYTES = 20_000_000
-TEMP_FILE_PREFIX = "partial-"  # of a file that is being written
+TEMP_FILE_PREFIX = "partial-"  # for files being written
 STATE_FOLDERS = {"kernels", "locks", "logs", "models"}
 STATE_SUFFIXES = {
     *(".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal"),
     *(".toml", ".json", ".jsonl", ".lock", ".log", ".gguf"),
 }
-# SQLite creates these with the mode of the database file.
+# SQLite creates these files with the same mode as the database file.
 SQLITE_SIDE_FILE_SUFFIXES = (
     "-wal",
     "-shm",
@@ -35,7 +35,7 @@ IS_POSIX = os.name == "posix"
 
 
 class UnreadableFileError(Exception):
-    """A file that cannot be read; the text of the exception is the reason."""
+    """The file can't be read. The exception's text is the reason."""
 
 
 class MissingFileError(UnreadableFileError):
@@ -53,10 +53,12 @@ def describe_error(error: Exception) -> str:
 
 
 def create_folder(folder: Path) -> None:
-    """Create a state folder and its missing parents for this user only, or restrict it.
+    """Create a state folder and its missing parents, or restrict an existing folder.
+
+    Only the current user can access the created folders.
 
     Raises:
-        OSError: The path is not a valid folder.
+        OSError: The path is not valid, or the folder can't be created.
     """
     if "\0" in str(folder):
         raise OSError(EINVAL, _("the path contains a null character"))
@@ -66,14 +68,14 @@ def create_folder(folder: Path) -> None:
     missing_folders = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     for missing_folder in reversed(missing_folders):
         missing_folder.mkdir(FOLDER_MODE, exist_ok=True)
-    folder.mkdir(FOLDER_MODE, exist_ok=True)  # FileExistsError if the path is a file
+    folder.mkdir(FOLDER_MODE, exist_ok=True)  # raises FileExistsError if the path is a file
 
 
 def restrict_folder(folder: Path) -> None:
-    """Remove other users' permissions on a folder and its state files, if it exists.
+    """Remove other users' permissions on a folder and on its state files, if the folder exists.
 
-    A folder keeps its mode if it also contains other files, or has the setgid or sticky bit of
-    shared folders. The state files in it are restricted anyway.
+    The folder keeps its mode if it also contains other files, or if it has the setgid or sticky
+    bit of a shared folder. Its state files are restricted in any case.
     """
     if not IS_POSIX:
         return
@@ -106,7 +108,7 @@ def _is_owned_by_user(file_stat: os.stat_result) -> bool:
 
 
 def get_unusable_reason(folder: Path) -> str:
-    """Return why a path cannot be used as state folder, or "" if it can."""
+    """Return why a path can't be used as the state folder, or "" if it can."""
     try:
         folder_stat = folder.stat()
     except FileNotFoundError:
@@ -120,7 +122,7 @@ def get_unusable_reason(folder: Path) -> str:
 
 
 def restrict_file(path: Path) -> None:
-    """Remove other users' permissions on a regular file of this user; ignore other paths."""
+    """Remove other users' permissions on a regular file owned by this user. Ignore other paths."""
     if not IS_POSIX:
         return
     with suppress(OSError, ValueError):
@@ -134,7 +136,9 @@ def restrict_file(path: Path) -> None:
 
 
 def create_file(path: Path) -> None:
-    """Create an empty file for this user only, or restrict it and its SQLite side files.
+    """Create an empty file that only this user can access.
+
+    If the file already exists, it and its SQLite side files are restricted to this user.
 
     Raises:
         OSError: The path is not a regular file.
@@ -155,7 +159,7 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES, errors: str = "strict") ->
 
     Args:
         path: The file.
-        max_bytes: Maximum size of the file.
+        max_bytes: Maximum size of the file, in bytes.
         errors: "strict", or "replace" to accept invalid UTF-8.
 
     Raises:
@@ -185,7 +189,7 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES, errors: str = "strict") ->
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file for this user only, atomically. Raises OSError if it can't be written."""
+    """Write a file atomically, for this user only. Raises OSError if it can't be written."""
     create_folder(path.parent)
     temp_path = path.with_name(f".{TEMP_FILE_PREFIX}{token_hex(4)}-{path.name}")
     try:
@@ -202,14 +206,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def iter_exposed_entries(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each path of a state folder that other users can access, and how, as text."""
+    """Yield each path in a state folder that other users can access, with the type of access."""
     if not IS_POSIX:
         return
     with suppress(OSError, ValueError):
         mode = folder.stat().st_mode
         if mode & OTHERS_MASK:
             yield folder, _describe_exposure(mode)
-        if not mode & 0o011:  # without the search bit, entries below are not reachable
+        if not mode & 0o011:  # without the search bit, entries are unreachable
             return
         for entry in sorted(folder.iterdir()):
             if _is_state_entry(entry):

@@ -1,18 +1,18 @@
 """Remove control characters from untrusted text before it is printed.
 
-A terminal interprets control characters: ESC and CSI begin sequences that set colors, titles or
-the clipboard; CR and BS overwrite text that was printed before. Bidirectional overrides reorder
-the rest of a line (CVE-2021-42574). JupyterLab interprets colors, CR and BS in text/plain and
-streams too.
+Terminals interpret control characters: ESC and CSI start sequences that set colors, the title or
+the clipboard, and CR and BS overwrite text printed earlier. Bidirectional overrides reorder the
+rest of a line (CVE-2021-42574). JupyterLab also interprets colors, CR and BS in text/plain output
+and in streams.
 """
 
 import re
 import sys
 from typing import TextIO
 
-# C0 and C1 without tab and line feed; DEL; embeddings, overrides and isolates of bidirectional
-# text; lone surrogates, which no output can encode. Removing single characters, not sequences,
-# needs no state: a sequence that is split across two deltas of a stream is harmless as well.
+# C0 and C1 except tab and line feed; DEL; bidirectional embeddings, overrides and isolates; lone
+# surrogates, which no output can encode. Removing characters instead of whole sequences requires
+# no state, so a sequence split across two stream deltas is harmless too.
 UNSAFE_CHAR_PATTERN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -25,20 +25,20 @@ def sanitize_text(text: str) -> str:
 
 
 def sanitize_line(text: str) -> str:
-    """Return the text as `sanitize_text` does, on one line, as for a table cell or a name."""
+    """Return the sanitized text on one line, for example for a table cell or a name."""
     return sanitize_text(LINE_BREAK_PATTERN.sub(" ", text))
 
 
 def sanitize_json(text: str) -> str:
-    r"""Return JSON text with the unsafe characters as \uXXXX, which is the same JSON."""
+    r"""Return equivalent JSON text, with unsafe characters escaped as \uXXXX."""
     return UNSAFE_CHAR_PATTERN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def sanitize_for_stream(stream: TextIO, text: str) -> str:
-    """Return the text to write to a stream: sanitized, unless stdout is a file or pipe.
+    """Return the text to write to a stream, sanitized unless the stream is a redirected stdout.
 
-    In a file or pipe the text is data and stays unchanged. Terminals, notebooks and all other
-    streams get it without control characters.
+    Text written to a file or pipe is data, so it stays unchanged. For terminals, notebooks and
+    all other streams, control characters are removed.
     """
     if stream is sys.__stdout__ and not stream.isatty():
         return text

@@ -1,8 +1,8 @@
-"""Shorten and align texts, and format fractions as percentages."""
+"""Shorten and align text, and format fractions as percentages."""
 
 
 def shorten(text: str, max_chars: int) -> str:
-    """Return the text, cut to `max_chars` characters with "…" at the end if it is longer."""
+    """Return the text, cut to `max_chars` characters including a final "…" if it is longer."""
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
@@ -12,7 +12,7 @@ def shorten_line(text: str, max_chars: int) -> str:
 
 
 def text_width(text: str) -> int:
-    """Return the columns of a text in a monospace font: East Asian wide characters take two."""
+    """Return the text's width in monospace columns. East Asian wide characters take two."""
     if text.isascii():
         return len(text)
     from unicodedata import combining, east_asian_width
@@ -23,12 +23,12 @@ def text_width(text: str) -> int:
 
 
 def pad_right(text: str, width: int) -> str:
-    """Return the text with spaces after it, up to `width` columns."""
+    """Return the text, padded on the right with spaces to `width` columns."""
     return text + " " * (width - text_width(text))
 
 
 def pad_left(text: str, width: int) -> str:
-    """Return the text with spaces before it, up to `width` columns."""
+    """Return the text, padded on the left with spaces to `width` columns."""
     return " " * (width - text_width(text)) + text
 
 

@@ -1,1 +1,1 @@
-"""Tools for the maintainers of the repository."""
+"""Tools for maintainers of this repository."""

@@ -1,8 +1,8 @@
-"""Update the catalogs of the Python package (`make translations`).
+"""Update the translation catalogs of the Python package (`make translations`).
 
-It extracts the strings marked with `_`, `ngettext` and `mark`, merges them into each `.po` file,
-and compiles the `.mo` files. Entries that are no longer used are removed; new ones are empty
-until someone translates them. The texts of the JupyterLab extension are in `cfai_magics.json`.
+The script extracts the strings marked with `_`, `ngettext` and `mark`, merges them into each `.po`
+file, and compiles the `.mo` files. It removes unused entries and adds new entries without a
+translation. The strings of the JupyterLab extension are in `cfai_magics.json`.
 """
 
 import sys
@@ -22,7 +22,7 @@ HEADER = "# Messages of cfai-magics. `make translations` updates this file."
 
 
 def extract_messages() -> Catalog:
-    """Return the template with all marked strings and the files that use them."""
+    """Return a template catalog with all marked strings and the files that use them."""
     template = Catalog(project="cfai-magics", charset="utf-8")
     package = ROOT / PACKAGE
     for name, _line, message, _comments, _context in extract_from_dir(package, keywords=KEYWORDS):
@@ -31,7 +31,7 @@ def extract_messages() -> Catalog:
 
 
 def read_catalog(path: Path) -> Catalog:
-    """Return the catalog of a `.po` file."""
+    """Read a `.po` file and return its catalog."""
     with path.open("rb") as file:
         return read_po(file, locale=path.parts[-3])
 
@@ -42,15 +42,15 @@ def is_translated(message: Message) -> bool:
 
 
 def find_catalogs() -> list[Path]:
-    """Return the `.po` files."""
+    """Return the paths of all `.po` files."""
     return sorted(LOCALE_FOLDER.glob(f"*/LC_MESSAGES/{PACKAGE}.po"))
 
 
 def update_catalog(path: Path, template: Catalog) -> Catalog:
-    """Merge the template into a `.po` file, and return the catalog."""
+    """Merge the template into a `.po` file, and return the updated catalog."""
     catalog = read_catalog(path)
     catalog.update(template, no_fuzzy_matching=True)
-    catalog.creation_date = catalog.revision_date  # so that only changed messages change the file
+    catalog.creation_date = catalog.revision_date  # so only changed messages change the file
     catalog.last_translator = catalog.language_team = "The cfai-magics contributors"
     catalog.msgid_bugs_address = ""
     catalog.fuzzy = False
@@ -71,7 +71,7 @@ def update_catalog(path: Path, template: Catalog) -> Catalog:
 
 
 def main() -> None:
-    """Update and compile all catalogs, and print what is not translated."""
+    """Update and compile all catalogs, and print the number of missing translations."""
     template = extract_messages()
     for path in find_catalogs():
         catalog = update_catalog(path, template)

@@ -1,6 +1,7 @@
-"""Find words that the project's English avoids: `python -m scripts.words` (part of `make check`).
+"""Find words that the project's style avoids (`python -m scripts.words`).
 
-CONTRIBUTING.md explains the style. ALLOWED names each exception, with the reason.
+`make check` runs this script. CONTRIBUTING.md explains the style. ALLOWED lists the exceptions and
+the reasons for them.
 """
 
 import re
@@ -15,9 +16,9 @@ WORDS = re.compile(
 )
 FILES = ("*.py", "*.ts", "*.tsx", "*.md", "*.ipynb", "*.po", "*.json")
 ALLOWED = {
-    # the list itself
+    # the list in this file
     ("scripts/words.py", "told|nobody"),
-    # names on disk, which must not change
+    # names stored on disk, which must not change
     ("cfai_magics/prompt/serialize.py", '"reported_at": "told"'),
     ("cfai_magics/storage/ledger.py", "SELECT neurons, told FROM account_figures"),
     ("cfai_magics/storage/ledger.py", 'figure_row["told"]'),
@@ -26,7 +27,7 @@ ALLOWED = {
 
 
 def find_words() -> list[str]:
-    """Return the lines with a word that is not allowed, as "path:line: text"."""
+    """Return the lines that contain a word to avoid, as "path:line: text"."""
     listing = subprocess.run(  # noqa: S603 - a constant command
         ["git", "ls-files", "--", *FILES],  # noqa: S607 - git is on PATH
         cwd=ROOT,
@@ -48,7 +49,7 @@ def _is_allowed(name: str, line: str) -> bool:
 
 
 def main() -> int:
-    """Print the lines that are found; return 1 if there are any."""
+    """Print the lines found. Return 1 if there are any; otherwise, return 0."""
     found = find_words()
     sys.stdout.write("".join(f"{line}\n" for line in found))
     return bool(found)

@@ -140,8 +140,7 @@ def test_a_shell_continues_a_thread(account: Standin, capsys: pytest.CaptureFixt
     assert "> one" in capsys.readouterr().out
     assert main(["thread", "use", "main"]) == 1
     assert (
-        "A shell has no current conversation, so name one with -c=NAME."
-        in capsys.readouterr().err
+        "A shell has no current conversation, so name one with -c=NAME." in capsys.readouterr().err
     )
 
 

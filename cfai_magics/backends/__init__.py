@@ -1,1 +1,1 @@
-"""The backends of calls: Workers AI, another server, the local model."""
+"""Backends that answer calls: Workers AI, another server or the local model."""

@@ -1,4 +1,4 @@
-"""Find, store and delete credentials: environment, keyring, file."""
+"""Find credentials in the environment, the keyring or a file, and store and delete them."""
 
 import json
 import os
@@ -26,7 +26,7 @@ UNLOCK_HINT = mark("Unlock it, then try again.")
 ACCOUNT_VARIABLE = "CLOUDFLARE_ACCOUNT_ID"
 TOKEN_VARIABLE = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a variable
 FILE_NAME = "credentials.json"
-PRINTABLE = re.compile(r"[!-~]*")  # characters allowed in a header
+PRINTABLE = re.compile(r"[!-~]*")  # characters allowed in an HTTP header
 LOGIN_HINT = mark("Run %cfai login again.")
 MAX_BYTES = 100_000
 EMPTY_SECRET = Secret("")
@@ -34,27 +34,33 @@ INVALID_SECRET = Secret(" ")  # replaces a value that is not a string
 
 
 class KeyringBackend(Protocol):
-    """The interface of a keyring that stores one text; `name` is translated when it is shown."""
+    """The interface of a keyring that stores one string.
+
+    `name` is translated when it is displayed.
+    """
 
     name: str
 
     def get(self) -> str | None:
-        """Return the stored text or None; raises StorageError if that fails."""
+        """Return the stored text, or None if there is none. Raises StorageError on failure."""
 
     def set(self, text: str) -> None:
-        """Store the text; raises StorageError if that fails."""
+        """Store the text. Raises StorageError on failure."""
 
     def delete(self) -> None:
-        """Delete the stored text; raises StorageError if that fails."""
+        """Delete the stored text. Raises StorageError on failure."""
 
 
 class Keyring:
-    """The system's keyring, through the library keyring; empty without that library."""
+    """The system's keyring, accessed through the keyring library.
+
+    If the library is not installed, the keyring is treated as empty.
+    """
 
     name = mark("the system's keyring")
 
     def get(self) -> str | None:
-        """Return the stored text; None if no text is stored or no keyring is installed.
+        """Return the stored text, or None if no text is stored or no keyring is installed.
 
         Raises:
             StorageError: The keyring is locked or cannot be read.
@@ -78,7 +84,7 @@ class Keyring:
             ) from None
 
     def set(self, text: str) -> None:
-        """Store the text; raises StorageError if no keyring works."""
+        """Store the text. Raises StorageError if no keyring is available."""
         try:
             import keyring
 
@@ -87,7 +93,7 @@ class Keyring:
             raise StorageError(_("No keyring is available")) from error
 
     def delete(self) -> None:
-        """Delete the stored text; raises StorageError if the keyring refuses."""
+        """Delete the stored text. Raises StorageError if the keyring does not delete it."""
         try:
             import keyring
 
@@ -108,7 +114,7 @@ def _delete_entry_hint() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An account ID and its API token; `source` names where they are stored."""
+    """An account ID and an API token. `source` names the place where they are stored."""
 
     account_id: str
     api_token: Secret
@@ -116,7 +122,7 @@ class Credentials:
 
     @property
     def account_suffix(self) -> str:
-        """The last 4 characters of the account ID, which may be shown."""
+        """The last 4 characters of the account ID, which are safe to display."""
         return self.account_id[-4:]
 
     def __repr__(self) -> str:
@@ -124,12 +130,12 @@ class Credentials:
 
 
 def parse_account_id(text: str | Secret) -> str:
-    """Return an account ID, stripped and in lower case.
+    """Return an account ID, stripped and in lowercase.
 
     Raises:
         InvalidAccountIdError: The text is not a valid account ID.
     """
-    # Rebind `text`: it may be the token, and a traceback shows the arguments.
+    # Rebind `text`, because it may be the token, and tracebacks can show arguments.
     stripped = text = _strip(text)
     cause = call_without_traceback(lambda: _account_id_error(stripped.reveal()))
     if cause:
@@ -148,12 +154,12 @@ def _account_id_error(text: str) -> str:
 
 
 def parse_token(text: str | Secret) -> Secret:
-    """Return an API token, stripped.
+    """Return an API token without surrounding whitespace.
 
     Raises:
         InvalidOptionError: The text cannot be an API token.
     """
-    stripped = text = _strip(text)  # rebind `text`: a traceback shows the arguments
+    stripped = text = _strip(text)  # rebind `text`: tracebacks can show arguments
     cause_and_hint = call_without_traceback(lambda: _token_error(stripped.reveal()))
     if cause_and_hint:
         raise InvalidOptionError(*cause_and_hint)
@@ -182,7 +188,10 @@ def _strip(text: str | Secret) -> Secret:
 
 
 class CredentialStore:
-    """Finds and stores credentials: in the environment, the keyring or a private file."""
+    """Finds credentials in the environment, the keyring or a private file.
+
+    New credentials are stored in the keyring or, if that fails, in the file.
+    """
 
     def __init__(
         self,
@@ -193,10 +202,12 @@ class CredentialStore:
         self._path = home / FILE_NAME
         self._environ: Environment = get_environment(environ)
         self._keyring = keyring or Keyring()
-        self._keyring_error: StorageError | None = None  # of the last read
+        self._keyring_error: StorageError | None = None  # raised by the last read
 
     def find(self) -> Credentials:
-        """Return the credentials from the environment, else the keyring, else the file.
+        """Return the first credentials found in the environment, the keyring or the file.
+
+        The account ID and the token may come from different places.
 
         Raises:
             MissingCredentialsError: The account ID or the token is missing or damaged.
@@ -259,7 +270,7 @@ class CredentialStore:
         return stripped
 
     def _load_stored(self) -> tuple[Mapping[str, Secret], str]:
-        """Return the stored values and the name of their storage."""
+        """Return the stored values and the name of the place where they are stored."""
         self._keyring_error = None
         try:
             from_keyring = call_without_traceback(lambda: _parse_json_object(self._keyring.get()))
@@ -289,19 +300,19 @@ class CredentialStore:
         return _("the file {path}").format(path=self._path)
 
     def server_key(self, base_url: str) -> Secret:
-        """Return the key stored for the server at this base URL; empty if it has none."""
+        """Return the key stored for a server, or an empty Secret if none is stored."""
         stored, _source = self._load_stored()
         is_same_server = stored.get("server") == Secret(base_url)
         return stored.get("server_key", EMPTY_SECRET) if is_same_server else EMPTY_SECRET
 
     def save(self, account_id: str, token: Secret) -> str:
-        """Store the credentials in the keyring, else the file; return the name of the storage."""
+        """Store the credentials, and return the name of the place where they are stored."""
         return self._store(
             self._merge_stored({"account_id": Secret(account_id), "api_token": token})
         )
 
     def save_server_key(self, base_url: str, key: Secret) -> str:
-        """Store a server's key, bound to its base URL; return the name of the storage."""
+        """Store the key for a server, and return the name of the place where it is stored."""
         return self._store(self._merge_stored({"server": Secret(base_url), "server_key": key}))
 
     def _merge_stored(self, changes: Mapping[str, Secret]) -> Secret:
@@ -325,10 +336,10 @@ class CredentialStore:
         return _(self._keyring.name)
 
     def _store_in_keyring(self, text: Secret) -> bool:
-        """Store the text in the keyring; return whether reading it back gives the same text.
+        """Store the text in the keyring, and return whether it can be read back unchanged.
 
-        A backend may drop the text (keyring --disable), truncate it, or keep an older one. Such a
-        leftover would take precedence over the file, so it is deleted.
+        A keyring may drop the text (`keyring --disable`), truncate it, or keep an older text.
+        Any remaining text is deleted, because it would take precedence over the file.
         """
         try:
             call_without_traceback(lambda: self._keyring.set(text.reveal()))
@@ -343,7 +354,7 @@ class CredentialStore:
         return False
 
     def _describe_file(self) -> str:
-        """Return the file's name, and which users can read it."""
+        """Return the name of the file, and a note on which users can read it."""
         if (
             state_files.IS_POSIX
             and stat.S_IMODE(self._path.stat().st_mode) & state_files.OTHERS_MASK
@@ -366,7 +377,7 @@ class CredentialStore:
             ) from None
 
     def delete(self) -> list[str]:
-        """Delete the stored credentials; return one sentence per storage."""
+        """Delete the stored credentials, and return sentences that describe the result."""
         messages = []
         if os.path.lexists(self._path):
             self._delete_file()
@@ -386,7 +397,7 @@ class CredentialStore:
         return messages or [_("No stored credentials were found.")]
 
     def _clear_keyring(self) -> list[str]:
-        """Delete the credentials in the keyring; return what was done."""
+        """Delete the credentials in the keyring, and return a message if any were stored."""
         try:
             if self._keyring.get() is None:
                 return []
@@ -445,7 +456,10 @@ def _to_json(stored: Mapping[str, Secret]) -> str:
 
 
 def _is_valid(stored: Mapping[str, Secret]) -> bool:
-    """Return whether the account ID and the token are each missing or well-formed."""
+    """Return whether values are stored and all of them are well-formed.
+
+    The account ID or the token may be missing.
+    """
     from ..secret_patterns import looks_like_account_id
 
     account, token = stored.get("account_id", EMPTY_SECRET), stored.get("api_token", EMPTY_SECRET)

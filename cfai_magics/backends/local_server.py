@@ -1,4 +1,4 @@
-"""Start llama.cpp's server for a local model, in a process that ends with this one."""
+"""Start llama.cpp's server for a local model, in a process that exits when this one does."""
 
 import json
 import secrets
@@ -21,15 +21,15 @@ from ..secret import Secret, call_without_traceback
 from .local_model import default_sampling
 
 CONTEXT_TOKENS = 4096
-START_TIMEOUT = 120.0  # s to load a model
+START_TIMEOUT = 120.0  # seconds to wait for a model to load
 LOG_NAME = "local-server.log"
 INSTALL_COMMAND = 'pip install "cfai-magics[local]"'
 
 
 class LocalServer(forks.ChildForkHook):
-    """A running server on the loopback address with a random key; `stop` ends it.
+    """A running server on the loopback address, protected by a random key.
 
-    A forked child uses its parent's server and cannot stop it.
+    `stop` ends the server. A forked child can use its parent's server but cannot stop it.
     """
 
     vision = False  # a GGUF file alone has no vision encoder
@@ -51,11 +51,14 @@ class LocalServer(forks.ChildForkHook):
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Leave the process to the parent; an open copy of its pipe would keep it running."""
+        """Leave the server process to the parent.
+
+        Close the child's copy of the pipe, which would keep the server running.
+        """
         self._is_ours = False
         if self.process.stdin is not None:
             self.process.stdin.close()
-        self.process.returncode = 0  # this process must not wait for it
+        self.process.returncode = 0  # the child must not wait for the server process
 
     @classmethod
     def start(
@@ -70,7 +73,7 @@ class LocalServer(forks.ChildForkHook):
 
         Args:
             model_path: The GGUF file.
-            log_dir: Folder for the log file with the output of llama.cpp.
+            log_dir: Folder for the log file, which contains the output of llama.cpp.
             context_window: Size of the context window in tokens.
             port: Port on the loopback address; 0 means any free port.
 
@@ -104,7 +107,7 @@ class LocalServer(forks.ChildForkHook):
         return self.process.poll() is None if self._is_ours else _is_accepting(self.base_url)
 
     def stop(self) -> None:
-        """Stop the server; does nothing in a forked child or if already stopped."""
+        """Stop the server. Do nothing in a forked child or if the server has already stopped."""
         if not self._is_ours:
             return
         if self.process.stdin is not None and not self.process.stdin.closed:
@@ -119,7 +122,7 @@ class LocalServer(forks.ChildForkHook):
 
 
 def _is_accepting(base_url: str) -> bool:
-    """Return whether a server accepts connections at this URL."""
+    """Return whether a server accepts connections at the given URL."""
     address = urlsplit(base_url)
     try:
         socket.create_connection((address.hostname or "", address.port or 0), 1.0).close()
@@ -147,7 +150,7 @@ def _spawn() -> "subprocess.Popen[bytes]":
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C in a terminal interrupts the cell only
+        start_new_session=True,  # Ctrl-C in a terminal interrupts only the cell
     )
 
 
@@ -156,7 +159,11 @@ def _wait_until_ready(
 ) -> str:
     """Send the configuration to the process and return the server's address.
 
-    The key is sent through the pipe: other users may read arguments and environment variables.
+    The key is sent through the pipe because other users may be able to read the arguments and
+    environment variables of a process.
+
+    Raises:
+        LocalModelError: The server cannot be started.
     """
     assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101 - pipes
     log = Path(str(config["log"]))
@@ -173,7 +180,7 @@ def _wait_until_ready(
     except BaseException as error:
         process.kill()
         process.wait()
-        with suppress(OSError):  # unwritten data has no reader
+        with suppress(OSError):  # the process can no longer read buffered data
             process.stdin.close()
         if not isinstance(error, OSError | ValueError):
             raise
@@ -189,7 +196,7 @@ def _wait_until_ready(
 
 
 def _last_error_line(log: Path) -> str:
-    """Return the last log line with an error, or else the last line."""
+    """Return the last log line that mentions an error, or the last line if none does."""
     try:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
@@ -207,7 +214,9 @@ def _wait_or_kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def serve(model_path: Path, *, port: int, log_dir: Path, announce: Callable[[str], None]) -> None:
-    """Serve a model to other programs until Ctrl-C; pass address and key to `announce`.
+    """Serve a model to other programs until Ctrl-C is pressed.
+
+    The server's address and key are passed to `announce` as messages.
 
     Raises:
         LocalModelError: The server cannot be started or stops unexpectedly.

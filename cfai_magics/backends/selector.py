@@ -46,7 +46,7 @@ HINTS: Mapping[type[CfaiError], str] = {
 }
 API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
 ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
-LOCAL_MODEL = "small"  # the value of Cfai.local for the model that is downloaded
+LOCAL_MODEL = "small"  # the value of Cfai.local that selects the downloaded model
 LOCAL_ACCOUNT = "local"
 # Workers AI, the local model or another server.
 BackendKind = Literal["account", "local", "elsewhere"]
@@ -62,7 +62,7 @@ OWNER_LABELS = {"user": mark("a user"), "account": mark("the account")}
 
 
 class OpenAIServer(NamedTuple):
-    """An OpenAI-compatible server; `source` names the setting or variable of its URL."""
+    """An OpenAI-compatible server. `source` names the setting or variable that sets its URL."""
 
     base_url: str
     source: str
@@ -73,7 +73,7 @@ class OpenAIServer(NamedTuple):
         return urlsplit(self.base_url).netloc
 
     def with_hint(self, error: CfaiError) -> CfaiError:
-        """Return the error of a call to this server with a suitable hint."""
+        """Add a suitable hint to the error from a call to this server, and return the error."""
         if isinstance(error, BadRequestError) and error.status == 404:  # noqa: PLR2004 - not found
             error.hint = _("Check the address in {source}: most addresses end in /v1.").format(
                 source=self.source
@@ -87,7 +87,7 @@ class OpenAIServer(NamedTuple):
 def configured_server(
     settings: Cfai, environ: Mapping[str, str] | None = None
 ) -> OpenAIServer | None:
-    """Return the server set by environment or settings; None for Workers AI."""
+    """Return the server set in the environment or settings, or None for Workers AI."""
     env_url = get_environment(environ).get(SERVER_URL_VARIABLE, "").strip()
     if env_url:
         return OpenAIServer(normalize_base_url(env_url), SERVER_URL_VARIABLE)
@@ -98,7 +98,7 @@ def configured_server(
 
 
 def normalize_base_url(text: str) -> str:
-    """Return a base URL without query, fragment and the chat path that the client adds.
+    """Return a base URL without its query, its fragment and the path that the client adds.
 
     Raises:
         InvalidOptionError: The text is not a server URL. The message does not repeat the text,
@@ -119,17 +119,18 @@ def normalize_base_url(text: str) -> str:
 def _split_url(text: str) -> SplitResult:
     try:
         parts = urlsplit(text)
-        _port = parts.port  # raises ValueError if it is not a valid port
+        _port = parts.port  # raises ValueError if the port is not valid
     except ValueError:
         return urlsplit("")
     return parts
 
 
 def api_key_for(server: OpenAIServer, store: CredentialStore, environ: Environment) -> Secret:
-    """Return a server's key from the environment, else the stored one; it may be empty.
+    """Return a server's key from the environment, or else the stored key, which may be empty.
 
     Raises:
-        InvalidOptionError: The key is a Cloudflare token, which must not be sent to another host.
+        InvalidOptionError: The key contains spaces or special characters, or it is a Cloudflare
+            token, which must not be sent to another host.
     """
     from ..secret_patterns import contains_prefixed_token
 
@@ -165,11 +166,12 @@ def _cloudflare_token(store: CredentialStore) -> Secret | None:
 
 
 class Backend:
-    """The backend of one session's calls: Workers AI, another server or the local model.
+    """The backend for the calls of one session: Workers AI, another server or the local model.
 
-    `get_transport_wrapper` returns the wrapper that records responses, or None.
-    `is_network_allowed` returns whether live calls are allowed, so that the local model must run.
-    `acquire_slot(account, model)` takes the next slot of the rate limiter.
+    `get_transport_wrapper` returns a function that wraps a transport to record its responses, or
+    None. `is_network_allowed` returns whether live calls are allowed. If they are not, the
+    local model is not started. `acquire_slot(account, model)` takes the next slot of the rate
+    limiter and returns how long to wait for that slot, or None.
     """
 
     def __init__(
@@ -189,7 +191,7 @@ class Backend:
         self._transport = transport
         self._client: WorkersAI | None = None
         self._client_key: object = None
-        self.client_account = ""  # the account of the client created last, as a hash
+        self.client_account = ""  # hash of the account used by the newest client
         self._cached_credentials: tuple[int, Credentials] | None = None
         self._on_change = on_change
         self._acquire_slot = acquire_slot
@@ -208,15 +210,16 @@ class Backend:
 
     @property
     def server(self) -> OpenAIServer | None:
-        """The other server that answers; None for Workers AI and the local model."""
+        """The other server that answers, or None for Workers AI and the local model."""
         if self.local_server is not None:
             return None
         return configured_server(self._settings, self.environ)
 
     def resolve_gateway(self, requested: str = "") -> Gateway | None:
-        """Return the AI Gateway of a call: the requested one, else the course's or the settings'.
+        """Return the AI Gateway for a call, or None if the call does not use a gateway.
 
-        Returns None for "off": the call goes directly to Workers AI.
+        The requested gateway takes precedence over the one set by the course, which takes
+        precedence over the one in the settings. "off" means no gateway.
 
         Raises:
             InvalidOptionError: A gateway is set, but Workers AI does not answer.
@@ -245,7 +248,10 @@ class Backend:
     def get_client(
         self, server: OpenAIServer | None, wrap_transport: WrapTransport | None
     ) -> "WorkersAI":
-        """Return the shared client for a server, or None for Workers AI or the local model."""
+        """Return the shared client for a server.
+
+        If `server` is None, the client is for Workers AI or the local model.
+        """
         env_values = self.environ.hash_variables(ENVIRONMENT)
         key = (wrap_transport, self._settings.timeout, server, env_values)
         if self._client is None or key != self._client_key:
@@ -256,7 +262,7 @@ class Backend:
     def new_client(
         self, server: OpenAIServer | None, wrap_transport: WrapTransport | None
     ) -> "WorkersAI":
-        """Return a new client like that of `get_client`, owned and closed by the caller."""
+        """Return a new client, set up as in `get_client`. The caller must close the client."""
         if self.local_server is not None:
             return self._local_client(self.local_server, wrap_transport)
         if server is not None:
@@ -277,7 +283,7 @@ class Backend:
         return self._cached_credentials[1]
 
     def billing_account(self) -> str:
-        """Return the hash of the account that pays; "local" for the local model.
+        """Return the hash of the account to bill, or "local" for the local model.
 
         Raises:
             MissingCredentialsError: No account is set.
@@ -289,7 +295,7 @@ class Backend:
         return account_hash(self.credentials().account_id)
 
     def account_or_empty(self) -> str:
-        """Return the same as `billing_account`; "" if no account is set."""
+        """Return the result of `billing_account`, or "" if no account is set."""
         try:
             return self.billing_account()
         except MissingCredentialsError:  # budgets and recordings need no account
@@ -343,7 +349,7 @@ class Backend:
         return client
 
     def with_hint(self, error: CfaiError) -> CfaiError:
-        """Return the error of a call with a hint that fits its backend."""
+        """Return the error from a call with a hint that fits the current backend."""
         return error if self.server is None else self.server.with_hint(error)
 
     def _close_client(self) -> None:
@@ -352,17 +358,20 @@ class Backend:
         self._client = None
 
     def check_token(self, credentials: Credentials, on_retry: OnRetry | None = None) -> TokenCheck:
-        """Check these credentials at Cloudflare."""
+        """Check these credentials with Cloudflare."""
         with self._cloudflare_client(credentials) as client:
             return client.check_token(on_retry)
 
     def neurons_by_model(self, day: datetime) -> dict[str, float]:
-        """Fetch the account's neurons by model from Cloudflare, whatever the current backend."""
+        """Fetch the neurons that the account used on a day, by model, from Cloudflare.
+
+        The account's credentials are used even if another backend is selected.
+        """
         with self._cloudflare_client(self.credential_store.find()) as client:
             return client.fetch_neurons_by_model(day)
 
     def invalidate_credentials(self) -> None:
-        """Drop the cached credentials and client; calls in progress continue."""
+        """Drop the cached credentials and client. Calls in progress continue."""
         self._cached_credentials = self._client_key = None
         self._on_change()
 
@@ -373,7 +382,7 @@ class Backend:
             self.start_local(self._settings.local)
 
     def start_local(self, model_or_path: str, progress: Progress | None = None) -> None:
-        """Switch the backend to a local model: LOCAL_MODEL or the path of a GGUF file."""
+        """Switch to a local model, given as LOCAL_MODEL or the path of a GGUF file."""
         from .local_server import LocalServer
 
         self._settings.course.check_setting("local", model_or_path)
@@ -383,7 +392,7 @@ class Backend:
         self._settings.local = model_or_path
 
     def get_local_model_path(self, model_or_path: str, progress: Progress | None = None) -> Path:
-        """Return the path of a local model; download the small one if it is missing."""
+        """Return the path of a local model, downloading the small model if it is missing."""
         from .local_model import check_gguf, fetch_model
 
         if model_or_path == LOCAL_MODEL:
@@ -411,12 +420,12 @@ def _wrap(
 
 
 def account_hash(account_id: str) -> str:
-    """Return the hash that identifies an account in the ledger, instead of its id."""
+    """Return the hash that identifies an account in the ledger in place of its ID."""
     return sha256(account_id.encode()).hexdigest()[:16]
 
 
 class LoginResult(NamedTuple):
-    """A message for the user, and whether the token has all permissions."""
+    """A message for the user, and whether the token has all required permissions."""
 
     message: str
     has_permissions: bool
@@ -425,7 +434,7 @@ class LoginResult(NamedTuple):
 def log_in(
     backend: Backend, credentials: Credentials, on_retry: OnRetry | None = None
 ) -> LoginResult:
-    """Verify credentials at Cloudflare and store them."""
+    """Verify credentials with Cloudflare and store them."""
     check = backend.check_token(credentials, on_retry)
     stored_in = backend.credential_store.save(credentials.account_id, credentials.api_token)
     backend.invalidate_credentials()
@@ -439,7 +448,7 @@ def log_in(
 
 
 def describe_token(check: TokenCheck) -> str:
-    """Describe a token check in sentences: status, owner and missing permissions."""
+    """Describe the status, owner and missing permissions of a token in sentences."""
     owner = _(OWNER_LABELS[check.owner])
     if check.expires_on:
         status = _("The token is {status} until {date} and belongs to {owner}.").format(

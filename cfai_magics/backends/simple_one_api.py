@@ -1,4 +1,4 @@
-"""Build and read the config.json of simple-one-api, a self-hosted gateway for OpenAI clients."""
+"""Build and read config.json for simple-one-api, a self-hosted gateway for OpenAI clients."""
 
 import json
 import re
@@ -22,9 +22,9 @@ WORKERS_AI_URL = re.compile(
 def build_config(
     server_url: str, token: str, key: str, models: Sequence[str], embedding_models: Sequence[str]
 ) -> str:
-    """Return a config.json with one service for the account, protected by `key`.
+    """Return the text of a config.json file with one service for the account.
 
-    Its keys are those of simple-one-api's configuration reference.
+    Clients must send `key`. The field names follow simple-one-api's configuration reference.
     """
     service = {
         "models": list(models),
@@ -43,7 +43,11 @@ def build_config(
 
 
 def read_config(path: Path) -> Mapping[str, Any]:
-    """Read a config.json; raises InvalidOptionError if it is not one of simple-one-api."""
+    """Read a config.json file for simple-one-api.
+
+    Raises:
+        InvalidOptionError: The file cannot be read, or is not for simple-one-api.
+    """
     try:
         config = json.loads(state_files.read_text(path, MAX_CONFIG_BYTES))
     except state_files.UnreadableFileError as error:
@@ -61,7 +65,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
 
 
 def find_credentials(config: Mapping[str, Any]) -> tuple[Secret, Secret] | None:
-    """Return account ID and token of the first Workers AI service; None without one."""
+    """Return the account ID and token of the first Workers AI service, or None if none exists."""
     for service in _services(config):
         account = WORKERS_AI_URL.fullmatch(str(service.get("server_url") or ""))
         tokens = [

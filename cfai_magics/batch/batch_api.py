@@ -23,12 +23,12 @@ from .dispatch import MapResults, get_answer_error
 from .plan import MapPlan
 
 MAX_BATCH_BYTES = 9_000_000  # Cloudflare's limit is 10 MB
-MIN_POLL_SECONDS, MAX_POLL_SECONDS = 2.0, 30.0  # between two polls
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 2.0, 30.0  # s between polls
 EXPIRED_MESSAGE = mark("the batch has no answer to this prompt; Cloudflare deletes old batches")
 
 
 class BatchApiJob:
-    """Runs the prompts of one map with the Batch API; `sleep` waits between two polls."""
+    """A job that runs the prompts of one map with the Batch API; `sleep` waits between polls."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class BatchApiJob:
         )
 
     def send(self, costs: Mapping[str, Cost | None], progress: MapProgress) -> None:
-        """Reserve the total cost and submit the prompts with these keys as batches."""
+        """Reserve the total cost, and submit the prompt for each key in `costs` in batches."""
         if not costs:
             return
         clients = ClientGroup(self._session.backend)
@@ -93,10 +93,11 @@ class BatchApiJob:
                 self._cache.add_batch(batch)
 
     def fetch(self, keys: Sequence[str], results: MapResults, progress: MapProgress) -> None:
-        """Poll the submitted batches with these keys, and add their answers to `results`.
+        """Poll the batches that contain these keys, and add the answers to `results`.
 
         Raises:
-            InterruptedAnswerError: The user stopped polling; the batches are still processed.
+            InterruptedAnswerError: The user interrupted the polling. The batches stay in
+                Cloudflare's queue.
         """
         account = self._session.accounting.get_context().account
         for batch in self._cache.find_batches(account, keys):
@@ -110,7 +111,10 @@ class BatchApiJob:
             self._settle(batch, batch_answers, results, progress)
 
     def _poll(self, batch: Batch, progress: MapProgress) -> dict[int, BatchAnswer] | None:
-        """Return the answers of a batch by index; None if Cloudflare no longer has the batch."""
+        """Poll a batch until it is processed, and return its answers by index.
+
+        Returns None if Cloudflare no longer has the batch.
+        """
         client = self._session.backend.client()
         wait_seconds = MIN_POLL_SECONDS
         while True:
@@ -118,7 +122,7 @@ class BatchApiJob:
                 batch_answers = client.batches.fetch(
                     batch.model, batch.request_id, self._create_retry_callback(progress)
                 )
-            except ModelNotFoundError:  # Cloudflare's error for an unknown batch id
+            except ModelNotFoundError:  # Cloudflare's error for an unknown batch ID
                 return None
             if batch_answers is not None:
                 return batch_answers
@@ -138,7 +142,7 @@ class BatchApiJob:
         results: MapResults,
         progress: MapProgress,
     ) -> None:
-        """Settle the calls of a finished batch in the ledger and cache its answers."""
+        """Settle the calls of a finished batch in the ledger, and cache the answers."""
         rates = self._session.accounting.get_rates(self._plan.model)
         cacheable_answers: dict[str, CachedAnswer] = {}
         for index, (key, call_id) in enumerate(zip(batch.keys, batch.call_ids, strict=True)):
@@ -157,7 +161,7 @@ class BatchApiJob:
             status: Status = "failed" if batch_answer.error else "ok"
             outcome = CallOutcome(status, usage, is_guess=is_estimated)
             self._session.accounting.ledger.settle(call_id, outcome, any_kernel=True)
-            if key not in self._plan.requests:  # it is a prompt of another map
+            if key not in self._plan.requests:  # the prompt belongs to another map
                 cacheable_answers[key] = CachedAnswer(
                     batch_answer.text, batch_answer.finish_reason
                 )
@@ -189,7 +193,7 @@ class BatchApiJob:
 
 
 def split_into_batches(plan: MapPlan, keys: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the keys in batches whose requests have at most MAX_BATCH_BYTES."""
+    """Yield lists of keys whose requests together have at most MAX_BATCH_BYTES."""
     batch_keys: list[str] = []
     batch_bytes = 0
     for key in keys:

@@ -31,7 +31,7 @@ from ..storage.map_cache import CachedAnswer, MapCache
 from ..types.messages import Answer, Request
 from .plan import MapPlan
 
-# Errors limited to one row; any other error would occur for all rows.
+# Errors that affect a single row. Any other error would occur for all rows.
 ROW_ERRORS = (
     *(BadRequestError, ContextLengthError, IncompleteStreamError, CapacityError),
     *(RateLimitError, ResponseTooLargeError, APITimeoutError, ServerError),
@@ -43,14 +43,17 @@ ReportWait = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class MapResults:
-    """The answers and error messages of the distinct prompts, by their keys."""
+    """The answers and error messages for the distinct prompts, by prompt key."""
 
     answers: dict[str, CachedAnswer] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
 
 
 def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
-    """Return why an answer cannot be used (empty, or not matching the schema); "" if it can."""
+    """Return why an answer cannot be used, or "" if it can be used.
+
+    An answer cannot be used if it is empty or does not match the schema.
+    """
     if not answer.text:
         return _("the answer is empty; the model may have used all tokens for reasoning")
     if plan.schema is None:
@@ -68,7 +71,10 @@ def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
 
 
 class MapDispatcher:
-    """Runs prompts with `concurrency` parallel calls that cost at most `max_neurons` together."""
+    """A dispatcher that runs prompts in up to `concurrency` parallel calls.
+
+    All calls together cost at most `max_neurons`.
+    """
 
     def __init__(
         self,
@@ -94,13 +100,14 @@ class MapDispatcher:
         results: MapResults,
         progress: MapProgress,
     ) -> None:
-        """Run the prompts with these keys, and add their answers and errors to `results`.
+        """Run the prompts with these keys, and add the answers and errors to `results`.
 
-        Reserves the total of `costs` first; keys without a cost have a recording.
+        The total of `costs` is reserved first. Prompts whose keys are not in `costs` are answered
+        from recordings.
 
         Raises:
             CfaiError: An error that would occur for all rows. `results` contains the answers
-                received before it.
+                received before the error.
         """
         clients = ClientGroup(self._session.backend)
         if costs:
@@ -151,12 +158,12 @@ class MapDispatcher:
             for stream in self._streams:
                 stream.interrupt()
 
-    # --- runs on the worker threads
+    # --- on the worker threads
 
     def _ask_key(
         self, key: str, budget_pool: BudgetPool | None, report_wait: ReportWait
     ) -> CachedAnswer | CfaiError:
-        """Return the answer and cache it, or return the error."""
+        """Return the answer to a prompt, or the error. Usable answers are also cached."""
         request = self._plan.requests[key]
         try:
             answer = self._ask_with_schema_fallback(request, budget_pool, report_wait)
@@ -170,14 +177,14 @@ class MapDispatcher:
     def _ask_with_schema_fallback(
         self, request: Request, budget_pool: BudgetPool | None, report_wait: ReportWait
     ) -> Answer:
-        """Send the request; send it again without response_format if the model rejects that."""
+        """Send the request. If the model rejects response_format, send it without the field."""
         request_without_schema = without_response_format(request)
         if request_without_schema is None:
             return self._run_stream(request, budget_pool, report_wait)
         if not self._schema_unsupported:
             try:
                 return self._run_stream(request, budget_pool, report_wait)
-            except NotRecordedError:  # the recording may be of a request without the field
+            except NotRecordedError:  # the request may be recorded without the field
                 return self._run_stream(request_without_schema, budget_pool, report_wait)
             except BadRequestError as error:
                 if error.answer is not None:

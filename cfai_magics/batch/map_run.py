@@ -24,13 +24,13 @@ CostsByKey = Mapping[str, Cost | None]
 
 @dataclass(frozen=True, slots=True)
 class MapOptions:
-    """The options of a map.
+    """Options for a map.
 
     Attributes:
-        concurrency: The number of parallel calls.
-        max_neurons: The limit of the total cost, in neurons.
-        confirm: Whether the user must confirm a cost above the setting confirm_neurons, if there
-            is no `max_neurons`.
+        concurrency: The maximum number of parallel calls.
+        max_neurons: The limit on the total cost, in neurons.
+        confirm: Whether the user must confirm a cost above the `confirm_neurons` setting. This
+            has no effect if `max_neurons` is set.
         queue: Whether to use the Batch API.
         fresh: Whether to ignore cached answers.
     """
@@ -44,13 +44,13 @@ class MapOptions:
 
 @dataclass(frozen=True, slots=True)
 class MapRunner:
-    """Runs maps in a session, with the output and input functions of a front end.
+    """A map runner for one session, with the input and output functions of a front end.
 
     Attributes:
-        session: The session.
-        print_line: Print a line.
-        write_progress: Replace the text of the previous call.
-        ask_user: Ask the user a question, and return the reply.
+        session: The session that sends the requests.
+        print_line: Function that prints a line.
+        write_progress: Function that writes progress text over the previous text.
+        ask_user: Function that asks the user a question and returns the reply.
     """
 
     session: Session
@@ -59,7 +59,7 @@ class MapRunner:
     ask_user: Callable[[str], str]
 
     def run(self, plan: MapPlan, options: MapOptions) -> Any:
-        """Run a plan, and return its rows with the columns answer, error and neurons added.
+        """Run a plan, and return its rows with answer, error and neurons columns added.
 
         Raises:
             InvalidOptionError: The model does not support the Batch API, or the front end can't
@@ -71,7 +71,7 @@ class MapRunner:
             batch_job = BatchApiJob(self.session, plan, cache, options.max_neurons)
             if options.queue:
                 batch_job.check_model_support()
-            # While recording, requests must be sent; a cassette replays those it contains.
+            # While recording, requests must be sent; the cassette replays those already recorded.
             ignores_cache = (
                 options.fresh or self.session.recorder.get_transport_wrapper() is not None
             )
@@ -121,7 +121,7 @@ class MapRunner:
     def _report_and_confirm_cost(
         self, plan: MapPlan, costs: CostsByKey, options: MapOptions, summary: str
     ) -> None:
-        """Print the estimated cost; ask the user to confirm a cost above the limit."""
+        """Print the estimated cost, and ask for confirmation if the cost is high or unknown."""
         low, high = _sum_cost_range(costs)
         if not costs:
             self.print_line(_("{summary} No requests are needed.").format(summary=summary))
@@ -158,7 +158,7 @@ class MapRunner:
         )
         try:
             reply = self.ask_user(_("{cost}. Continue? [y/N] ").format(cost=cost_text))
-        except (EOFError, NotImplementedError):  # base class of StdinNotImplementedError
+        except (EOFError, NotImplementedError):  # includes StdinNotImplementedError
             raise InvalidOptionError(
                 _(
                     "{cost}, and this front end can't ask you to confirm it; nothing was sent"
@@ -172,7 +172,7 @@ class MapRunner:
 
     @contextmanager
     def _add_resume_hint(self, cache: MapCache, progress: MapProgress) -> Iterator[None]:
-        """Add to an error or interrupt how to resume, and where the answers are cached."""
+        """Add a hint to errors and interrupts: how to resume, and where the answers are cached."""
         try:
             yield
         except KeyboardInterrupt:
@@ -199,7 +199,7 @@ class MapRunner:
     def _write_footer(
         self, plan: MapPlan, results: MapResults, progress: MapProgress, cache: MapCache
     ) -> None:
-        """Replace the progress bar with the footer: usage, time and notes."""
+        """Replace the progress bar with a footer that shows the usage, time and notes."""
         is_local = self.session.backend.is_local
         day_usage = (
             self.session.accounting.day_usage() if self.session.backend.is_cloudflare else None
@@ -240,7 +240,7 @@ class MapRunner:
 def _format_summary(
     plan: MapPlan, results: MapResults, missing_keys: list[str], keys_to_ask: list[str]
 ) -> str:
-    """Return a line with the numbers of rows, prompts, cached answers and queued prompts."""
+    """Return a line with the counts of rows, prompts, cached answers and queued prompts."""
     row_count, prompt_count = len(plan.input_rows), len(plan.requests)
     answered_count, queued_count = len(results.answers), len(missing_keys) - len(keys_to_ask)
     error_row_count = sum(map(bool, plan.row_errors))
@@ -264,7 +264,7 @@ def _format_summary(
 
 
 def _sum_cost_range(costs: CostsByKey) -> tuple[float, float | None]:
-    """Return the minimum and maximum of the total cost in neurons; an unknown maximum is None."""
+    """Return the minimum and maximum total cost in neurons. An unknown maximum is None."""
     known_costs = [cost for cost in costs.values() if cost is not None]
     low, high = sum(cost.low for cost in known_costs), sum(cost.high for cost in known_costs)
     return low, high if len(known_costs) == len(costs) else None
@@ -279,7 +279,10 @@ def _format_cache_note(cache: MapCache) -> str:
 def _build_result_columns(
     plan: MapPlan, results: MapResults, new_keys: set[str]
 ) -> dict[str, list[Any]]:
-    """Return the added columns; the neurons of a prompt are in its first row only."""
+    """Return the columns to add, by name.
+
+    If several rows have the same prompt, only the first of these rows lists the neurons.
+    """
     answers: list[Any] = []
     errors: list[str | None] = []
     neurons: list[float] = []

@@ -25,15 +25,15 @@ RESULT_COLUMNS = ("answer", "error", "neurons")  # added to the rows
 
 @dataclass(frozen=True, slots=True)
 class MapPlan:
-    """The requests of a map.
+    """The plan for a map, with one request per distinct prompt.
 
     Attributes:
-        input_rows: The rows.
+        input_rows: The input rows.
         target: The model, and the backend that runs it.
-        row_keys: The key of each row's prompt; "" if a value of the row is missing.
-        row_errors: The error message of each row whose key is ""; "" for all other rows.
-        requests: One request per distinct prompt, by its key.
-        schema: The JSON Schema of the answers.
+        row_keys: The key of each row's prompt, or "" if the row lacks a value.
+        row_errors: The error message for each row whose key is "", and "" for all other rows.
+        requests: One request per distinct prompt, by prompt key.
+        schema: The JSON Schema for the answers, if any.
     """
 
     input_rows: Rows
@@ -45,11 +45,11 @@ class MapPlan:
 
     @property
     def model(self) -> Model:
-        """The model of all requests."""
+        """The model for all requests."""
         return self.target.model
 
     def estimate_costs(self, session: Session, keys: Sequence[str]) -> dict[str, Cost | None]:
-        """Return the estimated cost of each request with these keys; None if it is unknown."""
+        """Return the estimated cost for each of these keys. An unknown cost is None."""
         return {
             key: session.resolver.estimate_cost(self.requests[key], self.target) for key in keys
         }
@@ -64,15 +64,15 @@ def make_plan(
     system: str = "",
     schema: Any = None,
 ) -> MapPlan:
-    """Validate the arguments of a map, and return its plan; send no request.
+    """Validate the arguments of a map and return its plan, without sending any request.
 
     Args:
-        session: The session.
+        session: The session that the map runs in.
         template: The prompt with placeholders for columns.
-        data: A data frame, a series, a list of dicts or a list of texts.
-        request: The model and the fields of all requests, without messages.
-        system: The system prompt; "" uses the setting.
-        schema: A dict, a pydantic model, a Schema, or the path of a JSON file.
+        data: A data frame, a series, a list of dicts or a list of strings.
+        request: The model and the fields that all requests share, without messages.
+        system: The system prompt; "" uses the `system` setting.
+        schema: A dict, a pydantic model, a Schema, or the path to a JSON file.
 
     Raises:
         InvalidOptionError: An argument is not valid.
@@ -146,7 +146,7 @@ def _build_system_messages(session: Session, system: str, schema: Schema | None)
 
 
 def _hash_request(session: Session, request: Request) -> str:
-    """Return a hash of all that decides the answer: the request body and the server."""
+    """Return a hash of everything that affects the answer: the request body and the server."""
     server = session.backend.server
     destination = (
         "cloudflare" if session.backend.is_cloudflare else getattr(server, "base_url", "local")

@@ -11,13 +11,13 @@ from ..prompt.serialize import SizeLimits, is_missing, to_text
 
 PLACEHOLDER_PATTERN = re.compile(r"\{\{([^{}]*)\}\}|\{([^{}]*)\}")
 MAX_LISTED_COLUMNS = 10  # in a hint
-TEXT_COLUMN = "text"  # name of the only column of a list of texts
+TEXT_COLUMN = "text"  # name of the only column for a list of strings
 ROWS_HINT = mark("Use a data frame, a list of dicts or a list of texts.")
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows with column names, read from the data frame or list `source`."""
+    """Rows with column names, read from `source`, which is a data frame, series or list."""
 
     column_names: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
@@ -27,7 +27,11 @@ class Rows:
         return len(self.rows)
 
     def with_columns(self, new_columns: Mapping[str, Sequence[Any]]) -> Any:
-        """Return the rows with columns added: a data frame of the same library, or dicts."""
+        """Return the rows with columns added.
+
+        The result is a data frame of the same library, or a list of dicts if the rows came from a
+        list.
+        """
         library_name = _detect_library(self.source)
         if library_name == "pandas":
             return _add_pandas_columns(self.source, self.column_names, new_columns)
@@ -41,7 +45,7 @@ class Rows:
 
 
 def read_rows(data: Any) -> Rows:
-    """Return the rows of a data frame, series, list of dicts or list of texts.
+    """Return the rows of a data frame, series, list of dicts or list of strings.
 
     Raises:
         InvalidOptionError: `data` has another type.
@@ -114,16 +118,20 @@ def _add_polars_columns(
 
 @dataclass(frozen=True, slots=True)
 class PromptTemplate:
-    """A prompt with placeholders for columns: fixed texts, and the column names between them."""
+    """A prompt with placeholders for columns.
+
+    `texts` are the fixed parts of the prompt, and `placeholders` are the column names between
+    these parts.
+    """
 
     texts: tuple[str, ...]
     placeholders: tuple[str, ...]  # one fewer than `texts`
 
     def fill(self, row: Mapping[str, Any], size_limits: SizeLimits) -> str:
-        """Return the prompt of one row.
+        """Return the prompt for one row.
 
         Raises:
-            ValueError: A value is missing; the message is for the column error.
+            ValueError: A value is missing. The message is meant for the row's error column.
         """
         values = [self._format_value(name, row[name], size_limits) for name in self.placeholders]
         pairs = zip(self.texts, [*values, ""], strict=True)
@@ -138,10 +146,12 @@ class PromptTemplate:
 
 
 def parse_template(template: str, column_names: Sequence[str]) -> PromptTemplate:
-    """Parse a prompt: {name} or {{name}} is a placeholder, other braces stay as typed.
+    """Parse a prompt template.
+
+    {name} or {{name}} is a placeholder for a column. Other braces stay as typed.
 
     Raises:
-        InvalidOptionError: A placeholder is not a column, or the prompt has no placeholder.
+        InvalidOptionError: A placeholder does not name a column, or the prompt has no placeholder.
     """
     texts: list[str] = [""]
     placeholders: list[str] = []

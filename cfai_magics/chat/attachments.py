@@ -1,4 +1,4 @@
-"""Load images, audio and documents from a file, a URL, a variable or the last figure."""
+"""Load images, audio and documents from files, URLs, variables or the last figure."""
 
 import base64
 import binascii
@@ -15,12 +15,12 @@ from .frontend import NotebookState
 URL_PREFIX = re.compile(r"https?://", re.IGNORECASE)
 DATA_URL_PREFIX = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 MAX_DOWNLOAD_BYTES = 20_000_000  # bytes
-DOWNLOAD_TIMEOUT = 30.0  # s
+DOWNLOAD_TIMEOUT = 30.0  # seconds
 LAST_FIGURE = "last"
 
 
 class AttachmentKind(NamedTuple):
-    """One kind of attachment: the option and the hint (not yet translated) of its errors."""
+    """A kind of attachment: the option and the untranslated hint in its error messages."""
 
     option_label: str
     hint: str
@@ -36,7 +36,7 @@ IMAGE_ATTACHMENT = AttachmentKind(
 
 
 def load_image(source: str, notebook_state: NotebookState | None) -> Image:
-    """Load the image at a path, URL or data URL, in a variable, or the last figure.
+    """Load an image from a path, URL, data URL or variable, or load the last figure.
 
     Args:
         source: A path, URL, data URL, Python expression, or "last".
@@ -58,7 +58,7 @@ def load_image(source: str, notebook_state: NotebookState | None) -> Image:
 def load_file(
     source: str, notebook_state: NotebookState | None, attachment_kind: AttachmentKind
 ) -> tuple[str, bytes]:
-    """Load the file at a path or URL, or in a notebook variable; return its name and bytes.
+    """Return the name and bytes of a file from a path, URL or notebook variable.
 
     Raises:
         InvalidOptionError: The file can't be found or read.
@@ -72,19 +72,19 @@ def load_file(
 
 
 def load_value(name: str, value: Any, attachment_kind: AttachmentKind) -> tuple[str, bytes]:
-    """Return a name and the bytes of a Python value.
+    """Return the name and bytes of a file that is given as a Python value.
 
     Args:
-        name: The expression that the user typed, for error messages.
-        value: Bytes, an object with an attribute `data`, a path, or a URL.
-        attachment_kind: Supplies the option and the hint of error messages.
+        name: The expression that the user typed.
+        value: Bytes, an object with a `data` attribute, a path, or a URL.
+        attachment_kind: The kind of attachment, for error messages.
 
     Raises:
-        InvalidOptionError: `value` has another type, or its file can't be read.
+        InvalidOptionError: `value` has an unsupported type, or the file can't be read.
     """
     if isinstance(value, (str, Path)):
         return _load_path_or_url(str(value), attachment_kind)
-    value = getattr(value, "parsed", None) or value  # if it is an Answer
+    value = getattr(value, "parsed", None) or value  # for an Answer
     data = value if isinstance(value, bytes) else getattr(value, "data", None)
     if not isinstance(data, bytes):
         raise InvalidOptionError(
@@ -97,7 +97,7 @@ def load_value(name: str, value: Any, attachment_kind: AttachmentKind) -> tuple[
 
 
 def _load_path_or_url(path_or_url: str, attachment_kind: AttachmentKind) -> tuple[str, bytes]:
-    """Return the file name and the bytes of the file at a URL or path."""
+    """Return the name and bytes of the file at a path or URL."""
     if URL_PREFIX.match(path_or_url):
         return path_or_url.rpartition("/")[2] or path_or_url, _download(
             path_or_url, attachment_kind
@@ -119,14 +119,14 @@ def _lookup(expression: str, notebook_state: NotebookState | None) -> Any:
     """Return the value of an expression in the notebook; None if it can't be evaluated."""
     try:
         return notebook_state.evaluate(expression) if notebook_state else None
-    except Exception:  # noqa: BLE001 - a path such as plot.png can raise any error
+    except Exception:  # noqa: BLE001 - evaluating a path such as plot.png can raise any error
         return None
 
 
 def _load_image_value(name: str, value: Any) -> Image:
     if isinstance(value, (str, Path)):
         return load_image(str(value), None)
-    value = getattr(value, "parsed", None) or value  # if it is an Answer
+    value = getattr(value, "parsed", None) or value  # for an Answer
     data = value if isinstance(value, bytes) else figure_bytes(value) or _render_png(value)
     if data is None:
         raise InvalidOptionError(
@@ -139,7 +139,7 @@ def _load_image_value(name: str, value: Any) -> Image:
 
 
 def _render_png(value: Any) -> bytes | None:
-    """Return the PNG of an object's `_repr_png_`; None if it has none."""
+    """Return the PNG data from an object's `_repr_png_` method; None if there is no method."""
     repr_png = getattr(value, "_repr_png_", None)
     png = repr_png() if callable(repr_png) else None
     png = png[0] if isinstance(png, tuple) else png
@@ -167,7 +167,7 @@ def _read_file(path: Path, attachment_kind: AttachmentKind) -> bytes:
 
 
 def _download(url: str, attachment_kind: AttachmentKind) -> bytes:
-    """Download a file of at most MAX_DOWNLOAD_BYTES; send no credentials."""
+    """Download a file of at most MAX_DOWNLOAD_BYTES without sending credentials."""
     import httpx
 
     from ..workers_ai.http import ACCEPT_ENCODING, read_body

@@ -1,4 +1,4 @@
-"""Ask a model about a cell: its code, and its traceback if it failed."""
+"""Ask a model about a cell's code and, if the cell failed, its traceback."""
 
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
@@ -27,7 +27,11 @@ CELL_OPTIONS = (
 
 
 def require_notebook_state(frontend: Frontend) -> NotebookState:
-    """Return the state of the notebook; raise InvalidOptionError in a shell."""
+    """Return the state of the notebook.
+
+    Raises:
+        InvalidOptionError: The command runs in a shell.
+    """
     if frontend.notebook_state is None:
         raise InvalidOptionError(
             _("A shell has no cells"), _("Run this command in a notebook or in IPython.")
@@ -36,7 +40,7 @@ def require_notebook_state(frontend: Frontend) -> NotebookState:
 
 
 def no_error_message(cell_number: int | None) -> str:
-    """Return the message that a cell has no error, or that no cell has one."""
+    """Return a message that this cell did not fail or, without a number, that no cell did."""
     if not cell_number:
         return _("No cell has failed so far")
     return _("{cell} did not fail").format(cell=f"In[{cell_number}]")
@@ -45,7 +49,7 @@ def no_error_message(cell_number: int | None) -> str:
 def build_error_parts(cell_error: CellError) -> tuple[Part, ...]:
     """Return the prompt parts for a failed cell: its source and its traceback.
 
-    The text omits the cell number, so the request matches its recording from any cell.
+    The text omits the cell number, so that the same recording matches in any cell.
     """
     traceback = cell_error.traceback.replace(f'File "In[{cell_error.number}]"', 'File "the cell"')
     return (
@@ -61,7 +65,7 @@ def ask_about_cell(
     parts: tuple[Part, ...],
     output_format: OutputFormat,
 ) -> None:
-    """Send the parts of a cell with a system prompt, and display the answer."""
+    """Send the prompt parts for a cell with a system prompt, and display the answer."""
     prompt = Prompt(UserMessage(parts), (Part("system", system),))
     target = frontend.session.resolve_target(model_name)
     request = build_target_request(frontend.session.settings, target, prompt.messages)

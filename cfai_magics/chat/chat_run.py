@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 NEW_CELL_FORMATS = {"code", "correction"}  # formats whose code goes into a new cell
-ZERO_LIMIT = 1e-9  # neurons: too low for any call
+ZERO_LIMIT = 1e-9  # neurons; too low for any call
 
 
 def history_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return notes on the earlier turns: how many were sent, at which cost, and how many not."""
+    """Return notes on the earlier turns: the number sent, their cost, and the number left out."""
     notes = []
     if prompt.history:
         count = len(prompt.history)
@@ -77,7 +77,7 @@ def _format_shares(shares: Iterable[PartCost], answer: Answer) -> str:
 
 
 def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return a note for each image of the prompt: the size sent, and its cost."""
+    """Return a note for each image in the prompt, with its size as sent and its cost."""
     if not prompt.images:
         return []
     return [
@@ -92,14 +92,14 @@ def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
 
 
 class ChatRun(NamedTuple):
-    """One question, ready to be sent.
+    """A question that is ready to be sent.
 
     Attributes:
-        turn_key: The turn of a thread; None for a question without history.
-        max_neurons: The maximum cost of all requests of the question, in neurons.
+        turn_key: The location of the turn in a thread; None for a question without history.
+        max_neurons: The maximum total cost of all requests for the question, in neurons.
         schema: The JSON Schema that the answer must match.
         show_prompt: Whether to show the prompt below the answer.
-        gateway: The AI Gateway named by --gateway; "" without that option.
+        gateway: The AI Gateway specified with --gateway; "" without that option.
         tool_loop: The functions that the model may call.
     """
 
@@ -119,7 +119,7 @@ class ChatRun(NamedTuple):
         """Send the question, display the streamed answer, and store it in a variable.
 
         Raises:
-            CfaiError: The request failed; its `answer` is the partial answer, if there is one.
+            CfaiError: The request failed. The error's `answer` is the partial answer, if any.
         """
         display = self.frontend.create_answer_display(self.output_format, footer_style)
         with self._on_failure(variable_name, display):
@@ -132,7 +132,7 @@ class ChatRun(NamedTuple):
             return answer
 
     def _ask_repeatedly(self, display: AnswerDisplay) -> Answer:
-        """Send the requests that a schema or tools need, and return the last answer."""
+        """Send the requests that a schema or tools require, and return the last answer."""
         from .structured_output import StructuredOutput
 
         def send_request(request: Request, usage_so_far: Usage) -> Answer:
@@ -143,7 +143,7 @@ class ChatRun(NamedTuple):
         return StructuredOutput(self.output_format, display, send_request).run(self.request)
 
     def preview(self) -> "Preview":
-        """Return the request and its estimated cost, without sending it."""
+        """Return the request and its estimated cost without sending the request."""
         from ..display.preview import Preview, redact_for_display
         from ..redaction import redact_tokens
 
@@ -161,7 +161,7 @@ class ChatRun(NamedTuple):
         )
 
     def _estimate_notes(self, call: "CallPreview") -> tuple[str, ...]:
-        """Return the notes on the cost estimate; a recorded answer costs nothing."""
+        """Return notes on the estimated cost, for example that a recorded answer is free."""
         from ..display.preview import REPLAY_NOTE
 
         if call.is_recorded:
@@ -224,7 +224,7 @@ class ChatRun(NamedTuple):
 
     @contextmanager
     def _on_failure(self, variable_name: str, display: AnswerDisplay) -> Iterator[None]:
-        """Show and store the partial answer if an error interrupts it."""
+        """On failure, show and store the partial answer."""
         try:
             yield
         except KeyboardInterrupt:
@@ -242,7 +242,7 @@ class ChatRun(NamedTuple):
             raise
 
     def _remaining_limit(self, usage: Usage) -> float | None:
-        """Return the neurons left of the cell's --max-neurons; None without that limit."""
+        """Return how many neurons remain under the --max-neurons limit; None without a limit."""
         if self.max_neurons is None:
             return None
         return max(self.max_neurons - (usage.neurons or 0.0), ZERO_LIMIT)
@@ -250,7 +250,7 @@ class ChatRun(NamedTuple):
     # --- after the answer
 
     def _parse(self, answer: Answer) -> Answer:
-        """Return the answer with `parsed` set by its format; insert code as a new cell."""
+        """Return the answer with `parsed` set by the format, and insert code as a new cell."""
         from ..prompt.output_formats import apply_format
 
         if self.output_format.parse is not None:
@@ -265,14 +265,14 @@ class ChatRun(NamedTuple):
         return replace(answer, notes=(note, *answer.notes))
 
     def _with_notes(self, answer: Answer) -> Answer:
-        """Return the answer with the notes on its prompt: history, images, template fields."""
+        """Return the answer with notes on the prompt's history, images and template fields."""
         turn_notes = history_notes(self.prompt, answer, self.target.model)
         images = image_notes(self.prompt, answer, self.target.model)
         notes = (*turn_notes, *images, *self.prompt.user_message.notes)
         return replace(answer, notes=(*answer.notes, *notes))
 
     def _save_turn(self, answer: Answer) -> Answer:
-        """Save question and answer in the thread, and return the answer with a note."""
+        """Save the question and answer in the thread, and return the answer with notes."""
         answer = self._with_notes(answer)
         if self.turn_key is None:
             return answer
@@ -286,7 +286,7 @@ class ChatRun(NamedTuple):
         try:
             return replace(answer, notes=(*save_turn(turn, self.turn_key), *answer.notes))
         except CfaiError as error:
-            error.answer = answer  # it is complete, although the thread could not be saved
+            error.answer = answer  # complete, although it could not be saved
             raise
 
     def _store_unsaved_turn(self, turn: "Turn", turn_key: "TurnKey") -> str:

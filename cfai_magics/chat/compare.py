@@ -22,13 +22,13 @@ from .frontend import Frontend
 
 
 class Comparison(NamedTuple):
-    """One question, ready to be sent as several variants.
+    """A question that is ready to be sent as several variants.
 
     Attributes:
-        variants: The variants, in the order of `requests` and `targets`.
-        max_neurons: The maximum cost of all variants together, in neurons.
+        variants: The variants, in the same order as `requests` and `targets`.
+        max_neurons: The maximum total cost of all variants, in neurons.
         show_prompt: Whether to show the prompt below the answers.
-        gateway: The AI Gateway named by --gateway; "" without that option.
+        gateway: The AI Gateway specified with --gateway; "" without that option.
     """
 
     frontend: Frontend
@@ -44,9 +44,11 @@ class Comparison(NamedTuple):
     def run(self, footer_style: str, variable_name: str) -> AnswerSet:
         """Send all requests, display the streamed answers side by side, and store them.
 
+        The `answer` of a raised error is the set of all answers received so far.
+
         Raises:
-            CfaiError: The error of the first answer that failed, or InterruptedAnswerError. Its
-                `answer` is the set of all answers received so far.
+            CfaiError: One or more answers failed; this is the error of the first one.
+            InterruptedAnswerError: The user interrupted the comparison.
         """
         display = self.frontend.create_comparison_display(
             self.variants, self.output_format, footer_style
@@ -76,7 +78,7 @@ class Comparison(NamedTuple):
         return answers
 
     def preview(self) -> Preview:
-        """Return the requests and their estimated total cost, without sending them."""
+        """Return the requests and their estimated total cost without sending the requests."""
         session = self.frontend.session
         for request, target in zip(self.requests, self.targets, strict=True):
             session.check_course_policy(request, target)
@@ -100,7 +102,7 @@ class Comparison(NamedTuple):
         return self.targets[0].model
 
     def _estimate_notes(self, total_cost: Cost | None, recorded_count: int) -> tuple[str, ...]:
-        """Return the notes on the cost estimate; recorded answers cost nothing."""
+        """Return notes on the estimated cost, for example that recorded answers are free."""
         count = len(self.requests)
         if recorded_count == count:
             return (
@@ -158,7 +160,7 @@ def _format_error(error: CfaiError | None) -> str:
 def _raise_first_error(
     errors: dict[int, CfaiError], answers: AnswerSet, *, is_interrupted: bool
 ) -> None:
-    """Raise the error of the cell if an answer failed or the user interrupted it."""
+    """Raise an error if an answer failed or the user interrupted the comparison."""
     error: CfaiError | None = None
     if is_interrupted:
         error = InterruptedAnswerError(

@@ -1,4 +1,4 @@
-"""Define the interface between commands and front ends: displays, notebook state, user input."""
+"""Define the interface between commands and front ends: displays, notebook state and input."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -16,38 +16,38 @@ if TYPE_CHECKING:
 
 
 class AnswerDisplay(Protocol):
-    """Display of one streamed answer."""
+    """A display for one streamed answer."""
 
     def add(self, delta: Delta) -> None:
         """Show the next delta."""
 
     def show_status(self, line: str) -> None:
-        """Show why no delta has been received so far."""
+        """Show why no delta has been received yet."""
 
     def restart(self, line: str) -> None:
-        """Clear the display for a second answer, and show the reason."""
+        """Clear the display for a second answer, and show the reason for it."""
 
     def show_tool_step(self, line: str) -> None:
         """Show a line below the received text; later text is shown below this line."""
 
     def end(self, answer: Answer | None) -> None:
-        """Show the final answer; None if no text was received."""
+        """Show the final answer. `answer` is None if no text was received."""
 
     def show_prompt(self, report: "PromptReport") -> None:
         """Show the prompt report below the answer."""
 
 
 class ComparisonDisplay(Protocol):
-    """Display of several streamed answers, addressed by their index."""
+    """A display for several streamed answers, which are addressed by index."""
 
     def add(self, index: int, delta: Delta) -> None:
         """Show the next delta of the answer at `index`."""
 
     def show_status(self, index: int, line: str) -> None:
-        """Show why no delta of this answer has been received so far."""
+        """Show why no delta of the answer at `index` has been received yet."""
 
     def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
-        """Show a final answer, with its error if it failed."""
+        """Show the final answer at `index`, and its error ("" if there is none)."""
 
     def end(self, answers: "AnswerSet", footer: str) -> None:
         """Show all final answers and the footer."""
@@ -57,13 +57,13 @@ class ComparisonDisplay(Protocol):
 
 
 class NotebookState(Protocol):
-    """The state of a running IPython kernel that commands use.
+    """The state that commands use in a running IPython kernel.
 
     Attributes:
         thread: The thread that -c continues.
         unsaved_turn: The last turn that was not saved in its thread.
         last_prompt: The report on the last prompt that was sent.
-        approved_tools: The functions that the user lets models call, by name.
+        approved_tools: The functions that the user allows models to call, keyed by name.
     """
 
     thread: str
@@ -76,16 +76,17 @@ class NotebookState(Protocol):
         """Whether the kernel can ask the user a question."""
 
     def get_cell_error(self, cell_number: int | None) -> "CellError | None":
-        """Return the error of the cell with this number, or without a number the last error.
+        """Return the error of a cell; None if it did not fail.
 
-        Returns None if no such cell failed.
+        Args:
+            cell_number: The number of the cell; None for the last cell that failed.
         """
 
     def get_cell_source(self, cell_number: int) -> str:
-        """Return the source of the cell with this number; "" if no cell has it."""
+        """Return the source of the cell with this number; "" if there is no such cell."""
 
     def next_cell_key(self) -> str:
-        """Return a key for this %%cfai call of this cell; "" if the cell is unknown."""
+        """Return a key for this %%cfai call in the running cell; "" if the cell is unknown."""
 
     def insert_cell(self, code: str) -> str:
         """Insert code as a new cell without running it, and return a note for the user."""
@@ -101,18 +102,20 @@ class Frontend(NamedTuple):
     """The functions through which a command uses its front end: notebook, terminal or shell.
 
     Attributes:
-        create_answer_display: `(output_format, footer_style)`: create the display of one answer.
-        print: Show a line.
-        start_progress: `(title)`: return a callback `(bytes_done, bytes_total)`.
-        prompt_secret: Ask the user for a secret.
-        confirm: Ask the user a yes-or-no question.
-        store_result: `(name, answer)`: store an answer in a variable of the user.
-        create_comparison_display: `(variants, output_format, footer_style)`: create the display
-            of several answers.
+        create_answer_display: Creates the display for one answer. Takes `(output_format,
+            footer_style)`.
+        print: Shows a line.
+        start_progress: Starts a progress display. Takes `(title)`, and returns a callback that
+            takes `(bytes_done, bytes_total)`.
+        prompt_secret: Asks the user for a secret.
+        confirm: Asks the user a yes-or-no question.
+        store_result: Stores an answer in a user variable. Takes `(name, answer)`.
+        create_comparison_display: Creates the display for several answers. Takes `(variants,
+            output_format, footer_style)`.
         notebook_state: The state of the kernel; None in the shell.
-        is_one_shot: Whether this is the shell: choices are saved in the settings file.
+        is_one_shot: Whether this is the shell, where choices are saved in the settings file.
         supports_widgets: Whether the front end displays ipywidgets.
-        read_stdin: Read standard input; None except in the shell.
+        read_stdin: Reads standard input; None outside the shell.
     """
 
     session: "Session"

@@ -1,4 +1,4 @@
-"""Declare options, and parse them; the options of a prompt serve magic, shell and README."""
+"""Declare and parse options; the magic, the shell and the README share ASK_OPTIONS."""
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
@@ -16,7 +16,7 @@ TASK_NAMES = (
 )
 
 HELP_HEADINGS = (mark("usage:"), mark("positional arguments:"), mark("options:"))
-# Regular expressions of argparse's errors, which its own gettext domain does not translate.
+# Regular expressions for argparse's error messages, which argparse itself does not translate.
 PARSER_MESSAGES = (
     (r"unrecognized arguments: (?P<words>.+)", mark("unrecognized arguments: {words}")),
     (
@@ -44,11 +44,11 @@ PARSER_MESSAGES = (
 
 
 class Option:
-    """One option or argument of a command.
+    """An option or argument of a command.
 
     Args:
         flags: The names, such as "-m" and "--model", or the name of a positional argument.
-        argparse_kwargs: The other arguments of `ArgumentParser.add_argument`. Mark `help` for
+        argparse_kwargs: The keyword arguments for `ArgumentParser.add_argument`. Mark `help` for
             translation; the parser translates it.
     """
 
@@ -65,8 +65,9 @@ class OptionParser(ArgumentParser):
     Args:
         prog: The command as the user types it.
         options: The options and arguments of the command.
-        summary: The marked text above the options in the help.
-        hint: The marked next step of an error; by default, how to show the help.
+        summary: The text above the options in the help, marked for translation.
+        hint: The hint in error messages, marked for translation. By default, it says how to show
+            the help.
     """
 
     def __init__(
@@ -117,18 +118,25 @@ def _translate_help(argparse_kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def get_ask_parser() -> OptionParser:
-    """Return the parser of the `%%cfai` line: the options without the prompt."""
+    """Return the parser for the options on the `%%cfai` line."""
     return _build_ask_parser(get_language())
 
 
 @cache
 def _build_ask_parser(_language: str) -> OptionParser:
-    """Return the parser with the help texts of the current language; building takes 5 ms."""
+    """Return the parser with its help in the current language.
+
+    The parser is cached, because building it takes 5 ms.
+    """
     return OptionParser("%%cfai", ASK_OPTIONS, hint=InvalidOptionError.default_hint)
 
 
 def parse_floats(text: str) -> tuple[float, ...]:
-    """Return the numbers in a comma-separated list; raise ArgumentTypeError if one is invalid."""
+    """Return the numbers in a comma-separated list.
+
+    Raises:
+        ArgumentTypeError: One of the numbers is invalid.
+    """
     try:
         return tuple(map(float, text.split(",")))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Read the text piped into the shell command `cfai` and insert it into the prompt."""
+"""Read the text piped into the `cfai` shell command and insert it into the prompt."""
 
 import errno
 import sys
@@ -11,26 +11,26 @@ from ..i18n import _, mark
 
 ReadStdin = Callable[[], str | None]
 
-STDIN_PLACEHOLDER = "-"  # the word that is replaced by the piped text, as in other programs
+STDIN_PLACEHOLDER = "-"  # replaced with the piped text, as in other programs
 MAX_STDIN_BYTES = (
-    4_000_000  # more than the largest context window in the catalog, 1,048,576 tokens
+    4_000_000  # more than fits in the catalog's largest context window, 1,048,576 tokens
 )
-WAIT_NOTICE_SECONDS = 3.0  # s before the notice that input has not ended
-UNREADABLE_ERRNOS = {None, errno.EBADF}  # standard input under nohup, or in a test runner
+WAIT_NOTICE_SECONDS = 3.0  # until the notice that the input has not ended
+UNREADABLE_ERRNOS = {None, errno.EBADF}  # for standard input under nohup or in a test runner
 WAIT_NOTICE = mark(
     "cfai: waiting for the end of standard input; add </dev/null if no text is piped in"
 )
 
 
 def merge_piped_text(words: Sequence[str], read_stdin: ReadStdin) -> str:
-    """Return the prompt: the words, with the piped text in place of `-`, or at the end.
+    """Return the words as a prompt, with the piped text in place of `-` or at the end.
 
     Args:
-        words: The words of the command line.
-        read_stdin: Returns the piped text; None if standard input is a terminal or closed.
+        words: The words on the command line.
+        read_stdin: Returns the piped text, or None if standard input is a terminal or closed.
 
     Raises:
-        InvalidOptionError: There is a second `-`, or a `-` without piped text.
+        InvalidOptionError: There is more than one `-`, or there is a `-` but no piped text.
     """
     placeholder_count = words.count(STDIN_PLACEHOLDER)
     if placeholder_count > 1:
@@ -55,16 +55,16 @@ def merge_piped_text(words: Sequence[str], read_stdin: ReadStdin) -> str:
 
 
 def read_piped_text(stdin: IO[str] | None) -> str | None:
-    """Read standard input to its end, and return it as text without trailing line ends.
+    """Read standard input to the end, and return it as text without trailing newlines.
 
-    Prints a notice after WAIT_NOTICE_SECONDS, because the command seems to hang if a pipe stays
-    open.
+    Prints a notice after WAIT_NOTICE_SECONDS, because the command seems to hang while a pipe
+    stays open.
 
     Returns:
         The text; None if standard input is a terminal, closed, or can't be read.
 
     Raises:
-        InvalidOptionError: The input is not UTF-8 text, or longer than MAX_STDIN_BYTES.
+        InvalidOptionError: The input is not UTF-8 text, or is longer than MAX_STDIN_BYTES.
         InterruptedAnswerError: The user pressed Ctrl-C.
     """
     if stdin is None or stdin.closed or stdin.isatty():
@@ -73,7 +73,7 @@ def read_piped_text(stdin: IO[str] | None) -> str | None:
     timer.daemon = True
     timer.start()
     try:
-        # A text stream that a program assigned to sys.stdin may have no `buffer`.
+        # A text stream that a program assigned to sys.stdin may not have `buffer`.
         data: bytes | str = getattr(stdin, "buffer", stdin).read(MAX_STDIN_BYTES + 1)
     except KeyboardInterrupt:
         raise InterruptedAnswerError(

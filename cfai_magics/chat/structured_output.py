@@ -42,12 +42,13 @@ RETRY_NOTES: Mapping[CostBasis | None, str] = {
 
 @dataclass(frozen=True, slots=True)
 class StructuredOutput:
-    """One question with a schema.
+    """A question with a schema.
 
     Attributes:
         output_format: Validates and parses the answer.
         display: The display of the answer.
-        send_request: `(request, usage)`: send one request; `usage` is that of the earlier ones.
+        send_request: Sends one request. Takes `(request, usage)`, where `usage` is the usage of
+            the earlier requests.
     """
 
     output_format: OutputFormat
@@ -58,8 +59,8 @@ class StructuredOutput:
         """Return an answer that matches the schema; retry once if the first does not.
 
         Raises:
-            SchemaMismatchError: The second answer does not match either, or the first was cut at
-                max_tokens. Its `answer` is the last answer.
+            SchemaMismatchError: The second answer does not match either, or the first one was cut
+                off at max_tokens. The error's `answer` is the last answer.
         """
         first_answer = self._send_with_schema(request)
         validation_error = self._get_validation_error(first_answer)
@@ -79,7 +80,7 @@ class StructuredOutput:
         return answer
 
     def _send_with_schema(self, request: Request) -> Answer:
-        """Send the request with `response_format`; without it if the model rejects the field."""
+        """Send the request, and resend it without `response_format` if that field is rejected."""
         try:
             return self.send_request(request, Usage())
         except (BadRequestError, NotRecordedError, MissingCredentialsError) as error:
@@ -96,7 +97,7 @@ class StructuredOutput:
             return self._send_recorded(request_without_schema, error)
 
     def _send_recorded(self, request: Request, original_error: CfaiError) -> Answer:
-        """Return the recorded answer to the request without the field.
+        """Return the recorded answer to the request without `response_format`.
 
         Raises `original_error` if that request is not recorded either.
         """
@@ -116,7 +117,10 @@ class StructuredOutput:
         return None
 
     def _retry(self, request: Request, first_answer: Answer, validation_error: str) -> Answer:
-        """Send the first answer with its error; return the second answer with both usages."""
+        """Send the first answer back with its error, and return the second answer.
+
+        The usage of the returned answer includes both requests.
+        """
         self.display.restart(
             _("The answer does not match the schema ({reason}). Retrying once.").format(
                 reason=validation_error
@@ -147,7 +151,7 @@ def _mismatch_error(answer: Answer, validation_error: str) -> SchemaMismatchErro
 
 
 def _merge_attempts(first_answer: Answer, second_answer: Answer, validation_error: str) -> Answer:
-    """Return the second answer with the usage and time of both, and a note on its own usage."""
+    """Return the second answer with the total usage and time, and with a note on the retry."""
     return replace(
         second_answer,
         usage=first_answer.usage + second_answer.usage,
@@ -163,7 +167,7 @@ def _merge_attempts(first_answer: Answer, second_answer: Answer, validation_erro
 
 
 def _format_retry_note(usage: Usage, validation_error: str) -> str:
-    """Return the note with the reason and the usage of the second request."""
+    """Return a note on the reason for the retry and its usage."""
     cost_basis = None if usage.neurons is None else usage.cost_basis
     return _(RETRY_NOTES[cost_basis]).format(
         reason=validation_error,

@@ -33,8 +33,8 @@ from ..types.provenance import combine_provenance
 from ..types.usage import Usage
 from .frontend import AnswerDisplay, Frontend
 
-SendRequest = Callable[[Request, Usage], Answer]  # the usage is that of the earlier steps
-MAX_CALL_CHARS = 2_000  # characters of the argument values in the confirmation
+SendRequest = Callable[[Request, Usage], Answer]  # takes the usage of the earlier steps
+MAX_CALL_CHARS = 2_000  # total length of the argument values in the confirmation
 # This text is sent to the model, so it is not translated.
 DENIED_MESSAGE = "the user did not allow this call"
 
@@ -56,7 +56,7 @@ class ToolLoop:
     is_auto_approved: bool = False
 
     def with_tools(self, request: Request, prompt: Prompt) -> tuple[Request, Prompt]:
-        """Return the request with the field `tools`, and the prompt with the text of that field.
+        """Return the request with the `tools` field, and the prompt with the field's text.
 
         Raises:
             InvalidOptionError: A function is named twice, or `tools` is already set.
@@ -73,10 +73,10 @@ class ToolLoop:
         return replace(request, extra=extra), prompt._replace(extra_parts=(part,))
 
     def run(self, display: AnswerDisplay, request: Request, send_request: SendRequest) -> Answer:
-        """Send requests and call the functions that the model requests, until it answers.
+        """Send requests and call functions for the model until it answers.
 
-        The usage and time of the answer include all steps, also for the partial answer of an
-        error.
+        The usage and time of the answer include all steps, as do those of an error's partial
+        answer.
 
         Raises:
             ToolStepsExceededError: The model still calls functions after `max_steps` requests.
@@ -102,7 +102,7 @@ class ToolLoop:
 
 @dataclass
 class _LoopState:
-    """The state of one running loop: its finished steps, and the results of their calls."""
+    """The state of a running loop: the finished steps and the results of their calls."""
 
     tool_loop: ToolLoop
     display: AnswerDisplay
@@ -152,10 +152,10 @@ class _LoopState:
     def combine_steps(
         self, last_answer: Answer | None, finish_reason: str = "cut"
     ) -> Answer | None:
-        """Return the last answer with the usage and time of all steps.
+        """Return the last answer with the total usage and time of all steps.
 
-        Without a last answer, return the step before it with `finish_reason`; None if no step is
-        finished.
+        If there is no last answer, return the last finished step with `finish_reason` instead, or
+        None if no step has finished.
         """
         steps = [*self.finished_steps, *([last_answer] if last_answer else [])]
         if not self.finished_steps:
@@ -196,7 +196,7 @@ class _LoopState:
         return call_tool(call, self.tool_loop.tools, limits)
 
     def _is_approved(self, tool: Tool, call: ToolCall) -> bool:
-        """Whether the user allows the call; asks once per function and kernel."""
+        """Return whether the user allows the call, asking once per function and kernel."""
         frontend = self.tool_loop.frontend
         approved_tools = frontend.notebook_state.approved_tools if frontend.notebook_state else {}
         if self.tool_loop.is_auto_approved or approved_tools.get(tool.name) == tool.function:
@@ -216,7 +216,10 @@ class _LoopState:
 
 
 def _is_truncated_call(step: Answer) -> bool:
-    """Whether max_tokens cut the answer inside a call: a retry would be cut too."""
+    """Return whether the answer was cut off at max_tokens within a function call.
+
+    A retry would be cut off too.
+    """
     return step.finish_reason == "length" and not all(map(has_valid_arguments, step.tool_calls))
 
 

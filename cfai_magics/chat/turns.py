@@ -20,7 +20,7 @@ MAX_LISTED_TURNS = 5  # in a note
 
 @dataclass(frozen=True, slots=True)
 class TurnKey:
-    """The place of a question: its thread, and the cell of its turn ("" for a new turn)."""
+    """The location of a turn: its thread, and the key of its cell ("" for a new turn)."""
 
     home: Path
     thread: str
@@ -36,7 +36,7 @@ class UnsavedTurn:
 
 
 def with_history(prompt: Prompt, request: Request, model: Model, turn_key: TurnKey) -> Prompt:
-    """Return the prompt with the newest earlier turns that fit the model's context window."""
+    """Return the prompt with the most recent turns that fit in the model's context window."""
     with ConversationStore(turn_key.home) as store:
         earlier_turns = turns_before(store.load_turns(turn_key.thread), turn_key.cell)
     if model.context_window is None:
@@ -50,10 +50,10 @@ def with_history(prompt: Prompt, request: Request, model: Model, turn_key: TurnK
 
 
 def window_tokens(messages: Iterable[Message]) -> int:
-    """Return the token count by which Cloudflare checks messages against the context window.
+    """Return the token count that Cloudflare compares with the context window.
 
-    Cloudflare counts four characters as one token in every script, and the base64 of images as
-    text.
+    Cloudflare counts every four characters as one token, whatever the script. It counts the
+    base64 data of images as text.
     """
     messages = tuple(messages)
     contents = [message["content"] for message in messages]
@@ -63,7 +63,7 @@ def window_tokens(messages: Iterable[Message]) -> int:
 
 
 def make_turn(prompt: Prompt, answer: Answer, turn_key: TurnKey) -> Turn:
-    """Return the turn of this question and its answer."""
+    """Return a turn with this question and its answer."""
     return Turn(
         content=prompt.messages[-1]["content"],
         answer=answer.text,
@@ -78,12 +78,12 @@ def make_turn(prompt: Prompt, answer: Answer, turn_key: TurnKey) -> Turn:
 
 
 def is_complete(answer: Answer) -> bool:
-    """Whether an answer is complete and not empty, so that it can be saved as a turn."""
+    """Return whether an answer is complete and not empty, so that it can be saved as a turn."""
     return answer.finish_reason in COMPLETE_FINISH_REASONS and bool(answer.text)
 
 
 def save_turn(turn: Turn, turn_key: TurnKey) -> list[str]:
-    """Save the turn in its thread, and return notes on its position and on stale turns."""
+    """Save a turn in its thread, and return notes on its position and on stale turns."""
     with ConversationStore(turn_key.home) as store:
         stored_turn = store.save(turn_key.thread, turn)
         turns = store.load_turns(turn_key.thread)

@@ -1,6 +1,7 @@
-"""Declare and run the commands of `%cfai` and of the shell.
+"""Declare and run the commands of `%cfai` and the `cfai` shell command.
 
-Each command is the module of its name: `OPTIONS` declares its options, and `run` runs it.
+Each command is implemented by the module with the same name. The module declares the command's
+options in `OPTIONS` and runs the command in `run`.
 """
 
 from argparse import Namespace
@@ -48,17 +49,17 @@ HELP_FLAGS = frozenset(("-h", "--help"))
 
 
 class Command(Protocol):
-    """The module of a command."""
+    """A module that implements a command."""
 
     OPTIONS: Sequence[Option]
 
     @staticmethod
     def run(frontend: "Frontend", options: Namespace, /) -> object:
-        """Run the command and return its result for display."""
+        """Run the command and return the result to display."""
 
 
 class PlainText(str):
-    """The text of a command; a notebook shows it without quotes."""
+    """A command result that a notebook shows as text without quotes."""
 
     __slots__ = ()
 
@@ -67,18 +68,18 @@ class PlainText(str):
 
 
 def load_command(name: str) -> "Command":
-    """Import the module of a command and return it."""
+    """Import and return the module that implements a command."""
     return cast("Command", import_module(f".{name}", __name__))
 
 
 def run(name: str, words: Sequence[str], frontend: "Frontend", prog: str) -> object:
-    """Run a command and return its result for display.
+    """Run a command and return the result to display.
 
     Args:
         name: The name of the command.
-        words: The other words on its line.
-        frontend: The front end that the user typed the command in.
-        prog: What precedes the name: "%cfai" or "cfai".
+        words: The words that follow the name on the line.
+        frontend: The front end in which the user typed the command.
+        prog: The text before the name: "%cfai" or "cfai".
 
     Raises:
         InvalidOptionError: The command or an option is not valid.
@@ -104,9 +105,9 @@ def run(name: str, words: Sequence[str], frontend: "Frontend", prog: str) -> obj
 def _reject_swallowed_word(
     command: Command, words: Sequence[str], options: Namespace, prog: str
 ) -> None:
-    """Reject a word of the prompt that argparse took for the value of an option.
+    """Raise an error if argparse took a word of the prompt as the value of an option.
 
-    In `ask -c Why is the sky blue`, "Why" becomes the value of -c.
+    For example, in `ask -c Why is the sky blue`, "Why" becomes the value of -c.
     """
     if "prompt" not in options:
         return
@@ -133,7 +134,8 @@ def _has_optional_value(option: Option) -> bool:
 def _consumes_next_word(command: Command, option: Option, word: str) -> bool:
     """Return whether argparse reads a word as this option.
 
-    A word can be a flag, the start of a long flag, or combined short flags: -xc for -x -c.
+    The word can be a flag, the start of a long flag, or several short flags, such as -xc for
+    -x -c.
     """
     flags = [flag for one in command.OPTIONS for flag in one.flags]
     if word.startswith("--"):
@@ -160,6 +162,9 @@ def _reject_token(name: str, words: Sequence[str]) -> None:
 
 
 def _is_valid_login_line(words: Sequence[str]) -> bool:
-    """Return whether the words are valid for login: one option with its value, or none."""
+    """Return whether the words after `login` are valid.
+
+    Valid words are one option and its value, help flags only, or no words at all.
+    """
     is_option_with_value = len(words) == 2 and words[0] in ("--from", "--server")  # noqa: PLR2004
     return is_option_with_value or not set(words) - HELP_FLAGS

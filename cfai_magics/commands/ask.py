@@ -1,4 +1,4 @@
-"""Send one prompt: build the request, show the answer and store it."""
+"""Build the request for a prompt, send it, and show and store the answer."""
 
 import re
 from argparse import Namespace
@@ -41,17 +41,21 @@ OPTIONS = (
 
 
 NAME_PATTERN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
-MAX_ANSWERS = 60  # of one cell
+MAX_ANSWERS = 60  # per cell
 DEFAULT_MAX_STEPS = 8
-SHELL_THREAD = "main"  # the conversation of shell commands, which have no notebook
-CAPABILITIES = {  # the message and the error for a model without the capability
+SHELL_THREAD = "main"  # the conversation that shell commands use, because they have no notebook
+CAPABILITIES = {  # the error message and class for a model that lacks the capability
     "vision": (mark("{model} can't see images"), VisionNotSupportedError),
     "tools": (mark("{model} can't call functions"), ToolsNotSupportedError),
 }
 
 
 def run(frontend: Frontend, options: Namespace) -> "Preview | TaskPreview | None":
-    """Send the words on the line as a prompt; with --dry-run, return the preview instead."""
+    """Send the words on the line as a prompt.
+
+    Returns:
+        With --dry-run, the preview of the request; otherwise, None.
+    """
     from ..chat.piped_input import STDIN_PLACEHOLDER, merge_piped_text
     from ..types.answer_set import AnswerSet
 
@@ -77,11 +81,12 @@ def ask_prompt(
 
     Args:
         frontend: The front end that shows the answer.
-        prompt: The text as typed.
+        prompt: The prompt as typed.
         options: The parsed ASK_OPTIONS.
 
     Returns:
-        The answer, the answers of a comparison, or with --dry-run the preview of the request.
+        The answer, the set of answers if the options request a comparison, or the preview of the
+        request if --dry-run is given.
     """
     _check_options(prompt, options)
     footer_style = options.footer or frontend.session.settings.footer
@@ -100,7 +105,7 @@ def ask_prompt(
 
 
 def _given_options(options: Namespace) -> set[str]:
-    """Return the names of the options on the line."""
+    """Return the names of the options whose values differ from the defaults."""
     from ..chat.options import get_ask_parser
 
     defaults = vars(get_ask_parser().parse_args([]))
@@ -108,7 +113,7 @@ def _given_options(options: Namespace) -> set[str]:
 
 
 def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
-    """Build the request with its variables filled in; it is not sent yet."""
+    """Fill in the variables in the prompt and build the request without sending it."""
     schema = _resolve_schema(frontend, options.schema) if options.schema else None
     output_format = _resolve_format(frontend, options, schema)
     (model_name,), (temperature,) = options.model or [""], options.temperature or [None]
@@ -148,7 +153,7 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
 
 
 def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> "ToolLoop | None":
-    """Return the functions that the model may call; None without --tools."""
+    """Return the loop that runs the model's function calls, or None without --tools."""
     if not options.tools:
         if options.allow_tools or options.max_steps is not None:
             raise InvalidOptionError(
@@ -196,7 +201,7 @@ def _load_tool(frontend: Frontend, name: str) -> "Tool":
 
 
 def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "Comparison":
-    """Build the requests of a comparison; they are not sent yet."""
+    """Build the requests for a comparison without sending them."""
     from ..chat.compare import Comparison
     from ..types.answer_set import Variant, make_variants
 
@@ -239,7 +244,7 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "C
 
 
 def _check_comparison(frontend: Frontend, options: Namespace) -> None:
-    """Reject options that work with a single answer only."""
+    """Raise an error if an option does not work in a comparison."""
     format_name = options.format or frontend.session.settings.format
     if format_name not in {"markdown", "text"} or options.extract or options.schema:
         raise InvalidOptionError(
@@ -270,7 +275,7 @@ def _check_comparison(frontend: Frontend, options: Namespace) -> None:
 
 
 def _resolve_schema(frontend: Frontend, name: str) -> Schema:
-    """Return the schema in the variable or file of this name."""
+    """Return the schema from the variable or file with this name."""
     from ..paths import parse_user_path
     from ..prompt.output_formats import load_schema, read_schema
 
@@ -278,7 +283,7 @@ def _resolve_schema(frontend: Frontend, name: str) -> Schema:
         try:
             return load_schema(name, frontend.notebook_state.evaluate(name))
         except (NameError, AttributeError):
-            pass  # it may be the name of a file
+            pass  # the name may be a file name
     path = parse_user_path(name)
     if path.is_file():
         return read_schema(path)
@@ -302,9 +307,10 @@ def _resolve_format(frontend: Frontend, options: Namespace, schema: Schema | Non
 def _with_response_format(
     request: Request, output_format: OutputFormat, schema: Schema | None, target: Target
 ) -> Request:
-    """Return the request with the schema as a field.
+    """Return the request with the schema, if any, in the `response_format` field.
 
-    It is streamed only if the output format and the model allow it.
+    Streaming is turned off for the raw output format, and for models that can't stream answers
+    that follow a schema.
     """
     if schema is None:
         return replace(request, stream=False) if output_format.name == "raw" else request
@@ -343,7 +349,10 @@ def _build_prompt(
 
 
 def _require_capability(frontend: Frontend, model: Model, capability: str) -> None:
-    """Raise an error if the model lacks a capability; a model outside the catalog is accepted."""
+    """Raise an error if the model lacks a capability.
+
+    A model that is not in the catalog is accepted.
+    """
     message, error = CAPABILITIES[capability]
     if getattr(model, capability):
         return
@@ -370,7 +379,7 @@ def _require_capability(frontend: Frontend, model: Model, capability: str) -> No
 
 
 def _build_turn_key(frontend: Frontend, options: Namespace) -> "TurnKey":
-    """Return the key of the turn: its conversation and its cell."""
+    """Return the key that identifies the turn by its conversation and cell."""
     from ..chat.turns import TurnKey
 
     notebook_state = frontend.notebook_state

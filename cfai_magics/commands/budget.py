@@ -1,4 +1,4 @@
-"""Show, set and remove budgets; reopen a day whose free neurons are used up."""
+"""Show, set and remove budgets, and reopen a day whose free neurons are used up."""
 
 from argparse import Namespace
 
@@ -30,7 +30,7 @@ SCOPE_LABELS = {
 
 
 def run(frontend: Frontend, options: Namespace) -> Table | str:
-    """Set the budget that the options name, or show all that apply here."""
+    """Set or remove a budget, show the budgets that apply, or reopen the day."""
     session = frontend.session
     if options.amount == "reopen":
         session.accounting.ledger.reopen_day(session.accounting.get_context().account)

@@ -1,4 +1,4 @@
-"""Open the quickstart notebook in JupyterLab, with the small model downloaded."""
+"""Download the small model and open the quickstart notebook in JupyterLab."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ COPIES_DIR = "cfai-notebooks"
 
 
 def run(frontend: Frontend, _options: Namespace) -> str:
-    """Download the small model, and run JupyterLab on the quickstart notebook until it exits."""
+    """Download the small model, open the quickstart notebook, and wait until JupyterLab exits."""
     if find_spec("jupyterlab") is None:
         raise SetupError(
             _("JupyterLab is not installed"),
@@ -41,7 +41,11 @@ def run(frontend: Frontend, _options: Namespace) -> str:
 
 
 def _prepare_notebooks(folder: Path) -> Path:
-    """Return the repository's notebooks, or copies of the bundled ones in the folder."""
+    """Return the folder with the quickstart notebook.
+
+    In a repository checkout, this is the repository's `notebooks` folder. Otherwise, copy the
+    bundled notebooks to a subfolder of `folder`.
+    """
     repository_dir = Path(__file__).parents[2] / NOTEBOOKS_DIR
     if (repository_dir / QUICKSTART_NAME).exists():
         return repository_dir
@@ -63,13 +67,13 @@ def _prepare_notebooks(folder: Path) -> Path:
 
 
 def _run_lab(notebook: Path) -> str:
-    # This Python has the package installed. Most containers run as root, and JupyterLab listens
-    # only on this machine.
+    # sys.executable is used below because cfai-magics is installed for this Python. --allow-root
+    # is needed in most containers, and is safe because JupyterLab listens only on this machine.
     root_flags = ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []
-    # As the default URL, so that the URL that JupyterLab prints opens the notebook too.
+    # With this default URL, the URL that JupyterLab prints also opens the notebook.
     url_option = f"--LabApp.default_url=/lab/tree/{notebook.name}"
     command = [sys.executable, "-m", "jupyterlab", *root_flags, url_option]
-    process = subprocess.Popen(command, cwd=notebook.parent)  # noqa: S603 - our own
+    process = subprocess.Popen(command, cwd=notebook.parent)  # noqa: S603 - not user input
     # JupyterLab must not outlive this command.
     previous_handler = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
@@ -85,7 +89,10 @@ def _run_lab(notebook: Path) -> str:
 
 
 def _wait_for_exit(process: "subprocess.Popen[bytes]") -> int:
-    """Wait until JupyterLab exits; on Ctrl-C, JupyterLab itself asks for confirmation."""
+    """Wait until JupyterLab exits, and return its exit code.
+
+    Ctrl-C is ignored here, because JupyterLab itself asks for confirmation.
+    """
     while True:
         with suppress(KeyboardInterrupt):
             return process.wait()

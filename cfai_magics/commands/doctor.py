@@ -37,20 +37,20 @@ CONTENT_BY_DATABASE = {
     "maps.sqlite": mark("map answers"),
 }
 LAB_PACKAGES = ("jupyterlab", "notebook")
-MAX_LIST_AGE_DAYS = 30  # days
-MAX_LISTED_FINDINGS = 5  # findings
-MAX_CHECKED_BYTES = 16_000_000  # a ledger of a million calls has 142 MB, and took up to 15 s
+MAX_LIST_AGE_DAYS = 30
+MAX_LISTED_FINDINGS = 5
+MAX_CHECKED_BYTES = 16_000_000  # checking 142 MB (a million calls) took up to 15 s
 FULL_NOTE = mark("%cfai doctor --full checks every page")
 REVOKE_HINT = mark(
     "Revoke it on the dashboard's API Tokens page, remove it from the notebook, and run %cfai "
     "login with a new one."
 )
 SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
-CheckResult = tuple[str, str]  # the result, and what to do; the latter is "" without a problem
+CheckResult = tuple[str, str]  # the result and what to do, which is "" if there is no problem
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Return the result of each check, and what to do if there is a problem."""
+    """Return a table with the result of each check and what to do if there is a problem."""
     session = frontend.session
     file_checker = _FileChecker(frontend, is_full=options.full)
     checks: dict[str, Callable[[], CheckResult]] = {
@@ -113,7 +113,7 @@ def _check_front_end(session: Session) -> CheckResult:
 
 
 def _labextension_dirs() -> list[str]:
-    """Return the folders in which a JupyterLab of this environment looks for extensions."""
+    """Return the folders in which JupyterLab in this environment looks for extensions."""
     try:
         from jupyter_core.paths import jupyter_path
     except ImportError:  # JupyterLab is not installed
@@ -124,7 +124,7 @@ def _labextension_dirs() -> list[str]:
 def _check_labextension(
     front_end_name: str, folders: Iterable[str], lab_packages: Iterable[str]
 ) -> CheckResult:
-    """Check whether a JupyterLab of this environment finds the extension."""
+    """Check whether JupyterLab in this environment can find the extension."""
     if any(Path(folder, "cfai-magics", "package.json").exists() for folder in folders):
         message = _("{front_end}; the JupyterLab extension is installed in this environment")
         return message.format(front_end=front_end_name), ""
@@ -170,7 +170,10 @@ def _check_credentials(session: Session) -> CheckResult:
 
 
 def _check_token(session: Session) -> CheckResult:
-    """Check the token with Cloudflare; the row above reports missing credentials."""
+    """Check the token with Cloudflare.
+
+    Missing credentials are reported by `_check_credentials`.
+    """
     try:
         credentials = session.backend.credential_store.find()
     except SetupError:
@@ -207,18 +210,21 @@ def _describe_usage_access(session: Session) -> str:
 
 
 class _FileChecker:
-    """Check databases for damage: all pages of small ones, and with --full of large ones."""
+    """A checker for damaged database files.
+
+    It checks every page of a small file. It only opens a large file, unless --full is set.
+    """
 
     def __init__(self, frontend: Frontend, *, is_full: bool) -> None:
         self._frontend = frontend
         self._is_full = is_full
 
     def checks_every_page(self, path: Path) -> bool:
-        """Return whether the file is small or --full is set."""
+        """Return whether `find_damage` checks every page of the file."""
         return self._is_full or not _is_large(path)
 
     def find_damage(self, path: Path) -> str:
-        """Return what is damaged in a file; "" if it is intact or missing."""
+        """Return a description of the damage in a file, or "" if it is intact or missing."""
         if not _is_large(path):
             return integrity_error(path)
         if not self._is_full:
@@ -271,7 +277,7 @@ def _check_ledger(session: Session, file_checker: _FileChecker) -> CheckResult:
 
 
 def _check_databases(session: Session, file_checker: _FileChecker) -> CheckResult:
-    """Check the other databases for damage."""
+    """Check all databases except the ledger for damage."""
     paths = [session.home / name for name in CONTENT_BY_DATABASE]
     for path in paths:
         damage = file_checker.find_damage(path)
@@ -357,7 +363,7 @@ def _format_findings(findings: list[SecretFinding]) -> str:
 
 
 def _iter_secrets(session: Session) -> Iterator[tuple[str, Secret]]:
-    """Yield the secrets in use, by name."""
+    """Yield the name and value of each secret in use."""
     try:
         yield _("the API token in use"), session.backend.credential_store.find().api_token
     except CfaiError:

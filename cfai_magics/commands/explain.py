@@ -1,4 +1,4 @@
-"""Explain a failed cell, or what a cell does."""
+"""Explain the error in a failed cell, or what the code in a cell does."""
 
 from argparse import Namespace
 
@@ -26,7 +26,7 @@ EXPLAIN_CODE_PROMPT = (
 
 
 def run(frontend: Frontend, options: Namespace) -> None:
-    """Explain the error of a cell, or its code if it did not fail."""
+    """Explain the error in a cell, or explain the code if the cell did not fail."""
     notebook_state = require_notebook_state(frontend)
     cell_error = notebook_state.get_cell_error(options.number)
     if cell_error is not None:

@@ -1,4 +1,4 @@
-"""Correct a failed cell: send it with its traceback, and offer the corrected cell."""
+"""Send a failed cell with its traceback, and offer a corrected cell."""
 
 from argparse import Namespace
 
@@ -22,7 +22,7 @@ FIX_PROMPT = (
 
 
 def run(frontend: Frontend, options: Namespace) -> None:
-    """Send a failed cell with its traceback, and offer the corrected cell below."""
+    """Send a failed cell with its traceback, and offer a corrected cell below it."""
     cell_error = require_notebook_state(frontend).get_cell_error(options.number)
     if cell_error is None:
         raise InvalidOptionError(

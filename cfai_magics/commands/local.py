@@ -1,4 +1,4 @@
-"""Answer from a model on this machine, stop it, or serve it to other programs."""
+"""Use a model on this machine, stop it, or serve it to other programs."""
 
 from argparse import Namespace
 

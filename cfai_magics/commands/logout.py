@@ -8,7 +8,7 @@ OPTIONS = ()
 
 
 def run(frontend: Frontend, _options: Namespace) -> str:
-    """Delete account ID and token from the keyring and from the credentials file."""
+    """Delete the account ID and token from the keyring and from the credentials file."""
     messages = frontend.session.backend.credential_store.delete()
     frontend.session.backend.invalidate_credentials()
     return " ".join(messages)

@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Return the table of the models that match all words."""
+    """Return a table of the models that match all the given words."""
     catalog, source_note = _load_newest_catalog(frontend, refresh=options.refresh)
     words = [word.lower() for word in options.words]
     matching_models = [
@@ -50,7 +50,11 @@ def run(frontend: Frontend, options: Namespace) -> Table:
 
 
 def _load_newest_catalog(frontend: Frontend, *, refresh: bool) -> tuple[Catalog, str]:
-    """Return the catalog and a note on its date; request it if the cached one is older."""
+    """Return the catalog and a note about its date.
+
+    Request the catalog from Cloudflare, unless the cached one is from today and `refresh` is
+    false. If the request fails, return the cached or built-in catalog.
+    """
     cached_catalog = frontend.session.catalog()
     if cached_catalog.source != "shipped" and _is_from_today(cached_catalog) and not refresh:
         return cached_catalog, _("List from {date}.").format(date=cached_catalog.date)

@@ -1,4 +1,4 @@
-"""Estimate what a notebook costs a class, before it runs."""
+"""Estimate how much a notebook will cost for a class, without running it."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ OPTIONS = (
 )
 
 
-MAX_QUESTION_CHARS = 40  # of a table row
-DOMINANT_SHARE = 0.25  # of the total
+MAX_QUESTION_CHARS = 40  # longer prompts are shortened in the table
+DOMINANT_SHARE = 0.25  # cells with at least this share of the total cost are marked as high
 MAX_CHEAPER_MODELS = 3
 RANGE_NOTE = mark(
     "Low: short answers. High: answers as long as max_tokens allows. Variables, earlier turns, "
@@ -47,7 +47,10 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class _CellEstimate:
-    """A cell with its requests and their estimated cost; `error` says why there is no cost."""
+    """A cell, its requests and their estimated cost.
+
+    If there is no cost, `error` says why.
+    """
 
     cell: CfaiCell
     requests: tuple[Request, ...] = ()
@@ -56,7 +59,7 @@ class _CellEstimate:
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Return the estimated cost of each `%%cfai` cell, and of the notebook for the class."""
+    """Return a table with the estimated cost of each `%%cfai` cell and of the whole notebook."""
     if options.students < 1:
         raise InvalidOptionError(
             _("--students must be at least 1, not {value}").format(value=options.students),
@@ -114,7 +117,7 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
 
 
 def _list_models(session: Session, options: Namespace) -> list[str]:
-    """Return the model of each answer of a cell."""
+    """Return the model name for each answer that a cell requests."""
     names: list[str] = options.model or [session.settings.model]
     answer_count: int = max(1, len(options.temperature)) * max(1, options.times)
     return names * answer_count
@@ -148,7 +151,7 @@ def _format_row(estimate: _CellEstimate, total: float) -> tuple[str, ...]:
 
 
 def _format_models(requests: Sequence[Request]) -> str:
-    """Return the models of a cell, each with the number of its requests."""
+    """Return the models that a cell uses, with the number of requests to each model."""
     names = [request.model.rpartition("/")[2] for request in requests]
     counts = {name: names.count(name) for name in names}
     return ", ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
@@ -191,7 +194,7 @@ def _vs_free_quota(high: float) -> str:
 def _suggest_cheaper_models(
     session: Session, estimates: Sequence[_CellEstimate], students: int, high: float
 ) -> list[str]:
-    """Return a line with the models that would cost less for the same cells, if there are any."""
+    """Return a list with one line that names cheaper models, or an empty list if none exist."""
     requests = [request for cell in estimates if cell.cost for request in cell.requests]
     cheaper_models: list[tuple[float, float, str]] = []
     for model in session.catalog().models:
@@ -214,5 +217,8 @@ def _suggest_cheaper_models(
 
 
 def _is_general_chat_model(model: Model) -> bool:
-    """Return whether a model chats and is free to use; guard models only classify."""
+    """Return whether a model is a chat model on the free plan, but not a guard model.
+
+    Guard models only classify text.
+    """
     return model.task == CHAT_TASK and not model.paid_plan_only and "guard" not in model.name

@@ -1,4 +1,4 @@
-"""Set the record mode, and show the recording."""
+"""Set the record mode and show information about the recording."""
 
 from argparse import Namespace
 from collections import Counter
@@ -32,7 +32,7 @@ COMMAND_SOURCE = "%cfai replay"
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Set the record mode of the session if one is given, and show the recording."""
+    """Set the session's record mode if one is given, and describe the recording in a table."""
     if options.mode:
         _set_mode(frontend, options)
     elif options.instant:

@@ -1,4 +1,4 @@
-"""Report AI use in a notebook, so that a student can hand it in."""
+"""Report AI use in a notebook, in a form that a student can hand in."""
 
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
@@ -24,13 +24,17 @@ OPTIONS = (
 
 
 SAME_CALL_SECONDS = (
-    60.0  # s: maximum difference between the times in the notebook and in the ledger
+    60.0  # maximum difference between the start times in the notebook and in the ledger
 )
 SUFFIX_BY_FORMAT = {"markdown": ".ai-use.md", "csv": ".ai-use.csv"}
 
 
 def run(frontend: Frontend, options: Namespace) -> AiUseReport | str:
-    """Return the report on a notebook, from the ledger and from its outputs."""
+    """Return the report on a notebook, based on the ledger and the notebook's output.
+
+    With --csv, return the report as CSV. With --save, write it to a Markdown file and a CSV file,
+    and return a message.
+    """
     path_text = options.path or frontend.session.notebook
     if not path_text:
         raise InvalidOptionError(
@@ -92,7 +96,10 @@ def _entry_from_call(call: Mapping[str, Any]) -> ReportEntry:
 
 
 def _entry_from_output(metadata: Mapping[str, Any]) -> ReportEntry:
-    """Return the entry of an output's metadata; a notebook may contain anything."""
+    """Return a report entry built from an output's metadata.
+
+    The values are checked, because a notebook may contain arbitrary metadata.
+    """
     usage = metadata.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
     recording = metadata.get("recorded")
@@ -131,7 +138,10 @@ def _int_or_zero(value: Any) -> int:
 def _not_among(
     output_entries: Iterable[ReportEntry], ledger_entries: Iterable[ReportEntry]
 ) -> list[ReportEntry]:
-    """Return the outputs of calls that are not in the ledger, such as those of other machines."""
+    """Return the output entries without a matching call in the ledger.
+
+    Calls made on other machines, for example, are not in the ledger.
+    """
     unmatched_calls = list(ledger_entries)
     unmatched_outputs = []
     for entry in output_entries:

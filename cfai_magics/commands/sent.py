@@ -11,7 +11,7 @@ OPTIONS = ()
 
 
 def run(frontend: Frontend, _options: Namespace) -> PromptInspector:
-    """Return the parts of the last prompt, each with its tokens and its share of the cost."""
+    """Return a report on the last prompt, with the tokens and the cost share of each part."""
     report = frontend.notebook_state.last_prompt if frontend.notebook_state else None
     if report is None:
         hint = (

@@ -1,4 +1,4 @@
-"""Show the settings in use, and where each value comes from."""
+"""Show the settings in use and where each value comes from."""
 
 from argparse import Namespace
 
@@ -25,12 +25,12 @@ SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": ma
 SEPARATE_ROW_SETTINGS = {
     *("model", "max_tokens", "local", "gateway", "metadata", "base_url", "recording"),
 }
-MAX_VALUE_CHARS = 60  # characters of a value in a table
+MAX_VALUE_CHARS = 60  # longer values are shortened in the table
 Row = tuple[str, str, str]
 
 
 def run(frontend: Frontend, _options: Namespace) -> Table:
-    """Return the settings in use, and where each value comes from."""
+    """Return a table of the settings in use and where each value comes from."""
     session = frontend.session
     catalog = session.catalog()
     home_source = "CFAI_HOME" if session.backend.environ.get("CFAI_HOME") else _("default")
@@ -51,7 +51,7 @@ def run(frontend: Frontend, _options: Namespace) -> Table:
 
 
 def _backend_rows(session: Session) -> list[Row]:
-    """Return the rows about the backend that would answer the next prompt."""
+    """Return the rows that describe the backend for the next prompt."""
     backend, settings = session.backend, session.settings
     if settings.local:
         description = _("this machine ({model}); %cfai local off switches back").format(
@@ -72,7 +72,7 @@ def _backend_rows(session: Session) -> list[Row]:
 
 
 def _gateway_rows(session: Session) -> list[Row]:
-    """Return the rows of the AI Gateway, if one is in use."""
+    """Return the rows that describe the AI Gateway, if one is in use."""
     course, settings = session.settings.course, session.settings
     gateway = session.backend.resolve_gateway()
     if gateway is None:
@@ -87,7 +87,7 @@ def _gateway_rows(session: Session) -> list[Row]:
 
 
 def _setting_rows(session: Session) -> list[Row]:
-    """Return a row for each of the main settings and of the changed ones."""
+    """Return a row for each main setting and for each setting that was changed."""
     settings = session.settings
     always_shown = ["max_tokens"] if settings.local else ["model", "max_tokens"]
     others = sorted(set(settings.trait_names(config=True)) - SEPARATE_ROW_SETTINGS)
@@ -111,7 +111,7 @@ def _format_setting(session: Session, name: str) -> str:
 
 
 def _course_rows(course: CoursePolicy) -> list[Row]:
-    """Return the rows of the rules in cfai.toml that are not settings."""
+    """Return rows for the course rules in cfai.toml that are not settings."""
     budgets = (_(BUDGET_LABELS[scope]).format(neurons=amount) for scope, amount in course.budgets)
     rows = (
         (_("allowed models"), ", ".join(course.allowed_models)),

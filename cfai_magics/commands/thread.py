@@ -47,13 +47,13 @@ ThreadAction = Callable[[Frontend, ConversationStore, Namespace], object]
 
 
 def run(frontend: Frontend, options: Namespace) -> object:
-    """Run the action of the first word on a conversation."""
+    """Run the action that the first word names, such as `list` or `fork`."""
     with ConversationStore(frontend.session.home) as store:
         return ACTIONS[options.what](frontend, store, options)
 
 
 def _select_thread(frontend: Frontend, options: Namespace) -> str:
-    """Return the name of the conversation: the given one, or else the current one."""
+    """Return the given conversation name, or the current conversation's name if none is given."""
     if options.name:
         return str(options.name)
     return _require_notebook_state(
@@ -98,7 +98,7 @@ def _show_thread(frontend: Frontend, store: ConversationStore, options: Namespac
 
 
 def _as_markdown(turns: tuple[Turn, ...]) -> str:
-    """Return the turns as Markdown: the prompts quoted, the answers unchanged."""
+    """Return the turns as Markdown, with quoted prompts and unchanged answers."""
     stale_positions = {turn.position for turn in stale_turns(turns)}
     return (
         "\n\n".join(
@@ -109,7 +109,7 @@ def _as_markdown(turns: tuple[Turn, ...]) -> str:
 
 
 def _export_markdown(turns: tuple[Turn, ...]) -> str:
-    """Return the turns as Markdown for a file, without content that a viewer would download."""
+    """Return the turns as Markdown, without content that a Markdown viewer would download."""
     return strip_remote_content(_as_markdown(turns))
 
 
@@ -213,13 +213,16 @@ def _export_thread(frontend: Frontend, store: ConversationStore, options: Namesp
 
 
 def _to_file_name(name: str) -> str:
-    """Return a file name for a conversation; for that of a notebook, the notebook's name."""
+    """Return a file name, without a suffix, for a conversation.
+
+    For a notebook's own conversation, this is based on the notebook's file name.
+    """
     stem = Path(name).stem if name.endswith(".ipynb") else name
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in stem) or "thread"
 
 
 def _export_json(turns: tuple[Turn, ...]) -> str:
-    """Return the turns as a JSON object with OpenAI messages."""
+    """Return the turns as a JSON object with a list of messages in OpenAI format."""
     messages = [message for turn in turns for message in turn.messages]
     return json.dumps({"messages": messages}, indent=2, ensure_ascii=False) + "\n"
 

@@ -59,7 +59,12 @@ LAG_NOTE = mark(
 
 
 def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | TextLines | str:
-    """Return the usage of a period; with --account, compare today with Cloudflare's figures."""
+    """Return a report on the usage in a period.
+
+    With --account, return a table that compares today's usage with Cloudflare's figures. With
+    --csv, return the calls as CSV. With --save as well, write the CSV to a file and return a
+    message.
+    """
     session = frontend.session
     if options.save and not options.csv:
         raise InvalidOptionError(
@@ -124,15 +129,15 @@ def _summary_note(totals: list[Total], period: str) -> str:
 
 
 class _LineBuffer:
-    """A file for a CSV writer, so that its `writerow` returns the line."""
+    """A file object for a CSV writer that makes `writerow` return the line."""
 
     def write(self, line: str) -> str:
-        """Return the line."""
+        """Return the line unchanged."""
         return line
 
 
 def _iter_csv_lines(session: Session, days: int | None) -> Iterator[str]:
-    """Yield a header line and one line per call, each with a line feed."""
+    """Yield a CSV header line and one line per call, each ending with a line feed."""
     writer = csv.writer(_LineBuffer(), lineterminator="\n")
     columns: tuple[str, ...] = ()
     for call in session.accounting.ledger.history.iter_calls(days):
@@ -144,7 +149,10 @@ def _iter_csv_lines(session: Session, days: int | None) -> Iterator[str]:
 
 
 def _save_lines(path: Path, lines: Iterable[str]) -> str:
-    """Write lines to a file and return a message; the file gets its name when it is complete."""
+    """Write lines to a file, and return a message.
+
+    The lines are written to a temporary file, which is renamed when it is complete.
+    """
     partial = path.with_name(f".{path.name}.{token_hex(4)}")
     try:
         with partial.open("x", encoding="utf-8", newline="") as file:
@@ -166,7 +174,7 @@ def _format_timestamp(timestamp: float) -> str:
 
 
 def _compare_with_account(session: Session) -> Table:
-    """Return today's neurons by model: from the ledger, and Cloudflare's for the account."""
+    """Return a table of today's neurons by model, according to the ledger and to Cloudflare."""
     account_neurons = session.fetch_account_usage()
     account = session.accounting.get_context().account
     totals = session.accounting.ledger.history.totals("model", 1, account)

@@ -1,4 +1,4 @@
-"""Choose the default model."""
+"""Set the default model."""
 
 from argparse import Namespace
 
@@ -14,7 +14,7 @@ OPTIONS = (
 
 
 def run(frontend: Frontend, options: Namespace) -> str:
-    """Set the default model of this kernel; with --keep, also of later ones."""
+    """Set the default model for this kernel and, with --keep, for later kernels."""
     name = frontend.session.resolve_catalog_model(options.model).name
     frontend.session.settings.model = name
     is_persistent = options.keep or frontend.is_one_shot

@@ -1,4 +1,4 @@
-"""Repeat some recorded prompts, and compare the answers with the recorded ones."""
+"""Repeat a sample of the recorded prompts, and compare the new answers with the recorded ones."""
 
 import random
 from argparse import Namespace
@@ -42,12 +42,12 @@ COST_NOTES = {
     "estimated": mark("{neurons} neurons in total, estimated."),
     "replayed": mark("{neurons} neurons in total, replayed."),
 }
-MAX_QUESTION_CHARS = 40  # of a prompt in the table
+MAX_QUESTION_CHARS = 40  # longer prompts are shortened in the table
 
 
 @dataclass
 class _VerifyResult:
-    """The result: one table row per prompt, and the usage of all calls."""
+    """One table row per repeated prompt, and the total usage of the calls."""
 
     rows: list[tuple[str, ...]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
@@ -55,7 +55,7 @@ class _VerifyResult:
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Repeat a random sample of the recorded prompts and return how the answers differ."""
+    """Repeat a random sample of the recorded prompts, and return a table of the differences."""
     if options.number < 1:
         raise InvalidOptionError(
             _("-n must be at least 1, not {value}").format(value=options.number),
@@ -63,7 +63,7 @@ def run(frontend: Frontend, options: Namespace) -> Table:
         )
     session = frontend.session
     session.recorder.mode_resolver.check_network_allowed()
-    with session.recorder.mode_resolver.pause():  # live calls, even in the mode "only"
+    with session.recorder.mode_resolver.pause():  # make live calls, even in "only" mode
         session.backend.ensure_local_server()
     path = _resolve_path(session, options.path)
     interactions = session.recorder.cassette(path).contents().interactions
@@ -95,7 +95,7 @@ def _resolve_path(session: Session, path_text: str) -> Path:
 
 
 def _skip_reason(session: Session, interaction: Interaction) -> str:
-    """Return why a recorded prompt can't be repeated; "" if it can."""
+    """Return why a recorded prompt can't be repeated, or "" if it can be."""
     request = interaction.request
     server = session.backend.local_server
     if request.task != "chat":
@@ -230,7 +230,10 @@ def _build_notes(
 
 
 def _skipped_note(session: Session, interactions: Sequence[Interaction]) -> str:
-    """Return how many recorded prompts can't be repeated, by reason."""
+    """Return a note that counts the prompts that can't be repeated, grouped by reason.
+
+    Returns "" if all can be repeated.
+    """
     reason_counts = Counter(
         filter(None, (_skip_reason(session, interaction) for interaction in interactions))
     )
@@ -241,14 +244,14 @@ def _skipped_note(session: Session, interactions: Sequence[Interaction]) -> str:
 
 
 def _retirement_notes(session: Session, interactions: Sequence[Interaction]) -> list[str]:
-    """Return a line for each recorded model that is retired or has a retirement date."""
+    """Return lines about the recorded models that are retired or have a retirement date."""
     catalog = _load_newest_catalog(session)
     recorded_models = {
         interaction.request.model
         for interaction in interactions
         if not interaction.request.local_model
     }
-    # The models of other servers have other names and are not in the catalog.
+    # Models on other servers have names without "@" and are not in the catalog.
     listed_names = sorted(name for name in recorded_models if name.startswith("@"))
     return [line for name in listed_names for line in _describe_retirement(name, catalog)]
 

@@ -22,7 +22,7 @@ TOTAL_COLUMNS = (
     *(mark("model"), mark("answers"), mark("tokens in"), mark("tokens out"), mark("neurons")),
     mark("cost basis"),
 )
-LABELS = {  # cost bases and statuses; a finish reason of the model is shown unchanged
+LABELS = {  # cost bases and statuses; other finish reasons are shown unchanged
     "billed": mark("billed"),
     "estimated": mark("estimated"),
     "replayed": mark("replayed"),
@@ -33,7 +33,7 @@ LABELS = {  # cost bases and statuses; a finish reason of the model is shown unc
     "refused": mark("refused"),
     "reserved": mark("reserved"),
 }
-# A spreadsheet program could run a CSV cell that starts like this as a formula.
+# Spreadsheet programs could treat a CSV cell that starts with this pattern as a formula.
 FORMULA_PATTERN = re.compile(r"[=+\-\t\r]|@(?![\w-]+/[\w./-]+$)")
 
 CSV_COLUMNS = (
@@ -44,18 +44,19 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ReportEntry:
-    """One call of the report.
+    """A call listed in the report.
 
     Attributes:
-        started_at: Start time in seconds since 1970.
-        model: Full name of the model.
-        task: Task of the model; "" if unknown.
-        tokens_in: Tokens of the prompt.
-        tokens_out: Tokens of the answer.
-        neurons: Neurons of the call.
-        cost_basis: billed, estimated or replayed; local if a model on this machine answered.
-        finish_status: Status of the call, or the finish reason of a saved output.
-        request_fingerprint: Hash of model, prompt and parameters.
+        started_at: The start time, in seconds since the epoch.
+        model: The full model name.
+        task: The model's task, or "" if it is unknown.
+        tokens_in: The number of prompt tokens.
+        tokens_out: The number of answer tokens.
+        neurons: The number of neurons used.
+        cost_basis: "billed", "estimated", "replayed", or "local" if a model on this machine
+            answered.
+        finish_status: The status of the call, or the finish reason stored in a saved output.
+        request_fingerprint: A hash of the model, prompt and parameters.
         is_output_only: Whether the call is known only from the metadata of a notebook output, not
             from the ledger.
     """
@@ -73,13 +74,13 @@ class ReportEntry:
 
     @property
     def started_utc(self) -> str:
-        """The start time in UTC, to the second."""
+        """The start time in UTC, with a precision of seconds."""
         moment = datetime.fromtimestamp(self.started_at, UTC)
         return moment.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
 
 
 class AiUseReport:
-    """The calls of one notebook in order, with totals by model."""
+    """The calls made from a notebook, in order, with totals by model."""
 
     def __init__(self, notebook_name: str, entries: Sequence[ReportEntry], iso_date: str) -> None:
         self._notebook_name = notebook_name
@@ -168,7 +169,7 @@ class AiUseReport:
         )
 
     def to_csv(self) -> str:
-        """Return the calls as CSV, with a header line and one line per call."""
+        """Return CSV with a header line and one line per call."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
@@ -177,7 +178,10 @@ class AiUseReport:
 
 
 def _build_csv_row(entry: ReportEntry) -> list[object]:
-    """Return the values of CSV_COLUMNS; a text that looks like a formula is prefixed with '."""
+    """Return the values for CSV_COLUMNS.
+
+    Text that looks like a formula is prefixed with an apostrophe.
+    """
     values: tuple[object, ...] = (
         *(
             entry.started_utc,
@@ -199,7 +203,7 @@ def _translate_label(name: str) -> str:
     return _(LABELS[name]) if name in LABELS else name
 
 
-# The cells must be valid Markdown: callers escape all text from models and users.
+# The cells must be valid Markdown, so callers escape all text from models and users.
 def _format_markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [list(map(_, columns)), ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,4 +1,4 @@
-"""Draw a bar chart of billed and estimated neurons as Vega-Lite, HTML and text."""
+"""Draw a bar chart of billed and estimated neurons in Vega-Lite, HTML and text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,13 +14,13 @@ VEGA_LITE_MIME_TYPE = "application/vnd.vegalite.v5+json"
 VEGA_LITE_SCHEMA_URL = "https://vega.github.io/schema/vega-lite/v5.json"
 COST_BASES: tuple[CostBasis, ...] = ("billed", "estimated")
 BASIS_LABELS: Mapping[CostBasis, str] = {"billed": mark("billed"), "estimated": mark("estimated")}
-# Distinguishable in light and dark themes, and for color-blind readers.
+# These colors are distinguishable in light and dark themes and by color-blind readers.
 COLOR_BY_BASIS: Mapping[CostBasis, str] = {"billed": "#0072b2", "estimated": "#e69f00"}
 MAX_BAR_CHARS = 40
 
 
 class Bar(NamedTuple):
-    """One bar: its name with billed and estimated neurons."""
+    """A bar with a name and numbers of billed and estimated neurons."""
 
     name: str
     billed: float
@@ -28,12 +28,12 @@ class Bar(NamedTuple):
 
     @property
     def total(self) -> float:
-        """Billed and estimated neurons together."""
+        """The sum of billed and estimated neurons."""
         return self.billed + self.estimated
 
 
 class Chart:
-    """A bar chart of neurons; `group_by` is the name of the vertical axis."""
+    """A bar chart of neurons. `group_by` is the title of the vertical axis."""
 
     def __init__(self, title: str, group_by: str, bars: Sequence[Bar]) -> None:
         self._title = title
@@ -48,7 +48,7 @@ class Chart:
         }
 
     def build_vega_lite_spec(self) -> dict[str, Any]:
-        """Return the chart as a Vega-Lite specification, including its data."""
+        """Return a Vega-Lite specification of the chart, including the data."""
         return {
             "$schema": VEGA_LITE_SCHEMA_URL,
             "description": str(self),
@@ -81,7 +81,7 @@ class Chart:
         ]
 
     def render_html(self) -> str:
-        """Return the chart as HTML without script, for front ends without Vega-Lite."""
+        """Return the chart as HTML without scripts, for front ends without Vega-Lite."""
         max_total = self._max_total()
         rows = "".join(
             f'<tr><td style="text-align: left" dir="auto">{escape_html(bar.name)}</td>'

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ..types.answer_set import AnswerSet
 
 
-# Why an answer ended early: the note if a part of it was received, and the note if not.
+# Notes about why an answer ended early. The first note of each pair is used if part of the answer
+# was received, and the second note if nothing was received.
 FINISH_NOTES: Mapping[str, tuple[str, str]] = {
     "interrupted": (
         mark("Interrupted. The answer is incomplete."),
@@ -49,7 +50,7 @@ TOTAL_COST_TEXTS: Mapping[CostBasis | None, str] = {
 
 
 def format_usage_footer(answer: Answer, style: str) -> str:
-    """Return the footer under an answer: the usage line, then a line per note.
+    """Return the footer for an answer, with a usage line and one line per note.
 
     Args:
         answer: The answer, complete or partial.
@@ -70,7 +71,7 @@ def format_usage_footer(answer: Answer, style: str) -> str:
 
 
 def format_column_footer(answer: Answer) -> str:
-    """Return the footer under one of several answers: tokens, neurons, times, tokens/s."""
+    """Return the footer for one of several answers, with tokens, neurons, times and speed."""
     tokens_per_second = answer.tokens_per_second
     first_token_seconds = answer.first_token_seconds
     is_single_response = answer.raw is not None
@@ -92,7 +93,7 @@ def format_column_footer(answer: Answer) -> str:
 
 
 def format_step_footer(step_number: int, answer: Answer) -> str:
-    """Return the footer under one step of an answer with tool calls."""
+    """Return the footer for one step of an answer that uses tool calls."""
     parts = (_format_tokens(answer), _format_answer_cost(answer), format_seconds(answer.seconds))
     return _("Step {number}: {usage}").format(number=step_number, usage=" · ".join(parts))
 
@@ -100,12 +101,12 @@ def format_step_footer(step_number: int, answer: Answer) -> str:
 def format_group_footer(
     answers: "AnswerSet", day_usage: DayUsage | None, notes: Sequence[str], style: str
 ) -> str:
-    """Return the footer under several answers.
+    """Return the common footer for several answers.
 
     Args:
         answers: The answers, complete or partial.
-        day_usage: The usage of the day, None to leave it out.
-        notes: Lines below the usage line.
+        day_usage: The day's usage, or None to omit it.
+        notes: The lines to show below the usage line.
         style: "full" or "short".
     """
     usage = answers.usage
@@ -129,7 +130,10 @@ def format_group_footer(
 
 
 def _format_answer_count(answers: "AnswerSet") -> str:
-    """Return the number of complete answers; for one column also the number of distinct texts."""
+    """Return text with the number of complete answers.
+
+    If there is only one column, include the number of distinct answers.
+    """
     counts = list(answers.distinct_counts.values())
     received_count = sum(count for _distinct_count, count in counts)
     if received_count < len(answers):
@@ -188,7 +192,7 @@ def _format_total_cost(usage: Usage) -> str:
 
 
 def _format_recording(recording: RecordingInfo) -> str:
-    """Return the date of the recording, and the estimated cost of sending the request again."""
+    """Return text with the recording date and the estimated cost of sending the request again."""
     parts = [_("replayed, recorded {date}").format(date=format_date(recording.date))]
     if recording.neurons == 0:
         parts.append(_("free"))
@@ -216,7 +220,7 @@ def _format_endpoint_and_day(answer: Answer) -> list[str]:
 
 
 def _format_day_usage(day_usage: DayUsage | None) -> list[str]:
-    """Return the neurons used today, with the estimated part and the time until the reset."""
+    """Return the footer parts that show today's neurons and the time until the daily reset."""
     if day_usage is None:
         return []
     used, limit = format_neurons(day_usage.spent), f"{day_usage.limit:,.0f}"
@@ -262,7 +266,7 @@ def format_footer_notes(answer: Answer) -> list[str]:
 
 
 def _format_length_note(answer: Answer) -> str:
-    """Return the note for an answer that was cut at its token limit."""
+    """Return the note for an answer that was cut off at its token limit."""
     tokens = answer.usage.completion_tokens
     if answer.tool_calls:
         return ngettext(

@@ -1,4 +1,4 @@
-"""Render answers by output format: as a MIME bundle in a notebook, as text elsewhere."""
+"""Render answers in each output format, as MIME bundles for notebooks or as plain text."""
 
 import json
 import re
@@ -14,8 +14,8 @@ from ..terminal import sanitize_json, sanitize_text
 from ..types.messages import Answer
 from .tables import MimeBundle
 
-# The sandbox prevents scripts and <meta http-equiv=refresh> in the frame. The policy prevents
-# loading external content; it comes before all HTML of the model.
+# The sandbox blocks scripts and <meta http-equiv=refresh> in the frame. The policy blocks external
+# content, and must come before the model's HTML.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 )
@@ -29,12 +29,12 @@ LATEX_DOCUMENT_START = r"\begin{document}"
 
 
 def render_markdown(text: str) -> MimeBundle:
-    """Return a MIME bundle of the Markdown without external content."""
+    """Return a MIME bundle with the Markdown after removing external content."""
     return {"text/markdown": strip_remote_content(text)}
 
 
 def fence_code(text: str, language: str = "") -> str:
-    """Return a text as a fenced Markdown code block.
+    """Return text as a fenced Markdown code block.
 
     The fence is longer than any run of backticks in the text.
     """
@@ -44,14 +44,14 @@ def fence_code(text: str, language: str = "") -> str:
 
 
 def render_partial_answer(text: str, output_format: OutputFormat) -> MimeBundle:
-    """Return the MIME bundle of an incomplete answer while it is streamed."""
+    """Return a MIME bundle for an incomplete answer that is being streamed."""
     if output_format.stream_fence and not text.lstrip().startswith("```"):
         return render_markdown(fence_code(text, output_format.stream_fence))
     return render_markdown(text)
 
 
 def render_final_answer(answer: Answer, output_format: OutputFormat) -> MimeBundle:
-    """Return the MIME bundle of a whole answer; Markdown if the answer was not parsed."""
+    """Return a MIME bundle for a complete answer, as Markdown if the answer was not parsed."""
     if output_format.render is not None and answer.parsed is not None:
         return {"text/plain": sanitize_text(answer.text), **output_format.render(answer)}
     renderer = RENDERERS.get(output_format.name)
@@ -64,7 +64,7 @@ def render_final_answer(answer: Answer, output_format: OutputFormat) -> MimeBund
 
 
 def render_plain_text(answer: Answer, output_format: OutputFormat) -> str:
-    """Return the plain text of a whole answer."""
+    """Return a complete answer as plain text."""
     if answer.parsed is None or output_format.render is not None:
         return answer.text
     if output_format.name == "json":
@@ -73,14 +73,14 @@ def render_plain_text(answer: Answer, output_format: OutputFormat) -> str:
 
 
 def format_json(value: Any) -> str:
-    """Return a JSON value, or a pydantic model, as indented JSON."""
+    """Return a JSON value or a pydantic model as indented JSON text."""
     if callable(getattr(value, "model_dump", None)):  # pydantic
         value = value.model_dump(mode="json")
     return sanitize_json(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _render_code(answer: Answer) -> MimeBundle:
-    """Return the code with the model's text around it."""
+    """Return a MIME bundle with the code and the model's text around it."""
     source = answer.text if "```" in answer.text else fence_code(answer.text, "python")
     return render_markdown(source)
 
@@ -97,7 +97,7 @@ def _render_json(answer: Answer) -> MimeBundle:
 
 
 def wrap_in_iframe(html: str) -> str:
-    """Return HTML in a sandboxed iframe that blocks scripts and external content."""
+    """Wrap HTML in a sandboxed iframe that blocks scripts and external content."""
     policy_tag = f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">'
     return IFRAME_TEMPLATE.format(
         title=escape(_("HTML of the answer")),
@@ -110,7 +110,10 @@ def _render_html(answer: Answer) -> MimeBundle:
 
 
 def _render_latex(answer: Answer) -> MimeBundle:
-    """Return LaTeX for MathJax; a code block if it is a whole document or has unsafe commands."""
+    """Return a MIME bundle with LaTeX for MathJax.
+
+    A complete document, or LaTeX with unsafe commands, is shown as a code block instead.
+    """
     from ..markdown.formulas import UNSAFE_TEX_PATTERN
 
     source = answer.parsed.strip()
@@ -121,7 +124,7 @@ def _render_latex(answer: Answer) -> MimeBundle:
 
 def _render_table(answer: Answer) -> MimeBundle:
     table_html = answer.parsed.to_html(escape=True, max_rows=60, border=0)
-    # Safe, because the table has no math sign in an attribute.
+    # This is safe because no attribute in the table contains a math sign.
     return {"text/html": MATH_SIGN_PATTERN.sub(isolate_math_sign, table_html)}
 
 

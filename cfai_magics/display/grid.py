@@ -1,4 +1,4 @@
-"""Display several answers: side by side in a notebook, one after the other as text."""
+"""Display several answers side by side in a notebook, or one after another as text."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -30,8 +30,8 @@ from .streaming import (
 from .tables import collapsed_html, muted_html
 from .text import TextStreamDisplay
 
-# Columns are side by side if there is room for 17em each, else below each other. Inline styles,
-# because many front ends remove scripts and style sheets.
+# Columns are shown side by side if each has room for 17em, and are stacked otherwise. Styles are
+# inline because many front ends remove scripts and style sheets.
 GRID_STYLE = (
     "display: grid; grid-template-columns: repeat(auto-fit, minmax(17em, 1fr)); "
     "column-gap: 1.5em; row-gap: 1em"
@@ -43,12 +43,12 @@ COLUMN_STYLE = (
 PLAIN_TEXT_STYLE = (
     "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; margin: 0.5em 0"
 )
-MAX_FULL_RATE_ANSWERS = 4  # more answers share the update rate of this number of answers
+MAX_FULL_RATE_ANSWERS = 4  # the update rate grows with the number of answers up to this number
 
 
 @dataclass
 class AnswerState:
-    """The received part of one answer; `answer` and `error` are set when it has ended."""
+    """The received part of an answer. `answer` and `error` are set when the answer ends."""
 
     text: str = ""
     reasoning_chars: int = 0
@@ -58,7 +58,7 @@ class AnswerState:
 
 
 def render_partial(state: AnswerState, *, is_plain: bool) -> str:
-    """Return the HTML of an answer while it is streamed."""
+    """Return HTML for an answer that is being streamed."""
     if state.text:
         return _render_text(state.text, is_plain=is_plain)
     if state.reasoning_chars:
@@ -67,7 +67,7 @@ def render_partial(state: AnswerState, *, is_plain: bool) -> str:
 
 
 def render_final(answer: Answer, error: str, *, is_plain: bool, footer_style: str) -> str:
-    """Return the HTML of an answer that has ended: reasoning, text, footer and notes."""
+    """Return HTML with the reasoning, text, footer and notes of an answer that has ended."""
     reasoning = answer.reasoning
     summary = ngettext(
         "Thought process ({count:,} character)",
@@ -102,12 +102,14 @@ def _collect_note_lines(answer: Answer, error: str, footer_style: str) -> list[s
 def render_grid(
     variants: Sequence[Variant], answer_htmls: Sequence[str], answers: AnswerSet | None
 ) -> str:
-    """Return the HTML grid of answers: one column per model and temperature, or per answer.
+    """Return an HTML grid with one column for each model and temperature.
+
+    If there is only one model and temperature, each answer has its own column.
 
     Args:
-        variants: The variants of the question, in the order of the answers.
+        variants: The requested variants, in the same order as the answers.
         answer_htmls: The answers as HTML.
-        answers: The answers when all have ended, to mark duplicates; None before that.
+        answers: The answers, which are used to mark duplicates, or None until all have ended.
     """
     has_several_columns = len({variant.column for variant in variants}) > 1
     groups = groupby(
@@ -131,7 +133,7 @@ def render_grid(
 
 
 def _render_column_header(title: str, variant: Variant, answers: AnswerSet | None) -> str:
-    """Return the HTML of a column's heading, with its number of distinct answers."""
+    """Return an HTML heading for a column, with the number of distinct answers."""
     distinct_count, received_count = answers.distinct_counts[variant.column] if answers else (0, 0)
     count_note = (
         ngettext(
@@ -151,7 +153,10 @@ def _render_label(label: str) -> str:
 
 
 def _label_repetitions(variants: Sequence[Variant], answers: AnswerSet | None) -> list[str]:
-    """Return the repetition label of each answer; a duplicate names the first equal answer."""
+    """Return a repetition label for each answer.
+
+    The label of a duplicate names the first answer with the same text.
+    """
     labels = repetition_titles(variants)
     if answers is None:
         return labels
@@ -166,7 +171,7 @@ def _label_repetitions(variants: Sequence[Variant], answers: AnswerSet | None) -
 
 
 def format_answers(answers: AnswerSet, footer_style: str) -> str:
-    """Return all answers as text, below each other, each with its footer."""
+    """Return all answers as text, one below another, each with a footer."""
     rows = zip(variant_titles(answers.variants), answers.answers, answers.errors, strict=True)
     return "\n\n".join(_format_answer(*row, footer_style) for row in rows)
 
@@ -181,19 +186,19 @@ def _format_answer(title: str, answer: Answer, error: str, footer_style: str) ->
 
 
 def format_heading(title: str) -> str:
-    """Return the heading above one of several answers as text."""
+    """Return a text heading for one of several answers."""
     return f"--- {title}"
 
 
 def format_column_notes(answer: Answer, error: str, footer_style: str) -> str:
-    """Return the footer, notes and error under one of several answers as text."""
+    """Return text with the footer, notes and error for one of several answers."""
     return "\n".join(_collect_note_lines(answer, error, footer_style))
 
 
 class NotebookGrid:
-    """Display answers side by side in one HTML output, and the footer in another.
+    """A display that shows answers side by side in one HTML output, and the footer in another.
 
-    An update replaces the whole output, so longer outputs are updated less often.
+    Each update replaces the whole output, so a longer output is updated less often.
     """
 
     def __init__(
@@ -216,7 +221,7 @@ class NotebookGrid:
         self._next_update_time = 0.0
 
     def add(self, index: int, delta: Delta) -> None:
-        """Add the next delta of an answer and update the output, at a limited rate."""
+        """Add the next delta of an answer, and update the output at a limited rate."""
         state = self._states[index]
         if isinstance(delta, TextDelta):
             state.text += delta.text
@@ -229,16 +234,22 @@ class NotebookGrid:
     def show_status(self, index: int, line: str) -> None:
         """Show why an answer is delayed."""
         self._states[index].status = line
-        self._next_update_time = 0.0  # show it now, because the next delta may take a while
+        self._next_update_time = 0.0  # update now, because the next delta may take a while
         self._update(index)
 
     def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
-        """Show an answer that has ended; `error` is the reason if it failed, "" if not."""
+        """Show an answer that has ended.
+
+        Args:
+            index: The position of the answer.
+            answer: The answer, complete or partial.
+            error: The reason for a failure, or "" if the answer did not fail.
+        """
         self._states[index].answer, self._states[index].error = answer, error
         self._update(index)
 
     def end(self, answers: AnswerSet, footer: str) -> None:
-        """Show the final answers and the footer under them."""
+        """Show the final answers, followed by the footer."""
         for index, state in enumerate(self._states):
             state.answer, state.error = answers[index], answers.errors[index]
             self._changed_indexes.add(index)
@@ -284,7 +295,10 @@ class NotebookGrid:
 
 
 class TextGrid:
-    """Print answers one after the other: the current one as it is streamed, others buffered."""
+    """A display that prints answers one after another.
+
+    The current answer is printed as it is streamed, and later answers are buffered.
+    """
 
     def __init__(
         self,
@@ -303,7 +317,7 @@ class TextGrid:
         self._current_display = TextStreamDisplay("off", print_line, out)
 
     def add(self, index: int, delta: Delta) -> None:
-        """Print a delta of the current answer; buffer a delta of another answer."""
+        """Print the delta if it belongs to the current answer; otherwise, buffer it."""
         if index == self._current_index:
             self._current_display.add(delta)
             return
@@ -316,7 +330,7 @@ class TextGrid:
         self._print_line(_("{title}: {status}").format(title=self._titles[index], status=line))
 
     def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
-        """Store an answer that has ended, and print the answers that are next in order."""
+        """Store an answer that has ended, and print the ended answers that are next in order."""
         self._final_answers[index] = answer, error
         if self._current_index < 0:
             self._start_next_answer()
@@ -324,7 +338,7 @@ class TextGrid:
             self._finish_answer(*self._final_answers[self._current_index])
 
     def end(self, answers: AnswerSet, footer: str) -> None:
-        """Print the received parts of unfinished answers, and the footer."""
+        """Print the remaining answers, complete or partial, followed by the footer."""
         if self._current_index < 0:
             self._start_next_answer()
         while self._current_index < len(self._titles):

@@ -1,4 +1,4 @@
-"""Display pairwise similarities of texts as a heat map."""
+"""Display pairwise text similarities as a heat map."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +12,17 @@ from ..texts import pad_right, shorten_line, text_width
 Matrix = Sequence[Sequence[float]]
 MAX_TEXTS_SHOWN = 40  # a larger table is not readable
 MAX_NAME_CHARS = 40
-COLUMN_WIDTH = 6  # characters in a terminal
+COLUMN_WIDTH = 6  # in characters, in plain text
 RED, GREEN, BLUE = 0, 114, 178  # a blue that color-blind readers can distinguish
 WHITE_TEXT_THRESHOLD = 0.6  # above this intensity, white text is easier to read
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HeatMap:
-    """Pairwise similarities of texts, from -1 to 1; `matrix` has a row and a column per text.
+    """A heat map of pairwise text similarities, which range from -1 to 1.
 
-    `metadata` is the output metadata, with the provenance of the vectors.
+    `matrix` has one row and one column per text. `metadata` is the output metadata, which includes
+    the provenance of the vectors.
     """
 
     texts: tuple[str, ...]
@@ -30,12 +31,12 @@ class HeatMap:
 
     @property
     def shown_count(self) -> int:
-        """The number of texts that are shown."""
+        """The number of texts shown."""
         return min(len(self.texts), MAX_TEXTS_SHOWN)
 
     @property
     def note(self) -> str:
-        """The note that only some texts are shown; "" if all are."""
+        """A note if some texts are not shown; otherwise, ""."""
         if self.shown_count == len(self.texts):
             return ""
         return _(
@@ -69,7 +70,7 @@ class HeatMap:
 
     @property
     def html(self) -> str:
-        """The heat map as an HTML table; each cell has its number as text."""
+        """The heat map as an HTML table whose cells also show the similarities as numbers."""
         header_cells = "".join(f"<th>{column + 1}</th>" for column in range(self.shown_count))
         rows = "".join(map(self._render_row, range(self.shown_count)))
         title = escape_html(_("Similarity of each pair of texts"))
@@ -86,7 +87,7 @@ class HeatMap:
 
 
 def _render_cell(value: float) -> str:
-    """Return one HTML cell; its number is readable without the color."""
+    """Return an HTML cell with the number in a text color that is legible on the background."""
     intensity = max(0.0, min(1.0, value))
     text_color = "#fff" if intensity > WHITE_TEXT_THRESHOLD else "#000"
     background = ", ".join(

@@ -1,4 +1,4 @@
-"""Display the progress of a map: bar, failures, cost, remaining time and delays."""
+"""Display a progress bar for a map, with failures, cost, remaining time and delays."""
 
 import sys
 import time
@@ -11,13 +11,16 @@ from ..texts import pad_right, text_width
 from ..types.usage import Usage
 from .tables import format_cost, format_seconds
 
-MIN_INTERVAL = 0.5  # s between two updates
-BAR_WIDTH = 30  # characters
+MIN_INTERVAL = 0.5  # seconds between updates
+BAR_WIDTH = 30  # in characters
 WriteText = Callable[[str], None]
 
 
 class MapProgress:
-    """Progress of `total_count` rows; `write_text` replaces the text of the last update."""
+    """The progress of a map over `total_count` rows.
+
+    `write_text` replaces the text written by the previous update.
+    """
 
     def __init__(
         self, total_count: int, write_text: WriteText, clock: Callable[[], float] = time.monotonic
@@ -35,11 +38,11 @@ class MapProgress:
 
     @property
     def elapsed_seconds(self) -> float:
-        """Seconds since the start."""
+        """The number of seconds since the start."""
         return self._clock() - self._start_time
 
     def count_finished(self, usage: Usage | None = None, *, is_failed: bool = False) -> None:
-        """Count one more row as done, with its usage, and update the display."""
+        """Count a row as done, add its usage to the total, and update the display."""
         self.done_count += 1
         self.failed_count += is_failed
         self.usage += usage or Usage()
@@ -47,11 +50,17 @@ class MapProgress:
         self.show()
 
     def set_wait_reason(self, reason: str) -> None:
-        """Set the reason for a delay, for the next update; may be called from any thread."""
+        """Set the reason for a delay, which the next update shows.
+
+        This method may be called from any thread.
+        """
         self._wait_reason = reason
 
     def show(self, *, force: bool = False) -> None:
-        """Show the progress, at most every MIN_INTERVAL seconds unless `force` is set."""
+        """Show the progress, at most once every MIN_INTERVAL seconds unless `force` is true.
+
+        When all rows are done, the progress is always shown.
+        """
         if (
             force
             or self._clock() >= self._next_update_time
@@ -93,7 +102,7 @@ class MapProgress:
 
 
 def create_terminal_writer(out: TextIO | None = None) -> WriteText:
-    """Return a function that overwrites one line of a terminal, stderr by default."""
+    """Return a function that overwrites one line of terminal output, on stderr by default."""
     stream = out or sys.stderr
     length = 0
 
@@ -102,7 +111,7 @@ def create_terminal_writer(out: TextIO | None = None) -> WriteText:
         first, _separator, rest = sanitize_text(text).partition("\n")
         padded = pad_right(first, length)
         length = text_width(first)
-        # Return the cursor at once, so that an error message does not start behind the bar.
+        # Return the cursor to the line start, so that an error message does not follow the bar.
         stream.write(f"{padded}\n{rest}\n" if rest else f"{padded}\r")
         stream.flush()
 

@@ -1,4 +1,4 @@
-"""Display the prompt of a request: before it is sent (`--dry-run`) and after (`--sent`)."""
+"""Display the prompt in a request, before (`--dry-run`) or after (`--sent`) it is sent."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,8 +23,8 @@ from .tables import (
 )
 
 PREVIEW_COLUMNS = (mark("part"), mark("tokens"), mark("share"))
-MAX_DATA_CHARS = 40  # shown of an image's data
-MAX_WORD_CHARS = 200  # a longer text without spaces is encoded data
+MAX_DATA_CHARS = 40  # the number of characters shown of encoded data
+MAX_WORD_CHARS = 200  # longer text without spaces is treated as encoded data
 REPLAY_NOTE = mark("Already recorded: the answer is replayed for free, and nothing is sent.")
 PROMPT_REPORT_COLUMNS = (
     mark("part"),
@@ -44,17 +44,17 @@ PART_LABELS: Mapping[PartKind, str] = {
     "functions": mark("functions"),
     "call": mark("function call"),
 }
-MAX_EXCERPT_CHARS = 48  # of a part's text in the table
+MAX_EXCERPT_CHARS = 48  # the maximum length of a part's excerpt in the table
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Preview of a chat request: its JSON, the tokens of its parts and its estimated cost.
+    """A preview of a chat request, with the JSON, the tokens per part and the estimated cost.
 
     Attributes:
-        request: The body of the request.
-        part_costs: The tokens of each part of the prompt.
-        cost: The estimated cost; None if the price is unknown.
+        request: The request body.
+        part_costs: The number of tokens in each part of the prompt.
+        cost: The estimated cost, or None if the price is unknown.
         notes: Lines about the estimate.
     """
 
@@ -65,7 +65,7 @@ class Preview:
 
     @property
     def neurons_text(self) -> str:
-        """The estimated cost and the maximum length of the answer, as a sentence."""
+        """A sentence with the estimated cost and the maximum length of the answer."""
         if self.cost is None:
             return _("The cost is unknown, because the model has no known price.")
         if not self.cost.high:
@@ -82,7 +82,7 @@ class Preview:
 
     @property
     def table(self) -> Table:
-        """The tokens and their share, one row per kind of part."""
+        """A table with the tokens and their share of the total, with one row per kind of part."""
         tokens_by_kind: dict[str, int] = {}
         for part_cost in self.part_costs:
             kind = _format_kind(part_cost)
@@ -99,7 +99,7 @@ class Preview:
 
     @property
     def request_json(self) -> str:
-        """The request as text."""
+        """The request body as indented JSON text."""
         return sanitize_json(json.dumps(self.request, indent=2, ensure_ascii=False))
 
     def __str__(self) -> str:
@@ -115,13 +115,13 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class TaskPreview:
-    """Preview of a native task: its JSON, its amount of work and its prices.
+    """A preview of a native task, with the JSON, the amount of work and the prices.
 
     Attributes:
-        request: The body of the request.
-        amount_text: The amount of work, in the unit of the task.
+        request: The request body.
+        amount_text: The amount of work, in the unit used for the task.
         price_text: The estimated cost.
-        price_list: The prices of the model; "" if they are unknown.
+        price_list: The model's prices, or "" if they are unknown.
         notes: Lines about the estimate.
     """
 
@@ -133,12 +133,12 @@ class TaskPreview:
 
     @property
     def request_json(self) -> str:
-        """The request as text."""
+        """The request body as indented JSON text."""
         return sanitize_json(json.dumps(self.request, indent=2, ensure_ascii=False))
 
     @property
     def cost_summary(self) -> str:
-        """The estimated cost, the model's prices and the notes, one per line."""
+        """The estimated cost, the model's prices and the notes, on separate lines."""
         lines = [
             _("Dry run: nothing was sent. {amount}: {cost}.").format(
                 amount=self.amount_text, cost=self.price_text
@@ -160,7 +160,10 @@ class TaskPreview:
 
 
 def redact_for_display(value: Any, redact_text: Callable[[str], str]) -> Any:
-    """Return a JSON value for display: data shortened, texts redacted with `redact_text`."""
+    """Return a copy of a JSON value that is safe to display.
+
+    Encoded data is shortened, and all other strings are passed to `redact_text`.
+    """
     if isinstance(value, str) and len(value) > MAX_DATA_CHARS and is_encoded_data(value):
         return _("{start}… ({count:,} characters)").format(
             start=value[:MAX_DATA_CHARS], count=len(value)
@@ -177,20 +180,23 @@ def redact_for_display(value: Any, redact_text: Callable[[str], str]) -> Any:
 
 
 def is_encoded_data(text: str) -> bool:
-    """Return True if a text is encoded data of an image or sound: a data URL or base64."""
+    """Return whether the text looks like encoded image or audio data (a data URL or base64)."""
     return text.startswith("data:") or (len(text) > MAX_WORD_CHARS and " " not in text)
 
 
 @dataclass(frozen=True, slots=True)
 class PromptInspector:
-    """Report of a sent prompt; with `include_part_texts`, str() has the texts of its parts."""
+    """A report on a sent prompt.
+
+    If `include_part_texts` is true, `str()` includes the text of each part.
+    """
 
     report: PromptReport
     include_part_texts: bool = True
 
     @property
     def table(self) -> Table:
-        """The parts with their tokens, neurons and share of the cost."""
+        """A table of the parts, with their tokens, neurons and shares of the cost."""
         rows = tuple(_format_row(part_cost, self.report) for part_cost in self.report.part_costs)
         return Table(tuple(map(_, PROMPT_REPORT_COLUMNS)), rows, self._note())
 
@@ -204,7 +210,7 @@ class PromptInspector:
 
     @property
     def summary(self) -> str:
-        """The summary line of the collapsed output."""
+        """The summary line for the collapsed output."""
         count = sum(part_cost.part is not None for part_cost in self.report.part_costs)
         return ngettext(
             "Sent prompt: {count} part, {tokens:,} tokens",
@@ -235,7 +241,7 @@ class PromptInspector:
 
 
 def build_prompt_bundle(report: PromptReport) -> MimeBundle:
-    """Return the MIME bundle of a sent prompt: collapsed HTML, and the table as text."""
+    """Return a MIME bundle for a sent prompt, with collapsed HTML and a plain text table."""
     inspector = PromptInspector(report, include_part_texts=False)
     return {"text/html": inspector._repr_html_(), "text/plain": str(inspector)}
 
@@ -273,7 +279,7 @@ def _get_part_text(part_cost: PartCost) -> str:
 
 
 def _render_part(part_cost: PartCost) -> str:
-    """Return one part as collapsed HTML; an image is shown as it was sent."""
+    """Return a part as collapsed HTML, with an image shown as it was sent."""
     if part_cost.part is None:
         return ""
     if part_cost.part.image is None:

@@ -23,20 +23,20 @@ Metadata = Mapping[str, Any]
 Publisher = Callable[[MimeBundle, str, bool, Metadata], None]
 NO_METADATA: Metadata = {}
 PROGRESS_STEPS = 100
-MIN_INTERVAL = 1 / 10  # s between two updates of an output
-MAX_BYTES_PER_SECOND = 12_000  # of updates; a long incomplete block is sent less often
-MESSAGE_OVERHEAD_BYTES = 700  # of a Jupyter message, in addition to its text
-MAX_TAIL_CHARS = 1_500  # a longer tail moves its complete blocks to the stable output
-REASONING_INTERVAL = 0.5  # s between two updates of the thinking line
+MIN_INTERVAL = 1 / 10  # seconds between updates of an output
+MAX_BYTES_PER_SECOND = 12_000  # for updates; a long incomplete block is sent less often
+MESSAGE_OVERHEAD_BYTES = 700  # the size of a Jupyter message without its text
+MAX_TAIL_CHARS = 1_500  # complete blocks in a longer tail move to the stable output
+REASONING_INTERVAL = 0.5  # seconds between updates of the thinking line
 
 
 def publish_output(
     bundle: MimeBundle,
     display_id: str,
-    update: bool,  # noqa: FBT001 - a Publisher
+    update: bool,  # noqa: FBT001 - required by Publisher
     metadata: Metadata,
 ) -> None:
-    """Send a MIME bundle to the front end, as a new output or as an update of an earlier one."""
+    """Send a MIME bundle to the front end as a new output, or to update an earlier output."""
     from IPython.display import publish_display_data
 
     transient = {"display_id": display_id}
@@ -44,26 +44,26 @@ def publish_output(
 
 
 class UpdatableOutput:
-    """One output of a cell: the first `show` displays it, each later one replaces it."""
+    """A cell output that the first call to `show` displays, and later calls replace."""
 
     def __init__(self, publish: Publisher = publish_output) -> None:
         self._publish = publish
-        self._display_id = f"cfai-{token_hex(6)}"  # unique, because front ends match by id
+        self._display_id = f"cfai-{token_hex(6)}"  # unique, because front ends match outputs by ID
         self.is_shown = False
 
     def show(self, bundle: MimeBundle, metadata: Metadata = NO_METADATA) -> None:
-        """Show the bundle; the notebook saves the metadata with it."""
-        update, self.is_shown = self.is_shown, True  # set first, in case of an interrupt
+        """Show the bundle, which the notebook saves with the metadata."""
+        update, self.is_shown = self.is_shown, True  # set early, in case of an interrupt
         self._publish(bundle, self._display_id, update, metadata)
 
     def show_note(self, text: str, metadata: Metadata = NO_METADATA) -> None:
-        """Show a text in the muted color; line breaks are preserved."""
+        """Show text in the muted color, with line breaks preserved."""
         text = sanitize_text(text)
         self.show({"text/html": muted_html(text), "text/plain": text}, metadata)
 
 
 class ProgressWriter:
-    """Progress bar of a download, written at each full percent."""
+    """A progress bar for a download, written again at each full percent."""
 
     def __init__(self, title: str, write_line: Callable[[str], None]) -> None:
         self._title = title
@@ -71,7 +71,7 @@ class ProgressWriter:
         self._last_step = -1
 
     def __call__(self, bytes_done: int, bytes_total: int) -> None:
-        """Write the bar if the percentage has changed; both numbers are in bytes."""
+        """Write the bar if the percentage has changed since the last call."""
         step = PROGRESS_STEPS * bytes_done // bytes_total if bytes_total else 0
         if step != self._last_step:
             self._last_step = step
@@ -80,16 +80,16 @@ class ProgressWriter:
 
 
 def create_notebook_progress(title: str) -> ProgressWriter:
-    """Return a progress bar in a separate output of the cell."""
+    """Return a progress bar that has its own cell output."""
     return ProgressWriter(title, UpdatableOutput().show_note)
 
 
 def create_terminal_progress(title: str, out: TextIO | None = None) -> ProgressWriter:
-    """Return a progress bar on one line of the terminal, stderr by default."""
+    """Return a progress bar on one line of terminal output, on stderr by default."""
     stream = out or sys.stderr
 
     def write(line: str) -> None:
-        # Return the cursor at once, so that an error message does not start behind the bar.
+        # Return the cursor to the line start, so that an error message does not follow the bar.
         stream.write(sanitize_text(line) + ("\n" if "100 %" in line else "\r"))
         stream.flush()
 
@@ -97,18 +97,19 @@ def create_terminal_progress(title: str, out: TextIO | None = None) -> ProgressW
 
 
 def format_thinking(char_count: int) -> str:
-    """Return the line that is shown while the model is thinking."""
+    """Return the line to show while the model is thinking."""
     return ngettext(
         "Thinking… {count:,} character", "Thinking… {count:,} characters", char_count
     ).format(count=char_count)
 
 
 class NotebookStream:
-    """Display a streamed answer in at most three outputs: reasoning, stable part and tail.
+    """A display that shows a streamed answer in up to three outputs: reasoning, stable and tail.
 
-    An update replaces a whole Markdown output. So the stable output has the complete blocks and is
-    rarely sent. The tail output below it has the text that still changes. At the end, the stable
-    output has the whole answer and the tail output has the footer.
+    Each update replaces a whole Markdown output. The stable output therefore contains only
+    complete blocks, and is rarely sent again. The tail output below it contains the text that
+    still changes. When the answer ends, the stable output shows the whole answer and the tail
+    output shows the footer.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class NotebookStream:
         self._is_reasoning_shown = False
 
     def add(self, delta: Delta) -> None:
-        """Add the next delta and update the outputs, at a limited rate."""
+        """Add the next delta, and update the outputs at a limited rate."""
         if isinstance(delta, TextDelta):
             self._tail_text += delta.text
             if self._reasoning_text and not self._is_reasoning_shown:
@@ -159,7 +160,11 @@ class NotebookStream:
         self._next_update_time = self._clock() + interval
 
     def _show_tail(self) -> int:
-        """Move complete blocks up and show the tail; return the number of characters sent."""
+        """Move complete blocks to the stable output, and show the tail.
+
+        Returns:
+            The number of characters sent.
+        """
         stable_chars = self._move_complete_blocks() if len(self._tail_text) > MAX_TAIL_CHARS else 0
         output = self._tail_output if self._stable_text else self._stable_output
         if self._tail_text:
@@ -169,7 +174,7 @@ class NotebookStream:
     def _move_complete_blocks(self) -> int:
         from ..markdown.blocks import split_complete_blocks
 
-        if self._footer_style == "off":  # the tail output would stay empty at the end
+        if self._footer_style == "off":  # the tail output would be left empty at the end
             return 0
         complete_blocks, self._tail_text = split_complete_blocks(self._tail_text)
         if not complete_blocks:
@@ -184,7 +189,7 @@ class NotebookStream:
             and not self._reasoning_output.is_shown
             and not self._stable_text
         ):
-            # The stable output shows a status line. Reuse it for the reasoning above the answer.
+            # The stable output shows a status line. Reuse it for the reasoning, above the answer.
             self._reasoning_output, self._stable_output = (
                 self._stable_output,
                 self._reasoning_output,
@@ -204,17 +209,17 @@ class NotebookStream:
         )
 
     def show_status(self, line: str) -> None:
-        """Show why the answer is delayed, in the output of the answer."""
+        """Show why the answer is delayed, in the output for the answer."""
         self._stable_output.show_note(line)
 
     def restart(self, line: str) -> None:
-        """Discard the received part, show the reason, and reuse the outputs."""
+        """Discard what was received, show the reason, and reuse the outputs for a new answer."""
         self._stable_text = self._tail_text = self._reasoning_text = ""
         self._is_reasoning_shown = False
         self._stable_output.show_note(line)
 
     def show_tool_step(self, line: str) -> None:
-        """Show a line below the received part, and continue below it in new outputs."""
+        """Show a line below the received part, and continue in new outputs below the line."""
         text = self._stable_text + self._tail_text
         if self._reasoning_text:
             self._show_reasoning()
@@ -231,7 +236,11 @@ class NotebookStream:
         self._is_reasoning_shown = False
 
     def end(self, answer: Answer | None) -> None:
-        """Show the whole answer and the footer under it; None if no answer was received."""
+        """Show the whole answer and the footer.
+
+        Args:
+            answer: The answer, or None if no answer was received.
+        """
         if answer is None:
             if self._stable_output.is_shown:
                 self._stable_output.show_note(_("No answer received."))
@@ -242,7 +251,7 @@ class NotebookStream:
             self._stable_output.show(
                 render_final_answer(answer, self._output_format), output_metadata(answer)
             )
-        elif self._stable_output.is_shown:  # it shows the status line of a retry
+        elif self._stable_output.is_shown:  # with the status line of a retry
             self._stable_output.show_note(_("No answer received."))
         if self._footer_style != "off":
             self._tail_output.show_note(

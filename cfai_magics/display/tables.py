@@ -13,8 +13,8 @@ from ..terminal import sanitize_line, sanitize_text
 from ..texts import format_percent, pad_right, text_width
 from ..types.usage import AccountFigure, CostBasis
 
-MimeBundle = Mapping[str, Any]  # content by MIME type
-MIN_NEURONS = 1e-9  # smaller amounts are rounding errors
+MimeBundle = Mapping[str, Any]  # maps MIME types to content
+MIN_NEURONS = 1e-9  # smaller amounts are treated as rounding errors
 MONTH_NAMES = (
     *(mark("Jan"), mark("Feb"), mark("Mar"), mark("Apr"), mark("May"), mark("Jun")),
     *(mark("Jul"), mark("Aug"), mark("Sep"), mark("Oct"), mark("Nov"), mark("Dec")),
@@ -29,9 +29,9 @@ MUTED_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui
 
 
 class Table(NamedTuple):
-    """A table of texts with column names and a note below it, shown as text or HTML.
+    """A table of strings, with column names and a note below, shown as text or HTML.
 
-    The caller translates the column names, the cells and the note.
+    The caller must translate the column names, the cells and the note.
     """
 
     columns: tuple[str, ...]
@@ -58,7 +58,7 @@ class Table(NamedTuple):
 
 
 class SafeMarkdown(NamedTuple):
-    """Markdown that may contain a model's text; external content is removed for display."""
+    """Markdown that may contain text from a model. External content is removed for display."""
 
     text: str
 
@@ -83,13 +83,13 @@ def _render_cells(tag: str, row: Iterable[str]) -> str:
 
 
 def muted_html(text: str) -> str:
-    """Return text as HTML in the front end's muted color, with runs of spaces preserved."""
+    """Return the text as HTML in the front end's muted color, preserving runs of spaces."""
     lines = "<br>".join(escape_html(text).replace("  ", " &nbsp;").splitlines())
     return f'<div style="{MUTED_STYLE}">{lines}</div>'
 
 
 def collapsed_html(summary: str, text: str) -> str:
-    """Return HTML of a closed <details> element with the text."""
+    """Return a closed <details> element with the text."""
     style = "white-space: pre-wrap; font-family: inherit"
     return (
         f"<details><summary>{escape_html(summary)}</summary>"
@@ -98,7 +98,7 @@ def collapsed_html(summary: str, text: str) -> str:
 
 
 def expanded_html(summary: str, code: str) -> str:
-    """Return HTML of an open <details> element with the code."""
+    """Return an open <details> element with the code."""
     return (
         f"<details open><summary>{escape_html(summary)}</summary>"
         f'<pre style="white-space: pre-wrap">{escape(code)}</pre></details>'
@@ -106,8 +106,8 @@ def expanded_html(summary: str, code: str) -> str:
 
 
 def format_neurons(neurons: float) -> str:
-    """Return a number of neurons as text with its significant digits."""
-    if abs(neurons) < MIN_NEURONS:  # a rounding error of a sum
+    """Return a number of neurons as text, rounded to its significant digits."""
+    if abs(neurons) < MIN_NEURONS:  # a rounding error in a sum
         return "0"
     if neurons >= 100:  # noqa: PLR2004 - tenths are not significant
         return f"{neurons:,.0f}"
@@ -115,7 +115,7 @@ def format_neurons(neurons: float) -> str:
 
 
 def format_account_figure(figure: AccountFigure) -> str:
-    """Return the neurons that Cloudflare's analytics reported for an account, with the time."""
+    """Return text with the neurons that Cloudflare reported for an account, and the time."""
     reported_at = datetime.fromtimestamp(figure.reported_at, UTC)
     return _("{neurons} at {time} UTC").format(
         neurons=format_neurons(figure.neurons), time=f"{reported_at:%H:%M}"
@@ -123,12 +123,12 @@ def format_account_figure(figure: AccountFigure) -> str:
 
 
 def format_cost(neurons: float, cost_basis: CostBasis | None) -> str:
-    """Return a number of neurons as text that says whether it is billed, estimated or replayed."""
+    """Return a number of neurons as text, marked as billed, estimated or replayed."""
     return _(COST_TEXTS[cost_basis]).format(neurons=format_neurons(neurons))
 
 
 def format_rounded_neurons(neurons: float) -> str:
-    """Return an estimated number of neurons as text; from 10 neurons on, without tenths."""
+    """Return an estimated number of neurons as text, rounded to an integer from 10 up."""
     return f"{neurons:,.0f}" if neurons >= 10 else format_neurons(neurons)  # noqa: PLR2004
 
 
@@ -138,13 +138,13 @@ def format_range(low: float, high: float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Return a duration as seconds, with tenths below a minute."""
+    """Return a duration in seconds as text, with tenths if it is below a minute."""
     number = f"{seconds:.1f}" if seconds < 60 else f"{seconds:,.0f}"  # noqa: PLR2004 - a minute
     return _("{number} s").format(number=number)
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration given in seconds as hours and minutes."""
+    """Return a duration in seconds as text with hours and minutes."""
     hours, minutes = divmod(int(seconds // 60), 60)
     if hours:
         return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)
@@ -152,9 +152,9 @@ def format_duration(seconds: float) -> str:
 
 
 def format_retry_message(error: CfaiError, delay: float, attempt: int) -> str:
-    """Return a line with the reason for a delay and the seconds until the next attempt."""
+    """Return a line with the reason for a delay and the number of seconds to the next attempt."""
     cause = error.cause.rstrip(".。")
-    if attempt == 1:  # the first attempt waits for the rate limit
+    if attempt == 1:  # the delay before the first attempt is due to the rate limit
         return _("{cause}; sending in {seconds:.0f} s").format(cause=cause, seconds=delay)
     return _("{cause}; attempt {attempt} in {seconds:.0f} s").format(
         cause=cause, attempt=attempt, seconds=delay
@@ -162,7 +162,7 @@ def format_retry_message(error: CfaiError, delay: float, attempt: int) -> str:
 
 
 def format_date(iso_date: str) -> str:
-    """Return an ISO date in the form 12 Oct 2026; return any other text unchanged."""
+    """Return an ISO date in a form like 12 Oct 2026, or any other text unchanged."""
     try:
         date = datetime.fromisoformat(iso_date)
     except ValueError:
@@ -173,7 +173,7 @@ def format_date(iso_date: str) -> str:
 
 
 def format_progress_bar(bytes_done: int, bytes_total: int, width: int = 30) -> str:
-    """Return a text progress bar of `width` characters, with the percentage and total size."""
+    """Return a text progress bar `width` characters long, with the percentage and total size."""
     fraction = bytes_done / bytes_total if bytes_total else 0.0
     bar = "█" * round(fraction * width)
     return _("{bar} {percent} of {size:,.0f} MB").format(

@@ -1,4 +1,4 @@
-"""Display text that grows: a streamed answer, or the lines of a long list."""
+"""Display text that arrives piece by piece: a streamed answer or the lines of a long list."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,17 +12,17 @@ from ..types.provenance import output_metadata
 from .footer import format_usage_footer
 from .streaming import Metadata
 
-WriteFooter = Callable[[str, Metadata], None]  # writes the footer with its output metadata
+WriteFooter = Callable[[str, Metadata], None]  # called with the footer and its output metadata
 
 
 class TextLines:
-    """Lines that the shell prints while they are read; each line ends with a line feed."""
+    """Lines that the shell prints as they are read, each ending with a line feed."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the lines that are not yet read."""
+        """Return an iterator over the lines that have not been read yet."""
         return self._lines
 
     def __str__(self) -> str:
@@ -30,7 +30,7 @@ class TextLines:
 
 
 class TextStreamDisplay:
-    """Display a streamed answer as plain text, for terminals and the text format."""
+    """A display that prints a streamed answer as plain text."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class TextStreamDisplay:
 
     def _write(self, text: str) -> None:
         self._out.write(sanitize_for_stream(self._out, text))
-        # ipykernel flushes the stdout of a kernel at intervals.
+        # In a kernel, ipykernel flushes stdout at intervals.
         if self._out.isatty() or self._out is sys.__stdout__:
             self._out.flush()
 
@@ -72,18 +72,18 @@ class TextStreamDisplay:
         self._print_line(line)
 
     def restart(self, line: str) -> None:
-        """Print the reason for a second answer, below the received part."""
+        """Print the reason for a new answer below the part already received."""
         if self._has_text:
             self._write("\n")
         self._reasoning_chars, self._has_text = 0, False
         self._print_line(line)
 
     def show_tool_step(self, line: str) -> None:
-        """Print a line below the received part, and continue below it."""
+        """Print a line below the received part, and continue below the line."""
         self.restart(line)
 
     def end(self, answer: Answer | None) -> None:
-        """Write the footer under the answer."""
+        """Write the footer below the answer."""
         if answer is None:
             return
         if self._has_text:
@@ -102,7 +102,7 @@ class TextStreamDisplay:
 
 
 class FinalOnlyDisplay:
-    """Display the whole answer at its end, without streaming."""
+    """A display that shows the whole answer when it is complete, without streaming."""
 
     def __init__(
         self,
@@ -117,22 +117,22 @@ class FinalOnlyDisplay:
         self._write_footer = write_footer or (lambda line, _metadata: print_line(line))
 
     def add(self, delta: Delta) -> None:
-        """Ignore the delta; only the final answer is shown."""
+        """Ignore the delta, because only the final answer is shown."""
 
     def show_status(self, line: str) -> None:
         """Print why the answer is delayed."""
         self._print_line(line)
 
     def restart(self, line: str) -> None:
-        """Print the reason for a second answer."""
+        """Print the reason for a new answer."""
         self._print_line(line)
 
     def show_tool_step(self, line: str) -> None:
-        """Print a line on a step with tool calls."""
+        """Print a line about a step with tool calls."""
         self._print_line(line)
 
     def end(self, answer: Answer | None) -> None:
-        """Show the answer and write the footer under it."""
+        """Show the answer, and write the footer below it."""
         if answer is None:
             return
         if answer.text or answer.raw is not None:

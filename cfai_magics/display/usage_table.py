@@ -21,13 +21,13 @@ USAGE_COLUMNS = (
 
 
 class UsageReport:
-    """Usage totals: each row has a name and the values of USAGE_COLUMNS.
+    """Usage totals, in which each row has a name and a value for each of USAGE_COLUMNS.
 
-    The columns billed, estimated and reserved are in neurons. US$ is the price without free
-    neurons.
+    The billed, estimated and reserved columns are in neurons. The US$ column shows the price
+    without free neurons.
 
     Args:
-        group_by: What a row is: model, notebook, day or task.
+        group_by: What each row stands for: "model", "notebook", "day" or "task".
         rows: The totals.
         title: The title of the chart.
         note: The note below the table.
@@ -47,7 +47,7 @@ class UsageReport:
 
     @property
     def table(self) -> Table:
-        """The totals as a table."""
+        """A table of the totals."""
         return Table(
             (self._group_label, *map(_, USAGE_COLUMNS)),
             tuple(map(_format_row, self.rows)),
@@ -56,7 +56,7 @@ class UsageReport:
 
     @property
     def chart(self) -> Chart:
-        """The billed and estimated neurons as a bar chart."""
+        """A bar chart of the billed and estimated neurons."""
         bars = [Bar(row[0], row[4], row[5]) for row in self.rows if row[4] + row[5] > 0]
         return Chart(self.title, self._group_label, bars)
 
@@ -65,9 +65,9 @@ class UsageReport:
         return _(GROUP_LABELS.get(self.group_by, self.group_by))
 
     def df(self) -> Any:
-        """Return the totals as a pandas DataFrame, with one row per group.
+        """Return the totals as a pandas DataFrame with one row per group.
 
-        Its columns are the group and USAGE_COLUMNS.
+        The columns are the group and USAGE_COLUMNS.
 
         Raises:
             SetupError: pandas is not installed.
@@ -81,7 +81,10 @@ class UsageReport:
         return str(self)
 
     def _ipython_display_(self) -> None:
-        """Display two outputs, because a front end that draws the chart does not show its text."""
+        """Display the table and the chart as two outputs.
+
+        In a single output, a front end that draws the chart would not show the table.
+        """
         from IPython.display import display
 
         display(self.table)

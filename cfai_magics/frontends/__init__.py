@@ -1,1 +1,1 @@
-"""Provide the entry points of IPython and the shell: magics, completion, front ends, the comm."""
+"""Provide the front ends, magics, tab completion and comm for notebooks, IPython and the shell."""

@@ -1,4 +1,4 @@
-"""Complete options, models, threads and notebook names on `%cfai` and `%%cfai` lines."""
+"""Complete options, models, threads and variable names on `%cfai` and `%%cfai` lines."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from ..types.usage import Model
 
 UserNamespace = Mapping[str, Any]
-Completions = Iterator[tuple[str, str]]  # the text to insert, and the detail next to it
+Completions = Iterator[tuple[str, str]]  # pairs of the text to insert and the detail to show
 
 SCHEMA_SUFFIXES = (".json",)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
-# A magic line up to the cursor: the words after the magic, and the word at the cursor.
+# A magic line up to the cursor, split into the words after the magic and the word at the cursor.
 MAGIC_LINE_PATTERN = re.compile(
     r"\s*(?:[\w.,\s]+=\s*)?(?P<magic>%%?)cfai\s(?P<before>(?:.*\s)?)(?P<word>\S*)"
 )
@@ -39,7 +39,7 @@ VALUELESS_ACTIONS = ("store_true", "store_false")
 
 
 def complete_functions(namespace: UserNamespace, word: str) -> Completions:
-    """Yield the functions that `word`, a list with commas, does not yet contain."""
+    """Yield the functions that are not yet in `word`, a comma-separated list."""
     previous_names, comma, _last_name = word.rpartition(",")
     for name, value in namespace.items():
         if type(value) is FunctionType and not iscoroutinefunction(value):
@@ -49,7 +49,10 @@ def complete_functions(namespace: UserNamespace, word: str) -> Completions:
 
 
 def complete_schemas(namespace: UserNamespace, word: str) -> Completions:
-    """Yield the values and files that can contain a JSON Schema: pydantic models, dicts, JSON."""
+    """Yield the variables and files that can contain a JSON Schema.
+
+    These are dicts, pydantic models and JSON files.
+    """
     for name, value in namespace.items():
         if issubclass(type(value), dict):
             yield name, "dict"
@@ -63,7 +66,7 @@ def _is_pydantic_model(cls: type) -> bool:
 
 
 def complete_images(namespace: UserNamespace, word: str) -> Completions:
-    """Yield the values of --image: variables with an image, last, and image files."""
+    """Yield the possible values of --image: variables with an image, "last" and image files."""
     from ..media.images import is_figure
     from ..types.messages import Answer
 
@@ -75,11 +78,11 @@ def complete_images(namespace: UserNamespace, word: str) -> Completions:
 
 
 def _complete_files(word: str, suffixes: Iterable[str]) -> Completions:
-    """Yield the files with one of the suffixes, and the folders, in the folder of `word`."""
+    """Yield the subfolders and the files with a matching suffix in the folder given by `word`."""
     folder, slash, name_prefix = word.rpartition("/")
     try:
         entries = sorted(Path(f"{folder}{slash}" or ".").expanduser().iterdir())
-    except (OSError, RuntimeError):  # RuntimeError: the user of ~name is unknown
+    except (OSError, RuntimeError):  # RuntimeError: the user in ~name is unknown
         return
     for path in entries:
         is_folder = path.is_dir()
@@ -101,14 +104,17 @@ NAMESPACE_COMPLETERS: Mapping[str, Callable[[UserNamespace, str], Completions]] 
 
 
 class CompletionItem(NamedTuple):
-    """A text to insert at the cursor, and the detail that a front end shows next to it."""
+    """Text to insert at the cursor, with the detail that the front end shows next to it."""
 
     text: str
     detail: str = ""
 
 
 def complete_chat_models(session: "Session", word: str) -> Iterator[CompletionItem]:
-    """Yield the chat models with their prices; with full names if `word` starts with an @."""
+    """Yield the chat models with their prices.
+
+    Names are given in full if `word` starts with "@", and in short form otherwise.
+    """
     for model in session.catalog().models:
         if model.task == CHAT_TASK:
             yield CompletionItem(
@@ -117,7 +123,7 @@ def complete_chat_models(session: "Session", word: str) -> Iterator[CompletionIt
 
 
 def complete_threads(session: "Session", _word: str) -> Iterator[CompletionItem]:
-    """Yield the threads, the last used first."""
+    """Yield the threads, starting with the most recently used."""
     from ..storage.conversations import FILE_NAME, ConversationStore
 
     if not (session.home / FILE_NAME).exists():  # completion must not create a file
@@ -142,7 +148,7 @@ def _format_price(model: "Model") -> str:
     return message.format(price=price)
 
 
-# Completers of the options without fixed choices, by the last flag of the option.
+# Completers for options without fixed choices, keyed by the last flag of each option.
 SESSION_COMPLETERS: Mapping[str, Callable[["Session", str], Iterable[CompletionItem]]] = {
     "--model": complete_chat_models,
     "model": complete_chat_models,
@@ -152,7 +158,7 @@ SESSION_COMPLETERS: Mapping[str, Callable[["Session", str], Iterable[CompletionI
 
 
 class CfaiMatcher:
-    """The completion matcher that IPython calls; it gets session and namespace when needed."""
+    """A completion matcher for IPython that gets the session and namespace only when needed."""
 
     def __init__(
         self, get_session: Callable[[], "Session"], get_namespace: Callable[[], UserNamespace]
@@ -162,7 +168,10 @@ class CfaiMatcher:
 
     @context_matcher(identifier="cfai")
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
-        """Return the completions at the cursor; none if the line is not a cfai magic."""
+        """Return the completions at the cursor.
+
+        The list is empty if the line is not a cfai magic.
+        """
         line_match = MAGIC_LINE_PATTERN.fullmatch(context.text_until_cursor)
         if line_match is None or (line_match["magic"] == "%%" and context.cursor_line > 0):
             return SimpleMatcherResult(completions=[])
@@ -186,10 +195,10 @@ class CfaiMatcher:
     def _iter_items(
         self, magic_prefix: str, previous_words: Sequence[str], word: str, *, is_attached: bool
     ) -> Iterator[CompletionItem]:
-        """Yield the completions of `word` after the words before it.
+        """Yield the completions for `word`, given the words before it.
 
-        With `is_attached`, an equals sign joins `word` to the flag before it. If a prompt follows
-        on the same line, only this form gives an option its optional value.
+        With `is_attached`, `word` is joined to the preceding flag by an equals sign. If a prompt
+        follows on the same line, an optional value must be given in this form.
         """
         if magic_prefix == "%" and not previous_words:
             for name, summary in COMMANDS.items():
@@ -225,7 +234,10 @@ class CfaiMatcher:
 
 
 def _to_simple_completion(item: CompletionItem) -> SimpleCompletion:
-    """Convert to IPython's type; no-break spaces keep JupyterLab from wrapping the detail."""
+    """Convert an item to IPython's type.
+
+    No-break spaces in the detail keep JupyterLab from wrapping it.
+    """
     return SimpleCompletion(item.text, type=item.detail.replace(" ", NO_BREAK_SPACE))
 
 
@@ -236,10 +248,10 @@ def _get_options(magic_prefix: str, previous_words: Sequence[str]) -> Sequence[O
 
 
 def _expects_value(option: Option, word: str) -> bool:
-    """Whether the word is a flag of the option, and the option takes a value."""
+    """Return whether the word is a flag of the option and the option takes a value."""
     return word in option.flags and option.argparse_kwargs.get("action") not in VALUELESS_ACTIONS
 
 
 def _format_flag(option: Option, word: str) -> str:
-    """Return the flag as typed if it is complete; else the long form."""
+    """Return the flag as typed if it is complete; otherwise, return the option's last flag."""
     return word if word in option.flags else option.flags[-1]

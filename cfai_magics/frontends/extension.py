@@ -1,4 +1,4 @@
-"""Load the extension into IPython, and unload it completely."""
+"""Load the extension into IPython, and unload it."""
 
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -9,11 +9,11 @@ from .magics import CfaiMagics
 
 MAGICS_NAME = CfaiMagics.__name__
 MAGIC_KINDS = ("line", "cell")
-CELL_START_EVENT = "pre_run_cell"  # comm messages during a cell trigger pre_execute too
+CELL_START_EVENT = "pre_run_cell"  # comm messages also trigger pre_execute
 
 
 def load(shell: InteractiveShell) -> None:
-    """Register `%cfai`, `%%cfai` and `%config Cfai`; do nothing if they are registered."""
+    """Register `%cfai`, `%%cfai` and `%config Cfai`, unless they are already registered."""
     if MAGICS_NAME in shell.magics_manager.registry:
         return
     home_folder = get_home_folder()
@@ -34,7 +34,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Remove all that `load` registered, and restore earlier magics of the same name."""
+    """Remove everything that `load` registered, and restore earlier magics with the same name."""
     magics = shell.magics_manager.registry.pop(MAGICS_NAME, None)
     if magics is None:
         return

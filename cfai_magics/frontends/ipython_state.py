@@ -1,4 +1,4 @@
-"""Give commands access to the IPython shell: variables, cells, errors, figures and threads."""
+"""Give commands access to the variables, cells, errors, figures and threads of IPython."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class IPythonState:
-    """The `NotebookState` of one IPython shell."""
+    """The `NotebookState` implementation for an IPython shell."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
@@ -28,12 +28,12 @@ class IPythonState:
         self.unsaved_turn: UnsavedTurn | None = None
         self.last_prompt: PromptReport | None = None
         self.approved_tools: dict[str, Any] = {}
-        self._last_image: Any = None  # the displayed base64, or the figure object
+        self._last_image: Any = None  # displayed base64 data, or a figure object
         self._thread_name = ""
-        self._last_execution = ("", 0)  # id of the last execution, and its number of calls
+        self._last_execution = ("", 0)  # the last execution's ID and number of calls
 
     def attach(self) -> None:
-        """Start to record errors and figures of cells."""
+        """Start recording errors and figures."""
         self._shell.events.register("post_run_cell", self.cell_errors.on_post_run_cell)
         self._shell.events.register("post_run_cell", self._capture_result)
         if hasattr(self._shell.display_pub, "register_hook"):  # only in a kernel
@@ -47,7 +47,7 @@ class IPythonState:
             self._shell.display_pub.unregister_hook(self._capture_display)
 
     def get_user_names(self) -> dict[str, Any]:
-        """Return the user's variables without those that IPython defines."""
+        """Return the user's variables, without the ones that IPython defines."""
         hidden_names = self._shell.user_ns_hidden
         return {
             name: value
@@ -60,15 +60,16 @@ class IPythonState:
         namespace = {"Err": self.cell_errors, **self._shell.user_ns}
         history = self._shell.history_manager
         if history and namespace.get("In") is history.input_hist_parsed:
-            namespace["In"] = history.input_hist_raw  # the cells as typed
+            namespace["In"] = history.input_hist_raw  # source as typed
         with self._shell.builtin_trap:
-            return eval(expression, namespace)  # noqa: S307 - as if it were typed in a cell
+            return eval(expression, namespace)  # noqa: S307 - the user's own code
 
     def insert_cell(self, code: str) -> str:
-        """Insert code into a new cell below, or at the next prompt, and return a note on that.
+        """Insert code into a new cell or the next prompt, and return a note for the user.
 
-        The code does not run by itself. Front ends do not report whether they add the cell, and
-        Colab does not, so the note says what to do without one.
+        The code does not run until the user runs it. Some front ends, such as Colab, do not add a
+        cell, and no front end reports whether it did. The note therefore says what to do if there
+        is no new cell.
         """
         self._shell.set_next_input(sanitize_text(code).rstrip("\n"))
         if hasattr(self._shell, "kernel"):
@@ -79,7 +80,7 @@ class IPythonState:
         return _("The code is at the next prompt; press Enter to run it.")
 
     def _capture_result(self, result: Any) -> None:
-        """Store the result of a cell if it is a figure or an image."""
+        """Store a cell's result if it is a figure or an image."""
         if result.result is None:
             return
         from ..media.images import is_figure
@@ -88,7 +89,7 @@ class IPythonState:
             self._last_image = result.result
 
     def _capture_display(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Store the image of a display message, and return the message unchanged."""
+        """Store the image in a display message, if any, and return the message unchanged."""
         data = message.get("content", {}).get("data", {})
         image = data.get("image/png") or data.get("image/jpeg")
         if image:
@@ -96,7 +97,11 @@ class IPythonState:
         return message
 
     def get_last_image(self) -> bytes | None:
-        """Return the last figure or image shown; in a terminal, pyplot's current figure."""
+        """Return the last figure or image shown, as the content of an image file.
+
+        If none was recorded, as is usual in a terminal, use pyplot's current figure. Returns None
+        if there is no figure either.
+        """
         from ..media.images import decode_base64, figure_bytes
 
         image = self._last_image
@@ -107,7 +112,7 @@ class IPythonState:
 
     @property
     def thread(self) -> str:
-        """The thread that -c continues; by default that of this notebook."""
+        """The name of the thread that -c continues; by default, the notebook's own thread."""
         return self._thread_name or self._default_thread_name()
 
     @thread.setter
@@ -123,7 +128,11 @@ class IPythonState:
         return self._thread_name
 
     def next_cell_key(self) -> str:
-        """Return the running cell's id and the number of this call: a loop makes several calls."""
+        """Return a key made of the cell's ID and the number of this call in the running cell.
+
+        The number is needed because a cell can make several calls, for example in a loop. The key
+        is "" if the front end does not send a cell ID.
+        """
         parent = self._get_parent_message()
         cell_id = str(parent.get("metadata", {}).get("cellId") or "")
         execution_id = str(parent.get("header", {}).get("msg_id"))
@@ -135,24 +144,24 @@ class IPythonState:
         return f"{cell_id} {self._last_execution[1]}" if cell_id else ""
 
     def _get_parent_message(self) -> Mapping[str, Any]:
-        """Return the message that started this execution; empty in a terminal."""
+        """Return the message that started this execution, or an empty mapping in a terminal."""
         get_parent = getattr(self._shell, "get_parent", None)
         return get_parent() if get_parent else {}
 
     @property
     def can_ask_user(self) -> bool:
-        """Whether the front end that runs this cell can ask its user for input."""
+        """Whether the front end can ask the user for input."""
         return bool(self._get_parent_message().get("content", {}).get("allow_stdin", True))
 
     def get_cell_error(self, cell_number: int | None) -> CellError | None:
-        """Return the error of the cell with this number, or without a number the last error.
+        """Return the error raised by the cell with this number.
 
-        Returns None if no such cell failed.
+        If `cell_number` is None, return the last error. Returns None if there is no such error.
         """
         return self.cell_errors.find(cell_number)
 
     def get_cell_source(self, cell_number: int) -> str:
-        """Return the source of the cell with this number as typed; "" if no cell has it."""
+        """Return the source of the cell with this number as typed, or "" if there is none."""
         history = self._shell.history_manager
         cells = history.input_hist_raw if history else []
         return cells[cell_number] if 0 < cell_number < len(cells) else ""

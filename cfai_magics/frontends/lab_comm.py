@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 BillingTarget = Literal["account", "local", "elsewhere", "none", "unknown"]
 MessageHandler = Callable[["Session", Mapping[str, Any]], dict[str, Any]]
 MODEL_CAPABILITIES = ("vision", "tools", "reasoning")
-# The name is also the id of the comm. So a page that is reloaded recognizes the comm by its next
-# message, and does not need a reply of a busy kernel.
+# The target name is also used as the comm ID. A reloaded page can therefore recognize the comm
+# from its next message, without waiting for a reply from a busy kernel.
 TARGET_NAME = "cfai-magics"
 PROTOCOL_VERSION = 1
 
 
 def build_state(session: "Session") -> dict[str, Any]:
-    """Return billing target, model and today's usage; `day` is None without an account."""
+    """Return the billing target, the model and today's usage.
+
+    The usage in `day` is None if calls are not billed to an account.
+    """
     from ..redaction import redact_tokens
 
     billing_target, day_usage = _get_billing_target(session), None
@@ -64,7 +67,10 @@ def _get_model_name(session: "Session") -> str:
 
 
 def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, Any]:
-    """Return today's usage in neurons; `running` is subtracted from `reserved`."""
+    """Return today's usage in neurons.
+
+    The neurons in `running` are not included in `reserved`.
+    """
     running_neurons = sum(call.usage.neurons or 0.0 for call in session.active_calls)
     account_figure = day_usage.account
     return {
@@ -82,7 +88,7 @@ def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, A
 
 
 def handle_today(session: "Session", _message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return today's neurons by model and by hour (UTC), and the budgets that apply."""
+    """Return today's neurons by model and by UTC hour, and the budgets that apply."""
     from ..storage.ledger import CallContext
 
     account = session.backend.billing_account()
@@ -133,13 +139,16 @@ def _model_to_json(model: "Model") -> dict[str, Any]:
 
 
 def handle_use(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
-    """Set the default model of this kernel, as %cfai use does, if the course allows it."""
+    """Set the kernel's default model, as `%cfai use` does, if the course allows it."""
     session.settings.model = session.resolve_catalog_model(str(message["model"])).name
     return {}
 
 
 def handle_estimate(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the estimated cost of a cell from the sizes of its texts, which are not sent."""
+    """Return the estimated cost of a cell in neurons.
+
+    The page sends only the size of each text in the cell, not the text itself.
+    """
     from ..pricing.prices import RequestSize
 
     if session.settings.local:
@@ -168,7 +177,10 @@ def _parse_text_size(text_size: Sequence[Any]) -> tuple[int, int]:
 
 
 def _sum_costs(costs: "Sequence[Cost | None]", repetitions: int) -> "Cost | None":
-    """Return the cost of `repetitions` answers of each model; None if a price is unknown."""
+    """Return the total cost of `repetitions` answers from each model.
+
+    Returns None if any price is unknown.
+    """
     known_costs = [cost for cost in costs if cost is not None]
     if len(known_costs) < len(costs):
         return None
@@ -193,28 +205,31 @@ _log = logging.getLogger(__name__)
 
 
 class LabComm(forks.ChildForkHook):
-    """The comm of this kernel, shared by all pages: each receives the same messages.
+    """The kernel's comm, which all pages share: every page receives the same messages.
 
-    A request has an id, and so does its response. The state is sent after each change. The first
-    hello of a page creates the session, so opening the comm is fast.
+    A response has the same ID as its request. The state is sent after each change. The session is
+    not created until a page sends the first hello, so opening the comm is fast.
     """
 
     def __init__(self, get_session: "Callable[[], Session]") -> None:
         self._get_session = get_session
-        self._lock = threading.RLock()  # sessions change on several threads
+        self._lock = threading.RLock()  # several threads can report session changes
         self._comm: BaseComm | None = None
         self._unwatch: Unwatch | None = None
         self._last_state: Mapping[str, Any] = {}
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Leave the comm to the parent."""
+        """Leave the comm to the parent process."""
         self._lock = threading.RLock()
         self._comm = self._unwatch = None
 
     def open(self) -> None:
-        """Open the comm; without a kernel, the package comm sends no messages."""
-        from comm import create_comm  # a kernel has already imported it
+        """Open the comm.
+
+        Without a kernel, the `comm` package sends no messages.
+        """
+        from comm import create_comm  # already imported in a kernel
 
         self._comm = create_comm(
             target_name=TARGET_NAME,
@@ -225,7 +240,7 @@ class LabComm(forks.ChildForkHook):
         self._comm.on_close(lambda _message: self._on_close())
 
     def close(self) -> None:
-        """Close the comm and stop watching; do nothing if it is closed."""
+        """Close the comm and stop watching the session. A second call has no effect."""
         comm = self._comm
         self._on_close()
         if comm is not None:
@@ -248,7 +263,7 @@ class LabComm(forks.ChildForkHook):
             self._send({**self._handle_request(data), "id": data.get("id")})
 
     def _on_hello(self, locale: object) -> None:
-        if isinstance(locale, str):  # missing in older pages
+        if isinstance(locale, str):  # older pages do not send a locale
             set_language("front end", locale)
         with self._lock:
             if self._unwatch is None:

@@ -1,4 +1,4 @@
-"""Define the magics `%cfai` and `%%cfai`: parse the line and run a command."""
+"""Define the `%cfai` and `%%cfai` magics, which parse a line and run a command."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ CELL_EXAMPLES = mark(
 
 
 def format_cell_help() -> str:
-    """Return the help of `%%cfai`: what it does, the options and two examples."""
+    """Return the help text for `%%cfai`: a description, two examples and the options."""
     parser = OptionParser("%%cfai", ASK_OPTIONS)
     parser.description = f"{_(CELL_HELP)}\n\n{_(CELL_EXAMPLES)}"
     parser.usage = "%%%%cfai [options]\n  prompt"
@@ -49,14 +49,17 @@ def format_cell_help() -> str:
 
 
 def with_cell_help(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let IPython show `format_cell_help`: it prefers `getdoc` to the docstring."""
+    """Make IPython show the text from `format_cell_help`.
+
+    IPython prefers an object's `getdoc` method to its docstring.
+    """
     function.__dict__["getdoc"] = format_cell_help
     return function
 
 
 @magics_class
 class CfaiMagics(forks.ChildForkHook, Magics):
-    """The two magics, and the session that they share with `cfai_magics.ask`."""
+    """The `%cfai` and `%%cfai` magics, which share a session with `cfai_magics.ask`."""
 
     def __init__(self, shell: InteractiveShell, settings: Cfai, home: Path) -> None:
         super().__init__(shell=shell)
@@ -67,18 +70,18 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         self.ipython_state = IPythonState(shell)
         self.previous_magics: Mapping[str, Any] = {}
         self.lab_comm: LabComm | None = None
-        self._session_lock = threading.Lock()  # a cell and JupyterLab may use it concurrently
+        self._session_lock = threading.Lock()  # cells and JupyterLab use the session
         self._session: Session | None = None
         self._created_frontend: Frontend | None = None
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Create a new lock, because a thread of the parent may hold the old one."""
+        """Replace the lock, because a thread in the parent process may hold the old one."""
         self._session_lock = threading.Lock()
 
     @property
     def session(self) -> "Session":
-        """The session of this shell; created on first use, so that loading is fast."""
+        """The session for this shell, created on first use so that loading is fast."""
         with self._session_lock:
             if self._session is None:
                 from ..session.session import Session
@@ -88,7 +91,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
             return self._session
 
     def on_pre_run_cell(self, _info: object) -> None:
-        """Notify recorder and session of a new cell, and of the path of its notebook."""
+        """Notify the recorder that a cell starts, and update the session's notebook path."""
         if self._session is not None:
             self._session.recorder.begin_cell()
             self._session.notebook = find_notebook_path(self._environ, self._shell.user_ns)
@@ -101,7 +104,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
     @no_var_expand
     @line_magic("cfai")
     def command(self, line: str) -> object:
-        """Run a command: `%cfai status`, `%cfai models`; `%cfai help` lists them."""
+        """Run a command, such as `%cfai status`. `%cfai help` lists all commands."""
         words = split_magic_line(line) or ["status"]
         return run(words[0], words[1:], self._frontend, "%cfai")
 
@@ -109,7 +112,10 @@ class CfaiMagics(forks.ChildForkHook, Magics):
     @no_var_expand
     @cell_magic("cfai")
     def cell(self, line: str, cell: str) -> object:
-        """Send the cell's text to a model and stream the answer; the help is CELL_HELP."""
+        """Send the cell's text to a model and stream the answer.
+
+        Users see the help text from `format_cell_help` instead of this docstring.
+        """
         from ..commands.ask import ask_prompt
 
         options = get_ask_parser().parse_args(self._split_line(line))
@@ -117,7 +123,10 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         return result if options.dry_run else None
 
     def _split_line(self, line: str) -> list[str]:
-        """Return the words of the line; raise TokenInCommandError if one is an API token."""
+        """Return the words on the line.
+
+        Raises TokenInCommandError if the line contains an API token.
+        """
         if not line.strip():
             return []
         from ..redaction import reject_token
@@ -126,12 +135,15 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         return split_magic_line(line)
 
     def _get_raw_body(self, cell: str) -> str:
-        """Return the cell's text as typed, because IPython changes the end of it."""
+        """Return the cell's text as typed, because IPython changes trailing whitespace."""
         raw_body = self._get_cell_source().partition("\n")[2]
         return raw_body if raw_body.rstrip() == cell.rstrip() else cell
 
     def _get_cell_source(self) -> str:
-        """Return the running cell as the front end sent it; in a terminal, as typed."""
+        """Return the source of the running cell as the front end sent it.
+
+        In a terminal, this is the source as typed.
+        """
         if hasattr(self._shell, "get_parent"):
             return str(self._shell.get_parent().get("content", {}).get("code", ""))
         history = self._shell.history_manager
@@ -139,7 +151,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
 
     @property
     def _frontend(self) -> "Frontend":
-        """The front end of this shell; created on first use."""
+        """The front end for this shell, created on first use."""
         if self._created_frontend is None:
             if hasattr(self._shell, "kernel"):
                 from .notebook import create_notebook_frontend as create_frontend

@@ -1,4 +1,4 @@
-"""Create the front end of a notebook: answers, notes and progress are outputs of the cell."""
+"""Create the notebook front end, which shows answers, notes and progress as cell output."""
 
 import sys
 from collections.abc import Sequence
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def create_notebook_frontend(
     session: Session, store_result: StoreResult, notebook_state: IPythonState
 ) -> Frontend:
-    """Return the front end of a kernel: it displays answers, with the footer in a muted color."""
+    """Return the front end for a kernel.
+
+    It displays answers as cell output, with the footer in a muted color.
+    """
 
     def create_answer_display(output_format: OutputFormat, footer_style: str) -> AnswerDisplay:
         if output_format.name in {"text", "raw"}:
@@ -56,7 +59,10 @@ def create_notebook_frontend(
 
 
 def create_map_runner(session: Session) -> "MapRunner":
-    """Return the runner of maps: it shows outputs in a notebook, and lines on stderr elsewhere."""
+    """Return the map runner.
+
+    It shows progress as cell output in a notebook, and as lines on stderr elsewhere.
+    """
     from IPython.core.getipython import get_ipython
 
     from ..batch.map_run import MapRunner
@@ -77,5 +83,5 @@ def create_map_runner(session: Session) -> "MapRunner":
 
 
 def _print_with_metadata(line: str, metadata: Metadata) -> None:
-    """Show a line as an output with metadata, which printed text can't have."""
+    """Show a line as rich output, because printed text can't have metadata."""
     UpdatableOutput().show_note(line, metadata)

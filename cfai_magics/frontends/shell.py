@@ -1,4 +1,4 @@
-"""Create the front end of the shell: answers on stdout, notes on stderr."""
+"""Create the shell front end, which writes answers to stdout and notes to stderr."""
 
 import sys
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from ..types.answer_set import AnswerSet, Variant
 from ..types.messages import Answer
 from .user_io import confirm, create_text_display, read_secret
 
-# Parts of messages that do not apply to the shell. They must equal those of the whole messages,
-# also in a translation.
+# Parts of messages that do not apply to the shell. In each language, they must match the wording
+# in the complete messages.
 NOTEBOOK_ONLY_TEXTS = (mark("(in a shell: cfai login)"), InterruptedAnswerError.default_hint)
 SHELL_REPLACEMENTS = (
     (" → _cfai.reasoning", ""),
@@ -30,7 +30,7 @@ SHELL_REPLACEMENTS = (
 
 
 def create_shell_frontend(session: Session) -> Frontend:
-    """Return the front end of the shell: it writes answers to stdout, and all notes to stderr."""
+    """Return the front end for the shell, which writes answers to stdout and notes to stderr."""
 
     def print_to_stderr(line: str) -> None:
         sys.stderr.write(sanitize_text(to_shell_syntax(f"{line}\n")))
@@ -61,7 +61,10 @@ def create_shell_frontend(session: Session) -> Frontend:
 
 
 def to_shell_syntax(text: str) -> str:
-    """Return a text with the commands of the shell in place of the magics."""
+    """Return the text with each magic replaced by the equivalent shell command.
+
+    Parts that apply only to notebooks are removed.
+    """
     for notebook_text in NOTEBOOK_ONLY_TEXTS:
         # Chinese has no space between sentences.
         text = text.replace(f" {_(notebook_text)}", "").replace(_(notebook_text), "")

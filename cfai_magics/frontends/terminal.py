@@ -1,4 +1,4 @@
-"""Create the front end of IPython in a terminal, which prints everything."""
+"""Create the front end for IPython in a terminal, which prints everything."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from .user_io import StoreResult, confirm, print_line, read_secret
 def create_terminal_frontend(
     session: Session, store_result: StoreResult, notebook_state: IPythonState
 ) -> Frontend:
-    """Return the front end of IPython in a terminal."""
+    """Return the front end for IPython in a terminal."""
 
     def create_answer_display(output_format: OutputFormat, footer_style: str) -> AnswerDisplay:
         from .user_io import create_text_display

@@ -1,4 +1,4 @@
-"""Print answers, and ask the user for input; all front ends share these functions."""
+"""Print answers and ask the user for input, with functions shared by all front ends."""
 
 import sys
 from collections.abc import Callable
@@ -26,7 +26,10 @@ def create_text_display(
     print_line: PrintLine,
     write_footer: "WriteFooter | None" = None,
 ) -> AnswerDisplay:
-    """Return a display that prints an answer: text as it arrives, other formats at the end."""
+    """Return a display that prints an answer.
+
+    Text is printed as it arrives, and other formats are printed at the end.
+    """
     from ..display.text import FinalOnlyDisplay, TextStreamDisplay
 
     if output_format.name in {"markdown", "text", "correction"}:
@@ -37,26 +40,29 @@ def create_text_display(
 
 
 def print_line(line: str) -> None:
-    """Print a line without control characters."""
+    """Print a line after removing control characters."""
     sys.stdout.write(sanitize_text(f"{line}\n"))
 
 
 def read_line(question: str) -> str:
-    """Ask a question, and return the line that the user types."""
+    """Ask a question and return the line that the user types."""
     return input(sanitize_text(question))
 
 
 def confirm(question: str) -> bool:
-    """Ask a yes-or-no question; return False if the front end can't ask the user."""
+    """Ask a yes-or-no question and return whether the user answers yes.
+
+    Returns False if the front end can't ask the user.
+    """
     try:
         answer = read_line(f"{question} [y/N] ")
-    except (EOFError, NotImplementedError):  # IPython's StdinNotImplementedError is one
+    except (EOFError, NotImplementedError):  # includes IPython's StdinNotImplementedError
         return False
     return answer.strip().lower() in {"y", "yes"}
 
 
 def read_secret(question: str) -> str:
-    """Return the secret that the user types.
+    """Ask for a secret and return what the user types, without showing it.
 
     Raises:
         SetupError: The front end can't ask the user.
@@ -68,7 +74,7 @@ def read_secret(question: str) -> str:
         return getpass(sanitize_text(question))
     except KeyboardInterrupt:
         raise InterruptedAnswerError(_("Canceled"), _("Nothing was sent or saved.")) from None
-    except (EOFError, NotImplementedError) as error:  # IPython's StdinNotImplementedError is one
+    except (EOFError, NotImplementedError) as error:  # includes IPython's StdinNotImplementedError
         raise SetupError(
             _("This front end can't ask for input"),
             _(

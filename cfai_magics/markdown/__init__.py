@@ -1,1 +1,1 @@
-"""Parse, sanitize and render the Markdown of models."""
+"""Parse, sanitize and render Markdown written by models."""

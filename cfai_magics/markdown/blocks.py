@@ -1,4 +1,4 @@
-"""Split Markdown into blocks, find code and tables in it, and remove external content."""
+"""Split Markdown into blocks, find code and tables, and remove external content."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -16,7 +16,7 @@ CODE_TOKEN_TYPES = {"fence", "code_block"}
 # Markdown without any of these needs no rewriting.
 NEEDS_REWRITING_PATTERN = re.compile(r"[\\`~$<!\]@&:]|\t| {4}|www\.", re.IGNORECASE)
 LANGUAGE_PATTERN = re.compile(r"[A-Za-z0-9_+#.-]{1,40}(?![^\s])")
-# Code that would be active as text: parsers differ on what is code in lists and quotes.
+# Code that would be active if read as text. In lists and quotes, parsers disagree on what is code.
 AMBIGUOUS_CODE_PATTERN = re.compile(
     r"<[a-z/!?]|!\[|\]\(|^[ \t>]*\[[^\]\n]*\]:|`{3}|~{3}|@@|@\\|&#|&\w+;|\\[()\[\]]"
     r"|\\(?:begin|end)\b|ftp://|\$\$",
@@ -37,7 +37,7 @@ def _get_parser() -> "MarkdownIt":
 
 @cache
 def _get_block_parser() -> "MarkdownIt":
-    """Return a parser for blocks only, which takes a fraction of the time.
+    """Return a parser for blocks only, which takes a fraction of the time of a full parser.
 
     It treats HTML as text, because HTML is escaped for display.
     """
@@ -49,7 +49,7 @@ def _get_block_parser() -> "MarkdownIt":
 
 
 class CodeBlock(NamedTuple):
-    """A code block: its language, "" if it has none, and its text."""
+    """A code block: its language ("" if it has none) and its text."""
 
     language: str
     text: str
@@ -63,7 +63,7 @@ class TableCells(NamedTuple):
 
 
 def find_first_code_block(text: str) -> CodeBlock | None:
-    """Return the first fenced code block of Markdown; None if there is none."""
+    """Return the first fenced code block in Markdown; None if there is none."""
     if "```" not in text and "~~~" not in text:
         return None
     for token in _get_parser().parse(text):
@@ -73,7 +73,7 @@ def find_first_code_block(text: str) -> CodeBlock | None:
 
 
 def find_first_table(text: str) -> TableCells | None:
-    """Return the first table of Markdown; None if there is none."""
+    """Return the first table in Markdown; None if there is none."""
     rows: list[list[str]] = []
     for token in _get_parser().parse(text):
         if token.type == "tr_open":
@@ -92,7 +92,7 @@ def _get_token_text(token: "Token") -> str:
 def split_complete_blocks(text: str) -> tuple[str, str]:
     """Split streamed Markdown into its complete blocks and the rest, which may still change.
 
-    The last block is always part of the rest; so is an incomplete display formula.
+    The rest always includes the last block and any incomplete display formula.
     """
     from .formulas import find_open_formula
 
@@ -119,7 +119,7 @@ def split_complete_blocks(text: str) -> tuple[str, str]:
 
 
 def _split_lines(text: str) -> list[str]:
-    """Return the lines with their line ends, split at the ends that `normalize_text` replaces."""
+    """Split text at the line ends that `normalize_text` replaces, and keep these line ends."""
     line_ends = [match.end() for match in LINE_END_PATTERN.finditer(text)]
     return [
         text[start:end]
@@ -132,11 +132,11 @@ def _join_normalized(lines: list[str]) -> str:
 
 
 def strip_remote_content(text: str) -> str:
-    """Return Markdown that loads no external content and runs no code when it is displayed.
+    """Rewrite Markdown so that it loads no external content and runs no code when displayed.
 
-    All parsers render it the same: code blocks are fenced again, and formulas are written between
-    dollar signs on one line. Of everything that could load or run something, only links to http,
-    https and mailto and images with inline data remain.
+    All parsers render the result in the same way: code blocks are fenced again, and each formula
+    is written on one line between dollar signs. Only http, https and mailto links and images with
+    inline data stay active.
     """
     from .inlines import neutralize_inlines
 
@@ -188,14 +188,14 @@ def _missing_newlines_before_code(parts: list[str]) -> str:
 
 
 def _newlines_after_code(lines: list[str], end_line: int) -> str:
-    """Return the newlines between a code block and the next line: an empty line, if any."""
+    """Return the newlines to add after a code block, so that an empty line follows it."""
     if end_line >= len(lines):
         return "\n" if lines[-1].endswith("\n") else ""
     return "\n\n" if lines[end_line].strip() else "\n"
 
 
 def _format_fence(code: str, language: str, prefix: str) -> str:
-    """Return a fenced code block whose start and end are the same for all parsers."""
+    """Return a fenced code block that starts and ends at the same place in all parsers."""
     max_backticks = max(map(len, BACKTICK_RUN_PATTERN.findall(code)), default=2)
     fence = "`" * (max_backticks + 1)
     content = code if not code or code.endswith("\n") else f"{code}\n"
@@ -209,7 +209,7 @@ def _get_language(token: "Token") -> str:
 
 
 def _format_nested_fence(token: "Token", block_lines: list[str]) -> str:
-    """Return a code block in a list or quote, as HTML if a parser could read it as text."""
+    """Return a code block for a list or quote, as HTML if a parser could read it as text."""
     fence_match = FENCE_PATTERN.search(block_lines[0])
     line_prefix = block_lines[0][: fence_match.start()] if fence_match else ""
     prefix = re.sub(r"[^\s>]", " ", line_prefix)

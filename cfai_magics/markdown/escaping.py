@@ -1,7 +1,8 @@
 """Escape untrusted text for HTML and Markdown, so that it is displayed literally.
 
-MathJax processes the text of a page after Markdown and HTML. So a dollar sign or backslash that
-does not start a formula is put into a separate element, where MathJax cannot pair it.
+MathJax processes the text of a page after Markdown and HTML are rendered. A dollar sign or
+backslash that does not start a formula is therefore put in a separate element, where MathJax
+can't pair it with another one.
 """
 
 import re
@@ -17,7 +18,7 @@ MATH_SIGN_PATTERN = re.compile(rf"\$|{MATH_START_REGEX}")
 LINE_END_PATTERN = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 CONTROL_CHAR_PATTERN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 
-SPECIAL_CHAR_PATTERN = re.compile(r"[!-/:-@\[-`{-~](?<![-,;])")  # ASCII punctuation with a meaning
+SPECIAL_CHAR_PATTERN = re.compile(r"[!-/:-@\[-`{-~](?<![-,;])")  # special ASCII punctuation
 # Code that would be active if a parser did not recognize it as code.
 AMBIGUOUS_INLINE_CODE_PATTERN = re.compile(
     r"[<$`|\n]|!\[|\]\(|\]:|@@|@\\|\\@|~~~|ftp://|&#|&\w+;|\\[()\[\]]|\\(?:begin|end)\b",
@@ -29,17 +30,17 @@ BLOCK_START_PATTERN = re.compile(r"(\s*)([-+=:]|\d{1,9}[.)])")
 
 
 def normalize_text(text: str) -> str:
-    """Return a text with all line ends as newlines and control characters replaced by U+FFFD."""
+    """Return text with all line ends as newlines and control characters replaced by U+FFFD."""
     return CONTROL_CHAR_PATTERN.sub("\ufffd", LINE_END_PATTERN.sub("\n", text))
 
 
 def encode_entities(text: str) -> str:
-    """Return a text for HTML or Markdown with all special characters as numeric entities."""
+    """Return text for HTML or Markdown, with all special characters as numeric entities."""
     return SPECIAL_CHAR_PATTERN.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
 def escape_html(text: str) -> str:
-    """Return a text escaped for HTML, so that it contains neither tags nor formulas."""
+    """Return text escaped for HTML, so that it contains neither tags nor formulas."""
     return MATH_SIGN_PATTERN.sub(isolate_math_sign, escape(text))
 
 
@@ -49,7 +50,7 @@ def isolate_math_sign(match: re.Match[str]) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Return a text escaped for one line of Markdown or one table cell, on one line."""
+    """Return text on one line, escaped for a line of Markdown or a table cell."""
     line = " ".join(normalize_text(text).split("\n"))
     block_start = BLOCK_START_PATTERN.match(line)
     escaped_start = (
@@ -68,7 +69,7 @@ def _escape_sign(match: re.Match[str]) -> str:
 
 
 def format_inline_code(code: str) -> str:
-    """Return inline code for Markdown; as HTML if backticks would be ambiguous."""
+    """Return inline code for Markdown, as HTML if backticks would be ambiguous."""
     line = " ".join(normalize_text(code).split("\n"))
     if not line.strip() or AMBIGUOUS_INLINE_CODE_PATTERN.search(line) or line.endswith("\\"):
         return f"<code>{encode_entities(line)}</code>"
@@ -76,6 +77,9 @@ def format_inline_code(code: str) -> str:
 
 
 def format_html_code_block(code: str, prefix: str) -> str:
-    """Return a code block as HTML for lists and quotes; `prefix` starts each line after line 1."""
+    """Return an HTML code block for lists and quotes.
+
+    Each line except the first starts with `prefix`.
+    """
     lines = [encode_entities(line) or "&#32;" for line in code.removesuffix("\n").split("\n")]
     return f"<pre><code>{f'{chr(10)}{prefix}'.join(lines)}</code></pre>"

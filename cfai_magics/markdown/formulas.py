@@ -1,8 +1,9 @@
 r"""Find formulas in Markdown, distinguish them from prices, and normalize them.
 
 `$…$` and `\(…\)` are inline formulas; `$$…$$`, `\[…\]` and `\begin{align}…` are display formulas.
-Dollar signs are delimiters by pandoc's rule: no space after the opening and before the closing
-one, and no digit after the closing one. Amounts of money that match this rule are text.
+Dollar signs are delimiters according to pandoc's rule: no space follows the opening sign, no
+space precedes the closing sign, and no digit follows the closing sign. Amounts of money that
+match this rule are still treated as text.
 """
 
 import re
@@ -18,7 +19,7 @@ SUPPORTED_ENVIRONMENTS = {
     *("displaymath", "eqnarray", "equation", "flalign", "gather", "gathered", "matrix"),
     *("multline", "pmatrix", "rcases", "smallmatrix", "split", "subarray", "vmatrix"),
 }
-# TeX with effects outside the formula: links, styles, files, fonts, and definitions of such.
+# TeX with effects outside the formula, such as links, styles, files, fonts and macro definitions.
 UNSAFE_TEX_PATTERN = re.compile(
     r"\\(?:href|url|require|include\w*|input|unicode|style|class|cssid|html\w*|data|bbox|mmltoken"
     r"|def|[egx]def|let|futurelet|newcommand|renewcommand|providecommand|newenvironment"
@@ -35,7 +36,7 @@ QUOTE_PREFIX_PATTERN = re.compile(r"\n[ \t]*(?:>[ \t]?)+")
 BLANK_REST_PATTERN = re.compile(r"[ \t]*(?:\n|\Z)")
 BLANK_LINE_PATTERN = re.compile(r"\n[ \t>]*\n")
 CLOSING_DOLLAR_PATTERN = re.compile(r"[^\\$]*(?:\\.[^\\$]*)*\$", re.DOTALL)
-# JupyterLab counts braces, except escaped ones and those of \begin{…} and \end{…}.
+# JupyterLab counts braces, except for escaped braces and those in \begin{…} and \end{…}.
 BRACE_PATTERN = re.compile(r"\\(?:begin|end)\{[a-z]*\*?\}|\\[{}$]|([{}])", re.IGNORECASE)
 BEGIN_OR_END_PATTERN = re.compile(r"\\(begin|end)\{([a-z]*\*?)\}", re.IGNORECASE)
 COMMAND_PATTERN = re.compile(r"\\[a-zA-Z]+\s*(?:\{[^{}]*\})?|\\.")
@@ -63,7 +64,7 @@ def parse_formula(text: str, start: int, block_end: int) -> Formula | None:
     """Return the formula that starts at a dollar sign or backslash; None if none starts there.
 
     A display formula may continue after `block_end`, because one of its lines may look like the
-    start of a Markdown block. An inline formula ends in its block.
+    start of a Markdown block. An inline formula must end before `block_end`.
     """
     max_end = start + MAX_FORMULA_CHARS
     if text.startswith("$$", start):
@@ -144,7 +145,7 @@ def _is_alone_on_lines(text: str, start: int, end: int) -> bool:
 
 
 def get_line_before(text: str, position: int) -> str:
-    """Return the part of the line before a position. A very long part is shortened to its end."""
+    """Return the part of the line before a position. A very long part is cut off at its start."""
     min_start = max(0, position - MAX_LINE_LOOKBEHIND)
     line_start = text.rfind("\n", min_start, position) + 1
     return (
@@ -174,7 +175,7 @@ def _is_money(before: str, body: str, after: str) -> bool:
     if body[0].isspace() or body[-1].isspace() or after == "$" or _is_text_between_amounts(body):
         return True
     if body[0] != "\\" and (after.isdigit() or (before.isascii() and before.isalnum())):
-        return True  # $5-$10, US$5, 5$; but 2$\times$2
+        return True  # $5-$10, US$5 and 5$, but not 2$\times$2
     return bool(SHELL_VARIABLE_PATTERN.match(body)) and (
         after.isalnum() or after in {"_", "{", "("}
     )
@@ -219,7 +220,7 @@ def _normalize_formula(
         body = QUOTE_PREFIX_PATTERN.sub("\n", body)
     body = " ".join(COMMENT_PATTERN.sub(r"\1", body).split())
     if not is_display:
-        body = body.replace("\\\\[", "\\\\ [")  # nbconvert would start a display formula
+        body = body.replace("\\\\[", "\\\\ [")  # nbconvert would start a display formula here
     for pattern, replacement in MARKDOWN_SIGN_SPACING:
         body = pattern.sub(replacement, body)
     if (
@@ -236,7 +237,7 @@ def _normalize_formula(
 
 
 def _is_balanced(body: str) -> bool:
-    """Return whether all braces and environments are closed, so that parsers stop there."""
+    """Return whether braces and environments are balanced, so that parsers agree on the end."""
     depth = 0
     for brace_match in BRACE_PATTERN.finditer(body):
         if brace_match[0] == "\\$":

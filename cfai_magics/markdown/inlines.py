@@ -1,7 +1,8 @@
 """Rewrite inline Markdown so that it runs no code and loads no external content.
 
-Each rule applies everywhere, also in code and tables, so that it does not depend on how a parser
-divides the text. If one parser sees code where others do not, an entity is displayed literally.
+Each rule applies everywhere, including in code and tables, so that the result does not depend on
+how a parser splits the text. A parser that sees code where others do not displays entities
+literally.
 """
 
 import re
@@ -21,9 +22,9 @@ PLAIN_URL_REGEX = r"(?:https?://|mailto:)[\w\-.~:/?#@!&*+,;%]{1,2000}"
 URL_REGEX = r"(?:https?://|mailto:)(?:[^\s<>\\()]|\\[!-/:-@\[-`{-~]){0,2000}"
 URL_PARENTHESES_REGEX = r"(?:\([^\s<>\\()]{0,300}\)[^\s<>\\()]{0,300}){0,4}"
 LINK_TITLE_REGEX = r"""(?:"[^"\n]{0,300}"|'[^'\n]{0,300}'|\([^()\n]{0,300}\))"""
-# Without =, so that the text is harmless even if a parser reads it as a tag.
+# Excludes "=", so that the text is harmless even if a parser reads it as a tag.
 AUTOLINK_PATTERN = re.compile(rf"<({PLAIN_URL_REGEX})>", re.ASCII | re.IGNORECASE)
-# These are rewritten, because mistune reads <p@b.c> as an HTML paragraph.
+# These autolinks are rewritten, because mistune reads <p@b.c> as an HTML paragraph.
 OTHER_AUTOLINK_PATTERN = re.compile(
     rf"<(?:({URL_REGEX})|([\w.+-]{{1,64}}@[\w.-]{{1,255}}))>", re.IGNORECASE
 )
@@ -48,8 +49,8 @@ LINE_BREAK_TAG_PATTERN = re.compile(r"<br ?/?>", re.IGNORECASE)
 BRACKET_PATTERN = re.compile(r"\\[\s\S]|\$\$?(?:\\[\s\S]|[^$\\])*\$\$?|(\[)|(\])")
 LINE_START_PATTERN = re.compile(r"[ \t>*+\-\d.)]*")
 UNSAFE_ALT_TEXT_PATTERN = re.compile(r"[^\w .,-]")
-# Complete tags without attributes that contain plain text: models write them in tables and
-# formulas, and the module `escaping` writes them.
+# Complete tags that contain plain text and have no attributes. Models write them in tables and
+# formulas, and the `escaping` module also generates them.
 HARMLESS_TAG_PATTERN = re.compile(
     r"<br ?/?>(?=[ \t]*[^\s<])|<(su[bp])>[\w+\-., ]{1,40}</\1>"
     r"|<span>&#(?:36|92);</span>|<code>(?:[\w ,;-]|&#\d{2,3};){0,2000}</code>",
@@ -62,7 +63,7 @@ URL_END_PATTERN = re.compile(r"\s|\Z")
 URL_START_PATTERN = re.compile(r"://|www\.", re.IGNORECASE)
 SPACE_PATTERN = re.compile(r"\s")
 URL_SAFE_CHARS = ":/?#@!&+,;=%"
-BACKSLASH_ESCAPE_REPLACEMENTS = {  # of a backslash and the character after it
+BACKSLASH_ESCAPE_REPLACEMENTS = {  # for a backslash and the character after it
     "$": DOLLAR_HTML,
     "<": "&lt;",
     **{sign: encode_entities(sign) for sign in "@()[]"},
@@ -70,9 +71,11 @@ BACKSLASH_ESCAPE_REPLACEMENTS = {  # of a backslash and the character after it
 
 
 def neutralize_inlines(text: str, block_starts: Sequence[int] = ()) -> str:
-    """Return inline Markdown that is safe under any parser; the text has no code blocks.
+    """Return inline Markdown that is safe in any parser.
 
-    `block_starts` are the sorted start positions of its blocks.
+    Args:
+        text: Markdown without code blocks.
+        block_starts: The start positions of the blocks in `text`, sorted.
     """
     return _escape_open_labels(_InlineRewriter(text, block_starts).rewrite())
 
@@ -81,7 +84,8 @@ def _escape_open_labels(text: str) -> str:
     """Escape brackets that start a line and are never closed.
 
     marked and mistune would search for the closing bracket, and for the URL of a link definition,
-    in the code block that follows. JupyterLab has already removed formulas and their brackets.
+    in the code block that follows. Brackets in formulas do not count, because JupyterLab removes
+    formulas before it calls marked.
     """
     open_brackets: list[int] = []
     for match in BRACKET_PATTERN.finditer(text):
@@ -97,7 +101,7 @@ def _escape_open_labels(text: str) -> str:
 
 
 class _InlineRewriter:
-    """One pass over a text: the output written so far and the position in the input."""
+    """A single pass over text, with the output written so far and the position in the input."""
 
     def __init__(self, text: str, block_starts: Sequence[int]) -> None:
         self._text = text
@@ -130,7 +134,7 @@ class _InlineRewriter:
 
     def rewrite_backslash(self, start: int, _sign: str) -> str:
         next_char = self._text[start + 1 : start + 2]
-        if self._is_in_url:  # there it is not an escape, so MathJax would see it
+        if self._is_in_url:  # in a URL, it is not an escape, so MathJax would see it
             return BACKSLASH_HTML
         if next_char in {"(", "["} or TEX_ENVIRONMENT_PATTERN.match(self._text, start):
             formula = self._take_formula(start)
@@ -151,8 +155,8 @@ class _InlineRewriter:
         return self._take_formula(start) or ("%24" if start < self._url_end else DOLLAR_HTML)
 
     def _take_formula(self, start: int) -> str:
-        """Return the normalized formula that starts here; "" if there is none."""
-        if self._is_in_url:  # it would be in an attribute, which its quotes could close
+        """Return the normalized formula that starts at `start`; "" if there is none."""
+        if self._is_in_url:  # in an attribute, quotes in the formula could end it
             return ""
         formula = parse_formula(self._text, start, self._get_block_end(start))
         if formula is None:
@@ -176,7 +180,7 @@ class _InlineRewriter:
         return format_inline_code(code)
 
     def _find_closing_backticks(self, start: int, length: int) -> int:
-        """Return the position of the closing backticks in the same block; -1 if none."""
+        """Return the position of the closing backticks in the same block; -1 if there are none."""
         if self._backtick_runs is None:
             self._backtick_runs = {}
             for run in re.finditer("`+", self._text):
@@ -218,7 +222,7 @@ class _InlineRewriter:
     def rewrite_image(self, start: int, _sign: str) -> str:
         self._escape_trailing_exclamation()
         match = DATA_IMAGE_PATTERN.match(self._text, start)
-        if match and not self._is_in_url:  # else its brackets could be part of the URL
+        if match and not self._is_in_url:  # otherwise, its brackets could be part of the URL
             self._position = match.end()
             alt_text, image_format, content = match.groups()
             alt_text = UNSAFE_ALT_TEXT_PATTERN.sub(" ", alt_text)
@@ -247,7 +251,7 @@ class _InlineRewriter:
         return f"]: {encode_url(definition[1])}\n"
 
     def rewrite_at_signs(self, _start: int, sign: str) -> str:
-        return "&#64;" * len(sign)  # JupyterLab uses @@0@@ as placeholder for a formula
+        return "&#64;" * len(sign)  # JupyterLab uses @@0@@ as a placeholder for a formula
 
     def rewrite_tildes(self, _start: int, sign: str) -> str:
         return "&#126;" * len(sign)
@@ -271,7 +275,7 @@ class _InlineRewriter:
 
 
 def encode_url(url: str) -> str:
-    """Return a URL without characters that are special in Markdown, HTML or JupyterLab."""
+    """Percent-encode URL characters that are special in Markdown, HTML or JupyterLab."""
     unescaped = ESCAPED_SIGN_PATTERN.sub(r"\1", url).encode("utf-8", "replace").decode("utf-8")
     return (
         quote(unescaped, safe=URL_SAFE_CHARS).replace("@@", "%40%40").replace("~~~", "%7E%7E%7E")

@@ -1,1 +1,1 @@
-"""Prepare images for models, and handle generated images and sounds."""
+"""Prepare images for models, and handle generated images and audio."""

@@ -11,11 +11,11 @@ from typing import Any
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 
-MAX_SIDE_PIXELS = 1_024  # models use no more, or bill more tiles for larger images
-# Cloudflare counts the base64 of an image as text when it checks the context window.
+MAX_SIDE_PIXELS = 1_024  # models use at most this size, or bill more tiles for larger images
+# Cloudflare counts the base64 data of images as text when it checks the context window.
 MAX_BYTES = 150_000
 JPEG_QUALITIES = (85, 70, 50, 30)
-PATCH_PIXELS = 28  # side of the square per token, for models that document it
+PATCH_PIXELS = 28  # side of the square that one token covers, in models that document it
 SUPPORTED_MODES = {"L", "RGB", "RGBA"}
 PASS_THROUGH_FORMATS = {"png", "jpeg", "webp"}
 PILLOW_HINT = mark("Run %pip install pillow to read more formats and to scale large images down.")
@@ -24,7 +24,10 @@ FORMATS_HINT = mark("Use PNG, JPEG, WebP, GIF or another format that pillow read
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image as it is sent; `original_size` is its size before it was scaled down, else ""."""
+    """An image as it is sent.
+
+    `original_size` is the size before the image was scaled down, or "" if it was not.
+    """
 
     name: str
     data: bytes
@@ -40,7 +43,7 @@ class Image:
 
     @property
     def size_text(self) -> str:
-        """Its size in pixels as text, with the original size if it was scaled down."""
+        """The size in pixels as text, with the original size if the image was scaled down."""
         current_size = _format_size(self.width, self.height)
         if not self.original_size:
             return current_size
@@ -50,7 +53,7 @@ class Image:
 
     @property
     def estimated_tokens(self) -> int:
-        """A rough estimate of its tokens; models differ by a factor of four."""
+        """A rough estimate of the number of tokens; models differ by a factor of four."""
         return -(-self.width // PATCH_PIXELS) * -(-self.height // PATCH_PIXELS)
 
 
@@ -58,8 +61,8 @@ def prepare_image(name: str, data: bytes) -> Image:
     """Return image data as an Image, scaled down if it is too large.
 
     Args:
-        name: Name of the image in messages.
-        data: Bytes of the image file.
+        name: The name of the image, for messages.
+        data: The bytes of the image file.
 
     Raises:
         InvalidOptionError: The data is not an image, or pillow is required but not installed.
@@ -79,7 +82,7 @@ def _prepare_with_pillow(name: str, data: bytes) -> Image:
         with Pillow.open(io.BytesIO(data)) as source_image:
             image_format = str(source_image.format).lower()
             width, height = source_image.size
-            # EXIF data has the location and camera of a photo: re-encode to remove it.
+            # EXIF data includes a photo's location and camera, so re-encode to remove it.
             can_pass_through = image_format in PASS_THROUGH_FORMATS and not source_image.getexif()
             if (
                 can_pass_through
@@ -91,7 +94,7 @@ def _prepare_with_pillow(name: str, data: bytes) -> Image:
             upright = upright if upright.mode in SUPPORTED_MODES else upright.convert("RGBA")
             upright.thumbnail((MAX_SIDE_PIXELS, MAX_SIDE_PIXELS))
             image_format, encoded = _encode(upright)
-    except Exception as error:  # noqa: BLE001 - pillow's plug-ins raise any exception
+    except Exception as error:  # noqa: BLE001 - pillow's plug-ins can raise any exception
         raise InvalidOptionError(
             _("{name} can't be read as an image: {error}").format(name=name, error=error),
             _(FORMATS_HINT),
@@ -152,7 +155,7 @@ def _format_size(width: int, height: int) -> str:
 
 
 def _read_header(data: bytes) -> tuple[str, int, int] | None:
-    """Return format, width and height from a PNG or JPEG header; None for other data."""
+    """Return the format, width and height from a PNG or JPEG header; None for other data."""
     if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) >= 24:  # noqa: PLR2004 - up to the size
         return ("png", *struct.unpack(">II", data[16:24]))
     if not data.startswith(b"\xff\xd8"):
@@ -168,32 +171,32 @@ def _read_header(data: bytes) -> tuple[str, int, int] | None:
 
 
 def decode_base64(text: str) -> bytes:
-    """Return the bytes of a base64 text."""
+    """Return the bytes encoded in a base64 string."""
     return base64.b64decode(text)
 
 
 def read_image_size(data: bytes) -> tuple[int, int] | None:
-    """Return the width and height of a PNG or JPEG; None for other data."""
+    """Return the width and height of a PNG or JPEG image; None for other data."""
     header = _read_header(data)
     return header and header[1:]
 
 
 def from_data_url(url: str) -> Image:
-    """Return the image of a data URL, unchanged."""
+    """Return the image in a data URL, unchanged."""
     data = decode_base64(url.partition(",")[2])
     image_format, width, height = _read_header(data) or ("webp", MAX_SIDE_PIXELS, MAX_SIDE_PIXELS)
     return Image("", data, image_format, width, height)
 
 
 def is_figure(value: Any) -> bool:
-    """Whether a value is a matplotlib figure, a PIL or IPython image, or a GeneratedImage."""
+    """Return whether a value is a matplotlib figure, PIL or IPython image, or GeneratedImage."""
     return _find_encoder(value) is not None
 
 
 def figure_bytes(value: Any) -> bytes | None:
     """Return the image data of a figure or image object; None for other values.
 
-    See `is_figure` for the types; they are recognized by name, without imports.
+    See `is_figure` for the supported types. They are recognized by name, without imports.
     """
     encoder = _find_encoder(value)
     return encoder(value) if encoder else None
@@ -216,7 +219,7 @@ def _encode_figure(figure: Any) -> bytes:
 
 
 def _ipython_image_bytes(value: Any) -> bytes | None:
-    """Return the data of IPython's Image; None if it only has a URL."""
+    """Return the data of an IPython Image; None if it only has a URL."""
     return value.data if isinstance(value.data, bytes) else None
 
 

@@ -1,4 +1,7 @@
-"""Load, cache and search the model catalog: the cached list, else the bundled one."""
+"""Load, cache and search the model catalog.
+
+If no catalog is cached, the one bundled with the package is used.
+"""
 
 import json
 import math
@@ -16,9 +19,9 @@ from ..types.usage import Catalog, Model
 from .prices import parse_prices
 
 BUNDLED_DATE = "2026-10-09"
-MAX_LISTED_MODELS = 5  # in an error message
+MAX_LISTED_MODELS = 5  # listed in an error message
 CACHE_FILE_NAME = "catalogue.json"
-# Types of the values in catalogue.json, by key. The keys are a file format: do not rename them.
+# Types of the values in catalogue.json, by key. Do not rename the keys of this file format.
 NUMBERS = {"neurons_in", "neurons_out", "neurons_cached"}
 FIELD_TYPES = {"name": str, "task": str, "retires": str | None, "context_window": int | None}
 BOOLEAN_FIELDS = {"vision", "tools", "reasoning", "paid_plan_only", "queues"}
@@ -32,10 +35,10 @@ TRAITS: Mapping[str, Callable[[Model], bool]] = {
 
 
 def load_bundled() -> Catalog:
-    """Return the catalog that is bundled with the package."""
+    """Return the catalog bundled with the package."""
     prices_by_model: dict[str, list[tuple[str, float]]] = {}
     _, *price_lines = _read_lines("neurons.csv")
-    for line in price_lines:  # the module csv would take 2 ms; only a unit may be in quotes
+    for line in price_lines:  # importing csv would take 2 ms; only units may be quoted
         model, _, price = line.partition(",")
         unit, _, neurons = price.rpartition(",")
         prices_by_model.setdefault(model, []).append((unit.strip('"'), float(neurons)))
@@ -68,7 +71,7 @@ def _model_from_row(row: Mapping[str, str], price_fields: Mapping[str, Any]) -> 
 
 
 def load_cached(data_dir: Path) -> Catalog | None:
-    """Return the catalog cached in the folder; None if it is missing or damaged."""
+    """Return the catalog cached in the folder, or None if it is missing or damaged."""
     state_files.restrict_file(data_dir / CACHE_FILE_NAME)
     try:
         data = json.loads(state_files.read_text(data_dir / CACHE_FILE_NAME))
@@ -79,13 +82,19 @@ def load_cached(data_dir: Path) -> Catalog | None:
 
 
 def find_damaged_cache(home: Path) -> str:
-    """Return the path of the cached catalog if it is damaged, else ""."""
+    """Return the path of the cached catalog if it is damaged, or "" if it is not."""
     path = home / CACHE_FILE_NAME
     return str(path) if os.path.lexists(path) and load_cached(home) is None else ""
 
 
 def _model_from_json(item: Any) -> Model:
-    """Return a model of the cache file; raise TypeError or ValueError for an invalid value."""
+    """Convert an item in the cache file to a model.
+
+    Raises:
+        TypeError: The item is not an object.
+        ValueError: A field has an invalid value.
+        KeyError: The name is missing.
+    """
     if not isinstance(item, dict):
         raise TypeError("a model is not an object")
     invalid_names = [
@@ -144,7 +153,7 @@ def _is_price(value: object) -> bool:
 def save_cached(data_dir: Path, models: Iterable[Model], today: str) -> Catalog:
     """Write the models to the cache file atomically, and return them as a live catalog.
 
-    If the file can't be written, the catalog is used for this session only.
+    If the file cannot be written, the catalog is available only in this session.
     """
     catalog = Catalog(tuple(models), today, "live")
     body = {"date": today, "models": list(map(_to_json, catalog.models))}
@@ -154,21 +163,21 @@ def save_cached(data_dir: Path, models: Iterable[Model], today: str) -> Catalog:
 
 
 def matches(model: Model, word: str) -> bool:
-    """Whether a lowercase word is a trait of the model, or a part of its name or task."""
+    """Return whether a lowercase word is a trait of the model or part of its name or task."""
     if word in TRAITS:
         return TRAITS[word](model)
     return word in f"{model.name} {model.task}".lower()
 
 
 class CatalogStore:
-    """The catalog of one session: fetched, else cached, else bundled."""
+    """The catalog of one session: the fetched list, or else the cached or the bundled one."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._catalog: Catalog | None = None
 
     def current(self) -> Catalog:
-        """Return the catalog without a network request."""
+        """Return the catalog without sending a network request."""
         if self._catalog is None:
             self._catalog = load_cached(self._data_dir) or load_bundled()
         return self._catalog
@@ -180,10 +189,10 @@ class CatalogStore:
 
 
 def find_model(name: str, catalog: Catalog) -> Model:
-    """Return the model with a full name or an unambiguous end of a name.
+    """Return the model with the given full name, or the only model whose name ends with `name`.
 
-    A full name (@cf/… or @hf/…) is used as typed, even if it is not listed. A short name must be
-    the end of exactly one listed name.
+    A full name (@cf/… or @hf/…) is used as typed, even if it is not listed. A short name must
+    match the end of exactly one listed name.
 
     Raises:
         ModelNotFoundError: No model matches.
@@ -206,7 +215,7 @@ def find_model(name: str, catalog: Catalog) -> Model:
 
 
 def exact_or_unlisted(name: str, catalog: Catalog) -> Model:
-    """Return the model with exactly this name; a new Model if it is not in the catalog."""
+    """Return the model with exactly this name, or a new Model if the name is not listed."""
     for model in catalog.models:
         if model.name == name:
             return model
@@ -214,7 +223,7 @@ def exact_or_unlisted(name: str, catalog: Catalog) -> Model:
 
 
 def unknown_model_error(name: str, catalog: Catalog) -> ModelNotFoundError:
-    """Return the error for an unknown model name, with the most similar names as hint."""
+    """Return the error for an unknown model name, with the most similar names in its hint."""
     suggestions = suggest_models(name, catalog)
     hint = _(ModelNotFoundError.default_hint)
     if suggestions:
@@ -227,7 +236,7 @@ def unknown_model_error(name: str, catalog: Catalog) -> ModelNotFoundError:
 
 
 def suggest_models(name: str, catalog: Catalog) -> list[str]:
-    """Return up to three short names of other models that are similar to a name or contain it."""
+    """Return up to three short names of other models that resemble or contain the given name."""
     from difflib import get_close_matches
 
     query = name.rpartition("/")[2].lower()

@@ -1,4 +1,4 @@
-"""Limits of calls: budgets admit, lower or reject a call; rate limits delay it."""
+"""Limits on calls: budgets admit, shorten or reject calls, and rate limits delay them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from .prices import Cost, Rates
 MIN_ANSWER_TOKENS = 16  # a shorter answer is not worth the cost of its prompt
 GROUP_ADVICE = mark("lower max_tokens, send fewer requests at once")
 WARNING_SHARE = 0.8
-SLACK = 1e-9  # neurons: tolerance for floating-point sums
+SLACK = 1e-9  # neurons; tolerance for floating-point sums
 GROWTH = 1.25  # factor for extending a reservation, so that extensions are rare
 LIMIT_NAMES = {
     "day": mark("today's budget"),
@@ -30,7 +30,7 @@ COURSE_LIMIT_NAMES = {
     "notebook": mark("the notebook's daily budget in cfai.toml"),
     "cell": mark("the budget per call in cfai.toml"),
 }
-# From Cloudflare's page on limits, which has no limit for text to speech.
+# From Cloudflare's limits page, which lists no limit for text-to-speech.
 REQUESTS_PER_MINUTE_BY_TASK = {
     "Automatic Speech Recognition": 720,
     "Image Classification": 3000,
@@ -43,17 +43,21 @@ REQUESTS_PER_MINUTE_BY_TASK = {
     "Text-to-Image": 720,
     "Translation": 720,
 }
-PAID_MODEL_REQUESTS_PER_MINUTE = 20  # per model that requires the paid plan
-WINDOW_SECONDS = 61.0  # s: one minute, and one second for the network latency of a request
+PAID_MODEL_REQUESTS_PER_MINUTE = 20  # for each model that requires the paid plan
+WINDOW_SECONDS = 61.0  # one minute, plus one second for the network latency of a request
 
 
 def limit_name(limit: Limit) -> str:
-    """Return the name of a limit in messages, in the user's language."""
+    """Return the name of a limit for use in messages, in the user's language."""
     return _((COURSE_LIMIT_NAMES if limit.from_course else LIMIT_NAMES)[limit.scope])
 
 
 def parse_neurons(text: str) -> float:
-    """Return a number of neurons from text; raise InvalidOptionError if it is invalid."""
+    """Convert text to a number of neurons.
+
+    Raises:
+        InvalidOptionError: The text is not a valid number of neurons.
+    """
     try:
         amount = float(text.replace(",", ""))
     except ValueError:
@@ -67,9 +71,12 @@ def parse_neurons(text: str) -> float:
 
 
 class Admission(NamedTuple):
-    """A call that fits its budgets: the neurons to reserve, and the max_tokens of its answer.
+    """The neurons and tokens granted to a call that fits its budgets.
 
-    `lowered_by` is the limit for which max_tokens was lowered, or None.
+    Attributes:
+        neurons: Number of neurons to reserve for the call.
+        max_tokens: Maximum number of tokens in the answer.
+        lowered_by: The limit that caused max_tokens to be lowered, or None.
     """
 
     neurons: float
@@ -78,14 +85,15 @@ class Admission(NamedTuple):
 
 
 def admit(cost: Cost | None, limits: Sequence[Limit], subject: str = "") -> Admission:
-    """Return the Admission of a call under all limits, with lower max_tokens if necessary.
+    """Admit a call if it fits all limits, lowering max_tokens if necessary.
 
-    A call without a known price reserves all remaining neurons, and is cut when they are used up.
+    A call without a known price reserves all remaining neurons. Its answer is cut off when they
+    are used up.
 
     Args:
-        cost: Estimated cost of the call; None if its price is unknown.
-        limits: The limits of the call.
-        subject: What the error calls it; "" means "this call".
+        cost: Estimated cost of the call, or None if its price is unknown.
+        limits: The limits that apply to the call.
+        subject: How the error message refers to the call. "" means "this call".
 
     Raises:
         BudgetExceededError: The call does not fit the limits.
@@ -105,10 +113,13 @@ def admit(cost: Cost | None, limits: Sequence[Limit], subject: str = "") -> Admi
 
 
 def admit_group(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> list[Admission]:
-    """Return the Admissions of calls that are reserved together, or raise BudgetExceededError.
+    """Admit calls that are reserved together, and return an Admission for each call.
 
-    If only shorter answers fit, max_tokens is lowered to the same value for all. Calls without a
-    known price share the neurons that the others leave.
+    If only shorter answers fit, max_tokens is capped at the same value for all calls. Calls
+    without a known price share the remaining neurons equally.
+
+    Raises:
+        BudgetExceededError: The calls do not fit the limits.
     """
     if len(costs) == 1:
         return [admit(costs[0], limits)]
@@ -135,9 +146,9 @@ def _share_of_group(cost: Cost | None, total: Admission, unpriced_share: float) 
 
 
 def admit_all_or_none(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> float:
-    """Return the neurons to reserve for calls that must all be sent with uncut answers.
+    """Return the number of neurons to reserve for calls whose answers must not be cut off.
 
-    Calls without a known price do not fit any limit, because they can't be cut at it.
+    If there is a limit, calls without a known price never fit.
 
     Raises:
         BudgetExceededError: The calls do not fit the limits.
@@ -167,12 +178,12 @@ def admit_all_or_none(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> 
 def extend_reservation(needed: float, reserved: float, limits: Sequence[Limit]) -> float:
     """Return the new size of a call's reservation, in neurons.
 
-    The result is somewhat more than needed if the limits allow it.
+    The new size exceeds `needed` if the limits allow it, so that extensions are rare.
 
     Args:
-        needed: Neurons that the call needs now.
-        reserved: Neurons that are already reserved for it.
-        limits: The limits of the call.
+        needed: Number of neurons that the call needs now.
+        reserved: Number of neurons already reserved for the call.
+        limits: The limits that apply to the call.
 
     Raises:
         BudgetCutoffError: The limits do not allow the needed neurons.
@@ -188,12 +199,12 @@ def extend_reservation(needed: float, reserved: float, limits: Sequence[Limit]) 
 
 
 def extend_pool(cost: Cost, unassigned: float, limits: Sequence[Limit]) -> float:
-    """Return the neurons that a shared reservation needs for one more call.
+    """Return how many unassigned neurons a shared reservation needs to add a call.
 
     Args:
         cost: Estimated cost of the call.
-        unassigned: Neurons of the reservation that no call uses yet.
-        limits: The limits of the calls.
+        unassigned: Number of reserved neurons that are not assigned to a call yet.
+        limits: The limits that apply to the calls.
 
     Raises:
         BudgetExceededError: The limits do not allow the call.
@@ -205,7 +216,7 @@ def extend_pool(cost: Cost, unassigned: float, limits: Sequence[Limit]) -> float
 
 
 def cap_estimate(max_neurons: float, usage: Usage) -> Usage:
-    """Return the usage with estimated neurons capped at `max_neurons`; billed ones stay."""
+    """Return the usage, with its neurons capped at `max_neurons` if they are estimated."""
     if usage.neurons is None or usage.neurons <= max_neurons or usage.cost_basis != "estimated":
         return usage
     return replace(usage, neurons=max_neurons)
@@ -255,7 +266,7 @@ def _next_step(limit: Limit, alternative: str = "") -> str:
         hint = _("Raise {option}, {alternative}, or choose a cheaper model. Nothing was sent.")
         return hint.format(option="--max-neurons", alternative=alternative)
     scope_options = {"session": " --session", "notebook": " --notebook"}
-    command = f"%cfai budget{scope_options.get(limit.scope, '')} N"  # also for the free neurons
+    command = f"%cfai budget{scope_options.get(limit.scope, '')} N"  # also for the free quota
     return _(
         "Raise the budget with {command}, {alternative}, or choose a cheaper model. Nothing was "
         "sent."
@@ -263,7 +274,7 @@ def _next_step(limit: Limit, alternative: str = "") -> str:
 
 
 def cutoff_error(limit: Limit) -> BudgetCutoffError:
-    """Return the error for an answer that was cut because a limit is used up."""
+    """Return the error for an answer that was cut off because a limit is used up."""
     if limit.scope == "cell" and not limit.from_course:
         return BudgetCutoffError(
             _("The answer was cut off at the limit of {option}").format(option=limit_name(limit)),
@@ -277,7 +288,7 @@ def cutoff_error(limit: Limit) -> BudgetCutoffError:
 
 
 def lowered_note(admission: Admission, requested_tokens: int) -> str:
-    """Return the note that max_tokens was lowered; "" if it was not."""
+    """Return a note that max_tokens was lowered, or "" if it was not."""
     if admission.lowered_by is None:
         return ""
     return _("max_tokens was lowered from {requested:,} to {lowered:,} to fit {limit}.").format(
@@ -288,7 +299,7 @@ def lowered_note(admission: Admission, requested_tokens: int) -> str:
 
 
 def calibration_note(rates: Rates) -> str:
-    """Return the note on how many billed calls an estimate is calibrated with."""
+    """Return a note on the number of billed calls that an estimate is based on."""
     return ngettext(
         "Estimate based on the last {count} billed call of this model.",
         "Estimate based on the last {count} billed calls of this model.",
@@ -297,7 +308,7 @@ def calibration_note(rates: Rates) -> str:
 
 
 def format_limit_warnings(limits: Iterable[Limit]) -> list[str]:
-    """Return a warning for each limit of which at least 80 % is used."""
+    """Return a warning for each limit that is at least 80% used."""
     return [
         _("{percent} of {limit} ({neurons:,.0f} neurons) has been used.").format(
             percent=format_percent(limit.spent / limit.neurons),
@@ -313,28 +324,28 @@ def format_limit_warnings(limits: Iterable[Limit]) -> list[str]:
 
 
 class RateDelay(NamedTuple):
-    """The seconds that a request has to wait for a rate limit, and the reason."""
+    """The time in seconds that a request must wait for a rate limit, and the reason."""
 
     seconds: float
     cause: str
 
 
 class RateLimit(NamedTuple):
-    """One rate limit: the task or model that it applies to, and its requests per minute."""
+    """A rate limit: the task or model it applies to, and the requests allowed per minute."""
 
     name: str
     requests_per_minute: int
 
     @property
     def message(self) -> str:
-        """Why a request has to wait for this limit."""
+        """The reason why a request must wait for this limit."""
         return _("Workers AI allows {count:,} requests per minute for {name}").format(
             count=self.requests_per_minute, name=self.name
         )
 
 
 def rate_limit_for(model: Model) -> RateLimit | None:
-    """Return the rate limit of a model; None if no limit is known."""
+    """Return the rate limit for a model, or None if no limit is known."""
     if model.paid_plan_only:
         return RateLimit(model.short_name, PAID_MODEL_REQUESTS_PER_MINUTE)
     limit = REQUESTS_PER_MINUTE_BY_TASK.get(model.task or CHAT_TASK)

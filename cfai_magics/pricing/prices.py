@@ -1,4 +1,4 @@
-"""Prices in neurons of tokens, images, audio and requests, and cost estimates of calls."""
+"""Prices of tokens, images, audio and requests in neurons, and cost estimates for calls."""
 
 import json
 import math
@@ -18,16 +18,16 @@ from .tokens import (
 )
 
 USD_PER_NEURON = 0.000011
-PIXELS_PER_TILE = 512 * 512  # pixels
-PIXELS_PER_MEGAPIXEL = 1024 * 1024  # pixels
+PIXELS_PER_TILE = 512 * 512
+PIXELS_PER_MEGAPIXEL = 1024 * 1024
 
-# The bundled price list and the live one name the same units differently.
+# The bundled and the live price list use different names for the same units.
 TOKEN_PRICE_FIELDS = {
     "M cached input tokens": "neurons_cached",
     "M input tokens": "neurons_in",
     "M output tokens": "neurons_out",
 }
-UNIT_NAMES = {  # by the start of the unit; the first that fits counts
+UNIT_NAMES = {  # by the start of the unit; the first match is used
     "input 512x512 tile, per step": mark("input tile step"),
     "output 512x512 tile, per step": mark("output tile step"),
     "input 512x512 tile": mark("input tile"),
@@ -42,16 +42,16 @@ UNIT_NAMES = {  # by the start of the unit; the first that fits counts
     "M images": mark("M images"),
     "inference request": mark("request"),
 }
-TILE_SIZE = r"512\D+512"  # written in several ways
-# Units whose own names are not clear to users.
+TILE_SIZE = r"512\D+512"  # spelled in several ways
+# Labels for units whose names are not clear to users.
 UNIT_LABELS = {"tile": mark("512×512 tile"), "step": mark("step and tile")}
-DEFAULT_IMAGE_SIDE = 1024  # pixels, if the request does not set a size
-MIN_BILLED_CALLS = 3  # billed calls of a model that a calibration needs
+DEFAULT_IMAGE_SIDE = 1024  # pixels; used if the request does not set a size
+MIN_BILLED_CALLS = 3  # billed calls required to calibrate the rates of a model
 MAX_TOKENS_FIELDS = ("max_completion_tokens", "max_tokens")
 
 
 def parse_prices(price_list: Iterable[tuple[str, float]]) -> dict[str, Any]:
-    """Return the price fields of Model from (unit, neurons) pairs of a price list.
+    """Convert the (unit, neurons) pairs in a price list to the price fields of Model.
 
     Token prices are converted from neurons per million tokens to neurons per 1,000 tokens.
     """
@@ -72,10 +72,15 @@ def _find_unit_name(unit: str) -> str:
 
 
 class WorkUnits(NamedTuple):
-    """The amounts of a native task that its price depends on.
+    """The quantities that determine the price of a native task.
 
-    `pixels` are of the generated image, `input_pixels` of the input images. `seconds` are of
-    audio, `characters` of text to speak, and `images` are images to classify.
+    Attributes:
+        pixels: Number of pixels in the generated image.
+        input_pixels: Total number of pixels in the input images.
+        steps: Number of steps to generate the image.
+        seconds: Duration of the audio in seconds.
+        characters: Number of characters in the text to speak.
+        images: Number of images to classify.
     """
 
     pixels: int = DEFAULT_IMAGE_SIDE * DEFAULT_IMAGE_SIDE
@@ -87,10 +92,10 @@ class WorkUnits(NamedTuple):
 
 
 def price_work_units(model: Model, work: WorkUnits) -> float | None:
-    """Return the price of a native task in neurons by the price list; None if it has no price.
+    """Return the list price of a native task in neurons, or None if no price is known.
 
-    For images, the price of a step applies to each 512x512 tile, and tiles are counted as
-    fractions. This matches three bills exactly (flux-1-schnell, 1024x1024, 4 steps: 172.8).
+    For images, the price per step applies to each 512x512 tile, including fractions of tiles.
+    This matches three bills exactly (flux-1-schnell, 1024x1024, 4 steps: 172.8 neurons).
     """
     units = model.units
     if not units:
@@ -111,7 +116,10 @@ def price_work_units(model: Model, work: WorkUnits) -> float | None:
 
 
 def _megapixel_price(units: Mapping[str, float], work: WorkUnits) -> float:
-    """Return the price of models with a separate price for the first megapixel, else 0."""
+    """Return the price for megapixels in neurons.
+
+    Return 0 for models that do not have a separate price for the first megapixel.
+    """
     if "first megapixel" not in units:
         return 0.0
     extra_megapixels = max(0.0, work.pixels / PIXELS_PER_MEGAPIXEL - 1)
@@ -127,7 +135,7 @@ def _unit_price(units: Mapping[str, float], name: str) -> float:
 
 
 def format_unit_prices(model: Model) -> str:
-    """Return a model's prices with their units as text; "" if none is known."""
+    """Return text that lists a model's prices with their units, or "" if none are known."""
     token_prices = {
         _("{price:,.4g} per 1,000 input tokens"): model.neurons_in,
         _("{price:,.4g} per 1,000 output tokens"): model.neurons_out,
@@ -146,9 +154,13 @@ def to_usd(neurons: float) -> float:
 
 
 class Rates(NamedTuple):
-    """Neurons per token of one model: prompt tokens, cached prompt tokens, completion tokens.
+    """The prices of one model in neurons per token.
 
-    `billed_calls` is the number of billed calls in the calibration; 0 for the price list.
+    Attributes:
+        prompt: Price of a prompt token.
+        cached: Price of a cached prompt token.
+        completion: Price of a completion token.
+        billed_calls: Number of billed calls used for calibration, or 0 for list prices.
     """
 
     prompt: float
@@ -157,7 +169,7 @@ class Rates(NamedTuple):
     billed_calls: int = 0
 
     def price_usage(self, usage: Usage) -> float:
-        """Return the price of the tokens of a usage, in neurons."""
+        """Return the price of the tokens in a usage record, in neurons."""
         return (
             (usage.prompt_tokens - usage.cached_tokens) * self.prompt
             + usage.cached_tokens * self.cached
@@ -166,7 +178,7 @@ class Rates(NamedTuple):
 
 
 def catalog_rates(model: Model) -> Rates | None:
-    """Return the rates of the price list; None if it has no token prices for the model."""
+    """Return the rates in the price list, or None if the model has no token prices."""
     if model.neurons_in is None and model.neurons_out is None:
         return None
     prompt_rate = (model.neurons_in or 0.0) / 1000
@@ -175,9 +187,10 @@ def catalog_rates(model: Model) -> Rates | None:
 
 
 def calibrate_rates(model: Model, billed_usages: Sequence[Usage] = ()) -> Rates | None:
-    """Return the rates of a model, calibrated with the usages of enough billed calls.
+    """Return the rates of a model, calibrated if there are enough billed calls.
 
-    `billed_usages` have billed neurons. A model without a price gets one rate for all tokens.
+    `billed_usages` contains the usage of each billed call. A model without a list price gets the
+    same rate for all tokens. Return None if there is neither a list price nor a calibration.
     """
     base_rates = catalog_rates(model)
     if len(billed_usages) < MIN_BILLED_CALLS:
@@ -215,7 +228,7 @@ def _scale_rates(base_rates: Rates, factor: float, billed_calls: int) -> Rates:
 
 
 def with_estimate(model_rates: Rates | None, usage: Usage) -> Usage:
-    """Return the usage with its own neurons, else with estimated neurons."""
+    """Return the usage, with estimated neurons if it does not contain any."""
     if usage.neurons is not None or model_rates is None:
         return usage
     return replace(usage, neurons=model_rates.price_usage(usage), cost_basis="estimated")
@@ -225,8 +238,11 @@ def with_estimate(model_rates: Rates | None, usage: Usage) -> Usage:
 class Cost:
     """The estimated cost of a call in neurons, before it is sent.
 
-    `prompt_max` and `prompt_min` are the bounds for the prompt. `per_token` is the price of one
-    more token in every answer of the call. `max_tokens` limits the tokens of each answer.
+    Attributes:
+        prompt_max: Upper bound for the cost of the prompt.
+        prompt_min: Lower bound for the cost of the prompt.
+        per_token: Cost of one more token in every answer of the call.
+        max_tokens: Maximum number of tokens in each answer.
     """
 
     prompt_max: float
@@ -235,7 +251,7 @@ class Cost:
     max_tokens: int
 
     def __add__(self, other: "Cost") -> "Cost":
-        """Return the cost of both calls together, with the larger max_tokens for both."""
+        """Return the combined cost of both calls, using the larger max_tokens for both."""
         return Cost(
             self.prompt_max + other.prompt_max,
             self.prompt_min + other.prompt_min,
@@ -245,26 +261,29 @@ class Cost:
 
     @property
     def low(self) -> float:
-        """The minimum: the smallest estimate of the prompt, and one token of the answer."""
+        """The minimum cost: the lower bound for the prompt, plus one token per answer."""
         return self.prompt_min + self.per_token
 
     @property
     def high(self) -> float:
-        """The maximum: the largest estimate of the prompt, and `max_tokens` per answer."""
+        """The maximum cost: the upper bound for the prompt, plus `max_tokens` for each answer."""
         return self.prompt_max + self.per_token * self.max_tokens
 
     def capped(self, limit: float) -> "Cost":
-        """Return the cost with max_tokens lowered so that it fits a limit in neurons."""
+        """Return the cost with max_tokens lowered to fit a limit in neurons."""
         remaining = max(0.0, limit - self.prompt_max)
         max_tokens = int(min(self.max_tokens, remaining / self.per_token)) if self.per_token else 0
         return replace(self, max_tokens=max_tokens)
 
 
 class RequestSize(NamedTuple):
-    """The sizes of a request that its price depends on.
+    """The size of a request, which determines its price.
 
-    `prompt_tokens_min` and `prompt_tokens_max` are estimated bounds for the prompt. `max_tokens`
-    limits the tokens of each answer.
+    Attributes:
+        prompt_tokens_min: Estimated minimum number of tokens in the prompt.
+        prompt_tokens_max: Estimated maximum number of tokens in the prompt.
+        max_tokens: Maximum number of tokens in each answer.
+        answer_count: Number of answers.
     """
 
     prompt_tokens_min: int
@@ -276,7 +295,7 @@ class RequestSize(NamedTuple):
     def from_text_sizes(
         cls, text_sizes: Sequence[tuple[int, int]], *, image_count: int = 0, max_tokens: int = 0
     ) -> "RequestSize":
-        """Return the size of a request with one message per (characters, bytes) pair."""
+        """Return the size of a request with one message for each (characters, bytes) pair."""
         total_bytes = sum(byte_count for _, byte_count in text_sizes)
         prompt_tokens_min = min_tokens(char_count for char_count, _ in text_sizes)
         return cls(
@@ -302,7 +321,7 @@ def request_size(request: Request) -> RequestSize:
 def estimate_cost(
     request: Request | RequestSize, base_rates: Rates, calibrated_rates: Rates | None = None
 ) -> Cost:
-    """Return the estimated cost of a request; calibrated rates never lower the maximum."""
+    """Return the estimated cost of a request. Calibrated rates never lower the maximum."""
     size = request if isinstance(request, RequestSize) else request_size(request)
     model_rates = calibrated_rates or base_rates
     prompt_rate, completion_rate = (
@@ -318,24 +337,27 @@ def estimate_cost(
 
 
 def _max_extra_tokens(request: Request) -> int:
-    """Return the maximum tokens of the `extra` fields: tools and schemas are billed too."""
+    """Return the maximum number of tokens in the `extra` fields.
+
+    Tools and schemas are also billed.
+    """
     text = json.dumps(dict(request.extra), ensure_ascii=False)
     return math.ceil(len(text.encode(errors="replace")) / MIN_BYTES_PER_TOKEN)
 
 
 def count_answers(fields: Mapping[str, Any]) -> int:
-    """Return the number of answers that the fields of a request ask for (the field `n`)."""
+    """Return the number of answers requested by the `n` field of a request."""
     count = fields.get("n")
     return count if isinstance(count, int) and count > 1 else 1
 
 
 def get_max_tokens(request: Request) -> int:
-    """Return the max_tokens of a request, also from its `extra` fields; 0 without a limit."""
+    """Return max_tokens from a request or its `extra` fields, or 0 if there is no limit."""
     return get_max_tokens_field(request.extra) or request.max_tokens or 0
 
 
 def get_max_tokens_field(fields: Mapping[str, Any]) -> int:
-    """Return the max_tokens of a request's fields, under either name; 0 without a limit."""
+    """Return the limit set by one of MAX_TOKENS_FIELDS, or 0 if there is no limit."""
     for name in MAX_TOKENS_FIELDS:
         limit = fields.get(name)
         if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
@@ -344,6 +366,6 @@ def get_max_tokens_field(fields: Mapping[str, Any]) -> int:
 
 
 def with_max_tokens(body: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
-    """Return the body of a request with another max_tokens, in every field that sets it."""
+    """Return a copy of a request body with `max_tokens` and any equivalent fields set."""
     names = [name for name in MAX_TOKENS_FIELDS if name in body]
     return {**body, **dict.fromkeys([*names, "max_tokens"], max_tokens)}

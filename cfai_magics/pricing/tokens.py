@@ -1,4 +1,4 @@
-"""Estimate the number of tokens of texts and messages: expected, minimum and maximum."""
+"""Estimate the expected, minimum and maximum number of tokens in text and messages."""
 
 import json
 import math
@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from ..types.messages import Message
 
-CHARS_PER_TOKEN = 4  # as Cloudflare counts before a call
-MIN_BYTES_PER_TOKEN = 2  # in texts of many short tokens: digits, code, non-Latin scripts
+CHARS_PER_TOKEN = 4  # as in Cloudflare's estimates before a call
+MIN_BYTES_PER_TOKEN = 2  # in text with many short tokens: digits, code, non-Latin scripts
 MAX_CHARS_PER_TOKEN = 6
-# Chinese and Japanese characters, kana, Hangul and full-width punctuation: about 3/4 token each.
+# Chinese and Japanese characters, kana, Hangul and full-width punctuation. About 3/4 token each.
 _WIDE = "\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 IDEOGRAPH_WEIGHT = 3
 _IN_WORDS = rf"(?:[^\W{_WIDE}]|['\u2019])"
@@ -20,18 +20,18 @@ MAX_TOKENS_PER_MESSAGE = 16  # for the special tokens that a chat template adds
 MAX_TOKENS_PER_IMAGE = 1_500  # for models that scale images to a fixed size
 
 
-@cache  # compiling these two takes 9 ms
+@cache  # compiling both patterns takes 9 ms
 def _ideograph_pattern() -> re.Pattern[str]:
     return re.compile(f"[{_WIDE}]")
 
 
 @cache
 def _token_pattern() -> re.Pattern[str]:
-    """Return the pattern of pieces of a text that are at least one token each.
+    """Return a pattern that matches pieces of text, each of which takes at least one token.
 
-    Tokens do not cross word boundaries. A piece is a word with its apostrophe and the mark before
-    it, some marks in a row, or two ideographs. Longer runs may be few tokens: in some tokenizers,
-    128 spaces are one token.
+    Tokens do not cross word boundaries. A piece is a word (with apostrophes and a preceding
+    mark), a run of marks, one or two ideographs, or 128 spaces. Pieces are this long because some
+    tokenizers encode long runs, such as 128 spaces, as one token.
     """
     return re.compile(
         rf"[{_WIDE}]{{1,2}}"
@@ -42,26 +42,26 @@ def _token_pattern() -> re.Pattern[str]:
 
 
 def estimate_tokens(text: str) -> int:
-    """Return the estimated number of tokens of a text."""
+    """Return the estimated number of tokens in the text."""
     return chars_to_tokens(weighted_length(text))
 
 
 def weighted_length(text: str) -> int:
-    """Return the number of Latin characters with about the same number of tokens as the text."""
+    """Return the number of Latin characters that take about as many tokens as the text."""
     if text.isascii():
         return len(text)
     return len(text) + (IDEOGRAPH_WEIGHT - 1) * len(_ideograph_pattern().findall(text))
 
 
 class MinTokenCounter:
-    """Counts the minimum number of tokens of a streamed text; `count` is the result so far."""
+    """Counts the minimum number of tokens in streamed text. `count` is the result so far."""
 
     def __init__(self) -> None:
-        self._last = ""  # the last character: a word may continue in the next piece
+        self._last = ""  # the last character, because the next piece may continue a word
         self.count = 0
 
     def add(self, text: str) -> None:
-        """Count the next piece of the text."""
+        """Add the next piece of text to the count."""
         if text:
             counted = _fewest_pieces(self._last)
             self.count += max(0, _fewest_pieces(self._last + text) - counted)
@@ -78,12 +78,12 @@ def chars_to_tokens(char_count: int) -> int:
 
 
 def estimate_prompt_tokens(messages: Iterable[Message]) -> int:
-    """Return the estimated number of tokens of the texts in messages."""
+    """Return the estimated number of tokens in the text of messages."""
     return sum(map(estimate_tokens, split_content(messages).texts))
 
 
 def estimate_image_tokens(messages: Iterable[Message]) -> int:
-    """Return the estimated number of tokens of the images in messages, by their size."""
+    """Return the estimated number of tokens for the images in messages, based on size."""
     return sum(map(_estimate_tokens_of_image, split_content(messages).image_urls))
 
 
@@ -97,12 +97,12 @@ def _estimate_tokens_of_image(url: str) -> int:
 
 
 def min_tokens(char_counts: Iterable[int]) -> int:
-    """Return the minimum number of tokens of texts with these character counts."""
+    """Return the minimum total number of tokens in strings with these lengths."""
     return sum(math.ceil(count / MAX_CHARS_PER_TOKEN) for count in char_counts)
 
 
 def prompt_token_bounds(messages: Sequence[Message]) -> tuple[int, int]:
-    """Return the likely minimum and the maximum number of tokens of messages.
+    """Return the likely minimum and the maximum number of tokens in messages.
 
     The maximum is used for reservations.
     """
@@ -115,7 +115,7 @@ def prompt_token_bounds(messages: Sequence[Message]) -> tuple[int, int]:
 
 
 def max_tokens_of_size(byte_count: int, message_count: int, image_count: int) -> int:
-    """Return the maximum number of tokens of messages with this total size and image count."""
+    """Return the maximum number of tokens in messages with this total size and these counts."""
     return (
         math.ceil(byte_count / MIN_BYTES_PER_TOKEN)
         + MAX_TOKENS_PER_MESSAGE * (message_count + 1)
@@ -124,14 +124,14 @@ def max_tokens_of_size(byte_count: int, message_count: int, image_count: int) ->
 
 
 class Content(NamedTuple):
-    """The content of messages: their texts, including tool calls, and the URLs of images."""
+    """The content of messages: all text, including tool calls, and the URLs of images."""
 
     texts: list[str]
     image_urls: list[str]
 
 
 def split_content(messages: Iterable[Message]) -> Content:
-    """Return the texts and images of messages."""
+    """Split messages into their text and the URLs of their images."""
     texts: list[str] = []
     image_urls: list[str] = []
     for message in messages:

@@ -1,1 +1,1 @@
-"""Build prompts and parse answers: pure functions."""
+"""Build prompts and parse answers with pure functions."""

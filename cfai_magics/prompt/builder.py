@@ -1,4 +1,4 @@
-"""Build the messages of a prompt and split its cost among its parts."""
+"""Build the messages of a prompt, and split the prompt's cost among its parts."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -24,9 +24,9 @@ Evaluate = Callable[[str], Any]
 
 
 class Part(NamedTuple):
-    """One part of a prompt: its kind, its text or image, and a name, such as the expression.
+    """A part of a prompt: its kind, its text or image, and a name, such as an expression.
 
-    The name is shown to the user and not sent.
+    The name is shown to the user but not sent.
     """
 
     kind: PartKind
@@ -36,14 +36,14 @@ class Part(NamedTuple):
 
     @property
     def content(self) -> dict[str, Any]:
-        """The content part of an OpenAI message: `text` or `image_url`."""
+        """The part as a `text` or `image_url` content part of an OpenAI message."""
         if self.image is None:
             return {"type": "text", "text": self.text}
         return {"type": "image_url", "image_url": {"url": self.image.data_url}}
 
 
 class UserMessage(NamedTuple):
-    """The user message of one cell: its parts in order, and notes for the user."""
+    """The user message from one cell: its parts in order, and notes for the user."""
 
     parts: tuple[Part, ...]
     notes: tuple[str, ...] = ()
@@ -52,12 +52,12 @@ class UserMessage(NamedTuple):
 def build_user_message(
     text: str, evaluate: Evaluate | None, get_limits: Callable[[], SizeLimits]
 ) -> UserMessage:
-    """Return the text of a cell with the value of each `{{expression}}`.
+    """Return the text of a cell with each `{{expression}}` replaced by its value.
 
     Args:
         text: The text of the cell.
         evaluate: Evaluates an expression in the notebook; None leaves the text as typed.
-        get_limits: Returns the size limits of each value; called only if the text has a field.
+        get_limits: Returns the size limits for each value; called only if the text has a field.
 
     Raises:
         VariableError: An expression can't be evaluated.
@@ -82,7 +82,7 @@ def build_user_message(
 
 
 def _serialize_value(value: Any, limits: SizeLimits) -> "SerializedValue | bytes":
-    """Return a value as text, or the bytes of a figure or image."""
+    """Return a value as text or, if it is a figure or image, as bytes."""
     from ..media.images import figure_bytes
     from .serialize import to_text
 
@@ -135,7 +135,7 @@ def _unparsed_notes(unparsed: tuple[str, ...]) -> list[str]:
 
 
 def _build_turn_parts(turn: "Turn") -> list[Part]:
-    """Return the parts of an earlier turn: its text and its images."""
+    """Return the parts of an earlier turn: the text and the images."""
     from ..media.images import from_data_url
 
     name = _("turn {position}").format(position=turn.position)
@@ -158,8 +158,8 @@ class Prompt(NamedTuple):
         user_message: The user message of the cell.
         system: The parts of the system prompt.
         history: The earlier turns that are sent.
-        dropped_turns: The number of earlier turns that did not fit the context window.
-        extra_parts: Parts of other fields of the request than `messages`, such as `tools`.
+        dropped_turns: The number of earlier turns that did not fit in the context window.
+        extra_parts: Parts of request fields other than `messages`, such as `tools`.
     """
 
     user_message: UserMessage
@@ -205,7 +205,7 @@ class Prompt(NamedTuple):
 
 
 class PartCost(NamedTuple):
-    """The cost of one part of a call: its tokens, and its neurons if the price is known."""
+    """The cost of one part of a call, in tokens and, if the price is known, in neurons."""
 
     part: Part | None  # None for the answer
     tokens: int
@@ -221,7 +221,7 @@ class PromptReport(NamedTuple):
 
     @property
     def part_costs(self) -> tuple[PartCost, ...]:
-        """The costs of the parts and the answer; their neurons add up to those of the call."""
+        """The cost of each part and of the answer. The neurons add up to the cost of the call."""
         rates = _get_rates(self.answer, self.model)
         tokens = self.answer.usage.completion_tokens
         cost = rates.price_usage(Usage(completion_tokens=tokens)) if rates else None
@@ -233,7 +233,7 @@ class PromptReport(NamedTuple):
         return tuple(share._replace(neurons=(share.neurons or 0.0) * factor) for share in shares)
 
     def fraction(self, share: PartCost) -> float | None:
-        """Return the fraction of the total cost, from 0 to 1; None if the price is unknown."""
+        """Return a part's fraction of the total cost (0 to 1); None if the price is unknown."""
         total = sum(part_cost.neurons or 0.0 for part_cost in self.part_costs)
         return share.neurons / total if share.neurons is not None and total else None
 
@@ -241,8 +241,9 @@ class PromptReport(NamedTuple):
 def split_cost(prompt: Prompt, answer: Answer, model: Model) -> tuple[PartCost, ...]:
     """Return the cost of each part of the prompt, in order.
 
-    Divides the billed prompt tokens among the text parts in proportion to their estimated tokens.
-    Images get the remaining tokens.
+    If there are images, each text part is assigned its estimated tokens, and the images share the
+    remaining billed tokens. Without images, or if no tokens remain, all parts share the billed
+    tokens in proportion to their estimates.
     """
     parts = prompt.parts
     estimates = [_estimate_part_tokens(part) for part in parts]
@@ -267,7 +268,7 @@ def _get_rates(answer: Answer, model: Model) -> Rates | None:
 
 
 def estimate_prompt_tokens(prompt: Prompt) -> int:
-    """Return the estimated number of tokens of a prompt, including its images."""
+    """Return the estimated number of tokens in a prompt, including its images."""
     return sum(map(_estimate_part_tokens, prompt.parts))
 
 

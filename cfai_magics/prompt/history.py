@@ -1,4 +1,4 @@
-"""Select the turns of a thread: those before a cell, stale ones, those that fit the window."""
+"""Select turns of a thread, such as stale turns or turns that fit in the context window."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ MAX_TITLE_CHARS = 40  # characters
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question of a thread with its answer.
+    """A question in a thread, with its answer.
 
     Attributes:
-        content: The field `content` of the question's OpenAI message.
+        content: The `content` field of the question's OpenAI message.
         answer: The text of the answer.
-        cell: The id of the question's cell; "" if it is unknown.
+        cell: The key of the question's cell; "" if it is unknown.
         model: The full name of the model.
-        asked_at: The ISO date and time of the question (UTC).
-        prompt_tokens: The tokens of the prompt.
-        completion_tokens: The tokens of the answer.
+        asked_at: The date and time of the question in ISO format (UTC).
+        prompt_tokens: The number of tokens in the prompt.
+        completion_tokens: The number of tokens in the answer.
         neurons: The cost in neurons; None if it is unknown.
         basis: The `cost_basis` of `neurons`.
-        position: The number of the turn in its thread, from 1.
+        position: The number of the turn in its thread, starting at 1.
         revision: A number that is higher for questions asked later.
     """
 
@@ -43,7 +43,7 @@ class Turn:
 
     @property
     def messages(self) -> tuple[Message, Message]:
-        """Question and answer as OpenAI messages."""
+        """The question and the answer as OpenAI messages."""
         return (
             {"role": "user", "content": self.content},
             {"role": "assistant", "content": self.answer},
@@ -51,30 +51,30 @@ class Turn:
 
     @property
     def question(self) -> str:
-        """The question as text for the user, with a word in place of each image."""
+        """The question as text for the user, with a placeholder for each image."""
         if isinstance(self.content, str):
             return self.content
         return "".join(part.get("text", _("[image]")) for part in self.content)
 
     @property
     def title(self) -> str:
-        """The question's first words."""
+        """The beginning of the question on one line."""
         return shorten_line(self.question, MAX_TITLE_CHARS)
 
 
 def turn_of_cell(turns: Sequence[Turn], cell: str) -> Turn | None:
-    """Return the earlier turn of this cell; None if it has none."""
+    """Return the earlier turn of this cell; None if there is none."""
     return next((turn for turn in turns if cell and turn.cell == cell), None)
 
 
 def turns_before(turns: Sequence[Turn], cell: str) -> tuple[Turn, ...]:
-    """Return the turns before the turn of this cell; all turns if it has none."""
+    """Return the turns before this cell's turn, or all turns if the cell has none."""
     own_turn = turn_of_cell(turns, cell)
     return tuple(turn for turn in turns if own_turn is None or turn.position < own_turn.position)
 
 
 def stale_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """Return the turns that are older than a turn above them, so that turn was replaced since."""
+    """Return the turns that are stale because a turn above them was replaced later."""
     max_revision = 0
     stale = []
     for turn in turns:
@@ -87,7 +87,7 @@ def stale_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 def fit_window(
     turns: Sequence[Turn], max_tokens: float, count_tokens: Callable[[Sequence[Message]], int]
 ) -> tuple[Turn, ...]:
-    """Return the newest turns that have at most `max_tokens` tokens together, in order."""
+    """Return the most recent turns, in order, that have at most `max_tokens` tokens in total."""
     fitting_turns: list[Turn] = []
     for turn in reversed(turns):
         max_tokens -= count_tokens(turn.messages)

@@ -21,7 +21,7 @@ SCHEMA_KEYWORDS = {
     *("$schema", "$ref", "$defs", "type", "properties", "items", "enum", "const"),
     *("anyOf", "oneOf", "allOf", "not", "additionalProperties", "prefixItems"),
 }
-# Models in Cloudflare's documentation of JSON mode, which does not support streaming.
+# Models that Cloudflare's documentation lists for JSON mode, which does not support streaming.
 NON_STREAMING_PREFIXES = ("@cf/meta/llama-3", "@hf/", "@cf/deepseek-ai/deepseek-r1-distill")
 EXTERNAL_REF = re.compile(r'"\$ref": "([^#"][^"]*)"')
 MAX_LISTED_ERRORS = 3  # in a message
@@ -29,21 +29,21 @@ MAX_ERROR_CHARS = 160  # characters
 
 
 class FormatError(ValueError):
-    """The answer does not have the output format.
+    """The answer does not match the output format.
 
-    The message is shown to the user. That of a schema is also sent to the model, in English.
+    The message is shown to the user. For a schema, it is in English and also sent to the model.
     """
 
 
 class OutputFormat(NamedTuple):
-    """One output format.
+    """An output format.
 
     Attributes:
-        name: The name that -f takes.
-        instruction: The text for the system prompt.
-        parse: Returns the value for `Answer.parsed`; raises FormatError.
+        name: The name, for example as used with -f.
+        instruction: The instruction for the system prompt.
+        parse: Converts the answer's text to the value of `Answer.parsed`, or raises FormatError.
         stream_fence: The language of the code fence around a streamed answer; "" for Markdown.
-        render: Returns the MIME bundle of a native task's output.
+        render: Returns the MIME bundle for the output of a native task.
     """
 
     name: str
@@ -54,7 +54,7 @@ class OutputFormat(NamedTuple):
 
 
 def _parse_code(text: str) -> str:
-    """Return the first code block, or the whole text if it has none."""
+    """Return the first code block, or the whole text if there is none."""
     block = find_first_code_block(text)
     return block.text if block else text.strip("\n") + "\n"
 
@@ -76,7 +76,7 @@ def _parse_json(text: str) -> Any:
 
 
 def extract_json(text: str) -> Any:
-    """Return the JSON value of a text or of its first code block.
+    """Parse a text, or its first code block, as JSON, and return the value.
 
     Raises:
         ValueError: The text is not valid JSON.
@@ -139,14 +139,14 @@ OUTPUT_FORMATS: Mapping[str, OutputFormat] = {
 
 
 def get_format(name: str, *, extract: bool) -> OutputFormat:
-    """Return the output format of this name.
+    """Return the output format with this name.
 
     Args:
-        name: The name that -f takes.
+        name: The name, as given with -f.
         extract: Whether only the first code block is shown (-x).
 
     Raises:
-        InvalidOptionError: -x does not work with the format, or pandas is missing.
+        InvalidOptionError: -x can't be combined with the format, or pandas is not installed.
     """
     if extract and name in FORMATS_WITHOUT_EXTRACT:
         raise InvalidOptionError(
@@ -162,7 +162,7 @@ def get_format(name: str, *, extract: bool) -> OutputFormat:
 
 
 def apply_format(answer: Answer, output_format: OutputFormat) -> Answer:
-    """Return the answer with `parsed` set, or with a note that says why it can't be parsed."""
+    """Return the answer with `parsed` set, or with a note that says why parsing failed."""
     if not answer.text or output_format.parse is None:
         return answer
     try:
@@ -172,19 +172,19 @@ def apply_format(answer: Answer, output_format: OutputFormat) -> Answer:
 
 
 class Schema(NamedTuple):
-    """One JSON Schema, and the pydantic model from which it was generated, if any."""
+    """A JSON Schema, and the pydantic model from which it was generated, if any."""
 
     json_schema: Mapping[str, Any]
     pydantic_model: Any = None
 
     @property
     def instruction(self) -> str:
-        """The text for the system prompt, because models do not see `response_format`."""
+        """The schema as text for the system prompt; models do not see `response_format`."""
         text = json.dumps(self.json_schema, ensure_ascii=False)
         return f"Answer only with JSON that fits this JSON Schema:\n{text}"
 
     def build_response_format(self, *, is_openai_compatible: bool) -> dict[str, Any]:
-        """Return `response_format`: the bare schema for Workers AI, or OpenAI's wrapper of it."""
+        """Return `response_format`: the bare schema for Workers AI, or wrapped for OpenAI."""
         schema = (
             {"name": "answer", "schema": self.json_schema}
             if is_openai_compatible
@@ -193,7 +193,7 @@ class Schema(NamedTuple):
         return {"type": "json_schema", "json_schema": schema}
 
     def parse(self, text: str) -> Any:
-        """Return the JSON value or pydantic instance.
+        """Parse and validate a text, and return the JSON value or pydantic instance.
 
         Raises:
             FormatError: The text is not valid JSON, or does not match the schema.
@@ -201,7 +201,8 @@ class Schema(NamedTuple):
         try:
             value = extract_json(text)
         except ValueError as error:
-            # The retry sends this text to the model. Recordings are found by it, so it is fixed.
+            # The retry sends this text to the model. It must not change, because recordings are
+            # found by it.
             raise FormatError(f"it is no JSON: {error}") from None
         return (
             self._validate_json(value)
@@ -228,19 +229,19 @@ class Schema(NamedTuple):
 
 
 def supports_streaming_schema(model: Model) -> bool:
-    """Whether a model can stream an answer that has a JSON Schema."""
+    """Return whether a model can stream an answer that follows a JSON Schema."""
     return not model.name.startswith(NON_STREAMING_PREFIXES)
 
 
 def load_schema(name: str, value: Any) -> Schema:
-    """Return the schema of a dict or pydantic model.
+    """Return the schema from a dict or pydantic model.
 
     Args:
         name: The name that the user typed, for error messages.
-        value: The dict or the class.
+        value: The dict or the pydantic class.
 
     Raises:
-        InvalidOptionError: `value` is neither, or not a valid JSON Schema.
+        InvalidOptionError: `value` is neither of these, or is not a valid JSON Schema.
     """
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
         return Schema(value.model_json_schema(), value)
@@ -301,7 +302,7 @@ def read_schema(path: Path) -> Schema:
     """Return the schema in a JSON file.
 
     Raises:
-        InvalidOptionError: The file can't be read, or is not a valid JSON Schema.
+        InvalidOptionError: The file can't be read, or does not contain a valid JSON Schema.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -314,10 +315,14 @@ def read_schema(path: Path) -> Schema:
 
 
 def _sort_errors(errors: Iterable[Any]) -> list[Any]:
-    """Return the errors sorted by path; raise FormatError for a $ref that can't be resolved."""
+    """Return the errors sorted by path.
+
+    Raises:
+        FormatError: A $ref can't be resolved.
+    """
     try:
         return sorted(errors, key=lambda item: (list(map(str, item.path)), item.message))
-    except Exception as error:  # noqa: BLE001 - a user's schema may raise anything
+    except Exception as error:  # noqa: BLE001 - a user's schema can raise any error
         raise FormatError(f"the schema can't be followed: {error}") from None
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from ..i18n import _
 
-# Keys of our own types in a prompt, if they differ from the field names. They are those of 0.1.0,
-# because recordings are found by the text of the prompt.
+# Keys that replace the field names of this package's types in a prompt. They are the names from
+# version 0.1.0, because recordings are found by the text of the prompt.
 _PROVENANCE_KEYS = {"day_usage": "standing", "provenance": "origin"}
 PROMPT_KEYS: Mapping[str, Mapping[str, str]] = {
     "AccountFigure": {"reported_at": "told"},
@@ -39,7 +39,7 @@ DATA_FRAME_TYPES = {"pandas": {"DataFrame", "Series"}, "polars": {"DataFrame", "
 
 
 class SizeLimits(NamedTuple):
-    """The size limits of one value: table rows, and characters."""
+    """The size limits for one value, in table rows and in characters."""
 
     rows: int = 30
     characters: int = 20_000
@@ -48,8 +48,8 @@ class SizeLimits(NamedTuple):
 class SerializedValue(NamedTuple):
     """A value as text.
 
-    `truncated_to` is the amount that is included, such as "30 of 200 rows"; "" if it is complete.
-    The model receives it too, so it is not translated.
+    `truncated_to` is the amount included, such as "30 of 200 rows", or "" for a complete value.
+    It is also sent to the model, so it is not translated.
     """
 
     text: str
@@ -57,7 +57,7 @@ class SerializedValue(NamedTuple):
 
 
 def format_truncation(truncated_to: str) -> str:
-    """Return a `truncated_to` in the user's language."""
+    """Return a `truncated_to` value in the user's language."""
     included, _of, total, unit = truncated_to.split()
     message = (
         _("{included} of {total} rows")
@@ -68,16 +68,16 @@ def format_truncation(truncated_to: str) -> str:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value is missing: None, NaN, or the NA or NaT of pandas."""
+    """Return whether a value is missing: None, NaN, or NA or NaT in pandas."""
     nan = isinstance(value, float) and math.isnan(value)
     return value is None or nan or type(value).__name__ in {"NAType", "NaTType"}
 
 
-def to_text(value: Any, limits: SizeLimits = SizeLimits()) -> SerializedValue:  # noqa: B008 - it is immutable
+def to_text(value: Any, limits: SizeLimits = SizeLimits()) -> SerializedValue:  # noqa: B008 - immutable
     """Return a value as text for a prompt.
 
-    Text is unchanged. Data frames and series become a Markdown table. Dicts, lists, arrays and
-    pydantic models become JSON. Other values are converted with str().
+    Strings are unchanged. Data frames and series become Markdown tables. Dicts, lists, arrays,
+    dataclasses and pydantic models become JSON. Other values are converted with str().
     """
     library = _find_library(value)
     if library:
@@ -88,7 +88,10 @@ def to_text(value: Any, limits: SizeLimits = SizeLimits()) -> SerializedValue:  
 
 
 def _find_library(value: Any) -> str:
-    """Return the library of a data frame, "pandas" or "polars", without importing it; else ""."""
+    """Return a data frame's library, "pandas" or "polars", without importing it.
+
+    Returns "" for other values.
+    """
     for base_class in type(value).__mro__:
         library = base_class.__module__.partition(".")[0]
         if base_class.__name__ in DATA_FRAME_TYPES.get(library, ()):
@@ -116,7 +119,7 @@ def _serialize_table(frame: Any, library: str, limits: SizeLimits) -> Serialized
 
 
 def _pandas_rows(frame: Any, limits: SizeLimits) -> tuple[list[str], Iterable[Sequence[Any]]]:
-    """Return the columns and first rows, with the index unless it is a RangeIndex."""
+    """Return the column names and first rows, with the index unless it is a RangeIndex."""
     index = type(frame.index).__name__ != "RangeIndex"
     names = [str(column) for column in frame.columns]
     return (
@@ -149,7 +152,7 @@ def _value_to_text(value: Any) -> str:
     ):
         try:
             return json.dumps(value, ensure_ascii=False, default=_to_jsonable)
-        except (TypeError, ValueError, RecursionError):  # for example keys that are not allowed
+        except (TypeError, ValueError, RecursionError):  # for example, unsupported keys
             return repr(value)
     return str(value)
 
@@ -160,7 +163,7 @@ def _to_jsonable(value: Any) -> Any:
 
 
 def _to_plain_value(value: Any) -> Any:
-    """Return a set, array, pydantic model or dataclass as a JSON value; None for others."""
+    """Return a set, array, pydantic model or dataclass as a JSON value; None for other values."""
     if isinstance(value, (set, frozenset)):
         return list(value)
     if isinstance(value, Mapping):
@@ -184,7 +187,7 @@ def _dataclass_to_dict(value: Any) -> dict[str, Any]:
 
 
 def _convert_dataclasses(value: Any) -> Any:
-    """Return a value with a dict in place of each dataclass in it."""
+    """Return a value with all dataclasses that it contains converted to dicts."""
     if is_dataclass(value) and not isinstance(value, type):
         return _dataclass_to_dict(value)
     if isinstance(value, list | tuple):

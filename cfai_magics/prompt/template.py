@@ -11,13 +11,13 @@ from ..errors import VariableError
 from ..i18n import _, mark
 
 MAX_FIELD_CHARS = 2_000  # characters between the braces; longer text is not parsed
-MAX_BRACE_DEPTH = 20  # nested braces
+MAX_BRACE_DEPTH = 20  # levels of nested braces
 OPENING_PATTERN = re.compile(r"\{\{+")
 TOKEN_PATTERN = re.compile(
     r"""\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[^{}'"]+|.""", re.DOTALL
 )
 CONVERSION_PATTERN = re.compile(r"(.*?)\s*!([rsa])\s*", re.DOTALL)
-# Python's format mini-language, or a strftime format. TypeScript's {{color: red}} is neither.
+# Python's format mini-language, or a strftime format. {{color: red}} in TypeScript is neither.
 FORMAT_SPEC_PATTERN = re.compile(
     r"(?:.?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[a-zA-Z%]?|[^{}\n]*%[^{}\n]*"
 )
@@ -43,7 +43,7 @@ class Field:
         return f"({self.expression}\n)" if "\n" in self.expression else self.expression
 
     def format_value(self, value: Any) -> Any:
-        """Return the value formatted by conversion and spec; unchanged without them."""
+        """Return the value with the conversion and format spec applied, if there are any."""
         if self.conversion:
             value = CONVERSION_FUNCTIONS[self.conversion](value)
         return format(value, self.spec) if self.spec else value
@@ -51,20 +51,23 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed prompt: texts and fields; `unparsed` are `{{…}}` that are not expressions."""
+    """A prompt split into text and fields.
+
+    `unparsed` contains each `{{…}}` that looks like a field but is not an expression.
+    """
 
     pieces: tuple[str | Field, ...]
     unparsed: tuple[str, ...] = ()
 
 
 def parse_template(text: str) -> Template:
-    """Split a prompt into texts and fields; joined, their sources are the prompt."""
+    """Split a prompt into text and fields. Joining their sources gives the prompt again."""
     pieces: list[str | Field] = []
     unparsed: list[str] = []
     text_start = 0
     opening = OPENING_PATTERN.search(text)
     while opening:
-        start, position = opening.end() - 2, opening.end()  # the inner two of a run of braces
+        start, position = opening.end() - 2, opening.end()  # the innermost two braces of a run
         end = _find_end(text, position)
         field = _parse_field(text[start:end]) if end else None
         if field:
@@ -107,7 +110,7 @@ def _parse_field(source_text: str) -> Field | None:
 
 
 def _iter_candidates(inside: str) -> Iterator[tuple[str, str, str]]:
-    """Yield (expression, conversion, spec) candidates, the longest expression first."""
+    """Yield (expression, conversion, spec) candidates, starting with the longest expression."""
     yield inside, "", ""
     colons = [match.start() for match in re.finditer(":", inside)]
     for end in [len(inside), *colons]:
@@ -123,16 +126,17 @@ def _parse_expression(expression: str) -> ast.expr | None:
     source = f"({expression}\n)" if "\n" in expression else expression
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # for example about "\d"; evaluation warns again
+            warnings.simplefilter("ignore")  # for example, about "\d"; evaluation warns again
             return ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
 def _is_literal(inside: str) -> bool:
-    """Whether a field is empty or a literal: C's {{1, 2}} and LaTeX's x^{{12}} stay as typed.
+    """Return whether a field is empty or a literal, such as {{1, 2}} in C or x^{{12}} in LaTeX.
 
-    A string literal does not count, because {{'{{x}}'}} is how users write {{x}}.
+    Such fields are sent as typed. String literals do not count, because users write {{'{{x}}'}}
+    to send {{x}}.
     """
     node = _parse_expression(inside.strip()) if inside.strip() else None
     if node is None:

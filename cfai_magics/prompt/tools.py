@@ -1,6 +1,6 @@
 """Let a model call Python functions: schemas, argument conversion and results.
 
-The texts of ArgumentTypeError and of results are sent to the model, so they are not translated.
+ArgumentTypeError messages and function results are sent to the model, so they are not translated.
 """
 
 import json
@@ -29,15 +29,15 @@ JSON_TYPE_BY_TYPE: Mapping[Any, str] = {
     type(None): "null",
 }
 BOOLEAN_WORDS = {"true": True, "false": False}
-SEQUENCE_TYPES = (set, frozenset, tuple)  # a JSON array is converted to these types
+SEQUENCE_TYPES = (set, frozenset, tuple)  # types to which a JSON array can be converted
 TOOL_NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-MAX_LINE_CHARS = 200  # characters of the arguments or the result of a call, on one line
-MIN_VALUE_CHARS = 40  # characters of each argument, however many there are
+MAX_LINE_CHARS = 200  # maximum length of a call's arguments or result on one line
+MIN_VALUE_CHARS = 40  # shown for each argument, however many there are
 MAX_NAME_CHARS = 64  # characters
-MAX_ITEMS = 100  # items that are shown of a list or object in an argument
+MAX_ITEMS = 100  # items shown for each list or object in an argument
 MAX_DEPTH = 20  # levels of nested lists and objects that are shown
-# Invisible or blank characters that repr does not escape: combining and variation marks,
-# fillers, and the empty Braille pattern.
+# Invisible or blank characters that repr does not escape: combining characters, variation
+# selectors, fillers, and the blank Braille pattern.
 INVISIBLE_CHARS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
@@ -49,7 +49,10 @@ class ArgumentTypeError(ValueError):
 
 
 def hint_to_schema(hint: Any) -> dict[str, Any]:
-    """Return the JSON Schema of a type hint; for unsupported types {}, which allows any value."""
+    """Return the JSON Schema for a type hint.
+
+    Returns {}, which allows any value, for unsupported types.
+    """
     if hint in (None, Parameter.empty):
         return {} if hint is Parameter.empty else {"type": "null"}
     if _is_simple_type(hint):
@@ -80,7 +83,7 @@ def _class_to_schema(target_type: Any, type_args: tuple[Any, ...]) -> dict[str, 
         return {}
     if issubclass(target_type, Enum):
         return {"enum": [member.value for member in target_type]}
-    get_schema = getattr(target_type, "model_json_schema", None)  # pydantic's
+    get_schema = getattr(target_type, "model_json_schema", None)  # of pydantic models
     if callable(get_schema):
         return dict(get_schema())
     if issubclass(target_type, Mapping):
@@ -94,9 +97,9 @@ def _class_to_schema(target_type: Any, type_args: tuple[Any, ...]) -> dict[str, 
 
 
 def coerce(value: Any, hint: Any) -> Any:
-    """Return a JSON value converted to a type hint.
+    """Return a JSON value converted to the type in a hint.
 
-    Accepts numbers written as text, because some models send them.
+    Accepts numbers and booleans in strings, because some models send them.
 
     Raises:
         ArgumentTypeError: The value does not match the type hint.
@@ -127,7 +130,7 @@ def _coerce_simple(value: Any, target_type: Any) -> Any:
 
 
 def _coerce_number(value: Any, target_type: Any) -> Any:
-    """Return a number, or a number written as text, as `target_type`; None for other values."""
+    """Return a number or numeric string converted to `target_type`; None for other values."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
@@ -145,7 +148,10 @@ def _coerce_literal(value: Any, allowed: tuple[Any, ...]) -> Any:
 
 
 def _coerce_union(value: Any, hints: tuple[Any, ...]) -> Any:
-    """Return the value unchanged if one hint is its type; else convert it to the first match."""
+    """Return the value unchanged if one of the hints is its exact type.
+
+    Otherwise, convert it to the first hint that fits.
+    """
     for hint in hints:
         if _is_simple_type(hint) and type(value) is hint:
             return value
@@ -186,7 +192,7 @@ def _coerce_list(value: Any, target_type: Any, type_args: tuple[Any, ...]) -> An
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One Python function, with the name by which the model calls it."""
+    """A Python function, with the name that the model uses to call it."""
 
     name: str
     function: Callable[..., Any]
@@ -195,14 +201,14 @@ class Tool:
 
     @property
     def declaration(self) -> dict[str, Any]:
-        """The function's entry in OpenAI's field `tools`, from its type hints and docstring."""
+        """The function's entry in OpenAI's `tools` field, from its type hints and docstring."""
         named_parameters = {
             n: p for n, p in self.signature.parameters.items() if p.kind not in VARIADIC_KINDS
         }
         properties = {
             name: self._property(parameter) for name, parameter in named_parameters.items()
         }
-        # Pydantic adds "$defs" to each model; JSON Schema has them at the top level.
+        # Pydantic adds "$defs" to each model's schema, but they belong at the top level.
         shared_definitions = [schema.pop("$defs", {}) for schema in properties.values()]
         parameters = {
             "type": "object",
@@ -228,7 +234,7 @@ class Tool:
         """Call the function with JSON arguments, and return its result.
 
         Raises:
-            ArgumentTypeError: The arguments are not JSON, or do not match the parameters.
+            ArgumentTypeError: The arguments are not valid JSON, or do not match the parameters.
         """
         parsed_arguments = parse_arguments(arguments)
         if not isinstance(parsed_arguments, dict):
@@ -262,7 +268,7 @@ def make_tool(name: str, function: Any) -> Tool:
     """Return a function as a tool.
 
     Raises:
-        InvalidOptionError: A model can't call `function`, or not by this name.
+        InvalidOptionError: Models can't call `function`, or can't call it by this name.
     """
     if not callable(function):
         raise InvalidOptionError(
@@ -299,7 +305,7 @@ def _has_hints(function: Any) -> bool:
 
 
 def parse_arguments(text: str) -> Any:
-    """Return the arguments of a call from JSON text.
+    """Return the arguments of a call, parsed from JSON text.
 
     Raises:
         ArgumentTypeError: The text is not valid JSON.
@@ -312,7 +318,7 @@ def parse_arguments(text: str) -> Any:
 
 
 def has_valid_arguments(call: ToolCall) -> bool:
-    """Whether the arguments of a call are valid JSON."""
+    """Return whether the arguments of a call are valid JSON."""
     try:
         parse_arguments(call.arguments)
     except ArgumentTypeError:
@@ -340,7 +346,7 @@ def make_error_result(
     reason: str,
     limits: SizeLimits = SizeLimits(),  # noqa: B008 - immutable
 ) -> ToolResult:
-    """Return the result of a call that failed or was not made, with the reason."""
+    """Return an error result with the reason why a call failed or was not made."""
     serialized: SerializedValue = to_text(f"Error: {reason}", limits)
     return ToolResult(
         call.name,
@@ -364,7 +370,7 @@ def build_tool_messages(
                 "type": "function",
                 "function": {
                     "name": call.name,
-                    # Servers reject the request if the arguments are not JSON.
+                    # Servers reject the request if the arguments are not valid JSON.
                     "arguments": call.arguments if has_valid_arguments(call) else "{}",
                 },
             }
@@ -384,12 +390,12 @@ def build_tool_messages(
 def format_call(name: str, arguments: str, max_chars: int = MAX_LINE_CHARS) -> str:
     """Return a call in Python syntax with all its arguments, for example add(a=1, b=3).
 
-    Escapes invisible characters: controls, line ends, bidirectional and zero-width characters.
+    Escapes control characters, line ends, and bidirectional and zero-width characters.
 
     Args:
         name: The name of the function, as the model sent it.
         arguments: The arguments as JSON text.
-        max_chars: The maximum length of all values together. A value longer than its share is
+        max_chars: The maximum total length of all values. A value longer than its share is
             truncated, and its length is shown.
     """
     try:
@@ -406,14 +412,14 @@ def format_call(name: str, arguments: str, max_chars: int = MAX_LINE_CHARS) -> s
 
 
 def format_name(name: str) -> str:
-    """Return a name that a model sent, quoted unless it is a short, fully visible identifier."""
+    """Return a name from a model, quoted unless it is a short, fully visible identifier."""
     is_visible = name.isprintable() and not INVISIBLE_CHARS.search(name)
     is_plain = len(name) <= MAX_NAME_CHARS and name.isidentifier() and is_visible
     return name if is_plain else _quote(name, MAX_NAME_CHARS)
 
 
 def _format_values(values: Sequence[Any], max_chars: int, depth: int = 0) -> list[str]:
-    """Return values as text; long values get the characters that short ones do not use."""
+    """Return each value as text. Long values get the characters that short values do not use."""
     remaining_chars, max_value_chars = max_chars, max_chars
     for remaining_count, length in zip(
         range(len(values), 0, -1), sorted(map(_repr_length, values)), strict=True
@@ -464,7 +470,7 @@ def _format_value(value: Any, max_chars: int, depth: int = 0) -> str:
 
 
 def _quote(text: str, max_chars: int) -> str:
-    """Return a text in Python quotes; if it is truncated, its length follows the quotes."""
+    """Return text in Python quotes, followed by its full length if it is truncated."""
     length_note = _format_length(text) if len(text) > max_chars else ""
     return INVISIBLE_CHARS.sub(_escape_char, repr(text[:max_chars])) + length_note
 

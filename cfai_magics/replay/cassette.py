@@ -1,8 +1,9 @@
-"""Read and write cassettes: files of recorded interactions, one per line.
+"""Read and write cassettes: files with one recorded interaction per line.
 
-A recorded answer is one line at the end of the file, so that its cost does not grow with the file.
-Such a pending line begins with the field `replace_from`. When the session ends, or on `%cfai
-replay`, pending lines lose that field and are moved to their places, so that diffs stay small.
+New recordings are appended, so recording time does not depend on the size of the file. A line that
+belongs elsewhere, or replaces other lines, is pending: it begins with the `replace_from` field.
+When the session ends, or on `%cfai replay`, pending lines lose that field and are moved to their
+places. This keeps diffs small.
 """
 
 import atexit
@@ -27,14 +28,14 @@ from ..i18n import _
 from .contents import Contents, to_pending_line
 from .interaction import Interaction
 
-LOCK_TIMEOUT = 30.0  # s to wait for the lock of another kernel
-EXIT_LOCK_TIMEOUT = 3.0  # s: Jupyter kills a kernel that has not ended after 5 s
+LOCK_TIMEOUT = 30.0  # seconds to wait for a lock held by another kernel
+EXIT_LOCK_TIMEOUT = 3.0  # seconds; Jupyter kills a kernel that has not exited after 5
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # missing on Windows
 
 
 @dataclass(frozen=True, slots=True)
 class _FileVersion:
-    """The inode, size and time of a file: they change when its content changes."""
+    """The inode, size and modification time of a file, used to detect changes."""
 
     inode: int
     size: int
@@ -46,10 +47,10 @@ class _FileVersion:
 
 
 class Cassette:
-    """A cassette file shared by all kernels; `lock_dir` is the folder of their lock files.
+    """A cassette file that several kernels can use at the same time.
 
-    Lines appended by this process are moved to their places by `sort` or `close`, or when the
-    process ends.
+    `lock_dir` is the folder for lock files. `sort` moves pending lines to their places. `close`
+    does so if this process has appended lines, and is also called when the process exits.
     """
 
     def __init__(self, path: Path, lock_dir: Path) -> None:
@@ -57,11 +58,11 @@ class Cassette:
         self._lock_dir = lock_dir
         self._thread_lock = threading.Lock()
         self._contents = Contents()
-        self._version: _FileVersion | None = None  # of the file when it was last read
-        self._appending_process: int | None = None  # whose exit will sort the file
+        self._version: _FileVersion | None = None  # file version at the last read
+        self._appending_process: int | None = None  # PID of the process that sorts on exit
 
     def after_fork_in_child(self) -> None:
-        """Replace the lock; read the file again if a thread of the parent was changing lines."""
+        """Replace the lock. Discard the contents if a thread in the parent held the lock."""
         if self._thread_lock.locked():
             self._contents, self._version = Contents(), None
         self._thread_lock = threading.Lock()
@@ -71,12 +72,12 @@ class Cassette:
         return self.path.is_file()
 
     def contents(self) -> Contents:
-        """Return the current contents of the file; empty if it does not exist."""
+        """Return the current contents of the file, or empty contents if it does not exist."""
         with self._thread_lock:
             return self._refresh()
 
     def _refresh(self) -> Contents:
-        """Read what has changed in the file: lines that were appended, or all lines."""
+        """Read appended lines, or the whole file after other changes. Return the contents."""
         try:
             if _FileVersion.of(self.path.stat()) != self._version:
                 self._read()
@@ -87,7 +88,7 @@ class Cassette:
         return self._contents
 
     def _read(self) -> None:
-        if not self.exists():  # a device would be replaced, a pipe would block
+        if not self.exists():  # a device would be replaced, and a pipe would block
             raise OSError(EINVAL, _("it is not a regular file"))
         old_version, self._version = self._version, None
         with self.path.open("rb") as file:
@@ -105,15 +106,15 @@ class Cassette:
     def _read_tail(
         self, file: BinaryIO, old: _FileVersion | None, version: _FileVersion
     ) -> bytes | None:
-        """Return what was appended to the file; None if it may have changed in other ways.
+        """Return the bytes appended to the file, or None if it may have changed in other ways.
 
-        Only the last line is compared. An edit that does not move it is noticed when the file is
-        sorted, because sorting reads the whole file.
+        Only the last known line is compared. An edit that does not move that line goes unnoticed
+        until the file is sorted, because sorting reads the whole file.
         """
         last_line = self._contents.last_line
         if old is None or old.inode != version.inode or old.size >= version.size:
             return None
-        if not last_line.endswith(b"\n"):  # the appended bytes may belong to it
+        if not last_line.endswith(b"\n"):  # the appended bytes may continue this line
             return None
         start = old.size - len(last_line)
         file.seek(start)
@@ -123,7 +124,7 @@ class Cassette:
     def check_writable(self) -> None:
         """Raise StorageError if the file cannot be written.
 
-        Symbolic links are not followed: in a shared folder they may point anywhere.
+        Symbolic links are rejected because they may point anywhere in a shared folder.
         """
         if self.path.is_symlink():
             raise self._storage_error(OSError(EINVAL, _("it is a symbolic link")))
@@ -133,10 +134,10 @@ class Cassette:
             raise self._storage_error(OSError(EACCES, _("its folder is read-only")))
 
     def add(self, interaction: Interaction, *, replace_from: int | None = None) -> None:
-        """Append an interaction; one with the same index stays unchanged.
+        """Append an interaction unless its request is already recorded with the same index.
 
-        With `replace_from`, the interaction replaces it, and recordings of the same request with
-        an index of at least `replace_from`. No other line changes.
+        If `replace_from` is set, the interaction replaces that recording. It also replaces all
+        recordings of the request with an index of at least `replace_from`. No other lines change.
         """
         with self._exclusive_lock(), self._thread_lock:
             self.check_writable()
@@ -150,22 +151,22 @@ class Cassette:
     def _append(self, line: bytes) -> None:
         """Append a line to the file and to the contents in memory."""
         contents, is_new = self._contents, self._version is None
-        self._version = None  # until both have the line
+        self._version = None  # unknown until both contain the line
         content = line if contents.has_complete_end else b"\n" + line
         if not is_new and self.path.stat().st_nlink > 1:
-            # An unpacked archive may have hard links to other files: they must not change.
+            # An unpacked archive may contain hard links to other files, which must not change.
             self._replace_file(self.path.read_bytes())
         size = self._append_content(content, is_new=is_new)
         contents.append(line)
         version = _FileVersion.of(self.path.stat())
-        if version.size == size + len(content):  # else another program has written, too
+        if version.size == size + len(content):  # otherwise, another program has also written
             self._version = version
         if self._appending_process != os.getpid():
             self._appending_process = os.getpid()
             atexit.register(self.close)
 
     def _append_content(self, content: bytes, *, is_new: bool) -> int:
-        """Append in one write and return the old size; if it fails, the size stays."""
+        """Append in one write and return the old file size. Undo the write if it fails."""
         try:
             with open(self.path, "ab", buffering=0, opener=_open_without_following) as file:
                 size = os.fstat(file.fileno()).st_size
@@ -181,11 +182,11 @@ class Cassette:
     # --- the stable order
 
     def sort(self, lock_timeout: float = LOCK_TIMEOUT) -> None:
-        """Move pending lines to their places; a file without any stays untouched."""
+        """Move pending lines to their places. Do nothing if there are none."""
         if not self.contents().has_pending_lines:
             return
         with self._exclusive_lock(lock_timeout), self._thread_lock:
-            self._version = None  # read the whole file, so that changes by others are kept
+            self._version = None  # read the whole file, to keep changes by other programs
             contents = self._refresh()
             if contents.has_pending_lines:
                 self.check_writable()
@@ -193,9 +194,9 @@ class Cassette:
                 self._replace_file(b"".join(line.content for line in contents.ordered_lines))
 
     def close(self) -> None:
-        """Sort the file if this process, not only its parent, has appended to it.
+        """Sort the file if this process itself, not just its parent, has appended to it.
 
-        If the file cannot be written now, its lines stay pending. The next session sorts them.
+        If the file cannot be written, its pending lines are left for the next session.
         """
         if self._appending_process == os.getpid():
             self._appending_process = None
@@ -205,7 +206,7 @@ class Cassette:
 
     @contextmanager
     def _exclusive_lock(self, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
-        """Lock the cassette against writes of other kernels."""
+        """Lock the cassette so that other kernels cannot write to it."""
         name = sha256(str(self.path.resolve()).encode()).hexdigest()[:32]
         try:
             state_files.create_folder(self._lock_dir)
@@ -224,7 +225,7 @@ class Cassette:
             raise self._storage_error(error) from None
 
     def _is_in_state_folder(self) -> bool:
-        """Return whether the file is private; next to a notebook it may be shared."""
+        """Return whether the file is in the private state folder."""
         return self.path.resolve().is_relative_to(self._lock_dir.parent.resolve())
 
     def _replace_file(self, content: bytes) -> None:
@@ -253,7 +254,7 @@ class Cassette:
 
 
 def _write_all(file: FileIO, content: bytes) -> None:
-    """Write at the end of a file, or leave it as it is if the disk is full."""
+    """Append to a file. If the disk is full, restore its size and raise OSError."""
     size = os.fstat(file.fileno()).st_size
     written = file.write(content)
     if written != len(content):
@@ -262,13 +263,13 @@ def _write_all(file: FileIO, content: bytes) -> None:
 
 
 def _open_without_following(path: str, flags: int) -> int:
-    """Open a file for `open`, but not through a symbolic link."""
+    """Open a file for `open`, without following symbolic links."""
     return os.open(path, flags | NO_FOLLOW, 0o666)
 
 
 @contextmanager
 def _lock_folder(folder: Path) -> Iterator[None]:
-    """Lock the folder itself (POSIX only), against kernels with another state folder."""
+    """Lock the folder itself (POSIX only), because kernels may use different lock folders."""
     if sys.platform == "win32":
         yield
         return
@@ -276,10 +277,10 @@ def _lock_folder(folder: Path) -> Iterator[None]:
 
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network disks do not support it
+        with suppress(OSError):  # some network file systems do not support locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        with suppress(OSError):  # closing is not enough: a forked child may have a copy
+        with suppress(OSError):  # closing is not enough: a forked child may hold a copy
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The lines of a cassette, and its interactions by fingerprint."""
+"""The lines of a cassette, and its interactions indexed by fingerprint."""
 
 import json
 import re
@@ -13,19 +13,21 @@ from .interaction import CorruptLineError, Interaction, parse_line
 from .line_order import LineOrder
 
 MAX_LISTED_LINES = 5  # line numbers listed per error
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors write it at the start of a file
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors add it at the start of a file
 PENDING_FIELD = re.compile(rb'\{"replace_from":(null|\d{1,9}),')  # at the start of a line
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a cassette; `interaction` is None if the line is corrupt or empty.
+    """A line of a cassette.
 
-    `error` is the untranslated message of a CorruptLineError.
-
-    A pending line was appended and is not yet in its place. If its `replace_from` is not None, it
-    replaces the earlier lines of its request with the same index or one of at least
-    `replace_from`.
+    Attributes:
+        content: The bytes of the line, including the line feed, if any.
+        interaction: The parsed interaction, or None if the line is corrupt or empty.
+        error: The untranslated message of a CorruptLineError, or "" if there was none.
+        is_pending: Whether the line was appended and has not yet been moved to its place.
+        replace_from: If set, the line replaces earlier lines for the same request whose index is
+            the same, or is at least `replace_from`.
     """
 
     content: bytes
@@ -35,22 +37,23 @@ class Line:
     replace_from: int | None = None
 
     def in_place(self) -> "Line":
-        """Return the line as it is once it has been moved to its place."""
+        """Return the line without its pending field."""
         if not self.is_pending:
             return self
         return Line(PENDING_FIELD.sub(b"{", self.content, count=1), self.interaction)
 
 
 def to_pending_line(interaction: Interaction, replace_from: int | None = None) -> bytes:
-    """Serialize to the line of an interaction that is not yet in its place."""
+    """Serialize an interaction to a pending line."""
     field = b'{"replace_from":%s,' % json.dumps(replace_from).encode()
     return interaction.to_line().replace(b"{", field, 1)
 
 
 class Contents:
-    """The contents of a cassette: its lines, and its interactions by fingerprint.
+    """The lines of a cassette, and its interactions indexed by fingerprint.
 
-    Lines in `parsed_lines` (by their content in place) are not parsed again.
+    `parsed_lines` contains lines that need not be parsed again. Its keys are the contents of the
+    lines without the pending field.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Contents:
         self._line_numbers_by_error: dict[str, list[int]] = defaultdict(list)
         self._models_by_short_name: dict[str, list[str]] = {}
         self.has_pending_lines = False
-        self._max_sort_key = ("", 0)  # of all lines; no line has a greater one
+        self._max_sort_key = ("", 0)  # no line has a greater sort key
         lines = content.removeprefix(BYTE_ORDER_MARK).splitlines(keepends=True)
         for line in _read_lines(lines, parsed_lines or {}):
             self._add_line(line)
@@ -72,28 +75,29 @@ class Contents:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """All lines, as they are in the file."""
+        """All lines, in the order of the file."""
         return tuple(self._lines)
 
     @property
     def ordered_lines(self) -> tuple[Line, ...]:
-        """The lines with all pending lines in their places, and without those they replace."""
+        """The lines with pending lines moved to their places and replaced lines removed."""
         if self._ordered_lines is None:
             self._ordered_lines = tuple(_order_lines(self.lines))
         return self._ordered_lines
 
     @property
     def interactions(self) -> tuple[Interaction, ...]:
-        """The interactions in the order of their lines."""
+        """The interactions, in the order of `ordered_lines`."""
         return tuple(line.interaction for line in self.ordered_lines if line.interaction)
 
     def lookup(
         self, request: RecordedRequest, index: int
     ) -> tuple[Interaction | None, Interaction | None]:
-        """Return the interaction of a request with this index and an alternative, or None.
+        """Return the recording of a request with this index, and an alternative recording.
 
-        The alternative is any recording of the same request, or of the same request with another
-        backend (Workers AI or any local model).
+        Each of them is None if it does not exist. The alternative is a recording of the same
+        request with any index. If there is none, it is a recording of the same request with
+        another backend (Workers AI or any local model).
         """
         matches = self._by_fingerprint.get(request.fingerprint, [])
         alternatives = matches or self._by_portable_fingerprint.get(
@@ -103,39 +107,40 @@ class Contents:
         return exact, alternatives[index % len(alternatives)] if alternatives else None
 
     def find_full_model_name(self, short_name: str) -> str:
-        """Return the full name of a recorded model by its short name; empty if it is unknown."""
+        """Return the full name of the recorded model with this short name, or "" if unknown."""
         return min(self._models_by_short_name.get(short_name, ()), default="")
 
     def is_last(self, interaction: Interaction) -> bool:
-        """Return whether the place of an interaction is at the end."""
+        """Return whether an interaction belongs at the end of the file."""
         return interaction.sort_key >= self._max_sort_key
 
     def would_replace(self, interaction: Interaction, replace_from: int) -> bool:
-        """Return whether there are interactions that this one would replace."""
+        """Return whether an interaction would replace existing ones."""
         matches = self._by_fingerprint.get(interaction.request.fingerprint, [])
         return any(_is_replaced(match, interaction, replace_from) for match in matches)
 
     @property
     def has_complete_end(self) -> bool:
-        """Whether the next line can be appended without a line feed before it."""
+        """Whether the file is empty or ends with a line feed."""
         return not self._lines or self._lines[-1].content.endswith(b"\n")
 
     @property
     def last_line(self) -> bytes:
-        """The content of the last line; empty without lines."""
+        """The content of the last line, or empty bytes if there are no lines."""
         return self._lines[-1].content if self._lines else b""
 
     def append(self, content: bytes) -> None:
-        """Add the lines that were appended to the file."""
+        """Add lines that were appended to the file."""
         if not self.has_complete_end:
             self._lines[-1] = _with_newline(self._lines[-1])
         for line in _read_lines(content.splitlines(keepends=True), {}):
             self._add_line(line, is_sorted=True)
 
     def _add_line(self, line: Line, *, is_sorted: bool = False) -> None:
-        """Add the next line; without `is_sorted`, the caller sorts the lists of the indexes.
+        """Add the next line to the contents and their indexes.
 
-        With it, other threads may be reading these lists: they are replaced, not changed.
+        If `is_sorted` is true, the lists in the indexes stay sorted. They are replaced, not
+        modified, because other threads may be reading them. Otherwise, the caller sorts them.
         """
         self._lines.append(line)
         self._ordered_lines = None
@@ -168,7 +173,7 @@ class Contents:
     def _indexes(
         self, interaction: Interaction
     ) -> Iterator[tuple[dict[str, list[Interaction]], str]]:
-        """Yield each index with the fingerprint of an interaction in it."""
+        """Yield each index with the key of an interaction in that index."""
         yield self._by_fingerprint, interaction.request.fingerprint
         yield self._by_portable_fingerprint, interaction.request.portable_fingerprint
 
@@ -188,7 +193,10 @@ def _sort_key(interaction: Interaction) -> tuple[str, int]:
 
 
 def _find_index(matches: Sequence[Interaction], index: int) -> Interaction | None:
-    """Return the first of the interactions of one request, sorted by index, with this index."""
+    """Return the first interaction with this index, or None if there is none.
+
+    `matches` contains the interactions of one request, sorted by index.
+    """
     position = bisect_left(matches, index, key=lambda interaction: interaction.index)
     found = matches[position] if position < len(matches) else None
     return found if found is not None and found.index == index else None
@@ -201,7 +209,7 @@ def _is_replaced(old: Interaction, interaction: Interaction, replace_from: int) 
 
 
 def _order_lines(lines: Sequence[Line]) -> Iterable[Line]:
-    """Return the lines with the pending ones in their places."""
+    """Return the lines with pending lines moved to their places."""
     if not any(line.is_pending for line in lines):
         return lines
     order = LineOrder[Line]()
@@ -226,7 +234,7 @@ def _format_line_numbers(numbers: Sequence[int]) -> str:
 
 
 def _join_lines(lines: list[bytes]) -> Iterator[bytes]:
-    """Yield lines that end in a line feed: `splitlines` also splits at carriage returns."""
+    """Join lines that were split at carriage returns, and yield lines that end in a line feed."""
     buffer = b""
     for line in lines:
         buffer += line

@@ -1,4 +1,4 @@
-"""Compute the canonical form of a request, with all that affects its answer, and its hash."""
+"""Compute the canonical form of a request, and a hash of everything that affects its answer."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from ..types.messages import Message, Request
 from ..workers_ai.endpoints import THINK_FIELD, chat_body
 
 FINGERPRINT_LENGTH = 32  # hexadecimal characters: 128 bits
-# Fields of the body that do not affect the text of an answer.
+# Fields of the request body that do not affect the text of the answer.
 IGNORED_FIELDS = (
     "stream",
     "stream_options",
@@ -26,7 +26,7 @@ IGNORED_FIELDS = (
 TEXT_FIELDS = frozenset({"task", "model", "local", "messages", "texts", "input"})
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,(.*)", re.DOTALL)
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
-MIN_BASE64_CHARS, MIN_BYTE_LIST_LENGTH = 1_000, 256  # shorter ones count as text and numbers
+MIN_BASE64_CHARS, MIN_BYTE_LIST_LENGTH = 1_000, 256  # shorter values are not hashed
 MAX_PARAMETER_CHARS = 60  # longer parameters are shown as a hash
 
 Fields = Mapping[str, Any]
@@ -34,10 +34,10 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True)  # without slots, for cached_property
 class RecordedRequest:
-    """One request in its canonical form, as JSON values.
+    """A request in its canonical form, as JSON values.
 
-    The field `task` is chat, embeddings or run. The field `local` names the local model that
-    answers instead of `model`; it is missing without one.
+    The `task` field is "chat", "embeddings" or "run". The `local` field names the local model
+    that answers instead of `model`. It is missing if no local model is used.
     """
 
     fields: Fields
@@ -49,7 +49,7 @@ class RecordedRequest:
 
     @cached_property
     def portable_fingerprint(self) -> str:
-        """The hash without the local model: equal for all backends."""
+        """A hash that is the same for all backends, because it does not include `local`."""
         fields = {name: value for name, value in self.fields.items() if name != "local"}
         response_format = fields.get("response_format")
         return _hash_fields(
@@ -60,7 +60,7 @@ class RecordedRequest:
 
     @property
     def task(self) -> str:
-        """The kind of request: chat, embeddings or run."""
+        """The kind of request: "chat", "embeddings" or "run"."""
         return str(self.fields["task"])
 
     @property
@@ -70,31 +70,31 @@ class RecordedRequest:
 
     @property
     def local_model(self) -> str:
-        """The local model that answers instead; empty without one."""
+        """The local model that answers instead of `model`, or "" if none is used."""
         return str(self.fields.get("local", ""))
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The fields other than prompt and model; long values as hashes."""
+        """The fields other than the prompt and model, with long values replaced by hashes."""
         return {
             name: _shorten(value) for name, value in self.fields.items() if name not in TEXT_FIELDS
         }
 
     @property
     def max_tokens(self) -> Any:
-        """The requested maximum number of answer tokens."""
+        """The requested maximum number of answer tokens, or None if it is not set."""
         return self.fields.get("max_completion_tokens", self.fields.get("max_tokens"))
 
     @property
     def has_hashed_content(self) -> bool:
-        """Whether part of the request is stored only as a hash, so it cannot be sent again."""
+        """Whether the request cannot be sent again, because part of it is stored as a hash."""
         return "sha256:" in canonical_json(self.fields)
 
 
 def fingerprint_chat(
     request: Request, local_model: str = "", body: Mapping[str, Any] | None = None
 ) -> RecordedRequest:
-    """Return the canonical form of a chat request; `body` is its JSON body if it is built."""
+    """Return the canonical form of a chat request. `body` is its JSON body, if already built."""
     body = chat_body(request) if body is None else body
     fields = {name: value for name, value in body.items() if name not in IGNORED_FIELDS}
     if THINK_FIELD not in request.extra:
@@ -115,7 +115,10 @@ def fingerprint_embeddings(
 def fingerprint_task(
     model: str, payload: Mapping[str, Any] | bytes, send_kwargs: Mapping[str, Any]
 ) -> RecordedRequest:
-    """Return the canonical form of a native task; `send_kwargs` as in WorkersAI.run."""
+    """Return the canonical form of a native task.
+
+    `send_kwargs` contains the keyword arguments for `WorkersAI.run` that affect the request.
+    """
     return _canonical_request("run", {"model": model, "input": payload, **send_kwargs}, "")
 
 
@@ -127,7 +130,10 @@ def _canonical_request(task: str, fields: Fields, local_model: str) -> RecordedR
 
 
 def to_request(recorded: RecordedRequest, model: str, *, think: bool | None) -> Request:
-    """Return the chat request to send it again; `think` is None for a model without reasoning."""
+    """Convert a recorded chat request to a Request that can be sent.
+
+    `think` is None for a model without reasoning.
+    """
     extra = {
         name: value
         for name, value in recorded.fields.items()
@@ -146,7 +152,7 @@ def unwrap_schema(response_format: Any) -> Any:
 
 
 def canonical_json(value: Any) -> str:
-    """Serialize to JSON with sorted keys: equal values give the same text."""
+    """Serialize to JSON with sorted keys, so that equal values give the same text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -155,7 +161,7 @@ def _hash_fields(fields: Fields) -> str:
 
 
 def _canonicalize(value: Any) -> Any:
-    """Return JSON values: bytes and images as hashes, integral floats as integers."""
+    """Convert to JSON values: bytes and images to hashes, and integral floats to integers."""
     if hasattr(value, "read"):
         value = _read_content(value)
     if isinstance(value, Mapping):
@@ -176,14 +182,17 @@ def _canonicalize(value: Any) -> Any:
 
 
 def _hash_byte_list(numbers: Sequence[Any]) -> str:
-    """Return the hash of a long list of bytes (audio or image of some tasks); else empty."""
+    """Return the hash of a long list of bytes, or "" for any other list.
+
+    Some tasks take audio or images as lists of bytes.
+    """
     if not all(isinstance(number, int) for number in numbers):
         return ""
     return f"sha256:{sha256(canonical_json(list(numbers)).encode()).hexdigest()}"
 
 
 def _read_content(file: Any) -> Any:
-    """Return the remaining content of an open file, and restore its position."""
+    """Return the remaining content of an open file and restore its position."""
     position = file.tell()
     content = file.read()
     file.seek(position)
@@ -191,7 +200,7 @@ def _read_content(file: Any) -> Any:
 
 
 def _hash_image(text: str) -> str:
-    """Return the text, or a hash if it is Base64 data or a data URL."""
+    """Return the text, or a hash if the text is Base64 data or a data URL."""
     if len(text) >= MIN_BASE64_CHARS and BASE64.fullmatch(text):
         return f"sha256:{sha256(text.encode()).hexdigest()}"
     if not text.startswith("data:"):

@@ -1,4 +1,4 @@
-"""One recorded call, and the line of a cassette that it is written to."""
+"""A recorded call, and its serialization as a line of a cassette."""
 
 import json
 import re
@@ -14,24 +14,33 @@ from ..workers_ai.frame_decoder import FrameDecoder, unwrap_envelope
 from .fingerprint import RecordedRequest, canonical_json
 
 RecordedResponse = Mapping[str, Any]
-CAPTURE_EXTENSION = "cfai.take"  # request extension: the Capture of the response
+CAPTURE_EXTENSION = "cfai.take"  # request extension with the Capture for the response
 CONFLICT_MARKERS = (b"<<<<<<<", b"=======", b">>>>>>>")
 SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
-MAX_DELAY_MS = 86_400_000  # ms, one day: longer delays are invalid
+MAX_DELAY_MS = 86_400_000  # one day; longer delays are invalid
 RESPONSE_KINDS = frozenset({"stream", "json", "vectors", "base64"})
 
 
 class CorruptLineError(ValueError):
-    """A cassette line is not a valid interaction; the message is translated when it is shown."""
+    """A cassette line is not a valid interaction.
+
+    The message is translated when it is displayed.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One recorded call: a request and its responses.
+    """A recorded call: a request and its responses.
 
-    `index` numbers the recordings of the same request from 0. `date` is ISO, `version` is the
-    package version. Each of the `responses` has one of RESPONSE_KINDS as a key, and `ms`: the
-    milliseconds until it was complete.
+    Attributes:
+        request: The request in its canonical form.
+        index: The number of this recording of the request, starting at 0.
+        date: The date of the call in ISO format.
+        version: The version of the package.
+        finish_reason: Why the model stopped.
+        usage: The reported usage of the call.
+        responses: The responses in recorded form. Each response has one of RESPONSE_KINDS as a
+            key. Its `ms` key is the time in milliseconds until the response was complete.
     """
 
     request: RecordedRequest
@@ -44,7 +53,7 @@ class Interaction:
 
     @property
     def sort_key(self) -> tuple[str, int]:
-        """The key by which interactions are sorted: fingerprint and index."""
+        """The sort key of the interaction: its fingerprint and its index."""
         return self.request.fingerprint, self.index
 
     @property
@@ -54,12 +63,12 @@ class Interaction:
 
     @property
     def text(self) -> str:
-        """The answer's text, from streamed or single responses."""
+        """The text of the answer, joined from all responses."""
         return "".join(self._iter_text("text"))
 
     @property
     def reasoning_and_text(self) -> tuple[str, str]:
-        """The answer's reasoning and its text, joined from all responses."""
+        """The reasoning and the text of the answer, joined from all responses."""
         return "".join(self._iter_text("thought")), self.text
 
     def _iter_text(self, stream_key: str) -> Iterator[str]:
@@ -72,7 +81,7 @@ class Interaction:
                 yield from (delta.text for delta in deltas if isinstance(delta, delta_type))
 
     def to_line(self) -> bytes:
-        """Serialize to a cassette line; equal interactions give the same bytes."""
+        """Serialize to a cassette line. Equal interactions give the same bytes."""
         data = {
             "key": self.request.fingerprint,
             "nth": self.index,
@@ -99,16 +108,17 @@ def _usage_to_json(usage: Usage) -> dict[str, Any]:
 
 
 def _sort_keys(value: Any) -> Any:
-    """Return the value with all keys sorted, so that equal requests serialize equally."""
+    """Return the value with all keys sorted, so that equal requests give the same JSON."""
     if isinstance(value, Mapping):
         return {name: _sort_keys(value[name]) for name in sorted(value)}
     return [_sort_keys(item) for item in value] if isinstance(value, list) else value
 
 
 class StoredResponses(Sequence[RecordedResponse]):
-    """The responses of a line, which is parsed each time they are read.
+    """The responses stored in a cassette line, which is parsed on each access.
 
-    Most recordings are never played, and the chunks of 10,000 answers are a million objects.
+    Most recordings are never played back, and the chunks of 10,000 answers would be a
+    million objects in memory.
     """
 
     __slots__ = ("_line",)
@@ -136,20 +146,24 @@ class StoredResponses(Sequence[RecordedResponse]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and self._parse() == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as of a list
+    __hash__ = None  # type: ignore[assignment]  # unhashable, like a list
 
     def __repr__(self) -> str:
         return repr(self._parse())
 
 
 def parse_line(line: bytes) -> Interaction:
-    """Parse a cassette line; raises CorruptLineError if it is not a valid interaction."""
+    """Parse a cassette line.
+
+    Raises:
+        CorruptLineError: The line is not a valid interaction.
+    """
     if line.startswith(CONFLICT_MARKERS):
         raise CorruptLineError(mark("unresolved git conflict"))
     try:
         data = json.loads(line)
         if SURROGATE_ESCAPE.search(line):
-            canonical_json(data).encode()  # an unpaired surrogate is not valid text
+            canonical_json(data).encode()  # raises ValueError for an unpaired surrogate
     except (ValueError, RecursionError):
         raise CorruptLineError(mark("not valid JSON")) from None
     try:
@@ -200,7 +214,7 @@ def _is_valid_response(response: Any) -> bool:
 
 
 def _are_valid_delays(delays: Sequence[Any]) -> bool:
-    """Return whether delays are numbers of ms from 0 to MAX_DELAY_MS."""
+    """Return whether all delays are numbers from 0 to MAX_DELAY_MS."""
     return (
         set(map(type, delays)) <= {int, float, bool}
         and 0 <= min(delays) <= max(delays) <= MAX_DELAY_MS

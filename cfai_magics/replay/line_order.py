@@ -1,18 +1,18 @@
-"""Keep the lines of a cassette in their stable order while lines are inserted and removed."""
+"""Keep the lines of a cassette in a stable order while lines are inserted and removed."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-MAX_BLOCK_LINES = 200  # about the square root of the lines of a large cassette
+MAX_BLOCK_LINES = 200  # about the square root of the line count of a large cassette
 SortKey = tuple[str, int]  # fingerprint and index of an interaction
 T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[T]):
-    """A line in its place; `sort_key` is None for a line that is not an interaction."""
+    """A line and its sort key, which is None for a line that is not an interaction."""
 
     line: T
     sort_key: SortKey | None
@@ -20,14 +20,14 @@ class _Entry(Generic[T]):
 
 
 class _Block(Generic[T]):
-    """A run of consecutive lines; none of their sort keys is greater than `max_key`."""
+    """A run of consecutive lines. No line has a sort key greater than `max_key`."""
 
     def __init__(self, entries: list[_Entry[T]]) -> None:
         self.entries = entries
         self.max_key = max((entry.sort_key for entry in entries if entry.sort_key), default=None)
 
     def find_greater(self, sort_key: SortKey) -> int | None:
-        """Return the position of the first line with a greater key; None if there is none."""
+        """Return the position of the first line with a greater key, or None if there is none."""
         if self.max_key is None or self.max_key <= sort_key:
             return None
         for position, entry in enumerate(self.entries):
@@ -36,17 +36,17 @@ class _Block(Generic[T]):
         return None
 
     def insert(self, position: int, entry: _Entry[T]) -> None:
-        """Insert a line at a position."""
+        """Insert a line at the given position."""
         self.entries.insert(position, entry)
         if entry.sort_key and (self.max_key is None or entry.sort_key > self.max_key):
             self.max_key = entry.sort_key
 
 
 class LineOrder(Generic[T]):
-    """Lines in order; a line is inserted before the first line with a greater sort key.
+    """An ordered sequence of lines. Each new line goes before the first one with a greater key.
 
-    Lines that are already in their places never move, so a file that a merge has left out of
-    order keeps it. Inserting a line takes about the square root of the number of lines.
+    Existing lines never move, so a file that a merge has left unsorted keeps its order. The time
+    to insert a line grows with the square root of the number of lines.
     """
 
     def __init__(self) -> None:
@@ -59,11 +59,11 @@ class LineOrder(Generic[T]):
             yield from (entry.line for entry in block.entries if not entry.is_removed)
 
     def append(self, line: T, sort_key: SortKey | None) -> None:
-        """Add a line at the end, whatever its sort key is."""
+        """Add a line at the end, regardless of its sort key."""
         self._insert_at(len(self._blocks) - 1, len(self._blocks[-1].entries), line, sort_key)
 
     def insert(self, line: T, sort_key: SortKey) -> None:
-        """Insert a line before the first one with a greater sort key."""
+        """Insert a line before the first line with a greater sort key."""
         for number, block in enumerate(self._blocks):
             position = block.find_greater(sort_key)
             if position is not None:
@@ -72,7 +72,10 @@ class LineOrder(Generic[T]):
         self.append(line, sort_key)
 
     def remove(self, sort_key: SortKey, replace_from: int) -> None:
-        """Remove the lines with this key, and those of its fingerprint from an index on."""
+        """Remove the lines with this sort key.
+
+        Also remove lines with the same fingerprint and an index of at least `replace_from`.
+        """
         kept_entries = []
         for entry in self._entries_by_fingerprint[sort_key[0]]:
             if entry.sort_key == sort_key or (entry.sort_key or sort_key)[1] >= replace_from:

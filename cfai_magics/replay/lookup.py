@@ -13,17 +13,23 @@ if TYPE_CHECKING:
     from .interaction import Interaction
     from .playback import Capture, CapturedCall
 
-MAX_INTERACTION_BYTES = 4_000_000  # of one line: cassettes in git should stay readable
+MAX_INTERACTION_BYTES = 4_000_000  # per line, so that cassettes in Git stay readable
 
 
 @dataclass(slots=True)
 class Lookup:
-    """The result of looking up one request in the cassette.
+    """The result of looking up a request in the cassette.
 
-    `interaction` is the recording to replay. Without one, `explain_miss` returns the difference
-    from the closest recorded request, and `capture` collects the responses to be recorded. The
-    time of `explain_miss` grows with the cassette. `fallback` is a recording to replay if
-    credentials are missing.
+    Attributes:
+        request: The request in its canonical form.
+        provenance: Where the answer comes from.
+        interaction: The recording to replay, or None if the request is not recorded.
+        fallback: A recording to replay if credentials are missing, or None.
+        explain_miss: Function that returns how the request differs from the closest recorded
+            request. It is slower for larger cassettes.
+        capture: Collector for the responses to record, or None if nothing is recorded.
+        save_recording: Function that writes the answer to the cassette and returns the notes.
+        notes: Notes for the user.
     """
 
     request: RecordedRequest
@@ -45,7 +51,7 @@ class Lookup:
         return {CAPTURE_EXTENSION: self.capture}
 
     def add_miss_reason(self, error: MissingCredentialsError) -> MissingCredentialsError:
-        """Return the error with the reason why no recording was replayed."""
+        """Return the error, adding the reason why no recording was replayed."""
         miss_reason = self.explain_miss()
         if not miss_reason:
             return error
@@ -57,7 +63,7 @@ class Lookup:
 
 
 def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
-    """Return why an answer must not be recorded; empty if it may be."""
+    """Return why an answer must not be recorded, or "" if it may be recorded."""
     if captured.finish_reason == "error":
         return _("the model reported an error")
     was_limit_lowered = (
@@ -69,7 +75,7 @@ def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
 
 
 def interaction_reject_reason(interaction: "Interaction") -> str:
-    """Return why an interaction must not be written; empty if it may be."""
+    """Return why an interaction must not be written, or "" if it may be written."""
     from ..secret_patterns import contains_token
 
     line = interaction.to_line()

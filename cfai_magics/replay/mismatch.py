@@ -1,4 +1,4 @@
-"""Explain a cassette miss: diff the request against the closest recorded one."""
+"""Explain a cassette miss by comparing the request with the closest recorded one."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,15 +9,15 @@ from typing import Any, Literal, NamedTuple
 from ..i18n import _
 from .fingerprint import Fields, RecordedRequest, canonical_json, unwrap_schema
 
-MAX_COMPARED_CHARS = 2_000  # comparing two texts takes quadratic time
+MAX_COMPARED_CHARS = 2_000  # the comparison takes quadratic time
 EXCERPT_CHARS = 30  # length of an excerpt, which starts near the first difference
 MAX_VALUE_CHARS = 60  # longer parameters are shown as excerpts
 NON_PARAMETER_FIELDS = {"task", "local", "messages", "texts", "input", "response_format"}
-VISIBLE_MARKS = {"\n": "⏎", "\t": "⇥"}  # shown for invisible characters
+VISIBLE_MARKS = {"\n": "⏎", "\t": "⇥"}  # shown in place of invisible characters
 
 
 class PartName(NamedTuple):
-    """The name of a part of a request as shown to the user, and the kind of the part."""
+    """The name of a part of a request, as shown to the user, and the kind of part."""
 
     label: str
     kind: Literal["text", "input", "parameter", "other"]
@@ -29,7 +29,10 @@ Parts = Mapping[PartName, Any]
 def explain_mismatch(
     request: RecordedRequest, recorded_requests: Iterable[RecordedRequest]
 ) -> str:
-    """Describe how a request differs from the closest recorded one; empty if there is none."""
+    """Describe how a request differs from the closest recorded request.
+
+    Return "" if no request for the same task is recorded.
+    """
     current_parts = _split_parts(request.fields)
     candidates = [
         (recorded, _split_parts(recorded.fields))
@@ -56,21 +59,21 @@ def explain_mismatch(
 
 
 def _differing_parts(recorded: Parts, current: Parts) -> list[PartName]:
-    """Return the names of the differing parts, in the order of the request."""
+    """Return the names of the parts that differ, in the order of the request."""
     return [name for name in {**current, **recorded} if recorded.get(name) != current.get(name)]
 
 
 def _similarity(one: Fields, other: Fields) -> float:
-    """Return an upper bound (0 to 1) of the text similarity of two requests."""
+    """Return an upper bound (0 to 1) for the text similarity of two requests."""
     before, after = (canonical_json(fields)[:MAX_COMPARED_CHARS] for fields in (one, other))
     return SequenceMatcher(None, before, after, autojunk=False).quick_ratio()
 
 
-# --- the parts of a request by name
+# --- splitting a request into named parts
 
 
 def _split_parts(fields: Fields) -> dict[PartName, Any]:
-    """Return all parts that affect the answer, except the local model."""
+    """Return all parts of a request that affect the answer, except the local model."""
     return {
         **dict(_message_parts(fields.get("messages", ()))),
         **{
@@ -93,7 +96,7 @@ def _parameter_name(name: str) -> PartName:
 
 
 def _message_parts(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[PartName, Any]]:
-    """Yield the texts and images of messages; system prompts are numbered separately."""
+    """Yield the text and images of messages. System prompts are numbered separately."""
     systems, numbers = count(1), count(1)
     for message in messages:
         if message.get("role") == "system":
@@ -145,7 +148,7 @@ def _response_format_part(fields: Fields) -> dict[PartName, Any]:
     return {} if response_format is None else {_parameter_name("response_format"): response_format}
 
 
-# --- the difference of two parts, in words
+# --- describing how two parts differ
 
 
 def _describe_difference(name: PartName, recorded: Any, current: Any) -> str:
@@ -168,7 +171,7 @@ def _describe_difference(name: PartName, recorded: Any, current: Any) -> str:
 
 
 def first_difference(recorded: Any, current: Any) -> str:
-    """Describe two texts by excerpts that start near their first difference."""
+    """Show how two values differ, using excerpts that start near the first difference."""
     before, after = (_to_text(item) for item in (recorded, current))
     pairs = enumerate(zip_longest(before, after))
     start = next((position for position, (one, other) in pairs if one != other), 0)
@@ -189,7 +192,7 @@ def _excerpt(text: str, start: int) -> str:
 
 
 def _visible_char(char: str) -> str:
-    """Return a visible form of a character: texts may differ only in their whitespace."""
+    """Return a visible form of a character, because strings may differ only in whitespace."""
     if char.isprintable():
         return char
     return VISIBLE_MARKS.get(char) or ascii(char)[1:-1]

@@ -1,4 +1,4 @@
-"""Capture responses while they arrive, and play recorded responses back."""
+"""Capture responses as they arrive, and play back recorded responses."""
 
 import json
 import struct
@@ -32,7 +32,7 @@ from .interaction import CAPTURE_EXTENSION, Interaction, RecordedResponse
 
 BYTES_PER_FLOAT = 4
 FLOAT_DIGITS = 9  # enough to identify each 32-bit float
-# differ on each call, not needed for playback
+# Fields that differ on each call and are not needed for playback.
 VOLATILE_FIELDS = (
     "id",
     "created",
@@ -42,7 +42,7 @@ Sleep = Callable[[float], None]
 
 
 class TimedChunk(NamedTuple):
-    """A chunk of a response body, and its arrival time in ms after the request."""
+    """A chunk of a response body, and its arrival time in milliseconds after the request."""
 
     ms: float
     content: bytes
@@ -56,7 +56,11 @@ class PlaybackResponse(NamedTuple):
 
 
 def to_http(response: RecordedResponse, *, is_streaming: bool) -> PlaybackResponse:
-    """Convert a recorded response to HTTP, streamed or not as requested."""
+    """Convert a recorded response to an HTTP response.
+
+    If `is_streaming` is true, a recorded stream becomes a stream of server-sent events.
+    Otherwise, it becomes a single JSON object.
+    """
     headers = (
         {} if response.get("neurons") is None else {"cf-ai-neurons": str(response["neurons"])}
     )
@@ -77,7 +81,7 @@ def to_http(response: RecordedResponse, *, is_streaming: bool) -> PlaybackRespon
 
 
 def is_playable(responses: Iterable[RecordedResponse]) -> bool:
-    """Return whether all responses can be played back, streamed and not streamed."""
+    """Return whether all responses can be played back, both with and without streaming."""
     try:
         for response in responses:
             for is_streaming in (True, False):
@@ -161,16 +165,23 @@ def _to_completion(stream: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class CapturedResponse:
-    """A response in progress: request body, response headers, and (seconds, chunk) pairs."""
+    """A response that is being captured.
+
+    Attributes:
+        request_body: The body of the request as sent.
+        headers: The response headers.
+        chunks: The chunks received, as (seconds since the request, chunk) pairs.
+        elapsed: The time in seconds from the request to the last chunk.
+    """
 
     request_body: bytes
     headers: Mapping[str, str]
     chunks: list[tuple[float, bytes]] = field(default_factory=list)
-    elapsed: float = 0.0  # s from the request to the last chunk
+    elapsed: float = 0.0
 
     @property
     def max_tokens(self) -> Any:
-        """The max_tokens of the request as sent; None if unset."""
+        """The max_tokens value of the request as sent, or None if it is not set."""
         try:
             body = json.loads(self.request_body)
             return body.get("max_completion_tokens", body.get("max_tokens"))
@@ -179,25 +190,31 @@ class CapturedResponse:
 
 
 class Capture:
-    """Collects the responses of one call; `to_captured_call` converts them for recording."""
+    """Collects the responses of one call.
+
+    `to_captured_call` converts them for recording.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self._responses: list[CapturedResponse] = []
 
     def start_response(self, request_body: bytes, headers: Mapping[str, str]) -> CapturedResponse:
-        """Add a response: of a further batch of the call, or of a retry."""
+        """Return a new CapturedResponse for the next response of the call.
+
+        There are several responses if a call is sent in batches or retried.
+        """
         captured = CapturedResponse(request_body, headers)
         self._responses.append(captured)
         return captured
 
     @property
     def max_tokens(self) -> Any:
-        """The max_tokens of the last request as sent; None if unset."""
+        """The max_tokens value of the last request as sent, or None if it is not set."""
         return self._responses[-1].max_tokens if self._responses else None
 
     def to_captured_call(self) -> "CapturedCall | None":
-        """Convert the responses to their recorded form; None without a non-empty response."""
+        """Convert the responses to recorded form. Return None if all responses are empty."""
         calls = [call for call in map(_to_captured_call, self._responses) if call is not None]
         if not calls:
             return None
@@ -213,7 +230,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class CapturedCall:
-    """A captured call: responses in recorded form, their reported usage, the finish reason."""
+    """A captured call: responses in recorded form, their usage and the finish reason."""
 
     responses: list[RecordedResponse]
     usage: Usage
@@ -221,7 +238,10 @@ class CapturedCall:
 
 
 def _to_captured_call(captured: CapturedResponse) -> CapturedCall | None:
-    """Convert one response; None for an empty one, which is requested again."""
+    """Convert one response to recorded form.
+
+    Return None for an empty response, because its request is sent again.
+    """
     content_type = captured.headers.get("content-type", "")
     if "text/event-stream" in content_type:
         return _captured_stream(captured)
@@ -273,13 +293,16 @@ def _has_vectors(body: Mapping[str, Any]) -> bool:
 
 
 def _pack_vector(item: Mapping[str, Any]) -> str:
-    """Pack a vector as 32-bit floats, the precision of models: a fifth of the JSON size."""
+    """Pack a vector as Base64-encoded 32-bit floats.
+
+    This is the precision of the models, and takes a fifth of the size of JSON numbers.
+    """
     numbers = [float(number) for number in item["embedding"]]
     return b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
 
 
 def _decompress(captured: CapturedResponse, last_seconds: list[float]) -> Iterator[bytes]:
-    """Yield the decompressed bytes; `last_seconds` gets the time of the last chunk."""
+    """Yield the decompressed bytes, and store the last chunk's time in `last_seconds`."""
 
     def iter_raw() -> Iterator[bytes]:
         for seconds, chunk in captured.chunks:
@@ -329,7 +352,7 @@ def _iter_frames(reader: FrameDecoder, chunks: Iterator[bytes]) -> Iterator[Any]
 
 
 def _append_text(chunks: list[list[Any]], ms: int, text: str) -> None:
-    """Append text; merge chunks of the same millisecond."""
+    """Append text, merging chunks that arrived in the same millisecond."""
     if chunks and chunks[-1][0] == ms:
         chunks[-1][1] += text
     else:
@@ -337,7 +360,7 @@ def _append_text(chunks: list[list[Any]], ms: int, text: str) -> None:
 
 
 def _usage_to_wire(usage: Usage) -> dict[str, Any]:
-    """Convert usage to the JSON object that Workers AI sends."""
+    """Convert usage to a JSON object in the format that Workers AI uses."""
     data: dict[str, Any] = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -348,13 +371,16 @@ def _usage_to_wire(usage: Usage) -> dict[str, Any]:
 
 
 class RecordingTransport(httpx.BaseTransport):
-    """Forwards requests, and captures responses in the Capture of the request extensions."""
+    """A transport that forwards requests and captures their responses.
+
+    The Capture that collects the responses is passed in the request extensions.
+    """
 
     def __init__(self, inner: httpx.BaseTransport | None = None) -> None:
         self._inner = inner or PerProcessTransport(_DefaultTransport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; a successful response is captured while it is read."""
+        """Send the request. A successful response is captured while it is read."""
         capture = request.extensions.get(CAPTURE_EXTENSION)
         start_time = capture.clock() if isinstance(capture, Capture) else 0.0
         response = self._inner.handle_request(request)
@@ -391,7 +417,7 @@ class _CapturingStream(httpx.SyncByteStream):
 
 
 class _DefaultTransport(httpx.BaseTransport):
-    """The default transport of httpx, with the proxies of the environment."""
+    """The default httpx transport, using the proxies set in the environment."""
 
     def __init__(self) -> None:
         self._client = call_constructor(lambda: httpx.Client(follow_redirects=False))
@@ -410,7 +436,7 @@ class _DefaultTransport(httpx.BaseTransport):
 
 
 class PlaybackTransport(httpx.BaseTransport):
-    """Answers the requests of one call with the responses of its recording, in order."""
+    """A transport that answers the requests of one call with its recorded responses."""
 
     def __init__(self, interaction: Interaction, sleep: Sleep | None = time.sleep) -> None:
         self._responses = iter(interaction.responses)
@@ -430,13 +456,13 @@ def _is_stream_request(request: httpx.Request) -> bool:
 
 
 def _json_body(request: httpx.Request) -> bytes:
-    """Return a request's JSON body; an empty object for forms and binary data."""
+    """Return a request's JSON body, or an empty object for forms and binary data."""
     is_json = request.headers.get("content-type", "") == "application/json"
     return request.content if is_json else b"{}"
 
 
 class _PlaybackStream(httpx.SyncByteStream):
-    """A recorded response stream with its original timing; without delays if `sleep` is None."""
+    """A recorded response with its original timing, or without delays if `sleep` is None."""
 
     def __init__(self, chunks: Iterator[TimedChunk], sleep: Sleep | None) -> None:
         self._chunks = chunks
@@ -452,7 +478,7 @@ class _PlaybackStream(httpx.SyncByteStream):
 
 
 class PlaybackClient(WorkersAI):
-    """A client that plays back one interaction, without account and network."""
+    """A client that plays back one interaction without an account or network access."""
 
     def __init__(self, interaction: Interaction, *, instant: bool) -> None:
         self._abort_event = Event()
@@ -466,8 +492,12 @@ class PlaybackClient(WorkersAI):
         super().abort()
 
     def _sleep(self, seconds: float) -> None:
-        """Wait; in threads other than the main thread, until `abort` is called."""
+        """Wait for the given time, unless playback is aborted.
+
+        Raises:
+            httpx.ReadError: `abort` was called, and this is not the main thread.
+        """
         if current_thread() is main_thread():
-            time.sleep(seconds)  # Ctrl-C ends it, on Windows too
+            time.sleep(seconds)  # Ctrl-C interrupts it, even on Windows
         elif self._abort_event.wait(seconds):
             raise httpx.ReadError("playback was aborted")

@@ -1,4 +1,4 @@
-"""Resolve the record mode and the cassette path from command, environment and settings."""
+"""Resolve the record mode and cassette path from the command, environment and settings."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from ..settings import RECORD_MODES, Cfai
 MODE_VARIABLE = "CFAI_REPLAY"
 INSTANT_VARIABLE = "CFAI_REPLAY_INSTANT"
 CASSETTE_SUFFIX = ".cfai.jsonl"
-IMPLICIT = "found"  # no mode is set, and a cassette is next to the notebook
+IMPLICIT = "found"  # no mode is set, and there is a cassette next to the notebook
 DESCRIPTIONS = {
     "auto": mark("recorded answers are replayed; other requests are sent and recorded"),
     "only": mark("recorded answers are replayed; no requests are sent"),
@@ -24,10 +24,13 @@ DESCRIPTIONS = {
 
 
 class RecordMode(NamedTuple):
-    """A record mode, its cassette path, and the source that set it.
+    """A record mode, its cassette path, and where the mode was set.
 
-    `mode` is one of RECORD_MODES, or IMPLICIT. `path` is None for the cassette next to the
-    notebook. `instant` replays without the recorded delays.
+    Attributes:
+        mode: One of RECORD_MODES, or IMPLICIT.
+        path: Path of the cassette, or None for the cassette next to the notebook.
+        source: Where the mode was set, as shown to the user.
+        instant: Whether answers are replayed without the recorded delays.
     """
 
     mode: str
@@ -37,7 +40,7 @@ class RecordMode(NamedTuple):
 
     @property
     def description(self) -> str:
-        """The mode in words, without the internal name IMPLICIT."""
+        """A description of the mode. It starts with the mode's name, except for IMPLICIT."""
         description = _(DESCRIPTIONS[self.mode])
         return description if self.mode == IMPLICIT else f"{self.mode}: {description}"
 
@@ -56,16 +59,22 @@ OFF = RecordMode("off", source=mark("default"))
 
 
 def default_cassette_path(notebook: str) -> Path | None:
-    """Return the cassette path next to a notebook; None if the notebook is unknown.
+    """Return the path of the cassette next to a notebook, or None if the notebook is unknown.
 
-    It is also unknown if the notebook was moved after its kernel started.
+    A notebook that was moved after its kernel started is also unknown.
     """
     path = Path(notebook)
     return path.with_suffix(CASSETTE_SUFFIX) if notebook and path.is_file() else None
 
 
 def parse_mode(text: str, source: str) -> RecordMode:
-    """Parse MODE or MODE:PATH; `source` names the setting or variable with this text."""
+    """Parse text of the form MODE or MODE:PATH.
+
+    `source` is the name of the setting or variable that contains the text.
+
+    Raises:
+        InvalidOptionError: The mode does not exist, or the path is invalid.
+    """
     mode, _separator, path = text.partition(":")
     if mode not in RECORD_MODES:
         raise InvalidOptionError(
@@ -88,10 +97,17 @@ def resolve_mode(
     *,
     is_locked: bool = False,
 ) -> RecordMode:
-    """Return the record mode of the command, the environment or the settings, or else IMPLICIT.
+    """Return the record mode set by the command, the environment or the settings, in this order.
 
-    The first that is set applies. `configured`, the mode of the settings, is meant for notebooks:
-    without a notebook, nothing is recorded. If it is locked, the others cannot change its mode.
+    If none of them sets a mode, return IMPLICIT if there is a cassette next to the notebook.
+    Otherwise, return OFF.
+
+    Args:
+        override: Mode set by a command, or None.
+        environ: Environment variables.
+        configured: Mode in the settings, or None. Without a notebook, it does not record.
+        notebook: Path of the notebook, or "" if it is unknown.
+        is_locked: Whether commands and the environment cannot change the mode in the settings.
 
     Raises:
         InvalidOptionError: The mode needs a cassette path, and none is known.
@@ -113,7 +129,7 @@ def resolve_mode(
 
 
 def _apply_lock(locked_mode: RecordMode, override: RecordMode | None) -> RecordMode:
-    """Return the locked mode with the path and `instant` that an override may change."""
+    """Return the locked mode, with `path` and `instant` from the override where allowed."""
     if override is None:
         return locked_mode
     names_file = locked_mode.path is None and override.mode == locked_mode.mode
@@ -148,7 +164,7 @@ def _with_path(record_mode: RecordMode, notebook: str) -> RecordMode:
 
 
 def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
-    """Return the error for a notebook that is unknown, or was renamed after kernel start."""
+    """Return the error for a notebook that is unknown or was renamed after kernel start."""
     cassette = f"lesson{CASSETTE_SUFFIX}"
     examples = {
         "command": f"%cfai replay {mode} {cassette}",
@@ -171,9 +187,10 @@ def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
 
 
 class RecordModeResolver:
-    """Resolves the record mode of one session; `override` is the mode set by a command, if any.
+    """Resolves the record mode of one session.
 
-    A mode locked by the course's cfai.toml overrides all others.
+    `override` is the mode set by a command, or None. A mode locked by the course's cfai.toml
+    takes precedence over all others.
     """
 
     def __init__(
@@ -187,7 +204,11 @@ class RecordModeResolver:
 
     @property
     def current(self) -> RecordMode:
-        """The current record mode; raises InvalidOptionError if its cassette path is unknown."""
+        """The current record mode.
+
+        Raises:
+            InvalidOptionError: The path of the cassette is unknown.
+        """
         if self._is_paused:
             return OFF
         text = self._settings.recording
@@ -201,14 +222,14 @@ class RecordModeResolver:
 
     @property
     def mode_or_off(self) -> RecordMode:
-        """The current record mode; OFF if its cassette path is unknown."""
+        """The current record mode, or OFF if the path of its cassette is unknown."""
         try:
             return self.current
         except InvalidOptionError:
             return OFF
 
     def is_network_allowed(self) -> bool:
-        """Return whether live calls are allowed (any mode but "only")."""
+        """Return whether live calls are allowed (in any mode except "only")."""
         return self.mode_or_off.mode != "only"
 
     def has_recordings(self) -> bool:
@@ -221,7 +242,7 @@ class RecordModeResolver:
         )
 
     def describe(self) -> tuple[str, str]:
-        """Return the current mode and path in words, and their source."""
+        """Return a description of the current mode and path, and the source of the mode."""
         try:
             record_mode = self.current
         except InvalidOptionError as error:
@@ -230,7 +251,7 @@ class RecordModeResolver:
         return f"{record_mode.description}{path_note}", record_mode.source
 
     def validate(self, record_mode: RecordMode) -> RecordMode:
-        """Return a command's record mode with its path resolved.
+        """Return the record mode set by a command, with the cassette path resolved.
 
         Raises:
             CoursePolicyError: The course's cfai.toml does not allow the mode.
@@ -248,7 +269,7 @@ class RecordModeResolver:
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Turn recording and replay off inside the `with` block."""
+        """Turn off recording and replay inside the `with` block."""
         was_paused, self._is_paused = self._is_paused, True
         try:
             yield

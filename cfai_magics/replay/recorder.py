@@ -1,4 +1,4 @@
-"""Replay recorded answers of one session, or record new ones."""
+"""Replay recorded answers in a session, or record new ones."""
 
 import threading
 import time
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 class Recorder(forks.ChildForkHook):
     """Records and replays the calls of one session.
 
-    `get_notebook` returns the path of the notebook. A request sent several times in one cell is
-    recorded and replayed as often, in order; `begin_cell` resets this count. `wall_clock` returns
-    seconds since 1970.
+    If a cell sends the same request several times, each answer is recorded, and the answers are
+    replayed in the same order. `begin_cell` resets the count of equal requests.
+
+    `get_notebook` returns the path of the notebook. `wall_clock` returns the time in seconds
+    since 1970.
     """
 
     def __init__(
@@ -49,14 +51,14 @@ class Recorder(forks.ChildForkHook):
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._request_counts: Counter[tuple[Path, str]] = Counter()
-        # The maximum number of times that one cell has sent a request.
+        # The maximum number of times that a single cell has sent the same request.
         self._max_per_cell: Counter[tuple[Path, str]] = Counter()
         self._cassettes: dict[Path, Cassette] = {}
         self._reported_corruption = ""
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Replace the locks, which a thread of the parent may hold."""
+        """Replace the locks, which a thread in the parent may hold."""
         self._lock = threading.Lock()
         for cassette in self._cassettes.values():
             cassette.after_fork_in_child()
@@ -65,11 +67,15 @@ class Recorder(forks.ChildForkHook):
 
     @property
     def record_mode(self) -> RecordMode:
-        """The current record mode; raises InvalidOptionError if its cassette path is unknown."""
+        """The current record mode.
+
+        Raises:
+            InvalidOptionError: The path of the cassette is unknown.
+        """
         return self.mode_resolver.current
 
     def set_mode(self, record_mode: RecordMode) -> RecordMode:
-        """Set the record mode of the session; return it with its path resolved.
+        """Set the record mode of the session and return it with the cassette path resolved.
 
         Raises:
             StorageError: The cassette cannot be written.
@@ -85,17 +91,17 @@ class Recorder(forks.ChildForkHook):
         return validated
 
     def begin_cell(self) -> None:
-        """Reset the count of equal requests, at the start of a cell."""
+        """Reset the count of equal requests. Call this at the start of a cell."""
         self._request_counts.clear()
 
     def cassette(self, path: Path) -> "Cassette":
-        """Return the cassette at a path."""
+        """Return the cassette at the given path."""
         from .cassette import Cassette
 
         return self._cassettes.setdefault(path, Cassette(path, self._lock_dir))
 
     def find_full_model_name(self, short_name: str) -> str:
-        """Return the full name of a recorded model by its short name; empty if it is unknown."""
+        """Return the full name of the recorded model with this short name, or "" if unknown."""
         record_mode = self.record_mode
         if not record_mode.is_replaying or record_mode.path is None:
             return ""
@@ -104,9 +110,10 @@ class Recorder(forks.ChildForkHook):
     # --- one request
 
     def get_transport_wrapper(self, record_mode: RecordMode | None = None) -> WrapTransport | None:
-        """Return the wrapper that records responses of a transport; None if not recording.
+        """Return a function that wraps a transport to record its responses.
 
-        Without `record_mode`, the current mode applies.
+        Return None if the mode does not record. If `record_mode` is None, the current mode
+        applies.
         """
         if not (record_mode or self.mode_resolver.mode_or_off).is_recording:
             return None
@@ -120,9 +127,13 @@ class Recorder(forks.ChildForkHook):
         record_mode: RecordMode,
         get_client: Callable[[], "WorkersAI"],
     ) -> tuple["WorkersAI", Lookup]:
-        """Return a playback client for a recorded request, else the live client; and the lookup.
+        """Return the client that answers a request, and the result of looking up the request.
+
+        If the request is recorded, the client plays back the recording. Otherwise, it is the live
+        client.
 
         Raises:
+            MissingCredentialsError: The live client is needed, and credentials are missing.
             NotRecordedError: The mode is "only", and the request is not recorded.
         """
         lookup = self._look_up(request, record_mode)
@@ -140,7 +151,7 @@ class Recorder(forks.ChildForkHook):
     def has_recording(
         self, request: RecordedRequest, record_mode: RecordMode, index: int = 0
     ) -> bool:
-        """Return whether a recording would answer a request sent `index` times before."""
+        """Return whether a recording would answer a request already sent `index` times."""
         if (
             not record_mode.is_replaying
             or record_mode.path is None
@@ -151,7 +162,7 @@ class Recorder(forks.ChildForkHook):
         return bool(exact or (alternative and record_mode.mode != "auto"))
 
     def refusal(self, request: RecordedRequest, record_mode: RecordMode) -> str:
-        """Return why mode "only" refuses a request; "" if it does not."""
+        """Return why the "only" mode refuses a request, or "" if the request is allowed."""
         try:
             self.require_recording(request, record_mode)
         except NotRecordedError as error:
@@ -159,7 +170,7 @@ class Recorder(forks.ChildForkHook):
         return ""
 
     def require_recording(self, request: RecordedRequest, record_mode: RecordMode) -> None:
-        """Raise NotRecordedError in mode "only" if the request is not recorded."""
+        """Raise NotRecordedError if the mode is "only" and the request is not recorded."""
         path = record_mode.path if record_mode.mode == "only" else None
         if path and not self.has_recording(request, record_mode):
             cassette = self.cassette(path)
@@ -174,7 +185,7 @@ class Recorder(forks.ChildForkHook):
         lookup = Lookup(
             request, Provenance(request.fingerprint, request.parameters, now, self._version)
         )
-        # The local model costs nothing: without an explicit mode, it answers live.
+        # The local model is free, so it answers live unless a mode is set explicitly.
         if record_mode.path is None or (record_mode.mode == IMPLICIT and request.local_model):
             return lookup
         with self._lock:
@@ -221,7 +232,7 @@ class Recorder(forks.ChildForkHook):
         return index
 
     def _new_corruption_notes(self, cassette: "Cassette", contents: "Contents") -> list[str]:
-        """Return a note on corrupt lines, once until other lines are corrupt."""
+        """Return a note on corrupt lines, or an empty list if the note is unchanged."""
         listed = "; ".join(contents.corruption_notes)
         note = ""
         if listed:
@@ -254,7 +265,7 @@ class Recorder(forks.ChildForkHook):
     def _save(
         self, lookup: Lookup, index: int, cassette: "Cassette", *, refresh: bool
     ) -> list[str]:
-        """Write a complete answer to the cassette; return notes, such as why it is rejected."""
+        """Write a complete answer to the cassette, and return notes such as why it is rejected."""
         from .interaction import Interaction
         from .lookup import interaction_reject_reason, reject_reason
 
@@ -274,7 +285,7 @@ class Recorder(forks.ChildForkHook):
         reason = reject_reason(captured, lookup) or interaction_reject_reason(interaction)
         if reason:
             return [*lookup.notes, _("Not recorded: {reason}.").format(reason=reason)]
-        # Another cell of this session may have recorded more repetitions: keep those.
+        # Keep further repetitions recorded by another cell of this session.
         request_count = self._max_per_cell[cassette.path, lookup.request.fingerprint]
         try:
             cassette.add(interaction, replace_from=request_count if refresh else None)

@@ -1,1 +1,1 @@
-"""The single code path of every model call."""
+"""The single code path for all model calls."""

@@ -1,4 +1,4 @@
-"""Resolve a call once: its model, backend, record mode, recorded answer, client and cost."""
+"""Resolve each call once: its model, backend, record mode, recording, client and cost."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,10 +44,11 @@ NO_BODY: Mapping[str, Any] = {}
 
 
 class Target(NamedTuple):
-    """The model of a request, and the backend that runs it.
+    """The model for a request, and the backend that runs it.
 
-    `server` is the other server, None for Workers AI and the local model. `requested_model` is
-    the full name of the model that a local model replaces, "" otherwise.
+    `server` is the OpenAI-compatible server, or None for Workers AI and the local model.
+    `requested_model` is the full name of the model that the local model replaces, or "" if
+    another backend runs the request.
     """
 
     model: Model
@@ -57,11 +58,11 @@ class Target(NamedTuple):
 
     @property
     def is_openai_compatible(self) -> bool:
-        """Whether another server or the local model answers, with a model not in the catalog."""
+        """Whether the model is not in the catalog and runs outside Workers AI."""
         return self.backend_kind != "account" and not self.model.task
 
 
-def build_target_request(  # noqa: PLR0913 - one argument per field of a request
+def build_target_request(  # noqa: PLR0913 - one argument per request field
     settings: Cfai,
     target: Target,
     messages: Iterable[Message],
@@ -77,7 +78,7 @@ def build_target_request(  # noqa: PLR0913 - one argument per field of a request
 ) -> Request:
     """Build a request to a resolved model, with defaults from the settings.
 
-    Magics, shell, Python, panel and maps all build their requests here.
+    The magics, shell command, Python API, panel and maps all build their requests here.
     """
     return Request(
         target.model.name,
@@ -95,11 +96,11 @@ def build_target_request(  # noqa: PLR0913 - one argument per field of a request
 
 
 class Call(NamedTuple):
-    """One model call and everything resolved for it; nothing is resolved a second time.
+    """One model call with everything resolved for it; nothing is resolved a second time.
 
-    `lookup` has the recorded answer if there is one; then `model` and `is_local` are those of the
-    recording. `rates` and `cost` are None if no price is known. `body` is the JSON body of a chat
-    request.
+    `lookup` contains the recorded answer, if any. If there is one, `model` and `is_local` come
+    from the recording. `rates` and `cost` are None if the price is unknown. `body` is the JSON
+    body of a chat request, and empty for other calls.
     """
 
     client: "WorkersAI"
@@ -127,7 +128,7 @@ class Call(NamedTuple):
     def new_reservation(
         self, accounting: Accounting, max_neurons: float | None = None
     ) -> Reservation:
-        """Return a reservation for the call in the ledger; `max_neurons` limits this call."""
+        """Return a ledger reservation for the call; `max_neurons` limits the call's cost."""
         if self.is_recorded:
             reservation: Reservation = FreeReservation(
                 accounting, self.model, self.context, self.lookup.notes
@@ -147,7 +148,10 @@ class Call(NamedTuple):
 
 
 class CallPreview(NamedTuple):
-    """What a chat request would send and cost; `refusal` is why it would not be sent, else ""."""
+    """What a chat request would send and cost.
+
+    `refusal` is the reason why the request would not be sent, or "" if it would be sent.
+    """
 
     body: Mapping[str, Any]
     cost: Cost | None
@@ -156,7 +160,7 @@ class CallPreview(NamedTuple):
 
 
 class ClientGroup:
-    """The clients of parallel calls: one shared live client, and the playback clients."""
+    """The clients for parallel calls: one shared live client, and the playback clients."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -164,39 +168,39 @@ class ClientGroup:
         self._clients: list[WorkersAI] = []
 
     def get_shared_client(self) -> "WorkersAI":
-        """Return the live client of the current backend that all calls share."""
+        """Return the shared live client for the current backend."""
         self._backend.ensure_local_server()
         return self.get_client(self._backend.server, self._backend.get_transport_wrapper())
 
     def get_client(
         self, server: OpenAIServer | None, wrap_transport: WrapTransport | None
     ) -> "WorkersAI":
-        """Return the live client that all calls share; create it on first use."""
+        """Return the shared live client, creating it on first use."""
         if self._shared_client is None:
             self._shared_client = self._backend.new_client(server, wrap_transport)
             self.add(self._shared_client)
         return self._shared_client
 
     def add(self, client: "WorkersAI") -> None:
-        """Add a client, so that `abort` and `close` include it."""
+        """Add a client, so that `abort` and `close` also apply to this client."""
         self._clients.append(client)
 
     def abort(self) -> None:
-        """Abort the requests of all clients, from any thread."""
+        """Abort the requests of all clients. Can be called from any thread."""
         for client in self._clients:
             client.abort()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close the connections of all clients."""
         for client in self._clients:
             client.close()
 
 
 class CallOrigin(NamedTuple):
-    """Where a call comes from.
+    """The context in which a call is made.
 
-    `clients` and `record_mode` are those of the calls that run in parallel. `thread` is the name
-    of the conversation in the ledger.
+    `clients` and `record_mode` are shared by calls that run in parallel, and None for a single
+    call. `thread` is the conversation name to store in the ledger.
     """
 
     clients: ClientGroup | None = None
@@ -205,7 +209,7 @@ class CallOrigin(NamedTuple):
 
 
 class CallResolver:
-    """Resolve the calls of one session; `get_notebook` returns the notebook's name."""
+    """A resolver for the calls of one session; `get_notebook` returns the notebook name."""
 
     def __init__(
         self,
@@ -225,10 +229,10 @@ class CallResolver:
         target: Target,
         origin: CallOrigin = CallOrigin(),  # noqa: B008 - immutable
     ) -> Call:
-        """Return the call of a chat request.
+        """Return the resolved call for a chat request.
 
         Raises:
-            NotRecordedError: Record mode is "only", and the request is not recorded.
+            NotRecordedError: The record mode is "only", and the request is not recorded.
             MissingCredentialsError: No account is set, and no recording answers the request.
         """
         body = chat_body(request, cloudflare=target.backend_kind == "account")
@@ -242,9 +246,10 @@ class CallResolver:
     def resolve_embeddings(
         self, request: Request, target: Target, requested_model: str, texts: Sequence[str]
     ) -> Call:
-        """Return the call of an embeddings request.
+        """Return the resolved call for an embeddings request.
 
-        `request` has the texts as messages, for the estimate. `requested_model` is a full name.
+        `request` contains each text as a message, and is used only to estimate the cost.
+        `requested_model` is a full model name.
         """
         call = self._resolve(
             fingerprint_embeddings(requested_model, texts, _local_model_name(target)), target
@@ -258,7 +263,10 @@ class CallResolver:
         send_kwargs: Mapping[str, Any],
         task_request: "TaskRequest",
     ) -> Call:
-        """Return the call of a native task; `send_kwargs` as in WorkersAI.run."""
+        """Return the resolved call for a native task.
+
+        `send_kwargs` are the keyword arguments for the client method that sends the request.
+        """
         call = self._resolve(fingerprint_task(target.model.name, payload, send_kwargs), target)
         cost = self._accounting.estimate_task_cost(target.model, task_request)
         return call._replace(cost=cost)
@@ -270,7 +278,7 @@ class CallResolver:
     def preview_chats(
         self, requests: Sequence[Request], targets: Sequence[Target]
     ) -> list[CallPreview]:
-        """Return what the chat requests of one cell would send and cost."""
+        """Return what each chat request in one cell would send and cost."""
         record_mode = self._recorder.record_mode
         counts: Counter[str] = Counter()
         previews = []
@@ -283,7 +291,7 @@ class CallResolver:
             )
             counts[fingerprint] += 1
             refusal = ""
-            # A schema may be recorded without its field `response_format`.
+            # A request with a schema may be recorded without its `response_format` field.
             if not is_recorded and "response_format" not in request.extra:
                 refusal = self._recorder.refusal(recorded_request, record_mode)
             cost = estimate_target_cost(request, target, self._get_rates(target))
@@ -300,7 +308,7 @@ class CallResolver:
     ) -> bool:
         """Return whether a recording would answer a native task.
 
-        `send_kwargs` are those of WorkersAI.run.
+        `send_kwargs` are the keyword arguments for `WorkersAI.run`.
         """
         return self._recorder.has_recording(
             fingerprint_task(model, payload, send_kwargs), self._recorder.record_mode
@@ -312,18 +320,18 @@ class CallResolver:
         self._recorder.require_recording(recorded_request, self._recorder.record_mode)
 
     def resolve_gateway(self, call: Call, requested: str = "") -> Gateway | None:
-        """Return the AI Gateway of a call; None for a recorded call."""
+        """Return the call's AI Gateway, or None if the call is recorded or uses no gateway."""
         return None if call.is_recorded else self._backend.resolve_gateway(requested)
 
     def estimate_cost(self, request: Request | RequestSize, target: Target) -> Cost | None:
-        """Return the estimated cost of a request; None if it is unknown."""
+        """Return the estimated cost of a request, or None if the price is unknown."""
         return estimate_target_cost(request, target, self._get_rates(target))
 
     def _get_rates(self, target: Target) -> Rates | None:
         return self._accounting.get_rates(target.model, is_local=target.backend_kind == "local")
 
     def resolve_model(self, name: str, catalog: Catalog) -> Model:
-        """Return the model of a name from the catalog, or else from the recordings."""
+        """Return the model with this name from the catalog, or otherwise from the recordings."""
         try:
             return find_model(name, catalog)
         except ModelNotFoundError:
@@ -400,9 +408,9 @@ class CallResolver:
 def estimate_target_cost(
     request: Request | RequestSize, target: Target, rates: Rates | None
 ) -> Cost | None:
-    """Return the estimated cost of a request; None if its price is unknown.
+    """Return the estimated cost of a request, or None if the price is unknown.
 
-    The local model, and models of another server without a catalog price, cost nothing.
+    The local model is free, and so are models on another server that have no catalog price.
     """
     base_rates = catalog_rates(target.model)
     if target.backend_kind == "elsewhere" and base_rates is None:
@@ -411,16 +419,17 @@ def estimate_target_cost(
 
 
 def _local_model_name(target: Target) -> str:
-    """Return the name of the local model; empty if it does not answer."""
+    """Return the name of the local model, or "" if another backend runs the request."""
     return target.model.name if target.backend_kind == "local" else ""
 
 
 def _recording_info(
     accounting: Accounting, model: Model, interaction: "Interaction"
 ) -> RecordingInfo:
-    """Return the recording's date and the neurons that a live call would cost.
+    """Return details of a recording, including the neurons that a live call would cost.
 
-    The neurons are those billed, or an estimate from its tokens.
+    The neurons are the amount billed for the recorded call, or otherwise an estimate from its
+    tokens. A local model costs 0 neurons.
     """
     is_local = bool(interaction.request.local_model)
     usage = (

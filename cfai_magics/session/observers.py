@@ -11,9 +11,9 @@ from .. import forks
 from ..errors import CfaiError
 from ..types.usage import ActiveCall
 
-MIN_INTERVAL = 0.25  # s between two progress notifications of calls
-POLL_SECONDS = 1.0  # s between two checks for changes by other kernels
-JOIN_TIMEOUT = 2.0  # s to wait for a callback that still runs
+MIN_INTERVAL = 0.25  # s between progress notifications
+POLL_SECONDS = 1.0  # s between checks for changes by other kernels
+JOIN_TIMEOUT = 2.0  # s to wait for a callback that is still running
 
 Callback = Callable[[], None]
 Unwatch = Callable[[], None]
@@ -21,19 +21,22 @@ _log = logging.getLogger(__name__)
 
 
 class Resource(Protocol):
-    """An object attached to a session and closed together with it, such as a panel."""
+    """An object, such as a panel, that is attached to a session and closed with the session."""
 
     def close(self) -> None:
         """Release all resources."""
 
 
 class Observers(forks.ChildForkHook):
-    """The callbacks and active calls of one session; callbacks read the changed state themselves.
+    """The callbacks and active calls of one session.
 
-    Callbacks run on the thread that made the change; `is_watched` is True while there are any.
-    `poll_version` returns a different value after another kernel has changed something. A thread
-    calls it once per second while there are callbacks. Exceptions of a callback are logged and do
-    not reach the caller. A forked child does not call the callbacks of its parent.
+    Callbacks take no arguments and read the changed state themselves. They run on the thread
+    that made the change. Exceptions raised by a callback are logged and do not reach the caller.
+    `is_watched` is True while any callback is registered.
+
+    `poll_version` returns a different value after another kernel makes a change. While callbacks
+    are registered, a background thread calls `poll_version` once per second. If the value has
+    changed, that thread runs the callbacks. A forked child does not run its parent's callbacks.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class Observers(forks.ChildForkHook):
         self._lock = threading.Lock()
         self._ids = count()
         self._callbacks: dict[int, Callback] = {}
-        self.is_watched = False  # an attribute: it is read for each delta of an answer
+        self.is_watched = False  # a plain attribute, because it is read for each answer delta
         self._active_calls: dict[int, ActiveCall] = {}
         self._next_notification = 0.0
         self._stop: threading.Event | None = None
@@ -61,14 +64,14 @@ class Observers(forks.ChildForkHook):
         self._threads = []
 
     def add(self, callback: Callback) -> Unwatch:
-        """Register a callback and return a function that removes it."""
+        """Register a callback, and return a function that removes the callback."""
         with self._lock:
             callback_id = next(self._ids)
             self._callbacks[callback_id] = callback
             self.is_watched = True
             if self._stop is None:
                 self._stop = threading.Event()
-                # changes by other kernels from now on are reported
+                # report changes that other kernels make from now on
                 poll_args = (
                     self._stop,
                     self._current_version(),
@@ -92,7 +95,10 @@ class Observers(forks.ChildForkHook):
                 self._stop = None
 
     def close(self) -> None:
-        """Remove all callbacks and join the thread: a later poll would reopen the ledger."""
+        """Remove all callbacks, and join the polling thread.
+
+        A later poll would reopen the ledger.
+        """
         for callback_id in list(self._callbacks):
             self._remove(callback_id)
         for thread in self._threads:
@@ -117,23 +123,23 @@ class Observers(forks.ChildForkHook):
     def _current_version(self) -> object:
         try:
             return self._poll_version()
-        except CfaiError:  # an unreadable file is reported by the code that uses it
+        except CfaiError:  # an unreadable file is reported by the code that needs the file
             return None
 
     # --- calls
 
     @property
     def active_calls(self) -> tuple[ActiveCall, ...]:
-        """The calls in progress, with their usage so far; empty without callbacks."""
+        """The calls in progress, with their usage so far; empty if there are no callbacks."""
         with self._lock:
             return tuple(self._active_calls.values())
 
     def call_started(self, call_id: int, model: str) -> None:
-        """Add a call in progress and notify."""
+        """Add a call in progress, and notify the callbacks."""
         self._update_call(call_id, ActiveCall(model))
 
     def call_progress(self, call_id: int, get_active_call: Callable[[], ActiveCall]) -> None:
-        """Update a call's progress and notify, at most once per MIN_INTERVAL."""
+        """Update a call's progress and notify the callbacks, at most once per MIN_INTERVAL."""
         if self.is_watched and self._clock() >= self._next_notification:
             self._next_notification = self._clock() + MIN_INTERVAL
             self._update_call(call_id, get_active_call())
@@ -144,7 +150,7 @@ class Observers(forks.ChildForkHook):
         self.notify()
 
     def call_finished(self, call_id: int) -> None:
-        """Remove a call that is settled in the ledger, and notify."""
+        """Remove a call that has been settled in the ledger, and notify the callbacks."""
         with self._lock:
             self._active_calls.pop(call_id, None)
         self.notify()

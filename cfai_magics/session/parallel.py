@@ -21,7 +21,7 @@ from .call import ClientGroup
 from .reservation import Accounting, CellLimit, Reservation
 from .stream import AnswerStream
 
-POLL_SECONDS = 0.1  # s between two checks for an interrupt, which does not end a wait on Windows
+POLL_SECONDS = 0.1  # s between checks for an interrupt, which does not end a wait on Windows
 JOIN_TIMEOUT = 5.0  # s to wait for a stopped thread to end
 
 Item = TypeVar("Item")
@@ -33,17 +33,17 @@ OpenStream = Callable[[int, OnRetry], AnswerStream]
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailure:
-    """An exception of a worker thread, raised again by the iterating thread."""
+    """An exception from a worker thread, raised again in the iterating thread."""
 
     error: BaseException
 
 
 class WorkerPool(Generic[Item, Result]):
-    """Run `process` on all items in `size` threads; iterate to get results as they arrive.
+    """A pool of up to `size` threads that run `process` on all items.
 
-    Use it in a `with` block. Leaving the block drops the items not yet started, calls `abort` if
-    results are missing, and joins the threads. `on_idle` is called every POLL_SECONDS while no
-    result arrives.
+    Use the pool in a `with` block, and iterate over it to get the results as they arrive. Leaving
+    the block drops the items not yet started, calls `abort` if any results are missing, and joins
+    the threads. `on_idle` is called every POLL_SECONDS while no result arrives.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class WorkerPool(Generic[Item, Result]):
         self._abort = abort
         self._on_idle = on_idle
         self._remaining = len(self._items)
-        # The flag marks the last result of an item.
+        # The flag is True for the last result of an item.
         self._results: SimpleQueue[tuple[Result | WorkerFailure, bool]] = SimpleQueue()
         thread_count = min(size, self._remaining)
         self._threads = [
@@ -73,7 +73,7 @@ class WorkerPool(Generic[Item, Result]):
         self.stop()
 
     def stop(self, timeout: float = JOIN_TIMEOUT) -> tuple[Item, ...]:
-        """Stop the threads within `timeout` seconds; return the items that were not started."""
+        """Stop the threads within `timeout` seconds, and return the items not started."""
         unstarted = tuple(self._items)
         self._items.clear()
         if self._remaining:
@@ -91,7 +91,7 @@ class WorkerPool(Generic[Item, Result]):
     def __iter__(self) -> Iterator[Result]:
         for (
             thread
-        ) in self._threads:  # not in `__enter__`: an interrupt there would skip `__exit__`
+        ) in self._threads:  # not in `__enter__`, where an interrupt would skip `__exit__`
             thread.start()
         while self._remaining:
             try:
@@ -112,16 +112,17 @@ class WorkerPool(Generic[Item, Result]):
                 return
             try:
                 self._results.put((self._process(item), True))
-            except BaseException as error:  # noqa: BLE001 - raised by the iterating thread
-                self._items.clear()  # no thread starts another item
+            except BaseException as error:  # noqa: BLE001 - raised in the iterating thread
+                self._items.clear()  # so that no thread starts another item
                 self._results.put((WorkerFailure(error), True))
 
 
 class BudgetPool:
-    """The neurons reserved as one sum for calls of one model, and the clients of these calls.
+    """A shared reservation of neurons for calls to one model, with the clients for these calls.
 
-    `cell` is the limit of all calls together. `is_limited` says whether this limit or a budget
-    applies. Use it in a `with` block: leaving it releases the neurons not used.
+    `cell` limits the total cost of the calls. `is_limited` is True if this limit or a budget
+    applies. Use the pool in a `with` block. Leaving the block closes the clients and releases the
+    unused neurons.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class BudgetPool:
         self._accounting.ledger.release_pool(self._pool_id)
 
     def reserve_from(self, reservation: Reservation) -> None:
-        """Reserve the cost of a call from the pool."""
+        """Take the cost of a call from the pool's reserved neurons."""
         cost = reservation.cost
         admission = Admission(cost.high, cost.max_tokens) if cost else Admission(0.0, 0)
         call_id = self.reserve_unassigned(reservation.ledger_key, cost)
@@ -157,7 +158,7 @@ class BudgetPool:
         reservation.assign(call_id, admission, is_limited=self._is_limited, is_single=False)
 
     def reserve_unassigned(self, call_key: CallKey, cost: Cost | None) -> int:
-        """Reserve a cost from the pool for a call without a Reservation; return the call id."""
+        """Take a cost from the pool for a call that has no Reservation; return the call ID."""
         high = cost.high if cost else 0.0
 
         def extend(limits: Sequence[Limit], left: float) -> float:
@@ -181,10 +182,10 @@ def reserve_pool(
     costs: Sequence[Cost | None],
     max_neurons: float | None = None,
 ) -> BudgetPool:
-    """Reserve the sum of `costs` for calls of one model, at most `max_neurons`.
+    """Reserve the sum of `costs` for calls to one model, at most `max_neurons`.
 
     Raises:
-        BudgetExceededError: The sum exceeds a budget. Nothing is reserved.
+        BudgetExceededError: The sum exceeds a budget or `max_neurons`. Nothing is reserved.
         DailyQuotaError: The daily quota is used up. Nothing is reserved.
     """
     cell = CellLimit(max_neurons)
@@ -206,7 +207,7 @@ def reserve_pool(
 
 @dataclass(frozen=True, slots=True)
 class RetryNotice:
-    """The message shown while a call waits for its retry."""
+    """A message shown while a call waits to be retried."""
 
     message: str
 
@@ -220,16 +221,18 @@ class Finished:
 
 
 Event = Delta | RetryNotice | Finished
-IndexedEvent = tuple[int, Event]  # with the index of its call
+IndexedEvent = tuple[int, Event]  # the index of the call, and its event
 
 
 class ParallelStreams:
-    """Iterate over the events of `count` parallel calls as (call index, event).
+    """The streams of `count` parallel calls; iteration yields (call index, event) pairs.
 
-    `open_stream(index, on_retry)` returns the stream of a call, which is settled however it ends.
-    `reserve` reserves the cost of all calls before the first is sent. Use it in a `with` block:
-    leaving it stops all calls. Then `answers` contains what was received, `seconds` the total
-    time, and `unsent` the indexes of the calls not started.
+    `open_stream(index, on_retry)` returns the stream for one call. The call is settled however
+    its stream ends. `reserve` reserves the cost of all calls before the first one is sent.
+
+    Use the object in a `with` block. Leaving the block stops all calls. Afterward, `answers`
+    contains what was received, and `seconds` is the total time. `unsent` is the set of indexes of
+    the calls not started.
     """
 
     def __init__(
@@ -245,7 +248,7 @@ class ParallelStreams:
         self._started = time.monotonic()
         self.seconds = 0.0
         self.unsent: frozenset[int] = frozenset()
-        # Once a call raises it, the remaining calls are not sent.
+        # Once a call raises this error, the remaining calls are not sent.
         self._quota_error: DailyQuotaError | None = None
 
     def __enter__(self) -> Self:
@@ -256,7 +259,7 @@ class ParallelStreams:
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """All answers, as far as received."""
+        """The answers received so far, one per call."""
         streams = enumerate(self._streams)
         return tuple(self._final_answers.get(index) or stream.answer for index, stream in streams)
 
@@ -269,7 +272,7 @@ class ParallelStreams:
             yield index, event
 
     def close(self) -> None:
-        """Stop all calls and settle the usage so far; calls not yet started cost nothing."""
+        """Stop all calls and settle their usage so far. Calls not yet started cost nothing."""
         self.seconds = time.monotonic() - self._started
         for stream in self._streams:
             stream.interrupt()
@@ -278,7 +281,7 @@ class ParallelStreams:
             stream.close()
         self._client.close()
 
-    # --- in the worker threads
+    # --- on the worker threads
 
     def _retry_callback(self, index: int) -> OnRetry:
         def on_retry(error: CfaiError, pause: float, next_attempt: int) -> None:

@@ -1,4 +1,4 @@
-"""Reserve the cost of a call in the ledger and settle it with the actual usage."""
+"""Reserve the cost of a call in the ledger, and settle the call with its actual usage."""
 
 import math
 import threading
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from ..types.results import TaskResult
     from ..workers_ai.task_requests import TaskRequest
 
-FREE_RATES = Rates(0.0, 0.0, 0.0)  # of the local model
+FREE_RATES = Rates(0.0, 0.0, 0.0)  # for the local model
 
 
 class Accounting:
-    """Estimate, reserve and price the calls of one session.
+    """Estimates, prices and limits for the calls of one session.
 
-    `get_context` returns the account, notebook and thread of a call.
+    `get_context` returns the account, notebook and thread for a call.
     """
 
     def __init__(
@@ -62,26 +62,29 @@ class Accounting:
         self.observers = observers
 
     def get_rates(self, model: Model, *, is_local: bool = False) -> Rates | None:
-        """Return a model's rates, calibrated on its billed calls; None if unknown."""
+        """Return a model's rates, calibrated with its billed calls, or None if unknown."""
         if is_local:
             return FREE_RATES
         try:
             billed_usages = self.ledger.recent_billed_usage(model.name)
-        except StorageError:  # a live call fails later, a replayed one needs no ledger
+        except StorageError:  # a live call fails later; a replayed call needs no ledger
             billed_usages = []
         return calibrate_rates(model, billed_usages)
 
     def estimate_cost(
         self, request: Request | RequestSize, model: Model, *, is_local: bool = False
     ) -> Cost | None:
-        """Return the estimated cost of a request; None if the model has no known price."""
+        """Return the estimated cost of a request, or None if the model's price is unknown."""
         model_rates = self.get_rates(model, is_local=is_local)
         if model_rates is None:
             return None
         return estimate_cost(request, catalog_rates(model) or model_rates, model_rates)
 
     def estimate_task_cost(self, model: Model, task_request: "TaskRequest") -> Cost | None:
-        """Return the estimated cost of a native task; None if its price or length is unknown."""
+        """Return the estimated cost of a native task.
+
+        Returns None if the price or the duration of the audio is unknown.
+        """
         from ..workers_ai.task_requests import (
             collect_text,
             is_free_conversion,
@@ -104,7 +107,10 @@ class Accounting:
         return None if price is None else Cost(price, price, 0.0, 0)
 
     def price_task(self, model: Model, task_request: "TaskRequest", result: "TaskResult") -> Usage:
-        """Return the usage of a native task: as billed, else estimated from its tokens or work."""
+        """Return the usage of a native task, with its billed or estimated neurons.
+
+        The estimate is based on the tokens or work units of the task.
+        """
         from ..workers_ai.task_requests import is_free_conversion, work_units
 
         usage = result.usage
@@ -124,7 +130,7 @@ class Accounting:
     def estimate_notes(
         self, model: Model, cost: Cost | None, max_neurons: float | None
     ) -> tuple[str, ...]:
-        """Return notes on an estimate: how it was calibrated, and which limit it exceeds."""
+        """Return notes on an estimate: how it was calibrated and which limit it exceeds."""
         model_rates = self.get_rates(model)
         notes = [calibration_note(model_rates)] if model_rates and model_rates.billed_calls else []
         limits = [
@@ -139,7 +145,7 @@ class Accounting:
         return (*notes, *([note] if note else []))
 
     def day_usage(self, context: CallContext | None = None) -> DayUsage:
-        """Return today's usage of the context's account; without context, the current one."""
+        """Return today's usage of the account in `context`, by default the current context."""
         return self.ledger.day_usage((context or self.get_context()).account)
 
     def limits(self, day_usage: DayUsage, context: CallContext | None = None) -> list[Limit]:
@@ -159,7 +165,7 @@ class Accounting:
         self.observers.notify()
 
     def quota_error(self, cause: str) -> DailyQuotaError:
-        """Return the error for a used-up daily quota, with the time until it renews."""
+        """Return the error for a used-up daily quota, with the time until the quota renews."""
         time_left = format_duration(self.day_usage().seconds_left)
         return DailyQuotaError(cause, DailyQuotaError.renewal_hint(time_left))
 
@@ -167,7 +173,7 @@ class Accounting:
 def _with_estimated_tokens(
     usage: Usage, task_request: "TaskRequest", result: "TaskResult"
 ) -> Usage:
-    """Return the usage of a task billed by tokens; estimated if the response has none."""
+    """Return the usage of a task billed by tokens, estimating the tokens if none are reported."""
     from ..workers_ai.task_requests import collect_answer_text, collect_text
 
     if usage.prompt_tokens:
@@ -180,9 +186,9 @@ def _with_estimated_tokens(
 
 
 class CellLimit:
-    """The limit of one cell (--max-neurons), and the neurons its calls have reserved or used.
+    """The limit for one cell (--max-neurons), and the neurons its calls have reserved or used.
 
-    A course may set a cell limit too. The ledger contains neither.
+    A course may set its own cell limit. Neither limit is stored in the ledger.
     """
 
     def __init__(self, neurons: float | None) -> None:
@@ -191,7 +197,10 @@ class CellLimit:
         self._lock = threading.Lock()
 
     def add_to_limits(self, limits: Sequence[Limit]) -> list[Limit]:
-        """Return `limits` plus the cell's own; cell limits get the neurons spent in this cell."""
+        """Return `limits` plus this cell's own limit, if it has one.
+
+        In each cell limit, `spent` is set to the neurons reserved or used in this cell.
+        """
         own_limits = [] if self._neurons is None else [Limit("cell", self._neurons)]
         with self._lock:
             spent = sum(self._neurons_by_call.values())
@@ -212,14 +221,15 @@ class CellLimit:
 
 
 class Reservation:
-    """The reservation of one call in the ledger.
+    """The ledger reservation for one call.
 
-    `price` is the cost and the rates, None if no price is known; `max_neurons` is --max-neurons.
-    `day_usage` stays None for the backends "local" and "elsewhere" and for a call reserved
-    together with others. `request_fingerprint` is the hash of the request. `on_success` is called
-    once after a successful call and returns notes for the user.
+    `price` is a tuple of the cost and the rates, each None if unknown. `max_neurons` is the value
+    of --max-neurons. `day_usage` stays None for the "local" and "elsewhere" backends, and for
+    calls that are reserved together. `request_fingerprint` is the hash of the request.
+    `on_success` is called once after a successful call, and returns notes for the user.
 
-    A call that is sent at once takes the slot of its `rate_limit` in the same transaction: `slot`.
+    If `rate_limit` is set, the send time is reserved in the same transaction as the cost. `slot`
+    is then the delay until that time.
     """
 
     def __init__(
@@ -258,7 +268,7 @@ class Reservation:
         return tuple(self._notes)
 
     def reserve(self) -> int:
-        """Reserve the call's maximum cost and return the max_tokens of its answer.
+        """Reserve the call's maximum cost, and return the maximum number of answer tokens.
 
         Raises:
             BudgetExceededError: The cost exceeds a budget. Nothing is sent.
@@ -272,13 +282,13 @@ class Reservation:
 
     @property
     def ledger_key(self) -> tuple[str, str, str]:
-        """The model, the task and the fingerprint of the request."""
+        """The model, task and request fingerprint of the call."""
         return self.model.name, self.model.task or CHAT_TASK, self.request_fingerprint
 
     def assign(
         self, call_id: int, admission: Admission, *, is_limited: bool, is_single: bool
     ) -> None:
-        """Store what the ledger reserved for the call, and whether a limit applies to it."""
+        """Store what the ledger reserved for the call, and whether a limit applies to the call."""
         self._is_single = is_single
         self._call_id, self._max_tokens = call_id, admission.max_tokens
         self._reserved, self._is_limited = admission.neurons, is_limited
@@ -295,19 +305,24 @@ class Reservation:
 
     @property
     def has_enforced_limit(self) -> bool:
-        """Whether a limit applies to the call and it may cost neurons."""
+        """Whether a limit applies to the call and the call may cost neurons."""
         return self._is_limited and (self.cost is None or self.cost.high > 0)
 
     def enforce_limits(self, reported: Usage, min_tokens: int = 0) -> float:
-        """Enforce the limits on the call's minimum usage so far; reserve more if needed.
+        """Enforce the limits on the call's usage so far, and reserve more neurons if needed.
 
-        `reported` is the usage from the server. `min_tokens` is the minimum number of tokens
-        received. Returns how many more tokens fit into the reservation; infinity if their price is
-        unknown.
+        Args:
+            reported: The usage that the server has reported so far.
+            min_tokens: The minimum number of answer tokens received so far.
+
+        Returns:
+            The number of additional tokens that fit in the reservation, or infinity if tokens are
+            free or their price is unknown.
 
         Raises:
-            BudgetCutoffError: A limit has too few neurons for the usage so far plus one token.
-                After max_tokens that token is not counted, because the server ends the answer.
+            BudgetCutoffError: A limit leaves too few neurons for the usage so far plus one token.
+                Once max_tokens is reached, that extra token is not counted, because the server
+                ends the answer.
         """
         tokens = max(reported.completion_tokens, min_tokens)
         per_token = self.cost.per_token if self.cost else 0.0
@@ -318,7 +333,7 @@ class Reservation:
         return (self._reserved - needed) / per_token if per_token else math.inf
 
     def _min_neurons(self, reported: Usage, min_tokens: int) -> float:
-        """Return the neurons of the reported usage, or of `min_tokens` if that is outdated."""
+        """Return a lower bound on the neurons used, from `reported` or from `min_tokens`."""
         neurons = self._with_price(reported).neurons or 0.0
         if min_tokens <= reported.completion_tokens or self.cost is None or self._rates is None:
             return neurons
@@ -339,9 +354,9 @@ class Reservation:
         self._reserved = self.accounting.ledger.extend(call_id, extend)
 
     def price_usage(self, usage: Usage) -> Usage:
-        """Return the usage with its billed neurons, or else with an estimate.
+        """Return the usage with its billed neurons, or otherwise with an estimate.
 
-        The estimate is at most the call's reservation.
+        The estimate is capped at the call's reservation.
         """
         if usage.neurons is not None:
             return usage
@@ -350,14 +365,14 @@ class Reservation:
     def cap_estimate(self, usage: Usage, billed: float = 0.0) -> Usage:
         """Return the usage with its estimate capped at the call's reservation.
 
-        `billed` is the part that the server has billed: the cap is at least that.
+        `billed` is the number of neurons already billed, and the cap is never lower than that.
         """
         max_estimate = self._max_estimate
         return usage if max_estimate is None else cap_estimate(max(max_estimate, billed), usage)
 
     @property
     def _max_estimate(self) -> float | None:
-        """The maximum of an estimate in neurons; None if the reservation is no upper bound."""
+        """The cap for estimates in neurons, or None if the reservation is not an upper bound."""
         cost = self.cost
         is_open = cost is None or (cost.per_token > 0 and not cost.max_tokens)
         return None if is_open and not self._is_limited else self._reserved
@@ -372,9 +387,10 @@ class Reservation:
         seconds: float,
         first_token_seconds: float | None = None,
     ) -> None:
-        """Replace the reservation with the actual usage; a second call does nothing.
+        """Replace the reservation with the actual usage.
 
-        If the ledger cannot be written, a note says so, and the ledger is updated later.
+        Settling the call again has no effect. If the ledger cannot be written, a note informs the
+        user, and the usage is written later.
         """
         call_id, self._call_id = self._call_id, None
         if call_id is None:
@@ -415,10 +431,10 @@ def unwritten_note(error: StorageError) -> str:
 
 
 def reserve_group(reservations: Sequence[Reservation]) -> None:
-    """Reserve the cost of all calls of one cell as one sum, under the cell limit of the first.
+    """Reserve the total cost of all calls in one cell, under the first call's cell limit.
 
     Raises:
-        BudgetExceededError: The sum exceeds a budget. Nothing is reserved.
+        BudgetExceededError: The total exceeds a limit. Nothing is reserved.
         DailyQuotaError: The daily quota is used up. Nothing is reserved.
     """
     if not reservations:
@@ -454,10 +470,10 @@ def reserve_group(reservations: Sequence[Reservation]) -> None:
 
 
 class FreeReservation(Reservation):
-    """The ledger entry of a replayed call: it costs nothing, so no budget or quota applies.
+    """The ledger entry for a replayed call, which is free and not subject to budgets or quotas.
 
-    The ledger lists it as replayed, with its tokens and 0 neurons. If the ledger cannot be
-    written, as on a read-only disk, the answer is still shown, with a note.
+    The ledger lists the call as replayed, with its tokens and 0 neurons. If the ledger cannot be
+    written, for example on a read-only disk, the answer is still shown with a note.
     """
 
     def __init__(
@@ -467,7 +483,7 @@ class FreeReservation(Reservation):
         self._notes += notes
 
     def reserve(self) -> int:
-        """Add the call to the ledger with 0 neurons; return 0 (no token limit)."""
+        """Add the call to the ledger with 0 neurons, and return 0, which means no token limit."""
         try:
             (call_id,) = self.accounting.ledger.reserve_all(
                 self.context, [self.ledger_key], lambda _limits, _closed: [0.0]
@@ -481,12 +497,12 @@ class FreeReservation(Reservation):
         return 0
 
     def price_usage(self, usage: Usage) -> Usage:
-        """Return the usage with 0 neurons and cost basis "replayed"."""
+        """Return the usage with 0 neurons and the cost basis "replayed"."""
         return replace(usage, neurons=0.0, cost_basis="replayed")
 
     def settle(
         self,
-        status: Status,  # noqa: ARG002 - a replayed call has one status
+        status: Status,  # noqa: ARG002 - always "replayed"
         usage: Usage,
         seconds: float,
         first_token_seconds: float | None = None,

@@ -52,22 +52,23 @@ EMBEDDING_MODEL = "@cf/baai/bge-m3"
 class Session(forks.ChildForkHook, Unpicklable):
     """One user's session with Workers AI, another server or the local model.
 
-    Every call goes through a session: it applies the settings, the course's policy and the
-    budgets, replays recorded answers, and books the cost in the ledger. The magics have one, which
-    `cfai_magics.api.get_current_session` returns. Call `close` on a session of your own.
+    Every call goes through a session. The session applies the settings, the course policy and the
+    budgets, replays recorded answers, and records the cost in the ledger. The magics share one
+    session, which `cfai_magics.api.get_current_session` returns. Call `close` on any session that
+    you create.
 
     Args:
-        settings: The settings; `cfai_magics.settings.load_settings` reads them.
-        home: Folder for the state: ledger, conversations, catalog and credentials.
-        environ: Environment variables; None is those of the process.
-        transport: Transport of httpx for all requests; None is the network.
-        clock: Returns seconds, to measure durations.
-        wall_clock: Returns the seconds since 1970-01-01 UTC.
+        settings: The settings, as returned by `cfai_magics.settings.load_settings`.
+        home: Folder that stores the ledger, conversations, catalog and credentials.
+        environ: Environment variables; None uses those of the process.
+        transport: httpx transport for all requests; None uses the network.
+        clock: Function that returns a time in seconds, used to measure durations.
+        wall_clock: Function that returns the seconds since 1970-01-01 UTC.
 
     Attributes:
         settings: The settings, which may be changed at any time.
-        home: The folder for the state.
-        notebook: The notebook's name in the ledger.
+        home: The folder that stores the session's files.
+        notebook: The notebook name used in the ledger.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.home = home
         self.notebook = ""
         ledger = Ledger(home, wall_clock, settings.course.budgets)
-        # Views change when another kernel writes to the ledger, and each minute (clocks).
+        # Views are updated when another kernel writes to the ledger, and once a minute.
         self.observers = Observers(lambda: (ledger.data_version(), int(wall_clock() // 60)))
         callbacks = (self.observers.notify, self._take_slot)
         self.backend = Backend(settings, home, environ, transport, *callbacks)
@@ -139,13 +140,16 @@ class Session(forks.ChildForkHook, Unpicklable):
     def watch(self, callback: Callback) -> Unwatch:
         """Call `callback` when a setting, the account, today's usage or an active call changes.
 
-        It is called without arguments, on the thread that made the change: read `settings`,
-        `day_usage()` and `active_calls` there. Returns a function that removes the callback.
+        The callback takes no arguments and runs on the thread that made the change. It can read
+        the new state from `settings`, `day_usage()` and `active_calls`.
+
+        Returns:
+            A function that removes the callback.
         """
         return self.observers.add(callback)
 
     def now(self) -> datetime:
-        """Return the current time of this session's clock, in UTC."""
+        """Return the current time in UTC, according to this session's clock."""
         return datetime.fromtimestamp(self._wall_clock(), UTC)
 
     def _on_setting_changed(self, _change: object) -> None:
@@ -166,7 +170,7 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     # --- calls
 
-    def build_request(  # noqa: PLR0913 - one argument per field, for completion
+    def build_request(  # noqa: PLR0913 - one argument per field, for tab completion
         self,
         messages: Iterable[Message],
         model: str = "",
@@ -180,27 +184,28 @@ class Session(forks.ChildForkHook, Unpicklable):
         stream: bool = True,
         extra: Mapping[str, Any] | None = None,
     ) -> Request:
-        """Build the request for these messages, with defaults from the settings; send nothing.
+        """Build a request from messages, with defaults from the settings, without sending it.
 
         Args:
-            messages: OpenAI messages in order, such as {"role": "user", "content": "Hi"}.
-            model: The model's name or the end of it; "" is the setting `model`.
-            max_tokens: Maximum number of answer tokens; None is the setting `max_tokens`.
-            temperature: 0 to 5; None is the setting `temperature`, which sends none if unset.
-            top_p: 0 to 1: sample only from the most likely tokens with this total probability.
-            seed: Number that makes sampling repeatable, if the model supports it.
-            stop: One or several texts; the answer ends before the first of them.
-            think: Let a reasoning model think first, which costs tokens.
-            stream: Receive the answer as deltas; False receives it in one response.
-            extra: Additional fields of the request's JSON body; they override the other fields.
+            messages: Messages in OpenAI format, such as {"role": "user", "content": "Hi"}.
+            model: The model name or the end of it; "" uses the `model` setting.
+            max_tokens: Maximum number of answer tokens; None uses the `max_tokens` setting.
+            temperature: Sampling temperature from 0 to 5; None uses the `temperature` setting. If
+                the setting is also unset, the request contains no temperature.
+            top_p: Total probability, from 0 to 1, of the most likely tokens to sample from.
+            seed: Number that makes sampling repeatable, if the model supports seeds.
+            stop: One or more stop strings; the answer ends before the first one that occurs.
+            think: Whether a reasoning model thinks before it answers, which costs tokens.
+            stream: Whether to receive the answer as deltas instead of in one response.
+            extra: Additional fields for the request's JSON body, which override other fields.
 
         Returns:
-            The request, with the model's full name. It sends and costs nothing.
+            The request, with the full name of the model.
 
         Raises:
-            ModelNotFoundError: No model has this name.
+            ModelNotFoundError: No model matches the name.
             InvalidOptionError: An argument is not valid.
-            LocalModelError: The local model is in use and cannot be started.
+            LocalModelError: The local model is selected but cannot be started.
         """
         return build_target_request(
             self.settings,
@@ -226,31 +231,32 @@ class Session(forks.ChildForkHook, Unpicklable):
         gateway: str = "",
         pool: "BudgetPool | None" = None,
     ) -> AnswerStream:
-        """Return the stream of an answer: reserved when it starts, settled however it ends.
+        """Return a stream of the answer to a request.
 
-        Nothing is sent until the iteration starts. Use a `with` block, so that the connection is
-        closed and the cost is booked when a loop ends early.
+        Starting the iteration reserves the cost and then sends the request. Use a `with` block so
+        that the connection is closed and the cost is recorded even if a loop ends early.
 
         Args:
-            request: The request, as `build_request` returns it.
-            on_retry: Called before a wait with the error, the seconds to wait, and the number of
-                the next attempt.
+            request: The request, as returned by `build_request`.
+            on_retry: Function called before each wait, with the error, the seconds to wait and
+                the number of the next attempt.
             max_neurons: Maximum cost of this call in neurons, in addition to the budgets.
-            thread: Name of the conversation in the ledger.
-            gateway: Name of the AI Gateway, or "off" for none; "" is the setting `gateway`.
-            pool: The pool of a map to reserve the cost from; None makes a reservation of its own.
+            thread: Conversation name to store in the ledger.
+            gateway: Name of the AI Gateway, or "off" for none; "" uses the `gateway` setting.
+            pool: Shared reservation of a map to take the cost from; None reserves this
+                call's cost separately.
 
         Returns:
-            An iterator over the deltas: text, reasoning, tool calls, usage and finish reason. Its
-            `answer` is the answer so far.
+            An iterable of deltas: text, reasoning, tool calls, usage and finish reason. Its
+            `answer` attribute is the answer received so far.
 
         Raises:
             InvalidOptionError: An argument is not valid. Nothing was sent.
             CoursePolicyError: The course's cfai.toml does not allow the request.
             MissingCredentialsError: No account or API token is set.
-            BudgetExceededError: Raised by the iteration if a budget has too little left.
-            BudgetCutoffError: Raised by the iteration if the answer reached the end of a budget.
-            WorkersAIError: Raised by the iteration if the request failed.
+            BudgetExceededError: Raised during iteration if the cost exceeds a budget.
+            BudgetCutoffError: Raised during iteration if the answer uses up a budget.
+            WorkersAIError: Raised during iteration if the request fails.
         """
         require_request(request)
         target = self._find_target(request.model)
@@ -264,7 +270,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             pool=pool,
         )
 
-    def open_stream(  # noqa: PLR0913 - all but the first three are given by name
+    def open_stream(  # noqa: PLR0913 - all but the first three are keyword-only
         self,
         request: Request,
         target: Target,
@@ -275,7 +281,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         gateway: str = "",
         pool: "BudgetPool | None" = None,
     ) -> AnswerStream:
-        """Return the same as `stream` for a request to a resolved model."""
+        """Return a stream as in `stream`, but for a request to a resolved model."""
         if self.settings.course.path is not None:
             self.check_course_policy(request, target)
         origin = CallOrigin(pool.clients if pool else None, None, thread)
@@ -294,21 +300,22 @@ class Session(forks.ChildForkHook, Unpicklable):
         gateway: str = "",
         targets: Sequence[Target] | None = None,
     ) -> "ParallelStreams":
-        """Return the parallel streams of the answers to all requests.
+        """Return parallel streams of the answers to all requests.
 
-        The cost of all is reserved as one sum before the first is sent.
+        The total cost is reserved before the first request is sent.
 
         Args:
-            requests: One request, or several.
+            requests: One request, or a sequence of requests.
             max_neurons: Maximum cost of all requests together, in neurons.
-            gateway: As for `stream`.
-            targets: The models of the requests, if they are resolved.
+            gateway: As in `stream`.
+            targets: The resolved target of each request; None resolves the model names.
 
         Returns:
-            An iterator over pairs: the index of the request, and a delta or the end of its answer.
+            An iterable of (request index, event) pairs. An event is a delta, a retry notice or
+            the end of an answer.
 
         Raises:
-            CfaiError: As for `stream`. An error of one request does not stop the others.
+            CfaiError: As in `stream`. An error in one request does not stop the others.
         """
         from .parallel import ParallelStreams
         from .reservation import reserve_group
@@ -370,14 +377,14 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.settings.course.check_request(request, is_local=is_local)
 
     def estimate_cost(self, request: Request | RequestSize, resolved_model: Model) -> Cost | None:
-        """Return the estimated cost of a request on its backend.
+        """Return the estimated cost of a request on the current backend.
 
         Args:
             request: The request, or its size.
-            resolved_model: The model of `resolve_model`, with its prices.
+            resolved_model: The model returned by `resolve_model`, with its prices.
 
         Returns:
-            Lower and upper bound in neurons; None if no price is known.
+            The cost with its lower and upper bounds in neurons, or None if the price is unknown.
         """
         if not isinstance(resolved_model, Model):
             raise InvalidOptionError(
@@ -399,10 +406,12 @@ class Session(forks.ChildForkHook, Unpicklable):
         thread: str = "",
         gateway: str = "",
     ) -> Answer:
-        """Send the request and return its complete answer; arguments as for `stream`.
+        """Send a request and return its complete answer.
+
+        The arguments work as in `stream`.
 
         Raises:
-            CfaiError: As for `stream`; `error.answer` is the part that was received.
+            CfaiError: As in `stream`. `error.answer` is the part of the answer received.
         """
         with self.stream(
             request, on_retry, max_neurons=max_neurons, thread=thread, gateway=gateway
@@ -419,20 +428,20 @@ class Session(forks.ChildForkHook, Unpicklable):
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> "Embeddings":
-        """Return one embedding vector per text, in the order of the texts.
+        """Return one embedding vector for each text, in order.
 
         Args:
-            texts: One text, or an iterable of texts.
-            model: Name of an embedding model; "" is bge-m3.
-            on_retry: As for `stream`.
+            texts: One string, or an iterable of strings.
+            model: Name of an embedding model; "" uses bge-m3.
+            on_retry: As in `stream`.
             max_neurons: Maximum cost of all requests together, in neurons.
 
         Returns:
-            n vectors of d floats; their `array` has dtype float64 and shape (n, d).
+            n vectors of d floats. The `array` attribute has dtype float64 and shape (n, d).
 
         Raises:
-            InvalidOptionError: One of the texts is not a str. Nothing was sent.
-            CfaiError: As for `stream`.
+            InvalidOptionError: An item of `texts` is not a str. Nothing was sent.
+            CfaiError: As in `stream`.
         """
         from ..arguments import collect_texts
 
@@ -458,23 +467,23 @@ class Session(forks.ChildForkHook, Unpicklable):
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> "TaskResult":
-        """Run a native task of Workers AI and return its unparsed result.
+        """Run a native Workers AI task and return its unparsed result.
 
         Args:
-            model: The model's name or the end of it.
-            payload: The fields of the request, which are sent as JSON, or bytes.
-            content_type: MIME type of `payload` if it is bytes.
-            files: Files by field name, in the form that httpx takes. All fields are then sent as
-                multipart/form-data, which the flux-2 models require.
-            on_retry: As for `stream`.
+            model: The model name or the end of it.
+            payload: The request fields, which are sent as JSON, or the request body as bytes.
+            content_type: MIME type of `payload` if `payload` is bytes.
+            files: Files by field name, in a form that httpx accepts. If set, all fields are sent
+                as multipart/form-data, which the flux-2 models require.
+            on_retry: As in `stream`.
             max_neurons: Maximum cost of this call, in neurons.
 
         Returns:
-            The JSON value in `result`, or the bytes in `content`, with the cost in neurons.
+            A result with a JSON value in `result` or bytes in `content`, and the cost in neurons.
 
         Raises:
             InvalidOptionError: An argument is not valid. Nothing was sent.
-            CfaiError: As for `stream`.
+            CfaiError: As in `stream`.
         """
         from ..workers_ai.task_requests import check_payload
 
@@ -495,16 +504,17 @@ class Session(forks.ChildForkHook, Unpicklable):
         """Convert documents to Markdown with Workers AI.
 
         Args:
-            files: Each document as a tuple of file name, bytes and MIME type.
-            on_retry: As for `stream`.
+            files: The documents, each as a tuple of file name, content in bytes and MIME type.
+            on_retry: As in `stream`.
             max_neurons: Maximum cost of this call, in neurons.
 
         Returns:
-            A list in `result` with a dict per document, whose "data" is the Markdown.
+            A result with a list in `result` that contains one dict per document. The "data" item
+            of each dict is the Markdown text.
 
         Raises:
             InvalidOptionError: A document is not such a tuple. Nothing was sent.
-            CfaiError: As for `stream`.
+            CfaiError: As in `stream`.
         """
         from ..workers_ai.task_requests import check_files
         from .task_calls import TO_MARKDOWN_MODEL
@@ -521,16 +531,16 @@ class Session(forks.ChildForkHook, Unpicklable):
         return TaskCalls(self.accounting, self.resolver, self._clock, self._add_hints)
 
     def _target_of(self, model: Model) -> Target:
-        """Return the target of a model on the current backend."""
+        """Return the target for a model on the current backend."""
         server = self.backend.server
         kind: BackendKind = "elsewhere" if server else "account"
         return Target(model, "local" if self.backend.is_local else kind, server)
 
     def fetch_account_usage(self) -> dict[str, float]:
-        """Fetch today's neurons by model from Cloudflare, and store their sum in the ledger.
+        """Fetch today's neurons by model from Cloudflare, and store the total in the ledger.
 
         Raises:
-            PermissionDeniedError: The token lacks the permission Account Analytics - Read.
+            PermissionDeniedError: The token lacks the Account Analytics - Read permission.
         """
         client = self.backend.client()
         neurons_by_model = client.fetch_neurons_by_model(self.now())
@@ -540,7 +550,10 @@ class Session(forks.ChildForkHook, Unpicklable):
         return neurons_by_model
 
     def _take_slot(self, account: str, model: str) -> RateDelay | None:
-        """Take the next slot of the rate limiter for a request to a model."""
+        """Reserve the next send time for a request to a model, and return the delay until then.
+
+        Returns None if the model has no rate limit.
+        """
         rate_limit = rate_limit_for(self.resolve_catalog_model(model))
         return self.accounting.ledger.take_slot(account, rate_limit) if rate_limit else None
 
@@ -561,20 +574,21 @@ class Session(forks.ChildForkHook, Unpicklable):
     # --- models
 
     def resolve_model(self, name: str) -> Model:
-        """Return the model of a name; with a local server, always the local model.
+        """Return the model with this name, or the local model if a local server is running.
 
-        Another server has its own model names: they are used as typed.
+        Another server has its own model names, which are used as typed.
         """
         return self._find_target(name).model
 
     def resolve_target(self, name: str = "") -> Target:
-        """Return the model of a name, else the default model, and the backend that runs it.
+        """Return the model with this name, and the backend that runs it.
 
-        Starts the local server if it is set and not running.
+        An empty name selects the default model. If a local model is set, its server is started
+        unless it is already running.
 
         Raises:
-            ModelNotFoundError: No model has this name.
-            InvalidOptionError: Several models have this name.
+            ModelNotFoundError: No model matches the name.
+            InvalidOptionError: Several models match the name.
         """
         self.backend.ensure_local_server()
         return self._find_target(name or self.settings.model)
@@ -596,7 +610,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         return Target(self.resolve_catalog_model(name))
 
     def resolve_catalog_model(self, name: str) -> Model:
-        """Return the model of a name from the catalog, or else from the recordings."""
+        """Return the model with this name from the catalog, or otherwise from the recordings."""
         return self.resolver.resolve_model(name, self.catalog())
 
     def catalog(self) -> Catalog:
@@ -611,7 +625,7 @@ class Session(forks.ChildForkHook, Unpicklable):
 
 
 def _with_full_name(request: Request, target: Target) -> Request:
-    """Return the request with the full name of its model; `target` is that model."""
+    """Return the request with the full name of the model in `target`."""
     if request.model == target.model.name:
         return request
     requested_model = request.requested_model or target.requested_model

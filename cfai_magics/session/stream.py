@@ -1,4 +1,4 @@
-"""Stream the answer of one call: reserve before sending, settle however it ends."""
+"""Stream one answer: reserve its cost before sending, and settle the call however it ends."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,17 +20,17 @@ from .reservation import Reservation
 if TYPE_CHECKING:
     from ..workers_ai.chat_stream import ChatStream
 
-# Errors after which the prompt may be billed: the model may have run.
+# After these errors, the prompt may be billed, because the model may have run.
 INCOMPLETE_RESPONSE_ERRORS = (IncompleteStreamError, ResponseTooLargeError, APITimeoutError)
 FINISH_REASON_BY_ERROR: dict[type[CfaiError], str] = {BudgetCutoffError: "budget"}
 
 
 class AnswerStream:
-    """Iterate over the deltas of one call; `answer` is the answer so far, complete at the end.
+    """An iterable of the deltas of one call; `answer` is the answer received so far.
 
     `send(max_tokens)` sends the request when iteration starts; 0 means no limit. Leaving the
-    `with` block closes the connection. An error carries the partial answer as `error.answer` if a
-    token was received.
+    `with` block closes the connection and settles the call. If a token was received before an
+    error, `error.answer` is the partial answer.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AnswerStream:
         self._booked_usage: Usage | None = None
         self._final_answer: Answer | None = None
         self._may_bill_prompt = True  # whether a prompt without answer tokens may be billed
-        self._next_check_weight = 0.0  # below this weight, the text cannot exceed a limit
+        self._next_check_weight = 0.0  # below this weight, the answer cannot exceed a limit
 
     def __enter__(self) -> Self:
         return self
@@ -92,9 +92,9 @@ class AnswerStream:
             self.close()
 
     def _check_limits(self, reported: Usage) -> None:
-        """Enforce the call's limits; count the tokens of the text only if it may exceed one.
+        """Enforce the call's limits, counting tokens only if the answer may exceed a limit.
 
-        That saves time: text has at most as many tokens as its weight in characters.
+        This saves time: an answer never has more tokens than its weighted length in characters.
         """
         weight = self._builder.weight
         if weight < self._next_check_weight:
@@ -133,7 +133,7 @@ class AnswerStream:
         return self._update_usage(usage, estimate)
 
     def _is_outdated(self, reported: Usage) -> bool:
-        """Whether more of the answer has been received than the server reported."""
+        """Return whether more of the answer has been received than the server reported."""
         if self._early_finish_reason is None and (
             reported.neurons is not None or reported.completion_tokens
         ):
@@ -150,7 +150,7 @@ class AnswerStream:
         return replace(usage, neurons=reported.neurons, cost_basis=reported.cost_basis)
 
     def _final_usage(self) -> Usage:
-        """Return the usage with its price, as it is booked if the call ends now."""
+        """Return the usage with its price, as recorded if the call ends now."""
         usage = self._reservation.price_usage(self._usage())
         if not self._early_finish_reason:
             return usage
@@ -163,7 +163,7 @@ class AnswerStream:
 
     @property
     def answer(self) -> Answer:
-        """The answer so far; its usage is billed only if the call completed, else estimated."""
+        """The answer received so far; its usage is an estimate if the call did not complete."""
         if self._final_answer is not None:
             return self._final_answer
         stream = self._chat_stream

@@ -1,4 +1,4 @@
-"""Run the native tasks of one session: reserve, send, settle."""
+"""Run the native tasks of one session: reserve, send and settle each call."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,20 +18,20 @@ from .call import Call, CallResolver, Target
 from .reservation import Accounting, Reservation
 
 Files = Sequence[tuple[str, bytes, str]]
-# an endpoint that the catalog does not list
+# represents an endpoint that the catalog does not list
 TO_MARKDOWN_MODEL = Model("tomarkdown", "Markdown Conversion")
 
 
 @dataclass
 class _CallUsage:
-    """The usage of a call in progress, and the estimated usage of requests without a response."""
+    """The usage of a call in progress; `pending` is estimated for requests without a response."""
 
     usage: Usage = field(default_factory=Usage)
     pending: Usage = field(default_factory=Usage)
 
 
 class TaskCalls:
-    """Run the native tasks of one session; `add_hints` adds the session's hints to an error."""
+    """A runner for the native tasks of one session; `add_hints` adds hints to an error."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class TaskCalls:
         on_retry: OnRetry | None = None,
         max_neurons: float | None = None,
     ) -> Embeddings:
-        """Return one vector per text; the cost of all is reserved before the first request."""
+        """Return one vector per text. The total cost is reserved before the first request."""
         reservation = call.new_reservation(self._accounting, max_neurons)
         vectors: list[tuple[float, ...]] = []
         model_name, gateway = call.model.name, self._resolver.resolve_gateway(call)
@@ -102,7 +102,10 @@ class TaskCalls:
         max_neurons: float | None = None,
         **send_kwargs: Any,
     ) -> TaskResult:
-        """Run a native task and return its result; `send_kwargs` as in WorkersAI.run."""
+        """Run a native task and return its result.
+
+        `send_kwargs` are the keyword arguments for `WorkersAI.run`.
+        """
         model_name = target.model.name
         task_request = TaskRequest(model_name, payload, **send_kwargs)
         call = self._resolver.resolve_task(target, payload, send_kwargs, task_request)
@@ -173,7 +176,7 @@ class TaskCalls:
 
     @contextmanager
     def _reserve_and_settle(self, reservation: Reservation) -> Iterator[_CallUsage]:
-        """Reserve a call, yield its usage record, and settle it however it ends."""
+        """Reserve a call, yield its usage record, and settle the call however it ends."""
         call = _CallUsage()
         reservation.reserve()
         started = self._clock()
@@ -208,5 +211,5 @@ def _require_budget_left(reservation: Reservation, usage: Usage) -> None:
 
 
 def _with_estimated_prompt_tokens(usage: Usage, texts: Iterable[str]) -> Usage:
-    """Return the usage with estimated prompt tokens: Cloudflare may omit them for embeddings."""
+    """Return the usage with estimated prompt tokens, which Cloudflare may omit for embeddings."""
     return replace(usage, prompt_tokens=sum(map(estimate_tokens, texts)))

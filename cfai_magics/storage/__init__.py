@@ -1,1 +1,1 @@
-"""SQLite files shared by all kernels of a user."""
+"""SQLite files shared by all of a user's kernels."""

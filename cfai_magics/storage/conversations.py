@@ -1,4 +1,4 @@
-"""Store the turns of named conversations (threads) in SQLite, shared by all kernels."""
+"""Store the turns of named conversations (threads) in a SQLite file shared by all kernels."""
 
 import json
 import sqlite3
@@ -46,7 +46,11 @@ INSERT_SQL = (
 
 @dataclass(frozen=True, slots=True)
 class ThreadSummary:
-    """Summary of a thread: number of turns, time of the last question (ISO), total neurons."""
+    """A summary of a thread.
+
+    `turns` is the number of turns, `asked_at` is the time of the last question in ISO format, and
+    `neurons` is the total cost.
+    """
 
     name: str
     turns: int
@@ -55,7 +59,7 @@ class ThreadSummary:
 
 
 class ConversationStore:
-    """The threads stored in the folder `home`; use it in a `with` block."""
+    """A store for threads in the `home` folder. Use the store in a `with` block."""
 
     def __init__(self, home: Path) -> None:
         self._database = Database(home / FILE_NAME, MIGRATIONS)
@@ -67,7 +71,7 @@ class ConversationStore:
         self._database.close()
 
     def list_threads(self) -> tuple[ThreadSummary, ...]:
-        """Return all threads, most recently used first."""
+        """Return summaries of all threads, most recently used first."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT thread, count(*), max(asked_at), coalesce(sum(neurons), 0) FROM turns "
@@ -76,14 +80,15 @@ class ConversationStore:
             return tuple(ThreadSummary(*row) for row in rows)
 
     def load_turns(self, thread: str) -> tuple[Turn, ...]:
-        """Return the turns of a thread in order; empty if it does not exist."""
+        """Return the turns of a thread in order, or an empty tuple if there is no such thread."""
         with self._database.connection() as connection:
             return _select_turns(connection, thread)
 
     def save(self, thread: str, turn: Turn) -> Turn:
-        """Store a turn: replace the earlier turn of its cell, or append; return the stored turn.
+        """Store a turn, and return the turn with its position and revision.
 
-        A turn with the same text keeps its revision, so later turns do not become stale.
+        The turn replaces the earlier turn from the same cell; if there is none, it is appended.
+        A turn with unchanged text keeps its revision, so that later turns do not become stale.
         """
         with self._database.transaction() as connection:
             turns = _select_turns(connection, thread)
@@ -98,7 +103,7 @@ class ConversationStore:
             return stored_turn
 
     def copy(self, thread: str, new_thread: str, last_position: int) -> int:
-        """Copy the turns up to a position into a new thread; return their number."""
+        """Copy the turns up to `last_position` to a new thread; return the number of turns."""
         with self._database.transaction() as connection:
             turns = [
                 turn
@@ -110,7 +115,7 @@ class ConversationStore:
             return len(turns)
 
     def delete(self, thread: str) -> int:
-        """Delete a thread; return its number of turns."""
+        """Delete a thread, and return the number of deleted turns."""
         with self._database.transaction() as connection:
             return connection.execute("DELETE FROM turns WHERE thread = ?", (thread,)).rowcount
 
@@ -125,7 +130,11 @@ def _select_turns(connection: sqlite3.Connection, thread: str) -> tuple[Turn, ..
 
 
 def _turn_from_row(row: sqlite3.Row) -> Turn:
-    """Return the turn of a row; raises StorageError if its content is damaged."""
+    """Return the turn stored in a row.
+
+    Raises:
+        StorageError: The content of the turn is damaged.
+    """
     try:
         content = json.loads(row["content"])
     except (ValueError, RecursionError):

@@ -14,9 +14,9 @@ from .. import forks, state_files
 from ..errors import StorageError
 from ..i18n import _, mark
 
-BUSY_TIMEOUT = 30.0  # s that a kernel waits for the write lock
-WAIT_SECONDS = 5.0  # s between two calls of `on_wait`
-PRIMARY_CODE = 0xFF  # mask: SQLITE_BUSY_RECOVERY and other extended codes to their primary code
+BUSY_TIMEOUT = 30.0  # s to wait for the write lock
+WAIT_SECONDS = 5.0  # s between calls to `on_wait`
+PRIMARY_CODE = 0xFF  # maps extended codes, such as SQLITE_BUSY_RECOVERY, to primary codes
 LOCKED = mark(
     "Another program is writing to the file. Wait, or close the program that has it open, such as "
     "a database viewer, a backup or a sync client."
@@ -27,16 +27,17 @@ FOLDER_HINT = mark("Check the permissions of the folder, or set CFAI_HOME to ano
 DAY_SECONDS = 86_400.0
 UPDATE_COMMAND = "pip install --upgrade cfai-magics"
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-Migration = tuple[str, str]  # its name, and its SQL
-_INHERITED: list[sqlite3.Connection] = []  # the parent's: a child must not close them
+Migration = tuple[str, str]  # name and SQL
+_INHERITED: list[sqlite3.Connection] = []  # inherited; a forked child must not close them
 
 
 class Database:
     """One SQLite file, opened on first use, with one connection shared by all threads.
 
-    The connection is closed by `close`, when the object is deleted, and when the process that
-    opened it exits. Each of the `migrations` runs once per file, in order and in one transaction
-    with its version number. `lock_timeout` is the busy timeout of a transaction in seconds.
+    The connection is closed by `close`, when the object is deleted, or when the process that
+    opened the connection exits. `migrations` run once per file, in order. Missing migrations and
+    the new version number are written in one transaction. `lock_timeout` is the busy timeout for
+    a transaction, in seconds.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Database:
         forks.register(self)
 
     def before_fork(self) -> None:
-        """Close the file: SQLite forbids using or closing a connection in a forked child.
+        """Close the file before a fork, and keep other threads from opening it.
 
-        A second connection opened by the child would share the locks of the first.
+        SQLite forbids using or closing an inherited connection in a forked child. A new connection
+        in the child would share the locks of the inherited one.
         """
         self._lock.acquire()
         if self._connection is not None and not self._connection.in_transaction:
@@ -64,7 +66,7 @@ class Database:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Create a new lock, and drop an open connection without closing it."""
+        """Create a new lock, and drop any open connection without closing it."""
         self._lock = threading.RLock()
         if self._connection is not None:  # the fork happened inside a transaction
             _INHERITED.append(self._connection)
@@ -72,9 +74,9 @@ class Database:
 
     @contextmanager
     def transaction(self, lock_timeout: float | None = None) -> Iterator[sqlite3.Connection]:
-        """Yield the connection in one immediate transaction, rolled back on any error.
+        """Yield the connection in an immediate transaction, which is rolled back on any error.
 
-        `lock_timeout` overrides the file's busy timeout (seconds) for this transaction.
+        `lock_timeout` overrides the default busy timeout for this transaction, in seconds.
 
         Raises:
             StorageError: The file cannot be opened, read or written.
@@ -85,7 +87,7 @@ class Database:
                 self._begin(connection, lock_timeout)
                 try:
                     yield connection
-                    # on a full disk this fails and the transaction stays open
+                    # on a full disk, this fails and the transaction stays open
                     connection.execute("COMMIT")
                 except BaseException:
                     with suppress(sqlite3.Error):  # SQLite may have rolled back already
@@ -107,7 +109,7 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection for reading; it sees the commits of other kernels."""
+        """Yield the connection for reading. Commits by other kernels are visible."""
         with self._lock:
             try:
                 yield self._connection or self._open()
@@ -115,7 +117,7 @@ class Database:
                 raise self._map_error(error) from None
 
     def data_version(self) -> tuple[int, int]:
-        """Return a value that changes whenever any kernel has written to the file."""
+        """Return a value that changes whenever any kernel writes to the file."""
         with self.connection() as connection:
             external_version = int(connection.execute("PRAGMA data_version").fetchone()[0])
             return external_version, connection.total_changes
@@ -140,7 +142,7 @@ class Database:
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode = WAL")
-            # In WAL mode, commits survive a killed process without waiting for the disk.
+            # In WAL mode, commits need not wait for the disk to survive a killed process.
             connection.execute("PRAGMA synchronous = NORMAL")
             self._migrate(connection)
         except BaseException:
@@ -180,15 +182,16 @@ class Database:
 
 
 def _close(connection: sqlite3.Connection, process: int) -> None:
-    """Close a connection, unless this is a forked child of the process that opened it."""
+    """Close a connection, but only in the process that opened it, not in a forked child."""
     if os.getpid() == process:
         connection.close()
 
 
 def integrity_error(path: Path, on_wait: Callable[[], None] | None = None) -> str:
-    """Return the error that SQLite's quick_check reports; empty if the file is intact or missing.
+    """Return the error reported by SQLite's quick_check.
 
-    The check reads every page. `on_wait`, if given, is called every 5 s until it ends.
+    Returns "" if the file is intact or missing. The check reads every page. `on_wait`, if given,
+    is called every 5 s until the check ends.
     """
 
     def check(connection: sqlite3.Connection) -> str:
@@ -201,10 +204,10 @@ def integrity_error(path: Path, on_wait: Callable[[], None] | None = None) -> st
 
 
 def opening_error(path: Path) -> str:
-    """Return why the tables of a file can't be read; empty if they can or the file is missing.
+    """Return why the tables in a file can't be read.
 
-    The check reads the header, the schema and the first row of each table. Only `integrity_error`
-    finds damage to other pages.
+    Returns "" if the tables can be read or the file is missing. The check reads only the header,
+    the schema and the first row of each table; `integrity_error` also checks all other pages.
     """
 
     def check(connection: sqlite3.Connection) -> str:
@@ -218,7 +221,7 @@ def opening_error(path: Path) -> str:
 
 
 def _check_file(path: Path, check: Callable[[sqlite3.Connection], str]) -> str:
-    """Return the error that a check finds in a file; empty if the file is missing."""
+    """Return the error found by a check of a file, or "" if the file is intact or missing."""
     if not os.path.lexists(path):
         return ""
     if not path.is_file():
@@ -239,10 +242,10 @@ def run_with_progress(
     check: Callable[[sqlite3.Connection], str],
     on_wait: Callable[[], None],
 ) -> str:
-    """Run a check in a thread, and call `on_wait` every 5 s until it ends.
+    """Run a check in a thread, call `on_wait` every 5 s until it ends, and return its result.
 
-    An interrupt ends the check: SQLite in the main thread would not notice it. The connection
-    must allow other threads.
+    The check runs in a thread because SQLite in the main thread would not notice an interrupt.
+    Here, an interrupt stops the check. The connection must allow use in other threads.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -261,7 +264,10 @@ def run_with_progress(
 def _connect_with_retries(
     connect: Callable[[], sqlite3.Connection], lock_timeout: float
 ) -> sqlite3.Connection:
-    """Open with retries: the busy timeout does not cover another kernel's switch to WAL."""
+    """Open a connection, retrying for up to `lock_timeout` seconds while the file is busy.
+
+    SQLite's busy timeout does not apply while another kernel switches the file to WAL mode.
+    """
     try:
         return connect()
     except sqlite3.Error as error:
@@ -283,17 +289,17 @@ def _is_busy(error: BaseException) -> bool:
 
 
 def _code(error: BaseException) -> int | None:
-    """Return SQLite's primary result code; None if the error has none."""
+    """Return SQLite's primary result code, or None if the error has no code."""
     code = getattr(error, "sqlite_errorcode", None)  # missing on some sqlite3 errors
     return code & PRIMARY_CODE if isinstance(code, int) else None
 
 
 def _hint(error: sqlite3.Error | OSError) -> str:
-    """Return the hint for an error of the file."""
+    """Return the hint for a file access error."""
     code = _code(error)
     if _is_busy(error):
         return _(LOCKED)
-    is_full = code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}  # IOERR: a disk quota
+    is_full = code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}  # IOERR: disk quota reached
     if is_full or (isinstance(error, OSError) and error.errno in NO_SPACE):
         return _(FULL)
     is_damaged = code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -301,7 +307,10 @@ def _hint(error: sqlite3.Error | OSError) -> str:
 
 
 def _split_statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script: executescript would commit the open transaction."""
+    """Yield the individual statements of a script.
+
+    `executescript` is not used, because it would commit the open transaction.
+    """
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -314,12 +323,12 @@ def _split_statements(script: str) -> Iterator[str]:
 
 
 def utc_day(timestamp: float) -> str:
-    """Return the UTC day of a time in seconds since 1970 as an ISO date."""
+    """Return the UTC date of a timestamp (seconds since 1970) in ISO format."""
     return datetime.fromtimestamp(timestamp, UTC).date().isoformat()
 
 
 def seconds_to_midnight(timestamp: float) -> float:
-    """Return the seconds from a time (seconds since 1970) to the next 00:00 UTC."""
+    """Return the seconds from a timestamp (seconds since 1970) to the next 00:00 UTC."""
     now = datetime.fromtimestamp(timestamp, UTC)
     tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
     return (tomorrow - now).total_seconds()

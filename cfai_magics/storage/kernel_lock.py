@@ -1,4 +1,4 @@
-"""Lock one file per kernel, so that other kernels can see whether it is alive."""
+"""Lock one file per kernel, so that other kernels can see whether the kernel is alive."""
 
 import os
 import secrets
@@ -18,15 +18,15 @@ class AcquiredLock(Protocol):
     """A file lock acquired by this process."""
 
     def release(self) -> None:
-        """Release the lock, also for processes that inherited it."""
+        """Release the lock, including for processes that inherited it."""
 
 
 class KernelLock(forks.ChildForkHook):
-    """The lock file of this kernel, which shows other kernels that it is alive.
+    """The lock file of this kernel, which shows other kernels that this kernel is alive.
 
     The operating system releases the lock when the process ends, even after a crash. `name`
-    identifies this kernel. A forked child has its own name and lock, and its parent's `session`.
-    `is_acquired` is True after the lock is acquired.
+    identifies this kernel. A forked child has its own name and lock, but keeps its parent's
+    `session`. `is_acquired` is True while this kernel holds the lock.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +74,7 @@ class KernelLock(forks.ChildForkHook):
         return file_lock
 
     def is_alive(self, name: str) -> bool:
-        """Return whether the kernel of this name is still running."""
+        """Return whether the kernel with this name is still running."""
         from filelock import FileLock, Timeout
 
         if name == self.name:
@@ -91,7 +91,7 @@ class KernelLock(forks.ChildForkHook):
         return False
 
     def release(self) -> None:
-        """Release this kernel's lock and delete its file."""
+        """Release this kernel's lock and delete the lock file."""
         with self._thread_lock:
             if self._file_lock is not None:
                 self._file_lock.release()
@@ -106,8 +106,8 @@ class KernelLock(forks.ChildForkHook):
 class _Flock:
     """A file locked with `flock`; a forked child inherits the lock.
 
-    filelock before 4.0 releases it in the child and thus in the parent, which then seems to have
-    ended.
+    Versions of filelock before 4.0 release the lock in the child and thus also in the parent. The
+    parent would then appear to have ended.
     """
 
     def __init__(self, path: Path) -> None:
@@ -121,7 +121,7 @@ class _Flock:
             raise
 
     def release(self) -> None:
-        """Release the lock, also for processes that inherited it."""
+        """Release the lock, including for processes that inherited it."""
         import fcntl
 
         fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -1,4 +1,4 @@
-"""Store all calls in the ledger: reservations, settlements, budgets and slots of rate limits."""
+"""Store calls in the ledger: reservations, settlements, budgets and rate-limit slots."""
 
 import atexit
 import math
@@ -31,11 +31,11 @@ from .ledger_schema import MIGRATIONS
 if TYPE_CHECKING:
     from .usage_queries import History
 
-FREE_DAILY_NEURONS = 10_000.0  # per day and account, on the free and the paid plan
+FREE_DAILY_NEURONS = 10_000.0  # per day and account, on both the free and the paid plan
 SPENT_SQL = {
     "day": "SELECT total(billed + estimated + reserved) FROM totals"
     " WHERE day = :day AND account = :account",
-    # The kernel and its forked children, whose names continue after a period.
+    # The kernel and its forked children, whose names add a period and a suffix.
     "session": "SELECT total(billed + estimated + reserved) FROM totals"
     " WHERE kernel = :kernel OR (kernel > :kernel || '.' AND kernel < :kernel || '/')",
     "notebook": "SELECT total(billed + estimated + reserved) FROM totals"
@@ -53,13 +53,13 @@ FILE_NAME = "ledger.sqlite"
 POOL_TASK = "Map, reserved"
 MAX_BILLED_CALLS = 50
 SETTLE_TIMEOUT = 5.0  # s: the cost of a call can also be written later
-VIEW_TIMEOUT = 0.5  # s: views show the unsettled state instead of waiting
+VIEW_TIMEOUT = 0.5  # s: views show the unsettled state instead of waiting longer
 AdmitCall = Callable[[Sequence[Limit], bool], float]
 AdmitCalls = Callable[[Sequence[Limit], bool], Sequence[float]]
 # (limits, reserved neurons) -> neurons to reserve
 Extend = Callable[[Sequence[Limit], float], float]
 Write = Callable[[Connection], None]
-ROUNDING = 1e-9  # neurons: smaller sums are rounding errors of 0
+ROUNDING = 1e-9  # neurons: smaller sums are treated as 0
 # A call that is not settled, or that another kernel marked as interrupted.
 OPEN_CALL = (
     "SELECT neurons, day, account, notebook FROM calls"
@@ -75,7 +75,7 @@ CallKey = tuple[str, str, str]  # model, task, fingerprint of the request
 
 
 class CallContext(NamedTuple):
-    """The account (hashed), notebook and thread of a call; names may be empty."""
+    """The account (hashed), notebook and thread of a call. Each of them may be empty."""
 
     account: str
     notebook: str = ""
@@ -83,7 +83,7 @@ class CallContext(NamedTuple):
 
 
 class Budgets:
-    """The budgets stored in the ledger, plus the `course_budgets`, which are not stored."""
+    """The budgets stored in the ledger, plus `course_budgets`, which are not stored."""
 
     def __init__(
         self,
@@ -105,9 +105,9 @@ class Budgets:
     def select_limits(
         self, connection: Connection, context: CallContext, day: str = ""
     ) -> list[Limit]:
-        """Return the same as `limits`, inside the caller's transaction.
+        """Return the same as `limits`, but within the caller's transaction.
 
-        `day` (UTC) replaces today for a call that started before midnight.
+        `day` is the UTC date to use instead of today for a call that started before midnight.
         """
         values = {
             "day": day or utc_day(self._clock()),
@@ -133,7 +133,7 @@ class Budgets:
         return min(neurons, default=FREE_DAILY_NEURONS)
 
     def set(self, scope: Scope, neurons: float | None, notebook: str = "") -> None:
-        """Set the budget of the day, this session or a notebook; None removes it."""
+        """Set the daily budget, or the budget for this session or a notebook; None removes it."""
         names = {"day": "", "session": self._kernel_lock.session, "notebook": notebook}
         name = names[scope]
         with self._database.transaction() as connection:
@@ -143,9 +143,9 @@ class Budgets:
 
 
 class CallOutcome(NamedTuple):
-    """How a call ended: its status, usage with neurons, and times in seconds.
+    """The outcome of a call: its status, its usage with neurons, and its times in seconds.
 
-    With `is_guess` the neurons are not from the server: they are capped at the reservation.
+    If `is_guess` is True, the neurons are an estimate and are capped at the reservation.
     """
 
     status: Status
@@ -186,7 +186,7 @@ class Ledger(forks.ChildForkHook):
 
     @property
     def history(self) -> "History":
-        """Queries on past usage."""
+        """Queries for past usage."""
         from .usage_queries import History
 
         return History(self._database, self._clock)
@@ -197,7 +197,11 @@ class Ledger(forks.ChildForkHook):
         return self._database.path
 
     def open(self) -> None:
-        """Open the file, and create it if it is missing; raises StorageError if that fails."""
+        """Open the file, creating it if it is missing.
+
+        Raises:
+            StorageError: The file cannot be opened or created.
+        """
         with self._database.connection():
             pass
 
@@ -207,7 +211,7 @@ class Ledger(forks.ChildForkHook):
         return self._kernel_lock.name
 
     def data_version(self) -> object:
-        """Return a value that changes whenever any kernel has written to the ledger."""
+        """Return a value that changes whenever any kernel writes to the ledger."""
         return self._database.data_version()
 
     def close(self) -> None:
@@ -220,18 +224,18 @@ class Ledger(forks.ChildForkHook):
 
     @contextmanager
     def _transaction(self, lock_timeout: float = BUSY_TIMEOUT) -> Iterator[Connection]:
-        """Yield a transaction that first runs the pending writes."""
+        """Start a transaction, run the pending writes in it, and yield the connection."""
         with self._database.transaction(min(lock_timeout, self._lock_timeout)) as connection:
             pending = tuple(self._pending_writes)
             for write in pending:
                 write(connection)
             yield connection
         for write in pending:
-            with suppress(ValueError):  # another thread has written it too, which is harmless
+            with suppress(ValueError):  # another thread has also run this write, which is harmless
                 self._pending_writes.remove(write)
 
     def _write(self, write: Write) -> StorageError | None:
-        """Write now; on an error, keep it for the next transaction and return the error."""
+        """Run a write now. If it fails, keep it for the next transaction and return the error."""
         try:
             with self._transaction(SETTLE_TIMEOUT) as connection:
                 write(connection)
@@ -243,7 +247,10 @@ class Ledger(forks.ChildForkHook):
         return None
 
     def _run_pending_writes(self) -> None:
-        """Run pending writes; else other kernels settle the full reservation as an estimate."""
+        """Run pending writes.
+
+        If they stay pending, other kernels settle the full reservations as estimates.
+        """
         if self._pending_writes:
             with suppress(StorageError), self._transaction(SETTLE_TIMEOUT):
                 pass
@@ -265,12 +272,13 @@ class Ledger(forks.ChildForkHook):
         task: str,
         admit: AdmitCall,
     ) -> int:
-        """Reserve the neurons that `admit(limits, is_day_closed)` returns; return the call id.
+        """Reserve the neurons returned by `admit(limits, is_day_closed)`; return the call ID.
 
-        `is_day_closed` means that Cloudflare has reported the daily quota as used up.
+        `is_day_closed` is True if Cloudflare has reported that the daily quota is used up.
 
-        One transaction covers all steps, so no other kernel can reserve in between. If `admit`
-        raises, the call is stored as refused and the exception is raised again.
+        One transaction covers all steps, so that no other kernel can reserve neurons in between.
+        If `admit` raises an exception, the call is stored as refused and the exception is raised
+        again.
         """
         call_keys = [(model, task, "")]
         return self.reserve_all(
@@ -284,10 +292,10 @@ class Ledger(forks.ChildForkHook):
         admit: AdmitCalls,
         on_reserved: Callable[[Connection], None] | None = None,
     ) -> list[int]:
-        """Reserve several calls, all or none; return their ids.
+        """Reserve either all or none of several calls, and return their IDs.
 
-        `admit` returns the neurons for each call; otherwise as `reserve`. `on_reserved` is called
-        in the same transaction after the calls are reserved.
+        `admit` works as in `reserve`, but returns the neurons for each call. `on_reserved`, if
+        given, is called in the same transaction after the calls are reserved.
         """
         if not self._kernel_lock.is_acquired:
             self._kernel_lock.acquire()
@@ -341,10 +349,11 @@ class Ledger(forks.ChildForkHook):
         return int(cursor.lastrowid or 0)
 
     def extend(self, call_id: int, extend: Extend) -> float:
-        """Set the reservation of a running call to what `extend(limits, reserved)` returns.
+        """Change a running call's reservation to the result of `extend(limits, reserved)`.
 
-        One transaction covers all steps. If `extend` raises, the reservation stays unchanged. The
-        limits are those of the day, account and notebook of the call's start.
+        Returns the new reservation in neurons. One transaction covers all steps. If `extend`
+        raises an exception, the reservation stays unchanged. The limits are those for the day,
+        account and notebook in effect when the call started.
         """
         with self._transaction() as connection:
             row = connection.execute(OPEN_CALL, (call_id,)).fetchone()
@@ -359,8 +368,8 @@ class Ledger(forks.ChildForkHook):
     ) -> StorageError | None:
         """Replace the reservation of a call with its actual outcome.
 
-        Calls of other kernels, such as the parent of a forked child, stay unchanged unless
-        `any_kernel` is set. Returns the error if the ledger cannot be written now; then the
+        Calls made by other kernels, such as the parent of a forked child, stay unchanged unless
+        `any_kernel` is True. If the ledger cannot be written now, the error is returned and the
         outcome is written later.
         """
         usage = outcome.usage
@@ -380,15 +389,15 @@ class Ledger(forks.ChildForkHook):
 
         return self._write(write)
 
-    # --- pools: one row of the task POOL_TASK has the sum; each call takes its share from it
+    # --- pools: a row with the task POOL_TASK holds the total; each call takes its share
 
     def reserve_from_pool(
         self, pool_id: int, context: CallContext, call_key: CallKey, neurons: float, extend: Extend
     ) -> int:
-        """Reserve a call from a pool; return the call id.
+        """Reserve the neurons for a call from a pool, and return the call ID.
 
-        A retried row may need more than the pool has left. Then `extend(limits, left)` returns
-        the new size of the pool, or raises.
+        A retried row of a map may need more neurons than the pool has left. In this case,
+        `extend(limits, left)` returns the new size of the pool or raises an exception.
         """
         with self._transaction() as connection:
             row = connection.execute(
@@ -416,10 +425,10 @@ class Ledger(forks.ChildForkHook):
         self._write(write)
 
     def _settle_dead_kernels(self, connection: Connection) -> None:
-        """Settle the open calls of dead kernels as estimates of the full reservation.
+        """Settle the open calls of dead kernels, with the full reservation as an estimate.
 
-        The progress of such a call is unknown, and a budget must not be exceeded. The unused
-        neurons of a pool are released: those calls were not sent.
+        The full reservation is used because the actual usage is unknown and budgets must not be
+        exceeded. The unused neurons of pools are released, because no calls were sent for them.
         """
         for kernel in self._dead_kernels(connection):
             connection.execute(
@@ -433,7 +442,7 @@ class Ledger(forks.ChildForkHook):
             )
 
     def _dead_kernels(self, connection: Connection) -> list[str]:
-        """Return the kernels that have ended with open reservations."""
+        """Return the names of kernels that have ended with open reservations."""
         kernels = connection.execute(
             "SELECT DISTINCT kernel FROM calls WHERE status = 'reserved' AND kernel <> ?",
             (self._kernel_lock.name,),
@@ -443,7 +452,10 @@ class Ledger(forks.ChildForkHook):
         return [kernel for (kernel,) in kernels if not self._kernel_lock.is_alive(kernel)]
 
     def recent_billed_usage(self, model: str) -> list[Usage]:
-        """Return a model's newest billed usages, at most 50, without cached answers."""
+        """Return the usage of up to 50 recent billed calls to a model, newest first.
+
+        Calls billed with 0 neurons, such as cached answers, are excluded.
+        """
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT tokens_in, tokens_out, tokens_cached, neurons, 'billed' FROM calls"
@@ -456,17 +468,17 @@ class Ledger(forks.ChildForkHook):
     # --- rate limits
 
     def take_slot(self, account: str, rate_limit: RateLimit) -> RateDelay:
-        """Reserve the next send time of a request; return the seconds until then."""
+        """Reserve the next send time for a request, and return the delay until then."""
         with self._transaction() as connection:
             return self.take_slot_in(connection, account, rate_limit)
 
     def take_slot_in(
         self, connection: Connection, account: str, rate_limit: RateLimit
     ) -> RateDelay:
-        """Do the same as `take_slot`, inside the caller's transaction.
+        """Do the same as `take_slot`, but within the caller's transaction.
 
         In any window of WINDOW_SECONDS, all kernels together send at most as many requests as the
-        limit allows. `account` is hashed.
+        limit allows. `account` is the hash of the account.
         """
         now, lane = self._clock(), (account, rate_limit.name)
         connection.execute(
@@ -512,12 +524,12 @@ class Ledger(forks.ChildForkHook):
         self._write(write)
 
     def day_usage(self, account: str) -> DayUsage:
-        """Return today's usage of an account."""
+        """Return today's usage for an account."""
         now = self._clock()
         day = utc_day(now)
         with self._database.connection() as connection:
             if self._pending_writes or self._dead_kernels(connection):
-                # If the ledger cannot be written now, dead reservations stay listed as reserved.
+                # If the ledger cannot be written, calls of dead kernels stay listed as reserved.
                 with (
                     suppress(StorageError),
                     self._transaction(VIEW_TIMEOUT) as write_connection,
@@ -541,7 +553,7 @@ class Ledger(forks.ChildForkHook):
 
 
 def figure_within(neurons: float | None) -> float:
-    """Return neurons that are safe to sum up: 0 if missing or not plausible for one call."""
+    """Return the neurons, or 0 if the value is missing or implausible for one call."""
     return neurons if neurons is not None and 0 <= neurons <= MAX_NEURONS else 0.0
 
 

@@ -1,4 +1,4 @@
-"""The SQL migrations of the ledger: append new ones, never change existing ones."""
+"""SQL migrations for the ledger. Append new migrations, but never change existing ones."""
 
 CREATE_TABLES = """
 CREATE TABLE calls (
@@ -96,7 +96,7 @@ CREATE TABLE closed_days (
 ) WITHOUT ROWID;
 """
 
-# Lets the chart of a day skip the calls of earlier years.
+# Lets the daily chart skip calls from earlier years.
 CREATE_CALLS_BY_DAY_INDEX = "CREATE INDEX calls_by_day ON calls (day, account);"
 
 ADD_REQUEST_COLUMN = """

@@ -1,4 +1,4 @@
-"""Cache the answers of `%cfai map`, and store the batches in Cloudflare's queue."""
+"""Cache answers from `%cfai map`, and store which batches are in Cloudflare's queue."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ MIGRATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """A cached answer; `usage` is set only if it was received in this run."""
+    """A cached answer; `usage` is set only if the answer was received in this run."""
 
     text: str
     finish_reason: str = "stop"
@@ -46,7 +46,11 @@ class CachedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch in Cloudflare's queue: its id, its keys in order and their ledger call ids."""
+    """A batch in Cloudflare's queue.
+
+    `keys` are the request hashes in the order sent. `call_ids` are the IDs of the calls in the
+    ledger, in the same order.
+    """
 
     request_id: str
     account: str
@@ -56,7 +60,10 @@ class Batch:
 
 
 class MapCache:
-    """The cached answers in the folder `home`, keyed by request hash; use it in a `with` block."""
+    """A cache of answers in the `home` folder, keyed by request hash.
+
+    Use the cache in a `with` block.
+    """
 
     def __init__(self, home: Path) -> None:
         self._database = Database(home / FILE_NAME, MIGRATIONS)
@@ -73,7 +80,7 @@ class MapCache:
         return self._database.path
 
     def find(self, keys: Iterable[str]) -> dict[str, CachedAnswer]:
-        """Return the cached answers of these keys, by key."""
+        """Return the cached answers for these keys, by key."""
         cached: dict[str, CachedAnswer] = {}
         with self._database.connection() as connection:
             for key in keys:
@@ -94,7 +101,7 @@ class MapCache:
             )
 
     def count(self) -> tuple[int, int]:
-        """Return the number of cached answers and of batches in the queue."""
+        """Return the number of cached answers and the number of batches in the queue."""
         with self._database.connection() as connection:
             return (
                 int(connection.execute("SELECT count(*) FROM answers").fetchone()[0]),
@@ -112,7 +119,7 @@ class MapCache:
     # --- batches
 
     def add_batch(self, batch: Batch) -> None:
-        """Store a batch that is in the queue."""
+        """Store a batch that is in Cloudflare's queue."""
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)",

@@ -1,4 +1,4 @@
-"""Query past usage in the ledger: totals, billed usage and single calls."""
+"""Query the ledger for past usage: totals, hourly usage and individual calls."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SUM_COLUMNS = (
     "sum(calls), sum(tokens_in), sum(tokens_out), sum(billed), sum(estimated), sum(reserved)"
 )
 FIRST_ID = "SELECT min(id) FROM calls WHERE day >= ?"
-# The plus sign excludes the index by day, whose rows would be sorted again in each step.
+# The plus sign disables the index by day, whose rows would be sorted again in each step.
 CALLS_FROM_ID = "SELECT * FROM calls WHERE id >= ? AND +day >= ? ORDER BY id LIMIT ?"
 MAX_ROWS_PER_READ = 1_000
 HOURS_PER_DAY = 24
@@ -20,7 +20,7 @@ HOURS_PER_DAY = 24
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The totals of a group of calls; `name` is their model, notebook, day or task."""
+    """The totals for a group of calls; `name` is the group's model, notebook, day or task."""
 
     name: str
     calls: int
@@ -32,19 +32,22 @@ class Total:
 
     @property
     def neurons(self) -> float:
-        """The billed plus the estimated neurons."""
+        """The sum of the billed and estimated neurons."""
         return self.billed + self.estimated
 
 
 class History:
-    """Queries on the ledger; `days` is a number of days including today, None means all."""
+    """Queries for past usage in the ledger.
+
+    `days` limits a query to the last `days` days, including today; None means no limit.
+    """
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
 
     def totals(self, group_by: GroupBy, days: int | None = None, account: str = "") -> list[Total]:
-        """Return totals by model, notebook, day or task; an empty `account` means all accounts."""
+        """Return totals by model, notebook, day or task. An empty `account` means all accounts."""
         order = "name" if group_by == "day" else "sum(billed + estimated) DESC, name"
         with self._database.connection() as connection:
             rows = connection.execute(
@@ -56,7 +59,7 @@ class History:
         return [Total(*row) for row in rows]
 
     def neurons_by_hour(self, account: str) -> list[float]:
-        """Return an account's neurons of today for each of the 24 hours (UTC)."""
+        """Return the neurons that an account has used today in each of the 24 hours (UTC)."""
         now = self._clock()
         hourly_neurons = [0.0] * HOURS_PER_DAY
         with self._database.connection() as connection:
@@ -75,7 +78,10 @@ class History:
             return int(connection.execute("SELECT count(*) FROM calls").fetchone()[0])
 
     def last_answer_usage(self, account: str) -> Usage | None:
-        """Return the usage of an account's newest complete answer among the last 1,000 calls."""
+        """Return the usage of an account's latest complete answer.
+
+        Returns None if the last 1,000 calls in the ledger contain no such answer.
+        """
         with self._database.connection() as connection:
             row = connection.execute(
                 "SELECT tokens_in, tokens_out, tokens_cached, neurons, basis FROM calls"
@@ -86,10 +92,10 @@ class History:
         return None if row is None else Usage(*row)
 
     def iter_calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
-        """Yield the calls as dicts by column, oldest first.
+        """Yield each call as a dict of its columns, oldest first.
 
-        The ledger is read in steps, without a lock or a transaction between them. So a slow reader
-        does not block other kernels or keep the write-ahead log from shrinking.
+        The ledger is read in steps, with no lock or transaction held in between. A slow reader
+        therefore does not block other kernels or keep the write-ahead log from shrinking.
         """
         first_day = self._first_day(days)
         with self._database.connection() as connection:
@@ -109,7 +115,7 @@ class History:
             return int(connection.execute(query, (self._first_day(days),)).fetchone()[0])
 
     def calls_of_notebook(self, notebook: str) -> list[Mapping[str, Any]]:
-        """Return the calls of a notebook as dicts, oldest first, without refused calls."""
+        """Return a notebook's calls as dicts, oldest first, excluding refused calls."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT * FROM calls WHERE notebook = ? AND status <> 'refused' ORDER BY id",

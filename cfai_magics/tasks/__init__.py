@@ -1,4 +1,4 @@
-"""Define the table of native tasks by the names that --task takes."""
+"""Define the native tasks, keyed by their names for --task."""
 
 from collections.abc import Mapping
 

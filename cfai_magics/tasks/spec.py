@@ -26,7 +26,7 @@ class TaskOutput:
 
 
 def build_send_kwargs(task_request: TaskRequest) -> dict[str, Any]:
-    """Return the keyword arguments for Session.run that define how the payload is sent."""
+    """Return the keyword arguments for `Session.run` that define how the payload is sent."""
     return {"content_type": task_request.content_type, "files": task_request.files}
 
 
@@ -44,18 +44,18 @@ def _send_task(
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One kind of native task.
+    """A kind of native task.
 
     Attributes:
-        name: The name that --task takes.
-        get_catalog_tasks: Return the task's names in the catalog.
-        get_default_model: Return the model that is used without -m.
-        build_request: Build the request from the model's name and the input.
-        parse_output: Parse the response.
-        format_amount: Format the amount of work, in the unit of the task.
-        render: Return the MIME bundle of an answer.
-        allowed_options: The options in addition to the common ones.
-        send: Send the request.
+        name: The name, as used with --task.
+        get_catalog_tasks: Returns the task's names in the catalog.
+        get_default_model: Returns the model to use without -m.
+        build_request: Builds the request from the model name and the input.
+        parse_output: Parses the response.
+        format_amount: Formats the amount of work in the task's unit.
+        render: Returns the MIME bundle for an answer.
+        allowed_options: The allowed options, in addition to the common ones.
+        send: Sends the request.
         can_run_locally: Whether a model on this machine can run the task.
         has_media_output: Whether the output is an image or audio.
     """
@@ -74,19 +74,19 @@ class TaskSpec:
 
 
 def constant_model(name: str) -> Callable[[Namespace], str]:
-    """Return a function that returns this model for all options."""
+    """Return a function that returns this model, whatever the options are."""
     return lambda _options: name
 
 
 def constant_tasks(*task_names: str) -> Callable[[Namespace], frozenset[str]]:
-    """Return a function that returns these catalog tasks for all options."""
+    """Return a function that returns these catalog tasks, whatever the options are."""
     return lambda _options: frozenset(task_names)
 
 
 def format_tokens(task_request: TaskRequest, task_result: TaskResult) -> str:
-    """Return the tokens of a task as text, with "about" if the response does not report them.
+    """Return a task's token count as text, with "about" if the response does not report it.
 
-    Without a token count, return the number of characters of the request.
+    If there is no token count, return the number of characters in the request instead.
     """
     usage = task_result.usage
     if not usage.prompt_tokens:
@@ -99,7 +99,7 @@ def format_tokens(task_request: TaskRequest, task_result: TaskResult) -> str:
 
 
 def file_count(format_count: Callable[[int], str]) -> Callable[[TaskRequest, TaskResult], str]:
-    """Return a `format_amount` function that counts the files of a request."""
+    """Return a `format_amount` function that counts the files in a request."""
     return lambda task_request, _task_result: format_count(len(task_request.files or "1"))
 
 

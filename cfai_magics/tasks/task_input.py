@@ -1,4 +1,4 @@
-"""Read the input of a native task from a cell: its text, list of texts, images and files."""
+"""Read the input for a native task from a cell: text, lists of strings, images and files."""
 
 import json
 from argparse import Namespace
@@ -22,7 +22,7 @@ def parse_params(options: Namespace) -> dict[str, Any]:
     """Return the fields that -p adds to a request.
 
     Raises:
-        InvalidOptionError: A field is not K=V, or has an option of its own.
+        InvalidOptionError: A field does not have the form K=V, or has its own option.
     """
     return dict(map(_parse_param, options.param or ()))
 
@@ -47,7 +47,7 @@ def _parse_param(text: str) -> tuple[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class TaskInput:
-    """The input of a cell with --task; `fields` are those of -p."""
+    """The input from a cell with --task; `fields` contains the request fields set with -p."""
 
     frontend: Frontend
     prompt: str
@@ -65,11 +65,11 @@ class TaskInput:
 
     @property
     def text(self) -> str:
-        """The cell's text with the values of its template fields."""
+        """The cell's text, with each template field replaced by its value."""
         user_message = build_user_message(self.prompt, self._evaluate, lambda: self._limits)
         if any(part.image for part in user_message.parts):
             raise InvalidOptionError(
-                # The braces are part of the message, so it has no format call.
+                # The message contains literal braces, so it must not be formatted.
                 _("This task takes only text in {{…}}, not an image"),
                 _("Add the image with --image."),
             )
@@ -77,7 +77,7 @@ class TaskInput:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """One text per line; a {{list}} on its own line adds one text per element."""
+        """The input strings: one per line, or one per element for a {{list}} on its own line."""
         rows = [""]
         for piece in self._template_pieces():
             if not isinstance(piece, Field):
@@ -103,12 +103,12 @@ class TaskInput:
 
     @property
     def images(self) -> tuple[Image, ...]:
-        """The images that --image names."""
+        """The images specified with --image."""
         notebook_state = self.frontend.notebook_state
         return tuple(load_image(source, notebook_state) for source in self.options.image or ())
 
     def load_files(self, attachment_kind: AttachmentKind) -> tuple[tuple[str, bytes], ...]:
-        """Return name and bytes of the file, URL or variable that each line names."""
+        """Return the name and bytes of the file, URL or variable on each line."""
         files = tuple(self._iter_files(attachment_kind))
         if not files:
             raise InvalidOptionError(
@@ -131,7 +131,11 @@ class TaskInput:
 
 
 def _iter_texts(name: str, items: Sequence[Any]) -> Iterator[str]:
-    """Yield each item as text; raise InvalidOptionError if one is missing (None, NaN)."""
+    """Yield each item as a string.
+
+    Raises:
+        InvalidOptionError: An item is missing, such as None or NaN.
+    """
     for index, item in enumerate(items):
         if is_missing(item):
             raise InvalidOptionError(

@@ -1,4 +1,4 @@
-"""Run one native task: check options and input, send the request, display the output."""
+"""Run a native task: check the options and input, send the request, and display the output."""
 
 import time
 from argparse import Namespace
@@ -38,7 +38,7 @@ COMMON_OPTIONS = {
     "param",
     "prompt",
 }
-# Flags that differ from the name of the option in the namespace.
+# Flags that differ from the option's attribute name in the namespace.
 FLAG_BY_OPTION = {
     "source": "--from",
     "target": "--to",
@@ -49,7 +49,7 @@ FLAG_BY_OPTION = {
 
 
 class TaskRun(NamedTuple):
-    """One native task, ready to be sent; `output_path` is the file of --save."""
+    """A native task that is ready to be sent; `output_path` is the file given with --save."""
 
     frontend: Frontend
     task: TaskSpec
@@ -61,7 +61,7 @@ class TaskRun(NamedTuple):
 
     @property
     def amount_text(self) -> str:
-        """The amount of work of the request, in the unit of the task."""
+        """The amount of work in the request as text, in the task's unit."""
         return self.task.format_amount(self.task_request, TaskResult())
 
     @property
@@ -109,7 +109,7 @@ class TaskRun(NamedTuple):
         return answer
 
     def preview(self) -> TaskPreview:
-        """Return the request and its estimated cost, without sending it."""
+        """Return the request and its estimated cost without sending the request."""
         fields = dict(self.task_request.fields) or _("{count:,} bytes").format(
             count=len(self.task_request.payload)
         )
@@ -152,7 +152,7 @@ class TaskRun(NamedTuple):
         return self.task.send(self.frontend.session, self.task_request, on_retry, self.max_neurons)
 
     def _save_output(self, answer: Answer) -> Answer:
-        """Write the output to the file of --save; return the answer with a note on the file."""
+        """Write the output to the --save file, if any, and return the answer with a note on it."""
         if not self.output_path:
             return answer
         output = answer.parsed
@@ -160,23 +160,23 @@ class TaskRun(NamedTuple):
         try:
             note = _("Saved as {path}.").format(path=write_file(data, self.output_path))
         except InvalidOptionError as error:
-            note = str(error)  # the output is billed, so the user still receives it
+            note = str(error)  # the output was billed, so the user still receives it
         return replace(answer, notes=(*answer.notes, note))
 
 
 def prepare_task(
     frontend: Frontend, prompt: str, options: Namespace, given_options: Iterable[str]
 ) -> TaskRun:
-    """Return the native task of a cell with --task, ready to be sent.
+    """Return the native task from a cell with --task, ready to be sent.
 
     Args:
-        frontend: The front end of the cell.
+        frontend: The front end in which the cell runs.
         prompt: The text of the cell.
         options: The parsed options.
         given_options: The names of the options that the user typed.
 
     Raises:
-        InvalidOptionError: An option, the model or the input is not valid for the task.
+        InvalidOptionError: An option, the model, or the input is not valid for the task.
     """
     task = TASKS[options.task]
     _reject_options(set(given_options) - COMMON_OPTIONS - task.allowed_options, task)
@@ -197,7 +197,7 @@ def prepare_task(
 
 
 def _check_backend(session: Session, task: TaskSpec, task_request: TaskRequest) -> None:
-    """Raise InvalidOptionError if the backend can't run the task and it is not recorded."""
+    """Raise InvalidOptionError if the backend can't run the task and no recording exists."""
     if session.backend.is_cloudflare or task.can_run_locally:
         return
     if session.resolver.is_task_recorded(
@@ -211,7 +211,7 @@ def _check_backend(session: Session, task: TaskSpec, task_request: TaskRequest) 
 
 
 def _reject_options(unsupported: set[str], task: TaskSpec) -> None:
-    """Raise InvalidOptionError for an option that the task does not use."""
+    """Raise InvalidOptionError if there is an option that the task does not support."""
     if not unsupported:
         return
     name = min(unsupported)
@@ -225,7 +225,10 @@ def _reject_options(unsupported: set[str], task: TaskSpec) -> None:
 def _resolve_fingerprint_model(
     session: Session, task: TaskSpec, options: Namespace, model: Model
 ) -> str:
-    """Return the model name for the fingerprint: the requested one, not that of a local model."""
+    """Return the model name for the fingerprint.
+
+    This is the requested model, even if a local model runs the task.
+    """
     if not (session.backend.is_local and task.can_run_locally):
         return model.name
     (requested,) = options.model or (task.get_default_model(options),)
@@ -235,7 +238,8 @@ def _resolve_fingerprint_model(
 def _resolve_model(frontend: Frontend, task: TaskSpec, options: Namespace) -> Model:
     """Return the requested or default model.
 
-    Raises InvalidOptionError if the model is for another task.
+    Raises:
+        InvalidOptionError: The model is for another task, or there are several models.
     """
     requested, *others = options.model or ("",)
     if others:

@@ -1,4 +1,4 @@
-"""Define the native tasks with texts: translate, embed, classify, rerank, markdown."""
+"""Define the native text tasks: translate, embed, classify, rerank and markdown."""
 
 import mimetypes
 from argparse import Namespace
@@ -40,7 +40,7 @@ DOCUMENT_ATTACHMENT = AttachmentKind(
     "--task markdown", mark("Write one file, URL or variable that contains bytes on each line.")
 )
 SCORE_FORMAT = "{:.3f}"
-RERANKER_MARK, RANKING_EMBEDDER_SUFFIX = "rerank", "/bge-m3"  # in the names of models
+RERANKER_MARK, RANKING_EMBEDDER_SUFFIX = "rerank", "/bge-m3"  # in model names
 
 
 def _build_translation_request(model: str, task_input: TaskInput) -> TaskRequest:

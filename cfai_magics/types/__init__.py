@@ -1,1 +1,1 @@
-"""Value types that the layers exchange: frozen, comparable, without I/O."""
+"""Value types that all layers share: frozen, comparable and without I/O."""

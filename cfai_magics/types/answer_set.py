@@ -13,7 +13,7 @@ ColumnKey = tuple[str, float | None]  # model and temperature
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One variant of a question: its model, its temperature, and its repetition from 1."""
+    """One variant of a question: its model, temperature and repetition number (from 1)."""
 
     model: str
     temperature: float | None = None
@@ -21,7 +21,7 @@ class Variant:
 
     @property
     def column(self) -> ColumnKey:
-        """The key of its column: variants that differ only in `repetition` share it."""
+        """The key of the column; variants that differ only in `repetition` share a column."""
         return self.model, self.temperature
 
 
@@ -38,14 +38,14 @@ def make_variants(
 
 
 def format_temperature(temperature: float | None) -> str:
-    """Return a temperature as text; None is the default of the model."""
+    """Return a temperature as text; None means the model's default."""
     if temperature is None:
         return _("default temperature")
     return _("temperature {value:g}").format(value=temperature)
 
 
 def column_titles(variants: Sequence[Variant]) -> list[str]:
-    """Return for each variant the title of its column; "" if there is only one column."""
+    """Return the column title for each variant; "" if there is only one column."""
     models = {variant.model for variant in variants}
     temperatures = {variant.temperature for variant in variants}
 
@@ -60,7 +60,7 @@ def column_titles(variants: Sequence[Variant]) -> list[str]:
 
 
 def repetition_titles(variants: Sequence[Variant]) -> list[str]:
-    """Return for each variant its repetition, such as "1 of 3"; "" if nothing is repeated."""
+    """Return a title such as "1 of 3" for each variant; "" if nothing is repeated."""
     repetitions = max(variant.repetition for variant in variants)
     if repetitions == 1:
         return [""] * len(variants)
@@ -71,20 +71,20 @@ def repetition_titles(variants: Sequence[Variant]) -> list[str]:
 
 
 def variant_titles(variants: Sequence[Variant]) -> list[str]:
-    """Return a unique title for each variant: model, temperature and repetition if they differ."""
+    """Return a unique title for each variant, made of the parts that differ between variants."""
     pairs = zip(column_titles(variants), repetition_titles(variants), strict=True)
     return [" · ".join(filter(None, pair)) for pair in pairs]
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerSet:
-    """The answers to all variants of one question: a sequence, in the order of the variants.
+    """A sequence of the answers to all variants of one question, in the order of the variants.
 
     Attributes:
         variants: Model, temperature and repetition of each answer.
         answers: The answers, complete or partial.
-        errors: A line for each answer that failed, and "" for the others.
-        seconds: Elapsed time of all calls together, in seconds.
+        errors: One line for each answer: the error if it failed, or "".
+        seconds: Elapsed time until all calls had ended, in seconds.
     """
 
     variants: tuple[Variant, ...]
@@ -107,7 +107,7 @@ class AnswerSet:
 
     @property
     def usage(self) -> Usage:
-        """The total usage; failed answers without cost do not affect the cost basis."""
+        """The total usage; failed answers that cost nothing do not affect the cost basis."""
         from functools import reduce
         from operator import add
 
@@ -120,24 +120,27 @@ class AnswerSet:
 
     @property
     def neurons(self) -> float | None:
-        """Total neurons; None if unknown. `cost_basis` says where the number is from."""
+        """The total neurons; None if unknown. `cost_basis` says where the number comes from."""
         return self.usage.neurons
 
     @property
     def cost_basis(self) -> CostBasis | None:
-        """Source of `neurons`: billed, estimated (if any are) or replayed (if all are)."""
+        """The source of `neurons`: billed, estimated or replayed; None if unknown.
+
+        It is estimated if any answer is estimated, and replayed if all answers are replayed.
+        """
         return self.usage.cost_basis
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The answers' texts."""
+        """The text of each answer."""
         return tuple(answer.text for answer in self.answers)
 
     @property
     def duplicates(self) -> tuple[int, ...]:
         """For each answer, the index of the first answer in its column with the same text.
 
-        Leading and trailing spaces are ignored. A partial answer equals only itself.
+        Leading and trailing whitespace is ignored. A partial answer always gets its own index.
         """
         first_index: dict[tuple[ColumnKey, str], int] = {}
         numbered_texts = enumerate(zip(self.variants, self.texts, strict=True))
@@ -173,7 +176,10 @@ class AnswerSet:
 
         Its columns are model, temperature, number (the repetition, from 1), text, tokens_in,
         tokens_out, neurons, basis, seconds, first_token_seconds, tokens_per_second, finish and
-        error. A figure that is unknown is None or NaN. Raises SetupError if pandas is missing.
+        error. An unknown number is None or NaN.
+
+        Raises:
+            SetupError: pandas is not installed.
         """
         from .results import to_data_frame
 

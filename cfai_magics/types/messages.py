@@ -1,4 +1,4 @@
-"""Types for chat: requests, stream deltas and answers."""
+"""Types for chat requests, stream deltas and answers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,31 +11,31 @@ from .provenance import Provenance, output_metadata
 from .usage import DayUsage, Usage, WithUsage
 
 Message = Mapping[str, Any]
-Payload = Mapping[str, Any] | bytes  # of a native task: its fields, or bytes
+Payload = Mapping[str, Any] | bytes  # for a native task: request fields or bytes
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
-# The fields of a Request with a rule in arguments.py; `think` is None without reasoning.
+# Request fields that may be None; other values are checked by a rule in arguments.py.
 OPTIONAL_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "think")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One chat request: all fields that the answer depends on.
+    """One chat request, with all fields that the answer depends on.
 
-    `Session.build_request` makes one with defaults from the settings. A field that is None is not
-    sent.
+    `Session.build_request` creates a request with defaults from the settings. Fields that are
+    None are not sent.
 
     Attributes:
         model: Full name of the model in the catalog.
-        messages: OpenAI messages in order.
-        max_tokens: Maximum number of tokens of the answer, 1 or more.
-        temperature: 0 to 5.
-        top_p: 0 to 1.
+        messages: Messages in OpenAI format, in order.
+        max_tokens: Maximum number of tokens in the answer, 1 or more.
+        temperature: Sampling temperature, from 0 to 5.
+        top_p: Probability mass for nucleus sampling, from 0 to 1.
         seed: Number that makes sampling repeatable, if the model supports it.
-        stop: The answer ends before the first of these texts.
-        think: Whether a reasoning model thinks first; None for other models.
-        stream: Whether the answer is received in pieces.
-        extra: Further fields of the body as JSON values, which override the other fields.
-        requested_model: The model that the user named if a local model replaces it, else "".
+        stop: Stop sequences. The answer ends before the first one that occurs.
+        think: Whether a reasoning model thinks before it answers; None for other models.
+        stream: Whether to stream the answer.
+        extra: Additional JSON fields for the request body, which override the other fields.
+        requested_model: The model that the user named, if a local model replaces it, or "".
 
     Raises:
         InvalidOptionError: A field has a wrong type or is out of range.
@@ -74,13 +74,13 @@ def require_request(value: Any) -> None:
 
 
 def collect_stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return the stop sequences as a tuple, from one text or several."""
+    """Return the stop sequences as a tuple; `stop` is one string or several."""
     is_empty = stop is None or (isinstance(stop, str | tuple) and not stop)
     return () if is_empty else collect_texts(stop, "stop")
 
 
 def check_messages(value: Any) -> tuple[Message, ...]:
-    """Return messages as a tuple; raise InvalidOptionError if they are not a list of mappings."""
+    """Return the messages as a tuple. Raises InvalidOptionError if one is not a mapping."""
     messages = tuple(value) if isinstance(value, Iterable) else (value,)
     for message in messages:
         if not isinstance(message, Mapping):
@@ -107,7 +107,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool; `arguments` is text from the model, which may be invalid JSON."""
+    """One tool call; `arguments` is text from the model, which may be invalid JSON."""
 
     id: str
     name: str
@@ -118,7 +118,7 @@ class ToolCall:
 class ToolResult:
     """A tool call that was run, with the result that was sent to the model.
 
-    `truncation` says how much of the result was sent, "" if it is complete.
+    `truncation` says how much of the result was sent; it is "" if all of it was sent.
     """
 
     name: str
@@ -142,29 +142,29 @@ Delta = TextDelta | ReasoningDelta | ToolCall | Usage | FinishDelta
 class Answer(WithUsage):
     """One answer, complete or partial.
 
-    str() and f-strings give its text, and notebooks display it as Markdown.
+    `str()` and f-strings use its text, and notebooks display it as Markdown.
 
     Attributes:
         model: Full name of the model that answered.
         text: The answer's text.
         reasoning: What a reasoning model wrote before the text.
-        tool_calls: The tool calls that the model asks for.
+        tool_calls: The tool calls that the model requested.
         tool_results: The tool calls that were run, with their results.
         finish_reason: stop, length, tool_calls, content_filter, error or unknown; or interrupted,
             cut or budget for a partial answer.
-        usage: Tokens and neurons; `neurons` and `cost_basis` are its fields too.
-        seconds: Time from sending the request to the end, in seconds.
+        usage: Tokens and neurons. `neurons` and `cost_basis` are also properties of the answer.
+        seconds: Time from sending the request to the end of the answer, in seconds.
         first_token_seconds: Time to the first token, in seconds; None if no token was received.
-        request_id: Cloudflare's id of the request, if it sent one.
+        request_id: Cloudflare's request ID; None if the response had none.
         is_local: Whether a local model answered.
-        endpoint: The AI Gateway with its cache status, or the other server; "" is Workers AI.
-        notes: Lines about the call for the user.
-        day_usage: Usage of the account on this day, after the call; None if unknown.
-        provenance: The request's hash, and the recording if the answer is replayed.
-        raw: The JSON reply if the call was not streamed.
-        parsed: The text parsed by its output format: a JSON value, a DataFrame or code. For a
-            native task it is the output: an image, audio, a list or vectors.
-        work_summary: The amount of work of a native task, in its unit.
+        endpoint: The AI Gateway with its cache status, or the other server; "" for Workers AI.
+        notes: Notes on the call for the user, one line each.
+        day_usage: The account's usage on this day, after the call; None if unknown.
+        provenance: The request's hash, and the recording if the answer was replayed.
+        raw: The JSON response if the call was not streamed; otherwise, None.
+        parsed: The text as parsed by the output format: a JSON value, a DataFrame or code. For a
+            native task, the output: an image, audio, a list or vectors.
+        work_summary: The amount of work in a native task, with its unit.
     """
 
     model: str
@@ -188,7 +188,7 @@ class Answer(WithUsage):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Completion tokens per second after the first token; None without streaming."""
+        """Completion tokens per second after the first token; None if not streamed."""
         if self.first_token_seconds is None or self.raw is not None:
             return None
         generation_seconds = self.seconds - self.first_token_seconds
@@ -200,7 +200,7 @@ class Answer(WithUsage):
         """Return the JSON value of the text, or of its first code block.
 
         Raises:
-            ValueError: Neither is valid JSON.
+            ValueError: Neither the text nor its first code block is valid JSON.
         """
         import json
 
@@ -213,7 +213,7 @@ class Answer(WithUsage):
 
     @property
     def code(self) -> str | None:
-        """The first code block of the text; None if it has no code block."""
+        """The first code block in the text; None if there is none."""
         from ..markdown.blocks import find_first_code_block
 
         code_block = find_first_code_block(self.text)

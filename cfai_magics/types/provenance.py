@@ -1,4 +1,4 @@
-"""The origin of an answer: its request, the recording, and the metadata of its output."""
+"""The origin of an answer: its request, its recording and the metadata of its output."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,9 +11,10 @@ METADATA_MIME_TYPE = "application/vnd.cfai+json"
 class RecordingInfo:
     """The recording that an answer was replayed from.
 
-    `date` is the ISO date of the recording. `neurons` is about what a new call would cost: None if
-    unknown, 0 for a local model. `model` answered the recorded call, and `is_local` says whether
-    it was a local model. `version` is the package version at that time.
+    `date` is the ISO date of the recording. `neurons` is the approximate cost of a new call; it
+    is None if unknown, and 0 for a local model. `model` is the model that answered the recorded
+    call, and `is_local` says whether that model was local. `version` is the version of this
+    package that made the recording.
     """
 
     date: str
@@ -24,12 +25,12 @@ class RecordingInfo:
 
 
 def output_metadata(answer: Any) -> dict[str, Any]:
-    """Return the notebook output metadata of an Answer, by its MIME type."""
+    """Return the notebook output metadata for an Answer, keyed by MIME type."""
     return {METADATA_MIME_TYPE: answer.provenance.to_metadata(answer)}
 
 
 def group_metadata(answers: Iterable[Any]) -> dict[str, Any]:
-    """Return the notebook output metadata of several Answers, without empty ones."""
+    """Return the notebook output metadata for several Answers, leaving out empty ones."""
     answers_metadata = [
         answer.provenance.to_metadata(answer)
         for answer in answers
@@ -39,9 +40,10 @@ def group_metadata(answers: Iterable[Any]) -> dict[str, Any]:
 
 
 def combine_provenance(provenances: Sequence["Provenance"]) -> "Provenance":
-    """Return the provenance of an answer that took several calls: that of the last call.
+    """Return the provenance of the last of several calls that produced one answer.
 
-    It is replayed only if all calls were. The recording then has the neurons of all calls.
+    The result has a recording only if all calls were replayed. The neurons of this recording are
+    the sum for all calls.
     """
     last, recordings = (
         provenances[-1],
@@ -58,14 +60,14 @@ def combine_provenance(provenances: Sequence["Provenance"]) -> "Provenance":
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where an answer comes from: its request, its time, and the recording if it is replayed.
+    """The origin of an answer: its request, its time, and the recording if it was replayed.
 
     Attributes:
-        request_fingerprint: Hash of all fields that the answer depends on.
-        parameters: The fields of the request, without the text of the question.
-        asked_at: ISO time in UTC.
+        request_fingerprint: Hash of all request fields that the answer depends on.
+        parameters: The request fields, without the text of the question.
+        asked_at: Time of the request, in ISO format and UTC.
         version: Version of this package.
-        recording: The recording that was replayed; None for an answer of a model.
+        recording: The recording that was replayed; None if a model answered.
     """
 
     request_fingerprint: str = ""
@@ -75,7 +77,7 @@ class Provenance:
     recording: RecordingInfo | None = None
 
     def to_metadata(self, answer: Any) -> dict[str, Any]:
-        """Return the metadata of an Answer; it does not contain the question or the account."""
+        """Return the metadata for an Answer, which does not contain the question or account."""
         usage = answer.usage
         metadata = {
             "model": answer.model,

@@ -13,7 +13,11 @@ from .usage import DayUsage, Usage, WithUsage
 
 
 def to_data_frame(rows: Sequence[Any], columns: Sequence[str] | None = None) -> Any:
-    """Return a DataFrame of dicts, or of tuples with `columns`; SetupError without pandas."""
+    """Return a pandas DataFrame of rows given as dicts, or as tuples with `columns`.
+
+    Raises:
+        SetupError: pandas is not installed.
+    """
     try:
         import pandas as pd
     except ImportError:
@@ -25,14 +29,16 @@ def to_data_frame(rows: Sequence[Any], columns: Sequence[str] | None = None) -> 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult(WithUsage):
-    """The reply to a native task: JSON, or bytes with their content type.
+    """The result of a native task: a JSON value, or bytes with their content type.
 
     Attributes:
-        result: The JSON value; None if the reply is bytes.
-        content: The bytes; None if the reply is JSON.
-        content_type: MIME type of the reply.
-        usage: Tokens and neurons; `neurons` and `cost_basis` are its fields too.
-        notes: As in Answer, and so are `day_usage` and `provenance`.
+        result: The JSON value; None if the response is bytes.
+        content: The bytes; None if the response is JSON.
+        content_type: MIME type of the response.
+        usage: Tokens and neurons. `neurons` and `cost_basis` are also properties of the result.
+        notes: Same as in Answer.
+        day_usage: Same as in Answer.
+        provenance: Same as in Answer.
     """
 
     result: Any = None
@@ -46,16 +52,20 @@ class TaskResult(WithUsage):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Embeddings(WithUsage):
-    """n embedding vectors of d numbers, in the order of their texts.
+    """A sequence of n embedding vectors of d numbers each, in the order of `texts`.
 
-    It is a sequence of vectors, and numpy accepts it in place of an array.
+    numpy functions accept it in place of an array.
 
     Attributes:
         model: Full name of the model.
         vectors: n tuples of d floats.
-        usage: Tokens and neurons of all requests; `neurons` and `cost_basis` are its fields too.
-        texts: The n texts.
-        notes: As in Answer, and so are `day_usage`, `provenance` and `is_local`.
+        usage: Tokens and neurons of all requests. `neurons` and `cost_basis` are also properties
+            of the embeddings.
+        texts: The n strings that were embedded.
+        notes: Same as in Answer.
+        day_usage: Same as in Answer.
+        provenance: Same as in Answer.
+        is_local: Same as in Answer.
     """
 
     model: str
@@ -69,7 +79,7 @@ class Embeddings(WithUsage):
 
     @property
     def finish_reason(self) -> str:
-        """Always "stop": embeddings are complete or raise an error."""
+        """Always "stop", because an incomplete result raises an error instead."""
         return "stop"
 
     def _repr_mimebundle_(self, **_kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -92,14 +102,15 @@ class Embeddings(WithUsage):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The number n of vectors, and their dimension d: (n, d)."""
+        """The number of vectors n and their dimension d, as the tuple (n, d)."""
         return len(self.vectors), len(self.vectors[0]) if self.vectors else 0
 
     @property
     def array(self) -> Any:
         """The vectors as a numpy array of dtype float64 and shape (n, d), one row per text.
 
-        Raises InvalidOptionError if numpy is not installed.
+        Raises:
+            InvalidOptionError: numpy is not installed.
         """
         return self.__array__()
 
@@ -113,9 +124,10 @@ class Embeddings(WithUsage):
         return np.array(self.vectors, dtype=dtype or float).reshape(self.shape)
 
     def similarities(self) -> tuple[tuple[float, ...], ...]:
-        """Return the cosine similarities of all pairs of vectors: n rows of n floats.
+        """Return the cosine similarity for each pair of vectors, as n rows of n floats.
 
-        They are from -1 (opposite) to 1 (same direction). A vector of zeros has similarity 0.
+        Values range from -1 (opposite) to 1 (same direction). A zero vector has a similarity of 0
+        to every vector.
         """
         lengths = [math.hypot(*vector) or 1.0 for vector in self.vectors]
         units = [

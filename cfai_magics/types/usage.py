@@ -1,13 +1,13 @@
-"""Types for the usage of a call and a day, budget limits, and models."""
+"""Types for the usage of a call or day, budget limits and models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-CHAT_TASK = "Text Generation"  # Cloudflare's name of the task of chat models
-MAX_NEURONS = 1e12  # ten million dollars; a larger number for one call is treated as unknown
-TASK_MAX_TOKENS = 256  # the default of the older models, which native tasks use
-MAX_TOKENS = 10**12  # so that sums stay within SQLite's 64 bits
+CHAT_TASK = "Text Generation"  # Cloudflare's name for the task of chat models
+MAX_NEURONS = 1e12  # 11 million US dollars; a larger number for one call is treated as unknown
+TASK_MAX_TOKENS = 256  # the default for the older models that native tasks use
+MAX_TOKENS = 10**12  # so that sums stay within SQLite's 64-bit integers
 CostBasis = Literal["billed", "estimated", "replayed"]
 Status = Literal["ok", "interrupted", "failed", "refused", "replayed"]
 Scope = Literal["day", "session", "notebook", "cell", "free"]
@@ -17,16 +17,16 @@ Scope = Literal["day", "session", "notebook", "cell", "free"]
 class Usage:
     """The usage of one call so far: tokens, and neurons with their cost basis.
 
-    A neuron is Cloudflare's unit of billing: 1,000 neurons cost 0.011 USD, and an account has
-    10,000 free neurons per UTC day (Cloudflare's page on Workers AI pricing, read September 2026).
+    A neuron is Cloudflare's billing unit: 1,000 neurons cost USD 0.011, and each account has
+    10,000 free neurons per UTC day (Workers AI pricing page, as of September 2026).
 
     Attributes:
-        prompt_tokens: Tokens of the prompt, with those from the cache.
-        completion_tokens: Tokens of the answer, with those of its reasoning.
-        cached_tokens: Tokens of the prompt that Cloudflare had in its cache.
+        prompt_tokens: Tokens in the prompt, including cached tokens.
+        completion_tokens: Tokens in the answer, including its reasoning.
+        cached_tokens: Prompt tokens that Cloudflare read from its cache.
         neurons: Cost in neurons; None if unknown.
-        cost_basis: Where `neurons` comes from: billed (reported by Cloudflare), estimated (from
-            prices and tokens) or replayed (a recording: 0 neurons); None if unknown.
+        cost_basis: Source of `neurons`: billed (reported by Cloudflare), estimated (from prices
+            and tokens) or replayed (from a recording, at no cost). None if unknown.
     """
 
     prompt_tokens: int = 0
@@ -36,7 +36,7 @@ class Usage:
     cost_basis: CostBasis | None = None
 
     def __add__(self, other: "Usage") -> "Usage":
-        """Return the sum of both usages; billed plus estimated neurons are estimated."""
+        """Return the sum of both usages. If either usage is estimated, the sum is estimated."""
         with_neurons = [usage for usage in (self, other) if usage.neurons is not None]
         cost_bases = {usage.cost_basis for usage in with_neurons}
         if len(cost_bases) > 1:
@@ -51,42 +51,42 @@ class Usage:
 
 
 class WithUsage:
-    """Mixin for a class with `usage`: adds the properties `neurons` and `cost_basis`."""
+    """Mixin that adds the properties `neurons` and `cost_basis` to a class with `usage`."""
 
     __slots__ = ()
     usage: Usage
 
     @property
     def neurons(self) -> float | None:
-        """Neurons of this call; None if unknown. `cost_basis` says where the number is from."""
+        """The cost in neurons; None if unknown. `cost_basis` says where the number comes from."""
         return self.usage.neurons
 
     @property
     def cost_basis(self) -> CostBasis | None:
-        """Source of `neurons`: billed, estimated or replayed."""
+        """The source of `neurons`: billed, estimated or replayed; None if unknown."""
         return self.usage.cost_basis
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model of the catalog, with its properties from Cloudflare's catalog.
+    """One model, with its properties and prices from Cloudflare's catalog.
 
-    The prices are from Cloudflare's catalog on the date of the `Catalog`; None is unknown.
+    Prices are as of the date of the `Catalog`. A price that is None is unknown.
 
     Attributes:
         name: Full name, such as @cf/google/gemma-4-26b-a4b-it.
-        task: Cloudflare's name of its task, such as Text Generation.
-        neurons_in: Neurons per 1,000 tokens of the prompt.
-        neurons_out: Neurons per 1,000 tokens of the answer.
-        neurons_cached: Neurons per 1,000 tokens of the prompt from the cache.
-        context_window: Maximum number of tokens of prompt and answer together.
-        vision: Whether it takes images.
-        tools: Whether it calls functions.
-        reasoning: Whether it can think before it answers.
-        paid_plan_only: Whether it needs Cloudflare's paid plan.
-        deprecation_date: ISO date on which it is retired; None if none is announced.
-        supports_batch_api: Whether it accepts batches.
-        units: Neurons per unit of other work, by names such as "audio minute".
+        task: Cloudflare's name for the model's task, such as Text Generation.
+        neurons_in: Neurons per 1,000 prompt tokens.
+        neurons_out: Neurons per 1,000 answer tokens.
+        neurons_cached: Neurons per 1,000 cached prompt tokens.
+        context_window: Maximum number of tokens in the prompt and answer together.
+        vision: Whether the model accepts images.
+        tools: Whether the model can call functions.
+        reasoning: Whether the model can think before it answers.
+        paid_plan_only: Whether the model requires Cloudflare's paid plan.
+        deprecation_date: ISO date on which the model will be retired; None if not announced.
+        supports_batch_api: Whether the model supports the Batch API.
+        units: Neurons per unit of other work, by unit name, such as "audio minute".
     """
 
     name: str
@@ -105,12 +105,12 @@ class Model:
 
     @property
     def short_name(self) -> str:
-        """The name without its author, as users type it and footers show it."""
+        """The name without its author, as typed by users and shown in footers."""
         return self.name.rpartition("/")[2]
 
 
 class Catalog(NamedTuple):
-    """A list of models with its date (ISO) and its source: live, cached or shipped."""
+    """A list of models, with its ISO date and its source: live, cached or shipped."""
 
     models: tuple[Model, ...]
     date: str
@@ -122,10 +122,11 @@ class Limit:
     """One budget.
 
     Attributes:
-        scope: What it limits: a day, session, notebook or cell, or the free neurons of a day.
+        scope: What the budget covers: a day, session, notebook or cell, or the free neurons per
+            day.
         neurons: The limit in neurons.
-        spent: Billed, estimated and reserved neurons together.
-        from_course: Whether cfai.toml sets it.
+        spent: The total of billed, estimated and reserved neurons.
+        from_course: Whether the budget is set in cfai.toml.
     """
 
     scope: Scope
@@ -135,15 +136,15 @@ class Limit:
 
     @property
     def remaining(self) -> float:
-        """The neurons that are left."""
+        """The number of neurons left."""
         return self.neurons - self.spent
 
 
 @dataclass(frozen=True, slots=True)
 class AccountFigure:
-    """The neurons that an account used today, as Cloudflare reported them.
+    """The number of neurons that an account used today, as reported by Cloudflare.
 
-    `reported_at` is a Unix time in seconds.
+    `reported_at` is a Unix timestamp in seconds.
     """
 
     neurons: float
@@ -152,18 +153,18 @@ class AccountFigure:
 
 @dataclass(frozen=True, slots=True)
 class DayUsage:
-    """The usage of one account on one UTC day, in neurons, as this computer's ledger has it.
+    """One account's usage on one UTC day in neurons, according to this computer's ledger.
 
     `billed`, `estimated` and `reserved` do not overlap.
 
     Attributes:
         billed: Neurons that Cloudflare reported.
-        estimated: Neurons of calls without a report.
-        reserved: Maximum cost of the calls in progress.
-        limit: The day's budget, or the free neurons if none is set.
+        estimated: Estimated neurons of calls for which Cloudflare reported none.
+        reserved: Maximum cost of calls in progress.
+        limit: The day's budget, or the free neurons if no budget is set.
         seconds_left: Seconds until 00:00 UTC.
         is_closed: Whether Cloudflare reported that the free neurons are used up.
-        account: Cloudflare's own number, if it was queried today.
+        account: Cloudflare's own figure, if it was queried today; otherwise, None.
     """
 
     billed: float
@@ -181,7 +182,7 @@ class DayUsage:
 
 
 class ActiveCall(NamedTuple):
-    """A running call: its model, and its usage so far."""
+    """A running call, with its model and its usage so far."""
 
     model: str
     usage: Usage = Usage()

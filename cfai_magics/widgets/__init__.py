@@ -1,1 +1,1 @@
-"""Panel of a session, built from core ipywidgets for all front ends that support them."""
+"""Provide the session panel, built from core ipywidgets so that most front ends can show it."""

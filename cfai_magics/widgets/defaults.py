@@ -1,4 +1,4 @@
-"""Defaults section of the panel: system prompt, temperature and max_tokens of each request."""
+"""Provide the panel's Defaults section: the system prompt, temperature and max_tokens."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ DEFAULT_MAX_TOKENS: int = Cfai.max_tokens.default_value
 
 
 class DefaultsSection:
-    """Fields for this kernel's system prompt, temperature and max_tokens, with a save button."""
+    """Fields for the kernel's system prompt, temperature and max_tokens, with a save button."""
 
     def __init__(self, session: Session, on_change: Callable[[], None]) -> None:
         self._session = session
@@ -71,7 +71,7 @@ class DefaultsSection:
             self.message.value = format_note("")
             with show_errors_in(self.message):
                 apply_edit()
-            self._on_change()  # resets the field if its value was not valid
+            self._on_change()  # restores the previous value if the edit was not valid
 
         return handle_edit
 

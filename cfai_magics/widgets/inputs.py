@@ -1,4 +1,4 @@
-"""Input widgets that distinguish user edits from kernel updates, and helpers for widgets."""
+"""Provide input widgets that tell user edits from kernel updates, and helpers for widgets."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,28 +11,28 @@ from ..markdown.escaping import escape_html
 
 
 def _do_nothing() -> None:
-    """Do nothing: the default for `on_edit`."""
+    """Do nothing, as the default for `on_edit`."""
 
 
 class UserEditMixin:
-    """Mixin that calls `on_edit` if the user changes the value, not if the kernel does."""
+    """Mixin that calls `on_edit` when the user changes the value, but not when the kernel does."""
 
     on_edit: Callable[[], None] = staticmethod(_do_nothing)
     edited_trait = "value"
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Apply the state from the front end, and call `on_edit` if it contains the value."""
+        """Apply state from the front end, and call `on_edit` if it includes the edited trait."""
         super().set_state(sync_data)  # type: ignore[misc]
         if self.edited_trait in sync_data:
             self.on_edit()
 
 
 class TextInput(UserEditMixin, Text):
-    """A text field of one line."""
+    """A single-line text field."""
 
 
 class TextAreaInput(UserEditMixin, Textarea):
-    """A text field of several lines."""
+    """A multi-line text field."""
 
 
 class CheckboxInput(UserEditMixin, Checkbox):
@@ -59,12 +59,12 @@ def create_button(label: str, on_press: Callable[[], None], **traits: Any) -> Bu
 
 
 def set_options(widget: Select | Dropdown, options: tuple[Any, ...], selected: Any) -> None:
-    """Set the options and the selection of a widget, and send only changed state.
+    """Set the options and the selection of a widget, sending only changed state.
 
     Args:
-        widget: The widget.
-        options: The options: values, or pairs of label and value.
-        selected: The selected value; None for no selection.
+        widget: The widget to update.
+        options: The options, as values or as (label, value) pairs.
+        selected: The value to select, or None for no selection.
     """
     with widget.hold_sync():
         if widget.options != options:
@@ -76,7 +76,7 @@ def set_options(widget: Select | Dropdown, options: tuple[Any, ...], selected: A
 
 
 def close_widget_tree(widget: Widget) -> None:
-    """Close a widget with its children, layout and style: each has a comm of its own."""
+    """Close a widget and its children, layout and style, each of which has its own comm."""
     for child in getattr(widget, "children", ()):
         close_widget_tree(child)
     for part in (getattr(widget, "layout", None), getattr(widget, "style", None)):
@@ -86,14 +86,19 @@ def close_widget_tree(widget: Widget) -> None:
 
 
 def create_heading(text: str) -> HTML:
-    """Return a heading for screen readers that the notebook's table of contents leaves out."""
+    """Return a heading for screen readers that the notebook's table of contents does not list."""
     return HTML(
         f'<div class="cfai-heading" role="heading" aria-level="3">{escape_html(text)}</div>'
     )
 
 
 def format_note(text: str, kind: str = "") -> str:
-    """Return HTML that screen readers announce when it changes; `kind` is "good", "bad" or ""."""
+    """Return HTML that screen readers announce when it changes.
+
+    Args:
+        text: The text of the note.
+        kind: "good", "bad" or "".
+    """
     prefix = {"good": "✓ ", "bad": "⚠ "}.get(kind, "")
     lines = "<br>".join(escape_html(prefix + line) for line in text.splitlines())
     return f'<div class="cfai-note cfai-{kind or "plain"}" role="status">{lines}</div>'
@@ -101,7 +106,7 @@ def format_note(text: str, kind: str = "") -> str:
 
 @contextmanager
 def show_errors_in(target: HTML) -> Iterator[None]:
-    """Suppress a CfaiError of the `with` block, and show it in `target`."""
+    """Suppress a CfaiError raised in the `with` block, and show it in `target`."""
     try:
         yield
     except CfaiError as error:

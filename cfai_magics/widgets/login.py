@@ -1,4 +1,4 @@
-"""Login section of the panel: account ID and API token in write-only fields."""
+"""Provide the panel's login section, with write-only fields for the account ID and API token."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,10 +22,10 @@ TOKEN_PLACEHOLDER = mark("Paste your API token")
 
 
 class _HiddenReceiver(Text):
-    """Passes the value from the page to `on_secret`; does not store or echo it as state."""
+    """A widget that passes a value from the page to `on_secret` without storing or echoing it."""
 
     def __init__(self, on_secret: Callable[[Secret], None]) -> None:
-        super().__init__(placeholder="")  # the clearing link copies this empty text
+        super().__init__(placeholder="")  # the clear link copies this empty string
         self._on_secret = on_secret
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
@@ -36,23 +36,28 @@ class _HiddenReceiver(Text):
 
 
 class _ClearLink(DirectionalLink):
-    """Copies its source into its target when `poke` changes, as a link does on any change."""
+    """A link with an extra trait, `poke`.
+
+    In the page, a link copies its source to its target when any of its traits changes. A change to
+    `poke` therefore triggers a copy.
+    """
 
     poke = Unicode().tag(sync=True)
 
 
 class WriteOnlyField:
-    """Make a text or password field write-only: the page clears it as soon as it is sent.
+    """Links that make a text or password field write-only.
 
-    Only the page can clear the field before the notebook is saved, because the kernel may be busy.
-    Links are the only core widgets that act in the page:
+    The page clears the field as soon as its text is sent. The kernel may be too busy to clear the
+    field before the notebook is saved. Links are the only core widgets that act in the page:
 
-    1. When the user enters the text, the first link copies it to the receiver, which sends it.
-    2. The second link changes `poke` of the clearing link. The clearing link then copies the
-       receiver's empty placeholder into the field.
-    3. The empty field triggers the third link, which removes the text from `poke`.
+    1. When the user enters text, the first link copies it to the receiver, which sends it to the
+       kernel.
+    2. The second link copies the text to the `poke` trait of the clear link. This makes the clear
+       link copy the receiver's empty placeholder to the field.
+    3. The third link copies the now empty field to `poke`, which removes the text from there.
 
-    All this is one event in the page, so the page cannot save the text in between.
+    The page does all this in one event, so it cannot save the text in between.
     """
 
     def __init__(self, field: Text, on_secret: Callable[[Secret], None]) -> None:
@@ -66,13 +71,13 @@ class WriteOnlyField:
         self._widgets = (send_link, poke_link, unpoke_link, clear_link, receiver)
 
     def close(self) -> None:
-        """Close the links and the receiver."""
+        """Close the links and the receiver widget."""
         for widget in self._widgets:
             close_widget_tree(widget)
 
 
 class AccountSection:
-    """Shows the account in use, and a login form with write-only fields."""
+    """The account in use, and a login form with write-only fields."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -106,7 +111,7 @@ class AccountSection:
         self._show_form(is_open=not self._has_account())
 
     def close(self) -> None:
-        """Close the widgets outside the box, and drop the entered token."""
+        """Close the widgets that are not in the box, and discard the entered token."""
         for field in self._write_only_fields:
             field.close()
         self._entered_token = None
@@ -189,10 +194,12 @@ class AccountSection:
         self.message.value = format_note(format_retry_message(error, delay, attempt))
 
     def _pop_entered_credentials(self) -> tuple[str, Secret]:
-        """Return the entered token and account ID, and drop the token.
+        """Return the entered account ID and token, and discard the token.
 
-        Without an entered account ID, it is the id of the account in use. Raises
-        InvalidOptionError if no token was entered.
+        If no account ID was entered, return the ID of the account in use.
+
+        Raises:
+            InvalidOptionError: No token was entered.
         """
         token, self._entered_token = self._entered_token, None
         if token is None:
@@ -214,7 +221,7 @@ class AccountSection:
 
 
 def _render_help() -> str:
-    """Return HTML with the steps to get an account ID and an API token."""
+    """Return HTML with instructions for getting an account ID and an API token."""
     steps_html = "".join(f"<li>{escape_html(_(line))}</li>" for line in LOGIN_STEPS)
     link_text = escape_html(_("Open Workers AI in the Cloudflare dashboard"))
     return (
@@ -224,6 +231,6 @@ def _render_help() -> str:
 
 
 def _clear_field(field: Text, placeholder: str) -> None:
-    """Make the page redraw the field without text; a changed placeholder triggers that."""
+    """Make the page redraw the field without text, by changing the placeholder."""
     field.placeholder = ""
     field.placeholder = placeholder

@@ -1,4 +1,4 @@
-"""Model section of the panel: a searchable list of models with prices and answers left."""
+"""Provide the panel's model section, a searchable list with prices and estimated answers left."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from .inputs import (
 )
 
 COLUMN_GAP = "\N{NO-BREAK SPACE}" * 2
-BREAKABLE_GAP = COLUMN_GAP + "\N{ZERO WIDTH SPACE}"  # where a long line may wrap
+BREAKABLE_GAP = COLUMN_GAP + "\N{ZERO WIDTH SPACE}"  # a long line may wrap here
 NO_VALUE = "\N{EN DASH}"
 MIN_ROUNDED = 100
 MODEL_COLUMNS = (
@@ -46,7 +46,7 @@ CAPABILITY_LABELS = {
     "tools": mark("tools"),
     "reasoning": mark("reasoning"),
 }
-LIST_NOTES = {  # by the source of the catalog
+LIST_NOTES = {  # keyed by catalog source
     "live": mark(
         "Showing {count} of {total} models. Prices in neurons per 1,000 tokens. List from {date}."
     ),
@@ -63,13 +63,16 @@ LIST_NOTES = {  # by the source of the catalog
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """A row of the list: a model and an estimate of the answers left today, None if unknown."""
+    """A row of the list, with a model and the estimated number of answers left today.
+
+    The number is None if it is unknown.
+    """
 
     model: Model
     answers_left: int | None = None
 
     def format_cells(self) -> tuple[str, ...]:
-        """Return the texts of the row: one per column of MODEL_COLUMNS, and the labels."""
+        """Return the text for each column in MODEL_COLUMNS, followed by the labels."""
         model = self.model
         return (
             model.short_name,
@@ -108,8 +111,8 @@ def _iter_capabilities(model: Model) -> Iterable[str]:
 
 
 def format_rows(rows: Sequence[ModelRow]) -> tuple[str, tuple[str, ...]]:
-    """Return the header and the rows as texts with aligned columns."""
-    header_cells = (*map(_, MODEL_COLUMNS), "")  # the column of the labels has no name
+    """Return the header line and one line per row, with aligned columns."""
+    header_cells = (*map(_, MODEL_COLUMNS), "")  # the labels column has no name
     table = [header_cells, *(row.format_cells() for row in rows)]
     widths = [max(map(text_width, column)) for column in zip(*table, strict=True)]
     header, *lines = (_format_line(cells, widths) for cells in table)
@@ -118,7 +121,7 @@ def format_rows(rows: Sequence[ModelRow]) -> tuple[str, tuple[str, ...]]:
 
 def _format_line(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = (
-        pad_left(cell, width) if 0 < column < 4 else pad_right(cell, width)  # noqa: PLR2004 - the numbers
+        pad_left(cell, width) if 0 < column < 4 else pad_right(cell, width)  # noqa: PLR2004 - number columns
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     )
     name, *numbers, labels = (cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in padded)
@@ -130,15 +133,15 @@ def _format_line(cells: Sequence[str], widths: Sequence[int]) -> str:
 def estimate_answers_left(
     rates: Rates | None, last_usage: Usage | None, neurons_left: float
 ) -> int | None:
-    """Return an estimate of the number of answers that `neurons_left` pay for.
+    """Estimate how many more answers `neurons_left` will pay for.
 
     Args:
-        rates: The prices of the model; None if unknown.
-        last_usage: The usage of the last answer, as a typical answer; None if unknown.
+        rates: The model's prices, or None if they are unknown.
+        last_usage: The usage of the last answer, which is assumed to be typical, or None.
         neurons_left: The neurons left today.
 
     Returns:
-        The number of answers; None if it is unknown.
+        The estimated number of answers, or None if it is unknown.
     """
     neurons_per_answer = rates.price_usage(last_usage) if rates and last_usage else 0.0
     return (
@@ -149,13 +152,13 @@ def estimate_answers_left(
 
 
 def round_to_two_digits(number: float) -> int:
-    """Return a number truncated to an int; from 100 on, rounded to two significant digits."""
+    """Truncate a number to an int, and round it to two significant digits from 100 up."""
     truncated = int(number)
     return round(truncated, 2 - len(str(truncated))) if truncated >= MIN_ROUNDED else truncated
 
 
 def render_detail(row: ModelRow) -> str:
-    """Return the details of a model as HTML: prices, context window, plan and so on."""
+    """Return HTML with details of a model, such as its prices, context window and plan."""
     model = row.model
     facts = [
         _("{input} neurons per 1,000 input tokens, {output} per 1,000 output tokens").format(
@@ -184,7 +187,7 @@ def render_detail(row: ModelRow) -> str:
 
 
 def _format_answers_left(count: int | None) -> str:
-    """Return the estimated answers left today as a phrase; "" if unknown."""
+    """Return a phrase with the estimated number of answers left today, or "" if it is unknown."""
     if count is None:
         return ""
     if not count:
@@ -197,7 +200,10 @@ def _format_answers_left(count: int | None) -> str:
 
 
 class ModelSection:
-    """Lists the models that match the filters; selecting one makes it this kernel's default."""
+    """A list of the models that match the filters.
+
+    Selecting a model makes it the kernel's default.
+    """
 
     def __init__(self, session: Session, on_change: Callable[[], None]) -> None:
         self._session = session
@@ -239,7 +245,7 @@ class ModelSection:
         set_options(self.task_filter, options, self.task_filter.value or ALL_TASKS)
         words = [*self.search_input.value.lower().split(), *self._get_selected_filters()]
         models = [model for model in catalog.models if self._matches_search(model, words)]
-        if not self._session.active_calls:  # during a call, they change with each delta
+        if not self._session.active_calls:  # during a call, the usage changes with each delta
             self._last_usage_and_neurons_left = self._read_last_usage_and_neurons_left()
         if self._shown_state != (state := (models, self._last_usage_and_neurons_left)):
             self._shown_state = state
@@ -299,10 +305,10 @@ class ModelSection:
         if self.model_list.value:
             with show_errors_in(self.message):
                 self._session.settings.model = self.model_list.value
-            self._on_change()  # resets the selection if the course does not allow it
+            self._on_change()  # resets the selection if the course does not allow the model
 
     def _update_catalog(self) -> None:
         with show_errors_in(self.message):
             self.message.value = format_note(_("Loading the list from Cloudflare…"))
             self._shown_state = ()
-            self._session.fetch_catalog()  # notifies the observers, which refresh the panel
+            self._session.fetch_catalog()  # notifies observers, which refresh the panel

@@ -1,4 +1,4 @@
-"""Build the widget panel of a session: account, usage, models and defaults."""
+"""Build the session's widget panel, with sections for account, usage, models and defaults."""
 
 import threading
 from typing import Any
@@ -22,11 +22,11 @@ from .usage_gauge import GaugeState, UsageSection, format_reset_time
 SETTINGS_HINT = mark(
     "To change them, use %cfai login, %cfai use or %cfai budget. %config Cfai shows all settings."
 )
-PANEL_KEY = "panel"  # in Session.resources
+PANEL_KEY = "panel"  # the key in Session.resources
 
 
 def format_summary(session: Session) -> str:
-    """Return account, model, settings and today's neurons as text, one per line."""
+    """Return text with the account, model, settings and today's neurons on separate lines."""
     rows = (
         (_("account"), _describe_account(session)),
         (_("model"), session.settings.model),
@@ -86,11 +86,11 @@ def _describe_today(session: Session) -> str:
 
 
 class Panel(forks.ChildForkHook):
-    """Widget panel of one session; closing the session also closes the panel."""
+    """The widget panel of a session. Closing the session also closes the panel."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._lock = threading.RLock()  # observers are called on several threads
+        self._lock = threading.RLock()  # observers may be called from several threads
         self.account = AccountSection(session)
         self.usage = UsageSection(session)
         self.models = ModelSection(session, self.refresh)
@@ -103,11 +103,11 @@ class Panel(forks.ChildForkHook):
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Replace the lock, because a thread of the parent may have locked it."""
+        """Replace the lock, because a thread in the parent process may hold the old one."""
         self._lock = threading.RLock()
 
     def refresh(self) -> None:
-        """Update all sections; only changed state is sent to the front end."""
+        """Update all sections, sending only changed state to the front end."""
         with self._lock:
             for section in self._sections:
                 section.refresh()
@@ -127,12 +127,15 @@ class Panel(forks.ChildForkHook):
     __repr__ = __str__
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """Return the widget view, and text for front ends without widgets."""
+        """Return a MIME bundle with the widget view and, for other front ends, plain text."""
         return {**(self.box._repr_mimebundle_() or {}), "text/plain": str(self)}
 
 
 def open_panel(session: Session) -> Panel:
-    """Return the panel of a session, created on first use; all outputs show the same panel."""
+    """Return the session's panel, which is created on first use.
+
+    Every output that displays the panel shows the same widgets.
+    """
     existing = session.resources.get(PANEL_KEY)
     if isinstance(existing, Panel):
         return existing

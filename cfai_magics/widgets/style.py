@@ -1,7 +1,7 @@
-"""Style sheet of the panel: the front end's theme colors and three colors for usage levels."""
+"""Provide the panel's style sheet, with theme colors and three colors for usage levels."""
 
-# Contrast of at least 3:1 to the backgrounds of both themes, and of 4.5:1 to the text on them:
-# tests/widgets/test_style.py computes it.
+# Each pair is a fill color and a text color, with a contrast ratio of at least 4.5:1. The fill has
+# at least 3:1 against the backgrounds of both themes. tests/widgets/test_style.py checks this.
 LEVEL_COLORS = {
     "green": ("#22883f", "#ffffff"),
     "amber": ("#b97700", "#000000"),
@@ -91,7 +91,7 @@ PANEL_CSS = """
 
 
 def render_stylesheet() -> str:
-    """Return the HTML style element of the panel."""
+    """Return an HTML style element for the panel."""
     levels = "".join(
         f".cfai-{name} {{ --cfai-level: {fill}; }}\n"
         f".cfai-{name} .cfai-chip {{ background: {fill}; color: {text}; }}\n"

@@ -1,4 +1,4 @@
-"""Usage section of the panel: gauge of today's neurons, usage by model, and budgets."""
+"""Provide the panel's usage section: a gauge of today's neurons, usage by model, and budgets."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ..texts import format_percent
 from ..types.usage import ActiveCall, DayUsage, Limit
 from .inputs import TextInput, create_button, create_heading, format_note, show_errors_in
 
-AMBER_SHARE, RED_SHARE = 0.8, 1.0  # share of the limit
+AMBER_SHARE, RED_SHARE = 0.8, 1.0  # shares of the limit
 LEVEL_LABELS = {"amber": mark("running low"), "red": mark("used up")}
 MODEL_TABLE_COLUMNS = (
     *(mark("model"), mark("calls"), mark("tokens in → out")),
@@ -29,14 +29,14 @@ MODEL_TABLE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class GaugeState:
-    """The state of the gauge: the day's usage and the active calls."""
+    """The state that the gauge shows: the day's usage and the active calls."""
 
     day_usage: DayUsage
     active_calls: Sequence[ActiveCall] = ()
 
     @property
     def in_flight(self) -> float:
-        """The estimated neurons that active calls have used so far."""
+        """The estimated number of neurons that active calls have used so far."""
         return sum(call.usage.neurons or 0.0 for call in self.active_calls)
 
     @property
@@ -46,25 +46,29 @@ class GaugeState:
 
     @property
     def reserved(self) -> float:
-        """The neurons reserved for active calls, without those they have already used."""
+        """The neurons reserved for active calls, minus the neurons they have already used."""
         return max(0.0, self.day_usage.reserved - self.in_flight)
 
     @property
     def share(self) -> float:
-        """The used share of the limit; 1 means all."""
+        """The share of the limit that is used, where 1 means all of it."""
         limit = self.day_usage.limit
         return self.used / limit if limit > 0 else RED_SHARE
 
     @property
     def level(self) -> str:
-        """The level: green, amber from 80 %, or red if the limit or the daily quota is used up."""
+        """The usage level: "green", "amber" or "red".
+
+        The level is red if the limit or the daily quota is used up. Otherwise, it is amber if at
+        least 80% of the limit is used.
+        """
         if self.share >= RED_SHARE or self.day_usage.is_closed:
             return "red"
         return "amber" if self.share >= AMBER_SHARE else "green"
 
 
 def render_gauge(state: GaugeState, now: datetime) -> str:
-    """Return the gauge as HTML: number, bar, legend and time of the reset."""
+    """Return the gauge as HTML, with the number, bar, legend and reset time."""
     percent = format_percent(state.share)
     return (
         f'<div class="cfai-gauge cfai-{state.level}">'
@@ -91,7 +95,10 @@ def _format_level(state: GaugeState, percent: str) -> str:
 
 
 def _render_account_figure(day_usage: DayUsage) -> str:
-    """Return HTML with the neurons of Cloudflare's analytics, which include other programs."""
+    """Return HTML with the neurons that Cloudflare reports for the account, or "" if unknown.
+
+    Cloudflare's figure includes the usage of other programs.
+    """
     if day_usage.account is None:
         return ""
     text = _("Cloudflare's figure for the whole account: {neurons}.").format(
@@ -101,7 +108,7 @@ def _render_account_figure(day_usage: DayUsage) -> str:
 
 
 def _list_bar_parts(state: GaugeState) -> tuple[tuple[str, str, float], ...]:
-    """Return the parts of the bar as (CSS class suffix, name, neurons); they never overlap."""
+    """Return the parts of the bar, which do not overlap, as (CSS class suffix, name, neurons)."""
     day_usage = state.day_usage
     return (
         ("billed", _("billed"), day_usage.billed),
@@ -143,7 +150,7 @@ def _render_legend(state: GaugeState) -> str:
 
 
 def format_reset_time(day_usage: DayUsage, now: datetime) -> str:
-    """Return the time of the daily reset, in UTC and in local time."""
+    """Return a sentence with the time of the daily reset in UTC and local time."""
     reset_time = (now + timedelta(seconds=day_usage.seconds_left)).astimezone()
     duration = format_duration(day_usage.seconds_left)
     if not reset_time.utcoffset():
@@ -154,7 +161,7 @@ def format_reset_time(day_usage: DayUsage, now: datetime) -> str:
 
 
 def render_model_table(totals: Iterable[Total]) -> str:
-    """Return an HTML table of the usage of each model; "" if `totals` is empty."""
+    """Return an HTML table of the usage of each model, or "" if `totals` is empty."""
     rows = tuple(
         (
             total.name.rpartition("/")[2],
@@ -170,7 +177,7 @@ def render_model_table(totals: Iterable[Total]) -> str:
 
 
 class UsageSection:
-    """Shows today's usage, also while an answer is streamed, and a field for the day's budget."""
+    """Today's usage, updated while an answer is streamed, and a field for the day's budget."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -1,1 +1,1 @@
-"""Client of the Workers AI HTTP API."""
+"""Client for the Workers AI HTTP API."""

@@ -57,21 +57,21 @@ from .sse import DEFAULT_EVENT_NAME, iter_events
 
 FirstDelta = tuple[list[Delta], Iterator[Delta]]
 DONE = b"[DONE]"
-UNKNOWN_TOKENS = 131_072  # limit if the request sets none: the length of the longest answers
-SPARE_FRAMES = 16  # frames without text: the role, the finish reason, the usage
+UNKNOWN_TOKENS = 131_072  # limit if the request sets none; the longest answers are this long
+SPARE_FRAMES = 16  # frames without text, such as the role, finish reason or usage
 SPARE_TOKENS = 64
-LONG_TOKENS = 4  # factor for tokens of dashes or spaces, which have up to 64 characters
-BYTES_PER_TOKEN = 4096  # upper limit of a frame with one token; usual are about 500
-SLOWEST_TOKEN = 1.0  # s per token, of a large model on a small machine
-SECONDS_AFTER_FINISH = 5.0  # s to wait for the usage, which usually follows at once
+LONG_TOKENS = 4  # factor for runs of dashes or spaces: such a token has up to 64 characters
+BYTES_PER_TOKEN = 4096  # maximum size of a frame with one token; about 500 is usual
+SLOWEST_TOKEN = 1.0  # s per token, for a large model on a slow computer
+SECONDS_AFTER_FINISH = 5.0  # s to wait for the usage, which usually arrives immediately
 RAW_DECODE = json.JSONDecoder().raw_decode
 
 
 class StreamOptions(NamedTuple):
-    """How one chat request is sent.
+    """Options for sending one chat request.
 
-    `on_retry` is called before a wait. `slot` is the slot that the rate limiter has given to the
-    first attempt.
+    `on_retry` is called before the wait for the next attempt. `slot` is the rate limiter's slot
+    for the first attempt, if the caller already has it.
     """
 
     on_retry: OnRetry | None = None
@@ -80,7 +80,7 @@ class StreamOptions(NamedTuple):
 
 
 class AnswerBuilder:
-    """Collects the deltas of one answer; `build_answer` returns the part received so far."""
+    """Builder of an Answer from its deltas; `build_answer` returns the part received so far."""
 
     def __init__(
         self,
@@ -101,17 +101,17 @@ class AnswerBuilder:
         self._reasoning_texts: list[str] = []
         self._tool_calls: list[ToolCall] = []
         self._finish_reason = "unknown"
-        self._counted = (0, 0)  # how many text and reasoning deltas `_fewest` has counted
+        self._counted = (0, 0)  # number of text and reasoning deltas that `_fewest` has counted
         self._fewest = MinTokenCounter(), MinTokenCounter()
-        self.weight = 0  # received characters, weighted as Latin ones by their share of tokens
+        self.weight = 0  # number of Latin characters with as many tokens as the received text
         self.usage: Usage | None = None
 
     def start_timer(self) -> None:
-        """Start measuring the time, when the request is sent."""
+        """Start the timer; call this when the request is sent."""
         self._start_time = self._clock()
 
     def end(self) -> None:
-        """Stop measuring the time, so that later steps such as the ledger do not count."""
+        """Stop the timer, so that later steps such as writing to the ledger do not count."""
         if self._seconds is None:
             self._seconds = self._clock() - self._start_time
 
@@ -134,29 +134,29 @@ class AnswerBuilder:
 
     @property
     def seconds(self) -> float:
-        """The seconds since the request was sent, until `end` is called."""
+        """The time in seconds from sending the request until now, or until `end` was called."""
         return self._clock() - self._start_time if self._seconds is None else self._seconds
 
     @property
     def has_first_token(self) -> bool:
-        """Whether a token of the text or the reasoning was received."""
+        """Whether a token of the text or reasoning has been received."""
         return self.first_token_seconds is not None
 
     @cached_property
     def _prompt_tokens(self) -> int:
-        """The estimated tokens of the request; computed lazily, as images must be decoded."""
+        """The estimated number of prompt tokens; computed lazily, because images are decoded."""
         messages = self._request.messages
         return estimate_prompt_tokens(messages) + estimate_image_tokens(messages)
 
     def estimate_usage(self) -> Usage:
-        """Return prompt and completion tokens, estimated from the length of the texts."""
+        """Return the usage, with tokens estimated from the prompt and the text received so far."""
         return Usage(self._prompt_tokens, chars_to_tokens(self.weight))
 
     def min_tokens(self) -> int:
-        """Return a lower estimate of the completion tokens received so far.
+        """Return a low estimate of the number of completion tokens received so far.
 
-        It counts one token per word, or one per four characters if the words are short. Tool
-        calls are not counted.
+        The estimate is one token per word or one token per four characters, whichever is lower.
+        Tool calls are not counted.
         """
         for texts, counted, counter in zip(
             (self._texts, self._reasoning_texts), self._counted, self._fewest, strict=True
@@ -168,9 +168,10 @@ class AnswerBuilder:
     def build_answer(
         self, usage: Usage, finish_reason: str | None = None, **answer_fields: Any
     ) -> Answer:
-        """Return the Answer received so far; `finish_reason` overrides the model's.
+        """Return the Answer received so far.
 
-        `answer_fields` are further fields of Answer.
+        `finish_reason` overrides the finish reason sent by the model. `answer_fields` are
+        additional fields of Answer.
         """
         return Answer(
             model=self._request.model,
@@ -188,11 +189,12 @@ class AnswerBuilder:
 
 
 class ChatStream:
-    """Iterator over the deltas of one chat request; iterating sends it. `body` is its JSON body.
+    """Iterable of the deltas of one chat request; iterating sends the request.
 
-    Use it in a `with` block, or call `close`. Iterating raises the errors of the request, whose
-    `text` is the part of the answer that was received. A stream that stops early raises
-    IncompleteStreamError. `endpoint` names the gateway or the other server.
+    Use the stream in a `with` block, or call `close`. If the request fails, iterating raises an
+    error whose `text` is the part of the answer received so far. A stream that ends early raises
+    IncompleteStreamError. `body` is the JSON body of the request. `endpoint` is the name of the
+    gateway or of the other server.
     """
 
     def __init__(
@@ -223,25 +225,25 @@ class ChatStream:
         self.close()
 
     def close(self) -> None:
-        """Close the connection, also in the middle of an answer."""
+        """Close the connection, even in the middle of an answer."""
         if self._response is not None and not self._is_closed:
             self._is_closed = True
             call_httpx(self._response.close)
 
     @property
     def usage(self) -> Usage:
-        """The usage that the server reported so far."""
+        """The usage reported by the server so far."""
         return self._decoder.usage
 
     @property
     def request_id(self) -> str | None:
-        """Cloudflare's id of the request, to quote to its support."""
+        """Cloudflare's request ID, for support requests; None if the response has none."""
         headers = self._headers
         return headers.get("cf-ai-req-id") or headers.get("cf-ray")
 
     @property
     def endpoint(self) -> str:
-        """The "gateway NAME" with its cache status, or the other server; "" for Workers AI."""
+        """The gateway's name and cache status, or the other server's name; "" for Workers AI."""
         return self._endpoint + cache_note(self._headers) if self._endpoint else ""
 
     @property
@@ -263,8 +265,11 @@ class ChatStream:
         return chain(first, remaining)
 
     def _send_until_first_delta(self) -> FirstDelta:
-        """Send the request and wait for the first delta; until then it may be retried."""
-        if self._response is not None:  # of an earlier attempt
+        """Send the request, and return its first delta and an iterator over the others.
+
+        The request may be retried until the first delta is received.
+        """
+        if self._response is not None:  # from an earlier attempt
             self.close()
             self._decoder, self._broken = FrameDecoder(), None
         self._response = response = self._connection.send(
@@ -279,7 +284,7 @@ class ChatStream:
 
     @contextmanager
     def _closing(self) -> Iterator[None]:
-        """Close the connection at the end of the block, and add the text so far to an error."""
+        """Close the connection after the block, and add the text received so far to any error."""
         try:
             yield
         except CfaiError as error:
@@ -297,7 +302,7 @@ class ChatStream:
             yield from self._finish()
 
     def _read_answer(self, response: httpx.Response) -> Any:
-        """Return the answer in a JSON response, or raise the error in it."""
+        """Return the answer in a JSON response, or raise the error that the response contains."""
         self.response_body = read_json(response)
         _raise_if_error(self.response_body)
         return unwrap_envelope(self.response_body)
@@ -308,7 +313,10 @@ class ChatStream:
         return with_gateway_headers(gateway, request_kwargs) if gateway else request_kwargs
 
     def _resend_without_streaming(self) -> httpx.Response:
-        """Send without streaming: some models return an empty result for a stream request."""
+        """Send the request again without streaming.
+
+        Some models return an empty result for a streaming request.
+        """
         self.close()
         request_kwargs = self._request_kwargs({**self._body, "stream": False})
         self._response = self._connection.send("POST", self._url, self._model, **request_kwargs)
@@ -349,14 +357,14 @@ class ChatStream:
                 raise self._truncation_error()
             yield from self._finish()
             timeouts.shorten(SECONDS_AFTER_FINISH)
-            deque(events, maxlen=0)  # a connection is reused if its body is read to the end
+            deque(events, maxlen=0)  # reading to the end lets httpx reuse the connection
 
     def _set_broken(self, error: CfaiError) -> None:
-        """Store the error that ended the body: it matters only if the answer is incomplete."""
+        """Store the error that ended the body; it is raised only if the answer is incomplete."""
         self._broken = error
 
     def _truncation_error(self) -> CfaiError:
-        """Return the error for a stream that stopped before its end."""
+        """Return the error for a stream that ended before the answer was complete."""
         if self._broken is None:
             return IncompleteStreamError(_("The answer ended early"))
         if self._has_first_delta and isinstance(self._broken, APIConnectionError):
@@ -367,39 +375,39 @@ class ChatStream:
 
 
 class Allowance(NamedTuple):
-    """Limits of size and time for one stream, derived from its max_tokens.
+    """Size and time limits for one stream, derived from the max_tokens of its request.
 
-    They stop a server that never ends its answer. `tokens` is the limit of the request for all
-    its choices; `characters` are weighted as Latin ones.
+    They guard against a server that never ends its answer. `tokens` is the maximum number of
+    tokens in all choices together. Characters are counted as in `weighted_length`.
     """
 
     tokens: int
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        """Return the limits for the stream of a request."""
+        """Return the limits for the response to a request with this JSON body."""
         return cls((get_max_tokens_field(body) or UNKNOWN_TOKENS) * count_answers(body))
 
     @property
     def bytes(self) -> int:
-        """The maximum number of bytes of the stream."""
+        """The maximum size of the stream in bytes."""
         return MAX_RESPONSE_BYTES + BYTES_PER_TOKEN * self.tokens
 
     @property
     def characters(self) -> int:
-        """The number of characters above which `check` runs: four times the usual number."""
+        """The number of characters above which to call `check`: four times the usual number."""
         return 4 * (self.tokens + SPARE_TOKENS) * CHARS_PER_TOKEN
 
     def seconds(self, response: httpx.Response) -> float | None:
-        """Return how many seconds the stream may take; None for no limit."""
+        """Return the maximum duration of the stream in seconds; None means no limit."""
         idle = get_read_timeout(response)
         return idle and idle + self.tokens * SLOWEST_TOKEN
 
     def check(self, frames: int, characters: int) -> None:
         """Raise IncompleteStreamError if a stream is far longer than its max_tokens allows.
 
-        Tokens of many spaces or dashes are long, so many characters in few frames are allowed up
-        to a higher limit.
+        A run of spaces or dashes may be a single long token. If the number of frames is normal,
+        the maximum is therefore LONG_TOKENS times `characters`.
         """
         is_past = frames > self.tokens + SPARE_FRAMES
         if is_past or characters > LONG_TOKENS * self.characters:
@@ -415,27 +423,27 @@ def _is_json(response: httpx.Response) -> bool:
 
 
 def parse_frame(data: bytes) -> Any:
-    """Return a frame's JSON object; None for anything else."""
+    """Return the JSON object in the data of a frame; None if the data is not an object."""
     text = data.decode("utf-8", "replace")
     if not text.startswith("{"):
         text = text.lstrip()
         if not text.startswith("{"):
             return None
     try:
-        return RAW_DECODE(text)[0]  # json.loads takes a third longer, to check both ends
+        return RAW_DECODE(text)[0]  # json.loads takes a third longer because it checks both ends
     except (ValueError, RecursionError):
         return None
 
 
 def has_finish_reason(frame: Any) -> bool:
-    """Whether a frame has the finish reason."""
+    """Return whether a frame has a finish reason."""
     probe = FrameDecoder()
     deque(probe.decode(frame), maxlen=0)
     return probe.finished
 
 
 def is_of_answer(frame: Any) -> bool:
-    """Whether a frame has a part of the answer, unlike a ping."""
+    """Return whether a frame contains part of the answer, unlike a ping."""
     return bool(frame.get("choices")) or "response" in frame or "tool_calls" in frame
 
 

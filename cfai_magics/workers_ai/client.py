@@ -1,4 +1,4 @@
-"""The Workers AI client: one method per endpoint."""
+"""Client for Cloudflare Workers AI, with one method per endpoint."""
 
 import re
 import time
@@ -73,13 +73,13 @@ if TYPE_CHECKING:
 CLOUDFLARE_API_URL = "https://api.cloudflare.com/client/v4"
 ACCOUNT_ID_LENGTH = 32
 HEX_DIGITS = frozenset("0123456789abcdef")
-# The characters allowed in a header; for others, httpx would show the token in its error.
+# Characters allowed in a header. With any other, the error from httpx would show the token.
 TOKEN_PATTERN = re.compile(r"[!-~]+")
 DEFAULT_TIMEOUT = 240.0  # s; models time out after 120 to 235 s
 
 
 class BatchAnswer(NamedTuple):
-    """The answer to one request of a batch; `error` is the reason if it failed."""
+    """The answer to one request in a batch; `error` is the reason if the request failed."""
 
     text: str = ""
     finish_reason: str = "unknown"
@@ -88,7 +88,7 @@ class BatchAnswer(NamedTuple):
 
 
 def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
-    """Return the answer or error in one response of a batch, in any response format."""
+    """Return the answer or error from one response in a batch, in any known format."""
     if response.get("success") is False:
         errors = response.get("errors") or response.get("error") or []
         first = errors[0] if isinstance(errors, list) and errors else errors
@@ -102,7 +102,7 @@ def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
 
 
 class Batches:
-    """Client of the Batch API of one account; `account_url` is the account's base URL."""
+    """Client for one account's Batch API; `account_url` is the account's base URL."""
 
     def __init__(self, connection: HTTPConnection, account_url: str) -> None:
         self._connection = connection
@@ -114,10 +114,10 @@ class Batches:
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
     ) -> str:
-        """Submit requests to one model as a batch and return the batch id.
+        """Submit requests to one model as a batch and return the batch ID.
 
         Raises:
-            WorkersAIError: The request failed, or its response has no batch id.
+            WorkersAIError: The request failed, or its response has no batch ID.
         """
         model = requests[0].model
         body = batch_body([chat_body(request) for request in requests])
@@ -130,7 +130,7 @@ class Batches:
     def fetch(
         self, model: str, batch_id: str, on_retry: OnRetry | None = None
     ) -> dict[int, BatchAnswer] | None:
-        """Return the answers of a batch by request index; None while it is in the queue."""
+        """Return the answers in a batch by request index; None while the batch is queued."""
         request_kwargs = json_kwargs({"request_id": batch_id})
         response_body, _headers = self._connection.request_json(
             "POST", self._run_url(model), on_retry=on_retry, **request_kwargs
@@ -145,9 +145,9 @@ class Batches:
 
 
 class TokenChecker:
-    """Checks one API token with requests to `base_url` and to `openai_url`.
+    """Checker for one API token, which sends requests to `base_url` and `openai_url`.
 
-    `search_models` requests one entry of the model catalog.
+    `search_models` requests one model from the catalog.
     """
 
     def __init__(
@@ -165,7 +165,8 @@ class TokenChecker:
     def check(self, account_id: str, on_retry: OnRetry | None = None) -> TokenCheck:
         """Return the owner, status and permissions of the token.
 
-        Raises AuthenticationError if the token is not valid, disabled or expired.
+        Raises:
+            AuthenticationError: The token is invalid, disabled or expired.
         """
         paths = {"user": USER_TOKEN_PATH, "account": account_token_path(account_id)}
         owner = "user"
@@ -193,7 +194,10 @@ class TokenChecker:
         return True
 
     def _can_run_models(self) -> bool:
-        """Whether the token may run models; probes with a missing model, which costs nothing."""
+        """Return whether the token may run models.
+
+        The check requests a model that does not exist, which costs nothing.
+        """
         try:
             self._connection.request_json(
                 "POST",
@@ -203,7 +207,7 @@ class TokenChecker:
         except (
             PermissionDeniedError,
             AuthenticationError,
-        ):  # Cloudflare returns either for a token without Edit
+        ):  # Cloudflare sends either error if the token lacks Edit
             return False
         except WorkersAIError:
             return True
@@ -215,19 +219,19 @@ class TokenChecker:
     *("list_models", "check_token"),
 )
 class WorkersAI(Unpicklable):
-    """Client of Cloudflare Workers AI: one account, one connection pool.
+    """Client for Cloudflare Workers AI, with one account and one connection pool.
 
-    It has no budgets, no ledger and no recordings: those are parts of a Session. Models have their
-    full names, such as @cf/google/gemma-4-26b-a4b-it. Use a `with` block, or call `close`. All
-    methods raise only the errors of `cfai_magics.errors`.
+    Budgets, the ledger and recordings are features of Session, not of this client. Models are
+    specified by their full names, such as @cf/google/gemma-4-26b-a4b-it. Use the client in a
+    `with` block, or call `close`. All methods raise only errors from `cfai_magics.errors`.
 
     Args:
-        account_id: The account's id, 32 hexadecimal characters.
-        api_token: An API token with the permissions Workers AI - Read and Workers AI - Edit.
+        account_id: The account ID, 32 hexadecimal characters.
+        api_token: An API token with the Workers AI - Read and Workers AI - Edit permissions.
         base_url: Base URL of Cloudflare's API.
-        timeout: Maximum number of seconds between two parts of an answer, above 0.
-        transport: Transport of httpx for all requests; None is the network.
-        sleep: Waits for a number of seconds before a retry.
+        timeout: Maximum time to wait for the next part of an answer, in seconds, above 0.
+        transport: httpx transport for all requests; None uses the network.
+        sleep: Function that waits for a number of seconds before a retry.
 
     Raises:
         InvalidAccountIdError: The account ID is not 32 hexadecimal characters.
@@ -244,10 +248,10 @@ class WorkersAI(Unpicklable):
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        token = api_token = _to_secret(api_token)  # a traceback shows the arguments too
+        token = api_token = _to_secret(api_token)  # a traceback also shows the arguments
         require_str(account_id, _("The account ID"))
         if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX_DIGITS:
-            account_id = ""  # it may be the token
+            account_id = ""  # the user may have passed the token
             raise InvalidAccountIdError(_("The account ID is not valid"))
         if token is not NO_TOKEN and not token.matches(TOKEN_PATTERN):
             raise InvalidOptionError(
@@ -273,16 +277,17 @@ class WorkersAI(Unpicklable):
     ) -> Self:
         """Return a client for another OpenAI-compatible server, such as llama.cpp.
 
-        It supports stream, chat and embed; other methods raise InvalidOptionError.
+        The client supports `stream`, `chat` and `embed`. Other requests raise
+        InvalidOptionError.
 
         Args:
-            base_url: The server's address, with its /v1.
-            api_key: The server's key; "" sends none.
-            timeout: Maximum number of seconds between two parts of an answer, above 0.
-            transport: Transport of httpx for all requests; None is the network.
-            use_proxies: Use the proxies of the environment. Requests to this machine must not go
-                through one.
-            endpoint: Name of the server in its answers.
+            base_url: Base URL of the server, including /v1.
+            api_key: API key for the server; "" sends no key.
+            timeout: Maximum time to wait for the next part of an answer, in seconds, above 0.
+            transport: httpx transport for all requests; None uses the network.
+            use_proxies: Whether to use the proxies set in the environment. Requests to this
+                computer must not go through a proxy.
+            endpoint: Name of the server, which is stored in its answers.
 
         Raises:
             InvalidOptionError: An argument is not valid.
@@ -319,11 +324,11 @@ class WorkersAI(Unpicklable):
         self._connection.acquire_slot = acquire_slot
 
     def abort(self) -> None:
-        """Interrupt the requests of all threads; afterwards the client can only be closed."""
+        """Interrupt the requests in all threads. After that, the client can only be closed."""
         self._connection.abort()
 
     def with_extensions(self, extensions: Mapping[str, Any]) -> Self:
-        """Return a client on the same connections that sends these httpx request extensions."""
+        """Return a client with the same connections that sends these httpx request extensions."""
         client = copy(self)
         client._connection = self._connection.with_extensions(extensions)  # noqa: SLF001 - our own
         return client
@@ -331,22 +336,22 @@ class WorkersAI(Unpicklable):
     def stream(
         self, request: Request, on_retry: OnRetry | None = None, gateway: Gateway | None = None
     ) -> ChatStream:
-        """Return an iterator over the answer's deltas; the request is sent on first use.
+        """Return a stream of the answer's deltas; iterating over it sends the request.
 
         A transient error is retried until the first delta is received.
 
         Args:
             request: The request, with the full name of its model.
-            on_retry: Called before a wait with the error, the seconds to wait, and the number of
-                the next attempt, once retrying takes more than 2 s.
+            on_retry: Function to call before each wait, once retries take more than 2 s in total.
+                It receives the error, the seconds to wait and the number of the next attempt.
             gateway: The AI Gateway to use; None sends the request directly.
 
         Returns:
-            An iterator over deltas: text, reasoning, tool calls, usage and finish reason.
+            An iterable of deltas: text, reasoning, tool calls, usage and finish reason.
 
         Raises:
-            InvalidOptionError: The request is not a Request. Nothing was sent.
-            WorkersAIError: Raised by the iteration if the request failed.
+            InvalidOptionError: `request` is not a Request. Nothing was sent.
+            WorkersAIError: The request failed. This is raised during the iteration.
         """
         require_request(request)
         body = chat_body(request, cloudflare=bool(self._account_id))
@@ -359,9 +364,9 @@ class WorkersAI(Unpicklable):
         gateway: Gateway | None = None,
         slot: RateDelay | None = None,
     ) -> ChatStream:
-        """Return the same as `stream` for the JSON body of a chat request.
+        """Return a stream, as in `stream`, for the JSON body of a chat request.
 
-        `slot` is the slot that the rate limiter has given to the first attempt.
+        `slot` is the rate limiter's slot for the first attempt, if the caller already has it.
         """
         endpoint = gateway.label if gateway else self._endpoint
         options = StreamOptions(on_retry, gateway, slot)
@@ -371,9 +376,10 @@ class WorkersAI(Unpicklable):
     def chat(
         self, request: Request, on_retry: OnRetry | None = None, gateway: Gateway | None = None
     ) -> Answer:
-        """Send a chat request and return the whole answer; arguments and errors as for `stream`.
+        """Send a chat request and return the whole answer.
 
-        This client measures its `seconds`. Its neurons are None if the response has no usage.
+        Arguments and errors are the same as in `stream`. The answer's `seconds` is the time
+        measured by this client. Its `neurons` is None if the response has no usage.
         """
         builder = AnswerBuilder(request, time.monotonic, is_local=not self._account_id)
         with self.stream(request, on_retry, gateway) as chat_stream:
@@ -390,19 +396,19 @@ class WorkersAI(Unpicklable):
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
     ) -> "Embeddings":
-        """Return one embedding vector per text, in the order of the texts.
+        """Return one embedding vector per text, in the order of `texts`.
 
         Args:
-            texts: One text, or an iterable of texts; a request has up to 100 of them.
+            texts: One string, or an iterable of strings. Each request contains up to 100 of them.
             model: Full name of an embedding model.
-            on_retry: As for `stream`.
-            gateway: As for `stream`.
+            on_retry: Works as in `stream`.
+            gateway: Works as in `stream`.
 
         Returns:
-            n vectors of d floats; their `array` has dtype float64 and shape (n, d).
+            Embeddings with n vectors of d floats. The `array` has dtype float64 and shape (n, d).
 
         Raises:
-            InvalidOptionError: One of the texts is not a str. Nothing was sent.
+            InvalidOptionError: An item of `texts` is not a str. Nothing was sent.
             WorkersAIError: A request failed.
         """
         from ..types.results import Embeddings
@@ -421,9 +427,9 @@ class WorkersAI(Unpicklable):
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
     ) -> "Iterator[Embeddings]":
-        """Yield the vectors of up to 100 texts at a time, with the usage of each request.
+        """Yield the vectors for up to 100 texts at a time, with the usage for each request.
 
-        Arguments and errors are as for `embed`.
+        Arguments and errors are the same as in `embed`.
         """
         from ..types.results import Embeddings
 
@@ -439,7 +445,10 @@ class WorkersAI(Unpicklable):
             yield Embeddings(model, tuple(vectors), usage)
 
     def list_models(self, on_retry: OnRetry | None = None) -> tuple[Model, ...]:
-        """Return all models of the catalog, with prices in neurons; `on_retry` as for `stream`."""
+        """Return all models in the catalog, with prices in neurons.
+
+        `on_retry` works as in `stream`.
+        """
         all_models: list[Model] = []
         page = 1
         while True:
@@ -454,12 +463,12 @@ class WorkersAI(Unpicklable):
         return self._connection.request_json("GET", url, on_retry=on_retry)[0]
 
     def check_token(self, on_retry: OnRetry | None = None) -> TokenCheck:
-        """Return the token's owner, status and permissions, as Cloudflare reports them.
+        """Return the token's owner, status and permissions, as reported by Cloudflare.
 
-        `on_retry` is as for `stream`.
+        `on_retry` works as in `stream`.
 
         Raises:
-            AuthenticationError: The token is not a valid token of this account.
+            AuthenticationError: The token is not valid for this account.
         """
         self._account_url()
         checker = TokenChecker(
@@ -468,15 +477,15 @@ class WorkersAI(Unpicklable):
         return checker.check(self._account_id, on_retry)
 
     def fetch_neurons_by_model(self, day: datetime) -> dict[str, float]:
-        """Return the neurons that the account used on a UTC day, by model, from the analytics.
+        """Return the neurons that the account used on one UTC day, by model.
 
-        Cloudflare updates them with a delay of some minutes.
+        The numbers come from Cloudflare's analytics, which are a few minutes behind.
 
         Args:
-            day: Any time of the UTC day.
+            day: Any time on that UTC day.
 
         Raises:
-            PermissionDeniedError: The token lacks Account Analytics - Read.
+            PermissionDeniedError: The token lacks the Account Analytics - Read permission.
         """
         self._account_url()
         request_kwargs = json_kwargs(analytics_body(self._account_id, day))
@@ -503,15 +512,15 @@ class WorkersAI(Unpicklable):
 
         Args:
             model: Full name of the model.
-            payload: The fields of the request, which are sent as JSON, or bytes.
-            content_type: MIME type of `payload` if it is bytes.
-            files: Files by field name, in the form that httpx takes. All fields are then sent as
-                multipart/form-data, which the flux-2 models require.
-            gateway: As for `stream`.
-            on_retry: As for `stream`.
+            payload: The request fields, which are sent as JSON, or the request body as bytes.
+            content_type: MIME type of a `payload` that is bytes.
+            files: Files by field name, in the format that httpx accepts. If it is set, all
+                fields are sent as multipart/form-data, which the flux-2 models require.
+            gateway: Works as in `stream`.
+            on_retry: Works as in `stream`.
 
         Returns:
-            The JSON value in `result`, or the bytes in `content`, with the cost in neurons.
+            The JSON value in `result` or the bytes in `content`, with the cost in neurons.
 
         Raises:
             InvalidOptionError: An argument is not valid. Nothing was sent.
@@ -533,7 +542,7 @@ class WorkersAI(Unpicklable):
 
     @property
     def batches(self) -> Batches:
-        """The client of the Batch API."""
+        """The client for the Batch API."""
         return Batches(self._connection, self._account_url())
 
     def to_markdown(
@@ -545,15 +554,16 @@ class WorkersAI(Unpicklable):
         """Convert documents to Markdown.
 
         Args:
-            files: Each document as a tuple of file name, bytes and MIME type.
-            on_retry: As for `stream`.
-            gateway: As for `stream`.
+            files: The documents, each as a tuple of file name, bytes and MIME type.
+            on_retry: Works as in `stream`.
+            gateway: Works as in `stream`.
 
         Returns:
-            A list in `result` with a dict per document, whose "data" is the Markdown.
+            The result, whose `result` is a list with one dict per document. The "data" key of
+            each dict contains the Markdown.
 
         Raises:
-            InvalidOptionError: A document is not such a tuple. Nothing was sent.
+            InvalidOptionError: A document is not a tuple of this form. Nothing was sent.
             WorkersAIError: The request failed.
         """
         from .task_requests import check_files

@@ -1,4 +1,4 @@
-"""Build request bodies and parse responses of the Workers AI endpoints."""
+"""Build request bodies and parse responses for the Workers AI endpoints."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ PERMISSION_PROBE = {"model": "@cf/none/none", "messages": [{"role": "user", "con
 INACTIVE_STATUSES = frozenset(("disabled", "expired"))
 GRAPHQL_PATH = "/graphql"
 GRAPHQL_NODE = "aiInferenceAdaptiveGroups"
-# Cloudflare's GraphQL schema has the scalar type "string" in lower case.
+# Cloudflare's GraphQL schema spells the scalar type "string" in lowercase.
 ANALYTICS_QUERY = f"""query($account:string!,$begin:Time!,$end:Time!){{
   viewer{{accounts(filter:{{accountTag:$account}}){{
     {GRAPHQL_NODE}(limit:1000,filter:{{datetime_geq:$begin,datetime_lt:$end}},orderBy:[sum_totalNeurons_DESC]){{
@@ -33,15 +33,16 @@ TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 ANALYTICS_PERMISSION_HINT = mark(
     "Give the token the Account Analytics - Read permission on the dashboard's API Tokens page."
 )
-MAX_TEXTS_PER_REQUEST = 100  # limit of Workers AI
+MAX_TEXTS_PER_REQUEST = 100  # limit set by Workers AI
 PAGE_SIZE = 100
 
 
 class TokenCheck(NamedTuple):
     """The result of verifying an API token.
 
-    `owner` is "user" or "account". `can_read` is whether it may list models (Workers AI - Read),
-    `can_run` whether it may run them (Workers AI - Edit). `expires_on` is an ISO date, or None.
+    `owner` is "user" or "account". `can_read` is True if the token may list models, and `can_run`
+    is True if it may run models. They require the Workers AI - Read and Workers AI - Edit
+    permissions, respectively. `expires_on` is an ISO date, or None if the response has none.
     """
 
     status: str
@@ -52,12 +53,12 @@ class TokenCheck(NamedTuple):
 
 
 def account_token_path(account_id: str) -> str:
-    """Return the path that verifies a token owned by the account."""
+    """Return the URL path for verifying a token owned by the account."""
     return f"/accounts/{account_id}/tokens/verify"
 
 
 def parse_token_check(body: Any, owner: str, *, can_read: bool, can_run: bool) -> TokenCheck:
-    """Return the TokenCheck of a verify response, with the given owner and permissions."""
+    """Return the TokenCheck for a verify response, with the given owner and permissions."""
     return TokenCheck(
         status=parse_token_status(body),
         owner="account" if owner == "account" else "user",
@@ -68,7 +69,7 @@ def parse_token_check(body: Any, owner: str, *, can_read: bool, can_run: bool) -
 
 
 def parse_token_status(body: Any) -> str:
-    """Return the token status in a verify response: active, disabled, expired or unknown."""
+    """Return the token status from a verify response: active, disabled, expired or unknown."""
     return str(_get_result(body).get("status") or "unknown")
 
 
@@ -78,7 +79,7 @@ def _get_result(body: Any) -> Mapping[str, Any]:
 
 
 def analytics_body(account_id: str, day: datetime) -> dict[str, Any]:
-    """Return the GraphQL body that queries the neurons of one UTC day, by model."""
+    """Return the GraphQL request body for the neurons used on one UTC day, by model."""
     day_start = day.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     variables = {
         "account": account_id,
@@ -89,10 +90,10 @@ def analytics_body(account_id: str, day: datetime) -> dict[str, Any]:
 
 
 def parse_neurons_by_model(body: Any) -> dict[str, float]:
-    """Return the neurons by model in an analytics response.
+    """Return the neurons by model from an analytics response.
 
     Raises:
-        PermissionDeniedError: The token lacks the permission for analytics.
+        PermissionDeniedError: The token lacks the analytics permission.
         BadRequestError: The response contains another error.
         ServerError: The response can't be parsed.
     """
@@ -126,11 +127,11 @@ def _analytics_error(errors: Any) -> WorkersAIError:
     return BadRequestError(cause, _("Try again later. The figures of the ledger remain valid."))
 
 
-THINK_FIELD = "chat_template_kwargs"  # switches the reasoning of a model on or off
+THINK_FIELD = "chat_template_kwargs"  # turns a model's reasoning on or off
 
 
 def chat_body(request: Request, *, cloudflare: bool = True) -> dict[str, Any]:
-    """Return the JSON body of a chat request, without the fields that are None."""
+    """Return the JSON body of a chat request, leaving out fields that are None."""
     fields: dict[str, Any] = {
         "model": request.model,
         "messages": [_with_content(message) for message in request.messages],
@@ -151,7 +152,10 @@ def chat_body(request: Request, *, cloudflare: bool = True) -> dict[str, Any]:
 
 
 def _with_content(message: Message) -> dict[str, Any]:
-    """Return the message with "" for a null content, which some models reject (8001)."""
+    """Return the message with null content replaced by "".
+
+    Some models reject null content (error 8001).
+    """
     return {**message, "content": "" if message.get("content") is None else message["content"]}
 
 
@@ -167,7 +171,7 @@ def embeddings_body(model: str, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def parse_embeddings(body: Any, count: int) -> list[tuple[float, ...]]:
-    """Return the vectors of a response, in the order of the texts.
+    """Return the vectors from a response, in the order of the texts.
 
     Args:
         body: The JSON response.
@@ -196,12 +200,12 @@ def parse_embeddings(body: Any, count: int) -> list[tuple[float, ...]]:
 
 
 def run_path(model: str) -> str:
-    """Return the URL path of a native task; the caller quotes the model name."""
+    """Return the URL path for a native task; `model` must already be URL-quoted."""
     return f"/ai/run/{model}"
 
 
 def multipart_kwargs(payload: Mapping[str, Any] | bytes, files: Any) -> dict[str, Any]:
-    """Return httpx arguments that send fields and files as a form; {} if `files` is None."""
+    """Return httpx arguments for sending fields and files as a form; {} if `files` is None."""
     if files is None:
         return {}
     fields = payload if isinstance(payload, Mapping) else {}
@@ -212,7 +216,7 @@ def multipart_kwargs(payload: Mapping[str, Any] | bytes, files: Any) -> dict[str
 
 
 def batch_body(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the JSON body of a batch; each request has its index as external_reference."""
+    """Return the JSON body of a batch, with each request's index as external_reference."""
     excluded_fields = {"model", "stream"}
     return {
         "requests": [
@@ -226,7 +230,7 @@ def batch_body(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def parse_batch_id(body: Any) -> str:
-    """Return the batch id in a response; raise ServerError if it is missing."""
+    """Return the batch ID from a response. Raises ServerError if it is missing."""
     result = unwrap_envelope(body)
     request_id = result.get("request_id") if isinstance(result, dict) else None
     if not isinstance(request_id, str) or not request_id:
@@ -235,9 +239,9 @@ def parse_batch_id(body: Any) -> str:
 
 
 def parse_batch_responses(body: Any) -> dict[int, Any] | None:
-    """Return the responses of a batch by request index; None while it is in the queue.
+    """Return the responses in a batch by request index; None while the batch is queued.
 
-    They are in any order. The response of a failed request has its error.
+    The responses may be in any order. The response for a failed request contains its error.
     """
     result = unwrap_envelope(body)
     responses = result.get("responses") if isinstance(result, dict) else None
@@ -259,7 +263,7 @@ def _response_index(response: Any) -> int | None:
 
 
 def unwrap_batch_response(response: Mapping[str, Any]) -> Any:
-    """Return the answer in one response of a batch, which may be in an inner envelope."""
+    """Return the answer from one response in a batch, without an inner envelope."""
     result = response.get("result")
     if (
         isinstance(result, dict)
@@ -276,7 +280,7 @@ def unwrap_batch_response(response: Mapping[str, Any]) -> Any:
 def task_result_from_json(
     body: Any, content_type: str, headers: Mapping[str, str]
 ) -> "TaskResult":
-    """Return the TaskResult of a JSON response, without Cloudflare's envelope."""
+    """Return the TaskResult for a JSON response, without Cloudflare's envelope."""
     from ..types.results import TaskResult
 
     result = unwrap_envelope(body)
@@ -288,7 +292,7 @@ def task_result_from_json(
 def task_result_from_bytes(
     content: bytes, content_type: str, headers: Mapping[str, str]
 ) -> "TaskResult":
-    """Return the TaskResult of a binary response, such as an image or a sound."""
+    """Return the TaskResult for a binary response, such as an image or audio."""
     from ..types.results import TaskResult
 
     usage = parse_usage(None, headers)
@@ -296,7 +300,7 @@ def task_result_from_bytes(
 
 
 def is_last_page(body: Any, page: int) -> bool:
-    """Whether this is the last page of the model list."""
+    """Return whether `page` is the last page of the model list."""
     items = _get_items(body)
     info = body.get("result_info") if items else None
     total = info.get("total_count") if isinstance(info, dict) else None
@@ -306,7 +310,7 @@ def is_last_page(body: Any, page: int) -> bool:
 
 
 def parse_models(body: Any) -> list[Model]:
-    """Return the models of one page; items that are not valid are skipped."""
+    """Return the models on one page, skipping invalid items."""
     return [model for model in map(_parse_model_or_none, _get_items(body)) if model]
 
 
@@ -345,7 +349,7 @@ def _parse_model(item: Mapping[str, Any]) -> Model:
 
 
 def _parse_price_items(price_items: Any) -> dict[str, Any]:
-    """Return the price fields of Model in neurons, converted from US dollars per unit."""
+    """Return the price fields for Model, converted from US dollars to neurons."""
     return parse_prices(
         (str(item["unit"]).removeprefix("per "), item["price"] / USD_PER_NEURON)
         for item in price_items or []

@@ -1,4 +1,4 @@
-"""Map error responses to exceptions: Cloudflare's envelopes, OpenAI's errors, HTML pages."""
+"""Map error responses to exceptions: Cloudflare envelopes, OpenAI errors and HTML pages."""
 
 import json
 import re
@@ -72,7 +72,8 @@ MESSAGE_BY_CODE = {
     7003: mark("Cloudflare does not know the account ID"),
     7000: mark("The model does not exist"),
 }
-# Hints that differ from the default of the error class, by code, or by status without a code.
+# Hints that replace the default of the error class. The key is the error code if there is one;
+# otherwise, it is the HTTP status.
 HINT_BY_CODE: Mapping[int, str] = {
     **dict.fromkeys(
         (5018, 3041, 3023),
@@ -104,10 +105,10 @@ TITLE_TAG = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 TAG = re.compile(r"<[^<>]*>")
 NO_REASON = mark("Cloudflare gave no reason")
 MAX_CAUSE_CHARS = 300
-MAX_PAGE_CHARS = 2**16  # of an HTML page in which the title is searched for
+MAX_PAGE_CHARS = 2**16  # length of the part of an HTML page that is searched for its title
 MIN_SERVER_ERROR_STATUS = 500
 FORBIDDEN_STATUS = 403
-AUTHENTICATION_CODE = 10000  # also sent, with status 403, for a missing permission
+AUTHENTICATION_CODE = 10000  # also sent with status 403 if a permission is missing
 
 
 class _ErrorInfo(NamedTuple):
@@ -127,7 +128,10 @@ def error_from_response(status: int, headers: Mapping[str, str], content: bytes)
 
 
 def error_from_body(body: Any) -> WorkersAIError | None:
-    """Return the exception for a JSON body of status 200 or a stream frame; None if no error."""
+    """Return the exception for a stream frame or for a JSON body with status 200.
+
+    Return None if the body contains no error.
+    """
     error_info = _parse_error_info(body)
     return _build_error(error_info, error_info.status, {}) if error_info else None
 
@@ -140,14 +144,14 @@ def _parse_json_or_none(text: str) -> Any:
 
 
 def _page_title(text: str) -> str:
-    """Return the title of an HTML page, or the text without tags if it has no title."""
+    """Return the title of an HTML page, or its text without tags if it has no title."""
     text = text[:MAX_PAGE_CHARS]
     match = TITLE_TAG.search(text)
     return unescape(match[1]) if match else TAG.sub(" ", text)
 
 
 def _parse_error_info(value: Any) -> _ErrorInfo | None:
-    """Return code and message of an error body in any known format; None for other bodies."""
+    """Return the error in a body of any known format; None for other bodies."""
     if not isinstance(value, dict):
         return None
     errors = value.get("errors")
@@ -214,7 +218,7 @@ def _status_message(status: int | None) -> str:
 
 
 def _clean_message(message: str) -> tuple[str, str | None]:
-    """Return the message without prefixes and nested JSON, and the request id in it."""
+    """Return the message without prefixes or nested JSON, and the request ID it contained."""
     message, request_id = _strip_prefix(message)
     nested_json = _parse_json_or_none(message)
     if isinstance(nested_json, dict):
@@ -227,15 +231,15 @@ def _clean_message(message: str) -> tuple[str, str | None]:
 
 
 def _strip_prefix(message: str) -> tuple[str, str | None]:
-    """Return the message without prefix and request id, and the request id."""
-    message = " ".join(message.split())  # long runs of spaces make the search quadratic
+    """Return the message without its prefix and request ID, and the request ID or None."""
+    message = " ".join(message.split())  # long runs of spaces would make the search quadratic
     match = REQUEST_ID.search(message)
     stripped = ERROR_PREFIX.sub("", REQUEST_ID.sub("", message)).strip()
     return stripped, match[1] if match else None
 
 
 def _nested_message(nested: Mapping[str, Any]) -> str:
-    """Return the message in nested JSON: of a validator's `detail` list, or `message`."""
+    """Return the message in nested JSON, from a validator's `detail` list or from `message`."""
     details = nested.get("detail")
     first = details[0] if isinstance(details, list) and details else None
     return str((first.get("msg") if isinstance(first, dict) else nested.get("message")) or "")
@@ -257,7 +261,10 @@ def _select_error_class(
 
 
 def _parse_retry_after(value: str | None) -> float | None:
-    """Return a Retry-After header, a number or a date, in seconds from now; None if not valid."""
+    """Return the seconds to wait from a Retry-After header, which is a number or a date.
+
+    Return None if the header is missing or invalid.
+    """
     if not value:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Decode response frames, in OpenAI's and the native format, into deltas."""
+"""Decode response frames, in either OpenAI or native format, into deltas."""
 
 import json
 import re
@@ -15,9 +15,9 @@ FINAL_HIGH_SURROGATE = re.compile("[\ud800-\udbff]\\Z")
 REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 OPEN_TAG, CLOSE_TAG = "<think>", "</think>"
 Slot = int | str  # the `index` of a tool call
-MAX_EMPTY_OBJECT_CHARS = 10  # of "{}" with spaces
-CHARACTERS_PER_PIECE = 4  # one token, which each delta of a tool call counts at least
-# Everything that determines where a JSON object ends.
+MAX_EMPTY_OBJECT_CHARS = 10  # maximum length of "{}" with spaces
+CHARACTERS_PER_PIECE = 4  # one token, added for each delta of a tool call
+# All characters that determine where a JSON object ends.
 STRUCTURE_PATTERN = re.compile(r"\\.?|[\"{}\[\]]", re.DOTALL)
 NUMBER_TYPES = (int, float)
 FINISH_REASONS: Mapping[str, str] = {
@@ -30,22 +30,22 @@ FINISH_REASONS: Mapping[str, str] = {
     "content_filter": "content_filter",
     "error": "error",
 }
-# Some servers send these finish reasons for an answer that ends in tool calls.
+# Some servers send these finish reasons for an answer that ends with tool calls.
 OVERRIDABLE_REASONS = ("unknown", "stop")
 
 
 class SurrogateJoiner:
-    """Join UTF-16 surrogate pairs that are split across deltas.
+    """Joiner for UTF-16 surrogate pairs that are split across deltas.
 
-    JSON writes an emoji as two escapes, and a server may split between them. Notebooks, files and
-    terminals cannot encode a lone surrogate.
+    JSON may encode an emoji as two escapes, and a server may split the text between them. A lone
+    surrogate cannot be encoded in notebooks, files or terminals.
     """
 
     def __init__(self) -> None:
         self.pending = ""
 
     def feed(self, text: str) -> str:
-        """Return the next text with complete characters; a final high surrogate is held back."""
+        """Return the complete characters of the next text, holding back a final high surrogate."""
         if not self.pending and (text.isascii() or not SURROGATE.search(text)):
             return text
         text = self.pending + text
@@ -54,15 +54,16 @@ class SurrogateJoiner:
         return complete.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def flush(self) -> str:
-        """Return a replacement character if a surrogate is still held back, else ""."""
+        """Return a replacement character for a surrogate still held back; "" if there is none."""
         pending, self.pending = self.pending, ""
         return REPLACEMENT_CHARACTER if pending else ""
 
 
 class ThinkTagParser:
-    """Separate a leading <think>…</think> from the text, also if tags are split over deltas.
+    """Parser that separates a leading <think>…</think> block from the text.
 
-    `state` is "start", "reasoning" or "text"; `pending` is the text that is held back.
+    The tags may be split across deltas. `state` is "start", "reasoning" or "text". `pending` is
+    the text that is held back.
     """
 
     def __init__(self) -> None:
@@ -70,7 +71,7 @@ class ThinkTagParser:
         self.state = "start"
 
     def feed(self, text: str) -> list[TextDelta | ReasoningDelta]:
-        """Return the next text as deltas; a possible start of a tag is held back."""
+        """Return the next text as deltas, holding back what may be the start of a tag."""
         if self.state == "text":
             return [TextDelta(text)]
         self.pending += text
@@ -103,22 +104,22 @@ class ThinkTagParser:
         return popped
 
     def flush(self) -> Iterator[TextDelta | ReasoningDelta]:
-        """Yield the text that was held back, at the end of the stream."""
+        """Yield the text that is still held back at the end of the stream."""
         if self.pending:
             remaining = self._pop(len(self.pending))
             yield ReasoningDelta(remaining) if self.state == "reasoning" else TextDelta(remaining)
 
 
 def _partial_close_tag_length(text: str) -> int:
-    """Return how many characters at the end of the text may be the start of </think>."""
+    """Return the number of final characters that may be the start of </think>."""
     lengths = range(min(len(CLOSE_TAG) - 1, len(text)), 0, -1)
     return next((length for length in lengths if text.endswith(CLOSE_TAG[:length])), 0)
 
 
 class _PartialToolCall:
-    """One tool call while it is received.
+    """One tool call that is being received.
 
-    It is `complete` once its arguments are a complete object or array. If it is `tentative`, it
+    `complete` is True once the arguments are a complete JSON object or array. A `tentative` call
     counts only if arguments follow.
     """
 
@@ -149,7 +150,7 @@ class _PartialToolCall:
 
     @property
     def is_repeat(self) -> bool:
-        """Whether it only repeats the name of the previous call."""
+        """Whether this call merely repeats the name of the previous call."""
         return self.tentative and not self._pieces
 
     @property
@@ -157,7 +158,7 @@ class _PartialToolCall:
         return self.complete and self._size < MAX_EMPTY_OBJECT_CHARS and self.arguments == "{}"
 
     def take(self, arguments: str | None, *, whole: bool) -> None:
-        """Append a part of the arguments, or replace all by the `whole` arguments."""
+        """Append a part of the arguments, or replace all previous parts if `whole` is True."""
         if not arguments or (self.complete and self._repeats(arguments)):
             return
         if whole or self.is_empty_object:  # some servers send {} before the real arguments
@@ -167,12 +168,12 @@ class _PartialToolCall:
         self._scan(arguments)
 
     def _repeats(self, arguments: str) -> bool:
-        """Whether text after complete arguments is blank or repeats them."""
+        """Return whether text after complete arguments is blank or repeats them."""
         same = len(arguments) == self._size and arguments == "".join(self._pieces)
         return same or not arguments.strip()
 
     def _scan(self, piece: str) -> None:
-        """Update the nesting depth incrementally, so that each character is read once."""
+        """Update the nesting depth incrementally, reading each character only once."""
         start, self._escaped = int(self._escaped), False
         for match in STRUCTURE_PATTERN.finditer(piece, start):
             sign = match[0]
@@ -186,11 +187,11 @@ class _PartialToolCall:
 
 
 class _ToolCallDelta:
-    """One entry of a frame's list of tool calls."""
+    """One entry in a frame's list of tool calls."""
 
     def __init__(self, entry: dict[str, Any]) -> None:
         function = entry.get("function")
-        function = function if isinstance(function, dict) else entry  # the native format has none
+        function = function if isinstance(function, dict) else entry  # native format: no function
         arguments = function.get("arguments")
         self.slot = _parse_slot(entry.get("index"))
         self.id = _to_text(entry.get("id"))
@@ -205,11 +206,12 @@ class _ToolCallDelta:
 
 
 class ToolCallAssembler:
-    """Assemble the tool calls of one answer from the deltas in one field of its frames.
+    """Assembler of the tool calls in one answer, from the deltas in one field of its frames.
 
-    A delta belongs to the call with its id, else to the newest call at its index, else to the
-    last call. A new id starts a call. So does another name, or a name after complete arguments:
-    some servers send index 0 or none for every call, others repeat the name in every delta.
+    A delta belongs to the call with the same ID. If no call has this ID, the delta belongs to the
+    newest call with the same index. Without an index, it belongs to the last call. A new call
+    starts with a new ID, a different name, or a name after complete arguments. Servers differ:
+    some send index 0 or no index for every call, and others repeat the name in every delta.
     """
 
     def __init__(self) -> None:
@@ -218,9 +220,9 @@ class ToolCallAssembler:
         self._by_slot: dict[Slot, _PartialToolCall] = {}
 
     def add(self, entries: Any) -> int:
-        """Add the tool calls of one frame and return their number of characters.
+        """Add the tool calls in one frame and return their number of characters.
 
-        Entries that are not valid are skipped.
+        The number includes CHARACTERS_PER_PIECE for each entry. Invalid entries are skipped.
         """
         if not isinstance(entries, list):
             return 0
@@ -245,7 +247,7 @@ class ToolCallAssembler:
         in_frame.add(call.order)
 
     def _find_call(self, delta: _ToolCallDelta, position: int | None) -> _PartialToolCall | None:
-        """Return the call that a delta may continue."""
+        """Return the call that a delta may continue; None if there is none."""
         if delta.id in self._by_id:
             return self._by_id[delta.id]
         if delta.slot is not None:
@@ -258,7 +260,7 @@ class ToolCallAssembler:
     def _starts_call(
         self, call: _PartialToolCall, delta: _ToolCallDelta, in_frame: set[int]
     ) -> bool:
-        """Whether a delta starts a new call and does not continue `call`."""
+        """Return whether a delta starts a new call rather than continuing `call`."""
         if delta.id and delta.id in self._by_id:
             if not (delta.name and call.name):
                 return False
@@ -268,7 +270,7 @@ class ToolCallAssembler:
         if delta.name and call.name:
             another = delta.name != call.name or call.complete
             return is_new or another or call.order in in_frame
-        # Some servers send a different id with each delta; without a name it continues the call.
+        # Some servers send a new ID with each delta; a delta without a name continues the call.
         return is_new and (bool(delta.name) or call.complete or not delta.has_arguments)
 
     def _create_call(self, slot: Slot | None) -> _PartialToolCall:
@@ -279,16 +281,16 @@ class ToolCallAssembler:
 
     @property
     def has_started(self) -> bool:
-        """Whether any call was started, even one without a name."""
+        """Whether any call has started, even one without a name."""
         if not self._calls_by_index:
             return False
         return any(call.name or call.has_arguments for call in self._calls_by_index)
 
     def finish(self, copies: "ToolCallAssembler | None" = None) -> list[ToolCall]:
-        """Return the calls that have a name, each with a unique id.
+        """Return the calls that have a name, each with a unique ID.
 
-        `copies` are the calls in another field of the same frames; only new ones are added.
-        Arguments that are not valid JSON are returned unchanged.
+        `copies` has the calls from another field of the same frames. Only calls that are not
+        duplicates are added. Arguments that are not valid JSON are returned unchanged.
         """
         calls = list(self.named())
         known = {_canonical_form(call) for call in calls}
@@ -297,18 +299,18 @@ class ToolCallAssembler:
         return list(_with_unique_ids(calls))
 
     def named(self) -> list[_PartialToolCall]:
-        """Return the calls that have a name, sorted by their index."""
+        """Return the calls that have a name, sorted by index."""
         named = [call for call in self._calls_by_index if call.name and not call.is_repeat]
         return sorted(named, key=lambda c: c.slot if isinstance(c.slot, int) else c.order)
 
 
 def _may_repeat(previous: _PartialToolCall, delta: _ToolCallDelta) -> bool:
-    """Whether a name after complete arguments may only repeat the name of the previous call."""
+    """Return whether a delta might merely repeat the name of the previous call."""
     return not delta.id and not delta.has_arguments and delta.name == previous.name
 
 
 def _with_unique_ids(calls: Iterable[_PartialToolCall]) -> Iterator[ToolCall]:
-    """Yield the calls; a missing or duplicate id is replaced by a generated one."""
+    """Yield the calls, replacing each missing or duplicate ID with a generated one."""
     used_ids: set[str] = set()
     for index, call in enumerate(calls):
         call_id = call.id or f"call_{index if call.slot is None else call.slot}"
@@ -321,7 +323,7 @@ def _with_unique_ids(calls: Iterable[_PartialToolCall]) -> Iterator[ToolCall]:
 
 
 def _parse_slot(index: Any) -> Slot | None:
-    """Return the index of a tool call; None if it is missing, null, or not a number or text."""
+    """Return the index of a tool call; None if it is not a number or a nonempty string."""
     if isinstance(index, bool) or not isinstance(index, int | float | str) or index == "":
         return None
     try:
@@ -336,7 +338,7 @@ def _to_text(value: Any) -> str:
 
 
 def _canonical_form(call: _PartialToolCall) -> tuple[str, str]:
-    """Return the name and the normalized JSON arguments of a call, to compare calls."""
+    """Return the name and normalized JSON arguments of a call, for comparing calls."""
     try:
         return call.name, json.dumps(json.loads(call.arguments), sort_keys=True)
     except (ValueError, RecursionError):
@@ -344,11 +346,11 @@ def _canonical_form(call: _PartialToolCall) -> tuple[str, str]:
 
 
 class UsageAccumulator:
-    """Accumulate the usage of one call from its frames.
+    """Accumulator for the usage of one call, as reported in its frames.
 
-    Workers AI reports usage in each frame as an increment, or (until 2025) as the total so far,
-    and in a last native frame as the total. A total has prompt tokens and an increment does not:
-    usage with prompt tokens replaces the previous usage, and usage without is added.
+    Workers AI reports usage in each frame as an increment or, until 2025, as the total so far.
+    The last native frame reports the total. Only a total has prompt tokens: usage with prompt
+    tokens replaces the previous usage, and usage without prompt tokens is added to it.
     """
 
     def __init__(self) -> None:
@@ -357,7 +359,7 @@ class UsageAccumulator:
         self._cached_tokens = 0
         self._neurons: float | None = None
         self.has_usage = False
-        self.is_cached = False  # by a gateway: then nothing is billed, whatever the frames report
+        self.is_cached = False  # by a gateway; nothing is billed, whatever the frames report
 
     @property
     def usage(self) -> Usage:
@@ -369,12 +371,12 @@ class UsageAccumulator:
         )
 
     def add(self, raw_usage: Any, *, is_total: bool) -> None:
-        """Add one usage object; `is_total` if it is known to be for the whole call."""
+        """Add one usage object; `is_total` is True if it is known to cover the whole call."""
         if not isinstance(raw_usage, dict):
             return
         prompt_tokens = raw_usage.get("prompt_tokens")
         completion_tokens = raw_usage.get("completion_tokens")
-        # Each frame has these two, and nearly always as small integers.
+        # Each frame has these two fields, nearly always as small integers.
         if type(prompt_tokens) is not int or not 0 <= prompt_tokens <= MAX_TOKENS:
             prompt_tokens = _int_or_zero(prompt_tokens)
         if type(completion_tokens) is not int or not 0 <= completion_tokens <= MAX_TOKENS:
@@ -401,14 +403,14 @@ class UsageAccumulator:
         self.has_usage = True
 
     def add_header_neurons(self, neurons: float | None) -> None:
-        """Use the neurons of the response header if the frames reported none."""
+        """Use the neurons from the response header if the frames reported none."""
         if neurons is not None and self._neurons is None:
             self._neurons = neurons
             self.has_usage = True
 
 
 def parse_usage(raw_usage: Any, headers: Mapping[str, str]) -> Usage:
-    """Return the usage of a whole call from its body, or its neurons from the headers."""
+    """Return the usage of a whole call from its body, using the headers for missing neurons."""
     accumulator = UsageAccumulator()
     accumulator.is_cached = from_cache(headers)
     accumulator.add(raw_usage, is_total=True)
@@ -417,7 +419,7 @@ def parse_usage(raw_usage: Any, headers: Mapping[str, str]) -> Usage:
 
 
 def parse_header_neurons(headers: Mapping[str, str]) -> float | None:
-    """Return the billed neurons of the response header cf-ai-neurons; None if it is missing."""
+    """Return the billed neurons from the cf-ai-neurons header; None if missing or invalid."""
     try:
         return parse_neurons(float(headers["cf-ai-neurons"]))
     except (KeyError, ValueError):
@@ -425,19 +427,19 @@ def parse_header_neurons(headers: Mapping[str, str]) -> float | None:
 
 
 def parse_neurons(value: Any) -> float | None:
-    """Return a value as neurons; None if it is not a valid number of neurons."""
+    """Return the value as a number of neurons; None if it is not valid."""
     is_number = isinstance(value, NUMBER_TYPES) and not isinstance(value, bool)
     return float(value) if is_number and 0 <= value < MAX_NEURONS else None
 
 
 def _int_or_zero(value: Any) -> int:
-    """Return a value as tokens; 0, which means unknown, if it is not a valid number of tokens."""
+    """Return the value as a number of tokens; 0 (unknown) if it is not valid."""
     is_number = isinstance(value, NUMBER_TYPES) and not isinstance(value, bool)
-    return int(value) if is_number and 0 <= value <= MAX_TOKENS else 0  # not infinity, not NaN
+    return int(value) if is_number and 0 <= value <= MAX_TOKENS else 0  # excludes infinity and NaN
 
 
 class FrameDecoder:
-    """Decode the frames of one answer into deltas; `usage` is the usage reported so far."""
+    """Decoder that turns the frames of one answer into deltas."""
 
     def __init__(self) -> None:
         self._usage_accumulator = UsageAccumulator()
@@ -446,11 +448,11 @@ class FrameDecoder:
         self._reasoning_joiner, self._text_joiner = SurrogateJoiner(), SurrogateJoiner()
         self._tool_call_assembler, self._native_calls = ToolCallAssembler(), ToolCallAssembler()
         self._text_pieces: list[str] = []
-        self.characters = 0  # of text, reasoning and tool calls so far, weighted by tokens
-        self.finished = False  # whether the finish reason was received
+        self.characters = 0  # weighted length of the text, reasoning and tool calls so far
+        self.finished = False  # whether a finish reason was received
 
     def mark_cached(self) -> None:
-        """Mark the answer as served from a gateway's cache, so that nothing is billed."""
+        """Mark the answer as served from a gateway's cache, in which case nothing is billed."""
         self._usage_accumulator.is_cached = True
 
     @property
@@ -464,7 +466,7 @@ class FrameDecoder:
         return "".join(self._text_pieces)
 
     def decode(self, frame: Any) -> Iterable[Delta]:
-        """Return the text and reasoning deltas of one frame; empty if it is not valid."""
+        """Return the text and reasoning deltas in one frame; an invalid frame has none."""
         if not isinstance(frame, dict):
             return ()
         choices = frame.get("choices")
@@ -477,7 +479,7 @@ class FrameDecoder:
         message = message if isinstance(message, dict) else {}
         if tool_calls := message.get("tool_calls"):
             self.characters += self._tool_call_assembler.add(tool_calls)
-        if tool_calls := frame.get("tool_calls"):  # some servers send the same in both fields
+        if tool_calls := frame.get("tool_calls"):  # some servers repeat the calls here
             self.characters += self._native_calls.add(tool_calls)
         reason = choice.get("finish_reason") or frame.get("finish_reason")
         if reason and isinstance(reason, str):
@@ -492,7 +494,7 @@ class FrameDecoder:
             text = _native_response_text(frame["response"])
         if not reasoning and not text:
             return ()
-        if (  # nearly always: nothing to join, to separate or to weigh
+        if (  # the usual case: nothing to join, separate or weigh
             not reasoning
             and type(text) is str
             and text.isascii()
@@ -523,7 +525,8 @@ class FrameDecoder:
     def finish(self, billed_neurons: float | None = None) -> Iterator[Delta]:
         """Yield the final deltas: held-back text, tool calls, usage and finish reason.
 
-        `billed_neurons` are those of the response header, used if the frames reported none.
+        `billed_neurons` is the number in the response header. It is used if the frames reported
+        no neurons.
         """
         if self._holds_text_back:
             yield from self.flush()
@@ -545,7 +548,7 @@ class FrameDecoder:
         return bool(joiners[0].pending or joiners[1].pending or self._think_tag_parser.pending)
 
     def flush(self) -> Iterator[Delta]:
-        """Yield the text that was held back, at the end of the stream."""
+        """Yield the text that is still held back at the end of the stream."""
         yield from self._to_deltas(self._reasoning_joiner.flush(), self._text_joiner.flush())
         held_back = list(self._think_tag_parser.flush())
         self._keep_text(held_back)
@@ -553,7 +556,7 @@ class FrameDecoder:
 
 
 def _first_choice(choices: Any) -> dict[str, Any]:
-    """Return the choice with index 0 or without an index; an empty dict if it is missing."""
+    """Return the choice with index 0 or without an index; an empty dict if there is none."""
     if isinstance(choices, list):
         for choice in choices:
             if isinstance(choice, dict) and not choice.get("index"):
@@ -562,7 +565,7 @@ def _first_choice(choices: Any) -> dict[str, Any]:
 
 
 def _native_response_text(response: Any) -> str:
-    """Return the text of the native field `response`, which is an object in JSON mode."""
+    """Return the text in the native `response` field, which is an object in JSON mode."""
     if response is None or isinstance(response, bool):
         return ""
     if isinstance(response, str):
@@ -573,12 +576,15 @@ def _native_response_text(response: Any) -> str:
 
 
 def unwrap_envelope(body: Any) -> Any:
-    """Return the `result` of Cloudflare's envelope; other bodies unchanged."""
+    """Return the `result` in Cloudflare's envelope. Other bodies are returned unchanged."""
     if isinstance(body, dict) and "success" in body and "result" in body:
         return body["result"]
     return body
 
 
 def is_empty_answer(answer: Any) -> bool:
-    """Whether an answer has no fields but usage, as some models send in place of a stream."""
+    """Return whether an answer has no fields except `usage`.
+
+    Some models send such an answer instead of a stream.
+    """
     return not answer or (isinstance(answer, dict) and not (answer.keys() - {"usage"}))

@@ -1,4 +1,4 @@
-"""Route requests through an AI Gateway: its name, metadata, headers and cache status."""
+"""Route requests through an AI Gateway: name, metadata, headers and cache status."""
 
 import json
 import re
@@ -11,9 +11,9 @@ from ..i18n import _
 Metadata = Mapping[str, str | float | bool]
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 METADATA_NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-MAX_METADATA_ENTRIES = 5  # per request, limit of AI Gateway
+MAX_METADATA_ENTRIES = 5  # per request; limit set by AI Gateway
 CACHE_STATUS_HEADER = "cf-aig-cache-status"
-NO_GATEWAY = "off"  # option value that overrides the gateway of the settings
+NO_GATEWAY = "off"  # option value that turns off the gateway from the settings
 NO_METADATA: Metadata = {}
 
 
@@ -25,12 +25,12 @@ class Gateway(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The gateway's name in the footer under an answer."""
+        """The gateway's name as shown in the footer of an answer."""
         return _("gateway {name}").format(name=self.name)
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that route a Workers AI request through it; the host stays the same."""
+        """The headers that route a Workers AI request through this gateway, with the same host."""
         id_header = {"cf-aig-gateway-id": self.name}
         metadata_header = (
             {"cf-aig-metadata": json.dumps(dict(self.metadata))} if self.metadata else {}
@@ -41,13 +41,13 @@ class Gateway(NamedTuple):
 def with_gateway_headers(
     gateway: Gateway | None, request_kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the httpx arguments with the gateway's headers added, if there is a gateway."""
+    """Return the httpx arguments, with the gateway's headers added if a gateway is given."""
     headers = gateway.headers if gateway else {}
     return {**request_kwargs, "headers": {**request_kwargs.get("headers", {}), **headers}}
 
 
 def parse_gateway_name(value: Any) -> str:
-    """Return the name of a gateway; raise InvalidOptionError if it is not valid."""
+    """Return the name of a gateway. Raises InvalidOptionError if it is not valid."""
     if not isinstance(value, str) or not NAME_PATTERN.fullmatch(value):
         raise InvalidOptionError(
             _("{value!r} is not a valid gateway name").format(value=value),
@@ -57,7 +57,7 @@ def parse_gateway_name(value: Any) -> str:
 
 
 def parse_gateway_metadata(value: Any) -> dict[str, str | float | bool]:
-    """Return the metadata of a gateway; raise InvalidOptionError if it is not valid."""
+    """Return the metadata of a gateway. Raises InvalidOptionError if it is not valid."""
     is_valid = isinstance(value, Mapping) and all(
         METADATA_NAME_PATTERN.fullmatch(str(name)) and isinstance(item, str | int | float)
         for name, item in value.items()
@@ -74,11 +74,11 @@ def parse_gateway_metadata(value: Any) -> dict[str, str | float | bool]:
 
 
 def from_cache(headers: Mapping[str, str]) -> bool:
-    """Whether the gateway answered from its cache, so that Workers AI bills nothing."""
+    """Return whether the gateway answered from its cache, in which case nothing is billed."""
     return headers.get(CACHE_STATUS_HEADER, "").upper() == "HIT"
 
 
 def cache_note(headers: Mapping[str, str]) -> str:
-    """Return the gateway's cache status as text for the footer; "" if it is missing."""
+    """Return the gateway's cache status as text for the footer; "" if the header is missing."""
     status = headers.get(CACHE_STATUS_HEADER, "")
     return _(", cache {status}").format(status=status.lower()) if status.isalpha() else ""

@@ -1,4 +1,4 @@
-"""Send HTTP requests: connection pool, retries, rate limits, limits of a response, and errors."""
+"""Send HTTP requests, with connection pooling, retries, rate limits and response limits."""
 
 import json
 import time
@@ -33,22 +33,22 @@ from .retry import OnRetry, backoff, is_retryable
 
 HTTPX_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
 MAX_RESPONSE_BYTES = 64 * 2**20  # decompressed
-MAX_ERROR_BYTES = 2**20  # of an error response; the rest is not read
-PIECE_BYTES = 2**20  # decompressed at once, at most
-CHECKS_PER_IDLE = 100  # checking progress for every frame would be slower
-ACCEPT_ENCODING = "gzip, deflate"  # the encodings that _Inflater decompresses
+MAX_ERROR_BYTES = 2**20  # read from an error response; the rest is ignored
+PIECE_BYTES = 2**20  # maximum decompressed size of a chunk
+CHECKS_PER_IDLE = 100  # checks for progress per idle timeout; checking every frame is slower
+ACCEPT_ENCODING = "gzip, deflate"  # the encodings that _Inflater supports
 WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 CONNECT_TIMEOUT = 10.0  # s
-NO_TOKEN = Secret("")  # for a server without authentication: no header is sent
+NO_TOKEN = Secret("")  # for a server without authentication; no header is sent
 NOTIFY_AFTER = 2.0  # s of retrying, after which `on_retry` is called
 MAX_CONNECTIONS = 100
 
-AcquireSlot = Callable[[str], RateDelay | None]  # takes a model name, called before each attempt
+AcquireSlot = Callable[[str], RateDelay | None]  # takes a model name; called before each attempt
 ResultT = TypeVar("ResultT")
 
 
 def map_httpx_error(error: Exception) -> CfaiError:
-    """Return the CfaiError for an exception of httpx."""
+    """Return the CfaiError for an httpx exception."""
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return APIConnectionError(_("Connecting to the server timed out"))
     if isinstance(error, httpx.TimeoutException):
@@ -65,10 +65,12 @@ def map_httpx_error(error: Exception) -> CfaiError:
 
 
 def call_constructor(make: Callable[[], ResultT]) -> ResultT:
-    """Call a constructor of httpx.
+    """Call an httpx constructor.
 
-    Raises InvalidOptionError if the proxy or the certificates of the environment are not valid.
-    The message of httpx is left out, because a proxy URL may contain a password.
+    The error leaves out the message from httpx, because a proxy URL may contain a password.
+
+    Raises:
+        InvalidOptionError: The proxy or certificates set in the environment are not valid.
     """
     try:
         return call_without_traceback(make)
@@ -88,20 +90,20 @@ def call_constructor(make: Callable[[], ResultT]) -> ResultT:
 
 
 def call_httpx(call: Callable[[], ResultT]) -> ResultT:
-    """Call a function of httpx and map its exceptions to those of this package.
+    """Call an httpx function and map its exceptions to those of this package.
 
-    Interrupts and bugs are raised without the frames of httpx, whose local variables contain the
-    header with the token.
+    Interrupts and bugs are raised without the httpx frames, because their local variables contain
+    the header with the token.
     """
     try:
         return call()
-    except BaseException as error:  # noqa: BLE001 - raised again without the frames of httpx
+    except BaseException as error:  # noqa: BLE001 - raised again without the httpx frames
         failure = error
     raise map_failure(failure) from None
 
 
 def map_failure(failure: BaseException) -> BaseException:
-    """Return the exception to raise for one of a call of httpx, without the frames of httpx."""
+    """Return the exception to raise for a failed httpx call, without the httpx frames."""
     raised_at = failure.__traceback__
     failure.__traceback__ = failure.__context__ = failure.__cause__ = None
     if isinstance(failure, HTTPX_ERRORS):
@@ -111,11 +113,11 @@ def map_failure(failure: BaseException) -> BaseException:
 
 
 class HttpPool(forks.ChildForkHook):
-    """One httpx client and its sockets; `make` creates the client, and again in a forked child.
+    """One httpx client and its sockets; `make` creates the client in each process.
 
-    A child that read a socket of its parent would receive the parent's answers. So the child
-    closes its copies of the sockets. Responses that the child was still reading then fail. The
-    sockets themselves stay open until the parent closes them.
+    A forked child that read from a parent's socket would receive the parent's answers. The child
+    therefore closes its copies of the sockets, and any unfinished response fails in the child.
+    The connections stay open in the parent.
     """
 
     def __init__(self, make: Callable[[], httpx.Client]) -> None:
@@ -141,7 +143,7 @@ class HttpPool(forks.ChildForkHook):
 
     @property
     def client(self) -> httpx.Client:
-        """The client of this process."""
+        """The httpx client for this process."""
         if self._client is None:
             with self._lock:
                 if self._client is None:
@@ -157,7 +159,7 @@ class HttpPool(forks.ChildForkHook):
             self._client.close()
 
     def abort(self) -> None:
-        """Shut down all sockets, which interrupts the threads that read from them."""
+        """Shut down all sockets, which interrupts the threads that are reading from them."""
         with self._lock:
             self._aborted.set()
             for open_socket in self._sockets:
@@ -165,7 +167,7 @@ class HttpPool(forks.ChildForkHook):
 
     @property
     def is_aborted(self) -> bool:
-        """Whether `abort` was called: no more requests can be sent."""
+        """Whether `abort` was called, after which no more requests can be sent."""
         return self._aborted.is_set()
 
     def wait(self, seconds: float) -> None:
@@ -173,7 +175,7 @@ class HttpPool(forks.ChildForkHook):
         self._aborted.wait(seconds)
 
     def add_socket(self, _event: str, info: Mapping[str, Any]) -> None:
-        """Remember the socket of a new connection; httpx calls this as its trace extension."""
+        """Store the socket of a new connection; httpx calls this as its trace extension."""
         connection = info.get("return_value")
         if connection is None or not hasattr(connection, "get_extra_info"):
             return
@@ -186,7 +188,7 @@ class HttpPool(forks.ChildForkHook):
 
 
 class PerProcessTransport(forks.ChildForkHook, httpx.BaseTransport):
-    """A transport that creates a new inner transport with `make` in each forked process."""
+    """A transport that uses `make` to create a separate inner transport in each process."""
 
     def __init__(self, make: Callable[[], httpx.BaseTransport]) -> None:
         self._create_transport = make
@@ -198,29 +200,30 @@ class PerProcessTransport(forks.ChildForkHook, httpx.BaseTransport):
         self._inner = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request with the transport of this process."""
+        """Send the request with the transport for this process."""
         if self._inner is None:
             self._inner = self._create_transport()
         return self._inner.handle_request(request)
 
     def close(self) -> None:
-        """Close the connections of this process."""
+        """Close the connections in this process."""
         if self._inner is not None:
             self._inner.close()
 
 
 def _shut_down(open_socket: socket) -> None:
-    with suppress(OSError):  # it is no longer connected
-        # Not SSLSocket.shutdown, which would change the TLS state under the reading thread.
+    with suppress(OSError):  # the socket may no longer be connected
+        # SSLSocket.shutdown would change the TLS state that the reading thread still uses.
         socket.shutdown(open_socket, SHUT_RDWR)
 
 
 class ResponseTimeouts:
-    """Timeouts of one response; only the time spent waiting for the server counts.
+    """Timeouts for one response; only the time spent waiting for the server counts.
 
-    `idle` is the limit in seconds without progress, `whole` that of the whole response; None
-    means no limit. `waited` is the time so far, `soon` when progress should be checked next, and
-    `end` when the timeout is reached.
+    `idle` is the maximum time without progress, and `whole` is the maximum time for the whole
+    response, both in seconds. None means no limit. `waited` is the waiting time so far. Progress
+    should be checked once `waited` reaches `soon`. The response times out once `waited` is past
+    `end`.
     """
 
     def __init__(self, idle: float | None, whole: float | None) -> None:
@@ -233,7 +236,7 @@ class ResponseTimeouts:
         self.progress()
 
     def progress(self) -> None:
-        """Restart the idle timeout, because a part of the answer was received."""
+        """Restart the idle timeout after part of the answer was received."""
         self._since = self.waited
         self.soon = self._since + self._idle / CHECKS_PER_IDLE
         self.end = min(self._since + self._idle, self._whole)
@@ -254,7 +257,7 @@ class ResponseTimeouts:
 
 
 def get_read_timeout(response: httpx.Response) -> float | None:
-    """Return the read timeout of the request in seconds; None if it has none."""
+    """Return the request's read timeout in seconds; None if it has none."""
     timeouts = response.request.extensions.get("timeout", {})
     seconds = timeouts.get("read")
     return seconds if isinstance(seconds, float | int) else None
@@ -268,18 +271,19 @@ def iter_body(
 ) -> Iterator[bytes]:
     """Yield the decompressed body of a response as it is received.
 
-    With `on_error`, an error is passed to it and ends the body.
+    If `on_error` is given, an error is passed to it instead of being raised, and the iteration
+    ends.
 
     Args:
         response: The response, with its body unread.
-        timeouts: The timeouts of the response.
+        timeouts: The timeouts for the response.
         limit: Maximum size of the decompressed body, in bytes.
-        on_error: Receives the error instead of the caller.
+        on_error: Function that receives a CfaiError.
 
     Raises:
         ResponseTooLargeError: The body is larger than `limit`.
-        APITimeoutError: `timeouts` or the timeout of the request ended.
-        WorkersAIError: The encoding of the body was not requested, or reading it failed.
+        APITimeoutError: A timeout in `timeouts` or the timeout of the request has passed.
+        WorkersAIError: The body has an encoding that was not requested, or reading it failed.
     """
     size, clock = 0, time.monotonic
     failure: BaseException | None = None
@@ -298,14 +302,14 @@ def iter_body(
             start_time = clock()
     except GeneratorExit:
         raise
-    except BaseException as error:  # noqa: BLE001 - raised again without the frames of httpx
+    except BaseException as error:  # noqa: BLE001 - raised again without the httpx frames
         failure = error
     if failure is not None:
         _end_body(failure, on_error)
 
 
 def _end_body(failure: BaseException, on_error: Callable[[CfaiError], None] | None) -> None:
-    """Raise the exception as `call_httpx` does, or pass the CfaiError to `on_error`."""
+    """Raise the mapped exception, or pass it to `on_error` if it is a CfaiError."""
     error = map_failure(failure)
     if on_error is None or not isinstance(error, CfaiError):
         raise error from None
@@ -313,7 +317,10 @@ def _end_body(failure: BaseException, on_error: Callable[[CfaiError], None] | No
 
 
 def read_body(response: httpx.Response, limit: int = MAX_RESPONSE_BYTES) -> bytes:
-    """Return the whole body of a response and release its connection; raises as `iter_body`."""
+    """Return the whole body of a response and release its connection.
+
+    Raises the same errors as `iter_body`.
+    """
     seconds = get_read_timeout(response)
     try:
         return b"".join(iter_body(response, ResponseTimeouts(seconds, seconds), limit))
@@ -322,10 +329,10 @@ def read_body(response: httpx.Response, limit: int = MAX_RESPONSE_BYTES) -> byte
 
 
 def read_error_body(response: httpx.Response) -> bytes:
-    """Return the first MAX_ERROR_BYTES of an error response and close it."""
+    """Return up to MAX_ERROR_BYTES of an error response and close the response."""
     if not _is_readable(response):
         call_httpx(response.close)
-        return b""  # the error then only has the status
+        return b""  # the error then has only a status
     seconds = get_read_timeout(response)
     body = bytearray()
     try:
@@ -367,7 +374,7 @@ def _iter_decoded(response: httpx.Response, limit: int) -> Iterator[bytes]:
 
 
 def _iter_inflated(compressed: Iterator[bytes], window: int, limit: int) -> Iterator[bytes]:
-    """Decompress in chunks of limited size: a gzip bomb grows a thousand times."""
+    """Yield decompressed chunks of limited size, as a gzip bomb expands a thousandfold."""
     inflater, size = _Inflater(window), 0
     for chunk in compressed:
         size += len(chunk)
@@ -389,7 +396,7 @@ class _Inflater:
             except zlib.error:
                 if self._begun or self._window != zlib.MAX_WBITS:
                     raise httpx.DecodingError("invalid compressed data") from None
-                self._inner = zlib.decompressobj(-zlib.MAX_WBITS)  # deflate without zlib header
+                self._inner = zlib.decompressobj(-zlib.MAX_WBITS)  # deflate without a zlib header
                 self._begun = True
                 continue
             self._begun = True
@@ -405,7 +412,7 @@ def _too_large(limit: int) -> ResponseTooLargeError:
 
 
 class _BearerAuth(Unpicklable, httpx.Auth):
-    """Authorization header with a token that no repr, traceback or response shows."""
+    """Bearer authentication whose token is not shown in any repr, traceback or response."""
 
     def __init__(self, token: Secret) -> None:
         self._read_token = token.reader
@@ -413,7 +420,7 @@ class _BearerAuth(Unpicklable, httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         request.headers["Authorization"] = f"Bearer {self._read_token()}"
         response = yield request
-        # A response keeps its request: replace it by one without the token, with its timeout.
+        # The response keeps its request: replace it with a copy that lacks the token.
         response.request = httpx.Request(
             request.method, request.url, extensions=request.extensions
         )
@@ -423,7 +430,10 @@ class _BearerAuth(Unpicklable, httpx.Auth):
 
 
 class HTTPConnection(Unpicklable):
-    """One connection pool with one token, or NO_TOKEN; it raises only errors of this package."""
+    """One connection pool with one token or NO_TOKEN.
+
+    Its methods raise only errors defined in this package.
+    """
 
     def __init__(
         self,
@@ -456,7 +466,7 @@ class HTTPConnection(Unpicklable):
         self._pool = HttpPool(lambda: call_constructor(client))
 
     def with_extensions(self, extensions: Mapping[str, Any]) -> Self:
-        """Return a copy on the same pool that sends these httpx request extensions."""
+        """Return a copy with the same pool that sends these httpx request extensions."""
         connection = copy(self)
         connection._extensions = extensions  # noqa: SLF001 - our own
         return connection
@@ -466,25 +476,27 @@ class HTTPConnection(Unpicklable):
         self._pool.close()
 
     def abort(self) -> None:
-        """Interrupt the requests of all threads and refuse new ones.
+        """Interrupt the requests in all threads and refuse new ones.
 
-        Closing a socket does not wake a thread that reads from it; shutting it down does.
+        The sockets are shut down, because closing a socket does not wake a thread that is reading
+        from it.
         """
         self._pool.abort()
 
     def _wait(self, seconds: float) -> None:
         """Wait before the next attempt; `abort` ends the wait, except on the main thread."""
         if current_thread() is main_thread():
-            self._sleep(seconds)  # a keyboard interrupt ends it, also on Windows
+            self._sleep(seconds)  # a keyboard interrupt ends the sleep, even on Windows
         else:
             self._pool.wait(seconds)
 
     def send(
         self, method: str, url: str, model: str = "", **request_kwargs: Any
     ) -> httpx.Response:
-        """Send a request once and return the response with its body unread, or raise its error.
+        """Send a request once and return the response with its body unread.
 
-        `request_kwargs` are httpx arguments such as the body; `model` is set on the errors.
+        `request_kwargs` are httpx arguments such as the body. If the response has an error
+        status, the matching error is raised, and its `model` is set to `model`.
         """
         if self._pool.is_aborted:
             raise APIConnectionError(_("The connection was closed"))
@@ -509,7 +521,7 @@ class HTTPConnection(Unpicklable):
         on_retry: OnRetry | None = None,
         **request_kwargs: Any,
     ) -> tuple[Any, httpx.Headers]:
-        """Send a request with retries; return the JSON and the headers of the response."""
+        """Send a request with retries and return the JSON and headers of the response."""
         response = self.with_retries(
             lambda: self.send(method, url, model, **request_kwargs), on_retry, model
         )
@@ -524,8 +536,8 @@ class HTTPConnection(Unpicklable):
     ) -> ResultT:
         """Call `send` until it succeeds or raises an error that is not retryable.
 
-        With a `model`, each attempt first waits for its slot of the rate limiter. `slot` is that
-        of the first attempt if the caller has it already.
+        If `model` is given, each attempt first waits for its slot from the rate limiter. `slot`
+        is the slot for the first attempt, if the caller already has it.
         """
         start_time = time.monotonic()
         if slot is None and model:
@@ -548,7 +560,7 @@ class HTTPConnection(Unpicklable):
         on_retry: OnRetry | None,
         model: str,
     ) -> ResultT:
-        """Call `send` again, after a first attempt that failed with `first_error`."""
+        """Call `send` again after a first attempt that failed with `first_error`."""
         from tenacity import RetryCallState, Retrying
 
         errors = [first_error]
@@ -588,10 +600,10 @@ class HTTPConnection(Unpicklable):
 
 
 def json_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return httpx arguments that send this JSON; a lone surrogate becomes "?".
+    """Return httpx arguments for sending a value as JSON; a lone surrogate becomes "?".
 
     Raises:
-        InvalidOptionError: The value contains NaN or infinity, which are not valid JSON.
+        InvalidOptionError: The value contains NaN or infinity, which JSON does not allow.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -602,7 +614,7 @@ def json_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def content_kwargs(payload: Mapping[str, Any] | bytes, content_type: str | None) -> dict[str, Any]:
-    """Return httpx arguments that send JSON, or bytes with a content type."""
+    """Return httpx arguments for sending JSON, or bytes with a content type."""
     if isinstance(payload, bytes):
         headers = {"Content-Type": content_type} if content_type else {}
         return {"content": payload, "headers": headers}
@@ -610,7 +622,7 @@ def content_kwargs(payload: Mapping[str, Any] | bytes, content_type: str | None)
 
 
 def read_json(response: httpx.Response) -> Any:
-    """Return the JSON of a response; raise WorkersAIError if it is not valid JSON."""
+    """Return the JSON value of a response. Raises WorkersAIError if it is not valid JSON."""
     content = read_body(response)
     try:
         return json.loads(content)

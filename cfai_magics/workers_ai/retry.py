@@ -1,4 +1,4 @@
-"""Retry rules: which errors are retried, how often and after how long."""
+"""Retry rules: which errors are retried, how often, and after what delay."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ OnRetry = Callable[[CfaiError, float, int], None]  # error, seconds to wait, nex
 RETRYABLE = (APIConnectionError, CapacityError, RateLimitError, ServerError)
 MAX_ATTEMPTS = 5
 MAX_RATE_LIMIT_ATTEMPTS = 3  # a per-minute limit resets within a minute: two waits suffice
-MAX_WAIT_SECONDS = 60.0  # with a longer Retry-After the request is not retried
-FIRST_WAIT_SECONDS = 1.0  # doubled with each attempt
-FIRST_RATE_LIMIT_WAIT_SECONDS = 20.0  # doubled with each attempt
+MAX_WAIT_SECONDS = 60.0  # if Retry-After is longer, the request is not retried
+FIRST_WAIT_SECONDS = 1.0  # doubled after each attempt
+FIRST_RATE_LIMIT_WAIT_SECONDS = 20.0  # doubled after each attempt
 
 
 def is_retryable(error: BaseException | None, attempts: int) -> bool:
-    """Whether to retry after this error and this number of attempts."""
+    """Return whether to retry after this error and this number of attempts."""
     if not isinstance(error, RETRYABLE) or (error.retry_after or 0.0) > MAX_WAIT_SECONDS:
         return False
     return attempts < (
@@ -24,10 +24,11 @@ def is_retryable(error: BaseException | None, attempts: int) -> bool:
 
 
 def backoff(error: CfaiError, attempts: int, random_source: Callable[[], float]) -> float:
-    """Return the seconds to wait before the next attempt: Retry-After, else exponential.
+    """Return the seconds to wait before the next attempt.
 
-    `random_source` returns numbers from 0 to 1: half of each wait is random, so that a class of
-    notebooks does not retry at the same time.
+    If the error has a Retry-After value, it is used; otherwise, the wait grows exponentially.
+    `random_source` returns numbers from 0 to 1. Up to half of each exponential wait is random, so
+    that the notebooks of a class do not all retry at the same time.
     """
     if error.retry_after is not None:
         return error.retry_after

@@ -1,4 +1,4 @@
-"""Parse a byte stream into server-sent events, as the WHATWG HTML standard defines them."""
+"""Parse a byte stream into server-sent events, as defined in the WHATWG HTML standard."""
 
 import codecs
 import re
@@ -12,7 +12,7 @@ LINE_END = re.compile(rb"\r\n|\n|\r")
 DATA_PREFIX, EVENT_END = b"data: ", b"\n\n"
 DEFAULT_EVENT_NAME = "message"
 MAX_EVENT_BYTES = 64 * 2**20
-LINE_BYTES = 64  # memory overhead of one buffered line
+LINE_BYTES = 64  # memory overhead per buffered line
 
 
 class Event(NamedTuple):
@@ -29,11 +29,14 @@ class Event(NamedTuple):
 def iter_events(
     chunks: Iterable[bytes], *, rest: bool = False, limit: int = MAX_EVENT_BYTES
 ) -> Iterator[Event]:
-    """Yield the events of a stream whose chunks may be split anywhere.
+    """Yield the events in a stream whose chunks may be split anywhere.
 
-    Splitting bytes, not text, keeps split characters and Unicode line separators in JSON intact.
-    By the standard, data after the last empty line is not an event: it is yielded only with
-    `rest`. Raises ResponseTooLargeError for an event of more than `limit` bytes.
+    Lines are split as bytes rather than text. This keeps characters that span two chunks intact,
+    and Unicode line separators in JSON do not end a line. By the standard, data after the last
+    empty line is not an event, so it is yielded only if `rest` is True.
+
+    Raises:
+        ResponseTooLargeError: An event is larger than `limit` bytes.
     """
     splitter, builder = _LineSplitter(), _EventBuilder()
     is_between_events = True
@@ -66,10 +69,11 @@ def _is_one_event(chunk: bytes) -> bool:
 
 
 class _LineSplitter:
-    """Split chunks into lines; CR LF, LF or CR end a line.
+    """Splitter of chunks into lines, which end with CR LF, LF or CR.
 
-    `size` is the number of buffered bytes of the incomplete line; they are joined once, at its
-    end. A byte order mark counts only at the start of the stream, where `is_past_bom` is False.
+    `size` is the number of buffered bytes in the incomplete line. The bytes are joined only once,
+    when the line ends. A byte order mark is removed only at the start of the stream, while
+    `is_past_bom` is False.
     """
 
     def __init__(self) -> None:
@@ -96,7 +100,7 @@ class _LineSplitter:
         return lines
 
     def _is_within_line(self, chunk: bytes) -> bool:
-        """Whether the incomplete line continues through the whole chunk."""
+        """Return whether the whole chunk continues the incomplete line."""
         if not self.is_past_bom or b"\n" in chunk or b"\r" in chunk:
             return False
         return not (self._parts and self._parts[-1].endswith(b"\r"))
@@ -123,7 +127,7 @@ class _LineSplitter:
 
 
 class _EventBuilder:
-    """Collect the lines of one event up to the empty line that ends it; `size` is in bytes."""
+    """Collector of the lines of one event, up to the empty line; `size` is in bytes."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -131,7 +135,7 @@ class _EventBuilder:
         self._data: list[bytes] = []
 
     def feed(self, lines: Iterable[bytes]) -> Iterator[Event]:
-        """Yield the events that these lines end."""
+        """Yield the events that end in these lines."""
         for line in lines:
             if line:
                 self._add_line(line)

@@ -1,4 +1,4 @@
-"""Build requests of native tasks, parse their results and compute the billed work units."""
+"""Build requests for native tasks, parse their results and compute the billed work units."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ from ..types.results import TaskResult
 from ..types.usage import TASK_MAX_TOKENS
 
 DEFAULT_STEPS = 4
-# Default side in pixels and default steps of the image models for which they are known.
+# Default side length in pixels and default steps, for image models with known defaults.
 IMAGE_DEFAULTS: Mapping[str, tuple[int, int]] = {
     "flux-1-schnell": (DEFAULT_IMAGE_SIDE, DEFAULT_STEPS),
     "lucid-origin": (1120, 15),
@@ -36,20 +36,20 @@ PLAIN_TEXT_TYPES = {
     "application/json",
 }
 MAX_AUDIO_SECONDS = 1e7  # four months: a larger duration in a response is not valid
-MAX_SECONDS_PER_BYTE = 0.12  # of text to speak: half the pace of slow speech, in any script
+MAX_SECONDS_PER_BYTE = 0.12  # for text to speech: half the speed of slow speech, in any script
 Fields = Mapping[str, Any]
-FORM_ONLY_MODELS = "/flux-2-"  # these models do not take JSON
+FORM_ONLY_MODELS = "/flux-2-"  # these models do not accept JSON
 IMAGE_INPUT_MODELS = ("img2img", "inpainting")
 MAX_PROMPT_CHARS = {"flux-1-schnell": 2048}
 BASE64_AUDIO_SUFFIX = "-turbo"
-PROMPT_FIELD_MODEL = "/melotts"  # the field of other speech models is "text"
+PROMPT_FIELD_MODEL = "/melotts"  # other speech models use the field "text"
 QUESTION_FIELD_MODEL = "/moondream"
 
 
 def check_payload(payload: Any, files: Any = None) -> None:
-    """Raise InvalidOptionError unless the payload is JSON fields or bytes, and files are a dict.
+    """Raise InvalidOptionError unless `payload` is a mapping or bytes and `files` is a mapping.
 
-    `files` are those of a multipart form, by field name; None sends no form.
+    `files` has the files of a multipart form by field name; None means that no form is sent.
     """
     if not isinstance(files, Mapping | None):
         raise InvalidOptionError(
@@ -64,7 +64,7 @@ def check_payload(payload: Any, files: Any = None) -> None:
 
 
 def check_files(files: Any) -> None:
-    """Raise InvalidOptionError unless each file is a tuple of name, bytes and MIME type."""
+    """Raise InvalidOptionError unless each file is a tuple (name, bytes, MIME type)."""
     items = tuple(files) if isinstance(files, list | tuple) else (None,)
     if not all(_is_file(file) for file in items):
         raise InvalidOptionError(
@@ -74,7 +74,7 @@ def check_files(files: Any) -> None:
 
 
 def _is_file(file: Any) -> bool:
-    if not isinstance(file, tuple | list) or len(file) != 3:  # noqa: PLR2004 - as its type says
+    if not isinstance(file, tuple | list) or len(file) != 3:  # noqa: PLR2004 - the length of the tuple
         return False
     name, data, mime_type = file
     return isinstance(name, str) and isinstance(data, bytes) and isinstance(mime_type, str)
@@ -82,9 +82,10 @@ def _is_file(file: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class TaskRequest:
-    """The request of one native task: JSON, bytes with a `content_type`, or a multipart form.
+    """The request for one native task: JSON, bytes with a `content_type`, or a multipart form.
 
-    With `files`, in the form that httpx takes, all fields are sent as multipart/form-data.
+    `files` is in the format that httpx accepts. If it is set, all fields are sent as
+    multipart/form-data.
     """
 
     model: str
@@ -94,12 +95,12 @@ class TaskRequest:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The fields of the JSON or the form; empty if the payload is bytes."""
+        """The fields of the JSON body or form; empty if the payload is bytes."""
         return self.payload if isinstance(self.payload, Mapping) else {}
 
 
 def work_units(task_request: TaskRequest, task_result: TaskResult = TaskResult()) -> WorkUnits:  # noqa: B008 - it is immutable
-    """Return the work units of a task from its result, or the maximum that it requests."""
+    """Return the work units in the result of a task, or the maximum that was requested."""
     fields = task_request.fields
     default_side, default_steps = IMAGE_DEFAULTS.get(
         task_request.model.rpartition("/")[2], (DEFAULT_IMAGE_SIDE, DEFAULT_STEPS)
@@ -119,14 +120,17 @@ def work_units(task_request: TaskRequest, task_result: TaskResult = TaskResult()
 
 
 def has_known_steps(task_request: TaskRequest) -> bool:
-    """Whether the number of steps of an image task is known."""
+    """Return whether the number of steps in an image task is known."""
     return task_request.model.rpartition("/")[2] in IMAGE_DEFAULTS or bool(
         set(STEP_FIELDS) & set(task_request.fields)
     )
 
 
 def is_free_conversion(task_request: TaskRequest) -> bool:
-    """Whether a task converts only text files to Markdown; images and PDFs may use a model."""
+    """Return whether a task only converts text files to Markdown, without using a model.
+
+    Converting images and PDFs may use a model.
+    """
     files = task_request.files or {}
     return task_request.model == "tomarkdown" and all(
         file[2] in PLAIN_TEXT_TYPES for file in files.values()
@@ -134,20 +138,20 @@ def is_free_conversion(task_request: TaskRequest) -> bool:
 
 
 def collect_text(fields: Mapping[str, Any]) -> str:
-    """Return all text of a request that is billed by tokens or characters."""
+    """Return all text in the request fields that is billed by token or character."""
     return "".join(text for name in TEXT_FIELDS for text in _iter_texts(fields.get(name)))
 
 
 def collect_answer_text(result: Any) -> str:
-    """Return all text of a result that is billed by tokens."""
+    """Return all text in a result that is billed by token."""
     fields = result if isinstance(result, Mapping) else {}
     return "".join(text for name in ANSWER_FIELDS for text in _iter_texts(fields.get(name)))
 
 
 def max_answer_tokens(fields: Mapping[str, Any]) -> int:
-    """Return the maximum number of tokens of the answer: max_tokens or the default.
+    """Return the maximum number of tokens in the answer: max_tokens or the default.
 
-    A translation without max_tokens has at most one token per byte of the original.
+    For a long translation without max_tokens, the maximum is one token per byte of the original.
     """
     translation_tokens = (
         len(collect_text(fields).encode()) if set(LANGUAGE_FIELDS) & set(fields) else 0
@@ -167,7 +171,10 @@ def _iter_texts(value: Any) -> Iterator[str]:
 
 
 def _audio_seconds(task_request: TaskRequest, task_result: TaskResult) -> float:
-    """Return the seconds of the generated or sent audio, or the maximum for a text to speak."""
+    """Return the duration of the generated or sent audio in seconds.
+
+    For text to speech without a result, return the maximum duration.
+    """
     output_audio = _media_bytes(task_result, "audio")
     if audio_mime(output_audio):
         return audio_duration(output_audio) or 0.0
@@ -190,7 +197,7 @@ def _reported_seconds(result: Any) -> float:
 
 
 def _media_bytes(task_result: TaskResult, field_name: str) -> bytes:
-    """Return the image or sound of a result: its content, or base64 in the named field."""
+    """Return the image or audio in a result: its content, or base64 data in the named field."""
     if task_result.content is not None:
         return task_result.content
     return (
@@ -201,7 +208,7 @@ def _media_bytes(task_result: TaskResult, field_name: str) -> bytes:
 
 
 def _decode_bytes(value: Any) -> bytes:
-    """Return the bytes of a JSON value, a base64 text or a list of numbers; b"" if not valid."""
+    """Return the bytes in a base64 string or list of numbers; b"" if the value is not valid."""
     try:
         if isinstance(value, str):
             return base64.b64decode(value, validate=True)
@@ -211,7 +218,10 @@ def _decode_bytes(value: Any) -> bytes:
 
 
 def _count_pixels(file: Any) -> int:
-    """Return the number of pixels of a form file, given as (name, bytes, MIME type)."""
+    """Return the number of pixels in an image file of a form; 0 if it is not an image.
+
+    The file is either bytes or a tuple (name, bytes, MIME type).
+    """
     content = file[1] if isinstance(file, tuple) and len(file) > 1 else file
     size = read_image_size(content) if isinstance(content, bytes) else None
     return size[0] * size[1] if size else 0
@@ -231,10 +241,10 @@ def image_request(model: str, prompt: str, images: Sequence[Image], fields: Fiel
         model: Full name of the model.
         prompt: Description of the image.
         images: Input images.
-        fields: Further fields of the request.
+        fields: Additional fields of the request.
 
     Raises:
-        InvalidOptionError: The prompt is too long, or the model does not take the images.
+        InvalidOptionError: The prompt is too long, or the model does not accept the images.
     """
     max_chars = MAX_PROMPT_CHARS.get(model.rpartition("/")[2])
     if max_chars and len(prompt) > max_chars:
@@ -268,7 +278,7 @@ def image_request(model: str, prompt: str, images: Sequence[Image], fields: Fiel
 
 
 def speech_request(model: str, text: str, fields: Fields) -> TaskRequest:
-    """Return the request that converts a text to speech."""
+    """Return the request that converts text to speech."""
     return TaskRequest(
         model, {"prompt" if PROMPT_FIELD_MODEL in model else "text": text, **fields}
     )
@@ -277,7 +287,7 @@ def speech_request(model: str, text: str, fields: Fields) -> TaskRequest:
 def transcription_request(
     model: str, audio: bytes, content_type: str, fields: Fields
 ) -> TaskRequest:
-    """Return the request that transcribes audio of the MIME type `content_type`."""
+    """Return the request that transcribes audio with the MIME type `content_type`."""
     if model.endswith(BASE64_AUDIO_SUFFIX):
         return TaskRequest(model, {"audio": base64.b64encode(audio).decode(), **fields})
     _reject_fields(model, fields)
@@ -287,7 +297,7 @@ def transcription_request(
 def translation_request(
     model: str, text: str, languages: tuple[str, str], fields: Fields
 ) -> TaskRequest:
-    """Return the request that translates a text; `languages` are source and target."""
+    """Return the request that translates a text; `languages` is a tuple (source, target)."""
     source, target = languages
     return TaskRequest(
         model, {"text": text, "source_lang": source, "target_lang": target, **fields}
@@ -303,7 +313,7 @@ def classification_request(model: str, text_or_image: str | Image, fields: Field
 
 
 def ranking_request(model: str, query: str, texts: Sequence[str], fields: Fields) -> TaskRequest:
-    """Return the request that ranks texts by their relevance for a query."""
+    """Return the request that ranks texts by their relevance to a query."""
     return TaskRequest(
         model, {"query": query, "contexts": [{"text": text} for text in texts], **fields}
     )
@@ -330,10 +340,10 @@ def _reject_fields(model: str, fields: Fields) -> None:
 
 
 def parse_media(task_result: TaskResult, field: str, prompt: str) -> GeneratedMedia:
-    """Return the image or sound of a result: its content, or base64 in the named field.
+    """Return the image or audio in a result: its content, or base64 data in the named field.
 
     Raises:
-        ServerError: The field is missing, or its data is not an image or sound.
+        ServerError: The field is missing, or its data is not an image or audio.
     """
     content = task_result.content
     if content is None:
@@ -352,7 +362,7 @@ def parse_media(task_result: TaskResult, field: str, prompt: str) -> GeneratedMe
 
 
 def parse_transcript(task_result: TaskResult) -> str:
-    """Return the transcribed text in the format of whisper, or of nova's first channel."""
+    """Return the transcript in a whisper result, or in the first channel of a nova result."""
     result = task_result.result
     try:
         if "results" in result:
@@ -363,7 +373,7 @@ def parse_transcript(task_result: TaskResult) -> str:
 
 
 def parse_translation(task_result: TaskResult) -> str:
-    """Return the translated text of a result."""
+    """Return the translated text in a result."""
     result = task_result.result if isinstance(task_result.result, Mapping) else {}
     translations = result.get("translations")
     return (
@@ -381,12 +391,12 @@ def parse_description(task_result: TaskResult) -> str:
 
 
 def parse_labels(task_result: TaskResult) -> list[dict[str, Any]]:
-    """Return the rows of a classification with `label` and `score`, highest score first."""
+    """Return the classification rows with `label` and `score`, highest score first."""
     return sorted(_require_rows(task_result.result, "label"), key=lambda row: -row["score"])
 
 
 def parse_ranking(task_result: TaskResult, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of a ranking with `id`, `score` and `text`, highest score first."""
+    """Return the ranking rows with `id`, `score` and `text`, highest score first."""
     rows = _require_rows(_require_field(task_result, "response", list), "id")
     try:
         ranked_rows = [{**row, "text": texts[row["id"]]} for row in rows]
@@ -396,7 +406,7 @@ def parse_ranking(task_result: TaskResult, texts: Sequence[str]) -> list[dict[st
 
 
 def parse_documents(task_result: TaskResult) -> tuple[dict[str, str], list[str]]:
-    """Return the Markdown of the documents by name, and a note for each that failed.
+    """Return the Markdown for each document by name, and a note for each document that failed.
 
     Raises:
         BadRequestError: All documents failed.

@@ -1,1 +1,1 @@
-"""Record the answers of lessons from small local models: a tool for authors of lessons."""
+"""Record lessons with answers from small local models: a tool for lesson authors."""

@@ -1,4 +1,7 @@
-"""Serve a small model with OpenAI's API on the loopback address, to record lessons from it."""
+"""Serve a small model through an OpenAI-compatible API on the loopback interface.
+
+The recorder uses it to record the answers for lessons.
+"""
 
 import base64
 import json
@@ -17,7 +20,7 @@ class Model(Protocol):
 
     Attributes:
         name: The name of the model.
-        vision: Whether the model takes images.
+        vision: Whether the model accepts images.
         path: The path of the API endpoint that the model implements.
     """
 
@@ -40,7 +43,7 @@ class Ocr:
         self._ocr = RapidOCR()
 
     def answer(self, request: JSONObject) -> JSONObject:
-        """Return the text in the images, without usage, because the model counts no tokens."""
+        """Return the text in the images. Usage is omitted because the model counts no tokens."""
         texts = [
             "\n".join(group_into_lines(self._ocr(data)[0] or []))
             for data in decode_images(request["messages"])
@@ -51,7 +54,7 @@ class Ocr:
 
 
 def decode_images(messages: Iterable[JSONObject]) -> Iterable[bytes]:
-    """Yield the bytes of the images in the messages."""
+    """Yield the bytes of each image in the messages."""
     contents = [message["content"] for message in messages]
     parts = [part for content in contents if isinstance(content, list) for part in content]
     for part in parts:
@@ -63,7 +66,8 @@ def group_into_lines(pieces: Iterable[Sequence[Any]]) -> list[str]:
     """Join pieces of text at the same height into lines.
 
     Args:
-        pieces: Sequences that start with a box (its four corners as x and y) and its text.
+        pieces: Sequences whose first two items are a box, as the x and y coordinates of its four
+            corners, and the text in the box.
     """
     rows: list[list[tuple[float, str]]] = []
     row_center = float("-inf")
@@ -77,7 +81,7 @@ def group_into_lines(pieces: Iterable[Sequence[Any]]) -> list[str]:
 
 
 class MiniLM:
-    """all-MiniLM-L6-v2, which computes vectors of texts."""
+    """all-MiniLM-L6-v2, which computes text embeddings."""
 
     name, vision, path = "all-MiniLM-L6-v2", False, "/v1/embeddings"
 
@@ -88,7 +92,7 @@ class MiniLM:
         self._model = load_model("cpu")
 
     def answer(self, request: JSONObject) -> JSONObject:
-        """Return one vector per text, and the number of input tokens."""
+        """Return one vector for each text, and the number of input tokens."""
         texts = request["input"]
         tokens = sum(map(len, self._model.tokenizer(texts, truncation=True)["input_ids"]))
         vectors = self._model.encode(texts).tolist()
@@ -97,7 +101,10 @@ class MiniLM:
 
 
 class ModelServer(ThreadingHTTPServer):
-    """A running server of one model, with a random key. Leaving its `with` block stops it."""
+    """A running server for one model, with a random API key.
+
+    Leaving the `with` block stops the server.
+    """
 
     def __init__(self, model: Model) -> None:
         super().__init__(("127.0.0.1", 0), RequestHandler)
@@ -111,7 +118,7 @@ class ModelServer(ThreadingHTTPServer):
 
 
 class RequestHandler(BaseHTTPRequestHandler):
-    """Handles one request to a ModelServer."""
+    """A handler for requests to a ModelServer."""
 
     server: ModelServer
 

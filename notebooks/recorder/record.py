@@ -1,8 +1,8 @@
-"""Record the answers of a lesson from SmolLM2, or from the model that a cell's tag names.
+"""Record a lesson with answers from SmolLM2, or from the models named in cell tags.
 
 A cell with the tag `answered-by:PP-OCRv4` or `answered-by:all-MiniLM-L6-v2` is answered by that
-model, which then is the kernel's local model. SmolLM2 answers all other cells. CONTRIBUTING.md
-describes how to install the models.
+model, which replaces the kernel's local model while the cell runs. SmolLM2 answers all other
+cells. CONTRIBUTING.md describes how to install the models.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from .model_server import MiniLM, Model, ModelServer, Ocr
 
 TAG_PREFIX = "answered-by:"
 MODELS: Mapping[str, Callable[[], Model]] = {model.name: model for model in (Ocr, MiniLM)}
-# Cells that run before and after a tagged cell. `exec` keeps their names out of the lesson.
+# Cells that run before and after a tagged cell. `exec` keeps their variables out of the lesson.
 SELECT_MODEL = """exec('''
 from types import SimpleNamespace
 from cfai_magics.api import get_current_session
@@ -48,19 +48,19 @@ get_current_session().backend.close()
 def record(
     lesson: Path, *, record_all: bool = False, models: Mapping[str, Callable[[], Model]] = MODELS
 ) -> Path:
-    """Run a lesson and record its answers. If a cell fails, the cassette is not changed.
+    """Run a lesson and record its answers. If a cell fails, the cassette stays unchanged.
 
     Args:
-        lesson: The notebook.
+        lesson: The path of the notebook.
         record_all: Record all answers again. By default, only missing answers are recorded.
-        models: The models that tags can name.
+        models: Functions that create the models, by the model name used in tags.
 
     Returns:
         The path of the cassette.
 
     Raises:
-        InvalidOptionError: If a tag names an unknown model.
-        CellExecutionError: If a cell fails.
+        InvalidOptionError: A tag names an unknown model.
+        CellExecutionError: A cell failed.
     """
     cassette = lesson.with_suffix(CASSETTE_SUFFIX)
     notebook = nbformat.read(lesson, as_version=4)
@@ -79,13 +79,13 @@ def record(
 
 
 def model_names(cell: nbformat.NotebookNode) -> list[str]:
-    """Return the models that the tags of a cell name."""
+    """Return the model names in a cell's tags."""
     tags = cell.metadata.get("tags", ())
     return [tag.removeprefix(TAG_PREFIX) for tag in tags if tag.startswith(TAG_PREFIX)]
 
 
 def check_model_names(names: Collection[str], models: Collection[str]) -> None:
-    """Raise InvalidOptionError if a name is not the name of a model."""
+    """Raise InvalidOptionError if any of the names is not a known model."""
     unknown = ", ".join(sorted(set(names) - set(models)))
     if unknown:
         raise InvalidOptionError(
@@ -96,7 +96,11 @@ def check_model_names(names: Collection[str], models: Collection[str]) -> None:
 def with_model(
     cell: nbformat.NotebookNode, servers: Mapping[str, ModelServer]
 ) -> Iterator[nbformat.NotebookNode]:
-    """Yield the cell, between cells that select its model and restore the small model."""
+    """Yield the cell.
+
+    If it has a tag, also yield a cell before it that selects the tagged model, and a cell after it
+    that restores the small model.
+    """
     cell_servers = [servers[name] for name in model_names(cell)]
     for server in cell_servers:
         values = (server.base_url, server.key, server.model.name, server.model.vision)
@@ -109,7 +113,7 @@ def with_model(
 def run_notebook(
     notebook: nbformat.NotebookNode, folder: Path, environ: Mapping[str, str]
 ) -> None:
-    """Run a notebook in its folder. The small model is the only setting."""
+    """Run a notebook in `folder`, with the small local model as the only setting."""
     small_model = fetch_model(get_home_folder() / "models")
     update_settings_file(Path(environ["CFAI_HOME"]), {"local": str(small_model)})
     client = NotebookClient(
@@ -122,7 +126,7 @@ def run_notebook(
 
 
 def main() -> None:
-    """Record the lessons that the command line names."""
+    """Record the lessons given on the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m notebooks.recorder",
         description="Record the answers of lessons from small local models.",

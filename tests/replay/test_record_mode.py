@@ -50,7 +50,10 @@ def test_a_mode_can_contain_a_path(tmp_path: Path) -> None:
     ("notebook", "message"),
     [
         ("", r"path is unknown here.* Give a path: %cfai replay auto lesson.cfai.jsonl"),
-        ("gone.ipynb", r"gone.ipynb was renamed or moved after .* Restart the kernel, or specify a"),
+        (
+            "gone.ipynb",
+            r"gone.ipynb was renamed or moved after .* Restart the kernel, or specify a",
+        ),
     ],
 )
 def test_without_a_notebook_a_path_is_required(notebook: str, message: str) -> None:
