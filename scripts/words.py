@@ -16,8 +16,8 @@ WORDS = re.compile(
 )
 FILES = ("*.py", "*.ts", "*.tsx", "*.md", "*.ipynb", "*.po", "*.json")
 ALLOWED = {
-    # the list in this file
-    ("scripts/words.py", "told|nobody"),
+    # this list
+    ("scripts/words.py", ""),
     # names stored on disk, which must not change
     ("cfai_magics/prompt/serialize.py", '"reported_at": "told"'),
     ("cfai_magics/storage/ledger.py", "SELECT neurons, told FROM account_figures"),

@@ -115,8 +115,8 @@ def copy(world: World, folder: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:
             if path.stem == "ledger":
                 for table in ("calls", "totals"):
-                    told = f"UPDATE {table} SET notebook = replace(notebook, ?, ?)"
-                    connection.execute(told, (str(world.work), ELSEWHERE))
+                    statement = f"UPDATE {table} SET notebook = replace(notebook, ?, ?)"
+                    connection.execute(statement, (str(world.work), ELSEWHERE))
                 connection.commit()
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     shutil.copytree(world.home, folder / "home", ignore=shutil.ignore_patterns("*-wal", "*-shm"))
