@@ -188,7 +188,8 @@ def _check_token(session: Session) -> CheckResult:
         return _("{token}; it can't run models").format(token=description), _(
             "Give it the Workers AI - Edit permission on the dashboard's API Tokens page."
         )
-    return f"{description}; {_describe_usage_access(session)}", ""
+    facts = _("{result}; {note}")
+    return facts.format(result=description, note=_describe_usage_access(session)), ""
 
 
 def _describe_token(token_check: "TokenCheck") -> str:
@@ -273,7 +274,8 @@ def _check_ledger(session: Session, file_checker: _FileChecker) -> CheckResult:
         "{path} is readable, with {count:,} calls",
         count,
     )
-    return f"{message.format(path=ledger.path, count=count)}; {_(FULL_NOTE)}", ""
+    result = message.format(path=ledger.path, count=count)
+    return _("{result}; {note}").format(result=result, note=_(FULL_NOTE)), ""
 
 
 def _check_databases(session: Session, file_checker: _FileChecker) -> CheckResult:
@@ -288,8 +290,8 @@ def _check_databases(session: Session, file_checker: _FileChecker) -> CheckResul
             ).format(content=_(CONTENT_BY_DATABASE[path.name]))
     if all(map(file_checker.checks_every_page, paths)):
         return _("conversations and map answers are intact"), ""
-    readable = _("conversations and map answers are readable; {note}")
-    return readable.format(note=_(FULL_NOTE)), ""
+    readable = _("conversations and map answers are readable")
+    return _("{result}; {note}").format(result=readable, note=_(FULL_NOTE)), ""
 
 
 def _check_permissions(session: Session) -> CheckResult:
