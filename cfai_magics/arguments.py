@@ -151,8 +151,8 @@ class _Parameters:
             note = _("Use {argument} for other fields of the request.")
             hint = f"{hint} {note.format(argument='extra={…}')}"
         cause = ngettext(
-            "{function} has no argument {names}",
-            "{function} has no arguments {names}",
+            "{function} does not accept the argument {names}",
+            "{function} does not accept the arguments {names}",
             len(unknown),
         )
         return InvalidOptionError(
@@ -167,8 +167,8 @@ class _Parameters:
         if example:
             hint = _("Pass the others by name, such as {example}.").format(example=f"{example}=…")
         cause = ngettext(
-            "{function} takes {allowed} argument by position, not {count}",
-            "{function} takes {allowed} arguments by position, not {count}",
+            "{function} takes {allowed} positional argument, not {count}",
+            "{function} takes {allowed} positional arguments, not {count}",
             len(allowed),
         )
         return InvalidOptionError(

@@ -121,7 +121,7 @@ class MissingCredentialsError(SetupError):
 class InvalidOptionError(SetupError):
     """An option, name or value is invalid."""
 
-    default_hint = mark("%%cfai? lists the options, %cfai help lists the commands.")
+    default_hint = mark("%%cfai? lists the options, and %cfai help lists the commands.")
 
 
 class VariableError(SetupError):
@@ -150,8 +150,8 @@ class InvalidAccountIdError(SetupError):
     """The account ID is not 32 hexadecimal characters."""
 
     default_hint = mark(
-        "An account ID has 32 characters, 0-9 and a-f. Find it on the dashboard's Workers AI page "
-        "under Use REST API, then run %cfai login again."
+        "An account ID has 32 characters, 0-9 and a-f. Find it on the dashboard's Workers AI "
+        "page under “Use REST API”, then run %cfai login again."
     )
 
 
@@ -190,7 +190,7 @@ class AuthenticationError(WorkersAIError):
 
     default_hint = mark(
         "Check that the token is active and belongs to this account ID. %cfai status shows both, "
-        "%cfai login replaces them."
+        "and %cfai login replaces them."
     )
 
 
@@ -230,7 +230,7 @@ class DailyQuotaError(WorkersAIError):
         return _(
             "Free neurons reset at 00:00 UTC, in {time_left}. Until then, no requests are sent. "
             "Recorded answers are still replayed (%cfai replay), and %cfai local uses a small "
-            "model on this machine. If the account has a new plan, run %cfai budget reopen."
+            "model on this machine. If the account's plan has changed, run %cfai budget reopen."
         ).format(time_left=time_left)
 
     default_hint = mark(
@@ -327,8 +327,8 @@ class BudgetCutoffError(CfaiError):
     """The answer was cut off because a budget was used up. The received part is kept."""
 
     default_hint = mark(
-        "The partial answer is kept. %cfai budget shows the remaining neurons, %cfai budget N "
-        "raises the budget."
+        "The partial answer is kept. %cfai budget shows the remaining neurons, and %cfai budget "
+        "N raises the budget."
     )
 
 

@@ -206,9 +206,9 @@ def test_a_prompt_that_is_not_text_is_rejected(account: Standin, prompt: Any) ->
 
 @pytest.mark.parametrize("messages", ["hi", {"role": "user", "content": "hi"}, None, ["hi"], 7])
 def test_messages_that_are_not_dicts_are_rejected(messages: Any) -> None:
-    with pytest.raises(InvalidOptionError, match="messages are not a list of dicts"):
+    with pytest.raises(InvalidOptionError, match="messages must be a list of dicts"):
         Request("m", messages)
-    with pytest.raises(InvalidOptionError, match="messages are not a list of dicts"):
+    with pytest.raises(InvalidOptionError, match="messages must be a list of dicts"):
         api.get_current_session().build_request(messages)
 
 
@@ -223,6 +223,6 @@ def test_a_payload_that_is_neither_dict_nor_bytes_is_rejected(
 
 @pytest.mark.parametrize("files", ["a.csv", ("a.csv", b"a", "text/csv"), [("a.csv", "a")], None])
 def test_files_without_name_bytes_and_type_are_rejected(account: Standin, files: Any) -> None:
-    with pytest.raises(InvalidOptionError, match="files are not a list of"):
+    with pytest.raises(InvalidOptionError, match="files must be a list of"):
         api.get_current_session().to_markdown(files)
     assert account.requests == ()

@@ -67,10 +67,10 @@ def test_unknown_arguments_are_rejected_by_every_function(
 ) -> None:
     for label, (function, args) in calls.items():
         error = error_of(function, *args, zzz=1)
-        assert error.cause == f"{label} has no argument zzz"
+        assert error.cause == f"{label} does not accept the argument zzz"
         assert error.hint.startswith("Its arguments: ")
         assert (
-            error_of(function, *args, zzz=1, yyy=2).cause == f"{label} has no arguments zzz, yyy"
+            error_of(function, *args, zzz=1, yyy=2).cause == f"{label} does not accept the arguments zzz, yyy"
         )
     assert account.requests == ()
 
@@ -81,7 +81,7 @@ def test_too_many_arguments_are_rejected_by_every_function(
     for label, (function, args) in calls.items():
         assert f"{label} takes " in error_of(function, *args, *[None] * 9).cause
     assert error_of(cfai_magics.ask, "hi", "llama").cause == (
-        "ask() takes 1 argument by position, not 2"
+        "ask() takes 1 positional argument, not 2"
     )
     assert error_of(cfai_magics.ask, "hi", "llama").hint == (
         "Pass the others by name, such as model=…."
@@ -117,7 +117,7 @@ CLOSEST = {
 def test_the_closest_name_is_suggested(given: str, closest: str) -> None:
     for label, function in (("ask()", cfai_magics.ask), ("stream()", cfai_magics.stream)):
         assert str(error_of(function, "hi", **{given: 1})) == (
-            f"{label} has no argument {given}. Did you mean {closest}? "
+            f"{label} does not accept the argument {given}. Did you mean {closest}? "
             "Use extra={…} for other fields of the request."
         )
 
@@ -126,7 +126,7 @@ def test_a_notebook_shows_one_line_for_a_misspelled_argument(module_kernel: Kern
     cell = module_kernel.run("import cfai_magics\ncfai_magics.ask('hi', temprature=1)")
     (line,) = cell.traceback
     assert line == (
-        "InvalidOptionError: ask() has no argument temprature. Did you mean temperature? "
+        "InvalidOptionError: ask() does not accept the argument temprature. Did you mean temperature? "
         "Use extra={…} for other fields of the request."
     )
 
@@ -171,7 +171,7 @@ def test_invalid_values_are_rejected_by_every_function(
         for value in INVALID_VALUES[name]
         if not (name == "gateway" and label.startswith("WorkersAI."))  # a Gateway object
     }
-    checked = [cause for cause in causes.values() if "has no argument" not in cause]
+    checked = [cause for cause in causes.values() if "does not accept" not in cause]
     assert checked
     assert all(name in cause for cause in checked), causes
     assert account.requests == ()

@@ -54,7 +54,7 @@ Progress = Callable[[int, int], None]
 WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"
 LOGIN_STEPS = (
-    mark("In the Cloudflare dashboard, open Workers AI, then Use REST API."),
+    mark("In the Cloudflare dashboard, open Workers AI and select “Use REST API”."),
     mark("Create a Workers AI API Token there (permissions Workers AI - Read and Edit)."),
     mark("Copy the Account ID from the same page."),
 )

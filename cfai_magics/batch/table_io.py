@@ -12,7 +12,7 @@ from ..prompt.serialize import SizeLimits, is_missing, to_text
 PLACEHOLDER_PATTERN = re.compile(r"\{\{([^{}]*)\}\}|\{([^{}]*)\}")
 MAX_LISTED_COLUMNS = 10  # in a hint
 TEXT_COLUMN = "text"  # name of the only column for a list of strings
-ROWS_HINT = mark("Use a data frame, a list of dicts or a list of texts.")
+ROWS_HINT = mark("Use a data frame, a list of dicts or a list of strings.")
 
 
 @dataclass(frozen=True, slots=True)

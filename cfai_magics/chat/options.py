@@ -177,7 +177,9 @@ ASK_OPTIONS = (
         type=parse_floats,
         default=(),
         metavar="T",
-        help=mark("temperature; 0 is the most predictable, 0,0.7,1.3 compares three"),
+        help=mark(
+            "temperature: 0 is the most predictable; a list such as 0,0.7,1.3 compares several"
+        ),
     ),
     Option(
         *("-n", "--times"),

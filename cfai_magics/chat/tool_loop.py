@@ -205,7 +205,7 @@ class _LoopState:
             return False
         call_text = format_call(call.name, call.arguments, MAX_CALL_CHARS)
         question = _(
-            "Allow the model to call {call}? Answering yes allows all calls of {name} in this "
+            "Allow the model to call {call}? Answering yes allows all calls to {name} in this "
             "kernel."
         ).format(call=call_text, name=tool.name)
         if frontend.confirm(question):

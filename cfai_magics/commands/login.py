@@ -60,7 +60,7 @@ def _read_credentials(file_name: str) -> Credentials:
     )
     if account_and_token is None:
         raise InvalidOptionError(
-            _("{file} contains no Cloudflare account").format(file=file_name),
+            _("{file} contains no Cloudflare credentials").format(file=file_name),
             _("An openai service of an account has a server_url with /accounts/ID/ai."),
         )
     account_id, token = account_and_token

@@ -161,11 +161,11 @@ class AiUseReport:
 
     def _format_legend(self) -> str:
         return _(
-            "Neurons are Cloudflare's unit of billing: *billed* is its own figure, *estimated* is "
-            "computed from its price list, *replayed* comes from a recording and is free, and "
-            "*local* was answered by a model on the machine. The request is a hash of model, "
-            "prompt and parameters: equal requests have the same hash. This report contains no "
-            "text of a prompt or an answer."
+            "Neurons are Cloudflare's billing unit: *billed* is the figure that Cloudflare "
+            "reported, *estimated* is computed from its price list, *replayed* means that the "
+            "answer came from a recording and is free, and *local* means that a model on this "
+            "machine answered. The *request* column has a hash of model, prompt and parameters: "
+            "identical requests have the same hash. This report contains no prompts or answers."
         )
 
     def to_csv(self) -> str:

@@ -301,8 +301,8 @@ def lowered_note(admission: Admission, requested_tokens: int) -> str:
 def calibration_note(rates: Rates) -> str:
     """Return a note on the number of billed calls that an estimate is based on."""
     return ngettext(
-        "Estimate based on the last {count} billed call of this model.",
-        "Estimate based on the last {count} billed calls of this model.",
+        "Estimate based on the last {count} billed call to this model.",
+        "Estimate based on the last {count} billed calls to this model.",
         rates.billed_calls,
     ).format(count=rates.billed_calls)
 

@@ -255,7 +255,9 @@ def load_schema(name: str, value: Any) -> Schema:
         )
     if not SCHEMA_KEYWORDS & set(value):
         raise InvalidOptionError(
-            _("--schema {name} is not a JSON Schema: it has no schema keyword").format(name=name),
+            _("--schema {name} is not a JSON Schema: it contains no JSON Schema keywords").format(
+                name=name
+            ),
             _("Example: {schema}").format(
                 schema='{"type": "object", "properties": {"city": {"type": "string"}}}.'
             ),
@@ -309,7 +311,7 @@ def read_schema(path: Path) -> Schema:
     except (OSError, ValueError) as error:
         raise InvalidOptionError(
             _("--schema {path} can't be read: {error}").format(path=path, error=error),
-            _("Check the path, and that the file is valid JSON."),
+            _("Check the path, and make sure that the file is valid JSON."),
         ) from None
     return load_schema(str(path), value)
 

@@ -181,7 +181,7 @@ def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
             ),
         )
     return InvalidOptionError(
-        _("The notebook's path is unknown here, so the recording has no default path"),
+        _("The notebook's path is unknown, so there is no default path for the recording"),
         _("Specify a path: {command}, or {variable}.").format(**examples),
     )
 

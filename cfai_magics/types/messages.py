@@ -85,7 +85,7 @@ def check_messages(value: Any) -> tuple[Message, ...]:
     for message in messages:
         if not isinstance(message, Mapping):
             raise InvalidOptionError(
-                _("messages are not a list of dicts"),
+                _("messages must be a list of dicts"),
                 _("Example: {example}").format(example='[{"role": "user", "content": "…"}]'),
             )
     return messages

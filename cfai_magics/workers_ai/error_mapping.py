@@ -69,7 +69,7 @@ ERROR_BY_PATTERN = (
     (re.compile(r"no such model", re.IGNORECASE), ModelNotFoundError),
 )
 MESSAGE_BY_CODE = {
-    7003: mark("Cloudflare does not know the account ID"),
+    7003: mark("Cloudflare does not recognize the account ID"),
     7000: mark("The model does not exist"),
 }
 # Hints that replace the default of the error class. The key is the error code if there is one;
@@ -88,8 +88,8 @@ HINT_BY_CODE: Mapping[int, str] = {
         mark("Check CLOUDFLARE_API_BASE_URL: Workers AI does not answer at this address."),
     ),
     2001: mark(
-        "The dashboard's AI Gateway page lists the gateways of the account. %config Cfai.gateway "
-        "shows the one that is set, --gateway off sends requests directly."
+        "The dashboard's AI Gateway page lists the account's gateways. %config Cfai.gateway "
+        "shows the selected one, and --gateway off sends requests directly."
     ),
     2009: mark(
         "The gateway requires the AI Gateway - Run permission. Add it to the token on the "

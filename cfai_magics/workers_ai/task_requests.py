@@ -68,7 +68,7 @@ def check_files(files: Any) -> None:
     items = tuple(files) if isinstance(files, list | tuple) else (None,)
     if not all(_is_file(file) for file in items):
         raise InvalidOptionError(
-            _("files are not a list of (name, bytes, MIME type)"),
+            _("files must be a list of (name, bytes, MIME type)"),
             _("Example: {example}").format(example='[("a.csv", b"…", "text/csv")]'),
         )
 

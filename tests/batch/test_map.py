@@ -111,7 +111,7 @@ def test_the_schema_field_is_dropped_after_a_model_rejects_it(account: Standin) 
         ("{text}", 7, {}, "a value of type int has no rows"),
         ("{answer}", [{"answer": "a"}], {}, "The data already has a column answer"),
         ("{text}", ["a"], {"concurrency": 0}, "concurrency=0"),
-        ("{text}", ["a"], {"temprature": 1}, "map() has no argument temprature"),
+        ("{text}", ["a"], {"temprature": 1}, "map() does not accept the argument temprature"),
         ("{text}", ["a"], {"schema": 7}, "not a dict, a pydantic model or a JSON file"),
         ("{text}", ["a"], {"model": "gpt-6"}, "The model 'gpt-6' is not in the list"),
         ("{text}", ["a"], {"queue": True}, "gemma-4-26b-a4b-it does not support the Batch API"),

@@ -133,5 +133,5 @@ def test_the_estimate_uses_the_unsaved_notebook(
     execute(page, PLAN)
     output = page.locator(".jp-OutputArea-output")
     expect(output).to_contain_text("Why is the sky blue?", timeout=PATIENCE * 1000)
-    expect(output).to_contain_text("One student: ")
+    expect(output).to_contain_text("1 student: ")
     assert served.cloudflare.requests == ()

@@ -141,7 +141,7 @@ def test_a_handwritten_config_is_read(
         ("{", "is not a config.json"),
         ("[]", "is not a config.json"),
         ('{"services": []}', "is not a config.json"),
-        ('{"services": {}}', "contains no Cloudflare account"),
+        ('{"services": {}}', "contains no Cloudflare credentials"),
         ('{"services": {"openai": [{"server_url": "https://evil.org/x"}]}}', "no Cloudflare"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_mismatch_with_a_pydantic_model_is_reported_with_its_path() -> None:
     [
         ("text", "not a dict, a pydantic model or a JSON file"),
         (City(city="Rome", people=3), "not a dict, a pydantic model or a JSON file"),
-        ({"city": "string"}, "not a JSON Schema: it has no schema keyword"),
+        ({"city": "string"}, "not a JSON Schema: it contains no JSON Schema keywords"),
         ({"type": "objekt"}, "not a valid JSON Schema: 'objekt'"),
         ({"$ref": "https://example.com/schema"}, "refers to https://example.com/schema"),
     ],

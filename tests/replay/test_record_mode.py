@@ -49,7 +49,7 @@ def test_a_mode_can_contain_a_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("notebook", "message"),
     [
-        ("", r"path is unknown here.* Give a path: %cfai replay auto lesson.cfai.jsonl"),
+        ("", r"path is unknown, .* Specify a path: %cfai replay auto lesson.cfai.jsonl"),
         (
             "gone.ipynb",
             r"gone.ipynb was renamed or moved after .* Restart the kernel, or specify a",

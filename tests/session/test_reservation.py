@@ -222,7 +222,7 @@ def test_an_estimate_uses_earlier_bills_and_adds_a_note(
     account.switch(omit_neurons_body=True, omit_neurons_header=True)
     answer = ask(session)
     assert answer.cost_basis == "estimated"
-    assert answer.notes == ("Estimate based on the last 3 billed calls of this model.",)
+    assert answer.notes == ("Estimate based on the last 3 billed calls to this model.",)
 
 
 @pytest.mark.parametrize(

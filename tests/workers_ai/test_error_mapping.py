@@ -56,7 +56,7 @@ CLASSES: dict[type[WorkersAIError], tuple[int, ...]] = {
 KINDS = {code: kind for kind, codes in CLASSES.items() for code in codes}
 CAUSES = {
     7000: "The model does not exist",
-    7003: "Cloudflare does not know the account ID",
+    7003: "Cloudflare does not recognize the account ID",
 }
 REQUEST_ID = "0b3d7a52-6f1e-4c98-9a40-5d2c8e71f063"
 
