@@ -108,7 +108,7 @@ def _is_owned_by_user(file_stat: os.stat_result) -> bool:
 
 
 def get_unusable_reason(folder: Path) -> str:
-    """Return why a path can't be used as the state folder, or "" if it can."""
+    """Return the reason why a path can't be used as the state folder, or "" if it can."""
     try:
         folder_stat = folder.stat()
     except FileNotFoundError:

@@ -121,11 +121,11 @@ NOT_TEXTS = {
     "a dict": ({"sun": 1}, "is of type dict"),
     "a data frame": (pd.DataFrame({"sun": ["a"]}), "is of type DataFrame"),
     "a zero-dimensional array": (np.array("sun"), "is of type ndarray"),
-    "a table": (np.array([["sun"], ["moon"]]), r"texts\[0\] is of type ndarray, not a text"),
-    "a number inside": (["sun", 7], r"texts\[1\] is of type int, not a text"),
-    "bytes inside": (["sun", b"moon"], r"texts\[1\] is of type bytes, not a text"),
+    "a table": (np.array([["sun"], ["moon"]]), r"texts\[0\] is of type ndarray, not a string"),
+    "a number inside": (["sun", 7], r"texts\[1\] is of type int, not a string"),
+    "bytes inside": (["sun", b"moon"], r"texts\[1\] is of type bytes, not a string"),
     "a missing value inside": (pd.Series(["sun", None]), r"texts\[1\] is of type"),
-    "a list inside": (["sun", ["moon"]], r"texts\[1\] is of type list, not a text"),
+    "a list inside": (["sun", ["moon"]], r"texts\[1\] is of type list, not a string"),
 }
 
 

@@ -70,7 +70,8 @@ def test_unknown_arguments_are_rejected_by_every_function(
         assert error.cause == f"{label} does not accept the argument zzz"
         assert error.hint.startswith("Its arguments: ")
         assert (
-            error_of(function, *args, zzz=1, yyy=2).cause == f"{label} does not accept the arguments zzz, yyy"
+            error_of(function, *args, zzz=1, yyy=2).cause
+            == f"{label} does not accept the arguments zzz, yyy"
         )
     assert account.requests == ()
 

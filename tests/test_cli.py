@@ -94,7 +94,7 @@ def test_shell_errors_suggest_the_replay_variable(
     assert main(["ask", "Hi"]) == 1
     assert "CFAI_REPLAY=auto:PATH makes such requests" in capsys.readouterr().err
     assert main(["verify"]) == 1
-    assert "CFAI_REPLAY=auto:PATH makes one" in capsys.readouterr().err
+    assert "CFAI_REPLAY=auto:PATH creates one" in capsys.readouterr().err
 
 
 def test_use_saves_the_model(home: Path, account: Standin) -> None:

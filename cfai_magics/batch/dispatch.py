@@ -50,7 +50,7 @@ class MapResults:
 
 
 def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
-    """Return why an answer cannot be used, or "" if it can be used.
+    """Return the reason why an answer cannot be used, or "" if it can be used.
 
     An answer cannot be used if it is empty or does not match the schema.
     """

@@ -107,7 +107,7 @@ class StructuredOutput:
             raise original_error from None
 
     def _get_validation_error(self, answer: Answer) -> str | None:
-        """Return why the answer does not match the schema; None if it does."""
+        """Return the reason why the answer does not match the schema; None if it does."""
         parse = self.output_format.parse
         try:
             if parse is not None:

@@ -95,7 +95,7 @@ def _resolve_path(session: Session, path_text: str) -> Path:
 
 
 def _skip_reason(session: Session, interaction: Interaction) -> str:
-    """Return why a recorded prompt can't be repeated, or "" if it can be."""
+    """Return the reason why a recorded prompt can't be repeated, or "" if it can be."""
     request = interaction.request
     server = session.backend.local_server
     if request.task != "chat":

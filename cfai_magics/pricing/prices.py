@@ -236,7 +236,7 @@ def with_estimate(model_rates: Rates | None, usage: Usage) -> Usage:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The estimated cost of a call in neurons, before it is sent.
+    """The cost of a call in neurons, as estimated before the call is sent.
 
     Attributes:
         prompt_max: Upper bound for the cost of the prompt.

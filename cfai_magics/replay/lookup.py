@@ -63,7 +63,7 @@ class Lookup:
 
 
 def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
-    """Return why an answer must not be recorded, or "" if it may be recorded."""
+    """Return the reason why an answer must not be recorded, or "" if it may be recorded."""
     if captured.finish_reason == "error":
         return _("the model reported an error")
     was_limit_lowered = (
@@ -75,7 +75,7 @@ def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
 
 
 def interaction_reject_reason(interaction: "Interaction") -> str:
-    """Return why an interaction must not be written, or "" if it may be written."""
+    """Return the reason why an interaction must not be written, or "" if it may be written."""
     from ..secret_patterns import contains_token
 
     line = interaction.to_line()

@@ -162,7 +162,7 @@ class Recorder(forks.ChildForkHook):
         return bool(exact or (alternative and record_mode.mode != "auto"))
 
     def refusal(self, request: RecordedRequest, record_mode: RecordMode) -> str:
-        """Return why the "only" mode refuses a request, or "" if the request is allowed."""
+        """Return the reason why "only" mode refuses a request, or "" if the request is allowed."""
         try:
             self.require_recording(request, record_mode)
         except NotRecordedError as error:

@@ -204,7 +204,7 @@ def integrity_error(path: Path, on_wait: Callable[[], None] | None = None) -> st
 
 
 def opening_error(path: Path) -> str:
-    """Return why the tables in a file can't be read.
+    """Return the reason why the tables in a file can't be read.
 
     Returns "" if the tables can be read or the file is missing. The check reads only the header,
     the schema and the first row of each table; `integrity_error` also checks all other pages.

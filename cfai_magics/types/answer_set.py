@@ -176,7 +176,7 @@ class AnswerSet:
 
         Its columns are model, temperature, number (the repetition, from 1), text, tokens_in,
         tokens_out, neurons, basis, seconds, first_token_seconds, tokens_per_second, finish and
-        error. An unknown number is None or NaN.
+        error. Unknown numeric values are None or NaN.
 
         Raises:
             SetupError: pandas is not installed.

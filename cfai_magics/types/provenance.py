@@ -77,7 +77,7 @@ class Provenance:
     recording: RecordingInfo | None = None
 
     def to_metadata(self, answer: Any) -> dict[str, Any]:
-        """Return the metadata for an Answer, which does not contain the question or account."""
+        """Return the metadata for an Answer, without the prompt or the account."""
         usage = answer.usage
         metadata = {
             "model": answer.model,

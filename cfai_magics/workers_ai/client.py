@@ -338,7 +338,7 @@ class WorkersAI(Unpicklable):
     ) -> ChatStream:
         """Return a stream of the answer's deltas; iterating over it sends the request.
 
-        A transient error is retried until the first delta is received.
+        If a transient error occurs before the first delta is received, the request is retried.
 
         Args:
             request: The request, with the full name of its model.
@@ -351,7 +351,7 @@ class WorkersAI(Unpicklable):
 
         Raises:
             InvalidOptionError: `request` is not a Request. Nothing was sent.
-            WorkersAIError: The request failed. This is raised during the iteration.
+            WorkersAIError: The request failed. This is raised during iteration.
         """
         require_request(request)
         body = chat_body(request, cloudflare=bool(self._account_id))

@@ -71,7 +71,7 @@ class ThinkTagParser:
         self.state = "start"
 
     def feed(self, text: str) -> list[TextDelta | ReasoningDelta]:
-        """Return the next text as deltas, holding back what may be the start of a tag."""
+        """Split a chunk of text into deltas, holding back what may be the start of a tag."""
         if self.state == "text":
             return [TextDelta(text)]
         self.pending += text

@@ -189,7 +189,7 @@ def test_a_truncated_answer_is_not_retried(kernel: Kernel, account: Standin) -> 
     account.switch(answer=ROME)
     cell = ask(kernel, "--schema CITY --max-tokens 3")
     assert cell.ename == "SchemaMismatchError"
-    assert "it was cut at 3 tokens" in cell.traceback[0]
+    assert "it was cut off at 3 tokens" in cell.traceback[0]
     assert len(account.requests) == 1
 
 

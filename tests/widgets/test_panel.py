@@ -111,7 +111,7 @@ def test_the_text_reports_a_missing_account_and_a_local_model(home: Path) -> Non
         run("panel", [], create_shell_frontend(session), "cfai")
     )
     session.settings.local = "small"
-    assert "this machine" in str(run("panel", [], create_shell_frontend(session), "cfai"))
+    assert "local model" in str(run("panel", [], create_shell_frontend(session), "cfai"))
     session.close()
 
 
@@ -158,5 +158,5 @@ def test_another_server_is_shown_instead_of_an_account(
 ) -> None:
     panel.session.settings.base_url = "http://127.0.0.1:9090/v1"
     assert "Requests go to 127.0.0.1:9090" in panel.account.summary.value
-    assert "uses no neurons" in panel.usage.gauge.value
+    assert "use no neurons" in panel.usage.gauge.value
     assert "127.0.0.1:9090" in str(panel)
