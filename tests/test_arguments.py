@@ -127,7 +127,8 @@ def test_a_notebook_shows_one_line_for_a_misspelled_argument(module_kernel: Kern
     cell = module_kernel.run("import cfai_magics\ncfai_magics.ask('hi', temprature=1)")
     (line,) = cell.traceback
     assert line == (
-        "InvalidOptionError: ask() does not accept the argument temprature. Did you mean temperature? "
+        "InvalidOptionError: ask() does not accept the argument temprature. "
+        "Did you mean temperature? "
         "Use extra={…} for other fields of the request."
     )
 
