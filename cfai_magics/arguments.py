@@ -124,7 +124,7 @@ class _Parameters:
                 _("{function} received {argument} twice, by position and by name").format(
                     function=self._label, argument=twice[0]
                 ),
-                _("Pass it once."),
+                _("Pass it only once."),
             )
         missing = [
             name

@@ -188,7 +188,7 @@ class Cfai(Configurable):
     ).tag(config=True)
     local = Unicode(
         "",
-        help=mark('Local model that answers on this machine: "small" or the path of a GGUF file.'),
+        help=mark('Local model to run on this machine: "small" or the path to a GGUF file.'),
     ).tag(config=True)
     gateway = Unicode(
         "", help=mark("Name of the AI Gateway that requests go through; empty: none.")

@@ -78,7 +78,7 @@ def check_gguf(path: Path) -> Path:
             _("{path} can't be read: {error}").format(
                 path=path, error=state_files.describe_error(error)
             ),
-            _("Check the path of the GGUF file."),
+            _("Check the path to the GGUF file."),
         ) from None
     if magic != GGUF_MAGIC:
         raise LocalModelError(
@@ -220,7 +220,7 @@ def _pip_hint(pip_output: list[str]) -> str:
 
 
 def _with_own_file_hint(hint: str) -> str:
-    own_file_hint = _("Or use a GGUF file of your own: %cfai local PATH.")
+    own_file_hint = _("Or use your own GGUF file: %cfai local PATH.")
     return f"{hint} {own_file_hint}"
 
 

@@ -1,1 +1,1 @@
-"""Run `%%cfai` questions."""
+"""Process `%%cfai` prompts."""

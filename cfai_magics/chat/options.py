@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 from ..errors import InvalidOptionError
-from ..i18n import _, get_language, mark
+from ..i18n import _, mark
 from ..settings import FORMATS
 
 TASK_NAMES = (
@@ -117,17 +117,9 @@ def _translate_help(argparse_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {**argparse_kwargs, "help": _(help_text) if help_text else None}
 
 
-def get_ask_parser() -> OptionParser:
-    """Return the parser for the options on the `%%cfai` line."""
-    return _build_ask_parser(get_language())
-
-
 @cache
-def _build_ask_parser(_language: str) -> OptionParser:
-    """Return the parser with its help in the current language.
-
-    The parser is cached, because building it takes 5 ms.
-    """
+def get_ask_parser() -> OptionParser:
+    """Return the parser of the `%%cfai` line: the options without the prompt."""
     return OptionParser("%%cfai", ASK_OPTIONS, hint=InvalidOptionError.default_hint)
 
 

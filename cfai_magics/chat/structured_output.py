@@ -59,7 +59,7 @@ class StructuredOutput:
         """Return an answer that matches the schema; retry once if the first does not.
 
         Raises:
-            SchemaMismatchError: The second answer does not match either, or the first one was cut
+            SchemaMismatchError: The second answer also does not match, or the first one was cut
                 off at max_tokens. The error's `answer` is the last answer.
         """
         first_answer = self._send_with_schema(request)

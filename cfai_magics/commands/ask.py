@@ -289,7 +289,7 @@ def _resolve_schema(frontend: Frontend, name: str) -> Schema:
         return read_schema(path)
     raise InvalidOptionError(
         _("--schema {name} is neither a variable nor a file").format(name=name),
-        _("Define the variable first, or check the path of the file."),
+        _("Define the variable first, or check the path to the file."),
     )
 
 
@@ -398,7 +398,7 @@ def _check_options(prompt: str, options: Namespace) -> None:
         )
     if options.output and (not options.output.isidentifier() or iskeyword(options.output)):
         raise InvalidOptionError(
-            _("-o {name} is not a valid variable name").format(name=options.output),
+            _("-o: {name} is not a valid variable name").format(name=options.output),
             _("Use letters, digits and _."),
         )
     if options.times < 1:

@@ -13,9 +13,9 @@ from ..settings import update_settings_file
 
 OPTIONS = (
     Option(
-        "what", nargs="?", default="small", help=mark("off, serve, or the path of a GGUF file")
+        "what", nargs="?", default="small", help=mark("off, serve, or the path to a GGUF file")
     ),
-    Option("path", nargs="?", default="", help=mark("with serve: the path of a GGUF file")),
+    Option("path", nargs="?", default="", help=mark("with serve: the path to a GGUF file")),
     Option("--port", type=int, default=0, help=mark("with serve: the port")),
 )
 

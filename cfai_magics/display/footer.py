@@ -62,7 +62,8 @@ def format_usage_footer(answer: Answer, style: str) -> str:
             _format_tokens(answer),
             _format_answer_cost(answer),
             _format_time(answer),
-            *_format_endpoint_and_day(answer),
+            *([answer.endpoint] if answer.endpoint else []),
+            *_format_day_usage(answer.day_usage),
         ]
         if style == "full"
         else [_format_answer_cost(answer), format_seconds(answer.seconds)]
@@ -215,15 +216,12 @@ def _format_time(answer: Answer) -> str:
     )
 
 
-def _format_endpoint_and_day(answer: Answer) -> list[str]:
-    return [*([answer.endpoint] if answer.endpoint else []), *_format_day_usage(answer.day_usage)]
-
-
 def _format_day_usage(day_usage: DayUsage | None) -> list[str]:
     """Return the footer parts that show today's neurons and the time until the daily reset."""
     if day_usage is None:
         return []
-    used, limit = format_neurons(day_usage.spent), f"{day_usage.limit:,.0f}"
+    used = format_neurons(day_usage.billed + day_usage.estimated)
+    limit = f"{day_usage.limit:,.0f}"
     if day_usage.estimated:
         used = _("{neurons} ({estimated} estimated)").format(
             neurons=used, estimated=format_neurons(day_usage.estimated)

@@ -46,8 +46,8 @@ def fence_code(text: str, language: str = "") -> str:
 def render_partial_answer(text: str, output_format: OutputFormat) -> MimeBundle:
     """Return a MIME bundle for an incomplete answer that is being streamed."""
     if output_format.stream_fence and not text.lstrip().startswith("```"):
-        return render_markdown(fence_code(text, output_format.stream_fence))
-    return render_markdown(text)
+        text = fence_code(text, output_format.stream_fence)
+    return {"text/markdown": strip_remote_content(text)}
 
 
 def render_final_answer(answer: Answer, output_format: OutputFormat) -> MimeBundle:
@@ -56,7 +56,8 @@ def render_final_answer(answer: Answer, output_format: OutputFormat) -> MimeBund
         return {"text/plain": sanitize_text(answer.text), **output_format.render(answer)}
     renderer = RENDERERS.get(output_format.name)
     if renderer is None or answer.parsed is None:
-        return {**render_markdown(answer.text), "text/plain": sanitize_text(answer.text)}
+        markdown = strip_remote_content(answer.text)
+        return {"text/markdown": markdown, "text/plain": sanitize_text(answer.text)}
     return {
         **renderer(answer),
         "text/plain": sanitize_text(render_plain_text(answer, output_format)),

@@ -24,7 +24,7 @@ class UsageReport:
     """Usage totals, in which each row has a name and a value for each of USAGE_COLUMNS.
 
     The billed, estimated and reserved columns are in neurons. The US$ column shows the price
-    without free neurons.
+    before free neurons are deducted.
 
     Args:
         group_by: What each row stands for: "model", "notebook", "day" or "task".

@@ -209,7 +209,7 @@ def _get_language(token: "Token") -> str:
 
 
 def _format_nested_fence(token: "Token", block_lines: list[str]) -> str:
-    """Return a code block for a list or quote, as HTML if a parser could read it as text."""
+    """Return a code block inside a list or quote, as HTML if parsers could overlook its fence."""
     fence_match = FENCE_PATTERN.search(block_lines[0])
     line_prefix = block_lines[0][: fence_match.start()] if fence_match else ""
     prefix = re.sub(r"[^\s>]", " ", line_prefix)

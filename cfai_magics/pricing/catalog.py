@@ -208,7 +208,7 @@ def find_model(name: str, catalog: Catalog) -> Model:
     if candidates:
         names = ", ".join(m.name for m in candidates)
         raise InvalidOptionError(
-            _("Several models end in {name!r}: {names}").format(name=name, names=names),
+            _("Several model names end in {name!r}: {names}").format(name=name, names=names),
             _("Type more of the name."),
         )
     raise unknown_model_error(name, catalog)

@@ -295,7 +295,7 @@ def _has_vectors(body: Mapping[str, Any]) -> bool:
 def _pack_vector(item: Mapping[str, Any]) -> str:
     """Pack a vector as Base64-encoded 32-bit floats.
 
-    This is the precision of the models, and takes a fifth of the size of JSON numbers.
+    This matches the precision of the models and takes a fifth of the space of JSON numbers.
     """
     numbers = [float(number) for number in item["embedding"]]
     return b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
@@ -446,7 +446,7 @@ class PlaybackTransport(httpx.BaseTransport):
         """Return the next recorded response, without network access."""
         response = next(self._responses, None)
         if response is None:
-            raise httpx.RemoteProtocolError(_("the recording has no further response"))
+            raise httpx.RemoteProtocolError(_("the recording has no more responses"))
         headers, chunks = to_http(response, is_streaming=_is_stream_request(request))
         return httpx.Response(200, headers=headers, stream=_PlaybackStream(chunks, self._sleep))
 

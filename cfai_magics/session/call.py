@@ -87,7 +87,7 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
         temperature=settings.temperature if temperature is None else temperature,
         top_p=top_p,
         seed=seed,
-        stop=collect_stop_sequences(stop),
+        stop=() if stop is None else collect_stop_sequences(stop),
         think=think if target.model.reasoning else None,
         stream=stream,
         extra={} if extra is None else extra,

@@ -153,7 +153,8 @@ class Accounting:
         limits = self.ledger.budgets.limits(context or self.get_context())
         if any(limit.scope == "day" for limit in limits):
             return limits
-        return [*limits, Limit("free", day_usage.limit, day_usage.spent + day_usage.reserved)]
+        used = day_usage.billed + day_usage.estimated + day_usage.reserved
+        return [*limits, Limit("free", day_usage.limit, used)]
 
     def limit_warnings(self, day_usage: DayUsage) -> list[str]:
         """Return one line per limit that is nearly used up."""

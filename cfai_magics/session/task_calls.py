@@ -211,5 +211,5 @@ def _require_budget_left(reservation: Reservation, usage: Usage) -> None:
 
 
 def _with_estimated_prompt_tokens(usage: Usage, texts: Iterable[str]) -> Usage:
-    """Return the usage with estimated prompt tokens, which Cloudflare may omit for embeddings."""
+    """Return the usage with prompt tokens, estimated if Cloudflare omits them for embeddings."""
     return replace(usage, prompt_tokens=sum(map(estimate_tokens, texts)))

@@ -553,7 +553,7 @@ class Ledger(forks.ChildForkHook):
 
 
 def figure_within(neurons: float | None) -> float:
-    """Return the neurons, or 0 if the value is missing or implausible for one call."""
+    """Return the number of neurons, or 0 if it is missing or implausible for one call."""
     return neurons if neurons is not None and 0 <= neurons <= MAX_NEURONS else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Route requests through an AI Gateway: name, metadata, headers and cache status."""
+"""Route requests through an AI Gateway, with its metadata, headers and cache status."""
 
 import json
 import re

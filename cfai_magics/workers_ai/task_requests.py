@@ -218,7 +218,7 @@ def _decode_bytes(value: Any) -> bytes:
 
 
 def _count_pixels(file: Any) -> int:
-    """Return the number of pixels in an image file of a form; 0 if it is not an image.
+    """Return the number of pixels in an image sent as form data, or 0 if it is not an image.
 
     The file is either bytes or a tuple (name, bytes, MIME type).
     """
