@@ -1,6 +1,6 @@
 import { PartialJSONObject, PartialJSONValue } from '@lumino/coreutils';
 
-import { Bridge, Refused } from '../bridge';
+import { Bridge, Refused } from '../kernelClient';
 import { IQuestions, read, VERSION } from '../protocol';
 
 interface IContract {

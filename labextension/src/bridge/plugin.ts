@@ -8,9 +8,9 @@ import { Kernel } from '@jupyterlab/services';
 import { ITranslator } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Bridge } from '../bridge';
-import { IBridges } from '../bridges';
-import type { Link } from './link';
+import { Bridge } from '../kernelClient';
+import { IBridges } from '../clientTracker';
+import type { Link } from './kernelComm';
 
 /** Connects this page to the kernels of all open notebooks, with one link per kernel. */
 class Bridges implements IBridges {
@@ -35,7 +35,7 @@ class Bridges implements IBridges {
   }
 
   private async _link(kernel: Kernel.IKernelConnection | null): Promise<void> {
-    const { Link } = await import('./link');
+    const { Link } = await import('./kernelComm');
     if (kernel && !kernel.isDisposed) {
       const { id } = kernel;
       const link =

@@ -2,13 +2,13 @@ import { Cell } from '@jupyterlab/cells';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { Bridge } from '../bridge';
-import { Follower } from '../bridges';
+import { Bridge } from '../kernelClient';
+import { Follower } from '../clientTracker';
 import { element } from '../dom';
 import { neurons } from '../format';
 import { isQuestion } from '../magic';
 import { IEstimate, IModel } from '../protocol';
-import { asks, hasValues, namesModel } from './asks';
+import { asks, hasValues, namesModel } from './estimateRequest';
 
 const PAUSE = 300; // ms after the last keystroke
 

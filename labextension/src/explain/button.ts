@@ -1,7 +1,7 @@
 import { Cell, CodeCell } from '@jupyterlab/cells';
 import { PanelLayout, Widget } from '@lumino/widgets';
 
-import { Follower } from '../bridges';
+import { Follower } from '../clientTracker';
 import { cfaiIcon } from '../icon';
 import { isOurs } from '../magic';
 

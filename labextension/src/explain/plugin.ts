@@ -11,9 +11,9 @@ import {
 } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { Follower, IBridges } from '../bridges';
+import { Follower, IBridges } from '../clientTracker';
 import { cfaiIcon } from '../icon';
-import { insertCell } from '../insert';
+import { insertCell } from '../notebook';
 import { isWritable, writableNotebook } from '../tracker';
 import { EXPLAIN_SCHEMA, explainSource, readCell } from './command';
 

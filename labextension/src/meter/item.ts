@@ -1,9 +1,9 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { Follower } from '../bridges';
+import { Follower } from '../clientTracker';
 import { button } from '../dom';
-import { Details } from './details';
+import { Details } from './meter';
 import { caption, reading } from './reading';
 
 /** The status bar item: shows the state of the current notebook's kernel. */

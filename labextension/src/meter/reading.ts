@@ -1,6 +1,6 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { level, Level, used } from '../day';
+import { level, Level, used } from '../dayUsage';
 import { clock, neurons, whole } from '../format';
 import { IDay, IState } from '../protocol';
 

@@ -6,11 +6,11 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { INotebookTracker, Notebook } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { IBridges } from '../bridges';
+import { IBridges } from '../clientTracker';
 import { cfaiIcon } from '../icon';
-import { insertCell } from '../insert';
+import { insertCell } from '../notebook';
 import { writableNotebook } from '../tracker';
-import { ASK_SCHEMA, question, readAsk } from './cell';
+import { ASK_SCHEMA, question, readAsk } from '../cellSource';
 import { ISelection, selection } from './selection';
 
 const NO_ARGUMENTS = {

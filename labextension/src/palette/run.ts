@@ -1,6 +1,6 @@
 import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 
-import { insertCell } from '../insert';
+import { insertCell } from '../notebook';
 
 const LOAD = '%load_ext cfai_magics';
 

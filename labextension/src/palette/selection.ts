@@ -1,7 +1,7 @@
 import { Cell } from '@jupyterlab/cells';
 import { Notebook } from '@jupyterlab/notebook';
 
-import { IQuote } from './cell';
+import { IQuote } from '../cellSource';
 
 /** The selected texts of a notebook, and the index of the last selected cell. */
 export interface ISelection {

@@ -1,5 +1,5 @@
-import { asks, hasValues, namesModel } from '../estimate/asks';
-import { words } from '../line';
+import { asks, hasValues, namesModel } from '../estimate/estimateRequest';
+import { words } from '../cellSyntax';
 import { ICellAsks, IModel } from '../protocol';
 
 interface ILines {

@@ -2,7 +2,7 @@ import { ISessionContext } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { Follower, IBridges } from '../bridges';
+import { Follower, IBridges } from '../clientTracker';
 import { button } from '../dom';
 import { short } from '../format';
 import type { ModelList } from './list';

@@ -9,7 +9,7 @@ import { classHighlighter, highlightTree } from '@lezer/highlight';
 import { parser as markdown } from '@lezer/markdown';
 import { parser as python } from '@lezer/python';
 
-import { questionColours } from '../prose/language';
+import { questionColours } from '../highlighting/language';
 
 const extensions = [questionColours(markdown, python)];
 const pythonLanguage = LRLanguage.define({ parser: python });

@@ -2,7 +2,7 @@ import { NodeType, Tree } from '@lezer/common';
 import { styleTags, tags } from '@lezer/highlight';
 
 import { expressions, IRange } from '../expressions';
-import { isRaw, pieces } from '../line';
+import { isRaw, pieces } from '../cellSyntax';
 
 const styles = styleTags({
   Magic: tags.keyword,

@@ -2,7 +2,7 @@ import { Kernel, KernelMessage } from '@jupyterlab/services';
 import { JSONObject, PartialJSONValue } from '@lumino/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Bridge } from '../bridge';
+import { Bridge } from '../kernelClient';
 import { TARGET } from '../protocol';
 
 const GONE = ['restarting', 'autorestarting', 'terminating', 'dead'];

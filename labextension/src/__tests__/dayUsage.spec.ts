@@ -1,6 +1,6 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { left, level, used } from '../day';
+import { left, level, used } from '../dayUsage';
 import { neurons, short, whole } from '../format';
 import { reading, resetClock } from '../meter/reading';
 import { IDay, IState } from '../protocol';

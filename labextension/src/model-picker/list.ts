@@ -1,12 +1,12 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 
-import { Bridge } from '../bridge';
+import { Bridge } from '../kernelClient';
 import { element } from '../dom';
 import { short } from '../format';
-import { Popover } from '../popover';
+import { Popover } from '../ui';
 import { IModel } from '../protocol';
-import { found, price } from './search';
+import { found, price } from '../models';
 
 const STEPS: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1 };
 

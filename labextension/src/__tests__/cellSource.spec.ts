@@ -1,4 +1,4 @@
-import { ASK_SCHEMA, question, readAsk } from '../palette/cell';
+import { ASK_SCHEMA, question, readAsk } from '../cellSource';
 
 describe('question', () => {
   it.each([

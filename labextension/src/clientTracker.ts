@@ -3,7 +3,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { Token } from '@lumino/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Bridge } from './bridge';
+import { Bridge } from './kernelClient';
 
 /** The bridges of all notebooks that are open in this page. */
 export interface IBridges {

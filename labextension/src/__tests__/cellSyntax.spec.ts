@@ -1,4 +1,4 @@
-import { isRaw, pieces } from '../line';
+import { isRaw, pieces } from '../cellSyntax';
 
 const split = (line: string): string[] =>
   pieces(line).map(({ name, from, to }) => `${name} ${line.slice(from, to)}`);

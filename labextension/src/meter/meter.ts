@@ -1,10 +1,10 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { Bridge } from '../bridge';
-import { left, used } from '../day';
+import { Bridge } from '../kernelClient';
+import { left, used } from '../dayUsage';
 import { button, element } from '../dom';
 import { clock, neurons, short, whole } from '../format';
-import { Popover } from '../popover';
+import { Popover } from '../ui';
 import { IDay, IToday } from '../protocol';
 import { chart } from './chart';
 import { inWords, reading, resetClock } from './reading';

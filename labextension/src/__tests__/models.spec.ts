@@ -1,4 +1,4 @@
-import { found, price } from '../picker/search';
+import { found, price } from '../models';
 import { IModel } from '../protocol';
 
 const model = (name: string, changes: Partial<IModel> = {}): IModel => ({

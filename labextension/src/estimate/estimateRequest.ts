@@ -1,5 +1,5 @@
 import { expressions } from '../expressions';
-import { isRaw, words } from '../line';
+import { isRaw, words } from '../cellSyntax';
 import { ICellAsks, IModel } from '../protocol';
 import { options, Options } from './options';
 

@@ -7,9 +7,9 @@ import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { followCurrent, IBridges } from '../bridges';
+import { followCurrent, IBridges } from '../clientTracker';
 import { isQuestion } from '../magic';
-import type { AnswerFollower } from './answer';
+import type { AnswerFollower } from './announcements';
 
 const ID = 'cfai-magics:live';
 
@@ -58,7 +58,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
 async function announceAnswers(
   announce: (lines: readonly string[]) => void
 ): Promise<void> {
-  const { AnswerFollower } = await import('./answer');
+  const { AnswerFollower } = await import('./announcements');
   const followers = new Map<Cell, AnswerFollower>();
   NotebookActions.executionScheduled.connect((_, { cell }) => {
     followers.get(cell)?.end();

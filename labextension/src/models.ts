@@ -1,5 +1,5 @@
-import { neurons } from '../format';
-import { IModel } from '../protocol';
+import { neurons } from './format';
+import { IModel } from './protocol';
 
 /** Return the models whose name, capabilities or plan ("free", "paid") contain all words. */
 export function found(models: readonly IModel[], typed: string): IModel[] {

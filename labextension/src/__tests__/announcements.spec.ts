@@ -1,8 +1,8 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { joined } from '../live/joined';
-import { Sentences } from '../live/sentences';
-import { Thresholds } from '../live/thresholds';
+import { joined } from '../accessibility/joined';
+import { Sentences } from '../accessibility/sentences';
+import { Thresholds } from '../accessibility/thresholds';
 import { IDay } from '../protocol';
 
 const trans = {
