@@ -1,4 +1,6 @@
-import { IDay } from './protocol';
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { IDay, IState } from './protocol';
 
 export type Level = 'green' | 'amber' | 'red';
 
@@ -21,4 +23,101 @@ export function level(day: IDay): Level {
     return 'red';
   }
   return share >= AMBER ? 'amber' : 'green';
+}
+
+/** The text of the status bar item and its level. */
+export interface IReading {
+  readonly level: Level | 'none';
+  readonly text: string;
+}
+
+/** Return the number of neurons, and the level in words for users who can't see the color. */
+export function reading(
+  { payer, day }: IState,
+  trans: TranslationBundle
+): IReading {
+  if (day === null) {
+    return { level: 'none', text: uncounted(payer, trans) };
+  }
+  const text = trans.__(
+    '%1 / %2 neurons',
+    neurons(used(day)),
+    whole(day.limit)
+  );
+  const words = inWords(day, trans);
+  return { level: level(day), text: words ? `${text} · ${words}` : text };
+}
+
+/** Return the level in words; "" for green. */
+export function inWords(day: IDay, trans: TranslationBundle): string {
+  if (day.closed) {
+    return trans.__('quota used up at Cloudflare');
+  }
+  switch (level(day)) {
+    case 'red':
+      return trans.__('used up');
+    case 'amber':
+      return trans.__('running low');
+    case 'green':
+      return '';
+  }
+}
+
+function uncounted(payer: IState['payer'], trans: TranslationBundle): string {
+  switch (payer) {
+    case 'local':
+      return trans.__('No neurons: model on this machine');
+    case 'elsewhere':
+      return trans.__('No neurons: another server');
+    case 'none':
+      return trans.__('Workers AI: no account');
+    default:
+      return trans.__('Workers AI: usage unknown');
+  }
+}
+
+/** Return the tooltip of the status bar item. */
+export function caption(state: IState, trans: TranslationBundle): string {
+  return state.day === null
+    ? trans.__('Where this notebook sends prompts')
+    : trans.__('Neurons used today. Click for details.');
+}
+
+/** Return the time of the daily reset, in UTC and in local time. */
+export function resetClock(
+  day: IDay,
+  now: number,
+  trans: TranslationBundle
+): string {
+  const minutes = Math.max(0, Math.floor((day.resets - now) / 60));
+  return trans.__(
+    'Resets at 00:00 UTC (%1 local time), in %2 h %3 min.',
+    clock(day.resets),
+    Math.floor(minutes / 60),
+    minutes % 60
+  );
+}
+
+/** Format a number of neurons with its significant digits, like the kernel. */
+export function neurons(amount: number): string {
+  if (amount === 0 || amount >= 100) {
+    return whole(amount);
+  }
+  return amount >= 1
+    ? amount.toFixed(1)
+    : String(Number(amount.toPrecision(2)));
+}
+
+/** Format a number without its fraction. */
+export function whole(amount: number): string {
+  return Math.round(amount).toLocaleString('en-US');
+}
+
+/** Format seconds since 1970 as hours and minutes, in local time or in a time zone. */
+export function clock(moment: number, timeZone?: string): string {
+  return new Date(moment * 1000).toLocaleTimeString('en-GB', {
+    hour: '2-digit',
+    minute: '2-digit',
+    timeZone
+  });
 }

@@ -1,4 +1,4 @@
-import { neurons } from './format';
+import { neurons } from './dayUsage';
 import { IModel } from './protocol';
 
 /** Return the models whose name, capabilities or plan ("free", "paid") contain all words. */
@@ -17,4 +17,9 @@ export function price(model: IModel): string {
     .filter(rate => rate !== null)
     .map(neurons)
     .join(' → ');
+}
+
+/** Return the last part of a model name, which users type. */
+export function short(model: string): string {
+  return model.slice(model.lastIndexOf('/') + 1);
 }

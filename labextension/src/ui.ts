@@ -1,4 +1,36 @@
+import { LabIcon } from '@jupyterlab/ui-components';
 import { Widget } from '@lumino/widgets';
+
+import svgstr from '../style/icons/cfai.svg';
+
+/** The icon of all commands: a percent sign in a speech bubble. */
+export const cfaiIcon = new LabIcon({ name: 'cfai-magics:cfai', svgstr });
+
+/** Create an element with a class and children; strings become text nodes, never HTML. */
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className: string,
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const node = document.createElement(tag);
+  if (className) {
+    node.className = className;
+  }
+  node.append(...children);
+  return node;
+}
+
+/** Create a button with a click handler. */
+export function button(
+  className: string,
+  label: string,
+  onClick: () => void
+): HTMLButtonElement {
+  const node = element('button', className, label);
+  node.type = 'button';
+  node.addEventListener('click', onClick);
+  return node;
+}
 
 const GAP = 4; // px
 

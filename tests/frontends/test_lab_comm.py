@@ -264,7 +264,7 @@ def test_the_estimate_of_several_answers_is_their_sum(session: Session) -> None:
 
 
 def test_the_page_knows_all_options_of_a_line() -> None:
-    source = Path(__file__).parents[2] / "labextension" / "src" / "estimate" / "options.ts"
+    source = Path(__file__).parents[2] / "labextension" / "src" / "estimate" / "estimateRequest.ts"
     known = set(re.findall(r"'(--?[a-z-]+)'", source.read_text(encoding="utf-8")))
     assert known == {flag for option in ASK_OPTIONS for flag in option.flags}
 

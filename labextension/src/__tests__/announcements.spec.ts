@@ -1,8 +1,6 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { joined } from '../accessibility/joined';
-import { Sentences } from '../accessibility/sentences';
-import { Thresholds } from '../accessibility/thresholds';
+import { joined, Sentences, Thresholds } from '../accessibility/announcements';
 import { IDay } from '../protocol';
 
 const trans = {

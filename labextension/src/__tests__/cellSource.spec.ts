@@ -1,4 +1,11 @@
-import { ASK_SCHEMA, question, readAsk } from '../cellSource';
+import {
+  ASK_SCHEMA,
+  EXPLAIN_SCHEMA,
+  explainSource,
+  question,
+  readAsk,
+  readCell
+} from '../cellSource';
 
 describe('question', () => {
   it.each([
@@ -71,5 +78,24 @@ describe('readAsk', () => {
     expect(() => readAsk({ prompt: ['a'] })).toThrow(
       'The prompt must be a string, not ["a"]'
     );
+  });
+});
+
+describe('readCell', () => {
+  it('accepts the arguments of the schema', () => {
+    expect(readCell({ cell: 3 })).toBe(3);
+    expect(readCell({ toolbar: true })).toBeNull();
+    expect(Object.keys(EXPLAIN_SCHEMA.properties as object)).toEqual(['cell']);
+  });
+
+  it.each([0, -1, 1.5, '3', '3\nimport os', null])('rejects %j', cell => {
+    expect(() => readCell({ cell })).toThrow('The cell number must be');
+  });
+});
+
+describe('explainSource', () => {
+  it('contains the cell number, if there is one', () => {
+    expect(explainSource(3)).toBe('%cfai explain 3');
+    expect(explainSource(null)).toBe('%cfai explain');
   });
 });

@@ -1,4 +1,32 @@
-import { isRaw, pieces } from '../cellSyntax';
+import { expressions, isOurs, isQuestion, isRaw, pieces } from '../cellSyntax';
+
+describe('isQuestion', () => {
+  it.each(['%%cfai', '%%cfai ', '%%cfai\nWhy?', '%%cfai\t-m x\nWhy?'])(
+    'accepts %j',
+    source => expect(isQuestion(source)).toBe(true)
+  );
+
+  it.each([
+    '',
+    '%cfai',
+    '%%cfai?',
+    '%%cfair\nWhy?',
+    ' %%cfai',
+    'x\n%%cfai\nWhy?',
+    '# %%cfai'
+  ])('rejects %j', source => expect(isQuestion(source)).toBe(false));
+});
+
+describe('isOurs', () => {
+  it.each(['%%cfai\nWhy?', '%cfai', '  %cfai explain 3'])(
+    'accepts %j',
+    source => expect(isOurs(source)).toBe(true)
+  );
+
+  it.each(['1/0', '%cfair', 'x = %cfai ask Why?'])('rejects %j', source =>
+    expect(isOurs(source)).toBe(false)
+  );
+});
 
 const split = (line: string): string[] =>
   pieces(line).map(({ name, from, to }) => `${name} ${line.slice(from, to)}`);
@@ -50,5 +78,44 @@ describe('isRaw', () => {
     expect(isRaw('%%cfai --raw')).toBe(true);
     expect(isRaw('%%cfai -s "--raw"')).toBe(false);
     expect(isRaw('%%cfai')).toBe(false);
+  });
+});
+
+const findAll = (prompt: string): string[] =>
+  expressions(prompt).map(({ from, to }) => prompt.slice(from, to));
+
+describe('expressions', () => {
+  it.each([
+    ['My data: {{df.head()}}.', ['{{df.head()}}']],
+    ['{{a}} and {{ b!r }} and {{c:.2f}}', ['{{a}}', '{{ b!r }}', '{{c:.2f}}']],
+    ['{{ {"a": {"b": 1}}["a"] }}', ['{{ {"a": {"b": 1}}["a"] }}']],
+    ['{{"}}".join(x)}}', ['{{"}}".join(x)}}']],
+    ["{{'{{x}}'}}", ["{{'{{x}}'}}"]],
+    ['{{{x}}}', ['{{x}}']],
+    ['{{f(\n  x\n)}}', ['{{f(\n  x\n)}}']]
+  ])('finds the expressions of %j', (prompt, expected) => {
+    expect(findAll(prompt)).toEqual(expected);
+  });
+
+  it.each([
+    '',
+    '{"a": 1}',
+    '{{',
+    '}}',
+    '{{}}',
+    '{{ }}',
+    '{{x}',
+    '$x^{{12}}$',
+    '\\frac{{a}}{b',
+    'int x[2][2] = {{1, 2}, {3, 4}};',
+    '{% raw %}',
+    `{{${'x'.repeat(3000)}}}`
+  ])('finds no expression in %j', prompt => {
+    // Complete {{…}} is an expression for the kernel too, also in LaTeX.
+    expect(findAll(prompt)).toEqual(prompt.includes('{{a}}') ? ['{{a}}'] : []);
+  });
+
+  it('finds no expression in many unclosed braces', () => {
+    expect(expressions('{{ '.repeat(20_000))).toEqual([]);
   });
 });

@@ -1,8 +1,15 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { left, level, used } from '../dayUsage';
-import { neurons, short, whole } from '../format';
-import { reading, resetClock } from '../meter/reading';
+import {
+  left,
+  level,
+  neurons,
+  reading,
+  resetClock,
+  used,
+  whole
+} from '../dayUsage';
+import { short } from '../models';
 import { IDay, IState } from '../protocol';
 
 const trans = {

@@ -1,5 +1,5 @@
-import { asks, hasValues, namesModel } from '../estimate/estimateRequest';
 import { words } from '../cellSyntax';
+import { asks, hasValues, namesModel } from '../estimate/estimateRequest';
 import { ICellAsks, IModel } from '../protocol';
 
 interface ILines {

@@ -7,8 +7,8 @@ import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { followCurrent, IBridges } from '../clientTracker';
-import { isQuestion } from '../magic';
+import { isQuestion } from '../cellSyntax';
+import { followCurrent, IBridges } from '../kernelClient';
 import type { AnswerFollower } from './announcements';
 
 const ID = 'cfai-magics:live';
@@ -30,7 +30,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('cfai_magics');
     const start = async (): Promise<void> => {
       const settings = await registry?.load(ID);
-      const { Region } = await import('./region');
+      const { Region } = await import('./announcements');
       const region = new Region(trans.__('Model answers'));
       const announce = (lines: readonly string[]): void => {
         if (settings?.composite.enabled !== false) {
@@ -39,7 +39,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       };
       await announceAnswers(announce);
       if (bridges !== null) {
-        const { Thresholds } = await import('./thresholds');
+        const { Thresholds } = await import('./announcements');
         const follower = followCurrent(tracker, bridges);
         const thresholds = new Thresholds(trans);
         follower.changed.connect(() => {

@@ -8,8 +8,7 @@ import { Kernel } from '@jupyterlab/services';
 import { ITranslator } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Bridge } from '../kernelClient';
-import { IBridges } from '../clientTracker';
+import { Bridge, IBridges } from '../kernelClient';
 import type { Link } from './kernelComm';
 
 /** Connects this page to the kernels of all open notebooks, with one link per kernel. */

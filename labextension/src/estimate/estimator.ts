@@ -2,12 +2,11 @@ import { Cell } from '@jupyterlab/cells';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { Bridge } from '../kernelClient';
-import { Follower } from '../clientTracker';
-import { element } from '../dom';
-import { neurons } from '../format';
-import { isQuestion } from '../magic';
+import { isQuestion } from '../cellSyntax';
+import { neurons } from '../dayUsage';
+import { Bridge, Follower } from '../kernelClient';
 import { IEstimate, IModel } from '../protocol';
+import { element } from '../ui';
 import { asks, hasValues, namesModel } from './estimateRequest';
 
 const PAUSE = 300; // ms after the last keystroke

@@ -3,19 +3,20 @@ import {
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
-import { Cell, ICodeCellModel } from '@jupyterlab/cells';
+import { Cell, CodeCell, ICodeCellModel } from '@jupyterlab/cells';
 import {
   INotebookTracker,
   Notebook,
   NotebookActions
 } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { PanelLayout, Widget } from '@lumino/widgets';
 
-import { Follower, IBridges } from '../clientTracker';
-import { cfaiIcon } from '../icon';
-import { insertCell } from '../notebook';
-import { isWritable, writableNotebook } from '../tracker';
-import { EXPLAIN_SCHEMA, explainSource, readCell } from './command';
+import { EXPLAIN_SCHEMA, explainSource, readCell } from '../cellSource';
+import { isOurs } from '../cellSyntax';
+import { Follower, IBridges } from '../kernelClient';
+import { insertCell, isWritable, writableNotebook } from '../notebook';
+import { cfaiIcon } from '../ui';
 
 const EXPLAIN_ERROR = 'cfai:explain-error';
 
@@ -70,13 +71,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
       category: trans.__('Workers AI')
     });
 
-    const offer = async (
+    const offer = (
       notebook: Notebook,
       cell: Cell,
       follower: Follower
-    ): Promise<void> => {
-      const { attachButton, ExplainButton, isExplainable } =
-        await import('./button');
+    ): void => {
       if (!follower.bridge || !isExplainable(cell)) {
         follower.dispose();
         return;
@@ -100,7 +99,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         ({ content }) => content === notebook
       )?.sessionContext;
       if (!success && session && bridges.of(session) && isWritable(notebook)) {
-        void offer(notebook, cell, new Follower(bridges, () => session));
+        offer(notebook, cell, new Follower(bridges, () => session));
       }
     });
   }
@@ -113,6 +112,87 @@ function indexOf(notebook: Notebook, number: number | null): number {
       number !== null && (model as ICodeCellModel).executionCount === number
   );
   return index < 0 ? notebook.activeCellIndex : index;
+}
+
+const USER_INTERRUPT = 'KeyboardInterrupt';
+
+/**
+ * The button below a failed cell. It is removed if the error is cleared, the cell runs again, the
+ * kernel stops, or the kernel unloads the extension.
+ */
+export class ExplainButton extends Widget {
+  constructor(
+    cell: CodeCell,
+    follower: Follower,
+    label: string,
+    onClick: () => void
+  ) {
+    super({ node: node(label, onClick) });
+    this.addClass('jp-CfaiExplain');
+    this._cell = cell;
+    this._follower = follower;
+    const { bridge } = follower;
+    cell.model.outputs.changed.connect(this._onOutputs, this);
+    follower.changed.connect(() => {
+      if (follower.bridge !== bridge) {
+        this.dispose();
+      }
+    });
+  }
+
+  override dispose(): void {
+    this._follower.dispose();
+    super.dispose();
+  }
+
+  private _onOutputs(): void {
+    if (!showsError(this._cell)) {
+      this.dispose();
+    }
+  }
+
+  private readonly _cell: CodeCell;
+  private readonly _follower: Follower;
+}
+
+/** Attach a button below the outputs of its cell. */
+export function attachButton(cell: CodeCell, button: ExplainButton): void {
+  const layout = cell.layout as PanelLayout;
+  layout.insertWidget(layout.widgets.length - 1, button);
+}
+
+/** Return true for a cell with an error of user code, not of a %%cfai or %cfai command. */
+export function isExplainable(cell: Cell): cell is CodeCell {
+  return (
+    cell instanceof CodeCell &&
+    cell.model.executionCount !== null &&
+    showsError(cell) &&
+    !isOurs(cell.model.sharedModel.getSource())
+  );
+}
+
+/** Return true if a cell shows an error other than an interrupt by the user. */
+function showsError({ model }: CodeCell): boolean {
+  return model.outputs
+    .toJSON()
+    .some(
+      output =>
+        output.output_type === 'error' && output.ename !== USER_INTERRUPT
+    );
+}
+
+function node(label: string, onClick: () => void): HTMLElement {
+  const container = document.createElement('div');
+  // Otherwise Enter starts editing the cell.
+  container.setAttribute('data-lm-suppress-shortcuts', 'true');
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'jp-CfaiExplain-button';
+  cfaiIcon.element({ container: button, tag: 'span' });
+  button.append(label);
+  button.addEventListener('click', onClick);
+  container.append(button);
+  return container;
 }
 
 export default plugin;

@@ -1,7 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { element } from '../dom';
-import { neurons } from '../format';
+import { neurons } from '../dayUsage';
+import { element } from '../ui';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const [BAR, GAP, HEIGHT] = [8, 2, 48];

@@ -1,10 +1,10 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { Follower } from '../clientTracker';
-import { button } from '../dom';
+import { caption, reading } from '../dayUsage';
+import { Follower } from '../kernelClient';
+import { button } from '../ui';
 import { Details } from './meter';
-import { caption, reading } from './reading';
 
 /** The status bar item: shows the state of the current notebook's kernel. */
 export class MeterItem extends Widget {

@@ -1,13 +1,20 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
+import {
+  clock,
+  inWords,
+  left,
+  neurons,
+  reading,
+  resetClock,
+  used,
+  whole
+} from '../dayUsage';
 import { Bridge } from '../kernelClient';
-import { left, used } from '../dayUsage';
-import { button, element } from '../dom';
-import { clock, neurons, short, whole } from '../format';
-import { Popover } from '../ui';
+import { short } from '../models';
 import { IDay, IToday } from '../protocol';
+import { button, element, Popover } from '../ui';
 import { chart } from './chart';
-import { inWords, reading, resetClock } from './reading';
 
 /** The popover of the meter: today's usage by model and by hour, budgets, and the reset time. */
 export class Details extends Popover {

@@ -2,9 +2,9 @@ import { ISessionContext } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { Follower, IBridges } from '../clientTracker';
-import { button } from '../dom';
-import { short } from '../format';
+import { Follower, IBridges } from '../kernelClient';
+import { short } from '../models';
+import { button } from '../ui';
 import type { ModelList } from './list';
 
 /** The model picker in a notebook toolbar; hidden if the kernel has not loaded the extension. */

@@ -2,11 +2,9 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 
 import { Bridge } from '../kernelClient';
-import { element } from '../dom';
-import { short } from '../format';
-import { Popover } from '../ui';
+import { found, price, short } from '../models';
 import { IModel } from '../protocol';
-import { found, price } from '../models';
+import { element, Popover } from '../ui';
 
 const STEPS: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1 };
 

@@ -6,7 +6,7 @@ import { IToolbarWidgetRegistry } from '@jupyterlab/apputils';
 import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { IBridges } from '../clientTracker';
+import { IBridges } from '../kernelClient';
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- a toolbar factory returns its widget synchronously
 import { PickerButton } from './button';
 

@@ -3,15 +3,14 @@ import {
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { Cell } from '@jupyterlab/cells';
 import { INotebookTracker, Notebook } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { IBridges } from '../clientTracker';
-import { cfaiIcon } from '../icon';
-import { insertCell } from '../notebook';
-import { writableNotebook } from '../tracker';
-import { ASK_SCHEMA, question, readAsk } from '../cellSource';
-import { ISelection, selection } from './selection';
+import { ASK_SCHEMA, IQuote, question, readAsk } from '../cellSource';
+import { IBridges } from '../kernelClient';
+import { insertCell, runCommand, writableNotebook } from '../notebook';
+import { cfaiIcon } from '../ui';
 
 const NO_ARGUMENTS = {
   type: 'object',
@@ -87,7 +86,6 @@ const plugin: JupyterFrontEndPlugin<void> = {
         execute: async () => {
           const panel = tracker.currentWidget;
           if (panel !== null && writableNotebook(tracker) !== null) {
-            const { runCommand } = await import('./run');
             // The kernel reads the notebook file.
             await panel.context.save();
             const loaded = Boolean(bridges?.of(panel.sessionContext));
@@ -115,5 +113,47 @@ const plugin: JupyterFrontEndPlugin<void> = {
     );
   }
 };
+
+/** The selected texts of a notebook, and the index of the last selected cell. */
+export interface ISelection {
+  readonly quotes: readonly IQuote[];
+  readonly lastIndex: number;
+}
+
+/** Return the selected text of the edited cell, or the selected cells. */
+export function selection(notebook: Notebook): ISelection {
+  const text = notebook.mode === 'edit' ? selectedText(notebook) : '';
+  const quote = (cell: Cell, text: string): IQuote => ({
+    text,
+    // %%cfai works only in Python kernels.
+    language: cell.model.type === 'code' ? 'python' : ''
+  });
+  if (notebook.activeCell && text.trim()) {
+    return {
+      quotes: [quote(notebook.activeCell, text)],
+      lastIndex: notebook.activeCellIndex
+    };
+  }
+  const cells = notebook.widgets.filter(cell =>
+    notebook.isSelectedOrActive(cell)
+  );
+  return {
+    quotes: cells
+      .map(cell => quote(cell, cell.model.sharedModel.getSource()))
+      .filter(({ text }) => text.trim()),
+    lastIndex: notebook.widgets.indexOf(cells[cells.length - 1])
+  };
+}
+
+function selectedText(notebook: Notebook): string {
+  const editor = notebook.activeCell?.editor;
+  if (!editor) {
+    return '';
+  }
+  const { start, end } = editor.getSelection();
+  const [from, to] = [editor.getOffsetAt(start), editor.getOffsetAt(end)];
+  const source = editor.model.sharedModel.getSource();
+  return source.slice(Math.min(from, to), Math.max(from, to));
+}
 
 export default plugin;
