@@ -1,23 +1,23 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { IDay, IState } from './protocol';
+import { IDayUsage, IState } from './protocol';
 
 export type Level = 'green' | 'amber' | 'red';
 
 const AMBER = 0.8;
 
 /** Return the neurons used today, including running calls. */
-export function used({ billed, estimated, running }: IDay): number {
+export function used({ billed, estimated, running }: IDayUsage): number {
   return billed + estimated + running;
 }
 
 /** Return the remaining neurons: limit − used − reserved, at least 0. */
-export function left(day: IDay): number {
+export function left(day: IDayUsage): number {
   return Math.max(0, day.limit - used(day) - day.reserved);
 }
 
 /** Return the level: green, amber from 80 %, or red if the limit or the quota is used up. */
-export function level(day: IDay): Level {
+export function level(day: IDayUsage): Level {
   const share = day.limit > 0 ? used(day) / day.limit : 1;
   if (day.closed || share >= 1) {
     return 'red';
@@ -49,7 +49,7 @@ export function reading(
 }
 
 /** Return the level in words; "" for green. */
-export function inWords(day: IDay, trans: TranslationBundle): string {
+export function inWords(day: IDayUsage, trans: TranslationBundle): string {
   if (day.closed) {
     return trans.__('quota used up at Cloudflare');
   }
@@ -85,7 +85,7 @@ export function caption(state: IState, trans: TranslationBundle): string {
 
 /** Return the time of the daily reset, in UTC and in local time. */
 export function resetClock(
-  day: IDay,
+  day: IDayUsage,
   now: number,
   trans: TranslationBundle
 ): string {

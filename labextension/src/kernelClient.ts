@@ -10,18 +10,24 @@ import {
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { FromKernel, IQuestions, IState, read, VERSION } from './protocol';
+import {
+  FromKernel,
+  IRequests,
+  IState,
+  parseMessage,
+  VERSION
+} from './protocol';
 
-/** The part of a comm that a bridge uses. */
+/** The part of a comm that a client uses. */
 export interface IComm {
   send(data: PartialJSONObject): unknown;
 }
 
 /** The kernel refused a request, or the connection to it has ended. */
-export class Refused extends Error {}
+export class KernelRequestError extends Error {}
 
 /** The page side of the comm with one kernel: the last received state, and requests. */
-export class Bridge implements IDisposable {
+export class KernelClient implements IDisposable {
   constructor(
     private readonly _comm: IComm,
     private readonly _locale: string,
@@ -43,29 +49,29 @@ export class Bridge implements IDisposable {
   }
 
   /** Request the state of the kernel, now and after each change, and send the language. */
-  greet(): void {
+  sendHello(): void {
     this._comm.send({ version: VERSION, type: 'hello', locale: this._locale });
   }
 
-  /** Send a request; rejects with Refused if the kernel refuses it or disconnects. */
-  ask<T extends keyof IQuestions>(
+  /** Send a request; rejects with KernelRequestError if the kernel refuses it or disconnects. */
+  request<T extends keyof IRequests>(
     type: T,
-    asks: IQuestions[T]['asks']
-  ): Promise<IQuestions[T]['tells']> {
+    content: IRequests[T]['request']
+  ): Promise<IRequests[T]['response']> {
     const id = UUID.uuid4();
-    const reply = new PromiseDelegate<IQuestions[T]['tells']>();
+    const reply = new PromiseDelegate<IRequests[T]['response']>();
     this._pending.set(id, reply);
-    this._comm.send({ ...asks, version: VERSION, type, id });
+    this._comm.send({ ...content, version: VERSION, type, id });
     return reply.promise;
   }
 
   /** Handle a message of the comm. Each page receives the replies to all pages. */
   receive(data: PartialJSONValue | undefined): void {
-    const message = read(data);
+    const message = parseMessage(data);
     if (message !== null) {
       this._handle(message);
-    } else if (!this._warned) {
-      this._warned = true;
+    } else if (!this._hasWarned) {
+      this._hasWarned = true;
       this._warn(
         `cfai-magics: ignored a kernel message that does not follow protocol version ${VERSION}. Install the same version of cfai-magics for JupyterLab and for the kernel.`
       );
@@ -80,7 +86,7 @@ export class Bridge implements IDisposable {
     this._state = null;
     this._pending.forEach(reply =>
       reply.reject(
-        new Refused(
+        new KernelRequestError(
           'The kernel has stopped or unloaded cfai_magics. Run %load_ext cfai_magics, then try again.'
         )
       )
@@ -98,7 +104,7 @@ export class Bridge implements IDisposable {
       const reply = this._pending.get(message.id);
       this._pending.delete(message.id);
       if (message.type === 'refused') {
-        reply?.reject(new Refused(message.why));
+        reply?.reject(new KernelRequestError(message.why));
       } else {
         reply?.resolve(message);
       }
@@ -109,56 +115,56 @@ export class Bridge implements IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private _isDisposed = false;
   private _state: IState | null = null;
-  private _warned = false;
+  private _hasWarned = false;
 }
 
-/** The bridges of all notebooks that are open in this page. */
-export interface IBridges {
-  /** Return the bridge of a notebook's kernel; null if it has not loaded the extension. */
-  of(session: ISessionContext): Bridge | null;
-  /** Emitted when a kernel gets or loses its bridge. */
-  readonly changed: ISignal<IBridges, void>;
+/** The clients of all notebooks that are open in this page. */
+export interface IKernelClients {
+  /** Return the client of a notebook's kernel; null if it has not loaded the extension. */
+  of(session: ISessionContext): KernelClient | null;
+  /** Emitted when a kernel gets or loses its client. */
+  readonly changed: ISignal<IKernelClients, void>;
 }
 
-export const IBridges = new Token<IBridges>(
-  'cfai-magics:IBridges',
+export const IKernelClients = new Token<IKernelClients>(
+  'cfai-magics:IKernelClients',
   'Provides the usage and the models of the kernels of open notebooks.'
 );
 
-/** Tracks the bridge of a notebook and its state; the notebook can change. */
-export class Follower {
+/** Tracks the client of a notebook and its state; the notebook can change. */
+export class ClientTracker {
   constructor(
-    private readonly _bridges: IBridges,
+    private readonly _clients: IKernelClients,
     private readonly _session: () => ISessionContext | null
   ) {
-    _bridges.changed.connect(this.follow, this);
-    this.follow();
+    _clients.changed.connect(this.update, this);
+    this.update();
   }
 
-  /** Emitted when the bridge or its state changes. */
+  /** Emitted when the client or its state changes. */
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
-  get bridge(): Bridge | null {
-    return this._bridge;
+  get client(): KernelClient | null {
+    return this._client;
   }
 
-  /** Update the bridge. */
-  follow(): void {
+  /** Update the client. */
+  update(): void {
     const session = this._session();
-    const bridge = session && this._bridges.of(session);
-    if (bridge !== this._bridge) {
-      this._bridge?.changed.disconnect(this._emitChanged, this);
-      this._bridge = bridge;
-      bridge?.changed.connect(this._emitChanged, this);
+    const client = session && this._clients.of(session);
+    if (client !== this._client) {
+      this._client?.changed.disconnect(this._emitChanged, this);
+      this._client = client;
+      client?.changed.connect(this._emitChanged, this);
     }
     this._emitChanged();
   }
 
   dispose(): void {
-    this._bridges.changed.disconnect(this.follow, this);
-    this._bridge?.changed.disconnect(this._emitChanged, this);
+    this._clients.changed.disconnect(this.update, this);
+    this._client?.changed.disconnect(this._emitChanged, this);
     Signal.clearData(this);
   }
 
@@ -166,19 +172,19 @@ export class Follower {
     this._changed.emit();
   }
 
-  private _bridge: Bridge | null = null;
+  private _client: KernelClient | null = null;
   private readonly _changed = new Signal<this, void>(this);
 }
 
-/** Return a follower of the current notebook. */
-export function followCurrent(
+/** Return a tracker of the client of the current notebook. */
+export function trackCurrent(
   tracker: INotebookTracker,
-  bridges: IBridges
-): Follower {
-  const follower = new Follower(
-    bridges,
+  clients: IKernelClients
+): ClientTracker {
+  const clientTracker = new ClientTracker(
+    clients,
     () => tracker.currentWidget?.sessionContext ?? null
   );
-  tracker.currentChanged.connect(follower.follow, follower);
-  return follower;
+  tracker.currentChanged.connect(clientTracker.update, clientTracker);
+  return clientTracker;
 }

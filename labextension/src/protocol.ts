@@ -5,7 +5,7 @@ export const TARGET = 'cfai-magics';
 export const VERSION = 1;
 
 /** Today's usage in neurons; billed, estimated, running and reserved never overlap. */
-export interface IDay {
+export interface IDayUsage {
   readonly billed: number;
   readonly estimated: number;
   readonly running: number;
@@ -25,7 +25,7 @@ export interface IState {
   readonly type: 'state';
   readonly payer: 'account' | 'local' | 'elsewhere' | 'none' | 'unknown';
   readonly model: string;
-  readonly day: IDay | null;
+  readonly day: IDayUsage | null;
 }
 
 export interface IToday {
@@ -63,7 +63,7 @@ export interface IEstimate {
 }
 
 /** The estimate request of a cell: text sizes and listed models, never its text. */
-export interface ICellAsks extends PartialJSONObject {
+export interface IEstimateRequest extends PartialJSONObject {
   /** Empty for the default model. */
   models: string[];
   /** The number of answers of each model. */
@@ -77,30 +77,32 @@ export interface ICellAsks extends PartialJSONObject {
 }
 
 /** The requests to the kernel, and its replies. */
-export interface IQuestions {
-  readonly today: { asks: PartialJSONObject; tells: IToday };
-  readonly models: { asks: PartialJSONObject; tells: IModels };
-  readonly use: { asks: { model: string }; tells: object };
-  readonly estimate: { asks: ICellAsks; tells: IEstimate };
+export interface IRequests {
+  readonly today: { request: PartialJSONObject; response: IToday };
+  readonly models: { request: PartialJSONObject; response: IModels };
+  readonly use: { request: { model: string }; response: object };
+  readonly estimate: { request: IEstimateRequest; response: IEstimate };
 }
 
 /** A reply, with the type and the id of its request. */
 export interface IReply {
-  readonly type: keyof IQuestions;
+  readonly type: keyof IRequests;
   readonly id: string;
 }
 
-export interface IRefusal {
+export interface IErrorReply {
   readonly type: 'refused';
   readonly id: string;
   readonly why: string;
 }
 
 export type FromKernel =
-  { readonly type: 'hello' } | IState | IReply | IRefusal;
+  { readonly type: 'hello' } | IState | IReply | IErrorReply;
 
 /** Validate a message; return null if it is not a message of this protocol version. */
-export function read(data: PartialJSONValue | undefined): FromKernel | null {
+export function parseMessage(
+  data: PartialJSONValue | undefined
+): FromKernel | null {
   if (
     !isObject(data) ||
     data.version !== VERSION ||

@@ -1,7 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { joined, Sentences, Thresholds } from '../accessibility/announcements';
-import { IDay } from '../protocol';
+import { IDayUsage } from '../protocol';
 
 const trans = {
   __: (text: string, ...values: unknown[]) =>
@@ -51,7 +51,7 @@ describe('joined', () => {
 });
 
 describe('Thresholds', () => {
-  const day: IDay = {
+  const day: IDayUsage = {
     billed: 0,
     estimated: 0,
     running: 0,

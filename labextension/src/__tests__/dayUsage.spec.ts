@@ -10,13 +10,13 @@ import {
   whole
 } from '../dayUsage';
 import { short } from '../models';
-import { IDay, IState } from '../protocol';
+import { IDayUsage, IState } from '../protocol';
 
 const trans = {
   __: (text: string, ...values: unknown[]) =>
     text.replace(/%(\d)/g, (_, number) => String(values[Number(number) - 1]))
 } as TranslationBundle;
-const day: IDay = {
+const day: IDayUsage = {
   billed: 3000,
   estimated: 100,
   running: 20,
@@ -26,7 +26,7 @@ const day: IDay = {
   resets: 1793404800,
   account: null
 };
-const state = (changes: Partial<IDay>): IState => ({
+const state = (changes: Partial<IDayUsage>): IState => ({
   type: 'state',
   payer: 'account',
   model: '@cf/x/y',

@@ -1,9 +1,9 @@
 import { words } from '../cellSyntax';
 import { asks, hasValues, namesModel } from '../estimate/estimateRequest';
-import { ICellAsks, IModel } from '../protocol';
+import { IEstimateRequest, IModel } from '../protocol';
 
 interface ILines {
-  lines: { source: string; asks: ICellAsks | null }[];
+  lines: { source: string; asks: IEstimateRequest | null }[];
 }
 
 const { lines } = jest.requireActual<ILines>(

@@ -2,7 +2,7 @@ import { CodeCell } from '@jupyterlab/cells';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { level, Level, neurons, used, whole } from '../dayUsage';
-import { IDay } from '../protocol';
+import { IDayUsage } from '../protocol';
 
 const MAX_LINES = 20;
 
@@ -157,7 +157,7 @@ export class Thresholds {
   constructor(private readonly _trans: TranslationBundle) {}
 
   /** Return the announcement for a new usage; null if it passed no threshold. */
-  next(day: IDay): string | null {
+  next(day: IDayUsage): string | null {
     const [before, now] = [this._level, level(day)];
     this._level = now;
     if (before === null || ORDER.indexOf(now) <= ORDER.indexOf(before)) {
@@ -166,7 +166,7 @@ export class Thresholds {
     return this._line(day, now);
   }
 
-  private _line(day: IDay, now: Level): string {
+  private _line(day: IDayUsage, now: Level): string {
     const trans = this._trans;
     if (day.closed) {
       return trans.__(

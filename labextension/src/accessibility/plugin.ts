@@ -8,7 +8,7 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { isQuestion } from '../cellSyntax';
-import { followCurrent, IBridges } from '../kernelClient';
+import { trackCurrent, IKernelClients } from '../kernelClient';
 import type { AnswerFollower } from './announcements';
 
 const ID = 'cfai-magics:live';
@@ -19,11 +19,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'Announces answers and the neuron counter to screen readers.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [IBridges, ISettingRegistry, ITranslator],
+  optional: [IKernelClients, ISettingRegistry, ITranslator],
   activate: (
     _: JupyterFrontEnd,
     tracker: INotebookTracker,
-    bridges: IBridges | null,
+    clients: IKernelClients | null,
     registry: ISettingRegistry | null,
     translator: ITranslator | null
   ): void => {
@@ -38,12 +38,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
         }
       };
       await announceAnswers(announce);
-      if (bridges !== null) {
+      if (clients !== null) {
         const { Thresholds } = await import('./announcements');
-        const follower = followCurrent(tracker, bridges);
+        const clientTracker = trackCurrent(tracker, clients);
         const thresholds = new Thresholds(trans);
-        follower.changed.connect(() => {
-          const day = follower.bridge?.state?.day;
+        clientTracker.changed.connect(() => {
+          const day = clientTracker.client?.state?.day;
           const line = day && thresholds.next(day);
           if (line) {
             announce([line]);

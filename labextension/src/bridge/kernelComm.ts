@@ -2,28 +2,33 @@ import { Kernel, KernelMessage } from '@jupyterlab/services';
 import { JSONObject, PartialJSONValue } from '@lumino/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Bridge } from '../kernelClient';
+import { KernelClient } from '../kernelClient';
 import { TARGET } from '../protocol';
 
-const GONE = ['restarting', 'autorestarting', 'terminating', 'dead'];
+const STOPPED_STATUSES = [
+  'restarting',
+  'autorestarting',
+  'terminating',
+  'dead'
+];
 
 /**
- * The connections of this page to one kernel, one per notebook. It has a bridge while the kernel
- * has loaded the extension. The bridge uses the first open connection.
+ * The comm with one kernel, over the connections of this page, one per notebook. It has a client
+ * while the kernel has loaded the extension. The client uses the first open connection.
  */
-export class Link {
+export class KernelComm {
   constructor(
     private readonly _locale: string,
     private readonly _warn: (line: string) => void
   ) {}
 
-  /** Emitted when the bridge is replaced or removed. */
+  /** Emitted when the client is replaced or removed. */
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
-  get bridge(): Bridge | null {
-    return this._bridge;
+  get client(): KernelClient | null {
+    return this._client;
   }
 
   /** Whether all connections are closed. */
@@ -53,8 +58,8 @@ export class Link {
   /** Find a comm that was opened before this page was loaded; only an idle kernel replies. */
   private async _findComm(kernel: Kernel.IKernelConnection): Promise<void> {
     const { content } = await kernel.requestCommInfo({ target_name: TARGET });
-    if (content.status === 'ok' && TARGET in content.comms && !this._bridge) {
-      this._openBridge();
+    if (content.status === 'ok' && TARGET in content.comms && !this._client) {
+      this._openClient();
     }
   }
 
@@ -68,24 +73,24 @@ export class Link {
       return;
     }
     if (header.msg_type === 'comm_close') {
-      this._closeBridge();
+      this._closeClient();
     } else {
-      const isNew = header.msg_type === 'comm_open' || !this._bridge;
-      (isNew ? this._openBridge() : this._bridge)?.receive(message.data);
+      const isNew = header.msg_type === 'comm_open' || !this._client;
+      (isNew ? this._openClient() : this._client)?.receive(message.data);
     }
   }
 
-  private _openBridge(): Bridge {
-    this._closeBridge();
-    const bridge = new Bridge(
+  private _openClient(): KernelClient {
+    this._closeClient();
+    const client = new KernelClient(
       { send: data => this._send(data as JSONObject) },
       this._locale,
       this._warn
     );
-    this._bridge = bridge;
-    bridge.greet();
+    this._client = client;
+    client.sendHello();
     this._changed.emit();
-    return bridge;
+    return client;
   }
 
   private _send(data: JSONObject): void {
@@ -119,8 +124,8 @@ export class Link {
   }
 
   private _onStatus(_: unknown, status: Kernel.Status): void {
-    if (GONE.includes(status)) {
-      this._closeBridge();
+    if (STOPPED_STATUSES.includes(status)) {
+      this._closeClient();
     }
   }
 
@@ -138,7 +143,7 @@ export class Link {
     this._kernels = this._kernels.filter(each => each !== kernel);
     const [next] = this._kernels;
     if (!next) {
-      this._closeBridge();
+      this._closeClient();
     } else if (wasFirst) {
       this._resume(next);
     }
@@ -146,23 +151,23 @@ export class Link {
 
   /** Request the state again: messages during the disconnection are lost. */
   private _resume(kernel: Kernel.IKernelConnection): void {
-    if (this._bridge) {
-      this._bridge.greet();
+    if (this._client) {
+      this._client.sendHello();
     } else {
       void this._findComm(kernel);
     }
   }
 
-  private _closeBridge(): void {
-    const bridge = this._bridge;
-    if (bridge !== null) {
-      this._bridge = null;
-      bridge.dispose();
+  private _closeClient(): void {
+    const client = this._client;
+    if (client !== null) {
+      this._client = null;
+      client.dispose();
       this._changed.emit();
     }
   }
 
-  private _bridge: Bridge | null = null;
+  private _client: KernelClient | null = null;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _comms = new WeakMap<
     Kernel.IKernelConnection,

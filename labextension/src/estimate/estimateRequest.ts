@@ -1,5 +1,5 @@
 import { expressions, isRaw, words } from '../cellSyntax';
-import { ICellAsks, IModel } from '../protocol';
+import { IEstimateRequest, IModel } from '../protocol';
 
 // --param can change anything, --tools sends any number of requests, tasks have other prices.
 const NOT_ESTIMATED = ['--param', '--tools', '--task'];
@@ -16,7 +16,7 @@ export function namesModel(source: string): boolean {
 export function asks(
   source: string,
   models: readonly IModel[]
-): ICellAsks | null {
+): IEstimateRequest | null {
   const parsedOptions = parsed(source);
   if (
     parsedOptions === null ||

@@ -4,7 +4,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 
 import { isQuestion } from '../cellSyntax';
 import { neurons } from '../dayUsage';
-import { Bridge, Follower } from '../kernelClient';
+import { KernelClient, ClientTracker } from '../kernelClient';
 import { IEstimate, IModel } from '../protocol';
 import { element } from '../ui';
 import { asks, hasValues, namesModel } from './estimateRequest';
@@ -15,14 +15,14 @@ const PAUSE = 300; // ms after the last keystroke
 export class Estimator {
   constructor(
     private readonly _tracker: INotebookTracker,
-    private readonly _follower: Follower,
+    private readonly _clientTracker: ClientTracker,
     private readonly _trans: TranslationBundle
   ) {
     this._label.title = _trans.__(
       'Estimated cost. Low: short answer. High: answer as long as max_tokens allows. Variables and earlier turns are not included.'
     );
     _tracker.activeCellChanged.connect(this._onCell, this);
-    _follower.changed.connect(this._onState, this);
+    _clientTracker.changed.connect(this._onState, this);
     this._onCell();
   }
 
@@ -46,7 +46,7 @@ export class Estimator {
 
   /** Update the estimate if the model changes; the usage does not change it. */
   private _onState(): void {
-    const model = this._follower.bridge?.state?.model;
+    const model = this._clientTracker.client?.state?.model;
     if (model !== this._model) {
       this._model = model;
       this._soon(0);
@@ -75,27 +75,27 @@ export class Estimator {
   }
 
   private async _request(cell: Cell): Promise<IEstimate | null> {
-    const { bridge } = this._follower;
+    const { client } = this._clientTracker;
     const source = cell.isDisposed ? '' : cell.model.sharedModel.getSource();
-    if (!this._enabled || !bridge?.state || !isQuestion(source)) {
+    if (!this._enabled || !client?.state || !isQuestion(source)) {
       return null;
     }
     try {
-      const models = namesModel(source) ? await this._models(bridge) : [];
+      const models = namesModel(source) ? await this._models(client) : [];
       const sizes = asks(source, models);
-      return sizes && (await bridge.ask('estimate', sizes));
+      return sizes && (await client.request('estimate', sizes));
     } catch {
       return null; // the kernel reports errors in the line when the cell runs
     }
   }
 
-  private _models(bridge: Bridge): Promise<readonly IModel[]> {
-    const cached = this._listed.get(bridge);
+  private _models(client: KernelClient): Promise<readonly IModel[]> {
+    const cached = this._listed.get(client);
     if (cached) {
       return cached;
     }
-    const request = bridge.ask('models', {}).then(({ models }) => models);
-    this._listed.set(bridge, request);
+    const request = client.request('models', {}).then(({ models }) => models);
+    this._listed.set(client, request);
     return request;
   }
 
@@ -116,7 +116,10 @@ export class Estimator {
   private _cell: Cell | null = null;
   private _enabled = true;
   private readonly _label = element('div', 'jp-CfaiEstimate');
-  private readonly _listed = new WeakMap<Bridge, Promise<readonly IModel[]>>();
+  private readonly _listed = new WeakMap<
+    KernelClient,
+    Promise<readonly IModel[]>
+  >();
   private _model: string | undefined;
   private _number = 0;
   private _timer = 0;

@@ -6,7 +6,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { followCurrent, IBridges } from '../kernelClient';
+import { trackCurrent, IKernelClients } from '../kernelClient';
 
 const ID = 'cfai-magics:estimate';
 
@@ -16,23 +16,23 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'Shows the estimated cost of a %%cfai cell while you type.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [IBridges, ISettingRegistry, ITranslator],
+  optional: [IKernelClients, ISettingRegistry, ITranslator],
   activate: (
     _: JupyterFrontEnd,
     tracker: INotebookTracker,
-    bridges: IBridges | null,
+    clients: IKernelClients | null,
     registry: ISettingRegistry | null,
     translator: ITranslator | null
   ): void => {
-    if (bridges === null) {
+    if (clients === null) {
       return;
     }
     const trans = (translator ?? nullTranslator).load('cfai_magics');
     const show = async (): Promise<void> => {
       const { Estimator } = await import('./estimator');
       const settings = await registry?.load(ID);
-      const follower = followCurrent(tracker, bridges);
-      const estimator = new Estimator(tracker, follower, trans);
+      const clientTracker = trackCurrent(tracker, clients);
+      const estimator = new Estimator(tracker, clientTracker, trans);
       const follow = (): void => {
         estimator.enabled = settings?.composite.enabled !== false;
       };

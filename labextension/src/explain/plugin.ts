@@ -14,7 +14,7 @@ import { PanelLayout, Widget } from '@lumino/widgets';
 
 import { EXPLAIN_SCHEMA, explainSource, readCell } from '../cellSource';
 import { isOurs } from '../cellSyntax';
-import { Follower, IBridges } from '../kernelClient';
+import { ClientTracker, IKernelClients } from '../kernelClient';
 import { insertCell, isWritable, writableNotebook } from '../notebook';
 import { cfaiIcon } from '../ui';
 
@@ -29,21 +29,21 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'Adds a command and a button that explain errors.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [IBridges, ICommandPalette, ITranslator],
+  optional: [IKernelClients, ICommandPalette, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
-    bridges: IBridges | null,
+    clients: IKernelClients | null,
     palette: ICommandPalette | null,
     translator: ITranslator | null
   ): void => {
-    if (bridges === null) {
+    if (clients === null) {
       return;
     }
     const trans = (translator ?? nullTranslator).load('cfai_magics');
     const loaded = (): Notebook | null => {
       const session = tracker.currentWidget?.sessionContext;
-      return session && bridges.of(session) ? writableNotebook(tracker) : null;
+      return session && clients.of(session) ? writableNotebook(tracker) : null;
     };
     app.commands.addCommand(EXPLAIN_ERROR, {
       label: trans.__('Explain the last error'),
@@ -63,7 +63,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         }
       }
     });
-    bridges.changed.connect(() =>
+    clients.changed.connect(() =>
       app.commands.notifyCommandChanged(EXPLAIN_ERROR)
     );
     palette?.addItem({
@@ -74,10 +74,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const offer = (
       notebook: Notebook,
       cell: Cell,
-      follower: Follower
+      clientTracker: ClientTracker
     ): void => {
-      if (!follower.bridge || !isExplainable(cell)) {
-        follower.dispose();
+      if (!clientTracker.client || !isExplainable(cell)) {
+        clientTracker.dispose();
         return;
       }
       const explain = async (): Promise<void> => {
@@ -91,15 +91,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
       const label = trans.__('Explain with Workers AI');
       attachButton(
         cell,
-        new ExplainButton(cell, follower, label, () => void explain())
+        new ExplainButton(cell, clientTracker, label, () => void explain())
       );
     };
     NotebookActions.executed.connect((_, { notebook, cell, success }) => {
       const session = tracker.find(
         ({ content }) => content === notebook
       )?.sessionContext;
-      if (!success && session && bridges.of(session) && isWritable(notebook)) {
-        offer(notebook, cell, new Follower(bridges, () => session));
+      if (!success && session && clients.of(session) && isWritable(notebook)) {
+        offer(notebook, cell, new ClientTracker(clients, () => session));
       }
     });
   }
@@ -123,25 +123,25 @@ const USER_INTERRUPT = 'KeyboardInterrupt';
 export class ExplainButton extends Widget {
   constructor(
     cell: CodeCell,
-    follower: Follower,
+    clientTracker: ClientTracker,
     label: string,
     onClick: () => void
   ) {
     super({ node: node(label, onClick) });
     this.addClass('jp-CfaiExplain');
     this._cell = cell;
-    this._follower = follower;
-    const { bridge } = follower;
+    this._clientTracker = clientTracker;
+    const { client } = clientTracker;
     cell.model.outputs.changed.connect(this._onOutputs, this);
-    follower.changed.connect(() => {
-      if (follower.bridge !== bridge) {
+    clientTracker.changed.connect(() => {
+      if (clientTracker.client !== client) {
         this.dispose();
       }
     });
   }
 
   override dispose(): void {
-    this._follower.dispose();
+    this._clientTracker.dispose();
     super.dispose();
   }
 
@@ -152,7 +152,7 @@ export class ExplainButton extends Widget {
   }
 
   private readonly _cell: CodeCell;
-  private readonly _follower: Follower;
+  private readonly _clientTracker: ClientTracker;
 }
 
 /** Attach a button below the outputs of its cell. */

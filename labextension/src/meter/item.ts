@@ -2,14 +2,14 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { caption, reading } from '../dayUsage';
-import { Follower } from '../kernelClient';
+import { ClientTracker } from '../kernelClient';
 import { button } from '../ui';
 import { Details } from './meter';
 
 /** The status bar item: shows the state of the current notebook's kernel. */
 export class MeterItem extends Widget {
   constructor(
-    private readonly _current: Follower,
+    private readonly _current: ClientTracker,
     private readonly _trans: TranslationBundle,
     private readonly _openPanel: (() => void) | null
   ) {
@@ -24,7 +24,7 @@ export class MeterItem extends Widget {
   }
 
   private _show(): void {
-    const state = this._current.bridge?.state ?? null;
+    const state = this._current.client?.state ?? null;
     if (state !== null) {
       const { level, text } = reading(state, this._trans);
       this._button.textContent = text;
@@ -34,13 +34,13 @@ export class MeterItem extends Widget {
   }
 
   private _toggle(): void {
-    const { bridge } = this._current;
+    const { client } = this._current;
     if (this._details && !this._details.isDisposed) {
       this._details.dispose();
-    } else if (bridge) {
+    } else if (client) {
       this._details = new Details(
         this._button,
-        bridge,
+        client,
         this._trans,
         this._openPanel
       );

@@ -10,9 +10,9 @@ import {
   used,
   whole
 } from '../dayUsage';
-import { Bridge } from '../kernelClient';
+import { KernelClient } from '../kernelClient';
 import { short } from '../models';
-import { IDay, IToday } from '../protocol';
+import { IDayUsage, IToday } from '../protocol';
 import { button, element, Popover } from '../ui';
 import { chart } from './chart';
 
@@ -20,7 +20,7 @@ import { chart } from './chart';
 export class Details extends Popover {
   constructor(
     anchor: HTMLElement,
-    private readonly _bridge: Bridge,
+    private readonly _client: KernelClient,
     private readonly _trans: TranslationBundle,
     openPanel: (() => void) | null
   ) {
@@ -36,12 +36,12 @@ export class Details extends Popover {
         button('jp-CfaiButton', _trans.__('Open the panel'), open)
       );
     }
-    _bridge.changed.connect(this._show, this);
+    _client.changed.connect(this._show, this);
     this._show();
   }
 
   private _show(): void {
-    const { state } = this._bridge;
+    const { state } = this._client;
     if (state === null) {
       this.dispose();
       return;
@@ -60,7 +60,7 @@ export class Details extends Popover {
   /** Request the usage by model and hour, which reads the ledger, only after a call was booked. */
   private async _ask(): Promise<void> {
     try {
-      const today = await this._bridge.ask('today', {});
+      const today = await this._client.request('today', {});
       this._today.replaceChildren(...this._ofToday(today));
     } catch (error) {
       this._today.replaceChildren((error as Error).message);
@@ -70,7 +70,7 @@ export class Details extends Popover {
     }
   }
 
-  private _ofDay(day: IDay): HTMLElement[] {
+  private _ofDay(day: IDayUsage): HTMLElement[] {
     const trans = this._trans;
     const words = inWords(day, trans);
     const head = element(

@@ -6,7 +6,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { followCurrent, IBridges } from '../kernelClient';
+import { trackCurrent, IKernelClients } from '../kernelClient';
 
 const ID = 'cfai-magics:meter';
 const SHOW_PANEL = 'cfai:show-panel';
@@ -17,15 +17,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "Shows today's neurons in the status bar.",
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [IBridges, IStatusBar, ITranslator],
+  optional: [IKernelClients, IStatusBar, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
-    bridges: IBridges | null,
+    clients: IKernelClients | null,
     statusBar: IStatusBar | null,
     translator: ITranslator | null
   ): void => {
-    if (!bridges || !statusBar) {
+    if (!clients || !statusBar) {
       return;
     }
     const trans = (translator ?? nullTranslator).load('cfai_magics');
@@ -34,13 +34,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
       const openPanel = app.commands.hasCommand(SHOW_PANEL)
         ? (): void => void app.commands.execute(SHOW_PANEL)
         : null;
-      const current = followCurrent(tracker, bridges);
+      const current = trackCurrent(tracker, clients);
       const item = new MeterItem(current, trans, openPanel);
       statusBar.registerStatusItem(ID, {
         item,
         align: 'middle',
         rank: 10,
-        isActive: () => Boolean(current.bridge?.state),
+        isActive: () => Boolean(current.client?.state),
         activeStateChanged: current.changed
       });
     };

@@ -2,7 +2,7 @@ import { ISessionContext } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { Follower, IBridges } from '../kernelClient';
+import { ClientTracker, IKernelClients } from '../kernelClient';
 import { short } from '../models';
 import { button } from '../ui';
 import type { ModelList } from './list';
@@ -11,7 +11,7 @@ import type { ModelList } from './list';
 export class PickerButton extends Widget {
   constructor(
     session: ISessionContext,
-    bridges: IBridges,
+    clients: IKernelClients,
     private readonly _trans: TranslationBundle
   ) {
     super();
@@ -30,18 +30,18 @@ export class PickerButton extends Widget {
     // The toolbar of JupyterLab 4.2 moves the focus to the notebook after a click, which would
     // close the list.
     this.node.addEventListener('click', event => event.stopPropagation());
-    this._follower = new Follower(bridges, () => session);
-    this._follower.changed.connect(this._show, this);
+    this._clientTracker = new ClientTracker(clients, () => session);
+    this._clientTracker.changed.connect(this._show, this);
     this._show();
   }
 
   override dispose(): void {
-    this._follower.dispose();
+    this._clientTracker.dispose();
     super.dispose();
   }
 
   private _show(): void {
-    const state = this._follower.bridge?.state ?? null;
+    const state = this._clientTracker.client?.state ?? null;
     this.setHidden(state === null);
     if (state !== null) {
       this._button.textContent = short(state.model);
@@ -54,16 +54,16 @@ export class PickerButton extends Widget {
 
   private async _toggle(): Promise<void> {
     const { ModelList } = await import('./list');
-    const { bridge } = this._follower;
+    const { client } = this._clientTracker;
     if (this._list && !this._list.isDisposed) {
       this._list.dispose();
-    } else if (bridge) {
-      this._list = new ModelList(this._button, bridge, this._trans);
+    } else if (client) {
+      this._list = new ModelList(this._button, client, this._trans);
       this._list.open();
     }
   }
 
   private readonly _button: HTMLButtonElement;
-  private readonly _follower: Follower;
+  private readonly _clientTracker: ClientTracker;
   private _list: ModelList | null = null;
 }

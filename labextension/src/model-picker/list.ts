@@ -1,7 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 
-import { Bridge } from '../kernelClient';
+import { KernelClient } from '../kernelClient';
 import { found, price, short } from '../models';
 import { IModel } from '../protocol';
 import { element, Popover } from '../ui';
@@ -12,7 +12,7 @@ const STEPS: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1 };
 export class ModelList extends Popover {
   constructor(
     anchor: HTMLElement,
-    private readonly _bridge: Bridge,
+    private readonly _client: KernelClient,
     private readonly _trans: TranslationBundle
   ) {
     super(anchor, _trans.__('Choose the default model of this kernel'));
@@ -46,7 +46,7 @@ export class ModelList extends Popover {
 
   private async _load(): Promise<void> {
     try {
-      this._models = (await this._bridge.ask('models', {})).models;
+      this._models = (await this._client.request('models', {})).models;
     } catch (error) {
       this._note.textContent = (error as Error).message;
       return;
@@ -56,7 +56,7 @@ export class ModelList extends Popover {
   }
 
   private _show(): void {
-    const current = this._bridge.state?.model;
+    const current = this._client.state?.model;
     this._found = found(this._models, this._search.value);
     this._options.replaceChildren(
       ...this._found.map(model => this._option(model, model.name === current))
@@ -125,7 +125,7 @@ export class ModelList extends Popover {
 
   private async _use(model: string): Promise<void> {
     try {
-      await this._bridge.ask('use', { model });
+      await this._client.request('use', { model });
     } catch (error) {
       this._note.textContent = (error as Error).message;
       return;

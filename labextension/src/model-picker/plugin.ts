@@ -6,7 +6,7 @@ import { IToolbarWidgetRegistry } from '@jupyterlab/apputils';
 import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { IBridges } from '../kernelClient';
+import { IKernelClients } from '../kernelClient';
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- a toolbar factory returns its widget synchronously
 import { PickerButton } from './button';
 
@@ -16,20 +16,20 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'Adds a model picker to the notebook toolbar.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [IBridges, IToolbarWidgetRegistry, ITranslator],
+  optional: [IKernelClients, IToolbarWidgetRegistry, ITranslator],
   activate: (
     _: JupyterFrontEnd,
     _tracker: INotebookTracker,
-    bridges: IBridges | null,
+    clients: IKernelClients | null,
     toolbars: IToolbarWidgetRegistry | null,
     translator: ITranslator | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('cfai_magics');
-    if (bridges) {
+    if (clients) {
       toolbars?.addFactory<NotebookPanel>(
         'Notebook',
         'cfai-model',
-        ({ sessionContext }) => new PickerButton(sessionContext, bridges, trans)
+        ({ sessionContext }) => new PickerButton(sessionContext, clients, trans)
       );
     }
   }

@@ -8,7 +8,7 @@ import { INotebookTracker, Notebook } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { ASK_SCHEMA, IQuote, question, readAsk } from '../cellSource';
-import { IBridges } from '../kernelClient';
+import { IKernelClients } from '../kernelClient';
 import { insertCell, runCommand, writableNotebook } from '../notebook';
 import { cfaiIcon } from '../ui';
 
@@ -24,11 +24,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'Adds commands that insert %%cfai cells.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [IBridges, ICommandPalette, ITranslator],
+  optional: [IKernelClients, ICommandPalette, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
-    bridges: IBridges | null,
+    clients: IKernelClients | null,
     palette: ICommandPalette | null,
     translator: ITranslator | null
   ): void => {
@@ -88,7 +88,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           if (panel !== null && writableNotebook(tracker) !== null) {
             // The kernel reads the notebook file.
             await panel.context.save();
-            const loaded = Boolean(bridges?.of(panel.sessionContext));
+            const loaded = Boolean(clients?.of(panel.sessionContext));
             await runCommand(panel, command, loaded);
           }
         }
