@@ -4,13 +4,13 @@ import {
 } from '@lumino/coreutils';
 
 /** The prompt and the model of a new cell. */
-export interface IAsk {
+export interface ICellArgs {
   readonly model?: string;
   readonly prompt?: string;
 }
 
 /** JSON Schema of the command arguments. */
-export const ASK_SCHEMA: ReadonlyJSONObject = {
+export const CELL_ARGS_SCHEMA: ReadonlyJSONObject = {
   type: 'object',
   properties: {
     model: {
@@ -30,7 +30,7 @@ export const ASK_SCHEMA: ReadonlyJSONObject = {
 const MODEL_NAME = /^[@\w][\w@./:-]*$/;
 
 /** Validate the arguments, which any extension can send. */
-export function readAsk(args: ReadonlyPartialJSONObject): IAsk {
+export function parseCellArgs(args: ReadonlyPartialJSONObject): ICellArgs {
   const { model, prompt } = args;
   if (model !== undefined && !isModelName(model)) {
     throw new Error(
@@ -46,22 +46,22 @@ export function readAsk(args: ReadonlyPartialJSONObject): IAsk {
 }
 
 /** The source of a %%cfai cell, and the cursor position at the end of its prompt. */
-export interface IQuestion {
+export interface INewCell {
   readonly source: string;
   readonly cursor: number;
 }
 
 /** A text to quote in a prompt, with its language as in a Markdown code fence. */
-export interface IQuote {
+export interface IQuotedText {
   readonly text: string;
   readonly language: string;
 }
 
 /** Return a %%cfai cell with a prompt, followed by the quoted texts. */
-export function question(
-  { model, prompt = '' }: IAsk,
-  quotes: readonly IQuote[] = []
-): IQuestion {
+export function buildCell(
+  { model, prompt = '' }: ICellArgs,
+  quotes: readonly IQuotedText[] = []
+): INewCell {
   const words = ['%%cfai'];
   if (model !== undefined) {
     words.push('-m', model);
@@ -71,11 +71,11 @@ export function question(
     words.push('--raw');
   }
   const head = `${words.join(' ')}\n${prompt}`;
-  const source = [head, ...quotes.map(fenced)].join('\n\n');
+  const source = [head, ...quotes.map(fenceText)].join('\n\n');
   return { source, cursor: head.length };
 }
 
-function fenced({ text, language }: IQuote): string {
+function fenceText({ text, language }: IQuotedText): string {
   const runs = text.match(/`{3,}/g) ?? [];
   const fence = '`'.repeat(Math.max(3, ...runs.map(run => run.length + 1)));
   return `${fence}${language}\n${text}\n${fence}`;
@@ -86,7 +86,7 @@ function isModelName(value: unknown): value is string {
 }
 
 /** JSON Schema of the command arguments. */
-export const EXPLAIN_SCHEMA: ReadonlyJSONObject = {
+export const EXPLAIN_ARGS_SCHEMA: ReadonlyJSONObject = {
   type: 'object',
   properties: {
     cell: {
@@ -100,7 +100,9 @@ export const EXPLAIN_SCHEMA: ReadonlyJSONObject = {
 };
 
 /** Validate the arguments, which any extension can send; return the cell number or null. */
-export function readCell(args: ReadonlyPartialJSONObject): number | null {
+export function parseExplainArgs(
+  args: ReadonlyPartialJSONObject
+): number | null {
   const { cell } = args;
   if (cell === undefined) {
     return null;
@@ -114,6 +116,6 @@ export function readCell(args: ReadonlyPartialJSONObject): number | null {
 }
 
 /** Return the source of a cell that explains an error. */
-export function explainSource(cell: number | null): string {
+export function buildExplainCell(cell: number | null): string {
   return cell === null ? '%cfai explain' : `%cfai explain ${cell}`;
 }

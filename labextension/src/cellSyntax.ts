@@ -1,18 +1,18 @@
-const FIRST_LINE = /^%%cfai(?=\s|$)/;
-const COMMAND = /^\s*%cfai(?=\s|$)/;
+const CELL_MAGIC = /^%%cfai(?=\s|$)/;
+const LINE_MAGIC = /^\s*%cfai(?=\s|$)/;
 
 /** Return true for a prompt cell: its first line starts with `%%cfai`. */
-export function isQuestion(source: string): boolean {
-  return FIRST_LINE.test(source);
+export function isCfaiCell(source: string): boolean {
+  return CELL_MAGIC.test(source);
 }
 
 /** Return true for a `%%cfai` cell or a `%cfai` command. */
-export function isOurs(source: string): boolean {
-  return isQuestion(source) || COMMAND.test(source);
+export function isCfaiSource(source: string): boolean {
+  return isCfaiCell(source) || LINE_MAGIC.test(source);
 }
 
 /** A token of the first line, for highlighting. */
-export interface IPiece {
+export interface IToken {
   readonly name: 'Magic' | 'Flag' | 'Value' | 'Number';
   readonly from: number;
   readonly to: number;
@@ -25,22 +25,22 @@ const FLAG = /^--?[A-Za-z][\w-]*$/;
 const NUMBER = /^=?-?(?:\d+\.?\d*|\.\d+)$/;
 
 /** Split the first line of a %%cfai cell into the magic, its flags and their values. */
-export function pieces(line: string): IPiece[] {
+export function tokenize(line: string): IToken[] {
   return [...line.matchAll(WORD)].map(({ 0: word, index }) => ({
-    name: index === 0 ? 'Magic' : nameOf(word),
+    name: index === 0 ? 'Magic' : tokenName(word),
     from: index,
     to: index + word.length
   }));
 }
 
 /** Return true if the line has --raw, so that {{…}} is not evaluated. */
-export function isRaw(line: string): boolean {
-  return pieces(line).some(
+export function hasRawFlag(line: string): boolean {
+  return tokenize(line).some(
     ({ name, from, to }) => name === 'Flag' && line.slice(from, to) === '--raw'
   );
 }
 
-function nameOf(word: string): IPiece['name'] {
+function tokenName(word: string): IToken['name'] {
   if (FLAG.test(word)) {
     return 'Flag';
   }
@@ -50,7 +50,7 @@ function nameOf(word: string): IPiece['name'] {
 const SPLIT = /([^\s"'=]+=)?(["'])((?:\\\2|(?!\2).)*)\2(?!\S)|(\S+)/g;
 
 /** Split a line into words like the kernel: quotes group words and are removed. */
-export function words(line: string): string[] {
+export function splitWords(line: string): string[] {
   return [...line.matchAll(SPLIT)].map(
     ([, key = '', quote, quoted, plain]) =>
       plain ?? key + quoted.split(`\\${quote}`).join(quote)
@@ -64,8 +64,8 @@ export interface IRange {
 }
 
 // The limits of the kernel: longer or more deeply nested text is not evaluated.
-const LONGEST = 2000;
-const DEEPEST = 20;
+const MAX_EXPRESSION_LENGTH = 2000;
+const MAX_BRACE_DEPTH = 20;
 const OPENING = /\{\{+/g;
 // Strings can contain braces, so they are one token; other text without braces is skipped.
 const TOKEN =
@@ -74,12 +74,12 @@ const TOKEN =
 const PLAIN = /^[\s\d.,]*$/;
 
 /** Find the `{{expression}}`s of a prompt like the kernel: in `{{{x}}}`, the inner braces count. */
-export function expressions(prompt: string): IRange[] {
+export function findExpressions(prompt: string): IRange[] {
   const ranges: IRange[] = [];
   let end = 0;
   for (const { 0: braces, index } of prompt.matchAll(OPENING)) {
     const inside = index + braces.length;
-    const to = index < end ? 0 : endOf(prompt, inside);
+    const to = index < end ? 0 : findEnd(prompt, inside);
     if (to > 0 && !PLAIN.test(prompt.slice(inside, to - 2))) {
       ranges.push({ from: inside - 2, to });
       end = to;
@@ -89,17 +89,17 @@ export function expressions(prompt: string): IRange[] {
 }
 
 /** Return the end of the expression whose text starts at `inside`; 0 if it is not closed. */
-function endOf(prompt: string, inside: number): number {
+function findEnd(prompt: string, inside: number): number {
   let depth = 2;
   for (const { 0: token, index } of prompt
-    .slice(inside, inside + LONGEST)
+    .slice(inside, inside + MAX_EXPRESSION_LENGTH)
     .matchAll(TOKEN)) {
     depth += Number(token === '{') - Number(token === '}');
     if (depth === 1) {
       const end = inside + index + 2;
       return prompt[end - 1] === '}' ? end : 0;
     }
-    if (depth > DEEPEST) {
+    if (depth > MAX_BRACE_DEPTH) {
       return 0;
     }
   }

@@ -7,18 +7,18 @@ export type Level = 'green' | 'amber' | 'red';
 const AMBER = 0.8;
 
 /** Return the neurons used today, including running calls. */
-export function used({ billed, estimated, running }: IDayUsage): number {
+export function usedNeurons({ billed, estimated, running }: IDayUsage): number {
   return billed + estimated + running;
 }
 
 /** Return the remaining neurons: limit − used − reserved, at least 0. */
-export function left(day: IDayUsage): number {
-  return Math.max(0, day.limit - used(day) - day.reserved);
+export function remaining(day: IDayUsage): number {
+  return Math.max(0, day.limit - usedNeurons(day) - day.reserved);
 }
 
 /** Return the level: green, amber from 80 %, or red if the limit or the quota is used up. */
 export function level(day: IDayUsage): Level {
-  const share = day.limit > 0 ? used(day) / day.limit : 1;
+  const share = day.limit > 0 ? usedNeurons(day) / day.limit : 1;
   if (day.closed || share >= 1) {
     return 'red';
   }
@@ -26,30 +26,30 @@ export function level(day: IDayUsage): Level {
 }
 
 /** The text of the status bar item and its level. */
-export interface IReading {
+export interface IStatus {
   readonly level: Level | 'none';
   readonly text: string;
 }
 
 /** Return the number of neurons, and the level in words for users who can't see the color. */
-export function reading(
+export function formatStatus(
   { payer, day }: IState,
   trans: TranslationBundle
-): IReading {
+): IStatus {
   if (day === null) {
-    return { level: 'none', text: uncounted(payer, trans) };
+    return { level: 'none', text: uncountedText(payer, trans) };
   }
   const text = trans.__(
     '%1 / %2 neurons',
-    neurons(used(day)),
-    whole(day.limit)
+    formatNeurons(usedNeurons(day)),
+    formatInteger(day.limit)
   );
-  const words = inWords(day, trans);
+  const words = levelLabel(day, trans);
   return { level: level(day), text: words ? `${text} · ${words}` : text };
 }
 
 /** Return the level in words; "" for green. */
-export function inWords(day: IDayUsage, trans: TranslationBundle): string {
+export function levelLabel(day: IDayUsage, trans: TranslationBundle): string {
   if (day.closed) {
     return trans.__('quota used up at Cloudflare');
   }
@@ -63,7 +63,10 @@ export function inWords(day: IDayUsage, trans: TranslationBundle): string {
   }
 }
 
-function uncounted(payer: IState['payer'], trans: TranslationBundle): string {
+function uncountedText(
+  payer: IState['payer'],
+  trans: TranslationBundle
+): string {
   switch (payer) {
     case 'local':
       return trans.__('No neurons: model on this machine');
@@ -77,14 +80,14 @@ function uncounted(payer: IState['payer'], trans: TranslationBundle): string {
 }
 
 /** Return the tooltip of the status bar item. */
-export function caption(state: IState, trans: TranslationBundle): string {
+export function tooltip(state: IState, trans: TranslationBundle): string {
   return state.day === null
     ? trans.__('Where this notebook sends prompts')
     : trans.__('Neurons used today. Click for details.');
 }
 
 /** Return the time of the daily reset, in UTC and in local time. */
-export function resetClock(
+export function formatResetTime(
   day: IDayUsage,
   now: number,
   trans: TranslationBundle
@@ -92,16 +95,16 @@ export function resetClock(
   const minutes = Math.max(0, Math.floor((day.resets - now) / 60));
   return trans.__(
     'Resets at 00:00 UTC (%1 local time), in %2 h %3 min.',
-    clock(day.resets),
+    formatTime(day.resets),
     Math.floor(minutes / 60),
     minutes % 60
   );
 }
 
 /** Format a number of neurons with its significant digits, like the kernel. */
-export function neurons(amount: number): string {
+export function formatNeurons(amount: number): string {
   if (amount === 0 || amount >= 100) {
-    return whole(amount);
+    return formatInteger(amount);
   }
   return amount >= 1
     ? amount.toFixed(1)
@@ -109,12 +112,12 @@ export function neurons(amount: number): string {
 }
 
 /** Format a number without its fraction. */
-export function whole(amount: number): string {
+export function formatInteger(amount: number): string {
   return Math.round(amount).toLocaleString('en-US');
 }
 
 /** Format seconds since 1970 as hours and minutes, in local time or in a time zone. */
-export function clock(moment: number, timeZone?: string): string {
+export function formatTime(moment: number, timeZone?: string): string {
   return new Date(moment * 1000).toLocaleTimeString('en-GB', {
     hour: '2-digit',
     minute: '2-digit',

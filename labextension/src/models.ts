@@ -1,8 +1,11 @@
-import { neurons } from './dayUsage';
+import { formatNeurons } from './dayUsage';
 import { IModel } from './protocol';
 
 /** Return the models whose name, capabilities or plan ("free", "paid") contain all words. */
-export function found(models: readonly IModel[], typed: string): IModel[] {
+export function filterModels(
+  models: readonly IModel[],
+  typed: string
+): IModel[] {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   return models.filter(model => {
     const plan = model.paid ? 'paid' : 'free';
@@ -12,14 +15,14 @@ export function found(models: readonly IModel[], typed: string): IModel[] {
 }
 
 /** Format the input and output price per 1,000 tokens; "" if the price is unknown. */
-export function price(model: IModel): string {
+export function formatPrice(model: IModel): string {
   return [model.in, model.out]
     .filter(rate => rate !== null)
-    .map(neurons)
+    .map(formatNeurons)
     .join(' → ');
 }
 
 /** Return the last part of a model name, which users type. */
-export function short(model: string): string {
+export function shortName(model: string): string {
   return model.slice(model.lastIndexOf('/') + 1);
 }

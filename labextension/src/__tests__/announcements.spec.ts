@@ -1,6 +1,10 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { joined, Sentences, Thresholds } from '../accessibility/announcements';
+import {
+  mergeOutputs,
+  SentenceSplitter,
+  ThresholdAnnouncer
+} from '../accessibility/announcements';
 import { IDayUsage } from '../protocol';
 
 const trans = {
@@ -8,16 +12,16 @@ const trans = {
     text.replace(/%(\d)/g, (_, number) => String(values[Number(number) - 1]))
 } as TranslationBundle;
 
-describe('Sentences', () => {
+describe('SentenceSplitter', () => {
   it('returns each complete sentence once, without Markdown marks', () => {
-    const sentences = new Sentences();
+    const sentences = new SentenceSplitter();
     const text = '# Sky\n\nIt is **blue**. Light of 3.5 kinds! And `why`';
     const results: string[][] = [];
     for (let end = 1; end <= text.length; end++) {
-      results.push(sentences.next(text.slice(0, end), false));
+      results.push(sentences.feed(text.slice(0, end), false));
     }
-    results.push(sentences.next(text, true));
-    results.push(sentences.next(text, true));
+    results.push(sentences.feed(text, true));
+    results.push(sentences.feed(text, true));
     expect(results.filter(each => each.length)).toEqual([
       ['Sky'],
       ['It is blue.'],
@@ -27,19 +31,18 @@ describe('Sentences', () => {
   });
 
   it('splits Chinese sentences, which have no spaces', () =>
-    expect(new Sentences().next('天是蓝的。为什么？因为', false)).toEqual([
-      '天是蓝的。',
-      '为什么？'
-    ]));
+    expect(
+      new SentenceSplitter().feed('天是蓝的。为什么？因为', false)
+    ).toEqual(['天是蓝的。', '为什么？']));
 
   it('returns only the changed part if an answer restarts', () => {
-    const sentences = new Sentences();
-    expect(sentences.next('One. Two. ', false)).toEqual(['One.', 'Two.']);
-    expect(sentences.next('Another. ', false)).toEqual(['Another.']);
+    const sentences = new SentenceSplitter();
+    expect(sentences.feed('One. Two. ', false)).toEqual(['One.', 'Two.']);
+    expect(sentences.feed('Another. ', false)).toEqual(['Another.']);
   });
 });
 
-describe('joined', () => {
+describe('mergeOutputs', () => {
   const long = 'Light of all colors is scattered by the air. '.repeat(5);
 
   it.each([
@@ -47,10 +50,12 @@ describe('joined', () => {
     [[long, 'b'], `${long}b`],
     [[`x ${long}`, `${long}b`], `x ${long}b`],
     [[], '']
-  ])('joins %j', (texts, expected) => expect(joined(texts)).toBe(expected));
+  ])('merges %j', (texts, expected) =>
+    expect(mergeOutputs(texts)).toBe(expected)
+  );
 });
 
-describe('Thresholds', () => {
+describe('ThresholdAnnouncer', () => {
   const day: IDayUsage = {
     billed: 0,
     estimated: 0,
@@ -63,9 +68,9 @@ describe('Thresholds', () => {
   };
 
   it('announces only the thresholds of 80 and 100 percent', () => {
-    const thresholds = new Thresholds(trans);
+    const announcer = new ThresholdAnnouncer(trans);
     const lines = [10, 79, 80, 90, 100, 120].map(billed =>
-      thresholds.next({ ...day, billed })
+      announcer.update({ ...day, billed })
     );
     expect(lines).toEqual([
       null,
@@ -75,12 +80,14 @@ describe('Thresholds', () => {
       "All of today's neurons are used: 100 of 100",
       null
     ]);
-    expect(thresholds.next(day)).toBeNull();
-    expect(thresholds.next({ ...day, closed: true })).toContain(
+    expect(announcer.update(day)).toBeNull();
+    expect(announcer.update({ ...day, closed: true })).toContain(
       'Cloudflare reports'
     );
   });
 
   it('does not announce a threshold that was passed before the start', () =>
-    expect(new Thresholds(trans).next({ ...day, billed: 85 })).toBeNull());
+    expect(
+      new ThresholdAnnouncer(trans).update({ ...day, billed: 85 })
+    ).toBeNull());
 });

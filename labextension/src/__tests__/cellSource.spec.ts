@@ -1,13 +1,13 @@
 import {
-  ASK_SCHEMA,
-  EXPLAIN_SCHEMA,
-  explainSource,
-  question,
-  readAsk,
-  readCell
+  buildCell,
+  buildExplainCell,
+  CELL_ARGS_SCHEMA,
+  EXPLAIN_ARGS_SCHEMA,
+  parseCellArgs,
+  parseExplainArgs
 } from '../cellSource';
 
-describe('question', () => {
+describe('buildCell', () => {
   it.each([
     ['an empty prompt by default', {}, '%%cfai\n'],
     ['a prompt', { prompt: 'Why?' }, '%%cfai\nWhy?'],
@@ -22,7 +22,7 @@ describe('question', () => {
       "%%cfai -m gemma-4\nit's {x}\n$y"
     ]
   ])('builds a cell with %s', (_, ask, source) => {
-    expect(question(ask)).toEqual({ source, cursor: source.length });
+    expect(buildCell(ask)).toEqual({ source, cursor: source.length });
   });
 
   it('appends quoted texts and keeps the cursor after the prompt', () => {
@@ -30,7 +30,7 @@ describe('question', () => {
       { text: 'x = 1', language: 'python' },
       { text: 'A *note*', language: '' }
     ];
-    const { source, cursor } = question({ prompt: 'Why?' }, quotes);
+    const { source, cursor } = buildCell({ prompt: 'Why?' }, quotes);
     expect(source).toBe(
       '%%cfai\nWhy?\n\n```python\nx = 1\n```\n\n```\nA *note*\n```'
     );
@@ -39,25 +39,25 @@ describe('question', () => {
 
   it('uses longer fences for text with fences', () => {
     const text = '````\n```x```\n````';
-    const { source } = question({}, [{ text, language: '' }]);
+    const { source } = buildCell({}, [{ text, language: '' }]);
     expect(source).toBe(`%%cfai\n\n\n\`\`\`\`\`\n${text}\n\`\`\`\`\``);
   });
 
   it('adds --raw if a quoted text contains {{', () => {
     const quotes = [{ text: 'f"{{x}}"', language: 'python' }];
-    expect(question({ model: 'gemma-4' }, quotes).source).toMatch(
+    expect(buildCell({ model: 'gemma-4' }, quotes).source).toMatch(
       /^%%cfai -m gemma-4 --raw\n/
     );
   });
 });
 
-describe('readAsk', () => {
+describe('parseCellArgs', () => {
   it('keeps only the arguments of the schema', () => {
     expect(
-      readAsk({ model: 'gemma-4', prompt: 'Why?', toolbar: true })
+      parseCellArgs({ model: 'gemma-4', prompt: 'Why?', toolbar: true })
     ).toEqual({ model: 'gemma-4', prompt: 'Why?' });
-    expect(Object.keys(readAsk({}))).toEqual(
-      Object.keys(ASK_SCHEMA.properties as object)
+    expect(Object.keys(parseCellArgs({}))).toEqual(
+      Object.keys(CELL_ARGS_SCHEMA.properties as object)
     );
   });
 
@@ -71,31 +71,33 @@ describe('readAsk', () => {
     ['a number', 7],
     ['null', null]
   ])('rejects a model that is %s', (_, model) => {
-    expect(() => readAsk({ model })).toThrow('Not a valid model name');
+    expect(() => parseCellArgs({ model })).toThrow('Not a valid model name');
   });
 
   it('rejects a prompt that is not a string', () => {
-    expect(() => readAsk({ prompt: ['a'] })).toThrow(
+    expect(() => parseCellArgs({ prompt: ['a'] })).toThrow(
       'The prompt must be a string, not ["a"]'
     );
   });
 });
 
-describe('readCell', () => {
+describe('parseExplainArgs', () => {
   it('accepts the arguments of the schema', () => {
-    expect(readCell({ cell: 3 })).toBe(3);
-    expect(readCell({ toolbar: true })).toBeNull();
-    expect(Object.keys(EXPLAIN_SCHEMA.properties as object)).toEqual(['cell']);
+    expect(parseExplainArgs({ cell: 3 })).toBe(3);
+    expect(parseExplainArgs({ toolbar: true })).toBeNull();
+    expect(Object.keys(EXPLAIN_ARGS_SCHEMA.properties as object)).toEqual([
+      'cell'
+    ]);
   });
 
   it.each([0, -1, 1.5, '3', '3\nimport os', null])('rejects %j', cell => {
-    expect(() => readCell({ cell })).toThrow('The cell number must be');
+    expect(() => parseExplainArgs({ cell })).toThrow('The cell number must be');
   });
 });
 
-describe('explainSource', () => {
+describe('buildExplainCell', () => {
   it('contains the cell number, if there is one', () => {
-    expect(explainSource(3)).toBe('%cfai explain 3');
-    expect(explainSource(null)).toBe('%cfai explain');
+    expect(buildExplainCell(3)).toBe('%cfai explain 3');
+    expect(buildExplainCell(null)).toBe('%cfai explain');
   });
 });

@@ -1,9 +1,15 @@
-import { expressions, isOurs, isQuestion, isRaw, pieces } from '../cellSyntax';
+import {
+  findExpressions,
+  hasRawFlag,
+  isCfaiCell,
+  isCfaiSource,
+  tokenize
+} from '../cellSyntax';
 
-describe('isQuestion', () => {
+describe('isCfaiCell', () => {
   it.each(['%%cfai', '%%cfai ', '%%cfai\nWhy?', '%%cfai\t-m x\nWhy?'])(
     'accepts %j',
-    source => expect(isQuestion(source)).toBe(true)
+    source => expect(isCfaiCell(source)).toBe(true)
   );
 
   it.each([
@@ -14,24 +20,24 @@ describe('isQuestion', () => {
     ' %%cfai',
     'x\n%%cfai\nWhy?',
     '# %%cfai'
-  ])('rejects %j', source => expect(isQuestion(source)).toBe(false));
+  ])('rejects %j', source => expect(isCfaiCell(source)).toBe(false));
 });
 
-describe('isOurs', () => {
+describe('isCfaiSource', () => {
   it.each(['%%cfai\nWhy?', '%cfai', '  %cfai explain 3'])(
     'accepts %j',
-    source => expect(isOurs(source)).toBe(true)
+    source => expect(isCfaiSource(source)).toBe(true)
   );
 
   it.each(['1/0', '%cfair', 'x = %cfai ask Why?'])('rejects %j', source =>
-    expect(isOurs(source)).toBe(false)
+    expect(isCfaiSource(source)).toBe(false)
   );
 });
 
 const split = (line: string): string[] =>
-  pieces(line).map(({ name, from, to }) => `${name} ${line.slice(from, to)}`);
+  tokenize(line).map(({ name, from, to }) => `${name} ${line.slice(from, to)}`);
 
-describe('pieces', () => {
+describe('tokenize', () => {
   it.each([
     ['%%cfai', ['Magic %%cfai']],
     [
@@ -73,18 +79,18 @@ describe('pieces', () => {
   });
 });
 
-describe('isRaw', () => {
+describe('hasRawFlag', () => {
   it('distinguishes the flag from a quoted value', () => {
-    expect(isRaw('%%cfai --raw')).toBe(true);
-    expect(isRaw('%%cfai -s "--raw"')).toBe(false);
-    expect(isRaw('%%cfai')).toBe(false);
+    expect(hasRawFlag('%%cfai --raw')).toBe(true);
+    expect(hasRawFlag('%%cfai -s "--raw"')).toBe(false);
+    expect(hasRawFlag('%%cfai')).toBe(false);
   });
 });
 
 const findAll = (prompt: string): string[] =>
-  expressions(prompt).map(({ from, to }) => prompt.slice(from, to));
+  findExpressions(prompt).map(({ from, to }) => prompt.slice(from, to));
 
-describe('expressions', () => {
+describe('findExpressions', () => {
   it.each([
     ['My data: {{df.head()}}.', ['{{df.head()}}']],
     ['{{a}} and {{ b!r }} and {{c:.2f}}', ['{{a}}', '{{ b!r }}', '{{c:.2f}}']],
@@ -116,6 +122,6 @@ describe('expressions', () => {
   });
 
   it('finds no expression in many unclosed braces', () => {
-    expect(expressions('{{ '.repeat(20_000))).toEqual([]);
+    expect(findExpressions('{{ '.repeat(20_000))).toEqual([]);
   });
 });

@@ -1,15 +1,15 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import {
-  left,
+  formatInteger,
+  formatNeurons,
+  formatResetTime,
+  formatStatus,
   level,
-  neurons,
-  reading,
-  resetClock,
-  used,
-  whole
+  remaining,
+  usedNeurons
 } from '../dayUsage';
-import { short } from '../models';
+import { shortName } from '../models';
 import { IDayUsage, IState } from '../protocol';
 
 const trans = {
@@ -33,11 +33,11 @@ const state = (changes: Partial<IDayUsage>): IState => ({
   day: { ...day, ...changes }
 });
 
-describe('the day', () => {
+describe('the day usage', () => {
   it('counts running neurons as used, and reserved ones as not left', () => {
-    expect(used(day)).toBe(3120);
-    expect(left(day)).toBe(6800);
-    expect(left({ ...day, limit: 10 })).toBe(0);
+    expect(usedNeurons(day)).toBe(3120);
+    expect(remaining(day)).toBe(6800);
+    expect(remaining({ ...day, limit: 10 })).toBe(0);
   });
 
   it.each([
@@ -52,7 +52,7 @@ describe('the day', () => {
   );
 });
 
-describe('reading', () => {
+describe('formatStatus', () => {
   it.each([
     [{}, '3,120 / 10,000 neurons'],
     [{ billed: 8000 }, '8,120 / 10,000 neurons · running low'],
@@ -60,7 +60,7 @@ describe('reading', () => {
     [{ closed: true }, '3,120 / 10,000 neurons · quota used up at Cloudflare'],
     [{ billed: 0, estimated: 0.0123, running: 0 }, '0.012 / 10,000 neurons']
   ])('with %j shows %s', (changes, expected) =>
-    expect(reading(state(changes), trans).text).toBe(expected)
+    expect(formatStatus(state(changes), trans).text).toBe(expected)
   );
 
   it.each([
@@ -71,14 +71,14 @@ describe('reading', () => {
   ] as const)(
     'without a day and with the billing target %s shows %s',
     (payer, text) =>
-      expect(reading({ ...state({}), payer, day: null }, trans)).toEqual({
+      expect(formatStatus({ ...state({}), payer, day: null }, trans)).toEqual({
         level: 'none',
         text
       })
   );
 
   it('shows the time of the daily reset', () =>
-    expect(resetClock(day, day.resets - 15125, trans)).toMatch(
+    expect(formatResetTime(day, day.resets - 15125, trans)).toMatch(
       /^Resets at 00:00 UTC \(\d\d:\d\d local time\), in 4 h 12 min\.$/
     ));
 });
@@ -90,11 +90,13 @@ describe('numbers and names', () => {
     [3.14159, '3.1'],
     [99.96, '100.0'],
     [3119.6, '3,120']
-  ])('formats %d as %s', (amount, text) => expect(neurons(amount)).toBe(text));
+  ])('formats %d as %s', (amount, text) =>
+    expect(formatNeurons(amount)).toBe(text)
+  );
 
   it('omits fractions and model authors', () => {
-    expect(whole(1234567.8)).toBe('1,234,568');
-    expect(short('@cf/meta/llama-3')).toBe('llama-3');
-    expect(short('a-name')).toBe('a-name');
+    expect(formatInteger(1234567.8)).toBe('1,234,568');
+    expect(shortName('@cf/meta/llama-3')).toBe('llama-3');
+    expect(shortName('a-name')).toBe('a-name');
   });
 });

@@ -1,5 +1,9 @@
-import { words } from '../cellSyntax';
-import { asks, hasValues, namesModel } from '../estimate/estimateRequest';
+import { splitWords } from '../cellSyntax';
+import {
+  hasExpressions,
+  namesModel,
+  toEstimateRequest
+} from '../estimate/estimateRequest';
 import { IEstimateRequest, IModel } from '../protocol';
 
 interface ILines {
@@ -13,10 +17,11 @@ const models = ['@cf/google/gemma-4-26b-a4b-it', '@cf/meta/llama-3'].map(
   (name): IModel => ({ name, in: 1, out: 2, paid: false, traits: [] })
 );
 
-describe('asks', () => {
+describe('toEstimateRequest', () => {
   it.each(lines.map(({ source, asks }) => [source, asks] as const))(
     'builds the request of the contract for %j',
-    (source, expected) => expect(asks(source, models)).toEqual(expected)
+    (source, expected) =>
+      expect(toEstimateRequest(source, models)).toEqual(expected)
   );
 
   it.each([
@@ -28,13 +33,17 @@ describe('asks', () => {
     '%%cfai --raw=yes\nWhy?',
     '%%cfai -m a\nWhy?',
     '%%cfai --max-tokens -5\nWhy?'
-  ])('returns null for %j', source => expect(asks(source, models)).toBeNull());
+  ])('returns null for %j', source =>
+    expect(toEstimateRequest(source, models)).toBeNull()
+  );
 
   it('sends no typed text', () => {
     const secret = 'canary';
     const source = `%%cfai -m llama-3 -s ${secret} -c ${secret} -o ${secret} --stop ${secret}\n${secret}`;
-    expect(JSON.stringify(asks(source, models))).not.toContain(secret);
-    expect(asks(`%%cfai -m ${secret}\nWhy?`, models)).toBeNull();
+    expect(JSON.stringify(toEstimateRequest(source, models))).not.toContain(
+      secret
+    );
+    expect(toEstimateRequest(`%%cfai -m ${secret}\nWhy?`, models)).toBeNull();
   });
 
   it('needs the model list only if the line selects a model', () => {
@@ -43,7 +52,7 @@ describe('asks', () => {
   });
 });
 
-describe('words', () => {
+describe('splitWords', () => {
   it.each([
     ['a  b', ['a', 'b']],
     [`"a b" 'c "d"' e`, ['a b', 'c "d"', 'e']],
@@ -51,11 +60,11 @@ describe('words', () => {
     ['k="v w" {"a":1}', ['k=v w', '{"a":1}']],
     ['"not closed', ['"not', 'closed']]
   ])('splits %j into %j', (line, expected) =>
-    expect(words(line)).toEqual(expected)
+    expect(splitWords(line)).toEqual(expected)
   );
 });
 
-describe('hasValues', () => {
+describe('hasExpressions', () => {
   it.each([
     ['%%cfai\nWhat is in {{df}}?', true],
     ['%%cfai -o x\n{{df.head()}} and {{text!r}}', true],
@@ -63,6 +72,6 @@ describe('hasValues', () => {
     ['%%cfai\nx^{{12}} and {one}', false],
     ['%%cfai -s {{df}}\nWhy?', false]
   ])('returns the expected result for %j: %s', (source, expected) =>
-    expect(hasValues(source)).toBe(expected)
+    expect(hasExpressions(source)).toBe(expected)
   );
 });

@@ -9,9 +9,9 @@ import { classHighlighter, highlightTree } from '@lezer/highlight';
 import { parser as markdown } from '@lezer/markdown';
 import { parser as python } from '@lezer/python';
 
-import { questionColours } from '../highlighting/language';
+import { createHighlighting } from '../highlighting/language';
 
-const extensions = [questionColours(markdown, python)];
+const extensions = [createHighlighting(markdown, python)];
 const pythonLanguage = LRLanguage.define({ parser: python });
 const open = (doc: string): EditorState =>
   EditorState.create({ doc, extensions });
@@ -27,7 +27,7 @@ function highlighted(state: EditorState): string[] {
   return ranges;
 }
 
-describe('questionColours', () => {
+describe('createHighlighting', () => {
   it('highlights the prompt as Markdown and expressions as Python', () => {
     const state = open("%%cfai -t 0\n# It's {{df['a']}}\n\n*so*, [it](x)");
     expect(highlighted(state)).toEqual([

@@ -1,4 +1,4 @@
-import { found, price } from '../models';
+import { filterModels, formatPrice } from '../models';
 import { IModel } from '../protocol';
 
 const model = (name: string, changes: Partial<IModel> = {}): IModel => ({
@@ -15,7 +15,7 @@ const models = [
   model('@cf/meta/llama-2', { traits: ['tools'] })
 ];
 
-describe('found', () => {
+describe('filterModels', () => {
   it.each([
     ['', ['gemma-4', 'llama-3', 'llama-2']],
     ['  LLAMA ', ['llama-3', 'llama-2']],
@@ -25,18 +25,18 @@ describe('found', () => {
     ['tools gemma', ['gemma-4']],
     ['nothing', []]
   ])('for %j returns %j', (typed, names) =>
-    expect(found(models, typed).map(({ name }) => name.split('/')[2])).toEqual(
-      names
-    )
+    expect(
+      filterModels(models, typed).map(({ name }) => name.split('/')[2])
+    ).toEqual(names)
   );
 });
 
-describe('price', () => {
+describe('formatPrice', () => {
   it.each([
     [{}, '9.1 → 27.3'],
     [{ out: null }, '9.1'],
     [{ in: null, out: null }, '']
   ])('with %j returns %j', (changes, expected) =>
-    expect(price(model('x', changes))).toBe(expected)
+    expect(formatPrice(model('x', changes))).toBe(expected)
   );
 });

@@ -1,13 +1,20 @@
 import { CodeCell } from '@jupyterlab/cells';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { level, Level, neurons, used, whole } from '../dayUsage';
+import {
+  formatInteger,
+  formatNeurons,
+  level,
+  Level,
+  usedNeurons
+} from '../dayUsage';
 import { IDayUsage } from '../protocol';
 
 const MAX_LINES = 20;
+const PAUSE = 1000; // ms, shorter than a spoken sentence
 
 /** A visually hidden live region; screen readers read new lines after their current text. */
-export class Region {
+export class LiveRegion {
   constructor(label: string) {
     this._node.className = 'jp-CfaiLive';
     this._node.setAttribute('role', 'log');
@@ -16,7 +23,7 @@ export class Region {
     document.body.append(this._node);
   }
 
-  tell(lines: readonly string[]): void {
+  announce(lines: readonly string[]): void {
     for (const line of lines) {
       const paragraph = document.createElement('p');
       paragraph.textContent = line;
@@ -30,25 +37,23 @@ export class Region {
   private readonly _node = document.createElement('div');
 }
 
-const PAUSE = 1000; // ms, shorter than a spoken sentence
-
 /** Announces the sentences of an answer while it is streamed into a cell. */
-export class AnswerFollower {
+export class AnswerAnnouncer {
   constructor(
     private readonly _cell: CodeCell,
     private readonly _announce: (sentences: string[]) => void
   ) {
-    _cell.model.outputs.changed.connect(this._soon, this);
+    _cell.model.outputs.changed.connect(this._schedule, this);
   }
 
   /** Announce the rest of the answer, because the cell has finished. */
   end(): void {
     window.clearTimeout(this._timer);
-    this._cell.model?.outputs.changed.disconnect(this._soon, this);
+    this._cell.model?.outputs.changed.disconnect(this._schedule, this);
     this._update(true);
   }
 
-  private _soon(): void {
+  private _schedule(): void {
     if (this._timer === 0) {
       this._timer = window.setTimeout(() => {
         this._timer = 0;
@@ -58,8 +63,8 @@ export class AnswerFollower {
   }
 
   private _update(ended: boolean): void {
-    const text = this._cell.isDisposed ? '' : joined(this._texts());
-    const sentences = text ? this._sentences.next(text, ended) : [];
+    const text = this._cell.isDisposed ? '' : mergeOutputs(this._texts());
+    const sentences = text ? this._sentences.feed(text, ended) : [];
     if (sentences.length) {
       this._announce(sentences);
     }
@@ -78,7 +83,7 @@ export class AnswerFollower {
     return texts;
   }
 
-  private readonly _sentences = new Sentences();
+  private readonly _sentences = new SentenceSplitter();
   private _timer = 0;
 }
 
@@ -87,18 +92,21 @@ const END = /[.!?:…]["')\]*_]*(?=\s)|[。！？：]["'」』）]*|\n/g;
 const MARKS = /[*_`#>|]+/g;
 
 /** Splits a streamed answer into sentences and returns each complete one once. */
-export class Sentences {
+export class SentenceSplitter {
   /** Return the sentences of the text so far that were completed since the last call. */
-  next(text: string, ended: boolean): string[] {
+  feed(text: string, ended: boolean): string[] {
     const plain = text.replace(MARKS, '').trimStart();
     if (!plain.startsWith(this._announced)) {
       // Another answer, or a restarted one: skip only the part that is unchanged.
-      this._announced = plain.slice(0, shared(plain, this._announced));
+      this._announced = plain.slice(
+        0,
+        commonPrefixLength(plain, this._announced)
+      );
     }
     const rest = plain.slice(this._announced.length);
     const end = ended ? rest.length : lastEnd(rest);
     this._announced += rest.slice(0, end);
-    return cut(rest.slice(0, end));
+    return splitSentences(rest.slice(0, end));
   }
 
   private _announced = '';
@@ -110,7 +118,7 @@ function lastEnd(text: string): number {
   return last ? last.index + last[0].length : 0;
 }
 
-function cut(text: string): string[] {
+function splitSentences(text: string): string[] {
   const sentences: string[] = [];
   let from = 0;
   for (const { 0: mark, index } of text.matchAll(END)) {
@@ -123,7 +131,7 @@ function cut(text: string): string[] {
 }
 
 /** Return the length of the common prefix of two texts. */
-function shared(one: string, other: string): number {
+function commonPrefixLength(one: string, other: string): number {
   let length = 0;
   while (length < one.length && one[length] === other[length]) {
     length++;
@@ -134,7 +142,7 @@ function shared(one: string, other: string): number {
 const MIN_OVERLAP = 100; // characters; a shorter overlap can be a coincidence
 
 /** Concatenate texts, dropping the overlap between the end of one and the start of the next. */
-export function joined(texts: readonly string[]): string {
+export function mergeOutputs(texts: readonly string[]): string {
   return texts.reduce(
     (above, below) => above + below.slice(overlap(above, below)),
     ''
@@ -153,11 +161,11 @@ function overlap(above: string, below: string): number {
 const ORDER: readonly Level[] = ['green', 'amber', 'red'];
 
 /** Announces the neuron counter only when it passes 80 and 100 percent. */
-export class Thresholds {
+export class ThresholdAnnouncer {
   constructor(private readonly _trans: TranslationBundle) {}
 
   /** Return the announcement for a new usage; null if it passed no threshold. */
-  next(day: IDayUsage): string | null {
+  update(day: IDayUsage): string | null {
     const [before, now] = [this._level, level(day)];
     this._level = now;
     if (before === null || ORDER.indexOf(now) <= ORDER.indexOf(before)) {
@@ -173,7 +181,7 @@ export class Thresholds {
         "Cloudflare reports that today's free neurons are used up. They reset at 00:00 UTC."
       );
     }
-    const figures = [neurons(used(day)), whole(day.limit)];
+    const figures = [formatNeurons(usedNeurons(day)), formatInteger(day.limit)];
     return now === 'red'
       ? trans.__("All of today's neurons are used: %1 of %2", ...figures)
       : trans.__(

@@ -7,9 +7,9 @@ import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { isQuestion } from '../cellSyntax';
-import { trackCurrent, IKernelClients } from '../kernelClient';
-import type { AnswerFollower } from './announcements';
+import { isCfaiCell } from '../cellSyntax';
+import { IKernelClients, trackCurrent } from '../kernelClient';
+import type { AnswerAnnouncer } from './announcements';
 
 const ID = 'cfai-magics:live';
 
@@ -30,21 +30,21 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('cfai_magics');
     const start = async (): Promise<void> => {
       const settings = await registry?.load(ID);
-      const { Region } = await import('./announcements');
-      const region = new Region(trans.__('Model answers'));
+      const { LiveRegion } = await import('./announcements');
+      const region = new LiveRegion(trans.__('Model answers'));
       const announce = (lines: readonly string[]): void => {
         if (settings?.composite.enabled !== false) {
-          region.tell(lines);
+          region.announce(lines);
         }
       };
       await announceAnswers(announce);
       if (clients !== null) {
-        const { Thresholds } = await import('./announcements');
+        const { ThresholdAnnouncer } = await import('./announcements');
         const clientTracker = trackCurrent(tracker, clients);
-        const thresholds = new Thresholds(trans);
+        const announcer = new ThresholdAnnouncer(trans);
         clientTracker.changed.connect(() => {
           const day = clientTracker.client?.state?.day;
-          const line = day && thresholds.next(day);
+          const line = day && announcer.update(day);
           if (line) {
             announce([line]);
           }
@@ -58,23 +58,23 @@ const plugin: JupyterFrontEndPlugin<void> = {
 async function announceAnswers(
   announce: (lines: readonly string[]) => void
 ): Promise<void> {
-  const { AnswerFollower } = await import('./announcements');
-  const followers = new Map<Cell, AnswerFollower>();
+  const { AnswerAnnouncer } = await import('./announcements');
+  const announcers = new Map<Cell, AnswerAnnouncer>();
   NotebookActions.executionScheduled.connect((_, { cell }) => {
-    followers.get(cell)?.end();
-    followers.delete(cell);
+    announcers.get(cell)?.end();
+    announcers.delete(cell);
     if (cell instanceof CodeCell && isPromptCell(cell)) {
-      followers.set(cell, new AnswerFollower(cell, announce));
+      announcers.set(cell, new AnswerAnnouncer(cell, announce));
     }
   });
   NotebookActions.executed.connect((_, { cell }) => {
-    followers.get(cell)?.end();
-    followers.delete(cell);
+    announcers.get(cell)?.end();
+    announcers.delete(cell);
   });
 }
 
 function isPromptCell({ model }: CodeCell): boolean {
-  return isQuestion(model.sharedModel.getSource());
+  return isCfaiCell(model.sharedModel.getSource());
 }
 
 export default plugin;

@@ -8,7 +8,7 @@ import { Kernel } from '@jupyterlab/services';
 import { ITranslator } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { KernelClient, IKernelClients } from '../kernelClient';
+import { IKernelClients, KernelClient } from '../kernelClient';
 import type { KernelComm } from './kernelComm';
 
 /** Connects this page to the kernels of all open notebooks, with one comm per kernel. */

@@ -1,4 +1,4 @@
-import { expressions, isRaw, words } from '../cellSyntax';
+import { findExpressions, hasRawFlag, splitWords } from '../cellSyntax';
 import { IEstimateRequest, IModel } from '../protocol';
 
 // --param can change anything, --tools sends any number of requests, tasks have other prices.
@@ -6,18 +6,18 @@ const NOT_ESTIMATED = ['--param', '--tools', '--task'];
 
 /** Return true if the first line of a cell selects a model, so the model list is needed. */
 export function namesModel(source: string): boolean {
-  return Boolean(parsed(source)?.has('--model'));
+  return Boolean(parseFirstLine(source)?.has('--model'));
 }
 
 /**
  * Return the estimate request of a cell: text sizes and listed models, but no typed text. Returns
  * null if the kernel would refuse the line, or if its cost cannot be estimated.
  */
-export function asks(
+export function toEstimateRequest(
   source: string,
   models: readonly IModel[]
 ): IEstimateRequest | null {
-  const parsedOptions = parsed(source);
+  const parsedOptions = parseFirstLine(source);
   if (
     parsedOptions === null ||
     NOT_ESTIMATED.some(flag => parsedOptions.has(flag))
@@ -25,23 +25,25 @@ export function asks(
     return null;
   }
   const names = parsedOptions.get('--model') ?? [];
-  const listed = names.flatMap(name => modelOf(name, models) ?? []);
-  const temperatures = last(parsedOptions, '--temperature')?.split(',') ?? [''];
-  const times = numberOf(last(parsedOptions, '--times'), /^\d+$/) ?? 1;
-  const tokens = numberOf(last(parsedOptions, '--max-tokens'), /^\d+$/);
-  const maxNeurons = numberOf(
-    last(parsedOptions, '--max-neurons'),
+  const listed = names.flatMap(name => findModel(name, models) ?? []);
+  const temperatures = lastValue(parsedOptions, '--temperature')?.split(
+    ','
+  ) ?? [''];
+  const times = parseNumber(lastValue(parsedOptions, '--times'), /^\d+$/) ?? 1;
+  const tokens = parseNumber(lastValue(parsedOptions, '--max-tokens'), /^\d+$/);
+  const maxNeurons = parseNumber(
+    lastValue(parsedOptions, '--max-neurons'),
     /^\d*\.?\d+$/
   );
   const numbers = [times, tokens, maxNeurons, ...temperatures.map(Number)];
   if (listed.length < names.length || numbers.some(Number.isNaN)) {
     return null;
   }
-  const system = last(parsedOptions, '--system') ?? '';
+  const system = lastValue(parsedOptions, '--system') ?? '';
   return {
     models: listed,
     times: times * temperatures.length,
-    texts: [...(system ? [system] : []), below(source)].map(size),
+    texts: [...(system ? [system] : []), promptOf(source)].map(textSize),
     system: Boolean(system),
     images: parsedOptions.get('--image')?.length ?? 0,
     max_tokens: tokens,
@@ -50,25 +52,25 @@ export function asks(
 }
 
 /** Return true if a prompt contains {{…}}, whose values have an unknown size. */
-export function hasValues(source: string): boolean {
+export function hasExpressions(source: string): boolean {
   const [line] = source.split('\n', 1);
-  return !isRaw(line) && expressions(below(source)).length > 0;
+  return !hasRawFlag(line) && findExpressions(promptOf(source)).length > 0;
 }
 
-function parsed(source: string): Options | null {
+function parseFirstLine(source: string): Options | null {
   const line = source.split('\n', 1)[0];
-  return source.includes('\n') ? options(words(line).slice(1)) : null;
+  return source.includes('\n') ? parseOptions(splitWords(line).slice(1)) : null;
 }
 
-function below(source: string): string {
+function promptOf(source: string): string {
   return source.slice(source.indexOf('\n') + 1);
 }
 
-function last(parsedOptions: Options, flag: string): string | undefined {
+function lastValue(parsedOptions: Options, flag: string): string | undefined {
   return parsedOptions.get(flag)?.slice(-1)[0];
 }
 
-function numberOf(text: string | undefined, form: RegExp): number | null {
+function parseNumber(text: string | undefined, form: RegExp): number | null {
   if (text === undefined) {
     return null;
   }
@@ -76,7 +78,10 @@ function numberOf(text: string | undefined, form: RegExp): number | null {
 }
 
 /** Return the full name of a listed model, like the kernel; null if it is unknown or ambiguous. */
-function modelOf(typedName: string, models: readonly IModel[]): string | null {
+function findModel(
+  typedName: string,
+  models: readonly IModel[]
+): string | null {
   const exact = models.filter(
     ({ name }) => name === typedName || name.endsWith(`/${typedName}`)
   );
@@ -85,15 +90,15 @@ function modelOf(typedName: string, models: readonly IModel[]): string | null {
   return only && !others.length ? only.name : null;
 }
 
-function size(text: string): [number, number] {
+function textSize(text: string): [number, number] {
   return [[...text].length, new TextEncoder().encode(text).length];
 }
 
 /** The options of the first line of a %%cfai cell, by long name. */
-export type Options = ReadonlyMap<string, readonly string[]>;
+type Options = ReadonlyMap<string, readonly string[]>;
 
 // Like ASK_OPTIONS of the kernel. --thread has an optional value.
-const LONG: Readonly<Record<string, string>> = {
+const LONG_NAMES: Readonly<Record<string, string>> = {
   '-m': '--model',
   '-s': '--system',
   '-c': '--thread',
@@ -104,7 +109,7 @@ const LONG: Readonly<Record<string, string>> = {
   '-f': '--format',
   '-x': '--extract'
 };
-const VALUED = new Set([
+const WITH_VALUE = new Set([
   '--model',
   '--system',
   '--image',
@@ -128,7 +133,7 @@ const VALUED = new Set([
   '--gateway',
   '--footer'
 ]);
-const BARE = new Set([
+const WITHOUT_VALUE = new Set([
   '--raw',
   '--allow-tools',
   '--extract',
@@ -140,18 +145,18 @@ const BARE = new Set([
 const LIKE_A_FLAG = /^-(?![\d.]+$)\S+$/;
 
 /** Parse the words after the magic; null if the kernel would refuse them. */
-export function options(words: readonly string[]): Options | null {
+function parseOptions(words: readonly string[]): Options | null {
   const parsed = new Map<string, string[]>();
   for (let index = 0; index < words.length; index++) {
-    const { flag, glued } = split(words[index]);
+    const { flag, attached } = splitFlag(words[index]);
     const next = words[index + 1];
-    const free = next !== undefined && !LIKE_A_FLAG.test(next);
-    let value = glued;
-    if (value === undefined && free && !BARE.has(flag)) {
+    const hasNext = next !== undefined && !LIKE_A_FLAG.test(next);
+    let value = attached;
+    if (value === undefined && hasNext && !WITHOUT_VALUE.has(flag)) {
       value = next;
       index++;
     }
-    if (!fits(flag, value)) {
+    if (!isValidOption(flag, value)) {
       return null;
     }
     parsed.set(flag, [...(parsed.get(flag) ?? []), value ?? '']);
@@ -159,18 +164,18 @@ export function options(words: readonly string[]): Options | null {
   return parsed;
 }
 
-function split(word: string): { flag: string; glued?: string } {
+function splitFlag(word: string): { flag: string; attached?: string } {
   const [, long, value] = /^(--[\w-]+)(?:=([^]*))?$/.exec(word) ?? [];
   if (long) {
-    return { flag: long, glued: value };
+    return { flag: long, attached: value };
   }
   const [, short, rest] = /^(-[A-Za-z])=?([^]*)$/.exec(word) ?? [];
-  return { flag: LONG[short] ?? word, glued: rest || undefined };
+  return { flag: LONG_NAMES[short] ?? word, attached: rest || undefined };
 }
 
-function fits(flag: string, value: string | undefined): boolean {
-  if (BARE.has(flag)) {
+function isValidOption(flag: string, value: string | undefined): boolean {
+  if (WITHOUT_VALUE.has(flag)) {
     return value === undefined;
   }
-  return flag === '--thread' || (VALUED.has(flag) && value !== undefined);
+  return flag === '--thread' || (WITH_VALUE.has(flag) && value !== undefined);
 }

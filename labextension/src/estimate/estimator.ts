@@ -2,12 +2,15 @@ import { Cell } from '@jupyterlab/cells';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { isQuestion } from '../cellSyntax';
-import { neurons } from '../dayUsage';
-import { KernelClient, ClientTracker } from '../kernelClient';
+import { isCfaiCell } from '../cellSyntax';
+import { formatNeurons } from '../dayUsage';
+import { ClientTracker, KernelClient } from '../kernelClient';
 import { IEstimate, IModel } from '../protocol';
-import { element } from '../ui';
-import { asks, hasValues, namesModel } from './estimateRequest';
+import {
+  hasExpressions,
+  namesModel,
+  toEstimateRequest
+} from './estimateRequest';
 
 const PAUSE = 300; // ms after the last keystroke
 
@@ -18,6 +21,7 @@ export class Estimator {
     private readonly _clientTracker: ClientTracker,
     private readonly _trans: TranslationBundle
   ) {
+    this._label.className = 'jp-CfaiEstimate';
     this._label.title = _trans.__(
       'Estimated cost. Low: short answer. High: answer as long as max_tokens allows. Variables and earlier turns are not included.'
     );
@@ -29,7 +33,7 @@ export class Estimator {
   /** If false, no estimate is shown or requested. */
   set enabled(enabled: boolean) {
     this._enabled = enabled;
-    this._soon(0);
+    this._schedule(0);
   }
 
   private _onCell(): void {
@@ -37,11 +41,11 @@ export class Estimator {
     this._label.remove();
     this._cell = this._tracker.activeCell;
     this._cell?.model.contentChanged.connect(this._onContent, this);
-    this._soon(0);
+    this._schedule(0);
   }
 
   private _onContent(): void {
-    this._soon(PAUSE);
+    this._schedule(PAUSE);
   }
 
   /** Update the estimate if the model changes; the usage does not change it. */
@@ -49,11 +53,11 @@ export class Estimator {
     const model = this._clientTracker.client?.state?.model;
     if (model !== this._model) {
       this._model = model;
-      this._soon(0);
+      this._schedule(0);
     }
   }
 
-  private _soon(pause: number): void {
+  private _schedule(pause: number): void {
     window.clearTimeout(this._timer);
     this._timer = window.setTimeout(() => void this._estimate(), pause);
   }
@@ -67,7 +71,7 @@ export class Estimator {
     }
     if (estimate) {
       const source = cell.model.sharedModel.getSource();
-      this._label.textContent = this._text(estimate, hasValues(source));
+      this._label.textContent = this._format(estimate, hasExpressions(source));
       cell.inputArea?.node.append(this._label);
     } else {
       this._label.remove();
@@ -77,12 +81,12 @@ export class Estimator {
   private async _request(cell: Cell): Promise<IEstimate | null> {
     const { client } = this._clientTracker;
     const source = cell.isDisposed ? '' : cell.model.sharedModel.getSource();
-    if (!this._enabled || !client?.state || !isQuestion(source)) {
+    if (!this._enabled || !client?.state || !isCfaiCell(source)) {
       return null;
     }
     try {
       const models = namesModel(source) ? await this._models(client) : [];
-      const sizes = asks(source, models);
+      const sizes = toEstimateRequest(source, models);
       return sizes && (await client.request('estimate', sizes));
     } catch {
       return null; // the kernel reports errors in the line when the cell runs
@@ -90,16 +94,16 @@ export class Estimator {
   }
 
   private _models(client: KernelClient): Promise<readonly IModel[]> {
-    const cached = this._listed.get(client);
+    const cached = this._modelLists.get(client);
     if (cached) {
       return cached;
     }
     const request = client.request('models', {}).then(({ models }) => models);
-    this._listed.set(client, request);
+    this._modelLists.set(client, request);
     return request;
   }
 
-  private _text({ low, high }: IEstimate, withoutValues: boolean): string {
+  private _format({ low, high }: IEstimate, withoutValues: boolean): string {
     const trans = this._trans;
     if (low === null || high === null) {
       return trans.__('price unknown');
@@ -107,7 +111,7 @@ export class Estimator {
     if (high === 0) {
       return trans.__('0 neurons');
     }
-    const [least, most] = [neurons(low), neurons(high)];
+    const [least, most] = [formatNeurons(low), formatNeurons(high)];
     return withoutValues
       ? trans.__('≈ %1 to %2 neurons, without {{…}}', least, most)
       : trans.__('≈ %1 to %2 neurons', least, most);
@@ -115,8 +119,8 @@ export class Estimator {
 
   private _cell: Cell | null = null;
   private _enabled = true;
-  private readonly _label = element('div', 'jp-CfaiEstimate');
-  private readonly _listed = new WeakMap<
+  private readonly _label = document.createElement('div');
+  private readonly _modelLists = new WeakMap<
     KernelClient,
     Promise<readonly IModel[]>
   >();

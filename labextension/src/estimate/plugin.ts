@@ -6,7 +6,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { trackCurrent, IKernelClients } from '../kernelClient';
+import { IKernelClients, trackCurrent } from '../kernelClient';
 
 const ID = 'cfai-magics:estimate';
 

@@ -12,13 +12,18 @@ import {
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { PanelLayout, Widget } from '@lumino/widgets';
 
-import { EXPLAIN_SCHEMA, explainSource, readCell } from '../cellSource';
-import { isOurs } from '../cellSyntax';
+import {
+  buildExplainCell,
+  EXPLAIN_ARGS_SCHEMA,
+  parseExplainArgs
+} from '../cellSource';
+import { isCfaiSource } from '../cellSyntax';
 import { ClientTracker, IKernelClients } from '../kernelClient';
 import { insertCell, isWritable, writableNotebook } from '../notebook';
 import { cfaiIcon } from '../ui';
 
 const EXPLAIN_ERROR = 'cfai:explain-error';
+const USER_INTERRUPT = 'KeyboardInterrupt';
 
 /**
  * Adds a command and a button that insert `%cfai explain`, which the user can run. Both need a
@@ -41,7 +46,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       return;
     }
     const trans = (translator ?? nullTranslator).load('cfai_magics');
-    const loaded = (): Notebook | null => {
+    const enabledNotebook = (): Notebook | null => {
       const session = tracker.currentWidget?.sessionContext;
       return session && clients.of(session) ? writableNotebook(tracker) : null;
     };
@@ -49,16 +54,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
       label: trans.__('Explain the last error'),
       caption: trans.__('Insert a cell that explains the last error'),
       icon: cfaiIcon,
-      describedBy: { args: EXPLAIN_SCHEMA },
-      isEnabled: () => loaded() !== null,
+      describedBy: { args: EXPLAIN_ARGS_SCHEMA },
+      isEnabled: () => enabledNotebook() !== null,
       execute: async args => {
-        const cell = readCell(args);
-        const notebook = loaded();
+        const cell = parseExplainArgs(args);
+        const notebook = enabledNotebook();
         if (notebook !== null) {
           await insertCell(
             notebook,
             indexOf(notebook, cell) + 1,
-            explainSource(cell)
+            buildExplainCell(cell)
           );
         }
       }
@@ -71,7 +76,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       category: trans.__('Workers AI')
     });
 
-    const offer = (
+    const showButton = (
       notebook: Notebook,
       cell: Cell,
       clientTracker: ClientTracker
@@ -85,7 +90,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         await insertCell(
           notebook,
           index,
-          explainSource(cell.model.executionCount)
+          buildExplainCell(cell.model.executionCount)
         );
       };
       const label = trans.__('Explain with Workers AI');
@@ -99,7 +104,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         ({ content }) => content === notebook
       )?.sessionContext;
       if (!success && session && clients.of(session) && isWritable(notebook)) {
-        offer(notebook, cell, new ClientTracker(clients, () => session));
+        showButton(notebook, cell, new ClientTracker(clients, () => session));
       }
     });
   }
@@ -114,13 +119,11 @@ function indexOf(notebook: Notebook, number: number | null): number {
   return index < 0 ? notebook.activeCellIndex : index;
 }
 
-const USER_INTERRUPT = 'KeyboardInterrupt';
-
 /**
  * The button below a failed cell. It is removed if the error is cleared, the cell runs again, the
  * kernel stops, or the kernel unloads the extension.
  */
-export class ExplainButton extends Widget {
+class ExplainButton extends Widget {
   constructor(
     cell: CodeCell,
     clientTracker: ClientTracker,
@@ -156,18 +159,18 @@ export class ExplainButton extends Widget {
 }
 
 /** Attach a button below the outputs of its cell. */
-export function attachButton(cell: CodeCell, button: ExplainButton): void {
+function attachButton(cell: CodeCell, button: ExplainButton): void {
   const layout = cell.layout as PanelLayout;
   layout.insertWidget(layout.widgets.length - 1, button);
 }
 
 /** Return true for a cell with an error of user code, not of a %%cfai or %cfai command. */
-export function isExplainable(cell: Cell): cell is CodeCell {
+function isExplainable(cell: Cell): cell is CodeCell {
   return (
     cell instanceof CodeCell &&
     cell.model.executionCount !== null &&
     showsError(cell) &&
-    !isOurs(cell.model.sharedModel.getSource())
+    !isCfaiSource(cell.model.sharedModel.getSource())
   );
 }
 

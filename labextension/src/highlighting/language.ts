@@ -14,19 +14,28 @@ import {
 } from '@lezer/common';
 import { styleTags, tags } from '@lezer/highlight';
 
-import { expressions, IRange, isQuestion, isRaw, pieces } from '../cellSyntax';
+import {
+  findExpressions,
+  hasRawFlag,
+  IRange,
+  isCfaiCell,
+  tokenize
+} from '../cellSyntax';
 
 /** Return the highlighting of %%cfai cells: Markdown, with Python inside {{…}}. */
-export function questionColours(markdown: Parser, python: Parser): Extension {
-  const mixed = parseMixed(node => inner(node, markdown, python));
-  const question = languageOf(new WholeParser(questionTree, mixed), 'cfai');
+export function createHighlighting(
+  markdown: Parser,
+  python: Parser
+): Extension {
+  const mixed = parseMixed(node => nestedParse(node, markdown, python));
+  const question = languageOf(new FullTextParser(parseCell, mixed), 'cfai');
   // Computed from the first line, so it needs no state and stays correct after edits and undo.
   const ofCell = (state: EditorState): Language[] =>
-    isQuestion(state.doc.line(1).text) ? [question] : [];
+    isCfaiCell(state.doc.line(1).text) ? [question] : [];
   return [
     Prec.highest(language.computeN(['doc'], ofCell)),
     // CodeMirror requires a default language; cells get their own later.
-    Prec.lowest(language.of(languageOf(new WholeParser(plainTree), '')))
+    Prec.lowest(language.of(languageOf(new FullTextParser(plainTree), '')))
   ];
 }
 
@@ -38,8 +47,8 @@ function plainTree(text: string): Tree {
   return new Tree(NodeType.none, [], [], text.length);
 }
 
-/** Return the parser for the inside of a node; only Prose and Code nodes have one. */
-function inner(
+/** Return the parser for the inside of a node; only Prompt and Code nodes have one. */
+function nestedParse(
   node: SyntaxNodeRef,
   markdown: Parser,
   python: Parser
@@ -47,7 +56,7 @@ function inner(
   if (node.name === 'Code') {
     return { parser: python };
   }
-  return node.name === 'Prose'
+  return node.name === 'Prompt'
     ? { parser: markdown, overlay: rangesBetweenChildren(node) }
     : null;
 }
@@ -64,7 +73,7 @@ function rangesBetweenChildren(node: SyntaxNodeRef): IRange[] {
 }
 
 /** Parses the whole text after each change, because cells are small. */
-class WholeParser extends Parser {
+class FullTextParser extends Parser {
   constructor(
     private readonly _read: (text: string) => Tree,
     private readonly _mixed: ParseWrapper = parse => parse
@@ -77,13 +86,15 @@ class WholeParser extends Parser {
     fragments: readonly TreeFragment[],
     ranges: readonly IRange[]
   ): PartialParse {
-    const whole = new WholeParse(() => this._read(input.read(0, input.length)));
+    const whole = new FullTextParse(() =>
+      this._read(input.read(0, input.length))
+    );
     return this._mixed(whole, input, fragments, ranges);
   }
 }
 
 /** A parse in one step. */
-class WholeParse implements PartialParse {
+class FullTextParse implements PartialParse {
   constructor(readonly advance: () => Tree) {}
 
   readonly parsedPos = 0;
@@ -108,7 +119,7 @@ const NAMES = [
   'Flag',
   'Value',
   'Number',
-  'Prose',
+  'Prompt',
   'Expression',
   'Brace',
   'Code'
@@ -123,32 +134,32 @@ const TYPES = new Map(
 );
 
 /** A node with its absolute position; Lezer trees use positions relative to the parent. */
-interface IPlaced extends IRange {
+interface INodeSpec extends IRange {
   readonly name: Name;
-  readonly children?: readonly IPlaced[];
+  readonly children?: readonly INodeSpec[];
 }
 
 /** Return the tree of a %%cfai cell: tokens of the first line, then the prompt with its {{…}}. */
-export function questionTree(text: string): Tree {
+function parseCell(text: string): Tree {
   const newline = text.indexOf('\n');
   const end = newline < 0 ? text.length : newline;
   const line = text.slice(0, end);
-  const children: IPlaced[] = [
-    { name: 'Line', from: 0, to: end, children: pieces(line) }
+  const children: INodeSpec[] = [
+    { name: 'Line', from: 0, to: end, children: tokenize(line) }
   ];
   if (newline >= 0) {
-    children.push(prose(text, newline + 1, isRaw(line)));
+    children.push(promptNode(text, newline + 1, hasRawFlag(line)));
   }
-  return built({ name: 'Document', from: 0, to: text.length, children });
+  return buildTree({ name: 'Document', from: 0, to: text.length, children });
 }
 
-function prose(text: string, from: number, raw: boolean): IPlaced {
-  const ranges = raw ? [] : expressions(text.slice(from));
-  const children = ranges.map(range => expression(range, from));
-  return { name: 'Prose', from, to: text.length, children };
+function promptNode(text: string, from: number, raw: boolean): INodeSpec {
+  const ranges = raw ? [] : findExpressions(text.slice(from));
+  const children = ranges.map(range => expressionNode(range, from));
+  return { name: 'Prompt', from, to: text.length, children };
 }
 
-function expression(range: IRange, offset: number): IPlaced {
+function expressionNode(range: IRange, offset: number): INodeSpec {
   const from = range.from + offset;
   const to = range.to + offset;
   return {
@@ -163,10 +174,10 @@ function expression(range: IRange, offset: number): IPlaced {
   };
 }
 
-function built({ name, from, to, children = [] }: IPlaced): Tree {
+function buildTree({ name, from, to, children = [] }: INodeSpec): Tree {
   return new Tree(
     TYPES.get(name)!,
-    children.map(built),
+    children.map(buildTree),
     children.map(child => child.from - from),
     to - from
   );

@@ -29,23 +29,23 @@ const plugin: JupyterFrontEndPlugin<void> = {
     languages: IEditorLanguageRegistry,
     registry: ISettingRegistry | null
   ): void => {
-    const highlighting = new Switch();
+    const highlighting = new ToggleableExtension();
     editors.addExtension({
       name: ID,
       factory: ({ model }) =>
         isCode(model)
           ? EditorExtensionRegistry.createImmutableExtension(
-              highlighting.instance()
+              highlighting.createExtension()
             )
           : null
     });
     // Not awaited: open cells are highlighted when the parsers are loaded.
-    void switchBySettings(highlighting, languages, registry);
+    void followSettings(highlighting, languages, registry);
   }
 };
 
-async function switchBySettings(
-  highlighting: Switch,
+async function followSettings(
+  highlighting: ToggleableExtension,
   languages: IEditorLanguageRegistry,
   registry: ISettingRegistry | null
 ): Promise<void> {
@@ -60,12 +60,12 @@ async function switchBySettings(
 async function loadHighlighting(
   languages: IEditorLanguageRegistry
 ): Promise<Extension> {
-  const { questionColours } = await import('./language');
+  const { createHighlighting } = await import('./language');
   const parser = async (mime: string): Promise<Parser> => {
     const language = await languages.getLanguage(languages.findByMIME(mime)!);
     return language!.support!.language.parser;
   };
-  return questionColours(
+  return createHighlighting(
     await parser('text/x-ipythongfm'),
     await parser('text/x-ipython')
   );
@@ -77,26 +77,26 @@ function isCode(model: CodeEditor.IModel): boolean {
 }
 
 /** An editor extension that can be switched in all editors at once, also in open ones. */
-export class Switch {
+class ToggleableExtension {
   /** Replace the current extension in all editors. */
   set(extension: Extension): void {
     this._current = extension;
-    const effects = this._place.reconfigure(extension);
+    const effects = this._compartment.reconfigure(extension);
     this._views.forEach(view => view.dispatch({ effects }));
   }
 
   /** Return the extension for a new editor. */
-  instance(): Extension {
+  createExtension(): Extension {
     const views = this._views;
     const tracking = ViewPlugin.define(view => {
       views.add(view);
       return { destroy: () => views.delete(view) };
     });
-    return [this._place.of(this._current), tracking];
+    return [this._compartment.of(this._current), tracking];
   }
 
   private _current: Extension = [];
-  private readonly _place = new Compartment();
+  private readonly _compartment = new Compartment();
   private readonly _views = new Set<EditorView>();
 }
 

@@ -1,6 +1,6 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { neurons } from '../dayUsage';
+import { formatNeurons } from '../dayUsage';
 import { element } from '../ui';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -26,7 +26,7 @@ export function chart(
     ...['00', '06', '12', '18', '24'].map(hour => element('span', '', hour))
   );
   axis.setAttribute('aria-hidden', 'true');
-  const title = trans.__('By hour (UTC), highest: %1', neurons(highest));
+  const title = trans.__('By hour (UTC), highest: %1', formatNeurons(highest));
   return element(
     'figure',
     'jp-CfaiDetails-chart',
@@ -53,6 +53,8 @@ function describeHours(
   const busy = hours
     .map((amount, hour) => ({ amount, hour }))
     .filter(({ amount }) => amount > 0)
-    .map(({ amount, hour }) => trans.__('%1:00: %2', hour, neurons(amount)));
+    .map(({ amount, hour }) =>
+      trans.__('%1:00: %2', hour, formatNeurons(amount))
+    );
   return [trans.__('Neurons by hour (UTC)'), ...busy].join('; ');
 }

@@ -1,7 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { caption, reading } from '../dayUsage';
+import { formatStatus, tooltip } from '../dayUsage';
 import { ClientTracker } from '../kernelClient';
 import { button } from '../ui';
 import { Details } from './meter';
@@ -26,10 +26,10 @@ export class MeterItem extends Widget {
   private _show(): void {
     const state = this._current.client?.state ?? null;
     if (state !== null) {
-      const { level, text } = reading(state, this._trans);
+      const { level, text } = formatStatus(state, this._trans);
       this._button.textContent = text;
       this._button.dataset.level = level;
-      this._button.title = caption(state, this._trans);
+      this._button.title = tooltip(state, this._trans);
     }
   }
 

@@ -1,17 +1,17 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import {
-  clock,
-  inWords,
-  left,
-  neurons,
-  reading,
-  resetClock,
-  used,
-  whole
+  formatInteger,
+  formatNeurons,
+  formatResetTime,
+  formatStatus,
+  formatTime,
+  levelLabel,
+  remaining,
+  usedNeurons
 } from '../dayUsage';
 import { KernelClient } from '../kernelClient';
-import { short } from '../models';
+import { shortName } from '../models';
 import { IDayUsage, IToday } from '../protocol';
 import { button, element, Popover } from '../ui';
 import { chart } from './chart';
@@ -48,7 +48,7 @@ export class Details extends Popover {
     }
     const { day } = state;
     this._day.replaceChildren(
-      ...(day ? this._ofDay(day) : [reading(state, this._trans).text])
+      ...(day ? this._ofDay(day) : [formatStatus(state, this._trans).text])
     );
     const settled = day ? day.billed + day.estimated : 0;
     if (settled !== this._settled) {
@@ -72,14 +72,14 @@ export class Details extends Popover {
 
   private _ofDay(day: IDayUsage): HTMLElement[] {
     const trans = this._trans;
-    const words = inWords(day, trans);
+    const words = levelLabel(day, trans);
     const head = element(
       'p',
       'jp-CfaiDetails-head',
       trans.__(
         '%1 of %2 neurons used today',
-        neurons(used(day)),
-        whole(day.limit)
+        formatNeurons(usedNeurons(day)),
+        formatInteger(day.limit)
       ),
       words ? ` · ${words}` : ''
     );
@@ -89,19 +89,26 @@ export class Details extends Popover {
       [trans.__('estimated'), day.estimated],
       [trans.__('in progress'), day.running],
       [trans.__('reserved'), day.reserved],
-      [trans.__('left'), left(day)]
+      [trans.__('left'), remaining(day)]
     ];
     for (const [name, amount] of parts) {
-      list.append(element('dt', '', name), element('dd', '', neurons(amount)));
+      list.append(
+        element('dt', '', name),
+        element('dd', '', formatNeurons(amount))
+      );
     }
     const now = Date.now() / 1000;
-    const lines = [head, list, element('p', '', resetClock(day, now, trans))];
+    const lines = [
+      head,
+      list,
+      element('p', '', formatResetTime(day, now, trans))
+    ];
     if (day.account) {
       const { neurons: figure, reported: reportedAt } = day.account;
       const line = trans.__(
         "Cloudflare's figure for the whole account: %1 at %2 UTC.",
-        neurons(figure),
-        clock(reportedAt, 'UTC')
+        formatNeurons(figure),
+        formatTime(reportedAt, 'UTC')
       );
       lines.push(element('p', '', line));
     }
@@ -122,8 +129,8 @@ export class Details extends Popover {
         trans.__(
           '%1: %2 of %3 neurons used or reserved.',
           scopes[scope] ?? scope,
-          neurons(spent),
-          whole(limit)
+          formatNeurons(spent),
+          formatInteger(limit)
         )
       )
     );
@@ -145,7 +152,12 @@ export class Details extends Popover {
         'tbody',
         '',
         ...models.map(each =>
-          row('td', short(each.name), whole(each.calls), neurons(each.neurons))
+          row(
+            'td',
+            shortName(each.name),
+            formatInteger(each.calls),
+            formatNeurons(each.neurons)
+          )
         )
       )
     );

@@ -6,7 +6,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { trackCurrent, IKernelClients } from '../kernelClient';
+import { IKernelClients, trackCurrent } from '../kernelClient';
 
 const ID = 'cfai-magics:meter';
 const SHOW_PANEL = 'cfai:show-panel';

@@ -3,7 +3,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { ClientTracker, IKernelClients } from '../kernelClient';
-import { short } from '../models';
+import { shortName } from '../models';
 import { button } from '../ui';
 import type { ModelList } from './list';
 
@@ -44,10 +44,10 @@ export class PickerButton extends Widget {
     const state = this._clientTracker.client?.state ?? null;
     this.setHidden(state === null);
     if (state !== null) {
-      this._button.textContent = short(state.model);
+      this._button.textContent = shortName(state.model);
       this._button.setAttribute(
         'aria-label',
-        this._trans.__('Model: %1', short(state.model))
+        this._trans.__('Model: %1', shortName(state.model))
       );
     }
   }

@@ -2,7 +2,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 
 import { KernelClient } from '../kernelClient';
-import { found, price, short } from '../models';
+import { filterModels, formatPrice, shortName } from '../models';
 import { IModel } from '../protocol';
 import { element, Popover } from '../ui';
 
@@ -57,7 +57,7 @@ export class ModelList extends Popover {
 
   private _show(): void {
     const current = this._client.state?.model;
-    this._found = found(this._models, this._search.value);
+    this._found = filterModels(this._models, this._search.value);
     this._options.replaceChildren(
       ...this._found.map(model => this._option(model, model.name === current))
     );
@@ -78,11 +78,11 @@ export class ModelList extends Popover {
     const option = element(
       'li',
       'jp-CfaiModels-option',
-      element('span', 'jp-CfaiModels-name', short(model.name)),
+      element('span', 'jp-CfaiModels-name', shortName(model.name)),
       element(
         'span',
         'jp-CfaiModels-price',
-        price(model) || trans.__('price unknown')
+        formatPrice(model) || trans.__('price unknown')
       ),
       element('span', 'jp-CfaiModels-traits', traits.join(', '))
     );

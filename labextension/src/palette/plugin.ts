@@ -7,7 +7,12 @@ import { Cell } from '@jupyterlab/cells';
 import { INotebookTracker, Notebook } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { ASK_SCHEMA, IQuote, question, readAsk } from '../cellSource';
+import {
+  buildCell,
+  CELL_ARGS_SCHEMA,
+  IQuotedText,
+  parseCellArgs
+} from '../cellSource';
 import { IKernelClients } from '../kernelClient';
 import { insertCell, runCommand, writableNotebook } from '../notebook';
 import { cfaiIcon } from '../ui';
@@ -33,7 +38,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('cfai_magics');
-    const add = (
+    const addInsertCommand = (
       id: string,
       label: string,
       caption: string,
@@ -43,35 +48,35 @@ const plugin: JupyterFrontEndPlugin<void> = {
         label,
         caption,
         icon: cfaiIcon,
-        describedBy: { args: ASK_SCHEMA },
+        describedBy: { args: CELL_ARGS_SCHEMA },
         isEnabled: () => writableNotebook(tracker) !== null,
         execute: async args => {
           const notebook = writableNotebook(tracker);
           if (notebook !== null) {
             const { quotes, lastIndex } = select(notebook);
-            const { source, cursor } = question(readAsk(args), quotes);
+            const { source, cursor } = buildCell(parseCellArgs(args), quotes);
             await insertCell(notebook, lastIndex + 1, source, cursor);
           }
         }
       });
       palette?.addItem({ command: id, category: trans.__('Workers AI') });
     };
-    add(
+    addInsertCommand(
       'cfai:insert-cell',
       // The translator replaces %% with %.
       trans.__('Insert a %1 cell', '%%cfai'),
       trans.__('Insert a cell below that sends a prompt to a model'),
       notebook => ({ quotes: [], lastIndex: notebook.activeCellIndex })
     );
-    add(
+    addInsertCommand(
       'cfai:ask-about-selection',
       trans.__('Ask about the selection'),
       trans.__(
         'Insert a cell that asks a model about the selected text or cells'
       ),
-      selection
+      readSelection
     );
-    const addRun = (
+    const addRunCommand = (
       id: string,
       label: string,
       caption: string,
@@ -95,7 +100,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       });
       palette?.addItem({ command: id, category: trans.__('Workers AI') });
     };
-    addRun(
+    addRunCommand(
       'cfai:show-panel',
       trans.__('Open the panel'),
       trans.__(
@@ -103,7 +108,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       ),
       '%cfai panel'
     );
-    addRun(
+    addRunCommand(
       'cfai:estimate-notebook',
       trans.__('Estimate the cost of this notebook'),
       trans.__(
@@ -115,15 +120,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
 };
 
 /** The selected texts of a notebook, and the index of the last selected cell. */
-export interface ISelection {
-  readonly quotes: readonly IQuote[];
+interface ISelection {
+  readonly quotes: readonly IQuotedText[];
   readonly lastIndex: number;
 }
 
 /** Return the selected text of the edited cell, or the selected cells. */
-export function selection(notebook: Notebook): ISelection {
+function readSelection(notebook: Notebook): ISelection {
   const text = notebook.mode === 'edit' ? selectedText(notebook) : '';
-  const quote = (cell: Cell, text: string): IQuote => ({
+  const quote = (cell: Cell, text: string): IQuotedText => ({
     text,
     // %%cfai works only in Python kernels.
     language: cell.model.type === 'code' ? 'python' : ''
