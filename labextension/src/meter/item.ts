@@ -4,7 +4,7 @@ import { Widget } from '@lumino/widgets';
 import { formatStatus, tooltip } from '../dayUsage';
 import { ClientTracker } from '../kernelClient';
 import { button } from '../ui';
-import { Details } from './meter';
+import { Details } from './details';
 
 /** The status bar item: shows the state of the current notebook's kernel. */
 export class MeterItem extends Widget {
