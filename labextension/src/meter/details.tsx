@@ -1,4 +1,5 @@
 import { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
 
 import {
   formatInteger,
@@ -13,8 +14,9 @@ import {
 import { KernelClient } from '../kernelClient';
 import { shortName } from '../models';
 import { IDayUsage, IToday } from '../protocol';
-import { button, element, Popover } from '../ui';
-import { chart } from './chart';
+import { Popover } from '../ui';
+
+const [BAR, GAP, HEIGHT] = [8, 2, 48];
 
 /** The popover of the meter: today's usage by model and by hour, budgets, and the reset time. */
 export class Details extends Popover {
@@ -22,148 +24,221 @@ export class Details extends Popover {
     anchor: HTMLElement,
     private readonly _client: KernelClient,
     private readonly _trans: TranslationBundle,
-    openPanel: (() => void) | null
+    private readonly _openPanel: (() => void) | null
   ) {
     super(anchor, _trans.__('Neurons today'));
     this.addClass('jp-CfaiDetails');
-    this.node.append(this._day, this._today);
-    if (openPanel) {
-      const open = (): void => {
-        this.dispose();
-        openPanel();
-      };
-      this.node.append(
-        button('jp-CfaiButton', _trans.__('Open the panel'), open)
-      );
-    }
-    _client.changed.connect(this._show, this);
-    this._show();
+    _client.changed.connect(this._onState, this);
+    this._onState();
   }
 
-  private _show(): void {
+  protected render(): JSX.Element {
+    const trans = this._trans;
+    const { state } = this._client;
+    const today = this._today;
+    return (
+      <>
+        <div>
+          {state?.day ? (
+            <DaySummary day={state.day} trans={trans} />
+          ) : (
+            state && formatStatus(state, trans).text
+          )}
+        </div>
+        <div>
+          {this._error || (today && <TodayUsage today={today} trans={trans} />)}
+        </div>
+        {this._openPanel && (
+          <button
+            type="button"
+            className="jp-CfaiButton"
+            onClick={() => this._onOpenPanel()}
+          >
+            {trans.__('Open the panel')}
+          </button>
+        )}
+      </>
+    );
+  }
+
+  private _onState(): void {
     const { state } = this._client;
     if (state === null) {
       this.dispose();
       return;
     }
-    const { day } = state;
-    this._day.replaceChildren(
-      ...(day ? this._ofDay(day) : [formatStatus(state, this._trans).text])
-    );
-    const settled = day ? day.billed + day.estimated : 0;
+    const settled = state.day ? state.day.billed + state.day.estimated : 0;
     if (settled !== this._settled) {
       this._settled = settled;
-      void this._ask();
+      void this._load();
     }
+    this.update();
   }
 
   /** Request the usage by model and hour, which reads the ledger, only after a call was booked. */
-  private async _ask(): Promise<void> {
+  private async _load(): Promise<void> {
     try {
-      const today = await this._client.request('today', {});
-      this._today.replaceChildren(...this._ofToday(today));
+      this._today = await this._client.request('today', {});
+      this._error = '';
     } catch (error) {
-      this._today.replaceChildren((error as Error).message);
+      this._today = null;
+      this._error = (error as Error).message;
     }
     if (!this.isDisposed) {
-      this.place();
+      this.update();
     }
   }
 
-  private _ofDay(day: IDayUsage): HTMLElement[] {
-    const trans = this._trans;
-    const words = levelLabel(day, trans);
-    const head = element(
-      'p',
-      'jp-CfaiDetails-head',
-      trans.__(
-        '%1 of %2 neurons used today',
-        formatNeurons(usedNeurons(day)),
-        formatInteger(day.limit)
-      ),
-      words ? ` · ${words}` : ''
-    );
-    const list = element('dl', '');
-    const parts: [string, number][] = [
-      [trans.__('billed'), day.billed],
-      [trans.__('estimated'), day.estimated],
-      [trans.__('in progress'), day.running],
-      [trans.__('reserved'), day.reserved],
-      [trans.__('left'), remaining(day)]
-    ];
-    for (const [name, amount] of parts) {
-      list.append(
-        element('dt', '', name),
-        element('dd', '', formatNeurons(amount))
-      );
-    }
-    const now = Date.now() / 1000;
-    const lines = [
-      head,
-      list,
-      element('p', '', formatResetTime(day, now, trans))
-    ];
-    if (day.account) {
-      const { neurons: figure, reported: reportedAt } = day.account;
-      const line = trans.__(
-        "Cloudflare's figure for the whole account: %1 at %2 UTC.",
-        formatNeurons(figure),
-        formatTime(reportedAt, 'UTC')
-      );
-      lines.push(element('p', '', line));
-    }
-    return lines;
+  private _onOpenPanel(): void {
+    this.dispose();
+    this._openPanel?.();
   }
 
-  private _ofToday({ models, hours, budgets }: IToday): HTMLElement[] {
-    const trans = this._trans;
-    const scopes: Record<string, string> = {
-      day: trans.__("Today's budget"),
-      session: trans.__("This session's budget"),
-      notebook: trans.__("This notebook's budget for today")
-    };
-    const limits = budgets.map(({ scope, spent, neurons: limit }) =>
-      element(
-        'p',
-        '',
-        trans.__(
-          '%1: %2 of %3 neurons used or reserved.',
-          scopes[scope] ?? scope,
-          formatNeurons(spent),
-          formatInteger(limit)
-        )
-      )
-    );
-    return models.length
-      ? [this._table(models), chart(hours, trans), ...limits]
-      : [element('p', '', trans.__('No calls today.')), ...limits];
-  }
-
-  private _table(models: IToday['models']): HTMLElement {
-    const trans = this._trans;
-    const row = (tag: 'th' | 'td', ...cells: string[]): HTMLElement =>
-      element('tr', '', ...cells.map(cell => element(tag, '', cell)));
-    const head = [trans.__('model'), trans.__('calls'), trans.__('neurons')];
-    return element(
-      'table',
-      '',
-      element('thead', '', row('th', ...head)),
-      element(
-        'tbody',
-        '',
-        ...models.map(each =>
-          row(
-            'td',
-            shortName(each.name),
-            formatInteger(each.calls),
-            formatNeurons(each.neurons)
-          )
-        )
-      )
-    );
-  }
-
-  private readonly _day = element('div', '');
-  private readonly _today = element('div', '');
+  private _error = '';
   private _settled = -1;
+  private _today: IToday | null = null;
+}
+
+interface IDaySummaryProps {
+  readonly day: IDayUsage;
+  readonly trans: TranslationBundle;
+}
+
+function DaySummary({ day, trans }: IDaySummaryProps): JSX.Element {
+  const label = levelLabel(day, trans);
+  const parts: [string, number][] = [
+    [trans.__('billed'), day.billed],
+    [trans.__('estimated'), day.estimated],
+    [trans.__('in progress'), day.running],
+    [trans.__('reserved'), day.reserved],
+    [trans.__('left'), remaining(day)]
+  ];
+  return (
+    <>
+      <p className="jp-CfaiDetails-head">
+        {trans.__(
+          '%1 of %2 neurons used today',
+          formatNeurons(usedNeurons(day)),
+          formatInteger(day.limit)
+        )}
+        {label && ` · ${label}`}
+      </p>
+      <dl>
+        {parts.map(([name, amount]) => (
+          <React.Fragment key={name}>
+            <dt>{name}</dt>
+            <dd>{formatNeurons(amount)}</dd>
+          </React.Fragment>
+        ))}
+      </dl>
+      <p>{formatResetTime(day, Date.now() / 1000, trans)}</p>
+      {day.account && (
+        <p>
+          {trans.__(
+            "Cloudflare's figure for the whole account: %1 at %2 UTC.",
+            formatNeurons(day.account.neurons),
+            formatTime(day.account.reported, 'UTC')
+          )}
+        </p>
+      )}
+    </>
+  );
+}
+
+interface ITodayUsageProps {
+  readonly today: IToday;
+  readonly trans: TranslationBundle;
+}
+
+function TodayUsage({ today, trans }: ITodayUsageProps): JSX.Element {
+  const scopes: Record<string, string> = {
+    day: trans.__("Today's budget"),
+    session: trans.__("This session's budget"),
+    notebook: trans.__("This notebook's budget for today")
+  };
+  return (
+    <>
+      {today.models.length > 0 ? (
+        <>
+          <table>
+            <thead>
+              <tr>
+                <th>{trans.__('model')}</th>
+                <th>{trans.__('calls')}</th>
+                <th>{trans.__('neurons')}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {today.models.map(({ name, calls, neurons }) => (
+                <tr key={name}>
+                  <td>{shortName(name)}</td>
+                  <td>{formatInteger(calls)}</td>
+                  <td>{formatNeurons(neurons)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          <HourChart hours={today.hours} trans={trans} />
+        </>
+      ) : (
+        <p>{trans.__('No calls today.')}</p>
+      )}
+      {today.budgets.map(({ scope, spent, neurons }) => (
+        <p key={scope}>
+          {trans.__(
+            '%1: %2 of %3 neurons used or reserved.',
+            scopes[scope] ?? scope,
+            formatNeurons(spent),
+            formatInteger(neurons)
+          )}
+        </p>
+      ))}
+    </>
+  );
+}
+
+interface IHourChartProps {
+  readonly hours: readonly number[];
+  readonly trans: TranslationBundle;
+}
+
+/** A bar chart of today's neurons by hour, with a text alternative. */
+function HourChart({ hours, trans }: IHourChartProps): JSX.Element {
+  const highest = Math.max(...hours);
+  const width = hours.length * (BAR + GAP) - GAP;
+  const texts = hours.flatMap((amount, hour) =>
+    amount > 0 ? [trans.__('%1:00: %2', hour, formatNeurons(amount))] : []
+  );
+  return (
+    <figure className="jp-CfaiDetails-chart">
+      <figcaption>
+        {trans.__('By hour (UTC), highest: %1', formatNeurons(highest))}
+      </figcaption>
+      <svg
+        viewBox={`0 0 ${width} ${HEIGHT}`}
+        role="img"
+        aria-label={[trans.__('Neurons by hour (UTC)'), ...texts].join('; ')}
+      >
+        {hours.map((amount, hour) => {
+          const height = highest > 0 ? (amount / highest) * HEIGHT : 0;
+          const shown = Math.max(height, 1);
+          return (
+            <rect
+              key={hour}
+              className={amount > 0 ? 'jp-mod-filled' : ''}
+              x={hour * (BAR + GAP)}
+              y={HEIGHT - shown}
+              width={BAR}
+              height={shown}
+            />
+          );
+        })}
+      </svg>
+      <div className="jp-CfaiDetails-axis" aria-hidden="true">
+        {['00', '06', '12', '18', '24'].map(hour => (
+          <span key={hour}>{hour}</span>
+        ))}
+      </div>
+    </figure>
+  );
 }

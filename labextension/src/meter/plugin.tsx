@@ -4,9 +4,16 @@ import {
 } from '@jupyterlab/application';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IStatusBar } from '@jupyterlab/statusbar';
-import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import {
+  ITranslator,
+  nullTranslator,
+  TranslationBundle
+} from '@jupyterlab/translation';
+import * as React from 'react';
 
-import { IKernelClients, trackCurrent } from '../kernelClient';
+import { formatStatus, tooltip } from '../dayUsage';
+import { ClientTracker, IKernelClients, trackCurrent } from '../kernelClient';
+import { Popover, PopoverButton } from '../ui';
 
 const ID = 'cfai-magics:meter';
 const SHOW_PANEL = 'cfai:show-panel';
@@ -29,23 +36,58 @@ const plugin: JupyterFrontEndPlugin<void> = {
       return;
     }
     const trans = (translator ?? nullTranslator).load('cfai_magics');
-    const show = async (): Promise<void> => {
-      const { MeterItem } = await import('./item');
-      const openPanel = app.commands.hasCommand(SHOW_PANEL)
-        ? (): void => void app.commands.execute(SHOW_PANEL)
-        : null;
-      const current = trackCurrent(tracker, clients);
-      const item = new MeterItem(current, trans, openPanel);
-      statusBar.registerStatusItem(ID, {
-        item,
-        align: 'middle',
-        rank: 10,
-        isActive: () => Boolean(current.client?.state),
-        activeStateChanged: current.changed
-      });
-    };
-    void show();
+    const current = trackCurrent(tracker, clients);
+    statusBar.registerStatusItem(ID, {
+      item: new MeterItem(current, trans, app.commands),
+      align: 'middle',
+      rank: 10,
+      isActive: () => Boolean(current.client?.state),
+      activeStateChanged: current.changed
+    });
   }
 };
+
+/** The status bar item: shows the state of the current notebook's kernel. */
+class MeterItem extends PopoverButton {
+  constructor(
+    private readonly _current: ClientTracker,
+    private readonly _trans: TranslationBundle,
+    private readonly _commands: JupyterFrontEnd['commands']
+  ) {
+    super();
+    this.addClass('jp-CfaiMeter');
+    _current.changed.connect(this.update, this);
+  }
+
+  protected render(): JSX.Element {
+    const state = this._current.client?.state;
+    if (!state) {
+      return <></>;
+    }
+    const { level, text } = formatStatus(state, this._trans);
+    return (
+      <button
+        {...this.buttonProps}
+        className="jp-CfaiMeter-button"
+        data-level={level}
+        title={tooltip(state, this._trans)}
+      >
+        {text}
+      </button>
+    );
+  }
+
+  protected async createPopover(anchor: HTMLElement): Promise<Popover | null> {
+    const { Details } = await import('./details');
+    const { client } = this._current;
+    // The command is missing if its plug-in is disabled.
+    const openPanel = this._commands.hasCommand(SHOW_PANEL)
+      ? (): void => void this._commands.execute(SHOW_PANEL)
+      : null;
+    return client?.state
+      ? new Details(anchor, client, this._trans, openPanel)
+      : null;
+  }
+}
 
 export default plugin;
