@@ -1,23 +1,23 @@
 import { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import accessibility from './accessibility/plugin';
 import bridge from './bridge/plugin';
 import estimate from './estimate/plugin';
 import explain from './explain/plugin';
-import live from './accessibility/plugin';
+import highlighting from './highlighting/plugin';
 import meter from './meter/plugin';
+import modelPicker from './model-picker/plugin';
 import palette from './palette/plugin';
-import picker from './model-picker/plugin';
-import prose from './highlighting/plugin';
 
 const plugins: JupyterFrontEndPlugin<unknown>[] = [
+  accessibility,
   bridge,
   estimate,
   explain,
-  live,
+  highlighting,
   meter,
-  palette,
-  picker,
-  prose
+  modelPicker,
+  palette
 ];
 
 export default plugins;

@@ -4,6 +4,56 @@ import { IEstimateRequest, IModel } from '../protocol';
 // --param can change anything, --tools sends any number of requests, tasks have other prices.
 const NOT_ESTIMATED = ['--param', '--tools', '--task'];
 
+/** The options of the first line of a %%cfai cell, by long name. */
+type Options = ReadonlyMap<string, readonly string[]>;
+
+// Like ASK_OPTIONS of the kernel. --thread has an optional value.
+const LONG_NAMES: Readonly<Record<string, string>> = {
+  '-m': '--model',
+  '-s': '--system',
+  '-c': '--thread',
+  '-t': '--temperature',
+  '-n': '--times',
+  '-p': '--param',
+  '-o': '--output',
+  '-f': '--format',
+  '-x': '--extract'
+};
+const WITH_VALUE = new Set([
+  '--model',
+  '--system',
+  '--image',
+  '--temperature',
+  '--times',
+  '--max-tokens',
+  '--top-p',
+  '--seed',
+  '--stop',
+  '--param',
+  '--output',
+  '--format',
+  '--schema',
+  '--tools',
+  '--max-steps',
+  '--task',
+  '--from',
+  '--to',
+  '--save',
+  '--max-neurons',
+  '--gateway',
+  '--footer'
+]);
+const WITHOUT_VALUE = new Set([
+  '--raw',
+  '--allow-tools',
+  '--extract',
+  '--think',
+  '--no-stream',
+  '--dry-run',
+  '--sent'
+]);
+const LIKE_A_FLAG = /^-(?![\d.]+$)\S+$/;
+
 /** Return true if the first line of a cell selects a model, so the model list is needed. */
 export function namesModel(source: string): boolean {
   return Boolean(parseFirstLine(source)?.has('--model'));
@@ -93,56 +143,6 @@ function findModel(
 function textSize(text: string): [number, number] {
   return [[...text].length, new TextEncoder().encode(text).length];
 }
-
-/** The options of the first line of a %%cfai cell, by long name. */
-type Options = ReadonlyMap<string, readonly string[]>;
-
-// Like ASK_OPTIONS of the kernel. --thread has an optional value.
-const LONG_NAMES: Readonly<Record<string, string>> = {
-  '-m': '--model',
-  '-s': '--system',
-  '-c': '--thread',
-  '-t': '--temperature',
-  '-n': '--times',
-  '-p': '--param',
-  '-o': '--output',
-  '-f': '--format',
-  '-x': '--extract'
-};
-const WITH_VALUE = new Set([
-  '--model',
-  '--system',
-  '--image',
-  '--temperature',
-  '--times',
-  '--max-tokens',
-  '--top-p',
-  '--seed',
-  '--stop',
-  '--param',
-  '--output',
-  '--format',
-  '--schema',
-  '--tools',
-  '--max-steps',
-  '--task',
-  '--from',
-  '--to',
-  '--save',
-  '--max-neurons',
-  '--gateway',
-  '--footer'
-]);
-const WITHOUT_VALUE = new Set([
-  '--raw',
-  '--allow-tools',
-  '--extract',
-  '--think',
-  '--no-stream',
-  '--dry-run',
-  '--sent'
-]);
-const LIKE_A_FLAG = /^-(?![\d.]+$)\S+$/;
 
 /** Parse the words after the magic; null if the kernel would refuse them. */
 function parseOptions(words: readonly string[]): Options | null {
