@@ -9,7 +9,7 @@ export interface ICellArgs {
   readonly prompt?: string;
 }
 
-/** JSON Schema of the command arguments. */
+/** JSON Schema of the arguments of the commands that insert a prompt cell. */
 export const CELL_ARGS_SCHEMA: ReadonlyJSONObject = {
   type: 'object',
   properties: {
@@ -85,7 +85,7 @@ function isModelName(value: unknown): value is string {
   return typeof value === 'string' && MODEL_NAME.test(value);
 }
 
-/** JSON Schema of the command arguments. */
+/** JSON Schema of the arguments of the command that explains an error. */
 export const EXPLAIN_ARGS_SCHEMA: ReadonlyJSONObject = {
   type: 'object',
   properties: {

@@ -30,16 +30,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('cfai_magics');
     const start = async (): Promise<void> => {
       const settings = await registry?.load(ID);
-      const { LiveRegion } = await import('./announcements');
+      const { AnswerAnnouncer, LiveRegion, ThresholdAnnouncer } =
+        await import('./announcements');
       const region = new LiveRegion(trans.__('Model answers'));
       const announce = (lines: readonly string[]): void => {
         if (settings?.composite.enabled !== false) {
           region.announce(lines);
         }
       };
-      await announceAnswers(announce);
+      followAnswers(cell => new AnswerAnnouncer(cell, announce));
       if (clients !== null) {
-        const { ThresholdAnnouncer } = await import('./announcements');
         const clientTracker = trackCurrent(tracker, clients);
         const announcer = new ThresholdAnnouncer(trans);
         clientTracker.changed.connect(() => {
@@ -55,16 +55,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-async function announceAnswers(
-  announce: (lines: readonly string[]) => void
-): Promise<void> {
-  const { AnswerAnnouncer } = await import('./announcements');
+/** Create an announcer for each prompt cell that runs; end it when the cell has finished. */
+function followAnswers(
+  createAnnouncer: (cell: CodeCell) => AnswerAnnouncer
+): void {
   const announcers = new Map<Cell, AnswerAnnouncer>();
   NotebookActions.executionScheduled.connect((_, { cell }) => {
     announcers.get(cell)?.end();
     announcers.delete(cell);
     if (cell instanceof CodeCell && isPromptCell(cell)) {
-      announcers.set(cell, new AnswerAnnouncer(cell, announce));
+      announcers.set(cell, createAnnouncer(cell));
     }
   });
   NotebookActions.executed.connect((_, { cell }) => {
