@@ -1,4 +1,4 @@
-"""Define the native text tasks: translate, embed, classify, rerank and markdown."""
+"""Define the translate, embed, classify, rerank and markdown tasks."""
 
 import mimetypes
 from argparse import Namespace
