@@ -71,7 +71,7 @@ class CoursePolicy:
         extra = request.extra
         if "model" in extra:
             raise CoursePolicyError(
-                _("cfai.toml allows a model name in -m or model= only, not in extra fields")
+                _("cfai.toml allows a model name only in -m or model=, not in extra fields")
             )
         if not is_local:
             self.check_model(request.model)

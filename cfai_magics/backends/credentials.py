@@ -257,7 +257,7 @@ class CredentialStore:
             return parse_account_id(stripped)
         except InvalidAccountIdError as error:
             raise InvalidAccountIdError(
-                _("The value of {variable} in the environment is wrong: {cause}").format(
+                _("The value of {variable} in the environment is not valid: {cause}").format(
                     variable=ACCOUNT_VARIABLE, cause=error.cause
                 )
             ) from None
@@ -334,7 +334,7 @@ class CredentialStore:
         try:
             self._path.unlink(missing_ok=True)
         except OSError:
-            return _("{keyring} (delete {path}, which has earlier credentials)").format(
+            return _("{keyring} (delete {path}, which contains earlier credentials)").format(
                 keyring=_(self._keyring.name), path=self._path
             )
         return _(self._keyring.name)
@@ -395,8 +395,8 @@ class CredentialStore:
         if any(self._environ.get(name) for name in (ACCOUNT_VARIABLE, TOKEN_VARIABLE)):
             messages.append(
                 _(
-                    "{account_variable} or {token_variable} is set in the environment: unset them "
-                    "to log out."
+                    "{account_variable} or {token_variable} is set in the environment. Unset "
+                    "both to log out."
                 ).format(account_variable=ACCOUNT_VARIABLE, token_variable=TOKEN_VARIABLE)
             )
         return messages or [_("No stored credentials were found.")]
@@ -409,7 +409,9 @@ class CredentialStore:
             self._keyring.delete()
             remaining = self._keyring.get()
         except StorageError as error:
-            error.cause = _("{cause}: it may still contain credentials").format(cause=error.cause)
+            error.cause = _("{cause}, so it may still contain credentials").format(
+                cause=error.cause
+            )
             raise
         if remaining is not None:
             raise StorageError(

@@ -224,7 +224,7 @@ def serve(model_path: Path, *, port: int, log_dir: Path, announce: Callable[[str
     """
     with LocalServer.start(model_path, log_dir=log_dir, port=port) as server:
         announce(
-            _("{model} answers at {address}").format(
+            _("{model} is available at {address}").format(
                 model=server.model_name, address=server.base_url
             )
         )

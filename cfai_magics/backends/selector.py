@@ -234,7 +234,7 @@ class Backend:
             return None
         if self.is_local or self.server:
             raise InvalidOptionError(
-                _("Gateway {name} leads to Workers AI, but another server is set").format(
+                _("Gateway {name} sends requests to Workers AI, but another server is set").format(
                     name=name
                 ),
                 _("%cfai status shows the server and where it is set."),

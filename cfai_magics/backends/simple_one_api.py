@@ -59,7 +59,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
         config = None
     if not isinstance(config, dict) or not isinstance(config.get("services"), dict):
         raise InvalidOptionError(
-            _("{path} is not a config.json of simple-one-api").format(path=path),
+            _("{path} is not a simple-one-api config.json").format(path=path),
             _("Check the path: the file must contain services."),
         )
     return config

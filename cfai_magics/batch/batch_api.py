@@ -58,7 +58,7 @@ class BatchApiJob:
         ]
         raise InvalidOptionError(
             _("{model} does not support the Batch API").format(model=self._plan.model.short_name),
-            _("Models that do: {models}.").format(
+            _("Models that support it: {models}.").format(
                 models=", ".join(supported_models[:MAX_LISTED_MODELS])
             ),
         )

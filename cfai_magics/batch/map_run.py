@@ -214,8 +214,8 @@ class MapRunner:
             cut_count,
         ).format(count=cut_count)
         error_note = ngettext(
-            "{count:,} prompt failed: see the column error.",
-            "{count:,} prompts failed: see the column error.",
+            "{count:,} prompt failed: see the error column.",
+            "{count:,} prompts failed: see the error column.",
             error_count,
         ).format(count=error_count)
         notes = [

@@ -82,7 +82,7 @@ def make_plan(
     conflicting_names = [name for name in RESULT_COLUMNS if name in input_rows.column_names]
     if conflicting_names:
         raise InvalidOptionError(
-            _("The data already has a column {name}").format(name=conflicting_names[0]),
+            _("The data already has a column named {name}").format(name=conflicting_names[0]),
             _("Rename or drop that column first."),
         )
     prompt_template = parse_template(

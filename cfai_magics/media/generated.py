@@ -184,7 +184,7 @@ class GeneratedMedia:
                 "text/plain": str(self),
             }
         message = _(
-            "{media} is not displayed: files of more than {limit:.0f} MB would make the notebook "
+            "{media} is not displayed: files larger than {limit:.0f} MB would make the notebook "
             "too large. Call .save(path) to write it to a file."
         ).format(media=self, limit=MAX_INLINE_BYTES / 1e6)
         return {"text/html": f"<div>{escape_html(message)}</div>", "text/plain": message}

@@ -18,7 +18,7 @@ JPEG_QUALITIES = (85, 70, 50, 30)
 PATCH_PIXELS = 28  # side of the square that one token covers, as documented for some models
 SUPPORTED_MODES = {"L", "RGB", "RGBA"}
 PASS_THROUGH_FORMATS = {"png", "jpeg", "webp"}
-PILLOW_HINT = mark("Run %pip install pillow to read more formats and to scale large images down.")
+PILLOW_HINT = mark("Run %pip install pillow to read more formats and scale down large images.")
 FORMATS_HINT = mark("Use PNG, JPEG, WebP, GIF or another format that pillow reads.")
 
 

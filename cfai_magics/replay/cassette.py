@@ -252,8 +252,8 @@ class Cassette:
                 path=self.path, error=error.strerror or error
             ),
             _(
-                "Free some space there or change its permissions, or use another path: "
-                "%cfai replay auto PATH."
+                "Free some space there, change the permissions, or use another path: %cfai "
+                "replay auto PATH."
             ),
         )
 

@@ -80,7 +80,7 @@ def interaction_reject_reason(interaction: "Interaction") -> str:
 
     line = interaction.to_line()
     if len(line) > MAX_INTERACTION_BYTES:
-        return _("the answer takes {size:,.1f} MB, and the maximum is {maximum:,.0f} MB").format(
+        return _("the answer has {size:,.1f} MB, and the maximum is {maximum:,.0f} MB").format(
             size=len(line) / 1e6, maximum=MAX_INTERACTION_BYTES / 1e6
         )
     if contains_token(line.decode(errors="replace")) or any(

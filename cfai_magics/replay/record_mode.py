@@ -174,7 +174,7 @@ def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
     if notebook:
         return InvalidOptionError(
             _(
-                "{notebook} was renamed or moved after its kernel started, so the path of its "
+                "{notebook} was renamed or moved after its kernel started, so the path to its "
                 "recording is unknown"
             ).format(notebook=notebook),
             _("Restart the kernel, or specify a path: {command}, or {variable}.").format(

@@ -434,9 +434,9 @@ class Reservation:
 
 def unwritten_note(error: StorageError) -> str:
     """Return the note for a call that ended while the ledger could not be written."""
-    return _("Not saved in the ledger yet: {cause}. The next call saves it. {hint}").format(
-        cause=error.cause, hint=error.hint
-    )
+    return _(
+        "Not yet saved in the ledger: {cause}. It will be saved with the next call. {hint}"
+    ).format(cause=error.cause, hint=error.hint)
 
 
 def reserve_group(reservations: Sequence[Reservation]) -> None:

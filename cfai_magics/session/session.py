@@ -391,7 +391,7 @@ class Session(forks.ChildForkHook, Unpicklable):
                 _("resolved_model is of type {type}, not {expected}").format(
                     type=type(resolved_model).__name__, expected="Model"
                 ),
-                _("{function} returns the model of a name.").format(
+                _("{function} returns the model for a name.").format(
                     function="Session.resolve_model"
                 ),
             )

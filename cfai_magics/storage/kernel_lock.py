@@ -67,8 +67,8 @@ class KernelLock(forks.ChildForkHook):
             raise StorageError(
                 _("{folder} can't be used: {error}").format(folder=self._folder, error=error),
                 _(
-                    "Free some space there or change its permissions, or set CFAI_HOME to another "
-                    "folder."
+                    "Free some space in the folder, change its permissions, or set CFAI_HOME to "
+                    "another folder."
                 ),
             ) from None
         return file_lock

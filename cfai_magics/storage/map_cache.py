@@ -154,6 +154,6 @@ def _batch_from_row(row: Mapping[str, str]) -> Batch:
     except (ValueError, TypeError, RecursionError):
         raise StorageError(
             _("Batch {batch} is damaged in {file}").format(batch=row["request"], file=FILE_NAME),
-            _("%cfai map clear deletes all cached answers and batches of maps."),
+            _("%cfai map clear deletes all cached map answers and batches."),
         ) from None
     return Batch(row["request"], row["account"], row["model"], keys, call_ids)

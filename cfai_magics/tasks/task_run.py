@@ -218,7 +218,7 @@ def _reject_options(unsupported: set[str], task: TaskSpec) -> None:
     flag = FLAG_BY_OPTION.get(name, f"--{name.replace('_', '-')}")
     raise InvalidOptionError(
         _("--task {task} can't be combined with {option}").format(task=task.name, option=flag),
-        _("Remove that option; -p adds fields that only this model has."),
+        _("Remove that option, or use -p for fields that only this model has."),
     )
 
 

@@ -37,7 +37,7 @@ from .spec import (
 from .task_input import TaskInput
 
 DOCUMENT_ATTACHMENT = AttachmentKind(
-    "--task markdown", mark("Write one file, URL or variable that contains bytes on each line.")
+    "--task markdown", mark("On each line, write a file, a URL or a variable that contains bytes.")
 )
 SCORE_FORMAT = "{:.3f}"
 RERANKER_MARK, RANKING_EMBEDDER_SUFFIX = "rerank", "/bge-m3"  # in model names

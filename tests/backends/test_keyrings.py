@@ -201,7 +201,7 @@ def test_a_file_that_cannot_be_deleted_is_reported(
     location = store.save("b" * 32, Secret(token()))
     assert (
         location
-        == f"the system's keyring (delete {home / FILE_NAME}, which has earlier credentials)"
+        == f"the system's keyring (delete {home / FILE_NAME}, which contains earlier credentials)"
     )
     assert store.find().account_id == "b" * 32
 

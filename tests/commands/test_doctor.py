@@ -316,5 +316,5 @@ def test_the_front_end_is_named() -> None:
 
     assert describe_front_end({}, None) == "a shell"
     assert describe_front_end({}, object()) == "IPython in a terminal"
-    assert describe_front_end({}, Kernel()) == "a kernel of Jupyter"
-    assert describe_front_end({"VSCODE_PID": "1"}, Kernel()) == "a kernel of VS Code"
+    assert describe_front_end({}, Kernel()) == "a Jupyter kernel"
+    assert describe_front_end({"VSCODE_PID": "1"}, Kernel()) == "a VS Code kernel"
