@@ -1,4 +1,4 @@
-"""Log in with an account ID and API token, or with the key of another server."""
+"""Log in with an account ID and API token, or with the API key for another server."""
 
 from argparse import Namespace
 
@@ -25,7 +25,7 @@ OPTIONS = (
 
 
 def run(frontend: Frontend, options: Namespace) -> str:
-    """Log in with an account ID and API token or with another server, and save the credentials."""
+    """Log in to Cloudflare or another server, save the credentials, and return a message."""
     if options.server:
         return _use_server(frontend, options.server)
     credentials = (
@@ -68,7 +68,7 @@ def _read_credentials(file_name: str) -> Credentials:
 
 
 def _use_server(frontend: Frontend, url_or_off: str) -> str:
-    """Use another server in this kernel and in later ones; "off" switches back to Workers AI."""
+    """Use another server in this and later kernels, or Workers AI if the URL is "off"."""
     session = frontend.session
     base_url = "" if url_or_off == "off" else normalize_base_url(url_or_off)
     session.settings.course.check_setting("base_url", base_url)
