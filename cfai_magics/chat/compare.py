@@ -113,12 +113,13 @@ class Comparison(NamedTuple):
                 ).format(count=count),
             )
         count_note = _(
-            "{count} requests. The tokens are those of one request, the neurons those of all."
+            "{count} requests. The tokens are for one request, and the neurons are for all "
+            "requests."
         ).format(count=count)
         if recorded_count:
             count_note = _(
                 "{count} requests, {recorded} of them recorded and replayed for free. The tokens "
-                "are those of one request, the neurons those of all others."
+                "are for one request, and the neurons are for the requests that are not recorded."
             ).format(count=count, recorded=recorded_count)
         return (
             count_note,

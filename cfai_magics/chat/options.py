@@ -231,7 +231,7 @@ ASK_OPTIONS = (
         "--tools",
         default="",
         metavar="F,G",
-        help=mark("functions that the model may call; you confirm the first call of each"),
+        help=mark("functions that the model may call; you confirm the first call to each"),
     ),
     Option(
         "--allow-tools",
@@ -255,7 +255,9 @@ ASK_OPTIONS = (
         action="store_true",
         help=mark("show the answer only when it is complete"),
     ),
-    Option("--max-neurons", type=float, metavar="N", help=mark("budget of this cell in neurons")),
+    Option(
+        "--max-neurons", type=float, metavar="N", help=mark("budget for this cell, in neurons")
+    ),
     Option(
         "--dry-run",
         action="store_true",

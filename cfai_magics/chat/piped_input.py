@@ -36,7 +36,7 @@ def merge_piped_text(words: Sequence[str], read_stdin: ReadStdin) -> str:
     if placeholder_count > 1:
         raise InvalidOptionError(
             _("- stands for the piped text and can be used only once"),
-            _("Quote the prompt to send a -."),
+            _("To send a literal -, quote the whole prompt."),
         )
     piped = read_stdin()
     if placeholder_count and not piped:
@@ -44,7 +44,7 @@ def merge_piped_text(words: Sequence[str], read_stdin: ReadStdin) -> str:
             _("- stands for the piped text, but no text is piped in")
             if piped is None
             else _("- stands for the piped text, but standard input is empty"),
-            _("Example: {command}. Quote the prompt to send a -.").format(
+            _("Example: {command}. To send a literal -, quote the whole prompt.").format(
                 command="cat FILE | cfai ask Summarize - briefly"
             ),
         )

@@ -249,8 +249,8 @@ def check_user_can_approve(frontend: Frontend, tools: Sequence[Tool]) -> None:
     ]
     if unapproved:
         raise SetupError(
-            _("Calls of {names} need your approval, and this front end can't ask for it").format(
+            _("Calls to {names} need your approval, and this front end can't ask for it").format(
                 names=", ".join(unapproved)
             ),
-            _("Add --allow-tools to allow all functions of --tools. Nothing was sent."),
+            _("Add --allow-tools to allow all functions listed in --tools. Nothing was sent."),
         )

@@ -61,7 +61,10 @@ def _read_credentials(file_name: str) -> Credentials:
     if account_and_token is None:
         raise InvalidOptionError(
             _("{file} contains no Cloudflare credentials").format(file=file_name),
-            _("An openai service of an account has a server_url with /accounts/ID/ai."),
+            _(
+                "An openai service for a Cloudflare account has a server_url that contains "
+                "/accounts/ID/ai."
+            ),
         )
     account_id, token = account_and_token
     return Credentials(parse_account_id(account_id), parse_token(token), file_name)

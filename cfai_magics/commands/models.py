@@ -64,9 +64,9 @@ def _load_newest_catalog(frontend: Frontend, *, refresh: bool) -> tuple[Catalog,
         )
     except CfaiError as error:
         source_note = (
-            _("Built-in list from {date}; the current one is not available: {reason}.")
+            _("Built-in list from {date}; the current list is not available: {reason}.")
             if cached_catalog.source == "shipped"
-            else _("Cached list from {date}; the current one is not available: {reason}.")
+            else _("Cached list from {date}; the current list is not available: {reason}.")
         )
         reason = error.cause.rstrip(".")
         return cached_catalog, source_note.format(date=cached_catalog.date, reason=reason)

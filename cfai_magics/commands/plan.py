@@ -163,8 +163,10 @@ def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students:
         sum(getattr(cost, bound) for cost in known_costs) * students for bound in ("low", "high")
     )
     total_note = ngettext(
-        "{count:,} student: estimated {neurons} neurons ({dollars} without free neurons).",
-        "{count:,} students: estimated {neurons} neurons ({dollars} without free neurons).",
+        "{count:,} student: estimated {neurons} neurons ({dollars} before free neurons are "
+        "deducted).",
+        "{count:,} students: estimated {neurons} neurons ({dollars} before free neurons are "
+        "deducted).",
         students,
     ).format(count=students, neurons=format_range(low, high), dollars=_format_dollars(low, high))
     return [

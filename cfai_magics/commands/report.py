@@ -175,4 +175,4 @@ def _save_report(path: Path, ai_use_report: AiUseReport) -> str:
             _("%cfai report without --save shows it."),
         ) from None
     markdown_path, csv_path = text_by_path
-    return _("Written: {first} and {second}.").format(first=markdown_path, second=csv_path)
+    return _("Saved to {first} and {second}.").format(first=markdown_path, second=csv_path)

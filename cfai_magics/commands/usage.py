@@ -124,7 +124,7 @@ def _summary_note(totals: list[Total], period: str) -> str:
         billed=format_neurons(billed),
         estimated=format_neurons(estimated),
     )
-    dollar_note = _("US$ shows the price if no free neurons were left.")
+    dollar_note = _("The US$ column shows the price before free neurons are deducted.")
     return f"{sums} {dollar_note}"
 
 
@@ -166,7 +166,7 @@ def _save_lines(path: Path, lines: Iterable[str]) -> str:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-    return _("Written: {path}.").format(path=path)
+    return _("Saved to {path}.").format(path=path)
 
 
 def _format_timestamp(timestamp: float) -> str:

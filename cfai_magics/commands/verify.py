@@ -113,8 +113,8 @@ def _repeatable_hint(session: Session) -> str:
     if session.backend.is_local:
         return _("A local model can repeat only its own chat prompts.")
     return _(
-        "Only chat prompts without images can be repeated. For answers of a local model, run "
-        "%cfai local first."
+        "Only chat prompts without images can be repeated. To repeat prompts answered by a local "
+        "model, run %cfai local first."
     )
 
 

@@ -271,8 +271,8 @@ def _format_length_note(answer: Answer) -> str:
     tokens = answer.usage.completion_tokens
     if answer.tool_calls:
         return ngettext(
-            "Stopped at the limit of {count:,} token, in a call of {names}. Raise --max-tokens.",
-            "Stopped at the limit of {count:,} tokens, in a call of {names}. Raise --max-tokens.",
+            "Stopped at the limit of {count:,} token, in a call to {names}. Raise --max-tokens.",
+            "Stopped at the limit of {count:,} tokens, in a call to {names}. Raise --max-tokens.",
             tokens,
         ).format(count=tokens, names=_list_functions(answer))
     if answer.text:

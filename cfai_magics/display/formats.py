@@ -104,7 +104,7 @@ def wrap_in_iframe(html: str) -> str:
     """Wrap HTML in a sandboxed iframe that blocks scripts and external content."""
     policy_tag = f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">'
     return IFRAME_TEMPLATE.format(
-        title=escape(_("HTML of the answer")),
+        title=escape(_("Answer as HTML")),
         document=escape(f"<!DOCTYPE html>{policy_tag}{html}"),
     )
 

@@ -145,7 +145,7 @@ class TaskPreview:
             )
         ]
         if self.price_list:
-            lines.append(_("Prices of the model: {prices}.").format(prices=self.price_list))
+            lines.append(_("Model prices: {prices}.").format(prices=self.price_list))
         return "\n".join([*lines, *self.notes])
 
     def __str__(self) -> str:

@@ -165,7 +165,7 @@ def test_damage_inside_a_large_ledger_is_found_by_a_full_check(
     assert "is readable" in run_doctor(session)["ledger"][0]
     result = run_doctor(session, "--full")["ledger"]
     assert "ledger.sqlite is damaged: " in result[0]
-    assert "move the file away" in result[1]
+    assert "move the file to another folder" in result[1]
 
 
 @pytest.mark.parametrize("size", [1_000, 17_000_000])
@@ -185,7 +185,7 @@ def test_other_damaged_files_are_reported(
     (home / name).write_bytes(b"no database at all" * 1_000)
     result = run_doctor(session)["other files"]
     assert f"{name} is damaged: " in result[0]
-    assert "move the file away" in result[1]
+    assert "move the file to another folder" in result[1]
 
 
 def test_damaged_credentials_are_reported(
