@@ -305,8 +305,8 @@ class ResponseTooLargeError(WorkersAIError):
     """The response exceeds the size limit and was not read completely."""
 
     default_hint = mark(
-        "No model sends an answer this large. Check the server and the proxy that %cfai status "
-        "shows."
+        "The response is too large to come from a model. Check the server and proxy settings "
+        "shown by %cfai status."
     )
 
 

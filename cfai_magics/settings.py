@@ -295,8 +295,9 @@ def load_settings(
 ) -> Cfai:
     """Load the settings from settings.toml, IPython's configuration and the course's cfai.toml.
 
-    Later sources override earlier ones. The search for cfai.toml, in the working directory and
-    its parents, runs only once. So the policy still applies after a cell changes the directory.
+    Later sources override earlier ones. cfai.toml is searched for only once, in the working
+    directory and its parents. Its policy still applies after a cell changes the working
+    directory.
 
     Raises:
         InvalidOptionError: One of the sources contains an invalid value.

@@ -56,12 +56,12 @@ class KeyringBackend(Protocol):
 
 
 class Keyring:
-    """The system's keyring, accessed through the keyring library.
+    """The system keyring, accessed through the keyring library.
 
     If the library is not installed, the keyring is treated as empty.
     """
 
-    name = mark("the system's keyring")
+    name = mark("the system keyring")
 
     def get(self) -> str | None:
         """Return the stored text, or None if no text is stored or no keyring is installed.
@@ -78,12 +78,10 @@ class Keyring:
         except keyring.errors.NoKeyringError:
             return None
         except keyring.errors.KeyringLocked:
-            raise StorageError(_("The system's keyring is locked"), _(UNLOCK_HINT)) from None
+            raise StorageError(_("The system keyring is locked"), _(UNLOCK_HINT)) from None
         except Exception as error:  # noqa: BLE001 - each backend raises its own errors
             raise StorageError(
-                _("The system's keyring can't be read ({error})").format(
-                    error=type(error).__name__
-                ),
+                _("The system keyring can't be read ({error})").format(error=type(error).__name__),
                 _(UNLOCK_HINT),
             ) from None
 
@@ -257,7 +255,7 @@ class CredentialStore:
             return parse_account_id(stripped)
         except InvalidAccountIdError as error:
             raise InvalidAccountIdError(
-                _("The value of {variable} in the environment is not valid: {cause}").format(
+                _("The environment variable {variable} is not valid: {cause}").format(
                     variable=ACCOUNT_VARIABLE, cause=error.cause
                 )
             ) from None

@@ -55,7 +55,10 @@ WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"
 LOGIN_STEPS = (
     mark("In the Cloudflare dashboard, open Workers AI and select “Use REST API”."),
-    mark("Create a Workers AI API Token there (permissions Workers AI - Read and Edit)."),
+    mark(
+        "Create a Workers AI API token there, with the permissions “Workers AI - Read” and "
+        "“Workers AI - Edit”."
+    ),
     mark("Copy the Account ID from the same page."),
 )
 OWNER_LABELS = {"user": mark("a user"), "account": mark("the account")}

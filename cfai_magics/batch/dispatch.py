@@ -55,7 +55,7 @@ def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
     An answer cannot be used if it is empty or does not match the schema.
     """
     if not answer.text:
-        return _("the answer is empty; the model may have used all tokens for reasoning")
+        return _("the answer is empty; the model may have used all of its tokens for reasoning")
     if plan.schema is None:
         return ""
     try:

@@ -314,7 +314,7 @@ def _interrupted_error(answer: Answer | None) -> InterruptedAnswerError:
         error = InterruptedAnswerError(_("The answer was interrupted"))
     else:
         error = InterruptedAnswerError(
-            _("Interrupted before any text was received"), _("The request may be billed anyway.")
+            _("Interrupted before any text was received"), _("The request may still be billed.")
         )
     error.answer = answer
     return error

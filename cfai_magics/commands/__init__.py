@@ -121,7 +121,7 @@ def _reject_swallowed_word(
                         "{command}: {word!r} after {flag} could be its {value} or part of the "
                         "prompt"
                     ).format(command=prog, word=next_word, flag=word, value=value_name),
-                    _("Write {flag}={value}, or put {flag} at the end of the line.").format(
+                    _("Use {flag}={value}, or put {flag} at the end of the line.").format(
                         flag=flag, value=value_name
                     ),
                 )

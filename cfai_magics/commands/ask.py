@@ -189,7 +189,7 @@ def _load_tool(frontend: Frontend, name: str) -> "Tool":
     if not NAME_PATTERN.fullmatch(name):
         raise InvalidOptionError(
             _("--tools {name} is not a valid function name").format(name=name),
-            _("Write --tools NAME,NAME."),
+            _("Use --tools NAME,NAME."),
         )
     try:
         return make_tool(name.rpartition(".")[2], frontend.notebook_state.evaluate(name))
@@ -391,7 +391,7 @@ def _build_turn_key(frontend: Frontend, options: Namespace) -> "TurnKey":
 
 def _check_options(prompt: str, options: Namespace) -> None:
     if not prompt.strip():
-        raise InvalidOptionError(_("The prompt is empty"), _("Write it below the %%cfai line."))
+        raise InvalidOptionError(_("The prompt is empty"), _("Enter it below the %%cfai line."))
     if (options.save or options.source or options.target) and not options.task:
         raise InvalidOptionError(
             _("--save, --from and --to require --task"), _("Add --task, or remove them.")

@@ -149,7 +149,7 @@ def _fork_thread(frontend: Frontend, store: ConversationStore, options: Namespac
         frontend, _("Only a notebook or IPython can fork a conversation")
     )
     if not options.name:
-        raise InvalidOptionError(_("The copy needs a name"), _("Write %cfai thread fork NAME."))
+        raise InvalidOptionError(_("The copy needs a name"), _("Use %cfai thread fork NAME."))
     if store.load_turns(options.name):
         raise InvalidOptionError(
             _("The conversation {name!r} already exists").format(name=options.name),

@@ -68,7 +68,7 @@ def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | TextLin
     session = frontend.session
     if options.save and not options.csv:
         raise InvalidOptionError(
-            _("--save requires --csv"), _("Write %cfai usage --csv --save FILE.")
+            _("--save requires --csv"), _("Use %cfai usage --csv --save FILE.")
         )
     if options.account:
         return _compare_with_account(session)

@@ -128,7 +128,7 @@ def format_cost(neurons: float, cost_basis: CostBasis | None) -> str:
 
 
 def format_rounded_neurons(neurons: float) -> str:
-    """Return an estimated number of neurons as text, as an integer if it is at least 10."""
+    """Format an estimated number of neurons, rounded to an integer if it is at least 10."""
     return f"{neurons:,.0f}" if neurons >= 10 else format_neurons(neurons)  # noqa: PLR2004
 
 

@@ -392,7 +392,7 @@ class RecordingTransport(httpx.BaseTransport):
 
 
 class _CapturingStream(httpx.SyncByteStream):
-    """A response stream that captures each chunk while it is read."""
+    """A response stream that captures each chunk as it is read."""
 
     def __init__(
         self, stream: object, captured: CapturedResponse, capture: Capture, start_time: float

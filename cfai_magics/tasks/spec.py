@@ -112,6 +112,6 @@ def require_text(task_input: TaskInput) -> str:
     if not task_input.text:
         raise InvalidOptionError(
             _("--task {task} needs text").format(task=task_input.options.task),
-            _("Write the text below the %%cfai line."),
+            _("Enter the text below the %%cfai line."),
         )
     return task_input.text

@@ -98,7 +98,7 @@ class TaskRun(NamedTuple):
             display.end(None)
             raise InterruptedAnswerError(
                 _("Interrupted before the response was received"),
-                _("The request may be billed anyway."),
+                _("The request may still be billed."),
             ) from None
         except CfaiError:
             display.end(None)
