@@ -71,7 +71,7 @@ class CoursePolicy:
         extra = request.extra
         if "model" in extra:
             raise CoursePolicyError(
-                _("cfai.toml allows a model name in -m or model= only, not in extra fields")
+                _("cfai.toml allows a model name only in -m or model=, not in extra fields")
             )
         if not is_local:
             self.check_model(request.model)
@@ -357,7 +357,7 @@ def _parse_budgets(value: Any) -> "tuple[tuple[Scope, float], ...]":
     if not isinstance(value, dict) or not set(value) <= set(BUDGET_SCOPES):
         raise InvalidOptionError(
             _("budget must be a table with the keys {keys}").format(keys=", ".join(BUDGET_SCOPES)),
-            _("Write [budget], and day = 2000 on the next line."),
+            _("Use [budget], with day = 2000 on the next line."),
         )
     return tuple(
         (BUDGET_SCOPES[name], _parse_neurons(name, amount)) for name, amount in value.items()

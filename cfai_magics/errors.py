@@ -166,7 +166,7 @@ class BudgetExceededError(SetupError):
 class CoursePolicyError(SetupError):
     """The course's cfai.toml does not allow the request."""
 
-    default_hint = mark("Nothing was sent. %cfai status shows the settings of cfai.toml.")
+    default_hint = mark("Nothing was sent. %cfai status shows the settings in cfai.toml.")
 
 
 class NotRecordedError(SetupError):
@@ -218,7 +218,7 @@ class ModelNotFoundError(WorkersAIError):
 class PaidPlanRequiredError(WorkersAIError):
     """The model is not available on the free plan."""
 
-    default_hint = mark("%cfai models free lists the models of the free plan.")
+    default_hint = mark("%cfai models free lists the models on the free plan.")
 
 
 class DailyQuotaError(WorkersAIError):
@@ -305,8 +305,8 @@ class ResponseTooLargeError(WorkersAIError):
     """The response exceeds the size limit and was not read completely."""
 
     default_hint = mark(
-        "No model sends an answer this large. Check the server and the proxy that %cfai status "
-        "shows."
+        "The response is too large to come from a model. Check the server and proxy settings "
+        "shown by %cfai status."
     )
 
 

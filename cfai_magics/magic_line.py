@@ -1,4 +1,4 @@
-"""Split a magic's line into words."""
+"""Split the line of a magic command into words."""
 
 import re
 

@@ -39,7 +39,7 @@ def describe_front_end(environ: Mapping[str, str], shell: object) -> str:
     if not hasattr(shell, "kernel"):
         return _("IPython in a terminal")
     detected = (name for variable, name in FRONT_END_VARIABLES.items() if variable in environ)
-    return _("a kernel of {frontend}").format(frontend=next(detected, "Jupyter"))
+    return _("a {frontend} kernel").format(frontend=next(detected, "Jupyter"))
 
 
 class CellError(NamedTuple):

@@ -181,7 +181,7 @@ class Cfai(Configurable):
     confirm_neurons = FiniteFloat(
         1_000.0,
         min=0.0,
-        help=mark("A map that may cost more neurons than this asks for confirmation."),
+        help=mark("A map asks for confirmation if it may cost more than this many neurons."),
     ).tag(config=True)
     footer = Enum(
         ("full", "short", "off"), default_value="full", help=mark("Usage line below an answer.")
@@ -191,14 +191,16 @@ class Cfai(Configurable):
         help=mark('Local model to run on this machine: "small" or the path to a GGUF file.'),
     ).tag(config=True)
     gateway = Unicode(
-        "", help=mark("Name of the AI Gateway that requests go through; empty: none.")
+        "", help=mark("Name of the AI Gateway to send requests through; empty: no gateway.")
     ).tag(config=True)
     metadata: "Dict[str, str | float | bool]" = Dict(
-        help=mark("Metadata for logs and spend limits of the gateway, such as student and course.")
+        help=mark("Metadata for the gateway's logs and spend limits, such as student and course.")
     ).tag(config=True)
     base_url = Unicode(
         "",
-        help=mark("URL of another OpenAI-compatible server that answers instead, including /v1."),
+        help=mark(
+            "URL, including /v1, of an OpenAI-compatible server to use instead of Workers AI."
+        ),
     ).tag(config=True)
     recording = Unicode(
         "",
@@ -215,7 +217,9 @@ class Cfai(Configurable):
     ).tag(config=True)
     language = Unicode(
         "",
-        help=mark("Language of messages, such as zh-CN; empty: that of JupyterLab or the system."),
+        help=mark(
+            "Language of messages, such as zh-CN; empty: the language of JupyterLab or the system."
+        ),
     ).tag(config=True)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -291,8 +295,9 @@ def load_settings(
 ) -> Cfai:
     """Load the settings from settings.toml, IPython's configuration and the course's cfai.toml.
 
-    Later sources override earlier ones. The search for cfai.toml, in the working directory and
-    its parents, runs only once. So the policy still applies after a cell changes the directory.
+    Later sources override earlier ones. cfai.toml is searched for only once, in the working
+    directory and its parents. Its policy still applies after a cell changes the working
+    directory.
 
     Raises:
         InvalidOptionError: One of the sources contains an invalid value.

@@ -74,8 +74,8 @@ def create_folder(folder: Path) -> None:
 def restrict_folder(folder: Path) -> None:
     """Remove other users' permissions on a folder and on its state files, if the folder exists.
 
-    The folder keeps its mode if it also contains other files, or if it has the setgid or sticky
-    bit of a shared folder. Its state files are restricted in any case.
+    The folder keeps its mode if it also contains other files, or if its setgid or sticky bit
+    is set, as in shared folders. Its state files are always restricted.
     """
     if not IS_POSIX:
         return

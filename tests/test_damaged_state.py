@@ -182,5 +182,5 @@ def test_a_damaged_configuration_gives_a_one_line_error(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     for text in (DEEP, json.dumps([]), "{"):
         path.write_text(text)
-        with pytest.raises(InvalidOptionError, match=r"is not a config\.json"):
+        with pytest.raises(InvalidOptionError, match=r"is not a simple-one-api config\.json"):
             read_config(path)

@@ -1,1 +1,1 @@
-"""Backends that answer calls: Workers AI, another server or the local model."""
+"""Backends that answer calls: Workers AI, other servers and the local model."""

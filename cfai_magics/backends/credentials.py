@@ -1,4 +1,8 @@
-"""Find credentials in the environment, the keyring or a file, and store and delete them."""
+"""Find, store and delete credentials.
+
+Credentials are read from the environment, the keyring or a file, and stored in the keyring or the
+file.
+"""
 
 import json
 import os
@@ -34,7 +38,7 @@ INVALID_SECRET = Secret(" ")  # replaces a value that is not a string
 
 
 class KeyringBackend(Protocol):
-    """The interface of a keyring that stores one string.
+    """The interface for a keyring that stores a single string.
 
     `name` is translated when it is displayed.
     """
@@ -42,7 +46,7 @@ class KeyringBackend(Protocol):
     name: str
 
     def get(self) -> str | None:
-        """Return the stored text, or None if there is none. Raises StorageError on failure."""
+        """Return the stored text, or None if nothing is stored. Raises StorageError on failure."""
 
     def set(self, text: str) -> None:
         """Store the text. Raises StorageError on failure."""
@@ -52,12 +56,12 @@ class KeyringBackend(Protocol):
 
 
 class Keyring:
-    """The system's keyring, accessed through the keyring library.
+    """The system keyring, accessed through the keyring library.
 
     If the library is not installed, the keyring is treated as empty.
     """
 
-    name = mark("the system's keyring")
+    name = mark("the system keyring")
 
     def get(self) -> str | None:
         """Return the stored text, or None if no text is stored or no keyring is installed.
@@ -74,12 +78,10 @@ class Keyring:
         except keyring.errors.NoKeyringError:
             return None
         except keyring.errors.KeyringLocked:
-            raise StorageError(_("The system's keyring is locked"), _(UNLOCK_HINT)) from None
-        except Exception as error:  # noqa: BLE001 - each backend has its own errors
+            raise StorageError(_("The system keyring is locked"), _(UNLOCK_HINT)) from None
+        except Exception as error:  # noqa: BLE001 - each backend raises its own errors
             raise StorageError(
-                _("The system's keyring can't be read ({error})").format(
-                    error=type(error).__name__
-                ),
+                _("The system keyring can't be read ({error})").format(error=type(error).__name__),
                 _(UNLOCK_HINT),
             ) from None
 
@@ -93,7 +95,7 @@ class Keyring:
             raise StorageError(_("No keyring is available")) from error
 
     def delete(self) -> None:
-        """Delete the stored text. Raises StorageError if the keyring does not delete it."""
+        """Delete the stored text. Raises StorageError if the text cannot be deleted."""
         try:
             import keyring
 
@@ -114,7 +116,7 @@ def _delete_entry_hint() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An account ID and an API token. `source` names the place where they are stored."""
+    """An account ID and an API token. `source` describes where they were found."""
 
     account_id: str
     api_token: Secret
@@ -130,12 +132,12 @@ class Credentials:
 
 
 def parse_account_id(text: str | Secret) -> str:
-    """Return an account ID, stripped and in lowercase.
+    """Return an account ID in lowercase, without surrounding whitespace.
 
     Raises:
         InvalidAccountIdError: The text is not a valid account ID.
     """
-    # Rebind `text`, because it may be the token, and tracebacks can show arguments.
+    # Rebind `text`, because it may contain the token, and tracebacks can show arguments.
     stripped = text = _strip(text)
     cause = call_without_traceback(lambda: _account_id_error(stripped.reveal()))
     if cause:
@@ -202,7 +204,7 @@ class CredentialStore:
         self._path = home / FILE_NAME
         self._environ: Environment = get_environment(environ)
         self._keyring = keyring or Keyring()
-        self._keyring_error: StorageError | None = None  # raised by the last read
+        self._keyring_error: StorageError | None = None  # raised when the keyring was last read
 
     def find(self) -> Credentials:
         """Return the first credentials found in the environment, the keyring or the file.
@@ -253,7 +255,7 @@ class CredentialStore:
             return parse_account_id(stripped)
         except InvalidAccountIdError as error:
             raise InvalidAccountIdError(
-                _("The value of {variable} in the environment is wrong: {cause}").format(
+                _("The environment variable {variable} is not valid: {cause}").format(
                     variable=ACCOUNT_VARIABLE, cause=error.cause
                 )
             ) from None
@@ -316,7 +318,7 @@ class CredentialStore:
         return self._store(self._merge_stored({"server": Secret(base_url), "server_key": key}))
 
     def _merge_stored(self, changes: Mapping[str, Secret]) -> Secret:
-        """Return the stored values merged with the changes, as JSON."""
+        """Return the stored values, merged with the changes, as a JSON string."""
         try:
             stored, _source = self._load_stored()
         except StorageError:
@@ -330,7 +332,7 @@ class CredentialStore:
         try:
             self._path.unlink(missing_ok=True)
         except OSError:
-            return _("{keyring} (delete {path}, which has earlier credentials)").format(
+            return _("{keyring} (delete {path}, which contains earlier credentials)").format(
                 keyring=_(self._keyring.name), path=self._path
             )
         return _(self._keyring.name)
@@ -338,8 +340,9 @@ class CredentialStore:
     def _store_in_keyring(self, text: Secret) -> bool:
         """Store the text in the keyring, and return whether it can be read back unchanged.
 
-        A keyring may drop the text (`keyring --disable`), truncate it, or keep an older text.
-        Any remaining text is deleted, because it would take precedence over the file.
+        A keyring may discard the text (after `keyring --disable`), truncate it, or keep earlier
+        text. In these cases, any text left in the keyring is deleted, because it would take
+        precedence over the file.
         """
         try:
             call_without_traceback(lambda: self._keyring.set(text.reveal()))
@@ -354,7 +357,7 @@ class CredentialStore:
         return False
 
     def _describe_file(self) -> str:
-        """Return the name of the file, and a note on which users can read it."""
+        """Return the name of the file, with a note on who can read it."""
         if (
             state_files.IS_POSIX
             and stat.S_IMODE(self._path.stat().st_mode) & state_files.OTHERS_MASK
@@ -377,7 +380,7 @@ class CredentialStore:
             ) from None
 
     def delete(self) -> list[str]:
-        """Delete the stored credentials, and return sentences that describe the result."""
+        """Delete the stored credentials, and return messages about what was deleted."""
         messages = []
         if os.path.lexists(self._path):
             self._delete_file()
@@ -390,21 +393,23 @@ class CredentialStore:
         if any(self._environ.get(name) for name in (ACCOUNT_VARIABLE, TOKEN_VARIABLE)):
             messages.append(
                 _(
-                    "{account_variable} or {token_variable} is set in the environment: unset them "
-                    "to log out."
+                    "{account_variable} or {token_variable} is set in the environment. Unset "
+                    "both to log out."
                 ).format(account_variable=ACCOUNT_VARIABLE, token_variable=TOKEN_VARIABLE)
             )
         return messages or [_("No stored credentials were found.")]
 
     def _clear_keyring(self) -> list[str]:
-        """Delete the credentials in the keyring, and return a message if any were stored."""
+        """Delete the credentials from the keyring. Return a list with a message if any existed."""
         try:
             if self._keyring.get() is None:
                 return []
             self._keyring.delete()
             remaining = self._keyring.get()
         except StorageError as error:
-            error.cause = _("{cause}: it may still contain credentials").format(cause=error.cause)
+            error.cause = _("{cause}, so it may still contain credentials").format(
+                cause=error.cause
+            )
             raise
         if remaining is not None:
             raise StorageError(
@@ -456,7 +461,7 @@ def _to_json(stored: Mapping[str, Secret]) -> str:
 
 
 def _is_valid(stored: Mapping[str, Secret]) -> bool:
-    """Return whether values are stored and all of them are well-formed.
+    """Return whether credentials are stored in a valid format.
 
     The account ID or the token may be missing.
     """

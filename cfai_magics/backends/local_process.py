@@ -1,4 +1,4 @@
-"""Run llama.cpp's server in a child process that ends with its parent.
+"""Run llama.cpp's server in a child process that exits when its parent exits.
 
 The process reads its configuration as a line of JSON from standard input. It then writes a line of
 JSON with the server's address to standard output. It exits when standard input is closed, either
@@ -15,7 +15,7 @@ MEAN_POOLING = 1
 
 
 def main() -> None:
-    """Start the configured server, print its address, and wait until the input is closed."""
+    """Start the configured server, print its address, and wait until standard input is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C interrupts the cell, not the model
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     config = json.loads(sys.stdin.buffer.readline())

@@ -1,4 +1,4 @@
-"""Start llama.cpp's server for a local model, in a process that exits when this one does."""
+"""Run llama.cpp's server for a local model in a child process."""
 
 import json
 import secrets
@@ -27,7 +27,7 @@ INSTALL_COMMAND = 'pip install "cfai-magics[local]"'
 
 
 class LocalServer(forks.ChildForkHook):
-    """A running server on the loopback address, protected by a random key.
+    """A running server on the loopback address, protected by a random API key.
 
     `stop` ends the server. A forked child can use its parent's server but cannot stop it.
     """
@@ -53,7 +53,8 @@ class LocalServer(forks.ChildForkHook):
     def after_fork_in_child(self) -> None:
         """Leave the server process to the parent.
 
-        Close the child's copy of the pipe, which would keep the server running.
+        Close the child's copy of the pipe. Otherwise, the server would keep running after the
+        parent exits.
         """
         self._is_ours = False
         if self.process.stdin is not None:
@@ -72,10 +73,10 @@ class LocalServer(forks.ChildForkHook):
         """Start a server for a GGUF file and wait until it is ready.
 
         Args:
-            model_path: The GGUF file.
-            log_dir: Folder for the log file, which contains the output of llama.cpp.
+            model_path: Path to the GGUF file.
+            log_dir: Folder for the log file with llama.cpp's output.
             context_window: Size of the context window in tokens.
-            port: Port on the loopback address; 0 means any free port.
+            port: Port on the loopback address. If 0, any free port is used.
 
         Raises:
             LocalModelError: The server cannot be started.
@@ -180,7 +181,7 @@ def _wait_until_ready(
     except BaseException as error:
         process.kill()
         process.wait()
-        with suppress(OSError):  # the process can no longer read buffered data
+        with suppress(OSError):  # buffered data can no longer be written
             process.stdin.close()
         if not isinstance(error, OSError | ValueError):
             raise
@@ -196,7 +197,7 @@ def _wait_until_ready(
 
 
 def _last_error_line(log: Path) -> str:
-    """Return the last log line that mentions an error, or the last line if none does."""
+    """Return the last log line that mentions an error. If there is none, return the last line."""
     try:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
@@ -216,14 +217,14 @@ def _wait_or_kill(process: "subprocess.Popen[bytes]") -> None:
 def serve(model_path: Path, *, port: int, log_dir: Path, announce: Callable[[str], None]) -> None:
     """Serve a model to other programs until Ctrl-C is pressed.
 
-    The server's address and key are passed to `announce` as messages.
+    `announce` is called with messages that contain the server's address and API key.
 
     Raises:
         LocalModelError: The server cannot be started or stops unexpectedly.
     """
     with LocalServer.start(model_path, log_dir=log_dir, port=port) as server:
         announce(
-            _("{model} answers at {address}").format(
+            _("{model} is available at {address}").format(
                 model=server.model_name, address=server.base_url
             )
         )

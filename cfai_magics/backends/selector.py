@@ -1,4 +1,4 @@
-"""Select the backend of a call: Workers AI, a gateway, another server or the local model."""
+"""Select the backend for calls: Workers AI, another server or the local model."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -48,14 +48,17 @@ API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
 ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
 LOCAL_MODEL = "small"  # the value of Cfai.local that selects the downloaded model
 LOCAL_ACCOUNT = "local"
-# Workers AI, the local model or another server.
+# "account" is Workers AI, and "elsewhere" is another server.
 BackendKind = Literal["account", "local", "elsewhere"]
 Progress = Callable[[int, int], None]
 WrapTransport = Callable[["httpx.BaseTransport | None"], "httpx.BaseTransport"]
 WORKERS_AI_PAGE = "https://dash.cloudflare.com/?to=/:account/ai/workers-ai"
 LOGIN_STEPS = (
     mark("In the Cloudflare dashboard, open Workers AI and select “Use REST API”."),
-    mark("Create a Workers AI API Token there (permissions Workers AI - Read and Edit)."),
+    mark(
+        "Create a Workers AI API token there, with the permissions “Workers AI - Read” and "
+        "“Workers AI - Edit”."
+    ),
     mark("Copy the Account ID from the same page."),
 )
 OWNER_LABELS = {"user": mark("a user"), "account": mark("the account")}
@@ -73,7 +76,7 @@ class OpenAIServer(NamedTuple):
         return urlsplit(self.base_url).netloc
 
     def with_hint(self, error: CfaiError) -> CfaiError:
-        """Add a suitable hint to the error from a call to this server, and return the error."""
+        """Add a hint that fits this server to an error, and return the error."""
         if isinstance(error, BadRequestError) and error.status == 404:  # noqa: PLR2004 - not found
             error.hint = _("Check the address in {source}: most addresses end in /v1.").format(
                 source=self.source
@@ -87,7 +90,7 @@ class OpenAIServer(NamedTuple):
 def configured_server(
     settings: Cfai, environ: Mapping[str, str] | None = None
 ) -> OpenAIServer | None:
-    """Return the server set in the environment or settings, or None for Workers AI."""
+    """Return the server set in the environment or settings, or None if no server is set."""
     env_url = get_environment(environ).get(SERVER_URL_VARIABLE, "").strip()
     if env_url:
         return OpenAIServer(normalize_base_url(env_url), SERVER_URL_VARIABLE)
@@ -98,10 +101,10 @@ def configured_server(
 
 
 def normalize_base_url(text: str) -> str:
-    """Return a base URL without its query, its fragment and the path that the client adds.
+    """Return a base URL without its query, its fragment or the path that the client appends.
 
     Raises:
-        InvalidOptionError: The text is not a server URL. The message does not repeat the text,
+        InvalidOptionError: The text is not a server URL. The message does not include the text,
             because it may be a key.
     """
     parts = _split_url(text.strip())
@@ -126,11 +129,13 @@ def _split_url(text: str) -> SplitResult:
 
 
 def api_key_for(server: OpenAIServer, store: CredentialStore, environ: Environment) -> Secret:
-    """Return a server's key from the environment, or else the stored key, which may be empty.
+    """Return the API key for a server from the environment or the credential store.
+
+    The environment takes precedence. If there is no key, the result is empty.
 
     Raises:
-        InvalidOptionError: The key contains spaces or special characters, or it is a Cloudflare
-            token, which must not be sent to another host.
+        InvalidOptionError: The key contains spaces or special characters, or is a Cloudflare
+            token that would be sent to another host.
     """
     from ..secret_patterns import contains_prefixed_token
 
@@ -169,9 +174,9 @@ class Backend:
     """The backend for the calls of one session: Workers AI, another server or the local model.
 
     `get_transport_wrapper` returns a function that wraps a transport to record its responses, or
-    None. `is_network_allowed` returns whether live calls are allowed. If they are not, the
-    local model is not started. `acquire_slot(account, model)` takes the next slot of the rate
-    limiter and returns how long to wait for that slot, or None.
+    None if nothing is recorded. `is_network_allowed` returns whether live calls are allowed. If
+    they are not, the local model is not started. `acquire_slot(account, model)` reserves the next
+    slot of the rate limiter. It returns the delay until that slot, or None if there is no delay.
     """
 
     def __init__(
@@ -210,7 +215,7 @@ class Backend:
 
     @property
     def server(self) -> OpenAIServer | None:
-        """The other server that answers, or None for Workers AI and the local model."""
+        """The other server that answers, or None if Workers AI or the local model answers."""
         if self.local_server is not None:
             return None
         return configured_server(self._settings, self.environ)
@@ -222,7 +227,7 @@ class Backend:
         precedence over the one in the settings. "off" means no gateway.
 
         Raises:
-            InvalidOptionError: A gateway is set, but Workers AI does not answer.
+            InvalidOptionError: A gateway is set, but calls do not go to Workers AI.
         """
         course = self._settings.course
         if require_str(requested, "gateway"):
@@ -232,7 +237,7 @@ class Backend:
             return None
         if self.is_local or self.server:
             raise InvalidOptionError(
-                _("Gateway {name} leads to Workers AI, but another server is set").format(
+                _("Gateway {name} sends requests to Workers AI, but another server is set").format(
                     name=name
                 ),
                 _("%cfai status shows the server and where it is set."),
@@ -262,7 +267,10 @@ class Backend:
     def new_client(
         self, server: OpenAIServer | None, wrap_transport: WrapTransport | None
     ) -> "WorkersAI":
-        """Return a new client, set up as in `get_client`. The caller must close the client."""
+        """Return a new client, which the caller must close.
+
+        The arguments are the same as for `get_client`.
+        """
         if self.local_server is not None:
             return self._local_client(self.local_server, wrap_transport)
         if server is not None:
@@ -283,7 +291,10 @@ class Backend:
         return self._cached_credentials[1]
 
     def billing_account(self) -> str:
-        """Return the hash of the account to bill, or "local" for the local model.
+        """Return the identifier of the account that calls are billed to.
+
+        This is the hash of the Cloudflare account ID or of another server's URL. For the local
+        model, it is "local".
 
         Raises:
             MissingCredentialsError: No account is set.
@@ -298,7 +309,7 @@ class Backend:
         """Return the result of `billing_account`, or "" if no account is set."""
         try:
             return self.billing_account()
-        except MissingCredentialsError:  # budgets and recordings need no account
+        except MissingCredentialsError:  # budgets and recordings also work without an account
             return ""
 
     def _local_client(
@@ -349,7 +360,7 @@ class Backend:
         return client
 
     def with_hint(self, error: CfaiError) -> CfaiError:
-        """Return the error from a call with a hint that fits the current backend."""
+        """Add a hint that fits the current backend to an error, and return the error."""
         return error if self.server is None else self.server.with_hint(error)
 
     def _close_client(self) -> None:
@@ -358,20 +369,20 @@ class Backend:
         self._client = None
 
     def check_token(self, credentials: Credentials, on_retry: OnRetry | None = None) -> TokenCheck:
-        """Check these credentials with Cloudflare."""
+        """Verify credentials with Cloudflare, and return the token's status and permissions."""
         with self._cloudflare_client(credentials) as client:
             return client.check_token(on_retry)
 
     def neurons_by_model(self, day: datetime) -> dict[str, float]:
-        """Fetch the neurons that the account used on a day, by model, from Cloudflare.
+        """Fetch the number of neurons that the account used with each model on a day.
 
-        The account's credentials are used even if another backend is selected.
+        The data comes from Cloudflare, even if another backend is selected.
         """
         with self._cloudflare_client(self.credential_store.find()) as client:
             return client.fetch_neurons_by_model(day)
 
     def invalidate_credentials(self) -> None:
-        """Drop the cached credentials and client. Calls in progress continue."""
+        """Discard the cached credentials and client. Calls in progress are not affected."""
         self._cached_credentials = self._client_key = None
         self._on_change()
 
@@ -382,7 +393,7 @@ class Backend:
             self.start_local(self._settings.local)
 
     def start_local(self, model_or_path: str, progress: Progress | None = None) -> None:
-        """Switch to a local model, given as LOCAL_MODEL or the path of a GGUF file."""
+        """Switch to a local model, specified as LOCAL_MODEL or the path to a GGUF file."""
         from .local_server import LocalServer
 
         self._settings.course.check_setting("local", model_or_path)
@@ -392,7 +403,7 @@ class Backend:
         self._settings.local = model_or_path
 
     def get_local_model_path(self, model_or_path: str, progress: Progress | None = None) -> Path:
-        """Return the path of a local model, downloading the small model if it is missing."""
+        """Return the path to a local model. Download the small model if it is missing."""
         from .local_model import check_gguf, fetch_model
 
         if model_or_path == LOCAL_MODEL:
@@ -420,7 +431,7 @@ def _wrap(
 
 
 def account_hash(account_id: str) -> str:
-    """Return the hash that identifies an account in the ledger in place of its ID."""
+    """Return the hash that the ledger stores instead of an account ID."""
     return sha256(account_id.encode()).hexdigest()[:16]
 
 
@@ -448,7 +459,7 @@ def log_in(
 
 
 def describe_token(check: TokenCheck) -> str:
-    """Describe the status, owner and missing permissions of a token in sentences."""
+    """Return sentences that describe a token's status, owner and missing permissions."""
     owner = _(OWNER_LABELS[check.owner])
     if check.expires_on:
         status = _("The token is {status} until {date} and belongs to {owner}.").format(

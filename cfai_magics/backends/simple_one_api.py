@@ -24,7 +24,8 @@ def build_config(
 ) -> str:
     """Return the text of a config.json file with one service for the account.
 
-    Clients must send `key`. The field names follow simple-one-api's configuration reference.
+    Clients must send `key` as their API key. The field names are from simple-one-api's
+    configuration reference.
     """
     service = {
         "models": list(models),
@@ -46,7 +47,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
     """Read a config.json file for simple-one-api.
 
     Raises:
-        InvalidOptionError: The file cannot be read, or is not for simple-one-api.
+        InvalidOptionError: The file cannot be read, or is not a simple-one-api configuration.
     """
     try:
         config = json.loads(state_files.read_text(path, MAX_CONFIG_BYTES))
@@ -58,7 +59,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
         config = None
     if not isinstance(config, dict) or not isinstance(config.get("services"), dict):
         raise InvalidOptionError(
-            _("{path} is not a config.json of simple-one-api").format(path=path),
+            _("{path} is not a simple-one-api config.json").format(path=path),
             _("Check the path: the file must contain services."),
         )
     return config

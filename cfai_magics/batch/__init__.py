@@ -1,1 +1,1 @@
-"""Run one prompt template over many rows (`map`)."""
+"""Apply one prompt template to many rows (`map`)."""

@@ -1,4 +1,4 @@
-"""Run the prompts of a map with the Batch API: submit, poll and settle batches."""
+"""Submit, poll and settle the batches of a map with the Batch API."""
 
 import json
 import time
@@ -23,12 +23,15 @@ from .dispatch import MapResults, get_answer_error
 from .plan import MapPlan
 
 MAX_BATCH_BYTES = 9_000_000  # Cloudflare's limit is 10 MB
-MIN_POLL_SECONDS, MAX_POLL_SECONDS = 2.0, 30.0  # s between polls
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 2.0, 30.0  # between polls
 EXPIRED_MESSAGE = mark("the batch has no answer to this prompt; Cloudflare deletes old batches")
 
 
 class BatchApiJob:
-    """A job that runs the prompts of one map with the Batch API; `sleep` waits between polls."""
+    """A job that sends the prompts of one map to the Batch API.
+
+    `sleep` is called to wait between polls.
+    """
 
     def __init__(
         self,
@@ -55,13 +58,16 @@ class BatchApiJob:
         ]
         raise InvalidOptionError(
             _("{model} does not support the Batch API").format(model=self._plan.model.short_name),
-            _("Models that do: {models}.").format(
+            _("Models that support it: {models}.").format(
                 models=", ".join(supported_models[:MAX_LISTED_MODELS])
             ),
         )
 
     def send(self, costs: Mapping[str, Cost | None], progress: MapProgress) -> None:
-        """Reserve the total cost, and submit the prompt for each key in `costs` in batches."""
+        """Reserve the total cost, and submit the prompts in batches.
+
+        `costs` contains the estimated cost of each prompt, by prompt key.
+        """
         if not costs:
             return
         clients = ClientGroup(self._session.backend)
@@ -93,7 +99,7 @@ class BatchApiJob:
                 self._cache.add_batch(batch)
 
     def fetch(self, keys: Sequence[str], results: MapResults, progress: MapProgress) -> None:
-        """Poll the batches that contain these keys, and add the answers to `results`.
+        """Poll the batches that contain any of these keys, and add the answers to `results`.
 
         Raises:
             InterruptedAnswerError: The user interrupted the polling. The batches stay in
@@ -113,7 +119,7 @@ class BatchApiJob:
     def _poll(self, batch: Batch, progress: MapProgress) -> dict[int, BatchAnswer] | None:
         """Poll a batch until it is processed, and return its answers by index.
 
-        Returns None if Cloudflare no longer has the batch.
+        Returns None if Cloudflare has deleted the batch.
         """
         client = self._session.backend.client()
         wait_seconds = MIN_POLL_SECONDS
@@ -193,7 +199,7 @@ class BatchApiJob:
 
 
 def split_into_batches(plan: MapPlan, keys: Iterable[str]) -> Iterator[list[str]]:
-    """Yield lists of keys whose requests together have at most MAX_BATCH_BYTES."""
+    """Yield lists of keys. The requests for each list total at most MAX_BATCH_BYTES."""
     batch_keys: list[str] = []
     batch_bytes = 0
     for key in keys:

@@ -1,4 +1,4 @@
-"""Run the prompts of a map concurrently and cache each answer when it is received."""
+"""Send the prompts of a map concurrently, and cache each answer as it arrives."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -55,7 +55,7 @@ def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
     An answer cannot be used if it is empty or does not match the schema.
     """
     if not answer.text:
-        return _("the answer is empty; the model may have used all tokens for reasoning")
+        return _("the answer is empty; the model may have used all of its tokens for reasoning")
     if plan.schema is None:
         return ""
     try:
@@ -71,9 +71,9 @@ def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
 
 
 class MapDispatcher:
-    """A dispatcher that runs prompts in up to `concurrency` parallel calls.
+    """A dispatcher that sends prompts in up to `concurrency` parallel calls.
 
-    All calls together cost at most `max_neurons`.
+    The total cost of the calls is limited to `max_neurons`.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class MapDispatcher:
         results: MapResults,
         progress: MapProgress,
     ) -> None:
-        """Run the prompts with these keys, and add the answers and errors to `results`.
+        """Send the prompts with these keys, and add the answers and errors to `results`.
 
         The total of `costs` is reserved first. Prompts whose keys are not in `costs` are answered
         from recordings.
@@ -163,7 +163,7 @@ class MapDispatcher:
     def _ask_key(
         self, key: str, budget_pool: BudgetPool | None, report_wait: ReportWait
     ) -> CachedAnswer | CfaiError:
-        """Return the answer to a prompt, or the error. Usable answers are also cached."""
+        """Return the answer to a prompt, or the error. Cache the answer if it can be used."""
         request = self._plan.requests[key]
         try:
             answer = self._ask_with_schema_fallback(request, budget_pool, report_wait)
@@ -177,7 +177,7 @@ class MapDispatcher:
     def _ask_with_schema_fallback(
         self, request: Request, budget_pool: BudgetPool | None, report_wait: ReportWait
     ) -> Answer:
-        """Send the request. If the model rejects response_format, send it without the field."""
+        """Send a request. If the model rejects response_format, retry without this field."""
         request_without_schema = without_response_format(request)
         if request_without_schema is None:
             return self._run_stream(request, budget_pool, report_wait)

@@ -30,7 +30,7 @@ class MapOptions:
         concurrency: The maximum number of parallel calls.
         max_neurons: The limit on the total cost, in neurons.
         confirm: Whether the user must confirm a cost above the `confirm_neurons` setting. This
-            has no effect if `max_neurons` is set.
+            option has no effect if `max_neurons` is set.
         queue: Whether to use the Batch API.
         fresh: Whether to ignore cached answers.
     """
@@ -49,7 +49,7 @@ class MapRunner:
     Attributes:
         session: The session that sends the requests.
         print_line: Function that prints a line.
-        write_progress: Function that writes progress text over the previous text.
+        write_progress: Function that replaces the displayed progress text.
         ask_user: Function that asks the user a question and returns the reply.
     """
 
@@ -71,7 +71,7 @@ class MapRunner:
             batch_job = BatchApiJob(self.session, plan, cache, options.max_neurons)
             if options.queue:
                 batch_job.check_model_support()
-            # While recording, requests must be sent; the cassette replays those already recorded.
+            # While recording, use the cassette instead of the cache.
             ignores_cache = (
                 options.fresh or self.session.recorder.get_transport_wrapper() is not None
             )
@@ -172,7 +172,7 @@ class MapRunner:
 
     @contextmanager
     def _add_resume_hint(self, cache: MapCache, progress: MapProgress) -> Iterator[None]:
-        """Add a hint to errors and interrupts: how to resume, and where the answers are cached."""
+        """Add a hint on how to resume the map to any error or interrupt."""
         try:
             yield
         except KeyboardInterrupt:
@@ -214,8 +214,8 @@ class MapRunner:
             cut_count,
         ).format(count=cut_count)
         error_note = ngettext(
-            "{count:,} prompt failed: see the column error.",
-            "{count:,} prompts failed: see the column error.",
+            "{count:,} prompt failed: see the error column.",
+            "{count:,} prompts failed: see the error column.",
             error_count,
         ).format(count=error_count)
         notes = [
@@ -240,7 +240,7 @@ class MapRunner:
 def _format_summary(
     plan: MapPlan, results: MapResults, missing_keys: list[str], keys_to_ask: list[str]
 ) -> str:
-    """Return a line with the counts of rows, prompts, cached answers and queued prompts."""
+    """Return a line with the number of rows, prompts, cached answers and queued prompts."""
     row_count, prompt_count = len(plan.input_rows), len(plan.requests)
     answered_count, queued_count = len(results.answers), len(missing_keys) - len(keys_to_ask)
     error_row_count = sum(map(bool, plan.row_errors))
@@ -281,7 +281,7 @@ def _build_result_columns(
 ) -> dict[str, list[Any]]:
     """Return the columns to add, by name.
 
-    If several rows have the same prompt, only the first of these rows lists the neurons.
+    If several rows have the same prompt, only the first of these rows lists the cost.
     """
     answers: list[Any] = []
     errors: list[str | None] = []

@@ -29,7 +29,7 @@ class MapPlan:
 
     Attributes:
         input_rows: The input rows.
-        target: The model, and the backend that runs it.
+        target: The model and its backend.
         row_keys: The key of each row's prompt, or "" if the row lacks a value.
         row_errors: The error message for each row whose key is "", and "" for all other rows.
         requests: One request per distinct prompt, by prompt key.
@@ -49,7 +49,7 @@ class MapPlan:
         return self.target.model
 
     def estimate_costs(self, session: Session, keys: Sequence[str]) -> dict[str, Cost | None]:
-        """Return the estimated cost for each of these keys. An unknown cost is None."""
+        """Return the estimated cost of each prompt, by prompt key. An unknown cost is None."""
         return {
             key: session.resolver.estimate_cost(self.requests[key], self.target) for key in keys
         }
@@ -67,10 +67,10 @@ def make_plan(
     """Validate the arguments of a map and return its plan, without sending any request.
 
     Args:
-        session: The session that the map runs in.
+        session: The session in which the map runs.
         template: The prompt with placeholders for columns.
         data: A data frame, a series, a list of dicts or a list of strings.
-        request: The model and the fields that all requests share, without messages.
+        request: A request without messages. Its model and fields apply to all prompts.
         system: The system prompt; "" uses the `system` setting.
         schema: A dict, a pydantic model, a Schema, or the path to a JSON file.
 
@@ -82,7 +82,7 @@ def make_plan(
     conflicting_names = [name for name in RESULT_COLUMNS if name in input_rows.column_names]
     if conflicting_names:
         raise InvalidOptionError(
-            _("The data already has a column {name}").format(name=conflicting_names[0]),
+            _("The data already has a column named {name}").format(name=conflicting_names[0]),
             _("Rename or drop that column first."),
         )
     prompt_template = parse_template(
@@ -124,7 +124,7 @@ def _load_schema_argument(value: Any) -> Schema | None:
 
 
 def _with_schema(request: Request, target: Target, schema: Schema | None) -> Request:
-    """Return the request with response_format if there is a schema."""
+    """Return the request, with a response_format field if `schema` is given."""
     if schema is None:
         return request
     schema_field = {

@@ -10,14 +10,14 @@ from ..i18n import _, mark
 from ..prompt.serialize import SizeLimits, is_missing, to_text
 
 PLACEHOLDER_PATTERN = re.compile(r"\{\{([^{}]*)\}\}|\{([^{}]*)\}")
-MAX_LISTED_COLUMNS = 10  # in a hint
-TEXT_COLUMN = "text"  # name of the only column for a list of strings
+MAX_LISTED_COLUMNS = 10  # in an error hint
+TEXT_COLUMN = "text"  # column name for a list of strings
 ROWS_HINT = mark("Use a data frame, a list of dicts or a list of strings.")
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows with column names, read from `source`, which is a data frame, series or list."""
+    """The rows and column names of `source`, which is a data frame, series or list."""
 
     column_names: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
@@ -29,8 +29,8 @@ class Rows:
     def with_columns(self, new_columns: Mapping[str, Sequence[Any]]) -> Any:
         """Return the rows with columns added.
 
-        The result is a data frame of the same library, or a list of dicts if the rows came from a
-        list.
+        The result is a data frame from the same library as `source`, or a list of dicts if
+        `source` is a list.
         """
         library_name = _detect_library(self.source)
         if library_name == "pandas":
@@ -48,7 +48,7 @@ def read_rows(data: Any) -> Rows:
     """Return the rows of a data frame, series, list of dicts or list of strings.
 
     Raises:
-        InvalidOptionError: `data` has another type.
+        InvalidOptionError: The type of `data` is not supported.
     """
     library_name = _detect_library(data)
     if library_name == "pandas":

@@ -1,1 +1,1 @@
-"""Process `%%cfai` prompts."""
+"""Build and send `%%cfai` prompts, and handle the answers."""

@@ -1,4 +1,4 @@
-"""Load images, audio and documents from files, URLs, variables or the last figure."""
+"""Load images, audio and documents from files, URLs or variables, or load the last figure."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ LAST_FIGURE = "last"
 
 
 class AttachmentKind(NamedTuple):
-    """A kind of attachment: the option and the untranslated hint in its error messages."""
+    """The option name and the untranslated hint for error messages about an attachment."""
 
     option_label: str
     hint: str
@@ -40,7 +40,7 @@ def load_image(source: str, notebook_state: NotebookState | None) -> Image:
 
     Args:
         source: A path, URL, data URL, Python expression, or "last".
-        notebook_state: The kernel's variables and last figure; None in a shell.
+        notebook_state: The kernel's variables and last figure, or None in a shell.
 
     Raises:
         InvalidOptionError: The image can't be found or read.
@@ -58,7 +58,7 @@ def load_image(source: str, notebook_state: NotebookState | None) -> Image:
 def load_file(
     source: str, notebook_state: NotebookState | None, attachment_kind: AttachmentKind
 ) -> tuple[str, bytes]:
-    """Return the name and bytes of a file from a path, URL or notebook variable.
+    """Return the name and content of a file, given a path, URL or notebook variable.
 
     Raises:
         InvalidOptionError: The file can't be found or read.
@@ -72,7 +72,7 @@ def load_file(
 
 
 def load_value(name: str, value: Any, attachment_kind: AttachmentKind) -> tuple[str, bytes]:
-    """Return the name and bytes of a file that is given as a Python value.
+    """Return the name and content of a file, given as a Python value.
 
     Args:
         name: The expression that the user typed.
@@ -84,7 +84,7 @@ def load_value(name: str, value: Any, attachment_kind: AttachmentKind) -> tuple[
     """
     if isinstance(value, (str, Path)):
         return _load_path_or_url(str(value), attachment_kind)
-    value = getattr(value, "parsed", None) or value  # for an Answer
+    value = getattr(value, "parsed", None) or value  # an Answer has parsed content
     data = value if isinstance(value, bytes) else getattr(value, "data", None)
     if not isinstance(data, bytes):
         raise InvalidOptionError(
@@ -97,7 +97,7 @@ def load_value(name: str, value: Any, attachment_kind: AttachmentKind) -> tuple[
 
 
 def _load_path_or_url(path_or_url: str, attachment_kind: AttachmentKind) -> tuple[str, bytes]:
-    """Return the name and bytes of the file at a path or URL."""
+    """Return the name and content of the file at a path or URL."""
     if URL_PREFIX.match(path_or_url):
         return path_or_url.rpartition("/")[2] or path_or_url, _download(
             path_or_url, attachment_kind
@@ -116,7 +116,7 @@ def _load_last_figure(notebook_state: NotebookState | None) -> Image:
 
 
 def _lookup(expression: str, notebook_state: NotebookState | None) -> Any:
-    """Return the value of an expression in the notebook; None if it can't be evaluated."""
+    """Return the value of an expression in the kernel, or None if it can't be evaluated."""
     try:
         return notebook_state.evaluate(expression) if notebook_state else None
     except Exception:  # noqa: BLE001 - evaluating a path such as plot.png can raise any error
@@ -126,7 +126,7 @@ def _lookup(expression: str, notebook_state: NotebookState | None) -> Any:
 def _load_image_value(name: str, value: Any) -> Image:
     if isinstance(value, (str, Path)):
         return load_image(str(value), None)
-    value = getattr(value, "parsed", None) or value  # for an Answer
+    value = getattr(value, "parsed", None) or value  # an Answer has parsed content
     data = value if isinstance(value, bytes) else figure_bytes(value) or _render_png(value)
     if data is None:
         raise InvalidOptionError(
@@ -139,7 +139,7 @@ def _load_image_value(name: str, value: Any) -> Image:
 
 
 def _render_png(value: Any) -> bytes | None:
-    """Return the PNG data from an object's `_repr_png_` method; None if there is no method."""
+    """Return the PNG data from an object's `_repr_png_` method, or None without such a method."""
     repr_png = getattr(value, "_repr_png_", None)
     png = repr_png() if callable(repr_png) else None
     png = png[0] if isinstance(png, tuple) else png
@@ -167,7 +167,10 @@ def _read_file(path: Path, attachment_kind: AttachmentKind) -> bytes:
 
 
 def _download(url: str, attachment_kind: AttachmentKind) -> bytes:
-    """Download a file of at most MAX_DOWNLOAD_BYTES without sending credentials."""
+    """Download a file without sending credentials.
+
+    Raises InvalidOptionError if the download fails or the file is larger than MAX_DOWNLOAD_BYTES.
+    """
     import httpx
 
     from ..workers_ai.http import ACCEPT_ENCODING, read_body

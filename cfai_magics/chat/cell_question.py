@@ -27,10 +27,10 @@ CELL_OPTIONS = (
 
 
 def require_notebook_state(frontend: Frontend) -> NotebookState:
-    """Return the state of the notebook.
+    """Return the front end's notebook state.
 
     Raises:
-        InvalidOptionError: The command runs in a shell.
+        InvalidOptionError: The command was run in a shell.
     """
     if frontend.notebook_state is None:
         raise InvalidOptionError(
@@ -40,16 +40,19 @@ def require_notebook_state(frontend: Frontend) -> NotebookState:
 
 
 def no_error_message(cell_number: int | None) -> str:
-    """Return a message that this cell did not fail or, without a number, that no cell did."""
+    """Return a message that the cell did not fail.
+
+    If `cell_number` is None, return a message that no cell has failed.
+    """
     if not cell_number:
         return _("No cell has failed so far")
     return _("{cell} did not fail").format(cell=f"In[{cell_number}]")
 
 
 def build_error_parts(cell_error: CellError) -> tuple[Part, ...]:
-    """Return the prompt parts for a failed cell: its source and its traceback.
+    """Return prompt parts with the source and the traceback of a failed cell.
 
-    The text omits the cell number, so that the same recording matches in any cell.
+    The prompt does not contain the cell number, so a recording can be replayed in any cell.
     """
     traceback = cell_error.traceback.replace(f'File "In[{cell_error.number}]"', 'File "the cell"')
     return (
@@ -65,7 +68,7 @@ def ask_about_cell(
     parts: tuple[Part, ...],
     output_format: OutputFormat,
 ) -> None:
-    """Send the prompt parts for a cell with a system prompt, and display the answer."""
+    """Send a system prompt and the prompt parts for a cell, and display the answer."""
     prompt = Prompt(UserMessage(parts), (Part("system", system),))
     target = frontend.session.resolve_target(model_name)
     request = build_target_request(frontend.session.settings, target, prompt.messages)

@@ -1,4 +1,4 @@
-"""Run one `%%cfai` question and display the streamed answer."""
+"""Send a `%%cfai` question, and display the streamed answer."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -31,12 +31,16 @@ if TYPE_CHECKING:
     from .turns import TurnKey
 
 
-NEW_CELL_FORMATS = {"code", "correction"}  # formats whose code goes into a new cell
-ZERO_LIMIT = 1e-9  # neurons; too low for any call
+NEW_CELL_FORMATS = {"code", "correction"}  # formats that insert the code as a new cell
+ZERO_LIMIT = 1e-9  # in neurons, too low for any call
 
 
 def history_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return notes on the earlier turns: the number sent, their cost, and the number left out."""
+    """Return notes on the earlier turns in the prompt.
+
+    One note has the number and cost of the turns that were sent. Another note has the number of
+    turns that were left out, if any.
+    """
     notes = []
     if prompt.history:
         count = len(prompt.history)
@@ -77,7 +81,7 @@ def _format_shares(shares: Iterable[PartCost], answer: Answer) -> str:
 
 
 def image_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
-    """Return a note for each image in the prompt, with its size as sent and its cost."""
+    """Return a note on each image in the prompt, with the size that was sent and the cost."""
     if not prompt.images:
         return []
     return [
@@ -95,12 +99,12 @@ class ChatRun(NamedTuple):
     """A question that is ready to be sent.
 
     Attributes:
-        turn_key: The location of the turn in a thread; None for a question without history.
+        turn_key: The location of the turn in a thread, or None for a question without history.
         max_neurons: The maximum total cost of all requests for the question, in neurons.
-        schema: The JSON Schema that the answer must match.
+        schema: The JSON Schema that the answer must match, if any.
         show_prompt: Whether to show the prompt below the answer.
-        gateway: The AI Gateway specified with --gateway; "" without that option.
-        tool_loop: The functions that the model may call.
+        gateway: The AI Gateway specified with --gateway, or "" if the option is not given.
+        tool_loop: The functions that the model may call, if any.
     """
 
     frontend: Frontend
@@ -161,7 +165,7 @@ class ChatRun(NamedTuple):
         )
 
     def _estimate_notes(self, call: "CallPreview") -> tuple[str, ...]:
-        """Return notes on the estimated cost, for example that a recorded answer is free."""
+        """Return notes on the estimated cost, such as a note that a recorded answer is free."""
         from ..display.preview import REPLAY_NOTE
 
         if call.is_recorded:
@@ -183,7 +187,7 @@ class ChatRun(NamedTuple):
         ]
 
     def _show_and_store(self, display: AnswerDisplay, variable_name: str, answer: Answer) -> None:
-        """Show the final answer, and store it with its prompt report."""
+        """Show the final answer, and store the answer and the prompt report."""
         display.end(answer)
         self.frontend.store_result(variable_name, answer)
         call_parts = tuple(
@@ -224,7 +228,7 @@ class ChatRun(NamedTuple):
 
     @contextmanager
     def _on_failure(self, variable_name: str, display: AnswerDisplay) -> Iterator[None]:
-        """On failure, show and store the partial answer."""
+        """If the code in the `with` block fails, show and store the partial answer."""
         try:
             yield
         except KeyboardInterrupt:
@@ -242,7 +246,7 @@ class ChatRun(NamedTuple):
             raise
 
     def _remaining_limit(self, usage: Usage) -> float | None:
-        """Return how many neurons remain under the --max-neurons limit; None without a limit."""
+        """Return the number of neurons left under --max-neurons, or None if there is no limit."""
         if self.max_neurons is None:
             return None
         return max(self.max_neurons - (usage.neurons or 0.0), ZERO_LIMIT)
@@ -250,7 +254,7 @@ class ChatRun(NamedTuple):
     # --- after the answer
 
     def _parse(self, answer: Answer) -> Answer:
-        """Return the answer with `parsed` set by the format, and insert code as a new cell."""
+        """Parse and return the answer. For code formats, also insert the code as a new cell."""
         from ..prompt.output_formats import apply_format
 
         if self.output_format.parse is not None:
@@ -265,14 +269,17 @@ class ChatRun(NamedTuple):
         return replace(answer, notes=(note, *answer.notes))
 
     def _with_notes(self, answer: Answer) -> Answer:
-        """Return the answer with notes on the prompt's history, images and template fields."""
+        """Add notes on the prompt's history, images and template fields, and return the answer."""
         turn_notes = history_notes(self.prompt, answer, self.target.model)
         images = image_notes(self.prompt, answer, self.target.model)
         notes = (*turn_notes, *images, *self.prompt.user_message.notes)
         return replace(answer, notes=(*answer.notes, *notes))
 
     def _save_turn(self, answer: Answer) -> Answer:
-        """Save the question and answer in the thread, and return the answer with notes."""
+        """Save the turn in its thread, and return the answer with notes.
+
+        An incomplete turn is not saved in the thread, but kept so that the user can save it.
+        """
         answer = self._with_notes(answer)
         if self.turn_key is None:
             return answer
@@ -286,7 +293,7 @@ class ChatRun(NamedTuple):
         try:
             return replace(answer, notes=(*save_turn(turn, self.turn_key), *answer.notes))
         except CfaiError as error:
-            error.answer = answer  # complete, although it could not be saved
+            error.answer = answer  # the complete answer, although the turn could not be saved
             raise
 
     def _store_unsaved_turn(self, turn: "Turn", turn_key: "TurnKey") -> str:
@@ -307,7 +314,7 @@ def _interrupted_error(answer: Answer | None) -> InterruptedAnswerError:
         error = InterruptedAnswerError(_("The answer was interrupted"))
     else:
         error = InterruptedAnswerError(
-            _("Interrupted before any text was received"), _("The request may be billed anyway.")
+            _("Interrupted before any text was received"), _("The request may still be billed.")
         )
     error.answer = answer
     return error

@@ -22,13 +22,14 @@ from .frontend import Frontend
 
 
 class Comparison(NamedTuple):
-    """A question that is ready to be sent as several variants.
+    """A question that is ready to be sent to several models or at several temperatures.
 
     Attributes:
-        variants: The variants, in the same order as `requests` and `targets`.
+        variants: The model, temperature and repetition of each request, in the same order as
+            `requests` and `targets`.
         max_neurons: The maximum total cost of all variants, in neurons.
         show_prompt: Whether to show the prompt below the answers.
-        gateway: The AI Gateway specified with --gateway; "" without that option.
+        gateway: The AI Gateway specified with --gateway, or "" if the option is not given.
     """
 
     frontend: Frontend
@@ -42,12 +43,12 @@ class Comparison(NamedTuple):
     gateway: str = ""
 
     def run(self, footer_style: str, variable_name: str) -> AnswerSet:
-        """Send all requests, display the streamed answers side by side, and store them.
+        """Send all requests, display the streamed answers side by side, and store the answers.
 
-        The `answer` of a raised error is the set of all answers received so far.
+        If an error is raised, its `answer` attribute is the set of all answers received.
 
         Raises:
-            CfaiError: One or more answers failed; this is the error of the first one.
+            CfaiError: At least one request failed. The error is from the first failed request.
             InterruptedAnswerError: The user interrupted the comparison.
         """
         display = self.frontend.create_comparison_display(
@@ -102,7 +103,7 @@ class Comparison(NamedTuple):
         return self.targets[0].model
 
     def _estimate_notes(self, total_cost: Cost | None, recorded_count: int) -> tuple[str, ...]:
-        """Return notes on the estimated cost, for example that recorded answers are free."""
+        """Return notes on the estimated cost, such as a note that recorded answers are free."""
         count = len(self.requests)
         if recorded_count == count:
             return (
@@ -112,12 +113,13 @@ class Comparison(NamedTuple):
                 ).format(count=count),
             )
         count_note = _(
-            "{count} requests. The tokens are those of one request, the neurons those of all."
+            "{count} requests. The tokens are for one request, and the neurons are for all "
+            "requests."
         ).format(count=count)
         if recorded_count:
             count_note = _(
                 "{count} requests, {recorded} of them recorded and replayed for free. The tokens "
-                "are those of one request, the neurons those of all others."
+                "are for one request, and the neurons are for the requests that are not recorded."
             ).format(count=count, recorded=recorded_count)
         return (
             count_note,

@@ -1,4 +1,4 @@
-"""Define the interface between commands and front ends: displays, notebook state and input."""
+"""Define the displays, notebook state and input functions that front ends provide to commands."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -22,13 +22,13 @@ class AnswerDisplay(Protocol):
         """Show the next delta."""
 
     def show_status(self, line: str) -> None:
-        """Show why no delta has been received yet."""
+        """Show why the answer is delayed."""
 
     def restart(self, line: str) -> None:
-        """Clear the display for a second answer, and show the reason for it."""
+        """Start over with a new answer, and show the reason."""
 
     def show_tool_step(self, line: str) -> None:
-        """Show a line below the received text; later text is shown below this line."""
+        """Show a line below the text received so far. Later text is shown below the line."""
 
     def end(self, answer: Answer | None) -> None:
         """Show the final answer. `answer` is None if no text was received."""
@@ -38,16 +38,16 @@ class AnswerDisplay(Protocol):
 
 
 class ComparisonDisplay(Protocol):
-    """A display for several streamed answers, which are addressed by index."""
+    """A display for several streamed answers. Each answer has an index."""
 
     def add(self, index: int, delta: Delta) -> None:
         """Show the next delta of the answer at `index`."""
 
     def show_status(self, index: int, line: str) -> None:
-        """Show why no delta of the answer at `index` has been received yet."""
+        """Show why the answer at `index` is delayed."""
 
     def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
-        """Show the final answer at `index`, and its error ("" if there is none)."""
+        """Show the final answer at `index` and the error, which is "" if nothing failed."""
 
     def end(self, answers: "AnswerSet", footer: str) -> None:
         """Show all final answers and the footer."""
@@ -57,13 +57,13 @@ class ComparisonDisplay(Protocol):
 
 
 class NotebookState(Protocol):
-    """The state that commands use in a running IPython kernel.
+    """The parts of a running kernel's state that commands use.
 
     Attributes:
         thread: The thread that -c continues.
-        unsaved_turn: The last turn that was not saved in its thread.
-        last_prompt: The report on the last prompt that was sent.
-        approved_tools: The functions that the user allows models to call, keyed by name.
+        unsaved_turn: The last turn that was not saved in its thread, if any.
+        last_prompt: The report on the last prompt that was sent, if any.
+        approved_tools: A mapping of names to the functions that the user allows models to call.
     """
 
     thread: str
@@ -76,35 +76,37 @@ class NotebookState(Protocol):
         """Whether the kernel can ask the user a question."""
 
     def get_cell_error(self, cell_number: int | None) -> "CellError | None":
-        """Return the error of a cell; None if it did not fail.
+        """Return the error raised by a cell, or None if the cell did not fail.
 
         Args:
-            cell_number: The number of the cell; None for the last cell that failed.
+            cell_number: The number of the cell, or None for the last cell that failed.
         """
 
     def get_cell_source(self, cell_number: int) -> str:
-        """Return the source of the cell with this number; "" if there is no such cell."""
+        """Return the source of the cell with this number, or "" if there is no such cell."""
 
     def next_cell_key(self) -> str:
-        """Return a key for this %%cfai call in the running cell; "" if the cell is unknown."""
+        """Return a key for this %%cfai call in the running cell, or "" if the cell is unknown."""
 
     def insert_cell(self, code: str) -> str:
-        """Insert code as a new cell without running it, and return a note for the user."""
+        """Insert code as a new cell without running the cell, and return a note for the user."""
 
     def get_last_image(self) -> bytes | None:
-        """Return the bytes of the last figure or image shown; None if none was shown."""
+        """Return the bytes of the last figure or image shown, or None if none was shown."""
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of an expression in the user's namespace."""
 
 
 class Frontend(NamedTuple):
-    """The functions through which a command uses its front end: notebook, terminal or shell.
+    """The functions that a command uses to show output and ask for input.
+
+    There is one front end for notebooks, one for IPython in a terminal, and one for the shell.
 
     Attributes:
         create_answer_display: Creates the display for one answer. Takes `(output_format,
             footer_style)`.
-        print: Shows a line.
+        print: Shows a line of text.
         start_progress: Starts a progress display. Takes `(title)`, and returns a callback that
             takes `(bytes_done, bytes_total)`.
         prompt_secret: Asks the user for a secret.
@@ -112,10 +114,11 @@ class Frontend(NamedTuple):
         store_result: Stores an answer in a user variable. Takes `(name, answer)`.
         create_comparison_display: Creates the display for several answers. Takes `(variants,
             output_format, footer_style)`.
-        notebook_state: The state of the kernel; None in the shell.
-        is_one_shot: Whether this is the shell, where choices are saved in the settings file.
+        notebook_state: The state of the kernel, or None in the shell.
+        is_one_shot: Whether this is the shell. In the shell, each command is its own session, so
+            choices are saved in the settings file.
         supports_widgets: Whether the front end displays ipywidgets.
-        read_stdin: Reads standard input; None outside the shell.
+        read_stdin: Reads standard input. None outside the shell.
     """
 
     session: "Session"

@@ -1,4 +1,4 @@
-"""Declare and parse options; the magic, the shell and the README share ASK_OPTIONS."""
+"""Declare and parse options. The cell magic, the shell and the README share ASK_OPTIONS."""
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
@@ -16,7 +16,7 @@ TASK_NAMES = (
 )
 
 HELP_HEADINGS = (mark("usage:"), mark("positional arguments:"), mark("options:"))
-# Regular expressions for argparse's error messages, which argparse itself does not translate.
+# Regular expressions that match argparse's error messages, so that the messages can be translated.
 PARSER_MESSAGES = (
     (r"unrecognized arguments: (?P<words>.+)", mark("unrecognized arguments: {words}")),
     (
@@ -48,8 +48,8 @@ class Option:
 
     Args:
         flags: The names, such as "-m" and "--model", or the name of a positional argument.
-        argparse_kwargs: The keyword arguments for `ArgumentParser.add_argument`. Mark `help` for
-            translation; the parser translates it.
+        argparse_kwargs: The keyword arguments for `ArgumentParser.add_argument`. The parser
+            translates `help`, so mark its text for translation.
     """
 
     __slots__ = ("argparse_kwargs", "flags")
@@ -60,14 +60,14 @@ class Option:
 
 
 class OptionParser(ArgumentParser):
-    """An ArgumentParser that raises InvalidOptionError instead of ending the process.
+    """An ArgumentParser that raises InvalidOptionError instead of exiting.
 
     Args:
         prog: The command as the user types it.
         options: The options and arguments of the command.
         summary: The text above the options in the help, marked for translation.
-        hint: The hint in error messages, marked for translation. By default, it says how to show
-            the help.
+        hint: The hint in error messages, marked for translation. The default hint says how to
+            show the help.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ def _translate_help(argparse_kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def get_ask_parser() -> OptionParser:
-    """Return the parser of the `%%cfai` line: the options without the prompt."""
+    """Return the parser for the `%%cfai` line, which contains options but no prompt."""
     return OptionParser("%%cfai", ASK_OPTIONS, hint=InvalidOptionError.default_hint)
 
 
@@ -151,7 +151,7 @@ ASK_OPTIONS = (
         const="",
         metavar="NAME",
         help=mark(
-            "continue this notebook's conversation, or the one with this name; write -c=NAME if a "
+            "continue this notebook's conversation, or the one with this name; use -c=NAME if a "
             "prompt follows on the same line"
         ),
     ),
@@ -231,7 +231,7 @@ ASK_OPTIONS = (
         "--tools",
         default="",
         metavar="F,G",
-        help=mark("functions that the model may call; you confirm the first call of each"),
+        help=mark("functions that the model may call; you confirm the first call to each"),
     ),
     Option(
         "--allow-tools",
@@ -255,7 +255,9 @@ ASK_OPTIONS = (
         action="store_true",
         help=mark("show the answer only when it is complete"),
     ),
-    Option("--max-neurons", type=float, metavar="N", help=mark("budget of this cell in neurons")),
+    Option(
+        "--max-neurons", type=float, metavar="N", help=mark("budget for this cell, in neurons")
+    ),
     Option(
         "--dry-run",
         action="store_true",

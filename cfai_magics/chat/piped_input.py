@@ -1,4 +1,4 @@
-"""Read the text piped into the `cfai` shell command and insert it into the prompt."""
+"""Read the text piped into the `cfai` shell command, and insert the text into the prompt."""
 
 import errno
 import sys
@@ -11,11 +11,11 @@ from ..i18n import _, mark
 
 ReadStdin = Callable[[], str | None]
 
-STDIN_PLACEHOLDER = "-"  # replaced with the piped text, as in other programs
+STDIN_PLACEHOLDER = "-"  # replaced with the piped text
 MAX_STDIN_BYTES = (
     4_000_000  # more than fits in the catalog's largest context window, 1,048,576 tokens
 )
-WAIT_NOTICE_SECONDS = 3.0  # until the notice that the input has not ended
+WAIT_NOTICE_SECONDS = 3.0  # the time before a notice that the input has not ended
 UNREADABLE_ERRNOS = {None, errno.EBADF}  # for standard input under nohup or in a test runner
 WAIT_NOTICE = mark(
     "cfai: waiting for the end of standard input; add </dev/null if no text is piped in"
@@ -23,7 +23,7 @@ WAIT_NOTICE = mark(
 
 
 def merge_piped_text(words: Sequence[str], read_stdin: ReadStdin) -> str:
-    """Return the words as a prompt, with the piped text in place of `-` or at the end.
+    """Join the words into a prompt, with the piped text in place of `-` or at the end.
 
     Args:
         words: The words on the command line.
@@ -36,7 +36,7 @@ def merge_piped_text(words: Sequence[str], read_stdin: ReadStdin) -> str:
     if placeholder_count > 1:
         raise InvalidOptionError(
             _("- stands for the piped text and can be used only once"),
-            _("Quote the prompt to send a -."),
+            _("To send a literal -, quote the whole prompt."),
         )
     piped = read_stdin()
     if placeholder_count and not piped:
@@ -44,7 +44,7 @@ def merge_piped_text(words: Sequence[str], read_stdin: ReadStdin) -> str:
             _("- stands for the piped text, but no text is piped in")
             if piped is None
             else _("- stands for the piped text, but standard input is empty"),
-            _("Example: {command}. Quote the prompt to send a -.").format(
+            _("Example: {command}. To send a literal -, quote the whole prompt.").format(
                 command="cat FILE | cfai ask Summarize - briefly"
             ),
         )
@@ -55,13 +55,13 @@ def merge_piped_text(words: Sequence[str], read_stdin: ReadStdin) -> str:
 
 
 def read_piped_text(stdin: IO[str] | None) -> str | None:
-    """Read standard input to the end, and return it as text without trailing newlines.
+    """Read standard input to the end, and return the text without trailing newlines.
 
-    Prints a notice after WAIT_NOTICE_SECONDS, because the command seems to hang while a pipe
+    Print a notice after WAIT_NOTICE_SECONDS, because the command seems to hang while a pipe
     stays open.
 
     Returns:
-        The text; None if standard input is a terminal, closed, or can't be read.
+        The text, or None if standard input is a terminal, is closed, or can't be read.
 
     Raises:
         InvalidOptionError: The input is not UTF-8 text, or is longer than MAX_STDIN_BYTES.

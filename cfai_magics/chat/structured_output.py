@@ -1,4 +1,4 @@
-"""Get an answer that matches a JSON Schema: validate it, and retry once if it is invalid."""
+"""Get an answer that matches a JSON Schema. If the first answer does not match, retry once."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -42,13 +42,13 @@ RETRY_NOTES: Mapping[CostBasis | None, str] = {
 
 @dataclass(frozen=True, slots=True)
 class StructuredOutput:
-    """A question with a schema.
+    """A question whose answer must match a schema.
 
     Attributes:
-        output_format: Validates and parses the answer.
-        display: The display of the answer.
-        send_request: Sends one request. Takes `(request, usage)`, where `usage` is the usage of
-            the earlier requests.
+        output_format: The format that validates and parses the answer.
+        display: The display for the answer.
+        send_request: Sends one request. Takes `(request, usage)`, where `usage` is the total
+            usage of the earlier requests.
     """
 
     output_format: OutputFormat
@@ -56,11 +56,11 @@ class StructuredOutput:
     send_request: Callable[[Request, Usage], Answer]
 
     def run(self, request: Request) -> Answer:
-        """Return an answer that matches the schema; retry once if the first does not.
+        """Return an answer that matches the schema, and retry once if the first does not match.
 
         Raises:
-            SchemaMismatchError: The second answer also does not match, or the first one was cut
-                off at max_tokens. The error's `answer` is the last answer.
+            SchemaMismatchError: The second answer does not match either, or the first answer does
+                not match and was cut off at max_tokens. The error's `answer` is the last answer.
         """
         first_answer = self._send_with_schema(request)
         validation_error = self._get_validation_error(first_answer)
@@ -80,7 +80,7 @@ class StructuredOutput:
         return answer
 
     def _send_with_schema(self, request: Request) -> Answer:
-        """Send the request, and resend it without `response_format` if that field is rejected."""
+        """Send the request. If the request is rejected, resend it without `response_format`."""
         try:
             return self.send_request(request, Usage())
         except (BadRequestError, NotRecordedError, MissingCredentialsError) as error:
@@ -97,9 +97,9 @@ class StructuredOutput:
             return self._send_recorded(request_without_schema, error)
 
     def _send_recorded(self, request: Request, original_error: CfaiError) -> Answer:
-        """Return the recorded answer to the request without `response_format`.
+        """Return the recorded answer to a request without `response_format`.
 
-        Raises `original_error` if that request is not recorded either.
+        Raises `original_error` if no answer to this request is recorded.
         """
         try:
             return self.send_request(request, Usage())
@@ -107,7 +107,7 @@ class StructuredOutput:
             raise original_error from None
 
     def _get_validation_error(self, answer: Answer) -> str | None:
-        """Return the reason why the answer does not match the schema; None if it does."""
+        """Return the reason why the answer does not match the schema, or None if it matches."""
         parse = self.output_format.parse
         try:
             if parse is not None:
@@ -117,9 +117,9 @@ class StructuredOutput:
         return None
 
     def _retry(self, request: Request, first_answer: Answer, validation_error: str) -> Answer:
-        """Send the first answer back with its error, and return the second answer.
+        """Send the first answer back with the validation error, and return the second answer.
 
-        The usage of the returned answer includes both requests.
+        The usage of the returned answer is the total for both requests.
         """
         self.display.restart(
             _("The answer does not match the schema ({reason}). Retrying once.").format(
@@ -151,7 +151,7 @@ def _mismatch_error(answer: Answer, validation_error: str) -> SchemaMismatchErro
 
 
 def _merge_attempts(first_answer: Answer, second_answer: Answer, validation_error: str) -> Answer:
-    """Return the second answer with the total usage and time, and with a note on the retry."""
+    """Return the second answer with the total usage and time of both, and a note on the retry."""
     return replace(
         second_answer,
         usage=first_answer.usage + second_answer.usage,
@@ -167,7 +167,7 @@ def _merge_attempts(first_answer: Answer, second_answer: Answer, validation_erro
 
 
 def _format_retry_note(usage: Usage, validation_error: str) -> str:
-    """Return a note on the reason for the retry and its usage."""
+    """Return a note on the reason for the retry and the usage of the retry."""
     cost_basis = None if usage.neurons is None else usage.cost_basis
     return _(RETRY_NOTES[cost_basis]).format(
         reason=validation_error,

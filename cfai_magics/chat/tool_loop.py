@@ -1,4 +1,4 @@
-"""Run the tool loop: send the request, call the requested functions, and send their results."""
+"""Run the tool loop, which calls functions for the model until the model answers."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -33,8 +33,8 @@ from ..types.provenance import combine_provenance
 from ..types.usage import Usage
 from .frontend import AnswerDisplay, Frontend
 
-SendRequest = Callable[[Request, Usage], Answer]  # takes the usage of the earlier steps
-MAX_CALL_CHARS = 2_000  # total length of the argument values in the confirmation
+SendRequest = Callable[[Request, Usage], Answer]  # takes a request and the usage so far
+MAX_CALL_CHARS = 2_000  # the maximum total length of the argument values in the confirmation
 # This text is sent to the model, so it is not translated.
 DENIED_MESSAGE = "the user did not allow this call"
 
@@ -47,7 +47,7 @@ class ToolLoop:
         frontend: The front end that asks the user to approve calls.
         tools: The functions.
         max_steps: The maximum number of requests.
-        is_auto_approved: Whether calls are made without the user's approval.
+        is_auto_approved: Whether functions are called without the user's approval.
     """
 
     frontend: Frontend
@@ -56,7 +56,10 @@ class ToolLoop:
     is_auto_approved: bool = False
 
     def with_tools(self, request: Request, prompt: Prompt) -> tuple[Request, Prompt]:
-        """Return the request with the `tools` field, and the prompt with the field's text.
+        """Add the functions to the `tools` field of the request and to the parts of the prompt.
+
+        Returns:
+            The request and the prompt, both with the functions.
 
         Raises:
             InvalidOptionError: A function is named twice, or `tools` is already set.
@@ -73,10 +76,10 @@ class ToolLoop:
         return replace(request, extra=extra), prompt._replace(extra_parts=(part,))
 
     def run(self, display: AnswerDisplay, request: Request, send_request: SendRequest) -> Answer:
-        """Send requests and call functions for the model until it answers.
+        """Send requests and call functions for the model until the model answers.
 
-        The usage and time of the answer include all steps, as do those of an error's partial
-        answer.
+        The usage and time of the answer include all steps. The same applies to the partial answer
+        of an error.
 
         Raises:
             ToolStepsExceededError: The model still calls functions after `max_steps` requests.
@@ -102,7 +105,7 @@ class ToolLoop:
 
 @dataclass
 class _LoopState:
-    """The state of a running loop: the finished steps and the results of their calls."""
+    """The finished steps of a running loop, and the results of their function calls."""
 
     tool_loop: ToolLoop
     display: AnswerDisplay
@@ -154,8 +157,8 @@ class _LoopState:
     ) -> Answer | None:
         """Return the last answer with the total usage and time of all steps.
 
-        If there is no last answer, return the last finished step with `finish_reason` instead, or
-        None if no step has finished.
+        If there is no last answer, return the last finished step with `finish_reason` as the
+        finish reason. If no step has finished either, return None.
         """
         steps = [*self.finished_steps, *([last_answer] if last_answer else [])]
         if not self.finished_steps:
@@ -196,7 +199,7 @@ class _LoopState:
         return call_tool(call, self.tool_loop.tools, limits)
 
     def _is_approved(self, tool: Tool, call: ToolCall) -> bool:
-        """Return whether the user allows the call, asking once per function and kernel."""
+        """Return whether the user allows the call. Asks the user at most once per function."""
         frontend = self.tool_loop.frontend
         approved_tools = frontend.notebook_state.approved_tools if frontend.notebook_state else {}
         if self.tool_loop.is_auto_approved or approved_tools.get(tool.name) == tool.function:
@@ -216,9 +219,10 @@ class _LoopState:
 
 
 def _is_truncated_call(step: Answer) -> bool:
-    """Return whether the answer was cut off at max_tokens within a function call.
+    """Return whether the answer was cut off at max_tokens in the middle of a function call.
 
-    A retry would be cut off too.
+    Sending the call's error to the model would not help, because the next answer would be cut off
+    too.
     """
     return step.finish_reason == "length" and not all(map(has_valid_arguments, step.tool_calls))
 
@@ -245,8 +249,8 @@ def check_user_can_approve(frontend: Frontend, tools: Sequence[Tool]) -> None:
     ]
     if unapproved:
         raise SetupError(
-            _("Calls of {names} need your approval, and this front end can't ask for it").format(
+            _("Calls to {names} need your approval, and this front end can't ask for it").format(
                 names=", ".join(unapproved)
             ),
-            _("Add --allow-tools to allow all functions of --tools. Nothing was sent."),
+            _("Add --allow-tools to allow all functions listed in --tools. Nothing was sent."),
         )

@@ -13,14 +13,20 @@ from ..storage.conversations import ConversationStore
 from ..types.messages import Answer, Message, Request
 from ..types.usage import Model
 
-# Finish reasons of answers that are saved as turns.
+# The finish reasons of answers that are saved as turns.
 COMPLETE_FINISH_REASONS = {"stop", "length", "tool_calls", "unknown"}
-MAX_LISTED_TURNS = 5  # in a note
+MAX_LISTED_TURNS = 5  # in each note
 
 
 @dataclass(frozen=True, slots=True)
 class TurnKey:
-    """The location of a turn: its thread, and the key of its cell ("" for a new turn)."""
+    """The location of a turn.
+
+    Attributes:
+        home: The data folder.
+        thread: The name of the turn's thread.
+        cell: The key of the turn's cell, or "" if the cell is unknown.
+    """
 
     home: Path
     thread: str
@@ -36,7 +42,7 @@ class UnsavedTurn:
 
 
 def with_history(prompt: Prompt, request: Request, model: Model, turn_key: TurnKey) -> Prompt:
-    """Return the prompt with the most recent turns that fit in the model's context window."""
+    """Add the most recent turns that fit in the model's context window, and return the prompt."""
     with ConversationStore(turn_key.home) as store:
         earlier_turns = turns_before(store.load_turns(turn_key.thread), turn_key.cell)
     if model.context_window is None:
@@ -50,10 +56,10 @@ def with_history(prompt: Prompt, request: Request, model: Model, turn_key: TurnK
 
 
 def window_tokens(messages: Iterable[Message]) -> int:
-    """Return the token count that Cloudflare compares with the context window.
+    """Return the number of tokens that Cloudflare compares with the context window.
 
-    Cloudflare counts every four characters as one token, whatever the script. It counts the
-    base64 data of images as text.
+    Cloudflare counts every four characters as one token, regardless of the language. It counts
+    the base64 data of images as text.
     """
     messages = tuple(messages)
     contents = [message["content"] for message in messages]
@@ -78,12 +84,12 @@ def make_turn(prompt: Prompt, answer: Answer, turn_key: TurnKey) -> Turn:
 
 
 def is_complete(answer: Answer) -> bool:
-    """Return whether an answer is complete and not empty, so that it can be saved as a turn."""
+    """Return whether an answer is complete and not empty, and can therefore be saved as a turn."""
     return answer.finish_reason in COMPLETE_FINISH_REASONS and bool(answer.text)
 
 
 def save_turn(turn: Turn, turn_key: TurnKey) -> list[str]:
-    """Save a turn in its thread, and return notes on its position and on stale turns."""
+    """Save a turn in its thread, and return notes on the turn's position and on stale turns."""
     with ConversationStore(turn_key.home) as store:
         stored_turn = store.save(turn_key.thread, turn)
         turns = store.load_turns(turn_key.thread)

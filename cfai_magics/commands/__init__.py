@@ -68,7 +68,7 @@ class PlainText(str):
 
 
 def load_command(name: str) -> "Command":
-    """Import and return the module that implements a command."""
+    """Import the module that implements a command, and return it."""
     return cast("Command", import_module(f".{name}", __name__))
 
 
@@ -121,7 +121,7 @@ def _reject_swallowed_word(
                         "{command}: {word!r} after {flag} could be its {value} or part of the "
                         "prompt"
                     ).format(command=prog, word=next_word, flag=word, value=value_name),
-                    _("Write {flag}={value}, or put {flag} at the end of the line.").format(
+                    _("Use {flag}={value}, or put {flag} at the end of the line.").format(
                         flag=flag, value=value_name
                     ),
                 )
@@ -132,10 +132,10 @@ def _has_optional_value(option: Option) -> bool:
 
 
 def _consumes_next_word(command: Command, option: Option, word: str) -> bool:
-    """Return whether argparse reads a word as this option.
+    """Return whether argparse reads the word after this one as the option's value.
 
-    The word can be a flag, the start of a long flag, or several short flags, such as -xc for
-    -x -c.
+    This is the case if the word is one of the option's flags, the start of a long flag, or a
+    group of short flags that ends with the option, such as -xc for -x -c.
     """
     flags = [flag for one in command.OPTIONS for flag in one.flags]
     if word.startswith("--"):
@@ -164,7 +164,7 @@ def _reject_token(name: str, words: Sequence[str]) -> None:
 def _is_valid_login_line(words: Sequence[str]) -> bool:
     """Return whether the words after `login` are valid.
 
-    Valid words are one option and its value, help flags only, or no words at all.
+    The user may type one option with its value, only help flags, or nothing.
     """
     is_option_with_value = len(words) == 2 and words[0] in ("--from", "--server")  # noqa: PLR2004
     return is_option_with_value or not set(words) - HELP_FLAGS

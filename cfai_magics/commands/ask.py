@@ -1,4 +1,4 @@
-"""Build the request for a prompt, send it, and show and store the answer."""
+"""Build and send the request for a prompt, and show and store the answer."""
 
 import re
 from argparse import Namespace
@@ -41,10 +41,10 @@ OPTIONS = (
 
 
 NAME_PATTERN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
-MAX_ANSWERS = 60  # per cell
+MAX_ANSWERS = 60  # in one cell
 DEFAULT_MAX_STEPS = 8
 SHELL_THREAD = "main"  # the conversation that shell commands use, because they have no notebook
-CAPABILITIES = {  # the error message and class for a model that lacks the capability
+CAPABILITIES = {  # the error message and error class to use if a model lacks the capability
     "vision": (mark("{model} can't see images"), VisionNotSupportedError),
     "tools": (mark("{model} can't call functions"), ToolsNotSupportedError),
 }
@@ -54,7 +54,7 @@ def run(frontend: Frontend, options: Namespace) -> "Preview | TaskPreview | None
     """Send the words on the line as a prompt.
 
     Returns:
-        With --dry-run, the preview of the request; otherwise, None.
+        The preview of the request if --dry-run is given, or None otherwise.
     """
     from ..chat.piped_input import STDIN_PLACEHOLDER, merge_piped_text
     from ..types.answer_set import AnswerSet
@@ -105,7 +105,7 @@ def ask_prompt(
 
 
 def _given_options(options: Namespace) -> set[str]:
-    """Return the names of the options whose values differ from the defaults."""
+    """Return the names of the options whose values differ from their defaults."""
     from ..chat.options import get_ask_parser
 
     defaults = vars(get_ask_parser().parse_args([]))
@@ -153,7 +153,7 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
 
 
 def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> "ToolLoop | None":
-    """Return the loop that runs the model's function calls, or None without --tools."""
+    """Return the loop that runs the model's function calls, or None if --tools is not given."""
     if not options.tools:
         if options.allow_tools or options.max_steps is not None:
             raise InvalidOptionError(
@@ -189,7 +189,7 @@ def _load_tool(frontend: Frontend, name: str) -> "Tool":
     if not NAME_PATTERN.fullmatch(name):
         raise InvalidOptionError(
             _("--tools {name} is not a valid function name").format(name=name),
-            _("Write --tools NAME,NAME."),
+            _("Use --tools NAME,NAME."),
         )
     try:
         return make_tool(name.rpartition(".")[2], frontend.notebook_state.evaluate(name))
@@ -283,7 +283,7 @@ def _resolve_schema(frontend: Frontend, name: str) -> Schema:
         try:
             return load_schema(name, frontend.notebook_state.evaluate(name))
         except (NameError, AttributeError):
-            pass  # the name may be a file name
+            pass  # it may be a file name
     path = parse_user_path(name)
     if path.is_file():
         return read_schema(path)
@@ -391,7 +391,7 @@ def _build_turn_key(frontend: Frontend, options: Namespace) -> "TurnKey":
 
 def _check_options(prompt: str, options: Namespace) -> None:
     if not prompt.strip():
-        raise InvalidOptionError(_("The prompt is empty"), _("Write it below the %%cfai line."))
+        raise InvalidOptionError(_("The prompt is empty"), _("Enter it below the %%cfai line."))
     if (options.save or options.source or options.target) and not options.task:
         raise InvalidOptionError(
             _("--save, --from and --to require --task"), _("Add --task, or remove them.")

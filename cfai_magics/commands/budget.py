@@ -1,4 +1,4 @@
-"""Show, set and remove budgets, and reopen a day whose free neurons are used up."""
+"""Show, set and remove budgets, and reopen a day after its free neurons are used up."""
 
 from argparse import Namespace
 

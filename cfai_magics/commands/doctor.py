@@ -39,18 +39,18 @@ CONTENT_BY_DATABASE = {
 LAB_PACKAGES = ("jupyterlab", "notebook")
 MAX_LIST_AGE_DAYS = 30
 MAX_LISTED_FINDINGS = 5
-MAX_CHECKED_BYTES = 16_000_000  # checking 142 MB (a million calls) took up to 15 s
+MAX_CHECKED_BYTES = 16_000_000  # checking a 142 MB file (a million calls) took up to 15 s
 FULL_NOTE = mark("%cfai doctor --full checks every page")
 REVOKE_HINT = mark(
     "Revoke it on the dashboard's API Tokens page, remove it from the notebook, and run %cfai "
     "login with a new one."
 )
 SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
-CheckResult = tuple[str, str]  # the result and what to do, which is "" if there is no problem
+CheckResult = tuple[str, str]  # the result, and what to do ("" if there is no problem)
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Return a table with the result of each check and what to do if there is a problem."""
+    """Return a table with the result of each check and the steps to fix any problem."""
     session = frontend.session
     file_checker = _FileChecker(frontend, is_full=options.full)
     checks: dict[str, Callable[[], CheckResult]] = {
@@ -170,9 +170,9 @@ def _check_credentials(session: Session) -> CheckResult:
 
 
 def _check_token(session: Session) -> CheckResult:
-    """Check the token with Cloudflare.
+    """Ask Cloudflare whether the token is valid and which permissions it has.
 
-    Missing credentials are reported by `_check_credentials`.
+    `_check_credentials` reports missing credentials.
     """
     try:
         credentials = session.backend.credential_store.find()
@@ -211,9 +211,9 @@ def _describe_usage_access(session: Session) -> str:
 
 
 class _FileChecker:
-    """A checker for damaged database files.
+    """A checker that looks for damage in database files.
 
-    It checks every page of a small file. It only opens a large file, unless --full is set.
+    Every page of a small file is checked. A large file is only opened, unless --full is given.
     """
 
     def __init__(self, frontend: Frontend, *, is_full: bool) -> None:
@@ -225,7 +225,7 @@ class _FileChecker:
         return self._is_full or not _is_large(path)
 
     def find_damage(self, path: Path) -> str:
-        """Return a description of the damage in a file, or "" if it is intact or missing."""
+        """Return a description of the damage to a file, or "" if the file is intact or missing."""
         if not _is_large(path):
             return integrity_error(path)
         if not self._is_full:
@@ -258,8 +258,8 @@ def _check_ledger(session: Session, file_checker: _FileChecker) -> CheckResult:
     damage = file_checker.find_damage(ledger.path)
     if damage:
         return _("{path} is damaged: {damage}").format(path=ledger.path, damage=damage), _(
-            "Shut down all kernels and move the file away. A new one is created, without the "
-            "usage so far."
+            "Shut down all kernels and move the file to another folder. A new file is created, "
+            "without the usage so far."
         )
     count = ledger.history.count_calls()
     if file_checker.checks_every_page(ledger.path):
@@ -285,8 +285,8 @@ def _check_databases(session: Session, file_checker: _FileChecker) -> CheckResul
         damage = file_checker.find_damage(path)
         if damage:
             return _("{path} is damaged: {damage}").format(path=path, damage=damage), _(
-                "Shut down all kernels and move the file away. A new one is created, without "
-                "{content}."
+                "Shut down all kernels and move the file to another folder. A new file is "
+                "created, without {content}."
             ).format(content=_(CONTENT_BY_DATABASE[path.name]))
     if all(map(file_checker.checks_every_page, paths)):
         return _("conversations and map answers are intact"), ""

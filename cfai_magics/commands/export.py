@@ -38,7 +38,7 @@ EXPORTED_TASKS = (CHAT_TASK, "Text Embeddings")
 
 
 def run(frontend: Frontend, options: Namespace) -> str:
-    """Write a file that only the user can read, and return a message about its contents."""
+    """Write a file that only the user can read, and return a message about the file."""
     session = frontend.session
     path = parse_user_path(options.path) if options.path else session.home / FILE_NAME
     if path.is_dir():
@@ -76,7 +76,7 @@ def _build_config_text(
 
 
 def _select_models(session: Session, task: str) -> list[str]:
-    """Return the names of the models for a task that the free plan and the course allow."""
+    """Return the names of the free-plan models for `task` that the course allows."""
     return [
         model.name
         for model in session.catalog().models
@@ -93,7 +93,7 @@ def _is_allowed(session: Session, name: str) -> bool:
 
 
 def _reject_exposed_path(path: Path) -> None:
-    """Raise InvalidOptionError if the file would be in a repository or in a notebook folder."""
+    """Raise InvalidOptionError if the file would be in a repository or a folder of notebooks."""
     folder = path.absolute().parent
     if any(folder.glob("*.ipynb")):
         cause = _("{path} contains your API token and would be in a folder of notebooks")

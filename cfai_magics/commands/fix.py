@@ -22,7 +22,7 @@ FIX_PROMPT = (
 
 
 def run(frontend: Frontend, options: Namespace) -> None:
-    """Send a failed cell with its traceback, and offer a corrected cell below it."""
+    """Send a failed cell with its traceback, and offer a corrected cell below the failed cell."""
     cell_error = require_notebook_state(frontend).get_cell_error(options.number)
     if cell_error is None:
         raise InvalidOptionError(

@@ -1,4 +1,4 @@
-"""Use a model on this machine, stop it, or serve it to other programs."""
+"""Start or stop a model on this machine, or serve the model to other programs."""
 
 from argparse import Namespace
 

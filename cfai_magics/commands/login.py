@@ -1,4 +1,4 @@
-"""Log in with an account ID and API token, or with the key of another server."""
+"""Log in with an account ID and API token, or with the API key for another server."""
 
 from argparse import Namespace
 
@@ -25,7 +25,7 @@ OPTIONS = (
 
 
 def run(frontend: Frontend, options: Namespace) -> str:
-    """Log in with an account ID and API token or with another server, and save the credentials."""
+    """Log in to Cloudflare or another server, save the credentials, and return a message."""
     if options.server:
         return _use_server(frontend, options.server)
     credentials = (
@@ -61,14 +61,17 @@ def _read_credentials(file_name: str) -> Credentials:
     if account_and_token is None:
         raise InvalidOptionError(
             _("{file} contains no Cloudflare credentials").format(file=file_name),
-            _("An openai service of an account has a server_url with /accounts/ID/ai."),
+            _(
+                "An openai service for a Cloudflare account has a server_url that contains "
+                "/accounts/ID/ai."
+            ),
         )
     account_id, token = account_and_token
     return Credentials(parse_account_id(account_id), parse_token(token), file_name)
 
 
 def _use_server(frontend: Frontend, url_or_off: str) -> str:
-    """Use another server in this kernel and in later ones; "off" switches back to Workers AI."""
+    """Use another server in this and later kernels, or Workers AI if the URL is "off"."""
     session = frontend.session
     base_url = "" if url_or_off == "off" else normalize_base_url(url_or_off)
     session.settings.course.check_setting("base_url", base_url)

@@ -1,4 +1,4 @@
-"""Log out: delete the saved account ID and API token."""
+"""Log out by deleting the saved account ID and API token."""
 
 from argparse import Namespace
 

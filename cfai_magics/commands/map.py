@@ -1,4 +1,4 @@
-"""Show where map answers are cached, or delete them."""
+"""Show where the answers from maps are cached, or delete them."""
 
 from argparse import Namespace
 
@@ -19,7 +19,7 @@ OPTIONS = (
 
 
 def run(frontend: Frontend, options: Namespace) -> str:
-    """Return a message with the number and location of the cached answers, or delete them."""
+    """Count or delete the cached answers, and return a message."""
     with MapCache(frontend.session.home) as cache:
         answer_count, batch_count = cache.count()
         if options.what == "clear":

@@ -50,10 +50,10 @@ def run(frontend: Frontend, options: Namespace) -> Table:
 
 
 def _load_newest_catalog(frontend: Frontend, *, refresh: bool) -> tuple[Catalog, str]:
-    """Return the catalog and a note about its date.
+    """Return the catalog and a note on the catalog's date.
 
-    Request the catalog from Cloudflare, unless the cached one is from today and `refresh` is
-    false. If the request fails, return the cached or built-in catalog.
+    The catalog is requested from Cloudflare, unless `refresh` is false and the cached catalog is
+    from today. If the request fails, return the cached or built-in catalog.
     """
     cached_catalog = frontend.session.catalog()
     if cached_catalog.source != "shipped" and _is_from_today(cached_catalog) and not refresh:
@@ -64,9 +64,9 @@ def _load_newest_catalog(frontend: Frontend, *, refresh: bool) -> tuple[Catalog,
         )
     except CfaiError as error:
         source_note = (
-            _("Built-in list from {date}; the current one is not available: {reason}.")
+            _("Built-in list from {date}; the current list is not available: {reason}.")
             if cached_catalog.source == "shipped"
-            else _("Cached list from {date}; the current one is not available: {reason}.")
+            else _("Cached list from {date}; the current list is not available: {reason}.")
         )
         reason = error.cause.rstrip(".")
         return cached_catalog, source_note.format(date=cached_catalog.date, reason=reason)

@@ -13,7 +13,7 @@ OPTIONS = ()
 
 
 def run(frontend: Frontend, _options: Namespace) -> "Panel | str":
-    """Return the session's panel, or its text if the front end can't show widgets."""
+    """Return the session's panel, or its summary as text if the front end can't show widgets."""
     if not frontend.supports_widgets:
         return format_summary(frontend.session)
     from ..widgets.panel import open_panel

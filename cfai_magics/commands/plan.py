@@ -1,4 +1,4 @@
-"""Estimate how much a notebook will cost for a class, without running it."""
+"""Estimate how much a notebook will cost for a class, without running the notebook."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -47,9 +47,9 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class _CellEstimate:
-    """A cell, its requests and their estimated cost.
+    """A cell, the requests that it sends, and the estimated cost of the requests.
 
-    If there is no cost, `error` says why.
+    If the cost is None, `error` is the reason.
     """
 
     cell: CfaiCell
@@ -117,7 +117,7 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
 
 
 def _list_models(session: Session, options: Namespace) -> list[str]:
-    """Return the model name for each answer that a cell requests."""
+    """Return a list with the name of the model for each answer that a cell requests."""
     names: list[str] = options.model or [session.settings.model]
     answer_count: int = max(1, len(options.temperature)) * max(1, options.times)
     return names * answer_count
@@ -151,7 +151,7 @@ def _format_row(estimate: _CellEstimate, total: float) -> tuple[str, ...]:
 
 
 def _format_models(requests: Sequence[Request]) -> str:
-    """Return the models that a cell uses, with the number of requests to each model."""
+    """Return text with the models that a cell uses and the number of requests to each model."""
     names = [request.model.rpartition("/")[2] for request in requests]
     counts = {name: names.count(name) for name in names}
     return ", ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
@@ -163,8 +163,10 @@ def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students:
         sum(getattr(cost, bound) for cost in known_costs) * students for bound in ("low", "high")
     )
     total_note = ngettext(
-        "{count:,} student: estimated {neurons} neurons ({dollars} without free neurons).",
-        "{count:,} students: estimated {neurons} neurons ({dollars} without free neurons).",
+        "{count:,} student: estimated {neurons} neurons ({dollars} before free neurons are "
+        "deducted).",
+        "{count:,} students: estimated {neurons} neurons ({dollars} before free neurons are "
+        "deducted).",
         students,
     ).format(count=students, neurons=format_range(low, high), dollars=_format_dollars(low, high))
     return [
@@ -194,7 +196,7 @@ def _vs_free_quota(high: float) -> str:
 def _suggest_cheaper_models(
     session: Session, estimates: Sequence[_CellEstimate], students: int, high: float
 ) -> list[str]:
-    """Return a list with one line that names cheaper models, or an empty list if none exist."""
+    """Return a list with a note that names cheaper models, or an empty list if none exist."""
     requests = [request for cell in estimates if cell.cost for request in cell.requests]
     cheaper_models: list[tuple[float, float, str]] = []
     for model in session.catalog().models:
@@ -217,8 +219,8 @@ def _suggest_cheaper_models(
 
 
 def _is_general_chat_model(model: Model) -> bool:
-    """Return whether a model is a chat model on the free plan, but not a guard model.
+    """Return whether a model is on the free plan and can chat.
 
-    Guard models only classify text.
+    Guard models are excluded, because they only classify text.
     """
     return model.task == CHAT_TASK and not model.paid_plan_only and "guard" not in model.name

@@ -24,7 +24,7 @@ OPTIONS = (
 
 
 SAME_CALL_SECONDS = (
-    60.0  # maximum difference between the start times in the notebook and in the ledger
+    60.0  # the maximum difference between a call's start times in the notebook and the ledger
 )
 SUFFIX_BY_FORMAT = {"markdown": ".ai-use.md", "csv": ".ai-use.csv"}
 
@@ -32,8 +32,8 @@ SUFFIX_BY_FORMAT = {"markdown": ".ai-use.md", "csv": ".ai-use.csv"}
 def run(frontend: Frontend, options: Namespace) -> AiUseReport | str:
     """Return the report on a notebook, based on the ledger and the notebook's output.
 
-    With --csv, return the report as CSV. With --save, write it to a Markdown file and a CSV file,
-    and return a message.
+    With --csv, return the report as CSV. With --save, write the report to a Markdown file and a
+    CSV file, and return a message.
     """
     path_text = options.path or frontend.session.notebook
     if not path_text:
@@ -96,7 +96,7 @@ def _entry_from_call(call: Mapping[str, Any]) -> ReportEntry:
 
 
 def _entry_from_output(metadata: Mapping[str, Any]) -> ReportEntry:
-    """Return a report entry built from an output's metadata.
+    """Return a report entry built from the metadata of a notebook output.
 
     The values are checked, because a notebook may contain arbitrary metadata.
     """
@@ -138,9 +138,9 @@ def _int_or_zero(value: Any) -> int:
 def _not_among(
     output_entries: Iterable[ReportEntry], ledger_entries: Iterable[ReportEntry]
 ) -> list[ReportEntry]:
-    """Return the output entries without a matching call in the ledger.
+    """Return the output entries that match no call in the ledger.
 
-    Calls made on other machines, for example, are not in the ledger.
+    The ledger does not contain calls made on other machines, for example.
     """
     unmatched_calls = list(ledger_entries)
     unmatched_outputs = []
@@ -175,4 +175,4 @@ def _save_report(path: Path, ai_use_report: AiUseReport) -> str:
             _("%cfai report without --save shows it."),
         ) from None
     markdown_path, csv_path = text_by_path
-    return _("Written: {first} and {second}.").format(first=markdown_path, second=csv_path)
+    return _("Saved to {first} and {second}.").format(first=markdown_path, second=csv_path)

@@ -11,7 +11,7 @@ OPTIONS = ()
 
 
 def run(frontend: Frontend, _options: Namespace) -> PromptInspector:
-    """Return a report on the last prompt, with the tokens and the cost share of each part."""
+    """Return a report on the last prompt, with each part's tokens and share of the cost."""
     report = frontend.notebook_state.last_prompt if frontend.notebook_state else None
     if report is None:
         hint = (

@@ -51,7 +51,7 @@ def run(frontend: Frontend, _options: Namespace) -> Table:
 
 
 def _backend_rows(session: Session) -> list[Row]:
-    """Return the rows that describe the backend for the next prompt."""
+    """Return the rows for the backend that will answer the next prompt."""
     backend, settings = session.backend, session.settings
     if settings.local:
         description = _("this machine ({model}); %cfai local off switches back").format(
@@ -72,7 +72,7 @@ def _backend_rows(session: Session) -> list[Row]:
 
 
 def _gateway_rows(session: Session) -> list[Row]:
-    """Return the rows that describe the AI Gateway, if one is in use."""
+    """Return the rows for the AI Gateway in use, or an empty list if none is in use."""
     course, settings = session.settings.course, session.settings
     gateway = session.backend.resolve_gateway()
     if gateway is None:
@@ -87,7 +87,7 @@ def _gateway_rows(session: Session) -> list[Row]:
 
 
 def _setting_rows(session: Session) -> list[Row]:
-    """Return a row for each main setting and for each setting that was changed."""
+    """Return a row for each main setting and each other setting that was changed."""
     settings = session.settings
     always_shown = ["max_tokens"] if settings.local else ["model", "max_tokens"]
     others = sorted(set(settings.trait_names(config=True)) - SEPARATE_ROW_SETTINGS)

@@ -47,7 +47,7 @@ ThreadAction = Callable[[Frontend, ConversationStore, Namespace], object]
 
 
 def run(frontend: Frontend, options: Namespace) -> object:
-    """Run the action that the first word names, such as `list` or `fork`."""
+    """Run the action named by the first word, such as `list` or `fork`."""
     with ConversationStore(frontend.session.home) as store:
         return ACTIONS[options.what](frontend, store, options)
 
@@ -98,7 +98,7 @@ def _show_thread(frontend: Frontend, store: ConversationStore, options: Namespac
 
 
 def _as_markdown(turns: tuple[Turn, ...]) -> str:
-    """Return the turns as Markdown, with quoted prompts and unchanged answers."""
+    """Return the turns as Markdown, with each prompt as a block quote and answers unchanged."""
     stale_positions = {turn.position for turn in stale_turns(turns)}
     return (
         "\n\n".join(
@@ -149,7 +149,7 @@ def _fork_thread(frontend: Frontend, store: ConversationStore, options: Namespac
         frontend, _("Only a notebook or IPython can fork a conversation")
     )
     if not options.name:
-        raise InvalidOptionError(_("The copy needs a name"), _("Write %cfai thread fork NAME."))
+        raise InvalidOptionError(_("The copy needs a name"), _("Use %cfai thread fork NAME."))
     if store.load_turns(options.name):
         raise InvalidOptionError(
             _("The conversation {name!r} already exists").format(name=options.name),
@@ -213,9 +213,9 @@ def _export_thread(frontend: Frontend, store: ConversationStore, options: Namesp
 
 
 def _to_file_name(name: str) -> str:
-    """Return a file name, without a suffix, for a conversation.
+    """Return a file name without a suffix for a conversation.
 
-    For a notebook's own conversation, this is based on the notebook's file name.
+    The name for a notebook's own conversation is based on the notebook's file name.
     """
     stem = Path(name).stem if name.endswith(".ipynb") else name
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in stem) or "thread"

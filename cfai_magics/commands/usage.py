@@ -59,7 +59,7 @@ LAG_NOTE = mark(
 
 
 def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | TextLines | str:
-    """Return a report on the usage in a period.
+    """Return a report on the usage during a period.
 
     With --account, return a table that compares today's usage with Cloudflare's figures. With
     --csv, return the calls as CSV. With --save as well, write the CSV to a file and return a
@@ -68,7 +68,7 @@ def run(frontend: Frontend, options: Namespace) -> UsageReport | Table | TextLin
     session = frontend.session
     if options.save and not options.csv:
         raise InvalidOptionError(
-            _("--save requires --csv"), _("Write %cfai usage --csv --save FILE.")
+            _("--save requires --csv"), _("Use %cfai usage --csv --save FILE.")
         )
     if options.account:
         return _compare_with_account(session)
@@ -124,12 +124,12 @@ def _summary_note(totals: list[Total], period: str) -> str:
         billed=format_neurons(billed),
         estimated=format_neurons(estimated),
     )
-    dollar_note = _("US$ shows the price if no free neurons were left.")
+    dollar_note = _("The US$ column shows the price before free neurons are deducted.")
     return f"{sums} {dollar_note}"
 
 
 class _LineBuffer:
-    """A file object for a CSV writer that makes `writerow` return the line."""
+    """A file object that makes a CSV writer's `writerow` method return the line."""
 
     def write(self, line: str) -> str:
         """Return the line unchanged."""
@@ -149,9 +149,9 @@ def _iter_csv_lines(session: Session, days: int | None) -> Iterator[str]:
 
 
 def _save_lines(path: Path, lines: Iterable[str]) -> str:
-    """Write lines to a file, and return a message.
+    """Write lines to a file, and return a message with its path.
 
-    The lines are written to a temporary file, which is renamed when it is complete.
+    The lines are first written to a temporary file, which is renamed when it is complete.
     """
     partial = path.with_name(f".{path.name}.{token_hex(4)}")
     try:
@@ -166,7 +166,7 @@ def _save_lines(path: Path, lines: Iterable[str]) -> str:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-    return _("Written: {path}.").format(path=path)
+    return _("Saved to {path}.").format(path=path)
 
 
 def _format_timestamp(timestamp: float) -> str:
@@ -174,7 +174,7 @@ def _format_timestamp(timestamp: float) -> str:
 
 
 def _compare_with_account(session: Session) -> Table:
-    """Return a table of today's neurons by model, according to the ledger and to Cloudflare."""
+    """Return a table that compares today's neurons by model in the ledger and at Cloudflare."""
     account_neurons = session.fetch_account_usage()
     account = session.accounting.get_context().account
     totals = session.accounting.ledger.history.totals("model", 1, account)

@@ -1,4 +1,4 @@
-"""Repeat a sample of the recorded prompts, and compare the new answers with the recorded ones."""
+"""Repeat a sample of the recorded prompts, and compare the new and recorded answers."""
 
 import random
 from argparse import Namespace
@@ -47,7 +47,7 @@ MAX_QUESTION_CHARS = 40  # longer prompts are shortened in the table
 
 @dataclass
 class _VerifyResult:
-    """One table row per repeated prompt, and the total usage of the calls."""
+    """The table rows for the repeated prompts, and the total usage of the calls."""
 
     rows: list[tuple[str, ...]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
@@ -55,7 +55,7 @@ class _VerifyResult:
 
 
 def run(frontend: Frontend, options: Namespace) -> Table:
-    """Repeat a random sample of the recorded prompts, and return a table of the differences."""
+    """Repeat a random sample of the recorded prompts, and return a table of the results."""
     if options.number < 1:
         raise InvalidOptionError(
             _("-n must be at least 1, not {value}").format(value=options.number),
@@ -63,7 +63,7 @@ def run(frontend: Frontend, options: Namespace) -> Table:
         )
     session = frontend.session
     session.recorder.mode_resolver.check_network_allowed()
-    with session.recorder.mode_resolver.pause():  # make live calls, even in "only" mode
+    with session.recorder.mode_resolver.pause():  # the local server must start even in "only" mode
         session.backend.ensure_local_server()
     path = _resolve_path(session, options.path)
     interactions = session.recorder.cassette(path).contents().interactions
@@ -113,8 +113,8 @@ def _repeatable_hint(session: Session) -> str:
     if session.backend.is_local:
         return _("A local model can repeat only its own chat prompts.")
     return _(
-        "Only chat prompts without images can be repeated. For answers of a local model, run "
-        "%cfai local first."
+        "Only chat prompts without images can be repeated. To repeat prompts answered by a local "
+        "model, run %cfai local first."
     )
 
 
@@ -230,9 +230,9 @@ def _build_notes(
 
 
 def _skipped_note(session: Session, interactions: Sequence[Interaction]) -> str:
-    """Return a note that counts the prompts that can't be repeated, grouped by reason.
+    """Return a note with the number of prompts that can't be repeated for each reason.
 
-    Returns "" if all can be repeated.
+    Returns "" if all prompts can be repeated.
     """
     reason_counts = Counter(
         filter(None, (_skip_reason(session, interaction) for interaction in interactions))
@@ -244,7 +244,7 @@ def _skipped_note(session: Session, interactions: Sequence[Interaction]) -> str:
 
 
 def _retirement_notes(session: Session, interactions: Sequence[Interaction]) -> list[str]:
-    """Return lines about the recorded models that are retired or have a retirement date."""
+    """Return notes on the recorded models that are retired or have a retirement date."""
     catalog = _load_newest_catalog(session)
     recorded_models = {
         interaction.request.model

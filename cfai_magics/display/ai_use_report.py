@@ -1,4 +1,4 @@
-"""Report the use of AI in a notebook, as Markdown and as CSV."""
+"""Report AI use in a notebook, as Markdown and as CSV."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ TOTAL_COLUMNS = (
     *(mark("model"), mark("answers"), mark("tokens in"), mark("tokens out"), mark("neurons")),
     mark("cost basis"),
 )
-LABELS = {  # cost bases and statuses; other finish reasons are shown unchanged
+LABELS = {  # labels for cost bases and statuses; other values are shown unchanged
     "billed": mark("billed"),
     "estimated": mark("estimated"),
     "replayed": mark("replayed"),
@@ -44,7 +44,7 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ReportEntry:
-    """A call listed in the report.
+    """A call that the report lists.
 
     Attributes:
         started_at: The start time, in seconds since the epoch.
@@ -53,12 +53,12 @@ class ReportEntry:
         tokens_in: The number of prompt tokens.
         tokens_out: The number of answer tokens.
         neurons: The number of neurons used.
-        cost_basis: "billed", "estimated", "replayed", or "local" if a model on this machine
-            answered.
-        finish_status: The status of the call, or the finish reason stored in a saved output.
+        cost_basis: "billed", "estimated" or "replayed". The value is "local" if a model on this
+            machine answered.
+        finish_status: The status of the call, or the finish reason from the output metadata.
         request_fingerprint: A hash of the model, prompt and parameters.
-        is_output_only: Whether the call is known only from the metadata of a notebook output, not
-            from the ledger.
+        is_output_only: Whether the call is in the metadata of a notebook output, but not in the
+            ledger.
     """
 
     started_at: float
@@ -74,13 +74,13 @@ class ReportEntry:
 
     @property
     def started_utc(self) -> str:
-        """The start time in UTC, with a precision of seconds."""
+        """The start time in UTC, to the second."""
         moment = datetime.fromtimestamp(self.started_at, UTC)
         return moment.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
 
 
 class AiUseReport:
-    """The calls made from a notebook, in order, with totals by model."""
+    """A report that lists the calls made from a notebook, with totals by model."""
 
     def __init__(self, notebook_name: str, entries: Sequence[ReportEntry], iso_date: str) -> None:
         self._notebook_name = notebook_name
@@ -203,7 +203,7 @@ def _translate_label(name: str) -> str:
     return _(LABELS[name]) if name in LABELS else name
 
 
-# The cells must be valid Markdown, so callers escape all text from models and users.
+# The cells are inserted as Markdown, so callers must escape all text from models and users.
 def _format_markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [list(map(_, columns)), ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -20,7 +20,7 @@ MAX_BAR_CHARS = 40
 
 
 class Bar(NamedTuple):
-    """A bar with a name and numbers of billed and estimated neurons."""
+    """The name of a bar, and the billed and estimated neurons that the bar shows."""
 
     name: str
     billed: float
@@ -28,7 +28,7 @@ class Bar(NamedTuple):
 
     @property
     def total(self) -> float:
-        """The sum of billed and estimated neurons."""
+        """The total number of billed and estimated neurons."""
         return self.billed + self.estimated
 
 

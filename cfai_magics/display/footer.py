@@ -1,4 +1,4 @@
-"""Format the footer under an answer: model, tokens, neurons, time and notes."""
+"""Format the footer that shows an answer's model, tokens, neurons, time and notes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..types.answer_set import AnswerSet
 
 
-# Notes about why an answer ended early. The first note of each pair is used if part of the answer
-# was received, and the second note if nothing was received.
+# Notes that say why an answer ended early. The first note in each pair is used if part of the
+# answer was received, and the second note is used if nothing was received.
 FINISH_NOTES: Mapping[str, tuple[str, str]] = {
     "interrupted": (
         mark("Interrupted. The answer is incomplete."),
@@ -72,7 +72,7 @@ def format_usage_footer(answer: Answer, style: str) -> str:
 
 
 def format_column_footer(answer: Answer) -> str:
-    """Return the footer for one of several answers, with tokens, neurons, times and speed."""
+    """Return the footer for one of several answers, with its tokens, neurons, times and speed."""
     tokens_per_second = answer.tokens_per_second
     first_token_seconds = answer.first_token_seconds
     is_single_response = answer.raw is not None
@@ -94,7 +94,7 @@ def format_column_footer(answer: Answer) -> str:
 
 
 def format_step_footer(step_number: int, answer: Answer) -> str:
-    """Return the footer for one step of an answer that uses tool calls."""
+    """Return the footer for one step of an answer that involves tool calls."""
     parts = (_format_tokens(answer), _format_answer_cost(answer), format_seconds(answer.seconds))
     return _("Step {number}: {usage}").format(number=step_number, usage=" · ".join(parts))
 
@@ -102,12 +102,12 @@ def format_step_footer(step_number: int, answer: Answer) -> str:
 def format_group_footer(
     answers: "AnswerSet", day_usage: DayUsage | None, notes: Sequence[str], style: str
 ) -> str:
-    """Return the common footer for several answers.
+    """Return the footer that several answers share.
 
     Args:
         answers: The answers, complete or partial.
-        day_usage: The day's usage, or None to omit it.
-        notes: The lines to show below the usage line.
+        day_usage: The day's usage, or None to omit the day's usage from the footer.
+        notes: The notes to show below the usage line.
         style: "full" or "short".
     """
     usage = answers.usage
@@ -131,9 +131,9 @@ def format_group_footer(
 
 
 def _format_answer_count(answers: "AnswerSet") -> str:
-    """Return text with the number of complete answers.
+    """Return text with the number of answers received.
 
-    If there is only one column, include the number of distinct answers.
+    If all answers are in one column, include the number of distinct answers.
     """
     counts = list(answers.distinct_counts.values())
     received_count = sum(count for _distinct_count, count in counts)
@@ -193,7 +193,7 @@ def _format_total_cost(usage: Usage) -> str:
 
 
 def _format_recording(recording: RecordingInfo) -> str:
-    """Return text with the recording date and the estimated cost of sending the request again."""
+    """Return text with the recording date and the estimated cost of resending the request."""
     parts = [_("replayed, recorded {date}").format(date=format_date(recording.date))]
     if recording.neurons == 0:
         parts.append(_("free"))
@@ -217,7 +217,7 @@ def _format_time(answer: Answer) -> str:
 
 
 def _format_day_usage(day_usage: DayUsage | None) -> list[str]:
-    """Return the footer parts that show today's neurons and the time until the daily reset."""
+    """Return footer parts with today's neurons and the time until the daily reset."""
     if day_usage is None:
         return []
     used = format_neurons(day_usage.billed + day_usage.estimated)
@@ -238,7 +238,10 @@ def _format_day_usage(day_usage: DayUsage | None) -> list[str]:
 
 
 def format_footer_notes(answer: Answer) -> list[str]:
-    """Return the answer's own notes, and a note if it is incomplete, empty or a tool call."""
+    """Return the notes on an answer.
+
+    A note is added if the answer is incomplete, empty or a tool call.
+    """
     finish_notes = FINISH_NOTES.get(answer.finish_reason)
     notes = list(answer.notes)
     if finish_notes:
@@ -268,8 +271,8 @@ def _format_length_note(answer: Answer) -> str:
     tokens = answer.usage.completion_tokens
     if answer.tool_calls:
         return ngettext(
-            "Stopped at the limit of {count:,} token, in a call of {names}. Raise --max-tokens.",
-            "Stopped at the limit of {count:,} tokens, in a call of {names}. Raise --max-tokens.",
+            "Stopped at the limit of {count:,} token, in a call to {names}. Raise --max-tokens.",
+            "Stopped at the limit of {count:,} tokens, in a call to {names}. Raise --max-tokens.",
             tokens,
         ).format(count=tokens, names=_list_functions(answer))
     if answer.text:

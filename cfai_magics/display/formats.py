@@ -1,4 +1,4 @@
-"""Render answers in each output format, as MIME bundles for notebooks or as plain text."""
+"""Render answers in each output format, as a MIME bundle for notebooks or as plain text."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from ..types.messages import Answer
 from .tables import MimeBundle
 
 # The sandbox blocks scripts and <meta http-equiv=refresh> in the frame. The policy blocks external
-# content, and must come before the model's HTML.
+# content, and its tag must come before the model's HTML.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 )
@@ -29,7 +29,7 @@ LATEX_DOCUMENT_START = r"\begin{document}"
 
 
 def render_markdown(text: str) -> MimeBundle:
-    """Return a MIME bundle with the Markdown after removing external content."""
+    """Remove external content from Markdown, and return the result as a MIME bundle."""
     return {"text/markdown": strip_remote_content(text)}
 
 
@@ -51,7 +51,10 @@ def render_partial_answer(text: str, output_format: OutputFormat) -> MimeBundle:
 
 
 def render_final_answer(answer: Answer, output_format: OutputFormat) -> MimeBundle:
-    """Return a MIME bundle for a complete answer, as Markdown if the answer was not parsed."""
+    """Return a MIME bundle for a complete answer.
+
+    If the answer could not be parsed, the bundle shows the answer as Markdown.
+    """
     if output_format.render is not None and answer.parsed is not None:
         return {"text/plain": sanitize_text(answer.text), **output_format.render(answer)}
     renderer = RENDERERS.get(output_format.name)
@@ -74,14 +77,14 @@ def render_plain_text(answer: Answer, output_format: OutputFormat) -> str:
 
 
 def format_json(value: Any) -> str:
-    """Return a JSON value or a pydantic model as indented JSON text."""
-    if callable(getattr(value, "model_dump", None)):  # pydantic
+    """Return a JSON value or pydantic model as indented JSON text."""
+    if callable(getattr(value, "model_dump", None)):  # a pydantic model
         value = value.model_dump(mode="json")
     return sanitize_json(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _render_code(answer: Answer) -> MimeBundle:
-    """Return a MIME bundle with the code and the model's text around it."""
+    """Return a MIME bundle with the code and any text that the model wrote around the code."""
     source = answer.text if "```" in answer.text else fence_code(answer.text, "python")
     return render_markdown(source)
 
@@ -101,7 +104,7 @@ def wrap_in_iframe(html: str) -> str:
     """Wrap HTML in a sandboxed iframe that blocks scripts and external content."""
     policy_tag = f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">'
     return IFRAME_TEMPLATE.format(
-        title=escape(_("HTML of the answer")),
+        title=escape(_("Answer as HTML")),
         document=escape(f"<!DOCTYPE html>{policy_tag}{html}"),
     )
 
@@ -113,7 +116,7 @@ def _render_html(answer: Answer) -> MimeBundle:
 def _render_latex(answer: Answer) -> MimeBundle:
     """Return a MIME bundle with LaTeX for MathJax.
 
-    A complete document, or LaTeX with unsafe commands, is shown as a code block instead.
+    A complete document or LaTeX with unsafe commands is shown as a code block instead.
     """
     from ..markdown.formulas import UNSAFE_TEX_PATTERN
 

@@ -30,8 +30,8 @@ from .streaming import (
 from .tables import collapsed_html, muted_html
 from .text import TextStreamDisplay
 
-# Columns are shown side by side if each has room for 17em, and are stacked otherwise. Styles are
-# inline because many front ends remove scripts and style sheets.
+# Columns are shown side by side if each can be at least 17em wide, and are stacked otherwise.
+# Styles are inline, because many front ends remove scripts and style sheets.
 GRID_STYLE = (
     "display: grid; grid-template-columns: repeat(auto-fit, minmax(17em, 1fr)); "
     "column-gap: 1.5em; row-gap: 1em"
@@ -43,12 +43,12 @@ COLUMN_STYLE = (
 PLAIN_TEXT_STYLE = (
     "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; margin: 0.5em 0"
 )
-MAX_FULL_RATE_ANSWERS = 4  # the update rate grows with the number of answers up to this number
+MAX_FULL_RATE_ANSWERS = 4  # with more answers, each answer is updated less often
 
 
 @dataclass
 class AnswerState:
-    """The received part of an answer. `answer` and `error` are set when the answer ends."""
+    """The part of an answer received so far. `answer` and `error` are set when the answer ends."""
 
     text: str = ""
     reasoning_chars: int = 0
@@ -67,7 +67,7 @@ def render_partial(state: AnswerState, *, is_plain: bool) -> str:
 
 
 def render_final(answer: Answer, error: str, *, is_plain: bool, footer_style: str) -> str:
-    """Return HTML with the reasoning, text, footer and notes of an answer that has ended."""
+    """Return HTML with the reasoning, text, footer and notes for an answer that has ended."""
     reasoning = answer.reasoning
     summary = ngettext(
         "Thought process ({count:,} character)",
@@ -102,14 +102,14 @@ def _collect_note_lines(answer: Answer, error: str, footer_style: str) -> list[s
 def render_grid(
     variants: Sequence[Variant], answer_htmls: Sequence[str], answers: AnswerSet | None
 ) -> str:
-    """Return an HTML grid with one column for each model and temperature.
+    """Return an HTML grid with one column for each combination of model and temperature.
 
-    If there is only one model and temperature, each answer has its own column.
+    If there is only one combination, each answer has its own column.
 
     Args:
         variants: The requested variants, in the same order as the answers.
-        answer_htmls: The answers as HTML.
-        answers: The answers, which are used to mark duplicates, or None until all have ended.
+        answer_htmls: The HTML of each answer.
+        answers: The set of answers, for finding duplicates, or None until all answers have ended.
     """
     has_several_columns = len({variant.column for variant in variants}) > 1
     groups = groupby(
@@ -153,9 +153,9 @@ def _render_label(label: str) -> str:
 
 
 def _label_repetitions(variants: Sequence[Variant], answers: AnswerSet | None) -> list[str]:
-    """Return a repetition label for each answer.
+    """Return a label with the repetition number for each answer.
 
-    The label of a duplicate names the first answer with the same text.
+    The label of a duplicate also has the number of the first answer with the same text.
     """
     labels = repetition_titles(variants)
     if answers is None:
@@ -171,7 +171,7 @@ def _label_repetitions(variants: Sequence[Variant], answers: AnswerSet | None) -
 
 
 def format_answers(answers: AnswerSet, footer_style: str) -> str:
-    """Return all answers as text, one below another, each with a footer."""
+    """Return all answers as text, one below another, with a footer below each answer."""
     rows = zip(variant_titles(answers.variants), answers.answers, answers.errors, strict=True)
     return "\n\n".join(_format_answer(*row, footer_style) for row in rows)
 
@@ -196,9 +196,9 @@ def format_column_notes(answer: Answer, error: str, footer_style: str) -> str:
 
 
 class NotebookGrid:
-    """A display that shows answers side by side in one HTML output, and the footer in another.
+    """A display that shows answers side by side in one output, with the footer in another output.
 
-    Each update replaces the whole output, so a longer output is updated less often.
+    Each update sends all answers again, so long answers are updated less often.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class NotebookGrid:
         self._next_update_time = 0.0
 
     def add(self, index: int, delta: Delta) -> None:
-        """Add the next delta of an answer, and update the output at a limited rate."""
+        """Add the next delta to an answer, and update the output at a limited rate."""
         state = self._states[index]
         if isinstance(delta, TextDelta):
             state.text += delta.text
@@ -241,9 +241,9 @@ class NotebookGrid:
         """Show an answer that has ended.
 
         Args:
-            index: The position of the answer.
+            index: The index of the answer.
             answer: The answer, complete or partial.
-            error: The reason for a failure, or "" if the answer did not fail.
+            error: The reason why the request failed, or "" if it did not fail.
         """
         self._states[index].answer, self._states[index].error = answer, error
         self._update(index)
@@ -297,7 +297,7 @@ class NotebookGrid:
 class TextGrid:
     """A display that prints answers one after another.
 
-    The current answer is printed as it is streamed, and later answers are buffered.
+    The current answer is printed as it is streamed. Text for later answers is buffered.
     """
 
     def __init__(
@@ -317,7 +317,7 @@ class TextGrid:
         self._current_display = TextStreamDisplay("off", print_line, out)
 
     def add(self, index: int, delta: Delta) -> None:
-        """Print the delta if it belongs to the current answer; otherwise, buffer it."""
+        """Print the delta if it belongs to the current answer. Otherwise, buffer the delta."""
         if index == self._current_index:
             self._current_display.add(delta)
             return
@@ -330,7 +330,7 @@ class TextGrid:
         self._print_line(_("{title}: {status}").format(title=self._titles[index], status=line))
 
     def show_final_answer(self, index: int, answer: Answer, error: str) -> None:
-        """Store an answer that has ended, and print the ended answers that are next in order."""
+        """Store an answer that has ended, and print the stored answers that are next in order."""
         self._final_answers[index] = answer, error
         if self._current_index < 0:
             self._start_next_answer()

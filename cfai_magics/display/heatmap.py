@@ -10,19 +10,21 @@ from ..terminal import sanitize_line
 from ..texts import pad_right, shorten_line, text_width
 
 Matrix = Sequence[Sequence[float]]
-MAX_TEXTS_SHOWN = 40  # a larger table is not readable
+MAX_TEXTS_SHOWN = 40  # a larger table would not be readable
 MAX_NAME_CHARS = 40
-COLUMN_WIDTH = 6  # in characters, in plain text
+COLUMN_WIDTH = 6  # in characters, for plain text
 RED, GREEN, BLUE = 0, 114, 178  # a blue that color-blind readers can distinguish
 WHITE_TEXT_THRESHOLD = 0.6  # above this intensity, white text is easier to read
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HeatMap:
-    """A heat map of pairwise text similarities, which range from -1 to 1.
+    """A heat map of pairwise similarities between texts.
 
-    `matrix` has one row and one column per text. `metadata` is the output metadata, which includes
-    the provenance of the vectors.
+    Attributes:
+        texts: The texts.
+        matrix: The similarities, from -1 to 1, with one row and one column for each text.
+        metadata: The output metadata, including the provenance of the vectors.
     """
 
     texts: tuple[str, ...]
@@ -36,7 +38,7 @@ class HeatMap:
 
     @property
     def note(self) -> str:
-        """A note if some texts are not shown; otherwise, ""."""
+        """A note that not all texts are shown, or "" if all texts are shown."""
         if self.shown_count == len(self.texts):
             return ""
         return _(
@@ -70,7 +72,7 @@ class HeatMap:
 
     @property
     def html(self) -> str:
-        """The heat map as an HTML table whose cells also show the similarities as numbers."""
+        """The heat map as an HTML table. Each cell also shows the similarity as a number."""
         header_cells = "".join(f"<th>{column + 1}</th>" for column in range(self.shown_count))
         rows = "".join(map(self._render_row, range(self.shown_count)))
         title = escape_html(_("Similarity of each pair of texts"))
@@ -87,7 +89,7 @@ class HeatMap:
 
 
 def _render_cell(value: float) -> str:
-    """Return an HTML cell with the number in a text color that is legible on the background."""
+    """Return an HTML cell with the value in a text color that is legible on the background."""
     intensity = max(0.0, min(1.0, value))
     text_color = "#fff" if intensity > WHITE_TEXT_THRESHOLD else "#000"
     background = ", ".join(

@@ -17,9 +17,12 @@ WriteText = Callable[[str], None]
 
 
 class MapProgress:
-    """The progress of a map over `total_count` rows.
+    """A progress display that counts the finished rows of a map.
 
-    `write_text` replaces the text written by the previous update.
+    Args:
+        total_count: The number of rows.
+        write_text: Displays the progress in place of the text from the previous call.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class MapProgress:
         return self._clock() - self._start_time
 
     def count_finished(self, usage: Usage | None = None, *, is_failed: bool = False) -> None:
-        """Count a row as done, add its usage to the total, and update the display."""
+        """Count a row as done, add the row's usage to the total, and update the display."""
         self.done_count += 1
         self.failed_count += is_failed
         self.usage += usage or Usage()
@@ -50,16 +53,16 @@ class MapProgress:
         self.show()
 
     def set_wait_reason(self, reason: str) -> None:
-        """Set the reason for a delay, which the next update shows.
+        """Set the reason for a delay. The next update shows this reason.
 
         This method may be called from any thread.
         """
         self._wait_reason = reason
 
     def show(self, *, force: bool = False) -> None:
-        """Show the progress, at most once every MIN_INTERVAL seconds unless `force` is true.
+        """Show the progress, unless it was shown less than MIN_INTERVAL seconds ago.
 
-        When all rows are done, the progress is always shown.
+        The progress is always shown if `force` is true or all rows are done.
         """
         if (
             force
@@ -102,7 +105,7 @@ class MapProgress:
 
 
 def create_terminal_writer(out: TextIO | None = None) -> WriteText:
-    """Return a function that overwrites one line of terminal output, on stderr by default."""
+    """Return a function that overwrites a line of terminal output. The default is stderr."""
     stream = out or sys.stderr
     length = 0
 
@@ -111,7 +114,7 @@ def create_terminal_writer(out: TextIO | None = None) -> WriteText:
         first, _separator, rest = sanitize_text(text).partition("\n")
         padded = pad_right(first, length)
         length = text_width(first)
-        # Return the cursor to the line start, so that an error message does not follow the bar.
+        # Return the cursor to the start of the line, so that an error message overwrites the bar.
         stream.write(f"{padded}\n{rest}\n" if rest else f"{padded}\r")
         stream.flush()
 

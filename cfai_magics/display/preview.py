@@ -1,4 +1,4 @@
-"""Display the prompt in a request, before (`--dry-run`) or after (`--sent`) it is sent."""
+"""Display a prompt before (`--dry-run`) or after (`--sent`) the request is sent."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from .tables import (
 )
 
 PREVIEW_COLUMNS = (mark("part"), mark("tokens"), mark("share"))
-MAX_DATA_CHARS = 40  # the number of characters shown of encoded data
+MAX_DATA_CHARS = 40  # the number of characters of encoded data to show
 MAX_WORD_CHARS = 200  # longer text without spaces is treated as encoded data
 REPLAY_NOTE = mark("Already recorded: the answer is replayed for free, and nothing is sent.")
 PROMPT_REPORT_COLUMNS = (
@@ -49,13 +49,13 @@ MAX_EXCERPT_CHARS = 48  # the maximum length of a part's excerpt in the table
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A preview of a chat request, with the JSON, the tokens per part and the estimated cost.
+    """A preview of a chat request as JSON, with the tokens in each part and the estimated cost.
 
     Attributes:
         request: The request body.
         part_costs: The number of tokens in each part of the prompt.
         cost: The estimated cost, or None if the price is unknown.
-        notes: Lines about the estimate.
+        notes: Notes on the estimate.
     """
 
     request: Mapping[str, Any]
@@ -82,7 +82,7 @@ class Preview:
 
     @property
     def table(self) -> Table:
-        """A table with the tokens and their share of the total, with one row per kind of part."""
+        """A table with the number of tokens and share of the total for each kind of part."""
         tokens_by_kind: dict[str, int] = {}
         for part_cost in self.part_costs:
             kind = _format_kind(part_cost)
@@ -115,14 +115,14 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class TaskPreview:
-    """A preview of a native task, with the JSON, the amount of work and the prices.
+    """A preview of a request for a native task as JSON, with the amount of work and the prices.
 
     Attributes:
         request: The request body.
         amount_text: The amount of work, in the unit used for the task.
         price_text: The estimated cost.
         price_list: The model's prices, or "" if they are unknown.
-        notes: Lines about the estimate.
+        notes: Notes on the estimate.
     """
 
     request: Mapping[str, Any]
@@ -145,7 +145,7 @@ class TaskPreview:
             )
         ]
         if self.price_list:
-            lines.append(_("Prices of the model: {prices}.").format(prices=self.price_list))
+            lines.append(_("Model prices: {prices}.").format(prices=self.price_list))
         return "\n".join([*lines, *self.notes])
 
     def __str__(self) -> str:
@@ -196,7 +196,7 @@ class PromptInspector:
 
     @property
     def table(self) -> Table:
-        """A table of the parts, with their tokens, neurons and shares of the cost."""
+        """A table with the tokens, neurons and share of the cost for each part of the prompt."""
         rows = tuple(_format_row(part_cost, self.report) for part_cost in self.report.part_costs)
         return Table(tuple(map(_, PROMPT_REPORT_COLUMNS)), rows, self._note())
 
@@ -210,7 +210,7 @@ class PromptInspector:
 
     @property
     def summary(self) -> str:
-        """The summary line for the collapsed output."""
+        """The line that is shown when the report is collapsed."""
         count = sum(part_cost.part is not None for part_cost in self.report.part_costs)
         return ngettext(
             "Sent prompt: {count} part, {tokens:,} tokens",
@@ -241,7 +241,7 @@ class PromptInspector:
 
 
 def build_prompt_bundle(report: PromptReport) -> MimeBundle:
-    """Return a MIME bundle for a sent prompt, with collapsed HTML and a plain text table."""
+    """Return a MIME bundle for a sent prompt, as collapsed HTML and as a plain-text table."""
     inspector = PromptInspector(report, include_part_texts=False)
     return {"text/html": inspector._repr_html_(), "text/plain": str(inspector)}
 
@@ -279,7 +279,7 @@ def _get_part_text(part_cost: PartCost) -> str:
 
 
 def _render_part(part_cost: PartCost) -> str:
-    """Return a part as collapsed HTML, with an image shown as it was sent."""
+    """Return a part as collapsed HTML. An image is shown exactly as it was sent."""
     if part_cost.part is None:
         return ""
     if part_cost.part.image is None:

@@ -24,9 +24,9 @@ Publisher = Callable[[MimeBundle, str, bool, Metadata], None]
 NO_METADATA: Metadata = {}
 PROGRESS_STEPS = 100
 MIN_INTERVAL = 1 / 10  # seconds between updates of an output
-MAX_BYTES_PER_SECOND = 12_000  # for updates; a long incomplete block is sent less often
-MESSAGE_OVERHEAD_BYTES = 700  # the size of a Jupyter message without its text
-MAX_TAIL_CHARS = 1_500  # complete blocks in a longer tail move to the stable output
+MAX_BYTES_PER_SECOND = 12_000  # for updates, so a long incomplete block is sent less often
+MESSAGE_OVERHEAD_BYTES = 700  # the size of a Jupyter message without the text
+MAX_TAIL_CHARS = 1_500  # if the tail is longer, its complete blocks move to the stable output
 REASONING_INTERVAL = 0.5  # seconds between updates of the thinking line
 
 
@@ -36,7 +36,7 @@ def publish_output(
     update: bool,  # noqa: FBT001 - required by Publisher
     metadata: Metadata,
 ) -> None:
-    """Send a MIME bundle to the front end as a new output, or to update an earlier output."""
+    """Send a MIME bundle to the front end as a new output or as an update to an earlier output."""
     from IPython.display import publish_display_data
 
     transient = {"display_id": display_id}
@@ -44,7 +44,7 @@ def publish_output(
 
 
 class UpdatableOutput:
-    """A cell output that the first call to `show` displays, and later calls replace."""
+    """A cell output. The first call to `show` displays the output, and later calls replace it."""
 
     def __init__(self, publish: Publisher = publish_output) -> None:
         self._publish = publish
@@ -52,7 +52,7 @@ class UpdatableOutput:
         self.is_shown = False
 
     def show(self, bundle: MimeBundle, metadata: Metadata = NO_METADATA) -> None:
-        """Show the bundle, which the notebook saves with the metadata."""
+        """Show the bundle. The notebook saves the metadata with the output."""
         update, self.is_shown = self.is_shown, True  # set early, in case of an interrupt
         self._publish(bundle, self._display_id, update, metadata)
 
@@ -63,7 +63,7 @@ class UpdatableOutput:
 
 
 class ProgressWriter:
-    """A progress bar for a download, written again at each full percent."""
+    """A progress bar for a download. The bar is updated when the percentage changes."""
 
     def __init__(self, title: str, write_line: Callable[[str], None]) -> None:
         self._title = title
@@ -71,7 +71,7 @@ class ProgressWriter:
         self._last_step = -1
 
     def __call__(self, bytes_done: int, bytes_total: int) -> None:
-        """Write the bar if the percentage has changed since the last call."""
+        """Write the progress bar if the percentage has changed since the last call."""
         step = PROGRESS_STEPS * bytes_done // bytes_total if bytes_total else 0
         if step != self._last_step:
             self._last_step = step
@@ -80,16 +80,16 @@ class ProgressWriter:
 
 
 def create_notebook_progress(title: str) -> ProgressWriter:
-    """Return a progress bar that has its own cell output."""
+    """Return a progress bar that is shown in its own cell output."""
     return ProgressWriter(title, UpdatableOutput().show_note)
 
 
 def create_terminal_progress(title: str, out: TextIO | None = None) -> ProgressWriter:
-    """Return a progress bar on one line of terminal output, on stderr by default."""
+    """Return a progress bar that uses one line in the terminal, on stderr by default."""
     stream = out or sys.stderr
 
     def write(line: str) -> None:
-        # Return the cursor to the line start, so that an error message does not follow the bar.
+        # Return the cursor to the start of the line, so that an error message overwrites the bar.
         stream.write(sanitize_text(line) + ("\n" if "100 %" in line else "\r"))
         stream.flush()
 
@@ -97,7 +97,7 @@ def create_terminal_progress(title: str, out: TextIO | None = None) -> ProgressW
 
 
 def format_thinking(char_count: int) -> str:
-    """Return the line to show while the model is thinking."""
+    """Return the line to show while the model is thinking, with the number of characters."""
     return ngettext(
         "Thinking… {count:,} character", "Thinking… {count:,} characters", char_count
     ).format(count=char_count)
@@ -106,10 +106,10 @@ def format_thinking(char_count: int) -> str:
 class NotebookStream:
     """A display that shows a streamed answer in up to three outputs: reasoning, stable and tail.
 
-    Each update replaces a whole Markdown output. The stable output therefore contains only
-    complete blocks, and is rarely sent again. The tail output below it contains the text that
-    still changes. When the answer ends, the stable output shows the whole answer and the tail
-    output shows the footer.
+    Each update replaces a whole Markdown output. To send less data, the stable output contains
+    only complete blocks and is rarely updated. The tail output, below the stable output, contains
+    the text that still changes. When the answer ends, the stable output shows the whole answer,
+    and the tail output shows the footer.
     """
 
     def __init__(
@@ -160,10 +160,10 @@ class NotebookStream:
         self._next_update_time = self._clock() + interval
 
     def _show_tail(self) -> int:
-        """Move complete blocks to the stable output, and show the tail.
+        """Move complete blocks from a long tail to the stable output, and show the tail.
 
         Returns:
-            The number of characters sent.
+            The number of characters sent to the front end.
         """
         stable_chars = self._move_complete_blocks() if len(self._tail_text) > MAX_TAIL_CHARS else 0
         output = self._tail_output if self._stable_text else self._stable_output
@@ -189,7 +189,8 @@ class NotebookStream:
             and not self._reasoning_output.is_shown
             and not self._stable_text
         ):
-            # The stable output shows a status line. Reuse it for the reasoning, above the answer.
+            # The stable output shows a status line. Use this output for the reasoning instead, so
+            # that the reasoning is above the answer.
             self._reasoning_output, self._stable_output = (
                 self._stable_output,
                 self._reasoning_output,
@@ -209,17 +210,17 @@ class NotebookStream:
         )
 
     def show_status(self, line: str) -> None:
-        """Show why the answer is delayed, in the output for the answer."""
+        """Show why the answer is delayed. The answer will replace this line."""
         self._stable_output.show_note(line)
 
     def restart(self, line: str) -> None:
-        """Discard what was received, show the reason, and reuse the outputs for a new answer."""
+        """Discard the received text, show the reason, and reuse the outputs for a new answer."""
         self._stable_text = self._tail_text = self._reasoning_text = ""
         self._is_reasoning_shown = False
         self._stable_output.show_note(line)
 
     def show_tool_step(self, line: str) -> None:
-        """Show a line below the received part, and continue in new outputs below the line."""
+        """Show a line below the text received so far. Later text is shown in new outputs."""
         text = self._stable_text + self._tail_text
         if self._reasoning_text:
             self._show_reasoning()
@@ -251,7 +252,7 @@ class NotebookStream:
             self._stable_output.show(
                 render_final_answer(answer, self._output_format), output_metadata(answer)
             )
-        elif self._stable_output.is_shown:  # with the status line of a retry
+        elif self._stable_output.is_shown:  # it still shows a status line
             self._stable_output.show_note(_("No answer received."))
         if self._footer_style != "off":
             self._tail_output.show_note(

@@ -29,7 +29,7 @@ MUTED_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui
 
 
 class Table(NamedTuple):
-    """A table of strings, with column names and a note below, shown as text or HTML.
+    """A table of strings that is shown as text or HTML, with a note below the table.
 
     The caller must translate the column names, the cells and the note.
     """
@@ -58,7 +58,7 @@ class Table(NamedTuple):
 
 
 class SafeMarkdown(NamedTuple):
-    """Markdown that may contain text from a model. External content is removed for display."""
+    """Markdown that may contain text from a model. Notebooks show it without external content."""
 
     text: str
 
@@ -83,7 +83,7 @@ def _render_cells(tag: str, row: Iterable[str]) -> str:
 
 
 def muted_html(text: str) -> str:
-    """Return the text as HTML in the front end's muted color, preserving runs of spaces."""
+    """Return the text as HTML in the front end's muted color. Runs of spaces are preserved."""
     lines = "<br>".join(escape_html(text).replace("  ", " &nbsp;").splitlines())
     return f'<div style="{MUTED_STYLE}">{lines}</div>'
 
@@ -106,8 +106,8 @@ def expanded_html(summary: str, code: str) -> str:
 
 
 def format_neurons(neurons: float) -> str:
-    """Return a number of neurons as text, rounded to its significant digits."""
-    if abs(neurons) < MIN_NEURONS:  # a rounding error in a sum
+    """Return a number of neurons as text. Larger numbers have fewer decimal places."""
+    if abs(neurons) < MIN_NEURONS:  # a rounding error from adding numbers
         return "0"
     if neurons >= 100:  # noqa: PLR2004 - tenths are not significant
         return f"{neurons:,.0f}"
@@ -115,7 +115,7 @@ def format_neurons(neurons: float) -> str:
 
 
 def format_account_figure(figure: AccountFigure) -> str:
-    """Return the number of neurons that Cloudflare reported for an account, and when, as text."""
+    """Return text with the neurons that Cloudflare reported for an account, and the time."""
     reported_at = datetime.fromtimestamp(figure.reported_at, UTC)
     return _("{neurons} at {time} UTC").format(
         neurons=format_neurons(figure.neurons), time=f"{reported_at:%H:%M}"
@@ -128,7 +128,7 @@ def format_cost(neurons: float, cost_basis: CostBasis | None) -> str:
 
 
 def format_rounded_neurons(neurons: float) -> str:
-    """Return an estimated number of neurons as text, rounded to an integer from 10 up."""
+    """Format an estimated number of neurons, rounded to an integer if it is at least 10."""
     return f"{neurons:,.0f}" if neurons >= 10 else format_neurons(neurons)  # noqa: PLR2004
 
 
@@ -138,13 +138,13 @@ def format_range(low: float, high: float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Return a duration in seconds as text, with tenths if it is below a minute."""
+    """Return a duration in seconds as text, with tenths if the duration is under a minute."""
     number = f"{seconds:.1f}" if seconds < 60 else f"{seconds:,.0f}"  # noqa: PLR2004 - a minute
     return _("{number} s").format(number=number)
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration in seconds as text with hours and minutes."""
+    """Return a duration, given in seconds, as text with hours and minutes."""
     hours, minutes = divmod(int(seconds // 60), 60)
     if hours:
         return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)
@@ -152,7 +152,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_retry_message(error: CfaiError, delay: float, attempt: int) -> str:
-    """Return a line with the reason for a delay and the number of seconds to the next attempt."""
+    """Return a line with the reason for a delay and the seconds until the next attempt."""
     cause = error.cause.rstrip(".。")
     if attempt == 1:  # the delay before the first attempt is due to the rate limit
         return _("{cause}; sending in {seconds:.0f} s").format(cause=cause, seconds=delay)
@@ -162,7 +162,7 @@ def format_retry_message(error: CfaiError, delay: float, attempt: int) -> str:
 
 
 def format_date(iso_date: str) -> str:
-    """Return an ISO date in a form like 12 Oct 2026, or any other text unchanged."""
+    """Return an ISO date in a format like 12 Oct 2026. Any other text is returned unchanged."""
     try:
         date = datetime.fromisoformat(iso_date)
     except ValueError:
@@ -173,7 +173,7 @@ def format_date(iso_date: str) -> str:
 
 
 def format_progress_bar(bytes_done: int, bytes_total: int, width: int = 30) -> str:
-    """Return a text progress bar `width` characters long, with the percentage and total size."""
+    """Return a progress bar of `width` characters, followed by the percentage and total size."""
     fraction = bytes_done / bytes_total if bytes_total else 0.0
     bar = "█" * round(fraction * width)
     return _("{bar} {percent} of {size:,.0f} MB").format(

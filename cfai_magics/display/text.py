@@ -1,4 +1,4 @@
-"""Display text that arrives piece by piece: a streamed answer or the lines of a long list."""
+"""Display answers and long lists as plain text while they arrive."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from ..types.provenance import output_metadata
 from .footer import format_usage_footer
 from .streaming import Metadata
 
-WriteFooter = Callable[[str, Metadata], None]  # called with the footer and its output metadata
+WriteFooter = Callable[[str, Metadata], None]  # takes the footer and the output metadata
 
 
 class TextLines:
@@ -47,7 +47,7 @@ class TextStreamDisplay:
         self._has_text = False
 
     def add(self, delta: Delta) -> None:
-        """Write the next delta of the answer."""
+        """Print the next delta of the answer."""
         if isinstance(delta, TextDelta):
             if self._reasoning_chars and not self._has_text:
                 thinking = ngettext(
@@ -72,18 +72,18 @@ class TextStreamDisplay:
         self._print_line(line)
 
     def restart(self, line: str) -> None:
-        """Print the reason for a new answer below the part already received."""
+        """Print the reason for a new answer below the text received so far."""
         if self._has_text:
             self._write("\n")
         self._reasoning_chars, self._has_text = 0, False
         self._print_line(line)
 
     def show_tool_step(self, line: str) -> None:
-        """Print a line below the received part, and continue below the line."""
+        """Print a line below the text received so far. Later text is printed below the line."""
         self.restart(line)
 
     def end(self, answer: Answer | None) -> None:
-        """Write the footer below the answer."""
+        """Print the footer below the answer."""
         if answer is None:
             return
         if self._has_text:
@@ -132,7 +132,7 @@ class FinalOnlyDisplay:
         self._print_line(line)
 
     def end(self, answer: Answer | None) -> None:
-        """Show the answer, and write the footer below it."""
+        """Show the answer, with the footer below the answer."""
         if answer is None:
             return
         if answer.text or answer.raw is not None:

@@ -1,4 +1,4 @@
-"""Display usage totals as a table with a chart, or as a data frame."""
+"""Display usage totals as a table and a chart, or return them as a data frame."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,14 +21,14 @@ USAGE_COLUMNS = (
 
 
 class UsageReport:
-    """Usage totals, in which each row has a name and a value for each of USAGE_COLUMNS.
+    """A report of usage totals by model, notebook, day or task.
 
     The billed, estimated and reserved columns are in neurons. The US$ column shows the price
     before free neurons are deducted.
 
     Args:
-        group_by: What each row stands for: "model", "notebook", "day" or "task".
-        rows: The totals.
+        group_by: What each row represents: "model", "notebook", "day" or "task".
+        rows: The totals. Each row has a name and a value for each column in USAGE_COLUMNS.
         title: The title of the chart.
         note: The note below the table.
     """
@@ -56,7 +56,7 @@ class UsageReport:
 
     @property
     def chart(self) -> Chart:
-        """A bar chart of the billed and estimated neurons."""
+        """A bar chart of the billed and estimated neurons by group."""
         bars = [Bar(row[0], row[4], row[5]) for row in self.rows if row[4] + row[5] > 0]
         return Chart(self.title, self._group_label, bars)
 
@@ -67,7 +67,7 @@ class UsageReport:
     def df(self) -> Any:
         """Return the totals as a pandas DataFrame with one row per group.
 
-        The columns are the group and USAGE_COLUMNS.
+        The first column contains the group names. The other columns are USAGE_COLUMNS.
 
         Raises:
             SetupError: pandas is not installed.
@@ -83,7 +83,7 @@ class UsageReport:
     def _ipython_display_(self) -> None:
         """Display the table and the chart as two outputs.
 
-        In a single output, a front end that draws the chart would not show the table.
+        If both were in one output, a front end that draws the chart would not show the table.
         """
         from IPython.display import display
 

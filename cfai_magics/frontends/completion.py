@@ -1,4 +1,4 @@
-"""Complete options, models, threads and variable names on `%cfai` and `%%cfai` lines."""
+"""Complete options, models, threads and variable names in `%cfai` and `%%cfai` lines."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ VALUELESS_ACTIONS = ("store_true", "store_false")
 
 
 def complete_functions(namespace: UserNamespace, word: str) -> Completions:
-    """Yield the functions that are not yet in `word`, a comma-separated list."""
+    """Yield the functions that are not already in the comma-separated list `word`."""
     previous_names, comma, _last_name = word.rpartition(",")
     for name, value in namespace.items():
         if type(value) is FunctionType and not iscoroutinefunction(value):
@@ -51,7 +51,7 @@ def complete_functions(namespace: UserNamespace, word: str) -> Completions:
 def complete_schemas(namespace: UserNamespace, word: str) -> Completions:
     """Yield the variables and files that can contain a JSON Schema.
 
-    These are dicts, pydantic models and JSON files.
+    The variables are dicts and pydantic models, and the files are JSON files.
     """
     for name, value in namespace.items():
         if issubclass(type(value), dict):
@@ -66,7 +66,7 @@ def _is_pydantic_model(cls: type) -> bool:
 
 
 def complete_images(namespace: UserNamespace, word: str) -> Completions:
-    """Yield the possible values of --image: variables with an image, "last" and image files."""
+    """Yield "last", the variables with an image, and the image files as values for --image."""
     from ..media.images import is_figure
     from ..types.messages import Answer
 
@@ -104,7 +104,7 @@ NAMESPACE_COMPLETERS: Mapping[str, Callable[[UserNamespace, str], Completions]] 
 
 
 class CompletionItem(NamedTuple):
-    """Text to insert at the cursor, with the detail that the front end shows next to it."""
+    """Text to insert at the cursor, and a detail that the front end shows next to the text."""
 
     text: str
     detail: str = ""
@@ -113,7 +113,7 @@ class CompletionItem(NamedTuple):
 def complete_chat_models(session: "Session", word: str) -> Iterator[CompletionItem]:
     """Yield the chat models with their prices.
 
-    Names are given in full if `word` starts with "@", and in short form otherwise.
+    Full names are used if `word` starts with "@". Otherwise, short names are used.
     """
     for model in session.catalog().models:
         if model.task == CHAT_TASK:
@@ -123,7 +123,7 @@ def complete_chat_models(session: "Session", word: str) -> Iterator[CompletionIt
 
 
 def complete_threads(session: "Session", _word: str) -> Iterator[CompletionItem]:
-    """Yield the threads, starting with the most recently used."""
+    """Yield the threads, starting with the most recently used thread."""
     from ..storage.conversations import FILE_NAME, ConversationStore
 
     if not (session.home / FILE_NAME).exists():  # completion must not create a file
@@ -148,7 +148,7 @@ def _format_price(model: "Model") -> str:
     return message.format(price=price)
 
 
-# Completers for options without fixed choices, keyed by the last flag of each option.
+# Completers for options without fixed choices. The keys are the last flags of the options.
 SESSION_COMPLETERS: Mapping[str, Callable[["Session", str], Iterable[CompletionItem]]] = {
     "--model": complete_chat_models,
     "model": complete_chat_models,
@@ -158,7 +158,7 @@ SESSION_COMPLETERS: Mapping[str, Callable[["Session", str], Iterable[CompletionI
 
 
 class CfaiMatcher:
-    """A completion matcher for IPython that gets the session and namespace only when needed."""
+    """A completion matcher for IPython that gets the session and namespace when needed."""
 
     def __init__(
         self, get_session: Callable[[], "Session"], get_namespace: Callable[[], UserNamespace]
@@ -197,8 +197,8 @@ class CfaiMatcher:
     ) -> Iterator[CompletionItem]:
         """Yield the completions for `word`, given the words before it.
 
-        With `is_attached`, `word` is joined to the preceding flag by an equals sign. If a prompt
-        follows on the same line, an optional value must be given in this form.
+        If `is_attached` is true, an equals sign joins `word` to the preceding flag. This form is
+        required for an optional value if a prompt follows on the same line.
         """
         if magic_prefix == "%" and not previous_words:
             for name, summary in COMMANDS.items():
@@ -234,9 +234,9 @@ class CfaiMatcher:
 
 
 def _to_simple_completion(item: CompletionItem) -> SimpleCompletion:
-    """Convert an item to IPython's type.
+    """Convert an item to IPython's type for completions.
 
-    No-break spaces in the detail keep JupyterLab from wrapping it.
+    No-break spaces keep JupyterLab from wrapping the detail.
     """
     return SimpleCompletion(item.text, type=item.detail.replace(" ", NO_BREAK_SPACE))
 
@@ -248,10 +248,10 @@ def _get_options(magic_prefix: str, previous_words: Sequence[str]) -> Sequence[O
 
 
 def _expects_value(option: Option, word: str) -> bool:
-    """Return whether the word is a flag of the option and the option takes a value."""
+    """Return whether the word is one of the option's flags and the option takes a value."""
     return word in option.flags and option.argparse_kwargs.get("action") not in VALUELESS_ACTIONS
 
 
 def _format_flag(option: Option, word: str) -> str:
-    """Return the flag as typed if it is complete; otherwise, return the option's last flag."""
+    """Return `word` if it is one of the option's flags, or the option's last flag otherwise."""
     return word if word in option.flags else option.flags[-1]

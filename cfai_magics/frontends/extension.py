@@ -1,4 +1,4 @@
-"""Load the extension into IPython, and unload it."""
+"""Load and unload the IPython extension."""
 
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -34,7 +34,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Remove everything that `load` registered, and restore earlier magics with the same name."""
+    """Remove everything that `load` registered, and restore any earlier magics named `cfai`."""
     magics = shell.magics_manager.registry.pop(MAGICS_NAME, None)
     if magics is None:
         return

@@ -1,4 +1,4 @@
-"""Give commands access to the variables, cells, errors, figures and threads of IPython."""
+"""Give commands access to the variables, cells, errors, figures and threads in IPython."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ class IPythonState:
         self.approved_tools: dict[str, Any] = {}
         self._last_image: Any = None  # displayed base64 data, or a figure object
         self._thread_name = ""
-        self._last_execution = ("", 0)  # the last execution's ID and number of calls
+        self._last_execution = ("", 0)  # the last execution's ID and call count
 
     def attach(self) -> None:
         """Start recording errors and figures."""
@@ -47,7 +47,7 @@ class IPythonState:
             self._shell.display_pub.unregister_hook(self._capture_display)
 
     def get_user_names(self) -> dict[str, Any]:
-        """Return the user's variables, without the ones that IPython defines."""
+        """Return the user's variables, excluding variables that IPython defines."""
         hidden_names = self._shell.user_ns_hidden
         return {
             name: value
@@ -68,8 +68,8 @@ class IPythonState:
         """Insert code into a new cell or the next prompt, and return a note for the user.
 
         The code does not run until the user runs it. Some front ends, such as Colab, do not add a
-        cell, and no front end reports whether it did. The note therefore says what to do if there
-        is no new cell.
+        cell, and no front end reports whether it added one. The note therefore says what to do if
+        there is no new cell.
         """
         self._shell.set_next_input(sanitize_text(code).rstrip("\n"))
         if hasattr(self._shell, "kernel"):
@@ -99,8 +99,8 @@ class IPythonState:
     def get_last_image(self) -> bytes | None:
         """Return the last figure or image shown, as the content of an image file.
 
-        If none was recorded, as is usual in a terminal, use pyplot's current figure. Returns None
-        if there is no figure either.
+        In a terminal, most figures are not recorded. If no figure or image was recorded, return
+        pyplot's current figure, or None if pyplot has no figure.
         """
         from ..media.images import decode_base64, figure_bytes
 
@@ -112,7 +112,7 @@ class IPythonState:
 
     @property
     def thread(self) -> str:
-        """The name of the thread that -c continues; by default, the notebook's own thread."""
+        """The name of the thread that -c continues. The default is the notebook's own thread."""
         return self._thread_name or self._default_thread_name()
 
     @thread.setter
@@ -128,9 +128,9 @@ class IPythonState:
         return self._thread_name
 
     def next_cell_key(self) -> str:
-        """Return a key made of the cell's ID and the number of this call in the running cell.
+        """Return a key made from the cell's ID and a count of the calls in the running cell.
 
-        The number is needed because a cell can make several calls, for example in a loop. The key
+        The count is needed because a cell can make several calls, for example, in a loop. The key
         is "" if the front end does not send a cell ID.
         """
         parent = self._get_parent_message()
@@ -144,7 +144,7 @@ class IPythonState:
         return f"{cell_id} {self._last_execution[1]}" if cell_id else ""
 
     def _get_parent_message(self) -> Mapping[str, Any]:
-        """Return the message that started this execution, or an empty mapping in a terminal."""
+        """Return the request that started this execution, or an empty mapping in a terminal."""
         get_parent = getattr(self._shell, "get_parent", None)
         return get_parent() if get_parent else {}
 
@@ -154,14 +154,14 @@ class IPythonState:
         return bool(self._get_parent_message().get("content", {}).get("allow_stdin", True))
 
     def get_cell_error(self, cell_number: int | None) -> CellError | None:
-        """Return the error raised by the cell with this number.
+        """Return the error raised by the cell with this number, or None if the cell did not fail.
 
-        If `cell_number` is None, return the last error. Returns None if there is no such error.
+        If `cell_number` is None, return the last error in any cell, or None if no cell failed.
         """
         return self.cell_errors.find(cell_number)
 
     def get_cell_source(self, cell_number: int) -> str:
-        """Return the source of the cell with this number as typed, or "" if there is none."""
+        """Return the source of the cell with this number as typed, or "" if no such cell ran."""
         history = self._shell.history_manager
         cells = history.input_hist_raw if history else []
         return cells[cell_number] if 0 < cell_number < len(cells) else ""

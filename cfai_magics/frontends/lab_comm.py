@@ -25,15 +25,15 @@ BillingTarget = Literal["account", "local", "elsewhere", "none", "unknown"]
 MessageHandler = Callable[["Session", Mapping[str, Any]], dict[str, Any]]
 MODEL_CAPABILITIES = ("vision", "tools", "reasoning")
 # The target name is also used as the comm ID. A reloaded page can therefore recognize the comm
-# from its next message, without waiting for a reply from a busy kernel.
+# when the next message arrives, without waiting for a reply from a busy kernel.
 TARGET_NAME = "cfai-magics"
 PROTOCOL_VERSION = 1
 
 
 def build_state(session: "Session") -> dict[str, Any]:
-    """Return the billing target, the model and today's usage.
+    """Return a dict with the billing target, the model and today's usage.
 
-    The usage in `day` is None if calls are not billed to an account.
+    The value of `day` is today's usage, or None if calls are not billed to an account.
     """
     from ..redaction import redact_tokens
 
@@ -67,9 +67,9 @@ def _get_model_name(session: "Session") -> str:
 
 
 def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, Any]:
-    """Return today's usage in neurons.
+    """Return a dict with today's usage in neurons.
 
-    The neurons in `running` are not included in `reserved`.
+    The value of `reserved` does not include the neurons in `running`.
     """
     running_neurons = sum(call.usage.neurons or 0.0 for call in session.active_calls)
     account_figure = day_usage.account
@@ -139,7 +139,7 @@ def _model_to_json(model: "Model") -> dict[str, Any]:
 
 
 def handle_use(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
-    """Set the kernel's default model, as `%cfai use` does, if the course allows it."""
+    """Set the kernel's default model, as `%cfai use` does, if the course allows the model."""
     session.settings.model = session.resolve_catalog_model(str(message["model"])).name
     return {}
 
@@ -147,7 +147,7 @@ def handle_use(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]
 def handle_estimate(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
     """Return the estimated cost of a cell in neurons.
 
-    The page sends only the size of each text in the cell, not the text itself.
+    The page sends the size of each text in the cell, but not the text itself.
     """
     from ..pricing.prices import RequestSize
 
@@ -205,10 +205,10 @@ _log = logging.getLogger(__name__)
 
 
 class LabComm(forks.ChildForkHook):
-    """The kernel's comm, which all pages share: every page receives the same messages.
+    """The kernel's comm. All pages share it, so every page receives the same messages.
 
-    A response has the same ID as its request. The state is sent after each change. The session is
-    not created until a page sends the first hello, so opening the comm is fast.
+    A response has the same ID as its request. The state is sent after each change. Opening the
+    comm is fast, because the session is not created until a page sends the first hello message.
     """
 
     def __init__(self, get_session: "Callable[[], Session]") -> None:
@@ -220,16 +220,16 @@ class LabComm(forks.ChildForkHook):
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Leave the comm to the parent process."""
+        """Forget the comm, which belongs to the parent process, and replace the lock."""
         self._lock = threading.RLock()
         self._comm = self._unwatch = None
 
     def open(self) -> None:
         """Open the comm.
 
-        Without a kernel, the `comm` package sends no messages.
+        Outside a kernel, the `comm` package sends no messages.
         """
-        from comm import create_comm  # already imported in a kernel
+        from comm import create_comm  # ipykernel has already imported it
 
         self._comm = create_comm(
             target_name=TARGET_NAME,
@@ -240,7 +240,7 @@ class LabComm(forks.ChildForkHook):
         self._comm.on_close(lambda _message: self._on_close())
 
     def close(self) -> None:
-        """Close the comm and stop watching the session. A second call has no effect."""
+        """Close the comm and stop watching the session. Closing it again has no effect."""
         comm = self._comm
         self._on_close()
         if comm is not None:

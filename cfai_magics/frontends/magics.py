@@ -1,4 +1,4 @@
-"""Define the `%cfai` and `%%cfai` magics, which parse a line and run a command."""
+"""Define the `%cfai` and `%%cfai` magics, which parse their line and run a command."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ CELL_EXAMPLES = mark(
 
 
 def format_cell_help() -> str:
-    """Return the help text for `%%cfai`: a description, two examples and the options."""
+    """Return the help text for `%%cfai`, with a description, two examples and the options."""
     parser = OptionParser("%%cfai", ASK_OPTIONS)
     parser.description = f"{_(CELL_HELP)}\n\n{_(CELL_EXAMPLES)}"
     parser.usage = "%%%%cfai [options]\n  prompt"
@@ -49,9 +49,9 @@ def format_cell_help() -> str:
 
 
 def with_cell_help(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make IPython show the text from `format_cell_help`.
+    """Make IPython show the text from `format_cell_help` as the function's help.
 
-    IPython prefers an object's `getdoc` method to its docstring.
+    IPython calls an object's `getdoc` method, if it has one, instead of reading its docstring.
     """
     function.__dict__["getdoc"] = format_cell_help
     return function
@@ -70,7 +70,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         self.ipython_state = IPythonState(shell)
         self.previous_magics: Mapping[str, Any] = {}
         self.lab_comm: LabComm | None = None
-        self._session_lock = threading.Lock()  # cells and JupyterLab use the session
+        self._session_lock = threading.Lock()  # cells and JupyterLab requests use the session
         self._session: Session | None = None
         self._created_frontend: Frontend | None = None
         forks.register(self)
@@ -81,7 +81,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
 
     @property
     def session(self) -> "Session":
-        """The session for this shell, created on first use so that loading is fast."""
+        """The session for this shell, created on first use so that the extension loads fast."""
         with self._session_lock:
             if self._session is None:
                 from ..session.session import Session
@@ -91,7 +91,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
             return self._session
 
     def on_pre_run_cell(self, _info: object) -> None:
-        """Notify the recorder that a cell starts, and update the session's notebook path."""
+        """Tell the recorder that a cell is starting, and update the session's notebook path."""
         if self._session is not None:
             self._session.recorder.begin_cell()
             self._session.notebook = find_notebook_path(self._environ, self._shell.user_ns)
@@ -135,14 +135,14 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         return split_magic_line(line)
 
     def _get_raw_body(self, cell: str) -> str:
-        """Return the cell's text as typed, because IPython changes trailing whitespace."""
+        """Return the cell's text as typed, before IPython changed its trailing whitespace."""
         raw_body = self._get_cell_source().partition("\n")[2]
         return raw_body if raw_body.rstrip() == cell.rstrip() else cell
 
     def _get_cell_source(self) -> str:
         """Return the source of the running cell as the front end sent it.
 
-        In a terminal, this is the source as typed.
+        In a terminal, return the source as typed.
         """
         if hasattr(self._shell, "get_parent"):
             return str(self._shell.get_parent().get("content", {}).get("code", ""))

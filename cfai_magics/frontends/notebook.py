@@ -22,7 +22,7 @@ def create_notebook_frontend(
 ) -> Frontend:
     """Return the front end for a kernel.
 
-    It displays answers as cell output, with the footer in a muted color.
+    The front end displays answers as cell output, with the footer in a muted color.
     """
 
     def create_answer_display(output_format: OutputFormat, footer_style: str) -> AnswerDisplay:
@@ -59,9 +59,9 @@ def create_notebook_frontend(
 
 
 def create_map_runner(session: Session) -> "MapRunner":
-    """Return the map runner.
+    """Return a map runner that shows progress.
 
-    It shows progress as cell output in a notebook, and as lines on stderr elsewhere.
+    The progress is shown as cell output in a notebook, and on stderr elsewhere.
     """
     from IPython.core.getipython import get_ipython
 

@@ -16,8 +16,8 @@ from ..types.answer_set import AnswerSet, Variant
 from ..types.messages import Answer
 from .user_io import confirm, create_text_display, read_secret
 
-# Parts of messages that do not apply to the shell. In each language, they must match the wording
-# in the complete messages.
+# Parts of messages that do not apply to the shell. In each language, their wording must match
+# the complete messages.
 NOTEBOOK_ONLY_TEXTS = (mark("(in a shell: cfai login)"), InterruptedAnswerError.default_hint)
 SHELL_REPLACEMENTS = (
     (" → _cfai.reasoning", ""),
@@ -39,7 +39,7 @@ def create_shell_frontend(session: Session) -> Frontend:
         return create_text_display(output_format, footer_style, print_to_stderr)
 
     def discard_result(_name: str, _answer: Answer | AnswerSet) -> None:
-        """Do nothing, because a shell command has no variables."""
+        """Do nothing, because the shell has no variables for answers."""
 
     def create_comparison_display(
         variants: Sequence[Variant], _output_format: OutputFormat, footer_style: str
@@ -61,12 +61,12 @@ def create_shell_frontend(session: Session) -> Frontend:
 
 
 def to_shell_syntax(text: str) -> str:
-    """Return the text with each magic replaced by the equivalent shell command.
+    """Replace each magic in the text with the equivalent shell command, and return the text.
 
     Parts that apply only to notebooks are removed.
     """
     for notebook_text in NOTEBOOK_ONLY_TEXTS:
-        # Chinese has no space between sentences.
+        # In Chinese, there is no space between sentences.
         text = text.replace(f" {_(notebook_text)}", "").replace(_(notebook_text), "")
     for magic_text, shell_text in SHELL_REPLACEMENTS:
         text = text.replace(magic_text, shell_text)

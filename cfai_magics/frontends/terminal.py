@@ -1,4 +1,4 @@
-"""Create the front end for IPython in a terminal, which prints everything."""
+"""Create the front end for IPython in a terminal. This front end prints all output."""
 
 from collections.abc import Sequence
 

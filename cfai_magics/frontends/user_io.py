@@ -1,4 +1,4 @@
-"""Print answers and ask the user for input, with functions shared by all front ends."""
+"""Print answers and ask the user for input. All front ends use these functions."""
 
 import sys
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def create_text_display(
 ) -> AnswerDisplay:
     """Return a display that prints an answer.
 
-    Text is printed as it arrives, and other formats are printed at the end.
+    The display prints text as it arrives, and answers in other formats when they are complete.
     """
     from ..display.text import FinalOnlyDisplay, TextStreamDisplay
 
@@ -40,17 +40,17 @@ def create_text_display(
 
 
 def print_line(line: str) -> None:
-    """Print a line after removing control characters."""
+    """Remove control characters from a line, and print it."""
     sys.stdout.write(sanitize_text(f"{line}\n"))
 
 
 def read_line(question: str) -> str:
-    """Ask a question and return the line that the user types."""
+    """Ask a question, and return the line that the user types."""
     return input(sanitize_text(question))
 
 
 def confirm(question: str) -> bool:
-    """Ask a yes-or-no question and return whether the user answers yes.
+    """Ask a yes-or-no question, and return whether the user answers yes.
 
     Returns False if the front end can't ask the user.
     """
@@ -62,7 +62,7 @@ def confirm(question: str) -> bool:
 
 
 def read_secret(question: str) -> str:
-    """Ask for a secret and return what the user types, without showing it.
+    """Ask for a secret, and return what the user types without showing it.
 
     Raises:
         SetupError: The front end can't ask the user.

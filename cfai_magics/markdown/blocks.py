@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 CODE_TOKEN_TYPES = {"fence", "code_block"}
-# Markdown without any of these needs no rewriting.
+# Markdown that does not match this pattern does not need to be rewritten.
 NEEDS_REWRITING_PATTERN = re.compile(r"[\\`~$<!\]@&:]|\t| {4}|www\.", re.IGNORECASE)
 LANGUAGE_PATTERN = re.compile(r"[A-Za-z0-9_+#.-]{1,40}(?![^\s])")
-# Code that would be active if read as text. In lists and quotes, parsers disagree on what is code.
+# Code that would be active if read as text. In lists and quotes, parsers disagree about what is
+# code.
 AMBIGUOUS_CODE_PATTERN = re.compile(
     r"<[a-z/!?]|!\[|\]\(|^[ \t>]*\[[^\]\n]*\]:|`{3}|~{3}|@@|@\\|&#|&\w+;|\\[()\[\]]"
     r"|\\(?:begin|end)\b|ftp://|\$\$",
@@ -25,7 +26,7 @@ AMBIGUOUS_CODE_PATTERN = re.compile(
 COMMAND_OR_URL_PATTERN = re.compile(r"\\[a-z]|://|www\.", re.IGNORECASE)  # unsafe in formulas
 FENCE_PATTERN = re.compile(r"`{3,}|~{3,}")
 BACKTICK_RUN_PATTERN = re.compile(r"`{3,}")
-DIAGRAM_LANGUAGE = "mermaid"  # front ends render it, including external images and HTML
+DIAGRAM_LANGUAGE = "mermaid"  # front ends render diagrams, including external images and HTML
 
 
 @cache
@@ -37,9 +38,9 @@ def _get_parser() -> "MarkdownIt":
 
 @cache
 def _get_block_parser() -> "MarkdownIt":
-    """Return a parser for blocks only, which takes a fraction of the time of a full parser.
+    """Return a parser that parses only blocks and is much faster than a full parser.
 
-    It treats HTML as text, because HTML is escaped for display.
+    The parser treats HTML as text, because HTML is escaped for display.
     """
     from markdown_it import MarkdownIt
 
@@ -49,7 +50,7 @@ def _get_block_parser() -> "MarkdownIt":
 
 
 class CodeBlock(NamedTuple):
-    """A code block: its language ("" if it has none) and its text."""
+    """The language and text of a code block. The language is "" if none is given."""
 
     language: str
     text: str
@@ -63,7 +64,7 @@ class TableCells(NamedTuple):
 
 
 def find_first_code_block(text: str) -> CodeBlock | None:
-    """Return the first fenced code block in Markdown; None if there is none."""
+    """Return the first fenced code block in Markdown, or None if there is no such block."""
     if "```" not in text and "~~~" not in text:
         return None
     for token in _get_parser().parse(text):
@@ -73,7 +74,7 @@ def find_first_code_block(text: str) -> CodeBlock | None:
 
 
 def find_first_table(text: str) -> TableCells | None:
-    """Return the first table in Markdown; None if there is none."""
+    """Return the first table in Markdown, or None if there is no table."""
     rows: list[list[str]] = []
     for token in _get_parser().parse(text):
         if token.type == "tr_open":
@@ -90,9 +91,9 @@ def _get_token_text(token: "Token") -> str:
 
 
 def split_complete_blocks(text: str) -> tuple[str, str]:
-    """Split streamed Markdown into its complete blocks and the rest, which may still change.
+    """Split streamed Markdown into its complete blocks and the rest.
 
-    The rest always includes the last block and any incomplete display formula.
+    The rest may still change. It includes the last block and any incomplete display formula.
     """
     from .formulas import find_open_formula
 
@@ -119,7 +120,10 @@ def split_complete_blocks(text: str) -> tuple[str, str]:
 
 
 def _split_lines(text: str) -> list[str]:
-    """Split text at the line ends that `normalize_text` replaces, and keep these line ends."""
+    """Split text into lines at the line ends that `normalize_text` replaces.
+
+    Each line includes its line end.
+    """
     line_ends = [match.end() for match in LINE_END_PATTERN.finditer(text)]
     return [
         text[start:end]
@@ -181,21 +185,21 @@ def strip_remote_content(text: str) -> str:
 
 
 def _missing_newlines_before_code(parts: list[str]) -> str:
-    """Return the newlines to add before a code block, so that an empty line precedes it."""
+    """Return the newlines to add before a code block so that an empty line precedes it."""
     before = "".join(parts[-4:])
     newline_count = before[len(before.rstrip()) :].count("\n")
     return "\n" * (2 - newline_count) if before.strip() and newline_count < 2 else ""  # noqa: PLR2004
 
 
 def _newlines_after_code(lines: list[str], end_line: int) -> str:
-    """Return the newlines to add after a code block, so that an empty line follows it."""
+    """Return the newlines to add after a code block so that an empty line follows it."""
     if end_line >= len(lines):
         return "\n" if lines[-1].endswith("\n") else ""
     return "\n\n" if lines[end_line].strip() else "\n"
 
 
 def _format_fence(code: str, language: str, prefix: str) -> str:
-    """Return a fenced code block that starts and ends at the same place in all parsers."""
+    """Return a fenced code block whose start and end are the same in all parsers."""
     max_backticks = max(map(len, BACKTICK_RUN_PATTERN.findall(code)), default=2)
     fence = "`" * (max_backticks + 1)
     content = code if not code or code.endswith("\n") else f"{code}\n"
@@ -209,7 +213,10 @@ def _get_language(token: "Token") -> str:
 
 
 def _format_nested_fence(token: "Token", block_lines: list[str]) -> str:
-    """Return a code block inside a list or quote, as HTML if parsers could overlook its fence."""
+    """Return a code block for use inside a list or quote.
+
+    The code block is HTML if some parsers could overlook its fence.
+    """
     fence_match = FENCE_PATTERN.search(block_lines[0])
     line_prefix = block_lines[0][: fence_match.start()] if fence_match else ""
     prefix = re.sub(r"[^\s>]", " ", line_prefix)

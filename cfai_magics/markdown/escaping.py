@@ -2,7 +2,7 @@
 
 MathJax processes the text of a page after Markdown and HTML are rendered. A dollar sign or
 backslash that does not start a formula is therefore put in a separate element, where MathJax
-can't pair it with another one.
+can't pair it with another dollar sign or backslash.
 """
 
 import re
@@ -14,7 +14,7 @@ ISOLATED_SIGN_HTML = {"$": DOLLAR_HTML, "\\": BACKSLASH_HTML}
 MATH_START_REGEX = r"\\(?=[()\[\]]|begin\b|end\b|(?:eq)?ref\b)"
 MATH_SIGN_PATTERN = re.compile(rf"\$|{MATH_START_REGEX}")
 
-# Line ends and control characters that parsers interpret differently.
+# Line ends and control characters that are interpreted differently by different parsers.
 LINE_END_PATTERN = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 CONTROL_CHAR_PATTERN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 
@@ -30,17 +30,17 @@ BLOCK_START_PATTERN = re.compile(r"(\s*)([-+=:]|\d{1,9}[.)])")
 
 
 def normalize_text(text: str) -> str:
-    """Return text with all line ends as newlines and control characters replaced by U+FFFD."""
+    """Replace line ends with newlines and control characters with U+FFFD, and return the text."""
     return CONTROL_CHAR_PATTERN.sub("\ufffd", LINE_END_PATTERN.sub("\n", text))
 
 
 def encode_entities(text: str) -> str:
-    """Return text for HTML or Markdown, with all special characters as numeric entities."""
+    """Return text with all characters that are special in HTML or Markdown as numeric entities."""
     return SPECIAL_CHAR_PATTERN.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
 def escape_html(text: str) -> str:
-    """Return text escaped for HTML, so that it contains neither tags nor formulas."""
+    """Escape text for HTML, so that no part of it is read as a tag or formula."""
     return MATH_SIGN_PATTERN.sub(isolate_math_sign, escape(text))
 
 
@@ -50,7 +50,7 @@ def isolate_math_sign(match: re.Match[str]) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Return text on one line, escaped for a line of Markdown or a table cell."""
+    """Return text as one line that is escaped for use in Markdown, including table cells."""
     line = " ".join(normalize_text(text).split("\n"))
     block_start = BLOCK_START_PATTERN.match(line)
     escaped_start = (
@@ -69,7 +69,7 @@ def _escape_sign(match: re.Match[str]) -> str:
 
 
 def format_inline_code(code: str) -> str:
-    """Return inline code for Markdown, as HTML if backticks would be ambiguous."""
+    """Return inline code for Markdown, or an HTML code element if backticks would be ambiguous."""
     line = " ".join(normalize_text(code).split("\n"))
     if not line.strip() or AMBIGUOUS_INLINE_CODE_PATTERN.search(line) or line.endswith("\\"):
         return f"<code>{encode_entities(line)}</code>"
@@ -77,7 +77,7 @@ def format_inline_code(code: str) -> str:
 
 
 def format_html_code_block(code: str, prefix: str) -> str:
-    """Return an HTML code block for lists and quotes.
+    """Return an HTML code block for use inside a list or quote.
 
     Each line except the first starts with `prefix`.
     """

@@ -1,16 +1,16 @@
 r"""Find formulas in Markdown, distinguish them from prices, and normalize them.
 
-`$…$` and `\(…\)` are inline formulas; `$$…$$`, `\[…\]` and `\begin{align}…` are display formulas.
-Dollar signs are delimiters according to pandoc's rule: no space follows the opening sign, no
-space precedes the closing sign, and no digit follows the closing sign. Amounts of money that
-match this rule are still treated as text.
+`$…$` and `\(…\)` are inline formulas, and `$$…$$`, `\[…\]` and `\begin{align}…` are display
+formulas. Dollar signs are delimiters if they follow pandoc's rule: no space follows the opening
+sign, no space precedes the closing sign, and no digit follows the closing sign. Amounts of money
+that match this rule are still treated as text.
 """
 
 import re
 from typing import NamedTuple
 
 MAX_FORMULA_CHARS = 8_000
-MAX_LINE_LOOKBEHIND = 1_000  # characters that `get_line_before` reads
+MAX_LINE_LOOKBEHIND = 1_000  # the maximum number of characters that `get_line_before` reads
 CLOSING_DELIMITERS = {"$$": "$$", "\\(": "\\)", "\\[": "\\]"}
 ENVIRONMENT_START_PATTERN = re.compile(r"\\begin\{([a-zA-Z]+\*?)\}")
 # LaTeX environments that MathJax and KaTeX render.
@@ -44,7 +44,7 @@ TWO_WORDS_PATTERN = re.compile(r"[^\W\d_]{2,}[,;:]?\s+[^\W\d_]{2,}")
 LETTERS_PATTERN = re.compile(r"[^\W\d_]{2,}")
 AMOUNT_PATTERN = re.compile(r"[-+]?\d[\d.,]*")
 SHELL_VARIABLE_PATTERN = re.compile(r"\{?[A-Z_]{2,}|[({]")
-MARKDOWN_SIGN_SPACING = (  # hides Markdown from parsers without formulas; TeX ignores spaces
+MARKDOWN_SIGN_SPACING = (  # spaces hide Markdown signs from other parsers; TeX ignores them
     (re.compile(r"<(?=\S)"), "< "),
     (re.compile(r"!(?=\[)"), "! "),
     (re.compile(r"\](?=[(:\[])"), "] "),
@@ -54,16 +54,16 @@ MARKDOWN_SIGN_SPACING = (  # hides Markdown from parsers without formulas; TeX i
 
 
 class Formula(NamedTuple):
-    """A formula in normalized form, and the position in the text where it ends."""
+    """A normalized formula, and the position in the text where the formula ends."""
 
     tex: str
     end: int
 
 
 def parse_formula(text: str, start: int, block_end: int) -> Formula | None:
-    """Return the formula that starts at a dollar sign or backslash; None if none starts there.
+    """Return the formula that starts at a dollar sign or backslash, or None if none starts there.
 
-    A display formula may continue after `block_end`, because one of its lines may look like the
+    A display formula may extend past `block_end`, because one of its lines may look like the
     start of a Markdown block. An inline formula must end before `block_end`.
     """
     max_end = start + MAX_FORMULA_CHARS
@@ -80,7 +80,7 @@ def parse_formula(text: str, start: int, block_end: int) -> Formula | None:
 
 
 def find_open_formula(text: str) -> int | None:
-    """Return the start of a display formula that later text may close; None if there is none."""
+    """Return the start of a display formula that is not closed yet, or None if there is none."""
     position = 0
     while opener := OPENER_PATTERN.search(text, position):
         start, position = opener.start(), opener.end()
@@ -124,7 +124,7 @@ def _parse_bracketed(text: str, start: int, opening: str, max_end: int) -> Formu
 
 
 def _find_closing(text: str, closing: str, start: int, max_end: int) -> int:
-    """Return the position of the first unescaped closing delimiter; -1 if there is none."""
+    """Return the position of the first unescaped closing delimiter, or -1 if there is none."""
     position = text.find(closing, start, max_end)
     while position > 0 and _is_escaped(text, position, start):
         position = text.find(closing, position + 1, max_end)
@@ -145,7 +145,10 @@ def _is_alone_on_lines(text: str, start: int, end: int) -> bool:
 
 
 def get_line_before(text: str, position: int) -> str:
-    """Return the part of the line before a position. A very long part is cut off at its start."""
+    """Return the text between the start of the line and a position.
+
+    If this text is very long, return an ellipsis followed by the end of the text.
+    """
     min_start = max(0, position - MAX_LINE_LOOKBEHIND)
     line_start = text.rfind("\n", min_start, position) + 1
     return (
@@ -171,7 +174,7 @@ def _parse_between_dollars(text: str, start: int, max_end: int) -> Formula | Non
 
 
 def _is_money(before: str, body: str, after: str) -> bool:
-    """Return whether the dollar signs belong to amounts of money or to shell variables."""
+    """Return whether the dollar signs are text, for example, in prices or shell variables."""
     if body[0].isspace() or body[-1].isspace() or after == "$" or _is_text_between_amounts(body):
         return True
     if body[0] != "\\" and (after.isdigit() or (before.isascii() and before.isalnum())):
@@ -182,7 +185,10 @@ def _is_money(before: str, body: str, after: str) -> bool:
 
 
 def _is_text_between_amounts(body: str) -> bool:
-    """Return whether the body is an amount and the text up to another amount, as in $5 and $10."""
+    """Return whether the body is an amount followed by text.
+
+    For example, in "$5 and $10", the body between the dollar signs is "5 and ".
+    """
     match = AMOUNT_PATTERN.match(body)
     if match is None:
         return False
@@ -215,7 +221,10 @@ def _parse_environment(text: str, start: int, max_end: int) -> Formula | None:
 def _normalize_formula(
     text: str, start: int, body: str, end: int, *, is_display: bool
 ) -> Formula | None:
-    """Return a formula on one line between dollar signs; None if it is unsafe or not a formula."""
+    """Return the formula on one line between dollar signs.
+
+    Returns None if the text is not a formula, or if the formula is not safe to display.
+    """
     if "\n" in body and QUOTED_LINE_PATTERN.match(get_line_before(text, start)):
         body = QUOTE_PREFIX_PATTERN.sub("\n", body)
     body = " ".join(COMMENT_PATTERN.sub(r"\1", body).split())
@@ -237,7 +246,10 @@ def _normalize_formula(
 
 
 def _is_balanced(body: str) -> bool:
-    """Return whether braces and environments are balanced, so that parsers agree on the end."""
+    """Return whether braces and environments are balanced.
+
+    Parsers may disagree about where an unbalanced formula ends.
+    """
     depth = 0
     for brace_match in BRACE_PATTERN.finditer(body):
         if brace_match[0] == "\\$":

@@ -1,4 +1,4 @@
-"""Convert a model's Markdown to HTML for output that can't be Markdown, such as columns."""
+"""Convert a model's Markdown to HTML, for layouts that Markdown can't express, such as columns."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def markdown_to_html(text: str) -> str:
-    """Return Markdown as HTML that runs no code and loads no external content.
+    """Convert Markdown to HTML that runs no code and loads no external content.
 
-    The Markdown is sanitized in the same way as for a single answer, so both look the same.
-    Formulas are left unchanged for MathJax to render.
+    The Markdown is sanitized in the same way as a single answer, so both look the same. Formulas
+    are left unchanged for MathJax to render.
     """
     rendered: str = _get_parser().render(strip_remote_content(text))
     return rendered
@@ -34,7 +34,7 @@ def _get_parser() -> "MarkdownIt":
 
 
 def _parse_math(state: "StateInline", silent: bool) -> bool:  # noqa: FBT001 - a markdown-it rule
-    """Add a formula as text, so that its underscores and asterisks are not read as emphasis."""
+    """Parse a formula as text, so that its underscores and asterisks are not read as emphasis."""
     text, start = state.src, state.pos
     if text[start] != "$":
         return False

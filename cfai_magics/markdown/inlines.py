@@ -1,8 +1,8 @@
 """Rewrite inline Markdown so that it runs no code and loads no external content.
 
 Each rule applies everywhere, including in code and tables, so that the result does not depend on
-how a parser splits the text. A parser that sees code where others do not displays entities
-literally.
+how a parser splits the text. If only some parsers treat a piece of text as code, those parsers
+display the entities in the text literally.
 """
 
 import re
@@ -45,12 +45,12 @@ DATA_IMAGE_PATTERN = re.compile(
     re.IGNORECASE,
 )
 LINE_BREAK_TAG_PATTERN = re.compile(r"<br ?/?>", re.IGNORECASE)
-# Skips escapes and formulas, whose brackets do not count.
+# Matches brackets, and skips escapes and formulas, because brackets inside them do not count.
 BRACKET_PATTERN = re.compile(r"\\[\s\S]|\$\$?(?:\\[\s\S]|[^$\\])*\$\$?|(\[)|(\])")
 LINE_START_PATTERN = re.compile(r"[ \t>*+\-\d.)]*")
 UNSAFE_ALT_TEXT_PATTERN = re.compile(r"[^\w .,-]")
-# Complete tags that contain plain text and have no attributes. Models write them in tables and
-# formulas, and the `escaping` module also generates them.
+# Elements without attributes that are empty or contain plain text. Models write such elements in
+# tables and formulas, and the `escaping` module generates them.
 HARMLESS_TAG_PATTERN = re.compile(
     r"<br ?/?>(?=[ \t]*[^\s<])|<(su[bp])>[\w+\-., ]{1,40}</\1>"
     r"|<span>&#(?:36|92);</span>|<code>(?:[\w ,;-]|&#\d{2,3};){0,2000}</code>",
@@ -71,7 +71,7 @@ BACKSLASH_ESCAPE_REPLACEMENTS = {  # for a backslash and the character after it
 
 
 def neutralize_inlines(text: str, block_starts: Sequence[int] = ()) -> str:
-    """Return inline Markdown that is safe in any parser.
+    """Rewrite inline Markdown so that it is safe in any parser.
 
     Args:
         text: Markdown without code blocks.
@@ -81,7 +81,7 @@ def neutralize_inlines(text: str, block_starts: Sequence[int] = ()) -> str:
 
 
 def _escape_open_labels(text: str) -> str:
-    """Escape brackets that start a line and are never closed.
+    """Escape each bracket that starts a line and is never closed.
 
     marked and mistune would search for the closing bracket, and for the URL of a link definition,
     in the code block that follows. Brackets in formulas do not count, because JupyterLab removes
@@ -101,7 +101,7 @@ def _escape_open_labels(text: str) -> str:
 
 
 class _InlineRewriter:
-    """A single pass over text, with the output written so far and the position in the input."""
+    """The state of a single pass over text: the output so far and the position in the input."""
 
     def __init__(self, text: str, block_starts: Sequence[int]) -> None:
         self._text = text
@@ -113,7 +113,7 @@ class _InlineRewriter:
         self._block_starts = block_starts
 
     def rewrite(self) -> str:
-        """Return the rewritten text."""
+        """Rewrite the text, and return the result."""
         text = self._text
         while match := SIGN_PATTERN.search(text, self._position):
             self._write(text[self._position : match.start()])
@@ -134,7 +134,7 @@ class _InlineRewriter:
 
     def rewrite_backslash(self, start: int, _sign: str) -> str:
         next_char = self._text[start + 1 : start + 2]
-        if self._is_in_url:  # in a URL, it is not an escape, so MathJax would see it
+        if self._is_in_url:  # backslashes in URLs are not escapes, so MathJax sees them
             return BACKSLASH_HTML
         if next_char in {"(", "["} or TEX_ENVIRONMENT_PATTERN.match(self._text, start):
             formula = self._take_formula(start)
@@ -155,8 +155,8 @@ class _InlineRewriter:
         return self._take_formula(start) or ("%24" if start < self._url_end else DOLLAR_HTML)
 
     def _take_formula(self, start: int) -> str:
-        """Return the normalized formula that starts at `start`; "" if there is none."""
-        if self._is_in_url:  # in an attribute, quotes in the formula could end it
+        """Return the normalized formula that starts at `start`, or "" if none starts there."""
+        if self._is_in_url:  # in an attribute, quotes in the formula could end the attribute
             return ""
         formula = parse_formula(self._text, start, self._get_block_end(start))
         if formula is None:
@@ -180,7 +180,7 @@ class _InlineRewriter:
         return format_inline_code(code)
 
     def _find_closing_backticks(self, start: int, length: int) -> int:
-        """Return the position of the closing backticks in the same block; -1 if there are none."""
+        """Return the position of the closing backticks in the same block, or -1 if not found."""
         if self._backtick_runs is None:
             self._backtick_runs = {}
             for run in re.finditer("`+", self._text):
@@ -214,7 +214,7 @@ class _InlineRewriter:
             self._position = tag.end()
             return tag[0]
         line_break = LINE_BREAK_TAG_PATTERN.match(self._text, start)
-        if line_break:  # at the end of a line, where <br> could start an HTML block
+        if line_break:  # the end of a line, where <br> could start an HTML block
             self._position = line_break.end()
             return "  "
         return "&lt;"
@@ -222,7 +222,7 @@ class _InlineRewriter:
     def rewrite_image(self, start: int, _sign: str) -> str:
         self._escape_trailing_exclamation()
         match = DATA_IMAGE_PATTERN.match(self._text, start)
-        if match and not self._is_in_url:  # otherwise, its brackets could be part of the URL
+        if match and not self._is_in_url:  # if in a URL, the brackets could be part of the URL
             self._position = match.end()
             alt_text, image_format, content = match.groups()
             alt_text = UNSAFE_ALT_TEXT_PATTERN.sub(" ", alt_text)
@@ -230,7 +230,7 @@ class _InlineRewriter:
         return "[image" if self._text.startswith("]", self._position) else "[image: "
 
     def _escape_trailing_exclamation(self) -> None:
-        """Escape an exclamation mark that would turn the link after it into an image."""
+        """Escape an exclamation mark that would turn the following link into an image."""
         if self._parts and self._parts[-1].endswith("!"):
             self._parts[-1] = self._parts[-1][:-1].removesuffix("\\") + "&#33;"
 
@@ -275,7 +275,7 @@ class _InlineRewriter:
 
 
 def encode_url(url: str) -> str:
-    """Percent-encode URL characters that are special in Markdown, HTML or JupyterLab."""
+    """Percent-encode the characters in a URL that are special in Markdown, HTML or JupyterLab."""
     unescaped = ESCAPED_SIGN_PATTERN.sub(r"\1", url).encode("utf-8", "replace").decode("utf-8")
     return (
         quote(unescaped, safe=URL_SAFE_CHARS).replace("@@", "%40%40").replace("~~~", "%7E%7E%7E")

@@ -26,7 +26,7 @@ AUDIO_MAGIC = (
     (b"\x1aE\xdf\xa3", "audio/webm"),
 )
 # Bit rates in kbit/s, indexed by four bits of the frame header. The first row is for MPEG 1
-# layer III, the second row for MPEG 2 and 2.5 layer III.
+# layer III, and the second row is for MPEG 2 and 2.5 layer III.
 BIT_RATES = (
     (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -36,14 +36,14 @@ SAMPLE_RATES = {
     2: (22_050, 24_000, 16_000),
     0: (11_025, 12_000, 8_000),
 }
-OPUS_SAMPLE_RATE = 48_000  # for positions in Ogg Opus, whatever the original rate
-MAX_INLINE_BYTES = 5_000_000  # the notebook stores output as base64, which is a third larger
+OPUS_SAMPLE_RATE = 48_000  # for positions in Ogg Opus, regardless of the original rate
+MAX_INLINE_BYTES = 5_000_000  # base64 makes the output in the notebook a third larger
 INLINE_IMAGE_TYPES = {"image/png", "image/jpeg"}  # supported by all front ends
 SUFFIXES = {"jpeg": "jpg", "mpeg": "mp3", "mp4": "m4a"}
 
 
 def audio_mime(data: bytes) -> str:
-    """Return the MIME type of audio data; "" if the format is unknown."""
+    """Return the MIME type of audio data, or "" if the format is unknown."""
     if data[4:8] == b"ftyp":
         return "audio/mp4"
     if next(_iter_mp3_frames(data[:4], 0), None):
@@ -53,7 +53,7 @@ def audio_mime(data: bytes) -> str:
 
 
 def audio_duration(data: bytes) -> float | None:
-    """Return the duration of audio data in seconds; None if it can't be determined."""
+    """Return the duration of audio data in seconds, or None if the duration is unknown."""
     read_duration = DURATION_READERS.get(audio_mime(data))
     try:
         return read_duration(data) if read_duration else None
@@ -67,7 +67,7 @@ def _wav_duration(data: bytes) -> float:
 
 
 def _mp3_duration(data: bytes) -> float | None:
-    """Add up the durations of all frames; this also works for variable bit rates."""
+    """Add up the durations of all frames, because the bit rate may vary."""
     offset = 0
     if data.startswith(b"ID3"):
         high, upper, lower, low = data[6:10]
@@ -78,7 +78,7 @@ def _mp3_duration(data: bytes) -> float | None:
 def _iter_mp3_frames(data: bytes, offset: int) -> Iterator[tuple[int, float]]:
     """Yield the size in bytes and the duration in seconds of each MP3 frame.
 
-    Starts at `offset`, and stops at the first invalid frame.
+    Iteration starts at `offset`, and stops at the first invalid frame.
     """
     while offset + 4 <= len(data):
         header = int.from_bytes(data[offset : offset + 4])
@@ -110,7 +110,7 @@ def _flac_duration(data: bytes) -> float | None:
 
 
 def _ogg_duration(data: bytes) -> float | None:
-    """Divide the sample position in the last page by the sample rate in the first page."""
+    """Calculate the duration from the sample position in the last page."""
     last_page = data.rfind(b"OggS")
     position = struct.unpack("<q", data[last_page + 6 : last_page + 14])[0]
     vorbis = data.find(b"\x01vorbis", 0, 512)
@@ -121,7 +121,7 @@ def _ogg_duration(data: bytes) -> float | None:
 
 
 def _mp4_duration(data: bytes) -> float | None:
-    """Calculate the duration from the movie header, which has two versions."""
+    """Calculate the duration from either version of the movie header."""
     offset = data.find(b"mvhd") + 4
     if offset < 4:  # noqa: PLR2004 - there is no movie header
         return None
@@ -143,7 +143,7 @@ DURATION_READERS: Mapping[str, Callable[[bytes], float | None]] = {
 class GeneratedMedia:
     """A generated image or audio clip, with its data, MIME type and prompt.
 
-    Notebooks display it. Call `save` to write it to a file.
+    Notebooks display the object. Call `save` to write the data to a file.
     """
 
     data: bytes
@@ -158,7 +158,7 @@ class GeneratedMedia:
 
     @property
     def size_text(self) -> str:
-        """The size in pixels or the duration in seconds, as text; "" if unknown."""
+        """The size in pixels or the duration in seconds as text, or "" if unknown."""
         return ""
 
     def save(self, path: str | Path) -> Path:
@@ -184,7 +184,7 @@ class GeneratedMedia:
                 "text/plain": str(self),
             }
         message = _(
-            "{media} is not displayed: files of more than {limit:.0f} MB would make the notebook "
+            "{media} is not displayed: files larger than {limit:.0f} MB would make the notebook "
             "too large. Call .save(path) to write it to a file."
         ).format(media=self, limit=MAX_INLINE_BYTES / 1e6)
         return {"text/html": f"<div>{escape_html(message)}</div>", "text/plain": message}
@@ -203,7 +203,7 @@ class GeneratedImage(GeneratedMedia):
 
     @property
     def size_text(self) -> str:
-        """The size in pixels as text; "" if unknown."""
+        """The size in pixels as text, or "" if unknown."""
         pixel_size = read_image_size(self.data)
         if not pixel_size:
             return ""
@@ -224,7 +224,7 @@ class GeneratedAudio(GeneratedMedia):
 
     @property
     def size_text(self) -> str:
-        """The duration in seconds as text; "" if unknown."""
+        """The duration in seconds as text, or "" if unknown."""
         duration = audio_duration(self.data)
         return "" if duration is None else _("{seconds:,.1f} s").format(seconds=duration)
 
@@ -234,9 +234,10 @@ class GeneratedAudio(GeneratedMedia):
 
 
 def detect_media(data: bytes, content_type: str, prompt: str = "") -> GeneratedMedia | None:
-    """Return data as an image or audio clip, based on its first bytes or the content type.
+    """Return the data as an image or audio clip.
 
-    Returns None if the data is neither.
+    The type is detected from the first bytes or taken from the content type. Returns None if the
+    data is neither an image nor audio.
     """
     if read_image_size(data):
         return GeneratedImage(

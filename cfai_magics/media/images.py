@@ -1,4 +1,4 @@
-"""Prepare images for models: detect them, read their size and scale them down."""
+"""Detect images, read their size and scale them down for models."""
 
 import base64
 import io
@@ -12,21 +12,21 @@ from ..errors import InvalidOptionError
 from ..i18n import _, mark
 
 MAX_SIDE_PIXELS = 1_024  # models use at most this size, or bill more tiles for larger images
-# Cloudflare counts the base64 data of images as text when it checks the context window.
+# Cloudflare counts base64 image data as text when checking the context window.
 MAX_BYTES = 150_000
 JPEG_QUALITIES = (85, 70, 50, 30)
-PATCH_PIXELS = 28  # side of the square that one token covers, in models that document it
+PATCH_PIXELS = 28  # side of the square that one token covers, as documented for some models
 SUPPORTED_MODES = {"L", "RGB", "RGBA"}
 PASS_THROUGH_FORMATS = {"png", "jpeg", "webp"}
-PILLOW_HINT = mark("Run %pip install pillow to read more formats and to scale large images down.")
+PILLOW_HINT = mark("Run %pip install pillow to read more formats and scale down large images.")
 FORMATS_HINT = mark("Use PNG, JPEG, WebP, GIF or another format that pillow reads.")
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image as it is sent.
+    """An image that is ready to be sent.
 
-    `original_size` is the size before the image was scaled down, or "" if it was not.
+    `original_size` is the size before scaling, or "" if the image was not scaled down.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Image:
 
     @property
     def estimated_tokens(self) -> int:
-        """A rough estimate of the number of tokens; models differ by a factor of four."""
+        """A rough estimate of the number of tokens. Models differ by a factor of four."""
         return -(-self.width // PATCH_PIXELS) * -(-self.height // PATCH_PIXELS)
 
 
 def prepare_image(name: str, data: bytes) -> Image:
-    """Return image data as an Image, scaled down if it is too large.
+    """Return image data as an Image, scaled down if necessary.
 
     Args:
         name: The name of the image, for messages.
@@ -82,7 +82,7 @@ def _prepare_with_pillow(name: str, data: bytes) -> Image:
         with Pillow.open(io.BytesIO(data)) as source_image:
             image_format = str(source_image.format).lower()
             width, height = source_image.size
-            # EXIF data includes a photo's location and camera, so re-encode to remove it.
+            # EXIF data can reveal a photo's location and camera, so re-encode without it.
             can_pass_through = image_format in PASS_THROUGH_FORMATS and not source_image.getexif()
             if (
                 can_pass_through
@@ -110,7 +110,7 @@ def _prepare_with_pillow(name: str, data: bytes) -> Image:
 
 
 def _encode(picture: Any) -> tuple[str, bytes]:
-    """Return the format and data of a picture: PNG, or JPEG if the PNG is too large."""
+    """Return a picture's format and data, encoded as JPEG if a PNG would be too large."""
     supported = picture if picture.mode in SUPPORTED_MODES else picture.convert("RGBA")
     png = _save_to_bytes(supported, "PNG")
     if len(png) <= MAX_BYTES:
@@ -155,7 +155,7 @@ def _format_size(width: int, height: int) -> str:
 
 
 def _read_header(data: bytes) -> tuple[str, int, int] | None:
-    """Return the format, width and height from a PNG or JPEG header; None for other data."""
+    """Return the format, width and height from a PNG or JPEG header, or None for other data."""
     if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) >= 24:  # noqa: PLR2004 - up to the size
         return ("png", *struct.unpack(">II", data[16:24]))
     if not data.startswith(b"\xff\xd8"):
@@ -176,7 +176,7 @@ def decode_base64(text: str) -> bytes:
 
 
 def read_image_size(data: bytes) -> tuple[int, int] | None:
-    """Return the width and height of a PNG or JPEG image; None for other data."""
+    """Return the width and height of a PNG or JPEG image, or None for other data."""
     header = _read_header(data)
     return header and header[1:]
 
@@ -194,9 +194,9 @@ def is_figure(value: Any) -> bool:
 
 
 def figure_bytes(value: Any) -> bytes | None:
-    """Return the image data of a figure or image object; None for other values.
+    """Return the image data of a figure or image object, or None for other values.
 
-    See `is_figure` for the supported types. They are recognized by name, without imports.
+    See `is_figure` for the supported types. Types are recognized by name, without imports.
     """
     encoder = _find_encoder(value)
     return encoder(value) if encoder else None
@@ -219,7 +219,7 @@ def _encode_figure(figure: Any) -> bytes:
 
 
 def _ipython_image_bytes(value: Any) -> bytes | None:
-    """Return the data of an IPython Image; None if it only has a URL."""
+    """Return the data of an IPython Image, or None if the image has only a URL."""
     return value.data if isinstance(value.data, bytes) else None
 
 

@@ -19,7 +19,7 @@ from ..types.usage import Catalog, Model
 from .prices import parse_prices
 
 BUNDLED_DATE = "2026-10-09"
-MAX_LISTED_MODELS = 5  # listed in an error message
+MAX_LISTED_MODELS = 5  # maximum number of models in an error message
 CACHE_FILE_NAME = "catalogue.json"
 # Types of the values in catalogue.json, by key. Do not rename the keys of this file format.
 NUMBERS = {"neurons_in", "neurons_out", "neurons_cached"}
@@ -38,7 +38,8 @@ def load_bundled() -> Catalog:
     """Return the catalog bundled with the package."""
     prices_by_model: dict[str, list[tuple[str, float]]] = {}
     _, *price_lines = _read_lines("neurons.csv")
-    for line in price_lines:  # importing csv would take 2 ms; only units may be quoted
+    # Importing the csv module would take 2 ms. Only units may be quoted.
+    for line in price_lines:
         model, _, price = line.partition(",")
         unit, _, neurons = price.rpartition(",")
         prices_by_model.setdefault(model, []).append((unit.strip('"'), float(neurons)))
@@ -82,7 +83,7 @@ def load_cached(data_dir: Path) -> Catalog | None:
 
 
 def find_damaged_cache(home: Path) -> str:
-    """Return the path of the cached catalog if it is damaged, or "" if it is not."""
+    """Return the path to the cached catalog if the file is damaged, or "" otherwise."""
     path = home / CACHE_FILE_NAME
     return str(path) if os.path.lexists(path) and load_cached(home) is None else ""
 
@@ -163,14 +164,21 @@ def save_cached(data_dir: Path, models: Iterable[Model], today: str) -> Catalog:
 
 
 def matches(model: Model, word: str) -> bool:
-    """Return whether a lowercase word is a trait of the model or part of its name or task."""
+    """Return whether a word is a trait of the model or part of its name or task.
+
+    `word` must be lowercase.
+    """
     if word in TRAITS:
         return TRAITS[word](model)
     return word in f"{model.name} {model.task}".lower()
 
 
 class CatalogStore:
-    """The catalog of one session: the fetched list, or else the cached or the bundled one."""
+    """The model catalog for one session.
+
+    If no catalog has been fetched, the cached catalog is used, or the bundled catalog if none is
+    cached.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
@@ -191,8 +199,8 @@ class CatalogStore:
 def find_model(name: str, catalog: Catalog) -> Model:
     """Return the model with the given full name, or the only model whose name ends with `name`.
 
-    A full name (@cf/… or @hf/…) is used as typed, even if it is not listed. A short name must
-    match the end of exactly one listed name.
+    A full name (@cf/… or @hf/…) is used as typed, even if it is not in the catalog. A short
+    name must match the end of exactly one name in the catalog.
 
     Raises:
         ModelNotFoundError: No model matches.

@@ -1,4 +1,4 @@
-"""Limits on calls: budgets admit, shorten or reject calls, and rate limits delay them."""
+"""Check calls against budgets, and define rate limits."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,8 +15,8 @@ from .prices import Cost, Rates
 MIN_ANSWER_TOKENS = 16  # a shorter answer is not worth the cost of its prompt
 GROUP_ADVICE = mark("lower max_tokens, send fewer requests at once")
 WARNING_SHARE = 0.8
-SLACK = 1e-9  # neurons; tolerance for floating-point sums
-GROWTH = 1.25  # factor for extending a reservation, so that extensions are rare
+SLACK = 1e-9  # tolerance for rounding errors, in neurons
+GROWTH = 1.25  # factor by which reservations are extended, to keep extensions rare
 LIMIT_NAMES = {
     "day": mark("today's budget"),
     "session": mark("this session's budget"),
@@ -76,7 +76,7 @@ class Admission(NamedTuple):
     Attributes:
         neurons: Number of neurons to reserve for the call.
         max_tokens: Maximum number of tokens in the answer.
-        lowered_by: The limit that caused max_tokens to be lowered, or None.
+        lowered_by: The limit that caused max_tokens to be lowered, or None if it was not lowered.
     """
 
     neurons: float
@@ -87,8 +87,8 @@ class Admission(NamedTuple):
 def admit(cost: Cost | None, limits: Sequence[Limit], subject: str = "") -> Admission:
     """Admit a call if it fits all limits, lowering max_tokens if necessary.
 
-    A call without a known price reserves all remaining neurons. Its answer is cut off when they
-    are used up.
+    A call without a known price reserves all remaining neurons. Its answer is cut off when the
+    neurons are used up.
 
     Args:
         cost: Estimated cost of the call, or None if its price is unknown.
@@ -113,7 +113,7 @@ def admit(cost: Cost | None, limits: Sequence[Limit], subject: str = "") -> Admi
 
 
 def admit_group(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> list[Admission]:
-    """Admit calls that are reserved together, and return an Admission for each call.
+    """Admit a group of calls, and return an Admission for each call.
 
     If only shorter answers fit, max_tokens is capped at the same value for all calls. Calls
     without a known price share the remaining neurons equally.
@@ -137,7 +137,7 @@ def admit_group(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> list[A
 
 
 def _share_of_group(cost: Cost | None, total: Admission, unpriced_share: float) -> Admission:
-    """Return the Admission of one call in a group."""
+    """Return the Admission for one call in a group."""
     if cost is None:
         return Admission(unpriced_share, 0)
     capped_cost = replace(cost, max_tokens=min(cost.max_tokens, total.max_tokens))
@@ -148,7 +148,7 @@ def _share_of_group(cost: Cost | None, total: Admission, unpriced_share: float) 
 def admit_all_or_none(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> float:
     """Return the number of neurons to reserve for calls whose answers must not be cut off.
 
-    If there is a limit, calls without a known price never fit.
+    If any limit applies, calls without a known price are rejected.
 
     Raises:
         BudgetExceededError: The calls do not fit the limits.
@@ -186,7 +186,7 @@ def extend_reservation(needed: float, reserved: float, limits: Sequence[Limit]) 
         limits: The limits that apply to the call.
 
     Raises:
-        BudgetCutoffError: The limits do not allow the needed neurons.
+        BudgetCutoffError: The limits do not allow the reservation to grow to `needed`.
     """
     tightest = min(limits, key=lambda limit: limit.remaining, default=None)
     target = max(reserved, needed * GROWTH)
@@ -199,11 +199,11 @@ def extend_reservation(needed: float, reserved: float, limits: Sequence[Limit]) 
 
 
 def extend_pool(cost: Cost, unassigned: float, limits: Sequence[Limit]) -> float:
-    """Return how many unassigned neurons a shared reservation needs to add a call.
+    """Return how many unassigned neurons a shared reservation needs for one more call.
 
     Args:
         cost: Estimated cost of the call.
-        unassigned: Number of reserved neurons that are not assigned to a call yet.
+        unassigned: Number of reserved neurons that are not yet assigned to a call.
         limits: The limits that apply to the calls.
 
     Raises:
@@ -216,7 +216,7 @@ def extend_pool(cost: Cost, unassigned: float, limits: Sequence[Limit]) -> float
 
 
 def cap_estimate(max_neurons: float, usage: Usage) -> Usage:
-    """Return the usage, with its neurons capped at `max_neurons` if they are estimated."""
+    """Return the usage. If its number of neurons is an estimate, cap it at `max_neurons`."""
     if usage.neurons is None or usage.neurons <= max_neurons or usage.cost_basis != "estimated":
         return usage
     return replace(usage, neurons=max_neurons)
@@ -324,14 +324,14 @@ def format_limit_warnings(limits: Iterable[Limit]) -> list[str]:
 
 
 class RateDelay(NamedTuple):
-    """The time in seconds that a request must wait for a rate limit, and the reason."""
+    """How long a request must wait because of a rate limit, in seconds, and the reason."""
 
     seconds: float
     cause: str
 
 
 class RateLimit(NamedTuple):
-    """A rate limit: the task or model it applies to, and the requests allowed per minute."""
+    """A rate limit. `name` is the task or model to which the limit applies."""
 
     name: str
     requests_per_minute: int

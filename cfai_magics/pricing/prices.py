@@ -21,13 +21,13 @@ USD_PER_NEURON = 0.000011
 PIXELS_PER_TILE = 512 * 512
 PIXELS_PER_MEGAPIXEL = 1024 * 1024
 
-# The bundled and the live price list use different names for the same units.
+# The bundled and live price lists use different names for the same units.
 TOKEN_PRICE_FIELDS = {
     "M cached input tokens": "neurons_cached",
     "M input tokens": "neurons_in",
     "M output tokens": "neurons_out",
 }
-UNIT_NAMES = {  # by the start of the unit; the first match is used
+UNIT_NAMES = {  # keyed by the start of the unit; the first match is used
     "input 512x512 tile, per step": mark("input tile step"),
     "output 512x512 tile, per step": mark("output tile step"),
     "input 512x512 tile": mark("input tile"),
@@ -42,10 +42,10 @@ UNIT_NAMES = {  # by the start of the unit; the first match is used
     "M images": mark("M images"),
     "inference request": mark("request"),
 }
-TILE_SIZE = r"512\D+512"  # spelled in several ways
-# Labels for units whose names are not clear to users.
+TILE_SIZE = r"512\D+512"  # price lists spell it in several ways
+# Labels for units whose names may be unclear to users.
 UNIT_LABELS = {"tile": mark("512×512 tile"), "step": mark("step and tile")}
-DEFAULT_IMAGE_SIDE = 1024  # pixels; used if the request does not set a size
+DEFAULT_IMAGE_SIDE = 1024  # in pixels, if the request does not set a size
 MIN_BILLED_CALLS = 3  # billed calls required to calibrate the rates of a model
 MAX_TOKENS_FIELDS = ("max_completion_tokens", "max_tokens")
 
@@ -77,9 +77,9 @@ class WorkUnits(NamedTuple):
     Attributes:
         pixels: Number of pixels in the generated image.
         input_pixels: Total number of pixels in the input images.
-        steps: Number of steps to generate the image.
+        steps: Number of steps used to generate the image.
         seconds: Duration of the audio in seconds.
-        characters: Number of characters in the text to speak.
+        characters: Number of characters in the text to convert to speech.
         images: Number of images to classify.
     """
 
@@ -116,7 +116,7 @@ def price_work_units(model: Model, work: WorkUnits) -> float | None:
 
 
 def _megapixel_price(units: Mapping[str, float], work: WorkUnits) -> float:
-    """Return the price for megapixels in neurons.
+    """Return the price in neurons of an image that is billed by the megapixel.
 
     Return 0 for models that do not have a separate price for the first megapixel.
     """
@@ -178,7 +178,7 @@ class Rates(NamedTuple):
 
 
 def catalog_rates(model: Model) -> Rates | None:
-    """Return the rates in the price list, or None if the model has no token prices."""
+    """Return a model's list prices per token, or None if there are none."""
     if model.neurons_in is None and model.neurons_out is None:
         return None
     prompt_rate = (model.neurons_in or 0.0) / 1000
@@ -190,7 +190,7 @@ def calibrate_rates(model: Model, billed_usages: Sequence[Usage] = ()) -> Rates 
     """Return the rates of a model, calibrated if there are enough billed calls.
 
     `billed_usages` contains the usage of each billed call. A model without a list price gets the
-    same rate for all tokens. Return None if there is neither a list price nor a calibration.
+    same rate for all tokens. Return None if there is neither a list price nor enough billed calls.
     """
     base_rates = catalog_rates(model)
     if len(billed_usages) < MIN_BILLED_CALLS:
@@ -228,7 +228,7 @@ def _scale_rates(base_rates: Rates, factor: float, billed_calls: int) -> Rates:
 
 
 def with_estimate(model_rates: Rates | None, usage: Usage) -> Usage:
-    """Return the usage, with estimated neurons if it does not contain any."""
+    """Return the usage. If its number of neurons is missing, add an estimate."""
     if usage.neurons is not None or model_rates is None:
         return usage
     return replace(usage, neurons=model_rates.price_usage(usage), cost_basis="estimated")
@@ -239,9 +239,9 @@ class Cost:
     """The cost of a call in neurons, as estimated before the call is sent.
 
     Attributes:
-        prompt_max: Upper bound for the cost of the prompt.
-        prompt_min: Lower bound for the cost of the prompt.
-        per_token: Cost of one more token in every answer of the call.
+        prompt_max: Upper bound on the cost of the prompt.
+        prompt_min: Lower bound on the cost of the prompt.
+        per_token: Cost of one additional token in each answer.
         max_tokens: Maximum number of tokens in each answer.
     """
 
@@ -261,16 +261,16 @@ class Cost:
 
     @property
     def low(self) -> float:
-        """The minimum cost: the lower bound for the prompt, plus one token per answer."""
+        """The minimum cost, assuming one token in each answer."""
         return self.prompt_min + self.per_token
 
     @property
     def high(self) -> float:
-        """The maximum cost: the upper bound for the prompt, plus `max_tokens` for each answer."""
+        """The maximum cost, assuming `max_tokens` tokens in each answer."""
         return self.prompt_max + self.per_token * self.max_tokens
 
     def capped(self, limit: float) -> "Cost":
-        """Return the cost with max_tokens lowered to fit a limit in neurons."""
+        """Return the cost with max_tokens lowered so that the call fits a limit in neurons."""
         remaining = max(0.0, limit - self.prompt_max)
         max_tokens = int(min(self.max_tokens, remaining / self.per_token)) if self.per_token else 0
         return replace(self, max_tokens=max_tokens)
@@ -321,7 +321,7 @@ def request_size(request: Request) -> RequestSize:
 def estimate_cost(
     request: Request | RequestSize, base_rates: Rates, calibrated_rates: Rates | None = None
 ) -> Cost:
-    """Return the estimated cost of a request. Calibrated rates never lower the maximum."""
+    """Return the estimated cost of a request. Calibrated rates never lower the maximum cost."""
     size = request if isinstance(request, RequestSize) else request_size(request)
     model_rates = calibrated_rates or base_rates
     prompt_rate, completion_rate = (
@@ -339,7 +339,7 @@ def estimate_cost(
 def _max_extra_tokens(request: Request) -> int:
     """Return the maximum number of tokens in the `extra` fields.
 
-    Tools and schemas are also billed.
+    These fields include tools and schemas, which are also billed.
     """
     text = json.dumps(dict(request.extra), ensure_ascii=False)
     return math.ceil(len(text.encode(errors="replace")) / MIN_BYTES_PER_TOKEN)

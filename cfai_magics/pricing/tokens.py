@@ -1,4 +1,4 @@
-"""Estimate the expected, minimum and maximum number of tokens in text and messages."""
+"""Estimate the number of tokens in text and messages, with lower and upper bounds."""
 
 import json
 import math
@@ -9,15 +9,17 @@ from typing import NamedTuple
 
 from ..types.messages import Message
 
-CHARS_PER_TOKEN = 4  # as in Cloudflare's estimates before a call
-MIN_BYTES_PER_TOKEN = 2  # in text with many short tokens: digits, code, non-Latin scripts
+CHARS_PER_TOKEN = 4  # the ratio that Cloudflare uses for its own estimates
+# For text with many short tokens, such as digits, code or non-Latin scripts.
+MIN_BYTES_PER_TOKEN = 2
 MAX_CHARS_PER_TOKEN = 6
-# Chinese and Japanese characters, kana, Hangul and full-width punctuation. About 3/4 token each.
+# Chinese and Japanese characters, kana, Hangul and full-width punctuation. Each character takes
+# about 3/4 of a token.
 _WIDE = "\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 IDEOGRAPH_WEIGHT = 3
 _IN_WORDS = rf"(?:[^\W{_WIDE}]|['\u2019])"
-MAX_TOKENS_PER_MESSAGE = 16  # for the special tokens that a chat template adds
-MAX_TOKENS_PER_IMAGE = 1_500  # for models that scale images to a fixed size
+MAX_TOKENS_PER_MESSAGE = 16  # special tokens that a chat template adds
+MAX_TOKENS_PER_IMAGE = 1_500  # in models that scale images to a fixed size
 
 
 @cache  # compiling both patterns takes 9 ms
@@ -29,9 +31,9 @@ def _ideograph_pattern() -> re.Pattern[str]:
 def _token_pattern() -> re.Pattern[str]:
     """Return a pattern that matches pieces of text, each of which takes at least one token.
 
-    Tokens do not cross word boundaries. A piece is a word (with apostrophes and a preceding
-    mark), a run of marks, one or two ideographs, or 128 spaces. Pieces are this long because some
-    tokenizers encode long runs, such as 128 spaces, as one token.
+    Tokens do not cross word boundaries. A piece is a word (including apostrophes and a preceding
+    punctuation mark), a run of punctuation, one or two ideographs, or 128 spaces. Pieces are this
+    long because some tokenizers encode long runs, such as 128 spaces, as a single token.
     """
     return re.compile(
         rf"[{_WIDE}]{{1,2}}"
@@ -47,7 +49,7 @@ def estimate_tokens(text: str) -> int:
 
 
 def weighted_length(text: str) -> int:
-    """Return the number of Latin characters that take about as many tokens as the text."""
+    """Return how many Latin characters would take about as many tokens as the text."""
     if text.isascii():
         return len(text)
     return len(text) + (IDEOGRAPH_WEIGHT - 1) * len(_ideograph_pattern().findall(text))
@@ -57,7 +59,7 @@ class MinTokenCounter:
     """Counts the minimum number of tokens in streamed text. `count` is the result so far."""
 
     def __init__(self) -> None:
-        self._last = ""  # the last character, because the next piece may continue a word
+        self._last = ""  # last character, which the next text may continue
         self.count = 0
 
     def add(self, text: str) -> None:
@@ -83,7 +85,7 @@ def estimate_prompt_tokens(messages: Iterable[Message]) -> int:
 
 
 def estimate_image_tokens(messages: Iterable[Message]) -> int:
-    """Return the estimated number of tokens for the images in messages, based on size."""
+    """Return the estimated number of tokens for the images in messages, based on their size."""
     return sum(map(_estimate_tokens_of_image, split_content(messages).image_urls))
 
 
@@ -92,7 +94,7 @@ def _estimate_tokens_of_image(url: str) -> int:
 
     try:
         return from_data_url(url).estimated_tokens
-    except ValueError:  # invalid base64: the server will reject it
+    except ValueError:  # invalid Base64, which the server will reject
         return MAX_TOKENS_PER_IMAGE
 
 
@@ -102,9 +104,9 @@ def min_tokens(char_counts: Iterable[int]) -> int:
 
 
 def prompt_token_bounds(messages: Sequence[Message]) -> tuple[int, int]:
-    """Return the likely minimum and the maximum number of tokens in messages.
+    """Return estimates of the minimum and maximum number of tokens in messages.
 
-    The maximum is used for reservations.
+    Reservations are based on the maximum.
     """
     content = split_content(messages)
     minimum = byte_count = 0
@@ -115,7 +117,13 @@ def prompt_token_bounds(messages: Sequence[Message]) -> tuple[int, int]:
 
 
 def max_tokens_of_size(byte_count: int, message_count: int, image_count: int) -> int:
-    """Return the maximum number of tokens in messages with this total size and these counts."""
+    """Return the maximum number of tokens in messages.
+
+    Args:
+        byte_count: Total size of the text in bytes.
+        message_count: Number of messages.
+        image_count: Number of images in the messages.
+    """
     return (
         math.ceil(byte_count / MIN_BYTES_PER_TOKEN)
         + MAX_TOKENS_PER_MESSAGE * (message_count + 1)
@@ -124,7 +132,7 @@ def max_tokens_of_size(byte_count: int, message_count: int, image_count: int) ->
 
 
 class Content(NamedTuple):
-    """The content of messages: all text, including tool calls, and the URLs of images."""
+    """The text of messages, including tool calls, and the URLs of their images."""
 
     texts: list[str]
     image_urls: list[str]

@@ -24,9 +24,9 @@ Evaluate = Callable[[str], Any]
 
 
 class Part(NamedTuple):
-    """A part of a prompt: its kind, its text or image, and a name, such as an expression.
+    """A part of a prompt, which contains either text or an image.
 
-    The name is shown to the user but not sent.
+    `name`, such as an expression, is shown to the user but not sent to the model.
     """
 
     kind: PartKind
@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
 
 class UserMessage(NamedTuple):
-    """The user message from one cell: its parts in order, and notes for the user."""
+    """The parts of the user message from one cell, in order, with notes for the user."""
 
     parts: tuple[Part, ...]
     notes: tuple[str, ...] = ()
@@ -52,12 +52,14 @@ class UserMessage(NamedTuple):
 def build_user_message(
     text: str, evaluate: Evaluate | None, get_limits: Callable[[], SizeLimits]
 ) -> UserMessage:
-    """Return the text of a cell with each `{{expression}}` replaced by its value.
+    """Build the user message from a cell, replacing each `{{expression}}` with its value.
 
     Args:
         text: The text of the cell.
-        evaluate: Evaluates an expression in the notebook; None leaves the text as typed.
-        get_limits: Returns the size limits for each value; called only if the text has a field.
+        evaluate: Function that evaluates an expression in the notebook. If None, the text is left
+            as typed.
+        get_limits: Function that returns the size limits for each value. It is called only if the
+            text contains "{{".
 
     Raises:
         VariableError: An expression can't be evaluated.
@@ -135,7 +137,7 @@ def _unparsed_notes(unparsed: tuple[str, ...]) -> list[str]:
 
 
 def _build_turn_parts(turn: "Turn") -> list[Part]:
-    """Return the parts of an earlier turn: the text and the images."""
+    """Return the text and images of an earlier turn as parts."""
     from ..media.images import from_data_url
 
     name = _("turn {position}").format(position=turn.position)
@@ -157,7 +159,7 @@ class Prompt(NamedTuple):
     Attributes:
         user_message: The user message of the cell.
         system: The parts of the system prompt.
-        history: The earlier turns that are sent.
+        history: The earlier turns to send.
         dropped_turns: The number of earlier turns that did not fit in the context window.
         extra_parts: Parts of request fields other than `messages`, such as `tools`.
     """
@@ -188,14 +190,14 @@ class Prompt(NamedTuple):
 
     @property
     def images(self) -> "tuple[Image, ...]":
-        """The images of the user message."""
+        """The images in the user message."""
         parts = self.user_message.parts
         if len(parts) == 1 and parts[0].image is None:
             return ()
         return tuple([part.image for part in parts if part.image])
 
     def _user_content(self) -> Any:
-        """Return the content of the user message: text, or content parts if there are images."""
+        """Return the content of the user message as text, or as parts if it contains images."""
         parts = self.user_message.parts
         if len(parts) == 1 and parts[0].image is None:
             return parts[0].text
@@ -213,7 +215,7 @@ class PartCost(NamedTuple):
 
 
 class PromptReport(NamedTuple):
-    """A prompt as sent, with its answer and model."""
+    """A prompt that was sent, its answer, and the model that answered."""
 
     prompt: Prompt
     answer: Answer
@@ -221,7 +223,10 @@ class PromptReport(NamedTuple):
 
     @property
     def part_costs(self) -> tuple[PartCost, ...]:
-        """The cost of each part and of the answer. The neurons add up to the cost of the call."""
+        """The cost of each part and of the answer.
+
+        The costs in neurons add up to the cost of the call.
+        """
         rates = _get_rates(self.answer, self.model)
         tokens = self.answer.usage.completion_tokens
         cost = rates.price_usage(Usage(completion_tokens=tokens)) if rates else None
@@ -233,7 +238,7 @@ class PromptReport(NamedTuple):
         return tuple(share._replace(neurons=(share.neurons or 0.0) * factor) for share in shares)
 
     def fraction(self, share: PartCost) -> float | None:
-        """Return a part's fraction of the total cost (0 to 1); None if the price is unknown."""
+        """Return a part's fraction of the total cost (0 to 1), or None if the price is unknown."""
         total = sum(part_cost.neurons or 0.0 for part_cost in self.part_costs)
         return share.neurons / total if share.neurons is not None and total else None
 

@@ -1,4 +1,4 @@
-"""Select turns of a thread, such as stale turns or turns that fit in the context window."""
+"""Represent the turns of a thread, and select turns that are stale or fit in a context window."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ class Turn:
     Attributes:
         content: The `content` field of the question's OpenAI message.
         answer: The text of the answer.
-        cell: The key of the question's cell; "" if it is unknown.
+        cell: The key of the question's cell, or "" if it is unknown.
         model: The full name of the model.
         asked_at: The date and time of the question in ISO format (UTC).
         prompt_tokens: The number of tokens in the prompt.
         completion_tokens: The number of tokens in the answer.
-        neurons: The cost in neurons; None if it is unknown.
+        neurons: The cost in neurons, or None if it is unknown.
         basis: The `cost_basis` of `neurons`.
-        position: The number of the turn in its thread, starting at 1.
+        position: The position of the turn in its thread, starting at 1.
         revision: A number that is higher for questions asked later.
     """
 
@@ -51,7 +51,7 @@ class Turn:
 
     @property
     def question(self) -> str:
-        """The question as text for the user, with a placeholder for each image."""
+        """The question as text, with a placeholder for each image."""
         if isinstance(self.content, str):
             return self.content
         return "".join(part.get("text", _("[image]")) for part in self.content)
@@ -63,18 +63,21 @@ class Turn:
 
 
 def turn_of_cell(turns: Sequence[Turn], cell: str) -> Turn | None:
-    """Return the earlier turn of this cell; None if there is none."""
+    """Return the turn created by a cell, or None if there is none."""
     return next((turn for turn in turns if cell and turn.cell == cell), None)
 
 
 def turns_before(turns: Sequence[Turn], cell: str) -> tuple[Turn, ...]:
-    """Return the turns before this cell's turn, or all turns if the cell has none."""
+    """Return the turns before a cell's turn, or all turns if the cell does not have a turn."""
     own_turn = turn_of_cell(turns, cell)
     return tuple(turn for turn in turns if own_turn is None or turn.position < own_turn.position)
 
 
 def stale_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """Return the turns that are stale because a turn above them was replaced later."""
+    """Return the stale turns.
+
+    A turn is stale if an earlier question in the thread was asked again later.
+    """
     max_revision = 0
     stale = []
     for turn in turns:

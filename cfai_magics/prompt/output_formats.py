@@ -1,4 +1,4 @@
-"""Define output formats: instructions for the model, parsers, and JSON Schema validation."""
+"""Define output formats, parse answers in these formats, and validate JSON against schemas."""
 
 import json
 import re
@@ -24,14 +24,15 @@ SCHEMA_KEYWORDS = {
 # Models that Cloudflare's documentation lists for JSON mode, which does not support streaming.
 NON_STREAMING_PREFIXES = ("@cf/meta/llama-3", "@hf/", "@cf/deepseek-ai/deepseek-r1-distill")
 EXTERNAL_REF = re.compile(r'"\$ref": "([^#"][^"]*)"')
-MAX_LISTED_ERRORS = 3  # in a message
-MAX_ERROR_CHARS = 160  # characters
+MAX_LISTED_ERRORS = 3  # maximum number of errors listed in a message
+MAX_ERROR_CHARS = 160  # maximum length of each listed error
 
 
 class FormatError(ValueError):
     """The answer does not match the output format.
 
-    The message is shown to the user. For a schema, it is in English and also sent to the model.
+    The message is shown to the user. Schema errors are also sent to the model, so they are in
+    English.
     """
 
 
@@ -39,11 +40,12 @@ class OutputFormat(NamedTuple):
     """An output format.
 
     Attributes:
-        name: The name, for example as used with -f.
-        instruction: The instruction for the system prompt.
-        parse: Converts the answer's text to the value of `Answer.parsed`, or raises FormatError.
-        stream_fence: The language of the code fence around a streamed answer; "" for Markdown.
-        render: Returns the MIME bundle for the output of a native task.
+        name: The name of the format, such as "json".
+        instruction: The instruction to add to the system prompt.
+        parse: Function that converts the answer's text to the value of `Answer.parsed`. Raises
+            FormatError if the text does not match the format.
+        stream_fence: The language of the code fence around a streamed answer, or "" for Markdown.
+        render: Function that returns the MIME bundle to display for the answer to a native task.
     """
 
     name: str
@@ -76,7 +78,7 @@ def _parse_json(text: str) -> Any:
 
 
 def extract_json(text: str) -> Any:
-    """Parse a text, or its first code block, as JSON, and return the value.
+    """Parse text, or its first code block, as JSON, and return the value.
 
     Raises:
         ValueError: The text is not valid JSON.
@@ -142,7 +144,7 @@ def get_format(name: str, *, extract: bool) -> OutputFormat:
     """Return the output format with this name.
 
     Args:
-        name: The name, as given with -f.
+        name: The name of the format, as specified with -f.
         extract: Whether only the first code block is shown (-x).
 
     Raises:
@@ -179,12 +181,18 @@ class Schema(NamedTuple):
 
     @property
     def instruction(self) -> str:
-        """The schema as text for the system prompt; models do not see `response_format`."""
+        """The instruction for the system prompt, which includes the schema.
+
+        Models do not see `response_format`.
+        """
         text = json.dumps(self.json_schema, ensure_ascii=False)
         return f"Answer only with JSON that fits this JSON Schema:\n{text}"
 
     def build_response_format(self, *, is_openai_compatible: bool) -> dict[str, Any]:
-        """Return `response_format`: the bare schema for Workers AI, or wrapped for OpenAI."""
+        """Return the value of the `response_format` field.
+
+        If `is_openai_compatible` is true, wrap the schema in an object with a name.
+        """
         schema = (
             {"name": "answer", "schema": self.json_schema}
             if is_openai_compatible
@@ -193,7 +201,7 @@ class Schema(NamedTuple):
         return {"type": "json_schema", "json_schema": schema}
 
     def parse(self, text: str) -> Any:
-        """Parse and validate a text, and return the JSON value or pydantic instance.
+        """Parse and validate text, and return the JSON value or pydantic instance.
 
         Raises:
             FormatError: The text is not valid JSON, or does not match the schema.
@@ -201,8 +209,8 @@ class Schema(NamedTuple):
         try:
             value = extract_json(text)
         except ValueError as error:
-            # The retry sends this text to the model. It must not change, because recordings are
-            # found by it.
+            # This message is sent to the model in a retry. It must not change, because prompts are
+            # used to find recordings.
             raise FormatError(f"it is no JSON: {error}") from None
         return (
             self._validate_json(value)
@@ -234,14 +242,14 @@ def supports_streaming_schema(model: Model) -> bool:
 
 
 def load_schema(name: str, value: Any) -> Schema:
-    """Return the schema from a dict or pydantic model.
+    """Return the schema that a dict or pydantic model defines.
 
     Args:
         name: The name that the user typed, for error messages.
         value: The dict or the pydantic class.
 
     Raises:
-        InvalidOptionError: `value` is neither of these, or is not a valid JSON Schema.
+        InvalidOptionError: `value` is not a dict or pydantic class, or is not a valid JSON Schema.
     """
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
         return Schema(value.model_json_schema(), value)
@@ -296,7 +304,7 @@ def _build_validator(schema: Mapping[str, Any]) -> Any:
     from referencing.jsonschema import EMPTY_REGISTRY
 
     validator_class = validator_for(schema, default=Draft202012Validator)
-    # With an empty registry, jsonschema fetches no $ref from the network.
+    # With an empty registry, jsonschema does not fetch any $ref from the network.
     return validator_class(schema, registry=EMPTY_REGISTRY)
 
 
@@ -317,7 +325,7 @@ def read_schema(path: Path) -> Schema:
 
 
 def _sort_errors(errors: Iterable[Any]) -> list[Any]:
-    """Return the errors sorted by path.
+    """Return validation errors sorted by path.
 
     Raises:
         FormatError: A $ref can't be resolved.
@@ -339,7 +347,7 @@ def _join_messages(messages: list[str]) -> str:
 
 
 def without_response_format(request: Request) -> Request | None:
-    """Return the request without `response_format`, which some models reject.
+    """Return a copy of the request without `response_format`, which some models reject.
 
     Returns None if the request does not have this field.
     """

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from ..i18n import _
 
-# Keys that replace the field names of this package's types in a prompt. They are the names from
-# version 0.1.0, because recordings are found by the text of the prompt.
+# In prompts, these keys replace the field names of this package's types. They are the names that
+# version 0.1.0 used, and must not change, because prompts are used to find recordings.
 _PROVENANCE_KEYS = {"day_usage": "standing", "provenance": "origin"}
 PROMPT_KEYS: Mapping[str, Mapping[str, str]] = {
     "AccountFigure": {"reported_at": "told"},
@@ -48,8 +48,8 @@ class SizeLimits(NamedTuple):
 class SerializedValue(NamedTuple):
     """A value as text.
 
-    `truncated_to` is the amount included, such as "30 of 200 rows", or "" for a complete value.
-    It is also sent to the model, so it is not translated.
+    `truncated_to` says how much of the value is included, such as "30 of 200 rows". It is "" if
+    the value is complete. It is also sent to the model, so it is not translated.
     """
 
     text: str
@@ -57,7 +57,7 @@ class SerializedValue(NamedTuple):
 
 
 def format_truncation(truncated_to: str) -> str:
-    """Return a `truncated_to` value in the user's language."""
+    """Translate a `truncated_to` value into the user's language."""
     included, _of, total, unit = truncated_to.split()
     message = (
         _("{included} of {total} rows")
@@ -68,7 +68,7 @@ def format_truncation(truncated_to: str) -> str:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value is missing: None, NaN, or NA or NaT in pandas."""
+    """Return whether a value is None, NaN, or the pandas value NA or NaT."""
     nan = isinstance(value, float) and math.isnan(value)
     return value is None or nan or type(value).__name__ in {"NAType", "NaTType"}
 
@@ -90,7 +90,7 @@ def to_text(value: Any, limits: SizeLimits = SizeLimits()) -> SerializedValue:  
 def _find_library(value: Any) -> str:
     """Return a data frame's library, "pandas" or "polars", without importing it.
 
-    Returns "" for other values.
+    Returns "" if the value is not a data frame or series.
     """
     for base_class in type(value).__mro__:
         library = base_class.__module__.partition(".")[0]
@@ -119,7 +119,7 @@ def _serialize_table(frame: Any, library: str, limits: SizeLimits) -> Serialized
 
 
 def _pandas_rows(frame: Any, limits: SizeLimits) -> tuple[list[str], Iterable[Sequence[Any]]]:
-    """Return the column names and first rows, with the index unless it is a RangeIndex."""
+    """Return the column names and first rows, including the index unless it is a RangeIndex."""
     index = type(frame.index).__name__ != "RangeIndex"
     names = [str(column) for column in frame.columns]
     return (
@@ -140,7 +140,7 @@ def _format_cell(value: Any) -> str:
     return " ".join(str(value).replace("|", r"\|").splitlines())
 
 
-# --- everything else
+# --- other values
 
 
 def _value_to_text(value: Any) -> str:
@@ -163,7 +163,10 @@ def _to_jsonable(value: Any) -> Any:
 
 
 def _to_plain_value(value: Any) -> Any:
-    """Return a set, array, pydantic model or dataclass as a JSON value; None for other values."""
+    """Convert a set, mapping, array, pydantic model or dataclass to a JSON value.
+
+    Returns None for other values.
+    """
     if isinstance(value, (set, frozenset)):
         return list(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Parse and evaluate `{{expression}}` fields in a prompt; leave all other text as typed."""
+"""Parse and evaluate `{{expression}}` fields in a prompt."""
 
 import ast
 import re
@@ -23,14 +23,17 @@ FORMAT_SPEC_PATTERN = re.compile(
 )
 T = TypeVar("T")
 CONVERSION_FUNCTIONS: dict[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
-MAX_SOURCE_CHARS = 60  # characters of a field in a message
+MAX_SOURCE_CHARS = 60  # maximum length of a field in a message
 UNDEFINED_HINT = mark("Define it first, or add --raw to send braces as typed.")
 EXPRESSION_HINT = mark("Correct the expression, or add --raw to send braces as typed.")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One `{{…}}` field: its text as typed, and its expression, conversion and format spec."""
+    """A `{{…}}` field, split into its expression, conversion and format spec.
+
+    `source_text` is the complete field as typed.
+    """
 
     source_text: str
     expression: str
@@ -43,7 +46,7 @@ class Field:
         return f"({self.expression}\n)" if "\n" in self.expression else self.expression
 
     def format_value(self, value: Any) -> Any:
-        """Return the value with the conversion and format spec applied, if there are any."""
+        """Return the value with the conversion and format spec applied, if any."""
         if self.conversion:
             value = CONVERSION_FUNCTIONS[self.conversion](value)
         return format(value, self.spec) if self.spec else value
@@ -61,7 +64,7 @@ class Template:
 
 
 def parse_template(text: str) -> Template:
-    """Split a prompt into text and fields. Joining their sources gives the prompt again."""
+    """Split a prompt into text and fields, without changing any text."""
     pieces: list[str | Field] = []
     unparsed: list[str] = []
     text_start = 0
@@ -82,7 +85,7 @@ def parse_template(text: str) -> Template:
 
 
 def _find_end(text: str, start: int) -> int:
-    """Return the position after the closing braces of a field; 0 if they are missing.
+    """Return the position after the closing braces of a field, or 0 if they are missing.
 
     `start` is the position after the opening braces.
     """
@@ -126,7 +129,8 @@ def _parse_expression(expression: str) -> ast.expr | None:
     source = f"({expression}\n)" if "\n" in expression else expression
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # for example, about "\d"; evaluation warns again
+            # Evaluation repeats these warnings, for example, about "\d".
+            warnings.simplefilter("ignore")
             return ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
@@ -150,7 +154,7 @@ def _is_literal(inside: str) -> bool:
 def evaluate_field(
     field: Field, evaluate: Callable[[str], Any], serialize: Callable[[Any], T]
 ) -> T:
-    """Return the serialized value of a field.
+    """Evaluate a field, and return its serialized value.
 
     Raises:
         VariableError: The expression can't be evaluated, formatted or serialized.

@@ -1,5 +1,6 @@
-"""Let a model call Python functions: schemas, argument conversion and results.
+"""Let a model call Python functions.
 
+This module generates JSON schemas, converts arguments and serializes results.
 ArgumentTypeError messages and function results are sent to the model, so they are not translated.
 """
 
@@ -32,7 +33,7 @@ BOOLEAN_WORDS = {"true": True, "false": False}
 SEQUENCE_TYPES = (set, frozenset, tuple)  # types to which a JSON array can be converted
 TOOL_NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 MAX_LINE_CHARS = 200  # maximum length of a call's arguments or result on one line
-MIN_VALUE_CHARS = 40  # shown for each argument, however many there are
+MIN_VALUE_CHARS = 40  # no value is truncated to fewer characters
 MAX_NAME_CHARS = 64  # characters
 MAX_ITEMS = 100  # items shown for each list or object in an argument
 MAX_DEPTH = 20  # levels of nested lists and objects that are shown
@@ -51,7 +52,7 @@ class ArgumentTypeError(ValueError):
 def hint_to_schema(hint: Any) -> dict[str, Any]:
     """Return the JSON Schema for a type hint.
 
-    Returns {}, which allows any value, for unsupported types.
+    For unsupported types, returns {}, which allows any value.
     """
     if hint in (None, Parameter.empty):
         return {} if hint is Parameter.empty else {"type": "null"}
@@ -83,7 +84,7 @@ def _class_to_schema(target_type: Any, type_args: tuple[Any, ...]) -> dict[str, 
         return {}
     if issubclass(target_type, Enum):
         return {"enum": [member.value for member in target_type]}
-    get_schema = getattr(target_type, "model_json_schema", None)  # of pydantic models
+    get_schema = getattr(target_type, "model_json_schema", None)  # defined by pydantic models
     if callable(get_schema):
         return dict(get_schema())
     if issubclass(target_type, Mapping):
@@ -97,9 +98,9 @@ def _class_to_schema(target_type: Any, type_args: tuple[Any, ...]) -> dict[str, 
 
 
 def coerce(value: Any, hint: Any) -> Any:
-    """Return a JSON value converted to the type in a hint.
+    """Convert a JSON value to the type specified by a hint.
 
-    Accepts numbers and booleans in strings, because some models send them.
+    Numbers and booleans may also be strings, because some models send them as strings.
 
     Raises:
         ArgumentTypeError: The value does not match the type hint.
@@ -130,7 +131,10 @@ def _coerce_simple(value: Any, target_type: Any) -> Any:
 
 
 def _coerce_number(value: Any, target_type: Any) -> Any:
-    """Return a number or numeric string converted to `target_type`; None for other values."""
+    """Convert a number or numeric string to `target_type`.
+
+    Returns None for other values.
+    """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
@@ -201,7 +205,10 @@ class Tool:
 
     @property
     def declaration(self) -> dict[str, Any]:
-        """The function's entry in OpenAI's `tools` field, from its type hints and docstring."""
+        """The function's entry in OpenAI's `tools` field.
+
+        The entry is based on the function's type hints and docstring.
+        """
         named_parameters = {
             n: p for n, p in self.signature.parameters.items() if p.kind not in VARIADIC_KINDS
         }
@@ -265,10 +272,10 @@ class Tool:
 
 
 def make_tool(name: str, function: Any) -> Tool:
-    """Return a function as a tool.
+    """Create a tool from a function.
 
     Raises:
-        InvalidOptionError: Models can't call `function`, or can't call it by this name.
+        InvalidOptionError: `function` or `name` can't be used for a tool.
     """
     if not callable(function):
         raise InvalidOptionError(
@@ -346,7 +353,7 @@ def make_error_result(
     reason: str,
     limits: SizeLimits = SizeLimits(),  # noqa: B008 - immutable
 ) -> ToolResult:
-    """Return an error result with the reason why a call failed or was not made."""
+    """Return an error result that explains why a call failed or was not made."""
     serialized: SerializedValue = to_text(f"Error: {reason}", limits)
     return ToolResult(
         call.name,
@@ -388,15 +395,15 @@ def build_tool_messages(
 
 
 def format_call(name: str, arguments: str, max_chars: int = MAX_LINE_CHARS) -> str:
-    """Return a call in Python syntax with all its arguments, for example add(a=1, b=3).
+    """Return a call in Python syntax with all its arguments, such as add(a=1, b=3).
 
-    Escapes control characters, line ends, and bidirectional and zero-width characters.
+    Control characters, line breaks, and bidirectional and zero-width characters are escaped.
 
     Args:
         name: The name of the function, as the model sent it.
         arguments: The arguments as JSON text.
-        max_chars: The maximum total length of all values. A value longer than its share is
-            truncated, and its length is shown.
+        max_chars: The maximum total length of all values. Long values are truncated,
+            and their full length is shown.
     """
     try:
         parsed_arguments = parse_arguments(arguments)
@@ -419,7 +426,7 @@ def format_name(name: str) -> str:
 
 
 def _format_values(values: Sequence[Any], max_chars: int, depth: int = 0) -> list[str]:
-    """Return each value as text. Long values get the characters that short values do not use."""
+    """Return each value as text. Long values may use characters that short values leave unused."""
     remaining_chars, max_value_chars = max_chars, max_chars
     for remaining_count, length in zip(
         range(len(values), 0, -1), sorted(map(_repr_length, values)), strict=True

@@ -1,1 +1,1 @@
-"""Record answers into cassettes and replay them."""
+"""Record answers in cassettes and replay them."""

@@ -1,9 +1,9 @@
-"""Read and write cassettes: files with one recorded interaction per line.
+"""Read and write cassette files, which store one recorded interaction per line.
 
-New recordings are appended, so recording time does not depend on the size of the file. A line that
-belongs elsewhere, or replaces other lines, is pending: it begins with the `replace_from` field.
-When the session ends, or on `%cfai replay`, pending lines lose that field and are moved to their
-places. This keeps diffs small.
+New lines are appended, so the time to record an answer does not depend on the file size. An
+appended line that belongs elsewhere or replaces other lines is pending, and begins with a
+`replace_from` field. When the session ends or `%cfai replay` is run, pending lines are moved to
+their final positions and the field is removed. The stable order keeps diffs small.
 """
 
 import atexit
@@ -29,8 +29,8 @@ from .contents import Contents, to_pending_line
 from .interaction import Interaction
 
 LOCK_TIMEOUT = 30.0  # seconds to wait for a lock held by another kernel
-EXIT_LOCK_TIMEOUT = 3.0  # seconds; Jupyter kills a kernel that has not exited after 5
-NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # missing on Windows
+EXIT_LOCK_TIMEOUT = 3.0  # less than the 5 seconds that Jupyter gives a kernel to exit
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # not available on Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,9 @@ class _FileVersion:
 class Cassette:
     """A cassette file that several kernels can use at the same time.
 
-    `lock_dir` is the folder for lock files. `sort` moves pending lines to their places. `close`
-    does so if this process has appended lines, and is also called when the process exits.
+    `lock_dir` is the folder for lock files. `sort` moves pending lines to their final
+    positions. If this process has appended lines, `close` sorts the file. `close` is also called
+    when the process exits.
     """
 
     def __init__(self, path: Path, lock_dir: Path) -> None:
@@ -58,8 +59,8 @@ class Cassette:
         self._lock_dir = lock_dir
         self._thread_lock = threading.Lock()
         self._contents = Contents()
-        self._version: _FileVersion | None = None  # file version at the last read
-        self._appending_process: int | None = None  # PID of the process that sorts on exit
+        self._version: _FileVersion | None = None  # file version when last read
+        self._appending_process: int | None = None  # PID of the process that sorts the file
 
     def after_fork_in_child(self) -> None:
         """Replace the lock. Discard the contents if a thread in the parent held the lock."""
@@ -77,7 +78,7 @@ class Cassette:
             return self._refresh()
 
     def _refresh(self) -> Contents:
-        """Read appended lines, or the whole file after other changes. Return the contents."""
+        """Reread the file if it has changed, and return the contents."""
         try:
             if _FileVersion.of(self.path.stat()) != self._version:
                 self._read()
@@ -88,7 +89,7 @@ class Cassette:
         return self._contents
 
     def _read(self) -> None:
-        if not self.exists():  # a device would be replaced, and a pipe would block
+        if not self.exists():  # for example, a device or a pipe, which may block
             raise OSError(EINVAL, _("it is not a regular file"))
         old_version, self._version = self._version, None
         with self.path.open("rb") as file:
@@ -108,8 +109,8 @@ class Cassette:
     ) -> bytes | None:
         """Return the bytes appended to the file, or None if it may have changed in other ways.
 
-        Only the last known line is compared. An edit that does not move that line goes unnoticed
-        until the file is sorted, because sorting reads the whole file.
+        Only the last known line is compared with the file. An edit that leaves this line in the
+        same position goes unnoticed until the file is sorted, which requires a full read.
         """
         last_line = self._contents.last_line
         if old is None or old.inode != version.inode or old.size >= version.size:
@@ -137,7 +138,7 @@ class Cassette:
         """Append an interaction unless its request is already recorded with the same index.
 
         If `replace_from` is set, the interaction replaces that recording. It also replaces all
-        recordings of the request with an index of at least `replace_from`. No other lines change.
+        other recordings of the request with an index of at least `replace_from`.
         """
         with self._exclusive_lock(), self._thread_lock:
             self.check_writable()
@@ -151,22 +152,26 @@ class Cassette:
     def _append(self, line: bytes) -> None:
         """Append a line to the file and to the contents in memory."""
         contents, is_new = self._contents, self._version is None
-        self._version = None  # unknown until both contain the line
+        self._version = None  # unknown until the file and memory contain the line
         content = line if contents.has_complete_end else b"\n" + line
         if not is_new and self.path.stat().st_nlink > 1:
-            # An unpacked archive may contain hard links to other files, which must not change.
+            # In an unpacked archive, this file may be a hard link. Replace it, so that the linked
+            # file does not change.
             self._replace_file(self.path.read_bytes())
         size = self._append_content(content, is_new=is_new)
         contents.append(line)
         version = _FileVersion.of(self.path.stat())
-        if version.size == size + len(content):  # otherwise, another program has also written
+        if version.size == size + len(content):  # otherwise, another program also wrote to it
             self._version = version
         if self._appending_process != os.getpid():
             self._appending_process = os.getpid()
             atexit.register(self.close)
 
     def _append_content(self, content: bytes, *, is_new: bool) -> int:
-        """Append in one write and return the old file size. Undo the write if it fails."""
+        """Append content in a single write, and return the previous file size.
+
+        If the write fails, it is undone.
+        """
         try:
             with open(self.path, "ab", buffering=0, opener=_open_without_following) as file:
                 size = os.fstat(file.fileno()).st_size
@@ -179,14 +184,14 @@ class Cassette:
             state_files.restrict_file(self.path)
         return size
 
-    # --- the stable order
+    # --- stable line order
 
     def sort(self, lock_timeout: float = LOCK_TIMEOUT) -> None:
-        """Move pending lines to their places. Do nothing if there are none."""
+        """Move pending lines to their final positions. Do nothing if no lines are pending."""
         if not self.contents().has_pending_lines:
             return
         with self._exclusive_lock(lock_timeout), self._thread_lock:
-            self._version = None  # read the whole file, to keep changes by other programs
+            self._version = None  # forces a full read, to keep changes by other programs
             contents = self._refresh()
             if contents.has_pending_lines:
                 self.check_writable()
@@ -194,9 +199,9 @@ class Cassette:
                 self._replace_file(b"".join(line.content for line in contents.ordered_lines))
 
     def close(self) -> None:
-        """Sort the file if this process itself, not just its parent, has appended to it.
+        """Sort the file if this process, and not only its parent, has appended lines.
 
-        If the file cannot be written, its pending lines are left for the next session.
+        If the file cannot be written, its lines stay pending until the next session.
         """
         if self._appending_process == os.getpid():
             self._appending_process = None
@@ -247,14 +252,14 @@ class Cassette:
                 path=self.path, error=error.strerror or error
             ),
             _(
-                "Free some space there or change its permissions, or use another path: "
-                "%cfai replay auto PATH."
+                "Free some space there, change the permissions, or use another path: %cfai "
+                "replay auto PATH."
             ),
         )
 
 
 def _write_all(file: FileIO, content: bytes) -> None:
-    """Append to a file. If the disk is full, restore its size and raise OSError."""
+    """Append content to a file. If the disk is full, restore the file size and raise OSError."""
     size = os.fstat(file.fileno()).st_size
     written = file.write(content)
     if written != len(content):
@@ -263,13 +268,16 @@ def _write_all(file: FileIO, content: bytes) -> None:
 
 
 def _open_without_following(path: str, flags: int) -> int:
-    """Open a file for `open`, without following symbolic links."""
+    """Open a file without following symbolic links, for use as an `opener`."""
     return os.open(path, flags | NO_FOLLOW, 0o666)
 
 
 @contextmanager
 def _lock_folder(folder: Path) -> Iterator[None]:
-    """Lock the folder itself (POSIX only), because kernels may use different lock folders."""
+    """Lock the folder that contains a cassette (POSIX only).
+
+    Kernels that write to the same cassette may use different folders for lock files.
+    """
     if sys.platform == "win32":
         yield
         return
@@ -281,6 +289,6 @@ def _lock_folder(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        with suppress(OSError):  # closing is not enough: a forked child may hold a copy
+        with suppress(OSError):  # a forked child may keep the descriptor open
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)

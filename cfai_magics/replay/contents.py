@@ -12,8 +12,8 @@ from .fingerprint import RecordedRequest
 from .interaction import CorruptLineError, Interaction, parse_line
 from .line_order import LineOrder
 
-MAX_LISTED_LINES = 5  # line numbers listed per error
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors add it at the start of a file
+MAX_LISTED_LINES = 5  # maximum number of lines listed per error
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # added at the start of a file by some editors
 PENDING_FIELD = re.compile(rb'\{"replace_from":(null|\d{1,9}),')  # at the start of a line
 
 
@@ -24,10 +24,10 @@ class Line:
     Attributes:
         content: The bytes of the line, including the line feed, if any.
         interaction: The parsed interaction, or None if the line is corrupt or empty.
-        error: The untranslated message of a CorruptLineError, or "" if there was none.
-        is_pending: Whether the line was appended and has not yet been moved to its place.
-        replace_from: If set, the line replaces earlier lines for the same request whose index is
-            the same, or is at least `replace_from`.
+        error: The untranslated message of the CorruptLineError, or "" if the line is not corrupt.
+        is_pending: Whether the line was appended and has not yet been moved to its final position.
+        replace_from: If set, the line replaces earlier lines for the same request that have the
+            same index or an index of at least `replace_from`.
     """
 
     content: bytes
@@ -37,14 +37,14 @@ class Line:
     replace_from: int | None = None
 
     def in_place(self) -> "Line":
-        """Return the line without its pending field."""
+        """Return the line without its `replace_from` field."""
         if not self.is_pending:
             return self
         return Line(PENDING_FIELD.sub(b"{", self.content, count=1), self.interaction)
 
 
 def to_pending_line(interaction: Interaction, replace_from: int | None = None) -> bytes:
-    """Serialize an interaction to a pending line."""
+    """Serialize an interaction as a pending line."""
     field = b'{"replace_from":%s,' % json.dumps(replace_from).encode()
     return interaction.to_line().replace(b"{", field, 1)
 
@@ -52,8 +52,8 @@ def to_pending_line(interaction: Interaction, replace_from: int | None = None) -
 class Contents:
     """The lines of a cassette, and its interactions indexed by fingerprint.
 
-    `parsed_lines` contains lines that need not be parsed again. Its keys are the contents of the
-    lines without the pending field.
+    `parsed_lines` contains lines that need not be parsed again. Each key is the content of a line
+    without the `replace_from` field.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class Contents:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """All lines, in the order of the file."""
+        """All lines, in the order in which they appear in the file."""
         return tuple(self._lines)
 
     @property
     def ordered_lines(self) -> tuple[Line, ...]:
-        """The lines with pending lines moved to their places and replaced lines removed."""
+        """The lines in their final order, without replaced lines."""
         if self._ordered_lines is None:
             self._ordered_lines = tuple(_order_lines(self.lines))
         return self._ordered_lines
@@ -93,11 +93,11 @@ class Contents:
     def lookup(
         self, request: RecordedRequest, index: int
     ) -> tuple[Interaction | None, Interaction | None]:
-        """Return the recording of a request with this index, and an alternative recording.
+        """Return a request's recording with the given index, and an alternative recording.
 
-        Each of them is None if it does not exist. The alternative is a recording of the same
-        request with any index. If there is none, it is a recording of the same request with
-        another backend (Workers AI or any local model).
+        Either value is None if there is no such recording. The alternative is a recording of the
+        same request with any index. If the request was recorded only with another backend
+        (Workers AI or any local model), the alternative comes from that backend.
         """
         matches = self._by_fingerprint.get(request.fingerprint, [])
         alternatives = matches or self._by_portable_fingerprint.get(
@@ -107,7 +107,7 @@ class Contents:
         return exact, alternatives[index % len(alternatives)] if alternatives else None
 
     def find_full_model_name(self, short_name: str) -> str:
-        """Return the full name of the recorded model with this short name, or "" if unknown."""
+        """Return the full name of a recorded model, or "" if no model has this short name."""
         return min(self._models_by_short_name.get(short_name, ()), default="")
 
     def is_last(self, interaction: Interaction) -> bool:
@@ -115,7 +115,7 @@ class Contents:
         return interaction.sort_key >= self._max_sort_key
 
     def would_replace(self, interaction: Interaction, replace_from: int) -> bool:
-        """Return whether an interaction would replace existing ones."""
+        """Return whether adding an interaction would replace existing interactions."""
         matches = self._by_fingerprint.get(interaction.request.fingerprint, [])
         return any(_is_replaced(match, interaction, replace_from) for match in matches)
 
@@ -126,7 +126,7 @@ class Contents:
 
     @property
     def last_line(self) -> bytes:
-        """The content of the last line, or empty bytes if there are no lines."""
+        """The content of the last line, or b"" if there are no lines."""
         return self._lines[-1].content if self._lines else b""
 
     def append(self, content: bytes) -> None:
@@ -137,10 +137,11 @@ class Contents:
             self._add_line(line, is_sorted=True)
 
     def _add_line(self, line: Line, *, is_sorted: bool = False) -> None:
-        """Add the next line to the contents and their indexes.
+        """Add the next line, and add its interaction to the indexes.
 
-        If `is_sorted` is true, the lists in the indexes stay sorted. They are replaced, not
-        modified, because other threads may be reading them. Otherwise, the caller sorts them.
+        If `is_sorted` is true, each affected list in the indexes is replaced with a new sorted
+        list, because other threads may be reading the old list. Otherwise, the caller must sort
+        the lists.
         """
         self._lines.append(line)
         self._ordered_lines = None
@@ -173,7 +174,7 @@ class Contents:
     def _indexes(
         self, interaction: Interaction
     ) -> Iterator[tuple[dict[str, list[Interaction]], str]]:
-        """Yield each index with the key of an interaction in that index."""
+        """Yield each index, with the key under which it lists the interaction."""
         yield self._by_fingerprint, interaction.request.fingerprint
         yield self._by_portable_fingerprint, interaction.request.portable_fingerprint
 
@@ -209,7 +210,7 @@ def _is_replaced(old: Interaction, interaction: Interaction, replace_from: int) 
 
 
 def _order_lines(lines: Sequence[Line]) -> Iterable[Line]:
-    """Return the lines with pending lines moved to their places."""
+    """Return the lines in their final order, without replaced lines."""
     if not any(line.is_pending for line in lines):
         return lines
     order = LineOrder[Line]()
@@ -234,7 +235,7 @@ def _format_line_numbers(numbers: Sequence[int]) -> str:
 
 
 def _join_lines(lines: list[bytes]) -> Iterator[bytes]:
-    """Join lines that were split at carriage returns, and yield lines that end in a line feed."""
+    """Rejoin lines that were split at carriage returns. Yield lines split only at line feeds."""
     buffer = b""
     for line in lines:
         buffer += line
@@ -268,6 +269,6 @@ def _read_line(content: bytes) -> Line:
 
 
 def _with_newline(line: Line) -> Line:
-    """Return the line with a final line feed."""
+    """Return the line, with a line feed added at the end if it is missing."""
     has_newline = line.content.endswith(b"\n")
     return line if has_newline else replace(line, content=line.content + b"\n")

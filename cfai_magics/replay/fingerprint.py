@@ -1,4 +1,4 @@
-"""Compute the canonical form of a request, and a hash of everything that affects its answer."""
+"""Convert requests to canonical form, and hash everything that affects the answer."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from ..types.messages import Message, Request
 from ..workers_ai.endpoints import THINK_FIELD, chat_body
 
 FINGERPRINT_LENGTH = 32  # hexadecimal characters: 128 bits
-# Fields of the request body that do not affect the text of the answer.
+# Request body fields that do not affect the text of the answer.
 IGNORED_FIELDS = (
     "stream",
     "stream_options",
@@ -27,14 +27,14 @@ TEXT_FIELDS = frozenset({"task", "model", "local", "messages", "texts", "input"}
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,(.*)", re.DOTALL)
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 MIN_BASE64_CHARS, MIN_BYTE_LIST_LENGTH = 1_000, 256  # shorter values are not hashed
-MAX_PARAMETER_CHARS = 60  # longer parameters are shown as a hash
+MAX_PARAMETER_CHARS = 60  # longer parameter values are shown as hashes
 
 Fields = Mapping[str, Any]
 
 
-@dataclass(frozen=True)  # without slots, for cached_property
+@dataclass(frozen=True)  # no slots, because cached_property needs __dict__
 class RecordedRequest:
-    """A request in its canonical form, as JSON values.
+    """A request in canonical form, stored as JSON values.
 
     The `task` field is "chat", "embeddings" or "run". The `local` field names the local model
     that answers instead of `model`. It is missing if no local model is used.
@@ -44,7 +44,7 @@ class RecordedRequest:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The hash of all fields."""
+        """A hash of all fields."""
         return _hash_fields(self.fields)
 
     @cached_property
@@ -82,19 +82,22 @@ class RecordedRequest:
 
     @property
     def max_tokens(self) -> Any:
-        """The requested maximum number of answer tokens, or None if it is not set."""
+        """The requested maximum number of tokens in the answer, or None if it is not set."""
         return self.fields.get("max_completion_tokens", self.fields.get("max_tokens"))
 
     @property
     def has_hashed_content(self) -> bool:
-        """Whether the request cannot be sent again, because part of it is stored as a hash."""
+        """Whether part of the request is stored as a hash, so the request cannot be sent again."""
         return "sha256:" in canonical_json(self.fields)
 
 
 def fingerprint_chat(
     request: Request, local_model: str = "", body: Mapping[str, Any] | None = None
 ) -> RecordedRequest:
-    """Return the canonical form of a chat request. `body` is its JSON body, if already built."""
+    """Return the canonical form of a chat request.
+
+    `body` is the JSON body of the request, or None if it has not been built yet.
+    """
     body = chat_body(request) if body is None else body
     fields = {name: value for name, value in body.items() if name not in IGNORED_FIELDS}
     if THINK_FIELD not in request.extra:
@@ -115,7 +118,7 @@ def fingerprint_embeddings(
 def fingerprint_task(
     model: str, payload: Mapping[str, Any] | bytes, send_kwargs: Mapping[str, Any]
 ) -> RecordedRequest:
-    """Return the canonical form of a native task.
+    """Return the canonical form of a request for a native task.
 
     `send_kwargs` contains the keyword arguments for `WorkersAI.run` that affect the request.
     """
@@ -132,7 +135,7 @@ def _canonical_request(task: str, fields: Fields, local_model: str) -> RecordedR
 def to_request(recorded: RecordedRequest, model: str, *, think: bool | None) -> Request:
     """Convert a recorded chat request to a Request that can be sent.
 
-    `think` is None for a model without reasoning.
+    `think` must be None for a model that does not support reasoning.
     """
     extra = {
         name: value
@@ -144,7 +147,7 @@ def to_request(recorded: RecordedRequest, model: str, *, think: bool | None) -> 
 
 
 def unwrap_schema(response_format: Any) -> Any:
-    """Return a response format without the {name, schema} wrapper that other servers need."""
+    """Return a response format without the {name, schema} wrapper that OpenAI's API uses."""
     wrapper = response_format.get("json_schema") if isinstance(response_format, Mapping) else None
     if not isinstance(wrapper, Mapping) or set(wrapper) != {"name", "schema"}:
         return response_format
@@ -152,7 +155,7 @@ def unwrap_schema(response_format: Any) -> Any:
 
 
 def canonical_json(value: Any) -> str:
-    """Serialize to JSON with sorted keys, so that equal values give the same text."""
+    """Serialize a value to JSON with sorted keys, so that equal values produce the same text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -161,7 +164,10 @@ def _hash_fields(fields: Fields) -> str:
 
 
 def _canonicalize(value: Any) -> Any:
-    """Convert to JSON values: bytes and images to hashes, and integral floats to integers."""
+    """Convert a value to JSON values, replacing binary data and images with hashes.
+
+    Floats with integral values become integers.
+    """
     if hasattr(value, "read"):
         value = _read_content(value)
     if isinstance(value, Mapping):
@@ -182,9 +188,9 @@ def _canonicalize(value: Any) -> Any:
 
 
 def _hash_byte_list(numbers: Sequence[Any]) -> str:
-    """Return the hash of a long list of bytes, or "" for any other list.
+    """Return the hash of a long list of byte values, or "" for any other list.
 
-    Some tasks take audio or images as lists of bytes.
+    Some tasks take audio or images as lists of byte values.
     """
     if not all(isinstance(number, int) for number in numbers):
         return ""
@@ -192,7 +198,7 @@ def _hash_byte_list(numbers: Sequence[Any]) -> str:
 
 
 def _read_content(file: Any) -> Any:
-    """Return the remaining content of an open file and restore its position."""
+    """Return the remaining content of an open file, and restore the file position."""
     position = file.tell()
     content = file.read()
     file.seek(position)
@@ -200,7 +206,7 @@ def _read_content(file: Any) -> Any:
 
 
 def _hash_image(text: str) -> str:
-    """Return the text, or a hash if the text is Base64 data or a data URL."""
+    """Replace Base64 data or a data URL with a hash. Return any other text unchanged."""
     if len(text) >= MIN_BASE64_CHARS and BASE64.fullmatch(text):
         return f"sha256:{sha256(text.encode()).hexdigest()}"
     if not text.startswith("data:"):

@@ -1,4 +1,4 @@
-"""A recorded call, and its serialization as a line of a cassette."""
+"""Represent recorded calls, and serialize them as cassette lines."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from ..workers_ai.frame_decoder import FrameDecoder, unwrap_envelope
 from .fingerprint import RecordedRequest, canonical_json
 
 RecordedResponse = Mapping[str, Any]
-CAPTURE_EXTENSION = "cfai.take"  # request extension with the Capture for the response
+CAPTURE_EXTENSION = "cfai.take"  # request extension that holds the Capture
 CONFLICT_MARKERS = (b"<<<<<<<", b"=======", b">>>>>>>")
 SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 MAX_DELAY_MS = 86_400_000  # one day; longer delays are invalid
@@ -34,13 +34,13 @@ class Interaction:
 
     Attributes:
         request: The request in its canonical form.
-        index: The number of this recording of the request, starting at 0.
+        index: The position among recordings of the same request, starting at 0.
         date: The date of the call in ISO format.
-        version: The version of the package.
-        finish_reason: Why the model stopped.
-        usage: The reported usage of the call.
-        responses: The responses in recorded form. Each response has one of RESPONSE_KINDS as a
-            key. Its `ms` key is the time in milliseconds until the response was complete.
+        version: The version of the package that recorded the call.
+        finish_reason: Why the model stopped generating text.
+        usage: The usage reported for the call.
+        responses: The responses in recorded form. Each response has a key from RESPONSE_KINDS, and
+            an `ms` key with the time in milliseconds until the response was complete.
     """
 
     request: RecordedRequest
@@ -53,7 +53,7 @@ class Interaction:
 
     @property
     def sort_key(self) -> tuple[str, int]:
-        """The sort key of the interaction: its fingerprint and its index."""
+        """The key for sorting interactions, which consists of the fingerprint and the index."""
         return self.request.fingerprint, self.index
 
     @property
@@ -81,7 +81,10 @@ class Interaction:
                 yield from (delta.text for delta in deltas if isinstance(delta, delta_type))
 
     def to_line(self) -> bytes:
-        """Serialize to a cassette line. Equal interactions give the same bytes."""
+        """Serialize the interaction as a cassette line.
+
+        Equal interactions produce the same bytes.
+        """
         data = {
             "key": self.request.fingerprint,
             "nth": self.index,
@@ -108,17 +111,17 @@ def _usage_to_json(usage: Usage) -> dict[str, Any]:
 
 
 def _sort_keys(value: Any) -> Any:
-    """Return the value with all keys sorted, so that equal requests give the same JSON."""
+    """Return the value with all keys sorted, so that equal requests produce the same JSON."""
     if isinstance(value, Mapping):
         return {name: _sort_keys(value[name]) for name in sorted(value)}
     return [_sort_keys(item) for item in value] if isinstance(value, list) else value
 
 
 class StoredResponses(Sequence[RecordedResponse]):
-    """The responses stored in a cassette line, which is parsed on each access.
+    """The responses stored in a cassette line. The line is parsed on each access.
 
-    Most recordings are never played back, and the chunks of 10,000 answers would be a
-    million objects in memory.
+    Most recordings are never played back. The parsed chunks of 10,000 answers would be a million
+    objects in memory.
     """
 
     __slots__ = ("_line",)
@@ -218,5 +221,5 @@ def _are_valid_delays(delays: Sequence[Any]) -> bool:
     return (
         set(map(type, delays)) <= {int, float, bool}
         and 0 <= min(delays) <= max(delays) <= MAX_DELAY_MS
-        and not isnan(sum(delays))  # min and max may skip a NaN
+        and not isnan(sum(delays))  # min and max may ignore NaN
     )

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[T]):
-    """A line and its sort key, which is None for a line that is not an interaction."""
+    """A line and its sort key. The key is None if the line has no interaction."""
 
     line: T
     sort_key: SortKey | None
@@ -20,7 +20,7 @@ class _Entry(Generic[T]):
 
 
 class _Block(Generic[T]):
-    """A run of consecutive lines. No line has a sort key greater than `max_key`."""
+    """A block of consecutive lines. No line has a sort key greater than `max_key`."""
 
     def __init__(self, entries: list[_Entry[T]]) -> None:
         self.entries = entries
@@ -43,7 +43,7 @@ class _Block(Generic[T]):
 
 
 class LineOrder(Generic[T]):
-    """An ordered sequence of lines. Each new line goes before the first one with a greater key.
+    """A sequence of lines. `insert` adds a line before the first line with a greater sort key.
 
     Existing lines never move, so a file that a merge has left unsorted keeps its order. The time
     to insert a line grows with the square root of the number of lines.

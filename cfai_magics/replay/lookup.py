@@ -1,4 +1,4 @@
-"""The result of a cassette lookup, and checks on whether an answer may be recorded."""
+"""Represent the result of a cassette lookup, and check whether an answer may be recorded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .interaction import Interaction
     from .playback import Capture, CapturedCall
 
-MAX_INTERACTION_BYTES = 4_000_000  # per line, so that cassettes in Git stay readable
+MAX_INTERACTION_BYTES = 4_000_000  # per line, to keep cassettes readable in Git
 
 
 @dataclass(slots=True)
@@ -24,12 +24,12 @@ class Lookup:
         request: The request in its canonical form.
         provenance: Where the answer comes from.
         interaction: The recording to replay, or None if the request is not recorded.
-        fallback: A recording to replay if credentials are missing, or None.
-        explain_miss: Function that returns how the request differs from the closest recorded
-            request. It is slower for larger cassettes.
-        capture: Collector for the responses to record, or None if nothing is recorded.
-        save_recording: Function that writes the answer to the cassette and returns the notes.
-        notes: Notes for the user.
+        fallback: The recording to replay if credentials are missing, or None if there is none.
+        explain_miss: Function that describes how the request differs from the closest recorded
+            request. It takes longer for larger cassettes.
+        capture: Object that collects the responses to record, or None if nothing is recorded.
+        save_recording: Function that writes the answer to the cassette and returns notes.
+        notes: Notes to show to the user.
     """
 
     request: RecordedRequest
@@ -51,7 +51,7 @@ class Lookup:
         return {CAPTURE_EXTENSION: self.capture}
 
     def add_miss_reason(self, error: MissingCredentialsError) -> MissingCredentialsError:
-        """Return the error, adding the reason why no recording was replayed."""
+        """Return the error with the reason why no recording was replayed."""
         miss_reason = self.explain_miss()
         if not miss_reason:
             return error
@@ -80,7 +80,7 @@ def interaction_reject_reason(interaction: "Interaction") -> str:
 
     line = interaction.to_line()
     if len(line) > MAX_INTERACTION_BYTES:
-        return _("the answer takes {size:,.1f} MB, and the maximum is {maximum:,.0f} MB").format(
+        return _("the answer has {size:,.1f} MB, and the maximum is {maximum:,.0f} MB").format(
             size=len(line) / 1e6, maximum=MAX_INTERACTION_BYTES / 1e6
         )
     if contains_token(line.decode(errors="replace")) or any(

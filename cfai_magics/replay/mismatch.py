@@ -1,4 +1,4 @@
-"""Explain a cassette miss by comparing the request with the closest recorded one."""
+"""Explain a cassette miss by comparing the request with the closest recorded request."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from .fingerprint import Fields, RecordedRequest, canonical_json, unwrap_schema
 
 MAX_COMPARED_CHARS = 2_000  # the comparison takes quadratic time
 EXCERPT_CHARS = 30  # length of an excerpt, which starts near the first difference
-MAX_VALUE_CHARS = 60  # longer parameters are shown as excerpts
+MAX_VALUE_CHARS = 60  # longer parameter values are shown as excerpts
 NON_PARAMETER_FIELDS = {"task", "local", "messages", "texts", "input", "response_format"}
 VISIBLE_MARKS = {"\n": "⏎", "\t": "⇥"}  # shown in place of invisible characters
 
@@ -64,7 +64,7 @@ def _differing_parts(recorded: Parts, current: Parts) -> list[PartName]:
 
 
 def _similarity(one: Fields, other: Fields) -> float:
-    """Return an upper bound (0 to 1) for the text similarity of two requests."""
+    """Return an upper bound on the text similarity (0 to 1) of two requests."""
     before, after = (canonical_json(fields)[:MAX_COMPARED_CHARS] for fields in (one, other))
     return SequenceMatcher(None, before, after, autojunk=False).quick_ratio()
 
@@ -96,7 +96,10 @@ def _parameter_name(name: str) -> PartName:
 
 
 def _message_parts(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[PartName, Any]]:
-    """Yield the text and images of messages. System prompts are numbered separately."""
+    """Yield the named parts of messages, such as their text and images.
+
+    System prompts are numbered separately.
+    """
     systems, numbers = count(1), count(1)
     for message in messages:
         if message.get("role") == "system":
@@ -171,7 +174,7 @@ def _describe_difference(name: PartName, recorded: Any, current: Any) -> str:
 
 
 def first_difference(recorded: Any, current: Any) -> str:
-    """Show how two values differ, using excerpts that start near the first difference."""
+    """Describe how two values differ, using excerpts that start near the first difference."""
     before, after = (_to_text(item) for item in (recorded, current))
     pairs = enumerate(zip_longest(before, after))
     start = next((position for position, (one, other) in pairs if one != other), 0)

@@ -31,8 +31,8 @@ from ..workers_ai.sse import iter_events
 from .interaction import CAPTURE_EXTENSION, Interaction, RecordedResponse
 
 BYTES_PER_FLOAT = 4
-FLOAT_DIGITS = 9  # enough to identify each 32-bit float
-# Fields that differ on each call and are not needed for playback.
+FLOAT_DIGITS = 9  # enough to restore any 32-bit float exactly
+# Fields that are different for each call and are not needed for playback.
 VOLATILE_FIELDS = (
     "id",
     "created",
@@ -49,7 +49,7 @@ class TimedChunk(NamedTuple):
 
 
 class PlaybackResponse(NamedTuple):
-    """An HTTP response to play back: its headers and its timed chunks in order."""
+    """The headers and timed chunks of an HTTP response to play back."""
 
     headers: Mapping[str, str]
     chunks: Iterator[TimedChunk]
@@ -190,10 +190,7 @@ class CapturedResponse:
 
 
 class Capture:
-    """Collects the responses of one call.
-
-    `to_captured_call` converts them for recording.
-    """
+    """Collects the responses of one call. `to_captured_call` converts them to recorded form."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -202,7 +199,7 @@ class Capture:
     def start_response(self, request_body: bytes, headers: Mapping[str, str]) -> CapturedResponse:
         """Return a new CapturedResponse for the next response of the call.
 
-        There are several responses if a call is sent in batches or retried.
+        A call has several responses if it is sent in batches or retried.
         """
         captured = CapturedResponse(request_body, headers)
         self._responses.append(captured)
@@ -230,7 +227,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class CapturedCall:
-    """A captured call: responses in recorded form, their usage and the finish reason."""
+    """The responses of a call in recorded form, their total usage, and the finish reason."""
 
     responses: list[RecordedResponse]
     usage: Usage
@@ -240,7 +237,7 @@ class CapturedCall:
 def _to_captured_call(captured: CapturedResponse) -> CapturedCall | None:
     """Convert one response to recorded form.
 
-    Return None for an empty response, because its request is sent again.
+    Return None for an empty response, because the client sends the request again.
     """
     content_type = captured.headers.get("content-type", "")
     if "text/event-stream" in content_type:
@@ -295,14 +292,14 @@ def _has_vectors(body: Mapping[str, Any]) -> bool:
 def _pack_vector(item: Mapping[str, Any]) -> str:
     """Pack a vector as Base64-encoded 32-bit floats.
 
-    This matches the precision of the models and takes a fifth of the space of JSON numbers.
+    This matches the precision of the models and takes one fifth as much space as JSON numbers.
     """
     numbers = [float(number) for number in item["embedding"]]
     return b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
 
 
 def _decompress(captured: CapturedResponse, last_seconds: list[float]) -> Iterator[bytes]:
-    """Yield the decompressed bytes, and store the last chunk's time in `last_seconds`."""
+    """Yield the decompressed body. Keep the latest chunk's arrival time in `last_seconds`."""
 
     def iter_raw() -> Iterator[bytes]:
         for seconds, chunk in captured.chunks:
@@ -395,12 +392,12 @@ class RecordingTransport(httpx.BaseTransport):
 
 
 class _CapturingStream(httpx.SyncByteStream):
-    """A response stream that captures each chunk while it is read."""
+    """A response stream that captures each chunk as it is read."""
 
     def __init__(
         self, stream: object, captured: CapturedResponse, capture: Capture, start_time: float
     ) -> None:
-        assert isinstance(stream, httpx.SyncByteStream)  # noqa: S101 - ours are synchronous
+        assert isinstance(stream, httpx.SyncByteStream)  # noqa: S101 - always synchronous
         self._stream = stream
         self._captured = captured
         self._clock = capture.clock
@@ -417,7 +414,7 @@ class _CapturingStream(httpx.SyncByteStream):
 
 
 class _DefaultTransport(httpx.BaseTransport):
-    """The default httpx transport, using the proxies set in the environment."""
+    """A transport with httpx's defaults, including the proxies set in the environment."""
 
     def __init__(self) -> None:
         self._client = call_constructor(lambda: httpx.Client(follow_redirects=False))
@@ -462,7 +459,10 @@ def _json_body(request: httpx.Request) -> bytes:
 
 
 class _PlaybackStream(httpx.SyncByteStream):
-    """A recorded response with its original timing, or without delays if `sleep` is None."""
+    """A stream that plays back a recorded response with its original timing.
+
+    If `sleep` is None, there are no delays.
+    """
 
     def __init__(self, chunks: Iterator[TimedChunk], sleep: Sleep | None) -> None:
         self._chunks = chunks

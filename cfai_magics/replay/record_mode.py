@@ -28,7 +28,7 @@ class RecordMode(NamedTuple):
 
     Attributes:
         mode: One of RECORD_MODES, or IMPLICIT.
-        path: Path of the cassette, or None for the cassette next to the notebook.
+        path: Path to the cassette, or None for the cassette next to the notebook.
         source: Where the mode was set, as shown to the user.
         instant: Whether answers are replayed without the recorded delays.
     """
@@ -59,16 +59,16 @@ OFF = RecordMode("off", source=mark("default"))
 
 
 def default_cassette_path(notebook: str) -> Path | None:
-    """Return the path of the cassette next to a notebook, or None if the notebook is unknown.
+    """Return the default cassette path for a notebook, or None if the notebook is not found.
 
-    A notebook that was moved after its kernel started is also unknown.
+    A notebook is not found if it was moved after its kernel started.
     """
     path = Path(notebook)
     return path.with_suffix(CASSETTE_SUFFIX) if notebook and path.is_file() else None
 
 
 def parse_mode(text: str, source: str) -> RecordMode:
-    """Parse text of the form MODE or MODE:PATH.
+    """Parse a record mode in the format MODE or MODE:PATH.
 
     `source` is the name of the setting or variable that contains the text.
 
@@ -97,17 +97,18 @@ def resolve_mode(
     *,
     is_locked: bool = False,
 ) -> RecordMode:
-    """Return the record mode set by the command, the environment or the settings, in this order.
+    """Return the record mode set by the command, the environment or the settings, in that order.
 
-    If none of them sets a mode, return IMPLICIT if there is a cassette next to the notebook.
-    Otherwise, return OFF.
+    If no mode is set, return IMPLICIT if there is a cassette next to the notebook, and OFF
+    otherwise.
 
     Args:
         override: Mode set by a command, or None.
         environ: Environment variables.
-        configured: Mode in the settings, or None. Without a notebook, it does not record.
-        notebook: Path of the notebook, or "" if it is unknown.
-        is_locked: Whether commands and the environment cannot change the mode in the settings.
+        configured: Mode in the settings, or None. The "auto" and "refresh" modes are turned off if
+            the path to the cassette is unknown.
+        notebook: Path to the notebook, or "" if it is unknown.
+        is_locked: Whether the mode in the settings overrides commands and the environment.
 
     Raises:
         InvalidOptionError: The mode needs a cassette path, and none is known.
@@ -164,7 +165,7 @@ def _with_path(record_mode: RecordMode, notebook: str) -> RecordMode:
 
 
 def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
-    """Return the error for a notebook that is unknown or was renamed after kernel start."""
+    """Return the error for a notebook that is unknown or was renamed after its kernel started."""
     cassette = f"lesson{CASSETTE_SUFFIX}"
     examples = {
         "command": f"%cfai replay {mode} {cassette}",
@@ -173,7 +174,7 @@ def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
     if notebook:
         return InvalidOptionError(
             _(
-                "{notebook} was renamed or moved after its kernel started, so the path of its "
+                "{notebook} was renamed or moved after its kernel started, so the path to its "
                 "recording is unknown"
             ).format(notebook=notebook),
             _("Restart the kernel, or specify a path: {command}, or {variable}.").format(
@@ -190,7 +191,7 @@ class RecordModeResolver:
     """Resolves the record mode of one session.
 
     `override` is the mode set by a command, or None. A mode locked by the course's cfai.toml
-    takes precedence over all others.
+    takes precedence over all other modes.
     """
 
     def __init__(
@@ -207,7 +208,7 @@ class RecordModeResolver:
         """The current record mode.
 
         Raises:
-            InvalidOptionError: The path of the cassette is unknown.
+            InvalidOptionError: The path to the cassette is unknown.
         """
         if self._is_paused:
             return OFF
@@ -222,18 +223,18 @@ class RecordModeResolver:
 
     @property
     def mode_or_off(self) -> RecordMode:
-        """The current record mode, or OFF if the path of its cassette is unknown."""
+        """The current record mode, or OFF if the path to its cassette is unknown."""
         try:
             return self.current
         except InvalidOptionError:
             return OFF
 
     def is_network_allowed(self) -> bool:
-        """Return whether live calls are allowed (in any mode except "only")."""
+        """Return whether live calls are allowed. Only the "only" mode prohibits them."""
         return self.mode_or_off.mode != "only"
 
     def has_recordings(self) -> bool:
-        """Return whether there is a cassette whose answers are replayed."""
+        """Return whether answers are replayed from an existing cassette."""
         record_mode = self.mode_or_off
         return (
             record_mode.is_replaying
@@ -242,7 +243,7 @@ class RecordModeResolver:
         )
 
     def describe(self) -> tuple[str, str]:
-        """Return a description of the current mode and path, and the source of the mode."""
+        """Return a description of the current mode and path, and where the mode was set."""
         try:
             record_mode = self.current
         except InvalidOptionError as error:
@@ -251,25 +252,25 @@ class RecordModeResolver:
         return f"{record_mode.description}{path_note}", record_mode.source
 
     def validate(self, record_mode: RecordMode) -> RecordMode:
-        """Return the record mode set by a command, with the cassette path resolved.
+        """Check a record mode set by a command, and return it with the cassette path resolved.
 
         Raises:
             CoursePolicyError: The course's cfai.toml does not allow the mode.
-            InvalidOptionError: The path of the cassette is unknown.
+            InvalidOptionError: The path to the cassette is unknown.
         """
         text = f"{record_mode.mode}:{record_mode.path}" if record_mode.path else record_mode.mode
         self._settings.course.check_setting("recording", text)
         return resolve_mode(record_mode, self._environ, None, self._get_notebook())
 
     def check_network_allowed(self) -> None:
-        """Raise CoursePolicyError if the course's cfai.toml locks the mode at "only"."""
+        """Raise CoursePolicyError if the course's cfai.toml locks the mode to "only"."""
         is_locked = "recording" in self._settings.course.locked
         if is_locked and self.current.mode == "only":
             raise CoursePolicyError(_("cfai.toml allows only recorded answers"))
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Turn off recording and replay inside the `with` block."""
+        """Turn off recording and replay within the `with` block."""
         was_paused, self._is_paused = self._is_paused, True
         try:
             yield

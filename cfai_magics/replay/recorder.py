@@ -1,4 +1,4 @@
-"""Replay recorded answers in a session, or record new ones."""
+"""Replay recorded answers in a session, or record new answers."""
 
 import threading
 import time
@@ -29,10 +29,10 @@ class Recorder(forks.ChildForkHook):
     """Records and replays the calls of one session.
 
     If a cell sends the same request several times, each answer is recorded, and the answers are
-    replayed in the same order. `begin_cell` resets the count of equal requests.
+    replayed in the same order. `begin_cell` resets the count of identical requests.
 
-    `get_notebook` returns the path of the notebook. `wall_clock` returns the time in seconds
-    since 1970.
+    `get_notebook` returns the path to the notebook. `wall_clock` returns the current time in
+    seconds since 1970.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Recorder(forks.ChildForkHook):
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Replace the locks, which a thread in the parent may hold."""
+        """Replace the locks, because a thread in the parent may have held them."""
         self._lock = threading.Lock()
         for cassette in self._cassettes.values():
             cassette.after_fork_in_child()
@@ -70,7 +70,7 @@ class Recorder(forks.ChildForkHook):
         """The current record mode.
 
         Raises:
-            InvalidOptionError: The path of the cassette is unknown.
+            InvalidOptionError: The path to the cassette is unknown.
         """
         return self.mode_resolver.current
 
@@ -80,7 +80,7 @@ class Recorder(forks.ChildForkHook):
         Raises:
             StorageError: The cassette cannot be written.
             CoursePolicyError: The course's cfai.toml does not allow the mode.
-            InvalidOptionError: The path of the cassette is unknown.
+            InvalidOptionError: The path to the cassette is unknown.
         """
         validated = self.mode_resolver.validate(record_mode)
         if validated.is_recording and validated.path:
@@ -91,7 +91,7 @@ class Recorder(forks.ChildForkHook):
         return validated
 
     def begin_cell(self) -> None:
-        """Reset the count of equal requests. Call this at the start of a cell."""
+        """Reset the count of identical requests. Call this at the start of a cell."""
         self._request_counts.clear()
 
     def cassette(self, path: Path) -> "Cassette":
@@ -101,13 +101,13 @@ class Recorder(forks.ChildForkHook):
         return self._cassettes.setdefault(path, Cassette(path, self._lock_dir))
 
     def find_full_model_name(self, short_name: str) -> str:
-        """Return the full name of the recorded model with this short name, or "" if unknown."""
+        """Return the full name of a recorded model, or "" if no model has this short name."""
         record_mode = self.record_mode
         if not record_mode.is_replaying or record_mode.path is None:
             return ""
         return self.cassette(record_mode.path).contents().find_full_model_name(short_name)
 
-    # --- one request
+    # --- single requests
 
     def get_transport_wrapper(self, record_mode: RecordMode | None = None) -> WrapTransport | None:
         """Return a function that wraps a transport to record its responses.
@@ -129,11 +129,11 @@ class Recorder(forks.ChildForkHook):
     ) -> tuple["WorkersAI", Lookup]:
         """Return the client that answers a request, and the result of looking up the request.
 
-        If the request is recorded, the client plays back the recording. Otherwise, it is the live
-        client.
+        If the request is recorded, the client plays back the recording. Otherwise, the live
+        client is returned.
 
         Raises:
-            MissingCredentialsError: The live client is needed, and credentials are missing.
+            MissingCredentialsError: The live client is needed, but credentials are missing.
             NotRecordedError: The mode is "only", and the request is not recorded.
         """
         lookup = self._look_up(request, record_mode)
@@ -151,7 +151,7 @@ class Recorder(forks.ChildForkHook):
     def has_recording(
         self, request: RecordedRequest, record_mode: RecordMode, index: int = 0
     ) -> bool:
-        """Return whether a recording would answer a request already sent `index` times."""
+        """Return whether a recording can answer a request that was already sent `index` times."""
         if (
             not record_mode.is_replaying
             or record_mode.path is None
@@ -216,7 +216,7 @@ class Recorder(forks.ChildForkHook):
         return lookup
 
     def _drop_unplayable(self, lookup: Lookup) -> None:
-        """Drop a recording that cannot be played back, and add a note."""
+        """Discard the recording if it cannot be played back, and add a note for the user."""
         from .playback import is_playable
 
         interaction = lookup.interaction or lookup.fallback
@@ -232,7 +232,10 @@ class Recorder(forks.ChildForkHook):
         return index
 
     def _new_corruption_notes(self, cassette: "Cassette", contents: "Contents") -> list[str]:
-        """Return a note on corrupt lines, or an empty list if the note is unchanged."""
+        """Return a list with a note on corrupt lines.
+
+        The list is empty if no lines are corrupt, or if the note has not changed.
+        """
         listed = "; ".join(contents.corruption_notes)
         note = ""
         if listed:
@@ -265,7 +268,10 @@ class Recorder(forks.ChildForkHook):
     def _save(
         self, lookup: Lookup, index: int, cassette: "Cassette", *, refresh: bool
     ) -> list[str]:
-        """Write a complete answer to the cassette, and return notes such as why it is rejected."""
+        """Write a complete answer to the cassette, and return notes for the user.
+
+        If the answer is not recorded, a note explains why.
+        """
         from .interaction import Interaction
         from .lookup import interaction_reject_reason, reject_reason
 
@@ -285,7 +291,7 @@ class Recorder(forks.ChildForkHook):
         reason = reject_reason(captured, lookup) or interaction_reject_reason(interaction)
         if reason:
             return [*lookup.notes, _("Not recorded: {reason}.").format(reason=reason)]
-        # Keep further repetitions recorded by another cell of this session.
+        # Keep repetitions that another cell of this session has recorded.
         request_count = self._max_per_cell[cassette.path, lookup.request.fingerprint]
         try:
             cassette.add(interaction, replace_from=request_count if refresh else None)
@@ -294,13 +300,13 @@ class Recorder(forks.ChildForkHook):
         return lookup.notes
 
     def sort_cassettes(self) -> None:
-        """Sort all cassettes of this session that can be written."""
+        """Sort all cassettes used in this session. Skip cassettes that cannot be written."""
         for cassette in [*self._cassettes.values()]:
             with suppress(StorageError):
                 cassette.sort()
 
     def close(self) -> None:
-        """Sort the cassettes that this process has appended to."""
+        """Sort the cassettes to which this process has appended lines."""
         for cassette in [*self._cassettes.values()]:
             cassette.close()
 

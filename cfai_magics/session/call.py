@@ -1,4 +1,4 @@
-"""Resolve each call once: its model, backend, record mode, recording, client and cost."""
+"""Resolve the model, backend, client, recording and cost of each call."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,11 +44,11 @@ NO_BODY: Mapping[str, Any] = {}
 
 
 class Target(NamedTuple):
-    """The model for a request, and the backend that runs it.
+    """The model for a request, and the backend that runs the model.
 
     `server` is the OpenAI-compatible server, or None for Workers AI and the local model.
     `requested_model` is the full name of the model that the local model replaces, or "" if
-    another backend runs the request.
+    another backend is used.
     """
 
     model: Model
@@ -58,7 +58,7 @@ class Target(NamedTuple):
 
     @property
     def is_openai_compatible(self) -> bool:
-        """Whether the model is not in the catalog and runs outside Workers AI."""
+        """Whether the model runs outside Workers AI and is not in the catalog."""
         return self.backend_kind != "account" and not self.model.task
 
 
@@ -76,9 +76,9 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
     stream: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> Request:
-    """Build a request to a resolved model, with defaults from the settings.
+    """Build a request for a resolved model, using the settings for omitted arguments.
 
-    The magics, shell command, Python API, panel and maps all build their requests here.
+    The magics, shell command, Python API, panel and maps all use this function.
     """
     return Request(
         target.model.name,
@@ -96,11 +96,11 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
 
 
 class Call(NamedTuple):
-    """One model call with everything resolved for it; nothing is resolved a second time.
+    """A model call with all the data needed to send or replay it.
 
-    `lookup` contains the recorded answer, if any. If there is one, `model` and `is_local` come
-    from the recording. `rates` and `cost` are None if the price is unknown. `body` is the JSON
-    body of a chat request, and empty for other calls.
+    `lookup` contains the recorded answer, if any. For a recorded answer, `model` and `is_local`
+    come from the recording. `rates` and `cost` are None if the price is unknown or the answer is
+    recorded. `body` is the JSON body of a chat request, and empty for other calls.
     """
 
     client: "WorkersAI"
@@ -117,18 +117,21 @@ class Call(NamedTuple):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether a recorded answer is replayed."""
+        """Whether the call replays a recorded answer."""
         return self.lookup.interaction is not None
 
     @property
     def is_rate_limited(self) -> bool:
-        """Whether the call is sent to Workers AI, whose rate limits apply."""
+        """Whether the rate limits of Workers AI apply to the call."""
         return self.backend_kind == "account" and self.lookup.interaction is None
 
     def new_reservation(
         self, accounting: Accounting, max_neurons: float | None = None
     ) -> Reservation:
-        """Return a ledger reservation for the call; `max_neurons` limits the call's cost."""
+        """Return a new ledger reservation for the call.
+
+        `max_neurons` is the maximum cost of the call in neurons, or None for no limit.
+        """
         if self.is_recorded:
             reservation: Reservation = FreeReservation(
                 accounting, self.model, self.context, self.lookup.notes
@@ -148,9 +151,9 @@ class Call(NamedTuple):
 
 
 class CallPreview(NamedTuple):
-    """What a chat request would send and cost.
+    """The body and estimated cost of a chat request that has not been sent.
 
-    `refusal` is the reason why the request would not be sent, or "" if it would be sent.
+    `refusal` is the reason why the request would be refused, or "" if it would be allowed.
     """
 
     body: Mapping[str, Any]
@@ -160,7 +163,7 @@ class CallPreview(NamedTuple):
 
 
 class ClientGroup:
-    """The clients for parallel calls: one shared live client, and the playback clients."""
+    """The shared live client and the playback clients for a group of parallel calls."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -168,7 +171,7 @@ class ClientGroup:
         self._clients: list[WorkersAI] = []
 
     def get_shared_client(self) -> "WorkersAI":
-        """Return the shared live client for the current backend."""
+        """Return the shared live client, starting the local server if needed."""
         self._backend.ensure_local_server()
         return self.get_client(self._backend.server, self._backend.get_transport_wrapper())
 
@@ -182,11 +185,11 @@ class ClientGroup:
         return self._shared_client
 
     def add(self, client: "WorkersAI") -> None:
-        """Add a client, so that `abort` and `close` also apply to this client."""
+        """Add a client to the group, so that `abort` and `close` also apply to the client."""
         self._clients.append(client)
 
     def abort(self) -> None:
-        """Abort the requests of all clients. Can be called from any thread."""
+        """Abort the requests of all clients. This method can be called from any thread."""
         for client in self._clients:
             client.abort()
 
@@ -199,8 +202,8 @@ class ClientGroup:
 class CallOrigin(NamedTuple):
     """The context in which a call is made.
 
-    `clients` and `record_mode` are shared by calls that run in parallel, and None for a single
-    call. `thread` is the conversation name to store in the ledger.
+    `clients` and `record_mode` are shared by parallel calls, and are None for a single call.
+    `thread` is the conversation name to store in the ledger.
     """
 
     clients: ClientGroup | None = None
@@ -209,7 +212,10 @@ class CallOrigin(NamedTuple):
 
 
 class CallResolver:
-    """A resolver for the calls of one session; `get_notebook` returns the notebook name."""
+    """A resolver for the calls of one session.
+
+    `get_notebook` returns the name of the current notebook.
+    """
 
     def __init__(
         self,
@@ -249,7 +255,7 @@ class CallResolver:
         """Return the resolved call for an embeddings request.
 
         `request` contains each text as a message, and is used only to estimate the cost.
-        `requested_model` is a full model name.
+        `requested_model` is the full name of the requested model.
         """
         call = self._resolve(
             fingerprint_embeddings(requested_model, texts, _local_model_name(target)), target
@@ -272,13 +278,13 @@ class CallResolver:
         return call._replace(cost=cost)
 
     def preview_chat(self, request: Request, target: Target) -> CallPreview:
-        """Return what a chat request would send and cost."""
+        """Return a preview of a chat request, without sending the request."""
         return self.preview_chats([request], [target])[0]
 
     def preview_chats(
         self, requests: Sequence[Request], targets: Sequence[Target]
     ) -> list[CallPreview]:
-        """Return what each chat request in one cell would send and cost."""
+        """Return a preview of each chat request in one cell, without sending any request."""
         record_mode = self._recorder.record_mode
         counts: Counter[str] = Counter()
         previews = []
@@ -299,14 +305,14 @@ class CallResolver:
         return previews
 
     def is_recorded(self, request: Request, target: Target) -> bool:
-        """Return whether a recording would answer a chat request."""
+        """Return whether a chat request would be answered from a recording."""
         recorded_request = fingerprint_chat(request, _local_model_name(target))
         return self._recorder.has_recording(recorded_request, self._recorder.record_mode)
 
     def is_task_recorded(
         self, model: str, payload: Payload, send_kwargs: Mapping[str, Any]
     ) -> bool:
-        """Return whether a recording would answer a native task.
+        """Return whether a native task would be answered from a recording.
 
         `send_kwargs` are the keyword arguments for `WorkersAI.run`.
         """
@@ -315,7 +321,7 @@ class CallResolver:
         )
 
     def require_recording(self, request: Request, target: Target) -> None:
-        """Raise NotRecordedError in record mode "only" if the request is not recorded."""
+        """Raise NotRecordedError if the record mode is "only" and the request is not recorded."""
         recorded_request = fingerprint_chat(request, _local_model_name(target))
         self._recorder.require_recording(recorded_request, self._recorder.record_mode)
 
@@ -331,7 +337,7 @@ class CallResolver:
         return self._accounting.get_rates(target.model, is_local=target.backend_kind == "local")
 
     def resolve_model(self, name: str, catalog: Catalog) -> Model:
-        """Return the model with this name from the catalog, or otherwise from the recordings."""
+        """Return the model with this name from the catalog or, if missing, from the recordings."""
         try:
             return find_model(name, catalog)
         except ModelNotFoundError:
@@ -341,7 +347,7 @@ class CallResolver:
             return Model(recorded_name)
 
     def full_model_name(self, requested: str, catalog: Catalog) -> str:
-        """Return the full name of the requested model, even if another model answers."""
+        """Return the full name of the requested model, or `requested` if no model matches."""
         try:
             return self.resolve_model(requested, catalog).name
         except CfaiError:
@@ -410,7 +416,7 @@ def estimate_target_cost(
 ) -> Cost | None:
     """Return the estimated cost of a request, or None if the price is unknown.
 
-    The local model is free, and so are models on another server that have no catalog price.
+    The local model is free. Models on another server are free unless the catalog has their price.
     """
     base_rates = catalog_rates(target.model)
     if target.backend_kind == "elsewhere" and base_rates is None:
@@ -426,10 +432,10 @@ def _local_model_name(target: Target) -> str:
 def _recording_info(
     accounting: Accounting, model: Model, interaction: "Interaction"
 ) -> RecordingInfo:
-    """Return details of a recording, including the neurons that a live call would cost.
+    """Return details of a recording, including the cost of a live call in neurons.
 
-    The neurons are the amount billed for the recorded call, or otherwise an estimate from its
-    tokens. A local model costs 0 neurons.
+    The cost is the number of neurons billed for the recorded call. If this number is missing, the
+    cost is estimated from the tokens. Calls to a local model cost 0 neurons.
     """
     is_local = bool(interaction.request.local_model)
     usage = (

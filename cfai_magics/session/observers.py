@@ -1,4 +1,4 @@
-"""Notify callbacks when a session changes, and track its active calls."""
+"""Notify callbacks when a session changes, and track the session's active calls."""
 
 import logging
 import threading
@@ -11,9 +11,9 @@ from .. import forks
 from ..errors import CfaiError
 from ..types.usage import ActiveCall
 
-MIN_INTERVAL = 0.25  # s between progress notifications
-POLL_SECONDS = 1.0  # s between checks for changes by other kernels
-JOIN_TIMEOUT = 2.0  # s to wait for a callback that is still running
+MIN_INTERVAL = 0.25  # seconds between progress notifications
+POLL_SECONDS = 1.0  # seconds between checks for changes by other kernels
+JOIN_TIMEOUT = 2.0  # seconds to wait for a callback that is still running
 
 Callback = Callable[[], None]
 Unwatch = Callable[[], None]
@@ -24,7 +24,7 @@ class Resource(Protocol):
     """An object, such as a panel, that is attached to a session and closed with the session."""
 
     def close(self) -> None:
-        """Release all resources."""
+        """Close the object."""
 
 
 class Observers(forks.ChildForkHook):
@@ -32,7 +32,7 @@ class Observers(forks.ChildForkHook):
 
     Callbacks take no arguments and read the changed state themselves. They run on the thread
     that made the change. Exceptions raised by a callback are logged and do not reach the caller.
-    `is_watched` is True while any callback is registered.
+    `is_watched` is True while at least one callback is registered.
 
     `poll_version` returns a different value after another kernel makes a change. While callbacks
     are registered, a background thread calls `poll_version` once per second. If the value has
@@ -95,9 +95,9 @@ class Observers(forks.ChildForkHook):
                 self._stop = None
 
     def close(self) -> None:
-        """Remove all callbacks, and join the polling thread.
+        """Remove all callbacks, and wait for the polling thread to end.
 
-        A later poll would reopen the ledger.
+        Otherwise, a later poll would reopen the ledger.
         """
         for callback_id in list(self._callbacks):
             self._remove(callback_id)
@@ -130,7 +130,7 @@ class Observers(forks.ChildForkHook):
 
     @property
     def active_calls(self) -> tuple[ActiveCall, ...]:
-        """The calls in progress, with their usage so far; empty if there are no callbacks."""
+        """The calls in progress, with their usage so far. Empty if no callback is registered."""
         with self._lock:
             return tuple(self._active_calls.values())
 
@@ -139,7 +139,10 @@ class Observers(forks.ChildForkHook):
         self._update_call(call_id, ActiveCall(model))
 
     def call_progress(self, call_id: int, get_active_call: Callable[[], ActiveCall]) -> None:
-        """Update a call's progress and notify the callbacks, at most once per MIN_INTERVAL."""
+        """Update a call's progress and notify the callbacks.
+
+        Updates within MIN_INTERVAL seconds of the previous update are skipped.
+        """
         if self.is_watched and self._clock() >= self._next_notification:
             self._next_notification = self._clock() + MIN_INTERVAL
             self._update_call(call_id, get_active_call())

@@ -1,4 +1,4 @@
-"""Run calls in parallel: streams, a worker pool and their shared budget."""
+"""Run calls in parallel in a pool of threads, with a shared reservation of neurons."""
 
 import time
 from collections import deque
@@ -21,29 +21,30 @@ from .call import ClientGroup
 from .reservation import Accounting, CellLimit, Reservation
 from .stream import AnswerStream
 
-POLL_SECONDS = 0.1  # s between checks for an interrupt, which does not end a wait on Windows
-JOIN_TIMEOUT = 5.0  # s to wait for a stopped thread to end
+# Seconds between checks for an interrupt. On Windows, an interrupt does not end a wait.
+POLL_SECONDS = 0.1
+JOIN_TIMEOUT = 5.0  # seconds to wait for a stopped thread to end
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MAX_CONCURRENT_CALLS = 8
-ABORT_TIMEOUT = 2.0  # s to wait for an aborted thread to end
+ABORT_TIMEOUT = 2.0  # seconds to wait for an aborted thread to end
 OpenStream = Callable[[int, OnRetry], AnswerStream]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailure:
-    """An exception from a worker thread, raised again in the iterating thread."""
+    """An exception from a worker thread, to be raised again in the iterating thread."""
 
     error: BaseException
 
 
 class WorkerPool(Generic[Item, Result]):
-    """A pool of up to `size` threads that run `process` on all items.
+    """A pool of up to `size` threads that call `process` on each item.
 
     Use the pool in a `with` block, and iterate over it to get the results as they arrive. Leaving
-    the block drops the items not yet started, calls `abort` if any results are missing, and joins
-    the threads. `on_idle` is called every POLL_SECONDS while no result arrives.
+    the block discards items that have not been started, calls `abort` if any results are missing,
+    and joins the threads. `on_idle` is called every POLL_SECONDS while waiting for results.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class WorkerPool(Generic[Item, Result]):
         self.stop()
 
     def stop(self, timeout: float = JOIN_TIMEOUT) -> tuple[Item, ...]:
-        """Stop the threads within `timeout` seconds, and return the items not started."""
+        """Stop the threads, waiting up to `timeout` seconds, and return the items not started."""
         unstarted = tuple(self._items)
         self._items.clear()
         if self._remaining:
@@ -120,9 +121,9 @@ class WorkerPool(Generic[Item, Result]):
 class BudgetPool:
     """A shared reservation of neurons for calls to one model, with the clients for these calls.
 
-    `cell` limits the total cost of the calls. `is_limited` is True if this limit or a budget
-    applies. Use the pool in a `with` block. Leaving the block closes the clients and releases the
-    unused neurons.
+    `cell` limits the total cost of the calls. `is_limited` is True if the cell limit or a
+    budget applies. Use the pool in a `with` block. Leaving the block closes the clients and
+    releases the unused neurons.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class BudgetPool:
         self._accounting.ledger.release_pool(self._pool_id)
 
     def reserve_from(self, reservation: Reservation) -> None:
-        """Take the cost of a call from the pool's reserved neurons."""
+        """Transfer the cost of a call from the pool to the call's own reservation."""
         cost = reservation.cost
         admission = Admission(cost.high, cost.max_tokens) if cost else Admission(0.0, 0)
         call_id = self.reserve_unassigned(reservation.ledger_key, cost)
@@ -158,7 +159,7 @@ class BudgetPool:
         reservation.assign(call_id, admission, is_limited=self._is_limited, is_single=False)
 
     def reserve_unassigned(self, call_key: CallKey, cost: Cost | None) -> int:
-        """Take a cost from the pool for a call that has no Reservation; return the call ID."""
+        """Take a call's cost from the pool without a Reservation object. Return the call ID."""
         high = cost.high if cost else 0.0
 
         def extend(limits: Sequence[Limit], left: float) -> float:
@@ -182,7 +183,7 @@ def reserve_pool(
     costs: Sequence[Cost | None],
     max_neurons: float | None = None,
 ) -> BudgetPool:
-    """Reserve the sum of `costs` for calls to one model, at most `max_neurons`.
+    """Reserve the sum of `costs` as a pool for calls to one model.
 
     Raises:
         BudgetExceededError: The sum exceeds a budget or `max_neurons`. Nothing is reserved.
@@ -214,25 +215,25 @@ class RetryNotice:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of a call: its complete answer, or the partial answer and the error."""
+    """The last event of a call, with the complete answer, or a partial answer and an error."""
 
     answer: Answer
     error: CfaiError | None = None
 
 
 Event = Delta | RetryNotice | Finished
-IndexedEvent = tuple[int, Event]  # the index of the call, and its event
+IndexedEvent = tuple[int, Event]  # (call index, event)
 
 
 class ParallelStreams:
-    """The streams of `count` parallel calls; iteration yields (call index, event) pairs.
+    """The streams of `count` parallel calls. Iteration yields (call index, event) pairs.
 
-    `open_stream(index, on_retry)` returns the stream for one call. The call is settled however
-    its stream ends. `reserve` reserves the cost of all calls before the first one is sent.
+    `open_stream(index, on_retry)` returns the stream for one call. Each call is settled, no matter
+    how its stream ends. `reserve` reserves the cost of all calls before the first call is sent.
 
     Use the object in a `with` block. Leaving the block stops all calls. Afterward, `answers`
-    contains what was received, and `seconds` is the total time. `unsent` is the set of indexes of
-    the calls not started.
+    contains the answers received so far, `seconds` is the total duration, and `unsent` is the set
+    of indexes of calls that were not started.
     """
 
     def __init__(
@@ -259,7 +260,7 @@ class ParallelStreams:
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """The answers received so far, one per call."""
+        """One answer per call, each with the text received so far."""
         streams = enumerate(self._streams)
         return tuple(self._final_answers.get(index) or stream.answer for index, stream in streams)
 
@@ -272,7 +273,7 @@ class ParallelStreams:
             yield index, event
 
     def close(self) -> None:
-        """Stop all calls and settle their usage so far. Calls not yet started cost nothing."""
+        """Stop all calls and settle their usage so far. Unstarted calls cost nothing."""
         self.seconds = time.monotonic() - self._started
         for stream in self._streams:
             stream.interrupt()

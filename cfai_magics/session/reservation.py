@@ -62,7 +62,7 @@ class Accounting:
         self.observers = observers
 
     def get_rates(self, model: Model, *, is_local: bool = False) -> Rates | None:
-        """Return a model's rates, calibrated with its billed calls, or None if unknown."""
+        """Return a model's rates, calibrated with billed calls, or None if they are unknown."""
         if is_local:
             return FREE_RATES
         try:
@@ -83,7 +83,7 @@ class Accounting:
     def estimate_task_cost(self, model: Model, task_request: "TaskRequest") -> Cost | None:
         """Return the estimated cost of a native task.
 
-        Returns None if the price or the duration of the audio is unknown.
+        Returns None if the price is unknown or depends on an unknown audio duration.
         """
         from ..workers_ai.task_requests import (
             collect_text,
@@ -107,9 +107,9 @@ class Accounting:
         return None if price is None else Cost(price, price, 0.0, 0)
 
     def price_task(self, model: Model, task_request: "TaskRequest", result: "TaskResult") -> Usage:
-        """Return the usage of a native task, with its billed or estimated neurons.
+        """Return the usage of a native task, including the billed or estimated neurons.
 
-        The estimate is based on the tokens or work units of the task.
+        Estimates are based on the tokens or work units of the task.
         """
         from ..workers_ai.task_requests import is_free_conversion, work_units
 
@@ -130,7 +130,7 @@ class Accounting:
     def estimate_notes(
         self, model: Model, cost: Cost | None, max_neurons: float | None
     ) -> tuple[str, ...]:
-        """Return notes on an estimate: how it was calibrated and which limit it exceeds."""
+        """Return notes on a cost estimate, such as its calibration and any limit it exceeds."""
         model_rates = self.get_rates(model)
         notes = [calibration_note(model_rates)] if model_rates and model_rates.billed_calls else []
         limits = [
@@ -145,11 +145,14 @@ class Accounting:
         return (*notes, *([note] if note else []))
 
     def day_usage(self, context: CallContext | None = None) -> DayUsage:
-        """Return today's usage of the account in `context`, by default the current context."""
+        """Return today's usage for the account in `context`.
+
+        `context` defaults to the current context.
+        """
         return self.ledger.day_usage((context or self.get_context()).account)
 
     def limits(self, day_usage: DayUsage, context: CallContext | None = None) -> list[Limit]:
-        """Return the budgets that apply, plus the free quota if there is no day budget."""
+        """Return the budgets that apply, plus the free quota if there is no daily budget."""
         limits = self.ledger.budgets.limits(context or self.get_context())
         if any(limit.scope == "day" for limit in limits):
             return limits
@@ -157,7 +160,7 @@ class Accounting:
         return [*limits, Limit("free", day_usage.limit, used)]
 
     def limit_warnings(self, day_usage: DayUsage) -> list[str]:
-        """Return one line per limit that is nearly used up."""
+        """Return a warning for each limit that is nearly used up."""
         return format_limit_warnings(self.limits(day_usage))
 
     def mark_quota_exhausted(self) -> None:
@@ -166,7 +169,7 @@ class Accounting:
         self.observers.notify()
 
     def quota_error(self, cause: str) -> DailyQuotaError:
-        """Return the error for a used-up daily quota, with the time until the quota renews."""
+        """Return the error for a used-up daily quota. The hint says when the quota renews."""
         time_left = format_duration(self.day_usage().seconds_left)
         return DailyQuotaError(cause, DailyQuotaError.renewal_hint(time_left))
 
@@ -174,7 +177,7 @@ class Accounting:
 def _with_estimated_tokens(
     usage: Usage, task_request: "TaskRequest", result: "TaskResult"
 ) -> Usage:
-    """Return the usage of a task billed by tokens, estimating the tokens if none are reported."""
+    """Return the usage of a task that is billed by tokens. Unreported tokens are estimated."""
     from ..workers_ai.task_requests import collect_answer_text, collect_text
 
     if usage.prompt_tokens:
@@ -187,9 +190,9 @@ def _with_estimated_tokens(
 
 
 class CellLimit:
-    """The limit for one cell (--max-neurons), and the neurons its calls have reserved or used.
+    """The --max-neurons limit for one cell, and the neurons that its calls have reserved or used.
 
-    A course may set its own cell limit. Neither limit is stored in the ledger.
+    A course can set an additional cell limit. Neither limit is stored in the ledger.
     """
 
     def __init__(self, neurons: float | None) -> None:
@@ -198,9 +201,10 @@ class CellLimit:
         self._lock = threading.Lock()
 
     def add_to_limits(self, limits: Sequence[Limit]) -> list[Limit]:
-        """Return `limits` plus this cell's own limit, if it has one.
+        """Return `limits`, plus this cell's own limit if it is set.
 
-        In each cell limit, `spent` is set to the neurons reserved or used in this cell.
+        For each limit with the scope "cell", `spent` is the number of neurons reserved or used in
+        this cell.
         """
         own_limits = [] if self._neurons is None else [Limit("cell", self._neurons)]
         with self._lock:
@@ -211,12 +215,12 @@ class CellLimit:
         ]
 
     def set_call_neurons(self, call_id: int, neurons: float) -> None:
-        """Set the neurons that a call has reserved or used."""
+        """Set the number of neurons that a call has reserved or used."""
         with self._lock:
             self._neurons_by_call[call_id] = neurons
 
     def add(self, call_id: int, neurons: float) -> None:
-        """Add neurons to the reservation of a call or pool."""
+        """Add `neurons`, which may be negative, to the amount reserved by a call or pool."""
         with self._lock:
             self._neurons_by_call[call_id] = self._neurons_by_call.get(call_id, 0.0) + neurons
 
@@ -229,8 +233,8 @@ class Reservation:
     calls that are reserved together. `request_fingerprint` is the hash of the request.
     `on_success` is called once after a successful call, and returns notes for the user.
 
-    If `rate_limit` is set, the send time is reserved in the same transaction as the cost. `slot`
-    is then the delay until that time.
+    If `rate_limit` is set, the send time is reserved in the same transaction as the cost, and
+    `slot` is the delay until the send time.
     """
 
     def __init__(
@@ -289,7 +293,11 @@ class Reservation:
     def assign(
         self, call_id: int, admission: Admission, *, is_limited: bool, is_single: bool
     ) -> None:
-        """Store what the ledger reserved for the call, and whether a limit applies to the call."""
+        """Store the result of reserving the call in the ledger.
+
+        `is_limited` is True if a limit applies to the call. `is_single` is False if the call was
+        reserved together with other calls.
+        """
         self._is_single = is_single
         self._call_id, self._max_tokens = call_id, admission.max_tokens
         self._reserved, self._is_limited = admission.neurons, is_limited
@@ -298,7 +306,7 @@ class Reservation:
         self._notes += [note] if note else []
 
     def report_progress(self, get_usage: Callable[[], Usage]) -> None:
-        """Notify the observers of progress; `get_usage` is called only if needed."""
+        """Notify the observers of the call's progress. `get_usage` is called only if needed."""
         if self._call_id is not None:
             self._observers.call_progress(
                 self._call_id, lambda: ActiveCall(self.model.name, self.price_usage(get_usage()))
@@ -334,7 +342,7 @@ class Reservation:
         return (self._reserved - needed) / per_token if per_token else math.inf
 
     def _min_neurons(self, reported: Usage, min_tokens: int) -> float:
-        """Return a lower bound on the neurons used, from `reported` or from `min_tokens`."""
+        """Return the minimum number of neurons used, based on `reported` and `min_tokens`."""
         neurons = self._with_price(reported).neurons or 0.0
         if min_tokens <= reported.completion_tokens or self.cost is None or self._rates is None:
             return neurons
@@ -355,7 +363,7 @@ class Reservation:
         self._reserved = self.accounting.ledger.extend(call_id, extend)
 
     def price_usage(self, usage: Usage) -> Usage:
-        """Return the usage with its billed neurons, or otherwise with an estimate.
+        """Return the usage with the reported neurons, or with an estimate if none are reported.
 
         The estimate is capped at the call's reservation.
         """
@@ -364,16 +372,16 @@ class Reservation:
         return self.cap_estimate(self._with_price(usage))
 
     def cap_estimate(self, usage: Usage, billed: float = 0.0) -> Usage:
-        """Return the usage with its estimate capped at the call's reservation.
+        """Return the usage, with estimated neurons capped at the call's reservation.
 
-        `billed` is the number of neurons already billed, and the cap is never lower than that.
+        The cap is never lower than `billed`, the number of neurons already billed.
         """
         max_estimate = self._max_estimate
         return usage if max_estimate is None else cap_estimate(max(max_estimate, billed), usage)
 
     @property
     def _max_estimate(self) -> float | None:
-        """The cap for estimates in neurons, or None if the reservation is not an upper bound."""
+        """The maximum estimate in neurons, or None if the reservation does not limit the cost."""
         cost = self.cost
         is_open = cost is None or (cost.per_token > 0 and not cost.max_tokens)
         return None if is_open and not self._is_limited else self._reserved
@@ -390,8 +398,8 @@ class Reservation:
     ) -> None:
         """Replace the reservation with the actual usage.
 
-        Settling the call again has no effect. If the ledger cannot be written, a note informs the
-        user, and the usage is written later.
+        Settling the call again has no effect. If the ledger cannot be written, a note is added
+        for the user, and the usage is written later.
         """
         call_id, self._call_id = self._call_id, None
         if call_id is None:
@@ -426,13 +434,13 @@ class Reservation:
 
 def unwritten_note(error: StorageError) -> str:
     """Return the note for a call that ended while the ledger could not be written."""
-    return _("Not saved in the ledger yet: {cause}. The next call saves it. {hint}").format(
-        cause=error.cause, hint=error.hint
-    )
+    return _(
+        "Not yet saved in the ledger: {cause}. It will be saved with the next call. {hint}"
+    ).format(cause=error.cause, hint=error.hint)
 
 
 def reserve_group(reservations: Sequence[Reservation]) -> None:
-    """Reserve the total cost of all calls in one cell, under the first call's cell limit.
+    """Reserve the total cost of all calls in one cell. The first call's cell limit applies.
 
     Raises:
         BudgetExceededError: The total exceeds a limit. Nothing is reserved.
@@ -471,10 +479,10 @@ def reserve_group(reservations: Sequence[Reservation]) -> None:
 
 
 class FreeReservation(Reservation):
-    """The ledger entry for a replayed call, which is free and not subject to budgets or quotas.
+    """The ledger entry for a replayed call. Replayed calls are free and ignore budgets and quotas.
 
     The ledger lists the call as replayed, with its tokens and 0 neurons. If the ledger cannot be
-    written, for example on a read-only disk, the answer is still shown with a note.
+    written, for example on a read-only disk, the answer is still shown, with a note.
     """
 
     def __init__(
@@ -484,7 +492,7 @@ class FreeReservation(Reservation):
         self._notes += notes
 
     def reserve(self) -> int:
-        """Add the call to the ledger with 0 neurons, and return 0, which means no token limit."""
+        """Add the call to the ledger with 0 neurons, and return 0 (no token limit)."""
         try:
             (call_id,) = self.accounting.ledger.reserve_all(
                 self.context, [self.ledger_key], lambda _limits, _closed: [0.0]

@@ -1,4 +1,4 @@
-"""The session: reserve, send, decode and settle every model call."""
+"""Define the session, which reserves, sends, decodes and settles every model call."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,7 +60,7 @@ class Session(forks.ChildForkHook, Unpicklable):
     Args:
         settings: The settings, as returned by `cfai_magics.settings.load_settings`.
         home: Folder that stores the ledger, conversations, catalog and credentials.
-        environ: Environment variables; None uses those of the process.
+        environ: Environment variables; None uses the environment of the process.
         transport: httpx transport for all requests; None uses the network.
         clock: Function that returns a time in seconds, used to measure durations.
         wall_clock: Function that returns the seconds since 1970-01-01 UTC.
@@ -140,8 +140,8 @@ class Session(forks.ChildForkHook, Unpicklable):
     def watch(self, callback: Callback) -> Unwatch:
         """Call `callback` when a setting, the account, today's usage or an active call changes.
 
-        The callback takes no arguments and runs on the thread that made the change. It can read
-        the new state from `settings`, `day_usage()` and `active_calls`.
+        The callback takes no arguments and runs on the thread that made the change. The new state
+        is available from `settings`, `day_usage()` and `active_calls`.
 
         Returns:
             A function that removes the callback.
@@ -157,11 +157,11 @@ class Session(forks.ChildForkHook, Unpicklable):
 
     @property
     def active_calls(self) -> tuple[ActiveCall, ...]:
-        """The calls in progress, with their usage so far; empty unless the session is watched."""
+        """The calls in progress, with their usage so far. Empty unless the session is watched."""
         return self.observers.active_calls
 
     def day_usage(self) -> DayUsage:
-        """Return today's usage of the billing account, without starting the local server.
+        """Return today's usage for the billing account, without starting the local server.
 
         Raises:
             MissingCredentialsError: No account is set.
@@ -184,20 +184,20 @@ class Session(forks.ChildForkHook, Unpicklable):
         stream: bool = True,
         extra: Mapping[str, Any] | None = None,
     ) -> Request:
-        """Build a request from messages, with defaults from the settings, without sending it.
+        """Build a request from messages, without sending the request.
 
         Args:
             messages: Messages in OpenAI format, such as {"role": "user", "content": "Hi"}.
-            model: The model name or the end of it; "" uses the `model` setting.
+            model: Full model name, or only the end of the name; "" uses the `model` setting.
             max_tokens: Maximum number of answer tokens; None uses the `max_tokens` setting.
             temperature: Sampling temperature from 0 to 5; None uses the `temperature` setting. If
                 the setting is also unset, the request contains no temperature.
             top_p: Total probability, from 0 to 1, of the most likely tokens to sample from.
             seed: Number that makes sampling repeatable, if the model supports seeds.
-            stop: One or more stop strings; the answer ends before the first one that occurs.
-            think: Whether a reasoning model thinks before it answers, which costs tokens.
-            stream: Whether to receive the answer as deltas instead of in one response.
-            extra: Additional fields for the request's JSON body, which override other fields.
+            stop: One or more stop strings. The answer ends before the first stop string.
+            think: Whether a reasoning model thinks before it answers. Thinking costs tokens.
+            stream: Whether to stream the answer instead of receiving it in one response.
+            extra: Additional fields for the JSON body. They override all other fields.
 
         Returns:
             The request, with the full name of the model.
@@ -234,21 +234,21 @@ class Session(forks.ChildForkHook, Unpicklable):
         """Return a stream of the answer to a request.
 
         Starting the iteration reserves the cost and then sends the request. Use a `with` block so
-        that the connection is closed and the cost is recorded even if a loop ends early.
+        that the connection is closed and the cost is recorded even if the loop ends early.
 
         Args:
             request: The request, as returned by `build_request`.
-            on_retry: Function called before each wait, with the error, the seconds to wait and
+            on_retry: Function called before each retry, with the error, the delay in seconds and
                 the number of the next attempt.
             max_neurons: Maximum cost of this call in neurons, in addition to the budgets.
             thread: Conversation name to store in the ledger.
             gateway: Name of the AI Gateway, or "off" for none; "" uses the `gateway` setting.
-            pool: Shared reservation of a map to take the cost from; None reserves this
-                call's cost separately.
+            pool: Shared reservation from which the cost is taken; None reserves the cost
+                separately.
 
         Returns:
-            An iterable of deltas: text, reasoning, tool calls, usage and finish reason. Its
-            `answer` attribute is the answer received so far.
+            An iterable of deltas with text, reasoning, tool calls, usage and finish reason. The
+            `answer` attribute of the iterable is the answer received so far.
 
         Raises:
             InvalidOptionError: An argument is not valid. Nothing was sent.
@@ -281,7 +281,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         gateway: str = "",
         pool: "BudgetPool | None" = None,
     ) -> AnswerStream:
-        """Return a stream as in `stream`, but for a request to a resolved model."""
+        """Return the same as `stream`, but use a target that is already resolved."""
         if self.settings.course.path is not None:
             self.check_course_policy(request, target)
         origin = CallOrigin(pool.clients if pool else None, None, thread)
@@ -300,7 +300,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         gateway: str = "",
         targets: Sequence[Target] | None = None,
     ) -> "ParallelStreams":
-        """Return parallel streams of the answers to all requests.
+        """Return an object that streams the answers to several requests in parallel.
 
         The total cost is reserved before the first request is sent.
 
@@ -384,14 +384,14 @@ class Session(forks.ChildForkHook, Unpicklable):
             resolved_model: The model returned by `resolve_model`, with its prices.
 
         Returns:
-            The cost with its lower and upper bounds in neurons, or None if the price is unknown.
+            A range for the cost in neurons, or None if the price is unknown.
         """
         if not isinstance(resolved_model, Model):
             raise InvalidOptionError(
                 _("resolved_model is of type {type}, not {expected}").format(
                     type=type(resolved_model).__name__, expected="Model"
                 ),
-                _("{function} returns the model of a name.").format(
+                _("{function} returns the model for a name.").format(
                     function="Session.resolve_model"
                 ),
             )
@@ -411,7 +411,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         The arguments work as in `stream`.
 
         Raises:
-            CfaiError: As in `stream`. `error.answer` is the part of the answer received.
+            CfaiError: As in `stream`. `error.answer` is the partial answer, if any.
         """
         with self.stream(
             request, on_retry, max_neurons=max_neurons, thread=thread, gateway=gateway
@@ -437,7 +437,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             max_neurons: Maximum cost of all requests together, in neurons.
 
         Returns:
-            n vectors of d floats. The `array` attribute has dtype float64 and shape (n, d).
+            One vector per text. The `array` attribute is a float64 array with one row per vector.
 
         Raises:
             InvalidOptionError: An item of `texts` is not a str. Nothing was sent.
@@ -470,16 +470,17 @@ class Session(forks.ChildForkHook, Unpicklable):
         """Run a native Workers AI task and return its unparsed result.
 
         Args:
-            model: The model name or the end of it.
-            payload: The request fields, which are sent as JSON, or the request body as bytes.
+            model: Full model name, or only the end of the name.
+            payload: The request fields to send as JSON, or the request body as bytes.
             content_type: MIME type of `payload` if `payload` is bytes.
-            files: Files by field name, in a form that httpx accepts. If set, all fields are sent
-                as multipart/form-data, which the flux-2 models require.
+            files: Files by field name, in any format that httpx accepts. If set, all fields are
+                sent as multipart/form-data, as required by the flux-2 models.
             on_retry: As in `stream`.
             max_neurons: Maximum cost of this call, in neurons.
 
         Returns:
-            A result with a JSON value in `result` or bytes in `content`, and the cost in neurons.
+            The result, with a JSON value in `result` or bytes in `content`. The `usage` attribute
+            contains the cost in neurons.
 
         Raises:
             InvalidOptionError: An argument is not valid. Nothing was sent.
@@ -504,16 +505,16 @@ class Session(forks.ChildForkHook, Unpicklable):
         """Convert documents to Markdown with Workers AI.
 
         Args:
-            files: The documents, each as a tuple of file name, content in bytes and MIME type.
+            files: The documents, each as a tuple of file name, content as bytes and MIME type.
             on_retry: As in `stream`.
             max_neurons: Maximum cost of this call, in neurons.
 
         Returns:
-            A result with a list in `result` that contains one dict per document. The "data" item
-            of each dict is the Markdown text.
+            The result, with a list of one dict per document in `result`. The "data" item of each
+            dict is the Markdown text.
 
         Raises:
-            InvalidOptionError: A document is not such a tuple. Nothing was sent.
+            InvalidOptionError: An item of `files` is not valid. Nothing was sent.
             CfaiError: As in `stream`.
         """
         from ..workers_ai.task_requests import check_files
@@ -537,7 +538,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         return Target(model, "local" if self.backend.is_local else kind, server)
 
     def fetch_account_usage(self) -> dict[str, float]:
-        """Fetch today's neurons by model from Cloudflare, and store the total in the ledger.
+        """Fetch today's usage by model from Cloudflare, and store the total in the ledger.
 
         Raises:
             PermissionDeniedError: The token lacks the Account Analytics - Read permission.
@@ -558,7 +559,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         return self.accounting.ledger.take_slot(account, rate_limit) if rate_limit else None
 
     def _add_hints(self, error: CfaiError) -> CfaiError:
-        """Return the error with the session's hints, such as similar model names."""
+        """Return the error with additional hints, such as similar model names."""
         from ..pricing.catalog import suggest_models
 
         if isinstance(error, ModelNotFoundError) and error.model:
@@ -576,15 +577,15 @@ class Session(forks.ChildForkHook, Unpicklable):
     def resolve_model(self, name: str) -> Model:
         """Return the model with this name, or the local model if a local server is running.
 
-        Another server has its own model names, which are used as typed.
+        If another server is in use, the name is used as typed.
         """
         return self._find_target(name).model
 
     def resolve_target(self, name: str = "") -> Target:
-        """Return the model with this name, and the backend that runs it.
+        """Return the model with this name, and the backend that runs the model.
 
         An empty name selects the default model. If a local model is set, its server is started
-        unless it is already running.
+        if necessary.
 
         Raises:
             ModelNotFoundError: No model matches the name.
@@ -610,11 +611,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         return Target(self.resolve_catalog_model(name))
 
     def resolve_catalog_model(self, name: str) -> Model:
-        """Return the model with this name from the catalog, or otherwise from the recordings."""
+        """Return the model with this name from the catalog or, if missing, from the recordings."""
         return self.resolver.resolve_model(name, self.catalog())
 
     def catalog(self) -> Catalog:
-        """Return the model catalog without network access."""
+        """Return the stored model catalog, without using the network."""
         return self._catalog_store.current()
 
     def fetch_catalog(self, on_retry: OnRetry | None = None) -> Catalog:

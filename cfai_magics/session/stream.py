@@ -1,4 +1,4 @@
-"""Stream one answer: reserve its cost before sending, and settle the call however it ends."""
+"""Stream one answer. Reserve its cost first, and settle the call however the stream ends."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,11 +26,12 @@ FINISH_REASON_BY_ERROR: dict[type[CfaiError], str] = {BudgetCutoffError: "budget
 
 
 class AnswerStream:
-    """An iterable of the deltas of one call; `answer` is the answer received so far.
+    """An iterable of the deltas of one call.
 
-    `send(max_tokens)` sends the request when iteration starts; 0 means no limit. Leaving the
-    `with` block closes the connection and settles the call. If a token was received before an
-    error, `error.answer` is the partial answer.
+    `answer` is the answer received so far. When iteration starts, `send(max_tokens)` is called to
+    send the request; 0 means no token limit. Leaving the `with` block closes the connection and
+    settles the call. If an error occurs after the first token, `error.answer` is the partial
+    answer.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class AnswerStream:
             self._settle("interrupted")
 
     def interrupt(self) -> None:
-        """Treat errors from now on as an interruption by the user."""
+        """Treat any later error as an interruption by the user."""
         self._is_interrupted = True
 
     def __iter__(self) -> Iterator[Delta]:
@@ -94,7 +95,7 @@ class AnswerStream:
     def _check_limits(self, reported: Usage) -> None:
         """Enforce the call's limits, counting tokens only if the answer may exceed a limit.
 
-        This saves time: an answer never has more tokens than its weighted length in characters.
+        This saves time, because an answer never has more tokens than its weighted length.
         """
         weight = self._builder.weight
         if weight < self._next_check_weight:
@@ -133,7 +134,7 @@ class AnswerStream:
         return self._update_usage(usage, estimate)
 
     def _is_outdated(self, reported: Usage) -> bool:
-        """Return whether more of the answer has been received than the server reported."""
+        """Return whether the server reported fewer tokens than have been received."""
         if self._early_finish_reason is None and (
             reported.neurons is not None or reported.completion_tokens
         ):
@@ -141,7 +142,7 @@ class AnswerStream:
         return reported.completion_tokens < self._builder.min_tokens()
 
     def _update_usage(self, reported: Usage, estimate: Usage) -> Usage:
-        """Return the usage of an answer that is longer than the server reported."""
+        """Return the usage for an answer that is longer than the server reported."""
         tokens = max(reported.completion_tokens, estimate.completion_tokens)
         prompt = reported.prompt_tokens or estimate.prompt_tokens
         usage = self._reservation.price_usage(Usage(prompt, tokens, reported.cached_tokens))
@@ -150,7 +151,7 @@ class AnswerStream:
         return replace(usage, neurons=reported.neurons, cost_basis=reported.cost_basis)
 
     def _final_usage(self) -> Usage:
-        """Return the usage with its price, as recorded if the call ends now."""
+        """Return the usage and cost to record if the call ends now."""
         usage = self._reservation.price_usage(self._usage())
         if not self._early_finish_reason:
             return usage
@@ -163,7 +164,7 @@ class AnswerStream:
 
     @property
     def answer(self) -> Answer:
-        """The answer received so far; its usage is an estimate if the call did not complete."""
+        """The answer received so far. Its usage is an estimate unless the call is complete."""
         if self._final_answer is not None:
             return self._final_answer
         stream = self._chat_stream

@@ -1,4 +1,4 @@
-"""Run the native tasks of one session: reserve, send and settle each call."""
+"""Reserve, send and settle the calls for native tasks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,14 +24,20 @@ TO_MARKDOWN_MODEL = Model("tomarkdown", "Markdown Conversion")
 
 @dataclass
 class _CallUsage:
-    """The usage of a call in progress; `pending` is estimated for requests without a response."""
+    """The usage of a call in progress.
+
+    `pending` is the estimated usage of the request that is waiting for a response.
+    """
 
     usage: Usage = field(default_factory=Usage)
     pending: Usage = field(default_factory=Usage)
 
 
 class TaskCalls:
-    """A runner for the native tasks of one session; `add_hints` adds hints to an error."""
+    """A runner for the native tasks of one session.
+
+    `add_hints` returns an error with hints added.
+    """
 
     def __init__(
         self,
@@ -176,12 +182,12 @@ class TaskCalls:
 
     @contextmanager
     def _reserve_and_settle(self, reservation: Reservation) -> Iterator[_CallUsage]:
-        """Reserve a call, yield its usage record, and settle the call however it ends."""
+        """Reserve a call, yield a record for its usage, and settle the call however it ends."""
         call = _CallUsage()
         reservation.reserve()
         started = self._clock()
         status: Status = "interrupted"
-        has_unread_reply = True  # a sent request may be billed even if no response was read
+        has_unread_reply = True  # a request may be billed even if its response was not read
         try:
             yield call
             status, has_unread_reply = "ok", False
@@ -200,7 +206,7 @@ class TaskCalls:
 
 
 def _require_budget_left(reservation: Reservation, usage: Usage) -> None:
-    """Raise BudgetCutoffError if the usage so far exhausts a limit."""
+    """Raise BudgetCutoffError if the usage so far has reached a limit."""
     if not reservation.has_enforced_limit:
         return
     try:
@@ -211,5 +217,8 @@ def _require_budget_left(reservation: Reservation, usage: Usage) -> None:
 
 
 def _with_estimated_prompt_tokens(usage: Usage, texts: Iterable[str]) -> Usage:
-    """Return the usage with prompt tokens, estimated if Cloudflare omits them for embeddings."""
+    """Return the usage with the number of prompt tokens estimated from the texts.
+
+    Cloudflare does not always report prompt tokens for embeddings.
+    """
     return replace(usage, prompt_tokens=sum(map(estimate_tokens, texts)))

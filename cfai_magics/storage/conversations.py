@@ -49,7 +49,7 @@ class ThreadSummary:
     """A summary of a thread.
 
     `turns` is the number of turns, `asked_at` is the time of the last question in ISO format, and
-    `neurons` is the total cost.
+    `neurons` is the total cost of the turns.
     """
 
     name: str
@@ -59,7 +59,7 @@ class ThreadSummary:
 
 
 class ConversationStore:
-    """A store for threads in the `home` folder. Use the store in a `with` block."""
+    """A thread store in the `home` folder. Use the store in a `with` block."""
 
     def __init__(self, home: Path) -> None:
         self._database = Database(home / FILE_NAME, MIGRATIONS)
@@ -87,7 +87,7 @@ class ConversationStore:
     def save(self, thread: str, turn: Turn) -> Turn:
         """Store a turn, and return the turn with its position and revision.
 
-        The turn replaces the earlier turn from the same cell; if there is none, it is appended.
+        The turn replaces any earlier turn from the same cell. If there is none, it is appended.
         A turn with unchanged text keeps its revision, so that later turns do not become stale.
         """
         with self._database.transaction() as connection:
@@ -103,7 +103,7 @@ class ConversationStore:
             return stored_turn
 
     def copy(self, thread: str, new_thread: str, last_position: int) -> int:
-        """Copy the turns up to `last_position` to a new thread; return the number of turns."""
+        """Copy the turns up to `last_position` to a new thread. Return the number of turns."""
         with self._database.transaction() as connection:
             turns = [
                 turn

@@ -1,4 +1,4 @@
-"""Open SQLite files that several kernels share, and compute UTC days."""
+"""Open SQLite files that several kernels share, and compute UTC dates."""
 
 import errno
 import os
@@ -14,9 +14,9 @@ from .. import forks, state_files
 from ..errors import StorageError
 from ..i18n import _, mark
 
-BUSY_TIMEOUT = 30.0  # s to wait for the write lock
-WAIT_SECONDS = 5.0  # s between calls to `on_wait`
-PRIMARY_CODE = 0xFF  # maps extended codes, such as SQLITE_BUSY_RECOVERY, to primary codes
+BUSY_TIMEOUT = 30.0  # seconds to wait for the write lock
+WAIT_SECONDS = 5.0  # seconds between calls to `on_wait`
+PRIMARY_CODE = 0xFF  # mask for the primary code in an extended code, such as SQLITE_BUSY_RECOVERY
 LOCKED = mark(
     "Another program is writing to the file. Wait, or close the program that has it open, such as "
     "a database viewer, a backup or a sync client."
@@ -28,16 +28,16 @@ DAY_SECONDS = 86_400.0
 UPDATE_COMMAND = "pip install --upgrade cfai-magics"
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 Migration = tuple[str, str]  # name and SQL
-_INHERITED: list[sqlite3.Connection] = []  # inherited; a forked child must not close them
+_INHERITED: list[sqlite3.Connection] = []  # kept open; a forked child must not close them
 
 
 class Database:
     """One SQLite file, opened on first use, with one connection shared by all threads.
 
-    The connection is closed by `close`, when the object is deleted, or when the process that
-    opened the connection exits. `migrations` run once per file, in order. Missing migrations and
-    the new version number are written in one transaction. `lock_timeout` is the busy timeout for
-    a transaction, in seconds.
+    The connection is closed when `close` is called, when the object is deleted, or when the
+    process that opened the connection exits. `migrations` run once per file, in order. Pending
+    migrations and the new schema version are written in one transaction. `lock_timeout` is the
+    busy timeout for a transaction, in seconds.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class Database:
         """Close the file before a fork, and keep other threads from opening it.
 
         SQLite forbids using or closing an inherited connection in a forked child. A new connection
-        in the child would share the locks of the inherited one.
+        in the child would share the locks of the inherited connection.
         """
         self._lock.acquire()
         if self._connection is not None and not self._connection.in_transaction:
             self.close()
 
     def after_fork_in_parent(self) -> None:
-        """Release the lock for the parent's other threads."""
+        """Allow the parent's threads to open the file again."""
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
@@ -74,9 +74,9 @@ class Database:
 
     @contextmanager
     def transaction(self, lock_timeout: float | None = None) -> Iterator[sqlite3.Connection]:
-        """Yield the connection in an immediate transaction, which is rolled back on any error.
+        """Yield the connection in an immediate transaction, and roll back on any error.
 
-        `lock_timeout` overrides the default busy timeout for this transaction, in seconds.
+        `lock_timeout`, in seconds, overrides the default busy timeout for this transaction.
 
         Raises:
             StorageError: The file cannot be opened, read or written.
@@ -123,7 +123,7 @@ class Database:
             return external_version, connection.total_changes
 
     def close(self) -> None:
-        """Close the file; the next use opens it again."""
+        """Close the file. The next use opens the file again."""
         with self._lock:
             if self._closing is not None:
                 self._closing()
@@ -142,7 +142,7 @@ class Database:
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode = WAL")
-            # In WAL mode, commits need not wait for the disk to survive a killed process.
+            # In WAL mode, commits survive a killed process even without waiting for the disk.
             connection.execute("PRAGMA synchronous = NORMAL")
             self._migrate(connection)
         except BaseException:
@@ -182,7 +182,7 @@ class Database:
 
 
 def _close(connection: sqlite3.Connection, process: int) -> None:
-    """Close a connection, but only in the process that opened it, not in a forked child."""
+    """Close a connection in the process that opened it, but not in a forked child."""
     if os.getpid() == process:
         connection.close()
 
@@ -191,7 +191,7 @@ def integrity_error(path: Path, on_wait: Callable[[], None] | None = None) -> st
     """Return the error reported by SQLite's quick_check.
 
     Returns "" if the file is intact or missing. The check reads every page. `on_wait`, if given,
-    is called every 5 s until the check ends.
+    is called every 5 seconds until the check ends.
     """
 
     def check(connection: sqlite3.Connection) -> str:
@@ -207,7 +207,7 @@ def opening_error(path: Path) -> str:
     """Return the reason why the tables in a file can't be read.
 
     Returns "" if the tables can be read or the file is missing. The check reads only the header,
-    the schema and the first row of each table; `integrity_error` also checks all other pages.
+    the schema and the first row of each table. Use `integrity_error` to check all pages.
     """
 
     def check(connection: sqlite3.Connection) -> str:
@@ -221,7 +221,7 @@ def opening_error(path: Path) -> str:
 
 
 def _check_file(path: Path, check: Callable[[sqlite3.Connection], str]) -> str:
-    """Return the error found by a check of a file, or "" if the file is intact or missing."""
+    """Return the error that `check` finds in a file, or "" if the file is intact or missing."""
     if not os.path.lexists(path):
         return ""
     if not path.is_file():
@@ -242,10 +242,10 @@ def run_with_progress(
     check: Callable[[sqlite3.Connection], str],
     on_wait: Callable[[], None],
 ) -> str:
-    """Run a check in a thread, call `on_wait` every 5 s until it ends, and return its result.
+    """Run a check in a thread, calling `on_wait` every 5 seconds, and return the result.
 
-    The check runs in a thread because SQLite in the main thread would not notice an interrupt.
-    Here, an interrupt stops the check. The connection must allow use in other threads.
+    A separate thread is needed because SQLite would not notice an interrupt in the main thread.
+    An interrupt in the main thread stops the check. `connection` must allow use in other threads.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -295,7 +295,7 @@ def _code(error: BaseException) -> int | None:
 
 
 def _hint(error: sqlite3.Error | OSError) -> str:
-    """Return the hint for a file access error."""
+    """Return the hint for an error that occurred when the file was opened, read or written."""
     code = _code(error)
     if _is_busy(error):
         return _(LOCKED)
@@ -307,7 +307,7 @@ def _hint(error: sqlite3.Error | OSError) -> str:
 
 
 def _split_statements(script: str) -> Iterator[str]:
-    """Yield the individual statements of a script.
+    """Yield the individual statements of an SQL script.
 
     `executescript` is not used, because it would commit the open transaction.
     """
@@ -328,7 +328,7 @@ def utc_day(timestamp: float) -> str:
 
 
 def seconds_to_midnight(timestamp: float) -> float:
-    """Return the seconds from a timestamp (seconds since 1970) to the next 00:00 UTC."""
+    """Return the time in seconds from a timestamp (seconds since 1970) to the next 00:00 UTC."""
     now = datetime.fromtimestamp(timestamp, UTC)
     tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
     return (tomorrow - now).total_seconds()

@@ -18,11 +18,11 @@ class AcquiredLock(Protocol):
     """A file lock acquired by this process."""
 
     def release(self) -> None:
-        """Release the lock, including for processes that inherited it."""
+        """Release the lock, also in processes that inherited it."""
 
 
 class KernelLock(forks.ChildForkHook):
-    """The lock file of this kernel, which shows other kernels that this kernel is alive.
+    """A lock file that shows other kernels that this kernel is alive.
 
     The operating system releases the lock when the process ends, even after a crash. `name`
     identifies this kernel. A forked child has its own name and lock, but keeps its parent's
@@ -32,13 +32,13 @@ class KernelLock(forks.ChildForkHook):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file_lock: AcquiredLock | None = None
-        self._thread_lock = threading.Lock()  # parallel calls start in several threads
+        self._thread_lock = threading.Lock()  # several threads may start calls at the same time
         self.session = self.name = secrets.token_hex(8)
         self.is_acquired = False
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Leave the lock to the parent, and create a new name."""
+        """Leave the lock to the parent, and create a new name for the child."""
         parent_lock, self._file_lock = self._file_lock, None
         if isinstance(parent_lock, _Flock):
             parent_lock.disown()
@@ -67,8 +67,8 @@ class KernelLock(forks.ChildForkHook):
             raise StorageError(
                 _("{folder} can't be used: {error}").format(folder=self._folder, error=error),
                 _(
-                    "Free some space there or change its permissions, or set CFAI_HOME to another "
-                    "folder."
+                    "Free some space in the folder, change its permissions, or set CFAI_HOME to "
+                    "another folder."
                 ),
             ) from None
         return file_lock
@@ -84,7 +84,7 @@ class KernelLock(forks.ChildForkHook):
             lock.acquire(timeout=0)
         except Timeout:
             return True
-        except OSError:  # unknown: count a call twice rather than not at all
+        except OSError:  # unknown, so keep the kernel's reservations
             return True
         lock.release()
         self._lock_path(name).unlink(missing_ok=True)
@@ -104,10 +104,10 @@ class KernelLock(forks.ChildForkHook):
 
 
 class _Flock:
-    """A file locked with `flock`; a forked child inherits the lock.
+    """A file locked with `flock`. A forked child inherits the lock.
 
-    Versions of filelock before 4.0 release the lock in the child and thus also in the parent. The
-    parent would then appear to have ended.
+    The filelock package is not used here, because versions before 4.0 release the lock in the
+    child, and thus also in the parent. The parent would then appear to have ended.
     """
 
     def __init__(self, path: Path) -> None:
@@ -121,12 +121,12 @@ class _Flock:
             raise
 
     def release(self) -> None:
-        """Release the lock, including for processes that inherited it."""
+        """Release the lock, also in processes that inherited it."""
         import fcntl
 
         fcntl.flock(self._file, fcntl.LOCK_UN)
         os.close(self._file)
 
     def disown(self) -> None:
-        """Close the inherited descriptor; the parent keeps the lock."""
+        """Close the inherited file descriptor without releasing the parent's lock."""
         os.close(self._file)

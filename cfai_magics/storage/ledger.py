@@ -1,4 +1,4 @@
-"""Store calls in the ledger: reservations, settlements, budgets and rate-limit slots."""
+"""Store reservations, settlements, budgets and rate-limit slots in the ledger."""
 
 import atexit
 import math
@@ -35,7 +35,7 @@ FREE_DAILY_NEURONS = 10_000.0  # per day and account, on both the free and the p
 SPENT_SQL = {
     "day": "SELECT total(billed + estimated + reserved) FROM totals"
     " WHERE day = :day AND account = :account",
-    # The kernel and its forked children, whose names add a period and a suffix.
+    # Includes forked children. Their names start with the kernel's name and a period.
     "session": "SELECT total(billed + estimated + reserved) FROM totals"
     " WHERE kernel = :kernel OR (kernel > :kernel || '.' AND kernel < :kernel || '/')",
     "notebook": "SELECT total(billed + estimated + reserved) FROM totals"
@@ -52,15 +52,15 @@ DAY_BUDGET = "SELECT neurons FROM budgets WHERE scope = 'day' AND name = ''"
 FILE_NAME = "ledger.sqlite"
 POOL_TASK = "Map, reserved"
 MAX_BILLED_CALLS = 50
-SETTLE_TIMEOUT = 5.0  # s: the cost of a call can also be written later
-VIEW_TIMEOUT = 0.5  # s: views show the unsettled state instead of waiting longer
+SETTLE_TIMEOUT = 5.0  # seconds; the cost of a call can also be written later
+VIEW_TIMEOUT = 0.5  # seconds; after that, views show the unsettled state
 AdmitCall = Callable[[Sequence[Limit], bool], float]
 AdmitCalls = Callable[[Sequence[Limit], bool], Sequence[float]]
 # (limits, reserved neurons) -> neurons to reserve
 Extend = Callable[[Sequence[Limit], float], float]
 Write = Callable[[Connection], None]
-ROUNDING = 1e-9  # neurons: smaller sums are treated as 0
-# A call that is not settled, or that another kernel marked as interrupted.
+ROUNDING = 1e-9  # neurons; smaller sums are treated as 0
+# A call that is not settled yet or that another kernel marked as interrupted.
 OPEN_CALL = (
     "SELECT neurons, day, account, notebook FROM calls"
     " WHERE id = ? AND status IN ('reserved', 'interrupted')"
@@ -75,7 +75,7 @@ CallKey = tuple[str, str, str]  # model, task, fingerprint of the request
 
 
 class CallContext(NamedTuple):
-    """The account (hashed), notebook and thread of a call. Each of them may be empty."""
+    """The hashed account, the notebook and the thread of a call. Each field may be empty."""
 
     account: str
     notebook: str = ""
@@ -83,7 +83,7 @@ class CallContext(NamedTuple):
 
 
 class Budgets:
-    """The budgets stored in the ledger, plus `course_budgets`, which are not stored."""
+    """The budgets stored in the ledger, and the `course_budgets` set by a course."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Budgets:
         self._course_budgets = course_budgets
 
     def limits(self, context: CallContext) -> list[Limit]:
-        """Return the budgets that apply to a context, with the neurons spent so far."""
+        """Return the budgets that apply to a context, with the number of neurons spent."""
         with self._database.connection() as connection:
             return self.select_limits(connection, context)
 
@@ -107,7 +107,7 @@ class Budgets:
     ) -> list[Limit]:
         """Return the same as `limits`, but within the caller's transaction.
 
-        `day` is the UTC date to use instead of today for a call that started before midnight.
+        For a call that started before midnight UTC, `day` is the date on which the call started.
         """
         values = {
             "day": day or utc_day(self._clock()),
@@ -124,7 +124,7 @@ class Budgets:
         return limits
 
     def daily_limit(self, connection: Connection) -> float:
-        """Return the lowest day budget, or the free daily quota if none is set."""
+        """Return the lowest daily budget, or the free daily quota if no daily budget is set."""
         stored = connection.execute(DAY_BUDGET).fetchall()
         neurons = [row[0] for row in stored] if stored else []
         for scope, budget in self._course_budgets:
@@ -133,7 +133,7 @@ class Budgets:
         return min(neurons, default=FREE_DAILY_NEURONS)
 
     def set(self, scope: Scope, neurons: float | None, notebook: str = "") -> None:
-        """Set the daily budget, or the budget for this session or a notebook; None removes it."""
+        """Set the budget for the day, this session or a notebook. None removes the budget."""
         names = {"day": "", "session": self._kernel_lock.session, "notebook": notebook}
         name = names[scope]
         with self._database.transaction() as connection:
@@ -143,9 +143,10 @@ class Budgets:
 
 
 class CallOutcome(NamedTuple):
-    """The outcome of a call: its status, its usage with neurons, and its times in seconds.
+    """The status, usage and duration of a finished call.
 
-    If `is_guess` is True, the neurons are an estimate and are capped at the reservation.
+    If `is_guess` is True, the number of neurons is an estimate and is capped at the
+    reservation.
     """
 
     status: Status
@@ -156,10 +157,11 @@ class CallOutcome(NamedTuple):
 
 
 class Ledger(forks.ChildForkHook):
-    """The ledger of all calls: one SQLite file for all kernels, without prompts or answers.
+    """The ledger of all calls, stored in one SQLite file that all kernels share.
 
-    `clock` returns seconds since 1970. `course_budgets` apply in addition to the stored budgets.
-    `lock_timeout` is the busy timeout in seconds.
+    The ledger contains no prompts or answers. `clock` returns seconds since 1970.
+    `course_budgets` apply in addition to the stored budgets. `lock_timeout` is the busy timeout in
+    seconds.
 
     A settlement that cannot be written stays in memory. It is written with the next transaction,
     when the ledger is closed, or when the process ends.
@@ -193,7 +195,7 @@ class Ledger(forks.ChildForkHook):
 
     @property
     def path(self) -> Path:
-        """The path of the SQLite file."""
+        """The path to the SQLite file."""
         return self._database.path
 
     def open(self) -> None:
@@ -224,18 +226,18 @@ class Ledger(forks.ChildForkHook):
 
     @contextmanager
     def _transaction(self, lock_timeout: float = BUSY_TIMEOUT) -> Iterator[Connection]:
-        """Start a transaction, run the pending writes in it, and yield the connection."""
+        """Run the pending writes in a new transaction, and yield the connection."""
         with self._database.transaction(min(lock_timeout, self._lock_timeout)) as connection:
             pending = tuple(self._pending_writes)
             for write in pending:
                 write(connection)
             yield connection
         for write in pending:
-            with suppress(ValueError):  # another thread has also run this write, which is harmless
+            with suppress(ValueError):  # another thread has already run this write
                 self._pending_writes.remove(write)
 
     def _write(self, write: Write) -> StorageError | None:
-        """Run a write now. If it fails, keep it for the next transaction and return the error."""
+        """Run a write. On failure, keep it for the next transaction and return the error."""
         try:
             with self._transaction(SETTLE_TIMEOUT) as connection:
                 write(connection)
@@ -247,9 +249,9 @@ class Ledger(forks.ChildForkHook):
         return None
 
     def _run_pending_writes(self) -> None:
-        """Run pending writes.
+        """Run the pending writes.
 
-        If they stay pending, other kernels settle the full reservations as estimates.
+        If this fails, other kernels later settle the calls with their full reservations.
         """
         if self._pending_writes:
             with suppress(StorageError), self._transaction(SETTLE_TIMEOUT):
@@ -258,7 +260,7 @@ class Ledger(forks.ChildForkHook):
             atexit.unregister(self._write_at_exit)
 
     def _write_at_exit(self, process: int) -> None:
-        """Run pending writes when the process ends, but not in a forked child."""
+        """Run the pending writes when the process ends, but not in a forked child."""
         if process == os.getpid():
             self._run_pending_writes()
             self._database.close()
@@ -272,9 +274,10 @@ class Ledger(forks.ChildForkHook):
         task: str,
         admit: AdmitCall,
     ) -> int:
-        """Reserve the neurons returned by `admit(limits, is_day_closed)`; return the call ID.
+        """Reserve neurons for one call, and return the call ID.
 
-        `is_day_closed` is True if Cloudflare has reported that the daily quota is used up.
+        `admit(limits, is_day_closed)` returns the number of neurons to reserve. `is_day_closed` is
+        True if Cloudflare has reported that the daily quota is used up.
 
         One transaction covers all steps, so that no other kernel can reserve neurons in between.
         If `admit` raises an exception, the call is stored as refused and the exception is raised
@@ -292,7 +295,7 @@ class Ledger(forks.ChildForkHook):
         admit: AdmitCalls,
         on_reserved: Callable[[Connection], None] | None = None,
     ) -> list[int]:
-        """Reserve either all or none of several calls, and return their IDs.
+        """Reserve neurons for all of the calls or none of them, and return the call IDs.
 
         `admit` works as in `reserve`, but returns the neurons for each call. `on_reserved`, if
         given, is called in the same transaction after the calls are reserved.
@@ -352,8 +355,8 @@ class Ledger(forks.ChildForkHook):
         """Change a running call's reservation to the result of `extend(limits, reserved)`.
 
         Returns the new reservation in neurons. One transaction covers all steps. If `extend`
-        raises an exception, the reservation stays unchanged. The limits are those for the day,
-        account and notebook in effect when the call started.
+        raises an exception, the reservation stays unchanged. `limits` are the limits for the
+        day, account and notebook in effect when the call started.
         """
         with self._transaction() as connection:
             row = connection.execute(OPEN_CALL, (call_id,)).fetchone()
@@ -394,7 +397,7 @@ class Ledger(forks.ChildForkHook):
     def reserve_from_pool(
         self, pool_id: int, context: CallContext, call_key: CallKey, neurons: float, extend: Extend
     ) -> int:
-        """Reserve the neurons for a call from a pool, and return the call ID.
+        """Reserve neurons from a pool for one call, and return the call ID.
 
         A retried row of a map may need more neurons than the pool has left. In this case,
         `extend(limits, left)` returns the new size of the pool or raises an exception.
@@ -414,7 +417,7 @@ class Ledger(forks.ChildForkHook):
             return self._insert_call(connection, context, call_key, ("reserved", neurons))
 
     def release_pool(self, pool_id: int) -> None:
-        """Release the unused neurons of a pool, now or with the next transaction."""
+        """Release the unused neurons of a pool, now or in the next transaction."""
         values = (pool_id, POOL_TASK, self.kernel)
 
         def write(connection: Connection) -> None:
@@ -428,7 +431,7 @@ class Ledger(forks.ChildForkHook):
         """Settle the open calls of dead kernels, with the full reservation as an estimate.
 
         The full reservation is used because the actual usage is unknown and budgets must not be
-        exceeded. The unused neurons of pools are released, because no calls were sent for them.
+        exceeded. The unused neurons of pools are released, because they do not belong to any call.
         """
         for kernel in self._dead_kernels(connection):
             connection.execute(
@@ -442,7 +445,7 @@ class Ledger(forks.ChildForkHook):
             )
 
     def _dead_kernels(self, connection: Connection) -> list[str]:
-        """Return the names of kernels that have ended with open reservations."""
+        """Return the names of kernels that ended without settling their reservations."""
         kernels = connection.execute(
             "SELECT DISTINCT kernel FROM calls WHERE status = 'reserved' AND kernel <> ?",
             (self._kernel_lock.name,),
@@ -477,8 +480,8 @@ class Ledger(forks.ChildForkHook):
     ) -> RateDelay:
         """Do the same as `take_slot`, but within the caller's transaction.
 
-        In any window of WINDOW_SECONDS, all kernels together send at most as many requests as the
-        limit allows. `account` is the hash of the account.
+        All kernels together stay within the rate limit in any window of WINDOW_SECONDS. `account`
+        is the hash of the account.
         """
         now, lane = self._clock(), (account, rate_limit.name)
         connection.execute(
@@ -507,12 +510,12 @@ class Ledger(forks.ChildForkHook):
         self._write(write)
 
     def reopen_day(self, account: str) -> None:
-        """Undo `close_day`, for example after the account has changed its plan."""
+        """Undo `close_day`, for example after the account has switched plans."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM closed_days WHERE account = ?", (account,))
 
     def save_account_figure(self, account: str, neurons: float) -> None:
-        """Store the neurons that Cloudflare reports for the account today."""
+        """Store the number of neurons that Cloudflare reports for the account today."""
         now = self._clock()
         values = utc_day(now), account, figure_within(neurons), now
 
@@ -553,7 +556,7 @@ class Ledger(forks.ChildForkHook):
 
 
 def figure_within(neurons: float | None) -> float:
-    """Return the number of neurons, or 0 if it is missing or implausible for one call."""
+    """Return `neurons`, or 0 if `neurons` is None or outside the plausible range."""
     return neurons if neurons is not None and 0 <= neurons <= MAX_NEURONS else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Cache answers from `%cfai map`, and store which batches are in Cloudflare's queue."""
+"""Cache the answers from `%cfai map`, and keep track of batches in Cloudflare's queue."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ MIGRATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """A cached answer; `usage` is set only if the answer was received in this run."""
+    """A cached answer. `usage` is set only if the answer was received in this run."""
 
     text: str
     finish_reason: str = "stop"
@@ -76,7 +76,7 @@ class MapCache:
 
     @property
     def path(self) -> Path:
-        """The path of the SQLite file."""
+        """The path to the SQLite file."""
         return self._database.path
 
     def find(self, keys: Iterable[str]) -> dict[str, CachedAnswer]:
@@ -92,7 +92,7 @@ class MapCache:
         return cached
 
     def save(self, key: str, answer: CachedAnswer) -> None:
-        """Store an answer, replacing an earlier one."""
+        """Store an answer, replacing any earlier answer with the same key."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._database.transaction() as connection:
             connection.execute(
@@ -140,7 +140,7 @@ class MapCache:
         return tuple(batch for batch in batches if key_set & set(batch.keys))
 
     def complete_batch(self, batch: Batch, answers: Mapping[str, CachedAnswer]) -> None:
-        """Remove a batch from the queue and store its answers, in one transaction."""
+        """Delete a batch and store its answers, in one transaction."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [(key, answer.text, answer.finish_reason, now) for key, answer in answers.items()]
         with self._database.transaction() as connection:
@@ -154,6 +154,6 @@ def _batch_from_row(row: Mapping[str, str]) -> Batch:
     except (ValueError, TypeError, RecursionError):
         raise StorageError(
             _("Batch {batch} is damaged in {file}").format(batch=row["request"], file=FILE_NAME),
-            _("%cfai map clear deletes all cached answers and batches of maps."),
+            _("%cfai map clear deletes all cached map answers and batches."),
         ) from None
     return Batch(row["request"], row["account"], row["model"], keys, call_ids)

@@ -1,4 +1,4 @@
-"""Query the ledger for past usage: totals, hourly usage and individual calls."""
+"""Query the ledger for totals, hourly usage and individual calls."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SUM_COLUMNS = (
     "sum(calls), sum(tokens_in), sum(tokens_out), sum(billed), sum(estimated), sum(reserved)"
 )
 FIRST_ID = "SELECT min(id) FROM calls WHERE day >= ?"
-# The plus sign disables the index by day, whose rows would be sorted again in each step.
+# The plus sign disables the index by day, which would require sorting rows in each step.
 CALLS_FROM_ID = "SELECT * FROM calls WHERE id >= ? AND +day >= ? ORDER BY id LIMIT ?"
 MAX_ROWS_PER_READ = 1_000
 HOURS_PER_DAY = 24
@@ -20,7 +20,7 @@ HOURS_PER_DAY = 24
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The totals for a group of calls; `name` is the group's model, notebook, day or task."""
+    """The totals for a group of calls. `name` is the group's model, notebook, day or task."""
 
     name: str
     calls: int
@@ -39,7 +39,7 @@ class Total:
 class History:
     """Queries for past usage in the ledger.
 
-    `days` limits a query to the last `days` days, including today; None means no limit.
+    `days` limits a query to the last `days` days, including today. None means no limit.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
@@ -59,7 +59,7 @@ class History:
         return [Total(*row) for row in rows]
 
     def neurons_by_hour(self, account: str) -> list[float]:
-        """Return the neurons that an account has used today in each of the 24 hours (UTC)."""
+        """Return the number of neurons that an account used in each hour of today (UTC)."""
         now = self._clock()
         hourly_neurons = [0.0] * HOURS_PER_DAY
         with self._database.connection() as connection:
@@ -94,8 +94,8 @@ class History:
     def iter_calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield each call as a dict of its columns, oldest first.
 
-        The ledger is read in steps, with no lock or transaction held in between. A slow reader
-        therefore does not block other kernels or keep the write-ahead log from shrinking.
+        The ledger is read in steps, without holding a lock in between. A slow reader therefore
+        does not block other kernels or keep the write-ahead log from shrinking.
         """
         first_day = self._first_day(days)
         with self._database.connection() as connection:

@@ -1,4 +1,4 @@
-"""Define the native tasks, keyed by their names for --task."""
+"""Define the native tasks, keyed by the names used with --task."""
 
 from collections.abc import Mapping
 

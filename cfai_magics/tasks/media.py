@@ -1,4 +1,4 @@
-"""Define the native image and audio tasks: image, speech, transcribe and describe."""
+"""Define the image, speech, transcribe and describe tasks."""
 
 from collections.abc import Callable
 
@@ -45,7 +45,7 @@ def _build_image_request(model: str, task_input: TaskInput) -> TaskRequest:
 
 
 def _format_image_amount(task_request: TaskRequest, task_result: TaskResult) -> str:
-    """Return the size of the requested or generated image and the number of steps, as text."""
+    """Return the image size and, if known, the number of steps, as text."""
     units = work_units(task_request, task_result)
     media = (
         parse_media(task_result, "image", "")

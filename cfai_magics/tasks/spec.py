@@ -1,4 +1,4 @@
-"""Describe a kind of native task: its options, request, parser and rendering."""
+"""Define the options, request, parser and rendering of a kind of native task."""
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from .task_input import TaskInput
 
 @dataclass(frozen=True, slots=True)
 class TaskOutput:
-    """A parsed response: its text, the value for `Answer.parsed`, and notes for the user."""
+    """The text, the value for `Answer.parsed` and the notes extracted from a response."""
 
     text: str
     parsed: Any = None
@@ -49,12 +49,12 @@ class TaskSpec:
     Attributes:
         name: The name, as used with --task.
         get_catalog_tasks: Returns the task's names in the catalog.
-        get_default_model: Returns the model to use without -m.
+        get_default_model: Returns the model to use if -m is not given.
         build_request: Builds the request from the model name and the input.
         parse_output: Parses the response.
         format_amount: Formats the amount of work in the task's unit.
         render: Returns the MIME bundle for an answer.
-        allowed_options: The allowed options, in addition to the common ones.
+        allowed_options: The options allowed in addition to the common options.
         send: Sends the request.
         can_run_locally: Whether a model on this machine can run the task.
         has_media_output: Whether the output is an image or audio.
@@ -74,17 +74,17 @@ class TaskSpec:
 
 
 def constant_model(name: str) -> Callable[[Namespace], str]:
-    """Return a function that returns this model, whatever the options are."""
+    """Return a function that ignores the options and returns this model name."""
     return lambda _options: name
 
 
 def constant_tasks(*task_names: str) -> Callable[[Namespace], frozenset[str]]:
-    """Return a function that returns these catalog tasks, whatever the options are."""
+    """Return a function that ignores the options and returns these catalog tasks."""
     return lambda _options: frozenset(task_names)
 
 
 def format_tokens(task_request: TaskRequest, task_result: TaskResult) -> str:
-    """Return a task's token count as text, with "about" if the response does not report it.
+    """Return a task's token count as text, with "about" if the count is an estimate.
 
     If there is no token count, return the number of characters in the request instead.
     """
@@ -112,6 +112,6 @@ def require_text(task_input: TaskInput) -> str:
     if not task_input.text:
         raise InvalidOptionError(
             _("--task {task} needs text").format(task=task_input.options.task),
-            _("Write the text below the %%cfai line."),
+            _("Enter the text below the %%cfai line."),
         )
     return task_input.text

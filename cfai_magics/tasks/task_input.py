@@ -1,4 +1,4 @@
-"""Read the input for a native task from a cell: text, lists of strings, images and files."""
+"""Read the text, lists of strings, images and files for a native task from a cell."""
 
 import json
 from argparse import Namespace
@@ -22,7 +22,7 @@ def parse_params(options: Namespace) -> dict[str, Any]:
     """Return the fields that -p adds to a request.
 
     Raises:
-        InvalidOptionError: A field does not have the form K=V, or has its own option.
+        InvalidOptionError: A -p value does not have the form K=V, or the field has its own option.
     """
     return dict(map(_parse_param, options.param or ()))
 
@@ -77,7 +77,10 @@ class TaskInput:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The input strings: one per line, or one per element for a {{list}} on its own line."""
+        """The input strings, one per line.
+
+        A {{list}} on its own line is replaced by one string per element.
+        """
         rows = [""]
         for piece in self._template_pieces():
             if not isinstance(piece, Field):
@@ -108,7 +111,7 @@ class TaskInput:
         return tuple(load_image(source, notebook_state) for source in self.options.image or ())
 
     def load_files(self, attachment_kind: AttachmentKind) -> tuple[tuple[str, bytes], ...]:
-        """Return the name and bytes of the file, URL or variable on each line."""
+        """Return the name and content of the file, URL or variable on each line."""
         files = tuple(self._iter_files(attachment_kind))
         if not files:
             raise InvalidOptionError(
@@ -134,7 +137,7 @@ def _iter_texts(name: str, items: Sequence[Any]) -> Iterator[str]:
     """Yield each item as a string.
 
     Raises:
-        InvalidOptionError: An item is missing, such as None or NaN.
+        InvalidOptionError: An item is a missing value, such as None or NaN.
     """
     for index, item in enumerate(items):
         if is_missing(item):
@@ -146,7 +149,7 @@ def _iter_texts(name: str, items: Sequence[Any]) -> Iterator[str]:
 
 
 def to_list(value: Any) -> Sequence[Any] | None:
-    """Return the elements of a list, set, 1-D array or series; None for other values."""
+    """Return the elements of a list, set, 1-D array or series, or None for other values."""
     if isinstance(value, list | tuple | set | frozenset):
         return list(value)
     shape = getattr(value, "shape", None)  # numpy, pandas, polars

@@ -38,7 +38,7 @@ COMMON_OPTIONS = {
     "param",
     "prompt",
 }
-# Flags that differ from the option's attribute name in the namespace.
+# Flags that differ from the attribute names of the parsed options.
 FLAG_BY_OPTION = {
     "source": "--from",
     "target": "--to",
@@ -49,7 +49,7 @@ FLAG_BY_OPTION = {
 
 
 class TaskRun(NamedTuple):
-    """A native task that is ready to be sent; `output_path` is the file given with --save."""
+    """A native task that is ready to be sent. `output_path` is the path given with --save."""
 
     frontend: Frontend
     task: TaskSpec
@@ -98,7 +98,7 @@ class TaskRun(NamedTuple):
             display.end(None)
             raise InterruptedAnswerError(
                 _("Interrupted before the response was received"),
-                _("The request may be billed anyway."),
+                _("The request may still be billed."),
             ) from None
         except CfaiError:
             display.end(None)
@@ -109,7 +109,7 @@ class TaskRun(NamedTuple):
         return answer
 
     def preview(self) -> TaskPreview:
-        """Return the request and its estimated cost without sending the request."""
+        """Return a preview of the request and its estimated cost, without sending the request."""
         fields = dict(self.task_request.fields) or _("{count:,} bytes").format(
             count=len(self.task_request.payload)
         )
@@ -152,7 +152,7 @@ class TaskRun(NamedTuple):
         return self.task.send(self.frontend.session, self.task_request, on_retry, self.max_neurons)
 
     def _save_output(self, answer: Answer) -> Answer:
-        """Write the output to the --save file, if any, and return the answer with a note on it."""
+        """Write the output to the --save file, if any, and add a note to the answer."""
         if not self.output_path:
             return answer
         output = answer.parsed
@@ -211,14 +211,14 @@ def _check_backend(session: Session, task: TaskSpec, task_request: TaskRequest) 
 
 
 def _reject_options(unsupported: set[str], task: TaskSpec) -> None:
-    """Raise InvalidOptionError if there is an option that the task does not support."""
+    """Raise InvalidOptionError if `unsupported` contains any option."""
     if not unsupported:
         return
     name = min(unsupported)
     flag = FLAG_BY_OPTION.get(name, f"--{name.replace('_', '-')}")
     raise InvalidOptionError(
         _("--task {task} can't be combined with {option}").format(task=task.name, option=flag),
-        _("Remove that option; -p adds fields that only this model has."),
+        _("Remove that option, or use -p for fields that only this model has."),
     )
 
 
@@ -227,7 +227,7 @@ def _resolve_fingerprint_model(
 ) -> str:
     """Return the model name for the fingerprint.
 
-    This is the requested model, even if a local model runs the task.
+    This is the name of the requested model, even if a local model runs the task.
     """
     if not (session.backend.is_local and task.can_run_locally):
         return model.name
@@ -239,7 +239,7 @@ def _resolve_model(frontend: Frontend, task: TaskSpec, options: Namespace) -> Mo
     """Return the requested or default model.
 
     Raises:
-        InvalidOptionError: The model is for another task, or there are several models.
+        InvalidOptionError: The model is for another task, or several models are given.
     """
     requested, *others = options.model or ("",)
     if others:

@@ -1,4 +1,4 @@
-"""Define the native text tasks: translate, embed, classify, rerank and markdown."""
+"""Define the translate, embed, classify, rerank and markdown tasks."""
 
 import mimetypes
 from argparse import Namespace
@@ -37,7 +37,7 @@ from .spec import (
 from .task_input import TaskInput
 
 DOCUMENT_ATTACHMENT = AttachmentKind(
-    "--task markdown", mark("Write one file, URL or variable that contains bytes on each line.")
+    "--task markdown", mark("On each line, enter a file, a URL or a variable that contains bytes.")
 )
 SCORE_FORMAT = "{:.3f}"
 RERANKER_MARK, RANKING_EMBEDDER_SUFFIX = "rerank", "/bge-m3"  # in model names
@@ -89,7 +89,7 @@ def _build_ranking_request(model: str, task_input: TaskInput) -> TaskRequest:
     if not texts:
         raise InvalidOptionError(
             _("--task rerank needs a query and texts"),
-            _("Write the query on the first line, then one text per line."),
+            _("Enter the query on the first line, followed by one text per line."),
         )
     return ranking_request(model, query, texts, task_input.fields)
 

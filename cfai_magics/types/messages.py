@@ -55,7 +55,7 @@ class Request:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "messages", check_messages(self.messages))
-        if self.stop != ():
+        if type(self.stop) is not tuple or self.stop:
             object.__setattr__(self, "stop", collect_stop_sequences(self.stop))
         for name in ("model", "stream", "extra"):
             object.__setattr__(self, name, check_value(name, getattr(self, name)))

@@ -1,1 +1,1 @@
-"""Provide the session panel, built from core ipywidgets so that most front ends can show it."""
+"""Provide the session panel. It uses only core ipywidgets, so most front ends can show it."""

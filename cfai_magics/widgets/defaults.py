@@ -1,4 +1,4 @@
-"""Provide the panel's Defaults section: the system prompt, temperature and max_tokens."""
+"""Provide the panel section for the default system prompt, temperature and max_tokens."""
 
 from collections.abc import Callable
 
@@ -71,7 +71,7 @@ class DefaultsSection:
             self.message.value = format_note("")
             with show_errors_in(self.message):
                 apply_edit()
-            self._on_change()  # restores the previous value if the edit was not valid
+            self._on_change()  # shows the previous value again if the edit was not valid
 
         return handle_edit
 

@@ -1,4 +1,4 @@
-"""Provide input widgets that tell user edits from kernel updates, and helpers for widgets."""
+"""Provide input widgets that respond only to user edits, and helper functions for widgets."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,17 +11,17 @@ from ..markdown.escaping import escape_html
 
 
 def _do_nothing() -> None:
-    """Do nothing, as the default for `on_edit`."""
+    """Do nothing. This is the default for `on_edit`."""
 
 
 class UserEditMixin:
-    """Mixin that calls `on_edit` when the user changes the value, but not when the kernel does."""
+    """A mixin that calls `on_edit` when the user, rather than the kernel, changes the value."""
 
     on_edit: Callable[[], None] = staticmethod(_do_nothing)
     edited_trait = "value"
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Apply state from the front end, and call `on_edit` if it includes the edited trait."""
+        """Apply front-end state, and call `on_edit` if the state includes the edited trait."""
         super().set_state(sync_data)  # type: ignore[misc]
         if self.edited_trait in sync_data:
             self.on_edit()
@@ -59,7 +59,7 @@ def create_button(label: str, on_press: Callable[[], None], **traits: Any) -> Bu
 
 
 def set_options(widget: Select | Dropdown, options: tuple[Any, ...], selected: Any) -> None:
-    """Set the options and the selection of a widget, sending only changed state.
+    """Set a widget's options and selection, and send only the changed state.
 
     Args:
         widget: The widget to update.
@@ -76,7 +76,7 @@ def set_options(widget: Select | Dropdown, options: tuple[Any, ...], selected: A
 
 
 def close_widget_tree(widget: Widget) -> None:
-    """Close a widget and its children, layout and style, each of which has its own comm."""
+    """Close a widget and its children, layouts and styles, because each has its own comm."""
     for child in getattr(widget, "children", ()):
         close_widget_tree(child)
     for part in (getattr(widget, "layout", None), getattr(widget, "style", None)):
@@ -86,7 +86,7 @@ def close_widget_tree(widget: Widget) -> None:
 
 
 def create_heading(text: str) -> HTML:
-    """Return a heading for screen readers that the notebook's table of contents does not list."""
+    """Return a heading for screen readers that is not in the notebook's table of contents."""
     return HTML(
         f'<div class="cfai-heading" role="heading" aria-level="3">{escape_html(text)}</div>'
     )

@@ -1,4 +1,4 @@
-"""Provide the panel's login section, with write-only fields for the account ID and API token."""
+"""Provide the panel's login section, with write-only fields for the account ID and token."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ TOKEN_PLACEHOLDER = mark("Paste your API token")
 
 
 class _HiddenReceiver(Text):
-    """A widget that passes a value from the page to `on_secret` without storing or echoing it."""
+    """A widget that passes a value from the page to `on_secret` and does not store or echo it."""
 
     def __init__(self, on_secret: Callable[[Secret], None]) -> None:
         super().__init__(placeholder="")  # the clear link copies this empty string
@@ -38,8 +38,8 @@ class _HiddenReceiver(Text):
 class _ClearLink(DirectionalLink):
     """A link with an extra trait, `poke`.
 
-    In the page, a link copies its source to its target when any of its traits changes. A change to
-    `poke` therefore triggers a copy.
+    In the page, a link copies its source to its target when any trait of the link changes. A
+    change to `poke` therefore triggers a copy.
     """
 
     poke = Unicode().tag(sync=True)
@@ -48,16 +48,17 @@ class _ClearLink(DirectionalLink):
 class WriteOnlyField:
     """Links that make a text or password field write-only.
 
-    The page clears the field as soon as its text is sent. The kernel may be too busy to clear the
-    field before the notebook is saved. Links are the only core widgets that act in the page:
+    The page clears the field as soon as the text is sent. The kernel can't do this, because it may
+    be busy until after the notebook is saved. Links are the only core widgets that act in the
+    page:
 
-    1. When the user enters text, the first link copies it to the receiver, which sends it to the
-       kernel.
+    1. When the user enters text, the first link copies the text to the receiver, which sends it to
+       the kernel.
     2. The second link copies the text to the `poke` trait of the clear link. This makes the clear
        link copy the receiver's empty placeholder to the field.
-    3. The third link copies the now empty field to `poke`, which removes the text from there.
+    3. The third link copies the now empty field to `poke`, which removes the text from `poke`.
 
-    The page does all this in one event, so it cannot save the text in between.
+    The page does all this in one event, so the text can't be saved in between.
     """
 
     def __init__(self, field: Text, on_secret: Callable[[Secret], None]) -> None:
@@ -194,9 +195,9 @@ class AccountSection:
         self.message.value = format_note(format_retry_message(error, delay, attempt))
 
     def _pop_entered_credentials(self) -> tuple[str, Secret]:
-        """Return the entered account ID and token, and discard the token.
+        """Return the entered account ID and token, and delete the stored token.
 
-        If no account ID was entered, return the ID of the account in use.
+        If no account ID was entered, return the ID of the account in use instead.
 
         Raises:
             InvalidOptionError: No token was entered.

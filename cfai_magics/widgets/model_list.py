@@ -1,4 +1,4 @@
-"""Provide the panel's model section, a searchable list with prices and estimated answers left."""
+"""Provide the panel's model section, which has a searchable list of models with prices."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from .inputs import (
 )
 
 COLUMN_GAP = "\N{NO-BREAK SPACE}" * 2
-BREAKABLE_GAP = COLUMN_GAP + "\N{ZERO WIDTH SPACE}"  # a long line may wrap here
+BREAKABLE_GAP = COLUMN_GAP + "\N{ZERO WIDTH SPACE}"  # a long line can wrap here
 NO_VALUE = "\N{EN DASH}"
 MIN_ROUNDED = 100
 MODEL_COLUMNS = (
@@ -63,9 +63,11 @@ LIST_NOTES = {  # keyed by catalog source
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """A row of the list, with a model and the estimated number of answers left today.
+    """A row of the list.
 
-    The number is None if it is unknown.
+    Attributes:
+        model: The model.
+        answers_left: The estimated number of answers left today, or None if it is unknown.
     """
 
     model: Model
@@ -112,7 +114,7 @@ def _iter_capabilities(model: Model) -> Iterable[str]:
 
 def format_rows(rows: Sequence[ModelRow]) -> tuple[str, tuple[str, ...]]:
     """Return the header line and one line per row, with aligned columns."""
-    header_cells = (*map(_, MODEL_COLUMNS), "")  # the labels column has no name
+    header_cells = (*map(_, MODEL_COLUMNS), "")  # the last column, with the labels, has no name
     table = [header_cells, *(row.format_cells() for row in rows)]
     widths = [max(map(text_width, column)) for column in zip(*table, strict=True)]
     header, *lines = (_format_line(cells, widths) for cells in table)
@@ -137,11 +139,13 @@ def estimate_answers_left(
 
     Args:
         rates: The model's prices, or None if they are unknown.
-        last_usage: The usage of the last answer, which is assumed to be typical, or None.
-        neurons_left: The neurons left today.
+        last_usage: The usage of the last answer, or None if there is none. This usage is assumed
+            to be typical.
+        neurons_left: The number of neurons left today.
 
     Returns:
-        The estimated number of answers, or None if it is unknown.
+        The estimated number of answers, or None if the price of the last answer is zero or
+        unknown.
     """
     neurons_per_answer = rates.price_usage(last_usage) if rates and last_usage else 0.0
     return (
@@ -152,13 +156,16 @@ def estimate_answers_left(
 
 
 def round_to_two_digits(number: float) -> int:
-    """Truncate a number to an int, and round it to two significant digits from 100 up."""
+    """Truncate a number to an integer, then round large integers to two significant digits.
+
+    Integers below 100 are not rounded.
+    """
     truncated = int(number)
     return round(truncated, 2 - len(str(truncated))) if truncated >= MIN_ROUNDED else truncated
 
 
 def render_detail(row: ModelRow) -> str:
-    """Return HTML with details of a model, such as its prices, context window and plan."""
+    """Return HTML with details about a model, such as the prices, context window and plan."""
     model = row.model
     facts = [
         _("{input} neurons per 1,000 input tokens, {output} per 1,000 output tokens").format(
@@ -187,7 +194,7 @@ def render_detail(row: ModelRow) -> str:
 
 
 def _format_answers_left(count: int | None) -> str:
-    """Return a phrase with the estimated number of answers left today, or "" if it is unknown."""
+    """Return a phrase with the estimated number of answers left, or "" if `count` is None."""
     if count is None:
         return ""
     if not count:
@@ -202,7 +209,7 @@ def _format_answers_left(count: int | None) -> str:
 class ModelSection:
     """A list of the models that match the filters.
 
-    Selecting a model makes it the kernel's default.
+    Selecting a model makes it the kernel's default model.
     """
 
     def __init__(self, session: Session, on_change: Callable[[], None]) -> None:
@@ -261,7 +268,7 @@ class ModelSection:
         return all(matches(model, word) for word in words)
 
     def _read_last_usage_and_neurons_left(self) -> tuple[Usage | None, float]:
-        """Return the usage of the last answer and the neurons left today."""
+        """Return the usage of the last answer and the number of neurons left today."""
         try:
             day_usage = self._session.day_usage()
             last_usage = self._session.accounting.ledger.history.last_answer_usage(

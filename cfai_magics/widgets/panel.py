@@ -1,4 +1,4 @@
-"""Build the session's widget panel, with sections for account, usage, models and defaults."""
+"""Build the session's panel, with sections for the account, usage, models and defaults."""
 
 import threading
 from typing import Any
@@ -26,7 +26,7 @@ PANEL_KEY = "panel"  # the key in Session.resources
 
 
 def format_summary(session: Session) -> str:
-    """Return text with the account, model, settings and today's neurons on separate lines."""
+    """Return text that lists the account, model, settings and today's neurons, one per line."""
     rows = (
         (_("account"), _describe_account(session)),
         (_("model"), session.settings.model),
@@ -107,13 +107,13 @@ class Panel(forks.ChildForkHook):
         self._lock = threading.RLock()
 
     def refresh(self) -> None:
-        """Update all sections, sending only changed state to the front end."""
+        """Update all sections, and send only the changed state to the front end."""
         with self._lock:
             for section in self._sections:
                 section.refresh()
 
     def close(self) -> None:
-        """Remove the panel and close its widgets. A second call has no effect."""
+        """Remove the panel and close its widgets. Closing the panel again has no effect."""
         self._unwatch()
         with self._lock:
             self.account.close()
@@ -127,12 +127,12 @@ class Panel(forks.ChildForkHook):
     __repr__ = __str__
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """Return a MIME bundle with the widget view and, for other front ends, plain text."""
+        """Return a MIME bundle with the widget, and plain text for front ends without widgets."""
         return {**(self.box._repr_mimebundle_() or {}), "text/plain": str(self)}
 
 
 def open_panel(session: Session) -> Panel:
-    """Return the session's panel, which is created on first use.
+    """Return the session's panel. The panel is created on the first call.
 
     Every output that displays the panel shows the same widgets.
     """

@@ -1,7 +1,8 @@
-"""Provide the panel's style sheet, with theme colors and three colors for usage levels."""
+"""Provide the panel's style sheet, with theme colors and a color for each usage level."""
 
-# Each pair is a fill color and a text color, with a contrast ratio of at least 4.5:1. The fill has
-# at least 3:1 against the backgrounds of both themes. tests/widgets/test_style.py checks this.
+# Each pair is a fill color and a text color, with a contrast ratio of at least 4.5:1. The contrast
+# ratio between the fill color and the background is at least 3:1 in both themes. These ratios are
+# checked in tests/widgets/test_style.py.
 LEVEL_COLORS = {
     "green": ("#22883f", "#ffffff"),
     "amber": ("#b97700", "#000000"),

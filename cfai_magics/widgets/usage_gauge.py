@@ -1,4 +1,4 @@
-"""Provide the panel's usage section: a gauge of today's neurons, usage by model, and budgets."""
+"""Provide the panel's usage section, with a gauge, a table of usage by model, and budgets."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ MODEL_TABLE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class GaugeState:
-    """The state that the gauge shows: the day's usage and the active calls."""
+    """The day's usage and the active calls to show in the gauge."""
 
     day_usage: DayUsage
     active_calls: Sequence[ActiveCall] = ()
@@ -41,17 +41,17 @@ class GaugeState:
 
     @property
     def used(self) -> float:
-        """The neurons used today, including those of active calls."""
+        """The number of neurons used today, including the neurons used by active calls."""
         return self.day_usage.spent + self.in_flight
 
     @property
     def reserved(self) -> float:
-        """The neurons reserved for active calls, minus the neurons they have already used."""
+        """The number of reserved neurons that active calls have not used yet."""
         return max(0.0, self.day_usage.reserved - self.in_flight)
 
     @property
     def share(self) -> float:
-        """The share of the limit that is used, where 1 means all of it."""
+        """The share of the limit that is used, where 1.0 means the whole limit."""
         limit = self.day_usage.limit
         return self.used / limit if limit > 0 else RED_SHARE
 
@@ -59,8 +59,8 @@ class GaugeState:
     def level(self) -> str:
         """The usage level: "green", "amber" or "red".
 
-        The level is red if the limit or the daily quota is used up. Otherwise, it is amber if at
-        least 80% of the limit is used.
+        The level is red if the limit or the daily quota is used up. Otherwise, the level is amber
+        if at least 80% of the limit is used, and green if not.
         """
         if self.share >= RED_SHARE or self.day_usage.is_closed:
             return "red"
@@ -68,7 +68,7 @@ class GaugeState:
 
 
 def render_gauge(state: GaugeState, now: datetime) -> str:
-    """Return the gauge as HTML, with the number, bar, legend and reset time."""
+    """Return the gauge as HTML, with the neurons used, a bar, a legend and the reset time."""
     percent = format_percent(state.share)
     return (
         f'<div class="cfai-gauge cfai-{state.level}">'
@@ -95,9 +95,9 @@ def _format_level(state: GaugeState, percent: str) -> str:
 
 
 def _render_account_figure(day_usage: DayUsage) -> str:
-    """Return HTML with the neurons that Cloudflare reports for the account, or "" if unknown.
+    """Return HTML with the number of neurons that Cloudflare reports for the account.
 
-    Cloudflare's figure includes the usage of other programs.
+    Cloudflare's figure includes usage by other programs. Returns "" if the figure is unknown.
     """
     if day_usage.account is None:
         return ""
@@ -108,7 +108,7 @@ def _render_account_figure(day_usage: DayUsage) -> str:
 
 
 def _list_bar_parts(state: GaugeState) -> tuple[tuple[str, str, float], ...]:
-    """Return the parts of the bar, which do not overlap, as (CSS class suffix, name, neurons)."""
+    """Return the parts of the bar, in order, as (CSS class suffix, name, neurons) tuples."""
     day_usage = state.day_usage
     return (
         ("billed", _("billed"), day_usage.billed),
@@ -161,7 +161,7 @@ def format_reset_time(day_usage: DayUsage, now: datetime) -> str:
 
 
 def render_model_table(totals: Iterable[Total]) -> str:
-    """Return an HTML table of the usage of each model, or "" if `totals` is empty."""
+    """Return an HTML table of usage by model, or "" if `totals` is empty."""
     rows = tuple(
         (
             total.name.rpartition("/")[2],
@@ -177,7 +177,10 @@ def render_model_table(totals: Iterable[Total]) -> str:
 
 
 class UsageSection:
-    """Today's usage, updated while an answer is streamed, and a field for the day's budget."""
+    """A section that shows today's usage, and has a field for the day's budget.
+
+    The usage is updated while an answer is streamed.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -124,7 +124,7 @@ def _analytics_error(errors: Any) -> WorkersAIError:
     extensions = first_error.get("extensions") or {}
     if extensions.get("code") == "authz" or "not authorized" in message.lower():
         return PermissionDeniedError(cause, _(ANALYTICS_PERMISSION_HINT))
-    return BadRequestError(cause, _("Try again later. The figures of the ledger remain valid."))
+    return BadRequestError(cause, _("Try again later. The ledger's figures remain valid."))
 
 
 THINK_FIELD = "chat_template_kwargs"  # turns a model's reasoning on or off
@@ -234,7 +234,7 @@ def parse_batch_id(body: Any) -> str:
     result = unwrap_envelope(body)
     request_id = result.get("request_id") if isinstance(result, dict) else None
     if not isinstance(request_id, str) or not request_id:
-        raise ServerError(_("The response does not contain a batch id"))
+        raise ServerError(_("The response does not contain a batch ID"))
     return request_id
 
 

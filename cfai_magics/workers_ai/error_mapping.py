@@ -97,7 +97,7 @@ HINT_BY_CODE: Mapping[int, str] = {
     ),
     3006: mark("Shorten the prompt."),
     8007: mark("Rephrase the prompt, or choose another model with -m."),
-    5028: mark("It is retired. %cfai models --refresh lists the current models."),
+    5028: mark("The model is retired. %cfai models --refresh lists the current models."),
 }
 ERROR_PREFIX = re.compile(r"^(?:(?:AiError|Ai|Error):\s*)+")
 REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s*$", re.IGNORECASE)

@@ -45,7 +45,7 @@ class SurrogateJoiner:
         self.pending = ""
 
     def feed(self, text: str) -> str:
-        """Return the complete characters of the next text, holding back a final high surrogate."""
+        """Return the complete characters in a chunk of text; hold back a final high surrogate."""
         if not self.pending and (text.isascii() or not SURROGATE.search(text)):
             return text
         text = self.pending + text

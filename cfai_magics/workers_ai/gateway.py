@@ -51,7 +51,7 @@ def parse_gateway_name(value: Any) -> str:
     if not isinstance(value, str) or not NAME_PATTERN.fullmatch(value):
         raise InvalidOptionError(
             _("{value!r} is not a valid gateway name").format(value=value),
-            _("Use up to 64 letters, digits, - and _."),
+            _("Use up to 64 characters: letters, digits, - and _."),
         )
     return value
 

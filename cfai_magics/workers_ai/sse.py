@@ -50,7 +50,7 @@ def iter_events(
         is_between_events = not (splitter.size or builder.size)
         if splitter.size + builder.size > limit:
             raise ResponseTooLargeError(
-                _("An event of the stream is larger than {size} MB").format(size=limit // 2**20)
+                _("An event in the stream is larger than {size} MB").format(size=limit // 2**20)
             )
     if is_between_events:
         return

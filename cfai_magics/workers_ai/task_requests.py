@@ -330,7 +330,7 @@ def description_request(model: str, image: Image, prompt: str, fields: Fields) -
 
 def _reject_fields(model: str, fields: Fields) -> None:
     if fields:
-        message = _("{model} takes only a file, not the field {name}").format(
+        message = _("{model} accepts only a file, not the field {name}").format(
             model=model.rpartition("/")[2], name=next(iter(fields))
         )
         raise InvalidOptionError(message, _("Remove -p, or choose another model with -m."))

@@ -204,7 +204,7 @@ def test_the_file_is_deleted_even_if_the_keyring_fails(home: Path) -> None:
 
 def test_delete_mentions_variables_that_are_still_set(home: Path) -> None:
     (message,) = CredentialStore(home, environ("c"), Memory()).delete()
-    assert message.endswith("is set in the environment: unset them to log out.")
+    assert message.endswith("is set in the environment. Unset both to log out.")
 
 
 def test_without_a_working_keyring_changes_raise_a_storage_error() -> None:

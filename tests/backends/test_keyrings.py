@@ -155,7 +155,7 @@ def test_a_keyring_that_stores_the_credentials_replaces_the_file(
     location = store.save("b" * 32, Secret(token()))
     # A chain stores a text only in its first backend; null.Keyring drops the text.
     is_stored = backends[0] is not null.Keyring
-    assert location.startswith("the system's keyring" if is_stored else "the file")
+    assert location.startswith("the system keyring" if is_stored else "the file")
     assert path.exists() != is_stored
     assert store.find().account_id == "b" * 32
 
@@ -167,7 +167,7 @@ def test_logging_out_empties_every_backend_of_a_chain(
     for letter, backend in zip("bc", backends, strict=True):
         backend.entries[KEY] = json.dumps({"account_id": letter * 32, "api_token": letter})
     use(chain(*backends))
-    assert CredentialStore(home, {}).delete() == ["Removed from the system's keyring."]
+    assert CredentialStore(home, {}).delete() == ["Removed from the system keyring."]
     assert [backend.entries for backend in backends] == [{}, {}]
 
 
@@ -179,13 +179,13 @@ def test_an_unreadable_keyring_is_named_in_the_error(
     reason = "is locked" if backend is Locked else r"can't be read \(InitError\)"
     with pytest.raises(
         MissingCredentialsError,
-        match=f"No Cloudflare account is set. The system's keyring {reason}",
+        match=f"No Cloudflare account is set. The system keyring {reason}",
     ):
         CredentialStore(home, {}).find()
     path = write_earlier_file(home)
     assert CredentialStore(home, {}).find().account_id == "a" * 32
     with pytest.raises(
-        StorageError, match=f"{path}. The system's .*: it may still contain"
+        StorageError, match=f"{path}. The system's .*, so it may still contain"
     ) as caught:
         CredentialStore(home, {}).delete()
     assert "Unlock it" in caught.value.hint
@@ -201,7 +201,7 @@ def test_a_file_that_cannot_be_deleted_is_reported(
     location = store.save("b" * 32, Secret(token()))
     assert (
         location
-        == f"the system's keyring (delete {home / FILE_NAME}, which has earlier credentials)"
+        == f"the system keyring (delete {home / FILE_NAME}, which contains earlier credentials)"
     )
     assert store.find().account_id == "b" * 32
 

@@ -148,7 +148,7 @@ def test_features_of_workers_ai_raise_an_invalid_option_error(
 ) -> None:
     with pytest.raises(InvalidOptionError, match="no Workers AI account"):
         elsewhere.run("flux-1-schnell", {"prompt": "a boat"})
-    with pytest.raises(InvalidOptionError, match="leads to Workers AI"):
+    with pytest.raises(InvalidOptionError, match="sends requests to Workers AI"):
         elsewhere.stream(elsewhere.build_request(HI), gateway="class")
     assert account.requests == ()
 

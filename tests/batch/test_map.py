@@ -109,7 +109,7 @@ def test_the_schema_field_is_dropped_after_a_model_rejects_it(account: Standin) 
         ("{txt}", ["a"], {}, "{txt} is not a column of the data. Columns: text."),
         ("{text}", "a", {}, "a value of type str has no rows"),
         ("{text}", 7, {}, "a value of type int has no rows"),
-        ("{answer}", [{"answer": "a"}], {}, "The data already has a column answer"),
+        ("{answer}", [{"answer": "a"}], {}, "The data already has a column named answer"),
         ("{text}", ["a"], {"concurrency": 0}, "concurrency=0"),
         ("{text}", ["a"], {"temprature": 1}, "map() does not accept the argument temprature"),
         ("{text}", ["a"], {"schema": 7}, "not a dict, a pydantic model or a JSON file"),

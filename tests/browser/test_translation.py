@@ -22,9 +22,15 @@ USED = re.compile(r"""trans\s*\.__\(\s*(['"])(.*?)\1""", re.DOTALL)
 def test_the_extension_is_translated_to_chinese(name: str, page: Page, tmp_path: Path) -> None:
     chinese = {"@jupyterlab/translation-extension/plugin": {"locale": "zh_CN"}}
     with application(name, tmp_path, chinese) as served:
-        served.open(page, "lesson", [new_code_cell("%load_ext cfai_magics\n1/0")])
-        NotebookPage(page).run(0)
+        cells = ["%load_ext cfai_magics\n1/0", "%cfai budget", "%cfai panel"]
+        served.open(page, "lesson", [new_code_cell(source) for source in cells])
+        notebook = NotebookPage(page)
+        notebook.run(0)
         expect(page.get_by_role("button", name="用 Workers AI 解释")).to_be_visible()
+        notebook.run(1)  # the page has sent its language to the kernel
+        notebook.wait_for_text(1, "今日免费额度")
+        notebook.run(2)
+        notebook.wait_for_text(2, "随每个请求发送")
         label = page.evaluate("() => jupyterapp.commands.label('cfai:insert-cell')")
         assert label == "插入 %%cfai 单元格"
 

@@ -191,7 +191,7 @@ def test_a_word_after_the_thread_option_is_rejected_as_ambiguous(
 ) -> None:
     assert main(["ask", *words]) == 1
     output = capsys.readouterr().err
-    assert "could be its NAME or part of the prompt. Write -c=NAME, or put -c at" in output
+    assert "could be its NAME or part of the prompt. Use -c=NAME, or put -c at" in output
     assert account.requests == ()
 
 

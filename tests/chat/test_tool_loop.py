@@ -138,7 +138,7 @@ def test_a_call_cut_by_max_tokens_ends_the_loop_with_a_note(
     cloudflare.switch(raw_stream=[frame([function_call("add", '{"a": 1, "b": ')], "length")])
     cell = kernel.run("%%cfai --tools add --allow-tools\nHi")
     assert len(cloudflare.requests) == 1
-    assert "tokens, in a call of add. Raise --max-tokens." in cell.text
+    assert "tokens, in a call to add. Raise --max-tokens." in cell.text
     assert kernel.run("print(calls)").text == "[]\n"
 
 
@@ -206,7 +206,7 @@ def test_without_user_input_an_error_suggests_allow_tools(
 ) -> None:
     cell = kernel.run("%%cfai --tools add,broken\nHi")
     assert cell.ename == "SetupError"
-    assert "Calls of add, broken need your approval" in cell.traceback[0]
+    assert "Calls to add, broken need your approval" in cell.traceback[0]
     assert "--allow-tools" in cell.traceback[0]
     assert cloudflare.requests == ()
 

@@ -165,7 +165,7 @@ def test_damage_inside_a_large_ledger_is_found_by_a_full_check(
     assert "is readable" in run_doctor(session)["ledger"][0]
     result = run_doctor(session, "--full")["ledger"]
     assert "ledger.sqlite is damaged: " in result[0]
-    assert "move the file away" in result[1]
+    assert "move the file to another folder" in result[1]
 
 
 @pytest.mark.parametrize("size", [1_000, 17_000_000])
@@ -185,7 +185,7 @@ def test_other_damaged_files_are_reported(
     (home / name).write_bytes(b"no database at all" * 1_000)
     result = run_doctor(session)["other files"]
     assert f"{name} is damaged: " in result[0]
-    assert "move the file away" in result[1]
+    assert "move the file to another folder" in result[1]
 
 
 def test_damaged_credentials_are_reported(
@@ -316,5 +316,5 @@ def test_the_front_end_is_named() -> None:
 
     assert describe_front_end({}, None) == "a shell"
     assert describe_front_end({}, object()) == "IPython in a terminal"
-    assert describe_front_end({}, Kernel()) == "a kernel of Jupyter"
-    assert describe_front_end({"VSCODE_PID": "1"}, Kernel()) == "a kernel of VS Code"
+    assert describe_front_end({}, Kernel()) == "a Jupyter kernel"
+    assert describe_front_end({"VSCODE_PID": "1"}, Kernel()) == "a VS Code kernel"

@@ -138,9 +138,9 @@ def test_a_handwritten_config_is_read(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not a config.json"),
-        ("[]", "is not a config.json"),
-        ('{"services": []}', "is not a config.json"),
+        ("{", "is not a simple-one-api config.json"),
+        ("[]", "is not a simple-one-api config.json"),
+        ('{"services": []}', "is not a simple-one-api config.json"),
         ('{"services": {}}', "contains no Cloudflare credentials"),
         ('{"services": {"openai": [{"server_url": "https://evil.org/x"}]}}', "no Cloudflare"),
     ],

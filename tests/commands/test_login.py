@@ -48,7 +48,7 @@ def test_login_verifies_the_token_and_names_the_credentials_file(
     session: Session, cloudflare: Standin, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = run_command(session, "login", f" {cloudflare.account_id}\n", f" {cloudflare.token} ")
-    assert "Workers AI API Token" in capsys.readouterr().out
+    assert "Workers AI API token" in capsys.readouterr().out
     assert output.startswith("The token is active")
     assert f"Saved in the file {home / 'credentials.json'}" in output
     assert (home / "credentials.json").stat().st_mode & 0o777 == 0o600

@@ -75,7 +75,7 @@ def test_the_shell_and_a_notebook_give_the_same_lines(
     )
     saved = tmp_path / "calls.csv"
     words = ["all", "--csv", "--save", str(saved)]
-    assert str(run("usage", words, bare_frontend(session), "%cfai")) == f"Written: {saved}."
+    assert str(run("usage", words, bare_frontend(session), "%cfai")) == f"Saved to {saved}."
     assert in_shell.stdout == f"{in_notebook}\n" == saved.read_text(encoding="utf-8")
     rows = list(csv.DictReader(in_notebook.splitlines()))
     assert [row["id"] for row in rows] == [str(number) for number in range(1, ROWS + 1)]

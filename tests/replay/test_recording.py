@@ -177,7 +177,7 @@ def test_an_answer_that_is_too_large_is_not_recorded(
     vectors = recorder.embed(["x"] * 800)
     assert len(vectors) == 800
     (note,) = [note for note in vectors.notes if note.startswith("Not recorded")]
-    assert re.match(r"Not recorded: the answer takes 4\.\d MB, and the maximum is 4 MB", note)
+    assert re.match(r"Not recorded: the answer has 4\.\d MB, and the maximum is 4 MB", note)
     assert not path.exists()
 
 

@@ -54,8 +54,8 @@ def test_an_answer_is_complete_while_the_ledger_is_locked(
     assert stream.answer.text == "Blue light scatters most."
     assert stream.answer.cost_basis == "billed"
     (note,) = stream.answer.notes
-    assert note.startswith("Not saved in the ledger yet: ")
-    assert "The next call saves it." in note
+    assert note.startswith("Not yet saved in the ledger: ")
+    assert "It will be saved with the next call." in note
     assert [row["status"] for row in rows(impatient)] == ["reserved"]
     impatient.ask(request)
     assert [row["status"] for row in rows(impatient)] == ["ok", "ok"]

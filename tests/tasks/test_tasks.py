@@ -173,7 +173,7 @@ def test_documents_become_markdown_and_failures_are_noted(
         (
             "transcribe -m nova-3 -p language=de",
             "talk.wav",
-            "takes only a file, not the field language",
+            "accepts only a file, not the field language",
         ),
         ("translate", "Hallo", "needs both languages"),
         ("translate --to de", "Hallo", "needs both languages"),
