@@ -193,11 +193,23 @@ def _sum_costs(costs: "Sequence[Cost | None]", repetitions: int) -> "Cost | None
     )
 
 
+def handle_panel(session: "Session", _message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the widget view of the session's panel, as display messages contain it.
+
+    The page renders the view next to the notebook, so no output of a cell contains it.
+    """
+    from ..widgets.panel import open_panel
+
+    model_id = open_panel(session).box.model_id
+    return {"view": {"version_major": 2, "version_minor": 0, "model_id": model_id}}
+
+
 HANDLERS: Mapping[str, MessageHandler] = {
     "today": handle_today,
     "models": handle_models,
     "use": handle_use,
     "estimate": handle_estimate,
+    "panel": handle_panel,
 }
 
 

@@ -76,12 +76,18 @@ export interface IEstimateRequest extends PartialJSONObject {
   max_neurons: number | null;
 }
 
+export interface IPanel {
+  /** The widget view of the panel, as display messages contain it. */
+  readonly view: PartialJSONObject;
+}
+
 /** The requests to the kernel, and its replies. */
 export interface IRequests {
   readonly today: { request: PartialJSONObject; response: IToday };
   readonly models: { request: PartialJSONObject; response: IModels };
   readonly use: { request: { model: string }; response: object };
   readonly estimate: { request: IEstimateRequest; response: IEstimate };
+  readonly panel: { request: PartialJSONObject; response: IPanel };
 }
 
 /** A reply, with the type and the id of its request. */
@@ -158,6 +164,8 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
     ),
   use: ({ id }) => isText(id),
   estimate: ({ id, low, high }) => isText(id) && isPrice(low) && isPrice(high),
+  panel: ({ id, view }) =>
+    isText(id) && isObject(view) && isText(view.model_id),
   refused: ({ id, why }) => isText(id) && isText(why)
 };
 

@@ -54,18 +54,23 @@ class Page:
 
     def next(self) -> tuple[str, dict[str, Any]]:
         while True:
-            message = self.kernel.client.get_iopub_msg(timeout=PATIENCE)
-            if message["msg_type"].startswith("comm_"):
-                self.received.append((message["msg_type"], message["content"]["data"]))
+            if self._receive(self.kernel.client.get_iopub_msg(timeout=PATIENCE)):
                 return self.received[-1]
+
+    def _receive(self, message: Mapping[str, Any]) -> bool:
+        """Store a message of this comm; return False for other messages, such as of widgets."""
+        content = message["content"]
+        if content.get("comm_id") != TARGET_NAME:
+            return False
+        self.received.append((message["msg_type"], content["data"]))
+        return True
 
     def run(self, code: str) -> list[dict[str, Any]]:
         """Run a cell; return the comm messages received meanwhile."""
         before, message_id = len(self.received), self.kernel.client.execute(code)
         while True:
             message = self.kernel.client.get_iopub_msg(timeout=PATIENCE)
-            if message["msg_type"].startswith("comm_"):
-                self.received.append((message["msg_type"], message["content"]["data"]))
+            self._receive(message)
             if message["parent_header"].get("msg_id") != message_id:
                 continue
             assert message["msg_type"] != "error", message["content"]
@@ -161,6 +166,17 @@ def test_a_model_selected_in_the_page_is_the_kernel_default(page: Page, account:
     page.run("%%cfai\nHi")
     assert account.requests[-1].json["model"] == selected
     assert page.ask({**TO_KERNEL["use"], "model": "no-such"})["type"] == "refused"
+
+
+def test_all_requests_return_one_panel_that_closes_with_the_extension(page: Page) -> None:
+    page.run("from comm import get_comm_manager")
+    page.run("%load_ext cfai_magics")
+    view = page.ask(TO_KERNEL["panel"])["view"]
+    assert page.ask(TO_KERNEL["panel"])["view"] == view
+    is_open = f"{view['model_id']!r} in get_comm_manager().comms"
+    page.run(f"assert {is_open}")
+    page.run("%unload_ext cfai_magics")
+    page.run(f"assert not {is_open}")
 
 
 def test_messages_are_in_the_language_of_the_page(page: Page, account: Standin) -> None:
