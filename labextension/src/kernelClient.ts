@@ -1,5 +1,6 @@
 import { ISessionContext } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
+import { TranslationBundle } from '@jupyterlab/translation';
 import {
   PartialJSONObject,
   PartialJSONValue,
@@ -130,6 +131,35 @@ export const IKernelClients = new Token<IKernelClients>(
   'cfai-magics:IKernelClients',
   'Provides the usage and the models of the kernels of open notebooks.'
 );
+
+export const LOAD_EXTENSION = '%load_ext cfai_magics';
+
+/**
+ * Load the extension in the kernel of a notebook, without a cell and without history. A busy kernel
+ * loads it before it runs the cells that are queued later.
+ */
+export async function loadExtension(
+  session: ISessionContext,
+  trans: TranslationBundle
+): Promise<void> {
+  await session.ready;
+  const kernel = session.session?.kernel;
+  if (!kernel) {
+    throw new Error(
+      trans.__('This notebook has no kernel. Select a kernel, then try again.')
+    );
+  }
+  const { content } = await kernel.requestExecute({
+    code: LOAD_EXTENSION,
+    silent: true,
+    store_history: false,
+    stop_on_error: false
+  }).done;
+  if (content.status !== 'ok') {
+    const reason = content.status === 'error' ? content.evalue : content.status;
+    throw new Error(trans.__('The kernel cannot load cfai_magics: %1', reason));
+  }
+}
 
 /** Tracks the client of a notebook and its state; the notebook can change. */
 export class ClientTracker {
