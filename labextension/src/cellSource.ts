@@ -85,6 +85,9 @@ function isModelName(value: unknown): value is string {
   return typeof value === 'string' && MODEL_NAME.test(value);
 }
 
+/** The `%cfai` commands for a failed cell. */
+export type ErrorCommand = 'explain' | 'fix';
+
 /** JSON Schema of the arguments of the command that explains an error. */
 export const EXPLAIN_ARGS_SCHEMA: ReadonlyJSONObject = {
   type: 'object',
@@ -115,7 +118,10 @@ export function parseExplainArgs(
   return Number(cell);
 }
 
-/** Return the source of a cell that explains an error. */
-export function buildExplainCell(cell: number | null): string {
-  return cell === null ? '%cfai explain' : `%cfai explain ${cell}`;
+/** Return the source of a cell for a failed cell, or for the last error. */
+export function buildErrorCell(
+  command: ErrorCommand,
+  cell: number | null
+): string {
+  return cell === null ? `%cfai ${command}` : `%cfai ${command} ${cell}`;
 }

@@ -1,3 +1,4 @@
+import { JupyterFrontEnd } from '@jupyterlab/application';
 import {
   INotebookTracker,
   Notebook,
@@ -5,10 +6,22 @@ import {
   NotebookPanel
 } from '@jupyterlab/notebook';
 
-/** Return the current notebook; null if it is read-only. */
-export function writableNotebook(tracker: INotebookTracker): Notebook | null {
-  const notebook = tracker.currentWidget?.content;
-  return notebook && isWritable(notebook) ? notebook : null;
+/** Return the notebook in the active tab; null if another kind of tab is active. */
+export function activeNotebook(
+  shell: JupyterFrontEnd.IShell,
+  tracker: INotebookTracker
+): NotebookPanel | null {
+  const panel = tracker.currentWidget;
+  return panel === shell.currentWidget ? panel : null;
+}
+
+/** Return the active notebook; null if it is read-only. */
+export function writableNotebook(
+  shell: JupyterFrontEnd.IShell,
+  tracker: INotebookTracker
+): NotebookPanel | null {
+  const panel = activeNotebook(shell, tracker);
+  return panel && isWritable(panel.content) ? panel : null;
 }
 
 /** Return true if cells can be inserted into a notebook. */
@@ -16,7 +29,7 @@ export function isWritable(notebook: Notebook): boolean {
   return notebook.model !== null && !notebook.model.readOnly;
 }
 
-/** Insert a code cell and place the cursor in its text. */
+/** Insert a code cell, place the cursor in its text and move the focus into its editor. */
 export async function insertCell(
   notebook: Notebook,
   index: number,
@@ -39,18 +52,17 @@ export async function insertCell(
   if (position !== undefined) {
     cell?.editor?.setCursorPosition(position);
   }
+  // Notebook does not move the focus if it is outside, as after a click in a menu.
+  cell?.editor?.focus();
 }
 
-const LOAD = '%load_ext cfai_magics';
-
-/** Insert a command cell below the current cell and run it; load the extension if necessary. */
-export async function runCommand(
+/** Insert a code cell and run it. */
+export async function insertAndRun(
   { content, sessionContext }: NotebookPanel,
-  command: string,
-  loaded: boolean
+  index: number,
+  source: string
 ): Promise<void> {
-  const source = loaded ? command : `${LOAD}\n${command}`;
-  await insertCell(content, content.activeCellIndex + 1, source);
+  await insertCell(content, index, source);
   content.mode = 'command';
   await NotebookActions.run(content, sessionContext);
 }

@@ -13,13 +13,11 @@ pytestmark = pytest.mark.browser
 
 INSERT = "cfai:insert-cell"
 ABOUT = "cfai:ask-about-selection"
-PANEL = "cfai:show-panel"
 PLAN = "cfai:estimate-notebook"
 LABELS = {
-    INSERT: "Insert a %%cfai cell",
-    ABOUT: "Ask about the selection",
-    PANEL: "Open the panel",
-    PLAN: "Estimate the cost of this notebook",
+    INSERT: "Workers AI: Insert a %%cfai cell",
+    ABOUT: "Workers AI: Ask about the selection",
+    PLAN: "Workers AI: Estimate the cost of this notebook",
 }
 
 
@@ -49,6 +47,7 @@ def test_the_context_menu_of_a_cell_inserts_a_cell(page: Page, notebook: Path) -
     page.locator(CELLS).first.click(button="right")
     page.get_by_role("menuitem", name=LABELS[INSERT]).click()
     expect(page.locator(CELLS)).to_have_count(3)
+    expect(page.locator(CELLS).nth(1).get_by_role("textbox")).to_be_focused()
     assert saved(page, notebook) == ["# First", "%%cfai\n", "'last'"]
 
 
@@ -59,16 +58,37 @@ def test_another_extension_can_pass_the_model_and_prompt(page: Page, notebook: P
 
 @pytest.mark.parametrize("command", LABELS)
 def test_the_run_menu_contains_each_command(page: Page, notebook: Path, command: str) -> None:
-    page.locator(".lm-MenuBar-item").get_by_text("Run", exact=True).click()
-    page.get_by_text("Workers AI", exact=True).hover()
-    page.locator(".lm-Menu").get_by_text(LABELS[command]).click()
+    choose_in_run_menu(page, LABELS[command])
     expect(page.locator(CELLS)).to_have_count(3)
     assert "cfai" in saved(page, notebook)[1]
+
+
+def choose_in_run_menu(page: Page, label: str) -> None:
+    page.locator(".lm-MenuBar-item").get_by_text("Run", exact=True).click()
+    page.locator(".lm-Menu").get_by_text("Workers AI", exact=True).hover()
+    page.locator(".lm-Menu").get_by_text(label).click()
+
+
+@pytest.mark.parametrize("command", [INSERT, ABOUT])
+def test_the_run_menu_moves_the_focus_into_the_new_cell(
+    page: Page, notebook: Path, command: str
+) -> None:
+    choose_in_run_menu(page, LABELS[command])
+    expect(page.locator(CELLS).nth(1).get_by_role("textbox")).to_be_focused()
+
+
+def test_a_new_cell_can_be_run_immediately(page: Page, notebook: Path, served: Served) -> None:
+    execute(page, INSERT, prompt="Why is the sky blue?")
+    page.keyboard.press("Control+Enter")
+    output = page.locator(CELLS).nth(1).locator(".jp-OutputArea-output")
+    expect(output).to_contain_text("neurons billed", timeout=PATIENCE * 1000)
+    assert saved(page, notebook)[1] == "%%cfai\nWhy is the sky blue?"
 
 
 def test_a_shortcut_inserts_a_cell(page: Page, notebook: Path) -> None:
     page.keyboard.press("Alt+Shift+N")
     expect(page.locator(CELLS)).to_have_count(3)
+    expect(page.locator(CELLS).nth(1).get_by_role("textbox")).to_be_focused()
     assert saved(page, notebook) == ["# First", "%%cfai\n", "'last'"]
 
 
@@ -96,7 +116,6 @@ def test_only_the_selected_text_is_quoted(page: Page, notebook: Path) -> None:
     [
         (INSERT, {"model", "prompt"}),
         (ABOUT, {"model", "prompt"}),
-        (PANEL, set()),
         (PLAN, set()),
     ],
 )
@@ -117,13 +136,24 @@ def test_each_command_is_disabled_without_an_open_notebook(
     assert page.evaluate(enabled) is False
 
 
-def test_the_panel_command_inserts_and_runs_a_panel_cell(page: Page, notebook: Path) -> None:
-    execute(page, PANEL)
-    expect(page.locator(".jp-CodeCell .cfai-panel")).to_be_visible(timeout=PATIENCE * 1000)
-    assert saved(page, notebook)[1] == "%load_ext cfai_magics\n%cfai panel"
+def test_each_command_is_disabled_while_another_tab_is_active(
+    page: Page, notebook: Path, served: Served, request: pytest.FixtureRequest
+) -> None:
+    if "jupyterlab" not in request.node.callspec.id:
+        pytest.skip("Notebook 7 shows one document per tab")
+    (served.root / "notes.txt").write_text("Notes")
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:open', {path: 'notes.txt'})")
+    expect(page.locator(".jp-FileEditor")).to_be_visible()
+    for command in LABELS:
+        assert page.evaluate(f"() => jupyterapp.commands.isEnabled('{command}')") is False
+
+
+def test_the_estimate_loads_the_extension_in_its_cell(page: Page, notebook: Path) -> None:
+    execute(page, PLAN)
+    assert saved(page, notebook)[1] == "%load_ext cfai_magics\n%cfai plan"
     expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=PATIENCE * 1000)
-    execute(page, PANEL)
-    assert saved(page, notebook)[2] == "%cfai panel", "the extension is loaded"
+    execute(page, PLAN)
+    assert saved(page, notebook)[2] == "%cfai plan", "the extension is loaded"
 
 
 def test_the_estimate_uses_the_unsaved_notebook(

@@ -1,6 +1,6 @@
 import {
   buildCell,
-  buildExplainCell,
+  buildErrorCell,
   CELL_ARGS_SCHEMA,
   EXPLAIN_ARGS_SCHEMA,
   parseCellArgs,
@@ -95,9 +95,10 @@ describe('parseExplainArgs', () => {
   });
 });
 
-describe('buildExplainCell', () => {
+describe('buildErrorCell', () => {
   it('contains the cell number, if there is one', () => {
-    expect(buildExplainCell(3)).toBe('%cfai explain 3');
-    expect(buildExplainCell(null)).toBe('%cfai explain');
+    expect(buildErrorCell('explain', 3)).toBe('%cfai explain 3');
+    expect(buildErrorCell('fix', 3)).toBe('%cfai fix 3');
+    expect(buildErrorCell('explain', null)).toBe('%cfai explain');
   });
 });

@@ -7,31 +7,38 @@ import { Cell, CodeCell, ICodeCellModel } from '@jupyterlab/cells';
 import {
   INotebookTracker,
   Notebook,
-  NotebookActions
+  NotebookActions,
+  NotebookPanel
 } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { PanelLayout, Widget } from '@lumino/widgets';
 
 import {
-  buildExplainCell,
+  buildErrorCell,
+  ErrorCommand,
   EXPLAIN_ARGS_SCHEMA,
   parseExplainArgs
 } from '../cellSource';
 import { isCfaiSource } from '../cellSyntax';
 import { ClientTracker, IKernelClients } from '../kernelClient';
-import { insertCell, isWritable, writableNotebook } from '../notebook';
+import {
+  insertAndRun,
+  insertCell,
+  isWritable,
+  writableNotebook
+} from '../notebook';
 import { cfaiIcon } from '../ui';
 
 const EXPLAIN_ERROR = 'cfai:explain-error';
 const USER_INTERRUPT = 'KeyboardInterrupt';
 
 /**
- * Adds a command and a button that insert `%cfai explain`, which the user can run. Both need a
- * kernel that has loaded the extension.
+ * Adds a command that inserts `%cfai explain`, which the user can run, and buttons that insert and
+ * run `%cfai explain` and `%cfai fix`. All need a kernel that has loaded the extension.
  */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'cfai-magics:explain',
-  description: 'Adds a command and a button that explain errors.',
+  description: 'Adds a command and buttons that explain and fix errors.',
   autoStart: true,
   requires: [INotebookTracker],
   optional: [IKernelClients, ICommandPalette, ITranslator],
@@ -47,11 +54,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     }
     const trans = (translator ?? nullTranslator).load('cfai_magics');
     const enabledNotebook = (): Notebook | null => {
-      const session = tracker.currentWidget?.sessionContext;
-      return session && clients.of(session) ? writableNotebook(tracker) : null;
+      const panel = writableNotebook(app.shell, tracker);
+      return panel && clients.of(panel.sessionContext) ? panel.content : null;
     };
     app.commands.addCommand(EXPLAIN_ERROR, {
-      label: trans.__('Explain the last error'),
+      label: trans.__('Workers AI: Explain the last error'),
       caption: trans.__('Insert a cell that explains the last error'),
       icon: cfaiIcon,
       describedBy: { args: EXPLAIN_ARGS_SCHEMA },
@@ -63,7 +70,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           await insertCell(
             notebook,
             indexOf(notebook, cell) + 1,
-            buildExplainCell(cell)
+            buildErrorCell('explain', cell)
           );
         }
       }
@@ -76,8 +83,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
       category: trans.__('Workers AI')
     });
 
-    const showButton = (
-      notebook: Notebook,
+    const labels: [ErrorCommand, string][] = [
+      ['explain', trans.__('Explain with Workers AI')],
+      ['fix', trans.__('Fix with Workers AI')]
+    ];
+    const showButtons = (
+      panel: NotebookPanel,
       cell: Cell,
       clientTracker: ClientTracker
     ): void => {
@@ -85,26 +96,26 @@ const plugin: JupyterFrontEndPlugin<void> = {
         clientTracker.dispose();
         return;
       }
-      const explain = async (): Promise<void> => {
-        const index = notebook.widgets.indexOf(cell) + 1;
-        await insertCell(
-          notebook,
-          index,
-          buildExplainCell(cell.model.executionCount)
+      const run = (command: ErrorCommand): Promise<void> =>
+        insertAndRun(
+          panel,
+          panel.content.widgets.indexOf(cell) + 1,
+          buildErrorCell(command, cell.model.executionCount)
         );
-      };
-      const label = trans.__('Explain with Workers AI');
-      attachButton(
-        cell,
-        new ExplainButton(cell, clientTracker, label, () => void explain())
+      const buttons = labels.map(([command, label]) =>
+        createButton(label, () => void run(command))
       );
+      attachButtons(cell, new ErrorButtons(cell, clientTracker, buttons));
     };
     NotebookActions.executed.connect((_, { notebook, cell, success }) => {
-      const session = tracker.find(
-        ({ content }) => content === notebook
-      )?.sessionContext;
-      if (!success && session && clients.of(session) && isWritable(notebook)) {
-        showButton(notebook, cell, new ClientTracker(clients, () => session));
+      const panel = tracker.find(({ content }) => content === notebook);
+      if (!panel || success || !isWritable(notebook)) {
+        return;
+      }
+      const { sessionContext } = panel;
+      if (clients.of(sessionContext)) {
+        const current = new ClientTracker(clients, () => sessionContext);
+        showButtons(panel, cell, current);
       }
     });
   }
@@ -120,18 +131,20 @@ function indexOf(notebook: Notebook, number: number | null): number {
 }
 
 /**
- * The button below a failed cell. It is removed if the error is cleared, the cell runs again, the
- * kernel stops, or the kernel unloads the extension.
+ * The buttons below a failed cell. They are removed if the error is cleared, the cell runs again,
+ * the kernel stops, or the kernel unloads the extension.
  */
-class ExplainButton extends Widget {
+class ErrorButtons extends Widget {
   constructor(
     cell: CodeCell,
     clientTracker: ClientTracker,
-    label: string,
-    onClick: () => void
+    buttons: readonly HTMLElement[]
   ) {
-    super({ node: node(label, onClick) });
+    super();
     this.addClass('jp-CfaiExplain');
+    // Otherwise Enter starts editing the cell.
+    this.node.setAttribute('data-lm-suppress-shortcuts', 'true');
+    this.node.append(...buttons);
     this._cell = cell;
     this._clientTracker = clientTracker;
     const { client } = clientTracker;
@@ -158,10 +171,10 @@ class ExplainButton extends Widget {
   private readonly _clientTracker: ClientTracker;
 }
 
-/** Attach a button below the outputs of its cell. */
-function attachButton(cell: CodeCell, button: ExplainButton): void {
+/** Attach the buttons below the outputs of their cell. */
+function attachButtons(cell: CodeCell, buttons: ErrorButtons): void {
   const layout = cell.layout as PanelLayout;
-  layout.insertWidget(layout.widgets.length - 1, button);
+  layout.insertWidget(layout.widgets.length - 1, buttons);
 }
 
 /** Return true for a cell with an error of user code, not of a %%cfai or %cfai command. */
@@ -184,18 +197,14 @@ function showsError({ model }: CodeCell): boolean {
     );
 }
 
-function node(label: string, onClick: () => void): HTMLElement {
-  const container = document.createElement('div');
-  // Otherwise Enter starts editing the cell.
-  container.setAttribute('data-lm-suppress-shortcuts', 'true');
+function createButton(label: string, onClick: () => void): HTMLElement {
   const button = document.createElement('button');
   button.type = 'button';
   button.className = 'jp-CfaiExplain-button';
   cfaiIcon.element({ container: button, tag: 'span' });
   button.append(label);
   button.addEventListener('click', onClick);
-  container.append(button);
-  return container;
+  return button;
 }
 
 export default plugin;

@@ -2,9 +2,13 @@ import {
   JupyterFrontEnd,
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { ICommandPalette } from '@jupyterlab/apputils';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { Cell } from '@jupyterlab/cells';
-import { INotebookTracker, Notebook } from '@jupyterlab/notebook';
+import {
+  INotebookTracker,
+  Notebook,
+  NotebookPanel
+} from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import {
@@ -13,10 +17,12 @@ import {
   IQuotedText,
   parseCellArgs
 } from '../cellSource';
-import { IKernelClients } from '../kernelClient';
-import { insertCell, runCommand, writableNotebook } from '../notebook';
+import { IKernelClients, LOAD_EXTENSION, loadExtension } from '../kernelClient';
+import { insertAndRun, insertCell, writableNotebook } from '../notebook';
 import { cfaiIcon } from '../ui';
 
+const ESTIMATE_NOTEBOOK = 'cfai:estimate-notebook';
+const PLAN = '%cfai plan';
 const NO_ARGUMENTS = {
   type: 'object',
   properties: {},
@@ -38,6 +44,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('cfai_magics');
+    const isLoaded = ({ sessionContext }: NotebookPanel): boolean =>
+      Boolean(clients?.of(sessionContext));
+    const load = async (panel: NotebookPanel): Promise<void> => {
+      try {
+        await loadExtension(panel.sessionContext, trans);
+      } catch (error) {
+        Notification.error((error as Error).message);
+      }
+    };
     const addInsertCommand = (
       id: string,
       label: string,
@@ -49,13 +64,17 @@ const plugin: JupyterFrontEndPlugin<void> = {
         caption,
         icon: cfaiIcon,
         describedBy: { args: CELL_ARGS_SCHEMA },
-        isEnabled: () => writableNotebook(tracker) !== null,
+        isEnabled: () => writableNotebook(app.shell, tracker) !== null,
         execute: async args => {
-          const notebook = writableNotebook(tracker);
-          if (notebook !== null) {
-            const { quotes, lastIndex } = select(notebook);
+          const panel = writableNotebook(app.shell, tracker);
+          if (panel !== null) {
+            const { quotes, lastIndex } = select(panel.content);
             const { source, cursor } = buildCell(parseCellArgs(args), quotes);
-            await insertCell(notebook, lastIndex + 1, source, cursor);
+            if (!isLoaded(panel)) {
+              // The user can type in the new cell while the kernel is busy.
+              void load(panel);
+            }
+            await insertCell(panel.content, lastIndex + 1, source, cursor);
           }
         }
       });
@@ -64,58 +83,43 @@ const plugin: JupyterFrontEndPlugin<void> = {
     addInsertCommand(
       'cfai:insert-cell',
       // The translator replaces %% with %.
-      trans.__('Insert a %1 cell', '%%cfai'),
+      trans.__('Workers AI: Insert a %1 cell', '%%cfai'),
       trans.__('Insert a cell below that sends a prompt to a model'),
       notebook => ({ quotes: [], lastIndex: notebook.activeCellIndex })
     );
     addInsertCommand(
       'cfai:ask-about-selection',
-      trans.__('Ask about the selection'),
+      trans.__('Workers AI: Ask about the selection'),
       trans.__(
         'Insert a cell that asks a model about the selected text or cells'
       ),
       readSelection
     );
-    const addRunCommand = (
-      id: string,
-      label: string,
-      caption: string,
-      command: string
-    ): void => {
-      app.commands.addCommand(id, {
-        label,
-        caption,
-        icon: cfaiIcon,
-        describedBy: { args: NO_ARGUMENTS },
-        isEnabled: () => writableNotebook(tracker) !== null,
-        execute: async () => {
-          const panel = tracker.currentWidget;
-          if (panel !== null && writableNotebook(tracker) !== null) {
-            // The kernel reads the notebook file.
-            await panel.context.save();
-            const loaded = Boolean(clients?.of(panel.sessionContext));
-            await runCommand(panel, command, loaded);
-          }
-        }
-      });
-      palette?.addItem({ command: id, category: trans.__('Workers AI') });
-    };
-    addRunCommand(
-      'cfai:show-panel',
-      trans.__('Open the panel'),
-      trans.__(
-        "Insert and run a cell with the panel: account, model and today's neurons"
-      ),
-      '%cfai panel'
-    );
-    addRunCommand(
-      'cfai:estimate-notebook',
-      trans.__('Estimate the cost of this notebook'),
-      trans.__(
+    app.commands.addCommand(ESTIMATE_NOTEBOOK, {
+      label: trans.__('Workers AI: Estimate the cost of this notebook'),
+      caption: trans.__(
         'Insert and run a cell that estimates the cost of this notebook. Nothing is sent to a model.'
       ),
-      '%cfai plan'
-    );
+      icon: cfaiIcon,
+      describedBy: { args: NO_ARGUMENTS },
+      isEnabled: () => writableNotebook(app.shell, tracker) !== null,
+      execute: async () => {
+        const panel = writableNotebook(app.shell, tracker);
+        if (panel !== null) {
+          // The kernel reads the notebook file.
+          await panel.context.save();
+          await insertAndRun(
+            panel,
+            panel.content.activeCellIndex + 1,
+            isLoaded(panel) ? PLAN : `${LOAD_EXTENSION}\n${PLAN}`
+          );
+        }
+      }
+    });
+    palette?.addItem({
+      command: ESTIMATE_NOTEBOOK,
+      category: trans.__('Workers AI')
+    });
   }
 };
 
