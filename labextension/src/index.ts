@@ -8,6 +8,7 @@ import highlighting from './highlighting/plugin';
 import meter from './meter/plugin';
 import modelPicker from './model-picker/plugin';
 import palette from './palette/plugin';
+import panel from './panel/plugin';
 
 const plugins: JupyterFrontEndPlugin<unknown>[] = [
   accessibility,
@@ -17,7 +18,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   highlighting,
   meter,
   modelPicker,
-  palette
+  palette,
+  panel
 ];
 
 export default plugins;

@@ -52,6 +52,11 @@ def test_axe_finds_no_serious_violations(
         expect(page.get_by_role("dialog", name="Neurons today")).to_contain_text("No calls today")
         shoot(page, f"meter {theme}")
         assert serious(page) == []
+        page.keyboard.press("Escape")
+    page.evaluate("() => jupyterapp.commands.execute('cfai:show-panel')")
+    expect(page.locator(".jp-CfaiDock .cfai-panel")).to_be_visible(timeout=LONG)
+    shoot(page, f"dock {theme}")
+    assert serious(page) == []
 
 
 def serious(page: Page) -> list[object]:

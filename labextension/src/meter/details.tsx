@@ -54,7 +54,7 @@ export class Details extends Popover {
             className="jp-CfaiButton"
             onClick={() => this._onOpenPanel()}
           >
-            {trans.__('Open the panel')}
+            {trans.__('Open panel')}
           </button>
         )}
       </>
