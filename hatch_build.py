@@ -42,7 +42,7 @@ class LabextensionHook(BuildHookInterface[BuilderConfig]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build parts that are out of date, and add the extension and the notebooks to a wheel."""
         for path in self._outdated_catalogs():
-            _compile_catalog(path)
+            compile_catalog(path)
         if not self._left_out() and not self._is_current(version):
             self._build()
         if self.target_name == "wheel" and not self._left_out():
@@ -99,7 +99,7 @@ def _is_outdated(catalog: Path) -> bool:
     return not compiled.exists() or compiled.stat().st_mtime < catalog.stat().st_mtime
 
 
-def _compile_catalog(path: Path) -> None:
+def compile_catalog(path: Path) -> None:
     """Compile a `.po` file to a `.mo` file."""
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po

@@ -165,7 +165,9 @@ class _Parameters:
         example = next(iter(self._keyword_only), None)
         hint = self._format_names()
         if example:
-            hint = _("Pass the others by name, such as {example}.").format(example=f"{example}=…")
+            hint = _("Pass the others by name; for example, {example}.").format(
+                example=f"{example}=…"
+            )
         cause = ngettext(
             "{function} takes {allowed} positional argument, not {count}",
             "{function} takes {allowed} positional arguments, not {count}",

@@ -56,11 +56,6 @@ def mark(message: str) -> str:
     return message
 
 
-def get_language() -> str:
-    """Return the language of messages, such as "zh_CN", or "" for English."""
-    return _Active.language
-
-
 def list_languages() -> list[str]:
     """Return the tags of all languages that have a catalog, such as "zh-CN". English has none."""
     return sorted(path.name.replace("_", "-") for path in LOCALE_FOLDER.glob("[a-z]*"))
@@ -71,8 +66,10 @@ def is_supported(tag: str) -> bool:
     return _split_tag(tag)[0] in ENGLISH or bool(_find_language(tag))
 
 
-def set_language(source: LanguageSource, tag: str) -> None:
+def set_language(source: LanguageSource, tag: str) -> str:
     """Set the language that a source requests, such as "zh-CN" or "zh_CN.UTF-8".
+
+    Returns the language of messages, such as "zh_CN", or "" for English.
 
     An empty tag means that the source requests no language. The setting takes precedence over the
     front end, which takes precedence over the environment. A language without a catalog falls
@@ -83,6 +80,7 @@ def set_language(source: LanguageSource, tag: str) -> None:
     if name != _Active.language:
         _Active.catalog = _load(name) if name else None
         _Active.language = name
+    return name
 
 
 def get_environment_language(environ: Mapping[str, str] = os.environ) -> str:

@@ -138,7 +138,7 @@ def restrict_file(path: Path) -> None:
 def create_file(path: Path) -> None:
     """Create an empty file that only this user can access.
 
-    If the file already exists, it and its SQLite side files are restricted to this user.
+    If the file already exists, only the current user may access it and its SQLite sidecars.
 
     Raises:
         OSError: The path is not a regular file.

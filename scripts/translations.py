@@ -10,8 +10,9 @@ from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
-from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+
+from hatch_build import compile_catalog
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "cfai_magics"
@@ -75,8 +76,7 @@ def main() -> None:
     template = extract_messages()
     for path in find_catalogs():
         catalog = update_catalog(path, template)
-        with path.with_suffix(".mo").open("wb") as file:
-            write_mo(file, catalog)
+        compile_catalog(path)
         missing = [message for message in catalog if not is_translated(message)]
         sys.stdout.write(
             f"{path.relative_to(ROOT)}: {len(catalog)} messages, {len(missing)} not translated\n"

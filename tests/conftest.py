@@ -11,6 +11,7 @@ from traitlets.config import Config
 
 from cfai_magics.api import get_process_session
 from cfai_magics.backends.local_model import fetch_model
+from cfai_magics.i18n import set_language
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from tests.kernels import Kernel, running_kernel
@@ -18,6 +19,10 @@ from tests.standin import Standin
 
 CLOUDFLARE_VARIABLES = ("CLOUDFLARE_", "CFAI_", "CF_")
 MODELS_VARIABLE = "CFAI_TEST_MODELS"
+
+# Tests compare English messages, also on a machine with another language.
+os.environ["LANGUAGE"] = "en"
+set_language("environment", "en")
 
 
 def pytest_sessionfinish() -> None:

@@ -85,7 +85,7 @@ def test_too_many_arguments_are_rejected_by_every_function(
         "ask() takes 1 positional argument, not 2"
     )
     assert error_of(cfai_magics.ask, "hi", "llama").hint == (
-        "Pass the others by name, such as model=…."
+        "Pass the others by name; for example, model=…."
     )
     assert account.requests == ()
 

@@ -413,7 +413,7 @@ class CredentialStore:
             raise
         if remaining is not None:
             raise StorageError(
-                _("{keyring} still contains the credentials after deleting them").format(
+                _("The credentials could not be deleted from {keyring}").format(
                     keyring=_(self._keyring.name)
                 ),
                 _delete_entry_hint(),

@@ -205,7 +205,7 @@ class Backend:
 
     @property
     def is_local(self) -> bool:
-        """Whether the local model answers."""
+        """Whether answers come from the local model."""
         return self.local_server is not None
 
     @property

@@ -151,7 +151,7 @@ ASK_OPTIONS = (
         const="",
         metavar="NAME",
         help=mark(
-            "continue this notebook's conversation, or the one with this name; use -c=NAME if a "
+            "continue this notebook's conversation, or the one named NAME; use -c=NAME if a "
             "prompt follows on the same line"
         ),
     ),

@@ -16,7 +16,7 @@ from ..errors import CfaiError, MissingCredentialsError, SetupError
 from ..i18n import _, mark, ngettext
 from ..notebook import describe_front_end
 from ..paths import parse_user_path
-from ..pricing.catalog import find_damaged_cache
+from ..pricing.catalog import SOURCE_LABELS, find_damaged_cache
 from ..secret import Secret
 from ..secret_patterns import SecretFinding, scan_notebook
 from ..session.session import Session
@@ -45,7 +45,6 @@ REVOKE_HINT = mark(
     "Revoke it on the dashboard's API Tokens page, remove it from the notebook, and run %cfai "
     "login with a new one."
 )
-SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
 CheckResult = tuple[str, str]  # the result, and what to do ("" if there is no problem)
 
 

@@ -41,7 +41,11 @@ RANGE_NOTE = mark(
     "function calls and prompts sent from Python are not included."
 )
 COLUMNS = (
-    *(mark("cell"), mark("prompt"), mark("model"), mark("neurons, one student"), mark("share")),
+    mark("cell"),
+    mark("prompt"),
+    mark("model"),
+    mark("neurons, one student"),
+    mark("share"),
 )
 
 

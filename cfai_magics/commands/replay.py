@@ -95,7 +95,9 @@ def _summarize_interactions(interactions: tuple[Interaction, ...]) -> list[tuple
         (
             _("answers"),
             ngettext(
-                "{answers:,} to {count:,} prompt", "{answers:,} to {count:,} prompts", questions
+                "{answers:,} (for {count:,} prompt)",
+                "{answers:,} (for {count:,} prompts)",
+                questions,
             ).format(answers=len(interactions), count=questions),
         ),
         (

@@ -9,6 +9,7 @@ from ..course import CoursePolicy
 from ..display.tables import Table
 from ..errors import SetupError
 from ..i18n import _, mark
+from ..pricing.catalog import SOURCE_LABELS
 from ..session.session import Session
 from ..texts import shorten
 
@@ -21,7 +22,6 @@ BUDGET_LABELS = {
     "session": mark("{neurons:,.0f} per session"),
     "day": mark("{neurons:,.0f} per day"),
 }
-SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
 SEPARATE_ROW_SETTINGS = {
     *("model", "max_tokens", "local", "gateway", "metadata", "base_url", "recording"),
 }

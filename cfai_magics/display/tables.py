@@ -115,7 +115,7 @@ def format_neurons(neurons: float) -> str:
 
 
 def format_account_figure(figure: AccountFigure) -> str:
-    """Return text with the neurons that Cloudflare reported for an account, and the time."""
+    """Return text that gives the neurons Cloudflare reported for an account, and when."""
     reported_at = datetime.fromtimestamp(figure.reported_at, UTC)
     return _("{neurons} at {time} UTC").format(
         neurons=format_neurons(figure.neurons), time=f"{reported_at:%H:%M}"

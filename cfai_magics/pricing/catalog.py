@@ -14,11 +14,12 @@ from typing import Any
 
 from .. import state_files
 from ..errors import InvalidOptionError, ModelNotFoundError
-from ..i18n import _
+from ..i18n import _, mark
 from ..types.usage import Catalog, Model
 from .prices import parse_prices
 
 BUNDLED_DATE = "2026-10-09"
+SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
 MAX_LISTED_MODELS = 5  # maximum number of models in an error message
 CACHE_FILE_NAME = "catalogue.json"
 # Types of the values in catalogue.json, by key. Do not rename the keys of this file format.
@@ -37,11 +38,11 @@ TRAITS: Mapping[str, Callable[[Model], bool]] = {
 def load_bundled() -> Catalog:
     """Return the catalog bundled with the package."""
     prices_by_model: dict[str, list[tuple[str, float]]] = {}
-    _, *price_lines = _read_lines("neurons.csv")
+    _header, *price_lines = _read_lines("neurons.csv")
     # Importing the csv module would take 2 ms. Only units may be quoted.
     for line in price_lines:
-        model, _, price = line.partition(",")
-        unit, _, neurons = price.rpartition(",")
+        model, _comma, price = line.partition(",")
+        unit, _comma, neurons = price.rpartition(",")
         prices_by_model.setdefault(model, []).append((unit.strip('"'), float(neurons)))
     header, *model_lines = [line.split(",") for line in _read_lines("models.csv")]
     rows = [dict(zip(header, line, strict=True)) for line in model_lines]

@@ -244,8 +244,8 @@ def run_with_progress(
 ) -> str:
     """Run a check in a thread, calling `on_wait` every 5 seconds, and return the result.
 
-    A separate thread is needed because SQLite would not notice an interrupt in the main thread.
-    An interrupt in the main thread stops the check. `connection` must allow use in other threads.
+    If it ran in the main thread, SQLite would not respond to an interrupt. Interrupting
+    the main thread stops the check. `connection` must allow use from other threads.
     """
     from concurrent.futures import ThreadPoolExecutor
 

@@ -158,12 +158,12 @@ class Answer(WithUsage):
         first_token_seconds: Time to the first token, in seconds; None if no token was received.
         request_id: Cloudflare's request ID; None if the response had none.
         is_local: Whether a local model answered.
-        endpoint: The AI Gateway with its cache status, or the other server; "" for Workers AI.
+        endpoint: The AI Gateway and its cache status, or another server; "" for Workers AI.
         notes: Notes on the call for the user, one line each.
-        day_usage: The account's usage on this day, after the call; None if unknown.
+        day_usage: The account's usage for the day, including this call; None if unknown.
         provenance: The request's hash, and the recording if the answer was replayed.
         raw: The JSON response if the call was not streamed; otherwise, None.
-        parsed: The text as parsed by the output format: a JSON value, a DataFrame or code. For a
+        parsed: The text, parsed for the output format: a JSON value, a DataFrame or code. For a
             native task, the output: an image, audio, a list or vectors.
         work_summary: The amount of work in a native task, with its unit.
     """

@@ -15,7 +15,7 @@ Scope = Literal["day", "session", "notebook", "cell", "free"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The usage of one call so far: tokens, and neurons with their cost basis.
+    """Usage for one call so far: tokens, and neurons with their cost basis.
 
     A neuron is Cloudflare's billing unit: 1,000 neurons cost USD 0.011, and each account has
     10,000 free neurons per UTC day (Workers AI pricing page, as of September 2026).

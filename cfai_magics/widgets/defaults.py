@@ -83,7 +83,7 @@ class DefaultsSection:
         temperature = _parse_float(text) if text else None
         if temperature is not None and not 0 <= temperature <= MAX_TEMPERATURE:
             raise InvalidOptionError(
-                _("Temperature must be 0 to {maximum:g}").format(maximum=MAX_TEMPERATURE),
+                _("Temperature must be between 0 and {maximum:g}").format(maximum=MAX_TEMPERATURE),
                 _("Leave the field empty for the model's default."),
             )
         self._session.settings.temperature = temperature

@@ -360,7 +360,7 @@ class ChatStream:
             deque(events, maxlen=0)  # reading to the end lets httpx reuse the connection
 
     def _set_broken(self, error: CfaiError) -> None:
-        """Store the error that ended the body; it is raised only if the answer is incomplete."""
+        """Store the error that cut off the response; raise it only if the answer is incomplete."""
         self._broken = error
 
     def _truncation_error(self) -> CfaiError:

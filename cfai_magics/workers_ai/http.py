@@ -367,7 +367,9 @@ def _iter_decoded(response: httpx.Response, limit: int) -> Iterator[bytes]:
     if len(codings) > 1 or codings[0] not in WINDOWS:
         name = ", ".join(codings)[:40]
         raise WorkersAIError(  # not ServerError: a retry would run and bill the model again
-            _("The response has the encoding {name!r}, which was not requested").format(name=name),
+            _("The response uses the encoding {name!r}, which was not requested").format(
+                name=name
+            ),
             _("Check the server and proxy settings shown by %cfai status."),
         )
     return _iter_inflated(response.iter_raw(), WINDOWS[codings[0]], limit)

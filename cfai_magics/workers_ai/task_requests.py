@@ -173,7 +173,7 @@ def _iter_texts(value: Any) -> Iterator[str]:
 def _audio_seconds(task_request: TaskRequest, task_result: TaskResult) -> float:
     """Return the duration of the generated or sent audio in seconds.
 
-    For text to speech without a result, return the maximum duration.
+    For a text-to-speech request that has no result yet, return the maximum duration.
     """
     output_audio = _media_bytes(task_result, "audio")
     if audio_mime(output_audio):

@@ -185,7 +185,7 @@ def test_an_unreadable_keyring_is_named_in_the_error(
     path = write_earlier_file(home)
     assert CredentialStore(home, {}).find().account_id == "a" * 32
     with pytest.raises(
-        StorageError, match=f"{path}. The system's .*, so it may still contain"
+        StorageError, match=f"{path}. The system .*, so it may still contain"
     ) as caught:
         CredentialStore(home, {}).delete()
     assert "Unlock it" in caught.value.hint

@@ -287,6 +287,7 @@ FOCUSED = """() => {
 def test_all_controls_have_labels_and_keyboard_focus(lesson: Lesson, cloudflare: Standin) -> None:
     lesson.log_in(cloudflare)
     lesson.panel().get_by_role("button", name="Change").click()
+    expect(lesson.panel().get_by_role("button", name="Verify")).to_be_visible()  # by the kernel
     lesson.panel().get_by_role("button", name="Log out").focus()
     reached = []
     for _ in range(len(LABELS) + 6):

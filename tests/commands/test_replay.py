@@ -48,7 +48,7 @@ def test_the_mode_is_applied_and_the_recording_is_described(
     rows = dict(replay().rows)
     assert rows["mode"].startswith("auto: recorded answers are replayed; other requests")
     assert (rows["set by"], rows["file"]) == ("%cfai replay", str(path))
-    assert rows["answers"] == "1 to 1 prompt"
+    assert rows["answers"] == "1 (for 1 prompt)"
     assert rows["model"] == "@cf/google/gemma-4-26b-a4b-it: 1"
     assert re.fullmatch("line 2 .* \\(skipped\\)", rows["damaged"])
     assert rows["replayed"] == "at the original speed"

@@ -143,6 +143,6 @@ def test_an_invalid_environment_and_a_local_model_are_reported(
 ) -> None:
     monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "nonsense")
     panel.refresh()
-    assert "CLOUDFLARE_ACCOUNT_ID in the environment" in panel.account.summary.value
+    assert "environment variable CLOUDFLARE_ACCOUNT_ID" in panel.account.summary.value
     panel.session.settings.local = "small"
     assert "no account is needed" in panel.account.summary.value
