@@ -91,6 +91,20 @@ class History:
             ).fetchone()
         return None if row is None else Usage(*row)
 
+    def recent_models(self, account: str, count: int) -> list[str]:
+        """Return up to `count` models that answered an account's calls, latest first.
+
+        Only the last 1,000 calls in the ledger are searched.
+        """
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT model FROM calls WHERE id > (SELECT max(id) FROM calls) - ?"
+                " AND account = ? AND status IN ('ok', 'interrupted')"
+                " GROUP BY model ORDER BY max(id) DESC LIMIT ?",
+                (MAX_ROWS_PER_READ, account, count),
+            ).fetchall()
+        return [model for (model,) in rows]
+
     def iter_calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield each call as a dict of its columns, oldest first.
 

@@ -11,7 +11,7 @@ import pytest
 
 from cfai_magics.errors import BudgetExceededError
 from cfai_magics.storage.ledger import CallContext, CallOutcome, Ledger
-from cfai_magics.types.usage import Limit, Usage
+from cfai_magics.types.usage import Limit, Status, Usage
 
 ME = CallContext("account", "lesson.ipynb")
 NOON = 1_800_014_400.0  # 2027-01-15 12:00 UTC
@@ -216,6 +216,17 @@ def test_totals_are_grouped_by_model_notebook_task_or_day(ledger: Ledger, clock:
     assert [t.neurons for t in ledger.history.totals("notebook", days=1)] == [6]
     assert ledger.history.totals("task", account="unknown account") == []
     assert [row["model"] for row in ledger.history.iter_calls(days=1)] == ["b", "a"]
+
+
+def test_recent_models_are_those_that_answered_last(ledger: Ledger) -> None:
+    assert ledger.history.recent_models("account", 5) == []
+    calls: list[tuple[str, Status]] = [("a", "ok"), ("b", "interrupted"), ("a", "ok")]
+    for model, status in [*calls, ("c", "failed")]:
+        ledger.settle(book(ledger, model=model), CallOutcome(status, Usage(neurons=1.0)))
+    book(ledger, model="d")
+    assert ledger.history.recent_models("account", 5) == ["a", "b"]
+    assert ledger.history.recent_models("account", 1) == ["a"]
+    assert ledger.history.recent_models("another account", 5) == []
 
 
 def test_the_newest_bills_of_a_model_are_returned(ledger: Ledger) -> None:
