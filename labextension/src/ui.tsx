@@ -10,6 +10,11 @@ export const cfaiIcon = new LabIcon({
 </svg>`
 });
 
+/** Return the last part of a model name, which users type. */
+export function shortName(model: string): string {
+  return model.slice(model.lastIndexOf('/') + 1);
+}
+
 const GAP = 4; // px
 
 /**

@@ -9,7 +9,6 @@ import {
   remaining,
   usedNeurons
 } from '../dayUsage';
-import { shortName } from '../models';
 import { IDayUsage, IState } from '../protocol';
 
 const trans = {
@@ -94,9 +93,7 @@ describe('numbers and names', () => {
     expect(formatNeurons(amount)).toBe(text)
   );
 
-  it('omits fractions and model authors', () => {
+  it('omits fractions', () => {
     expect(formatInteger(1234567.8)).toBe('1,234,568');
-    expect(shortName('@cf/meta/llama-3')).toBe('llama-3');
-    expect(shortName('a-name')).toBe('a-name');
   });
 });

@@ -12,9 +12,8 @@ import {
   usedNeurons
 } from '../dayUsage';
 import { KernelClient } from '../kernelClient';
-import { shortName } from '../models';
 import { IDayUsage, IToday } from '../protocol';
-import { Popover } from '../ui';
+import { Popover, shortName } from '../ui';
 
 const [BAR, GAP, HEIGHT] = [8, 2, 48];
 

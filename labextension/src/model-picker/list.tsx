@@ -1,10 +1,10 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+import { formatNeurons } from '../dayUsage';
 import { KernelClient } from '../kernelClient';
-import { filterModels, formatPrice, shortName } from '../models';
 import { IModel } from '../protocol';
-import { Popover } from '../ui';
+import { Popover, shortName } from '../ui';
 
 const STEPS: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1 };
 
@@ -156,4 +156,25 @@ function ModelSearch(props: IModelSearchProps): JSX.Element {
       </p>
     </>
   );
+}
+
+/** Return the models whose name, capabilities or plan ("free", "paid") contain all words. */
+export function filterModels(
+  models: readonly IModel[],
+  typed: string
+): IModel[] {
+  const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
+  return models.filter(model => {
+    const plan = model.paid ? 'paid' : 'free';
+    const text = [model.name.toLowerCase(), plan, ...model.traits].join(' ');
+    return words.every(word => text.includes(word));
+  });
+}
+
+/** Format the input and output price per 1,000 tokens; "" if the price is unknown. */
+export function formatPrice(model: IModel): string {
+  return [model.in, model.out]
+    .filter(rate => rate !== null)
+    .map(formatNeurons)
+    .join(' → ');
 }

@@ -13,9 +13,7 @@ import { caretDownIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { ClientTracker, IKernelClients } from '../kernelClient';
-// eslint-disable-next-line jupyter/prefer-lazy-imports -- the button shows the name when it is rendered
-import { shortName } from '../models';
-import { Popover, PopoverButton } from '../ui';
+import { Popover, PopoverButton, shortName } from '../ui';
 
 /** Adds a model picker to the toolbar of each notebook. */
 const plugin: JupyterFrontEndPlugin<void> = {

@@ -1,5 +1,13 @@
-import { filterModels, formatPrice } from '../models';
+import { filterModels, formatPrice } from '../model-picker/list';
 import { IModel } from '../protocol';
+import { shortName } from '../ui';
+
+// The functions need no DOM, but the classes in their files extend these.
+jest.mock('@jupyterlab/ui-components', () => ({
+  LabIcon: class {},
+  ReactWidget: class {}
+}));
+jest.mock('@lumino/widgets', () => ({}));
 
 const model = (name: string, changes: Partial<IModel> = {}): IModel => ({
   name,
@@ -38,5 +46,11 @@ describe('formatPrice', () => {
     [{ in: null, out: null }, '']
   ])('with %j returns %j', (changes, expected) =>
     expect(formatPrice(model('x', changes))).toBe(expected)
+  );
+});
+
+describe('shortName', () => {
+  it.each(['@cf/meta/llama-3', 'llama-3'])('of %j is the last part', name =>
+    expect(shortName(name)).toBe('llama-3')
   );
 });
