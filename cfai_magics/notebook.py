@@ -198,13 +198,22 @@ def _get_outputs(cell: dict[str, Any]) -> list[Any]:
     return outputs if isinstance(outputs, list) else []
 
 
+def parse_cell_line(source: str, parser: ArgumentParser) -> Namespace:
+    """Return the options in the first line of a `%%cfai` cell.
+
+    Raises:
+        InvalidOptionError: An option is not valid.
+    """
+    line = source.partition("\n")[0]
+    return parser.parse_args(split_magic_line(line.removeprefix(CELL_MAGIC)))
+
+
 def _parse_cell(number: int, source: str, parser: ArgumentParser) -> CfaiCell:
-    line, _separator, text = source.partition("\n")
+    text = source.partition("\n")[2]
     try:
-        options = parser.parse_args(split_magic_line(line.removeprefix(CELL_MAGIC)))
+        return CfaiCell(number, parse_cell_line(source, parser), text)
     except CfaiError as error:
         return CfaiCell(number, None, text, error.cause)
-    return CfaiCell(number, options, text)
 
 
 def _iter_code_sources(path: Path) -> Iterator[tuple[int, str]]:

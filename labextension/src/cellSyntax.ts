@@ -47,16 +47,6 @@ function tokenName(word: string): IToken['name'] {
   return NUMBER.test(word) ? 'Number' : 'Value';
 }
 
-const SPLIT = /([^\s"'=]+=)?(["'])((?:\\\2|(?!\2).)*)\2(?!\S)|(\S+)/g;
-
-/** Split a line into words like the kernel: quotes group words and are removed. */
-export function splitWords(line: string): string[] {
-  return [...line.matchAll(SPLIT)].map(
-    ([, key = '', quote, quoted, plain]) =>
-      plain ?? key + quoted.split(`\\${quote}`).join(quote)
-  );
-}
-
 /** A range of a text, including the braces. */
 export interface IRange {
   readonly from: number;

@@ -57,23 +57,20 @@ export interface IModels {
   readonly models: readonly IModel[];
 }
 
+/** The estimated cost of a cell in neurons; null if a price is unknown. */
 export interface IEstimate {
-  readonly low: number | null;
+  /** The cost of answers of typical length. */
+  readonly typical: number | null;
   readonly high: number | null;
+  /** If true, the cell has {{…}}, whose values are not included. */
+  readonly expressions: boolean;
+  /** If true, the cell continues a thread, whose earlier turns are not included. */
+  readonly history: boolean;
 }
 
-/** The estimate request of a cell: text sizes and listed models, never its text. */
-export interface IEstimateRequest extends PartialJSONObject {
-  /** Empty for the default model. */
-  models: string[];
-  /** The number of answers of each model. */
-  times: number;
-  /** Characters and bytes of each text of the request. */
-  texts: [number, number][];
-  system: boolean;
-  images: number;
-  max_tokens: number | null;
-  max_neurons: number | null;
+/** The estimate of a cell; null if the cell has none, for example with an invalid option. */
+export interface IEstimateReply {
+  readonly estimate: IEstimate | null;
 }
 
 export interface IPanel {
@@ -86,7 +83,7 @@ export interface IRequests {
   readonly today: { request: PartialJSONObject; response: IToday };
   readonly models: { request: PartialJSONObject; response: IModels };
   readonly use: { request: { model: string }; response: object };
-  readonly estimate: { request: IEstimateRequest; response: IEstimate };
+  readonly estimate: { request: { source: string }; response: IEstimateReply };
   readonly panel: { request: PartialJSONObject; response: IPanel };
 }
 
@@ -163,11 +160,23 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
         Array.isArray(each.traits)
     ),
   use: ({ id }) => isText(id),
-  estimate: ({ id, low, high }) => isText(id) && isPrice(low) && isPrice(high),
+  estimate: ({ id, estimate }) =>
+    isText(id) &&
+    (estimate === null || (isObject(estimate) && isEstimate(estimate))),
   panel: ({ id, view }) =>
     isText(id) && isObject(view) && isText(view.model_id),
   refused: ({ id, why }) => isText(id) && isText(why)
 };
+
+function isEstimate(estimate: PartialJSONObject): boolean {
+  const { typical, high, expressions, history } = estimate;
+  return (
+    isPrice(typical) &&
+    isPrice(high) &&
+    typeof expressions === 'boolean' &&
+    typeof history === 'boolean'
+  );
+}
 
 function isDay(day: PartialJSONObject): boolean {
   const { account } = day;

@@ -50,6 +50,24 @@ describe('parseMessage', () => {
     }
   );
 
+  it('accepts a cell without an estimate and an unknown price', () => {
+    const { estimate: message } = contract.from_kernel;
+    const none = { ...message, estimate: null };
+    expect(parseMessage(none)).toEqual(none);
+    const estimate = { ...(message.estimate as PartialJSONObject), high: null };
+    expect(parseMessage({ ...message, estimate })).not.toBeNull();
+  });
+
+  it.each(['typical', 'high', 'expressions', 'history'])(
+    'rejects an estimate without %s',
+    name => {
+      const { estimate: message } = contract.from_kernel;
+      const estimate = { ...(message.estimate as PartialJSONObject) };
+      delete estimate[name];
+      expect(parseMessage({ ...message, estimate })).toBeNull();
+    }
+  );
+
   it.each(contract.ignored)('rejects %j', message =>
     expect(parseMessage(message)).toBeNull()
   );
