@@ -1,6 +1,7 @@
 """Provide the panel section for the default system prompt, temperature and max_tokens."""
 
 from collections.abc import Callable
+from functools import partial
 
 from ipywidgets import HBox, VBox
 
@@ -12,6 +13,7 @@ from ..settings import Cfai, update_settings_file
 from .inputs import (
     CheckboxInput,
     Note,
+    NumberInput,
     SliderInput,
     TextAreaInput,
     TextInput,
@@ -37,14 +39,18 @@ class DefaultsSection:
             continuous_update=False,
             rows=2,
         ).add_class("cfai-wide")
-        self.temperature = SliderInput(
-            description=_("Temperature (0 to {maximum:g})").format(maximum=MAX_TEMPERATURE),
-            value=FIRST_TEMPERATURE,
-            min=0.0,
-            max=MAX_TEMPERATURE,
-            step=0.1,
-            continuous_update=False,
-        )
+        temperature_traits = {
+            "description": _("Temperature (0 to {maximum:g})").format(maximum=MAX_TEMPERATURE),
+            "value": FIRST_TEMPERATURE,
+            "min": 0.0,
+            "max": MAX_TEMPERATURE,
+            "step": 0.1,
+            "continuous_update": False,
+        }
+        # Screen readers need a name that the handle of a slider lacks (ipywidgets 8.1). The panel
+        # next to a notebook adds it and shows the slider; an output shows the number field.
+        self.temperature = SliderInput(**temperature_traits).add_class("cfai-slider")
+        self.temperature_field = NumberInput(**temperature_traits).add_class("cfai-number")
         self.use_model_temperature = CheckboxInput(
             description=_("Use the model's default temperature"), indent=False
         )
@@ -56,7 +62,9 @@ class DefaultsSection:
         self.save_button = create_button(_("Save as my defaults"), self._save_defaults)
         self.message = Note(session.home)
         self.system.on_edit = self._create_edit_handler(self._apply_system)
-        self.temperature.on_edit = self._create_edit_handler(self._apply_temperature)
+        for widget in (self.temperature, self.temperature_field):
+            apply_temperature = partial(self._apply_temperature, widget)
+            widget.on_edit = self._create_edit_handler(apply_temperature)
         self.use_model_temperature.on_edit = self._create_edit_handler(
             self._apply_temperature_choice
         )
@@ -65,7 +73,9 @@ class DefaultsSection:
             [
                 create_heading(_("Sent with each request")),
                 self.system,
-                HBox([self.temperature, self.use_model_temperature]).add_class("cfai-row"),
+                HBox(
+                    [self.temperature, self.temperature_field, self.use_model_temperature]
+                ).add_class("cfai-row"),
                 HBox([self.max_tokens, self.save_button]).add_class("cfai-row"),
                 self.message,
             ]
@@ -76,10 +86,13 @@ class DefaultsSection:
         settings = self._session.settings
         self.system.value = settings.system
         temperature = settings.temperature
-        if temperature is not None:
-            self.temperature.value = temperature
+        self.use_model_temperature.value = temperature is None
+        for widget in (self.temperature, self.temperature_field):
+            if temperature is not None:
+                widget.value = temperature
+            widget.disabled = temperature is None
         self.temperature.readout = temperature is not None
-        self.temperature.disabled = self.use_model_temperature.value = temperature is None
+        self.temperature_field.layout.display = "none" if temperature is None else None
         max_tokens = settings.max_tokens
         self.max_tokens.value = "" if max_tokens == DEFAULT_MAX_TOKENS else str(max_tokens)
 
@@ -95,14 +108,14 @@ class DefaultsSection:
     def _apply_system(self) -> None:
         self._session.settings.system = self.system.value
 
-    def _apply_temperature(self) -> None:
-        self._session.settings.temperature = round(self.temperature.value, TEMPERATURE_DECIMALS)
+    def _apply_temperature(self, widget: SliderInput | NumberInput) -> None:
+        self._session.settings.temperature = round(widget.value, TEMPERATURE_DECIMALS)
 
     def _apply_temperature_choice(self) -> None:
         if self.use_model_temperature.value:
             self._session.settings.temperature = None
         else:
-            self._apply_temperature()
+            self._apply_temperature(self.temperature)
 
     def _apply_max_tokens(self) -> None:
         text = self.max_tokens.value.strip().replace(",", "")

@@ -9,6 +9,7 @@ from typing import Any
 
 from ipywidgets import (
     HTML,
+    BoundedFloatText,
     Button,
     Checkbox,
     Dropdown,
@@ -65,6 +66,10 @@ class DropdownInput(UserEditMixin, Dropdown):
 
 class SliderInput(UserEditMixin, FloatSlider):
     """A slider for a number."""
+
+
+class NumberInput(UserEditMixin, BoundedFloatText):
+    """A field for a number."""
 
 
 class ListInput(UserEditMixin, Select):

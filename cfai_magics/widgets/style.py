@@ -32,7 +32,8 @@ PANEL_CSS = """
 .cfai-panel .widget-inline-hbox > .widget-label { width: auto; text-align: left; height: auto;
   line-height: 1.5; overflow: visible; white-space: normal;
   color: var(--jp-ui-font-color1, inherit); }
-.cfai-panel .widget-checkbox .widget-label-basic { white-space: normal; overflow: visible; }
+.cfai-panel .widget-checkbox .widget-label-basic { white-space: normal; overflow: visible;
+  line-height: 1.5; }
 .cfai-panel .cfai-row { flex-flow: row wrap; gap: 4px 16px; align-items: flex-end;
   overflow: visible; }
 .cfai-panel .cfai-head { flex-flow: row wrap; gap: 4px 16px; align-items: center; }
@@ -47,9 +48,11 @@ PANEL_CSS = """
 .cfai-panel input::placeholder, .cfai-panel textarea::placeholder {
   color: var(--jp-ui-font-color2, #666); opacity: 1; }
 .cfai-panel .cfai-invalid input { border: 2px solid RED; }
+.cfai-panel .cfai-slider { display: none; }
 .cfai-panel .widget-slider { flex-flow: row wrap; align-items: center; }
 .cfai-panel .widget-slider > .widget-label { flex: 1 0 100%; }
-.cfai-panel .widget-slider > .slider-container { flex: 1 1 80px; margin: 0 10px; }
+.cfai-panel .widget-slider > .slider-container { flex: 1 1 80px; margin: 8px 10px; }
+.cfai-panel .noUi-handle { border: 1px solid var(--jp-ui-font-color2, #666); }
 .cfai-panel .widget-slider > .widget-readout { flex: none; width: auto; min-width: 3.5em;
   color: var(--jp-ui-font-color1, inherit); }
 .cfai-panel input:focus-visible, .cfai-panel textarea:focus-visible,
@@ -97,6 +100,12 @@ PANEL_CSS = """
 .cfai-panel td:first-child { overflow-wrap: anywhere; min-width: 8em; }
 .cfai-scroll { overflow-x: auto; }
 
+/* Without smaller text, lines of the list wrap before the last column. */
+@container (max-width: 640px) {
+  .cfai-panel .cfai-models > select, .cfai-panel .cfai-models > .widget-label {
+    font-size: 0.85em; }
+}
+
 /* A side area can be 190 px wide. In the proportional font, the spaces between columns shrink. */
 @container (max-width: 480px) {
   .cfai-panel .cfai-section { padding: 6px 8px 8px; }
@@ -106,7 +115,7 @@ PANEL_CSS = """
     flex: 1 1 100%; }
   .cfai-panel .jupyter-button { padding: 4px 8px; }
   .cfai-panel .cfai-models > select, .cfai-panel .cfai-models > .widget-label {
-    font-family: inherit; }
+    font-family: inherit; font-size: 1em; }
   .cfai-panel .cfai-models option { padding-left: 1.2em; text-indent: -1em; }
   .cfai-panel .cfai-models > .widget-label { padding-left: 1.2em; text-indent: -1em; }
   .cfai-big { font-size: 1.6em; }

@@ -6,13 +6,19 @@ import {
   NotebookPanel
 } from '@jupyterlab/notebook';
 
-/** Return the notebook in the active tab; null if another kind of tab is active. */
+/** Return the ID of the tab or sidebar panel that shows the panel of a notebook. */
+export function dockId(notebook: NotebookPanel): string {
+  return `cfai-panel-${notebook.id}`;
+}
+
+/** Return the notebook in the active tab, or the one whose panel is in the active tab. */
 export function activeNotebook(
   shell: JupyterFrontEnd.IShell,
   tracker: INotebookTracker
 ): NotebookPanel | null {
-  const panel = tracker.currentWidget;
-  return panel === shell.currentWidget ? panel : null;
+  const { currentWidget: panel } = tracker;
+  const { currentWidget: tab } = shell;
+  return panel && (tab === panel || tab?.id === dockId(panel)) ? panel : null;
 }
 
 /** Return the active notebook; null if it is read-only. */

@@ -14,6 +14,14 @@ pytestmark = pytest.mark.browser
 INSERT = "cfai:insert-cell"
 ABOUT = "cfai:ask-about-selection"
 PLAN = "cfai:estimate-notebook"
+EXPLAIN = "cfai:explain-error"
+PANEL = "cfai:show-panel"
+ENABLED = "command => jupyterapp.commands.isEnabled(command)"
+OTHER_TABS = {
+    "text file": "'docmanager:open', {path: 'notes.txt'}",
+    "Launcher": "'launcher:create'",
+    "terminal": "'terminal:create-new'",
+}
 LABELS = {
     INSERT: "Workers AI: Insert a %%cfai cell",
     ABOUT: "Workers AI: Ask about the selection",
@@ -74,7 +82,10 @@ def test_the_run_menu_moves_the_focus_into_the_new_cell(
     page: Page, notebook: Path, command: str
 ) -> None:
     choose_in_run_menu(page, LABELS[command])
-    expect(page.locator(CELLS).nth(1).get_by_role("textbox")).to_be_focused()
+    inserted = page.locator(CELLS).nth(1).get_by_role("textbox")
+    expect(inserted).to_be_focused()
+    page.keyboard.type("Why?")
+    expect(inserted).to_contain_text("Why?")
 
 
 def test_a_new_cell_can_be_run_immediately(page: Page, notebook: Path, served: Served) -> None:
@@ -136,16 +147,42 @@ def test_each_command_is_disabled_without_an_open_notebook(
     assert page.evaluate(enabled) is False
 
 
+@pytest.mark.parametrize("open_tab", OTHER_TABS.values(), ids=OTHER_TABS)
 def test_each_command_is_disabled_while_another_tab_is_active(
-    page: Page, notebook: Path, served: Served, request: pytest.FixtureRequest
+    page: Page, served: Served, request: pytest.FixtureRequest, open_tab: str
 ) -> None:
+    skip_notebook_7(request)
+    served.open(page, "tabs", [new_code_cell("1")], in_tabs=True)
+    (served.root / "notes.txt").write_text("Notes")
+    for command in (INSERT, ABOUT, PLAN, PANEL):
+        assert page.evaluate(ENABLED, command) is True
+    page.evaluate(f"() => jupyterapp.commands.execute({open_tab})")
+    for command in (*LABELS, EXPLAIN, PANEL):
+        page.wait_for_function(f"async command => !({ENABLED})(command)", arg=command)
+
+
+def test_a_cell_is_inserted_while_the_tab_of_the_panel_is_active(
+    page: Page, served: Served, request: pytest.FixtureRequest
+) -> None:
+    skip_notebook_7(request)
+    path = served.open(page, "tabs", [new_code_cell("1")], in_tabs=True)
+    execute(page, PANEL)
+    expect(page.locator(".jp-CfaiDock")).to_be_focused()
+    choose_in_run_menu(page, LABELS[INSERT])
+    expect(page.locator(CELLS).nth(1).get_by_role("textbox")).to_be_focused()
+    assert saved(page, path) == ["1", "%%cfai\n"]
+
+
+def skip_notebook_7(request: pytest.FixtureRequest) -> None:
     if "jupyterlab" not in request.node.callspec.id:
         pytest.skip("Notebook 7 shows one document per tab")
-    (served.root / "notes.txt").write_text("Notes")
-    page.evaluate("() => jupyterapp.commands.execute('docmanager:open', {path: 'notes.txt'})")
-    expect(page.locator(".jp-FileEditor")).to_be_visible()
-    for command in LABELS:
-        assert page.evaluate(f"() => jupyterapp.commands.isEnabled('{command}')") is False
+
+
+def test_the_labels_of_all_commands_start_with_workers_ai(page: Page, notebook: Path) -> None:
+    labels = page.evaluate("""() => jupyterapp.commands.listCommands()
+      .filter(id => id.startsWith('cfai:')).map(id => jupyterapp.commands.label(id))""")
+    assert len(labels) == len(LABELS) + 2
+    assert all(label.startswith("Workers AI: ") for label in labels)
 
 
 def test_the_estimate_loads_the_extension_in_its_cell(page: Page, notebook: Path) -> None:
@@ -161,7 +198,7 @@ def test_the_estimate_uses_the_unsaved_notebook(
 ) -> None:
     execute(page, INSERT, prompt="Why is the sky blue?")
     execute(page, PLAN)
-    output = page.locator(".jp-OutputArea-output")
+    output = page.locator(CELLS).nth(2).locator(".jp-OutputArea")
     expect(output).to_contain_text("Why is the sky blue?", timeout=PATIENCE * 1000)
     expect(output).to_contain_text("1 student: ")
     assert served.cloudflare.requests == ()

@@ -286,8 +286,9 @@ def test_all_panels_and_cfai_use_are_synchronized(lesson: Lesson, cloudflare: St
         expect(panel.get_by_label("Use the model's default temperature")).to_be_checked()
     lesson.panel().get_by_label("Use the model's default temperature").uncheck()
     expect(second.get_by_label("Use the model's default temperature")).not_to_be_checked()
-    lesson.panel().locator(".noUi-handle").press("ArrowRight")
-    expect(second.locator(".widget-readout")).to_have_text("0.80")
+    lesson.panel().get_by_label("Temperature (0 to 5)").fill("0.8")
+    lesson.panel().get_by_label("Temperature (0 to 5)").press("Tab")
+    expect(second.get_by_label("Temperature (0 to 5)")).to_have_value("0.8")
     lesson.run(USE)
     for panel in (lesson.panel(), second):
         expect(panel.get_by_text("Requests go to @cf/meta/llama-3.2-1b-instruct")).to_be_visible()
@@ -334,8 +335,7 @@ LABELS = (
 )
 FOCUSED = """() => {
   const { activeElement: it } = document;
-  const name = it.labels?.[0] ?? it.closest('.widget-slider')?.querySelector('.widget-label');
-  const label = (name ?? it).innerText;
+  const label = (it.labels?.[0] ?? it).innerText;
   return (it.closest('.cfai-panel') ? label : '').replaceAll('\u00a0', ' ').trim();
 }"""
 

@@ -39,13 +39,22 @@ def test_an_entered_option_is_set_and_can_be_cleared(panel: Panel) -> None:
     assert (settings.temperature, settings.max_tokens) == (None, 2048)
 
 
+@pytest.mark.parametrize("name", ["temperature", "temperature_field"])
 @pytest.mark.parametrize(("entered", "applied"), [(9, 5), (-1, 0), (0, 0)])
-def test_the_temperature_is_limited_to_the_slider(
-    panel: Panel, entered: float, applied: float
+def test_slider_and_field_limit_the_temperature(
+    panel: Panel, name: str, entered: float, applied: float
 ) -> None:
-    enter(panel.defaults.temperature, value=entered)
+    options = panel.defaults
+    enter(getattr(options, name), value=entered)
     assert panel.session.settings.temperature == applied
-    assert panel.defaults.temperature.value == applied
+    assert options.temperature.value == options.temperature_field.value == applied
+
+
+def test_the_number_field_is_hidden_if_the_model_selects_the_temperature(panel: Panel) -> None:
+    options = panel.defaults
+    assert options.temperature_field.layout.display == "none"
+    enter(options.use_model_temperature, value=False)
+    assert options.temperature_field.layout.display is None
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "many", "1.5", "²"])

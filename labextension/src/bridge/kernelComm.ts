@@ -57,7 +57,12 @@ export class KernelComm {
 
   /** Find a comm that was opened before this page was loaded; only an idle kernel replies. */
   private async _findComm(kernel: Kernel.IKernelConnection): Promise<void> {
-    const { content } = await kernel.requestCommInfo({ target_name: TARGET });
+    let content: KernelMessage.ICommInfoReplyMsg['content'];
+    try {
+      ({ content } = await kernel.requestCommInfo({ target_name: TARGET }));
+    } catch {
+      return; // the connection is closed
+    }
     if (content.status === 'ok' && TARGET in content.comms && !this._client) {
       this._openClient();
     }

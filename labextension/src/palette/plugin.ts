@@ -50,7 +50,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
       try {
         await loadExtension(panel.sessionContext, trans);
       } catch (error) {
-        Notification.error((error as Error).message);
+        if (!panel.isDisposed) {
+          Notification.error((error as Error).message);
+        }
       }
     };
     const addInsertCommand = (
@@ -108,6 +110,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
         if (panel !== null) {
           // The kernel reads the notebook file.
           await panel.context.save();
+          // JupyterLab ignores a cell that is run while the kernel is being connected. Only
+          // `initialize` is resolved without a kernel, and only `ready` after an error.
+          const { sessionContext } = panel;
+          await Promise.race([
+            sessionContext.ready,
+            sessionContext.initialize()
+          ]);
           await insertAndRun(
             panel,
             panel.content.activeCellIndex + 1,

@@ -10,6 +10,7 @@ import {
   KernelClient,
   loadExtension
 } from '../kernelClient';
+import { dockId } from '../notebook';
 import { cfaiIcon } from '../ui';
 
 const VIEW = 'application/vnd.jupyter.widget-view+json';
@@ -29,7 +30,7 @@ export class PanelDock extends Panel {
     private readonly _trans: TranslationBundle
   ) {
     super();
-    this.id = `cfai-panel-${notebook.id}`;
+    this.id = dockId(notebook);
     this.addClass('jp-CfaiDock');
     this.node.tabIndex = -1;
     this.title.icon = cfaiIcon;
@@ -44,6 +45,7 @@ export class PanelDock extends Panel {
     this._session = notebook.sessionContext;
     this._clientTracker = new ClientTracker(clients, () => this._session);
     this._clientTracker.changed.connect(this._onClient, this);
+    this._observer.observe(this.node, { childList: true, subtree: true });
     notebook.disposed.connect(this.dispose, this);
   }
 
@@ -67,6 +69,7 @@ export class PanelDock extends Panel {
     if (this.isDisposed) {
       return;
     }
+    this._observer.disconnect();
     this._clientTracker.dispose();
     super.dispose();
   }
@@ -139,6 +142,17 @@ export class PanelDock extends Panel {
     this.addWidget(widget);
   }
 
+  /** Name the handles of sliders for screen readers, which ipywidgets 8.1 does not do. */
+  private _nameSliders(): void {
+    for (const handle of this.node.querySelectorAll('[role="slider"]')) {
+      const label = handle
+        .closest('.widget-slider')
+        ?.querySelector('.widget-label');
+      handle.setAttribute('aria-label', label?.textContent ?? '');
+    }
+  }
+
+  private readonly _observer = new MutationObserver(() => this._nameSliders());
   private readonly _rendermime: NotebookPanel['content']['rendermime'];
   private readonly _session: ISessionContext;
   private readonly _clientTracker: ClientTracker;

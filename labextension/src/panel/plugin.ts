@@ -4,8 +4,13 @@ import {
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette, IToolbarWidgetRegistry } from '@jupyterlab/apputils';
+import { ICodeCellModel } from '@jupyterlab/cells';
 import { ILauncher } from '@jupyterlab/launcher';
-import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import {
+  INotebookModel,
+  INotebookTracker,
+  NotebookPanel
+} from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { ToolbarButton } from '@jupyterlab/ui-components';
 import { ReadonlyPartialJSONValue } from '@lumino/coreutils';
@@ -15,6 +20,9 @@ import { activeNotebook } from '../notebook';
 import { cfaiIcon } from '../ui';
 import type { Area, PanelDock } from './dock';
 
+const VIEW = 'application/vnd.jupyter.widget-view+json';
+const STATE = 'application/vnd.jupyter.widget-state+json';
+const PANEL_CLASS = 'cfai-panel';
 const OPEN_PANEL = 'cfai:show-panel';
 const OPEN_PANEL_ARGS = {
   type: 'object',
@@ -97,6 +105,14 @@ const plugin: JupyterFrontEndPlugin<void> = {
         void open(notebook);
       }
     });
+    // ipywidgets has connected its own slot, which runs first, before the kernel gets a client.
+    clients.changed.connect(() =>
+      tracker.forEach(({ context, sessionContext }) => {
+        if (clients.of(sessionContext)) {
+          context.saveState.connect(onSaveState);
+        }
+      })
+    );
     const createNotebook = async (
       cwd: ReadonlyPartialJSONValue
     ): Promise<NotebookPanel | undefined> =>
@@ -136,5 +152,73 @@ const plugin: JupyterFrontEndPlugin<void> = {
     );
   }
 };
+
+/** The state of each widget of a notebook, by the ID of its model. */
+interface IWidgetStates {
+  [id: string]: { state: { _dom_classes?: string[] } };
+}
+
+/**
+ * Leave the panel out of the file if JupyterLab saves widget state, which includes the widgets that
+ * no output shows.
+ */
+function onSaveState({ model }: NotebookPanel['context'], state: string): void {
+  const widgets = model.getMetadata('widgets') as
+    { [STATE]?: { state: IWidgetStates } } | undefined;
+  const states = widgets?.[STATE]?.state;
+  if (state !== 'started' || !states) {
+    return;
+  }
+  const shown = findShownWidgets(model);
+  for (const [id, { state }] of Object.entries(states)) {
+    if (state._dom_classes?.includes(PANEL_CLASS)) {
+      const panel = findConnectedWidgets(states, id);
+      if (![...panel].some(part => shown.has(part))) {
+        panel.forEach(part => delete states[part]);
+      }
+    }
+  }
+  if (Object.keys(states).length > 0) {
+    model.setMetadata('widgets', widgets);
+  } else {
+    model.deleteMetadata('widgets');
+  }
+}
+
+/** Return the IDs of the widgets that outputs show. */
+function findShownWidgets(model: INotebookModel): Set<string> {
+  const ids = new Set<string>();
+  for (const cell of model.cells) {
+    const outputs = (cell as Partial<ICodeCellModel>).outputs;
+    for (let index = 0; index < (outputs?.length ?? 0); index++) {
+      const view = outputs?.get(index).data[VIEW] as
+        { model_id: string } | undefined;
+      if (view) {
+        ids.add(view.model_id);
+      }
+    }
+  }
+  return ids;
+}
+
+/** Return the ID of a widget, and of all widgets that it refers to or that refer to it. */
+function findConnectedWidgets(states: IWidgetStates, id: string): Set<string> {
+  const references = Object.entries(states).map(([id, { state }]) => [
+    id,
+    ...Array.from(
+      JSON.stringify(state).matchAll(/IPY_MODEL_(\w+)/g),
+      match => match[1]
+    )
+  ]);
+  const connected = new Set([id]);
+  let size = 0;
+  while (size < connected.size) {
+    size = connected.size;
+    references
+      .filter(ids => ids.some(id => connected.has(id)))
+      .forEach(ids => ids.forEach(id => connected.add(id)));
+  }
+  return connected;
+}
 
 export default plugin;
