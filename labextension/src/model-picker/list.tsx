@@ -91,7 +91,8 @@ function ModelSearch(props: IModelSearchProps): JSX.Element {
   };
   React.useEffect(() => void load(), []);
   React.useEffect(
-    () => activeOption.current?.scrollIntoView({ block: 'nearest' }),
+    // In newer browsers, scrollIntoView returns a promise, which is not a cleanup function.
+    () => void activeOption.current?.scrollIntoView({ block: 'nearest' }),
     [models, query, activeIndex]
   );
 
