@@ -10,7 +10,7 @@ from cfai_magics.display.tables import format_range
 from cfai_magics.pricing.prices import Cost
 from cfai_magics.session.session import Session
 from cfai_magics.types.messages import Request
-from tests.browser.applications import Served, application, editor
+from tests.browser.applications import Served, application, editor, notebook_name
 from tests.browser.servers import PATIENCE, NotebookPage
 from tests.canaries import token
 
@@ -24,7 +24,7 @@ SMALL = "@cf/meta/llama-3.2-1b-instruct"
 @pytest.fixture
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
     cells = [new_code_cell("%load_ext cfai_magics"), new_code_cell("1")]
-    path = served.open(page, request.node.originalname, cells)
+    path = served.open(page, notebook_name(request), cells)
     NotebookPage(page).run(0)
     expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=LONG)
     return path
@@ -82,7 +82,7 @@ def test_typed_text_is_not_sent_to_the_kernel(
 
     page.on("websocket", lambda socket: socket.on("framesent", record))
     cells = [new_code_cell("%load_ext cfai_magics"), new_code_cell("")]
-    served.open(page, request.node.originalname, cells)
+    served.open(page, notebook_name(request), cells)
     NotebookPage(page).run(0)
     expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=LONG)
     editor(page, 1).fill(f"%%cfai -s 'Be {canary}' -m llama-3.2-1b-instruct\n{canary}?")
