@@ -1,6 +1,7 @@
 """JupyterLab and Notebook 7 with this checkout's extension, and helpers for their pages."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,6 +90,11 @@ def application(
             environment.setenv(variable, value)
         with jupyter(name, root) as address:
             yield Served(root, address.replace("{}", f"{place}/{{}}"), cloudflare)
+
+
+def notebook_name(request: pytest.FixtureRequest) -> str:
+    """Return the name of a test's notebook. Notebooks with the same name share their kernel."""
+    return re.sub(r"\W+", "-", request.node.name).strip("-")
 
 
 def make_current(cell: Locator) -> None:

@@ -6,7 +6,14 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from playwright.sync_api import Page, expect
 
-from tests.browser.applications import CELLS, Served, choose_in_palette, editor, saved
+from tests.browser.applications import (
+    CELLS,
+    Served,
+    choose_in_palette,
+    editor,
+    notebook_name,
+    saved,
+)
 from tests.browser.servers import PATIENCE
 
 pytestmark = pytest.mark.browser
@@ -33,7 +40,7 @@ LABELS = {
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
     """Return an open notebook with two cells; the first is the current one."""
     cells = [new_markdown_cell("# First"), new_code_cell("'last'")]
-    return served.open(page, request.node.originalname, cells)
+    return served.open(page, notebook_name(request), cells)
 
 
 def execute(page: Page, command: str, **arguments: object) -> None:

@@ -7,7 +7,14 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.applications import READY, Served, application, choose_in_palette, saved
+from tests.browser.applications import (
+    READY,
+    Served,
+    application,
+    choose_in_palette,
+    notebook_name,
+    saved,
+)
 from tests.browser.servers import PATIENCE, NotebookPage
 
 pytestmark = pytest.mark.browser
@@ -37,7 +44,7 @@ def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path
     if in_tabs:
         skip_notebook_7(request)
     cells = [new_code_cell(cell) for cell in CELLS]
-    return served.open(page, request.node.originalname, cells, in_tabs=in_tabs)
+    return served.open(page, notebook_name(request), cells, in_tabs=in_tabs)
 
 
 AREAS = pytest.mark.parametrize("notebook", ["sidebar", "split"], indirect=True)

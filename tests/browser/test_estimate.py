@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from cfai_magics.display.tables import format_neurons
 from cfai_magics.frontends.cell_estimate import estimate_cell
 from cfai_magics.session.session import Session
-from tests.browser.applications import Served, application, editor
+from tests.browser.applications import Served, application, editor, notebook_name
 from tests.browser.servers import PATIENCE, NotebookPage
 from tests.canaries import token
 
@@ -24,7 +24,7 @@ Box = Mapping[str, float]
 @pytest.fixture
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
     cells = [new_code_cell(cell) for cell in ("%load_ext cfai_magics", "1", "2")]
-    path = served.open(page, request.node.originalname, cells)
+    path = served.open(page, notebook_name(request), cells)
     NotebookPage(page).run(0)
     expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=LONG)
     return path
@@ -139,7 +139,7 @@ def test_typed_text_goes_only_to_the_kernel(
     page.on("websocket", lambda socket: socket.on("framesent", record))
     page.on("request", lambda sent: requests.append(f"{sent.url} {sent.post_data_buffer!r}"))
     cells = [new_code_cell("%load_ext cfai_magics"), new_code_cell("")]
-    served.open(page, request.node.originalname, cells)
+    served.open(page, notebook_name(request), cells)
     NotebookPage(page).run(0)
     expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=LONG)
     editor(page, 1).fill(f"%%cfai -s 'Be {canary}'\n{canary}?")

@@ -7,7 +7,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.applications import CELLS, Served, saved
+from tests.browser.applications import CELLS, Served, notebook_name, saved
 from tests.browser.servers import NotebookPage
 
 pytestmark = pytest.mark.browser
@@ -23,7 +23,7 @@ RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.re
 
 @pytest.fixture
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
-    path = served.open(page, request.node.originalname, [new_code_cell(cell) for cell in SOURCES])
+    path = served.open(page, notebook_name(request), [new_code_cell(cell) for cell in SOURCES])
     prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
     for index in range(len(SOURCES)):  # one by one: an error cancels the queued cells
         NotebookPage(page).run(index)
@@ -103,7 +103,7 @@ def test_the_button_appears_only_after_the_extension_is_loaded(
     served: Served, page: Page, request: pytest.FixtureRequest
 ) -> None:
     cells = [new_code_cell(cell) for cell in ("1 / 0", LOAD, "2 / 0")]
-    served.open(page, request.node.originalname, cells)
+    served.open(page, notebook_name(request), cells)
     lesson = NotebookPage(page)
     lesson.run(0)
     lesson.wait_for_text(0, "ZeroDivisionError")
