@@ -125,3 +125,8 @@ export function buildErrorCell(
 ): string {
   return cell === null ? `%cfai ${command}` : `%cfai ${command} ${cell}`;
 }
+
+/** Return the code in a code block of an answer, which ends in a newline when it is rendered. */
+export function codeOfBlock(text: string): string {
+  return text.replace(/\n$/, '');
+}

@@ -1,4 +1,4 @@
-"""The meter in the status bar, and its details."""
+"""The meter in the status bar or the notebook toolbar, and its details."""
 
 import re
 from pathlib import Path
@@ -94,6 +94,31 @@ def test_the_details_show_the_day_usage_and_close_with_escape(lab: Served, page:
     page.keyboard.press("Escape")
     expect(details).to_have_count(0)
     expect(meter(page)).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("jupyterlab", "#jp-main-statusbar"), ("notebook", ".jp-NotebookPanel-toolbar")],
+)
+def test_each_application_shows_one_meter(
+    name: str, place: str, page: Page, tmp_path: Path
+) -> None:
+    with application(name, tmp_path) as served:
+        served.open(page, "lesson", [new_code_cell(LOAD)])
+        expect(page.get_by_role("button", name="Workers AI: Open panel")).to_be_visible()
+        expect(meter(page)).to_have_count(0)
+        NotebookPage(page).run(0)
+        expect(page.locator(place).locator(meter(page))).to_be_visible(timeout=LONG)
+        expect(meter(page)).to_have_count(1)
+        book(served, 120)
+        expect(meter(page)).to_have_text("120 / 10,000 neurons", timeout=LONG)
+        meter(page).click()
+        details = page.get_by_role("dialog", name="Neurons today")
+        expect(details).to_contain_text("120 of 10,000 neurons used today")
+        expect(details).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(details).to_have_count(0)
+        expect(meter(page)).to_be_focused()
 
 
 def test_the_meter_shows_only_the_active_notebook(lab: Served, page: Page) -> None:

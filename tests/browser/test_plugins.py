@@ -13,7 +13,7 @@ from tests.browser.applications import application, editor
 pytestmark = pytest.mark.browser
 
 SOURCES = Path(__file__).parents[2] / "labextension"
-ID = re.compile(r"'(cfai-magics:[a-z]+)'")
+ID = re.compile(r"'(cfai-magics:[a-z-]+)'")
 PLUGINS = {
     name
     for path in SOURCES.glob("src/*/plugin.ts*")

@@ -2,6 +2,7 @@ import {
   buildCell,
   buildErrorCell,
   CELL_ARGS_SCHEMA,
+  codeOfBlock,
   EXPLAIN_ARGS_SCHEMA,
   parseCellArgs,
   parseExplainArgs
@@ -100,5 +101,16 @@ describe('buildErrorCell', () => {
     expect(buildErrorCell('explain', 3)).toBe('%cfai explain 3');
     expect(buildErrorCell('fix', 3)).toBe('%cfai fix 3');
     expect(buildErrorCell('explain', null)).toBe('%cfai explain');
+  });
+});
+
+describe('codeOfBlock', () => {
+  it.each([
+    ['x = 1\n', 'x = 1'],
+    ['x = 1', 'x = 1'],
+    ['def f():\n\treturn 1\n\n', 'def f():\n\treturn 1\n'],
+    ['', '']
+  ])('removes the newline that rendering adds from %j', (text, code) => {
+    expect(codeOfBlock(text)).toBe(code);
   });
 });

@@ -2,13 +2,15 @@ import {
   JupyterFrontEnd,
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { INotebookTracker } from '@jupyterlab/notebook';
+import { IToolbarWidgetRegistry } from '@jupyterlab/apputils';
+import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import {
   ITranslator,
   nullTranslator,
   TranslationBundle
 } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- the button shows the text when it is rendered
@@ -19,37 +21,60 @@ import { Popover, PopoverButton } from '../ui';
 const ID = 'cfai-magics:meter';
 const SHOW_PANEL = 'cfai:show-panel';
 
-/** Shows today's neurons in the status bar, for the current notebook. */
+/**
+ * Shows today's neurons of the current notebook in the status bar, or in the notebook's toolbar if
+ * the application has no status bar, such as Notebook 7.
+ */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: "Shows today's neurons in the status bar.",
+  description:
+    "Shows today's neurons in the status bar, or in the notebook toolbar without one.",
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [IKernelClients, IStatusBar, ITranslator],
+  optional: [IKernelClients, IStatusBar, IToolbarWidgetRegistry, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
     clients: IKernelClients | null,
     statusBar: IStatusBar | null,
+    toolbars: IToolbarWidgetRegistry | null,
     translator: ITranslator | null
   ): void => {
-    if (!clients || !statusBar) {
+    if (!clients) {
       return;
     }
     const trans = (translator ?? nullTranslator).load('cfai_magics');
-    const current = trackCurrent(tracker, clients);
-    statusBar.registerStatusItem(ID, {
-      item: new MeterItem(current, trans, app.commands),
-      align: 'middle',
-      rank: 10,
-      isActive: () => Boolean(current.client?.state),
-      activeStateChanged: current.changed
-    });
+    if (statusBar) {
+      const current = trackCurrent(tracker, clients);
+      statusBar.registerStatusItem(ID, {
+        item: new Meter(current, trans, app.commands),
+        align: 'middle',
+        rank: 10,
+        isActive: () => Boolean(current.client?.state),
+        activeStateChanged: current.changed
+      });
+    }
+    // The settings schema adds this item to the toolbar in each application.
+    toolbars?.addFactory<NotebookPanel>(
+      'Notebook',
+      'cfai-meter',
+      ({ sessionContext }) => {
+        if (statusBar) {
+          const empty = new Widget();
+          empty.hide();
+          return empty;
+        }
+        const current = new ClientTracker(clients, () => sessionContext);
+        const meter = new Meter(current, trans, app.commands);
+        meter.disposed.connect(() => current.dispose());
+        return meter;
+      }
+    );
   }
 };
 
-/** The status bar item: shows the state of the current notebook's kernel. */
-class MeterItem extends PopoverButton {
+/** Shows the state of a kernel; hidden if the kernel has not loaded the extension. */
+class Meter extends PopoverButton {
   constructor(
     private readonly _current: ClientTracker,
     private readonly _trans: TranslationBundle,
@@ -57,7 +82,11 @@ class MeterItem extends PopoverButton {
   ) {
     super();
     this.addClass('jp-CfaiMeter');
-    _current.changed.connect(this.update, this);
+    // The toolbar of JupyterLab 4.2 moves the focus to the notebook after a click, which would
+    // close the details.
+    this.node.addEventListener('click', event => event.stopPropagation());
+    _current.changed.connect(this._onState, this);
+    this._onState();
   }
 
   protected render(): JSX.Element {
@@ -88,6 +117,11 @@ class MeterItem extends PopoverButton {
     return client?.state
       ? new Details(anchor, client, this._trans, openPanel)
       : null;
+  }
+
+  private _onState(): void {
+    this.setHidden(!this._current.client?.state);
+    this.update();
   }
 }
 
