@@ -396,8 +396,8 @@ TOGETHER = [
         '"model": "@cf/meta/llama-3.2-1b-instruct"}'
     ),
     Step(
-        '!comm {"version": 1, "type": "estimate", "id": "a-4", "models": [], "times": 2, '
-        '"texts": [[21, 24]], "system": false, "images": 1, "max_tokens": null, "max_neurons": 9}'
+        '!comm {"version": 1, "type": "estimate", "id": "a-4", '
+        '"source": "%%cfai -n 2 --max-neurons 9\\nExplain {{1/0}} in a sentence"}'
     ),
     Step('!comm {"version": 1, "type": "use", "id": "a-5", "model": "no-such"}'),
     Step('!comm {"version": 1, "type": "nonsense", "id": "a-6"}'),
