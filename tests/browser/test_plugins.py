@@ -16,7 +16,7 @@ SOURCES = Path(__file__).parents[2] / "labextension"
 ID = re.compile(r"'(cfai-magics:[a-z-]+)'")
 PLUGINS = {
     name
-    for path in SOURCES.glob("src/*/plugin.ts*")
+    for path in (*SOURCES.glob("src/*/plugin.ts*"), SOURCES / "src" / "index.ts")
     for name in ID.findall(path.read_text(encoding="utf-8"))
 }
 ACTIVE = "ids => ids.filter(id => jupyterapp.isPluginActivated(id))"
