@@ -138,7 +138,13 @@ def test_enter_in_the_token_field_verifies_the_entered_token(
 
 
 @pytest.mark.parametrize(
-    "text", ["my account", "12345", account_id()[:-1], account_id()[:-1] + "O"]
+    "text",
+    [
+        "my account",
+        "12345",
+        pytest.param(account_id()[:-1], id="too short"),
+        pytest.param(account_id()[:-1] + "O", id="letter O"),
+    ],
 )
 def test_an_invalid_account_id_is_reported_and_kept(
     empty_panel: Panel, cloudflare: Standin, text: str
