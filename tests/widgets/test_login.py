@@ -177,14 +177,14 @@ def test_a_kept_account_id_can_be_deleted(empty_panel: Panel, cloudflare: Standi
 @pytest.mark.parametrize(
     "text",
     [
-        token(),
-        token()[:-1],
+        pytest.param(token(), id="token"),
+        pytest.param(token()[:-1], id="incomplete token"),
         "xK9-QwErTyUiOp12",
         "QwErTyUiOpAsDf",
         "cfut_Ab3",
         "aB3" * 13,
         "0a" * 18 + "0",
-        f"https://dash.cloudflare.com/{account_id()}/ai",
+        pytest.param(f"https://dash.cloudflare.com/{account_id()}/ai", id="URL"),
     ],
 )
 def test_a_text_that_may_be_secret_is_not_kept(empty_panel: Panel, text: str) -> None:
