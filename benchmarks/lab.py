@@ -62,9 +62,10 @@ SHUT_DOWN = "() => jupyterapp.shell.currentWidget.sessionContext.shutdown()"
 class Lab:
     """A page of JupyterLab, and the actions that are measured in it."""
 
-    def __init__(self, served: Served, page: Page, cells: int) -> None:
+    def __init__(self, served: Served, page: Page, cells: int, key_pause: int) -> None:
         self.page = page
         self._cells = cells
+        self._key_pause = key_pause
         self._address = served.address
         self._notebook = NotebookPage(page)
 
@@ -103,8 +104,14 @@ class Lab:
     def type(self) -> None:
         """Type 200 characters, with a pause after each sentence."""
         for _ in range(SENTENCES):
-            self.page.keyboard.type(SENTENCE, delay=KEY_PAUSE)
+            self.page.keyboard.type(SENTENCE, delay=self._key_pause)
             self.page.wait_for_timeout(SENTENCE_PAUSE)
+
+
+def measured_actions(options: argparse.Namespace) -> list[str]:
+    """Return the actions up to the last one to measure."""
+    actions = list(LIMITS)
+    return actions[: actions.index(options.last) + 1]
 
 
 def spent_when_idle(meter: Meter) -> float:
@@ -116,20 +123,20 @@ def spent_when_idle(meter: Meter) -> float:
 
 
 def measure(
-    served: Served, browser: Browser, name: str, cells: int, actions: Sequence[str], profiled: str
+    served: Served, browser: Browser, name: str, profiled: str, options: argparse.Namespace
 ) -> tuple[dict[str, float], Any]:
     """Return the main thread time of each action in a new page, in ms, and the CPU profile."""
     times: dict[str, float] = {}
     profile: Any = None
     with new_page(browser) as page:
-        lab, meter = Lab(served, page, cells), Meter(page)
+        lab, meter = Lab(served, page, options.cells, options.key_pause), Meter(page)
         steps: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
             "open": (lambda: lab.start(name), lab.open),
             "type": (lab.edit_last, lab.type),
             "step": (lab.select_first, lab.step),
         }
         tools = page.context.new_cdp_session(page)
-        for action in actions:
+        for action in measured_actions(options):
             prepare, run = steps[action]
             prepare()
             before = spent_when_idle(meter)
@@ -156,20 +163,19 @@ def print_times(options: argparse.Namespace) -> None:
         notebook = build_notebook(on, options.cells)
         for served in (on, off):
             nbformat.write(notebook, served.root / NAME)
-        actions = list(LIMITS)[: list(LIMITS).index(options.last) + 1]
         times: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
         for round_number in range(options.rounds):
             for served in (on, off):
                 profiled = options.profiled if options.profile and served is on else ""
                 found, profile = measure(
-                    served, browser, f"round{round_number}", options.cells, actions, profiled
+                    served, browser, f"round{round_number}", profiled, options
                 )
                 for action, time in found.items():
                     times[action][id(served)].append(time)
                 if profile:
                     options.profile.write_text(json.dumps(profile), encoding="utf-8")
     print(f"{'action':<7} {'enabled':>8} {'disabled':>9} {'ratio':>6} {'limit':>6}   ms, rounds")
-    for action in actions:
+    for action in measured_actions(options):
         limit = LIMITS[action]
         pair = [times[action][id(served)] for served in (on, off)]
         enabled, disabled = map(median, pair)
@@ -208,6 +214,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--key-pause", type=int, default=KEY_PAUSE, help="ms between two keys (default 200)"
+    )
     parser.add_argument("--last", choices=LIMITS, default="step", help="last action to measure")
     parser.add_argument("--no-sizes", action="store_true", help="do not measure the saved sizes")
     parser.add_argument("--profile", type=Path, help="file for a CPU profile with the extension")
