@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .errors import CfaiError, InvalidOptionError
 from .i18n import _
 from .magic_line import split_magic_line
-from .types.provenance import METADATA_MIME_TYPE
+from .types.provenance import METADATA_MIME_TYPE, split_group_metadata
 
 NOTEBOOK_PATH_VARIABLE = "JPY_SESSION_NAME"  # set by Jupyter Server: the path at kernel start
 FRONT_END_VARIABLES = {
@@ -182,15 +182,9 @@ def read_provenances(path: Path) -> list[dict[str, Any]]:
     return [
         provenance
         for entry in entries
-        for provenance in _split_answers(entry)
+        for provenance in split_group_metadata(entry)
         if isinstance(provenance, dict)
     ]
-
-
-def _split_answers(entry: Any) -> list[Any]:
-    """Return the provenance entry of each answer in an output, as a list."""
-    answers = entry.get("answers") if isinstance(entry, dict) else None
-    return answers if isinstance(answers, list) else [entry]
 
 
 def _get_outputs(cell: dict[str, Any]) -> list[Any]:
@@ -198,13 +192,22 @@ def _get_outputs(cell: dict[str, Any]) -> list[Any]:
     return outputs if isinstance(outputs, list) else []
 
 
+def parse_cell_line(source: str, parser: ArgumentParser) -> Namespace:
+    """Return the options in the first line of a `%%cfai` cell.
+
+    Raises:
+        InvalidOptionError: An option is not valid.
+    """
+    line = source.partition("\n")[0]
+    return parser.parse_args(split_magic_line(line.removeprefix(CELL_MAGIC)))
+
+
 def _parse_cell(number: int, source: str, parser: ArgumentParser) -> CfaiCell:
-    line, _separator, text = source.partition("\n")
+    text = source.partition("\n")[2]
     try:
-        options = parser.parse_args(split_magic_line(line.removeprefix(CELL_MAGIC)))
+        return CfaiCell(number, parse_cell_line(source, parser), text)
     except CfaiError as error:
         return CfaiCell(number, None, text, error.cause)
-    return CfaiCell(number, options, text)
 
 
 def _iter_code_sources(path: Path) -> Iterator[tuple[int, str]]:

@@ -19,6 +19,11 @@ PREFIXED_TOKEN_PATTERN = re.compile(r"(?<![\w-])cf[a-z]{1,2}t_[\w-]{16,}")
 UNPREFIXED_TOKEN_PATTERN = re.compile(
     r"(?<![\w/@.+-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{40}(?![\w/.+=-])"
 )
+TOKEN_PREFIX_PATTERN = re.compile(r"(?<![\w-])cf[a-z]{1,2}t_")
+WORD_PATTERN = re.compile(r"[\w-]+")
+MAX_ACCOUNT_ID_CHARS = 33  # with one character too many
+MAX_WRONG_CHARS = 4  # in an account ID with mistakes
+MIN_TOKEN_CHARS = 12  # a shorter piece of a token is useless
 
 
 def looks_like_account_id(text: str) -> bool:
@@ -39,6 +44,29 @@ def contains_prefixed_token(text: str | Secret) -> bool:
 def contains_token(text: str) -> bool:
     """Return whether part of the text has the newer or older format of an API token."""
     return contains_prefixed_token(text) or bool(UNPREFIXED_TOKEN_PATTERN.search(text))
+
+
+def may_contain_secret(text: str) -> bool:
+    """Return whether part of the text may be an account ID or a token, or a piece of a token.
+
+    This check is stricter than `contains_token`. An account ID with one wrong, missing or
+    additional character is not a secret, but a text of 37 hexadecimal characters may be a global
+    API key of Cloudflare.
+    """
+    if contains_account_id(text) or contains_token(text) or TOKEN_PREFIX_PATTERN.search(text):
+        return True
+    return any(map(_may_be_secret, WORD_PATTERN.findall(text)))
+
+
+def _may_be_secret(word: str) -> bool:
+    if len(word) > MAX_ACCOUNT_ID_CHARS:
+        return True
+    other_characters = sum(char not in "0123456789abcdef" for char in word)
+    return (
+        len(word) >= MIN_TOKEN_CHARS
+        and other_characters > MAX_WRONG_CHARS
+        and word not in (word.lower(), word.upper())
+    )
 
 
 class SecretFinding(NamedTuple):

@@ -36,7 +36,7 @@ export default defineConfig([
       '@typescript-eslint/unbound-method': 'off',
       curly: 'error',
       eqeqeq: 'error',
-      'max-lines': ['error', 200],
+      'max-lines': ['error', 250],
       'no-console': ['error', { allow: ['warn'] }]
     }
   },

@@ -4,6 +4,9 @@ export default {
   testEnvironment: 'node',
   testMatch: ['**/__tests__/*.spec.ts'],
   transform: {
-    '\\.ts$': ['ts-jest', { tsconfig: { module: 'commonjs', types: ['jest'] } }]
+    '\\.tsx?$': [
+      'ts-jest',
+      { tsconfig: { module: 'commonjs', types: ['jest'] } }
+    ]
   }
 };

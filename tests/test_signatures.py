@@ -71,7 +71,6 @@ def test_every_argument_is_named_and_typed(name: str) -> None:
 # Arguments with one name that differ between functions, with the reason.
 DIFFERENT_TYPES = {
     "files": "run takes files by form field, to_markdown a list of documents",
-    "request": "estimate_cost takes the size of a request too",
     "gateway": "the bare client has no settings: it takes a Gateway with its metadata",
 }
 DIFFERENT_DEFAULTS = {

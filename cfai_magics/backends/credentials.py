@@ -206,6 +206,11 @@ class CredentialStore:
         self._keyring = keyring or Keyring()
         self._keyring_error: StorageError | None = None  # raised when the keyring was last read
 
+    @property
+    def has_environment_token(self) -> bool:
+        """Whether the API token is set in the environment, where `delete` can't remove it."""
+        return bool(self._environ.get_secret(TOKEN_VARIABLE))
+
     def find(self) -> Credentials:
         """Return the first credentials found in the environment, the keyring or the file.
 

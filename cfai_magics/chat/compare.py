@@ -113,13 +113,14 @@ class Comparison(NamedTuple):
                 ).format(count=count),
             )
         count_note = _(
-            "{count} requests. The tokens are for one request, and the neurons are for all "
+            "{count} requests. The token counts are for one request. The neurons are for all "
             "requests."
         ).format(count=count)
         if recorded_count:
             count_note = _(
-                "{count} requests, {recorded} of them recorded and replayed for free. The tokens "
-                "are for one request, and the neurons are for the requests that are not recorded."
+                "{count} requests, {recorded} of them recorded and replayed for free. The token "
+                "counts are for one request. The neurons are for all requests that are not "
+                "recorded."
             ).format(count=count, recorded=recorded_count)
         return (
             count_note,

@@ -160,7 +160,7 @@ ASK_OPTIONS = (
         action="append",
         metavar="WHAT",
         help=mark(
-            "send an image: a file, a URL, a variable, or last for the latest figure; repeatable"
+            'send an image: a file, a URL, a variable, or "last" for the latest figure; repeatable'
         ),
     ),
     Option("--raw", action="store_true", help=mark("send {{…}} as typed")),

@@ -2,13 +2,14 @@
 
 import re
 from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import check_value
 from ..chat.chat_run import ChatRun
-from ..chat.frontend import Frontend
+from ..chat.frontend import Frontend, NotebookState
 from ..chat.options import ASK_OPTIONS, Option
 from ..errors import InvalidOptionError, ToolsNotSupportedError, VisionNotSupportedError
 from ..i18n import _, mark
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     from ..chat.tool_loop import ToolLoop
     from ..chat.turns import TurnKey
     from ..display.preview import Preview, TaskPreview
+    from ..media.images import Image
     from ..prompt.tools import Tool
-    from ..types.answer_set import AnswerSet
+    from ..session.session import Session
+    from ..settings import Cfai
+    from ..types.answer_set import AnswerSet, Variant
 
 
 OPTIONS = (
@@ -114,17 +118,22 @@ def _given_options(options: Namespace) -> set[str]:
 
 def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
     """Fill in the variables in the prompt and build the request without sending it."""
+    session = frontend.session
     schema = _resolve_schema(frontend, options.schema) if options.schema else None
-    output_format = _resolve_format(frontend, options, schema)
+    output_format = _resolve_format(session.settings, options, schema)
     (model_name,), (temperature,) = options.model or [""], options.temperature or [None]
-    target = frontend.session.resolve_target(model_name)
+    target = session.resolve_target(model_name)
     model = target.model
     if options.image:
-        _require_capability(frontend, model, "vision")
-    full_prompt = _build_prompt(frontend, prompt, options, output_format)
+        _require_capability(session, model, "vision")
+    full_prompt = _build_prompt(
+        session.settings, frontend.notebook_state, prompt, options, output_format
+    )
+    if options.image:
+        full_prompt = _add_images(full_prompt, _load_images(frontend, options.image))
     if full_prompt.images:
-        _require_capability(frontend, model, "vision")
-    request = _build_request(frontend, options, full_prompt.messages, target, temperature)
+        _require_capability(session, model, "vision")
+    request = _build_request(session.settings, options, full_prompt.messages, target, temperature)
     request = _with_response_format(request, output_format, schema, target)
     turn_key = _build_turn_key(frontend, options) if options.thread is not None else None
     if turn_key:
@@ -155,10 +164,6 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
 def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> "ToolLoop | None":
     """Return the loop that runs the model's function calls, or None if --tools is not given."""
     if not options.tools:
-        if options.allow_tools or options.max_steps is not None:
-            raise InvalidOptionError(
-                _("--allow-tools and --max-steps require --tools"), _("Add --tools NAME.")
-            )
         return None
     from ..chat.tool_loop import ToolLoop, check_user_can_approve
 
@@ -171,7 +176,7 @@ def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> "T
             _("--max-steps must be at least 1, not {value}").format(value=options.max_steps),
             _("Omit it for {count} requests.").format(count=DEFAULT_MAX_STEPS),
         )
-    _require_capability(frontend, model, "tools")
+    _require_capability(frontend.session, model, "tools")
     tools = tuple(_load_tool(frontend, name.strip()) for name in options.tools.split(","))
     if not options.allow_tools and not options.dry_run:
         check_user_can_approve(frontend, tools)
@@ -203,49 +208,111 @@ def _load_tool(frontend: Frontend, name: str) -> "Tool":
 def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "Comparison":
     """Build the requests for a comparison without sending them."""
     from ..chat.compare import Comparison
-    from ..types.answer_set import Variant, make_variants
 
-    _check_comparison(frontend, options)
-    output_format = _resolve_format(frontend, options, None)
-    requested_variants = make_variants(
-        options.model or [""], options.temperature or [None], options.times
+    session = frontend.session
+    _check_comparison(session, options)
+    output_format = _resolve_format(session.settings, options, None)
+    variants, targets = _resolve_variants(session.settings, options, session.resolve_target)
+    full_prompt = _build_prompt(
+        session.settings, frontend.notebook_state, prompt, options, output_format
     )
-    targets_by_name = {
-        name: frontend.session.resolve_target(name) for name in options.model or [""]
-    }
-    targets = [targets_by_name[each.model] for each in requested_variants]
-    default_temperature = frontend.session.settings.temperature
-    resolved_variants = [
-        Variant(
-            target.model.name,
-            default_temperature if each.temperature is None else each.temperature,
-            each.repetition,
+    if options.image:
+        full_prompt = _add_images(full_prompt, _load_images(frontend, options.image))
+    if full_prompt.images:
+        for target in targets:
+            _require_capability(session, target.model, "vision")
+    requests = _build_requests(session.settings, options, full_prompt, variants, targets)
+    return Comparison(
+        frontend,
+        output_format,
+        full_prompt,
+        variants,
+        requests,
+        targets,
+        options.max_neurons,
+        options.sent,
+        options.gateway,
+    )
+
+
+def build_typed_requests(
+    session: "Session", prompt: str, options: Namespace
+) -> "tuple[tuple[Request, ...], tuple[Target, ...]]":
+    """Build the requests for a prompt as typed, without evaluating, loading or starting anything.
+
+    The requests contain `{{…}}` as typed and empty images, but no earlier turns of a thread.
+
+    Raises:
+        CfaiError: The prompt or an option is not valid.
+    """
+    from ..media.images import Image
+
+    _check_options(prompt, options)
+    if len(options.model or [""]) * len(options.temperature or [None]) * options.times > 1:
+        _check_comparison(session, options)
+    output_format = _resolve_format(session.settings, options, None)
+    variants, targets = _resolve_variants(
+        session.settings,
+        options,
+        lambda name: session.find_target(name or session.settings.model),
+    )
+    typed_prompt = _build_prompt(session.settings, None, prompt, options, output_format)
+    if options.image:
+        for target in targets:
+            _require_capability(session, target.model, "vision")
+        empty_image = Image("", b"", "png", 0, 0)
+        typed_prompt = _add_images(typed_prompt, [empty_image] * len(options.image))
+    return _build_requests(session.settings, options, typed_prompt, variants, targets), targets
+
+
+def _resolve_variants(
+    settings: "Cfai", options: Namespace, find_target: Callable[[str], Target]
+) -> "tuple[tuple[Variant, ...], tuple[Target, ...]]":
+    """Return the variant and the target of each answer that the options request.
+
+    Raises:
+        InvalidOptionError: Two variants are the same.
+    """
+    from ..types.answer_set import make_variants
+
+    names = options.model or [""]
+    targets_by_name = {name: find_target(name) for name in names}
+    requested_variants = make_variants(names, options.temperature or [None], options.times)
+    targets = tuple(targets_by_name[each.model] for each in requested_variants)
+    variants = tuple(
+        replace(
+            each,
+            model=target.model.name,
+            temperature=settings.temperature if each.temperature is None else each.temperature,
         )
-        for target, each in zip(targets, requested_variants, strict=True)
-    ]
-    if len(set(resolved_variants)) < len(resolved_variants):
+        for each, target in zip(requested_variants, targets, strict=True)
+    )
+    if len(set(variants)) < len(variants):
         raise InvalidOptionError(
             _("The same model or temperature is given twice"),
             _("Use -n 2 for two answers from each."),
         )
-    full_prompt = _build_prompt(frontend, prompt, options, output_format)
-    if full_prompt.images:
-        for target in targets_by_name.values():
-            _require_capability(frontend, target.model, "vision")
-    requests = [
-        _build_request(frontend, options, full_prompt.messages, target, each.temperature)
-        for target, each in zip(targets, requested_variants, strict=True)
-    ]
-    max_neurons, show_prompt = options.max_neurons, options.sent
-    columns = tuple(resolved_variants), tuple(requests), tuple(targets)
-    return Comparison(
-        frontend, output_format, full_prompt, *columns, max_neurons, show_prompt, options.gateway
+    return variants, targets
+
+
+def _build_requests(
+    settings: "Cfai",
+    options: Namespace,
+    prompt: Prompt,
+    variants: "Sequence[Variant]",
+    targets: Sequence[Target],
+) -> tuple[Request, ...]:
+    """Return the request for each variant."""
+    messages = prompt.messages
+    return tuple(
+        _build_request(settings, options, messages, target, variant.temperature)
+        for variant, target in zip(variants, targets, strict=True)
     )
 
 
-def _check_comparison(frontend: Frontend, options: Namespace) -> None:
+def _check_comparison(session: "Session", options: Namespace) -> None:
     """Raise an error if an option does not work in a comparison."""
-    format_name = options.format or frontend.session.settings.format
+    format_name = options.format or session.settings.format
     if format_name not in {"markdown", "text"} or options.extract or options.schema:
         raise InvalidOptionError(
             _("A comparison shows answers only as Markdown or text"),
@@ -261,7 +328,7 @@ def _check_comparison(frontend: Frontend, options: Namespace) -> None:
             _("-c works only with a single answer"),
             _("Remove -c, or the options that compare answers."),
         )
-    if len(options.model or ()) > 1 and frontend.session.backend.is_local:
+    if len(options.model or ()) > 1 and session.backend.is_local:
         raise InvalidOptionError(
             _("Only one local model can run at a time"),
             _("Use one -m, or run %cfai local off first."),
@@ -293,9 +360,9 @@ def _resolve_schema(frontend: Frontend, name: str) -> Schema:
     )
 
 
-def _resolve_format(frontend: Frontend, options: Namespace, schema: Schema | None) -> OutputFormat:
+def _resolve_format(settings: "Cfai", options: Namespace, schema: Schema | None) -> OutputFormat:
     if schema is None:
-        name = options.format or frontend.session.settings.format
+        name = options.format or settings.format
         if options.extract or name == "table":
             return get_format(name, extract=options.extract)
         return OUTPUT_FORMATS[name]
@@ -327,28 +394,39 @@ def _with_response_format(
 
 
 def _build_prompt(
-    frontend: Frontend, prompt: str, options: Namespace, output_format: OutputFormat
+    settings: "Cfai",
+    notebook_state: NotebookState | None,
+    prompt: str,
+    options: Namespace,
+    output_format: OutputFormat,
 ) -> Prompt:
-    settings = frontend.session.settings
-    evaluate = (
-        frontend.notebook_state.evaluate if frontend.notebook_state and not options.raw else None
-    )
+    """Return the prompt without the images of --image.
+
+    Without `notebook_state`, `{{…}}` is left as typed.
+    """
+    evaluate = notebook_state.evaluate if notebook_state and not options.raw else None
     system_text = options.system or settings.system
     system = [Part("system", system_text)] if system_text else []
     if output_format.instruction:
         name = options.schema or output_format.name
         system.append(Part("form", output_format.instruction, name))
     user_message = build_user_message(prompt, evaluate, lambda: settings.size_limits)
-    if options.image:
-        from ..chat.attachments import load_image
-
-        images = [load_image(source, frontend.notebook_state) for source in options.image]
-        parts = tuple(Part("image", name=image.name, image=image) for image in images)
-        user_message = user_message._replace(parts=(*user_message.parts, *parts))
     return Prompt(user_message, tuple(system))
 
 
-def _require_capability(frontend: Frontend, model: Model, capability: str) -> None:
+def _load_images(frontend: Frontend, sources: Iterable[str]) -> "list[Image]":
+    from ..chat.attachments import load_image
+
+    return [load_image(source, frontend.notebook_state) for source in sources]
+
+
+def _add_images(prompt: Prompt, images: "Iterable[Image]") -> Prompt:
+    parts = tuple(Part("image", name=image.name, image=image) for image in images)
+    user_message = prompt.user_message
+    return prompt._replace(user_message=user_message._replace(parts=(*user_message.parts, *parts)))
+
+
+def _require_capability(session: "Session", model: Model, capability: str) -> None:
     """Raise an error if the model lacks a capability.
 
     A model that is not in the catalog is accepted.
@@ -356,14 +434,14 @@ def _require_capability(frontend: Frontend, model: Model, capability: str) -> No
     message, error = CAPABILITIES[capability]
     if getattr(model, capability):
         return
-    if frontend.session.backend.is_local:
+    if session.backend.is_local:
         raise error(
             _(message).format(model=model.short_name),
             _("%cfai local off switches back to models that can."),
         )
     if not model.task:
         return
-    models = frontend.session.catalog().models
+    models = session.catalog().models
     capable_models = [
         each for each in models if getattr(each, capability) and not each.deprecation_date
     ]
@@ -396,6 +474,11 @@ def _check_options(prompt: str, options: Namespace) -> None:
         raise InvalidOptionError(
             _("--save, --from and --to require --task"), _("Add --task, or remove them.")
         )
+    has_tool_option = options.allow_tools or options.max_steps is not None
+    if has_tool_option and not options.tools and not options.task:
+        raise InvalidOptionError(
+            _("--allow-tools and --max-steps require --tools"), _("Add --tools NAME.")
+        )
     if options.output and (not options.output.isidentifier() or iskeyword(options.output)):
         raise InvalidOptionError(
             _("-o: {name} is not a valid variable name").format(name=options.output),
@@ -415,7 +498,7 @@ def _check_options(prompt: str, options: Namespace) -> None:
 
 
 def _build_request(
-    frontend: Frontend,
+    settings: "Cfai",
     options: Namespace,
     messages: list[Message],
     target: Target,
@@ -427,7 +510,7 @@ def _build_request(
 
         extra = parse_params(options)
     return build_target_request(
-        frontend.session.settings,
+        settings,
         target,
         messages,
         max_tokens=options.max_tokens,

@@ -34,7 +34,7 @@ def run(frontend: Frontend, options: Namespace) -> Table | str:
     session = frontend.session
     if options.amount == "reopen":
         session.accounting.ledger.reopen_day(session.accounting.get_context().account)
-        return _("The day is open again: requests go to Workers AI.")
+        return _("Requests go to Workers AI again.")
     if options.amount is None:
         return _build_table(session)
     scope = _select_scope(frontend, options)

@@ -257,8 +257,8 @@ def _check_ledger(session: Session, file_checker: _FileChecker) -> CheckResult:
     damage = file_checker.find_damage(ledger.path)
     if damage:
         return _("{path} is damaged: {damage}").format(path=ledger.path, damage=damage), _(
-            "Shut down all kernels and move the file to another folder. A new file is created, "
-            "without the usage so far."
+            "Shut down all kernels and move the file to another folder. cfai-magics then starts "
+            "a new file, which does not contain the usage so far."
         )
     count = ledger.history.count_calls()
     if file_checker.checks_every_page(ledger.path):
@@ -284,8 +284,8 @@ def _check_databases(session: Session, file_checker: _FileChecker) -> CheckResul
         damage = file_checker.find_damage(path)
         if damage:
             return _("{path} is damaged: {damage}").format(path=path, damage=damage), _(
-                "Shut down all kernels and move the file to another folder. A new file is "
-                "created, without {content}."
+                "Shut down all kernels and move the file to another folder. cfai-magics then "
+                "starts a new file, which does not contain {content}."
             ).format(content=_(CONTENT_BY_DATABASE[path.name]))
     if all(map(file_checker.checks_every_page, paths)):
         return _("conversations and map answers are intact"), ""

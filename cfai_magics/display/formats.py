@@ -24,6 +24,7 @@ IFRAME_TEMPLATE = (
     'style="width: 100%; height: 24em; resize: vertical; background: white; '
     'border: 1px solid var(--jp-border-color2, GrayText)" srcdoc="{document}"></iframe>'
 )
+MAX_PLAIN_CHARS = 60  # of an answer that an output also has as Markdown
 MATH_PATTERN = re.compile(r"\$|\\\(|\\\[|\\begin\b")
 LATEX_DOCUMENT_START = r"\begin{document}"
 
@@ -43,6 +44,16 @@ def fence_code(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
+def shorten_plain_text(text: str) -> str:
+    """Return text for the plain form of an output that has the whole answer in another form.
+
+    A long answer is cut to its start and its length, so that the notebook does not save it twice.
+    """
+    start = " ".join(text.split())[:MAX_PLAIN_CHARS]
+    excerpt = _("{start}… ({count:,} characters)").format(start=start, count=len(text))
+    return min(text, excerpt, key=len)
+
+
 def render_partial_answer(text: str, output_format: OutputFormat) -> MimeBundle:
     """Return a MIME bundle for an incomplete answer that is being streamed."""
     if output_format.stream_fence and not text.lstrip().startswith("```"):
@@ -59,12 +70,12 @@ def render_final_answer(answer: Answer, output_format: OutputFormat) -> MimeBund
         return {"text/plain": sanitize_text(answer.text), **output_format.render(answer)}
     renderer = RENDERERS.get(output_format.name)
     if renderer is None or answer.parsed is None:
-        markdown = strip_remote_content(answer.text)
-        return {"text/markdown": markdown, "text/plain": sanitize_text(answer.text)}
-    return {
-        **renderer(answer),
-        "text/plain": sanitize_text(render_plain_text(answer, output_format)),
-    }
+        bundle, text = render_markdown(answer.text), answer.text
+    else:
+        bundle, text = renderer(answer), render_plain_text(answer, output_format)
+    # Front ends without Markdown can show neither HTML nor LaTeX, so these keep the whole text.
+    plain_text = shorten_plain_text(text) if "text/markdown" in bundle else text
+    return {**bundle, "text/plain": sanitize_text(plain_text)}
 
 
 def render_plain_text(answer: Answer, output_format: OutputFormat) -> str:

@@ -17,6 +17,7 @@ from ..types.answer_set import AnswerSet, Variant, column_titles, repetition_tit
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
 from ..types.provenance import group_metadata
 from .footer import format_column_footer, format_footer_notes
+from .formats import shorten_plain_text
 from .preview import PromptInspector, build_prompt_bundle
 from .streaming import (
     MAX_BYTES_PER_SECOND,
@@ -32,17 +33,12 @@ from .text import TextStreamDisplay
 
 # Columns are shown side by side if each can be at least 17em wide, and are stacked otherwise.
 # Styles are inline, because many front ends remove scripts and style sheets.
-GRID_STYLE = (
-    "display: grid; grid-template-columns: repeat(auto-fit, minmax(17em, 1fr)); "
-    "column-gap: 1.5em; row-gap: 1em"
-)
+GRID_STYLE = "display:grid;grid-template-columns:repeat(auto-fit,minmax(17em,1fr));gap:1em 1.5em"
 COLUMN_STYLE = (
-    "min-width: 0; overflow-x: auto; padding-top: 0.3em; "
-    "border-top: 2px solid var(--jp-border-color1, GrayText)"
+    "min-width:0;overflow-x:auto;padding-top:.3em;"
+    "border-top:2px solid var(--jp-border-color1,GrayText)"
 )
-PLAIN_TEXT_STYLE = (
-    "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; margin: 0.5em 0"
-)
+PLAIN_TEXT_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;font-family:inherit;margin:.5em 0"
 MAX_FULL_RATE_ANSWERS = 4  # with more answers, each answer is updated less often
 
 
@@ -149,7 +145,7 @@ def _render_column_header(title: str, variant: Variant, answers: AnswerSet | Non
 
 
 def _render_label(label: str) -> str:
-    return f'<div style="margin-top: 0.6em"><em>{escape_html(label)}</em></div>' if label else ""
+    return f"<p><em>{escape_html(label)}</em></p>" if label else ""
 
 
 def _label_repetitions(variants: Sequence[Variant], answers: AnswerSet | None) -> list[str]:
@@ -171,7 +167,10 @@ def _label_repetitions(variants: Sequence[Variant], answers: AnswerSet | None) -
 
 
 def format_answers(answers: AnswerSet, footer_style: str) -> str:
-    """Return all answers as text, one below another, with a footer below each answer."""
+    """Return the start of all answers as text, with a footer below each answer.
+
+    This is the plain form of an output that has the whole answers as HTML.
+    """
     rows = zip(variant_titles(answers.variants), answers.answers, answers.errors, strict=True)
     return "\n\n".join(_format_answer(*row, footer_style) for row in rows)
 
@@ -179,7 +178,7 @@ def format_answers(answers: AnswerSet, footer_style: str) -> str:
 def _format_answer(title: str, answer: Answer, error: str, footer_style: str) -> str:
     parts = (
         format_heading(title),
-        answer.text.strip("\n"),
+        shorten_plain_text(answer.text.strip("\n")),
         format_column_notes(answer, error, footer_style),
     )
     return "\n".join(filter(None, parts))

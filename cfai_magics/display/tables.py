@@ -25,7 +25,7 @@ COST_TEXTS: Mapping[CostBasis | None, str] = {
     "replayed": mark("{neurons} neurons replayed"),
     None: mark("{neurons} neurons"),
 }
-MUTED_STYLE = "color: var(--jp-ui-font-color2, GrayText); font-size: var(--jp-ui-font-size1, 90%)"
+MUTED_STYLE = "color:var(--jp-ui-font-color2,GrayText);font-size:90%"
 
 
 class Table(NamedTuple):
@@ -90,10 +90,10 @@ def muted_html(text: str) -> str:
 
 def collapsed_html(summary: str, text: str) -> str:
     """Return a closed <details> element with the text."""
-    style = "white-space: pre-wrap; font-family: inherit"
+    style = "white-space:pre-wrap;font-family:inherit"
     return (
         f"<details><summary>{escape_html(summary)}</summary>"
-        f'<pre style="{style}">{escape(text)}</pre></details>'
+        f'<pre style="{style}">{escape(text, quote=False)}</pre></details>'
     )
 
 

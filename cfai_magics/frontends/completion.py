@@ -3,10 +3,9 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import iscoroutinefunction
-from itertools import starmap
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from IPython.core.completer import (
     CompletionContext,
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
     from ..types.usage import Model
 
 UserNamespace = Mapping[str, Any]
-Completions = Iterator[tuple[str, str]]  # pairs of the text to insert and the detail to show
+# A badge in JupyterLab, so not translated, like the types of IPython's own completions.
+CompletionType = Literal[
+    "command", "file", "folder", "function", "model", "option", "thread", "value", "variable"
+]
 
 SCHEMA_SUFFIXES = (".json",)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
@@ -34,8 +36,18 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 MAGIC_LINE_PATTERN = re.compile(
     r"\s*(?:[\w.,\s]+=\s*)?(?P<magic>%%?)cfai\s(?P<before>(?:.*\s)?)(?P<word>\S*)"
 )
-NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 VALUELESS_ACTIONS = ("store_true", "store_false")
+
+
+class CompletionItem(NamedTuple):
+    """Text to insert at the cursor, with its type and a description."""
+
+    text: str
+    type: CompletionType
+    description: str
+
+
+Completions = Iterator[CompletionItem]
 
 
 def complete_functions(namespace: UserNamespace, word: str) -> Completions:
@@ -45,7 +57,7 @@ def complete_functions(namespace: UserNamespace, word: str) -> Completions:
         if type(value) is FunctionType and not iscoroutinefunction(value):
             summary = str(value.__doc__ or _("function")).strip().partition("\n")[0]
             if name not in previous_names.split(","):
-                yield f"{previous_names}{comma}{name}", summary
+                yield CompletionItem(f"{previous_names}{comma}{name}", "function", summary)
 
 
 def complete_schemas(namespace: UserNamespace, word: str) -> Completions:
@@ -55,9 +67,9 @@ def complete_schemas(namespace: UserNamespace, word: str) -> Completions:
     """
     for name, value in namespace.items():
         if issubclass(type(value), dict):
-            yield name, "dict"
+            yield CompletionItem(name, "variable", "dict")
         elif issubclass(type(value), type) and _is_pydantic_model(value):
-            yield name, _("pydantic model")
+            yield CompletionItem(name, "variable", _("pydantic model"))
     yield from _complete_files(word, SCHEMA_SUFFIXES)
 
 
@@ -72,8 +84,8 @@ def complete_images(namespace: UserNamespace, word: str) -> Completions:
 
     for name, value in namespace.items():
         if is_figure(value.parsed if type(value) is Answer else value):
-            yield name, type(value).__name__
-    yield "last", _("the last figure shown")
+            yield CompletionItem(name, "variable", type(value).__name__)
+    yield CompletionItem("last", "value", _("the last figure shown"))
     yield from _complete_files(word, IMAGE_SUFFIXES)
 
 
@@ -90,8 +102,9 @@ def _complete_files(word: str, suffixes: Iterable[str]) -> Completions:
             continue
         if is_folder or path.suffix.lower() in suffixes:
             path_text = f"{folder}{slash}{path.name}{'/' * is_folder}"
-            yield (
+            yield CompletionItem(
                 f'"{path_text}"' if " " in path_text else path_text,
+                "folder" if is_folder else "file",
                 _("folder") if is_folder else _("file"),
             )
 
@@ -103,26 +116,18 @@ NAMESPACE_COMPLETERS: Mapping[str, Callable[[UserNamespace, str], Completions]] 
 }
 
 
-class CompletionItem(NamedTuple):
-    """Text to insert at the cursor, and a detail that the front end shows next to the text."""
-
-    text: str
-    detail: str = ""
-
-
-def complete_chat_models(session: "Session", word: str) -> Iterator[CompletionItem]:
+def complete_chat_models(session: "Session", word: str) -> Completions:
     """Yield the chat models with their prices.
 
     Full names are used if `word` starts with "@". Otherwise, short names are used.
     """
     for model in session.catalog().models:
         if model.task == CHAT_TASK:
-            yield CompletionItem(
-                model.name if word.startswith("@") else model.short_name, _format_price(model)
-            )
+            name = model.name if word.startswith("@") else model.short_name
+            yield CompletionItem(name, "model", _format_price(model))
 
 
-def complete_threads(session: "Session", _word: str) -> Iterator[CompletionItem]:
+def complete_threads(session: "Session", _word: str) -> Completions:
     """Yield the threads, starting with the most recently used thread."""
     from ..storage.conversations import FILE_NAME, ConversationStore
 
@@ -132,7 +137,7 @@ def complete_threads(session: "Session", _word: str) -> Iterator[CompletionItem]
         for thread in store.list_threads():
             quoted_name = f'"{thread.name}"' if " " in thread.name else thread.name
             turn_count = ngettext("{count} turn", "{count} turns", thread.turns)
-            yield CompletionItem(quoted_name, turn_count.format(count=thread.turns))
+            yield CompletionItem(quoted_name, "thread", turn_count.format(count=thread.turns))
 
 
 def _format_price(model: "Model") -> str:
@@ -149,7 +154,7 @@ def _format_price(model: "Model") -> str:
 
 
 # Completers for options without fixed choices. The keys are the last flags of the options.
-SESSION_COMPLETERS: Mapping[str, Callable[["Session", str], Iterable[CompletionItem]]] = {
+SESSION_COMPLETERS: Mapping[str, Callable[["Session", str], Completions]] = {
     "--model": complete_chat_models,
     "model": complete_chat_models,
     "--thread": complete_threads,
@@ -158,13 +163,23 @@ SESSION_COMPLETERS: Mapping[str, Callable[["Session", str], Iterable[CompletionI
 
 
 class CfaiMatcher:
-    """A completion matcher for IPython that gets the session and namespace when needed."""
+    """A completion matcher for IPython that gets the session and namespace when needed.
+
+    IPython's completions have one field besides the text, the type. A terminal shows it as a
+    description. JupyterLab shows it as a badge with one letter and a color, and in a short column,
+    so `has_badges` selects the constant types instead of the descriptions.
+    """
 
     def __init__(
-        self, get_session: Callable[[], "Session"], get_namespace: Callable[[], UserNamespace]
+        self,
+        get_session: Callable[[], "Session"],
+        get_namespace: Callable[[], UserNamespace],
+        *,
+        has_badges: bool,
     ) -> None:
         self._get_session = get_session
         self._get_namespace = get_namespace
+        self._has_badges = has_badges
 
     @context_matcher(identifier="cfai")
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
@@ -185,7 +200,11 @@ class CfaiMatcher:
         )
         return SimpleMatcherResult(
             completions=[
-                _to_simple_completion(item) for item in items if item.text.startswith(word)
+                SimpleCompletion(
+                    item.text, type=item.type if self._has_badges else item.description
+                )
+                for item in items
+                if item.text.startswith(word)
             ],
             matched_fragment=word,
             suppress=True,
@@ -194,7 +213,7 @@ class CfaiMatcher:
 
     def _iter_items(
         self, magic_prefix: str, previous_words: Sequence[str], word: str, *, is_attached: bool
-    ) -> Iterator[CompletionItem]:
+    ) -> Completions:
         """Yield the completions for `word`, given the words before it.
 
         If `is_attached` is true, an equals sign joins `word` to the preceding flag. This form is
@@ -202,7 +221,7 @@ class CfaiMatcher:
         """
         if magic_prefix == "%" and not previous_words:
             for name, summary in COMMANDS.items():
-                yield CompletionItem(name, _(summary))
+                yield CompletionItem(name, "command", _(summary))
             return
         options = _get_options(magic_prefix, previous_words)
         pending_option = next(
@@ -217,28 +236,19 @@ class CfaiMatcher:
             return
         for option in options:
             if option.flags[0].startswith("-"):
-                yield CompletionItem(_format_flag(option, word), _(option.argparse_kwargs["help"]))
+                help_text = _(option.argparse_kwargs["help"])
+                yield CompletionItem(_format_flag(option, word), "option", help_text)
             else:
                 yield from self._iter_values(option, word)
 
-    def _iter_values(self, option: Option, word: str) -> Iterator[CompletionItem]:
+    def _iter_values(self, option: Option, word: str) -> Completions:
         for choice in option.argparse_kwargs.get("choices", ()):
-            yield CompletionItem(choice, _(option.argparse_kwargs["help"]))
+            yield CompletionItem(choice, "value", _(option.argparse_kwargs["help"]))
         flag = option.flags[-1]
         if flag in SESSION_COMPLETERS:
             yield from SESSION_COMPLETERS[flag](self._get_session(), word)
         if flag in NAMESPACE_COMPLETERS:
-            yield from starmap(
-                CompletionItem, NAMESPACE_COMPLETERS[flag](self._get_namespace(), word)
-            )
-
-
-def _to_simple_completion(item: CompletionItem) -> SimpleCompletion:
-    """Convert an item to IPython's type for completions.
-
-    No-break spaces keep JupyterLab from wrapping the detail.
-    """
-    return SimpleCompletion(item.text, type=item.detail.replace(" ", NO_BREAK_SPACE))
+            yield from NAMESPACE_COMPLETERS[flag](self._get_namespace(), word)
 
 
 def _get_options(magic_prefix: str, previous_words: Sequence[str]) -> Sequence[Option]:

@@ -2,10 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import reduce
-from operator import add
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from .. import forks
@@ -16,7 +13,6 @@ from ..types.usage import CHAT_TASK
 if TYPE_CHECKING:
     from comm.base_comm import BaseComm
 
-    from ..pricing.prices import Cost
     from ..session.observers import Unwatch
     from ..session.session import Session
     from ..types.usage import DayUsage, Limit, Model
@@ -145,52 +141,34 @@ def handle_use(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]
 
 
 def handle_estimate(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the estimated cost of a cell in neurons.
+    """Return the estimated cost of a cell in neurons, from the cell's source.
 
-    The page sends the size of each text in the cell, but not the text itself.
+    The value of `estimate` is None if the cell has no estimate.
     """
-    from ..pricing.prices import RequestSize
+    from .cell_estimate import estimate_cell
 
-    if session.settings.local:
-        return {"low": 0.0, "high": 0.0}
-    names = [str(name) for name in message["models"]] or [session.settings.model]
-    text_sizes = [_parse_text_size(text) for text in message["texts"]]
-    system = session.settings.system
-    if system and not message["system"]:
-        text_sizes.append((len(system), len(system.encode(errors="replace"))))
-    max_tokens = int(message["max_tokens"] or session.settings.max_tokens)
-    request_size = RequestSize.from_text_sizes(
-        text_sizes, image_count=int(message["images"]), max_tokens=max_tokens
-    )
-    cost = _sum_costs(
-        [session.estimate_cost(request_size, session.resolve_model(name)) for name in names],
-        int(message["times"]),
-    )
-    if cost and message["max_neurons"]:
-        cost = cost.capped(float(message["max_neurons"]))
-    return {"low": cost.low if cost else None, "high": cost.high if cost else None}
+    estimate = estimate_cell(session, str(message["source"]))
+    if estimate is None:
+        return {"estimate": None}
+    return {
+        "estimate": {
+            "typical": estimate.typical,
+            "high": estimate.high,
+            "expressions": estimate.has_expressions,
+            "history": estimate.has_history,
+        }
+    }
 
 
-def _parse_text_size(text_size: Sequence[Any]) -> tuple[int, int]:
-    char_count, byte_count = text_size
-    return int(char_count), int(byte_count)
+def handle_panel(session: "Session", _message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the widget view of the session's panel, as display messages contain it.
 
-
-def _sum_costs(costs: "Sequence[Cost | None]", repetitions: int) -> "Cost | None":
-    """Return the total cost of `repetitions` answers from each model.
-
-    Returns None if any price is unknown.
+    The page renders the view next to the notebook, so no output of a cell contains it.
     """
-    known_costs = [cost for cost in costs if cost is not None]
-    if len(known_costs) < len(costs):
-        return None
-    total = reduce(add, known_costs)
-    return replace(
-        total,
-        prompt_max=total.prompt_max * repetitions,
-        prompt_min=total.prompt_min * repetitions,
-        per_token=total.per_token * repetitions,
-    )
+    from ..widgets.panel import open_panel
+
+    model_id = open_panel(session).box.model_id
+    return {"view": {"version_major": 2, "version_minor": 0, "model_id": model_id}}
 
 
 HANDLERS: Mapping[str, MessageHandler] = {
@@ -198,6 +176,7 @@ HANDLERS: Mapping[str, MessageHandler] = {
     "models": handle_models,
     "use": handle_use,
     "estimate": handle_estimate,
+    "panel": handle_panel,
 }
 
 

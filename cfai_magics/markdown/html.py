@@ -30,6 +30,11 @@ def _get_parser() -> "MarkdownIt":
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     parser.inline.ruler.before("escape", "math", _parse_math)
     parser.add_render_rule("link_open", _render_link_open)
+    # A notebook saves this HTML. The end tags of p and li are optional in HTML, and nothing uses
+    # the class that names the language of a code block.
+    parser.add_render_rule("paragraph_close", _render_nothing)
+    parser.add_render_rule("list_item_close", _render_nothing)
+    parser.add_render_rule("fence", _render_fence)
     return parser
 
 
@@ -50,6 +55,14 @@ def _parse_math(state: "StateInline", silent: bool) -> bool:  # noqa: FBT001 - a
         state.push("text", "", 0).content = text[start:end]
     state.pos = end
     return True
+
+
+def _render_nothing(*_: Any) -> str:
+    return ""
+
+
+def _render_fence(_renderer: Any, tokens: "Sequence[Token]", index: int, *_: Any) -> str:
+    return f"<pre><code>{escape(tokens[index].content, quote=False)}</code></pre>\n"
 
 
 def _render_link_open(_renderer: Any, tokens: "Sequence[Token]", index: int, *_: Any) -> str:

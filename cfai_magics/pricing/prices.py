@@ -10,12 +10,7 @@ from typing import Any, NamedTuple
 from ..i18n import _, mark
 from ..types.messages import Request
 from ..types.usage import Model, Usage
-from .tokens import (
-    MIN_BYTES_PER_TOKEN,
-    max_tokens_of_size,
-    min_tokens,
-    prompt_token_bounds,
-)
+from .tokens import MIN_BYTES_PER_TOKEN, prompt_token_bounds
 
 USD_PER_NEURON = 0.000011
 PIXELS_PER_TILE = 512 * 512
@@ -291,19 +286,6 @@ class RequestSize(NamedTuple):
     max_tokens: int
     answer_count: int = 1
 
-    @classmethod
-    def from_text_sizes(
-        cls, text_sizes: Sequence[tuple[int, int]], *, image_count: int = 0, max_tokens: int = 0
-    ) -> "RequestSize":
-        """Return the size of a request with one message for each (characters, bytes) pair."""
-        total_bytes = sum(byte_count for _, byte_count in text_sizes)
-        prompt_tokens_min = min_tokens(char_count for char_count, _ in text_sizes)
-        return cls(
-            prompt_tokens_min,
-            max_tokens_of_size(total_bytes, len(text_sizes), image_count),
-            max_tokens,
-        )
-
 
 def request_size(request: Request) -> RequestSize:
     """Return the size of a request."""
@@ -319,10 +301,10 @@ def request_size(request: Request) -> RequestSize:
 
 
 def estimate_cost(
-    request: Request | RequestSize, base_rates: Rates, calibrated_rates: Rates | None = None
+    request: Request, base_rates: Rates, calibrated_rates: Rates | None = None
 ) -> Cost:
     """Return the estimated cost of a request. Calibrated rates never lower the maximum cost."""
-    size = request if isinstance(request, RequestSize) else request_size(request)
+    size = request_size(request)
     model_rates = calibrated_rates or base_rates
     prompt_rate, completion_rate = (
         max(base_rates.prompt, model_rates.prompt),

@@ -98,11 +98,6 @@ def _estimate_tokens_of_image(url: str) -> int:
         return MAX_TOKENS_PER_IMAGE
 
 
-def min_tokens(char_counts: Iterable[int]) -> int:
-    """Return the minimum total number of tokens in strings with these lengths."""
-    return sum(math.ceil(count / MAX_CHARS_PER_TOKEN) for count in char_counts)
-
-
 def prompt_token_bounds(messages: Sequence[Message]) -> tuple[int, int]:
     """Return estimates of the minimum and maximum number of tokens in messages.
 
@@ -113,22 +108,12 @@ def prompt_token_bounds(messages: Sequence[Message]) -> tuple[int, int]:
     for text in content.texts:
         minimum += math.ceil(len(text) / MAX_CHARS_PER_TOKEN)
         byte_count += len(text.encode(errors="replace"))
-    return minimum, max_tokens_of_size(byte_count, len(messages), len(content.image_urls))
-
-
-def max_tokens_of_size(byte_count: int, message_count: int, image_count: int) -> int:
-    """Return the maximum number of tokens in messages.
-
-    Args:
-        byte_count: Total size of the text in bytes.
-        message_count: Number of messages.
-        image_count: Number of images in the messages.
-    """
-    return (
+    maximum = (
         math.ceil(byte_count / MIN_BYTES_PER_TOKEN)
-        + MAX_TOKENS_PER_MESSAGE * (message_count + 1)
-        + MAX_TOKENS_PER_IMAGE * image_count
+        + MAX_TOKENS_PER_MESSAGE * (len(messages) + 1)
+        + MAX_TOKENS_PER_IMAGE * len(content.image_urls)
     )
+    return minimum, maximum
 
 
 class Content(NamedTuple):

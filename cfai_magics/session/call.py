@@ -12,7 +12,6 @@ from ..pricing.catalog import find_model
 from ..pricing.prices import (
     Cost,
     Rates,
-    RequestSize,
     catalog_rates,
     estimate_cost,
     with_estimate,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from ..workers_ai.task_requests import TaskRequest
 
 NO_BODY: Mapping[str, Any] = {}
+MAX_RECENT_ANSWERS = 20  # answers that determine the typical length of a model's answers
 
 
 class Target(NamedTuple):
@@ -329,9 +329,24 @@ class CallResolver:
         """Return the call's AI Gateway, or None if the call is recorded or uses no gateway."""
         return None if call.is_recorded else self._backend.resolve_gateway(requested)
 
-    def estimate_cost(self, request: Request | RequestSize, target: Target) -> Cost | None:
+    def estimate_cost(self, request: Request, target: Target) -> Cost | None:
         """Return the estimated cost of a request, or None if the price is unknown."""
         return estimate_target_cost(request, target, self._get_rates(target))
+
+    def estimate_typical_neurons(self, request: Request, target: Target) -> float | None:
+        """Return the estimated cost of a request whose answer has the model's typical length.
+
+        Return None if the price is unknown.
+        """
+        from ..pricing.typical import estimate_typical_neurons
+
+        rates = self._get_rates(target)
+        if rates is None:  # unknown on Workers AI, free on another server
+            return None if estimate_target_cost(request, target, rates) is None else 0.0
+        recent_answer_tokens = self._accounting.ledger.history.recent_answer_tokens(
+            self._accounting.get_context().account, target.model.name, MAX_RECENT_ANSWERS
+        )
+        return estimate_typical_neurons(request, rates, recent_answer_tokens)
 
     def _get_rates(self, target: Target) -> Rates | None:
         return self._accounting.get_rates(target.model, is_local=target.backend_kind == "local")
@@ -411,9 +426,7 @@ class CallResolver:
         )
 
 
-def estimate_target_cost(
-    request: Request | RequestSize, target: Target, rates: Rates | None
-) -> Cost | None:
+def estimate_target_cost(request: Request, target: Target, rates: Rates | None) -> Cost | None:
     """Return the estimated cost of a request, or None if the price is unknown.
 
     The local model is free. Models on another server are free unless the catalog has their price.

@@ -27,7 +27,6 @@ from ..pricing.limits import (
 from ..pricing.prices import (
     Cost,
     Rates,
-    RequestSize,
     calibrate_rates,
     catalog_rates,
     estimate_cost,
@@ -72,7 +71,7 @@ class Accounting:
         return calibrate_rates(model, billed_usages)
 
     def estimate_cost(
-        self, request: Request | RequestSize, model: Model, *, is_local: bool = False
+        self, request: Request, model: Model, *, is_local: bool = False
     ) -> Cost | None:
         """Return the estimated cost of a request, or None if the model's price is unknown."""
         model_rates = self.get_rates(model, is_local=is_local)

@@ -20,7 +20,7 @@ from ..errors import (
 from ..i18n import _
 from ..pricing.catalog import CatalogStore, exact_or_unlisted
 from ..pricing.limits import RateDelay, rate_limit_for
-from ..pricing.prices import Cost, RequestSize, get_max_tokens_field, with_max_tokens
+from ..pricing.prices import Cost, get_max_tokens_field, with_max_tokens
 from ..replay.recorder import Recorder
 from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
@@ -259,7 +259,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             WorkersAIError: Raised during iteration if the request fails.
         """
         require_request(request)
-        target = self._find_target(request.model)
+        target = self.find_target(request.model)
         return self.open_stream(
             _with_full_name(request, target),
             target,
@@ -324,7 +324,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         for request in request_list:
             require_request(request)
         if targets is None:
-            targets = [self._find_target(request.model) for request in request_list]
+            targets = [self.find_target(request.model) for request in request_list]
         request_list = list(map(_with_full_name, request_list, targets))
         clients = ClientGroup(self.backend)
         origin = CallOrigin(clients, self.recorder.record_mode)
@@ -376,11 +376,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         is_local = target.backend_kind == "local" if target else self.backend.is_local
         self.settings.course.check_request(request, is_local=is_local)
 
-    def estimate_cost(self, request: Request | RequestSize, resolved_model: Model) -> Cost | None:
+    def estimate_cost(self, request: Request, resolved_model: Model) -> Cost | None:
         """Return the estimated cost of a request on the current backend.
 
         Args:
-            request: The request, or its size.
+            request: The request, as returned by `build_request`.
             resolved_model: The model returned by `resolve_model`, with its prices.
 
         Returns:
@@ -579,7 +579,7 @@ class Session(forks.ChildForkHook, Unpicklable):
 
         If another server is in use, the name is used as typed.
         """
-        return self._find_target(name).model
+        return self.find_target(name).model
 
     def resolve_target(self, name: str = "") -> Target:
         """Return the model with this name, and the backend that runs the model.
@@ -592,9 +592,10 @@ class Session(forks.ChildForkHook, Unpicklable):
             InvalidOptionError: Several models match the name.
         """
         self.backend.ensure_local_server()
-        return self._find_target(name or self.settings.model)
+        return self.find_target(name or self.settings.model)
 
-    def _find_target(self, name: str) -> Target:
+    def find_target(self, name: str) -> Target:
+        """Return the target for a model name, without starting the local server."""
         local_server = self.backend.local_server
         if local_server is not None:
             model = Model(

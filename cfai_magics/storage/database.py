@@ -22,7 +22,9 @@ LOCKED = mark(
     "a database viewer, a backup or a sync client."
 )
 FULL = mark("The disk may be full. Free some space, or set CFAI_HOME to a folder on another disk.")
-DAMAGED = mark("The file is damaged. Move it to another folder; a new file is then created.")
+DAMAGED = mark(
+    "The file is damaged. Move it to another folder. cfai-magics then creates a new file."
+)
 FOLDER_HINT = mark("Check the permissions of the folder, or set CFAI_HOME to another folder.")
 DAY_SECONDS = 86_400.0
 UPDATE_COMMAND = "pip install --upgrade cfai-magics"

@@ -91,6 +91,35 @@ class History:
             ).fetchone()
         return None if row is None else Usage(*row)
 
+    def recent_answer_tokens(self, account: str, model: str, count: int) -> list[int]:
+        """Return the lengths in tokens of up to `count` recent answers of a model, latest first.
+
+        Only complete answers to an account's calls count. Only the last 1,000 calls in the ledger
+        are searched.
+        """
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT tokens_out FROM calls WHERE id > (SELECT max(id) FROM calls) - ?"
+                " AND account = ? AND model = ? AND status = 'ok' AND task = 'Text Generation'"
+                " AND tokens_out > 0 ORDER BY id DESC LIMIT ?",
+                (MAX_ROWS_PER_READ, account, model, count),
+            ).fetchall()
+        return [tokens for (tokens,) in rows]
+
+    def recent_models(self, account: str, count: int) -> list[str]:
+        """Return up to `count` models that answered an account's calls, latest first.
+
+        Only the last 1,000 calls in the ledger are searched.
+        """
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT model FROM calls WHERE id > (SELECT max(id) FROM calls) - ?"
+                " AND account = ? AND status IN ('ok', 'interrupted')"
+                " GROUP BY model ORDER BY max(id) DESC LIMIT ?",
+                (MAX_ROWS_PER_READ, account, count),
+            ).fetchall()
+        return [model for (model,) in rows]
+
     def iter_calls(self, days: int | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield each call as a dict of its columns, oldest first.
 

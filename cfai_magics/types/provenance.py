@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 METADATA_MIME_TYPE = "application/vnd.cfai+json"
+NEURON_DECIMALS = 6  # in metadata; Cloudflare's figures have rounding errors below this
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,33 @@ def output_metadata(answer: Any) -> dict[str, Any]:
 
 
 def group_metadata(answers: Iterable[Any]) -> dict[str, Any]:
-    """Return the notebook output metadata for several Answers, leaving out empty ones."""
-    answers_metadata = [
+    """Return the notebook output metadata for several Answers, leaving out empty ones.
+
+    Values that all answers share are saved once, next to the list of answers.
+    """
+    entries = [
         answer.provenance.to_metadata(answer)
         for answer in answers
         if answer.text or answer.reasoning
     ]
-    return {METADATA_MIME_TYPE: {"answers": answers_metadata}}
+    shared = {
+        key: value
+        for key, value in (entries[0] if entries else {}).items()
+        if all(key in entry and entry[key] == value for entry in entries)
+    }
+    distinct = [
+        {key: value for key, value in entry.items() if key not in shared} for entry in entries
+    ]
+    return {METADATA_MIME_TYPE: {**shared, "answers": distinct}}
+
+
+def split_group_metadata(entry: Any) -> list[Any]:
+    """Return the metadata of each answer from the metadata of an output."""
+    answers = entry.get("answers") if isinstance(entry, dict) else None
+    if not isinstance(answers, list):
+        return [entry]
+    shared = {key: value for key, value in entry.items() if key != "answers"}
+    return [shared | answer if isinstance(answer, dict) else answer for answer in answers]
 
 
 def combine_provenance(provenances: Sequence["Provenance"]) -> "Provenance":
@@ -77,18 +98,23 @@ class Provenance:
     recording: RecordingInfo | None = None
 
     def to_metadata(self, answer: Any) -> dict[str, Any]:
-        """Return the metadata for an Answer, without the prompt or the account."""
+        """Return the metadata for an Answer, without the prompt or the account.
+
+        `local`, `parameters` and `cached_tokens` are left out if they are false, empty or 0.
+        """
         usage = answer.usage
+        neurons = None if usage.neurons is None else round(usage.neurons, NEURON_DECIMALS)
+        cached_tokens = {"cached_tokens": usage.cached_tokens} if usage.cached_tokens else {}
         metadata = {
             "model": answer.model,
-            "local": answer.is_local,
-            "parameters": dict(self.parameters),
+            **({"local": True} if answer.is_local else {}),
+            **({"parameters": dict(self.parameters)} if self.parameters else {}),
             "request": self.request_fingerprint,
             "usage": {
                 "prompt_tokens": usage.prompt_tokens,
-                "cached_tokens": usage.cached_tokens,
+                **cached_tokens,
                 "completion_tokens": usage.completion_tokens,
-                "neurons": usage.neurons,
+                "neurons": neurons,
             },
             "basis": usage.cost_basis,
             "finish": answer.finish_reason,

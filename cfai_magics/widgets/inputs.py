@@ -1,13 +1,32 @@
 """Provide input widgets that respond only to user edits, and helper functions for widgets."""
 
+import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from ipywidgets import HTML, Button, Checkbox, Dropdown, Select, Text, Textarea, Widget
+from ipywidgets import (
+    HTML,
+    BoundedFloatText,
+    Button,
+    Checkbox,
+    Dropdown,
+    FloatSlider,
+    Select,
+    Text,
+    Textarea,
+    Widget,
+)
 
 from ..errors import CfaiError
 from ..markdown.escaping import escape_html
+
+# The folders of an absolute path, including the last separator. URLs and model names don't match.
+FOLDERS = re.compile(
+    r"""(?<![A-Za-z0-9_:/\\@.~-])(?:[A-Za-z]:[\\/]|~?[\\/]+)(?:[^\s\\/'"<>:,;()]+[\\/])+"""
+)
 
 
 def _do_nothing() -> None:
@@ -43,6 +62,14 @@ class DropdownInput(UserEditMixin, Dropdown):
     """A dropdown with one selected option."""
 
     edited_trait = "index"
+
+
+class SliderInput(UserEditMixin, FloatSlider):
+    """A slider for a number."""
+
+
+class NumberInput(UserEditMixin, BoundedFloatText):
+    """A field for a number."""
 
 
 class ListInput(UserEditMixin, Select):
@@ -104,10 +131,33 @@ def format_note(text: str, kind: str = "") -> str:
     return f'<div class="cfai-note cfai-{kind or "plain"}" role="status">{lines}</div>'
 
 
+def remove_folders(text: str, home: Path) -> str:
+    """Return the text with file names in place of paths, because notebooks save widget state.
+
+    Args:
+        text: The text, which may contain paths.
+        home: The state folder, whose path may contain spaces.
+    """
+    text = text.replace(f"{home}{os.sep}", "")
+    return FOLDERS.sub("", text)
+
+
+class Note(HTML):
+    """A note that screen readers announce when it changes. It contains no local path."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(format_note(""))
+        self._home = home
+
+    def show(self, text: str, kind: str = "") -> None:
+        """Show the text. The kind is "good", "bad" or ""."""
+        self.value = format_note(remove_folders(text, self._home), kind)
+
+
 @contextmanager
-def show_errors_in(target: HTML) -> Iterator[None]:
+def show_errors_in(target: Note) -> Iterator[None]:
     """Suppress a CfaiError raised in the `with` block, and show it in `target`."""
     try:
         yield
     except CfaiError as error:
-        target.value = format_note(str(error), "bad")
+        target.show(str(error), "bad")

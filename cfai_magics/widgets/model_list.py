@@ -1,9 +1,12 @@
 """Provide the panel's model section, which has a searchable list of models with prices."""
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ipywidgets import HTML, HBox, VBox
+from ipywidgets import HBox, VBox
 
 from ..display.tables import format_date
 from ..errors import CfaiError
@@ -18,18 +21,19 @@ from .inputs import (
     CheckboxInput,
     DropdownInput,
     ListInput,
+    Note,
     TextInput,
     create_button,
     create_heading,
-    format_note,
     set_options,
     show_errors_in,
 )
 
-COLUMN_GAP = "\N{NO-BREAK SPACE}" * 2
-BREAKABLE_GAP = COLUMN_GAP + "\N{ZERO WIDTH SPACE}"  # a long line can wrap here
+COLUMN_GAP = "\N{NO-BREAK SPACE}" * 2 + "\N{ZERO WIDTH SPACE}"  # a long line can wrap here
 NO_VALUE = "\N{EN DASH}"
 MIN_ROUNDED = 100
+MAX_RECENT_MODELS = 5
+DIGITS = re.compile(r"(\d+)")
 MODEL_COLUMNS = (
     *(mark("model"), mark("input"), mark("output"), mark("window"), mark("plan")),
     mark("answers left"),
@@ -45,6 +49,11 @@ CAPABILITY_LABELS = {
     "vision": mark("vision"),
     "tools": mark("tools"),
     "reasoning": mark("reasoning"),
+}
+SORT_LABELS = {
+    "name": mark("name"),
+    "price": mark("price, lowest first"),
+    "window": mark("context window, largest first"),
 }
 LIST_NOTES = {  # keyed by catalog source
     "live": mark(
@@ -68,10 +77,12 @@ class ModelRow:
     Attributes:
         model: The model.
         answers_left: The estimated number of answers left today, or None if it is unknown.
+        is_recent: Whether the model answered one of the account's latest calls.
     """
 
     model: Model
     answers_left: int | None = None
+    is_recent: bool = False
 
     def format_cells(self) -> tuple[str, ...]:
         """Return the text for each column in MODEL_COLUMNS, followed by the labels."""
@@ -82,8 +93,22 @@ class ModelRow:
             _format_context_window(model.context_window),
             _("paid") if model.paid_plan_only else _("free"),
             _format_answer_count(self.answers_left),
-            " ".join(_iter_labels(model)),
+            " ".join(_iter_labels(self)),
         )
+
+
+class LedgerFacts(NamedTuple):
+    """What the ledger says about the account.
+
+    Attributes:
+        last_usage: The usage of the last answer, or None if there is none.
+        neurons_left: The number of neurons left today.
+        recent_models: The names of the models used last, latest first.
+    """
+
+    last_usage: Usage | None = None
+    neurons_left: float = 0.0
+    recent_models: tuple[str, ...] = ()
 
 
 def _format_answer_count(count: int | None) -> str:
@@ -102,10 +127,12 @@ def _format_context_window(tokens: int | None) -> str:
     return f"{tokens / 1000:,.0f}k" if tokens < 1_000_000 else f"{tokens / 1e6:.1f}M"  # noqa: PLR2004
 
 
-def _iter_labels(model: Model) -> Iterable[str]:
-    yield from _iter_capabilities(model)
-    if model.deprecation_date:
-        yield _("retires {date}").format(date=model.deprecation_date)
+def _iter_labels(row: ModelRow) -> Iterable[str]:
+    if row.is_recent:
+        yield _("recently used")
+    yield from _iter_capabilities(row.model)
+    if row.model.deprecation_date:
+        yield _("retires {date}").format(date=row.model.deprecation_date)
 
 
 def _iter_capabilities(model: Model) -> Iterable[str]:
@@ -126,9 +153,47 @@ def _format_line(cells: Sequence[str], widths: Sequence[int]) -> str:
         pad_left(cell, width) if 0 < column < 4 else pad_right(cell, width)  # noqa: PLR2004 - number columns
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     )
-    name, *numbers, labels = (cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in padded)
-    return BREAKABLE_GAP.join(
-        (name, COLUMN_GAP.join(numbers), labels.rstrip("\N{NO-BREAK SPACE}"))
+    *others, labels = (cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in padded)
+    return COLUMN_GAP.join((*others, labels.rstrip("\N{NO-BREAK SPACE}")))
+
+
+def _name_key(model: Model) -> tuple[str | int, ...]:
+    """Return a sort key that compares the numbers in names as numbers, so that 3b precedes 11b."""
+    parts = DIGITS.split(model.short_name.lower())
+    return tuple(int(part) if place % 2 else part for place, part in enumerate(parts))
+
+
+def _price_key(model: Model) -> float:
+    """Return the price of 1,000 tokens of input and output, or infinity if it is unknown."""
+    prices = [price for price in (model.neurons_in, model.neurons_out) if price is not None]
+    return sum(prices) if prices else math.inf
+
+
+SORT_KEYS: Mapping[str, Callable[[Model], float]] = {
+    "name": lambda _model: 0.0,
+    "price": _price_key,
+    "window": lambda model: -(model.context_window or 0),
+}
+
+
+def sort_models(models: Iterable[Model], sort_by: str, recent: Sequence[str]) -> list[Model]:
+    """Return the models in the order of the list.
+
+    Args:
+        models: The models.
+        sort_by: A key of SORT_KEYS. Models with equal values are sorted by name.
+        recent: The names of the models to return first, in this order.
+    """
+    places = {name: place for place, name in enumerate(recent)}
+    sort_key = SORT_KEYS[sort_by]
+    return sorted(
+        models,
+        key=lambda model: (
+            places.get(model.name, len(places)),
+            sort_key(model),
+            _name_key(model),
+            model.name,
+        ),
     )
 
 
@@ -215,30 +280,38 @@ class ModelSection:
     def __init__(self, session: Session, on_change: Callable[[], None]) -> None:
         self._session = session
         self._on_change = on_change
-        self._last_usage_and_neurons_left: tuple[Usage | None, float] = (None, 0.0)
+        self._ledger_facts = LedgerFacts()
         self._shown_state: tuple[object, ...] = ()
         self.search_input = TextInput(
             description=_("Search models"), placeholder=_("Search by name or task")
         )
         self.task_filter = DropdownInput(description=_("Task"))
+        self.sort_menu = DropdownInput(
+            description=_("Sort by"),
+            options=tuple((_(label), key) for key, label in SORT_LABELS.items()),
+        )
         self.filters = {
             name: CheckboxInput(description=_(label), indent=False)
             for name, label in FILTER_LABELS.items()
         }
         self.model_list = ListInput(rows=10).add_class("cfai-models")
-        self.detail = HTML()
-        self.message = HTML(format_note(""))
+        self.empty_note = Note(session.home)
+        self.clear_button = create_button(_("Clear the filter"), self._clear_filter)
+        self.detail = Note(session.home)
+        self.message = Note(session.home)
         self.update_button = create_button(_("Update the list"), self._update_catalog)
-        for widget in (self.search_input, self.task_filter, *self.filters.values()):
+        inputs = (self.search_input, self.task_filter, self.sort_menu, *self.filters.values())
+        for widget in inputs:
             widget.on_edit = on_change
         self.model_list.on_edit = self._select_model
         set_options(self.task_filter, ((CHAT_TASK, CHAT_TASK),), CHAT_TASK)
         self.box = VBox(
             [
                 create_heading(_("Model")),
-                HBox([self.search_input, self.task_filter]).add_class("cfai-row"),
+                HBox([self.search_input, self.task_filter, self.sort_menu]).add_class("cfai-row"),
                 HBox(list(self.filters.values())).add_class("cfai-row"),
                 self.model_list,
+                HBox([self.empty_note, self.clear_button]).add_class("cfai-head"),
                 self.detail,
                 HBox([self.update_button, self.message]).add_class("cfai-row"),
             ]
@@ -251,10 +324,14 @@ class ModelSection:
         options = ((_(ALL_TASKS), ALL_TASKS), *((task, task) for task in tasks))
         set_options(self.task_filter, options, self.task_filter.value or ALL_TASKS)
         words = [*self.search_input.value.lower().split(), *self._get_selected_filters()]
-        models = [model for model in catalog.models if self._matches_search(model, words)]
         if not self._session.active_calls:  # during a call, the usage changes with each delta
-            self._last_usage_and_neurons_left = self._read_last_usage_and_neurons_left()
-        if self._shown_state != (state := (models, self._last_usage_and_neurons_left)):
+            self._ledger_facts = self._read_ledger_facts()
+        models = sort_models(
+            (model for model in catalog.models if self._matches_search(model, words)),
+            self.sort_menu.value,
+            self._ledger_facts.recent_models,
+        )
+        if self._shown_state != (state := (models, self._ledger_facts)):
             self._shown_state = state
             self._show_rows([self._build_row(model) for model in models])
         self._show_selected_model()
@@ -267,34 +344,44 @@ class ModelSection:
             return False
         return all(matches(model, word) for word in words)
 
-    def _read_last_usage_and_neurons_left(self) -> tuple[Usage | None, float]:
-        """Return the usage of the last answer and the number of neurons left today."""
+    def _clear_filter(self) -> None:
+        self.search_input.value = ""
+        self.task_filter.value = ALL_TASKS
+        for checkbox in self.filters.values():
+            checkbox.value = False
+        self._on_change()
+        self.search_input.focus()  # the focused button is now hidden
+
+    def _read_ledger_facts(self) -> LedgerFacts:
+        history = self._session.accounting.ledger.history
         try:
             day_usage = self._session.day_usage()
-            last_usage = self._session.accounting.ledger.history.last_answer_usage(
-                self._session.backend.billing_account()
+            account = self._session.backend.billing_account()
+            return LedgerFacts(
+                history.last_answer_usage(account),
+                day_usage.limit - day_usage.spent - day_usage.reserved,
+                tuple(history.recent_models(account, MAX_RECENT_MODELS)),
             )
         except CfaiError:
-            return None, 0.0
-        return last_usage, day_usage.limit - day_usage.spent - day_usage.reserved
+            return LedgerFacts()
 
     def _build_row(self, model: Model) -> ModelRow:
-        last_usage, neurons_left = self._last_usage_and_neurons_left
-        if last_usage is None:
-            return ModelRow(model)
-        return ModelRow(
-            model,
-            estimate_answers_left(
-                self._session.accounting.get_rates(model), last_usage, neurons_left
-            ),
-        )
+        last_usage, neurons_left, recent_models = self._ledger_facts
+        answers_left = None
+        if last_usage is not None:
+            rates = self._session.accounting.get_rates(model)
+            answers_left = estimate_answers_left(rates, last_usage, neurons_left)
+        return ModelRow(model, answers_left, is_recent=model.name in recent_models)
 
     def _show_rows(self, rows: Sequence[ModelRow]) -> None:
         header, labels = format_rows(rows)
         self.model_list.description = header
         options = tuple((label, row.model.name) for label, row in zip(labels, rows, strict=True))
         set_options(self.model_list, options, self.model_list.value)
-        self.message.value = format_note(self._format_list_note(len(rows)))
+        self.message.show(self._format_list_note(len(rows)))
+        self.model_list.layout.display = None if rows else "none"
+        self.clear_button.layout.display = "none" if rows else None
+        self.empty_note.show("" if rows else _("No model matches the filter."))
 
     def _format_list_note(self, count: int) -> str:
         catalog = self._session.catalog()
@@ -316,6 +403,6 @@ class ModelSection:
 
     def _update_catalog(self) -> None:
         with show_errors_in(self.message):
-            self.message.value = format_note(_("Loading the list from Cloudflare…"))
+            self.message.show(_("Loading the list from Cloudflare…"))
             self._shown_state = ()
             self._session.fetch_catalog()  # notifies observers, which refresh the panel

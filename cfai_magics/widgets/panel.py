@@ -13,7 +13,7 @@ from ..session.session import Session
 from ..terminal import sanitize_line
 from ..texts import pad_right, text_width
 from .defaults import DefaultsSection
-from .inputs import close_widget_tree
+from .inputs import close_widget_tree, remove_folders
 from .login import AccountSection
 from .model_list import ModelSection
 from .style import render_stylesheet
@@ -122,7 +122,7 @@ class Panel(forks.ChildForkHook):
             del self.session.resources[PANEL_KEY]
 
     def __str__(self) -> str:
-        return format_summary(self.session)
+        return remove_folders(format_summary(self.session), self.session.home)
 
     __repr__ = __str__
 

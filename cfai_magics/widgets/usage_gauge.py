@@ -17,7 +17,7 @@ from ..storage.ledger import CallContext
 from ..storage.usage_queries import Total
 from ..texts import format_percent
 from ..types.usage import ActiveCall, DayUsage, Limit
-from .inputs import TextInput, create_button, create_heading, format_note, show_errors_in
+from .inputs import Note, TextInput, create_button, create_heading, show_errors_in
 
 AMBER_SHARE, RED_SHARE = 0.8, 1.0  # shares of the limit
 LEVEL_LABELS = {"amber": mark("running low"), "red": mark("used up")}
@@ -184,7 +184,7 @@ class UsageSection:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.gauge = HTML()
+        self.gauge = Note(session.home)
         self.model_table = HTML()
         self.budget_input = TextInput(
             description=_("Budget for today, all kernels (neurons)"),
@@ -194,8 +194,8 @@ class UsageSection:
         self.budget_input.on_edit = self._set_budget
         self.reopen_button = create_button(_("Try again today"), self._reopen_day)
         self.reopen_button.layout.display = "none"
-        self.other_limits = HTML()
-        self.message = HTML(format_note(""))
+        self.other_limits = Note(session.home)
+        self.message = Note(session.home)
         self.box = VBox(
             [
                 create_heading(_("Neurons today")),
@@ -213,10 +213,10 @@ class UsageSection:
         with show_errors_in(self.gauge):
             account = self._get_billing_account()
             if session.settings.local:
-                self.gauge.value = format_note(_("The local model uses no neurons."))
+                self.gauge.show(_("The local model uses no neurons."))
             elif server := session.backend.server:
                 text = _("Requests go to {server} and use no neurons.")
-                self.gauge.value = format_note(text.format(server=server.name))
+                self.gauge.show(text.format(server=server.name))
             elif account:
                 day_usage = session.day_usage()
                 self.gauge.value = render_gauge(
@@ -224,7 +224,7 @@ class UsageSection:
                 )
                 self.reopen_button.layout.display = None if day_usage.is_closed else "none"
             else:
-                self.gauge.value = format_note(_("Add an account to see your usage."))
+                self.gauge.show(_("Add an account to see your usage."))
             self._show_limits(ledger.budgets.limits(CallContext(account, session.notebook)))
             self.model_table.value = render_model_table(
                 ledger.history.totals("model", 1, account) if account else ()
@@ -249,15 +249,15 @@ class UsageSection:
             for limit in limits
             if limit is not day_limit
         ]
-        self.other_limits.value = format_note("\n".join(lines))
+        self.other_limits.show("\n".join(lines))
 
     def _set_budget(self) -> None:
         text = self.budget_input.value.strip()
-        self.message.value = format_note("")
+        self.message.show("")
         with show_errors_in(self.message):
             neurons = None if text in ("", "off") else parse_neurons(text)
             self._session.accounting.ledger.budgets.set("day", neurons)
-            self.message.value = format_note(_("Saved for all kernels."), "good")
+            self.message.show(_("Saved for all kernels."), "good")
         self._session.observers.notify()
 
     def _reopen_day(self) -> None:

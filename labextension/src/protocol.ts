@@ -5,7 +5,7 @@ export const TARGET = 'cfai-magics';
 export const VERSION = 1;
 
 /** Today's usage in neurons; billed, estimated, running and reserved never overlap. */
-export interface IDay {
+export interface IDayUsage {
   readonly billed: number;
   readonly estimated: number;
   readonly running: number;
@@ -25,7 +25,7 @@ export interface IState {
   readonly type: 'state';
   readonly payer: 'account' | 'local' | 'elsewhere' | 'none' | 'unknown';
   readonly model: string;
-  readonly day: IDay | null;
+  readonly day: IDayUsage | null;
 }
 
 export interface IToday {
@@ -57,50 +57,55 @@ export interface IModels {
   readonly models: readonly IModel[];
 }
 
+/** The estimated cost of a cell in neurons; null if a price is unknown. */
 export interface IEstimate {
-  readonly low: number | null;
+  /** The cost of answers of typical length. */
+  readonly typical: number | null;
   readonly high: number | null;
+  /** If true, the cell has {{…}}, whose values are not included. */
+  readonly expressions: boolean;
+  /** If true, the cell continues a thread, whose earlier turns are not included. */
+  readonly history: boolean;
 }
 
-/** The estimate request of a cell: text sizes and listed models, never its text. */
-export interface ICellAsks extends PartialJSONObject {
-  /** Empty for the default model. */
-  models: string[];
-  /** The number of answers of each model. */
-  times: number;
-  /** Characters and bytes of each text of the request. */
-  texts: [number, number][];
-  system: boolean;
-  images: number;
-  max_tokens: number | null;
-  max_neurons: number | null;
+/** The estimate of a cell; null if the cell has none, for example with an invalid option. */
+export interface IEstimateReply {
+  readonly estimate: IEstimate | null;
+}
+
+export interface IPanel {
+  /** The widget view of the panel, as display messages contain it. */
+  readonly view: PartialJSONObject;
 }
 
 /** The requests to the kernel, and its replies. */
-export interface IQuestions {
-  readonly today: { asks: PartialJSONObject; tells: IToday };
-  readonly models: { asks: PartialJSONObject; tells: IModels };
-  readonly use: { asks: { model: string }; tells: object };
-  readonly estimate: { asks: ICellAsks; tells: IEstimate };
+export interface IRequests {
+  readonly today: { request: PartialJSONObject; response: IToday };
+  readonly models: { request: PartialJSONObject; response: IModels };
+  readonly use: { request: { model: string }; response: object };
+  readonly estimate: { request: { source: string }; response: IEstimateReply };
+  readonly panel: { request: PartialJSONObject; response: IPanel };
 }
 
 /** A reply, with the type and the id of its request. */
 export interface IReply {
-  readonly type: keyof IQuestions;
+  readonly type: keyof IRequests;
   readonly id: string;
 }
 
-export interface IRefusal {
+export interface IErrorReply {
   readonly type: 'refused';
   readonly id: string;
   readonly why: string;
 }
 
 export type FromKernel =
-  { readonly type: 'hello' } | IState | IReply | IRefusal;
+  { readonly type: 'hello' } | IState | IReply | IErrorReply;
 
 /** Validate a message; return null if it is not a message of this protocol version. */
-export function read(data: PartialJSONValue | undefined): FromKernel | null {
+export function parseMessage(
+  data: PartialJSONValue | undefined
+): FromKernel | null {
   if (
     !isObject(data) ||
     data.version !== VERSION ||
@@ -155,9 +160,23 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
         Array.isArray(each.traits)
     ),
   use: ({ id }) => isText(id),
-  estimate: ({ id, low, high }) => isText(id) && isPrice(low) && isPrice(high),
+  estimate: ({ id, estimate }) =>
+    isText(id) &&
+    (estimate === null || (isObject(estimate) && isEstimate(estimate))),
+  panel: ({ id, view }) =>
+    isText(id) && isObject(view) && isText(view.model_id),
   refused: ({ id, why }) => isText(id) && isText(why)
 };
+
+function isEstimate(estimate: PartialJSONObject): boolean {
+  const { typical, high, expressions, history } = estimate;
+  return (
+    isPrice(typical) &&
+    isPrice(high) &&
+    typeof expressions === 'boolean' &&
+    typeof history === 'boolean'
+  );
+}
 
 function isDay(day: PartialJSONObject): boolean {
   const { account } = day;

@@ -1,6 +1,7 @@
 """JupyterLab and Notebook 7 with this checkout's extension, and helpers for their pages."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,11 @@ APPLICATIONS = {
 NOTIFICATIONS = "@jupyterlab/apputils-extension/notification"
 SETTINGS = ".jupyter/lab/user-settings"
 CELLS = ".jp-Notebook .jp-Cell"
-READY = "() => jupyterapp.restored.then(() => null)"
+# JupyterLab does not run a cell while the kernel is not connected.
+READY = """async () => {
+  await jupyterapp.restored;
+  await jupyterapp.shell.currentWidget.sessionContext.ready;
+}"""
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,23 @@ class Served:
     address: str
     cloudflare: Standin
 
-    def open(self, page: Page, name: str, cells: Sequence[Any]) -> Path:
-        """Save a notebook with these cells, open it and make its first cell current."""
+    def open(self, page: Page, name: str, cells: Sequence[Any], *, in_tabs: bool = False) -> Path:
+        """Save a notebook with these cells, open it and make its first cell current.
+
+        Args:
+            page: The page.
+            name: The file name without `.ipynb`.
+            cells: The cells.
+            in_tabs: Whether JupyterLab shows tabs, in a new workspace, instead of one document.
+        """
         self.cloudflare.clear()
         path = self.root / f"{name}.ipynb"
         spec = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
         nbformat.write(new_notebook(cells=cells, metadata=spec), path)
-        NotebookPage(page).open(self.address.format(path.name))
+        address = self.address
+        if in_tabs:
+            address = address.replace("doc/tree", f"lab/workspaces/{name}/tree")
+        NotebookPage(page).open(address.format(path.name))
         page.evaluate(READY)
         make_current(page.locator(CELLS).first)
         return path
@@ -75,6 +90,11 @@ def application(
             environment.setenv(variable, value)
         with jupyter(name, root) as address:
             yield Served(root, address.replace("{}", f"{place}/{{}}"), cloudflare)
+
+
+def notebook_name(request: pytest.FixtureRequest) -> str:
+    """Return the name of a test's notebook. Notebooks with the same name share their kernel."""
+    return re.sub(r"\W+", "-", request.node.name).strip("-")
 
 
 def make_current(cell: Locator) -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_output
 from playwright.sync_api import Page, expect
 
 from tests.browser.applications import Served, editor
@@ -21,15 +21,16 @@ SERIOUS = {"serious", "critical"}
 
 
 LOAD, FAILS, ASKS = "%load_ext cfai_magics", "1/0", "%%cfai -m gemma-4-26b-a4b-it\nWhy?"
+PANEL = "%cfai panel"
+MODEL_TEMPERATURE = "Use the model's default temperature"
 LONG = PATIENCE * 1000  # ms
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_axe_finds_no_serious_violations(
-    theme: str, served: Served, page: Page, request: pytest.FixtureRequest
-) -> None:
-    cells = [new_code_cell(cell) for cell in (LOAD, FAILS, ASKS)]
-    served.open(page, request.node.originalname, cells)
+def test_axe_finds_no_serious_violations(theme: str, served: Served, page: Page) -> None:
+    cells = [new_code_cell(cell) for cell in (LOAD, FAILS, ASKS, PANEL)]
+    cells[2].outputs = [new_output("display_data", data={"text/markdown": "```\nx = 1\n```"})]
+    served.open(page, theme, cells)
     page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
     expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
     NotebookPage(page).run(0)
@@ -39,6 +40,7 @@ def test_axe_finds_no_serious_violations(
     expect(page.locator(".jp-CfaiExplain")).to_be_visible()
     editor(page, 2).click()
     expect(page.locator(".jp-CfaiEstimate")).to_be_visible(timeout=LONG)
+    page.locator(".jp-CfaiCode-buttons").hover()
     page.add_script_tag(path=AXE)
     assert serious(page) == []
     picker.click()
@@ -46,16 +48,28 @@ def test_axe_finds_no_serious_violations(
     shoot(page, f"picker {theme}")
     assert serious(page) == []
     page.keyboard.press("Escape")
-    meter = page.locator(".jp-CfaiMeter-button")
-    if meter.count():  # Notebook 7 has no status bar
-        meter.click()
-        expect(page.get_by_role("dialog", name="Neurons today")).to_contain_text("No calls today")
-        shoot(page, f"meter {theme}")
-        assert serious(page) == []
+    page.locator(".jp-CfaiMeter-button").click()
+    expect(page.get_by_role("dialog", name="Neurons today")).to_contain_text("No calls today")
+    shoot(page, f"meter {theme}")
+    assert serious(page) == []
+    page.keyboard.press("Escape")
+    page.evaluate("() => jupyterapp.commands.execute('cfai:show-panel')")
+    dock = page.locator(".jp-CfaiDock .cfai-panel")
+    dock.get_by_label(MODEL_TEMPERATURE).uncheck(timeout=LONG)
+    expect(dock.get_by_role("slider", name="Temperature (0 to 5)")).to_be_visible()
+    dock.get_by_role("button", name="Change…").click()
+    expect(dock.get_by_role("button", name="Verify")).to_be_visible()
+    shoot(page, f"dock {theme}")
+    assert serious(page) == []
+    NotebookPage(page).run(3)
+    output = page.locator(".jp-OutputArea .cfai-panel")
+    expect(output.get_by_label("Temperature (0 to 5)")).to_be_visible(timeout=LONG)
+    shoot(page, f"panel {theme}")
+    assert serious(page, ".jp-OutputArea .cfai-panel") == []
 
 
-def serious(page: Page) -> list[object]:
-    result = page.evaluate("ours => axe.run(ours)", OURS)
+def serious(page: Page, selector: str = OURS) -> list[object]:
+    result = page.evaluate("selector => axe.run(selector)", selector)
     assert result["passes"], "axe did not check any element"
     return [rule for rule in result["violations"] if rule["impact"] in SERIOUS]
 

@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import ConsoleMessage, Error, Page, expect
 
-from tests.browser.applications import Served
+from tests.browser.applications import Served, notebook_name
 from tests.browser.servers import PATIENCE, NotebookPage
 
 pytestmark = pytest.mark.browser
@@ -46,7 +46,7 @@ def wait_for_state(page: Page, condition: str) -> None:
 
 @pytest.fixture
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
-    path = served.open(page, request.node.originalname, [new_code_cell(cell) for cell in CELLS])
+    path = served.open(page, notebook_name(request), [new_code_cell(cell) for cell in CELLS])
     NotebookPage(page).run(0)
     wait_for_state(page, "state?.day?.limit === 10000")
     return path

@@ -20,16 +20,17 @@ GEMMA = "gemma-4-26b-a4b-it"
 
 
 @pytest.mark.parametrize(
-    ("typed", "completion", "detail"),
+    ("typed", "completion", "kind"),
     [
-        ("-m gem", GEMMA, "9.1 → 27.3 neurons/1k"),
-        ("--tools w", "weather", "Return the forecast for a town."),
-        ("--tools weather,", "weather,wind", "Return how windy"),
+        ("-m gem", GEMMA, "model"),
+        ("--tools w", "weather", "function"),
+        ("--tools weather,", "weather,wind", "function"),
+        ("--temp", "--temperature", "option"),
     ],
-    ids=["model", "function", "functions"],
+    ids=["model", "function", "functions", "option"],
 )
 def test_tab_shows_and_inserts_a_completion(
-    served: Served, page: Page, typed: str, completion: str, detail: str
+    served: Served, page: Page, typed: str, completion: str, kind: str
 ) -> None:
     cells = [new_code_cell(cell) for cell in (LOAD + DEFINE, f"%%cfai {typed}")]
     path = served.open(page, f"tab-{completion}", cells)
@@ -41,6 +42,8 @@ def test_tab_shows_and_inserts_a_completion(
     expect(page.locator(".jp-mod-completer-enabled")).to_be_visible()
     page.keyboard.press("Tab")
     item = page.locator(".jp-Completer-item", has_text=completion)
-    expect(item).to_contain_text(detail, ignore_case=True, timeout=LONG)
+    expect(item.locator(".jp-Completer-typeExtended")).to_have_text(kind, timeout=LONG)
+    expect(item.locator(".jp-Completer-monogram")).to_have_text(kind[0])
     item.click()
-    assert saved(page, path)[1] == f"%%cfai {typed.split(maxsplit=1)[0]} {completion}"
+    *flags, _word = typed.split()
+    assert saved(page, path)[1] == " ".join(["%%cfai", *flags, completion])

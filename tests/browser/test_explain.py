@@ -1,4 +1,4 @@
-"""The command that explains an error, and its button under a failed cell."""
+"""The command that explains an error, and the buttons under a failed cell."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.applications import CELLS, Served, saved
+from tests.browser.applications import CELLS, Served, notebook_name, saved
 from tests.browser.servers import NotebookPage
 
 pytestmark = pytest.mark.browser
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 LOAD = "%load_ext cfai_magics"
 SOURCES = (LOAD, "n = 0", "1 / n", "%cfai nonsense", "raise KeyboardInterrupt")
 LONG = 60_000  # ms
-LABEL = "Explain the last error"
+LABEL = "Workers AI: Explain the last error"
 ENABLED = "() => jupyterapp.commands.isEnabled('cfai:explain-error')"
 EXECUTE = "cell => jupyterapp.commands.execute('cfai:explain-error', cell ? { cell } : {})"
 RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
@@ -23,7 +23,7 @@ RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.re
 
 @pytest.fixture
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
-    path = served.open(page, request.node.originalname, [new_code_cell(cell) for cell in SOURCES])
+    path = served.open(page, notebook_name(request), [new_code_cell(cell) for cell in SOURCES])
     prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
     for index in range(len(SOURCES)):  # one by one: an error cancels the queued cells
         NotebookPage(page).run(index)
@@ -36,20 +36,21 @@ def button(page: Page) -> Locator:
     return page.get_by_role("button", name="Explain with Workers AI")
 
 
-def test_the_button_inserts_a_cell_without_sending_a_request(
-    page: Page, notebook: Path, served: Served
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("Explain with Workers AI", "%cfai explain 3"), ("Fix with Workers AI", "%cfai fix 3")],
+    ids=["explain", "fix"],
+)
+def test_each_button_inserts_and_runs_a_cell(
+    page: Page, notebook: Path, served: Served, name: str, source: str
 ) -> None:
-    button(page).click()
-    expect(page.locator(CELLS)).to_have_count(6)
-    assert saved(page, notebook)[2:4] == ["1 / n", "%cfai explain 3"]
+    assert served.cloudflare.requests == (), "requests are sent only after a click"
+    page.get_by_role("button", name=name).click()
     inserted = page.locator(CELLS).nth(3)
-    expect(inserted.get_by_role("textbox")).to_be_focused()
-    expect(inserted.locator(".jp-InputPrompt")).to_have_text("[ ]:")
-    assert served.cloudflare.requests == ()
-    page.keyboard.press("Shift+Enter")
     expect(inserted.get_by_text("neurons billed")).to_be_visible(timeout=LONG)
     (sent,) = served.cloudflare.requests
     assert "ZeroDivisionError" in str(sent.json)
+    assert saved(page, notebook)[2:4] == ["1 / n", source]
 
 
 def test_the_button_appears_only_under_errors_of_user_code(page: Page, notebook: Path) -> None:
@@ -102,7 +103,7 @@ def test_the_button_appears_only_after_the_extension_is_loaded(
     served: Served, page: Page, request: pytest.FixtureRequest
 ) -> None:
     cells = [new_code_cell(cell) for cell in ("1 / 0", LOAD, "2 / 0")]
-    served.open(page, request.node.originalname, cells)
+    served.open(page, notebook_name(request), cells)
     lesson = NotebookPage(page)
     lesson.run(0)
     lesson.wait_for_text(0, "ZeroDivisionError")
@@ -122,6 +123,7 @@ def test_the_command_explains_the_last_error_or_a_given_cell(
 ) -> None:
     page.evaluate(EXECUTE, 3)
     expect(page.locator(CELLS)).to_have_count(6)
+    expect(page.locator(CELLS).nth(3).get_by_role("textbox")).to_be_focused()
     assert saved(page, notebook)[2:4] == ["1 / n", "%cfai explain 3"]
     page.keyboard.press("Escape")
     page.keyboard.press("Alt+Shift+E")

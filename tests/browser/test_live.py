@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Page, expect
 
-from tests.browser.applications import Served
+from tests.browser.applications import Served, notebook_name
 from tests.browser.servers import PATIENCE, NotebookPage
 
 pytestmark = pytest.mark.browser
@@ -19,7 +19,7 @@ LONG = PATIENCE * 1000  # ms
 
 @pytest.fixture
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
-    path = served.open(page, request.node.originalname, [new_code_cell(cell) for cell in CELLS])
+    path = served.open(page, notebook_name(request), [new_code_cell(cell) for cell in CELLS])
     NotebookPage(page).run(0)
     expect(page.locator(".jp-CfaiPicker-button")).to_be_visible(timeout=LONG)
     return path

@@ -1,4 +1,4 @@
-"""The meter in the status bar, and its details."""
+"""The meter in the status bar or the notebook toolbar, and its details."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,6 @@ from playwright.sync_api import Locator, Page, expect
 from cfai_magics.backends.selector import account_hash
 from cfai_magics.storage.ledger import CallContext, CallOutcome, Ledger
 from cfai_magics.types.usage import Usage
-from tests.browser.applications import CELLS as CELL
 from tests.browser.applications import Served, application, saved
 from tests.browser.servers import PATIENCE, NotebookPage
 
@@ -97,6 +96,31 @@ def test_the_details_show_the_day_usage_and_close_with_escape(lab: Served, page:
     expect(meter(page)).to_be_focused()
 
 
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("jupyterlab", "#jp-main-statusbar"), ("notebook", ".jp-NotebookPanel-toolbar")],
+)
+def test_each_application_shows_one_meter(
+    name: str, place: str, page: Page, tmp_path: Path
+) -> None:
+    with application(name, tmp_path) as served:
+        served.open(page, "lesson", [new_code_cell(LOAD)])
+        expect(page.get_by_role("button", name="Workers AI: Open panel")).to_be_visible()
+        expect(meter(page)).to_have_count(0)
+        NotebookPage(page).run(0)
+        expect(page.locator(place).locator(meter(page))).to_be_visible(timeout=LONG)
+        expect(meter(page)).to_have_count(1)
+        book(served, 120)
+        expect(meter(page)).to_have_text("120 / 10,000 neurons", timeout=LONG)
+        meter(page).click()
+        details = page.get_by_role("dialog", name="Neurons today")
+        expect(details).to_contain_text("120 of 10,000 neurons used today")
+        expect(details).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(details).to_have_count(0)
+        expect(meter(page)).to_be_focused()
+
+
 def test_the_meter_shows_only_the_active_notebook(lab: Served, page: Page) -> None:
     (lab.root / "other.ipynb").write_text((lab.root / "lesson.ipynb").read_text())
     page.evaluate("() => jupyterapp.commands.execute('docmanager:open', {path: 'other.ipynb'})")
@@ -108,19 +132,19 @@ def test_the_meter_shows_only_the_active_notebook(lab: Served, page: Page) -> No
     expect(meter(page)).to_be_visible()
 
 
-def test_the_details_open_the_panel_below_the_current_cell(lab: Served, page: Page) -> None:
+def test_the_details_open_the_panel_next_to_the_notebook(lab: Served, page: Page) -> None:
     meter(page).click()
     details = page.get_by_role("dialog", name="Neurons today")
-    details.get_by_role("button", name="Open the panel").click()
+    details.get_by_role("button", name="Open panel").click()
     expect(details).to_have_count(0)
-    panel = page.locator(CELL).nth(1).locator(".cfai-panel")
+    panel = page.locator(".jp-CfaiDock .cfai-panel")
     expect(panel.get_by_text("of 10,000 neurons used today")).to_be_visible(timeout=LONG)
-    assert saved(page, lab.root / "lesson.ipynb")[:2] == [LOAD, "%cfai panel"]
+    assert saved(page, lab.root / "lesson.ipynb") == list(CELLS)
     assert lab.cloudflare.requests == ()
 
 
 def test_the_panel_button_is_absent_if_the_command_is_disabled(page: Page, tmp_path: Path) -> None:
-    with application("jupyterlab", tmp_path, disabled=["cfai-magics:palette"]) as served:
+    with application("jupyterlab", tmp_path, disabled=["cfai-magics:panel"]) as served:
         served.open(page, "lesson", [new_code_cell(LOAD)])
         NotebookPage(page).run(0)
         meter(page).click(timeout=LONG)

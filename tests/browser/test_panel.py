@@ -210,6 +210,56 @@ def test_a_token_entered_while_a_cell_runs_is_not_saved(
     expect(field).to_have_attribute("placeholder", "Entered, not yet verified")
 
 
+def test_enter_verifies_and_an_invalid_account_id_is_kept(
+    lesson: Lesson, cloudflare: Standin
+) -> None:
+    panel = lesson.panel()
+    account_field, token_field = panel.get_by_label("Account ID"), panel.get_by_label("API token")
+    account_field.fill("my account")
+    account_field.press("Tab")
+    expect(panel.get_by_text("Not a valid account ID")).to_be_visible()
+    expect(account_field).to_have_value("\N{HAIR SPACE}my account")
+    account_field.fill("")
+    account_field.press("Tab")
+    expect(panel.get_by_text("Not a valid account ID")).to_have_count(0)
+    expect(account_field).to_have_value("")
+    account_field.fill("another")
+    account_field.press("Tab")
+    expect(account_field).to_have_value("\N{HAIR SPACE}another")
+    account_field.fill(cloudflare.account_id)
+    account_field.press("Tab")
+    expect(account_field).to_have_value("")
+    expect(account_field).to_have_attribute(
+        "placeholder", f"…{cloudflare.account_id[-4:]} entered"
+    )
+    token_field.fill(cloudflare.token)
+    token_field.press("Enter")
+    expect(panel.get_by_text("The token is active")).to_be_visible(timeout=PATIENCE * 1000)
+    assert token_field.input_value() == ""
+    assert cloudflare.token not in lesson.saved("PasswordModel")
+    assert len([m for m in lesson.wire.to_kernel if cloudflare.token.encode() in m]) == 1
+
+
+def test_the_token_is_removed_after_confirmation(lesson: Lesson, cloudflare: Standin) -> None:
+    panel = lesson.panel()
+    lesson.log_in(cloudflare)
+    panel.get_by_role("button", name="Remove token…").press("Enter")
+    panel.get_by_role("button", name="Cancel").press("Enter")
+    expect(panel.get_by_role("button", name="Remove token…")).to_be_focused()
+    panel.get_by_role("button", name="Remove token…").press("Enter")
+    panel.get_by_role("button", name="Remove token", exact=True).press("Enter")
+    expect(panel.get_by_text("No account is set yet.")).to_be_visible()
+
+
+def test_an_empty_model_list_offers_to_clear_the_filter(lesson: Lesson) -> None:
+    panel = lesson.panel()
+    panel.get_by_label("Search models").fill("nonsense")
+    panel.get_by_role("button", name="Clear the filter").click()
+    expect(panel.get_by_label("Search models")).to_have_value("")
+    expect(panel.get_by_label("Search models")).to_be_focused()
+    expect(panel.get_by_role("listbox")).to_be_visible()
+
+
 def test_the_panel_shows_other_kernels_while_a_cell_runs(
     lesson: Lesson, cloudflare: Standin, home: Path
 ) -> None:
@@ -232,9 +282,13 @@ def test_all_panels_and_cfai_use_are_synchronized(lesson: Lesson, cloudflare: St
     lesson.run(SECOND)
     second = lesson.panel(SECOND)
     second.wait_for(timeout=PATIENCE * 1000)
-    lesson.panel().get_by_label("Temperature").fill("0.5")
-    lesson.panel().get_by_label("Temperature").press("Tab")
-    expect(second.get_by_label("Temperature")).to_have_value("0.5")
+    for panel in (lesson.panel(), second):
+        expect(panel.get_by_label("Use the model's default temperature")).to_be_checked()
+    lesson.panel().get_by_label("Use the model's default temperature").uncheck()
+    expect(second.get_by_label("Use the model's default temperature")).not_to_be_checked()
+    lesson.panel().get_by_label("Temperature (0 to 5)").fill("0.8")
+    lesson.panel().get_by_label("Temperature (0 to 5)").press("Tab")
+    expect(second.get_by_label("Temperature (0 to 5)")).to_have_value("0.8")
     lesson.run(USE)
     for panel in (lesson.panel(), second):
         expect(panel.get_by_text("Requests go to @cf/meta/llama-3.2-1b-instruct")).to_be_visible()
@@ -268,18 +322,20 @@ LOOKS = (  # theme, zoom, neurons to book, and text of the gauge
 CLIPPED = """panel => [panel, ...panel.querySelectorAll('.cfai-section, .widget-html, button')]
   .filter(part => part.scrollWidth > part.clientWidth + 1).map(part => part.className)"""
 LABELS = (
-    *("Account ID", "API token", "Verify", "Log out", "Budget for today, all kernels (neurons)"),
-    *("Search models", "Task", "Free plan", "Vision", "Tools", "Reasoning", "Update the list"),
+    *("Account ID", "API token", "Verify", "Budget for today, all kernels (neurons)"),
+    *("Remove token…", "Search models", "Task", "Sort by"),
+    *("Free plan", "Vision", "Tools", "Reasoning", "Update the list"),
     *(
         "System prompt",
         "Temperature (0 to 5)",
+        "Use the model's default temperature",
         "Maximum answer length (tokens)",
         "Save as my defaults",
     ),
 )
 FOCUSED = """() => {
   const { activeElement: it } = document;
-  const label = it.labels?.length ? it.labels[0].innerText : it.innerText;
+  const label = (it.labels?.[0] ?? it).innerText;
   return (it.closest('.cfai-panel') ? label : '').replaceAll('\u00a0', ' ').trim();
 }"""
 
@@ -288,13 +344,14 @@ def test_all_controls_have_labels_and_keyboard_focus(lesson: Lesson, cloudflare:
     lesson.log_in(cloudflare)
     lesson.panel().get_by_role("button", name="Change").click()
     expect(lesson.panel().get_by_role("button", name="Verify")).to_be_visible()  # by the kernel
-    lesson.panel().get_by_role("button", name="Log out").focus()
+    lesson.panel().get_by_label("Use the model's default temperature").uncheck()
+    lesson.panel().get_by_role("button", name="Remove token…").focus()
     reached = []
-    for _ in range(len(LABELS) + 6):
+    for _ in range(len(LABELS) + 10):
         reached.append(lesson.page.evaluate(FOCUSED))
         lesson.page.keyboard.press("Tab")
     assert [label for label in LABELS if label not in reached] == []
-    assert [label for label in reached if label.startswith("model") and " out" in label]
+    assert [label for label in reached if label.startswith("model") and "output" in label]
 
 
 def test_no_part_is_clipped_in_both_themes_and_at_200_percent(
@@ -321,6 +378,11 @@ def test_no_part_is_clipped_in_both_themes_and_at_200_percent(
         name = f"panel-{theme.split()[1].lower()}-{zoom * 100}.png"
         lesson.panel().screenshot(path=folder / name)
         assert lesson.panel().evaluate(CLIPPED) == [], name
+    for width in (480, 190):
+        lesson.panel().evaluate("(panel, width) => { panel.style.width = `${width}px`; }", width)
+        lesson.page.wait_for_timeout(1_000)
+        lesson.panel().screenshot(path=folder / f"panel-width-{width}.png")
+        assert lesson.panel().evaluate(CLIPPED) == [], width
     other.close()
 
 

@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.applications import Served, application
+from tests.browser.applications import Served, application, notebook_name
 from tests.browser.servers import PATIENCE, NotebookPage
 
 pytestmark = pytest.mark.browser
@@ -17,7 +17,7 @@ LONG = PATIENCE * 1000  # ms
 
 @pytest.fixture
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
-    path = served.open(page, request.node.originalname, [new_code_cell(cell) for cell in CELLS])
+    path = served.open(page, notebook_name(request), [new_code_cell(cell) for cell in CELLS])
     NotebookPage(page).run(0)
     expect(picker(page)).to_have_text("gemma-4-26b-a4b-it", timeout=LONG)
     return path

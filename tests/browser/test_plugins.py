@@ -1,6 +1,7 @@
 """The plug-ins are independent of each other."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ from tests.browser.applications import application, editor
 pytestmark = pytest.mark.browser
 
 SOURCES = Path(__file__).parents[2] / "labextension"
-PLUGINS = {f"cfai-magics:{path.parent.name}" for path in SOURCES.glob("src/*/plugin.ts")}
+ID = re.compile(r"'(cfai-magics:[a-z-]+)'")
+PLUGINS = {
+    name
+    for path in (*SOURCES.glob("src/*/plugin.ts*"), SOURCES / "src" / "index.ts")
+    for name in ID.findall(path.read_text(encoding="utf-8"))
+}
 ACTIVE = "ids => ids.filter(id => jupyterapp.isPluginActivated(id))"
 
 

@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from playwright.sync_api import Page, expect
 
-from tests.browser.applications import Served, application, editor, saved
+from tests.browser.applications import Served, application, editor, notebook_name, saved
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ TEXT_COLOR = "element => getComputedStyle(element).color"
 
 @pytest.fixture
 def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path:
-    path = served.open(page, request.node.originalname, CELLS)
+    path = served.open(page, notebook_name(request), CELLS)
     expect(editor(page, 0)).to_have_attribute("data-language", "cfai")
     return path
 

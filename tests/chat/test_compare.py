@@ -135,7 +135,8 @@ def test_a_dry_run_shows_all_requests_and_their_total_cost(
     cell = kernel.run("%%cfai --dry-run -n 3 --max-tokens 100\nWhy?").text
     assert cell.count('"max_tokens": 100') == 3
     assert (
-        "3 requests. The tokens are for one request, and the neurons are for all requests." in cell
+        "3 requests. The token counts are for one request. The neurons are for all requests."
+        in cell
     )
     high, all_high = (float(text.split(" neurons")[0].split()[-1]) for text in (single, cell))
     assert all_high == pytest.approx(3 * high, rel=0.05)

@@ -43,7 +43,7 @@ def test_budgets_of_several_scopes_are_listed_together(
 def test_an_exhausted_day_can_be_reopened(budget: Callable[[str], str], session: Session) -> None:
     session.accounting.mark_quota_exhausted()
     assert "%cfai budget reopen" in budget("")
-    assert "open again" in budget("reopen")
+    assert "Requests go to Workers AI again" in budget("reopen")
     assert "%cfai budget reopen" not in budget("")
 
 

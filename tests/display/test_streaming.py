@@ -77,7 +77,11 @@ def test_an_answer_ends_as_one_markdown_output_and_one_footer(
     stream(live, clock, text, 0.004)
     live.end(Answer("@cf/x/m", text=text, finish_reason="stop"))
     answer, footer = front_end.outputs.values()
-    assert answer == {"text/markdown": text, "text/plain": text}
+    start = " ".join(text.split())[:60]
+    assert answer == {
+        "text/markdown": text,
+        "text/plain": f"{start}… ({len(text):,} characters)",
+    }
     assert footer["text/plain"].startswith("m · ")
     assert set(footer) == {"text/html", "text/plain"}
 
@@ -239,12 +243,10 @@ def test_answer_metadata_has_the_provenance_without_the_prompt(
     assert answer == {
         "application/vnd.cfai+json": {
             "model": "m",
-            "local": False,
             "parameters": {"max_tokens": 5},
             "request": "abc",
             "usage": {
                 "prompt_tokens": 0,
-                "cached_tokens": 0,
                 "completion_tokens": 0,
                 "neurons": None,
             },

@@ -13,7 +13,7 @@ from cfai_magics.prompt.history import Turn
 from cfai_magics.storage.conversations import ConversationStore
 from cfai_magics.types.usage import Model
 from tests.frontends.conftest import cfai_completions
-from tests.kernels import running_kernel
+from tests.kernels import Kernel, running_kernel
 
 FLAGS = [option.flags[-1] for option in ASK_OPTIONS]
 GEMMA = "gemma-4-26b-a4b-it"
@@ -26,10 +26,8 @@ def loaded(shell: InteractiveShell) -> Iterator[InteractiveShell]:
     shell.run_line_magic("unload_ext", "cfai_magics")
 
 
-def details(shell: InteractiveShell, code: str) -> list[str]:
-    completed = [completion.type for completion in cfai_completions(shell, code)]
-    assert not [detail for detail in completed if " " in detail], "JupyterLab would break the line"
-    return [detail.replace("\N{NO-BREAK SPACE}", " ") for detail in completed]
+def descriptions(shell: InteractiveShell, code: str) -> list[str]:
+    return [completion.type for completion in cfai_completions(shell, code)]
 
 
 def texts(shell: InteractiveShell, code: str, cursor: int | None = None) -> list[str]:
@@ -109,7 +107,7 @@ def test_models_are_completed_with_their_cached_prices(
     ]
     save_cached(home, models, "2026-11-01")
     assert texts(loaded, "%%cfai -m ") == ["one", "two", "three"]
-    assert details(loaded, "%%cfai -m ") == [
+    assert descriptions(loaded, "%%cfai -m ") == [
         "1.2 → 2,000 neurons/1k",
         "0.5 neurons/1k, paid plan",
         "price unknown",
@@ -126,7 +124,7 @@ def test_threads_are_completed_with_their_number_of_turns(
         threads.save("lesson", Turn("Why?", "So.", asked_at="1"))
         threads.save("lesson", Turn("And?", "So.", asked_at="2"))
         threads.save("a b.ipynb", Turn("Why?", "So.", asked_at="3"))
-    completed = dict(zip(texts(loaded, line), details(loaded, line), strict=True))
+    completed = dict(zip(texts(loaded, line), descriptions(loaded, line), strict=True))
     assert completed['"a b.ipynb"'] == "1 turn"
     assert completed["lesson"] == "2 turns"
     assert texts(loaded, f"{line}les") == ["lesson"]
@@ -138,8 +136,9 @@ def test_completing_threads_creates_no_files(loaded: InteractiveShell, home: Pat
 
 
 def test_options_and_commands_are_completed_with_their_help(loaded: InteractiveShell) -> None:
-    assert details(loaded, "%%cfai ") == [option.argparse_kwargs["help"] for option in ASK_OPTIONS]
-    assert details(loaded, "%cfai ") == list(COMMANDS.values())
+    help_texts = [option.argparse_kwargs["help"] for option in ASK_OPTIONS]
+    assert descriptions(loaded, "%%cfai ") == help_texts
+    assert descriptions(loaded, "%cfai ") == list(COMMANDS.values())
 
 
 def test_a_kernel_completes_models_without_account_and_network() -> None:
@@ -150,5 +149,26 @@ def test_a_kernel_completes_models_without_account_and_network() -> None:
     content = reply["content"]
     assert content["matches"] == [GEMMA]
     assert code[content["cursor_start"] : content["cursor_end"]] == "gemma-4"
-    (shown,) = content["metadata"]["_jupyter_types_experimental"]
-    assert shown["type"].split() == ["9.1", "→", "27.3", "neurons/1k"]
+
+
+def test_completions_of_a_kernel_have_constant_types(tmp_path: Path) -> None:
+    (tmp_path / "city.json").touch()
+    (tmp_path / "folder").mkdir()
+    expected = {
+        "%cfai ": {"command"},
+        "%cfai thread ": {"option", "value"},
+        "%%cfai ": {"option"},
+        "%%cfai --footer ": {"value"},
+        "%%cfai -m ": {"model"},
+        "%%cfai --tools ": {"function"},
+        "%%cfai --schema ": {"variable", "file", "folder"},
+    }
+    with running_kernel(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:9") as kernel:
+        kernel.run(f"%load_ext cfai_magics\n%cd -q {tmp_path}\nshape = {{}}\ndef f(): 'Return f.'")
+        types = {code: types_in_kernel(kernel, code) for code in expected}
+    assert types == expected
+
+
+def types_in_kernel(kernel: Kernel, code: str) -> set[str]:
+    content = kernel.client.complete(code, reply=True, timeout=60)["content"]
+    return {shown["type"] for shown in content["metadata"]["_jupyter_types_experimental"]}

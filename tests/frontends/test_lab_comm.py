@@ -1,19 +1,13 @@
 """Test the comm to JupyterLab with a real kernel: its messages, without secrets."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cfai_magics.chat.options import ASK_OPTIONS, get_ask_parser
-from cfai_magics.frontends.lab_comm import HANDLERS, PROTOCOL_VERSION, TARGET_NAME, handle_estimate
-from cfai_magics.magic_line import split_magic_line
-from cfai_magics.pricing.prices import RequestSize, request_size
-from cfai_magics.session.session import Session
-from cfai_magics.types.messages import Request
+from cfai_magics.frontends.lab_comm import HANDLERS, PROTOCOL_VERSION, TARGET_NAME
 from tests.canaries import token
 from tests.kernels import PATIENCE, Kernel, running_kernel
 from tests.standin import Standin
@@ -25,7 +19,6 @@ CONTRACT = json.loads(
 )
 FROM_KERNEL: dict[str, Any] = CONTRACT["from_kernel"]
 TO_KERNEL: dict[str, Any] = CONTRACT["to_kernel"]
-LINES = [(line["source"], line["asks"]) for line in CONTRACT["lines"]]
 MODEL = "@cf/google/gemma-4-26b-a4b-it"
 
 
@@ -54,18 +47,23 @@ class Page:
 
     def next(self) -> tuple[str, dict[str, Any]]:
         while True:
-            message = self.kernel.client.get_iopub_msg(timeout=PATIENCE)
-            if message["msg_type"].startswith("comm_"):
-                self.received.append((message["msg_type"], message["content"]["data"]))
+            if self._receive(self.kernel.client.get_iopub_msg(timeout=PATIENCE)):
                 return self.received[-1]
+
+    def _receive(self, message: Mapping[str, Any]) -> bool:
+        """Store a message of this comm; return False for other messages, such as of widgets."""
+        content = message["content"]
+        if content.get("comm_id") != TARGET_NAME:
+            return False
+        self.received.append((message["msg_type"], content["data"]))
+        return True
 
     def run(self, code: str) -> list[dict[str, Any]]:
         """Run a cell; return the comm messages received meanwhile."""
         before, message_id = len(self.received), self.kernel.client.execute(code)
         while True:
             message = self.kernel.client.get_iopub_msg(timeout=PATIENCE)
-            if message["msg_type"].startswith("comm_"):
-                self.received.append((message["msg_type"], message["content"]["data"]))
+            self._receive(message)
             if message["parent_header"].get("msg_id") != message_id:
                 continue
             assert message["msg_type"] != "error", message["content"]
@@ -163,6 +161,17 @@ def test_a_model_selected_in_the_page_is_the_kernel_default(page: Page, account:
     assert page.ask({**TO_KERNEL["use"], "model": "no-such"})["type"] == "refused"
 
 
+def test_all_requests_return_one_panel_that_closes_with_the_extension(page: Page) -> None:
+    page.run("from comm import get_comm_manager")
+    page.run("%load_ext cfai_magics")
+    view = page.ask(TO_KERNEL["panel"])["view"]
+    assert page.ask(TO_KERNEL["panel"])["view"] == view
+    is_open = f"{view['model_id']!r} in get_comm_manager().comms"
+    page.run(f"assert {is_open}")
+    page.run("%unload_ext cfai_magics")
+    page.run(f"assert not {is_open}")
+
+
 def test_messages_are_in_the_language_of_the_page(page: Page, account: Standin) -> None:
     page.run("%load_ext cfai_magics")
     page.ask({**TO_KERNEL["hello"], "locale": "zh_CN"})
@@ -206,71 +215,45 @@ def test_no_token_account_or_prompt_is_sent_over_the_comm(page: Page, account: S
     assert "canary" not in messages
 
 
-@pytest.mark.parametrize(("source", "expected"), LINES, ids=[source for source, _ in LINES])
-def test_the_page_parses_a_line_like_the_kernel(
-    source: str, expected: dict[str, Any] | None, session: Session
-) -> None:
-    line, _, text = source.partition("\n")
-    try:
-        options = get_ask_parser().parse_args(split_magic_line(line.removeprefix("%%cfai")))
-        models = [session.resolve_catalog_model(name).name for name in options.model or ()]
-    except Exception:  # noqa: BLE001 - an error of any kind means no estimate
-        assert expected is None
-        return
-    assert expected is not None
-    texts = [*([options.system] if options.system else []), text]
-    assert expected == {
-        "models": models,
-        "times": options.times * max(1, len(options.temperature)),
-        "texts": [[len(each), len(each.encode())] for each in texts],
-        "system": bool(options.system),
-        "images": len(options.image or ()),
-        "max_tokens": options.max_tokens,
-        "max_neurons": options.max_neurons,
-    }
-
-
-@pytest.mark.parametrize("settings", [{}, {"system": "Be brief — always."}])
-def test_an_estimate_from_sizes_equals_that_of_the_text(
-    session: Session, account: Standin, settings: dict[str, str]
-) -> None:
-    for name, value in settings.items():
-        setattr(session.settings, name, value)
-    text = "Why is the sky “blue”? 🐟"
-    estimate = handle_estimate(
-        session, {**TO_KERNEL["estimate"], "texts": [[len(text), len(text.encode())]]}
+def test_an_estimate_runs_no_code_of_the_cell(page: Page, account: Standin, home: Path) -> None:
+    page.run("%load_ext cfai_magics")
+    page.ask(TO_KERNEL["hello"])
+    page.run(
+        "calls = []\n"
+        "class Canary:\n"
+        "    def __getattribute__(self, name): calls.append(name)\n"
+        "def boom(*_): calls.append('boom')\n"
+        "canary = Canary()\n"
+        "before = {**globals()}"
     )
-    system = [{"role": "system", "content": value} for value in settings.values()]
-    request = Request(MODEL, (*system, {"role": "user", "content": text}), max_tokens=2048)
-    cost = session.estimate_cost(request, session.resolve_catalog_model(MODEL))
-    assert cost is not None
-    assert (estimate["low"], estimate["high"]) == pytest.approx((cost.low, cost.high))
+    line = "-s '{boom()} {{boom()}} $canary' -c {boom()} --image canary --image boom() -o canary"
+    source = f"%%cfai {line} -p n={{boom()}}\n{{{{boom()}}}} {{boom()}} $canary {{{{canary.x}}}}"
+    response = page.ask({**TO_KERNEL["estimate"], "source": source})
+    assert response["estimate"]["expressions"]
+    for other in ("--schema canary", "--tools boom", "--tools canary.x", "--task image"):
+        request = {**TO_KERNEL["estimate"], "source": f"%%cfai {other}\n{{{{boom()}}}}"}
+        assert page.ask(request)["estimate"] is None
+    page.run(
+        "assert calls == []\n"
+        "assert canary is before['canary'] and '_cfai' not in globals()\n"
+        "assert not any('%%cfai' in source for source in In[:-1])"
+    )
     assert account.requests == ()
+    assert not (home / "threads.sqlite").exists()
 
 
-def test_the_estimate_of_several_answers_is_their_sum(session: Session) -> None:
-    small = "@cf/meta/llama-3.2-1b-instruct"
-    request = {**TO_KERNEL["estimate"], "models": [MODEL], "times": 6}
-    both = {**request, "models": [MODEL, small], "times": 2}
-    large_estimate, small_estimate = (
-        handle_estimate(session, {**TO_KERNEL["estimate"], "models": [name]})
-        for name in (MODEL, small)
-    )
-    assert handle_estimate(session, request)["high"] == pytest.approx(6 * large_estimate["high"])
-    assert handle_estimate(session, both)["low"] == pytest.approx(
-        2 * (large_estimate["low"] + small_estimate["low"])
-    )
-    assert handle_estimate(session, {**request, "models": [MODEL, "@cf/no/price"]})["high"] is None
-
-
-def test_the_page_knows_all_options_of_a_line() -> None:
-    source = Path(__file__).parents[2] / "labextension" / "src" / "estimate" / "options.ts"
-    known = set(re.findall(r"'(--?[a-z-]+)'", source.read_text(encoding="utf-8")))
-    assert known == {flag for option in ASK_OPTIONS for flag in option.flags}
-
-
-def test_a_size_from_texts_equals_that_of_the_request() -> None:
-    texts = ("Be brief.", "Why is the sky “blue”?")
-    request = Request("@cf/x/y", tuple({"content": text} for text in texts), max_tokens=7)
-    sizes = [(len(text), len(text.encode())) for text in texts]
-    assert RequestSize.from_text_sizes(sizes, max_tokens=7) == request_size(request)
+def test_an_estimate_returns_no_text_of_the_cell(page: Page) -> None:
+    page.run("%load_ext cfai_magics")
+    canary = "canary7b1f"
+    for line in (
+        "",
+        f"-s {canary}",
+        f"--{canary}",
+        f"-m {canary}",
+        f"-n {canary}",
+        f"-f {canary}",
+    ):
+        source = f"%%cfai {line}\n{canary} {{{{{canary}}}}}"
+        response = page.ask({**TO_KERNEL["estimate"], "source": source})
+        assert response["type"] == "estimate"
+    assert canary not in json.dumps(page.received)

@@ -47,7 +47,7 @@ def notebook(
 
 def completions_for(shell: InteractiveShell, line: str) -> dict[str, str]:
     completions = cfai_completions(shell, f"%%cfai {line}")
-    return {each.text: each.type.replace("\N{NO-BREAK SPACE}", " ") for each in completions}
+    return {each.text: each.type for each in completions}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from cfai_magics.errors import BudgetExceededError
 from cfai_magics.storage.ledger import CallContext, CallOutcome, Ledger
-from cfai_magics.types.usage import Limit, Usage
+from cfai_magics.types.usage import Limit, Status, Usage
 
 ME = CallContext("account", "lesson.ipynb")
 NOON = 1_800_014_400.0  # 2027-01-15 12:00 UTC
@@ -216,6 +216,27 @@ def test_totals_are_grouped_by_model_notebook_task_or_day(ledger: Ledger, clock:
     assert [t.neurons for t in ledger.history.totals("notebook", days=1)] == [6]
     assert ledger.history.totals("task", account="unknown account") == []
     assert [row["model"] for row in ledger.history.iter_calls(days=1)] == ["b", "a"]
+
+
+def test_recent_models_are_those_that_answered_last(ledger: Ledger) -> None:
+    assert ledger.history.recent_models("account", 5) == []
+    calls: list[tuple[str, Status]] = [("a", "ok"), ("b", "interrupted"), ("a", "ok")]
+    for model, status in [*calls, ("c", "failed")]:
+        ledger.settle(book(ledger, model=model), CallOutcome(status, Usage(neurons=1.0)))
+    book(ledger, model="d")
+    assert ledger.history.recent_models("account", 5) == ["a", "b"]
+    assert ledger.history.recent_models("account", 1) == ["a"]
+    assert ledger.history.recent_models("another account", 5) == []
+
+
+def test_recent_answer_tokens_are_those_of_complete_answers_of_one_model(ledger: Ledger) -> None:
+    assert ledger.history.recent_answer_tokens("account", "m", 20) == []
+    for tokens, status in [(5, "ok"), (0, "ok"), (6, "interrupted"), (7, "replayed"), (8, "ok")]:
+        ledger.settle(book(ledger), CallOutcome(status, Usage(1, tokens, neurons=1.0)))
+    ledger.settle(book(ledger, model="other"), CallOutcome("ok", Usage(1, 9, neurons=1.0)))
+    assert ledger.history.recent_answer_tokens("account", "m", 20) == [8, 5]
+    assert ledger.history.recent_answer_tokens("account", "m", 1) == [8]
+    assert ledger.history.recent_answer_tokens("another account", "m", 20) == []
 
 
 def test_the_newest_bills_of_a_model_are_returned(ledger: Ledger) -> None:

@@ -4,10 +4,12 @@ import pytest
 
 from cfai_magics.types.messages import Answer
 from cfai_magics.types.provenance import (
+    METADATA_MIME_TYPE,
     Provenance,
     RecordingInfo,
     combine_provenance,
     group_metadata,
+    split_group_metadata,
 )
 
 LIVE = Provenance("a")
@@ -42,5 +44,15 @@ def test_an_answer_with_a_live_part_is_not_a_replay(origins: list[Provenance]) -
 
 def test_group_metadata_lists_only_received_answers() -> None:
     answers = (Answer("m", "Yes.", provenance=LIVE), Answer("n"))
-    (entry,) = group_metadata(answers)["application/vnd.cfai+json"]["answers"]
+    (entry,) = split_group_metadata(group_metadata(answers)[METADATA_MIME_TYPE])
     assert (entry["model"], entry["request"]) == ("m", "a")
+
+
+def test_group_metadata_saves_shared_values_once() -> None:
+    answers = [Answer(model, "Yes.", provenance=LIVE) for model in ("m", "n", "m")]
+    group = group_metadata(answers)[METADATA_MIME_TYPE]
+    assert group["request"] == "a"
+    assert group["answers"] == [{"model": "m"}, {"model": "n"}, {"model": "m"}]
+    assert split_group_metadata(group) == [
+        answer.provenance.to_metadata(answer) for answer in answers
+    ]

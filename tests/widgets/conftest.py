@@ -60,11 +60,36 @@ def enter(widget: Widget, **state: Any) -> None:
 
 
 def type_in(field: Text, text: str) -> None:
-    """Enter text in a write-only field: a link on the page copies it to the receiver."""
+    """Enter text in a write-only field: a link on the page copies it to the receiver.
+
+    The page then clears the field, or shows the kept text, which the links also copy.
+    """
+    receiver = receiver_of(field)
+    shown = receiver.placeholder
+    enter(receiver, value=text)
+    enter(receiver, value=shown)
+    if receiver.placeholder != shown:
+        enter(receiver, value=receiver.placeholder)
+
+
+def press_enter(field: Text, text: str = "") -> None:
+    """Press Enter in a write-only field: the page reports the key, then sends the text."""
+    data = {"method": "custom", "content": {"event": "submit"}}
+    field.comm.handle_msg({"content": {"data": data}, "buffers": []})
+    receiver: Any = receiver_of(field)
+    count = receiver.enter_count
+    if text:
+        type_in(field, text)
+    enter(receiver, enter_echo=count)
+
+
+def receiver_of(field: Text) -> Text:
+    """Return the hidden widget that receives the text of a write-only field."""
     source = [f"IPY_MODEL_{field.model_id}", "value"]
     links = [model["state"] for model in all_models() if model["state"].get("source") == source]
     (receiver,) = (name for name, trait in (link["target"] for link in links) if trait == "value")
-    enter(widget_serialization["from_json"](receiver, None), value=text)
+    widget: Text = widget_serialization["from_json"](receiver, None)
+    return widget
 
 
 def all_state() -> str:

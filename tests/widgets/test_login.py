@@ -9,7 +9,7 @@ from cfai_magics.widgets.panel import Panel
 from tests.canaries import account_id, token
 from tests.standin import Standin
 from tests.standin.accounts import EDIT, EVERYTHING, READ
-from tests.widgets.conftest import all_state, type_in
+from tests.widgets.conftest import all_state, press_enter, receiver_of, type_in
 
 
 def log_in(panel: Panel, account: str, secret: str) -> str:
@@ -27,7 +27,8 @@ def test_verify_reports_token_state_owner_and_storage_location(
     assert "No account is set yet" in empty_panel.account.summary.value
     message = log_in(empty_panel, f" {cloudflare.account_id}\n", f" {cloudflare.token} ")
     assert "The token is active and belongs to a user." in message
-    assert f"Saved in the file {home / 'credentials.json'}" in message
+    assert "Saved in the file credentials.json" in message
+    assert (home / "credentials.json").exists()
     assert f"…{cloudflare.account_id[-4:]}, from the file" in empty_panel.account.summary.value
     assert empty_panel.session.backend.credentials().api_token.reveal() == cloudflare.token
     assert "cfai-gauge" in empty_panel.usage.gauge.value
@@ -73,6 +74,7 @@ def test_a_token_entered_as_account_id_is_reported_and_not_stored(
     message = log_in(empty_panel, cloudflare.token, "")
     assert "No API token was entered" in message
     type_in(empty_panel.account.account_id_field, cloudflare.token)
+    assert receiver_of(empty_panel.account.account_id_field).placeholder == ""
     assert "looks like an API token, not an account ID" in empty_panel.account.message.value
     assert cloudflare.token not in all_state() + "".join(sent)
     assert cloudflare.requests == ()
@@ -119,12 +121,109 @@ def test_credentials_in_the_environment_take_precedence(panel: Panel, account: S
     assert "The credentials in the environment take precedence." in message
 
 
-def test_forget_removes_saved_and_entered_credentials(
+def test_enter_in_the_token_field_verifies_the_entered_token(
+    empty_panel: Panel, cloudflare: Standin
+) -> None:
+    type_in(empty_panel.account.account_id_field, cloudflare.account_id)
+    press_enter(empty_panel.account.token_field, cloudflare.token)
+    assert "The token is active" in empty_panel.account.message.value
+    newer = cloudflare.issue_token(EVERYTHING)
+    type_in(empty_panel.account.token_field, token())
+    press_enter(empty_panel.account.token_field, newer)
+    assert empty_panel.session.backend.credentials().api_token.reveal() == newer
+    type_in(empty_panel.account.token_field, cloudflare.token)
+    assert empty_panel.session.backend.credentials().api_token.reveal() == newer
+    press_enter(empty_panel.account.token_field)
+    assert empty_panel.session.backend.credentials().api_token.reveal() == cloudflare.token
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my account",
+        "12345",
+        pytest.param(account_id()[:-1], id="too short"),
+        pytest.param(account_id()[:-1] + "O", id="letter O"),
+    ],
+)
+def test_an_invalid_account_id_is_reported_and_kept(
+    empty_panel: Panel, cloudflare: Standin, text: str
+) -> None:
+    field = empty_panel.account.account_id_field
+    type_in(field, text)
+    assert "Not a valid account ID" in empty_panel.account.message.value
+    assert receiver_of(field).placeholder.strip() == text
+    assert "Not a valid account ID" in log_in(empty_panel, "", cloudflare.token)
+    assert cloudflare.requests == ()
+    type_in(field, text)
+    assert receiver_of(field).placeholder.strip() == text
+    type_in(field, "another")
+    assert receiver_of(field).placeholder.strip() == "another"
+    type_in(field, cloudflare.account_id)
+    assert receiver_of(field).placeholder == ""
+    assert "active" in log_in(empty_panel, "", cloudflare.token)
+
+
+def test_a_kept_account_id_can_be_deleted(empty_panel: Panel, cloudflare: Standin) -> None:
+    log_in(empty_panel, cloudflare.account_id, cloudflare.token)
+    field = empty_panel.account.account_id_field
+    type_in(field, "my account")
+    type_in(field, "")
+    assert receiver_of(field).placeholder == ""
+    assert "Not a valid" not in empty_panel.account.message.value
+    assert "active" in log_in(empty_panel, "", cloudflare.issue_token(EVERYTHING))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(token(), id="token"),
+        pytest.param(token()[:-1], id="incomplete token"),
+        "xK9-QwErTyUiOp12",
+        "QwErTyUiOpAsDf",
+        "cfut_Ab3",
+        "aB3" * 13,
+        "0a" * 18 + "0",
+        pytest.param(f"https://dash.cloudflare.com/{account_id()}/ai", id="URL"),
+    ],
+)
+def test_a_text_that_may_be_secret_is_not_kept(empty_panel: Panel, text: str) -> None:
+    type_in(empty_panel.account.account_id_field, text)
+    assert "account ID" in empty_panel.account.message.value
+    assert receiver_of(empty_panel.account.account_id_field).placeholder == ""
+    assert text not in all_state()
+
+
+def test_removing_the_token_asks_for_confirmation(
+    empty_panel: Panel, cloudflare: Standin, home: Path
+) -> None:
+    section = empty_panel.account
+    log_in(empty_panel, cloudflare.account_id, cloudflare.token)
+    assert section.confirm_button.layout.display == "none"
+    section.remove_button.click()
+    assert "Remove the saved account ID and API token" in section.removal_note.value
+    assert section.confirm_button.layout.display is None
+    section.cancel_button.click()
+    assert section.confirm_button.layout.display == "none"
+    assert (home / "credentials.json").exists()
+
+
+def test_a_token_in_the_environment_cannot_be_removed(panel: Panel) -> None:
+    assert panel.account.remove_button.disabled
+    assert "unset CLOUDFLARE_API_TOKEN" in panel.account.summary.value
+    assert "unset CLOUDFLARE_API_TOKEN" in str(panel.account.remove_button.tooltip)
+    panel.account.remove_button.click()
+    assert panel.account.confirm_button.layout.display == "none"
+
+
+def test_removing_deletes_saved_and_entered_credentials(
     empty_panel: Panel, cloudflare: Standin, home: Path
 ) -> None:
     log_in(empty_panel, cloudflare.account_id, cloudflare.token)
     type_in(empty_panel.account.token_field, cloudflare.token)
-    empty_panel.account.forget_button.click()
+    empty_panel.account.remove_button.click()
+    empty_panel.account.confirm_button.click()
+    assert empty_panel.account.confirm_button.layout.display == "none"
     assert "Removed from the file" in empty_panel.account.message.value
     assert "No account is set yet" in empty_panel.account.summary.value
     assert not (home / "credentials.json").exists()

@@ -1,5 +1,8 @@
 """Model section of the panel."""
 
+import math
+from collections.abc import Callable
+
 import pytest
 
 from cfai_magics.commands import run
@@ -8,6 +11,7 @@ from cfai_magics.pricing.catalog import save_cached
 from cfai_magics.session.session import Session
 from cfai_magics.types.messages import Message
 from cfai_magics.types.usage import Model
+from cfai_magics.widgets.model_list import SORT_KEYS, sort_models
 from cfai_magics.widgets.panel import Panel
 from tests.standin import Standin
 from tests.widgets.conftest import enter
@@ -58,6 +62,66 @@ def test_search_task_and_checkboxes_filter_the_list(panel: Panel) -> None:
     enter(models.task_filter, index=models.task_filter.options.index(("Text-to-Image",) * 2))
     assert "@cf/black-forest-labs/flux-1-schnell" in listed_models(panel)
     assert models.model_list.value is None
+
+
+@pytest.mark.parametrize(
+    ("sort_by", "value"),
+    [
+        ("price", lambda model: (model.neurons_in or 0) + (model.neurons_out or 0) or math.inf),
+        ("window", lambda model: -(model.context_window or 0)),
+    ],
+)
+def test_the_list_is_sorted_by_price_or_context_window(
+    panel: Panel, sort_by: str, value: Callable[[Model], float]
+) -> None:
+    menu = panel.models.sort_menu
+    enter(menu, index=[key for _, key in menu.options].index(sort_by))
+    known = {model.name: model for model in panel.session.catalog().models}
+    values = [value(known[name]) for name in listed_models(panel)]
+    assert values == sorted(values)
+    assert panel.models.model_list.value == panel.session.settings.model
+
+
+def test_sorting_compares_numbers_and_lists_unknown_prices_last() -> None:
+    models = [
+        Model("@cf/b/llama-11b", neurons_in=2.0, neurons_out=1.0, context_window=10),
+        Model("@cf/a/llama-3b", neurons_in=1.0, neurons_out=9.0, context_window=20),
+        Model("@cf/c/Alpha"),
+    ]
+    names = {
+        key: [model.short_name for model in sort_models(models, key, ())] for key in SORT_KEYS
+    }
+    assert names == {
+        "name": ["Alpha", "llama-3b", "llama-11b"],
+        "price": ["llama-11b", "llama-3b", "Alpha"],
+        "window": ["llama-3b", "llama-11b", "Alpha"],
+    }
+
+
+def test_recently_used_models_come_first(panel: Panel, account: Standin) -> None:
+    used = ["@cf/meta/llama-3.2-3b-instruct", "@cf/openai/gpt-oss-20b"]
+    for name in used:
+        panel.session.ask(panel.session.build_request(HI, model=name))
+    assert listed_models(panel)[:2] == used[::-1]
+    assert "recently used" in line_of(panel, used[0])
+    assert "recently used" not in line_of(panel, "llama-3.2-1b-instruct")
+    enter(panel.models.search_input, value="llama-3.2")
+    assert listed_models(panel)[0] == used[0]
+
+
+def test_an_empty_list_offers_to_clear_the_filter(panel: Panel) -> None:
+    models = panel.models
+    assert models.clear_button.layout.display == "none"
+    enter(models.search_input, value="flux")
+    enter(models.filters["vision"], value=True)
+    assert "No model matches the filter." in models.empty_note.value
+    assert models.model_list.layout.display == "none"
+    models.clear_button.click()
+    assert (models.search_input.value, models.filters["vision"].value) == ("", False)
+    assert len(listed_models(panel)) == len(panel.session.catalog().models)
+    assert models.model_list.layout.display is None
+    assert models.clear_button.layout.display == "none"
+    assert "No model" not in models.empty_note.value
 
 
 def test_selecting_a_model_sets_the_default_of_this_kernel(panel: Panel, account: Standin) -> None:

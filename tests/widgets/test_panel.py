@@ -13,10 +13,11 @@ from cfai_magics.commands import run
 from cfai_magics.frontends.shell import create_shell_frontend
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings
+from cfai_magics.widgets.inputs import remove_folders
 from cfai_magics.widgets.panel import Panel, open_panel
 from tests.session.test_observers import Notifications, watching_threads
 from tests.standin import Standin
-from tests.widgets.conftest import enter
+from tests.widgets.conftest import all_state, enter, press_enter, type_in
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +92,37 @@ def test_the_command_shows_the_same_panel_until_it_is_closed(
     session.close()
     assert not session.resources
     assert Notifications().until(lambda: not watching_threads()), "a panel still watches"
+
+
+def test_widget_state_and_text_contain_no_local_path(
+    empty_panel: Panel, cloudflare: Standin, sent: list[str]
+) -> None:
+    type_in(empty_panel.account.account_id_field, cloudflare.account_id)
+    press_enter(empty_panel.account.token_field, cloudflare.token)
+    empty_panel.account.remove_button.click()
+    empty_panel.account.confirm_button.click()
+    assert "credentials.json" in "".join(sent)
+    for text in (all_state(), "".join(sent), str(empty_panel)):
+        assert str(empty_panel.session.home) not in text
+        assert str(Path.home()) + "/" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("in the file /state of Jane/ledger.sqlite.", "in the file ledger.sqlite."),
+        ("The file '/tmp/a/b.json' is damaged", "The file 'b.json' is damaged"),
+        ("~/lessons/cfai.toml allows only", "cfai.toml allows only"),
+        (r"C:\Users\Jane\cfai.toml", "cfai.toml"),
+        ("文件/home/jane/x.json", "文件x.json"),
+        (
+            "@cf/meta/llama at https://example.com/v1/x",
+            "@cf/meta/llama at https://example.com/v1/x",
+        ),
+    ],
+)
+def test_paths_are_shortened_to_file_names(text: str, expected: str) -> None:
+    assert remove_folders(text, Path("/state of Jane")) == expected
 
 
 def test_the_panel_is_text_without_widget_support(session: Session, account: Standin) -> None:

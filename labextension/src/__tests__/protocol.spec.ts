@@ -1,7 +1,7 @@
 import { PartialJSONObject, PartialJSONValue } from '@lumino/coreutils';
 
-import { Bridge, Refused } from '../bridge';
-import { IQuestions, read, VERSION } from '../protocol';
+import { KernelClient, KernelRequestError } from '../kernelClient';
+import { IRequests, parseMessage, VERSION } from '../protocol';
 
 interface IContract {
   version: number;
@@ -15,10 +15,10 @@ const contract = jest.requireActual<IContract>(
 );
 const fromKernel = Object.entries(contract.from_kernel);
 
-function bridge() {
+function client() {
   const sent: PartialJSONObject[] = [];
   const warnings: string[] = [];
-  const instance = new Bridge(
+  const instance = new KernelClient(
     { send: data => sent.push(data) },
     contract.to_kernel.hello.locale as string,
     line => warnings.push(line)
@@ -26,12 +26,12 @@ function bridge() {
   return { instance, sent, warnings };
 }
 
-describe('read', () => {
+describe('parseMessage', () => {
   it('has the version of the contract', () =>
     expect(VERSION).toBe(contract.version));
 
   it.each(fromKernel)('accepts %s', (_, message) =>
-    expect(read(message)).toEqual(message)
+    expect(parseMessage(message)).toEqual(message)
   );
 
   it.each(fromKernel.filter(([name]) => name !== 'hello'))(
@@ -39,32 +39,49 @@ describe('read', () => {
     (_, message) => {
       const names = Object.keys(message).filter(name => name !== 'date');
       for (const name of names) {
-        expect([name, read({ ...message, [name]: undefined })]).toEqual([
+        expect([name, parseMessage({ ...message, [name]: undefined })]).toEqual(
+          [name, null]
+        );
+        expect([
           name,
-          null
-        ]);
-        expect([name, read({ ...message, [name]: { odd: [] } })]).toEqual([
-          name,
-          null
-        ]);
+          parseMessage({ ...message, [name]: { odd: [] } })
+        ]).toEqual([name, null]);
       }
     }
   );
 
+  it('accepts a cell without an estimate and an unknown price', () => {
+    const { estimate: message } = contract.from_kernel;
+    const none = { ...message, estimate: null };
+    expect(parseMessage(none)).toEqual(none);
+    const estimate = { ...(message.estimate as PartialJSONObject), high: null };
+    expect(parseMessage({ ...message, estimate })).not.toBeNull();
+  });
+
+  it.each(['typical', 'high', 'expressions', 'history'])(
+    'rejects an estimate without %s',
+    name => {
+      const { estimate: message } = contract.from_kernel;
+      const estimate = { ...(message.estimate as PartialJSONObject) };
+      delete estimate[name];
+      expect(parseMessage({ ...message, estimate })).toBeNull();
+    }
+  );
+
   it.each(contract.ignored)('rejects %j', message =>
-    expect(read(message)).toBeNull()
+    expect(parseMessage(message)).toBeNull()
   );
 });
 
-describe('Bridge', () => {
+describe('KernelClient', () => {
   it.each(Object.entries(contract.to_kernel))(
     'sends the request of the contract: %s',
     (name, { version, type, id, ...asks }) => {
-      const { instance, sent } = bridge();
+      const { instance, sent } = client();
       if (name === 'hello') {
-        instance.greet();
+        instance.sendHello();
       } else {
-        void instance.ask(name as keyof IQuestions, asks);
+        void instance.request(name as keyof IRequests, asks);
       }
       const [{ id: given, ...rest }] = sent;
       expect(rest).toEqual({ version, type, ...asks });
@@ -73,7 +90,7 @@ describe('Bridge', () => {
   );
 
   it('stores the last received state', () => {
-    const { instance } = bridge();
+    const { instance } = client();
     let changes = 0;
     instance.changed.connect(() => changes++);
     expect(instance.state).toBeNull();
@@ -83,18 +100,20 @@ describe('Bridge', () => {
   });
 
   it('resolves each request with its own reply, also with other pages', async () => {
-    const { instance, sent } = bridge();
-    const first = instance.ask('today', {});
-    const second = instance.ask('models', {});
+    const { instance, sent } = client();
+    const first = instance.request('today', {});
+    const second = instance.request('models', {});
     instance.receive({ ...contract.from_kernel.models, id: 'of another page' });
     instance.receive({ ...contract.from_kernel.models, id: sent[1].id });
     instance.receive({ ...contract.from_kernel.refused, id: sent[0].id });
     expect((await second).models).toHaveLength(1);
-    await expect(first).rejects.toEqual(new Refused('Unknown message type.'));
+    await expect(first).rejects.toEqual(
+      new KernelRequestError('Unknown message type.')
+    );
   });
 
   it('ignores messages of other versions with one warning', () => {
-    const { instance, warnings } = bridge();
+    const { instance, warnings } = client();
     contract.ignored.forEach(message => instance.receive(message));
     expect(instance.state).toBeNull();
     expect(warnings).toHaveLength(1);
@@ -102,10 +121,10 @@ describe('Bridge', () => {
   });
 
   it('rejects pending requests on disposal', async () => {
-    const { instance } = bridge();
-    const request = instance.ask('today', {});
+    const { instance } = client();
+    const request = instance.request('today', {});
     instance.dispose();
     instance.dispose();
-    await expect(request).rejects.toBeInstanceOf(Refused);
+    await expect(request).rejects.toBeInstanceOf(KernelRequestError);
   });
 });

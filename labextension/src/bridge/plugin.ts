@@ -8,76 +8,75 @@ import { Kernel } from '@jupyterlab/services';
 import { ITranslator } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Bridge } from '../bridge';
-import { IBridges } from '../bridges';
-import type { Link } from './link';
+import { IKernelClients, KernelClient } from '../kernelClient';
+import type { KernelComm } from './kernelComm';
 
-/** Connects this page to the kernels of all open notebooks, with one link per kernel. */
-class Bridges implements IBridges {
+/** Connects this page to the kernels of all open notebooks, with one comm per kernel. */
+class KernelClients implements IKernelClients {
   /** `locale` is JupyterLab's language, such as zh_CN: kernels use it for their messages. */
   constructor(private readonly _locale: string) {}
 
-  get changed(): ISignal<IBridges, void> {
+  get changed(): ISignal<IKernelClients, void> {
     return this._changed;
   }
 
-  of(session: ISessionContext): Bridge | null {
+  of(session: ISessionContext): KernelClient | null {
     const id = session.session?.kernel?.id;
-    return (id !== undefined && this._links.get(id)?.bridge) || null;
+    return (id !== undefined && this._kernelComms.get(id)?.client) || null;
   }
 
   /** Connect to the current kernel of a notebook, and to each later one. */
-  follow(session: ISessionContext): void {
+  connect(session: ISessionContext): void {
     session.kernelChanged.connect(
-      (_, { newValue }) => void this._link(newValue)
+      (_, { newValue }) => void this._add(newValue)
     );
-    void this._link(session.session?.kernel ?? null);
+    void this._add(session.session?.kernel ?? null);
   }
 
-  private async _link(kernel: Kernel.IKernelConnection | null): Promise<void> {
-    const { Link } = await import('./link');
+  private async _add(kernel: Kernel.IKernelConnection | null): Promise<void> {
+    const { KernelComm } = await import('./kernelComm');
     if (kernel && !kernel.isDisposed) {
       const { id } = kernel;
-      const link =
-        this._links.get(id) ??
-        new Link(this._locale, line => console.warn(line));
-      link.add(kernel);
-      if (!this._links.has(id)) {
-        this._links.set(id, link);
-        link.changed.connect(() => this._changed.emit());
+      const kernelComm =
+        this._kernelComms.get(id) ??
+        new KernelComm(this._locale, line => console.warn(line));
+      kernelComm.add(kernel);
+      if (!this._kernelComms.has(id)) {
+        this._kernelComms.set(id, kernelComm);
+        kernelComm.changed.connect(() => this._changed.emit());
       }
       kernel.disposed.connect(() => {
-        if (link.isClosed && this._links.get(id) === link) {
-          this._links.delete(id);
+        if (kernelComm.isClosed && this._kernelComms.get(id) === kernelComm) {
+          this._kernelComms.delete(id);
         }
       });
     }
     this._changed.emit();
   }
 
-  private readonly _changed = new Signal<IBridges, void>(this);
-  private readonly _links = new Map<string, Link>();
+  private readonly _changed = new Signal<IKernelClients, void>(this);
+  private readonly _kernelComms = new Map<string, KernelComm>();
 }
 
 /** Provides the comms with the kernels to the plugins that show their state. */
-const plugin: JupyterFrontEndPlugin<IBridges> = {
+const plugin: JupyterFrontEndPlugin<IKernelClients> = {
   id: 'cfai-magics:bridge',
   description: 'Receives the model and the usage from kernels.',
   autoStart: true,
   requires: [INotebookTracker],
   optional: [ITranslator],
-  provides: IBridges,
+  provides: IKernelClients,
   activate: (
     _: JupyterFrontEnd,
     tracker: INotebookTracker,
     translator: ITranslator | null
-  ): IBridges => {
-    const bridges = new Bridges(translator?.languageCode ?? '');
-    tracker.forEach(panel => bridges.follow(panel.sessionContext));
+  ): IKernelClients => {
+    const clients = new KernelClients(translator?.languageCode ?? '');
+    tracker.forEach(panel => clients.connect(panel.sessionContext));
     tracker.widgetAdded.connect((_, panel) =>
-      bridges.follow(panel.sessionContext)
+      clients.connect(panel.sessionContext)
     );
-    return bridges;
+    return clients;
   }
 };
 

@@ -3,66 +3,79 @@ import {
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
-import { Cell, ICodeCellModel } from '@jupyterlab/cells';
+import { Cell, CodeCell, ICodeCellModel } from '@jupyterlab/cells';
 import {
   INotebookTracker,
   Notebook,
-  NotebookActions
+  NotebookActions,
+  NotebookPanel
 } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { PanelLayout, Widget } from '@lumino/widgets';
 
-import { Follower, IBridges } from '../bridges';
-import { cfaiIcon } from '../icon';
-import { insertCell } from '../insert';
-import { isWritable, writableNotebook } from '../tracker';
-import { EXPLAIN_SCHEMA, explainSource, readCell } from './command';
+import {
+  buildErrorCell,
+  ErrorCommand,
+  EXPLAIN_ARGS_SCHEMA,
+  parseExplainArgs
+} from '../cellSource';
+import { isCfaiSource } from '../cellSyntax';
+import { ClientTracker, IKernelClients } from '../kernelClient';
+import {
+  insertAndRun,
+  insertCell,
+  isWritable,
+  writableNotebook
+} from '../notebook';
+import { cfaiIcon } from '../ui';
 
 const EXPLAIN_ERROR = 'cfai:explain-error';
+const USER_INTERRUPT = 'KeyboardInterrupt';
 
 /**
- * Adds a command and a button that insert `%cfai explain`, which the user can run. Both need a
- * kernel that has loaded the extension.
+ * Adds a command that inserts `%cfai explain`, which the user can run, and buttons that insert and
+ * run `%cfai explain` and `%cfai fix`. All need a kernel that has loaded the extension.
  */
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'cfai-magics:explain',
-  description: 'Adds a command and a button that explain errors.',
+  description: 'Adds a command and buttons that explain and fix errors.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [IBridges, ICommandPalette, ITranslator],
+  optional: [IKernelClients, ICommandPalette, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
-    bridges: IBridges | null,
+    clients: IKernelClients | null,
     palette: ICommandPalette | null,
     translator: ITranslator | null
   ): void => {
-    if (bridges === null) {
+    if (clients === null) {
       return;
     }
     const trans = (translator ?? nullTranslator).load('cfai_magics');
-    const loaded = (): Notebook | null => {
-      const session = tracker.currentWidget?.sessionContext;
-      return session && bridges.of(session) ? writableNotebook(tracker) : null;
+    const enabledNotebook = (): Notebook | null => {
+      const panel = writableNotebook(app.shell, tracker);
+      return panel && clients.of(panel.sessionContext) ? panel.content : null;
     };
     app.commands.addCommand(EXPLAIN_ERROR, {
-      label: trans.__('Explain the last error'),
+      label: trans.__('Workers AI: Explain the last error'),
       caption: trans.__('Insert a cell that explains the last error'),
       icon: cfaiIcon,
-      describedBy: { args: EXPLAIN_SCHEMA },
-      isEnabled: () => loaded() !== null,
+      describedBy: { args: EXPLAIN_ARGS_SCHEMA },
+      isEnabled: () => enabledNotebook() !== null,
       execute: async args => {
-        const cell = readCell(args);
-        const notebook = loaded();
+        const cell = parseExplainArgs(args);
+        const notebook = enabledNotebook();
         if (notebook !== null) {
           await insertCell(
             notebook,
             indexOf(notebook, cell) + 1,
-            explainSource(cell)
+            buildErrorCell('explain', cell)
           );
         }
       }
     });
-    bridges.changed.connect(() =>
+    clients.changed.connect(() =>
       app.commands.notifyCommandChanged(EXPLAIN_ERROR)
     );
     palette?.addItem({
@@ -70,37 +83,39 @@ const plugin: JupyterFrontEndPlugin<void> = {
       category: trans.__('Workers AI')
     });
 
-    const offer = async (
-      notebook: Notebook,
+    const labels: [ErrorCommand, string][] = [
+      ['explain', trans.__('Explain with Workers AI')],
+      ['fix', trans.__('Fix with Workers AI')]
+    ];
+    const showButtons = (
+      panel: NotebookPanel,
       cell: Cell,
-      follower: Follower
-    ): Promise<void> => {
-      const { attachButton, ExplainButton, isExplainable } =
-        await import('./button');
-      if (!follower.bridge || !isExplainable(cell)) {
-        follower.dispose();
+      clientTracker: ClientTracker
+    ): void => {
+      if (!clientTracker.client || !isExplainable(cell)) {
+        clientTracker.dispose();
         return;
       }
-      const explain = async (): Promise<void> => {
-        const index = notebook.widgets.indexOf(cell) + 1;
-        await insertCell(
-          notebook,
-          index,
-          explainSource(cell.model.executionCount)
+      const run = (command: ErrorCommand): Promise<void> =>
+        insertAndRun(
+          panel,
+          panel.content.widgets.indexOf(cell) + 1,
+          buildErrorCell(command, cell.model.executionCount)
         );
-      };
-      const label = trans.__('Explain with Workers AI');
-      attachButton(
-        cell,
-        new ExplainButton(cell, follower, label, () => void explain())
+      const buttons = labels.map(([command, label]) =>
+        createButton(label, () => void run(command))
       );
+      attachButtons(cell, new ErrorButtons(cell, clientTracker, buttons));
     };
     NotebookActions.executed.connect((_, { notebook, cell, success }) => {
-      const session = tracker.find(
-        ({ content }) => content === notebook
-      )?.sessionContext;
-      if (!success && session && bridges.of(session) && isWritable(notebook)) {
-        void offer(notebook, cell, new Follower(bridges, () => session));
+      const panel = tracker.find(({ content }) => content === notebook);
+      if (!panel || success || !isWritable(notebook)) {
+        return;
+      }
+      const { sessionContext } = panel;
+      if (clients.of(sessionContext)) {
+        const current = new ClientTracker(clients, () => sessionContext);
+        showButtons(panel, cell, current);
       }
     });
   }
@@ -113,6 +128,83 @@ function indexOf(notebook: Notebook, number: number | null): number {
       number !== null && (model as ICodeCellModel).executionCount === number
   );
   return index < 0 ? notebook.activeCellIndex : index;
+}
+
+/**
+ * The buttons below a failed cell. They are removed if the error is cleared, the cell runs again,
+ * the kernel stops, or the kernel unloads the extension.
+ */
+class ErrorButtons extends Widget {
+  constructor(
+    cell: CodeCell,
+    clientTracker: ClientTracker,
+    buttons: readonly HTMLElement[]
+  ) {
+    super();
+    this.addClass('jp-CfaiExplain');
+    // Otherwise Enter starts editing the cell.
+    this.node.setAttribute('data-lm-suppress-shortcuts', 'true');
+    this.node.append(...buttons);
+    this._cell = cell;
+    this._clientTracker = clientTracker;
+    const { client } = clientTracker;
+    cell.model.outputs.changed.connect(this._onOutputs, this);
+    clientTracker.changed.connect(() => {
+      if (clientTracker.client !== client) {
+        this.dispose();
+      }
+    });
+  }
+
+  override dispose(): void {
+    this._clientTracker.dispose();
+    super.dispose();
+  }
+
+  private _onOutputs(): void {
+    if (!showsError(this._cell)) {
+      this.dispose();
+    }
+  }
+
+  private readonly _cell: CodeCell;
+  private readonly _clientTracker: ClientTracker;
+}
+
+/** Attach the buttons below the outputs of their cell. */
+function attachButtons(cell: CodeCell, buttons: ErrorButtons): void {
+  const layout = cell.layout as PanelLayout;
+  layout.insertWidget(layout.widgets.length - 1, buttons);
+}
+
+/** Return true for a cell with an error of user code, not of a %%cfai or %cfai command. */
+function isExplainable(cell: Cell): cell is CodeCell {
+  return (
+    cell instanceof CodeCell &&
+    cell.model.executionCount !== null &&
+    showsError(cell) &&
+    !isCfaiSource(cell.model.sharedModel.getSource())
+  );
+}
+
+/** Return true if a cell shows an error other than an interrupt by the user. */
+function showsError({ model }: CodeCell): boolean {
+  return model.outputs
+    .toJSON()
+    .some(
+      output =>
+        output.output_type === 'error' && output.ename !== USER_INTERRUPT
+    );
+}
+
+function createButton(label: string, onClick: () => void): HTMLElement {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'jp-CfaiExplain-button';
+  cfaiIcon.element({ container: button, tag: 'span' });
+  button.append(label);
+  button.addEventListener('click', onClick);
+  return button;
 }
 
 export default plugin;

@@ -372,7 +372,8 @@ TOGETHER = [
     Step("!panel"),
     Step('!enter System prompt = "Short."'),
     Step('!enter Budget for today, all kernels (neurons) = "5000"'),
-    Step('!enter Temperature (0 to 5) = "9"'),
+    Step("!enter Use the model's default temperature = false"),
+    Step("!enter Temperature (0 to 5) = 9"),
     Step('!enter Search models = "llama"'),
     Step("!enter Vision = true"),
     Step("!panel"),
@@ -383,7 +384,8 @@ TOGETHER = [
     Step('!enter API token = "<token>"'),
     Step("!click Verify"),
     Step("!panel"),
-    Step("!click Log out"),
+    Step("!click Remove token…"),
+    Step("%cfai logout"),
     Step('!enter Budget for today, all kernels (neurons) = ""'),
     Step("!panel"),
     Step('!comm {"version": 1, "type": "hello"}'),
@@ -394,8 +396,8 @@ TOGETHER = [
         '"model": "@cf/meta/llama-3.2-1b-instruct"}'
     ),
     Step(
-        '!comm {"version": 1, "type": "estimate", "id": "a-4", "models": [], "times": 2, '
-        '"texts": [[21, 24]], "system": false, "images": 1, "max_tokens": null, "max_neurons": 9}'
+        '!comm {"version": 1, "type": "estimate", "id": "a-4", '
+        '"source": "%%cfai -n 2 --max-neurons 9\\nExplain {{1/0}} in a sentence"}'
     ),
     Step('!comm {"version": 1, "type": "use", "id": "a-5", "model": "no-such"}'),
     Step('!comm {"version": 1, "type": "nonsense", "id": "a-6"}'),

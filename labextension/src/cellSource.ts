@@ -1,0 +1,132 @@
+import {
+  ReadonlyJSONObject,
+  ReadonlyPartialJSONObject
+} from '@lumino/coreutils';
+
+/** The prompt and the model of a new cell. */
+export interface ICellArgs {
+  readonly model?: string;
+  readonly prompt?: string;
+}
+
+/** JSON Schema of the arguments of the commands that insert a prompt cell. */
+export const CELL_ARGS_SCHEMA: ReadonlyJSONObject = {
+  type: 'object',
+  properties: {
+    model: {
+      type: 'string',
+      description:
+        'Model name, as for %%cfai -m (default: the default model of the kernel)'
+    },
+    prompt: {
+      type: 'string',
+      description: 'Prompt: the text below the first line of the cell'
+    }
+  },
+  additionalProperties: false
+};
+
+// IPython evaluates {…} and $… in the line of a magic, so model names must not contain them.
+const MODEL_NAME = /^[@\w][\w@./:-]*$/;
+
+/** Validate the arguments, which any extension can send. */
+export function parseCellArgs(args: ReadonlyPartialJSONObject): ICellArgs {
+  const { model, prompt } = args;
+  if (model !== undefined && !isModelName(model)) {
+    throw new Error(
+      `Not a valid model name: ${JSON.stringify(model)}. Use letters, digits and @ _ . / : - only.`
+    );
+  }
+  if (prompt !== undefined && typeof prompt !== 'string') {
+    throw new Error(
+      `The prompt must be a string, not ${JSON.stringify(prompt)}`
+    );
+  }
+  return { model, prompt };
+}
+
+/** The source of a %%cfai cell, and the cursor position at the end of its prompt. */
+export interface INewCell {
+  readonly source: string;
+  readonly cursor: number;
+}
+
+/** A text to quote in a prompt, with its language as in a Markdown code fence. */
+export interface IQuotedText {
+  readonly text: string;
+  readonly language: string;
+}
+
+/** Return a %%cfai cell with a prompt, followed by the quoted texts. */
+export function buildCell(
+  { model, prompt = '' }: ICellArgs,
+  quotes: readonly IQuotedText[] = []
+): INewCell {
+  const words = ['%%cfai'];
+  if (model !== undefined) {
+    words.push('-m', model);
+  }
+  // The kernel must not evaluate {{…}} in quoted text.
+  if (quotes.some(({ text }) => text.includes('{{'))) {
+    words.push('--raw');
+  }
+  const head = `${words.join(' ')}\n${prompt}`;
+  const source = [head, ...quotes.map(fenceText)].join('\n\n');
+  return { source, cursor: head.length };
+}
+
+function fenceText({ text, language }: IQuotedText): string {
+  const runs = text.match(/`{3,}/g) ?? [];
+  const fence = '`'.repeat(Math.max(3, ...runs.map(run => run.length + 1)));
+  return `${fence}${language}\n${text}\n${fence}`;
+}
+
+function isModelName(value: unknown): value is string {
+  return typeof value === 'string' && MODEL_NAME.test(value);
+}
+
+/** The `%cfai` commands for a failed cell. */
+export type ErrorCommand = 'explain' | 'fix';
+
+/** JSON Schema of the arguments of the command that explains an error. */
+export const EXPLAIN_ARGS_SCHEMA: ReadonlyJSONObject = {
+  type: 'object',
+  properties: {
+    cell: {
+      type: 'integer',
+      minimum: 1,
+      description:
+        'Execution count of the failed cell, for example 3 for [3] (default: the last error)'
+    }
+  },
+  additionalProperties: false
+};
+
+/** Validate the arguments, which any extension can send; return the cell number or null. */
+export function parseExplainArgs(
+  args: ReadonlyPartialJSONObject
+): number | null {
+  const { cell } = args;
+  if (cell === undefined) {
+    return null;
+  }
+  if (!Number.isInteger(cell) || Number(cell) < 1) {
+    throw new Error(
+      `The cell number must be an integer of at least 1, not ${JSON.stringify(cell)}`
+    );
+  }
+  return Number(cell);
+}
+
+/** Return the source of a cell for a failed cell, or for the last error. */
+export function buildErrorCell(
+  command: ErrorCommand,
+  cell: number | null
+): string {
+  return cell === null ? `%cfai ${command}` : `%cfai ${command} ${cell}`;
+}
+
+/** Return the code in a code block of an answer, which ends in a newline when it is rendered. */
+export function codeOfBlock(text: string): string {
+  return text.replace(/\n$/, '');
+}
