@@ -23,7 +23,7 @@ import {
 import { IEstimate } from '../protocol';
 
 const ID = 'cfai-magics:estimate';
-const PAUSE = 300; // ms after the last keystroke
+const PAUSE = 500; // ms after the last keystroke
 
 /** Shows the estimated cost of a %%cfai cell while you type. */
 const plugin: JupyterFrontEndPlugin<void> = {
@@ -132,11 +132,18 @@ class Estimator {
   }
 
   private _show(cell: Cell | null, estimate: IEstimate | null): void {
-    if (estimate === null) {
+    const parent = cell?.inputArea?.parent?.node;
+    if (estimate === null || !parent) {
       this._label.remove();
-    } else {
-      this._label.textContent = this._format(estimate);
-      cell?.inputArea?.parent?.node.append(this._label);
+      return;
+    }
+    const text = this._format(estimate);
+    // Replacing a text by the same text costs a layout of the page too.
+    if (this._label.textContent !== text) {
+      this._label.textContent = text;
+    }
+    if (this._label.parentElement !== parent) {
+      parent.append(this._label);
     }
   }
 
