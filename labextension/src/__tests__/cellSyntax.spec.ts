@@ -4,7 +4,7 @@ import {
   isCfaiCell,
   isCfaiSource,
   tokenize
-} from '../cellSyntax';
+} from '../cellSource';
 
 describe('isCfaiCell', () => {
   it.each(['%%cfai', '%%cfai ', '%%cfai\nWhy?', '%%cfai\t-m x\nWhy?'])(
