@@ -16,6 +16,15 @@ export function isCfaiSource(source: string): boolean {
   return isCfaiCell(source) || LINE_MAGIC.test(source);
 }
 
+// Like the kernel: the value of a %cfai line can be assigned.
+const COMPLETED_LINE = /^\s*(?:[\p{L}\p{N}_.,\s]+=\s*)?(%%?)cfai\s/u;
+
+/** Return true if the kernel completes a line, given its text up to the cursor and its index. */
+export function canComplete(line: string, row: number): boolean {
+  const magic = COMPLETED_LINE.exec(line)?.[1];
+  return magic === '%' || (magic === '%%' && row === 0);
+}
+
 /** A token of the first line, for highlighting. */
 export interface IToken {
   readonly name: 'Magic' | 'Flag' | 'Value' | 'Number';
@@ -130,7 +139,10 @@ const MODEL_NAME = /^[@\w][\w@./:-]*$/;
 /** Validate the arguments, which any extension can send. */
 export function parseCellArgs(args: ReadonlyPartialJSONObject): ICellArgs {
   const { model, prompt } = args;
-  if (model !== undefined && !isModelName(model)) {
+  if (
+    model !== undefined &&
+    (typeof model !== 'string' || !MODEL_NAME.test(model))
+  ) {
     throw new Error(
       `Not a valid model name: ${JSON.stringify(model)}. Use letters, digits and @ _ . / : - only.`
     );
@@ -177,10 +189,6 @@ function fenceText({ text, language }: IQuotedText): string {
   const runs = text.match(/`{3,}/g) ?? [];
   const fence = '`'.repeat(Math.max(3, ...runs.map(run => run.length + 1)));
   return `${fence}${language}\n${text}\n${fence}`;
-}
-
-function isModelName(value: unknown): value is string {
-  return typeof value === 'string' && MODEL_NAME.test(value);
 }
 
 /** The `%cfai` commands for a failed cell. */
