@@ -82,8 +82,8 @@ def test_the_setting_switches_highlighting_in_open_cells(page: Page, tmp_path: P
     with application("jupyterlab", tmp_path, {"cfai-magics/prose": {"enabled": False}}) as served:
         served.open(page, "lesson", CELLS)
         expect(editor(page, 0)).to_have_attribute("data-language", "python")
-        execute(page, "settingeditor:open", query="%%cfai")
-        page.get_by_label("Highlight %%cfai cells as Markdown").check()
+        execute(page, "settingeditor:open", query="Workers AI")
+        page.get_by_label("Highlight prompt cells as Markdown").check()
         expect(editor(page, 0)).to_have_attribute("data-language", "cfai")
-        page.get_by_label("Highlight %%cfai cells as Markdown").uncheck()
+        page.get_by_label("Highlight prompt cells as Markdown").uncheck()
         expect(editor(page, 0)).to_have_attribute("data-language", "python")

@@ -49,7 +49,7 @@ def test_the_settings_are_translated_to_chinese(page: Page, tmp_path: Path) -> N
         description = page.locator(".jp-SettingsHeader-description")
         expect(description.get_by_text("输入时显示单元格的估算费用。")).to_be_visible()
         help_text = page.locator(".jp-FormGroup-description")
-        expect(help_text.get_by_text("内核根据单元格中文本的长度计算")).to_be_visible()
+        expect(help_text.get_by_text("内核根据单元格的文本计算")).to_be_visible()
         page.get_by_role("checkbox", name="显示提示词单元格的估算费用").uncheck()
         # JupyterLab loads a changed setting again.
         expect(page.locator(".jp-PluginList")).to_contain_text("已修改")
