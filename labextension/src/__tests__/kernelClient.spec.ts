@@ -16,7 +16,8 @@ function notebook(content: object) {
       return { done: Promise.resolve({ content }) };
     }
   };
-  const session = { ready: Promise.resolve(), session: { kernel } };
+  const initialize = () => Promise.resolve(false);
+  const session = { ready: Promise.resolve(), initialize, session: { kernel } };
   return { requests, session: session as unknown as ISessionContext };
 }
 
@@ -45,7 +46,10 @@ describe('loadExtension', () => {
   });
 
   it('reports a notebook without a kernel', async () => {
-    const session = { ready: Promise.resolve(), session: null };
+    // JupyterLab resolves `ready` only when the user has selected a kernel.
+    const ready = new Promise(() => {});
+    const initialize = () => Promise.resolve(true);
+    const session = { ready, initialize, session: null };
     await expect(
       loadExtension(session as unknown as ISessionContext, trans)
     ).rejects.toThrow('This notebook has no kernel');

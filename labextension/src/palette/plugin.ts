@@ -17,7 +17,12 @@ import {
   IQuotedText,
   parseCellArgs
 } from '../cellSource';
-import { IKernelClients, LOAD_EXTENSION, loadExtension } from '../kernelClient';
+import {
+  IKernelClients,
+  LOAD_EXTENSION,
+  loadExtension,
+  waitForKernel
+} from '../kernelClient';
 import { insertAndRun, insertCell, writableNotebook } from '../notebook';
 import { cfaiIcon } from '../ui';
 
@@ -110,13 +115,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
         if (panel !== null) {
           // The kernel reads the notebook file.
           await panel.context.save();
-          // JupyterLab ignores a cell that is run while the kernel is being connected. Only
-          // `initialize` is resolved without a kernel, and only `ready` after an error.
-          const { sessionContext } = panel;
-          await Promise.race([
-            sessionContext.ready,
-            sessionContext.initialize()
-          ]);
+          // JupyterLab ignores a cell that is run while the kernel is being connected.
+          await waitForKernel(panel.sessionContext);
           await insertAndRun(
             panel,
             panel.content.activeCellIndex + 1,
