@@ -10,10 +10,8 @@ import {
   KernelClient,
   loadExtension
 } from '../kernelClient';
-import { dockId } from '../notebook';
+import { dockId, WIDGET_VIEW } from '../notebook';
 import { cfaiIcon } from '../ui';
-
-const VIEW = 'application/vnd.jupyter.widget-view+json';
 
 /** The areas of JupyterLab and Notebook 7 that show the panel. */
 export type Area = 'main' | 'right';
@@ -90,7 +88,7 @@ export class PanelDock extends Panel {
       return;
     }
     this._client = client;
-    if (!this._rendermime.mimeTypes.includes(VIEW)) {
+    if (!this._rendermime.mimeTypes.includes(WIDGET_VIEW)) {
       this._showText(
         this._trans.__(
           'The panel needs ipywidgets. Install jupyterlab_widgets where JupyterLab is installed, then reload this page.'
@@ -115,9 +113,9 @@ export class PanelDock extends Panel {
       if (this.isDisposed || client !== this._client) {
         return;
       }
-      const renderer = this._rendermime.createRenderer(VIEW);
+      const renderer = this._rendermime.createRenderer(WIDGET_VIEW);
       this._show(renderer);
-      const data = { [VIEW]: view };
+      const data = { [WIDGET_VIEW]: view };
       await renderer.renderModel(
         this._rendermime.createModel({ data, trusted: true })
       );
