@@ -135,14 +135,6 @@ export const IKernelClients = new Token<IKernelClients>(
 export const LOAD_EXTENSION = '%load_ext cfai_magics';
 
 /**
- * Wait until a notebook is connected to its kernel, or has none. Only `initialize` is resolved
- * without a kernel, and only `ready` after an error.
- */
-export async function waitForKernel(session: ISessionContext): Promise<void> {
-  await Promise.race([session.ready, session.initialize()]);
-}
-
-/**
  * Load the extension in the kernel of a notebook, without a cell and without history. A busy kernel
  * loads it before it runs the cells that are queued later.
  */
@@ -150,7 +142,7 @@ export async function loadExtension(
   session: ISessionContext,
   trans: TranslationBundle
 ): Promise<void> {
-  await waitForKernel(session);
+  await session.ready;
   const kernel = session.session?.kernel;
   if (!kernel) {
     throw new Error(

@@ -118,7 +118,11 @@ def test_the_launcher_opens_the_panel_of_a_new_notebook(page: Page, notebook: Pa
     page.evaluate(CLOSE)  # JupyterLab opens the Launcher after the last tab is closed
     assert page.evaluate(ENABLED, {}) is False
     assert page.evaluate(ENABLED, {"cwd": ""}) is True
+    # JupyterLab starts the kernel of a new notebook only after this reply, so the panel waits.
+    page.route("**/checkpoints*", lambda _: None)
     page.locator(".jp-LauncherCard").get_by_text(LABEL).click()
+    expect(dock(page)).to_contain_text("Waiting for the kernel")
+    page.unroute("**/checkpoints*")  # continues the request
     expect(panel(page)).to_be_visible(timeout=LONG)
 
 

@@ -16,8 +16,7 @@ function notebook(content: object) {
       return { done: Promise.resolve({ content }) };
     }
   };
-  const initialize = () => Promise.resolve(false);
-  const session = { ready: Promise.resolve(), initialize, session: { kernel } };
+  const session = { ready: Promise.resolve(), session: { kernel } };
   return { requests, session: session as unknown as ISessionContext };
 }
 
@@ -46,10 +45,7 @@ describe('loadExtension', () => {
   });
 
   it('reports a notebook without a kernel', async () => {
-    // JupyterLab resolves `ready` only when the user has selected a kernel.
-    const ready = new Promise(() => {});
-    const initialize = () => Promise.resolve(true);
-    const session = { ready, initialize, session: null };
+    const session = { ready: Promise.resolve(), session: null };
     await expect(
       loadExtension(session as unknown as ISessionContext, trans)
     ).rejects.toThrow('This notebook has no kernel');

@@ -17,12 +17,7 @@ import {
   IQuotedText,
   parseCellArgs
 } from '../cellSource';
-import {
-  IKernelClients,
-  LOAD_EXTENSION,
-  loadExtension,
-  waitForKernel
-} from '../kernelClient';
+import { IKernelClients, LOAD_EXTENSION, loadExtension } from '../kernelClient';
 import { insertAndRun, insertCell, writableNotebook } from '../notebook';
 import { cfaiIcon } from '../ui';
 
@@ -115,8 +110,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
         if (panel !== null) {
           // The kernel reads the notebook file.
           await panel.context.save();
-          // JupyterLab ignores a cell that is run while the kernel is being connected.
-          await waitForKernel(panel.sessionContext);
+          // JupyterLab ignores a cell that is run while the kernel is being connected. Only
+          // `initialize` is resolved without a kernel, and only `ready` after an error.
+          const { sessionContext } = panel;
+          await Promise.race([
+            sessionContext.ready,
+            sessionContext.initialize()
+          ]);
           await insertAndRun(
             panel,
             panel.content.activeCellIndex + 1,

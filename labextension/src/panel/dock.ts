@@ -53,7 +53,11 @@ export class PanelDock extends Panel {
     if (this._client !== null) {
       return;
     }
-    this._showText(this._trans.__('Waiting for the kernel…'));
+    this._showText(
+      this._trans.__(
+        'Waiting for the kernel. If the notebook has none, select one.'
+      )
+    );
     try {
       await loadExtension(this._session, this._trans);
     } catch (error) {
