@@ -70,7 +70,8 @@ def render_final_answer(answer: Answer, output_format: OutputFormat) -> MimeBund
         return {"text/plain": sanitize_text(answer.text), **output_format.render(answer)}
     renderer = RENDERERS.get(output_format.name)
     if renderer is None or answer.parsed is None:
-        bundle, text = render_markdown(answer.text), answer.text
+        text = answer.text
+        bundle: MimeBundle = {"text/markdown": strip_remote_content(text)}
     else:
         bundle, text = renderer(answer), render_plain_text(answer, output_format)
     # Front ends without Markdown can show neither HTML nor LaTeX, so these keep the whole text.

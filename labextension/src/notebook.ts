@@ -6,6 +6,9 @@ import {
   NotebookPanel
 } from '@jupyterlab/notebook';
 
+/** The MIME type of a view of a widget in an output. */
+export const WIDGET_VIEW = 'application/vnd.jupyter.widget-view+json';
+
 /** Return the ID of the tab or sidebar panel that shows the panel of a notebook. */
 export function dockId(notebook: NotebookPanel): string {
   return `cfai-panel-${notebook.id}`;

@@ -1,3 +1,4 @@
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { LabIcon, ReactWidget } from '@jupyterlab/ui-components';
 import { Widget } from '@lumino/widgets';
 import * as React from 'react';
@@ -13,6 +14,18 @@ export const cfaiIcon = new LabIcon({
 /** Return the last part of a model name, which users type. */
 export function shortName(model: string): string {
   return model.slice(model.lastIndexOf('/') + 1);
+}
+
+/** Pass the setting `enabled` of a plug-in to a function, now and after each change. */
+export async function followEnabled(
+  registry: ISettingRegistry | null,
+  id: string,
+  onChange: (isEnabled: boolean) => void
+): Promise<void> {
+  const settings = await registry?.load(id);
+  const follow = (): void => onChange(settings?.composite.enabled !== false);
+  settings?.changed.connect(follow);
+  follow();
 }
 
 const GAP = 4; // px

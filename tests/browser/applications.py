@@ -114,9 +114,20 @@ def write(path: Path, content: object) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
+def execute(page: Page, command: str, **arguments: object) -> None:
+    """Execute a command of JupyterLab.
+
+    The result is dropped: it can be a widget, and sending one to the test takes many seconds.
+    """
+    page.evaluate(
+        "([name, args]) => jupyterapp.commands.execute(name, args).then(() => null)",
+        [command, arguments],
+    )
+
+
 def saved(page: Page, path: Path) -> list[str]:
     """Save the notebook and return the source of each cell in the file."""
-    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    execute(page, "docmanager:save")
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return ["".join(cell["source"]) for cell in cells]
 

@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import ConsoleMessage, Error, Page, expect
 
-from tests.browser.applications import Served, notebook_name
+from tests.browser.applications import Served, execute, notebook_name
 from tests.browser.servers import PATIENCE, NotebookPage
 
 pytestmark = pytest.mark.browser
@@ -60,7 +60,7 @@ def test_a_page_receives_state_changes_of_the_kernel(page: Page, notebook: Path)
 def test_the_bridge_reconnects_after_a_reload_during_an_answer(
     page: Page, notebook: Path, served: Served
 ) -> None:
-    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    execute(page, "docmanager:save")
     served.cloudflare.switch(answer="word " * 3000, tokens_per_second=100)
     NotebookPage(page).run(2)
     wait_for_state(page, "state?.day?.running > 0")
@@ -86,7 +86,7 @@ def test_the_bridge_closes_on_restart_and_opens_with_the_extension(
 
 def test_two_tabs_receive_the_same_state(page: Page, notebook: Path) -> None:
     other = page.context.new_page()
-    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    execute(page, "docmanager:save")
     NotebookPage(other).open(page.url)
     wait_for_state(other, "state?.day?.limit === 10000")
     NotebookPage(page).run(1)
@@ -115,7 +115,7 @@ def test_a_page_shows_the_state_of_the_active_notebook(
     wait_for_state(page, "state?.model === '@cf/meta/llama-3.2-1b-instruct'")
     second = served.root / "second.ipynb"
     second.write_text(notebook.read_text())
-    page.evaluate("() => jupyterapp.commands.execute('docmanager:open', {path: 'second.ipynb'})")
+    execute(page, "docmanager:open", path="second.ipynb")
     wait_for_state(page, "state === null")
     expect(page.locator(".jp-NotebookPanel:visible")).to_have_count(1)
     panel = page.locator(".jp-NotebookPanel:visible")
@@ -135,10 +135,8 @@ def test_a_notebook_stays_connected_when_another_on_its_kernel_closes(
     if "jupyterlab" not in request.node.callspec.id:
         pytest.skip("Notebook 7 shows one notebook per page")
     (served.root / "sharing.ipynb").write_text(notebook.read_text())
-    page.evaluate("""() => jupyterapp.commands.execute('docmanager:open', {
-      path: 'sharing.ipynb',
-      kernel: { id: jupyterapp.shell.currentWidget.sessionContext.session.kernel.id }
-    })""")
+    kernel = page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.id")
+    execute(page, "docmanager:open", path="sharing.ipynb", kernel={"id": kernel})
     wait_for_state(page, "state?.day?.limit === 10000")
     page.evaluate("() => [...jupyterapp.shell.widgets('main')][0].dispose()")
     panel = page.locator(".jp-NotebookPanel:visible")

@@ -8,7 +8,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.applications import CELLS, Served, application, saved
+from tests.browser.applications import CELLS, Served, application, execute, saved
 from tests.browser.servers import PATIENCE, NotebookPage
 
 pytestmark = pytest.mark.browser
@@ -40,7 +40,6 @@ READ_HTML = """async () => {
   const [item] = await navigator.clipboard.read();
   return (await item.getType('text/html')).text();
 }"""
-OPEN_SETTINGS = "() => jupyterapp.commands.execute('settingeditor:open', {query: 'code blocks'})"
 
 
 def saved_answer(source: str) -> NotebookNode:
@@ -225,7 +224,7 @@ def test_the_setting_removes_and_adds_the_buttons(page: Page, tmp_path: Path) ->
         toolbars = page.locator(".jp-CfaiCode")
         expect(page.locator(CELLS).nth(1).locator("pre")).to_have_count(2)
         expect(toolbars).to_have_count(0)
-        page.evaluate(OPEN_SETTINGS)
+        execute(page, "settingeditor:open", query="code blocks")
         enabled = page.get_by_role("checkbox", name="Show buttons on code blocks of answers")
         enabled.check(timeout=LONG)
         expect(toolbars).to_have_count(2)

@@ -11,6 +11,7 @@ from tests.browser.applications import (
     Served,
     choose_in_palette,
     editor,
+    execute,
     notebook_name,
     saved,
 )
@@ -25,9 +26,9 @@ EXPLAIN = "cfai:explain-error"
 PANEL = "cfai:show-panel"
 ENABLED = "command => jupyterapp.commands.isEnabled(command)"
 OTHER_TABS = {
-    "text file": "'docmanager:open', {path: 'notes.txt'}",
-    "Launcher": "'launcher:create'",
-    "terminal": "'terminal:create-new'",
+    "text file": ("docmanager:open", {"path": "notes.txt"}),
+    "Launcher": ("launcher:create", {}),
+    "terminal": ("terminal:create-new", {}),
 }
 LABELS = {
     INSERT: "Workers AI: Insert a %%cfai cell",
@@ -41,10 +42,6 @@ def notebook(served: Served, page: Page, request: pytest.FixtureRequest) -> Path
     """Return an open notebook with two cells; the first is the current one."""
     cells = [new_markdown_cell("# First"), new_code_cell("'last'")]
     return served.open(page, notebook_name(request), cells)
-
-
-def execute(page: Page, command: str, **arguments: object) -> None:
-    page.evaluate(f"args => jupyterapp.commands.execute('{command}', args)", arguments)
 
 
 def test_the_palette_inserts_and_focuses_a_cell_below_the_current_one(
@@ -154,18 +151,22 @@ def test_each_command_is_disabled_without_an_open_notebook(
     assert page.evaluate(enabled) is False
 
 
-@pytest.mark.parametrize("open_tab", OTHER_TABS.values(), ids=OTHER_TABS)
+@pytest.mark.parametrize(("command", "arguments"), OTHER_TABS.values(), ids=OTHER_TABS)
 def test_each_command_is_disabled_while_another_tab_is_active(
-    page: Page, served: Served, request: pytest.FixtureRequest, open_tab: str
+    page: Page,
+    served: Served,
+    request: pytest.FixtureRequest,
+    command: str,
+    arguments: dict[str, str],
 ) -> None:
     skip_notebook_7(request)
     served.open(page, "tabs", [new_code_cell("1")], in_tabs=True)
     (served.root / "notes.txt").write_text("Notes")
-    for command in (INSERT, ABOUT, PLAN, PANEL):
-        assert page.evaluate(ENABLED, command) is True
-    page.evaluate(f"() => jupyterapp.commands.execute({open_tab})")
-    for command in (*LABELS, EXPLAIN, PANEL):
-        page.wait_for_function(f"async command => !({ENABLED})(command)", arg=command)
+    for ours in (INSERT, ABOUT, PLAN, PANEL):
+        assert page.evaluate(ENABLED, ours) is True
+    execute(page, command, **arguments)
+    for ours in (*LABELS, EXPLAIN, PANEL):
+        page.wait_for_function(f"async command => !({ENABLED})(command)", arg=ours)
 
 
 def test_a_cell_is_inserted_while_the_tab_of_the_panel_is_active(

@@ -12,6 +12,7 @@ from tests.browser.applications import (
     Served,
     application,
     choose_in_palette,
+    execute,
     notebook_name,
     saved,
 )
@@ -106,7 +107,7 @@ def test_the_panel_opens_from_each_place_with_focus(
 
 @SPLIT
 def test_the_launcher_opens_the_panel_of_the_last_notebook(page: Page, notebook: Path) -> None:
-    page.evaluate("() => jupyterapp.commands.execute('launcher:create')")
+    execute(page, "launcher:create")
     page.locator(".jp-LauncherCard").get_by_text(LABEL).click()
     expect(panel(page)).to_be_visible(timeout=LONG)
     expect(page.locator(".jp-NotebookPanel")).to_be_visible()
@@ -117,7 +118,11 @@ def test_the_launcher_opens_the_panel_of_a_new_notebook(page: Page, notebook: Pa
     page.evaluate(CLOSE)  # JupyterLab opens the Launcher after the last tab is closed
     assert page.evaluate(ENABLED, {}) is False
     assert page.evaluate(ENABLED, {"cwd": ""}) is True
+    # JupyterLab starts the kernel of a new notebook only after this reply, so the panel waits.
+    page.route("**/checkpoints*", lambda _: None)
     page.locator(".jp-LauncherCard").get_by_text(LABEL).click()
+    expect(dock(page)).to_contain_text("Waiting for the kernel")
+    page.unroute("**/checkpoints*")  # continues the request
     expect(panel(page)).to_be_visible(timeout=LONG)
 
 
@@ -155,7 +160,7 @@ def test_the_panel_returns_after_a_restart(page: Page, notebook: Path, again: st
     if again == "cell":
         NotebookPage(page).run(LOAD)
     elif again == "all cells":
-        page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
+        execute(page, "notebook:run-all-cells")
         selected = panel(page).get_by_text("Requests go to @cf/meta/llama-3.2-1b-instruct")
         expect(selected).to_be_visible(timeout=LONG)
     else:
@@ -201,7 +206,7 @@ def test_each_notebook_has_its_own_panel(page: Page, notebook: Path) -> None:
     panel(page).get_by_label("System prompt").press("Tab")
     second = notebook.with_name("second.ipynb")
     second.write_text(notebook.read_text(encoding="utf-8"), encoding="utf-8")
-    page.evaluate("() => jupyterapp.commands.execute('docmanager:open', {path: 'second.ipynb'})")
+    execute(page, "docmanager:open", path="second.ipynb")
     page.wait_for_function("() => jupyterapp.commands.isEnabled('cfai:show-panel')")
     page.evaluate(OPEN)
     expect(dock(page)).to_have_count(2)

@@ -36,7 +36,7 @@ def test_finished_sentences_are_announced_once_and_in_order(
       window.announced = [];
       new MutationObserver(changes => changes.forEach(({addedNodes}) =>
         addedNodes.forEach(node => window.announced.push(node.textContent))
-      )).observe(document.querySelector('.jp-CfaiLive'), {childList: true});
+      )).observe(document.querySelector('.jp-CfaiLive[role=log]'), {childList: true});
     }""")
     served.cloudflare.switch(answer=ANSWER, tokens_per_second=100)
     NotebookPage(page).run(1)

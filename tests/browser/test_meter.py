@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from cfai_magics.backends.selector import account_hash
 from cfai_magics.storage.ledger import CallContext, CallOutcome, Ledger
 from cfai_magics.types.usage import Usage
-from tests.browser.applications import Served, application, saved
+from tests.browser.applications import Served, application, execute, saved
 from tests.browser.servers import PATIENCE, NotebookPage
 
 pytestmark = pytest.mark.browser
@@ -123,7 +123,7 @@ def test_each_application_shows_one_meter(
 
 def test_the_meter_shows_only_the_active_notebook(lab: Served, page: Page) -> None:
     (lab.root / "other.ipynb").write_text((lab.root / "lesson.ipynb").read_text())
-    page.evaluate("() => jupyterapp.commands.execute('docmanager:open', {path: 'other.ipynb'})")
+    execute(page, "docmanager:open", path="other.ipynb")
     expect(meter(page)).to_be_hidden()
     page.evaluate("""() => {
       const [first] = [...jupyterapp.shell.widgets('main')];

@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from playwright.sync_api import Page, expect
 
-from tests.browser.applications import Served, application, editor, notebook_name, saved
+from tests.browser.applications import Served, application, editor, execute, notebook_name, saved
 
 pytestmark = pytest.mark.browser
 
@@ -82,8 +82,8 @@ def test_the_setting_switches_highlighting_in_open_cells(page: Page, tmp_path: P
     with application("jupyterlab", tmp_path, {"cfai-magics/prose": {"enabled": False}}) as served:
         served.open(page, "lesson", CELLS)
         expect(editor(page, 0)).to_have_attribute("data-language", "python")
-        page.evaluate("() => jupyterapp.commands.execute('settingeditor:open', {query: '%%cfai'})")
-        page.get_by_label("Highlight %%cfai cells as Markdown").check()
+        execute(page, "settingeditor:open", query="Workers AI")
+        page.get_by_label("Highlight prompt cells as Markdown").check()
         expect(editor(page, 0)).to_have_attribute("data-language", "cfai")
-        page.get_by_label("Highlight %%cfai cells as Markdown").uncheck()
+        page.get_by_label("Highlight prompt cells as Markdown").uncheck()
         expect(editor(page, 0)).to_have_attribute("data-language", "python")

@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Page, expect
 
-from tests.browser.applications import application
+from tests.browser.applications import application, execute
 from tests.browser.servers import NotebookPage
 
 pytestmark = pytest.mark.browser
@@ -16,7 +16,6 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "cfai_magics" / "locale" / "zh_CN" / "LC_MESSAGES" / "cfai_magics.json"
 SCHEMAS = ROOT / "labextension" / "schema"
-OPEN_SETTINGS = "() => jupyterapp.commands.execute('settingeditor:open', {query: 'Workers AI'})"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 USED = re.compile(r"""trans\s*\.__\(\s*(['"])(.*?)\1""", re.DOTALL)
 
@@ -42,7 +41,7 @@ def test_the_settings_are_translated_to_chinese(page: Page, tmp_path: Path) -> N
     chinese = {"@jupyterlab/translation-extension/plugin": {"locale": "zh_CN"}}
     with application("jupyterlab", tmp_path, chinese) as served:
         served.open(page, "lesson", [new_code_cell("")])
-        page.evaluate(OPEN_SETTINGS)
+        execute(page, "settingeditor:open", query="Workers AI")
         titles = page.locator(".jp-PluginList").get_by_role("tab", name="Workers AI")
         expect(titles.filter(has_text="费用估算")).to_be_visible()
         expect(titles).to_have_count(4)
@@ -50,7 +49,7 @@ def test_the_settings_are_translated_to_chinese(page: Page, tmp_path: Path) -> N
         description = page.locator(".jp-SettingsHeader-description")
         expect(description.get_by_text("输入时显示单元格的估算费用。")).to_be_visible()
         help_text = page.locator(".jp-FormGroup-description")
-        expect(help_text.get_by_text("内核根据单元格中文本的长度计算")).to_be_visible()
+        expect(help_text.get_by_text("内核根据单元格的文本计算")).to_be_visible()
         page.get_by_role("checkbox", name="显示提示词单元格的估算费用").uncheck()
         # JupyterLab loads a changed setting again.
         expect(page.locator(".jp-PluginList")).to_contain_text("已修改")

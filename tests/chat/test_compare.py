@@ -49,7 +49,8 @@ def test_two_models_answer_side_by_side_in_one_output(kernel: Kernel, cloudflare
 def test_each_temperature_gets_n_answers_and_their_duplicates_are_counted(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
-    texts = itertools.cycle(["Oder", "Main"])
+    # Requests arrive in any order, so three of these answers must never be the same.
+    texts = itertools.cycle(["Oder", "Oder", "Main", "Main", "Elbe", "Elbe"])
     cloudflare.switch(answer=lambda _: next(texts))
     cell = kernel.run("%%cfai -n 3 -t 0,1.3 --max-tokens 20 -o spread\nName a river.")
     sent = sorted(request.json["temperature"] for request in cloudflare.requests)

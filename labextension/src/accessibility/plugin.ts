@@ -9,6 +9,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { isCfaiCell } from '../cellSource';
 import { IKernelClients, trackCurrent } from '../kernelClient';
+import { followEnabled } from '../ui';
 import type { AnswerAnnouncer } from './announcements';
 
 const ID = 'cfai-magics:live';
@@ -29,12 +30,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
   ): void => {
     const trans = (translator ?? nullTranslator).load('cfai_magics');
     const start = async (): Promise<void> => {
-      const settings = await registry?.load(ID);
+      let isEnabled = false;
+      await followEnabled(registry, ID, value => {
+        isEnabled = value;
+      });
       const { AnswerAnnouncer, LiveRegion, ThresholdAnnouncer } =
         await import('./announcements');
       const region = new LiveRegion(trans.__('Model answers'));
       const announce = (lines: readonly string[]): void => {
-        if (settings?.composite.enabled !== false) {
+        if (isEnabled) {
           region.announce(lines);
         }
       };

@@ -24,6 +24,7 @@ import {
 
 import { codeOfBlock, isCfaiSource } from '../cellSource';
 import { insertCell, isWritable } from '../notebook';
+import { followEnabled } from '../ui';
 
 const ID = 'cfai-magics:code-blocks';
 const TOOLBAR_CLASS = 'jp-CfaiCode';
@@ -43,33 +44,27 @@ const plugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('cfai_magics');
-    const start = async (): Promise<void> => {
-      const settings = await registry?.load(ID);
-      const codeBlocks = new CodeBlocks(trans);
-      const follow = (notebook: Notebook): void => {
-        // Cells far from the visible part of a notebook have no outputs yet.
-        notebook.cellInViewportChanged.connect((_, cell) => {
-          if (cell.inViewport) {
-            codeBlocks.add(notebook, cell);
-          }
-        });
-        notebook.widgets.forEach(cell => codeBlocks.add(notebook, cell));
-      };
-      const onSettings = (): void => {
-        codeBlocks.isEnabled = settings?.composite.enabled !== false;
-        tracker.forEach(({ content }) =>
-          content.widgets.forEach(cell => codeBlocks.add(content, cell))
-        );
-      };
-      onSettings();
-      settings?.changed.connect(onSettings);
-      tracker.forEach(({ content }) => follow(content));
-      tracker.widgetAdded.connect((_, { content }) => follow(content));
-      NotebookActions.executionScheduled.connect((_, { notebook, cell }) =>
-        codeBlocks.add(notebook, cell)
-      );
+    const codeBlocks = new CodeBlocks(trans);
+    const addToNotebook = (notebook: Notebook): void =>
+      notebook.widgets.forEach(cell => codeBlocks.add(notebook, cell));
+    const follow = (notebook: Notebook): void => {
+      // Cells far from the visible part of a notebook have no outputs yet.
+      notebook.cellInViewportChanged.connect((_, cell) => {
+        if (cell.inViewport) {
+          codeBlocks.add(notebook, cell);
+        }
+      });
+      addToNotebook(notebook);
     };
-    void start();
+    tracker.forEach(({ content }) => follow(content));
+    tracker.widgetAdded.connect((_, { content }) => follow(content));
+    NotebookActions.executionScheduled.connect((_, { notebook, cell }) =>
+      codeBlocks.add(notebook, cell)
+    );
+    void followEnabled(registry, ID, isEnabled => {
+      codeBlocks.isEnabled = isEnabled;
+      tracker.forEach(({ content }) => addToNotebook(content));
+    });
   }
 };
 
@@ -82,7 +77,7 @@ class CodeBlocks {
   }
 
   /** If false, `add` removes the toolbars of a cell. */
-  isEnabled = true;
+  isEnabled = false;
 
   /** Add toolbars to a cell, now and after each change of its outputs. */
   add(notebook: Notebook, cell: Cell): void {

@@ -21,6 +21,7 @@ import {
   trackCurrent
 } from '../kernelClient';
 import { IEstimate } from '../protocol';
+import { followEnabled } from '../ui';
 
 const ID = 'cfai-magics:estimate';
 const PAUSE = 500; // ms after the last keystroke
@@ -43,17 +44,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
       return;
     }
     const trans = (translator ?? nullTranslator).load('cfai_magics');
-    const show = async (): Promise<void> => {
-      const settings = await registry?.load(ID);
-      const clientTracker = trackCurrent(tracker, clients);
-      const estimator = new Estimator(tracker, clientTracker, trans);
-      const follow = (): void => {
-        estimator.enabled = settings?.composite.enabled !== false;
-      };
-      settings?.changed.connect(follow);
-      follow();
-    };
-    void show();
+    const clientTracker = trackCurrent(tracker, clients);
+    const estimator = new Estimator(tracker, clientTracker, trans);
+    void followEnabled(registry, ID, isEnabled => {
+      estimator.enabled = isEnabled;
+    });
   }
 };
 
@@ -171,7 +166,7 @@ class Estimator {
   }
 
   private _cell: Cell | null = null;
-  private _enabled = true;
+  private _enabled = false;
   private _isCurrent = false;
   private readonly _label = document.createElement('div');
   private _model: string | undefined;

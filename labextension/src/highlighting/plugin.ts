@@ -14,6 +14,8 @@ import {
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { Parser } from '@lezer/common';
 
+import { followEnabled } from '../ui';
+
 const ID = 'cfai-magics:prose';
 
 /** Highlights %%cfai cells as Markdown. */
@@ -50,11 +52,9 @@ async function followSettings(
   registry: ISettingRegistry | null
 ): Promise<void> {
   const on = await loadHighlighting(languages);
-  const settings = await registry?.load(ID);
-  const follow = (): void =>
-    highlighting.set(settings?.composite.enabled === false ? [] : on);
-  settings?.changed.connect(follow);
-  follow();
+  await followEnabled(registry, ID, isEnabled =>
+    highlighting.set(isEnabled ? on : [])
+  );
 }
 
 async function loadHighlighting(

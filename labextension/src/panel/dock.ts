@@ -10,10 +10,8 @@ import {
   KernelClient,
   loadExtension
 } from '../kernelClient';
-import { dockId } from '../notebook';
+import { dockId, WIDGET_VIEW } from '../notebook';
 import { cfaiIcon } from '../ui';
-
-const VIEW = 'application/vnd.jupyter.widget-view+json';
 
 /** The areas of JupyterLab and Notebook 7 that show the panel. */
 export type Area = 'main' | 'right';
@@ -55,7 +53,11 @@ export class PanelDock extends Panel {
     if (this._client !== null) {
       return;
     }
-    this._showText(this._trans.__('Waiting for the kernel…'));
+    this._showText(
+      this._trans.__(
+        'Waiting for the kernel. If the notebook has none, select one.'
+      )
+    );
     try {
       await loadExtension(this._session, this._trans);
     } catch (error) {
@@ -90,7 +92,7 @@ export class PanelDock extends Panel {
       return;
     }
     this._client = client;
-    if (!this._rendermime.mimeTypes.includes(VIEW)) {
+    if (!this._rendermime.mimeTypes.includes(WIDGET_VIEW)) {
       this._showText(
         this._trans.__(
           'The panel needs ipywidgets. Install jupyterlab_widgets where JupyterLab is installed, then reload this page.'
@@ -115,9 +117,9 @@ export class PanelDock extends Panel {
       if (this.isDisposed || client !== this._client) {
         return;
       }
-      const renderer = this._rendermime.createRenderer(VIEW);
+      const renderer = this._rendermime.createRenderer(WIDGET_VIEW);
       this._show(renderer);
-      const data = { [VIEW]: view };
+      const data = { [WIDGET_VIEW]: view };
       await renderer.renderModel(
         this._rendermime.createModel({ data, trusted: true })
       );

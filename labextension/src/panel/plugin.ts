@@ -16,11 +16,10 @@ import { ToolbarButton } from '@jupyterlab/ui-components';
 import { ReadonlyPartialJSONValue } from '@lumino/coreutils';
 
 import { IKernelClients } from '../kernelClient';
-import { activeNotebook } from '../notebook';
+import { activeNotebook, WIDGET_VIEW } from '../notebook';
 import { cfaiIcon } from '../ui';
 import type { Area, PanelDock } from './dock';
 
-const VIEW = 'application/vnd.jupyter.widget-view+json';
 const STATE = 'application/vnd.jupyter.widget-state+json';
 const PANEL_CLASS = 'cfai-panel';
 const OPEN_PANEL = 'cfai:show-panel';
@@ -191,7 +190,7 @@ function findShownWidgets(model: INotebookModel): Set<string> {
   for (const cell of model.cells) {
     const outputs = (cell as Partial<ICodeCellModel>).outputs;
     for (let index = 0; index < (outputs?.length ?? 0); index++) {
-      const view = outputs?.get(index).data[VIEW] as
+      const view = outputs?.get(index).data[WIDGET_VIEW] as
         { model_id: string } | undefined;
       if (view) {
         ids.add(view.model_id);
