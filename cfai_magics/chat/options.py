@@ -151,8 +151,8 @@ ASK_OPTIONS = (
         const="",
         metavar="NAME",
         help=mark(
-            "continue this notebook's conversation, or the one named NAME; use -c=NAME if a "
-            "prompt follows on the same line"
+            "continue this notebook's conversation or NAME; use -c=NAME before a prompt on this "
+            "line"
         ),
     ),
     Option(

@@ -50,6 +50,13 @@ class CompletionItem(NamedTuple):
 Completions = Iterator[CompletionItem]
 
 
+class WordCompletions(NamedTuple):
+    """The word at the cursor, and the completions that can replace it."""
+
+    word: str
+    items: Sequence[CompletionItem]
+
+
 def complete_functions(namespace: UserNamespace, word: str) -> Completions:
     """Yield the functions that are not already in the comma-separated list `word`."""
     previous_names, comma, _last_name = word.rpartition(",")
@@ -167,7 +174,8 @@ class CfaiMatcher:
 
     IPython's completions have one field besides the text, the type. A terminal shows it as a
     description. JupyterLab shows it as a badge with one letter and a color, and in a short column,
-    so `has_badges` selects the constant types instead of the descriptions.
+    so `has_badges` selects the constant types instead of the descriptions. JupyterLab requests the
+    descriptions over the comm (`lab_comm.handle_complete`).
     """
 
     def __init__(
@@ -187,9 +195,33 @@ class CfaiMatcher:
 
         The list is empty if the line is not a cfai magic.
         """
-        line_match = MAGIC_LINE_PATTERN.fullmatch(context.text_until_cursor)
-        if line_match is None or (line_match["magic"] == "%%" and context.cursor_line > 0):
+        completions = self.complete_line(
+            context.text_until_cursor, is_first_line=context.cursor_line == 0
+        )
+        if completions is None:
             return SimpleMatcherResult(completions=[])
+        return SimpleMatcherResult(
+            completions=[
+                SimpleCompletion(
+                    item.text, type=item.type if self._has_badges else item.description
+                )
+                for item in completions.items
+            ],
+            matched_fragment=completions.word,
+            suppress=True,
+            ordered=True,
+        )
+
+    def complete_line(
+        self, line_until_cursor: str, *, is_first_line: bool
+    ) -> WordCompletions | None:
+        """Return the completions at the cursor, or None if the line is not a cfai magic.
+
+        The line is only parsed: nothing in it is evaluated or stored.
+        """
+        line_match = MAGIC_LINE_PATTERN.fullmatch(line_until_cursor)
+        if line_match is None or (line_match["magic"] == "%%" and not is_first_line):
+            return None
         previous_words, word = split_magic_line(line_match["before"]), line_match["word"]
         flag, equals, value = word.partition("=")
         is_attached = bool(equals) and re.fullmatch(r"-\w|--[\w-]+", flag) is not None
@@ -198,18 +230,7 @@ class CfaiMatcher:
         items = self._iter_items(
             line_match["magic"], previous_words, word, is_attached=is_attached
         )
-        return SimpleMatcherResult(
-            completions=[
-                SimpleCompletion(
-                    item.text, type=item.type if self._has_badges else item.description
-                )
-                for item in items
-                if item.text.startswith(word)
-            ],
-            matched_fragment=word,
-            suppress=True,
-            ordered=True,
-        )
+        return WordCompletions(word, [item for item in items if item.text.startswith(word)])
 
     def _iter_items(
         self, magic_prefix: str, previous_words: Sequence[str], word: str, *, is_attached: bool

@@ -26,14 +26,14 @@ def load(shell: InteractiveShell) -> None:
     shell.configurables.append(settings)
     magics.ipython_state.attach()
     shell.events.register(CELL_START_EVENT, magics.on_pre_run_cell)
-    magics.lab_comm = LabComm(lambda: magics.session)
     has_kernel = hasattr(shell, "kernel")
-    if has_kernel:
-        magics.lab_comm.open()
     matcher = CfaiMatcher(
         lambda: magics.session, magics.ipython_state.get_user_names, has_badges=has_kernel
     )
     shell.Completer.custom_matchers.append(matcher.match)
+    magics.lab_comm = LabComm(lambda: magics.session, matcher)
+    if has_kernel:
+        magics.lab_comm.open()
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -47,11 +47,14 @@ class IPythonState:
             self._shell.display_pub.unregister_hook(self._capture_display)
 
     def get_user_names(self) -> dict[str, Any]:
-        """Return the user's variables, excluding variables that IPython defines."""
+        """Return the user's variables, excluding variables that IPython defines.
+
+        A subshell of the kernel can call this while a cell adds variables.
+        """
         hidden_names = self._shell.user_ns_hidden
         return {
             name: value
-            for name, value in self._shell.user_ns.items()
+            for name, value in self._shell.user_ns.copy().items()
             if not name.startswith("_") and hidden_names.get(name, self) is not value
         }
 

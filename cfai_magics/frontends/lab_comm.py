@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .. import forks
 from ..errors import CfaiError, MissingCredentialsError
@@ -16,14 +16,23 @@ if TYPE_CHECKING:
     from ..session.observers import Unwatch
     from ..session.session import Session
     from ..types.usage import DayUsage, Limit, Model
+    from .completion import CfaiMatcher
 
 BillingTarget = Literal["account", "local", "elsewhere", "none", "unknown"]
-MessageHandler = Callable[["Session", Mapping[str, Any]], dict[str, Any]]
+MessageHandler = Callable[["Request"], dict[str, Any]]
 MODEL_CAPABILITIES = ("vision", "tools", "reasoning")
 # The target name is also used as the comm ID. A reloaded page can therefore recognize the comm
 # when the next message arrives, without waiting for a reply from a busy kernel.
 TARGET_NAME = "cfai-magics"
 PROTOCOL_VERSION = 1
+
+
+class Request(NamedTuple):
+    """A request of a page, with the parts of the kernel that answer it."""
+
+    message: Mapping[str, Any]
+    session: "Session"
+    matcher: "CfaiMatcher"
 
 
 def build_state(session: "Session") -> dict[str, Any]:
@@ -83,10 +92,11 @@ def _day_usage_to_json(session: "Session", day_usage: "DayUsage") -> dict[str, A
     }
 
 
-def handle_today(session: "Session", _message: Mapping[str, Any]) -> dict[str, Any]:
+def handle_today(request: Request) -> dict[str, Any]:
     """Return today's neurons by model and by UTC hour, and the budgets that apply."""
     from ..storage.ledger import CallContext
 
+    session = request.session
     account = session.backend.billing_account()
     ledger = session.accounting.ledger
     return {
@@ -106,8 +116,9 @@ def _limit_to_json(limit: "Limit") -> dict[str, Any]:
     return {"scope": limit.scope, "neurons": limit.neurons, "spent": limit.spent}
 
 
-def handle_models(session: "Session", _message: Mapping[str, Any]) -> dict[str, Any]:
+def handle_models(request: Request) -> dict[str, Any]:
     """Return the chat models that the course allows, with their prices."""
+    session = request.session
     catalog = session.catalog()
     chat_models = [model for model in catalog.models if model.task == CHAT_TASK]
     return {
@@ -134,20 +145,21 @@ def _model_to_json(model: "Model") -> dict[str, Any]:
     }
 
 
-def handle_use(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
+def handle_use(request: Request) -> dict[str, Any]:
     """Set the kernel's default model, as `%cfai use` does, if the course allows the model."""
-    session.settings.model = session.resolve_catalog_model(str(message["model"])).name
+    session = request.session
+    session.settings.model = session.resolve_catalog_model(str(request.message["model"])).name
     return {}
 
 
-def handle_estimate(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
+def handle_estimate(request: Request) -> dict[str, Any]:
     """Return the estimated cost of a cell in neurons, from the cell's source.
 
     The value of `estimate` is None if the cell has no estimate.
     """
     from .cell_estimate import estimate_cell
 
-    estimate = estimate_cell(session, str(message["source"]))
+    estimate = estimate_cell(request.session, str(request.message["source"]))
     if estimate is None:
         return {"estimate": None}
     return {
@@ -160,14 +172,38 @@ def handle_estimate(session: "Session", message: Mapping[str, Any]) -> dict[str,
     }
 
 
-def handle_panel(session: "Session", _message: Mapping[str, Any]) -> dict[str, Any]:
+def handle_complete(request: Request) -> dict[str, Any]:
+    """Return the completions of a magic line, from the line's text up to the cursor.
+
+    They replace the last `length` characters of the line. Texts with an API token are left out.
+    """
+    from ..redaction import redact_tokens
+
+    completions = request.matcher.complete_line(str(request.message["line"]), is_first_line=True)
+    if completions is None:
+        return {"length": 0, "items": []}
+    return {
+        "length": len(completions.word),
+        "items": [
+            {
+                "text": item.text,
+                "type": item.type,
+                "description": redact_tokens(item.description),
+            }
+            for item in completions.items
+            if redact_tokens(item.text) == item.text
+        ],
+    }
+
+
+def handle_panel(request: Request) -> dict[str, Any]:
     """Return the widget view of the session's panel, as display messages contain it.
 
     The page renders the view next to the notebook, so no output of a cell contains it.
     """
     from ..widgets.panel import open_panel
 
-    model_id = open_panel(session).box.model_id
+    model_id = open_panel(request.session).box.model_id
     return {"view": {"version_major": 2, "version_minor": 0, "model_id": model_id}}
 
 
@@ -176,6 +212,7 @@ HANDLERS: Mapping[str, MessageHandler] = {
     "models": handle_models,
     "use": handle_use,
     "estimate": handle_estimate,
+    "complete": handle_complete,
     "panel": handle_panel,
 }
 
@@ -190,8 +227,9 @@ class LabComm(forks.ChildForkHook):
     comm is fast, because the session is not created until a page sends the first hello message.
     """
 
-    def __init__(self, get_session: "Callable[[], Session]") -> None:
+    def __init__(self, get_session: "Callable[[], Session]", matcher: "CfaiMatcher") -> None:
         self._get_session = get_session
+        self._matcher = matcher
         self._lock = threading.RLock()  # several threads can report session changes
         self._comm: BaseComm | None = None
         self._unwatch: Unwatch | None = None
@@ -258,12 +296,13 @@ class LabComm(forks.ChildForkHook):
                 self._last_state = current_state
                 self._send({"type": "state", **current_state})
 
-    def _handle_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        handler = HANDLERS.get(str(request.get("type")))
+    def _handle_request(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        handler = HANDLERS.get(str(message.get("type")))
         try:
             if handler is None:
                 return {"type": "refused", "why": _("Unknown message type.")}
-            return {"type": request["type"], **handler(self._get_session(), request)}
+            request = Request(message, self._get_session(), self._matcher)
+            return {"type": message["type"], **handler(request)}
         except CfaiError as error:
             return {"type": "refused", "why": str(error)}
         except (KeyError, TypeError, ValueError):

@@ -8,6 +8,7 @@ import { ITranslator } from '@jupyterlab/translation';
 import accessibility from './accessibility/plugin';
 import bridge from './bridge/plugin';
 import codeBlocks from './code-blocks/plugin';
+import completion from './completion/plugin';
 import estimate from './estimate/plugin';
 import explain from './explain/plugin';
 import highlighting from './highlighting/plugin';
@@ -58,6 +59,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   accessibility,
   bridge,
   codeBlocks,
+  completion,
   estimate,
   explain,
   highlighting,

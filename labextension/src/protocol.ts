@@ -73,6 +73,19 @@ export interface IEstimateReply {
   readonly estimate: IEstimate | null;
 }
 
+/** A completion: the text that replaces the word at the cursor. */
+export interface ICompletion {
+  readonly text: string;
+  readonly type: string;
+  readonly description: string;
+}
+
+export interface ICompletions {
+  /** The length of the word at the cursor, in characters (Unicode code points). */
+  readonly length: number;
+  readonly items: readonly ICompletion[];
+}
+
 export interface IPanel {
   /** The widget view of the panel, as display messages contain it. */
   readonly view: PartialJSONObject;
@@ -84,6 +97,7 @@ export interface IRequests {
   readonly models: { request: PartialJSONObject; response: IModels };
   readonly use: { request: { model: string }; response: object };
   readonly estimate: { request: { source: string }; response: IEstimateReply };
+  readonly complete: { request: { line: string }; response: ICompletions };
   readonly panel: { request: PartialJSONObject; response: IPanel };
 }
 
@@ -130,6 +144,8 @@ const all = (value: unknown, check: Check): boolean =>
   );
 const numbers = (value: PartialJSONObject, ...names: string[]): boolean =>
   names.every(name => isNumber(value[name]));
+const texts = (value: PartialJSONObject, ...names: string[]): boolean =>
+  names.every(name => isText(value[name]));
 
 const CHECKS: Readonly<Record<string, Check | undefined>> = {
   hello: () => true,
@@ -163,6 +179,10 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
   estimate: ({ id, estimate }) =>
     isText(id) &&
     (estimate === null || (isObject(estimate) && isEstimate(estimate))),
+  complete: ({ id, length, items }) =>
+    isText(id) &&
+    isNumber(length) &&
+    all(items, each => texts(each, 'text', 'type', 'description')),
   panel: ({ id, view }) =>
     isText(id) && isObject(view) && isText(view.model_id),
   refused: ({ id, why }) => isText(id) && isText(why)

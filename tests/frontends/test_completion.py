@@ -7,7 +7,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from cfai_magics.chat.options import ASK_OPTIONS
-from cfai_magics.commands import COMMANDS
+from cfai_magics.commands import COMMANDS, load_command
 from cfai_magics.pricing.catalog import save_cached
 from cfai_magics.prompt.history import Turn
 from cfai_magics.storage.conversations import ConversationStore
@@ -17,6 +17,7 @@ from tests.kernels import Kernel, running_kernel
 
 FLAGS = [option.flags[-1] for option in ASK_OPTIONS]
 GEMMA = "gemma-4-26b-a4b-it"
+MAX_HELP_LENGTH = 90  # next to a sidebar in a window of 1280 pixels
 
 
 @pytest.fixture
@@ -139,6 +140,13 @@ def test_options_and_commands_are_completed_with_their_help(loaded: InteractiveS
     help_texts = [option.argparse_kwargs["help"] for option in ASK_OPTIONS]
     assert descriptions(loaded, "%%cfai ") == help_texts
     assert descriptions(loaded, "%cfai ") == list(COMMANDS.values())
+
+
+def test_help_texts_fit_in_the_list_of_jupyterlab() -> None:
+    options = [option for name in COMMANDS for option in load_command(name).OPTIONS]
+    help_texts = [option.argparse_kwargs["help"] for option in (*ASK_OPTIONS, *options)]
+    too_long = [text for text in (*help_texts, *COMMANDS.values()) if len(text) > MAX_HELP_LENGTH]
+    assert too_long == []
 
 
 def test_a_kernel_completes_models_without_account_and_network() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from cfai_magics.chat.options import ASK_OPTIONS
+from cfai_magics.commands import COMMANDS
 from cfai_magics.frontends.lab_comm import HANDLERS, PROTOCOL_VERSION, TARGET_NAME
 from tests.canaries import token
 from tests.kernels import PATIENCE, Kernel, running_kernel
@@ -125,7 +127,7 @@ def test_unknown_versions_and_message_types_are_ignored_or_refused(page: Page) -
     for invalid in CONTRACT["ignored"]:
         page.send(invalid)
     page.send({**TO_KERNEL["today"], "version": 2})
-    for name in ("use", "estimate"):
+    for name in ("use", "estimate", "complete"):
         invalid = {"version": PROTOCOL_VERSION, "type": name, "id": f"invalid {name}"}
         assert page.ask(invalid)["type"] == "refused"
     assert page.ask(TO_KERNEL["hello"])["type"] == "state"
@@ -257,3 +259,92 @@ def test_an_estimate_returns_no_text_of_the_cell(page: Page) -> None:
         response = page.ask({**TO_KERNEL["estimate"], "source": source})
         assert response["type"] == "estimate"
     assert canary not in json.dumps(page.received)
+
+
+def test_a_page_receives_the_completions_of_the_kernel(page: Page) -> None:
+    page.run("%load_ext cfai_magics")
+    page.run("def tool(): 'Return the forecast.'\ndef töööl(): 'Return it.'\nshape = {}")
+    page.run("%%cfai -c 'a lesson'\nWhy?")
+    for line in (
+        "%cfai ",
+        "%cfai thread ",
+        "answer = %cfai use gem",
+        "%%cfai -",
+        "%%cfai --footer=",
+        "%%cfai -m gemma-4",
+        "%%cfai --tools tool,",
+        "%%cfai --schema ",
+        "%%cfai --image ",
+        "%%cfai -c=",
+    ):
+        response = page.ask({**TO_KERNEL["complete"], "line": line})
+        content = page.kernel.client.complete(line, reply=True, timeout=PATIENCE)["content"]
+        types = content["metadata"]["_jupyter_types_experimental"]
+        assert types, line
+        assert [(item["text"], item["type"]) for item in response["items"]] == [
+            (each["text"], each["type"]) for each in types
+        ]
+        assert all(item["description"] for item in response["items"]), line
+        assert response["length"] == content["cursor_end"] - content["cursor_start"], line
+
+
+def test_completions_have_complete_descriptions(page: Page) -> None:
+    page.run("%load_ext cfai_magics")
+    page.run("def tool():\n    'Return the forecast.\\nMore.'")
+    expected = {
+        "%cfai ": list(COMMANDS.values()),
+        "%%cfai ": [option.argparse_kwargs["help"] for option in ASK_OPTIONS],
+        "%%cfai --tools ": ["Return the forecast."],
+        "%%cfai -m gemma-4": ["9.1 → 27.3 neurons/1k"],
+    }
+    for line, descriptions in expected.items():
+        response = page.ask({**TO_KERNEL["complete"], "line": line})
+        assert [item["description"] for item in response["items"]] == descriptions
+
+
+def test_other_lines_have_no_completions_in_a_page(page: Page) -> None:
+    page.run("%load_ext cfai_magics")
+    for line in ("", "%%cfai", "# %cfai ", "f(%cfai ", "print(1)", "%%cfai -m nosuchmodel"):
+        response = page.ask({**TO_KERNEL["complete"], "line": line})
+        assert (response["type"], response["items"]) == ("complete", []), line
+
+
+def test_a_completion_runs_no_code_of_the_line(page: Page, account: Standin, home: Path) -> None:
+    page.run("%load_ext cfai_magics")
+    page.run(
+        "calls = []\n"
+        "class Canary:\n"
+        "    def __getattribute__(self, name): calls.append(name)\n"
+        "def boom(*_): calls.append('boom')\n"
+        "canary = Canary()\n"
+        "before = {**globals()}"
+    )
+    words = "-s '{boom()} {{boom()}} $canary' -o canary"
+    for end in (
+        "-m {boom()}",
+        "--image ",
+        "--schema ",
+        "--tools boom,",
+        "-c ",
+        "--",
+        "{{boom()}}",
+    ):
+        response = page.ask({**TO_KERNEL["complete"], "line": f"%%cfai {words} {end}"})
+        assert response["type"] == "complete"
+    page.run(
+        "assert calls == []\n"
+        "assert canary is before['canary'] and '_cfai' not in globals()\n"
+        "assert not any('%%cfai' in source for source in In[:-1])"
+    )
+    assert account.requests == ()
+    assert not (home / "threads.sqlite").exists()
+
+
+def test_completions_in_a_page_have_no_tokens(page: Page) -> None:
+    secret = token()
+    page.run("%load_ext cfai_magics")
+    page.run(f"def first(): 'Use {secret}.'\ndef second(): 'Return it.'\n{secret} = second")
+    items = page.ask({**TO_KERNEL["complete"], "line": "%%cfai --tools "})["items"]
+    assert [item["text"] for item in items] == ["first", "second"]
+    assert page.ask({**TO_KERNEL["complete"], "line": f"%%cfai --tools {secret},"})["items"] == []
+    assert secret not in json.dumps(page.received)

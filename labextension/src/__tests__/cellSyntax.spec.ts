@@ -1,10 +1,11 @@
 import {
+  canComplete,
   findExpressions,
   hasRawFlag,
   isCfaiCell,
   isCfaiSource,
   tokenize
-} from '../cellSyntax';
+} from '../cellSource';
 
 describe('isCfaiCell', () => {
   it.each(['%%cfai', '%%cfai ', '%%cfai\nWhy?', '%%cfai\t-m x\nWhy?'])(
@@ -31,6 +32,32 @@ describe('isCfaiSource', () => {
 
   it.each(['1/0', '%cfair', 'x = %cfai ask Why?'])('rejects %j', source =>
     expect(isCfaiSource(source)).toBe(false)
+  );
+});
+
+describe('canComplete', () => {
+  it.each([
+    ['%%cfai ', 0],
+    ['%%cfai --model=gem', 0],
+    ['  %cfai thread ex', 3],
+    ['answer = %cfai use gem', 1],
+    ['größe, b.c = %cfai ', 1]
+  ])('accepts %j in line %i', (line, row) =>
+    expect(canComplete(line, row)).toBe(true)
+  );
+
+  it.each([
+    ['%%cfai', 0],
+    ['%%cfai -m gem', 1],
+    ['%%cfair -', 0],
+    ['%cfai-', 0],
+    ['# %cfai ', 0],
+    ['f(%cfai ', 0],
+    ['%%%cfai ', 0],
+    ['cfai ', 0],
+    ['Why?', 1]
+  ])('rejects %j in line %i', (line, row) =>
+    expect(canComplete(line, row)).toBe(false)
   );
 });
 

@@ -68,6 +68,16 @@ describe('parseMessage', () => {
     }
   );
 
+  it.each(['text', 'type', 'description'])(
+    'rejects a completion without %s',
+    name => {
+      const { complete: message } = contract.from_kernel;
+      const [item] = message.items as PartialJSONObject[];
+      const items = [item, { ...item, [name]: undefined }];
+      expect(parseMessage({ ...message, items })).toBeNull();
+    }
+  );
+
   it.each(contract.ignored)('rejects %j', message =>
     expect(parseMessage(message)).toBeNull()
   );

@@ -7,7 +7,7 @@ import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { isCfaiCell } from '../cellSyntax';
+import { isCfaiCell } from '../cellSource';
 import { IKernelClients, trackCurrent } from '../kernelClient';
 import { followEnabled } from '../ui';
 import type { AnswerAnnouncer } from './announcements';

@@ -22,8 +22,7 @@ import {
   LabIcon
 } from '@jupyterlab/ui-components';
 
-import { codeOfBlock } from '../cellSource';
-import { isCfaiSource } from '../cellSyntax';
+import { codeOfBlock, isCfaiSource } from '../cellSource';
 import { insertCell, isWritable } from '../notebook';
 import { followEnabled } from '../ui';
 

@@ -11,7 +11,7 @@ import {
   TranslationBundle
 } from '@jupyterlab/translation';
 
-import { isCfaiCell } from '../cellSyntax';
+import { isCfaiCell } from '../cellSource';
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- the meter loads it at the start too
 import { formatNeurons } from '../dayUsage';
 import {

@@ -17,9 +17,9 @@ import {
   buildErrorCell,
   ErrorCommand,
   EXPLAIN_ARGS_SCHEMA,
+  isCfaiSource,
   parseExplainArgs
 } from '../cellSource';
-import { isCfaiSource } from '../cellSyntax';
 import { ClientTracker, IKernelClients } from '../kernelClient';
 import {
   insertAndRun,

@@ -20,7 +20,7 @@ import {
   IRange,
   isCfaiCell,
   tokenize
-} from '../cellSyntax';
+} from '../cellSource';
 
 /** Return the highlighting of %%cfai cells: Markdown, with Python inside {{…}}. */
 export function createHighlighting(
