@@ -200,7 +200,7 @@ function showsError({ model }: CodeCell): boolean {
 function createButton(label: string, onClick: () => void): HTMLElement {
   const button = document.createElement('button');
   button.type = 'button';
-  button.className = 'jp-CfaiExplain-button';
+  button.className = 'jp-CfaiButton jp-CfaiExplain-button';
   cfaiIcon.element({ container: button, tag: 'span' });
   button.append(label);
   button.addEventListener('click', onClick);
