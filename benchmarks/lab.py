@@ -29,7 +29,7 @@ from playwright.sync_api import Browser, Page
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.browser import LOAD, Meter, new_page
-from tests.browser.applications import CELLS, READY, Served, application, make_current
+from tests.browser.applications import CELLS, Served, application, make_current
 from tests.browser.servers import NotebookPage, chromium
 from tests.saved_answers import answer_text, kinds, plain, run_cells, saved_bytes, shown_bytes
 from tests.standin import Standin
@@ -73,7 +73,7 @@ class Lab:
         """Load JupyterLab without a notebook."""
         self.page.goto(self._address.replace("doc/tree/{}", f"lab/workspaces/{workspace}"))
         self.page.wait_for_function("() => window.jupyterapp", timeout=WAIT)
-        self.page.evaluate(READY)
+        self.page.evaluate("() => jupyterapp.restored.then(() => null)")
 
     def open(self) -> None:
         """Open the notebook, and wait until its first cells and its kernel are ready."""
