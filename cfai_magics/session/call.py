@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..backends.selector import Backend, BackendKind, OpenAIServer, WrapTransport
 from ..errors import CfaiError, ModelNotFoundError
@@ -27,7 +27,7 @@ from ..replay.record_mode import RecordMode
 from ..replay.recorder import Recorder
 from ..settings import Cfai
 from ..storage.ledger import CallContext
-from ..types.messages import Message, Payload, Request, check_messages, collect_stop_sequences
+from ..types.messages import Message, Payload, Request
 from ..types.provenance import Provenance, RecordingInfo
 from ..types.usage import Catalog, Model
 from ..workers_ai.endpoints import chat_body
@@ -82,12 +82,12 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
     """
     return Request(
         target.model.name,
-        check_messages(messages),
+        cast("tuple[Message, ...]", messages),  # Request checks and converts it
         max_tokens=settings.max_tokens if max_tokens is None else max_tokens,
         temperature=settings.temperature if temperature is None else temperature,
         top_p=top_p,
         seed=seed,
-        stop=() if stop is None else collect_stop_sequences(stop),
+        stop=cast("tuple[str, ...]", () if stop is None else stop),  # as above
         think=think if target.model.reasoning else None,
         stream=stream,
         extra={} if extra is None else extra,

@@ -26,7 +26,8 @@ class Request:
 
     Attributes:
         model: Full name of the model in the catalog.
-        messages: Messages in OpenAI format, in order.
+        messages: Messages in OpenAI format, in order. The text of user messages is normalized, see
+            `check_messages`.
         max_tokens: Maximum number of tokens in the answer, 1 or more.
         temperature: Sampling temperature, from 0 to 5.
         top_p: Probability mass for nucleus sampling, from 0 to 1.
@@ -81,15 +82,27 @@ def collect_stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def check_messages(value: Any) -> tuple[Message, ...]:
-    """Return the messages as a tuple. Raises InvalidOptionError if one is not a mapping."""
-    messages = tuple(value) if isinstance(value, Iterable) else (value,)
-    for message in messages:
+    r"""Return the messages as a tuple, with the text of user messages as it is sent.
+
+    The text is the same for all entry points: lines end with "\n", and whitespace at the end is
+    removed, because IPython adds a newline to some cells, for example, under `%%time` and `%run`.
+
+    Raises:
+        InvalidOptionError: A message is not a mapping.
+    """
+    messages = []
+    for message in value if isinstance(value, Iterable) else (value,):
         if not isinstance(message, Mapping):
             raise InvalidOptionError(
                 _("messages must be a list of dicts"),
                 _("Example: {example}").format(example='[{"role": "user", "content": "…"}]'),
             )
-    return messages
+        content = message.get("content")
+        if isinstance(content, str) and message.get("role") == "user":
+            text = content.replace("\r\n", "\n").rstrip()
+            message = message if text == content else {**message, "content": text}  # noqa: PLW2901
+        messages.append(message)
+    return tuple(messages)
 
 
 @dataclass(frozen=True, slots=True)
