@@ -25,6 +25,7 @@ FILE_PATTERN = re.compile(r'File "([^"\n]+)"')
 IPYTHON_PATHS = ("/IPython/core/", "/ipykernel/")
 FindCellName = Callable[[str], tuple[str, str] | None]
 CELL_MAGIC = "%%cfai"
+WRAPPER_MAGICS = ("%%time", "%%capture", "%%prun")  # they run the rest of the cell once
 
 
 def find_notebook_path(environ: Mapping[str, str], namespace: Mapping[str, Any]) -> str:
@@ -157,11 +158,8 @@ def read_cfai_cells(path: Path, parser: ArgumentParser) -> list[CfaiCell]:
     Raises:
         InvalidOptionError: The file can't be read or is not a notebook.
     """
-    return [
-        _parse_cell(number, source, parser)
-        for number, source in _iter_code_sources(path)
-        if source.split(maxsplit=1)[:1] == [CELL_MAGIC]
-    ]
+    cells = ((number, split_cell(source)) for number, source in _iter_code_sources(path))
+    return [_parse_cell(number, *parts, parser) for number, parts in cells if parts]
 
 
 def read_provenances(path: Path) -> list[dict[str, Any]]:
@@ -192,20 +190,29 @@ def _get_outputs(cell: dict[str, Any]) -> list[Any]:
     return outputs if isinstance(outputs, list) else []
 
 
-def parse_cell_line(source: str, parser: ArgumentParser) -> Namespace:
-    """Return the options in the first line of a `%%cfai` cell.
+def split_cell(source: str) -> tuple[str, str] | None:
+    """Return the line and the body of a `%%cfai` cell, as IPython passes them to the magic.
 
-    Raises:
-        InvalidOptionError: An option is not valid.
+    IPython ignores empty lines above the magic and the indentation of its line. A magic such as
+    `%%time` above it runs the rest of the cell. Returns None for other cells.
     """
-    line = source.partition("\n")[0]
-    return parser.parse_args(split_magic_line(line.removeprefix(CELL_MAGIC)))
+    body = source
+    while body:
+        first_line, _newline, body = body.partition("\n")
+        indent = first_line[: len(first_line) - len(first_line.lstrip())]
+        name, _space, line = first_line.strip().partition(" ")
+        if name and indent:
+            body = re.sub(f"^{indent}", "", body, flags=re.MULTILINE)
+        if name == CELL_MAGIC:
+            return line, body
+        if name and name not in WRAPPER_MAGICS:
+            break
+    return None
 
 
-def _parse_cell(number: int, source: str, parser: ArgumentParser) -> CfaiCell:
-    text = source.partition("\n")[2]
+def _parse_cell(number: int, line: str, text: str, parser: ArgumentParser) -> CfaiCell:
     try:
-        return CfaiCell(number, parse_cell_line(source, parser), text)
+        return CfaiCell(number, parser.parse_args(split_magic_line(line)), text)
     except CfaiError as error:
         return CfaiCell(number, None, text, error.cause)
 

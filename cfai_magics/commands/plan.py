@@ -34,6 +34,7 @@ OPTIONS = (
 
 
 MAX_QUESTION_CHARS = 40  # longer prompts are shortened in the table
+NO_COST = Cost(0.0, 0.0, 0.0, 0)  # of a cell that sends nothing
 DOMINANT_SHARE = 0.25  # cells with at least this share of the total cost are marked as high
 MAX_CHEAPER_MODELS = 3
 RANGE_NOTE = mark(
@@ -104,6 +105,8 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
             session.settings.course.check_model(model.name)
     except CfaiError as error:
         return _CellEstimate(cell, error=error.cause)
+    if options.dry_run:
+        return _CellEstimate(cell, cost=NO_COST)
     costs: list[Cost] = []
     for model in models:
         cost = session.accounting.estimate_cost(
