@@ -26,8 +26,8 @@ class Request:
 
     Attributes:
         model: Full name of the model in the catalog.
-        messages: Messages in OpenAI format, in order. The text of user messages is normalized, see
-            `check_messages`.
+        messages: Messages in OpenAI format, in order. `check_messages` normalizes the text of
+            user messages.
         max_tokens: Maximum number of tokens in the answer, 1 or more.
         temperature: Sampling temperature, from 0 to 5.
         top_p: Probability mass for nucleus sampling, from 0 to 1.
@@ -97,12 +97,29 @@ def check_messages(value: Any) -> tuple[Message, ...]:
                 _("messages must be a list of dicts"),
                 _("Example: {example}").format(example='[{"role": "user", "content": "…"}]'),
             )
-        content = message.get("content")
-        if isinstance(content, str) and message.get("role") == "user":
-            text = content.replace("\r\n", "\n").rstrip()
-            message = message if text == content else {**message, "content": text}  # noqa: PLW2901
+        content: Any = message.get("content")
+        if message.get("role") == "user":
+            if isinstance(content, str):
+                content = content.replace("\r\n", "\n").rstrip()
+            elif isinstance(content, list):
+                content = _normalize_parts(content)
+            if content != message.get("content"):
+                message = {**message, "content": content}  # noqa: PLW2901
         messages.append(message)
     return tuple(messages)
+
+
+def _normalize_parts(parts: list[Any]) -> list[Any]:
+    """Return the parts of a user message, with text normalized as in `check_messages`."""
+    normalized = list(parts)
+    is_last_text = True
+    for index in reversed(range(len(parts))):
+        part = parts[index]
+        if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+            text = part["text"].replace("\r\n", "\n")
+            normalized[index] = {**part, "text": text.rstrip() if is_last_text else text}
+            is_last_text = False
+    return normalized
 
 
 @dataclass(frozen=True, slots=True)
