@@ -9,6 +9,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from nbconvert import PythonExporter
 from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
 
 from cfai_magics.frontends import extension
 from tests.standin import Standin
@@ -116,3 +117,143 @@ def test_a_prompt_whose_values_are_empty_is_not_sent(
         "The prompt is empty. The values of its expressions contain no text."
     )
     assert account.requests == ()
+
+
+FUNCTIONS = {
+    "a line magic": "    %cfai ask {{topic}}",
+    "a line magic in a block": "    if True:\n        %cfai ask {{topic}}",
+    "run_line_magic": "    get_ipython().run_line_magic('cfai', 'ask {{topic}}')",
+    "run_cell_magic": "    get_ipython().run_cell_magic('cfai', '', '{{topic}}')",
+    "%time": "    %time get_ipython().run_line_magic('cfai', 'ask {{topic}}')",
+    "a method call": "    get_ipython().run_cell_magic('cfai', '', '{{topic.strip()}}')",
+    "a nested scope": "    %cfai ask {{[topic for _ in range(1)][0]}}",
+}
+
+
+@pytest.mark.parametrize("body", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_function_sends_its_own_variables(
+    loaded: InteractiveShell, account: Standin, body: str
+) -> None:
+    ask_in(loaded, f"topic = 'global'\ndef f(topic):\n{body}\nf('local')")
+    assert account.requests[-1].json["messages"][-1]["content"] == "local"
+    ask_in(loaded, "%cfai ask {{topic}}")
+    assert account.requests[-1].json["messages"][-1]["content"] == "global"
+
+
+def test_a_function_of_a_module_sends_the_variables_of_its_module(
+    loaded: InteractiveShell, account: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "entry_helper.py").write_text(
+        "from IPython import get_ipython\ntopic = 'module'\ndef f():\n"
+        "    get_ipython().run_cell_magic('cfai', '', '{{topic}} {{mine}}')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    ask_in(loaded, "topic, mine = 'global', 'user'\nfrom entry_helper import f\nf()")
+    assert account.requests[-1].json["messages"][-1]["content"] == "module user"
+
+
+@pytest.mark.parametrize("option", ["--schema", "--tools", "--image"])
+def test_options_use_the_variables_of_the_function(
+    loaded: InteractiveShell, account: Standin, option: str
+) -> None:
+    values = {
+        "--schema": "{'type': 'object', 'properties': {'mark': {}}}",
+        "--tools": "lambda mark: mark",
+        "--image": "__import__('PIL.Image').Image.new('RGB', (3, 5))",
+    }
+    ask_in(
+        loaded,
+        f"value = 1\ndef f():\n    value = {values[option]}\n"
+        f"    return get_ipython().run_cell_magic('cfai', '{option} value --dry-run', 'Hi')\n"
+        "preview = f()",
+    )
+    assert {"--schema": "mark", "--tools": "mark", "--image": "image/png"}[option] in str(
+        loaded.user_ns["preview"]
+    )
+    assert account.requests == ()
+
+
+FAILING = "class Broken:\n    @property\n    def part(self):\n        return {}\nx = Broken()"
+ERRORS = {
+    "an error": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "an undefined name of the user": ("nope", "NameError: name 'nope' is not defined"),
+    "an attribute of the user": ("(1).nope", "AttributeError: 'int' object has no attribute"),
+    "several lines": ("int('a\\n b')", "ValueError: invalid literal for int()"),
+}
+
+
+@pytest.mark.parametrize(("code", "message"), ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize("option", ["--schema", "--tools", "--image", "{{"])
+def test_an_error_of_an_expression_is_one_line_that_names_it(
+    loaded: InteractiveShell, account: Standin, option: str, code: str, message: str
+) -> None:
+    loaded.run_cell(FAILING.format(code))
+    result = loaded.run_cell(
+        "%cfai ask {{x.part}}" if option == "{{" else f"%cfai ask {option} x.part Why"
+    )
+    error = str(result.error_in_exec)
+    source = "{{x.part}}" if option == "{{" else f"{option} x.part"
+    expected = message.removeprefix("NameError: ") if option == "{{" else message
+    assert error.startswith(f"{source}: {expected}")
+    assert "\n" not in error
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("option", ["--schema", "--image"])
+@pytest.mark.parametrize("value", ["'text'", "1", "type('T', (), {'json': lambda self: 1})()"])
+def test_an_existing_file_is_not_an_expression(
+    loaded: InteractiveShell,
+    account: Standin,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    value: str,
+) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "city.png")
+    (tmp_path / "city.json").write_text('{"type": "object", "properties": {"mark": {}}}')
+    name = {"--schema": "city.json", "--image": "city.png"}[option]
+    ask_in(loaded, f"import os\nos.chdir({str(tmp_path)!r})\ncity = {value}")
+    ask_in(
+        loaded,
+        f"preview = get_ipython().run_cell_magic('cfai', '{option} {name} --dry-run', 'Hi')",
+    )
+    assert {"--schema": "mark", "--image": "image/png"}[option] in str(loaded.user_ns["preview"])
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("option", ["--schema", "--image"])
+def test_a_variable_is_used_before_a_file_of_the_same_name(
+    loaded: InteractiveShell,
+    account: Standin,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+) -> None:
+    (tmp_path / "city").write_text("not a schema or image")
+    monkeypatch.chdir(tmp_path)
+    values = {
+        "--schema": "{'type': 'object', 'properties': {'mark': {}}}",
+        "--image": "__import__('PIL.Image').Image.new('RGB', (3, 5))",
+    }
+    ask_in(loaded, f"city = {values[option]}\n%cfai ask {option} city --dry-run Hi")
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("line", ["--image city.png", ""], ids=["--image", "an expression"])
+def test_a_question_with_an_image_is_the_same_in_every_kind_of_cell(
+    loaded: InteractiveShell,
+    account: Standin,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "city.png")
+    monkeypatch.chdir(tmp_path)
+    loaded.push({"city": Image.new("RGB", (2, 2))})
+    body = QUESTION if line else f"{{{{city}}}}\n{QUESTION}"
+    for cell in (f"%%cfai {line}\n{body}", f"%%time\n%%cfai {line}\n{body}", body + " \n"):
+        ask_in(loaded, cell if "%%" in cell else f"%%cfai {line}\n{cell}")
+    bodies = [request.body_bytes for request in account.requests]
+    assert len(bodies) == 3
+    assert len(set(bodies)) == 1
+    assert b"image/png" in bodies[0]
