@@ -257,3 +257,76 @@ def test_a_question_with_an_image_is_the_same_in_every_kind_of_cell(
     assert len(bodies) == 3
     assert len(set(bodies)) == 1
     assert b"image/png" in bodies[0]
+
+
+QUESTIONS = {
+    "%cfai ask What is a neuron?": "What is a neuron?",
+    "%cfai ask What is it??": "What is it??",
+    "%cfai ask Is 1 + 1 = 3 ?": "Is 1 + 1 = 3 ?",
+    "  %cfai  ask -t 0 What's new?": "What's new?",
+    "x = 1\nif x:\n    %cfai ask Why?": "Why?",
+    "%cfai ask What \\\n is it?": "What is it?",
+    "%cfai ask Why\nx = '?'": "Why",
+    "%time %cfai ask Why": "Why",
+}
+
+
+@pytest.mark.parametrize(("code", "sent"), QUESTIONS.items(), ids=QUESTIONS)
+def test_a_question_mark_ends_a_question(
+    loaded: InteractiveShell, account: Standin, code: str, sent: str
+) -> None:
+    ask_in(loaded, code)
+    assert account.requests[-1].json["messages"][-1]["content"] == sent
+
+
+HELP = {
+    "%cfai?": "get_ipython().run_line_magic('pinfo', '%cfai')\n",
+    "%%cfai?": "get_ipython().run_line_magic('pinfo', '%%cfai')\n",
+    "print?": "get_ipython().run_line_magic('pinfo', 'print')\n",
+    "%cfai status print?": "get_ipython().run_line_magic('pinfo', 'print')\n",
+    "!cfai ask Why?": "get_ipython().system('cfai ask Why?')\n",
+    "text = '''\n%cfai ask Why?\n'''": "text = '''\n%cfai ask Why?\n'''\n",
+    "# %cfai ask Why?": "# %cfai ask Why?\n",
+}
+
+
+@pytest.mark.parametrize(("code", "expected"), HELP.items(), ids=HELP)
+def test_other_lines_are_transformed_as_before(
+    loaded: InteractiveShell, code: str, expected: str
+) -> None:
+    assert loaded.transform_cell(code) == expected
+
+
+def test_without_the_extension_ipython_transforms_cells_as_before(
+    shell: InteractiveShell,
+) -> None:
+    manager = shell.input_transformer_manager
+    before = [*manager.cleanup_transforms], [*manager.token_transformers]
+    extension.load(shell)
+    assert ([*manager.cleanup_transforms], [*manager.token_transformers]) != before
+    extension.unload(shell)
+    assert ([*manager.cleanup_transforms], [*manager.token_transformers]) == before
+
+
+@pytest.mark.parametrize("prompt", [">>> 1 + 1", "In [1]: 1 + 1", "   ...: 1 + 1", "... x"])
+@pytest.mark.parametrize("wrapper", ["", "%%time\n", "\n\n"], ids=repr)
+def test_the_prompts_of_python_and_ipython_are_sent_as_typed(
+    loaded: InteractiveShell, account: Standin, prompt: str, wrapper: str
+) -> None:
+    ask_in(loaded, f"{wrapper}%%cfai\n{prompt}\n{prompt}\nWhat is this?")
+    sent = f"{prompt}\n{prompt}\nWhat is this?"
+    assert account.requests[-1].json["messages"][-1]["content"] == sent
+
+
+@pytest.mark.parametrize(
+    ("typed", "status"),
+    [
+        ("%%cfai\n", "incomplete"),
+        ("%%cfai\nWhy?\n", "incomplete"),
+        ("%%cfai\nWhy?\n\n", "complete"),
+    ],
+)
+def test_a_typed_cell_is_complete_after_an_empty_line(
+    loaded: InteractiveShell, typed: str, status: str
+) -> None:
+    assert loaded.check_complete(typed)[0] == status

@@ -1,0 +1,71 @@
+"""Keep IPython from changing a question: its help syntax `?` and the prompts `>>>` in a cell."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.inputtransformer2 import (
+    EscapedCommand,
+    TransformerManager,
+    cell_magic,
+    leading_empty_lines,
+    leading_indent,
+)
+
+from ..notebook import split_cell
+
+CELL_TRANSFORMS: tuple[Callable[[list[str]], list[str]], ...] = (
+    leading_empty_lines,
+    leading_indent,
+    cell_magic,
+)
+QUESTION_PATTERN = re.compile(r"[%!]\s*cfai\s+(?:ask|explain)\b")
+
+
+class QuestionCommand(EscapedCommand):
+    """A line such as `%cfai ask What is a neuron?`, which asks in place of showing help."""
+
+    priority = 4  # before HelpEnd, which has 5
+
+    @classmethod
+    def find(cls, tokens_by_line: Any) -> "QuestionCommand | None":
+        """Return the first line that is a question, or None."""
+        for tokens in tokens_by_line:
+            command: QuestionCommand | None = super().find([tokens])
+            if command is None:
+                continue
+            start = command.start_line + 1, command.start_col
+            text = next(token.line[token.start[1] :] for token in tokens if token.start == start)
+            if QUESTION_PATTERN.match(text):
+                return command
+        return None
+
+
+def keep_cell_text(lines: list[str]) -> list[str]:
+    """Pass the body of a `%%cfai` cell to the magic before IPython removes prompts such as `>>>`.
+
+    Args:
+        lines: The lines of the cell, with their line ends.
+    """
+    if split_cell("".join(lines)) is None:
+        return lines
+    for transform in CELL_TRANSFORMS:
+        lines = transform(lines)
+    return lines
+
+
+# IPython checks with the other transformers whether a typed cell is complete: a cell magic is
+# complete after an empty line.
+keep_cell_text.has_side_effects = True  # type: ignore[attr-defined]
+
+
+def install(manager: TransformerManager) -> None:
+    """Add the transformers of this module."""
+    manager.cleanup_transforms.insert(0, keep_cell_text)
+    manager.token_transformers.append(QuestionCommand)
+
+
+def remove(manager: TransformerManager) -> None:
+    """Remove the transformers of this module."""
+    manager.cleanup_transforms.remove(keep_cell_text)
+    manager.token_transformers.remove(QuestionCommand)
