@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..arguments import check_value, collect_texts
+from ..arguments import VALUE_CHECKS, check_argument_names, collect_texts
 from ..errors import InvalidOptionError
 from ..i18n import _
 from .provenance import Provenance, output_metadata
@@ -17,6 +17,7 @@ UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
 OPTIONAL_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "think")
 
 
+@check_argument_names
 @dataclass(frozen=True, slots=True)
 class Request:
     """One chat request, with all fields that the answer depends on.
@@ -35,7 +36,8 @@ class Request:
         stop: Stop sequences. The answer ends before the first one that occurs.
         think: Whether a reasoning model thinks before it answers; None for other models.
         stream: Whether to stream the answer.
-        extra: Additional JSON fields for the request body, which override the other fields.
+        extra: Additional JSON fields for the request body, which override the other fields. The
+            rules for the other fields apply to them too.
         requested_model: The model that the user named, if a local model replaces it, or "".
 
     Raises:
@@ -59,11 +61,16 @@ class Request:
         if type(self.stop) is not tuple or self.stop:
             object.__setattr__(self, "stop", collect_stop_sequences(self.stop))
         for name in ("model", "stream", "extra"):
-            object.__setattr__(self, name, check_value(name, getattr(self, name)))
+            value = VALUE_CHECKS[name](getattr(self, name), name, f"{name}=")
+            object.__setattr__(self, name, value)
         for name in OPTIONAL_FIELDS:
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, check_value(name, value))
+                value = VALUE_CHECKS[name](value, name, f"{name}=")
+                object.__setattr__(self, name, value)
+            value = self.extra.get(name)
+            if value is not None:
+                VALUE_CHECKS[name](value, name, f"{name}=")
 
 
 def require_request(value: Any) -> None:
