@@ -193,21 +193,27 @@ def _get_outputs(cell: dict[str, Any]) -> list[Any]:
 def split_cell(source: str) -> tuple[str, str] | None:
     """Return the line and the body of a `%%cfai` cell, as IPython passes them to the magic.
 
-    IPython ignores empty lines above the magic and the indentation of its line. A magic such as
-    `%%time` above it runs the rest of the cell. Returns None for other cells.
+    A magic such as `%%time` above it runs the rest of the cell. Returns None for other cells.
     """
-    body = source
-    while body:
-        first_line, _newline, body = body.partition("\n")
-        indent = first_line[: len(first_line) - len(first_line.lstrip())]
-        name, _space, line = first_line.strip().partition(" ")
-        if name and indent:
-            body = re.sub(f"^{indent}", "", body, flags=re.MULTILINE)
-        if name == CELL_MAGIC:
-            return line, body
-        if name and name not in WRAPPER_MAGICS:
-            break
-    return None
+    while True:
+        name, line, source = split_magic(source)
+        if name not in WRAPPER_MAGICS:
+            return (line, source) if name == CELL_MAGIC else None
+
+
+def split_magic(source: str) -> tuple[str, str, str]:
+    """Return the first word of a cell, the rest of its line, and the lines below.
+
+    IPython ignores empty lines above a cell magic and the indentation of its line.
+    """
+    first_line = ""
+    while source and not first_line.strip():
+        first_line, _newline, source = source.partition("\n")
+    indent = first_line[: len(first_line) - len(first_line.lstrip())]
+    if indent:
+        source = re.sub(f"^{indent}", "", source, flags=re.MULTILINE)
+    name, _space, line = first_line.strip().partition(" ")
+    return name, line, source
 
 
 def _parse_cell(number: int, line: str, text: str, parser: ArgumentParser) -> CfaiCell:

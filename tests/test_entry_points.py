@@ -1,18 +1,28 @@
 """A question has the same request and fingerprint at every entry point."""
 
+import io
 import json
+import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import nbformat
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 from nbconvert import PythonExporter
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
+import cfai_magics
+from cfai_magics.api import get_current_session
+from cfai_magics.cli import main
 from cfai_magics.frontends import extension
+from cfai_magics.settings import load_settings
 from tests.standin import Standin
+from tests.widgets.conftest import enter
 
 QUESTION = "What is a neuron?\n\n  One sentence."
 
@@ -46,6 +56,7 @@ def indented(body: str, _folder: Path) -> str:
 Entry = Callable[[str, Path], str]  # body, folder → code
 CELLS: dict[str, Entry] = {
     "a cell": lambda body, _: f"%%cfai\n{body}",
+    "blank lines": lambda body, _: f"%%cfai\n{body}".replace("\n\n", "\n  \t\n"),
     "lines at the end": lambda body, _: f"%%cfai\n{body}\n \n\n",
     "Windows line ends": lambda body, _: f"%%cfai\n{body}".replace("\n", "\r\n"),
     "empty lines above": lambda body, _: f"\n\n%%cfai\n{body}",
@@ -308,8 +319,11 @@ def test_without_the_extension_ipython_transforms_cells_as_before(
     assert ([*manager.cleanup_transforms], [*manager.token_transformers]) == before
 
 
-@pytest.mark.parametrize("prompt", [">>> 1 + 1", "In [1]: 1 + 1", "   ...: 1 + 1", "... x"])
-@pytest.mark.parametrize("wrapper", ["", "%%time\n", "\n\n"], ids=repr)
+@pytest.mark.parametrize(
+    "prompt",
+    [">>> 1 + 1", "In [1]: 1 + 1", "   ...: 1 + 1", "... x", "Why? :)", "%%cfai", "%%time"],
+)
+@pytest.mark.parametrize("wrapper", ["", "%%time\n", "%%capture\n\n%%time\n", "\n\n"], ids=repr)
 def test_the_prompts_of_python_and_ipython_are_sent_as_typed(
     loaded: InteractiveShell, account: Standin, prompt: str, wrapper: str
 ) -> None:
@@ -330,3 +344,106 @@ def test_a_typed_cell_is_complete_after_an_empty_line(
     loaded: InteractiveShell, typed: str, status: str
 ) -> None:
     assert loaded.check_complete(typed)[0] == status
+
+
+def ask_shell(monkeypatch: pytest.MonkeyPatch, words: list[str], piped: str | None) -> None:
+    """Run the shell command in this process."""
+    stdin = None if piped is None else io.TextIOWrapper(io.BytesIO(piped.encode()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert main(["ask", *words]) == 0
+
+
+def ask_everywhere(
+    loaded: InteractiveShell, folder: Path, monkeypatch: pytest.MonkeyPatch, question: str
+) -> int:
+    """Send a question through every entry point; return how often it was sent."""
+    session = get_current_session()
+    message = {"role": "user", "content": question}
+    system = session.settings.system
+    messages = [{"role": "system", "content": system}, message] if system else [message]
+    loaded.push({"question": question})
+    calls: list[Callable[[], object]] = [
+        *(partial(ask_in, loaded, entry(question, folder)) for entry in CELLS.values()),
+        lambda: ask_in(loaded, "%cfai ask {{question}}"),
+        lambda: ask_shell(monkeypatch, [], question),
+        lambda: ask_shell(monkeypatch, ["-"], f"{question}\n"),
+        lambda: ask_shell(monkeypatch, [], question.replace("\n", "\r\n")),
+        lambda: cfai_magics.ask(question),
+        lambda: cfai_magics.ask(f"{question} \n"),
+        lambda: list(cfai_magics.stream(question)),
+        lambda: session.ask(session.build_request(messages)),
+        lambda: list(session.stream(session.build_request(messages))),
+        lambda: cfai_magics.map("{text}", [question], fresh=True),
+    ]
+    if not question.startswith("-"):
+        calls.append(lambda: ask_shell(monkeypatch, [question], None))
+    for call in calls:
+        call()
+    return len(calls)
+
+
+LINES = st.sampled_from([*"aä🙂 \t?%!'\"\\#-", "{}", "{x}", "$", "%%cfai", "%%time", "\u2028"])
+QUESTION_TEXTS = (
+    st.lists(st.one_of(LINES, st.just("\n"), st.text("abc .,:;()[]<>=", max_size=5)), max_size=12)
+    .map("".join)
+    .filter(str.strip)
+)
+
+
+@pytest.mark.slow
+@given(question=QUESTION_TEXTS)
+@settings(
+    max_examples=8,  # more would exceed the 300 requests per minute of the model
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_every_entry_point_sends_the_same_bytes_and_replays_the_same_recording(
+    loaded: InteractiveShell,
+    account: Standin,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    question: str,
+) -> None:
+    account.clear()
+    ask_in(loaded, "%cfai replay off")
+    monkeypatch.setenv("CFAI_REPLAY", "off")
+    count = ask_everywhere(loaded, tmp_path, monkeypatch, question)
+    bodies = [request.body_bytes for request in account.requests]
+    assert len(bodies) == count
+    assert len(set(bodies)) == 1
+    cassette = tmp_path / "question.cfai.jsonl"
+    cassette.unlink(missing_ok=True)
+    ask_in(loaded, f"%cfai replay auto {cassette}")
+    cfai_magics.ask(question)
+    ask_in(loaded, f"%cfai replay only {cassette} --instant")
+    monkeypatch.setenv("CFAI_REPLAY", f"only:{cassette}")
+    monkeypatch.setenv("CFAI_REPLAY_INSTANT", "1")
+    ask_everywhere(loaded, tmp_path, monkeypatch, question)
+    assert len(account.requests) == count + 1
+
+
+def test_the_defaults_of_the_panel_apply_at_every_entry_point(
+    loaded: InteractiveShell,
+    account: Standin,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask_in(
+        loaded,
+        "%%cfai -m llama-3.2-3b-instruct -s 'Be brief.' -t 0.5 --max-tokens 9\n" + QUESTION,
+    )
+    (explicit,) = account.requests
+    panel = cfai_magics.panel()
+    names = [name for _line, name in panel.models.model_list.options]
+    enter(panel.models.model_list, index=names.index("@cf/meta/llama-3.2-3b-instruct"))
+    enter(panel.defaults.system, value="Be brief.")
+    enter(panel.defaults.use_model_temperature, value=False)
+    enter(panel.defaults.temperature, value=0.5)
+    enter(panel.defaults.max_tokens, value="9")
+    panel.defaults.save_button.click()
+    panel.close()
+    assert load_settings(home).system == "Be brief."
+    account.clear()
+    ask_everywhere(loaded, tmp_path, monkeypatch, QUESTION)
+    assert {request.body_bytes for request in account.requests} == {explicit.body_bytes}

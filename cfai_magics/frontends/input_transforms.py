@@ -1,24 +1,12 @@
 """Keep IPython from changing a question: its help syntax `?` and the prompts `>>>` in a cell."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
-from IPython.core.inputtransformer2 import (
-    EscapedCommand,
-    TransformerManager,
-    cell_magic,
-    leading_empty_lines,
-    leading_indent,
-)
+from IPython.core.inputtransformer2 import EscapedCommand, TransformerManager
 
-from ..notebook import split_cell
+from ..notebook import CELL_MAGIC, split_cell, split_magic
 
-CELL_TRANSFORMS: tuple[Callable[[list[str]], list[str]], ...] = (
-    leading_empty_lines,
-    leading_indent,
-    cell_magic,
-)
 QUESTION_PATTERN = re.compile(r"[%!]\s*cfai\s+(?:ask|explain)\b")
 
 
@@ -42,16 +30,23 @@ class QuestionCommand(EscapedCommand):
 
 
 def keep_cell_text(lines: list[str]) -> list[str]:
-    """Pass the body of a `%%cfai` cell to the magic before IPython removes prompts such as `>>>`.
+    """Turn a `%%cfai` cell into a call of the magic before IPython changes or tokenizes its body.
+
+    IPython removes prompts such as `>>>`. Under `%%time`, it reads the body as Python, which
+    fails for a text such as "Why? :)" (IPython 9.18).
 
     Args:
         lines: The lines of the cell, with their line ends.
     """
-    if split_cell("".join(lines)) is None:
-        return lines
-    for transform in CELL_TRANSFORMS:
-        lines = transform(lines)
-    return lines
+    source = "".join(lines)
+    return lines if split_cell(source) is None else [_to_call(source)]
+
+
+def _to_call(source: str) -> str:
+    name, line, body = split_magic(source)
+    if name != CELL_MAGIC:  # a magic that runs the rest of the cell
+        body = _to_call(body)
+    return f"get_ipython().run_cell_magic({name.removeprefix('%%')!r}, {line!r}, {body!r})\n"
 
 
 # IPython checks with the other transformers whether a typed cell is complete: a cell magic is

@@ -1,5 +1,6 @@
 """Types for chat requests, stream deltas and answers."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from ..i18n import _
 from .provenance import Provenance, output_metadata
 from .usage import DayUsage, Usage, WithUsage
 
+BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
 Message = Mapping[str, Any]
 Payload = Mapping[str, Any] | bytes  # for a native task: request fields or bytes
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
@@ -91,8 +93,9 @@ def collect_stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
 def check_messages(value: Any) -> tuple[Message, ...]:
     r"""Return the messages as a tuple, with the text of user messages as it is sent.
 
-    The text is the same for all entry points: lines end with "\n", and whitespace at the end is
-    removed, because IPython adds a newline to some cells, for example, under `%%time` and `%run`.
+    The text is the same for all entry points. Lines end with "\n". Whitespace is removed at the
+    end and on blank lines, because IPython adds a newline to some cells, such as those that
+    `%run` runs, and nbconvert empties blank lines.
 
     Raises:
         InvalidOptionError: A message is not a mapping.
@@ -107,13 +110,17 @@ def check_messages(value: Any) -> tuple[Message, ...]:
         content: Any = message.get("content")
         if message.get("role") == "user":
             if isinstance(content, str):
-                content = content.replace("\r\n", "\n").rstrip()
+                content = _normalize_text(content).rstrip()
             elif isinstance(content, list):
                 content = _normalize_parts(content)
             if content != message.get("content"):
                 message = {**message, "content": content}  # noqa: PLW2901
         messages.append(message)
     return tuple(messages)
+
+
+def _normalize_text(text: str) -> str:
+    return BLANK_LINE.sub("", text.replace("\r\n", "\n"))
 
 
 def _normalize_parts(parts: list[Any]) -> list[Any]:
@@ -123,7 +130,7 @@ def _normalize_parts(parts: list[Any]) -> list[Any]:
     for index in reversed(range(len(parts))):
         part = parts[index]
         if isinstance(part, Mapping) and isinstance(part.get("text"), str):
-            text = part["text"].replace("\r\n", "\n")
+            text = _normalize_text(part["text"])
             normalized[index] = {**part, "text": text.rstrip() if is_last_text else text}
             is_last_text = False
     return normalized
