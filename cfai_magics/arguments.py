@@ -59,6 +59,25 @@ def check_method_arguments(*names: str) -> Callable[[type[C]], type[C]]:
     return decorate
 
 
+def check_argument_names(cls: type[C]) -> type[C]:
+    """Make the constructor of a class check its arguments as check_arguments does, except values.
+
+    The class checks the values itself.
+    """
+    init = vars(cls)["__init__"]
+    parameters = _Parameters(init)
+
+    @wraps(init)
+    def checked_init(self: C, *args: Any, **kwargs: Any) -> None:
+        error = parameters.find_misfit((self, *args), kwargs)
+        if error:
+            raise error
+        init(self, *args, **kwargs)
+
+    cls.__init__ = checked_init  # type: ignore[assignment]
+    return cls
+
+
 class _Parameters:
     """The parameters of a function, read from its code object.
 
@@ -89,16 +108,11 @@ class _Parameters:
     def find_error(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> InvalidOptionError | None:
-        """Return the error for a call with these arguments, or None if they are valid.
-
-        Most calls are valid, so the check for a valid call makes few function calls.
-        """
+        """Return the error for a call with these arguments, or None if they are valid."""
+        error = self.find_misfit(args, kwargs)
+        if error:
+            return error
         given = {**dict(zip(self._positional, args, strict=False)), **kwargs}
-        if (
-            len(given) != len(args) + len(kwargs)
-            or not self._required <= given.keys() <= self._all
-        ):
-            return self._describe_misfit(args, kwargs)
         try:
             for name, value in given.items():
                 check = VALUE_CHECKS.get(name)
@@ -107,6 +121,19 @@ class _Parameters:
         except InvalidOptionError as error:
             return error.with_traceback(None)
         return None
+
+    def find_misfit(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> InvalidOptionError | None:
+        """Return the error for arguments that do not match the parameters, or None.
+
+        Most calls are valid, so the check for a valid call makes few function calls.
+        """
+        given = {**dict(zip(self._positional, args, strict=False)), **kwargs}
+        is_fit = len(given) == len(args) + len(kwargs) and (
+            self._required <= given.keys() <= self._all
+        )
+        return None if is_fit else self._describe_misfit(args, kwargs)
 
     def _describe_misfit(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]

@@ -25,6 +25,7 @@ FILE_PATTERN = re.compile(r'File "([^"\n]+)"')
 IPYTHON_PATHS = ("/IPython/core/", "/ipykernel/")
 FindCellName = Callable[[str], tuple[str, str] | None]
 CELL_MAGIC = "%%cfai"
+WRAPPER_MAGICS = ("%%time", "%%capture", "%%prun")  # they run the rest of the cell once
 
 
 def find_notebook_path(environ: Mapping[str, str], namespace: Mapping[str, Any]) -> str:
@@ -157,11 +158,8 @@ def read_cfai_cells(path: Path, parser: ArgumentParser) -> list[CfaiCell]:
     Raises:
         InvalidOptionError: The file can't be read or is not a notebook.
     """
-    return [
-        _parse_cell(number, source, parser)
-        for number, source in _iter_code_sources(path)
-        if source.split(maxsplit=1)[:1] == [CELL_MAGIC]
-    ]
+    cells = ((number, split_cell(source)) for number, source in _iter_code_sources(path))
+    return [_parse_cell(number, *parts, parser) for number, parts in cells if parts]
 
 
 def read_provenances(path: Path) -> list[dict[str, Any]]:
@@ -192,20 +190,35 @@ def _get_outputs(cell: dict[str, Any]) -> list[Any]:
     return outputs if isinstance(outputs, list) else []
 
 
-def parse_cell_line(source: str, parser: ArgumentParser) -> Namespace:
-    """Return the options in the first line of a `%%cfai` cell.
+def split_cell(source: str) -> tuple[str, str] | None:
+    """Return the line and the body of a `%%cfai` cell, as IPython passes them to the magic.
 
-    Raises:
-        InvalidOptionError: An option is not valid.
+    A magic such as `%%time` above it runs the rest of the cell. Returns None for other cells.
     """
-    line = source.partition("\n")[0]
-    return parser.parse_args(split_magic_line(line.removeprefix(CELL_MAGIC)))
+    while True:
+        name, line, source = split_magic(source)
+        if name not in WRAPPER_MAGICS:
+            return (line, source) if name == CELL_MAGIC else None
 
 
-def _parse_cell(number: int, source: str, parser: ArgumentParser) -> CfaiCell:
-    text = source.partition("\n")[2]
+def split_magic(source: str) -> tuple[str, str, str]:
+    """Return the first word of a cell, the rest of its line, and the lines below.
+
+    IPython ignores empty lines above a cell magic and the indentation of its line.
+    """
+    first_line = ""
+    while source and not first_line.strip():
+        first_line, _newline, source = source.partition("\n")
+    indent = first_line[: len(first_line) - len(first_line.lstrip())]
+    if indent:
+        source = re.sub(f"^{indent}", "", source, flags=re.MULTILINE)
+    name, _space, line = first_line.strip().partition(" ")
+    return name, line, source
+
+
+def _parse_cell(number: int, line: str, text: str, parser: ArgumentParser) -> CfaiCell:
     try:
-        return CfaiCell(number, parse_cell_line(source, parser), text)
+        return CfaiCell(number, parser.parse_args(split_magic_line(line)), text)
     except CfaiError as error:
         return CfaiCell(number, None, text, error.cause)
 

@@ -24,7 +24,7 @@ from traitlets import (
 from traitlets.config import Config, Configurable
 
 from . import state_files
-from .arguments import MAX_TEMPERATURE
+from .arguments import MAX_TEMPERATURE, find_closest
 from .course import NO_COURSE, CoursePolicy, find_course
 from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
 from .i18n import _, is_supported, list_languages, mark, ngettext, set_language
@@ -236,6 +236,24 @@ class Cfai(Configurable):
                 _("The setting is unchanged. %config Cfai lists all settings."),
             ) from None
 
+    def update_config(self, config: Config) -> None:
+        """Apply the settings in `config`, as `%config Cfai` does.
+
+        A setting that can't be applied is removed from `config`, because IPython adds `config` to
+        its own configuration, with which the extension may be loaded again.
+
+        Raises:
+            InvalidSettingError: A name or value is not valid.
+            LockedSettingError: The course does not allow a value.
+        """
+        values = config.get("Cfai", {})
+        for name in list(values):
+            value = values.pop(name)
+            if name not in self.trait_names(config=True):
+                raise _unknown_setting_error(name)
+            setattr(self, name, value)
+            values[name] = value
+
     @validate("recording")
     def _validate_recording(self, proposal: Bunch) -> Any:
         value = proposal["value"]
@@ -288,6 +306,14 @@ class Cfai(Configurable):
             name, (self.traits()[name].default_value, mark("default"))
         )
         return origin if value == recorded_value else mark("this kernel")
+
+
+def _unknown_setting_error(name: str) -> InvalidSettingError:
+    closest = find_closest(name, Cfai.class_trait_names(config=True))
+    hint = _("%config Cfai lists all settings.")
+    if closest:
+        hint = f"{_('Did you mean {names}?').format(names=_(' or ').join(closest))} {hint}"
+    return InvalidSettingError(_("There is no setting {name}").format(name=name), hint)
 
 
 def load_settings(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from cfai_magics import settings
@@ -79,3 +80,47 @@ def test_text_is_saved_unchanged_and_none_removes_a_setting(tmp_path: Path) -> N
     update_settings_file(tmp_path, {"temperature": None})
     loaded = load_settings(tmp_path)
     assert (loaded.system, loaded.temperature) == (text, None)
+
+
+INVALID = {
+    "max_tokens = 0": "Can't set max_tokens: ",
+    "temperature = 9": "Can't set temperature: ",
+    "format = 'pdf'": "Can't set format: ",
+    "recording = 'often'": "Can't set recording: ",
+    "model = 'gpt-4o'": "cfai.toml allows only the model gemma-4-26b-a4b-it",
+    "temprature = 0.2": "There is no setting temprature. Did you mean temperature?",
+    "nonsense = 1": "There is no setting nonsense. %config Cfai lists all settings.",
+}
+
+
+@pytest.mark.parametrize(("assignment", "message"), INVALID.items(), ids=INVALID)
+def test_a_rejected_setting_is_not_left_in_ipython(
+    shell: InteractiveShell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    assignment: str,
+    message: str,
+) -> None:
+    (tmp_path / "cfai.toml").write_text("allowed_models = ['gemma-4-26b-a4b-it']\n")
+    monkeypatch.chdir(tmp_path)
+    shell.run_cell("%load_ext cfai_magics").raise_error()
+    shell.run_cell("%config Cfai.system = 'Be brief.'").raise_error()
+    shell.run_cell(f"%config Cfai.{assignment}").raise_error()
+    assert message in caplog.text
+    assert shell.config.Cfai == {"system": "Be brief."}
+    shell.run_cell("%config Cfai.max_tokens = 9").raise_error()
+    shell.run_cell("%reload_ext cfai_magics").raise_error()
+    magics = shell.magics_manager.registry["CfaiMagics"]
+    assert (magics.settings.system, magics.settings.max_tokens) == ("Be brief.", 9)
+    shell.run_cell("%unload_ext cfai_magics").raise_error()
+
+
+def test_another_setting_does_not_restore_a_value_from_ipython(shell: InteractiveShell) -> None:
+    shell.run_cell("%load_ext cfai_magics").raise_error()
+    shell.run_cell("%config Cfai.max_tokens = 9").raise_error()
+    settings = shell.magics_manager.registry["CfaiMagics"].settings
+    settings.max_tokens = 7  # as the panel does
+    shell.run_cell("%config Cfai.system = 'Be brief.'").raise_error()
+    assert (settings.system, settings.max_tokens) == ("Be brief.", 7)
+    shell.run_cell("%unload_ext cfai_magics").raise_error()

@@ -184,6 +184,7 @@ def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> "T
 
 
 def _load_tool(frontend: Frontend, name: str) -> "Tool":
+    from ..chat.option_values import load_option_value
     from ..prompt.tools import make_tool
 
     if frontend.notebook_state is None:
@@ -196,13 +197,19 @@ def _load_tool(frontend: Frontend, name: str) -> "Tool":
             _("--tools {name} is not a valid function name").format(name=name),
             _("Use --tools NAME,NAME."),
         )
-    try:
-        return make_tool(name.rpartition(".")[2], frontend.notebook_state.evaluate(name))
-    except (NameError, AttributeError):
+    tool = load_option_value(
+        "--tools",
+        name,
+        frontend.notebook_state,
+        lambda _name, function: make_tool(name.rpartition(".")[2], function),
+        accepts_files=False,
+    )
+    if tool is None:
         raise InvalidOptionError(
             _("--tools: the function {name} is not defined").format(name=name),
             _("Define it first."),
-        ) from None
+        )
+    return tool
 
 
 def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "Comparison":
@@ -343,14 +350,13 @@ def _check_comparison(session: "Session", options: Namespace) -> None:
 
 def _resolve_schema(frontend: Frontend, name: str) -> Schema:
     """Return the schema from the variable or file with this name."""
+    from ..chat.option_values import load_option_value
     from ..paths import parse_user_path
     from ..prompt.output_formats import load_schema, read_schema
 
-    if frontend.notebook_state and NAME_PATTERN.fullmatch(name):
-        try:
-            return load_schema(name, frontend.notebook_state.evaluate(name))
-        except (NameError, AttributeError):
-            pass  # it may be a file name
+    schema = load_option_value("--schema", name, frontend.notebook_state, load_schema)
+    if schema is not None:
+        return schema
     path = parse_user_path(name)
     if path.is_file():
         return read_schema(path)

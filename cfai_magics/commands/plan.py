@@ -34,6 +34,7 @@ OPTIONS = (
 
 
 MAX_QUESTION_CHARS = 40  # longer prompts are shortened in the table
+NO_COST = Cost(0.0, 0.0, 0.0, 0)  # of a cell that sends nothing
 DOMINANT_SHARE = 0.25  # cells with at least this share of the total cost are marked as high
 MAX_CHEAPER_MODELS = 3
 RANGE_NOTE = mark(
@@ -99,24 +100,29 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
         return _CellEstimate(cell, error=cell.error)
     options = cell.options
     try:
-        models = [session.resolve_catalog_model(name) for name in _list_models(session, options)]
-        for model in models:
-            session.settings.course.check_model(model.name)
+        targets = [
+            session.find_target(name, use_local=False) for name in _list_models(session, options)
+        ]
+        for target in targets:
+            session.settings.course.check_model(target.model.name)
     except CfaiError as error:
         return _CellEstimate(cell, error=error.cause)
+    if options.dry_run:
+        return _CellEstimate(cell, cost=NO_COST)
     costs: list[Cost] = []
-    for model in models:
-        cost = session.accounting.estimate_cost(
-            _build_request(session, options, cell.text, model), model
-        )
+    requests = []
+    for target in targets:
+        model = target.model
+        request = _build_request(session, options, cell.text, model)
+        cost = session.resolver.estimate_cost(request, target)
         if cost is None:
             message = _("{model} has no known price")
             return _CellEstimate(cell, error=message.format(model=model.short_name))
+        requests.append(request)
         costs.append(cost)
     total_cost = reduce(add, costs)
     if options.max_neurons:
         total_cost = total_cost.capped(options.max_neurons)
-    requests = (_build_request(session, options, cell.text, model) for model in models)
     return _CellEstimate(cell, tuple(requests), total_cost)
 
 
@@ -175,7 +181,7 @@ def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students:
     ).format(count=students, neurons=format_range(low, high), dollars=_format_dollars(low, high))
     return [
         total_note,
-        _vs_free_quota(high),
+        *([] if session.backend.server else [_vs_free_quota(high)]),
         *_suggest_cheaper_models(session, estimates, students, high),
         _(RANGE_NOTE),
     ]

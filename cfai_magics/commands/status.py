@@ -104,8 +104,8 @@ def _setting_rows(session: Session) -> list[Row]:
 
 def _format_setting(session: Session, name: str) -> str:
     value = getattr(session.settings, name)
-    if name == "model" and session.backend.server is None:
-        value = session.resolve_catalog_model(value).name
+    if name == "model":
+        value = session.find_target(value, use_local=False).model.name
     text = f"{value:,}" if isinstance(value, int) else str(value)
     return shorten(text, MAX_VALUE_CHARS)
 

@@ -136,7 +136,7 @@ def _model_to_json(model: "Model") -> dict[str, Any]:
 
 def handle_use(session: "Session", message: Mapping[str, Any]) -> dict[str, Any]:
     """Set the kernel's default model, as `%cfai use` does, if the course allows the model."""
-    session.settings.model = session.resolve_catalog_model(str(message["model"])).name
+    session.settings.model = session.find_target(str(message["model"]), use_local=False).model.name
     return {}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from ..errors import InvalidOptionError
 from ..i18n import _, ngettext
 from ..pricing.prices import Rates, catalog_rates
 from ..pricing.tokens import estimate_tokens
@@ -63,6 +64,7 @@ def build_user_message(
 
     Raises:
         VariableError: An expression can't be evaluated.
+        InvalidOptionError: The values of all expressions are empty, and there is no other text.
     """
     if evaluate is None or "{{" not in text:
         return UserMessage((Part("cell", text),))
@@ -80,6 +82,10 @@ def build_user_message(
             notes += _truncation_notes(piece, value)
         else:
             parts.append(Part("cell", piece))
+    if not any(part.image or part.text.strip() for part in parts):
+        raise InvalidOptionError(
+            _("The prompt is empty"), _("The values of its expressions contain no text.")
+        )
     return UserMessage(tuple(parts), (*notes, *_unparsed_notes(template.unparsed)))
 
 

@@ -27,7 +27,7 @@ from ..replay.record_mode import RecordMode
 from ..replay.recorder import Recorder
 from ..settings import Cfai
 from ..storage.ledger import CallContext
-from ..types.messages import Message, Payload, Request, collect_stop_sequences
+from ..types.messages import Message, Payload, Request
 from ..types.provenance import Provenance, RecordingInfo
 from ..types.usage import Catalog, Model
 from ..workers_ai.endpoints import chat_body
@@ -87,7 +87,7 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
         temperature=settings.temperature if temperature is None else temperature,
         top_p=top_p,
         seed=seed,
-        stop=() if stop is None else collect_stop_sequences(stop),
+        stop=cast("tuple[str, ...]", () if stop is None else stop),  # as above
         think=think if target.model.reasoning else None,
         stream=stream,
         extra={} if extra is None else extra,

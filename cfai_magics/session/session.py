@@ -594,10 +594,13 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.backend.ensure_local_server()
         return self.find_target(name or self.settings.model)
 
-    def find_target(self, name: str) -> Target:
-        """Return the target for a model name, without starting the local server."""
+    def find_target(self, name: str, *, use_local: bool = True) -> Target:
+        """Return the target for a model name, without starting the local server.
+
+        If `use_local` is False, the target is the one that is used without the local model.
+        """
         local_server = self.backend.local_server
-        if local_server is not None:
+        if use_local and local_server is not None:
             model = Model(
                 local_server.model_name,
                 context_window=local_server.context_window,

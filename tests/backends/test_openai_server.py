@@ -1,5 +1,6 @@
 """Another OpenAI-compatible server: requests, credentials and errors."""
 
+import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from cfai_magics.backends.selector import normalize_base_url
 from cfai_magics.chat.frontend import Frontend
 from cfai_magics.commands import run
 from cfai_magics.display.footer import format_usage_footer
+from cfai_magics.display.tables import Table
 from cfai_magics.errors import (
     APIConnectionError,
     AuthenticationError,
@@ -20,12 +22,14 @@ from cfai_magics.errors import (
     ModelNotFoundError,
     TokenInCommandError,
 )
+from cfai_magics.frontends.lab_comm import handle_use
 from cfai_magics.frontends.shell import create_shell_frontend
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings, read_settings_file
 from cfai_magics.types.messages import Message
 from tests.canaries import older_token, token
 from tests.catalog_cache import cache_catalog_without
+from tests.fake_frontends import bare_frontend
 from tests.standin import Fault, Standin
 from tests.standin.accounts import EVERYTHING
 
@@ -225,3 +229,61 @@ def test_login_rejects_a_key_on_the_command_line(
         run("login", words, frontend_with_input(session), "cfai")
     assert "sk-key" not in str(caught.value)
     assert account.requests == ()
+
+
+NAMES = ["gpt-4o", "llama-3.2-3b-instruct", "@cf/meta/llama-3.2-3b-instruct", "vendor/model:7b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_way_of_naming_a_model_sends_the_name_as_typed(
+    elsewhere: Session, other: Standin, name: str
+) -> None:
+    def use_in_page() -> None:
+        handle_use(elsewhere, {"model": name})
+
+    def use_by_command() -> None:
+        assert name in str(run("use", [name], bare_frontend(elsewhere), "%cfai"))
+
+    def set_setting() -> None:
+        elsewhere.settings.model = name
+
+    for set_model in (use_in_page, use_by_command, set_setting):
+        elsewhere.settings.model = "another"
+        set_model()
+        assert elsewhere.settings.model == name
+        assert elsewhere.build_request([]).model == name
+    assert elsewhere.build_request([], name).model == name
+    assert f"model         {name} " in str(run("status", [], bare_frontend(elsewhere), "%cfai"))
+    assert other.requests == ()
+
+
+def test_a_plan_accepts_the_models_of_the_server(elsewhere: Session, tmp_path: Path) -> None:
+    path = tmp_path / "lesson.ipynb"
+    cell = {"cell_type": "code", "source": "%%cfai -m gpt-4o\nWhy?"}
+    path.write_text(json.dumps({"cells": [cell], "nbformat": 4}))
+    table = run("plan", [str(path)], bare_frontend(elsewhere), "%cfai")
+    assert isinstance(table, Table)
+    assert table.rows[0][2:4] == ("gpt-4o", "0 to 0")
+    assert "free neurons." not in table.note
+
+
+def test_no_quota_of_cloudflare_is_shown(elsewhere: Session) -> None:
+    def budget(*words: str) -> str:
+        return str(run("budget", words, bare_frontend(elsewhere), "%cfai"))
+
+    server = elsewhere.backend.server
+    assert server is not None
+    note = f"Requests go to {server.name} and use no neurons."
+    assert budget() == f"No budget is set. {note}"
+    output = budget("500")
+    assert "today, all kernels  500" in output
+    assert note in output
+    assert "quota" not in output
+    assert "quota" not in budget("off")
+
+
+def test_a_local_model_has_no_quota_either(elsewhere: Session) -> None:
+    elsewhere.settings.local = "small"
+    assert str(run("budget", [], bare_frontend(elsewhere), "%cfai")) == (
+        "No budget is set. The local model uses no neurons."
+    )

@@ -37,6 +37,20 @@ def test_deltas_are_printed_with_the_footer_below(
     assert len(lines) == 2
 
 
+def test_a_typed_line_and_a_typed_cell_send_the_same_body(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    terminal.sendline("%cfai ask What is a neuron?")
+    terminal.expect(PROMPT)
+    for line in ("%%cfai", "What is a neuron?", "", ""):
+        terminal.sendline(line)
+    terminal.expect("neurons billed")
+    terminal.expect(PROMPT)
+    first, second = (request.body_bytes for request in account.requests)
+    assert first == second
+    assert b"What is a neuron?" in first
+
+
 def test_an_error_is_one_line(terminal: pexpect.spawn) -> None:
     terminal.sendline("%cfai nonsense")
     terminal.expect(PROMPT)

@@ -38,7 +38,7 @@ def test_a_field_is_replaced_and_other_text_is_unchanged(
 ) -> None:
     kernel.run("who = 'Ada'; price = 1234.5")
     kernel.run('%%cfai\nI am {{who}} ({who}), {{price:,.2f}} {"a": {"b": 1}} {% if %}\n')
-    assert sent(cloudflare) == 'I am Ada ({who}), 1,234.50 {"a": {"b": 1}} {% if %}\n'
+    assert sent(cloudflare) == 'I am Ada ({who}), 1,234.50 {"a": {"b": 1}} {% if %}'
 
 
 def test_names_in_comprehensions_and_functions_are_resolved(
