@@ -1,6 +1,7 @@
 """Detect API tokens and account IDs in text and notebooks."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 
 from .errors import InvalidOptionError
 from .i18n import _
-from .secret import Secret
+from .secret import Secret, call_without_traceback
 
 ACCOUNT_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 ACCOUNT_ID_IN_TEXT_PATTERN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
@@ -24,6 +25,11 @@ WORD_PATTERN = re.compile(r"[\w-]+")
 MAX_ACCOUNT_ID_CHARS = 33  # with one character too many
 MAX_WRONG_CHARS = 4  # in an account ID with mistakes
 MIN_TOKEN_CHARS = 12  # a shorter piece of a token is useless
+# Names of environment variables with secrets, and with settings of this package and Cloudflare.
+SECRET_VARIABLE_PATTERN = re.compile(
+    r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|AUTH|^CF_|^CFAI_|^CLOUDFLARE_", re.IGNORECASE
+)
+PIP_VARIABLE_PREFIX = "PIP_"  # pip needs its options, such as the URL of a private index
 
 
 def looks_like_account_id(text: str) -> bool:
@@ -66,6 +72,21 @@ def _may_be_secret(word: str) -> bool:
         len(word) >= MIN_TOKEN_CHARS
         and other_characters > MAX_WRONG_CHARS
         and word not in (word.lower(), word.upper())
+    )
+
+
+def build_child_environment() -> dict[str, str]:
+    """Return the environment variables for a child process that needs no secrets.
+
+    Variables are left out if their name suggests a secret, or if they contain a token.
+    """
+    return call_without_traceback(
+        lambda: {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(PIP_VARIABLE_PREFIX)
+            or not (SECRET_VARIABLE_PATTERN.search(name) or contains_token(value))
+        }
     )
 
 
