@@ -13,8 +13,9 @@ from ..display.ai_use_report import AiUseReport, ReportEntry
 from ..errors import InvalidOptionError, StorageError
 from ..i18n import _, mark
 from ..notebook import read_provenances
-from ..paths import parse_user_path
+from ..paths import parse_user_path, write_user_file
 from ..session.session import Session
+from ..state_files import describe_error
 
 OPTIONS = (
     Option("path", nargs="?", default="", help=mark("the notebook (default: this one)")),
@@ -168,10 +169,10 @@ def _save_report(path: Path, ai_use_report: AiUseReport) -> str:
     text_by_path = {path.with_suffix(SUFFIX_BY_FORMAT[kind]): text for kind, text in texts.items()}
     try:
         for file, text in text_by_path.items():
-            file.write_text(f"{text}\n", encoding="utf-8")
+            write_user_file(file, [f"{text}\n".encode(errors="replace")])
     except OSError as error:
         raise StorageError(
-            _("The report can't be written: {error}").format(error=error),
+            _("The report can't be written: {error}").format(error=describe_error(error)),
             _("%cfai report without --save shows it."),
         ) from None
     markdown_path, csv_path = text_by_path
