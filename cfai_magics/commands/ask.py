@@ -7,10 +7,9 @@ from dataclasses import replace
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import check_value
 from ..chat.chat_run import ChatRun
 from ..chat.frontend import Frontend, NotebookState
-from ..chat.options import ASK_OPTIONS, Option
+from ..chat.options import ASK_OPTIONS, Option, check_answer_count, check_option_values
 from ..errors import InvalidOptionError, ToolsNotSupportedError, VisionNotSupportedError
 from ..i18n import _, mark
 from ..pricing.catalog import MAX_LISTED_MODELS
@@ -45,7 +44,6 @@ OPTIONS = (
 
 
 NAME_PATTERN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
-MAX_ANSWERS = 60  # in one cell
 DEFAULT_MAX_STEPS = 8
 SHELL_THREAD = "main"  # the conversation that shell commands use, because they have no notebook
 CAPABILITIES = {  # the error message and error class to use if a model lacks the capability
@@ -333,12 +331,7 @@ def _check_comparison(session: "Session", options: Namespace) -> None:
             _("Only one local model can run at a time"),
             _("Use one -m, or run %cfai local off first."),
         )
-    count = max(1, len(options.model or ())) * max(1, len(options.temperature)) * options.times
-    if count > MAX_ANSWERS:
-        raise InvalidOptionError(
-            _("{count:,} answers are too many for one cell").format(count=count),
-            _("The maximum is {count}.").format(count=MAX_ANSWERS),
-        )
+    check_answer_count(options)
 
 
 def _resolve_schema(frontend: Frontend, name: str) -> Schema:
@@ -484,17 +477,7 @@ def _check_options(prompt: str, options: Namespace) -> None:
             _("-o: {name} is not a valid variable name").format(name=options.output),
             _("Use letters, digits and _."),
         )
-    if options.times < 1:
-        raise InvalidOptionError(
-            _("-n must be at least 1, not {value}").format(value=options.times),
-            _("Omit it for a single answer."),
-        )
-    for name in ("max_neurons", "max_tokens", "top_p"):
-        value = getattr(options, name)
-        if value is not None:
-            check_value(name, value, f"--{name.replace('_', '-')} ")
-    for temperature in options.temperature:
-        check_value("temperature", temperature, "--temperature ")
+    check_option_values(options)
 
 
 def _build_request(

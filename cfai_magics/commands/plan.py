@@ -8,7 +8,7 @@ from operator import add
 from pathlib import Path
 
 from ..chat.frontend import Frontend
-from ..chat.options import Option, get_ask_parser
+from ..chat.options import Option, check_answer_count, check_option_values, get_ask_parser
 from ..display.tables import Table, format_range
 from ..errors import CfaiError, InvalidOptionError
 from ..i18n import _, mark, ngettext
@@ -99,6 +99,8 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
         return _CellEstimate(cell, error=cell.error)
     options = cell.options
     try:
+        check_option_values(options)
+        check_answer_count(options)
         models = [session.resolve_catalog_model(name) for name in _list_models(session, options)]
         for model in models:
             session.settings.course.check_model(model.name)
