@@ -89,9 +89,13 @@ def _list_threads(frontend: Frontend, store: ConversationStore, _options: Namesp
         )
         for thread_summary in store.list_threads()
     )
-    note = _("-c continues {name}.").format(name=current_thread) if current_thread else ""
+    notes = [] if rows else [_("No conversations yet.")]
+    if current_thread:
+        notes.append(_("-c continues {name}.").format(name=current_thread))
+    elif not rows:
+        notes.append(_("Use -c=NAME to start one."))
     columns = (_("conversation"), _("turns"), _("last prompt"), _("neurons"), "")
-    return Table(columns, rows, note)
+    return Table(columns, rows, " ".join(notes))
 
 
 def _show_thread(frontend: Frontend, store: ConversationStore, options: Namespace) -> SafeMarkdown:

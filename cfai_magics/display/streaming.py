@@ -7,6 +7,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..i18n import _, ngettext
+from ..output import write_sanitized
 from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat
 from ..terminal import sanitize_text
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
@@ -90,8 +91,8 @@ def create_terminal_progress(title: str, out: TextIO | None = None) -> ProgressW
 
     def write(line: str) -> None:
         # Return the cursor to the start of the line, so that an error message overwrites the bar.
-        stream.write(sanitize_text(line) + ("\n" if "100 %" in line else "\r"))
-        stream.flush()
+        end = "\n" if "100 %" in line else "\r"
+        write_sanitized(stream, f"{sanitize_text(line)}{end}", flushes=True)
 
     return ProgressWriter(title, write)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ..chat.frontend import AnswerDisplay, ComparisonDisplay, Frontend
 from ..display.streaming import Metadata, NotebookStream, UpdatableOutput, create_notebook_progress
+from ..output import write_text
 from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
-from ..terminal import sanitize_text
 from .ipython_state import IPythonState
 from .user_io import StoreResult, confirm, print_line, read_line, read_secret
 
@@ -69,7 +69,7 @@ def create_map_runner(session: Session) -> "MapRunner":
     from ..display.map_progress import create_terminal_writer
 
     def print_to_stderr(line: str) -> None:
-        sys.stderr.write(sanitize_text(f"{line}\n"))
+        write_text(sys.stderr, f"{line}\n")
 
     shell = get_ipython()
     if shell is not None and hasattr(shell, "kernel"):
