@@ -1,17 +1,15 @@
 """Declare and parse options. The cell magic, the shell and the README share ASK_OPTIONS."""
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NoReturn
 
-from ..arguments import check_value
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from ..settings import FORMATS
 
-MAX_ANSWERS = 60  # in one cell
 TASK_NAMES = (
     *("image", "speech", "transcribe", "translate", "embed"),
     *("classify", "rerank", "describe", "markdown"),
@@ -137,35 +135,6 @@ def parse_floats(text: str) -> tuple[float, ...]:
         raise ArgumentTypeError(
             _("'{text}' is not a number or a list such as 0,0.7").format(text=text)
         ) from None
-
-
-def check_option_values(options: Namespace) -> None:
-    """Check the numbers in the options of a question.
-
-    Raises:
-        InvalidOptionError: A number is out of range.
-    """
-    if options.times < 1:
-        raise InvalidOptionError(
-            _("-n must be at least 1, not {value}").format(value=options.times),
-            _("Omit it for a single answer."),
-        )
-    for name in ("max_neurons", "max_tokens", "top_p"):
-        value = getattr(options, name)
-        if value is not None:
-            check_value(name, value, f"--{name.replace('_', '-')} ")
-    for temperature in options.temperature:
-        check_value("temperature", temperature, "--temperature ")
-
-
-def check_answer_count(options: Namespace) -> None:
-    """Raise InvalidOptionError if the options request too many answers."""
-    count = max(1, len(options.model or ())) * max(1, len(options.temperature)) * options.times
-    if count > MAX_ANSWERS:
-        raise InvalidOptionError(
-            _("{count:,} answers are too many for one cell").format(count=count),
-            _("The maximum is {count}.").format(count=MAX_ANSWERS),
-        )
 
 
 ASK_OPTIONS = (

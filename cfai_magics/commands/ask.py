@@ -7,9 +7,10 @@ from dataclasses import replace
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
+from ..arguments import check_answer_count, check_option_values
 from ..chat.chat_run import ChatRun
 from ..chat.frontend import Frontend, NotebookState
-from ..chat.options import ASK_OPTIONS, Option, check_answer_count, check_option_values
+from ..chat.options import ASK_OPTIONS, Option
 from ..errors import InvalidOptionError, ToolsNotSupportedError, VisionNotSupportedError
 from ..i18n import _, mark
 from ..pricing.catalog import MAX_LISTED_MODELS

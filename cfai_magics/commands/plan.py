@@ -7,8 +7,9 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
+from ..arguments import check_answer_count, check_option_values
 from ..chat.frontend import Frontend
-from ..chat.options import Option, check_answer_count, check_option_values, get_ask_parser
+from ..chat.options import Option, get_ask_parser
 from ..display.tables import Table, format_range
 from ..errors import CfaiError, InvalidOptionError
 from ..i18n import _, mark, ngettext
