@@ -1,6 +1,8 @@
 """Send HTTP requests, with connection pooling, retries, rate limits and response limits."""
 
 import json
+import logging
+import re
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -9,7 +11,7 @@ from copy import copy
 from math import inf
 from random import random
 from socket import SHUT_RDWR, socket
-from threading import Event, Lock, current_thread, main_thread
+from threading import Event, Lock, current_thread, local, main_thread
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
@@ -42,9 +44,34 @@ CONNECT_TIMEOUT = 10.0  # s
 NO_TOKEN = Secret("")  # for a server without authentication; no header is sent
 NOTIFY_AFTER = 2.0  # s of retrying, after which `on_retry` is called
 MAX_CONNECTIONS = 100
+# The part of an account ID that is masked: all but the last four characters.
+MASKED_ID_PATTERN = re.compile(r"\b[0-9a-f]{28}(?=[0-9a-f]{4}\b)", re.IGNORECASE)
 
 AcquireSlot = Callable[[str], RateDelay | None]  # takes a model name; called before each attempt
 ResultT = TypeVar("ResultT")
+
+
+class _LogState(local):
+    """Whether this thread is sending one of our requests."""
+
+    is_sending = False
+
+
+_log_state = _LogState()
+
+
+def _filter_log_record(record: logging.LogRecord) -> bool:
+    """Drop httpx's log record of our request, because its URL contains the account ID.
+
+    If the logger's level is DEBUG, the record is kept and the account ID is masked.
+    """
+    if not _log_state.is_sending:
+        return True
+    record.msg, record.args = MASKED_ID_PATTERN.sub("…", record.getMessage()), ()
+    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+
+
+logging.getLogger("httpx").addFilter(_filter_log_record)
 
 
 def map_httpx_error(error: Exception) -> CfaiError:
@@ -504,9 +531,15 @@ class HTTPConnection(Unpicklable):
             raise APIConnectionError(_("The connection was closed"))
         request_kwargs["extensions"] = {**self._extensions, "trace": self._pool.add_socket}
         client = self._pool.client
-        response = call_httpx(
-            lambda: client.send(client.build_request(method, url, **request_kwargs), stream=True)
-        )
+        _log_state.is_sending = True
+        try:
+            response = call_httpx(
+                lambda: client.send(
+                    client.build_request(method, url, **request_kwargs), stream=True
+                )
+            )
+        finally:
+            _log_state.is_sending = False
         if response.is_success:
             return response
         error = error_from_response(
