@@ -57,12 +57,10 @@ def loses_updates() -> bool:
     if header.get("msg_type") == "comm_msg":
         return True
     widget_module = sys.modules.get("ipywidgets.widgets.widget")
-    widgets = list(getattr(widget_module, "_instances", {}).values())
-    return any(
-        getattr(widget, "msg_id", "") == header.get("msg_id", "")
-        for widget in widgets
-        if type(widget).__name__ == "Output"
-    )
+    for widget in [*getattr(widget_module, "_instances", {}).values()]:
+        if type(widget).__name__ == "Output" and widget.msg_id == header.get("msg_id"):
+            return True
+    return False
 
 
 class UpdatableOutput:
