@@ -4,10 +4,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial, wraps
 from operator import index
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .errors import InvalidOptionError
 from .i18n import _, ngettext
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -15,6 +18,7 @@ C = TypeVar("C")
 
 MAX_TEMPERATURE = 5.0  # Cloudflare's schema for llama-3.2-3b-instruct, read 2026-11-27
 MAX_CONCURRENCY = 100  # parallel calls in a map
+MAX_ANSWERS = 60  # in one cell
 MIN_PREFIX_LENGTH = 3  # a shorter prefix matches too many names
 
 
@@ -444,3 +448,32 @@ def _require_str_item(item: Any, index: int, argument_name: str) -> str:
             _("Convert it with str(), or remove it."),
         )
     return str.__str__(item)
+
+
+def check_option_values(options: "Namespace") -> None:
+    """Check the numbers in the options of a question.
+
+    Raises:
+        InvalidOptionError: A number is out of range.
+    """
+    if options.times < 1:
+        raise InvalidOptionError(
+            _("-n must be at least 1, not {value}").format(value=options.times),
+            _("Omit it for a single answer."),
+        )
+    for name in ("max_neurons", "max_tokens", "top_p"):
+        value = getattr(options, name)
+        if value is not None:
+            check_value(name, value, f"--{name.replace('_', '-')} ")
+    for temperature in options.temperature:
+        check_value("temperature", temperature, "--temperature ")
+
+
+def check_answer_count(options: "Namespace") -> None:
+    """Raise InvalidOptionError if the options request too many answers."""
+    count = max(1, len(options.model or ())) * max(1, len(options.temperature)) * options.times
+    if count > MAX_ANSWERS:
+        raise InvalidOptionError(
+            _("{count:,} answers are too many for one cell").format(count=count),
+            _("The maximum is {count}.").format(count=MAX_ANSWERS),
+        )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .errors import CfaiError, InvalidOptionError
 from .i18n import _
 from .magic_line import split_magic_line
+from .state_files import UnreadableFileError, read_text
 from .types.provenance import METADATA_MIME_TYPE, split_group_metadata
 
 NOTEBOOK_PATH_VARIABLE = "JPY_SESSION_NAME"  # set by Jupyter Server: the path at kernel start
@@ -26,6 +27,7 @@ IPYTHON_PATHS = ("/IPython/core/", "/ipykernel/")
 FindCellName = Callable[[str], tuple[str, str] | None]
 CELL_MAGIC = "%%cfai"
 WRAPPER_MAGICS = ("%%time", "%%capture", "%%prun")  # they run the rest of the cell once
+MAX_NOTEBOOK_BYTES = 200_000_000  # including the images in outputs
 
 
 def find_notebook_path(environ: Mapping[str, str], namespace: Mapping[str, Any]) -> str:
@@ -169,7 +171,10 @@ def read_provenances(path: Path) -> list[dict[str, Any]]:
         InvalidOptionError: The file can't be read or is not a notebook.
     """
     outputs = (
-        o for cell in _read_cells(path) if isinstance(cell, dict) for o in _get_outputs(cell)
+        output
+        for cell in read_notebook(path)["cells"]
+        if isinstance(cell, dict)
+        for output in _get_outputs(cell)
     )
     metadata_items = (output.get("metadata") for output in outputs if isinstance(output, dict))
     entries = (
@@ -224,23 +229,36 @@ def _parse_cell(number: int, line: str, text: str, parser: ArgumentParser) -> Cf
 
 
 def _iter_code_sources(path: Path) -> Iterator[tuple[int, str]]:
-    for number, cell in enumerate(_read_cells(path), start=1):
+    for number, cell in enumerate(read_notebook(path)["cells"], start=1):
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
-            source = cell.get("source") or ""
-            yield number, source if isinstance(source, str) else "".join(map(str, source))
+            source = cell.get("source")
+            lines = source if isinstance(source, list) else [source]
+            yield number, "".join(map(to_valid_text, lines))
 
 
-def _read_cells(path: Path) -> list[Any]:
+def read_notebook(path: Path) -> dict[str, Any]:
+    """Return the content of a notebook file. "cells" is a list, but its items are not checked.
+
+    Raises:
+        InvalidOptionError: The file can't be read or is not a notebook.
+    """
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        return list(notebook["cells"])
-    except OSError as error:
+        notebook = json.loads(read_text(path, MAX_NOTEBOOK_BYTES))
+    except UnreadableFileError as error:
         raise InvalidOptionError(
-            _("{path} can't be read: {reason}").format(path=path, reason=error.strerror),
+            _("{path} can't be read: {reason}").format(path=path, reason=error),
             _("Check the path."),
         ) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError):
+        notebook = None
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         raise InvalidOptionError(
             _("{path} is not a notebook in the current format").format(path=path),
             _("Open and save it in JupyterLab."),
-        ) from None
+        )
+    return notebook
+
+
+def to_valid_text(value: Any) -> str:
+    """Return a string from JSON with lone surrogates replaced, or "" for any other value."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""

@@ -1,6 +1,5 @@
 """Load, validate and save the settings (`%config Cfai`), and find the state folder."""
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -372,17 +371,26 @@ def read_settings_file(folder: Path) -> dict[str, Any]:
         InvalidOptionError: The file can't be read or contains an unknown setting.
     """
     path = folder / SETTINGS_FILE_NAME
-    state_files.restrict_folder(folder)
+    return _parse_settings(path, _read_settings_text(path))
+
+
+def _read_settings_text(path: Path) -> str:
+    state_files.restrict_folder(path.parent)
     state_files.restrict_file(path)
     try:
-        text = state_files.read_text(path)
+        return state_files.read_text(path)
     except state_files.MissingFileError:
-        return {}
+        return ""
     except state_files.UnreadableFileError as reason:
         raise InvalidOptionError(
             _("{path} can't be read: {reason}").format(path=path, reason=reason),
             _("Correct or delete it."),
         ) from None
+
+
+def _parse_settings(path: Path, text: str) -> dict[str, Any]:
+    if not text:
+        return {}
     import tomllib
 
     try:
@@ -413,14 +421,25 @@ def read_settings_file(folder: Path) -> dict[str, Any]:
 def update_settings_file(folder: Path, changes: Mapping[str, str | float | None]) -> None:
     """Merge changes into the folder's settings.toml. A value of None removes the setting.
 
+    The comments and the order of the file are kept.
+
     Raises:
+        InvalidOptionError: The file can't be read or contains an unknown setting.
         SetupError: The file can't be written.
     """
-    merged = read_settings_file(folder) | dict(changes)
-    values = {name: value for name, value in merged.items() if value is not None}
-    lines = [f"{name} = {_to_toml(value)}\n" for name, value in sorted(values.items())]
+    import tomlkit
+
+    path = folder / SETTINGS_FILE_NAME
+    text = _read_settings_text(path)
+    _parse_settings(path, text)
+    document = tomlkit.parse(text)
+    for name, value in changes.items():
+        if value is None:
+            document.pop(name, None)
+        else:
+            document[name] = value
     try:
-        state_files.write_text(folder / SETTINGS_FILE_NAME, "".join(lines))
+        state_files.write_text(path, tomlkit.dumps(document))
     except OSError as error:
         raise SetupError(
             _("{path} can't be written: {reason}").format(
@@ -428,14 +447,3 @@ def update_settings_file(folder: Path, changes: Mapping[str, str | float | None]
             ),
             _("Set {variable} to a writable folder.").format(variable=HOME_VARIABLE),
         ) from None
-
-
-def _to_toml(value: Any) -> str:
-    """Return a value as TOML. A dict becomes an inline table; other values are written as JSON.
-
-    Non-ASCII characters are not escaped because TOML rejects JSON's surrogate pairs.
-    """
-    if isinstance(value, dict):
-        items = (f"{_to_toml(name)} = {_to_toml(item)}" for name, item in value.items())
-        return f"{{ {', '.join(items)} }}"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

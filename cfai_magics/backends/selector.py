@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -45,7 +46,11 @@ HINTS: Mapping[type[CfaiError], str] = {
     APIConnectionError: mark("Check that the server is running. %cfai status shows its address."),
 }
 API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
-ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
+ALLOW_HTTP_VARIABLE = "CFAI_ALLOW_HTTP"
+ENVIRONMENT = (
+    *(ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE),
+    *(SERVER_KEY_VARIABLE, ALLOW_HTTP_VARIABLE),
+)
 LOCAL_MODEL = "small"  # the value of Cfai.local that selects the downloaded model
 LOCAL_ACCOUNT = "local"
 # "account" is Workers AI, and "elsewhere" is another server.
@@ -117,6 +122,44 @@ def normalize_base_url(text: str) -> str:
         )
     address = parts._replace(query="", fragment="").geturl().rstrip("/")
     return address.removesuffix(CHAT_PATH)
+
+
+def mask_password(url: str) -> str:
+    """Return a URL without its user name and password."""
+    parts = _split_url(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc=f"…@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def _check_encryption(url: str, source: str, environ: Environment) -> str:
+    """Return a URL to which a token or key is sent.
+
+    Raises:
+        InvalidOptionError: The URL is for plain HTTP to another computer, so that others in the
+            network could read the token, and the environment does not allow it.
+    """
+    parts = _split_url(url)
+    is_encrypted = parts.scheme.lower() != "http"
+    if is_encrypted or _is_loopback(parts.hostname or "") or environ.get(ALLOW_HTTP_VARIABLE):
+        return url
+    raise InvalidOptionError(
+        _("The address in {source} is not encrypted, so others could read the token").format(
+            source=source
+        ),
+        _("Use https. If you trust the network, set {variable}=1.").format(
+            variable=ALLOW_HTTP_VARIABLE
+        ),
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False
 
 
 def _split_url(text: str) -> SplitResult:
@@ -334,9 +377,12 @@ class Backend:
         from ..workers_ai.client import WorkersAI
 
         self.client_account = account_hash(server.base_url)
+        api_key = api_key_for(server, self.credential_store, self.environ)
+        if api_key:
+            _check_encryption(server.base_url, server.source, self.environ)
         return WorkersAI.openai_compatible(
             server.base_url,
-            api_key_for(server, self.credential_store, self.environ),
+            api_key,
             timeout=self._settings.timeout,
             transport=_wrap(self._transport, wrap_transport),
             use_proxies=True,
@@ -348,10 +394,11 @@ class Backend:
     ) -> "WorkersAI":
         from ..workers_ai.client import CLOUDFLARE_API_URL, WorkersAI
 
+        base_url = self.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL
         client = WorkersAI(
             credentials.account_id,
             credentials.api_token,
-            base_url=self.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL,
+            base_url=_check_encryption(base_url, API_URL_VARIABLE, self.environ),
             timeout=self._settings.timeout,
             transport=_wrap(self._transport, wrap_transport),
         )

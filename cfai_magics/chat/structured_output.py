@@ -11,7 +11,7 @@ from ..errors import (
     NotRecordedError,
     SchemaMismatchError,
 )
-from ..i18n import _, mark
+from ..i18n import _, mark, ngettext
 from ..prompt.output_formats import FormatError, OutputFormat, without_response_format
 from ..types.messages import Answer, Request
 from ..types.provenance import combine_provenance
@@ -69,9 +69,11 @@ class StructuredOutput:
         if first_answer.finish_reason == "length":
             raise _mismatch_error(
                 first_answer,
-                _("it was cut off at {count:,} tokens").format(
-                    count=first_answer.usage.completion_tokens
-                ),
+                ngettext(
+                    "it was cut off at {count:,} token",
+                    "it was cut off at {count:,} tokens",
+                    first_answer.usage.completion_tokens,
+                ).format(count=first_answer.usage.completion_tokens),
             )
         answer = self._retry(request, first_answer, validation_error)
         validation_error = self._get_validation_error(answer)

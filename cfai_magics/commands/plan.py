@@ -7,6 +7,7 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
+from ..arguments import check_answer_count, check_option_values
 from ..chat.frontend import Frontend
 from ..chat.options import Option, get_ask_parser
 from ..display.tables import Table, format_range
@@ -100,6 +101,8 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
         return _CellEstimate(cell, error=cell.error)
     options = cell.options
     try:
+        check_option_values(options)
+        check_answer_count(options)
         targets = [
             session.find_target(name, use_local=False) for name in _list_models(session, options)
         ]

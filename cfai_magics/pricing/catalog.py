@@ -16,7 +16,7 @@ from .. import state_files
 from ..errors import InvalidOptionError, ModelNotFoundError
 from ..i18n import _, mark
 from ..types.usage import Catalog, Model
-from .prices import parse_prices
+from .prices import parse_prices, restore_exact_prices
 
 BUNDLED_DATE = "2026-10-09"
 SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
@@ -192,8 +192,17 @@ class CatalogStore:
         return self._catalog
 
     def update(self, models: Iterable[Model]) -> Catalog:
-        """Replace the catalog with fetched models, write it to the cache, and return it."""
-        self._catalog = save_cached(self._data_dir, models, datetime.now(UTC).date().isoformat())
+        """Replace the catalog with fetched models, write it to the cache, and return it.
+
+        Fetched prices are rounded, so the exact bundled prices are kept where they match.
+        """
+        bundled = {model.name: model for model in load_bundled().models}
+        exact_models = [
+            restore_exact_prices(model, bundled[model.name]) if model.name in bundled else model
+            for model in models
+        ]
+        today = datetime.now(UTC).date().isoformat()
+        self._catalog = save_cached(self._data_dir, exact_models, today)
         return self._catalog
 
 

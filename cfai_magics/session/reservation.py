@@ -271,6 +271,10 @@ class Reservation:
         """Notes about this call for the user."""
         return tuple(self._notes)
 
+    def add_note(self, note: str) -> None:
+        """Add a note about this call for the user."""
+        self._notes.append(note)
+
     def reserve(self) -> int:
         """Reserve the call's maximum cost, and return the maximum number of answer tokens.
 

@@ -1,15 +1,19 @@
 """Send HTTP requests, with connection pooling, retries, rate limits and response limits."""
 
 import json
+import logging
+import os
+import re
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
+from ipaddress import IPv6Address, ip_address
 from math import inf
 from random import random
 from socket import SHUT_RDWR, socket
-from threading import Event, Lock, current_thread, main_thread
+from threading import Event, Lock, current_thread, local, main_thread
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
@@ -28,6 +32,7 @@ from ..errors import (
 from ..i18n import _
 from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable, call_without_traceback, note_raise_location
+from ..texts import shorten
 from .error_mapping import error_from_response
 from .retry import OnRetry, backoff, is_retryable
 
@@ -42,9 +47,35 @@ CONNECT_TIMEOUT = 10.0  # s
 NO_TOKEN = Secret("")  # for a server without authentication; no header is sent
 NOTIFY_AFTER = 2.0  # s of retrying, after which `on_retry` is called
 MAX_CONNECTIONS = 100
+MAX_ENTRY_CHARS = 60  # of NO_PROXY in an error message
+# The part of an account ID that is masked: all but the last four characters.
+MASKED_ID_PATTERN = re.compile(r"\b[0-9a-f]{28}(?=[0-9a-f]{4}\b)", re.IGNORECASE)
 
 AcquireSlot = Callable[[str], RateDelay | None]  # takes a model name; called before each attempt
 ResultT = TypeVar("ResultT")
+
+
+class _LogState(local):
+    """Whether this thread is sending one of our requests."""
+
+    is_sending = False
+
+
+_log_state = _LogState()
+
+
+def _filter_log_record(record: logging.LogRecord) -> bool:
+    """Drop httpx's log record of our request, because its URL contains the account ID.
+
+    If the logger's level is DEBUG, the record is kept and the account ID is masked.
+    """
+    if not _log_state.is_sending:
+        return True
+    record.msg, record.args = MASKED_ID_PATTERN.sub("…", record.getMessage()), ()
+    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+
+
+logging.getLogger("httpx").addFilter(_filter_log_record)
 
 
 def map_httpx_error(error: Exception) -> CfaiError:
@@ -80,13 +111,38 @@ def call_constructor(make: Callable[[], ResultT]) -> ResultT:
             _("Install httpx[socks], or unset ALL_PROXY."),
         )
     except (ValueError, OSError, httpx.InvalidURL):
-        mapped_error = InvalidOptionError(
-            _("The proxy or the certificates set in the environment are not valid"),
-            _("Check {variables}.").format(
-                variables="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE"
-            ),
+        entry = _find_invalid_no_proxy_entry()
+        mapped_error = (
+            InvalidOptionError(
+                _("NO_PROXY has an entry that is not valid: {entry}").format(entry=entry),
+                _("Remove it, or use an address such as ::1, without brackets or a range."),
+            )
+            if entry
+            else InvalidOptionError(
+                _("The proxy or the certificates set in the environment are not valid"),
+                _("Check {variables}.").format(
+                    variables="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE"
+                ),
+            )
         )
     raise mapped_error from None
+
+
+def _find_invalid_no_proxy_entry() -> str:
+    """Return the first entry of NO_PROXY that httpx rejects, or "" if there is none."""
+    for entry in os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")).split(","):
+        host = entry.strip()
+        if not host or "://" in host:
+            continue
+        try:
+            is_ipv6 = isinstance(ip_address(host.partition("/")[0]), IPv6Address)
+        except ValueError:
+            is_ipv6 = False
+        try:
+            httpx.URL(f"all://[{host}]" if is_ipv6 else f"all://*{host}")
+        except httpx.InvalidURL:
+            return shorten(host, MAX_ENTRY_CHARS)
+    return ""
 
 
 def call_httpx(call: Callable[[], ResultT]) -> ResultT:
@@ -504,9 +560,15 @@ class HTTPConnection(Unpicklable):
             raise APIConnectionError(_("The connection was closed"))
         request_kwargs["extensions"] = {**self._extensions, "trace": self._pool.add_socket}
         client = self._pool.client
-        response = call_httpx(
-            lambda: client.send(client.build_request(method, url, **request_kwargs), stream=True)
-        )
+        _log_state.is_sending = True
+        try:
+            response = call_httpx(
+                lambda: client.send(
+                    client.build_request(method, url, **request_kwargs), stream=True
+                )
+            )
+        finally:
+            _log_state.is_sending = False
         if response.is_success:
             return response
         error = error_from_response(

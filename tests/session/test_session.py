@@ -13,14 +13,18 @@ from cfai_magics.errors import (
     LocalModelError,
     ModelNotFoundError,
 )
+from cfai_magics.secret import Secret
 from cfai_magics.session.session import Session
-from cfai_magics.settings import Cfai
+from cfai_magics.settings import DEFAULT_MODEL, Cfai
 from cfai_magics.types.messages import Message
 from tests.canaries import token
 from tests.standin import Fault, Standin
 
 pytestmark = pytest.mark.slow
 
+IGNORED_MODEL_NOTE = (
+    "The local model answers, not llama-3.2-3b-instruct; %cfai local off switches back."
+)
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 
 
@@ -135,6 +139,36 @@ def test_the_local_setting_starts_the_local_model(home: Path, small_model: Path)
         session.close()
     assert server is not None
     assert not server.is_running
+
+
+@pytest.mark.parametrize(
+    ("model", "notes"),
+    [
+        ("", ()),
+        (DEFAULT_MODEL, ()),
+        ("llama-3.2-3b-instruct", (IGNORED_MODEL_NOTE,)),
+    ],
+)
+def test_a_model_that_the_local_model_replaces_is_named_in_a_note(
+    session: Session, account: Standin, model: str, notes: tuple[str, ...]
+) -> None:
+    class Server:
+        """Answer as the local model, with the chat endpoint of the stand-in."""
+
+        base_url = f"{account.base_url}/accounts/{account.account_id}/ai/v1"
+        api_key = Secret(account.token)
+        model_name = DEFAULT_MODEL
+        context_window = 4096
+        vision = False
+        is_running = True
+
+        def stop(self) -> None:
+            """Do nothing: the stand-in keeps running."""
+
+    session.settings.local = "small"
+    session.backend.local_server = Server()  # type: ignore[assignment]
+    request = session.build_request([{"role": "user", "content": "Hi"}], model=model)
+    assert session.ask(request).notes == notes
 
 
 def test_a_stopped_local_server_is_restarted(home: Path, small_model: Path) -> None:
