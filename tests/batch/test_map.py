@@ -114,7 +114,12 @@ def test_the_schema_field_is_dropped_after_a_model_rejects_it(account: Standin) 
         ("{text}", ["a"], {"temprature": 1}, "map() does not accept the argument temprature"),
         ("{text}", ["a"], {"schema": 7}, "not a dict, a pydantic model or a JSON file"),
         ("{text}", ["a"], {"model": "gpt-6"}, "The model 'gpt-6' is not in the list"),
-        ("{text}", ["a"], {"queue": True}, "gemma-4-26b-a4b-it does not support the Batch API"),
+        (
+            "{text}",
+            ["a"],
+            {"queue": True, "model": "llama-3.2-1b-instruct"},
+            "llama-3.2-1b-instruct does not support the Batch API",
+        ),
         ("{text}", ["a"], {"max_neurons": 0}, "max_neurons=0 is not a positive number"),
     ],
 )

@@ -49,7 +49,7 @@ def test_every_prompt_cell_is_listed_with_its_estimated_cost(
 ) -> None:
     rows = plan(lesson).rows
     assert [row[0] for row in rows] == ["2", "4", "5", "6"]
-    assert rows[0][2:4] == ("gemma-4-26b-a4b-it", "0.064 to 3.1")
+    assert rows[0][2:4] == ("gemma-4-26b-a4b-it", "0.045 to 3.1")
     assert rows[1][4].endswith("(high)")
     assert rows[2][3] == "price has no known price"
     assert "unrecognized arguments: --nonsense" in rows[3][3]
