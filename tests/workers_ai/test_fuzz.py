@@ -60,10 +60,10 @@ SILENT = st.one_of(
             *({"choices": [None, 5, "text", []]}, {"choices": [{"delta": 5}]}),
             *({"choices": [{"delta": ["a"]}]}, {"choices": [{"index": 1, "text": "other"}]}),
             *(
-                chunk(content=5),
-                chunk(content={"a": 1}),
+                chunk(content=[]),
                 chunk(reasoning=[1]),
                 chunk(content=True),
+                chunk(refusal=None),
             ),
         ]
     ),
