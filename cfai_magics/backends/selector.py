@@ -13,6 +13,7 @@ from ..errors import (
     AuthenticationError,
     BadRequestError,
     CfaiError,
+    ContextLengthError,
     InvalidOptionError,
     MissingCredentialsError,
     ModelNotFoundError,
@@ -43,7 +44,9 @@ HINTS: Mapping[type[CfaiError], str] = {
     PermissionDeniedError: KEY_HINT,
     ModelNotFoundError: mark("Use -m with the full name of a model on that server."),
     APIConnectionError: mark("Check that the server is running. %cfai status shows its address."),
+    ContextLengthError: mark("Shorten the prompt, or lower --max-tokens."),
 }
+WRONG_ADDRESS_STATUSES = (*range(200, 400), 404)  # also a web page that is not an error
 API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
 ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
 LOCAL_MODEL = "small"  # the value of Cfai.local that selects the downloaded model
@@ -77,7 +80,7 @@ class OpenAIServer(NamedTuple):
 
     def with_hint(self, error: CfaiError) -> CfaiError:
         """Add a hint that fits this server to an error, and return the error."""
-        if isinstance(error, BadRequestError) and error.status == 404:  # noqa: PLR2004 - not found
+        if isinstance(error, BadRequestError) and error.status in WRONG_ADDRESS_STATUSES:
             error.hint = _("Check the address in {source}: most addresses end in /v1.").format(
                 source=self.source
             )
@@ -361,7 +364,11 @@ class Backend:
 
     def with_hint(self, error: CfaiError) -> CfaiError:
         """Add a hint that fits the current backend to an error, and return the error."""
-        return error if self.server is None else self.server.with_hint(error)
+        if self.server is not None:
+            return self.server.with_hint(error)
+        if self.is_local and isinstance(error, ContextLengthError):
+            error.hint = _(HINTS[ContextLengthError])
+        return error
 
     def _close_client(self) -> None:
         if self._client is not None:

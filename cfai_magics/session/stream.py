@@ -9,6 +9,7 @@ from ..errors import (
     BudgetCutoffError,
     CfaiError,
     IncompleteStreamError,
+    ResponseFormatError,
     ResponseTooLargeError,
     SetupError,
 )
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from ..workers_ai.chat_stream import ChatStream
 
 # After these errors, the prompt may be billed, because the model may have run.
-INCOMPLETE_RESPONSE_ERRORS = (IncompleteStreamError, ResponseTooLargeError, APITimeoutError)
+INCOMPLETE_RESPONSE_ERRORS = (
+    *(IncompleteStreamError, ResponseTooLargeError, ResponseFormatError, APITimeoutError),
+)
 FINISH_REASON_BY_ERROR: dict[type[CfaiError], str] = {BudgetCutoffError: "budget"}
 
 
@@ -174,7 +177,7 @@ class AnswerStream:
             request_id=stream.request_id if stream else None,
             endpoint=stream.endpoint if stream else "",
             raw=stream.response_body if stream else None,
-            notes=self._reservation.notes,
+            notes=(*self._reservation.notes, *(stream.notes if stream else ())),
             day_usage=self._reservation.day_usage,
         )
         if self._is_settled and not self._early_finish_reason:

@@ -5,7 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import APITimeoutError, BudgetCutoffError, CfaiError, ResponseTooLargeError
+from ..errors import (
+    APITimeoutError,
+    BudgetCutoffError,
+    CfaiError,
+    ResponseFormatError,
+    ResponseTooLargeError,
+)
 from ..i18n import _
 from ..pricing.tokens import estimate_tokens
 from ..types.messages import Payload
@@ -194,7 +200,7 @@ class TaskCalls:
         except CfaiError as error:
             status, has_unread_reply = (
                 "failed",
-                isinstance(error, ResponseTooLargeError | APITimeoutError),
+                isinstance(error, ResponseTooLargeError | ResponseFormatError | APITimeoutError),
             )
             raise self._add_hints(error) from None
         finally:

@@ -52,6 +52,7 @@ from .endpoints import (
     task_result_from_json,
     unwrap_batch_response,
 )
+from .error_mapping import error_from_body
 from .frame_decoder import FrameDecoder, parse_usage
 from .gateway import Gateway, with_gateway_headers
 from .http import (
@@ -61,8 +62,9 @@ from .http import (
     PerProcessTransport,
     content_kwargs,
     json_kwargs,
+    raise_if_page,
     read_body,
-    read_json,
+    read_reply,
 )
 from .retry import OnRetry
 
@@ -89,11 +91,9 @@ class BatchAnswer(NamedTuple):
 
 def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
     """Return the answer or error from one response in a batch, in any known format."""
-    if response.get("success") is False:
-        errors = response.get("errors") or response.get("error") or []
-        first = errors[0] if isinstance(errors, list) and errors else errors
-        message = first.get("message") if isinstance(first, Mapping) else first
-        return BatchAnswer(error=str(message or _("The request failed")))
+    error = error_from_body(response) or error_from_body(response.get("result"))
+    if error is not None:
+        return BatchAnswer(error=str(error))
     decoder = FrameDecoder()
     deltas = [*decoder.decode(unwrap_batch_response(response)), *decoder.finish()]
     text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
@@ -386,7 +386,10 @@ class WorkersAI(Unpicklable):
             for delta in chat_stream:
                 builder.add(delta)
             return builder.build_answer(
-                chat_stream.usage, request_id=chat_stream.request_id, raw=chat_stream.response_body
+                chat_stream.usage,
+                request_id=chat_stream.request_id,
+                raw=chat_stream.response_body,
+                notes=chat_stream.notes,
             )
 
     def embed(
@@ -537,8 +540,10 @@ class WorkersAI(Unpicklable):
         )
         response_type = response.headers.get("content-type", "")
         if "json" in response_type:
-            return task_result_from_json(read_json(response), response_type, response.headers)
-        return task_result_from_bytes(read_body(response), response_type, response.headers)
+            return task_result_from_json(read_reply(response), response_type, response.headers)
+        content = read_body(response)
+        raise_if_page(response, content)
+        return task_result_from_bytes(content, response_type, response.headers)
 
     @property
     def batches(self) -> Batches:

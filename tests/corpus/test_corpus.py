@@ -17,6 +17,7 @@ from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from cfai_magics.types.messages import Answer, Request
 from cfai_magics.types.usage import Usage
+from tests.replay.sessions import recording, replayed_fields, replaying
 from tests.standin import Standin
 from tests.standin.reply import Canned
 
@@ -40,6 +41,12 @@ def payload(name: str) -> Path:
         if (FOLDER / f"{name}{ending}").exists()
     )
     return path
+
+
+def canned(path: Path, reading: dict[str, Any]) -> Canned:
+    """Return the response of a payload; its status and type are removed from the reading."""
+    content_type = reading.pop("content_type", CONTENT_TYPES[path.suffix])
+    return Canned(path.read_bytes(), reading.pop("status", 200), content_type)
 
 
 def ask(session: Session, *, stream: bool) -> Any:
@@ -109,13 +116,7 @@ def test_a_recorded_response_is_read_as_expected(
 ) -> None:
     monkeypatch.setattr("cfai_magics.workers_ai.retry.FIRST_WAIT_SECONDS", 0.0)
     reading, path = dict(READINGS[name]), payload(name)
-    account.switch(
-        canned=Canned(
-            path.read_bytes(),
-            reading.pop("status", 200),
-            reading.pop("content_type", CONTENT_TYPES[path.suffix]),
-        )
-    )
+    account.switch(canned=canned(path, reading))
     session = open_session(reading.pop("server", "workers_ai"), home, account, monkeypatch)
     request.addfinalizer(session.close)
     call, expected_error = CALLS[reading.pop("call")], reading.pop("error", None)
@@ -137,3 +138,23 @@ def test_a_recorded_response_is_read_as_expected(
             "requests": len(account.requests),
         }
         assert {key: found[key] for key in expected_error} == expected_error
+
+
+ANSWERS = [
+    name
+    for name, reading in READINGS.items()
+    if reading["call"] in ("stream", "whole") and "error" not in reading
+]
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_recorded_answer_is_replayed_as_it_was_read(
+    name: str, cloudflare: Standin, tmp_path: Path
+) -> None:
+    reading, path = dict(READINGS[name]), tmp_path / "lesson.cfai.jsonl"
+    cloudflare.switch(canned=canned(payload(name), reading))
+    call = CALLS[reading["call"]]
+    with recording(cloudflare, path) as session:
+        first = call(session)
+    with replaying(path) as session:
+        assert replayed_fields(call(session)) == replayed_fields(first)
