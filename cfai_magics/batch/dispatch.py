@@ -29,6 +29,7 @@ from ..session.session import Session
 from ..session.stream import AnswerStream
 from ..storage.map_cache import CachedAnswer, MapCache
 from ..types.messages import Answer, Request
+from ..types.usage import Usage
 from .plan import MapPlan
 
 # Errors that affect a single row. Any other error would occur for all rows.
@@ -43,10 +44,20 @@ ReportWait = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class MapResults:
-    """The answers and error messages for the distinct prompts, by prompt key."""
+    """The answers and error messages for the distinct prompts, by prompt key.
+
+    `failed_usages` has the usage of the calls that failed, as in the ledger.
+    """
 
     answers: dict[str, CachedAnswer] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    failed_usages: dict[str, Usage] = field(default_factory=dict)
+
+    def get_neurons(self, key: str) -> float:
+        """Return the number of neurons that a prompt cost; 0 if it is unknown."""
+        answer = self.answers.get(key)
+        usage = self.failed_usages.get(key) if answer is None else answer.usage
+        return (usage.neurons if usage else None) or 0.0
 
 
 def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
@@ -145,7 +156,9 @@ class MapDispatcher:
     ) -> None:
         if isinstance(outcome, CfaiError):
             results.errors[key] = str(outcome)
-            progress.count_finished(is_failed=True)
+            if outcome.usage is not None:
+                results.failed_usages[key] = outcome.usage
+            progress.count_finished(outcome.usage, is_failed=True)
             return
         results.answers[key] = outcome
         row_error = get_answer_error(self._plan, outcome)

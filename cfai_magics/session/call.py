@@ -409,7 +409,9 @@ class CallResolver:
             target.model if target.model.name == interaction.model else Model(interaction.model)
         )
         is_local = bool(interaction.request.local_model)
-        recording = _recording_info(self._accounting, model, interaction)
+        recording = _recording_info(
+            self._accounting, model, interaction, is_instant=record_mode.instant
+        )
         provenance = replace(lookup.provenance, recording=recording)
         return Call(
             client,
@@ -443,7 +445,7 @@ def _local_model_name(target: Target) -> str:
 
 
 def _recording_info(
-    accounting: Accounting, model: Model, interaction: "Interaction"
+    accounting: Accounting, model: Model, interaction: "Interaction", *, is_instant: bool
 ) -> RecordingInfo:
     """Return details of a recording, including the cost of a live call in neurons.
 
@@ -458,5 +460,5 @@ def _recording_info(
     )
     neurons = 0.0 if is_local else usage.neurons
     return RecordingInfo(
-        interaction.date, neurons, interaction.version, interaction.model, is_local
+        interaction.date, neurons, interaction.version, interaction.model, is_local, is_instant
     )

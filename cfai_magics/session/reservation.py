@@ -184,7 +184,10 @@ def _with_estimated_tokens(
     input_text, output_text = collect_text(task_request.fields), collect_answer_text(result.result)
     estimate = tokens.estimate_tokens
     return replace(
-        usage, prompt_tokens=estimate(input_text), completion_tokens=estimate(output_text)
+        usage,
+        prompt_tokens=estimate(input_text),
+        completion_tokens=estimate(output_text),
+        has_estimated_tokens=True,
     )
 
 

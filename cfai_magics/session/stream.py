@@ -115,6 +115,7 @@ class AnswerStream:
         if not isinstance(error, SetupError):
             self._settle("interrupted" if isinstance(error, BudgetCutoffError) else "failed")
         error.answer = self.answer if self._builder.has_first_token else None
+        error.usage = self._booked_usage
         return self._add_hints(error)
 
     def _settle(self, status: Status) -> None:
@@ -148,7 +149,9 @@ class AnswerStream:
         """Return the usage for an answer that is longer than the server reported."""
         tokens = max(reported.completion_tokens, estimate.completion_tokens)
         prompt = reported.prompt_tokens or estimate.prompt_tokens
-        usage = self._reservation.price_usage(Usage(prompt, tokens, reported.cached_tokens))
+        usage = self._reservation.price_usage(
+            Usage(prompt, tokens, reported.cached_tokens, has_estimated_tokens=True)
+        )
         if (usage.neurons or 0.0) > (reported.neurons or 0.0):
             return usage
         return replace(usage, neurons=reported.neurons, cost_basis=reported.cost_basis)

@@ -227,4 +227,5 @@ def _with_estimated_prompt_tokens(usage: Usage, texts: Iterable[str]) -> Usage:
 
     Cloudflare does not always report prompt tokens for embeddings.
     """
-    return replace(usage, prompt_tokens=sum(map(estimate_tokens, texts)))
+    prompt_tokens = sum(map(estimate_tokens, texts))
+    return replace(usage, prompt_tokens=prompt_tokens, has_estimated_tokens=True)

@@ -159,7 +159,8 @@ class AnswerBuilder:
 
     def estimate_usage(self) -> Usage:
         """Return the usage, with tokens estimated from the prompt and the text received so far."""
-        return Usage(self._prompt_tokens, chars_to_tokens(self.weight))
+        completion_tokens = chars_to_tokens(self.weight)
+        return Usage(self._prompt_tokens, completion_tokens, has_estimated_tokens=True)
 
     def min_tokens(self) -> int:
         """Return a low estimate of the number of completion tokens received so far.
