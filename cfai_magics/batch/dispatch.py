@@ -25,6 +25,7 @@ from ..pricing.prices import Cost
 from ..prompt.output_formats import FormatError, without_response_format
 from ..session.call import ClientGroup
 from ..session.parallel import BudgetPool, WorkerPool, reserve_pool
+from ..session.reservation import NO_COST
 from ..session.session import Session
 from ..session.stream import AnswerStream
 from ..storage.map_cache import CachedAnswer, MapCache
@@ -144,8 +145,10 @@ class MapDispatcher:
     ) -> AbstractContextManager[BudgetPool | None]:
         if not costs:
             return nullcontext()
-        accounting, model = self._session.accounting, self._plan.model
-        return reserve_pool(accounting, clients, model, list(costs.values()), self._max_neurons)
+        accounting, target = self._session.accounting, self._plan.target
+        unknown_cost = NO_COST if target.is_other_server else None
+        pool_costs = [unknown_cost if cost is None else cost for cost in costs.values()]
+        return reserve_pool(accounting, clients, target.model, pool_costs, self._max_neurons)
 
     def _add_outcome(
         self,

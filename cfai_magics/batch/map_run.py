@@ -146,7 +146,7 @@ class MapRunner:
         if (
             options.confirm
             and options.max_neurons is None
-            and (high is None or high > confirm_limit)
+            and (not plan.target.is_other_server if high is None else high > confirm_limit)
         ):
             self._confirm(high)
 

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from .prices import parse_prices
 
 BUNDLED_DATE = "2026-10-09"
 SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
+GATEWAY_PREFIX = "workers-ai/"  # before the names of Workers AI models in an AI Gateway
 MAX_LISTED_MODELS = 5  # maximum number of models in an error message
 CACHE_FILE_NAME = "catalogue.json"
 # Types of the values in catalogue.json, by key. Do not rename the keys of this file format.
@@ -200,15 +202,17 @@ class CatalogStore:
 def find_model(name: str, catalog: Catalog) -> Model:
     """Return the model with the given full name, or the only model whose name ends with `name`.
 
-    A full name (@cf/… or @hf/…) is used as typed, even if it is not in the catalog. A short
+    A full name (@cf/… or @hf/…) is used as typed, even if it is not in the catalog. The prefix
+    workers-ai/ of an AI Gateway is removed. A short
     name must match the end of exactly one name in the catalog.
 
     Raises:
         ModelNotFoundError: No model matches.
         InvalidOptionError: Several models match.
     """
-    if name.startswith("@"):
-        return exact_or_unlisted(name, catalog)
+    full_name = name.removeprefix(GATEWAY_PREFIX)
+    if full_name.startswith("@"):
+        return exact_or_unlisted(full_name, catalog)
     candidates = [m for m in catalog.models if m.short_name == name] or [
         m for m in catalog.models if name and m.name.endswith(name)
     ]
@@ -224,10 +228,14 @@ def find_model(name: str, catalog: Catalog) -> Model:
 
 
 def exact_or_unlisted(name: str, catalog: Catalog) -> Model:
-    """Return the model with exactly this name, or a new Model if the name is not listed."""
+    """Return the model with exactly this name, or a new Model if the name is not listed.
+
+    A model that an AI Gateway names workers-ai/@cf/… has the properties of the listed model.
+    """
+    listed_name = name.removeprefix(GATEWAY_PREFIX)
     for model in catalog.models:
-        if model.name == name:
-            return model
+        if model.name == listed_name:
+            return model if name == listed_name else replace(model, name=name)
     return Model(name)
 
 

@@ -12,8 +12,6 @@ from ..pricing.catalog import find_model
 from ..pricing.prices import (
     Cost,
     Rates,
-    catalog_rates,
-    estimate_cost,
     with_estimate,
 )
 from ..replay.fingerprint import (
@@ -32,7 +30,7 @@ from ..types.provenance import Provenance, RecordingInfo
 from ..types.usage import Catalog, Model
 from ..workers_ai.endpoints import chat_body
 from ..workers_ai.gateway import Gateway
-from .reservation import FREE_RATES, Accounting, FreeReservation, Reservation
+from .reservation import Accounting, FreeReservation, Reservation, price_request
 
 if TYPE_CHECKING:
     from ..replay.interaction import Interaction
@@ -55,6 +53,11 @@ class Target(NamedTuple):
     backend_kind: BackendKind = "account"
     server: OpenAIServer | None = None
     requested_model: str = ""
+
+    @property
+    def is_other_server(self) -> bool:
+        """Whether the model runs on another server, which may not have a known price."""
+        return self.backend_kind == "elsewhere"
 
     @property
     def is_openai_compatible(self) -> bool:
@@ -247,7 +250,7 @@ class CallResolver:
         )
         if call.is_recorded:
             return call
-        return call._replace(cost=estimate_target_cost(request, target, call.rates))
+        return call._replace(cost=price_request(request, target.model, call.rates))
 
     def resolve_embeddings(
         self, request: Request, target: Target, requested_model: str, texts: Sequence[str]
@@ -260,7 +263,7 @@ class CallResolver:
         call = self._resolve(
             fingerprint_embeddings(requested_model, texts, _local_model_name(target)), target
         )
-        return call._replace(cost=estimate_target_cost(request, target, call.rates))
+        return call._replace(cost=price_request(request, target.model, call.rates))
 
     def resolve_task(
         self,
@@ -300,7 +303,7 @@ class CallResolver:
             # A request with a schema may be recorded without its `response_format` field.
             if not is_recorded and "response_format" not in request.extra:
                 refusal = self._recorder.refusal(recorded_request, record_mode)
-            cost = estimate_target_cost(request, target, self._get_rates(target))
+            cost = self.estimate_cost(request, target)
             previews.append(CallPreview(body, cost, is_recorded, refusal))
         return previews
 
@@ -331,7 +334,7 @@ class CallResolver:
 
     def estimate_cost(self, request: Request, target: Target) -> Cost | None:
         """Return the estimated cost of a request, or None if the price is unknown."""
-        return estimate_target_cost(request, target, self._get_rates(target))
+        return price_request(request, target.model, self._get_rates(target))
 
     def estimate_typical_neurons(self, request: Request, target: Target) -> float | None:
         """Return the estimated cost of a request whose answer has the model's typical length.
@@ -341,8 +344,8 @@ class CallResolver:
         from ..pricing.typical import estimate_typical_neurons
 
         rates = self._get_rates(target)
-        if rates is None:  # unknown on Workers AI, free on another server
-            return None if estimate_target_cost(request, target, rates) is None else 0.0
+        if rates is None:
+            return None
         recent_answer_tokens = self._accounting.ledger.history.recent_answer_tokens(
             self._accounting.get_context().account, target.model.name, MAX_RECENT_ANSWERS
         )
@@ -426,17 +429,6 @@ class CallResolver:
             None,
             body,
         )
-
-
-def estimate_target_cost(request: Request, target: Target, rates: Rates | None) -> Cost | None:
-    """Return the estimated cost of a request, or None if the price is unknown.
-
-    The local model is free. Models on another server are free unless the catalog has their price.
-    """
-    base_rates = catalog_rates(target.model)
-    if target.backend_kind == "elsewhere" and base_rates is None:
-        rates = FREE_RATES
-    return None if rates is None else estimate_cost(request, base_rates or rates, rates)
 
 
 def _local_model_name(target: Target) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import cfai_magics
 from cfai_magics.backends.credentials import CredentialStore, Secret
 from cfai_magics.backends.selector import normalize_base_url
 from cfai_magics.chat.frontend import Frontend
@@ -21,6 +22,7 @@ from cfai_magics.errors import (
     TokenInCommandError,
 )
 from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.pricing.catalog import find_model
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings, read_settings_file
 from cfai_magics.types.messages import Message
@@ -130,7 +132,51 @@ def test_a_model_without_a_price_has_unknown_neurons(
     elsewhere.accounting.ledger.budgets.set("day", 1)
     answer = elsewhere.ask(elsewhere.build_request(HI, LLAMA))
     assert (answer.neurons, answer.cost_basis) == (None, None)
-    assert "neurons not reported" in format_usage_footer(answer, "full")
+    footer = format_usage_footer(answer, "full")
+    assert "neurons not reported" in footer
+    assert (
+        "The price of llama-3.2-3b-instruct is unknown, so no limit on neurons applies" in footer
+    )
+    (call,) = elsewhere.accounting.ledger.history.iter_calls()
+    assert (call["neurons"], call["basis"]) == (0.0, "unknown")
+
+
+def test_the_cost_of_a_model_without_a_price_is_unknown_everywhere(
+    elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_server_key(monkeypatch, other)
+    request, model = (
+        elsewhere.build_request(HI, "dynamic/class"),
+        elsewhere.resolve_model("dynamic/class"),
+    )
+    assert elsewhere.estimate_cost(request, model) is None
+    assert elsewhere.accounting.estimate_cost(request, model) is None
+    target = elsewhere.find_target("dynamic/class")
+    assert elsewhere.resolver.preview_chat(request, target).cost is None
+    assert elsewhere.resolver.estimate_typical_neurons(request, target) is None
+    notes = elsewhere.accounting.estimate_notes(model, None, 5, is_other_server=True)
+    assert notes == (
+        "The price of class is unknown, so no limit on neurons applies to this call.",
+    )
+    assert elsewhere.accounting.estimate_notes(model, None, None, is_other_server=True) == ()
+
+
+def test_a_map_with_a_model_without_a_price_runs_without_confirmation(
+    elsewhere: Session, other: Standin, own_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_server_key(monkeypatch, other)
+    cache_catalog_without(elsewhere.home, LLAMA)
+    elsewhere.accounting.ledger.budgets.set("day", 1)
+    rows = cfai_magics.map("{text}", ["a", "b"], model=LLAMA, max_tokens=9)
+    assert [row["error"] for row in rows] == [None, None]
+
+
+@pytest.mark.parametrize("name", [LLAMA, f"workers-ai/{LLAMA}"])
+def test_a_model_that_a_gateway_names_has_its_price(elsewhere: Session, name: str) -> None:
+    model = elsewhere.resolve_model(name)
+    assert model.name == name
+    assert model.neurons_in == find_model(name, elsewhere.catalog()).neurons_in is not None
+    assert find_model(name, elsewhere.catalog()).name == LLAMA
 
 
 def test_a_budget_also_limits_priced_models_of_other_servers(
