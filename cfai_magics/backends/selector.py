@@ -203,6 +203,7 @@ class Backend:
         self._cached_credentials: tuple[int, Credentials] | None = None
         self._on_change = on_change
         self._acquire_slot = acquire_slot
+        self._field_names: dict[str, dict[str, str]] = {}  # by base URL
         self.get_transport_wrapper: Callable[[], WrapTransport | None] = lambda: None
         self.is_network_allowed: Callable[[], bool] = lambda: True
 
@@ -337,7 +338,7 @@ class Backend:
         from ..workers_ai.client import WorkersAI
 
         self.client_account = account_hash(server.base_url)
-        return WorkersAI.openai_compatible(
+        client = WorkersAI.openai_compatible(
             server.base_url,
             api_key_for(server, self.credential_store, self.environ),
             timeout=self._settings.timeout,
@@ -345,6 +346,8 @@ class Backend:
             use_proxies=True,
             endpoint=server.name,
         )
+        client.share_field_names(self._field_names.setdefault(server.base_url, {}))
+        return client
 
     def _cloudflare_client(
         self, credentials: Credentials, wrap_transport: WrapTransport | None = None

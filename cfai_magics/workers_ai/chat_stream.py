@@ -11,7 +11,13 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from ..errors import APIConnectionError, CfaiError, IncompleteStreamError, WorkersAIError
+from ..errors import (
+    APIConnectionError,
+    BadRequestError,
+    CfaiError,
+    IncompleteStreamError,
+    WorkersAIError,
+)
 from ..i18n import _, ngettext
 from ..pricing.limits import RateDelay
 from ..pricing.prices import count_answers, get_max_tokens_field
@@ -65,6 +71,7 @@ UNREADABLE = None  # represents text in a stream that is not valid JSON
 EVENT_START = re.compile(rb"\s*(?:data|event|id|retry)?:")
 OTHER_STARTS = (b"{", b"[", b"<")  # of JSON or a web page with the content type of a stream
 ANSWER_FIELDS = frozenset(("choices", "response", "tool_calls"))
+OLD_FIELD, NEW_FIELD = "max_tokens", "max_completion_tokens"  # of OpenAI's newer models
 UNKNOWN_TOKENS = 131_072  # limit if the request sets none; the longest answers are this long
 SPARE_FRAMES = 16  # frames without text, such as the role, finish reason or usage
 SPARE_TOKENS = 64
@@ -294,9 +301,7 @@ class ChatStream:
         if self._response is not None:  # from an earlier attempt
             self.close()
             self._decoder, self._broken, self._unreadable_count = FrameDecoder(), None, 0
-        self._response = response = self._connection.send(
-            "POST", self._url, self._model, **self._request_kwargs(self._body)
-        )
+        self._response = response = self._send(self._body)
         self._is_closed = False
         if CACHE_STATUS_HEADER in response.headers and from_cache(response.headers):
             self._decoder.mark_cached()
@@ -353,10 +358,22 @@ class ChatStream:
             return answer
         raise format_error(content)
 
-    def _request_kwargs(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _send(self, body: Mapping[str, Any]) -> httpx.Response:
+        """Send the body, again with the new name of a field if the server renamed it."""
+        names = self._connection.field_names
+        if names:
+            body = {names.get(field, field): value for field, value in body.items()}
         request_kwargs = json_kwargs(body)
         gateway = self._options.gateway
-        return with_gateway_headers(gateway, request_kwargs) if gateway else request_kwargs
+        if gateway:
+            request_kwargs = with_gateway_headers(gateway, request_kwargs)
+        try:
+            return self._connection.send("POST", self._url, self._model, **request_kwargs)
+        except BadRequestError as error:
+            if OLD_FIELD not in body or NEW_FIELD not in error.cause:
+                raise
+        names[OLD_FIELD] = NEW_FIELD
+        return self._send(body)
 
     def _resend_without_streaming(self) -> httpx.Response:
         """Send the request again without streaming.
@@ -364,8 +381,7 @@ class ChatStream:
         Some models return an empty result for a streaming request.
         """
         self.close()
-        request_kwargs = self._request_kwargs({**self._body, "stream": False})
-        self._response = self._connection.send("POST", self._url, self._model, **request_kwargs)
+        self._response = self._send({**self._body, "stream": False})
         self._is_closed = False
         return self._response
 

@@ -323,6 +323,10 @@ class WorkersAI(Unpicklable):
         """Delay each request to a model by the RateDelay that `acquire_slot` returns."""
         self._connection.acquire_slot = acquire_slot
 
+    def share_field_names(self, field_names: dict[str, str]) -> None:
+        """Use a dict of renamed request fields, which the clients of one server share."""
+        self._connection.field_names = field_names
+
     def abort(self) -> None:
         """Interrupt the requests in all threads. After that, the client can only be closed."""
         self._connection.abort()

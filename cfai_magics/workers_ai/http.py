@@ -453,6 +453,7 @@ class HTTPConnection(Unpicklable):
 
         self._sleep = sleep
         self._extensions: Mapping[str, Any] = {}
+        self.field_names: dict[str, str] = {}  # the server's names of fields that it renamed
         self.acquire_slot: AcquireSlot = lambda _model: None  # no request is delayed
 
         def client() -> httpx.Client:

@@ -1,9 +1,12 @@
 """Another OpenAI-compatible server: requests, credentials and errors."""
 
+import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 import cfai_magics
@@ -271,3 +274,50 @@ def test_login_rejects_a_key_on_the_command_line(
         run("login", words, frontend_with_input(session), "cfai")
     assert "sk-key" not in str(caught.value)
     assert account.requests == ()
+
+
+REFUSAL = {
+    "error": {
+        "message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+        "'max_completion_tokens' instead.",
+        "type": "invalid_request_error",
+        "param": "max_tokens",
+        "code": "unsupported_parameter",
+    }
+}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_new_name_of_max_tokens_is_used_after_the_server_refused_the_old_one(
+    stream: bool, elsewhere: Session
+) -> None:
+    bodies: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        if "max_tokens" in bodies[-1]:
+            return httpx.Response(400, json=REFUSAL)
+        return httpx.Response(200, json={"choices": [{"message": {"content": "Hi"}}]})
+
+    session = Session(Cfai(), elsewhere.home, transport=httpx.MockTransport(answer))
+    for _ in range(2):
+        request = session.build_request(HI, LLAMA, max_tokens=9, stream=stream)
+        assert session.ask(request).text == "Hi"
+        session.backend.close()  # the name is kept for the server, not for the connection
+    sent = [(body.get("max_tokens"), body.get("max_completion_tokens")) for body in bodies]
+    assert sent == [(9, None), (None, 9), (None, 9)]
+    session.close()
+
+
+def test_a_server_that_refuses_both_names_is_asked_twice(elsewhere: Session) -> None:
+    requests: list[httpx.Request] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(400, json=REFUSAL)
+
+    session = Session(Cfai(), elsewhere.home, transport=httpx.MockTransport(refuse))
+    with pytest.raises(BadRequestError, match="max_completion_tokens"):
+        session.ask(session.build_request(HI, LLAMA, max_tokens=9))
+    assert len(requests) == 2
+    session.close()
