@@ -337,6 +337,12 @@ class WorkersAI(Unpicklable):
         client._connection = self._connection.with_extensions(extensions)  # noqa: SLF001 - our own
         return client
 
+    def with_slot(self, slot: RateDelay) -> Self:
+        """Return a client with the same connections that uses this slot for its first attempt."""
+        client = copy(self)
+        client._connection = self._connection.with_slot(slot)  # noqa: SLF001 - our own
+        return client
+
     def stream(
         self, request: Request, on_retry: OnRetry | None = None, gateway: Gateway | None = None
     ) -> ChatStream:

@@ -479,6 +479,13 @@ class HTTPConnection(Unpicklable):
         connection._extensions = extensions  # noqa: SLF001 - our own
         return connection
 
+    def with_slot(self, slot: RateDelay) -> Self:
+        """Return a copy with the same pool that uses this slot for its first attempt."""
+        connection, slots = copy(self), [slot]
+        acquire_slot = self.acquire_slot
+        connection.acquire_slot = lambda model: slots.pop() if slots else acquire_slot(model)
+        return connection
+
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
