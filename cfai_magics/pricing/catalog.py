@@ -47,7 +47,8 @@ def load_bundled() -> Catalog:
         unit, _comma, neurons = price.rpartition(",")
         prices_by_model.setdefault(model, []).append((unit.strip('"'), float(neurons)))
     header, *model_lines = [line.split(",") for line in _read_lines("models.csv")]
-    rows = [dict(zip(header, line, strict=True)) for line in model_lines]
+    # Most models have no efforts, which are the last column.
+    rows = [dict(zip(header, line, strict=False)) for line in model_lines]
     models = tuple(
         _model_from_row(row, parse_prices(prices_by_model.get(row["name"], ()))) for row in rows
     )
@@ -70,6 +71,7 @@ def _model_from_row(row: Mapping[str, str], price_fields: Mapping[str, Any]) -> 
         paid_plan_only=row["paid_plan_only"] == "yes",
         deprecation_date=row["retires"] or None,
         supports_batch_api=row["queues"] == "yes",
+        reasoning_efforts=tuple(row.get("efforts", "").split()),
         **price_fields,
     )
 
@@ -109,6 +111,9 @@ def _model_from_json(item: Any) -> Model:
         or (name in BOOLEAN_FIELDS and not isinstance(value, bool))
     ]
     units = item.get("units", {})
+    efforts = item.get("reasoning_efforts", [])
+    if not isinstance(efforts, list) or not all(isinstance(effort, str) for effort in efforts):
+        raise ValueError("reasoning_efforts")
     if invalid_names or not isinstance(units, dict) or not all(map(_is_price, units.values())):
         raise ValueError(", ".join(invalid_names) or "units")
     if item.get("retires"):
@@ -127,6 +132,7 @@ def _model_from_json(item: Any) -> Model:
         deprecation_date=item.get("retires"),
         supports_batch_api=item.get("queues", False),
         units=units,
+        reasoning_efforts=tuple(efforts),
     )
 
 
@@ -145,6 +151,7 @@ def _to_json(model: Model) -> dict[str, Any]:
         "retires": model.deprecation_date,
         "queues": model.supports_batch_api,
         "units": dict(model.units),
+        "reasoning_efforts": list(model.reasoning_efforts),
     }
 
 

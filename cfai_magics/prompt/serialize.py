@@ -36,7 +36,11 @@ PROMPT_KEYS: Mapping[str, Mapping[str, str]] = {
     "Variant": {"repetition": "number"},
 }
 # Fields that were added later, and are not part of prompts for the same reason.
-NEW_FIELDS = {"Usage": {"has_estimated_tokens"}, "RecordingInfo": {"is_instant"}}
+NEW_FIELDS = {
+    "Model": {"reasoning_efforts"},
+    "RecordingInfo": {"is_instant"},
+    "Usage": {"has_estimated_tokens"},
+}
 DATA_FRAME_TYPES = {"pandas": {"DataFrame", "Series"}, "polars": {"DataFrame", "Series"}}
 
 

@@ -244,7 +244,7 @@ class CallResolver:
             NotRecordedError: The record mode is "only", and the request is not recorded.
             MissingCredentialsError: No account is set, and no recording answers the request.
         """
-        body = chat_body(request, cloudflare=target.backend_kind == "account")
+        body = _build_body(request, target)
         call = self._resolve(
             fingerprint_chat(request, _local_model_name(target), body), target, origin, body
         )
@@ -292,7 +292,7 @@ class CallResolver:
         counts: Counter[str] = Counter()
         previews = []
         for request, target in zip(requests, targets, strict=True):
-            body = chat_body(request, cloudflare=target.backend_kind == "account")
+            body = _build_body(request, target)
             recorded_request = fingerprint_chat(request, _local_model_name(target), body)
             fingerprint = recorded_request.fingerprint
             is_recorded = self._recorder.has_recording(
@@ -429,6 +429,11 @@ class CallResolver:
             None,
             body,
         )
+
+
+def _build_body(request: Request, target: Target) -> dict[str, Any]:
+    is_cloudflare = target.backend_kind == "account"
+    return chat_body(request, cloudflare=is_cloudflare, model=target.model)
 
 
 def _local_model_name(target: Target) -> str:

@@ -13,6 +13,7 @@ from ..errors import (
     ResponseTooLargeError,
     SetupError,
 )
+from ..i18n import _
 from ..types.messages import Answer, Delta
 from ..types.usage import Status, Usage
 from ..workers_ai.chat_stream import AnswerBuilder
@@ -173,14 +174,18 @@ class AnswerStream:
         """The answer received so far. Its usage is an estimate unless the call is complete."""
         if self._final_answer is not None:
             return self._final_answer
-        stream = self._chat_stream
+        stream, model = self._chat_stream, self._reservation.model
+        thinking_notes = []
+        if model.reasoning_efforts and model.always_thinks and self._builder.thinks_unasked:
+            note = _("{model} always thinks before it answers. The thinking is billed.")
+            thinking_notes.append(note.format(model=model.short_name))
         answer = self._builder.build_answer(
             self._booked_usage or self._final_usage(),
             self._early_finish_reason,
             request_id=stream.request_id if stream else None,
             endpoint=stream.endpoint if stream else "",
             raw=stream.response_body if stream else None,
-            notes=(*self._reservation.notes, *(stream.notes if stream else ())),
+            notes=(*self._reservation.notes, *(stream.notes if stream else ()), *thinking_notes),
             day_usage=self._reservation.day_usage,
         )
         if self._is_settled and not self._early_finish_reason:

@@ -86,6 +86,8 @@ class Model:
         vision: Whether the model accepts images.
         tools: Whether the model can call functions.
         reasoning: Whether the model can think before it answers.
+        reasoning_efforts: Values of the field reasoning_effort that the model accepts. If "none"
+            is not among them, the model always thinks. Empty if the catalog lists none.
         paid_plan_only: Whether the model requires Cloudflare's paid plan.
         deprecation_date: ISO date on which the model will be retired; None if not announced.
         supports_batch_api: Whether the model supports the Batch API.
@@ -105,6 +107,12 @@ class Model:
     deprecation_date: str | None = None
     supports_batch_api: bool = False
     units: Mapping[str, float] = field(default_factory=dict)
+    reasoning_efforts: tuple[str, ...] = ()
+
+    @property
+    def always_thinks(self) -> bool:
+        """Whether the model's reasoning cannot be switched off."""
+        return bool(self.reasoning_efforts) and "none" not in self.reasoning_efforts
 
     @property
     def short_name(self) -> str:

@@ -154,6 +154,11 @@ class AnswerBuilder:
         return self._clock() - self._start_time if self._seconds is None else self._seconds
 
     @property
+    def thinks_unasked(self) -> bool:
+        """Whether reasoning has been received, although the request switched it off."""
+        return self._request.think is False and bool(self._reasoning_texts)
+
+    @property
     def has_first_token(self) -> bool:
         """Whether a token of the text or reasoning has been received."""
         return self.first_token_seconds is not None

@@ -113,14 +113,17 @@ class Batches:
         requests: Sequence[Request],
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
+        listed_model: Model | None = None,
     ) -> str:
         """Submit requests to one model as a batch and return the batch ID.
+
+        `listed_model` is the model in the catalog, as in `chat_body`.
 
         Raises:
             WorkersAIError: The request failed, or its response has no batch ID.
         """
         model = requests[0].model
-        body = batch_body([chat_body(request) for request in requests])
+        body = batch_body([chat_body(request, model=listed_model) for request in requests])
         request_kwargs = with_gateway_headers(gateway, json_kwargs(body))
         url = f"{self._run_url(model)}?queueRequest=true"
         return parse_batch_id(
