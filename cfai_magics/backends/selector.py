@@ -14,6 +14,7 @@ from ..errors import (
     AuthenticationError,
     BadRequestError,
     CfaiError,
+    ContextLengthError,
     InvalidOptionError,
     MissingCredentialsError,
     ModelNotFoundError,
@@ -44,7 +45,9 @@ HINTS: Mapping[type[CfaiError], str] = {
     PermissionDeniedError: KEY_HINT,
     ModelNotFoundError: mark("Use -m with the full name of a model on that server."),
     APIConnectionError: mark("Check that the server is running. %cfai status shows its address."),
+    ContextLengthError: mark("Shorten the prompt, or lower --max-tokens."),
 }
+WRONG_ADDRESS_STATUSES = (*range(200, 400), 404)  # also a web page that is not an error
 API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
 ALLOW_HTTP_VARIABLE = "CFAI_ALLOW_HTTP"
 ENVIRONMENT = (
@@ -82,7 +85,7 @@ class OpenAIServer(NamedTuple):
 
     def with_hint(self, error: CfaiError) -> CfaiError:
         """Add a hint that fits this server to an error, and return the error."""
-        if isinstance(error, BadRequestError) and error.status == 404:  # noqa: PLR2004 - not found
+        if isinstance(error, BadRequestError) and error.status in WRONG_ADDRESS_STATUSES:
             error.hint = _("Check the address in {source}: most addresses end in /v1.").format(
                 source=self.source
             )
@@ -243,6 +246,7 @@ class Backend:
         self._cached_credentials: tuple[int, Credentials] | None = None
         self._on_change = on_change
         self._acquire_slot = acquire_slot
+        self._field_names: dict[str, dict[str, str]] = {}  # by base URL
         self.get_transport_wrapper: Callable[[], WrapTransport | None] = lambda: None
         self.is_network_allowed: Callable[[], bool] = lambda: True
 
@@ -380,7 +384,7 @@ class Backend:
         api_key = api_key_for(server, self.credential_store, self.environ)
         if api_key:
             _check_encryption(server.base_url, server.source, self.environ)
-        return WorkersAI.openai_compatible(
+        client = WorkersAI.openai_compatible(
             server.base_url,
             api_key,
             timeout=self._settings.timeout,
@@ -388,6 +392,8 @@ class Backend:
             use_proxies=True,
             endpoint=server.name,
         )
+        client.share_field_names(self._field_names.setdefault(server.base_url, {}))
+        return client
 
     def _cloudflare_client(
         self, credentials: Credentials, wrap_transport: WrapTransport | None = None
@@ -408,7 +414,11 @@ class Backend:
 
     def with_hint(self, error: CfaiError) -> CfaiError:
         """Add a hint that fits the current backend to an error, and return the error."""
-        return error if self.server is None else self.server.with_hint(error)
+        if self.server is not None:
+            return self.server.with_hint(error)
+        if self.is_local and isinstance(error, ContextLengthError):
+            error.hint = _(HINTS[ContextLengthError])
+        return error
 
     def _close_client(self) -> None:
         if self._client is not None:

@@ -60,7 +60,8 @@ class StructuredOutput:
 
         Raises:
             SchemaMismatchError: The second answer does not match either, or the first answer does
-                not match and was cut off at max_tokens. The error's `answer` is the last answer.
+                not match and was refused or cut off at max_tokens. The error's `answer` is the
+                last answer.
         """
         first_answer = self._send_with_schema(request)
         validation_error = self._get_validation_error(first_answer)
@@ -75,6 +76,8 @@ class StructuredOutput:
                     first_answer.usage.completion_tokens,
                 ).format(count=first_answer.usage.completion_tokens),
             )
+        if first_answer.finish_reason == "content_filter":
+            raise _mismatch_error(first_answer, _("the model refused to answer"))
         answer = self._retry(request, first_answer, validation_error)
         validation_error = self._get_validation_error(answer)
         if validation_error is not None:

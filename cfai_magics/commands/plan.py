@@ -16,6 +16,7 @@ from ..i18n import _, mark, ngettext
 from ..notebook import CfaiCell, read_cfai_cells
 from ..paths import parse_user_path
 from ..pricing.prices import Cost, catalog_rates, estimate_cost, to_usd
+from ..session.reservation import NO_COST
 from ..session.session import Session
 from ..storage.ledger import FREE_DAILY_NEURONS
 from ..texts import format_percent, shorten_line
@@ -35,7 +36,6 @@ OPTIONS = (
 
 
 MAX_QUESTION_CHARS = 40  # longer prompts are shortened in the table
-NO_COST = Cost(0.0, 0.0, 0.0, 0)  # of a cell that sends nothing
 DOMINANT_SHARE = 0.25  # cells with at least this share of the total cost are marked as high
 MAX_CHEAPER_MODELS = 3
 RANGE_NOTE = mark(
@@ -110,7 +110,7 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
             session.settings.course.check_model(target.model.name)
     except CfaiError as error:
         return _CellEstimate(cell, error=error.cause)
-    if options.dry_run:
+    if options.dry_run:  # the cell sends nothing
         return _CellEstimate(cell, cost=NO_COST)
     costs: list[Cost] = []
     requests = []

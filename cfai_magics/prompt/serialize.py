@@ -35,6 +35,12 @@ PROMPT_KEYS: Mapping[str, Mapping[str, str]] = {
     "Usage": {"cost_basis": "basis"},
     "Variant": {"repetition": "number"},
 }
+# Fields that were added later, and are not part of prompts for the same reason.
+NEW_FIELDS = {
+    "Model": {"reasoning_efforts"},
+    "RecordingInfo": {"is_instant"},
+    "Usage": {"has_estimated_tokens"},
+}
 DATE_KINDS = "mM"  # numpy's kinds for durations and dates
 DATA_FRAME_TYPES = {"pandas": {"DataFrame", "Series"}, "polars": {"DataFrame", "Series"}}
 
@@ -223,10 +229,12 @@ def _numpy_to_plain_value(value: Any) -> Any:
 
 def _dataclass_to_dict(value: Any) -> dict[str, Any]:
     is_ours = type(value).__module__.startswith("cfai_magics.")
-    keys = PROMPT_KEYS.get(type(value).__name__, {}) if is_ours else {}
+    name = type(value).__name__ if is_ours else ""
+    keys, new_fields = PROMPT_KEYS.get(name, {}), NEW_FIELDS.get(name, ())
     return {
         keys.get(field.name, field.name): _convert_dataclasses(getattr(value, field.name))
         for field in fields(value)
+        if field.name not in new_fields
     }
 
 

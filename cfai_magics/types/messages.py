@@ -233,8 +233,13 @@ class Answer(WithUsage):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Completion tokens per second after the first token; None if not streamed."""
-        if self.first_token_seconds is None or self.raw is not None:
+        """Completion tokens per second after the first token.
+
+        None if the answer was not streamed, or was replayed without the recorded delays.
+        """
+        recording = self.provenance.recording
+        is_instant = recording is not None and recording.is_instant
+        if self.first_token_seconds is None or self.raw is not None or is_instant:
             return None
         generation_seconds = self.seconds - self.first_token_seconds
         return (

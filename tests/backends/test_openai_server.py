@@ -4,9 +4,12 @@ import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
+import cfai_magics
 from cfai_magics.backends.credentials import CredentialStore, Secret
 from cfai_magics.backends.selector import normalize_base_url
 from cfai_magics.chat.frontend import Frontend
@@ -24,6 +27,7 @@ from cfai_magics.errors import (
 )
 from cfai_magics.frontends.lab_comm import handle_use
 from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.pricing.catalog import find_model
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings, read_settings_file
 from cfai_magics.types.messages import Message
@@ -134,7 +138,51 @@ def test_a_model_without_a_price_has_unknown_neurons(
     elsewhere.accounting.ledger.budgets.set("day", 1)
     answer = elsewhere.ask(elsewhere.build_request(HI, LLAMA))
     assert (answer.neurons, answer.cost_basis) == (None, None)
-    assert "neurons not reported" in format_usage_footer(answer, "full")
+    footer = format_usage_footer(answer, "full")
+    assert "neurons not reported" in footer
+    assert (
+        "The price of llama-3.2-3b-instruct is unknown, so no limit on neurons applies" in footer
+    )
+    (call,) = elsewhere.accounting.ledger.history.iter_calls()
+    assert (call["neurons"], call["basis"]) == (0.0, "unknown")
+
+
+def test_the_cost_of_a_model_without_a_price_is_unknown_everywhere(
+    elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_server_key(monkeypatch, other)
+    request, model = (
+        elsewhere.build_request(HI, "dynamic/class"),
+        elsewhere.resolve_model("dynamic/class"),
+    )
+    assert elsewhere.estimate_cost(request, model) is None
+    assert elsewhere.accounting.estimate_cost(request, model) is None
+    target = elsewhere.find_target("dynamic/class")
+    assert elsewhere.resolver.preview_chat(request, target).cost is None
+    assert elsewhere.resolver.estimate_typical_neurons(request, target) is None
+    notes = elsewhere.accounting.estimate_notes(model, None, 5, is_other_server=True)
+    assert notes == (
+        "The price of class is unknown, so no limit on neurons applies to this call.",
+    )
+    assert elsewhere.accounting.estimate_notes(model, None, None, is_other_server=True) == ()
+
+
+def test_a_map_with_a_model_without_a_price_runs_without_confirmation(
+    elsewhere: Session, other: Standin, own_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_server_key(monkeypatch, other)
+    cache_catalog_without(elsewhere.home, LLAMA)
+    elsewhere.accounting.ledger.budgets.set("day", 1)
+    rows = cfai_magics.map("{text}", ["a", "b"], model=LLAMA, max_tokens=9)
+    assert [row["error"] for row in rows] == [None, None]
+
+
+@pytest.mark.parametrize("name", [LLAMA, f"workers-ai/{LLAMA}"])
+def test_a_model_that_a_gateway_names_has_its_price(elsewhere: Session, name: str) -> None:
+    model = elsewhere.resolve_model(name)
+    assert model.name == name
+    assert model.neurons_in == find_model(name, elsewhere.catalog()).neurons_in is not None
+    assert find_model(name, elsewhere.catalog()).name == LLAMA
 
 
 def test_a_budget_also_limits_priced_models_of_other_servers(
@@ -263,7 +311,7 @@ def test_a_plan_accepts_the_models_of_the_server(elsewhere: Session, tmp_path: P
     path.write_text(json.dumps({"cells": [cell], "nbformat": 4}))
     table = run("plan", [str(path)], bare_frontend(elsewhere), "%cfai")
     assert isinstance(table, Table)
-    assert table.rows[0][2:4] == ("gpt-4o", "0 to 0")
+    assert table.rows[0][3] == "gpt-4o has no known price"
     assert "free neurons." not in table.note
 
 
@@ -287,3 +335,50 @@ def test_a_local_model_has_no_quota_either(elsewhere: Session) -> None:
     assert str(run("budget", [], bare_frontend(elsewhere), "%cfai")) == (
         "No budget is set. The local model uses no neurons."
     )
+
+
+REFUSAL = {
+    "error": {
+        "message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+        "'max_completion_tokens' instead.",
+        "type": "invalid_request_error",
+        "param": "max_tokens",
+        "code": "unsupported_parameter",
+    }
+}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_new_name_of_max_tokens_is_used_after_the_server_refused_the_old_one(
+    stream: bool, elsewhere: Session
+) -> None:
+    bodies: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        if "max_tokens" in bodies[-1]:
+            return httpx.Response(400, json=REFUSAL)
+        return httpx.Response(200, json={"choices": [{"message": {"content": "Hi"}}]})
+
+    session = Session(Cfai(), elsewhere.home, transport=httpx.MockTransport(answer))
+    for _ in range(2):
+        request = session.build_request(HI, LLAMA, max_tokens=9, stream=stream)
+        assert session.ask(request).text == "Hi"
+        session.backend.close()  # the name is kept for the server, not for the connection
+    sent = [(body.get("max_tokens"), body.get("max_completion_tokens")) for body in bodies]
+    assert sent == [(9, None), (None, 9), (None, 9)]
+    session.close()
+
+
+def test_a_server_that_refuses_both_names_is_asked_twice(elsewhere: Session) -> None:
+    requests: list[httpx.Request] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(400, json=REFUSAL)
+
+    session = Session(Cfai(), elsewhere.home, transport=httpx.MockTransport(refuse))
+    with pytest.raises(BadRequestError, match="max_completion_tokens"):
+        session.ask(session.build_request(HI, LLAMA, max_tokens=9))
+    assert len(requests) == 2
+    session.close()

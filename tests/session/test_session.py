@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.backends.selector import LOCAL_MODEL
+from cfai_magics.display.footer import format_usage_footer
 from cfai_magics.errors import (
     APITimeoutError,
     DailyQuotaError,
@@ -19,6 +20,7 @@ from cfai_magics.settings import DEFAULT_MODEL, Cfai
 from cfai_magics.types.messages import Message
 from tests.canaries import token
 from tests.standin import Fault, Standin
+from tests.standin.reply import Canned
 
 pytestmark = pytest.mark.slow
 
@@ -230,3 +232,24 @@ def test_an_error_contains_the_request_id(session: Session, account: Standin) ->
     with pytest.raises(DailyQuotaError) as caught:
         session.ask(session.build_request(HI))
     assert caught.value.request_id
+
+
+def test_unreported_usage_is_marked_as_estimated_or_unknown(
+    account: Standin, session: Session
+) -> None:
+    body = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\ndata: [DONE]\n\n'
+    account.switch(canned=Canned(body, content_type="text/event-stream"))
+    priced = session.ask(session.build_request([{"role": "user", "content": "Hi"}]))
+    unpriced = session.ask(
+        session.build_request([{"role": "user", "content": "Hi"}], "@cf/test/unpriced")
+    )
+    assert priced.usage.has_estimated_tokens
+    assert unpriced.usage.has_estimated_tokens
+    assert "about " in format_usage_footer(priced, "full")
+    calls = session.accounting.ledger.history.iter_calls()
+    assert [call["basis"] for call in calls] == ["estimated", "unknown"]
+    last = session.accounting.ledger.history.last_answer_usage(
+        session.accounting.get_context().account
+    )
+    assert last is not None
+    assert (last.neurons, last.cost_basis) == (None, None)
