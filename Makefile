@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 EMPTY := .venv-empty
 IPYTHON8 := .venv-ipython8
+OLDEST := .venv-oldest
+# The lowest versions that pyproject.toml allows.
+OLDEST_VERSIONS := comm==0.1.4 filelock==3.13.0 httpx==0.28.0 ipython==8.20.0 ipywidgets==8.1.0 \
+  markdown-it-py==3.0.0 platformdirs==4.0.0 tenacity==8.2.0 tomlkit==0.12.0 traitlets==5.14.0
 LAB42 := .venv-lab42
 # The tests in a file share a kernel or a wheel, so they run in the same process.
 PARALLEL := -n 2 --dist loadfile
@@ -19,7 +23,7 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm comes from the virtual environment. So does node if it is not installed on the machine.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-lab42 build browser ui notebooks demo
+.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 build browser ui notebooks demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -100,6 +104,15 @@ test-ipython8: $(IPYTHON8)/installed
 	$(IPYTHON8)/bin/python -m pytest $(PARALLEL) tests/test_kernel.py tests/test_canary.py tests/test_house_rules.py \
 	  tests/frontends tests/chat tests/prompt/test_variables.py tests/media/test_images.py \
 	  tests/commands/test_fix.py
+
+# The fast tests also run with the lowest versions of the required packages.
+$(OLDEST)/installed: pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	CFAI_NO_LABEXTENSION=1 $(OLDEST)/bin/python -m pip install -q -e ".[test]" $(OLDEST_VERSIONS)
+	touch $@
+
+test-oldest: $(OLDEST)/installed
+	$(OLDEST)/bin/python -m pytest $(PARALLEL) $(FAST)
 
 # Tests of the user interface also run in the oldest supported versions of JupyterLab and Notebook.
 $(LAB42)/installed: pyproject.toml

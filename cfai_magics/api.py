@@ -13,11 +13,11 @@ from .display.heatmap import HeatMap
 from .display.tables import format_retry_message
 from .errors import CfaiError, InvalidOptionError
 from .i18n import _
+from .output import write_text
 from .session.call import build_target_request
 from .session.session import Session
 from .session.stream import AnswerStream
 from .settings import get_home_folder, load_settings
-from .terminal import sanitize_text
 from .types.messages import Answer, Message, Payload, TextDelta
 from .types.provenance import output_metadata
 from .types.results import Embeddings, TaskResult
@@ -365,7 +365,7 @@ def panel() -> "Panel":
 
 def _report_retry(error: CfaiError, seconds: float, next_attempt: int) -> None:
     """Write the reason for a delayed request to stderr."""
-    sys.stderr.write(sanitize_text(f"{format_retry_message(error, seconds, next_attempt)}\n"))
+    write_text(sys.stderr, f"{format_retry_message(error, seconds, next_attempt)}\n")
 
 
 def _build_messages(session: Session, prompt: str, system: str) -> list[Message]:

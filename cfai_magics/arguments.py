@@ -4,10 +4,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial, wraps
 from operator import index
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .errors import InvalidOptionError
 from .i18n import _, ngettext
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -15,6 +18,7 @@ C = TypeVar("C")
 
 MAX_TEMPERATURE = 5.0  # Cloudflare's schema for llama-3.2-3b-instruct, read 2026-11-27
 MAX_CONCURRENCY = 100  # parallel calls in a map
+MAX_ANSWERS = 60  # in one cell
 MIN_PREFIX_LENGTH = 3  # a shorter prefix matches too many names
 
 
@@ -59,6 +63,25 @@ def check_method_arguments(*names: str) -> Callable[[type[C]], type[C]]:
     return decorate
 
 
+def check_argument_names(cls: type[C]) -> type[C]:
+    """Make the constructor of a class check its arguments as check_arguments does, except values.
+
+    The class checks the values itself.
+    """
+    init = vars(cls)["__init__"]
+    parameters = _Parameters(init)
+
+    @wraps(init)
+    def checked_init(self: C, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except TypeError as failure:
+            raise parameters.find_misfit((self, *args), kwargs) or failure from None
+
+    cls.__init__ = checked_init  # type: ignore[assignment]
+    return cls
+
+
 class _Parameters:
     """The parameters of a function, read from its code object.
 
@@ -89,16 +112,11 @@ class _Parameters:
     def find_error(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> InvalidOptionError | None:
-        """Return the error for a call with these arguments, or None if they are valid.
-
-        Most calls are valid, so the check for a valid call makes few function calls.
-        """
+        """Return the error for a call with these arguments, or None if they are valid."""
+        error = self.find_misfit(args, kwargs)
+        if error:
+            return error
         given = {**dict(zip(self._positional, args, strict=False)), **kwargs}
-        if (
-            len(given) != len(args) + len(kwargs)
-            or not self._required <= given.keys() <= self._all
-        ):
-            return self._describe_misfit(args, kwargs)
         try:
             for name, value in given.items():
                 check = VALUE_CHECKS.get(name)
@@ -107,6 +125,19 @@ class _Parameters:
         except InvalidOptionError as error:
             return error.with_traceback(None)
         return None
+
+    def find_misfit(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> InvalidOptionError | None:
+        """Return the error for arguments that do not match the parameters, or None.
+
+        Most calls are valid, so the check for a valid call makes few function calls.
+        """
+        given = {**dict(zip(self._positional, args, strict=False)), **kwargs}
+        is_fit = len(given) == len(args) + len(kwargs) and (
+            self._required <= given.keys() <= self._all
+        )
+        return None if is_fit else self._describe_misfit(args, kwargs)
 
     def _describe_misfit(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -417,3 +448,32 @@ def _require_str_item(item: Any, index: int, argument_name: str) -> str:
             _("Convert it with str(), or remove it."),
         )
     return str.__str__(item)
+
+
+def check_option_values(options: "Namespace") -> None:
+    """Check the numbers in the options of a question.
+
+    Raises:
+        InvalidOptionError: A number is out of range.
+    """
+    if options.times < 1:
+        raise InvalidOptionError(
+            _("-n must be at least 1, not {value}").format(value=options.times),
+            _("Omit it for a single answer."),
+        )
+    for name in ("max_neurons", "max_tokens", "top_p"):
+        value = getattr(options, name)
+        if value is not None:
+            check_value(name, value, f"--{name.replace('_', '-')} ")
+    for temperature in options.temperature:
+        check_value("temperature", temperature, "--temperature ")
+
+
+def check_answer_count(options: "Namespace") -> None:
+    """Raise InvalidOptionError if the options request too many answers."""
+    count = max(1, len(options.model or ())) * max(1, len(options.temperature)) * options.times
+    if count > MAX_ANSWERS:
+        raise InvalidOptionError(
+            _("{count:,} answers are too many for one cell").format(count=count),
+            _("The maximum is {count}.").format(count=MAX_ANSWERS),
+        )

@@ -22,6 +22,8 @@ CfaiError
 │   ├── PaidPlanRequiredError     the model is not available on the free plan
 │   ├── DailyQuotaError           today's free neurons are used up
 │   ├── GatewayLimitError         the AI Gateway's spend limit or credits are used up
+│   ├── GatewayBlockedError       a guardrail or policy of the AI Gateway blocked the request
+│   ├── InsufficientQuotaError    the account at another server has no quota or credit left
 │   ├── RateLimitError            too many requests per minute
 │   ├── CapacityError             the model is out of capacity
 │   ├── ContextLengthError        the prompt and max_tokens exceed the context window
@@ -30,6 +32,7 @@ CfaiError
 │   ├── APIConnectionError        no connection to the server
 │   ├── ServerError               the server failed or sent an invalid response
 │   ├── IncompleteStreamError     the stream ended before the answer was complete
+│   ├── ResponseFormatError       the response has none of the known formats
 │   └── ResponseTooLargeError     the response exceeds the size limit
 ├── SchemaMismatchError           the answer does not match the schema, even after one retry
 ├── ToolStepsExceededError        the model was still calling functions at the step limit
@@ -48,7 +51,8 @@ class CfaiError(Exception):
 
     A notebook shows both on one line instead of a traceback, and the cell still fails. `model` is
     the model of the failed request, if any. `text` is the part of the answer received before the
-    error, and `answer` is the same part as an Answer object.
+    error, and `answer` is the same part as an Answer object. `usage` is the usage that the ledger
+    has for the failed call; None if it has no such call.
 
     Args:
         cause: What went wrong, in the user's language.
@@ -83,6 +87,7 @@ class CfaiError(Exception):
         self.model = ""
         self.text = ""
         self.answer: Any = None
+        self.usage: Any = None
 
     @property
     def reference(self) -> str:
@@ -248,6 +253,21 @@ class GatewayLimitError(WorkersAIError):
     )
 
 
+class GatewayBlockedError(WorkersAIError):
+    """A guardrail or policy of the AI Gateway blocked the prompt or the answer."""
+
+    default_hint = mark(
+        "Rephrase the prompt. The owner of the gateway can change its guardrails and policies on "
+        "the dashboard's AI Gateway page."
+    )
+
+
+class InsufficientQuotaError(WorkersAIError):
+    """The account at another server has no quota or credit left."""
+
+    default_hint = mark("The owner of the server's account can add credit or raise its quota.")
+
+
 class RateLimitError(WorkersAIError):
     """Too many requests were sent within a minute."""
 
@@ -299,6 +319,15 @@ class IncompleteStreamError(WorkersAIError):
     """The stream ended before the answer was complete. The received part is kept."""
 
     default_hint = mark("The partial answer is kept. Run the cell again to get the whole answer.")
+
+
+class ResponseFormatError(WorkersAIError):
+    """The response has none of the known formats, so no answer could be read from it."""
+
+    default_hint = mark(
+        "Check the server and proxy settings shown by %cfai status, and that the server speaks "
+        "the protocol of OpenAI."
+    )
 
 
 class ResponseTooLargeError(WorkersAIError):

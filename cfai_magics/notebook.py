@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .errors import CfaiError, InvalidOptionError
 from .i18n import _
 from .magic_line import split_magic_line
+from .state_files import UnreadableFileError, read_text
 from .types.provenance import METADATA_MIME_TYPE, split_group_metadata
 
 NOTEBOOK_PATH_VARIABLE = "JPY_SESSION_NAME"  # set by Jupyter Server: the path at kernel start
@@ -25,6 +26,8 @@ FILE_PATTERN = re.compile(r'File "([^"\n]+)"')
 IPYTHON_PATHS = ("/IPython/core/", "/ipykernel/")
 FindCellName = Callable[[str], tuple[str, str] | None]
 CELL_MAGIC = "%%cfai"
+WRAPPER_MAGICS = ("%%time", "%%capture", "%%prun")  # they run the rest of the cell once
+MAX_NOTEBOOK_BYTES = 200_000_000  # including the images in outputs
 
 
 def find_notebook_path(environ: Mapping[str, str], namespace: Mapping[str, Any]) -> str:
@@ -157,11 +160,8 @@ def read_cfai_cells(path: Path, parser: ArgumentParser) -> list[CfaiCell]:
     Raises:
         InvalidOptionError: The file can't be read or is not a notebook.
     """
-    return [
-        _parse_cell(number, source, parser)
-        for number, source in _iter_code_sources(path)
-        if source.split(maxsplit=1)[:1] == [CELL_MAGIC]
-    ]
+    cells = ((number, split_cell(source)) for number, source in _iter_code_sources(path))
+    return [_parse_cell(number, *parts, parser) for number, parts in cells if parts]
 
 
 def read_provenances(path: Path) -> list[dict[str, Any]]:
@@ -171,7 +171,10 @@ def read_provenances(path: Path) -> list[dict[str, Any]]:
         InvalidOptionError: The file can't be read or is not a notebook.
     """
     outputs = (
-        o for cell in _read_cells(path) if isinstance(cell, dict) for o in _get_outputs(cell)
+        output
+        for cell in read_notebook(path)["cells"]
+        if isinstance(cell, dict)
+        for output in _get_outputs(cell)
     )
     metadata_items = (output.get("metadata") for output in outputs if isinstance(output, dict))
     entries = (
@@ -192,42 +195,70 @@ def _get_outputs(cell: dict[str, Any]) -> list[Any]:
     return outputs if isinstance(outputs, list) else []
 
 
-def parse_cell_line(source: str, parser: ArgumentParser) -> Namespace:
-    """Return the options in the first line of a `%%cfai` cell.
+def split_cell(source: str) -> tuple[str, str] | None:
+    """Return the line and the body of a `%%cfai` cell, as IPython passes them to the magic.
 
-    Raises:
-        InvalidOptionError: An option is not valid.
+    A magic such as `%%time` above it runs the rest of the cell. Returns None for other cells.
     """
-    line = source.partition("\n")[0]
-    return parser.parse_args(split_magic_line(line.removeprefix(CELL_MAGIC)))
+    while True:
+        name, line, source = split_magic(source)
+        if name not in WRAPPER_MAGICS:
+            return (line, source) if name == CELL_MAGIC else None
 
 
-def _parse_cell(number: int, source: str, parser: ArgumentParser) -> CfaiCell:
-    text = source.partition("\n")[2]
+def split_magic(source: str) -> tuple[str, str, str]:
+    """Return the first word of a cell, the rest of its line, and the lines below.
+
+    IPython ignores empty lines above a cell magic and the indentation of its line.
+    """
+    first_line = ""
+    while source and not first_line.strip():
+        first_line, _newline, source = source.partition("\n")
+    indent = first_line[: len(first_line) - len(first_line.lstrip())]
+    if indent:
+        source = re.sub(f"^{indent}", "", source, flags=re.MULTILINE)
+    name, _space, line = first_line.strip().partition(" ")
+    return name, line, source
+
+
+def _parse_cell(number: int, line: str, text: str, parser: ArgumentParser) -> CfaiCell:
     try:
-        return CfaiCell(number, parse_cell_line(source, parser), text)
+        return CfaiCell(number, parser.parse_args(split_magic_line(line)), text)
     except CfaiError as error:
         return CfaiCell(number, None, text, error.cause)
 
 
 def _iter_code_sources(path: Path) -> Iterator[tuple[int, str]]:
-    for number, cell in enumerate(_read_cells(path), start=1):
+    for number, cell in enumerate(read_notebook(path)["cells"], start=1):
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
-            source = cell.get("source") or ""
-            yield number, source if isinstance(source, str) else "".join(map(str, source))
+            source = cell.get("source")
+            lines = source if isinstance(source, list) else [source]
+            yield number, "".join(map(to_valid_text, lines))
 
 
-def _read_cells(path: Path) -> list[Any]:
+def read_notebook(path: Path) -> dict[str, Any]:
+    """Return the content of a notebook file. "cells" is a list, but its items are not checked.
+
+    Raises:
+        InvalidOptionError: The file can't be read or is not a notebook.
+    """
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        return list(notebook["cells"])
-    except OSError as error:
+        notebook = json.loads(read_text(path, MAX_NOTEBOOK_BYTES))
+    except UnreadableFileError as error:
         raise InvalidOptionError(
-            _("{path} can't be read: {reason}").format(path=path, reason=error.strerror),
+            _("{path} can't be read: {reason}").format(path=path, reason=error),
             _("Check the path."),
         ) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError):
+        notebook = None
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         raise InvalidOptionError(
             _("{path} is not a notebook in the current format").format(path=path),
             _("Open and save it in JupyterLab."),
-        ) from None
+        )
+    return notebook
+
+
+def to_valid_text(value: Any) -> str:
+    """Return a string from JSON with lone surrogates replaced, or "" for any other value."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""

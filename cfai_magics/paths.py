@@ -1,6 +1,12 @@
-"""Parse paths typed by users."""
+"""Parse paths typed by users, and write files there."""
 
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from errno import EEXIST
 from pathlib import Path
+from secrets import token_hex
 
 from .errors import InvalidOptionError
 from .i18n import _
@@ -26,3 +32,49 @@ def parse_user_path(value: str | Path) -> Path:
     if "\0" in str(path):
         raise InvalidOptionError(_("The path contains a null character"), _("Check the path."))
     return path
+
+
+def write_user_file(
+    path: Path, chunks: Iterable[bytes], *, overwrite: bool = True, mode: int = 0o666
+) -> None:
+    """Write a file atomically: an error or an interrupt leaves an existing file unchanged.
+
+    Args:
+        path: The file. If it is a link, its target is replaced.
+        chunks: The content.
+        overwrite: Whether to replace an existing file.
+        mode: Permissions of a new file, which the umask restricts.
+
+    Raises:
+        FileExistsError: The file exists and `overwrite` is false.
+        OSError: The file can't be written.
+    """
+    target = path.resolve() if overwrite else path
+    if overwrite and target.exists() and not target.is_file():  # a pipe or device
+        with target.open("wb") as file:
+            file.writelines(chunks)
+        return
+    partial = target.with_name(f".partial-{token_hex(4)}")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(chunks)
+        if overwrite:
+            with suppress(FileNotFoundError):
+                partial.chmod(stat.S_IMODE(target.stat().st_mode))
+            partial.replace(target)
+        else:
+            _rename_new(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _rename_new(partial: Path, target: Path) -> None:
+    try:
+        os.link(partial, target)  # unlike a rename, this fails if the target exists
+    except FileExistsError:
+        raise
+    except OSError:  # the file system has no hard links
+        if os.path.lexists(target):
+            raise FileExistsError(EEXIST, os.strerror(EEXIST), str(target)) from None
+        partial.rename(target)

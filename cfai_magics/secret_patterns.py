@@ -1,14 +1,14 @@
 """Detect API tokens and account IDs in text and notebooks."""
 
-import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import InvalidOptionError
 from .i18n import _
-from .secret import Secret
+from .notebook import read_notebook
+from .secret import Secret, call_without_traceback
 
 ACCOUNT_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 ACCOUNT_ID_IN_TEXT_PATTERN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
@@ -24,6 +24,11 @@ WORD_PATTERN = re.compile(r"[\w-]+")
 MAX_ACCOUNT_ID_CHARS = 33  # with one character too many
 MAX_WRONG_CHARS = 4  # in an account ID with mistakes
 MIN_TOKEN_CHARS = 12  # a shorter piece of a token is useless
+# Names of environment variables with secrets, and with settings of this package and Cloudflare.
+SECRET_VARIABLE_PATTERN = re.compile(
+    r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|AUTH|^CF_|^CFAI_|^CLOUDFLARE_", re.IGNORECASE
+)
+PIP_VARIABLE_PREFIX = "PIP_"  # pip needs its options, such as the URL of a private index
 
 
 def looks_like_account_id(text: str) -> bool:
@@ -69,6 +74,21 @@ def _may_be_secret(word: str) -> bool:
     )
 
 
+def build_child_environment() -> dict[str, str]:
+    """Return the environment variables for a child process that needs no secrets.
+
+    Variables are left out if their name suggests a secret, or if they contain a token.
+    """
+    return call_without_traceback(
+        lambda: {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(PIP_VARIABLE_PREFIX)
+            or not (SECRET_VARIABLE_PATTERN.search(name) or contains_token(value))
+        }
+    )
+
+
 class SecretFinding(NamedTuple):
     """The location and kind of a secret in a notebook, without the secret itself."""
 
@@ -90,29 +110,11 @@ def scan_notebook(
         InvalidOptionError: The file can't be read or is not a notebook.
     """
     findings: dict[SecretFinding, None] = {}
-    for location, text in _iter_texts(_read_notebook(path)):
+    for location, text in _iter_texts(read_notebook(path)):
         kind = next((name for name, secret in known_secrets if secret.is_in(text)), "")
         if kind or contains_token(text):
             findings[SecretFinding(location, kind or _("what looks like an API token"))] = None
     return list(findings)
-
-
-def _read_notebook(path: Path) -> dict[str, Any]:
-    try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidOptionError(
-            _("{path} can't be read: {reason}").format(path=path, reason=error.strerror),
-            _("Check the path."),
-        ) from None
-    except (ValueError, RecursionError):
-        notebook = None
-    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
-        raise InvalidOptionError(
-            _("{path} is not a notebook in the current format").format(path=path),
-            _("Check the path."),
-        )
-    return notebook
 
 
 def _iter_texts(notebook: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -132,12 +134,15 @@ def _iter_texts(notebook: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _iter_strings(value: Any) -> Iterator[str]:
     """Yield the strings in a JSON value, including keys. A list of strings is joined into one."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        yield "".join(value)
-    elif isinstance(value, list):
-        yield from (text for item in value for text in _iter_strings(item))
-    elif isinstance(value, dict):
-        yield from value
-        yield from (text for item in value.values() for text in _iter_strings(item))
+    remaining = [value]  # a loop, because nested values may exceed Python's recursion limit
+    while remaining:
+        item = remaining.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, list) and item and all(isinstance(each, str) for each in item):
+            yield "".join(item)
+        elif isinstance(item, list):
+            remaining += item
+        elif isinstance(item, dict):
+            yield from item
+            remaining += item.values()

@@ -1,6 +1,5 @@
 """Load, validate and save the settings (`%config Cfai`), and find the state folder."""
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ from traitlets import (
 from traitlets.config import Config, Configurable
 
 from . import state_files
-from .arguments import MAX_TEMPERATURE
+from .arguments import MAX_TEMPERATURE, find_closest
 from .course import NO_COURSE, CoursePolicy, find_course
 from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
 from .i18n import _, is_supported, list_languages, mark, ngettext, set_language
@@ -236,6 +235,24 @@ class Cfai(Configurable):
                 _("The setting is unchanged. %config Cfai lists all settings."),
             ) from None
 
+    def update_config(self, config: Config) -> None:
+        """Apply the settings in `config`, as `%config Cfai` does.
+
+        A setting that can't be applied is removed from `config`, because IPython adds `config` to
+        its own configuration, with which the extension may be loaded again.
+
+        Raises:
+            InvalidSettingError: A name or value is not valid.
+            LockedSettingError: The course does not allow a value.
+        """
+        values = config.get("Cfai", {})
+        for name in list(values):
+            value = values.pop(name)
+            if name not in self.trait_names(config=True):
+                raise _unknown_setting_error(name)
+            setattr(self, name, value)
+            values[name] = value
+
     @validate("recording")
     def _validate_recording(self, proposal: Bunch) -> Any:
         value = proposal["value"]
@@ -288,6 +305,14 @@ class Cfai(Configurable):
             name, (self.traits()[name].default_value, mark("default"))
         )
         return origin if value == recorded_value else mark("this kernel")
+
+
+def _unknown_setting_error(name: str) -> InvalidSettingError:
+    closest = find_closest(name, Cfai.class_trait_names(config=True))
+    hint = _("%config Cfai lists all settings.")
+    if closest:
+        hint = f"{_('Did you mean {names}?').format(names=_(' or ').join(closest))} {hint}"
+    return InvalidSettingError(_("There is no setting {name}").format(name=name), hint)
 
 
 def load_settings(
@@ -346,17 +371,26 @@ def read_settings_file(folder: Path) -> dict[str, Any]:
         InvalidOptionError: The file can't be read or contains an unknown setting.
     """
     path = folder / SETTINGS_FILE_NAME
-    state_files.restrict_folder(folder)
+    return _parse_settings(path, _read_settings_text(path))
+
+
+def _read_settings_text(path: Path) -> str:
+    state_files.restrict_folder(path.parent)
     state_files.restrict_file(path)
     try:
-        text = state_files.read_text(path)
+        return state_files.read_text(path)
     except state_files.MissingFileError:
-        return {}
+        return ""
     except state_files.UnreadableFileError as reason:
         raise InvalidOptionError(
             _("{path} can't be read: {reason}").format(path=path, reason=reason),
             _("Correct or delete it."),
         ) from None
+
+
+def _parse_settings(path: Path, text: str) -> dict[str, Any]:
+    if not text:
+        return {}
     import tomllib
 
     try:
@@ -387,14 +421,25 @@ def read_settings_file(folder: Path) -> dict[str, Any]:
 def update_settings_file(folder: Path, changes: Mapping[str, str | float | None]) -> None:
     """Merge changes into the folder's settings.toml. A value of None removes the setting.
 
+    The comments and the order of the file are kept.
+
     Raises:
+        InvalidOptionError: The file can't be read or contains an unknown setting.
         SetupError: The file can't be written.
     """
-    merged = read_settings_file(folder) | dict(changes)
-    values = {name: value for name, value in merged.items() if value is not None}
-    lines = [f"{name} = {_to_toml(value)}\n" for name, value in sorted(values.items())]
+    import tomlkit
+
+    path = folder / SETTINGS_FILE_NAME
+    text = _read_settings_text(path)
+    _parse_settings(path, text)
+    document = tomlkit.parse(text)
+    for name, value in changes.items():
+        if value is None:
+            document.pop(name, None)
+        else:
+            document[name] = value
     try:
-        state_files.write_text(folder / SETTINGS_FILE_NAME, "".join(lines))
+        state_files.write_text(path, tomlkit.dumps(document))
     except OSError as error:
         raise SetupError(
             _("{path} can't be written: {reason}").format(
@@ -402,14 +447,3 @@ def update_settings_file(folder: Path, changes: Mapping[str, str | float | None]
             ),
             _("Set {variable} to a writable folder.").format(variable=HOME_VARIABLE),
         ) from None
-
-
-def _to_toml(value: Any) -> str:
-    """Return a value as TOML. A dict becomes an inline table; other values are written as JSON.
-
-    Non-ASCII characters are not escaped because TOML rejects JSON's surrogate pairs.
-    """
-    if isinstance(value, dict):
-        items = (f"{_to_toml(name)} = {_to_toml(item)}" for name, item in value.items())
-        return f"{{ {', '.join(items)} }}"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

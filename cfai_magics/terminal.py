@@ -7,8 +7,6 @@ and in streams.
 """
 
 import re
-import sys
-from typing import TextIO
 
 # C0 and C1 except tab and line feed; DEL; bidirectional embeddings, overrides and isolates; lone
 # surrogates, which no output can encode. Removing characters instead of whole sequences requires
@@ -32,14 +30,3 @@ def sanitize_line(text: str) -> str:
 def sanitize_json(text: str) -> str:
     r"""Return equivalent JSON text, with unsafe characters escaped as \uXXXX."""
     return UNSAFE_CHAR_PATTERN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def sanitize_for_stream(stream: TextIO, text: str) -> str:
-    """Return the text to write to a stream, sanitized unless the stream is a redirected stdout.
-
-    Text written to a file or pipe is data, so it stays unchanged. For terminals, notebooks and
-    all other streams, control characters are removed.
-    """
-    if stream is sys.__stdout__ and not stream.isatty():
-        return text
-    return sanitize_text(text)

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 import cfai_magics
 from cfai_magics import Request, Session, WorkersAI, api
 from cfai_magics.errors import InvalidOptionError
+from cfai_magics.frontends import extension
 from cfai_magics.settings import InvalidSettingError
 from tests.kernels import Kernel
 from tests.standin import Standin
@@ -116,8 +118,14 @@ CLOSEST = {
 
 @pytest.mark.parametrize(("given", "closest"), CLOSEST.values(), ids=CLOSEST)
 def test_the_closest_name_is_suggested(given: str, closest: str) -> None:
-    for label, function in (("ask()", cfai_magics.ask), ("stream()", cfai_magics.stream)):
-        assert str(error_of(function, "hi", **{given: 1})) == (
+    for label, function, args in (
+        ("ask()", cfai_magics.ask, ("hi",)),
+        ("stream()", cfai_magics.stream, ("hi",)),
+        ("Request()", Request, (MODEL, HI)),
+    ):
+        if label == "Request()" and given == "max":  # it has no max_neurons
+            closest = "max_tokens"
+        assert str(error_of(function, *args, **{given: 1})) == (
             f"{label} does not accept the argument {given}. Did you mean {closest}? "
             "Use extra={…} for other fields of the request."
         )
@@ -226,6 +234,43 @@ def test_requests_are_checked_like_the_arguments_of_ask() -> None:
             assert name in error_of(Request, **{"model": MODEL, "messages": HI, name: value}).cause
     assert "think" in error_of(Request, MODEL, HI, think=1).cause
     assert "extra" in error_of(Request, MODEL, HI, extra=7).cause
+
+
+def test_a_request_names_a_wrong_argument() -> None:
+    assert error_of(Request, MODEL).cause == "Request() requires the argument messages"
+    assert error_of(Request, MODEL, HI, model=MODEL).cause == (
+        "Request() received model twice, by position and by name"
+    )
+    assert error_of(Request, MODEL, HI, *[None] * 12).cause == (
+        "Request() takes 11 positional arguments, not 14"
+    )
+
+
+@pytest.mark.parametrize("line", ["temperature=9", "max_tokens=0", "top_p=2", "seed=x"])
+def test_a_cell_rejects_extra_fields_like_python(
+    shell: InteractiveShell, account: Standin, line: str
+) -> None:
+    name, _equals, value = line.partition("=")
+    python_error = str(
+        error_of(cfai_magics.ask, "hi", extra={name: int(value) if value.isdigit() else value})
+    )
+    extension.load(shell)
+    result = shell.run_cell(f"%%cfai -p {line}\nHi")
+    extension.unload(shell)
+    assert str(result.error_in_exec) == python_error
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "temperature", "top_p", "seed"])
+def test_extra_fields_have_the_rules_of_the_arguments(name: str, account: Standin) -> None:
+    for value in INVALID_VALUES[name]:
+        expected = error_of(Request, MODEL, HI, **{name: value}).cause
+        assert error_of(Request, MODEL, HI, extra={name: value}).cause == expected
+        assert error_of(cfai_magics.ask, "hi", extra={name: value}).cause == expected
+        with pytest.raises(InvalidOptionError):
+            cfai_magics.map("{text}", ["hi"], extra={name: value})
+    assert Request(MODEL, HI, extra={name: None}).extra == {name: None}
+    assert account.requests == ()
 
 
 def test_a_prompt_in_place_of_a_request_is_rejected(account: Standin) -> None:

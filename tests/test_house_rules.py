@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,14 @@ def modules() -> list[Path]:
 def test_a_module_has_a_docstring(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text)), "Begin with one sentence on what the module does"
+
+
+def test_the_oldest_tested_versions_are_those_of_pyproject() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    bounds = re.findall(r"^([\w-]+)>=([\d.]+)", "\n".join(project["dependencies"]), re.MULTILINE)
+    tested = dict(re.findall(r"([\w-]+)==([\d.]+)(?=[\s\\])", makefile))
+    required = {name: bound for name, bound in bounds if name != "keyring"}  # on macOS, Windows
+    assert tested.keys() == required.keys()
+    for name, bound in required.items():
+        assert f"{tested[name]}.".startswith(f"{bound}."), name

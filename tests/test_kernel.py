@@ -44,9 +44,13 @@ def test_the_answer_reports_the_billed_neurons(kernel: Kernel, cloudflare: Stand
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\n\n", " \n", "\r\n"], ids=repr)
-def test_the_prompt_is_sent_byte_for_byte(kernel: Kernel, cloudflare: Standin, end: str) -> None:
+def test_the_prompt_is_sent_as_typed_up_to_its_last_character(
+    kernel: Kernel, cloudflare: Standin, end: str
+) -> None:
     kernel.run(f"%%cfai\n{PROMPT}{end}")
-    assert cloudflare.requests[-1].json["messages"] == [{"role": "user", "content": PROMPT + end}]
+    assert cloudflare.requests[-1].json["messages"] == [
+        {"role": "user", "content": PROMPT.rstrip()}
+    ]
 
 
 def test_a_cell_sends_only_the_required_fields(kernel: Kernel, cloudflare: Standin) -> None:

@@ -1,7 +1,6 @@
 """Download and verify the small local model, and check GGUF files specified by path."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from .. import state_files
 from ..errors import LocalModelError
 from ..i18n import _
+from ..secret_patterns import build_child_environment
 
 Progress = Callable[[int, int], None]
 
@@ -173,7 +173,7 @@ def _run_pip(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **temp_variables},
+            env=build_child_environment() | temp_variables,
         ) as pip,
     ):
         try:

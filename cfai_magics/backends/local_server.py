@@ -18,6 +18,7 @@ from .. import forks, state_files
 from ..errors import LocalModelError
 from ..i18n import _
 from ..secret import Secret, call_without_traceback
+from ..secret_patterns import build_child_environment
 from .local_model import default_sampling
 
 CONTEXT_TOKENS = 4096
@@ -151,6 +152,7 @@ def _spawn() -> "subprocess.Popen[bytes]":
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env=build_child_environment(),
         start_new_session=True,  # Ctrl-C in a terminal interrupts only the cell
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -13,6 +14,7 @@ from ..errors import (
     AuthenticationError,
     BadRequestError,
     CfaiError,
+    ContextLengthError,
     InvalidOptionError,
     MissingCredentialsError,
     ModelNotFoundError,
@@ -43,9 +45,15 @@ HINTS: Mapping[type[CfaiError], str] = {
     PermissionDeniedError: KEY_HINT,
     ModelNotFoundError: mark("Use -m with the full name of a model on that server."),
     APIConnectionError: mark("Check that the server is running. %cfai status shows its address."),
+    ContextLengthError: mark("Shorten the prompt, or lower --max-tokens."),
 }
+WRONG_ADDRESS_STATUSES = (*range(200, 400), 404)  # also a web page that is not an error
 API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
-ENVIRONMENT = (ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE, SERVER_KEY_VARIABLE)
+ALLOW_HTTP_VARIABLE = "CFAI_ALLOW_HTTP"
+ENVIRONMENT = (
+    *(ACCOUNT_VARIABLE, TOKEN_VARIABLE, API_URL_VARIABLE),
+    *(SERVER_KEY_VARIABLE, ALLOW_HTTP_VARIABLE),
+)
 LOCAL_MODEL = "small"  # the value of Cfai.local that selects the downloaded model
 LOCAL_ACCOUNT = "local"
 # "account" is Workers AI, and "elsewhere" is another server.
@@ -77,7 +85,7 @@ class OpenAIServer(NamedTuple):
 
     def with_hint(self, error: CfaiError) -> CfaiError:
         """Add a hint that fits this server to an error, and return the error."""
-        if isinstance(error, BadRequestError) and error.status == 404:  # noqa: PLR2004 - not found
+        if isinstance(error, BadRequestError) and error.status in WRONG_ADDRESS_STATUSES:
             error.hint = _("Check the address in {source}: most addresses end in /v1.").format(
                 source=self.source
             )
@@ -117,6 +125,44 @@ def normalize_base_url(text: str) -> str:
         )
     address = parts._replace(query="", fragment="").geturl().rstrip("/")
     return address.removesuffix(CHAT_PATH)
+
+
+def mask_password(url: str) -> str:
+    """Return a URL without its user name and password."""
+    parts = _split_url(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc=f"…@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def _check_encryption(url: str, source: str, environ: Environment) -> str:
+    """Return a URL to which a token or key is sent.
+
+    Raises:
+        InvalidOptionError: The URL is for plain HTTP to another computer, so that others in the
+            network could read the token, and the environment does not allow it.
+    """
+    parts = _split_url(url)
+    is_encrypted = parts.scheme.lower() != "http"
+    if is_encrypted or _is_loopback(parts.hostname or "") or environ.get(ALLOW_HTTP_VARIABLE):
+        return url
+    raise InvalidOptionError(
+        _("The address in {source} is not encrypted, so others could read the token").format(
+            source=source
+        ),
+        _("Use https. If you trust the network, set {variable}=1.").format(
+            variable=ALLOW_HTTP_VARIABLE
+        ),
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False
 
 
 def _split_url(text: str) -> SplitResult:
@@ -200,6 +246,7 @@ class Backend:
         self._cached_credentials: tuple[int, Credentials] | None = None
         self._on_change = on_change
         self._acquire_slot = acquire_slot
+        self._field_names: dict[str, dict[str, str]] = {}  # by base URL
         self.get_transport_wrapper: Callable[[], WrapTransport | None] = lambda: None
         self.is_network_allowed: Callable[[], bool] = lambda: True
 
@@ -219,6 +266,16 @@ class Backend:
         if self.local_server is not None:
             return None
         return configured_server(self._settings, self.environ)
+
+    @property
+    def free_note(self) -> str:
+        """A note that calls use no neurons, or "" if Workers AI answers."""
+        if self._settings.local:
+            return _("The local model uses no neurons.")
+        server = self.server
+        if server is None:
+            return ""
+        return _("Requests go to {server} and use no neurons.").format(server=server.name)
 
     def resolve_gateway(self, requested: str = "") -> Gateway | None:
         """Return the AI Gateway for a call, or None if the call does not use a gateway.
@@ -334,24 +391,30 @@ class Backend:
         from ..workers_ai.client import WorkersAI
 
         self.client_account = account_hash(server.base_url)
-        return WorkersAI.openai_compatible(
+        api_key = api_key_for(server, self.credential_store, self.environ)
+        if api_key:
+            _check_encryption(server.base_url, server.source, self.environ)
+        client = WorkersAI.openai_compatible(
             server.base_url,
-            api_key_for(server, self.credential_store, self.environ),
+            api_key,
             timeout=self._settings.timeout,
             transport=_wrap(self._transport, wrap_transport),
             use_proxies=True,
             endpoint=server.name,
         )
+        client.share_field_names(self._field_names.setdefault(server.base_url, {}))
+        return client
 
     def _cloudflare_client(
         self, credentials: Credentials, wrap_transport: WrapTransport | None = None
     ) -> "WorkersAI":
         from ..workers_ai.client import CLOUDFLARE_API_URL, WorkersAI
 
+        base_url = self.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL
         client = WorkersAI(
             credentials.account_id,
             credentials.api_token,
-            base_url=self.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL,
+            base_url=_check_encryption(base_url, API_URL_VARIABLE, self.environ),
             timeout=self._settings.timeout,
             transport=_wrap(self._transport, wrap_transport),
         )
@@ -361,7 +424,11 @@ class Backend:
 
     def with_hint(self, error: CfaiError) -> CfaiError:
         """Add a hint that fits the current backend to an error, and return the error."""
-        return error if self.server is None else self.server.with_hint(error)
+        if self.server is not None:
+            return self.server.with_hint(error)
+        if self.is_local and isinstance(error, ContextLengthError):
+            error.hint = _(HINTS[ContextLengthError])
+        return error
 
     def _close_client(self) -> None:
         if self._client is not None:

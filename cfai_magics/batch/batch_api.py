@@ -87,6 +87,7 @@ class BatchApiJob:
                         requests,
                         self._create_retry_callback(progress),
                         self._session.backend.resolve_gateway(),
+                        model,
                     )
                 except BaseException:
                     for call_id in call_ids:

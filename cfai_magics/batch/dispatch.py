@@ -25,10 +25,12 @@ from ..pricing.prices import Cost
 from ..prompt.output_formats import FormatError, without_response_format
 from ..session.call import ClientGroup
 from ..session.parallel import BudgetPool, WorkerPool, reserve_pool
+from ..session.reservation import NO_COST
 from ..session.session import Session
 from ..session.stream import AnswerStream
 from ..storage.map_cache import CachedAnswer, MapCache
 from ..types.messages import Answer, Request
+from ..types.usage import Usage
 from .plan import MapPlan
 
 # Errors that affect a single row. Any other error would occur for all rows.
@@ -43,10 +45,20 @@ ReportWait = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class MapResults:
-    """The answers and error messages for the distinct prompts, by prompt key."""
+    """The answers and error messages for the distinct prompts, by prompt key.
+
+    `failed_usages` has the usage of the calls that failed, as in the ledger.
+    """
 
     answers: dict[str, CachedAnswer] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    failed_usages: dict[str, Usage] = field(default_factory=dict)
+
+    def get_neurons(self, key: str) -> float:
+        """Return the number of neurons that a prompt cost; 0 if it is unknown."""
+        answer = self.answers.get(key)
+        usage = self.failed_usages.get(key) if answer is None else answer.usage
+        return (usage.neurons if usage else None) or 0.0
 
 
 def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
@@ -133,8 +145,10 @@ class MapDispatcher:
     ) -> AbstractContextManager[BudgetPool | None]:
         if not costs:
             return nullcontext()
-        accounting, model = self._session.accounting, self._plan.model
-        return reserve_pool(accounting, clients, model, list(costs.values()), self._max_neurons)
+        accounting, target = self._session.accounting, self._plan.target
+        unknown_cost = NO_COST if target.is_other_server else None
+        pool_costs = [unknown_cost if cost is None else cost for cost in costs.values()]
+        return reserve_pool(accounting, clients, target.model, pool_costs, self._max_neurons)
 
     def _add_outcome(
         self,
@@ -145,7 +159,9 @@ class MapDispatcher:
     ) -> None:
         if isinstance(outcome, CfaiError):
             results.errors[key] = str(outcome)
-            progress.count_finished(is_failed=True)
+            if outcome.usage is not None:
+                results.failed_usages[key] = outcome.usage
+            progress.count_finished(outcome.usage, is_failed=True)
             return
         results.answers[key] = outcome
         row_error = get_answer_error(self._plan, outcome)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..display.footer import format_usage_footer
@@ -146,7 +146,7 @@ class MapRunner:
         if (
             options.confirm
             and options.max_neurons is None
-            and (high is None or high > confirm_limit)
+            and (not plan.target.is_other_server if high is None else high > confirm_limit)
         ):
             self._confirm(high)
 
@@ -224,11 +224,14 @@ class MapRunner:
             *(self.session.accounting.limit_warnings(day_usage) if day_usage else []),
             _format_cache_note(cache),
         ]
+        # If all answers are cached, nothing was sent, and there are no tokens to show.
+        usage, is_cached = progress.usage, not progress.done_count
         total_answer = Answer(
             plan.model.name,
             text=" ",
             finish_reason="stop",
-            usage=progress.usage,
+            usage=replace(usage, neurons=0.0, cost_basis="billed") if is_cached else usage,
+            work_summary=_("no requests") if is_cached else "",
             seconds=progress.elapsed_seconds,
             is_local=is_local,
             notes=tuple(notes),
@@ -291,14 +294,10 @@ def _build_result_columns(
         error = row_error or results.errors.get(key, "")
         answers.append(None if error or answer is None else _parse_answer_value(plan, answer))
         errors.append(error or None)
-        neurons.append(_get_neurons(answer) if key in new_keys else 0.0)
+        neurons.append(results.get_neurons(key) if key in new_keys else 0.0)
         new_keys.discard(key)
     return dict(zip(RESULT_COLUMNS, (answers, errors, neurons), strict=True))
 
 
 def _parse_answer_value(plan: MapPlan, answer: CachedAnswer) -> Any:
     return answer.text if plan.schema is None else plan.schema.parse(answer.text)
-
-
-def _get_neurons(answer: CachedAnswer | None) -> float:
-    return (answer.usage.neurons if answer and answer.usage else None) or 0.0

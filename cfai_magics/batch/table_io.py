@@ -131,11 +131,15 @@ class PromptTemplate:
         """Return the prompt for one row.
 
         Raises:
-            ValueError: A value is missing. The message is meant for the row's error column.
+            ValueError: A value is missing, or the prompt is empty. The message is meant for the
+                row's error column.
         """
         values = [self._format_value(name, row[name], size_limits) for name in self.placeholders]
         pairs = zip(self.texts, [*values, ""], strict=True)
-        return "".join(text + value for text, value in pairs)
+        prompt = "".join(text + value for text, value in pairs)
+        if not prompt.strip():
+            raise ValueError(_("The prompt for this row is empty; no request was sent"))
+        return prompt
 
     def _format_value(self, name: str, value: Any, size_limits: SizeLimits) -> str:
         if is_missing(value):

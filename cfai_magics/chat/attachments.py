@@ -11,6 +11,7 @@ from ..i18n import _, mark
 from ..media.images import Image, figure_bytes, prepare_image
 from ..paths import parse_user_path
 from .frontend import NotebookState
+from .option_values import load_option_value
 
 URL_PREFIX = re.compile(r"https?://", re.IGNORECASE)
 DATA_URL_PREFIX = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
@@ -44,14 +45,18 @@ def load_image(source: str, notebook_state: NotebookState | None) -> Image:
 
     Raises:
         InvalidOptionError: The image can't be found or read.
+        VariableError: The expression raised an error.
     """
     if source == LAST_FIGURE:
         return _load_last_figure(notebook_state)
     if DATA_URL_PREFIX.match(source):
         return prepare_image(_("the image in the data URL"), _decode_data_url(source))
-    value = None if URL_PREFIX.match(source) else _lookup(source, notebook_state)
-    if value is not None:
-        return _load_image_value(source, value)
+    if not URL_PREFIX.match(source):
+        image = load_option_value(
+            IMAGE_ATTACHMENT.option_label, source, notebook_state, _load_image_value
+        )
+        if image is not None:
+            return image
     return prepare_image(*_load_path_or_url(source, IMAGE_ATTACHMENT))
 
 
@@ -62,13 +67,18 @@ def load_file(
 
     Raises:
         InvalidOptionError: The file can't be found or read.
+        VariableError: The expression raised an error.
     """
-    value = None if URL_PREFIX.match(source) else _lookup(source, notebook_state)
-    return (
-        _load_path_or_url(source, attachment_kind)
-        if value is None
-        else load_value(source, value, attachment_kind)
-    )
+    if not URL_PREFIX.match(source):
+        file = load_option_value(
+            attachment_kind.option_label,
+            source,
+            notebook_state,
+            lambda name, value: load_value(name, value, attachment_kind),
+        )
+        if file is not None:
+            return file
+    return _load_path_or_url(source, attachment_kind)
 
 
 def load_value(name: str, value: Any, attachment_kind: AttachmentKind) -> tuple[str, bytes]:
@@ -113,14 +123,6 @@ def _load_last_figure(notebook_state: NotebookState | None) -> Image:
             _("Run the cell that draws the figure first."),
         )
     return prepare_image(_("the last figure"), data)
-
-
-def _lookup(expression: str, notebook_state: NotebookState | None) -> Any:
-    """Return the value of an expression in the kernel, or None if it can't be evaluated."""
-    try:
-        return notebook_state.evaluate(expression) if notebook_state else None
-    except Exception:  # noqa: BLE001 - evaluating a path such as plot.png can raise any error
-        return None
 
 
 def _load_image_value(name: str, value: Any) -> Image:

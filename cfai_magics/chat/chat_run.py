@@ -173,7 +173,10 @@ class ChatRun(NamedTuple):
         if call.refusal:
             return (_("The request would be refused. {reason}.").format(reason=call.refusal),)
         notes = self.frontend.session.accounting.estimate_notes(
-            self.target.model, call.cost, self.max_neurons
+            self.target.model,
+            call.cost,
+            self.max_neurons,
+            is_other_server=self.target.is_other_server,
         )
         return (*notes, *self._tool_notes())
 

@@ -125,7 +125,10 @@ class Comparison(NamedTuple):
         return (
             count_note,
             *self.frontend.session.accounting.estimate_notes(
-                self._first_model, total_cost, self.max_neurons
+                self._first_model,
+                total_cost,
+                self.max_neurons,
+                is_other_server=self.targets[0].is_other_server,
             ),
         )
 

@@ -8,6 +8,7 @@ from typing import IO
 
 from ..errors import InterruptedAnswerError, InvalidOptionError
 from ..i18n import _, mark
+from ..output import write_text
 
 ReadStdin = Callable[[], str | None]
 
@@ -69,7 +70,7 @@ def read_piped_text(stdin: IO[str] | None) -> str | None:
     """
     if stdin is None or stdin.closed or stdin.isatty():
         return None
-    timer = Timer(WAIT_NOTICE_SECONDS, sys.stderr.write, [f"{_(WAIT_NOTICE)}\n"])
+    timer = Timer(WAIT_NOTICE_SECONDS, write_text, [sys.stderr, f"{_(WAIT_NOTICE)}\n"])
     timer.daemon = True
     timer.start()
     try:

@@ -11,7 +11,7 @@ from ..errors import (
     NotRecordedError,
     SchemaMismatchError,
 )
-from ..i18n import _, mark
+from ..i18n import _, mark, ngettext
 from ..prompt.output_formats import FormatError, OutputFormat, without_response_format
 from ..types.messages import Answer, Request
 from ..types.provenance import combine_provenance
@@ -60,7 +60,8 @@ class StructuredOutput:
 
         Raises:
             SchemaMismatchError: The second answer does not match either, or the first answer does
-                not match and was cut off at max_tokens. The error's `answer` is the last answer.
+                not match and was refused or cut off at max_tokens. The error's `answer` is the
+                last answer.
         """
         first_answer = self._send_with_schema(request)
         validation_error = self._get_validation_error(first_answer)
@@ -69,10 +70,14 @@ class StructuredOutput:
         if first_answer.finish_reason == "length":
             raise _mismatch_error(
                 first_answer,
-                _("it was cut off at {count:,} tokens").format(
-                    count=first_answer.usage.completion_tokens
-                ),
+                ngettext(
+                    "it was cut off at {count:,} token",
+                    "it was cut off at {count:,} tokens",
+                    first_answer.usage.completion_tokens,
+                ).format(count=first_answer.usage.completion_tokens),
             )
+        if first_answer.finish_reason == "content_filter":
+            raise _mismatch_error(first_answer, _("the model refused to answer"))
         answer = self._retry(request, first_answer, validation_error)
         validation_error = self._get_validation_error(answer)
         if validation_error is not None:

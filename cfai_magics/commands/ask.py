@@ -7,7 +7,7 @@ from dataclasses import replace
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import check_value
+from ..arguments import check_answer_count, check_option_values
 from ..chat.chat_run import ChatRun
 from ..chat.frontend import Frontend, NotebookState
 from ..chat.options import ASK_OPTIONS, Option
@@ -45,7 +45,6 @@ OPTIONS = (
 
 
 NAME_PATTERN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
-MAX_ANSWERS = 60  # in one cell
 DEFAULT_MAX_STEPS = 8
 SHELL_THREAD = "main"  # the conversation that shell commands use, because they have no notebook
 CAPABILITIES = {  # the error message and error class to use if a model lacks the capability
@@ -184,6 +183,7 @@ def _build_tool_loop(frontend: Frontend, options: Namespace, model: Model) -> "T
 
 
 def _load_tool(frontend: Frontend, name: str) -> "Tool":
+    from ..chat.option_values import load_option_value
     from ..prompt.tools import make_tool
 
     if frontend.notebook_state is None:
@@ -196,13 +196,19 @@ def _load_tool(frontend: Frontend, name: str) -> "Tool":
             _("--tools {name} is not a valid function name").format(name=name),
             _("Use --tools NAME,NAME."),
         )
-    try:
-        return make_tool(name.rpartition(".")[2], frontend.notebook_state.evaluate(name))
-    except (NameError, AttributeError):
+    tool = load_option_value(
+        "--tools",
+        name,
+        frontend.notebook_state,
+        lambda _name, function: make_tool(name.rpartition(".")[2], function),
+        accepts_files=False,
+    )
+    if tool is None:
         raise InvalidOptionError(
             _("--tools: the function {name} is not defined").format(name=name),
             _("Define it first."),
-        ) from None
+        )
+    return tool
 
 
 def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "Comparison":
@@ -333,24 +339,18 @@ def _check_comparison(session: "Session", options: Namespace) -> None:
             _("Only one local model can run at a time"),
             _("Use one -m, or run %cfai local off first."),
         )
-    count = max(1, len(options.model or ())) * max(1, len(options.temperature)) * options.times
-    if count > MAX_ANSWERS:
-        raise InvalidOptionError(
-            _("{count:,} answers are too many for one cell").format(count=count),
-            _("The maximum is {count}.").format(count=MAX_ANSWERS),
-        )
+    check_answer_count(options)
 
 
 def _resolve_schema(frontend: Frontend, name: str) -> Schema:
     """Return the schema from the variable or file with this name."""
+    from ..chat.option_values import load_option_value
     from ..paths import parse_user_path
     from ..prompt.output_formats import load_schema, read_schema
 
-    if frontend.notebook_state and NAME_PATTERN.fullmatch(name):
-        try:
-            return load_schema(name, frontend.notebook_state.evaluate(name))
-        except (NameError, AttributeError):
-            pass  # it may be a file name
+    schema = load_option_value("--schema", name, frontend.notebook_state, load_schema)
+    if schema is not None:
+        return schema
     path = parse_user_path(name)
     if path.is_file():
         return read_schema(path)
@@ -484,17 +484,7 @@ def _check_options(prompt: str, options: Namespace) -> None:
             _("-o: {name} is not a valid variable name").format(name=options.output),
             _("Use letters, digits and _."),
         )
-    if options.times < 1:
-        raise InvalidOptionError(
-            _("-n must be at least 1, not {value}").format(value=options.times),
-            _("Omit it for a single answer."),
-        )
-    for name in ("max_neurons", "max_tokens", "top_p"):
-        value = getattr(options, name)
-        if value is not None:
-            check_value(name, value, f"--{name.replace('_', '-')} ")
-    for temperature in options.temperature:
-        check_value("temperature", temperature, "--temperature ")
+    check_option_values(options)
 
 
 def _build_request(

@@ -20,6 +20,7 @@ OPTIONS = (
 )
 
 
+COLUMNS = (mark("budget for"), mark("neurons"), mark("used or reserved"), mark("left"))
 SCOPE_LABELS = {
     "day": mark("today, all kernels"),
     "session": mark("this session"),
@@ -30,17 +31,30 @@ SCOPE_LABELS = {
 
 
 def run(frontend: Frontend, options: Namespace) -> Table | str:
-    """Set or remove a budget, show the budgets that apply, or reopen the day."""
+    """Set or remove a budget, show the budgets that apply, or reopen the day.
+
+    The free neurons of Cloudflare are shown only if Workers AI answers.
+    """
     session = frontend.session
     if options.amount == "reopen":
         session.accounting.ledger.reopen_day(session.accounting.get_context().account)
         return _("Requests go to Workers AI again.")
     if options.amount is None:
-        return _build_table(session)
+        return _show_budgets(session)
     scope = _select_scope(frontend, options)
     amount = None if options.amount == "off" else parse_neurons(options.amount)
     session.accounting.ledger.budgets.set(scope, amount, session.notebook)
-    return _build_table(session)
+    return _show_budgets(session)
+
+
+def _show_budgets(session: Session) -> Table | str:
+    free_note = session.backend.free_note
+    if not free_note:
+        return _build_table(session)
+    limits = session.accounting.ledger.budgets.limits(session.accounting.get_context())
+    if not limits:
+        return _("No budget is set. {note}").format(note=free_note)
+    return Table(tuple(map(_, COLUMNS)), tuple(map(_format_row, limits)), free_note)
 
 
 def _select_scope(frontend: Frontend, options: Namespace) -> Scope:
@@ -67,7 +81,7 @@ def _build_table(session: Session) -> Table:
         )
         note = f"{note} {closed_note}"
     return Table(
-        (_("budget for"), _("neurons"), _("used or reserved"), _("left")),
+        tuple(map(_, COLUMNS)),
         tuple(map(_format_row, session.accounting.limits(day_usage))),
         note,
     )

@@ -14,6 +14,7 @@ from ..backends.selector import LOCAL_MODEL
 from ..chat.frontend import Frontend
 from ..errors import SetupError
 from ..i18n import _
+from ..paths import write_user_file
 
 OPTIONS = ()
 
@@ -55,7 +56,7 @@ def _prepare_notebooks(folder: Path) -> Path:
         for bundled in files("cfai_magics").joinpath("data", NOTEBOOKS_DIR).iterdir():
             copy = copies_dir / bundled.name
             if not copy.exists():  # an existing copy may contain the user's work
-                copy.write_bytes(bundled.read_bytes())
+                write_user_file(copy, [bundled.read_bytes()])
     except OSError as error:
         raise SetupError(
             _("The notebooks can't be copied to {folder}: {error}").format(

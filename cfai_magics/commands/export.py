@@ -1,6 +1,5 @@
 """Write a simple-one-api config.json for the account in use."""
 
-import os
 import secrets
 from argparse import Namespace
 from pathlib import Path
@@ -11,7 +10,7 @@ from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..errors import InvalidOptionError, SetupError
 from ..i18n import _, mark
-from ..paths import parse_user_path
+from ..paths import parse_user_path, write_user_file
 from ..secret import Secret, call_without_traceback
 from ..session.session import Session
 from ..types.usage import CHAT_TASK
@@ -115,8 +114,9 @@ def _write_secret_file(path: Path, text: Secret) -> None:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            call_without_traceback(lambda: file.write(text.reveal()))
+        call_without_traceback(
+            lambda: write_user_file(path, [text.reveal().encode()], overwrite=False, mode=0o600)
+        )
     except OSError as error:
         raise SetupError(
             _("{path} can't be written: {error}").format(path=path, error=error.strerror),

@@ -7,6 +7,7 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
+from ..arguments import check_answer_count, check_option_values
 from ..chat.frontend import Frontend
 from ..chat.options import Option, get_ask_parser
 from ..display.tables import Table, format_range
@@ -15,6 +16,7 @@ from ..i18n import _, mark, ngettext
 from ..notebook import CfaiCell, read_cfai_cells
 from ..paths import parse_user_path
 from ..pricing.prices import Cost, catalog_rates, estimate_cost, to_usd
+from ..session.reservation import NO_COST
 from ..session.session import Session
 from ..storage.ledger import FREE_DAILY_NEURONS
 from ..texts import format_percent, shorten_line
@@ -99,24 +101,31 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
         return _CellEstimate(cell, error=cell.error)
     options = cell.options
     try:
-        models = [session.resolve_catalog_model(name) for name in _list_models(session, options)]
-        for model in models:
-            session.settings.course.check_model(model.name)
+        check_option_values(options)
+        check_answer_count(options)
+        targets = [
+            session.find_target(name, use_local=False) for name in _list_models(session, options)
+        ]
+        for target in targets:
+            session.settings.course.check_model(target.model.name)
     except CfaiError as error:
         return _CellEstimate(cell, error=error.cause)
+    if options.dry_run:  # the cell sends nothing
+        return _CellEstimate(cell, cost=NO_COST)
     costs: list[Cost] = []
-    for model in models:
-        cost = session.accounting.estimate_cost(
-            _build_request(session, options, cell.text, model), model
-        )
+    requests = []
+    for target in targets:
+        model = target.model
+        request = _build_request(session, options, cell.text, model)
+        cost = session.resolver.estimate_cost(request, target)
         if cost is None:
             message = _("{model} has no known price")
             return _CellEstimate(cell, error=message.format(model=model.short_name))
+        requests.append(request)
         costs.append(cost)
     total_cost = reduce(add, costs)
     if options.max_neurons:
         total_cost = total_cost.capped(options.max_neurons)
-    requests = (_build_request(session, options, cell.text, model) for model in models)
     return _CellEstimate(cell, tuple(requests), total_cost)
 
 
@@ -163,6 +172,8 @@ def _format_models(requests: Sequence[Request]) -> str:
 
 def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students: int) -> list[str]:
     known_costs = [cell.cost for cell in estimates if cell.cost]
+    if not known_costs:
+        return [_("No cell has a known cost.")]
     low, high = (
         sum(getattr(cost, bound) for cost in known_costs) * students for bound in ("low", "high")
     )
@@ -175,7 +186,7 @@ def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students:
     ).format(count=students, neurons=format_range(low, high), dollars=_format_dollars(low, high))
     return [
         total_note,
-        _vs_free_quota(high),
+        *([] if session.backend.server else [_vs_free_quota(high)]),
         *_suggest_cheaper_models(session, estimates, students, high),
         _(RANGE_NOTE),
     ]

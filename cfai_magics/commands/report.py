@@ -12,9 +12,11 @@ from ..chat.options import Option
 from ..display.ai_use_report import AiUseReport, ReportEntry
 from ..errors import InvalidOptionError, StorageError
 from ..i18n import _, mark
-from ..notebook import read_provenances
-from ..paths import parse_user_path
+from ..notebook import read_provenances, to_valid_text
+from ..paths import parse_user_path, write_user_file
 from ..session.session import Session
+from ..state_files import describe_error
+from ..types.usage import MAX_NEURONS, MAX_TOKENS
 
 OPTIONS = (
     Option("path", nargs="?", default="", help=mark("the notebook (default: this one)")),
@@ -26,6 +28,7 @@ OPTIONS = (
 SAME_CALL_SECONDS = (
     60.0  # the maximum difference between a call's start times in the notebook and the ledger
 )
+FIRST_YEAR, LAST_YEAR = 1970, 9998  # of dates in a notebook's metadata
 SUFFIX_BY_FORMAT = {"markdown": ".ai-use.md", "csv": ".ai-use.csv"}
 
 
@@ -103,36 +106,42 @@ def _entry_from_output(metadata: Mapping[str, Any]) -> ReportEntry:
     usage = metadata.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
     recording = metadata.get("recorded")
-    status = "replayed" if recording else str(metadata.get("finish", ""))
+    status = "replayed" if recording else to_valid_text(metadata.get("finish"))
     return ReportEntry(
         started_at=_parse_timestamp(metadata.get("date")),
-        model=str(metadata.get("model", "")),
+        model=to_valid_text(metadata.get("model")),
         task="",
-        tokens_in=_int_or_zero(usage.get("prompt_tokens")),
-        tokens_out=_int_or_zero(usage.get("completion_tokens")),
-        neurons=_number_or_zero(usage.get("neurons")),
+        tokens_in=int(_number_or_zero(usage.get("prompt_tokens"), MAX_TOKENS)),
+        tokens_out=int(_number_or_zero(usage.get("completion_tokens"), MAX_TOKENS)),
+        neurons=_number_or_zero(usage.get("neurons"), MAX_NEURONS),
         cost_basis="local"
         if metadata.get("local") and not recording
-        else str(metadata.get("basis") or ""),
+        else to_valid_text(metadata.get("basis")),
         finish_status=status,
-        request_fingerprint=str(metadata.get("request", "")),
+        request_fingerprint=to_valid_text(metadata.get("request")),
         is_output_only=True,
     )
 
 
 def _parse_timestamp(date: Any) -> float:
+    """Return the time of an ISO date in seconds since the epoch, or 0 if it is not valid.
+
+    Dates without an offset are in UTC. Years before 1970 and after 9998 are not valid, because
+    the report could not show them in every time zone.
+    """
     try:
-        return datetime.fromisoformat(str(date)).timestamp()
+        moment = datetime.fromisoformat(to_valid_text(date))
     except ValueError:
         return 0.0
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        return 0.0
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _number_or_zero(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _int_or_zero(value: Any) -> int:
-    return int(_number_or_zero(value))
+def _number_or_zero(value: Any, maximum: float) -> float:
+    """Return a number from JSON, or 0 if it is not between 0 and `maximum`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= maximum else 0.0
 
 
 def _not_among(
@@ -168,10 +177,10 @@ def _save_report(path: Path, ai_use_report: AiUseReport) -> str:
     text_by_path = {path.with_suffix(SUFFIX_BY_FORMAT[kind]): text for kind, text in texts.items()}
     try:
         for file, text in text_by_path.items():
-            file.write_text(f"{text}\n", encoding="utf-8")
+            write_user_file(file, [f"{text}\n".encode(errors="replace")])
     except OSError as error:
         raise StorageError(
-            _("The report can't be written: {error}").format(error=error),
+            _("The report can't be written: {error}").format(error=describe_error(error)),
             _("%cfai report without --save shows it."),
         ) from None
     markdown_path, csv_path = text_by_path

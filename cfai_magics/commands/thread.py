@@ -13,8 +13,9 @@ from ..errors import InvalidOptionError
 from ..i18n import _, mark, ngettext
 from ..markdown.blocks import strip_remote_content
 from ..markdown.escaping import escape_markdown
-from ..paths import parse_user_path
+from ..paths import parse_user_path, write_user_file
 from ..prompt.history import Turn, stale_turns
+from ..state_files import describe_error
 from ..storage.conversations import ConversationStore
 
 OPTIONS = (
@@ -88,9 +89,13 @@ def _list_threads(frontend: Frontend, store: ConversationStore, _options: Namesp
         )
         for thread_summary in store.list_threads()
     )
-    note = _("-c continues {name}.").format(name=current_thread) if current_thread else ""
+    notes = [] if rows else [_("No conversations yet.")]
+    if current_thread:
+        notes.append(_("-c continues {name}.").format(name=current_thread))
+    elif not rows:
+        notes.append(_("Use -c=NAME to start one."))
     columns = (_("conversation"), _("turns"), _("last prompt"), _("neurons"), "")
-    return Table(columns, rows, note)
+    return Table(columns, rows, " ".join(notes))
 
 
 def _show_thread(frontend: Frontend, store: ConversationStore, options: Namespace) -> SafeMarkdown:
@@ -193,8 +198,8 @@ def _export_thread(frontend: Frontend, store: ConversationStore, options: Namesp
             _("Example: --to talk.md"),
         )
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(writers[path.suffix](turns))
+        text = writers[path.suffix](turns)
+        write_user_file(path, [text.encode(errors="replace")], overwrite=False)
     except FileExistsError:
         raise InvalidOptionError(
             _("{path} already exists").format(path=path),
@@ -202,7 +207,7 @@ def _export_thread(frontend: Frontend, store: ConversationStore, options: Namesp
         ) from None
     except OSError as error:
         raise InvalidOptionError(
-            _("{path} can't be written: {error}").format(path=path, error=error),
+            _("{path} can't be written: {error}").format(path=path, error=describe_error(error)),
             _("Choose another file with --to FILE."),
         ) from None
     return ngettext(

@@ -3,10 +3,8 @@
 import csv
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 
 from ..chat.frontend import Frontend
 from ..chat.options import Option
@@ -15,7 +13,7 @@ from ..display.text import TextLines
 from ..display.usage_table import UsageReport
 from ..errors import InvalidOptionError, StorageError
 from ..i18n import _, mark, ngettext
-from ..paths import parse_user_path
+from ..paths import parse_user_path, write_user_file
 from ..pricing.prices import to_usd
 from ..session.session import Session
 from ..state_files import describe_error
@@ -149,23 +147,14 @@ def _iter_csv_lines(session: Session, days: int | None) -> Iterator[str]:
 
 
 def _save_lines(path: Path, lines: Iterable[str]) -> str:
-    """Write lines to a file, and return a message with its path.
-
-    The lines are first written to a temporary file, which is renamed when it is complete.
-    """
-    partial = path.with_name(f".{path.name}.{token_hex(4)}")
+    """Write lines to a file, and return a message with its path."""
     try:
-        with partial.open("x", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
-        partial.replace(path)
+        write_user_file(path, (line.encode(errors="replace") for line in lines))
     except OSError as error:
         raise StorageError(
             _("{path} can't be written: {error}").format(path=path, error=describe_error(error)),
             _("Specify another file."),
         ) from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return _("Saved to {path}.").format(path=path)
 
 

@@ -15,7 +15,7 @@ OPTIONS = (
 
 def run(frontend: Frontend, options: Namespace) -> str:
     """Set the default model for this kernel and, with --keep, for later kernels."""
-    name = frontend.session.resolve_catalog_model(options.model).name
+    name = frontend.session.find_target(options.model, use_local=False).model.name
     frontend.session.settings.model = name
     is_persistent = options.keep or frontend.is_one_shot
     if is_persistent:

@@ -160,16 +160,18 @@ def _format_model(answer: Answer) -> str:
 def _format_tokens(answer: Answer) -> str:
     if answer.work_summary:
         return answer.work_summary
-    tokens = _format_token_counts(answer.usage)
-    if answer.usage.cost_basis == "estimated" and answer.finish_reason in FINISH_NOTES:
-        return _("about {tokens}").format(tokens=tokens)
-    return tokens
+    is_incomplete = answer.finish_reason in FINISH_NOTES
+    is_guess = is_incomplete and answer.usage.cost_basis == "estimated"
+    return _format_token_counts(answer.usage, is_guess=is_guess)
 
 
-def _format_token_counts(usage: Usage) -> str:
-    return _("{input:,}→{output:,} tokens").format(
+def _format_token_counts(usage: Usage, *, is_guess: bool = False) -> str:
+    tokens = _("{input:,}→{output:,} tokens").format(
         input=usage.prompt_tokens, output=usage.completion_tokens
     )
+    if is_guess or usage.has_estimated_tokens:
+        return _("about {tokens}").format(tokens=tokens)
+    return tokens
 
 
 def _format_answer_cost(answer: Answer) -> str:

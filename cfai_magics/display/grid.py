@@ -197,7 +197,8 @@ def format_column_notes(answer: Answer, error: str, footer_style: str) -> str:
 class NotebookGrid:
     """A display that shows answers side by side in one output, with the footer in another output.
 
-    Each update sends all answers again, so long answers are updated less often.
+    Each update sends all answers again, so long answers are updated less often. If `updates` is
+    false, the answers are shown only once, when all have ended.
     """
 
     def __init__(
@@ -207,8 +208,11 @@ class NotebookGrid:
         output_format: OutputFormat = OUTPUT_FORMATS["markdown"],
         publish: Publisher = publish_output,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        updates: bool = True,
     ) -> None:
         self._variants = variants
+        self._updates = updates
         self._footer_style = footer_style
         self._is_plain = output_format.name == "text"
         self._publish = publish
@@ -265,7 +269,7 @@ class NotebookGrid:
     def _update(self, index: int) -> None:
         self._changed_indexes.add(index)
         now = self._clock()
-        if now < self._next_update_time:
+        if not self._updates or now < self._next_update_time:
             return
         html = self._render_html()
         count = len(self._states)

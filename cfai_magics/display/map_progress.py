@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from ..i18n import _
+from ..output import write_sanitized
 from ..terminal import sanitize_text
 from ..texts import pad_right, text_width
 from ..types.usage import Usage
@@ -115,7 +116,7 @@ def create_terminal_writer(out: TextIO | None = None) -> WriteText:
         padded = pad_right(first, length)
         length = text_width(first)
         # Return the cursor to the start of the line, so that an error message overwrites the bar.
-        stream.write(f"{padded}\n{rest}\n" if rest else f"{padded}\r")
-        stream.flush()
+        line = f"{padded}\n{rest}\n" if rest else f"{padded}\r"
+        write_sanitized(stream, line, flushes=True)
 
     return write

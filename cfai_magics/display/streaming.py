@@ -7,6 +7,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..i18n import _, ngettext
+from ..output import write_sanitized
 from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat
 from ..terminal import sanitize_text
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
@@ -41,6 +42,25 @@ def publish_output(
 
     transient = {"display_id": display_id}
     publish_display_data(dict(bundle), dict(metadata), transient=transient, update=update)
+
+
+def loses_updates() -> bool:
+    """Return whether front ends ignore updates of outputs that are shown now.
+
+    They do so in an Output widget of ipywidgets, which `interact` also uses, and in the callback
+    of a widget.
+    """
+    from IPython.core.getipython import get_ipython
+
+    get_parent = getattr(get_ipython(), "get_parent", None)
+    header = (get_parent() or {}).get("header", {}) if get_parent else {}
+    if header.get("msg_type") == "comm_msg":
+        return True
+    widget_module = sys.modules.get("ipywidgets.widgets.widget")
+    for widget in [*getattr(widget_module, "_instances", {}).values()]:
+        if type(widget).__name__ == "Output" and widget.msg_id == header.get("msg_id"):
+            return True
+    return False
 
 
 class UpdatableOutput:
@@ -90,8 +110,8 @@ def create_terminal_progress(title: str, out: TextIO | None = None) -> ProgressW
 
     def write(line: str) -> None:
         # Return the cursor to the start of the line, so that an error message overwrites the bar.
-        stream.write(sanitize_text(line) + ("\n" if "100 %" in line else "\r"))
-        stream.flush()
+        end = "\n" if "100 %" in line else "\r"
+        write_sanitized(stream, f"{sanitize_text(line)}{end}", flushes=True)
 
     return ProgressWriter(title, write)
 
@@ -109,7 +129,8 @@ class NotebookStream:
     Each update replaces a whole Markdown output. To send less data, the stable output contains
     only complete blocks and is rarely updated. The tail output, below the stable output, contains
     the text that still changes. When the answer ends, the stable output shows the whole answer,
-    and the tail output shows the footer.
+    and the tail output shows the footer. If `updates` is false, each output is shown only once,
+    when it is complete.
     """
 
     def __init__(
@@ -118,9 +139,12 @@ class NotebookStream:
         output_format: OutputFormat = OUTPUT_FORMATS["markdown"],
         publish: Publisher = publish_output,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        updates: bool = True,
     ) -> None:
         self._footer_style = footer_style
         self._output_format = output_format
+        self._updates = updates
         self._publish = publish
         self._clock = clock
         self._reasoning_output = UpdatableOutput(publish)
@@ -137,7 +161,7 @@ class NotebookStream:
         """Add the next delta, and update the outputs at a limited rate."""
         if isinstance(delta, TextDelta):
             self._tail_text += delta.text
-            if self._reasoning_text and not self._is_reasoning_shown:
+            if self._reasoning_text and not self._is_reasoning_shown and self._updates:
                 self._is_reasoning_shown = True
                 self._show_reasoning()
         elif isinstance(delta, ReasoningDelta):
@@ -145,7 +169,7 @@ class NotebookStream:
             self._reasoning_text += delta.text
         else:
             return
-        if self._clock() >= self._next_update_time:
+        if self._updates and self._clock() >= self._next_update_time:
             self._update()
 
     def _update(self) -> None:
@@ -211,13 +235,14 @@ class NotebookStream:
 
     def show_status(self, line: str) -> None:
         """Show why the answer is delayed. The answer will replace this line."""
-        self._stable_output.show_note(line)
+        if self._updates:
+            self._stable_output.show_note(line)
 
     def restart(self, line: str) -> None:
         """Discard the received text, show the reason, and reuse the outputs for a new answer."""
         self._stable_text = self._tail_text = self._reasoning_text = ""
         self._is_reasoning_shown = False
-        self._stable_output.show_note(line)
+        self.show_status(line)
 
     def show_tool_step(self, line: str) -> None:
         """Show a line below the text received so far. Later text is shown in new outputs."""

@@ -31,7 +31,8 @@ MUTED_STYLE = "color:var(--jp-ui-font-color2,GrayText);font-size:90%"
 class Table(NamedTuple):
     """A table of strings that is shown as text or HTML, with a note below the table.
 
-    The caller must translate the column names, the cells and the note.
+    A table without rows is shown as its note only, so the note must say what is missing. The
+    caller must translate the column names, the cells and the note.
     """
 
     columns: tuple[str, ...]
@@ -42,6 +43,8 @@ class Table(NamedTuple):
         return len(self.rows)
 
     def __str__(self) -> str:
+        if not self.rows:
+            return sanitize_text(self.note)
         rows = [tuple(map(sanitize_line, row)) for row in (self.columns, *self.rows)]
         widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
         lines = [_align_row(line, widths) for line in rows]
@@ -51,6 +54,8 @@ class Table(NamedTuple):
         return str(self)
 
     def _repr_html_(self) -> str:
+        if not self.rows:
+            return muted_html(self.note)
         head = _render_cells("th", self.columns)
         body = "".join(f"<tr>{_render_cells('td', row)}</tr>" for row in self.rows)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

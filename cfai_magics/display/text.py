@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from ..i18n import ngettext
+from ..output import write_sanitized, write_text
 from ..prompt.builder import PromptReport
-from ..terminal import sanitize_for_stream
 from ..types.messages import Answer, Delta, ReasoningDelta, TextDelta
 from ..types.provenance import output_metadata
 from .footer import format_usage_footer
@@ -62,10 +62,13 @@ class TextStreamDisplay:
             self._reasoning_chars += len(delta.text)
 
     def _write(self, text: str) -> None:
-        self._out.write(sanitize_for_stream(self._out, text))
+        write_text(self._out, text)
         # In a kernel, ipykernel flushes stdout at intervals.
-        if self._out.isatty() or self._out is sys.__stdout__:
-            self._out.flush()
+        if self._out and (self._out is sys.__stdout__ or self._out.isatty()):
+            self._flush()
+
+    def _flush(self) -> None:
+        write_sanitized(self._out, "", flushes=True)
 
     def show_status(self, line: str) -> None:
         """Print why the answer is delayed."""
@@ -88,7 +91,7 @@ class TextStreamDisplay:
             return
         if self._has_text:
             self._write("\n")
-            self._out.flush()
+            self._flush()
         if self._footer_style != "off":
             self._write_footer(
                 format_usage_footer(answer, self._footer_style), output_metadata(answer)

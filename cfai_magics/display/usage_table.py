@@ -81,12 +81,19 @@ class UsageReport:
         return str(self)
 
     def _ipython_display_(self) -> None:
-        """Display the table and the chart as two outputs.
+        """Display the table and the chart as two outputs in a notebook.
 
         If both were in one output, a front end that draws the chart would not show the table.
+
+        Raises:
+            NotImplementedError: IPython runs in a terminal. It then prints the text, below its
+                Out[n] prompt instead of next to it.
         """
+        from IPython.core.getipython import get_ipython
         from IPython.display import display
 
+        if not hasattr(get_ipython(), "kernel"):
+            raise NotImplementedError
         display(self.table)
         if self.rows:
             display(self.chart)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..chat.options import get_ask_parser
 from ..commands.ask import build_typed_requests
 from ..errors import CfaiError
-from ..notebook import parse_cell_line
+from ..magic_line import split_magic_line
+from ..notebook import split_cell
 from ..prompt.template import Field, parse_template
 from ..redaction import reject_token
 
@@ -43,11 +44,15 @@ def estimate_cell(session: "Session", source: str) -> CellEstimate | None:
     several requests.
     """
     try:
-        reject_token(source.partition("\n")[0])
-        options = parse_cell_line(source, get_ask_parser())
+        parts = split_cell(source)
+        if parts is None:
+            return None
+        line, prompt = parts
+        reject_token(line)
+        options = get_ask_parser().parse_args(split_magic_line(line))
         if options.task or options.schema or options.tools:
             return None
-        return _estimate_prompt(session, source.partition("\n")[2], options)
+        return _estimate_prompt(session, prompt, options)
     except (CfaiError, ValueError, RecursionError):  # running the cell reports it
         return None
 
@@ -56,7 +61,8 @@ def _estimate_prompt(session: "Session", prompt: str, options: Namespace) -> Cel
     requests, targets = build_typed_requests(session, prompt, options)
     for request, target in zip(requests, targets, strict=True):
         session.check_course_policy(request, target)
-    if session.settings.local or not session.recorder.mode_resolver.is_network_allowed():
+    sends_nothing = options.dry_run or session.settings.local
+    if sends_nothing or not session.recorder.mode_resolver.is_network_allowed():
         return CellEstimate(0.0, 0.0)
     calls = session.resolver.preview_chats(requests, targets)
     paid_calls = [

@@ -3,6 +3,7 @@
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..settings import get_home_folder, load_settings
+from . import input_transforms
 from .completion import CfaiMatcher
 from .lab_comm import LabComm
 from .magics import CfaiMagics
@@ -25,6 +26,7 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.configurables.append(settings)
     magics.ipython_state.attach()
+    input_transforms.install(shell.input_transformer_manager)
     shell.events.register(CELL_START_EVENT, magics.on_pre_run_cell)
     has_kernel = hasattr(shell, "kernel")
     matcher = CfaiMatcher(
@@ -42,6 +44,7 @@ def unload(shell: InteractiveShell) -> None:
     if magics is None:
         return
     magics.ipython_state.detach()
+    input_transforms.remove(shell.input_transformer_manager)
     shell.events.unregister(CELL_START_EVENT, magics.on_pre_run_cell)
     if magics.lab_comm is not None:
         magics.lab_comm.close()

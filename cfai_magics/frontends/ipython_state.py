@@ -1,10 +1,12 @@
 """Give commands access to the variables, cells, errors, figures and threads in IPython."""
 
+import inspect
 import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -17,6 +19,9 @@ from ..terminal import sanitize_text
 if TYPE_CHECKING:
     from ..chat.turns import UnsavedTurn
     from ..prompt.builder import PromptReport
+
+
+MAGIC_PACKAGES = ("cfai_magics", "IPython", "ipykernel")  # between the magic and its caller
 
 
 class IPythonState:
@@ -59,13 +64,31 @@ class IPythonState:
         }
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of an expression in the user's namespace."""
+        """Return the value of an expression where the magic runs.
+
+        The names are those of the user and, if a function runs the magic, those of the function.
+        """
         namespace = {"Err": self.cell_errors, **self._shell.user_ns}
         history = self._shell.history_manager
         if history and namespace.get("In") is history.input_hist_parsed:
             namespace["In"] = history.input_hist_raw  # source as typed
+        namespace |= self._get_caller_names()
         with self._shell.builtin_trap:
             return eval(expression, namespace)  # noqa: S307 - the user's own code
+
+    def _get_caller_names(self) -> dict[str, Any]:
+        """Return the local variables and the module's names of the code that runs the magic.
+
+        Return an empty dict if a cell runs the magic outside a function.
+        """
+        frame = inspect.currentframe()
+        while frame and _get_package(frame) in MAGIC_PACKAGES:
+            frame = frame.f_back
+        user_names = self._shell.user_ns
+        if frame is None or frame.f_locals is user_names:
+            return {}
+        module_names = {} if frame.f_globals is user_names else frame.f_globals
+        return {**module_names, **frame.f_locals}
 
     def insert_cell(self, code: str) -> str:
         """Insert code into a new cell or the next prompt, and return a note for the user.
@@ -168,3 +191,8 @@ class IPythonState:
         history = self._shell.history_manager
         cells = history.input_hist_raw if history else []
         return cells[cell_number] if 0 < cell_number < len(cells) else ""
+
+
+def _get_package(frame: FrameType) -> str:
+    """Return the name of the package that the code of a frame belongs to."""
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

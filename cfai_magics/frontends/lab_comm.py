@@ -148,7 +148,8 @@ def _model_to_json(model: "Model") -> dict[str, Any]:
 def handle_use(request: Request) -> dict[str, Any]:
     """Set the kernel's default model, as `%cfai use` does, if the course allows the model."""
     session = request.session
-    session.settings.model = session.resolve_catalog_model(str(request.message["model"])).name
+    target = session.find_target(str(request.message["model"]), use_local=False)
+    session.settings.model = target.model.name
     return {}
 
 
@@ -242,19 +243,19 @@ class LabComm(forks.ChildForkHook):
         self._comm = self._unwatch = None
 
     def open(self) -> None:
-        """Open the comm.
+        """Open the comm, and send hello to the pages.
 
-        Outside a kernel, the `comm` package sends no messages.
+        The hello is a message of the comm, which other front ends ignore. For comm_open, nbclient
+        would warn that it has no handler. Outside a kernel, the `comm` package sends no messages.
         """
-        from comm import create_comm  # ipykernel has already imported it
+        from comm import create_comm, get_comm_manager  # ipykernel has already imported it
 
-        self._comm = create_comm(
-            target_name=TARGET_NAME,
-            comm_id=TARGET_NAME,
-            data={"version": PROTOCOL_VERSION, "type": "hello"},
-        )
-        self._comm.on_msg(self._on_message)
-        self._comm.on_close(lambda _message: self._on_close())
+        comm = create_comm(target_name=TARGET_NAME, comm_id=TARGET_NAME, primary=False)
+        comm.on_msg(self._on_message)
+        comm.on_close(lambda _message: self._on_close())
+        get_comm_manager().register_comm(comm)
+        self._comm = comm
+        self._send({"type": "hello"})
 
     def close(self) -> None:
         """Close the comm and stop watching the session. Closing it again has no effect."""

@@ -119,7 +119,7 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         from ..commands.ask import ask_prompt
 
         options = get_ask_parser().parse_args(self._split_line(line))
-        result = ask_prompt(self._frontend, self._get_raw_body(cell), options)
+        result = ask_prompt(self._frontend, cell, options)
         return result if options.dry_run else None
 
     def _split_line(self, line: str) -> list[str]:
@@ -133,21 +133,6 @@ class CfaiMagics(forks.ChildForkHook, Magics):
 
         reject_token(line)
         return split_magic_line(line)
-
-    def _get_raw_body(self, cell: str) -> str:
-        """Return the cell's text as typed, before IPython changed its trailing whitespace."""
-        raw_body = self._get_cell_source().partition("\n")[2]
-        return raw_body if raw_body.rstrip() == cell.rstrip() else cell
-
-    def _get_cell_source(self) -> str:
-        """Return the source of the running cell as the front end sent it.
-
-        In a terminal, return the source as typed.
-        """
-        if hasattr(self._shell, "get_parent"):
-            return str(self._shell.get_parent().get("content", {}).get("code", ""))
-        history = self._shell.history_manager
-        return history.input_hist_raw[-1] if history else ""
 
     @property
     def _frontend(self) -> "Frontend":

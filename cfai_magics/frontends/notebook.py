@@ -5,10 +5,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..chat.frontend import AnswerDisplay, ComparisonDisplay, Frontend
-from ..display.streaming import Metadata, NotebookStream, UpdatableOutput, create_notebook_progress
+from ..display.streaming import (
+    Metadata,
+    NotebookStream,
+    ProgressWriter,
+    UpdatableOutput,
+    create_notebook_progress,
+    create_terminal_progress,
+    loses_updates,
+)
+from ..output import write_text
 from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
-from ..terminal import sanitize_text
 from .ipython_state import IPythonState
 from .user_io import StoreResult, confirm, print_line, read_line, read_secret
 
@@ -35,20 +43,24 @@ def create_notebook_frontend(
                 lambda line: UpdatableOutput().show_note(line),
                 _print_with_metadata,
             )
-        return NotebookStream(footer_style, output_format)
+        return NotebookStream(footer_style, output_format, updates=not loses_updates())
 
     def create_comparison_display(
         variants: "Sequence[Variant]", output_format: OutputFormat, footer_style: str
     ) -> ComparisonDisplay:
         from ..display.grid import NotebookGrid
 
-        return NotebookGrid(variants, footer_style, output_format)
+        return NotebookGrid(variants, footer_style, output_format, updates=not loses_updates())
+
+    def start_progress(title: str) -> ProgressWriter:
+        create = create_terminal_progress if loses_updates() else create_notebook_progress
+        return create(title)
 
     return Frontend(
         session=session,
         create_answer_display=create_answer_display,
         print=print_line,
-        start_progress=create_notebook_progress,
+        start_progress=start_progress,
         prompt_secret=read_secret,
         confirm=confirm,
         store_result=store_result,
@@ -61,7 +73,8 @@ def create_notebook_frontend(
 def create_map_runner(session: Session) -> "MapRunner":
     """Return a map runner that shows progress.
 
-    The progress is shown as cell output in a notebook, and on stderr elsewhere.
+    The progress is shown as cell output in a notebook. It is shown on stderr elsewhere, and where
+    updates of outputs are lost.
     """
     from IPython.core.getipython import get_ipython
 
@@ -69,10 +82,10 @@ def create_map_runner(session: Session) -> "MapRunner":
     from ..display.map_progress import create_terminal_writer
 
     def print_to_stderr(line: str) -> None:
-        sys.stderr.write(sanitize_text(f"{line}\n"))
+        write_text(sys.stderr, f"{line}\n")
 
     shell = get_ipython()
-    if shell is not None and hasattr(shell, "kernel"):
+    if shell is not None and hasattr(shell, "kernel") and not loses_updates():
         return MapRunner(
             session,
             lambda line: UpdatableOutput().show_note(line),

@@ -9,9 +9,9 @@ from ..display.grid import TextGrid
 from ..display.streaming import create_terminal_progress
 from ..errors import InterruptedAnswerError
 from ..i18n import _, mark
+from ..output import write_text
 from ..prompt.output_formats import OutputFormat
 from ..session.session import Session
-from ..terminal import sanitize_text
 from ..types.answer_set import AnswerSet, Variant
 from ..types.messages import Answer
 from .user_io import confirm, create_text_display, read_secret
@@ -33,7 +33,7 @@ def create_shell_frontend(session: Session) -> Frontend:
     """Return the front end for the shell, which writes answers to stdout and notes to stderr."""
 
     def print_to_stderr(line: str) -> None:
-        sys.stderr.write(sanitize_text(to_shell_syntax(f"{line}\n")))
+        write_text(sys.stderr, to_shell_syntax(f"{line}\n"))
 
     def create_answer_display(output_format: OutputFormat, footer_style: str) -> AnswerDisplay:
         return create_text_display(output_format, footer_style, print_to_stderr)

@@ -1,14 +1,16 @@
 """Print answers and ask the user for input. All front ends use these functions."""
 
 import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..chat.frontend import AnswerDisplay
 from ..errors import InterruptedAnswerError, SetupError
 from ..i18n import _
+from ..output import to_encodable_text, write_sanitized, write_text
 from ..prompt.output_formats import OutputFormat
-from ..terminal import sanitize_for_stream, sanitize_text
+from ..terminal import sanitize_text
 from ..types.messages import Answer
 
 if TYPE_CHECKING:
@@ -41,12 +43,12 @@ def create_text_display(
 
 def print_line(line: str) -> None:
     """Remove control characters from a line, and print it."""
-    sys.stdout.write(sanitize_text(f"{line}\n"))
+    write_sanitized(sys.stdout, sanitize_text(f"{line}\n"))
 
 
 def read_line(question: str) -> str:
     """Ask a question, and return the line that the user types."""
-    return input(sanitize_text(question))
+    return input(to_encodable_text(sys.stdout, sanitize_text(question)))
 
 
 def confirm(question: str) -> bool:
@@ -68,10 +70,18 @@ def read_secret(question: str) -> str:
         SetupError: The front end can't ask the user.
         InterruptedAnswerError: The user pressed Ctrl-C.
     """
-    from getpass import getpass
+    from getpass import GetPassWarning, getpass
 
+    question = sanitize_text(question)
     try:
-        return getpass(sanitize_text(question))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)
+            try:
+                return getpass(question)
+            except GetPassWarning:  # without a terminal, nothing is echoed
+                if sys.stdin is None or sys.stdin.isatty():
+                    raise EOFError from None
+                return _read_piped_line()
     except KeyboardInterrupt:
         raise InterruptedAnswerError(_("Canceled"), _("Nothing was sent or saved.")) from None
     except (EOFError, NotImplementedError) as error:  # includes IPython's StdinNotImplementedError
@@ -84,6 +94,13 @@ def read_secret(question: str) -> str:
         ) from error
 
 
+def _read_piped_line() -> str:
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.rstrip("\n")
+
+
 def _print_answer(answer: Answer, output_format: OutputFormat) -> None:
     from ..display.formats import format_json, render_plain_text
 
@@ -92,4 +109,4 @@ def _print_answer(answer: Answer, output_format: OutputFormat) -> None:
         if output_format.name == "raw"
         else render_plain_text(answer, output_format)
     )
-    sys.stdout.write(sanitize_for_stream(sys.stdout, f"{text}\n"))
+    write_text(sys.stdout, f"{text}\n")

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from ..markdown.escaping import escape_html
-from ..paths import parse_user_path
+from ..paths import parse_user_path, write_user_file
 from ..terminal import sanitize_line
 from .images import read_image_size
 
@@ -257,7 +257,7 @@ def write_file(content: bytes, path: str | Path) -> Path:
     """
     target = parse_user_path(path)
     try:
-        target.write_bytes(content)
+        write_user_file(target, [content])
     except OSError as error:
         raise InvalidOptionError(
             _("{path} can't be written: {reason}").format(path=target, reason=error.strerror),

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from .. import state_files
 from ..errors import InvalidOptionError, ModelNotFoundError
 from ..i18n import _, mark
 from ..types.usage import Catalog, Model
-from .prices import parse_prices
+from .prices import parse_prices, restore_exact_prices
 
 BUNDLED_DATE = "2026-10-09"
 SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
+GATEWAY_PREFIX = "workers-ai/"  # before the names of Workers AI models in an AI Gateway
 MAX_LISTED_MODELS = 5  # maximum number of models in an error message
 CACHE_FILE_NAME = "catalogue.json"
 # Types of the values in catalogue.json, by key. Do not rename the keys of this file format.
@@ -45,7 +47,8 @@ def load_bundled() -> Catalog:
         unit, _comma, neurons = price.rpartition(",")
         prices_by_model.setdefault(model, []).append((unit.strip('"'), float(neurons)))
     header, *model_lines = [line.split(",") for line in _read_lines("models.csv")]
-    rows = [dict(zip(header, line, strict=True)) for line in model_lines]
+    # Most models have no efforts, which are the last column.
+    rows = [dict(zip(header, line, strict=False)) for line in model_lines]
     models = tuple(
         _model_from_row(row, parse_prices(prices_by_model.get(row["name"], ()))) for row in rows
     )
@@ -68,6 +71,7 @@ def _model_from_row(row: Mapping[str, str], price_fields: Mapping[str, Any]) -> 
         paid_plan_only=row["paid_plan_only"] == "yes",
         deprecation_date=row["retires"] or None,
         supports_batch_api=row["queues"] == "yes",
+        reasoning_efforts=tuple(row.get("efforts", "").split()),
         **price_fields,
     )
 
@@ -107,6 +111,9 @@ def _model_from_json(item: Any) -> Model:
         or (name in BOOLEAN_FIELDS and not isinstance(value, bool))
     ]
     units = item.get("units", {})
+    efforts = item.get("reasoning_efforts", [])
+    if not isinstance(efforts, list) or not all(isinstance(effort, str) for effort in efforts):
+        raise ValueError("reasoning_efforts")
     if invalid_names or not isinstance(units, dict) or not all(map(_is_price, units.values())):
         raise ValueError(", ".join(invalid_names) or "units")
     if item.get("retires"):
@@ -125,6 +132,7 @@ def _model_from_json(item: Any) -> Model:
         deprecation_date=item.get("retires"),
         supports_batch_api=item.get("queues", False),
         units=units,
+        reasoning_efforts=tuple(efforts),
     )
 
 
@@ -143,6 +151,7 @@ def _to_json(model: Model) -> dict[str, Any]:
         "retires": model.deprecation_date,
         "queues": model.supports_batch_api,
         "units": dict(model.units),
+        "reasoning_efforts": list(model.reasoning_efforts),
     }
 
 
@@ -192,23 +201,34 @@ class CatalogStore:
         return self._catalog
 
     def update(self, models: Iterable[Model]) -> Catalog:
-        """Replace the catalog with fetched models, write it to the cache, and return it."""
-        self._catalog = save_cached(self._data_dir, models, datetime.now(UTC).date().isoformat())
+        """Replace the catalog with fetched models, write it to the cache, and return it.
+
+        Fetched prices are rounded, so the exact bundled prices are kept where they match.
+        """
+        bundled = {model.name: model for model in load_bundled().models}
+        exact_models = [
+            restore_exact_prices(model, bundled[model.name]) if model.name in bundled else model
+            for model in models
+        ]
+        today = datetime.now(UTC).date().isoformat()
+        self._catalog = save_cached(self._data_dir, exact_models, today)
         return self._catalog
 
 
 def find_model(name: str, catalog: Catalog) -> Model:
     """Return the model with the given full name, or the only model whose name ends with `name`.
 
-    A full name (@cf/… or @hf/…) is used as typed, even if it is not in the catalog. A short
+    A full name (@cf/… or @hf/…) is used as typed, even if it is not in the catalog. The prefix
+    workers-ai/ of an AI Gateway is removed. A short
     name must match the end of exactly one name in the catalog.
 
     Raises:
         ModelNotFoundError: No model matches.
         InvalidOptionError: Several models match.
     """
-    if name.startswith("@"):
-        return exact_or_unlisted(name, catalog)
+    full_name = name.removeprefix(GATEWAY_PREFIX)
+    if full_name.startswith("@"):
+        return exact_or_unlisted(full_name, catalog)
     candidates = [m for m in catalog.models if m.short_name == name] or [
         m for m in catalog.models if name and m.name.endswith(name)
     ]
@@ -224,10 +244,14 @@ def find_model(name: str, catalog: Catalog) -> Model:
 
 
 def exact_or_unlisted(name: str, catalog: Catalog) -> Model:
-    """Return the model with exactly this name, or a new Model if the name is not listed."""
+    """Return the model with exactly this name, or a new Model if the name is not listed.
+
+    A model that an AI Gateway names workers-ai/@cf/… has the properties of the listed model.
+    """
+    listed_name = name.removeprefix(GATEWAY_PREFIX)
     for model in catalog.models:
-        if model.name == name:
-            return model
+        if model.name == listed_name:
+            return model if name == listed_name else replace(model, name=name)
     return Model(name)
 
 

@@ -42,6 +42,7 @@ TILE_SIZE = r"512\D+512"  # price lists spell it in several ways
 UNIT_LABELS = {"tile": mark("512×512 tile"), "step": mark("step and tile")}
 DEFAULT_IMAGE_SIDE = 1024  # in pixels, if the request does not set a size
 MIN_BILLED_CALLS = 3  # billed calls required to calibrate the rates of a model
+MIN_PRICE_DECIMALS, MAX_PRICE_DECIMALS = 3, 9  # of a price in US dollars in Cloudflare's list
 MAX_TOKENS_FIELDS = ("max_completion_tokens", "max_tokens")
 
 
@@ -58,6 +59,51 @@ def parse_prices(price_list: Iterable[tuple[str, float]]) -> dict[str, Any]:
         elif name := _find_unit_name(unit):
             units[name] = neurons
     return {**fields, "units": units}
+
+
+def restore_exact_prices(model: Model, exact: Model) -> Model:
+    """Return a model from Cloudflare's list with the exact prices of the bundled model.
+
+    Cloudflare's list has prices in US dollars, rounded to three or more decimals. A price that
+    does not match the bundled price within this rounding has changed, and is kept.
+    """
+
+    def choose(listed: float | None, bundled: float | None, tokens: int = 1) -> float | None:
+        is_same = listed is not None and bundled is not None
+        is_same = is_same and _matches_rounded(listed, bundled, tokens)  # type: ignore[arg-type]
+        return bundled if is_same else listed
+
+    neurons_in = choose(model.neurons_in, exact.neurons_in, 1_000)
+    is_unlisted = model.neurons_cached is None and neurons_in == exact.neurons_in
+    return replace(
+        model,
+        neurons_in=neurons_in,
+        neurons_out=choose(model.neurons_out, exact.neurons_out, 1_000),
+        neurons_cached=exact.neurons_cached
+        if is_unlisted
+        else choose(model.neurons_cached, exact.neurons_cached, 1_000),
+        units={
+            unit: choose(listed, exact.units.get(unit)) or 0.0
+            for unit, listed in model.units.items()
+        },
+    )
+
+
+def _matches_rounded(listed: float, bundled: float, tokens: int) -> bool:
+    """Return whether a listed price is the bundled price, rounded in US dollars.
+
+    The prices are in neurons. `tokens` converts prices per 1,000 tokens to prices per million.
+    """
+    dollars = round(listed * tokens * USD_PER_NEURON, MAX_PRICE_DECIMALS)
+    decimals = next(
+        (
+            count
+            for count in range(MIN_PRICE_DECIMALS, MAX_PRICE_DECIMALS)
+            if round(dollars, count) == dollars
+        ),
+        MAX_PRICE_DECIMALS,
+    )
+    return round(bundled * tokens * USD_PER_NEURON, decimals) == dollars
 
 
 def _find_unit_name(unit: str) -> str:

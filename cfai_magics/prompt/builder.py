@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from ..errors import InvalidOptionError
 from ..i18n import _, ngettext
 from ..pricing.prices import Rates, catalog_rates
 from ..pricing.tokens import estimate_tokens
@@ -55,7 +56,7 @@ def build_user_message(
     """Build the user message from a cell, replacing each `{{expression}}` with its value.
 
     Args:
-        text: The text of the cell.
+        text: The text of the cell. Whitespace at its end is not part of the message.
         evaluate: Function that evaluates an expression in the notebook. If None, the text is left
             as typed.
         get_limits: Function that returns the size limits for each value. It is called only if the
@@ -63,7 +64,9 @@ def build_user_message(
 
     Raises:
         VariableError: An expression can't be evaluated.
+        InvalidOptionError: The values of all expressions are empty, and there is no other text.
     """
+    text = text.rstrip()
     if evaluate is None or "{{" not in text:
         return UserMessage((Part("cell", text),))
     from .template import Field, evaluate_field, parse_template
@@ -80,6 +83,10 @@ def build_user_message(
             notes += _truncation_notes(piece, value)
         else:
             parts.append(Part("cell", piece))
+    if not any(part.image or part.text.strip() for part in parts):
+        raise InvalidOptionError(
+            _("The prompt is empty"), _("The values of its expressions contain no text.")
+        )
     return UserMessage(tuple(parts), (*notes, *_unparsed_notes(template.unparsed)))
 
 

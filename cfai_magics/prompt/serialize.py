@@ -35,6 +35,13 @@ PROMPT_KEYS: Mapping[str, Mapping[str, str]] = {
     "Usage": {"cost_basis": "basis"},
     "Variant": {"repetition": "number"},
 }
+# Fields that were added later, and are not part of prompts for the same reason.
+NEW_FIELDS = {
+    "Model": {"reasoning_efforts"},
+    "RecordingInfo": {"is_instant"},
+    "Usage": {"has_estimated_tokens"},
+}
+DATE_KINDS = "mM"  # numpy's kinds for durations and dates
 DATA_FRAME_TYPES = {"pandas": {"DataFrame", "Series"}, "polars": {"DataFrame", "Series"}}
 
 
@@ -151,10 +158,44 @@ def _value_to_text(value: Any) -> str:
         or _to_plain_value(value) is not None
     ):
         try:
-            return json.dumps(value, ensure_ascii=False, default=_to_jsonable)
-        except (TypeError, ValueError, RecursionError):  # for example, unsupported keys
+            return _to_json(value)
+        except TypeError:  # keys that are not strings or numbers
+            return _with_text_keys(value)
+        except (ValueError, RecursionError):  # the value contains itself
             return repr(value)
     return str(value)
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_to_jsonable)
+
+
+def _with_text_keys(value: Any) -> str:
+    try:
+        return _to_json(_convert_keys(value))
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)
+
+
+def _convert_keys(value: Any) -> Any:
+    """Return a JSON value whose keys, such as dates and numpy numbers, are strings or numbers."""
+    plain_value = _to_plain_value(value)
+    value = value if plain_value is None else plain_value
+    if isinstance(value, Mapping):
+        return {_to_json_key(key): _convert_keys(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_convert_keys(item) for item in value]
+    return value
+
+
+def _to_json_key(key: Any) -> Any:
+    """Return a key as a string or number. Raises TypeError for a tuple, which has no such form."""
+    if isinstance(key, tuple):
+        raise TypeError
+    plain_key = _to_plain_value(key)
+    if isinstance(plain_key, str | int | float):
+        return plain_key
+    return key if key is None or isinstance(key, str | int | float) else str(key)
 
 
 def _to_jsonable(value: Any) -> Any:
@@ -177,15 +218,23 @@ def _to_plain_value(value: Any) -> Any:
     if "model_dump" in dir(type(value)):  # pydantic
         return value.model_dump(mode="json")
     is_numpy = type(value).__module__.partition(".")[0] == "numpy"
-    return value.tolist() if is_numpy and hasattr(value, "tolist") else None
+    return _numpy_to_plain_value(value) if is_numpy and hasattr(value, "tolist") else None
+
+
+def _numpy_to_plain_value(value: Any) -> Any:
+    if value.dtype.kind in DATE_KINDS:  # as a list, these may become numbers of nanoseconds
+        return value.astype(str).tolist()
+    return value.tolist()
 
 
 def _dataclass_to_dict(value: Any) -> dict[str, Any]:
     is_ours = type(value).__module__.startswith("cfai_magics.")
-    keys = PROMPT_KEYS.get(type(value).__name__, {}) if is_ours else {}
+    name = type(value).__name__ if is_ours else ""
+    keys, new_fields = PROMPT_KEYS.get(name, {}), NEW_FIELDS.get(name, ())
     return {
         keys.get(field.name, field.name): _convert_dataclasses(getattr(value, field.name))
         for field in fields(value)
+        if field.name not in new_fields
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ..errors import VariableError
 from ..i18n import _, mark
+from ..texts import shorten_line
 
 MAX_FIELD_CHARS = 2_000  # characters between the braces; longer text is not parsed
 MAX_BRACE_DEPTH = 20  # levels of nested braces
@@ -23,6 +24,7 @@ FORMAT_SPEC_PATTERN = re.compile(
 )
 T = TypeVar("T")
 CONVERSION_FUNCTIONS: dict[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
+MAX_ERROR_CHARS = 300  # maximum length of the message of the user's error
 MAX_SOURCE_CHARS = 60  # maximum length of a field in a message
 UNDEFINED_HINT = mark("Define it first, or add --raw to send braces as typed.")
 EXPRESSION_HINT = mark("Correct the expression, or add --raw to send braces as typed.")
@@ -175,7 +177,15 @@ def truncate_source(source_text: str) -> str:
 def _variable_error(field: Field, error: Exception) -> VariableError:
     short_source = truncate_source(field.source_text)
     if isinstance(error, NameError):
-        return VariableError(f"{short_source}: {error}", _(UNDEFINED_HINT))
-    message = str(error) or type(error).__name__
-    type_prefix = "" if message.startswith(type(error).__name__) else f"{type(error).__name__}: "
-    return VariableError(f"{short_source}: {type_prefix}{message}", _(EXPRESSION_HINT))
+        message = shorten_line(str(error), MAX_ERROR_CHARS)
+        return VariableError(f"{short_source}: {message}", _(UNDEFINED_HINT))
+    return VariableError(f"{short_source}: {describe_error(error)}", _(EXPRESSION_HINT))
+
+
+def describe_error(error: Exception) -> str:
+    """Return the type and message of an error that the user's code raised, on one line."""
+    message = shorten_line(str(error), MAX_ERROR_CHARS)
+    name = type(error).__name__
+    if not message or message.startswith(name):
+        return message or name
+    return f"{name}: {message}"

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from ..types.messages import Message, Request
-from ..workers_ai.endpoints import THINK_FIELD, chat_body
+from ..workers_ai.endpoints import EFFORT_FIELD, THINK_FIELD, chat_body
 
 FINGERPRINT_LENGTH = 32  # hexadecimal characters: 128 bits
 # Request body fields that do not affect the text of the answer.
@@ -100,8 +100,9 @@ def fingerprint_chat(
     """
     body = chat_body(request) if body is None else body
     fields = {name: value for name, value in body.items() if name not in IGNORED_FIELDS}
-    if THINK_FIELD not in request.extra:
-        fields.pop(THINK_FIELD, None)
+    for name in (THINK_FIELD, EFFORT_FIELD):  # `think` represents both
+        if name not in request.extra:
+            fields.pop(name, None)
     fields["model"] = request.requested_model or request.model
     if request.think:
         fields["think"] = True

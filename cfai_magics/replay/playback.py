@@ -17,7 +17,14 @@ import httpx
 from ..i18n import _
 from ..types.messages import FinishDelta, ReasoningDelta, TextDelta, ToolCall
 from ..types.usage import Usage
-from ..workers_ai.chat_stream import DONE, has_finish_reason, parse_frame
+from ..workers_ai.chat_stream import (
+    DONE,
+    EVENTS_TYPE,
+    UNREADABLE,
+    has_events,
+    has_finish_reason,
+    iter_frames,
+)
 from ..workers_ai.client import WorkersAI
 from ..workers_ai.frame_decoder import (
     FrameDecoder,
@@ -71,7 +78,7 @@ def to_http(response: RecordedResponse, *, is_streaming: bool) -> PlaybackRespon
         )
     if "stream" in response and is_streaming:
         return PlaybackResponse(
-            {"content-type": "text/event-stream"},
+            {"content-type": EVENTS_TYPE},
             _stream_chunks(response["stream"], response["ms"]),
         )
     body = json.dumps(_response_body(response)).encode()
@@ -240,9 +247,12 @@ def _to_captured_call(captured: CapturedResponse) -> CapturedCall | None:
     Return None for an empty response, because the client sends the request again.
     """
     content_type = captured.headers.get("content-type", "")
-    if "text/event-stream" in content_type:
+    chunks = _decompress(captured, [])
+    is_typed = EVENTS_TYPE in content_type
+    content = next(chunks, b"") if is_typed else b"".join(chunks)
+    if has_events(content, is_typed=is_typed):
         return _captured_stream(captured)
-    content = b"".join(_decompress(captured, []))
+    content += b"".join(chunks)
     if "json" in content_type:
         return _captured_json(captured, json.loads(content))
     response = {"base64": b64encode(content).decode(), "type": content_type}
@@ -339,12 +349,10 @@ def _captured_stream(captured: CapturedResponse) -> CapturedCall:
 
 
 def _iter_frames(reader: FrameDecoder, chunks: Iterator[bytes]) -> Iterator[Any]:
-    for _name, data, ended in iter_events(chunks, rest=True):
-        frame = parse_frame(data)
-        if frame is None:
-            if data.strip() == DONE:
-                return
-        elif ended or reader.finished or has_finish_reason(frame):
+    for _name, frame, ended in iter_frames(iter_events(chunks, rest=True)):
+        if frame is DONE:
+            return
+        if frame is not UNREADABLE and (ended or reader.finished or has_finish_reason(frame)):
             yield frame
 
 

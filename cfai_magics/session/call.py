@@ -12,8 +12,6 @@ from ..pricing.catalog import find_model
 from ..pricing.prices import (
     Cost,
     Rates,
-    catalog_rates,
-    estimate_cost,
     with_estimate,
 )
 from ..replay.fingerprint import (
@@ -27,12 +25,12 @@ from ..replay.record_mode import RecordMode
 from ..replay.recorder import Recorder
 from ..settings import Cfai
 from ..storage.ledger import CallContext
-from ..types.messages import Message, Payload, Request, collect_stop_sequences
+from ..types.messages import Message, Payload, Request
 from ..types.provenance import Provenance, RecordingInfo
 from ..types.usage import Catalog, Model
 from ..workers_ai.endpoints import chat_body
 from ..workers_ai.gateway import Gateway
-from .reservation import FREE_RATES, Accounting, FreeReservation, Reservation
+from .reservation import Accounting, FreeReservation, Reservation, price_request
 
 if TYPE_CHECKING:
     from ..replay.interaction import Interaction
@@ -55,6 +53,11 @@ class Target(NamedTuple):
     backend_kind: BackendKind = "account"
     server: OpenAIServer | None = None
     requested_model: str = ""
+
+    @property
+    def is_other_server(self) -> bool:
+        """Whether the model runs on another server, which may not have a known price."""
+        return self.backend_kind == "elsewhere"
 
     @property
     def is_openai_compatible(self) -> bool:
@@ -87,7 +90,7 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
         temperature=settings.temperature if temperature is None else temperature,
         top_p=top_p,
         seed=seed,
-        stop=() if stop is None else collect_stop_sequences(stop),
+        stop=cast("tuple[str, ...]", () if stop is None else stop),  # as above
         think=think if target.model.reasoning else None,
         stream=stream,
         extra={} if extra is None else extra,
@@ -241,13 +244,13 @@ class CallResolver:
             NotRecordedError: The record mode is "only", and the request is not recorded.
             MissingCredentialsError: No account is set, and no recording answers the request.
         """
-        body = chat_body(request, cloudflare=target.backend_kind == "account")
+        body = _build_body(request, target)
         call = self._resolve(
             fingerprint_chat(request, _local_model_name(target), body), target, origin, body
         )
         if call.is_recorded:
             return call
-        return call._replace(cost=estimate_target_cost(request, target, call.rates))
+        return call._replace(cost=price_request(request, target.model, call.rates))
 
     def resolve_embeddings(
         self, request: Request, target: Target, requested_model: str, texts: Sequence[str]
@@ -260,7 +263,7 @@ class CallResolver:
         call = self._resolve(
             fingerprint_embeddings(requested_model, texts, _local_model_name(target)), target
         )
-        return call._replace(cost=estimate_target_cost(request, target, call.rates))
+        return call._replace(cost=price_request(request, target.model, call.rates))
 
     def resolve_task(
         self,
@@ -289,7 +292,7 @@ class CallResolver:
         counts: Counter[str] = Counter()
         previews = []
         for request, target in zip(requests, targets, strict=True):
-            body = chat_body(request, cloudflare=target.backend_kind == "account")
+            body = _build_body(request, target)
             recorded_request = fingerprint_chat(request, _local_model_name(target), body)
             fingerprint = recorded_request.fingerprint
             is_recorded = self._recorder.has_recording(
@@ -300,7 +303,7 @@ class CallResolver:
             # A request with a schema may be recorded without its `response_format` field.
             if not is_recorded and "response_format" not in request.extra:
                 refusal = self._recorder.refusal(recorded_request, record_mode)
-            cost = estimate_target_cost(request, target, self._get_rates(target))
+            cost = self.estimate_cost(request, target)
             previews.append(CallPreview(body, cost, is_recorded, refusal))
         return previews
 
@@ -331,7 +334,7 @@ class CallResolver:
 
     def estimate_cost(self, request: Request, target: Target) -> Cost | None:
         """Return the estimated cost of a request, or None if the price is unknown."""
-        return estimate_target_cost(request, target, self._get_rates(target))
+        return price_request(request, target.model, self._get_rates(target))
 
     def estimate_typical_neurons(self, request: Request, target: Target) -> float | None:
         """Return the estimated cost of a request whose answer has the model's typical length.
@@ -341,8 +344,8 @@ class CallResolver:
         from ..pricing.typical import estimate_typical_neurons
 
         rates = self._get_rates(target)
-        if rates is None:  # unknown on Workers AI, free on another server
-            return None if estimate_target_cost(request, target, rates) is None else 0.0
+        if rates is None:
+            return None
         recent_answer_tokens = self._accounting.ledger.history.recent_answer_tokens(
             self._accounting.get_context().account, target.model.name, MAX_RECENT_ANSWERS
         )
@@ -409,7 +412,9 @@ class CallResolver:
             target.model if target.model.name == interaction.model else Model(interaction.model)
         )
         is_local = bool(interaction.request.local_model)
-        recording = _recording_info(self._accounting, model, interaction)
+        recording = _recording_info(
+            self._accounting, model, interaction, is_instant=record_mode.instant
+        )
         provenance = replace(lookup.provenance, recording=recording)
         return Call(
             client,
@@ -426,15 +431,9 @@ class CallResolver:
         )
 
 
-def estimate_target_cost(request: Request, target: Target, rates: Rates | None) -> Cost | None:
-    """Return the estimated cost of a request, or None if the price is unknown.
-
-    The local model is free. Models on another server are free unless the catalog has their price.
-    """
-    base_rates = catalog_rates(target.model)
-    if target.backend_kind == "elsewhere" and base_rates is None:
-        rates = FREE_RATES
-    return None if rates is None else estimate_cost(request, base_rates or rates, rates)
+def _build_body(request: Request, target: Target) -> dict[str, Any]:
+    is_cloudflare = target.backend_kind == "account"
+    return chat_body(request, cloudflare=is_cloudflare, model=target.model)
 
 
 def _local_model_name(target: Target) -> str:
@@ -443,7 +442,7 @@ def _local_model_name(target: Target) -> str:
 
 
 def _recording_info(
-    accounting: Accounting, model: Model, interaction: "Interaction"
+    accounting: Accounting, model: Model, interaction: "Interaction", *, is_instant: bool
 ) -> RecordingInfo:
     """Return details of a recording, including the cost of a live call in neurons.
 
@@ -458,5 +457,5 @@ def _recording_info(
     )
     neurons = 0.0 if is_local else usage.neurons
     return RecordingInfo(
-        interaction.date, neurons, interaction.version, interaction.model, is_local
+        interaction.date, neurons, interaction.version, interaction.model, is_local, is_instant
     )

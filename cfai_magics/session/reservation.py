@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ..workers_ai.task_requests import TaskRequest
 
 FREE_RATES = Rates(0.0, 0.0, 0.0)  # for the local model
+NO_COST = Cost(0.0, 0.0, 0.0, 0)
 
 
 class Accounting:
@@ -74,10 +75,7 @@ class Accounting:
         self, request: Request, model: Model, *, is_local: bool = False
     ) -> Cost | None:
         """Return the estimated cost of a request, or None if the model's price is unknown."""
-        model_rates = self.get_rates(model, is_local=is_local)
-        if model_rates is None:
-            return None
-        return estimate_cost(request, catalog_rates(model) or model_rates, model_rates)
+        return price_request(request, model, self.get_rates(model, is_local=is_local))
 
     def estimate_task_cost(self, model: Model, task_request: "TaskRequest") -> Cost | None:
         """Return the estimated cost of a native task.
@@ -92,7 +90,7 @@ class Accounting:
         )
 
         if is_free_conversion(task_request):
-            return Cost(0.0, 0.0, 0.0, 0)
+            return NO_COST
         if catalog_rates(model) is not None:
             messages = ({"content": collect_text(task_request.fields)},)
             return self.estimate_cost(
@@ -127,15 +125,25 @@ class Accounting:
         return replace(usage, neurons=price, cost_basis="estimated")
 
     def estimate_notes(
-        self, model: Model, cost: Cost | None, max_neurons: float | None
+        self,
+        model: Model,
+        cost: Cost | None,
+        max_neurons: float | None,
+        *,
+        is_other_server: bool = False,
     ) -> tuple[str, ...]:
-        """Return notes on a cost estimate, such as its calibration and any limit it exceeds."""
+        """Return notes on a cost estimate, such as its calibration and any limit it exceeds.
+
+        `is_other_server` is True if the model runs on another server.
+        """
         model_rates = self.get_rates(model)
         notes = [calibration_note(model_rates)] if model_rates and model_rates.billed_calls else []
         limits = [
             *self.ledger.budgets.limits(self.get_context()),
             *([Limit("cell", max_neurons)] if max_neurons else []),
         ]
+        if cost is None and is_other_server:
+            return (*notes, *([unpriced_note(model)] if limits else []))
         try:
             admission = admit(cost, limits)
         except BudgetExceededError as error:
@@ -173,6 +181,18 @@ class Accounting:
         return DailyQuotaError(cause, DailyQuotaError.renewal_hint(time_left))
 
 
+def price_request(request: Request, model: Model, rates: Rates | None) -> Cost | None:
+    """Return the estimated cost of a request at these rates, or None if they are unknown."""
+    return None if rates is None else estimate_cost(request, catalog_rates(model) or rates, rates)
+
+
+def unpriced_note(model: Model) -> str:
+    """Return the note for a call to another server that no limit can apply to."""
+    return _(
+        "The price of {model} is unknown, so no limit on neurons applies to this call."
+    ).format(model=model.short_name)
+
+
 def _with_estimated_tokens(
     usage: Usage, task_request: "TaskRequest", result: "TaskResult"
 ) -> Usage:
@@ -184,7 +204,10 @@ def _with_estimated_tokens(
     input_text, output_text = collect_text(task_request.fields), collect_answer_text(result.result)
     estimate = tokens.estimate_tokens
     return replace(
-        usage, prompt_tokens=estimate(input_text), completion_tokens=estimate(output_text)
+        usage,
+        prompt_tokens=estimate(input_text),
+        completion_tokens=estimate(output_text),
+        has_estimated_tokens=True,
     )
 
 
@@ -229,7 +252,8 @@ class Reservation:
 
     `price` is a tuple of the cost and the rates, each None if unknown. `max_neurons` is the value
     of --max-neurons. `day_usage` stays None for the "local" and "elsewhere" backends, and for
-    calls that are reserved together. `request_fingerprint` is the hash of the request.
+    calls that are reserved together. A model of another server without a price reserves nothing.
+    `request_fingerprint` is the hash of the request.
     `on_success` is called once after a successful call, and returns notes for the user.
 
     If `rate_limit` is set, the send time is reserved in the same transaction as the cost, and
@@ -251,6 +275,9 @@ class Reservation:
         self.model = model
         self.context = context
         self.cost, self._rates = price
+        self._is_unpriced = backend_kind == "elsewhere" and self.cost is None
+        if self._is_unpriced:
+            self.cost = NO_COST
         self._is_single = True
         self.cell = CellLimit(max_neurons)
         self._is_local = backend_kind == "local"
@@ -270,6 +297,10 @@ class Reservation:
     def notes(self) -> tuple[str, ...]:
         """Notes about this call for the user."""
         return tuple(self._notes)
+
+    def add_note(self, note: str) -> None:
+        """Add a note about this call for the user."""
+        self._notes.append(note)
 
     def reserve(self) -> int:
         """Reserve the call's maximum cost, and return the maximum number of answer tokens.
@@ -300,6 +331,8 @@ class Reservation:
         self._is_single = is_single
         self._call_id, self._max_tokens = call_id, admission.max_tokens
         self._reserved, self._is_limited = admission.neurons, is_limited
+        if self._is_unpriced and is_limited:
+            self._notes.append(unpriced_note(self.model))
         self.cell.set_call_neurons(call_id, admission.neurons)
         note = lowered_note(admission, self.cost.max_tokens if self.cost else 0)
         self._notes += [note] if note else []

@@ -357,6 +357,8 @@ class Session(forks.ChildForkHook, Unpicklable):
         gateway: str,
     ) -> AnswerStream:
         resolved_gateway = self.resolver.resolve_gateway(call, gateway)
+        if call.is_local and not call.is_recorded:
+            self._note_ignored_model(request, reservation)
         if call.model.name != request.model:
             request = replace(request, model=call.model.name)
         builder = AnswerBuilder(
@@ -370,6 +372,13 @@ class Session(forks.ChildForkHook, Unpicklable):
             return call.client.stream_body(body, on_retry, resolved_gateway, reservation.slot)
 
         return AnswerStream(builder, reservation, send, self._add_hints)
+
+    def _note_ignored_model(self, request: Request, reservation: Reservation) -> None:
+        """Add a note if the local model answers in place of a model that the user named."""
+        default = self.resolver.full_model_name(self.settings.model, self.catalog())
+        if request.requested_model not in ("", default, request.model):
+            note = _("The local model answers, not {model}; %cfai local off switches back.")
+            reservation.add_note(note.format(model=request.requested_model.rpartition("/")[2]))
 
     def check_course_policy(self, request: Request, target: Target | None = None) -> None:
         """Raise CoursePolicyError if the course's cfai.toml does not allow the request."""
@@ -594,10 +603,13 @@ class Session(forks.ChildForkHook, Unpicklable):
         self.backend.ensure_local_server()
         return self.find_target(name or self.settings.model)
 
-    def find_target(self, name: str) -> Target:
-        """Return the target for a model name, without starting the local server."""
+    def find_target(self, name: str, *, use_local: bool = True) -> Target:
+        """Return the target for a model name, without starting the local server.
+
+        If `use_local` is False, the target is the one that is used without the local model.
+        """
         local_server = self.backend.local_server
-        if local_server is not None:
+        if use_local and local_server is not None:
             model = Model(
                 local_server.model_name,
                 context_window=local_server.context_window,

@@ -9,9 +9,11 @@ from ..errors import (
     BudgetCutoffError,
     CfaiError,
     IncompleteStreamError,
+    ResponseFormatError,
     ResponseTooLargeError,
     SetupError,
 )
+from ..i18n import _
 from ..types.messages import Answer, Delta
 from ..types.usage import Status, Usage
 from ..workers_ai.chat_stream import AnswerBuilder
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from ..workers_ai.chat_stream import ChatStream
 
 # After these errors, the prompt may be billed, because the model may have run.
-INCOMPLETE_RESPONSE_ERRORS = (IncompleteStreamError, ResponseTooLargeError, APITimeoutError)
+INCOMPLETE_RESPONSE_ERRORS = (
+    *(IncompleteStreamError, ResponseTooLargeError, ResponseFormatError, APITimeoutError),
+)
 FINISH_REASON_BY_ERROR: dict[type[CfaiError], str] = {BudgetCutoffError: "budget"}
 
 
@@ -112,6 +116,7 @@ class AnswerStream:
         if not isinstance(error, SetupError):
             self._settle("interrupted" if isinstance(error, BudgetCutoffError) else "failed")
         error.answer = self.answer if self._builder.has_first_token else None
+        error.usage = self._booked_usage
         return self._add_hints(error)
 
     def _settle(self, status: Status) -> None:
@@ -145,7 +150,9 @@ class AnswerStream:
         """Return the usage for an answer that is longer than the server reported."""
         tokens = max(reported.completion_tokens, estimate.completion_tokens)
         prompt = reported.prompt_tokens or estimate.prompt_tokens
-        usage = self._reservation.price_usage(Usage(prompt, tokens, reported.cached_tokens))
+        usage = self._reservation.price_usage(
+            Usage(prompt, tokens, reported.cached_tokens, has_estimated_tokens=True)
+        )
         if (usage.neurons or 0.0) > (reported.neurons or 0.0):
             return usage
         return replace(usage, neurons=reported.neurons, cost_basis=reported.cost_basis)
@@ -167,14 +174,18 @@ class AnswerStream:
         """The answer received so far. Its usage is an estimate unless the call is complete."""
         if self._final_answer is not None:
             return self._final_answer
-        stream = self._chat_stream
+        stream, model = self._chat_stream, self._reservation.model
+        thinking_notes = []
+        if model.reasoning_efforts and model.always_thinks and self._builder.thinks_unasked:
+            note = _("{model} always thinks before it answers. The thinking is billed.")
+            thinking_notes.append(note.format(model=model.short_name))
         answer = self._builder.build_answer(
             self._booked_usage or self._final_usage(),
             self._early_finish_reason,
             request_id=stream.request_id if stream else None,
             endpoint=stream.endpoint if stream else "",
             raw=stream.response_body if stream else None,
-            notes=self._reservation.notes,
+            notes=(*self._reservation.notes, *(stream.notes if stream else ()), *thinking_notes),
             day_usage=self._reservation.day_usage,
         )
         if self._is_settled and not self._early_finish_reason:

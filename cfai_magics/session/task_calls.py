@@ -3,10 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import APITimeoutError, BudgetCutoffError, CfaiError, ResponseTooLargeError
+from ..errors import (
+    APITimeoutError,
+    BudgetCutoffError,
+    CfaiError,
+    ResponseFormatError,
+    ResponseTooLargeError,
+)
 from ..i18n import _
+from ..pricing.limits import rate_limit_for
 from ..pricing.tokens import estimate_tokens
 from ..types.messages import Payload
 from ..types.results import Embeddings, TaskResult
@@ -16,6 +23,9 @@ from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import TaskRequest
 from .call import Call, CallResolver, Target
 from .reservation import Accounting, Reservation
+
+if TYPE_CHECKING:
+    from ..workers_ai.client import WorkersAI
 
 Files = Sequence[tuple[str, bytes, str]]
 # represents an endpoint that the catalog does not list
@@ -59,11 +69,12 @@ class TaskCalls:
         max_neurons: float | None = None,
     ) -> Embeddings:
         """Return one vector per text. The total cost is reserved before the first request."""
-        reservation = call.new_reservation(self._accounting, max_neurons)
+        reservation = _new_reservation(call, self._accounting, max_neurons)
         vectors: list[tuple[float, ...]] = []
         model_name, gateway = call.model.name, self._resolver.resolve_gateway(call)
-        batches = call.client.embed_batches(texts, model_name, on_retry, gateway)
         with self._reserve_and_settle(reservation) as call_usage:
+            client = _client_with_slot(call, reservation)
+            batches = client.embed_batches(texts, model_name, on_retry, gateway)
             call_usage.pending = reservation.price_usage(
                 _with_estimated_prompt_tokens(Usage(), texts[:MAX_TEXTS_PER_REQUEST])
             )
@@ -120,7 +131,7 @@ class TaskCalls:
             call,
             task_request,
             max_neurons,
-            lambda: call.client.run(model_name, payload, **all_kwargs),
+            lambda client: client.run(model_name, payload, **all_kwargs),
         )
 
     def _gateway_kwargs(self, call: Call, on_retry: OnRetry | None) -> dict[str, Any]:
@@ -144,7 +155,7 @@ class TaskCalls:
             call,
             task_request,
             max_neurons,
-            lambda: call.client.to_markdown(files, **gateway_kwargs),
+            lambda client: client.to_markdown(files, **gateway_kwargs),
         )
 
     def _run_and_settle(
@@ -152,15 +163,15 @@ class TaskCalls:
         call: Call,
         task_request: TaskRequest,
         max_neurons: float | None,
-        send: Callable[[], TaskResult],
+        send: Callable[["WorkersAI"], TaskResult],
     ) -> TaskResult:
         model = call.model
-        reservation = call.new_reservation(self._accounting, max_neurons)
+        reservation = _new_reservation(call, self._accounting, max_neurons)
         with self._reserve_and_settle(reservation) as call_usage:
             call_usage.pending = reservation.cap_estimate(
                 self._accounting.price_task(model, task_request, TaskResult())
             )
-            result = send()
+            result = send(_client_with_slot(call, reservation))
             call_usage.usage = reservation.cap_estimate(
                 self._accounting.price_task(model, task_request, result)
             )
@@ -194,7 +205,7 @@ class TaskCalls:
         except CfaiError as error:
             status, has_unread_reply = (
                 "failed",
-                isinstance(error, ResponseTooLargeError | APITimeoutError),
+                isinstance(error, ResponseTooLargeError | ResponseFormatError | APITimeoutError),
             )
             raise self._add_hints(error) from None
         finally:
@@ -203,6 +214,19 @@ class TaskCalls:
             reservation.settle(
                 status, reservation.cap_estimate(usage, billed), self._clock() - started
             )
+
+
+def _new_reservation(call: Call, accounting: Accounting, max_neurons: float | None) -> Reservation:
+    """Return a reservation for the call, which also takes its slot of the rate limit."""
+    reservation = call.new_reservation(accounting, max_neurons)
+    if call.is_rate_limited:
+        reservation.rate_limit = rate_limit_for(call.model)
+    return reservation
+
+
+def _client_with_slot(call: Call, reservation: Reservation) -> "WorkersAI":
+    """Return the client for a call whose reservation has been made."""
+    return call.client.with_slot(reservation.slot) if reservation.slot else call.client
 
 
 def _require_budget_left(reservation: Reservation, usage: Usage) -> None:
@@ -221,4 +245,5 @@ def _with_estimated_prompt_tokens(usage: Usage, texts: Iterable[str]) -> Usage:
 
     Cloudflare does not always report prompt tokens for embeddings.
     """
-    return replace(usage, prompt_tokens=sum(map(estimate_tokens, texts)))
+    prompt_tokens = sum(map(estimate_tokens, texts))
+    return replace(usage, prompt_tokens=prompt_tokens, has_estimated_tokens=True)

@@ -377,7 +377,8 @@ class Ledger(forks.ChildForkHook):
         """
         usage = outcome.usage
         values = (
-            *(outcome.status, usage.cost_basis or "estimated"),
+            outcome.status,
+            "unknown" if usage.neurons is None else usage.cost_basis or "estimated",
             *(outcome.is_guess, figure_within(usage.neurons), figure_within(usage.neurons)),
             *map(
                 _valid_token_count,

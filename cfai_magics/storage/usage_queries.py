@@ -84,7 +84,8 @@ class History:
         """
         with self._database.connection() as connection:
             row = connection.execute(
-                "SELECT tokens_in, tokens_out, tokens_cached, neurons, basis FROM calls"
+                "SELECT tokens_in, tokens_out, tokens_cached,"
+                " iif(basis = 'unknown', NULL, neurons), nullif(basis, 'unknown') FROM calls"
                 " WHERE id > (SELECT max(id) FROM calls) - ? AND account = ?"
                 " AND status = 'ok' AND task = 'Text Generation' ORDER BY id DESC LIMIT 1",
                 (MAX_ROWS_PER_READ, account),

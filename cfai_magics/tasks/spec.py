@@ -94,7 +94,12 @@ def format_tokens(task_request: TaskRequest, task_result: TaskResult) -> str:
         return ngettext("{count:,} character", "{count:,} characters", count).format(count=count)
     is_reported = isinstance(task_result.result, Mapping) and "usage" in task_result.result
     completion_text = f"→{usage.completion_tokens:,}" if usage.completion_tokens else ""
-    message = _("{count} tokens") if is_reported else _("about {count} tokens")
+    last_count = usage.completion_tokens or usage.prompt_tokens
+    message = (
+        ngettext("{count} token", "{count} tokens", last_count)
+        if is_reported
+        else ngettext("about {count} token", "about {count} tokens", last_count)
+    )
     return message.format(count=f"{usage.prompt_tokens:,}{completion_text}")
 
 

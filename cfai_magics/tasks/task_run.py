@@ -46,6 +46,8 @@ FLAG_BY_OPTION = {
     "thread": "-c",
     "stop": "--stop",
 }
+# Cloudflare lists these speech recognition models, but they have no HTTP endpoint.
+WEBSOCKET_MODELS = {"@cf/deepgram/flux", "@cf/nvidia/nemotron-speech-streaming-en-0.6b"}
 
 
 class TaskRun(NamedTuple):
@@ -254,6 +256,13 @@ def _resolve_model(frontend: Frontend, task: TaskSpec, options: Namespace) -> Mo
     resolved_model = frontend.session.resolve_catalog_model(
         requested or task.get_default_model(options)
     )
+    if resolved_model.name in WEBSOCKET_MODELS:
+        raise InvalidOptionError(
+            _("{model} takes audio only through a WebSocket").format(
+                model=resolved_model.short_name
+            ),
+            _("Use {model} for a recording.").format(model=task.get_default_model(options)),
+        )
     task_names = task.get_catalog_tasks(options)
     if not resolved_model.task or resolved_model.task in task_names:
         return resolved_model

@@ -1,15 +1,17 @@
 """Types for chat requests, stream deltas and answers."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..arguments import check_value, collect_texts
+from ..arguments import VALUE_CHECKS, check_argument_names, collect_texts
 from ..errors import InvalidOptionError
 from ..i18n import _
 from .provenance import Provenance, output_metadata
 from .usage import DayUsage, Usage, WithUsage
 
+BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
 Message = Mapping[str, Any]
 Payload = Mapping[str, Any] | bytes  # for a native task: request fields or bytes
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
@@ -17,6 +19,7 @@ UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
 OPTIONAL_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "think")
 
 
+@check_argument_names
 @dataclass(frozen=True, slots=True)
 class Request:
     """One chat request, with all fields that the answer depends on.
@@ -26,7 +29,8 @@ class Request:
 
     Attributes:
         model: Full name of the model in the catalog.
-        messages: Messages in OpenAI format, in order.
+        messages: Messages in OpenAI format, in order. `check_messages` normalizes the text of
+            user messages.
         max_tokens: Maximum number of tokens in the answer, 1 or more.
         temperature: Sampling temperature, from 0 to 5.
         top_p: Probability mass for nucleus sampling, from 0 to 1.
@@ -34,7 +38,8 @@ class Request:
         stop: Stop sequences. The answer ends before the first one that occurs.
         think: Whether a reasoning model thinks before it answers; None for other models.
         stream: Whether to stream the answer.
-        extra: Additional JSON fields for the request body, which override the other fields.
+        extra: Additional JSON fields for the request body, which override the other fields. The
+            rules for the other fields apply to them too.
         requested_model: The model that the user named, if a local model replaces it, or "".
 
     Raises:
@@ -58,11 +63,16 @@ class Request:
         if type(self.stop) is not tuple or self.stop:
             object.__setattr__(self, "stop", collect_stop_sequences(self.stop))
         for name in ("model", "stream", "extra"):
-            object.__setattr__(self, name, check_value(name, getattr(self, name)))
+            value = VALUE_CHECKS[name](getattr(self, name), name, f"{name}=")
+            object.__setattr__(self, name, value)
         for name in OPTIONAL_FIELDS:
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, check_value(name, value))
+                value = VALUE_CHECKS[name](value, name, f"{name}=")
+                object.__setattr__(self, name, value)
+            value = self.extra.get(name)
+            if value is not None:
+                VALUE_CHECKS[name](value, name, f"{name}=")
 
 
 def require_request(value: Any) -> None:
@@ -81,15 +91,49 @@ def collect_stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def check_messages(value: Any) -> tuple[Message, ...]:
-    """Return the messages as a tuple. Raises InvalidOptionError if one is not a mapping."""
-    messages = tuple(value) if isinstance(value, Iterable) else (value,)
-    for message in messages:
+    r"""Return the messages as a tuple, with the text of user messages as it is sent.
+
+    The text is the same for all entry points. Lines end with "\n". Whitespace is removed at the
+    end and on blank lines, because IPython adds a newline to some cells, such as those that
+    `%run` runs, and nbconvert empties blank lines.
+
+    Raises:
+        InvalidOptionError: A message is not a mapping.
+    """
+    messages = []
+    for message in value if isinstance(value, Iterable) else (value,):
         if not isinstance(message, Mapping):
             raise InvalidOptionError(
                 _("messages must be a list of dicts"),
                 _("Example: {example}").format(example='[{"role": "user", "content": "…"}]'),
             )
-    return messages
+        content: Any = message.get("content")
+        if message.get("role") == "user":
+            if isinstance(content, str):
+                content = _normalize_text(content).rstrip()
+            elif isinstance(content, list):
+                content = _normalize_parts(content)
+            if content != message.get("content"):
+                message = {**message, "content": content}  # noqa: PLW2901
+        messages.append(message)
+    return tuple(messages)
+
+
+def _normalize_text(text: str) -> str:
+    return BLANK_LINE.sub("", text.replace("\r\n", "\n"))
+
+
+def _normalize_parts(parts: list[Any]) -> list[Any]:
+    """Return the parts of a user message, with text normalized as in `check_messages`."""
+    normalized = list(parts)
+    is_last_text = True
+    for index in reversed(range(len(parts))):
+        part = parts[index]
+        if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+            text = _normalize_text(part["text"])
+            normalized[index] = {**part, "text": text.rstrip() if is_last_text else text}
+            is_last_text = False
+    return normalized
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +233,13 @@ class Answer(WithUsage):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Completion tokens per second after the first token; None if not streamed."""
-        if self.first_token_seconds is None or self.raw is not None:
+        """Completion tokens per second after the first token.
+
+        None if the answer was not streamed, or was replayed without the recorded delays.
+        """
+        recording = self.provenance.recording
+        is_instant = recording is not None and recording.is_instant
+        if self.first_token_seconds is None or self.raw is not None or is_instant:
             return None
         generation_seconds = self.seconds - self.first_token_seconds
         return (

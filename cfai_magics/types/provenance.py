@@ -15,7 +15,7 @@ class RecordingInfo:
     `date` is the ISO date of the recording. `neurons` is the approximate cost of a new call; it
     is None if unknown, and 0 for a local model. `model` is the model that answered the recorded
     call, and `is_local` says whether that model was local. `version` is the version of this
-    package that made the recording.
+    package that made the recording. `is_instant` says whether it was replayed without its delays.
     """
 
     date: str
@@ -23,6 +23,7 @@ class RecordingInfo:
     version: str = ""
     model: str = ""
     is_local: bool = False
+    is_instant: bool = False
 
 
 def output_metadata(answer: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Usage:
         neurons: Cost in neurons; None if unknown.
         cost_basis: Source of `neurons`: billed (reported by Cloudflare), estimated (from prices
             and tokens) or replayed (from a recording, at no cost). None if unknown.
+        has_estimated_tokens: Whether tokens are estimated, because the server reported none.
     """
 
     prompt_tokens: int = 0
@@ -34,6 +35,7 @@ class Usage:
     cached_tokens: int = 0
     neurons: float | None = None
     cost_basis: CostBasis | None = None
+    has_estimated_tokens: bool = False
 
     def __add__(self, other: "Usage") -> "Usage":
         """Return the sum of both usages. If either usage is estimated, the sum is estimated."""
@@ -47,6 +49,7 @@ class Usage:
             self.cached_tokens + other.cached_tokens,
             sum(usage.neurons or 0.0 for usage in with_neurons) if with_neurons else None,
             (cost_bases.pop() if len(cost_bases) == 1 else "estimated") if with_neurons else None,
+            self.has_estimated_tokens or other.has_estimated_tokens,
         )
 
 
@@ -83,6 +86,8 @@ class Model:
         vision: Whether the model accepts images.
         tools: Whether the model can call functions.
         reasoning: Whether the model can think before it answers.
+        reasoning_efforts: Values of the field reasoning_effort that the model accepts. If "none"
+            is not among them, the model always thinks. Empty if the catalog lists none.
         paid_plan_only: Whether the model requires Cloudflare's paid plan.
         deprecation_date: ISO date on which the model will be retired; None if not announced.
         supports_batch_api: Whether the model supports the Batch API.
@@ -102,6 +107,12 @@ class Model:
     deprecation_date: str | None = None
     supports_batch_api: bool = False
     units: Mapping[str, float] = field(default_factory=dict)
+    reasoning_efforts: tuple[str, ...] = ()
+
+    @property
+    def always_thinks(self) -> bool:
+        """Whether the model's reasoning cannot be switched off."""
+        return bool(self.reasoning_efforts) and "none" not in self.reasoning_efforts
 
     @property
     def short_name(self) -> str:

@@ -357,8 +357,10 @@ class ModelSection:
         try:
             day_usage = self._session.day_usage()
             account = self._session.backend.billing_account()
+            # The free neurons apply only to calls that Workers AI answers.
+            has_quota = self._session.backend.is_cloudflare
             return LedgerFacts(
-                history.last_answer_usage(account),
+                history.last_answer_usage(account) if has_quota else None,
                 day_usage.limit - day_usage.spent - day_usage.reserved,
                 tuple(history.recent_models(account, MAX_RECENT_MODELS)),
             )

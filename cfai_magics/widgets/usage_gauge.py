@@ -1,7 +1,8 @@
 """Provide the panel's usage section, with a gauge, a table of usage by model, and budgets."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from html import escape
 
@@ -176,6 +177,26 @@ def render_model_table(totals: Iterable[Total]) -> str:
     return f'<div class="cfai-scroll" tabindex="0">{table_html}</div>'
 
 
+def _with_sums(day_usage: DayUsage, totals: Sequence[Total]) -> DayUsage:
+    """Return the day's usage with the sums of the totals by model."""
+    billed, estimated, reserved = (
+        sum(getattr(total, basis) for total in totals)
+        for basis in ("billed", "estimated", "reserved")
+    )
+    return replace(day_usage, billed=billed, estimated=estimated, reserved=reserved)
+
+
+def _without_running(
+    totals: Iterable[Total], active_calls: Iterable[ActiveCall]
+) -> Iterator[Total]:
+    """Yield the totals by model without the reserved neurons that active calls have used."""
+    running: dict[str, float] = defaultdict(float)
+    for call in active_calls:
+        running[call.model] += call.usage.neurons or 0.0
+    for total in totals:
+        yield replace(total, reserved=max(0.0, total.reserved - running[total.name]))
+
+
 class UsageSection:
     """A section that shows today's usage, and has a field for the day's budget.
 
@@ -212,23 +233,19 @@ class UsageSection:
         session, ledger = self._session, self._session.accounting.ledger
         with show_errors_in(self.gauge):
             account = self._get_billing_account()
-            if session.settings.local:
-                self.gauge.show(_("The local model uses no neurons."))
-            elif server := session.backend.server:
-                text = _("Requests go to {server} and use no neurons.")
-                self.gauge.show(text.format(server=server.name))
+            # The gauge and the table show the same figures, also while an answer is streamed.
+            active_calls = session.active_calls
+            totals = ledger.history.totals("model", 1, account) if account else []
+            if free_note := session.backend.free_note:
+                self.gauge.show(free_note)
             elif account:
-                day_usage = session.day_usage()
-                self.gauge.value = render_gauge(
-                    GaugeState(day_usage, session.active_calls), session.now()
-                )
+                day_usage = _with_sums(session.day_usage(), totals)
+                self.gauge.value = render_gauge(GaugeState(day_usage, active_calls), session.now())
                 self.reopen_button.layout.display = None if day_usage.is_closed else "none"
             else:
                 self.gauge.show(_("Add an account to see your usage."))
             self._show_limits(ledger.budgets.limits(CallContext(account, session.notebook)))
-            self.model_table.value = render_model_table(
-                ledger.history.totals("model", 1, account) if account else ()
-            )
+            self.model_table.value = render_model_table(_without_running(totals, active_calls))
 
     def _get_billing_account(self) -> str:
         try:

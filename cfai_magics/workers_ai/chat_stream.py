@@ -1,8 +1,9 @@
 """Stream one chat completion and build an Answer from its deltas."""
 
 import json
+import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import chain, islice
@@ -10,8 +11,14 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from ..errors import APIConnectionError, CfaiError, IncompleteStreamError, WorkersAIError
-from ..i18n import _
+from ..errors import (
+    APIConnectionError,
+    BadRequestError,
+    CfaiError,
+    IncompleteStreamError,
+    WorkersAIError,
+)
+from ..i18n import _, ngettext
 from ..pricing.limits import RateDelay
 from ..pricing.prices import count_answers, get_max_tokens_field
 from ..pricing.tokens import (
@@ -47,16 +54,24 @@ from .http import (
     HTTPConnection,
     ResponseTimeouts,
     call_httpx,
+    format_error,
     get_read_timeout,
     iter_body,
     json_kwargs,
-    read_json,
+    parse_json,
+    read_body,
 )
 from .retry import OnRetry
-from .sse import DEFAULT_EVENT_NAME, iter_events
+from .sse import DEFAULT_EVENT_NAME, Event, iter_events
 
 FirstDelta = tuple[list[Delta], Iterator[Delta]]
-DONE = b"[DONE]"
+EVENTS_TYPE = "text/event-stream"
+DONE, DONE_DATA = "[DONE]", b"[DONE]"
+UNREADABLE = None  # represents text in a stream that is not valid JSON
+EVENT_START = re.compile(rb"\s*(?:data|event|id|retry)?:")
+OTHER_STARTS = (b"{", b"[", b"<")  # of JSON or a web page with the content type of a stream
+ANSWER_FIELDS = frozenset(("choices", "response", "tool_calls"))
+OLD_FIELD, NEW_FIELD = "max_tokens", "max_completion_tokens"  # of OpenAI's newer models
 UNKNOWN_TOKENS = 131_072  # limit if the request sets none; the longest answers are this long
 SPARE_FRAMES = 16  # frames without text, such as the role, finish reason or usage
 SPARE_TOKENS = 64
@@ -64,6 +79,7 @@ LONG_TOKENS = 4  # factor for runs of dashes or spaces: such a token has up to 6
 BYTES_PER_TOKEN = 4096  # maximum size of a frame with one token; about 500 is usual
 SLOWEST_TOKEN = 1.0  # s per token, for a large model on a slow computer
 SECONDS_AFTER_FINISH = 5.0  # s to wait for the usage, which usually arrives immediately
+SPACES = re.compile(r"\s*")
 RAW_DECODE = json.JSONDecoder().raw_decode
 
 
@@ -138,6 +154,11 @@ class AnswerBuilder:
         return self._clock() - self._start_time if self._seconds is None else self._seconds
 
     @property
+    def thinks_unasked(self) -> bool:
+        """Whether reasoning has been received, although the request switched it off."""
+        return self._request.think is False and bool(self._reasoning_texts)
+
+    @property
     def has_first_token(self) -> bool:
         """Whether a token of the text or reasoning has been received."""
         return self.first_token_seconds is not None
@@ -150,7 +171,8 @@ class AnswerBuilder:
 
     def estimate_usage(self) -> Usage:
         """Return the usage, with tokens estimated from the prompt and the text received so far."""
-        return Usage(self._prompt_tokens, chars_to_tokens(self.weight))
+        completion_tokens = chars_to_tokens(self.weight)
+        return Usage(self._prompt_tokens, completion_tokens, has_estimated_tokens=True)
 
     def min_tokens(self) -> int:
         """Return a low estimate of the number of completion tokens received so far.
@@ -216,6 +238,7 @@ class ChatStream:
         self._has_first_delta = False
         self._broken: CfaiError | None = None
         self._decoder = FrameDecoder()
+        self._unreadable_count = 0
         self.response_body: Any = None
 
     def __enter__(self) -> Self:
@@ -236,6 +259,17 @@ class ChatStream:
         return self._decoder.usage
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes about the response for the user."""
+        count = self._unreadable_count
+        if not count:
+            return ()
+        note = ngettext(
+            "{count} unreadable frame skipped.", "{count} unreadable frames skipped.", count
+        )
+        return (note.format(count=count),)
+
+    @property
     def request_id(self) -> str | None:
         """Cloudflare's request ID, for support requests; None if the response has none."""
         headers = self._headers
@@ -251,16 +285,18 @@ class ChatStream:
         return self._response.headers if self._response is not None else {}
 
     def __iter__(self) -> Iterator[Delta]:
-        try:
-            first, remaining = self._connection.with_retries(
-                self._send_until_first_delta,
-                self._options.on_retry,
-                self._model,
-                self._options.slot,
-            )
-        except CfaiError as error:
-            error.model = self._model
-            raise
+        slot, is_renamed = self._options.slot, False
+        while True:
+            try:
+                first, remaining = self._connection.with_retries(
+                    self._send_until_first_delta, self._options.on_retry, self._model, slot
+                )
+                break
+            except CfaiError as error:
+                if is_renamed or not self._rename_field(error):
+                    error.model = self._model
+                    raise
+            slot, is_renamed = None, True
         self._has_first_delta = True
         return chain(first, remaining)
 
@@ -271,15 +307,14 @@ class ChatStream:
         """
         if self._response is not None:  # from an earlier attempt
             self.close()
-            self._decoder, self._broken = FrameDecoder(), None
+            self._decoder, self._broken, self._unreadable_count = FrameDecoder(), None, 0
         self._response = response = self._connection.send(
             "POST", self._url, self._model, **self._request_kwargs(self._body)
         )
         self._is_closed = False
         if CACHE_STATUS_HEADER in response.headers and from_cache(response.headers):
             self._decoder.mark_cached()
-        read = self._read_single_response if _is_json(response) else self._read_stream
-        deltas = read(response)
+        deltas = self._read(response)
         return list(islice(deltas, 1)), deltas
 
     @contextmanager
@@ -293,24 +328,64 @@ class ChatStream:
         finally:
             self.close()
 
-    def _read_single_response(self, response: httpx.Response) -> Iterator[Delta]:
+    def _read(self, response: httpx.Response) -> Iterator[Delta]:
+        """Return the deltas in a response: a stream of events, or one JSON value.
+
+        The start of the body decides, because some servers send the wrong content type.
+        """
+        allowance = Allowance.of(self._body)
+        timeouts = ResponseTimeouts(get_read_timeout(response), allowance.seconds(response))
+        is_typed = EVENTS_TYPE in response.headers.get("content-type", "")
+        if is_typed:
+            body = iter_body(response, timeouts, allowance.bytes, self._set_broken)
+            start = next(body, b"")
+        else:
+            start, body = read_body(response), iter(())
+        if has_events(start, is_typed=is_typed):
+            events = iter_events(chain((start,), body), rest=True)
+            return self._read_events(events, start, timeouts, allowance)
+        content = b"".join((start, *body))
+        if self._broken is not None:
+            raise self._broken
+        return self._read_whole(response, content)
+
+    def _read_whole(self, response: httpx.Response, content: bytes) -> Iterator[Delta]:
         with self._closing():
-            answer = self._read_answer(response)
+            answer = self._parse_answer(response, content)
             if self._body.get("stream") and is_empty_answer(answer):
-                answer = self._read_answer(self._resend_without_streaming())
+                response = self._resend_without_streaming()
+                answer = self._parse_answer(response, read_body(response))
             yield from self._decoder.decode(answer)
             yield from self._finish()
 
-    def _read_answer(self, response: httpx.Response) -> Any:
+    def _parse_answer(self, response: httpx.Response, content: bytes) -> Any:
         """Return the answer in a JSON response, or raise the error that the response contains."""
-        self.response_body = read_json(response)
+        self.response_body = parse_json(response, content)
         _raise_if_error(self.response_body)
-        return unwrap_envelope(self.response_body)
+        answer = unwrap_envelope(self.response_body)
+        if is_empty_answer(answer) or (isinstance(answer, dict) and ANSWER_FIELDS & answer.keys()):
+            return answer
+        raise format_error(content)
 
     def _request_kwargs(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the httpx arguments for a body, with the server's names of its fields."""
+        names = self._connection.field_names
+        if names:
+            body = {names.get(field, field): value for field, value in body.items()}
         request_kwargs = json_kwargs(body)
         gateway = self._options.gateway
         return with_gateway_headers(gateway, request_kwargs) if gateway else request_kwargs
+
+    def _rename_field(self, error: CfaiError) -> bool:
+        """Use the new name of max_tokens if the server refused the old one; return whether."""
+        is_refused = (
+            isinstance(error, BadRequestError)
+            and OLD_FIELD in self._body
+            and NEW_FIELD in error.cause
+        )
+        if is_refused:
+            self._connection.field_names[OLD_FIELD] = NEW_FIELD
+        return is_refused
 
     def _resend_without_streaming(self) -> httpx.Response:
         """Send the request again without streaming.
@@ -326,24 +401,29 @@ class ChatStream:
     def _finish(self) -> Iterator[Delta]:
         return self._decoder.finish(parse_header_neurons(self._headers))
 
-    def _read_stream(self, response: httpx.Response) -> Iterator[Delta]:
-        decoder, allowance = self._decoder, Allowance.of(self._body)
-        timeouts = ResponseTimeouts(get_read_timeout(response), allowance.seconds(response))
-        body = iter_body(response, timeouts, allowance.bytes, self._set_broken)
-        events = iter_events(body, rest=True)
-        frames, max_characters = 0, allowance.characters
+    def _read_events(
+        self,
+        events: Iterator[Event],
+        start: bytes,
+        timeouts: ResponseTimeouts,
+        allowance: "Allowance",
+    ) -> Iterator[Delta]:
+        """Yield the deltas in a stream of events; `start` is the first part of its body."""
+        decoder, max_characters = self._decoder, allowance.characters
+        frames, is_known = 0, False
         with self._closing():
-            for event_name, data, ended in events:
-                frame = parse_frame(data)
-                if frame is None:
-                    if data.strip() == DONE:
-                        decoder.finished = True
-                        break
+            for event_name, frame, ended in iter_frames(events):
+                if frame is DONE:
+                    decoder.finished = True
+                    break
+                if frame is UNREADABLE:
+                    self._unreadable_count += 1
                     continue
                 if not ended and not (decoder.finished or has_finish_reason(frame)):
                     break  # a truncated frame may be valid JSON by chance
                 if frame.get("error") or ("choices" not in frame and "response" not in frame):
                     _raise_if_error(frame, event_name)
+                is_known = is_known or "choices" in frame or is_of_answer(frame)
                 if timeouts.waited > timeouts.soon and is_of_answer(frame):
                     timeouts.progress()
                 yield from decoder.decode(frame)
@@ -354,7 +434,7 @@ class ChatStream:
                     allowance.check(frames, decoder.characters)
             if not decoder.finished:
                 yield from decoder.flush()
-                raise self._truncation_error()
+                raise self._truncation_error(start if not is_known else b"")
             yield from self._finish()
             timeouts.shorten(SECONDS_AFTER_FINISH)
             deque(events, maxlen=0)  # reading to the end lets httpx reuse the connection
@@ -363,9 +443,14 @@ class ChatStream:
         """Store the error that cut off the response; raise it only if the answer is incomplete."""
         self._broken = error
 
-    def _truncation_error(self) -> CfaiError:
-        """Return the error for a stream that ended before the answer was complete."""
+    def _truncation_error(self, unknown: bytes) -> CfaiError:
+        """Return the error for a stream that ended before the answer was complete.
+
+        `unknown` is the start of a stream without a frame of a known format; b"" otherwise.
+        """
         if self._broken is None:
+            if unknown.strip():
+                return format_error(unknown)
             return IncompleteStreamError(_("The answer ended early"))
         if self._has_first_delta and isinstance(self._broken, APIConnectionError):
             return IncompleteStreamError(
@@ -418,21 +503,67 @@ class Allowance(NamedTuple):
             )
 
 
-def _is_json(response: httpx.Response) -> bool:
-    return "application/json" in response.headers.get("content-type", "")
+def has_events(start: bytes, *, is_typed: bool) -> bool:
+    """Return whether a body with this start is a stream of events.
+
+    `is_typed` is True if it has the content type of such a stream.
+    """
+    if is_typed:
+        return start.lstrip()[:1] not in OTHER_STARTS
+    return EVENT_START.match(start) is not None
 
 
-def parse_frame(data: bytes) -> Any:
-    """Return the JSON object in the data of a frame; None if the data is not an object."""
-    text = data.decode("utf-8", "replace")
-    if not text.startswith("{"):
-        text = text.lstrip()
-        if not text.startswith("{"):
-            return None
-    try:
-        return RAW_DECODE(text)[0]  # json.loads takes a third longer because it checks both ends
-    except (ValueError, RecursionError):
-        return None
+def iter_frames(events: Iterable[Event]) -> Iterator[tuple[str, Any, bool]]:
+    """Yield each frame with the name of its event, and whether the event ended.
+
+    A frame is a JSON object, DONE, or UNREADABLE for text that is not JSON. Other JSON values are
+    skipped. If the empty line between two events is lost, their data is one text of two frames.
+    """
+    for event_name, data, ended in events:
+        if data == DONE_DATA:
+            yield event_name, DONE, ended
+            continue
+        text = data.decode("utf-8", "replace")
+        try:  # json.loads takes a third longer because it checks both ends
+            frame, end = RAW_DECODE(text)
+        except (ValueError, RecursionError):
+            frame, end = None, 0  # UNREADABLE, or DONE
+        if end == len(text):
+            if type(frame) is dict:
+                yield event_name, frame, ended
+            continue
+        frames = [*([frame] if end else []), *_split_frames(text[end:])]
+        last = frames.pop() if frames and not ended else UNREADABLE
+        for part in frames:
+            yield event_name, part, True
+        if last is not UNREADABLE:  # otherwise, the frame was cut off
+            yield event_name, last, False
+
+
+def _split_frames(text: str) -> list[Any]:
+    """Return the frames in text with several of them; text between frames is one UNREADABLE."""
+    frames: list[Any] = []
+    unreadable_lines = 0
+    for line in text.split("\n"):
+        position = _skip_spaces(line, 0)
+        if line[position:].rstrip() == DONE:
+            frames.append(DONE)
+            continue
+        while position < len(line):
+            try:
+                frame, position = RAW_DECODE(line, position)
+            except (ValueError, RecursionError):
+                frames += [] if unreadable_lines else [UNREADABLE]
+                unreadable_lines += 1
+                break
+            frames += [frame] if type(frame) is dict else []
+            position = _skip_spaces(line, position)
+    return frames
+
+
+def _skip_spaces(line: str, position: int) -> int:
+    match = SPACES.match(line, position)
+    return match.end() if match else position
 
 
 def has_finish_reason(frame: Any) -> bool:

@@ -52,6 +52,7 @@ from .endpoints import (
     task_result_from_json,
     unwrap_batch_response,
 )
+from .error_mapping import error_from_body
 from .frame_decoder import FrameDecoder, parse_usage
 from .gateway import Gateway, with_gateway_headers
 from .http import (
@@ -61,8 +62,9 @@ from .http import (
     PerProcessTransport,
     content_kwargs,
     json_kwargs,
+    raise_if_page,
     read_body,
-    read_json,
+    read_reply,
 )
 from .retry import OnRetry
 
@@ -89,11 +91,9 @@ class BatchAnswer(NamedTuple):
 
 def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
     """Return the answer or error from one response in a batch, in any known format."""
-    if response.get("success") is False:
-        errors = response.get("errors") or response.get("error") or []
-        first = errors[0] if isinstance(errors, list) and errors else errors
-        message = first.get("message") if isinstance(first, Mapping) else first
-        return BatchAnswer(error=str(message or _("The request failed")))
+    error = error_from_body(response) or error_from_body(response.get("result"))
+    if error is not None:
+        return BatchAnswer(error=str(error))
     decoder = FrameDecoder()
     deltas = [*decoder.decode(unwrap_batch_response(response)), *decoder.finish()]
     text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
@@ -113,14 +113,17 @@ class Batches:
         requests: Sequence[Request],
         on_retry: OnRetry | None = None,
         gateway: Gateway | None = None,
+        listed_model: Model | None = None,
     ) -> str:
         """Submit requests to one model as a batch and return the batch ID.
+
+        `listed_model` is the model in the catalog, as in `chat_body`.
 
         Raises:
             WorkersAIError: The request failed, or its response has no batch ID.
         """
         model = requests[0].model
-        body = batch_body([chat_body(request) for request in requests])
+        body = batch_body([chat_body(request, model=listed_model) for request in requests])
         request_kwargs = with_gateway_headers(gateway, json_kwargs(body))
         url = f"{self._run_url(model)}?queueRequest=true"
         return parse_batch_id(
@@ -323,6 +326,10 @@ class WorkersAI(Unpicklable):
         """Delay each request to a model by the RateDelay that `acquire_slot` returns."""
         self._connection.acquire_slot = acquire_slot
 
+    def share_field_names(self, field_names: dict[str, str]) -> None:
+        """Use a dict of renamed request fields, which the clients of one server share."""
+        self._connection.field_names = field_names
+
     def abort(self) -> None:
         """Interrupt the requests in all threads. After that, the client can only be closed."""
         self._connection.abort()
@@ -331,6 +338,12 @@ class WorkersAI(Unpicklable):
         """Return a client with the same connections that sends these httpx request extensions."""
         client = copy(self)
         client._connection = self._connection.with_extensions(extensions)  # noqa: SLF001 - our own
+        return client
+
+    def with_slot(self, slot: RateDelay) -> Self:
+        """Return a client with the same connections that uses this slot for its first attempt."""
+        client = copy(self)
+        client._connection = self._connection.with_slot(slot)  # noqa: SLF001 - our own
         return client
 
     def stream(
@@ -386,7 +399,10 @@ class WorkersAI(Unpicklable):
             for delta in chat_stream:
                 builder.add(delta)
             return builder.build_answer(
-                chat_stream.usage, request_id=chat_stream.request_id, raw=chat_stream.response_body
+                chat_stream.usage,
+                request_id=chat_stream.request_id,
+                raw=chat_stream.response_body,
+                notes=chat_stream.notes,
             )
 
     def embed(
@@ -537,8 +553,10 @@ class WorkersAI(Unpicklable):
         )
         response_type = response.headers.get("content-type", "")
         if "json" in response_type:
-            return task_result_from_json(read_json(response), response_type, response.headers)
-        return task_result_from_bytes(read_body(response), response_type, response.headers)
+            return task_result_from_json(read_reply(response), response_type, response.headers)
+        content = read_body(response)
+        raise_if_page(response, content)
+        return task_result_from_bytes(content, response_type, response.headers)
 
     @property
     def batches(self) -> Batches:

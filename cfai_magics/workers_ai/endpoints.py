@@ -128,10 +128,17 @@ def _analytics_error(errors: Any) -> WorkersAIError:
 
 
 THINK_FIELD = "chat_template_kwargs"  # turns a model's reasoning on or off
+EFFORT_FIELD = "reasoning_effort"
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")  # in ascending order
 
 
-def chat_body(request: Request, *, cloudflare: bool = True) -> dict[str, Any]:
-    """Return the JSON body of a chat request, leaving out fields that are None."""
+def chat_body(
+    request: Request, *, cloudflare: bool = True, model: Model | None = None
+) -> dict[str, Any]:
+    """Return the JSON body of a chat request, leaving out fields that are None.
+
+    `model` is the request's model in the catalog, which says how its reasoning is switched.
+    """
     fields: dict[str, Any] = {
         "model": request.model,
         "messages": [_with_content(message) for message in request.messages],
@@ -145,10 +152,25 @@ def chat_body(request: Request, *, cloudflare: bool = True) -> dict[str, Any]:
     if request.stream and not cloudflare:
         fields["stream_options"] = {"include_usage": True}  # Cloudflare always includes it
     if request.think is not None:
-        fields[THINK_FIELD] = {"enable_thinking": request.think}
+        fields |= _reasoning_fields(model, think=request.think)
     return {name: value for name, value in fields.items() if value is not None} | dict(
         request.extra
     )
+
+
+def _reasoning_fields(model: Model | None, *, think: bool) -> dict[str, Any]:
+    """Return the fields that switch a model's reasoning.
+
+    Models read one of them and ignore the others. If reasoning cannot be switched off, the lowest
+    effort is requested.
+    """
+    switch = {"enable_thinking": think}
+    if model and "/kimi-" in model.name:
+        switch["thinking"] = think
+    if think or model is None or not model.reasoning_efforts:
+        return {THINK_FIELD: switch}
+    efforts = [effort for effort in EFFORTS if effort in model.reasoning_efforts]
+    return {THINK_FIELD: switch} | ({EFFORT_FIELD: efforts[0]} if efforts else {})
 
 
 def _with_content(message: Message) -> dict[str, Any]:
@@ -344,7 +366,20 @@ def _parse_model(item: Mapping[str, Any]) -> Model:
         paid_plan_only=_parse_bool(properties.get("require_workers_paid")),
         deprecation_date=properties.get("planned_deprecation_date") or None,
         supports_batch_api=_parse_bool(properties.get("async_queue")),
+        reasoning_efforts=_parse_efforts(properties.get("reasoning_effort")),
         **_parse_price_items(properties.get("price")),
+    )
+
+
+def _parse_efforts(value: Any) -> tuple[str, ...]:
+    """Return the efforts in the catalog's property, without "none" if reasoning is mandatory."""
+    if not isinstance(value, dict) or not isinstance(value.get("supported_efforts"), list):
+        return ()
+    is_mandatory = _parse_bool(value.get("mandatory"))
+    return tuple(
+        effort
+        for effort in value["supported_efforts"]
+        if effort in EFFORTS and not (is_mandatory and effort == "none")
     )
 
 

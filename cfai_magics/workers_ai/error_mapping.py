@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html import unescape
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import (
     AccountNotFoundError,
@@ -16,7 +16,9 @@ from ..errors import (
     CapacityError,
     ContextLengthError,
     DailyQuotaError,
+    GatewayBlockedError,
     GatewayLimitError,
+    InsufficientQuotaError,
     ModelNotFoundError,
     PaidPlanRequiredError,
     PermissionDeniedError,
@@ -34,7 +36,8 @@ ERROR_BY_CODE: Mapping[int, type[WorkersAIError]] = {
     5035: PaidPlanRequiredError,
     **dict.fromkeys((4006, 3036), DailyQuotaError),
     2021: GatewayLimitError,
-    3021: RateLimitError,
+    **dict.fromkeys((2016, 2017, 2030), GatewayBlockedError),
+    **dict.fromkeys((2003, 3021), RateLimitError),
     3040: CapacityError,
     **dict.fromkeys((5021, 3010), ContextLengthError),
     **dict.fromkeys(
@@ -44,8 +47,61 @@ ERROR_BY_CODE: Mapping[int, type[WorkersAIError]] = {
     **dict.fromkeys((3007, 3008, 3046, 2014), APITimeoutError),
     **dict.fromkeys((3043, 8005), ServerError),
 }
+# Codes and types of OpenAI-compatible servers, such as OpenAI, vLLM, llama.cpp and Ollama. Case
+# and underscores are ignored: some servers send `NotFoundError` for `not_found_error`.
+ERROR_BY_NAME: Mapping[str, type[WorkersAIError]] = {
+    **dict.fromkeys(
+        ("invalid_api_key", "incorrect_api_key", "authentication_error", "unauthorized"),
+        AuthenticationError,
+    ),
+    **dict.fromkeys(
+        ("permission_denied", "permission_denied_error", "permission_error", "forbidden"),
+        PermissionDeniedError,
+    ),
+    **dict.fromkeys(
+        ("model_not_found", "model_not_exist", "model_not_available", "deployment_not_found"),
+        ModelNotFoundError,
+    ),
+    **dict.fromkeys(
+        (
+            *("context_length_exceeded", "context_window_exceeded", "exceed_context_size_error"),
+            *("string_above_max_length", "request_too_large"),
+        ),
+        ContextLengthError,
+    ),
+    **dict.fromkeys(
+        (
+            *("insufficient_quota", "insufficient_balance", "insufficient_credits"),
+            *("exceeded_current_quota_error", "billing_hard_limit_reached", "billing_not_active"),
+            *("billing_error", "payment_required"),
+        ),
+        InsufficientQuotaError,
+    ),
+    **dict.fromkeys(
+        (
+            *("content_filter", "content_policy_violation", "responsible_ai_policy_violation"),
+            *("content_filter_error", "data_inspection_failed"),
+        ),
+        BadRequestError,
+    ),
+    **dict.fromkeys(
+        ("rate_limit_exceeded", "rate_limit_error", "rate_limit_reached_error"), RateLimitError
+    ),
+    **dict.fromkeys(
+        ("overloaded_error", "engine_overloaded", "engine_overloaded_error", "server_overloaded"),
+        CapacityError,
+    ),
+    **dict.fromkeys(("timeout", "timeout_error", "request_timeout"), APITimeoutError),
+}
+# Types that are also sent for more specific errors; they count only if there is no status.
+FALLBACK_BY_NAME: Mapping[str, type[WorkersAIError]] = {
+    "invalid_request_error": BadRequestError,
+    "bad_request_error": BadRequestError,
+    "not_found_error": ModelNotFoundError,
+}
 ERROR_BY_STATUS: Mapping[int, type[WorkersAIError]] = {
     401: AuthenticationError,
+    402: InsufficientQuotaError,
     403: PermissionDeniedError,
     404: BadRequestError,
     408: APITimeoutError,
@@ -61,12 +117,22 @@ ERROR_BY_PATTERN = (
     (re.compile(r"per min rate", re.IGNORECASE), RateLimitError),
     (re.compile(r"capacity temporarily exceeded", re.IGNORECASE), CapacityError),
     (
-        re.compile(r"sequence too long|max context reached|context window", re.IGNORECASE),
+        re.compile(
+            r"sequence too long|max context reached|context window|context length|"
+            r"available context size",
+            re.IGNORECASE,
+        ),
         ContextLengthError,
     ),
+    (re.compile(r"access denied by policy", re.IGNORECASE), GatewayBlockedError),
     (re.compile(r"on the workers free plan", re.IGNORECASE), PaidPlanRequiredError),
     (re.compile(r"request timeout", re.IGNORECASE), APITimeoutError),
-    (re.compile(r"no such model", re.IGNORECASE), ModelNotFoundError),
+    (
+        re.compile(
+            r"no such model|\bmodel\b[^.]{0,100}\b(?:does not exist|not found)", re.IGNORECASE
+        ),
+        ModelNotFoundError,
+    ),
 )
 MESSAGE_BY_CODE = {
     7003: mark("Cloudflare does not recognize the account ID"),
@@ -99,15 +165,23 @@ HINT_BY_CODE: Mapping[int, str] = {
     8007: mark("Rephrase the prompt, or choose another model with -m."),
     5028: mark("The model is retired. %cfai models --refresh lists the current models."),
 }
+HINT_BY_NAME = {
+    name: HINT_BY_CODE[8007]
+    for name, error_class in ERROR_BY_NAME.items()
+    if error_class is BadRequestError
+}
 ERROR_PREFIX = re.compile(r"^(?:(?:AiError|Ai|Error):\s*)+")
 REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s*$", re.IGNORECASE)
 TITLE_TAG = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 TAG = re.compile(r"<[^<>]*>")
-NO_REASON = mark("Cloudflare gave no reason")
+NO_REASON = mark("The server gave no reason")
+NO_HEADERS: Mapping[str, str] = {}
+ValueT = TypeVar("ValueT")
 MAX_CAUSE_CHARS = 300
 MAX_PAGE_CHARS = 2**16  # length of the part of an HTML page that is searched for its title
 MIN_SERVER_ERROR_STATUS = 500
 FORBIDDEN_STATUS = 403
+STATUSES = range(400, 600)
 AUTHENTICATION_CODE = 10000  # also sent with status 403 if a permission is missing
 
 
@@ -116,24 +190,34 @@ class _ErrorInfo(NamedTuple):
     message: str
     request_id: str | None = None
     status: int | None = None
+    names: tuple[str, ...] = ()  # the code and type of an OpenAI-compatible server
 
 
 def error_from_response(status: int, headers: Mapping[str, str], content: bytes) -> WorkersAIError:
     """Return the exception for a response with an error status."""
     text = content.decode("utf-8", "replace")
-    error_info = _parse_error_info(_parse_json_or_none(text)) or _ErrorInfo(
-        None, _page_title(text)
-    )
+    body = _parse_json_or_none(text)
+    error_info = _find_error(body) or _ErrorInfo(None, page_title(text))
     return _build_error(error_info, status, headers)
 
 
-def error_from_body(body: Any) -> WorkersAIError | None:
+def error_from_body(body: Any, headers: Mapping[str, str] = NO_HEADERS) -> WorkersAIError | None:
     """Return the exception for a stream frame or for a JSON body with status 200.
 
     Return None if the body contains no error.
     """
     error_info = _parse_error_info(body)
-    return _build_error(error_info, error_info.status, {}) if error_info else None
+    return _build_error(error_info, error_info.status, headers) if error_info else None
+
+
+def _find_error(body: Any) -> _ErrorInfo | None:
+    """Return the error in the body of an error response, which may also be a list or a message."""
+    if isinstance(body, list):
+        body = body[0] if body else None
+    error_info = _parse_error_info(body)
+    if error_info is None and isinstance(body, dict) and isinstance(body.get("message"), str):
+        return _parse_error_item(body)
+    return error_info
 
 
 def _parse_json_or_none(text: str) -> Any:
@@ -143,7 +227,7 @@ def _parse_json_or_none(text: str) -> Any:
         return None
 
 
-def _page_title(text: str) -> str:
+def page_title(text: str) -> str:
     """Return the title of an HTML page, or its text without tags if it has no title."""
     text = text[:MAX_PAGE_CHARS]
     match = TITLE_TAG.search(text)
@@ -157,6 +241,8 @@ def _parse_error_info(value: Any) -> _ErrorInfo | None:
     errors = value.get("errors")
     if isinstance(errors, list) and errors:
         return _parse_error_item(errors[0])
+    if value.get("object") == "error":  # older vLLM
+        return _parse_error_item(value)
     if "internalCode" in value:
         message = str(value.get("description") or value.get("message") or "")
         inner_error = (
@@ -171,17 +257,24 @@ def _parse_error_info(value: Any) -> _ErrorInfo | None:
             _int_or_none(value.get("httpCode")),
         )
     error = value.get("error")
-    if isinstance(error, list) and error:
-        return _parse_error_item(error[0])
     if error:
-        return _parse_error_item(error)
+        return _parse_error_item(error[0] if isinstance(error, list) else error)
     return _ErrorInfo(None, _(NO_REASON)) if value.get("success") is False else None
 
 
 def _parse_error_item(item: Any) -> _ErrorInfo:
     if not isinstance(item, dict):
         return _ErrorInfo(None, str(item or ""))
-    return _ErrorInfo(_int_or_none(item.get("code")), str(item.get("message") or ""))
+    code = _int_or_none(item.get("code"))
+    message = str(item.get("message") or "")
+    if "spent" in item and "limit" in item:  # the spend limit of a gateway
+        message = _("{cause}: {spent} of {limit} used").format(
+            cause=message, spent=item["spent"], limit=item["limit"]
+        )
+    names = tuple(item[key] for key in ("code", "type") if isinstance(item.get(key), str))
+    if code in STATUSES:
+        return _ErrorInfo(None, message, status=code, names=names)
+    return _ErrorInfo(code, message, names=names)
 
 
 def _int_or_none(value: Any) -> int | None:
@@ -195,9 +288,11 @@ def _build_error(
     error_info: _ErrorInfo, status: int | None, headers: Mapping[str, str]
 ) -> WorkersAIError:
     message, id_in_message = _clean_message(error_info.message)
-    error_class = _select_error_class(error_info.code, status, message)
+    error_class = _select_error_class(error_info, status, message)
     known_message = MESSAGE_BY_CODE.get(error_info.code or 0)
-    hint = HINT_BY_CODE.get(error_info.code or status or 0)
+    hint = _find_by_name(HINTS_OF_NAMES, error_info.names) or HINT_BY_CODE.get(
+        error_info.code or status or 0
+    )
     return error_class(
         _(known_message) if known_message else message or _status_message(status),
         _(hint) if hint else "",
@@ -239,23 +334,45 @@ def _strip_prefix(message: str) -> tuple[str, str | None]:
 
 
 def _nested_message(nested: Mapping[str, Any]) -> str:
-    """Return the message in nested JSON, from a validator's `detail` list or from `message`."""
+    """Return the message in nested JSON, from FastAPI's `detail` or from `message`."""
     details = nested.get("detail")
+    if isinstance(details, str):
+        return details
     first = details[0] if isinstance(details, list) and details else None
     return str((first.get("msg") if isinstance(first, dict) else nested.get("message")) or "")
 
 
+def _normalize(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+ERRORS_OF_NAMES = {_normalize(name): value for name, value in ERROR_BY_NAME.items()}
+FALLBACKS_OF_NAMES = {_normalize(name): value for name, value in FALLBACK_BY_NAME.items()}
+HINTS_OF_NAMES = {_normalize(name): value for name, value in HINT_BY_NAME.items()}
+
+
+def _find_by_name(table: Mapping[str, ValueT], names: Iterable[str]) -> ValueT | None:
+    """Return the table's value for the first of these names that it contains."""
+    values = (table.get(_normalize(name)) for name in names)
+    return next((value for value in values if value is not None), None)
+
+
 def _select_error_class(
-    code: int | None, status: int | None, message: str
+    error_info: _ErrorInfo, status: int | None, message: str
 ) -> type[WorkersAIError]:
+    code = error_info.code
+    named = _find_by_name(ERRORS_OF_NAMES, error_info.names)
+    if named is not None:
+        return named
     if code == AUTHENTICATION_CODE and status == FORBIDDEN_STATUS:
         return PermissionDeniedError
-    for pattern, error_class in ERROR_BY_PATTERN:
-        if pattern.search(message):
-            return error_class
-    if code is not None and code in ERROR_BY_CODE:
-        return ERROR_BY_CODE[code]
-    if status is None or status >= MIN_SERVER_ERROR_STATUS:
+    classes = (cls for pattern, cls in ERROR_BY_PATTERN if pattern.search(message))
+    known = next(classes, None) or ERROR_BY_CODE.get(code or 0)
+    if known is not None:
+        return known
+    if status is None:
+        return _find_by_name(FALLBACKS_OF_NAMES, error_info.names) or ServerError
+    if status >= MIN_SERVER_ERROR_STATUS:
         return ServerError
     return ERROR_BY_STATUS.get(status, BadRequestError)
 

@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..pricing.tokens import weighted_length
 from ..types.messages import Delta, FinishDelta, ReasoningDelta, TextDelta, ToolCall
@@ -20,6 +20,7 @@ CHARACTERS_PER_PIECE = 4  # one token, added for each delta of a tool call
 # All characters that determine where a JSON object ends.
 STRUCTURE_PATTERN = re.compile(r"\\.?|[\"{}\[\]]", re.DOTALL)
 NUMBER_TYPES = (int, float)
+NO_TEXT = (None, "")
 FINISH_REASONS: Mapping[str, str] = {
     "stop": "stop",
     "length": "length",
@@ -30,7 +31,10 @@ FINISH_REASONS: Mapping[str, str] = {
     "content_filter": "content_filter",
     "error": "error",
 }
-# Some servers send these finish reasons for an answer that ends with tool calls.
+# Types of content parts, such as {"type": "text", "text": "Hi"}.
+TEXT_PARTS, REASONING_PARTS = ("text", "output_text"), ("thinking", "reasoning")
+PART_TYPES = (*TEXT_PARTS, *REASONING_PARTS, "refusal")
+# Some servers send these finish reasons for an answer that ends with tool calls or a refusal.
 OVERRIDABLE_REASONS = ("unknown", "stop")
 
 
@@ -389,11 +393,9 @@ class UsageAccumulator:
         if type(neurons) is not float or not 0 <= neurons < MAX_NEURONS:
             neurons = parse_neurons(neurons)
         if prompt_tokens or (is_total and completion_tokens) or not self.has_usage:
-            self._prompt_tokens, self._completion_tokens, self._cached_tokens = (
-                prompt_tokens,
-                completion_tokens,
-                cached_tokens,
-            )
+            self._prompt_tokens, self._completion_tokens = prompt_tokens, completion_tokens
+            # A copy of the usage may lack the cached tokens (glm-5.2 on /ai/v1, July 2026).
+            self._cached_tokens = max(self._cached_tokens, cached_tokens)
             self._neurons = self._neurons if neurons is None else neurons
         else:
             self._completion_tokens += completion_tokens
@@ -450,6 +452,7 @@ class FrameDecoder:
         self._text_pieces: list[str] = []
         self.characters = 0  # weighted length of the text, reasoning and tool calls so far
         self.finished = False  # whether a finish reason was received
+        self._is_refusal = False
 
     def mark_cached(self) -> None:
         """Mark the answer as served from a gateway's cache, in which case nothing is billed."""
@@ -489,22 +492,32 @@ class FrameDecoder:
         if usage:
             self._usage_accumulator.add(usage, is_total="choices" not in frame)
         reasoning = message.get("reasoning_content") or message.get("reasoning")
-        text = message.get("content") or choice.get("text")
-        if not text and "response" in frame:
-            text = _native_response_text(frame["response"])
-        if not reasoning and not text:
-            return ()
+        text = message.get("content")
         if (  # the usual case: nothing to join, separate or weigh
-            not reasoning
-            and type(text) is str
+            type(text) is str
+            and text
             and text.isascii()
+            and not (reasoning or message.get("refusal"))
             and not self._text_joiner.pending
             and self._think_tag_parser.state == "text"
         ):
             self.characters += len(text)
             self._text_pieces.append(text)
             return (TextDelta(text),)
-        return self._to_deltas(reasoning, text)
+        refusal = message.get("refusal")
+        if text in NO_TEXT:
+            text = choice.get("text") or frame.get("response")
+        if refusal or not (text is None or isinstance(text, str)):
+            reasoning, text = self._to_texts(reasoning, text, refusal)
+        return self._to_deltas(reasoning, text) if reasoning or text else ()
+
+    def _to_texts(self, reasoning: Any, content: Any, refusal: Any) -> tuple[str, str]:
+        """Return the reasoning and the text, with content in any form and a refusal as text."""
+        split = _split_content(content)
+        refusals = [*split.refusals, *([refusal] if isinstance(refusal, str) else [])]
+        self._is_refusal = self._is_refusal or bool(refusals)
+        reasoning = (reasoning if isinstance(reasoning, str) else "") + split.reasoning
+        return reasoning, split.text + "".join(refusals)
 
     def _to_deltas(self, reasoning: Any, text: Any) -> list[Delta]:
         deltas: list[Delta] = []
@@ -536,11 +549,10 @@ class FrameDecoder:
         self._usage_accumulator.add_header_neurons(billed_neurons)
         if self._usage_accumulator.has_usage:
             yield self.usage
-        yield FinishDelta(
-            "tool_calls"
-            if has_tool_calls and self._finish_reason in OVERRIDABLE_REASONS
-            else self._finish_reason
-        )
+        reason = self._finish_reason
+        if reason in OVERRIDABLE_REASONS and (has_tool_calls or self._is_refusal):
+            reason = "tool_calls" if has_tool_calls else "content_filter"
+        yield FinishDelta(reason)
 
     @property
     def _holds_text_back(self) -> bool:
@@ -564,15 +576,45 @@ def _first_choice(choices: Any) -> dict[str, Any]:
     return {}
 
 
-def _native_response_text(response: Any) -> str:
-    """Return the text in the native `response` field, which is an object in JSON mode."""
-    if response is None or isinstance(response, bool):
-        return ""
-    if isinstance(response, str):
-        return response
-    import json
+class _Content(NamedTuple):
+    """Content of a message that is not a string, split by the types of its parts."""
 
-    return json.dumps(response, ensure_ascii=False)
+    text: str = ""
+    reasoning: str = ""
+    refusals: tuple[str, ...] = ()
+
+
+def _split_content(content: Any) -> _Content:
+    """Split the content of a message: text, a list of typed parts, or an object in JSON mode."""
+    if content is None or content == [] or isinstance(content, bool):
+        return _Content()
+    if isinstance(content, str):
+        return _Content(content)
+    parts = content if isinstance(content, list) else [content]
+    if not _are_parts(parts):
+        return _Content(json.dumps(content, ensure_ascii=False))
+    return _Content(
+        "".join(_part_text(part) for part in parts if part["type"] in TEXT_PARTS),
+        "".join(_part_text(part) for part in parts if part["type"] in REASONING_PARTS),
+        tuple(_part_text(part) for part in parts if part["type"] == "refusal"),
+    )
+
+
+def _are_parts(values: Sequence[Any]) -> bool:
+    """Return whether all values have a type, and at least one of them is known."""
+    types = [value.get("type") if isinstance(value, dict) else None for value in values]
+    return all(isinstance(kind, str) for kind in types) and any(
+        kind in PART_TYPES and (kind in value or "text" in value)
+        for kind, value in zip(types, values, strict=True)
+    )
+
+
+def _part_text(part: Mapping[str, Any]) -> str:
+    """Return the text of a part, which may itself be a list of parts (mistral's thinking)."""
+    value = part.get(part["type"], part.get("text"))
+    inner = value if isinstance(value, list) else [value]
+    texts = (item.get("text") if isinstance(item, dict) else item for item in inner)
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def unwrap_envelope(body: Any) -> Any:

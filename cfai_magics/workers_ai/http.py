@@ -1,15 +1,19 @@
 """Send HTTP requests, with connection pooling, retries, rate limits and response limits."""
 
 import json
+import logging
+import os
+import re
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
+from ipaddress import IPv6Address, ip_address
 from math import inf
 from random import random
 from socket import SHUT_RDWR, socket
-from threading import Event, Lock, current_thread, main_thread
+from threading import Event, Lock, current_thread, local, main_thread
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
@@ -19,16 +23,19 @@ from .. import forks
 from ..errors import (
     APIConnectionError,
     APITimeoutError,
+    BadRequestError,
     CfaiError,
     InvalidOptionError,
     RateLimitError,
+    ResponseFormatError,
     ResponseTooLargeError,
     WorkersAIError,
 )
 from ..i18n import _
 from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable, call_without_traceback, note_raise_location
-from .error_mapping import error_from_response
+from ..texts import shorten
+from .error_mapping import error_from_body, error_from_response, page_title
 from .retry import OnRetry, backoff, is_retryable
 
 HTTPX_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
@@ -38,13 +45,41 @@ PIECE_BYTES = 2**20  # maximum decompressed size of a chunk
 CHECKS_PER_IDLE = 100  # checks for progress per idle timeout; checking every frame is slower
 ACCEPT_ENCODING = "gzip, deflate"  # the encodings that _Inflater supports
 WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+PAGE_START = re.compile(rb"\s*<(?:!doctype|html|head|title|body)\b", re.IGNORECASE)
+MAX_EXCERPT_BYTES, MAX_EXCERPT_CHARS = 512, 80  # of a response that is not understood
 CONNECT_TIMEOUT = 10.0  # s
 NO_TOKEN = Secret("")  # for a server without authentication; no header is sent
 NOTIFY_AFTER = 2.0  # s of retrying, after which `on_retry` is called
 MAX_CONNECTIONS = 100
+MAX_ENTRY_CHARS = 60  # of NO_PROXY in an error message
+# The part of an account ID that is masked: all but the last four characters.
+MASKED_ID_PATTERN = re.compile(r"\b[0-9a-f]{28}(?=[0-9a-f]{4}\b)", re.IGNORECASE)
 
 AcquireSlot = Callable[[str], RateDelay | None]  # takes a model name; called before each attempt
 ResultT = TypeVar("ResultT")
+
+
+class _LogState(local):
+    """Whether this thread is sending one of our requests."""
+
+    is_sending = False
+
+
+_log_state = _LogState()
+
+
+def _filter_log_record(record: logging.LogRecord) -> bool:
+    """Drop httpx's log record of our request, because its URL contains the account ID.
+
+    If the logger's level is DEBUG, the record is kept and the account ID is masked.
+    """
+    if not _log_state.is_sending:
+        return True
+    record.msg, record.args = MASKED_ID_PATTERN.sub("…", record.getMessage()), ()
+    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+
+
+logging.getLogger("httpx").addFilter(_filter_log_record)
 
 
 def map_httpx_error(error: Exception) -> CfaiError:
@@ -80,13 +115,38 @@ def call_constructor(make: Callable[[], ResultT]) -> ResultT:
             _("Install httpx[socks], or unset ALL_PROXY."),
         )
     except (ValueError, OSError, httpx.InvalidURL):
-        mapped_error = InvalidOptionError(
-            _("The proxy or the certificates set in the environment are not valid"),
-            _("Check {variables}.").format(
-                variables="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE"
-            ),
+        entry = _find_invalid_no_proxy_entry()
+        mapped_error = (
+            InvalidOptionError(
+                _("NO_PROXY has an entry that is not valid: {entry}").format(entry=entry),
+                _("Remove it, or use an address such as ::1, without brackets or a range."),
+            )
+            if entry
+            else InvalidOptionError(
+                _("The proxy or the certificates set in the environment are not valid"),
+                _("Check {variables}.").format(
+                    variables="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE"
+                ),
+            )
         )
     raise mapped_error from None
+
+
+def _find_invalid_no_proxy_entry() -> str:
+    """Return the first entry of NO_PROXY that httpx rejects, or "" if there is none."""
+    for entry in os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")).split(","):
+        host = entry.strip()
+        if not host or "://" in host:
+            continue
+        try:
+            is_ipv6 = isinstance(ip_address(host.partition("/")[0]), IPv6Address)
+        except ValueError:
+            is_ipv6 = False
+        try:
+            httpx.URL(f"all://[{host}]" if is_ipv6 else f"all://*{host}")
+        except httpx.InvalidURL:
+            return shorten(host, MAX_ENTRY_CHARS)
+    return ""
 
 
 def call_httpx(call: Callable[[], ResultT]) -> ResultT:
@@ -448,6 +508,7 @@ class HTTPConnection(Unpicklable):
 
         self._sleep = sleep
         self._extensions: Mapping[str, Any] = {}
+        self.field_names: dict[str, str] = {}  # the server's names of fields that it renamed
         self.acquire_slot: AcquireSlot = lambda _model: None  # no request is delayed
 
         def client() -> httpx.Client:
@@ -471,6 +532,13 @@ class HTTPConnection(Unpicklable):
         """Return a copy with the same pool that sends these httpx request extensions."""
         connection = copy(self)
         connection._extensions = extensions  # noqa: SLF001 - our own
+        return connection
+
+    def with_slot(self, slot: RateDelay) -> Self:
+        """Return a copy with the same pool that uses this slot for its first attempt."""
+        connection, slots = copy(self), [slot]
+        acquire_slot = self.acquire_slot
+        connection.acquire_slot = lambda model: slots.pop() if slots else acquire_slot(model)
         return connection
 
     def close(self) -> None:
@@ -504,9 +572,15 @@ class HTTPConnection(Unpicklable):
             raise APIConnectionError(_("The connection was closed"))
         request_kwargs["extensions"] = {**self._extensions, "trace": self._pool.add_socket}
         client = self._pool.client
-        response = call_httpx(
-            lambda: client.send(client.build_request(method, url, **request_kwargs), stream=True)
-        )
+        _log_state.is_sending = True
+        try:
+            response = call_httpx(
+                lambda: client.send(
+                    client.build_request(method, url, **request_kwargs), stream=True
+                )
+            )
+        finally:
+            _log_state.is_sending = False
         if response.is_success:
             return response
         error = error_from_response(
@@ -523,11 +597,14 @@ class HTTPConnection(Unpicklable):
         on_retry: OnRetry | None = None,
         **request_kwargs: Any,
     ) -> tuple[Any, httpx.Headers]:
-        """Send a request with retries and return the JSON and headers of the response."""
+        """Send a request with retries and return the JSON and headers of the response.
+
+        If the response contains an error, the error is raised, whatever its status.
+        """
         response = self.with_retries(
             lambda: self.send(method, url, model, **request_kwargs), on_retry, model
         )
-        return read_json(response), response.headers
+        return read_reply(response), response.headers
 
     def with_retries(
         self,
@@ -623,10 +700,53 @@ def content_kwargs(payload: Mapping[str, Any] | bytes, content_type: str | None)
     return json_kwargs(payload)
 
 
-def read_json(response: httpx.Response) -> Any:
-    """Return the JSON value of a response. Raises WorkersAIError if it is not valid JSON."""
-    content = read_body(response)
+def read_reply(response: httpx.Response) -> Any:
+    """Return the JSON value of a response, or raise the error that it contains.
+
+    Raises the same errors as `parse_json`.
+    """
+    reply = parse_json(response, read_body(response))
+    is_graphql = isinstance(reply, dict) and "data" in reply  # the caller reads its errors
+    error = None if is_graphql else error_from_body(reply, response.headers)
+    if error is not None:
+        raise error
+    return reply
+
+
+def parse_json(response: httpx.Response, content: bytes) -> Any:
+    """Return the JSON value of a response.
+
+    Raises:
+        BadRequestError: The content is a web page.
+        ResponseFormatError: The content is not JSON.
+    """
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
-        raise error_from_response(response.status_code, response.headers, content) from None
+        pass
+    raise_if_page(response, content)
+    raise format_error(content)
+
+
+def raise_if_page(response: httpx.Response, content: bytes) -> None:
+    """Raise BadRequestError if the content of a response is a web page."""
+    is_page = "text/html" in response.headers.get("content-type", "")
+    if is_page or PAGE_START.match(content):
+        title = " ".join(page_title(content.decode("utf-8", "replace")).split())
+        raise BadRequestError(
+            _("The address returns a web page ({title}) instead of an answer").format(
+                title=title[:MAX_EXCERPT_CHARS]
+            ),
+            _("Check CLOUDFLARE_API_BASE_URL and the proxy settings: is /v1 missing?"),
+            status=response.status_code,
+        )
+
+
+def format_error(content: bytes) -> ResponseFormatError:
+    """Return the error for a response in an unknown format, with the start of its content."""
+    excerpt = " ".join(content[:MAX_EXCERPT_BYTES].decode("utf-8", "replace").split())
+    if not excerpt:
+        return ResponseFormatError(_("The response is empty"))
+    return ResponseFormatError(
+        _("The response is not understood: {start}").format(start=excerpt[:MAX_EXCERPT_CHARS])
+    )

@@ -1,16 +1,21 @@
 """Another OpenAI-compatible server: requests, credentials and errors."""
 
+import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
+import cfai_magics
 from cfai_magics.backends.credentials import CredentialStore, Secret
 from cfai_magics.backends.selector import normalize_base_url
 from cfai_magics.chat.frontend import Frontend
 from cfai_magics.commands import run
 from cfai_magics.display.footer import format_usage_footer
+from cfai_magics.display.tables import Table
 from cfai_magics.errors import (
     APIConnectionError,
     AuthenticationError,
@@ -20,12 +25,15 @@ from cfai_magics.errors import (
     ModelNotFoundError,
     TokenInCommandError,
 )
+from cfai_magics.frontends.lab_comm import handle_use
 from cfai_magics.frontends.shell import create_shell_frontend
+from cfai_magics.pricing.catalog import find_model
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings, read_settings_file
 from cfai_magics.types.messages import Message
 from tests.canaries import older_token, token
 from tests.catalog_cache import cache_catalog_without
+from tests.fake_frontends import bare_frontend
 from tests.standin import Fault, Standin
 from tests.standin.accounts import EVERYTHING
 
@@ -130,7 +138,51 @@ def test_a_model_without_a_price_has_unknown_neurons(
     elsewhere.accounting.ledger.budgets.set("day", 1)
     answer = elsewhere.ask(elsewhere.build_request(HI, LLAMA))
     assert (answer.neurons, answer.cost_basis) == (None, None)
-    assert "neurons not reported" in format_usage_footer(answer, "full")
+    footer = format_usage_footer(answer, "full")
+    assert "neurons not reported" in footer
+    assert (
+        "The price of llama-3.2-3b-instruct is unknown, so no limit on neurons applies" in footer
+    )
+    (call,) = elsewhere.accounting.ledger.history.iter_calls()
+    assert (call["neurons"], call["basis"]) == (0.0, "unknown")
+
+
+def test_the_cost_of_a_model_without_a_price_is_unknown_everywhere(
+    elsewhere: Session, other: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_server_key(monkeypatch, other)
+    request, model = (
+        elsewhere.build_request(HI, "dynamic/class"),
+        elsewhere.resolve_model("dynamic/class"),
+    )
+    assert elsewhere.estimate_cost(request, model) is None
+    assert elsewhere.accounting.estimate_cost(request, model) is None
+    target = elsewhere.find_target("dynamic/class")
+    assert elsewhere.resolver.preview_chat(request, target).cost is None
+    assert elsewhere.resolver.estimate_typical_neurons(request, target) is None
+    notes = elsewhere.accounting.estimate_notes(model, None, 5, is_other_server=True)
+    assert notes == (
+        "The price of class is unknown, so no limit on neurons applies to this call.",
+    )
+    assert elsewhere.accounting.estimate_notes(model, None, None, is_other_server=True) == ()
+
+
+def test_a_map_with_a_model_without_a_price_runs_without_confirmation(
+    elsewhere: Session, other: Standin, own_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_server_key(monkeypatch, other)
+    cache_catalog_without(elsewhere.home, LLAMA)
+    elsewhere.accounting.ledger.budgets.set("day", 1)
+    rows = cfai_magics.map("{text}", ["a", "b"], model=LLAMA, max_tokens=9)
+    assert [row["error"] for row in rows] == [None, None]
+
+
+@pytest.mark.parametrize("name", [LLAMA, f"workers-ai/{LLAMA}"])
+def test_a_model_that_a_gateway_names_has_its_price(elsewhere: Session, name: str) -> None:
+    model = elsewhere.resolve_model(name)
+    assert model.name == name
+    assert model.neurons_in == find_model(name, elsewhere.catalog()).neurons_in is not None
+    assert find_model(name, elsewhere.catalog()).name == LLAMA
 
 
 def test_a_budget_also_limits_priced_models_of_other_servers(
@@ -225,3 +277,117 @@ def test_login_rejects_a_key_on_the_command_line(
         run("login", words, frontend_with_input(session), "cfai")
     assert "sk-key" not in str(caught.value)
     assert account.requests == ()
+
+
+NAMES = ["gpt-4o", "llama-3.2-3b-instruct", "@cf/meta/llama-3.2-3b-instruct", "vendor/model:7b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_way_of_naming_a_model_sends_the_name_as_typed(
+    elsewhere: Session, other: Standin, name: str
+) -> None:
+    def use_in_page() -> None:
+        handle_use(elsewhere, {"model": name})
+
+    def use_by_command() -> None:
+        assert name in str(run("use", [name], bare_frontend(elsewhere), "%cfai"))
+
+    def set_setting() -> None:
+        elsewhere.settings.model = name
+
+    for set_model in (use_in_page, use_by_command, set_setting):
+        elsewhere.settings.model = "another"
+        set_model()
+        assert elsewhere.settings.model == name
+        assert elsewhere.build_request([]).model == name
+    assert elsewhere.build_request([], name).model == name
+    assert f"model         {name} " in str(run("status", [], bare_frontend(elsewhere), "%cfai"))
+    assert other.requests == ()
+
+
+def test_a_plan_accepts_the_models_of_the_server(elsewhere: Session, tmp_path: Path) -> None:
+    path = tmp_path / "lesson.ipynb"
+
+    def plan(*names: str) -> Table:
+        cells = [{"cell_type": "code", "source": f"%%cfai -m {name}\nWhy?"} for name in names]
+        path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
+        table = run("plan", [str(path)], bare_frontend(elsewhere), "%cfai")
+        assert isinstance(table, Table)
+        return table
+
+    table = plan("gpt-4o")
+    assert table.rows[0][3] == "gpt-4o has no known price"
+    assert table.note == "No cell has a known cost."
+    table = plan("gpt-4o", f"workers-ai/{LLAMA}")
+    assert table.rows[1][2] == "llama-3.2-3b-instruct"
+    assert "1 student: estimated" in table.note
+    assert "free neurons." not in table.note
+
+
+def test_no_quota_of_cloudflare_is_shown(elsewhere: Session) -> None:
+    def budget(*words: str) -> str:
+        return str(run("budget", words, bare_frontend(elsewhere), "%cfai"))
+
+    server = elsewhere.backend.server
+    assert server is not None
+    note = f"Requests go to {server.name} and use no neurons."
+    assert budget() == f"No budget is set. {note}"
+    output = budget("500")
+    assert "today, all kernels  500" in output
+    assert note in output
+    assert "quota" not in output
+    assert "quota" not in budget("off")
+
+
+def test_a_local_model_has_no_quota_either(elsewhere: Session) -> None:
+    elsewhere.settings.local = "small"
+    assert str(run("budget", [], bare_frontend(elsewhere), "%cfai")) == (
+        "No budget is set. The local model uses no neurons."
+    )
+
+
+REFUSAL = {
+    "error": {
+        "message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+        "'max_completion_tokens' instead.",
+        "type": "invalid_request_error",
+        "param": "max_tokens",
+        "code": "unsupported_parameter",
+    }
+}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_new_name_of_max_tokens_is_used_after_the_server_refused_the_old_one(
+    stream: bool, elsewhere: Session
+) -> None:
+    bodies: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        if "max_tokens" in bodies[-1]:
+            return httpx.Response(400, json=REFUSAL)
+        return httpx.Response(200, json={"choices": [{"message": {"content": "Hi"}}]})
+
+    session = Session(Cfai(), elsewhere.home, transport=httpx.MockTransport(answer))
+    for _ in range(2):
+        request = session.build_request(HI, LLAMA, max_tokens=9, stream=stream)
+        assert session.ask(request).text == "Hi"
+        session.backend.close()  # the name is kept for the server, not for the connection
+    sent = [(body.get("max_tokens"), body.get("max_completion_tokens")) for body in bodies]
+    assert sent == [(9, None), (None, 9), (None, 9)]
+    session.close()
+
+
+def test_a_server_that_refuses_both_names_is_asked_twice(elsewhere: Session) -> None:
+    requests: list[httpx.Request] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(400, json=REFUSAL)
+
+    session = Session(Cfai(), elsewhere.home, transport=httpx.MockTransport(refuse))
+    with pytest.raises(BadRequestError, match="max_completion_tokens"):
+        session.ask(session.build_request(HI, LLAMA, max_tokens=9))
+    assert len(requests) == 2
+    session.close()

@@ -114,7 +114,12 @@ def test_the_schema_field_is_dropped_after_a_model_rejects_it(account: Standin) 
         ("{text}", ["a"], {"temprature": 1}, "map() does not accept the argument temprature"),
         ("{text}", ["a"], {"schema": 7}, "not a dict, a pydantic model or a JSON file"),
         ("{text}", ["a"], {"model": "gpt-6"}, "The model 'gpt-6' is not in the list"),
-        ("{text}", ["a"], {"queue": True}, "gemma-4-26b-a4b-it does not support the Batch API"),
+        (
+            "{text}",
+            ["a"],
+            {"queue": True, "model": "llama-3.2-1b-instruct"},
+            "llama-3.2-1b-instruct does not support the Batch API",
+        ),
         ("{text}", ["a"], {"max_neurons": 0}, "max_neurons=0 is not a positive number"),
     ],
 )
@@ -224,3 +229,25 @@ def test_answers_recorded_without_the_schema_field_are_replayed(
     repeated = cfai_magics.map("{text}?", ["a", "b"], schema=schema, fresh=True)
     assert [row["answer"] for row in repeated] == [row["answer"] for row in first]
     assert len(account.requests) == count
+
+
+def test_the_cost_of_a_row_that_broke_off_is_that_of_the_ledger(
+    account: Standin, session: Session
+) -> None:
+    account.switch(answer="a b c d e f g h", drop_connection_after=3)
+    (row,) = cfai_magics.map("{text}", ["a"], max_tokens=99)
+    (call,) = session.accounting.ledger.history.iter_calls()
+    assert row["error"].startswith("The answer ended early")
+    assert row["neurons"] == call["neurons"] > 0
+
+
+def test_the_footer_of_a_cached_map_has_no_tokens(
+    account: Standin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfai_magics.map("{text}", ["a"], max_tokens=9)
+    capsys.readouterr()
+    cfai_magics.map("{text}", ["a"], max_tokens=9)
+    assert len(account.requests) == 1
+    output = "".join(capsys.readouterr())
+    assert "no requests" in output
+    assert "→" not in output

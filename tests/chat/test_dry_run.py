@@ -41,7 +41,7 @@ def test_the_exact_json_is_shown_with_the_tokens_of_each_part(kernel: Kernel) ->
     }
     kinds = [line.split()[0] for line in table.splitlines()[1:5]]
     assert kinds == ["system", "cell", "variable", "total"]
-    cost = "nothing was sent. Estimated cost: 0.1 to 3.4 neurons (answer up to 100 tokens)."
+    cost = "nothing was sent. Estimated cost: 0.064 to 3.4 neurons (answer up to 100 tokens)."
     assert cost in table
     assert "<table>" in cell.mime("text/html")[0]
 

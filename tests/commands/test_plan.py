@@ -49,7 +49,7 @@ def test_every_prompt_cell_is_listed_with_its_estimated_cost(
 ) -> None:
     rows = plan(lesson).rows
     assert [row[0] for row in rows] == ["2", "4", "5", "6"]
-    assert rows[0][2:4] == ("gemma-4-26b-a4b-it", "0.064 to 3.1")
+    assert rows[0][2:4] == ("gemma-4-26b-a4b-it", "0.045 to 3.1")
     assert rows[1][4].endswith("(high)")
     assert rows[2][3] == "price has no known price"
     assert "unrecognized arguments: --nonsense" in rows[3][3]
@@ -136,3 +136,33 @@ def test_a_comparison_cell_costs_all_its_requests(
     assert plan(str(tmp_path / "several.ipynb")).rows[0][2] == (
         "6 × gemma-4-26b-a4b-it, 6 × llama-3.2-3b-instruct"
     )
+
+
+def plan_of(plan: Callable[..., Table], folder: Path, *sources: str) -> Table:
+    path = folder / "cells.ipynb"
+    cells = [{"cell_type": "code", "source": source} for source in sources]
+    path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    return plan(str(path))
+
+
+def test_a_dry_run_costs_nothing_in_a_plan(plan: Callable[..., Table], tmp_path: Path) -> None:
+    asked = plan_of(plan, tmp_path, "%%cfai\nWhy?")
+    both = plan_of(plan, tmp_path, "%%cfai\nWhy?", "%%cfai --dry-run\nWhy?")
+    assert both.note == asked.note
+    assert both.rows[0] == asked.rows[0]
+    assert both.rows[1][3:] == ("0 to 0", "0 %")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "\n \n%%cfai -t 0\nWhy?",
+        "  %%cfai -t 0\n  Why?",
+        "%%time\n%%cfai -t 0\nWhy?",
+        "%%capture out\n\n%%time\n%%cfai -t 0\nWhy?",
+    ],
+)
+def test_a_cell_is_planned_as_ipython_runs_it(
+    plan: Callable[..., Table], tmp_path: Path, source: str
+) -> None:
+    assert plan_of(plan, tmp_path, source).rows == plan_of(plan, tmp_path, "%%cfai\nWhy?").rows

@@ -39,6 +39,7 @@ def test_a_short_footer_shows_neurons_and_time() -> None:
     [
         ({"usage": Usage(1, 2, neurons=3.0, cost_basis="estimated")}, "3.0 neurons estimated"),
         ({"usage": Usage(1, 2)}, "neurons not reported"),
+        ({"usage": Usage(1, 2, has_estimated_tokens=True)}, "about 1→2 tokens · neurons not"),
         (
             {"is_local": True, "model": "SmolLM2"},
             "SmolLM2 on this machine · 214→388 tokens · no neu",

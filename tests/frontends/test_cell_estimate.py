@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from cfai_magics.commands.ask import ask_prompt
 from cfai_magics.display.preview import Preview
 from cfai_magics.errors import LocalModelError
 from cfai_magics.frontends.cell_estimate import CellEstimate, estimate_cell
-from cfai_magics.notebook import parse_cell_line
+from cfai_magics.magic_line import split_magic_line
+from cfai_magics.notebook import split_cell
 from cfai_magics.pricing.typical import TYPICAL_ANSWER_TOKENS
 from cfai_magics.replay.record_mode import RecordMode
 from cfai_magics.session.session import Session
@@ -34,10 +36,16 @@ def estimated(session: Session, source: str) -> CellEstimate:
     return estimate
 
 
+def parse(source: str) -> tuple[Namespace, str]:
+    parts = split_cell(source)
+    assert parts is not None
+    return get_ask_parser().parse_args(split_magic_line(parts[0])), parts[1]
+
+
 def dry_run(session: Session, source: str) -> Preview:
-    options = parse_cell_line(source, get_ask_parser())
+    options, prompt = parse(source)
     options.dry_run = True
-    preview = ask_prompt(bare_frontend(session), source.partition("\n")[2], options)
+    preview = ask_prompt(bare_frontend(session), prompt, options)
     assert isinstance(preview, Preview)
     return preview
 
@@ -291,7 +299,7 @@ def test_the_text_is_neither_stored_nor_logged_nor_sent(
 
 
 def test_the_source_of_that_test_has_all_options_with_free_text() -> None:
-    values = vars(parse_cell_line(full_source("canary"), get_ask_parser()))
+    values = vars(parse(full_source("canary"))[0])
     names = {name for name, value in values.items() if "canary" in str(value)}
     assert names == {"system", "thread", "output", "image", "stop", "param"}
 

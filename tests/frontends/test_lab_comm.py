@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from cfai_magics.chat.options import ASK_OPTIONS
 from cfai_magics.commands import COMMANDS
@@ -92,14 +94,29 @@ def test_the_comm_opens_and_closes_with_the_extension(page: Page) -> None:
     hello = FROM_KERNEL["hello"]
     for _ in range(2):
         assert page.run("%load_ext cfai_magics") == [hello]
-        assert page.received[-1][0] == "comm_open"
+        assert page.received[-1][0] == "comm_msg"
         page.run("%unload_ext cfai_magics")
         assert page.received[-1][0] == "comm_close"
     page.run("import comm; assert not comm.get_comm_manager().comms")
     page.run("%load_ext cfai_magics")
     page.run("%reload_ext cfai_magics")
-    assert [kind for kind, _ in page.received[-2:]] == ["comm_close", "comm_open"]
+    assert [kind for kind, _ in page.received[-2:]] == ["comm_close", "comm_msg"]
     assert page.ask(TO_KERNEL["hello"])["type"] == "state"
+
+
+def test_nbclient_reports_no_unknown_comm(
+    account: Standin, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = [
+        "%load_ext cfai_magics",
+        "%%cfai\nHi",
+        "%reload_ext cfai_magics",
+        "%unload_ext cfai_magics",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, sources)))
+    NotebookClient(notebook, kernel_name="python3").execute()
+    assert notebook.cells[1].outputs
+    assert "comm" not in caplog.text
 
 
 def test_every_message_matches_the_contract(page: Page, account: Standin) -> None:

@@ -37,6 +37,41 @@ def test_deltas_are_printed_with_the_footer_below(
     assert len(lines) == 2
 
 
+def test_a_typed_line_and_a_typed_cell_send_the_same_body(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    terminal.sendline("%cfai ask What is a neuron?")
+    terminal.expect(PROMPT)
+    for line in ("%%cfai", "What is a neuron?", "", ""):
+        terminal.sendline(line)
+    terminal.expect("neurons billed")
+    terminal.expect(PROMPT)
+    first, second = (request.body_bytes for request in account.requests)
+    assert first == second
+    assert b"What is a neuron?" in first
+
+
+@pytest.mark.parametrize("command", ["usage", "status", "models gemma-4", "usage --account"])
+def test_tables_start_below_the_prompt(terminal: pexpect.spawn, command: str) -> None:
+    terminal.sendline("%cfai ask Hi")
+    terminal.expect("neurons billed")
+    terminal.expect(PROMPT)
+    terminal.sendline(f"%cfai {command}")
+    terminal.expect(PROMPT)
+    prompt, header, *_ = terminal.before.replace("\r", "").strip().split("\n")
+    assert prompt.strip() == "Out[3]:"
+    assert header.startswith(("model ", "setting ", "name "))
+
+
+def test_an_empty_table_is_one_line(terminal: pexpect.spawn) -> None:
+    terminal.sendline("%cfai thread")
+    terminal.expect(PROMPT)
+    assert "Out[2]: No conversations yet. -c continues kernel " in terminal.before
+    terminal.sendline("%cfai usage")
+    terminal.expect(PROMPT)
+    assert terminal.before.startswith("Out[3]: 0 calls today (UTC)")
+
+
 def test_an_error_is_one_line(terminal: pexpect.spawn) -> None:
     terminal.sendline("%cfai nonsense")
     terminal.expect(PROMPT)

@@ -1,5 +1,6 @@
 """The model catalog: name lookup, suggestions and the cached list."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from cfai_magics.errors import InvalidOptionError, ModelNotFoundError
 from cfai_magics.pricing.catalog import (
     CACHE_FILE_NAME,
+    CatalogStore,
     find_model,
     load_bundled,
     load_cached,
@@ -24,7 +26,76 @@ LIST = Catalog(
 def test_the_bundled_list_has_price_and_window_of_the_default_model() -> None:
     model = find_model(DEFAULT_MODEL, load_bundled())
     assert (model.neurons_in, model.neurons_out) == (9.091, 27.273)
-    assert (model.context_window, model.vision, model.tools) == (256_000, True, True)
+    assert (model.context_window, model.vision, model.tools) == (131_072, True, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "prices", "window", "supports_batch_api"),
+    [
+        ("@cf/cloudflare/clef-flash", (3.455, None, None), 24_576, False),
+        ("@cf/google/gemma-4-26b-a4b-it", (9.091, 27.273, 4.545), 131_072, True),
+        ("@cf/qwen/qwen3.8-27b", (40.909, 290.909, 4.545), 262_144, True),
+        (
+            "@cf/deepseek-ai/deepseek-v4.1-flash-1017",
+            (27.273, 109.091, 0.545),
+            1_048_576,
+            False,
+        ),
+        ("@cf/daily-co/phonellm-mini-alpha-2", (5.455, 21.818, None), None, False),
+    ],
+)
+def test_the_bundled_list_has_the_figures_of_november_2026(
+    name: str,
+    prices: tuple[float | None, ...],
+    window: int | None,
+    supports_batch_api: bool,
+) -> None:
+    model = find_model(name, load_bundled())
+    assert (model.neurons_in, model.neurons_out, model.neurons_cached) == prices
+    assert (model.context_window, model.supports_batch_api) == (window, supports_batch_api)
+
+
+LLAMA = "@cf/meta/llama-3.2-3b-instruct"  # 4,625 and 30,475 neurons per million tokens
+
+
+@pytest.mark.parametrize(
+    ("dollars", "neurons"),
+    [
+        pytest.param((0.051, 0.335), (4.625, 30.475), id="the same, rounded"),
+        pytest.param((0.050875, 0.335225), (4.625, 30.475), id="the same, not rounded"),
+        pytest.param((0.051, 0.336), (4.625, 336 / 11), id="a price that has changed"),
+        pytest.param((0.0, 0.335), (0.0, 30.475), id="free input"),
+    ],
+)
+def test_a_fetched_price_is_exact_if_it_matches_the_bundled_one(
+    tmp_path: Path, dollars: tuple[float, float], neurons: tuple[float, float]
+) -> None:
+    fetched = Model(
+        LLAMA,
+        neurons_in=dollars[0] / 0.000011 / 1000,
+        neurons_out=dollars[1] / 0.000011 / 1000,
+    )
+    (updated,) = CatalogStore(tmp_path).update([fetched]).models
+    assert (updated.neurons_in, updated.neurons_out) == pytest.approx(neurons)
+    assert load_cached(tmp_path) is not None
+
+
+def test_a_fetched_cached_price_is_kept_and_a_missing_one_added(tmp_path: Path) -> None:
+    gemma = find_model(DEFAULT_MODEL, load_bundled())
+    fetched = replace(gemma, neurons_in=100 / 11, neurons_out=300 / 11, neurons_cached=None)
+    (updated,) = CatalogStore(tmp_path).update([fetched]).models
+    assert (updated.neurons_in, updated.neurons_out, updated.neurons_cached) == (
+        *(9.091, 27.273, 4.545),
+    )
+    (updated,) = CatalogStore(tmp_path).update([replace(fetched, neurons_cached=2.0)]).models
+    assert updated.neurons_cached == 2.0
+    (updated,) = CatalogStore(tmp_path).update([replace(fetched, neurons_in=8.0)]).models
+    assert updated.neurons_cached is None
+
+
+def test_a_model_that_is_not_bundled_keeps_its_prices(tmp_path: Path) -> None:
+    model = Model("@cf/x/y", neurons_in=1.0, neurons_out=2.0, units={"tile": 3.0})
+    assert CatalogStore(tmp_path).update([model]).models == (model,)
 
 
 def test_every_bundled_name_is_full_and_unique() -> None:

@@ -144,6 +144,15 @@ def test_a_pydantic_model_returns_its_instance(kernel: Kernel) -> None:
     assert kernel.run("type(found.parsed).__name__, found.parsed.people").text == "('Town', 1)"
 
 
+def test_a_refusal_is_not_sent_again(kernel: Kernel, account: Standin) -> None:
+    refusal = {"choices": [{"index": 0, "delta": {"refusal": "No."}, "finish_reason": "stop"}]}
+    account.switch(raw_stream=[f"data: {json.dumps(refusal)}\n\n"])
+    cell = ask(kernel)
+    account.switch(raw_stream=None)
+    assert "the model refused to answer" in "\n".join(cell.traceback)
+    assert len(account.requests) == 1
+
+
 def test_a_model_without_streamed_schemas_is_called_unstreamed(
     kernel: Kernel, account: Standin
 ) -> None:

@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ class City(pydantic.BaseModel):
 
 @dataclass
 class Point:
-    x: int
+    x: object
     y: int
 
 
@@ -38,6 +40,24 @@ class Point:
         ((1, 2), "[1, 2]"),
         ({3}, "[3]"),
         ({(1, 2): 3}, "{(1, 2): 3}"),
+        ({np.int64(1): 2, np.str_("a"): 3, np.bool_(0): 4}, '{"1": 2, "a": 3, "false": 4}'),
+        ({np.float64(0.5): np.float32(0.5)}, '{"0.5": 0.5}'),
+        ({date(2026, 1, 2): 1}, '{"2026-01-02": 1}'),
+        ({datetime(2026, 1, 2, 3, tzinfo=UTC): 1}, '{"2026-01-02 03:00:00+00:00": 1}'),
+        ({pd.Timestamp("2026-01-02"): 1}, '{"2026-01-02 00:00:00": 1}'),
+        ({np.datetime64("2026-01-02"): 1}, '{"2026-01-02": 1}'),
+        ({Decimal("1.50"): Decimal("2.50")}, '{"1.50": "2.50"}'),
+        (
+            [{"a": ({date(2026, 1, 2): {np.int64(3): {4}}},)}],
+            '[{"a": [{"2026-01-02": {"3": [4]}}]}]',
+        ),
+        (Point({np.int64(1): 2}, 3), '{"x": {"1": 2}, "y": 3}'),
+        ({2: 2, None: 3, True: 4}, '{"2": 2, "null": 3, "true": 4}'),
+        (
+            {"a": np.datetime64("2026-01-02T03:04:05.000000000")},
+            '{"a": "2026-01-02T03:04:05.000000000"}',
+        ),
+        (np.array(["2026-01-02"], "datetime64[ns]"), '["2026-01-02T00:00:00.000000000"]'),
         (np.array([[1, 2], [3, 4]]), "[[1, 2], [3, 4]]"),
         (np.float64(0.5), "0.5"),
         (City(name="Rome", people=3), '{"name": "Rome", "people": 3}'),

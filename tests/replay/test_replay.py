@@ -98,3 +98,9 @@ def test_an_interrupted_replay_is_booked_as_replayed(recorder: Session, path: Pa
         )
         (row,) = elsewhere.accounting.ledger.history.iter_calls()
     assert row["status"] == "replayed"
+
+
+def test_an_instant_replay_has_no_speed(recorder: Session, path: Path) -> None:
+    assert ask(recorder).tokens_per_second is not None
+    with replaying(path) as elsewhere:
+        assert ask(elsewhere).tokens_per_second is None

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.backends.selector import LOCAL_MODEL
+from cfai_magics.display.footer import format_usage_footer
 from cfai_magics.errors import (
     APITimeoutError,
     DailyQuotaError,
@@ -13,14 +14,19 @@ from cfai_magics.errors import (
     LocalModelError,
     ModelNotFoundError,
 )
+from cfai_magics.secret import Secret
 from cfai_magics.session.session import Session
-from cfai_magics.settings import Cfai
+from cfai_magics.settings import DEFAULT_MODEL, Cfai
 from cfai_magics.types.messages import Message
 from tests.canaries import token
 from tests.standin import Fault, Standin
+from tests.standin.reply import Canned
 
 pytestmark = pytest.mark.slow
 
+IGNORED_MODEL_NOTE = (
+    "The local model answers, not llama-3.2-3b-instruct; %cfai local off switches back."
+)
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 
 
@@ -137,6 +143,36 @@ def test_the_local_setting_starts_the_local_model(home: Path, small_model: Path)
     assert not server.is_running
 
 
+@pytest.mark.parametrize(
+    ("model", "notes"),
+    [
+        ("", ()),
+        (DEFAULT_MODEL, ()),
+        ("llama-3.2-3b-instruct", (IGNORED_MODEL_NOTE,)),
+    ],
+)
+def test_a_model_that_the_local_model_replaces_is_named_in_a_note(
+    session: Session, account: Standin, model: str, notes: tuple[str, ...]
+) -> None:
+    class Server:
+        """Answer as the local model, with the chat endpoint of the stand-in."""
+
+        base_url = f"{account.base_url}/accounts/{account.account_id}/ai/v1"
+        api_key = Secret(account.token)
+        model_name = DEFAULT_MODEL
+        context_window = 4096
+        vision = False
+        is_running = True
+
+        def stop(self) -> None:
+            """Do nothing: the stand-in keeps running."""
+
+    session.settings.local = "small"
+    session.backend.local_server = Server()  # type: ignore[assignment]
+    request = session.build_request([{"role": "user", "content": "Hi"}], model=model)
+    assert session.ask(request).notes == notes
+
+
 def test_a_stopped_local_server_is_restarted(home: Path, small_model: Path) -> None:
     session = Session(Cfai(local=str(small_model)), home)
     try:
@@ -196,3 +232,24 @@ def test_an_error_contains_the_request_id(session: Session, account: Standin) ->
     with pytest.raises(DailyQuotaError) as caught:
         session.ask(session.build_request(HI))
     assert caught.value.request_id
+
+
+def test_unreported_usage_is_marked_as_estimated_or_unknown(
+    account: Standin, session: Session
+) -> None:
+    body = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\ndata: [DONE]\n\n'
+    account.switch(canned=Canned(body, content_type="text/event-stream"))
+    priced = session.ask(session.build_request([{"role": "user", "content": "Hi"}]))
+    unpriced = session.ask(
+        session.build_request([{"role": "user", "content": "Hi"}], "@cf/test/unpriced")
+    )
+    assert priced.usage.has_estimated_tokens
+    assert unpriced.usage.has_estimated_tokens
+    assert "about " in format_usage_footer(priced, "full")
+    calls = session.accounting.ledger.history.iter_calls()
+    assert [call["basis"] for call in calls] == ["estimated", "unknown"]
+    last = session.accounting.ledger.history.last_answer_usage(
+        session.accounting.get_context().account
+    )
+    assert last is not None
+    assert (last.neurons, last.cost_basis) == (None, None)

@@ -76,6 +76,8 @@ class OpenAIChunks:
             yield from self._call(at, call)
         if self._dialect.indexed:
             yield self._chunk(self._last_delta(), 0, finish=self._generation.finish)
+        if self._dialect.usage_copy:
+            yield from self._usage_and_copy()
         if self._dialect.closing_event:
             yield self._chunk(None, int(self._generation.ended))
         if self._dialect.final_native_event:
@@ -134,6 +136,15 @@ class OpenAIChunks:
             **self._usage(count, prompt, cached),
         }
         return Event(dict(sorted(data.items())) if self._dialect.alphabetical else data, count)
+
+    def _usage_and_copy(self) -> Iterator[Event]:
+        """Yield the usage of the model, and the platform's copy without cached tokens."""
+        generation, wording = self._generation, self._wording
+        usage = self._chunk(None, int(generation.ended))
+        yield Event({**usage.data, "usage": wording.total(generation)}, usage.tokens)
+        copied = wording.usage(generation.prompt_tokens, generation.completion_tokens)
+        copy = self._chunk({}, 0, finish=generation.finish)
+        yield Event({**copy.data, "usage": copied})
 
     def _choice(self, delta: Mapping[str, Any], finish: str | None) -> dict[str, Any]:
         if not self._dialect.indexed:

@@ -15,6 +15,7 @@ class Dialect:
 
     `usage` on the chunks: of each chunk, the sum so far, only at the end, or none. `bare` sends
     only `choices` in a chunk. If `indexed` is False, choices have no `index` and `finish_reason`.
+    `usage_copy` ends a stream with the usage and a copy of it without cached tokens.
     `doubled` repeats the text in `response`. `native` is Cloudflare's format, not OpenAI's.
     """
 
@@ -24,6 +25,7 @@ class Dialect:
     indexed: bool = True
     closing_event: bool = True
     final_native_event: bool = True
+    usage_copy: bool = False
     padding: Literal["random", "constant", ""] = "random"
     thought_field: ThoughtField = "reasoning_content"
     null_fields: bool = False
@@ -56,6 +58,15 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         ),
         # glm-5.2 and glm-5.3-flash, August 2026.
         "glm": Dialect(identity="ms"),
+        # glm-5.2 on REST /ai/v1, July 2026: the platform copies the usage of the model.
+        "rest": Dialect(
+            usage="last",
+            neurons=False,
+            closing_event=False,
+            final_native_event=False,
+            usage_copy=True,
+            identity="ms",
+        ),
         # nemotron, 2026: vLLM's keys, `reasoning`, and null if reasoning used all tokens.
         "nemotron": Dialect(
             thought_field="reasoning",

@@ -23,6 +23,19 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Canned:
+    """A complete response of a test."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = "application/json"
+
+    def reply(self) -> Reply:
+        """Return it as the response of a route."""
+        return Reply(self.body, self.status, self.content_type)
+
+
 class HangUp(Exception):
     """Raised to close the connection in the middle of an answer."""
 

@@ -78,6 +78,8 @@ async def answer(cloud: Cloud, received: Received) -> Reply:
     headers = wait(script.switches.retry_after)
     if script.switches.flood and script.switches.error_path in received.path:
         return flood.reply(script.switches.flood, script.switches.flood_status)
+    if script.switches.canned and script.switches.error_path in received.path:
+        return script.switches.canned.reply()
     fault = script.fault(received.path)
     if fault is not None:
         return errors.reply(fault, headers=headers)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from .dialects import DIALECTS, Dialect, ThoughtField
 from .errors import Fault
+from .reply import Canned
 
 Answer = str | Sequence[str] | Callable[[str], str]
 
@@ -22,6 +23,7 @@ class Switches:
     `finish_reason`: replaces the real one; "" omits it.
     `raw_stream`: pieces of the body that replace a streamed answer, until the request has tool
         results; with `raw_stream_breaks` the connection is closed after it.
+    `canned`: a complete response to all requests whose path contains `error_path`.
     `flood`: name of an endless response (see `flood.flood`) for all requests whose path contains
         `error_path`; its status is `flood_status`.
     `json_for_stream`, `empty_json_for_stream`: answer a streaming request with JSON.
@@ -52,6 +54,7 @@ class Switches:
     done: bool = True
     raw_stream: Sequence[str] | None = None
     raw_stream_breaks: bool = False
+    canned: Canned | None = None
     flood: str = ""
     flood_status: int = 200
     json_for_stream: bool = False

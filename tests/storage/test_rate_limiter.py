@@ -3,15 +3,18 @@
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
 from cfai_magics.errors import CfaiError
 from cfai_magics.pricing.catalog import load_bundled
 from cfai_magics.pricing.limits import WINDOW_SECONDS, RateLimit, rate_limit_for
+from cfai_magics.session.session import Session
 from cfai_magics.storage.ledger import Ledger
-from cfai_magics.types.messages import Request
+from cfai_magics.types.messages import Message, Request
 from cfai_magics.types.usage import Model
 from cfai_magics.workers_ai.client import WorkersAI
 from tests.standin import Standin
@@ -132,3 +135,35 @@ def test_each_retry_takes_a_slot(tmp_path: Path) -> None:
         with pytest.raises(CfaiError):
             client.embed(["Hi"], "@cf/baai/bge-m3")
         assert len(cloudflare.requests) == len(slots) > 1
+
+
+MESSAGES: list[Message] = [{"role": "user", "content": "Hi"}]
+SLOT_FUNCTIONS = {
+    "in a transaction of its own": Ledger.take_slot.__code__,
+    "in the transaction": Ledger.take_slot_in.__code__,
+}
+CALLS: dict[str, Callable[[Session], object]] = {
+    "question": lambda session: session.ask(session.build_request(MESSAGES)),
+    "vectors": lambda session: session.embed(["a"]),
+    "task": lambda session: session.run("m2m100-1.2b", {"text": "Hi", "target_lang": "fr"}),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_takes_its_slot_in_the_transaction_of_its_reservation(
+    call: str, account: Standin, session: Session
+) -> None:
+    names = {code: name for name, code in SLOT_FUNCTIONS.items()}
+    taken: list[str] = []
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code in names:
+            taken.append(names[frame.f_code])
+
+    sys.setprofile(count)
+    try:
+        CALLS[call](session)
+    finally:
+        sys.setprofile(None)
+    assert taken == ["in the transaction"]
+    assert len(account.requests) == 1

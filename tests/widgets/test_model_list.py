@@ -8,12 +8,14 @@ import pytest
 from cfai_magics.commands import run
 from cfai_magics.frontends.shell import create_shell_frontend
 from cfai_magics.pricing.catalog import save_cached
+from cfai_magics.secret import Secret
 from cfai_magics.session.session import Session
 from cfai_magics.types.messages import Message
 from cfai_magics.types.usage import Model
 from cfai_magics.widgets.model_list import SORT_KEYS, sort_models
 from cfai_magics.widgets.panel import Panel
 from tests.standin import Standin
+from tests.standin.accounts import EVERYTHING
 from tests.widgets.conftest import enter
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
@@ -168,6 +170,18 @@ def test_after_an_answer_each_line_estimates_the_answers_left(
     panel.session.accounting.ledger.budgets.set("day", 0)
     panel.refresh()
     assert "none" in line_of(panel, "gemma-4-26b-a4b-it")
+
+
+def test_with_another_server_no_answers_of_workers_ai_are_left(
+    panel: Panel, account: Standin
+) -> None:
+    server = f"{account.base_url}/accounts/{account.account_id}/ai/v1"
+    account.issue_token(EVERYTHING, text="sk-other")
+    panel.session.settings.base_url = server
+    panel.session.backend.credential_store.save_server_key(server, Secret("sk-other"))
+    panel.session.ask(panel.session.build_request(HI))
+    panel.refresh()
+    assert "about" not in line_of(panel, "gemma-4-26b-a4b-it")
 
 
 def test_the_list_is_updated_only_on_demand(panel: Panel, account: Standin) -> None:

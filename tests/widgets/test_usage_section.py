@@ -1,5 +1,7 @@
 """Usage section of the panel."""
 
+import re
+
 import pytest
 
 from cfai_magics.errors import DailyQuotaError
@@ -25,6 +27,24 @@ def test_the_gauge_counts_while_streaming_and_ends_as_billed(
     assert "in progress <b>0</b>" in shown[-1]
     assert f"billed <b>{answer.neurons:.1f}</b>" in shown[-1]
     assert "gemma-4-26b-a4b-it" in panel.usage.model_table.value
+
+
+def test_the_gauge_and_the_table_agree_while_an_answer_streams(
+    panel: Panel, account: Standin
+) -> None:
+    account.switch(answer="word " * 60, tokens_per_second=100)
+    shown: list[tuple[list[str], list[str]]] = []
+
+    def read_both(_change: object) -> None:
+        gauge, table = panel.usage.gauge.value, panel.usage.model_table.value
+        legend = re.findall(r"(?:billed|estimated|reserved) <b>([^<]*)</b>", gauge)
+        cells = re.findall(r"<td[^>]*>([^<]*)</td>", table)
+        shown.append((legend, cells[-3:]))
+
+    panel.usage.model_table.observe(read_both, "value")
+    panel.session.ask(panel.session.build_request(HI))
+    assert len({legend[2] for legend, _cells in shown}) > 2, "reserved neurons become used"
+    assert [legend for legend, _cells in shown] == [cells for _legend, cells in shown]
 
 
 def test_an_entered_budget_applies_and_other_budgets_are_shown(panel: Panel) -> None:

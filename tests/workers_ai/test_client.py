@@ -118,3 +118,10 @@ def test_the_token_is_not_in_any_printed_text(cloudflare: Standin, client: Worke
     assert not [one for one in printed if cloudflare.token in one]
     assert repr(client) == f"WorkersAI(…{cloudflare.account_id[-4:]})"
     assert CLOUDFLARE_API_URL.startswith("https://")
+
+
+def test_cached_tokens_are_kept_if_a_copy_of_the_usage_lacks_them(
+    cloudflare: Standin, client: WorkersAI
+) -> None:
+    cloudflare.switch(dialect="rest", cached_tokens=1)
+    assert client.chat(REQUEST).usage.cached_tokens == 1

@@ -11,7 +11,7 @@ import pytest
 
 from cfai_magics.errors import AuthenticationError, ServerError
 from cfai_magics.types.usage import Model, Usage
-from cfai_magics.workers_ai.client import WorkersAI
+from cfai_magics.workers_ai.client import WorkersAI, parse_batch_answer
 from tests.standin import Standin
 from tests.standin.accounts import EDIT, EVERYTHING
 from tests.standin.catalogue import Catalogue
@@ -238,3 +238,18 @@ def test_the_response_of_a_token_check_is_parsed(
         result = client.check_token()
     assert (result.status, result.expires_on) == (status, expires_on)
     assert script.requests[0].url.path.endswith("/user/tokens/verify")
+
+
+REFUSED = {"success": False, "errors": [{"code": 5006, "message": "AiError: no text"}]}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [REFUSED, {"result": {**REFUSED, "result": None}}, {"result": {"error": {"message": "no"}}}],
+    ids=["response", "envelope", "error"],
+)
+def test_a_failed_request_of_a_batch_has_its_error(response: dict[str, Any]) -> None:
+    answer = parse_batch_answer(response)
+    assert answer.text == ""
+    assert "no" in answer.error
+    assert ("code 5006" in answer.error) == ("5006" in str(response))

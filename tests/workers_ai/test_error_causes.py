@@ -34,7 +34,7 @@ def enveloped(message: str, code: int = 5006, **more: Any) -> bytes:
         ('{"message": "no healthy upstream"}', "no healthy upstream"),
         ('{"error": "Unauthorized"}', "Unauthorized"),
         ('{"error": ["first", "second"]}', "first"),
-        ('{"success": false, "errors": []}', "Cloudflare gave no reason"),
+        ('{"success": false, "errors": []}', "The server gave no reason"),
         ('{"success": false, "errors": [{"code": 5006}]}', "The server returned HTTP 400"),
         ('{"errors": [{"code": "nonsense", "message": 7}]}', "7"),
         ('{"error": {"code": 1e999, "message": "infinite"}}', "infinite"),
@@ -75,4 +75,4 @@ def test_wrappers_are_removed_from_a_message(
 
 def test_an_error_without_a_message_has_a_cause() -> None:
     error = error_from_body({"errors": [{"code": 3043}]})
-    assert str(error).startswith("Cloudflare gave no reason (code 3043).")
+    assert str(error).startswith("The server gave no reason (code 3043).")

@@ -145,7 +145,9 @@ def test_an_invalid_base_url_is_not_retried(address: str) -> None:
         ("ALL_PROXY", "socks5://localhost:1", "SOCKS"),
         ("HTTPS_PROXY", "ftp://someone:{}@localhost", "HTTPS_PROXY"),
         ("HTTPS_PROXY", "http://someone:{}/@localhost", "HTTPS_PROXY"),
-        ("NO_PROXY", "[::1],localhost", "NO_PROXY"),
+        ("NO_PROXY", "localhost, [::1],b.example", r"NO_PROXY has .*: \[::1\]"),
+        ("NO_PROXY", "a.example,fe80::/10", "NO_PROXY has .*: fe80::/10"),
+        ("no_proxy", "[::1]:8080", r"NO_PROXY has .*: \[::1\]:8080"),
         ("SSL_CERT_FILE", "nowhere.pem", "SSL_CERT_FILE"),
     ],
 )
