@@ -3,6 +3,9 @@
 import asyncio
 import json
 import logging
+import os
+import subprocess
+import sys
 from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -602,3 +605,27 @@ def test_an_existing_client_can_be_given_the_recording(
 
 def test_the_base_url_reaches_no_host_without_the_clients_of_the_recording() -> None:
     assert httpx.URL(Recording.base_url).host.endswith(".invalid")
+
+
+def test_the_example_of_the_readme_is_recorded_and_replayed_offline(
+    account: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    example = readme.partition("### Record the OpenAI client")[2].partition("```python\n")[2]
+    example = example.partition("```")[0]
+
+    def run_example(**environ: str) -> str:
+        command = [sys.executable, "-W", "error", "-c", example]
+        root = str(Path(__file__).parents[2])
+        variables = {**os.environ, "PYTHONPATH": root, "PYTHONUTF8": "1", **environ}
+        return subprocess.check_output(command, env=variables, cwd=tmp_path, text=True)
+
+    account.switch(answer="Because of *Rayleigh* scattering.")
+    live = run_example()
+    assert live == "Because of *Rayleigh* scattering.\n"
+    assert len(account.requests) == 1
+    for name in account.environ():
+        monkeypatch.delenv(name)
+    offline = run_example(CFAI_REPLAY="only", CFAI_HOME=str(tmp_path / "elsewhere"))
+    assert offline == live
+    assert len(account.requests) == 1
