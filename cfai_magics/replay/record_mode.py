@@ -202,7 +202,7 @@ class RecordModeResolver:
         self._environ = environ
         self._get_notebook = get_notebook
         self._is_paused = False
-        self._block_modes: list[RecordMode] = []
+        self._block_modes: dict[object, RecordMode] = {}  # of the open blocks, newest last
         self.override: RecordMode | None = None
 
     @property
@@ -214,7 +214,8 @@ class RecordModeResolver:
         """
         if self._is_paused:
             return OFF
-        return self._resolve(self._block_modes[-1] if self._block_modes else self.override)
+        block_modes = list(self._block_modes.values())
+        return self._resolve(block_modes[-1] if block_modes else self.override)
 
     def _resolve(self, override: RecordMode | None) -> RecordMode:
         return resolve_mode(
@@ -300,14 +301,12 @@ class RecordModeResolver:
     @contextmanager
     def use_for_block(self, record_mode: RecordMode) -> Iterator[None]:
         """Use a record mode in the `with` block, in all threads. The newest block applies."""
-        self._block_modes.append(record_mode)
+        block = object()  # the blocks of several threads may end in any order
+        self._block_modes[block] = record_mode
         try:
             yield
         finally:
-            # The blocks of several threads may end in any order; equal modes are interchangeable.
-            newest_first = self._block_modes[::-1]
-            newest_first.remove(record_mode)
-            self._block_modes = newest_first[::-1]
+            del self._block_modes[block]
 
     def check_network_allowed(self) -> None:
         """Raise CoursePolicyError if the course's cfai.toml locks the mode to "only"."""

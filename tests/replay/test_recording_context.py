@@ -26,6 +26,7 @@ from cfai_magics.errors import (
     StorageError,
 )
 from cfai_magics.session.recording import Recording
+from tests.kernels import running_kernel
 from tests.standin import Fault, Standin
 
 pytestmark = pytest.mark.slow
@@ -469,6 +470,44 @@ def test_each_client_of_nested_blocks_uses_the_file_of_its_own_block(
     assert questions == [{"outer", "outer too"}, {"inner", "inner too"}]
     cfai.ask("outer too")
     assert len(account.requests) == 5, "after the blocks, nothing is replayed"
+
+
+def test_blocks_that_end_in_another_order_leave_no_mode(own_session: None, path: Path) -> None:
+    inner_path = path.with_name("inner.cfai.jsonl")
+    outer, inner = cfai.recording(path).__enter__(), cfai.recording(inner_path).__enter__()
+    recorder = get_current_session().recorder
+    outer.__exit__(None, None, None)
+    assert recorder.record_mode.path == inner_path
+    inner.__exit__(None, None, None)
+    assert recorder.record_mode.mode == "off"
+
+
+def test_a_cell_and_the_sdk_share_the_file_of_a_notebook(account: Standin, path: Path) -> None:
+    sdk_cell = f"""
+import cfai_magics as cfai
+from openai import OpenAI
+with cfai.recording({str(path)!r}) as lesson:
+    client = OpenAI(
+        base_url=lesson.base_url, api_key=lesson.api_key, http_client=lesson.client()
+    )
+    completion = client.chat.completions.create(
+        model="llama-3.2-3b-instruct", messages=[{{"role": "user", "content": "Hi"}}],
+        max_tokens=99, temperature=0,
+    )
+print(completion.choices[0].message.content)
+"""
+    cell = "%%cfai -m llama-3.2-3b-instruct -t 0 --max-tokens 99 -f text\nHi"
+    account.switch(answer="A *live* answer")
+    with running_kernel() as kernel:
+        kernel.run("%load_ext cfai_magics")
+        kernel.run(f"%cfai replay auto {path}")
+        assert "A *live* answer" in kernel.run(cell).text
+        assert kernel.run(sdk_cell).text.strip() == "A *live* answer"
+        assert len(account.requests) == len(lines(path)) == 1
+        path.unlink()
+        kernel.run(sdk_cell)
+        assert "replayed" in kernel.run(cell).text
+        assert len(account.requests) == 2
 
 
 def test_parallel_threads_share_one_recording(
