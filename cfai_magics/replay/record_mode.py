@@ -215,11 +215,8 @@ class RecordModeResolver:
         if self._is_paused:
             return OFF
         block_modes = list(self._block_modes.values())
-        return self._resolve(block_modes[-1] if block_modes else self.override)
-
-    def _resolve(self, override: RecordMode | None) -> RecordMode:
         return resolve_mode(
-            override,
+            block_modes[-1] if block_modes else self.override,
             self._environ,
             self._configured_mode(),
             self._get_notebook(),
@@ -281,22 +278,24 @@ class RecordModeResolver:
             CoursePolicyError: The course's cfai.toml does not allow the mode.
             InvalidOptionError: The mode does not exist, or the path is unknown.
         """
-        if mode:
-            text = f"{mode}:{path}" if path else mode
-            requested = parse_mode(text, BLOCK_SOURCE)
-            self._settings.course.check_setting("recording", text)
-            return self._resolve(requested)
-        env_text = self._environ.get(MODE_VARIABLE, "")
         configured = self._configured_mode()
         is_locked = configured is not None and "recording" in self._settings.course.locked
-        current = (
-            (configured if is_locked else None)
-            or self.override
-            or (parse_mode(env_text, MODE_VARIABLE) if env_text else None)
-            or configured
-            or RecordMode("auto", source=BLOCK_SOURCE)
-        )
-        return self._resolve(current._replace(path=path or current.path))
+        env_text = self._environ.get(MODE_VARIABLE, "")
+        if mode:
+            text = f"{mode}:{path}" if path else mode
+            self._settings.course.check_setting("recording", text)
+            requested = parse_mode(mode, BLOCK_SOURCE)
+        else:
+            requested = (
+                (configured if is_locked else None)
+                or self.override
+                or (parse_mode(env_text, MODE_VARIABLE) if env_text else None)
+                or configured
+                or RecordMode("auto", source=BLOCK_SOURCE)
+            )
+        requested = requested._replace(path=path or requested.path)
+        notebook = self._get_notebook()
+        return resolve_mode(requested, self._environ, configured, notebook, is_locked=is_locked)
 
     @contextmanager
     def use_for_block(self, record_mode: RecordMode) -> Iterator[None]:
