@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import ask, embed, map, panel, run, similarity, stream  # noqa: A004 - public name
+    from .api import (
+        ask,
+        embed,
+        map,  # noqa: A004 - public name
+        panel,
+        recording,
+        run,
+        similarity,
+        stream,
+    )
     from .errors import CfaiError
     from .session.session import Session
     from .types.answer_set import AnswerSet
@@ -36,6 +45,7 @@ __all__ = [
     "load_ipython_extension",
     "map",
     "panel",
+    "recording",
     "run",
     "similarity",
     "stream",
@@ -56,6 +66,7 @@ _MODULES = {
     "embed": "api",
     "map": "api",
     "panel": "api",
+    "recording": "api",
     "run": "api",
     "similarity": "api",
     "stream": "api",

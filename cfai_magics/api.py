@@ -1,4 +1,4 @@
-"""Python API: ask, stream, embed, similarity, map, run and panel.
+"""Python API: ask, stream, embed, similarity, map, run, recording and panel.
 
 If the magics are loaded, these functions share their session.
 """
@@ -6,6 +6,7 @@ If the magics are loaded, these functions share their session.
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from .arguments import check_arguments, require_str
@@ -24,6 +25,7 @@ from .types.results import Embeddings, TaskResult
 from .workers_ai.retry import OnRetry
 
 if TYPE_CHECKING:
+    from .session.recording import Recording
     from .widgets.panel import Panel
 
 
@@ -350,6 +352,52 @@ def run(
         on_retry=on_retry or _report_retry,
         max_neurons=max_neurons,
     )
+
+
+@check_arguments
+def recording(path: str | Path = "", *, mode: str = "") -> "Recording":
+    """Return a context manager that records the requests of the OpenAI SDK and replays them.
+
+    The file, its modes and its lookup are those of `%cfai replay`. So `%%cfai`, this function and
+    the other functions of this module can share a file. They also use it inside the block. The
+    SDK needs the client, base URL and key of the recording. Its calls have the session's token,
+    budgets and ledger. The SDK never has the token.
+
+    Example:
+        >>> with recording("lesson.cfai.jsonl") as lesson:
+        ...     client = OpenAI(
+        ...         base_url=lesson.base_url, api_key=lesson.api_key, http_client=lesson.client()
+        ...     )
+        ...     client.chat.completions.create(model=…, messages=…)
+
+    Use `lesson.async_client()` for `AsyncOpenAI`. Without the SDK, use
+    `lesson.client().post("chat/completions", json=…)`.
+
+    Chat completions and embeddings are recorded, also for clients with the account's own base
+    URL. Requests to other hosts are sent without being recorded. A request that fails returns an
+    HTTP error whose message has the cause and the next step.
+
+    Args:
+        path: The file. "" uses the file next to the notebook.
+        mode: auto, only, refresh or off, as for `%cfai replay`. "" uses the mode set by
+            `%cfai replay`, CFAI_REPLAY or the `recording` setting, or else auto.
+
+    Raises:
+        InvalidOptionError: The path or the mode is invalid.
+        CoursePolicyError: The course's cfai.toml does not allow the mode.
+        StorageError: Raised at the start of the block if the file can't be written.
+    """
+    from .paths import parse_user_path
+    from .session.recording import Recording
+
+    session = get_current_session()
+    record_mode = session.recorder.mode_resolver.resolve_for_block(
+        parse_user_path(path if isinstance(path, Path) else require_str(path, "path"))
+        if path != ""
+        else None,
+        require_str(mode, "mode"),
+    )
+    return Recording(session, record_mode, _report_retry)
 
 
 @check_arguments

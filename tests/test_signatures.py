@@ -25,6 +25,7 @@ FUNCTIONS: dict[str, Function] = {
     "map": cfai_magics.map,
     "run": cfai_magics.run,
     "panel": cfai_magics.panel,
+    "recording": cfai_magics.recording,
 }
 
 
@@ -110,6 +111,8 @@ CHECKED_ELSEWHERE = {
     "api_token": "WorkersAI",
     "api_key": "WorkersAI",
     "base_url": "WorkersAI",
+    "path": "parse_user_path",
+    "mode": "parse_mode",
 }
 # Objects of the package and of embedding programs: only a type checker checks them.
 OBJECTS = {

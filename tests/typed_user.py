@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, assert_type
 
+import httpx
+
 from cfai_magics import (
     Answer,
     AnswerSet,
@@ -17,6 +19,7 @@ from cfai_magics import (
     embed,
     map,  # noqa: A004 - its name
     panel,
+    recording,
     run,
     similarity,
     stream,
@@ -43,6 +46,10 @@ def functions() -> None:
     picture = run("flux-1-schnell", {"prompt": "a lighthouse"}, max_neurons=200)
     assert_type(picture.content, bytes | None)
     panel().close()
+    with recording("lesson.cfai.jsonl", mode="only") as lesson:
+        assert_type(lesson.client(), httpx.Client)
+        assert_type(lesson.async_client(), httpx.AsyncClient)
+        assert_type((lesson.base_url, lesson.api_key), tuple[str, str])
 
 
 def objects(session: Session, client: WorkersAI, answers: AnswerSet) -> None:
@@ -70,6 +77,7 @@ def mistakes(client: WorkersAI) -> None:
         stream("Hi", max_tokens=2.5)  # type: ignore[arg-type]
         embed([1, 2])  # type: ignore[list-item]
         map("{text}", ["a"], concurency=2)  # type: ignore[call-arg]
+        recording(7)  # type: ignore[arg-type]
         run("m", {}, content_type=7)  # type: ignore[arg-type]
         client.chat("Hi")  # type: ignore[arg-type]
         WorkersAI("0" * 32, "token", timout=3)  # type: ignore[call-arg]

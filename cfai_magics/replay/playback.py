@@ -382,7 +382,7 @@ class RecordingTransport(httpx.BaseTransport):
     """
 
     def __init__(self, inner: httpx.BaseTransport | None = None) -> None:
-        self._inner = inner or PerProcessTransport(_DefaultTransport)
+        self._inner = inner or PerProcessTransport(DefaultTransport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request. A successful response is captured while it is read."""
@@ -421,13 +421,14 @@ class _CapturingStream(httpx.SyncByteStream):
         self._stream.close()
 
 
-class _DefaultTransport(httpx.BaseTransport):
+class DefaultTransport(httpx.BaseTransport):
     """A transport with httpx's defaults, including the proxies set in the environment."""
 
     def __init__(self) -> None:
         self._client = call_constructor(lambda: httpx.Client(follow_redirects=False))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request."""
         response = self._client.send(request, stream=True, auth=None)
         return httpx.Response(
             response.status_code,
@@ -437,6 +438,7 @@ class _DefaultTransport(httpx.BaseTransport):
         )
 
     def close(self) -> None:
+        """Close the connections."""
         self._client.close()
 
 

@@ -12,6 +12,7 @@ from ..settings import RECORD_MODES, Cfai
 
 MODE_VARIABLE = "CFAI_REPLAY"
 INSTANT_VARIABLE = "CFAI_REPLAY_INSTANT"
+BLOCK_SOURCE = "recording()"
 CASSETTE_SUFFIX = ".cfai.jsonl"
 IMPLICIT = "found"  # no mode is set, and there is a cassette next to the notebook
 DESCRIPTIONS = {
@@ -201,6 +202,7 @@ class RecordModeResolver:
         self._environ = environ
         self._get_notebook = get_notebook
         self._is_paused = False
+        self._block_modes: dict[object, RecordMode] = {}  # of the open blocks, newest last
         self.override: RecordMode | None = None
 
     @property
@@ -212,14 +214,18 @@ class RecordModeResolver:
         """
         if self._is_paused:
             return OFF
-        text = self._settings.recording
-        configured = None
-        if text:
-            configured = parse_mode(text, _(self._settings.get_origin("recording")))
-        is_locked = "recording" in self._settings.course.locked
+        block_modes = list(self._block_modes.values())
         return resolve_mode(
-            self.override, self._environ, configured, self._get_notebook(), is_locked=is_locked
+            block_modes[-1] if block_modes else self.override,
+            self._environ,
+            self._configured_mode(),
+            self._get_notebook(),
+            is_locked="recording" in self._settings.course.locked,
         )
+
+    def _configured_mode(self) -> RecordMode | None:
+        text = self._settings.recording
+        return parse_mode(text, _(self._settings.get_origin("recording"))) if text else None
 
     @property
     def mode_or_off(self) -> RecordMode:
@@ -261,6 +267,45 @@ class RecordModeResolver:
         text = f"{record_mode.mode}:{record_mode.path}" if record_mode.path else record_mode.mode
         self._settings.course.check_setting("recording", text)
         return resolve_mode(record_mode, self._environ, None, self._get_notebook())
+
+    def resolve_for_block(self, path: Path | None, mode: str = "") -> RecordMode:
+        """Return the record mode of a `with recording(path, mode=mode)` block.
+
+        Without `mode`, the command, the environment and the settings set the mode, in that
+        order, and "auto" is the default. A path that they set is used only if `path` is None.
+
+        Raises:
+            CoursePolicyError: The course's cfai.toml does not allow the mode.
+            InvalidOptionError: The mode does not exist, or the path is unknown.
+        """
+        configured = self._configured_mode()
+        is_locked = configured is not None and "recording" in self._settings.course.locked
+        env_text = self._environ.get(MODE_VARIABLE, "")
+        if mode:
+            text = f"{mode}:{path}" if path else mode
+            self._settings.course.check_setting("recording", text)
+            requested = parse_mode(mode, BLOCK_SOURCE)
+        else:
+            requested = (
+                (configured if is_locked else None)
+                or self.override
+                or (parse_mode(env_text, MODE_VARIABLE) if env_text else None)
+                or configured
+                or RecordMode("auto", source=BLOCK_SOURCE)
+            )
+        requested = requested._replace(path=path or requested.path)
+        notebook = self._get_notebook()
+        return resolve_mode(requested, self._environ, configured, notebook, is_locked=is_locked)
+
+    @contextmanager
+    def use_for_block(self, record_mode: RecordMode) -> Iterator[None]:
+        """Use a record mode in the `with` block, in all threads. The newest block applies."""
+        block = object()  # the blocks of several threads may end in any order
+        self._block_modes[block] = record_mode
+        try:
+            yield
+        finally:
+            del self._block_modes[block]
 
     def check_network_allowed(self) -> None:
         """Raise CoursePolicyError if the course's cfai.toml locks the mode to "only"."""

@@ -253,7 +253,12 @@ class CallResolver:
         return call._replace(cost=price_request(request, target.model, call.rates))
 
     def resolve_embeddings(
-        self, request: Request, target: Target, requested_model: str, texts: Sequence[str]
+        self,
+        request: Request,
+        target: Target,
+        requested_model: str,
+        texts: Sequence[str],
+        origin: CallOrigin = CallOrigin(),  # noqa: B008 - immutable
     ) -> Call:
         """Return the resolved call for an embeddings request.
 
@@ -261,7 +266,9 @@ class CallResolver:
         `requested_model` is the full name of the requested model.
         """
         call = self._resolve(
-            fingerprint_embeddings(requested_model, texts, _local_model_name(target)), target
+            fingerprint_embeddings(requested_model, texts, _local_model_name(target)),
+            target,
+            origin,
         )
         return call._replace(cost=price_request(request, target.model, call.rates))
 

@@ -280,11 +280,16 @@ class Session(forks.ChildForkHook, Unpicklable):
         thread: str = "",
         gateway: str = "",
         pool: "BudgetPool | None" = None,
+        origin: CallOrigin | None = None,
     ) -> AnswerStream:
-        """Return the same as `stream`, but use a target that is already resolved."""
+        """Return the same as `stream`, but use a target that is already resolved.
+
+        `origin` replaces the origin that `pool` and `thread` define.
+        """
         if self.settings.course.path is not None:
             self.check_course_policy(request, target)
-        origin = CallOrigin(pool.clients if pool else None, None, thread)
+        if origin is None:
+            origin = CallOrigin(pool.clients if pool else None, None, thread)
         call = self.resolver.resolve_chat(request, target, origin)
         reservation = call.new_reservation(self.accounting, max_neurons)
         if pool and not call.is_recorded:
@@ -454,17 +459,25 @@ class Session(forks.ChildForkHook, Unpicklable):
         """
         from ..arguments import collect_texts
 
-        requested, all_texts = (
-            model or EMBEDDING_MODEL,
-            collect_texts(texts, "texts"),
-        )
+        return self.embed_texts(collect_texts(texts, "texts"), model, on_retry, max_neurons)
+
+    def embed_texts(
+        self,
+        texts: tuple[str, ...],
+        model: str = "",
+        on_retry: OnRetry | None = None,
+        max_neurons: float | None = None,
+        origin: CallOrigin = CallOrigin(),  # noqa: B008 - immutable
+    ) -> "Embeddings":
+        """Return the same as `embed`, for texts that are already checked."""
+        requested = model or EMBEDDING_MODEL
         target = self.resolve_target(requested)
         if target.backend_kind != "local":
             self.settings.course.check_model(target.model.name)
-        request = Request(target.model.name, tuple({"content": text} for text in all_texts))
+        request = Request(target.model.name, tuple({"content": text} for text in texts))
         full_name = self.resolver.full_model_name(requested, self.catalog())
-        call = self.resolver.resolve_embeddings(request, target, full_name, all_texts)
-        return self._create_task_calls().embed(all_texts, call, on_retry, max_neurons)
+        call = self.resolver.resolve_embeddings(request, target, full_name, texts, origin)
+        return self._create_task_calls().embed(texts, call, on_retry, max_neurons)
 
     def run(
         self,

@@ -1,0 +1,166 @@
+"""Make the calls of an SDK through a session, and record or replay them in one file."""
+
+import re
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from .. import forks
+from ..arguments import collect_texts
+from ..backends.selector import API_URL_VARIABLE
+from ..errors import CfaiError, InvalidOptionError, MissingCredentialsError, NotRecordedError
+from ..i18n import _
+from ..replay.record_mode import RecordMode
+from ..types.messages import Request
+from ..types.provenance import Provenance
+from ..workers_ai.retry import OnRetry
+from .call import CallOrigin, ClientGroup, Target
+from .session import Session
+from .stream import AnswerStream
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ..types.results import Embeddings
+    from ..workers_ai.client import WorkersAI
+
+# The transport answers this address. Other clients can't reach it, because "invalid" is reserved
+# (RFC 6761).
+BASE_URL = "https://cfai.invalid/v1"
+ACCOUNT_PATH = re.compile(r"/accounts/([^/]+)(/.*)")
+
+
+class _LiveClients(ClientGroup):
+    """The live clients of a recording. Playback clients need no closing and may be many."""
+
+    def add(self, client: "WorkersAI") -> None:
+        """Add a client, unless it plays back one answer."""
+        from ..replay.playback import PlaybackClient
+
+        if not isinstance(client, PlaybackClient):
+            super().add(client)
+
+
+class SdkCalls(forks.ChildForkHook):
+    """The calls of the clients of one recording.
+
+    Attributes:
+        record_mode: The record mode and the file of all calls.
+        is_open: Whether calls are allowed.
+    """
+
+    def __init__(
+        self, session: Session, record_mode: RecordMode, on_retry: OnRetry | None = None
+    ) -> None:
+        self.record_mode = record_mode
+        self.is_open = False
+        self._session = session
+        self._on_retry = on_retry
+        self._lock = threading.Lock()
+        self._clients = _LiveClients(session.backend)
+        self._clients_key: object = None
+        self._open_streams: WeakSet[AnswerStream] = WeakSet()
+        forks.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Replace the lock, because a thread in the parent may have held it."""
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Interrupt the open streams and close the connections."""
+        self.is_open = False
+        with self._lock:
+            open_streams, clients = list(self._open_streams), self._clients
+            self._clients, self._clients_key = _LiveClients(self._session.backend), None
+        for answer_stream in open_streams:
+            answer_stream.close()
+        clients.close()
+
+    def check_open(self) -> None:
+        """Raise InvalidOptionError outside the `with` block."""
+        if not self.is_open:
+            raise InvalidOptionError(
+                _("The recording is not open"),
+                _("Nothing was sent. Send requests inside the with block of {function}.").format(
+                    function="recording()"
+                ),
+            )
+
+    def find_path(self, url: "httpx.URL") -> str | None:
+        """Return the path below the account, or None for an address that is not recorded.
+
+        Raises:
+            InvalidOptionError: The address has another account than the session.
+        """
+        from ..workers_ai.client import CLOUDFLARE_API_URL
+
+        text = str(url.copy_with(query=None, fragment=None))
+        server = self._session.backend.server
+        for base_url in (BASE_URL, server.base_url if server else BASE_URL):
+            if text.startswith(f"{base_url}/"):
+                return f"/ai/v1{text.removeprefix(base_url)}"
+        api_url = self._session.backend.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL
+        match = ACCOUNT_PATH.fullmatch(text.removeprefix(api_url.rstrip("/")))
+        if match is None:
+            return None
+        self._check_account(match[1])
+        return match[2]
+
+    def _check_account(self, account_id: str) -> None:
+        try:
+            own_account_id = self._session.backend.credentials().account_id
+        except MissingCredentialsError:  # only recorded answers are possible
+            return
+        if account_id != own_account_id:
+            raise InvalidOptionError(
+                _("The address has another account than the one that is logged in"),
+                _("Nothing was sent. Use {base_url}, or run %cfai login.").format(
+                    base_url="recording.base_url"
+                ),
+            )
+
+    def open_stream(self, build_request: Callable[[Target], Request], model: str) -> AnswerStream:
+        """Return the stream of the answer to a chat request; iterating it sends the request."""
+        target = self._session.resolve_target(model)
+        request = build_request(target)
+        answer_stream = self._session.open_stream(
+            request, target, self._on_retry, origin=self._origin()
+        )
+        with self._lock:
+            self._open_streams.add(answer_stream)
+        return answer_stream
+
+    def embed(self, texts: Any, model: str) -> "Embeddings":
+        """Return one vector per text."""
+        return self._session.embed_texts(
+            collect_texts(texts, "input"), model, self._on_retry, origin=self._origin()
+        )
+
+    def _origin(self) -> CallOrigin:
+        """Return the origin of the next call, with clients for the current backend."""
+        backend = self._session.backend
+        with self._lock:
+            key = backend.server, backend.local_server
+            if key != self._clients_key:
+                self._clients.close()
+                self._clients, self._clients_key = _LiveClients(backend), key
+            return CallOrigin(self._clients, self.record_mode)
+
+    def created(self, provenance: Provenance) -> int:
+        """Return the time of an answer in seconds since 1970; for a replay, of the recording."""
+        text = provenance.recording.date if provenance.recording else provenance.asked_at
+        try:
+            return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+        except ValueError:
+            return 0
+
+    def with_hint(self, error: CfaiError) -> CfaiError:
+        """Return the error with the next step for a `with` block."""
+        if isinstance(error, NotRecordedError):
+            next_step = _(
+                "Nothing was sent. {example} makes such requests and records their answers."
+            ).format(example='recording(path, mode="auto")')
+            error.hint = error.hint.replace(_(NotRecordedError.default_hint), next_step)
+        return error
