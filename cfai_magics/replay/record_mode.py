@@ -67,10 +67,13 @@ def default_cassette_path(notebook: str) -> Path | None:
     return path.with_suffix(CASSETTE_SUFFIX) if notebook and path.is_file() else None
 
 
-def parse_mode(text: str, source: str) -> RecordMode:
+def parse_mode(text: str, source: str, folder: Path) -> RecordMode:
     """Parse a record mode in the format MODE or MODE:PATH.
 
-    `source` is the name of the setting or variable that contains the text.
+    Args:
+        text: The text to parse.
+        source: Name of the setting or variable that contains the text.
+        folder: Folder of a relative path.
 
     Raises:
         InvalidOptionError: The mode does not exist, or the path is invalid.
@@ -86,7 +89,7 @@ def parse_mode(text: str, source: str) -> RecordMode:
                 example_with_path=f"{source}=only:lesson{CASSETTE_SUFFIX}",
             ),
         )
-    return RecordMode(mode, parse_user_path(path) if path else None, source)
+    return RecordMode(mode, folder / parse_user_path(path) if path else None, source)
 
 
 def resolve_mode(
@@ -95,6 +98,7 @@ def resolve_mode(
     configured: RecordMode | None,
     notebook: str,
     *,
+    folder: Path = Path(),
     is_locked: bool = False,
 ) -> RecordMode:
     """Return the record mode set by the command, the environment or the settings, in that order.
@@ -108,13 +112,14 @@ def resolve_mode(
         configured: Mode in the settings, or None. The "auto" and "refresh" modes are turned off if
             the path to the cassette is unknown.
         notebook: Path to the notebook, or "" if it is unknown.
+        folder: Folder of a relative path in the environment.
         is_locked: Whether the mode in the settings overrides commands and the environment.
 
     Raises:
         InvalidOptionError: The mode needs a cassette path, and none is known.
     """
     env_text = environ.get(MODE_VARIABLE, "")
-    record_mode = override or (parse_mode(env_text, MODE_VARIABLE) if env_text else None)
+    record_mode = override or (parse_mode(env_text, MODE_VARIABLE, folder) if env_text else None)
     if is_locked and configured is not None:
         record_mode, configured = None, _apply_lock(configured, record_mode)
     if record_mode is None and configured is not None:
@@ -212,14 +217,23 @@ class RecordModeResolver:
         """
         if self._is_paused:
             return OFF
-        text = self._settings.recording
+        text, folder = self._settings.recording, self._settings.working_directory
         configured = None
         if text:
-            configured = parse_mode(text, _(self._settings.get_origin("recording")))
-        is_locked = "recording" in self._settings.course.locked
+            configured = parse_mode(text, _(self._settings.get_origin("recording")), folder)
         return resolve_mode(
-            self.override, self._environ, configured, self._get_notebook(), is_locked=is_locked
+            self.override,
+            self._environ,
+            configured,
+            self._get_notebook(),
+            folder=folder,
+            is_locked=self.is_locked,
         )
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the course's cfai.toml locks the record mode."""
+        return "recording" in self._settings.course.locked
 
     @property
     def mode_or_off(self) -> RecordMode:
@@ -264,8 +278,7 @@ class RecordModeResolver:
 
     def check_network_allowed(self) -> None:
         """Raise CoursePolicyError if the course's cfai.toml locks the mode to "only"."""
-        is_locked = "recording" in self._settings.course.locked
-        if is_locked and self.current.mode == "only":
+        if self.is_locked and self.current.mode == "only":
             raise CoursePolicyError(_("cfai.toml allows only recorded answers"))
 
     @contextmanager
