@@ -195,8 +195,8 @@ def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
 class RecordModeResolver:
     """Resolves the record mode of one session.
 
-    `override` is the mode set by a command, or None. A mode locked by the course's cfai.toml
-    takes precedence over all other modes.
+    `override` is the mode set by a command, or None. If `is_locked` is true, the course's
+    cfai.toml locks the mode, which then takes precedence over all other modes.
     """
 
     def __init__(
@@ -206,6 +206,7 @@ class RecordModeResolver:
         self._environ = environ
         self._get_notebook = get_notebook
         self._is_paused = False
+        self.is_locked = "recording" in settings.course.locked
         self.override: RecordMode | None = None
 
     @property
@@ -229,11 +230,6 @@ class RecordModeResolver:
             folder=folder,
             is_locked=self.is_locked,
         )
-
-    @property
-    def is_locked(self) -> bool:
-        """Whether the course's cfai.toml locks the record mode."""
-        return "recording" in self._settings.course.locked
 
     @property
     def mode_or_off(self) -> RecordMode:
