@@ -8,6 +8,7 @@ OLDEST := .venv-oldest
 OLDEST_VERSIONS := comm==0.1.4 filelock==3.13.0 httpx==0.28.0 ipython==8.20.0 ipywidgets==8.1.0 \
   markdown-it-py==3.0.0 platformdirs==4.0.0 tenacity==8.2.0 tomlkit==0.12.0 traitlets==5.14.0
 LAB42 := .venv-lab42
+PIPELINES := .venv-pipelines
 # The tests in a file share a kernel or a wheel, so they run in the same process.
 PARALLEL := -n 2 --dist loadfile
 # The small model uses all cores. If other tests run in parallel, it is ten times slower.
@@ -23,7 +24,7 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm comes from the virtual environment. So does node if it is not installed on the machine.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 build browser ui notebooks demo
+.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-pipelines build browser ui notebooks demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -123,6 +124,16 @@ $(LAB42)/installed: pyproject.toml
 test-lab42: install browser $(LAB42)/installed
 	CFAI_TEST_JUPYTER=$(CURDIR)/$(LAB42)/bin/python $(PY) -m pytest tests/browser/test_explain.py \
 	  tests/browser/test_meter.py tests/browser/test_picker.py tests/browser/test_prose.py
+
+# Graders and pipelines run a notebook with its recording. Some of them extend JupyterLab, so they have their own
+# environment.
+$(PIPELINES)/installed: pyproject.toml
+	$(PYTHON) -m venv $(PIPELINES)
+	CFAI_NO_LABEXTENSION=1 $(PIPELINES)/bin/python -m pip install -q -e ".[pipelines]"
+	touch $@
+
+test-pipelines: $(PIPELINES)/installed
+	$(PIPELINES)/bin/python -m pytest tests/pipelines
 
 # Test the wheel as a user installs it: in an empty environment, with no other programs on PATH.
 build: install

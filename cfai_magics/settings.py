@@ -149,6 +149,7 @@ class Cfai(Configurable):
 
     # The course's policy, and the value and source of each setting that was set.
     course: CoursePolicy = NO_COURSE
+    working_directory: Path = Path()  # of relative paths, also after a cell changes it
     origins: Mapping[str, tuple[Any, str]] = MappingProxyType({})
 
     model = Unicode(
@@ -321,13 +322,14 @@ def load_settings(
     """Load the settings from settings.toml, IPython's configuration and the course's cfai.toml.
 
     Later sources override earlier ones. cfai.toml is searched for only once, in the working
-    directory and its parents. Its policy still applies after a cell changes the working
-    directory.
+    directory and its parents. Its policy, and the folder of relative paths, stay the same after a
+    cell changes the working directory.
 
     Raises:
         InvalidOptionError: One of the sources contains an invalid value.
     """
-    course = find_course(working_directory or Path.cwd())
+    working_directory = working_directory or Path.cwd()
+    course = find_course(working_directory)
     ipython_settings = (config or Config()).get("Cfai", {})
     layers = (
         (read_settings_file(folder), str(folder / SETTINGS_FILE_NAME), _("Correct or delete it.")),
@@ -345,6 +347,7 @@ def load_settings(
         settings = _build_settings(merged, source, fix_hint)
         origins |= {name: (getattr(settings, name), source) for name in values}
     settings.course, settings.origins = course, origins
+    settings.working_directory = working_directory
     return settings
 
 

@@ -98,6 +98,17 @@ def test_commands_cannot_change_a_locked_recording(
     assert account.requests == ()
 
 
+def test_the_error_of_a_locked_recording_names_no_command_that_the_course_forbids(
+    begin: Begin, account: Standin
+) -> None:
+    session = begin(LOCKED)
+    with pytest.raises(NotRecordedError) as caught:
+        session.ask(session.build_request(HI))
+    assert "%cfai replay" not in str(caught.value)
+    assert "ask a recorded question, or ask the author of the course" in str(caught.value)
+    assert account.requests == ()
+
+
 def test_the_environment_cannot_change_a_locked_recording(
     begin: Begin, account: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

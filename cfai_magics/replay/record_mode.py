@@ -68,10 +68,13 @@ def default_cassette_path(notebook: str) -> Path | None:
     return path.with_suffix(CASSETTE_SUFFIX) if notebook and path.is_file() else None
 
 
-def parse_mode(text: str, source: str) -> RecordMode:
+def parse_mode(text: str, source: str, folder: Path) -> RecordMode:
     """Parse a record mode in the format MODE or MODE:PATH.
 
-    `source` is the name of the setting or variable that contains the text.
+    Args:
+        text: The text to parse.
+        source: Name of the setting or variable that contains the text.
+        folder: Folder of a relative path.
 
     Raises:
         InvalidOptionError: The mode does not exist, or the path is invalid.
@@ -87,7 +90,7 @@ def parse_mode(text: str, source: str) -> RecordMode:
                 example_with_path=f"{source}=only:lesson{CASSETTE_SUFFIX}",
             ),
         )
-    return RecordMode(mode, parse_user_path(path) if path else None, source)
+    return RecordMode(mode, folder / parse_user_path(path) if path else None, source)
 
 
 def resolve_mode(
@@ -96,6 +99,7 @@ def resolve_mode(
     configured: RecordMode | None,
     notebook: str,
     *,
+    folder: Path = Path(),
     is_locked: bool = False,
 ) -> RecordMode:
     """Return the record mode set by the command, the environment or the settings, in that order.
@@ -109,13 +113,14 @@ def resolve_mode(
         configured: Mode in the settings, or None. The "auto" and "refresh" modes are turned off if
             the path to the cassette is unknown.
         notebook: Path to the notebook, or "" if it is unknown.
+        folder: Folder of a relative path in the environment.
         is_locked: Whether the mode in the settings overrides commands and the environment.
 
     Raises:
         InvalidOptionError: The mode needs a cassette path, and none is known.
     """
     env_text = environ.get(MODE_VARIABLE, "")
-    record_mode = override or (parse_mode(env_text, MODE_VARIABLE) if env_text else None)
+    record_mode = override or (parse_mode(env_text, MODE_VARIABLE, folder) if env_text else None)
     if is_locked and configured is not None:
         record_mode, configured = None, _apply_lock(configured, record_mode)
     if record_mode is None and configured is not None:
@@ -191,8 +196,8 @@ def _missing_path_error(mode: str, notebook: str) -> InvalidOptionError:
 class RecordModeResolver:
     """Resolves the record mode of one session.
 
-    `override` is the mode set by a command, or None. A mode locked by the course's cfai.toml
-    takes precedence over all other modes.
+    `override` is the mode set by a command, or None. If `is_locked` is true, the course's
+    cfai.toml locks the mode, which then takes precedence over all other modes.
     """
 
     def __init__(
@@ -203,6 +208,7 @@ class RecordModeResolver:
         self._get_notebook = get_notebook
         self._is_paused = False
         self._block_modes: dict[object, RecordMode] = {}  # of the open blocks, newest last
+        self.is_locked = "recording" in settings.course.locked
         self.override: RecordMode | None = None
 
     @property
@@ -220,12 +226,16 @@ class RecordModeResolver:
             self._environ,
             self._configured_mode(),
             self._get_notebook(),
-            is_locked="recording" in self._settings.course.locked,
+            folder=self._settings.working_directory,
+            is_locked=self.is_locked,
         )
 
     def _configured_mode(self) -> RecordMode | None:
         text = self._settings.recording
-        return parse_mode(text, _(self._settings.get_origin("recording"))) if text else None
+        if not text:
+            return None
+        origin = _(self._settings.get_origin("recording"))
+        return parse_mode(text, origin, self._settings.working_directory)
 
     @property
     def mode_or_off(self) -> RecordMode:
@@ -279,17 +289,18 @@ class RecordModeResolver:
             InvalidOptionError: The mode does not exist, or the path is unknown.
         """
         configured = self._configured_mode()
-        is_locked = configured is not None and "recording" in self._settings.course.locked
+        is_locked = configured is not None and self.is_locked
         env_text = self._environ.get(MODE_VARIABLE, "")
+        folder = self._settings.working_directory
         if mode:
             text = f"{mode}:{path}" if path else mode
             self._settings.course.check_setting("recording", text)
-            requested = parse_mode(mode, BLOCK_SOURCE)
+            requested = parse_mode(mode, BLOCK_SOURCE, folder)
         else:
             requested = (
                 (configured if is_locked else None)
                 or self.override
-                or (parse_mode(env_text, MODE_VARIABLE) if env_text else None)
+                or (parse_mode(env_text, MODE_VARIABLE, folder) if env_text else None)
                 or configured
                 or RecordMode("auto", source=BLOCK_SOURCE)
             )
@@ -309,8 +320,7 @@ class RecordModeResolver:
 
     def check_network_allowed(self) -> None:
         """Raise CoursePolicyError if the course's cfai.toml locks the mode to "only"."""
-        is_locked = "recording" in self._settings.course.locked
-        if is_locked and self.current.mode == "only":
+        if self.is_locked and self.current.mode == "only":
             raise CoursePolicyError(_("cfai.toml allows only recorded answers"))
 
     @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import forks
 from ..backends.selector import WrapTransport
 from ..errors import MissingCredentialsError, NotRecordedError, StorageError
-from ..i18n import _
+from ..i18n import _, mark
 from ..settings import Cfai
 from ..types.provenance import Provenance
 from .fingerprint import RecordedRequest
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from ..workers_ai.client import WorkersAI
     from .cassette import Cassette
     from .contents import Contents
+
+LOCKED_HINT = mark(
+    "Nothing was sent. cfai.toml allows only recorded answers: ask a recorded question, or ask "
+    "the author of the course to record this one."
+)
 
 
 class Recorder(forks.ChildForkHook):
@@ -175,7 +180,7 @@ class Recorder(forks.ChildForkHook):
         if path and not self.has_recording(request, record_mode):
             cassette = self.cassette(path)
             contents = cassette.contents()
-            raise _not_recorded_error(
+            raise self._not_recorded_error(
                 self._miss_reason(cassette, contents, request),
                 self._new_corruption_notes(cassette, contents),
             )
@@ -205,7 +210,7 @@ class Recorder(forks.ChildForkHook):
             if lookup.interaction is None:
                 lookup.explain_miss = lambda: self._miss_reason(cassette, contents, lookup.request)
         if record_mode.mode == "only" and lookup.interaction is None:
-            raise _not_recorded_error(lookup.explain_miss(), lookup.notes)
+            raise self._not_recorded_error(lookup.explain_miss(), lookup.notes)
         if record_mode.is_recording and lookup.interaction is None:
             from .playback import Capture
 
@@ -263,6 +268,16 @@ class Recorder(forks.ChildForkHook):
             file=cassette.path.name, difference=difference
         )
 
+    def _not_recorded_error(self, miss_reason: str, notes: Sequence[str]) -> NotRecordedError:
+        corruption_note = f" {notes[0]}" if notes else ""
+        hint = NotRecordedError.default_hint
+        if self.mode_resolver.is_locked:
+            hint = LOCKED_HINT
+        return NotRecordedError(
+            _("This request is not recorded; {reason}").format(reason=miss_reason),
+            f"{_(hint)}{corruption_note}",
+        )
+
     # --- recording
 
     def _save(
@@ -309,11 +324,3 @@ class Recorder(forks.ChildForkHook):
         """Sort the cassettes to which this process has appended lines."""
         for cassette in [*self._cassettes.values()]:
             cassette.close()
-
-
-def _not_recorded_error(miss_reason: str, notes: Sequence[str]) -> NotRecordedError:
-    corruption_note = f" {notes[0]}" if notes else ""
-    return NotRecordedError(
-        _("This request is not recorded; {reason}").format(reason=miss_reason),
-        f"{_(NotRecordedError.default_hint)}{corruption_note}",
-    )

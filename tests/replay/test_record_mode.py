@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cfai_magics.errors import InvalidOptionError
-from cfai_magics.replay.record_mode import RecordMode, resolve_mode
+from cfai_magics.replay.record_mode import RecordMode, RecordModeResolver, resolve_mode
+from cfai_magics.settings import load_settings
 
 AUTO = RecordMode("auto", source="settings.toml")
 
@@ -44,6 +45,24 @@ def test_a_mode_can_contain_a_path(tmp_path: Path) -> None:
     record_mode = resolve_mode(None, {"CFAI_REPLAY": f"only:{tmp_path}/a:b.jsonl"}, None, "")
     assert record_mode.path == tmp_path / "a:b.jsonl"
     assert resolve_mode(None, {"CFAI_REPLAY": "off"}, None, "").path is None
+
+
+@pytest.mark.parametrize("source", ["variable", "settings", "setting"])
+def test_a_relative_path_does_not_depend_on_later_changes_of_the_folder(
+    source: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = "only:week/a.cfai.jsonl"
+    home.mkdir()
+    if source == "settings":
+        (home / "settings.toml").write_text(f'recording = "{value}"')
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings(home)
+    if source == "setting":
+        settings.recording = value
+    environ = {"CFAI_REPLAY": value} if source == "variable" else {}
+    resolver = RecordModeResolver(settings, environ, str)
+    monkeypatch.chdir(home)
+    assert resolver.current.path == tmp_path / "week/a.cfai.jsonl"
 
 
 @pytest.mark.parametrize(
