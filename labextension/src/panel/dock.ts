@@ -55,7 +55,7 @@ export class PanelDock extends Panel {
     }
     this._showText(
       this._trans.__(
-        'Waiting for the kernel. If the notebook has none, select one.'
+        'Waiting for the kernel. If this notebook has none, select one.'
       )
     );
     try {
