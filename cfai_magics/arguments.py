@@ -73,10 +73,10 @@ def check_argument_names(cls: type[C]) -> type[C]:
 
     @wraps(init)
     def checked_init(self: C, *args: Any, **kwargs: Any) -> None:
-        error = parameters.find_misfit((self, *args), kwargs)
-        if error:
-            raise error
-        init(self, *args, **kwargs)
+        try:
+            init(self, *args, **kwargs)
+        except TypeError as failure:
+            raise parameters.find_misfit((self, *args), kwargs) or failure from None
 
     cls.__init__ = checked_init  # type: ignore[assignment]
     return cls

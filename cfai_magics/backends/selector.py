@@ -267,6 +267,16 @@ class Backend:
             return None
         return configured_server(self._settings, self.environ)
 
+    @property
+    def free_note(self) -> str:
+        """A note that calls use no neurons, or "" if Workers AI answers."""
+        if self._settings.local:
+            return _("The local model uses no neurons.")
+        server = self.server
+        if server is None:
+            return ""
+        return _("Requests go to {server} and use no neurons.").format(server=server.name)
+
     def resolve_gateway(self, requested: str = "") -> Gateway | None:
         """Return the AI Gateway for a call, or None if the call does not use a gateway.
 

@@ -48,23 +48,13 @@ def run(frontend: Frontend, options: Namespace) -> Table | str:
 
 
 def _show_budgets(session: Session) -> Table | str:
-    free_note = _describe_free_backend(session)
+    free_note = session.backend.free_note
     if not free_note:
         return _build_table(session)
     limits = session.accounting.ledger.budgets.limits(session.accounting.get_context())
     if not limits:
         return _("No budget is set. {note}").format(note=free_note)
     return Table(tuple(map(_, COLUMNS)), tuple(map(_format_row, limits)), free_note)
-
-
-def _describe_free_backend(session: Session) -> str:
-    """Return a note that calls cost no neurons, or "" if Workers AI answers."""
-    if session.settings.local:
-        return _("The local model uses no neurons.")
-    server = session.backend.server
-    if server is None:
-        return ""
-    return _("Requests go to {server} and use no neurons.").format(server=server.name)
 
 
 def _select_scope(frontend: Frontend, options: Namespace) -> Scope:

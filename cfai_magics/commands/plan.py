@@ -172,6 +172,8 @@ def _format_models(requests: Sequence[Request]) -> str:
 
 def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students: int) -> list[str]:
     known_costs = [cell.cost for cell in estimates if cell.cost]
+    if not known_costs:
+        return [_("No cell has a known cost.")]
     low, high = (
         sum(getattr(cost, bound) for cost in known_costs) * students for bound in ("low", "high")
     )

@@ -56,7 +56,7 @@ def build_user_message(
     """Build the user message from a cell, replacing each `{{expression}}` with its value.
 
     Args:
-        text: The text of the cell.
+        text: The text of the cell. Whitespace at its end is not part of the message.
         evaluate: Function that evaluates an expression in the notebook. If None, the text is left
             as typed.
         get_limits: Function that returns the size limits for each value. It is called only if the
@@ -66,6 +66,7 @@ def build_user_message(
         VariableError: An expression can't be evaluated.
         InvalidOptionError: The values of all expressions are empty, and there is no other text.
     """
+    text = text.rstrip()
     if evaluate is None or "{{" not in text:
         return UserMessage((Part("cell", text),))
     from .template import Field, evaluate_field, parse_template

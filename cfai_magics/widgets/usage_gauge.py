@@ -236,11 +236,8 @@ class UsageSection:
             # The gauge and the table show the same figures, also while an answer is streamed.
             active_calls = session.active_calls
             totals = ledger.history.totals("model", 1, account) if account else []
-            if session.settings.local:
-                self.gauge.show(_("The local model uses no neurons."))
-            elif server := session.backend.server:
-                text = _("Requests go to {server} and use no neurons.")
-                self.gauge.show(text.format(server=server.name))
+            if free_note := session.backend.free_note:
+                self.gauge.show(free_note)
             elif account:
                 day_usage = _with_sums(session.day_usage(), totals)
                 self.gauge.value = render_gauge(GaugeState(day_usage, active_calls), session.now())

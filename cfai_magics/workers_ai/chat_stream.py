@@ -285,16 +285,18 @@ class ChatStream:
         return self._response.headers if self._response is not None else {}
 
     def __iter__(self) -> Iterator[Delta]:
-        try:
-            first, remaining = self._connection.with_retries(
-                self._send_until_first_delta,
-                self._options.on_retry,
-                self._model,
-                self._options.slot,
-            )
-        except CfaiError as error:
-            error.model = self._model
-            raise
+        slot, is_renamed = self._options.slot, False
+        while True:
+            try:
+                first, remaining = self._connection.with_retries(
+                    self._send_until_first_delta, self._options.on_retry, self._model, slot
+                )
+                break
+            except CfaiError as error:
+                if is_renamed or not self._rename_field(error):
+                    error.model = self._model
+                    raise
+            slot, is_renamed = None, True
         self._has_first_delta = True
         return chain(first, remaining)
 
@@ -306,7 +308,9 @@ class ChatStream:
         if self._response is not None:  # from an earlier attempt
             self.close()
             self._decoder, self._broken, self._unreadable_count = FrameDecoder(), None, 0
-        self._response = response = self._send(self._body)
+        self._response = response = self._connection.send(
+            "POST", self._url, self._model, **self._request_kwargs(self._body)
+        )
         self._is_closed = False
         if CACHE_STATUS_HEADER in response.headers and from_cache(response.headers):
             self._decoder.mark_cached()
@@ -363,22 +367,25 @@ class ChatStream:
             return answer
         raise format_error(content)
 
-    def _send(self, body: Mapping[str, Any]) -> httpx.Response:
-        """Send the body, again with the new name of a field if the server renamed it."""
+    def _request_kwargs(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the httpx arguments for a body, with the server's names of its fields."""
         names = self._connection.field_names
         if names:
             body = {names.get(field, field): value for field, value in body.items()}
         request_kwargs = json_kwargs(body)
         gateway = self._options.gateway
-        if gateway:
-            request_kwargs = with_gateway_headers(gateway, request_kwargs)
-        try:
-            return self._connection.send("POST", self._url, self._model, **request_kwargs)
-        except BadRequestError as error:
-            if OLD_FIELD not in body or NEW_FIELD not in error.cause:
-                raise
-        names[OLD_FIELD] = NEW_FIELD
-        return self._send(body)
+        return with_gateway_headers(gateway, request_kwargs) if gateway else request_kwargs
+
+    def _rename_field(self, error: CfaiError) -> bool:
+        """Use the new name of max_tokens if the server refused the old one; return whether."""
+        is_refused = (
+            isinstance(error, BadRequestError)
+            and OLD_FIELD in self._body
+            and NEW_FIELD in error.cause
+        )
+        if is_refused:
+            self._connection.field_names[OLD_FIELD] = NEW_FIELD
+        return is_refused
 
     def _resend_without_streaming(self) -> httpx.Response:
         """Send the request again without streaming.
@@ -386,7 +393,8 @@ class ChatStream:
         Some models return an empty result for a streaming request.
         """
         self.close()
-        self._response = self._send({**self._body, "stream": False})
+        request_kwargs = self._request_kwargs({**self._body, "stream": False})
+        self._response = self._connection.send("POST", self._url, self._model, **request_kwargs)
         self._is_closed = False
         return self._response
 

@@ -165,12 +165,12 @@ def _reasoning_fields(model: Model | None, *, think: bool) -> dict[str, Any]:
     effort is requested.
     """
     switch = {"enable_thinking": think}
-    if model is None:
-        return {THINK_FIELD: switch}
-    if "/kimi-" in model.name:
+    if model and "/kimi-" in model.name:
         switch["thinking"] = think
+    if think or model is None or not model.reasoning_efforts:
+        return {THINK_FIELD: switch}
     efforts = [effort for effort in EFFORTS if effort in model.reasoning_efforts]
-    return {THINK_FIELD: switch} | ({EFFORT_FIELD: efforts[0]} if efforts and not think else {})
+    return {THINK_FIELD: switch} | ({EFFORT_FIELD: efforts[0]} if efforts else {})
 
 
 def _with_content(message: Message) -> dict[str, Any]:

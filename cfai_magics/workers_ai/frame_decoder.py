@@ -507,19 +507,17 @@ class FrameDecoder:
         refusal = message.get("refusal")
         if text in NO_TEXT:
             text = choice.get("text") or frame.get("response")
-        if reasoning or refusal or text not in NO_TEXT:
-            return self._decode_content(reasoning, text, refusal)
-        return ()
+        if refusal or not (text is None or isinstance(text, str)):
+            reasoning, text = self._to_texts(reasoning, text, refusal)
+        return self._to_deltas(reasoning, text) if reasoning or text else ()
 
-    def _decode_content(self, reasoning: Any, content: Any, refusal: Any) -> Iterable[Delta]:
-        """Return the deltas of reasoning, of content in any form, and of a refusal as text."""
-        if refusal or not (content is None or isinstance(content, str)):
-            split = _split_content(content)
-            refusals = [*split.refusals, *([refusal] if isinstance(refusal, str) else [])]
-            self._is_refusal = self._is_refusal or bool(refusals)
-            reasoning = (reasoning if isinstance(reasoning, str) else "") + split.reasoning
-            content = split.text + "".join(refusals)
-        return self._to_deltas(reasoning, content)
+    def _to_texts(self, reasoning: Any, content: Any, refusal: Any) -> tuple[str, str]:
+        """Return the reasoning and the text, with content in any form and a refusal as text."""
+        split = _split_content(content)
+        refusals = [*split.refusals, *([refusal] if isinstance(refusal, str) else [])]
+        self._is_refusal = self._is_refusal or bool(refusals)
+        reasoning = (reasoning if isinstance(reasoning, str) else "") + split.reasoning
+        return reasoning, split.text + "".join(refusals)
 
     def _to_deltas(self, reasoning: Any, text: Any) -> list[Delta]:
         deltas: list[Delta] = []

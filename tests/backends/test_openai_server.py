@@ -307,11 +307,20 @@ def test_every_way_of_naming_a_model_sends_the_name_as_typed(
 
 def test_a_plan_accepts_the_models_of_the_server(elsewhere: Session, tmp_path: Path) -> None:
     path = tmp_path / "lesson.ipynb"
-    cell = {"cell_type": "code", "source": "%%cfai -m gpt-4o\nWhy?"}
-    path.write_text(json.dumps({"cells": [cell], "nbformat": 4}))
-    table = run("plan", [str(path)], bare_frontend(elsewhere), "%cfai")
-    assert isinstance(table, Table)
+
+    def plan(*names: str) -> Table:
+        cells = [{"cell_type": "code", "source": f"%%cfai -m {name}\nWhy?"} for name in names]
+        path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
+        table = run("plan", [str(path)], bare_frontend(elsewhere), "%cfai")
+        assert isinstance(table, Table)
+        return table
+
+    table = plan("gpt-4o")
     assert table.rows[0][3] == "gpt-4o has no known price"
+    assert table.note == "No cell has a known cost."
+    table = plan("gpt-4o", f"workers-ai/{LLAMA}")
+    assert table.rows[1][2] == "llama-3.2-3b-instruct"
+    assert "1 student: estimated" in table.note
     assert "free neurons." not in table.note
 
 

@@ -41,6 +41,15 @@ def test_a_field_is_replaced_and_other_text_is_unchanged(
     assert sent(cloudflare) == 'I am Ada ({who}), 1,234.50 {"a": {"b": 1}} {% if %}'
 
 
+def test_the_line_end_after_the_last_field_is_not_a_part(
+    kernel: Kernel, cloudflare: Standin
+) -> None:
+    kernel.run("who = 'Ada'")
+    kernel.run("%%cfai\nI am {{who}}\n")
+    assert sent(cloudflare) == "I am Ada"
+    assert "Sent prompt: 2 parts" in kernel.run("%cfai sent").outputs[0]["data"]["text/html"]
+
+
 def test_names_in_comprehensions_and_functions_are_resolved(
     kernel: Kernel, cloudflare: Standin
 ) -> None:
