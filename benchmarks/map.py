@@ -32,8 +32,7 @@ from cfai_magics.display.map_progress import create_terminal_writer
 from cfai_magics.pricing.limits import REQUESTS_PER_MINUTE_BY_TASK
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
-from tests.standin import Standin
-from tests.standin.switches import Switches
+from tests.standin import Standin, Switches
 
 MODEL = "@cf/google/gemma-4-26b-a4b-it"
 NO_LIMIT = 10**9

@@ -24,8 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cfai_magics import Request, WorkersAI
 from cfai_magics.types.messages import TextDelta
-from tests.standin import Standin
-from tests.standin.switches import Switches
+from tests.standin import Standin, Switches
 
 ACCOUNT, KEY, MODEL = "0" * 32, "none", "@cf/google/gemma-4-26b-a4b-it"
 MESSAGES = ({"role": "user", "content": "Go"},)
@@ -130,7 +129,7 @@ def measured(base_url: str, tokens: int, rounds: int) -> dict[str, float]:
 def main() -> None:
     """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("dialects", nargs="*", default=["gemma", "cumulative"])
+    parser.add_argument("dialects", nargs="*", default=["rest", "gemma", "cumulative"])
     parser.add_argument("--tokens", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()

@@ -35,7 +35,7 @@ from tests.canaries import older_token, token
 from tests.catalog_cache import cache_catalog_without
 from tests.fake_frontends import bare_frontend
 from tests.standin import Fault, Standin
-from tests.standin.accounts import EVERYTHING
+from tests.standin.state import EVERYTHING
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 LLAMA = "@cf/meta/llama-3.2-3b-instruct"

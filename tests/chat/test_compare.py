@@ -122,7 +122,7 @@ def test_a_comparison_above_the_limit_is_rejected_as_a_whole(
 def test_invalid_options_are_rejected_before_sending(
     kernel: Kernel, cloudflare: Standin, line: str, message: str
 ) -> None:
-    kernel.run("from tests.standin import images; pixels = images.png(8, 8, 0)")
+    kernel.run("from tests.standin import media; pixels = media.png(8, 8, 0)")
     cell = kernel.run(f"%%cfai {line}\nWhy?")
     assert message in cell.traceback[0]
     assert len(cell.traceback) == 1

@@ -7,7 +7,7 @@ import pytest
 
 from tests.canaries import token
 from tests.kernels import Kernel, running_kernel
-from tests.standin import Standin, images
+from tests.standin import Standin, media
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,7 @@ def test_the_history_of_a_thread_is_a_separate_part(kernel: Kernel, cloudflare: 
 
 def test_images_and_secrets_are_not_shown_in_full(kernel: Kernel) -> None:
     secret = token()
-    kernel.run(f"png = {images.png(8, 8, 0)!r}")
+    kernel.run(f"png = {media.png(8, 8, 0)!r}")
     cell = kernel.run(f"%%cfai --dry-run --image png\nMy token is {secret}, is that bad?")
     assert secret not in repr(cell)
     assert "<API token, not shown>" in cell.text

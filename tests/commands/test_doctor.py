@@ -21,7 +21,7 @@ from cfai_magics.settings import Cfai, load_settings
 from cfai_magics.types.messages import Message
 from tests.canaries import token
 from tests.standin import Standin
-from tests.standin.accounts import EDIT, EVERYTHING, READ
+from tests.standin.state import EDIT, EVERYTHING, READ
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]
 RunDoctor = Callable[..., dict[str, tuple[str, str]]]

@@ -22,7 +22,7 @@ from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from tests.canaries import token
 from tests.standin import Standin
-from tests.standin.accounts import EVERYTHING
+from tests.standin.state import EVERYTHING
 
 
 @pytest.fixture

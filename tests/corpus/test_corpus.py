@@ -18,8 +18,7 @@ from cfai_magics.settings import Cfai
 from cfai_magics.types.messages import Answer, Request
 from cfai_magics.types.usage import Usage
 from tests.replay.sessions import recording, replayed_fields, replaying
-from tests.standin import Standin
-from tests.standin.reply import Canned
+from tests.standin import Reply, Standin
 
 FOLDER = Path(__file__).parent
 MODEL = "gemma-4-26b-a4b-it"
@@ -43,10 +42,10 @@ def payload(name: str) -> Path:
     return path
 
 
-def canned(path: Path, reading: dict[str, Any]) -> Canned:
+def canned(path: Path, reading: dict[str, Any]) -> Reply:
     """Return the response of a payload; its status and type are removed from the reading."""
     content_type = reading.pop("content_type", CONTENT_TYPES[path.suffix])
-    return Canned(path.read_bytes(), reading.pop("status", 200), content_type)
+    return Reply(path.read_bytes(), reading.pop("status", 200), content_type)
 
 
 def ask(session: Session, *, stream: bool) -> Any:

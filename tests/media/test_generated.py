@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from cfai_magics.media.generated import audio_duration, audio_mime
-from tests.standin import sounds
+from tests.standin import media
 
 
 def flac(seconds: int, rate: int = 44_100) -> bytes:
@@ -34,14 +34,14 @@ def m4a(seconds: int) -> bytes:
 
 
 def tagged_mp3(seconds: int) -> bytes:
-    return b"ID3\x04\x00\x00" + bytes([0, 0, 1, 0]) + bytes(128) + sounds.mp3(seconds)
+    return b"ID3\x04\x00\x00" + bytes([0, 0, 1, 0]) + bytes(128) + media.mp3(seconds)
 
 
 @pytest.mark.parametrize(
     ("make", "mime_type"),
     [
-        (sounds.wav, "audio/wav"),
-        (sounds.mp3, "audio/mpeg"),
+        (media.wav, "audio/wav"),
+        (media.mp3, "audio/mpeg"),
         (tagged_mp3, "audio/mpeg"),
         (flac, "audio/flac"),
         (opus, "audio/ogg"),
@@ -64,7 +64,7 @@ def test_other_data_has_no_audio_format(data: bytes) -> None:
     assert audio_duration(data) is None
 
 
-@pytest.mark.parametrize("make", [sounds.wav, flac, opus, vorbis, m4a, tagged_mp3])
+@pytest.mark.parametrize("make", [media.wav, flac, opus, vorbis, m4a, tagged_mp3])
 def test_a_truncated_sound_raises_no_error(make: Callable[[int], bytes]) -> None:
     sound = make(1)[:400]
     for end in range(len(sound)):

@@ -137,7 +137,7 @@ def test_an_answer_above_its_limit_is_cut_off_and_kept(account: Standin, home: P
 def test_an_unpriced_model_is_cut_off_by_its_reported_usage(
     session: Session, account: Standin
 ) -> None:
-    account.switch(answer=LONG, tokens_per_second=2_000)
+    account.switch(answer=LONG, dialect="gemma", tokens_per_second=2_000)
     session.accounting.ledger.budgets.set("day", 5.0)
     cache_catalog_without(session.home, GEMMA)
     with pytest.raises(BudgetCutoffError):

@@ -19,8 +19,7 @@ from cfai_magics.session.session import Session
 from cfai_magics.settings import DEFAULT_MODEL, Cfai
 from cfai_magics.types.messages import Message
 from tests.canaries import token
-from tests.standin import Fault, Standin
-from tests.standin.reply import Canned
+from tests.standin import Fault, Reply, Standin
 
 pytestmark = pytest.mark.slow
 
@@ -238,7 +237,7 @@ def test_unreported_usage_is_marked_as_estimated_or_unknown(
     account: Standin, session: Session
 ) -> None:
     body = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\ndata: [DONE]\n\n'
-    account.switch(canned=Canned(body, content_type="text/event-stream"))
+    account.switch(canned=Reply(body, content_type="text/event-stream"))
     priced = session.ask(session.build_request([{"role": "user", "content": "Hi"}]))
     unpriced = session.ask(
         session.build_request([{"role": "user", "content": "Hi"}], "@cf/test/unpriced")

@@ -6,14 +6,13 @@
         assert cloudflare.requests[0].json["stream"] is True
         assert cloudflare.billed == pytest.approx(sum(call.neurons for call in cloudflare.calls))
 
-`switches.py` lists what a test can change. `python -m tests.standin` runs the server for users and
-other processes.
+`behavior.Switches` lists what a test can change. `python -m tests.standin` runs the server for
+users and other processes.
 """
 
-from .errors import Fault
-from .ledger import Call
-from .received import Received
+from .behavior import Switches
+from .errors import Fault, Reply
 from .server import Standin
-from .switches import Switches
+from .state import Call, Received
 
-__all__ = ["Call", "Fault", "Received", "Standin", "Switches"]
+__all__ = ["Call", "Fault", "Received", "Reply", "Standin", "Switches"]

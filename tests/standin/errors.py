@@ -1,14 +1,55 @@
-"""Error responses of Cloudflare: known codes, their messages and formats."""
+"""Responses in Cloudflare's format: the envelope, and errors as recorded.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+`RECORDED` has the statuses and messages of Cloudflare's documentation and of recorded errors. The
+HTML page is invented: there is no recording of one.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
-from .reply import Reply, dumped, plain
-
 Shape = Literal["A", "B", "C", "D", "html", "empty"]
+
+
+class Piece(NamedTuple):
+    """A part of a streamed body; `last` sends the end of the body in the same write."""
+
+    data: bytes
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A response; a streamed body is sent as one chunk per piece."""
+
+    body: bytes | AsyncGenerator[Piece, None]
+    status: int = 200
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def dump_json(value: Any) -> bytes:
+    """Return JSON in Cloudflare's format: compact, without escaped characters."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def plain(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    """Return JSON without an envelope."""
+    return Reply(dump_json(value), status, headers=headers or {})
+
+
+def enveloped(
+    result: Any,
+    headers: Mapping[str, str] | None = None,
+    messages: tuple[Any, ...] = (),
+    **more: Any,
+) -> Reply:
+    """Return a result in the envelope of api.cloudflare.com."""
+    body = {"result": result, "success": True, "errors": [], "messages": list(messages), **more}
+    return plain(body, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +86,9 @@ def refusal(code: int, message: str = "") -> Refusal:
     return Refusal(Fault.of(code, message=message))
 
 
-def reply(fault: Fault, *also: tuple[int, str], headers: Mapping[str, str] | None = None) -> Reply:
+def fault_reply(
+    fault: Fault, *also: tuple[int, str], headers: Mapping[str, str] | None = None
+) -> Reply:
     """Return the response for a fault; only errors of Workers AI have a request id."""
     request_id = str(uuid4())
     named = {} if is_front_door(fault.code) else {"cf-ai-req-id": request_id}
@@ -55,24 +98,24 @@ def reply(fault: Fault, *also: tuple[int, str], headers: Mapping[str, str] | Non
         return Reply(page.encode(), fault.status, "text/html; charset=UTF-8", sent)
     if fault.shape == "empty":
         return Reply(b"", fault.status, "text/plain", sent)
-    return plain(body(fault, request_id, *also), fault.status, sent)
+    return plain(error_body(fault, request_id, *also), fault.status, sent)
 
 
-def body(fault: Fault, request_id: str, *also: tuple[int, str]) -> dict[str, Any]:
+def error_body(fault: Fault, request_id: str, *also: tuple[int, str]) -> dict[str, Any]:
     """Return the JSON of a fault; `also` are additional errors of the front door."""
     if fault.shape == "B":
-        error = {"code": "invalid_prompt", "message": worded(fault, request_id)}
+        error = {"code": "invalid_prompt", "message": error_message(fault, request_id)}
         return {"error": error}
     if fault.shape == "C":
         return gateway_body(fault, request_id)
     if fault.shape == "D":
         nested = {"detail": [{"type": "invalid", "loc": ["body"], "msg": fault.message}]}
-        fault = replace(fault, message=dumped(nested).decode())
+        fault = replace(fault, message=dump_json(nested).decode())
     if is_front_door(fault.code):
         listed = [(fault.code, fault.message), *also]
         errors = [{"code": code, "message": message} for code, message in listed]
         return {"result": None, "success": False, "errors": errors, "messages": []}
-    errors = [{"message": worded(fault, request_id), "code": fault.code}]
+    errors = [{"message": error_message(fault, request_id), "code": fault.code}]
     return {"errors": errors, "success": False, "result": {}, "messages": []}
 
 
@@ -88,7 +131,7 @@ def gateway_body(fault: Fault, request_id: str) -> dict[str, Any]:
     }
 
 
-def worded(fault: Fault, request_id: str) -> str:
+def error_message(fault: Fault, request_id: str) -> str:
     """Return the message with Workers AI's prefix, twice for a model failure."""
     prefix = "AiError: AiError: " if 3040 < fault.code < 3050 else "AiError: "
     return f"{prefix}{fault.message} ({request_id})"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.standin import Standin
-from tests.standin.accounts import EDIT, READ
+from tests.standin.state import EDIT, READ
 from tests.standin_tests.api import GEMMA, Api, code_of
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.standin import Standin
-from tests.standin.accounts import EDIT, READ
+from tests.standin.state import EDIT, READ
 from tests.standin_tests.api import GEMMA, Api
 
 NOON = 1_791_460_800.0

@@ -1,6 +1,5 @@
-"""Each dialect has the keys and key order of its recording."""
+"""Each dialect sends the same answer, and switches change its elements."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,81 +7,6 @@ import pytest
 from tests.standin import Standin
 from tests.standin.dialects import DIALECTS
 from tests.standin_tests.api import DONE, GEMMA, LLAMA, Api, text_of
-
-USAGE = '"prompt_tokens":147,"completion_tokens":16,"total_tokens":163'
-DETAILED = f'"usage":{{{USAGE},"prompt_tokens_details":{{"cached_tokens":0}},"neurons":1.77}}'
-PLAIN = f'"usage":{{{USAGE}}}'
-LAST = f'{{"response":"",{DETAILED}}}'
-
-GEMMA_NAMES = (
-    '"created":1791402526,"id":"f962","model":"@cf/google/gemma-4-26b-a4b-it-external",'
-    '"object":"chat.completion.chunk","p":"pf8tbfo2fk",' + DETAILED
-)
-OLD_NAMES = (
-    '"id":"chatcmpl-7047","object":"chat.completion.chunk","created":1751571006,'
-    '"model":"@cf/meta/llama-3.3-70b-instruct-fp8-fast",'
-)
-# Keys and order of published recordings, with shortened numbers.
-RECORDED = {
-    "gemma": [
-        '{"choices":[{"delta":{"content":"","reasoning_content":null,"role":"assistant"},'
-        '"finish_reason":null,"index":0,"logprobs":null,"matched_stop":null}],'
-        + GEMMA_NAMES
-        + "}",
-        '{"choices":[{"delta":{"content":"x","reasoning_content":null},"finish_reason":null,'
-        '"index":0,"logprobs":null,"matched_stop":null}],' + GEMMA_NAMES + "}",
-        '{"choices":[{"delta":{"reasoning_content":null},"finish_reason":"stop","index":0,'
-        '"logprobs":null,"matched_stop":106}],' + GEMMA_NAMES + "}",
-        '{"choices":[],' + GEMMA_NAMES + "}",
-        LAST,
-    ],
-    "cumulative": [
-        "{" + OLD_NAMES + '"choices":[{"index":0,"delta":{"role":"assistant","content":""},'
-        '"logprobs":null,"finish_reason":null}],' + PLAIN + "}",
-        "{" + OLD_NAMES + '"choices":[{"index":0,"delta":{"content":"A"},"logprobs":null,'
-        '"finish_reason":null}],' + PLAIN + "}",
-        "{" + OLD_NAMES + '"choices":[{"index":0,"delta":{},"logprobs":null,'
-        '"finish_reason":"stop"}],' + PLAIN + "}",
-        "{" + OLD_NAMES + '"choices":[],' + PLAIN + "}",
-    ],
-    "llama2024": [
-        "{" + OLD_NAMES + '"choices":[{"delta":{"content":"","role":"assistant"}}]}',
-        "{" + OLD_NAMES + '"choices":[{"delta":{"content":"**"}}]}',
-    ],
-    "hybrid": [
-        '{"choices":[{"delta":{"content":"Here"}}],"response":"Here","tool_calls":[]}',
-        LAST,
-    ],
-    "native": ['{"response":"Hello","p":"abdefgh"}', LAST],
-}
-
-
-def shape(value: Any) -> Any:
-    """Return keys and types, without values that differ between calls."""
-    if isinstance(value, dict):
-        return {key: shape(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [shape(one) for one in value]
-    return "number" if isinstance(value, int | float) else type(value).__name__
-
-
-@pytest.mark.parametrize("dialect", RECORDED)
-def test_events_have_the_keys_and_order_of_the_recording(
-    dialect: str, cloudflare: Standin, api: Api
-) -> None:
-    cloudflare.switch(dialect=dialect, answer="abcd")
-    events = api.stream()
-    assert events[-1] == DONE
-    assert [shape(one) for one in events[:-1]] == [
-        shape(json.loads(one)) for one in RECORDED[dialect]
-    ]
-
-
-def test_the_default_is_the_newest_recording_with_its_key_order(api: Api) -> None:
-    first = api.stream()[0]
-    assert list(first) == sorted(first)
-    assert list(first["choices"][0]) == sorted(first["choices"][0])
-    assert first["model"] == f"{GEMMA}-external"
 
 
 @pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "native"])
@@ -128,16 +52,6 @@ def test_reasoning_that_uses_all_tokens_leaves_the_text_empty(
     assert body["usage"]["completion_tokens"] == 3
 
 
-def test_complete_answers_have_the_keys_of_the_recording(cloudflare: Standin, api: Api) -> None:
-    recorded = (
-        '{"id":"id-1786911857176","object":"chat.completion","created":1786911857,'
-        '"model":"@cf/zai-org/glm-5.2","choices":[{"index":0,"finish_reason":"stop",'
-        '"logprobs":null,"message":{"role":"assistant","content":"ok"}}],' + DETAILED + "}"
-    )
-    cloudflare.switch(dialect="glm", answer="ok")
-    assert shape(api.chat().json()) == shape(json.loads(recorded))
-
-
 @pytest.mark.parametrize(
     ("changes", "missing"),
     [
@@ -152,14 +66,14 @@ def test_complete_answers_have_the_keys_of_the_recording(cloudflare: Standin, ap
 def test_a_switch_removes_one_element_of_the_stream(
     changes: dict[str, Any], missing: str, cloudflare: Standin, api: Api
 ) -> None:
-    cloudflare.switch(answer="Hi.")
+    cloudflare.switch(answer="Hi.", dialect="gemma")
     assert missing in api.chat(stream=True).text
     cloudflare.switch(**changes)
     assert missing not in api.chat(stream=True).text
 
 
 def test_a_switch_sends_constant_padding(cloudflare: Standin, api: Api) -> None:
-    cloudflare.switch(padding="constant")
+    cloudflare.switch(padding="constant", dialect="gemma")
     assert {one["p"] for one in api.stream()[:-2]} == {"abdefgh"}
 
 

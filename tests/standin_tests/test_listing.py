@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.standin import Standin
-from tests.standin.catalogue import Model, shipped
+from tests.standin.catalog import Model, shipped_models
 from tests.standin_tests.api import GEMMA, Api
 
 MAY_2026 = 1_780_272_000.0
@@ -101,7 +101,7 @@ def test_schemas_exist_only_for_known_models(api: Api) -> None:
 
 def test_additional_models_can_be_passed() -> None:
     new = Model("@cf/example/new", "Text Generation", "openai", rates={"M output tokens": 1e6})
-    with Standin(models=(*shipped(), new)) as cloudflare:
+    with Standin(models=(*shipped_models(), new)) as cloudflare:
         api = Api(cloudflare)
         with api.http:
             assert names(api, search="example") == ["@cf/example/new"]

@@ -73,6 +73,10 @@ def test_other_processes_can_set_switches_and_read_logs(cloudflare: Standin, api
     assert api.http.get(control(cloudflare, "switches")).json() == switches
     api.http.delete(control(cloudflare, "requests"))
     assert cloudflare.requests == ()
+    canned = {"body": "Hi", "status": 418}
+    reply = api.http.post(control(cloudflare, "switches"), json={"canned": canned})
+    assert reply.json()["canned"].startswith("Reply(")
+    assert api.chat().status_code == 418
 
 
 @pytest.mark.parametrize(
@@ -105,6 +109,13 @@ def test_chunked_bodies_and_expect_100_continue_are_supported(
     reply = api.http.post(f"/ai/run/{GEMMA}", content=pieces, headers={"expect": "100-continue"})
     assert reply.status_code == 200
     assert cloudflare.requests[0].json == {"prompt": "Hello?"}
+
+
+def test_a_body_has_no_size_limit(cloudflare: Standin, api: Api) -> None:
+    large = {"requests": ["x" * 10_000_000]}
+    reply = api.post("/ai/run/@cf/qwen/qwen3-embedding-0.6b?queueRequest=true", large)
+    assert (reply.status_code, reply.json()["errors"][0]["code"]) == (413, 3006)
+    assert cloudflare.requests[0].json == large
 
 
 def test_many_clients_are_served_concurrently(cloudflare: Standin) -> None:

@@ -1,13 +1,36 @@
 """Switches for failing streams, unusual bytes and disconnects."""
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 
-from tests.standin import Fault, Standin, Switches
+from tests.standin import Fault, Reply, Standin, Switches
 from tests.standin_tests.api import DONE, Api, code_of, events, text_of
 
+JSON, STREAM = "application/json", "text/event-stream"
+GZIP, DEFLATE = b"\x1f\x8b", b"\x78\xda"
+# Content type, first bytes and encoding of each endless response.
+FLOODS = {
+    "spaces": (JSON, b" ", ""),
+    "drips": (JSON, b" ", ""),
+    "gzip": (JSON, GZIP, "gzip"),
+    "gzip stream": (STREAM, GZIP, "gzip"),
+    "deflate": (JSON, DEFLATE, "deflate"),
+    "gzip twice": (JSON, GZIP, "gzip, gzip"),
+    "brotli": (JSON, b" ", "br"),
+    "one event": (STREAM, b"data: {", ""),
+    "lines of one event": (STREAM, b"data: x\ndata: x\n", ""),
+    "comment": (STREAM, b": keep-alive\n\n", ""),
+    "pings": (STREAM, b'data: {"type":"ping"}\n\n', ""),
+    "empty frames": (STREAM, b'data: {"choices":[{"index":0,"delta":{"content":""}}]}', ""),
+    "text": (STREAM, b'data: {"choices":[{"index":0,"delta":{"content":"word "}}]}', ""),
+    "long texts": (STREAM, b'data: {"choices":[{"index":0,"delta":{"content":"word wo', ""),
+    "arguments": (STREAM, b'data: {"choices":[{"index":0,"delta":{"tool_calls":', ""),
+    "page": ("text/html", b"<title<title", ""),
+    "bytes": ("image/png", b" ", ""),
+}
 POEM = "Grüße aus Łódź: 世界 👋🏽 — ça va?"
 
 
@@ -45,7 +68,7 @@ def test_comments_can_be_sent_between_events(cloudflare: Standin, api: Api) -> N
 
 
 def test_junk_is_sent_only_between_complete_events(cloudflare: Standin, api: Api) -> None:
-    cloudflare.switch(answer=POEM * 3, junk_frames=True)
+    cloudflare.switch(answer=POEM * 3, junk_frames=True, dialect="gemma")
     body = b"".join(raw(api)).decode()
     assert "data: not json\n" in body
     lines = [line for line in body.splitlines() if line.startswith('data: {"choices":[{"delta":{')]
@@ -61,6 +84,55 @@ def test_chunks_can_split_a_character(cloudflare: Standin, api: Api) -> None:
         except UnicodeDecodeError:
             split += 1
     assert split
+
+
+def test_each_piece_of_a_raw_stream_is_one_chunk(cloudflare: Standin, api: Api) -> None:
+    pieces = ["data: {}\r", "\n\r", "\ndata: \udcff\r\n\r\n"]
+    cloudflare.switch(raw_stream=pieces)
+    assert raw(api) == [piece.encode(errors="surrogateescape") for piece in pieces]
+
+
+def test_a_raw_stream_can_end_without_its_last_chunk(cloudflare: Standin, api: Api) -> None:
+    import httpx
+
+    cloudflare.switch(raw_stream=["data: {}\n\n"], raw_stream_breaks=True)
+    received = []
+    body = {"model": "@cf/google/gemma-4-26b-a4b-it", "prompt": "Hi", "stream": True}
+    with (
+        pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"),
+        api.http.stream("POST", "/ai/v1/chat/completions", json=body) as reply,
+    ):
+        received.extend(reply.iter_raw())
+    assert b"".join(received) == b"data: {}\n\n"
+    assert cloudflare.disconnects == 0
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_flood_is_endless_until_the_client_leaves(
+    kind: str, cloudflare: Standin, api: Api
+) -> None:
+    cloudflare.switch(flood=kind, flood_status=503, error_path="/models/")
+    content_type, start, encoding = FLOODS[kind]
+    with api.http.stream("GET", "/ai/models/search") as reply:
+        assert (reply.status_code, reply.headers["content-type"]) == (503, content_type)
+        assert reply.headers.get("content-encoding", "") == encoding
+        pieces = reply.iter_raw()
+        received = b"".join(itertools.islice(pieces, 4))
+        pieces.close()
+    assert received.startswith(start)
+    assert cloudflare.wait_for(lambda server: server.disconnects == 1)
+    assert api.chat().status_code == 200
+
+
+def test_a_test_can_send_a_complete_response(cloudflare: Standin, api: Api) -> None:
+    cloudflare.switch(canned=Reply(b"<title>Hi", 418, "text/html"), error_path="/models/")
+    reply = api.get("/ai/models/search")
+    assert (reply.status_code, reply.headers["content-type"], reply.text) == (
+        418,
+        "text/html",
+        "<title>Hi",
+    )
+    assert api.chat().status_code == 200
 
 
 def test_tokens_contain_complete_characters(cloudflare: Standin, api: Api) -> None:

@@ -79,7 +79,7 @@ def test_an_image_of_a_form_request_costs_the_recorded_neurons(
 def test_usage_of_the_chunks_sums_to_the_last_event_and_ledger(
     cloudflare: Standin, api: Api
 ) -> None:
-    cloudflare.switch(answer="One two three four.", thought="Five six.")
+    cloudflare.switch(answer="One two three four.", thought="Five six.", dialect="gemma")
     *chunks, last, _ = api.stream()
     for name in ("prompt_tokens", "completion_tokens", "total_tokens", "neurons"):
         assert sum(one["usage"][name] for one in chunks) == pytest.approx(last["usage"][name])

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.kernels import Cell, Kernel
-from tests.standin import Standin, images, sounds
+from tests.standin import Standin, media
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
-    (folder / "talk.wav").write_bytes(sounds.wav(12))
-    (folder / "plot.png").write_bytes(images.png(64, 48, 7))
+    (folder / "talk.wav").write_bytes(media.wav(12))
+    (folder / "plot.png").write_bytes(media.png(64, 48, 7))
     (folder / "table.csv").write_text("a,b\n1,2\n")
     (folder / "note.txt").write_text("hi there")
     return folder

@@ -8,7 +8,7 @@ from cfai_magics.errors import MissingCredentialsError
 from cfai_magics.widgets.panel import Panel
 from tests.canaries import account_id, token
 from tests.standin import Standin
-from tests.standin.accounts import EDIT, EVERYTHING, READ
+from tests.standin.state import EDIT, EVERYTHING, READ
 from tests.widgets.conftest import all_state, press_enter, receiver_of, type_in
 
 

@@ -15,7 +15,7 @@ from cfai_magics.types.usage import Model
 from cfai_magics.widgets.model_list import SORT_KEYS, sort_models
 from cfai_magics.widgets.panel import Panel
 from tests.standin import Standin
-from tests.standin.accounts import EVERYTHING
+from tests.standin.state import EVERYTHING
 from tests.widgets.conftest import enter
 
 HI: list[Message] = [{"role": "user", "content": "Hi"}]

@@ -10,7 +10,7 @@ import pytest
 from cfai_magics.errors import InvalidOptionError, ModelNotFoundError
 from cfai_magics.types.results import TaskResult
 from cfai_magics.workers_ai.client import WorkersAI
-from tests.standin import Standin, sounds
+from tests.standin import Standin, media
 from tests.workers_ai.calls import GEMMA, REQUEST, Script
 
 BGE = "@cf/baai/bge-m3"
@@ -34,7 +34,7 @@ def test_json_is_sent_and_returned_without_its_envelope(
 
 
 def test_bytes_are_sent_unchanged(cloudflare: Standin, client: WorkersAI) -> None:
-    sound = sounds.wav(1.0)
+    sound = media.wav(1.0)
     cloudflare.switch(answer="Hello.")
     result = client.run(WHISPER, sound, content_type="audio/wav")
     assert result.result["text"] == "Hello."

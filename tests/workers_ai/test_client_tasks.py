@@ -13,9 +13,9 @@ from cfai_magics.errors import AuthenticationError, ServerError
 from cfai_magics.types.usage import Model, Usage
 from cfai_magics.workers_ai.client import WorkersAI, parse_batch_answer
 from tests.standin import Standin
-from tests.standin.accounts import EDIT, EVERYTHING
-from tests.standin.catalogue import Catalogue
-from tests.standin.catalogue import Model as Listed
+from tests.standin.catalog import Catalog
+from tests.standin.catalog import Model as Listed
+from tests.standin.state import EDIT, EVERYTHING
 from tests.workers_ai.calls import Script
 
 BGE = "@cf/baai/bge-m3"
@@ -121,7 +121,7 @@ def test_a_short_page_is_the_last_if_the_total_is_missing() -> None:
 
 
 def test_the_model_list_matches_the_catalog(cloudflare: Standin, client: WorkersAI) -> None:
-    listed = {model.name: model for model in Catalogue()}
+    listed = {model.name: model for model in Catalog()}
     for model in client.list_models():
         known = listed[model.name]
         assert (model.task, model.vision, model.tools) == (known.task, known.vision, known.tools)

@@ -23,7 +23,7 @@ from cfai_magics.errors import (
 )
 from cfai_magics.workers_ai.error_mapping import error_from_body, error_from_response
 from tests.standin import Fault
-from tests.standin.errors import RECORDED, gateway_body, is_front_door, reply
+from tests.standin.errors import RECORDED, fault_reply, gateway_body, is_front_door
 
 CLASSES: dict[type[WorkersAIError], tuple[int, ...]] = {
     AuthenticationError: (1000, 2009, 9109, 10000),
@@ -63,7 +63,7 @@ REQUEST_ID = "0b3d7a52-6f1e-4c98-9a40-5d2c8e71f063"
 
 def map_fault(fault: Fault) -> tuple[WorkersAIError, str | None]:
     """Return the error of a recorded response, and the request id in its header."""
-    response = reply(fault)
+    response = fault_reply(fault)
     assert isinstance(response.body, bytes)
     headers = {"cf-ray": "8a1b-FRA", **response.headers}
     error = error_from_response(response.status, headers, response.body)

@@ -11,8 +11,7 @@ from cfai_magics.session.session import Session
 from cfai_magics.types.messages import Message, Request
 from cfai_magics.types.usage import Model
 from cfai_magics.workers_ai.endpoints import chat_body, parse_models
-from tests.standin import Standin
-from tests.standin.reply import Canned
+from tests.standin import Reply, Standin
 
 EFFORT_CASES = {
     "no efforts": ("@cf/google/gemma-4-26b-a4b-it", (), {"enable_thinking": False}, None),
@@ -79,7 +78,7 @@ def test_thinking_that_cannot_be_switched_off_is_reported(
         b'data: {"choices":[{"delta":{"reasoning_content":"Hm","content":"Hi"}}]}\n\n'
         b"data: [DONE]\n\n"
     )
-    account.switch(canned=Canned(body, content_type="text/event-stream"))
+    account.switch(canned=Reply(body, content_type="text/event-stream"))
     hi: list[Message] = [{"role": "user", "content": "Hi"}]
     always = session.ask(session.build_request(hi, "gpt-oss-20b"))
     asked = session.ask(session.build_request(hi, "gpt-oss-20b", think=True))
