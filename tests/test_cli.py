@@ -108,7 +108,7 @@ def test_models_falls_back_to_the_built_in_list_with_a_note(
 ) -> None:
     assert main(["models"]) == 0
     assert (
-        "Built-in list from 2026-10-09; the current list is not available"
+        "Built-in list from 2026-11-26; the current list is not available"
         in capsys.readouterr().out
     )
 

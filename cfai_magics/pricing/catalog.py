@@ -19,7 +19,7 @@ from ..i18n import _, mark
 from ..types.usage import Catalog, Model
 from .prices import parse_prices, restore_exact_prices
 
-BUNDLED_DATE = "2026-10-09"
+BUNDLED_DATE = "2026-11-26"
 SOURCE_LABELS = {"live": mark("latest"), "cached": mark("cached"), "shipped": mark("built-in")}
 GATEWAY_PREFIX = "workers-ai/"  # before the names of Workers AI models in an AI Gateway
 MAX_LISTED_MODELS = 5  # maximum number of models in an error message
