@@ -42,10 +42,6 @@ export class KernelComm {
       return;
     }
     this._kernels.push(kernel);
-    // JupyterLab closes comms without a registered target.
-    kernel.registerCommTarget(TARGET, comm => {
-      this._comms.set(kernel, comm);
-    });
     kernel.iopubMessage.connect(this._onMessage, this);
     kernel.statusChanged.connect(this._onStatus, this);
     kernel.connectionStatusChanged.connect(this._onConnection, this);
@@ -80,8 +76,7 @@ export class KernelComm {
     if (header.msg_type === 'comm_close') {
       this._closeClient();
     } else {
-      const isNew = header.msg_type === 'comm_open' || !this._client;
-      (isNew ? this._openClient() : this._client)?.receive(message.data);
+      (this._client ?? this._openClient()).receive(message.data);
     }
   }
 
