@@ -353,8 +353,8 @@ def _make_vector(model: str, text: str, dimensions: int) -> list[float]:
 
 def _similarity(model: str, one: str, other: str, dimensions: int = 256) -> float:
     """Return the similarity of two texts, from -1 to 1."""
-    pairs = zip(*(_make_vector(model, text, dimensions) for text in (one, other)), strict=True)
-    return math.fsum(left * right for left, right in pairs)
+    first, second = (_make_vector(model, text, dimensions) for text in (one, other))
+    return sum(left * right for left, right in zip(first, second, strict=True))
 
 
 def _seeded(*parts: str) -> random.Random:
