@@ -25,6 +25,8 @@ from cfai_magics.errors import (
     ModelNotFoundError,
     TokenInCommandError,
 )
+from cfai_magics.frontends.completion import CfaiMatcher
+from cfai_magics.frontends.lab_comm import Request as PageRequest
 from cfai_magics.frontends.lab_comm import handle_use
 from cfai_magics.frontends.shell import create_shell_frontend
 from cfai_magics.pricing.catalog import find_model
@@ -286,8 +288,10 @@ NAMES = ["gpt-4o", "llama-3.2-3b-instruct", "@cf/meta/llama-3.2-3b-instruct", "v
 def test_every_way_of_naming_a_model_sends_the_name_as_typed(
     elsewhere: Session, other: Standin, name: str
 ) -> None:
+    matcher = CfaiMatcher(lambda: elsewhere, dict, has_badges=True)
+
     def use_in_page() -> None:
-        handle_use(elsewhere, {"model": name})
+        handle_use(PageRequest({"model": name}, elsewhere, matcher))
 
     def use_by_command() -> None:
         assert name in str(run("use", [name], bare_frontend(elsewhere), "%cfai"))
