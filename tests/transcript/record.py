@@ -25,7 +25,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/]{300,}={0,2}")
 PATTERNS = (
     (UUID, "<uuid>"),
     (re.compile(r"chatcmpl-[0-9a-f]{32}"), "chatcmpl-<id>"),
-    (re.compile(r'("id": ?")[0-9a-f]{32}"'), r'\1<id>"'),
+    (re.compile(r'("id": ?")(?:[0-9a-f]{32}|id-\d{13})"'), r'\1<id>"'),
     (re.compile(r"\b[0-9a-f]{16}-FRA\b"), "<ray>"),
     (re.compile(r"\bcfai-[0-9a-f]{12}\b"), "<display>"),
     (re.compile(r"\bsk-[\w-]{43}"), "<own key>"),
