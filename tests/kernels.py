@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -139,14 +140,16 @@ def _write(cell: Cell, name: str, text: str) -> None:
 @contextmanager
 def running_kernel(**environ: str) -> Iterator[Kernel]:
     """Start a kernel with these additional environment variables; shut it down at the end."""
-    manager = KernelManager()
-    manager.start_kernel(env={**os.environ, **environ})
-    client = manager.blocking_client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=PATIENCE)
-        yield Kernel(manager, client)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel()
-        manager.cleanup_resources()
+    # Kernels that start at the same time can choose the same TCP port. A socket's path is short.
+    with TemporaryDirectory() as folder:
+        manager = KernelManager(transport="ipc", connection_file=f"{folder}/kernel.json")
+        manager.start_kernel(env={**os.environ, **environ})
+        client = manager.blocking_client()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=PATIENCE)
+            yield Kernel(manager, client)
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel()
+            manager.cleanup_resources()
