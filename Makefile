@@ -109,7 +109,7 @@ test-ipython8: $(IPYTHON8)/installed
 # The fast tests also run with the lowest versions of the required packages.
 $(OLDEST)/installed: pyproject.toml
 	$(PYTHON) -m venv $(OLDEST)
-	CFAI_NO_LABEXTENSION=1 $(OLDEST)/bin/python -m pip install -q -e ".[test]" $(OLDEST_VERSIONS)
+	CFAI_NO_LABEXTENSION=1 $(OLDEST)/bin/python -m pip install -q -e ".[test,keyring]" $(OLDEST_VERSIONS)
 	touch $@
 
 test-oldest: $(OLDEST)/installed
