@@ -16,7 +16,6 @@ from ..errors import (
     BadRequestError,
     CfaiError,
     IncompleteStreamError,
-    WorkersAIError,
 )
 from ..i18n import _, ngettext
 from ..pricing.limits import RateDelay
@@ -62,10 +61,11 @@ from .http import (
     read_body,
 )
 from .retry import OnRetry
-from .sse import DEFAULT_EVENT_NAME, Event, iter_events
+from .sse import Event, iter_events
 
 FirstDelta = tuple[list[Delta], Iterator[Delta]]
 EVENTS_TYPE = "text/event-stream"
+ERROR_EVENT_NAME = "error"
 DONE, DONE_DATA = "[DONE]", b"[DONE]"
 UNREADABLE = None  # represents text in a stream that is not valid JSON
 EVENT_START = re.compile(rb"\s*(?:data|event|id|retry)?:")
@@ -361,7 +361,7 @@ class ChatStream:
     def _parse_answer(self, response: httpx.Response, content: bytes) -> Any:
         """Return the answer in a JSON response, or raise the error that the response contains."""
         self.response_body = parse_json(response, content)
-        _raise_if_error(self.response_body)
+        self._raise_if_error(self.response_body)
         answer = unwrap_envelope(self.response_body)
         if is_empty_answer(answer) or (isinstance(answer, dict) and ANSWER_FIELDS & answer.keys()):
             return answer
@@ -412,7 +412,7 @@ class ChatStream:
         decoder, max_characters = self._decoder, allowance.characters
         frames, is_known = 0, False
         with self._closing():
-            for event_name, frame, ended in iter_frames(events):
+            for _name, frame, ended in iter_frames(events):
                 if frame is DONE:
                     decoder.finished = True
                     break
@@ -422,7 +422,7 @@ class ChatStream:
                 if not ended and not (decoder.finished or has_finish_reason(frame)):
                     break  # a truncated frame may be valid JSON by chance
                 if frame.get("error") or ("choices" not in frame and "response" not in frame):
-                    _raise_if_error(frame, event_name)
+                    self._raise_if_error(frame)
                 is_known = is_known or "choices" in frame or is_of_answer(frame)
                 if timeouts.waited > timeouts.soon and is_of_answer(frame):
                     timeouts.progress()
@@ -438,6 +438,13 @@ class ChatStream:
             yield from self._finish()
             timeouts.shorten(SECONDS_AFTER_FINISH)
             deque(events, maxlen=0)  # reading to the end lets httpx reuse the connection
+
+    def _raise_if_error(self, frame: Any) -> None:
+        if not isinstance(frame, dict) or ("choices" in frame and not frame.get("error")):
+            return
+        error = error_from_body(frame, is_cloudflare=self._connection.is_cloudflare)
+        if error is not None:
+            raise error
 
     def _set_broken(self, error: CfaiError) -> None:
         """Store the error that cut off the response; raise it only if the answer is incomplete."""
@@ -518,12 +525,16 @@ def iter_frames(events: Iterable[Event]) -> Iterator[tuple[str, Any, bool]]:
 
     A frame is a JSON object, DONE, or UNREADABLE for text that is not JSON. Other JSON values are
     skipped. If the empty line between two events is lost, their data is one text of two frames.
+    The frame of an event named "error" has the field "error", whatever its data.
     """
     for event_name, data, ended in events:
         if data == DONE_DATA:
             yield event_name, DONE, ended
             continue
         text = data.decode("utf-8", "replace")
+        if event_name == ERROR_EVENT_NAME:
+            yield event_name, _parse_error_event(text), True
+            continue
         try:  # json.loads takes a third longer because it checks both ends
             frame, end = RAW_DECODE(text)
         except (ValueError, RecursionError):
@@ -538,6 +549,15 @@ def iter_frames(events: Iterable[Event]) -> Iterator[tuple[str, Any, bool]]:
             yield event_name, part, True
         if last is not UNREADABLE:  # otherwise, the frame was cut off
             yield event_name, last, False
+
+
+def _parse_error_event(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        data = text
+    is_error = isinstance(data, dict) and (data.get("error") or data.get("errors"))
+    return data if is_error else {"error": data or True}
 
 
 def _split_frames(text: str) -> list[Any]:
@@ -576,13 +596,3 @@ def has_finish_reason(frame: Any) -> bool:
 def is_of_answer(frame: Any) -> bool:
     """Return whether a frame contains part of the answer, unlike a ping."""
     return bool(frame.get("choices")) or "response" in frame or "tool_calls" in frame
-
-
-def _raise_if_error(frame: Any, event_name: str = DEFAULT_EVENT_NAME) -> None:
-    if not isinstance(frame, dict) or ("choices" in frame and not frame.get("error")):
-        return
-    error: WorkersAIError | None = error_from_body(frame)
-    if error is None and event_name == "error":
-        error = error_from_body({"error": frame.get("message") or frame})
-    if error is not None:
-        raise error

@@ -37,6 +37,7 @@ from .endpoints import (
     batch_body,
     chat_body,
     embeddings_body,
+    is_cloudflare_url,
     is_last_page,
     multipart_kwargs,
     parse_batch_id,
@@ -64,7 +65,6 @@ from .http import (
     json_kwargs,
     raise_if_page,
     read_body,
-    read_reply,
 )
 from .retry import OnRetry
 
@@ -306,6 +306,7 @@ class WorkersAI(Unpicklable):
         )
         client._account_id = ""
         client._openai_url = require_str(base_url, "base_url").rstrip("/")
+        client._connection.is_cloudflare = is_cloudflare_url(base_url)
         client._endpoint = endpoint
         return client
 
@@ -507,7 +508,7 @@ class WorkersAI(Unpicklable):
         request_kwargs = json_kwargs(analytics_body(self._account_id, day))
         try:
             response_body, _headers = self._connection.request_json(
-                "POST", self._base_url + GRAPHQL_PATH, **request_kwargs
+                "POST", self._base_url + GRAPHQL_PATH, has_own_errors=True, **request_kwargs
             )
         except PermissionDeniedError as error:
             error.hint = _(ANALYTICS_PERMISSION_HINT)
@@ -548,15 +549,17 @@ class WorkersAI(Unpicklable):
         url = self._account_url() + run_path(quote(model, safe="@/"))
         request_kwargs = multipart_kwargs(payload, files) or content_kwargs(payload, content_type)
         request_kwargs = with_gateway_headers(gateway, request_kwargs)
-        response = self._connection.with_retries(
-            lambda: self._connection.send("POST", url, model, **request_kwargs), on_retry, model
-        )
-        response_type = response.headers.get("content-type", "")
-        if "json" in response_type:
-            return task_result_from_json(read_reply(response), response_type, response.headers)
-        content = read_body(response)
-        raise_if_page(response, content)
-        return task_result_from_bytes(content, response_type, response.headers)
+
+        def send() -> "TaskResult":
+            response = self._connection.send("POST", url, model, **request_kwargs)
+            content, response_type = read_body(response), response.headers.get("content-type", "")
+            if "json" in response_type:
+                reply = self._connection.parse_reply(response, content, model)
+                return task_result_from_json(reply, response_type, response.headers)
+            raise_if_page(response, content)
+            return task_result_from_bytes(content, response_type, response.headers)
+
+        return self._connection.with_retries(send, on_retry, model)
 
     @property
     def batches(self) -> Batches:

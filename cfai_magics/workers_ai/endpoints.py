@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from ..errors import BadRequestError, PermissionDeniedError, ServerError, WorkersAIError
 from ..i18n import _, mark, ngettext
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ..types.results import TaskResult
 
 
+CLOUDFLARE_HOST = "cloudflare.com"
 USER_TOKEN_PATH = "/user/tokens/verify"  # noqa: S105 - a URL path
 # Cloudflare checks the permissions before it reports that the model does not exist.
 PERMISSION_PROBE = {"model": "@cf/none/none", "messages": [{"role": "user", "content": "-"}]}
@@ -50,6 +52,12 @@ class TokenCheck(NamedTuple):
     can_read: bool
     can_run: bool
     expires_on: str | None = None
+
+
+def is_cloudflare_url(url: str) -> bool:
+    """Return whether a URL is one of Cloudflare's."""
+    host = urlsplit(url).hostname or ""
+    return host == CLOUDFLARE_HOST or host.endswith(f".{CLOUDFLARE_HOST}")
 
 
 def account_token_path(account_id: str) -> str:

@@ -52,6 +52,20 @@ def test_a_lasting_transient_error_is_raised_after_all_attempts(
     assert len(cloudflare.requests) == TRANSIENT[code] == len(pauses) + 1
 
 
+@pytest.mark.parametrize("data", [{}, {"data": None}], ids=["plain", "with data"])
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(("code", "attempts"), [(2003, 3), (3040, 5), (3043, 5), (3036, 1)])
+def test_errors_with_status_200_are_retried_by_every_call(
+    code: int, attempts: int, call: str, data: dict[str, None]
+) -> None:
+    body = {"success": False, "errors": [{"code": code, "message": "no"}], **data}
+    script = Script(httpx.Response(200, json=body))
+    with script.client() as client, pytest.raises(WorkersAIError) as caught:
+        CALLS[call](client)
+    assert caught.value.code == code
+    assert len(script.requests) == attempts == len(script.pauses) + 1
+
+
 @pytest.mark.parametrize("code", PERMANENT)
 def test_permanent_errors_are_not_retried(
     code: int, cloudflare: Standin, client: WorkersAI, pauses: list[float]
