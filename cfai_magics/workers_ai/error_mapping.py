@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html import unescape
@@ -13,6 +14,7 @@ from ..errors import (
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
+    BatchFailedError,
     CapacityError,
     CfaiError,
     ContextLengthError,
@@ -213,6 +215,10 @@ REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s
 TITLE_TAG = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 TAG = re.compile(r"<[^<>]*>")
 NO_REASON = mark("The server gave no reason")
+NO_MODEL_HINT = mark(
+    "Try again later. If the error persists, check the server and proxy settings shown by %cfai "
+    "status."
+)
 PAGE_HINT = mark(
     "A proxy, a firewall or a login page of the network may have answered. Check the network, the "
     "proxy settings and the server address shown by %cfai status."
@@ -298,6 +304,17 @@ def page_error(
     )
 
 
+@contextmanager
+def without_model_hints() -> Iterator[None]:
+    """Replace hints about the model and its options in errors of calls that use no model."""
+    try:
+        yield
+    except (APITimeoutError, BadRequestError, CapacityError, ServerError) as error:
+        if error.hint == _(type(error).default_hint) and type(error) is not BatchFailedError:
+            error.hint = _(NO_MODEL_HINT)
+        raise
+
+
 def is_wrong_address(error: CfaiError) -> bool:
     """Return whether an error shows that the server does not know the address."""
     if not isinstance(error, BadRequestError):
@@ -349,7 +366,7 @@ def _parse_error_info(value: Any) -> _ErrorInfo | None:
 def _parse_internal_error(value: Mapping[str, Any]) -> _ErrorInfo:
     """Return the error in the format of the gateway and the binding."""
     error = value.get("error")
-    message = _find_text(error) if isinstance(error, list) else ""
+    message = find_error_text(error) if isinstance(error, list) else ""
     return _ErrorInfo(
         _int_or_none(value["internalCode"]),
         message or str(value.get("description") or value.get("message") or ""),
@@ -383,12 +400,12 @@ def _is_success(item: Any) -> bool:
     return (
         isinstance(item, dict)
         and item.get("code") in (0, "0", 200, "200")
-        and _find_text(item).lower().strip(".") in SUCCESS_MESSAGES
+        and find_error_text(item).lower().strip(".") in SUCCESS_MESSAGES
     )
 
 
 def _parse_error_item(item: Any) -> _ErrorInfo:
-    message = _find_text(item)
+    message = find_error_text(item)
     if not isinstance(item, dict):
         return _ErrorInfo(None, message)
     code = _int_or_none(item.get("code"))
@@ -402,7 +419,7 @@ def _parse_error_item(item: Any) -> _ErrorInfo:
     return _ErrorInfo(code, message, names=names)
 
 
-def _find_text(value: Any, depth: int = 0) -> str:
+def find_error_text(value: Any, depth: int = 0) -> str:
     """Return the message in an error, which may be nested; "" if there is none.
 
     FastAPI's errors name the field that they refer to, such as stream_options.
@@ -410,12 +427,12 @@ def _find_text(value: Any, depth: int = 0) -> str:
     if depth > MAX_TEXT_DEPTH or value is None or isinstance(value, bool):
         return ""
     if isinstance(value, list):
-        return next(filter(None, (_find_text(item, depth + 1) for item in value)), "")
+        return next(filter(None, (find_error_text(item, depth + 1) for item in value)), "")
     if not isinstance(value, dict):
         return str(value)
     if isinstance(value.get("errors"), dict):  # messages by field
         value = {**value, "errors": _texts_by_field(value["errors"], depth + 2)}
-    texts = (_find_text(value.get(name), depth + 1) for name in TEXT_FIELDS)
+    texts = (find_error_text(value.get(name), depth + 1) for name in TEXT_FIELDS)
     text = next(filter(None, texts), "")
     location = value.get("loc")
     parts = [str(part) for part in location if part != "body"] if type(location) is list else []
@@ -423,7 +440,7 @@ def _find_text(value: Any, depth: int = 0) -> str:
 
 
 def _texts_by_field(errors: Mapping[str, Any], depth: int) -> list[str]:
-    texts = {name: _find_text(item, depth) for name, item in errors.items()}
+    texts = {name: find_error_text(item, depth) for name, item in errors.items()}
     return [f"{name}: {text}" for name, text in texts.items() if text]
 
 
@@ -474,7 +491,7 @@ def _clean_message(message: str) -> tuple[str, str | None]:
     if isinstance(nested_json, dict):
         nested_info = _parse_error_info(nested_json)
         message, inner_id = _strip_prefix(
-            (nested_info.message if nested_info else _find_text(nested_json)) or message
+            (nested_info.message if nested_info else find_error_text(nested_json)) or message
         )
         request_id = request_id or inner_id
     return " ".join(message.split())[:MAX_CAUSE_CHARS], request_id

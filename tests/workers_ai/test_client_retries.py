@@ -11,6 +11,7 @@ from cfai_magics.errors import (
     CapacityError,
     CfaiError,
     DailyQuotaError,
+    ServerError,
     WorkersAIError,
 )
 from cfai_magics.types.messages import TextDelta
@@ -189,7 +190,7 @@ def test_on_retry_is_called_for_the_model_list_and_token_check(name: str) -> Non
     waits: list[str] = []
     response = httpx.Response(200, json={"result": [], "success": True})
     script = Script(refused(429, 3040, **{"retry-after": "7"}), response)
-    with script.client() as client:
+    with script.client() as client, pytest.raises(ServerError, match="does not contain"):
         getattr(client, name)(lambda error, *_: waits.append(error.cause))
     assert len(waits) == 1
 
