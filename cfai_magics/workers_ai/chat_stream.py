@@ -72,6 +72,10 @@ EVENT_START = re.compile(rb"\s*(?:data|event|id|retry)?:")
 OTHER_STARTS = (b"{", b"[", b"<")  # of JSON or a web page with the content type of a stream
 ANSWER_FIELDS = frozenset(("choices", "response", "tool_calls"))
 OLD_FIELD, NEW_FIELD = "max_tokens", "max_completion_tokens"  # of OpenAI's newer models
+NEW_NAME_ADVICE = re.compile(
+    rf"\buse\W{{1,3}}{NEW_FIELD}\b|\b{NEW_FIELD}\W{{1,3}}instead\b", re.IGNORECASE
+)
+USAGE_FIELD = "stream_options"  # some servers refuse it, and then report no usage
 UNKNOWN_TOKENS = 131_072  # limit if the request sets none; the longest answers are this long
 SPARE_FRAMES = 16  # frames without text, such as the role, finish reason or usage
 SPARE_TOKENS = 64
@@ -239,6 +243,7 @@ class ChatStream:
         self._broken: CfaiError | None = None
         self._decoder = FrameDecoder()
         self._unreadable_count = 0
+        self._changed_fields: dict[str, str] = {}  # new names; "" leaves a field out
         self.response_body: Any = None
 
     def __enter__(self) -> Self:
@@ -285,7 +290,7 @@ class ChatStream:
         return self._response.headers if self._response is not None else {}
 
     def __iter__(self) -> Iterator[Delta]:
-        slot, is_renamed = self._options.slot, False
+        slot = self._options.slot
         while True:
             try:
                 first, remaining = self._connection.with_retries(
@@ -293,10 +298,12 @@ class ChatStream:
                 )
                 break
             except CfaiError as error:
-                if is_renamed or not self._rename_field(error):
+                if not self._change_field(error):
                     error.model = self._model
                     raise
-            slot, is_renamed = None, True
+            slot = None
+        if self._changed_fields:
+            self._connection.field_names.update(self._changed_fields)
         self._has_first_delta = True
         return chain(first, remaining)
 
@@ -369,23 +376,31 @@ class ChatStream:
 
     def _request_kwargs(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the httpx arguments for a body, with the server's names of its fields."""
-        names = self._connection.field_names
+        names = self._connection.field_names | self._changed_fields
         if names:
-            body = {names.get(field, field): value for field, value in body.items()}
+            renamed = ((names.get(field, field), value) for field, value in body.items())
+            body = {field: value for field, value in renamed if field}
         request_kwargs = json_kwargs(body)
         gateway = self._options.gateway
         return with_gateway_headers(gateway, request_kwargs) if gateway else request_kwargs
 
-    def _rename_field(self, error: CfaiError) -> bool:
-        """Use the new name of max_tokens if the server refused the old one; return whether."""
-        is_refused = (
-            isinstance(error, BadRequestError)
-            and OLD_FIELD in self._body
-            and NEW_FIELD in error.cause
-        )
-        if is_refused:
-            self._connection.field_names[OLD_FIELD] = NEW_FIELD
-        return is_refused
+    def _change_field(self, error: CfaiError) -> bool:
+        """Rename max_tokens or leave out stream_options if the server refused it; return whether.
+
+        The change is kept for later requests once a request has succeeded with it.
+        """
+        if not isinstance(error, BadRequestError):
+            return False
+        if NEW_NAME_ADVICE.search(error.cause) and NEW_FIELD not in self._body:
+            field, name = OLD_FIELD, NEW_FIELD
+        elif USAGE_FIELD in error.cause:
+            field, name = USAGE_FIELD, ""
+        else:
+            return False
+        if field not in self._body or field in self._changed_fields:
+            return False
+        self._changed_fields[field] = name
+        return True
 
     def _resend_without_streaming(self) -> httpx.Response:
         """Send the request again without streaming.

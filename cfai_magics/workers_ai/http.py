@@ -37,7 +37,11 @@ from ..texts import shorten
 from .error_mapping import error_from_body, error_from_response, is_page, page_error
 from .retry import OnRetry, backoff, is_retryable
 
-HTTPX_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
+# An invalid host name is a UnicodeError.
+HTTPX_ERRORS = (
+    *(httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict),
+    UnicodeError,
+)
 MAX_RESPONSE_BYTES = 64 * 2**20  # decompressed
 MAX_ERROR_BYTES = 2**20  # read from an error response; the rest is ignored
 PIECE_BYTES = 2**20  # maximum decompressed size of a chunk
@@ -86,9 +90,10 @@ def map_httpx_error(error: Exception) -> CfaiError:
         return APIConnectionError(_("Connecting to the server timed out"))
     if isinstance(error, httpx.TimeoutException):
         return APITimeoutError(_("The server did not answer in time"))
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
         return InvalidOptionError(
-            _("The server address is not a valid URL"), _("Check CLOUDFLARE_API_BASE_URL.")
+            _("The server address is not a valid URL"),
+            _("Check the address that %cfai status shows, or CLOUDFLARE_API_BASE_URL."),
         )
     if isinstance(error, httpx.ProxyError):
         return APIConnectionError(_("The proxy refused the connection"))
@@ -506,7 +511,7 @@ class HTTPConnection(Unpicklable):
 
         self._sleep = sleep
         self._extensions: Mapping[str, Any] = {}
-        self.field_names: dict[str, str] = {}  # the server's names of fields that it renamed
+        self.field_names: dict[str, str] = {}  # the server's names of fields; "" for none
         self.is_cloudflare = True  # whether Cloudflare's error codes have their meaning
         self.acquire_slot: AcquireSlot = lambda _model: None  # no request is delayed
 
