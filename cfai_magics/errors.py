@@ -28,6 +28,7 @@ CfaiError
 │   ├── CapacityError             the model is out of capacity
 │   ├── ContextLengthError        the prompt and max_tokens exceed the context window
 │   ├── BadRequestError           the request is invalid
+│   │   └── BatchFailedError      a batch failed, so that none of its answers will come
 │   ├── APITimeoutError           no answer within the timeout
 │   ├── APIConnectionError        no connection to the server
 │   ├── ServerError               the server failed or sent an invalid response
@@ -293,6 +294,12 @@ class BadRequestError(WorkersAIError):
     """The request is invalid."""
 
     default_hint = mark("Check that the model supports the options on the %%cfai line.")
+
+
+class BatchFailedError(BadRequestError):
+    """A batch failed, so that none of its answers will come."""
+
+    default_hint = mark("Run the same map again to send its prompts again.")
 
 
 class APITimeoutError(WorkersAIError):

@@ -12,7 +12,6 @@ from ..arguments import require_str
 from ..errors import (
     APIConnectionError,
     AuthenticationError,
-    BadRequestError,
     CfaiError,
     ContextLengthError,
     InvalidOptionError,
@@ -24,7 +23,7 @@ from ..i18n import _, mark
 from ..pricing.limits import RateDelay
 from ..secret import Environment, Secret, get_environment
 from ..settings import Cfai
-from ..workers_ai.endpoints import TokenCheck
+from ..workers_ai.endpoints import TokenCheck, is_cloudflare_url
 from ..workers_ai.gateway import NO_GATEWAY, Gateway, parse_gateway_metadata, parse_gateway_name
 from ..workers_ai.retry import OnRetry
 from .credentials import ACCOUNT_VARIABLE, PRINTABLE, TOKEN_VARIABLE, Credentials, CredentialStore
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 SERVER_URL_VARIABLE = "CFAI_BASE_URL"
 SERVER_KEY_VARIABLE = "CFAI_API_KEY"
-CLOUDFLARE_HOST = "cloudflare.com"
 CHAT_PATH = "/chat/completions"
 KEY_HINT = mark("Check CFAI_API_KEY, or run %cfai login --server ADDRESS again.")
 HINTS: Mapping[type[CfaiError], str] = {
@@ -47,7 +45,6 @@ HINTS: Mapping[type[CfaiError], str] = {
     APIConnectionError: mark("Check that the server is running. %cfai status shows its address."),
     ContextLengthError: mark("Shorten the prompt, or lower --max-tokens."),
 }
-WRONG_ADDRESS_STATUSES = (*range(200, 400), 404)  # also a web page that is not an error
 API_URL_VARIABLE = "CLOUDFLARE_API_BASE_URL"
 ALLOW_HTTP_VARIABLE = "CFAI_ALLOW_HTTP"
 ENVIRONMENT = (
@@ -85,7 +82,9 @@ class OpenAIServer(NamedTuple):
 
     def with_hint(self, error: CfaiError) -> CfaiError:
         """Add a hint that fits this server to an error, and return the error."""
-        if isinstance(error, BadRequestError) and error.status in WRONG_ADDRESS_STATUSES:
+        from ..workers_ai.error_mapping import is_wrong_address
+
+        if is_wrong_address(error):
             error.hint = _("Check the address in {source}: most addresses end in /v1.").format(
                 source=self.source
             )
@@ -193,8 +192,7 @@ def api_key_for(server: OpenAIServer, store: CredentialStore, environ: Environme
             ),
             _(KEY_HINT),
         )
-    host = urlsplit(server.base_url).hostname or ""
-    if host == CLOUDFLARE_HOST or host.endswith(f".{CLOUDFLARE_HOST}"):
+    if is_cloudflare_url(server.base_url):
         return key
     if key and (contains_prefixed_token(key) or key == _cloudflare_token(store)):
         raise InvalidOptionError(

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..display.map_progress import MapProgress
 from ..display.tables import format_retry_message, format_seconds
-from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError, ModelNotFoundError
+from ..errors import (
+    BatchFailedError,
+    CfaiError,
+    InterruptedAnswerError,
+    InvalidOptionError,
+    ModelNotFoundError,
+)
 from ..i18n import _, mark
 from ..pricing.catalog import MAX_LISTED_MODELS
 from ..pricing.limits import cap_estimate
@@ -54,13 +60,20 @@ class BatchApiJob:
         models = self._session.catalog().models
         task = self._plan.model.task
         supported_models = [
-            model.short_name for model in models if model.supports_batch_api and model.task == task
+            model.short_name
+            for model in models
+            if model.supports_batch_api and task in ("", model.task)
         ]
-        raise InvalidOptionError(
-            _("{model} does not support the Batch API").format(model=self._plan.model.short_name),
+        hint = (
             _("Models that support it: {models}.").format(
                 models=", ".join(supported_models[:MAX_LISTED_MODELS])
-            ),
+            )
+            if supported_models and self._session.backend.is_cloudflare
+            else _("Leave out queue=True.")
+        )
+        raise InvalidOptionError(
+            _("{model} does not support the Batch API").format(model=self._plan.model.short_name),
+            hint,
         )
 
     def send(self, costs: Mapping[str, Cost | None], progress: MapProgress) -> None:
@@ -131,6 +144,8 @@ class BatchApiJob:
                 )
             except ModelNotFoundError:  # Cloudflare's error for an unknown batch ID
                 return None
+            except BatchFailedError as error:
+                return dict.fromkeys(range(len(batch.keys)), BatchAnswer(error=str(error)))
             if batch_answers is not None:
                 return batch_answers
             progress.set_wait_reason(

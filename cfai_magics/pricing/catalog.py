@@ -77,11 +77,13 @@ def _model_from_row(row: Mapping[str, str], price_fields: Mapping[str, Any]) -> 
 
 
 def load_cached(data_dir: Path) -> Catalog | None:
-    """Return the catalog cached in the folder, or None if it is missing or damaged."""
+    """Return the catalog cached in the folder, or None if it is missing, empty or damaged."""
     state_files.restrict_file(data_dir / CACHE_FILE_NAME)
     try:
         data = json.loads(state_files.read_text(data_dir / CACHE_FILE_NAME))
         models = tuple(map(_model_from_json, data["models"]))
+        if not models:
+            return None
         return Catalog(models, date.fromisoformat(data["date"]).isoformat(), "cached")
     except (state_files.UnreadableFileError, ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -137,7 +137,9 @@ def split_content(messages: Iterable[Message]) -> Content:
                     continue
                 texts.append(str(part.get("text") or ""))
                 if part.get("type") == "image_url":
-                    image_urls.append(str((part.get("image_url") or {}).get("url", "")))
+                    image = part.get("image_url")
+                    url = image.get("url") if isinstance(image, Mapping) else image
+                    image_urls.append(str(url or ""))
         if message.get("tool_calls"):
             texts.append(json.dumps(message["tool_calls"], ensure_ascii=False))
     return Content(texts, image_urls)

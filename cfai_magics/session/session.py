@@ -589,7 +589,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             if suggestions:
                 similar = _("Similar names: {names}.").format(names=", ".join(suggestions))
                 error.hint = f"{similar} {error.hint}"
-        if isinstance(error, DailyQuotaError) and error.status is not None:
+        if isinstance(error, DailyQuotaError) and self.backend.is_cloudflare:
             self.accounting.mark_quota_exhausted()
             error.hint = self.accounting.quota_error(error.cause).hint
         return self.backend.with_hint(error)

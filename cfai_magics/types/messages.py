@@ -98,7 +98,7 @@ def check_messages(value: Any) -> tuple[Message, ...]:
     `%run` runs, and nbconvert empties blank lines.
 
     Raises:
-        InvalidOptionError: A message is not a mapping.
+        InvalidOptionError: A message is not a mapping, or its content is not text or parts.
     """
     messages = []
     for message in value if isinstance(value, Iterable) else (value,):
@@ -108,6 +108,14 @@ def check_messages(value: Any) -> tuple[Message, ...]:
                 _("Example: {example}").format(example='[{"role": "user", "content": "…"}]'),
             )
         content: Any = message.get("content")
+        is_list = isinstance(content, list | tuple)
+        if not (content is None or isinstance(content, str) or is_list) or (
+            is_list and not all(isinstance(part, Mapping) for part in content)
+        ):
+            raise InvalidOptionError(
+                _("The content of a message must be text or a list of parts"),
+                _("Example: {example}").format(example='[{"type": "text", "text": "…"}]'),
+            )
         if message.get("role") == "user":
             if isinstance(content, str):
                 content = _normalize_text(content).rstrip()

@@ -16,7 +16,6 @@ from ..errors import (
     BadRequestError,
     CfaiError,
     IncompleteStreamError,
-    WorkersAIError,
 )
 from ..i18n import _, ngettext
 from ..pricing.limits import RateDelay
@@ -62,16 +61,21 @@ from .http import (
     read_body,
 )
 from .retry import OnRetry
-from .sse import DEFAULT_EVENT_NAME, Event, iter_events
+from .sse import Event, iter_events
 
 FirstDelta = tuple[list[Delta], Iterator[Delta]]
 EVENTS_TYPE = "text/event-stream"
+ERROR_EVENT_NAME = "error"
 DONE, DONE_DATA = "[DONE]", b"[DONE]"
 UNREADABLE = None  # represents text in a stream that is not valid JSON
 EVENT_START = re.compile(rb"\s*(?:data|event|id|retry)?:")
 OTHER_STARTS = (b"{", b"[", b"<")  # of JSON or a web page with the content type of a stream
 ANSWER_FIELDS = frozenset(("choices", "response", "tool_calls"))
 OLD_FIELD, NEW_FIELD = "max_tokens", "max_completion_tokens"  # of OpenAI's newer models
+NEW_NAME_ADVICE = re.compile(
+    rf"\buse\W{{1,3}}{NEW_FIELD}\b|\b{NEW_FIELD}\W{{1,3}}instead\b", re.IGNORECASE
+)
+USAGE_FIELD = "stream_options"  # some servers refuse it, and then report no usage
 UNKNOWN_TOKENS = 131_072  # limit if the request sets none; the longest answers are this long
 SPARE_FRAMES = 16  # frames without text, such as the role, finish reason or usage
 SPARE_TOKENS = 64
@@ -239,6 +243,7 @@ class ChatStream:
         self._broken: CfaiError | None = None
         self._decoder = FrameDecoder()
         self._unreadable_count = 0
+        self._changed_fields: dict[str, str] = {}  # new names; "" leaves a field out
         self.response_body: Any = None
 
     def __enter__(self) -> Self:
@@ -285,7 +290,7 @@ class ChatStream:
         return self._response.headers if self._response is not None else {}
 
     def __iter__(self) -> Iterator[Delta]:
-        slot, is_renamed = self._options.slot, False
+        slot = self._options.slot
         while True:
             try:
                 first, remaining = self._connection.with_retries(
@@ -293,10 +298,12 @@ class ChatStream:
                 )
                 break
             except CfaiError as error:
-                if is_renamed or not self._rename_field(error):
+                if not self._change_field(error):
                     error.model = self._model
                     raise
-            slot, is_renamed = None, True
+            slot = None
+        if self._changed_fields:
+            self._connection.field_names.update(self._changed_fields)
         self._has_first_delta = True
         return chain(first, remaining)
 
@@ -361,7 +368,7 @@ class ChatStream:
     def _parse_answer(self, response: httpx.Response, content: bytes) -> Any:
         """Return the answer in a JSON response, or raise the error that the response contains."""
         self.response_body = parse_json(response, content)
-        _raise_if_error(self.response_body)
+        self._raise_if_error(self.response_body)
         answer = unwrap_envelope(self.response_body)
         if is_empty_answer(answer) or (isinstance(answer, dict) and ANSWER_FIELDS & answer.keys()):
             return answer
@@ -369,23 +376,31 @@ class ChatStream:
 
     def _request_kwargs(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the httpx arguments for a body, with the server's names of its fields."""
-        names = self._connection.field_names
+        names = self._connection.field_names | self._changed_fields
         if names:
-            body = {names.get(field, field): value for field, value in body.items()}
+            renamed = ((names.get(field, field), value) for field, value in body.items())
+            body = {field: value for field, value in renamed if field}
         request_kwargs = json_kwargs(body)
         gateway = self._options.gateway
         return with_gateway_headers(gateway, request_kwargs) if gateway else request_kwargs
 
-    def _rename_field(self, error: CfaiError) -> bool:
-        """Use the new name of max_tokens if the server refused the old one; return whether."""
-        is_refused = (
-            isinstance(error, BadRequestError)
-            and OLD_FIELD in self._body
-            and NEW_FIELD in error.cause
-        )
-        if is_refused:
-            self._connection.field_names[OLD_FIELD] = NEW_FIELD
-        return is_refused
+    def _change_field(self, error: CfaiError) -> bool:
+        """Rename max_tokens or leave out stream_options if the server refused it; return whether.
+
+        The change is kept for later requests once a request has succeeded with it.
+        """
+        if not isinstance(error, BadRequestError):
+            return False
+        if NEW_NAME_ADVICE.search(error.cause) and NEW_FIELD not in self._body:
+            field, name = OLD_FIELD, NEW_FIELD
+        elif USAGE_FIELD in error.cause:
+            field, name = USAGE_FIELD, ""
+        else:
+            return False
+        if field not in self._body or field in self._changed_fields:
+            return False
+        self._changed_fields[field] = name
+        return True
 
     def _resend_without_streaming(self) -> httpx.Response:
         """Send the request again without streaming.
@@ -412,7 +427,7 @@ class ChatStream:
         decoder, max_characters = self._decoder, allowance.characters
         frames, is_known = 0, False
         with self._closing():
-            for event_name, frame, ended in iter_frames(events):
+            for _name, frame, ended in iter_frames(events):
                 if frame is DONE:
                     decoder.finished = True
                     break
@@ -422,7 +437,7 @@ class ChatStream:
                 if not ended and not (decoder.finished or has_finish_reason(frame)):
                     break  # a truncated frame may be valid JSON by chance
                 if frame.get("error") or ("choices" not in frame and "response" not in frame):
-                    _raise_if_error(frame, event_name)
+                    self._raise_if_error(frame)
                 is_known = is_known or "choices" in frame or is_of_answer(frame)
                 if timeouts.waited > timeouts.soon and is_of_answer(frame):
                     timeouts.progress()
@@ -438,6 +453,13 @@ class ChatStream:
             yield from self._finish()
             timeouts.shorten(SECONDS_AFTER_FINISH)
             deque(events, maxlen=0)  # reading to the end lets httpx reuse the connection
+
+    def _raise_if_error(self, frame: Any) -> None:
+        if not isinstance(frame, dict) or ("choices" in frame and not frame.get("error")):
+            return
+        error = error_from_body(frame, is_cloudflare=self._connection.is_cloudflare)
+        if error is not None:
+            raise error
 
     def _set_broken(self, error: CfaiError) -> None:
         """Store the error that cut off the response; raise it only if the answer is incomplete."""
@@ -518,12 +540,16 @@ def iter_frames(events: Iterable[Event]) -> Iterator[tuple[str, Any, bool]]:
 
     A frame is a JSON object, DONE, or UNREADABLE for text that is not JSON. Other JSON values are
     skipped. If the empty line between two events is lost, their data is one text of two frames.
+    The frame of an event named "error" has the field "error", whatever its data.
     """
     for event_name, data, ended in events:
         if data == DONE_DATA:
             yield event_name, DONE, ended
             continue
         text = data.decode("utf-8", "replace")
+        if event_name == ERROR_EVENT_NAME:
+            yield event_name, _parse_error_event(text), True
+            continue
         try:  # json.loads takes a third longer because it checks both ends
             frame, end = RAW_DECODE(text)
         except (ValueError, RecursionError):
@@ -538,6 +564,15 @@ def iter_frames(events: Iterable[Event]) -> Iterator[tuple[str, Any, bool]]:
             yield event_name, part, True
         if last is not UNREADABLE:  # otherwise, the frame was cut off
             yield event_name, last, False
+
+
+def _parse_error_event(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        data = text
+    is_error = isinstance(data, dict) and (data.get("error") or data.get("errors"))
+    return data if is_error else {"error": data or True}
 
 
 def _split_frames(text: str) -> list[Any]:
@@ -576,13 +611,3 @@ def has_finish_reason(frame: Any) -> bool:
 def is_of_answer(frame: Any) -> bool:
     """Return whether a frame contains part of the answer, unlike a ping."""
     return bool(frame.get("choices")) or "response" in frame or "tool_calls" in frame
-
-
-def _raise_if_error(frame: Any, event_name: str = DEFAULT_EVENT_NAME) -> None:
-    if not isinstance(frame, dict) or ("choices" in frame and not frame.get("error")):
-        return
-    error: WorkersAIError | None = error_from_body(frame)
-    if error is None and event_name == "error":
-        error = error_from_body({"error": frame.get("message") or frame})
-    if error is not None:
-        raise error

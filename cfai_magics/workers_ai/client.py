@@ -27,7 +27,6 @@ from .chat_stream import AnswerBuilder, ChatStream, StreamOptions
 from .endpoints import (
     ANALYTICS_PERMISSION_HINT,
     GRAPHQL_PATH,
-    INACTIVE_STATUSES,
     PAGE_SIZE,
     PERMISSION_PROBE,
     USER_TOKEN_PATH,
@@ -37,22 +36,25 @@ from .endpoints import (
     batch_body,
     chat_body,
     embeddings_body,
+    is_cloudflare_url,
     is_last_page,
     multipart_kwargs,
+    no_models_error,
     parse_batch_id,
     parse_batch_responses,
     parse_embeddings,
     parse_models,
     parse_neurons_by_model,
     parse_token_check,
-    parse_token_status,
+    require_active_token,
+    require_items,
     run_path,
     split_batches,
     task_result_from_bytes,
     task_result_from_json,
     unwrap_batch_response,
 )
-from .error_mapping import error_from_body
+from .error_mapping import error_from_body, without_model_hints
 from .frame_decoder import FrameDecoder, parse_usage
 from .gateway import Gateway, with_gateway_headers
 from .http import (
@@ -64,9 +66,8 @@ from .http import (
     json_kwargs,
     raise_if_page,
     read_body,
-    read_reply,
 )
-from .retry import OnRetry
+from .retry import RETRYABLE, OnRetry
 
 if TYPE_CHECKING:
     from ..types.results import Embeddings, TaskResult
@@ -133,15 +134,21 @@ class Batches:
     def fetch(
         self, model: str, batch_id: str, on_retry: OnRetry | None = None
     ) -> dict[int, BatchAnswer] | None:
-        """Return the answers in a batch by request index; None while the batch is queued."""
-        request_kwargs = json_kwargs({"request_id": batch_id})
-        response_body, _headers = self._connection.request_json(
-            "POST", self._run_url(model), on_retry=on_retry, **request_kwargs
-        )
-        responses = parse_batch_responses(response_body)
-        if responses is None:
-            return None
-        return {index: parse_batch_answer(response) for index, response in responses.items()}
+        """Return the answers in a batch by request index; None while the batch is queued.
+
+        Raises:
+            BatchFailedError: The batch failed.
+            WorkersAIError: The request failed.
+        """
+        with without_model_hints():
+            request_kwargs = json_kwargs({"request_id": batch_id})
+            response_body, _headers = self._connection.request_json(
+                "POST", self._run_url(model), on_retry=on_retry, **request_kwargs
+            )
+            responses = parse_batch_responses(response_body)
+            if responses is None:
+                return None
+            return {index: parse_batch_answer(response) for index, response in responses.items()}
 
     def _run_url(self, model: str) -> str:
         return self._account_url + run_path(quote(model, safe="@/"))
@@ -169,7 +176,8 @@ class TokenChecker:
         """Return the owner, status and permissions of the token.
 
         Raises:
-            AuthenticationError: The token is invalid, disabled or expired.
+            AuthenticationError: The token is invalid or not active.
+            WorkersAIError: A request failed, so that a permission is not known.
         """
         paths = {"user": USER_TOKEN_PATH, "account": account_token_path(account_id)}
         owner = "user"
@@ -182,9 +190,7 @@ class TokenChecker:
             response_body, _headers = self._connection.request_json(
                 "GET", self._base_url + paths[owner], on_retry=on_retry
             )
-        status = parse_token_status(response_body)
-        if status in INACTIVE_STATUSES:
-            raise AuthenticationError(_("The token is {status}").format(status=status))
+        require_active_token(response_body)
         return parse_token_check(
             response_body, owner, can_read=self._can_list_models(), can_run=self._can_run_models()
         )
@@ -192,7 +198,7 @@ class TokenChecker:
     def _can_list_models(self) -> bool:
         try:
             self._search_models()
-        except PermissionDeniedError:
+        except (PermissionDeniedError, AuthenticationError):
             return False
         return True
 
@@ -212,8 +218,9 @@ class TokenChecker:
             AuthenticationError,
         ):  # Cloudflare sends either error if the token lacks Edit
             return False
-        except WorkersAIError:
-            return True
+        except WorkersAIError as error:  # such as ModelNotFoundError
+            if error.code is None or isinstance(error, RETRYABLE):
+                raise
         return True
 
 
@@ -306,6 +313,7 @@ class WorkersAI(Unpicklable):
         )
         client._account_id = ""
         client._openai_url = require_str(base_url, "base_url").rstrip("/")
+        client._connection.is_cloudflare = is_cloudflare_url(base_url)
         client._endpoint = endpoint
         return client
 
@@ -464,15 +472,22 @@ class WorkersAI(Unpicklable):
         """Return all models in the catalog, with prices in neurons.
 
         `on_retry` works as in `stream`.
+
+        Raises:
+            WorkersAIError: A request failed, or the list has no models.
         """
-        all_models: list[Model] = []
-        page = 1
-        while True:
-            response_body = self._search_models(page, PAGE_SIZE, on_retry)
-            all_models += parse_models(response_body)
-            if is_last_page(response_body, page):
-                return tuple(all_models)
-            page += 1
+        with without_model_hints():
+            all_models: list[Model] = []
+            page = 1
+            while True:
+                response_body = self._search_models(page, PAGE_SIZE, on_retry)
+                all_models += parse_models(response_body)
+                if is_last_page(response_body, page):
+                    break
+                page += 1
+            if not all_models:
+                raise no_models_error()
+            return tuple(all_models)
 
     def _search_models(self, page: int, per_page: int, on_retry: OnRetry | None = None) -> Any:
         url = f"{self._account_url()}/ai/models/search?page={page}&per_page={per_page}"
@@ -488,9 +503,13 @@ class WorkersAI(Unpicklable):
         """
         self._account_url()
         checker = TokenChecker(
-            self._connection, self._base_url, self._openai_url, lambda: self._search_models(1, 1)
+            self._connection,
+            self._base_url,
+            self._openai_url,
+            lambda: require_items(self._search_models(1, 1)),
         )
-        return checker.check(self._account_id, on_retry)
+        with without_model_hints():
+            return checker.check(self._account_id, on_retry)
 
     def fetch_neurons_by_model(self, day: datetime) -> dict[str, float]:
         """Return the neurons that the account used on one UTC day, by model.
@@ -504,15 +523,16 @@ class WorkersAI(Unpicklable):
             PermissionDeniedError: The token lacks the Account Analytics - Read permission.
         """
         self._account_url()
-        request_kwargs = json_kwargs(analytics_body(self._account_id, day))
-        try:
-            response_body, _headers = self._connection.request_json(
-                "POST", self._base_url + GRAPHQL_PATH, **request_kwargs
-            )
-        except PermissionDeniedError as error:
-            error.hint = _(ANALYTICS_PERMISSION_HINT)
-            raise
-        return parse_neurons_by_model(response_body)
+        with without_model_hints():
+            request_kwargs = json_kwargs(analytics_body(self._account_id, day))
+            try:
+                response_body, _headers = self._connection.request_json(
+                    "POST", self._base_url + GRAPHQL_PATH, has_own_errors=True, **request_kwargs
+                )
+            except PermissionDeniedError as error:
+                error.hint = _(ANALYTICS_PERMISSION_HINT)
+                raise
+            return parse_neurons_by_model(response_body)
 
     def run(
         self,
@@ -548,15 +568,17 @@ class WorkersAI(Unpicklable):
         url = self._account_url() + run_path(quote(model, safe="@/"))
         request_kwargs = multipart_kwargs(payload, files) or content_kwargs(payload, content_type)
         request_kwargs = with_gateway_headers(gateway, request_kwargs)
-        response = self._connection.with_retries(
-            lambda: self._connection.send("POST", url, model, **request_kwargs), on_retry, model
-        )
-        response_type = response.headers.get("content-type", "")
-        if "json" in response_type:
-            return task_result_from_json(read_reply(response), response_type, response.headers)
-        content = read_body(response)
-        raise_if_page(response, content)
-        return task_result_from_bytes(content, response_type, response.headers)
+
+        def send() -> "TaskResult":
+            response = self._connection.send("POST", url, model, **request_kwargs)
+            content, response_type = read_body(response), response.headers.get("content-type", "")
+            if "json" in response_type:
+                reply = self._connection.parse_reply(response, content, model)
+                return task_result_from_json(reply, response_type, response.headers)
+            raise_if_page(response, content)
+            return task_result_from_bytes(content, response_type, response.headers)
+
+        return self._connection.with_retries(send, on_retry, model)
 
     @property
     def batches(self) -> Batches:
@@ -591,10 +613,11 @@ class WorkersAI(Unpicklable):
             gateway, {"files": [("files", file) for file in files]}
         )
         url = f"{self._account_url()}/ai/tomarkdown"
-        response_body, headers = self._connection.request_json(
-            "POST", url, on_retry=on_retry, **request_kwargs
-        )
-        return task_result_from_json(response_body, "application/json", headers)
+        with without_model_hints():
+            response_body, headers = self._connection.request_json(
+                "POST", url, on_retry=on_retry, **request_kwargs
+            )
+            return task_result_from_json(response_body, "application/json", headers)
 
     def _account_url(self) -> str:
         if not self._account_id:

@@ -1,24 +1,36 @@
 """Build request bodies and parse responses for the Workers AI endpoints."""
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
-from ..errors import BadRequestError, PermissionDeniedError, ServerError, WorkersAIError
+from ..errors import (
+    AuthenticationError,
+    BadRequestError,
+    BatchFailedError,
+    PermissionDeniedError,
+    ServerError,
+    WorkersAIError,
+)
 from ..i18n import _, mark, ngettext
 from ..pricing.prices import USD_PER_NEURON, parse_prices
 from ..types.messages import Message, Request
 from ..types.usage import Model
+from .error_mapping import find_error_text
 from .frame_decoder import parse_neurons, parse_usage, unwrap_envelope
 
 if TYPE_CHECKING:
     from ..types.results import TaskResult
 
 
+CLOUDFLARE_HOST = "cloudflare.com"
 USER_TOKEN_PATH = "/user/tokens/verify"  # noqa: S105 - a URL path
 # Cloudflare checks the permissions before it reports that the model does not exist.
 PERMISSION_PROBE = {"model": "@cf/none/none", "messages": [{"role": "user", "content": "-"}]}
-INACTIVE_STATUSES = frozenset(("disabled", "expired"))
+ACTIVE_STATUS = "active"
 GRAPHQL_PATH = "/graphql"
 GRAPHQL_NODE = "aiInferenceAdaptiveGroups"
 # Cloudflare's GraphQL schema spells the scalar type "string" in lowercase.
@@ -33,6 +45,9 @@ TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 ANALYTICS_PERMISSION_HINT = mark(
     "Give the token the Account Analytics - Read permission on the dashboard's API Tokens page."
 )
+PENDING_STATUSES = ("queued", "running")  # of a batch
+FAILED_STATUS = re.compile("fail|error|cancel|abort|expire|reject|timed?.?out")
+MAX_FLOAT32 = 3.4028234e38
 MAX_TEXTS_PER_REQUEST = 100  # limit set by Workers AI
 PAGE_SIZE = 100
 
@@ -52,6 +67,12 @@ class TokenCheck(NamedTuple):
     expires_on: str | None = None
 
 
+def is_cloudflare_url(url: str) -> bool:
+    """Return whether a URL is one of Cloudflare's."""
+    host = urlsplit(url).hostname or ""
+    return host == CLOUDFLARE_HOST or host.endswith(f".{CLOUDFLARE_HOST}")
+
+
 def account_token_path(account_id: str) -> str:
     """Return the URL path for verifying a token owned by the account."""
     return f"/accounts/{account_id}/tokens/verify"
@@ -59,18 +80,29 @@ def account_token_path(account_id: str) -> str:
 
 def parse_token_check(body: Any, owner: str, *, can_read: bool, can_run: bool) -> TokenCheck:
     """Return the TokenCheck for a verify response, with the given owner and permissions."""
+    expires_on = _get_result(body).get("expires_on")
     return TokenCheck(
-        status=parse_token_status(body),
+        status=require_active_token(body),
         owner="account" if owner == "account" else "user",
         can_read=can_read,
         can_run=can_run,
-        expires_on=_get_result(body).get("expires_on"),
+        expires_on=expires_on if isinstance(expires_on, str) else None,
     )
 
 
-def parse_token_status(body: Any) -> str:
-    """Return the token status from a verify response: active, disabled, expired or unknown."""
-    return str(_get_result(body).get("status") or "unknown")
+def require_active_token(body: Any) -> str:
+    """Return the token status from a verify response, which is "active".
+
+    Raises:
+        AuthenticationError: The token has another status, such as disabled or expired.
+        ServerError: The response has no status.
+    """
+    status = _get_result(body).get("status")
+    if not isinstance(status, str) or not status:
+        raise ServerError(_("The response does not contain the status of the token"))
+    if status != ACTIVE_STATUS:
+        raise AuthenticationError(_("The token is {status}").format(status=status))
+    return status
 
 
 def _get_result(body: Any) -> Mapping[str, Any]:
@@ -118,11 +150,13 @@ def _neurons(value: Any) -> float:
 
 
 def _analytics_error(errors: Any) -> WorkersAIError:
-    first_error = errors[0] if isinstance(errors, list) and isinstance(errors[0], Mapping) else {}
+    item = errors[0] if isinstance(errors, list) else errors
+    first_error = item if isinstance(item, Mapping) else {"message": item}
     message = str(first_error.get("message") or _("the request was rejected"))
     cause = _("Analytics: {message}").format(message=message)
-    extensions = first_error.get("extensions") or {}
-    if extensions.get("code") == "authz" or "not authorized" in message.lower():
+    extensions = first_error.get("extensions")
+    code = extensions.get("code") if isinstance(extensions, Mapping) else extensions
+    if code == "authz" or "not authorized" in message.lower():
         return PermissionDeniedError(cause, _(ANALYTICS_PERMISSION_HINT))
     return BadRequestError(cause, _("Try again later. The ledger's figures remain valid."))
 
@@ -205,13 +239,12 @@ def parse_embeddings(body: Any, count: int) -> list[tuple[float, ...]]:
     Raises:
         ServerError: The response does not contain one valid vector per text.
     """
+    body = unwrap_envelope(body)
     items = body.get("data") if isinstance(body, dict) else None
     try:
-        items_by_index = {
-            item.get("index", position): item for position, item in enumerate(items or [])
-        }
-        return [tuple(map(float, items_by_index[index]["embedding"])) for index in range(count)]
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        vectors = list(map(_parse_vector, _in_order(items, count)))
+        _require_equal_lengths(vectors)
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise ServerError(
             ngettext(
                 "The response does not contain the vector of {count} text",
@@ -219,6 +252,39 @@ def parse_embeddings(body: Any, count: int) -> list[tuple[float, ...]]:
                 count,
             ).format(count=count)
         ) from None
+    return vectors
+
+
+def _require_equal_lengths(vectors: Sequence[Sequence[float]]) -> None:
+    if len(set(map(len, vectors))) > 1:
+        raise ValueError("dimensions")
+
+
+def _in_order(items: Any, count: int) -> list[Any]:
+    """Return the `count` items of an embeddings response in the order of the texts.
+
+    Indexes may start at 1. Without a different index for each item, the items are in order.
+    """
+    if not isinstance(items, list) or len(items) != count:
+        raise ValueError("number of items")
+    indexes = [_int_or_none(item.get("index")) if type(item) is dict else None for item in items]
+    if len(set(indexes)) == 1:
+        return items
+    items_by_index = dict(zip(indexes, items, strict=True))
+    first = 0 if 0 in items_by_index else 1
+    return [items_by_index[index] for index in range(first, first + count)]
+
+
+def _parse_vector(item: Any) -> tuple[float, ...]:
+    """Return the vector in an item; recordings contain it as numbers of 32 bits."""
+    numbers = item["embedding"] if isinstance(item, dict) else item
+    if not isinstance(numbers, list) or not numbers or set(map(type, numbers)) - {int, float}:
+        raise TypeError("not a list of numbers")
+    vector = tuple(map(float, numbers))
+    is_finite = math.isfinite(sum(vector))  # False for NaN, which min and max may miss
+    if not is_finite or max(vector) > MAX_FLOAT32 or min(vector) < -MAX_FLOAT32:
+        raise ValueError("not a finite number")
+    return vector
 
 
 def run_path(model: str) -> str:
@@ -264,11 +330,35 @@ def parse_batch_responses(body: Any) -> dict[int, Any] | None:
     """Return the responses in a batch by request index; None while the batch is queued.
 
     The responses may be in any order. The response for a failed request contains its error.
+
+    Raises:
+        BatchFailedError: The batch has failed.
+        ServerError: The response does not contain a batch.
     """
     result = unwrap_envelope(body)
-    responses = result.get("responses") if isinstance(result, dict) else None
-    if not isinstance(responses, list):
+    if not isinstance(result, dict):
+        raise ServerError(_("The response does not contain a batch"))
+    status, responses = str(result.get("status") or "").lower(), result.get("responses")
+    if status in PENDING_STATUSES:
         return None
+    if FAILED_STATUS.search(status) and not responses:
+        raise _batch_error(status, result)
+    if isinstance(responses, list):
+        return _responses_by_index(responses)
+    if not status:
+        raise ServerError(_("The response does not contain a batch"))
+    return None
+
+
+def _batch_error(status: str, result: Mapping[str, Any]) -> BatchFailedError:
+    cause = _("The batch has the status {status}").format(status=status)
+    reason = find_error_text(result)
+    if reason:
+        cause = _("{cause}: {reason}").format(cause=cause, reason=reason)
+    return BatchFailedError(cause)
+
+
+def _responses_by_index(responses: Sequence[Any]) -> dict[int, Any]:
     return {
         index: response
         for response in responses
@@ -323,7 +413,7 @@ def task_result_from_bytes(
 
 def is_last_page(body: Any, page: int) -> bool:
     """Return whether `page` is the last page of the model list."""
-    items = _get_items(body)
+    items = require_items(body)
     info = body.get("result_info") if items else None
     total = info.get("total_count") if isinstance(info, dict) else None
     if isinstance(total, int):
@@ -333,12 +423,20 @@ def is_last_page(body: Any, page: int) -> bool:
 
 def parse_models(body: Any) -> list[Model]:
     """Return the models on one page, skipping invalid items."""
-    return [model for model in map(_parse_model_or_none, _get_items(body)) if model]
+    return [model for model in map(_parse_model_or_none, require_items(body)) if model]
 
 
-def _get_items(body: Any) -> list[Any]:
+def require_items(body: Any) -> list[Any]:
+    """Return the items on one page of the model list. Raises ServerError for other responses."""
     result = body.get("result") if isinstance(body, dict) else None
-    return result if isinstance(result, list) else []
+    if not isinstance(result, list):
+        raise no_models_error()
+    return result
+
+
+def no_models_error() -> ServerError:
+    """Return the error for a model list without models."""
+    return ServerError(_("The response does not contain a list of models"))
 
 
 def _parse_model_or_none(item: Any) -> Model | None:
@@ -364,7 +462,7 @@ def _parse_model(item: Mapping[str, Any]) -> Model:
         tools=_parse_bool(properties.get("function_calling")),
         reasoning=_parse_bool(properties.get("reasoning")),
         paid_plan_only=_parse_bool(properties.get("require_workers_paid")),
-        deprecation_date=properties.get("planned_deprecation_date") or None,
+        deprecation_date=_parse_date(properties.get("planned_deprecation_date")),
         supports_batch_api=_parse_bool(properties.get("async_queue")),
         reasoning_efforts=_parse_efforts(properties.get("reasoning_effort")),
         **_parse_price_items(properties.get("price")),
@@ -386,10 +484,29 @@ def _parse_efforts(value: Any) -> tuple[str, ...]:
 def _parse_price_items(price_items: Any) -> dict[str, Any]:
     """Return the price fields for Model, converted from US dollars to neurons."""
     return parse_prices(
-        (str(item["unit"]).removeprefix("per "), item["price"] / USD_PER_NEURON)
-        for item in price_items or []
-        if isinstance(item, dict) and {"unit", "price"} <= item.keys()
+        (str(item["unit"]).removeprefix("per "), price / USD_PER_NEURON)
+        for item in (price_items if isinstance(price_items, list) else [])
+        if isinstance(item, dict)
+        and "unit" in item
+        and (price := _parse_price(item.get("price"))) is not None
     )
+
+
+def _parse_price(value: Any) -> float | None:
+    """Return a price as a number; None for a value that is not a valid price."""
+    try:
+        price = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return price if 0 <= price < math.inf and not isinstance(value, bool) else None
+
+
+def _parse_date(value: Any) -> str | None:
+    """Return an ISO date; None for other values."""
+    try:
+        return date.fromisoformat(value).isoformat()
+    except (TypeError, ValueError):
+        return None
 
 
 def _parse_bool(value: Any) -> bool:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html import unescape
@@ -13,7 +14,9 @@ from ..errors import (
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
+    BatchFailedError,
     CapacityError,
+    CfaiError,
     ContextLengthError,
     DailyQuotaError,
     GatewayBlockedError,
@@ -59,7 +62,10 @@ ERROR_BY_NAME: Mapping[str, type[WorkersAIError]] = {
         PermissionDeniedError,
     ),
     **dict.fromkeys(
-        ("model_not_found", "model_not_exist", "model_not_available", "deployment_not_found"),
+        (
+            *("model_not_found", "model_not_exist", "model_not_available", "model_not_open"),
+            *("deployment_not_found", "unknown_model", "invalid_model"),
+        ),
         ModelNotFoundError,
     ),
     **dict.fromkeys(
@@ -108,31 +114,64 @@ ERROR_BY_STATUS: Mapping[int, type[WorkersAIError]] = {
     413: ContextLengthError,
     429: RateLimitError,
 }
-ERROR_BY_PATTERN = (
+# Messages of Cloudflare and its AI Gateway.
+CLOUDFLARE_ERROR_BY_PATTERN = (
     (re.compile(r"\bspend(ing)? limit", re.IGNORECASE), GatewayLimitError),
     (
         re.compile(r"daily free allocation|free allocation of", re.IGNORECASE),
         DailyQuotaError,
     ),
     (re.compile(r"per min rate", re.IGNORECASE), RateLimitError),
+    (re.compile(r"access denied by policy", re.IGNORECASE), GatewayBlockedError),
+    (re.compile(r"on the workers free plan", re.IGNORECASE), PaidPlanRequiredError),
+)
+# The codes and messages of any server. The Chinese words are those of servers in China.
+ERROR_BY_PATTERN = (
     (re.compile(r"capacity temporarily exceeded", re.IGNORECASE), CapacityError),
     (
         re.compile(
             r"sequence too long|max context reached|context window|context length|"
-            r"available context size",
+            r"available context size|range of input length|"
+            r"\b(?:prompt|input|request) (?:is|are) too long|\+ `?max_new_tokens",
             re.IGNORECASE,
         ),
         ContextLengthError,
     ),
-    (re.compile(r"access denied by policy", re.IGNORECASE), GatewayBlockedError),
-    (re.compile(r"on the workers free plan", re.IGNORECASE), PaidPlanRequiredError),
     (re.compile(r"request timeout", re.IGNORECASE), APITimeoutError),
     (
         re.compile(
-            r"no such model|\bmodel\b[^.]{0,100}\b(?:does not exist|not found)", re.IGNORECASE
+            r"\b(?:incorrect|invalid|wrong|expired|missing) api[ -]?key|"
+            r"\bapi[ -]?key (?:is )?(?:not valid|invalid|incorrect|expired|missing)",
+            re.IGNORECASE,
+        ),
+        AuthenticationError,
+    ),
+    (
+        re.compile(
+            r"insufficient[ _](?:\w+[ _])?(?:quota|balance|credit|funds)|"
+            r"\b(?:quota|balance|credits?) (?:is |are )?(?:insufficient|exhausted|used up)|"
+            r"used up your\b.{0,40}\b(?:allocation|quota|credits?)|arrear|overdue|"
+            r"余额不足|欠费",
+            re.IGNORECASE,
+        ),
+        InsufficientQuotaError,
+    ),
+    (
+        re.compile(
+            r"no such model|(?:unknown|invalid) model\b|not a valid model|"
+            r"no endpoints found for|not found the model|"
+            r"\bmodels?\b(?:[^.]|\.(?!\s)){0,100}\b(?:not exist|not found)|模型不存在",
+            re.IGNORECASE,
         ),
         ModelNotFoundError,
     ),
+)
+# A message with status 404 that names a model. "/models" is part of an address.
+MODEL_WORD = re.compile(r"(?<![/\w])models?\b", re.IGNORECASE)
+# Messages of servers that do not know the address; LM Studio sends them with status 200.
+UNKNOWN_ADDRESS = re.compile(
+    r"unexpected endpoint|(?:invalid|unknown) (?:request )?url|no route\b|route not found",
+    re.IGNORECASE,
 )
 MESSAGE_BY_CODE = {
     7003: mark("Cloudflare does not recognize the account ID"),
@@ -161,7 +200,8 @@ HINT_BY_CODE: Mapping[int, str] = {
         "The gateway requires the AI Gateway - Run permission. Add it to the token on the "
         "dashboard's API Tokens page."
     ),
-    3006: mark("Shorten the prompt."),
+    407: mark("Check the proxy settings, such as HTTPS_PROXY: the proxy requires a password."),
+    **dict.fromkeys((413, 3006), mark("Shorten the prompt, or send a smaller file.")),
     8007: mark("Rephrase the prompt, or choose another model with -m."),
     5028: mark("The model is retired. %cfai models --refresh lists the current models."),
 }
@@ -175,12 +215,32 @@ REQUEST_ID = re.compile(r"\s*\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)\s
 TITLE_TAG = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 TAG = re.compile(r"<[^<>]*>")
 NO_REASON = mark("The server gave no reason")
+NO_MODEL_HINT = mark(
+    "Try again later. If the error persists, check the server and proxy settings shown by %cfai "
+    "status."
+)
+PAGE_HINT = mark(
+    "A proxy, a firewall or a login page of the network may have answered. Check the network, the "
+    "proxy settings and the server address shown by %cfai status."
+)
+PAGE_START = re.compile(rb"\s*<(?:!doctype|html|head|title|body)\b", re.IGNORECASE)
+# The fields of an error that may contain its message, in order of precedence.
+TEXT_FIELDS = (
+    *("message", "msg", "detail", "description", "error_msg", "error_description", "reason"),
+    *("error", "errors", "title"),
+)
+MAX_TEXT_DEPTH = 5
+RESULT_FIELDS = ("choices", "response", "result", "data", "output")
+SUCCESS_MESSAGES = ("", "ok", "success", "none")  # of an error object with code 0
 NO_HEADERS: Mapping[str, str] = {}
 ValueT = TypeVar("ValueT")
 MAX_CAUSE_CHARS = 300
 MAX_PAGE_CHARS = 2**16  # length of the part of an HTML page that is searched for its title
 MIN_SERVER_ERROR_STATUS = 500
-FORBIDDEN_STATUS = 403
+FORBIDDEN_STATUS, NOT_FOUND_STATUS = 403, 404
+WRONG_ADDRESS_STATUSES = (*range(200, 400), NOT_FOUND_STATUS)  # also a page that is not an error
+MEANINGFUL_PAGE_STATUSES = (408, 429)  # these keep their meaning if the body is a web page
+MAX_TITLE_CHARS = 80
 STATUSES = range(400, 600)
 AUTHENTICATION_CODE = 10000  # also sent with status 403 if a permission is missing
 
@@ -193,31 +253,85 @@ class _ErrorInfo(NamedTuple):
     names: tuple[str, ...] = ()  # the code and type of an OpenAI-compatible server
 
 
-def error_from_response(status: int, headers: Mapping[str, str], content: bytes) -> WorkersAIError:
-    """Return the exception for a response with an error status."""
+def error_from_response(
+    status: int, headers: Mapping[str, str], content: bytes, *, is_cloudflare: bool = True
+) -> WorkersAIError:
+    """Return the exception for a response with an error status.
+
+    `is_cloudflare` is False for other servers: Cloudflare's codes have no meaning there.
+    """
     text = content.decode("utf-8", "replace")
     body = _parse_json_or_none(text)
+    is_known_page = status >= MIN_SERVER_ERROR_STATUS or status in MEANINGFUL_PAGE_STATUSES
+    if body is None and not is_known_page and is_page(headers, content):
+        return page_error(status, headers, content, _(HINT_BY_CODE.get(status, PAGE_HINT)))
     error_info = _find_error(body) or _ErrorInfo(None, page_title(text))
-    return _build_error(error_info, status, headers)
+    return _build_error(error_info, status, headers, is_cloudflare=is_cloudflare)
 
 
-def error_from_body(body: Any, headers: Mapping[str, str] = NO_HEADERS) -> WorkersAIError | None:
+def error_from_body(
+    body: Any, headers: Mapping[str, str] = NO_HEADERS, *, is_cloudflare: bool = True
+) -> WorkersAIError | None:
     """Return the exception for a stream frame or for a JSON body with status 200.
 
-    Return None if the body contains no error.
+    Return None if the body contains no error. `is_cloudflare` has the same meaning as in
+    `error_from_response`.
     """
     error_info = _parse_error_info(body)
-    return _build_error(error_info, error_info.status, headers) if error_info else None
+    if error_info is None:
+        return None
+    return _build_error(error_info, error_info.status, headers, is_cloudflare=is_cloudflare)
+
+
+def is_page(headers: Mapping[str, str], content: bytes) -> bool:
+    """Return whether the content of a response is a web page."""
+    is_typed = "text/html" in headers.get("content-type", "") and bool(content.strip())
+    return is_typed or PAGE_START.match(content) is not None
+
+
+def page_error(
+    status: int, headers: Mapping[str, str], content: bytes, hint: str
+) -> BadRequestError:
+    """Return the exception for a web page in place of an answer."""
+    title = " ".join(page_title(content.decode("utf-8", "replace")).split())
+    return BadRequestError(
+        _("The address returns a web page ({title}) instead of an answer").format(
+            title=title[:MAX_TITLE_CHARS]
+        ),
+        hint,
+        status=status,
+        request_id=headers.get("cf-ray"),
+    )
+
+
+@contextmanager
+def without_model_hints() -> Iterator[None]:
+    """Replace hints about the model and its options in errors of calls that use no model."""
+    try:
+        yield
+    except (APITimeoutError, BadRequestError, CapacityError, ServerError) as error:
+        if error.hint == _(type(error).default_hint) and type(error) is not BatchFailedError:
+            error.hint = _(NO_MODEL_HINT)
+        raise
+
+
+def is_wrong_address(error: CfaiError) -> bool:
+    """Return whether an error shows that the server does not know the address."""
+    if not isinstance(error, BadRequestError):
+        return False
+    is_unknown = error.status is None and UNKNOWN_ADDRESS.search(error.cause)
+    return bool(is_unknown) or error.status in WRONG_ADDRESS_STATUSES
 
 
 def _find_error(body: Any) -> _ErrorInfo | None:
-    """Return the error in the body of an error response, which may also be a list or a message."""
+    """Return the error in the body of an error response, which may also be a list."""
     if isinstance(body, list):
         body = body[0] if body else None
     error_info = _parse_error_info(body)
-    if error_info is None and isinstance(body, dict) and isinstance(body.get("message"), str):
-        return _parse_error_item(body)
-    return error_info
+    if error_info is not None or not isinstance(body, dict):
+        return error_info
+    error_info = _parse_error_item(body)
+    return error_info if error_info.message else None
 
 
 def _parse_json_or_none(text: str) -> Any:
@@ -238,35 +352,63 @@ def _parse_error_info(value: Any) -> _ErrorInfo | None:
     """Return the error in a body of any known format; None for other bodies."""
     if not isinstance(value, dict):
         return None
-    errors = value.get("errors")
-    if isinstance(errors, list) and errors:
-        return _parse_error_item(errors[0])
-    if value.get("object") == "error":  # older vLLM
-        return _parse_error_item(value)
     if "internalCode" in value:
-        message = str(value.get("description") or value.get("message") or "")
-        inner_error = (
-            _parse_error_info({"errors": value["error"]})
-            if isinstance(value.get("error"), list)
-            else None
-        )
-        return _ErrorInfo(
-            _int_or_none(value["internalCode"]),
-            inner_error.message if inner_error else message,
-            value.get("requestId"),
-            _int_or_none(value.get("httpCode")),
-        )
+        return _parse_internal_error(value)
+    items = _find_error_items(value)
+    if not items:
+        return None
+    error_info = _parse_error_item(items[0])
+    if items[0] is value and not error_info.message:
+        return error_info._replace(message=_(NO_REASON))
+    return error_info
+
+
+def _parse_internal_error(value: Mapping[str, Any]) -> _ErrorInfo:
+    """Return the error in the format of the gateway and the binding."""
     error = value.get("error")
-    if error:
-        return _parse_error_item(error[0] if isinstance(error, list) else error)
-    return _ErrorInfo(None, _(NO_REASON)) if value.get("success") is False else None
+    message = find_error_text(error) if isinstance(error, list) else ""
+    return _ErrorInfo(
+        _int_or_none(value["internalCode"]),
+        message or str(value.get("description") or value.get("message") or ""),
+        value.get("requestId"),
+        _int_or_none(value.get("httpCode")),
+    )
+
+
+def _find_error_items(value: Mapping[str, Any]) -> list[Any]:
+    """Return the errors in a body; the body itself if its own fields describe the error."""
+    errors, error = value.get("errors"), value.get("error")
+    if isinstance(errors, list) and errors:
+        return errors
+    if error and error is not True:
+        items = error if isinstance(error, list) else [error]
+        return [] if _is_success(items[0]) else items
+    is_marked = error is True or value.get("success") is False or value.get("object") == "error"
+    has_fields = (
+        value.get("detail")
+        or (errors and isinstance(errors, dict))
+        or ("code" in value and "message" in value)
+    )
+    has_result = any(value.get(name) for name in RESULT_FIELDS)
+    if is_marked or (has_fields and not has_result and not _is_success(value)):
+        return [value]
+    return []
+
+
+def _is_success(item: Any) -> bool:
+    """Return whether an error object reports success, with code 0 and without a reason."""
+    return (
+        isinstance(item, dict)
+        and item.get("code") in (0, "0", 200, "200")
+        and find_error_text(item).lower().strip(".") in SUCCESS_MESSAGES
+    )
 
 
 def _parse_error_item(item: Any) -> _ErrorInfo:
+    message = find_error_text(item)
     if not isinstance(item, dict):
-        return _ErrorInfo(None, str(item or ""))
+        return _ErrorInfo(None, message)
     code = _int_or_none(item.get("code"))
-    message = str(item.get("message") or "")
     if "spent" in item and "limit" in item:  # the spend limit of a gateway
         message = _("{cause}: {spent} of {limit} used").format(
             cause=message, spent=item["spent"], limit=item["limit"]
@@ -277,6 +419,31 @@ def _parse_error_item(item: Any) -> _ErrorInfo:
     return _ErrorInfo(code, message, names=names)
 
 
+def find_error_text(value: Any, depth: int = 0) -> str:
+    """Return the message in an error, which may be nested; "" if there is none.
+
+    FastAPI's errors name the field that they refer to, such as stream_options.
+    """
+    if depth > MAX_TEXT_DEPTH or value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, list):
+        return next(filter(None, (find_error_text(item, depth + 1) for item in value)), "")
+    if not isinstance(value, dict):
+        return str(value)
+    if isinstance(value.get("errors"), dict):  # messages by field
+        value = {**value, "errors": _texts_by_field(value["errors"], depth + 2)}
+    texts = (find_error_text(value.get(name), depth + 1) for name in TEXT_FIELDS)
+    text = next(filter(None, texts), "")
+    location = value.get("loc")
+    parts = [str(part) for part in location if part != "body"] if type(location) is list else []
+    return f"{'.'.join(parts)}: {text}" if parts and text else text
+
+
+def _texts_by_field(errors: Mapping[str, Any], depth: int) -> list[str]:
+    texts = {name: find_error_text(item, depth) for name, item in errors.items()}
+    return [f"{name}: {text}" for name, text in texts.items() if text]
+
+
 def _int_or_none(value: Any) -> int | None:
     try:
         return int(value)
@@ -285,13 +452,18 @@ def _int_or_none(value: Any) -> int | None:
 
 
 def _build_error(
-    error_info: _ErrorInfo, status: int | None, headers: Mapping[str, str]
+    error_info: _ErrorInfo,
+    status: int | None,
+    headers: Mapping[str, str],
+    *,
+    is_cloudflare: bool,
 ) -> WorkersAIError:
     message, id_in_message = _clean_message(error_info.message)
-    error_class = _select_error_class(error_info, status, message)
-    known_message = MESSAGE_BY_CODE.get(error_info.code or 0)
+    error_class = _select_error_class(error_info, status, message, is_cloudflare=is_cloudflare)
+    known_code = error_info.code or 0 if is_cloudflare else 0
+    known_message = MESSAGE_BY_CODE.get(known_code)
     hint = _find_by_name(HINTS_OF_NAMES, error_info.names) or HINT_BY_CODE.get(
-        error_info.code or status or 0
+        known_code or status or 0
     )
     return error_class(
         _(known_message) if known_message else message or _status_message(status),
@@ -319,7 +491,7 @@ def _clean_message(message: str) -> tuple[str, str | None]:
     if isinstance(nested_json, dict):
         nested_info = _parse_error_info(nested_json)
         message, inner_id = _strip_prefix(
-            nested_info.message if nested_info else _nested_message(nested_json) or message
+            (nested_info.message if nested_info else find_error_text(nested_json)) or message
         )
         request_id = request_id or inner_id
     return " ".join(message.split())[:MAX_CAUSE_CHARS], request_id
@@ -331,15 +503,6 @@ def _strip_prefix(message: str) -> tuple[str, str | None]:
     match = REQUEST_ID.search(message)
     stripped = ERROR_PREFIX.sub("", REQUEST_ID.sub("", message)).strip()
     return stripped, match[1] if match else None
-
-
-def _nested_message(nested: Mapping[str, Any]) -> str:
-    """Return the message in nested JSON, from FastAPI's `detail` or from `message`."""
-    details = nested.get("detail")
-    if isinstance(details, str):
-        return details
-    first = details[0] if isinstance(details, list) and details else None
-    return str((first.get("msg") if isinstance(first, dict) else nested.get("message")) or "")
 
 
 def _normalize(name: str) -> str:
@@ -358,23 +521,32 @@ def _find_by_name(table: Mapping[str, ValueT], names: Iterable[str]) -> ValueT |
 
 
 def _select_error_class(
-    error_info: _ErrorInfo, status: int | None, message: str
+    error_info: _ErrorInfo, status: int | None, message: str, *, is_cloudflare: bool
 ) -> type[WorkersAIError]:
     code = error_info.code
     named = _find_by_name(ERRORS_OF_NAMES, error_info.names)
     if named is not None:
         return named
-    if code == AUTHENTICATION_CODE and status == FORBIDDEN_STATUS:
+    if is_cloudflare and code == AUTHENTICATION_CODE and status == FORBIDDEN_STATUS:
         return PermissionDeniedError
-    classes = (cls for pattern, cls in ERROR_BY_PATTERN if pattern.search(message))
-    known = next(classes, None) or ERROR_BY_CODE.get(code or 0)
-    if known is not None:
-        return known
+    text = " ".join((*error_info.names, message))
+    patterns = (*(CLOUDFLARE_ERROR_BY_PATTERN if is_cloudflare else ()), *ERROR_BY_PATTERN)
+    classes = (error_class for pattern, error_class in patterns if pattern.search(text))
+    known = next(classes, None) or (ERROR_BY_CODE.get(code or 0) if is_cloudflare else None)
+    return known or _class_by_status(error_info, status, message)
+
+
+def _class_by_status(
+    error_info: _ErrorInfo, status: int | None, message: str
+) -> type[WorkersAIError]:
     if status is None:
+        if UNKNOWN_ADDRESS.search(message):
+            return BadRequestError
         return _find_by_name(FALLBACKS_OF_NAMES, error_info.names) or ServerError
-    if status >= MIN_SERVER_ERROR_STATUS:
-        return ServerError
-    return ERROR_BY_STATUS.get(status, BadRequestError)
+    if status == NOT_FOUND_STATUS and MODEL_WORD.search(message):
+        return ModelNotFoundError
+    default = ServerError if status >= MIN_SERVER_ERROR_STATUS else BadRequestError
+    return ERROR_BY_STATUS.get(status, default)
 
 
 def _parse_retry_after(value: str | None) -> float | None:

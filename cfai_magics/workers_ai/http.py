@@ -23,7 +23,6 @@ from .. import forks
 from ..errors import (
     APIConnectionError,
     APITimeoutError,
-    BadRequestError,
     CfaiError,
     InvalidOptionError,
     RateLimitError,
@@ -35,17 +34,20 @@ from ..i18n import _
 from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable, call_without_traceback, note_raise_location
 from ..texts import shorten
-from .error_mapping import error_from_body, error_from_response, page_title
+from .error_mapping import error_from_body, error_from_response, is_page, page_error
 from .retry import OnRetry, backoff, is_retryable
 
-HTTPX_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
+# An invalid host name is a UnicodeError.
+HTTPX_ERRORS = (
+    *(httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict),
+    UnicodeError,
+)
 MAX_RESPONSE_BYTES = 64 * 2**20  # decompressed
 MAX_ERROR_BYTES = 2**20  # read from an error response; the rest is ignored
 PIECE_BYTES = 2**20  # maximum decompressed size of a chunk
 CHECKS_PER_IDLE = 100  # checks for progress per idle timeout; checking every frame is slower
 ACCEPT_ENCODING = "gzip, deflate"  # the encodings that _Inflater supports
 WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
-PAGE_START = re.compile(rb"\s*<(?:!doctype|html|head|title|body)\b", re.IGNORECASE)
 MAX_EXCERPT_BYTES, MAX_EXCERPT_CHARS = 512, 80  # of a response that is not understood
 CONNECT_TIMEOUT = 10.0  # s
 NO_TOKEN = Secret("")  # for a server without authentication; no header is sent
@@ -88,9 +90,10 @@ def map_httpx_error(error: Exception) -> CfaiError:
         return APIConnectionError(_("Connecting to the server timed out"))
     if isinstance(error, httpx.TimeoutException):
         return APITimeoutError(_("The server did not answer in time"))
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
         return InvalidOptionError(
-            _("The server address is not a valid URL"), _("Check CLOUDFLARE_API_BASE_URL.")
+            _("The server address is not a valid URL"),
+            _("Check the address that %cfai status shows, or CLOUDFLARE_API_BASE_URL."),
         )
     if isinstance(error, httpx.ProxyError):
         return APIConnectionError(_("The proxy refused the connection"))
@@ -508,7 +511,8 @@ class HTTPConnection(Unpicklable):
 
         self._sleep = sleep
         self._extensions: Mapping[str, Any] = {}
-        self.field_names: dict[str, str] = {}  # the server's names of fields that it renamed
+        self.field_names: dict[str, str] = {}  # the server's names of fields; "" for none
+        self.is_cloudflare = True  # whether Cloudflare's error codes have their meaning
         self.acquire_slot: AcquireSlot = lambda _model: None  # no request is delayed
 
         def client() -> httpx.Client:
@@ -584,7 +588,10 @@ class HTTPConnection(Unpicklable):
         if response.is_success:
             return response
         error = error_from_response(
-            response.status_code, response.headers, read_error_body(response)
+            response.status_code,
+            response.headers,
+            read_error_body(response),
+            is_cloudflare=self.is_cloudflare,
         )
         error.model = model
         raise error
@@ -595,16 +602,37 @@ class HTTPConnection(Unpicklable):
         url: str,
         model: str = "",
         on_retry: OnRetry | None = None,
+        *,
+        has_own_errors: bool = False,
         **request_kwargs: Any,
     ) -> tuple[Any, httpx.Headers]:
         """Send a request with retries and return the JSON and headers of the response.
 
-        If the response contains an error, the error is raised, whatever its status.
+        If the response contains an error, the error is raised, whatever its status. If
+        `has_own_errors` is True, errors with a success status are returned, for the caller to
+        read.
         """
-        response = self.with_retries(
-            lambda: self.send(method, url, model, **request_kwargs), on_retry, model
-        )
-        return read_reply(response), response.headers
+
+        def send() -> tuple[Any, httpx.Headers]:
+            response = self.send(method, url, model, **request_kwargs)
+            content = read_body(response)
+            if has_own_errors:
+                return parse_json(response, content), response.headers
+            return self.parse_reply(response, content, model), response.headers
+
+        return self.with_retries(send, on_retry, model)
+
+    def parse_reply(self, response: httpx.Response, content: bytes, model: str = "") -> Any:
+        """Return the JSON value of a response, or raise the error that it contains.
+
+        Raises the same errors as `parse_json`.
+        """
+        reply = parse_json(response, content)
+        error = error_from_body(reply, response.headers, is_cloudflare=self.is_cloudflare)
+        if error is not None:
+            error.model = model
+            raise error
+        return reply
 
     def with_retries(
         self,
@@ -700,19 +728,6 @@ def content_kwargs(payload: Mapping[str, Any] | bytes, content_type: str | None)
     return json_kwargs(payload)
 
 
-def read_reply(response: httpx.Response) -> Any:
-    """Return the JSON value of a response, or raise the error that it contains.
-
-    Raises the same errors as `parse_json`.
-    """
-    reply = parse_json(response, read_body(response))
-    is_graphql = isinstance(reply, dict) and "data" in reply  # the caller reads its errors
-    error = None if is_graphql else error_from_body(reply, response.headers)
-    if error is not None:
-        raise error
-    return reply
-
-
 def parse_json(response: httpx.Response, content: bytes) -> Any:
     """Return the JSON value of a response.
 
@@ -730,16 +745,9 @@ def parse_json(response: httpx.Response, content: bytes) -> Any:
 
 def raise_if_page(response: httpx.Response, content: bytes) -> None:
     """Raise BadRequestError if the content of a response is a web page."""
-    is_page = "text/html" in response.headers.get("content-type", "")
-    if is_page or PAGE_START.match(content):
-        title = " ".join(page_title(content.decode("utf-8", "replace")).split())
-        raise BadRequestError(
-            _("The address returns a web page ({title}) instead of an answer").format(
-                title=title[:MAX_EXCERPT_CHARS]
-            ),
-            _("Check CLOUDFLARE_API_BASE_URL and the proxy settings: is /v1 missing?"),
-            status=response.status_code,
-        )
+    if is_page(response.headers, content):
+        hint = _("Check CLOUDFLARE_API_BASE_URL and the proxy settings: is /v1 missing?")
+        raise page_error(response.status_code, response.headers, content, hint)
 
 
 def format_error(content: bytes) -> ResponseFormatError:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ IMAGE_DEFAULTS: Mapping[str, tuple[int, int]] = {
 TEXT_FIELDS = ("text", "prompt", "input_text", "query", "messages", "contexts", "content")
 ANSWER_FIELDS = ("translated_text", "summary", "description", "response")
 LANGUAGE_FIELDS = ("target_lang", "target_language")
+DESCRIPTION_FIELDS = ("description", "answer", "caption", "response", "text")
 STEP_FIELDS = ("steps", "num_steps")
 PLAIN_TEXT_TYPES = {
     "text/csv",
@@ -367,42 +369,68 @@ def parse_transcript(task_result: TaskResult) -> str:
     try:
         if "results" in result:
             result = result["results"]["channels"][0]["alternatives"][0]
-        return str(result["transcript"] if "transcript" in result else result["text"]).strip()
+        text = result["transcript"] if "transcript" in result else result["text"]
+        return str.strip(text)  # a TypeError if it is not text
     except (KeyError, IndexError, TypeError):
         raise ServerError(_("The response does not contain a transcript")) from None
 
 
 def parse_translation(task_result: TaskResult) -> str:
-    """Return the translated text in a result."""
+    """Return the translated text in a result, which may have one text per line."""
     result = task_result.result if isinstance(task_result.result, Mapping) else {}
     translations = result.get("translations")
-    return (
-        "\n".join(map(str, translations))
-        if translations
-        else _require_field(task_result, "translated_text", str)
-    )
+    if not translations:
+        return str(_require_field(task_result, "translated_text", str))
+    items = translations if isinstance(translations, list) else [translations]
+    texts: list[Any] = [item.get("text") if isinstance(item, Mapping) else item for item in items]
+    if not all(isinstance(text, str) for text in texts):
+        raise _missing_field_error("translations")
+    return "\n".join(texts)
 
 
 def parse_description(task_result: TaskResult) -> str:
-    """Return the description of an image; "" if the model returned none."""
-    result = task_result.result if isinstance(task_result.result, Mapping) else {}
-    description = result.get("description") or result.get("answer") or result.get("caption") or ""
-    return str(description).strip()
+    """Return the description of an image; "" if the model returned none.
+
+    Raises:
+        ServerError: The result has another format.
+    """
+    result = task_result.result
+    if isinstance(result, Mapping):
+        is_empty = not result.keys() - {"usage"}  # moondream sends such results
+        values = [result[name] or "" for name in DESCRIPTION_FIELDS if name in result]
+        result = next(filter(None, values), "" if values or is_empty else None)
+    if not isinstance(result, str):
+        raise _missing_field_error(DESCRIPTION_FIELDS[0])
+    return result.strip()
 
 
 def parse_labels(task_result: TaskResult) -> list[dict[str, Any]]:
     """Return the classification rows with `label` and `score`, highest score first."""
-    return sorted(_require_rows(task_result.result, "label"), key=lambda row: -row["score"])
+    return _sorted_by_score(_require_rows(task_result.result, "label"))
 
 
 def parse_ranking(task_result: TaskResult, texts: Sequence[str]) -> list[dict[str, Any]]:
     """Return the ranking rows with `id`, `score` and `text`, highest score first."""
     rows = _require_rows(_require_field(task_result, "response", list), "id")
+    if any(type(row["id"]) is not int or not 0 <= row["id"] < len(texts) for row in rows):
+        raise ServerError(_("The response ranks texts that were not sent"))
+    return _sorted_by_score([{**row, "text": texts[row["id"]]} for row in rows])
+
+
+def _sorted_by_score(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with their scores as numbers, highest score first."""
+    scored_rows = [{**row, "score": _parse_score(row["score"])} for row in rows]
+    return sorted(scored_rows, key=lambda row: -row["score"])
+
+
+def _parse_score(value: Any) -> float:
     try:
-        ranked_rows = [{**row, "text": texts[row["id"]]} for row in rows]
-    except (IndexError, TypeError):
-        raise ServerError(_("The response ranks texts that were not sent")) from None
-    return sorted(ranked_rows, key=lambda row: -row["score"])
+        score = float(value)
+    except (TypeError, ValueError, OverflowError):
+        score = math.nan
+    if isinstance(value, bool) or not math.isfinite(score):
+        raise ServerError(_("The response has a score that is not a number"))
+    return score
 
 
 def parse_documents(task_result: TaskResult) -> tuple[dict[str, str], list[str]]:
@@ -412,17 +440,19 @@ def parse_documents(task_result: TaskResult) -> tuple[dict[str, str], list[str]]
         BadRequestError: All documents failed.
     """
     rows = _require_rows(task_result.result, "name", "format")
-    failed_rows = [row for row in rows if row["format"] == "error"]
+    failed_rows = [
+        row for row in rows if row["format"] == "error" or not isinstance(row.get("data", ""), str)
+    ]
     failure_notes = [
         _("{name} was not converted: {reason}").format(
-            name=row["name"], reason=row.get("error", _("no reason given"))
+            name=row["name"], reason=row.get("error") or _("no reason given")
         )
         for row in failed_rows
     ]
     if failed_rows and len(failed_rows) == len(rows):
         raise BadRequestError("; ".join(failure_notes), _("Save it in another format."))
     converted_rows = [row for row in rows if row not in failed_rows]
-    return {str(row["name"]): str(row.get("data", "")) for row in converted_rows}, failure_notes
+    return {str(row["name"]): row.get("data", "") for row in converted_rows}, failure_notes
 
 
 def _require_field(task_result: TaskResult, name: str, value_type: type) -> Any:

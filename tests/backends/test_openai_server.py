@@ -30,6 +30,7 @@ from cfai_magics.frontends.lab_comm import Request as PageRequest
 from cfai_magics.frontends.lab_comm import handle_use
 from cfai_magics.frontends.shell import create_shell_frontend
 from cfai_magics.pricing.catalog import find_model
+from cfai_magics.pricing.tokens import prompt_token_bounds
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings, read_settings_file
 from cfai_magics.types.messages import Message
@@ -381,6 +382,100 @@ def test_the_new_name_of_max_tokens_is_used_after_the_server_refused_the_old_one
     sent = [(body.get("max_tokens"), body.get("max_completion_tokens")) for body in bodies]
     assert sent == [(9, None), (None, 9), (None, 9)]
     session.close()
+
+
+def answering(
+    elsewhere: Session, refusal: Any, refused_fields: set[str]
+) -> tuple[Session, list[dict[str, Any]]]:
+    """Return a session whose server refuses fields, and the list of the bodies it received."""
+    bodies: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        if refused_fields & bodies[-1].keys():
+            return httpx.Response(400, json=refusal)
+        return httpx.Response(200, json={"choices": [{"message": {"content": "Hi"}}]})
+
+    return Session(Cfai(), elsewhere.home, transport=httpx.MockTransport(answer)), bodies
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Unrecognized request argument supplied: max_completion_tokens",
+        "The limit for max_tokens plus max_completion_tokens is 4096",
+    ],
+)
+def test_an_error_about_another_field_does_not_rename_max_tokens(
+    message: str, elsewhere: Session
+) -> None:
+    session, bodies = answering(elsewhere, {"error": {"message": message}}, {"top_k"})
+    with pytest.raises(BadRequestError, match="max_completion_tokens"):
+        session.ask(session.build_request(HI, LLAMA, max_tokens=9, extra={"top_k": 1}))
+    assert session.ask(session.build_request(HI, LLAMA, max_tokens=9)).text == "Hi"
+    assert [body["max_tokens"] for body in bodies] == [9, 9]
+    session.close()
+
+
+def test_a_new_name_that_is_refused_too_is_not_kept(elsewhere: Session) -> None:
+    session, bodies = answering(elsewhere, REFUSAL, {"top_k"})
+    with pytest.raises(BadRequestError):
+        session.ask(session.build_request(HI, LLAMA, max_tokens=9, extra={"top_k": 1}))
+    assert session.ask(session.build_request(HI, LLAMA, max_tokens=9)).text == "Hi"
+    assert ["max_tokens" in body for body in bodies] == [True, False, True]
+    session.close()
+
+
+EXTRA_INPUT = {"type": "extra_forbidden", "msg": "Extra inputs are not permitted"}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"detail": [{**EXTRA_INPUT, "loc": ["body", "stream_options"]}]},
+        {"message": {"detail": [{**EXTRA_INPUT, "loc": ["body", "stream_options"]}]}},
+        {"error": {"message": "Unknown field: stream_options"}},
+    ],
+    ids=str,
+)
+def test_stream_options_are_left_out_after_the_server_refused_them(
+    refusal: Any, elsewhere: Session
+) -> None:
+    session, bodies = answering(elsewhere, refusal, {"stream_options"})
+    for _ in range(2):
+        assert session.ask(session.build_request(HI, LLAMA)).text == "Hi"
+    assert ["stream_options" in body for body in bodies] == [True, False, False]
+    session.close()
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70, "xn--"])
+def test_a_host_name_that_is_not_valid_is_an_error_with_a_next_step(
+    host: str, home: Path, account: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cfai_magics.workers_ai.retry.FIRST_WAIT_SECONDS", 0.0)
+    for variable in ("CLOUDFLARE_API_BASE_URL", "CFAI_BASE_URL"):
+        monkeypatch.setenv(variable, f"https://{host}/v1")
+        session = Session(Cfai(), home)
+        with pytest.raises(InvalidOptionError, match=r"not a valid URL\. Check the address"):
+            session.ask(session.build_request(HI))
+        session.close()
+
+
+@pytest.mark.parametrize("content", [5, True, {"text": "a"}, ["a"], [5]], ids=str)
+@pytest.mark.parametrize("role", ["user", "assistant", "system"])
+def test_a_message_with_another_content_is_refused(
+    content: Any, role: str, elsewhere: Session, other: Standin
+) -> None:
+    with pytest.raises(InvalidOptionError, match="must be text or a list of parts"):
+        elsewhere.ask(elsewhere.build_request([{"role": role, "content": content}]))
+    assert other.requests == ()
+
+
+@pytest.mark.parametrize("image", ["data:image/png;base64,AA==", {"url": "x"}, {}, None, 5])
+def test_an_image_part_in_any_format_has_an_estimate(image: Any) -> None:
+    parts = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": image}]
+    minimum, maximum = prompt_token_bounds(({"role": "user", "content": parts},))
+    assert 0 < minimum < maximum
 
 
 def test_a_server_that_refuses_both_names_is_asked_twice(elsewhere: Session) -> None:

@@ -1,5 +1,6 @@
 """Test maps with the Batch API. A batch survives the end of the kernel."""
 
+import json
 import subprocess
 import sys
 
@@ -9,10 +10,10 @@ import cfai_magics
 from cfai_magics import api
 from cfai_magics.batch.batch_api import split_into_batches
 from cfai_magics.batch.plan import make_plan
-from cfai_magics.errors import CfaiError
+from cfai_magics.errors import BatchFailedError, CfaiError, InvalidOptionError, ServerError
 from cfai_magics.session.session import Session
 from tests.batch.maps import MAP, ROOT, sentiment
-from tests.standin import Fault, Standin
+from tests.standin import Fault, Reply, Standin
 
 QUEUE_MODEL = "gpt-oss-20b"
 
@@ -61,6 +62,55 @@ def test_a_missing_batch_raises_an_error_and_releases_its_reservation(
     with pytest.raises(CfaiError):
         cfai_magics.map("Is it {text}?", ["a"], model=QUEUE_MODEL, queue=True, max_tokens=9)
     assert session.accounting.day_usage().reserved == 0
+
+
+def reply(result: object) -> Reply:
+    return Reply(json.dumps({"result": result, "success": True}).encode())
+
+
+@pytest.mark.parametrize("status", ["failed", "errored", "canceled", "expired"])
+def test_a_failed_batch_ends_the_map_and_releases_its_reservation(
+    account: Standin, session: Session, status: str
+) -> None:
+    failed = {"request_id": "id", "status": status, "error": "no capacity", "responses": []}
+    account.switch(canned=reply(failed))
+    with pytest.raises(BatchFailedError, match=f"the status {status}: no capacity"):
+        session.backend.client().batches.fetch(QUEUE_MODEL, "id")
+    rows = cfai_magics.map("{text}", ["a", "b"], model=QUEUE_MODEL, queue=True, max_tokens=9)
+    assert all("no capacity" in str(row["error"]) for row in rows)
+    assert session.accounting.day_usage().reserved == 0
+    account.clear()
+    account.switch(canned=None, batch_polls=0, answer="Yes")
+    rows = cfai_magics.map("{text}", ["a", "b"], model=QUEUE_MODEL, queue=True, max_tokens=9)
+    assert [row["answer"] for row in rows] == ["Yes", "Yes"]
+    assert account.requests[0].query == {"queueRequest": "true"}
+
+
+def test_a_batch_on_another_server_is_refused_with_a_next_step(
+    account: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CFAI_BASE_URL", "http://127.0.0.1:9/v1")
+    with pytest.raises(InvalidOptionError, match=r"Batch API\. Leave out queue=True\."):
+        cfai_magics.map("{text}", ["a"], model="gpt-4o", queue=True, max_tokens=9)
+
+
+def test_a_pending_batch_has_no_answers_yet(account: Standin, session: Session) -> None:
+    client = session.backend.client()
+    for status in ("queued", "running", "Running", "starting"):
+        responses = {} if status == "starting" else {"responses": []}
+        account.switch(canned=reply({"status": status, **responses}))
+        assert client.batches.fetch(QUEUE_MODEL, "id") is None
+    account.switch(canned=reply({"status": "complete", "responses": []}))
+    assert client.batches.fetch(QUEUE_MODEL, "id") == {}
+
+
+@pytest.mark.parametrize("result", [None, [], "text", {}, {"responses": None}], ids=str)
+def test_a_response_without_a_batch_is_an_error(
+    account: Standin, session: Session, result: object
+) -> None:
+    account.switch(canned=reply(result))
+    with pytest.raises(ServerError, match="does not contain a batch"):
+        session.backend.client().batches.fetch(QUEUE_MODEL, "id")
 
 
 def test_large_batches_are_split_by_size(monkeypatch: pytest.MonkeyPatch) -> None:

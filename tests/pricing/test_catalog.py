@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cfai_magics.errors import InvalidOptionError, ModelNotFoundError
+from cfai_magics.errors import InvalidOptionError, ModelNotFoundError, ServerError
 from cfai_magics.pricing.catalog import (
     CACHE_FILE_NAME,
     CatalogStore,
@@ -15,8 +15,10 @@ from cfai_magics.pricing.catalog import (
     save_cached,
     suggest_models,
 )
+from cfai_magics.session.session import Session
 from cfai_magics.settings import DEFAULT_MODEL
 from cfai_magics.types.usage import Catalog, Model
+from tests.standin import Reply, Standin
 
 LIST = Catalog(
     (Model("@cf/a/one-1b"), Model("@cf/b/two-1b"), Model("@cf/c/two-1b-it")), "", "live"
@@ -143,6 +145,26 @@ def test_a_cached_list_is_loaded_with_its_date(tmp_path: Path) -> None:
     live = save_cached(tmp_path, LIST.models, "2026-11-23")
     assert live.source == "live"
     assert load_cached(tmp_path) == Catalog(LIST.models, "2026-11-23", "cached")
+
+
+def test_a_response_without_models_keeps_the_saved_list(
+    session: Session, account: Standin
+) -> None:
+    saved = session.fetch_catalog()
+    for body in (b"{}", b'{"result":[],"success":true}', b'{"result":null,"success":true}'):
+        account.switch(canned=Reply(body))
+        with pytest.raises(ServerError, match="does not contain a list of models"):
+            session.fetch_catalog()
+    assert session.catalog() == saved
+    cached = load_cached(session.home)
+    assert cached is not None
+    assert cached.models == saved.models
+
+
+def test_a_cached_list_without_models_is_ignored(tmp_path: Path) -> None:
+    save_cached(tmp_path, [], "2026-11-01")
+    assert load_cached(tmp_path) is None
+    assert CatalogStore(tmp_path).current() == load_bundled()
 
 
 def test_a_failed_save_still_returns_the_list(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Every call is reserved before it is sent and settled when it ends or fails."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from cfai_magics.errors import (
     BudgetExceededError,
     DailyQuotaError,
     IncompleteStreamError,
+    InsufficientQuotaError,
     ServerError,
 )
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from cfai_magics.types.messages import Answer, Message
 from tests.catalog_cache import cache_catalog_without
-from tests.standin import Fault, Standin
+from tests.standin import Fault, Reply, Standin
 
 HI: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
 LONG = "word " * 3_000
@@ -163,6 +164,46 @@ def test_an_exhausted_quota_closes_the_day_in_every_kernel(
     account.switch(error=None)
     assert ask(another).text
     another.close()
+
+
+QUOTA_BODY = b'{"success":false,"errors":[{"code":3036,"message":"no"}],"data":null}'
+QUOTA_REPLIES = {
+    "body": Reply(QUOTA_BODY),
+    "frame": Reply(b"data: " + QUOTA_BODY + b"\n\n", content_type="text/event-stream"),
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "call"), [("body", "ask"), ("frame", "ask"), ("body", "embed"), ("body", "run")]
+)
+def test_an_exhausted_quota_with_status_200_closes_the_day(
+    session: Session, account: Standin, place: str, call: str
+) -> None:
+    account.switch(canned=QUOTA_REPLIES[place])
+    calls: dict[str, Callable[[], object]] = {
+        "ask": lambda: ask(session),
+        "embed": lambda: session.embed(["Hi"]),
+        "run": lambda: session.run(GEMMA, {"prompt": "Hi"}),
+    }
+    for _ in range(2):
+        with pytest.raises(DailyQuotaError, match="reset at 00:00 UTC, in "):
+            calls[call]()
+    assert len(account.requests) == 1
+
+
+def test_the_quota_words_of_another_server_do_not_close_the_day(
+    account: Standin, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{account.base_url}/accounts/{account.account_id}/ai/v1"
+    monkeypatch.setenv("CFAI_BASE_URL", url)
+    body = b'{"error":{"code":4006,"message":"used up your daily free allocation of neurons"}}'
+    account.switch(canned=Reply(body, 429))
+    other = Session(Cfai(), home)
+    for _ in range(2):
+        with pytest.raises(InsufficientQuotaError, match="server's account"):
+            ask(other)
+    assert len(account.requests) == 2
+    other.close()
 
 
 @pytest.mark.parametrize("ending", ["close", "garbage collection"])

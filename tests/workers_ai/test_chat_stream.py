@@ -174,6 +174,10 @@ def test_an_error_in_a_stream_is_raised_with_the_text_before_it(
         '{"message": "Overloaded"}',
         '{"error": "Overloaded"}',
         '{"code": 1, "message": "Overloaded"}',
+        '{"detail": "Overloaded"}',
+        '{"error": true, "message": "Overloaded"}',
+        '"Overloaded"',
+        "Overloaded",
     ],
 )
 def test_an_event_named_error_raises_an_error(data: str) -> None:

@@ -11,6 +11,7 @@ from cfai_magics.errors import (
     CapacityError,
     CfaiError,
     DailyQuotaError,
+    ServerError,
     WorkersAIError,
 )
 from cfai_magics.types.messages import TextDelta
@@ -50,6 +51,20 @@ def test_a_lasting_transient_error_is_raised_after_all_attempts(
         client.chat(REQUEST)
     assert (caught.value.code, caught.value.model) == (code, GEMMA)
     assert len(cloudflare.requests) == TRANSIENT[code] == len(pauses) + 1
+
+
+@pytest.mark.parametrize("data", [{}, {"data": None}], ids=["plain", "with data"])
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(("code", "attempts"), [(2003, 3), (3040, 5), (3043, 5), (3036, 1)])
+def test_errors_with_status_200_are_retried_by_every_call(
+    code: int, attempts: int, call: str, data: dict[str, None]
+) -> None:
+    body = {"success": False, "errors": [{"code": code, "message": "no"}], **data}
+    script = Script(httpx.Response(200, json=body))
+    with script.client() as client, pytest.raises(WorkersAIError) as caught:
+        CALLS[call](client)
+    assert caught.value.code == code
+    assert len(script.requests) == attempts == len(script.pauses) + 1
 
 
 @pytest.mark.parametrize("code", PERMANENT)
@@ -175,7 +190,7 @@ def test_on_retry_is_called_for_the_model_list_and_token_check(name: str) -> Non
     waits: list[str] = []
     response = httpx.Response(200, json={"result": [], "success": True})
     script = Script(refused(429, 3040, **{"retry-after": "7"}), response)
-    with script.client() as client:
+    with script.client() as client, pytest.raises(ServerError, match="does not contain"):
         getattr(client, name)(lambda error, *_: waits.append(error.cause))
     assert len(waits) == 1
 

@@ -1,22 +1,24 @@
 """All endpoints except chat: embeddings, models, API tokens, native tasks, other servers."""
 
 import json
+import math
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from cfai_magics.errors import AuthenticationError, ServerError
+from cfai_magics.errors import AuthenticationError, ServerError, WorkersAIError
 from cfai_magics.types.usage import Model, Usage
 from cfai_magics.workers_ai.client import WorkersAI, parse_batch_answer
 from tests.standin import Standin
 from tests.standin.catalog import Catalog
 from tests.standin.catalog import Model as Listed
 from tests.standin.state import EDIT, EVERYTHING
-from tests.workers_ai.calls import Script
+from tests.workers_ai.calls import GEMMA, Script, refused
 
 BGE = "@cf/baai/bge-m3"
 
@@ -26,7 +28,7 @@ def with_token(cloudflare: Standin, token: str) -> WorkersAI:
 
 
 def vectors(*items: Any, **more: Any) -> httpx.Response:
-    return httpx.Response(200, json={"object": "list", "data": [*items], **more})
+    return httpx.Response(200, text=json.dumps({"object": "list", "data": [*items], **more}))
 
 
 # --- embeddings
@@ -81,13 +83,29 @@ def test_an_empty_list_of_texts_sends_no_request(cloudflare: Standin, client: Wo
         ),
         ([{"embedding": [0]}, {"embedding": [1]}, {"embedding": [2]}], ((0.0,), (1.0,), (2.0,))),
         ([{"index": 0, "embedding": [0]}, {"index": 1, "embedding": [1]}], None),
-        ([{"index": 0, "embedding": [0]}] * 3, None),
+        ([{"index": 0, "embedding": [at]} for at in range(3)], ((0.0,), (1.0,), (2.0,))),
+        ([{"index": None, "embedding": [at]} for at in range(3)], ((0.0,), (1.0,), (2.0,))),
+        ([{"index": str(at), "embedding": [at]} for at in (2, 0, 1)], ((0.0,), (1.0,), (2.0,))),
+        ([{"index": at + 1, "embedding": [at]} for at in (2, 0, 1)], ((0.0,), (1.0,), (2.0,))),
+        ([[0], [1], [2]], ((0.0,), (1.0,), (2.0,))),
+        ([{"index": at, "embedding": [at]} for at in (0, 0, 1)], None),
         ([{"index": at, "embedding": ["x"]} for at in range(3)], None),
+        ([{"index": at, "embedding": "123"} for at in range(3)], None),
+        ([{"index": at, "embedding": []} for at in range(3)], None),
+        ([{"index": at, "embedding": [math.nan, 1]} for at in range(3)], None),
+        ([{"index": at, "embedding": [1, -math.inf]} for at in range(3)], None),
+        ([{"index": at, "embedding": [1e39, -1e39]} for at in range(3)], None),
+        ([{"index": at, "embedding": [True]} for at in range(3)], None),
+        ([{"index": at, "embedding": [0] * (at + 1)} for at in range(3)], None),
         ([{"index": at, "embedding": [10**400]} for at in range(3)], None),
-        ([{"index": [at], "embedding": [0]} for at in range(3)], None),
+        ([{"index": [at], "embedding": [0]} for at in range(3)], ((0.0,),) * 3),
         ([None, 1, "x"], None),
     ],
-    ids=["shuffled", "unnumbered", "too few", "doubled", "text", "huge", "unhashable", "junk"],
+    ids=[
+        *("shuffled", "unnumbered", "too few", "equal", "null", "text index", "from 1", "lists"),
+        *("doubled", "text", "digits", "empty", "nan", "infinite", "not 32 bits", "boolean"),
+        *("ragged", "huge", "unhashable", "junk"),
+    ],
 )
 def test_vectors_match_their_texts_or_an_error_is_raised(
     items: list[Any], expected: tuple[tuple[float, ...], ...] | None
@@ -98,6 +116,12 @@ def test_vectors_match_their_texts_or_an_error_is_raised(
             return
         with pytest.raises(ServerError, match="one vector for each of 3 texts"):
             client.embed(["a", "b", "c"], BGE)
+
+
+def test_vectors_in_an_envelope_are_returned() -> None:
+    body = {"result": {"data": [{"index": 0, "embedding": [1]}]}, "success": True}
+    with Script(httpx.Response(200, json=body)).client() as client:
+        assert client.embed(["a"], BGE).vectors == ((1.0,),)
 
 
 # --- models
@@ -157,6 +181,15 @@ def test_the_model_list_matches_the_catalog(cloudflare: Standin, client: Workers
             ]},
         ]}, Model("m", neurons_in=10.0, neurons_out=20.0, neurons_cached=1.0,
                  units={"tile": 818181.818182})),
+        ({"name": "m", "properties": [
+            {"property_id": "planned_deprecation_date", "value": "soon"},
+            {"property_id": "price", "value": [
+                {"unit": "per M input tokens", "price": "0.11"},
+                {"unit": "per M output tokens", "price": None},
+                {"unit": "per M cached input tokens", "price": math.nan},
+                {"unit": "per 512 by 512 tile", "price": -9},
+            ]},
+        ]}, Model("m", neurons_in=10.0)),
         ({"name": "m", "properties": 7}, None),
         ({"name": ""}, None),
         ({"name": 7}, None),
@@ -170,6 +203,22 @@ def test_a_listed_model_is_parsed_or_skipped(item: Any, expected: Model | None) 
         *first, last = client.list_models()
     assert last == Model("last")
     assert [approximate(model) for model in first] == ([] if expected is None else [expected])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({}, [], None, {"ok": True}, {"result": None}, {"result": []}, {"result": [{"id": 1}]}),
+        *({"result": {"models": [{"name": "m"}]}}, {"object": "list", "data": [{"id": "m"}]}),
+    ],
+    ids=str,
+)
+def test_a_response_without_models_is_an_error(body: Any) -> None:
+    with (
+        Script(httpx.Response(200, text=json.dumps(body))).client() as client,
+        pytest.raises(ServerError, match="does not contain a list of models"),
+    ):
+        client.list_models()
 
 
 def approximate(model: Model) -> Model:
@@ -209,7 +258,7 @@ def test_a_token_check_returns_owner_and_permissions(
     assert cloudflare.billed == 0
 
 
-@pytest.mark.parametrize("status", ["disabled", "expired"])
+@pytest.mark.parametrize("status", ["disabled", "expired", "revoked"])
 def test_an_inactive_token_is_rejected(status: str, cloudflare: Standin) -> None:
     token = cloudflare.issue_token(EVERYTHING, status=status)
     with with_token(cloudflare, token) as client, pytest.raises(AuthenticationError):
@@ -224,20 +273,103 @@ def test_an_unknown_token_is_rejected(cloudflare: Standin) -> None:
     assert [one.path.removeprefix("/client/v4") for one in cloudflare.requests] == verified
 
 
-@pytest.mark.parametrize(
-    ("result", "status", "expires_on"),
-    [({"status": "active", "expires_on": "2027-01-01"}, "active", "2027-01-01"),
-     ({}, "unknown", None), (None, "unknown", None), ("text", "unknown", None)],
-    ids=str,
-)  # fmt: skip
-def test_the_response_of_a_token_check_is_parsed(
-    result: Any, status: str, expires_on: str | None
-) -> None:
-    script = Script(httpx.Response(200, json={"result": result, "success": True}))
+ACTIVE = httpx.Response(200, json={"result": {"status": "active", "expires_on": "2027-01-01"}})
+NO_MODELS = httpx.Response(200, json={"result": []})
+UNKNOWN_MODEL = refused(400, 5007, "No such model")
+
+
+def test_the_response_of_a_token_check_is_parsed() -> None:
+    script = Script(ACTIVE, NO_MODELS, UNKNOWN_MODEL)
     with script.client() as client:
-        result = client.check_token()
-    assert (result.status, result.expires_on) == (status, expires_on)
+        check = client.check_token()
+    assert check == ("active", "user", True, True, "2027-01-01")
     assert script.requests[0].url.path.endswith("/user/tokens/verify")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, [], None, {"result": None}, {"result": {"status": 1}}, {"result": "text"}],
+    ids=str,
+)
+def test_a_response_without_the_status_of_the_token_is_an_error(body: Any) -> None:
+    with (
+        Script(httpx.Response(200, text=json.dumps(body))).client() as client,
+        pytest.raises(ServerError, match="does not contain the status of the token"),
+    ):
+        client.check_token()
+
+
+@pytest.mark.parametrize(
+    ("replies", "permissions"),
+    [
+        ((refused(401, 10000), UNKNOWN_MODEL), (False, True)),
+        ((refused(403, 10000), UNKNOWN_MODEL), (False, True)),
+        ((NO_MODELS, refused(401, 10000)), (True, False)),
+        ((NO_MODELS, refused(429, 4006)), (True, True)),
+    ],
+    ids=["401 for models", "403 for models", "401 for a run", "used-up quota for a run"],
+)
+def test_an_error_shows_whether_a_permission_is_missing(
+    replies: tuple[httpx.Response, ...], permissions: tuple[bool, bool]
+) -> None:
+    with Script(ACTIVE, *replies).client() as client:
+        check = client.check_token()
+    assert (check.can_read, check.can_run) == permissions
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        refused(500, 3043),
+        refused(429, 3021),
+        httpx.Response(403, text="<title>Log in</title>"),
+        httpx.Response(200, text="<title>Log in</title>"),
+    ],
+    ids=["500", "429", "page", "page with status 200"],
+)
+@pytest.mark.parametrize("earlier", [(ACTIVE,), (ACTIVE, NO_MODELS)], ids=["models", "run"])
+def test_an_error_that_says_nothing_about_a_permission_is_raised(
+    earlier: tuple[httpx.Response, ...], reply: httpx.Response
+) -> None:
+    with Script(*earlier, reply).client() as client, pytest.raises(WorkersAIError):
+        client.check_token()
+
+
+CALLS_WITHOUT_MODEL: dict[str, Callable[[WorkersAI], object]] = {
+    "models": lambda client: client.list_models(),
+    "check_token": lambda client: client.check_token(),
+    "analytics": lambda client: client.fetch_neurons_by_model(datetime(2026, 11, 1, tzinfo=UTC)),
+    "batch": lambda client: client.batches.fetch(GEMMA, "id"),
+    "to_markdown": lambda client: client.to_markdown([("a.csv", b"a", "text/csv")]),
+}
+
+
+@pytest.mark.parametrize("call", CALLS_WITHOUT_MODEL)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        refused(500, 3043),
+        refused(429, 3040),
+        refused(408, 3046),
+        refused(400, 5006),
+        httpx.Response(200, json={"success": False}),
+    ],
+    ids=["server", "capacity", "timeout", "bad request", "no reason"],
+)
+def test_an_error_of_a_call_without_a_model_has_no_hint_about_models(
+    call: str, reply: httpx.Response
+) -> None:
+    with Script(reply).client() as client, pytest.raises(WorkersAIError) as caught:
+        CALLS_WITHOUT_MODEL[call](client)
+    assert caught.value.hint.startswith("Try again later. If the error persists, check the server")
+
+
+@pytest.mark.parametrize("call", ["models", "check_token", "analytics", "batch"])
+def test_a_response_without_a_result_has_no_hint_about_models(call: str) -> None:
+    reply = httpx.Response(200, json={"result": None})
+    with Script(reply).client() as client, pytest.raises(ServerError) as caught:
+        CALLS_WITHOUT_MODEL[call](client)
+    assert caught.value.hint.startswith("Try again later. If the error persists, check the server")
 
 
 REFUSED = {"success": False, "errors": [{"code": 5006, "message": "AiError: no text"}]}

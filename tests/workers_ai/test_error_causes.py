@@ -23,8 +23,6 @@ def enveloped(message: str, code: int = 5006, **more: Any) -> bytes:
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        ("<TITLE lang=en>\n A &amp;\n B\n</TITLE><p>more", "A & B"),
-        ("<html><h1>Bad  Gateway</h1><hr>nginx</html>", "Bad Gateway nginx"),
         ("upstream connect error", "upstream connect error"),
         ("x" * 1000, "x" * MAX_CAUSE_CHARS),
         ("[1, 2]", "[1, 2]"),
@@ -40,6 +38,15 @@ def enveloped(message: str, code: int = 5006, **more: Any) -> bytes:
         ('{"error": {"code": 1e999, "message": "infinite"}}', "infinite"),
         ('{"error": {"code": null, "message": null}}', "The server returned HTTP 400"),
         ('{"errors": [null]}', "The server returned HTTP 400"),
+        ('{"error": true, "message": "Model crashed"}', "Model crashed"),
+        ('{"error": {"detail": "no such field"}}', "no such field"),
+        ('{"msg": "bad", "code": 7}', "bad"),
+        ('{"title": "Invalid", "errors": {"top_k": ["too small"]}}', "top_k: too small"),
+        (
+            '{"object": "error", "message": {"detail": [{"msg": "Extra", "loc": ["body", "x"]}]}}',
+            "x: Extra",
+        ),
+        ('{"error": {"code": 0, "message": "success"}}', "success"),
     ],
     ids=lambda value: value[:40],
 )
@@ -62,7 +69,7 @@ def test_any_error_body_has_a_one_line_cause(content: str, cause: str) -> None:
         ('{"error":{"message":"inner"}}', "inner", None),
         ('{"message":"inner"}', "inner", None),
         ('{"detail":[]}', '{"detail":[]}', None),
-        ('{"detail":["text"]}', '{"detail":["text"]}', None),
+        ('{"detail":["text"]}', "text", None),
         ("404", "404", None),
     ],
 )
@@ -71,6 +78,19 @@ def test_wrappers_are_removed_from_a_message(
 ) -> None:
     error = error_from_response(400, {}, enveloped(message.replace("{}", REQUEST_ID)))
     assert (error.cause, error.request_id) == (cause.replace("{}", REQUEST_ID), request_id)
+
+
+@pytest.mark.parametrize(
+    ("page", "cause"),
+    [
+        (b"<TITLE lang=en>\n A &amp;\n B\n</TITLE><p>more", "A & B"),
+        (b"<html><h1>Bad  Gateway</h1><hr>nginx</html>", "Bad Gateway nginx"),
+    ],
+)
+def test_the_title_of_a_page_is_its_cause(page: bytes, cause: str) -> None:
+    assert error_from_response(502, {}, page).cause == cause
+    message = f"The address returns a web page ({cause}) instead of an answer"
+    assert error_from_response(403, {}, page).cause == message
 
 
 def test_an_error_without_a_message_has_a_cause() -> None:

@@ -13,7 +13,9 @@ from cfai_magics.errors import (
     CapacityError,
     ContextLengthError,
     DailyQuotaError,
+    GatewayBlockedError,
     GatewayLimitError,
+    InsufficientQuotaError,
     ModelNotFoundError,
     PaidPlanRequiredError,
     PermissionDeniedError,
@@ -21,7 +23,11 @@ from cfai_magics.errors import (
     ServerError,
     WorkersAIError,
 )
-from cfai_magics.workers_ai.error_mapping import error_from_body, error_from_response
+from cfai_magics.workers_ai.error_mapping import (
+    error_from_body,
+    error_from_response,
+    is_wrong_address,
+)
 from tests.standin import Fault
 from tests.standin.errors import RECORDED, fault_reply, gateway_body, is_front_door
 
@@ -134,14 +140,127 @@ def test_an_error_without_a_code_is_mapped_by_text_and_status(
         (530, ServerError),
     ],
 )
-def test_an_html_page_or_empty_body_is_mapped_by_its_status(
-    status: int, kind: type[WorkersAIError]
+def test_an_empty_body_is_mapped_by_its_status(status: int, kind: type[WorkersAIError]) -> None:
+    error = map_fault(Fault(status, 0, "Oops", "empty"))[0]
+    assert (type(error), error.status, error.code) == (kind, status, None)
+    assert error.cause == f"The server returned HTTP {status}"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "hint"),
+    [
+        (302, BadRequestError, "CLOUDFLARE_API_BASE_URL"),
+        (401, BadRequestError, "A proxy, a firewall or a login page"),
+        (403, BadRequestError, "A proxy, a firewall or a login page"),
+        (404, BadRequestError, "CLOUDFLARE_API_BASE_URL"),
+        (407, BadRequestError, "the proxy requires a password"),
+        (413, BadRequestError, "send a smaller file"),
+        (422, BadRequestError, "A proxy, a firewall or a login page"),
+        (429, RateLimitError, "Wait a minute"),
+        (500, ServerError, "Run the cell again"),
+        (530, ServerError, "Run the cell again"),
+    ],
+)
+def test_a_web_page_with_an_error_status_is_not_an_error_of_the_token(
+    status: int, kind: type[WorkersAIError], hint: str
 ) -> None:
-    page, empty = (map_fault(Fault(status, 0, "Oops", shape))[0] for shape in ("html", "empty"))
-    assert type(page) is type(empty) is kind
-    assert page.cause == f"api.cloudflare.com | {status}"
-    assert empty.cause == f"The server returned HTTP {status}"
-    assert (page.status, page.code) == (empty.status, empty.code) == (status, None)
+    error = map_fault(Fault(status, 0, "Oops", "html"))[0]
+    assert (type(error), error.status, error.code) == (kind, status, None)
+    assert f"api.cloudflare.com | {status}" in error.cause
+    assert hint in error.hint
+
+
+def foreign(status: int, body: Any) -> WorkersAIError:
+    """Return the error for a response of another server than Cloudflare."""
+    return error_from_response(status, {}, json.dumps(body).encode(), is_cloudflare=False)
+
+
+def openai_error(message: str, code: Any = None, kind: str = "") -> dict[str, Any]:
+    return {"error": {"message": message, "code": code, "type": kind}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, openai_error("models/x is not found for API version v1beta", 404)),
+        (404, openai_error("No endpoints found for vendor/x.", 404)),
+        (404, openai_error("model: claude-x", kind="not_found_error")),
+        (404, openai_error("Not found the model x or Permission denied")),
+        (404, openai_error("The account has not activated the model x.", "ModelNotOpen")),
+        (400, openai_error("Model Not Exist", kind="invalid_request_error")),
+        (400, openai_error("The model `x-1.5` does not exist")),
+        (400, {"object": "error", "message": "Invalid model: x", "type": "invalid_model"}),
+        (400, openai_error("Unknown model: x", "unknown_model")),
+        (400, openai_error("vendor/x is not a valid model ID", 400)),
+        (400, openai_error("模型不存在", "1211")),
+    ],
+    ids=str,
+)
+def test_an_unknown_model_of_another_server_is_recognized(status: int, body: Any) -> None:
+    assert type(foreign(status, body)) is ModelNotFoundError
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (404, {"detail": "Not Found"}, BadRequestError),
+        (404, openai_error("Invalid URL (POST /v1/models/x)"), BadRequestError),
+        (400, openai_error("API key not valid. Please pass a valid API key."), "auth"),
+        (400, {"code": "400", "error": "Incorrect API key provided: xa***"}, "auth"),
+        (403, openai_error("quota", "insufficient_user_quota"), InsufficientQuotaError),
+        (403, {"code": 30001, "message": "the account balance is insufficient"}, "quota"),
+        (403, openai_error("no access", "AccountOverdueError"), InsufficientQuotaError),
+        (429, openai_error("您的账户已欠费", "1113"), InsufficientQuotaError),
+        (400, openai_error("Access denied", "Arrearage"), InsufficientQuotaError),
+        (400, openai_error("Range of input length should be [1, 6000]"), ContextLengthError),
+        (422, {"error": "`inputs` tokens + `max_new_tokens` must be <= 4096"}, "long"),
+        (400, openai_error("prompt is too long: 5000 tokens > 4096"), ContextLengthError),
+    ],
+    ids=str,
+)
+def test_the_words_and_codes_of_other_servers_select_the_class(
+    status: int, body: Any, kind: type[WorkersAIError] | str
+) -> None:
+    short: dict[Any, type[WorkersAIError]] = {
+        "auth": AuthenticationError,
+        "quota": InsufficientQuotaError,
+        "long": ContextLengthError,
+    }
+    assert type(foreign(status, body)) is short.get(kind, kind)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "other_kind", "kind"),
+    [
+        (429, openai_error("slow down", 4006), RateLimitError, DailyQuotaError),
+        (
+            429,
+            openai_error("You have used up your daily free allocation"),
+            InsufficientQuotaError,
+            DailyQuotaError,
+        ),
+        (400, openai_error("no", 1000), BadRequestError, AuthenticationError),
+        (403, openai_error("Access denied by policy"), PermissionDeniedError, GatewayBlockedError),
+        (429, openai_error("The spend limit is reached"), RateLimitError, GatewayLimitError),
+        (500, openai_error("no", 3036), ServerError, DailyQuotaError),
+    ],
+    ids=str,
+)
+def test_codes_and_messages_of_cloudflare_count_only_for_cloudflare(
+    status: int, body: Any, other_kind: type[WorkersAIError], kind: type[WorkersAIError]
+) -> None:
+    assert type(foreign(status, body)) is other_kind
+    assert type(error_from_response(status, {}, json.dumps(body).encode())) is kind
+
+
+def test_an_unknown_address_with_status_200_is_not_a_server_error() -> None:
+    frame = {"error": "Unexpected endpoint or method. (POST /chat/completions)"}
+    error = error_from_body(frame, is_cloudflare=False)
+    assert type(error) is BadRequestError
+    assert is_wrong_address(error)
+    bad_option = error_from_body({"error": {"code": 400, "message": "no"}})
+    assert bad_option is not None
+    assert not is_wrong_address(bad_option)
 
 
 @pytest.mark.parametrize(
@@ -236,8 +355,23 @@ def test_a_future_date_in_retry_after_becomes_seconds() -> None:
         ({"error": {"message": "AiError: Request timeout"}}, APITimeoutError, None, None),
         (gateway_body(Fault.of(4006), "id"), DailyQuotaError, 4006, 429),
         ({"success": False}, ServerError, None, None),
+        ({"error": True, "message": "Model crashed"}, ServerError, None, None),
+        ({"detail": "no"}, ServerError, None, None),
+        (
+            {"success": False, "code": 401, "message": "Invalid token"},
+            AuthenticationError,
+            None,
+            401,
+        ),
+        (
+            {"data": None, "success": False, "errors": [{"code": 3036}]},
+            DailyQuotaError,
+            3036,
+            None,
+        ),
+        ({"code": 30001, "message": "balance", "data": None}, ServerError, 30001, None),
     ],
-    ids=["A", "B", "C", "no reason"],
+    ids=["A", "B", "C", "no reason", "error true", "detail", "top level", "with data", "foreign"],
 )
 def test_an_error_in_a_stream_frame_is_recognized(
     frame: Any, kind: type[WorkersAIError], code: int | None, status: int | None
@@ -259,6 +393,10 @@ def test_an_error_in_a_stream_frame_is_recognized(
         {"errors": []},
         {"success": True},
         {"errors": "x"},
+        {"error": {"code": 0, "message": "success"}, "data": [1]},
+        {"code": 0, "message": "OK"},
+        {"detail": "low", "choices": [{}]},
+        {"code": 1, "message": "done", "result": {"a": 1}},
     ],
     ids=repr,
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.errors import ServerError
+from cfai_magics.errors import BadRequestError, PermissionDeniedError, ServerError
 from cfai_magics.pricing.tokens import MinTokenCounter
 from cfai_magics.types.results import TaskResult
 from cfai_magics.types.usage import Usage
@@ -104,3 +104,25 @@ def test_the_counter_returns_the_minimum_tokens_of_a_text(
     for at in range(0, len(text), size):
         counter.add(text[at : at + size])
     assert counter.count <= minimum if size < len(text) else counter.count == minimum
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [{"message": "no", "extensions": {"code": "authz"}}],
+        [{"message": "no", "extensions": "authz"}],
+        [{"message": "not authorized for that account"}],
+        ["not authorized"],
+        "not authorized",
+    ],
+    ids=str,
+)
+def test_a_missing_analytics_permission_is_recognized_in_any_format(errors: Any) -> None:
+    with pytest.raises(PermissionDeniedError, match="Account Analytics - Read"):
+        parse_neurons_by_model({"data": None, "errors": errors})
+
+
+@pytest.mark.parametrize("errors", [[None], [7], {"message": "no"}, [{"extensions": 7}]], ids=str)
+def test_another_analytics_error_is_a_bad_request(errors: Any) -> None:
+    with pytest.raises(BadRequestError, match="Analytics: "):
+        parse_neurons_by_model({"data": None, "errors": errors})
