@@ -211,9 +211,10 @@ class Rates(NamedTuple):
 
     def price_usage(self, usage: Usage) -> float:
         """Return the price of the tokens in a usage record, in neurons."""
+        cached_tokens = min(usage.cached_tokens, usage.prompt_tokens)
         return (
-            (usage.prompt_tokens - usage.cached_tokens) * self.prompt
-            + usage.cached_tokens * self.cached
+            (usage.prompt_tokens - cached_tokens) * self.prompt
+            + cached_tokens * self.cached
             + usage.completion_tokens * self.completion
         )
 

@@ -354,7 +354,8 @@ class UsageAccumulator:
 
     Workers AI reports usage in each frame as an increment or, until 2025, as the total so far.
     The last native frame reports the total. Only a total has prompt tokens: usage with prompt
-    tokens replaces the previous usage, and usage without prompt tokens is added to it.
+    tokens replaces the previous usage, and usage with 0 prompt tokens is added to it. Usage
+    without this field is a copy of the total if the prompt tokens are already known.
     """
 
     def __init__(self) -> None:
@@ -370,34 +371,43 @@ class UsageAccumulator:
         """The usage reported so far."""
         neurons = 0.0 if self.is_cached else self._neurons
         cost_basis: CostBasis | None = None if neurons is None else "billed"
+        cached_tokens = min(self._cached_tokens, self._prompt_tokens)  # a part of the prompt
         return Usage(
-            self._prompt_tokens, self._completion_tokens, self._cached_tokens, neurons, cost_basis
+            self._prompt_tokens, self._completion_tokens, cached_tokens, neurons, cost_basis
         )
 
     def add(self, raw_usage: Any, *, is_total: bool) -> None:
         """Add one usage object; `is_total` is True if it is known to cover the whole call."""
         if not isinstance(raw_usage, dict):
             return
-        prompt_tokens = raw_usage.get("prompt_tokens")
-        completion_tokens = raw_usage.get("completion_tokens")
+        prompt_tokens = raw_usage.get("prompt_tokens", raw_usage.get("input_tokens"))
+        completion_tokens = raw_usage.get("completion_tokens", raw_usage.get("output_tokens"))
         # Each frame has these two fields, nearly always as small integers.
         if type(prompt_tokens) is not int or not 0 <= prompt_tokens <= MAX_TOKENS:
-            prompt_tokens = _int_or_zero(prompt_tokens)
+            is_copy = prompt_tokens is None and self._prompt_tokens > 0
+            prompt_tokens = self._prompt_tokens if is_copy else _int_or_zero(prompt_tokens)
         if type(completion_tokens) is not int or not 0 <= completion_tokens <= MAX_TOKENS:
             completion_tokens = _int_or_zero(completion_tokens)
-        details = raw_usage.get("prompt_tokens_details")
+        details = raw_usage.get("prompt_tokens_details", raw_usage.get("input_tokens_details"))
         cached_tokens = (
             _int_or_zero(details.get("cached_tokens")) if isinstance(details, dict) else 0
         )
         neurons = raw_usage.get("neurons")
         if type(neurons) is not float or not 0 <= neurons < MAX_NEURONS:
             neurons = parse_neurons(neurons)
-        if prompt_tokens or (is_total and completion_tokens) or not self.has_usage:
-            self._prompt_tokens, self._completion_tokens = prompt_tokens, completion_tokens
-            # A copy of the usage may lack the cached tokens (glm-5.2 on /ai/v1, July 2026).
+        if prompt_tokens or is_total or not self.has_usage:
+            # A copy of the usage may lack some figures (glm-5.2 on /ai/v1, July 2026), so only
+            # the total in the last native frame may be lower than the figures so far.
+            if not is_total:
+                prompt_tokens = max(self._prompt_tokens, prompt_tokens)
+                completion_tokens = max(self._completion_tokens, completion_tokens)
+                neurons = max(self._neurons, neurons or 0.0) if self._neurons else neurons
+            self._prompt_tokens = prompt_tokens or self._prompt_tokens
+            self._completion_tokens = completion_tokens or self._completion_tokens
             self._cached_tokens = max(self._cached_tokens, cached_tokens)
-            self._neurons = self._neurons if neurons is None else neurons
-        else:
+            if neurons or self._neurons is None:
+                self._neurons = neurons
+        elif not (neurons and neurons == self._neurons and self._prompt_tokens):  # or a copy
             self._completion_tokens += completion_tokens
             self._cached_tokens += cached_tokens
             if neurons is not None:

@@ -7,7 +7,12 @@ import pytest
 
 from cfai_magics.types.messages import Answer, FinishDelta, ReasoningDelta, TextDelta, ToolCall
 from cfai_magics.types.usage import Usage
-from cfai_magics.workers_ai.frame_decoder import FrameDecoder, is_empty_answer, unwrap_envelope
+from cfai_magics.workers_ai.frame_decoder import (
+    FrameDecoder,
+    is_empty_answer,
+    parse_usage,
+    unwrap_envelope,
+)
 from tests.workers_ai.calls import collect
 
 P = {"p": "pf8tbfo2fk"}  # padding, of any length
@@ -159,6 +164,58 @@ def test_a_later_total_without_neurons_keeps_the_known_neurons() -> None:
 def test_neurons_in_a_later_increment_are_added() -> None:
     frames = (chunk({}, None, used(3, 1)), chunk({}, None, used(0, 1, 2, 0.5)))
     assert answer(*frames).usage == Usage(3, 2, 2, 0.5, "billed")
+
+
+STOPPED = chunk({"content": "ok"}, "stop", used(15_000, 7, 14_528, 3.5))
+ONCE = Usage(15_000, 7, 14_528, 3.5, "billed")
+WITHOUT_PROMPT = {"completion_tokens": 7, "neurons": 3.5}
+LATER_COPIES: dict[str, tuple[dict[str, Any], Usage]] = {
+    "neurons 0": (chunk({}, "stop", used(15_000, 7, 0, 0)), ONCE),
+    "no neurons": (chunk({}, "stop", used(15_000, 7)), ONCE),
+    "no prompt tokens": (chunk({}, "stop", WITHOUT_PROMPT), ONCE),
+    "null prompt tokens": (chunk(None, None, {"prompt_tokens": None, **WITHOUT_PROMPT}), ONCE),
+    "prompt tokens 0": (chunk(None, None, {"prompt_tokens": 0, **WITHOUT_PROMPT}), ONCE),
+    "only completion tokens": (chunk(None, None, {"completion_tokens": 7}), ONCE),
+    "only prompt tokens": (chunk(None, None, {"prompt_tokens": 15_000}), ONCE),
+    "completion tokens 0": (chunk(None, None, used(15_000, 0, 0, 3.5)), ONCE),
+    "nothing": (chunk(None, None, used(0, 0, 0, 0)), ONCE),
+    "fewer prompt tokens": (chunk(None, None, used(472, 7, 0, 3.5)), ONCE),
+    "native, neurons 0": ({"response": "", "usage": used(15_000, 7, 0, 0)}, ONCE),
+    "native, no prompt tokens": ({"response": "", "usage": WITHOUT_PROMPT}, ONCE),
+    "native, only neurons": ({"response": "", "usage": {"neurons": 3.5}}, ONCE),
+    "native, the corrected total": (
+        {"response": "", "usage": used(15_000, 6, 0, 3.25)},
+        Usage(15_000, 6, 14_528, 3.25, "billed"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("copy", "usage"), LATER_COPIES.values(), ids=LATER_COPIES)
+def test_an_incomplete_copy_of_the_usage_keeps_the_bill(
+    copy: dict[str, Any], usage: Usage
+) -> None:
+    assert answer(STOPPED, copy).usage == usage
+    assert answer(STOPPED, copy, copy).usage == usage
+
+
+def test_neurons_0_are_kept_if_no_others_are_reported() -> None:
+    assert answer(chunk({}, None, used(3, 1, 0, 0)), {"usage": used(3, 1)}).usage.neurons == 0
+
+
+def test_cached_tokens_are_never_more_than_the_prompt_tokens() -> None:
+    assert answer(chunk({"content": "a"}, "stop", used(10, 1, 100_000))).usage == Usage(10, 1, 10)
+    falling = chunk({}, None, used(15_000, 7, 14_528)), {"response": "", "usage": used(472, 7)}
+    assert answer(*falling).usage == Usage(472, 7, 472)
+
+
+def test_usage_in_the_format_of_the_responses_api_is_read() -> None:
+    usage = {
+        "input_tokens": 100,
+        "output_tokens": 50,
+        "input_tokens_details": {"cached_tokens": 30},
+    }
+    assert answer(chunk({"content": "a"}, "stop", usage)).usage == Usage(100, 50, 30)
+    assert parse_usage(usage, {}) == Usage(100, 50, 30)
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
