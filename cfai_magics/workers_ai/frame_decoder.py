@@ -34,6 +34,14 @@ FINISH_REASONS: Mapping[str, str] = {
 # Types of content parts, such as {"type": "text", "text": "Hi"}.
 TEXT_PARTS, REASONING_PARTS = ("text", "output_text"), ("thinking", "reasoning")
 PART_TYPES = (*TEXT_PARTS, *REASONING_PARTS, "refusal")
+CONTENT_FIELDS = ("text", "summary")  # of a part, besides the field named like its type
+# All fields of these parts. An object with other fields is an answer in JSON mode.
+PART_FIELDS = frozenset(
+    (
+        *("type", "id", "index", "closed", "signature", "annotations", "citations", "logprobs"),
+        *(*PART_TYPES, *CONTENT_FIELDS),
+    )
+)
 # Some servers send these finish reasons for an answer that ends with tool calls or a refusal.
 OVERRIDABLE_REASONS = ("unknown", "stop")
 
@@ -197,6 +205,8 @@ class _ToolCallDelta:
         function = entry.get("function")
         function = function if isinstance(function, dict) else entry  # native format: no function
         arguments = function.get("arguments")
+        if arguments is None:
+            arguments = function.get("parameters")
         self.slot = _parse_slot(entry.get("index"))
         self.id = _to_text(entry.get("id"))
         self.name = _to_text(function.get("name"))
@@ -228,13 +238,25 @@ class ToolCallAssembler:
 
         The number includes CHARACTERS_PER_PIECE for each entry. Invalid entries are skipped.
         """
+        if isinstance(entries, dict):
+            entries = [entries]
         if not isinstance(entries, list):
             return 0
         deltas = [_ToolCallDelta(entry) for entry in entries if isinstance(entry, dict)]
+        deltas = deltas[self._count_repeated(deltas) :]
         in_frame: set[int] = set()  # the calls that already have a delta in this frame
         for position, delta in enumerate(deltas):
             self._add_delta(delta, position if len(deltas) > 1 else None, in_frame)
         return sum(CHARACTERS_PER_PIECE + len(delta.arguments or "") for delta in deltas)
+
+    def _count_repeated(self, deltas: Sequence[_ToolCallDelta]) -> int:
+        """Return how many deltas at the start repeat all calls so far, as in a growing list."""
+        calls = self._calls_by_index
+        is_growing = 1 < len(deltas) >= len(calls) and all(
+            call.complete and (call.name, call.arguments) == (delta.name, delta.arguments)
+            for call, delta in zip(calls, deltas, strict=False)
+        )
+        return len(calls) if is_growing else 0
 
     def _add_delta(self, delta: _ToolCallDelta, position: int | None, in_frame: set[int]) -> None:
         call = previous = self._find_call(delta, position)
@@ -490,10 +512,12 @@ class FrameDecoder:
             choice = _first_choice(choices)
         message = choice.get("delta") or choice.get("message")
         message = message if isinstance(message, dict) else {}
-        if tool_calls := message.get("tool_calls"):
-            self.characters += self._tool_call_assembler.add(tool_calls)
-        if tool_calls := frame.get("tool_calls"):  # some servers repeat the calls here
-            self.characters += self._native_calls.add(tool_calls)
+        tool_calls = (
+            message.get("tool_calls") or choice.get("tool_calls") or message.get("function_call")
+        )
+        native_calls = frame.get("tool_calls")
+        if tool_calls or native_calls:
+            self._add_tool_calls(tool_calls, native_calls)
         reason = choice.get("finish_reason") or frame.get("finish_reason")
         if reason and isinstance(reason, str):
             self._finish_reason = FINISH_REASONS.get(reason.lower(), "unknown")
@@ -518,12 +542,21 @@ class FrameDecoder:
         if text in NO_TEXT:
             text = choice.get("text") or frame.get("response")
         if refusal or not (text is None or isinstance(text, str)):
-            reasoning, text = self._to_texts(reasoning, text, refusal)
+            # An empty list next to tool calls or a refusal has no parts; it is not JSON.
+            is_delta = bool(choice.get("delta") or tool_calls or refusal)
+            reasoning, text = self._to_texts(reasoning, text, refusal, is_delta=is_delta)
         return self._to_deltas(reasoning, text) if reasoning or text else ()
 
-    def _to_texts(self, reasoning: Any, content: Any, refusal: Any) -> tuple[str, str]:
+    def _add_tool_calls(self, tool_calls: Any, native_calls: Any) -> None:
+        """Add the calls in a choice, and those beside the choices: some servers repeat them."""
+        self.characters += self._tool_call_assembler.add(tool_calls)
+        self.characters += self._native_calls.add(native_calls)
+
+    def _to_texts(
+        self, reasoning: Any, content: Any, refusal: Any, *, is_delta: bool
+    ) -> tuple[str, str]:
         """Return the reasoning and the text, with content in any form and a refusal as text."""
-        split = _split_content(content)
+        split = _split_content(content, is_delta=is_delta)
         refusals = [*split.refusals, *([refusal] if isinstance(refusal, str) else [])]
         self._is_refusal = self._is_refusal or bool(refusals)
         reasoning = (reasoning if isinstance(reasoning, str) else "") + split.reasoning
@@ -594,34 +627,56 @@ class _Content(NamedTuple):
     refusals: tuple[str, ...] = ()
 
 
-def _split_content(content: Any) -> _Content:
-    """Split the content of a message: text, a list of typed parts, or an object in JSON mode."""
-    if content is None or content == [] or isinstance(content, bool):
+def _split_content(content: Any, *, is_delta: bool) -> _Content:
+    """Split the content of a message: text, a list of parts, or any value in JSON mode.
+
+    Only a whole message has a value of JSON mode: a delta that is a list consists of parts.
+    """
+    if content is None or (is_delta and (content == [] or isinstance(content, bool))):
         return _Content()
     if isinstance(content, str):
         return _Content(content)
     parts = content if isinstance(content, list) else [content]
-    if not _are_parts(parts):
+    is_list_of_parts = is_delta and isinstance(content, list) and any(map(_part_type, parts))
+    if not (is_list_of_parts or _are_parts(parts)):
         return _Content(json.dumps(content, ensure_ascii=False))
+    typed = [(_part_type(part), _part_text(part)) for part in parts]
     return _Content(
-        "".join(_part_text(part) for part in parts if part["type"] in TEXT_PARTS),
-        "".join(_part_text(part) for part in parts if part["type"] in REASONING_PARTS),
-        tuple(_part_text(part) for part in parts if part["type"] == "refusal"),
+        "".join(text for kind, text in typed if kind in TEXT_PARTS),
+        "".join(text for kind, text in typed if kind in REASONING_PARTS),
+        tuple(text for kind, text in typed if kind == "refusal"),
     )
+
+
+def _part_type(value: Any) -> str:
+    """Return the type of a part, which is "text" if it has none; "" for other values."""
+    if isinstance(value, dict):
+        kind = value.get("type", "text" if isinstance(value.get("text"), str) else "")
+        return kind if isinstance(kind, str) else ""
+    return "text" if isinstance(value, str) else ""
 
 
 def _are_parts(values: Sequence[Any]) -> bool:
-    """Return whether all values have a type, and at least one of them is known."""
-    types = [value.get("type") if isinstance(value, dict) else None for value in values]
-    return all(isinstance(kind, str) for kind in types) and any(
-        kind in PART_TYPES and (kind in value or "text" in value)
-        for kind, value in zip(types, values, strict=True)
+    """Return whether all values are parts, and a part with a type has text of a known type."""
+    known = [
+        value for value in values if isinstance(value, dict) and value.get("type") in PART_TYPES
+    ]
+    return (
+        all(map(_part_type, values))
+        and any(_find_text_field(value) for value in known)
+        and all(value.keys() <= PART_FIELDS for value in known)
     )
 
 
-def _part_text(part: Mapping[str, Any]) -> str:
+def _find_text_field(part: Mapping[str, Any]) -> str:
+    """Return the name of the field with the text of a part; "" if it has none."""
+    names = (part.get("type"), *CONTENT_FIELDS)
+    return next((name for name in names if isinstance(name, str) and name in part), "")
+
+
+def _part_text(part: Any) -> str:
     """Return the text of a part, which may itself be a list of parts (mistral's thinking)."""
-    value = part.get(part["type"], part.get("text"))
+    value = part.get(_find_text_field(part)) if isinstance(part, dict) else part
     inner = value if isinstance(value, list) else [value]
     texts = (item.get("text") if isinstance(item, dict) else item for item in inner)
     return "".join(text for text in texts if isinstance(text, str))

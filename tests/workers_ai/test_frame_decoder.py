@@ -272,12 +272,67 @@ def test_an_answer_with_only_tool_calls_has_finish_reason_tool_calls() -> None:
         (0, "0"),
         ({}, "{}"),
         (None, ""),
-        (True, ""),
+        (True, "true"),
+        (False, "false"),
+        ([], "[]"),
+        (["a", "b"], '["a", "b"]'),
+        ({"text": "x"}, '{"text": "x"}'),
+        ([{"text": "x"}], '[{"text": "x"}]'),
+        (
+            {"type": "text", "text": "x", "score": 1},
+            '{"type": "text", "text": "x", "score": 1}',
+        ),
+        (
+            [{"type": "text", "text": "x", "score": 1}],
+            '[{"type": "text", "text": "x", "score": 1}]',
+        ),
+        ([{"type": "cat", "name": "Tom"}], '[{"type": "cat", "name": "Tom"}]'),
     ],
     ids=repr,
 )
 def test_a_json_mode_value_becomes_text(response: Any, text: str) -> None:
     assert answer({"response": response, "usage": used(1, 1)}).text == text
+    assert answer(whole({"content": response})).text == text
+
+
+THOUGHT = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "I think"}]}
+HI_PART = {"type": "text", "text": "Hi"}
+REFERENCE = {"type": "reference", "reference_ids": [1, 2]}
+PARTS: dict[str, tuple[Any, str, str]] = {
+    "a summary of reasoning": ([THOUGHT], "I think", ""),
+    "a summary of reasoning and text": ([THOUGHT, HI_PART], "I think", "Hi"),
+    "a string and a part": (["Oh, ", HI_PART], "", "Oh, Hi"),
+    "text and an unknown type": ([HI_PART, REFERENCE], "", "Hi"),
+    "null text": ([{"type": "text", "text": None}, HI_PART], "", "Hi"),
+    "one part": (HI_PART, "", "Hi"),
+    "annotations": ([{**HI_PART, "annotations": []}], "", "Hi"),
+}
+DELTA_PARTS: dict[str, tuple[Any, str, str]] = {
+    **PARTS,
+    "text without a type": ([{"text": "Hi"}], "", "Hi"),
+    "strings": (["H", "i"], "", "Hi"),
+    "only an unknown type": ([REFERENCE], "", ""),
+    "no parts": ([], "", ""),
+    "false": (False, "", ""),
+}
+
+
+@pytest.mark.parametrize(("content", "reasoning", "text"), DELTA_PARTS.values(), ids=DELTA_PARTS)
+def test_the_parts_of_a_delta_are_read_by_type(content: Any, reasoning: str, text: str) -> None:
+    result = answer(chunk({"content": content}), chunk({"content": "!"}, "stop"))
+    assert (result.reasoning, result.text) == (reasoning, f"{text}!")
+
+
+@pytest.mark.parametrize(("content", "reasoning", "text"), PARTS.values(), ids=PARTS)
+def test_the_parts_of_a_message_are_read_by_type(content: Any, reasoning: str, text: str) -> None:
+    result = answer(whole({"content": content}))
+    assert (result.reasoning, result.text) == (reasoning, text)
+
+
+def test_an_empty_list_next_to_a_tool_call_is_not_json() -> None:
+    call = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
+    result = answer(whole({"content": [], "tool_calls": [call]}))
+    assert (result.text, result.tool_calls) == ("", (ToolCall("c", "f", "{}"),))
 
 
 @pytest.mark.parametrize(
