@@ -41,7 +41,13 @@ from ..types.messages import (
 from ..types.provenance import Provenance
 from ..types.usage import Usage
 from .error_mapping import error_from_body
-from .frame_decoder import FrameDecoder, is_empty_answer, parse_header_neurons, unwrap_envelope
+from .frame_decoder import (
+    FrameDecoder,
+    is_empty_answer,
+    parse_header_neurons,
+    parse_usage,
+    unwrap_envelope,
+)
 from .gateway import (
     CACHE_STATUS_HEADER,
     Gateway,
@@ -70,7 +76,6 @@ DONE, DONE_DATA = "[DONE]", b"[DONE]"
 UNREADABLE = None  # represents text in a stream that is not valid JSON
 EVENT_START = re.compile(rb"\s*(?:data|event|id|retry)?:")
 OTHER_STARTS = (b"{", b"[", b"<")  # of JSON or a web page with the content type of a stream
-ANSWER_FIELDS = frozenset(("choices", "response", "tool_calls"))
 OLD_FIELD, NEW_FIELD = "max_tokens", "max_completion_tokens"  # of OpenAI's newer models
 UNKNOWN_TOKENS = 131_072  # limit if the request sets none; the longest answers are this long
 SPARE_FRAMES = 16  # frames without text, such as the role, finish reason or usage
@@ -352,20 +357,35 @@ class ChatStream:
     def _read_whole(self, response: httpx.Response, content: bytes) -> Iterator[Delta]:
         with self._closing():
             answer = self._parse_answer(response, content)
-            if self._body.get("stream") and is_empty_answer(answer):
+            if answer is None and self._body.get("stream"):
+                self._keep_usage_of_empty_answer(response)
                 response = self._resend_without_streaming()
-                answer = self._parse_answer(response, read_body(response))
+                content = read_body(response)
+                answer = self._parse_answer(response, content)
+            if answer is None:
+                raise format_error(content)
             yield from self._decoder.decode(answer)
             yield from self._finish()
 
     def _parse_answer(self, response: httpx.Response, content: bytes) -> Any:
-        """Return the answer in a JSON response, or raise the error that the response contains."""
+        """Return the answer in a JSON response, or raise the error that the response contains.
+
+        Returns None for Cloudflare's envelope without an answer.
+        """
         self.response_body = parse_json(response, content)
         _raise_if_error(self.response_body)
         answer = unwrap_envelope(self.response_body)
-        if is_empty_answer(answer) or (isinstance(answer, dict) and ANSWER_FIELDS & answer.keys()):
+        if isinstance(answer, dict) and is_of_answer(answer):
             return answer
+        if isinstance(self.response_body, dict) and is_empty_answer(answer):
+            return None
         raise format_error(content)
+
+    def _keep_usage_of_empty_answer(self, response: httpx.Response) -> None:
+        """Keep the usage of a response without an answer, which is billed all the same."""
+        answer = unwrap_envelope(self.response_body)
+        usage = parse_usage(answer.get("usage") if answer else None, response.headers)
+        self._decoder.earlier_usage = None if usage == Usage() else usage
 
     def _request_kwargs(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the httpx arguments for a body, with the server's names of its fields."""
@@ -399,6 +419,8 @@ class ChatStream:
         return self._response
 
     def _finish(self) -> Iterator[Delta]:
+        if self._decoder.error:
+            _raise_if_error({"error": self._decoder.error})
         return self._decoder.finish(parse_header_neurons(self._headers))
 
     def _read_events(
@@ -421,9 +443,10 @@ class ChatStream:
                     continue
                 if not ended and not (decoder.finished or has_finish_reason(frame)):
                     break  # a truncated frame may be valid JSON by chance
-                if frame.get("error") or ("choices" not in frame and "response" not in frame):
+                response = frame.get("response")
+                if frame.get("error") or ("choices" not in frame and type(response) is not str):
                     _raise_if_error(frame, event_name)
-                is_known = is_known or "choices" in frame or is_of_answer(frame)
+                is_known = is_known or is_of_answer(frame)
                 if timeouts.waited > timeouts.soon and is_of_answer(frame):
                     timeouts.progress()
                 yield from decoder.decode(frame)
@@ -432,9 +455,10 @@ class ChatStream:
                     timeouts.shorten(SECONDS_AFTER_FINISH)
                 if decoder.characters > max_characters:
                     allowance.check(frames, decoder.characters)
-            if not decoder.finished:
+            error = self._end_error(b"" if is_known else start)
+            if error is not None:
                 yield from decoder.flush()
-                raise self._truncation_error(start if not is_known else b"")
+                raise error
             yield from self._finish()
             timeouts.shorten(SECONDS_AFTER_FINISH)
             deque(events, maxlen=0)  # reading to the end lets httpx reuse the connection
@@ -443,15 +467,19 @@ class ChatStream:
         """Store the error that cut off the response; raise it only if the answer is incomplete."""
         self._broken = error
 
-    def _truncation_error(self, unknown: bytes) -> CfaiError:
-        """Return the error for a stream that ended before the answer was complete.
+    def _end_error(self, unknown: bytes) -> CfaiError | None:
+        """Return the error for a stream that ended before or without an answer; None otherwise.
 
         `unknown` is the start of a stream without a frame of a known format; b"" otherwise.
         """
+        if unknown.strip() and (self._decoder.finished or self._broken is None):
+            return format_error(unknown)
+        if self._decoder.finished:
+            return None
         if self._broken is None:
-            if unknown.strip():
-                return format_error(unknown)
-            return IncompleteStreamError(_("The answer ended early"))
+            is_empty = not self._decoder.characters
+            hint = _("Nothing was received. Run the cell again.") if is_empty else ""
+            return IncompleteStreamError(_("The answer ended early"), hint)
         if self._has_first_delta and isinstance(self._broken, APIConnectionError):
             return IncompleteStreamError(
                 _("The answer ended early: {cause}").format(cause=self._broken.cause)
@@ -516,8 +544,8 @@ def has_events(start: bytes, *, is_typed: bool) -> bool:
 def iter_frames(events: Iterable[Event]) -> Iterator[tuple[str, Any, bool]]:
     """Yield each frame with the name of its event, and whether the event ended.
 
-    A frame is a JSON object, DONE, or UNREADABLE for text that is not JSON. Other JSON values are
-    skipped. If the empty line between two events is lost, their data is one text of two frames.
+    A frame is a JSON object, DONE, or UNREADABLE for other text. Empty JSON values are skipped. If
+    the empty line between two events is lost, their data is one text of two frames.
     """
     for event_name, data, ended in events:
         if data == DONE_DATA:
@@ -531,6 +559,8 @@ def iter_frames(events: Iterable[Event]) -> Iterator[tuple[str, Any, bool]]:
         if end == len(text):
             if type(frame) is dict:
                 yield event_name, frame, ended
+            elif frame:
+                yield event_name, UNREADABLE, ended
             continue
         frames = [*([frame] if end else []), *_split_frames(text[end:])]
         last = frames.pop() if frames and not ended else UNREADABLE
@@ -556,7 +586,7 @@ def _split_frames(text: str) -> list[Any]:
                 frames += [] if unreadable_lines else [UNREADABLE]
                 unreadable_lines += 1
                 break
-            frames += [frame] if type(frame) is dict else []
+            frames += [frame if type(frame) is dict else UNREADABLE] if frame else []
             position = _skip_spaces(line, position)
     return frames
 
@@ -575,7 +605,9 @@ def has_finish_reason(frame: Any) -> bool:
 
 def is_of_answer(frame: Any) -> bool:
     """Return whether a frame contains part of the answer, unlike a ping."""
-    return bool(frame.get("choices")) or "response" in frame or "tool_calls" in frame
+    choices = frame.get("choices")
+    has_choices = isinstance(choices, list) and bool(choices)
+    return has_choices or "response" in frame or "tool_calls" in frame
 
 
 def _raise_if_error(frame: Any, event_name: str = DEFAULT_EVENT_NAME) -> None:
@@ -586,3 +618,5 @@ def _raise_if_error(frame: Any, event_name: str = DEFAULT_EVENT_NAME) -> None:
         error = error_from_body({"error": frame.get("message") or frame})
     if error is not None:
         raise error
+    if isinstance(frame.get("response"), dict) and "type" in frame:  # of the Responses API
+        raise format_error(json.dumps(frame).encode())

@@ -96,6 +96,8 @@ def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
         return BatchAnswer(error=str(error))
     decoder = FrameDecoder()
     deltas = [*decoder.decode(unwrap_batch_response(response)), *decoder.finish()]
+    if decoder.error:
+        return BatchAnswer(error=str(error_from_body({"error": decoder.error})))
     text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
     reasons = [delta.reason for delta in deltas if isinstance(delta, FinishDelta)]
     return BatchAnswer(text, reasons[-1] if reasons else "unknown", decoder.usage)

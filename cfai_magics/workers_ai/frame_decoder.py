@@ -31,6 +31,7 @@ FINISH_REASONS: Mapping[str, str] = {
     "content_filter": "content_filter",
     "error": "error",
 }
+NO_FINISH_REASONS = ("null", "none", "undefined")  # sent as text until the answer ends
 # Types of content parts, such as {"type": "text", "text": "Hi"}.
 TEXT_PARTS, REASONING_PARTS = ("text", "output_text"), ("thinking", "reasoning")
 PART_TYPES = (*TEXT_PARTS, *REASONING_PARTS, "refusal")
@@ -484,6 +485,8 @@ class FrameDecoder:
         self._text_pieces: list[str] = []
         self.characters = 0  # weighted length of the text, reasoning and tool calls so far
         self.finished = False  # whether a finish reason was received
+        self.error: Any = None  # in the choice, as OpenRouter sends it
+        self.earlier_usage: Usage | None = None  # of an empty response to the same call
         self._is_refusal = False
 
     def mark_cached(self) -> None:
@@ -493,7 +496,8 @@ class FrameDecoder:
     @property
     def usage(self) -> Usage:
         """The usage reported so far."""
-        return self._usage_accumulator.usage
+        usage = self._usage_accumulator.usage
+        return usage if self.earlier_usage is None else self.earlier_usage + usage
 
     @property
     def text(self) -> str:
@@ -519,9 +523,11 @@ class FrameDecoder:
         if tool_calls or native_calls:
             self._add_tool_calls(tool_calls, native_calls)
         reason = choice.get("finish_reason") or frame.get("finish_reason")
-        if reason and isinstance(reason, str):
+        if reason and isinstance(reason, str) and reason.lower() not in NO_FINISH_REASONS:
             self._finish_reason = FINISH_REASONS.get(reason.lower(), "unknown")
             self.finished = True
+        if "error" in choice:
+            self.error = self.error or choice["error"]
         usage = frame.get("usage")
         if usage:
             self._usage_accumulator.add(usage, is_total="choices" not in frame)
@@ -590,7 +596,7 @@ class FrameDecoder:
         if has_tool_calls:
             yield from self._tool_call_assembler.finish(self._native_calls)
         self._usage_accumulator.add_header_neurons(billed_neurons)
-        if self._usage_accumulator.has_usage:
+        if self._usage_accumulator.has_usage or self.earlier_usage:
             yield self.usage
         reason = self._finish_reason
         if reason in OVERRIDABLE_REASONS and (has_tool_calls or self._is_refusal):
@@ -690,8 +696,8 @@ def unwrap_envelope(body: Any) -> Any:
 
 
 def is_empty_answer(answer: Any) -> bool:
-    """Return whether an answer has no fields except `usage`.
+    """Return whether the answer in an envelope has no fields except `usage`.
 
     Some models send such an answer instead of a stream.
     """
-    return not answer or (isinstance(answer, dict) and not (answer.keys() - {"usage"}))
+    return answer is None or (isinstance(answer, dict) and not (answer.keys() - {"usage"}))

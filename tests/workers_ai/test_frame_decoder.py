@@ -257,6 +257,13 @@ def test_a_finish_reason_is_mapped_to_a_known_value(value: Any, reason: str) -> 
     assert answer(whole({"content": "a"}, value)).finish_reason == reason
 
 
+@pytest.mark.parametrize("reason", ["null", "None", "undefined", "", None, 7], ids=repr)
+def test_a_finish_reason_that_means_none_does_not_end_the_answer(reason: Any) -> None:
+    decoder = FrameDecoder()
+    assert list(decoder.decode(chunk({"content": "a"}, reason))) == [TextDelta("a")]
+    assert not decoder.finished
+
+
 def test_an_answer_with_only_tool_calls_has_finish_reason_tool_calls() -> None:
     result = answer({"response": None, "tool_calls": [{"name": "add", "arguments": {"a": 1}}]})
     assert result.tool_calls == (ToolCall("call_0", "add", '{"a": 1}'),)
@@ -344,7 +351,7 @@ def test_an_empty_list_next_to_a_tool_call_is_not_json() -> None:
         ({"result": {"response": ""}, "success": True}, {"response": ""}, False),
         ({"choices": []}, {"choices": []}, False),
         ({"result": 1}, {"result": 1}, False),
-        ([], [], True),
+        ([], [], False),
     ],
     ids=str,
 )

@@ -106,7 +106,8 @@ def answer_of(script: Script) -> Any:
 def test_no_text_is_lost_or_duplicated(
     pieces: list[Piece], line_end: str, draw: st.DataObject
 ) -> None:
-    content = "".join(piece.lines for piece in pieces).replace("\n", line_end).encode() + DONE
+    lines = [data(chunk(role="assistant")), *(piece.lines for piece in pieces)]
+    content = "".join(lines).replace("\n", line_end).encode() + DONE
     answer = answer_of(Script(streamed(*draw.draw(cuts(content)))))
     assert answer.text == "".join(piece.text for piece in pieces)
     assert answer.reasoning == "".join(piece.thought for piece in pieces)
