@@ -66,6 +66,7 @@ from .http import (
     json_kwargs,
     parse_json,
     read_body,
+    reporting_bill,
 )
 from .retry import OnRetry
 from .sse import DEFAULT_EVENT_NAME, Event, iter_events
@@ -355,7 +356,7 @@ class ChatStream:
         return self._read_whole(response, content)
 
     def _read_whole(self, response: httpx.Response, content: bytes) -> Iterator[Delta]:
-        with self._closing():
+        with self._closing(), reporting_bill(response.headers):
             answer = self._parse_answer(response, content)
             if answer is None and self._body.get("stream"):
                 self._keep_usage_of_empty_answer(response)

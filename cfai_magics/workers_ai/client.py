@@ -16,6 +16,7 @@ from ..errors import (
     InvalidAccountIdError,
     InvalidOptionError,
     PermissionDeniedError,
+    ServerError,
     WorkersAIError,
 )
 from ..i18n import _
@@ -62,9 +63,11 @@ from .http import (
     PerProcessTransport,
     content_kwargs,
     json_kwargs,
+    parse_object,
     raise_if_page,
     read_body,
     read_reply,
+    reporting_bill,
 )
 from .retry import OnRetry
 
@@ -458,8 +461,13 @@ class WorkersAI(Unpicklable):
             response_body, headers = self._connection.request_json(
                 "POST", f"{self._openai_url}/embeddings", model, on_retry, **request_kwargs
             )
-            vectors = parse_embeddings(response_body, len(batch))
-            usage = parse_usage(response_body.get("usage"), headers)
+            raw_usage = response_body.get("usage") if isinstance(response_body, dict) else None
+            usage = parse_usage(raw_usage, headers)
+            try:
+                vectors = parse_embeddings(response_body, len(batch))
+            except ServerError as error:
+                error.usage = usage  # the model has run
+                raise
             yield Embeddings(model, tuple(vectors), usage)
 
     def list_models(self, on_retry: OnRetry | None = None) -> tuple[Model, ...]:
@@ -554,10 +562,12 @@ class WorkersAI(Unpicklable):
             lambda: self._connection.send("POST", url, model, **request_kwargs), on_retry, model
         )
         response_type = response.headers.get("content-type", "")
-        if "json" in response_type:
-            return task_result_from_json(read_reply(response), response_type, response.headers)
-        content = read_body(response)
-        raise_if_page(response, content)
+        with reporting_bill(response.headers):
+            content = read_body(response)
+            if "json" in response_type or parse_object(content) is not None:
+                reply = read_reply(response, content)
+                return task_result_from_json(reply, response_type, response.headers)
+            raise_if_page(response, content)
         return task_result_from_bytes(content, response_type, response.headers)
 
     @property

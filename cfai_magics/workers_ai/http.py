@@ -7,7 +7,7 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from copy import copy
 from ipaddress import IPv6Address, ip_address
 from math import inf
@@ -36,6 +36,7 @@ from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable, call_without_traceback, note_raise_location
 from ..texts import shorten
 from .error_mapping import error_from_body, error_from_response, page_title
+from .frame_decoder import parse_usage
 from .retry import OnRetry, backoff, is_retryable
 
 HTTPX_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
@@ -45,6 +46,7 @@ PIECE_BYTES = 2**20  # maximum decompressed size of a chunk
 CHECKS_PER_IDLE = 100  # checks for progress per idle timeout; checking every frame is slower
 ACCEPT_ENCODING = "gzip, deflate"  # the encodings that _Inflater supports
 WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+JSON_PADDING = b"\xef\xbb\xbf \t\r\n"  # may precede a JSON value: a byte order mark, spaces
 PAGE_START = re.compile(rb"\s*<(?:!doctype|html|head|title|body)\b", re.IGNORECASE)
 MAX_EXCERPT_BYTES, MAX_EXCERPT_CHARS = 512, 80  # of a response that is not understood
 CONNECT_TIMEOUT = 10.0  # s
@@ -604,7 +606,8 @@ class HTTPConnection(Unpicklable):
         response = self.with_retries(
             lambda: self.send(method, url, model, **request_kwargs), on_retry, model
         )
-        return read_reply(response), response.headers
+        with reporting_bill(response.headers):
+            return read_reply(response), response.headers
 
     def with_retries(
         self,
@@ -678,6 +681,17 @@ class HTTPConnection(Unpicklable):
         self._wait(slot.seconds)
 
 
+@contextmanager
+def reporting_bill(headers: Mapping[str, str]) -> Iterator[None]:
+    """Add the neurons in the header of a response to an error that its content raises."""
+    try:
+        yield
+    except CfaiError as error:
+        usage = parse_usage(None, headers)
+        error.usage = None if usage.neurons is None else usage
+        raise
+
+
 def json_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return httpx arguments for sending a value as JSON; a lone surrogate becomes "?".
 
@@ -700,12 +714,13 @@ def content_kwargs(payload: Mapping[str, Any] | bytes, content_type: str | None)
     return json_kwargs(payload)
 
 
-def read_reply(response: httpx.Response) -> Any:
+def read_reply(response: httpx.Response, content: bytes | None = None) -> Any:
     """Return the JSON value of a response, or raise the error that it contains.
 
-    Raises the same errors as `parse_json`.
+    `content` is the body of the response, or None if it has not been read. Raises the same errors
+    as `parse_json`.
     """
-    reply = parse_json(response, read_body(response))
+    reply = parse_json(response, read_body(response) if content is None else content)
     is_graphql = isinstance(reply, dict) and "data" in reply  # the caller reads its errors
     error = None if is_graphql else error_from_body(reply, response.headers)
     if error is not None:
@@ -726,6 +741,20 @@ def parse_json(response: httpx.Response, content: bytes) -> Any:
         pass
     raise_if_page(response, content)
     raise format_error(content)
+
+
+def parse_object(content: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in a response of any type; None for other content.
+
+    Some servers send JSON with the type of text or of bytes.
+    """
+    if not content.lstrip(JSON_PADDING).startswith(b"{"):
+        return None
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def raise_if_page(response: httpx.Response, content: bytes) -> None:
