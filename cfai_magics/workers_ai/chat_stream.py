@@ -20,7 +20,7 @@ from ..errors import (
 )
 from ..i18n import _, ngettext
 from ..pricing.limits import RateDelay
-from ..pricing.prices import count_answers, get_max_tokens_field
+from ..pricing.prices import LONGEST_ANSWER, count_answers, get_max_tokens_field
 from ..pricing.tokens import (
     CHARS_PER_TOKEN,
     MinTokenCounter,
@@ -78,7 +78,6 @@ UNREADABLE = None  # represents text in a stream that is not valid JSON
 EVENT_START = re.compile(rb"\s*(?:data|event|id|retry)?:")
 OTHER_STARTS = (b"{", b"[", b"<")  # of JSON or a web page with the content type of a stream
 OLD_FIELD, NEW_FIELD = "max_tokens", "max_completion_tokens"  # of OpenAI's newer models
-UNKNOWN_TOKENS = 131_072  # limit if the request sets none; the longest answers are this long
 SPARE_FRAMES = 16  # frames without text, such as the role, finish reason or usage
 SPARE_TOKENS = 64
 LONG_TOKENS = 4  # factor for runs of dashes or spaces: such a token has up to 64 characters
@@ -500,7 +499,7 @@ class Allowance(NamedTuple):
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
         """Return the limits for the response to a request with this JSON body."""
-        return cls((get_max_tokens_field(body) or UNKNOWN_TOKENS) * count_answers(body))
+        return cls((get_max_tokens_field(body) or LONGEST_ANSWER) * count_answers(body))
 
     @property
     def bytes(self) -> int:
