@@ -446,7 +446,7 @@ class ChatStream:
                 response = frame.get("response")
                 if frame.get("error") or ("choices" not in frame and type(response) is not str):
                     _raise_if_error(frame, event_name)
-                is_known = is_known or is_of_answer(frame)
+                is_known = is_known or bool(frame.get("choices")) or is_of_answer(frame)
                 if timeouts.waited > timeouts.soon and is_of_answer(frame):
                     timeouts.progress()
                 yield from decoder.decode(frame)

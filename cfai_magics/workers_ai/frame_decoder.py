@@ -511,9 +511,9 @@ class FrameDecoder:
         choices = frame.get("choices")
         if type(choices) is list and choices and type(choices[0]) is dict:
             choice = choices[0]
-            choice = choice if not choice.get("index") else _first_choice(choices)
+            choice = choice if not choice.get("index") else find_first_choice(choices)
         else:
-            choice = _first_choice(choices)
+            choice = find_first_choice(choices)
         message = choice.get("delta") or choice.get("message")
         message = message if isinstance(message, dict) else {}
         tool_calls = (
@@ -616,7 +616,7 @@ class FrameDecoder:
         yield from held_back
 
 
-def _first_choice(choices: Any) -> dict[str, Any]:
+def find_first_choice(choices: Any) -> dict[str, Any]:
     """Return the choice with index 0 or without an index; an empty dict if there is none."""
     if isinstance(choices, list):
         for choice in choices:

@@ -36,7 +36,6 @@ from ..pricing.limits import RateDelay
 from ..secret import Secret, Unpicklable, call_without_traceback, note_raise_location
 from ..texts import shorten
 from .error_mapping import error_from_body, error_from_response, page_title
-from .frame_decoder import parse_usage
 from .retry import OnRetry, backoff, is_retryable
 
 HTTPX_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
@@ -687,6 +686,8 @@ def reporting_bill(headers: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except CfaiError as error:
+        from .frame_decoder import parse_usage
+
         usage = parse_usage(None, headers)
         error.usage = None if usage.neurons is None else usage
         raise
