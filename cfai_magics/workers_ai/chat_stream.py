@@ -66,7 +66,6 @@ from .http import (
     json_kwargs,
     parse_json,
     read_body,
-    reporting_bill,
 )
 from .retry import OnRetry
 from .sse import DEFAULT_EVENT_NAME, Event, iter_events
@@ -329,9 +328,16 @@ class ChatStream:
             yield
         except CfaiError as error:
             error.text, error.model = self._decoder.text, self._model
+            error.usage = self._find_bill()
             raise
         finally:
             self.close()
+
+    def _find_bill(self) -> Usage | None:
+        """Return the neurons in the headers of all responses; None if they have none."""
+        usages = self._decoder.earlier_usage, parse_usage(None, self._headers)
+        known = [usage for usage in usages if usage is not None and usage.neurons is not None]
+        return sum(known[1:], known[0]) if known else None
 
     def _read(self, response: httpx.Response) -> Iterator[Delta]:
         """Return the deltas in a response: a stream of events, or one JSON value.
@@ -355,7 +361,7 @@ class ChatStream:
         return self._read_whole(response, content)
 
     def _read_whole(self, response: httpx.Response, content: bytes) -> Iterator[Delta]:
-        with self._closing(), reporting_bill(response.headers):
+        with self._closing():
             answer = self._parse_answer(response, content)
             if answer is None and self._body.get("stream"):
                 self._keep_usage_of_empty_answer(response)

@@ -59,6 +59,17 @@ def test_the_neurons_in_the_header_of_a_refused_response_are_booked(
     assert caught.value.usage.neurons == 5.0
 
 
+@pytest.mark.parametrize(("stream", "neurons"), [(True, 10.0), (False, 5.0)])
+def test_each_empty_response_is_booked(
+    stream: bool, neurons: float, session: Session, account: Standin
+) -> None:
+    empty = json.dumps({"result": None, "success": True}).encode()
+    account.switch(canned=Reply(empty, headers={"cf-ai-neurons": "5.0"}))
+    with pytest.raises(CfaiError, match="is not understood"):
+        ask(session, stream=stream)
+    assert booked(session) == ("failed", neurons)
+
+
 @pytest.mark.parametrize("body", [ONE_VECTOR, NATIVE_VECTORS], ids=["one vector", "native"])
 @pytest.mark.parametrize("header", ["5.0", None], ids=["header", "no header"])
 def test_refused_vectors_are_booked(
