@@ -53,7 +53,8 @@ class CfaiError(Exception):
     A notebook shows both on one line instead of a traceback, and the cell still fails. `model` is
     the model of the failed request, if any. `text` is the part of the answer received before the
     error, and `answer` is the same part as an Answer object. `usage` is the usage that the ledger
-    has for the failed call; None if it has no such call.
+    has for the failed call; None if it has no such call. A client without a ledger sets it to the
+    usage that the response reported.
 
     Args:
         cause: What went wrong, in the user's language.

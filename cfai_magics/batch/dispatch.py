@@ -64,8 +64,10 @@ class MapResults:
 def get_answer_error(plan: MapPlan, answer: CachedAnswer) -> str:
     """Return the reason why an answer cannot be used, or "" if it can be used.
 
-    An answer cannot be used if it is empty or does not match the schema.
+    An answer cannot be used if the model failed, if it is empty or does not match the schema.
     """
+    if answer.finish_reason == "error":
+        return _("the model reported an error")
     if not answer.text:
         return _("the answer is empty; the model may have used all of its tokens for reasoning")
     if plan.schema is None:

@@ -15,7 +15,7 @@ from ..display.tables import Table, format_date, format_neurons, format_range
 from ..errors import CfaiError, InvalidOptionError, MissingCredentialsError, ModelNotFoundError
 from ..i18n import _, mark, ngettext
 from ..paths import parse_user_path
-from ..replay.fingerprint import to_request
+from ..replay.fingerprint import DEFAULT_THINK, to_request
 from ..replay.interaction import Interaction
 from ..replay.mismatch import first_difference
 from ..session.session import Session
@@ -120,7 +120,8 @@ def _repeatable_hint(session: Session) -> str:
 
 def _build_request(session: Session, interaction: Interaction) -> Request:
     model = session.resolve_model(interaction.request.model)
-    think = bool(interaction.request.fields.get("think")) if model.reasoning else None
+    think = interaction.request.fields.get("think", False) if model.reasoning else None
+    think = None if think == DEFAULT_THINK else think
     return to_request(interaction.request, model.name, think=think)
 
 

@@ -40,6 +40,10 @@ FINISH_NOTES: Mapping[str, tuple[str, str]] = {
         mark("Stopped by the model's content filter."),
         mark("Stopped by the model's content filter."),
     ),
+    "error": (
+        mark("The model reported an error. The answer is incomplete."),
+        mark("The model reported an error before the answer started."),
+    ),
 }
 TOTAL_COST_TEXTS: Mapping[CostBasis | None, str] = {
     "billed": mark("{neurons} neurons in total, billed"),

@@ -88,7 +88,8 @@ def admit(cost: Cost | None, limits: Sequence[Limit], subject: str = "") -> Admi
     """Admit a call if it fits all limits, lowering max_tokens if necessary.
 
     A call without a known price reserves all remaining neurons. Its answer is cut off when the
-    neurons are used up.
+    neurons are used up. A chat request without max_tokens gets one, unless its longest possible
+    answer fits.
 
     Args:
         cost: Estimated cost of the call, or None if its price is unknown.
@@ -101,14 +102,17 @@ def admit(cost: Cost | None, limits: Sequence[Limit], subject: str = "") -> Admi
     tightest = min(limits, key=lambda limit: limit.remaining, default=None)
     if cost is None:
         return _admit_unpriced(tightest)
-    if tightest is None or cost.high <= tightest.remaining:
+    if tightest is None:
         return Admission(cost.high, cost.max_tokens)
-    capped_cost = cost.capped(tightest.remaining)
+    bounded = cost.bounded
+    if bounded.high <= tightest.remaining:
+        return Admission(bounded.high, cost.max_tokens)
+    capped_cost = bounded.capped(tightest.remaining)
     if (
-        capped_cost.max_tokens < min(MIN_ANSWER_TOKENS, cost.max_tokens)
+        capped_cost.max_tokens < min(MIN_ANSWER_TOKENS, bounded.max_tokens)
         or not capped_cost.max_tokens
     ):
-        raise budget_error(cost, tightest, subject)
+        raise budget_error(bounded, tightest, subject)
     return Admission(capped_cost.high, capped_cost.max_tokens, tightest)
 
 
@@ -123,7 +127,8 @@ def admit_group(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> list[A
     """
     if len(costs) == 1:
         return [admit(costs[0], limits)]
-    priced_costs = [cost for cost in costs if cost is not None]
+    bounded = [cost.bounded if cost and limits else cost for cost in costs]
+    priced_costs = [cost for cost in bounded if cost is not None]
     subject = _("these {count} calls").format(count=len(costs))
     total = (
         admit(reduce(add, priced_costs), limits, subject) if priced_costs else Admission(0.0, 0)
@@ -133,16 +138,20 @@ def admit_group(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> list[A
     unpriced_share = (
         admit(None, remaining_limits).neurons / unpriced_count if unpriced_count else 0.0
     )
-    return [_share_of_group(cost, total, unpriced_share) for cost in costs]
+    return [
+        Admission(unpriced_share, 0)
+        if cost is None or bounded_cost is None
+        else _share_of_group(cost, bounded_cost, total)
+        for cost, bounded_cost in zip(costs, bounded, strict=True)
+    ]
 
 
-def _share_of_group(cost: Cost | None, total: Admission, unpriced_share: float) -> Admission:
-    """Return the Admission for one call in a group."""
-    if cost is None:
-        return Admission(unpriced_share, 0)
-    capped_cost = replace(cost, max_tokens=min(cost.max_tokens, total.max_tokens))
-    lowered_by = total.lowered_by if capped_cost.max_tokens < cost.max_tokens else None
-    return Admission(capped_cost.high, capped_cost.max_tokens, lowered_by)
+def _share_of_group(cost: Cost, bounded: Cost, total: Admission) -> Admission:
+    """Return the Admission for one call in a group; `bounded` is its cost with max_tokens."""
+    if bounded.max_tokens <= total.max_tokens:
+        return Admission(bounded.high, cost.max_tokens)
+    capped_cost = replace(bounded, max_tokens=total.max_tokens)
+    return Admission(capped_cost.high, capped_cost.max_tokens, total.lowered_by)
 
 
 def admit_all_or_none(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> float:
@@ -291,6 +300,10 @@ def lowered_note(admission: Admission, requested_tokens: int) -> str:
     """Return a note that max_tokens was lowered, or "" if it was not."""
     if admission.lowered_by is None:
         return ""
+    if not requested_tokens:
+        return _("max_tokens was set to {tokens:,} to fit {limit}.").format(
+            tokens=admission.max_tokens, limit=limit_name(admission.lowered_by)
+        )
     return _("max_tokens was lowered from {requested:,} to {lowered:,} to fit {limit}.").format(
         requested=requested_tokens,
         lowered=admission.max_tokens,

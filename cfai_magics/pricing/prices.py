@@ -43,6 +43,7 @@ UNIT_LABELS = {"tile": mark("512×512 tile"), "step": mark("step and tile")}
 DEFAULT_IMAGE_SIDE = 1024  # in pixels, if the request does not set a size
 MIN_BILLED_CALLS = 3  # billed calls required to calibrate the rates of a model
 MIN_PRICE_DECIMALS, MAX_PRICE_DECIMALS = 3, 9  # of a price in US dollars in Cloudflare's list
+LONGEST_ANSWER = 131_072  # tokens in the longest answers of any model
 MAX_TOKENS_FIELDS = ("max_completion_tokens", "max_tokens")
 
 
@@ -211,9 +212,10 @@ class Rates(NamedTuple):
 
     def price_usage(self, usage: Usage) -> float:
         """Return the price of the tokens in a usage record, in neurons."""
+        cached_tokens = min(usage.cached_tokens, usage.prompt_tokens)
         return (
-            (usage.prompt_tokens - usage.cached_tokens) * self.prompt
-            + usage.cached_tokens * self.cached
+            (usage.prompt_tokens - cached_tokens) * self.prompt
+            + cached_tokens * self.cached
             + usage.completion_tokens * self.completion
         )
 
@@ -283,13 +285,16 @@ class Cost:
         prompt_max: Upper bound on the cost of the prompt.
         prompt_min: Lower bound on the cost of the prompt.
         per_token: Cost of one additional token in each answer.
-        max_tokens: Maximum number of tokens in each answer.
+        max_tokens: Maximum number of tokens in each answer; 0 if the request sets none.
+        longest: Number of tokens in the longest possible answer to a chat request without
+            max_tokens; 0 for other requests.
     """
 
     prompt_max: float
     prompt_min: float
     per_token: float
     max_tokens: int
+    longest: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
         """Return the combined cost of both calls, using the larger max_tokens for both."""
@@ -309,6 +314,12 @@ class Cost:
     def high(self) -> float:
         """The maximum cost, assuming `max_tokens` tokens in each answer."""
         return self.prompt_max + self.per_token * self.max_tokens
+
+    @property
+    def bounded(self) -> "Cost":
+        """The cost with the longest possible answer if the request sets no max_tokens."""
+        is_open = self.longest and self.per_token and not self.max_tokens
+        return replace(self, max_tokens=self.longest) if is_open else self
 
     def capped(self, limit: float) -> "Cost":
         """Return the cost with max_tokens lowered so that the call fits a limit in neurons."""
@@ -362,6 +373,12 @@ def estimate_cost(
         per_token=completion_rate * size.answer_count,
         max_tokens=size.max_tokens,
     )
+
+
+def longest_answer(request: Request, model: Model) -> int:
+    """Return the number of tokens in the longest answer that the context window allows."""
+    window = min(model.context_window or LONGEST_ANSWER, LONGEST_ANSWER)
+    return max(0, window - request_size(request).prompt_tokens_max)
 
 
 def _max_extra_tokens(request: Request) -> int:

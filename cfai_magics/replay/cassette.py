@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from errno import EACCES, EINVAL, ENOSPC
+from errno import EACCES, EINVAL, ENOENT, ENOSPC
 from hashlib import sha256
 from io import FileIO
 from pathlib import Path
@@ -129,8 +129,12 @@ class Cassette:
         """
         if self.path.is_symlink():
             raise self._storage_error(OSError(EINVAL, _("it is a symbolic link")))
+        if self.path.exists() and not self.exists():
+            raise self._storage_error(OSError(EINVAL, _("it is not a regular file")))
         if self.path.exists() and not os.access(self.path, os.W_OK):
             raise self._storage_error(OSError(EACCES, _("it is read-only")))
+        if not self.path.parent.is_dir():
+            raise self._storage_error(OSError(ENOENT, _("its folder does not exist")))
         if not os.access(self.path.parent, os.W_OK):
             raise self._storage_error(OSError(EACCES, _("its folder is read-only")))
 
@@ -247,14 +251,19 @@ class Cassette:
             partial.unlink(missing_ok=True)
 
     def _storage_error(self, error: OSError) -> StorageError:
+        hint = _("Use another path.")
+        if error.errno == ENOENT:
+            hint = _("Create the folder, or use another path.")
+        elif error.errno != EINVAL:
+            hint = _(
+                "Free some space there, change the permissions, or use another path: %cfai "
+                "replay auto PATH."
+            )
         return StorageError(
             _("{path} can't be used: {error}").format(
                 path=self.path, error=error.strerror or error
             ),
-            _(
-                "Free some space there, change the permissions, or use another path: %cfai "
-                "replay auto PATH."
-            ),
+            hint,
         )
 
 

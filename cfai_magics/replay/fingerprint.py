@@ -23,6 +23,7 @@ IGNORED_FIELDS = (
     "store",
     "service_tier",
 )
+DEFAULT_THINK = "default"
 TEXT_FIELDS = frozenset({"task", "model", "local", "messages", "texts", "input"})
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,(.*)", re.DOTALL)
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
@@ -92,11 +93,17 @@ class RecordedRequest:
 
 
 def fingerprint_chat(
-    request: Request, local_model: str = "", body: Mapping[str, Any] | None = None
+    request: Request,
+    local_model: str = "",
+    body: Mapping[str, Any] | None = None,
+    *,
+    is_reasoning_model: bool = False,
 ) -> RecordedRequest:
     """Return the canonical form of a chat request.
 
-    `body` is the JSON body of the request, or None if it has not been built yet.
+    `body` is the JSON body of the request, or None if it has not been built yet. The `think`
+    field is missing if reasoning is off, or if the model does not support it. It is DEFAULT_THINK
+    if the request leaves reasoning to the model.
     """
     body = chat_body(request) if body is None else body
     fields = {name: value for name, value in body.items() if name not in IGNORED_FIELDS}
@@ -106,6 +113,8 @@ def fingerprint_chat(
     fields["model"] = request.requested_model or request.model
     if request.think:
         fields["think"] = True
+    elif request.think is None and is_reasoning_model and THINK_FIELD not in request.extra:
+        fields["think"] = DEFAULT_THINK
     return _canonical_request("chat", fields, local_model)
 
 

@@ -66,6 +66,13 @@ def reject_reason(captured: "CapturedCall", lookup: Lookup) -> str:
     """Return the reason why an answer must not be recorded, or "" if it may be recorded."""
     if captured.finish_reason == "error":
         return _("the model reported an error")
+    from ..pricing.prices import count_answers
+
+    fields = lookup.request.fields
+    is_stream = any("stream" in response for response in captured.responses)
+    for name, is_set in (("n", count_answers(fields) > 1), ("logprobs", fields.get("logprobs"))):
+        if is_stream and is_set:
+            return _("{name} can't be recorded in a stream").format(name=name)
     was_limit_lowered = (
         lookup.capture is not None and lookup.capture.max_tokens != lookup.request.max_tokens
     )

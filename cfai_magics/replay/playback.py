@@ -5,7 +5,7 @@ import struct
 import time
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from math import inf
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from ..errors import ServerError
 from ..i18n import _
 from ..types.messages import FinishDelta, ReasoningDelta, TextDelta, ToolCall
 from ..types.usage import Usage
@@ -26,6 +27,7 @@ from ..workers_ai.chat_stream import (
     iter_frames,
 )
 from ..workers_ai.client import WorkersAI
+from ..workers_ai.endpoints import parse_embeddings
 from ..workers_ai.frame_decoder import (
     FrameDecoder,
     is_empty_answer,
@@ -33,7 +35,7 @@ from ..workers_ai.frame_decoder import (
     parse_usage,
     unwrap_envelope,
 )
-from ..workers_ai.http import PerProcessTransport, call_constructor
+from ..workers_ai.http import PerProcessTransport, call_constructor, parse_object
 from ..workers_ai.sse import iter_events
 from .interaction import CAPTURE_EXTENSION, Interaction, RecordedResponse
 
@@ -253,8 +255,9 @@ def _to_captured_call(captured: CapturedResponse) -> CapturedCall | None:
     if has_events(content, is_typed=is_typed):
         return _captured_stream(captured)
     content += b"".join(chunks)
-    if "json" in content_type:
-        return _captured_json(captured, json.loads(content))
+    body = parse_object(content)
+    if body is not None or "json" in content_type:
+        return _captured_json(captured, json.loads(content) if body is None else body)
     response = {"base64": b64encode(content).decode(), "type": content_type}
     return CapturedCall(
         [_with_timing(response, captured)], parse_usage(None, captured.headers), "stop"
@@ -288,24 +291,30 @@ def _recorded_body(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         return {"json": body}
     plain = {name: value for name, value in body.items() if name not in VOLATILE_FIELDS}
-    packed = [_pack_vector(item) for item in body.get("data") or []] if _has_vectors(body) else []
+    packed = [_pack_vector(vector) for vector in _vectors(body)]
     return {"vectors": packed, "usage": body.get("usage")} if packed else {"json": plain}
 
 
-def _has_vectors(body: Mapping[str, Any]) -> bool:
+def _vectors(body: Mapping[str, Any]) -> list[tuple[float, ...]]:
+    """Return the vectors in a response, in the order of the texts; [] if it has none."""
     data = body.get("data")
-    return isinstance(data, list) and all(
+    is_list_of_vectors = isinstance(data, list) and all(
         isinstance(item, dict) and isinstance(item.get("embedding"), list) for item in data
     )
+    if not is_list_of_vectors:
+        return []
+    try:
+        return parse_embeddings(body, len(data or []))
+    except ServerError:  # the call fails, so the response is not recorded
+        return []
 
 
-def _pack_vector(item: Mapping[str, Any]) -> str:
+def _pack_vector(vector: Sequence[float]) -> str:
     """Pack a vector as Base64-encoded 32-bit floats.
 
     This matches the precision of the models and takes one fifth as much space as JSON numbers.
     """
-    numbers = [float(number) for number in item["embedding"]]
-    return b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+    return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
 def _decompress(captured: CapturedResponse, last_seconds: list[float]) -> Iterator[bytes]:

@@ -294,8 +294,15 @@ class RecordModeResolver:
         folder = self._settings.working_directory
         if mode:
             text = f"{mode}:{path}" if path else mode
+            if mode not in RECORD_MODES:
+                raise InvalidOptionError(
+                    _("{source} is {value}, not one of {modes}").format(
+                        source="mode", value=repr(mode), modes=", ".join(RECORD_MODES)
+                    ),
+                    _("Example: {example}").format(example='recording(path, mode="only")'),
+                )
             self._settings.course.check_setting("recording", text)
-            requested = parse_mode(mode, BLOCK_SOURCE, folder)
+            requested = RecordMode(mode, source=BLOCK_SOURCE)
         else:
             requested = (
                 (configured if is_locked else None)

@@ -7,11 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..backends.selector import Backend, BackendKind, OpenAIServer, WrapTransport
-from ..errors import CfaiError, ModelNotFoundError
+from ..errors import CfaiError, InvalidOptionError, ModelNotFoundError
+from ..i18n import _
 from ..pricing.catalog import find_model
 from ..pricing.prices import (
     Cost,
     Rates,
+    count_answers,
     with_estimate,
 )
 from ..replay.fingerprint import (
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ..workers_ai.task_requests import TaskRequest
 
 NO_BODY: Mapping[str, Any] = {}
+NO_EXTENSIONS: Mapping[str, Any] = {}
 MAX_RECENT_ANSWERS = 20  # answers that determine the typical length of a model's answers
 
 
@@ -83,6 +86,11 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
 
     The magics, shell command, Python API, panel and maps all use this function.
     """
+    if extra and count_answers(extra) > 1:
+        raise InvalidOptionError(
+            _("The field n requests several answers, but only the first one would be returned"),
+            _("Remove it. The option -n of %%cfai asks several times."),
+        )
     return Request(
         target.model.name,
         cast("tuple[Message, ...]", messages),  # Request checks and converts them
@@ -206,12 +214,14 @@ class CallOrigin(NamedTuple):
     """The context in which a call is made.
 
     `clients` and `record_mode` are shared by parallel calls, and are None for a single call.
-    `thread` is the conversation name to store in the ledger.
+    `thread` is the conversation name to store in the ledger. `extensions` are httpx extensions
+    of the request, such as its timeout.
     """
 
     clients: ClientGroup | None = None
     record_mode: RecordMode | None = None
     thread: str = ""
+    extensions: Mapping[str, Any] = NO_EXTENSIONS
 
 
 class CallResolver:
@@ -245,9 +255,7 @@ class CallResolver:
             MissingCredentialsError: No account is set, and no recording answers the request.
         """
         body = _build_body(request, target)
-        call = self._resolve(
-            fingerprint_chat(request, _local_model_name(target), body), target, origin, body
-        )
+        call = self._resolve(_fingerprint(request, target, body), target, origin, body)
         if call.is_recorded:
             return call
         return call._replace(cost=price_request(request, target.model, call.rates))
@@ -265,8 +273,9 @@ class CallResolver:
         `request` contains each text as a message, and is used only to estimate the cost.
         `requested_model` is the full name of the requested model.
         """
+        local_model = target.model.name if target.backend_kind == "local" else ""
         call = self._resolve(
-            fingerprint_embeddings(requested_model, texts, _local_model_name(target)),
+            fingerprint_embeddings(requested_model, texts, local_model),
             target,
             origin,
         )
@@ -300,7 +309,7 @@ class CallResolver:
         previews = []
         for request, target in zip(requests, targets, strict=True):
             body = _build_body(request, target)
-            recorded_request = fingerprint_chat(request, _local_model_name(target), body)
+            recorded_request = _fingerprint(request, target, body)
             fingerprint = recorded_request.fingerprint
             is_recorded = self._recorder.has_recording(
                 recorded_request, record_mode, counts[fingerprint]
@@ -316,7 +325,7 @@ class CallResolver:
 
     def is_recorded(self, request: Request, target: Target) -> bool:
         """Return whether a chat request would be answered from a recording."""
-        recorded_request = fingerprint_chat(request, _local_model_name(target))
+        recorded_request = _fingerprint(request, target)
         return self._recorder.has_recording(recorded_request, self._recorder.record_mode)
 
     def is_task_recorded(
@@ -332,7 +341,7 @@ class CallResolver:
 
     def require_recording(self, request: Request, target: Target) -> None:
         """Raise NotRecordedError if the record mode is "only" and the request is not recorded."""
-        recorded_request = fingerprint_chat(request, _local_model_name(target))
+        recorded_request = _fingerprint(request, target)
         self._recorder.require_recording(recorded_request, self._recorder.record_mode)
 
     def resolve_gateway(self, call: Call, requested: str = "") -> Gateway | None:
@@ -400,8 +409,10 @@ class CallResolver:
         if interaction is None:
             is_local = target.backend_kind == "local"
             rates = self._accounting.get_rates(target.model, is_local=is_local)
+            if lookup.capture or origin.extensions:
+                client = client.with_extensions({**origin.extensions, **lookup.extensions})
             return Call(
-                client.with_extensions(lookup.extensions) if lookup.capture else client,
+                client,
                 target.model,
                 target.backend_kind,
                 is_local,
@@ -443,9 +454,16 @@ def _build_body(request: Request, target: Target) -> dict[str, Any]:
     return chat_body(request, cloudflare=is_cloudflare, model=target.model)
 
 
-def _local_model_name(target: Target) -> str:
-    """Return the name of the local model, or "" if another backend runs the request."""
-    return target.model.name if target.backend_kind == "local" else ""
+def _fingerprint(
+    request: Request, target: Target, body: Mapping[str, Any] | None = None
+) -> RecordedRequest:
+    """Return the canonical form of a chat request to a target; `body` is its body, if built."""
+    return fingerprint_chat(
+        request,
+        target.model.name if target.backend_kind == "local" else "",
+        body,
+        is_reasoning_model=target.model.reasoning,
+    )
 
 
 def _recording_info(

@@ -36,7 +36,7 @@ from ..types.messages import (
 )
 from ..types.usage import Usage
 from ..workers_ai.endpoints import THINK_FIELD
-from ..workers_ai.frame_decoder import unwrap_envelope
+from ..workers_ai.frame_decoder import find_first_choice, unwrap_envelope
 from .call import Target
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ STATUS_BY_ERROR: Mapping[type[CfaiError], int] = {
 REQUEST_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "stop")
 HANDLED_FIELDS = frozenset({"model", "messages", "stream", "stream_options", *REQUEST_FIELDS})
 EMBEDDING_FIELDS = frozenset({"model", "input", "encoding_format", "user"})
+# Fields of a message that an answer contains, in any of the forms that servers send.
+READ_FIELDS = frozenset(
+    ("content", "reasoning", "reasoning_content", "refusal", "tool_calls", "function_call")
+)
+GATEWAY_HEADER_PREFIX = "cf-aig-"
 STREAM_END = b"data: [DONE]\n\n"
 
 
@@ -85,6 +90,18 @@ def parse_body(content: bytes) -> dict[str, Any]:
             _("Nothing was sent. Set the field {name}.").format(name="model"),
         )
     return body
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise InvalidOptionError if a header of AI Gateway is set: the session sends its own."""
+    names = [name for name in headers if name.lower().startswith(GATEWAY_HEADER_PREFIX)]
+    if names:
+        raise InvalidOptionError(
+            _("A recording does not send the header {names}").format(names=", ".join(names)),
+            _("Nothing was sent. Remove it; {setting} selects a gateway.").format(
+                setting="%config Cfai.gateway"
+            ),
+        )
 
 
 def build_chat_request(body: Mapping[str, Any], target: Target) -> Request:
@@ -143,9 +160,14 @@ class ResponseInfo(NamedTuple):
 
 
 def completion_body(answer: Answer, info: ResponseInfo) -> dict[str, Any]:
-    """Return the chat completion for an answer: the server's, if it sent one."""
+    """Return the chat completion for an answer: the server's, if it sent one.
+
+    Its first message has the same text, reasoning and tool calls as in a stream.
+    """
     body = unwrap_envelope(answer.raw)
-    if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
+    if isinstance(body, dict) and isinstance(body.get("choices"), list) and body["choices"]:
+        body = {**body, "choices": _with_answer(body["choices"], answer)}
+    else:
         body = {"choices": [_choice(answer)], "usage": _usage_fields(answer.usage)}
     usage = body.get("usage")
     if isinstance(usage, dict):
@@ -153,8 +175,23 @@ def completion_body(answer: Answer, info: ResponseInfo) -> dict[str, Any]:
     return {**info.fields("chat.completion"), **body}
 
 
+def _with_answer(choices: list[Any], answer: Answer) -> list[Any]:
+    """Return the server's choices, with the answer in the choice that it was read from."""
+    first = find_first_choice(choices)
+    message = first.get("message")
+    kept = {
+        name: value
+        for name, value in (message if isinstance(message, dict) else {}).items()
+        if name not in READ_FIELDS
+    }
+    merged = {**first, **_choice(answer)}
+    merged["message"] = {**kept, **merged["message"]}
+    return [merged if choice is first else choice for choice in choices]
+
+
 def _choice(answer: Answer) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text}
+    content = None if answer.tool_calls and not answer.text else answer.text
+    message: dict[str, Any] = {"role": "assistant", "content": content}
     if answer.reasoning:
         message["reasoning_content"] = answer.reasoning
     if answer.tool_calls:

@@ -30,6 +30,7 @@ from ..pricing.prices import (
     calibrate_rates,
     catalog_rates,
     estimate_cost,
+    longest_answer,
     price_work_units,
     with_estimate,
 )
@@ -93,10 +94,11 @@ class Accounting:
             return NO_COST
         if catalog_rates(model) is not None:
             messages = ({"content": collect_text(task_request.fields)},)
-            return self.estimate_cost(
+            cost = self.estimate_cost(
                 Request(model.name, messages, max_tokens=max_answer_tokens(task_request.fields)),
                 model,
             )
+            return cost and replace(cost, longest=0)
         work = work_units(task_request)
         if "audio minute" in model.units and not work.seconds:
             return None
@@ -183,7 +185,10 @@ class Accounting:
 
 def price_request(request: Request, model: Model, rates: Rates | None) -> Cost | None:
     """Return the estimated cost of a request at these rates, or None if they are unknown."""
-    return None if rates is None else estimate_cost(request, catalog_rates(model) or rates, rates)
+    if rates is None:
+        return None
+    cost = estimate_cost(request, catalog_rates(model) or rates, rates)
+    return cost if cost.max_tokens else replace(cost, longest=longest_answer(request, model))
 
 
 def unpriced_note(model: Model) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -30,6 +30,16 @@ if TYPE_CHECKING:
 # (RFC 6761).
 BASE_URL = "https://cfai.invalid/v1"
 ACCOUNT_PATH = re.compile(r"/accounts/([^/]+)(/.*)")
+
+
+def _normalize_url(url: str) -> str:
+    """Return an address as httpx writes it, such as with the host in lowercase."""
+    import httpx
+
+    try:
+        return str(httpx.URL(url)).rstrip("/")
+    except httpx.InvalidURL:  # the session reports it
+        return url.rstrip("/")
 
 
 class _LiveClients(ClientGroup):
@@ -78,6 +88,11 @@ class SdkCalls(forks.ChildForkHook):
             answer_stream.close()
         clients.close()
 
+    @property
+    def timeout(self) -> float:
+        """The timeout of the session in seconds."""
+        return self._session.settings.timeout
+
     def check_open(self) -> None:
         """Raise InvalidOptionError outside the `with` block."""
         if not self.is_open:
@@ -92,19 +107,29 @@ class SdkCalls(forks.ChildForkHook):
         """Return the path below the account, or None for an address that is not recorded.
 
         Raises:
-            InvalidOptionError: The address has another account than the session.
+            InvalidOptionError: The address is of Cloudflare, but the session uses another server,
+                or it has another account than the session.
         """
         from ..workers_ai.client import CLOUDFLARE_API_URL
 
         text = str(url.copy_with(query=None, fragment=None))
         server = self._session.backend.server
-        for base_url in (BASE_URL, server.base_url if server else BASE_URL):
+        for base_url in (BASE_URL, _normalize_url(server.base_url) if server else BASE_URL):
             if text.startswith(f"{base_url}/"):
                 return f"/ai/v1{text.removeprefix(base_url)}"
         api_url = self._session.backend.environ.get(API_URL_VARIABLE) or CLOUDFLARE_API_URL
-        match = ACCOUNT_PATH.fullmatch(text.removeprefix(api_url.rstrip("/")))
+        match = ACCOUNT_PATH.fullmatch(text.removeprefix(_normalize_url(api_url)))
         if match is None:
             return None
+        if server is not None:
+            raise InvalidOptionError(
+                _("The address is of Cloudflare, but {source} selects another server").format(
+                    source=server.source
+                ),
+                _("Nothing was sent. Use {base_url}, or remove {source}.").format(
+                    base_url="recording.base_url", source=server.source
+                ),
+            )
         self._check_account(match[1])
         return match[2]
 
@@ -121,32 +146,52 @@ class SdkCalls(forks.ChildForkHook):
                 ),
             )
 
-    def open_stream(self, build_request: Callable[[Target], Request], model: str) -> AnswerStream:
-        """Return the stream of the answer to a chat request; iterating it sends the request."""
+    def open_stream(
+        self,
+        build_request: Callable[[Target], Request],
+        model: str,
+        timeout: Mapping[str, float | None],
+    ) -> AnswerStream:
+        """Return the stream of the answer to a chat request; iterating it sends the request.
+
+        `timeout` has the client's timeouts in seconds, as in httpx.
+        """
         target = self._session.resolve_target(model)
         request = build_request(target)
         answer_stream = self._session.open_stream(
-            request, target, self._on_retry, origin=self._origin()
+            request, target, self._on_retry, origin=self._origin(timeout)
         )
         with self._lock:
             self._open_streams.add(answer_stream)
         return answer_stream
 
-    def embed(self, texts: Any, model: str) -> "Embeddings":
-        """Return one vector per text."""
+    def embed(self, texts: Any, model: str, timeout: Mapping[str, float | None]) -> "Embeddings":
+        """Return one vector per text; `timeout` is as in `open_stream`."""
         return self._session.embed_texts(
-            collect_texts(texts, "input"), model, self._on_retry, origin=self._origin()
+            collect_texts(texts, "input"), model, self._on_retry, origin=self._origin(timeout)
         )
 
-    def _origin(self) -> CallOrigin:
-        """Return the origin of the next call, with clients for the current backend."""
+    def _origin(self, timeout: Mapping[str, float | None]) -> CallOrigin:
+        """Return the origin of the next call, with clients for the current backend.
+
+        The client's read timeout applies if it is shorter than that of the settings.
+        """
         backend = self._session.backend
         with self._lock:
             key = backend.server, backend.local_server
             if key != self._clients_key:
                 self._clients.close()
                 self._clients, self._clients_key = _LiveClients(backend), key
-            return CallOrigin(self._clients, self.record_mode)
+            clients = self._clients
+        seconds = timeout.get("read")
+        if seconds is None or seconds >= self.timeout:
+            return CallOrigin(clients, self.record_mode)
+        from ..workers_ai.http import CONNECT_TIMEOUT
+
+        timeouts = {"connect": CONNECT_TIMEOUT, "write": self.timeout, "pool": self.timeout}
+        return CallOrigin(
+            clients, self.record_mode, extensions={"timeout": {**timeouts, "read": seconds}}
+        )
 
     def created(self, provenance: Provenance) -> int:
         """Return the time of an answer in seconds since 1970; for a replay, of the recording."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -18,6 +18,7 @@ from .openai_format import (
     ChunkBuilder,
     ResponseInfo,
     build_chat_request,
+    check_headers,
     completion_body,
     embeddings_response,
     error_body,
@@ -29,6 +30,8 @@ from .openai_format import (
 )
 from .sdk_calls import BASE_URL, SdkCalls
 from .stream import AnswerStream
+
+Timeout = Mapping[str, float | None]  # seconds, as in the extensions of httpx
 
 
 class SessionTransport(httpx.BaseTransport):
@@ -78,11 +81,13 @@ class SessionTransport(httpx.BaseTransport):
                     endpoints="POST /chat/completions, POST /embeddings"
                 ),
             )
-        return answer(parse_body(request.read()))
+        check_headers(request.headers)
+        timeout = request.extensions.get("timeout", {})
+        return answer(parse_body(request.read()), timeout)
 
-    def _chat(self, body: dict[str, Any]) -> httpx.Response:
+    def _chat(self, body: dict[str, Any], timeout: Timeout) -> httpx.Response:
         answer_stream = self._calls.open_stream(
-            lambda target: build_chat_request(body, target), body["model"]
+            lambda target: build_chat_request(body, target), body["model"], timeout
         )
         if body.get("stream") is True:
             return self._stream(answer_stream, has_usage_chunk=wants_usage(body))
@@ -109,9 +114,9 @@ class SessionTransport(httpx.BaseTransport):
             stream=_EventStream(events, answer_stream),
         )
 
-    def _embed(self, body: dict[str, Any]) -> httpx.Response:
+    def _embed(self, body: dict[str, Any], timeout: Timeout) -> httpx.Response:
         texts = parse_embedding_texts(body)
-        embeddings = self._calls.embed(texts, body["model"])
+        embeddings = self._calls.embed(texts, body["model"], timeout)
         report_notes(embeddings.notes)
         is_base64 = body.get("encoding_format") == "base64"
         return httpx.Response(
@@ -188,13 +193,18 @@ class _AsyncStream(httpx.AsyncByteStream):
 
 def create_client(calls: SdkCalls) -> httpx.Client:
     """Return a client whose requests are made through the session of `calls`."""
-    return httpx.Client(transport=SessionTransport(calls), base_url=BASE_URL, trust_env=False)
+    transport = SessionTransport(calls)
+    return httpx.Client(
+        transport=transport, base_url=BASE_URL, trust_env=False, timeout=calls.timeout
+    )
 
 
 def create_async_client(calls: SdkCalls) -> httpx.AsyncClient:
     """Return the same as `create_client` for asynchronous requests."""
     transport = AsyncSessionTransport(SessionTransport(calls))
-    return httpx.AsyncClient(transport=transport, base_url=BASE_URL, trust_env=False)
+    return httpx.AsyncClient(
+        transport=transport, base_url=BASE_URL, trust_env=False, timeout=calls.timeout
+    )
 
 
 def report_notes(notes: tuple[str, ...]) -> None:

@@ -112,7 +112,8 @@ class AnswerStream:
         if self._is_interrupted:
             return error
         self._early_finish_reason = FINISH_REASON_BY_ERROR.get(type(error), "cut")
-        self._may_bill_prompt = isinstance(error, INCOMPLETE_RESPONSE_ERRORS)
+        self._builder.usage = self._builder.usage or error.usage
+        self._may_bill_prompt = isinstance(error, INCOMPLETE_RESPONSE_ERRORS) or bool(error.usage)
         if not isinstance(error, SetupError):
             self._settle("interrupted" if isinstance(error, BudgetCutoffError) else "failed")
         error.answer = self.answer if self._builder.has_first_token else None

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..workers_ai.client import WorkersAI
 
 Files = Sequence[tuple[str, bytes, str]]
+# After these errors, the request may be billed, because the model may have run.
+UNREAD_RESPONSE_ERRORS = (ResponseTooLargeError, ResponseFormatError, APITimeoutError)
 # represents an endpoint that the catalog does not list
 TO_MARKDOWN_MODEL = Model("tomarkdown", "Markdown Conversion")
 
@@ -36,7 +38,8 @@ TO_MARKDOWN_MODEL = Model("tomarkdown", "Markdown Conversion")
 class _CallUsage:
     """The usage of a call in progress.
 
-    `pending` is the estimated usage of the request that is waiting for a response.
+    `pending` is the usage of the request that is waiting for a response: an estimate, or what a
+    refused response reported.
     """
 
     usage: Usage = field(default_factory=Usage)
@@ -147,7 +150,7 @@ class TaskCalls:
     ) -> TaskResult:
         """Convert documents to Markdown."""
         task_request = TaskRequest(
-            TO_MARKDOWN_MODEL.name, {}, files={file[0]: file for file in files}
+            TO_MARKDOWN_MODEL.name, {}, files={str(n): file for n, file in enumerate(files)}
         )
         call = self._resolver.resolve_task(target, {}, {"files": files}, task_request)
         gateway_kwargs = self._gateway_kwargs(call, on_retry)
@@ -198,22 +201,24 @@ class TaskCalls:
         reservation.reserve()
         started = self._clock()
         status: Status = "interrupted"
-        has_unread_reply = True  # a request may be billed even if its response was not read
+        may_be_billed = True  # a request may be billed even if its response was not read
+        failure: CfaiError | None = None
         try:
             yield call
-            status, has_unread_reply = "ok", False
+            status, may_be_billed = "ok", False
         except CfaiError as error:
-            status, has_unread_reply = (
-                "failed",
-                isinstance(error, ResponseTooLargeError | ResponseFormatError | APITimeoutError),
-            )
+            status, failure = "failed", error
+            may_be_billed = isinstance(error, UNREAD_RESPONSE_ERRORS) or error.usage is not None
+            if error.usage is not None and error.usage.neurons is not None:
+                call.pending = error.usage
             raise self._add_hints(error) from None
         finally:
-            usage = call.usage + call.pending if has_unread_reply else call.usage
-            billed = call.usage.neurons or 0.0 if call.usage.cost_basis == "billed" else 0.0
-            reservation.settle(
-                status, reservation.cap_estimate(usage, billed), self._clock() - started
-            )
+            parts = [call.usage, call.pending] if may_be_billed else [call.usage]
+            billed = sum(part.neurons or 0.0 for part in parts if part.cost_basis == "billed")
+            usage = reservation.cap_estimate(sum(parts[1:], parts[0]), billed)
+            if failure is not None:
+                failure.usage = usage
+            reservation.settle(status, usage, self._clock() - started)
 
 
 def _new_reservation(call: Call, accounting: Accounting, max_neurons: float | None) -> Reservation:

@@ -2,7 +2,9 @@
 
 import mimetypes
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from itertools import chain, count
+from pathlib import PurePath
 from typing import Any
 
 from ..chat.attachments import AttachmentKind
@@ -148,11 +150,18 @@ def _render_similarities(answer: Answer) -> MimeBundle:
 
 
 def _build_conversion_request(model: str, task_input: TaskInput) -> TaskRequest:
-    files = {
-        name: (name, data, mimetypes.guess_type(name)[0] or "application/octet-stream")
-        for name, data in task_input.load_files(DOCUMENT_ATTACHMENT)
-    }
+    files: dict[str, tuple[str, bytes, str]] = {}
+    for loaded_name, data in task_input.load_files(DOCUMENT_ATTACHMENT):
+        name = _make_unique(loaded_name, files)
+        files[name] = name, data, mimetypes.guess_type(name)[0] or "application/octet-stream"
     return TaskRequest(model, {}, files=files)
+
+
+def _make_unique(name: str, known_names: Container[str]) -> str:
+    """Return the name of a file, with a number if it is known: the response has only names."""
+    path = PurePath(name)
+    numbered = (f"{path.stem} ({number}){path.suffix}" for number in count(2))
+    return next(new for new in chain((name,), numbered) if new not in known_names)
 
 
 def _send_conversion(

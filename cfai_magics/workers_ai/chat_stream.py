@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..i18n import _, ngettext
 from ..pricing.limits import RateDelay
-from ..pricing.prices import count_answers, get_max_tokens_field
+from ..pricing.prices import LONGEST_ANSWER, count_answers, get_max_tokens_field
 from ..pricing.tokens import (
     CHARS_PER_TOKEN,
     MinTokenCounter,
@@ -40,7 +40,13 @@ from ..types.messages import (
 from ..types.provenance import Provenance
 from ..types.usage import Usage
 from .error_mapping import error_from_body
-from .frame_decoder import FrameDecoder, is_empty_answer, parse_header_neurons, unwrap_envelope
+from .frame_decoder import (
+    FrameDecoder,
+    is_empty_answer,
+    parse_header_neurons,
+    parse_usage,
+    unwrap_envelope,
+)
 from .gateway import (
     CACHE_STATUS_HEADER,
     Gateway,
@@ -70,13 +76,11 @@ DONE, DONE_DATA = "[DONE]", b"[DONE]"
 UNREADABLE = None  # represents text in a stream that is not valid JSON
 EVENT_START = re.compile(rb"\s*(?:data|event|id|retry)?:")
 OTHER_STARTS = (b"{", b"[", b"<")  # of JSON or a web page with the content type of a stream
-ANSWER_FIELDS = frozenset(("choices", "response", "tool_calls"))
 OLD_FIELD, NEW_FIELD = "max_tokens", "max_completion_tokens"  # of OpenAI's newer models
 NEW_NAME_ADVICE = re.compile(
     rf"\buse\W{{1,3}}{NEW_FIELD}\b|\b{NEW_FIELD}\W{{1,3}}instead\b", re.IGNORECASE
 )
 USAGE_FIELD = "stream_options"  # some servers refuse it, and then report no usage
-UNKNOWN_TOKENS = 131_072  # limit if the request sets none; the longest answers are this long
 SPARE_FRAMES = 16  # frames without text, such as the role, finish reason or usage
 SPARE_TOKENS = 64
 LONG_TOKENS = 4  # factor for runs of dashes or spaces: such a token has up to 64 characters
@@ -331,9 +335,16 @@ class ChatStream:
             yield
         except CfaiError as error:
             error.text, error.model = self._decoder.text, self._model
+            error.usage = self._find_bill()
             raise
         finally:
             self.close()
+
+    def _find_bill(self) -> Usage | None:
+        """Return the neurons in the headers of all responses; None if they have none."""
+        usages = self._decoder.earlier_usage, parse_usage(None, self._headers)
+        known = [usage for usage in usages if usage is not None and usage.neurons is not None]
+        return sum(known[1:], known[0]) if known else None
 
     def _read(self, response: httpx.Response) -> Iterator[Delta]:
         """Return the deltas in a response: a stream of events, or one JSON value.
@@ -359,20 +370,35 @@ class ChatStream:
     def _read_whole(self, response: httpx.Response, content: bytes) -> Iterator[Delta]:
         with self._closing():
             answer = self._parse_answer(response, content)
-            if self._body.get("stream") and is_empty_answer(answer):
+            if answer is None and self._body.get("stream"):
+                self._keep_usage_of_empty_answer(response)
                 response = self._resend_without_streaming()
-                answer = self._parse_answer(response, read_body(response))
+                content = read_body(response)
+                answer = self._parse_answer(response, content)
+            if answer is None:
+                raise format_error(content)
             yield from self._decoder.decode(answer)
             yield from self._finish()
 
     def _parse_answer(self, response: httpx.Response, content: bytes) -> Any:
-        """Return the answer in a JSON response, or raise the error that the response contains."""
+        """Return the answer in a JSON response, or raise the error that the response contains.
+
+        Returns None for Cloudflare's envelope without an answer.
+        """
         self.response_body = parse_json(response, content)
         self._raise_if_error(self.response_body)
         answer = unwrap_envelope(self.response_body)
-        if is_empty_answer(answer) or (isinstance(answer, dict) and ANSWER_FIELDS & answer.keys()):
+        if isinstance(answer, dict) and is_of_answer(answer):
             return answer
+        if isinstance(self.response_body, dict) and is_empty_answer(answer):
+            return None
         raise format_error(content)
+
+    def _keep_usage_of_empty_answer(self, response: httpx.Response) -> None:
+        """Keep the usage of a response without an answer, which is billed all the same."""
+        answer = unwrap_envelope(self.response_body)
+        usage = parse_usage(answer.get("usage") if answer else None, response.headers)
+        self._decoder.earlier_usage = None if usage == Usage() else usage
 
     def _request_kwargs(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the httpx arguments for a body, with the server's names of its fields."""
@@ -414,6 +440,8 @@ class ChatStream:
         return self._response
 
     def _finish(self) -> Iterator[Delta]:
+        if self._decoder.error:
+            self._raise_if_error({"error": self._decoder.error})
         return self._decoder.finish(parse_header_neurons(self._headers))
 
     def _read_events(
@@ -436,9 +464,10 @@ class ChatStream:
                     continue
                 if not ended and not (decoder.finished or has_finish_reason(frame)):
                     break  # a truncated frame may be valid JSON by chance
-                if frame.get("error") or ("choices" not in frame and "response" not in frame):
+                response = frame.get("response")
+                if frame.get("error") or ("choices" not in frame and type(response) is not str):
                     self._raise_if_error(frame)
-                is_known = is_known or "choices" in frame or is_of_answer(frame)
+                is_known = is_known or bool(frame.get("choices")) or is_of_answer(frame)
                 if timeouts.waited > timeouts.soon and is_of_answer(frame):
                     timeouts.progress()
                 yield from decoder.decode(frame)
@@ -447,9 +476,10 @@ class ChatStream:
                     timeouts.shorten(SECONDS_AFTER_FINISH)
                 if decoder.characters > max_characters:
                     allowance.check(frames, decoder.characters)
-            if not decoder.finished:
+            error = self._end_error(b"" if is_known else start)
+            if error is not None:
                 yield from decoder.flush()
-                raise self._truncation_error(start if not is_known else b"")
+                raise error
             yield from self._finish()
             timeouts.shorten(SECONDS_AFTER_FINISH)
             deque(events, maxlen=0)  # reading to the end lets httpx reuse the connection
@@ -460,20 +490,26 @@ class ChatStream:
         error = error_from_body(frame, is_cloudflare=self._connection.is_cloudflare)
         if error is not None:
             raise error
+        if isinstance(frame.get("response"), dict) and "type" in frame:  # of the Responses API
+            raise format_error(json.dumps(frame).encode())
 
     def _set_broken(self, error: CfaiError) -> None:
         """Store the error that cut off the response; raise it only if the answer is incomplete."""
         self._broken = error
 
-    def _truncation_error(self, unknown: bytes) -> CfaiError:
-        """Return the error for a stream that ended before the answer was complete.
+    def _end_error(self, unknown: bytes) -> CfaiError | None:
+        """Return the error for a stream that ended before or without an answer; None otherwise.
 
         `unknown` is the start of a stream without a frame of a known format; b"" otherwise.
         """
+        if unknown.strip() and (self._decoder.finished or self._broken is None):
+            return format_error(unknown)
+        if self._decoder.finished:
+            return None
         if self._broken is None:
-            if unknown.strip():
-                return format_error(unknown)
-            return IncompleteStreamError(_("The answer ended early"))
+            is_empty = not self._decoder.characters
+            hint = _("Nothing was received. Run the cell again.") if is_empty else ""
+            return IncompleteStreamError(_("The answer ended early"), hint)
         if self._has_first_delta and isinstance(self._broken, APIConnectionError):
             return IncompleteStreamError(
                 _("The answer ended early: {cause}").format(cause=self._broken.cause)
@@ -493,7 +529,7 @@ class Allowance(NamedTuple):
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
         """Return the limits for the response to a request with this JSON body."""
-        return cls((get_max_tokens_field(body) or UNKNOWN_TOKENS) * count_answers(body))
+        return cls((get_max_tokens_field(body) or LONGEST_ANSWER) * count_answers(body))
 
     @property
     def bytes(self) -> int:
@@ -538,9 +574,9 @@ def has_events(start: bytes, *, is_typed: bool) -> bool:
 def iter_frames(events: Iterable[Event]) -> Iterator[tuple[str, Any, bool]]:
     """Yield each frame with the name of its event, and whether the event ended.
 
-    A frame is a JSON object, DONE, or UNREADABLE for text that is not JSON. Other JSON values are
-    skipped. If the empty line between two events is lost, their data is one text of two frames.
-    The frame of an event named "error" has the field "error", whatever its data.
+    A frame is a JSON object, DONE, or UNREADABLE for other text. Empty JSON values are skipped. If
+    the empty line between two events is lost, their data is one text of two frames. The frame of
+    an event named "error" has the field "error", whatever its data.
     """
     for event_name, data, ended in events:
         if data == DONE_DATA:
@@ -557,6 +593,8 @@ def iter_frames(events: Iterable[Event]) -> Iterator[tuple[str, Any, bool]]:
         if end == len(text):
             if type(frame) is dict:
                 yield event_name, frame, ended
+            elif frame:
+                yield event_name, UNREADABLE, ended
             continue
         frames = [*([frame] if end else []), *_split_frames(text[end:])]
         last = frames.pop() if frames and not ended else UNREADABLE
@@ -591,7 +629,7 @@ def _split_frames(text: str) -> list[Any]:
                 frames += [] if unreadable_lines else [UNREADABLE]
                 unreadable_lines += 1
                 break
-            frames += [frame] if type(frame) is dict else []
+            frames += [frame if type(frame) is dict else UNREADABLE] if frame else []
             position = _skip_spaces(line, position)
     return frames
 
@@ -610,4 +648,6 @@ def has_finish_reason(frame: Any) -> bool:
 
 def is_of_answer(frame: Any) -> bool:
     """Return whether a frame contains part of the answer, unlike a ping."""
-    return bool(frame.get("choices")) or "response" in frame or "tool_calls" in frame
+    choices = frame.get("choices")
+    has_choices = isinstance(choices, list) and bool(choices)
+    return has_choices or "response" in frame or "tool_calls" in frame

@@ -16,6 +16,7 @@ from ..errors import (
     InvalidAccountIdError,
     InvalidOptionError,
     PermissionDeniedError,
+    ServerError,
     WorkersAIError,
 )
 from ..i18n import _
@@ -64,8 +65,10 @@ from .http import (
     PerProcessTransport,
     content_kwargs,
     json_kwargs,
+    parse_object,
     raise_if_page,
     read_body,
+    reporting_bill,
 )
 from .retry import RETRYABLE, OnRetry
 
@@ -97,6 +100,8 @@ def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
         return BatchAnswer(error=str(error))
     decoder = FrameDecoder()
     deltas = [*decoder.decode(unwrap_batch_response(response)), *decoder.finish()]
+    if decoder.error:
+        return BatchAnswer(error=str(error_from_body({"error": decoder.error})))
     text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
     reasons = [delta.reason for delta in deltas if isinstance(delta, FinishDelta)]
     return BatchAnswer(text, reasons[-1] if reasons else "unknown", decoder.usage)
@@ -464,8 +469,13 @@ class WorkersAI(Unpicklable):
             response_body, headers = self._connection.request_json(
                 "POST", f"{self._openai_url}/embeddings", model, on_retry, **request_kwargs
             )
-            vectors = parse_embeddings(response_body, len(batch))
-            usage = parse_usage(response_body.get("usage"), headers)
+            raw_usage = response_body.get("usage") if isinstance(response_body, dict) else None
+            usage = parse_usage(raw_usage, headers)
+            try:
+                vectors = parse_embeddings(response_body, len(batch))
+            except ServerError as error:
+                error.usage = usage  # the model has run
+                raise
             yield Embeddings(model, tuple(vectors), usage)
 
     def list_models(self, on_retry: OnRetry | None = None) -> tuple[Model, ...]:
@@ -571,11 +581,13 @@ class WorkersAI(Unpicklable):
 
         def send() -> "TaskResult":
             response = self._connection.send("POST", url, model, **request_kwargs)
-            content, response_type = read_body(response), response.headers.get("content-type", "")
-            if "json" in response_type:
-                reply = self._connection.parse_reply(response, content, model)
-                return task_result_from_json(reply, response_type, response.headers)
-            raise_if_page(response, content)
+            response_type = response.headers.get("content-type", "")
+            with reporting_bill(response.headers):
+                content = read_body(response)
+                if "json" in response_type or parse_object(content) is not None:
+                    reply = self._connection.parse_reply(response, content, model)
+                    return task_result_from_json(reply, response_type, response.headers)
+                raise_if_page(response, content)
             return task_result_from_bytes(content, response_type, response.headers)
 
         return self._connection.with_retries(send, on_retry, model)

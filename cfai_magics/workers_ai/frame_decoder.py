@@ -31,9 +31,18 @@ FINISH_REASONS: Mapping[str, str] = {
     "content_filter": "content_filter",
     "error": "error",
 }
+NO_FINISH_REASONS = ("null", "none", "undefined")  # sent as text until the answer ends
 # Types of content parts, such as {"type": "text", "text": "Hi"}.
 TEXT_PARTS, REASONING_PARTS = ("text", "output_text"), ("thinking", "reasoning")
 PART_TYPES = (*TEXT_PARTS, *REASONING_PARTS, "refusal")
+CONTENT_FIELDS = ("text", "summary")  # of a part, besides the field named like its type
+# All fields of these parts. An object with other fields is an answer in JSON mode.
+PART_FIELDS = frozenset(
+    (
+        *("type", "id", "index", "closed", "signature", "annotations", "citations", "logprobs"),
+        *(*PART_TYPES, *CONTENT_FIELDS),
+    )
+)
 # Some servers send these finish reasons for an answer that ends with tool calls or a refusal.
 OVERRIDABLE_REASONS = ("unknown", "stop")
 
@@ -197,6 +206,8 @@ class _ToolCallDelta:
         function = entry.get("function")
         function = function if isinstance(function, dict) else entry  # native format: no function
         arguments = function.get("arguments")
+        if arguments is None:
+            arguments = function.get("parameters")
         self.slot = _parse_slot(entry.get("index"))
         self.id = _to_text(entry.get("id"))
         self.name = _to_text(function.get("name"))
@@ -228,13 +239,25 @@ class ToolCallAssembler:
 
         The number includes CHARACTERS_PER_PIECE for each entry. Invalid entries are skipped.
         """
+        if isinstance(entries, dict):
+            entries = [entries]
         if not isinstance(entries, list):
             return 0
         deltas = [_ToolCallDelta(entry) for entry in entries if isinstance(entry, dict)]
+        deltas = deltas[self._count_repeated(deltas) :]
         in_frame: set[int] = set()  # the calls that already have a delta in this frame
         for position, delta in enumerate(deltas):
             self._add_delta(delta, position if len(deltas) > 1 else None, in_frame)
         return sum(CHARACTERS_PER_PIECE + len(delta.arguments or "") for delta in deltas)
+
+    def _count_repeated(self, deltas: Sequence[_ToolCallDelta]) -> int:
+        """Return how many deltas at the start repeat all calls so far, as in a growing list."""
+        calls = self._calls_by_index
+        is_growing = 1 < len(deltas) >= len(calls) and all(
+            call.complete and (call.name, call.arguments) == (delta.name, delta.arguments)
+            for call, delta in zip(calls, deltas, strict=False)
+        )
+        return len(calls) if is_growing else 0
 
     def _add_delta(self, delta: _ToolCallDelta, position: int | None, in_frame: set[int]) -> None:
         call = previous = self._find_call(delta, position)
@@ -354,7 +377,8 @@ class UsageAccumulator:
 
     Workers AI reports usage in each frame as an increment or, until 2025, as the total so far.
     The last native frame reports the total. Only a total has prompt tokens: usage with prompt
-    tokens replaces the previous usage, and usage without prompt tokens is added to it.
+    tokens replaces the previous usage, and usage with 0 prompt tokens is added to it. Usage
+    without this field is a copy of the total if the prompt tokens are already known.
     """
 
     def __init__(self) -> None:
@@ -370,34 +394,43 @@ class UsageAccumulator:
         """The usage reported so far."""
         neurons = 0.0 if self.is_cached else self._neurons
         cost_basis: CostBasis | None = None if neurons is None else "billed"
+        cached_tokens = min(self._cached_tokens, self._prompt_tokens)  # a part of the prompt
         return Usage(
-            self._prompt_tokens, self._completion_tokens, self._cached_tokens, neurons, cost_basis
+            self._prompt_tokens, self._completion_tokens, cached_tokens, neurons, cost_basis
         )
 
     def add(self, raw_usage: Any, *, is_total: bool) -> None:
         """Add one usage object; `is_total` is True if it is known to cover the whole call."""
         if not isinstance(raw_usage, dict):
             return
-        prompt_tokens = raw_usage.get("prompt_tokens")
-        completion_tokens = raw_usage.get("completion_tokens")
+        prompt_tokens = raw_usage.get("prompt_tokens", raw_usage.get("input_tokens"))
+        completion_tokens = raw_usage.get("completion_tokens", raw_usage.get("output_tokens"))
         # Each frame has these two fields, nearly always as small integers.
         if type(prompt_tokens) is not int or not 0 <= prompt_tokens <= MAX_TOKENS:
-            prompt_tokens = _int_or_zero(prompt_tokens)
+            is_copy = prompt_tokens is None and self._prompt_tokens > 0
+            prompt_tokens = self._prompt_tokens if is_copy else _int_or_zero(prompt_tokens)
         if type(completion_tokens) is not int or not 0 <= completion_tokens <= MAX_TOKENS:
             completion_tokens = _int_or_zero(completion_tokens)
-        details = raw_usage.get("prompt_tokens_details")
+        details = raw_usage.get("prompt_tokens_details", raw_usage.get("input_tokens_details"))
         cached_tokens = (
             _int_or_zero(details.get("cached_tokens")) if isinstance(details, dict) else 0
         )
         neurons = raw_usage.get("neurons")
         if type(neurons) is not float or not 0 <= neurons < MAX_NEURONS:
             neurons = parse_neurons(neurons)
-        if prompt_tokens or (is_total and completion_tokens) or not self.has_usage:
-            self._prompt_tokens, self._completion_tokens = prompt_tokens, completion_tokens
-            # A copy of the usage may lack the cached tokens (glm-5.2 on /ai/v1, July 2026).
+        if prompt_tokens or is_total or not self.has_usage:
+            # A copy of the usage may lack some figures (glm-5.2 on /ai/v1, July 2026), so only
+            # the total in the last native frame may be lower than the figures so far.
+            if not is_total:
+                prompt_tokens = max(self._prompt_tokens, prompt_tokens)
+                completion_tokens = max(self._completion_tokens, completion_tokens)
+                neurons = max(self._neurons, neurons or 0.0) if self._neurons else neurons
+            self._prompt_tokens = prompt_tokens or self._prompt_tokens
+            self._completion_tokens = completion_tokens or self._completion_tokens
             self._cached_tokens = max(self._cached_tokens, cached_tokens)
-            self._neurons = self._neurons if neurons is None else neurons
-        else:
+            if neurons or self._neurons is None:
+                self._neurons = neurons
+        elif not (neurons and neurons == self._neurons and self._prompt_tokens):  # or a copy
             self._completion_tokens += completion_tokens
             self._cached_tokens += cached_tokens
             if neurons is not None:
@@ -452,6 +485,8 @@ class FrameDecoder:
         self._text_pieces: list[str] = []
         self.characters = 0  # weighted length of the text, reasoning and tool calls so far
         self.finished = False  # whether a finish reason was received
+        self.error: Any = None  # in the choice, as OpenRouter sends it
+        self.earlier_usage: Usage | None = None  # of an empty response to the same call
         self._is_refusal = False
 
     def mark_cached(self) -> None:
@@ -461,7 +496,8 @@ class FrameDecoder:
     @property
     def usage(self) -> Usage:
         """The usage reported so far."""
-        return self._usage_accumulator.usage
+        usage = self._usage_accumulator.usage
+        return usage if self.earlier_usage is None else self.earlier_usage + usage
 
     @property
     def text(self) -> str:
@@ -475,19 +511,23 @@ class FrameDecoder:
         choices = frame.get("choices")
         if type(choices) is list and choices and type(choices[0]) is dict:
             choice = choices[0]
-            choice = choice if not choice.get("index") else _first_choice(choices)
+            choice = choice if not choice.get("index") else find_first_choice(choices)
         else:
-            choice = _first_choice(choices)
+            choice = find_first_choice(choices)
         message = choice.get("delta") or choice.get("message")
         message = message if isinstance(message, dict) else {}
-        if tool_calls := message.get("tool_calls"):
-            self.characters += self._tool_call_assembler.add(tool_calls)
-        if tool_calls := frame.get("tool_calls"):  # some servers repeat the calls here
-            self.characters += self._native_calls.add(tool_calls)
+        tool_calls = (
+            message.get("tool_calls") or choice.get("tool_calls") or message.get("function_call")
+        )
+        native_calls = frame.get("tool_calls")
+        if tool_calls or native_calls:
+            self._add_tool_calls(tool_calls, native_calls)
         reason = choice.get("finish_reason") or frame.get("finish_reason")
-        if reason and isinstance(reason, str):
+        if reason and isinstance(reason, str) and reason.lower() not in NO_FINISH_REASONS:
             self._finish_reason = FINISH_REASONS.get(reason.lower(), "unknown")
             self.finished = True
+        if "error" in choice:
+            self.error = self.error or choice["error"]
         usage = frame.get("usage")
         if usage:
             self._usage_accumulator.add(usage, is_total="choices" not in frame)
@@ -508,12 +548,21 @@ class FrameDecoder:
         if text in NO_TEXT:
             text = choice.get("text") or frame.get("response")
         if refusal or not (text is None or isinstance(text, str)):
-            reasoning, text = self._to_texts(reasoning, text, refusal)
+            # An empty list next to tool calls or a refusal has no parts; it is not JSON.
+            is_delta = bool(choice.get("delta") or tool_calls or refusal)
+            reasoning, text = self._to_texts(reasoning, text, refusal, is_delta=is_delta)
         return self._to_deltas(reasoning, text) if reasoning or text else ()
 
-    def _to_texts(self, reasoning: Any, content: Any, refusal: Any) -> tuple[str, str]:
+    def _add_tool_calls(self, tool_calls: Any, native_calls: Any) -> None:
+        """Add the calls in a choice, and those beside the choices: some servers repeat them."""
+        self.characters += self._tool_call_assembler.add(tool_calls)
+        self.characters += self._native_calls.add(native_calls)
+
+    def _to_texts(
+        self, reasoning: Any, content: Any, refusal: Any, *, is_delta: bool
+    ) -> tuple[str, str]:
         """Return the reasoning and the text, with content in any form and a refusal as text."""
-        split = _split_content(content)
+        split = _split_content(content, is_delta=is_delta)
         refusals = [*split.refusals, *([refusal] if isinstance(refusal, str) else [])]
         self._is_refusal = self._is_refusal or bool(refusals)
         reasoning = (reasoning if isinstance(reasoning, str) else "") + split.reasoning
@@ -547,7 +596,7 @@ class FrameDecoder:
         if has_tool_calls:
             yield from self._tool_call_assembler.finish(self._native_calls)
         self._usage_accumulator.add_header_neurons(billed_neurons)
-        if self._usage_accumulator.has_usage:
+        if self._usage_accumulator.has_usage or self.earlier_usage:
             yield self.usage
         reason = self._finish_reason
         if reason in OVERRIDABLE_REASONS and (has_tool_calls or self._is_refusal):
@@ -567,7 +616,7 @@ class FrameDecoder:
         yield from held_back
 
 
-def _first_choice(choices: Any) -> dict[str, Any]:
+def find_first_choice(choices: Any) -> dict[str, Any]:
     """Return the choice with index 0 or without an index; an empty dict if there is none."""
     if isinstance(choices, list):
         for choice in choices:
@@ -584,34 +633,56 @@ class _Content(NamedTuple):
     refusals: tuple[str, ...] = ()
 
 
-def _split_content(content: Any) -> _Content:
-    """Split the content of a message: text, a list of typed parts, or an object in JSON mode."""
-    if content is None or content == [] or isinstance(content, bool):
+def _split_content(content: Any, *, is_delta: bool) -> _Content:
+    """Split the content of a message: text, a list of parts, or any value in JSON mode.
+
+    Only a whole message has a value of JSON mode: a delta that is a list consists of parts.
+    """
+    if content is None or (is_delta and (content == [] or isinstance(content, bool))):
         return _Content()
     if isinstance(content, str):
         return _Content(content)
     parts = content if isinstance(content, list) else [content]
-    if not _are_parts(parts):
+    is_list_of_parts = is_delta and isinstance(content, list) and any(map(_part_type, parts))
+    if not (is_list_of_parts or _are_parts(parts)):
         return _Content(json.dumps(content, ensure_ascii=False))
+    typed = [(_part_type(part), _part_text(part)) for part in parts]
     return _Content(
-        "".join(_part_text(part) for part in parts if part["type"] in TEXT_PARTS),
-        "".join(_part_text(part) for part in parts if part["type"] in REASONING_PARTS),
-        tuple(_part_text(part) for part in parts if part["type"] == "refusal"),
+        "".join(text for kind, text in typed if kind in TEXT_PARTS),
+        "".join(text for kind, text in typed if kind in REASONING_PARTS),
+        tuple(text for kind, text in typed if kind == "refusal"),
     )
+
+
+def _part_type(value: Any) -> str:
+    """Return the type of a part, which is "text" if it has none; "" for other values."""
+    if isinstance(value, dict):
+        kind = value.get("type", "text" if isinstance(value.get("text"), str) else "")
+        return kind if isinstance(kind, str) else ""
+    return "text" if isinstance(value, str) else ""
 
 
 def _are_parts(values: Sequence[Any]) -> bool:
-    """Return whether all values have a type, and at least one of them is known."""
-    types = [value.get("type") if isinstance(value, dict) else None for value in values]
-    return all(isinstance(kind, str) for kind in types) and any(
-        kind in PART_TYPES and (kind in value or "text" in value)
-        for kind, value in zip(types, values, strict=True)
+    """Return whether all values are parts, and a part with a type has text of a known type."""
+    known = [
+        value for value in values if isinstance(value, dict) and value.get("type") in PART_TYPES
+    ]
+    return (
+        all(map(_part_type, values))
+        and any(_find_text_field(value) for value in known)
+        and all(value.keys() <= PART_FIELDS for value in known)
     )
 
 
-def _part_text(part: Mapping[str, Any]) -> str:
+def _find_text_field(part: Mapping[str, Any]) -> str:
+    """Return the name of the field with the text of a part; "" if it has none."""
+    names = (part.get("type"), *CONTENT_FIELDS)
+    return next((name for name in names if isinstance(name, str) and name in part), "")
+
+
+def _part_text(part: Any) -> str:
     """Return the text of a part, which may itself be a list of parts (mistral's thinking)."""
-    value = part.get(part["type"], part.get("text"))
+    value = part.get(_find_text_field(part)) if isinstance(part, dict) else part
     inner = value if isinstance(value, list) else [value]
     texts = (item.get("text") if isinstance(item, dict) else item for item in inner)
     return "".join(text for text in texts if isinstance(text, str))
@@ -625,8 +696,8 @@ def unwrap_envelope(body: Any) -> Any:
 
 
 def is_empty_answer(answer: Any) -> bool:
-    """Return whether an answer has no fields except `usage`.
+    """Return whether the answer in an envelope has no fields except `usage`.
 
     Some models send such an answer instead of a stream.
     """
-    return not answer or (isinstance(answer, dict) and not (answer.keys() - {"usage"}))
+    return answer is None or (isinstance(answer, dict) and not (answer.keys() - {"usage"}))

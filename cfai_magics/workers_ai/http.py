@@ -7,7 +7,7 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from copy import copy
 from ipaddress import IPv6Address, ip_address
 from math import inf
@@ -48,6 +48,7 @@ PIECE_BYTES = 2**20  # maximum decompressed size of a chunk
 CHECKS_PER_IDLE = 100  # checks for progress per idle timeout; checking every frame is slower
 ACCEPT_ENCODING = "gzip, deflate"  # the encodings that _Inflater supports
 WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+JSON_PADDING = b"\xef\xbb\xbf \t\r\n"  # may precede a JSON value: a byte order mark, spaces
 MAX_EXCERPT_BYTES, MAX_EXCERPT_CHARS = 512, 80  # of a response that is not understood
 CONNECT_TIMEOUT = 10.0  # s
 NO_TOKEN = Secret("")  # for a server without authentication; no header is sent
@@ -615,10 +616,11 @@ class HTTPConnection(Unpicklable):
 
         def send() -> tuple[Any, httpx.Headers]:
             response = self.send(method, url, model, **request_kwargs)
-            content = read_body(response)
-            if has_own_errors:
-                return parse_json(response, content), response.headers
-            return self.parse_reply(response, content, model), response.headers
+            with reporting_bill(response.headers):
+                content = read_body(response)
+                if has_own_errors:
+                    return parse_json(response, content), response.headers
+                return self.parse_reply(response, content, model), response.headers
 
         return self.with_retries(send, on_retry, model)
 
@@ -706,6 +708,19 @@ class HTTPConnection(Unpicklable):
         self._wait(slot.seconds)
 
 
+@contextmanager
+def reporting_bill(headers: Mapping[str, str]) -> Iterator[None]:
+    """Add the neurons in the header of a response to an error that its content raises."""
+    try:
+        yield
+    except CfaiError as error:
+        from .frame_decoder import parse_usage
+
+        usage = parse_usage(None, headers)
+        error.usage = None if usage.neurons is None else usage
+        raise
+
+
 def json_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return httpx arguments for sending a value as JSON; a lone surrogate becomes "?".
 
@@ -741,6 +756,20 @@ def parse_json(response: httpx.Response, content: bytes) -> Any:
         pass
     raise_if_page(response, content)
     raise format_error(content)
+
+
+def parse_object(content: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in a response of any type; None for other content.
+
+    Some servers send JSON with the type of text or of bytes.
+    """
+    if not content.lstrip(JSON_PADDING).startswith(b"{"):
+        return None
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def raise_if_page(response: httpx.Response, content: bytes) -> None:

@@ -33,12 +33,13 @@ def iter_events(
 
     Lines are split as bytes rather than text. This keeps characters that span two chunks intact,
     and Unicode line separators in JSON do not end a line. By the standard, data after the last
-    empty line is not an event, so it is yielded only if `rest` is True.
+    empty line is not an event, and a line that is a JSON object has no data. Both are yielded only
+    if `rest` is True.
 
     Raises:
         ResponseTooLargeError: An event is larger than `limit` bytes.
     """
-    splitter, builder = _LineSplitter(), _EventBuilder()
+    splitter, builder = _LineSplitter(), _EventBuilder(has_bare_json=rest)
     is_between_events = True
     for chunk in chunks:
         # Nearly every chunk is exactly one event: this shortcut saves a tenth of the total time.
@@ -127,9 +128,13 @@ class _LineSplitter:
 
 
 class _EventBuilder:
-    """Collector of the lines of one event, up to the empty line; `size` is in bytes."""
+    """Collector of the lines of one event, up to the empty line; `size` is in bytes.
 
-    def __init__(self) -> None:
+    If `has_bare_json` is True, a JSON object without the name of a field is data.
+    """
+
+    def __init__(self, *, has_bare_json: bool) -> None:
+        self._has_bare_json = has_bare_json
         self.size = 0
         self._name = ""
         self._data: list[bytes] = []
@@ -160,3 +165,6 @@ class _EventBuilder:
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
             self.size += len(value) + LINE_BYTES
+        elif self._has_bare_json and line.startswith(b"{"):
+            self._data.append(line)
+            self.size += len(line) + LINE_BYTES

@@ -19,7 +19,7 @@ from cfai_magics.errors import (
 )
 from cfai_magics.replay.record_mode import RecordMode
 from cfai_magics.session.session import Session
-from tests.batch.maps import sent_prompts, sentiment
+from tests.batch.maps import count_cached_answers, sent_prompts, sentiment
 from tests.standin import Fault, Standin
 
 # --- input and result
@@ -251,3 +251,10 @@ def test_the_footer_of_a_cached_map_has_no_tokens(
     output = "".join(capsys.readouterr())
     assert "no requests" in output
     assert "→" not in output
+
+
+def test_an_answer_with_a_model_error_is_neither_returned_nor_cached(account: Standin) -> None:
+    account.switch(finish_reason="error", answer="Hal")
+    (row,) = cfai_magics.map("Is it {text}?", ["fine"], max_tokens=9)
+    assert (row["answer"], row["error"]) == (None, "the model reported an error")
+    assert count_cached_answers() == 0

@@ -56,6 +56,7 @@ def test_a_short_footer_shows_neurons_and_time() -> None:
         ),
         ({"finish_reason": "interrupted"}, "Interrupted. The answer is incomplete."),
         ({"finish_reason": "interrupted", "text": ""}, "Interrupted before the answer started."),
+        ({"finish_reason": "error"}, "The model reported an error. The answer is incomplete."),
         ({"finish_reason": "cut", "text": ""}, "The response ended before the answer started."),
         ({"tool_calls": (ToolCall("1", "add", "{}"),)}, "requested by the model: add."),
         ({"usage": Usage(1, 2, neurons=1234.6, cost_basis="billed")}, "1,235 neurons billed"),

@@ -110,3 +110,37 @@ def test_a_group_does_not_raise_max_tokens_of_a_call() -> None:
     admissions = admit_group([COST, short], [day(61.0)])
     assert [each.max_tokens for each in admissions] == [255, 10]
     assert admissions[1].lowered_by is None
+
+
+OPEN = Cost(prompt_max=1.0, prompt_min=1.0, per_token=0.1, max_tokens=0, longest=1_000)
+
+
+@pytest.mark.parametrize(
+    ("left", "neurons", "max_tokens"),
+    [(101.0, 101.0, 0), (1_000.0, 101.0, 0), (51.0, 51.0, 500), (2.6, 2.6, 16)],
+)
+def test_a_call_without_max_tokens_gets_the_tokens_that_fit(
+    left: float, neurons: float, max_tokens: int
+) -> None:
+    admission = admit(OPEN, [Limit("day", left)])
+    assert admission.neurons == pytest.approx(neurons)
+    assert admission.max_tokens == max_tokens
+    note = f"max_tokens was set to {max_tokens} to fit today's budget."
+    assert lowered_note(admission, OPEN.max_tokens) == (note if max_tokens else "")
+
+
+def test_a_call_without_max_tokens_is_refused_if_only_a_few_tokens_fit() -> None:
+    with pytest.raises(BudgetExceededError, match="even with a short answer"):
+        admit(OPEN, [Limit("day", 2.5)])
+    assert admit(OPEN, []) == (OPEN.high, 0, None)
+
+
+def test_calls_with_and_without_max_tokens_share_a_limit() -> None:
+    short = Cost(prompt_max=1.0, prompt_min=1.0, per_token=0.1, max_tokens=100)
+    lowered, kept = admit_group([OPEN, short], [Limit("day", 52.0)])
+    assert (lowered.max_tokens, kept.max_tokens, kept.lowered_by) == (250, 100, None)
+    assert lowered.neurons + kept.neurons <= 52.0
+    unlimited = admit_group([OPEN, short], [])
+    assert [admission.max_tokens for admission in unlimited] == [0, 100]
+    roomy = admit_group([OPEN, OPEN], [Limit("day", 500.0)])
+    assert [(one.max_tokens, one.neurons) for one in roomy] == [(0, 101.0), (0, 101.0)]

@@ -38,6 +38,10 @@ def test_billed_neurons_are_not_replaced_by_an_estimate() -> None:
     assert with_estimate(Rates(9.0, 9.0, 9.0), usage) is usage
 
 
+def test_a_price_is_never_negative() -> None:
+    assert Rates(1.0, 0.5, 2.0).price_usage(Usage(10, 1, 100_000)) == 7.0
+
+
 def test_an_estimate_is_marked_as_estimated() -> None:
     priced = with_estimate(catalog_rates(PRICED), Usage(2, 3))
     assert (priced.neurons, priced.cost_basis) == (8.0, "estimated")

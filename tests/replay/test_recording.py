@@ -18,7 +18,7 @@ from cfai_magics.session.session import Session
 from tests.canaries import token
 from tests.catalog_cache import cache_catalog_without
 from tests.replay.sessions import HI, ask, lines, recording, replayed_fields, replaying
-from tests.standin import Fault, Standin
+from tests.standin import Fault, Reply, Standin
 
 pytestmark = pytest.mark.slow
 
@@ -235,3 +235,48 @@ def test_an_unusual_stream_is_replayed_as_the_original_answer(
         replayed = ask(elsewhere)
     assert replayed_fields(replayed) == replayed_fields(answer)
     assert replayed.usage.completion_tokens == 7
+
+
+def test_vectors_are_replayed_in_the_order_of_their_texts(
+    cloudflare: Standin, recorder: Session, path: Path
+) -> None:
+    data = [{"index": 1, "embedding": [1.0, 1.0]}, {"index": 0, "embedding": [0.0, 0.0]}]
+    cloudflare.switch(canned=Reply(json.dumps({"data": data}).encode()))
+    first = recorder.embed(["a", "b"])
+    assert first.vectors == ((0.0, 0.0), (1.0, 1.0))
+    with replaying(path) as elsewhere:
+        assert elsewhere.embed(["a", "b"]).vectors == first.vectors
+
+
+OTHER_TYPES = ["text/plain", "application/octet-stream", "text/event-stream", ""]
+
+
+@pytest.mark.parametrize("content_type", OTHER_TYPES)
+@pytest.mark.parametrize("finish", ["stop", "error"])
+def test_json_under_another_type_is_recorded_as_json(
+    cloudflare: Standin, recorder: Session, path: Path, content_type: str, finish: str
+) -> None:
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "neurons": 0.5}
+    choice = {"message": {"content": "Hi"}, "finish_reason": finish}
+    body = {"choices": [choice], "usage": usage}
+    cloudflare.switch(canned=Reply(json.dumps(body).encode(), 200, content_type))
+    answer = ask(recorder, stream=False)
+    assert (answer.text, answer.finish_reason) == ("Hi", finish)
+    if finish == "error":
+        assert "Not recorded: the model reported an error." in answer.notes
+        assert not path.exists()
+        return
+    line = json.loads(lines(path)[0])
+    assert (line["replies"][0]["json"], line["usage"]["completion_tokens"]) == (body, 7)
+    with replaying(path) as elsewhere:
+        assert replayed_fields(ask(elsewhere, stream=False)) == replayed_fields(answer)
+
+
+@pytest.mark.parametrize("content_type", OTHER_TYPES)
+def test_json_under_another_type_is_searched_for_tokens(
+    cloudflare: Standin, recorder: Session, path: Path, content_type: str
+) -> None:
+    body = {"choices": [{"message": {"content": f"It is {token()}."}, "finish_reason": "stop"}]}
+    cloudflare.switch(canned=Reply(json.dumps(body).encode(), 200, content_type))
+    assert any("seems to contain an API token" in note for note in ask(recorder).notes)
+    assert not path.exists()

@@ -13,10 +13,11 @@ from cfai_magics.session.parallel import reserve_pool
 from cfai_magics.session.session import Session
 from cfai_magics.settings import load_settings
 from cfai_magics.storage.ledger import CallOutcome
-from cfai_magics.types.messages import Answer
+from cfai_magics.types.messages import Answer, Request
 from cfai_magics.types.usage import Usage
 from tests.frames import FrameServer, text, tokens
 from tests.session.servers import ANSWER_RATE, LONG, PLAIN, REPORTS, Behavior, answer
+from tests.standin import Standin
 
 pytestmark = pytest.mark.slow
 
@@ -257,3 +258,28 @@ def test_an_interrupted_answer_with_old_usage_is_booked_by_its_text(own: Session
     call = row(own)
     assert call["tokens_out"] == pytest.approx(300, rel=0.3)
     assert call["neurons"] == pytest.approx(behavior.neurons(300), rel=0.3)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+def test_a_request_without_max_tokens_gets_the_tokens_that_the_limit_allows(
+    own: Session, server: FrameServer, stream: bool
+) -> None:
+    own.accounting.ledger.budgets.set("day", 5.0)
+    message = Behavior("end").message()
+    received = own.ask(Request("gemma-4-26b-a4b-it", (message,), stream=stream))
+    (body,) = server.bodies
+    assert body["max_tokens"] > 50
+    assert received.text.count(PLAIN) == body["max_tokens"]
+    assert row(own)["status"] == "ok"
+    assert row(own)["neurons"] <= 5.0
+    note = f"max_tokens was set to {body['max_tokens']} to fit today's budget."
+    assert note in received.notes
+
+
+def test_a_request_without_max_tokens_is_sent_unchanged_if_the_longest_answer_fits(
+    account: Standin, session: Session
+) -> None:
+    session.accounting.ledger.budgets.set("day", 1e6)
+    request = Request("gemma-4-26b-a4b-it", ({"role": "user", "content": "Hi"},))
+    assert not any("max_tokens" in note for note in session.ask(request).notes)
+    assert "max_tokens" not in account.requests[0].json

@@ -156,6 +156,20 @@ def test_documents_become_markdown_and_failures_are_noted(
     assert len(cloudflare.requests) == 1
 
 
+def test_documents_with_the_same_name_are_all_sent(kernel: Kernel, cloudflare: Standin) -> None:
+    for folder, number in (("a", 1), ("b", 2)):
+        kernel.run(
+            f"import pathlib; folder = pathlib.Path({folder!r}); folder.mkdir(exist_ok=True)\n"
+            f"_ = (folder / 'x.csv').write_text('n\\n{number}\\n')"
+        )
+    kernel.run("%%cfai --task markdown -o docs\na/x.csv\nb/x.csv\na/x.csv")
+    assert kernel.run("print(*docs.parsed, sep=', ')").text == "x.csv, x (2).csv, x (3).csv\n"
+    assert kernel.run("print(*('2' in t for t in docs.parsed.values()))").text == (
+        "False True False\n"
+    )
+    assert len(cloudflare.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("line", "body", "message"),
     [

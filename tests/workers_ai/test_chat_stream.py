@@ -1,5 +1,6 @@
 """Streaming of one chat answer: deltas, usage, errors and ends."""
 
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -7,15 +8,31 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from cfai_magics.errors import DailyQuotaError, IncompleteStreamError, ServerError, WorkersAIError
-from cfai_magics.types.messages import FinishDelta, ReasoningDelta, TextDelta
+from cfai_magics.errors import (
+    DailyQuotaError,
+    IncompleteStreamError,
+    ResponseFormatError,
+    ServerError,
+    WorkersAIError,
+)
+from cfai_magics.types.messages import FinishDelta, ReasoningDelta, Request, TextDelta
 from cfai_magics.types.usage import Usage
 from cfai_magics.workers_ai.chat_stream import ChatStream
-from cfai_magics.workers_ai.client import WorkersAI
+from cfai_magics.workers_ai.client import WorkersAI, parse_batch_answer
 from tests.standin import Fault, Standin
-from tests.workers_ai.calls import DONE, GEMMA, REQUEST, Script, event, streamed, text_event
+from tests.workers_ai.calls import (
+    DONE,
+    GEMMA,
+    REQUEST,
+    Script,
+    collect,
+    event,
+    streamed,
+    text_event,
+)
 
 WHOLE = replace(REQUEST, stream=False)
+STOP = event({"choices": [{"delta": {}, "finish_reason": "stop"}]}) + DONE
 
 
 def test_the_request_is_sent_when_the_first_delta_is_read(
@@ -102,15 +119,118 @@ def test_an_empty_streamed_answer_is_requested_again_without_streaming(
     assert [one.json["stream"] for one in cloudflare.requests] == [True, False]
 
 
-@pytest.mark.parametrize("body", ["{}", "null", '{"result": {}, "success": true}'])
+def respond(body: str, **headers: str) -> httpx.Response:
+    kind = {"content-type": "application/json", **headers}
+    return httpx.Response(200, headers=kind, text=body)
+
+
+EMPTY_BODIES = ["{}", '{"result": {}, "success": true}', '{"result": null, "success": true}']
+
+
+@pytest.mark.parametrize("body", EMPTY_BODIES)
 def test_an_empty_answer_is_requested_again_at_most_once(body: str) -> None:
-    kind = {"content-type": "application/json"}
-    script = Script(*(httpx.Response(200, headers=kind, text=body) for _ in range(3)))
+    script = Script(*(respond(body) for _ in range(3)))
     with script.client() as client:
-        assert client.chat(REQUEST).text == ""
-        assert len(script.requests) == 2
-        assert client.chat(WHOLE).text == ""
-        assert len(script.requests) == 3
+        for request, count in ((REQUEST, 2), (WHOLE, 3)):
+            with pytest.raises(ResponseFormatError, match="is not understood"):
+                client.chat(request)
+            assert len(script.requests) == count
+
+
+def test_both_responses_are_billed_if_the_first_one_is_empty() -> None:
+    empty = respond('{"result":null,"success":true}', **{"cf-ai-neurons": "5"})
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "neurons": 0.5}
+    whole = respond(json.dumps({"result": {"response": "Hi", "usage": usage}, "success": True}))
+    with Script(empty, whole).client() as client:
+        answer = client.chat(REQUEST)
+    assert (answer.text, answer.usage) == ("Hi", Usage(11, 7, 0, 5.5, "billed"))
+
+
+WITHOUT_ANSWER = ["null", "[]", "7", '"Hi"', '{"choices":[]}', '{"choices":null}', '{"ok":true}']
+
+
+@pytest.mark.parametrize("body", WITHOUT_ANSWER)
+@pytest.mark.parametrize("request_", [REQUEST, WHOLE], ids=["stream", "whole"])
+def test_a_response_without_an_answer_is_an_error(body: str, request_: Request) -> None:
+    script = Script(respond(body))
+    with script.client() as client, pytest.raises(ResponseFormatError, match="not understood"):
+        client.chat(request_)
+    assert len(script.requests) == 1
+
+
+RESPONSES_API = [
+    {"type": "response.created", "response": {"id": "resp_1", "output": []}},
+    {"type": "response.output_text.delta", "delta": "Hi"},
+]
+STREAMS_WITHOUT_ANSWER = {
+    "only [DONE]": [DONE],
+    "no choices": [event({"choices": []}), DONE],
+    "only usage": [event({"choices": [], "usage": {"prompt_tokens": 3}}), DONE],
+    "MiniMax": [event({"choices": None, "base_resp": {"status_code": 1004}})],
+    "the Responses API": [*map(event, RESPONSES_API), DONE],
+    "text": [b"data: Hi\n\n", DONE],
+}
+
+
+@pytest.mark.parametrize("pieces", STREAMS_WITHOUT_ANSWER.values(), ids=STREAMS_WITHOUT_ANSWER)
+def test_a_stream_without_an_answer_is_an_error(pieces: list[bytes]) -> None:
+    script = Script(streamed(*pieces))
+    with script.client() as client, pytest.raises(ResponseFormatError, match="not understood"):
+        client.chat(REQUEST)
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("pieces", [[], [event({"choices": [{"delta": {"role": "assistant"}}]})]])
+def test_no_partial_answer_is_promised_if_nothing_was_received(pieces: list[bytes]) -> None:
+    script = Script(streamed(*pieces))
+    with script.client() as client, pytest.raises(IncompleteStreamError) as caught:
+        client.chat(REQUEST)
+    assert caught.value.hint == "Nothing was received. Run the cell again."
+
+
+@pytest.mark.parametrize("lost", ['["Hi"]', '"Hi"', "7", "Hi"])
+def test_a_frame_of_another_type_is_reported(lost: str) -> None:
+    script = Script(streamed(text_event("a"), f"data: {lost}\n\n".encode(), STOP))
+    with script.client() as client, client.stream(REQUEST) as stream:
+        assert collect(stream).text == "a"
+        assert stream.notes == ("1 unreadable frame skipped.",)
+
+
+@pytest.mark.parametrize("value", ["null", '""', "[]", "{}"])
+def test_an_empty_frame_is_skipped(value: str) -> None:
+    script = Script(streamed(text_event("a"), f"data: {value}\n\n".encode(), STOP))
+    with script.client() as client, client.stream(REQUEST) as stream:
+        assert collect(stream).text == "a"
+        assert stream.notes == ()
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\n"], ids=["own event", "same event"])
+def test_a_frame_without_its_field_name_is_read(end: bytes) -> None:
+    bare = text_event("b").removeprefix(b"data: ").strip() + end
+    script = Script(streamed(text_event("a"), bare, text_event("c"), STOP))
+    with script.client() as client:
+        assert client.chat(REQUEST).text == "abc"
+
+
+FAILURE = {"code": 400, "message": "The provider failed"}
+
+
+def test_an_error_in_a_choice_is_raised_with_the_text_so_far() -> None:
+    end = event({"choices": [{"delta": {}, "finish_reason": "error", "error": FAILURE}]})
+    script = Script(streamed(text_event("Hi"), end, DONE))
+    with script.client() as client, pytest.raises(WorkersAIError) as caught:
+        client.chat(REQUEST)
+    assert caught.value.cause == "The provider failed"
+    assert caught.value.text == "Hi"
+
+
+def test_an_error_in_the_choice_of_a_whole_answer_is_raised() -> None:
+    choice = {"message": {"content": "Hi"}, "finish_reason": "error", "error": FAILURE}
+    script = Script(respond(json.dumps({"choices": [choice]})))
+    with script.client() as client, pytest.raises(WorkersAIError, match="The provider failed"):
+        client.chat(WHOLE)
+    reply = {"external_reference": "0", "result": {"choices": [choice]}}
+    assert "The provider failed" in parse_batch_answer(reply).error
 
 
 def test_an_error_body_with_status_200_is_raised_without_retry() -> None:

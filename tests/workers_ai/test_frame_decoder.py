@@ -7,7 +7,12 @@ import pytest
 
 from cfai_magics.types.messages import Answer, FinishDelta, ReasoningDelta, TextDelta, ToolCall
 from cfai_magics.types.usage import Usage
-from cfai_magics.workers_ai.frame_decoder import FrameDecoder, is_empty_answer, unwrap_envelope
+from cfai_magics.workers_ai.frame_decoder import (
+    FrameDecoder,
+    is_empty_answer,
+    parse_usage,
+    unwrap_envelope,
+)
 from tests.workers_ai.calls import collect
 
 P = {"p": "pf8tbfo2fk"}  # padding, of any length
@@ -161,6 +166,58 @@ def test_neurons_in_a_later_increment_are_added() -> None:
     assert answer(*frames).usage == Usage(3, 2, 2, 0.5, "billed")
 
 
+STOPPED = chunk({"content": "ok"}, "stop", used(15_000, 7, 14_528, 3.5))
+ONCE = Usage(15_000, 7, 14_528, 3.5, "billed")
+WITHOUT_PROMPT = {"completion_tokens": 7, "neurons": 3.5}
+LATER_COPIES: dict[str, tuple[dict[str, Any], Usage]] = {
+    "neurons 0": (chunk({}, "stop", used(15_000, 7, 0, 0)), ONCE),
+    "no neurons": (chunk({}, "stop", used(15_000, 7)), ONCE),
+    "no prompt tokens": (chunk({}, "stop", WITHOUT_PROMPT), ONCE),
+    "null prompt tokens": (chunk(None, None, {"prompt_tokens": None, **WITHOUT_PROMPT}), ONCE),
+    "prompt tokens 0": (chunk(None, None, {"prompt_tokens": 0, **WITHOUT_PROMPT}), ONCE),
+    "only completion tokens": (chunk(None, None, {"completion_tokens": 7}), ONCE),
+    "only prompt tokens": (chunk(None, None, {"prompt_tokens": 15_000}), ONCE),
+    "completion tokens 0": (chunk(None, None, used(15_000, 0, 0, 3.5)), ONCE),
+    "nothing": (chunk(None, None, used(0, 0, 0, 0)), ONCE),
+    "fewer prompt tokens": (chunk(None, None, used(472, 7, 0, 3.5)), ONCE),
+    "native, neurons 0": ({"response": "", "usage": used(15_000, 7, 0, 0)}, ONCE),
+    "native, no prompt tokens": ({"response": "", "usage": WITHOUT_PROMPT}, ONCE),
+    "native, only neurons": ({"response": "", "usage": {"neurons": 3.5}}, ONCE),
+    "native, the corrected total": (
+        {"response": "", "usage": used(15_000, 6, 0, 3.25)},
+        Usage(15_000, 6, 14_528, 3.25, "billed"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("copy", "usage"), LATER_COPIES.values(), ids=LATER_COPIES)
+def test_an_incomplete_copy_of_the_usage_keeps_the_bill(
+    copy: dict[str, Any], usage: Usage
+) -> None:
+    assert answer(STOPPED, copy).usage == usage
+    assert answer(STOPPED, copy, copy).usage == usage
+
+
+def test_neurons_0_are_kept_if_no_others_are_reported() -> None:
+    assert answer(chunk({}, None, used(3, 1, 0, 0)), {"usage": used(3, 1)}).usage.neurons == 0
+
+
+def test_cached_tokens_are_never_more_than_the_prompt_tokens() -> None:
+    assert answer(chunk({"content": "a"}, "stop", used(10, 1, 100_000))).usage == Usage(10, 1, 10)
+    falling = chunk({}, None, used(15_000, 7, 14_528)), {"response": "", "usage": used(472, 7)}
+    assert answer(*falling).usage == Usage(472, 7, 472)
+
+
+def test_usage_in_the_format_of_the_responses_api_is_read() -> None:
+    usage = {
+        "input_tokens": 100,
+        "output_tokens": 50,
+        "input_tokens_details": {"cached_tokens": 30},
+    }
+    assert answer(chunk({"content": "a"}, "stop", usage)).usage == Usage(100, 50, 30)
+    assert parse_usage(usage, {}) == Usage(100, 50, 30)
+
+
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_reasoning_is_separated_from_text(field: str) -> None:
     frames = (chunk({field: "Hm"}), chunk({field: ".", "content": "Yes"}), chunk({"content": "!"}))
@@ -200,6 +257,13 @@ def test_a_finish_reason_is_mapped_to_a_known_value(value: Any, reason: str) -> 
     assert answer(whole({"content": "a"}, value)).finish_reason == reason
 
 
+@pytest.mark.parametrize("reason", ["null", "None", "undefined", "", None, 7], ids=repr)
+def test_a_finish_reason_that_means_none_does_not_end_the_answer(reason: Any) -> None:
+    decoder = FrameDecoder()
+    assert list(decoder.decode(chunk({"content": "a"}, reason))) == [TextDelta("a")]
+    assert not decoder.finished
+
+
 def test_an_answer_with_only_tool_calls_has_finish_reason_tool_calls() -> None:
     result = answer({"response": None, "tool_calls": [{"name": "add", "arguments": {"a": 1}}]})
     assert result.tool_calls == (ToolCall("call_0", "add", '{"a": 1}'),)
@@ -215,12 +279,67 @@ def test_an_answer_with_only_tool_calls_has_finish_reason_tool_calls() -> None:
         (0, "0"),
         ({}, "{}"),
         (None, ""),
-        (True, ""),
+        (True, "true"),
+        (False, "false"),
+        ([], "[]"),
+        (["a", "b"], '["a", "b"]'),
+        ({"text": "x"}, '{"text": "x"}'),
+        ([{"text": "x"}], '[{"text": "x"}]'),
+        (
+            {"type": "text", "text": "x", "score": 1},
+            '{"type": "text", "text": "x", "score": 1}',
+        ),
+        (
+            [{"type": "text", "text": "x", "score": 1}],
+            '[{"type": "text", "text": "x", "score": 1}]',
+        ),
+        ([{"type": "cat", "name": "Tom"}], '[{"type": "cat", "name": "Tom"}]'),
     ],
     ids=repr,
 )
 def test_a_json_mode_value_becomes_text(response: Any, text: str) -> None:
     assert answer({"response": response, "usage": used(1, 1)}).text == text
+    assert answer(whole({"content": response})).text == text
+
+
+THOUGHT = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "I think"}]}
+HI_PART = {"type": "text", "text": "Hi"}
+REFERENCE = {"type": "reference", "reference_ids": [1, 2]}
+PARTS: dict[str, tuple[Any, str, str]] = {
+    "a summary of reasoning": ([THOUGHT], "I think", ""),
+    "a summary of reasoning and text": ([THOUGHT, HI_PART], "I think", "Hi"),
+    "a string and a part": (["Oh, ", HI_PART], "", "Oh, Hi"),
+    "text and an unknown type": ([HI_PART, REFERENCE], "", "Hi"),
+    "null text": ([{"type": "text", "text": None}, HI_PART], "", "Hi"),
+    "one part": (HI_PART, "", "Hi"),
+    "annotations": ([{**HI_PART, "annotations": []}], "", "Hi"),
+}
+DELTA_PARTS: dict[str, tuple[Any, str, str]] = {
+    **PARTS,
+    "text without a type": ([{"text": "Hi"}], "", "Hi"),
+    "strings": (["H", "i"], "", "Hi"),
+    "only an unknown type": ([REFERENCE], "", ""),
+    "no parts": ([], "", ""),
+    "false": (False, "", ""),
+}
+
+
+@pytest.mark.parametrize(("content", "reasoning", "text"), DELTA_PARTS.values(), ids=DELTA_PARTS)
+def test_the_parts_of_a_delta_are_read_by_type(content: Any, reasoning: str, text: str) -> None:
+    result = answer(chunk({"content": content}), chunk({"content": "!"}, "stop"))
+    assert (result.reasoning, result.text) == (reasoning, f"{text}!")
+
+
+@pytest.mark.parametrize(("content", "reasoning", "text"), PARTS.values(), ids=PARTS)
+def test_the_parts_of_a_message_are_read_by_type(content: Any, reasoning: str, text: str) -> None:
+    result = answer(whole({"content": content}))
+    assert (result.reasoning, result.text) == (reasoning, text)
+
+
+def test_an_empty_list_next_to_a_tool_call_is_not_json() -> None:
+    call = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
+    result = answer(whole({"content": [], "tool_calls": [call]}))
+    assert (result.text, result.tool_calls) == ("", (ToolCall("c", "f", "{}"),))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +351,7 @@ def test_a_json_mode_value_becomes_text(response: Any, text: str) -> None:
         ({"result": {"response": ""}, "success": True}, {"response": ""}, False),
         ({"choices": []}, {"choices": []}, False),
         ({"result": 1}, {"result": 1}, False),
-        ([], [], True),
+        ([], [], False),
     ],
     ids=str,
 )

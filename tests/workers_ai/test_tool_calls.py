@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.types.messages import ToolCall
-from cfai_magics.workers_ai.frame_decoder import ToolCallAssembler
+from cfai_magics.types.messages import FinishDelta, ToolCall
+from cfai_magics.workers_ai.frame_decoder import FrameDecoder, ToolCallAssembler
 
 ADD = ToolCall("call_7", "add", '{"a": 1, "b": 3}')
 
@@ -75,7 +75,7 @@ def test_a_recorded_call_is_returned_complete(frames: Any, expected: list[ToolCa
     [
         [None],
         ["add"],
-        [{"name": "add"}],
+        [{"type": "function"}],
         [[]],
         [[None, 7, "add", []]],
         [[{"function": "add"}]],
@@ -151,6 +151,50 @@ def test_the_same_function_can_be_called_twice(shape: Any, together: bool) -> No
         ("f", '{"a": 2}'),
         ("f", '{"a": 2}'),
     ]
+
+
+@pytest.mark.parametrize("shape", [entry, native], ids=["OpenAI", "native"])
+@pytest.mark.parametrize("arguments", [{"a": 1}, '{"a": 1}'], ids=repr)
+def test_a_list_that_grows_in_each_frame_is_read_once(shape: Any, arguments: Any) -> None:
+    f, g, h = shape("f", arguments), shape("g", {"b": 2}), shape("h", {})
+    for frames in ([[f], [f, g], [f, g, h]], [[f, g], [f, g]], [[f], [f, g, h]]):
+        found = names_and_arguments(calls(*frames))
+        assert found == [F, G, H][: len(frames[-1])]
+
+
+def test_the_arguments_may_be_named_parameters() -> None:
+    assert names_and_arguments(calls([{"name": "f", "parameters": {"a": 1}}])) == [F]
+    assert names_and_arguments(calls([{"function": {"name": "f", "parameters": '{"a": 1}'}}])) == [
+        F
+    ]
+
+
+def test_one_call_may_be_an_object() -> None:
+    assert names_and_arguments(calls(native("f", {"a": 1}))) == [F]
+    assert names_and_arguments(calls(entry("f", '{"a"', "c"), entry(None, ": 1}", "c"))) == [F]
+
+
+@pytest.mark.parametrize("name", ["delta", "message"])
+def test_calls_in_other_fields_of_a_choice_are_returned(name: str) -> None:
+    function = {"name": "f", "arguments": '{"a": 1}'}
+    for choice in (
+        {name: {"content": None, "function_call": function}},
+        {name: {"content": ""}, "tool_calls": [entry(*F)]},
+        {name: {"content": "", "tool_calls": entry(*F)}},
+    ):
+        decoder = FrameDecoder()
+        assert [*decoder.decode({"choices": [choice]})] == []
+        (call, finish) = decoder.finish()
+        assert finish == FinishDelta("tool_calls")
+        assert isinstance(call, ToolCall)
+        assert (call.name, call.arguments) == F
+
+
+def test_a_legacy_call_may_come_in_pieces() -> None:
+    decoder = FrameDecoder()
+    for function in ({"name": "f", "arguments": ""}, {"arguments": '{"a"'}, {"arguments": ": 1}"}):
+        assert [*decoder.decode({"choices": [{"delta": {"function_call": function}}]})] == []
+    assert next(iter(decoder.finish())) == ToolCall("call_0", *F)
 
 
 @pytest.mark.parametrize("arguments", ["", None, "null", "{}", {}], ids=repr)
