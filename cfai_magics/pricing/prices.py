@@ -310,6 +310,11 @@ class Cost:
         """The maximum cost, assuming `max_tokens` tokens in each answer."""
         return self.prompt_max + self.per_token * self.max_tokens
 
+    @property
+    def fixed(self) -> "Cost":
+        """The same range of costs for a call whose answer cannot be shortened."""
+        return Cost(self.high, self.low, 0.0, 0)
+
     def capped(self, limit: float) -> "Cost":
         """Return the cost with max_tokens lowered so that the call fits a limit in neurons."""
         remaining = max(0.0, limit - self.prompt_max)

@@ -10,10 +10,10 @@ from ..errors import BadRequestError, InvalidOptionError, ServerError
 from ..i18n import _, ngettext
 from ..media.generated import GeneratedMedia, audio_duration, audio_mime, detect_media
 from ..media.images import Image, read_image_size
-from ..pricing.prices import DEFAULT_IMAGE_SIDE, WorkUnits
-from ..types.messages import Payload
+from ..pricing.prices import DEFAULT_IMAGE_SIDE, WorkUnits, get_max_tokens_field
+from ..types.messages import Payload, Request
 from ..types.results import TaskResult
-from ..types.usage import TASK_MAX_TOKENS
+from ..types.usage import CHAT_TASK, TASK_MAX_TOKENS, Model
 
 DEFAULT_STEPS = 4
 # Default side length in pixels and default steps, for image models with known defaults.
@@ -26,6 +26,8 @@ IMAGE_DEFAULTS: Mapping[str, tuple[int, int]] = {
 TEXT_FIELDS = ("text", "prompt", "input_text", "query", "messages", "contexts", "content")
 ANSWER_FIELDS = ("translated_text", "summary", "description", "response")
 LANGUAGE_FIELDS = ("target_lang", "target_language")
+# Fields of a chat model that add to the cost of its prompt or answer.
+BILLED_CHAT_FIELDS = ("n", "tools", "functions", "response_format")
 STEP_FIELDS = ("steps", "num_steps")
 PLAIN_TEXT_TYPES = {
     "text/csv",
@@ -148,7 +150,24 @@ def collect_answer_text(result: Any) -> str:
     return "".join(text for name in ANSWER_FIELDS for text in _iter_texts(fields.get(name)))
 
 
-def max_answer_tokens(fields: Mapping[str, Any]) -> int:
+def text_request(task_request: TaskRequest) -> Request:
+    """Return a chat request with the same cost as a native task that is billed by token."""
+    fields = task_request.fields
+    extra = {name: fields[name] for name in BILLED_CHAT_FIELDS if name in fields}
+    messages = ({"content": collect_text(fields)},)
+    return Request(
+        task_request.model, messages, max_tokens=_max_answer_tokens(fields), extra=extra
+    )
+
+
+def accepts_max_tokens(task_request: TaskRequest, model: Model) -> bool:
+    """Return whether the field max_tokens limits the answer to a native task."""
+    if not isinstance(task_request.payload, Mapping) or task_request.files is not None:
+        return False
+    return model.task in ("", CHAT_TASK) or bool(get_max_tokens_field(task_request.payload))
+
+
+def _max_answer_tokens(fields: Mapping[str, Any]) -> int:
     """Return the maximum number of tokens in the answer: max_tokens or the default.
 
     For a long translation without max_tokens, the maximum is one token per byte of the original.
@@ -156,9 +175,7 @@ def max_answer_tokens(fields: Mapping[str, Any]) -> int:
     translation_tokens = (
         len(collect_text(fields).encode()) if set(LANGUAGE_FIELDS) & set(fields) else 0
     )
-    return _positive_int_or_zero(fields.get("max_tokens")) or max(
-        TASK_MAX_TOKENS, translation_tokens
-    )
+    return get_max_tokens_field(fields) or max(TASK_MAX_TOKENS, translation_tokens)
 
 
 def _iter_texts(value: Any) -> Iterator[str]:
