@@ -493,7 +493,8 @@ class Session(forks.ChildForkHook, Unpicklable):
 
         Args:
             model: Full model name, or only the end of the name.
-            payload: The request fields to send as JSON, or the request body as bytes.
+            payload: The request fields to send as JSON, or the request body as bytes. Bytes that
+                are a JSON object are sent like a dict. A chat model accepts nothing else.
             content_type: MIME type of `payload` if `payload` is bytes.
             files: Files by field name, in any format that httpx accepts. If set, all fields are
                 sent as multipart/form-data, as required by the flux-2 models.
@@ -508,11 +509,12 @@ class Session(forks.ChildForkHook, Unpicklable):
             InvalidOptionError: An argument is not valid. Nothing was sent.
             CfaiError: As in `stream`.
         """
-        from ..workers_ai.task_requests import check_payload
+        from ..workers_ai.task_requests import check_payload, parse_payload
 
         check_payload(payload, files)
         self.backend.ensure_local_server()
         target = self._target_of(self.resolve_catalog_model(model))
+        payload = parse_payload(payload, files, target.model)
         self.settings.course.check_task(target.model, payload)
         call_kwargs = {"content_type": content_type, "files": files}
         return self._create_task_calls().run(target, payload, on_retry, max_neurons, **call_kwargs)

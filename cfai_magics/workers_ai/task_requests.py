@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,28 @@ def check_payload(payload: Any, files: Any = None) -> None:
             _("The payload is of type {type}").format(type=type(payload).__name__),
             _("Pass a dict such as {example}, or bytes.").format(example='{"text": ["…"]}'),
         )
+
+
+def parse_payload(payload: Payload, files: Any, model: Model) -> Payload:
+    """Return the payload, with bytes that are a JSON object as a dict.
+
+    Budgets and courses then apply to the fields in the same way.
+
+    Raises:
+        InvalidOptionError: The model is a chat model, and the request is not a JSON object.
+    """
+    if not isinstance(payload, Mapping):
+        try:
+            fields = json.loads(payload)
+        except (ValueError, RecursionError):
+            fields = None
+        payload = fields if isinstance(fields, dict) else payload
+    if model.task == CHAT_TASK and (files is not None or not isinstance(payload, Mapping)):
+        raise InvalidOptionError(
+            _("{model} accepts only JSON").format(model=model.short_name),
+            _("Pass a dict such as {example}.").format(example='{"prompt": "…"}'),
+        )
+    return payload
 
 
 def check_files(files: Any) -> None:
