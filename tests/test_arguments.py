@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -270,6 +271,29 @@ def test_extra_fields_have_the_rules_of_the_arguments(name: str, account: Standi
         with pytest.raises(InvalidOptionError):
             cfai_magics.map("{text}", ["hi"], extra={name: value})
     assert Request(MODEL, HI, extra={name: None}).extra == {name: None}
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("name", ["model", "messages", "stream"])
+def test_extra_fields_cannot_replace_what_a_call_is_priced_by(
+    shell: InteractiveShell, account: Standin, name: str
+) -> None:
+    extra = {name: {"model": MODEL, "messages": HI, "stream": False}[name]}
+    build_request = api.get_current_session().build_request
+    for function, first in (
+        *((cfai_magics.ask, "hi"), (cfai_magics.stream, "hi"), (build_request, HI)),
+        (partial(cfai_magics.map, data=["hi"]), "{text}"),
+        (partial(Request, MODEL), HI),
+    ):
+        error = error_of(function, first, extra=extra)
+        assert error.cause == f"extra can't set {name}"
+        assert error.hint == (
+            "Use the prompt and system=." if name == "messages" else f"Use {name}=."
+        )
+    extension.load(shell)
+    result = shell.run_cell(f"%%cfai -p {name}=x\nHi")
+    extension.unload(shell)
+    assert f"-p can't set {name}" in str(result.error_in_exec)
     assert account.requests == ()
 
 

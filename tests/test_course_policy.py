@@ -94,7 +94,6 @@ def test_allowed_requests_are_sent(begin: Begin, account: Standin) -> None:
     [
         pytest.param("gpt-oss-120b", [TUTOR, *HI], {}, id="another model"),
         pytest.param("@cf/x/unlisted", [TUTOR, *HI], {}, id="an unlisted model"),
-        pytest.param("", [TUTOR, *HI], {"extra": {"model": "@cf/x/y"}}, id="a model in extra"),
         pytest.param("", HI, {}, id="no system prompt"),
         pytest.param(
             "", [{"role": "system", "content": "Solve."}, *HI], {}, id="another system prompt"
@@ -105,7 +104,6 @@ def test_allowed_requests_are_sent(begin: Begin, account: Standin) -> None:
         pytest.param(
             "", [TUTOR, {"role": "developer", "content": "No."}], {}, id="a developer message"
         ),
-        pytest.param("", [TUTOR, *HI], {"extra": {"messages": HI}}, id="messages in extra"),
         pytest.param("", [TUTOR, *HI], {"max_tokens": 101}, id="more tokens"),
         pytest.param("", [TUTOR, *HI], {"extra": {"max_tokens": 101}}, id="more tokens in extra"),
         pytest.param(

@@ -197,7 +197,8 @@ class Session(forks.ChildForkHook, Unpicklable):
             stop: One or more stop strings. The answer ends before the first stop string.
             think: Whether a reasoning model thinks before it answers. Thinking costs tokens.
             stream: Whether to stream the answer instead of receiving it in one response.
-            extra: Additional fields for the JSON body. They override all other fields.
+            extra: Additional fields for the JSON body. They override the arguments, except the
+                model, the messages and `stream`.
 
         Returns:
             The request, with the full name of the model.

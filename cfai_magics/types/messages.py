@@ -7,7 +7,7 @@ from typing import Any
 
 from ..arguments import VALUE_CHECKS, check_argument_names, collect_texts
 from ..errors import InvalidOptionError
-from ..i18n import _
+from ..i18n import _, mark
 from .provenance import Provenance, output_metadata
 from .usage import DayUsage, Usage, WithUsage
 
@@ -15,6 +15,12 @@ BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
 Message = Mapping[str, Any]
 Payload = Mapping[str, Any] | bytes  # for a native task: request fields or bytes
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
+# Fields that only arguments may set, because prices, budgets and courses depend on them.
+ARGUMENT_BY_RESERVED_FIELD = {
+    "model": "model=",
+    "messages": mark("the prompt and system="),
+    "stream": "stream=",
+}
 # Request fields that may be None; other values are checked by a rule in arguments.py.
 OPTIONAL_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "think")
 
@@ -38,8 +44,8 @@ class Request:
         stop: Stop sequences. The answer ends before the first one that occurs.
         think: Whether a reasoning model thinks before it answers; None for other models.
         stream: Whether to stream the answer.
-        extra: Additional JSON fields for the request body, which override the other fields. The
-            rules for the other fields apply to them too.
+        extra: Additional JSON fields for the request body, which override the other fields except
+            the model, the messages and `stream`. The rules for the other fields apply to them too.
         requested_model: The model that the user named, if a local model replaces it, or "".
 
     Raises:
@@ -73,6 +79,12 @@ class Request:
             value = self.extra.get(name)
             if value is not None:
                 VALUE_CHECKS[name](value, name, f"{name}=")
+        for name, argument in ARGUMENT_BY_RESERVED_FIELD.items():
+            if name in self.extra:
+                raise InvalidOptionError(
+                    _("extra can't set {field}").format(field=name),
+                    _("Use {option}.").format(option=_(argument)),
+                )
 
 
 def require_request(value: Any) -> None:
