@@ -311,6 +311,22 @@ def test_a_question_on_a_line_is_sent_as_typed(
     assert {each.json["messages"][-1]["content"] for each in account.requests} == {sent}
 
 
+@pytest.mark.parametrize("function", ["", "def ask():\n    "], ids=["script", "function"])
+def test_a_script_reads_the_answers_that_it_stores(
+    loaded: InteractiveShell, account: Standin, tmp_path: Path, function: str
+) -> None:
+    account.switch(answer="Blue.")
+    path = tmp_path / "lesson.py"
+    path.write_text(
+        f"{function}get_ipython().run_cell_magic('cfai', '-o sky', 'Why?')\n"
+        f"{'ask()' if function else ''}\ntexts = sky.text, _cfai.text\n"
+    )
+    ask_in(loaded, f"%run {path}")
+    assert loaded.user_ns["texts"] == ("Blue.", "Blue.")
+    assert loaded.user_ns["sky"].text == loaded.user_ns["_cfai"].text == "Blue."
+    assert len(account.requests) == 1
+
+
 HELP = {
     "%cfai?": "get_ipython().run_line_magic('pinfo', '%cfai')\n",
     "%%cfai?": "get_ipython().run_line_magic('pinfo', '%%cfai')\n",
