@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..arguments import check_fields
 from ..chat.attachments import AttachmentKind, load_file, load_image, load_value
 from ..chat.frontend import Frontend
 from ..errors import InvalidOptionError
@@ -22,9 +23,12 @@ def parse_params(options: Namespace) -> dict[str, Any]:
     """Return the fields that -p adds to a request.
 
     Raises:
-        InvalidOptionError: A -p value does not have the form K=V, or the field has its own option.
+        InvalidOptionError: A -p value does not have the form K=V or is out of range, or the field
+            has its own option.
     """
-    return dict(map(_parse_param, options.param or ()))
+    fields = dict(map(_parse_param, options.param or ()))
+    check_fields(fields, "-p")
+    return fields
 
 
 def _parse_param(text: str) -> tuple[str, Any]:

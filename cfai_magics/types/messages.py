@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..arguments import VALUE_CHECKS, check_argument_names, collect_texts
+from ..arguments import VALUE_CHECKS, check_argument_names, check_fields, collect_texts
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from .provenance import Provenance, output_metadata
@@ -14,6 +14,7 @@ from .usage import DayUsage, Usage, WithUsage
 BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
 Message = Mapping[str, Any]
 Payload = Mapping[str, Any] | bytes  # for a native task: request fields or bytes
+INSTRUCTION_ROLES = ("system", "developer")
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
 # Fields that only arguments may set, because prices, budgets and courses depend on them.
 ARGUMENT_BY_RESERVED_FIELD = {
@@ -76,9 +77,11 @@ class Request:
             if value is not None:
                 value = VALUE_CHECKS[name](value, name, f"{name}=")
                 object.__setattr__(self, name, value)
-            value = self.extra.get(name)
-            if value is not None:
-                VALUE_CHECKS[name](value, name, f"{name}=")
+        if self.extra:
+            check_fields(self.extra, "extra")
+            if "stop" in self.extra and not collect_stop_sequences(self.extra["stop"]):
+                extra = {name: value for name, value in self.extra.items() if name != "stop"}
+                object.__setattr__(self, "extra", extra)
         for name, argument in ARGUMENT_BY_RESERVED_FIELD.items():
             if name in self.extra:
                 raise InvalidOptionError(
@@ -88,18 +91,35 @@ class Request:
 
 
 def require_request(value: Any) -> None:
-    """Raise InvalidOptionError if the value is not a Request."""
+    """Raise InvalidOptionError unless the value is a Request with text besides instructions."""
     if not isinstance(value, Request):
         raise InvalidOptionError(
             _("request is of type {type}, not a Request").format(type=type(value).__name__),
             _("Create one with Session.build_request."),
         )
+    for message in value.messages:
+        content = message.get("content")
+        if message.get("role") in INSTRUCTION_ROLES:
+            continue
+        if message.get("tool_calls") or not (content is None or isinstance(content, str | list)):
+            return
+        if content.strip() if isinstance(content, str) else any(map(_has_content, content or ())):
+            return
+    raise InvalidOptionError(_("The prompt is empty"), _("Add a message with text from the user."))
+
+
+def _has_content(part: Any) -> bool:
+    """Return whether a part of a message is not a blank text."""
+    text = part.get("text", "-") if isinstance(part, Mapping) else part
+    return not isinstance(text, str) or bool(text.strip())
 
 
 def collect_stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return the stop sequences as a tuple; `stop` is one string or several."""
-    is_empty = stop is None or (isinstance(stop, str | tuple) and not stop)
-    return () if is_empty else collect_texts(stop, "stop")
+    """Return the stop sequences as a tuple; `stop` is one string or several.
+
+    Empty strings are left out, because an answer cannot end at them.
+    """
+    return () if stop is None else tuple(filter(None, collect_texts(stop, "stop")))
 
 
 def check_messages(value: Any) -> tuple[Message, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..arguments import check_fields
 from ..errors import BadRequestError, InvalidOptionError, ServerError
 from ..i18n import _, ngettext
 from ..media.generated import GeneratedMedia, audio_duration, audio_mime, detect_media
@@ -50,7 +51,7 @@ QUESTION_FIELD_MODEL = "/moondream"
 
 
 def check_payload(payload: Any, files: Any = None) -> None:
-    """Raise InvalidOptionError unless `payload` is a mapping or bytes and `files` is a mapping.
+    """Raise InvalidOptionError unless `payload` is JSON fields or bytes and `files` is a mapping.
 
     `files` has the files of a multipart form by field name; None means that no form is sent.
     """
@@ -64,6 +65,8 @@ def check_payload(payload: Any, files: Any = None) -> None:
             _("The payload is of type {type}").format(type=type(payload).__name__),
             _("Pass a dict such as {example}, or bytes.").format(example='{"text": ["…"]}'),
         )
+    if isinstance(payload, Mapping):
+        check_fields(payload, _("The payload"))
 
 
 def parse_payload(payload: Payload, files: Any, model: Model) -> Payload:
@@ -79,7 +82,9 @@ def parse_payload(payload: Payload, files: Any, model: Model) -> Payload:
             fields = json.loads(payload)
         except (ValueError, RecursionError):
             fields = None
-        payload = fields if isinstance(fields, dict) else payload
+        if isinstance(fields, dict):
+            check_payload(fields)
+            payload = fields
     if model.task == CHAT_TASK and (files is not None or not isinstance(payload, Mapping)):
         raise InvalidOptionError(
             _("{model} accepts only JSON").format(model=model.short_name),
