@@ -251,7 +251,11 @@ class WorkersAI(Unpicklable):
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        token = api_token = _to_secret(api_token)  # a traceback also shows the arguments
+        self._account_id = ""
+        token = _to_secret(api_token)
+        api_token = NO_TOKEN  # a traceback also shows the arguments
+        if isinstance(token, InvalidOptionError):
+            raise token
         require_str(account_id, _("The account ID"))
         if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX_DIGITS:
             account_id = ""  # the user may have passed the token
@@ -295,7 +299,10 @@ class WorkersAI(Unpicklable):
         Raises:
             InvalidOptionError: An argument is not valid.
         """
-        key = api_key = _to_secret(api_key)
+        key = _to_secret(api_key)
+        api_key = NO_TOKEN  # a traceback also shows the arguments
+        if isinstance(key, InvalidOptionError):
+            raise key
         if key and not key.matches(TOKEN_PATTERN):
             raise InvalidOptionError(_("The API key is not valid"), _("Check CFAI_API_KEY."))
         resolved_transport = transport or (
@@ -605,5 +612,14 @@ class WorkersAI(Unpicklable):
         return f"{self._base_url}/accounts/{self._account_id}"
 
 
-def _to_secret(value: str | Secret) -> Secret:
-    return value if isinstance(value, Secret) else Secret(require_str(value, _("The API token")))
+def _to_secret(value: Any) -> Secret | InvalidOptionError:
+    """Return a token as a Secret, or the error if it is not a str or a Secret.
+
+    The error is returned, because the traceback of a raised error shows the value.
+    """
+    if isinstance(value, Secret):
+        return value
+    try:
+        return Secret(require_str(value, _("The API token")))
+    except InvalidOptionError as error:
+        return error.with_traceback(None)
