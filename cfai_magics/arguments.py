@@ -499,6 +499,22 @@ def collect_texts(value: Any, argument_name: str) -> tuple[str, ...]:
     )
 
 
+def collect_filled_texts(value: Any, argument_name: str) -> tuple[str, ...]:
+    """Return the strings as collect_texts does.
+
+    Raises:
+        InvalidOptionError: As in collect_texts, or a string is blank.
+    """
+    texts = collect_texts(value, argument_name)
+    for position, text in enumerate(texts):
+        if not text.strip():
+            raise InvalidOptionError(
+                _("{name} is blank").format(name=f"{argument_name}[{position}]"),
+                _("Remove the item."),
+            )
+    return texts
+
+
 def _iter_items(value: Any, argument_name: str) -> Iterator[Any]:
     # Iteration would yield the column names of a data frame, the keys of a mapping, and integers
     # for bytes.

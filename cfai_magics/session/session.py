@@ -455,12 +455,13 @@ class Session(forks.ChildForkHook, Unpicklable):
             One vector per text. The `array` attribute is a float64 array with one row per vector.
 
         Raises:
-            InvalidOptionError: An item of `texts` is not a str. Nothing was sent.
+            InvalidOptionError: An item of `texts` is not a str, or is blank. Nothing was sent.
             CfaiError: As in `stream`.
         """
-        from ..arguments import collect_texts
+        from ..arguments import collect_filled_texts
 
-        return self.embed_texts(collect_texts(texts, "texts"), model, on_retry, max_neurons)
+        checked_texts = collect_filled_texts(texts, "texts")
+        return self.embed_texts(checked_texts, model, on_retry, max_neurons)
 
     def embed_texts(
         self,

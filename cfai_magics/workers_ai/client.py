@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ..arguments import check_method_arguments, collect_texts, require_str
+from ..arguments import check_method_arguments, collect_filled_texts, require_str
 from ..errors import (
     AuthenticationError,
     InvalidAccountIdError,
@@ -431,7 +431,7 @@ class WorkersAI(Unpicklable):
             Embeddings with n vectors of d floats. The `array` has dtype float64 and shape (n, d).
 
         Raises:
-            InvalidOptionError: An item of `texts` is not a str. Nothing was sent.
+            InvalidOptionError: An item of `texts` is not a str, or is blank. Nothing was sent.
             WorkersAIError: A request failed.
         """
         from ..types.results import Embeddings
@@ -456,7 +456,7 @@ class WorkersAI(Unpicklable):
         """
         from ..types.results import Embeddings
 
-        for batch in split_batches(collect_texts(texts, "texts")):
+        for batch in split_batches(collect_filled_texts(texts, "texts")):
             request_kwargs = with_gateway_headers(
                 gateway, json_kwargs(embeddings_body(model, batch))
             )
