@@ -89,7 +89,8 @@ def ask(  # noqa: PLR0913 - one argument per field, for tab completion
             count toward `max_tokens`.
         stream: Receive the answer in pieces. If the call is interrupted, the pieces received so
             far are kept.
-        extra: Additional fields for the JSON body of the request. They override the arguments.
+        extra: Additional fields for the JSON body of the request. They override the arguments,
+            except the model, the messages and `stream`.
         max_neurons: Maximum cost of this call in neurons. Budgets still apply.
         gateway: Name of the AI Gateway to use, or "off" for none. "" uses the `gateway` setting.
 

@@ -1,5 +1,7 @@
 """Check the arguments of Python calls and the values of options: names, types and ranges."""
 
+import json
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial, wraps
 from operator import index
@@ -16,6 +18,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C")
 
+MAX_TOKENS = 10_000_000  # ten times the largest context window in the catalog
+MAX_SEED = 2**63 - 1
+MAX_REQUEST_ANSWERS = 128  # for the field `n`: Cloudflare's schema for glm-5.3-flash
+MAX_INTEGER = 2**53  # in fields of native tasks: larger ones have no exact float
+MAX_SHOWN = 10**20  # larger integers are rounded in messages
 MAX_TEMPERATURE = 5.0  # Cloudflare's schema for llama-3.2-3b-instruct, read 2026-11-27
 MAX_CONCURRENCY = 100  # parallel calls in a map
 MAX_ANSWERS = 60  # in one cell
@@ -302,7 +309,7 @@ def _check_number(value: Any, name: str, _label: str) -> float:
     ):
         try:
             return float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     raise _type_error(value, name, _("a number"))
 
@@ -311,19 +318,39 @@ def _check_tokens(value: Any, name: str, label: str) -> int:
     number = _check_int(value, name, label)
     if number < 1:
         raise InvalidOptionError(
-            _("{option}{value} is too small").format(option=label, value=number),
+            _("{option}{value} is too small").format(option=label, value=_shorten_number(number)),
             _("Use 1 or more."),
         )
+    if number > MAX_TOKENS:
+        raise _too_large_error(number, label, MAX_TOKENS)
     return number
+
+
+def _too_large_error(number: float, label: str, maximum: int) -> InvalidOptionError:
+    return InvalidOptionError(
+        _("{option}{value} is too large").format(option=label, value=_shorten_number(number)),
+        _("Use at most {maximum:,}.").format(maximum=maximum),
+    )
+
+
+def _shorten_number(number: float) -> str:
+    """Return the number as text; Python does not convert integers of more than 4,300 digits."""
+    if isinstance(number, int) and abs(number) > MAX_SHOWN:
+        return f"{'-' if number < 0 else ''}10^{int(math.log10(abs(number)))}"
+    return str(number)
 
 
 def _check_limit(value: Any, name: str, label: str) -> float:
     number = _check_number(value, name, label)
     if not number > 0:
         raise InvalidOptionError(
-            _("{option}{value} is not a positive number").format(option=label, value=number),
+            _("{option}{value} is not a positive number").format(
+                option=label, value=_shorten_number(number)
+            ),
             _("Use a number above 0."),
         )
+    if isinstance(number, int) and number > MAX_INTEGER:
+        raise _too_large_error(number, label, MAX_INTEGER)
     return number
 
 
@@ -332,7 +359,9 @@ def _in_range(check: ValueCheck, low: float, high: float) -> ValueCheck:
         number = check(value, name, label)
         if not low <= number <= high:
             raise InvalidOptionError(
-                _("{option}{value} is out of range").format(option=label, value=number),
+                _("{option}{value} is out of range").format(
+                    option=label, value=_shorten_number(number)
+                ),
                 _("Use {low:g} to {high:g}.").format(low=low, high=high),
             )
         return number
@@ -355,7 +384,7 @@ VALUE_CHECKS: Mapping[str, ValueCheck] = {
     "max_tokens": _or_none(_check_tokens),
     "temperature": _or_none(_in_range(_check_number, 0, MAX_TEMPERATURE)),
     "top_p": _or_none(_in_range(_check_number, 0, 1)),
-    "seed": _or_none(_check_int),
+    "seed": _or_none(_in_range(_check_int, -MAX_SEED, MAX_SEED)),
     "think": _check_bool,
     "stream": _check_bool,
     "extra": _check_extra,
@@ -378,6 +407,57 @@ VALUE_CHECKS: Mapping[str, ValueCheck] = {
     "use_proxies": _check_bool,
     "endpoint": _check_str,
 }
+
+
+# The checks for fields of a request that are sent as given, by field name.
+FIELD_CHECKS: Mapping[str, ValueCheck] = {
+    **{name: VALUE_CHECKS[name] for name in ("max_tokens", "temperature", "top_p", "seed")},
+    "max_completion_tokens": VALUE_CHECKS["max_tokens"],
+    "think": _check_bool,
+    "n": _in_range(_check_int, 1, MAX_REQUEST_ANSWERS),
+}
+
+
+def check_fields(fields: Mapping[str, Any], name: str) -> None:
+    """Check the fields of a request that are sent as given.
+
+    Args:
+        fields: The fields; None means that a field is not set.
+        name: What the fields are, for error messages.
+
+    Raises:
+        InvalidOptionError: A number is out of range, or a value is not JSON.
+    """
+    for field_name, value in fields.items():
+        check = FIELD_CHECKS.get(field_name)
+        if value is None:
+            continue
+        if check:
+            check(value, field_name, f"{field_name}=")
+        elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+            raise _too_large_error(value, f"{field_name}=", MAX_INTEGER)
+
+    def reject(value: Any) -> None:
+        raise InvalidOptionError(
+            _("{name} contains a value of type {type}, which is not JSON").format(
+                name=name, type=type(value).__name__
+            ),
+            _("Convert it first; for example, an array with its method tolist()."),
+        )
+
+    try:
+        json.dumps(dict(fields), allow_nan=False, default=reject)
+    except TypeError:
+        raise InvalidOptionError(
+            _("{name} has a key that is not a string").format(name=name),
+            _("Convert it with str()."),
+        ) from None
+    except RecursionError:
+        raise InvalidOptionError(
+            _("{name} is nested too deeply").format(name=name), _("Use a flat structure.")
+        ) from None
+    except ValueError:
+        raise InvalidOptionError(_("NaN and infinity can't be sent")) from None
 
 
 def _type_error(value: Any, name: str, expected: str) -> InvalidOptionError:
@@ -417,6 +497,22 @@ def collect_texts(value: Any, argument_name: str) -> tuple[str, ...]:
         _require_str_item(item, index, argument_name)
         for index, item in enumerate(_iter_items(value, argument_name))
     )
+
+
+def collect_filled_texts(value: Any, argument_name: str) -> tuple[str, ...]:
+    """Return the strings as collect_texts does.
+
+    Raises:
+        InvalidOptionError: As in collect_texts, or a string is blank.
+    """
+    texts = collect_texts(value, argument_name)
+    for position, text in enumerate(texts):
+        if not text.strip():
+            raise InvalidOptionError(
+                _("{name} is blank").format(name=f"{argument_name}[{position}]"),
+                _("Remove the item."),
+            )
+    return texts
 
 
 def _iter_items(value: Any, argument_name: str) -> Iterator[Any]:

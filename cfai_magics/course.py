@@ -69,13 +69,9 @@ class CoursePolicy:
         if self.path is None:
             return
         extra = request.extra
-        if "model" in extra:
-            raise CoursePolicyError(
-                _("cfai.toml allows a model name only in -m or model=, not in extra fields")
-            )
         if not is_local:
             self.check_model(request.model)
-        self._check_system(extra.get("messages", request.messages))
+        self._check_system(request.messages)
         self._check_locked("temperature", extra.get("temperature", request.temperature))
         self._check_max_tokens(_get_max_tokens(extra) or [request.max_tokens])
 

@@ -23,7 +23,7 @@ from traitlets import (
 from traitlets.config import Config, Configurable
 
 from . import state_files
-from .arguments import MAX_TEMPERATURE, find_closest
+from .arguments import MAX_TEMPERATURE, MAX_TOKENS, find_closest
 from .course import NO_COURSE, CoursePolicy, find_course
 from .errors import CfaiError, CoursePolicyError, InvalidOptionError, SetupError
 from .i18n import _, is_supported, list_languages, mark, ngettext, set_language
@@ -164,9 +164,9 @@ class Cfai(Configurable):
         max=MAX_TEMPERATURE,
         help=mark("Default temperature; None uses the model's own default."),
     ).tag(config=True)
-    max_tokens = StrictInt(2048, min=1, help=mark("Maximum number of tokens per answer.")).tag(
-        config=True
-    )
+    max_tokens = StrictInt(
+        2048, min=1, max=MAX_TOKENS, help=mark("Maximum number of tokens per answer.")
+    ).tag(config=True)
     format = Enum(FORMATS, default_value="markdown", help=mark("Default format of answers.")).tag(
         config=True
     )

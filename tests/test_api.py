@@ -104,7 +104,6 @@ class Word(str):
 
 TEXTS = {
     "one text": ("abc def", ["abc def"]),
-    "an empty text": ("", [""]),
     "a list": (["sun", "moon"], ["sun", "moon"]),
     "a tuple": (("sun",), ["sun"]),
     "a generator": ((text for text in ("sun", "moon")), ["sun", "moon"]),
@@ -201,6 +200,19 @@ def test_a_prompt_that_is_not_text_is_rejected(account: Standin, prompt: Any) ->
     for ask in (cfai_magics.ask, cfai_magics.stream):
         with pytest.raises(InvalidOptionError, match="prompt"):
             ask(prompt)
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("texts", ["", " \n", ["a", ""], ("\t",)], ids=repr)
+def test_a_blank_text_is_not_embedded(account: Standin, texts: Any) -> None:
+    index = len(texts) - 1 if isinstance(texts, list) else 0
+    with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
+        for embed in (
+            *(cfai_magics.embed, cfai_magics.similarity, api.get_current_session().embed),
+            lambda value: client.embed(value, "@cf/baai/bge-m3"),
+        ):
+            with pytest.raises(InvalidOptionError, match=rf"texts\[{index}\] is blank"):
+                embed(texts)
     assert account.requests == ()
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from cfai_magics import Request, Session, WorkersAI, api
 from cfai_magics.errors import InvalidOptionError
 from cfai_magics.frontends import extension
 from cfai_magics.settings import InvalidSettingError
+from cfai_magics.types.messages import require_request
 from tests.kernels import Kernel
 from tests.standin import Standin
 
@@ -144,15 +146,15 @@ def test_a_notebook_shows_one_line_for_a_misspelled_argument(module_kernel: Kern
 INVALID_VALUES = {
     "model": [3, None, b"llama", ["llama"]],
     "system": [3, None, b"brief"],
-    "max_tokens": [0, -1, 2.5, "9", True, math.nan],
+    "max_tokens": [0, -1, 2.5, "9", True, math.nan, 10**19, 10**400, 10**4000, -(10**4000)],
     "temperature": ["hot", "1", 9, -0.1, True, math.nan, math.inf, [0, 1], 10**400],
     "top_p": ["most", 1.5, -1, math.nan],
-    "seed": ["x", 1.5, True],
+    "seed": ["x", 1.5, True, 10**4000],
     "stop": [5, b"END", ["a", 1]],
     "think": [1, None, "no"],
     "stream": [1, None, "no"],
     "extra": ["top_k=1", 7, [("top_k", 1)]],
-    "max_neurons": [0, -1, "10", True, math.nan],
+    "max_neurons": [0, -1, "10", True, math.nan, 10**400, 10**4000],
     "gateway": [7, None, b"mine"],
     "concurrency": [0, 101, 2.5, "8", None, True],
     "confirm": [0, "no", None],
@@ -160,7 +162,7 @@ INVALID_VALUES = {
     "fresh": [1, None],
     "content_type": [7, b"image/png"],
     "on_retry": [7, "print"],
-    "timeout": [0, -1, "10", None],
+    "timeout": [0, -1, "10", None, 10**400],
     "thread": [7, None],
     "environ": [7, "A=1"],
     "clock": [7, None],
@@ -271,6 +273,140 @@ def test_extra_fields_have_the_rules_of_the_arguments(name: str, account: Standi
             cfai_magics.map("{text}", ["hi"], extra={name: value})
     assert Request(MODEL, HI, extra={name: None}).extra == {name: None}
     assert account.requests == ()
+
+
+@pytest.mark.parametrize("name", ["model", "messages", "stream"])
+def test_extra_fields_cannot_replace_what_a_call_is_priced_by(
+    shell: InteractiveShell, account: Standin, name: str
+) -> None:
+    extra = {name: {"model": MODEL, "messages": HI, "stream": False}[name]}
+    build_request = api.get_current_session().build_request
+    for function, first in (
+        *((cfai_magics.ask, "hi"), (cfai_magics.stream, "hi"), (build_request, HI)),
+        (partial(cfai_magics.map, data=["hi"]), "{text}"),
+        (partial(Request, MODEL), HI),
+    ):
+        error = error_of(function, first, extra=extra)
+        assert error.cause == f"extra can't set {name}"
+        assert error.hint == (
+            "Use the prompt and system=." if name == "messages" else f"Use {name}=."
+        )
+    extension.load(shell)
+    result = shell.run_cell(f"%%cfai -p {name}=x\nHi")
+    extension.unload(shell)
+    assert f"-p can't set {name}" in str(result.error_in_exec)
+    assert account.requests == ()
+
+
+INVALID_FIELDS = {
+    "n=-5": {"n": -5},
+    "n=0": {"n": 0},
+    "n is of type float": {"n": 2.5},
+    "n=10^400": {"n": 10**400},
+    "n is of type bool": {"n": True},
+    "max_completion_tokens is of type str": {"max_completion_tokens": "9"},
+    "max_completion_tokens=1000": {"max_completion_tokens": 10**19},
+    "max_tokens=10^5000": {"max_tokens": 10**5000},
+    "steps=10^400": {"steps": 10**400},
+    "contains a value of type set": {"x": [{1}]},
+    "contains a value of type float32": {"x": np.float32(1)},
+    "contains a value of type ndarray": {"x": np.array([1])},
+    "contains a value of type bytes": {"x": b"a"},
+    "has a key that is not a string": {"x": {(1, 2): 3}},
+    "NaN and infinity can't be sent": {"x": math.nan},
+}
+
+
+@pytest.mark.parametrize(("message", "fields"), INVALID_FIELDS.items(), ids=INVALID_FIELDS)
+def test_fields_that_are_sent_as_given_are_checked_first(
+    account: Standin, message: str, fields: dict[str, Any]
+) -> None:
+    build_request = api.get_current_session().build_request
+    for call in (
+        partial(cfai_magics.ask, "hi", extra=fields),
+        partial(cfai_magics.map, "{text}", ["hi"], extra=fields),
+        partial(build_request, HI, extra=fields),
+        partial(cfai_magics.run, MODEL, {"prompt": "hi", **fields}),
+        partial(cfai_magics.run, "flux-1-schnell", {"prompt": "hi", **fields}, max_neurons=5),
+    ):
+        assert message in error_of(call).cause
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("-p n=0", "-p n=2.5", f"-p max_tokens={10**400}", f"-p n={10**400}"),
+        *(f"--max-tokens {10**400}", f"--seed {10**400}", f"-p steps={10**400} --task image"),
+        f"-p width={10**400} --task image --dry-run",
+    ],
+    ids=lambda line: line.replace("0" * 400, "…"),
+)
+def test_a_cell_rejects_numbers_that_cannot_be_priced(
+    shell: InteractiveShell, account: Standin, line: str
+) -> None:
+    extension.load(shell)
+    result = shell.run_cell(f"%%cfai {line}\nHi")
+    extension.unload(shell)
+    assert isinstance(result.error_in_exec, InvalidOptionError)
+    assert "\n" not in str(result.error_in_exec)
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("stop", ["", [""], ("", "END")], ids=repr)
+def test_an_empty_stop_text_is_left_out_everywhere(
+    shell: InteractiveShell, account: Standin, stop: Any
+) -> None:
+    expected = ["END"] if "END" in stop else None
+    cfai_magics.ask("hi", stop=stop)
+    list(cfai_magics.stream("hi", stop=stop))
+    api.get_current_session().ask(api.get_current_session().build_request(HI, stop=stop))
+    cfai_magics.map("{text}", ["hi"], stop=stop, confirm=False)
+    extension.load(shell)
+    end = "--stop END" if expected else ""
+    shell.run_cell(f"%%cfai --stop '' {end}\nHi").raise_error()
+    shell.run_cell("%%cfai -p stop=\nHi").raise_error()
+    extension.unload(shell)
+    *others, last = (request.json.get("stop") for request in account.requests)
+    assert others == [expected] * 5
+    assert last is None
+    assert error_of(cfai_magics.ask, "hi", extra={"stop": 7}).cause.startswith("stop is of type")
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+BLANK_MESSAGES = {
+    "no messages": [],
+    "only instructions": [SYSTEM],
+    "a blank text": [SYSTEM, {"role": "user", "content": " \n\t"}],
+    "no content": [{"role": "user"}],
+    "content that is None": [{"role": "user", "content": None}],
+    "no parts": [{"role": "user", "content": []}],
+    "blank parts": [{"role": "user", "content": [{"type": "text", "text": " "}]}],
+}
+
+
+@pytest.mark.parametrize("messages", BLANK_MESSAGES.values(), ids=BLANK_MESSAGES)
+def test_messages_without_text_are_not_sent(account: Standin, messages: Any) -> None:
+    session = api.get_current_session()
+    request = session.build_request(messages)
+    with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
+        for call in (session.ask, session.stream, client.chat, client.stream):
+            assert error_of(call, request).cause == "The prompt is empty"
+    assert error_of(session.parallel, [request]).cause == "The prompt is empty"
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+        {"role": "tool", "content": "3", "tool_call_id": "1"},
+    ],
+    ids=["an image", "tool calls", "a result"],
+)
+def test_messages_without_text_from_the_user_may_have_other_content(message: Any) -> None:
+    require_request(Request(MODEL, [SYSTEM, message]))
 
 
 def test_a_prompt_in_place_of_a_request_is_rejected(account: Standin) -> None:

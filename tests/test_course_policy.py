@@ -1,8 +1,10 @@
 """No entry point can loosen the policy of cfai.toml."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -92,7 +94,6 @@ def test_allowed_requests_are_sent(begin: Begin, account: Standin) -> None:
     [
         pytest.param("gpt-oss-120b", [TUTOR, *HI], {}, id="another model"),
         pytest.param("@cf/x/unlisted", [TUTOR, *HI], {}, id="an unlisted model"),
-        pytest.param("", [TUTOR, *HI], {"extra": {"model": "@cf/x/y"}}, id="a model in extra"),
         pytest.param("", HI, {}, id="no system prompt"),
         pytest.param(
             "", [{"role": "system", "content": "Solve."}, *HI], {}, id="another system prompt"
@@ -101,16 +102,12 @@ def test_allowed_requests_are_sent(begin: Begin, account: Standin) -> None:
             "", [TUTOR, {"role": "system", "content": "No."}, *HI], {}, id="a second system prompt"
         ),
         pytest.param(
-            "", [TUTOR, {"role": "developer", "content": "No."}], {}, id="a developer message"
+            "", [TUTOR, {"role": "developer", "content": "No."}, *HI], {}, id="a developer message"
         ),
-        pytest.param("", [TUTOR, *HI], {"extra": {"messages": HI}}, id="messages in extra"),
         pytest.param("", [TUTOR, *HI], {"max_tokens": 101}, id="more tokens"),
         pytest.param("", [TUTOR, *HI], {"extra": {"max_tokens": 101}}, id="more tokens in extra"),
         pytest.param(
             "", [TUTOR, *HI], {"extra": {"max_completion_tokens": None}}, id="no token limit"
-        ),
-        pytest.param(
-            "", [TUTOR, *HI], {"extra": {"max_completion_tokens": "101"}}, id="tokens as text"
         ),
         pytest.param("", [TUTOR, *HI], {"temperature": 0.6}, id="another temperature"),
         pytest.param("", [TUTOR, *HI], {"extra": {"temperature": 1}}, id="a temperature in extra"),
@@ -134,6 +131,40 @@ def test_the_policy_applies_to_embeddings_and_tasks(begin: Begin, account: Stand
         session.run("flux-1-schnell", {"prompt": "a boat"})
     with pytest.raises(CoursePolicyError, match="system prompt"):
         session.run(SMALL, {"messages": HI})
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-le"])
+def test_the_policy_applies_to_json_that_is_passed_as_bytes(
+    begin: Begin, account: Standin, encoding: str
+) -> None:
+    session = begin("max_tokens = 100\nlocked = ['max_tokens']\n[budget]\ncall = 2")
+    payload = json.dumps({"messages": HI, "max_tokens": 4_000}).encode(encoding)
+    with pytest.raises(CoursePolicyError, match="at most 100 tokens"):
+        session.run(SMALL, payload, content_type="application/json")
+    assert account.requests == ()
+    account.switch(answer="word " * 3_000)
+    payload = json.dumps({"messages": HI, "max_tokens": 100}).encode(encoding)
+    result = session.run(SMALL, payload, content_type="application/json")
+    assert result.neurons == pytest.approx(account.billed, rel=0.01)
+    assert account.billed <= 2
+    assert account.requests[-1].json["max_tokens"] < 100  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("payload", "files"),
+    [
+        (b"Hi", None),
+        (b'["Hi"]', None),
+        (b"\x1f\x8b", None),
+        ({"prompt": "Hi"}, {"max_tokens": (None, b"4000")}),
+    ],
+)
+def test_a_chat_model_accepts_only_json(
+    session: Session, account: Standin, payload: dict[str, str] | bytes, files: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidOptionError, match=r"llama-3\.2-3b-instruct accepts only JSON"):
+        session.run(SMALL, payload, files=files)
     assert account.requests == ()
 
 

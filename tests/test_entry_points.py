@@ -19,6 +19,7 @@ from PIL import Image
 import cfai_magics
 from cfai_magics.api import get_current_session
 from cfai_magics.cli import main
+from cfai_magics.errors import InvalidOptionError
 from cfai_magics.frontends import extension
 from cfai_magics.settings import load_settings
 from tests.standin import Standin
@@ -279,15 +280,51 @@ QUESTIONS = {
     "%cfai ask What \\\n is it?": "What is it?",
     "%cfai ask Why\nx = '?'": "Why",
     "%time %cfai ask Why": "Why",
+    "%time %cfai ask Why is it?": "Why is it?",
+    "%timeit -n 1 -r 1 %cfai ask Why?": "Why?",
+    "%%time\n%cfai ask Why?": "Why?",
+    "x = %cfai ask What is a neuron?": "What is a neuron?",
+    "x = %cfai ask What's new??": "What's new??",
+    "if True:\n    x = %cfai ask Why?": "Why?",
+    "cfai ask What's a neuron?": "What's a neuron?",
+    "cfai ask -t 0 Why?\n": "Why?",
+    "cfai ask Why": "Why",
+    '%cfai ask He said "no"?': 'He said "no"?',
+    '%cfai ask "What is it?"': "What is it?",
+    '%cfai ask Say {{ "a" + b }}.': "Say aB.",
+    '%cfai ask {{b + " and " + b}}': "B and B",
+    '%cfai ask {{"a  b"}} {{b *2}}': "a  b BB",
+    '%cfai ask {{ {"k": {"a  b": b}}["k"]["a  b"] }}?': "B?",
+    "%cfai ask Explain git checkout -- file": "Explain git checkout -- file",
+    "%cfai ask -t 0 -- -h means what?": "-h means what?",
+    "%cfai ask -- -- and --": "-- and --",
+    "%cfai ask What does i-- do, and --": "What does i-- do, and --",
 }
 
 
 @pytest.mark.parametrize(("code", "sent"), QUESTIONS.items(), ids=QUESTIONS)
-def test_a_question_mark_ends_a_question(
+def test_a_question_on_a_line_is_sent_as_typed(
     loaded: InteractiveShell, account: Standin, code: str, sent: str
 ) -> None:
+    loaded.push({"b": "B"})
     ask_in(loaded, code)
-    assert account.requests[-1].json["messages"][-1]["content"] == sent
+    assert {each.json["messages"][-1]["content"] for each in account.requests} == {sent}
+
+
+@pytest.mark.parametrize("function", ["", "def ask():\n    "], ids=["script", "function"])
+def test_a_script_reads_the_answers_that_it_stores(
+    loaded: InteractiveShell, account: Standin, tmp_path: Path, function: str
+) -> None:
+    account.switch(answer="Blue.")
+    path = tmp_path / "lesson.py"
+    path.write_text(
+        f"{function}get_ipython().run_cell_magic('cfai', '-o sky', 'Why?')\n"
+        f"{'ask()' if function else ''}\ntexts = sky.text, _cfai.text\n"
+    )
+    ask_in(loaded, f"%run {path}")
+    assert loaded.user_ns["texts"] == ("Blue.", "Blue.")
+    assert loaded.user_ns["sky"].text == loaded.user_ns["_cfai"].text == "Blue."
+    assert len(account.requests) == 1
 
 
 HELP = {
@@ -296,6 +333,9 @@ HELP = {
     "print?": "get_ipython().run_line_magic('pinfo', 'print')\n",
     "%cfai status print?": "get_ipython().run_line_magic('pinfo', 'print')\n",
     "!cfai ask Why?": "get_ipython().system('cfai ask Why?')\n",
+    "x = !cfai ask Why?": "x = get_ipython().getoutput('cfai ask Why?')\n",
+    "cfai.ask?": "get_ipython().run_line_magic('pinfo', 'cfai.ask')\n",
+    "x = 1\ncfai ask print?": "x = 1\nget_ipython().run_line_magic('pinfo', 'print')\n",
     "text = '''\n%cfai ask Why?\n'''": "text = '''\n%cfai ask Why?\n'''\n",
     "# %cfai ask Why?": "# %cfai ask Why?\n",
 }
@@ -306,6 +346,20 @@ def test_other_lines_are_transformed_as_before(
     loaded: InteractiveShell, code: str, expected: str
 ) -> None:
     assert loaded.transform_cell(code) == expected
+
+
+def test_a_variable_named_cfai_hides_the_magic_without_its_sign(loaded: InteractiveShell) -> None:
+    loaded.push({"cfai": 1})
+    assert "pinfo" in loaded.transform_cell("cfai ask print?")
+
+
+@pytest.mark.parametrize("words", ["ls -h", "-t 0 what is --help"])
+def test_a_help_flag_after_words_of_a_prompt_is_an_error(
+    loaded: InteractiveShell, account: Standin, words: str
+) -> None:
+    with pytest.raises(InvalidOptionError, match="could be an option or part of the prompt"):
+        ask_in(loaded, f"%cfai ask {words}")
+    assert account.requests == ()
 
 
 def test_without_the_extension_ipython_transforms_cells_as_before(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cfai_magics.magic_line import split_magic_line
+from cfai_magics.magic_line import join_words, split_magic_line, to_words
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,28 @@ from cfai_magics.magic_line import split_magic_line
         pytest.param("-s '' -t 1", ["-s", "", "-t", "1"], id="an empty word"),
         pytest.param("-s {x} $y", ["-s", "{x}", "$y"], id="braces and dollars"),
         pytest.param("  ", [], id="only spaces"),
+        pytest.param(
+            'say {{ "a  b" + c }}, {{x -t}}', ["say", '{{ "a  b" + c }},', "{{x -t}}"], id="fields"
+        ),
+        pytest.param(
+            '{{{"a": {"b": 1}}}} x', ['{{{"a": {"b": 1}}}}', "x"], id="braces in a field"
+        ),
+        pytest.param("{{a b", ["{{a", "b"], id="an unclosed field"),
     ],
 )
 def test_a_line_is_split_into_words(line: str, words: list[str]) -> None:
     assert split_magic_line(line) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('He said "no"', 'He said "no"'),
+        ("'a' \"b c\"", "'a' \"b c\""),
+        ('"What is it?"', "What is it?"),
+        ("What   is it?", "What is it?"),
+        ("", ""),
+    ],
+)
+def test_a_prompt_keeps_its_quotes_unless_they_enclose_all_of_it(line: str, text: str) -> None:
+    assert join_words(to_words(split_magic_line(line))) == text

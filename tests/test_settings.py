@@ -88,6 +88,7 @@ def test_text_is_saved_unchanged_and_none_removes_a_setting(tmp_path: Path) -> N
 INVALID = {
     "max_tokens = 0": "Can't set max_tokens: ",
     "temperature = 9": "Can't set temperature: ",
+    "max_tokens = 10**400": "Can't set max_tokens: ",
     "format = 'pdf'": "Can't set format: ",
     "recording = 'often'": "Can't set recording: ",
     "model = 'gpt-4o'": "cfai.toml allows only the model gemma-4-26b-a4b-it",

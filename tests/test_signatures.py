@@ -100,7 +100,7 @@ CHECKED_ELSEWHERE = {
     "template": "make_plan",
     "data": "read_rows",
     "schema": "make_plan",
-    "payload": "check_payload",
+    "payload": "check_payload and parse_payload",
     "files": "check_files, or httpx",
     "gateway": "Backend.resolve_gateway",
     "stop": "collect_stop_sequences",

@@ -328,6 +328,28 @@ def test_an_interrupted_ask_shows_no_token_in_verbose_mode(
     assert not [name for name in THEIRS if f"/{name}/" in report]
 
 
+CLIENTS = {
+    "a wrong account": lambda value: WorkersAI("bad", value),
+    "bytes": lambda value: WorkersAI(account_id(), value.encode()),  # type: ignore[arg-type]
+    "a list": lambda value: WorkersAI(account_id(), [value]),  # type: ignore[arg-type]
+    "another server": lambda value: WorkersAI.openai_compatible("http://a", [value]),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("new_client", CLIENTS.values(), ids=CLIENTS)
+def test_a_rejected_argument_of_a_client_shows_no_token(
+    new_client: Callable[[str], WorkersAI],
+) -> None:
+    value = token()
+    with pytest.raises(CfaiError) as caught:
+        new_client(value)
+    frames = traceback.walk_tb(caught.value.__traceback__)
+    ours = [frame for frame, _line in frames if "cfai_magics" in frame.f_globals["__name__"]]
+    assert ours
+    for frame in ours:
+        assert value not in repr(frame.f_locals)
+
+
 def test_a_bug_reports_its_location_without_its_frames(account: Standin, home: Path) -> None:
     session = Session(Cfai(), home, transport=Broken(Injected()))
     with pytest.raises(Injected) as caught:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from ..chat.options import Option, OptionParser
 from ..errors import InvalidOptionError, TokenInCommandError
 from ..i18n import _, mark
+from ..magic_line import Word, to_words
 from ..terminal import sanitize_text
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ COMMANDS: Mapping[str, str] = {
     "help": mark("list the commands"),
 }
 HELP_FLAGS = frozenset(("-h", "--help"))
+SEPARATOR = "--"  # all later words are part of the prompt
 
 
 class Command(Protocol):
@@ -94,12 +96,58 @@ def run(name: str, words: Sequence[str], frontend: "Frontend", prog: str) -> obj
         )
     command = load_command(name)
     command_parser = OptionParser(f"{prog} {name}", command.OPTIONS, COMMANDS[name])
-    if HELP_FLAGS & set(words):
+    typed_words = to_words(words)
+    if _requests_help(command_parser, typed_words):
         return PlainText(command_parser.format_help())
-    options = command_parser.parse_args(list(words))
-    _reject_swallowed_word(command, words, options, f"{prog} {name}")
+    options = command_parser.parse_args(list[str](typed_words))
+    _reject_swallowed_word(command, typed_words, options, f"{prog} {name}")
+    if "prompt" in options:
+        options.prompt = _restore_separators(typed_words, options.prompt)
     result = command.run(frontend, options)
     return PlainText(result) if isinstance(result, str) else result
+
+
+def _requests_help(command_parser: OptionParser, words: Sequence[Word]) -> bool:
+    """Return whether the words include -h or --help as an option.
+
+    Raises:
+        InvalidOptionError: The flag follows words of a prompt, so it may be part of the prompt.
+    """
+    for index, word in enumerate(words):
+        if word.source == SEPARATOR:
+            return False
+        if word.source in HELP_FLAGS:
+            if _has_prompt(command_parser, words[:index]):
+                raise InvalidOptionError(
+                    _("{command}: {flag} could be an option or part of the prompt").format(
+                        command=command_parser.prog, flag=word
+                    ),
+                    _("Use only {command} {flag}, or put -- before the prompt.").format(
+                        command=command_parser.prog, flag=word
+                    ),
+                )
+            return True
+    return False
+
+
+def _has_prompt(command_parser: OptionParser, words: Sequence[Word]) -> bool:
+    try:
+        return bool(getattr(command_parser.parse_args(list[str](words)), "prompt", None))
+    except InvalidOptionError:
+        return False
+
+
+def _restore_separators(words: Sequence[Word], prompt: Sequence[Word]) -> Sequence[Word]:
+    """Return the words of a prompt with each `--`, except for one before the prompt.
+
+    argparse removes the first `--`.
+    """
+    if not prompt:
+        return prompt
+    positions = [index for index, word in enumerate(words) if any(word is one for one in prompt)]
+    end = positions[-1] + 1
+    end += words[end:] == [SEPARATOR]
+    return words[positions[0] : end]
 
 
 def _reject_swallowed_word(

@@ -13,6 +13,7 @@ from ..chat.frontend import Frontend, NotebookState
 from ..chat.options import ASK_OPTIONS, Option
 from ..errors import InvalidOptionError, ToolsNotSupportedError, VisionNotSupportedError
 from ..i18n import _, mark
+from ..magic_line import Word, join_words
 from ..pricing.catalog import MAX_LISTED_MODELS
 from ..prompt.builder import Part, Prompt, build_user_message
 from ..prompt.output_formats import (
@@ -62,9 +63,9 @@ def run(frontend: Frontend, options: Namespace) -> "Preview | TaskPreview | None
     from ..chat.piped_input import STDIN_PLACEHOLDER, merge_piped_text
     from ..types.answer_set import AnswerSet
 
-    words: list[str] = options.prompt
+    words: list[Word] = options.prompt
     prompt = (
-        merge_piped_text(words, frontend.read_stdin) if frontend.read_stdin else " ".join(words)
+        merge_piped_text(words, frontend.read_stdin) if frontend.read_stdin else join_words(words)
     )
     if not prompt.strip() or (prompt == STDIN_PLACEHOLDER and not frontend.read_stdin):
         raise InvalidOptionError(

@@ -76,14 +76,23 @@ class IPythonState:
         with self._shell.builtin_trap:
             return eval(expression, namespace)  # noqa: S307 - the user's own code
 
+    def store(self, variables: Mapping[str, Any]) -> None:
+        """Store variables for the user, and also for the script that runs the magic, if any.
+
+        `%run` gives a script its own names. A callback may be called by a library, whose names
+        are left unchanged.
+        """
+        self._shell.push(variables, interactive=False)  # type: ignore[no-untyped-call]
+        frame = _get_caller_frame()
+        if frame and frame.f_globals.get("__name__") == "__main__":
+            frame.f_globals.update(variables)
+
     def _get_caller_names(self) -> dict[str, Any]:
         """Return the local variables and the module's names of the code that runs the magic.
 
         Return an empty dict if a cell runs the magic outside a function.
         """
-        frame = inspect.currentframe()
-        while frame and _get_package(frame) in MAGIC_PACKAGES:
-            frame = frame.f_back
+        frame = _get_caller_frame()
         user_names = self._shell.user_ns
         if frame is None or frame.f_locals is user_names:
             return {}
@@ -193,6 +202,12 @@ class IPythonState:
         return cells[cell_number] if 0 < cell_number < len(cells) else ""
 
 
-def _get_package(frame: FrameType) -> str:
-    """Return the name of the package that the code of a frame belongs to."""
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+def _get_caller_frame() -> FrameType | None:
+    """Return the frame of the code that runs the magic."""
+    frame = inspect.currentframe()
+    while frame:
+        module_name = str(frame.f_globals.get("__name__", ""))
+        if module_name.partition(".")[0] not in MAGIC_PACKAGES:
+            break
+        frame = frame.f_back
+    return frame

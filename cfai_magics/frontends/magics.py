@@ -148,5 +148,4 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         return self._created_frontend
 
     def _store_result(self, name: str, answer: "Answer | AnswerSet") -> None:
-        variables = {"_cfai": answer, **({name: answer} if name else {})}
-        self._shell.push(variables, interactive=False)
+        self.ipython_state.store({"_cfai": answer, **({name: answer} if name else {})})

@@ -321,6 +321,11 @@ class Cost:
         is_open = self.longest and self.per_token and not self.max_tokens
         return replace(self, max_tokens=self.longest) if is_open else self
 
+    @property
+    def fixed(self) -> "Cost":
+        """The same range of costs for a call whose answer cannot be shortened."""
+        return Cost(self.high, self.low, 0.0, 0)
+
     def capped(self, limit: float) -> "Cost":
         """Return the cost with max_tokens lowered so that the call fits a limit in neurons."""
         remaining = max(0.0, limit - self.prompt_max)

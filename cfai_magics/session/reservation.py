@@ -84,21 +84,17 @@ class Accounting:
         Returns None if the price is unknown or depends on an unknown audio duration.
         """
         from ..workers_ai.task_requests import (
-            collect_text,
+            accepts_max_tokens,
             is_free_conversion,
-            max_answer_tokens,
+            text_request,
             work_units,
         )
 
         if is_free_conversion(task_request):
             return NO_COST
         if catalog_rates(model) is not None:
-            messages = ({"content": collect_text(task_request.fields)},)
-            cost = self.estimate_cost(
-                Request(model.name, messages, max_tokens=max_answer_tokens(task_request.fields)),
-                model,
-            )
-            return cost and replace(cost, longest=0)
+            cost = self.estimate_cost(text_request(task_request), model)
+            return cost if cost is None or accepts_max_tokens(task_request, model) else cost.fixed
         work = work_units(task_request)
         if "audio minute" in model.units and not work.seconds:
             return None

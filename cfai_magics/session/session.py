@@ -197,7 +197,8 @@ class Session(forks.ChildForkHook, Unpicklable):
             stop: One or more stop strings. The answer ends before the first stop string.
             think: Whether a reasoning model thinks before it answers. Thinking costs tokens.
             stream: Whether to stream the answer instead of receiving it in one response.
-            extra: Additional fields for the JSON body. They override all other fields.
+            extra: Additional fields for the JSON body. They override the arguments, except the
+                model, the messages and `stream`.
 
         Returns:
             The request, with the full name of the model.
@@ -454,12 +455,13 @@ class Session(forks.ChildForkHook, Unpicklable):
             One vector per text. The `array` attribute is a float64 array with one row per vector.
 
         Raises:
-            InvalidOptionError: An item of `texts` is not a str. Nothing was sent.
+            InvalidOptionError: An item of `texts` is not a str, or is blank. Nothing was sent.
             CfaiError: As in `stream`.
         """
-        from ..arguments import collect_texts
+        from ..arguments import collect_filled_texts
 
-        return self.embed_texts(collect_texts(texts, "texts"), model, on_retry, max_neurons)
+        checked_texts = collect_filled_texts(texts, "texts")
+        return self.embed_texts(checked_texts, model, on_retry, max_neurons)
 
     def embed_texts(
         self,
@@ -493,7 +495,8 @@ class Session(forks.ChildForkHook, Unpicklable):
 
         Args:
             model: Full model name, or only the end of the name.
-            payload: The request fields to send as JSON, or the request body as bytes.
+            payload: The request fields to send as JSON, or the request body as bytes. Bytes that
+                are a JSON object are sent like a dict. A chat model accepts nothing else.
             content_type: MIME type of `payload` if `payload` is bytes.
             files: Files by field name, in any format that httpx accepts. If set, all fields are
                 sent as multipart/form-data, as required by the flux-2 models.
@@ -508,11 +511,12 @@ class Session(forks.ChildForkHook, Unpicklable):
             InvalidOptionError: An argument is not valid. Nothing was sent.
             CfaiError: As in `stream`.
         """
-        from ..workers_ai.task_requests import check_payload
+        from ..workers_ai.task_requests import check_payload, parse_payload
 
         check_payload(payload, files)
         self.backend.ensure_local_server()
         target = self._target_of(self.resolve_catalog_model(model))
+        payload = parse_payload(payload, files, target.model)
         self.settings.course.check_task(target.model, payload)
         call_kwargs = {"content_type": content_type, "files": files}
         return self._create_task_calls().run(target, payload, on_retry, max_neurons, **call_kwargs)

@@ -1,6 +1,6 @@
 """Reserve, send and settle the calls for native tasks."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from ..errors import (
 )
 from ..i18n import _
 from ..pricing.limits import rate_limit_for
+from ..pricing.prices import with_max_tokens
 from ..pricing.tokens import estimate_tokens
 from ..types.messages import Payload
 from ..types.results import Embeddings, TaskResult
@@ -39,9 +40,11 @@ class _CallUsage:
     """The usage of a call in progress.
 
     `pending` is the usage of the request that is waiting for a response: an estimate, or what a
-    refused response reported.
+    refused response reported. `max_tokens` is the maximum number of answer tokens that was
+    reserved, or 0 if the task has no such limit.
     """
 
+    max_tokens: int
     usage: Usage = field(default_factory=Usage)
     pending: Usage = field(default_factory=Usage)
 
@@ -134,7 +137,9 @@ class TaskCalls:
             call,
             task_request,
             max_neurons,
-            lambda client: client.run(model_name, payload, **all_kwargs),
+            lambda client, max_tokens: client.run(
+                model_name, _with_max_tokens(payload, max_tokens), **all_kwargs
+            ),
         )
 
     def _gateway_kwargs(self, call: Call, on_retry: OnRetry | None) -> dict[str, Any]:
@@ -158,7 +163,7 @@ class TaskCalls:
             call,
             task_request,
             max_neurons,
-            lambda client: client.to_markdown(files, **gateway_kwargs),
+            lambda client, _max_tokens: client.to_markdown(files, **gateway_kwargs),
         )
 
     def _run_and_settle(
@@ -166,15 +171,20 @@ class TaskCalls:
         call: Call,
         task_request: TaskRequest,
         max_neurons: float | None,
-        send: Callable[["WorkersAI"], TaskResult],
+        send: Callable[["WorkersAI", int], TaskResult],
     ) -> TaskResult:
+        """Reserve, send and settle a call.
+
+        `send` gets the maximum number of answer tokens, or 0 if no limit applies to the call.
+        """
         model = call.model
         reservation = _new_reservation(call, self._accounting, max_neurons)
         with self._reserve_and_settle(reservation) as call_usage:
             call_usage.pending = reservation.cap_estimate(
                 self._accounting.price_task(model, task_request, TaskResult())
             )
-            result = send(_client_with_slot(call, reservation))
+            max_tokens = call_usage.max_tokens if reservation.has_enforced_limit else 0
+            result = send(_client_with_slot(call, reservation), max_tokens)
             call_usage.usage = reservation.cap_estimate(
                 self._accounting.price_task(model, task_request, result)
             )
@@ -197,8 +207,7 @@ class TaskCalls:
     @contextmanager
     def _reserve_and_settle(self, reservation: Reservation) -> Iterator[_CallUsage]:
         """Reserve a call, yield a record for its usage, and settle the call however it ends."""
-        call = _CallUsage()
-        reservation.reserve()
+        call = _CallUsage(reservation.reserve())
         started = self._clock()
         status: Status = "interrupted"
         may_be_billed = True  # a request may be billed even if its response was not read
@@ -227,6 +236,13 @@ def _new_reservation(call: Call, accounting: Accounting, max_neurons: float | No
     if call.is_rate_limited:
         reservation.rate_limit = rate_limit_for(call.model)
     return reservation
+
+
+def _with_max_tokens(payload: Payload, max_tokens: int) -> Payload:
+    """Return the payload with max_tokens set, or unchanged if `max_tokens` is 0."""
+    if not max_tokens or not isinstance(payload, Mapping):
+        return payload
+    return with_max_tokens(payload, max_tokens)
 
 
 def _client_with_slot(call: Call, reservation: Reservation) -> "WorkersAI":

@@ -115,8 +115,13 @@ def require_text(task_input: TaskInput) -> str:
         InvalidOptionError: The text is empty.
     """
     if not task_input.text:
-        raise InvalidOptionError(
-            _("--task {task} needs text").format(task=task_input.options.task),
-            _("Enter the text below the %%cfai line."),
-        )
+        raise no_text_error(task_input)
     return task_input.text
+
+
+def no_text_error(task_input: TaskInput) -> InvalidOptionError:
+    """Return the error for a cell without text."""
+    return InvalidOptionError(
+        _("--task {task} needs text").format(task=task_input.options.task),
+        _("Enter the text below the %%cfai line."),
+    )

@@ -2,10 +2,12 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from ..arguments import check_fields
 from ..chat.attachments import AttachmentKind, load_file, load_image, load_value
 from ..chat.frontend import Frontend
 from ..errors import InvalidOptionError
@@ -15,6 +17,7 @@ from ..prompt.builder import Evaluate, build_user_message
 from ..prompt.serialize import SizeLimits, is_missing, to_text
 from ..prompt.template import Field, evaluate_field, parse_template
 
+NOT_LISTS = (str, bytes, bytearray, memoryview, Mapping)  # collections that are one value
 OPTION_BY_RESERVED_FIELD = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
 
 
@@ -22,9 +25,12 @@ def parse_params(options: Namespace) -> dict[str, Any]:
     """Return the fields that -p adds to a request.
 
     Raises:
-        InvalidOptionError: A -p value does not have the form K=V, or the field has its own option.
+        InvalidOptionError: A -p value does not have the form K=V or is out of range, or the field
+            has its own option.
     """
-    return dict(map(_parse_param, options.param or ()))
+    fields = dict(map(_parse_param, options.param or ()))
+    check_fields(fields, "-p")
+    return fields
 
 
 def _parse_param(text: str) -> tuple[str, Any]:
@@ -45,7 +51,7 @@ def _parse_param(text: str) -> tuple[str, Any]:
         return key, value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TaskInput:
     """The input from a cell with --task; `fields` contains the request fields set with -p."""
 
@@ -75,11 +81,12 @@ class TaskInput:
             )
         return "".join(part.text for part in user_message.parts).strip()
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         """The input strings, one per line.
 
-        A {{list}} on its own line is replaced by one string per element.
+        A {{list}} on its own line is replaced by one string per element. The expressions are
+        evaluated only once, because a generator cannot be read again.
         """
         rows = [""]
         for piece in self._template_pieces():
@@ -91,6 +98,7 @@ class TaskInput:
             value = self._evaluate_field(piece)
             items = to_list(value)
             if items is None or rows[-1].strip():
+                _require_text(piece.expression, value)
                 rows[-1] += to_text(value, self._limits).text
             else:
                 rows[-1:] = [*_iter_texts(piece.expression, items), ""]
@@ -137,22 +145,44 @@ def _iter_texts(name: str, items: Sequence[Any]) -> Iterator[str]:
     """Yield each item as a string.
 
     Raises:
-        InvalidOptionError: An item is a missing value, such as None or NaN.
+        InvalidOptionError: An item is not a text or number, or is blank.
     """
     for index, item in enumerate(items):
-        if is_missing(item):
+        label = _("{name}: item {index}").format(name=name, index=index)
+        _require_text(label, item)
+        if isinstance(item, Iterable) and not isinstance(item, str):
+            raise _type_error(label, item)
+        text = str(item)
+        if not text.strip():
             raise InvalidOptionError(
-                _("{name}: item {index} has no value").format(name=name, index=index),
-                _("Remove the item."),
+                _("{name} is blank").format(name=label), _("Remove the item.")
             )
-        yield str(item)
+        yield text
+
+
+def _require_text(name: str, value: Any) -> None:
+    """Raise InvalidOptionError if the value is missing, such as None or NaN, or is bytes."""
+    if is_missing(value):
+        raise InvalidOptionError(
+            _("{name} has no value").format(name=name), _("Remove it, or use a text.")
+        )
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise _type_error(name, value)
+
+
+def _type_error(name: str, value: Any) -> InvalidOptionError:
+    return InvalidOptionError(
+        _("{name} is of type {type}, not a text").format(name=name, type=type(value).__name__),
+        _("Convert it to a str."),
+    )
 
 
 def to_list(value: Any) -> Sequence[Any] | None:
-    """Return the elements of a list, set, 1-D array or series, or None for other values."""
-    if isinstance(value, list | tuple | set | frozenset):
-        return list(value)
+    """Return the elements of a collection, iterator, 1-D array or series, or None for others."""
     shape = getattr(value, "shape", None)  # numpy, pandas, polars
+    if shape is None:
+        is_list = isinstance(value, Collection | Iterator)
+        return list(value) if is_list and not isinstance(value, NOT_LISTS) else None
     if isinstance(shape, tuple) and len(shape) == 1 and hasattr(value, "tolist"):
         return list(value.tolist())
     return list(value.to_list()) if hasattr(value, "to_list") and shape else None

@@ -34,6 +34,7 @@ from .spec import (
     constant_tasks,
     file_count,
     format_tokens,
+    no_text_error,
     require_text,
 )
 from .task_input import TaskInput
@@ -119,6 +120,8 @@ def _render_scores(answer: Answer) -> MimeBundle:
 
 
 def _build_embedding_request(model: str, task_input: TaskInput) -> TaskRequest:
+    if not task_input.texts:
+        raise no_text_error(task_input)
     return TaskRequest(model, {"text": list(task_input.texts)})
 
 

@@ -5,16 +5,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..arguments import VALUE_CHECKS, check_argument_names, collect_texts
+from ..arguments import VALUE_CHECKS, check_argument_names, check_fields, collect_texts
 from ..errors import InvalidOptionError
-from ..i18n import _
+from ..i18n import _, mark
 from .provenance import Provenance, output_metadata
 from .usage import DayUsage, Usage, WithUsage
 
 BLANK_LINE = re.compile(r"^[ \t]+$", re.MULTILINE)
 Message = Mapping[str, Any]
 Payload = Mapping[str, Any] | bytes  # for a native task: request fields or bytes
+INSTRUCTION_ROLES = ("system", "developer")
 UNFINISHED_REASONS = {"interrupted", "cut", "budget"}
+# Fields that only arguments may set, because prices, budgets and courses depend on them.
+ARGUMENT_BY_RESERVED_FIELD = {
+    "model": "model=",
+    "messages": mark("the prompt and system="),
+    "stream": "stream=",
+}
 # Request fields that may be None; other values are checked by a rule in arguments.py.
 OPTIONAL_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "think")
 
@@ -38,8 +45,8 @@ class Request:
         stop: Stop sequences. The answer ends before the first one that occurs.
         think: Whether a reasoning model thinks before it answers; None for other models.
         stream: Whether to stream the answer.
-        extra: Additional JSON fields for the request body, which override the other fields. The
-            rules for the other fields apply to them too.
+        extra: Additional JSON fields for the request body, which override the other fields except
+            the model, the messages and `stream`. The rules for the other fields apply to them too.
         requested_model: The model that the user named, if a local model replaces it, or "".
 
     Raises:
@@ -70,24 +77,49 @@ class Request:
             if value is not None:
                 value = VALUE_CHECKS[name](value, name, f"{name}=")
                 object.__setattr__(self, name, value)
-            value = self.extra.get(name)
-            if value is not None:
-                VALUE_CHECKS[name](value, name, f"{name}=")
+        if self.extra:
+            check_fields(self.extra, "extra")
+            if "stop" in self.extra and not collect_stop_sequences(self.extra["stop"]):
+                extra = {name: value for name, value in self.extra.items() if name != "stop"}
+                object.__setattr__(self, "extra", extra)
+        for name, argument in ARGUMENT_BY_RESERVED_FIELD.items():
+            if name in self.extra:
+                raise InvalidOptionError(
+                    _("extra can't set {field}").format(field=name),
+                    _("Use {option}.").format(option=_(argument)),
+                )
 
 
 def require_request(value: Any) -> None:
-    """Raise InvalidOptionError if the value is not a Request."""
+    """Raise InvalidOptionError unless the value is a Request with text besides instructions."""
     if not isinstance(value, Request):
         raise InvalidOptionError(
             _("request is of type {type}, not a Request").format(type=type(value).__name__),
             _("Create one with Session.build_request."),
         )
+    for message in value.messages:
+        content = message.get("content")
+        if message.get("role") in INSTRUCTION_ROLES:
+            continue
+        if message.get("tool_calls") or not (content is None or isinstance(content, str | list)):
+            return
+        if content.strip() if isinstance(content, str) else any(map(_has_content, content or ())):
+            return
+    raise InvalidOptionError(_("The prompt is empty"), _("Add a message with text from the user."))
+
+
+def _has_content(part: Any) -> bool:
+    """Return whether a part of a message is not a blank text."""
+    text = part.get("text", "-") if isinstance(part, Mapping) else part
+    return not isinstance(text, str) or bool(text.strip())
 
 
 def collect_stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return the stop sequences as a tuple; `stop` is one string or several."""
-    is_empty = stop is None or (isinstance(stop, str | tuple) and not stop)
-    return () if is_empty else collect_texts(stop, "stop")
+    """Return the stop sequences as a tuple; `stop` is one string or several.
+
+    Empty strings are left out, because an answer cannot end at them.
+    """
+    return () if stop is None else tuple(filter(None, collect_texts(stop, "stop")))
 
 
 def check_messages(value: Any) -> tuple[Message, ...]:

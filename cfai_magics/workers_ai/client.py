@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ..arguments import check_method_arguments, collect_texts, require_str
+from ..arguments import check_method_arguments, collect_filled_texts, require_str
 from ..errors import (
     AuthenticationError,
     InvalidAccountIdError,
@@ -263,7 +263,11 @@ class WorkersAI(Unpicklable):
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        token = api_token = _to_secret(api_token)  # a traceback also shows the arguments
+        self._account_id = ""
+        token = _to_secret(api_token)
+        api_token = NO_TOKEN  # a traceback also shows the arguments
+        if isinstance(token, InvalidOptionError):
+            raise token
         require_str(account_id, _("The account ID"))
         if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX_DIGITS:
             account_id = ""  # the user may have passed the token
@@ -307,7 +311,10 @@ class WorkersAI(Unpicklable):
         Raises:
             InvalidOptionError: An argument is not valid.
         """
-        key = api_key = _to_secret(api_key)
+        key = _to_secret(api_key)
+        api_key = NO_TOKEN  # a traceback also shows the arguments
+        if isinstance(key, InvalidOptionError):
+            raise key
         if key and not key.matches(TOKEN_PATTERN):
             raise InvalidOptionError(_("The API key is not valid"), _("Check CFAI_API_KEY."))
         resolved_transport = transport or (
@@ -437,7 +444,7 @@ class WorkersAI(Unpicklable):
             Embeddings with n vectors of d floats. The `array` has dtype float64 and shape (n, d).
 
         Raises:
-            InvalidOptionError: An item of `texts` is not a str. Nothing was sent.
+            InvalidOptionError: An item of `texts` is not a str, or is blank. Nothing was sent.
             WorkersAIError: A request failed.
         """
         from ..types.results import Embeddings
@@ -462,7 +469,7 @@ class WorkersAI(Unpicklable):
         """
         from ..types.results import Embeddings
 
-        for batch in split_batches(collect_texts(texts, "texts")):
+        for batch in split_batches(collect_filled_texts(texts, "texts")):
             request_kwargs = with_gateway_headers(
                 gateway, json_kwargs(embeddings_body(model, batch))
             )
@@ -640,5 +647,14 @@ class WorkersAI(Unpicklable):
         return f"{self._base_url}/accounts/{self._account_id}"
 
 
-def _to_secret(value: str | Secret) -> Secret:
-    return value if isinstance(value, Secret) else Secret(require_str(value, _("The API token")))
+def _to_secret(value: Any) -> Secret | InvalidOptionError:
+    """Return a token as a Secret, or the error if it is not a str or a Secret.
+
+    The error is returned, because the traceback of a raised error shows the value.
+    """
+    if isinstance(value, Secret):
+        return value
+    try:
+        return Secret(require_str(value, _("The API token")))
+    except InvalidOptionError as error:
+        return error.with_traceback(None)

@@ -2,19 +2,21 @@
 
 import base64
 import binascii
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..arguments import check_fields
 from ..errors import BadRequestError, InvalidOptionError, ServerError
 from ..i18n import _, ngettext
 from ..media.generated import GeneratedMedia, audio_duration, audio_mime, detect_media
 from ..media.images import Image, read_image_size
-from ..pricing.prices import DEFAULT_IMAGE_SIDE, WorkUnits
-from ..types.messages import Payload
+from ..pricing.prices import DEFAULT_IMAGE_SIDE, WorkUnits, get_max_tokens_field
+from ..types.messages import Payload, Request
 from ..types.results import TaskResult
-from ..types.usage import TASK_MAX_TOKENS
+from ..types.usage import CHAT_TASK, TASK_MAX_TOKENS, Model
 
 DEFAULT_STEPS = 4
 # Default side length in pixels and default steps, for image models with known defaults.
@@ -28,6 +30,8 @@ TEXT_FIELDS = ("text", "prompt", "input_text", "query", "messages", "contexts", 
 ANSWER_FIELDS = ("translated_text", "summary", "description", "response")
 LANGUAGE_FIELDS = ("target_lang", "target_language")
 DESCRIPTION_FIELDS = ("description", "answer", "caption", "response", "text")
+# Fields of a chat model that add to the cost of its prompt or answer.
+BILLED_CHAT_FIELDS = ("n", "tools", "functions", "response_format")
 STEP_FIELDS = ("steps", "num_steps")
 PLAIN_TEXT_TYPES = {
     "text/csv",
@@ -49,7 +53,7 @@ QUESTION_FIELD_MODEL = "/moondream"
 
 
 def check_payload(payload: Any, files: Any = None) -> None:
-    """Raise InvalidOptionError unless `payload` is a mapping or bytes and `files` is a mapping.
+    """Raise InvalidOptionError unless `payload` is JSON fields or bytes and `files` is a mapping.
 
     `files` has the files of a multipart form by field name; None means that no form is sent.
     """
@@ -63,6 +67,32 @@ def check_payload(payload: Any, files: Any = None) -> None:
             _("The payload is of type {type}").format(type=type(payload).__name__),
             _("Pass a dict such as {example}, or bytes.").format(example='{"text": ["…"]}'),
         )
+    if isinstance(payload, Mapping):
+        check_fields(payload, _("The payload"))
+
+
+def parse_payload(payload: Payload, files: Any, model: Model) -> Payload:
+    """Return the payload, with bytes that are a JSON object as a dict.
+
+    Budgets and courses then apply to the fields in the same way.
+
+    Raises:
+        InvalidOptionError: The model is a chat model, and the request is not a JSON object.
+    """
+    if not isinstance(payload, Mapping):
+        try:
+            fields = json.loads(payload)
+        except (ValueError, RecursionError):
+            fields = None
+        if isinstance(fields, dict):
+            check_payload(fields)
+            payload = fields
+    if model.task == CHAT_TASK and (files is not None or not isinstance(payload, Mapping)):
+        raise InvalidOptionError(
+            _("{model} accepts only JSON").format(model=model.short_name),
+            _("Pass a dict such as {example}.").format(example='{"prompt": "…"}'),
+        )
+    return payload
 
 
 def check_files(files: Any) -> None:
@@ -150,7 +180,24 @@ def collect_answer_text(result: Any) -> str:
     return "".join(text for name in ANSWER_FIELDS for text in _iter_texts(fields.get(name)))
 
 
-def max_answer_tokens(fields: Mapping[str, Any]) -> int:
+def text_request(task_request: TaskRequest) -> Request:
+    """Return a chat request with the same cost as a native task that is billed by token."""
+    fields = task_request.fields
+    extra = {name: fields[name] for name in BILLED_CHAT_FIELDS if name in fields}
+    messages = ({"content": collect_text(fields)},)
+    return Request(
+        task_request.model, messages, max_tokens=_max_answer_tokens(fields), extra=extra
+    )
+
+
+def accepts_max_tokens(task_request: TaskRequest, model: Model) -> bool:
+    """Return whether the field max_tokens limits the answer to a native task."""
+    if not isinstance(task_request.payload, Mapping) or task_request.files is not None:
+        return False
+    return model.task in ("", CHAT_TASK) or bool(get_max_tokens_field(task_request.payload))
+
+
+def _max_answer_tokens(fields: Mapping[str, Any]) -> int:
     """Return the maximum number of tokens in the answer: max_tokens or the default.
 
     For a long translation without max_tokens, the maximum is one token per byte of the original.
@@ -158,9 +205,7 @@ def max_answer_tokens(fields: Mapping[str, Any]) -> int:
     translation_tokens = (
         len(collect_text(fields).encode()) if set(LANGUAGE_FIELDS) & set(fields) else 0
     )
-    return _positive_int_or_zero(fields.get("max_tokens")) or max(
-        TASK_MAX_TOKENS, translation_tokens
-    )
+    return get_max_tokens_field(fields) or max(TASK_MAX_TOKENS, translation_tokens)
 
 
 def _iter_texts(value: Any) -> Iterator[str]:

@@ -44,6 +44,12 @@ PIPED = {
     "only options": (["--max-tokens", "9"], b"q", "q"),
     "a dash inside a quoted word": (["5 - 3"], b"q", "5 - 3\n\nq"),
     "other scripts": (["為何"], "天空\n".encode(), "為何\n\n天空"),
+    "two dashes among the words": (
+        ["git", "checkout", "--", "file"],
+        b"q",
+        "git checkout -- file\n\nq",
+    ),
+    "two dashes before the words": (["--", "-h?"], b"q", "-h?\n\nq"),
     "empty text": (["Why"], b"", "Why"),
     "only a line end": (["Why"], b"\n", "Why"),
 }

@@ -16,9 +16,11 @@ from cfai_magics.errors import (
     InsufficientQuotaError,
     ServerError,
 )
+from cfai_magics.pricing.limits import MIN_ANSWER_TOKENS
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from cfai_magics.types.messages import Answer, Message
+from cfai_magics.workers_ai.task_requests import TaskRequest
 from tests.catalog_cache import cache_catalog_without
 from tests.standin import Fault, Reply, Standin
 
@@ -301,6 +303,65 @@ def test_a_task_above_the_budget_is_refused_and_not_sent(
     session.accounting.ledger.budgets.set("day", 100)
     with pytest.raises(BudgetExceededError, match=r"this call may cost 172\.8"):
         session.run("flux-1-schnell", {"prompt": "a cat"})
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"max_tokens": 4_000}, {"max_completion_tokens": 4_000}, {}],
+    ids=["max_tokens", "another name", "no maximum"],
+)
+@pytest.mark.parametrize("scope", ["day", "call"])
+def test_a_text_task_sends_the_maximum_that_fits_the_budget(
+    session: Session, account: Standin, fields: dict[str, Any], scope: str
+) -> None:
+    account.switch(answer=LONG)
+    if scope == "day":
+        session.accounting.ledger.budgets.set("day", 3)
+    payload = {"messages": HI, **fields}
+    result = session.run(
+        "llama-3.2-3b-instruct", payload, max_neurons=3 if scope == "call" else None
+    )
+    sent = account.requests[-1].json
+    assert sent is not None
+    limits = {value for name, value in sent.items() if name.startswith("max_")}
+    assert len(limits) == 1
+    limit = limits.pop()
+    assert MIN_ANSWER_TOKENS <= limit <= 256
+    assert f" to {limit} to fit " in result.notes[0]
+    assert result.neurons == pytest.approx(account.billed, rel=0.01)
+    assert account.billed <= 3
+
+
+def test_a_task_whose_answer_cannot_be_shortened_is_refused(
+    session: Session, account: Standin
+) -> None:
+    payload = {"text": "Hi", "source_lang": "en", "target_lang": "de"}
+    with pytest.raises(BudgetExceededError, match=r"this call may cost \d"):
+        session.run("m2m100-1.2b", payload, max_neurons=1)
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_completion_tokens": 4_000},
+        {"max_tokens": 100, "n": 40},
+        {"max_tokens": 100, "tools": [{"name": "f", "description": "word " * 10_000}]},
+    ],
+    ids=["max_completion_tokens", "n", "tools"],
+)
+def test_every_billed_field_of_a_text_task_counts(
+    session: Session, account: Standin, fields: dict[str, Any]
+) -> None:
+    model = session.resolve_catalog_model("llama-3.2-3b-instruct")
+    payload = {"messages": HI, **fields}
+    cost = session.accounting.estimate_task_cost(model, TaskRequest(model.name, payload))
+    assert cost is not None
+    request = session.build_request(HI, model.name, extra=fields)
+    chat_cost = session.estimate_cost(request, model)
+    assert chat_cost is not None
+    assert cost.high == pytest.approx(chat_cost.high, rel=0.05)
     assert account.requests == ()
 
 

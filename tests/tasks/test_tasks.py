@@ -120,6 +120,32 @@ def test_embeddings_are_an_array_and_a_similarity_table(
 
 
 @pytest.mark.parametrize(
+    "expression",
+    [
+        *("(text for text in texts)", "map(str, texts)", "iter(texts)", "tuple(texts)"),
+        *("dict(enumerate(texts)).values()", "dict.fromkeys(texts).keys()", "set(texts)"),
+        *("__import__('collections').deque(texts)", "__import__('numpy').array(texts)"),
+    ],
+)
+@pytest.mark.parametrize("task", ["embed", "rerank"])
+def test_every_kind_of_list_is_sent_as_one_text_per_item(
+    kernel: Kernel, cloudflare: Standin, expression: str, task: str
+) -> None:
+    query = "cat\n" * (task == "rerank")
+    cell = kernel.run(f"%%cfai --task {task} -o result\n{query}{{{{{expression}}}}}")
+    assert cell.traceback == []
+    sent = cloudflare.requests[-1].json
+    texts = [context["text"] for context in sent["contexts"]] if query else sent["input"]
+    assert sorted(texts) == ["a cat on a mat", "income tax", "the cat sat"]
+    assert kernel.run("print(len(result.parsed))").text == "3\n"
+
+
+def test_numbers_are_sent_as_text(kernel: Kernel, cloudflare: Standin) -> None:
+    kernel.run("%%cfai --task embed\n{{range(2)}}\n{{[float('0.5')]}}")
+    assert cloudflare.requests[-1].json["input"] == ["0", "1", "0.5"]
+
+
+@pytest.mark.parametrize(
     ("line", "body", "first"),
     [
         ("classify", "This is awful", "NEGATIVE  0.980"),
@@ -194,6 +220,13 @@ def test_documents_with_the_same_name_are_all_sent(kernel: Kernel, cloudflare: S
         ("rerank", "only a query", "needs a query and texts"),
         ("classify -m bge-reranker-base", "x", "ranks texts and can't classify them"),
         ("rerank -m distilbert-sst-2-int8", "a\nb", "can't rank texts"),
+        ("embed", "{{texts[:0]}}", "--task embed needs text"),
+        ("embed", "{{texts[:1] + [' ']}}", "texts[:1] + [' ']: item 1 is blank"),
+        ("embed", "{{[dict(a=texts)]}}", "item 0 is of type dict, not a text"),
+        ("embed", "{{[bytes(2)]}}", "item 0 is of type bytes, not a text"),
+        ("embed", "{{[print()]}}", "item 0 has no value"),
+        ("embed", "{{texts and None}}", "texts and None has no value"),
+        ("rerank", "query\n{{bytes(2)}}", "bytes(2) is of type bytes, not a text"),
         ("describe", "What?", "needs one image"),
         ("paint", "x", "argument --task: invalid choice: 'paint'"),
     ],
