@@ -136,9 +136,12 @@ def fingerprint_task(
 
 
 def _canonical_request(task: str, fields: Fields, local_model: str) -> RecordedRequest:
-    set_fields = {name: value for name, value in fields.items() if value is not None}
-    all_fields = {"task": task, **set_fields, **({"local": local_model} if local_model else {})}
-    canonical_fields: Fields = _canonicalize(all_fields)
+    canonical_fields = {"task": task}
+    for name, value in fields.items():
+        if value is not None:
+            canonical_fields[str(name)] = _canonicalize(value)
+    if local_model:
+        canonical_fields["local"] = local_model
     return RecordedRequest(canonical_fields)
 
 

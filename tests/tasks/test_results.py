@@ -42,7 +42,6 @@ def rank(result: TaskResult) -> Any:
         ),
         (rank, {"response": [{"id": 1, "score": "2"}]}, [{"id": 1, "score": 2.0, "text": "b"}]),
     ],
-    ids=str,
 )
 def test_a_result_is_read(parse: Callable[[TaskResult], Any], result: Any, expected: Any) -> None:
     assert parse(TaskResult(result)) == expected
@@ -68,7 +67,6 @@ def test_a_result_is_read(parse: Callable[[TaskResult], Any], result: Any, expec
         ),
         (rank, {"response": [{"id": 0, "score": None}]}),
     ],
-    ids=str,
 )
 def test_a_result_in_another_format_is_an_error(
     parse: Callable[[TaskResult], Any], result: Any
