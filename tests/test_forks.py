@@ -249,6 +249,40 @@ def test_a_child_sends_requests_while_parent_threads_send_requests(echoing: Stan
     assert result == [[], [echo(f"question {number:04d}") for number in range(6)]]
 
 
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        ("cfai_magics.replay.fingerprint", "sha256"),
+        ("cfai_magics.workers_ai.chat_stream", "estimate_image_tokens"),
+    ],
+)
+def test_a_child_does_not_wait_for_a_value_that_a_parent_thread_computes(
+    account: Standin, module: str, function: str
+) -> None:
+    account.switch(answer=echo, omit_usage=True)
+    result = run(f"""
+        import importlib
+        module = importlib.import_module({module!r})
+        compute = module.{function}
+        started, go_on = threading.Event(), threading.Event()
+        def slowly(*args):
+            if threading.current_thread() is thread:
+                started.set()
+                go_on.wait()
+            return compute(*args)
+        module.{function} = slowly
+        thread = threading.Thread(target=cfai_magics.ask, args=(prompt(1),))
+        thread.start()
+        started.wait()
+        child = forked(lambda: cfai_magics.ask(prompt(2)).text)
+        answer = child.result()
+        go_on.set()
+        thread.join()
+        print(json.dumps(answer))
+    """)
+    assert result == echo("question 0002")
+
+
 def test_a_child_cannot_read_or_end_the_answer_of_its_parent(echoing: Standin) -> None:
     echoing.switch(answer=LONG)
     result = run("""

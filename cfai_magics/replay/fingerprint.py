@@ -4,8 +4,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -33,22 +32,22 @@ MAX_PARAMETER_CHARS = 60  # longer parameter values are shown as hashes
 Fields = Mapping[str, Any]
 
 
-@dataclass(frozen=True)  # no slots, because cached_property needs __dict__
+@dataclass(frozen=True, slots=True)
 class RecordedRequest:
     """A request in canonical form, stored as JSON values.
 
     The `task` field is "chat", "embeddings" or "run". The `local` field names the local model
-    that answers instead of `model`. It is missing if no local model is used.
+    that answers instead of `model`. It is missing if no local model is used. `fingerprint` is a
+    hash of all fields.
     """
 
     fields: Fields
+    fingerprint: str = field(init=False, compare=False)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of all fields."""
-        return _hash_fields(self.fields)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fingerprint", _hash_fields(self.fields))
 
-    @cached_property
+    @property
     def portable_fingerprint(self) -> str:
         """A hash that is the same for all backends, because it does not include `local`."""
         fields = {name: value for name, value in self.fields.items() if name != "local"}

@@ -4,7 +4,6 @@ import json
 from argparse import Namespace
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from ..arguments import check_fields
@@ -51,7 +50,7 @@ def _parse_param(text: str) -> tuple[str, Any]:
         return key, value
 
 
-@dataclass(frozen=True)
+@dataclass
 class TaskInput:
     """The input from a cell with --task; `fields` contains the request fields set with -p."""
 
@@ -59,6 +58,7 @@ class TaskInput:
     prompt: str
     options: Namespace
     fields: Mapping[str, Any]
+    _texts: tuple[str, ...] | None = None
 
     @property
     def _evaluate(self) -> Evaluate | None:
@@ -81,13 +81,18 @@ class TaskInput:
             )
         return "".join(part.text for part in user_message.parts).strip()
 
-    @cached_property
+    @property
     def texts(self) -> tuple[str, ...]:
         """The input strings, one per line.
 
         A {{list}} on its own line is replaced by one string per element. The expressions are
         evaluated only once, because a generator cannot be read again.
         """
+        if self._texts is None:
+            self._texts = self._build_texts()
+        return self._texts
+
+    def _build_texts(self) -> tuple[str, ...]:
         rows = [""]
         for piece in self._template_pieces():
             if not isinstance(piece, Field):

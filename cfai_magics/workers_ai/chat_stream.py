@@ -5,7 +5,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from itertools import chain, islice
 from typing import Any, NamedTuple, Self
 
@@ -129,6 +128,7 @@ class AnswerBuilder:
         self._fewest = MinTokenCounter(), MinTokenCounter()
         self.weight = 0  # number of Latin characters with as many tokens as the received text
         self.usage: Usage | None = None
+        self._prompt_tokens: int | None = None  # not estimated yet
 
     def start_timer(self) -> None:
         """Start the timer; call this when the request is sent."""
@@ -171,14 +171,13 @@ class AnswerBuilder:
         """Whether a token of the text or reasoning has been received."""
         return self.first_token_seconds is not None
 
-    @cached_property
-    def _prompt_tokens(self) -> int:
-        """The estimated number of prompt tokens; computed lazily, because images are decoded."""
-        messages = self._request.messages
-        return estimate_prompt_tokens(messages) + estimate_image_tokens(messages)
-
     def estimate_usage(self) -> Usage:
         """Return the usage, with tokens estimated from the prompt and the text received so far."""
+        if self._prompt_tokens is None:  # estimated once, because images are decoded
+            messages = self._request.messages
+            self._prompt_tokens = estimate_prompt_tokens(messages) + estimate_image_tokens(
+                messages
+            )
         completion_tokens = chars_to_tokens(self.weight)
         return Usage(self._prompt_tokens, completion_tokens, has_estimated_tokens=True)
 
