@@ -13,7 +13,7 @@ from ..prompt.builder import (
     PartCost,
     Prompt,
     PromptReport,
-    estimate_prompt_tokens,
+    estimate_part_costs,
     split_cost,
 )
 from ..prompt.output_formats import OutputFormat
@@ -154,13 +154,11 @@ class ChatRun(NamedTuple):
         session = self.frontend.session
         session.check_course_policy(self.request, self.target)
         call = session.resolver.preview_chat(self.request, self.target)
-        estimated_answer = Answer(
-            self.target.model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
-        )
+        cost = call.cost
         return Preview(
             redact_for_display(call.body, redact_tokens),
-            split_cost(self.prompt, estimated_answer, self.target.model),
-            call.cost,
+            estimate_part_costs(self.prompt, self.request),
+            cost.capped(self.max_neurons) if cost and self.max_neurons else cost,
             self._estimate_notes(call),
         )
 

@@ -10,14 +10,14 @@ from ..display.preview import Preview, redact_for_display
 from ..errors import CfaiError, InterruptedAnswerError
 from ..i18n import _
 from ..pricing.prices import Cost
-from ..prompt.builder import Prompt, PromptReport, estimate_prompt_tokens, split_cost
+from ..prompt.builder import Prompt, PromptReport, estimate_part_costs
 from ..prompt.output_formats import OutputFormat
 from ..redaction import redact_tokens
 from ..session.call import Target
 from ..session.parallel import Finished, ParallelStreams, RetryNotice
 from ..types.answer_set import AnswerSet, Variant
 from ..types.messages import Answer, Request
-from ..types.usage import Model, Usage
+from ..types.usage import Model
 from .frontend import Frontend
 
 
@@ -88,13 +88,11 @@ class Comparison(NamedTuple):
         costs = [call.cost for call in unrecorded_calls or calls]
         known_costs = [cost for cost in costs if cost]
         total_cost = reduce(add, known_costs) if len(known_costs) == len(costs) else None
-        estimated_answer = Answer(
-            self._first_model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
-        )
+        limit = self.max_neurons
         return Preview(
             redact_for_display([call.body for call in calls], redact_tokens),
-            split_cost(self.prompt, estimated_answer, self._first_model),
-            total_cost,
+            estimate_part_costs(self.prompt, self.requests[0]),
+            total_cost.capped(limit) if total_cost and limit else total_cost,
             self._estimate_notes(total_cost, len(calls) - len(unrecorded_calls)),
         )
 

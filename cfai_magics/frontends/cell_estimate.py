@@ -65,23 +65,18 @@ def _estimate_prompt(session: "Session", prompt: str, options: Namespace) -> Cel
     if sends_nothing or not session.recorder.mode_resolver.is_network_allowed():
         return CellEstimate(0.0, 0.0)
     calls = session.resolver.preview_chats(requests, targets)
-    paid_calls = [
-        (call.cost, session.resolver.estimate_typical_neurons(request, target))
-        for call, request, target in zip(calls, requests, targets, strict=True)
-        if not call.is_recorded
-    ]
+    paid_calls = [call for call in calls if not call.is_recorded]
     if not paid_calls:
         return CellEstimate(0.0, 0.0)
     session.backend.resolve_gateway(options.gateway)  # raises an error if it is not valid
     details = _has_expressions(prompt, options), options.thread is not None
-    costs = [cost for cost, _typical in paid_calls if cost is not None]
+    costs = [call.cost for call in paid_calls if call.cost is not None]
     if len(costs) < len(paid_calls):
         return CellEstimate(None, None, *details)
     total_cost = reduce(add, costs)
     if options.max_neurons:
         total_cost = total_cost.capped(options.max_neurons)
-    typical = sum(typical or 0.0 for _cost, typical in paid_calls)
-    return CellEstimate(min(typical, total_cost.high), total_cost.high, *details)
+    return CellEstimate(total_cost.typical, total_cost.high, *details)
 
 
 def _has_expressions(prompt: str, options: Namespace) -> bool:

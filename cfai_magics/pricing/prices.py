@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from ..i18n import _, mark
 from ..types.messages import Request
@@ -291,30 +291,46 @@ class Cost:
     per_token: float
     max_tokens: int
 
-    def __add__(self, other: "Cost") -> "Cost":
+    def __add__(self, other: Self) -> Self:
         """Return the combined cost of both calls, using the larger max_tokens for both."""
-        return Cost(
-            self.prompt_max + other.prompt_max,
-            self.prompt_min + other.prompt_min,
-            self.per_token + other.per_token,
-            max(self.max_tokens, other.max_tokens),
+        return replace(
+            self,
+            prompt_max=self.prompt_max + other.prompt_max,
+            prompt_min=self.prompt_min + other.prompt_min,
+            per_token=self.per_token + other.per_token,
+            max_tokens=max(self.max_tokens, other.max_tokens),
         )
-
-    @property
-    def low(self) -> float:
-        """The minimum cost, assuming one token in each answer."""
-        return self.prompt_min + self.per_token
 
     @property
     def high(self) -> float:
         """The maximum cost, assuming `max_tokens` tokens in each answer."""
         return self.prompt_max + self.per_token * self.max_tokens
 
-    def capped(self, limit: float) -> "Cost":
+    def capped(self, limit: float) -> Self:
         """Return the cost with max_tokens lowered so that the call fits a limit in neurons."""
         remaining = max(0.0, limit - self.prompt_max)
         max_tokens = int(min(self.max_tokens, remaining / self.per_token)) if self.per_token else 0
         return replace(self, max_tokens=max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate(Cost):
+    """The cost of one or more calls in neurons, as shown to users before the calls are sent.
+
+    Attributes:
+        typical: The cost of answers of typical length. `high` is the maximum cost.
+    """
+
+    typical: float
+
+    def __add__(self, other: Self) -> Self:
+        """Return the combined cost of both calls."""
+        return replace(Cost.__add__(self, other), typical=self.typical + other.typical)
+
+    def capped(self, limit: float) -> Self:
+        """Return the cost with max_tokens lowered so that the call fits a limit in neurons."""
+        capped = Cost.capped(self, limit)
+        return replace(capped, typical=min(self.typical, capped.high))
 
 
 class RequestSize(NamedTuple):
@@ -335,7 +351,7 @@ class RequestSize(NamedTuple):
 
 def request_size(request: Request) -> RequestSize:
     """Return the size of a request."""
-    minimum, maximum = prompt_token_bounds(request.messages)
+    minimum, maximum = prompt_token_bounds(request)
     if not request.extra:
         return RequestSize(minimum, maximum, request.max_tokens or 0)
     return RequestSize(

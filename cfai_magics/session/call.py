@@ -11,7 +11,9 @@ from ..errors import CfaiError, ModelNotFoundError
 from ..pricing.catalog import find_model
 from ..pricing.prices import (
     Cost,
+    Estimate,
     Rates,
+    catalog_rates,
     with_estimate,
 )
 from ..replay.fingerprint import (
@@ -160,7 +162,7 @@ class CallPreview(NamedTuple):
     """
 
     body: Mapping[str, Any]
-    cost: Cost | None
+    cost: Estimate | None
     is_recorded: bool
     refusal: str = ""
 
@@ -298,7 +300,8 @@ class CallResolver:
         record_mode = self._recorder.record_mode
         counts: Counter[str] = Counter()
         previews = []
-        for request, target in zip(requests, targets, strict=True):
+        costs = self.estimate_costs(requests, targets)
+        for request, target, cost in zip(requests, targets, costs, strict=True):
             body = _build_body(request, target)
             recorded_request = fingerprint_chat(request, _local_model_name(target), body)
             fingerprint = recorded_request.fingerprint
@@ -310,7 +313,6 @@ class CallResolver:
             # A request with a schema may be recorded without its `response_format` field.
             if not is_recorded and "response_format" not in request.extra:
                 refusal = self._recorder.refusal(recorded_request, record_mode)
-            cost = self.estimate_cost(request, target)
             previews.append(CallPreview(body, cost, is_recorded, refusal))
         return previews
 
@@ -339,27 +341,43 @@ class CallResolver:
         """Return the call's AI Gateway, or None if the call is recorded or uses no gateway."""
         return None if call.is_recorded else self._backend.resolve_gateway(requested)
 
-    def estimate_cost(self, request: Request, target: Target) -> Cost | None:
+    def estimate_cost(self, request: Request, target: Target) -> Estimate | None:
         """Return the estimated cost of a request, or None if the price is unknown."""
-        return price_request(request, target.model, self._get_rates(target))
+        return self.estimate_costs([request], [target])[0]
 
-    def estimate_typical_neurons(self, request: Request, target: Target) -> float | None:
-        """Return the estimated cost of a request whose answer has the model's typical length.
+    def estimate_costs(
+        self, requests: Sequence[Request], targets: Sequence[Target]
+    ) -> list[Estimate | None]:
+        """Return the estimated cost of each request, or None if its price is unknown.
 
-        Return None if the price is unknown.
+        All estimates that users see come from this function. The ledger is read once per model.
         """
-        from ..pricing.typical import estimate_typical_neurons
+        from ..pricing.typical import make_estimate
 
-        rates = self._get_rates(target)
+        facts: dict[tuple[str, BackendKind], tuple[Rates | None, list[int]]] = {}
+        costs: list[Estimate | None] = []
+        for request, target in zip(requests, targets, strict=True):
+            model = target.model
+            key = model.name, target.backend_kind
+            if key not in facts:
+                facts[key] = self._read_facts(target)
+            rates, recent_answer_tokens = facts[key]
+            if rates is None:
+                costs.append(None)
+                continue
+            base_rates = catalog_rates(model) or rates
+            costs.append(make_estimate(request, base_rates, rates, recent_answer_tokens))
+        return costs
+
+    def _read_facts(self, target: Target) -> tuple[Rates | None, list[int]]:
+        """Return the rates of a model and the lengths of its recent answers."""
+        accounting = self._accounting
+        rates = accounting.get_rates(target.model, is_local=target.backend_kind == "local")
         if rates is None:
-            return None
-        recent_answer_tokens = self._accounting.ledger.history.recent_answer_tokens(
-            self._accounting.get_context().account, target.model.name, MAX_RECENT_ANSWERS
+            return None, []
+        return rates, accounting.ledger.history.recent_answer_tokens(
+            accounting.get_context().account, target.model.name, MAX_RECENT_ANSWERS
         )
-        return estimate_typical_neurons(request, rates, recent_answer_tokens)
-
-    def _get_rates(self, target: Target) -> Rates | None:
-        return self._accounting.get_rates(target.model, is_local=target.backend_kind == "local")
 
     def resolve_model(self, name: str, catalog: Catalog) -> Model:
         """Return the model with this name from the catalog or, if missing, from the recordings."""

@@ -25,7 +25,6 @@ from ..pricing.tokens import (
     CHARS_PER_TOKEN,
     MinTokenCounter,
     chars_to_tokens,
-    estimate_image_tokens,
     estimate_prompt_tokens,
     weighted_length,
 )
@@ -166,8 +165,7 @@ class AnswerBuilder:
     @cached_property
     def _prompt_tokens(self) -> int:
         """The estimated number of prompt tokens; computed lazily, because images are decoded."""
-        messages = self._request.messages
-        return estimate_prompt_tokens(messages) + estimate_image_tokens(messages)
+        return estimate_prompt_tokens(self._request)
 
     def estimate_usage(self) -> Usage:
         """Return the usage, with tokens estimated from the prompt and the text received so far."""
