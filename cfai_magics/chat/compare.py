@@ -1,13 +1,16 @@
 """Send one question to several models or at several temperatures, and compare the answers."""
 
-from collections.abc import Iterable
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import add
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from ..arguments import check_answer_count
 from ..display.footer import format_group_footer
 from ..display.preview import Preview, redact_for_display
-from ..errors import CfaiError, InterruptedAnswerError
+from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
 from ..i18n import _
 from ..pricing.prices import Cost
 from ..prompt.builder import Prompt, PromptReport, estimate_part_costs
@@ -15,10 +18,15 @@ from ..prompt.output_formats import OutputFormat
 from ..redaction import redact_tokens
 from ..session.call import Target
 from ..session.parallel import Finished, ParallelStreams, RetryNotice
-from ..types.answer_set import AnswerSet, Variant
+from ..types.answer_set import AnswerSet, Variant, make_variants
 from ..types.messages import Answer, Request
 from ..types.usage import Model
+from .chat_run import build_request
 from .frontend import Frontend
+
+if TYPE_CHECKING:
+    from ..session.session import Session
+    from ..settings import Cfai
 
 
 class Comparison(NamedTuple):
@@ -185,3 +193,72 @@ def _raise_first_error(
 
 def _count_started(answers: Iterable[Answer]) -> int:
     return sum(bool(answer.text or answer.reasoning) for answer in answers)
+
+
+def check_comparison(session: "Session", options: Namespace) -> None:
+    """Raise an error if an option does not work in a comparison."""
+    format_name = options.format or session.settings.format
+    if format_name not in {"markdown", "text"} or options.extract or options.schema:
+        raise InvalidOptionError(
+            _("A comparison shows answers only as Markdown or text"),
+            _("Remove -x and --schema, or use -f text."),
+        )
+    if options.tools:
+        raise InvalidOptionError(
+            _("--tools works only with a single answer"),
+            _("Remove --tools, or the options that compare answers."),
+        )
+    if options.thread is not None:
+        raise InvalidOptionError(
+            _("-c works only with a single answer"),
+            _("Remove -c, or the options that compare answers."),
+        )
+    if len(options.model or ()) > 1 and session.backend.is_local:
+        raise InvalidOptionError(
+            _("Only one local model can run at a time"),
+            _("Use one -m, or run %cfai local off first."),
+        )
+    check_answer_count(options)
+
+
+def resolve_variants(
+    settings: "Cfai", options: Namespace, find_target: Callable[[str], Target]
+) -> tuple[tuple[Variant, ...], tuple[Target, ...]]:
+    """Return the variant and the target of each answer that the options request.
+
+    Raises:
+        InvalidOptionError: Two variants are the same.
+    """
+    names = options.model or [""]
+    targets_by_name = {name: find_target(name) for name in names}
+    requested_variants = make_variants(names, options.temperature or [None], options.times)
+    targets = tuple(targets_by_name[each.model] for each in requested_variants)
+    variants = tuple(
+        replace(
+            each,
+            model=target.model.name,
+            temperature=settings.temperature if each.temperature is None else each.temperature,
+        )
+        for each, target in zip(requested_variants, targets, strict=True)
+    )
+    if len(set(variants)) < len(variants):
+        raise InvalidOptionError(
+            _("The same model or temperature is given twice"),
+            _("Use -n 2 for two answers from each."),
+        )
+    return variants, targets
+
+
+def build_requests(
+    settings: "Cfai",
+    options: Namespace,
+    prompt: Prompt,
+    variants: Sequence[Variant],
+    targets: Sequence[Target],
+) -> tuple[Request, ...]:
+    """Return the request for each variant."""
+    messages = prompt.messages
+    return tuple(
+        build_request(settings, options, messages, target, variant.temperature)
+        for variant, target in zip(variants, targets, strict=True)
+    )

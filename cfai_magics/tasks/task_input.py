@@ -1,6 +1,5 @@
 """Read the text, lists of strings, images and files for a native task from a cell."""
 
-import json
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,35 +13,6 @@ from ..media.images import Image
 from ..prompt.builder import Evaluate, build_user_message
 from ..prompt.serialize import SizeLimits, is_missing, to_text
 from ..prompt.template import Field, evaluate_field, parse_template
-
-OPTION_BY_RESERVED_FIELD = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
-
-
-def parse_params(options: Namespace) -> dict[str, Any]:
-    """Return the fields that -p adds to a request.
-
-    Raises:
-        InvalidOptionError: A -p value does not have the form K=V, or the field has its own option.
-    """
-    return dict(map(_parse_param, options.param or ()))
-
-
-def _parse_param(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise InvalidOptionError(
-            _("-p {text} does not have the form K=V").format(text=text),
-            _("Example: {option}").format(option="-p top_k=40"),
-        )
-    if key in OPTION_BY_RESERVED_FIELD:
-        raise InvalidOptionError(
-            _("-p can't set {field}").format(field=key),
-            _("Use {option}.").format(option=OPTION_BY_RESERVED_FIELD[key]),
-        )
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from cfai_magics.chat.cell_estimate import CellEstimate, estimate_cell
 from cfai_magics.chat.options import get_ask_parser
 from cfai_magics.commands.ask import ask_prompt
 from cfai_magics.display.preview import Preview
 from cfai_magics.errors import LocalModelError
-from cfai_magics.frontends.cell_estimate import CellEstimate, estimate_cell
 from cfai_magics.magic_line import split_magic_line
 from cfai_magics.notebook import split_cell
 from cfai_magics.pricing.typical import MAX_DEFAULT_ANSWER_TOKENS

@@ -8,16 +8,19 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..chat.options import get_ask_parser
-from ..commands.ask import build_typed_requests
 from ..errors import CfaiError
 from ..magic_line import split_magic_line
 from ..notebook import split_cell
 from ..prompt.template import Field, parse_template
 from ..redaction import reject_token
+from .chat_run import add_images, build_prompt, check_options, require_capability, resolve_format
+from .compare import build_requests, check_comparison, resolve_variants
+from .options import get_ask_parser
 
 if TYPE_CHECKING:
+    from ..session.call import Target
     from ..session.session import Session
+    from ..types.messages import Request
 
 
 class CellEstimate(NamedTuple):
@@ -83,3 +86,33 @@ def _has_expressions(prompt: str, options: Namespace) -> bool:
     if options.raw or "{{" not in prompt:
         return False
     return any(isinstance(piece, Field) for piece in parse_template(prompt).pieces)
+
+
+def build_typed_requests(
+    session: "Session", prompt: str, options: Namespace
+) -> "tuple[tuple[Request, ...], tuple[Target, ...]]":
+    """Build the requests for a prompt as typed, without evaluating, loading or starting anything.
+
+    The requests contain `{{…}}` as typed and empty images, but no earlier turns of a thread.
+
+    Raises:
+        CfaiError: The prompt or an option is not valid.
+    """
+    from ..media.images import Image
+
+    check_options(prompt, options)
+    if len(options.model or [""]) * len(options.temperature or [None]) * options.times > 1:
+        check_comparison(session, options)
+    output_format = resolve_format(session.settings, options, None)
+    variants, targets = resolve_variants(
+        session.settings,
+        options,
+        lambda name: session.find_target(name or session.settings.model),
+    )
+    typed_prompt = build_prompt(session.settings, None, prompt, options, output_format)
+    if options.image:
+        for target in targets:
+            require_capability(session, target.model, "vision")
+        empty_image = Image("", b"", "png", 0, 0)
+        typed_prompt = add_images(typed_prompt, [empty_image] * len(options.image))
+    return build_requests(session.settings, options, typed_prompt, variants, targets), targets
