@@ -1,16 +1,15 @@
-"""Estimate the cost of a `%%cfai` cell from its source, while the user edits the cell.
+"""Estimate the cost of a `%%cfai` cell from its source.
 
 The source is only parsed. Nothing in it is evaluated, loaded, stored, logged or sent.
 """
 
 from argparse import Namespace
-from functools import reduce
-from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import CfaiError
 from ..magic_line import split_magic_line
 from ..notebook import split_cell
+from ..pricing.prices import sum_estimates
 from ..prompt.template import Field, parse_template
 from ..redaction import reject_token
 from .chat_run import add_images, build_prompt, check_options, require_capability, resolve_format
@@ -73,10 +72,9 @@ def _estimate_prompt(session: "Session", prompt: str, options: Namespace) -> Cel
         return CellEstimate(0.0, 0.0)
     session.backend.resolve_gateway(options.gateway)  # raises an error if it is not valid
     details = _has_expressions(prompt, options), options.thread is not None
-    costs = [call.cost for call in paid_calls if call.cost is not None]
-    if len(costs) < len(paid_calls):
+    total_cost = sum_estimates([call.cost for call in paid_calls])
+    if total_cost is None:
         return CellEstimate(None, None, *details)
-    total_cost = reduce(add, costs)
     if options.max_neurons:
         total_cost = total_cost.capped(options.max_neurons)
     return CellEstimate(total_cost.typical, total_cost.high, *details)
@@ -89,11 +87,12 @@ def _has_expressions(prompt: str, options: Namespace) -> bool:
 
 
 def build_typed_requests(
-    session: "Session", prompt: str, options: Namespace
+    session: "Session", prompt: str, options: Namespace, *, use_local: bool = True
 ) -> "tuple[tuple[Request, ...], tuple[Target, ...]]":
     """Build the requests for a prompt as typed, without evaluating, loading or starting anything.
 
-    The requests contain `{{…}}` as typed and empty images, but no earlier turns of a thread.
+    The requests contain `{{…}}` as typed and empty images, but no earlier turns of a thread. If
+    `use_local` is False, the requests are those without the local model.
 
     Raises:
         CfaiError: The prompt or an option is not valid.
@@ -102,12 +101,13 @@ def build_typed_requests(
 
     check_options(prompt, options)
     if len(options.model or [""]) * len(options.temperature or [None]) * options.times > 1:
-        check_comparison(session, options)
+        is_local = use_local and session.backend.is_local
+        check_comparison(session.settings, options, is_local=is_local)
     output_format = resolve_format(session.settings, options, None)
     variants, targets = resolve_variants(
         session.settings,
         options,
-        lambda name: session.find_target(name or session.settings.model),
+        lambda name: session.find_target(name or session.settings.model, use_local=use_local),
     )
     typed_prompt = build_prompt(session.settings, None, prompt, options, output_format)
     if options.image:

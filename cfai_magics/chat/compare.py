@@ -3,8 +3,6 @@
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import reduce
-from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..arguments import check_answer_count
@@ -12,7 +10,7 @@ from ..display.footer import format_group_footer
 from ..display.preview import Preview, redact_for_display
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
 from ..i18n import _
-from ..pricing.prices import Cost
+from ..pricing.prices import Cost, sum_estimates
 from ..prompt.builder import Prompt, PromptReport, estimate_part_costs
 from ..prompt.output_formats import OutputFormat
 from ..redaction import redact_tokens
@@ -25,7 +23,6 @@ from .chat_run import build_request
 from .frontend import Frontend
 
 if TYPE_CHECKING:
-    from ..session.session import Session
     from ..settings import Cfai
 
 
@@ -93,9 +90,7 @@ class Comparison(NamedTuple):
             session.check_course_policy(request, target)
         calls = session.resolver.preview_chats(self.requests, self.targets)
         unrecorded_calls = [call for call in calls if not call.is_recorded]
-        costs = [call.cost for call in unrecorded_calls or calls]
-        known_costs = [cost for cost in costs if cost]
-        total_cost = reduce(add, known_costs) if len(known_costs) == len(costs) else None
+        total_cost = sum_estimates([call.cost for call in unrecorded_calls or calls])
         limit = self.max_neurons
         return Preview(
             redact_for_display([call.body for call in calls], redact_tokens),
@@ -195,9 +190,12 @@ def _count_started(answers: Iterable[Answer]) -> int:
     return sum(bool(answer.text or answer.reasoning) for answer in answers)
 
 
-def check_comparison(session: "Session", options: Namespace) -> None:
-    """Raise an error if an option does not work in a comparison."""
-    format_name = options.format or session.settings.format
+def check_comparison(settings: "Cfai", options: Namespace, *, is_local: bool) -> None:
+    """Raise an error if an option does not work in a comparison.
+
+    `is_local` is True if the local model answers.
+    """
+    format_name = options.format or settings.format
     if format_name not in {"markdown", "text"} or options.extract or options.schema:
         raise InvalidOptionError(
             _("A comparison shows answers only as Markdown or text"),
@@ -213,7 +211,7 @@ def check_comparison(session: "Session", options: Namespace) -> None:
             _("-c works only with a single answer"),
             _("Remove -c, or the options that compare answers."),
         )
-    if len(options.model or ()) > 1 and session.backend.is_local:
+    if len(options.model or ()) > 1 and is_local:
         raise InvalidOptionError(
             _("Only one local model can run at a time"),
             _("Use one -m, or run %cfai local off first."),

@@ -217,7 +217,7 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "C
     )
 
     session = frontend.session
-    check_comparison(session, options)
+    check_comparison(session.settings, options, is_local=session.backend.is_local)
     output_format = resolve_format(session.settings, options, None)
     variants, targets = resolve_variants(session.settings, options, session.resolve_target)
     full_prompt = build_prompt(

@@ -3,11 +3,9 @@
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 from pathlib import Path
 
-from ..arguments import check_answer_count, check_option_values
+from ..chat.cell_estimate import build_typed_requests
 from ..chat.frontend import Frontend
 from ..chat.options import Option, get_ask_parser
 from ..display.tables import Table, format_estimate
@@ -15,12 +13,12 @@ from ..errors import CfaiError, InvalidOptionError
 from ..i18n import _, mark, ngettext
 from ..notebook import CfaiCell, read_cfai_cells
 from ..paths import parse_user_path
-from ..pricing.prices import Estimate, to_usd
+from ..pricing.prices import Estimate, sum_estimates, to_usd
 from ..session.call import Target
 from ..session.session import Session
 from ..storage.ledger import FREE_DAILY_NEURONS
 from ..texts import format_percent, shorten_line
-from ..types.messages import Message, Request
+from ..types.messages import Request
 from ..types.usage import CHAT_TASK, Model
 
 OPTIONS = (
@@ -41,7 +39,7 @@ MAX_CHEAPER_MODELS = 3
 NO_COST = Estimate(0.0, 0.0, 0.0, 0, 0.0)
 RANGE_NOTE = mark(
     "≈: answers of typical length. At most: answers as long as max_tokens allows. Variables, "
-    "earlier turns, function calls and prompts sent from Python are not included."
+    "earlier turns, schemas, functions and prompts sent from Python are not included."
 )
 COLUMNS = (
     mark("cell"),
@@ -102,49 +100,25 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
         return _CellEstimate(cell, error=cell.error)
     options = cell.options
     try:
-        check_option_values(options)
-        check_answer_count(options)
-        targets = [
-            session.find_target(name, use_local=False) for name in _list_models(session, options)
-        ]
-        for target in targets:
-            session.settings.course.check_model(target.model.name)
+        requests, targets = build_typed_requests(session, cell.text, options, use_local=False)
+        for request, target in zip(requests, targets, strict=True):
+            session.check_course_policy(request, target)
     except CfaiError as error:
         return _CellEstimate(cell, error=error.cause)
     if options.dry_run:  # the cell sends nothing
         return _CellEstimate(cell, cost=NO_COST)
-    costs: list[Estimate] = []
-    requests = []
-    for target in targets:
-        model = target.model
-        request = _build_request(session, options, cell.text, model)
-        cost = session.resolver.estimate_cost(request, target)
-        if cost is None:
-            message = _("{model} has no known price")
-            return _CellEstimate(cell, error=message.format(model=model.short_name))
-        requests.append(request)
-        costs.append(cost)
-    total_cost = reduce(add, costs)
+    if options.task:
+        error_text = _("a task: %%cfai --dry-run shows its cost")
+        return _CellEstimate(cell, error=error_text)
+    costs = session.resolver.estimate_costs(requests, targets)
+    total_cost = sum_estimates(costs)
+    if total_cost is None:
+        model = targets[costs.index(None)].model
+        message = _("{model} has no known price")
+        return _CellEstimate(cell, error=message.format(model=model.short_name))
     if options.max_neurons:
         total_cost = total_cost.capped(options.max_neurons)
-    return _CellEstimate(cell, tuple(requests), total_cost)
-
-
-def _list_models(session: Session, options: Namespace) -> list[str]:
-    """Return a list with the name of the model for each answer that a cell requests."""
-    names: list[str] = options.model or [session.settings.model]
-    answer_count: int = max(1, len(options.temperature)) * max(1, options.times)
-    return names * answer_count
-
-
-def _build_request(session: Session, options: Namespace, text: str, model: Model) -> Request:
-    system = options.system or session.settings.system
-    messages: list[Message] = [{"role": "system", "content": system}] if system else []
-    return Request(
-        model.name,
-        (*messages, {"role": "user", "content": text}),
-        max_tokens=options.max_tokens or session.settings.max_tokens,
-    )
+    return _CellEstimate(cell, requests, total_cost)
 
 
 def _format_row(estimate: _CellEstimate, total: float) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import Any, NamedTuple, Self
 
 from ..i18n import _, mark
@@ -331,6 +333,12 @@ class Estimate(Cost):
         """Return the cost with max_tokens lowered so that the call fits a limit in neurons."""
         capped = Cost.capped(self, limit)
         return replace(capped, typical=min(self.typical, capped.high))
+
+
+def sum_estimates(costs: Sequence[Estimate | None]) -> Estimate | None:
+    """Return the total cost of one or more calls, or None if the cost of a call is unknown."""
+    known_costs = [cost for cost in costs if cost is not None]
+    return reduce(add, known_costs) if len(known_costs) == len(costs) else None
 
 
 class RequestSize(NamedTuple):
