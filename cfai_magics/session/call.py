@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from ..workers_ai.task_requests import TaskRequest
 
 NO_BODY: Mapping[str, Any] = {}
-MAX_RECENT_ANSWERS = 20  # answers that determine the typical length of a model's answers
 
 
 class Target(NamedTuple):
@@ -350,34 +349,28 @@ class CallResolver:
     ) -> list[Estimate | None]:
         """Return the estimated cost of each request, or None if its price is unknown.
 
-        All estimates that users see come from this function. The ledger is read once per model.
+        All estimates that users see come from this function.
         """
         from ..pricing.typical import make_estimate
 
-        facts: dict[tuple[str, BackendKind], tuple[Rates | None, list[int]]] = {}
+        account = self._accounting.get_context().account
+        recent_answer_tokens = self._accounting.ledger.history.recent_answer_tokens(account)
+        rates_by_model: dict[tuple[str, BackendKind], Rates | None] = {}
         costs: list[Estimate | None] = []
         for request, target in zip(requests, targets, strict=True):
-            model = target.model
-            key = model.name, target.backend_kind
-            if key not in facts:
-                facts[key] = self._read_facts(target)
-            rates, recent_answer_tokens = facts[key]
+            model, kind = target.model, target.backend_kind
+            key = model.name, kind
+            if key not in rates_by_model:
+                is_local = kind == "local"
+                rates_by_model[key] = self._accounting.get_rates(model, is_local=is_local)
+            rates = rates_by_model[key]
             if rates is None:
                 costs.append(None)
                 continue
             base_rates = catalog_rates(model) or rates
-            costs.append(make_estimate(request, base_rates, rates, recent_answer_tokens))
+            lengths = recent_answer_tokens.get(model.name, ())
+            costs.append(make_estimate(request, base_rates, rates, lengths))
         return costs
-
-    def _read_facts(self, target: Target) -> tuple[Rates | None, list[int]]:
-        """Return the rates of a model and the lengths of its recent answers."""
-        accounting = self._accounting
-        rates = accounting.get_rates(target.model, is_local=target.backend_kind == "local")
-        if rates is None:
-            return None, []
-        return rates, accounting.ledger.history.recent_answer_tokens(
-            accounting.get_context().account, target.model.name, MAX_RECENT_ANSWERS
-        )
 
     def resolve_model(self, name: str, catalog: Catalog) -> Model:
         """Return the model with this name from the catalog or, if missing, from the recordings."""

@@ -263,8 +263,8 @@ def test_only_the_last_20_answers_of_the_account_count(session: Session) -> None
     ledger.settle(other, CallOutcome("ok", Usage(10, 5, 0, 1.0, "estimated")))
     for tokens in range(1, 31):
         book(session, tokens)
-    recent = ledger.history.recent_answer_tokens(account, MODEL, 20)
-    assert recent == list(range(30, 10, -1))
+    recent = ledger.history.recent_answer_tokens(account)
+    assert recent == {MODEL: list(range(30, 10, -1))}
 
 
 def stored(home: Path) -> dict[Path, bytes]:
