@@ -253,7 +253,7 @@ def test_a_child_sends_requests_while_parent_threads_send_requests(echoing: Stan
     ("module", "function"),
     [
         ("cfai_magics.replay.fingerprint", "sha256"),
-        ("cfai_magics.workers_ai.chat_stream", "estimate_image_tokens"),
+        ("cfai_magics.workers_ai.chat_stream", "estimate_prompt_tokens"),
     ],
 )
 def test_a_child_does_not_wait_for_a_value_that_a_parent_thread_computes(

@@ -7,10 +7,10 @@ from typing import Any
 
 from ..display.footer import format_usage_footer
 from ..display.map_progress import MapProgress, WriteText
-from ..display.tables import format_neurons, format_range
+from ..display.tables import format_estimate, format_neurons
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
 from ..i18n import _, ngettext
-from ..pricing.prices import Cost
+from ..pricing.prices import Estimate
 from ..prompt.output_formats import without_response_format
 from ..session.session import Session
 from ..storage.map_cache import CachedAnswer, MapCache
@@ -19,7 +19,7 @@ from .batch_api import BatchApiJob
 from .dispatch import MapDispatcher, MapResults
 from .plan import RESULT_COLUMNS, MapPlan
 
-CostsByKey = Mapping[str, Cost | None]
+CostsByKey = Mapping[str, Estimate | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +122,20 @@ class MapRunner:
         self, plan: MapPlan, costs: CostsByKey, options: MapOptions, summary: str
     ) -> None:
         """Print the estimated cost, and ask for confirmation if the cost is high or unknown."""
-        low, high = _sum_cost_range(costs)
+        typical, high = _sum_estimates(costs)
         if not costs:
             self.print_line(_("{summary} No requests are needed.").format(summary=summary))
             return
         message = (
-            _("{summary} {model}: unknown cost, at most {tokens:,} tokens per answer.")
+            _("{summary} {model}: unknown cost (answers up to {tokens:,} tokens).")
             if high is None
-            else _(
-                "{summary} {model}: an estimated {range} neurons, at most {tokens:,} tokens per "
-                "answer."
-            )
+            else _("{summary} {model}: {estimate} neurons (answers up to {tokens:,} tokens).")
         )
         self.print_line(
             message.format(
                 summary=summary,
                 model=plan.model.short_name,
-                range="" if high is None else format_range(low, high),
+                estimate="" if high is None else format_estimate(typical, high),
                 tokens=next(iter(plan.requests.values())).max_tokens,
             )
         )
@@ -266,11 +263,14 @@ def _format_summary(
     return f"{', '.join(parts)}."
 
 
-def _sum_cost_range(costs: CostsByKey) -> tuple[float, float | None]:
-    """Return the minimum and maximum total cost in neurons. An unknown maximum is None."""
+def _sum_estimates(costs: CostsByKey) -> tuple[float, float | None]:
+    """Return the typical and maximum total cost in neurons. An unknown maximum is None."""
     known_costs = [cost for cost in costs.values() if cost is not None]
-    low, high = sum(cost.low for cost in known_costs), sum(cost.high for cost in known_costs)
-    return low, high if len(known_costs) == len(costs) else None
+    typical, high = (
+        sum(cost.typical for cost in known_costs),
+        sum(cost.high for cost in known_costs),
+    )
+    return typical, high if len(known_costs) == len(costs) else None
 
 
 def _format_cache_note(cache: MapCache) -> str:

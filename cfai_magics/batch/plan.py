@@ -11,7 +11,7 @@ from ..arguments import require_str
 from ..errors import InvalidOptionError
 from ..i18n import _
 from ..paths import parse_user_path
-from ..pricing.prices import Cost
+from ..pricing.prices import Estimate
 from ..prompt.output_formats import Schema, load_schema, read_schema, supports_streaming_schema
 from ..session.call import Target
 from ..session.session import Session
@@ -48,11 +48,11 @@ class MapPlan:
         """The model for all requests."""
         return self.target.model
 
-    def estimate_costs(self, session: Session, keys: Sequence[str]) -> dict[str, Cost | None]:
+    def estimate_costs(self, session: Session, keys: Sequence[str]) -> dict[str, Estimate | None]:
         """Return the estimated cost of each prompt, by prompt key. An unknown cost is None."""
-        return {
-            key: session.resolver.estimate_cost(self.requests[key], self.target) for key in keys
-        }
+        requests = [self.requests[key] for key in keys]
+        costs = session.resolver.estimate_costs(requests, [self.target] * len(requests))
+        return dict(zip(keys, costs, strict=True))
 
 
 def make_plan(

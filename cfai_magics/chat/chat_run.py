@@ -1,38 +1,56 @@
-"""Send a `%%cfai` question, and display the streamed answer."""
+"""Build a `%%cfai` question from its options, send it, and display the streamed answer."""
 
+from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..arguments import check_option_values
 from ..display.tables import format_neurons, format_retry_message
-from ..errors import CfaiError, InterruptedAnswerError
-from ..i18n import _, ngettext
+from ..errors import (
+    CfaiError,
+    InterruptedAnswerError,
+    InvalidOptionError,
+    ToolsNotSupportedError,
+    VisionNotSupportedError,
+)
+from ..i18n import _, mark, ngettext
+from ..pricing.catalog import MAX_LISTED_MODELS
 from ..prompt.builder import (
     Part,
     PartCost,
     Prompt,
     PromptReport,
-    estimate_prompt_tokens,
+    build_user_message,
+    estimate_part_costs,
     split_cost,
 )
-from ..prompt.output_formats import OutputFormat
-from ..session.call import Target
-from ..types.messages import Answer, Request
+from ..prompt.output_formats import OUTPUT_FORMATS, OutputFormat, get_format
+from ..session.call import Target, build_target_request
+from ..types.messages import Answer, Message, Request
 from ..types.usage import Model, Usage
-from .frontend import AnswerDisplay, Frontend
+from .frontend import AnswerDisplay, Frontend, NotebookState
 
 if TYPE_CHECKING:
     from ..display.preview import Preview
+    from ..media.images import Image
     from ..prompt.history import Turn
     from ..prompt.output_formats import Schema
     from ..session.call import CallPreview
+    from ..session.session import Session
+    from ..settings import Cfai
     from .tool_loop import ToolLoop
     from .turns import TurnKey
 
 
 NEW_CELL_FORMATS = {"code", "correction"}  # formats that insert the code as a new cell
 ZERO_LIMIT = 1e-9  # in neurons, too low for any call
+CAPABILITIES = {  # the error message and error class to use if a model lacks the capability
+    "vision": (mark("{model} can't see images"), VisionNotSupportedError),
+    "tools": (mark("{model} can't call functions"), ToolsNotSupportedError),
+}
 
 
 def history_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
@@ -154,13 +172,11 @@ class ChatRun(NamedTuple):
         session = self.frontend.session
         session.check_course_policy(self.request, self.target)
         call = session.resolver.preview_chat(self.request, self.target)
-        estimated_answer = Answer(
-            self.target.model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
-        )
+        cost = call.cost
         return Preview(
             redact_for_display(call.body, redact_tokens),
-            split_cost(self.prompt, estimated_answer, self.target.model),
-            call.cost,
+            estimate_part_costs(self.prompt, self.request),
+            cost.capped(self.max_neurons) if cost and self.max_neurons else cost,
             self._estimate_notes(call),
         )
 
@@ -321,3 +337,122 @@ def _interrupted_error(answer: Answer | None) -> InterruptedAnswerError:
         )
     error.answer = answer
     return error
+
+
+def check_options(prompt: str, options: Namespace) -> None:
+    """Raise InvalidOptionError if the prompt is empty or an option is not valid."""
+    if not prompt.strip():
+        raise InvalidOptionError(_("The prompt is empty"), _("Enter it below the %%cfai line."))
+    if (options.save or options.source or options.target) and not options.task:
+        raise InvalidOptionError(
+            _("--save, --from and --to require --task"), _("Add --task, or remove them.")
+        )
+    has_tool_option = options.allow_tools or options.max_steps is not None
+    if has_tool_option and not options.tools and not options.task:
+        raise InvalidOptionError(
+            _("--allow-tools and --max-steps require --tools"), _("Add --tools NAME.")
+        )
+    if options.output and (not options.output.isidentifier() or iskeyword(options.output)):
+        raise InvalidOptionError(
+            _("-o: {name} is not a valid variable name").format(name=options.output),
+            _("Use letters, digits and _."),
+        )
+    check_option_values(options)
+
+
+def resolve_format(settings: "Cfai", options: Namespace, schema: "Schema | None") -> OutputFormat:
+    """Return the format of the answer that the options and settings request."""
+    if schema is None:
+        name = options.format or settings.format
+        if options.extract or name == "table":
+            return get_format(name, extract=options.extract)
+        return OUTPUT_FORMATS[name]
+    if options.format not in {None, "json"} or options.extract:
+        raise InvalidOptionError(_("--schema works only with -f json"), _("Remove -f and -x."))
+    return OUTPUT_FORMATS["json"]._replace(instruction=schema.instruction, parse=schema.parse)
+
+
+def build_prompt(
+    settings: "Cfai",
+    notebook_state: NotebookState | None,
+    prompt: str,
+    options: Namespace,
+    output_format: OutputFormat,
+) -> Prompt:
+    """Return the prompt without the images of --image.
+
+    Without `notebook_state`, `{{…}}` is left as typed.
+    """
+    evaluate = notebook_state.evaluate if notebook_state and not options.raw else None
+    system_text = options.system or settings.system
+    system = [Part("system", system_text)] if system_text else []
+    if output_format.instruction:
+        name = options.schema or output_format.name
+        system.append(Part("form", output_format.instruction, name))
+    user_message = build_user_message(prompt, evaluate, lambda: settings.size_limits)
+    return Prompt(user_message, tuple(system))
+
+
+def add_images(prompt: Prompt, images: "Iterable[Image]") -> Prompt:
+    """Return the prompt with the images at the end of the user message."""
+    parts = tuple(Part("image", name=image.name, image=image) for image in images)
+    user_message = prompt.user_message
+    return prompt._replace(user_message=user_message._replace(parts=(*user_message.parts, *parts)))
+
+
+def require_capability(session: "Session", model: Model, capability: str) -> None:
+    """Raise an error if the model lacks a capability.
+
+    A model that is not in the catalog is accepted.
+    """
+    message, error = CAPABILITIES[capability]
+    if getattr(model, capability):
+        return
+    if session.backend.is_local:
+        raise error(
+            _(message).format(model=model.short_name),
+            _("%cfai local off switches back to models that can."),
+        )
+    if not model.task:
+        return
+    models = session.catalog().models
+    capable_models = [
+        each for each in models if getattr(each, capability) and not each.deprecation_date
+    ]
+    suggestions = sorted(capable_models, key=lambda each: each.paid_plan_only)[:MAX_LISTED_MODELS]
+    names = ", ".join(
+        _("{model} (paid plan)").format(model=suggestion.short_name)
+        if suggestion.paid_plan_only
+        else suggestion.short_name
+        for suggestion in suggestions
+    )
+    hint = _("Models that can: {models}.").format(models=names) if names else ""
+    raise error(_(message).format(model=model.short_name), hint)
+
+
+def build_request(
+    settings: "Cfai",
+    options: Namespace,
+    messages: list[Message],
+    target: Target,
+    temperature: float | None,
+) -> Request:
+    """Return the request for one answer, with the options and settings."""
+    extra: dict[str, Any] = {}
+    if options.param:
+        from .option_values import parse_params
+
+        extra = parse_params(options)
+    return build_target_request(
+        settings,
+        target,
+        messages,
+        max_tokens=options.max_tokens,
+        temperature=temperature,
+        top_p=options.top_p,
+        seed=options.seed,
+        stop=tuple(options.stop or ()),
+        think=options.think,
+        stream=not options.no_stream,
+        extra=extra,
+    )

@@ -1,24 +1,29 @@
 """Send one question to several models or at several temperatures, and compare the answers."""
 
-from collections.abc import Iterable
-from functools import reduce
-from operator import add
-from typing import NamedTuple
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
+from ..arguments import check_answer_count
 from ..display.footer import format_group_footer
 from ..display.preview import Preview, redact_for_display
-from ..errors import CfaiError, InterruptedAnswerError
+from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
 from ..i18n import _
-from ..pricing.prices import Cost
-from ..prompt.builder import Prompt, PromptReport, estimate_prompt_tokens, split_cost
+from ..pricing.prices import Cost, sum_estimates
+from ..prompt.builder import Prompt, PromptReport, estimate_part_costs
 from ..prompt.output_formats import OutputFormat
 from ..redaction import redact_tokens
 from ..session.call import Target
 from ..session.parallel import Finished, ParallelStreams, RetryNotice
-from ..types.answer_set import AnswerSet, Variant
+from ..types.answer_set import AnswerSet, Variant, make_variants
 from ..types.messages import Answer, Request
-from ..types.usage import Model, Usage
+from ..types.usage import Model
+from .chat_run import build_request
 from .frontend import Frontend
+
+if TYPE_CHECKING:
+    from ..settings import Cfai
 
 
 class Comparison(NamedTuple):
@@ -85,16 +90,12 @@ class Comparison(NamedTuple):
             session.check_course_policy(request, target)
         calls = session.resolver.preview_chats(self.requests, self.targets)
         unrecorded_calls = [call for call in calls if not call.is_recorded]
-        costs = [call.cost for call in unrecorded_calls or calls]
-        known_costs = [cost for cost in costs if cost]
-        total_cost = reduce(add, known_costs) if len(known_costs) == len(costs) else None
-        estimated_answer = Answer(
-            self._first_model.name, usage=Usage(estimate_prompt_tokens(self.prompt))
-        )
+        total_cost = sum_estimates([call.cost for call in unrecorded_calls or calls])
+        limit = self.max_neurons
         return Preview(
             redact_for_display([call.body for call in calls], redact_tokens),
-            split_cost(self.prompt, estimated_answer, self._first_model),
-            total_cost,
+            estimate_part_costs(self.prompt, self.requests[0]),
+            total_cost.capped(limit) if total_cost and limit else total_cost,
             self._estimate_notes(total_cost, len(calls) - len(unrecorded_calls)),
         )
 
@@ -187,3 +188,75 @@ def _raise_first_error(
 
 def _count_started(answers: Iterable[Answer]) -> int:
     return sum(bool(answer.text or answer.reasoning) for answer in answers)
+
+
+def check_comparison(settings: "Cfai", options: Namespace, *, is_local: bool) -> None:
+    """Raise an error if an option does not work in a comparison.
+
+    `is_local` is True if the local model answers.
+    """
+    format_name = options.format or settings.format
+    if format_name not in {"markdown", "text"} or options.extract or options.schema:
+        raise InvalidOptionError(
+            _("A comparison shows answers only as Markdown or text"),
+            _("Remove -x and --schema, or use -f text."),
+        )
+    if options.tools:
+        raise InvalidOptionError(
+            _("--tools works only with a single answer"),
+            _("Remove --tools, or the options that compare answers."),
+        )
+    if options.thread is not None:
+        raise InvalidOptionError(
+            _("-c works only with a single answer"),
+            _("Remove -c, or the options that compare answers."),
+        )
+    if len(options.model or ()) > 1 and is_local:
+        raise InvalidOptionError(
+            _("Only one local model can run at a time"),
+            _("Use one -m, or run %cfai local off first."),
+        )
+    check_answer_count(options)
+
+
+def resolve_variants(
+    settings: "Cfai", options: Namespace, find_target: Callable[[str], Target]
+) -> tuple[tuple[Variant, ...], tuple[Target, ...]]:
+    """Return the variant and the target of each answer that the options request.
+
+    Raises:
+        InvalidOptionError: Two variants are the same.
+    """
+    names = options.model or [""]
+    targets_by_name = {name: find_target(name) for name in names}
+    requested_variants = make_variants(names, options.temperature or [None], options.times)
+    targets = tuple(targets_by_name[each.model] for each in requested_variants)
+    variants = tuple(
+        replace(
+            each,
+            model=target.model.name,
+            temperature=settings.temperature if each.temperature is None else each.temperature,
+        )
+        for each, target in zip(requested_variants, targets, strict=True)
+    )
+    if len(set(variants)) < len(variants):
+        raise InvalidOptionError(
+            _("The same model or temperature is given twice"),
+            _("Use -n 2 for two answers from each."),
+        )
+    return variants, targets
+
+
+def build_requests(
+    settings: "Cfai",
+    options: Namespace,
+    prompt: Prompt,
+    variants: Sequence[Variant],
+    targets: Sequence[Target],
+) -> tuple[Request, ...]:
+    """Return the request for each variant."""
+    messages = prompt.messages
+    return tuple(
+        build_request(settings, options, messages, target, variant.temperature)
+        for variant, target in zip(variants, targets, strict=True)
+    )

@@ -1,15 +1,19 @@
-"""Evaluate the Python expressions that options such as `--image` and `--schema` accept."""
+"""Evaluate the values of options: Python expressions such as of `--image`, and fields of `-p`."""
 
+import json
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import CfaiError, VariableError
+from ..arguments import check_fields
+from ..errors import CfaiError, InvalidOptionError, VariableError
 from ..i18n import _
 from ..prompt.template import describe_error
 from .frontend import NotebookState
 
 T = TypeVar("T")
+OPTION_BY_RESERVED_FIELD = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
 
 
 def load_option_value(
@@ -67,3 +71,33 @@ def _is_file(text: str) -> bool:
         return Path(text).expanduser().is_file()
     except (OSError, RuntimeError, ValueError):  # unknown user, too long or a null character
         return False
+
+
+def parse_params(options: Namespace) -> dict[str, Any]:
+    """Return the fields that -p adds to a request.
+
+    Raises:
+        InvalidOptionError: A -p value does not have the form K=V or is out of range, or the field
+            has its own option.
+    """
+    fields = dict(map(_parse_param, options.param or ()))
+    check_fields(fields, "-p")
+    return fields
+
+
+def _parse_param(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise InvalidOptionError(
+            _("-p {text} does not have the form K=V").format(text=text),
+            _("Example: {option}").format(option="-p top_k=40"),
+        )
+    if key in OPTION_BY_RESERVED_FIELD:
+        raise InvalidOptionError(
+            _("-p can't set {field}").format(field=key),
+            _("Use {option}.").format(option=OPTION_BY_RESERVED_FIELD[key]),
+        )
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

@@ -1,26 +1,24 @@
 """Estimate how much a notebook will cost for a class, without running the notebook."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 from pathlib import Path
 
-from ..arguments import check_answer_count, check_option_values
+from ..chat.cell_estimate import build_typed_requests
 from ..chat.frontend import Frontend
 from ..chat.options import Option, get_ask_parser
-from ..display.tables import Table, format_range
+from ..display.tables import Table, format_estimate
 from ..errors import CfaiError, InvalidOptionError
 from ..i18n import _, mark, ngettext
 from ..notebook import CfaiCell, read_cfai_cells
 from ..paths import parse_user_path
-from ..pricing.prices import Cost, catalog_rates, estimate_cost, to_usd
-from ..session.reservation import NO_COST
+from ..pricing.prices import Estimate, sum_estimates, to_usd
+from ..session.call import Target
 from ..session.session import Session
 from ..storage.ledger import FREE_DAILY_NEURONS
 from ..texts import format_percent, shorten_line
-from ..types.messages import Message, Request
+from ..types.messages import Request
 from ..types.usage import CHAT_TASK, Model
 
 OPTIONS = (
@@ -38,9 +36,10 @@ OPTIONS = (
 MAX_QUESTION_CHARS = 40  # longer prompts are shortened in the table
 DOMINANT_SHARE = 0.25  # cells with at least this share of the total cost are marked as high
 MAX_CHEAPER_MODELS = 3
+NO_COST = Estimate(0.0, 0.0, 0.0, 0, typical=0.0)
 RANGE_NOTE = mark(
-    "Low: short answers. High: answers as long as max_tokens allows. Variables, earlier turns, "
-    "function calls and prompts sent from Python are not included."
+    "≈: answers of typical length. At most: answers as long as max_tokens allows. Variables, "
+    "earlier turns, schemas, functions and prompts sent from Python are not included."
 )
 COLUMNS = (
     mark("cell"),
@@ -60,7 +59,7 @@ class _CellEstimate:
 
     cell: CfaiCell
     requests: tuple[Request, ...] = ()
-    cost: Cost | None = None
+    cost: Estimate | None = None
     error: str = ""
 
 
@@ -101,49 +100,25 @@ def _estimate_cell(session: Session, cell: CfaiCell) -> _CellEstimate:
         return _CellEstimate(cell, error=cell.error)
     options = cell.options
     try:
-        check_option_values(options)
-        check_answer_count(options)
-        targets = [
-            session.find_target(name, use_local=False) for name in _list_models(session, options)
-        ]
-        for target in targets:
-            session.settings.course.check_model(target.model.name)
+        requests, targets = build_typed_requests(session, cell.text, options, use_local=False)
+        for request, target in zip(requests, targets, strict=True):
+            session.check_course_policy(request, target)
     except CfaiError as error:
         return _CellEstimate(cell, error=error.cause)
     if options.dry_run:  # the cell sends nothing
         return _CellEstimate(cell, cost=NO_COST)
-    costs: list[Cost] = []
-    requests = []
-    for target in targets:
-        model = target.model
-        request = _build_request(session, options, cell.text, model)
-        cost = session.resolver.estimate_cost(request, target)
-        if cost is None:
-            message = _("{model} has no known price")
-            return _CellEstimate(cell, error=message.format(model=model.short_name))
-        requests.append(request)
-        costs.append(cost)
-    total_cost = reduce(add, costs)
+    if options.task:
+        error_text = _("a task: %%cfai --dry-run shows its cost")
+        return _CellEstimate(cell, error=error_text)
+    costs = session.resolver.estimate_costs(requests, targets)
+    total_cost = sum_estimates(costs)
+    if total_cost is None:
+        model = targets[costs.index(None)].model
+        message = _("{model} has no known price")
+        return _CellEstimate(cell, error=message.format(model=model.short_name))
     if options.max_neurons:
         total_cost = total_cost.capped(options.max_neurons)
-    return _CellEstimate(cell, tuple(requests), total_cost)
-
-
-def _list_models(session: Session, options: Namespace) -> list[str]:
-    """Return a list with the name of the model for each answer that a cell requests."""
-    names: list[str] = options.model or [session.settings.model]
-    answer_count: int = max(1, len(options.temperature)) * max(1, options.times)
-    return names * answer_count
-
-
-def _build_request(session: Session, options: Namespace, text: str, model: Model) -> Request:
-    system = options.system or session.settings.system
-    messages: list[Message] = [{"role": "system", "content": system}] if system else []
-    return Request(
-        model.name,
-        (*messages, {"role": "user", "content": text}),
-        max_tokens=options.max_tokens or session.settings.max_tokens,
-    )
+    return _CellEstimate(cell, requests, total_cost)
 
 
 def _format_row(estimate: _CellEstimate, total: float) -> tuple[str, ...]:
@@ -158,7 +133,7 @@ def _format_row(estimate: _CellEstimate, total: float) -> tuple[str, ...]:
         str(estimate.cell.number),
         question,
         _format_models(estimate.requests),
-        format_range(estimate.cost.low, estimate.cost.high),
+        format_estimate(estimate.cost.typical, estimate.cost.high),
         share_text,
     )
 
@@ -174,16 +149,18 @@ def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students:
     known_costs = [cell.cost for cell in estimates if cell.cost]
     if not known_costs:
         return [_("No cell has a known cost.")]
-    low, high = (
-        sum(getattr(cost, bound) for cost in known_costs) * students for bound in ("low", "high")
-    )
+    typical, high = _sum_costs(known_costs, students)
     total_note = ngettext(
-        "{count:,} student: estimated {neurons} neurons ({dollars} before free neurons are "
-        "deducted).",
-        "{count:,} students: estimated {neurons} neurons ({dollars} before free neurons are "
-        "deducted).",
+        "{count:,} student: {neurons} neurons ({dollars} before free neurons are deducted).",
+        "{count:,} students: {neurons} neurons ({dollars} before free neurons are deducted).",
         students,
-    ).format(count=students, neurons=format_range(low, high), dollars=_format_dollars(low, high))
+    ).format(
+        count=students,
+        neurons=format_estimate(typical, high),
+        dollars=_("≈ US$ {typical:,.4f}, at most US$ {high:,.4f}").format(
+            typical=to_usd(typical), high=to_usd(high)
+        ),
+    )
     return [
         total_note,
         *([] if session.backend.server else [_vs_free_quota(high)]),
@@ -192,8 +169,13 @@ def _build_notes(session: Session, estimates: Sequence[_CellEstimate], students:
     ]
 
 
-def _format_dollars(low: float, high: float) -> str:
-    return _("US$ {low:,.4f} to {high:,.4f}").format(low=to_usd(low), high=to_usd(high))
+def _sum_costs(costs: Iterable[Estimate], students: int) -> tuple[float, float]:
+    """Return the typical and the maximum cost for all students in neurons."""
+    costs = tuple(costs)
+    return (
+        sum(cost.typical for cost in costs) * students,
+        sum(cost.high for cost in costs) * students,
+    )
 
 
 def _vs_free_quota(high: float) -> str:
@@ -214,21 +196,20 @@ def _suggest_cheaper_models(
     """Return a list with a note that names cheaper models, or an empty list if none exist."""
     requests = [request for cell in estimates if cell.cost for request in cell.requests]
     cheaper_models: list[tuple[float, float, str]] = []
-    for model in session.catalog().models:
-        rates = catalog_rates(model)
-        if rates is None or not _is_general_chat_model(model):
-            continue
-        costs = [estimate_cost(replace(request, model=model.name), rates) for request in requests]
-        high_total, low_total = (
-            sum(getattr(cost, bound) for cost in costs) * students for bound in ("high", "low")
+    for model in filter(_is_general_chat_model, session.catalog().models):
+        costs = session.resolver.estimate_costs(
+            [replace(request, model=model.name) for request in requests],
+            [Target(model)] * len(requests),
         )
-        if high_total < high:
-            cheaper_models.append((high_total, low_total, model.short_name))
+        known_costs = [cost for cost in costs if cost]
+        model_typical, model_high = _sum_costs(known_costs, students)
+        if len(known_costs) == len(costs) and model_high < high:
+            cheaper_models.append((model_high, model_typical, model.short_name))
     if not cheaper_models:
         return []
     models_text = "; ".join(
-        f"{name} {format_range(model_low, model_high)}"
-        for model_high, model_low, name in sorted(cheaper_models)[:MAX_CHEAPER_MODELS]
+        f"{name} {format_estimate(model_typical, model_high)}"
+        for model_high, model_typical, name in sorted(cheaper_models)[:MAX_CHEAPER_MODELS]
     )
     return [_("Cheaper models for all cells: {models}.").format(models=models_text)]
 

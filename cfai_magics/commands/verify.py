@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..chat.frontend import Frontend
 from ..chat.options import Option
-from ..display.tables import Table, format_date, format_neurons, format_range
+from ..display.tables import Table, format_date, format_estimate, format_neurons
 from ..errors import CfaiError, InvalidOptionError, MissingCredentialsError, ModelNotFoundError
 from ..i18n import _, mark, ngettext
 from ..paths import parse_user_path
@@ -132,16 +132,18 @@ def _describe_cost(session: Session, sample: Sequence[Interaction], recorded_cou
         return message.format(**counts)
     requests = [_build_request(session, interaction) for interaction in sample]
     costs = [
-        session.accounting.estimate_cost(request, session.resolve_model(request.model))
+        session.estimate_cost(request, session.resolve_model(request.model))
         for request in requests
     ]
     known_costs = [cost for cost in costs if cost is not None]
-    low, high = sum(cost.low for cost in known_costs), sum(cost.high for cost in known_costs)
+    typical, high = (
+        sum(cost.typical for cost in known_costs),
+        sum(cost.high for cost in known_costs),
+    )
     unknown_count = len(costs) - len(known_costs)
     cost_text = _(
-        "Repeating {count:,} of {total:,} recorded prompts: estimated {neurons} neurons. Budgets "
-        "apply."
-    ).format(neurons=format_range(low, high), **counts)
+        "Repeating {count:,} of {total:,} recorded prompts: {estimate} neurons. Budgets apply."
+    ).format(estimate=format_estimate(typical, high), **counts)
     if not unknown_count:
         return cost_text
     unknown_note = ngettext(

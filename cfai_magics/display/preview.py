@@ -8,7 +8,7 @@ from typing import Any
 
 from ..i18n import _, mark, ngettext
 from ..markdown.escaping import escape_html
-from ..pricing.prices import Cost
+from ..pricing.prices import Estimate
 from ..prompt.builder import PartCost, PartKind, PromptReport
 from ..terminal import sanitize_json, sanitize_text
 from ..texts import format_percent, shorten_line
@@ -17,8 +17,8 @@ from .tables import (
     Table,
     collapsed_html,
     expanded_html,
+    format_estimate,
     format_neurons,
-    format_range,
     muted_html,
 )
 
@@ -41,6 +41,7 @@ PART_LABELS: Mapping[PartKind, str] = {
     "traceback": mark("traceback"),
     "variable": mark("variable"),
     "image": mark("image"),
+    "template": mark("chat template"),
     "functions": mark("functions"),
     "call": mark("function call"),
 }
@@ -60,7 +61,7 @@ class Preview:
 
     request: Mapping[str, Any]
     part_costs: tuple[PartCost, ...]
-    cost: Cost | None
+    cost: Estimate | None
     notes: tuple[str, ...] = ()
 
     @property
@@ -75,10 +76,13 @@ class Preview:
                 self.cost.max_tokens,
             ).format(count=self.cost.max_tokens)
         return ngettext(
-            "Estimated cost: {range} neurons (answer up to {count:,} token).",
-            "Estimated cost: {range} neurons (answer up to {count:,} tokens).",
+            "Estimated cost: {estimate} neurons (answer up to {count:,} token).",
+            "Estimated cost: {estimate} neurons (answer up to {count:,} tokens).",
             self.cost.max_tokens,
-        ).format(range=format_range(self.cost.low, self.cost.high), count=self.cost.max_tokens)
+        ).format(
+            estimate=format_estimate(self.cost.typical, self.cost.high),
+            count=self.cost.max_tokens,
+        )
 
     @property
     def table(self) -> Table:

@@ -137,9 +137,13 @@ def format_rounded_neurons(neurons: float) -> str:
     return f"{neurons:,.0f}" if neurons >= 10 else format_neurons(neurons)  # noqa: PLR2004
 
 
-def format_range(low: float, high: float) -> str:
-    """Return a range of neurons as text."""
-    return _("{low} to {high}").format(low=format_neurons(low), high=format_neurons(high))
+def format_estimate(typical: float, high: float) -> str:
+    """Return the typical and the maximum number of neurons as text, or "0" if both are zero."""
+    if not high:
+        return "0"
+    return _("≈ {typical}, at most {high}").format(
+        typical=format_neurons(typical), high=format_neurons(high)
+    )
 
 
 def format_seconds(seconds: float) -> str:

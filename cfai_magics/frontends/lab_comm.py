@@ -158,7 +158,7 @@ def handle_estimate(request: Request) -> dict[str, Any]:
 
     The value of `estimate` is None if the cell has no estimate.
     """
-    from .cell_estimate import estimate_cell
+    from ..chat.cell_estimate import estimate_cell
 
     estimate = estimate_cell(request.session, str(request.message["source"]))
     if estimate is None:

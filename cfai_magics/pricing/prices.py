@@ -4,8 +4,10 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
+from typing import Any, NamedTuple, Self
 
 from ..i18n import _, mark
 from ..types.messages import Request
@@ -296,19 +298,16 @@ class Cost:
     max_tokens: int
     longest: int = 0
 
-    def __add__(self, other: "Cost") -> "Cost":
+    def __add__(self, other: Self) -> Self:
         """Return the combined cost of both calls, using the larger max_tokens for both."""
-        return Cost(
-            self.prompt_max + other.prompt_max,
-            self.prompt_min + other.prompt_min,
-            self.per_token + other.per_token,
-            max(self.max_tokens, other.max_tokens),
+        return replace(
+            self,
+            prompt_max=self.prompt_max + other.prompt_max,
+            prompt_min=self.prompt_min + other.prompt_min,
+            per_token=self.per_token + other.per_token,
+            max_tokens=max(self.max_tokens, other.max_tokens),
+            longest=max(self.longest, other.longest),
         )
-
-    @property
-    def low(self) -> float:
-        """The minimum cost, assuming one token in each answer."""
-        return self.prompt_min + self.per_token
 
     @property
     def high(self) -> float:
@@ -316,7 +315,7 @@ class Cost:
         return self.prompt_max + self.per_token * self.max_tokens
 
     @property
-    def bounded(self) -> "Cost":
+    def bounded(self) -> Self:
         """The cost with the longest possible answer if the request sets no max_tokens."""
         is_open = self.longest and self.per_token and not self.max_tokens
         return replace(self, max_tokens=self.longest) if is_open else self
@@ -324,13 +323,39 @@ class Cost:
     @property
     def fixed(self) -> "Cost":
         """The same range of costs for a call whose answer cannot be shortened."""
-        return Cost(self.high, self.low, 0.0, 0)
+        return Cost(self.high, self.prompt_min + self.per_token, 0.0, 0)
 
-    def capped(self, limit: float) -> "Cost":
+    def capped(self, limit: float) -> Self:
         """Return the cost with max_tokens lowered so that the call fits a limit in neurons."""
         remaining = max(0.0, limit - self.prompt_max)
         max_tokens = int(min(self.max_tokens, remaining / self.per_token)) if self.per_token else 0
         return replace(self, max_tokens=max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate(Cost):
+    """The cost of one or more calls in neurons, as shown to users before the calls are sent.
+
+    Attributes:
+        typical: The cost of answers of typical length. `high` is the maximum cost.
+    """
+
+    typical: float = field(kw_only=True)
+
+    def __add__(self, other: Self) -> Self:
+        """Return the combined cost of both calls."""
+        return replace(Cost.__add__(self, other), typical=self.typical + other.typical)
+
+    def capped(self, limit: float) -> Self:
+        """Return the cost with max_tokens lowered so that the call fits a limit in neurons."""
+        capped = Cost.capped(self, limit)
+        return replace(capped, typical=min(self.typical, capped.high))
+
+
+def sum_estimates(costs: Sequence[Estimate | None]) -> Estimate | None:
+    """Return the total cost of one or more calls, or None if the cost of a call is unknown."""
+    known_costs = [cost for cost in costs if cost is not None]
+    return reduce(add, known_costs) if len(known_costs) == len(costs) else None
 
 
 class RequestSize(NamedTuple):
@@ -351,7 +376,7 @@ class RequestSize(NamedTuple):
 
 def request_size(request: Request) -> RequestSize:
     """Return the size of a request."""
-    minimum, maximum = prompt_token_bounds(request.messages)
+    minimum, maximum = prompt_token_bounds(request)
     if not request.extra:
         return RequestSize(minimum, maximum, request.max_tokens or 0)
     return RequestSize(

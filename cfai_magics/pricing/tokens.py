@@ -3,11 +3,11 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from ..types.messages import Message
+from ..types.messages import Message, Request
 
 CHARS_PER_TOKEN = 4  # the ratio that Cloudflare uses for its own estimates
 # For text with many short tokens, such as digits, code or non-Latin scripts.
@@ -18,7 +18,29 @@ MAX_CHARS_PER_TOKEN = 6
 _WIDE = "\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 IDEOGRAPH_WEIGHT = 3
 _IN_WORDS = rf"(?:[^\W{_WIDE}]|['\u2019])"
-MAX_TOKENS_PER_MESSAGE = 16  # special tokens that a chat template adds
+# A chat template adds tokens to the text: the role, start and end of each message (5 in ChatML, in
+# Llama 3 and in Gemma), and the start of the text and of the answer (3 to 5).
+TEMPLATE_TOKENS_PER_MESSAGE = 5
+TEMPLATE_TOKENS_PER_REQUEST = 4
+# The templates of some models also add a text of their own. Keys are the starts of short names.
+# The first number is for requests with a system message, the second for other requests. They are
+# the reported prompt tokens minus the text and the tokens above. Sources:
+# - SmolLM2: "In two sentences: why is the sky blue?" has 10 tokens, and 40 were reported
+#   (notebooks/what-a-neuron-is.cfai.jsonl). In all lessons, 26 to 33 tokens more than the text
+#   were reported for questions of one message. The text is a system message.
+# - llama-3: "You are concise." and "Reply with exactly: Hello!" have 10 tokens, and 45 were
+#   reported (Llama 3.3 on Groq, 6 May 2026, in the tests of anomalyco/opencode). It has two dates.
+# - gpt-oss: "hello" has 1 token, and 72 were reported (gpt-oss-20b on Groq, 29 October 2025).
+# - qwen2.5: "What is the capital of France?" has 7 tokens, and 36 were reported (documentation of
+#   SGLang, 2026). The text is a system message.
+# The responses in tests/corpus have no requests, so they give no number for other models.
+TEMPLATE_TEXT_TOKENS = {
+    "SmolLM2": (0, 21),
+    "llama-3.": (21, 26),
+    "gpt-oss": (62, 62),
+    "qwen2.5": (0, 20),
+}
+MAX_TOKENS_PER_MESSAGE = 16  # of the template, without its own text
 MAX_TOKENS_PER_IMAGE = 1_500  # in models that scale images to a fixed size
 
 
@@ -79,14 +101,40 @@ def chars_to_tokens(char_count: int) -> int:
     return math.ceil(char_count / CHARS_PER_TOKEN)
 
 
-def estimate_prompt_tokens(messages: Iterable[Message]) -> int:
-    """Return the estimated number of tokens in the text of messages."""
-    return sum(map(estimate_tokens, split_content(messages).texts))
+def estimate_prompt_tokens(request: Request) -> int:
+    """Return the estimated number of prompt tokens of a request.
+
+    These are the tokens of its text, images, functions and chat template.
+    """
+    texts, image_urls = split_content(request.messages)
+    if "tools" in request.extra:
+        texts.append(json.dumps(request.extra["tools"], ensure_ascii=False))
+    return (
+        sum(map(estimate_tokens, texts))
+        + sum(map(_estimate_tokens_of_image, image_urls))
+        + estimate_template_tokens(request)
+    )
 
 
-def estimate_image_tokens(messages: Iterable[Message]) -> int:
-    """Return the estimated number of tokens for the images in messages, based on their size."""
-    return sum(map(_estimate_tokens_of_image, split_content(messages).image_urls))
+def estimate_template_tokens(request: Request) -> int:
+    """Return the estimated number of tokens that the model's chat template adds to a request."""
+    has_system = any(message.get("role") == "system" for message in request.messages)
+    with_system, without_system = _template_text_tokens(request.model)
+    return (
+        TEMPLATE_TOKENS_PER_MESSAGE * len(request.messages)
+        + TEMPLATE_TOKENS_PER_REQUEST
+        + (with_system if has_system else without_system)
+    )
+
+
+@cache
+def _template_text_tokens(model: str) -> tuple[int, int]:
+    """Return the value of TEMPLATE_TEXT_TOKENS for a model, or zeros if it has none."""
+    short_name = model.rpartition("/")[2]
+    for start, tokens in TEMPLATE_TEXT_TOKENS.items():
+        if short_name.startswith(start):
+            return tokens
+    return 0, 0
 
 
 def _estimate_tokens_of_image(url: str) -> int:
@@ -98,19 +146,20 @@ def _estimate_tokens_of_image(url: str) -> int:
         return MAX_TOKENS_PER_IMAGE
 
 
-def prompt_token_bounds(messages: Sequence[Message]) -> tuple[int, int]:
-    """Return estimates of the minimum and maximum number of tokens in messages.
+def prompt_token_bounds(request: Request) -> tuple[int, int]:
+    """Return estimates of the minimum and maximum number of tokens in the messages of a request.
 
     Reservations are based on the maximum.
     """
-    content = split_content(messages)
+    content = split_content(request.messages)
     minimum = byte_count = 0
     for text in content.texts:
         minimum += math.ceil(len(text) / MAX_CHARS_PER_TOKEN)
         byte_count += len(text.encode(errors="replace"))
     maximum = (
         math.ceil(byte_count / MIN_BYTES_PER_TOKEN)
-        + MAX_TOKENS_PER_MESSAGE * (len(messages) + 1)
+        + MAX_TOKENS_PER_MESSAGE * (len(request.messages) + 1)
+        + max(_template_text_tokens(request.model))
         + MAX_TOKENS_PER_IMAGE * len(content.image_urls)
     )
     return minimum, maximum

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ..errors import InvalidOptionError
 from ..i18n import _, ngettext
 from ..pricing.prices import Rates, catalog_rates
-from ..pricing.tokens import estimate_tokens
-from ..types.messages import Answer, Message
+from ..pricing.tokens import estimate_template_tokens, estimate_tokens
+from ..types.messages import Answer, Message, Request
 from ..types.usage import Model, Usage
 from .serialize import SizeLimits
 
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 
 PartKind = Literal[
-    "system", "form", "history", "cell", "traceback", "variable", "image", "functions", "call"
+    "system",
+    "form",
+    "history",
+    "cell",
+    "traceback",
+    "variable",
+    "image",
+    "template",
+    "functions",
+    "call",
 ]
 Evaluate = Callable[[str], Any]
 
@@ -279,9 +288,11 @@ def _get_rates(answer: Answer, model: Model) -> Rates | None:
     return None if answer.is_local else catalog_rates(model)
 
 
-def estimate_prompt_tokens(prompt: Prompt) -> int:
-    """Return the estimated number of tokens in a prompt, including its images."""
-    return sum(map(_estimate_part_tokens, prompt.parts))
+def estimate_part_costs(prompt: Prompt, request: Request) -> tuple[PartCost, ...]:
+    """Return the estimated tokens of each part of a prompt and of the model's chat template."""
+    template = PartCost(Part("template"), estimate_template_tokens(request), None)
+    parts = (PartCost(part, _estimate_part_tokens(part), None) for part in prompt.parts)
+    return *parts, template
 
 
 def _estimate_part_tokens(part: Part) -> int:

@@ -12,6 +12,7 @@ from ..i18n import _
 from ..pricing.catalog import find_model
 from ..pricing.prices import (
     Cost,
+    Estimate,
     Rates,
     count_answers,
     with_estimate,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 NO_BODY: Mapping[str, Any] = {}
 NO_EXTENSIONS: Mapping[str, Any] = {}
-MAX_RECENT_ANSWERS = 20  # answers that determine the typical length of a model's answers
 
 
 class Target(NamedTuple):
@@ -168,7 +168,7 @@ class CallPreview(NamedTuple):
     """
 
     body: Mapping[str, Any]
-    cost: Cost | None
+    cost: Estimate | None
     is_recorded: bool
     refusal: str = ""
 
@@ -307,7 +307,8 @@ class CallResolver:
         record_mode = self._recorder.record_mode
         counts: Counter[str] = Counter()
         previews = []
-        for request, target in zip(requests, targets, strict=True):
+        costs = self.estimate_costs(requests, targets)
+        for request, target, cost in zip(requests, targets, costs, strict=True):
             body = _build_body(request, target)
             recorded_request = _fingerprint(request, target, body)
             fingerprint = recorded_request.fingerprint
@@ -319,7 +320,6 @@ class CallResolver:
             # A request with a schema may be recorded without its `response_format` field.
             if not is_recorded and "response_format" not in request.extra:
                 refusal = self._recorder.refusal(recorded_request, record_mode)
-            cost = self.estimate_cost(request, target)
             previews.append(CallPreview(body, cost, is_recorded, refusal))
         return previews
 
@@ -348,27 +348,37 @@ class CallResolver:
         """Return the call's AI Gateway, or None if the call is recorded or uses no gateway."""
         return None if call.is_recorded else self._backend.resolve_gateway(requested)
 
-    def estimate_cost(self, request: Request, target: Target) -> Cost | None:
+    def estimate_cost(self, request: Request, target: Target) -> Estimate | None:
         """Return the estimated cost of a request, or None if the price is unknown."""
-        return price_request(request, target.model, self._get_rates(target))
+        return self.estimate_costs([request], [target])[0]
 
-    def estimate_typical_neurons(self, request: Request, target: Target) -> float | None:
-        """Return the estimated cost of a request whose answer has the model's typical length.
+    def estimate_costs(
+        self, requests: Sequence[Request], targets: Sequence[Target]
+    ) -> list[Estimate | None]:
+        """Return the estimated cost of each request, or None if its price is unknown.
 
-        Return None if the price is unknown.
+        All estimates that users see come from this function.
         """
-        from ..pricing.typical import estimate_typical_neurons
+        from ..pricing.typical import make_estimate
 
-        rates = self._get_rates(target)
-        if rates is None:
-            return None
-        recent_answer_tokens = self._accounting.ledger.history.recent_answer_tokens(
-            self._accounting.get_context().account, target.model.name, MAX_RECENT_ANSWERS
-        )
-        return estimate_typical_neurons(request, rates, recent_answer_tokens)
-
-    def _get_rates(self, target: Target) -> Rates | None:
-        return self._accounting.get_rates(target.model, is_local=target.backend_kind == "local")
+        account = self._accounting.get_context().account
+        recent_answer_tokens = self._accounting.ledger.history.recent_answer_tokens(account)
+        rates_by_model: dict[tuple[str, BackendKind], Rates | None] = {}
+        costs: list[Estimate | None] = []
+        for request, target in zip(requests, targets, strict=True):
+            model, kind = target.model, target.backend_kind
+            key = model.name, kind
+            if key not in rates_by_model:
+                is_local = kind == "local"
+                rates_by_model[key] = self._accounting.get_rates(model, is_local=is_local)
+            rates = rates_by_model[key]
+            cost = price_request(request, model, rates)
+            if rates is None or cost is None:
+                costs.append(None)
+                continue
+            lengths = recent_answer_tokens.get(model.name, ())
+            costs.append(make_estimate(request, cost, rates, lengths))
+        return costs
 
     def resolve_model(self, name: str, catalog: Catalog) -> Model:
         """Return the model with this name from the catalog or, if missing, from the recordings."""

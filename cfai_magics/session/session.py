@@ -20,7 +20,7 @@ from ..errors import (
 from ..i18n import _
 from ..pricing.catalog import CatalogStore, exact_or_unlisted
 from ..pricing.limits import RateDelay, rate_limit_for
-from ..pricing.prices import Cost, get_max_tokens_field, with_max_tokens
+from ..pricing.prices import Estimate, get_max_tokens_field, with_max_tokens
 from ..replay.recorder import Recorder
 from ..secret import Unpicklable, get_environment
 from ..settings import Cfai
@@ -391,7 +391,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         is_local = target.backend_kind == "local" if target else self.backend.is_local
         self.settings.course.check_request(request, is_local=is_local)
 
-    def estimate_cost(self, request: Request, resolved_model: Model) -> Cost | None:
+    def estimate_cost(self, request: Request, resolved_model: Model) -> Estimate | None:
         """Return the estimated cost of a request on the current backend.
 
         Args:
@@ -399,7 +399,7 @@ class Session(forks.ChildForkHook, Unpicklable):
             resolved_model: The model returned by `resolve_model`, with its prices.
 
         Returns:
-            A range for the cost in neurons, or None if the price is unknown.
+            The typical and the maximum cost in neurons, or None if the price is unknown.
         """
         if not isinstance(resolved_model, Model):
             raise InvalidOptionError(

@@ -14,6 +14,7 @@ SUM_COLUMNS = (
 FIRST_ID = "SELECT min(id) FROM calls WHERE day >= ?"
 # The plus sign disables the index by day, which would require sorting rows in each step.
 CALLS_FROM_ID = "SELECT * FROM calls WHERE id >= ? AND +day >= ? ORDER BY id LIMIT ?"
+MAX_RECENT_ANSWERS = 20  # of a model; they determine the typical length of its answers
 MAX_ROWS_PER_READ = 1_000
 HOURS_PER_DAY = 24
 
@@ -92,20 +93,25 @@ class History:
             ).fetchone()
         return None if row is None else Usage(*row)
 
-    def recent_answer_tokens(self, account: str, model: str, count: int) -> list[int]:
-        """Return the lengths in tokens of up to `count` recent answers of a model, latest first.
+    def recent_answer_tokens(self, account: str) -> dict[str, list[int]]:
+        """Return the lengths in tokens of the recent answers of each model, latest first.
 
-        Only complete answers to an account's calls count. Only the last 1,000 calls in the ledger
-        are searched.
+        Only the last 20 complete answers of a model to an account's calls count. Only the last
+        1,000 calls in the ledger are searched.
         """
         with self._database.connection() as connection:
             rows = connection.execute(
-                "SELECT tokens_out FROM calls WHERE id > (SELECT max(id) FROM calls) - ?"
-                " AND account = ? AND model = ? AND status = 'ok' AND task = 'Text Generation'"
-                " AND tokens_out > 0 ORDER BY id DESC LIMIT ?",
-                (MAX_ROWS_PER_READ, account, model, count),
+                "SELECT model, tokens_out FROM calls WHERE id > (SELECT max(id) FROM calls) - ?"
+                " AND account = ? AND status = 'ok' AND task = 'Text Generation'"
+                " AND tokens_out > 0 ORDER BY id DESC",
+                (MAX_ROWS_PER_READ, account),
             ).fetchall()
-        return [tokens for (tokens,) in rows]
+        tokens_by_model: dict[str, list[int]] = {}
+        for model, tokens in rows:
+            lengths = tokens_by_model.setdefault(model, [])
+            if len(lengths) < MAX_RECENT_ANSWERS:
+                lengths.append(tokens)
+        return tokens_by_model
 
     def recent_models(self, account: str, count: int) -> list[str]:
         """Return up to `count` models that answered an account's calls, latest first.

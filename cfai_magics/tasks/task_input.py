@@ -1,12 +1,10 @@
 """Read the text, lists of strings, images and files for a native task from a cell."""
 
-import json
 from argparse import Namespace
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..arguments import check_fields
 from ..chat.attachments import AttachmentKind, load_file, load_image, load_value
 from ..chat.frontend import Frontend
 from ..errors import InvalidOptionError
@@ -17,37 +15,6 @@ from ..prompt.serialize import SizeLimits, is_missing, to_text
 from ..prompt.template import Field, evaluate_field, parse_template
 
 NOT_LISTS = (str, bytes, bytearray, memoryview, Mapping)  # collections that are one value
-OPTION_BY_RESERVED_FIELD = {"stream": "--no-stream", "model": "-m", "messages": "-s"}
-
-
-def parse_params(options: Namespace) -> dict[str, Any]:
-    """Return the fields that -p adds to a request.
-
-    Raises:
-        InvalidOptionError: A -p value does not have the form K=V or is out of range, or the field
-            has its own option.
-    """
-    fields = dict(map(_parse_param, options.param or ()))
-    check_fields(fields, "-p")
-    return fields
-
-
-def _parse_param(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise InvalidOptionError(
-            _("-p {text} does not have the form K=V").format(text=text),
-            _("Example: {option}").format(option="-p top_k=40"),
-        )
-    if key in OPTION_BY_RESERVED_FIELD:
-        raise InvalidOptionError(
-            _("-p can't set {field}").format(field=key),
-            _("Use {option}.").format(option=OPTION_BY_RESERVED_FIELD[key]),
-        )
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 @dataclass

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..chat.frontend import AnswerDisplay, Frontend
+from ..chat.option_values import parse_params
 from ..display.preview import REPLAY_NOTE, TaskPreview, redact_for_display
 from ..display.tables import format_neurons, format_retry_message
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
@@ -25,7 +26,7 @@ from ..workers_ai.retry import OnRetry
 from ..workers_ai.task_requests import TaskRequest
 from . import TASKS, TaskSpec
 from .spec import build_send_kwargs
-from .task_input import TaskInput, parse_params
+from .task_input import TaskInput
 
 COMMON_OPTIONS = {
     "task",

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ipywidgets import HBox, VBox
@@ -14,6 +15,7 @@ from ..i18n import _, mark, ngettext
 from ..markdown.escaping import escape_html
 from ..pricing.catalog import matches
 from ..pricing.prices import Rates
+from ..pricing.typical import typical_answer_tokens
 from ..session.session import Session
 from ..texts import pad_left, pad_right, text_width
 from ..types.usage import CHAT_TASK, Model, Usage
@@ -104,11 +106,13 @@ class LedgerFacts(NamedTuple):
         last_usage: The usage of the last answer, or None if there is none.
         neurons_left: The number of neurons left today.
         recent_models: The names of the models used last, latest first.
+        recent_answer_tokens: The lengths in tokens of the recent answers of each model.
     """
 
     last_usage: Usage | None = None
     neurons_left: float = 0.0
     recent_models: tuple[str, ...] = ()
+    recent_answer_tokens: Mapping[str, Sequence[int]] = MappingProxyType({})
 
 
 def _format_answer_count(count: int | None) -> str:
@@ -198,21 +202,19 @@ def sort_models(models: Iterable[Model], sort_by: str, recent: Sequence[str]) ->
 
 
 def estimate_answers_left(
-    rates: Rates | None, last_usage: Usage | None, neurons_left: float
+    rates: Rates | None, usage: Usage | None, neurons_left: float
 ) -> int | None:
     """Estimate how many more answers `neurons_left` will pay for.
 
     Args:
         rates: The model's prices, or None if they are unknown.
-        last_usage: The usage of the last answer, or None if there is none. This usage is assumed
-            to be typical.
+        usage: The typical usage of an answer, or None if it is unknown.
         neurons_left: The number of neurons left today.
 
     Returns:
-        The estimated number of answers, or None if the price of the last answer is zero or
-        unknown.
+        The estimated number of answers, or None if the price of an answer is zero or unknown.
     """
-    neurons_per_answer = rates.price_usage(last_usage) if rates and last_usage else 0.0
+    neurons_per_answer = rates.price_usage(usage) if rates and usage else 0.0
     return (
         round_to_two_digits(max(0.0, neurons_left) / neurons_per_answer)
         if neurons_per_answer > 0
@@ -263,10 +265,10 @@ def _format_answers_left(count: int | None) -> str:
     if count is None:
         return ""
     if not count:
-        return _("not enough neurons left today for an answer like your last one")
+        return _("not enough neurons left today for a question like your last one")
     return ngettext(
-        "about {count:,} more answer like your last one today",
-        "about {count:,} more answers like your last one today",
+        "about {count:,} more question like your last one today",
+        "about {count:,} more questions like your last one today",
         count,
     ).format(count=count)
 
@@ -363,17 +365,22 @@ class ModelSection:
                 history.last_answer_usage(account) if has_quota else None,
                 day_usage.limit - day_usage.spent - day_usage.reserved,
                 tuple(history.recent_models(account, MAX_RECENT_MODELS)),
+                history.recent_answer_tokens(account),
             )
         except CfaiError:
             return LedgerFacts()
 
     def _build_row(self, model: Model) -> ModelRow:
-        last_usage, neurons_left, recent_models = self._ledger_facts
+        facts = self._ledger_facts
         answers_left = None
-        if last_usage is not None:
+        if facts.last_usage is not None:
+            answer_tokens = typical_answer_tokens(
+                facts.recent_answer_tokens.get(model.name, ()), self._session.settings.max_tokens
+            )
+            usage = Usage(facts.last_usage.prompt_tokens, answer_tokens)
             rates = self._session.accounting.get_rates(model)
-            answers_left = estimate_answers_left(rates, last_usage, neurons_left)
-        return ModelRow(model, answers_left, is_recent=model.name in recent_models)
+            answers_left = estimate_answers_left(rates, usage, facts.neurons_left)
+        return ModelRow(model, answers_left, is_recent=model.name in facts.recent_models)
 
     def _show_rows(self, rows: Sequence[ModelRow]) -> None:
         header, labels = format_rows(rows)

@@ -23,7 +23,6 @@ from ..pricing.tokens import (
     CHARS_PER_TOKEN,
     MinTokenCounter,
     chars_to_tokens,
-    estimate_image_tokens,
     estimate_prompt_tokens,
     weighted_length,
 )
@@ -174,10 +173,7 @@ class AnswerBuilder:
     def estimate_usage(self) -> Usage:
         """Return the usage, with tokens estimated from the prompt and the text received so far."""
         if self._prompt_tokens is None:  # estimated once, because images are decoded
-            messages = self._request.messages
-            self._prompt_tokens = estimate_prompt_tokens(messages) + estimate_image_tokens(
-                messages
-            )
+            self._prompt_tokens = estimate_prompt_tokens(self._request)
         completion_tokens = chars_to_tokens(self.weight)
         return Usage(self._prompt_tokens, completion_tokens, has_estimated_tokens=True)
 

@@ -162,7 +162,7 @@ def test_the_cost_of_a_model_without_a_price_is_unknown_everywhere(
     assert elsewhere.accounting.estimate_cost(request, model) is None
     target = elsewhere.find_target("dynamic/class")
     assert elsewhere.resolver.preview_chat(request, target).cost is None
-    assert elsewhere.resolver.estimate_typical_neurons(request, target) is None
+    assert elsewhere.resolver.estimate_cost(request, target) is None
     notes = elsewhere.accounting.estimate_notes(model, None, 5, is_other_server=True)
     assert notes == (
         "The price of class is unknown, so no limit on neurons applies to this call.",
@@ -325,7 +325,7 @@ def test_a_plan_accepts_the_models_of_the_server(elsewhere: Session, tmp_path: P
     assert table.note == "No cell has a known cost."
     table = plan("gpt-4o", f"workers-ai/{LLAMA}")
     assert table.rows[1][2] == "llama-3.2-3b-instruct"
-    assert "1 student: estimated" in table.note
+    assert "1 student: ≈ " in table.note
     assert "free neurons." not in table.note
 
 

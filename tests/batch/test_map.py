@@ -141,7 +141,7 @@ def test_the_estimate_is_printed_before_and_the_cost_after(
     cfai_magics.map("Is it {text}?", ["a", "b", "a", None], max_tokens=9)
     output = capsys.readouterr().err
     assert output.startswith("4 rows, 2 distinct prompts, 1 row without a value. gemma-4-26b")
-    assert "neurons, at most 9 tokens per answer." in output
+    assert "neurons (answers up to 9 tokens)." in output
     assert f"{account.billed:.1g}" in output
     assert "maps.sqlite; %cfai map clear deletes them." in output
 

@@ -8,8 +8,8 @@ import pytest
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Locator, Page, expect
 
+from cfai_magics.chat.cell_estimate import estimate_cell
 from cfai_magics.display.tables import format_neurons
-from cfai_magics.frontends.cell_estimate import estimate_cell
 from cfai_magics.session.session import Session
 from tests.browser.applications import Served, application, editor, notebook_name
 from tests.browser.servers import PATIENCE, NotebookPage

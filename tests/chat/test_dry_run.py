@@ -39,9 +39,9 @@ def test_the_exact_json_is_shown_with_the_tokens_of_each_part(kernel: Kernel) ->
         "temperature": 0.5,
         "chat_template_kwargs": {"enable_thinking": False},
     }
-    kinds = [line.split()[0] for line in table.splitlines()[1:5]]
-    assert kinds == ["system", "cell", "variable", "total"]
-    cost = "nothing was sent. Estimated cost: 0.064 to 3.4 neurons (answer up to 100 tokens)."
+    kinds = [line.split()[0] for line in table.splitlines()[1:6]]
+    assert kinds == ["system", "cell", "variable", "chat", "total"]
+    cost = "Estimated cost: ≈ 0.92, at most 3.4 neurons (answer up to 100 tokens)."
     assert cost in table
     assert "<table>" in cell.mime("text/html")[0]
 

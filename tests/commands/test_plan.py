@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from cfai_magics.chat.cell_estimate import estimate_cell
 from cfai_magics.commands import run
-from cfai_magics.display.tables import Table
+from cfai_magics.display.tables import Table, format_estimate
 from cfai_magics.errors import InvalidOptionError
 from cfai_magics.pricing.prices import catalog_rates, estimate_cost
 from cfai_magics.session.session import Session
+from cfai_magics.settings import load_settings
 from cfai_magics.types.messages import Request
 from tests.fake_frontends import bare_frontend
 from tests.standin import Standin
@@ -49,7 +52,7 @@ def test_every_prompt_cell_is_listed_with_its_estimated_cost(
 ) -> None:
     rows = plan(lesson).rows
     assert [row[0] for row in rows] == ["2", "4", "5", "6"]
-    assert rows[0][2:4] == ("gemma-4-26b-a4b-it", "0.045 to 3.1")
+    assert rows[0][2:4] == ("gemma-4-26b-a4b-it", "≈ 0.81, at most 3.1")
     assert rows[1][4].endswith("(high)")
     assert rows[2][3] == "price has no known price"
     assert "unrecognized arguments: --nonsense" in rows[3][3]
@@ -60,7 +63,7 @@ def test_the_limit_of_a_cell_caps_its_estimate(plan: Callable[..., Table], tmp_p
     path = tmp_path / "limited.ipynb"
     cell = {"cell_type": "code", "source": "%%cfai --max-neurons 5\nHi"}
     path.write_text(json.dumps({"cells": [cell]}))
-    assert plan(str(path)).rows[0][3].endswith("to 5.0")
+    assert plan(str(path)).rows[0][3].endswith("at most 5.0")
 
 
 def test_the_cost_is_multiplied_by_the_number_of_students(
@@ -74,7 +77,7 @@ def test_the_cost_is_multiplied_by_the_number_of_students(
     note = plan(lesson, "--students", "30").note
     first, against, cheaper, _ = note.splitlines()
     assert first.startswith("30 students: ")
-    assert f"to {30 * (high + 3.1):,.0f}"[:6] in first
+    assert f"at most {30 * (high + 3.1):,.0f}"[:11] in first
     assert "times the daily free neurons" in against
     assert cheaper.startswith("Cheaper models for all cells: granite-4.0-h-micro ")
     assert "guard" not in cheaper
@@ -150,7 +153,90 @@ def test_a_dry_run_costs_nothing_in_a_plan(plan: Callable[..., Table], tmp_path:
     both = plan_of(plan, tmp_path, "%%cfai\nWhy?", "%%cfai --dry-run\nWhy?")
     assert both.note == asked.note
     assert both.rows[0] == asked.rows[0]
-    assert both.rows[1][3:] == ("0 to 0", "0 %")
+    assert both.rows[1][3:] == ("0", "0 %")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "-m llama-3.2-3b-instruct --max-tokens 100",
+        "-m llama-3.2-3b-instruct -m gemma-4-26b-a4b-it -t 0,0.7 -n 2",
+        "-s 'Be brief.' -f json",
+        "-f table",
+        "-x",
+        "--image last --image missing.png",
+        "-p seed=3",
+        "-p max_tokens=20",
+        "--max-neurons 2",
+        "-n 3 --max-neurons 5",
+        "-c lesson",
+        "--dry-run",
+        "-n 4 --dry-run --image last",
+    ],
+)
+def test_the_figures_are_those_below_the_cell(
+    plan: Callable[..., Table], tmp_path: Path, session: Session, line: str
+) -> None:
+    source = f"%%cfai {line}\nWhy is the sky blue?"
+    estimate = estimate_cell(session, source)
+    assert estimate is not None
+    assert estimate.typical is not None
+    assert estimate.high is not None
+    row = plan_of(plan, tmp_path, source).rows[0]
+    assert row[3] == format_estimate(estimate.typical, estimate.high)
+    assert (estimate.high == 0) == ("--dry-run" in line)
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("%%cfai\n", "The prompt is empty"),
+        ("%%cfai -m llama-3.2-3b-instruct --image last\nWhy?", "can't see images"),
+        ("%%cfai -n 2 -f json\nWhy?", "A comparison shows answers only as Markdown"),
+        ("%%cfai --max-steps 2\nWhy?", "--allow-tools and --max-steps require --tools"),
+        ("%%cfai -p x\nWhy?", "does not have the form K=V"),
+        ("%%cfai --task image\nA fish", "a task: %%cfai --dry-run shows its cost"),
+    ],
+)
+def test_a_cell_that_would_fail_or_has_another_price_is_not_counted(
+    plan: Callable[..., Table], tmp_path: Path, source: str, error: str
+) -> None:
+    table = plan_of(plan, tmp_path, source, "%%cfai\nWhy?")
+    assert error in table.rows[0][3]
+    assert table.rows[1][4] == "100 % (high)"
+
+
+def test_a_dry_run_of_a_task_costs_nothing(plan: Callable[..., Table], tmp_path: Path) -> None:
+    rows = plan_of(plan, tmp_path, "%%cfai --task image --dry-run\nA fish").rows
+    assert rows[0][3:] == ("0", "0 %")
+
+
+def test_a_cell_that_the_course_does_not_allow_is_not_counted(
+    account: Standin, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cfai.toml").write_text('max_tokens = 100\nlocked = ["max_tokens"]\n')
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "cells.ipynb"
+    cell = {"cell_type": "code", "source": "%%cfai --max-tokens 500\nWhy?"}
+    path.write_text(json.dumps({"cells": [cell], "nbformat": 4}))
+    with closing(Session(load_settings(home), home)) as own:
+        table = run("plan", [str(path)], bare_frontend(own), "%cfai")
+    assert isinstance(table, Table)
+    assert "100" in table.rows[0][3]
+    assert table.note == "No cell has a known cost."
+    assert account.requests == ()
+
+
+def test_the_answers_of_the_account_determine_the_typical_cost(
+    plan: Callable[..., Table], tmp_path: Path, session: Session, account: Standin
+) -> None:
+    first = plan_of(plan, tmp_path, "%%cfai\nWhy?").rows[0][3]
+    account.switch(answer="word " * 300)
+    session.ask(session.build_request([{"role": "user", "content": "Why?"}]))
+    second = plan_of(plan, tmp_path, "%%cfai\nWhy?").rows[0][3]
+    assert first == "≈ 2.8, at most 56.2"
+    assert float(second.split(",")[0].removeprefix("≈ ")) > 5
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_the_cost_is_estimated_and_a_sample_is_repeated(
     before = path.read_bytes()
     printed, table = verify("-n", "2")
     (line,) = printed
-    assert line.startswith("Repeating 2 of 3 recorded prompts: estimated 0.")
+    assert line.startswith("Repeating 2 of 3 recorded prompts: ≈ 0.")
     assert line.endswith(" neurons. Budgets apply.")
     assert [row[3] for row in table.rows] == ["same text", "same text"]
     assert "neurons in total, billed" in table.note

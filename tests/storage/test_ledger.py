@@ -229,14 +229,13 @@ def test_recent_models_are_those_that_answered_last(ledger: Ledger) -> None:
     assert ledger.history.recent_models("another account", 5) == []
 
 
-def test_recent_answer_tokens_are_those_of_complete_answers_of_one_model(ledger: Ledger) -> None:
-    assert ledger.history.recent_answer_tokens("account", "m", 20) == []
+def test_recent_answer_tokens_are_those_of_complete_answers(ledger: Ledger) -> None:
+    assert ledger.history.recent_answer_tokens("account") == {}
     for tokens, status in [(5, "ok"), (0, "ok"), (6, "interrupted"), (7, "replayed"), (8, "ok")]:
         ledger.settle(book(ledger), CallOutcome(status, Usage(1, tokens, neurons=1.0)))
     ledger.settle(book(ledger, model="other"), CallOutcome("ok", Usage(1, 9, neurons=1.0)))
-    assert ledger.history.recent_answer_tokens("account", "m", 20) == [8, 5]
-    assert ledger.history.recent_answer_tokens("account", "m", 1) == [8]
-    assert ledger.history.recent_answer_tokens("another account", "m", 20) == []
+    assert ledger.history.recent_answer_tokens("account") == {"m": [8, 5], "other": [9]}
+    assert ledger.history.recent_answer_tokens("another account") == {}
 
 
 def test_the_newest_bills_of_a_model_are_returned(ledger: Ledger) -> None:

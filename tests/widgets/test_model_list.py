@@ -8,10 +8,12 @@ import pytest
 from cfai_magics.commands import run
 from cfai_magics.frontends.shell import create_shell_frontend
 from cfai_magics.pricing.catalog import save_cached
+from cfai_magics.pricing.prices import catalog_rates
+from cfai_magics.pricing.typical import MAX_DEFAULT_ANSWER_TOKENS
 from cfai_magics.secret import Secret
 from cfai_magics.session.session import Session
 from cfai_magics.types.messages import Message
-from cfai_magics.types.usage import Model
+from cfai_magics.types.usage import Model, Usage
 from cfai_magics.widgets.model_list import SORT_KEYS, sort_models
 from cfai_magics.widgets.panel import Panel
 from tests.standin import Standin
@@ -166,10 +168,33 @@ def test_after_an_answer_each_line_estimates_the_answers_left(
     left = (10_000 - answer.neurons) / answer.neurons
     count = line_of(panel, "gemma-4-26b-a4b-it").partition("about ")[2].split()[0]
     assert float(count.replace(",", "")) == pytest.approx(left, rel=0.06)
-    assert f"about {count} more answers like your last one today" in panel.models.detail.value
+    assert f"about {count} more questions like your last one today" in panel.models.detail.value
     panel.session.accounting.ledger.budgets.set("day", 0)
     panel.refresh()
     assert "none" in line_of(panel, "gemma-4-26b-a4b-it")
+
+
+def test_the_answers_left_have_the_typical_length_of_each_model(
+    panel: Panel, account: Standin
+) -> None:
+    session = panel.session
+    account.switch(answer="word " * 400)
+    long = session.ask(session.build_request(HI, "llama-3.2-3b-instruct"))
+    account.switch(answer="word " * 20)
+    last = session.ask(session.build_request(HI))
+    panel.refresh()
+    left = session.day_usage().limit - session.day_usage().spent
+    for name, tokens in {
+        "llama-3.2-3b-instruct": long.usage.completion_tokens,
+        "gemma-4-26b-a4b-it": last.usage.completion_tokens,
+        "llama-3.2-1b-instruct": MAX_DEFAULT_ANSWER_TOKENS,
+    }.items():
+        rates = catalog_rates(session.resolve_model(name))
+        assert rates is not None
+        expected = left / rates.price_usage(Usage(last.usage.prompt_tokens, tokens))
+        count = line_of(panel, name).partition("about ")[2].split()[0].replace(",", "")
+        assert float(count) == pytest.approx(expected, rel=0.06), name
+    assert long.usage.completion_tokens > 100 > last.usage.completion_tokens
 
 
 def test_with_another_server_no_answers_of_workers_ai_are_left(

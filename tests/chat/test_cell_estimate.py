@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from cfai_magics.chat.cell_estimate import CellEstimate, estimate_cell
 from cfai_magics.chat.options import get_ask_parser
 from cfai_magics.commands.ask import ask_prompt
 from cfai_magics.display.preview import Preview
 from cfai_magics.errors import LocalModelError
-from cfai_magics.frontends.cell_estimate import CellEstimate, estimate_cell
 from cfai_magics.magic_line import split_magic_line
 from cfai_magics.notebook import split_cell
-from cfai_magics.pricing.typical import TYPICAL_ANSWER_TOKENS
+from cfai_magics.pricing.typical import MAX_DEFAULT_ANSWER_TOKENS
 from cfai_magics.replay.record_mode import RecordMode
 from cfai_magics.session.session import Session
 from cfai_magics.settings import load_settings
@@ -67,21 +67,22 @@ def dry_run(session: Session, source: str) -> Preview:
         "-x",
         "-f json",
         "-f table",
-        "-p n=3 -p top_k=40",
+        "-p seed=3 -p top_k=40",
         "--think",
         "-o answer --sent --footer off",
         "--gateway course",
         "--raw",
+        "--max-neurons 5",
+        "-n 3 --max-neurons 10",
     ],
 )
-def test_the_maximum_is_that_of_a_dry_run(session: Session, line: str) -> None:
+def test_the_figures_are_those_of_a_dry_run(session: Session, line: str) -> None:
     source = f"%%cfai {line}\n{PROMPT}"
     cost = dry_run(session, source).cost
     estimate = estimated(session, source)
     assert cost is not None
-    assert estimate.high == pytest.approx(cost.high)
-    assert estimate.typical is not None
-    assert cost.low < estimate.typical < cost.high
+    assert (estimate.typical, estimate.high) == (cost.typical, cost.high)
+    assert 0 < cost.typical < cost.high
 
 
 @pytest.mark.parametrize("settings", [{"system": "Be brief — always."}, {"max_tokens": 50}])
@@ -251,9 +252,9 @@ def test_the_typical_length_is_that_of_the_models_recent_answers(session: Sessio
     for tokens in (100, 2000, 300):
         book(session, tokens)
     learned = estimated(session, "%%cfai\nWhy?").typical
-    assert learned == pytest.approx(first + (300 - TYPICAL_ANSWER_TOKENS) * price / 1000)
+    assert learned == pytest.approx(first + (300 - MAX_DEFAULT_ANSWER_TOKENS) * price / 1000)
     short = estimated(session, "%%cfai --max-tokens 10\nWhy?").typical
-    assert short == pytest.approx(first + (10 - TYPICAL_ANSWER_TOKENS) * price / 1000)
+    assert short == pytest.approx(first + (10 - MAX_DEFAULT_ANSWER_TOKENS) * price / 1000)
 
 
 def test_only_the_last_20_answers_of_the_account_count(session: Session) -> None:
@@ -262,8 +263,8 @@ def test_only_the_last_20_answers_of_the_account_count(session: Session) -> None
     ledger.settle(other, CallOutcome("ok", Usage(10, 5, 0, 1.0, "estimated")))
     for tokens in range(1, 31):
         book(session, tokens)
-    recent = ledger.history.recent_answer_tokens(account, MODEL, 20)
-    assert recent == list(range(30, 10, -1))
+    recent = ledger.history.recent_answer_tokens(account)
+    assert recent == {MODEL: list(range(30, 10, -1))}
 
 
 def stored(home: Path) -> dict[Path, bytes]:
