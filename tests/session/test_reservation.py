@@ -19,7 +19,7 @@ from cfai_magics.errors import (
 from cfai_magics.pricing.limits import MIN_ANSWER_TOKENS
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
-from cfai_magics.types.messages import Answer, Message
+from cfai_magics.types.messages import Answer, Message, Request
 from cfai_magics.workers_ai.task_requests import TaskRequest
 from tests.catalog_cache import cache_catalog_without
 from tests.standin import Fault, Reply, Standin
@@ -358,7 +358,7 @@ def test_every_billed_field_of_a_text_task_counts(
     payload = {"messages": HI, **fields}
     cost = session.accounting.estimate_task_cost(model, TaskRequest(model.name, payload))
     assert cost is not None
-    request = session.build_request(HI, model.name, extra=fields)
+    request = Request(model.name, tuple(HI), extra=fields)
     chat_cost = session.estimate_cost(request, model)
     assert chat_cost is not None
     assert cost.high == pytest.approx(chat_cost.high, rel=0.05)
