@@ -33,7 +33,7 @@ from cfai_magics.pricing.catalog import find_model
 from cfai_magics.pricing.tokens import prompt_token_bounds
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai, load_settings, read_settings_file
-from cfai_magics.types.messages import Message
+from cfai_magics.types.messages import Message, Request
 from tests.canaries import older_token, token
 from tests.catalog_cache import cache_catalog_without
 from tests.fake_frontends import bare_frontend
@@ -474,7 +474,8 @@ def test_a_message_with_another_content_is_refused(
 @pytest.mark.parametrize("image", ["data:image/png;base64,AA==", {"url": "x"}, {}, None, 5])
 def test_an_image_part_in_any_format_has_an_estimate(image: Any) -> None:
     parts = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": image}]
-    minimum, maximum = prompt_token_bounds(({"role": "user", "content": parts},))
+    request = Request(LLAMA, ({"role": "user", "content": parts},))
+    minimum, maximum = prompt_token_bounds(request)
     assert 0 < minimum < maximum
 
 
