@@ -95,7 +95,10 @@ class Comparison(NamedTuple):
             redact_for_display([call.body for call in calls], redact_tokens),
             split_cost(self.prompt, estimated_answer, self._first_model),
             total_cost,
-            self._estimate_notes(total_cost, len(calls) - len(unrecorded_calls)),
+            (
+                *self._estimate_notes(total_cost, len(calls) - len(unrecorded_calls)),
+                *self.prompt.user_message.notes,
+            ),
         )
 
     @property

@@ -132,6 +132,8 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
         full_prompt = _add_images(full_prompt, _load_images(frontend, options.image))
     if full_prompt.images:
         _require_capability(session, model, "vision")
+    if options.context:
+        full_prompt = _add_cells_above(frontend, full_prompt, options, [target])
     request = _build_request(session.settings, options, full_prompt.messages, target, temperature)
     request = _with_response_format(request, output_format, schema, target)
     turn_key = _build_turn_key(frontend, options) if options.thread is not None else None
@@ -227,6 +229,8 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "C
     if full_prompt.images:
         for target in targets:
             _require_capability(session, target.model, "vision")
+    if options.context:
+        full_prompt = _add_cells_above(frontend, full_prompt, options, targets)
     requests = _build_requests(session.settings, options, full_prompt, variants, targets)
     return Comparison(
         frontend,
@@ -246,7 +250,8 @@ def build_typed_requests(
 ) -> "tuple[tuple[Request, ...], tuple[Target, ...]]":
     """Build the requests for a prompt as typed, without evaluating, loading or starting anything.
 
-    The requests contain `{{…}}` as typed and empty images, but no earlier turns of a thread.
+    The requests contain `{{…}}` as typed, empty images, and a text that is as long as the cells
+    above may be, but no earlier turns of a thread.
 
     Raises:
         CfaiError: The prompt or an option is not valid.
@@ -268,6 +273,10 @@ def build_typed_requests(
             _require_capability(session, target.model, "vision")
         empty_image = Image("", b"", "png", 0, 0)
         typed_prompt = _add_images(typed_prompt, [empty_image] * len(options.image))
+    if options.context:
+        from ..prompt.cell_context import placeholder_context
+
+        typed_prompt = typed_prompt._replace(context=(placeholder_context(options.context),))
     return _build_requests(session.settings, options, typed_prompt, variants, targets), targets
 
 
@@ -424,6 +433,20 @@ def _add_images(prompt: Prompt, images: "Iterable[Image]") -> Prompt:
     parts = tuple(Part("image", name=image.name, image=image) for image in images)
     user_message = prompt.user_message
     return prompt._replace(user_message=user_message._replace(parts=(*user_message.parts, *parts)))
+
+
+def _add_cells_above(
+    frontend: Frontend, prompt: Prompt, options: Namespace, targets: Iterable[Target]
+) -> Prompt:
+    from ..chat.cells_above import with_cells_above
+
+    return with_cells_above(
+        prompt,
+        frontend.notebook_state,
+        options.context,
+        [target.model for target in targets],
+        options.max_tokens or frontend.session.settings.max_tokens,
+    )
 
 
 def _require_capability(session: "Session", model: Model, capability: str) -> None:

@@ -16,6 +16,7 @@ from ..i18n import _, mark, ngettext
 from ..notebook import CfaiCell, read_cfai_cells
 from ..paths import parse_user_path
 from ..pricing.prices import Cost, catalog_rates, estimate_cost, to_usd
+from ..prompt.cell_context import placeholder_context
 from ..session.reservation import NO_COST
 from ..session.session import Session
 from ..storage.ledger import FREE_DAILY_NEURONS
@@ -139,9 +140,10 @@ def _list_models(session: Session, options: Namespace) -> list[str]:
 def _build_request(session: Session, options: Namespace, text: str, model: Model) -> Request:
     system = options.system or session.settings.system
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
+    context = placeholder_context(options.context).text if options.context else ""
     return Request(
         model.name,
-        (*messages, {"role": "user", "content": text}),
+        (*messages, {"role": "user", "content": context + text}),
         max_tokens=options.max_tokens or session.settings.max_tokens,
     )
 

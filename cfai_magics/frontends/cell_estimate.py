@@ -39,9 +39,9 @@ class CellEstimate(NamedTuple):
 def estimate_cell(session: "Session", source: str) -> CellEstimate | None:
     """Return the estimated cost of a cell.
 
-    Returns None if running the cell would fail, for example because of an invalid option. Also
-    returns None for cells with a task, a schema or tools, which have another price or can send
-    several requests.
+    The cells above of `--context` are estimated with their limit of tokens. Returns None if
+    running the cell would fail, for example because of an invalid option. Also returns None for
+    cells with a task, a schema or tools, which have another price or can send several requests.
     """
     try:
         parts = split_cell(source)
