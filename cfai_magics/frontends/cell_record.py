@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..notebook import CellErrors, split_cell
-from ..prompt.cell_context import CellAbove
 
 if TYPE_CHECKING:
+    from ..prompt.cell_context import CellAbove
     from ..types.answer_set import AnswerSet
     from ..types.messages import Answer
 
@@ -99,7 +99,7 @@ class RecordedCell:
         info: IPython's information on the execution.
         cell_id: The ID of the cell in the notebook, or "" if the front end does not send it.
         outputs: The outputs, in order. The output of a question is its answer.
-        number: The number in In[…], or 0 if the cell has none.
+        number: The number in In[…].
     """
 
     info: Any
@@ -185,8 +185,8 @@ class CellRecord:
             return
         self._restore_streams()
         self.running = None
-        cell.number = result.execution_count or 0
-        if not cell.is_ignored:
+        if result.info.store_history and not cell.is_ignored:  # otherwise, no user ran it
+            cell.number = result.execution_count
             self._store(cell)
 
     def _store(self, cell: RecordedCell) -> None:
@@ -225,14 +225,19 @@ class CellRecord:
                 stream.write = recording_write  # type: ignore[method-assign]
                 self._patched_streams.append((stream, original, recording_write))
 
-    def _make_recording_write(self, original: Callable[..., int]) -> Callable[..., int]:
+    def _make_recording_write(self, original: Callable[[str], int]) -> Callable[[str], int]:
         patch_number = self._patch_count
 
-        def write(text: str, *args: Any, **kwargs: Any) -> int:
-            count = original(text, *args, **kwargs)
-            is_current = patch_number == self._patch_count  # code may still use an old method
-            if is_current and self.running and not self.is_paused:
-                _append_text(self.running.outputs, text)
+        def write(text: str) -> int:  # inlined, because loops print many short texts
+            count = original(text)
+            cell = self.running
+            # Code may still use the method of an earlier cell.
+            if cell is None or self.is_paused or patch_number != self._patch_count:
+                return count
+            outputs = cell.outputs
+            if not outputs or type(outputs[-1]) is not PrintedText:
+                outputs.append(PrintedText())
+            outputs[-1].add(text)  # type: ignore[union-attr]
             return count
 
         return write
@@ -280,7 +285,7 @@ class CellRecord:
 
     # --- reading
 
-    def cells_above(self, order: Sequence[str]) -> list[CellAbove]:
+    def cells_above(self, order: Sequence[str]) -> "list[CellAbove]":
         """Return the cells above the running cell.
 
         Args:
@@ -298,11 +303,12 @@ class CellRecord:
             cells = cells[: self._find(running_id)]
         return [self._to_cell_above(cell) for cell in cells]
 
-    def _to_cell_above(self, cell: RecordedCell) -> CellAbove:
+    def _to_cell_above(self, cell: RecordedCell) -> "CellAbove":
         from ..media.images import figure_bytes
+        from ..prompt.cell_context import CellAbove
         from ..types.messages import Answer
 
-        error = self._cell_errors.find(cell.number) if cell.number else None
+        error = self._cell_errors.find(cell.number)
         texts, images = [], []
         for output in cell.outputs:
             if isinstance(output, RichOutput):
@@ -321,14 +327,6 @@ class CellRecord:
             tuple(image for image in images if image),
             CELL_FILE.sub('File "a cell"', error.traceback) if error else "",
         )
-
-
-def _append_text(outputs: "deque[Output]", text: str) -> None:
-    last = outputs[-1] if outputs else None
-    if not isinstance(last, PrintedText):
-        last = PrintedText()
-        outputs.append(last)
-    last.add(text)
 
 
 def _select_types(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class CellAbove(NamedTuple):
     """A cell that has run.
 
     Attributes:
-        number: The number in In[…], or 0 if the cell has none.
+        number: The number in In[…].
         source: The source as typed.
         texts: The texts that it showed, in order.
         images: The PNG and JPEG images that it showed.
@@ -42,7 +42,7 @@ class CellAbove(NamedTuple):
     @property
     def name(self) -> str:
         """The name of the cell for the user. It is not sent, because it changes with each run."""
-        return f"In[{self.number}]" if self.number else ""
+        return f"In[{self.number}]"
 
 
 class ContextLimits(NamedTuple):
@@ -171,17 +171,18 @@ def _prepare_images(cell: CellAbove) -> "Iterable[Image]":
 def _too_small_error(
     cell: CellAbove, limits: ContextLimits, redact: Callable[[str], str]
 ) -> InvalidOptionError:
-    name = cell.name or _("the last cell")
     if limits.tokens > limits.window_tokens:
         return InvalidOptionError(
-            _("--context: {cell} does not fit in the model's context window").format(cell=name),
+            _("--context: {cell} does not fit in the model's context window").format(
+                cell=cell.name
+            ),
             _("Use a model with a larger context window, or a lower --max-tokens."),
         )
     text = format_cell(cell, redact)
     needed_tokens = estimate_tokens(INTRODUCTION) + estimate_tokens(text)
     return InvalidOptionError(
         _("--context: {cell} has about {tokens:,} tokens, and the limit is {limit:,}").format(
-            cell=name, tokens=needed_tokens, limit=limits.tokens
+            cell=cell.name, tokens=needed_tokens, limit=limits.tokens
         ),
         _("Use {option} or more.").format(option=f"--context above:{needed_tokens}"),
     )

@@ -140,7 +140,8 @@ def test_a_write_method_that_a_cell_replaces_is_kept(
 
     def run_cell(number: int) -> None:
         result = SimpleNamespace(
-            info=SimpleNamespace(raw_cell="f()", cell_id=None), execution_count=number
+            info=SimpleNamespace(raw_cell="f()", cell_id=None, store_history=True),
+            execution_count=number,
         )
         record.on_pre_run_cell(result.info)
         if number == 1:
@@ -154,6 +155,14 @@ def test_a_write_method_that_a_cell_replaces_is_kept(
     run_cell(2)
     assert stream.getvalue() == "ONCE\n"
     assert last(record).texts == ("once\n",)
+
+
+def test_code_that_a_front_end_runs_for_itself_is_not_recorded(
+    shell: InteractiveShell, record: CellRecord
+) -> None:
+    run(shell, "x = 1")
+    shell.run_cell("print('hidden')", store_history=False)
+    assert [cell.source for cell in record.cells_above(())] == ["x = 1"]
 
 
 def test_after_detaching_nothing_is_recorded(shell: InteractiveShell, record: CellRecord) -> None:
