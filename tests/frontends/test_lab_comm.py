@@ -246,9 +246,7 @@ def test_an_estimate_runs_no_code_of_the_cell(page: Page, account: Standin, home
         "before = {**globals()}"
     )
     line = "-s '{boom()} {{boom()}} $canary' -c {boom()} --image canary --image boom() -o canary"
-    source = (
-        f"%%cfai {line} -p k={{boom()}}\n{{{{boom()}}}} {{boom()}} $canary {{{{canary.x}}}}"
-    )
+    source = f"%%cfai {line} -p k={{boom()}}\n{{{{boom()}}}} {{boom()}} $canary {{{{canary.x}}}}"
     response = page.ask({**TO_KERNEL["estimate"], "source": source})
     assert response["estimate"]["expressions"]
     for other in ("--schema canary", "--tools boom", "--tools canary.x", "--task image"):
