@@ -236,6 +236,16 @@ def _iter_code_sources(path: Path) -> Iterator[tuple[int, str]]:
             yield number, "".join(map(to_valid_text, lines))
 
 
+def read_cell_ids(path: Path) -> list[str]:
+    """Return the IDs of the cells in a notebook file, in order. Cells without an ID are left out.
+
+    Raises:
+        InvalidOptionError: The file can't be read or is not a notebook.
+    """
+    cells = (cell for cell in read_notebook(path)["cells"] if isinstance(cell, dict))
+    return [cell["id"] for cell in cells if isinstance(cell.get("id"), str)]
+
+
 def read_notebook(path: Path) -> dict[str, Any]:
     """Return the content of a notebook file. "cells" is a list, but its items are not checked.
 

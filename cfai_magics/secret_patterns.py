@@ -28,6 +28,13 @@ MIN_TOKEN_CHARS = 12  # a shorter piece of a token is useless
 SECRET_VARIABLE_PATTERN = re.compile(
     r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|AUTH|^CF_|^CFAI_|^CLOUDFLARE_", re.IGNORECASE
 )
+# A string with digits that is assigned to a name such as password, api_key or a dict's "token".
+SECRET_LITERAL_PATTERN = re.compile(
+    r"((?:key|token|secret|passwd|password|passphrase|credential)s?[\"'\]]*\s*[=:]\s*[\"'])"
+    r"(?=[^\"'\s]*\d)[^\"'\s]{8,}(?=[\"'])",
+    re.IGNORECASE,
+)
+MIN_VARIABLE_CHARS = 12  # shorter values, such as a user name, are not secrets or too common
 PIP_VARIABLE_PREFIX = "PIP_"  # pip needs its options, such as the URL of a private index
 
 
@@ -87,6 +94,27 @@ def build_child_environment() -> dict[str, str]:
             or not (SECRET_VARIABLE_PATTERN.search(name) or contains_token(value))
         }
     )
+
+
+def replace_environment_secrets(text: str, placeholder: str) -> str:
+    """Return the text without the values of environment variables whose name suggests a secret."""
+
+    def replace() -> str:
+        replaced = text
+        for value in sorted(filter(_is_secret_value, _secret_variables()), key=len, reverse=True):
+            replaced = replaced.replace(value, placeholder)
+        return replaced
+
+    return call_without_traceback(replace)
+
+
+def _secret_variables() -> Iterator[str]:
+    return (value for name, value in os.environ.items() if SECRET_VARIABLE_PATTERN.search(name))
+
+
+def _is_secret_value(value: str) -> bool:
+    is_address = value.startswith(("/", "http://", "https://"))
+    return len(value) >= MIN_VARIABLE_CHARS and not is_address and not re.search(r"\s", value)
 
 
 class SecretFinding(NamedTuple):

@@ -138,6 +138,7 @@ OTHER_ARGUMENTS = {
 CELLS_ONLY = {
     "thread": "a conversation belongs to the cells of a notebook; build_request takes messages",
     "image": "build_request takes messages with images",
+    "context": "a function has no cells above",
     "raw": "an f-string fills a prompt: {{…}} is always sent as typed",
     "times": "a loop, or map",
     "output": "the return value",

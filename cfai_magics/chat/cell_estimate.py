@@ -41,9 +41,9 @@ class CellEstimate(NamedTuple):
 def estimate_cell(session: "Session", source: str) -> CellEstimate | None:
     """Return the estimated cost of a cell.
 
-    Returns None if running the cell would fail, for example because of an invalid option. Also
-    returns None for cells with a task, a schema or tools, which have another price or can send
-    several requests.
+    The cells above of `--context` are estimated with their limit of tokens. Returns None if
+    running the cell would fail, for example because of an invalid option. Also returns None for
+    cells with a task, a schema or tools, which have another price or can send several requests.
     """
     try:
         parts = split_cell(source)
@@ -91,8 +91,9 @@ def build_typed_requests(
 ) -> "tuple[tuple[Request, ...], tuple[Target, ...]]":
     """Build the requests for a prompt as typed, without evaluating, loading or starting anything.
 
-    The requests contain `{{…}}` as typed and empty images, but no earlier turns of a thread. If
-    `use_local` is False, the requests are those without the local model.
+    The requests contain `{{…}}` as typed, empty images, and a text that is as long as the cells
+    above may be, but no earlier turns of a thread. If `use_local` is False, the requests are those
+    without the local model.
 
     Raises:
         CfaiError: The prompt or an option is not valid.
@@ -115,4 +116,8 @@ def build_typed_requests(
             require_capability(session, target.model, "vision")
         empty_image = Image("", b"", "png", 0, 0)
         typed_prompt = add_images(typed_prompt, [empty_image] * len(options.image))
+    if options.context:
+        from ..prompt.cell_context import placeholder_context
+
+        typed_prompt = typed_prompt._replace(context=(placeholder_context(options.context),))
     return build_requests(session.settings, options, typed_prompt, variants, targets), targets

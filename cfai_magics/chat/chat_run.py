@@ -86,6 +86,21 @@ def history_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
     return notes
 
 
+def context_notes(prompt: Prompt, answer: Answer, model: Model) -> list[str]:
+    """Return a note with the number of cells above in the prompt, their tokens and their cost."""
+    shares = [
+        share
+        for share in split_cost(prompt, answer, model)
+        if share.part and share.part.kind == "context"
+    ]
+    count = sum(part.image is None for part in prompt.context) - 1  # without the introduction
+    return [
+        ngettext(
+            "{count} cell above sent: {share}.", "{count} cells above sent: {share}.", count
+        ).format(count=count, share=_format_shares(shares, answer))
+    ]
+
+
 def _format_shares(shares: Iterable[PartCost], answer: Answer) -> str:
     shares = tuple(shares)
     tokens, total = sum(share.tokens for share in shares), answer.usage.prompt_tokens
@@ -177,7 +192,7 @@ class ChatRun(NamedTuple):
             redact_for_display(call.body, redact_tokens),
             estimate_part_costs(self.prompt, self.request),
             cost.capped(self.max_neurons) if cost and self.max_neurons else cost,
-            self._estimate_notes(call),
+            (*self._estimate_notes(call), *self.prompt.user_message.notes),
         )
 
     def _estimate_notes(self, call: "CallPreview") -> tuple[str, ...]:
@@ -291,7 +306,10 @@ class ChatRun(NamedTuple):
         """Add notes on the prompt's history, images and template fields, and return the answer."""
         turn_notes = history_notes(self.prompt, answer, self.target.model)
         images = image_notes(self.prompt, answer, self.target.model)
-        notes = (*turn_notes, *images, *self.prompt.user_message.notes)
+        cells = (
+            context_notes(self.prompt, answer, self.target.model) if self.prompt.context else ()
+        )
+        notes = (*turn_notes, *cells, *images, *self.prompt.user_message.notes)
         return replace(answer, notes=(*answer.notes, *notes))
 
     def _save_turn(self, answer: Answer) -> Answer:

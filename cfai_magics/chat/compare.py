@@ -96,7 +96,10 @@ class Comparison(NamedTuple):
             redact_for_display([call.body for call in calls], redact_tokens),
             estimate_part_costs(self.prompt, self.requests[0]),
             total_cost.capped(limit) if total_cost and limit else total_cost,
-            self._estimate_notes(total_cost, len(calls) - len(unrecorded_calls)),
+            (
+                *self._estimate_notes(total_cost, len(calls) - len(unrecorded_calls)),
+                *self.prompt.user_message.notes,
+            ),
         )
 
     @property

@@ -9,6 +9,7 @@ from ..types.messages import Answer, Delta
 if TYPE_CHECKING:
     from ..notebook import CellError
     from ..prompt.builder import PromptReport
+    from ..prompt.cell_context import CellAbove
     from ..session.session import Session
     from ..types.answer_set import AnswerSet, Variant
     from .piped_input import ReadStdin
@@ -81,6 +82,9 @@ class NotebookState(Protocol):
         Args:
             cell_number: The number of the cell, or None for the last cell that failed.
         """
+
+    def get_cells_above(self) -> "Sequence[CellAbove]":
+        """Return the cells above the running cell that have run in this kernel, oldest first."""
 
     def get_cell_source(self, cell_number: int) -> str:
         """Return the source of the cell with this number, or "" if there is no such cell."""

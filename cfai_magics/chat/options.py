@@ -15,6 +15,9 @@ TASK_NAMES = (
     *("classify", "rerank", "describe", "markdown"),
 )
 
+DEFAULT_CONTEXT_TOKENS = 4_000  # about 16,000 characters of cells
+MAX_CONTEXT_DIGITS = 9  # more tokens than any context window
+
 HELP_HEADINGS = (mark("usage:"), mark("positional arguments:"), mark("options:"))
 # Regular expressions that match argparse's error messages, so that the messages can be translated.
 PARSER_MESSAGES = (
@@ -137,6 +140,24 @@ def parse_floats(text: str) -> tuple[float, ...]:
         ) from None
 
 
+def parse_context(text: str) -> int:
+    """Return the maximum number of tokens of the cells above, from "above" or "above:N".
+
+    Raises:
+        ArgumentTypeError: The text has another form, or N is not at least 1.
+    """
+    name, colon, count = text.partition(":")
+    if name == "above" and not colon:
+        return DEFAULT_CONTEXT_TOKENS
+    if name != "above" or not (
+        count.isascii() and count.isdigit() and int(count[:MAX_CONTEXT_DIGITS])
+    ):
+        raise ArgumentTypeError(
+            _("'{text}' is not above or above:N, where N is a number of tokens").format(text=text)
+        )
+    return int(count[:MAX_CONTEXT_DIGITS])
+
+
 ASK_OPTIONS = (
     Option(
         *("-m", "--model"),
@@ -161,6 +182,14 @@ ASK_OPTIONS = (
         metavar="WHAT",
         help=mark(
             'send an image: a file, a URL, a variable, or "last" for the latest figure; repeatable'
+        ),
+    ),
+    Option(
+        "--context",
+        type=parse_context,
+        metavar="above[:N]",
+        help=mark(
+            "send the cells above with their outputs, the newest first, up to N tokens (4000)"
         ),
     ),
     Option("--raw", action="store_true", help=mark("send {{…}} as typed")),

@@ -69,9 +69,9 @@ def window_tokens(messages: Iterable[Message]) -> int:
 
 
 def make_turn(prompt: Prompt, answer: Answer, turn_key: TurnKey) -> Turn:
-    """Return a turn with this question and its answer."""
+    """Return a turn with this question, without the cells above it, and its answer."""
     return Turn(
-        content=prompt.messages[-1]["content"],
+        content=prompt._replace(context=()).messages[-1]["content"],
         answer=answer.text,
         cell=turn_key.cell,
         model=answer.model,

@@ -20,6 +20,7 @@ from ..chat.options import ASK_OPTIONS, Option
 from ..errors import InvalidOptionError
 from ..i18n import _, mark
 from ..magic_line import Word, join_words
+from ..prompt.builder import Prompt
 from ..prompt.output_formats import (
     OutputFormat,
     Schema,
@@ -129,6 +130,8 @@ def _build_run(frontend: Frontend, prompt: str, options: Namespace) -> ChatRun:
         full_prompt = add_images(full_prompt, _load_images(frontend, options.image))
     if full_prompt.images:
         require_capability(session, model, "vision")
+    if options.context:
+        full_prompt = _add_cells_above(frontend, full_prompt, options, [target])
     request = build_request(session.settings, options, full_prompt.messages, target, temperature)
     request = _with_response_format(request, output_format, schema, target)
     turn_key = _build_turn_key(frontend, options) if options.thread is not None else None
@@ -229,6 +232,8 @@ def _build_comparison(frontend: Frontend, prompt: str, options: Namespace) -> "C
     if full_prompt.images:
         for target in targets:
             require_capability(session, target.model, "vision")
+    if options.context:
+        full_prompt = _add_cells_above(frontend, full_prompt, options, targets)
     requests = build_requests(session.settings, options, full_prompt, variants, targets)
     return Comparison(
         frontend,
@@ -287,6 +292,20 @@ def _load_images(frontend: Frontend, sources: Iterable[str]) -> "list[Image]":
     from ..chat.attachments import load_image
 
     return [load_image(source, frontend.notebook_state) for source in sources]
+
+
+def _add_cells_above(
+    frontend: Frontend, prompt: Prompt, options: Namespace, targets: Iterable[Target]
+) -> Prompt:
+    from ..chat.cells_above import with_cells_above
+
+    return with_cells_above(
+        prompt,
+        frontend.notebook_state,
+        options.context,
+        [target.model for target in targets],
+        options.max_tokens or frontend.session.settings.max_tokens,
+    )
 
 
 def _build_turn_key(frontend: Frontend, options: Namespace) -> "TurnKey":

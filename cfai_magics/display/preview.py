@@ -37,6 +37,7 @@ PART_LABELS: Mapping[PartKind, str] = {
     "system": mark("system"),
     "form": mark("format"),
     "history": mark("history"),
+    "context": mark("cells above"),
     "cell": mark("cell"),
     "traceback": mark("traceback"),
     "variable": mark("variable"),

@@ -96,6 +96,11 @@ def complete_images(namespace: UserNamespace, word: str) -> Completions:
     yield from _complete_files(word, IMAGE_SUFFIXES)
 
 
+def complete_context(_namespace: UserNamespace, _word: str) -> Completions:
+    """Yield "above" as the value for --context."""
+    yield CompletionItem("above", "value", _("the cells above, up to 4,000 tokens"))
+
+
 def _complete_files(word: str, suffixes: Iterable[str]) -> Completions:
     """Yield the subfolders and the files with a matching suffix in the folder given by `word`."""
     folder, slash, name_prefix = word.rpartition("/")
@@ -120,6 +125,7 @@ NAMESPACE_COMPLETERS: Mapping[str, Callable[[UserNamespace, str], Completions]] 
     "--tools": complete_functions,
     "--schema": complete_schemas,
     "--image": complete_images,
+    "--context": complete_context,
 }
 
 

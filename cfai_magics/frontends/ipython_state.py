@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from ..errors import InvalidOptionError
 from ..i18n import _
 from ..notebook import CellError, CellErrors, find_notebook_path
 from ..secret import get_environment
 from ..terminal import sanitize_text
+from .cell_record import CellRecord
 
 if TYPE_CHECKING:
     from ..chat.turns import UnsavedTurn
     from ..prompt.builder import PromptReport
+    from ..prompt.cell_context import CellAbove
 
 
 MAGIC_PACKAGES = ("cfai_magics", "IPython", "ipykernel")  # between the magic and its caller
@@ -30,6 +33,7 @@ class IPythonState:
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
         self.cell_errors = CellErrors(shell.compile.format_code_name)
+        self.cell_record = CellRecord(shell, self.cell_errors)
         self.unsaved_turn: UnsavedTurn | None = None
         self.last_prompt: PromptReport | None = None
         self.approved_tools: dict[str, Any] = {}
@@ -38,18 +42,20 @@ class IPythonState:
         self._last_execution = ("", 0)  # the last execution's ID and call count
 
     def attach(self) -> None:
-        """Start recording errors and figures."""
+        """Start recording cells, errors and figures."""
         self._shell.events.register("post_run_cell", self.cell_errors.on_post_run_cell)
         self._shell.events.register("post_run_cell", self._capture_result)
         if hasattr(self._shell.display_pub, "register_hook"):  # only in a kernel
             self._shell.display_pub.register_hook(self._capture_display)
+        self.cell_record.attach()
 
     def detach(self) -> None:
-        """Stop recording errors and figures."""
+        """Stop recording cells, errors and figures."""
         self._shell.events.unregister("post_run_cell", self.cell_errors.on_post_run_cell)
         self._shell.events.unregister("post_run_cell", self._capture_result)
         if hasattr(self._shell.display_pub, "unregister_hook"):
             self._shell.display_pub.unregister_hook(self._capture_display)
+        self.cell_record.detach()
 
     def get_user_names(self) -> dict[str, Any]:
         """Return the user's variables, excluding variables that IPython defines.
@@ -124,7 +130,9 @@ class IPythonState:
             self._last_image = result.result
 
     def _capture_display(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Store the image in a display message, if any, and return the message unchanged."""
+        """Record a display message and its image, if any, and return the message unchanged."""
+        if not self.cell_record.is_paused:
+            self.cell_record.record_display(message)
         data = message.get("content", {}).get("data", {})
         image = data.get("image/png") or data.get("image/jpeg")
         if image:
@@ -194,6 +202,22 @@ class IPythonState:
         If `cell_number` is None, return the last error in any cell, or None if no cell failed.
         """
         return self.cell_errors.find(cell_number)
+
+    def get_cells_above(self) -> "list[CellAbove]":
+        """Return the cells above the running cell that have run in this kernel, oldest first.
+
+        The order is that of the saved notebook if it contains the running cell. Otherwise, it is
+        the order in which the cells ran first.
+        """
+        from ..notebook import read_cell_ids
+        from ..paths import parse_user_path
+
+        path = find_notebook_path(get_environment(), self._shell.user_ns)
+        try:
+            cell_ids = read_cell_ids(parse_user_path(path)) if path else []
+        except InvalidOptionError:  # the notebook has not been saved, or is a script
+            cell_ids = []
+        return self.cell_record.cells_above(cell_ids)
 
     def get_cell_source(self, cell_number: int) -> str:
         """Return the source of the cell with this number as typed, or "" if no such cell ran."""

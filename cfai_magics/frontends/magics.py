@@ -106,7 +106,12 @@ class CfaiMagics(forks.ChildForkHook, Magics):
     def command(self, line: str) -> object:
         """Run a command, such as `%cfai status`. `%cfai help` lists all commands."""
         words = split_magic_line(line) or ["status"]
-        return run(words[0], words[1:], self._frontend, "%cfai")
+        cell_record = self.ipython_state.cell_record
+        cell_record.is_paused = True  # _store_result records the answer, without its footer
+        try:
+            return run(words[0], words[1:], self._frontend, "%cfai")
+        finally:
+            cell_record.is_paused = False
 
     @with_cell_help
     @no_var_expand
@@ -119,7 +124,12 @@ class CfaiMagics(forks.ChildForkHook, Magics):
         from ..commands.ask import ask_prompt
 
         options = get_ask_parser().parse_args(self._split_line(line))
-        result = ask_prompt(self._frontend, cell, options)
+        cell_record = self.ipython_state.cell_record
+        cell_record.is_paused = True  # _store_result records the answer, without its footer
+        try:
+            result = ask_prompt(self._frontend, cell, options)
+        finally:
+            cell_record.is_paused = False
         return result if options.dry_run else None
 
     def _split_line(self, line: str) -> list[str]:
@@ -149,3 +159,6 @@ class CfaiMagics(forks.ChildForkHook, Magics):
 
     def _store_result(self, name: str, answer: "Answer | AnswerSet") -> None:
         self.ipython_state.store({"_cfai": answer, **({name: answer} if name else {})})
+        running_cell = self.ipython_state.cell_record.running
+        if running_cell is not None:
+            running_cell.outputs.append(answer)

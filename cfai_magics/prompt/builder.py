@@ -22,6 +22,7 @@ PartKind = Literal[
     "system",
     "form",
     "history",
+    "context",
     "cell",
     "traceback",
     "variable",
@@ -178,6 +179,7 @@ class Prompt(NamedTuple):
         history: The earlier turns to send.
         dropped_turns: The number of earlier turns that did not fit in the context window.
         extra_parts: Parts of request fields other than `messages`, such as `tools`.
+        context: The cells above, which the user message starts with. A thread does not keep them.
     """
 
     user_message: UserMessage
@@ -185,6 +187,7 @@ class Prompt(NamedTuple):
     history: "tuple[Turn, ...]" = ()
     dropped_turns: int = 0
     extra_parts: tuple[Part, ...] = ()
+    context: tuple[Part, ...] = ()
 
     @property
     def messages(self) -> list[Message]:
@@ -202,19 +205,20 @@ class Prompt(NamedTuple):
     def parts(self) -> tuple[Part, ...]:
         """All parts in the order in which they are sent."""
         history_parts = tuple(part for turn in self.history for part in _build_turn_parts(turn))
-        return (*self.system, *history_parts, *self.user_message.parts, *self.extra_parts)
+        user_parts = (*self.context, *self.user_message.parts)
+        return (*self.system, *history_parts, *user_parts, *self.extra_parts)
 
     @property
     def images(self) -> "tuple[Image, ...]":
         """The images in the user message."""
-        parts = self.user_message.parts
+        parts = self.context + self.user_message.parts
         if len(parts) == 1 and parts[0].image is None:
             return ()
         return tuple([part.image for part in parts if part.image])
 
     def _user_content(self) -> Any:
         """Return the content of the user message as text, or as parts if it contains images."""
-        parts = self.user_message.parts
+        parts = self.context + self.user_message.parts
         if len(parts) == 1 and parts[0].image is None:
             return parts[0].text
         if not self.images:

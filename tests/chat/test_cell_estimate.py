@@ -113,6 +113,21 @@ def test_images_are_counted_but_not_loaded(session: Session, tmp_path: Path) -> 
     assert three - two == pytest.approx((two - plain) / 2)
 
 
+@pytest.mark.parametrize("options", ["", f"-m {SMALL} -m gemma-4-26b-a4b-it", "-n 3"])
+def test_the_cells_above_are_estimated_with_their_limit(session: Session, options: str) -> None:
+    def estimate(line: str) -> tuple[float, float]:
+        estimate = estimated(session, f"%%cfai {options} {line}\n{PROMPT}")
+        assert estimate.typical
+        assert estimate.high
+        return estimate.typical, estimate.high
+
+    plain, small, large = map(estimate, ("", "--context above:1000", "--context above:3000"))
+    assert large[0] - plain[0] == pytest.approx(3 * (small[0] - plain[0]))
+    assert large[1] - plain[1] == pytest.approx(3 * (small[1] - plain[1]), rel=1e-6)
+    assert small[1] - plain[1] > small[0] - plain[0] > 0
+    assert estimate("--context above") == estimate("--context above:4000")
+
+
 @pytest.mark.parametrize(
     ("source", "has_expressions", "has_history"),
     [

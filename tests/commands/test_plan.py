@@ -1,6 +1,7 @@
 """Test `%cfai plan`: the estimated cost of a notebook for a class."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from cfai_magics.pricing.prices import catalog_rates, estimate_cost
 from cfai_magics.session.session import Session
 from cfai_magics.settings import load_settings
 from cfai_magics.types.messages import Request
+from cfai_magics.types.usage import Usage
 from tests.fake_frontends import bare_frontend
 from tests.standin import Standin
 
@@ -146,6 +148,22 @@ def plan_of(plan: Callable[..., Table], folder: Path, *sources: str) -> Table:
     cells = [{"cell_type": "code", "source": source} for source in sources]
     path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
     return plan(str(path))
+
+
+def test_the_cells_above_are_planned_with_their_limit(
+    plan: Callable[..., Table], tmp_path: Path, session: Session
+) -> None:
+    path = tmp_path / "context.ipynb"
+    source = "%%cfai --context above:2000 --max-tokens 10\nWhy?"
+    cells = [{"cell_type": "code", "source": source}]
+    path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    (row,) = plan(str(path)).rows
+    rates = catalog_rates(session.resolve_model("gemma-4-26b-a4b-it"))
+    assert rates is not None
+    price = rates.price_usage(Usage(2_000))
+    assert price is not None
+    typical, high = map(float, re.findall(r"[\d.]+", row[3]))
+    assert price < typical < 1.1 * price < high
 
 
 def test_a_dry_run_costs_nothing_in_a_plan(plan: Callable[..., Table], tmp_path: Path) -> None:

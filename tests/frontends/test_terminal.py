@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pexpect
 import pytest
 
+from cfai_magics.prompt.cell_context import INTRODUCTION
 from tests.standin import Standin
 
 pytestmark = pytest.mark.slow
@@ -179,3 +180,20 @@ def test_a_tool_call_needs_confirmation(terminal: pexpect.spawn, account: Standi
     terminal.expect(r"hello\(to='you'\) → Hello you")
     terminal.expect("Done.")
     terminal.expect(PROMPT)
+
+
+def test_the_cells_above_are_sent_with_what_they_printed(
+    terminal: pexpect.spawn, account: Standin
+) -> None:
+    for line in ("print('printed')", "40 + 2", "1 / 0", "%cfai ask --context above What is it?"):
+        terminal.sendline(line)
+        terminal.expect(PROMPT)
+    content = account.requests[0].json["messages"][0]["content"]
+    introduction, *cells, failed = content.split("<cell>\n")
+    assert introduction == INTRODUCTION
+    assert cells == [
+        "print('printed')\n<output>\nprinted\n</output>\n</cell>\n\n",
+        "40 + 2\n<output>\n42\n</output>\n</cell>\n\n",
+    ]
+    assert failed.count("ZeroDivisionError") == 1
+    assert failed.endswith("</cell>\n\nWhat is it?")
