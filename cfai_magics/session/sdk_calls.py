@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from .. import forks
-from ..arguments import collect_texts
+from ..arguments import collect_filled_texts
 from ..backends.selector import API_URL_VARIABLE
 from ..errors import CfaiError, InvalidOptionError, MissingCredentialsError, NotRecordedError
 from ..i18n import _
@@ -168,7 +168,10 @@ class SdkCalls(forks.ChildForkHook):
     def embed(self, texts: Any, model: str, timeout: Mapping[str, float | None]) -> "Embeddings":
         """Return one vector per text; `timeout` is as in `open_stream`."""
         return self._session.embed_texts(
-            collect_texts(texts, "input"), model, self._on_retry, origin=self._origin(timeout)
+            collect_filled_texts(texts, "input"),
+            model,
+            self._on_retry,
+            origin=self._origin(timeout),
         )
 
     def _origin(self, timeout: Mapping[str, float | None]) -> CallOrigin:

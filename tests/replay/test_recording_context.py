@@ -411,6 +411,7 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
         "no field dimensions",
     ),
     "tokens": ("embeddings", {"model": BGE, "input": [1, 2]}, "input"),
+    "blank text": ("embeddings", {"model": BGE, "input": ["sun", " "]}, "input[1] is blank"),
     "endpoint": ("responses", {"model": GEMMA, "input": "Hi"}, "POST /chat/completions"),
 }
 
