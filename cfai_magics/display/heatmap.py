@@ -13,8 +13,10 @@ Matrix = Sequence[Sequence[float]]
 MAX_TEXTS_SHOWN = 40  # a larger table would not be readable
 MAX_NAME_CHARS = 40
 COLUMN_WIDTH = 6  # in characters, for plain text
-RED, GREEN, BLUE = 0, 114, 178  # a blue that color-blind readers can distinguish
-WHITE_TEXT_THRESHOLD = 0.6  # above this intensity, white text is easier to read
+COLOR = "0, 114, 178"  # a blue that color-blind readers can distinguish
+# The color is transparent, so that the background of the theme shows through. The theme's text
+# color then has a contrast of at least 4.5 to 1 in light and dark themes.
+MAX_OPACITY = 0.75
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,16 +91,9 @@ class HeatMap:
 
 
 def _render_cell(value: float) -> str:
-    """Return an HTML cell with the value in a text color that is legible on the background."""
-    intensity = max(0.0, min(1.0, value))
-    text_color = "#fff" if intensity > WHITE_TEXT_THRESHOLD else "#000"
-    background = ", ".join(
-        f"{round(255 - intensity * (255 - channel))}" for channel in (RED, GREEN, BLUE)
-    )
-    return (
-        f'<td style="background-color: rgb({background}); color: {text_color}">'
-        f"{_format_value(value)}</td>"
-    )
+    """Return an HTML cell with the value on a background that shows it."""
+    opacity = MAX_OPACITY * max(0.0, min(1.0, value))
+    return f'<td style="background: rgba({COLOR}, {opacity:.2f})">{_format_value(value)}</td>'
 
 
 def _format_value(value: float) -> str:

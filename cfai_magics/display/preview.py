@@ -16,7 +16,6 @@ from .tables import (
     MimeBundle,
     Table,
     collapsed_html,
-    expanded_html,
     format_estimate,
     format_neurons,
     muted_html,
@@ -114,7 +113,7 @@ class Preview:
         return str(self)
 
     def _repr_html_(self) -> str:
-        request_html = expanded_html(_("Request (JSON)"), self.request_json)
+        request_html = _collapsed_json(self.request_json)
         return f"{request_html}{self.table._repr_html_()}"
 
 
@@ -160,8 +159,27 @@ class TaskPreview:
         return str(self)
 
     def _repr_html_(self) -> str:
-        request_html = expanded_html(_("Request (JSON)"), self.request_json)
+        request_html = _collapsed_json(self.request_json)
         return f"{request_html}{muted_html(self.cost_summary)}"
+
+
+def _collapsed_json(text: str) -> str:
+    """Return a closed <details> element with JSON, in the colors of JupyterLab's editor."""
+    from pygments.lexers import JsonLexer  # IPython requires pygments
+    from pygments.token import Keyword, Name, Number, String
+
+    names = {Name: "property", String: "string", Number: "number", Keyword: "keyword"}
+    code = ""
+    for token_type, value in JsonLexer().get_tokens(text):
+        name = next((names[kind] for kind in names if token_type in kind), "")
+        piece = escape(value, quote=False)
+        color = f"var(--jp-mirror-editor-{name}-color)"
+        code += f'<span style="color:{color}">{piece}</span>' if name else piece
+    title = escape_html(_("Request (JSON)"))
+    return (
+        f"<details><summary>{title}</summary>"
+        f'<pre style="white-space:pre-wrap">{code}</pre></details>'
+    )
 
 
 def redact_for_display(value: Any, redact_text: Callable[[str], str]) -> Any:

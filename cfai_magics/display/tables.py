@@ -102,14 +102,6 @@ def collapsed_html(summary: str, text: str) -> str:
     )
 
 
-def expanded_html(summary: str, code: str) -> str:
-    """Return an open <details> element with the code."""
-    return (
-        f"<details open><summary>{escape_html(summary)}</summary>"
-        f'<pre style="white-space: pre-wrap">{escape(code)}</pre></details>'
-    )
-
-
 def format_neurons(neurons: float) -> str:
     """Return a number of neurons as text. Larger numbers have fewer decimal places."""
     if abs(neurons) < MIN_NEURONS:  # a rounding error from adding numbers

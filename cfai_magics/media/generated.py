@@ -38,6 +38,7 @@ SAMPLE_RATES = {
 }
 OPUS_SAMPLE_RATE = 48_000  # for positions in Ogg Opus, regardless of the original rate
 MAX_INLINE_BYTES = 5_000_000  # base64 makes the output in the notebook a third larger
+MAX_DISPLAY_WIDTH = 512  # pixels; saved files have the original size
 INLINE_IMAGE_TYPES = {"image/png", "image/jpeg"}  # supported by all front ends
 SUFFIXES = {"jpeg": "jpg", "mpeg": "mp3", "mp4": "m4a"}
 
@@ -176,8 +177,18 @@ class GeneratedMedia:
     def __repr__(self) -> str:
         return str(self)
 
-    def _repr_mimebundle_(self, **_kwargs: Any) -> dict[str, Any]:
+    @property
+    def display_metadata(self) -> dict[str, Any]:
+        """The metadata of an output that displays the object, by MIME type."""
+        return {}
+
+    def _repr_mimebundle_(self, **_kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the MIME bundle for the notebook, or a message if the data is too large."""
+        return self.mime_bundle, self.display_metadata
+
+    @property
+    def mime_bundle(self) -> dict[str, Any]:
+        """The MIME bundle for the notebook, with a message if the data is too large."""
         if len(self.data) <= MAX_INLINE_BYTES:
             return {
                 **self._mime_bundle(base64.b64encode(self.data).decode()),
@@ -210,11 +221,20 @@ class GeneratedImage(GeneratedMedia):
         width, height = pixel_size
         return _("{width:,}×{height:,} pixels").format(width=width, height=height)
 
+    @property
+    def display_metadata(self) -> dict[str, Any]:
+        """The width in pixels at which front ends display a wide image."""
+        pixel_size = read_image_size(self.data)
+        if not pixel_size or pixel_size[0] <= MAX_DISPLAY_WIDTH:
+            return {}
+        return {self.mime_type: {"width": MAX_DISPLAY_WIDTH}}
+
     def _mime_bundle(self, base64_data: str) -> dict[str, str]:
         if self.mime_type in INLINE_IMAGE_TYPES:
             return {self.mime_type: base64_data}
         url = self._data_url(base64_data)
-        return {"text/html": f'<img alt="{escape(self.prompt)}" src="{url}">'}
+        style = f"max-width:min(100%,{MAX_DISPLAY_WIDTH}px)"
+        return {"text/html": f'<img alt="{escape(self.prompt)}" style="{style}" src="{url}">'}
 
 
 class GeneratedAudio(GeneratedMedia):

@@ -95,7 +95,7 @@ def _media_output_parser(field_name: str) -> Callable[[TaskResult, TaskInput], T
 
 
 def _render_media(answer: Answer) -> MimeBundle:
-    bundle: MimeBundle = answer.parsed._repr_mimebundle_()
+    bundle: MimeBundle = answer.parsed.mime_bundle
     return bundle
 
 

@@ -322,5 +322,5 @@ class Answer(WithUsage):
             "text/plain": sanitize_text(self.text),
         }
         if isinstance(self.parsed, GeneratedMedia):
-            bundle = self.parsed._repr_mimebundle_()
+            bundle = self.parsed.mime_bundle
         return bundle, output_metadata(self)

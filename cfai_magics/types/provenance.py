@@ -28,7 +28,11 @@ class RecordingInfo:
 
 def output_metadata(answer: Any) -> dict[str, Any]:
     """Return the notebook output metadata for an Answer, keyed by MIME type."""
-    return {METADATA_MIME_TYPE: answer.provenance.to_metadata(answer)}
+    media = getattr(answer, "parsed", None)
+    return {
+        METADATA_MIME_TYPE: answer.provenance.to_metadata(answer),
+        **getattr(media, "display_metadata", {}),
+    }
 
 
 def group_metadata(answers: Iterable[Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Test `--dry-run`: the request and its estimated cost, without sending it."""
 
 import json
+import re
 from collections.abc import Iterator
+from html import unescape
 
 import pytest
 
@@ -43,7 +45,12 @@ def test_the_exact_json_is_shown_with_the_tokens_of_each_part(kernel: Kernel) ->
     assert kinds == ["system", "cell", "variable", "chat", "total"]
     cost = "Estimated cost: ≈ 0.92, at most 3.4 neurons (answer up to 100 tokens)."
     assert cost in table
-    assert "<table>" in cell.mime("text/html")[0]
+    (html,) = cell.mime("text/html")
+    assert "<table>" in html
+    assert html.startswith("<details><summary>Request (JSON)</summary>"), "it is closed"
+    shown = html.partition("</summary>")[2].partition("</details>")[0]
+    assert json.loads(unescape(re.sub(r"<[^>]+>", "", shown))) == json.loads(request)
+    assert '<span style="color:var(--jp-mirror-editor-number-color)">0.5</span>' in shown
 
 
 def test_the_history_of_a_thread_is_a_separate_part(kernel: Kernel, cloudflare: Standin) -> None:

@@ -1,11 +1,13 @@
-"""Test the detection of audio formats and durations."""
+"""Test the detection of audio formats and durations, and the display of images."""
 
 import struct
+from base64 import b64decode
 from collections.abc import Callable
 
 import pytest
 
-from cfai_magics.media.generated import audio_duration, audio_mime
+from cfai_magics.media.generated import GeneratedImage, audio_duration, audio_mime, detect_media
+from cfai_magics.types.messages import Answer
 from tests.standin import media
 
 
@@ -74,3 +76,23 @@ def test_a_truncated_sound_raises_no_error(make: Callable[[int], bytes]) -> None
 def test_webm_is_detected_without_a_duration() -> None:
     webm = b"\x1aE\xdf\xa3" + bytes(40)
     assert (audio_mime(webm), audio_duration(webm)) == ("audio/webm", None)
+
+
+@pytest.mark.parametrize(("width", "shown"), [(512, None), (513, 512), (4_096, 512)])
+def test_a_wide_image_is_displayed_with_a_width_of_512_pixels(
+    width: int, shown: int | None
+) -> None:
+    image = detect_media(media.png(width, 9, 200), "image/png")
+    assert isinstance(image, GeneratedImage)
+    bundle, metadata = image._repr_mimebundle_()
+    assert b64decode(bundle["image/png"]) == image.data, "the data is unchanged"
+    assert metadata == ({"image/png": {"width": shown}} if shown else {})
+    answer = Answer("m", "", parsed=image)
+    assert answer._repr_mimebundle_()[1].get("image/png") == metadata.get("image/png")
+
+
+def test_an_image_that_needs_html_is_displayed_with_at_most_512_pixels() -> None:
+    image = detect_media(b"RIFF....WEBP", "image/webp", "a <cat>")
+    assert image is not None
+    html = image._repr_mimebundle_()[0]["text/html"]
+    assert 'alt="a &lt;cat&gt;" style="max-width:min(100%,512px)"' in html
