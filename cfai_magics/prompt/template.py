@@ -163,6 +163,9 @@ def evaluate_field(
     """
     try:
         return serialize(field.format_value(evaluate(field.eval_source)))
+    except VariableError as error:
+        cause = f"{truncate_source(field.source_text)}: {error.cause}"
+        raise VariableError(cause, error.hint) from None
     except Exception as error:  # noqa: BLE001 - the user's expression can raise any error
         raise _variable_error(field, error) from None
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfai_magics.errors import VariableError
+from cfai_magics.prompt.serialize import to_text
 from cfai_magics.prompt.template import Field, evaluate_field, parse_template
 
 WITHOUT_FIELDS = {
@@ -119,6 +120,15 @@ def test_a_failed_field_raises_one_line_that_names_it(text: str, message: str) -
     with pytest.raises(VariableError) as caught:
         value_of(text, d={}, x="a")
     assert str(caught.value).startswith(message)
+
+
+def test_a_value_that_has_no_json_form_is_named_with_the_next_step() -> None:
+    (field,) = parse_template("{{d}}").pieces
+    with pytest.raises(VariableError) as caught:
+        evaluate_field(field, lambda _source: {1: 2, "1": 3}, to_text)
+    assert str(caught.value) == (
+        '{{d}}: Two keys, columns or index labels have the same text "1". Rename one of them.'
+    )
 
 
 SNIPPETS = st.sampled_from(
