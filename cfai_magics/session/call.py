@@ -86,12 +86,7 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
 
     The magics, shell command, Python API, panel and maps all use this function.
     """
-    if extra and count_answers(extra) > 1:
-        raise InvalidOptionError(
-            _("The field n requests several answers, but only the first one would be returned"),
-            _("Remove it. The option -n of %%cfai asks several times."),
-        )
-    return Request(
+    request = Request(
         target.model.name,
         cast("tuple[Message, ...]", messages),  # Request checks and converts them
         max_tokens=settings.max_tokens if max_tokens is None else max_tokens,
@@ -104,6 +99,12 @@ def build_target_request(  # noqa: PLR0913 - one argument per request field
         extra={} if extra is None else extra,
         requested_model=target.requested_model,
     )
+    if extra and count_answers(extra) > 1:
+        raise InvalidOptionError(
+            _("The field n requests several answers, but only the first one would be returned"),
+            _("Remove it. The option -n of %%cfai asks several times."),
+        )
+    return request
 
 
 class Call(NamedTuple):
