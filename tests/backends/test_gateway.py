@@ -142,7 +142,9 @@ def test_an_invalid_gateway_name_sends_no_request(
 def test_invalid_metadata_sends_no_request(
     session: Session, account: Standin, metadata: dict[str, object]
 ) -> None:
-    session.settings.gateway, session.settings.metadata = "class", metadata
+    with pytest.raises(InvalidOptionError, match="metadata"):
+        session.settings.metadata = metadata
+    session.settings.gateway, session.settings.metadata["a"] = "class", [1]  # type: ignore[assignment]
     with pytest.raises(InvalidOptionError, match="metadata"):
         session.ask(session.build_request(HI))
     assert account.requests == ()
