@@ -194,7 +194,7 @@ def test_invalid_values_are_rejected_by_every_function(
 VALUES = {
     "numpy's integer": ("max_tokens", np.int64(9), 9),
     "numpy's float": ("temperature", np.float32(0.5), 0.5),
-    "an int for a float": ("temperature", 1, 1),
+    "an int for a float": ("temperature", 1, 1.0),
     "numpy's text": ("model", np.str_(MODEL), MODEL),
     "no extra": ("extra", None, {}),
 }
@@ -238,6 +238,19 @@ def test_requests_are_checked_like_the_arguments_of_ask() -> None:
             assert name in error_of(Request, **{"model": MODEL, "messages": HI, name: value}).cause
     assert "think" in error_of(Request, MODEL, HI, think=1).cause
     assert "extra" in error_of(Request, MODEL, HI, extra=7).cause
+
+
+def test_equal_numbers_are_sent_as_the_same_bytes(account: Standin) -> None:
+    for arguments in (
+        {"temperature": 0, "top_p": 1},
+        {"temperature": 0.0, "top_p": np.float32(1)},
+        {"extra": {"temperature": 0, "top_p": 1.0}},
+    ):
+        cfai_magics.ask("hi", **arguments)  # type: ignore[arg-type]
+        cfai_magics.map("{text}", ["hi"], fresh=True, **arguments)  # type: ignore[arg-type]
+    sent = [request.json for request in account.requests]
+    assert {repr((body["temperature"], body["top_p"])) for body in sent} == {"(0.0, 1.0)"}
+    assert len(sent) == 6
 
 
 def test_a_request_names_a_wrong_argument() -> None:
