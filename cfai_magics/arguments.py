@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
 from functools import partial, wraps
 from operator import index
 from pathlib import Path
@@ -279,6 +280,12 @@ def _check_path(value: Any, name: str, _label: str) -> Path:
     return value
 
 
+def _check_datetime(value: Any, name: str, _label: str) -> datetime:
+    if not isinstance(value, datetime):
+        raise _type_error(value, name, _("a datetime.datetime"))
+    return value
+
+
 def _check_mapping(value: Any, name: str, _label: str) -> Any:
     if not isinstance(value, Mapping):
         raise _type_error(value, name, _("a dict"))
@@ -404,6 +411,7 @@ VALUE_CHECKS: Mapping[str, ValueCheck] = {
     "wall_clock": _check_callable,
     "sleep": _check_callable,
     "timeout": _check_limit,
+    "day": _check_datetime,
     "use_proxies": _check_bool,
     "endpoint": _check_str,
 }

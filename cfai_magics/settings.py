@@ -229,6 +229,8 @@ class Cfai(Configurable):
         except CfaiError:
             raise
         except TraitError as error:
+            if name == "config":  # all settings of a file; the error names the invalid one
+                raise
             raise InvalidSettingError(
                 _("Can't set {name}: {reason}").format(
                     name=name, reason=shorten(str(error), MAX_CAUSE_CHARS)
@@ -281,7 +283,22 @@ class Cfai(Configurable):
     def _apply_language(self, change: Bunch) -> None:
         set_language("setting", change["new"])
 
-    @validate("model", "system", "temperature", "max_tokens", "local", "gateway", "base_url")
+    @validate("model")
+    def _validate_model(self, proposal: Bunch) -> Any:
+        if not proposal["value"].strip():
+            raise TraitError(_("model is blank; it must name a model"))
+        return self._validate_with_course(proposal)
+
+    @validate("metadata")
+    def _validate_metadata(self, proposal: Bunch) -> Any:
+        from .workers_ai.gateway import parse_gateway_metadata
+
+        try:
+            return parse_gateway_metadata(proposal["value"])
+        except InvalidOptionError as error:
+            raise TraitError(error.cause) from None
+
+    @validate("system", "temperature", "max_tokens", "local", "gateway", "base_url")
     def _validate_with_course(self, proposal: Bunch) -> Any:
         try:
             self.course.check_setting(proposal["trait"].name, proposal["value"])

@@ -1,4 +1,4 @@
-"""Shorten and align text, and format fractions as percentages."""
+"""Shorten and align text, read error messages, and format fractions as percentages."""
 
 
 def shorten(text: str, max_chars: int) -> str:
@@ -9,6 +9,14 @@ def shorten(text: str, max_chars: int) -> str:
 def shorten_line(text: str, max_chars: int) -> str:
     """Return the text on one line, shortened to `max_chars` characters."""
     return shorten(" ".join(text.split()), max_chars)
+
+
+def get_error_message(error: BaseException) -> str:
+    """Return the text of an error, or "" if the `__str__` of its class fails."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a user's class can raise any error
+        return ""
 
 
 def text_width(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from cfai_magics.errors import InvalidOptionError
 from cfai_magics.frontends import extension
 from cfai_magics.settings import InvalidSettingError
 from cfai_magics.types.messages import require_request
+from cfai_magics.workers_ai.gateway import Gateway
 from tests.kernels import Kernel
 from tests.standin import Standin
 
@@ -192,7 +194,7 @@ def test_invalid_values_are_rejected_by_every_function(
 VALUES = {
     "numpy's integer": ("max_tokens", np.int64(9), 9),
     "numpy's float": ("temperature", np.float32(0.5), 0.5),
-    "an int for a float": ("temperature", 1, 1),
+    "an int for a float": ("temperature", 1, 1.0),
     "numpy's text": ("model", np.str_(MODEL), MODEL),
     "no extra": ("extra", None, {}),
 }
@@ -236,6 +238,19 @@ def test_requests_are_checked_like_the_arguments_of_ask() -> None:
             assert name in error_of(Request, **{"model": MODEL, "messages": HI, name: value}).cause
     assert "think" in error_of(Request, MODEL, HI, think=1).cause
     assert "extra" in error_of(Request, MODEL, HI, extra=7).cause
+
+
+def test_equal_numbers_are_sent_as_the_same_bytes(account: Standin) -> None:
+    for arguments in (
+        {"temperature": 0, "top_p": 1},
+        {"temperature": 0.0, "top_p": np.float32(1)},
+        {"extra": {"temperature": 0, "top_p": 1.0}},
+    ):
+        cfai_magics.ask("hi", **arguments)  # type: ignore[arg-type]
+        cfai_magics.map("{text}", ["hi"], fresh=True, **arguments)  # type: ignore[arg-type]
+    sent = [request.json for request in account.requests]
+    assert {repr((body["temperature"], body["top_p"])) for body in sent} == {"(0.0, 1.0)"}
+    assert len(sent) == 6
 
 
 def test_a_request_names_a_wrong_argument() -> None:
@@ -416,6 +431,89 @@ def test_a_prompt_in_place_of_a_request_is_rejected(account: Standin) -> None:
     with WorkersAI(account.account_id, account.token) as client:
         for call in (client.chat, client.stream):
             assert error_of(call, "hi").cause == "request is of type str, not a Request"
+
+
+@pytest.mark.parametrize(
+    ("gateway", "cause"),
+    [
+        ("a/b", "gateway is of type str, not a Gateway"),
+        ("", "gateway is of type str, not a Gateway"),
+        (5, "gateway is of type int, not a Gateway"),
+        (Gateway("a/b"), "'a/b' is not a valid gateway name"),
+        (Gateway("a\r\nb: c"), "'a b: c' is not a valid gateway name"),
+        (Gateway("a", {"b": math.inf}), "The gateway metadata is not valid"),
+        (Gateway("a", {"b": {1}}), "The gateway metadata is not valid"),  # type: ignore[dict-item]
+    ],
+    ids=["text", "blank", "number", "name", "header", "infinity", "set"],
+)
+def test_every_call_of_the_client_rejects_an_invalid_gateway(
+    account: Standin, gateway: Any, cause: str
+) -> None:
+    request = Request(MODEL, [{"role": "user", "content": "hi"}])
+    with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
+        for call, *args in (
+            (client.stream, request),
+            (client.stream_body, {"model": MODEL, "messages": request.messages}),
+            (client.chat, request),
+            (client.embed, "hi", MODEL),
+            (client.run, MODEL, {"text": "hi"}),
+            (client.to_markdown, [("a.txt", b"hi", "text/plain")]),
+            (client.batches.enqueue, [request]),
+        ):
+            assert error_of(call, *args, gateway=gateway).cause.replace("\\r\\n", " ") == cause
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("body", ["x", 5, None, [], b"{}", {}, {"model": 5}], ids=repr)
+def test_a_body_without_the_name_of_a_model_is_rejected(account: Standin, body: Any) -> None:
+    with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
+        error = error_of(client.stream_body, body)
+    assert error.cause == "body is not a dict with the name of a model"
+    assert error.hint.startswith('Example: {"model": "@cf/')
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause"),
+    [
+        ({"x": {1}}, "The request contains a value of type set, which is not JSON"),
+        ({"x": {(1, 2): 3}}, "The request has a key that is not a string"),
+        ({"x": math.inf}, "NaN and infinity can't be sent"),
+    ],
+    ids=["set", "tuple", "infinity"],
+)
+def test_a_body_that_is_not_json_is_not_sent(
+    account: Standin, fields: dict[str, Any], cause: str
+) -> None:
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], **fields}
+    with (
+        WorkersAI(account.account_id, account.token, base_url=account.base_url) as client,
+        client.stream_body(body) as stream,
+    ):
+        assert error_of(list, stream).cause == cause
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("day", [5, "2026-01-01", None, date(2026, 1, 1)], ids=repr)
+def test_a_day_that_is_not_a_datetime_is_rejected(account: Standin, day: Any) -> None:
+    with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
+        error = error_of(client.fetch_neurons_by_model, day)
+    assert error.cause == f"day is of type {type(day).__name__}, not a datetime.datetime"
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize("name", [5, 0, None, b"x", ["x"]], ids=repr)
+def test_a_model_name_that_is_not_a_text_is_rejected(name: Any) -> None:
+    session = api.get_current_session()
+    for function in (session.resolve_target, session.find_target, session.resolve_model):
+        cause = f"name is of type {type(name).__name__}, not a string"
+        assert error_of(function, name).cause == cause
+
+
+@pytest.mark.parametrize("requests", [5, None, [5], "hi"], ids=repr)
+def test_parallel_calls_need_requests(requests: Any) -> None:
+    error = error_of(api.get_current_session().parallel, requests)
+    assert error.cause.endswith("not a Request")
 
 
 OPTIONS = {

@@ -60,6 +60,39 @@ def test_an_invalid_file_gives_a_one_line_error(tmp_path: Path, text: str, messa
     assert "settings.toml" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ('language = "zz"', "language is 'zz'; the languages are en, zh-CN."),
+        ('recording = "zz"', "recording is 'zz'; it must start with one of auto, only,"),
+        ('model = ""', "model is blank; it must name a model."),
+        ('model = " "', "model is blank; it must name a model."),
+        ("metadata = {a = 1e999}", "The gateway metadata is not valid."),
+        ("metadata = {a = nan}", "The gateway metadata is not valid."),
+        ("metadata = {a = [1]}", "The gateway metadata is not valid."),
+    ],
+)
+def test_an_invalid_value_in_a_file_names_the_file_and_the_setting(
+    tmp_path: Path, text: str, cause: str
+) -> None:
+    (tmp_path / "settings.toml").write_text(text, "utf-8")
+    with pytest.raises(InvalidOptionError) as caught:
+        load_settings(tmp_path)
+    assert str(caught.value).startswith(f"In {tmp_path / 'settings.toml'}: {cause}")
+
+
+def test_use_rejects_a_blank_name_of_a_model_at_another_server(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CFAI_BASE_URL", "http://127.0.0.1:9/v1")
+    session = Session(Cfai(), home)
+    for words in ([""], [" ", "--keep"]):
+        with pytest.raises(InvalidOptionError, match="model is blank"):
+            run("use", words, bare_frontend(session), "%cfai")
+    assert session.settings.model == DEFAULT_MODEL
+    assert not (home / "settings.toml").exists()
+
+
 def test_every_setting_has_a_help_text() -> None:
     assert all(trait.help for trait in Cfai.class_traits(config=True).values())
 

@@ -102,7 +102,7 @@ CHECKED_ELSEWHERE = {
     "schema": "make_plan",
     "payload": "check_payload and parse_payload",
     "files": "check_files, or httpx",
-    "gateway": "Backend.resolve_gateway",
+    "gateway": "Backend.resolve_gateway, or require_gateway",
     "stop": "collect_stop_sequences",
     "messages": "check_messages",
     "request": "require_request",

@@ -1,5 +1,6 @@
 """Select the backend for calls: Workers AI, another server or the local model."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 SERVER_URL_VARIABLE = "CFAI_BASE_URL"
 SERVER_KEY_VARIABLE = "CFAI_API_KEY"
+USER_PATTERN = re.compile(r"\A([\w+.-]+://)?.*@", re.DOTALL)
+QUERY_PATTERN = re.compile("[?#]")
 CHAT_PATH = "/chat/completions"
 KEY_HINT = mark("Check CFAI_API_KEY, or run %cfai login --server ADDRESS again.")
 HINTS: Mapping[type[CfaiError], str] = {
@@ -100,48 +103,59 @@ def configured_server(
     """Return the server set in the environment or settings, or None if no server is set."""
     env_url = get_environment(environ).get(SERVER_URL_VARIABLE, "").strip()
     if env_url:
-        return OpenAIServer(normalize_base_url(env_url), SERVER_URL_VARIABLE)
+        return OpenAIServer(normalize_base_url(env_url, SERVER_URL_VARIABLE), SERVER_URL_VARIABLE)
     if settings.base_url:
         origin = _(settings.get_origin("base_url"))
-        return OpenAIServer(normalize_base_url(settings.base_url), origin)
+        return OpenAIServer(normalize_base_url(settings.base_url, origin), origin)
     return None
 
 
-def normalize_base_url(text: str) -> str:
-    """Return a base URL without its query, its fragment or the path that the client appends.
+def normalize_base_url(text: str, source: str = "") -> str:
+    """Return a base URL without the path that the client appends.
+
+    `source` is the file or variable that contains the text, for error messages.
 
     Raises:
         InvalidOptionError: The text is not a server URL. The message does not include the text,
             because it may be a key.
     """
     parts = _split_url(text.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise InvalidOptionError(
-            _("Not a valid server address"),
-            _("Use an address such as {example}, without a key.").format(
-                example="http://127.0.0.1:9090/v1"
-            ),
-        )
-    address = parts._replace(query="", fragment="").geturl().rstrip("/")
-    return address.removesuffix(CHAT_PATH)
+    if "@" in parts.netloc or not _is_base_url(parts, text):
+        raise _address_error(source, "http://127.0.0.1:9090/v1")
+    return parts.geturl().rstrip("/").removesuffix(CHAT_PATH)
 
 
-def mask_password(url: str) -> str:
-    """Return a URL without its user name and password."""
-    parts = _split_url(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc=f"…@{parts.netloc.rpartition('@')[2]}").geturl()
+def _is_base_url(parts: SplitResult, url: str) -> bool:
+    """Return whether a URL has a host, and paths can be appended to it."""
+    has_host = parts.scheme in ("http", "https") and bool(parts.hostname)
+    return has_host and "?" not in url and "#" not in url
+
+
+def _address_error(source: str, example: str) -> InvalidOptionError:
+    cause = _("Not a valid server address")
+    return InvalidOptionError(
+        _("In {source}: {cause}").format(source=source, cause=cause) if source else cause,
+        _("Use an address such as {example}, without a key.").format(example=example),
+    )
+
+
+def mask_secrets(url: str) -> str:
+    """Return a URL without its user name, password, query and fragment."""
+    masked = USER_PATTERN.sub(r"\1…@", url)
+    address = QUERY_PATTERN.split(masked, maxsplit=1)[0]
+    return address if address == masked else f"{address}?…"
 
 
 def _check_encryption(url: str, source: str, environ: Environment) -> str:
     """Return a URL to which a token or key is sent.
 
     Raises:
-        InvalidOptionError: The URL is for plain HTTP to another computer, so that others in the
-            network could read the token, and the environment does not allow it.
+        InvalidOptionError: The URL is not valid. Or it is for plain HTTP to another computer, so
+            that others in the network could read the token, and the environment does not allow it.
     """
     parts = _split_url(url)
+    if not _is_base_url(parts, url):
+        raise _address_error(source, "https://api.cloudflare.com/client/v4")
     is_encrypted = parts.scheme.lower() != "http"
     if is_encrypted or _is_loopback(parts.hostname or "") or environ.get(ALLOW_HTTP_VARIABLE):
         return url

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InvalidOptionError
+from ..errors import InvalidOptionError, VariableError
 from ..i18n import _, mark
 from ..prompt.serialize import SizeLimits, is_missing, to_text
+from ..prompt.template import PROGRAM_EXITS, describe_error
 
 PLACEHOLDER_PATTERN = re.compile(r"\{\{([^{}]*)\}\}|\{([^{}]*)\}")
 MAX_LISTED_COLUMNS = 10  # in an error hint
@@ -131,8 +132,8 @@ class PromptTemplate:
         """Return the prompt for one row.
 
         Raises:
-            ValueError: A value is missing, or the prompt is empty. The message is meant for the
-                row's error column.
+            ValueError: A value is missing or can't be converted to text, or the prompt is empty.
+                The message is meant for the row's error column.
         """
         values = [self._format_value(name, row[name], size_limits) for name in self.placeholders]
         pairs = zip(self.texts, [*values, ""], strict=True)
@@ -146,7 +147,14 @@ class PromptTemplate:
             raise ValueError(
                 _("{name} has no value in this row; no request was sent").format(name=name)
             )
-        return to_text(value, size_limits).text
+        try:
+            return to_text(value, size_limits).text
+        except VariableError as error:
+            raise ValueError(f"{name}: {error}") from None
+        except PROGRAM_EXITS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the user's class can raise any error
+            raise ValueError(f"{name}: {describe_error(error)}") from None
 
 
 def parse_template(template: str, column_names: Sequence[str]) -> PromptTemplate:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from ..arguments import check_fields
 from ..errors import CfaiError, InvalidOptionError, VariableError
 from ..i18n import _
-from ..prompt.template import describe_error
+from ..prompt.template import PROGRAM_EXITS, describe_error
 from .frontend import NotebookState
 
 T = TypeVar("T")
@@ -53,9 +53,9 @@ def load_option_value(
         return None
     try:
         return load(text, notebook_state.evaluate(text))
-    except CfaiError:
+    except (CfaiError, *PROGRAM_EXITS):
         raise
-    except Exception as error:  # noqa: BLE001 - the user's expression can raise any error
+    except BaseException as error:  # noqa: BLE001 - includes asyncio.CancelledError
         if isinstance(error, NameError) and error.name in names:
             return None
         hint = (

@@ -1,7 +1,14 @@
 """Declare and parse options. The cell magic, the shell and the README share ASK_OPTIONS."""
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import (
+    Action,
+    ArgumentError,
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NoReturn
@@ -62,6 +69,22 @@ class Option:
         self.argparse_kwargs = argparse_kwargs
 
 
+class StoreOnce(Action):
+    """The argparse action "store", except that a repeated option is an error."""
+
+    def __call__(
+        self,
+        _parser: ArgumentParser,
+        namespace: Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the value."""
+        if option_string and getattr(namespace, self.dest, self.default) is not self.default:
+            raise ArgumentError(self, _("use it only once"))
+        setattr(namespace, self.dest, values)
+
+
 class OptionParser(ArgumentParser):
     """An ArgumentParser that raises InvalidOptionError instead of exiting.
 
@@ -87,6 +110,8 @@ class OptionParser(ArgumentParser):
             add_help=False,
         )
         self._hint = hint
+        self.register("action", None, StoreOnce)
+        self.register("action", "store", StoreOnce)
         for option in options:
             self.add_argument(*option.flags, **_translate_help(option.argparse_kwargs))
 

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from .. import __version__
-from ..backends.selector import API_URL_VARIABLE, mask_password
+from ..backends.selector import API_URL_VARIABLE, mask_secrets
 from ..chat.frontend import Frontend
 from ..course import CoursePolicy
 from ..display.tables import Table
@@ -62,7 +62,7 @@ def _backend_rows(session: Session) -> list[Row]:
     if server is not None:
         return [(_("answers from"), server.base_url, server.source)]
     api_url = backend.environ.get(API_URL_VARIABLE)
-    rows = [(_("address"), mask_password(api_url), API_URL_VARIABLE)] if api_url else []
+    rows = [(_("address"), mask_secrets(api_url), API_URL_VARIABLE)] if api_url else []
     rows += _gateway_rows(session)
     try:
         credentials = backend.credential_store.find()

@@ -30,7 +30,13 @@ UNSAFE_TEX_PATTERN = re.compile(
 )
 OPENER_PATTERN = re.compile(r"\\\\|\\\$|\$\$|\\\[|\\begin\{")
 ESCAPE_SEQUENCES = {"\\\\", "\\$"}
-COMMENT_PATTERN = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*")
+# A TeX comment ends before the formula does. In "5 % of", the sign is not a comment.
+COMMENT_PATTERN = re.compile(
+    r"(^|(?<!\\)(?:\\\\)+|[^\d\s](?=[ \t]))[ \t]*%[^\n]*(?=\n)"
+    r"|(\\(?:begin|end)\{[a-z]+\*?\})%[^\n]*(?=\n)|(\{)%[ \t]*(?=\n)",
+    re.IGNORECASE | re.MULTILINE,
+)
+PERCENT_PATTERN = re.compile(r"(?<!\\)((?:\\\\)*)%")
 QUOTED_LINE_PATTERN = re.compile(r"[ \t]*>")
 QUOTE_PREFIX_PATTERN = re.compile(r"\n[ \t]*(?:>[ \t]?)+")
 BLANK_REST_PATTERN = re.compile(r"[ \t]*(?:\n|\Z)")
@@ -43,6 +49,15 @@ COMMAND_PATTERN = re.compile(r"\\[a-zA-Z]+\s*(?:\{[^{}]*\})?|\\.")
 TWO_WORDS_PATTERN = re.compile(r"[^\W\d_]{2,}[,;:]?\s+[^\W\d_]{2,}")
 LETTERS_PATTERN = re.compile(r"[^\W\d_]{2,}")
 AMOUNT_PATTERN = re.compile(r"[-+]?\d[\d.,]*")
+OPERATOR_END_PATTERN = re.compile(r"(?<![\\^_])[-\u2013\u2014+*/=<>≤≥≈×·÷→~|]\Z")
+OPERAND_PATTERN = re.compile(r"[^\W\d]|[\\({]")
+OPENING_SIGN_PATTERN = re.compile(r"""\s[(\["'“\u2018„«*_]+\Z""")
+TABLE_ROW_END_PATTERN = re.compile(r"\|[ \t]*\n[ \t>]*\|")
+SEPARATOR_PATTERN = re.compile(r"[\s\-\u2013\u2014,;.:/|]+")  # between ratings, such as "$$, $$"
+RATING_TEXT_PATTERN = re.compile(  # such as " place and a " in "a $$ place and a $$ bar"
+    r"[ \t](?!.* [-\u2212] )(?=[^\\^_=+*/<>{}]*\Z)(?=.*(?:[^\W\d_]{3}|\b(?:or|to)\b)).*[ \t]",
+    re.DOTALL,
+)
 SHELL_VARIABLE_PATTERN = re.compile(r"\{?[A-Z_]{2,}|[({]")
 MARKDOWN_SIGN_SPACING = (  # spaces hide Markdown signs from other parsers; TeX ignores them
     (re.compile(r"<(?=\S)"), "< "),
@@ -116,6 +131,8 @@ def _parse_bracketed(text: str, start: int, opening: str, max_end: int) -> Formu
         return None
     body = text[body_start:end]
     end += len(closing)
+    if opening == "$$" and _is_rating(text, start, body, end):
+        return None
     if BLANK_LINE_PATTERN.search(body) and not (
         is_display and _is_alone_on_lines(text, start, end)
     ):
@@ -175,10 +192,14 @@ def _parse_between_dollars(text: str, start: int, max_end: int) -> Formula | Non
 
 def _is_money(before: str, body: str, after: str) -> bool:
     """Return whether the dollar signs are text, for example, in prices or shell variables."""
-    if body[0].isspace() or body[-1].isspace() or after == "$" or _is_text_between_amounts(body):
+    if body[0].isspace() or body[-1].isspace() or after == "$":
+        return True
+    if _is_text_between_amounts(body) or _is_in_parentheses(body):
         return True
     if body[0] != "\\" and (after.isdigit() or (before.isascii() and before.isalnum())):
         return True  # $5-$10, US$5 and 5$, but not 2$\times$2
+    if AMOUNT_PATTERN.match(body) and OPERATOR_END_PATTERN.search(body):
+        return bool(OPERAND_PATTERN.match(after))  # $5-$x$, but not $0+$
     return bool(SHELL_VARIABLE_PATTERN.match(body)) and (
         after.isalnum() or after in {"_", "{", "("}
     )
@@ -187,15 +208,49 @@ def _is_money(before: str, body: str, after: str) -> bool:
 def _is_text_between_amounts(body: str) -> bool:
     """Return whether the body is an amount followed by text.
 
-    For example, in "$5 and $10", the body between the dollar signs is "5 and ".
+    For example, in "$5 and $10", the body between the dollar signs is "5 and ". In "$5 ($x$)", it
+    is "5 (".
     """
     match = AMOUNT_PATTERN.match(body)
     if match is None:
         return False
     rest = body[match.end() :]
+    if OPENING_SIGN_PATTERN.search(rest) or _has_unbalanced_parentheses(rest):
+        return True
     return bool(LETTERS_PATTERN.search(COMMAND_PATTERN.sub(" ", rest))) and not re.search(
         r"[\\^_=]", rest
     )
+
+
+def _has_unbalanced_parentheses(body: str) -> bool:
+    """Return whether a parenthesis is not closed or not opened, except in intervals."""
+    depth = 0
+    for char in "" if re.search(r"[][]", body) else body:
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            return True
+    return depth > 0
+
+
+def _is_in_parentheses(body: str) -> bool:
+    """Return whether each dollar sign is in parentheses, as in "cheap ($), fancy ($$)"."""
+    return " " in body and (body[0] == ")" or body[-1] == "(")
+
+
+def _is_rating(text: str, start: int, body: str, end: int) -> bool:
+    """Return whether double dollar signs are text, as in "$$ to $$$" and "$$5 and $$10"."""
+    if not body:
+        return True
+    before, after = text[start - 1 : start] if start else "", text[end : end + 1]
+    if "$" in {before, after} or SEPARATOR_PATTERN.fullmatch(body):
+        return True
+    if _is_in_parentheses(body) or TABLE_ROW_END_PATTERN.search(body):
+        return True
+    if AMOUNT_PATTERN.match(body) and (
+        after.isdigit() or (body[-1].isspace() and _is_text_between_amounts(body))
+    ):
+        return True
+    return bool(RATING_TEXT_PATTERN.fullmatch(body)) and not _is_alone_on_lines(text, start, end)
 
 
 def _parse_environment(text: str, start: int, max_end: int) -> Formula | None:
@@ -227,7 +282,8 @@ def _normalize_formula(
     """
     if "\n" in body and QUOTED_LINE_PATTERN.match(get_line_before(text, start)):
         body = QUOTE_PREFIX_PATTERN.sub("\n", body)
-    body = " ".join(COMMENT_PATTERN.sub(r"\1", body).split())
+    body = PERCENT_PATTERN.sub(r"\1\\%", COMMENT_PATTERN.sub(r"\1\2\3", body))
+    body = " ".join(body.split())
     if not is_display:
         body = body.replace("\\\\[", "\\\\ [")  # nbconvert would start a display formula here
     for pattern, replacement in MARKDOWN_SIGN_SPACING:

@@ -2,12 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from ..i18n import _
+from ..errors import VariableError
+from ..i18n import _, mark
 
 # In prompts, these keys replace the field names of this package's types. They are the names that
 # version 0.1.0 used, and must not change, because prompts are used to find recordings.
@@ -42,6 +43,7 @@ NEW_FIELDS = {
     "Usage": {"has_estimated_tokens"},
 }
 DATE_KINDS = "mM"  # numpy's kinds for durations and dates
+PARTIAL_VALUE_HINT = mark("Send a part of it, or its text with str(…).")
 DATA_FRAME_TYPES = {"pandas": {"DataFrame", "Series"}, "polars": {"DataFrame", "Series"}}
 
 
@@ -83,8 +85,13 @@ def is_missing(value: Any) -> bool:
 def to_text(value: Any, limits: SizeLimits = SizeLimits()) -> SerializedValue:  # noqa: B008 - immutable
     """Return a value as text for a prompt.
 
-    Strings are unchanged. Data frames and series become Markdown tables. Dicts, lists, arrays,
-    dataclasses and pydantic models become JSON. Other values are converted with str().
+    Strings are unchanged. Data frames and series become Markdown tables. Dicts, lists and other
+    collections, arrays, dataclasses and pydantic models become valid JSON, in which NaN is null
+    and infinity is a string. Other values are converted with str().
+
+    Raises:
+        VariableError: The value is an iterator or contains one, contains itself, or has two keys
+            with the same text.
     """
     library = _find_library(value)
     if library:
@@ -153,78 +160,141 @@ def _format_cell(value: Any) -> str:
 def _value_to_text(value: Any) -> str:
     if isinstance(value, str):
         return str(value)
-    if (
-        isinstance(value, (Mapping, list, tuple, set, frozenset))
-        or _to_plain_value(value) is not None
-    ):
-        try:
-            return _to_json(value)
-        except TypeError:  # keys that are not strings or numbers
-            return _with_text_keys(value)
-        except (ValueError, RecursionError):  # the value contains itself
-            return repr(value)
-    return str(value)
-
-
-def _to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=_to_jsonable)
-
-
-def _with_text_keys(value: Any) -> str:
     try:
-        return _to_json(_convert_keys(value))
-    except (TypeError, ValueError, RecursionError):
-        return repr(value)
+        plain_value = _to_plain_value(value)
+        if plain_value is None:
+            return str(value)
+        json_value = _plain_to_json_value(plain_value, frozenset({id(value)}))
+        return json.dumps(json_value, ensure_ascii=False)
+    except RecursionError:
+        raise VariableError(_("The value is nested too deeply"), _(PARTIAL_VALUE_HINT)) from None
 
 
-def _convert_keys(value: Any) -> Any:
-    """Return a JSON value whose keys, such as dates and numpy numbers, are strings or numbers."""
+def _to_json_value(value: Any, parents: frozenset[int]) -> Any:
+    """Return a value that json.dumps writes as valid JSON.
+
+    Args:
+        value: Any value.
+        parents: The ids of the values that contain this value.
+
+    Raises:
+        VariableError: The value contains itself or an iterator, or keys with the same text.
+    """
+    if value is None or isinstance(value, str | int):
+        return value
+    if is_missing(value):
+        return None
+    if isinstance(value, float):  # JSON does not have infinity
+        return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
+    if id(value) in parents:
+        raise VariableError(_("The value contains itself"), _(PARTIAL_VALUE_HINT))
     plain_value = _to_plain_value(value)
-    value = value if plain_value is None else plain_value
-    if isinstance(value, Mapping):
-        return {_to_json_key(key): _convert_keys(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_convert_keys(item) for item in value]
-    return value
+    if plain_value is None:
+        return str(value)
+    return _plain_to_json_value(plain_value, parents | {id(value)})
 
 
-def _to_json_key(key: Any) -> Any:
-    """Return a key as a string or number. Raises TypeError for a tuple, which has no such form."""
-    if isinstance(key, tuple):
-        raise TypeError
-    plain_key = _to_plain_value(key)
-    if isinstance(plain_key, str | int | float):
-        return plain_key
-    return key if key is None or isinstance(key, str | int | float) else str(key)
-
-
-def _to_jsonable(value: Any) -> Any:
-    json_value = _to_plain_value(value)
-    return str(value) if json_value is None else json_value
+def _plain_to_json_value(plain_value: Any, parents: frozenset[int]) -> Any:
+    if isinstance(plain_value, dict):
+        return {key: _to_json_value(item, parents) for key, item in plain_value.items()}
+    if isinstance(plain_value, list):
+        return [_to_json_value(item, parents) for item in plain_value]
+    return _to_json_value(plain_value, parents)
 
 
 def _to_plain_value(value: Any) -> Any:
-    """Convert a set, mapping, array, pydantic model or dataclass to a JSON value.
+    """Convert a value to a dict with text keys, a list or a scalar, but not the values in it.
 
-    Returns None for other values.
+    Returns None if the value is not a collection, array, data frame, dataclass or pydantic model.
+
+    Raises:
+        VariableError: The value is an iterator, or two of its keys have the same text.
     """
-    if isinstance(value, (set, frozenset)):
-        return list(value)
     if isinstance(value, Mapping):
-        return dict(value)
+        return _build_dict((key, value[key]) for key in value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    library = _find_library(value)
+    if library:
+        return _table_to_plain_value(value, library)
+    if hasattr(type(value), "tolist") and not isinstance(value, memoryview):
+        return _array_to_plain_value(value)
+    return _object_to_plain_value(value)
+
+
+def _object_to_plain_value(value: Any) -> Any:
     has_own_str = "__str__" in vars(type(value))
     if is_dataclass(value) and not isinstance(value, type) and not has_own_str:
         return _dataclass_to_dict(value)
     if "model_dump" in dir(type(value)):  # pydantic
         return value.model_dump(mode="json")
-    is_numpy = type(value).__module__.partition(".")[0] == "numpy"
-    return _numpy_to_plain_value(value) if is_numpy and hasattr(value, "tolist") else None
+    if isinstance(value, type | memoryview) or _defines_str(value):
+        return None
+    if isinstance(value, Iterator):
+        raise VariableError(
+            _("A value of type {type} can be read only once").format(type=type(value).__name__),
+            _("Convert it to a list with list(…)."),
+        )
+    return list(value) if isinstance(value, Collection) else None
 
 
-def _numpy_to_plain_value(value: Any) -> Any:
-    if value.dtype.kind in DATE_KINDS:  # as a list, these may become numbers of nanoseconds
-        return value.astype(str).tolist()
-    return value.tolist()
+def _defines_str(value: Any) -> bool:
+    """Return whether the value's class, or a base class other than object, defines __str__."""
+    return any("__str__" in vars(base_class) for base_class in type(value).__mro__[:-1])
+
+
+def _build_dict(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        text_key = _to_text_key(key)
+        if text_key in result:
+            raise VariableError(
+                _('Two keys, columns or index labels have the same text "{key}"').format(
+                    key=text_key
+                ),
+                _("Rename one of them."),
+            )
+        result[text_key] = value
+    return result
+
+
+def _to_text_key(key: Any) -> str:
+    """Return a key as text: a tuple like its repr, as pandas does, and a number as in JSON."""
+    if isinstance(key, tuple):
+        return repr(_to_scalar_key(key))
+    scalar = _to_scalar_key(key)
+    return scalar if isinstance(scalar, str) else json.dumps(scalar)
+
+
+def _to_scalar_key(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return tuple(map(_to_scalar_key, key))
+    if hasattr(type(key), "tolist"):
+        key = _array_to_plain_value(key)
+    return key if key is None or isinstance(key, str | int | float) else str(key)
+
+
+def _table_to_plain_value(table: Any, library: str) -> list[Any] | dict[str, Any]:
+    """Return a data frame as a list of dicts, and a series as a list or, with an index, a dict."""
+    is_series = not hasattr(table, "columns")
+    if library == "polars":
+        return list(table.to_list() if is_series else table.to_dicts())
+    has_index = type(table.index).__name__ != "RangeIndex"
+    if is_series:
+        return _build_dict(table.items()) if has_index else list(table)
+    frame = table.reset_index(allow_duplicates=True) if has_index else table
+    names = list(_build_dict((column, None) for column in frame.columns))
+    return [dict(zip(names, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
+
+
+def _array_to_plain_value(array: Any) -> Any:
+    dtype_kind = getattr(getattr(array, "dtype", None), "kind", "")
+    is_numpy = type(array).__module__.partition(".")[0] == "numpy"
+    if is_numpy and dtype_kind in DATE_KINDS:  # a list may have numbers of nanoseconds
+        return array.astype(str).tolist()
+    plain_value = array.tolist()
+    # np.longdouble stays the same type.
+    return str(array) if type(plain_value) is type(array) else plain_value
 
 
 def _dataclass_to_dict(value: Any) -> dict[str, Any]:

@@ -4,12 +4,13 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..errors import VariableError
 from ..i18n import _, mark
-from ..texts import shorten_line
+from ..texts import get_error_message, shorten_line
 
 MAX_FIELD_CHARS = 2_000  # characters between the braces; longer text is not parsed
 MAX_BRACE_DEPTH = 20  # levels of nested braces
@@ -25,6 +26,7 @@ FORMAT_SPEC_PATTERN = re.compile(
 T = TypeVar("T")
 CONVERSION_FUNCTIONS: dict[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
 MAX_ERROR_CHARS = 300  # maximum length of the message of the user's error
+PROGRAM_EXITS = (KeyboardInterrupt, SystemExit)
 MAX_SOURCE_CHARS = 60  # maximum length of a field in a message
 UNDEFINED_HINT = mark("Define it first, or add --raw to send braces as typed.")
 EXPRESSION_HINT = mark("Correct the expression, or add --raw to send braces as typed.")
@@ -161,9 +163,24 @@ def evaluate_field(
     Raises:
         VariableError: The expression can't be evaluated, formatted or serialized.
     """
-    try:
+    with field_errors(field):
         return serialize(field.format_value(evaluate(field.eval_source)))
-    except Exception as error:  # noqa: BLE001 - the user's expression can raise any error
+
+
+@contextmanager
+def field_errors(field: Field) -> Iterator[None]:
+    """Raise a VariableError that names the field for any error of the user's code in it.
+
+    An interrupt or the end of the program remains as it is.
+    """
+    try:
+        yield
+    except VariableError as error:
+        cause = f"{truncate_source(field.source_text)}: {error.cause}"
+        raise VariableError(cause, error.hint) from None
+    except PROGRAM_EXITS:
+        raise
+    except BaseException as error:  # noqa: BLE001 - includes asyncio.CancelledError
         raise _variable_error(field, error) from None
 
 
@@ -174,17 +191,17 @@ def truncate_source(source_text: str) -> str:
     return f"{source_text[: MAX_SOURCE_CHARS - 3]}…"
 
 
-def _variable_error(field: Field, error: Exception) -> VariableError:
+def _variable_error(field: Field, error: BaseException) -> VariableError:
     short_source = truncate_source(field.source_text)
     if isinstance(error, NameError):
-        message = shorten_line(str(error), MAX_ERROR_CHARS)
+        message = shorten_line(get_error_message(error), MAX_ERROR_CHARS) or "NameError"
         return VariableError(f"{short_source}: {message}", _(UNDEFINED_HINT))
     return VariableError(f"{short_source}: {describe_error(error)}", _(EXPRESSION_HINT))
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     """Return the type and message of an error that the user's code raised, on one line."""
-    message = shorten_line(str(error), MAX_ERROR_CHARS)
+    message = shorten_line(get_error_message(error), MAX_ERROR_CHARS)
     name = type(error).__name__
     if not message or message.startswith(name):
         return message or name

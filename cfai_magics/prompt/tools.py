@@ -18,9 +18,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from ..errors import InvalidOptionError
 from ..i18n import _, ngettext
-from ..texts import shorten_line
+from ..texts import get_error_message, shorten_line
 from ..types.messages import ToolCall, ToolResult
 from .serialize import SerializedValue, SizeLimits, to_text
+from .template import PROGRAM_EXITS
 
 JSON_TYPE_BY_TYPE: Mapping[Any, str] = {
     str: "string",
@@ -343,8 +344,11 @@ def call_tool(call: ToolCall, tools: Sequence[Tool], limits: SizeLimits) -> Tool
         result = to_text(matches[0].call(call.arguments), limits)
     except ArgumentTypeError as type_error:
         return make_error_result(call, f"{call.name} was not called: {type_error}")
-    except Exception as error:  # noqa: BLE001 - the user's function can raise any error
-        return make_error_result(call, f"{type(error).__name__}: {error}", limits)
+    except PROGRAM_EXITS:
+        raise
+    except BaseException as error:  # noqa: BLE001 - includes asyncio.CancelledError
+        reason = f"{type(error).__name__}: {get_error_message(error)}"
+        return make_error_result(call, reason, limits)
     return ToolResult(call.name, call.arguments, result.text, truncation=result.truncated_to)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import forks
-from ..arguments import check_method_arguments
+from ..arguments import check_method_arguments, require_str
 from ..backends.selector import Backend, BackendKind
 from ..errors import (
     CfaiError,
@@ -326,7 +326,7 @@ class Session(forks.ChildForkHook, Unpicklable):
         from .parallel import ParallelStreams
         from .reservation import reserve_group
 
-        request_list = [requests] if isinstance(requests, Request) else list(requests)
+        request_list = list(requests) if isinstance(requests, Iterable) else [requests]
         for request in request_list:
             require_request(request)
         if targets is None:
@@ -615,8 +615,11 @@ class Session(forks.ChildForkHook, Unpicklable):
 
         Raises:
             ModelNotFoundError: No model matches the name.
-            InvalidOptionError: Several models match the name.
+            InvalidOptionError: Several models match the name, or the name is not a str.
         """
+        value: Any = name
+        if not isinstance(value, str):
+            require_str(value, "name")
         self.backend.ensure_local_server()
         return self.find_target(name or self.settings.model)
 
@@ -625,6 +628,9 @@ class Session(forks.ChildForkHook, Unpicklable):
 
         If `use_local` is False, the target is the one that is used without the local model.
         """
+        value: Any = name
+        if not isinstance(value, str):
+            require_str(value, "name")
         local_server = self.backend.local_server
         if use_local and local_server is not None:
             model = Model(

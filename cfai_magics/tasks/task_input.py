@@ -12,7 +12,7 @@ from ..i18n import _
 from ..media.images import Image
 from ..prompt.builder import Evaluate, build_user_message
 from ..prompt.serialize import SizeLimits, is_missing, to_text
-from ..prompt.template import Field, evaluate_field, parse_template
+from ..prompt.template import Field, evaluate_field, field_errors, parse_template
 
 NOT_LISTS = (str, bytes, bytearray, memoryview, Mapping)  # collections that are one value
 
@@ -68,12 +68,14 @@ class TaskInput:
                 rows += lines
                 continue
             value = self._evaluate_field(piece)
-            items = to_list(value)
+            with field_errors(piece):
+                items = to_list(value)
             if items is None or rows[-1].strip():
                 _require_text(piece.expression, value)
-                rows[-1] += to_text(value, self._limits).text
+                with field_errors(piece):
+                    rows[-1] += to_text(value, self._limits).text
             else:
-                rows[-1:] = [*_iter_texts(piece.expression, items), ""]
+                rows[-1:] = [*_iter_texts(piece, items), ""]
         return tuple(text.strip() for text in rows if text.strip())
 
     def _template_pieces(self) -> tuple[str | Field, ...]:
@@ -113,18 +115,20 @@ class TaskInput:
                 yield load_file(line.strip(), self.frontend.notebook_state, attachment_kind)
 
 
-def _iter_texts(name: str, items: Sequence[Any]) -> Iterator[str]:
+def _iter_texts(field: Field, items: Sequence[Any]) -> Iterator[str]:
     """Yield each item as a string.
 
     Raises:
         InvalidOptionError: An item is not a text or number, or is blank.
+        VariableError: An item can't be converted to a string.
     """
     for index, item in enumerate(items):
-        label = _("{name}: item {index}").format(name=name, index=index)
+        label = _("{name}: item {index}").format(name=field.expression, index=index)
         _require_text(label, item)
         if isinstance(item, Iterable) and not isinstance(item, str):
             raise _type_error(label, item)
-        text = str(item)
+        with field_errors(field):
+            text = str(item)
         if not text.strip():
             raise InvalidOptionError(
                 _("{name} is blank").format(name=label), _("Remove the item.")

@@ -24,6 +24,7 @@ ARGUMENT_BY_RESERVED_FIELD = {
 }
 # Request fields that may be None; other values are checked by a rule in arguments.py.
 OPTIONAL_FIELDS = ("max_tokens", "temperature", "top_p", "seed", "think")
+FLOAT_FIELDS = ("temperature", "top_p")  # 0 and 0.0 are sent alike
 
 
 @check_argument_names
@@ -76,9 +77,10 @@ class Request:
             value = getattr(self, name)
             if value is not None:
                 value = VALUE_CHECKS[name](value, name, f"{name}=")
-                object.__setattr__(self, name, value)
+                object.__setattr__(self, name, float(value) if name in FLOAT_FIELDS else value)
         if self.extra:
             check_fields(self.extra, "extra")
+            object.__setattr__(self, "extra", dict(map(_with_float, self.extra.items())))
             if "stop" in self.extra and not collect_stop_sequences(self.extra["stop"]):
                 extra = {name: value for name, value in self.extra.items() if name != "stop"}
                 object.__setattr__(self, "extra", extra)
@@ -88,6 +90,11 @@ class Request:
                     _("extra can't set {field}").format(field=name),
                     _("Use {option}.").format(option=_(argument)),
                 )
+
+
+def _with_float(item: tuple[str, Any]) -> tuple[str, Any]:
+    name, value = item
+    return name, float(value) if name in FLOAT_FIELDS and value is not None else value
 
 
 def require_request(value: Any) -> None:

@@ -57,7 +57,7 @@ from .endpoints import (
 )
 from .error_mapping import error_from_body, without_model_hints
 from .frame_decoder import FrameDecoder, parse_usage
-from .gateway import Gateway, with_gateway_headers
+from .gateway import Gateway, require_gateway, with_gateway_headers
 from .http import (
     NO_TOKEN,
     AcquireSlot,
@@ -81,6 +81,7 @@ ACCOUNT_ID_LENGTH = 32
 HEX_DIGITS = frozenset("0123456789abcdef")
 # Characters allowed in a header. With any other, the error from httpx would show the token.
 TOKEN_PATTERN = re.compile(r"[!-~]+")
+BODY_EXAMPLE = '{"model": "@cf/…", "messages": [{"role": "user", "content": "…"}]}.'
 DEFAULT_TIMEOUT = 240.0  # s; models time out after 120 to 235 s
 
 
@@ -231,7 +232,7 @@ class TokenChecker:
 
 @check_method_arguments(
     *("openai_compatible", "stream", "chat", "embed", "embed_batches", "run", "to_markdown"),
-    *("list_models", "check_token"),
+    *("list_models", "check_token", "fetch_neurons_by_model"),
 )
 class WorkersAI(Unpicklable):
     """Client for Cloudflare Workers AI, with one account and one connection pool.
@@ -400,8 +401,17 @@ class WorkersAI(Unpicklable):
         """Return a stream, as in `stream`, for the JSON body of a chat request.
 
         `slot` is the rate limiter's slot for the first attempt, if the caller already has it.
+
+        Raises:
+            InvalidOptionError: An argument is not valid. Nothing was sent.
         """
-        endpoint = gateway.label if gateway else self._endpoint
+        value: Any = body
+        if not isinstance(value, Mapping) or not isinstance(value.get("model"), str):
+            raise InvalidOptionError(
+                _("body is not a dict with the name of a model"),
+                _("Example: {example}").format(example=BODY_EXAMPLE),
+            )
+        endpoint = self._endpoint if gateway is None else require_gateway(gateway).label
         options = StreamOptions(on_retry, gateway, slot)
         url = f"{self._openai_url}/chat/completions"
         return ChatStream(self._connection, url, body, options, endpoint)
@@ -537,6 +547,7 @@ class WorkersAI(Unpicklable):
             day: Any time on that UTC day.
 
         Raises:
+            InvalidOptionError: `day` is not a datetime. Nothing was sent.
             PermissionDeniedError: The token lacks the Account Analytics - Read permission.
         """
         self._account_url()

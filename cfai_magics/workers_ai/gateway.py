@@ -1,6 +1,7 @@
 """Route requests through an AI Gateway, with its metadata, headers and cache status."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -41,9 +42,27 @@ class Gateway(NamedTuple):
 def with_gateway_headers(
     gateway: Gateway | None, request_kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the httpx arguments, with the gateway's headers added if a gateway is given."""
-    headers = gateway.headers if gateway else {}
+    """Return the httpx arguments, with the gateway's headers added if a gateway is given.
+
+    Raises:
+        InvalidOptionError: `gateway` is not a valid Gateway.
+    """
+    if gateway is None:
+        return dict(request_kwargs)
+    headers = require_gateway(gateway).headers
     return {**request_kwargs, "headers": {**request_kwargs.get("headers", {}), **headers}}
+
+
+def require_gateway(value: Any) -> Gateway:
+    """Return the value as a Gateway. Raises InvalidOptionError if it is not a valid one."""
+    if not isinstance(value, Gateway):
+        raise InvalidOptionError(
+            _("gateway is of type {type}, not a Gateway").format(type=type(value).__name__),
+            _("Example: {example}").format(
+                example='cfai_magics.workers_ai.gateway.Gateway("my-gateway").'
+            ),
+        )
+    return Gateway(parse_gateway_name(value.name), parse_gateway_metadata(value.metadata))
 
 
 def parse_gateway_name(value: Any) -> str:
@@ -59,7 +78,8 @@ def parse_gateway_name(value: Any) -> str:
 def parse_gateway_metadata(value: Any) -> dict[str, str | float | bool]:
     """Return the metadata of a gateway. Raises InvalidOptionError if it is not valid."""
     is_valid = isinstance(value, Mapping) and all(
-        METADATA_NAME_PATTERN.fullmatch(str(name)) and isinstance(item, str | int | float)
+        METADATA_NAME_PATTERN.fullmatch(str(name))
+        and (isinstance(item, str | int) or (isinstance(item, float) and math.isfinite(item)))
         for name, item in value.items()
     )
     if not is_valid or len(value) > MAX_METADATA_ENTRIES:

@@ -20,6 +20,7 @@ from weakref import WeakSet
 import httpx
 
 from .. import forks
+from ..arguments import check_fields
 from ..errors import (
     APIConnectionError,
     APITimeoutError,
@@ -725,12 +726,13 @@ def json_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return httpx arguments for sending a value as JSON; a lone surrogate becomes "?".
 
     Raises:
-        InvalidOptionError: The value contains NaN or infinity, which JSON does not allow.
+        InvalidOptionError: The value contains NaN, infinity or another value that is not JSON.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        raise InvalidOptionError(_("NaN and infinity can't be sent")) from None
+    except (TypeError, ValueError, RecursionError):
+        check_fields(value, _("The request"))
+        raise
     content = text.encode(errors="replace")
     return {"content": content, "headers": {"Content-Type": "application/json"}}
 

@@ -1,6 +1,7 @@
 """AI Gateway: routing, cache notes and errors."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -131,11 +132,19 @@ def test_an_invalid_gateway_name_sends_no_request(
     assert account.requests == ()
 
 
-@pytest.mark.parametrize("metadata", [{"a": [1]}, {"a b": 1}, dict.fromkeys("abcdef", 1)])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        *({"a": [1]}, {"a b": 1}, {"a": math.inf}, {"a": math.nan}),
+        dict.fromkeys("abcdef", 1),
+    ],
+)
 def test_invalid_metadata_sends_no_request(
     session: Session, account: Standin, metadata: dict[str, object]
 ) -> None:
-    session.settings.gateway, session.settings.metadata = "class", metadata
+    with pytest.raises(InvalidOptionError, match="metadata"):
+        session.settings.metadata = metadata
+    session.settings.gateway, session.settings.metadata["a"] = "class", [1]  # type: ignore[assignment]
     with pytest.raises(InvalidOptionError, match="metadata"):
         session.ask(session.build_request(HI))
     assert account.requests == ()

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import pytest
 
 import cfai_magics
 from cfai_magics.backends.credentials import CredentialStore, Secret
-from cfai_magics.backends.selector import normalize_base_url
+from cfai_magics.backends.selector import configured_server, normalize_base_url
 from cfai_magics.chat.frontend import Frontend
-from cfai_magics.commands import run
+from cfai_magics.commands import run, status
 from cfai_magics.display.footer import format_usage_footer
 from cfai_magics.display.tables import Table
 from cfai_magics.errors import (
@@ -229,12 +230,61 @@ def test_server_addresses_are_normalized() -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["sk-some-key", "ftp://h/v1", "http:///v1", "http://u:secret@h/v1", "http://h:port/v1"],
+    [
+        *("sk-some-key", "ftp://h/v1", "http:///v1", "http://u:secret@h/v1", "http://h:port/v1"),
+        *("http://h/v1?key=secret", "http://h/v1#secret", "http://h/v1?"),
+    ],
 )
 def test_an_invalid_address_is_rejected_without_repeating_it(typed: str) -> None:
     with pytest.raises(InvalidOptionError, match="Not a valid server address") as caught:
         normalize_base_url(typed)
     assert typed not in str(caught.value)
+
+
+def test_an_invalid_address_names_its_file_or_variable(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('base_url = "x"\n', "utf-8")
+    settings = load_settings(tmp_path, working_directory=tmp_path)
+    for environ, source in (
+        ({}, tmp_path / "settings.toml"),
+        ({"CFAI_BASE_URL": "http://h/v1?key=secret"}, "CFAI_BASE_URL"),
+    ):
+        with pytest.raises(InvalidOptionError, match="Not a valid server address") as caught:
+            configured_server(settings, environ)
+        assert str(caught.value).startswith(f"In {source}: ")
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://h:1/v4", "http://h:1/v4"),
+        ("http://h:1?token=secret", "http://h:1?…"),
+        ("https://h/v4#secret", "https://h/v4?…"),
+        ("http://u:secret@h/v4?token=secret", "http://…@h/v4?…"),
+        ("http://u:sec?ret@h/v4", "http://…@h/v4"),
+        ("http://h:port?token=secret", "http://h:port?…"),
+        ("u:secret@h", "…@h"),
+    ],
+)
+def test_status_shows_no_secret_in_an_address(
+    home: Path, monkeypatch: pytest.MonkeyPatch, url: str, shown: str
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", url)
+    table = status.run(bare_frontend(Session(Cfai(), home)), Namespace())
+    assert [row[1] for row in table.rows if row[2] == "CLOUDFLARE_API_BASE_URL"] == [shown]
+
+
+@pytest.mark.parametrize("url", ["x", "http://127.0.0.1:9?token=abc", "http://127.0.0.1:9#abc"])
+def test_an_invalid_address_of_cloudflare_is_not_used(home: Path, url: str) -> None:
+    environ = {
+        "CLOUDFLARE_ACCOUNT_ID": "0" * 32,
+        "CLOUDFLARE_API_TOKEN": "t" * 40,
+        "CLOUDFLARE_API_BASE_URL": url,
+    }
+    session = Session(Cfai(), home, environ=environ)
+    start = "^In CLOUDFLARE_API_BASE_URL: Not a valid server address"
+    with pytest.raises(InvalidOptionError, match=start):
+        session.ask(session.build_request(HI))
 
 
 def frontend_with_input(session: Session, *typed: str) -> Frontend:

@@ -25,6 +25,24 @@ from tests.standin import Fault, Standin
 # --- input and result
 
 
+class WithoutText:
+    def __str__(self) -> str:
+        return 5  # type: ignore[return-value]  # noqa: PLE0307
+
+
+def test_a_value_without_text_is_an_error_of_its_row(account: Standin) -> None:
+    account.switch(answer="good")
+    rows = [{"x": "fine"}, {"x": WithoutText()}, {"x": {1: 2, "1": 3}}]
+    result = cfai_magics.map("{x}?", rows)
+    assert [row["answer"] for row in result] == ["good", None, None]
+    assert [row["error"] for row in result] == [
+        None,
+        "x: TypeError: __str__ returned non-string (type int)",
+        'x: Two keys, columns or index labels have the same text "1". Rename one of them.',
+    ]
+    assert len(account.requests) == 1
+
+
 def test_a_data_frame_is_returned_with_answer_error_and_neurons(account: Standin) -> None:
     account.switch(answer=sentiment)
     frame = pd.DataFrame(

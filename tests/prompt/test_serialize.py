@@ -1,6 +1,9 @@
 """Test the serialization of values for a prompt."""
 
 import json
+import math
+from array import array
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,6 +15,7 @@ import polars as pl
 import pydantic
 import pytest
 
+from cfai_magics.errors import VariableError
 from cfai_magics.prompt.serialize import SerializedValue, SizeLimits, to_text
 from cfai_magics.types.answer_set import Variant
 from cfai_magics.types.messages import Answer, Request, ToolResult
@@ -39,7 +43,29 @@ class Point:
         ([1, "b"], '[1, "b"]'),
         ((1, 2), "[1, 2]"),
         ({3}, "[3]"),
-        ({(1, 2): 3}, "{(1, 2): 3}"),
+        ({(1, np.int64(2)): 3}, '{"(1, 2)": 3}'),
+        ({("a", (date(2026, 1, 2), None)): 3}, """{"('a', ('2026-01-02', None))": 3}"""),
+        ({"a": {(1, 2): {np.int64(3)}}}, '{"a": {"(1, 2)": [3]}}'),
+        ({math.nan: math.nan, math.inf: -math.inf}, '{"NaN": null, "Infinity": "-Infinity"}'),
+        ([np.float64("nan"), np.float32("inf"), pd.NaT, pd.NA], '[null, "Infinity", null, null]'),
+        (np.array([1, np.nan, np.inf]), '[1.0, null, "Infinity"]'),
+        (Point(math.nan, 3), '{"x": null, "y": 3}'),
+        (deque([1, "b"]), '[1, "b"]'),
+        (range(3), "[0, 1, 2]"),
+        ({"a": 1}.keys(), '["a"]'),
+        ({"a": 1}.values(), "[1]"),
+        ({"a": math.nan}.items(), '[["a", null]]'),
+        ([range(2), deque([1]), {"a": 1}.keys()], '[[0, 1], [1], ["a"]]'),
+        (pd.Index(["a", "b"]), '["a", "b"]'),
+        (pd.RangeIndex(2), "[0, 1]"),
+        (pd.MultiIndex.from_tuples([("a", 1), ("b", 2)]), '[["a", 1], ["b", 2]]'),
+        (pd.date_range("2026-01-02", periods=1), '["2026-01-02 00:00:00"]'),
+        (pd.Categorical(["a", "b", "a"]), '["a", "b", "a"]'),
+        (pd.array([1, None], dtype="Int64"), "[1, null]"),
+        ({"i": pd.Index([1]), "c": pd.Categorical(["a"])}, '{"i": [1], "c": ["a"]}'),
+        (array("i", [1, 2]), "[1, 2]"),
+        ([np.longdouble(1)], '["1.0"]'),
+        ([1j, b"a", Point], f'["1j", "b\'a\'", "{Point}"]'),
         ({np.int64(1): 2, np.str_("a"): 3, np.bool_(0): 4}, '{"1": 2, "a": 3, "false": 4}'),
         ({np.float64(0.5): np.float32(0.5)}, '{"0.5": 0.5}'),
         ({date(2026, 1, 2): 1}, '{"2026-01-02": 1}'),
@@ -102,10 +128,72 @@ def test_package_types_keep_the_keys_of_0_1_0(value: object, text: str) -> None:
     assert to_text(value) == SerializedValue(text)
 
 
-def test_a_recursive_value_is_written_like_its_repr() -> None:
+def recursive_list() -> object:
     value: list[object] = []
-    value.append(value)
-    assert to_text(value).text == "[[...]]"
+    value.append({"a": value})
+    return value
+
+
+def deep_list() -> object:
+    value: list[object] = []
+    for _level in range(100_000):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({1: "a", "1": "b"}, 'Two keys, columns or index labels have the same text "1".'),
+        ([{None: 1, "null": 2}], 'Two keys, columns or index labels have the same text "null".'),
+        ({date(2026, 1, 2): 1, "2026-01-02": 2}, 'have the same text "2026-01-02".'),
+        ({(1, 2): 1, "(1, 2)": 2}, 'have the same text "(1, 2)".'),
+        ([pd.DataFrame([[1, 2]], columns=["a", "a"])], 'have the same text "a".'),
+        ([pd.Series([1, 2], index=["a", "a"])], 'have the same text "a".'),
+        (recursive_list(), "The value contains itself. Send a part of it"),
+        (deep_list(), "The value is nested too deeply. Send a part of it"),
+        ({"a": map(str, [1])}, "A value of type map can be read only once. Convert it to a list"),
+        ((n for n in [1]), "A value of type generator can be read only once."),
+    ],
+    ids=[
+        *("a number and a string", "None", "a date", "a tuple", "columns", "index labels"),
+        *("recursive", "deep", "iterator in a dict", "generator"),
+    ],
+)
+def test_a_value_without_a_json_form_is_one_clear_error(value: object, message: str) -> None:
+    with pytest.raises(VariableError) as caught:
+        to_text(value)
+    assert message in str(caught.value)
+
+
+FRAME = pd.DataFrame({"n": [1, 2], "x": [0.5, math.nan]})
+RECORDS = [{"n": 1, "x": 0.5}, {"n": 2, "x": None}]
+INDEXED = FRAME.set_index(pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["k", "i"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "json_value"),
+    [
+        ({"d": FRAME}, {"d": RECORDS}),
+        ([FRAME["n"], FRAME["x"]], [[1, 2], [0.5, None]]),
+        ({"d": pl.from_pandas(FRAME), "s": pl.Series([1])}, {"d": RECORDS, "s": [1]}),
+        (
+            [INDEXED],
+            [[{"k": "a", "i": 1, "n": 1, "x": 0.5}, {"k": "b", "i": 2, "n": 2, "x": None}]],
+        ),
+        ([INDEXED["n"]], [{"('a', 1)": 1, "('b', 2)": 2}]),
+        (INDEXED["n"].to_dict(), {"('a', 1)": 1, "('b', 2)": 2}),
+        ({"s": FRAME["n"].value_counts().sort_index()}, {"s": {"1": 1, "2": 1}}),
+        (Point(FRAME, 3), {"x": RECORDS, "y": 3}),
+        (FRAME.groupby("n").groups, {"1": [0], "2": [1]}),
+    ],
+    ids=[
+        *("data frame", "series", "polars", "MultiIndex", "indexed series", "to_dict"),
+        *("counts", "dataclass", "groups"),
+    ],
+)
+def test_a_table_in_another_value_is_json(value: object, json_value: object) -> None:
+    assert json.loads(to_text(value).text, parse_constant=pytest.fail) == json_value
 
 
 TABLE = "| a | b\\|c |\n| --- | --- |\n| 1 | x y |\n| 2 | z |"

@@ -2,6 +2,7 @@
 
 import ast
 import datetime as dt
+from asyncio import CancelledError
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfai_magics.errors import VariableError
+from cfai_magics.prompt.serialize import to_text
 from cfai_magics.prompt.template import Field, evaluate_field, parse_template
 
 WITHOUT_FIELDS = {
@@ -119,6 +121,78 @@ def test_a_failed_field_raises_one_line_that_names_it(text: str, message: str) -
     with pytest.raises(VariableError) as caught:
         value_of(text, d={}, x="a")
     assert str(caught.value).startswith(message)
+
+
+class FailingText(ValueError):
+    def __str__(self) -> str:
+        raise self
+
+
+class NoText(ValueError):
+    def __str__(self) -> str:
+        return None  # type: ignore[return-value]  # noqa: PLE0307
+
+
+class NameWithoutText(NoText, NameError):
+    pass
+
+
+class CustomExit(BaseException):
+    pass
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        return 5  # type: ignore[return-value]  # noqa: PLE0307
+
+
+def raise_error(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FailingText(), "FailingText. Correct the expression,"),
+        (NoText(), "NoText. Correct the expression,"),
+        (NameWithoutText(), "NameError. Define it first,"),
+        (CancelledError(), "CancelledError. Correct the expression,"),
+        (GeneratorExit("end"), "GeneratorExit: end. Correct the expression,"),
+        (CustomExit("x\ny"), "CustomExit: x y. Correct the expression,"),
+        (BaseExceptionGroup("g", [CustomExit()]), "BaseExceptionGroup: g (1 sub-exception)."),
+        (StopIteration(), "StopIteration. Correct the expression,"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_any_error_in_a_field_is_one_line_that_names_it(
+    error: BaseException, message: str
+) -> None:
+    with pytest.raises(VariableError) as caught:
+        value_of("{{f(e)}}", f=raise_error, e=error)
+    assert str(caught.value).startswith(f"{{{{f(e)}}}}: {message}")
+
+
+@pytest.mark.parametrize("error_type", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_in_a_field_and_the_end_of_the_program_are_not_caught(
+    error_type: type[BaseException],
+) -> None:
+    with pytest.raises(error_type):
+        value_of("{{f(e)}}", f=raise_error, e=error_type())
+
+
+def test_a_value_whose_text_fails_is_named() -> None:
+    (field,) = parse_template("{{x}}").pieces
+    with pytest.raises(VariableError, match=r"^{{x}}: TypeError: __str__ returned non-string"):
+        evaluate_field(field, lambda _source: Unprintable(), to_text)
+
+
+def test_a_value_that_has_no_json_form_is_named_with_the_next_step() -> None:
+    (field,) = parse_template("{{d}}").pieces
+    with pytest.raises(VariableError) as caught:
+        evaluate_field(field, lambda _source: {1: 2, "1": 3}, to_text)
+    assert str(caught.value) == (
+        '{{d}}: Two keys, columns or index labels have the same text "1". Rename one of them.'
+    )
 
 
 SNIPPETS = st.sampled_from(

@@ -1,6 +1,7 @@
 """Test tools: their declarations, their calls, and how calls are displayed."""
 
 import json
+from asyncio import CancelledError
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -42,6 +43,11 @@ def drawn(line: Line, **style: str) -> str:
 
 def broken() -> None:
     raise ValueError("two\nlines")
+
+
+class WithoutText(Exception):
+    def __str__(self) -> str:
+        return None  # type: ignore[return-value]  # noqa: PLE0307
 
 
 def call(function: Callable[..., Any], arguments: str, name: str = "f") -> ToolResult:
@@ -121,11 +127,22 @@ def test_an_exception_of_the_function_becomes_an_error_text() -> None:
     )
 
 
-def test_a_keyboard_interrupt_is_not_caught() -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("error", [CancelledError(), GeneratorExit(), WithoutText()], ids=type)
+def test_any_exception_of_the_function_becomes_an_error_text(error: BaseException) -> None:
+    def failing() -> None:
+        raise error
 
-    with pytest.raises(KeyboardInterrupt):
+    assert call(failing, "{}").result == f"Error: {type(error).__name__}: "
+
+
+@pytest.mark.parametrize("error_type", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_and_the_end_of_the_program_are_not_caught(
+    error_type: type[BaseException],
+) -> None:
+    def interrupted() -> None:
+        raise error_type
+
+    with pytest.raises(error_type):
         call(interrupted, "{}")
 
 
