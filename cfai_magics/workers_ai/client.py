@@ -61,6 +61,7 @@ from .gateway import Gateway, with_gateway_headers
 from .http import (
     NO_TOKEN,
     AcquireSlot,
+    FieldNames,
     HTTPConnection,
     PerProcessTransport,
     content_kwargs,
@@ -346,8 +347,8 @@ class WorkersAI(Unpicklable):
         """Delay each request to a model by the RateDelay that `acquire_slot` returns."""
         self._connection.acquire_slot = acquire_slot
 
-    def share_field_names(self, field_names: dict[str, str]) -> None:
-        """Use a dict of renamed request fields, which the clients of one server share."""
+    def share_field_names(self, field_names: FieldNames) -> None:
+        """Use the models' names of request fields, which the clients of one server share."""
         self._connection.field_names = field_names
 
     def abort(self) -> None:
