@@ -13,6 +13,8 @@ import httpx
 from ..arguments import check_method_arguments, collect_filled_texts, require_str
 from ..errors import (
     AuthenticationError,
+    CfaiError,
+    DailyQuotaError,
     InvalidAccountIdError,
     InvalidOptionError,
     PermissionDeniedError,
@@ -86,26 +88,37 @@ DEFAULT_TIMEOUT = 240.0  # s; models time out after 120 to 235 s
 
 
 class BatchAnswer(NamedTuple):
-    """The answer to one request in a batch; `error` is the reason if the request failed."""
+    """The answer to one request in a batch; `error` is the reason if the request failed.
+
+    `is_over_quota` is True if it failed because the daily quota was used up.
+    """
 
     text: str = ""
     finish_reason: str = "unknown"
     usage: Usage = Usage()
     error: str = ""
+    is_over_quota: bool = False
 
 
 def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
     """Return the answer or error from one response in a batch, in any known format."""
     error = error_from_body(response) or error_from_body(response.get("result"))
     if error is not None:
-        return BatchAnswer(error=str(error))
+        return failed_batch_answer(error)
     decoder = FrameDecoder()
     deltas = [*decoder.decode(unwrap_batch_response(response)), *decoder.finish()]
-    if decoder.error:
-        return BatchAnswer(error=str(error_from_body({"error": decoder.error})))
+    error = error_from_body({"error": decoder.error})
+    if error is not None:
+        return failed_batch_answer(error)
     text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
     reasons = [delta.reason for delta in deltas if isinstance(delta, FinishDelta)]
     return BatchAnswer(text, reasons[-1] if reasons else "unknown", decoder.usage)
+
+
+def failed_batch_answer(error: CfaiError) -> BatchAnswer:
+    """Return the answer to a request that failed with this error, or in a batch that failed."""
+    reason = error.__cause__ or error
+    return BatchAnswer(error=str(error), is_over_quota=isinstance(reason, DailyQuotaError))
 
 
 class Batches:

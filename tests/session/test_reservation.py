@@ -1,6 +1,7 @@
 """Every call is reserved before it is sent and settled when it ends or fails."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,8 @@ QUOTA_REPLIES = {
 
 
 @pytest.mark.parametrize(
-    ("place", "call"), [("body", "ask"), ("frame", "ask"), ("body", "embed"), ("body", "run")]
+    ("place", "call"),
+    [("body", "ask"), ("frame", "ask"), ("body", "embed"), ("body", "run"), ("body", "markdown")],
 )
 def test_an_exhausted_quota_with_status_200_closes_the_day(
     session: Session, account: Standin, place: str, call: str
@@ -186,6 +188,7 @@ def test_an_exhausted_quota_with_status_200_closes_the_day(
         "ask": lambda: ask(session),
         "embed": lambda: session.embed(["Hi"]),
         "run": lambda: session.run(GEMMA, {"prompt": "Hi"}),
+        "markdown": lambda: session.to_markdown([("a.csv", b"a,b", "text/csv")]),
     }
     for _ in range(2):
         with pytest.raises(DailyQuotaError, match="reset at 00:00 UTC, in "):
@@ -358,7 +361,7 @@ def test_every_billed_field_of_a_text_task_counts(
     payload = {"messages": HI, **fields}
     cost = session.accounting.estimate_task_cost(model, TaskRequest(model.name, payload))
     assert cost is not None
-    request = session.build_request(HI, model.name, extra=fields)
+    request = replace(session.build_request(HI, model.name), extra=fields)
     chat_cost = session.estimate_cost(request, model)
     assert chat_cost is not None
     assert cost.high == pytest.approx(chat_cost.high, rel=0.05)
