@@ -183,7 +183,7 @@ class BatchApiJob:
                 cost = self._session.resolver.estimate_cost(
                     self._plan.requests[key], self._plan.target
                 )
-                usage = cap_estimate(cost.high, usage) if cost else usage
+                usage = cap_estimate(cost.bounded.high, usage) if cost else usage
             status: Status = "failed" if batch_answer.error else "ok"
             outcome = CallOutcome(status, usage, is_guess=is_estimated)
             self._session.accounting.ledger.settle(call_id, outcome, any_kernel=True)

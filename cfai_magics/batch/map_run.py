@@ -10,7 +10,7 @@ from ..display.map_progress import MapProgress, WriteText
 from ..display.tables import format_neurons, format_range
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
 from ..i18n import _, ngettext
-from ..pricing.prices import Cost
+from ..pricing.prices import Cost, get_max_tokens, longest_answer
 from ..prompt.output_formats import without_response_format
 from ..session.session import Session
 from ..storage.map_cache import CachedAnswer, MapCache
@@ -126,6 +126,7 @@ class MapRunner:
         if not costs:
             self.print_line(_("{summary} No requests are needed.").format(summary=summary))
             return
+        request = next(iter(plan.requests.values()))
         message = (
             _("{summary} {model}: unknown cost, at most {tokens:,} tokens per answer.")
             if high is None
@@ -139,7 +140,7 @@ class MapRunner:
                 summary=summary,
                 model=plan.model.short_name,
                 range="" if high is None else format_range(low, high),
-                tokens=next(iter(plan.requests.values())).max_tokens,
+                tokens=get_max_tokens(request) or longest_answer(request, plan.model),
             )
         )
         confirm_limit = self.session.settings.confirm_neurons
@@ -269,7 +270,8 @@ def _format_summary(
 def _sum_cost_range(costs: CostsByKey) -> tuple[float, float | None]:
     """Return the minimum and maximum total cost in neurons. An unknown maximum is None."""
     known_costs = [cost for cost in costs.values() if cost is not None]
-    low, high = sum(cost.low for cost in known_costs), sum(cost.high for cost in known_costs)
+    low = sum(cost.low for cost in known_costs)
+    high = sum(cost.bounded.high for cost in known_costs)
     return low, high if len(known_costs) == len(costs) else None
 
 

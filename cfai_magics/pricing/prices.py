@@ -403,7 +403,7 @@ def count_answers(fields: Mapping[str, Any]) -> int:
 
 def get_max_tokens(request: Request) -> int:
     """Return max_tokens from a request or its `extra` fields, or 0 if there is no limit."""
-    return get_max_tokens_field(request.extra) or request.max_tokens or 0
+    return get_max_tokens_field({"max_tokens": request.max_tokens, **request.extra})
 
 
 def get_max_tokens_field(fields: Mapping[str, Any]) -> int:
