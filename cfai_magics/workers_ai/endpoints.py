@@ -47,7 +47,7 @@ ANALYTICS_PERMISSION_HINT = mark(
 )
 PENDING_STATUSES = ("queued", "running")  # of a batch
 FAILED_STATUS = re.compile("fail|error|cancel|abort|expire|reject|timed?.?out")
-MAX_FLOAT32 = 3.4028234e38
+MAX_FLOAT32 = 3.40282347e38  # in 9 digits, as in recordings
 MAX_TEXTS_PER_REQUEST = 100  # limit set by Workers AI
 PAGE_SIZE = 100
 
