@@ -198,16 +198,16 @@ def _with_estimated_tokens(
     usage: Usage, task_request: "TaskRequest", result: "TaskResult"
 ) -> Usage:
     """Return the usage of a task that is billed by tokens. Unreported tokens are estimated."""
-    from ..workers_ai.task_requests import collect_answer_text, collect_text
+    from ..workers_ai.task_requests import collect_answer_text, text_request
 
     if usage.prompt_tokens:
         return usage
-    input_text, output_text = collect_text(task_request.fields), collect_answer_text(result.result)
-    estimate = tokens.estimate_tokens
+    messages = text_request(task_request).messages
     return replace(
         usage,
-        prompt_tokens=estimate(input_text),
-        completion_tokens=estimate(output_text),
+        prompt_tokens=tokens.estimate_prompt_tokens(messages)
+        + tokens.estimate_image_tokens(messages),
+        completion_tokens=tokens.estimate_tokens(collect_answer_text(result.result)),
         has_estimated_tokens=True,
     )
 

@@ -282,10 +282,10 @@ class WorkersAI(Unpicklable):
         api_token = NO_TOKEN  # a traceback also shows the arguments
         if isinstance(token, InvalidOptionError):
             raise token
-        require_str(account_id, _("The account ID"))
-        if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX_DIGITS:
+        account_error = _find_account_error(account_id)
+        if account_error is not None:
             account_id = ""  # the user may have passed the token
-            raise InvalidAccountIdError(_("The account ID is not valid"))
+            raise account_error
         if token is not NO_TOKEN and not token.matches(TOKEN_PATTERN):
             raise InvalidOptionError(
                 _("The API token is not valid"),
@@ -659,6 +659,20 @@ class WorkersAI(Unpicklable):
                 _("%cfai status shows the server and the setting that selects it."),
             )
         return f"{self._base_url}/accounts/{self._account_id}"
+
+
+def _find_account_error(value: Any) -> CfaiError | None:
+    """Return the error if a value is not a valid account ID.
+
+    The error is returned, because the traceback of a raised error shows the value.
+    """
+    try:
+        require_str(value, _("The account ID"))
+    except InvalidOptionError as error:
+        return error.with_traceback(None)
+    if len(value) != ACCOUNT_ID_LENGTH or set(value) - HEX_DIGITS:
+        return InvalidAccountIdError(_("The account ID is not valid"))
+    return None
 
 
 def _to_secret(value: Any) -> Secret | InvalidOptionError:
