@@ -1,6 +1,7 @@
 """Fixtures: each test has its own state folder, environment and IPython shell."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ MODELS_VARIABLE = "CFAI_TEST_MODELS"
 # Tests compare English messages, also on a machine with another language.
 os.environ["LANGUAGE"] = "en"
 set_language("environment", "en")
+# Tests interrupt themselves and child processes, also if the runner ignores SIGINT (nohup, `&`).
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish() -> None:

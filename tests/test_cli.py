@@ -11,6 +11,8 @@ from cfai_magics import __version__
 from cfai_magics.cli import main
 from tests.standin import Standin
 
+ROOT = Path(__file__).parents[1]
+
 
 def test_ask_prints_the_answer_on_stdout_and_the_footer_on_stderr(account: Standin) -> None:
     account.switch(answer="Blue scatters most.")
@@ -59,6 +61,18 @@ def test_ctrl_c_exits_with_code_130(account: Standin) -> None:
         output = process.stderr.read()
     assert process.returncode == 130
     assert output.splitlines()[-1] == "cfai: The answer was interrupted."
+
+
+@pytest.mark.parametrize(("module", "can_interrupt"), [("tests.conftest", True), ("os", False)])
+def test_tests_interrupt_child_processes_if_the_runner_ignores_interrupts(
+    module: str, can_interrupt: bool
+) -> None:
+    child = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    code = f"import subprocess, sys, {module}; subprocess.run([sys.executable, '-c', {child!r}])"
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]  # like nohup and a job with &
+    command = [*ignoring, sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout == f"{can_interrupt}\n"
 
 
 @pytest.mark.parametrize(

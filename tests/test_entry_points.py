@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from nbconvert import PythonExporter
 from nbformat.v4 import new_code_cell, new_notebook
@@ -373,17 +374,84 @@ def test_without_the_extension_ipython_transforms_cells_as_before(
     assert ([*manager.cleanup_transforms], [*manager.token_transformers]) == before
 
 
+FIRST_LINES = [
+    "%%cfai",
+    "%%time\n%%cfai",
+    "%%capture\n\n%%time\n%%cfai",
+    "\n\n%%cfai",
+    "%%timeit -n1 -r1\n%%cfai",
+    "%%time\n%%timeit -n1 -r1\n%%cfai",
+    "%%ai",
+    "%%time\n%%ai",
+    "%%once\n%%ai",
+]
+
+
+@pytest.fixture
+def aliases(loaded: InteractiveShell) -> None:
+    """Define aliases of magics, one of which calls itself."""
+    for line in ("ai cfai", "ai2 ai", "once timeit -p '-n1 -r1'", "loop cfai", "loop loop"):
+        loaded.run_line_magic("alias_magic", line)
+
+
+@pytest.mark.usefixtures("aliases")
 @pytest.mark.parametrize(
     "prompt",
-    [">>> 1 + 1", "In [1]: 1 + 1", "   ...: 1 + 1", "... x", "Why? :)", "%%cfai", "%%time"],
+    [
+        ">>> 1 + 1",
+        "Example:\n    >>> 1 + 1",
+        "In [1]: 1 + 1",
+        "   ...: 1 + 1",
+        "... x",
+        "Why? :)",
+        "%%cfai",
+        "%%time",
+    ],
 )
-@pytest.mark.parametrize("wrapper", ["", "%%time\n", "%%capture\n\n%%time\n", "\n\n"], ids=repr)
+@pytest.mark.parametrize("first_lines", FIRST_LINES)
 def test_the_prompts_of_python_and_ipython_are_sent_as_typed(
-    loaded: InteractiveShell, account: Standin, prompt: str, wrapper: str
+    loaded: InteractiveShell, account: Standin, prompt: str, first_lines: str
 ) -> None:
-    ask_in(loaded, f"{wrapper}%%cfai\n{prompt}\n{prompt}\nWhat is this?")
+    ask_in(loaded, f"{first_lines}\n{prompt}\n{prompt}\nWhat is this?")
     sent = f"{prompt}\n{prompt}\nWhat is this?"
     assert account.requests[-1].json["messages"][-1]["content"] == sent
+
+
+def test_a_cell_with_a_question_is_written_to_a_file_as_typed(
+    loaded: InteractiveShell, tmp_path: Path
+) -> None:
+    path = tmp_path / "question.py"
+    ask_in(loaded, f"%%writefile {path}\n%%cfai\n>>> 1 + 1\n")
+    assert path.read_text() == "%%cfai\n>>> 1 + 1\n"
+
+
+@pytest.mark.usefixtures("aliases")
+@pytest.mark.parametrize(
+    ("code", "sent"),
+    [
+        ("%ai ask What is a neuron?", "What is a neuron?"),
+        ("%ai2 ask What is a neuron?", "What is a neuron?"),
+        ("%time %ai ask Why?", "Why?"),
+        ("x = %ai ask Why?", "Why?"),
+        ("ai ask Why?", "Why?"),
+        ("%cfai ask What does %ai ask do?", "What does %ai ask do?"),
+    ],
+)
+def test_a_question_with_an_alias_is_sent_as_typed(
+    loaded: InteractiveShell, account: Standin, code: str, sent: str
+) -> None:
+    ask_in(loaded, code)
+    assert [each.json["messages"][-1]["content"] for each in account.requests] == [sent]
+
+
+@pytest.mark.usefixtures("aliases")
+@pytest.mark.parametrize("code", ["%loop ask Why", "%%loop\nWhy?\n"])
+def test_an_alias_that_calls_itself_sends_nothing(
+    loaded: InteractiveShell, account: Standin, code: str
+) -> None:
+    with pytest.raises(UsageError):
+        ask_in(loaded, code)
+    assert account.requests == ()
 
 
 @pytest.mark.parametrize(

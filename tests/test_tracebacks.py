@@ -332,6 +332,11 @@ CLIENTS = {
     "a wrong account": lambda value: WorkersAI("bad", value),
     "bytes": lambda value: WorkersAI(account_id(), value.encode()),  # type: ignore[arg-type]
     "a list": lambda value: WorkersAI(account_id(), [value]),  # type: ignore[arg-type]
+    "an account as bytes": lambda value: WorkersAI(value.encode(), "none"),  # type: ignore[arg-type]
+    "an account in a list": lambda value: WorkersAI([value], "none"),  # type: ignore[arg-type]
+    "an account in a dict": lambda value: WorkersAI(account_id={"id": value}, api_token=""),  # type: ignore[arg-type]
+    "an account by another name": lambda value: WorkersAI(account=value.encode()),  # type: ignore[call-arg]
+    "a token by another name": lambda value: WorkersAI(account_id(), token=[value]),  # type: ignore[call-arg]
     "another server": lambda value: WorkersAI.openai_compatible("http://a", [value]),  # type: ignore[arg-type]
 }
 
@@ -343,6 +348,7 @@ def test_a_rejected_argument_of_a_client_shows_no_token(
     value = token()
     with pytest.raises(CfaiError) as caught:
         new_client(value)
+    assert value not in str(caught.value)
     frames = traceback.walk_tb(caught.value.__traceback__)
     ours = [frame for frame, _line in frames if "cfai_magics" in frame.f_globals["__name__"]]
     assert ours

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import httpx
 
     from ..workers_ai.client import WorkersAI
+    from ..workers_ai.http import FieldNames
     from .local_server import LocalServer
 
 SERVER_URL_VARIABLE = "CFAI_BASE_URL"
@@ -258,7 +259,7 @@ class Backend:
         self._cached_credentials: tuple[int, Credentials] | None = None
         self._on_change = on_change
         self._acquire_slot = acquire_slot
-        self._field_names: dict[str, dict[str, str]] = {}  # by base URL
+        self._field_names: dict[str, FieldNames] = {}  # by base URL
         self.get_transport_wrapper: Callable[[], WrapTransport | None] = lambda: None
         self.is_network_allowed: Callable[[], bool] = lambda: True
 

@@ -23,7 +23,7 @@ from ..session.session import Session
 from ..storage.ledger import CallOutcome
 from ..storage.map_cache import Batch, CachedAnswer, MapCache
 from ..types.usage import Status, Usage
-from ..workers_ai.client import BatchAnswer
+from ..workers_ai.client import BatchAnswer, failed_batch_answer
 from ..workers_ai.endpoints import chat_body
 from .dispatch import MapResults, get_answer_error
 from .plan import MapPlan
@@ -102,11 +102,13 @@ class BatchApiJob:
                         self._session.backend.resolve_gateway(),
                         model,
                     )
-                except BaseException:
+                except BaseException as error:
                     for call_id in call_ids:
                         accounting.ledger.settle(
                             call_id, CallOutcome("failed", Usage(neurons=0.0))
                         )
+                    if isinstance(error, CfaiError):
+                        raise self._session.add_hints(error) from None
                     raise
                 account = accounting.get_context().account
                 batch = Batch(batch_id, account, model.name, tuple(batch_keys), tuple(call_ids))
@@ -145,7 +147,9 @@ class BatchApiJob:
             except ModelNotFoundError:  # Cloudflare's error for an unknown batch ID
                 return None
             except BatchFailedError as error:
-                return dict.fromkeys(range(len(batch.keys)), BatchAnswer(error=str(error)))
+                return dict.fromkeys(range(len(batch.keys)), failed_batch_answer(error))
+            except CfaiError as error:
+                raise self._session.add_hints(error) from None
             if batch_answers is not None:
                 return batch_answers
             progress.set_wait_reason(
@@ -179,7 +183,7 @@ class BatchApiJob:
                 cost = self._session.resolver.estimate_cost(
                     self._plan.requests[key], self._plan.target
                 )
-                usage = cap_estimate(cost.high, usage) if cost else usage
+                usage = cap_estimate(cost.bounded.high, usage) if cost else usage
             status: Status = "failed" if batch_answer.error else "ok"
             outcome = CallOutcome(status, usage, is_guess=is_estimated)
             self._session.accounting.ledger.settle(call_id, outcome, any_kernel=True)
@@ -195,6 +199,7 @@ class BatchApiJob:
             else:
                 cacheable_answers[key] = results.answers[key] = answer
             progress.count_finished(usage, is_failed=bool(row_error))
+        self._mark_quota_exhausted(batch, batch_answers)
         self._cache.complete_batch(
             batch,
             {
@@ -203,6 +208,15 @@ class BatchApiJob:
                 if cacheable_answer.text
             },
         )
+
+    def _mark_quota_exhausted(
+        self, batch: Batch, batch_answers: Mapping[int, BatchAnswer] | None
+    ) -> None:
+        """Close the day if the batch ran today and the daily quota was used up meanwhile."""
+        accounting = self._session.accounting
+        is_over_quota = any(answer.is_over_quota for answer in (batch_answers or {}).values())
+        if is_over_quota and accounting.ledger.is_from_today(batch.call_ids[0]):
+            accounting.mark_quota_exhausted()
 
     def _create_retry_callback(
         self, progress: MapProgress

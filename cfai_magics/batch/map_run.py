@@ -10,7 +10,7 @@ from ..display.map_progress import MapProgress, WriteText
 from ..display.tables import format_estimate, format_neurons
 from ..errors import CfaiError, InterruptedAnswerError, InvalidOptionError
 from ..i18n import _, ngettext
-from ..pricing.prices import Estimate
+from ..pricing.prices import Estimate, get_max_tokens, longest_answer
 from ..prompt.output_formats import without_response_format
 from ..session.session import Session
 from ..storage.map_cache import CachedAnswer, MapCache
@@ -126,6 +126,7 @@ class MapRunner:
         if not costs:
             self.print_line(_("{summary} No requests are needed.").format(summary=summary))
             return
+        request = next(iter(plan.requests.values()))
         message = (
             _("{summary} {model}: unknown cost (answers up to {tokens:,} tokens).")
             if high is None
@@ -136,7 +137,7 @@ class MapRunner:
                 summary=summary,
                 model=plan.model.short_name,
                 estimate="" if high is None else format_estimate(typical, high),
-                tokens=next(iter(plan.requests.values())).max_tokens,
+                tokens=get_max_tokens(request) or longest_answer(request, plan.model),
             )
         )
         confirm_limit = self.session.settings.confirm_neurons

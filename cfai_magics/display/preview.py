@@ -73,15 +73,15 @@ class Preview:
             return ngettext(
                 "Estimated cost: no neurons (answer up to {count:,} token).",
                 "Estimated cost: no neurons (answer up to {count:,} tokens).",
-                self.cost.max_tokens,
-            ).format(count=self.cost.max_tokens)
+                self.cost.answer_tokens,
+            ).format(count=self.cost.answer_tokens)
         return ngettext(
             "Estimated cost: {estimate} neurons (answer up to {count:,} token).",
             "Estimated cost: {estimate} neurons (answer up to {count:,} tokens).",
-            self.cost.max_tokens,
+            self.cost.answer_tokens,
         ).format(
             estimate=format_estimate(self.cost.typical, self.cost.high),
-            count=self.cost.max_tokens,
+            count=self.cost.answer_tokens,
         )
 
     @property

@@ -11,12 +11,37 @@ from IPython.core.inputtransformer2 import (
     TokenTransformBase,
     TransformerManager,
 )
+from IPython.core.magic import MagicAlias
 
-from ..notebook import CELL_MAGIC, split_cell, split_magic
+from ..notebook import CELL_MAGIC, WRAPPER_MAGICS, split_magic
 
+MAGIC_NAME = CELL_MAGIC.removeprefix("%%")
+QUESTION = r"(?P<name>{names})\s+(?:ask|explain)\b"
 # A question may be the argument of another magic, such as %time.
-QUESTION_PATTERN = re.compile(r"(?:%\w+\s.*%|[%!]!?)\s*cfai\s+(?:ask|explain)\b")
-AUTOMAGIC_PATTERN = re.compile(r"cfai\s+(?:ask|explain)\b.*\?\s*$")
+QUESTION_PATTERN = rf"(?:%\w+\s.*%|[%!]!?)\s*{QUESTION}"
+AUTOMAGIC_PATTERN = rf"{QUESTION}.*\?\s*$"
+
+
+def _match_question(pattern: str, text: str) -> re.Match[str] | None:
+    """Match a question with `%cfai`, or with an alias of it from `%alias_magic`."""
+    names = [MAGIC_NAME, *(n for n in _get_magics("line") if _resolve(n, "line") == MAGIC_NAME)]
+    return re.match(pattern.replace("{names}", "|".join(map(re.escape, names))), text)
+
+
+def _resolve(name: str, kind: str) -> str:
+    """Return the name of the magic that an alias calls, or the name itself."""
+    magics = _get_magics(kind)
+    visited = set()  # an alias may call itself
+    while name not in visited and isinstance(alias := magics.get(name), MagicAlias):
+        visited.add(name)
+        name = alias.magic_name
+    return name
+
+
+def _get_magics(kind: str) -> dict[str, Any]:
+    """Return the line magics or the cell magics by name."""
+    shell = get_ipython()
+    return shell.magics_manager.magics[kind] if shell is not None else {}
 
 
 class Question(TokenTransformBase):
@@ -34,7 +59,7 @@ class Question(TokenTransformBase):
         for tokens in tokens_by_line:
             for transformer in (EscapedCommand, MagicAssign, SystemAssign):
                 command = transformer.find([tokens])
-                if command and QUESTION_PATTERN.match(_get_text(tokens, command)):
+                if command and _match_question(QUESTION_PATTERN, _get_text(tokens, command)):
                     return cls(tokens[0].start, command)
         return None
 
@@ -59,12 +84,14 @@ class AutomagicQuestion(TokenTransformBase):
     @classmethod
     def find(cls, tokens_by_line: Any) -> "AutomagicQuestion | None":
         """Return the transformer if the first line is such a question, or None."""
-        tokens = tokens_by_line[0] if tokens_by_line else ()
-        if not tokens or not AUTOMAGIC_PATTERN.match(tokens[0].line):
+        if not tokens_by_line or not tokens_by_line[0]:
             return None
-        shell = get_ipython()
-        is_magic = shell is not None and shell.automagic and "cfai" not in shell.user_ns
-        return cls(tokens[0].start) if is_magic else None
+        token, shell = tokens_by_line[0][0], get_ipython()
+        question = _match_question(AUTOMAGIC_PATTERN, token.line)
+        if question is None or shell is None:
+            return None
+        is_magic = shell.automagic and question["name"] not in shell.user_ns
+        return cls(token.start) if is_magic else None
 
     def transform(self, lines: list[str]) -> list[str]:
         """Return the lines with a % before the first one."""
@@ -77,20 +104,28 @@ TOKEN_TRANSFORMERS = (Question, AutomagicQuestion)
 def keep_cell_text(lines: list[str]) -> list[str]:
     """Turn a `%%cfai` cell into a call of the magic before IPython changes or tokenizes its body.
 
-    IPython removes prompts such as `>>>`. Under `%%time`, it reads the body as Python, which
-    fails for a text such as "Why? :)" (IPython 9.18).
+    IPython removes prompts such as `>>>` from each line of a cell, also below other magics. Under
+    `%%time`, it reads the body as Python, which fails for a text such as "Why? :)" (IPython 9.18).
 
     Args:
         lines: The lines of the cell, with their line ends.
     """
-    source = "".join(lines)
-    return lines if split_cell(source) is None else [_to_call(source)]
+    call = _to_call("".join(lines))
+    return lines if call is None else [call]
 
 
-def _to_call(source: str) -> str:
+def _to_call(source: str) -> str | None:
+    """Return a call of the cell magic in the first line, or None if it does not run `%%cfai`."""
     name, line, body = split_magic(source)
-    if name != CELL_MAGIC:  # a magic that runs the rest of the cell
-        body = _to_call(body)
+    if not name.startswith("%%") or name.endswith("?"):
+        return None
+    target = f"%%{_resolve(name.removeprefix('%%'), 'cell')}"
+    if target != CELL_MAGIC:  # a magic that runs the rest of the cell
+        call = _to_call(body)
+        if call is None:
+            return None
+        if target in WRAPPER_MAGICS:  # other magics may read the text, such as %%writefile
+            body = call
     return f"get_ipython().run_cell_magic({name.removeprefix('%%')!r}, {line!r}, {body!r})\n"
 
 

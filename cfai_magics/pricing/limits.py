@@ -127,7 +127,7 @@ def admit_group(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> list[A
     """
     if len(costs) == 1:
         return [admit(costs[0], limits)]
-    bounded = [cost.bounded if cost and limits else cost for cost in costs]
+    bounded = bound_costs(costs, limits)
     priced_costs = [cost for cost in bounded if cost is not None]
     subject = _("these {count} calls").format(count=len(costs))
     total = (
@@ -146,6 +146,11 @@ def admit_group(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> list[A
     ]
 
 
+def bound_costs(costs: Iterable[Cost | None], limits: Sequence[Limit]) -> list[Cost | None]:
+    """Return the costs; if a limit applies, with the longest answers."""
+    return [cost.bounded if cost and limits else cost for cost in costs]
+
+
 def _share_of_group(cost: Cost, bounded: Cost, total: Admission) -> Admission:
     """Return the Admission for one call in a group; `bounded` is its cost with max_tokens."""
     if bounded.max_tokens <= total.max_tokens:
@@ -157,13 +162,14 @@ def _share_of_group(cost: Cost, bounded: Cost, total: Admission) -> Admission:
 def admit_all_or_none(costs: Sequence[Cost | None], limits: Sequence[Limit]) -> float:
     """Return the number of neurons to reserve for calls whose answers must not be cut off.
 
-    If any limit applies, calls without a known price are rejected.
+    If any limit applies, calls without a known price are rejected, and a request without
+    max_tokens costs as much as its longest possible answer.
 
     Raises:
         BudgetExceededError: The calls do not fit the limits.
     """
     tightest = min(limits, key=lambda limit: limit.remaining, default=None)
-    max_costs = [cost.high for cost in costs if cost is not None]
+    max_costs = [cost.high for cost in bound_costs(costs, limits) if cost is not None]
     if tightest is None or (len(max_costs) == len(costs) and sum(max_costs) <= tightest.remaining):
         return sum(max_costs)
     if len(max_costs) == len(costs):
@@ -213,12 +219,14 @@ def extend_pool(cost: Cost, unassigned: float, limits: Sequence[Limit]) -> float
     Args:
         cost: Estimated cost of the call.
         unassigned: Number of reserved neurons that are not yet assigned to a call.
-        limits: The limits that apply to the calls.
+        limits: The limits that apply to the calls. If there are any, a request without
+            max_tokens costs as much as its longest possible answer.
 
     Raises:
         BudgetExceededError: The limits do not allow the call.
     """
     tightest = min(limits, key=lambda limit: limit.remaining, default=None)
+    cost = cost.bounded if limits else cost
     if tightest is not None and cost.high > unassigned + max(0.0, tightest.remaining) + SLACK:
         raise budget_error(cost, tightest)
     return max(unassigned, cost.high)

@@ -342,13 +342,23 @@ class Estimate(Cost):
 
     typical: float = field(kw_only=True)
 
+    @property
+    def high(self) -> float:
+        """The maximum cost, also for requests that set no max_tokens."""
+        return self.prompt_max + self.per_token * self.answer_tokens
+
+    @property
+    def answer_tokens(self) -> int:
+        """The number of tokens in the longest possible answer."""
+        return self.max_tokens or self.longest
+
     def __add__(self, other: Self) -> Self:
         """Return the combined cost of both calls."""
         return replace(Cost.__add__(self, other), typical=self.typical + other.typical)
 
     def capped(self, limit: float) -> Self:
         """Return the cost with max_tokens lowered so that the call fits a limit in neurons."""
-        capped = Cost.capped(self, limit)
+        capped = Cost.capped(self.bounded, limit)
         return replace(capped, typical=min(self.typical, capped.high))
 
 
@@ -428,7 +438,7 @@ def count_answers(fields: Mapping[str, Any]) -> int:
 
 def get_max_tokens(request: Request) -> int:
     """Return max_tokens from a request or its `extra` fields, or 0 if there is no limit."""
-    return get_max_tokens_field(request.extra) or request.max_tokens or 0
+    return get_max_tokens_field({"max_tokens": request.max_tokens, **request.extra})
 
 
 def get_max_tokens_field(fields: Mapping[str, Any]) -> int:

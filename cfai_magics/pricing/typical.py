@@ -47,6 +47,6 @@ def make_estimate(
     answer_tokens = typical_answer_tokens(recent_answer_tokens, get_max_tokens(request))
     usage = Usage(estimate_prompt_tokens(request), answer_tokens * count_answers(request.extra))
     typical = rates.price_usage(usage)
-    if cost.max_tokens:  # otherwise, the length of the answer has no limit
-        typical = min(typical, cost.high)
+    if cost.bounded.max_tokens:  # otherwise, the length of the answer has no limit
+        typical = min(typical, cost.bounded.high)
     return Estimate(*astuple(cost), typical=typical)

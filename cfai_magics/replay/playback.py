@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from math import inf
+from math import inf, isfinite
 from threading import Event, current_thread, main_thread
 from typing import Any, NamedTuple
 
@@ -156,6 +156,8 @@ def _response_body(response: RecordedResponse) -> Any:
 def _unpack_vector(vector: str) -> list[float]:
     content = b64decode(vector, validate=True)
     numbers = struct.unpack(f"<{len(content) // BYTES_PER_FLOAT}f", content)
+    if not all(map(isfinite, numbers)):
+        raise ValueError(vector)
     return [float(f"{number:.{FLOAT_DIGITS}g}") for number in numbers]
 
 

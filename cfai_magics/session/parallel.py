@@ -153,14 +153,16 @@ class BudgetPool:
     def reserve_from(self, reservation: Reservation) -> None:
         """Transfer the cost of a call from the pool to the call's own reservation."""
         cost = reservation.cost
-        admission = Admission(cost.high, cost.max_tokens) if cost else Admission(0.0, 0)
+        admission = Admission(0.0, 0)
+        if cost is not None:
+            admission = Admission(self._bound(cost).high, cost.max_tokens)
         call_id = self.reserve_unassigned(reservation.ledger_key, cost)
         reservation.cell = self._cell
         reservation.assign(call_id, admission, is_limited=self._is_limited, is_single=False)
 
     def reserve_unassigned(self, call_key: CallKey, cost: Cost | None) -> int:
         """Take a call's cost from the pool without a Reservation object. Return the call ID."""
-        high = cost.high if cost else 0.0
+        high = self._bound(cost).high if cost else 0.0
 
         def extend(limits: Sequence[Limit], left: float) -> float:
             limits = self._cell.add_to_limits(limits)
@@ -174,6 +176,10 @@ class BudgetPool:
         self._cell.add(call_id, high)
         self._cell.add(self._pool_id, -high)
         return call_id
+
+    def _bound(self, cost: Cost) -> Cost:
+        """Return a call's cost; if a limit applies, with the longest answer."""
+        return cost.bounded if self._is_limited else cost
 
 
 def reserve_pool(
@@ -191,18 +197,20 @@ def reserve_pool(
     """
     cell = CellLimit(max_neurons)
     is_limited = False
+    reserved = 0.0
 
     def admit_pool(limits: Sequence[Limit], is_day_closed: bool) -> float:  # noqa: FBT001 - an AdmitCall
-        nonlocal is_limited
+        nonlocal is_limited, reserved
         if is_day_closed:
             raise accounting.quota_error(_("Today's free neurons are used up; nothing was sent"))
         limits = cell.add_to_limits(limits)
         is_limited = bool(limits)
-        return admit_all_or_none(costs, limits)
+        reserved = admit_all_or_none(costs, limits)
+        return reserved
 
     context = accounting.get_context()
     pool_id = accounting.ledger.reserve(context, model.name, POOL_TASK, admit_pool)
-    cell.set_call_neurons(pool_id, sum(cost.high for cost in costs if cost is not None))
+    cell.set_call_neurons(pool_id, reserved)
     return BudgetPool(accounting, context, clients, pool_id, cell, is_limited=is_limited)
 
 

@@ -111,7 +111,7 @@ class Accounting:
         usage = result.usage
         if catalog_rates(model) is not None:
             return with_estimate(
-                self.get_rates(model), _with_estimated_tokens(usage, task_request, result)
+                self.get_rates(model), _with_estimated_tokens(usage, model, task_request, result)
             )
         price = (
             0.0
@@ -195,19 +195,21 @@ def unpriced_note(model: Model) -> str:
 
 
 def _with_estimated_tokens(
-    usage: Usage, task_request: "TaskRequest", result: "TaskResult"
+    usage: Usage, model: Model, task_request: "TaskRequest", result: "TaskResult"
 ) -> Usage:
     """Return the usage of a task that is billed by tokens. Unreported tokens are estimated."""
-    from ..workers_ai.task_requests import collect_answer_text, collect_text
+    from ..workers_ai.task_requests import collect_answer_text, text_request
 
     if usage.prompt_tokens:
         return usage
-    input_text, output_text = collect_text(task_request.fields), collect_answer_text(result.result)
-    estimate = tokens.estimate_tokens
+    request = text_request(task_request)
+    prompt_tokens = tokens.estimate_prompt_tokens(request)
+    if model.task != CHAT_TASK:
+        prompt_tokens -= tokens.estimate_template_tokens(request)
     return replace(
         usage,
-        prompt_tokens=estimate(input_text),
-        completion_tokens=estimate(output_text),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=tokens.estimate_tokens(collect_answer_text(result.result)),
         has_estimated_tokens=True,
     )
 

@@ -377,7 +377,7 @@ class Session(forks.ChildForkHook, Unpicklable):
                 body = with_max_tokens(body, max_tokens)
             return call.client.stream_body(body, on_retry, resolved_gateway, reservation.slot)
 
-        return AnswerStream(builder, reservation, send, self._add_hints)
+        return AnswerStream(builder, reservation, send, self.add_hints)
 
     def _note_ignored_model(self, request: Request, reservation: Reservation) -> None:
         """Add a note if the local model answers in place of a model that the user named."""
@@ -555,7 +555,7 @@ class Session(forks.ChildForkHook, Unpicklable):
     def _create_task_calls(self) -> "TaskCalls":
         from .task_calls import TaskCalls
 
-        return TaskCalls(self.accounting, self.resolver, self._clock, self._add_hints)
+        return TaskCalls(self.accounting, self.resolver, self._clock, self.add_hints)
 
     def _target_of(self, model: Model) -> Target:
         """Return the target for a model on the current backend."""
@@ -584,8 +584,11 @@ class Session(forks.ChildForkHook, Unpicklable):
         rate_limit = rate_limit_for(self.resolve_catalog_model(model))
         return self.accounting.ledger.take_slot(account, rate_limit) if rate_limit else None
 
-    def _add_hints(self, error: CfaiError) -> CfaiError:
-        """Return the error with additional hints, such as similar model names."""
+    def add_hints(self, error: CfaiError) -> CfaiError:
+        """Return the error with additional hints, such as similar model names.
+
+        An error of the daily quota closes the day in the ledger.
+        """
         from ..pricing.catalog import suggest_models
 
         if isinstance(error, ModelNotFoundError) and error.model:

@@ -510,6 +510,13 @@ class Ledger(forks.ChildForkHook):
 
         self._write(write)
 
+    def is_from_today(self, call_id: int) -> bool:
+        """Return whether a call was reserved today (UTC)."""
+        values = call_id, utc_day(self._clock())
+        with self._database.connection() as connection:
+            query = "SELECT count(*) FROM calls WHERE id = ? AND day = ?"
+            return bool(connection.execute(query, values).fetchone()[0])
+
     def reopen_day(self, account: str) -> None:
         """Undo `close_day`, for example after the account has switched plans."""
         with self._transaction() as connection:

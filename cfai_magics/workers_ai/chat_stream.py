@@ -302,7 +302,8 @@ class ChatStream:
                     raise
             slot = None
         if self._changed_fields:
-            self._connection.field_names.update(self._changed_fields)
+            names = self._connection.field_names.setdefault(self._model, {})
+            names.update(self._changed_fields)
         self._has_first_delta = True
         return chain(first, remaining)
 
@@ -396,8 +397,8 @@ class ChatStream:
         self._decoder.earlier_usage = None if usage == Usage() else usage
 
     def _request_kwargs(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the httpx arguments for a body, with the server's names of its fields."""
-        names = self._connection.field_names | self._changed_fields
+        """Return the httpx arguments for a body, with the model's names of its fields."""
+        names = self._connection.field_names.get(self._model, {}) | self._changed_fields
         if names:
             renamed = ((names.get(field, field), value) for field, value in body.items())
             body = {field: value for field, value in renamed if field}
@@ -408,7 +409,7 @@ class ChatStream:
     def _change_field(self, error: CfaiError) -> bool:
         """Rename max_tokens or leave out stream_options if the server refused it; return whether.
 
-        The change is kept for later requests once a request has succeeded with it.
+        The change is kept for later requests to the model once one has succeeded with it.
         """
         if not isinstance(error, BadRequestError):
             return False

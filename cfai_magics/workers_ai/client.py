@@ -13,6 +13,8 @@ import httpx
 from ..arguments import check_method_arguments, collect_filled_texts, require_str
 from ..errors import (
     AuthenticationError,
+    CfaiError,
+    DailyQuotaError,
     InvalidAccountIdError,
     InvalidOptionError,
     PermissionDeniedError,
@@ -61,6 +63,7 @@ from .gateway import Gateway, require_gateway, with_gateway_headers
 from .http import (
     NO_TOKEN,
     AcquireSlot,
+    FieldNames,
     HTTPConnection,
     PerProcessTransport,
     content_kwargs,
@@ -86,26 +89,37 @@ DEFAULT_TIMEOUT = 240.0  # s; models time out after 120 to 235 s
 
 
 class BatchAnswer(NamedTuple):
-    """The answer to one request in a batch; `error` is the reason if the request failed."""
+    """The answer to one request in a batch; `error` is the reason if the request failed.
+
+    `is_over_quota` is True if it failed because the daily quota was used up.
+    """
 
     text: str = ""
     finish_reason: str = "unknown"
     usage: Usage = Usage()
     error: str = ""
+    is_over_quota: bool = False
 
 
 def parse_batch_answer(response: Mapping[str, Any]) -> BatchAnswer:
     """Return the answer or error from one response in a batch, in any known format."""
     error = error_from_body(response) or error_from_body(response.get("result"))
     if error is not None:
-        return BatchAnswer(error=str(error))
+        return failed_batch_answer(error)
     decoder = FrameDecoder()
     deltas = [*decoder.decode(unwrap_batch_response(response)), *decoder.finish()]
-    if decoder.error:
-        return BatchAnswer(error=str(error_from_body({"error": decoder.error})))
+    error = error_from_body({"error": decoder.error})
+    if error is not None:
+        return failed_batch_answer(error)
     text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
     reasons = [delta.reason for delta in deltas if isinstance(delta, FinishDelta)]
     return BatchAnswer(text, reasons[-1] if reasons else "unknown", decoder.usage)
+
+
+def failed_batch_answer(error: CfaiError) -> BatchAnswer:
+    """Return the answer to a request that failed with this error, or in a batch that failed."""
+    reason = error.__cause__ or error
+    return BatchAnswer(error=str(error), is_over_quota=isinstance(reason, DailyQuotaError))
 
 
 class Batches:
@@ -269,10 +283,10 @@ class WorkersAI(Unpicklable):
         api_token = NO_TOKEN  # a traceback also shows the arguments
         if isinstance(token, InvalidOptionError):
             raise token
-        require_str(account_id, _("The account ID"))
-        if len(account_id) != ACCOUNT_ID_LENGTH or set(account_id) - HEX_DIGITS:
+        account_error = _find_account_error(account_id)
+        if account_error is not None:
             account_id = ""  # the user may have passed the token
-            raise InvalidAccountIdError(_("The account ID is not valid"))
+            raise account_error
         if token is not NO_TOKEN and not token.matches(TOKEN_PATTERN):
             raise InvalidOptionError(
                 _("The API token is not valid"),
@@ -347,8 +361,8 @@ class WorkersAI(Unpicklable):
         """Delay each request to a model by the RateDelay that `acquire_slot` returns."""
         self._connection.acquire_slot = acquire_slot
 
-    def share_field_names(self, field_names: dict[str, str]) -> None:
-        """Use a dict of renamed request fields, which the clients of one server share."""
+    def share_field_names(self, field_names: FieldNames) -> None:
+        """Use the models' names of request fields, which the clients of one server share."""
         self._connection.field_names = field_names
 
     def abort(self) -> None:
@@ -656,6 +670,20 @@ class WorkersAI(Unpicklable):
                 _("%cfai status shows the server and the setting that selects it."),
             )
         return f"{self._base_url}/accounts/{self._account_id}"
+
+
+def _find_account_error(value: Any) -> CfaiError | None:
+    """Return the error if a value is not a valid account ID.
+
+    The error is returned, because the traceback of a raised error shows the value.
+    """
+    try:
+        require_str(value, _("The account ID"))
+    except InvalidOptionError as error:
+        return error.with_traceback(None)
+    if len(value) != ACCOUNT_ID_LENGTH or set(value) - HEX_DIGITS:
+        return InvalidAccountIdError(_("The account ID is not valid"))
+    return None
 
 
 def _to_secret(value: Any) -> Secret | InvalidOptionError:

@@ -19,7 +19,7 @@ from ..i18n import _, mark, ngettext
 from ..pricing.prices import USD_PER_NEURON, parse_prices
 from ..types.messages import Message, Request
 from ..types.usage import Model
-from .error_mapping import find_error_text
+from .error_mapping import error_from_body, find_error_text
 from .frame_decoder import parse_neurons, parse_usage, unwrap_envelope
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ ANALYTICS_PERMISSION_HINT = mark(
 )
 PENDING_STATUSES = ("queued", "running")  # of a batch
 FAILED_STATUS = re.compile("fail|error|cancel|abort|expire|reject|timed?.?out")
-MAX_FLOAT32 = 3.4028234e38
+MAX_FLOAT32 = 3.40282347e38  # in 9 digits, as in recordings
 MAX_TEXTS_PER_REQUEST = 100  # limit set by Workers AI
 PAGE_SIZE = 100
 
@@ -332,7 +332,7 @@ def parse_batch_responses(body: Any) -> dict[int, Any] | None:
     The responses may be in any order. The response for a failed request contains its error.
 
     Raises:
-        BatchFailedError: The batch has failed.
+        BatchFailedError: The batch has failed. Its `__cause__` is the error in the response.
         ServerError: The response does not contain a batch.
     """
     result = unwrap_envelope(body)
@@ -342,7 +342,7 @@ def parse_batch_responses(body: Any) -> dict[int, Any] | None:
     if status in PENDING_STATUSES:
         return None
     if FAILED_STATUS.search(status) and not responses:
-        raise _batch_error(status, result)
+        raise _batch_error(status, result) from error_from_body(result)
     if isinstance(responses, list):
         return _responses_by_index(responses)
     if not status:

@@ -59,6 +59,7 @@ MAX_ENTRY_CHARS = 60  # of NO_PROXY in an error message
 # The part of an account ID that is masked: all but the last four characters.
 MASKED_ID_PATTERN = re.compile(r"\b[0-9a-f]{28}(?=[0-9a-f]{4}\b)", re.IGNORECASE)
 
+FieldNames = dict[str, dict[str, str]]  # by model: new names of request fields; "" for none
 AcquireSlot = Callable[[str], RateDelay | None]  # takes a model name; called before each attempt
 ResultT = TypeVar("ResultT")
 
@@ -513,7 +514,7 @@ class HTTPConnection(Unpicklable):
 
         self._sleep = sleep
         self._extensions: Mapping[str, Any] = {}
-        self.field_names: dict[str, str] = {}  # the server's names of fields; "" for none
+        self.field_names: FieldNames = {}
         self.is_cloudflare = True  # whether Cloudflare's error codes have their meaning
         self.acquire_slot: AcquireSlot = lambda _model: None  # no request is delayed
 

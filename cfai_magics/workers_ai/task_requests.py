@@ -14,7 +14,8 @@ from ..i18n import _, ngettext
 from ..media.generated import GeneratedMedia, audio_duration, audio_mime, detect_media
 from ..media.images import Image, read_image_size
 from ..pricing.prices import DEFAULT_IMAGE_SIDE, WorkUnits, get_max_tokens_field
-from ..types.messages import Payload, Request
+from ..pricing.tokens import split_content
+from ..types.messages import Message, Payload, Request
 from ..types.results import TaskResult
 from ..types.usage import CHAT_TASK, TASK_MAX_TOKENS, Model
 
@@ -184,10 +185,31 @@ def text_request(task_request: TaskRequest) -> Request:
     """Return a chat request with the same cost as a native task that is billed by token."""
     fields = task_request.fields
     extra = {name: fields[name] for name in BILLED_CHAT_FIELDS if name in fields}
-    messages = ({"content": collect_text(fields)},)
+    messages = fields.get("messages")
+    items = messages if isinstance(messages, list | tuple) else ()
+    chat = [item for item in items if isinstance(item, Mapping)]
+    calls = [json.dumps(item["tool_calls"]) for item in chat if item.get("tool_calls")]
+    images = [{"type": "image_url", "image_url": url} for url in _image_urls(fields, chat)]
+    content = [{"type": "text", "text": "".join([collect_text(fields), *calls])}, *images]
+    others: list[Message] = [{"content": ""}] * (len(chat) - 1)  # a message has a few tokens
     return Request(
-        task_request.model, messages, max_tokens=_max_answer_tokens(fields), extra=extra
+        task_request.model,
+        ({"content": content}, *others),
+        max_tokens=_max_answer_tokens(fields),
+        extra=extra,
     )
+
+
+def _image_urls(fields: Mapping[str, Any], chat: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the URLs of the images in the messages of a chat and in the field `image`."""
+    with_parts = [item for item in chat if isinstance(item.get("content"), list)]
+    urls = split_content(with_parts).image_urls
+    image = fields.get("image")
+    if not image:
+        return urls
+    if isinstance(image, str) and ":" in image:  # a URL, not base64
+        return [*urls, image]
+    return [*urls, f"data:;base64,{base64.b64encode(_decode_bytes(image)).decode()}"]
 
 
 def accepts_max_tokens(task_request: TaskRequest, model: Model) -> bool:

@@ -114,7 +114,7 @@ def test_a_missing_gateway_raises_an_error_with_a_hint(session: Session, account
 def test_a_spend_limit_error_is_not_retried(gateway_session: Session, account: Standin) -> None:
     account.switch(gateway_calls=1)
     gateway_session.ask(gateway_session.build_request(HI))
-    with pytest.raises(GatewayLimitError, match="Spend limit"):
+    with pytest.raises(GatewayLimitError, match=r"^Spending limit exceeded: 1 of 1 used"):
         gateway_session.ask(gateway_session.build_request([{"role": "user", "content": "Again"}]))
     assert len(account.requests) == 2
     gateway_session.settings.metadata = {"student": "bob"}

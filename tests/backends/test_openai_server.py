@@ -498,6 +498,36 @@ def test_stream_options_are_left_out_after_the_server_refused_them(
     session.close()
 
 
+@pytest.mark.parametrize(
+    ("field", "refusal"),
+    [
+        ("max_tokens", REFUSAL),
+        ("stream_options", {"error": {"message": "Unknown field: stream_options"}}),
+    ],
+)
+def test_a_field_that_one_model_refuses_is_still_sent_to_others(
+    field: str, refusal: Any, elsewhere: Session
+) -> None:
+    bodies: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        if bodies[-1]["model"] == "new" and field in bodies[-1]:
+            return httpx.Response(400, json=refusal)
+        return httpx.Response(200, json={"choices": [{"message": {"content": "Hi"}}]})
+
+    session = Session(Cfai(), elsewhere.home, transport=httpx.MockTransport(answer))
+    for model in ("new", "old", "new"):
+        assert session.ask(session.build_request(HI, model, max_tokens=9)).text == "Hi"
+    assert [(body["model"], field in body) for body in bodies] == [
+        ("new", True),
+        ("new", False),
+        ("old", True),
+        ("new", False),
+    ]
+    session.close()
+
+
 @pytest.mark.parametrize("host", ["a..b", "a" * 70, "xn--"])
 def test_a_host_name_that_is_not_valid_is_an_error_with_a_next_step(
     host: str, home: Path, account: Standin, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -10,8 +11,16 @@ import cfai_magics
 from cfai_magics import api
 from cfai_magics.batch.batch_api import split_into_batches
 from cfai_magics.batch.plan import make_plan
-from cfai_magics.errors import BatchFailedError, CfaiError, InvalidOptionError, ServerError
+from cfai_magics.errors import (
+    BatchFailedError,
+    CfaiError,
+    DailyQuotaError,
+    InvalidOptionError,
+    ServerError,
+)
 from cfai_magics.session.session import Session
+from cfai_magics.storage.ledger import Ledger
+from cfai_magics.storage.map_cache import Batch, MapCache
 from tests.batch.maps import MAP, ROOT, sentiment
 from tests.standin import Fault, Reply, Standin
 
@@ -84,6 +93,64 @@ def test_a_failed_batch_ends_the_map_and_releases_its_reservation(
     rows = cfai_magics.map("{text}", ["a", "b"], model=QUEUE_MODEL, queue=True, max_tokens=9)
     assert [row["answer"] for row in rows] == ["Yes", "Yes"]
     assert account.requests[0].query == {"queueRequest": "true"}
+
+
+DAY = 86_400.0
+OVER_QUOTA = {"code": 4006, "message": "you have used up your daily free allocation"}
+QUOTA_ERROR = json.dumps({"success": False, "errors": [OVER_QUOTA], "result": None}).encode()
+
+
+def queue_batch(session: Session, seconds_ago: float = 0.0) -> None:
+    """Store a batch in Cloudflare's queue with the prompt "a"."""
+    request = session.build_request((), QUEUE_MODEL, max_tokens=9)
+    plan = make_plan(session, "{text}", ["a"], request)
+    context, (key,) = session.accounting.get_context(), plan.requests
+    ledger = Ledger(session.home, lambda: time.time() - seconds_ago)
+    call_id = ledger.reserve(context, plan.model.name, plan.model.task, lambda *_: 1.0)
+    ledger.close()
+    with MapCache(session.home) as cache:
+        cache.add_batch(Batch("id", context.account, plan.model.name, (key,), (call_id,)))
+
+
+def map_a() -> str:
+    """Map the prompt "a" with the Batch API, and return its error."""
+    result = cfai_magics.map("{text}", ["a"], model=QUEUE_MODEL, queue=True, max_tokens=9)
+    return str(result[0]["error"])
+
+
+@pytest.mark.parametrize("is_queued", [False, True], ids=["enqueue", "poll"])
+@pytest.mark.parametrize("status", [200, 429])
+def test_a_batch_request_that_the_quota_refuses_closes_the_day(
+    account: Standin, session: Session, status: int, is_queued: bool
+) -> None:
+    if is_queued:
+        queue_batch(session)
+    account.switch(canned=Reply(QUOTA_ERROR, status))
+    with pytest.raises(DailyQuotaError, match="reset at 00:00 UTC, in "):
+        map_a()
+    assert ["requests" in request.json for request in account.requests] == [not is_queued]
+    assert session.accounting.day_usage().is_closed
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"status": "failed", "error": OVER_QUOTA},
+        {"responses": [{"id": 0, "success": False, "errors": [OVER_QUOTA]}]},
+        {"responses": [{"id": 0, "result": {"error": OVER_QUOTA}}]},
+        {"responses": [{"id": 0, "result": {"choices": [{"error": OVER_QUOTA}]}}]},
+    ],
+    ids=["batch", "row", "result", "choice"],
+)
+@pytest.mark.parametrize("days_ago", [0, 1])
+def test_a_batch_that_the_quota_ended_closes_the_day_on_which_it_was_sent(
+    account: Standin, session: Session, result: object, days_ago: int
+) -> None:
+    queue_batch(session, days_ago * DAY)
+    account.switch(canned=reply(result))
+    assert "daily free allocation" in map_a()
+    assert len(account.requests) == 1
+    assert session.accounting.day_usage().is_closed == (days_ago == 0)
 
 
 def test_a_batch_on_another_server_is_refused_with_a_next_step(

@@ -84,6 +84,32 @@ def test_rows_are_returned_in_the_type_of_the_input(
     assert [row["answer"] for row in rows] == ["good", "bad"]
 
 
+@pytest.mark.parametrize("queue", [False, True])
+def test_a_map_without_max_tokens_stays_within_its_budget(
+    account: Standin, capsys: pytest.CaptureFixture[str], queue: bool
+) -> None:
+    account.switch(answer="word " * 3_000, batch_polls=0)
+
+    def map_rows(max_neurons: float) -> Any:
+        return cfai_magics.map(
+            "Is it {text}?",
+            ["a", "b"],
+            model="gpt-oss-20b",
+            max_neurons=max_neurons,
+            extra={"max_tokens": None},
+            queue=queue,
+        )
+
+    with pytest.raises(BudgetExceededError, match=r"these 2 calls may cost \d"):
+        map_rows(1_000)
+    assert account.requests == ()
+    rows = map_rows(100_000)
+    assert all(row["answer"] for row in rows)
+    assert "at most 127,9" in "".join(capsys.readouterr()), "the context window without the prompt"
+    bodies = account.requests[0].json["requests"] if queue else [account.requests[0].json]
+    assert {body["max_tokens"] for body in bodies} == {None}
+
+
 def test_equal_prompts_are_sent_and_billed_once(account: Standin) -> None:
     result = cfai_magics.map("Is it {text}?", ["a", "b", "a", "a"], max_tokens=9)
     assert sent_prompts(account) == ["Is it a?", "Is it b?"]

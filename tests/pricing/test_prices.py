@@ -1,5 +1,7 @@
 """The price of a call matches the bills of Cloudflare."""
 
+from typing import Any
+
 import pytest
 
 from cfai_magics.pricing.catalog import find_model, load_bundled
@@ -9,6 +11,7 @@ from cfai_magics.pricing.prices import (
     catalog_rates,
     estimate_cost,
     get_max_tokens,
+    get_max_tokens_field,
     with_estimate,
     with_max_tokens,
 )
@@ -94,6 +97,16 @@ def test_a_calibration_never_lowers_the_maximum_cost() -> None:
     )
     expensive = Rates(2.0, 2.0, 4.0, billed_calls=9)
     assert estimate_cost(request(max_tokens=9), listed, expensive).per_token == 4.0
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"), [({"max_tokens": None}, 0), ({"max_completion_tokens": None}, 2048)]
+)
+def test_null_for_max_tokens_in_extra_removes_the_maximum(
+    extra: dict[str, Any], expected: int
+) -> None:
+    original = request(max_tokens=2048, extra=extra)
+    assert get_max_tokens(original) == get_max_tokens_field(chat_body(original)) == expected
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])

@@ -2,6 +2,8 @@
 
 import json
 import re
+import struct
+from base64 import b64encode
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from cfai_magics.errors import (
     CfaiError,
     IncompleteStreamError,
     NotRecordedError,
+    ServerError,
 )
 from cfai_magics.session.session import Session
 from tests.canaries import token
@@ -246,6 +249,59 @@ def test_vectors_are_replayed_in_the_order_of_their_texts(
     assert first.vectors == ((0.0, 0.0), (1.0, 1.0))
     with replaying(path) as elsewhere:
         assert elsewhere.embed(["a", "b"]).vectors == first.vectors
+
+
+LARGE_NUMBERS = ["1e39", "-3.5e38", "1" + "0" * 400, "NaN", "-Infinity", "1e999"]
+
+
+@pytest.mark.parametrize("number", LARGE_NUMBERS)
+def test_vectors_with_numbers_above_32_bits_are_an_error_and_not_recorded(
+    cloudflare: Standin, recorder: Session, path: Path, number: str
+) -> None:
+    cloudflare.switch(canned=Reply(f'{{"data":[{{"embedding":[0.5,{number}]}}]}}'.encode()))
+    with pytest.raises(ServerError, match="does not contain the vector of 1 text"):
+        recorder.embed("a")
+    assert not path.exists()
+
+
+def test_the_largest_numbers_of_32_bits_are_replayed(
+    cloudflare: Standin, recorder: Session, path: Path
+) -> None:
+    vector = [3.4028234e38, -3.40282347e38, 1e-46]
+    cloudflare.switch(canned=Reply(json.dumps({"data": [{"embedding": vector}]}).encode()))
+    first = recorder.embed("a")
+    assert first.vectors == (tuple(vector),)
+    with replaying(path) as elsewhere:
+        assert elsewhere.embed("a").vectors[0] == pytest.approx(vector)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"result": {"data": [[1e39, 0.1]]}, "success": True},
+        {"data": [{"embedding": [1e39, 0.1]}]},
+    ],
+    ids=["native", "OpenAI"],
+)
+def test_large_numbers_in_the_result_of_a_native_task_are_replayed(
+    cloudflare: Standin, recorder: Session, path: Path, body: dict[str, Any]
+) -> None:
+    cloudflare.switch(canned=Reply(json.dumps(body).encode()))
+    first = recorder.run("bge-m3", {"text": "a"})
+    with replaying(path) as elsewhere:
+        assert elsewhere.run("bge-m3", {"text": "a"}).result == first.result
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_a_recording_with_a_number_that_is_not_finite_is_damaged(
+    recorder: Session, path: Path, number: float
+) -> None:
+    recorder.embed("a")
+    line = json.loads(path.read_bytes())
+    line["replies"][0]["vectors"] = [b64encode(struct.pack("<f", number)).decode()]
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    with replaying(path) as elsewhere, pytest.raises(NotRecordedError, match="is damaged"):
+        elsewhere.embed("a")
 
 
 OTHER_TYPES = ["text/plain", "application/octet-stream", "text/event-stream", ""]

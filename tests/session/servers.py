@@ -14,6 +14,7 @@ PROMPT_TOKENS = 20
 REPORTS = ("end", "never", "start", "cumulative", "cumulative tokens", "deltas")
 LONG = " incomprehensibilities"  # one token of many characters
 PLAIN = " word"
+DEFAULT_LENGTH = 60  # tokens of an answer without max_tokens
 EXCESS = 4  # times max_tokens, for a server that ignores max_tokens
 
 
@@ -38,7 +39,7 @@ class Behavior:
 def answer(body: Body) -> Iterator[bytes]:
     """Answer as the last message specifies."""
     behavior = Behavior(**json.loads(body["messages"][-1]["content"]))
-    limit = int(body["max_tokens"]) * (1 if behavior.obeys else EXCESS)
+    limit = int(body["max_tokens"] or DEFAULT_LENGTH) * (1 if behavior.obeys else EXCESS)
     done = 0
     while done < limit:
         size = min(behavior.size, limit - done)

@@ -221,6 +221,42 @@ def test_a_repeated_row_needs_remaining_neurons(own: Session) -> None:
     assert usage.spent + usage.reserved <= 2 * cost.high + SLACK
 
 
+def test_rows_without_max_tokens_reserve_their_longest_answers(own: Session) -> None:
+    message = Behavior("cumulative", obeys=False).message()
+    request = own.build_request([message], extra={"max_tokens": None})
+    model = own.resolve_model(request.model)
+    cost = own.estimate_cost(request, model)
+    assert cost is not None
+    longest = cost.bounded.high
+    assert longest > 1_000 * cost.high
+    clients = ClientGroup(own.backend)
+    own.accounting.ledger.budgets.set("day", 2 * longest - 1)
+    with pytest.raises(BudgetExceededError, match="these 2 calls may cost"):
+        reserve_pool(own.accounting, clients, model, [cost] * 2)
+    own.accounting.ledger.budgets.set("day", 2 * longest)
+    call = (model.name, model.task, "")
+    with reserve_pool(own.accounting, clients, model, [cost] * 2) as pool:
+        assert own.day_usage().reserved == pytest.approx(2 * longest)
+        pool.reserve_unassigned(call, cost)
+        with own.stream(request, pool=pool) as stream:
+            deltas = iter(stream)
+            next(deltas)
+            assert own.day_usage().reserved == pytest.approx(2 * longest)
+            list(deltas)
+        with pytest.raises(BudgetExceededError):
+            pool.reserve_unassigned(call, cost)
+    assert own.day_usage().spent + own.day_usage().reserved <= 2 * longest + SLACK
+
+
+def test_without_a_limit_rows_without_max_tokens_reserve_their_prompts(own: Session) -> None:
+    request = own.build_request([Behavior("end").message()], extra={"max_tokens": None})
+    model = own.resolve_model(request.model)
+    cost = own.estimate_cost(request, model)
+    with reserve_pool(own.accounting, ClientGroup(own.backend), model, [cost] * 2):
+        assert cost is not None
+        assert own.day_usage().reserved == pytest.approx(2 * cost.high)
+
+
 def endless_answer(_body: Any) -> Iterator[bytes]:
     for _ in range(5_000):
         yield text(PLAIN)

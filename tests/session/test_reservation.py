@@ -1,5 +1,7 @@
 """Every call is reserved before it is sent and settled when it ends or fails."""
 
+import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,16 @@ from cfai_magics.errors import (
     InsufficientQuotaError,
     ServerError,
 )
+from cfai_magics.media.images import from_data_url
 from cfai_magics.pricing.limits import MIN_ANSWER_TOKENS
+from cfai_magics.pricing.prices import Cost
 from cfai_magics.session.session import Session
 from cfai_magics.settings import Cfai
 from cfai_magics.types.messages import Answer, Message, Request
 from cfai_magics.workers_ai.task_requests import TaskRequest
 from tests.catalog_cache import cache_catalog_without
 from tests.standin import Fault, Reply, Standin
+from tests.standin.media import png
 
 HI: list[Message] = [{"role": "user", "content": "Why is the sky blue?"}]
 LONG = "word " * 3_000
@@ -176,7 +181,8 @@ QUOTA_REPLIES = {
 
 
 @pytest.mark.parametrize(
-    ("place", "call"), [("body", "ask"), ("frame", "ask"), ("body", "embed"), ("body", "run")]
+    ("place", "call"),
+    [("body", "ask"), ("frame", "ask"), ("body", "embed"), ("body", "run"), ("body", "markdown")],
 )
 def test_an_exhausted_quota_with_status_200_closes_the_day(
     session: Session, account: Standin, place: str, call: str
@@ -186,6 +192,7 @@ def test_an_exhausted_quota_with_status_200_closes_the_day(
         "ask": lambda: ask(session),
         "embed": lambda: session.embed(["Hi"]),
         "run": lambda: session.run(GEMMA, {"prompt": "Hi"}),
+        "markdown": lambda: session.to_markdown([("a.csv", b"a,b", "text/csv")]),
     }
     for _ in range(2):
         with pytest.raises(DailyQuotaError, match="reset at 00:00 UTC, in "):
@@ -363,6 +370,83 @@ def test_every_billed_field_of_a_text_task_counts(
     assert chat_cost is not None
     assert cost.high == pytest.approx(chat_cost.high, rel=0.05)
     assert account.requests == ()
+
+
+PICTURE = png(640, 480, 9)
+PICTURE_URL = f"data:image/png;base64,{b64encode(PICTURE).decode()}"
+IMAGE_URLS = {
+    "object": {"url": PICTURE_URL},
+    "string": PICTURE_URL,
+    "address": {"url": "https://example.org/a.png"},
+}
+
+
+def describing(*parts: Any, **fields: Any) -> dict[str, Any]:
+    """Return the fields of a request with a system prompt and a question with these parts."""
+    content = [{"type": "text", "text": "What is this?"}, *parts]
+    system = {"role": "system", "content": "Answer in one word."}
+    return {"messages": [system, {"role": "user", "content": content}], "max_tokens": 9, **fields}
+
+
+@pytest.mark.parametrize("image_url", IMAGE_URLS.values(), ids=IMAGE_URLS)
+def test_the_images_of_a_text_task_count_as_in_a_chat(session: Session, image_url: Any) -> None:
+    fields = describing(*[{"type": "image_url", "image_url": image_url}] * 2)
+    model = session.resolve_catalog_model(GEMMA)
+    cost = session.accounting.estimate_task_cost(model, TaskRequest(model.name, fields))
+    chat_cost = session.estimate_cost(session.build_request(**fields), model)
+    assert cost is not None
+    assert chat_cost is not None
+    assert cost.high == pytest.approx(chat_cost.high, rel=0.02)
+    assert cost.prompt_max > 10 * session_cost(session, describing()).prompt_max
+
+
+def session_cost(session: Session, fields: dict[str, Any]) -> Cost:
+    """Return the estimated cost of a native task with these fields."""
+    model = session.resolve_catalog_model(GEMMA)
+    cost = session.accounting.estimate_task_cost(model, TaskRequest(model.name, fields))
+    assert cost is not None
+    return cost
+
+
+@pytest.mark.parametrize(
+    "image",
+    [list(PICTURE), b64encode(PICTURE).decode(), PICTURE_URL, "https://example.org/a.png"],
+    ids=["numbers", "base64", "data URL", "address"],
+)
+def test_the_image_field_of_a_text_task_counts(session: Session, image: Any) -> None:
+    cost = session_cost(session, describing(image=image))
+    part = {"type": "image_url", "image_url": {"url": PICTURE_URL}}
+    assert cost.high == pytest.approx(session_cost(session, describing(part)).high)
+    assert cost.high > session_cost(session, describing()).high
+
+
+def test_the_tool_calls_in_the_messages_of_a_text_task_count(session: Session) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "word " * 900}}
+    fields = describing()
+    fields["messages"].append({"role": "assistant", "content": "", "tool_calls": [call]})
+    assert session_cost(session, fields).high > 2 * session_cost(session, describing()).high
+
+
+def test_an_image_in_a_text_task_that_exceeds_the_budget_is_not_sent(
+    session: Session, account: Standin
+) -> None:
+    fields = describing({"type": "image_url", "image_url": {"url": PICTURE_URL}})
+    session.run(GEMMA, describing(), max_neurons=2)
+    with pytest.raises(BudgetExceededError, match=r"--max-neurons leaves 2\.0 neurons"):
+        session.run(GEMMA, fields, max_neurons=2)
+    assert len(account.requests) == 1
+
+
+def test_the_images_of_a_text_task_without_usage_are_booked(
+    session: Session, account: Standin
+) -> None:
+    body = {"result": {"response": "A cat"}, "success": True}
+    account.switch(canned=Reply(json.dumps(body).encode()))
+    part = {"type": "image_url", "image_url": {"url": PICTURE_URL}}
+    tokens = [
+        session.run(GEMMA, describing(*parts)).usage.prompt_tokens for parts in ((), (part,))
+    ]
+    assert tokens[1] == tokens[0] + from_data_url(PICTURE_URL).estimated_tokens
 
 
 def test_embedded_texts_are_booked_as_one_call(session: Session, account: Standin) -> None:

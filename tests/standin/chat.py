@@ -1,7 +1,8 @@
 """Text generation: check a request, generate the answer, and send it on each route.
 
 Recorded: the errors for invalid requests, the estimate that is checked against the context window,
-the default of 256 tokens of older models. Documented: /ai/v1/responses. Invented: the answers.
+the default of 256 tokens of older models. Documented: /ai/v1/responses. Inferred: the errors for
+the parts of a message. Invented: the answers.
 """
 
 import asyncio
@@ -198,8 +199,33 @@ def _check_message(model: Model, index: int, message: Any) -> None:
     if content is None and not message.get("tool_calls"):
         raise refusal(8001)
     if isinstance(content, list) and model.shape == "native" and not model.vision:
-        wrong = f"Type mismatch of '/messages/{index}/content', 'array' not in 'string'"
+        wrong = _mismatch(f"/messages/{index}/content", content, "string")
         raise _bad_input("required properties at '/' are 'prompt'", wrong)
+    for place, part in enumerate(content if isinstance(content, list) else []):
+        _check_part(f"/messages/{index}/content/{place}", part)
+
+
+def _check_part(path: str, part: Any) -> None:
+    """Raise Refusal for a part of a message that does not match the model's schema."""
+    if not isinstance(part, Mapping):
+        raise _bad_input(_mismatch(path, part, "object"))
+    if part.get("type") != "image_url":
+        return
+    image = part.get("image_url")
+    if not isinstance(image, Mapping):
+        raise _bad_input(_mismatch(f"{path}/image_url", image, "object"))
+    if not isinstance(image.get("url"), str):
+        raise _bad_input(_mismatch(f"{path}/image_url/url", image.get("url"), "string"))
+
+
+def _mismatch(path: str, value: Any, expected: str) -> str:
+    """Return the reason that a value has another JSON type than the schema."""
+    return f"Type mismatch of '{path}', '{_json_type(value)}' not in '{expected}'"
+
+
+def _json_type(value: Any) -> str:
+    types = {str: "string", bool: "boolean", type(None): "null", list: "array", dict: "object"}
+    return types.get(type(value), "number")
 
 
 def _bad_input(*reasons: str) -> Refusal:

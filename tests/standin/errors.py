@@ -131,6 +131,12 @@ def gateway_body(fault: Fault, request_id: str) -> dict[str, Any]:
     }
 
 
+def spend_limit_body(bucket: str, spent: float, limit: float) -> dict[str, Any]:
+    """Return the recorded error of a gateway whose spend limit is used up."""
+    figures = {"bucket": bucket, "spent": spent, "limit": limit}
+    return {"success": False, "error": {"message": "Spending limit exceeded", **figures}}
+
+
 def error_message(fault: Fault, request_id: str) -> str:
     """Return the message with Workers AI's prefix, twice for a model failure."""
     prefix = "AiError: AiError: " if 3040 < fault.code < 3050 else "AiError: "

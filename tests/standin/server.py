@@ -1,8 +1,7 @@
 """The stand-in: an aiohttp server on loopback with its own thread, and its routes.
 
-Recorded or documented: the paths and their errors, and the headers of AI Gateway. Invented: the
-bodies of the gateway's errors, and the routes under /_standin, with which other processes set
-switches and read logs.
+Recorded or documented: the paths and their errors, and the headers and errors of AI Gateway.
+Invented: the routes under /_standin, with which other processes set switches and read logs.
 """
 
 import asyncio
@@ -23,7 +22,17 @@ from . import chat, tasks
 from .analytics import graphql
 from .behavior import HangUp, Script, Switches, flood_reply
 from .catalog import Catalog, Model, model_schema, search_models
-from .errors import Fault, Piece, Refusal, Reply, enveloped, fault_reply, plain, refusal
+from .errors import (
+    Fault,
+    Piece,
+    Refusal,
+    Reply,
+    enveloped,
+    fault_reply,
+    plain,
+    refusal,
+    spend_limit_body,
+)
 from .state import (
     EDIT,
     EVERYTHING,
@@ -183,7 +192,9 @@ ROUTES = tuple(
 
 async def _answer_through_gateway(exchange: Exchange, handler: Handler) -> Reply:
     """Answer a call through AI Gateway: from its cache, or by the handler."""
-    _check_gateway(exchange)
+    refused = _check_gateway(exchange)
+    if refused is not None:
+        return refused
     request = exchange.received
     key = (request.path, request.body_bytes)
     copies = exchange.cloud.gateway.copies
@@ -202,17 +213,21 @@ async def _answer_through_gateway(exchange: Exchange, handler: Handler) -> Reply
     return _add_gateway_headers(replace(reply, body=_record(reply.body, save)), "MISS")
 
 
-def _check_gateway(exchange: Exchange) -> None:
-    """Raise Refusal for an unknown gateway or a call beyond its spend limit."""
+def _check_gateway(exchange: Exchange) -> Reply | None:
+    """Return the response to a call beyond the spend limit of its gateway; None for others.
+
+    Raises Refusal for an unknown gateway.
+    """
     switches, headers = exchange.switches, exchange.received.headers
     if headers[GATEWAY_NAME] not in switches.gateways:
         raise Refusal(Fault.of(2001, "C"))
     metadata = headers.get(GATEWAY_METADATA, "")
     calls = exchange.cloud.gateway.calls
-    if switches.gateway_calls is not None and calls.get(metadata, 0) >= switches.gateway_calls:
-        # The documentation says 429, but does not describe the body.
-        raise Refusal(Fault(429, 429, "Spend limit exceeded", "C"))
-    calls[metadata] = calls.get(metadata, 0) + 1
+    spent = calls.get(metadata, 0)
+    if switches.gateway_calls is not None and spent >= switches.gateway_calls:
+        return plain(spend_limit_body(metadata, spent, switches.gateway_calls), 429)
+    calls[metadata] = spent + 1
+    return None
 
 
 def _add_gateway_headers(reply: Reply, cache: str) -> Reply:

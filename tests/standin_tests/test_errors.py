@@ -14,6 +14,32 @@ PARTS = [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
 PICTURE = [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}]
 
 
+WRONG_PARTS = {
+    "'/messages/0/content/0/image_url', 'string' not in 'object'": {
+        "type": "image_url",
+        "image_url": "data:image/png;base64,AA==",
+    },
+    "'/messages/0/content/0/image_url', 'null' not in 'object'": {"type": "image_url"},
+    "'/messages/0/content/0/image_url/url', 'number' not in 'string'": {
+        "type": "image_url",
+        "image_url": {"url": 5},
+    },
+    "'/messages/0/content/0', 'string' not in 'object'": "Hi",
+}
+
+
+@pytest.mark.parametrize(("message", "part"), WRONG_PARTS.items(), ids=WRONG_PARTS)
+@pytest.mark.parametrize("path", ["/ai/v1/chat/completions", f"/ai/run/{GEMMA}"])
+def test_a_part_that_does_not_match_the_schema_is_refused(
+    path: str, message: str, part: Any, api: Api, cloudflare: Standin
+) -> None:
+    messages = [{"role": "user", "content": [part, {"type": "text", "text": "What is this?"}]}]
+    reply = api.post(path, {"model": GEMMA, "messages": messages})
+    assert code_of(reply) == (400, 5006)
+    assert f"Type mismatch of {message}" in reply.json()["errors"][0]["message"]
+    assert cloudflare.calls == []
+
+
 @pytest.mark.parametrize(
     ("path", "body", "code", "message"),
     [

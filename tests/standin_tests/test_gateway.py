@@ -41,8 +41,11 @@ def test_an_unknown_gateway_is_rejected_in_the_gateway_format(api: Api) -> None:
 def test_a_spend_limit_applies_per_metadata_value(cloudflare: Standin, api: Api) -> None:
     cloudflare.switch(gateway_calls=1)
 
-    def status(student: str) -> int:
-        reply = ask(api, cf_aig_gateway_id="default", cf_aig_metadata=f'{{"s": "{student}"}}')
-        return int(reply.status_code)
+    def send(student: str) -> Any:
+        return ask(api, cf_aig_gateway_id="default", cf_aig_metadata=f'{{"s": "{student}"}}')
 
-    assert [status(who) for who in ("ada", "ada", "bob")] == [200, 429, 200]
+    first, refused, other = (send(student) for student in ("ada", "ada", "bob"))
+    assert [each.status_code for each in (first, refused, other)] == [200, 429, 200]
+    bucket = '{"s": "ada"}'
+    error = {"message": "Spending limit exceeded", "bucket": bucket, "spent": 1, "limit": 1}
+    assert refused.json() == {"success": False, "error": error}

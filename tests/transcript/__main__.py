@@ -1,6 +1,7 @@
 """Record the transcripts: `python -m tests.transcript --write [kernel] [terminal] …`."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def main() -> None:
     if folder is None:
         parser.error("--write or --to FOLDER is required")
     folder.mkdir(exist_ok=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as in tests/conftest.py
     for name, text in records(options.names or SESSIONS).items():
         path = folder / f"{name}.txt"
         same = path.exists() and path.read_text(encoding="utf-8") == text
