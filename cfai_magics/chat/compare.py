@@ -86,7 +86,7 @@ class Comparison(NamedTuple):
         calls = session.resolver.preview_chats(self.requests, self.targets)
         unrecorded_calls = [call for call in calls if not call.is_recorded]
         costs = [call.cost for call in unrecorded_calls or calls]
-        known_costs = [cost for cost in costs if cost]
+        known_costs = [cost.bounded for cost in costs if cost]
         total_cost = reduce(add, known_costs) if len(known_costs) == len(costs) else None
         estimated_answer = Answer(
             self._first_model.name, usage=Usage(estimate_prompt_tokens(self.prompt))

@@ -136,7 +136,8 @@ def _describe_cost(session: Session, sample: Sequence[Interaction], recorded_cou
         for request in requests
     ]
     known_costs = [cost for cost in costs if cost is not None]
-    low, high = sum(cost.low for cost in known_costs), sum(cost.high for cost in known_costs)
+    low = sum(cost.low for cost in known_costs)
+    high = sum(cost.bounded.high for cost in known_costs)
     unknown_count = len(costs) - len(known_costs)
     cost_text = _(
         "Repeating {count:,} of {total:,} recorded prompts: estimated {neurons} neurons. Budgets "

@@ -74,7 +74,7 @@ def _estimate_prompt(session: "Session", prompt: str, options: Namespace) -> Cel
         return CellEstimate(0.0, 0.0)
     session.backend.resolve_gateway(options.gateway)  # raises an error if it is not valid
     details = _has_expressions(prompt, options), options.thread is not None
-    costs = [cost for cost, _typical in paid_calls if cost is not None]
+    costs = [cost.bounded for cost, _typical in paid_calls if cost is not None]
     if len(costs) < len(paid_calls):
         return CellEstimate(None, None, *details)
     total_cost = reduce(add, costs)

@@ -11,6 +11,7 @@ import pytest
 from cfai_magics.chat.options import get_ask_parser
 from cfai_magics.commands.ask import ask_prompt
 from cfai_magics.display.preview import Preview
+from cfai_magics.display.tables import format_range
 from cfai_magics.errors import LocalModelError
 from cfai_magics.frontends.cell_estimate import CellEstimate, estimate_cell
 from cfai_magics.magic_line import split_magic_line
@@ -82,6 +83,20 @@ def test_the_maximum_is_that_of_a_dry_run(session: Session, line: str) -> None:
     assert estimate.high == pytest.approx(cost.high)
     assert estimate.typical is not None
     assert cost.low < estimate.typical < cost.high
+
+
+@pytest.mark.parametrize("models", ["-m gemma-4-26b-a4b-it", f"-m {SMALL} -m gpt-oss-20b"])
+def test_without_max_tokens_the_maximum_is_the_longest_answer(
+    session: Session, models: str
+) -> None:
+    source = f"%%cfai {models} -p max_tokens=null\n{PROMPT}"
+    preview = dry_run(session, source)
+    assert preview.cost is not None
+    high = preview.cost.bounded.high
+    assert high > 1_000
+    assert estimated(session, source).high == pytest.approx(high)
+    assert "up to 0 tokens" not in preview.neurons_text
+    assert format_range(preview.cost.low, high) in preview.neurons_text
 
 
 @pytest.mark.parametrize("settings", [{"system": "Be brief — always."}, {"max_tokens": 50}])
