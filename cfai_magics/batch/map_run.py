@@ -269,7 +269,7 @@ def _sum_estimates(costs: CostsByKey) -> tuple[float, float | None]:
     known_costs = [cost for cost in costs.values() if cost is not None]
     typical, high = (
         sum(cost.typical for cost in known_costs),
-        sum(cost.high for cost in known_costs),
+        sum(cost.bounded.high for cost in known_costs),
     )
     return typical, high if len(known_costs) == len(costs) else None
 

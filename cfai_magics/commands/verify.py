@@ -138,7 +138,7 @@ def _describe_cost(session: Session, sample: Sequence[Interaction], recorded_cou
     known_costs = [cost for cost in costs if cost is not None]
     typical, high = (
         sum(cost.typical for cost in known_costs),
-        sum(cost.high for cost in known_costs),
+        sum(cost.bounded.high for cost in known_costs),
     )
     unknown_count = len(costs) - len(known_costs)
     cost_text = _(

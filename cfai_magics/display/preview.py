@@ -69,20 +69,18 @@ class Preview:
         """A sentence with the estimated cost and the maximum length of the answer."""
         if self.cost is None:
             return _("The cost is unknown, because the model has no known price.")
-        if not self.cost.high:
+        cost = self.cost.bounded
+        if not cost.high:
             return ngettext(
                 "Estimated cost: no neurons (answer up to {count:,} token).",
                 "Estimated cost: no neurons (answer up to {count:,} tokens).",
-                self.cost.answer_tokens,
-            ).format(count=self.cost.answer_tokens)
+                cost.max_tokens,
+            ).format(count=cost.max_tokens)
         return ngettext(
             "Estimated cost: {estimate} neurons (answer up to {count:,} token).",
             "Estimated cost: {estimate} neurons (answer up to {count:,} tokens).",
-            self.cost.answer_tokens,
-        ).format(
-            estimate=format_estimate(self.cost.typical, self.cost.high),
-            count=self.cost.answer_tokens,
-        )
+            cost.max_tokens,
+        ).format(estimate=format_estimate(cost.typical, cost.high), count=cost.max_tokens)
 
     @property
     def table(self) -> Table:

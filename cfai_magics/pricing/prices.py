@@ -342,16 +342,6 @@ class Estimate(Cost):
 
     typical: float = field(kw_only=True)
 
-    @property
-    def high(self) -> float:
-        """The maximum cost, also for requests that set no max_tokens."""
-        return self.prompt_max + self.per_token * self.answer_tokens
-
-    @property
-    def answer_tokens(self) -> int:
-        """The number of tokens in the longest possible answer."""
-        return self.max_tokens or self.longest
-
     def __add__(self, other: Self) -> Self:
         """Return the combined cost of both calls."""
         return replace(Cost.__add__(self, other), typical=self.typical + other.typical)
@@ -363,8 +353,11 @@ class Estimate(Cost):
 
 
 def sum_estimates(costs: Sequence[Estimate | None]) -> Estimate | None:
-    """Return the total cost of one or more calls, or None if the cost of a call is unknown."""
-    known_costs = [cost for cost in costs if cost is not None]
+    """Return the total cost of one or more calls, or None if the cost of a call is unknown.
+
+    The maximum includes the longest answers to requests that set no max_tokens.
+    """
+    known_costs = [cost.bounded for cost in costs if cost is not None]
     return reduce(add, known_costs) if len(known_costs) == len(costs) else None
 
 

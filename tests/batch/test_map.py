@@ -105,7 +105,9 @@ def test_a_map_without_max_tokens_stays_within_its_budget(
     assert account.requests == ()
     rows = map_rows(100_000)
     assert all(row["answer"] for row in rows)
-    assert "at most 127,9" in "".join(capsys.readouterr()), "the context window without the prompt"
+    assert "answers up to 127," in "".join(capsys.readouterr()), (
+        "the context window without the prompt"
+    )
     bodies = account.requests[0].json["requests"] if queue else [account.requests[0].json]
     assert {body["max_tokens"] for body in bodies} == {None}
 

@@ -12,6 +12,7 @@ from cfai_magics.chat.cell_estimate import CellEstimate, estimate_cell
 from cfai_magics.chat.options import get_ask_parser
 from cfai_magics.commands.ask import ask_prompt
 from cfai_magics.display.preview import Preview
+from cfai_magics.display.tables import format_estimate
 from cfai_magics.errors import LocalModelError
 from cfai_magics.magic_line import split_magic_line
 from cfai_magics.notebook import split_cell
@@ -83,6 +84,20 @@ def test_the_figures_are_those_of_a_dry_run(session: Session, line: str) -> None
     assert cost is not None
     assert (estimate.typical, estimate.high) == (cost.typical, cost.high)
     assert 0 < cost.typical < cost.high
+
+
+@pytest.mark.parametrize("models", ["-m gemma-4-26b-a4b-it", f"-m {SMALL} -m gpt-oss-20b"])
+def test_without_max_tokens_the_maximum_is_the_longest_answer(
+    session: Session, models: str
+) -> None:
+    source = f"%%cfai {models} -p max_tokens=null\n{PROMPT}"
+    preview = dry_run(session, source)
+    assert preview.cost is not None
+    high = preview.cost.bounded.high
+    assert high > 1_000
+    assert estimated(session, source).high == pytest.approx(high)
+    assert "up to 0 tokens" not in preview.neurons_text
+    assert format_estimate(preview.cost.typical, high) in preview.neurons_text
 
 
 @pytest.mark.parametrize("settings", [{"system": "Be brief — always."}, {"max_tokens": 50}])
