@@ -168,7 +168,7 @@ def _collapsed_json(text: str) -> str:
 
     names = {Name: "property", String: "string", Number: "number", Keyword: "keyword"}
     code = ""
-    for token_type, value in JsonLexer().get_tokens(text):
+    for token_type, value in JsonLexer(ensurenl=False).get_tokens(text):
         name = next((names[kind] for kind in names if token_type in kind), "")
         piece = escape(value, quote=False)
         color = f"var(--jp-mirror-editor-{name}-color)"
