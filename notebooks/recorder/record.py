@@ -64,16 +64,19 @@ def record(
     """
     cassette = lesson.with_suffix(CASSETTE_SUFFIX)
     notebook = nbformat.read(lesson, as_version=4)
-    with TemporaryDirectory() as folder, ExitStack() as stack:
-        new_cassette = Path(folder, cassette.name)
-        if cassette.exists() and not record_all:
-            shutil.copy(cassette, new_cassette)
+    with TemporaryDirectory() as home, ExitStack() as stack:
+        # The lesson runs in a copy of its folder: a cell that fails leaves the cassette unchanged.
+        folder = Path(home, "lesson")
+        shutil.copytree(lesson.parent, folder, symlinks=True)
+        new_cassette = folder / cassette.name
+        if record_all:
+            new_cassette.unlink(missing_ok=True)
         names = {name for cell in notebook.cells for name in model_names(cell)}
         check_model_names(names, models)
         servers = {name: stack.enter_context(ModelServer(models[name]())) for name in names}
         notebook.cells = [new for cell in notebook.cells for new in with_model(cell, servers)]
-        environ = {"CFAI_HOME": folder, MODE_VARIABLE: f"auto:{new_cassette}"}
-        run_notebook(notebook, lesson.parent, environ)
+        environ = {"CFAI_HOME": home, MODE_VARIABLE: f"auto:{new_cassette}"}
+        run_notebook(notebook, folder, environ)
         shutil.copy(new_cassette, cassette)
     return cassette
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ SETTINGS = {
     },
 }
 SCREENSHOTS = os.environ.get("CFAI_SCREENSHOTS")  # folder for the images
+MESSAGE_ID = re.compile(rb'"msg_id":\s*"([^"]+)"')
 # All data stored by a page, as one text.
 PAGE_STORAGE = """async () => {
   const all = [JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie];
@@ -68,6 +70,14 @@ class Wire:
         for event, messages in (("framesent", self.to_kernel), ("framereceived", self.to_page)):
             socket.on(event, lambda frame, messages=messages: messages.append(_bytes(frame)))  # type: ignore[call-overload]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the kernel has handled all messages of widgets."""
+        frames = [frame for frame in self.to_kernel if b'"comm_msg"' in frame]
+        sent = [match[1] for match in map(MESSAGE_ID.search, frames) if match]
+        handled = [frame for frame in self.to_page if b'"idle"' in frame]
+        return bool(sent) and all(any(each in frame for frame in handled) for each in sent)
+
 
 def _bytes(frame: str | bytes) -> bytes:
     return frame.encode() if isinstance(frame, str) else bytes(frame)
@@ -90,6 +100,13 @@ class Lesson(NotebookPage):
         panel.get_by_label("API token").fill(account.token)
         panel.get_by_role("button", name="Verify").click()
         expect(panel.get_by_text("The token is active")).to_be_visible(timeout=PATIENCE * 1000)
+
+    def wait_until_idle(self) -> None:
+        """Wait until the kernel has handled all edits; the page merges edits made before that."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.wire.is_idle:
+            assert time.monotonic() < deadline, "the kernel did not handle an edit"
+            self.page.wait_for_timeout(100)
 
     def saved(self, expected: str) -> str:
         """Save until the file contains `expected`; return its text."""
@@ -219,13 +236,16 @@ def test_enter_verifies_and_an_invalid_account_id_is_kept(
     account_field.press("Tab")
     expect(panel.get_by_text("Not a valid account ID")).to_be_visible()
     expect(account_field).to_have_value("\N{HAIR SPACE}my account")
+    lesson.wait_until_idle()
     account_field.fill("")
     account_field.press("Tab")
     expect(panel.get_by_text("Not a valid account ID")).to_have_count(0)
     expect(account_field).to_have_value("")
+    lesson.wait_until_idle()
     account_field.fill("another")
     account_field.press("Tab")
     expect(account_field).to_have_value("\N{HAIR SPACE}another")
+    lesson.wait_until_idle()
     account_field.fill(cloudflare.account_id)
     account_field.press("Tab")
     expect(account_field).to_have_value("")
