@@ -283,6 +283,41 @@ def test_a_child_does_not_wait_for_a_value_that_a_parent_thread_computes(
     assert result == echo("question 0002")
 
 
+def test_a_fork_does_not_wait_for_a_thread_that_tests_the_lock_of_a_kernel(
+    echoing: Standin,
+) -> None:
+    result = run("""
+        from cfai_magics.storage.kernel_lock import KernelLock
+
+        open_streams = []
+        def leave():
+            open_streams.append(iter(cfai_magics.stream("Go on.")))
+            next(open_streams[0])
+
+        cfai_magics.ask("question")
+        forked(leave).result()  # it ends with a reservation
+        started, go_on = threading.Event(), threading.Event()
+        # Hooks run in reverse order: those of filelock, this one, ours.
+        os.register_at_fork(before=go_on.set)
+        import filelock
+
+        is_alive = KernelLock.is_alive
+        def slowly(lock, name):
+            if threading.current_thread() is thread:
+                started.set()
+                go_on.wait()
+            return is_alive(lock, name)
+        KernelLock.is_alive = slowly
+        thread = threading.Thread(target=cfai_magics.ask, args=(prompt(1),))
+        thread.start()
+        started.wait()
+        answer = forked(lambda: cfai_magics.ask(prompt(2)).text).result()
+        thread.join()
+        print(json.dumps(answer))
+    """)
+    assert result == echo("question 0002")
+
+
 def test_a_child_cannot_read_or_end_the_answer_of_its_parent(echoing: Standin) -> None:
     echoing.switch(answer=LONG)
     result = run("""

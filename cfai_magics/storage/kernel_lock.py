@@ -57,12 +57,7 @@ class KernelLock(forks.ChildForkHook):
         path = self._lock_path(self.name)
         try:
             state_files.create_folder(self._folder)
-            if sys.platform != "win32" and hasattr(os, "register_at_fork"):
-                return _Flock(path)
-            from filelock import FileLock
-
-            file_lock = FileLock(path, mode=state_files.FILE_MODE, thread_local=False)
-            file_lock.acquire(timeout=0)
+            return _lock_file(path)
         except OSError as error:
             raise StorageError(
                 _("{folder} can't be used: {error}").format(folder=self._folder, error=error),
@@ -71,20 +66,14 @@ class KernelLock(forks.ChildForkHook):
                     "another folder."
                 ),
             ) from None
-        return file_lock
 
     def is_alive(self, name: str) -> bool:
         """Return whether the kernel with this name is still running."""
-        from filelock import FileLock, Timeout
-
         if name == self.name:
             return True
-        lock = FileLock(self._lock_path(name), mode=state_files.FILE_MODE)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return True
-        except OSError:  # unknown, so keep the kernel's reservations
+            lock = _lock_file(self._lock_path(name))
+        except OSError:  # it is locked, or its state is unknown and its reservations are kept
             return True
         lock.release()
         self._lock_path(name).unlink(missing_ok=True)
@@ -103,12 +92,25 @@ class KernelLock(forks.ChildForkHook):
         return self._folder / f"{name}.lock"
 
 
-class _Flock:
-    """A file locked with `flock`. A forked child inherits the lock.
+def _lock_file(path: Path) -> AcquiredLock:
+    """Lock a file, or raise OSError if another process has locked it.
 
-    The filelock package is not used here, because versions before 4.0 release the lock in the
-    child, and thus also in the parent. The parent would then appear to have ended.
+    The filelock package is not used where processes can fork. Its versions before 4.0 release the
+    lock in the child, and thus also in the parent, which would then appear to have ended. Later
+    versions wait for a fork of another thread, which waits for the ledger, and the ledger is open
+    while the locks of other kernels are tested.
     """
+    if sys.platform != "win32" and hasattr(os, "register_at_fork"):
+        return _Flock(path)
+    from filelock import FileLock
+
+    file_lock = FileLock(path, mode=state_files.FILE_MODE, thread_local=False)
+    file_lock.acquire(timeout=0)
+    return file_lock
+
+
+class _Flock:
+    """A file locked with `flock`. A forked child inherits the lock."""
 
     def __init__(self, path: Path) -> None:
         import fcntl
