@@ -118,9 +118,10 @@ def test_a_page_shows_the_state_of_the_active_notebook(
     execute(page, "docmanager:open", path="second.ipynb")
     wait_for_state(page, "state === null")
     expect(page.locator(".jp-NotebookPanel:visible")).to_have_count(1)
-    panel = page.locator(".jp-NotebookPanel:visible")
-    panel.locator(".jp-CodeCell .cm-content").first.click()
-    page.keyboard.press("Control+Enter")
+    page.wait_for_function(
+        "() => jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
+    )
+    execute(page, "notebook:run-cell")
     wait_for_state(page, "state?.model?.includes('gemma')")
     page.evaluate("""() => {
       const [first] = [...jupyterapp.shell.widgets('main')];
