@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from .errors import CfaiError, InvalidOptionError
 from .i18n import _
-from .magic_line import split_magic_line
+from .magic_line import join_words, split_magic_line
 from .state_files import UnreadableFileError, read_text
 from .types.provenance import METADATA_MIME_TYPE, split_group_metadata
 
@@ -26,6 +26,8 @@ FILE_PATTERN = re.compile(r'File "([^"\n]+)"')
 IPYTHON_PATHS = ("/IPython/core/", "/ipykernel/")
 FindCellName = Callable[[str], tuple[str, str] | None]
 CELL_MAGIC = "%%cfai"
+# A line such as `answer = %cfai ask Why?` in a cell of code.
+ASK_LINE = re.compile(r"^[ \t]*(?:[\w., ]+=[ \t]*)?%cfai[ \t]+ask\b(.*)$", re.MULTILINE)
 WRAPPER_MAGICS = ("%%time", "%%capture", "%%prun")  # they run the rest of the cell once
 MAX_NOTEBOOK_BYTES = 200_000_000  # including the images in outputs
 
@@ -143,9 +145,10 @@ def _to_posix_path(path: str) -> str:
 
 
 class CfaiCell(NamedTuple):
-    """A `%%cfai` cell: its position among all cells (from 1), its options and its prompt.
+    """A `%%cfai` cell or a line with `%cfai ask`, with its options and its prompt.
 
-    If the cell's first line can't be parsed, `options` is None and `error` is the reason.
+    `number` is the position among all cells, from 1. If the line can't be parsed, `options` is
+    None and `error` is the reason.
     """
 
     number: int
@@ -154,14 +157,34 @@ class CfaiCell(NamedTuple):
     error: str = ""
 
 
-def read_cfai_cells(path: Path, parser: ArgumentParser) -> list[CfaiCell]:
-    """Return the `%%cfai` cells in a notebook file.
+def read_cfai_cells(
+    path: Path, cell_parser: ArgumentParser, line_parser: ArgumentParser
+) -> list[CfaiCell]:
+    """Return the `%%cfai` cells and the lines with `%cfai ask` in a notebook file.
+
+    Args:
+        path: The notebook.
+        cell_parser: The parser of the options of a cell.
+        line_parser: The parser of the words of a line.
 
     Raises:
         InvalidOptionError: The file can't be read or is not a notebook.
     """
-    cells = ((number, split_cell(source)) for number, source in _iter_code_sources(path))
-    return [_parse_cell(number, *parts, parser) for number, parts in cells if parts]
+    cells = []
+    for number, source in _iter_code_sources(path):
+        parts = split_cell(source)
+        if parts:
+            cells.append(_parse_cell(number, *parts, cell_parser))
+        elif not _has_other_magic(source):
+            lines = (match[1] for match in ASK_LINE.finditer(source))
+            cells += [_parse_line(number, line, line_parser) for line in lines]
+    return cells
+
+
+def _has_other_magic(source: str) -> bool:
+    """Return whether a cell magic such as `%%writefile` reads the cell as text."""
+    name = split_magic(source)[0]
+    return name.startswith("%%") and name not in WRAPPER_MAGICS
 
 
 def read_provenances(path: Path) -> list[dict[str, Any]]:
@@ -226,6 +249,14 @@ def _parse_cell(number: int, line: str, text: str, parser: ArgumentParser) -> Cf
         return CfaiCell(number, parser.parse_args(split_magic_line(line)), text)
     except CfaiError as error:
         return CfaiCell(number, None, text, error.cause)
+
+
+def _parse_line(number: int, line: str, parser: ArgumentParser) -> CfaiCell:
+    try:
+        options = parser.parse_args(split_magic_line(line))
+        return CfaiCell(number, options, join_words(options.prompt))
+    except CfaiError as error:
+        return CfaiCell(number, None, line.strip(), error.cause)
 
 
 def _iter_code_sources(path: Path) -> Iterator[tuple[int, str]]:

@@ -347,3 +347,7 @@ ASK_OPTIONS = (
         help=mark("how much detail the line below the answer shows"),
     ),
 )
+ASK_LINE_OPTIONS = (  # of `%cfai ask`
+    Option("prompt", nargs="*", help=mark("the prompt; - stands for piped text")),
+    *ASK_OPTIONS,
+)

@@ -16,9 +16,9 @@ from ..chat.chat_run import (
     resolve_format,
 )
 from ..chat.frontend import Frontend
-from ..chat.options import ASK_OPTIONS, Option
+from ..chat.options import ASK_LINE_OPTIONS
 from ..errors import InvalidOptionError
-from ..i18n import _, mark
+from ..i18n import _
 from ..magic_line import Word, join_words
 from ..prompt.builder import Prompt
 from ..prompt.output_formats import (
@@ -40,10 +40,7 @@ if TYPE_CHECKING:
     from ..types.answer_set import AnswerSet
 
 
-OPTIONS = (
-    Option("prompt", nargs="*", help=mark("the prompt; - stands for piped text")),
-    *ASK_OPTIONS,
-)
+OPTIONS = ASK_LINE_OPTIONS
 
 
 NAME_PATTERN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..chat.cell_estimate import build_typed_requests
 from ..chat.frontend import Frontend
-from ..chat.options import Option, get_ask_parser
+from ..chat.options import ASK_LINE_OPTIONS, Option, OptionParser, get_ask_parser
 from ..display.tables import Table, format_estimate
 from ..errors import CfaiError, InvalidOptionError
 from ..i18n import _, mark, ngettext
@@ -71,9 +71,9 @@ def run(frontend: Frontend, options: Namespace) -> Table:
             _("Example: --students 30"),
         )
     path = _resolve_path(frontend.session, options.path)
-    estimates = [
-        _estimate_cell(frontend.session, cell) for cell in read_cfai_cells(path, get_ask_parser())
-    ]
+    line_parser = OptionParser("%cfai ask", ASK_LINE_OPTIONS)
+    cells = read_cfai_cells(path, get_ask_parser(), line_parser)
+    estimates = [_estimate_cell(frontend.session, cell) for cell in cells]
     if not estimates:
         raise InvalidOptionError(
             _("{path} has no %%cfai cells").format(path=path),

@@ -270,3 +270,27 @@ def test_a_cell_is_planned_as_ipython_runs_it(
     plan: Callable[..., Table], tmp_path: Path, source: str
 ) -> None:
     assert plan_of(plan, tmp_path, source).rows == plan_of(plan, tmp_path, "%%cfai\nWhy?").rows
+
+
+def test_lines_with_ask_are_planned_as_cells(plan: Callable[..., Table], tmp_path: Path) -> None:
+    question = "Why is the sky blue?"
+    (as_cell,) = plan_of(plan, tmp_path, f"%%cfai --max-tokens 20\n{question}").rows
+    sources = (
+        f"%cfai ask --max-tokens 20 {question}",
+        f"x = 1\nanswer = %cfai ask --max-tokens 20 {question}",
+        f"for x in 'a':\n    %cfai ask --max-tokens 20 '{question}'",
+        f"%%time\n%cfai ask --max-tokens 20 {question}",
+    )
+    rows = plan_of(plan, tmp_path, *sources).rows
+    assert [row[1:4] for row in rows] == [as_cell[1:4]] * 4
+    assert [row[0] for row in rows] == ["1", "2", "3", "4"]
+
+
+def test_lines_that_run_no_question_are_not_planned(
+    plan: Callable[..., Table], tmp_path: Path
+) -> None:
+    text = "%%writefile a.txt\n%cfai ask Why?"
+    (row,) = plan_of(plan, tmp_path, text, "# %cfai ask Why?", "%cfai asks", "%%cfai\nHi").rows
+    assert row[0] == "4"
+    (row,) = plan_of(plan, tmp_path, "%cfai ask --temprature 1 Why?").rows
+    assert "--temprature" in str(row)
