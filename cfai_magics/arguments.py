@@ -414,6 +414,7 @@ VALUE_CHECKS: Mapping[str, ValueCheck] = {
     "day": _check_datetime,
     "use_proxies": _check_bool,
     "endpoint": _check_str,
+    "batch_id": _check_str,
 }
 
 

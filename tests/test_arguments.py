@@ -464,6 +464,22 @@ def test_every_call_of_the_client_rejects_an_invalid_gateway(
     assert account.requests == ()
 
 
+@pytest.mark.parametrize("requests", [[], (), None, 5, "x", [5], [{"model": MODEL}]], ids=repr)
+def test_a_batch_without_requests_is_rejected(account: Standin, requests: Any) -> None:
+    with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
+        error = error_of(client.batches.enqueue, requests)
+    assert error.cause == "requests must be a list of at least one Request"
+    assert account.requests == ()
+
+
+@pytest.mark.parametrize(("model", "batch_id"), [(5, "a"), (MODEL, 5), (MODEL, None)])
+def test_a_batch_is_fetched_only_by_names(account: Standin, model: Any, batch_id: Any) -> None:
+    with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:
+        error = error_of(client.batches.fetch, model, batch_id)
+    assert "not a str" in error.cause
+    assert account.requests == ()
+
+
 @pytest.mark.parametrize("body", ["x", 5, None, [], b"{}", {}, {"model": 5}], ids=repr)
 def test_a_body_without_the_name_of_a_model_is_rejected(account: Standin, body: Any) -> None:
     with WorkersAI(account.account_id, account.token, base_url=account.base_url) as client:

@@ -234,6 +234,10 @@ class Schema(NamedTuple):
                 f"{_format_path(details.get('loc', ()))}: {details['msg']}" for details in errors
             ]
             raise FormatError(_join_messages(messages)) from None
+        except Exception as error:  # noqa: BLE001 - a validator is the user's code
+            from .template import describe_error
+
+            raise FormatError(describe_error(error)) from None
 
 
 def supports_streaming_schema(model: Model) -> bool:

@@ -122,6 +122,7 @@ def failed_batch_answer(error: CfaiError) -> BatchAnswer:
     return BatchAnswer(error=str(error), is_over_quota=isinstance(reason, DailyQuotaError))
 
 
+@check_method_arguments("enqueue", "fetch")
 class Batches:
     """Client for one account's Batch API; `account_url` is the account's base URL."""
 
@@ -141,8 +142,15 @@ class Batches:
         `listed_model` is the model in the catalog, as in `chat_body`.
 
         Raises:
+            InvalidOptionError: `requests` is empty or contains something else. Nothing was sent.
             WorkersAIError: The request failed, or its response has no batch ID.
         """
+        is_list = isinstance(requests, list | tuple) and bool(requests)
+        if not is_list or not all(isinstance(request, Request) for request in requests):
+            raise InvalidOptionError(
+                _("requests must be a list of at least one Request"),
+                _("Build each with {function}.").format(function="session.build_request()"),
+            )
         model = requests[0].model
         body = batch_body([chat_body(request, model=listed_model) for request in requests])
         request_kwargs = with_gateway_headers(gateway, json_kwargs(body))

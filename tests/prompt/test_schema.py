@@ -64,6 +64,20 @@ def test_a_mismatch_with_a_pydantic_model_is_reported_with_its_path() -> None:
         load_schema("City", City).parse('{"city": "Rome", "people": "x"}')
 
 
+class Strict(pydantic.BaseModel):
+    city: str
+
+    @pydantic.field_validator("city")
+    @classmethod
+    def fail(cls, value: str) -> str:
+        raise LookupError(f"no city\n{value}")
+
+
+def test_an_error_of_a_validator_is_a_mismatch() -> None:
+    with pytest.raises(FormatError, match=r"^LookupError: no city Rome$"):
+        load_schema("Strict", Strict).parse(ROME)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
