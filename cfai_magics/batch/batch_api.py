@@ -19,6 +19,7 @@ from ..pricing.limits import cap_estimate
 from ..pricing.prices import Cost, with_estimate
 from ..session.call import ClientGroup
 from ..session.parallel import reserve_pool
+from ..session.reservation import price_request
 from ..session.session import Session
 from ..storage.ledger import CallOutcome
 from ..storage.map_cache import Batch, CachedAnswer, MapCache
@@ -180,9 +181,7 @@ class BatchApiJob:
             )
             is_estimated = usage.cost_basis == "estimated"
             if is_estimated and key in self._plan.requests:
-                cost = self._session.resolver.estimate_cost(
-                    self._plan.requests[key], self._plan.target
-                )
+                cost = price_request(self._plan.requests[key], self._plan.model, rates)
                 usage = cap_estimate(cost.bounded.high, usage) if cost else usage
             status: Status = "failed" if batch_answer.error else "ok"
             outcome = CallOutcome(status, usage, is_guess=is_estimated)
