@@ -10,7 +10,7 @@ from .prices import Cost, Estimate, Rates, count_answers, get_max_tokens
 from .tokens import estimate_prompt_tokens
 
 # For models without recent answers: a quarter of max_tokens, at most 100 tokens. At the list
-# prices of the default model, 32 of the 34 recorded chat answers in notebooks/*.cfai.jsonl
+# prices of the default model, 35 of the 37 recorded chat answers in notebooks/*.cfai.jsonl
 # (27 November 2026) then cost between half and twice the typical cost. The other two answers are
 # texts in images, for which no tokens were reported. A third of max_tokens, or a maximum of 75 to
 # 120 tokens, gives the same result. The answers come from a small local model.
