@@ -10,18 +10,23 @@ from typing import Any
 
 import pytest
 
-from cfai_magics.chat.options import get_ask_parser
+from cfai_magics.chat.options import ASK_LINE_OPTIONS, OptionParser, get_ask_parser
 from cfai_magics.commands import run
 from cfai_magics.errors import InvalidOptionError
-from cfai_magics.notebook import read_cfai_cells, read_provenances
+from cfai_magics.notebook import CfaiCell, read_cfai_cells, read_provenances
 from cfai_magics.secret_patterns import scan_notebook
 from cfai_magics.session.session import Session
 from cfai_magics.types.provenance import METADATA_MIME_TYPE
 from tests.canaries import token
 from tests.fake_frontends import bare_frontend
 
+
+def read_cells(path: Path) -> list[CfaiCell]:
+    return read_cfai_cells(path, get_ask_parser(), OptionParser("%cfai ask", ASK_LINE_OPTIONS))
+
+
 READERS = {
-    "plan": lambda path: read_cfai_cells(path, get_ask_parser()),
+    "plan": read_cells,
     "report": read_provenances,
     "doctor": scan_notebook,
 }
@@ -100,7 +105,7 @@ def test_a_byte_order_mark_is_accepted(read: Callable[[Path], Any], tmp_path: Pa
 def test_sources_of_a_wrong_type_are_empty(tmp_path: Path, source: str) -> None:
     path = tmp_path / "lesson.ipynb"
     path.write_text(f'{{"cells": [{{"cell_type": "code", "source": {source}}}, 5, null]}}')
-    assert read_cfai_cells(path, get_ask_parser()) == []
+    assert read_cells(path) == []
 
 
 def write_output(path: Path, metadata: str) -> None:
