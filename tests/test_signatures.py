@@ -14,6 +14,7 @@ import cfai_magics
 from cfai_magics import Request, Session, WorkersAI, api
 from cfai_magics.arguments import VALUE_CHECKS
 from cfai_magics.chat.options import ASK_OPTIONS, Option, OptionParser
+from cfai_magics.workers_ai.client import Batches
 from tests.standin import Standin
 
 Function = Callable[..., Any]
@@ -39,7 +40,8 @@ def methods(cls: type) -> dict[str, Function]:
     }
 
 
-ALL = FUNCTIONS | methods(Session) | methods(WorkersAI)
+ALL = FUNCTIONS | methods(Session) | methods(WorkersAI) | methods(Batches)
+del ALL["Batches"]  # only `WorkersAI.batches` creates it
 # Functions that take all fields of a request as arguments.
 REQUEST_FUNCTIONS = ("ask", "stream", "map", "Session.build_request")
 
@@ -73,6 +75,7 @@ def test_every_argument_is_named_and_typed(name: str) -> None:
 DIFFERENT_TYPES = {
     "files": "run takes files by form field, to_markdown a list of documents",
     "gateway": "the bare client has no settings: it takes a Gateway with its metadata",
+    "requests": "a batch has a list of requests, and parallel also takes one request",
 }
 DIFFERENT_DEFAULTS = {
     "base_url": "another server has no default address",
@@ -116,7 +119,7 @@ CHECKED_ELSEWHERE = {
 }
 # Objects of the package and of embedding programs: only a type checker checks them.
 OBJECTS = {
-    *("settings", "transport", "resolved_model", "pool", "targets"),
+    *("settings", "transport", "resolved_model", "listed_model", "pool", "targets"),
 }
 
 

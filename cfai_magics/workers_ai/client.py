@@ -164,6 +164,11 @@ class Batches:
     ) -> dict[int, BatchAnswer] | None:
         """Return the answers in a batch by request index; None while the batch is queued.
 
+        Args:
+            model: The model's full name.
+            batch_id: The ID that `enqueue` returned.
+            on_retry: The function that receives each retry, as in `WorkersAI`.
+
         Raises:
             BatchFailedError: The batch failed.
             WorkersAIError: The request failed.
