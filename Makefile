@@ -30,7 +30,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 install: $(VENV)/dev
 
 $(PY):
-	$(PYTHON) -m venv $(VENV)
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
 
 # Installing also builds the JupyterLab extension, so it is repeated when a source file changes.
 $(VENV)/dev: $(SOURCES) | $(PY)
@@ -163,8 +164,8 @@ notebooks: install
 	done
 
 $(VENV)/demo: $(SOURCES) | $(PY)
-	$(PY) -m pip install -q -e ".[local]" jupyterlab
-	touch $@
+	@$(PY) -m scripts.install_demo
+	@touch $@
 
 demo: $(VENV)/demo
-	$(VENV)/bin/cfai demo
+	@$(VENV)/bin/cfai demo

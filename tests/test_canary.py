@@ -93,7 +93,7 @@ def test_login_hides_its_input_verifies_the_token_and_saves_it(
         kernel.run("%load_ext cfai_magics")
         assert kernel.run("%%cfai\nHi").ename == "MissingCredentialsError"
         output = answer_prompts(kernel, "%cfai login", cloudflare.account_id, cloudflare.token)
-        assert "The token is active and belongs to a user" in output
+        assert "Token verified: user token, active" in output
         assert cloudflare.token not in output
         assert cloudflare.account_id not in output
         assert kernel.run("%%cfai\nHi").mime("text/markdown")

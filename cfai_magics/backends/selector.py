@@ -70,7 +70,6 @@ LOGIN_STEPS = (
     ),
     mark("Copy the Account ID from the same page."),
 )
-OWNER_LABELS = {"user": mark("a user"), "account": mark("the account")}
 
 
 class OpenAIServer(NamedTuple):
@@ -530,7 +529,7 @@ def log_in(
     stored_in = backend.credential_store.save(credentials.account_id, credentials.api_token)
     backend.invalidate_credentials()
     active_source = backend.credentials().source
-    sentences = [describe_token(check), _("Saved in {place}.").format(place=stored_in)]
+    sentences = [_describe_verified_token(check), _("Saved in {place}.").format(place=stored_in)]
     if active_source not in stored_in:
         sentences.append(
             _("The credentials in {source} take precedence.").format(source=active_source)
@@ -539,17 +538,19 @@ def log_in(
 
 
 def describe_token(check: TokenCheck) -> str:
-    """Return sentences that describe a token's status, owner and missing permissions."""
-    owner = _(OWNER_LABELS[check.owner])
-    if check.expires_on:
-        status = _("The token is {status} until {date} and belongs to {owner}.").format(
-            status=check.status, date=check.expires_on, owner=owner
-        )
+    """Return a phrase with a token's type, status and expiry date."""
+    if check.owner == "account":
+        token = _("account token, {status}").format(status=check.status)
     else:
-        status = _("The token is {status} and belongs to {owner}.").format(
-            status=check.status, owner=owner
-        )
-    lines = [status]
+        token = _("user token, {status}").format(status=check.status)
+    if not check.expires_on:
+        return token
+    return _("{token} until {date}").format(token=token, date=check.expires_on)
+
+
+def _describe_verified_token(check: TokenCheck) -> str:
+    """Return sentences that describe a verified token and its missing permissions."""
+    lines = [_("Token verified: {token}.").format(token=describe_token(check))]
     if not check.can_read:
         lines.append(_("It lacks the Workers AI - Read permission, so it can't list models."))
     if not check.can_run:

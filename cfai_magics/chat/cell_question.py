@@ -34,7 +34,8 @@ def require_notebook_state(frontend: Frontend) -> NotebookState:
     """
     if frontend.notebook_state is None:
         raise InvalidOptionError(
-            _("A shell has no cells"), _("Run this command in a notebook or in IPython.")
+            _("This command works only in a notebook or in IPython"),
+            _("Run it there, for example in JupyterLab."),
         )
     return frontend.notebook_state
 

@@ -33,7 +33,7 @@ def with_cells_above(
     """
     if notebook_state is None:
         raise InvalidOptionError(
-            _("--context: a shell has no cells"), _("Use --context in a notebook or in IPython.")
+            _("--context works only in a notebook or in IPython"), _("Leave out --context.")
         )
     models = tuple(models)
     windows = [model.context_window for model in models if model.context_window is not None]

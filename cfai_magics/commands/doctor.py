@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import TYPE_CHECKING
 
 from .. import state_files
+from ..backends.selector import describe_token
 from ..chat.frontend import Frontend
 from ..chat.options import Option
 from ..display.tables import Table
@@ -21,9 +21,6 @@ from ..secret import Secret
 from ..secret_patterns import SecretFinding, scan_notebook
 from ..session.session import Session
 from ..storage.database import WAIT_SECONDS, integrity_error, opening_error
-
-if TYPE_CHECKING:
-    from ..workers_ai.endpoints import TokenCheck
 
 OPTIONS = (
     Option("path", nargs="?", default="", help=mark("a notebook to check for secrets")),
@@ -178,7 +175,7 @@ def _check_token(session: Session) -> CheckResult:
     except SetupError:
         return _("not checked: there is no token"), ""
     token_check = session.backend.check_token(credentials)
-    description = _describe_token(token_check)
+    description = describe_token(token_check)
     if not token_check.can_read:
         return _("{token}; it can't list models").format(token=description), _(
             "Give it the Workers AI - Read permission on the dashboard's API Tokens page."
@@ -189,16 +186,6 @@ def _check_token(session: Session) -> CheckResult:
         )
     facts = _("{result}; {note}")
     return facts.format(result=description, note=_describe_usage_access(session)), ""
-
-
-def _describe_token(token_check: "TokenCheck") -> str:
-    if token_check.owner == "account":
-        description = _("account token, {status}").format(status=token_check.status)
-    else:
-        description = _("user token, {status}").format(status=token_check.status)
-    if not token_check.expires_on:
-        return description
-    return _("{token} until {date}").format(token=description, date=token_check.expires_on)
 
 
 def _describe_usage_access(session: Session) -> str:

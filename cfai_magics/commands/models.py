@@ -15,7 +15,7 @@ OPTIONS = (
     Option(
         "words",
         nargs="*",
-        help=mark("filter by words of the name or task, or by free, vision or tools"),
+        help=mark("filter by name or task, or by free, vision or tools"),
     ),
     Option(
         "--refresh",

@@ -80,7 +80,7 @@ class HeatMap:
         title = escape_html(_("Similarity of each pair of texts"))
         caption = f'<caption style="text-align: left">{title}</caption>'
         table = (
-            f"<table>{caption}<thead><tr><th></th>{header_cells}</tr></thead><tbody>{rows}</tbody>"
+            f"<table>{caption}<thead><tr><td></td>{header_cells}</tr></thead><tbody>{rows}</tbody>"
         )
         return f"{table}</table>" + (f"<div>{escape_html(self.note)}</div>" if self.note else "")
 

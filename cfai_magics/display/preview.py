@@ -233,11 +233,12 @@ class PromptInspector:
     def summary(self) -> str:
         """The line that is shown when the report is collapsed."""
         count = sum(part_cost.part is not None for part_cost in self.report.part_costs)
-        return ngettext(
-            "Sent prompt: {count} part, {tokens:,} tokens",
-            "Sent prompt: {count} parts, {tokens:,} tokens",
-            count,
-        ).format(count=count, tokens=self.report.answer.usage.prompt_tokens)
+        parts = ngettext("{count} part", "{count} parts", count).format(count=count)
+        token_count = self.report.answer.usage.prompt_tokens
+        tokens = ngettext("{count:,} token", "{count:,} tokens", token_count).format(
+            count=token_count
+        )
+        return _("Sent prompt: {parts}, {tokens}").format(parts=parts, tokens=tokens)
 
     def __str__(self) -> str:
         part_texts = [

@@ -82,9 +82,12 @@ def _align_row(row: Sequence[str], widths: Iterable[int]) -> str:
 
 
 def _render_cells(tag: str, row: Iterable[str]) -> str:
-    return "".join(
-        f'<{tag} style="text-align: left" dir="auto">{escape_html(cell)}</{tag}>' for cell in row
-    )
+    return "".join(_render_cell(tag if cell else "td", cell) for cell in row)
+
+
+def _render_cell(tag: str, cell: str) -> str:
+    # A column without a name has no header cell: screen readers would announce an empty one.
+    return f'<{tag} style="text-align: left" dir="auto">{escape_html(cell)}</{tag}>'
 
 
 def muted_html(text: str) -> str:

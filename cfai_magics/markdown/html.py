@@ -35,6 +35,8 @@ def _get_parser() -> "MarkdownIt":
     parser.add_render_rule("paragraph_close", _render_nothing)
     parser.add_render_rule("list_item_close", _render_nothing)
     parser.add_render_rule("fence", _render_fence)
+    parser.add_render_rule("th_open", _render_table_cell)
+    parser.add_render_rule("td_open", _render_table_cell)
     return parser
 
 
@@ -63,6 +65,16 @@ def _render_nothing(*_: Any) -> str:
 
 def _render_fence(_renderer: Any, tokens: "Sequence[Token]", index: int, *_: Any) -> str:
     return f"<pre><code>{escape(tokens[index].content, quote=False)}</code></pre>\n"
+
+
+def _render_table_cell(
+    renderer: Any, tokens: "Sequence[Token]", index: int, options: Any, env: Any
+) -> str:
+    """Align the cell left by default, as in Markdown. JupyterLab aligns cells of HTML right."""
+    if not tokens[index].attrGet("style"):
+        tokens[index].attrSet("style", "text-align:left")
+    rendered: str = renderer.renderToken(tokens, index, options, env)
+    return rendered
 
 
 def _render_link_open(_renderer: Any, tokens: "Sequence[Token]", index: int, *_: Any) -> str:

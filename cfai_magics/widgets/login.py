@@ -207,7 +207,7 @@ class AccountSection:
             self.summary.show("\n".join(filter(None, lines)))
         except MissingCredentialsError:
             has_account = False
-            self.summary.show(_("No account is set yet."))
+            self.summary.show(_("No account yet."))
         except CfaiError as error:
             self.summary.show(str(error), "bad")
         self.change_button.description = _("Change…") if has_account else _("Add account…")

@@ -99,7 +99,7 @@ class Lesson(NotebookPage):
         panel.get_by_label("Account ID").fill(account.account_id)
         panel.get_by_label("API token").fill(account.token)
         panel.get_by_role("button", name="Verify").click()
-        expect(panel.get_by_text("The token is active")).to_be_visible(timeout=PATIENCE * 1000)
+        expect(panel.get_by_text("Token verified")).to_be_visible(timeout=PATIENCE * 1000)
 
     def wait_until_idle(self) -> None:
         """Wait until the kernel has handled all edits; the page merges edits made before that."""
@@ -254,7 +254,7 @@ def test_enter_verifies_and_an_invalid_account_id_is_kept(
     )
     token_field.fill(cloudflare.token)
     token_field.press("Enter")
-    expect(panel.get_by_text("The token is active")).to_be_visible(timeout=PATIENCE * 1000)
+    expect(panel.get_by_text("Token verified")).to_be_visible(timeout=PATIENCE * 1000)
     assert token_field.input_value() == ""
     assert cloudflare.token not in lesson.saved("PasswordModel")
     assert len([m for m in lesson.wire.to_kernel if cloudflare.token.encode() in m]) == 1
@@ -268,7 +268,7 @@ def test_the_token_is_removed_after_confirmation(lesson: Lesson, cloudflare: Sta
     expect(panel.get_by_role("button", name="Remove token…")).to_be_focused()
     panel.get_by_role("button", name="Remove token…").press("Enter")
     panel.get_by_role("button", name="Remove token", exact=True).press("Enter")
-    expect(panel.get_by_text("No account is set yet.")).to_be_visible()
+    expect(panel.get_by_text("No account yet.")).to_be_visible()
 
 
 def test_an_empty_model_list_offers_to_clear_the_filter(lesson: Lesson) -> None:

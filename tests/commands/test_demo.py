@@ -66,10 +66,35 @@ def test_an_installed_package_opens_a_copy_and_keeps_an_existing_one(
     assert copy.read_text() == "mine"
 
 
-def test_the_demo_fails_if_jupyterlab_fails(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lab.write_text(FAKE_LAB.format(code=3))
+def test_the_demo_fails_if_jupyterlab_fails(
+    lab: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.write_text("print('port 8888 is taken')\nraise SystemExit(3)")
     assert main(["demo"]) == 1
-    assert "JupyterLab exited with code 3" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    log = home / "logs" / "jupyterlab.log"
+    assert "JupyterLab exited with code 3" in shown
+    assert f"Its messages are in {log}." in shown
+    assert "port 8888 is taken" not in shown
+    assert log.read_text() == "port 8888 is taken\n"
+
+
+def test_the_demo_shows_the_url_of_the_notebook(
+    lab: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "http://localhost:8888/lab/tree/quickstart.ipynb?token=abc"
+    lab.write_text(
+        "import time\n"
+        "print('[I] Serving notebooks from local directory', flush=True)\n"
+        f"print('[I]     {url}', flush=True)\n"
+        "time.sleep(2)\n"
+    )
+    assert main(["demo"]) == 0
+    captured = capsys.readouterr()
+    assert f"JupyterLab is running: {url}\nPress Ctrl-C to stop it." in captured.err
+    assert "Serving notebooks" not in captured.err
+    assert captured.out == "JupyterLab has stopped.\n"
+    assert (home / "logs" / "jupyterlab.log").stat().st_mode & 0o777 == 0o600
 
 
 def test_without_jupyterlab_nothing_is_downloaded(home: Path) -> None:

@@ -111,7 +111,7 @@ def test_login_reads_an_exported_config(
 ) -> None:
     export(session, str(tmp_path / "config.json"))
     output = log_in(bare_session, tmp_path / "config.json")
-    assert output.startswith("The token is active")
+    assert output.startswith("Token verified: user token, active")
     assert account.token not in output
     credentials = bare_session.backend.credential_store.find()
     assert (credentials.account_id, credentials.api_token.reveal()) == (

@@ -49,7 +49,7 @@ def test_login_verifies_the_token_and_names_the_credentials_file(
 ) -> None:
     output = run_command(session, "login", f" {cloudflare.account_id}\n", f" {cloudflare.token} ")
     assert "Workers AI API token" in capsys.readouterr().out
-    assert output.startswith("The token is active")
+    assert output.startswith("Token verified: user token, active")
     assert f"Saved in the file {home / 'credentials.json'}" in output
     assert (home / "credentials.json").stat().st_mode & 0o777 == 0o600
     assert cloudflare.token not in output
@@ -61,7 +61,7 @@ def test_login_verifies_the_token_and_names_the_credentials_file(
 
 def test_login_reports_an_account_token(session: Session, cloudflare: Standin) -> None:
     new_token = cloudflare.issue_token(EVERYTHING, owner="account")
-    assert "belongs to the account" in run_command(
+    assert "Token verified: account token, active." in run_command(
         session, "login", cloudflare.account_id, new_token
     )
 

@@ -24,9 +24,9 @@ def log_in(panel: Panel, account: str, secret: str) -> str:
 def test_verify_reports_token_state_owner_and_storage_location(
     empty_panel: Panel, cloudflare: Standin, home: Path
 ) -> None:
-    assert "No account is set yet" in empty_panel.account.summary.value
+    assert "No account yet" in empty_panel.account.summary.value
     message = log_in(empty_panel, f" {cloudflare.account_id}\n", f" {cloudflare.token} ")
-    assert "The token is active and belongs to a user." in message
+    assert "Token verified: user token, active." in message
     assert "Saved in the file credentials.json" in message
     assert (home / "credentials.json").exists()
     assert f"…{cloudflare.account_id[-4:]}, from the file" in empty_panel.account.summary.value
@@ -39,7 +39,7 @@ def test_verify_reports_token_state_owner_and_storage_location(
     [
         ((READ,), "user", "lacks the Workers AI - Edit permission"),
         ((EDIT,), "user", "lacks the Workers AI - Read permission"),
-        (EVERYTHING, "account", "belongs to the account"),
+        (EVERYTHING, "account", "Token verified: account token, active."),
     ],
     ids=["no Edit", "no Read", "owned by the account"],
 )
@@ -126,7 +126,7 @@ def test_enter_in_the_token_field_verifies_the_entered_token(
 ) -> None:
     type_in(empty_panel.account.account_id_field, cloudflare.account_id)
     press_enter(empty_panel.account.token_field, cloudflare.token)
-    assert "The token is active" in empty_panel.account.message.value
+    assert "Token verified: user token, active" in empty_panel.account.message.value
     newer = cloudflare.issue_token(EVERYTHING)
     type_in(empty_panel.account.token_field, token())
     press_enter(empty_panel.account.token_field, newer)
@@ -225,7 +225,7 @@ def test_removing_deletes_saved_and_entered_credentials(
     empty_panel.account.confirm_button.click()
     assert empty_panel.account.confirm_button.layout.display == "none"
     assert "Removed from the file" in empty_panel.account.message.value
-    assert "No account is set yet" in empty_panel.account.summary.value
+    assert "No account yet" in empty_panel.account.summary.value
     assert not (home / "credentials.json").exists()
     assert "No API token was entered" in log_in(empty_panel, cloudflare.account_id, "")
 
