@@ -1,5 +1,6 @@
-"""Every notebook runs from top to bottom with only its recording."""
+"""Every notebook runs with only its recording, and contains the outputs of such a run."""
 
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -8,11 +9,12 @@ import pytest
 from cfai_magics.replay.cassette import Cassette
 from cfai_magics.replay.interaction import Interaction
 from cfai_magics.secret_patterns import contains_token
-from tests.notebooks import NOTEBOOKS, code_cells, executed, recording, unexpected
+from notebooks.recorder.outputs import replay, save_outputs, summarize_outputs
+from tests.notebooks import NOTEBOOKS, code_cells, recording, unexpected
 
 pytestmark = pytest.mark.slow
 
-NOWHERE = "http://127.0.0.1:9"  # no server listens on this port
+UPDATE = "Run `make lessons` to save the new outputs."
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -23,33 +25,21 @@ def records(path: Path, locks: Path) -> tuple[Interaction, ...]:
     return tuple(contents.interactions)
 
 
-@pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Send all requests to a proxy on a closed port, and replay answers instantly."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, NOWHERE)
-        monkeypatch.setenv(name.lower(), NOWHERE)
-    monkeypatch.setenv("CFAI_REPLAY_INSTANT", "1")
-    return monkeypatch
-
-
 def test_there_are_notebooks() -> None:
     assert len(NOTEBOOKS) >= 9
 
 
 @each_notebook
-def test_a_notebook_runs_without_token_network_and_model(
-    path: Path, offline: pytest.MonkeyPatch, home: Path
-) -> None:
-    offline.setenv("CFAI_REPLAY", f"only:{recording(path)}")
-    assert not unexpected(executed(path))
-    assert not (home / "models").exists()
+def test_a_notebook_runs_offline_and_gives_its_saved_outputs(path: Path) -> None:
+    replayed = replay(path)
+    assert not unexpected(replayed)
+    saved = nbformat.read(path, as_version=4)
+    for saved_cell, cell in zip(code_cells(saved), code_cells(replayed), strict=True):
+        assert summarize_outputs(saved_cell) == summarize_outputs(cell), UPDATE
 
 
 @each_notebook
-def test_a_notebook_contains_no_outputs_paths_or_tokens(path: Path, home: Path) -> None:
-    cells = nbformat.read(path, as_version=4).cells
-    assert not any(cell.get("outputs") for cell in cells)
+def test_a_notebook_contains_no_paths_or_tokens(path: Path, home: Path) -> None:
     for file in (path, recording(path)):
         text = file.read_text(encoding="utf-8")
         assert not contains_token(text)
@@ -57,14 +47,27 @@ def test_a_notebook_contains_no_outputs_paths_or_tokens(path: Path, home: Path) 
     assert all(record.request.local_model for record in records(path, home / "locks"))
 
 
-def test_a_replayed_answer_names_its_local_model(offline: pytest.MonkeyPatch) -> None:
+def test_a_replayed_answer_names_its_local_model() -> None:
     path = next(path for path in NOTEBOOKS if path.stem == "what-a-neuron-is")
-    offline.setenv("CFAI_REPLAY", f"only:{recording(path)}")
     question = next(
         cell
-        for cell in code_cells(executed(path))
+        for cell in code_cells(nbformat.read(path, as_version=4))
         if cell.source.endswith("sky blue?") and "-o answer" in cell.source
     )
     _answer, footer = question.outputs
     assert "(local)" in footer["data"]["text/plain"]
     assert "replayed" in footer["data"]["text/plain"]
+
+
+def test_outputs_that_differ_only_in_the_time_are_kept(tmp_path: Path) -> None:
+    lesson = tmp_path / "lesson.ipynb"
+    source = NOTEBOOKS[0].with_name("what-a-neuron-is.ipynb")
+    shutil.copy(recording(source), recording(lesson))
+    shutil.copy(source, lesson)
+    assert not save_outputs(lesson)
+    notebook = nbformat.read(lesson, as_version=4)
+    question = next(cell for cell in code_cells(notebook) if "-o answer" in cell.source)
+    question.outputs.pop()
+    nbformat.write(notebook, lesson)
+    assert save_outputs(lesson)
+    assert len(code_cells(nbformat.read(lesson, as_version=4))[3].outputs) == 2
