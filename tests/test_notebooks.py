@@ -9,12 +9,14 @@ import pytest
 from cfai_magics.replay.cassette import Cassette
 from cfai_magics.replay.interaction import Interaction
 from cfai_magics.secret_patterns import contains_token
-from notebooks.recorder.outputs import replay, save_outputs, summarize_outputs
+from notebooks.recorder.outputs import CHINESE_SUFFIX, replay, save_outputs, summarize_outputs
 from tests.notebooks import NOTEBOOKS, code_cells, recording, unexpected
 
 pytestmark = pytest.mark.slow
 
 UPDATE = "Run `make lessons` to save the new outputs."
+
+TRANSLATIONS = [path for path in NOTEBOOKS if path.stem.endswith(CHINESE_SUFFIX)]
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -45,6 +47,25 @@ def test_a_notebook_contains_no_paths_or_tokens(path: Path, home: Path) -> None:
         assert not contains_token(text)
         assert not [prefix for prefix in ("/home/", "/root/", "/tmp/", "C:\\\\") if prefix in text]
     assert all(record.request.local_model for record in records(path, home / "locks"))
+
+
+@pytest.mark.parametrize("path", TRANSLATIONS, ids=lambda path: path.stem)
+def test_a_translated_lesson_has_the_cells_and_questions_of_the_original(path: Path) -> None:
+    original = path.with_name(path.name.replace(CHINESE_SUFFIX, ""))
+    cells, original_cells = (nbformat.read(each, as_version=4).cells for each in (path, original))
+    assert [(cell.id, cell.cell_type) for cell in cells] == [
+        (cell.id, cell.cell_type) for cell in original_cells
+    ]
+    for cell, original_cell in zip(cells, original_cells, strict=True):
+        if (
+            cell.cell_type == "code"
+            and cell.source.startswith("%")
+            and "--dry-run" not in cell.source
+        ):
+            assert source == original_cell.source
+    links = (f"[English]({original.name})", f"[简体中文]({path.name})")
+    assert links[0] in cells[0].source
+    assert links[1] in original_cells[0].source
 
 
 def test_a_replayed_answer_names_its_local_model() -> None:
