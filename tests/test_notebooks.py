@@ -1,6 +1,8 @@
 """Every notebook runs with only its recording, and contains the outputs of such a run."""
 
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -18,6 +20,26 @@ UPDATE = "Run `make lessons` to save the new outputs."
 
 TRANSLATIONS = [path for path in NOTEBOOKS if path.stem.endswith(CHINESE_SUFFIX)]
 
+NUMBER = re.compile(r"\d[\d,]*\d(?:\.\d+)?|\d(?:\.\d+)?")
+LITERALS = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)", re.DOTALL)  # code and addresses
+SMALL = 12  # smaller whole numbers count steps, words and questions
+FACTS = {  # numbers that no cell shows, with their source
+    "10,000": "free neurons per day, FREE_DAILY_NEURONS",
+    "1,000": "the unit of prices",
+    "300": "chat requests per minute, Cloudflare's limit",
+    "93": "megabytes of the small model's download",
+    "150": "kilobytes of an image that is sent unchanged",
+    "4,000": "the width of an example",
+    "3,000": "the height of an example",
+    "15,444": "tokens of the example: 4,000 x 3,000 pixels / 777",
+    "1,500": "estimated tokens of an image of unknown size",
+    "0.66": "cosine of cat and bank, measured with SmolLM2",
+    "0.89": "cosine of cat and kitten, measured with SmolLM2",
+    "0.6": "an example of a threshold",
+    "1.1": "neurons per 1,000 tokens of bge-m3 in the price list",
+    "0.011": "US dollars per 1,000 neurons, Cloudflare's price",
+}
+
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -29,6 +51,19 @@ def records(path: Path, locks: Path) -> tuple[Interaction, ...]:
 
 def test_there_are_notebooks() -> None:
     assert len(NOTEBOOKS) >= 9
+
+
+def code_numbers(cell: nbformat.NotebookNode) -> Iterator[float]:
+    """Yield the numbers in a code cell and in the plain text of its outputs."""
+    outputs = [
+        output.get("text", output.get("data", {}).get("text/plain", "")) for output in cell.outputs
+    ]
+    for text in (cell.source, *outputs):
+        yield from map(to_float, NUMBER.findall(text))
+
+
+def to_float(number: str) -> float:
+    return float(number.replace(",", ""))
 
 
 @each_notebook
@@ -47,6 +82,21 @@ def test_a_notebook_contains_no_paths_or_tokens(path: Path, home: Path) -> None:
         assert not contains_token(text)
         assert not [prefix for prefix in ("/home/", "/root/", "/tmp/", "C:\\\\") if prefix in text]
     assert all(record.request.local_model for record in records(path, home / "locks"))
+
+
+@each_notebook
+def test_numbers_in_the_text_are_in_a_cell_or_its_outputs(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    shown = {number for cell in cells if cell.cell_type == "code" for number in code_numbers(cell)}
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    unknown = []
+    for number in NUMBER.findall(LITERALS.sub("", text)):
+        decimals = len(number.partition(".")[2])
+        value = to_float(number)
+        is_shown = any(round(each, decimals) == value for each in shown)
+        if not (is_shown or number in FACTS or (number.isdecimal() and value <= SMALL)):
+            unknown.append(number)
+    assert unknown == []
 
 
 @pytest.mark.parametrize("path", TRANSLATIONS, ids=lambda path: path.stem)
