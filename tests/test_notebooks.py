@@ -22,6 +22,8 @@ TRANSLATIONS = [path for path in NOTEBOOKS if path.stem.endswith(CHINESE_SUFFIX)
 
 NUMBER = re.compile(r"\d[\d,]*\d(?:\.\d+)?|\d(?:\.\d+)?")
 LITERALS = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)", re.DOTALL)  # code and addresses
+FIRST_QUESTION = re.compile(r"^%%cfai|\b(?:embed|create)\(", re.MULTILINE)
+SCREEN_LINES = 28  # of text and code on a screen of 1,080 pixels
 SMALL = 12  # smaller whole numbers count steps, words and questions
 FACTS = {  # numbers that no cell shows, with their source
     "10,000": "free neurons per day, FREE_DAILY_NEURONS",
@@ -97,6 +99,16 @@ def test_numbers_in_the_text_are_in_a_cell_or_its_outputs(path: Path) -> None:
         if not (is_shown or number in FACTS or (number.isdecimal() and value <= SMALL)):
             unknown.append(number)
     assert unknown == []
+
+
+@each_notebook
+def test_the_first_question_is_on_the_first_screen(path: Path) -> None:
+    lines = 0
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and FIRST_QUESTION.search(cell.source):
+            break
+        lines += cell.source.count("\n") + 2  # with the space below a cell
+    assert lines <= SCREEN_LINES
 
 
 @pytest.mark.parametrize("path", TRANSLATIONS, ids=lambda path: path.stem)
