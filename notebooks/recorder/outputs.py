@@ -17,8 +17,8 @@ CELL_SECONDS = 120
 UNREACHABLE_PROXY = "http://127.0.0.1:9"  # no server listens on this port
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 CHINESE_SUFFIX = ".zh-CN"  # of the names of lessons whose outputs are in Chinese
-# The date of a call in the metadata of its output, and the seconds of an answer.
-VARIABLE_PARTS = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+]+|\d+\.\d (?:s|秒)\b")
+DATE_OF_CALL = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+]+")  # the date of a recording has no time
+SECONDS = re.compile(r"\d+\.\d (?:s|秒)\b")
 
 
 def replay(lesson: Path) -> nbformat.NotebookNode:
@@ -78,8 +78,13 @@ def summarize_outputs(cell: nbformat.NotebookNode) -> tuple[Any, ...]:
 
     These are dates and times, and tracebacks, which differ between versions of Python.
     """
-    outputs = [dict(output) for output in cell.outputs]
-    for output in outputs:
-        output.pop("traceback", None)
-    text = VARIABLE_PARTS.sub("", json.dumps(outputs, ensure_ascii=False, sort_keys=True))
-    return cell.execution_count, *json.loads(text)
+    text = SECONDS.sub("", json.dumps(cell.outputs, ensure_ascii=False, sort_keys=True))
+    return cell.execution_count, *json.loads(text, object_hook=_drop_variable_parts)
+
+
+def _drop_variable_parts(value: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: each
+        for name, each in value.items()
+        if name != "traceback" and not (name == "date" and DATE_OF_CALL.fullmatch(str(each)))
+    }
