@@ -24,7 +24,7 @@ SOURCES := pyproject.toml hatch_build.py \
 # jlpm comes from the virtual environment. So does node if it is not installed on the machine.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-pipelines build browser ui notebooks demo
+.PHONY: install fix translations check test test-fast test-pythons test-ipython8 test-oldest test-lab42 test-pipelines build browser ui notebooks lessons demo
 .DEFAULT_GOAL := install
 
 install: $(VENV)/dev
@@ -162,6 +162,10 @@ notebooks: install
 	  CFAI_REPLAY="only:$$(basename "$${notebook%.ipynb}").cfai.jsonl" CFAI_REPLAY_INSTANT=1 \
 	  $(VENV)/bin/jupyter-execute "$$notebook" || exit 1; \
 	done
+
+# Save the outputs of the notebooks, which come from the recordings.
+lessons: install
+	$(PY) -m notebooks.recorder --replay notebooks/*.ipynb
 
 $(VENV)/demo: $(SOURCES) | $(PY)
 	@$(PY) -m scripts.install_demo

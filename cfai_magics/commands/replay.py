@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections import Counter
+from pathlib import Path
 
 from ..chat.frontend import Frontend
 from ..chat.options import Option
@@ -70,7 +71,7 @@ def _build_table(session: Session) -> Table:
     contents = cassette.contents()
     timing_text = _("instantly") if record_mode.instant else _("at the original speed")
     rows += [
-        (_("file"), str(cassette.path)),
+        (_("file"), _format_path(cassette.path)),
         (_("replayed"), timing_text),
         *_summarize_interactions(contents.interactions),
     ]
@@ -79,6 +80,12 @@ def _build_table(session: Session) -> Table:
         for corruption_note in contents.corruption_notes
     ]
     return Table((_("recording"), ""), tuple(rows))
+
+
+def _format_path(path: Path) -> str:
+    """Return a path relative to the working folder if it is inside, so no local path is saved."""
+    folder = Path.cwd()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def _summarize_interactions(interactions: tuple[Interaction, ...]) -> list[tuple[str, str]]:

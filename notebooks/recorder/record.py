@@ -23,6 +23,7 @@ from cfai_magics.replay.record_mode import CASSETTE_SUFFIX, MODE_VARIABLE
 from cfai_magics.settings import get_home_folder, update_settings_file
 
 from .model_server import MiniLM, Model, ModelServer, Ocr
+from .outputs import save_outputs
 
 TAG_PREFIX = "answered-by:"
 MODELS: Mapping[str, Callable[[], Model]] = {model.name: model for model in (Ocr, MiniLM)}
@@ -132,17 +133,26 @@ def main() -> None:
     """Record the lessons given on the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m notebooks.recorder",
-        description="Record the answers of lessons from small local models.",
+        description="Record the answers of lessons from small local models, and save the outputs.",
     )
     parser.add_argument("lessons", nargs="+", type=Path, metavar="LESSON.ipynb")
-    parser.add_argument(
+    actions = parser.add_mutually_exclusive_group()
+    actions.add_argument(
         "--all",
         action="store_true",
         help="record all answers again (default: only missing answers)",
     )
+    actions.add_argument(
+        "--replay",
+        action="store_true",
+        help="record nothing, and only save the outputs that the recorded answers give",
+    )
     options = parser.parse_args()
     for lesson in options.lessons:
         try:
-            print(f"Recorded in {record(lesson, record_all=options.all)}")
+            if not options.replay:
+                print(f"Recorded in {record(lesson, record_all=options.all)}")
+            if save_outputs(lesson):
+                print(f"Saved the outputs of {lesson}")
         except CfaiError as error:
             parser.error(str(error))

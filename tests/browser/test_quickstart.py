@@ -4,12 +4,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import Page
 
 from tests.browser.applications import Served, application
 from tests.browser.servers import NotebookPage
-from tests.notebooks import NOTEBOOKS, recording
+from tests.notebooks import NOTEBOOKS, code_cells, recording
 
 pytestmark = pytest.mark.browser
 
@@ -19,9 +20,12 @@ LOAD, LOCAL, ASK = range(3)
 
 @pytest.fixture
 def lab(tmp_path: Path, small_model: Path) -> Iterator[Served]:
-    """Serve JupyterLab with the quickstart, its recording and the downloaded model."""
-    for path in (QUICKSTART, recording(QUICKSTART)):
-        shutil.copyfile(path, tmp_path / path.name)
+    """Serve JupyterLab with the quickstart without its outputs, the recording and the model."""
+    notebook = nbformat.read(QUICKSTART, as_version=4)
+    for cell in code_cells(notebook):
+        cell.outputs = []
+    nbformat.write(notebook, tmp_path / QUICKSTART.name)
+    shutil.copyfile(recording(QUICKSTART), tmp_path / recording(QUICKSTART).name)
     (tmp_path / "home" / "models").mkdir(parents=True)
     (tmp_path / "home" / "models" / small_model.name).symlink_to(small_model)
     with application("jupyterlab", tmp_path) as served:
